@@ -1,0 +1,61 @@
+# Every target sets up what it needs: .venv is made on first use (scripts/setup_env.sh) and made again when the lock
+# files change. PYTHON=/path/to/python chooses the interpreter.
+#   make report COHORT=my.csv REPORT=my.html     make test ARGS="-k slopes"     make lock UPGRADE=1
+
+PY := .venv/bin/python
+COHORT ?=
+REPORT ?= reports/study.html
+ARGS ?=
+
+# One environment is shared: no two targets may set it up at once.
+.NOTPARALLEL:
+.DEFAULT_GOAL := help
+.PHONY: help report test test-slow bench lint format examples check-reports lock clean distclean env-runtime env-dev
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
+
+report: env-runtime ## the published study, as one HTML page in reports/ (of simulated data, or of COHORT=table.csv)
+	@mkdir -p "$(dir $(REPORT))"
+	$(PY) -m alliance_bayes.cli study $(if $(COHORT),"$(COHORT)") -o "$(REPORT)"
+
+test: env-dev ## the fast tests
+	$(PY) -m pytest $(ARGS)
+
+test-slow: env-dev ## the tests that sample for long
+	$(PY) -m pytest -m slow $(ARGS)
+
+bench: env-dev ## every script in benchmarks/: ratios against peers, measured in one run
+	@sh scripts/run_each.sh $(PY) build/benchmarks benchmarks/[a-z]*.py
+
+lint: env-dev ## style, types, and which room imports which
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+	.venv/bin/lint-imports
+
+format: env-dev ## let ruff rewrite what it can
+	$(PY) -m ruff check --fix .
+	$(PY) -m ruff format .
+
+examples: env-dev ## every numbered script in examples/, in build/examples
+	@sh scripts/run_each.sh $(PY) build/examples examples/[0-9]*.py
+
+check-reports: env-dev ## open the rendered reports in a browser and check them
+	$(PY) scripts/check_reports.py
+
+lock: ## write the lock files again from pyproject.toml (UPGRADE=1: newest versions)
+	@sh scripts/lock.sh
+
+clean: ## remove caches and build output, and keep .venv
+	rm -rf build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	find src tests examples benchmarks scripts -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
+
+distclean: clean ## remove .venv too
+	rm -rf .venv .venv-uv .venv-busy
+
+env-runtime:
+	@sh scripts/setup_env.sh runtime
+
+env-dev:
+	@sh scripts/setup_env.sh dev

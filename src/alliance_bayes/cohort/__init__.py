@@ -1,0 +1,20 @@
+"""From tables to a cohort: reading, validating, scoring, and who was left out."""
+
+from __future__ import annotations
+
+from alliance_bayes.cohort.cohort import Cohort, single_level_columns
+from alliance_bayes.cohort.flow import Flow, FlowStep
+from alliance_bayes.cohort.read import read_cohort
+from alliance_bayes.cohort.simulate import SimulatedCohort, simulate_cohort
+from alliance_bayes.cohort.tables import read_tables
+
+__all__ = [
+    "Cohort",
+    "Flow",
+    "FlowStep",
+    "SimulatedCohort",
+    "read_cohort",
+    "read_tables",
+    "simulate_cohort",
+    "single_level_columns",
+]

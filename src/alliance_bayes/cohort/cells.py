@@ -1,0 +1,180 @@
+"""One cell at a time: what counts as a number, a level or a date, and what to say when it does not."""
+
+from __future__ import annotations
+
+import datetime as dt
+import decimal as decimals
+import math
+import re
+from collections.abc import Collection
+
+import numpy as np
+import pandas as pd
+
+__all__ = [
+    "MISSING",
+    "CellError",
+    "describe_markers",
+    "is_code",
+    "is_missing",
+    "is_number",
+    "read_date",
+    "read_level",
+    "read_number",
+    "read_text",
+]
+
+#: What a text cell may hold, besides spaces, when the value is missing.
+MISSING = ("", "NA", "NaN")
+
+_NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
+_COMMA_NUMBER = re.compile(r"[+-]?([0-9]+(,[0-9]*)?|,[0-9]+)([eE][+-]?[0-9]+)?")
+_THOUSANDS = re.compile(r"[+-]?[0-9]{1,3}(?P<mark>[.,' \u00a0\u202f])[0-9]{3}((?P=mark)[0-9]{3})*([.,][0-9]+)?")
+_INFINITE = re.compile(r"[+-]?inf(inity)?", re.IGNORECASE)
+_CODE = re.compile(r"[+-]?0[0-9]+")
+_ISO = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?)?")
+_ZONE = re.compile(rf"{_ISO.pattern}(Z|[+-][0-9]{{2}}:?[0-9]{{2}})")
+_HAS_ZONE = ("has a time zone", "Convert it to local time and drop the zone: days are calendar days.")
+
+
+class CellError(Exception):
+    """Why a cell cannot be read.
+
+    Parameters
+    ----------
+    what, remedy
+        The last two parts of a `Problem`.
+    number
+        Whether it is meant as a number all the same, only written in a way that is not read (4,5).
+    """
+
+    def __init__(self, what: str, remedy: str, *, number: bool = False) -> None:
+        super().__init__(what, remedy)
+        self.what = what
+        self.remedy = remedy
+        self.number = number
+
+
+def describe_markers(missing: Collection[str]) -> str:
+    """Say how a missing value is written: "an empty cell, NA or NaN"."""
+    names = [name or "an empty cell" for name in missing]
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} or {names[-1]}"
+
+
+def is_missing(cell: object, missing: Collection[str]) -> bool:
+    """Whether a cell is null, or text that stands for a missing value (spaces around it do not matter)."""
+    if isinstance(cell, str):
+        return cell.strip() in missing
+    return (
+        cell is None or cell is pd.NA or cell is pd.NaT or (isinstance(cell, (float, np.floating)) and math.isnan(cell))
+    )
+
+
+def is_number(text: str) -> bool:
+    """Whether text reads as a number with a decimal point and is no code with leading zeros (007)."""
+    return bool(_NUMBER.fullmatch(text.strip())) and not is_code(text)
+
+
+def is_code(text: str) -> bool:
+    """Whether text is digits with leading zeros, which a number would lose."""
+    return bool(_CODE.fullmatch(text.strip()))
+
+
+def read_number(cell: object, *, decimal: str, missing: Collection[str]) -> float:
+    """Read a cell that is not missing as a finite number, or raise CellError."""
+    if isinstance(cell, (bool, np.bool_)):
+        raise CellError("is a truth value, not a number", "Write the number that is meant.")
+    if isinstance(cell, (int, float, decimals.Decimal, np.integer, np.floating)):
+        value = float(cell)
+    elif isinstance(cell, str):
+        value = _parse(cell.strip(), decimal, missing)
+    else:
+        raise CellError(f"is of type {type(cell).__name__}, not a number", "Convert the column to numbers.")
+    if math.isinf(value):
+        raise CellError("is infinite", f"Correct it; a missing value is {describe_markers(missing)}.", number=True)
+    return value
+
+
+def _parse(text: str, decimal: str, missing: Collection[str]) -> float:
+    mine, other = (_NUMBER, _COMMA_NUMBER) if decimal == "." else (_COMMA_NUMBER, _NUMBER)
+    if mine.fullmatch(text):
+        return float(text.replace(",", "."))
+    if _INFINITE.fullmatch(text):
+        return math.inf
+    thousands = _THOUSANDS.fullmatch(text)
+    if other.fullmatch(text):
+        mark, named = (",", "comma") if decimal == "." else (".", "point")
+        if thousands:
+            what = f"has a {named} that may separate thousands or decimals"
+            remedy = f"Write it without the {named}, or pass decimal={mark!r} if that is the decimal mark."
+            raise CellError(what, remedy, number=True)
+        remedy = f"Pass decimal={mark!r} if every number is written so; otherwise correct the cell."
+        raise CellError(f"has a decimal {named}", remedy, number=True)
+    if thousands:
+        raise CellError("has separators between thousands", "Write the number without them.", number=True)
+    if text.casefold() in ("true", "false"):
+        raise CellError("is a truth value, not a number", "Write the number that is meant.")
+    remedy = f"Correct it; a missing value is {describe_markers(missing)}, or is named in missing=."
+    raise CellError("is not a number", remedy)
+
+
+def read_text(cell: object) -> str:
+    """Read a cell that is not missing as an identifier, character by character, or raise CellError."""
+    if isinstance(cell, str):
+        if cell != cell.strip():
+            raise CellError("has spaces around it", "Remove them: identifiers are compared character by character.")
+        return cell
+    if isinstance(cell, (int, np.integer)) and not isinstance(cell, (bool, np.bool_)):
+        return str(int(cell))
+    what = f"is of type {type(cell).__name__}, not text"
+    raise CellError(what, "Read identifiers as text, so that none is changed (007, 1.0).")
+
+
+def read_level(cell: object) -> str:
+    """Read a cell that is not missing as a level of a factor, or raise CellError."""
+    if isinstance(cell, str):
+        if cell != cell.strip():
+            raise CellError("has spaces around it", f"Write {cell.strip()!r}.")
+        return cell
+    if isinstance(cell, (bool, np.bool_)):
+        return str(bool(cell))
+    # pandas turns whole codes into floats as soon as one is missing: 3.0 is the code 3.
+    if isinstance(cell, (int, float, np.integer, np.floating)) and float(cell).is_integer():
+        return str(int(cell))
+    if isinstance(cell, (dt.date, np.datetime64)):
+        return pd.Timestamp(cell).isoformat().removesuffix("T00:00:00")
+    raise CellError(f"is of type {type(cell).__name__}, not a level", "Give levels as text or whole numbers.")
+
+
+def read_date(cell: object, *, date_format: str | None, today: dt.date) -> pd.Timestamp:
+    """Read a cell that is not missing as a local date or time from 1970 to today, or raise CellError."""
+    if isinstance(cell, str):
+        value = _parse_date(cell.strip(), date_format)
+    elif isinstance(cell, (dt.date, np.datetime64)):
+        value = pd.Timestamp(cell)
+    else:
+        raise CellError(f"is of type {type(cell).__name__}, not a date", "Write dates as YYYY-MM-DD.")
+    if value.tzinfo is not None:
+        raise CellError(*_HAS_ZONE)
+    if value.date() > today:
+        raise CellError(f"is after {today.isoformat()}", "Correct it: a session or survey cannot lie in the future.")
+    if value.year < 1970:
+        raise CellError("is before 1970", "Correct the year.")
+    return value
+
+
+def _parse_date(text: str, date_format: str | None) -> pd.Timestamp:
+    if date_format is not None:
+        try:
+            return pd.Timestamp(dt.datetime.strptime(text, date_format))
+        except ValueError:
+            raise CellError(f"is not a date written {date_format}", "Write every date the same way.") from None
+    if _ZONE.fullmatch(text):
+        raise CellError(*_HAS_ZONE)
+    if not _ISO.fullmatch(text):
+        remedy = "Write YYYY-MM-DD, or pass date_format= (such as '%d.%m.%Y') if every date is written alike."
+        raise CellError("is not a date written YYYY-MM-DD", remedy)
+    try:
+        return pd.Timestamp(dt.datetime.fromisoformat(text))
+    except ValueError:
+        raise CellError("is not a date of the calendar", "Correct it.") from None

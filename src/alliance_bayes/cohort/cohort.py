@@ -1,0 +1,167 @@
+"""The cohort: one validated row a participant, and who was left out of it."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from alliance_bayes.cohort.flow import Flow, FlowStep, merge_steps
+from alliance_bayes.cohort.hashing import frame_hash
+from alliance_bayes.cohort.names import ANALYSIS_COLUMNS, CHANGE, ID, MISSING_REASONS
+from alliance_bayes.cohort.summary import summarise
+from alliance_bayes.errors import UsageError
+
+__all__ = ["Cohort", "single_level_columns"]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Cohort:
+    """A table of participants whose every column is known to be what it says.
+
+    Make one with `read_cohort`, `read_tables` or `simulate_cohort`, which check the values; the constructor only
+    checks that the columns have the right kinds.
+
+    Parameters
+    ----------
+    data
+        One row a participant. Numbers are float64, factors are categorical with str levels in declared order,
+        `participant_id` is str. Values may be missing. Its rows are renumbered from 0, and `who5_change`
+        (follow-up minus baseline, WHO-5 points) is added when both scores are there.
+    source
+        Where the table came from, to be printed: a file's name without its directory.
+    excluded
+        People dropped before `data`, by reason, in order.
+
+    Raises
+    ------
+    UsageError
+        When a column is neither of these kinds, or two columns share a name.
+    """
+
+    data: pd.DataFrame
+    source: str
+    excluded: tuple[FlowStep, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "data", _canonical(self.data))
+        object.__setattr__(self, "excluded", merge_steps(self.excluded))
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def __repr__(self) -> str:
+        """Counts and column names only: no participant's values."""
+        left_out = sum(step.n for step in self.excluded)
+        before = f", {left_out:,} left out before" if left_out else ""
+        columns = ", ".join(self.data.columns)
+        people = "1 participant" if len(self) == 1 else f"{len(self):,} participants"
+        return f"<{type(self).__name__} {self.source!r}: {people}{before}; columns: {columns}>"
+
+    @property
+    def flow(self) -> Flow:
+        """Flow into the default analysis: baseline, follow-up, alliance and the covariates that the table has."""
+        return self.complete([name for name in ANALYSIS_COLUMNS if name in self.data])[1]
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 of the content of `data`; see `alliance_bayes.cohort.hashing.frame_hash`."""
+        return frame_hash(self.data)
+
+    def complete(self, columns: Sequence[str]) -> tuple[pd.DataFrame, Flow]:
+        """Keep the participants who have a value in every one of some columns.
+
+        Parameters
+        ----------
+        columns
+            Names of columns, in the order in which people are to be left out.
+
+        Returns
+        -------
+        data : pandas.DataFrame
+            Every column of the complete rows, renumbered from 0. Factors keep their declared levels, used or not.
+        flow : Flow
+            From everybody in the source to these rows; reasons that leave nobody out are not listed.
+
+        Raises
+        ------
+        UsageError
+            When a name is no column of the cohort.
+        """
+        if isinstance(columns, str):
+            raise UsageError(
+                f"columns should be a sequence of names but got the text {columns!r}. Write [{columns!r}]."
+            )
+        keep = pd.Series(True, index=self.data.index)
+        steps = list(self.excluded)
+        for name in dict.fromkeys(columns):
+            self._require(name)
+            present = self.data[name].notna()
+            steps.append(FlowStep(MISSING_REASONS.get(name, f"no value of {name}"), int((keep & ~present).sum())))
+            keep &= present
+        everybody = len(self.data) + sum(step.n for step in self.excluded)
+        return self.data[keep].reset_index(drop=True), Flow(everybody, merge_steps(steps))
+
+    def summary(self) -> pd.DataFrame:
+        """Describe every column (a "Table 1"); see `alliance_bayes.cohort.summary.summarise`."""
+        return summarise(self.data)
+
+    def _require(self, name: str) -> None:
+        if name in self.data:
+            return
+        near = difflib.get_close_matches(name, list(self.data.columns), n=1)
+        hint = f"Did you mean {near[0]!r}? " if near else ""
+        raise UsageError(f"{self.source}: no column {name!r}. {hint}Columns: {', '.join(self.data.columns)}.")
+
+
+def single_level_columns(data: pd.DataFrame) -> tuple[str, ...]:
+    """Name the factors that have fewer than two levels in use.
+
+    Such a factor is no error in a table, but nothing can be pooled over it.
+
+    Parameters
+    ----------
+    data
+        A cohort's table, or rows of it.
+
+    Returns
+    -------
+    tuple of str
+        Categorical columns with at most one level among their values, in column order.
+    """
+    factors = [name for name in data.columns if isinstance(data[name].dtype, pd.CategoricalDtype)]
+    return tuple(name for name in factors if data[name].nunique() < 2)
+
+
+def _canonical(data: pd.DataFrame) -> pd.DataFrame:
+    """Copy a table with kinds checked, rows renumbered and the change score in place."""
+    names = [str(name) for name in data.columns]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise UsageError(f"Cohort: columns named more than once: {', '.join(twice)}. Rename one of each.")
+    out = data.set_axis(names, axis="columns").reset_index(drop=True)
+    for name in names:
+        out[name] = _canonical_column(name, out[name])
+    if {"who5_baseline", "who5_followup"} <= set(names):
+        out[CHANGE] = out["who5_followup"] - out["who5_baseline"]
+    return out
+
+
+def _canonical_column(name: str, column: pd.Series) -> pd.Series:
+    dtype = column.dtype
+    if name == ID:
+        if not pd.api.types.is_string_dtype(dtype) or column.isna().any():
+            raise UsageError(f"Cohort: {ID!r} should be text without gaps but has dtype {dtype}. Use read_cohort.")
+        return column.astype("str")
+    if isinstance(dtype, pd.CategoricalDtype):
+        if not all(isinstance(level, str) for level in dtype.categories):
+            raise UsageError(f"Cohort: the levels of {name!r} should be text. Use read_cohort.")
+        return column
+    if pd.api.types.is_numeric_dtype(dtype) and not pd.api.types.is_bool_dtype(dtype):
+        return column.astype(np.float64)
+    raise UsageError(
+        f"Cohort: column {name!r} has dtype {dtype}; it should be numeric or categorical. Use read_cohort."
+    )

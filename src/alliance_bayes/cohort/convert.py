@@ -1,0 +1,235 @@
+"""Columns of cells to columns of values, with every cell that resists."""
+
+from __future__ import annotations
+
+import datetime as dt
+import difflib
+import unicodedata
+from collections import Counter
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from alliance_bayes.cohort.cells import (
+    MISSING,
+    CellError,
+    is_code,
+    is_missing,
+    read_date,
+    read_level,
+    read_number,
+    read_text,
+)
+
+__all__ = ["Fault", "Reading", "count_numbers", "spelling_faults", "to_dates", "to_levels", "to_numbers", "to_texts"]
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A cell that breaks a rule: its position in the column (0-based; None for the whole column), rule and remedy."""
+
+    position: int | None
+    what: str
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How cells are to be read.
+
+    Parameters
+    ----------
+    decimal
+        Decimal mark of numbers written as text: "." or ",".
+    missing
+        Texts that stand for a missing value.
+    date_format
+        How dates are written (strptime), None for ISO 8601.
+    today
+        Last day that a date may fall on.
+    """
+
+    decimal: str = "."
+    missing: tuple[str, ...] = MISSING
+    date_format: str | None = None
+    today: dt.date = dt.date.max
+
+
+def _each[T](
+    cells: pd.Series, missing: Collection[str], read: Callable[[object], T]
+) -> tuple[list[T | None], list[Fault]]:
+    """Read every cell that is not missing; distinct texts are read once."""
+    values: list[T | None] = []
+    faults: list[Fault] = []
+    known: dict[str, T | CellError | None] = {}
+    for position, cell in enumerate(cells.tolist()):
+        if isinstance(cell, str) and cell in known:
+            result = known[cell]
+        else:
+            result = None if is_missing(cell, missing) else _try(read, cell)
+            if isinstance(cell, str):
+                known[cell] = result
+        if isinstance(result, CellError):
+            faults.append(Fault(position, result.what, result.remedy))
+            result = None
+        values.append(result)
+    return values, faults
+
+
+def _try[T](read: Callable[[object], T], cell: object) -> T | CellError:
+    try:
+        return read(cell)
+    except CellError as bad:
+        return bad
+
+
+def to_numbers(cells: pd.Series, reading: Reading) -> tuple[pd.Series, list[Fault]]:
+    """Read a column of numbers; what cannot be read becomes NaN and a fault.
+
+    Returns
+    -------
+    values : pandas.Series of float64
+    faults : list of Fault
+    """
+    if _is_real(cells):
+        numbers = cells.to_numpy(dtype=np.float64, na_value=np.nan)
+        if not np.isinf(numbers).any():
+            return pd.Series(numbers, index=cells.index), []
+    values, faults = _each(
+        cells, reading.missing, lambda cell: read_number(cell, decimal=reading.decimal, missing=reading.missing)
+    )
+    array: npt.NDArray[np.float64] = np.array(
+        [np.nan if value is None else value for value in values], dtype=np.float64
+    )
+    return pd.Series(array, index=cells.index), faults
+
+
+def to_texts(cells: pd.Series, reading: Reading) -> tuple[pd.Series, list[Fault]]:
+    """Read a column of identifiers; see `to_numbers`."""
+    values, faults = _each(cells, reading.missing, read_text)
+    return pd.Series(values, index=cells.index, dtype="str"), faults
+
+
+def to_dates(cells: pd.Series, reading: Reading) -> tuple[pd.Series, list[Fault]]:
+    """Read a column of dates or local times; see `to_numbers`."""
+    values, faults = _each(
+        cells, reading.missing, lambda cell: read_date(cell, date_format=reading.date_format, today=reading.today)
+    )
+    return pd.Series(pd.to_datetime(pd.Series(values, dtype=object)), index=cells.index), faults
+
+
+def to_levels(
+    cells: pd.Series, reading: Reading, *, levels: Sequence[str] | None, check_spelling: bool, fixed: bool = False
+) -> tuple[pd.Series, list[Fault]]:
+    """Read a factor; see `to_numbers`.
+
+    Parameters
+    ----------
+    cells
+        The column.
+    reading
+        How to read it. A declared level is never taken for a missing value ("NA" is also the code of Namibia).
+    levels
+        Declared levels in order. None: those a categorical column declares itself, else those in the data, sorted.
+    check_spelling
+        Whether levels that differ in case or spaces alone are faults when none are declared.
+    fixed
+        Whether the levels are the package's own, so that the caller cannot declare others.
+
+    Returns
+    -------
+    values : pandas.Series of category (str levels)
+    faults : list of Fault
+    """
+    markers = [text for text in reading.missing if text not in (levels or ())]
+    values, faults = _each(cells, markers, read_level)
+    texts = pd.Series(values, index=cells.index, dtype="str")
+    if levels is None:
+        if check_spelling:
+            faults += spelling_faults(texts)
+        levels = _own_levels(cells, markers) or sorted(texts.dropna().unique())
+    else:
+        faults += [_unexpected(position, text, levels, fixed) for position, text in _others(texts, levels)]
+    declared = pd.CategoricalDtype(pd.Index(list(levels), dtype="str"))
+    return texts.where(texts.isin(list(levels))).astype(declared), faults
+
+
+def _own_levels(cells: pd.Series, markers: Collection[str]) -> list[str]:
+    """Levels that a categorical column declares, in its order; none for other columns."""
+    if not isinstance(cells.dtype, pd.CategoricalDtype):
+        return []
+    read = [_try(read_level, level) for level in cells.dtype.categories if not is_missing(level, markers)]
+    return list(dict.fromkeys(level for level in read if isinstance(level, str)))
+
+
+def count_numbers(cells: pd.Series, reading: Reading) -> tuple[int, int]:
+    """Count the cells of an undeclared column that are meant as numbers, and those that are anything else.
+
+    Numbers written in a way that is not read (4,5) are meant as numbers. A column of codes with leading zeros (007)
+    holds none; nor do truth values, dates and categories.
+    """
+    dtype = cells.dtype
+    if _is_real(cells):
+        return int(cells.notna().sum()), 0
+    if isinstance(dtype, pd.CategoricalDtype) or pd.api.types.is_datetime64_any_dtype(dtype):
+        return 0, int(cells.notna().sum())
+    present = [cell for cell in cells.tolist() if not is_missing(cell, reading.missing)]
+    if any(isinstance(cell, str) and is_code(cell) for cell in present):
+        return 0, len(present)
+    numbers = 0
+    for cell in present:
+        result = _try(lambda value: read_number(value, decimal=reading.decimal, missing=reading.missing), cell)
+        numbers += not isinstance(result, CellError) or result.number
+    return numbers, len(present) - numbers
+
+
+def _is_real(cells: pd.Series) -> bool:
+    """Whether a column's dtype already says that its values are real numbers."""
+    types = pd.api.types
+    return types.is_numeric_dtype(cells.dtype) and not (
+        types.is_bool_dtype(cells.dtype) or types.is_complex_dtype(cells.dtype)
+    )
+
+
+def spelling_faults(texts: pd.Series) -> list[Fault]:
+    """Find levels that are one level in two spellings: the rarer spelling is at fault, the later seen of equals."""
+    counts = Counter(texts.dropna())
+    groups: dict[str, list[str]] = {}
+    for text in counts:
+        groups.setdefault(_plain(text), []).append(text)
+    wrong: dict[str, str] = {}
+    for spellings in groups.values():
+        # max() returns the first of equals, and a Counter keeps the order of appearance.
+        usual = max(spellings, key=lambda text: counts[text])
+        wrong |= {text: usual for text in spellings if text != usual}
+    return [
+        Fault(
+            position,
+            f"differs from {wrong[text]!r} (n = {counts[wrong[text]]}) in case or spacing alone",
+            f"Write {wrong[text]!r}, or declare both with levels=.",
+        )
+        for position, text in enumerate(texts)
+        if text in wrong
+    ]
+
+
+def _others(texts: pd.Series, levels: Sequence[str]) -> list[tuple[int, str]]:
+    known = set(levels)
+    return [(position, text) for position, text in enumerate(texts) if isinstance(text, str) and text not in known]
+
+
+def _unexpected(position: int, text: str, levels: Sequence[str], fixed: bool) -> Fault:
+    listed = ", ".join(repr(level) for level in levels[:10]) + (", ..." if len(levels) > 10 else "")
+    same = [level for level in levels if _plain(level) == _plain(text)]
+    near = same or difflib.get_close_matches(text, levels, n=1)
+    remedy = f"Write {near[0]!r} if that is meant" if near else "Correct it"
+    if fixed:
+        return Fault(position, f"is not one of the levels {listed}", f"{remedy}.")
+    return Fault(position, f"is not a declared level ({listed})", f"{remedy}, or add it to levels=.")
+
+
+def _plain(text: str) -> str:
+    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())

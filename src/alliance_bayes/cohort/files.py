@@ -1,0 +1,227 @@
+"""Tables as they stand: files and DataFrames brought to cells, nothing converted yet."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from alliance_bayes.cohort.header import header_problems
+from alliance_bayes.cohort.names import ID
+from alliance_bayes.errors import DataError, Problem, UsageError
+
+__all__ = ["RawTable", "read_raw"]
+
+SEPARATORS = {".csv": ",", ".tsv": "\t", ".tab": "\t"}
+PARQUET = (".parquet", ".pq")
+_NAMES = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
+_ENCODINGS = "Usual ones: 'utf-8', 'utf-16', 'cp1252', 'latin-1'."
+_BOMS = {codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
+
+
+@dataclass(frozen=True, slots=True)
+class RawTable:
+    """Cells before conversion.
+
+    Parameters
+    ----------
+    cells
+        Columns under their names in the source, outer spaces removed; text for CSV and TSV, as they come otherwise.
+    rows
+        How to name each row in a problem: the spreadsheet's row number for files (the header is row 1), else the index
+        label.
+    source
+        File name without its directory, or "DataFrame".
+    """
+
+    cells: pd.DataFrame
+    rows: tuple[int | str, ...]
+    source: str
+
+
+def read_raw(
+    source: str | Path | pd.DataFrame, *, encoding: str | None = None, sep: str | None = None, what: str = "source"
+) -> RawTable:
+    """Read a CSV, TSV or Parquet file, or take a DataFrame, without converting any cell.
+
+    Parameters
+    ----------
+    source
+        Path or DataFrame.
+    encoding
+        Of a text file; None means UTF-8, with or without a byte-order mark.
+    sep
+        Between a text file's cells; None means by file type: "," for .csv, a tab for .tsv and .tab.
+    what
+        Name of the argument, for messages.
+
+    Returns
+    -------
+    RawTable
+        At least one column and one row. Wholly empty rows of a text file are passed over (row numbers count them).
+
+    Raises
+    ------
+    UsageError
+        When there is no such file, it is of no known type, or an option is impossible.
+    DataError
+        When the file does not hold a table: every structural problem at once.
+    """
+    if isinstance(source, pd.DataFrame):
+        return _from_frame(source)
+    if not isinstance(source, (str, Path)):
+        raise UsageError(f"{what} should be a path or a DataFrame but got {type(source).__name__}.")
+    path = Path(source)
+    if path.is_dir():
+        raise UsageError(f"{what}: {path} is a directory. Name the file in it.")
+    suffix = path.suffix.lower()
+    if suffix not in SEPARATORS and suffix not in PARQUET and (sep is None or suffix != ".txt"):
+        known = ", ".join([*SEPARATORS, *PARQUET])
+        raise UsageError(
+            f"{what}: {path} is of no known type. Give a file ending in {known} (or .txt with sep=), or a DataFrame."
+        )
+    if not path.is_file():
+        raise UsageError(f"{what}: there is no file {path}. Check the path; it is read from {Path.cwd()}.")
+    if suffix in PARQUET:
+        return _from_parquet(path)
+    return _from_text(path, encoding, SEPARATORS.get(suffix, ",") if sep is None else sep)
+
+
+def _from_frame(frame: pd.DataFrame) -> RawTable:
+    labels = frame.index.tolist()
+    if frame.index.name == ID and ID not in frame:
+        frame = frame.reset_index()
+    problems = header_problems(list(frame.columns), names="the column labels")
+    if not len(frame) and not problems:
+        problems = [Problem(None, None, None, "has columns but no rows", "Check the selection that made the table.")]
+    if problems:
+        raise DataError(problems, source="DataFrame")
+    rows = tuple(label if isinstance(label, (int, str)) else str(label) for label in labels)
+    cells = frame.set_axis([name.strip() for name in frame.columns], axis="columns").reset_index(drop=True)
+    return RawTable(cells, rows, "DataFrame")
+
+
+def _from_parquet(path: Path) -> RawTable:
+    # pyarrow raises many kinds of error on a damaged file; each means the same to the reader.
+    try:
+        frame = pd.read_parquet(path)
+    except Exception as error:
+        lines = str(error).replace(str(path), path.name).splitlines() or [type(error).__name__]
+        reason = lines[0].rstrip(".")
+        problem = Problem(
+            None, None, None, f"cannot be read as Parquet ({reason})", "Write the file again, or give it as CSV."
+        )
+        raise DataError([problem], source=path.name) from error
+    try:
+        raw = _from_frame(frame)
+    except DataError as error:
+        raise DataError(error.problems, source=path.name) from None
+    return RawTable(raw.cells, _file_rows(len(frame)), path.name)
+
+
+def _from_text(path: Path, encoding: str | None, sep: str) -> RawTable:
+    if len(sep) != 1 or sep in '"\r\n':
+        raise UsageError(f"sep should be one character but got {sep!r}. Usual ones: ',', ';', '\\t'.")
+    text = _decode(path, encoding)
+    header, records, problems = _records(text, sep)
+    if not header:
+        problems = problems or [
+            Problem(None, None, None, "is empty", "Check that the export finished; a header row is needed.")
+        ]
+        raise DataError(problems, source=path.name)
+    problems = _separator_problems(header, sep) or header_problems(header, names="the first row") + problems
+    if not records and not problems:
+        problems = [Problem(None, None, None, "has a header but no rows", "Check that the export finished.")]
+    if problems:
+        raise DataError(problems, source=path.name)
+    cells = pd.DataFrame([cells for _, cells in records], columns=[name.strip() for name in header], dtype="str")
+    return RawTable(cells, tuple(row for row, _ in records), path.name)
+
+
+def _decode(path: Path, encoding: str | None) -> str:
+    data = path.read_bytes()
+    if encoding is not None:
+        try:
+            codecs.lookup(encoding)
+        except LookupError:
+            raise UsageError(f"encoding {encoding!r} is unknown. {_ENCODINGS}") from None
+    else:
+        for mark, name in _BOMS.items():
+            if data.startswith(mark):
+                what = "is UTF-16 text, not UTF-8"
+                raise _unreadable(path, what, f"Pass encoding={name!r}, or save the file as UTF-8.")
+    try:
+        text = data.decode(encoding or "utf-8").removeprefix("\ufeff")
+    except LookupError:
+        raise UsageError(f"encoding {encoding!r} is no text encoding. {_ENCODINGS}") from None
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        what = f"has bytes on line {line} that are not {(encoding or 'UTF-8').upper()}: 0x{data[error.start]:02X}"
+        remedy = (
+            "Save the file as UTF-8, or say how it is written: encoding='cp1252' (Windows), encoding='latin-1', ..."
+        )
+        raise _unreadable(path, what, remedy) from None
+    if "\0" in text:
+        line = text.count("\n", 0, text.index("\0")) + 1
+        remedy = "Export the file again; if it is UTF-16, pass encoding='utf-16-le' or encoding='utf-16-be'."
+        raise _unreadable(path, f"holds NUL characters, the first on line {line}", remedy)
+    return text
+
+
+def _unreadable(path: Path, what: str, remedy: str) -> DataError:
+    return DataError([Problem(None, None, None, what, remedy)], source=path.name)
+
+
+def _records(text: str, sep: str) -> tuple[list[str], list[tuple[int, list[str]]], list[Problem]]:
+    """Header, numbered rows that are not wholly empty, and rows whose number of cells is not the header's."""
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=sep, strict=True)
+    header: list[str] = []
+    records: list[tuple[int, list[str]]] = []
+    problems: list[Problem] = []
+    row, line = 0, 0
+    try:
+        for row, cells in enumerate(reader, start=1):
+            start, line = line + 1, reader.line_num
+            if not header:
+                header = cells if any(cell.strip() for cell in cells) else []
+            elif any(cell.strip() for cell in cells):
+                if len(cells) == len(header):
+                    records.append((row, cells))
+                    continue
+                what = f"has {_count(len(cells), 'cell')} where the header has {len(header)} (line {start} of the file)"
+                remedy = (
+                    f"Put text that contains {_NAMES.get(sep, repr(sep))} or line breaks in double quotation marks."
+                )
+                problems.append(Problem(None, row, None, what, remedy))
+    except csv.Error as error:
+        what = f"cannot be split into cells from line {line + 1} of the file on ({error})"
+        remedy = "Close every quotation mark, and double those inside quoted text."
+        problems.append(Problem(None, row + 1, None, what, remedy))
+    return header, records, problems
+
+
+def _separator_problems(header: list[str], sep: str) -> list[Problem]:
+    """A first row that is a spreadsheet's note, or one cell that would be several with another separator."""
+    if header[0].startswith("sep="):
+        what = "begins with a line 'sep=', which is no header"
+        return [Problem(None, None, None, what, "Remove that line, and pass its separator as sep=.")]
+    if len(header) > 1:
+        return []
+    for other in (",", ";", "\t", "|"):
+        if other != sep and other in header[0]:
+            what = f"has one column, but its header holds {_NAMES[other]}: it seems to be separated by them"
+            hint = ", and decimal=',' if its numbers are written 4,5" if other == ";" else ""
+            return [Problem(None, None, None, what, f"Pass sep={other!r}{hint}.")]
+    return []
+
+
+def _file_rows(n: int) -> tuple[int, ...]:
+    return tuple(range(2, n + 2))
+
+
+def _count(n: int, noun: str) -> str:
+    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"

@@ -1,0 +1,206 @@
+"""One table from cells to checked values, with everything that is wrong with it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from alliance_bayes.cohort.cells import is_missing
+from alliance_bayes.cohort.convert import Fault, Reading, count_numbers, to_dates, to_levels, to_numbers, to_texts
+from alliance_bayes.cohort.files import RawTable
+from alliance_bayes.cohort.header import rename_columns
+from alliance_bayes.cohort.schema import ColumnRule, rule_faults
+from alliance_bayes.cohort.summary import MANY_LEVELS
+from alliance_bayes.errors import Problem, UsageError
+
+__all__ = ["Intake", "Wishes", "check_wishes", "take_in"]
+
+#: Characters of a cell that a problem shows.
+MAX_SHOWN = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What a caller says about columns: their names in the table, levels, and kinds of further columns."""
+
+    columns: Mapping[str, str]
+    levels: Mapping[str, Sequence[str]]
+    categorical: tuple[str, ...] = ()
+    numeric: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """A table taken in.
+
+    Parameters
+    ----------
+    data
+        Converted columns under canonical names; cells that could not be read are missing.
+    names
+        Canonical name -> the table's own name, as problems give it.
+    raw
+        The cells.
+    problems
+        Everything that is wrong, by column and row.
+    """
+
+    data: pd.DataFrame
+    names: dict[str, str]
+    raw: RawTable
+    problems: tuple[Problem, ...]
+
+    def problem(self, column: str, position: int, what: str, remedy: str) -> Problem:
+        """Say what is wrong with one cell, by the table's own names."""
+        return _problem(self.raw, self.names[column], Fault(position, what, remedy))
+
+
+def check_wishes(wishes: Wishes, rules: Sequence[ColumnRule]) -> None:
+    """Raise UsageError when kinds are asked for that contradict each other or the known columns."""
+    kinds = {rule.name: rule.kind for rule in rules}
+    for name in (*wishes.levels, *wishes.categorical):
+        if kinds.get(name, "factor") != "factor":
+            raise UsageError(
+                f"column '{name}' is a {kinds[name]}, not a factor. Leave it out of levels= and categorical=."
+            )
+    for name in wishes.numeric:
+        if kinds.get(name, "number") != "number":
+            raise UsageError(f"column '{name}' is a {kinds[name]}, not a number. Leave it out of numeric=.")
+        if name in wishes.levels or name in wishes.categorical:
+            raise UsageError(f"column '{name}' is asked for as numeric and as a factor. Choose one.")
+    for name, levels in wishes.levels.items():
+        if isinstance(levels, str) or not levels or len(set(levels)) < len(levels) or "" in levels:
+            raise UsageError(f"levels[{name!r}] should list distinct, non-empty levels in order but got {levels!r}.")
+
+
+def take_in(
+    raw: RawTable, rules: Sequence[ColumnRule], reading: Reading, wishes: Wishes, *, further: bool = True
+) -> Intake:
+    """Convert and check one table.
+
+    Parameters
+    ----------
+    raw
+        The table's cells.
+    rules
+        Rules of the columns that the package knows in this table.
+    reading
+        How cells are read.
+    wishes
+        What the caller says about columns, checked by `check_wishes`.
+    further
+        Whether columns without a rule are kept.
+
+    Returns
+    -------
+    Intake
+        With every problem; none is raised.
+    """
+    by_name = {rule.name: rule for rule in rules}
+    found = list(raw.cells.columns)
+    known = [rule.name for rule in rules]
+    asked = [*wishes.levels, *wishes.categorical, *wishes.numeric]
+    required = list(dict.fromkeys([rule.name for rule in rules if rule.required] + (asked if further else [])))
+    renamed, problems = rename_columns(found, wishes.columns, known=known, required=required)
+    values: dict[str, pd.Series] = {}
+    names: dict[str, str] = {}
+    faults: dict[str, list[Fault]] = {}
+    for name, canonical in renamed.items():
+        if canonical in names or not (further or canonical in by_name):
+            continue
+        names[canonical] = name
+        values[canonical], faults[canonical] = _convert(
+            raw.cells[name], canonical, by_name.get(canonical), reading, wishes
+        )
+    data = pd.DataFrame(values, index=raw.cells.index)
+    seen = {name: {fault.position for fault in listed if fault.position is not None} for name, listed in faults.items()}
+    broken = rule_faults(data, [by_name[name] for name in values if name in by_name], skip=seen, rows=raw.rows)
+    for canonical in values:
+        listed = faults[canonical] + broken.get(canonical, [])
+        listed.sort(key=lambda fault: -1 if fault.position is None else fault.position)
+        problems += [_problem(raw, names[canonical], fault) for fault in listed]
+    return Intake(data, names, raw, tuple(problems))
+
+
+def _convert(
+    cells: pd.Series, name: str, rule: ColumnRule | None, reading: Reading, wishes: Wishes
+) -> tuple[pd.Series, list[Fault]]:
+    kind = _kind(name, rule, wishes)
+    levels = wishes.levels.get(name, rule.levels if rule else None)
+    if kind is None:
+        numbers, others = count_numbers(cells, reading)
+        if numbers and others:
+            kind_faults = _mixed(cells, numbers, others, reading)
+            return pd.Series(np.nan, index=cells.index), kind_faults
+        kind = "factor" if others else "number"
+    values: pd.Series
+    if kind == "number":
+        values, faults = to_numbers(cells, reading)
+    elif kind == "factor":
+        spelling = rule is not None or name in wishes.categorical
+        values, faults = to_levels(
+            cells,
+            reading,
+            levels=levels,
+            check_spelling=spelling or _few(cells),
+            fixed=rule is not None and rule.fixed,
+        )
+    elif kind == "date":
+        values, faults = to_dates(cells, reading)
+    else:
+        values, faults = to_texts(cells, reading)
+    # An undeclared column may be empty (notes that nobody took); one that the analysis may use may not.
+    wanted = rule is not None or name in (*wishes.levels, *wishes.categorical, *wishes.numeric, *wishes.columns)
+    if wanted and kind in ("number", "factor") and values.isna().all() and not faults:
+        faults = [Fault(None, "has no value in any row", "Fill it in, or remove the column.")]
+    return values, faults
+
+
+def _kind(name: str, rule: ColumnRule | None, wishes: Wishes) -> str | None:
+    if rule is not None:
+        return rule.kind
+    if name in wishes.levels or name in wishes.categorical:
+        return "factor"
+    return "number" if name in wishes.numeric else None
+
+
+def _mixed(cells: pd.Series, numbers: int, others: int, reading: Reading) -> list[Fault]:
+    """A further column of numbers and text: the cells at fault if it is mostly numbers, else the column."""
+    hint = "If the column is a factor, name it in categorical=."
+    if numbers < others:
+        what = f"mixes numbers (in {numbers} of its cells) with text (in {others})"
+        return [Fault(None, what, f"Remove the column or correct it. {hint}")]
+    return [
+        Fault(fault.position, f"{fault.what}, but the column holds numbers", f"{fault.remedy} {hint}")
+        for fault in to_numbers(cells, reading)[1]
+    ]
+
+
+def _few(cells: pd.Series) -> bool:
+    """Whether a column may be a factor; one with many distinct texts (notes) is not checked for spelling."""
+    return cells.nunique() <= MANY_LEVELS
+
+
+def _problem(raw: RawTable, name: str, fault: Fault) -> Problem:
+    if fault.position is None:
+        return Problem(name, None, None, fault.what, fault.remedy)
+    value = raw.cells[name].iloc[fault.position]
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, str) and len(value) > MAX_SHOWN:
+        value = f"{value[:MAX_SHOWN]}..."
+    missing = is_missing(value, ())
+    return Problem(name, raw.rows[fault.position], None if missing else value, fault.what, fault.remedy)
+
+
+def prefixed(problems: Collection[Problem], table: str) -> list[Problem]:
+    """Say in each problem which table it is in: column "sessions.goal", or "sessions is empty"."""
+    return [
+        replace(problem, what=f"{table} {problem.what}")
+        if problem.column is None
+        else replace(problem, column=f"{table}.{problem.column}")
+        for problem in problems
+    ]

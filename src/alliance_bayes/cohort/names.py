@@ -1,0 +1,61 @@
+"""Canonical column names of a cohort, and how each is spoken of."""
+
+from __future__ import annotations
+
+__all__ = [
+    "ANALYSIS_COLUMNS",
+    "CHANGE",
+    "FACTORS",
+    "ID",
+    "ITEMS",
+    "MISSING_REASONS",
+    "NUMBERS",
+    "PROVIDER_TYPES",
+    "SESSION_PROVIDER_TYPES",
+    "SURVEY_ITEMS",
+]
+
+ID = "participant_id"
+CHANGE = "who5_change"
+
+#: Score column -> the item columns it is computed from.
+ITEMS: dict[str, tuple[str, ...]] = {
+    "alliance": ("alliance_goal", "alliance_bond"),
+    "who5_baseline": tuple(f"who5_baseline_{item}" for item in range(1, 6)),
+    "who5_followup": tuple(f"who5_followup_{item}" for item in range(1, 6)),
+}
+
+#: Items of one WHO-5 survey, in a table of surveys.
+SURVEY_ITEMS = tuple(f"who5_{item}" for item in range(1, 6))
+
+FACTORS = ("sex", "country", "provider_type")
+NUMBERS = ("age", "alliance", "n_sessions", "days_in_care", "who5_baseline", "who5_followup")
+
+#: What the default analysis needs, in the order in which people are left out.
+ANALYSIS_COLUMNS = (
+    "who5_baseline",
+    "who5_followup",
+    "alliance",
+    "age",
+    "sex",
+    "country",
+    "provider_type",
+    "days_in_care",
+)
+
+#: Levels of `provider_type` in a table of sessions, and those derived for a participant.
+SESSION_PROVIDER_TYPES = ("coach", "therapist")
+PROVIDER_TYPES = ("coach", "therapist", "both")
+
+MISSING_REASONS = {
+    "who5_baseline": "no baseline WHO-5",
+    "who5_followup": "no follow-up WHO-5",
+    "alliance": "no alliance rating",
+    CHANGE: "no WHO-5 change",
+    "age": "age unknown",
+    "sex": "sex unknown",
+    "country": "country unknown",
+    "provider_type": "provider type unknown",
+    "days_in_care": "days in care unknown",
+    "n_sessions": "number of sessions unknown",
+}

@@ -1,0 +1,179 @@
+"""Read a table with one row a participant."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from alliance_bayes.cohort.cells import MISSING
+from alliance_bayes.cohort.cohort import Cohort
+from alliance_bayes.cohort.convert import Reading
+from alliance_bayes.cohort.files import read_raw
+from alliance_bayes.cohort.header import check_mapping
+from alliance_bayes.cohort.intake import Intake, Wishes, check_wishes, take_in
+from alliance_bayes.cohort.items import INSTRUMENT_OF, check_prorate, item_score
+from alliance_bayes.cohort.names import CHANGE, ID, ITEMS
+from alliance_bayes.cohort.schema import cohort_rules
+from alliance_bayes.errors import DataError, Problem, UsageError
+
+__all__ = ["read_cohort"]
+
+
+def read_cohort(
+    source: str | Path | pd.DataFrame,
+    *,
+    columns: Mapping[str, str] | None = None,
+    levels: Mapping[str, Sequence[str]] | None = None,
+    categorical: Sequence[str] = (),
+    numeric: Sequence[str] = (),
+    missing: Sequence[str] = MISSING,
+    encoding: str | None = None,
+    decimal: str = ".",
+    sep: str | None = None,
+    prorate: float | None = None,
+) -> Cohort:
+    """Read, check and score a table with one row a participant.
+
+    Nothing is converted that does not say plainly what it is, and no row is left out: a cell that breaks a rule is an
+    error, and all errors are reported together. A table need not hold every known column; those it holds are checked.
+
+    Parameters
+    ----------
+    source
+        Path of a .csv, .tsv, .tab or .parquet file, or a DataFrame. Text cells of a DataFrame are read as those of a
+        CSV file are.
+    columns
+        Canonical name -> name in the table: ``{"age": "Age at intake"}``.
+    levels
+        Column -> its allowed levels in order. Undeclared levels are those of the data, sorted (a categorical column
+        of a DataFrame or Parquet file declares its own).
+    categorical, numeric
+        Further columns to be read as a factor or as numbers whatever their cells look like. Otherwise a further
+        column is numeric when all its values are numbers, and a factor when none is; a mixture is an error, and
+        codes with leading zeros (007) are text.
+    missing
+        Texts that stand for a missing value. A declared level is never one of them.
+    encoding
+        Of a text file; UTF-8 by default, with or without a byte-order mark.
+    decimal
+        Decimal mark of numbers written as text: "." or ",".
+    sep
+        Separator of a text file: by default "," for .csv and a tab for .tsv and .tab.
+    prorate
+        Least share of WHO-5 items that must be answered, in (0, 1], for a score from items; the scores may then lie
+        between the steps of 4. None scores complete answers only.
+
+    Returns
+    -------
+    Cohort
+        Known columns:
+
+        * `participant_id`: text, kept character by character (007 and 1.0 stay so); numbered from 1 when there is none;
+        * `age` 0-120 years, `days_in_care` 0 or more, `n_sessions` a whole number, 0 or more;
+        * `sex`, `country`, `provider_type`: factors;
+        * `alliance` 1-5, or its items `alliance_goal` and `alliance_bond` (whole numbers 1-5; their mean);
+        * `who5_baseline`, `who5_followup`: 0-100 in steps of 4, or their items `who5_baseline_1` ... `_5` (0-5). Where
+          a score and all its items are given they must agree; a score's empty cell is filled from the items.
+
+    Raises
+    ------
+    UsageError
+        When an option is impossible, or there is no such file.
+    DataError
+        When the table breaks a rule: every structural problem at once, else every cell's at once. Rows of files are
+        numbered as a spreadsheet does (the header is row 1), those of a DataFrame by index label.
+    """
+    check_prorate(prorate)
+    rules = cohort_rules(prorated=prorate is not None)
+    wishes = Wishes(
+        check_mapping(columns),
+        check_levels(levels),
+        check_texts("categorical", categorical),
+        check_texts("numeric", numeric),
+    )
+    check_wishes(wishes, rules)
+    reading = Reading(decimal=check_decimal(decimal), missing=check_texts("missing", missing))
+    taken = take_in(read_raw(source, encoding=encoding, sep=sep), rules, reading, wishes)
+    data = taken.data.copy()
+    problems = list(taken.problems)
+    if ID not in data and ID not in wishes.columns:
+        data.insert(0, ID, pd.Series(range(1, len(data) + 1), index=data.index).astype("str"))
+    for name, items in ITEMS.items():
+        data, found = _score(data, taken, name, items, prorate)
+        problems += found
+    problems += _change_problems(data, taken)
+    if problems:
+        raise DataError(problems, source=taken.raw.source)
+    return Cohort(data, source=taken.raw.source)
+
+
+def check_levels(levels: Mapping[str, Sequence[str]] | None) -> dict[str, tuple[str, ...]]:
+    """Copy declared levels; whole-number codes become text, anything odd is left for `check_wishes` to refuse."""
+    if levels is None:
+        return {}
+    if not isinstance(levels, Mapping) or any(isinstance(listed, str) for listed in levels.values()):
+        raise UsageError("levels should map columns to lists of levels, as in levels={'sex': ['female', 'male']}.")
+    return {name: tuple(str(level) for level in listed) for name, listed in levels.items()}
+
+
+def check_texts(name: str, texts: Sequence[str]) -> tuple[str, ...]:
+    """Return several texts as a tuple, or raise UsageError when the argument is one text or holds anything else."""
+    if isinstance(texts, str) or not all(isinstance(text, str) for text in texts):
+        raise UsageError(f"{name} should be a sequence of texts but got {texts!r}. Write {name}=['...'].")
+    return tuple(texts)
+
+
+def check_decimal(decimal: str) -> str:
+    """Return the decimal mark, or raise UsageError."""
+    if decimal not in (".", ","):
+        raise UsageError(f"decimal should be '.' or ',' but got {decimal!r}.")
+    return decimal
+
+
+def _score(
+    data: pd.DataFrame, taken: Intake, name: str, items: tuple[str, ...], prorate: float | None
+) -> tuple[pd.DataFrame, list[Problem]]:
+    """Add a score from its items, or check the one that is there against them."""
+    here = [item for item in items if item in data]
+    if not here:
+        return data, []
+    if len(here) < len(items):
+        if name in data:
+            return data, []
+        lacking = ", ".join(item for item in items if item not in data)
+        remedy = f"Add {lacking}, or give '{name}' itself."
+        what = f"is one of {len(here)} items of '{name}', which needs {len(items)}"
+        return data, [Problem(taken.names[here[0]], None, None, what, remedy)]
+    if any(problem.column in {taken.names[item] for item in items} for problem in taken.problems):
+        # The items' own problems come first; a score of wrong items would only repeat them.
+        return data, []
+    scored = item_score(data, items, INSTRUMENT_OF[name], prorate=prorate)
+    if name not in data:
+        return data.assign(**{name: scored}), []
+    given = data[name]
+    # Written with few decimals, a mean of ratings may differ from the computed one in the last of them.
+    wrong = np.flatnonzero((given - scored).abs().to_numpy() > 0.01)
+    problems = [
+        taken.problem(
+            name, int(row), f"differs from the score of its items ({scored.iloc[row]:g})", "Correct one of them."
+        )
+        for row in wrong
+    ]
+    return data.assign(**{name: given.fillna(scored)}), problems
+
+
+def _change_problems(data: pd.DataFrame, taken: Intake) -> list[Problem]:
+    """List changes in the table that are not follow-up minus baseline; the cohort's own are always computed."""
+    if not {CHANGE, "who5_baseline", "who5_followup"} <= set(data.columns):
+        return []
+    change = data["who5_followup"] - data["who5_baseline"]
+    differs = (change - data[CHANGE]).abs() > 0.01
+    extra = data[CHANGE].notna() & change.isna()
+    remedy = "Correct it, or remove the column: it is always computed."
+    return [
+        taken.problem(CHANGE, int(row), "is not follow-up minus baseline", remedy)
+        for row in np.flatnonzero(differs | extra)
+    ]

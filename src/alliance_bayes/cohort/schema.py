@@ -1,0 +1,214 @@
+"""What each known column must hold, said once: a rule a column, and the pandera schema made of the rules."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import pandas as pd
+
+from alliance_bayes.cohort.convert import Fault
+from alliance_bayes.cohort.items import INSTRUMENT_OF
+from alliance_bayes.cohort.names import CHANGE, FACTORS, ID, ITEMS, SESSION_PROVIDER_TYPES, SURVEY_ITEMS
+from alliance_bayes.instruments import ALLIANCE2, WHO5, Instrument
+
+if TYPE_CHECKING:
+    import pandera.pandas as pa
+
+__all__ = ["ColumnRule", "cohort_rules", "participant_rules", "rule_faults", "session_rules", "survey_rules"]
+
+_CORRECT = "Correct it, or leave the cell empty if it is unknown."
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnRule:
+    """What one column must hold.
+
+    Parameters
+    ----------
+    name
+        Canonical name.
+    kind
+        "id" (text, no two alike), "key" (text), "number", "factor" or "date"; only numbers and factors may be missing.
+    low, high
+        Bounds of a number, both allowed; None for no bound.
+    step
+        Numbers must lie this far apart, counted from `low`; None when any number will do.
+    what
+        What the number is: "years".
+    step_remedy
+        What to do about a number between two steps.
+    levels
+        Levels of a factor that are declared from the start.
+    fixed
+        Whether the caller cannot declare others.
+    required
+        Whether the table must have the column.
+    """
+
+    name: str
+    kind: Literal["id", "key", "number", "factor", "date"]
+    low: float | None = None
+    high: float | None = None
+    step: float | None = None
+    what: str = ""
+    step_remedy: str = _CORRECT
+    levels: tuple[str, ...] | None = None
+    fixed: bool = False
+    required: bool = False
+
+    @property
+    def range_text(self) -> str:
+        """The broken rule when a number is out of bounds."""
+        return (
+            f"is below {self.low:g} ({self.what})"
+            if self.high is None
+            else f"is outside {self.low:g} to {self.high:g} ({self.what})"
+        )
+
+    @property
+    def step_text(self) -> str:
+        """The broken rule when a number is between two steps."""
+        if self.step == 1:
+            return f"is not a whole number ({self.what})"
+        assert self.low is not None
+        assert self.step is not None
+        return f"is not on the grid {self.low:g}, {self.low + self.step:g}, ..., {self.high:g} ({self.what})"
+
+
+def _score_rule(name: str, instrument: Instrument, *, grid: bool) -> ColumnRule:
+    low, high = instrument.score_range
+    step = instrument.score_step if grid else None
+    what = "WHO-5 score" if instrument is WHO5 else "mean alliance rating"
+    remedy = "Give the percentage score (the raw sum times 4), or leave the cell empty if it is unknown."
+    return ColumnRule(name, "number", low, high, step, what, remedy)
+
+
+def _item_rule(name: str, instrument: Instrument, *, required: bool = False) -> ColumnRule:
+    low, high = instrument.item_range
+    what = "WHO-5 item" if instrument is WHO5 else "alliance rating"
+    return ColumnRule(name, "number", low, high, instrument.item_step, what, required=required)
+
+
+def cohort_rules(*, prorated: bool = False) -> tuple[ColumnRule, ...]:
+    """Rules of the one-row-a-participant table. Pro-rated WHO-5 scores may lie between grid points."""
+    rules = [
+        ColumnRule(ID, "id"),
+        ColumnRule("age", "number", 0, 120, what="years"),
+        *(ColumnRule(name, "factor") for name in FACTORS),
+        ColumnRule("n_sessions", "number", 0, step=1, what="sessions"),
+        ColumnRule("days_in_care", "number", 0, what="days"),
+    ]
+    for name, items in ITEMS.items():
+        instrument = INSTRUMENT_OF[name]
+        # An alliance score is a mean over sessions, so any number in its range is possible.
+        rules.append(_score_rule(name, instrument, grid=instrument is WHO5 and not prorated))
+        rules += [_item_rule(item, instrument) for item in items]
+    rules.append(ColumnRule(CHANGE, "number", -100, 100, what="WHO-5 points"))
+    return tuple(rules)
+
+
+def participant_rules(provider_types: tuple[str, ...]) -> tuple[ColumnRule, ...]:
+    """Rules of the participants' table."""
+    return (
+        ColumnRule(ID, "id", required=True),
+        ColumnRule("age", "number", 0, 120, what="years"),
+        ColumnRule("sex", "factor"),
+        ColumnRule("country", "factor"),
+        ColumnRule("provider_type", "factor", levels=provider_types),
+    )
+
+
+def session_rules() -> tuple[ColumnRule, ...]:
+    """Rules of the sessions' table."""
+    return (
+        ColumnRule(ID, "key", required=True),
+        ColumnRule("provider_id", "factor"),
+        ColumnRule("provider_type", "factor", levels=SESSION_PROVIDER_TYPES, fixed=True),
+        ColumnRule("date", "date", required=True),
+        _item_rule("goal", ALLIANCE2, required=True),
+        _item_rule("bond", ALLIANCE2, required=True),
+    )
+
+
+def survey_rules() -> tuple[ColumnRule, ...]:
+    """Rules of the surveys' table."""
+    return (
+        ColumnRule(ID, "key", required=True),
+        ColumnRule("date", "date", required=True),
+        *(_item_rule(item, WHO5, required=True) for item in SURVEY_ITEMS),
+    )
+
+
+def rule_faults(
+    data: pd.DataFrame, rules: Sequence[ColumnRule], *, skip: Mapping[str, Collection[int]], rows: Sequence[int | str]
+) -> dict[str, list[Fault]]:
+    """Check converted columns against their rules with pandera, all at once.
+
+    Parameters
+    ----------
+    data
+        Converted columns under canonical names, RangeIndex.
+    rules
+        Rules; those of columns that `data` lacks are passed over.
+    skip
+        Positions, by column, that could not be converted and are reported already.
+    rows
+        Row names, to say where a repeated identifier was first.
+
+    Returns
+    -------
+    dict of str to list of Fault
+        By column, in row order; a cell's first broken rule only.
+    """
+    # pandera takes half a second to import, so only those who read a table pay for it.
+    from pandera.errors import SchemaErrors
+
+    by_name = {rule.name: rule for rule in rules if rule.name in data}
+    try:
+        _schema(by_name.values()).validate(data[list(by_name)], lazy=True)
+    except SchemaErrors as errors:
+        cases = errors.failure_cases
+    else:
+        return {}
+    found: dict[str, dict[int, Fault]] = {}
+    for column, check, index in zip(cases["column"], cases["check"], cases["index"], strict=True):
+        position = int(index)
+        if position not in skip.get(column, ()):
+            fault = _fault(by_name[column], str(check), position, data[column], rows)
+            found.setdefault(column, {}).setdefault(position, fault)
+    return {column: [faults[position] for position in sorted(faults)] for column, faults in found.items()}
+
+
+def _schema(rules: Collection[ColumnRule]) -> pa.DataFrameSchema:
+    import pandera.pandas as pa
+
+    columns = {}
+    for rule in rules:
+        checks = []
+        if rule.kind == "number":
+            low = float("-inf") if rule.low is None else rule.low
+            high = float("inf") if rule.high is None else rule.high
+            checks.append(pa.Check.in_range(low, high, error="range"))
+            if rule.step is not None:
+                checks.append(pa.Check(lambda x, a=low, step=rule.step: (x - a) % step == 0, error="step"))
+        never_missing = rule.kind in ("id", "key", "date")
+        columns[rule.name] = pa.Column(
+            None, checks, nullable=not never_missing, unique=rule.kind == "id", report_duplicates="exclude_first"
+        )
+    return pa.DataFrameSchema(columns)
+
+
+def _fault(rule: ColumnRule, check: str, position: int, column: pd.Series, rows: Sequence[int | str]) -> Fault:
+    if check == "range":
+        return Fault(position, rule.range_text, _CORRECT)
+    if check == "step":
+        return Fault(position, rule.step_text, rule.step_remedy)
+    if check == "not_nullable":
+        noun = "date" if rule.kind == "date" else "identifier"
+        return Fault(position, f"has no {noun}", f"Fill in the {noun}, or remove the row.")
+    if check == "field_uniqueness":
+        first = int((column == column.iloc[position]).to_numpy().argmax())
+        return Fault(position, f"is already in row {rows[first]}", "Keep one row for each participant.")
+    raise AssertionError(f"pandera reported a check that no rule makes: {check}")

@@ -1,0 +1,152 @@
+"""Read participants, sessions and surveys, and join them into one row a participant."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from alliance_bayes.cohort.cells import MISSING
+from alliance_bayes.cohort.cohort import Cohort
+from alliance_bayes.cohort.convert import Reading
+from alliance_bayes.cohort.files import read_raw
+from alliance_bayes.cohort.header import check_mapping
+from alliance_bayes.cohort.intake import Intake, Wishes, check_wishes, prefixed, take_in
+from alliance_bayes.cohort.items import check_prorate
+from alliance_bayes.cohort.links import link_problems
+from alliance_bayes.cohort.names import PROVIDER_TYPES
+from alliance_bayes.cohort.read import check_decimal, check_levels, check_texts
+from alliance_bayes.cohort.schema import participant_rules, session_rules, survey_rules
+from alliance_bayes.cohort.scoring import MIN_DAYS_BETWEEN, Baseline, Followup, check_options, join_scores
+from alliance_bayes.errors import DataError, Problem, UsageError
+
+__all__ = ["read_tables"]
+
+TABLES = ("participants", "sessions", "surveys")
+
+
+def read_tables(
+    participants: str | Path | pd.DataFrame,
+    sessions: str | Path | pd.DataFrame,
+    surveys: str | Path | pd.DataFrame,
+    *,
+    columns: Mapping[str, Mapping[str, str]] | None = None,
+    levels: Mapping[str, Sequence[str]] | None = None,
+    categorical: Sequence[str] = (),
+    numeric: Sequence[str] = (),
+    baseline: Baseline = "first",
+    followup: Followup = "last",
+    min_days_between: int = MIN_DAYS_BETWEEN,
+    prorate: float | None = None,
+    missing: Sequence[str] = MISSING,
+    date_format: str | None = None,
+    today: dt.date | None = None,
+    encoding: str | None = None,
+    decimal: str = ".",
+    sep: str | None = None,
+) -> Cohort:
+    """Read three tables, check them, and score them into one row a participant.
+
+    Parameters
+    ----------
+    participants
+        One row a participant: `participant_id`, and any of `age`, `sex`, `country`, `provider_type` and further
+        columns, all of which are kept. Path or DataFrame, as for `read_cohort`; so are the others.
+    sessions
+        One row a session: `participant_id`, `date`, `goal`, `bond` (whole numbers 1-5; may be missing), and, if there,
+        `provider_id` and `provider_type` ("coach" or "therapist"). Further columns are not used.
+    surveys
+        One row a survey: `participant_id`, `date`, `who5_1` ... `who5_5` (whole numbers 0-5; may be missing). Further
+        columns are not used.
+    columns
+        Table -> canonical name -> name in that table: ``{"surveys": {"date": "filled in on"}}``.
+    levels, categorical, numeric
+        As in `read_cohort`, for the participants' columns. Levels of `provider_type` are "coach", "therapist" and
+        "both" unless given here.
+    baseline
+        "first": the first survey that has a score. "before_care": the last one on or before the day of the first
+        session, and the first of all where there is none.
+    followup
+        "last" (or "first"): that survey among those at least `min_days_between` days after the baseline.
+    min_days_between
+        Days, 0 or more. The default, 14, is the time that the WHO-5 looks back over.
+    prorate
+        Least share of WHO-5 items that must be answered, in (0, 1]; None scores complete surveys only.
+    missing, encoding, decimal, sep
+        As in `read_cohort`, for all three tables.
+    date_format
+        How dates are written (`strptime` codes); None means ISO 8601: YYYY-MM-DD, with or without a local time.
+    today
+        Last day that a date may fall on; None means the day of the call.
+
+    Returns
+    -------
+    Cohort
+        A row for each participant with a session and a survey, in the participants' order; those without are
+        counted in `flow` ("no session" first, then "no WHO-5 survey"). A session's alliance is the mean of goal and
+        bond (missing when either is), `alliance` the mean over rated sessions; `n_sessions` counts all sessions;
+        `days_in_care` runs from the first session to the last; `provider_type` is the kind of provider seen, or
+        "both", unless the participants' table gives it; `provider_id` is the provider of most sessions. A
+        participant whose surveys do not yield a score stays, with a missing one.
+
+    Raises
+    ------
+    UsageError
+        When an option is impossible, or a file does not exist.
+    DataError
+        With everything that is wrong in all three tables; columns are named "sessions.goal".
+    """
+    check_options(baseline=baseline, followup=followup, min_days_between=min_days_between)
+    check_prorate(prorate)
+    mapped = _mappings(columns)
+    declared = check_levels(levels)
+    types = declared.pop("provider_type", PROVIDER_TYPES)
+    rules = {"participants": participant_rules(types), "sessions": session_rules(), "surveys": survey_rules()}
+    wishes = {name: Wishes(mapped[name], {}) for name in TABLES}
+    wishes["participants"] = Wishes(
+        mapped["participants"], declared, check_texts("categorical", categorical), check_texts("numeric", numeric)
+    )
+    check_wishes(wishes["participants"], rules["participants"])
+    reading = Reading(check_decimal(decimal), check_texts("missing", missing), date_format, today or dt.date.today())
+    sources = dict(zip(TABLES, (participants, sessions, surveys), strict=True))
+    taken: dict[str, Intake] = {}
+    problems: dict[str, list[Problem]] = {name: [] for name in TABLES}
+    for name in TABLES:
+        try:
+            raw = read_raw(sources[name], encoding=encoding, sep=sep, what=name)
+        except DataError as error:
+            problems[name] += error.problems
+            continue
+        taken[name] = take_in(raw, rules[name], reading, wishes[name], further=name == "participants")
+        problems[name] += taken[name].problems
+    for name, found in link_problems(taken, types).items():
+        problems[name] += found
+    label = ", ".join(dict.fromkeys(_label(source) for source in sources.values()))
+    if any(problems.values()):
+        raise DataError([one for name in TABLES for one in prefixed(problems[name], name)], source=label)
+    data, excluded = join_scores(
+        *(taken[name].data for name in TABLES),
+        baseline=baseline,
+        followup=followup,
+        min_days_between=min_days_between,
+        prorate=prorate,
+    )
+    if "provider_type" in data:
+        data["provider_type"] = data["provider_type"].cat.set_categories(list(types))
+    return Cohort(data, source=label, excluded=excluded)
+
+
+def _label(source: str | Path | pd.DataFrame) -> str:
+    return "DataFrame" if isinstance(source, pd.DataFrame) else Path(source).name
+
+
+def _mappings(columns: Mapping[str, Mapping[str, str]] | None) -> dict[str, dict[str, str]]:
+    given = {} if columns is None else columns
+    if not isinstance(given, Mapping) or not set(given) <= set(TABLES):
+        raise UsageError(
+            "columns should map each table ('participants', 'sessions', 'surveys') to its own names, as in "
+            "columns={'surveys': {'date': 'filled in on'}}."
+        )
+    return {name: check_mapping(given.get(name)) for name in TABLES}

@@ -1,0 +1,38 @@
+"""The variables every engine returns: names, dims and coordinates."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from alliance_bayes.model import Design
+
+__all__ = ["posterior_coords", "posterior_dims"]
+
+
+def posterior_dims(design: Design) -> dict[str, tuple[str, ...]]:
+    """Dims of every posterior variable besides chain and draw, in the order of the variables.
+
+    ``u_<factor>`` comes before ``tau_<factor>``: ``arviz.summary`` labels the elements of a variable by the order in which dims
+    first appear in the dataset, so a variable with fewer dims must not come first.
+    """
+    dims: dict[str, tuple[str, ...]] = {"beta": ("term",)} if design.terms else {}
+    dims |= {name: ("cutpoint",) if name == "cutpoints" else () for name in design.family.parameters}
+    for factor in design.factors:
+        dims[f"u_{factor.name}"] = (factor.name, factor.term_dim)
+        dims[f"tau_{factor.name}"] = (factor.term_dim,)
+        if factor.correlated:
+            dims[f"corr_{factor.name}"] = (factor.term_dim, f"{factor.term_dim}_other")
+    return dims
+
+
+def posterior_coords(design: Design) -> dict[str, list[Any]]:
+    """Coordinates of those dims. A cutpoint is named by the level that starts above it."""
+    coords: dict[str, list[Any]] = {"term": list(design.terms)} if design.terms else {}
+    if "cutpoints" in design.family.parameters and design.outcome.levels is not None:
+        coords["cutpoint"] = [float(level) for level in design.outcome.levels[1:]]
+    for factor in design.factors:
+        coords[factor.name] = list(factor.levels)
+        coords[factor.term_dim] = list(factor.terms)
+        if factor.correlated:
+            coords[f"{factor.term_dim}_other"] = list(factor.terms)
+    return coords

@@ -1,0 +1,201 @@
+"""The NUTS engine: the PyMC graph sampled by nutpie, or by another of PyMC's samplers by name."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from alliance_bayes.engines.layout import posterior_coords, posterior_dims
+from alliance_bayes.errors import SamplingError, UsageError
+from alliance_bayes.model import Design, PriorTable
+
+__all__ = ["NUTS_SAMPLERS", "Progress", "SamplerSettings", "sample_nuts"]
+
+NUTS_SAMPLERS = ("nutpie", "pymc", "numpyro", "blackjax")
+Progress = Callable[[int, int, int], None]  # draws done over all chains, draws in all, divergences so far
+
+
+@dataclass(frozen=True)
+class SamplerSettings:
+    """How to sample.
+
+    Parameters
+    ----------
+    draws, tune, chains
+        Kept draws and warm-up draws of each chain, and the number of chains.
+    cores
+        Chains sampled at once.
+    seed
+        Seed of every random number; the same seed on the same machine gives the same draws.
+    target_accept
+        Step size is tuned to this mean acceptance; higher is slower and diverges less.
+    sampler
+        One of ``nutpie`` (default), ``pymc``, ``numpyro``, ``blackjax``.
+    """
+
+    draws: int = 1000
+    tune: int = 1000
+    chains: int = 4
+    cores: int = 2
+    seed: int = 0
+    target_accept: float = 0.95
+    sampler: str = "nutpie"
+
+    def __post_init__(self) -> None:
+        for name, least in (("draws", 4), ("tune", 0), ("chains", 1), ("cores", 1), ("seed", 0)):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
+                raise UsageError(f"{name} should be a whole number of at least {least} but got {value!r}.")
+        if not 0 < self.target_accept < 1:
+            raise UsageError(f"target_accept should be in the interval (0, 1) but got {self.target_accept!r}.")
+        if self.sampler not in NUTS_SAMPLERS:
+            raise UsageError(f"unknown sampler {self.sampler!r}. Known samplers: {', '.join(NUTS_SAMPLERS)}.")
+
+
+def sample_nuts(
+    design: Design, priors: PriorTable, settings: SamplerSettings, *, progress: Progress | None = None
+) -> tuple[xr.DataTree, dict[str, Any]]:
+    """Sample the posterior of a design.
+
+    Parameters
+    ----------
+    design, priors
+        The model on its rows, with a prior for every parameter.
+    settings
+        How to sample.
+    progress
+        Called now and then with (draws done, draws in all, divergences); nutpie only.
+
+    Returns
+    -------
+    tree : xarray.DataTree
+        Groups ``posterior`` (dims chain, draw and the shared names) and ``sample_stats`` (``diverging``, ``energy``, ``tree_depth``,
+        ``reached_max_tree_depth``, ``acceptance_rate``, ``step_size`` where the sampler gives them).
+    info : dict
+        Engine, sampler, wall seconds of compilation and sampling.
+
+    Raises
+    ------
+    SamplingError
+        The sampler could not start or its draws are not finite.
+    KeyboardInterrupt
+        Passed on after the sampler's threads have stopped.
+    """
+    from alliance_bayes.engines.graph import build_graph
+
+    started = time.perf_counter()
+    model = build_graph(design, priors)
+    keep = tuple(posterior_dims(design))
+    if settings.sampler == "nutpie":
+        tree, compiled = _nutpie(model, keep, settings, progress)
+    else:
+        compiled = time.perf_counter()
+        tree = _pymc(model, settings)
+    finished = time.perf_counter()
+    posterior = _labelled(tree["posterior"].to_dataset(), design)
+    out = xr.DataTree.from_dict({"posterior": posterior, "sample_stats": _statistics(tree["sample_stats"].to_dataset(), posterior)})
+    info = {
+        "engine": "nuts",
+        "sampler": settings.sampler,
+        "compile_seconds": round(compiled - started, 3),
+        "sample_seconds": round(finished - compiled, 3),
+    }
+    return out, info
+
+
+def _labelled(given: xr.Dataset, design: Design) -> xr.Dataset:
+    """The draws in the shared layout, whatever the sampler called its axes."""
+    variables = {}
+    for name, dims in posterior_dims(design).items():
+        values = np.asarray(given[name].transpose("chain", "draw", ...).values, dtype=float)
+        if not np.isfinite(values).all():
+            raise SamplingError(f"the draws of '{name}' are not all finite. Tighten its prior or check the columns it belongs to.")
+        variables[name] = (("chain", "draw", *dims), values)
+    chains, draws = next(iter(variables.values()))[1].shape[:2]
+    return xr.Dataset(variables, coords={"chain": np.arange(chains), "draw": np.arange(draws), **posterior_coords(design)})
+
+
+def _nutpie(model: Any, keep: tuple[str, ...], settings: SamplerSettings, progress: Progress | None) -> tuple[Any, float]:
+    import nutpie
+
+    compiled = nutpie.compile_pymc_model(model, var_names=keep)
+    compiled_at = time.perf_counter()
+    sampler = nutpie.sample(
+        compiled,
+        draws=settings.draws,
+        tune=settings.tune,
+        chains=settings.chains,
+        cores=settings.cores,
+        seed=settings.seed,
+        target_accept=settings.target_accept,
+        save_warmup=False,
+        progress_bar=False,
+        progress_callback=None if progress is None else _reporter(progress, settings),
+        blocking=False,
+    )
+    try:
+        tree = sampler.wait()
+    except BaseException as error:
+        # Threads are stopped before anything else happens; partial draws are never returned as a fit.
+        sampler.abort()
+        if isinstance(error, Exception):
+            raise SamplingError(f"nutpie stopped: {error}. Check for columns on very different scales or priors without mass.") from error
+        raise
+    return tree, compiled_at
+
+
+def _pymc(model: Any, settings: SamplerSettings) -> Any:
+    import pymc as pm
+
+    try:
+        return pm.sample(
+            draws=settings.draws,
+            tune=settings.tune,
+            chains=settings.chains,
+            cores=settings.cores,
+            random_seed=settings.seed,
+            target_accept=settings.target_accept,
+            nuts_sampler=settings.sampler,
+            progressbar=False,
+            compute_convergence_checks=False,
+            model=model,
+        )
+    except ImportError as error:
+        raise SamplingError(f"sampler '{settings.sampler}' is not installed: {error}. Install it, or use sampler='nutpie'.") from error
+
+
+def _reporter(progress: Progress, settings: SamplerSettings) -> Callable[..., None]:
+    total = settings.chains * (settings.tune + settings.draws)
+
+    def report(chains: list[Any]) -> None:
+        done = sum(int(chain.finished_draws) for chain in chains)
+        progress(done, total, sum(int(chain.divergences) for chain in chains))
+
+    return report
+
+
+_STATISTICS: Mapping[str, tuple[str, ...]] = {
+    "diverging": ("diverging",),
+    "energy": ("energy",),
+    "tree_depth": ("tree_depth", "depth"),
+    "reached_max_tree_depth": ("reached_max_treedepth", "maxdepth_reached"),
+    "acceptance_rate": ("acceptance_rate", "mean_tree_accept"),
+    "step_size": ("step_size",),
+    "n_steps": ("n_steps",),
+}
+
+
+def _statistics(given: xr.Dataset, posterior: xr.Dataset) -> xr.Dataset:
+    found = {
+        name: (("chain", "draw"), np.asarray(given[source].values))
+        for name, sources in _STATISTICS.items()
+        for source in sources
+        if source in given
+    }
+    return xr.Dataset(found, coords={"chain": posterior["chain"], "draw": posterior["draw"]})
+

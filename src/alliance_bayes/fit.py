@@ -1,0 +1,192 @@
+"""FittedModel: the posterior of a model on its rows, what it predicts, and how it is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from alliance_bayes.cohort import Flow
+from alliance_bayes.errors import UsageError
+from alliance_bayes.model import Design, ModelSpec, PriorTable, Rows
+from alliance_bayes.model.likelihood import expectation, log_density, simulate
+
+__all__ = ["FittedModel"]
+
+# Draws x rows that are in memory at once (doubles): 4 million are 32 MB.
+BLOCK = 4_000_000
+
+
+@dataclass(frozen=True, eq=False)
+class FittedModel:
+    """A posterior together with everything needed to use it.
+
+    Parameters
+    ----------
+    spec, design, priors
+        The model, the rows it was fitted to, and the prior of every parameter.
+    tree
+        Groups ``posterior`` and ``sample_stats``, dims chain and draw first.
+    flow
+        Participants in, left out by reason, analysed.
+    info
+        How the draws came about: engine, sampler, settings, seconds, versions, the cohort's source and hash. JSON values only.
+    """
+
+    spec: ModelSpec
+    design: Design
+    priors: PriorTable
+    tree: xr.DataTree
+    flow: Flow
+    info: Mapping[str, Any]
+
+    @property
+    def posterior(self) -> xr.Dataset:
+        """The draws: ``beta`` (chain, draw, term), the family's parameters, ``u_``, ``tau_`` and ``corr_`` by factor."""
+        return self.tree["posterior"].to_dataset()
+
+    @property
+    def sample_stats(self) -> xr.Dataset:
+        """What the sampler says of itself, dims (chain, draw)."""
+        return self.tree["sample_stats"].to_dataset()
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Number of chains and of draws in each."""
+        sizes = self.tree["posterior"].sizes
+        return int(sizes["chain"]), int(sizes["draw"])
+
+    @cached_property
+    def stacked(self) -> Mapping[str, np.ndarray]:
+        """Draws by variable with chain and draw in one leading axis (chain-major), shape (n_draws, ...)."""
+        posterior = self.posterior
+        return {
+            str(name): np.ascontiguousarray(values.values.reshape(-1, *values.shape[2:])) for name, values in posterior.data_vars.items()
+        }
+
+    @property
+    def parameters(self) -> Mapping[str, np.ndarray]:
+        """Stacked draws of the family's own parameters."""
+        return {name: self.stacked[name] for name in self.design.family.parameters}
+
+    def with_chains(self, draws: np.ndarray) -> np.ndarray:
+        """Stacked draws (n_draws, ...) as (chain, draw, ...)."""
+        return draws.reshape(*self.shape, *draws.shape[1:])
+
+    def linear_predictor(self, rows: Rows | None = None, *, which: slice | np.ndarray = slice(None), seed: int = 0) -> np.ndarray:
+        """Linear predictor of some rows.
+
+        Parameters
+        ----------
+        rows
+            Design arrays (``design.evaluate(frame)``); the analysed rows by default.
+        which
+            Which of the stacked draws.
+        seed
+            Seed for the effects of levels the fit has not seen, which are drawn from Normal(0, tau).
+
+        Returns
+        -------
+        numpy.ndarray
+            Shape (n_draws, n_rows).
+        """
+        rows = self.design.rows if rows is None else rows
+        n_draws = self._count(which)
+        eta = self.stacked["beta"][which] @ rows.x.T if self.design.terms else np.zeros((n_draws, rows.n))
+        for factor in self.design.factors:
+            u = self.stacked[f"u_{factor.name}"][which]
+            index, z = rows.index[factor.name], rows.z[factor.name]
+            if (index < 0).any():
+                u = np.concatenate([u, self._new_level(factor.name, which, seed)[:, None, :]], axis=1)
+            for term in range(z.shape[1]):
+                eta += z[:, term] * u[:, index, term]
+        return eta
+
+    def _new_level(self, factor: str, which: slice | np.ndarray, seed: int) -> np.ndarray:
+        """Effects of one unseen level, shape (n_draws, n_factor_terms); index -1 picks it."""
+        tau = self.stacked[f"tau_{factor}"]
+        z = np.random.default_rng(seed).normal(size=tau.shape)
+        if self.design.factor(factor).correlated:
+            z = np.einsum("dij,dj->di", np.linalg.cholesky(self.stacked[f"corr_{factor}"]), z)
+        return (z * tau)[which]
+
+    def _count(self, which: slice | np.ndarray) -> int:
+        total = self.shape[0] * self.shape[1]
+        return len(range(*which.indices(total))) if isinstance(which, slice) else int(np.size(which))
+
+    def blocks(self, n_rows: int) -> Iterator[slice]:
+        """Slices of the stacked draws such that draws x ``n_rows`` stays within a fixed amount of memory."""
+        total = self.shape[0] * self.shape[1]
+        step = max(1, BLOCK // max(n_rows, 1))
+        return (slice(start, min(start + step, total)) for start in range(0, total, step))
+
+    def parameters_at(self, which: slice | np.ndarray) -> dict[str, np.ndarray]:
+        """The family's parameters for some of the stacked draws."""
+        return {name: values[which] for name, values in self.parameters.items()}
+
+    def predict(self, frame: pd.DataFrame | None = None, *, kind: str = "mean", seed: int = 0) -> xr.DataArray:
+        """Predictions for participants.
+
+        Parameters
+        ----------
+        frame
+            Rows with every predictor column; the analysed rows by default. A new level of a sampled factor is predicted from the
+            factor's distribution; a new level of an exhaustive factor is an error.
+        kind
+            ``"mean"``: the expected outcome. ``"outcome"``: a new outcome, with residual variation.
+        seed
+            Seed of random parts.
+
+        Returns
+        -------
+        xarray.DataArray
+            Dims (chain, draw, obs), in units of the outcome.
+
+        Raises
+        ------
+        UsageError
+            Unknown kind.
+        ModelError
+            See :meth:`Design.evaluate`.
+        """
+        if kind not in ("mean", "outcome"):
+            raise UsageError(f"kind should be 'mean' or 'outcome' but got {kind!r}.")
+        rows = None if frame is None else self.design.evaluate(frame)
+        n = self.design.rows.n if rows is None else rows.n
+        out = np.empty((self.shape[0] * self.shape[1], n))
+        rng = np.random.default_rng(seed)
+        for which in self.blocks(n):
+            eta, own = self.linear_predictor(rows, which=which, seed=seed), self.parameters_at(which)
+            family, outcome = self.design.family, self.design.outcome
+            out[which] = expectation(family, eta, own, outcome) if kind == "mean" else simulate(family, eta, own, outcome, rng)
+        return xr.DataArray(
+            self.with_chains(out),
+            dims=("chain", "draw", "obs"),
+            coords={"chain": self.posterior["chain"], "draw": self.posterior["draw"], "obs": np.arange(n)},
+            name=self.design.outcome.name,
+        )
+
+    def log_likelihood(self) -> xr.DataArray:
+        """Pointwise log density (log mass for discrete families) of the analysed outcomes, dims (chain, draw, obs)."""
+        n = self.design.rows.n
+        out = np.empty((self.shape[0] * self.shape[1], n))
+        for which in self.blocks(n):
+            out[which] = log_density(self.design.family, self.linear_predictor(which=which), self.parameters_at(which), self.design.outcome)
+        return xr.DataArray(
+            self.with_chains(out),
+            dims=("chain", "draw", "obs"),
+            coords={"chain": self.posterior["chain"], "draw": self.posterior["draw"], "obs": np.arange(n)},
+            name=self.design.outcome.name,
+        )
+
+    def __repr__(self) -> str:
+        chains, draws = self.shape
+        return (
+            f"{type(self).__name__}({self.spec.formula!r}, family={self.spec.family!r}: {self.flow.analysed} participants, "
+            f"{chains} chains x {draws} draws, engine {self.info.get('engine', 'unknown')})"
+        )

@@ -1,0 +1,50 @@
+"""Instruments: what they are, how they are scored, what their scores mean, and how reliable they are."""
+
+from __future__ import annotations
+
+from alliance_bayes.instruments.bands import band, meets
+from alliance_bayes.instruments.catalogue import (
+    ALLIANCE2,
+    INSTRUMENTS,
+    PHQ2,
+    PHQ9,
+    SRS,
+    WAI,
+    WAI_S,
+    WAI_SR,
+    WHO5,
+    instrument,
+)
+from alliance_bayes.instruments.change import improved, recovered
+from alliance_bayes.instruments.definition import Band, Instrument, Threshold
+from alliance_bayes.instruments.items import item_problems, item_values
+from alliance_bayes.instruments.reliability import Reliability, cronbach_alpha, mcdonald_omega, spearman_brown
+from alliance_bayes.instruments.scoring import recode, score
+
+__all__ = [
+    "ALLIANCE2",
+    "INSTRUMENTS",
+    "PHQ2",
+    "PHQ9",
+    "SRS",
+    "WAI",
+    "WAI_S",
+    "WAI_SR",
+    "WHO5",
+    "Band",
+    "Instrument",
+    "Reliability",
+    "Threshold",
+    "band",
+    "cronbach_alpha",
+    "improved",
+    "instrument",
+    "item_problems",
+    "item_values",
+    "mcdonald_omega",
+    "meets",
+    "recode",
+    "recovered",
+    "score",
+    "spearman_brown",
+]

@@ -1,0 +1,251 @@
+"""What an instrument is: its key, its scales and what its scores are said to mean."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from alliance_bayes.errors import UsageError
+
+__all__ = ["Band", "Instrument", "Threshold"]
+
+_TOTAL_WORDS = {"sum": "sum of the items", "mean": "mean of the items", "sum x 4": "sum of the items times 4"}
+
+
+@dataclass(frozen=True, slots=True)
+class Threshold:
+    """A score at which something is said to begin.
+
+    Parameters
+    ----------
+    name
+        Short name, unique within the instrument: "depression_screen".
+    value
+        The score, in points of the instrument's total.
+    direction
+        Which scores meet it: "at or below", "below" or "at or above" the value.
+    meaning
+        What meeting it is taken to mean, in a few words.
+    source
+        Where the figure comes from.
+    """
+
+    name: str
+    value: float
+    direction: Literal["at or below", "below", "at or above"]
+    meaning: str
+    source: str
+
+    def __str__(self) -> str:
+        return f"{self.direction} {self.value:g}: {self.meaning} ({self.source})"
+
+
+@dataclass(frozen=True, slots=True)
+class Band:
+    """A stretch of scores with a name; bands are listed from the lowest scores to the highest.
+
+    Parameters
+    ----------
+    label
+        Name of the band.
+    upper
+        Where it ends, in points of the total. It begins where the band before it ends.
+    closed
+        Whether `upper` itself still belongs to the band.
+    """
+
+    label: str
+    upper: float
+    closed: bool
+
+    def __str__(self) -> str:
+        return f"{self.label} ({'up to' if self.closed else 'below'} {self.upper:g})"
+
+
+@dataclass(frozen=True, slots=True)
+class Instrument:
+    """A questionnaire's key: everything needed to score it except its wording.
+
+    Parameters
+    ----------
+    name
+        Short name: "WHO-5".
+    title
+        Full name.
+    n_items
+        Number of items.
+    item_range
+        Lowest and highest answer.
+    item_step
+        Distance between neighbouring answers; None for a continuous (visual-analogue) item.
+    total
+        How items make a score: "sum", "mean" or "sum x 4". Subscales are a plain sum, or a mean where the total is one.
+    higher_is
+        Whether a higher total is "better" or "worse" for the person.
+    reversed_items
+        Items, counted from 1, that are recoded as lowest + highest - answer before scoring.
+    subscale_items
+        Pairs of a subscale's name and its items, counted from 1; no item is in two of them.
+    thresholds
+        Cut-offs with their sources.
+    bands
+        Named stretches of the total, lowest first; the last one ends at the highest possible score.
+    smallest_relevant_change
+        Smallest change of the total that is said to matter, in points; None where no figure is given.
+    sources
+        References for the key.
+    unverified
+        Parts of the key that have not been checked against a source, one sentence each.
+
+    Raises
+    ------
+    UsageError
+        When the parts do not fit together (an item that does not exist, bands out of order, ...).
+    """
+
+    name: str
+    title: str
+    n_items: int
+    item_range: tuple[float, float]
+    item_step: float | None
+    total: Literal["sum", "mean", "sum x 4"]
+    higher_is: Literal["better", "worse"]
+    reversed_items: tuple[int, ...] = ()
+    subscale_items: tuple[tuple[str, tuple[int, ...]], ...] = ()
+    thresholds: tuple[Threshold, ...] = ()
+    bands: tuple[Band, ...] = ()
+    smallest_relevant_change: float | None = None
+    sources: tuple[str, ...] = ()
+    unverified: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        faults = self._faults()
+        if faults:
+            raise UsageError(f"instrument '{self.name}' does not fit together: {'; '.join(faults)}.")
+
+    def _faults(self) -> list[str]:
+        low, high = self.item_range
+        if self.n_items < 1 or not np.isfinite([low, high]).all() or low >= high:
+            return ["it needs at least one item and an item range whose low end is below its high end"]
+        if self.total not in _TOTAL_WORDS:
+            return [f"total is {self.total!r}; choose one of {', '.join(map(repr, _TOTAL_WORDS))}"]
+        faults = []
+        step = self.item_step
+        if step is not None and (step <= 0 or not np.isclose((high - low) / step % 1, [0, 1], atol=1e-9).any()):
+            faults.append(f"a step of {step:g} does not lead from {low:g} to {high:g}")
+        scales = [("reversed items", self.reversed_items), *self.subscale_items]
+        for label, items in scales:
+            unknown = [item for item in items if not 1 <= item <= self.n_items]
+            if unknown:
+                faults.append(f"{label} name item {', '.join(map(str, unknown))}, but there are {self.n_items} items")
+        named = [item for _, items in self.subscale_items for item in items]
+        for label, listed in (("reversed items", self.reversed_items), ("subscales", named)):
+            twice = sorted(item for item, count in Counter(listed).items() if count > 1)
+            if twice:
+                faults.append(f"{label} list item {', '.join(map(str, twice))} twice")
+        if self.bands:
+            ends = [band.upper for band in self.bands]
+            if ends != sorted(set(ends)) or ends[-1] != self.score_range[1] or not self.bands[-1].closed:
+                faults.append(f"bands must rise and the last one must end at {self.score_range[1]:g}, included")
+        return faults
+
+    @property
+    def verified(self) -> bool:
+        """Whether no part of the key is known to be unchecked."""
+        return not self.unverified
+
+    @property
+    def subscales(self) -> dict[str, tuple[int, ...]]:
+        """Items of each subscale, counted from 1 (a new dict at each call)."""
+        return dict(self.subscale_items)
+
+    @property
+    def score_range(self) -> tuple[float, float]:
+        """Lowest and highest possible total."""
+        low, high = self.item_range
+        return low * self._weight, high * self._weight
+
+    @property
+    def score_step(self) -> float | None:
+        """Distance between neighbouring totals of complete answers; None for continuous items."""
+        return None if self.item_step is None else self.item_step * self._weight / self.n_items
+
+    @property
+    def score_grid(self) -> npt.NDArray[np.float64] | None:
+        """Every total that complete answers can give, ascending (WHO-5: 0, 4, ..., 100); None for continuous items."""
+        step = self.score_step
+        if step is None:
+            return None
+        low, high = self.score_range
+        return low + step * np.arange(round((high - low) / step) + 1, dtype=np.float64)
+
+    @property
+    def _weight(self) -> float:
+        """Total of a person who answers 1 to everything."""
+        return {"sum": self.n_items, "mean": 1, "sum x 4": self.n_items * 4}[self.total]
+
+    def on_grid(self, scores: npt.ArrayLike) -> npt.NDArray[np.bool_]:
+        """Say which totals complete answers could have given.
+
+        Parameters
+        ----------
+        scores
+            Totals, any shape.
+
+        Returns
+        -------
+        ndarray of bool, shape of `scores`
+            False for a total outside the range, between two grid points (a pro-rated one, as a rule), or missing.
+            For continuous items every total within the range is possible.
+        """
+        values = np.asarray(scores, dtype=np.float64)
+        low, high = self.score_range
+        inside = (values >= low) & (values <= high)
+        if self.score_step is None:
+            return np.asarray(inside)
+        steps = np.where(inside, values - low, 0.0) / self.score_step
+        return np.asarray(inside & (np.abs(steps - np.round(steps)) < 1e-9))
+
+    def threshold(self, name: str) -> Threshold:
+        """Look a threshold up by its name.
+
+        Raises
+        ------
+        UsageError
+            When the instrument has no threshold of that name; the message lists those it has.
+        """
+        for threshold in self.thresholds:
+            if threshold.name == name:
+                return threshold
+        known = ", ".join(threshold.name for threshold in self.thresholds) or "none"
+        raise UsageError(f"{self.name} has no threshold '{name}'. Its thresholds: {known}.")
+
+    def __str__(self) -> str:
+        low, high = self.item_range
+        answers = "any value" if self.item_step is None else f"steps of {self.item_step:g}"
+        bottom, top = self.score_range
+        grid = "" if self.score_step is None else f", steps of {self.score_step:g}"
+        lines = [
+            f"{self.name}: {self.title}",
+            f"  items: {self.n_items}, answered {low:g} to {high:g} ({answers})",
+            f"  total: {_TOTAL_WORDS[self.total]}, {bottom:g} to {top:g}{grid}; higher is {self.higher_is}",
+        ]
+        if self.reversed_items:
+            lines.append(f"  reversed: {_listed(self.reversed_items)}")
+        lines += [f"  {name}: items {_listed(items)}" for name, items in self.subscale_items]
+        lines += [f"  threshold {threshold.name}: {threshold}" for threshold in self.thresholds]
+        if self.bands:
+            lines.append(f"  bands: {'; '.join(map(str, self.bands))}")
+        if self.smallest_relevant_change is not None:
+            lines.append(f"  smallest relevant change: {self.smallest_relevant_change:g} points")
+        lines += [f"  source: {source}" for source in self.sources]
+        lines += [f"  UNVERIFIED: {part}" for part in self.unverified]
+        return "\n".join(lines)
+
+
+def _listed(items: tuple[int, ...]) -> str:
+    return ", ".join(map(str, items))

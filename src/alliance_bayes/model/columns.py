@@ -1,0 +1,148 @@
+"""From formulae's evaluated terms to labelled, centred columns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import reduce
+from itertools import product
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from alliance_bayes.errors import ModelError
+from alliance_bayes.model.scales import Scale, sample_scale, scale_of
+
+__all__ = ["Column", "centring", "describe", "refuse_constant", "term_block"]
+
+
+@dataclass(frozen=True)
+class Column:
+    """One design column.
+
+    Parameters
+    ----------
+    label
+        Its name in the posterior's ``term`` coordinate.
+    term
+        The formula term it belongs to ("sex" for "sex[male]").
+    numeric
+        Names of its numeric components (columns or calls); empty for the intercept and for indicator columns.
+    order
+        Number of components: 0 for the intercept, 1 for a main effect, more for an interaction.
+    """
+
+    label: str
+    term: str
+    numeric: tuple[str, ...]
+    order: int
+
+
+def term_block(term: Any, frame: pd.DataFrame, centres: Mapping[str, float], *, new: bool) -> np.ndarray:
+    """Columns of one formula term, shape (n, n_columns); numeric components are centred before they are multiplied."""
+    if _is_intercept(term):
+        return np.ones((len(frame), 1))
+
+    def component(part: Any) -> np.ndarray:
+        values = _two_dimensional(part.eval_new_data(frame) if new else part.value)
+        if part.kind == "numeric":
+            values = values - np.array([centres[name] for name in _names(part)])
+        return values
+
+    def multiply(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+        return (left[:, :, None] * right[:, None, :]).reshape(len(left), -1)
+
+    return reduce(multiply, (component(part) for part in term.components))
+
+
+def describe(term: Any) -> tuple[Column, ...]:
+    """The columns that :func:`term_block` makes of a term, in its order."""
+    if _is_intercept(term):
+        return (Column("Intercept", "Intercept", (), 0),)
+    parts = [
+        [(label, (label,) if part.kind == "numeric" else ()) for label in (_names(part) if part.kind == "numeric" else part.labels)]
+        for part in term.components
+    ]
+    return tuple(
+        Column(
+            ":".join(label for label, _ in combination),
+            str(term.name),
+            tuple(name for _, names in combination for name in names),
+            len(parts),
+        )
+        for combination in product(*parts)
+    )
+
+
+def centring(
+    terms: list[Any], asked: Mapping[str, float], declared: Mapping[str, Scale], autoscale: bool
+) -> tuple[dict[str, float], dict[str, Scale]]:
+    """Centring value and reference scale of every numeric component.
+
+    Parameters
+    ----------
+    terms
+        Evaluated formula terms, common and pooled.
+    asked
+        Values the analyst asked for, by component name; the rows' mean elsewhere.
+    declared, autoscale
+        Declared reference scales, and whether other columns take theirs from the rows.
+
+    Raises
+    ------
+    ModelError
+        A centring value for a component that the formula does not have, or that is not finite; missing or infinite values in a
+        component (the logarithm of zero, say).
+    """
+    centres: dict[str, float] = {}
+    scales: dict[str, Scale] = {}
+    for part in (part for term in terms if not _is_intercept(term) for part in term.components if part.kind == "numeric"):
+        values = _two_dimensional(part.value).astype(float)
+        for position, name in enumerate(_names(part)):
+            column = values[:, position]
+            if not np.isfinite(column).all():
+                row = int(np.flatnonzero(~np.isfinite(column))[0])
+                raise ModelError(
+                    f"'{name}' is {column[row]} in analysed row {row} (from 0). "
+                    "Choose a transformation that is finite for every row, or leave the row out."
+                )
+            centres[name] = float(asked.get(name, column.mean()))
+            known = scale_of(name, declared)
+            if known is None and (autoscale or type(part).__name__ == "Call"):
+                # A derived basis has no instrument scale, so its own spread is the only one there is.
+                known = sample_scale(column)
+            if known is not None:
+                scales[name] = known
+    unknown = sorted(set(asked) - set(centres))
+    if unknown:
+        raise ModelError(f"centre names {', '.join(unknown)}, but the numeric columns of the formula are {', '.join(sorted(centres))}.")
+    for name, value in asked.items():
+        if not np.isfinite(value):
+            raise ModelError(f"centre of '{name}' should be a finite number but got {value}.")
+    return centres, scales
+
+
+def refuse_constant(x: np.ndarray, columns: tuple[Column, ...]) -> None:
+    """Raise for a common column without variation: the data say nothing about its coefficient."""
+    for position, column in enumerate(columns):
+        values = x[:, position]
+        if column.label != "Intercept" and values.size and np.ptp(values) <= 1e-12 * max(1.0, float(np.abs(values).max())):
+            raise ModelError(
+                f"'{column.label}' has the same value in all {len(values)} analysed rows, so its coefficient cannot be estimated. "
+                "Remove the term or check the table."
+            )
+
+
+def _is_intercept(term: Any) -> bool:
+    return type(term).__name__ == "Intercept"
+
+
+def _two_dimensional(values: Any) -> np.ndarray:
+    array = np.asarray(values, dtype=float)
+    return array[:, None] if array.ndim == 1 else array
+
+
+def _names(part: Any) -> list[str]:
+    width = _two_dimensional(part.value).shape[1]
+    return [str(part.name)] if width == 1 else [f"{part.name}[{position}]" for position in range(width)]

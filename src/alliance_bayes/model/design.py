@@ -1,0 +1,313 @@
+"""Design: a formula applied to rows, with centring and declared levels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from formulae.environment import Environment
+from formulae.matrices import DesignMatrices
+from formulae.model_description import model_description
+
+from alliance_bayes.errors import ModelError
+from alliance_bayes.model.columns import Column, centring, describe, refuse_constant, term_block
+from alliance_bayes.model.families import Family, Outcome, prepare_outcome
+from alliance_bayes.model.formula import Formula
+from alliance_bayes.model.scales import Scale, sample_scale, scale_of
+
+__all__ = ["Design", "PooledFactor", "Rows", "build_design"]
+
+# What a formula may call. Nothing else is reachable, so that a model card from elsewhere cannot run code.
+_FUNCTIONS = {name: getattr(np, name) for name in ("log", "log1p", "log2", "log10", "exp", "sqrt", "abs", "minimum", "maximum")}
+_NAMESPACE: dict[str, Any] = {**_FUNCTIONS, "np": SimpleNamespace(**_FUNCTIONS)}
+
+
+@dataclass(frozen=True)
+class PooledFactor:
+    """A factor over whose levels effects are partially pooled.
+
+    Parameters
+    ----------
+    name
+        Column name, or "a:b" for combinations of two columns.
+    levels
+        Level labels in their declared order; only levels that have rows.
+    columns
+        Pooled design columns, "Intercept" first when present.
+    exhaustive
+        Whether all levels there are have been observed: effects then sum to zero over levels.
+    correlated
+        Whether the pooled terms are correlated a priori.
+    """
+
+    name: str
+    levels: tuple[str, ...]
+    columns: tuple[Column, ...]
+    exhaustive: bool
+    correlated: bool
+
+    @property
+    def terms(self) -> tuple[str, ...]:
+        """Labels of the pooled columns: the coordinate of the ``<factor>_term`` dimension."""
+        return tuple(column.label for column in self.columns)
+
+    @property
+    def term_dim(self) -> str:
+        """Name of the dimension of the pooled terms."""
+        return f"{self.name}_term"
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """Design arrays of some rows.
+
+    Parameters
+    ----------
+    x
+        Common columns, shape (n, n_terms).
+    z
+        Pooled columns by factor, each of shape (n, n_factor_terms).
+    index
+        Level number by factor, each of shape (n,); -1 for a level that the fit has not seen.
+    """
+
+    x: np.ndarray
+    z: Mapping[str, np.ndarray]
+    index: Mapping[str, np.ndarray]
+
+    @property
+    def n(self) -> int:
+        """Number of rows."""
+        return int(self.x.shape[0])
+
+
+@dataclass(frozen=True, eq=False)
+class Design:
+    """A formula applied to rows.
+
+    Attributes
+    ----------
+    formula, family, outcome
+        What was asked, and the outcome as the family sees it.
+    frame
+        The analysed rows of every model column; categorical columns ordered as declared, without unused levels.
+    columns
+        Common design columns, in the order of ``beta``.
+    factors
+        Pooled factors, in the formula's order.
+    centres
+        Value subtracted from each numeric component before anything is multiplied.
+    scales
+        Reference scale of each column (numeric components and the outcome) that has one.
+    rows
+        The design arrays of ``frame``.
+    """
+
+    formula: Formula
+    family: Family
+    outcome: Outcome
+    frame: pd.DataFrame
+    columns: tuple[Column, ...]
+    factors: tuple[PooledFactor, ...]
+    centres: Mapping[str, float]
+    scales: Mapping[str, Scale]
+    rows: Rows
+    _common: tuple[Any, ...] = field(repr=False)
+    _pooled: tuple[Any, ...] = field(repr=False)
+
+    @property
+    def terms(self) -> tuple[str, ...]:
+        """Labels of the common columns: the coordinate of the ``term`` dimension."""
+        return tuple(column.label for column in self.columns)
+
+    def factor(self, name: str) -> PooledFactor:
+        """A pooled factor by name.
+
+        Raises
+        ------
+        ModelError
+            Unknown name; the message lists the model's factors.
+        """
+        for factor in self.factors:
+            if factor.name == name:
+                return factor
+        known = ", ".join(factor.name for factor in self.factors) or "none"
+        raise ModelError(f"'{name}' is not a pooled factor of this model. Its pooled factors: {known}.")
+
+    def evaluate(self, frame: pd.DataFrame) -> Rows:
+        """Design arrays of other rows, with this design's centring, levels and bases.
+
+        Parameters
+        ----------
+        frame
+            Must hold every predictor column of the formula, without missing values.
+
+        Raises
+        ------
+        ModelError
+            A column is missing or has missing values, or a level may not be predicted (a new level of an exhaustive factor or of a
+            categorical common term).
+        """
+        return _assemble(self._common, self._pooled, self.factors, self._conform(frame), self.centres, new=True)
+
+    def _conform(self, frame: pd.DataFrame) -> pd.DataFrame:
+        needed = list(self.formula.columns[1:])
+        missing = [name for name in needed if name not in frame.columns]
+        if missing:
+            raise ModelError(f"the new rows lack the column(s) {', '.join(missing)}. The model uses {', '.join(needed)}.")
+        fixed = {part for factor in self.factors if factor.exhaustive for part in factor.name.split(":")}
+        fixed |= {name for term in (*self._common, *(t.expr for t in self._pooled)) for name in term.var_names}
+        out = frame.loc[:, needed].reset_index(drop=True)
+        for name in needed:
+            if out[name].isna().any():
+                raise ModelError(f"the new rows have missing values in '{name}'. Fill or drop them first.")
+            dtype = self.frame[name].dtype
+            if not isinstance(dtype, pd.CategoricalDtype):
+                continue
+            text = out[name].astype(str)
+            new = sorted(set(text) - set(dtype.categories))
+            if new and name in fixed:
+                raise ModelError(
+                    f"the new rows hold level(s) {', '.join(map(repr, new))} of '{name}', of which the model knows "
+                    f"{', '.join(map(repr, dtype.categories))}. An unseen level of it cannot be predicted."
+                )
+            out[name] = pd.Categorical(text, categories=[*dtype.categories, *new], ordered=True)
+        return out
+
+
+def build_design(
+    formula: Formula,
+    family: Family,
+    frame: pd.DataFrame,
+    *,
+    exhaustive: tuple[str, ...] = (),
+    centre: Mapping[str, float] | None = None,
+    scales: Mapping[str, Scale] | None = None,
+    autoscale: bool = False,
+) -> Design:
+    """Apply a formula to complete rows.
+
+    Parameters
+    ----------
+    formula, family
+        The parsed formula and the observation family.
+    frame
+        Complete rows, one a participant, shape (n, >= n_columns).
+    exhaustive
+        Factors whose levels are all there are.
+    centre
+        Centring values by numeric component; means of the rows where not given.
+    scales
+        Declared reference scales, added to the built-in ones.
+    autoscale
+        Whether a column without a reference scale gets one from the rows themselves.
+
+    Raises
+    ------
+    ModelError
+        Fewer than two rows; a constant column or a factor with one level; a term that cannot be evaluated.
+    DataError
+        Outcomes that the family cannot produce.
+    """
+    declared = dict(scales or {})
+    if len(frame) < 2:
+        raise ModelError(f"the model needs at least 2 complete rows but got {len(frame)}. The participant flow tells why.")
+    frame = _with_ordered_levels(frame.loc[:, list(formula.columns)].reset_index(drop=True), formula)
+    values = frame[formula.outcome]
+    if isinstance(values.dtype, pd.CategoricalDtype):
+        raise ModelError(f"the outcome '{formula.outcome}' is text. Give it as numbers (0/1 for family 'bernoulli').")
+    outcome_scale = scale_of(formula.outcome, declared)
+    outcome = prepare_outcome(formula.outcome, values.to_numpy(float), family, outcome_scale)
+    if outcome_scale is None and autoscale:
+        outcome_scale = sample_scale(outcome.values)
+
+    try:
+        # A logarithm of zero shows up as an infinite column, which centring() refuses by name.
+        with np.errstate(all="ignore"):
+            model = DesignMatrices(model_description(formula.plain), frame, Environment([_NAMESPACE])).model
+    except (KeyError, ValueError, TypeError, AttributeError, NotImplementedError) as error:
+        raise ModelError(
+            f"formula {formula.text!r} cannot be applied to the table: {error}. "
+            f"A formula may call I, bs, poly, scale, center, C and {', '.join(_FUNCTIONS)}."
+        ) from error
+    common, pooled = tuple(model.common_terms), tuple(model.group_terms)
+    if family.link == "cumulative_logit":
+        # The cutpoints are an ordinal model's intercepts; one more would not be identified.
+        common = tuple(term for term in common if type(term).__name__ != "Intercept")
+    centres, known = centring([*common, *(term.expr for term in pooled)], dict(centre or {}), declared, autoscale)
+    if outcome_scale is not None:
+        known[formula.outcome] = outcome_scale
+    columns = tuple(column for term in common for column in describe(term))
+    factors = _factors(formula, pooled, frame, exhaustive)
+    rows = _assemble(common, pooled, factors, frame, centres, new=False)
+    refuse_constant(rows.x, columns)
+    return Design(formula, family, outcome, frame, columns, factors, centres, known, rows, common, pooled)
+
+
+def _with_ordered_levels(frame: pd.DataFrame, formula: Formula) -> pd.DataFrame:
+    # formulae sorts the levels of an unordered categorical, so declared order has to be made explicit.
+    grouping = {part for group in formula.groups for part in group.factor.split(":")}
+    for name in frame.columns:
+        column = frame[name]
+        if isinstance(column.dtype, pd.CategoricalDtype):
+            used = column.cat.remove_unused_categories().cat.categories
+            frame[name] = pd.Categorical(column.astype(str), categories=[str(level) for level in used], ordered=True)
+        elif name in grouping or not pd.api.types.is_numeric_dtype(column):
+            whole = pd.api.types.is_float_dtype(column) and bool((column % 1 == 0).all())
+            source = column.astype("int64") if whole else column
+            levels = [str(level) for level in sorted(source.unique())]
+            frame[name] = pd.Categorical(source.astype(str), categories=levels, ordered=True)
+    return frame
+
+
+def _factors(formula: Formula, pooled: tuple[Any, ...], frame: pd.DataFrame, exhaustive: tuple[str, ...]) -> tuple[PooledFactor, ...]:
+    factors = []
+    for chunk in formula.groups:
+        terms = sorted((t for t in pooled if t.factor.name == chunk.factor), key=lambda t: type(t.expr).__name__ != "Intercept")
+        parts = chunk.factor.split(":")
+        labels = _labels(frame, parts)
+        present = set(labels)
+        levels = tuple(
+            label for label in _crossed([list(frame[part].cat.categories) for part in parts]) if label in present
+        )
+        if len(levels) < 2:
+            raise ModelError(
+                f"the factor '{chunk.factor}' has only the level {levels[0]!r} in the analysed rows, so nothing can be pooled over it. "
+                "Remove it from the formula."
+            )
+        columns = tuple(column for term in terms for column in describe(term.expr))
+        factors.append(PooledFactor(chunk.factor, levels, columns, chunk.factor in exhaustive, chunk.correlated))
+    return tuple(factors)
+
+
+def _assemble(
+    common: tuple[Any, ...],
+    pooled: tuple[Any, ...],
+    factors: tuple[PooledFactor, ...],
+    frame: pd.DataFrame,
+    centres: Mapping[str, float],
+    *,
+    new: bool,
+) -> Rows:
+    blocks = [term_block(term, frame, centres, new=new) for term in common]
+    z, index = {}, {}
+    for factor in factors:
+        terms = sorted((t for t in pooled if t.factor.name == factor.name), key=lambda t: type(t.expr).__name__ != "Intercept")
+        z[factor.name] = np.hstack([term_block(term.expr, frame, centres, new=new) for term in terms])
+        index[factor.name] = pd.Index(factor.levels).get_indexer(_labels(frame, factor.name.split(":")))
+    return Rows(np.hstack(blocks) if blocks else np.empty((len(frame), 0)), z, index)
+
+
+def _labels(frame: pd.DataFrame, parts: list[str]) -> list[str]:
+    return [":".join(combination) for combination in zip(*(frame[part].astype(str) for part in parts), strict=True)]
+
+
+def _crossed(levels: list[list[str]]) -> list[str]:
+    labels = [""]
+    for position, part in enumerate(levels):
+        labels = [f"{head}:{level}" if position else level for head in labels for level in part]
+    return labels

@@ -1,0 +1,164 @@
+"""Model formulas: formulae's grammar, plus lme4's ``||`` for uncorrelated group terms."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from formulae.model_description import model_description
+from formulae.parser import ParseError
+from formulae.scanner import ScanError
+
+from alliance_bayes.errors import ModelError
+
+__all__ = ["Formula", "GroupChunk", "parse_formula"]
+
+
+@dataclass(frozen=True)
+class GroupChunk:
+    """One parenthesised group term, ``(expr | factor)`` or ``(expr || factor)``.
+
+    Parameters
+    ----------
+    factor
+        Name of the grouping factor; "a:b" for levels of b within (or crossed with) a.
+    terms
+        Names of the pooled terms, "Intercept" first when present.
+    correlated
+        Whether the pooled terms have a joint (correlated) distribution.
+    """
+
+    factor: str
+    terms: tuple[str, ...]
+    correlated: bool
+
+
+@dataclass(frozen=True)
+class Formula:
+    """A parsed formula.
+
+    Parameters
+    ----------
+    text
+        As written.
+    plain
+        The same with every ``||`` written as ``|``, which is what formulae evaluates.
+    outcome
+        Column name of the outcome.
+    common
+        Names of the common terms, "Intercept" first when present.
+    groups
+        One entry a grouping factor.
+    columns
+        Every data column the formula needs, outcome first.
+    """
+
+    text: str
+    plain: str
+    outcome: str
+    common: tuple[str, ...]
+    groups: tuple[GroupChunk, ...]
+    columns: tuple[str, ...]
+
+
+def parse_formula(text: str) -> Formula:
+    """Parse a model formula.
+
+    Parameters
+    ----------
+    text
+        ``"outcome ~ terms + (terms || factor)"``. ``||`` pools the terms independently, ``|`` with correlations.
+
+    Raises
+    ------
+    ModelError
+        When the formula cannot be parsed, has no outcome, or describes one factor in two correlated pieces.
+    """
+    if not isinstance(text, str) or "~" not in text:
+        raise ModelError(f"formula {text!r} has no outcome. Write it as 'who5_followup ~ alliance + (alliance || country)'.")
+    spans = _group_spans(text)
+    plain = text
+    for start, stop in reversed(spans):
+        plain = plain[:start] + plain[start:stop].replace("||", "|") + plain[stop:]
+    description = _describe(plain, text)
+    if description.response is None:
+        raise ModelError(f"formula {text!r} has no outcome to the left of '~'. Name the outcome column there.")
+    components = description.response.term.components
+    if len(components) != 1 or type(components[0]).__name__ != "Variable" or components[0].reference is not None:
+        raise ModelError(
+            f"formula {text!r}: the outcome should be one column of the table, not an expression. "
+            "Make the column first (its name then appears in every output)."
+        )
+    outcome = str(components[0].name)
+    groups = _merge([_chunk(text, start, stop) for start, stop in spans], text)
+    names = [str(term.name) for term in description.common_terms]
+    common = tuple(sorted(names, key=lambda name: name != "Intercept"))
+    columns = [outcome]
+    for term in description.terms:
+        columns += sorted(str(name) for name in term.var_names if name and str(name) not in columns)
+    if outcome in columns[1:] or any(outcome in term.var_names for term in description.terms):
+        raise ModelError(f"formula {text!r}: the outcome '{outcome}' is also used as a predictor. Remove it from one side.")
+    return Formula(text, plain, outcome, common, groups, tuple(columns))
+
+
+def _describe(plain: str, text: str):  # type: ignore[no-untyped-def]
+    try:
+        return model_description(plain)
+    except (ParseError, ScanError, ValueError, TypeError, AttributeError, NotImplementedError) as error:
+        raise ModelError(
+            f"formula {text!r} cannot be parsed: {error}. Terms are joined by '+', interactions written 'a:b' or 'a*b', "
+            "group terms '(a || factor)' in parentheses."
+        ) from error
+
+
+def _group_spans(text: str) -> list[tuple[int, int]]:
+    """Start and stop of every parenthesis that directly holds a bar."""
+    spans: list[tuple[int, int]] = []
+    opened: list[tuple[int, bool]] = []
+    quote = ""
+    for position, character in enumerate(text):
+        if quote:
+            quote = "" if character == quote else quote
+        elif character in "'\"`":
+            quote = character
+        elif character == "(":
+            opened.append((position, False))
+        elif character == "|":
+            if not opened:
+                raise ModelError(f"formula {text!r}: put the group term in parentheses, as in '(alliance || country)'.")
+            opened[-1] = (opened[-1][0], True)
+        elif character == ")" and opened:
+            start, bar = opened.pop()
+            if bar:
+                spans.append((start, position + 1))
+    return sorted(spans)
+
+
+def _chunk(text: str, start: int, stop: int) -> list[GroupChunk]:
+    piece = text[start:stop]
+    if piece.count("|") > 2 or (piece.count("|") == 2 and "||" not in piece):
+        raise ModelError(f"formula {text!r}: the group term {piece} has more than one bar. Write one term a factor.")
+    terms: dict[str, list[str]] = {}
+    for term in _describe(piece.replace("||", "|"), text).group_terms:
+        terms.setdefault(str(term.factor.name), []).append(
+            "Intercept" if type(term.expr).__name__ == "Intercept" else str(term.expr.name)
+        )
+    return [
+        GroupChunk(factor, tuple(sorted(names, key=lambda name: name != "Intercept")), "||" not in piece and len(names) > 1)
+        for factor, names in terms.items()
+    ]
+
+
+def _merge(pieces: list[list[GroupChunk]], text: str) -> tuple[GroupChunk, ...]:
+    merged: dict[str, GroupChunk] = {}
+    for chunk in (chunk for piece in pieces for chunk in piece):
+        before = merged.get(chunk.factor)
+        if before is None:
+            merged[chunk.factor] = chunk
+            continue
+        if before.correlated or chunk.correlated or set(before.terms) & set(chunk.terms):
+            raise ModelError(
+                f"formula {text!r}: the factor '{chunk.factor}' is pooled twice. Put all its terms into one group term."
+            )
+        names = sorted((*before.terms, *chunk.terms), key=lambda name: name != "Intercept")
+        merged[chunk.factor] = GroupChunk(chunk.factor, tuple(names), correlated=False)
+    return tuple(merged.values())

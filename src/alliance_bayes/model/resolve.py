@@ -1,0 +1,131 @@
+"""Which prior each parameter of a model has: the analyst's where given, the default elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from alliance_bayes.errors import ModelError
+from alliance_bayes.model.columns import Column
+from alliance_bayes.model.defaults import Defaults
+from alliance_bayes.model.design import Design
+from alliance_bayes.model.families import Family
+from alliance_bayes.model.formula import Formula
+from alliance_bayes.model.priors import Prior, PriorTable, StatedPrior
+from alliance_bayes.model.scales import Scale, scale_of
+
+__all__ = ["CATEGORICAL_COLUMNS", "preview_priors", "resolve_priors"]
+
+# Columns of a cohort that hold levels, so that a formula's priors can be shown before there are rows.
+CATEGORICAL_COLUMNS = frozenset({"sex", "country", "provider_type", "modality", "provider_id", "participant_id"})
+
+# One parameter: the names it may be addressed by, the support its prior needs, and its default.
+_Parameter = tuple[tuple[str, ...], str, StatedPrior | None]
+
+
+def resolve_priors(design: Design, given: Mapping[str, Prior], named: str) -> PriorTable:
+    """Priors of every parameter of a design.
+
+    Parameters
+    ----------
+    design
+        The formula applied to rows.
+    given
+        The analyst's priors by parameter name; a term's name covers all its columns, ``tau_<factor>`` all its terms.
+    named
+        The prior set that fills the rest.
+
+    Raises
+    ------
+    ModelError
+        An unknown parameter name (the known ones are listed), a prior with the wrong support, or parameters that have neither a
+        prior nor a reference scale to derive one from.
+    """
+    defaults = Defaults(design.outcome.name, design.family, design.scales.get(design.outcome.name), named)
+    groups = [(factor.name, factor.columns, factor.correlated) for factor in design.factors]
+    parameters = list(_parameters(design.family, design.columns, groups, defaults, design.scales))
+    entries, lacking = _fill(parameters, given)
+    if lacking:
+        raise ModelError(
+            f"no default prior is known for {', '.join(lacking)}: the package does not know the scale of every column involved. "
+            "Give these priors, or the columns' scales (scales={'name': Scale(mean=..., sd=...)}), or set autoscale=True to take "
+            "scales from the analysed rows."
+        )
+    return PriorTable(entries)
+
+
+def preview_priors(
+    formula: Formula, family: Family, given: Mapping[str, Prior], named: str, declared: Mapping[str, Scale], autoscale: bool
+) -> PriorTable:
+    """The priors that can be told from the formula alone, before there are rows.
+
+    Parameters whose default depends on the rows (an undeclared scale with ``autoscale``, a column of unknown kind) are left out.
+
+    Raises
+    ------
+    ModelError
+        As :func:`resolve_priors`, for what the formula alone can show.
+    """
+    scales = {
+        part: scale
+        for term in (*formula.common, *(t for group in formula.groups for t in group.terms))
+        for part in term.split(":")
+        if (scale := scale_of(part, declared)) is not None
+    }
+    outcome = scale_of(formula.outcome, declared)
+
+    def column(term: str) -> Column:
+        if term == "Intercept":
+            return Column(term, term, (), 0)
+        parts = term.split(":")
+        return Column(term, term, tuple(part for part in parts if part not in CATEGORICAL_COLUMNS), len(parts))
+
+    common = [column(t) for t in formula.common if not (t == "Intercept" and family.link == "cumulative_logit")]
+    groups = [(group.factor, tuple(map(column, group.terms)), group.correlated) for group in formula.groups]
+    defaults = Defaults(formula.outcome, family, outcome, named)
+    parameters = list(_parameters(family, common, groups, defaults, scales))
+    # A level's own name ("sex[male]") cannot be checked before there are levels.
+    known = {name for names, _, _ in parameters for name in names}
+    later = {name for name in given if name.split("[")[0] in known or f"{name.split('[')[0]}[Intercept]" in known}
+    entries, _ = _fill(parameters, {name: prior for name, prior in given.items() if name in known or name not in later})
+    return PriorTable(entries)
+
+
+def _parameters(
+    family: Family,
+    common: Iterable[Column],
+    groups: Iterable[tuple[str, tuple[Column, ...], bool]],
+    defaults: Defaults,
+    scales: Mapping[str, Scale],
+) -> Iterator[_Parameter]:
+    for column in common:
+        names = (column.label, column.term) if column.label != column.term else (column.label,)
+        default = defaults.intercept() if column.label == "Intercept" else defaults.slope(column, scales)
+        yield names, "real", default
+    for name in family.parameters:
+        yield (name,), "simplex" if name == "cutpoints" else "positive", defaults.parameter(name)
+    for factor, columns, correlated in groups:
+        for column in columns:
+            yield (f"tau_{factor}[{column.label}]", f"tau_{factor}"), "positive", defaults.spread(column, scales)
+        if correlated:
+            reason = "LKJ(2): correlations near +/- 1 are less likely than those near 0"
+            yield (f"corr_{factor}",), "corr", StatedPrior(Prior("LKJ", (2.0,)), reason)
+
+
+def _fill(parameters: list[_Parameter], given: Mapping[str, Prior]) -> tuple[dict[str, StatedPrior], list[str]]:
+    known = {name for names, _, _ in parameters for name in names}
+    unknown = [name for name in given if name not in known]
+    if unknown:
+        raise ModelError(f"prior for unknown parameter(s) {', '.join(map(repr, unknown))}. Known parameters: {', '.join(sorted(known))}.")
+    entries: dict[str, StatedPrior] = {}
+    lacking: list[str] = []
+    for names, support, default in parameters:
+        own = next((given[name] for name in names if name in given), None)
+        if own is not None:
+            if own.support != support:
+                raise ModelError(f"prior of '{names[0]}': {own} has {own.support} support, but this parameter needs {support} support.")
+            entries[names[0]] = StatedPrior(own, "given by the analyst")
+        elif default is None:
+            lacking.append(f"'{names[0]}'")
+        else:
+            entries[names[0]] = default
+    return entries, lacking

@@ -1,0 +1,179 @@
+"""ModelSpec: everything that defines a model, before any rows are seen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from types import MappingProxyType
+
+import pandas as pd
+
+from alliance_bayes.errors import ModelError
+from alliance_bayes.model.defaults import PRIOR_SETS
+from alliance_bayes.model.design import Design, build_design
+from alliance_bayes.model.families import Family, family_named
+from alliance_bayes.model.formula import Formula, parse_formula
+from alliance_bayes.model.priors import Prior, PriorTable, parse_prior
+from alliance_bayes.model.resolve import preview_priors, resolve_priors
+from alliance_bayes.model.scales import Scale
+
+__all__ = ["EXHAUSTIVE", "Card", "ModelSpec"]
+
+EXHAUSTIVE = ("provider_type", "sex", "modality")
+
+
+@dataclass(frozen=True)
+class Card:
+    """The words that go with a model: what a paper would print beside the formula.
+
+    Parameters
+    ----------
+    name
+        Short name, used for files.
+    title, question, estimand
+        What the model is called, asks and estimates.
+    assumptions
+        One sentence each.
+    sources
+        References.
+    """
+
+    name: str = "model"
+    title: str = ""
+    question: str = ""
+    estimand: str = ""
+    assumptions: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class ModelSpec:
+    """A model: formula, family, priors and pooling.
+
+    Parameters
+    ----------
+    formula
+        For example ``"who5_followup ~ alliance + who5_baseline + (alliance || country)"``. ``||`` pools the level and the slope of a
+        factor independently, ``|`` with a correlation (LKJ(2) prior).
+    family
+        ``gaussian``, ``student_t``, ``beta_binomial``, ``cumulative``, ``censored_gaussian`` or ``bernoulli``.
+    priors
+        Name of a prior set (``weak``, ``literature``, ``sceptical``, ``enthusiastic``), or a mapping from parameter names to
+        distributions written as text, in which the key ``"set"`` may name the set that fills the rest (``weak`` if absent).
+    exhaustive
+        Pooled factors whose levels are all there are: their effects sum to zero and no new level can be predicted. Names that
+        the formula does not pool are ignored, so that the default fits any formula.
+    focal
+        The predictor whose association is asked for; by default ``alliance`` where it is a predictor, else the first numeric one.
+    centre
+        Centring value by numeric column; the mean of the analysed rows elsewhere.
+    scales
+        Reference scales of columns the package does not know (see :class:`Scale`).
+    autoscale
+        Whether columns without a reference scale take one from the analysed rows. The priors then depend on the data, and say so.
+    levels
+        Declared levels by categorical column, in order.
+    card
+        The words that go with the model.
+
+    Raises
+    ------
+    ModelError
+        Anything that does not make a model, told before any rows are read.
+    """
+
+    formula: str
+    family: str = "gaussian"
+    priors: str | Mapping[str, str | Prior] = "weak"
+    exhaustive: tuple[str, ...] = EXHAUSTIVE
+    focal: str | None = None
+    centre: Mapping[str, float] = field(default_factory=dict)
+    scales: Mapping[str, Scale] = field(default_factory=dict)
+    autoscale: bool = False
+    levels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    card: Card = field(default_factory=Card)
+
+    def __post_init__(self) -> None:
+        for name in ("centre", "scales", "levels"):
+            object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
+        if isinstance(self.exhaustive, str):
+            raise ModelError(f"exhaustive should be a tuple of factor names but got {self.exhaustive!r}. Write ({self.exhaustive!r},).")
+        object.__setattr__(self, "exhaustive", tuple(self.exhaustive))
+        # Touching these checks them: an impossible model fails here, not after a cohort is read.
+        _ = self.parsed, self.observation, self.prior_set
+        self.preview()
+        if self.focal is not None and self.focal not in self.parsed.columns[1:]:
+            raise ModelError(f"focal predictor '{self.focal}' is not in the formula. Its predictors: {', '.join(self.parsed.columns[1:])}.")
+
+    @cached_property
+    def parsed(self) -> Formula:
+        """The parsed formula."""
+        return parse_formula(self.formula)
+
+    @cached_property
+    def observation(self) -> Family:
+        """The observation family."""
+        return family_named(self.family)
+
+    @cached_property
+    def prior_set(self) -> str:
+        """Name of the prior set that fills what the analyst left open."""
+        named = self.priors if isinstance(self.priors, str) else self.priors.get("set", "weak")
+        if named not in PRIOR_SETS:
+            raise ModelError(f"unknown prior set {named!r}. Known sets: {', '.join(PRIOR_SETS)}.")
+        return str(named)
+
+    @cached_property
+    def given_priors(self) -> Mapping[str, Prior]:
+        """The analyst's own priors by parameter name."""
+        if isinstance(self.priors, str):
+            return {}
+        return {name: parse_prior(text, name=name) for name, text in self.priors.items() if name != "set"}
+
+    def preview(self) -> PriorTable:
+        """Priors known from the formula alone; :meth:`priors_for` gives all of them once there are rows."""
+        return preview_priors(self.parsed, self.observation, self.given_priors, self.prior_set, self.scales, self.autoscale)
+
+    def design(self, frame: pd.DataFrame) -> Design:
+        """Apply the model to complete rows.
+
+        Parameters
+        ----------
+        frame
+            Complete on ``parsed.columns``, one row a participant.
+
+        Raises
+        ------
+        ModelError, DataError
+            See :func:`build_design`.
+        """
+        return build_design(
+            self.parsed,
+            self.observation,
+            frame,
+            exhaustive=self.exhaustive,
+            centre=self.centre,
+            scales=self.scales,
+            autoscale=self.autoscale,
+        )
+
+    def priors_for(self, design: Design) -> PriorTable:
+        """Every prior of the model on a design, with reasons.
+
+        Raises
+        ------
+        ModelError
+            See :func:`resolve_priors`.
+        """
+        return resolve_priors(design, self.given_priors, self.prior_set)
+
+    def focal_predictor(self, design: Design) -> str | None:
+        """The numeric predictor whose slope is reported; None when the model has none."""
+        if self.focal is not None:
+            return self.focal
+        predictors = [name for name in self.parsed.columns[1:] if pd.api.types.is_numeric_dtype(design.frame[name])]
+        return "alliance" if "alliance" in predictors else predictors[0] if predictors else None
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.formula!r}, family={self.family!r}, priors={self.prior_set!r} + {len(self.given_priors)} given)"

@@ -1,0 +1,123 @@
+"""Fits built without sampling: rows, a model and draws placed where a test wants them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from alliance_bayes.cohort import Flow
+from alliance_bayes.engines import posterior_coords, posterior_dims
+from alliance_bayes.fit import FittedModel
+from alliance_bayes.model import ModelSpec
+
+OUTCOME_FORMULA = (
+    "who5_followup ~ alliance + who5_baseline + age + days_in_care"
+    " + (alliance || provider_type) + (alliance || sex) + (alliance || country)"
+)
+
+
+def rows(n: int = 240, *, seed: int = 0, countries: int = 5) -> pd.DataFrame:
+    """Complete rows with the canonical columns; every level of every factor is present."""
+    rng = np.random.default_rng(seed)
+    provider = pd.Categorical.from_codes(
+        np.r_[np.arange(3), rng.choice(3, n - 3, p=[0.65, 0.18, 0.17])], categories=["coach", "therapist", "both"], ordered=True
+    )
+    sex = pd.Categorical.from_codes(np.r_[[0, 1], rng.choice(2, n - 2)], categories=["female", "male"], ordered=True)
+    names = [f"C{k}" for k in range(countries)]
+    country = pd.Categorical.from_codes(np.r_[np.arange(countries), rng.choice(countries, n - countries)], categories=names, ordered=True)
+    alliance = np.clip(np.round(rng.normal(4.6, 0.7, n) * 4) / 4, 1, 5)
+    baseline = 4.0 * rng.binomial(25, np.clip(rng.normal(0.41, 0.18, n), 0.02, 0.98))
+    followup = 4.0 * np.clip(np.round((45 + 0.45 * (baseline - 41) + 2.2 * (alliance - 4.6) + rng.normal(0, 15, n)) / 4), 0, 25)
+    return pd.DataFrame(
+        {
+            "who5_followup": followup,
+            "alliance": alliance,
+            "who5_baseline": baseline,
+            "age": np.round(np.clip(rng.normal(36, 9, n), 18, 80)),
+            "days_in_care": np.round(rng.gamma(1.2, 30, n)),
+            "n_sessions": 1.0 + rng.poisson(2.5, n),
+            "provider_type": provider,
+            "sex": sex,
+            "country": country,
+        }
+    )
+
+
+def fitted(
+    frame: pd.DataFrame | None = None,
+    *,
+    formula: str = OUTCOME_FORMULA,
+    means: Mapping[str, Any] | None = None,
+    sds: Mapping[str, Any] | None = None,
+    chains: int = 4,
+    draws: int = 250,
+    seed: int = 0,
+    divergences: int = 0,
+    spec: Mapping[str, Any] | None = None,
+) -> FittedModel:
+    """A fit whose draws are independent normals (positive ones folded) at the means and SDs asked for.
+
+    Parameters
+    ----------
+    frame
+        Rows; :func:`rows` by default.
+    means, sds
+        By posterior variable, broadcast to its dims. Not named: sensible for the WHO-5, SD a tenth of the variable's scale. An SD of 0
+        gives constant draws. Effects of exhaustive factors are made to sum to zero.
+    chains, draws, seed, divergences
+        Shape of the draws, their seed, and how many draws are marked as divergent.
+    spec
+        Further arguments of :class:`ModelSpec`.
+    """
+    model = ModelSpec(formula, **{"priors": "literature", **(spec or {})})
+    frame = rows() if frame is None else frame
+    design = model.design(frame)
+    rng = np.random.default_rng(seed)
+    coords, variables = posterior_coords(design), {}
+    for name, dims in posterior_dims(design).items():
+        shape = tuple(len(coords[dim]) for dim in dims)
+        mean = np.broadcast_to(np.asarray((means or {}).get(name, _typical_mean(name, design.terms)), float), shape)
+        sd = np.broadcast_to(np.asarray((sds or {}).get(name, 0.1 if name.startswith(("beta", "u_")) else 0.05), float), shape)
+        values = mean + sd * rng.normal(size=(chains, draws, *shape))
+        if name.startswith("tau_") or name in ("sigma", "nu", "phi"):
+            values = np.abs(values)
+        if name.startswith("corr_"):
+            values = np.broadcast_to(np.eye(shape[0]), values.shape).copy()
+        if name.startswith("u_") and design.factor(name[2:]).exhaustive:
+            values -= values.mean(axis=2, keepdims=True)
+        if name == "cutpoints":
+            values = np.sort(np.linspace(-3, 3, shape[0]) + 0.01 * rng.normal(size=values.shape), axis=-1)
+        variables[name] = (("chain", "draw", *dims), values)
+    base = {"chain": np.arange(chains), "draw": np.arange(draws)}
+    posterior = xr.Dataset(variables, coords={**base, **coords})
+    diverging = np.zeros((chains, draws), dtype=bool)
+    diverging.ravel()[:divergences] = True
+    stats = xr.Dataset(
+        {
+            "diverging": (("chain", "draw"), diverging),
+            "energy": (("chain", "draw"), rng.normal(1000, 5, (chains, draws))),
+            "tree_depth": (("chain", "draw"), np.full((chains, draws), 5)),
+            "reached_max_tree_depth": (("chain", "draw"), np.zeros((chains, draws), dtype=bool)),
+            "acceptance_rate": (("chain", "draw"), np.full((chains, draws), 0.95)),
+        },
+        coords=base,
+    )
+    return FittedModel(
+        model,
+        design,
+        model.priors_for(design),
+        xr.DataTree.from_dict({"posterior": posterior, "sample_stats": stats}),
+        Flow(len(frame)),
+        {"engine": "built", "seed": seed, "chains": chains, "draws": draws, "cohort_source": "built", "cohort_hash": "0" * 64, "versions": {}},
+    )
+
+
+def _typical_mean(name: str, terms: tuple[str, ...]) -> Any:
+    if name == "beta":
+        typical = {"Intercept": 45.0, "alliance": 2.2, "who5_baseline": 0.45}
+        return [typical.get(term, 0.0) for term in terms]
+    return {"sigma": 15.0, "nu": 10.0, "phi": 10.0}.get(name, 1.0 if name.startswith("tau_") else 0.0)

@@ -1,0 +1,202 @@
+"""Files of every kind: encodings, separators, line ends, Parquet, and paths that lead nowhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from alliance_bayes.cohort import read_cohort
+from alliance_bayes.errors import DataError, UsageError
+
+TEXT = "participant_id,sex\n1,weiblich\n2,männlich\n"
+
+
+def write(folder: Path, name: str, content: bytes | str) -> Path:
+    path = folder / name
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("content", "encoding"),
+    [
+        (TEXT.encode("utf-8"), None),
+        (TEXT.encode("utf-8-sig"), None),
+        (TEXT.encode("utf-8-sig"), "utf-8"),
+        (TEXT.encode("latin-1"), "latin-1"),
+        (TEXT.encode("cp1252"), "cp1252"),
+        (TEXT.encode("utf-16"), "utf-16"),
+        (TEXT.encode("utf-16-le"), "utf-16-le"),
+        (b"\xff\xfe" + TEXT.encode("utf-16-le"), "utf-16-le"),
+    ],
+)
+def test_encodings_that_are_read(tmp_path: Path, content: bytes, encoding: str | None) -> None:
+    cohort = read_cohort(write(tmp_path, "a.csv", content), encoding=encoding)
+    assert list(cohort.data.columns) == ["participant_id", "sex"]
+    assert cohort.data["sex"].tolist() == ["weiblich", "männlich"]
+
+
+SAVE = "Save the file as UTF-8, or say how it is written: encoding='cp1252' (Windows), encoding='latin-1', ..."
+
+
+@pytest.mark.parametrize(
+    ("content", "encoding", "problem"),
+    [
+        (TEXT.encode("latin-1"), None, f"has bytes on line 3 that are not UTF-8: 0xE4. {SAVE}"),
+        (TEXT.encode("utf-8"), "ascii", f"has bytes on line 3 that are not ASCII: 0xC3. {SAVE}"),
+        (
+            b"\xff\xfe" + TEXT.encode("utf-16-le"),
+            None,
+            "is UTF-16 text, not UTF-8. Pass encoding='utf-16', or save the file as UTF-8.",
+        ),
+        (
+            b"\xfe\xff" + TEXT.encode("utf-16-be"),
+            None,
+            "is UTF-16 text, not UTF-8. Pass encoding='utf-16', or save the file as UTF-8.",
+        ),
+        (
+            "participant_id,age\n1,30\n".encode("utf-16-le"),
+            None,
+            "holds NUL characters, the first on line 1. Export the file again; if it is UTF-16, pass "
+            "encoding='utf-16-le' or encoding='utf-16-be'.",
+        ),
+    ],
+)
+def test_encodings_that_are_refused(tmp_path: Path, content: bytes, encoding: str | None, problem: str) -> None:
+    with pytest.raises(DataError) as caught:
+        read_cohort(write(tmp_path, "a.csv", content), encoding=encoding)
+    assert str(caught.value) == f"a.csv: 1 problem found; nothing was analysed.\n  - table: {problem}"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "options"),
+    [
+        ("a.csv", "participant_id,alliance\n007,4.5\n1.0,3\n", {}),
+        ("a.CSV", "participant_id,alliance\n007,4.5\n1.0,3\n", {}),
+        ("a.csv", "participant_id,alliance\r\n007,4.5\r\n\r\n1.0,3\r\n,\r\n", {}),
+        ("a.csv", "participant_id,alliance\r007,4.5\r1.0,3\r", {}),
+        ("a.csv", '"participant_id","alliance"\n"007"," 4.5 "\n"1.0","+3.00"', {}),
+        ("a.csv", " participant_id , alliance\n007,45e-1\n1.0,3.\n", {}),
+        ("a.csv", "\n\nparticipant_id,alliance\n007,4.5\n1.0,3\n", {}),
+        ("a.tsv", "participant_id\talliance\n007\t4.5\n1.0\t3\n", {}),
+        ("a.tab", "participant_id\talliance\n007\t4.5\n1.0\t3\n", {}),
+        ("a.txt", "participant_id|alliance\n007|4.5\n1.0|3\n", {"sep": "|"}),
+        ("a.csv", "participant_id;alliance\n007;4,5\n1.0;3\n", {"sep": ";", "decimal": ","}),
+        ("a.csv", 'participant_id,alliance\n007,"4,5"\n1.0,3\n', {"decimal": ","}),
+        (
+            "a.csv",
+            "who,mean rating\n007,4.5\n1.0,3\n",
+            {"columns": {"participant_id": "who", "alliance": "mean rating"}},
+        ),
+    ],
+)
+def test_ways_to_write_the_same_table(tmp_path: Path, name: str, text: str, options: dict[str, object]) -> None:
+    cohort = read_cohort(write(tmp_path, name, text), **options)
+    expected = pd.DataFrame({"participant_id": pd.Series(["007", "1.0"], dtype="str"), "alliance": [4.5, 3.0]})
+    pd.testing.assert_frame_equal(cohort.data, expected)
+    assert cohort.source == name
+
+
+def test_rows_are_numbered_as_a_spreadsheet_numbers_them(tmp_path: Path) -> None:
+    text = 'participant_id,note,age\n1,"two\nlines",30\n\n,,\n2,"a ""quoted"" word",x\n'
+    with pytest.raises(DataError) as caught:
+        read_cohort(write(tmp_path, "a.csv", text))
+    # The quoted line break and the two empty rows count as one row each.
+    assert [(problem.column, problem.row, problem.value) for problem in caught.value.problems] == [("age", 5, "x")]
+
+
+def test_long_values_are_cut_in_messages(tmp_path: Path) -> None:
+    with pytest.raises(DataError) as caught:
+        read_cohort(write(tmp_path, "a.csv", f"participant_id,age\n1,{'x' * 5000}\n"))
+    assert caught.value.problems[0].value == "x" * 60 + "..."
+
+
+def test_a_row_of_many_cells_is_one_problem(tmp_path: Path) -> None:
+    with pytest.raises(DataError) as caught:
+        read_cohort(write(tmp_path, "a.csv", "participant_id,age\n1," + ",".join(["9"] * 20_000) + "\n"))
+    assert str(caught.value) == (
+        "a.csv: 1 problem found; nothing was analysed.\n"
+        "  - table, row 2: has 20001 cells where the header has 2 (line 2 of the file). "
+        "Put text that contains commas or line breaks in double quotation marks."
+    )
+
+
+def test_parquet_keeps_kinds_and_levels(tmp_path: Path) -> None:
+    frame = pd.DataFrame(
+        {
+            "participant_id": ["007", "8"],
+            "sex": pd.Categorical(["m", "f"], categories=["m", "f", "x"]),
+            "alliance": [4.5, None],
+            "n_sessions": [3, 4],
+        }
+    )
+    frame.to_parquet(tmp_path / "a.parquet")
+    cohort = read_cohort(tmp_path / "a.parquet")
+    assert cohort.source == "a.parquet"
+    assert list(cohort.data["sex"].cat.categories) == ["m", "f", "x"]
+    assert cohort.data["participant_id"].tolist() == ["007", "8"]
+    assert cohort.hash == read_cohort(frame).hash
+
+
+def test_parquet_rows_are_numbered_like_a_spreadsheets(tmp_path: Path) -> None:
+    pd.DataFrame({"age": [30.0, 300.0]}).to_parquet(tmp_path / "a.pq")
+    with pytest.raises(DataError) as caught:
+        read_cohort(tmp_path / "a.pq")
+    assert str(caught.value) == (
+        "a.pq: 1 problem found; nothing was analysed.\n"
+        "  - column 'age', row 3: 300.0 is outside 0 to 120 (years). "
+        "Correct it, or leave the cell empty if it is unknown."
+    )
+
+
+@pytest.mark.parametrize("content", [b"", b"participant_id,age\n1,30\n", b"PAR1" + b"\0" * 40 + b"PAR1"])
+def test_unreadable_parquet(tmp_path: Path, content: bytes) -> None:
+    path = write(tmp_path, "a.parquet", content)
+    with pytest.raises(DataError) as caught:
+        read_cohort(path)
+    # The reason is the reader's own, without the directory.
+    reason = str(caught.value.__cause__).splitlines()[0].replace(str(path), "a.parquet").rstrip(".")
+    assert str(caught.value) == (
+        "a.parquet: 1 problem found; nothing was analysed.\n"
+        f"  - table: cannot be read as Parquet ({reason}). Write the file again, or give it as CSV."
+    )
+    assert str(tmp_path) not in str(caught.value)
+
+
+def test_paths_that_lead_to_no_table(tmp_path: Path) -> None:
+    sheet = write(tmp_path, "a.xlsx", b"x")
+    text = write(tmp_path, "a.txt", "participant_id\n1\n")
+    types = "Give a file ending in .csv, .tsv, .tab, .parquet, .pq (or .txt with sep=), or a DataFrame."
+    expected = {
+        tmp_path
+        / "b.csv": f"source: there is no file {tmp_path / 'b.csv'}. Check the path; it is read from {Path.cwd()}.",
+        tmp_path: f"source: {tmp_path} is a directory. Name the file in it.",
+        sheet: f"source: {sheet} is of no known type. {types}",
+        text: f"source: {text} is of no known type. {types}",
+    }
+    for path, message in expected.items():
+        for given in (path, str(path)):
+            with pytest.raises(UsageError) as caught:
+                read_cohort(given)
+            assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"encoding": "utf8x"}, "encoding 'utf8x' is unknown. Usual ones: 'utf-8', 'utf-16', 'cp1252', 'latin-1'."),
+        (
+            {"encoding": "base64"},
+            "encoding 'base64' is no text encoding. Usual ones: 'utf-8', 'utf-16', 'cp1252', 'latin-1'.",
+        ),
+        ({"sep": "||"}, "sep should be one character but got '||'. Usual ones: ',', ';', '\\t'."),
+        ({"sep": '"'}, "sep should be one character but got '\"'. Usual ones: ',', ';', '\\t'."),
+        ({"decimal": ";"}, "decimal should be '.' or ',' but got ';'."),
+    ],
+)
+def test_impossible_options(tmp_path: Path, options: dict[str, str], message: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        read_cohort(write(tmp_path, "a.csv", TEXT), **options)
+    assert str(caught.value) == message
