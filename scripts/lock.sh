@@ -5,6 +5,7 @@ set -eu
 
 cd -- "$(dirname -- "$0")/.."
 uv=$(sh scripts/setup_env.sh uv)
+export UV_SYSTEM_CERTS="${UV_SYSTEM_CERTS:-true}"
 
 # compile OUTPUT INPUT...
 compile() {

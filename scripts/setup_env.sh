@@ -28,6 +28,9 @@ fail() {
     exit 1
 }
 
+# uv brings its own certificates, and would not know those that an organisation has added to the system's.
+export UV_SYSTEM_CERTS="${UV_SYSTEM_CERTS:-true}"
+
 # Gives find_uv, bootstrap_uv, probe_python and choose_python.
 . scripts/find_python.sh
 

@@ -1,0 +1,78 @@
+"""Bayesian analysis of the therapeutic alliance and follow-up well-being.
+
+Public names are loaded on first use, so that importing the package takes a fraction of a second.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from alliance_bayes.api import Fit, Model, load_fit, load_model
+    from alliance_bayes.checks import run_checks
+    from alliance_bayes.cohort import Cohort, Flow, read_cohort, read_tables, simulate_cohort
+    from alliance_bayes.errors import (
+        AllianceBayesError,
+        DataError,
+        FileFormatError,
+        ModelError,
+        Problem,
+        SamplingError,
+        UsageError,
+    )
+    from alliance_bayes.instruments import cronbach_alpha, instrument, mcdonald_omega, score
+    from alliance_bayes.model import Card, Prior, Scale
+    from alliance_bayes.report import build_report
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "api": ("Fit", "Model", "load_fit", "load_model"),
+    "checks": ("run_checks",),
+    "cohort": ("Cohort", "Flow", "read_cohort", "read_tables", "simulate_cohort"),
+    "errors": ("AllianceBayesError", "DataError", "FileFormatError", "ModelError", "Problem", "SamplingError", "UsageError"),
+    "instruments": ("cronbach_alpha", "instrument", "mcdonald_omega", "score"),
+    "model": ("Card", "Prior", "Scale"),
+    "report": ("build_report",),
+}
+_HOME = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "AllianceBayesError",
+    "Card",
+    "Cohort",
+    "DataError",
+    "FileFormatError",
+    "Fit",
+    "Flow",
+    "Model",
+    "ModelError",
+    "Prior",
+    "Problem",
+    "SamplingError",
+    "Scale",
+    "UsageError",
+    "__version__",
+    "build_report",
+    "cronbach_alpha",
+    "instrument",
+    "load_fit",
+    "load_model",
+    "mcdonald_omega",
+    "read_cohort",
+    "read_tables",
+    "run_checks",
+    "score",
+    "simulate_cohort",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

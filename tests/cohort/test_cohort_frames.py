@@ -50,7 +50,8 @@ BROKEN: dict[str, tuple[pd.DataFrame, list[str]]] = {
     "dates for numbers": (
         pd.DataFrame({"age": [dt.date(1990, 1, 31)]}),
         [
-            "column 'age', row 0: datetime.date(1990, 1, 31) is of type date, not a number. Convert the column to numbers."
+            "column 'age', row 0: datetime.date(1990, 1, 31) is of type date, not a number. "
+            "Convert the column to numbers."
         ],
     ),
     "mixed cells": (
@@ -130,7 +131,7 @@ def test_kinds_of_further_columns() -> None:
     frame = pd.DataFrame(
         {
             "flag": [True, False],
-            "seen": pd.to_datetime(["2020-01-01", "2020-01-02T03:04"]),
+            "seen": [dt.date(2020, 1, 1), pd.Timestamp("2020-01-02T03:04")],
             "code": ["007", "8"],
             "score": ["1.5", None],
             "empty": [None, None],

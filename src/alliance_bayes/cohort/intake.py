@@ -153,6 +153,8 @@ def _convert(
     else:
         values, faults = to_texts(cells, reading)
     # An undeclared column may be empty (notes that nobody took); one that the analysis may use may not.
+    if rule is not None and rule.may_be_empty:
+        return values, faults
     wanted = rule is not None or name in (*wishes.levels, *wishes.categorical, *wishes.numeric, *wishes.columns)
     if wanted and kind in ("number", "factor") and values.isna().all() and not faults:
         faults = [Fault(None, "has no value in any row", "Fill it in, or remove the column.")]

@@ -23,6 +23,7 @@ from alliance_bayes.cohort.settings import (
 __all__ = ["GroupEffects", "by_level", "draw_baseline", "draw_followup", "draw_group_effects", "draw_lost"]
 
 Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
 #: WHO-5 score at or below which depressive symptoms count as elevated.
@@ -104,9 +105,7 @@ def draw_followup(
     return out
 
 
-def draw_lost(
-    rng: np.random.Generator, baseline_score: Floats, followup: Floats, settings: SimulationSettings
-) -> Bools:
+def draw_lost(rng: np.random.Generator, baseline_score: Ints, followup: Floats, settings: SimulationSettings) -> Bools:
     """Draw who gives no follow-up survey.
 
     Parameters

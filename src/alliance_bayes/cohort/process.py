@@ -97,22 +97,22 @@ class Process:
     coach_first: float = stated(0.7, unit="share", status="assumed", basis="of those with both, seen by a coach first")
 
     rating_person_sd: float = stated(
-        1.0, unit="latent", status="calibrated", basis="spread of persons below the middle; SD of alliance about 0.7"
+        1.01, unit="latent", status="calibrated", basis="spread of persons below the middle; SD of alliance about 0.7"
     )
     rating_ceiling_stretch: float = stated(
-        2.75,
+        4.0,
         unit="",
         status="assumed",
         basis="spread above the middle relative to below: people who always give 5, which lets the medians by sex "
         "lie as far apart as published",
     )
     rating_item_sd: float = stated(
-        0.547, unit="latent", status="calibrated", basis="person by item, for Cronbach's alpha .72 of averaged items"
+        0.693, unit="latent", status="calibrated", basis="person by item, for Cronbach's alpha .72 of averaged items"
     )
     rating_session_sd: float = stated(0.4, unit="latent", status="assumed", basis="good and bad sessions")
     rating_provider_sd: float = stated(0.25, unit="latent", status="assumed", basis="providers differ a little")
     rating_thresholds: tuple[float, float, float, float] = stated(
-        (-3.56, -2.27, -1.09, -0.49),
+        (-3.445, -2.365, -1.258, -0.258),
         unit="latent",
         status="calibrated",
         basis="between 1|2, 2|3, 3|4 and 4|5; for a median of 4.8",
@@ -120,7 +120,7 @@ class Process:
     bond_minus_goal: float = stated(0.2, unit="latent", status="assumed", basis="bond rated a little higher than goal")
 
     who5_item_sd: float = stated(
-        0.75, unit="answer steps", status="assumed", basis="error of one answer; alpha of the five items about .87"
+        0.75, unit="answer steps", status="assumed", basis="error of one answer; alpha of the five items about .86"
     )
     who5_item_offsets: tuple[float, float, float, float, float] = stated(
         (2.0, 1.0, 0.0, -4.0, 1.0), unit="points", status="assumed", basis="items differ in difficulty; sums to zero"
@@ -179,7 +179,7 @@ class Process:
         # A beta distribution on (low, high) with this mean exists only for a variance below (mean - low)(high - mean).
         if not (0 < low < self.age_mean < high and self.age_sd**2 < (self.age_mean - low) * (high - self.age_mean)):
             faults.append(
-                f"age_range {self.age_range!r} has no room for a mean of {self.age_mean!r} with an SD of {self.age_sd!r}"
+                f"age_range {self.age_range!r} has no room for a mean of {self.age_mean!r} and an SD of {self.age_sd!r}"
             )
         if not 1 <= self.n_countries <= 40:
             faults.append(f"n_countries should be between 1 and 40 but got {self.n_countries!r}")

@@ -7,7 +7,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from alliance_bayes.cohort.names import PROVIDER_TYPES
-from alliance_bayes.cohort.replication import least_squares
+from alliance_bayes.cohort.replication import as_numbers, least_squares
 from alliance_bayes.cohort.settings import (
     AGE_CENTRE,
     ALLIANCE_CENTRE,
@@ -28,9 +28,9 @@ def pseudo_true(
 ) -> dict[str, float]:
     """Compute the observed-score counterparts of the latent truth by simulation.
 
-    The truth of a simulated cohort is stated for latent alliance and well-being. Ratings and answers add chance and have
-    ends, so that the regression of the observed follow-up score on the observed scores estimates other numbers: above
-    all a smaller alliance slope. With these a posterior fitted to observed scores is to be compared.
+    The truth of a simulated cohort is stated for latent alliance and well-being. Ratings and answers add chance and
+    have ends, so that the regression of the observed follow-up score on the observed scores estimates other numbers:
+    above all a smaller alliance slope. With these a posterior fitted to observed scores is to be compared.
 
     Parameters
     ----------
@@ -46,12 +46,12 @@ def pseudo_true(
     Returns
     -------
     dict
-        Of the least-squares regression of `who5_followup` on alliance, baseline, age, days in care, sex, provider type and
-        country, among those with a follow-up:
+        Of the least-squares regression of `who5_followup` on alliance, baseline, age, days in care, sex, provider type
+        and country, among those with a follow-up:
 
-        * "Intercept" (points, at the `centre` of the cohort's truth, sexes and provider types weighted equally), "alliance",
-          "who5_baseline", "age", "days_in_care" (points per unit), "male" (points), "therapist", "both" (points above
-          "coach");
+        * "Intercept" (points, at the `centre` of the cohort's truth, sexes and provider types weighted equally);
+        * "alliance", "who5_baseline", "age", "days_in_care" (points per unit), "male" (points above women),
+          "therapist", "both" (points above "coach");
         * "alliance_se": Monte Carlo standard error of "alliance";
         * "alliance[coach]", ..., "alliance[male]": slope within each provider type and sex;
         * "sigma": residual SD (points; providers' effects included, countries' not); "r2" within countries;
@@ -70,28 +70,24 @@ def pseudo_true(
     """
     chosen = settings_with(settings, overrides)
     cohort = simulate_cohort(n, seed=seed, settings=chosen)
-    latent = cohort.truth["latent"]
-    assert isinstance(latent, pd.DataFrame)
-    kept = cohort.data["who5_followup"].notna()
-    done = cohort.data[kept].reset_index(drop=True)
+    done = cohort.data[cohort.data["who5_followup"].notna()].reset_index(drop=True)
     columns = {
-        "alliance": done["alliance"].to_numpy() - ALLIANCE_CENTRE,
-        "who5_baseline": done["who5_baseline"].to_numpy() - chosen.baseline_mean,
-        "age": done["age"].to_numpy() - AGE_CENTRE,
-        "days_in_care": done["days_in_care"].to_numpy() - DAYS_CENTRE,
-        "male": (done["sex"] == "male").to_numpy(dtype=np.float64),
-        **{kind: (done["provider_type"] == kind).to_numpy(dtype=np.float64) for kind in PROVIDER_TYPES[1:]},
+        "alliance": as_numbers(done["alliance"]) - ALLIANCE_CENTRE,
+        "who5_baseline": as_numbers(done["who5_baseline"]) - chosen.baseline_mean,
+        "age": as_numbers(done["age"]) - AGE_CENTRE,
+        "days_in_care": as_numbers(done["days_in_care"]) - DAYS_CENTRE,
+        "male": as_numbers(done["sex"] == "male"),
+        **{kind: as_numbers(done["provider_type"] == kind) for kind in PROVIDER_TYPES[1:]},
     }
-    y = done["who5_followup"].to_numpy()
-    fitted = _within(done["country"], y, columns)
-    coefficients, errors, sigma, r2 = fitted
+    y = as_numbers(done["who5_followup"])
+    coefficients, errors, sigma, r2 = _within(done["country"], y, columns)
     slopes = dict(zip(columns, coefficients.tolist(), strict=True))
-    # At the means of all columns the fit is the mean of y; from there to the centre, and to equal weights of the levels.
-    weights = {"male": 1 / len(SEXES), "therapist": 1 / len(PROVIDER_TYPES), "both": 1 / len(PROVIDER_TYPES)}
+    # The fit passes through the means of all columns; go from there to the centre and to equal weights of the levels.
+    equal = {"male": 1 / len(SEXES), "therapist": 1 / len(PROVIDER_TYPES), "both": 1 / len(PROVIDER_TYPES)}
     intercept = y.mean() - sum(
-        slopes[name] * (column.mean() - weights.get(name, 0.0)) for name, column in columns.items()
+        slopes[name] * (column.mean() - equal.get(name, 0.0)) for name, column in columns.items()
     )
-    true, seen = latent["alliance"].to_numpy(), cohort.data["alliance"].to_numpy()
+    true, seen = as_numbers(cohort.latent["alliance"]), as_numbers(cohort.data["alliance"])
     return {
         "Intercept": float(intercept),
         **slopes,
@@ -111,7 +107,7 @@ def _within(country: pd.Series, y: Floats, columns: dict[str, Floats]) -> tuple[
     """Least squares with an intercept a country, by the deviations from its means (Frisch, Waugh and Lovell)."""
     table = pd.DataFrame({"outcome of the regression": y, **columns})
     deviations = table - table.groupby(country, observed=True).transform("mean")
-    first, *rest = (deviations[name].to_numpy() for name in table)
+    first, *rest = (as_numbers(deviations[name]) for name in table)
     coefficients, errors, sigma, r2 = least_squares(first, rest)
     return coefficients[1:], errors[1:], sigma, r2
 
@@ -121,6 +117,6 @@ def _slopes_by(
 ) -> dict[str, float]:
     """Alliance slope within each level of a factor, the other coefficients in common."""
     others = {name: column for name, column in columns.items() if name != "alliance"}
-    products = {f"alliance[{level}]": columns["alliance"] * (done[factor] == level).to_numpy() for level in levels}
+    products = {f"alliance[{level}]": columns["alliance"] * as_numbers(done[factor] == level) for level in levels}
     coefficients = _within(done["country"], y, {**products, **others})[0]
     return dict(zip(products, coefficients.tolist(), strict=False))

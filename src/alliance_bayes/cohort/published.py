@@ -45,8 +45,8 @@ class PublishedFigure:
         Unit of the last digit printed: 0.01 for 4.88. For a derived figure, how far the value is uncertain because of
         the rounding of what it was computed from.
     se
-        Standard error, printed or from a printed interval, or that of a share or mean by its formula. None where neither
-        is possible.
+        Standard error, printed or from a printed interval, or that of a share or mean by its formula. None where
+        neither is possible.
     status
         "published" or "derived".
     source

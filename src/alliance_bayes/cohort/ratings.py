@@ -76,7 +76,7 @@ def draw_alliance(rng: np.random.Generator, shift: Floats, care: Care, process: 
         latent = stable + session + rng.standard_normal(len(care.person))
         ratings.append(1 + np.searchsorted(thresholds, latent).astype(np.int64))
         expected += _expected(stable, np.hypot(1.0, process.rating_session_sd), thresholds) / 2
-    by_provider = _by_provider(provider, process)
+    by_provider = _by_provider(provider, float(shift.mean()), process)
     return Alliance(
         goal=ratings[0],
         bond=ratings[1],
@@ -106,7 +106,8 @@ def draw_who5_answers(rng: np.random.Generator, wellbeing: Floats, process: Proc
     """
     offsets = np.asarray(process.who5_item_offsets)
     steps = (wellbeing[:, None] + offsets) / 20.0 + process.who5_item_sd * rng.standard_normal((len(wellbeing), 5))
-    return np.clip(np.rint(steps), 0, 5).astype(np.int64)
+    answers: Ints = np.clip(np.rint(steps), 0, 5).astype(np.int64)
+    return answers
 
 
 def _stretched(z: Floats, process: Process) -> Floats:
@@ -127,9 +128,9 @@ def _expected(stable: Floats, sd: float, thresholds: Floats) -> Floats:
     return out
 
 
-def _by_provider(provider: Floats, process: Process) -> Floats:
+def _by_provider(provider: Floats, shift: float, process: Process) -> Floats:
     """Rating each provider can expect from an average participant."""
-    person = _stretched(ndtri((np.arange(QUADRATURE) + 0.5) / QUADRATURE), process)
+    person = shift + _stretched(ndtri((np.arange(QUADRATURE) + 0.5) / QUADRATURE), process)
     sd = float(np.sqrt(1.0 + process.rating_session_sd**2 + process.rating_item_sd**2))
     thresholds = np.asarray(process.rating_thresholds)
     total = np.zeros_like(provider)

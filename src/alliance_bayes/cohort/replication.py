@@ -12,7 +12,7 @@ from scipy import stats
 from alliance_bayes.cohort.names import ID
 from alliance_bayes.cohort.outcome import ELEVATED
 
-__all__ = ["least_squares", "replicate"]
+__all__ = ["as_numbers", "least_squares", "replicate"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -71,6 +71,11 @@ def least_squares(y: Floats, columns: Sequence[Floats]) -> tuple[Floats, Floats,
     return coefficients, errors, float(np.sqrt(sigma2)), 1 - rss / float(np.sum((y - y.mean()) ** 2))
 
 
+def as_numbers(column: pd.Series) -> Floats:
+    """Values of a column as float64; truth values become 0 and 1."""
+    return column.to_numpy(dtype=np.float64)
+
+
 def _people(data: pd.DataFrame) -> dict[str, float]:
     kinds = {f"share_{kind}": float((data["provider_type"] == kind).mean()) for kind in ("coach", "therapist", "both")}
     return {
@@ -87,9 +92,9 @@ def _people(data: pd.DataFrame) -> dict[str, float]:
 
 
 def _alliance(data: pd.DataFrame) -> dict[str, float]:
-    alliance = data["alliance"].to_numpy()
+    alliance = as_numbers(data["alliance"])
     women, coach = (data["sex"] == "female").to_numpy(), (data["provider_type"] == "coach").to_numpy()
-    countries = [group.to_numpy() for _, group in data.groupby("country", observed=True)["alliance"]]
+    countries = [as_numbers(group) for _, group in data.groupby("country", observed=True)["alliance"]]
     return {
         "alliance_median": float(np.median(alliance)),
         "alliance_sd": float(alliance.std(ddof=1)),
@@ -132,11 +137,11 @@ def _change(data: pd.DataFrame) -> dict[str, float]:
 
 def _slopes(data: pd.DataFrame) -> dict[str, float]:
     done = data.dropna(subset=["who5_followup"])
-    y, alliance = done["who5_followup"].to_numpy(), done["alliance"].to_numpy()
-    kinds = [(done["provider_type"] == kind).to_numpy(dtype=np.float64) for kind in ("therapist", "both")]
-    male = (done["sex"] == "male").to_numpy(dtype=np.float64)
-    baseline, sessions = done["who5_baseline"].to_numpy(), done["n_sessions"].to_numpy()
-    adjust = [alliance, done["age"].to_numpy(), male, baseline]
+    y, alliance = as_numbers(done["who5_followup"]), as_numbers(done["alliance"])
+    kinds = [as_numbers(done["provider_type"] == kind) for kind in ("therapist", "both")]
+    male = as_numbers(done["sex"] == "male")
+    baseline, sessions = as_numbers(done["who5_baseline"]), as_numbers(done["n_sessions"])
+    adjust = [alliance, as_numbers(done["age"]), male, baseline]
     coefficients, errors, sigma, r2 = least_squares(y, adjust)
     centred = alliance - alliance.mean()
     return {
@@ -161,13 +166,13 @@ def _elevated(data: pd.DataFrame) -> dict[str, float]:
     low = data[data["who5_baseline"] <= ELEVATED].dropna(subset=["who5_followup"])
     names = ("age", "male", "days", "baseline", "alliance")
     columns = [
-        low["age"].to_numpy(),
-        (low["sex"] == "male").to_numpy(dtype=np.float64),
-        low["days_in_care"].to_numpy(),
-        low["who5_baseline"].to_numpy(),
-        low["alliance"].to_numpy(),
+        as_numbers(low["age"]),
+        as_numbers(low["sex"] == "male"),
+        as_numbers(low["days_in_care"]),
+        as_numbers(low["who5_baseline"]),
+        as_numbers(low["alliance"]),
     ]
-    coefficients, errors, sigma, r2 = least_squares(low["who5_followup"].to_numpy(), columns)
+    coefficients, errors, sigma, r2 = least_squares(as_numbers(low["who5_followup"]), columns)
     return {
         "elevated_n": float(len(low)),
         "elevated_intercept": float(coefficients[0]),

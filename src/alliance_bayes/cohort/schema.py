@@ -45,6 +45,8 @@ class ColumnRule:
         Whether the caller cannot declare others.
     required
         Whether the table must have the column.
+    may_be_empty
+        Whether the column may hold no value at all.
     """
 
     name: str
@@ -57,6 +59,7 @@ class ColumnRule:
     levels: tuple[str, ...] | None = None
     fixed: bool = False
     required: bool = False
+    may_be_empty: bool = False
 
     @property
     def range_text(self) -> str:
@@ -105,7 +108,8 @@ def cohort_rules(*, prorated: bool = False) -> tuple[ColumnRule, ...]:
         # An alliance score is a mean over sessions, so any number in its range is possible.
         rules.append(_score_rule(name, instrument, grid=instrument is WHO5 and not prorated))
         rules += [_item_rule(item, instrument) for item in items]
-    rules.append(ColumnRule(CHANGE, "number", -100, 100, what="WHO-5 points"))
+    # A change is missing for everybody when nobody has both scores.
+    rules.append(ColumnRule(CHANGE, "number", -100, 100, what="WHO-5 points", may_be_empty=True))
     return tuple(rules)
 
 

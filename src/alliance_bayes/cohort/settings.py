@@ -67,7 +67,7 @@ class SimulationSettings:
     """
 
     alliance_slope: float = stated(
-        2.92,
+        2.75,
         unit="points per alliance point",
         status="calibrated",
         basis="observed slope 2.17 adjusted (conference abstract)",
@@ -107,11 +107,16 @@ class SimulationSettings:
         1.5, unit="points", status="assumed", basis="about 1 % of variance; Johns et al. 2019 report 0.2-29 %, mean 5 %"
     )
 
-    baseline_mean: float = stated(41.4, unit="points", status="derived", basis="4.14 points are a 10 % improvement")
-    baseline_sd: float = stated(18.1, unit="points", status="calibrated", basis="observed SD 19 = 4.14 / 0.22")
-    baseline_slope: float = stated(0.497, unit="points per point", status="calibrated", basis="R2 = .22 adjusted")
-    followup_mean: float = stated(46.5, unit="points", status="calibrated", basis="mean change 4.14 of completers")
-    residual_sd: float = stated(13.3, unit="points", status="calibrated", basis="observed follow-up SD 17-18")
+    baseline_mean: float = stated(
+        41.85,
+        unit="points",
+        status="calibrated",
+        basis="27 % at or below 28; 4.14 points are then an improvement of 9.9 %",
+    )
+    baseline_sd: float = stated(17.96, unit="points", status="calibrated", basis="observed SD 19 = 4.14 / 0.22")
+    baseline_slope: float = stated(0.502, unit="points per point", status="calibrated", basis="R2 = .22 adjusted")
+    followup_mean: float = stated(46.92, unit="points", status="calibrated", basis="mean change 4.14 of completers")
+    residual_sd: float = stated(13.28, unit="points", status="calibrated", basis="observed follow-up SD 17-18")
     log_sd_by_provider_type: Mapping[str, float] = _by_level(
         "log", "logarithm of a level's residual SD over residual_sd; not published"
     )
@@ -123,10 +128,10 @@ class SimulationSettings:
     )
 
     alliance_women_minus_men: float = stated(
-        0.286, unit="latent", status="calibrated", basis="medians 4.88 and 4.67, P = .01 (conference abstract)"
+        0.329, unit="latent", status="calibrated", basis="medians 4.88 and 4.67, P = .01 (conference abstract)"
     )
     alliance_coach_minus_other: float = stated(
-        0.124, unit="latent", status="calibrated", basis="medians 4.83 and 4.75, P = .004 (conference abstract)"
+        0.164, unit="latent", status="calibrated", basis="medians 4.83 and 4.75, P = .004 (conference abstract)"
     )
 
     attrition_elevated: float = stated(

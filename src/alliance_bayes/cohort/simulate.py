@@ -5,6 +5,7 @@ from __future__ import annotations
 import numbers
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -52,21 +53,23 @@ class SimulatedCohort(Cohort):
     truth
         What generated them, under the names that posteriors use:
 
-        * `beta`: term -> coefficient of latent follow-up well-being; "Intercept" at the values in `centre`. Factors that
-          hold all their levels (`provider_type`, `sex`) sum to zero, their average being part of "Intercept" and
+        * `beta`: term -> coefficient of latent follow-up well-being, "Intercept" at the values in `centre`. Factors
+          that hold all their levels (`provider_type`, `sex`) sum to zero, their average being part of "Intercept" and
           "alliance".
         * `sigma`: residual SD of latent follow-up well-being, WHO-5 points, without the error of the five answers
           (times `exp(log_sd_by_provider_type)` where that is set).
         * `u_country`, `u_provider_type`, `u_sex`, `u_provider_id`: term -> level -> effect.
         * `tau_country`, `tau_provider_id`: term -> SD from which the effects were drawn.
         * `centre`: column -> value at which the intercept holds.
-        * `latent`: DataFrame, one row a participant: `participant_id`, `alliance` (true, 1-5), `who5_baseline`,
-          `who5_followup` (latent points, those lost included), `lost` (bool).
         * `settings`: the `SimulationSettings`.
+    latent
+        One row a participant: `participant_id`, `alliance` (true, 1-5), `alliance_from_provider` (its part that comes
+        with the providers, average 0), `who5_baseline`, `who5_followup` (latent points, those lost included), `lost`.
     """
 
     tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
-    truth: Mapping[str, object] = field(default_factory=dict)
+    truth: Mapping[str, Any] = field(default_factory=dict)
+    latent: pd.DataFrame = field(default_factory=pd.DataFrame)
 
 
 def simulate_cohort(
@@ -97,9 +100,9 @@ def simulate_cohort(
 
     Notes
     -----
-    Individual data of the study are not public. What it printed [1]_ [2]_ is reproduced as far as its figures agree with
-    each other; `simulation_assumptions` says of every parameter whether it is published, derived, calibrated or assumed.
-    Where the figures leave a choice or disagree:
+    Individual data of the study are not public. What it printed [1]_ [2]_ is reproduced as far as its figures agree
+    with each other; `simulation_assumptions` says of every parameter whether it is published, derived, calibrated or
+    assumed. Where the figures leave a choice or disagree:
 
     * Groups' alliance (women 4.88, men 4.67; coaching 4.83, therapy or both 4.75) is read as medians: the conference
       abstract reports rank tests, and each figure is an average that a few sessions can give (39/8, 28/6, 29/6, 19/4).
@@ -138,7 +141,7 @@ def simulate_cohort(
     before = draw_who5_answers(rng["baseline"], baseline, process)
     followup = draw_followup(rng["followup"], baseline, people, care, alliance, groups, chosen)
     after = draw_who5_answers(rng["followup"], followup, process)
-    lost = draw_lost(rng["lost"], 4.0 * before.sum(axis=1), followup, chosen)
+    lost = draw_lost(rng["lost"], 4 * before.sum(axis=1), followup, chosen)
 
     ids = _labels("P", n)
     tables = {
@@ -147,15 +150,22 @@ def simulate_cohort(
         "surveys": _surveys_table(ids, care, before, after, ~lost),
     }
     data, excluded = join_scores(tables["participants"], tables["sessions"], tables["surveys"])
-    latent = pd.DataFrame(
-        {ID: ids, "alliance": alliance.true, "who5_baseline": baseline, "who5_followup": followup, "lost": lost}
-    )
     return SimulatedCohort(
         data=data,
         source=f"simulated (n={n}, seed={seed})",
         excluded=excluded,
         tables=tables,
-        truth={**_truth(chosen, groups, care), "latent": latent},
+        truth=_truth(chosen, groups, care),
+        latent=pd.DataFrame(
+            {
+                ID: tables["participants"][ID],
+                "alliance": alliance.true,
+                "alliance_from_provider": alliance.from_provider,
+                "who5_baseline": baseline,
+                "who5_followup": followup,
+                "lost": lost,
+            }
+        ),
     )
 
 
@@ -179,7 +189,7 @@ def _dates(day: Ints) -> pd.Series:
 
 
 def _factor(codes: Ints, levels: tuple[str, ...]) -> pd.Series:
-    return pd.Series(pd.Categorical.from_codes(codes, categories=list(levels)))
+    return pd.Series(pd.Categorical.from_codes(codes, categories=pd.Index(levels)))
 
 
 def _participants_table(ids: npt.NDArray[np.object_], people: People) -> pd.DataFrame:

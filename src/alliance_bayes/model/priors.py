@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -173,9 +173,21 @@ class StatedPrior:
 
 @dataclass(frozen=True)
 class PriorTable(Mapping[str, StatedPrior]):
-    """All priors of a model by parameter name, with their reasons; prints as a table."""
+    """All priors of a model by parameter name, with their reasons; prints as a table.
+
+    Parameters
+    ----------
+    entries
+        Prior and reason by parameter name.
+    given
+        Those the analyst gave, as given.
+    named
+        The prior set that filled the rest.
+    """
 
     entries: Mapping[str, StatedPrior]
+    given: Mapping[str, Prior] = field(default_factory=dict)
+    named: str = "weak"
 
     def __getitem__(self, name: str) -> StatedPrior:
         return self.entries[name]

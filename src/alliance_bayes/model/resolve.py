@@ -50,7 +50,7 @@ def resolve_priors(design: Design, given: Mapping[str, Prior], named: str) -> Pr
             "Give these priors, or the columns' scales (scales={'name': Scale(mean=..., sd=...)}), or set autoscale=True to take "
             "scales from the analysed rows."
         )
-    return PriorTable(entries)
+    return PriorTable(entries, given, named)
 
 
 def preview_priors(
@@ -87,7 +87,7 @@ def preview_priors(
     known = {name for names, _, _ in parameters for name in names}
     later = {name for name in given if name.split("[")[0] in known or f"{name.split('[')[0]}[Intercept]" in known}
     entries, _ = _fill(parameters, {name: prior for name, prior in given.items() if name in known or name not in later})
-    return PriorTable(entries)
+    return PriorTable(entries, given, named)
 
 
 def _parameters(

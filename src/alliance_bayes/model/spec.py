@@ -14,6 +14,7 @@ from alliance_bayes.model.defaults import PRIOR_SETS
 from alliance_bayes.model.design import Design, build_design
 from alliance_bayes.model.families import Family, family_named
 from alliance_bayes.model.formula import Formula, parse_formula
+from alliance_bayes.model.levels import declare_levels
 from alliance_bayes.model.priors import Prior, PriorTable, parse_prior
 from alliance_bayes.model.resolve import preview_priors, resolve_priors
 from alliance_bayes.model.scales import Scale
@@ -60,7 +61,9 @@ class ModelSpec:
         ``gaussian``, ``student_t``, ``beta_binomial``, ``cumulative``, ``censored_gaussian`` or ``bernoulli``.
     priors
         Name of a prior set (``weak``, ``literature``, ``sceptical``, ``enthusiastic``), or a mapping from parameter names to
-        distributions written as text, in which the key ``"set"`` may name the set that fills the rest (``weak`` if absent).
+        distributions written as text, in which the key ``"set"`` may name the set that fills the rest (``weak`` if absent). As an
+        attribute: the table of all priors with their reasons, as far as the formula alone tells (:meth:`priors_for` gives all of
+        them once there are rows).
     exhaustive
         Pooled factors whose levels are all there are: their effects sum to zero and no new level can be predicted. Names that
         the formula does not pool are ignored, so that the default fits any formula.
@@ -85,7 +88,7 @@ class ModelSpec:
 
     formula: str
     family: str = "gaussian"
-    priors: str | Mapping[str, str | Prior] = "weak"
+    priors: str | Mapping[str, str | Prior] | PriorTable = "weak"
     exhaustive: tuple[str, ...] = EXHAUSTIVE
     focal: str | None = None
     centre: Mapping[str, float] = field(default_factory=dict)
@@ -100,9 +103,10 @@ class ModelSpec:
         if isinstance(self.exhaustive, str):
             raise ModelError(f"exhaustive should be a tuple of factor names but got {self.exhaustive!r}. Write ({self.exhaustive!r},).")
         object.__setattr__(self, "exhaustive", tuple(self.exhaustive))
-        # Touching these checks them: an impossible model fails here, not after a cohort is read.
-        _ = self.parsed, self.observation, self.prior_set
-        self.preview()
+        given, named = _read_priors(self.priors)
+        # An impossible model fails here, not after a cohort is read.
+        table = preview_priors(self.parsed, self.observation, given, named, self.scales, self.autoscale)
+        object.__setattr__(self, "priors", table)
         if self.focal is not None and self.focal not in self.parsed.columns[1:]:
             raise ModelError(f"focal predictor '{self.focal}' is not in the formula. Its predictors: {', '.join(self.parsed.columns[1:])}.")
 
@@ -116,24 +120,20 @@ class ModelSpec:
         """The observation family."""
         return family_named(self.family)
 
-    @cached_property
+    @property
     def prior_set(self) -> str:
         """Name of the prior set that fills what the analyst left open."""
-        named = self.priors if isinstance(self.priors, str) else self.priors.get("set", "weak")
-        if named not in PRIOR_SETS:
-            raise ModelError(f"unknown prior set {named!r}. Known sets: {', '.join(PRIOR_SETS)}.")
-        return str(named)
+        return self._table.named
 
-    @cached_property
+    @property
     def given_priors(self) -> Mapping[str, Prior]:
         """The analyst's own priors by parameter name."""
-        if isinstance(self.priors, str):
-            return {}
-        return {name: parse_prior(text, name=name) for name, text in self.priors.items() if name != "set"}
+        return self._table.given
 
-    def preview(self) -> PriorTable:
-        """Priors known from the formula alone; :meth:`priors_for` gives all of them once there are rows."""
-        return preview_priors(self.parsed, self.observation, self.given_priors, self.prior_set, self.scales, self.autoscale)
+    @property
+    def _table(self) -> PriorTable:
+        assert isinstance(self.priors, PriorTable)
+        return self.priors
 
     def design(self, frame: pd.DataFrame) -> Design:
         """Apply the model to complete rows.
@@ -151,7 +151,7 @@ class ModelSpec:
         return build_design(
             self.parsed,
             self.observation,
-            frame,
+            declare_levels(frame, self.levels),
             exhaustive=self.exhaustive,
             centre=self.centre,
             scales=self.scales,
@@ -177,3 +177,13 @@ class ModelSpec:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.formula!r}, family={self.family!r}, priors={self.prior_set!r} + {len(self.given_priors)} given)"
+
+
+def _read_priors(priors: str | Mapping[str, str | Prior] | PriorTable) -> tuple[dict[str, Prior], str]:
+    if isinstance(priors, PriorTable):
+        return dict(priors.given), priors.named
+    named = priors if isinstance(priors, str) else priors.get("set", "weak")
+    if named not in PRIOR_SETS:
+        raise ModelError(f"unknown prior set {named!r}. Known sets: {', '.join(PRIOR_SETS)}.")
+    given = {} if isinstance(priors, str) else {name: parse_prior(text, name=name) for name, text in priors.items() if name != "set"}
+    return given, str(named)

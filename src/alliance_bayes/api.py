@@ -1,0 +1,272 @@
+"""Model and Fit as users hold them: the verbs of the package as methods."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from alliance_bayes import storage
+from alliance_bayes.cohort import Cohort, Flow, read_cohort
+from alliance_bayes.engines import Progress, SamplerSettings, sample_nuts, sample_prior
+from alliance_bayes.errors import UsageError
+from alliance_bayes.fit import FittedModel
+from alliance_bayes.model import Design, ModelSpec, read_card, write_card
+from alliance_bayes.model.likelihood import simulate
+from alliance_bayes.progress import progress_bar
+from alliance_bayes.versions import versions
+
+if TYPE_CHECKING:
+    import pymc as pm
+
+    from alliance_bayes.checks import CheckReport
+    from alliance_bayes.effects import EffectTable
+    from alliance_bayes.report import Report
+
+__all__ = ["ENGINES", "Fit", "Model", "load_fit", "load_model"]
+
+ENGINES = ("auto", "nuts")
+
+
+class Model(ModelSpec):
+    """A model of how alliance and follow-up well-being go together, or any model of that shape.
+
+    Takes the arguments of :class:`alliance_bayes.model.ModelSpec`.
+
+    Examples
+    --------
+    >>> import alliance_bayes as ab
+    >>> model = ab.Model("who5_followup ~ alliance + who5_baseline + (alliance || country)", priors="literature")
+    >>> print(model.priors)  # doctest: +ELLIPSIS
+    Intercept ...
+    """
+
+    @classmethod
+    def from_card(cls, path: str | os.PathLike[str]) -> Self:
+        """Read a model card (TOML).
+
+        Raises
+        ------
+        FileFormatError, ModelError
+            The card cannot be read, or does not make a model.
+        """
+        return cls(**read_card(path))
+
+    def to_card(self, path: str | os.PathLike[str]) -> None:
+        """Write the model's card (TOML), whole or not at all."""
+        write_card(self, path)
+
+    def prior_predictive(self, cohort: Cohort | pd.DataFrame, *, draws: int = 500, seed: int = 0) -> xr.DataTree:
+        """Draw parameters and outcomes from the prior, before anything is fitted.
+
+        Parameters
+        ----------
+        cohort
+            The cohort, or a table that `read_cohort` accepts.
+        draws
+            Number of draws.
+        seed
+            Seed of the draws.
+
+        Returns
+        -------
+        xarray.DataTree
+            Groups ``prior`` (the variables of the posterior), ``prior_predictive`` (chain, draw, obs; in units of the outcome) and
+            ``observed_data``.
+        """
+        design, _, _ = self._applied(cohort)
+        prior = sample_prior(design, self.priors_for(design), draws=draws, seed=seed)
+        drawn = FittedModel(self, design, self.priors_for(design), xr.DataTree.from_dict({"posterior": prior}), Flow(design.rows.n), {})
+        rng = np.random.default_rng(seed + 1)
+        outcome = simulate(design.family, drawn.linear_predictor(), drawn.parameters, design.outcome, rng)[None]
+        rows = {"obs": np.arange(design.rows.n)}
+        predicted = xr.Dataset({design.outcome.name: (("chain", "draw", "obs"), outcome)}, coords={"chain": [0], "draw": prior["draw"], **rows})
+        observed = xr.Dataset({design.outcome.name: ("obs", design.outcome.values)}, coords=rows)
+        return xr.DataTree.from_dict({"prior": prior, "prior_predictive": predicted, "observed_data": observed})
+
+    def pymc(self, cohort: Cohort | pd.DataFrame) -> pm.Model:
+        """The PyMC graph of the model on a cohort, to inspect or extend."""
+        from alliance_bayes.engines.graph import build_graph
+
+        design, _, _ = self._applied(cohort)
+        return build_graph(design, self.priors_for(design))
+
+    def fit(
+        self,
+        cohort: Cohort | pd.DataFrame,
+        *,
+        engine: str = "auto",
+        draws: int = 1000,
+        tune: int = 1000,
+        chains: int = 4,
+        cores: int | None = None,
+        seed: int | None = None,
+        target_accept: float = 0.95,
+        sampler: str = "nutpie",
+        progress: bool | Progress = True,
+    ) -> Fit:
+        """Draw from the posterior.
+
+        Parameters
+        ----------
+        cohort
+            The cohort, or a table that `read_cohort` accepts. Participants without a value in a column of the formula are left out, and
+            counted in ``fit.flow``.
+        engine
+            ``"auto"`` or ``"nuts"``; the fit says which engine ran.
+        draws, tune, chains
+            Kept and warm-up draws of each chain, and the number of chains.
+        cores
+            Chains sampled at once; by default as many as there are cores.
+        seed
+            Seed of every random number. Without one, a seed is drawn and recorded.
+        target_accept
+            Mean acceptance the step size is tuned to.
+        sampler
+            ``"nutpie"``, or another of PyMC's samplers: ``"pymc"``, ``"numpyro"``, ``"blackjax"``.
+        progress
+            Whether to show a bar (on a terminal's standard error), or a function of (draws done, draws in all, divergences).
+
+        Raises
+        ------
+        UsageError
+            An argument out of its range.
+        ModelError, DataError
+            The model does not fit the table; told before sampling.
+        SamplingError
+            The sampler could not produce usable draws.
+        """
+        if engine not in ENGINES:
+            raise UsageError(f"unknown engine {engine!r}. Known engines: {', '.join(ENGINES)}.")
+        settings = SamplerSettings(
+            draws=draws,
+            tune=tune,
+            chains=chains,
+            cores=cores if cores is not None else min(chains, os.cpu_count() or 1),
+            seed=int(np.random.SeedSequence().generate_state(1)[0]) if seed is None else seed,
+            target_accept=target_accept,
+            sampler=sampler,
+        )
+        design, flow, about = self._applied(cohort)
+        priors = self.priors_for(design)
+        with progress_bar(progress, label=f"{self.card.name} ({sampler})") as report:
+            tree, ran = sample_nuts(design, priors, settings, progress=report)
+        info = {
+            **ran,
+            "draws": draws,
+            "tune": tune,
+            "chains": chains,
+            "seed": settings.seed,
+            "target_accept": target_accept,
+            **about,
+            "versions": versions(),
+        }
+        return Fit(self, design, priors, tree, flow, info)
+
+    def _applied(self, cohort: Cohort | pd.DataFrame) -> tuple[Design, Flow, dict[str, str]]:
+        cohort = cohort if isinstance(cohort, Cohort) else read_cohort(cohort)
+        frame, flow = cohort.complete(self.parsed.columns)
+        return self.design(frame), flow, {"cohort_source": cohort.source, "cohort_hash": cohort.hash}
+
+
+class Fit(FittedModel):
+    """A fitted model: draws, predictions, effects, checks and the report.
+
+    Made by :meth:`Model.fit` and :func:`load_fit`.
+    """
+
+    @cached_property
+    def pymc_model(self) -> pm.Model:
+        """The PyMC graph of the model on its rows, to inspect or extend."""
+        from alliance_bayes.engines.graph import build_graph
+
+        return build_graph(self.design, self.priors)
+
+    def effects(self, estimands: Sequence[str] | None = None, **options: Any) -> EffectTable:
+        """Effect sizes and group differences; see :func:`alliance_bayes.effects.effects`."""
+        from alliance_bayes.effects import effects
+
+        return effects(self, **({} if estimands is None else {"estimands": estimands}), **options)
+
+    def contrasts(self, factor: str, *, of: Literal["mean", "slope"] = "mean", **options: Any) -> EffectTable:
+        """All pairwise differences between a factor's levels; see :func:`alliance_bayes.effects.contrasts`."""
+        from alliance_bayes.effects import contrasts
+
+        return contrasts(self, factor, of=of, **options)
+
+    def adjusted_means(self, factor: str, **options: Any) -> EffectTable:
+        """Standardised means of a factor's levels; see :func:`alliance_bayes.effects.adjusted_means`."""
+        from alliance_bayes.effects import adjusted_means
+
+        return adjusted_means(self, factor, **options)
+
+    def check(self, **options: Any) -> CheckReport:
+        """All checks and the gate's verdict; see :func:`alliance_bayes.checks.run_checks`."""
+        from alliance_bayes.checks import run_checks
+
+        return run_checks(self, **({"effects": self.effects()} | options))
+
+    def report(self, path: str | os.PathLike[str] | None = None, **options: Any) -> Report:
+        """The HTML report; written to ``path`` where given. See :func:`alliance_bayes.report.build_report`."""
+        from alliance_bayes.report import build_report
+
+        effects = options.pop("effects", None)
+        effects = self.effects() if effects is None else effects
+        checks = options.pop("checks", None)
+        checks = self.check(effects=effects) if checks is None else checks
+        report = build_report(self, effects=effects, checks=checks, **options)
+        if path is not None:
+            report.write(path)
+        return report
+
+    def to_arviz(self, *, seed: int = 0) -> xr.DataTree:
+        """Everything ArviZ can use, as its groups: posterior, sample_stats, posterior_predictive, log_likelihood, prior, observed_data."""
+        rows = {"obs": np.arange(self.design.rows.n)}
+        name = self.design.outcome.name
+        return xr.DataTree.from_dict(
+            {
+                "posterior": self.posterior,
+                "sample_stats": self.sample_stats,
+                "posterior_predictive": self.predict(kind="outcome", seed=seed).to_dataset(name=name),
+                "log_likelihood": self.log_likelihood().to_dataset(name=name),
+                "prior": sample_prior(self.design, self.priors, seed=seed),
+                "observed_data": xr.Dataset({name: ("obs", self.design.outcome.values)}, coords=rows),
+            }
+        )
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Keep the fit in one ``.nc`` (NetCDF) file or ``.zarr`` store; see :func:`load_fit`.
+
+        The file holds the analysed rows of the model's columns (without participant ids), so share it only as the table itself may be
+        shared.
+
+        Raises
+        ------
+        FileFormatError
+            Another ending, or a folder that does not exist.
+        """
+        storage.save(self, path)
+
+
+def load_fit(path: str | os.PathLike[str]) -> Fit:
+    """Read a fit that :meth:`Fit.save` wrote.
+
+    Raises
+    ------
+    FileFormatError
+        No such file, or not a fit that this version can read.
+    """
+    fit = storage.load(Path(path), spec_type=Model, fit_type=Fit)
+    assert isinstance(fit, Fit)
+    return fit
+
+
+def load_model(path: str | os.PathLike[str]) -> Model:
+    """Read a model card; the same as :meth:`Model.from_card`."""
+    return Model.from_card(path)

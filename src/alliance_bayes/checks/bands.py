@@ -1,0 +1,81 @@
+"""Simultaneous bands for the empirical distribution of values that should be uniform."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from scipy import special, stats
+
+__all__ = ["Uniformity", "uniformity"]
+
+POINTS = 100
+SIMULATIONS = 10_000
+
+
+@dataclass(frozen=True, eq=False)
+class Uniformity:
+    """The empirical distribution of some values against the uniform one.
+
+    Parameters
+    ----------
+    points
+        Where it is evaluated, in (0, 1).
+    ecdf
+        Share of values up to each point.
+    lower, upper
+        Limits that all points keep together with probability 1 - rate when the values are uniform and independent.
+    p
+        Share of uniform samples that depart at least as much as these values.
+    """
+
+    points: np.ndarray
+    ecdf: np.ndarray
+    lower: np.ndarray
+    upper: np.ndarray
+    p: float
+
+
+def uniformity(values: np.ndarray, *, rate: float) -> Uniformity:
+    """Compare values with the uniform distribution.
+
+    Parameters
+    ----------
+    values
+        Shape (n,), in [0, 1].
+    rate
+        Share of uniform samples that leave the band somewhere.
+
+    Notes
+    -----
+    At each point the count of values up to it is binomial. The departure of a sample is its smallest binomial tail probability
+    over all points; its distribution is simulated, and the band holds the counts whose tail probability is above its quantile.
+
+    References
+    ----------
+    Säilynoja, Bürkner and Vehtari (2022), Statistics and Computing 32:32, doi 10.1007/s11222-022-10090-6.
+    """
+    n = int(np.size(values))
+    points = np.arange(1, POINTS) / POINTS
+    null = _departures(n)
+    counts = np.searchsorted(np.sort(values), points, side="right")
+    p = (1 + int(np.count_nonzero(null <= _departure(counts, n)))) / (1 + null.size)
+    tail = float(np.quantile(null, rate))
+    lower, upper = stats.binom.ppf(tail, n, points) / n, stats.binom.ppf(1 - tail, n, points) / n
+    return Uniformity(points, counts / n, lower, upper, p)
+
+
+def _departure(counts: np.ndarray, n: int) -> np.ndarray:
+    """Smallest binomial tail probability over the points (last axis)."""
+    points = np.arange(1, POINTS) / POINTS
+    # P(X >= c) is the regularised incomplete beta function; the complement of a distribution function would lose digits.
+    at_least = np.where(counts > 0, special.betainc(np.maximum(counts, 1), n - counts + 1, points), 1.0)
+    at_most = special.bdtr(counts, n, points)
+    return np.asarray(np.minimum(at_least, at_most).min(axis=-1))
+
+
+@lru_cache(maxsize=64)
+def _departures(n: int) -> np.ndarray:
+    cells = np.random.default_rng(n).multinomial(n, np.full(POINTS, 1 / POINTS), size=SIMULATIONS)
+    return _departure(cells.cumsum(axis=1)[:, :-1], n)

@@ -1,0 +1,207 @@
+"""Evidence: a fit with what several checks need of it, computed once and only when asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+
+from alliance_bayes.checks.diagnostics import diagnose
+from alliance_bayes.checks.distributions import cumulative_bounds, rounding_step
+from alliance_bayes.checks.psis import Loo, leave_one_out
+from alliance_bayes.errors import UsageError
+from alliance_bayes.fit import FittedModel
+from alliance_bayes.model.likelihood import expectation, simulate
+
+__all__ = ["Evidence", "Grouping"]
+
+# Levels with fewer rows are counted but have no statistics of their own.
+FEWEST_ROWS = 20
+
+
+@dataclass(frozen=True, eq=False)
+class Grouping:
+    """A categorical column (or a combination of columns) over the analysed rows.
+
+    Parameters
+    ----------
+    name
+        Name of the factor or column.
+    levels
+        Level labels.
+    codes
+        Level number of every row, shape (n,).
+    role
+        ``pooled`` or ``common`` when the model has effects of it, ``left out`` when it has not.
+    """
+
+    name: str
+    levels: tuple[str, ...]
+    codes: np.ndarray
+    role: str
+
+    @property
+    def counts(self) -> np.ndarray:
+        """Rows of each level."""
+        return np.bincount(self.codes, minlength=len(self.levels))
+
+    @property
+    def indicators(self) -> np.ndarray:
+        """One column a level, shape (n, n_levels)."""
+        return np.eye(len(self.levels))[self.codes]
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """A fit as the checks see it.
+
+    Parameters
+    ----------
+    fit
+        The fit.
+    effects
+        Table of reported quantities with columns ``rhat``, ``ess_bulk`` and ``ess_tail``: they must have converged too.
+    extra
+        Further columns of the analysed rows, in their order, that the model leaves out. Give only what came before the outcome:
+        a column made from the outcome is related to the residuals by construction.
+    rate
+        Share of well-specified fits in which a check may fire.
+    replicates
+        How many replicated data sets are simulated, each from one posterior draw.
+    seed
+        Seed of everything simulated.
+
+    Raises
+    ------
+    UsageError
+        A rate outside (0, 0.5), too few replicates for the rate, or extra columns with another number of rows.
+    """
+
+    fit: FittedModel
+    effects: pd.DataFrame | None = None
+    extra: pd.DataFrame | None = None
+    rate: float = 0.01
+    replicates: int = 1000
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.rate < 0.5:
+            raise UsageError(f"rate should be in the interval (0, 0.5) but got {self.rate!r}.")
+        # The smallest p-value that R replicates can give is 1 / (R + 1); twice that leaves room to fire.
+        least = int(np.ceil(2 / self.rate))
+        if self.replicates < least:
+            raise UsageError(f"replicates should be at least {least} for a rate of {self.rate:g} but got {self.replicates!r}.")
+        if self.effects is not None:
+            lacking = [name for name in ("rhat", "ess_bulk", "ess_tail") if name not in self.effects.columns]
+            if lacking:
+                raise UsageError(f"effects lacks the column(s) {', '.join(lacking)}. Give the table that effects() returns.")
+        if self.extra is not None and len(self.extra) != self.fit.design.rows.n:
+            raise UsageError(
+                f"extra has {len(self.extra)} rows but the fit has {self.fit.design.rows.n}. Give the analysed rows, in their order."
+            )
+
+    def generator(self, stream: int) -> np.random.Generator:
+        """A generator that depends on the seed and the stream only, not on which checks ran before."""
+        return np.random.default_rng([self.seed, stream])
+
+    @cached_property
+    def which(self) -> np.ndarray:
+        """Stacked draws behind the replicates, evenly spaced over the chains; some serve twice when there are fewer draws."""
+        chains, draws = self.fit.shape
+        return np.linspace(0, chains * draws - 1, self.replicates).round().astype(int)
+
+    @cached_property
+    def parameters(self) -> Mapping[str, np.ndarray]:
+        """The family's parameters in those draws."""
+        return self.fit.parameters_at(self.which)
+
+    @cached_property
+    def eta(self) -> np.ndarray:
+        """Linear predictor, shape (replicates, n)."""
+        return self.fit.linear_predictor(which=self.which)
+
+    @cached_property
+    def expected(self) -> np.ndarray:
+        """Expected outcome, shape (replicates, n)."""
+        return expectation(self.fit.design.family, self.eta, self.parameters, self.fit.design.outcome)
+
+    @cached_property
+    def simulated(self) -> np.ndarray:
+        """Replicated outcomes, shape (replicates, n)."""
+        design = self.fit.design
+        return np.asarray(simulate(design.family, self.eta, self.parameters, design.outcome, self.generator(1)), dtype=float)
+
+    @cached_property
+    def step(self) -> float | None:
+        """Distance between the levels of a continuous family's outcome, None without levels."""
+        scale = self.fit.design.scales.get(self.fit.design.outcome.name)
+        return rounding_step(self.fit.design.family, self.fit.design.outcome, None if scale is None else scale.step)
+
+    @cached_property
+    def quantities(self) -> pd.DataFrame:
+        """Convergence diagnostics of every element of every posterior variable; see :func:`diagnose`."""
+        return diagnose(self.fit.posterior)
+
+    @cached_property
+    def loo(self) -> Loo:
+        """Pareto-smoothed leave-one-out predictions; see :func:`leave_one_out`."""
+        chains, draws = self.fit.shape
+        relative = self.quantities["ess_mean"] / (chains * draws)
+        moving = relative[~self.quantities["constant"] & relative.notna()]
+        return leave_one_out(self.fit, relative_efficiency=float(moving.mean()) if chains > 1 and len(moving) else 1.0)
+
+    @cached_property
+    def pit_bounds(self) -> tuple[np.ndarray, np.ndarray]:
+        """Leave-one-out probabilities of less than, and of at most, each observed outcome; shape (n,) each."""
+        design = self.fit.design
+        below, upto = cumulative_bounds(design.family, self.eta, self.parameters, design.outcome, self.step)
+        weights = self.loo.weights(self.which)
+        low = np.einsum("si,si->i", weights, below)
+        high = low if upto is below else np.einsum("si,si->i", weights, upto)
+        return np.clip(low, 0.0, 1.0), np.clip(high, 0.0, 1.0)
+
+    @cached_property
+    def groupings(self) -> tuple[Grouping, ...]:
+        """Every factor and categorical column of the analysed rows, then those of ``extra``.
+
+        A column of ``extra`` with more levels than half the rows (an identifier) is passed over.
+        """
+        design, frame = self.fit.design, self.fit.design.frame
+        found = [Grouping(f.name, f.levels, design.rows.index[f.name], "pooled") for f in design.factors]
+        names = {grouping.name for grouping in found}
+        common = {part for column in design.columns for part in column.term.split(":") if column.order == 1}
+        for name in frame.columns:
+            if name not in names and isinstance(frame[name].dtype, pd.CategoricalDtype):
+                levels = tuple(str(level) for level in frame[name].cat.categories)
+                role = "common" if name in common else "left out"
+                found.append(Grouping(name, levels, frame[name].cat.codes.to_numpy(np.intp), role))
+        for name, column in self._extra_columns():
+            if not _numeric(column):
+                # A missing value is a level of its own: who has none may differ too.
+                text = column.astype("str").where(column.notna(), "missing")
+                codes, labels = pd.factorize(text, sort=True)
+                if 2 <= len(labels) <= len(text) / 2:
+                    found.append(Grouping(name, tuple(map(str, labels)), codes, "left out"))
+        return tuple(found)
+
+    @cached_property
+    def numeric(self) -> Mapping[str, np.ndarray]:
+        """Numeric predictors by name, the focal one first, then numeric columns of ``extra`` (which may have gaps)."""
+        frame, focal = self.fit.design.frame, self.fit.spec.focal_predictor(self.fit.design)
+        names = [name for name in frame.columns if name != self.fit.design.outcome.name and _numeric(frame[name])]
+        names.sort(key=lambda name: name != focal)
+        found = {name: frame[name].to_numpy(float) for name in names}
+        extra = {name: column.to_numpy(float, na_value=np.nan) for name, column in self._extra_columns() if _numeric(column)}
+        return found | {name: values for name, values in extra.items() if np.unique(values[np.isfinite(values)]).size > 1}
+
+    def _extra_columns(self) -> list[tuple[str, pd.Series]]:
+        if self.extra is None:
+            return []
+        return [(str(name), self.extra[name]) for name in self.extra.columns if name not in self.fit.design.frame.columns]
+
+
+def _numeric(column: pd.Series) -> bool:
+    return pd.api.types.is_numeric_dtype(column.dtype) and not pd.api.types.is_bool_dtype(column.dtype)

@@ -1,0 +1,101 @@
+"""Leave-one-out predictions by Pareto-smoothed importance sampling, in a bounded amount of memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from arviz_stats.base import array_stats
+from scipy.special import logsumexp
+
+from alliance_bayes.fit import FittedModel
+
+__all__ = ["Loo", "leave_one_out"]
+
+# Rows smoothed at once: 256 rows x 4,000 draws are 8 MB.
+ROWS = 256
+# Fewer draws leave less than 5 in the tail, to which no Pareto distribution can be fitted.
+FEWEST_DRAWS = 25
+
+
+@dataclass(frozen=True, eq=False)
+class Loo:
+    """Leave-one-out predictions of every analysed row.
+
+    Parameters
+    ----------
+    elpd, p
+        Log predictive density (log mass for discrete families) of each row when it is left out, and how much it is overstated when
+        it is not; shape (n,). Their sums are elpd_loo and p_loo.
+    pareto_k
+        Shape of the importance ratios' tail, shape (n,).
+    good_k
+        Estimates with a larger k are not reliable: min(1 - 1 / log10(S), 0.7) for S draws (ArviZ's ``good_k``), where S is the
+        number of draws times the relative efficiency, if that is below 1.
+    log_weights
+        Smoothed log weights, shape (n_draws, n), single precision.
+    """
+
+    elpd: np.ndarray
+    p: np.ndarray
+    pareto_k: np.ndarray
+    good_k: float
+    log_weights: np.ndarray
+
+    @property
+    def total(self) -> tuple[float, float, float]:
+        """elpd_loo, its standard error, and p_loo."""
+        return float(self.elpd.sum()), float(np.sqrt(self.elpd.size * self.elpd.var())), float(self.p.sum())
+
+    def weights(self, which: np.ndarray) -> np.ndarray:
+        """Importance weights of some draws, normalised over them; shape (n_which, n)."""
+        log_weights = self.log_weights[which].astype(float)
+        log_weights -= log_weights.max(axis=0)
+        np.exp(log_weights, out=log_weights)
+        log_weights /= log_weights.sum(axis=0)
+        return log_weights
+
+
+def leave_one_out(fit: FittedModel, *, relative_efficiency: float = 1.0) -> Loo:
+    """Predict every row from all the others.
+
+    Parameters
+    ----------
+    fit
+        The fit.
+    relative_efficiency
+        Mean effective sample size of the parameters' means over the number of draws; it sets how many draws the tail has.
+
+    References
+    ----------
+    Vehtari, Gelman and Gabry (2017), Statistics and Computing 27:1413-1432, doi 10.1007/s11222-016-9696-4; Vehtari, Simpson,
+    Gelman, Yao and Gabry (2024), Journal of Machine Learning Research 25(72):1-58.
+    """
+    log_likelihood = fit.log_likelihood().values
+    log_likelihood = log_likelihood.reshape(-1, log_likelihood.shape[-1])
+    n_draws, n = log_likelihood.shape
+    elpd, p, pareto_k = np.empty(n), np.empty(n), np.empty(n)
+    log_weights = np.empty((n_draws, n), dtype=np.float32)
+    for start in range(0, n, ROWS):
+        at = slice(start, min(start + ROWS, n))
+        block = np.ascontiguousarray(log_likelihood[:, at].T)
+        smoothed, pareto_k[at] = _smooth(block, relative_efficiency)
+        elpd[at] = logsumexp(smoothed + block, axis=1)
+        p[at] = logsumexp(block, axis=1) - np.log(n_draws) - elpd[at]
+        log_weights[:, at] = smoothed.T
+    effective = max(n_draws * min(relative_efficiency, 1.0), 2.0)
+    return Loo(elpd, p, pareto_k, min(1 - 1 / np.log10(effective), 0.7), log_weights)
+
+
+def _smooth(log_likelihood: np.ndarray, relative_efficiency: float) -> tuple[np.ndarray, np.ndarray]:
+    rows, n_draws = log_likelihood.shape
+    weights, k = np.full_like(log_likelihood, -np.log(n_draws)), np.full(rows, np.inf)
+    # Equal likelihoods in all draws need no weights at all.
+    level = np.ptp(log_likelihood, axis=1) < 1e-12
+    k[level] = 0.0
+    if n_draws < FEWEST_DRAWS:
+        return weights, np.where(level, 0.0, np.inf)
+    moving = np.flatnonzero(~level)
+    if moving.size:
+        weights[moving], k[moving] = array_stats.psislw(-log_likelihood[moving], r_eff=relative_efficiency)
+    return weights, k

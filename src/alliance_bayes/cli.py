@@ -1,0 +1,261 @@
+"""The command line: parses, calls, prints. Exit status 0 done, 1 the data or the checks failed, 2 wrong use."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import click
+import typer
+from rich.console import Console
+
+import alliance_bayes as ab
+
+__all__ = ["app", "main"]
+
+# The demonstration: the published study's size, and a seed anybody can name.
+DEMO_N, DEMO_SEED = 3087, 7
+_TABLES = ("participants.csv", "sessions.csv", "surveys.csv")
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="How the therapeutic alliance relates to follow-up well-being: Bayesian models, checks and a report.",
+)
+_errors = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
+
+CardPath = Annotated[Path, typer.Argument(help="Model card (TOML).", metavar="CARD", show_default=False)]
+CohortPath = Annotated[
+    Path,
+    typer.Argument(
+        help="Table with one row a participant (CSV, TSV, Parquet), or a folder with participants.csv, sessions.csv and surveys.csv.",
+        metavar="COHORT",
+        show_default=False,
+    ),
+]
+FitPath = Annotated[Path, typer.Argument(help="Fit made by 'alliance-bayes fit' (.nc or .zarr).", metavar="FIT", show_default=False)]
+Map = Annotated[list[str] | None, typer.Option("--map", help="Column mapping NAME=COLUMN, e.g. age='Age at intake'; may be repeated.")]
+Decimal = Annotated[str, typer.Option(help="Decimal mark of numbers in text files.")]
+Sep = Annotated[str | None, typer.Option(help="Separator of a text file; by default the one its ending stands for.")]
+Encoding = Annotated[str | None, typer.Option(help="Encoding of a text file; UTF-8 by default.")]
+Prorate = Annotated[float | None, typer.Option(help="Least share of WHO-5 items that must be answered; by default all.")]
+Seed = Annotated[int, typer.Option(help="Seed of every random number.")]
+Draws = Annotated[int, typer.Option(help="Kept draws of each chain.")]
+Tune = Annotated[int, typer.Option(help="Warm-up draws of each chain.")]
+Chains = Annotated[int, typer.Option(help="Number of chains.")]
+Accept = Annotated[float, typer.Option("--target-accept", help="Mean acceptance the step size is tuned to.")]
+Engine = Annotated[str, typer.Option(help="auto or nuts.")]
+Sampler = Annotated[str, typer.Option(help="nutpie, pymc, numpyro or blackjax.")]
+Prob = Annotated[float, typer.Option(help="Probability of the intervals.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+
+
+@app.callback()
+def _root() -> None:
+    pass
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    print(ab.__version__)
+
+
+@app.command()
+def simulate(
+    output: Annotated[Path, typer.Option("--output", "-o", help="Where to write the table (CSV).")],
+    n: Annotated[int, typer.Option(help="Number of participants.")] = DEMO_N,
+    seed: Seed = DEMO_SEED,
+    tables: Annotated[Path | None, typer.Option(help="Folder for the three tables behind it as well.")] = None,
+) -> None:
+    """Simulate a cohort calibrated to the published study."""
+    from alliance_bayes.cohort.writing import write_cohort, write_tables
+
+    cohort = ab.simulate_cohort(n=n, seed=seed)
+    written = [write_cohort(cohort, output)]
+    if tables is not None:
+        written += write_tables(cohort, tables)
+    print(f"{len(cohort):,} simulated participants (seed {seed}) written to {', '.join(map(str, written))}")
+
+
+@app.command()
+def validate(
+    cohort: CohortPath,
+    columns: Map = None,
+    decimal: Decimal = ".",
+    sep: Sep = None,
+    encoding: Encoding = None,
+    prorate: Prorate = None,
+) -> None:
+    """Check a table, and show who would be left out and what is in it."""
+    read = _read(cohort, columns, decimal, sep, encoding, prorate)
+    print(read.flow)
+    print()
+    print(read.summary().to_string(index=False, na_rep=""))
+
+
+@app.command()
+def fit(
+    card: CardPath,
+    cohort: CohortPath,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Where to keep the fit (.nc or .zarr).")],
+    columns: Map = None,
+    decimal: Decimal = ".",
+    sep: Sep = None,
+    encoding: Encoding = None,
+    prorate: Prorate = None,
+    engine: Engine = "auto",
+    sampler: Sampler = "nutpie",
+    draws: Draws = 1000,
+    tune: Tune = 1000,
+    chains: Chains = 4,
+    target_accept: Accept = 0.95,
+    seed: Seed = DEMO_SEED,
+) -> None:
+    """Fit a model to a table and keep the draws."""
+    _writable(output, (".nc", ".zarr"))
+    model = ab.load_model(card)
+    read = _read(cohort, columns, decimal, sep, encoding, prorate)
+    fitted = model.fit(
+        read, engine=engine, sampler=sampler, draws=draws, tune=tune, chains=chains, target_accept=target_accept, seed=seed
+    )
+    fitted.save(output)
+    print(fitted.flow)
+    print(f"\n{output}: {fitted.shape[0]} chains x {fitted.shape[1]} draws by the {fitted.info['engine']} engine, seed {seed}")
+
+
+@app.command()
+def effects(fit: FitPath, prob: Prob = 0.89, as_json: AsJson = False) -> None:
+    """Effect sizes and group differences of a fit."""
+    table = ab.load_fit(fit).effects(prob=prob)
+    if as_json:
+        print(json.dumps(table.to_records_list(), allow_nan=False, indent=1))
+        return
+    shown = ["estimand", "term", "factor", "level", "versus", "unit", "mean", "sd", "lower", "upper", "p_direction", "ess_bulk", "rhat"]
+    print(f"{prob:g} intervals: {', '.join(sorted({str(kind) for kind in table['interval'].dropna()}))}")
+    print(table[shown].to_string(index=False, na_rep="", float_format=lambda value: f"{value:.3g}"))
+
+
+@app.command()
+def check(fit: FitPath, as_json: AsJson = False) -> None:
+    """Posterior checks of a fit; exit status 1 when conclusions are withheld."""
+    report = ab.load_fit(fit).check()
+    if as_json:
+        verdicts = {result.name: {"verdict": result.verdict, "sentence": result.sentence} for result in report.results}
+        print(json.dumps({"passed": report.gate.passed, "reasons": list(report.gate.reasons), "checks": verdicts}, indent=1))
+    else:
+        print(report)
+    if not report.gate.passed:
+        raise typer.Exit(1)
+
+
+@app.command()
+def report(
+    card: Annotated[Path, typer.Argument(help="Model card (TOML), or a fit (.nc, .zarr).", metavar="CARD")],
+    cohort: Annotated[Path | None, typer.Argument(help="Table or folder, as for 'fit'.", metavar="[COHORT]", show_default=False)] = None,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Where to write the report (.html).")] = Path("report.html"),
+    demo: Annotated[bool, typer.Option("--demo", help="Use the simulated demonstration cohort.")] = False,
+    columns: Map = None,
+    decimal: Decimal = ".",
+    sep: Sep = None,
+    encoding: Encoding = None,
+    prorate: Prorate = None,
+    engine: Engine = "auto",
+    sampler: Sampler = "nutpie",
+    draws: Draws = 1000,
+    tune: Tune = 1000,
+    chains: Chains = 4,
+    target_accept: Accept = 0.95,
+    seed: Seed = DEMO_SEED,
+    prob: Prob = 0.89,
+) -> None:
+    """Fit a model and write its report; exit status 1 when conclusions are withheld."""
+    _writable(output, (".html",))
+    if card.suffix in (".nc", ".zarr"):
+        if demo or cohort is not None:
+            raise ab.UsageError("a fit already has its cohort. Give either a fit, or a card and a cohort.")
+        fitted = ab.load_fit(card)
+    else:
+        if demo == (cohort is not None):
+            raise ab.UsageError("give either a COHORT or --demo. 'alliance-bayes report --help' shows how.")
+        model = ab.load_model(card)
+        if cohort is None:
+            _say(f"simulating the demonstration cohort ({DEMO_N:,} participants, seed {DEMO_SEED})")
+            read: ab.Cohort = ab.simulate_cohort(n=DEMO_N, seed=DEMO_SEED)
+        else:
+            read = _read(cohort, columns, decimal, sep, encoding, prorate)
+        _say(f"fitting '{model.card.name}' by {sampler}; compiling the model comes first")
+        fitted = model.fit(
+            read, engine=engine, sampler=sampler, draws=draws, tune=tune, chains=chains, target_accept=target_accept, seed=seed
+        )
+    _say("computing effects and running the checks")
+    found = fitted.effects(prob=prob)
+    checks = fitted.check(effects=found)
+    _say("writing the report")
+    written = fitted.report(output, effects=found, checks=checks, prob=prob)
+    print(output)
+    for sentence in written.findings:
+        print(f"  * {sentence}")
+    if not checks.gate.passed:
+        raise typer.Exit(1)
+
+
+def _read(
+    path: Path, columns: list[str] | None, decimal: str, sep: str | None, encoding: str | None, prorate: float | None
+) -> ab.Cohort:
+    mapping = {}
+    for pair in columns or []:
+        name, equals, column = pair.partition("=")
+        if not (name and equals and column):
+            raise ab.UsageError(f"--map {pair!r} should be NAME=COLUMN, such as --map age='Age at intake'.")
+        mapping[name] = column
+    text: dict[str, Any] = {"decimal": decimal, "sep": sep, "encoding": encoding, "prorate": prorate}
+    if path.is_dir():
+        if mapping:
+            raise ab.UsageError("--map works with one table; rename the columns of the three tables instead.")
+        return ab.read_tables(*(path / name for name in _TABLES), **text)
+    return ab.read_cohort(path, columns=mapping or None, **text)
+
+
+def _writable(path: Path, suffixes: tuple[str, ...]) -> None:
+    """Told before a minute of sampling, not after it."""
+    if path.suffix not in suffixes:
+        raise ab.UsageError(f"output '{path}' should end in {' or '.join(suffixes)}. Rename it.")
+    if not path.parent.is_dir():
+        raise ab.UsageError(f"the folder of '{path}' does not exist. Create it first.")
+
+
+def _say(text: str) -> None:
+    _errors.print(f"{text} ...", style="dim")
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line; every error is one paragraph on standard error, never a traceback."""
+    try:
+        status = app(args=arguments, standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        print(error.format_message())
+        status = 2
+    except click.ClickException as error:
+        error.show()
+        status = 2
+    except (ab.DataError, ab.SamplingError) as error:
+        _errors.print(f"error: {error}")
+        status = 1
+    except ab.AllianceBayesError as error:
+        _errors.print(f"error: {error}")
+        status = 2
+    except OSError as error:
+        _errors.print(f"error: {error.strerror or error}: {error.filename or ''}. Check that the file can be read or written.")
+        status = 2
+    except (KeyboardInterrupt, click.Abort):
+        _errors.print("interrupted; nothing was written.")
+        status = 130
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,121 @@
+"""Expected outcome along a predictor, averaged over the analysed people; and the predictor's distribution without individuals."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+
+from alliance_bayes.fit import FittedModel
+from alliance_bayes.model import Rows
+from alliance_bayes.model.likelihood import expectation
+from alliance_bayes.report.counts import SMALL
+
+__all__ = ["average_curve", "covered_range", "grouped_histogram"]
+
+GRID = 25
+# Draws used where every person has to be predicted at every point: enough for a band, and a second of work.
+THINNED = 400
+
+
+def average_curve(fit: FittedModel, predictor: str, *, prob: float) -> pd.DataFrame:
+    """Average expected outcome if everybody had the same value of a predictor, all else as it is (g-computation).
+
+    Parameters
+    ----------
+    fit
+        The fit.
+    predictor
+        A numeric column of the formula.
+    prob
+        Probability of the equal-tailed band.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns `x` (units of the predictor), `mean`, `lower`, `upper` (units of the outcome), over `covered_range`.
+    """
+    lower, upper = covered_range(fit.design.frame[predictor].to_numpy(float))
+    values = np.linspace(lower, upper, GRID)
+    draws = np.stack(list(_averages(fit, predictor, values)), axis=1)
+    tail = (1 - prob) / 2
+    ends = np.quantile(draws, [tail, 1 - tail], axis=0)
+    return pd.DataFrame({"x": values, "mean": draws.mean(axis=0), "lower": ends[0], "upper": ends[1]})
+
+
+def _averages(fit: FittedModel, predictor: str, values: np.ndarray) -> Iterator[np.ndarray]:
+    """Draws of the average outcome at each value, each of shape (n_draws,)."""
+    design = fit.design
+    linear = design.family.name in ("gaussian", "student_t")
+    total = fit.shape[0] * fit.shape[1]
+    which = np.unique(np.linspace(0, total - 1, min(total, THINNED)).astype(int))
+    for value in values:
+        rows = design.evaluate(design.frame.assign(**{predictor: float(value)}))
+        if linear:
+            yield _mean_predictor(fit, rows)
+        else:
+            eta = fit.linear_predictor(rows, which=which)
+            yield expectation(design.family, eta, fit.parameters_at(which), design.outcome).mean(axis=1)
+
+
+def _mean_predictor(fit: FittedModel, rows: Rows) -> np.ndarray:
+    """Mean over rows of a linear expectation, shape (n_draws,): only the rows' mean design counts."""
+    total = fit.shape[0] * fit.shape[1]
+    mean = fit.stacked["beta"] @ rows.x.mean(axis=0) if fit.design.terms else np.zeros(total)
+    for factor in fit.design.factors:
+        z, index = rows.z[factor.name], rows.index[factor.name]
+        weights = np.zeros((len(factor.levels), z.shape[1]))
+        np.add.at(weights, index, z / rows.n)
+        mean = mean + np.einsum("dlt,lt->d", fit.stacked[f"u_{factor.name}"], weights)
+    return np.asarray(mean)
+
+
+def covered_range(values: np.ndarray) -> tuple[float, float]:
+    """The range outside which fewer than five people lie at either end, so that its ends are nobody's own values.
+
+    Parameters
+    ----------
+    values
+        Shape (n,); with fewer than ten values, their whole range.
+    """
+    ordered = np.sort(values)
+    cut = SMALL - 1 if ordered.size >= 2 * SMALL else 0
+    lower, upper = float(ordered[cut]), float(ordered[ordered.size - 1 - cut])
+    return (lower, upper) if lower < upper else (float(ordered[0]), float(ordered[-1]))
+
+
+def grouped_histogram(values: np.ndarray, *, bins: int = 24) -> tuple[np.ndarray, np.ndarray]:
+    """Histogram in which every bar stands for at least five people: neighbouring bins are joined until it does.
+
+    Parameters
+    ----------
+    values
+        Shape (n,).
+    bins
+        Bins of equal width to start from, over `covered_range`; people beyond it count in the outer bins.
+
+    Returns
+    -------
+    edges : numpy.ndarray
+        Shape (k + 1,).
+    density : numpy.ndarray
+        Shape (k,): share of people per unit of the values.
+    """
+    lower, upper = covered_range(values)
+    edges = np.linspace(lower, upper, bins + 1)
+    counts, _ = np.histogram(np.clip(values, lower, upper), edges)
+    kept, sizes, running = [edges[0]], [], 0
+    for edge, size in zip(edges[1:], counts, strict=True):
+        running += int(size)
+        if running >= SMALL:
+            kept.append(edge)
+            sizes.append(running)
+            running = 0
+    if not sizes:
+        kept, sizes = [edges[0], edges[-1]], [running]
+    elif running:
+        sizes[-1] += running
+        kept[-1] = edges[-1]
+    final = np.asarray(kept)
+    return final, np.asarray(sizes) / values.size / np.diff(final)

@@ -1,0 +1,220 @@
+"""The report's own pictures: each takes numbers and returns a painter for an empty matplotlib figure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from alliance_bayes.report.style import ACCENT, BAND, GREY, INK, LIGHT, SECOND
+from alliance_bayes.report.text import shortened
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["Interval", "Painter", "Panel", "density_curve", "density_figure", "forest", "forest_size", "prior_panels", "slope_figure"]
+
+Painter = Callable[["Figure"], None]
+
+
+@dataclass(frozen=True)
+class Interval:
+    """One line of a forest plot: label, estimate, and ends of its interval."""
+
+    label: str
+    mean: float
+    lower: float
+    upper: float
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A prior and a posterior of one parameter.
+
+    Parameters
+    ----------
+    title
+        Name of the parameter.
+    prior
+        Density of the prior at given points.
+    draws
+        Posterior draws, shape (n_draws,).
+    positive
+        Whether the parameter cannot be negative.
+    spread
+        A distance from 0 (or from `centre`) that holds most of the prior.
+    centre
+        Where the prior has its middle; 0 for positive parameters.
+    """
+
+    title: str
+    prior: Callable[[np.ndarray], np.ndarray]
+    draws: np.ndarray
+    positive: bool
+    spread: float
+    centre: float
+
+
+def slope_figure(
+    curve: pd.DataFrame, histogram: tuple[np.ndarray, np.ndarray], *, predictor: str, outcome: str, centre: float | None, band: str
+) -> Painter:
+    """Expected outcome against a predictor, with the predictor's histogram below and no individual's point."""
+
+    def paint(figure: Figure) -> None:
+        upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[4, 1])
+        upper.fill_between(curve["x"], curve["lower"], curve["upper"], color=BAND, linewidth=0, label=band)
+        upper.plot(curve["x"], curve["mean"], color=ACCENT, label="posterior mean")
+        if centre is not None:
+            upper.axvline(centre, color=GREY, linewidth=0.8, linestyle=(0, (4, 3)), label="mean of the people analysed")
+        upper.set_ylabel(f"expected {outcome}")
+        upper.grid(axis="y")
+        # Room for the legend, and no exaggeration: a flat line has to look flat.
+        low, high = curve["lower"].min(), curve["upper"].max()
+        upper.set_ylim(low - 0.25 * (high - low) - 1e-9, high + 0.55 * (high - low) + 1e-9)
+        upper.legend(loc="upper left", borderaxespad=0.2)
+        edges, density = histogram
+        lower.bar(edges[:-1], density, width=np.diff(edges), align="edge", color=LIGHT, edgecolor=GREY, linewidth=0.6)
+        lower.set_yticks([])
+        lower.spines["left"].set_visible(False)
+        lower.set_ylabel("people", rotation=0, ha="right", va="center")
+        lower.set_xlabel(predictor)
+
+    return paint
+
+
+def density_curve(draws: np.ndarray, *, positive: bool = False, points: int = 241) -> tuple[np.ndarray, np.ndarray]:
+    """Smoothed density of draws.
+
+    Parameters
+    ----------
+    draws
+        Shape (n_draws,).
+    positive
+        Whether mass may not leak below 0 (the draws are then mirrored there).
+
+    Returns
+    -------
+    x, density : numpy.ndarray
+        Shape (points,); empty when the draws do not vary.
+    """
+    from scipy.stats import gaussian_kde
+
+    if not np.ptp(draws) > 1e-12 * max(1.0, float(np.abs(draws).max())):
+        return np.empty(0), np.empty(0)
+    low, high = np.quantile(draws, [0.0005, 0.9995])
+    margin = 0.12 * (high - low)
+    low, high = (0.0 if positive else low - margin), high + margin
+    x = np.linspace(low, high, points)
+    density = gaussian_kde(draws)(x)
+    if positive:
+        density = density + gaussian_kde(-draws)(x)
+    return x, density
+
+
+def density_figure(draws: np.ndarray, row: pd.Series, *, label: str, name: str, rope: str) -> Painter:
+    """Posterior density of one quantity, its interval, and the region of practical equivalence."""
+
+    def paint(figure: Figure) -> None:
+        axes = figure.subplots()
+        x, density = density_curve(draws)
+        top = float(density.max()) if density.size else 1.0
+        if pd.notna(row["rope_low"]) and pd.notna(row["rope_high"]):
+            axes.axvspan(row["rope_low"], row["rope_high"], color=LIGHT, linewidth=0, label=rope)
+        if density.size:
+            axes.fill_between(x, density, color=BAND, linewidth=0)
+            axes.plot(x, density, color=ACCENT, label="posterior")
+        axes.plot([row["lower"], row["upper"]], [-0.06 * top] * 2, color=INK, linewidth=3, solid_capstyle="butt", label=name)
+        axes.plot([row["mean"]], [-0.06 * top], "o", color=INK, markersize=6)
+        axes.axvline(0, color=GREY, linewidth=0.9, linestyle=(0, (4, 3)))
+        axes.set_ylim(-0.14 * top, 1.5 * top)
+        axes.set_yticks([])
+        axes.spines["left"].set_visible(False)
+        axes.set_xlabel(label)
+        axes.legend(loc="upper left", borderaxespad=0.2)
+
+    return paint
+
+
+def forest_size(lines: int, *, width: float = 5.0) -> tuple[float, float]:
+    """Inches that a forest plot of so many lines needs."""
+    return width, max(1.5, 0.85 + 0.23 * lines) if lines <= 60 else 0.85 + 0.1 * lines
+
+
+def forest(
+    lines: Sequence[Interval], *, label: str, reference: float | None, rope: tuple[float, float] | None = None, named: bool = True
+) -> Painter:
+    """Estimates with their intervals, one below the other.
+
+    Parameters
+    ----------
+    lines
+        From top to bottom.
+    label
+        Of the horizontal axis, with unit and interval.
+    reference
+        Where a vertical line is drawn (0 for differences); None for none.
+    rope
+        Ends of a shaded region of practical equivalence.
+    named
+        Whether the lines are labelled.
+    """
+
+    def paint(figure: Figure) -> None:
+        axes = figure.subplots()
+        y = np.arange(len(lines))[::-1]
+        if rope is not None:
+            axes.axvspan(*rope, color=LIGHT, alpha=0.6, linewidth=0)
+        if reference is not None:
+            axes.axvline(reference, color=GREY, linewidth=0.9, linestyle=(0, (4, 3)))
+        axes.hlines(y, [line.lower for line in lines], [line.upper for line in lines], color=ACCENT, linewidth=1.8)
+        axes.plot([line.mean for line in lines], y, "o", color=ACCENT, markersize=4.5 if named else 3)
+        axes.set_yticks(y if named else [], [shortened(line.label) for line in lines] if named else [])
+        axes.set_ylim(-0.7, len(lines) - 0.3)
+        axes.tick_params(axis="y", length=0)
+        axes.spines["left"].set_visible(False)
+        axes.set_xlabel(label)
+        axes.grid(axis="x")
+
+    return paint
+
+
+def prior_panels(panels: Sequence[Panel], *, columns: int = 3) -> tuple[Painter, tuple[float, float]]:
+    """Prior against posterior of several parameters, and the inches it needs."""
+    rows = -(-len(panels) // columns)
+
+    def paint(figure: Figure) -> None:
+        axes = np.atleast_1d(figure.subplots(rows, min(columns, len(panels)), squeeze=False)).ravel()
+        for position, (ax, panel) in enumerate(zip(axes, panels, strict=False)):
+            _panel(ax, panel)
+            if position == 0:
+                ax.legend(loc="upper left", borderaxespad=0.1, handlelength=1.6)
+        for ax in axes[len(panels) :]:
+            ax.set_axis_off()
+
+    return paint, (min(7.0, 2.35 * min(columns, len(panels))), 1.65 * rows)
+
+
+def _panel(ax: Axes, panel: Panel) -> None:
+    x, density = density_curve(panel.draws, positive=panel.positive)
+    low, high = (float(x[0]), float(x[-1])) if x.size else (float(panel.draws.min()), float(panel.draws.max()))
+    # The prior's bulk, but never so much of it that the posterior becomes a line.
+    room = 5.0 * (high - low) if high > low else panel.spread
+    left = 0.0 if panel.positive else min(low, max(panel.centre - panel.spread, low - room))
+    right = max(high, min(panel.centre + panel.spread, high + room))
+    grid = np.linspace(left, right, 201)
+    prior = panel.prior(grid)
+    top = max(float(density.max()) if density.size else 0.0, float(prior.max()))
+    if density.size:
+        ax.fill_between(x, density, color=BAND, linewidth=0)
+        ax.plot(x, density, color=ACCENT, label="posterior")
+    ax.plot(grid, prior, color=SECOND, linestyle=(0, (5, 2)), label="prior")
+    ax.set_ylim(0, 1.55 * top)
+    ax.set_yticks([])
+    ax.spines["left"].set_visible(False)
+    ax.set_title(shortened(panel.title, 30))
+    ax.locator_params(axis="x", nbins=4)
+

@@ -1,0 +1,76 @@
+"""The model written out: its equations line by line, and what each parameter means."""
+
+from __future__ import annotations
+
+from alliance_bayes.model import Column, Design
+from alliance_bayes.report.text import clean, exact
+from alliance_bayes.report.words import column_name, factor_name, term_name, unit_of, units
+
+__all__ = ["equations", "meaning"]
+
+_LIKELIHOOD = {
+    "gaussian": "{y} ~ Normal(η, σ)",
+    "student_t": "{y} ~ Student-t(ν, η, σ)",
+    "censored_gaussian": "{y} = y* kept between the ends of the scale, with y* ~ Normal(η, σ)",
+    "beta_binomial": "steps of {y} ~ BetaBinomial(number of steps, mean = logit⁻¹(η), precision φ)",
+    "cumulative": "log odds({y} ≥ level k) = η − cutpoint k",
+    "bernoulli": "log odds({y} = 1) = η",
+}
+
+
+def equations(design: Design) -> tuple[str, ...]:
+    """Lines of plain text: likelihood, linear predictor, distribution of every factor's effects."""
+    lines = [_LIKELIHOOD[design.family.name].format(y=clean(design.outcome.name))]
+    parts = [f"β[{clean(c.label)}]{_columns(c, design)}" for c in design.columns]
+    parts += [
+        f"u[{clean(f.name)}, {clean(c.label)}]{_columns(c, design)}" for f in design.factors for c in f.columns
+    ]
+    lines.append("η = " + " + ".join(parts))
+    for factor in design.factors:
+        name = clean(factor.name)
+        how = f"Normal(0, τ[{name}])" if not factor.correlated else f"MultivariateNormal(0, τ[{name}], correlation ρ[{name}])"
+        total = ", summing to zero over the levels" if factor.exhaustive else ""
+        lines.append(f"u[{name}] ~ {how} for each of {len(factor.levels)} levels{total}")
+    return tuple(lines)
+
+
+def _columns(column: Column, design: Design) -> str:
+    """What a coefficient multiplies: nothing for an intercept, centred columns, indicators of levels."""
+    if column.order == 0:
+        return ""
+    return "".join(
+        f" · ({clean(part)} − {exact(design.centres[part])})" if part in column.numeric else f" · 1[{clean(part)}]"
+        for part in _split(column)
+    )
+
+
+def _split(column: Column) -> list[str]:
+    return column.label.split(":") if column.order > 1 else [column.label]
+
+
+def meaning(design: Design, parameter: str) -> str:
+    """One clause for a parameter as the prior table names it."""
+    outcome = column_name(design.outcome.name)
+    unit = units(unit_of(design, design.outcome.name)) if design.family.link == "identity" else "units of the linear predictor"
+    if parameter == "Intercept":
+        return f"expected {outcome} at the centring values, {unit}"
+    fixed = {
+        "sigma": f"SD of the outcome around its expectation, {unit}",
+        "nu": "degrees of freedom of Student’s t",
+        "phi": "precision: how closely scores gather around their mean",
+        "cutpoints": "shares of the levels at the centring values",
+    }
+    if parameter in fixed:
+        return fixed[parameter]
+    for factor in design.factors:
+        name = factor_name(factor.name)
+        if parameter == f"corr_{factor.name}":
+            return f"correlation between the effects of a {name}"
+        for term in factor.terms:
+            if parameter == f"tau_{factor.name}[{term}]":
+                what = "the outcome’s level" if term == "Intercept" else f"the slope of {term_name(term)}"
+                return f"SD of {what} over {name}"
+    column = next((c for c in design.columns if c.label == parameter), None)
+    if column is not None and len(column.numeric) == 1 and column.order == 1:
+        return f"difference in {outcome} per {unit_of(design, column.numeric[0])}"
+    return f"coefficient of {term_name(parameter)}"

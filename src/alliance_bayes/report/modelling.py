@@ -1,0 +1,110 @@
+"""Section 2: the model in words and in symbols, its priors with their reasons, and what the data made of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from alliance_bayes.fit import FittedModel
+from alliance_bayes.report.checking import Checked
+from alliance_bayes.report.figures import Panel, prior_panels
+from alliance_bayes.report.model_words import equations, meaning
+from alliance_bayes.report.prior_density import prior_density
+from alliance_bayes.report.sections import Picture, Section
+from alliance_bayes.report.svg import draw
+from alliance_bayes.report.tables import Table
+from alliance_bayes.report.text import clean, exact
+from alliance_bayes.report.words import column_name, factor_name, family_sentence, pooling_sentence, term_name
+
+__all__ = ["modelling"]
+
+MOST_PANELS = 12
+
+
+def modelling(fit: FittedModel, *, checked: Checked, withheld: bool) -> tuple[Section, dict[str, Any]]:
+    """The section, and its numbers for the JSON."""
+    design, card = fit.design, fit.spec.card
+    priors = Table.of(
+        "table-priors",
+        "Priors, each with its reason",
+        ("Parameter", "Meaning", "Prior", "Reason"),
+        [(clean(name), meaning(design, name), _signed(str(stated.prior)), clean(stated.reason)) for name, stated in fit.priors.items()],
+        words=(1, 3),
+    )
+    centres = Table.of(
+        "table-centres",
+        "Values subtracted from the predictors, so that the intercept and the slopes of groups have a meaning",
+        ("Predictor", "Value", "Where it comes from"),
+        [
+            (column_name(name), exact(value), "asked for by the analyst" if name in fit.spec.centre else "mean of those analysed")
+            for name, value in design.centres.items()
+        ],
+        words=(2,),
+    )
+    context = {
+        "question": clean(card.question),
+        "estimand": clean(card.estimand),
+        "assumptions": [clean(item) for item in card.assumptions],
+        "sources": [clean(item) for item in card.sources],
+        "formula": clean(fit.spec.formula),
+        "outcome": column_name(design.outcome.name),
+        "family": design.family.title,
+        "sentence": family_sentence(design.family.name),
+        "factors": [(factor_name(factor.name), pooling_sentence(factor)) for factor in design.factors],
+        "equations": equations(design),
+        "centres": centres,
+        "prior_set": clean(fit.spec.prior_set),
+        "priors": priors,
+        "prior_check": checked.by_name("prior_predictive"),
+        "picture": None if withheld else _prior_picture(fit),
+        "withheld": withheld,
+    }
+    numbers = {
+        "priors": [{"parameter": name, "prior": stated.prior.exact, "reason": stated.reason} for name, stated in fit.priors.items()],
+        "centres": dict(design.centres),
+    }
+    return Section("model", "Model and priors", "model.html", context), numbers
+
+
+def _signed(prior: str) -> str:
+    return prior.replace("-", "\N{MINUS SIGN}")
+
+
+def _prior_picture(fit: FittedModel) -> Picture | None:
+    panels = []
+    for name, title, draws in _parameters(fit):
+        stated = fit.priors[name].prior
+        if (known := prior_density(stated)) is not None:
+            density, centre, spread = known
+            panels.append(Panel(title, density, draws, stated.support == "positive", spread, centre))
+    if not panels:
+        return None
+    painter, size = prior_panels(panels[:MOST_PANELS])
+    title = "Prior and posterior of the main parameters"
+    names = ", ".join(panel.title for panel in panels[:MOST_PANELS])
+    markup = draw(
+        painter, name="prior-posterior", title=title, description=f"Dashed prior density and filled posterior density of {names}.", size=size
+    )
+    caption = (
+        "Dashed: prior. Filled: posterior. Where both have the same shape, the data said little about that parameter; where the "
+        "dashed line is flat, the prior said little. Heights are scaled to each panel."
+    )
+    return Picture(title, caption, markup)
+
+
+def _parameters(fit: FittedModel) -> list[tuple[str, str, Any]]:
+    """Prior-table name, title and draws: the focal slope first, then the other parameters in the order of the priors."""
+    design, draws = fit.design, fit.stacked
+    focal = fit.spec.focal_predictor(design)
+    terms = sorted(design.terms, key=lambda term: (term != focal, term == "Intercept"))
+    found: list[tuple[str, str, Any]] = [
+        (term, "intercept" if term == "Intercept" else f"slope: {term_name(term)}", draws["beta"][:, design.terms.index(term)])
+        for term in terms
+    ]
+    symbols = {"sigma": "residual SD σ", "nu": "degrees of freedom ν", "phi": "precision φ"}
+    found += [(name, symbols[name], draws[name]) for name in design.family.parameters if name in symbols]
+    for factor in design.factors:
+        for position, term in enumerate(factor.terms):
+            what = "level" if term == "Intercept" else "slope"
+            title = f"{what} SD: {factor_name(factor.name)}"
+            found.append((f"tau_{factor.name}[{term}]", title, draws[f"tau_{factor.name}"][:, position]))
+    return found

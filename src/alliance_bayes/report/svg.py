@@ -1,0 +1,167 @@
+"""A drawing as part of a page: SVG with text kept as text, nothing that a strict content policy refuses, PNG where SVG is too large."""
+
+from __future__ import annotations
+
+import base64
+import io
+import re
+import warnings
+import xml.etree.ElementTree as ET
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from markupsafe import Markup
+
+from alliance_bayes.report.style import RC
+from alliance_bayes.report.text import clean
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["MAX_SVG", "draw"]
+
+#: Characters of SVG above which a picture is sent as PNG.
+MAX_SVG = 150_000
+_SVG = "{http://www.w3.org/2000/svg}"
+_HREF = "{http://www.w3.org/1999/xlink}href"
+_REFERENCE = re.compile(r"url\(#([^)]*)\)")
+_LONG_FRACTION = re.compile(r"-?\d+\.\d{3,}")
+_DROPPED = ("metadata", "style", "title", "desc")
+
+
+def draw(
+    painter: Callable[[Figure], None], *, name: str, title: str, description: str, size: tuple[float, float]
+) -> Markup:
+    """Run a painter and return its picture, to be put into a page.
+
+    Parameters
+    ----------
+    painter
+        Draws onto an empty matplotlib figure.
+    name
+        Prefix of every id in the picture; unique in the page.
+    title, description
+        What assistive technology reads out.
+    size
+        Width and height in inches.
+
+    Returns
+    -------
+    markupsafe.Markup
+        An ``svg`` element with role "img", or an ``img`` with a data URI when the SVG has more than `MAX_SVG` characters. Text in
+        it is never parsed as mathematics, whatever the labels hold.
+    """
+    with _figure(size) as figure:
+        painter(figure)
+        _tame(figure)
+        stream = io.BytesIO()
+        figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+        text = _embedded(stream.getvalue(), name, title, description)
+        if len(text) <= MAX_SVG:
+            return Markup(text)  # noqa: S704 - made here, every text in it escaped by ElementTree
+        stream = io.BytesIO()
+        figure.savefig(stream, format="png", dpi=180)
+    data = base64.b64encode(stream.getvalue()).decode("ascii")
+    width, height = (round(96 * side) for side in size)
+    return Markup('<img class="{}" width="{}" height="{}" alt="{}" src="data:image/png;base64,{}">').format(
+        _kind(width), width, height, f"{title}. {description}", data
+    )
+
+
+@contextmanager
+def _figure(size: tuple[float, float]) -> Iterator[Figure]:
+    """An empty figure under this package's own settings, whatever the user's matplotlib is set to."""
+    import matplotlib as mpl
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    settings: dict[str, Any] = {key: value for key, value in mpl.rcParamsDefault.items() if not key.startswith("backend")}
+    with mpl.rc_context({**settings, **RC}), warnings.catch_warnings():
+        # The reader's browser has the glyphs that the measuring font lacks.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from", category=UserWarning)
+        figure = Figure(figsize=size, layout="constrained")
+        FigureCanvasAgg(figure)
+        yield figure
+
+
+def _tame(figure: Figure) -> None:
+    """Make every text in a drawing plain: no mathematics, no control characters, log ticks written out."""
+    from matplotlib.text import Text
+    from matplotlib.ticker import FuncFormatter, LogFormatter, NullFormatter
+
+    for axes in figure.axes:
+        for axis in (axes.xaxis, axes.yaxis):
+            if isinstance(axis.get_major_formatter(), LogFormatter):
+                axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+                axis.set_minor_formatter(NullFormatter())
+    for artist in figure.findobj(Text):
+        assert isinstance(artist, Text)
+        artist.set_parse_math(False)
+        if (plain := clean_lines(artist.get_text())) != artist.get_text():
+            artist.set_text(plain)
+
+
+def clean_lines(text: str) -> str:
+    """Clean text in which line breaks are meant."""
+    return "\n".join(clean(line) for line in text.split("\n"))
+
+
+def _embedded(raw: bytes, name: str, title: str, description: str) -> str:
+    root = ET.fromstring(raw)
+    for parent in root.iter():
+        for child in list(parent):
+            if child.tag.removeprefix(_SVG) in _DROPPED or not isinstance(child.tag, str):
+                parent.remove(child)
+    for element in root.iter():
+        element.tag = element.tag.removeprefix(_SVG)
+        element.attrib = dict(_attributes(element.attrib, name))
+        if element.tag == "text":
+            element.attrib.pop("font-family", None)  # the page's own
+        element.text, element.tail = (part if part and part.strip() else None for part in (element.text, element.tail))
+    points = [float(part) for part in root.attrib["viewBox"].split()[2:]]
+    width, height = (round(side * 4 / 3) for side in points)
+    root.attrib = {
+        "xmlns": "http://www.w3.org/2000/svg",
+        "class": _kind(width),
+        "role": "img",
+        "aria-labelledby": f"{name}-title {name}-desc",
+        "width": str(width),
+        "height": str(height),
+        "viewBox": root.attrib["viewBox"],
+        "stroke-linejoin": "round",
+    }
+    for position, (tag, text) in enumerate((("title", title), ("desc", description))):
+        child = ET.Element(tag, {"id": f"{name}-{tag}"})
+        child.text = clean(text)
+        root.insert(position, child)
+    return ET.tostring(root, encoding="unicode")
+
+
+def _attributes(given: dict[str, str], name: str) -> Iterator[tuple[str, str]]:
+    """An element's attributes with style written as presentation attributes and ids that belong to this picture."""
+    for key, value in given.items():
+        if key == "style":
+            for part in value.split(";"):
+                property_, _, setting = part.partition(":")
+                if setting:
+                    yield property_.strip(), _named(setting.strip(), name)
+        elif key == "id":
+            yield "id", f"{name}-{value}"
+        elif key == _HREF:
+            yield "href", f"#{name}-{value.removeprefix('#')}"
+        elif key in ("d", "points", "transform", "x", "y"):
+            yield key, _LONG_FRACTION.sub(lambda found: f"{float(found.group()):.2f}", " ".join(value.split()))
+        else:
+            yield key, _named(value, name)
+
+
+def _named(value: str, name: str) -> str:
+    return _REFERENCE.sub(rf"url(#{name}-\1)", value)
+
+
+def _kind(width: int) -> str:
+    """Class of a picture: one as wide as a phone shrinks with it, a wider one scrolls."""
+    return "picture" if width <= 500 else "picture wide"
+
+

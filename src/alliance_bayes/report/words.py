@@ -1,0 +1,86 @@
+"""What columns, terms and units are called in a sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from alliance_bayes.model import Design, PooledFactor
+from alliance_bayes.report.text import clean, join
+
+__all__ = ["column_name", "factor_name", "family_sentence", "pooling_sentence", "term_name", "unit_of", "units"]
+
+_NAMES: Mapping[str, str] = {
+    "who5_baseline": "baseline WHO-5",
+    "who5_followup": "follow-up WHO-5",
+    "who5_change": "change in WHO-5",
+    "alliance": "alliance",
+    "age": "age",
+    "sex": "sex",
+    "country": "country",
+    "provider_type": "provider type",
+    "provider_id": "provider",
+    "participant_id": "participant",
+    "days_in_care": "days in care",
+    "n_sessions": "number of sessions",
+    "modality": "modality",
+}
+_FAMILIES: Mapping[str, str] = {
+    "gaussian": "varies around its expectation as a normal distribution with SD σ",
+    "student_t": "varies around its expectation as Student’s t with scale σ and ν degrees of freedom, which gives outliers less weight",
+    "censored_gaussian": "is a normal variable with SD σ, seen only between the ends of the scale",
+    "beta_binomial": "is a count of steps of the scale that follows a beta-binomial distribution; the linear predictor is on the logit scale",
+    "cumulative": "is an ordered level; the linear predictor shifts the log odds of exceeding each cutpoint",
+    "bernoulli": "is an event or not; the linear predictor is its log odds",
+}
+
+
+def column_name(name: str) -> str:
+    """A column as a sentence calls it; unknown names with their underscores as blanks."""
+    return _NAMES.get(name, clean(name).replace("_", " ").strip() or clean(name))
+
+
+def factor_name(name: str) -> str:
+    """A pooled factor as a sentence calls it; "a:b" are combinations."""
+    return " × ".join(column_name(part) for part in name.split(":"))
+
+
+def term_name(term: str) -> str:
+    """A coefficient's label: "sex[male]" is "sex: male", and an interaction is written with ×."""
+    if term == "Intercept":
+        return "intercept"
+    parts = []
+    for part in term.split(":"):
+        head, bracket, level = part.partition("[")
+        parts.append(f"{column_name(head)}: {clean(level.removesuffix(']'))}" if bracket and level else column_name(part))
+    return " × ".join(parts)
+
+
+def unit_of(design: Design, column: str) -> str:
+    """One unit of a column: "WHO-5 point", "year", and its name where no scale is known."""
+    scale = design.scales.get(column)
+    if scale is None or scale.unit == "unit":
+        return f"unit of {column_name(column)}"
+    return clean(scale.unit)
+
+
+def units(unit: str) -> str:
+    """The plural of a unit."""
+    head, of, rest = unit.partition(" of ")
+    return f"{head}s{of}{rest}"
+
+
+def family_sentence(name: str) -> str:
+    """How an outcome varies around its expectation."""
+    return _FAMILIES.get(name, f"follows the family {clean(name)}")
+
+
+def pooling_sentence(factor: PooledFactor) -> str:
+    """What is pooled over a factor, and what kind of factor it is."""
+    what = join(["the level of the outcome" if term == "Intercept" else f"the slope of {term_name(term)}" for term in factor.terms])
+    together = " (with a correlation between them)" if factor.correlated else ""
+    kind = (
+        "its levels are all there are, so their effects sum to zero"
+        if factor.exhaustive
+        else "its levels are a sample of more, so a level that was not seen could be predicted"
+    )
+    return f"{what}{together} may differ between {len(factor.levels)} levels, each drawn towards the common value; {kind}"

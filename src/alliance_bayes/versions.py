@@ -1,0 +1,21 @@
+"""Which software made a number."""
+
+from __future__ import annotations
+
+import platform
+from importlib import metadata
+
+__all__ = ["versions"]
+
+_PACKAGES = ("alliance_bayes", "pymc", "nutpie", "arviz", "numpy", "pandas", "scipy", "xarray")
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that a fit depends on, by name."""
+    found = {"python": platform.python_version()}
+    for name in _PACKAGES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            found[name] = "not installed"
+    return found

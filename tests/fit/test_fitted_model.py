@@ -1,0 +1,89 @@
+"""FittedModel: what it predicts is what its draws say."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from builders import fitted, rows
+
+from alliance_bayes.errors import UsageError
+from alliance_bayes.model import FAMILIES
+
+FORMULA = "who5_followup ~ alliance + sex + (alliance || provider_type) + (alliance | country)"
+
+
+def test_the_linear_predictor_row_by_row() -> None:
+    frame = rows(12, countries=3)
+    fit = fitted(frame, formula=FORMULA, chains=2, draws=3)
+    post, design = fit.posterior, fit.design
+    eta = fit.with_chains(fit.linear_predictor())
+    centre = design.centres["alliance"]
+    for i, row in frame.iterrows():
+        a = row["alliance"] - centre
+        provider = post["u_provider_type"].sel(provider_type=row["provider_type"])
+        country = post["u_country"].sel(country=row["country"])
+        expected = (
+            post["beta"].sel(term="Intercept")
+            + post["beta"].sel(term="alliance") * a
+            + post["beta"].sel(term="sex[male]") * (row["sex"] == "male")
+            + provider.sel(provider_type_term="Intercept")
+            + provider.sel(provider_type_term="alliance") * a
+            + country.sel(country_term="Intercept")
+            + country.sel(country_term="alliance") * a
+        )
+        np.testing.assert_allclose(eta[:, :, i], expected.values, rtol=0, atol=1e-10)
+
+
+def test_blocks_cover_every_draw_once_and_do_not_change_predictions(monkeypatch: pytest.MonkeyPatch) -> None:
+    frame = rows(20, countries=3)
+    fit = fitted(frame, formula=FORMULA, chains=2, draws=25)
+    whole = fit.predict().values
+    monkeypatch.setattr("alliance_bayes.fit.BLOCK", 7 * len(frame))
+    blocks = list(fit.blocks(len(frame)))
+    assert [b.start for b in blocks] == list(range(0, 50, 7))
+    assert np.concatenate([np.arange(50)[b] for b in blocks]).tolist() == list(range(50))
+    # Matrix products of other shapes add up in another order: equal to the last digits.
+    np.testing.assert_allclose(fit.predict().values, whole, rtol=1e-13)
+
+
+def test_an_unseen_country_varies_as_countries_do() -> None:
+    frame = rows(12, countries=3)
+    fit = fitted(frame, formula="who5_followup ~ alliance + (1 | country)", chains=4, draws=2500, means={"tau_country": 3.0}, sds={"tau_country": 0.0, "beta": 0.0, "u_country": 0.0})
+    new = frame.head(2).assign(country="elsewhere")
+    draws = fit.predict(new).values.reshape(-1, 2)
+    known = fit.predict(frame.head(2)).values.reshape(-1, 2)
+    u_of_first = float(fit.posterior["u_country"].sel(country=frame["country"].iloc[0]).isel(chain=0, draw=0).item())
+    effect = draws[:, 0] - (known[:, 0] - u_of_first)
+    # Both rows share the one unseen level.
+    np.testing.assert_allclose(effect, draws[:, 1] - (known[:, 1] - float(fit.posterior["u_country"].sel(country=frame["country"].iloc[1]).isel(chain=0, draw=0).item())), atol=1e-9)
+    # SD of 10,000 normal draws: standard error 3 / sqrt(20,000); 4.5 of them.
+    assert abs(effect.std() - 3.0) < 4.5 * 3.0 / np.sqrt(2 * effect.size)
+
+
+@pytest.mark.parametrize("family", sorted(set(FAMILIES) - {"bernoulli"}))
+def test_every_family_predicts_and_scores_on_its_own_scale(family: str) -> None:
+    frame = rows(15, countries=3)
+    fit = fitted(frame, formula="who5_followup ~ alliance + (1 | country)", spec={"family": family}, chains=2, draws=20,
+                 means={"beta": 0.1, "u_country": 0.0, "sigma": 10.0} if family in ("beta_binomial", "cumulative") else None)
+    mean, new = fit.predict(), fit.predict(kind="outcome", seed=3)
+    assert mean.dims == new.dims == ("chain", "draw", "obs")
+    assert mean.shape == new.shape == fit.log_likelihood().shape == (2, 20, 15)
+    assert np.isfinite(mean).all()
+    assert np.isfinite(fit.log_likelihood()).all()
+    np.testing.assert_array_equal(new, fit.predict(kind="outcome", seed=3))
+    assert not np.array_equal(new, fit.predict(kind="outcome", seed=4))
+    if family in ("beta_binomial", "cumulative"):
+        assert np.isin(new, np.arange(0, 101, 4)).all()
+
+
+def test_unknown_kind() -> None:
+    with pytest.raises(UsageError) as caught:
+        fitted(rows(12, countries=3), formula="who5_followup ~ alliance").predict(kind="median")
+    assert str(caught.value) == "kind should be 'mean' or 'outcome' but got 'median'."
+
+
+def test_no_row_of_the_table_is_printed() -> None:
+    frame = rows(12, countries=3)
+    assert repr(fitted(frame, formula="who5_followup ~ alliance + (1 | country)")) == (
+        "FittedModel('who5_followup ~ alliance + (1 | country)', family='gaussian': 12 participants, 4 chains x 250 draws, engine built)"
+    )

@@ -1,0 +1,200 @@
+"""Models: priors by name with reasons, cards that read back, declared levels."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from builders import OUTCOME_FORMULA, rows
+
+from alliance_bayes.errors import DataError, FileFormatError, ModelError
+from alliance_bayes.model import Card, ModelSpec, Prior, Scale, card_arguments, card_text, read_card, write_card
+
+CARDS = sorted((Path(__file__).parents[2] / "models").glob("*.toml"))
+
+
+def resolved(spec: ModelSpec) -> dict[str, str]:
+    table = spec.priors_for(spec.design(rows()))
+    return {name: str(stated.prior) for name, stated in table.items()}
+
+
+def test_default_priors_on_the_who5_scale() -> None:
+    assert resolved(ModelSpec(OUTCOME_FORMULA)) == {
+        "Intercept": "Normal(50, 25)",
+        "alliance": "Normal(0, 10)",
+        "who5_baseline": "Normal(0, 1)",
+        "age": "Normal(0, 1)",
+        "days_in_care": "Normal(0, 0.5)",
+        "sigma": "HalfNormal(25)",
+        "tau_provider_type[Intercept]": "HalfNormal(5)",
+        "tau_provider_type[alliance]": "HalfNormal(2)",
+        "tau_sex[Intercept]": "HalfNormal(5)",
+        "tau_sex[alliance]": "HalfNormal(2)",
+        "tau_country[Intercept]": "HalfNormal(5)",
+        "tau_country[alliance]": "HalfNormal(2)",
+    }
+
+
+@pytest.mark.parametrize(
+    ("named", "mean", "sd"),
+    [("literature", 0.15, 0.10), ("sceptical", 0.0, 0.10), ("enthusiastic", 0.28, 0.10)],
+)
+def test_named_sets_convert_standardised_slopes_by_the_reference_sds(named: str, mean: float, sd: float) -> None:
+    prior = ModelSpec(OUTCOME_FORMULA, priors=named).priors["alliance"].prior  # type: ignore[index]
+    assert prior.parameters == pytest.approx((mean * 19 / 0.7, sd * 19 / 0.7))
+
+
+def test_the_literatures_sign_turns_for_a_symptom_score() -> None:
+    prior = ModelSpec("phq9_followup ~ alliance", priors="literature").priors["alliance"].prior  # type: ignore[index]
+    assert prior.parameters == pytest.approx((-0.15 * 6 / 0.7, 0.10 * 6 / 0.7))
+
+
+def test_the_same_statement_moves_to_the_scale_of_the_linear_predictor() -> None:
+    # 4 / 100 log odds a point where the logistic curve is steepest.
+    spec = ModelSpec("who5_followup ~ alliance", family="beta_binomial")
+    assert spec.priors["alliance"].prior.parameters == pytest.approx((0.0, 10 * 0.04))  # type: ignore[index]
+
+
+def test_an_interaction_does_not_get_the_main_effects_prior() -> None:
+    spec = ModelSpec("who5_followup ~ alliance * sex", priors="literature")
+    assert resolved(spec)["alliance:sex[male]"] == str(Prior("Normal", (0.0, 0.25 * 19 / 0.7)))
+
+
+def test_given_priors_win_and_a_term_name_covers_its_columns() -> None:
+    priors = {
+        "set": "sceptical",
+        "provider_type": "Normal(0, 3)",
+        "provider_type[both]": "Normal(1, 2)",
+        "tau_country": "Exponential(1)",
+        "tau_country[alliance]": "HalfStudentT(3, 1)",
+    }
+    table = resolved(ModelSpec("who5_followup ~ alliance + provider_type + (alliance || country)", priors=priors))
+    assert table["provider_type[therapist]"] == "Normal(0, 3)"
+    assert table["provider_type[both]"] == "Normal(1, 2)"
+    assert table["tau_country[Intercept]"] == "Exponential(1)"
+    assert table["tau_country[alliance]"] == "HalfStudentT(3, 1)"
+    assert table["alliance"] == "Normal(0, 2.71429)"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"priors": "strong"}, "unknown prior set 'strong'. Known sets: weak, literature, sceptical, enthusiastic."),
+        (
+            {"priors": {"allaince": "Normal(0, 1)"}},
+            "prior for unknown parameter(s) 'allaince'. Known parameters: Intercept, alliance, sigma, tau_country, "
+            "tau_country[Intercept].",
+        ),
+        (
+            {"priors": {"sigma": "Normal(0, 1)"}},
+            "prior of 'sigma': Normal(0, 1) has real support, but this parameter needs positive support.",
+        ),
+        (
+            {"family": "poisson"},
+            "unknown family 'poisson'. Known families: gaussian, student_t, censored_gaussian, beta_binomial, cumulative, bernoulli.",
+        ),
+        ({"focal": "age"}, "focal predictor 'age' is not in the formula. Its predictors: alliance, country."),
+        ({"exhaustive": "sex"}, "exhaustive should be a tuple of factor names but got 'sex'. Write ('sex',)."),
+    ],
+)
+def test_an_impossible_model_fails_before_any_rows_are_read(arguments: dict[str, object], message: str) -> None:
+    with pytest.raises(ModelError) as caught:
+        ModelSpec("who5_followup ~ alliance + (1 | country)", **arguments)  # type: ignore[arg-type]
+    assert str(caught.value) == message
+
+
+def test_columns_of_unknown_scale_need_a_statement() -> None:
+    frame = rows().assign(score=rows()["age"])
+    with pytest.raises(ModelError) as caught:
+        spec = ModelSpec("score ~ alliance + n_sessions")
+        spec.priors_for(spec.design(frame))
+    assert str(caught.value) == (
+        "no default prior is known for 'Intercept', 'alliance', 'n_sessions', 'sigma': the package does not know the scale of every "
+        "column involved. Give these priors, or the columns' scales (scales={'name': Scale(mean=..., sd=...)}), or set "
+        "autoscale=True to take scales from the analysed rows."
+    )
+    spec = ModelSpec("score ~ alliance", scales={"score": Scale(40, 10)})
+    assert str(spec.priors_for(spec.design(frame))["alliance"].prior) == str(Prior("Normal", (0.0, 0.5 * 10 / 0.7)))
+
+
+def test_every_prior_prints_its_reason() -> None:
+    table = ModelSpec(OUTCOME_FORMULA, priors="literature").priors
+    lines = str(table).splitlines()
+    assert len(lines) == len(table) == 12  # type: ignore[arg-type]
+    assert all(stated.reason for stated in table.values())  # type: ignore[union-attr]
+    assert table.to_frame().columns.tolist() == ["parameter", "prior", "reason"]  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("path", CARDS, ids=lambda path: path.stem)
+def test_shipped_cards_make_models_and_round_trip(path: Path) -> None:
+    spec = ModelSpec(**read_card(path))
+    again = ModelSpec(**card_arguments(card_text(spec)))
+    assert card_text(again) == card_text(spec)
+    assert again.card == spec.card
+    assert spec.card.name == path.stem
+    assert spec.card.question
+    assert spec.card.estimand
+    assert spec.card.assumptions
+    spec.priors_for(spec.design(rows().assign(who5_change=lambda d: d["who5_followup"] - d["who5_baseline"])))
+
+
+def test_there_are_four_cards() -> None:
+    assert [path.stem for path in CARDS] == ["alliance", "change", "moderation", "outcome"]
+
+
+def test_everything_a_card_can_say_reads_back(tmp_path: Path) -> None:
+    spec = ModelSpec(
+        "score ~ alliance + (alliance | site)",
+        family="student_t",
+        priors={"set": "sceptical", "alliance": "Normal(0.1, 0.30000000000000004)", "corr_site": "LKJ(3)"},
+        exhaustive=("site",),
+        focal="alliance",
+        centre={"alliance": 4.5},
+        scales={"score": Scale(10, 5, 0, 20, 0.5, "point", False, "manual")},
+        autoscale=True,
+        levels={"site": ("b", "a")},
+        card=Card("c", 'A "title" \\ with <marks>', "Why?", "What", ("one", "two"), ("source",)),
+    )
+    write_card(spec, tmp_path / "c.toml")
+    again = ModelSpec(**read_card(tmp_path / "c.toml"))
+    for name in ("formula", "family", "exhaustive", "focal", "centre", "scales", "autoscale", "levels", "card", "given_priors", "prior_set"):
+        assert getattr(again, name) == getattr(spec, name), name
+    assert [path.name for path in tmp_path.iterdir()] == ["c.toml"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("formula = ", "card is not TOML: Invalid value (at end of document). Correct that line."),
+        ('family = "gaussian"', 'card: no formula. Add a line such as formula = "who5_followup ~ alliance".'),
+        ('formula = "y ~ x"\npriors = "weak"', "card: 'priors' should be a table ([priors]) but got 'weak'."),
+        ('formula = "y ~ x"\n[centre]\nx = "a"', "card: centre of 'x' should be a number but got 'a'."),
+        ('formula = "y ~ x"\nautoscale = 1', "card: 'autoscale' should be true or false but got 1."),
+        ('formula = "y ~ x"\n[scales.y]\nmean = 1', "card: [scales.y] needs mean and sd and knows mean, sd, lower, upper, step, unit, "
+         "higher_is_better, reason."),
+    ],
+)
+def test_bad_cards_are_refused_in_words(text: str, message: str) -> None:
+    with pytest.raises(FileFormatError) as caught:
+        card_arguments(text, source="card")
+    assert str(caught.value) == message
+
+
+def test_unknown_keys_are_listed_with_the_known_ones() -> None:
+    with pytest.raises(FileFormatError) as caught:
+        card_arguments('formula = "y ~ x"\nfamly = "gaussian"', source="card")
+    assert str(caught.value) == (
+        "card: unknown key(s) 'famly'. Known keys: name, title, question, estimand, assumptions, sources, formula, family, exhaustive, "
+        "focal, autoscale, priors, centre, scales, levels."
+    )
+
+
+def test_an_undeclared_level_is_an_error_not_a_new_level() -> None:
+    frame = rows(20, countries=3)
+    spec = ModelSpec("who5_followup ~ alliance + (1 | country)", levels={"country": ("C2", "C1")})
+    with pytest.raises(DataError) as caught:
+        spec.design(frame)
+    assert {problem.value for problem in caught.value.problems} == {"C0"}
+    assert len(caught.value.problems) == int((frame["country"] == "C0").sum())
+    kept = frame[frame["country"] != "C0"]
+    assert spec.design(kept).factor("country").levels == ("C2", "C1")
