@@ -24,14 +24,20 @@ def rows(n: int = 240, *, seed: int = 0, countries: int = 5) -> pd.DataFrame:
     """Complete rows with the canonical columns; every level of every factor is present."""
     rng = np.random.default_rng(seed)
     provider = pd.Categorical.from_codes(
-        np.r_[np.arange(3), rng.choice(3, n - 3, p=[0.65, 0.18, 0.17])], categories=["coach", "therapist", "both"], ordered=True
+        np.r_[np.arange(3), rng.choice(3, n - 3, p=[0.65, 0.18, 0.17])],
+        categories=["coach", "therapist", "both"],
+        ordered=True,
     )
     sex = pd.Categorical.from_codes(np.r_[[0, 1], rng.choice(2, n - 2)], categories=["female", "male"], ordered=True)
     names = [f"C{k}" for k in range(countries)]
-    country = pd.Categorical.from_codes(np.r_[np.arange(countries), rng.choice(countries, n - countries)], categories=names, ordered=True)
+    country = pd.Categorical.from_codes(
+        np.r_[np.arange(countries), rng.choice(countries, n - countries)], categories=names, ordered=True
+    )
     alliance = np.clip(np.round(rng.normal(4.6, 0.7, n) * 4) / 4, 1, 5)
     baseline = 4.0 * rng.binomial(25, np.clip(rng.normal(0.41, 0.18, n), 0.02, 0.98))
-    followup = 4.0 * np.clip(np.round((45 + 0.45 * (baseline - 41) + 2.2 * (alliance - 4.6) + rng.normal(0, 15, n)) / 4), 0, 25)
+    followup = 4.0 * np.clip(
+        np.round((45 + 0.45 * (baseline - 41) + 2.2 * (alliance - 4.6) + rng.normal(0, 15, n)) / 4), 0, 25
+    )
     return pd.DataFrame(
         {
             "who5_followup": followup,
@@ -66,8 +72,8 @@ def fitted(
     frame
         Rows; :func:`rows` by default.
     means, sds
-        By posterior variable, broadcast to its dims. Not named: sensible for the WHO-5, SD a tenth of the variable's scale. An SD of 0
-        gives constant draws. Effects of exhaustive factors are made to sum to zero.
+        By posterior variable, broadcast to its dims. Not named: sensible for the WHO-5, SD a tenth of the variable's
+        scale. An SD of 0 gives constant draws. Effects of exhaustive factors are made to sum to zero.
     chains, draws, seed, divergences
         Shape of the draws, their seed, and how many draws are marked as divergent.
     spec
@@ -81,7 +87,9 @@ def fitted(
     for name, dims in posterior_dims(design).items():
         shape = tuple(len(coords[dim]) for dim in dims)
         mean = np.broadcast_to(np.asarray((means or {}).get(name, _typical_mean(name, design.terms)), float), shape)
-        sd = np.broadcast_to(np.asarray((sds or {}).get(name, 0.1 if name.startswith(("beta", "u_")) else 0.05), float), shape)
+        sd = np.broadcast_to(
+            np.asarray((sds or {}).get(name, 0.1 if name.startswith(("beta", "u_")) else 0.05), float), shape
+        )
         values = mean + sd * rng.normal(size=(chains, draws, *shape))
         if name.startswith("tau_") or name in ("sigma", "nu", "phi"):
             values = np.abs(values)
@@ -112,7 +120,15 @@ def fitted(
         model.priors_for(design),
         xr.DataTree.from_dict({"posterior": posterior, "sample_stats": stats}),
         Flow(len(frame)),
-        {"engine": "built", "seed": seed, "chains": chains, "draws": draws, "cohort_source": "built", "cohort_hash": "0" * 64, "versions": {}},
+        {
+            "engine": "built",
+            "seed": seed,
+            "chains": chains,
+            "draws": draws,
+            "cohort_source": "built",
+            "cohort_hash": "0" * 64,
+            "versions": {},
+        },
     )
 
 

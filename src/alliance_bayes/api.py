@@ -77,16 +77,21 @@ class Model(ModelSpec):
         Returns
         -------
         xarray.DataTree
-            Groups ``prior`` (the variables of the posterior), ``prior_predictive`` (chain, draw, obs; in units of the outcome) and
-            ``observed_data``.
+            Groups ``prior`` (the variables of the posterior), ``prior_predictive`` (chain, draw, obs; in units of the
+            outcome) and ``observed_data``.
         """
         design, _, _ = self._applied(cohort)
         prior = sample_prior(design, self.priors_for(design), draws=draws, seed=seed)
-        drawn = FittedModel(self, design, self.priors_for(design), xr.DataTree.from_dict({"posterior": prior}), Flow(design.rows.n), {})
+        drawn = FittedModel(
+            self, design, self.priors_for(design), xr.DataTree.from_dict({"posterior": prior}), Flow(design.rows.n), {}
+        )
         rng = np.random.default_rng(seed + 1)
         outcome = simulate(design.family, drawn.linear_predictor(), drawn.parameters, design.outcome, rng)[None]
         rows = {"obs": np.arange(design.rows.n)}
-        predicted = xr.Dataset({design.outcome.name: (("chain", "draw", "obs"), outcome)}, coords={"chain": [0], "draw": prior["draw"], **rows})
+        predicted = xr.Dataset(
+            {design.outcome.name: (("chain", "draw", "obs"), outcome)},
+            coords={"chain": [0], "draw": prior["draw"], **rows},
+        )
         observed = xr.Dataset({design.outcome.name: ("obs", design.outcome.values)}, coords=rows)
         return xr.DataTree.from_dict({"prior": prior, "prior_predictive": predicted, "observed_data": observed})
 
@@ -116,8 +121,8 @@ class Model(ModelSpec):
         Parameters
         ----------
         cohort
-            The cohort, or a table that `read_cohort` accepts. Participants without a value in a column of the formula are left out, and
-            counted in ``fit.flow``.
+            The cohort, or a table that `read_cohort` accepts. Participants without a value in a column of the formula
+            are left out, and counted in ``fit.flow``.
         engine
             ``"auto"`` or ``"nuts"``; the fit says which engine ran.
         draws, tune, chains
@@ -131,7 +136,8 @@ class Model(ModelSpec):
         sampler
             ``"nutpie"``, or another of PyMC's samplers: ``"pymc"``, ``"numpyro"``, ``"blackjax"``.
         progress
-            Whether to show a bar (on a terminal's standard error), or a function of (draws done, draws in all, divergences).
+            Whether to show a bar (on a terminal's standard error), or a function of (draws done, draws in all,
+            divergences).
 
         Raises
         ------
@@ -226,7 +232,10 @@ class Fit(FittedModel):
         return report
 
     def to_arviz(self, *, seed: int = 0) -> xr.DataTree:
-        """Everything ArviZ can use, as its groups: posterior, sample_stats, posterior_predictive, log_likelihood, prior, observed_data."""
+        """Everything ArviZ can use, in its own groups.
+
+        They are posterior, sample_stats, posterior_predictive, log_likelihood, prior and observed_data.
+        """
         rows = {"obs": np.arange(self.design.rows.n)}
         name = self.design.outcome.name
         return xr.DataTree.from_dict(
@@ -243,8 +252,8 @@ class Fit(FittedModel):
     def save(self, path: str | os.PathLike[str]) -> None:
         """Keep the fit in one ``.nc`` (NetCDF) file or ``.zarr`` store; see :func:`load_fit`.
 
-        The file holds the analysed rows of the model's columns (without participant ids), so share it only as the table itself may be
-        shared.
+        The file holds the analysed rows of the model's columns (without participant ids), so share it only as the
+        table itself may be shared.
 
         Raises
         ------

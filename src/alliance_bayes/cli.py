@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 from typing import Annotated, Any
 
-import click
 import typer
 from rich.console import Console
+from typer.exceptions import TyperException
 
 import alliance_bayes as ab
 
@@ -31,17 +31,25 @@ CardPath = Annotated[Path, typer.Argument(help="Model card (TOML).", metavar="CA
 CohortPath = Annotated[
     Path,
     typer.Argument(
-        help="Table with one row a participant (CSV, TSV, Parquet), or a folder with participants.csv, sessions.csv and surveys.csv.",
+        help="Table with one row a participant (CSV, TSV, Parquet), or a folder with participants.csv, "
+        "sessions.csv and surveys.csv.",
         metavar="COHORT",
         show_default=False,
     ),
 ]
-FitPath = Annotated[Path, typer.Argument(help="Fit made by 'alliance-bayes fit' (.nc or .zarr).", metavar="FIT", show_default=False)]
-Map = Annotated[list[str] | None, typer.Option("--map", help="Column mapping NAME=COLUMN, e.g. age='Age at intake'; may be repeated.")]
+FitPath = Annotated[
+    Path, typer.Argument(help="Fit made by 'alliance-bayes fit' (.nc or .zarr).", metavar="FIT", show_default=False)
+]
+Map = Annotated[
+    list[str] | None,
+    typer.Option("--map", help="Column mapping NAME=COLUMN, e.g. age='Age at intake'; may be repeated."),
+]
 Decimal = Annotated[str, typer.Option(help="Decimal mark of numbers in text files.")]
 Sep = Annotated[str | None, typer.Option(help="Separator of a text file; by default the one its ending stands for.")]
 Encoding = Annotated[str | None, typer.Option(help="Encoding of a text file; UTF-8 by default.")]
-Prorate = Annotated[float | None, typer.Option(help="Least share of WHO-5 items that must be answered; by default all.")]
+Prorate = Annotated[
+    float | None, typer.Option(help="Least share of WHO-5 items that must be answered; by default all.")
+]
 Seed = Annotated[int, typer.Option(help="Seed of every random number.")]
 Draws = Annotated[int, typer.Option(help="Kept draws of each chain.")]
 Tune = Annotated[int, typer.Option(help="Warm-up draws of each chain.")]
@@ -120,11 +128,21 @@ def fit(
     model = ab.load_model(card)
     read = _read(cohort, columns, decimal, sep, encoding, prorate)
     fitted = model.fit(
-        read, engine=engine, sampler=sampler, draws=draws, tune=tune, chains=chains, target_accept=target_accept, seed=seed
+        read,
+        engine=engine,
+        sampler=sampler,
+        draws=draws,
+        tune=tune,
+        chains=chains,
+        target_accept=target_accept,
+        seed=seed,
     )
     fitted.save(output)
     print(fitted.flow)
-    print(f"\n{output}: {fitted.shape[0]} chains x {fitted.shape[1]} draws by the {fitted.info['engine']} engine, seed {seed}")
+    print(
+        f"\n{output}: {fitted.shape[0]} chains x {fitted.shape[1]} draws by the {fitted.info['engine']} engine, "
+        f"seed {seed}"
+    )
 
 
 @app.command()
@@ -134,7 +152,21 @@ def effects(fit: FitPath, prob: Prob = 0.89, as_json: AsJson = False) -> None:
     if as_json:
         print(json.dumps(table.to_records_list(), allow_nan=False, indent=1))
         return
-    shown = ["estimand", "term", "factor", "level", "versus", "unit", "mean", "sd", "lower", "upper", "p_direction", "ess_bulk", "rhat"]
+    shown = [
+        "estimand",
+        "term",
+        "factor",
+        "level",
+        "versus",
+        "unit",
+        "mean",
+        "sd",
+        "lower",
+        "upper",
+        "p_direction",
+        "ess_bulk",
+        "rhat",
+    ]
     print(f"{prob:g} intervals: {', '.join(sorted({str(kind) for kind in table['interval'].dropna()}))}")
     print(table[shown].to_string(index=False, na_rep="", float_format=lambda value: f"{value:.3g}"))
 
@@ -145,7 +177,11 @@ def check(fit: FitPath, as_json: AsJson = False) -> None:
     report = ab.load_fit(fit).check()
     if as_json:
         verdicts = {result.name: {"verdict": result.verdict, "sentence": result.sentence} for result in report.results}
-        print(json.dumps({"passed": report.gate.passed, "reasons": list(report.gate.reasons), "checks": verdicts}, indent=1))
+        print(
+            json.dumps(
+                {"passed": report.gate.passed, "reasons": list(report.gate.reasons), "checks": verdicts}, indent=1
+            )
+        )
     else:
         print(report)
     if not report.gate.passed:
@@ -155,8 +191,12 @@ def check(fit: FitPath, as_json: AsJson = False) -> None:
 @app.command()
 def report(
     card: Annotated[Path, typer.Argument(help="Model card (TOML), or a fit (.nc, .zarr).", metavar="CARD")],
-    cohort: Annotated[Path | None, typer.Argument(help="Table or folder, as for 'fit'.", metavar="[COHORT]", show_default=False)] = None,
-    output: Annotated[Path, typer.Option("--output", "-o", help="Where to write the report (.html).")] = Path("report.html"),
+    cohort: Annotated[
+        Path | None, typer.Argument(help="Table or folder, as for 'fit'.", metavar="[COHORT]", show_default=False)
+    ] = None,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Where to write the report (.html).")] = Path(
+        "report.html"
+    ),
     demo: Annotated[bool, typer.Option("--demo", help="Use the simulated demonstration cohort.")] = False,
     columns: Map = None,
     decimal: Decimal = ".",
@@ -189,7 +229,14 @@ def report(
             read = _read(cohort, columns, decimal, sep, encoding, prorate)
         _say(f"fitting '{model.card.name}' by {sampler}; compiling the model comes first")
         fitted = model.fit(
-            read, engine=engine, sampler=sampler, draws=draws, tune=tune, chains=chains, target_accept=target_accept, seed=seed
+            read,
+            engine=engine,
+            sampler=sampler,
+            draws=draws,
+            tune=tune,
+            chains=chains,
+            target_accept=target_accept,
+            seed=seed,
         )
     _say("computing effects and running the checks")
     found = fitted.effects(prob=prob)
@@ -236,11 +283,10 @@ def main(arguments: list[str] | None = None) -> None:
     """Run the command line; every error is one paragraph on standard error, never a traceback."""
     try:
         status = app(args=arguments, standalone_mode=False)
-    except click.exceptions.NoArgsIsHelpError as error:
-        print(error.format_message())
-        status = 2
-    except click.ClickException as error:
-        error.show()
+    except TyperException as error:
+        # Usage errors of the parser know how to show the command's usage; the base class only has its message.
+        show = getattr(error, "show", None)
+        show() if show is not None else _errors.print(f"error: {error.format_message()}")
         status = 2
     except (ab.DataError, ab.SamplingError) as error:
         _errors.print(f"error: {error}")
@@ -249,9 +295,11 @@ def main(arguments: list[str] | None = None) -> None:
         _errors.print(f"error: {error}")
         status = 2
     except OSError as error:
-        _errors.print(f"error: {error.strerror or error}: {error.filename or ''}. Check that the file can be read or written.")
+        _errors.print(
+            f"error: {error.strerror or error}: {error.filename or ''}. Check that the file can be read or written."
+        )
         status = 2
-    except (KeyboardInterrupt, click.Abort):
+    except (KeyboardInterrupt, typer.Abort):
         _errors.print("interrupted; nothing was written.")
         status = 130
     sys.exit(status if isinstance(status, int) else 0)

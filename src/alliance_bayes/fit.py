@@ -35,7 +35,8 @@ class FittedModel:
     flow
         Participants in, left out by reason, analysed.
     info
-        How the draws came about: engine, sampler, settings, seconds, versions, the cohort's source and hash. JSON values only.
+        How the draws came about: engine, sampler, settings, seconds, versions, the cohort's source and hash. JSON
+        values only.
     """
 
     spec: ModelSpec
@@ -47,7 +48,7 @@ class FittedModel:
 
     @property
     def posterior(self) -> xr.Dataset:
-        """The draws: ``beta`` (chain, draw, term), the family's parameters, ``u_``, ``tau_`` and ``corr_`` by factor."""
+        """The draws: ``beta``, the family's parameters, and ``u_``, ``tau_`` and ``corr_`` by factor."""
         return self.tree["posterior"].to_dataset()
 
     @property
@@ -66,7 +67,8 @@ class FittedModel:
         """Draws by variable with chain and draw in one leading axis (chain-major), shape (n_draws, ...)."""
         posterior = self.posterior
         return {
-            str(name): np.ascontiguousarray(values.values.reshape(-1, *values.shape[2:])) for name, values in posterior.data_vars.items()
+            str(name): np.ascontiguousarray(values.values.reshape(-1, *values.shape[2:]))
+            for name, values in posterior.data_vars.items()
         }
 
     @property
@@ -78,7 +80,9 @@ class FittedModel:
         """Stacked draws (n_draws, ...) as (chain, draw, ...)."""
         return draws.reshape(*self.shape, *draws.shape[1:])
 
-    def linear_predictor(self, rows: Rows | None = None, *, which: slice | np.ndarray = slice(None), seed: int = 0) -> np.ndarray:
+    def linear_predictor(
+        self, rows: Rows | None = None, *, which: slice | np.ndarray = slice(None), seed: int = 0
+    ) -> np.ndarray:
         """Linear predictor of some rows.
 
         Parameters
@@ -135,8 +139,8 @@ class FittedModel:
         Parameters
         ----------
         frame
-            Rows with every predictor column; the analysed rows by default. A new level of a sampled factor is predicted from the
-            factor's distribution; a new level of an exhaustive factor is an error.
+            Rows with every predictor column; the analysed rows by default. A new level of a sampled factor is
+            predicted from the factor's distribution; a new level of an exhaustive factor is an error.
         kind
             ``"mean"``: the expected outcome. ``"outcome"``: a new outcome, with residual variation.
         seed
@@ -163,7 +167,9 @@ class FittedModel:
         for which in self.blocks(n):
             eta, own = self.linear_predictor(rows, which=which, seed=seed), self.parameters_at(which)
             family, outcome = self.design.family, self.design.outcome
-            out[which] = expectation(family, eta, own, outcome) if kind == "mean" else simulate(family, eta, own, outcome, rng)
+            out[which] = (
+                expectation(family, eta, own, outcome) if kind == "mean" else simulate(family, eta, own, outcome, rng)
+            )
         return xr.DataArray(
             self.with_chains(out),
             dims=("chain", "draw", "obs"),
@@ -176,7 +182,9 @@ class FittedModel:
         n = self.design.rows.n
         out = np.empty((self.shape[0] * self.shape[1], n))
         for which in self.blocks(n):
-            out[which] = log_density(self.design.family, self.linear_predictor(which=which), self.parameters_at(which), self.design.outcome)
+            out[which] = log_density(
+                self.design.family, self.linear_predictor(which=which), self.parameters_at(which), self.design.outcome
+            )
         return xr.DataArray(
             self.with_chains(out),
             dims=("chain", "draw", "obs"),
@@ -187,6 +195,7 @@ class FittedModel:
     def __repr__(self) -> str:
         chains, draws = self.shape
         return (
-            f"{type(self).__name__}({self.spec.formula!r}, family={self.spec.family!r}: {self.flow.analysed} participants, "
+            f"{type(self).__name__}({self.spec.formula!r}, family={self.spec.family!r}: {self.flow.analysed} "
+            "participants, "
             f"{chains} chains x {draws} draws, engine {self.info.get('engine', 'unknown')})"
         )

@@ -38,9 +38,9 @@ def save(fit: FittedModel, path: str | os.PathLike[str]) -> None:
 
     Notes
     -----
-    Groups are named as ArviZ names them. ``observed_data`` holds the analysed outcomes and ``constant_data`` the analysed rows of the
-    predictors, without participant ids: bases, standardisation over the sample and predictions need them. Such a file is
-    row-level data and is to be shared only as the table itself may be.
+    Groups are named as ArviZ names them. ``observed_data`` holds the analysed outcomes and ``constant_data`` the
+    analysed rows of the predictors, without participant ids: bases, standardisation over the sample and predictions
+    need them. Such a file is row-level data and is to be shared only as the table itself may be.
 
     Raises
     ------
@@ -59,7 +59,9 @@ def save(fit: FittedModel, path: str | os.PathLike[str]) -> None:
         _whole(path, lambda temporary: tree.to_zarr(temporary, zarr_format=3, consolidated=False))
 
 
-def load(path: str | os.PathLike[str], *, spec_type: type[ModelSpec] = ModelSpec, fit_type: type[FittedModel] = FittedModel) -> FittedModel:
+def load(
+    path: str | os.PathLike[str], *, spec_type: type[ModelSpec] = ModelSpec, fit_type: type[FittedModel] = FittedModel
+) -> FittedModel:
     """Read a fit that :func:`save` wrote: the same draws, and the same predictions.
 
     Parameters
@@ -88,13 +90,17 @@ def load(path: str | os.PathLike[str], *, spec_type: type[ModelSpec] = ModelSpec
     if version is None:
         raise FileFormatError(f"'{path.name}' was not written by this package. Give a file made by fit.save().")
     if int(version) > FORMAT:
-        raise FileFormatError(f"'{path.name}' has format {version}, but this version reads up to {FORMAT}. Update alliance_bayes.")
+        raise FileFormatError(
+            f"'{path.name}' has format {version}, but this version reads up to {FORMAT}. Update alliance_bayes."
+        )
     try:
         return _fit(tree, attributes, spec_type, fit_type, path.name)
     except AllianceBayesError:
         raise
     except (KeyError, ValueError, TypeError) as error:
-        raise FileFormatError(f"'{path.name}' is damaged: {type(error).__name__} {error}. Fit the model again.") from error
+        raise FileFormatError(
+            f"'{path.name}' is damaged: {type(error).__name__} {error}. Fit the model again."
+        ) from error
 
 
 def _tree(fit: FittedModel) -> xr.DataTree:
@@ -114,9 +120,9 @@ def _tree(fit: FittedModel) -> xr.DataTree:
         }
     )
     categories = {
-        name: [str(level) for level in frame[name].dtype.categories]
-        for name in frame.columns
-        if isinstance(frame[name].dtype, pd.CategoricalDtype)
+        name: [str(level) for level in dtype.categories]
+        for name, dtype in frame.dtypes.items()
+        if isinstance(dtype, pd.CategoricalDtype)
     }
     tree.attrs = {
         "alliance_bayes_format": FORMAT,
@@ -129,21 +135,25 @@ def _tree(fit: FittedModel) -> xr.DataTree:
     return tree
 
 
-def _fit(tree: xr.DataTree, attributes: dict[Any, Any], spec_type: type[ModelSpec], fit_type: type[FittedModel], name: str) -> FittedModel:
+def _fit(
+    tree: xr.DataTree, attributes: dict[Any, Any], spec_type: type[ModelSpec], fit_type: type[FittedModel], name: str
+) -> FittedModel:
     spec = spec_type(**card_arguments(attributes["model_card"], source=f"model card in '{name}'"))
     categories = json.loads(attributes["categories"])
     columns: dict[str, Any] = {}
     for column in spec.parsed.columns:
         group = "observed_data" if column == spec.parsed.outcome else "constant_data"
-        values = tree[group][column].values
+        columns[column] = np.asarray(tree[f"{group}/{column}"].to_numpy())
         if column in categories:
-            values = pd.Categorical([str(value) for value in values], categories=categories[column], ordered=True)
-        columns[column] = values
+            labels = [str(value) for value in columns[column]]
+            columns[column] = pd.Categorical(labels, categories=categories[column], ordered=True)
     centres = json.loads(attributes["centres"])
     design = dataclasses.replace(spec, centre=centres).design(pd.DataFrame(columns))
     stored = tree["posterior"].to_dataset()
     if design.terms and list(map(str, stored["term"].values)) != list(design.terms):
-        raise FileFormatError(f"'{name}' is damaged: its draws are of other terms than its model card has. Fit the model again.")
+        raise FileFormatError(
+            f"'{name}' is damaged: its draws are of other terms than its model card has. Fit the model again."
+        )
     # Labels come back in whatever text type the file format has; the layout restores the engine's own.
     posterior = xr.Dataset(
         {key: (("chain", "draw", *dims), stored[key].values) for key, dims in posterior_dims(design).items()},

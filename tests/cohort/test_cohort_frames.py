@@ -154,6 +154,30 @@ def test_identifiers_are_kept_or_numbered() -> None:
     assert read_cohort(pd.DataFrame({"age": [7, 10]})).data["participant_id"].tolist() == ["1", "2"]
     index = pd.Index(["007", "8"], name="participant_id")
     assert read_cohort(pd.DataFrame({"age": [7, 10]}, index=index)).data["participant_id"].tolist() == ["007", "8"]
+    both = pd.DataFrame({"participant_id": ["x", "y"]}, index=index)
+    assert read_cohort(both).data["participant_id"].tolist() == ["x", "y"]
+
+
+def test_spaces_around_missing_markers_do_not_matter() -> None:
+    data = read_cohort(pd.DataFrame({"age": [" NA ", "30"], "sex": ["  ", "f"]})).data
+    assert data.isna().to_numpy().tolist() == [[False, True, True], [False, False, False]]
+
+
+def test_a_column_half_numbers_is_taken_for_numbers() -> None:
+    with pytest.raises(DataError) as caught:
+        read_cohort(pd.DataFrame({"phq9": ["4", "x", "5", "y"]}))
+    assert [(problem.row, problem.value) for problem in caught.value.problems] == [(1, "x"), (3, "y")]
+
+
+def test_spelling_is_checked_in_factors_and_not_in_notes() -> None:
+    def notes(n: int) -> pd.DataFrame:
+        return pd.DataFrame({"note": [*(f"note {k}" for k in range(n - 1)), "Note 1"]})
+
+    assert len(read_cohort(notes(51)).data) == 51
+    for frame, options in ((notes(50), {}), (notes(51), {"categorical": ["note"]})):
+        with pytest.raises(DataError) as caught:
+            read_cohort(frame, **options)
+        assert [problem.value for problem in caught.value.problems] == ["Note 1"]
 
 
 def test_the_given_frame_is_left_alone() -> None:

@@ -266,6 +266,32 @@ def test_dates_in_frames(tmp_path: Path) -> None:
     ]
 
 
+def test_dates_run_up_to_today(tmp_path: Path) -> None:
+    assert len(read(tmp_path, today=dt.date(2021, 3, 1))) == 2
+    with pytest.raises(DataError):
+        read(tmp_path, today=dt.date(2021, 2, 28))
+    tomorrow = dt.date.today() + dt.timedelta(days=1)
+    sessions = SESSIONS + f"9,t1,therapist,{tomorrow},5,5,A\n"
+    # Two days on: the test may run over midnight.
+    later = SESSIONS + f"9,t1,therapist,{tomorrow + dt.timedelta(days=1)},5,5,A\n"
+    assert len(read(tmp_path, sessions=sessions, today=tomorrow)) == 3
+    with pytest.raises(DataError) as caught:
+        read(tmp_path, sessions=later, today=None)
+    assert [(problem.column, problem.row) for problem in caught.value.problems] == [("sessions.date", 7)]
+
+
+def test_sessions_repeat_when_provider_and_time_do(tmp_path: Path) -> None:
+    head = "participant_id,provider_id,provider_type,date,goal,bond\n"
+    different = "8,c1,coach,2021-01-01,5,5\n8,c2,coach,2021-01-01,5,5\n8,,coach,2021-01-01,5,5\n"
+    assert len(read(tmp_path, sessions=head + different)) == 1
+    times = "8,c1,coach,2021-01-01T09:00,5,5\n8,c1,coach,2021-01-01T17:00,5,5\n"
+    assert read(tmp_path, sessions=head + times).data["n_sessions"].tolist() == [2.0]
+    assert fail(tmp_path, PARTICIPANTS, head + different + "8,,coach,2021-01-01,4,4\n", SURVEYS) == [
+        "column 'sessions.date', row 5: '2021-01-01' repeats the session in row 4. "
+        "Remove one of them, or give the time of each session."
+    ]
+
+
 def test_a_missing_file_is_named_by_its_argument(tmp_path: Path) -> None:
     participants, _, surveys = write(tmp_path, PARTICIPANTS, SESSIONS, SURVEYS)
     with pytest.raises(UsageError) as caught:

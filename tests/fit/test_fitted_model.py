@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from builders import fitted, rows
 
 from alliance_bayes.errors import UsageError
 from alliance_bayes.model import FAMILIES
+from builders import fitted, rows
 
 FORMULA = "who5_followup ~ alliance + sex + (alliance || provider_type) + (alliance | country)"
 
@@ -48,14 +48,29 @@ def test_blocks_cover_every_draw_once_and_do_not_change_predictions(monkeypatch:
 
 def test_an_unseen_country_varies_as_countries_do() -> None:
     frame = rows(12, countries=3)
-    fit = fitted(frame, formula="who5_followup ~ alliance + (1 | country)", chains=4, draws=2500, means={"tau_country": 3.0}, sds={"tau_country": 0.0, "beta": 0.0, "u_country": 0.0})
+    fit = fitted(
+        frame,
+        formula="who5_followup ~ alliance + (1 | country)",
+        chains=4,
+        draws=2500,
+        means={"tau_country": 3.0},
+        sds={"tau_country": 0.0, "beta": 0.0, "u_country": 0.0},
+    )
     new = frame.head(2).assign(country="elsewhere")
     draws = fit.predict(new).values.reshape(-1, 2)
     known = fit.predict(frame.head(2)).values.reshape(-1, 2)
     u_of_first = float(fit.posterior["u_country"].sel(country=frame["country"].iloc[0]).isel(chain=0, draw=0).item())
     effect = draws[:, 0] - (known[:, 0] - u_of_first)
     # Both rows share the one unseen level.
-    np.testing.assert_allclose(effect, draws[:, 1] - (known[:, 1] - float(fit.posterior["u_country"].sel(country=frame["country"].iloc[1]).isel(chain=0, draw=0).item())), atol=1e-9)
+    np.testing.assert_allclose(
+        effect,
+        draws[:, 1]
+        - (
+            known[:, 1]
+            - float(fit.posterior["u_country"].sel(country=frame["country"].iloc[1]).isel(chain=0, draw=0).item())
+        ),
+        atol=1e-9,
+    )
     # SD of 10,000 normal draws: standard error 3 / sqrt(20,000); 4.5 of them.
     assert abs(effect.std() - 3.0) < 4.5 * 3.0 / np.sqrt(2 * effect.size)
 
@@ -63,8 +78,14 @@ def test_an_unseen_country_varies_as_countries_do() -> None:
 @pytest.mark.parametrize("family", sorted(set(FAMILIES) - {"bernoulli"}))
 def test_every_family_predicts_and_scores_on_its_own_scale(family: str) -> None:
     frame = rows(15, countries=3)
-    fit = fitted(frame, formula="who5_followup ~ alliance + (1 | country)", spec={"family": family}, chains=2, draws=20,
-                 means={"beta": 0.1, "u_country": 0.0, "sigma": 10.0} if family in ("beta_binomial", "cumulative") else None)
+    fit = fitted(
+        frame,
+        formula="who5_followup ~ alliance + (1 | country)",
+        spec={"family": family},
+        chains=2,
+        draws=20,
+        means={"beta": 0.1, "u_country": 0.0, "sigma": 10.0} if family in ("beta_binomial", "cumulative") else None,
+    )
     mean, new = fit.predict(), fit.predict(kind="outcome", seed=3)
     assert mean.dims == new.dims == ("chain", "draw", "obs")
     assert mean.shape == new.shape == fit.log_likelihood().shape == (2, 20, 15)
@@ -85,5 +106,6 @@ def test_unknown_kind() -> None:
 def test_no_row_of_the_table_is_printed() -> None:
     frame = rows(12, countries=3)
     assert repr(fitted(frame, formula="who5_followup ~ alliance + (1 | country)")) == (
-        "FittedModel('who5_followup ~ alliance + (1 | country)', family='gaussian': 12 participants, 4 chains x 250 draws, engine built)"
+        "FittedModel('who5_followup ~ alliance + (1 | country)', family='gaussian': 12 participants, 4 chains x "
+        "250 draws, engine built)"
     )

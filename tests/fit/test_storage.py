@@ -8,16 +8,20 @@ import arviz as az
 import numpy as np
 import pytest
 import xarray as xr
-from builders import OUTCOME_FORMULA, fitted, rows
 
 from alliance_bayes.errors import FileFormatError
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model import card_text
 from alliance_bayes.storage import load, save
+from builders import OUTCOME_FORMULA, fitted, rows
 
 CASES = {
     "outcome": (OUTCOME_FORMULA, {}),
-    "bases": ("who5_followup ~ bs(alliance, df=4) + scale(age) + log(n_sessions) + sex + (alliance | country) + (1 | country:sex)", {"autoscale": True}),
+    "bases": (
+        "who5_followup ~ bs(alliance, df=4) + scale(age) + log(n_sessions) + sex + (alliance | country) + (1 | "
+        "country:sex)",
+        {"autoscale": True},
+    ),
     "ordinal": ("who5_followup ~ alliance + (1 | country)", {"family": "cumulative"}),
     "counts": ("who5_followup ~ alliance + (1 | country)", {"family": "beta_binomial", "centre": {"alliance": 4.0}}),
 }
@@ -42,7 +46,9 @@ def test_a_fit_comes_back_exactly(fit: FittedModel, tmp_path: Path, ending: str)
     assert again.info == fit.info
     assert again.design.centres == fit.design.centres
     assert again.design.frame.equals(fit.design.frame)
-    assert {n: (str(s.prior), s.reason) for n, s in again.priors.items()} == {n: (str(s.prior), s.reason) for n, s in fit.priors.items()}
+    assert {n: (str(s.prior), s.reason) for n, s in again.priors.items()} == {
+        n: (str(s.prior), s.reason) for n, s in fit.priors.items()
+    }
     new = rows(30, seed=5)
     np.testing.assert_array_equal(again.predict(new, kind="outcome", seed=1), fit.predict(new, kind="outcome", seed=1))
     np.testing.assert_array_equal(again.log_likelihood(), fit.log_likelihood())
@@ -106,8 +112,14 @@ def test_refusals(tmp_path: Path) -> None:
         (lambda: save(fit, tmp_path / "fit.pkl"), "'fit.pkl' should end in .nc (NetCDF) or .zarr (Zarr). Rename it."),
         (lambda: save(fit, tmp_path / "no" / "fit.nc"), "the folder of 'fit.nc' does not exist. Create it first."),
         (lambda: load(tmp_path / "none.nc"), "'none.nc' does not exist. Check the path."),
-        (lambda: load(tmp_path / "other.nc"), "'other.nc' was not written by this package. Give a file made by fit.save()."),
-        (lambda: load(tmp_path / "newer.nc"), "'newer.nc' has format 99, but this version reads up to 1. Update alliance_bayes."),
+        (
+            lambda: load(tmp_path / "other.nc"),
+            "'other.nc' was not written by this package. Give a file made by fit.save().",
+        ),
+        (
+            lambda: load(tmp_path / "newer.nc"),
+            "'newer.nc' has format 99, but this version reads up to 1. Update alliance_bayes.",
+        ),
     ]
     for call, message in cases:
         with pytest.raises(FileFormatError) as caught:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from builders import rows
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alliance_bayes.errors import DataError, ModelError
 from alliance_bayes.model import Design, ModelSpec, Scale
+from builders import rows
 
 
 def design(formula: str, frame: pd.DataFrame | None = None, **spec: object) -> Design:
@@ -24,7 +24,9 @@ def test_numeric_columns_are_centred_before_they_are_multiplied() -> None:
     b = frame["who5_baseline"] - frame["who5_baseline"].mean()
     assert made.terms == ("Intercept", "alliance", "who5_baseline", "alliance:who5_baseline")
     np.testing.assert_allclose(made.rows.x, np.column_stack([np.ones(len(frame)), a, b, a * b]), rtol=0, atol=1e-10)
-    assert made.centres == pytest.approx({"alliance": frame["alliance"].mean(), "who5_baseline": frame["who5_baseline"].mean()})
+    assert made.centres == pytest.approx(
+        {"alliance": frame["alliance"].mean(), "who5_baseline": frame["who5_baseline"].mean()}
+    )
 
 
 def test_a_call_is_evaluated_on_the_column_as_it_is_and_then_centred() -> None:
@@ -89,7 +91,10 @@ def test_new_rows_are_coded_as_the_analysed_ones(formula: str) -> None:
 @settings(max_examples=20)
 def test_the_order_of_rows_does_not_matter(order: list[int]) -> None:
     frame = rows(40, countries=3)
-    made, shuffled = design("who5_followup ~ alliance + sex", frame), design("who5_followup ~ alliance + sex", frame.iloc[order])
+    made, shuffled = (
+        design("who5_followup ~ alliance + sex", frame),
+        design("who5_followup ~ alliance + sex", frame.iloc[order]),
+    )
     np.testing.assert_allclose(shuffled.rows.x, made.rows.x[order], rtol=0, atol=1e-12)
 
 
@@ -148,7 +153,8 @@ def broken(**changes: object) -> pd.DataFrame:
         (
             "who5_followup ~ system(alliance)",
             rows(),
-            "formula 'who5_followup ~ system(alliance)' cannot be applied to the table: 'system'. A formula may call I, bs, poly, "
+            "formula 'who5_followup ~ system(alliance)' cannot be applied to the table: 'system'. A formula may "
+            "call I, bs, poly, "
             "scale, center, C and log, log1p, log2, log10, exp, sqrt, abs, minimum, maximum.",
         ),
     ],
@@ -166,8 +172,10 @@ def test_outcomes_a_family_cannot_produce_are_all_named() -> None:
         design("who5_followup ~ alliance", frame, family="beta_binomial")
     assert str(caught.value) == (
         "outcome (rows as analysed, from 0): 2 problems found; nothing was analysed.\n"
-        "  - column 'who5_followup', row 3: 41.0 is not one of the 26 levels from 0 to 100. Correct it, or declare the scale's step.\n"
-        "  - column 'who5_followup', row 7: 42.0 is not one of the 26 levels from 0 to 100. Correct it, or declare the scale's step."
+        "  - column 'who5_followup', row 3: 41.0 is not one of the 26 levels from 0 to 100. Correct it, or declare "
+        "the scale's step.\n"
+        "  - column 'who5_followup', row 7: 42.0 is not one of the 26 levels from 0 to 100. Correct it, or declare "
+        "the scale's step."
     )
 
 

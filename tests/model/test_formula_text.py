@@ -22,7 +22,9 @@ def test_double_bar_pools_independently_and_single_bar_jointly() -> None:
 
 
 def test_separate_pieces_of_one_factor_are_independent() -> None:
-    assert parse_formula("y ~ 1 + (1 | g) + (0 + a | g)").groups == (GroupChunk("g", ("Intercept", "a"), correlated=False),)
+    assert parse_formula("y ~ 1 + (1 | g) + (0 + a | g)").groups == (
+        GroupChunk("g", ("Intercept", "a"), correlated=False),
+    )
 
 
 def test_nesting_expands_to_the_outer_factor_and_the_combinations() -> None:
@@ -36,7 +38,10 @@ def test_a_bar_in_quotes_is_no_group_term() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("alliance", "formula 'alliance' has no outcome. Write it as 'who5_followup ~ alliance + (alliance || country)'."),
+        (
+            "alliance",
+            "formula 'alliance' has no outcome. Write it as 'who5_followup ~ alliance + (alliance || country)'.",
+        ),
         ("y ~ a | g", "formula 'y ~ a | g': put the group term in parentheses, as in '(alliance || country)'."),
         (
             "log(y) ~ a",
@@ -45,12 +50,14 @@ def test_a_bar_in_quotes_is_no_group_term() -> None:
         ),
         (
             "y ~ a + (a | g) + (1 | g)",
-            "formula 'y ~ a + (a | g) + (1 | g)': the factor 'g' is pooled twice. Put all its terms into one group term.",
+            "formula 'y ~ a + (a | g) + (1 | g)': the factor 'g' is pooled twice. Put all its terms into one group "
+            "term.",
         ),
         ("y ~ y + a", "formula 'y ~ y + a': the outcome 'y' is also used as a predictor. Remove it from one side."),
         (
             "y ~ a +",
-            "formula 'y ~ a +' cannot be parsed: Don't know how to parse ''. Terms are joined by '+', interactions written "
+            "formula 'y ~ a +' cannot be parsed: Don't know how to parse ''. Terms are joined by '+', interactions "
+            "written "
             "'a:b' or 'a*b', group terms '(a || factor)' in parentheses.",
         ),
     ],

@@ -34,7 +34,12 @@ def outcome(family: str, y: np.ndarray) -> Outcome:
 def test_masses_sum_to_one_and_give_mean_and_variance(family: str) -> None:
     codes = np.arange(2 if family == "bernoulli" else LEVELS.size)
     values = np.array([0.0, 1.0]) if family == "bernoulli" else LEVELS
-    mass = np.exp([log_density(FAMILIES[family], ETA, PARAMETERS[family], outcome(family, np.full(3, k, float)))[0] for k in codes])
+    mass = np.exp(
+        [
+            log_density(FAMILIES[family], ETA, PARAMETERS[family], outcome(family, np.full(3, k, float)))[0]
+            for k in codes
+        ]
+    )
     np.testing.assert_allclose(mass.sum(axis=0), 1.0, rtol=1e-12)
     mean = values @ mass
     made = outcome(family, np.zeros(3))
@@ -80,7 +85,9 @@ def test_censored_moments_are_those_of_the_integral() -> None:
         mean = np.trapezoid(grid * density, grid) - 1.0 * below + 2.5 * above
         square = np.trapezoid(grid**2 * density, grid) + 1.0 * below + 6.25 * above
         # The trapezoid rule with this step is exact to about 1e-10.
-        np.testing.assert_allclose(expectation(FAMILIES["censored_gaussian"], ETA, parameters, made)[0, k], mean, rtol=1e-8)
+        np.testing.assert_allclose(
+            expectation(FAMILIES["censored_gaussian"], ETA, parameters, made)[0, k], mean, rtol=1e-8
+        )
         np.testing.assert_allclose(
             residual_variance(FAMILIES["censored_gaussian"], ETA, parameters, made)[0, k], square - mean**2, rtol=1e-7
         )

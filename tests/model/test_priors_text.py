@@ -45,7 +45,11 @@ KNOWN = (
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("wide", f"prior of 'alliance': 'wide' is not of the form 'Normal(0, 10)'. Write a distribution and its numbers; known: {KNOWN}."),
+        (
+            "wide",
+            "prior of 'alliance': 'wide' is not of the form 'Normal(0, 10)'. Write a distribution and its "
+            f"numbers; known: {KNOWN}.",
+        ),
         ("Cauchy(0, 1)", f"prior of 'alliance': unknown distribution 'Cauchy'. Known distributions: {KNOWN}."),
         ("Normal(0)", "prior of 'alliance': Normal takes 2 number(s) (mu, sigma) but got 1 in 'Normal(0)'."),
         ("Normal(a, 1)", "prior of 'alliance': mu should be a finite number but got 'a' in 'Normal(a, 1)'."),
@@ -81,4 +85,6 @@ def test_draws_follow_the_distribution_and_rescaling_multiplies(text: str, refer
 def test_a_joint_distribution_has_no_scalar_draws() -> None:
     with pytest.raises(ModelError) as caught:
         parse_prior("LKJ(2)").draw(np.random.default_rng(0), 3)
-    assert str(caught.value) == "LKJ(2) is not a distribution of one number, so no independent draws can be taken from it."
+    assert (
+        str(caught.value) == "LKJ(2) is not a distribution of one number, so no independent draws can be taken from it."
+    )

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from builders import OUTCOME_FORMULA, rows
 
 from alliance_bayes.errors import DataError, FileFormatError, ModelError
 from alliance_bayes.model import Card, ModelSpec, Prior, Scale, card_arguments, card_text, read_card, write_card
+from builders import OUTCOME_FORMULA, rows
 
 CARDS = sorted((Path(__file__).parents[2] / "models").glob("*.toml"))
 
@@ -91,7 +91,8 @@ def test_given_priors_win_and_a_term_name_covers_its_columns() -> None:
         ),
         (
             {"family": "poisson"},
-            "unknown family 'poisson'. Known families: gaussian, student_t, censored_gaussian, beta_binomial, cumulative, bernoulli.",
+            "unknown family 'poisson'. Known families: gaussian, student_t, censored_gaussian, beta_binomial, "
+            "cumulative, bernoulli.",
         ),
         ({"focal": "age"}, "focal predictor 'age' is not in the formula. Its predictors: alliance, country."),
         ({"exhaustive": "sex"}, "exhaustive should be a tuple of factor names but got 'sex'. Write ('sex',)."),
@@ -105,11 +106,13 @@ def test_an_impossible_model_fails_before_any_rows_are_read(arguments: dict[str,
 
 def test_columns_of_unknown_scale_need_a_statement() -> None:
     frame = rows().assign(score=rows()["age"])
+    spec = ModelSpec("score ~ alliance + n_sessions")
+    made = spec.design(frame)
     with pytest.raises(ModelError) as caught:
-        spec = ModelSpec("score ~ alliance + n_sessions")
-        spec.priors_for(spec.design(frame))
+        spec.priors_for(made)
     assert str(caught.value) == (
-        "no default prior is known for 'Intercept', 'alliance', 'n_sessions', 'sigma': the package does not know the scale of every "
+        "no default prior is known for 'Intercept', 'alliance', 'n_sessions', 'sigma': the package does not know "
+        "the scale of every "
         "column involved. Give these priors, or the columns' scales (scales={'name': Scale(mean=..., sd=...)}), or set "
         "autoscale=True to take scales from the analysed rows."
     )
@@ -157,7 +160,19 @@ def test_everything_a_card_can_say_reads_back(tmp_path: Path) -> None:
     )
     write_card(spec, tmp_path / "c.toml")
     again = ModelSpec(**read_card(tmp_path / "c.toml"))
-    for name in ("formula", "family", "exhaustive", "focal", "centre", "scales", "autoscale", "levels", "card", "given_priors", "prior_set"):
+    for name in (
+        "formula",
+        "family",
+        "exhaustive",
+        "focal",
+        "centre",
+        "scales",
+        "autoscale",
+        "levels",
+        "card",
+        "given_priors",
+        "prior_set",
+    ):
         assert getattr(again, name) == getattr(spec, name), name
     assert [path.name for path in tmp_path.iterdir()] == ["c.toml"]
 
@@ -170,8 +185,11 @@ def test_everything_a_card_can_say_reads_back(tmp_path: Path) -> None:
         ('formula = "y ~ x"\npriors = "weak"', "card: 'priors' should be a table ([priors]) but got 'weak'."),
         ('formula = "y ~ x"\n[centre]\nx = "a"', "card: centre of 'x' should be a number but got 'a'."),
         ('formula = "y ~ x"\nautoscale = 1', "card: 'autoscale' should be true or false but got 1."),
-        ('formula = "y ~ x"\n[scales.y]\nmean = 1', "card: [scales.y] needs mean and sd and knows mean, sd, lower, upper, step, unit, "
-         "higher_is_better, reason."),
+        (
+            'formula = "y ~ x"\n[scales.y]\nmean = 1',
+            "card: [scales.y] needs mean and sd and knows mean, sd, lower, upper, step, unit, "
+            "higher_is_better, reason.",
+        ),
     ],
 )
 def test_bad_cards_are_refused_in_words(text: str, message: str) -> None:
@@ -184,7 +202,8 @@ def test_unknown_keys_are_listed_with_the_known_ones() -> None:
     with pytest.raises(FileFormatError) as caught:
         card_arguments('formula = "y ~ x"\nfamly = "gaussian"', source="card")
     assert str(caught.value) == (
-        "card: unknown key(s) 'famly'. Known keys: name, title, question, estimand, assumptions, sources, formula, family, exhaustive, "
+        "card: unknown key(s) 'famly'. Known keys: name, title, question, estimand, assumptions, sources, formula, "
+        "family, exhaustive, "
         "focal, autoscale, priors, centre, scales, levels."
     )
 

@@ -4,4 +4,12 @@ from alliance_bayes.engines.layout import posterior_coords, posterior_dims
 from alliance_bayes.engines.nuts import NUTS_SAMPLERS, Progress, SamplerSettings, sample_nuts
 from alliance_bayes.engines.prior import sample_prior
 
-__all__ = ["NUTS_SAMPLERS", "Progress", "SamplerSettings", "posterior_coords", "posterior_dims", "sample_nuts", "sample_prior"]
+__all__ = [
+    "NUTS_SAMPLERS",
+    "Progress",
+    "SamplerSettings",
+    "posterior_coords",
+    "posterior_dims",
+    "sample_nuts",
+    "sample_prior",
+]

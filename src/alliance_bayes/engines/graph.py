@@ -31,9 +31,9 @@ def build_graph(design: Design, priors: PriorTable) -> pm.Model:
     Returns
     -------
     pymc.Model
-        With ``beta`` (dim ``term``), the family's parameters, and for each pooled factor ``tau_<factor>`` (dim ``<factor>_term``),
-        ``u_<factor>`` (dims ``<factor>``, ``<factor>_term``) and, where correlated, ``corr_<factor>``. The outcome carries the
-        name of its column and the dim ``obs``.
+        With ``beta`` (dim ``term``), the family's parameters, and for each pooled factor ``tau_<factor>`` (dim
+        ``<factor>_term``), ``u_<factor>`` (dims ``<factor>``, ``<factor>_term``) and, where correlated,
+        ``corr_<factor>``. The outcome carries the name of its column and the dim ``obs``.
 
     Raises
     ------
@@ -42,11 +42,11 @@ def build_graph(design: Design, priors: PriorTable) -> pm.Model:
 
     Notes
     -----
-    The level effects of a sampled factor are independent Normal(0, tau). Their mean over the K observed levels cannot be told from
-    the common coefficient of the same column: only the sum of both is informed by the data. The graph therefore samples that
-    sum, whose prior is Normal(m, sqrt(s^2 + sum tau^2 / K)), together with level effects that sum to zero, and recovers the
-    coefficient and the level means from their conditional distribution given the sum (Matheron's rule). The model is the same;
-    the ridge that slows samplers down is gone.
+    The level effects of a sampled factor are independent Normal(0, tau). Their mean over the K observed levels cannot
+    be told from the common coefficient of the same column: only the sum of both is informed by the data. The graph
+    therefore samples that sum, whose prior is Normal(m, sqrt(s^2 + sum tau^2 / K)), together with level effects that
+    sum to zero, and recovers the coefficient and the level means from their conditional distribution given the sum
+    (Matheron's rule). The model is the same; the ridge that slows samplers down is gone.
     """
     coords: dict[str, Any] = {**posterior_coords(design), "obs": np.arange(design.rows.n)}
     with pm.Model(coords=coords) as model:
@@ -78,7 +78,7 @@ class _Effects:
         tau = place(f"tau_{name}", own, dims=factor.term_dim)
         common = {t for t in design.terms if priors[t].prior.distribution == "Normal"}
         shared = () if factor.exhaustive else tuple(term for term in terms if term in common)
-        pieces = {}
+        pieces: dict[str, Any] = {}
         summing = terms if factor.exhaustive else shared
         if summing:
             z = pm.ZeroSumNormal(f"z_{name}", sigma=1.0, shape=(len(summing), len(factor.levels)), n_zerosum_axes=1)
@@ -101,7 +101,9 @@ def _correlated(factor: PooledFactor, own: list[Prior], lkj: Prior) -> tuple[Any
             f"Give them one kind, or write (... || {name})."
         )
     scale = pymc_distribution(own[0]).dist(**stacked_arguments(own), shape=len(own))
-    packed = pm.LKJCholeskyCov(f"chol_{name}", n=len(own), eta=lkj.arguments["eta"], sd_dist=scale, compute_corr=True, store_in_trace=False)
+    packed = pm.LKJCholeskyCov(
+        f"chol_{name}", n=len(own), eta=lkj.arguments["eta"], sd_dist=scale, compute_corr=True, store_in_trace=False
+    )
     cholesky, correlation, tau = packed
     pm.Deterministic(f"tau_{name}", tau, dims=factor.term_dim)
     pm.Deterministic(f"corr_{name}", correlation, dims=(factor.term_dim, f"{factor.term_dim}_other"))
@@ -142,7 +144,8 @@ def _coefficients(design: Design, priors: PriorTable, effects: list[_Effects]) -
     # Matheron: draw every part from its prior, then spread the gap between the sampled and the drawn sum by variance.
     base = mean + np.sqrt(variance) * pm.Normal("split_beta", 0.0, 1.0, shape=len(shared))
     parts = [
-        pt.sqrt(v) * pm.Normal(f"split_{effect.factor.name}", 0.0, 1.0, shape=len(at)) for effect, at, v in level_variance
+        pt.sqrt(v) * pm.Normal(f"split_{effect.factor.name}", 0.0, 1.0, shape=len(at))
+        for effect, at, v in level_variance
     ]
     drawn = base
     for (_, at, _), part in zip(level_variance, parts, strict=True):
@@ -160,4 +163,3 @@ def _coefficients(design: Design, priors: PriorTable, effects: list[_Effects]) -
         fixed = pt.set_subtensor(fixed[rest], place("beta_rest", [own[k] for k in rest]))
     pm.Deterministic("beta", pt.set_subtensor(fixed[at], base + variance * share), dims="term")
     return pt.set_subtensor(fixed[at], total)
-

@@ -12,8 +12,8 @@ __all__ = ["posterior_coords", "posterior_dims"]
 def posterior_dims(design: Design) -> dict[str, tuple[str, ...]]:
     """Dims of every posterior variable besides chain and draw, in the order of the variables.
 
-    ``u_<factor>`` comes before ``tau_<factor>``: ``arviz.summary`` labels the elements of a variable by the order in which dims
-    first appear in the dataset, so a variable with fewer dims must not come first.
+    ``u_<factor>`` comes before ``tau_<factor>``: ``arviz.summary`` labels the elements of a variable by the order in
+    which dims first appear in the dataset, so a variable with fewer dims must not come first.
     """
     dims: dict[str, tuple[str, ...]] = {"beta": ("term",)} if design.terms else {}
     dims |= {name: ("cutpoint",) if name == "cutpoints" else () for name in design.family.parameters}

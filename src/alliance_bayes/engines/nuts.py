@@ -74,8 +74,8 @@ def sample_nuts(
     Returns
     -------
     tree : xarray.DataTree
-        Groups ``posterior`` (dims chain, draw and the shared names) and ``sample_stats`` (``diverging``, ``energy``, ``tree_depth``,
-        ``reached_max_tree_depth``, ``acceptance_rate``, ``step_size`` where the sampler gives them).
+        Groups ``posterior`` (dims chain, draw and the shared names) and ``sample_stats`` (``diverging``, ``energy``,
+        ``tree_depth``, ``reached_max_tree_depth``, ``acceptance_rate``, ``step_size`` where the sampler gives them).
     info : dict
         Engine, sampler, wall seconds of compilation and sampling.
 
@@ -98,7 +98,9 @@ def sample_nuts(
         tree = _pymc(model, settings)
     finished = time.perf_counter()
     posterior = _labelled(tree["posterior"].to_dataset(), design)
-    out = xr.DataTree.from_dict({"posterior": posterior, "sample_stats": _statistics(tree["sample_stats"].to_dataset(), posterior)})
+    out = xr.DataTree.from_dict(
+        {"posterior": posterior, "sample_stats": _statistics(tree["sample_stats"].to_dataset(), posterior)}
+    )
     info = {
         "engine": "nuts",
         "sampler": settings.sampler,
@@ -114,13 +116,19 @@ def _labelled(given: xr.Dataset, design: Design) -> xr.Dataset:
     for name, dims in posterior_dims(design).items():
         values = np.asarray(given[name].transpose("chain", "draw", ...).values, dtype=float)
         if not np.isfinite(values).all():
-            raise SamplingError(f"the draws of '{name}' are not all finite. Tighten its prior or check the columns it belongs to.")
+            raise SamplingError(
+                f"the draws of '{name}' are not all finite. Tighten its prior or check the columns it belongs to."
+            )
         variables[name] = (("chain", "draw", *dims), values)
     chains, draws = next(iter(variables.values()))[1].shape[:2]
-    return xr.Dataset(variables, coords={"chain": np.arange(chains), "draw": np.arange(draws), **posterior_coords(design)})
+    return xr.Dataset(
+        variables, coords={"chain": np.arange(chains), "draw": np.arange(draws), **posterior_coords(design)}
+    )
 
 
-def _nutpie(model: Any, keep: tuple[str, ...], settings: SamplerSettings, progress: Progress | None) -> tuple[Any, float]:
+def _nutpie(
+    model: Any, keep: tuple[str, ...], settings: SamplerSettings, progress: Progress | None
+) -> tuple[Any, float]:
     import nutpie
 
     compiled = nutpie.compile_pymc_model(model, var_names=keep)
@@ -144,7 +152,9 @@ def _nutpie(model: Any, keep: tuple[str, ...], settings: SamplerSettings, progre
         # Threads are stopped before anything else happens; partial draws are never returned as a fit.
         sampler.abort()
         if isinstance(error, Exception):
-            raise SamplingError(f"nutpie stopped: {error}. Check for columns on very different scales or priors without mass.") from error
+            raise SamplingError(
+                f"nutpie stopped: {error}. Check for columns on very different scales or priors without mass."
+            ) from error
         raise
     return tree, compiled_at
 
@@ -166,7 +176,9 @@ def _pymc(model: Any, settings: SamplerSettings) -> Any:
             model=model,
         )
     except ImportError as error:
-        raise SamplingError(f"sampler '{settings.sampler}' is not installed: {error}. Install it, or use sampler='nutpie'.") from error
+        raise SamplingError(
+            f"sampler '{settings.sampler}' is not installed: {error}. Install it, or use sampler='nutpie'."
+        ) from error
 
 
 def _reporter(progress: Progress, settings: SamplerSettings) -> Callable[..., None]:
@@ -198,4 +210,3 @@ def _statistics(given: xr.Dataset, posterior: xr.Dataset) -> xr.Dataset:
         if source in given
     }
     return xr.Dataset(found, coords={"chain": posterior["chain"], "draw": posterior["draw"]})
-

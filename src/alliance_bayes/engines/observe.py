@@ -25,9 +25,7 @@ def observe(design: Design, priors: PriorTable, eta: Any) -> None:
         Linear predictor, shape (n,).
     """
     outcome = design.outcome
-    own = {
-        name: place_one(name, priors[name].prior) for name in design.family.parameters if name != "cutpoints"
-    }
+    own = {name: place_one(name, priors[name].prior) for name in design.family.parameters if name != "cutpoints"}
     match design.family.name:
         case "gaussian":
             pm.Normal(outcome.name, eta, own["sigma"], observed=outcome.coded, dims="obs")
@@ -35,7 +33,9 @@ def observe(design: Design, priors: PriorTable, eta: Any) -> None:
             pm.StudentT(outcome.name, nu=own["nu"], mu=eta, sigma=own["sigma"], observed=outcome.coded, dims="obs")
         case "censored_gaussian":
             latent = pm.Normal.dist(eta, own["sigma"])
-            pm.Censored(outcome.name, latent, lower=outcome.lower, upper=outcome.upper, observed=outcome.coded, dims="obs")
+            pm.Censored(
+                outcome.name, latent, lower=outcome.lower, upper=outcome.upper, observed=outcome.coded, dims="obs"
+            )
         case "bernoulli":
             pm.Bernoulli(outcome.name, logit_p=eta, observed=outcome.coded.astype(int), dims="obs")
         case "beta_binomial":
@@ -56,5 +56,10 @@ def observe(design: Design, priors: PriorTable, eta: Any) -> None:
             below = pt.clip(pt.cumsum(shares)[:-1], 1e-12, 1 - 1e-12)
             cutpoints = pm.Deterministic("cutpoints", pt.log(below) - pt.log1p(-below), dims="cutpoint")
             pm.OrderedLogistic(
-                outcome.name, eta=eta, cutpoints=cutpoints, compute_p=False, observed=outcome.coded.astype(int), dims="obs"
+                outcome.name,
+                eta=eta,
+                cutpoints=cutpoints,
+                compute_p=False,
+                observed=outcome.coded.astype(int),
+                dims="obs",
             )

@@ -14,7 +14,7 @@ __all__ = ["place", "place_one", "pymc_distribution", "stacked_arguments"]
 
 
 def place(name: str, priors: list[Prior], *, dims: str | None = None) -> Any:
-    """A vector of parameters, shape (len(priors),): one variable where the priors are of one kind, stacked ones elsewhere."""
+    """A vector of parameters, shape (len(priors),): one variable where all priors are of one kind, else stacked."""
     if len({prior.distribution for prior in priors}) == 1:
         shape = None if dims else len(priors)
         return pymc_distribution(priors[0])(name, **stacked_arguments(priors), dims=dims, shape=shape)

@@ -49,7 +49,9 @@ def sample_prior(design: Design, priors: PriorTable, *, draws: int = 500, seed: 
     )
 
 
-def _factor_draws(factor: PooledFactor, priors: PriorTable, draws: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
+def _factor_draws(
+    factor: PooledFactor, priors: PriorTable, draws: int, rng: np.random.Generator
+) -> dict[str, np.ndarray]:
     name, q = factor.name, len(factor.terms)
     tau = np.stack([priors[f"tau_{name}[{term}]"].prior.draw(rng, draws) for term in factor.terms], axis=-1)
     z = rng.normal(size=(draws, len(factor.levels), q))
@@ -66,8 +68,8 @@ def _factor_draws(factor: PooledFactor, priors: PriorTable, draws: int, rng: np.
 def _lkj_cholesky(q: int, eta: float, draws: int, rng: np.random.Generator) -> np.ndarray:
     """Cholesky factors of LKJ(eta) correlation matrices, shape (draws, q, q).
 
-    Row i has squared length 1, of which a Beta(i / 2, eta + (q - 1 - i) / 2) share lies off the diagonal, in a uniform direction (the
-    onion method of Lewandowski, Kurowicka and Joe 2009, doi 10.1016/j.jmva.2009.04.008).
+    Row i has squared length 1, of which a Beta(i / 2, eta + (q - 1 - i) / 2) share lies off the diagonal, in a
+    uniform direction (the onion method of Lewandowski, Kurowicka and Joe 2009, doi 10.1016/j.jmva.2009.04.008).
     """
     cholesky = np.zeros((draws, q, q))
     cholesky[:, 0, 0] = 1.0

@@ -30,8 +30,9 @@ def card_arguments(text: str, *, source: str = "model card") -> dict[str, Any]:
     Parameters
     ----------
     text
-        TOML with ``formula`` and, optionally, ``family``, ``exhaustive``, ``focal``, ``autoscale``, the words (``name, title, question,
-        estimand, assumptions, sources``) and the tables ``[priors]``, ``[centre]``, ``[scales.<column>]``, ``[levels]``.
+        TOML with ``formula`` and, optionally, ``family``, ``exhaustive``, ``focal``, ``autoscale``, the words
+        (``name, title, question, estimand, assumptions, sources``) and the tables ``[priors]``, ``[centre]``,
+        ``[scales.<column>]``, ``[levels]``.
     source
         What to call the card in messages.
 
@@ -47,9 +48,11 @@ def card_arguments(text: str, *, source: str = "model card") -> dict[str, Any]:
     known = (*_CARD, *_MODEL, *_TABLES)
     unknown = [key for key in table if key not in known]
     if unknown:
-        raise FileFormatError(f"{source}: unknown key(s) {', '.join(map(repr, unknown))}. Known keys: {', '.join(known)}.")
+        raise FileFormatError(
+            f"{source}: unknown key(s) {', '.join(map(repr, unknown))}. Known keys: {', '.join(known)}."
+        )
     if "formula" not in table:
-        raise FileFormatError(f"{source}: no formula. Add a line such as formula = \"who5_followup ~ alliance\".")
+        raise FileFormatError(f'{source}: no formula. Add a line such as formula = "who5_followup ~ alliance".')
     for key in _TABLES:
         if not isinstance(table.get(key, {}), dict):
             raise FileFormatError(f"{source}: '{key}' should be a table ([{key}]) but got {table[key]!r}.")
@@ -73,9 +76,10 @@ def card_arguments(text: str, *, source: str = "model card") -> dict[str, Any]:
             raise FileFormatError(f"{source}: centre of '{name}' should be a number but got {value!r}.")
     arguments["scales"] = {name: _scale(name, given, source) for name, given in table.get("scales", {}).items()}
     arguments["levels"] = {name: tuple(map(str, given)) for name, given in table.get("levels", {}).items()}
-    arguments["card"] = Card(
-        **{key: tuple(table[key]) if isinstance(table[key], list) else table[key] for key in _CARD if key in table}
-    )
+    words: dict[str, Any] = {
+        key: tuple(table[key]) if isinstance(table[key], list) else table[key] for key in _CARD if key in table
+    }
+    arguments["card"] = Card(**words)
     return arguments
 
 
@@ -96,7 +100,8 @@ def card_text(spec: ModelSpec) -> str:
         table["centre"] = dict(spec.centre)
     if spec.scales:
         table["scales"] = {
-            name: {key: value for key in _SCALE if (value := getattr(scale, key)) is not None} for name, scale in spec.scales.items()
+            name: {key: value for key in _SCALE if (value := getattr(scale, key)) is not None}
+            for name, scale in spec.scales.items()
         }
     if spec.levels:
         table["levels"] = {name: list(levels) for name, levels in spec.levels.items()}
@@ -141,7 +146,8 @@ def _scale(name: str, given: Mapping[str, Any], source: str) -> Scale:
     unknown = [key for key in given if key not in _SCALE] if isinstance(given, dict) else ["(not a table)"]
     if unknown or not {"mean", "sd"} <= set(given):
         raise FileFormatError(
-            f"{source}: [scales.{name}] needs mean and sd and knows {', '.join(_SCALE)}" + (f"; not {', '.join(unknown)}." if unknown else ".")
+            f"{source}: [scales.{name}] needs mean and sd and knows {', '.join(_SCALE)}"
+            + (f"; not {', '.join(unknown)}." if unknown else ".")
         )
     try:
         return Scale(**given)

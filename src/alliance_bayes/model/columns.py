@@ -61,7 +61,10 @@ def describe(term: Any) -> tuple[Column, ...]:
     if _is_intercept(term):
         return (Column("Intercept", "Intercept", (), 0),)
     parts = [
-        [(label, (label,) if part.kind == "numeric" else ()) for label in (_names(part) if part.kind == "numeric" else part.labels)]
+        [
+            (label, (label,) if part.kind == "numeric" else ())
+            for label in (_names(part) if part.kind == "numeric" else part.labels)
+        ]
         for part in term.components
     ]
     return tuple(
@@ -92,12 +95,14 @@ def centring(
     Raises
     ------
     ModelError
-        A centring value for a component that the formula does not have, or that is not finite; missing or infinite values in a
-        component (the logarithm of zero, say).
+        A centring value for a component that the formula does not have, or that is not finite; missing or infinite
+        values in a component (the logarithm of zero, say).
     """
     centres: dict[str, float] = {}
     scales: dict[str, Scale] = {}
-    for part in (part for term in terms if not _is_intercept(term) for part in term.components if part.kind == "numeric"):
+    for part in (
+        part for term in terms if not _is_intercept(term) for part in term.components if part.kind == "numeric"
+    ):
         values = _two_dimensional(part.value).astype(float)
         for position, name in enumerate(_names(part)):
             column = values[:, position]
@@ -116,7 +121,10 @@ def centring(
                 scales[name] = known
     unknown = sorted(set(asked) - set(centres))
     if unknown:
-        raise ModelError(f"centre names {', '.join(unknown)}, but the numeric columns of the formula are {', '.join(sorted(centres))}.")
+        raise ModelError(
+            f"centre names {', '.join(unknown)}, but the numeric columns of the formula are "
+            f"{', '.join(sorted(centres))}."
+        )
     for name, value in asked.items():
         if not np.isfinite(value):
             raise ModelError(f"centre of '{name}' should be a finite number but got {value}.")
@@ -127,9 +135,14 @@ def refuse_constant(x: np.ndarray, columns: tuple[Column, ...]) -> None:
     """Raise for a common column without variation: the data say nothing about its coefficient."""
     for position, column in enumerate(columns):
         values = x[:, position]
-        if column.label != "Intercept" and values.size and np.ptp(values) <= 1e-12 * max(1.0, float(np.abs(values).max())):
+        if (
+            column.label != "Intercept"
+            and values.size
+            and np.ptp(values) <= 1e-12 * max(1.0, float(np.abs(values).max()))
+        ):
             raise ModelError(
-                f"'{column.label}' has the same value in all {len(values)} analysed rows, so its coefficient cannot be estimated. "
+                f"'{column.label}' has the same value in all {len(values)} analysed rows, so its coefficient "
+                "cannot be estimated. "
                 "Remove the term or check the table."
             )
 

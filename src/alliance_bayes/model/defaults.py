@@ -18,7 +18,11 @@ PRIOR_SETS: Mapping[str, tuple[float, float, str] | None] = {
     "weak": None,
     "literature": (0.15, 0.10, "standardised slope Normal(.15, .10), from meta-analyses of alliance and outcome"),
     "sceptical": (0.0, 0.10, "standardised slope Normal(0, .10), centred at no association"),
-    "enthusiastic": (0.28, 0.10, "standardised slope Normal(.28, .10), the face-to-face correlation (Fluckiger et al. 2018)"),
+    "enthusiastic": (
+        0.28,
+        0.10,
+        "standardised slope Normal(.28, .10), the face-to-face correlation (Fluckiger et al. 2018)",
+    ),
 }
 _LOGISTIC_SD = math.pi / math.sqrt(3.0)
 # On the WHO-5 0-100 scale, per unit of the predictor.
@@ -59,7 +63,7 @@ class Defaults:
 
     @property
     def _factor(self) -> float:
-        """Linear-predictor units in one unit of the outcome (4 / range on the logit scale, where the link is steepest)."""
+        """Linear-predictor units in one unit of the outcome: on the logit scale where the link is steepest."""
         if self.scale is None or self.family.link == "identity":
             return 1.0
         if self.family.link == "cumulative_logit":
@@ -79,17 +83,25 @@ class Defaults:
     def intercept(self) -> StatedPrior | None:
         """Prior of the expected outcome at the centring values."""
         if self.family.link == "logit":
-            return StatedPrior(Prior("Normal", (0.0, 1.5)), "log odds; covers probabilities from .05 to .95 about evenly")
+            return StatedPrior(
+                Prior("Normal", (0.0, 1.5)), "log odds; covers probabilities from .05 to .95 about evenly"
+            )
         if self.scale is None:
             return None
         if self.scale == BUILT_IN["who5_change"]:
-            return self._stated(Prior("Normal", (0.0, 25.0)), "no change on average expected; half the scale within 2 SD")
+            return self._stated(
+                Prior("Normal", (0.0, 25.0)), "no change on average expected; half the scale within 2 SD"
+            )
         if self.scale == BUILT_IN["alliance"]:
             return self._stated(Prior("Normal", (4.5, 1.0)), "mean alliance ratings lie in the upper part of 1-5")
         if self.scale.range is not None and self.scale.lower is not None:
             middle = self.scale.lower + self.scale.range / 2
-            return self._stated(Prior("Normal", (middle, self.scale.range / 4)), "middle of the scale; its ends at 2 SD")
-        return self._stated(Prior("Normal", (self.scale.mean, 2.5 * self.scale.sd)), f"2.5 reference SDs; {self.scale.reason}")
+            return self._stated(
+                Prior("Normal", (middle, self.scale.range / 4)), "middle of the scale; its ends at 2 SD"
+            )
+        return self._stated(
+            Prior("Normal", (self.scale.mean, 2.5 * self.scale.sd)), f"2.5 reference SDs; {self.scale.reason}"
+        )
 
     def slope(self, column: Column, scales: Mapping[str, Scale]) -> StatedPrior | None:
         """Prior of a common coefficient.
@@ -107,7 +119,9 @@ class Defaults:
                 width, reason = _WHO5_SLOPES[numeric[0]]
                 return self._stated(Prior("Normal", (0.0, width)), reason)
             if numeric[0] == "alliance" and self.named == "weak":
-                return self._stated(Prior("Normal", (0.0, 10.0)), "weak: per alliance point, the smallest relevant change is 10")
+                return self._stated(
+                    Prior("Normal", (0.0, 10.0)), "weak: per alliance point, the smallest relevant change is 10"
+                )
         if self._sd is None or any(name not in scales for name in numeric):
             return None
         unit = self._sd / math.prod(scales[name].sd for name in numeric)
@@ -119,16 +133,27 @@ class Defaults:
                 f"{self.named}: {reason}; SDs {self._sd:.3g} and {scales['alliance'].sd:g}",
             )
         width = 0.5 if main else 0.25
-        what = "standardised interaction" if not main else "standardised slope" if numeric else "standardised group difference"
+        what = (
+            "standardised interaction"
+            if not main
+            else "standardised slope"
+            if numeric
+            else "standardised group difference"
+        )
         return StatedPrior(Prior("Normal", (0.0, width * unit)), f"{what} Normal(0, {width:g})")
 
     def spread(self, column: Column, scales: Mapping[str, Scale]) -> StatedPrior | None:
         """Prior of the SD of a pooled column's effect over the levels of a factor."""
         numeric = column.numeric
         if self._is_who5 and column.order == 0:
-            return self._stated(Prior("HalfNormal", (5.0,)), "country means in Europe differ by an SD of about 5 (EQLS 2007); other factors hardly by more")
+            return self._stated(
+                Prior("HalfNormal", (5.0,)),
+                "country means in Europe differ by an SD of about 5 (EQLS 2007); other factors hardly by more",
+            )
         if self._is_who5 and column.order == 1 and numeric == ("alliance",):
-            return self._stated(Prior("HalfNormal", (2.0,)), "per alliance point; groups' slopes are alike within a few points")
+            return self._stated(
+                Prior("HalfNormal", (2.0,)), "per alliance point; groups' slopes are alike within a few points"
+            )
         if self._sd is None or any(name not in scales for name in numeric):
             return None
         unit = self._sd / math.prod(scales[name].sd for name in numeric)
@@ -141,14 +166,18 @@ class Defaults:
         if name == "nu":
             return StatedPrior(Prior("Gamma", (2.0, 0.1)), "degrees of freedom; Juarez and Steel (2010)")
         if name == "phi":
-            return StatedPrior(Prior("Gamma", (2.0, 0.2)), "precision; its mean 10 gives an SD of 18 on a 0-100 score of 25 steps")
+            return StatedPrior(
+                Prior("Gamma", (2.0, 0.2)), "precision; its mean 10 gives an SD of 18 on a 0-100 score of 25 steps"
+            )
         if name == "cutpoints":
-            return StatedPrior(Prior("Dirichlet", (1.0,)), "every share of the levels at the centring values equally likely")
+            return StatedPrior(
+                Prior("Dirichlet", (1.0,)), "every share of the levels at the centring values equally likely"
+            )
         if self.scale is None:
             return None
         if self._is_who5:
             return self._stated(Prior("HalfNormal", (25.0,)), "the SD of a 0-100 score can hardly exceed 50")
         width = self.scale.range / 4 if self.scale.range is not None else 2.0 * self.scale.sd
-        return self._stated(Prior("HalfNormal", (width,)), "a quarter of the scale" if self.scale.range else "two reference SDs")
-
-
+        return self._stated(
+            Prior("HalfNormal", (width,)), "a quarter of the scale" if self.scale.range else "two reference SDs"
+        )

@@ -22,7 +22,9 @@ from alliance_bayes.model.scales import Scale, sample_scale, scale_of
 __all__ = ["Design", "PooledFactor", "Rows", "build_design"]
 
 # What a formula may call. Nothing else is reachable, so that a model card from elsewhere cannot run code.
-_FUNCTIONS = {name: getattr(np, name) for name in ("log", "log1p", "log2", "log10", "exp", "sqrt", "abs", "minimum", "maximum")}
+_FUNCTIONS = {
+    name: getattr(np, name) for name in ("log", "log1p", "log2", "log10", "exp", "sqrt", "abs", "minimum", "maximum")
+}
 _NAMESPACE: dict[str, Any] = {**_FUNCTIONS, "np": SimpleNamespace(**_FUNCTIONS)}
 
 
@@ -149,8 +151,8 @@ class Design:
         Raises
         ------
         ModelError
-            A column is missing or has missing values, or a level may not be predicted (a new level of an exhaustive factor or of a
-            categorical common term).
+            A column is missing or has missing values, or a level may not be predicted (a new level of an exhaustive
+            factor or of a categorical common term).
         """
         return _assemble(self._common, self._pooled, self.factors, self._conform(frame), self.centres, new=True)
 
@@ -158,7 +160,9 @@ class Design:
         needed = list(self.formula.columns[1:])
         missing = [name for name in needed if name not in frame.columns]
         if missing:
-            raise ModelError(f"the new rows lack the column(s) {', '.join(missing)}. The model uses {', '.join(needed)}.")
+            raise ModelError(
+                f"the new rows lack the column(s) {', '.join(missing)}. The model uses {', '.join(needed)}."
+            )
         fixed = {part for factor in self.factors if factor.exhaustive for part in factor.name.split(":")}
         fixed |= {name for term in (*self._common, *(t.expr for t in self._pooled)) for name in term.var_names}
         out = frame.loc[:, needed].reset_index(drop=True)
@@ -215,7 +219,9 @@ def build_design(
     """
     declared = dict(scales or {})
     if len(frame) < 2:
-        raise ModelError(f"the model needs at least 2 complete rows but got {len(frame)}. The participant flow tells why.")
+        raise ModelError(
+            f"the model needs at least 2 complete rows but got {len(frame)}. The participant flow tells why."
+        )
     frame = _with_ordered_levels(frame.loc[:, list(formula.columns)].reset_index(drop=True), formula)
     values = frame[formula.outcome]
     if isinstance(values.dtype, pd.CategoricalDtype):
@@ -264,10 +270,14 @@ def _with_ordered_levels(frame: pd.DataFrame, formula: Formula) -> pd.DataFrame:
     return frame
 
 
-def _factors(formula: Formula, pooled: tuple[Any, ...], frame: pd.DataFrame, exhaustive: tuple[str, ...]) -> tuple[PooledFactor, ...]:
+def _factors(
+    formula: Formula, pooled: tuple[Any, ...], frame: pd.DataFrame, exhaustive: tuple[str, ...]
+) -> tuple[PooledFactor, ...]:
     factors = []
     for chunk in formula.groups:
-        terms = sorted((t for t in pooled if t.factor.name == chunk.factor), key=lambda t: type(t.expr).__name__ != "Intercept")
+        terms = sorted(
+            (t for t in pooled if t.factor.name == chunk.factor), key=lambda t: type(t.expr).__name__ != "Intercept"
+        )
         parts = chunk.factor.split(":")
         labels = _labels(frame, parts)
         present = set(labels)
@@ -276,7 +286,8 @@ def _factors(formula: Formula, pooled: tuple[Any, ...], frame: pd.DataFrame, exh
         )
         if len(levels) < 2:
             raise ModelError(
-                f"the factor '{chunk.factor}' has only the level {levels[0]!r} in the analysed rows, so nothing can be pooled over it. "
+                f"the factor '{chunk.factor}' has only the level {levels[0]!r} in the analysed rows, so nothing "
+                "can be pooled over it. "
                 "Remove it from the formula."
             )
         columns = tuple(column for term in terms for column in describe(term.expr))
@@ -296,9 +307,11 @@ def _assemble(
     blocks = [term_block(term, frame, centres, new=new) for term in common]
     z, index = {}, {}
     for factor in factors:
-        terms = sorted((t for t in pooled if t.factor.name == factor.name), key=lambda t: type(t.expr).__name__ != "Intercept")
+        terms = sorted(
+            (t for t in pooled if t.factor.name == factor.name), key=lambda t: type(t.expr).__name__ != "Intercept"
+        )
         z[factor.name] = np.hstack([term_block(term.expr, frame, centres, new=new) for term in terms])
-        index[factor.name] = pd.Index(factor.levels).get_indexer(_labels(frame, factor.name.split(":")))
+        index[factor.name] = pd.Index(factor.levels).get_indexer(pd.Index(_labels(frame, factor.name.split(":"))))
     return Rows(np.hstack(blocks) if blocks else np.empty((len(frame), 0)), z, index)
 
 

@@ -25,7 +25,8 @@ class Family:
     name
         Name used in ``Model(family=...)`` and in model cards.
     link
-        Maps the linear predictor to the outcome's expectation; for ``cumulative``, to the odds of exceeding each cutpoint.
+        Maps the linear predictor to the outcome's expectation; for ``cumulative``, to the odds of exceeding each
+        cutpoint.
     parameters
         Names of the parameters besides the linear predictor.
     discrete
@@ -78,8 +79,8 @@ class Outcome:
     values
         Shape (n,), on the column's own scale.
     coded
-        Shape (n,): what the likelihood reads. The values themselves for continuous families, steps above the lower end for
-        ``beta_binomial``, level codes for ``cumulative``, 0/1 for ``bernoulli``.
+        Shape (n,): what the likelihood reads. The values themselves for continuous families, steps above the lower
+        end for ``beta_binomial``, level codes for ``cumulative``, 0/1 for ``bernoulli``.
     levels
         Shape (n_levels,): the value of each code, for discrete families; None otherwise.
     lower, upper
@@ -119,7 +120,9 @@ def prepare_outcome(name: str, values: np.ndarray, family: Family, scale: Scale 
     lower = None if scale is None else scale.lower
     upper = None if scale is None else scale.upper
     if family.name == "bernoulli":
-        _demand(name, values, (values == 0) | (values == 1), "is not 0 or 1", "Code the event as 1 and its absence as 0.")
+        _demand(
+            name, values, (values == 0) | (values == 1), "is not 0 or 1", "Code the event as 1 and its absence as 0."
+        )
         return Outcome(name, values, values, np.array([0.0, 1.0]), 0.0, 1.0)
     if family.name == "beta_binomial":
         levels = None if scale is None else scale.levels
@@ -148,7 +151,11 @@ def prepare_outcome(name: str, values: np.ndarray, family: Family, scale: Scale 
         low = -np.inf if lower is None else lower
         high = np.inf if upper is None else upper
         _demand(
-            name, values, (values >= low) & (values <= high), f"is outside {low:g} to {high:g}", "Correct it or the scale."
+            name,
+            values,
+            (values >= low) & (values <= high),
+            f"is outside {low:g} to {high:g}",
+            "Correct it or the scale.",
         )
     return Outcome(name, values, values, None, lower, upper)
 

@@ -74,7 +74,9 @@ def parse_formula(text: str) -> Formula:
         When the formula cannot be parsed, has no outcome, or describes one factor in two correlated pieces.
     """
     if not isinstance(text, str) or "~" not in text:
-        raise ModelError(f"formula {text!r} has no outcome. Write it as 'who5_followup ~ alliance + (alliance || country)'.")
+        raise ModelError(
+            f"formula {text!r} has no outcome. Write it as 'who5_followup ~ alliance + (alliance || country)'."
+        )
     spans = _group_spans(text)
     plain = text
     for start, stop in reversed(spans):
@@ -96,7 +98,9 @@ def parse_formula(text: str) -> Formula:
     for term in description.terms:
         columns += sorted(str(name) for name in term.var_names if name and str(name) not in columns)
     if outcome in columns[1:] or any(outcome in term.var_names for term in description.terms):
-        raise ModelError(f"formula {text!r}: the outcome '{outcome}' is also used as a predictor. Remove it from one side.")
+        raise ModelError(
+            f"formula {text!r}: the outcome '{outcome}' is also used as a predictor. Remove it from one side."
+        )
     return Formula(text, plain, outcome, common, groups, tuple(columns))
 
 
@@ -105,7 +109,8 @@ def _describe(plain: str, text: str):  # type: ignore[no-untyped-def]
         return model_description(plain)
     except (ParseError, ScanError, ValueError, TypeError, AttributeError, NotImplementedError) as error:
         raise ModelError(
-            f"formula {text!r} cannot be parsed: {error}. Terms are joined by '+', interactions written 'a:b' or 'a*b', "
+            f"formula {text!r} cannot be parsed: {error}. Terms are joined by '+', interactions written 'a:b' or "
+            "'a*b', "
             "group terms '(a || factor)' in parentheses."
         ) from error
 
@@ -143,7 +148,9 @@ def _chunk(text: str, start: int, stop: int) -> list[GroupChunk]:
             "Intercept" if type(term.expr).__name__ == "Intercept" else str(term.expr.name)
         )
     return [
-        GroupChunk(factor, tuple(sorted(names, key=lambda name: name != "Intercept")), "||" not in piece and len(names) > 1)
+        GroupChunk(
+            factor, tuple(sorted(names, key=lambda name: name != "Intercept")), "||" not in piece and len(names) > 1
+        )
         for factor, names in terms.items()
     ]
 

@@ -45,8 +45,8 @@ class Prior:
     Parameters
     ----------
     distribution
-        Normal(mu, sigma), StudentT(nu, mu, sigma), HalfNormal(sigma), HalfStudentT(nu, sigma), Exponential(lam) with rate
-        lam, Gamma(alpha, beta) with rate beta, LKJ(eta) for correlations, Dirichlet(a) for category shares.
+        Normal(mu, sigma), StudentT(nu, mu, sigma), HalfNormal(sigma), HalfStudentT(nu, sigma), Exponential(lam) with
+        rate lam, Gamma(alpha, beta) with rate beta, LKJ(eta) for correlations, Dirichlet(a) for category shares.
     parameters
         Its arguments, in the order above.
     """

@@ -37,8 +37,8 @@ def resolve_priors(design: Design, given: Mapping[str, Prior], named: str) -> Pr
     Raises
     ------
     ModelError
-        An unknown parameter name (the known ones are listed), a prior with the wrong support, or parameters that have neither a
-        prior nor a reference scale to derive one from.
+        An unknown parameter name (the known ones are listed), a prior with the wrong support, or parameters that have
+        neither a prior nor a reference scale to derive one from.
     """
     defaults = Defaults(design.outcome.name, design.family, design.scales.get(design.outcome.name), named)
     groups = [(factor.name, factor.columns, factor.correlated) for factor in design.factors]
@@ -46,19 +46,27 @@ def resolve_priors(design: Design, given: Mapping[str, Prior], named: str) -> Pr
     entries, lacking = _fill(parameters, given)
     if lacking:
         raise ModelError(
-            f"no default prior is known for {', '.join(lacking)}: the package does not know the scale of every column involved. "
-            "Give these priors, or the columns' scales (scales={'name': Scale(mean=..., sd=...)}), or set autoscale=True to take "
+            f"no default prior is known for {', '.join(lacking)}: the package does not know the scale of every "
+            "column involved. "
+            "Give these priors, or the columns' scales (scales={'name': Scale(mean=..., sd=...)}), or set "
+            "autoscale=True to take "
             "scales from the analysed rows."
         )
     return PriorTable(entries, given, named)
 
 
 def preview_priors(
-    formula: Formula, family: Family, given: Mapping[str, Prior], named: str, declared: Mapping[str, Scale], autoscale: bool
+    formula: Formula,
+    family: Family,
+    given: Mapping[str, Prior],
+    named: str,
+    declared: Mapping[str, Scale],
+    autoscale: bool,
 ) -> PriorTable:
     """The priors that can be told from the formula alone, before there are rows.
 
-    Parameters whose default depends on the rows (an undeclared scale with ``autoscale``, a column of unknown kind) are left out.
+    Parameters whose default depends on the rows (an undeclared scale with ``autoscale``, a column of unknown kind)
+    are left out.
 
     Raises
     ------
@@ -115,14 +123,20 @@ def _fill(parameters: list[_Parameter], given: Mapping[str, Prior]) -> tuple[dic
     known = {name for names, _, _ in parameters for name in names}
     unknown = [name for name in given if name not in known]
     if unknown:
-        raise ModelError(f"prior for unknown parameter(s) {', '.join(map(repr, unknown))}. Known parameters: {', '.join(sorted(known))}.")
+        raise ModelError(
+            f"prior for unknown parameter(s) {', '.join(map(repr, unknown))}. Known parameters: "
+            f"{', '.join(sorted(known))}."
+        )
     entries: dict[str, StatedPrior] = {}
     lacking: list[str] = []
     for names, support, default in parameters:
         own = next((given[name] for name in names if name in given), None)
         if own is not None:
             if own.support != support:
-                raise ModelError(f"prior of '{names[0]}': {own} has {own.support} support, but this parameter needs {support} support.")
+                raise ModelError(
+                    f"prior of '{names[0]}': {own} has {own.support} support, but this parameter needs {support} "
+                    "support."
+                )
             entries[names[0]] = StatedPrior(own, "given by the analyst")
         elif default is None:
             lacking.append(f"'{names[0]}'")

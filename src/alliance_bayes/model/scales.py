@@ -21,7 +21,8 @@ class Scale:
     Parameters
     ----------
     mean, sd
-        Reference mean and standard deviation, in the column's own unit. They set default priors and never touch the data.
+        Reference mean and standard deviation, in the column's own unit. They set default priors and never touch the
+        data.
     lower, upper
         Ends of the scale, where it has ends.
     step
@@ -45,16 +46,21 @@ class Scale:
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.mean) and math.isfinite(self.sd) and self.sd > 0):
-            raise ModelError(f"a scale needs a finite mean and an sd greater than 0 but got mean={self.mean}, sd={self.sd}.")
+            raise ModelError(
+                f"a scale needs a finite mean and an sd greater than 0 but got mean={self.mean}, sd={self.sd}."
+            )
         if self.lower is not None and self.upper is not None and not self.lower < self.upper:
-            raise ModelError(f"a scale's lower end should be below its upper end but got {self.lower} and {self.upper}.")
+            raise ModelError(
+                f"a scale's lower end should be below its upper end but got {self.lower} and {self.upper}."
+            )
         if self.step is not None:
             if self.lower is None or self.upper is None or self.step <= 0:
                 raise ModelError("a scale with a step needs both ends and a step greater than 0.")
             count = (self.upper - self.lower) / self.step
             if abs(count - round(count)) > 1e-9:
                 raise ModelError(
-                    f"a scale from {self.lower:g} to {self.upper:g} does not hold a whole number of steps of {self.step:g}."
+                    f"a scale from {self.lower:g} to {self.upper:g} does not hold a whole number of steps of "
+                    f"{self.step:g}."
                 )
 
     @property
@@ -76,10 +82,16 @@ BUILT_IN: Mapping[str, Scale] = {
     "who5_change": Scale(0.0, 19.0, -100.0, 100.0, 4.0, "WHO-5 point", reason="difference of two WHO-5 scores"),
     "alliance": Scale(4.5, 0.7, 1.0, 5.0, None, "alliance point", reason="mean of ratings 1-5; SD about 0.7 (derived)"),
     "age": Scale(36.0, 9.0, unit="year", reason="36 +/- 9 years (Sagui-Henson et al. 2022)"),
-    "days_in_care": Scale(28.0, 38.0, unit="day", reason="right-skewed with median 28 days; SD assumed one standardised unit of 38"),
+    "days_in_care": Scale(
+        28.0, 38.0, unit="day", reason="right-skewed with median 28 days; SD assumed one standardised unit of 38"
+    ),
     "n_sessions": Scale(3.0, 3.0, unit="session", reason="right-skewed with median 3; SD assumed about the median"),
-    "phq9": Scale(10.0, 6.0, 0.0, 27.0, 1.0, "PHQ-9 point", higher_is_better=False, reason="PHQ-9 range 0-27; SD assumed 6"),
-    "phq2": Scale(2.0, 1.7, 0.0, 6.0, 1.0, "PHQ-2 point", higher_is_better=False, reason="PHQ-2 range 0-6; SD assumed 1.7"),
+    "phq9": Scale(
+        10.0, 6.0, 0.0, 27.0, 1.0, "PHQ-9 point", higher_is_better=False, reason="PHQ-9 range 0-27; SD assumed 6"
+    ),
+    "phq2": Scale(
+        2.0, 1.7, 0.0, 6.0, 1.0, "PHQ-2 point", higher_is_better=False, reason="PHQ-2 range 0-6; SD assumed 1.7"
+    ),
     "srs": Scale(36.0, 4.0, 0.0, 40.0, None, "SRS point", reason="SRS range 0-40; SD assumed 4"),
 }
 _OCCASION = re.compile(r"^(who5|phq9|phq2|srs|alliance)_(baseline|followup|first|early|last|mean|\d+)$")

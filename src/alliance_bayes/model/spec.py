@@ -55,26 +55,28 @@ class ModelSpec:
     Parameters
     ----------
     formula
-        For example ``"who5_followup ~ alliance + who5_baseline + (alliance || country)"``. ``||`` pools the level and the slope of a
-        factor independently, ``|`` with a correlation (LKJ(2) prior).
+        For example ``"who5_followup ~ alliance + who5_baseline + (alliance || country)"``. ``||`` pools the level and
+        the slope of a factor independently, ``|`` with a correlation (LKJ(2) prior).
     family
         ``gaussian``, ``student_t``, ``beta_binomial``, ``cumulative``, ``censored_gaussian`` or ``bernoulli``.
     priors
-        Name of a prior set (``weak``, ``literature``, ``sceptical``, ``enthusiastic``), or a mapping from parameter names to
-        distributions written as text, in which the key ``"set"`` may name the set that fills the rest (``weak`` if absent). As an
-        attribute: the table of all priors with their reasons, as far as the formula alone tells (:meth:`priors_for` gives all of
-        them once there are rows).
+        Name of a prior set (``weak``, ``literature``, ``sceptical``, ``enthusiastic``), or a mapping from parameter
+        names to distributions written as text, in which the key ``"set"`` may name the set that fills the rest
+        (``weak`` if absent). As an attribute: the table of all priors with their reasons, as far as the formula alone
+        tells (:meth:`priors_for` gives all of them once there are rows).
     exhaustive
-        Pooled factors whose levels are all there are: their effects sum to zero and no new level can be predicted. Names that
-        the formula does not pool are ignored, so that the default fits any formula.
+        Pooled factors whose levels are all there are: their effects sum to zero and no new level can be predicted.
+        Names that the formula does not pool are ignored, so that the default fits any formula.
     focal
-        The predictor whose association is asked for; by default ``alliance`` where it is a predictor, else the first numeric one.
+        The predictor whose association is asked for; by default ``alliance`` where it is a predictor, else the first
+        numeric one.
     centre
         Centring value by numeric column; the mean of the analysed rows elsewhere.
     scales
         Reference scales of columns the package does not know (see :class:`Scale`).
     autoscale
-        Whether columns without a reference scale take one from the analysed rows. The priors then depend on the data, and say so.
+        Whether columns without a reference scale take one from the analysed rows. The priors then depend on the data,
+        and say so.
     levels
         Declared levels by categorical column, in order.
     card
@@ -101,14 +103,20 @@ class ModelSpec:
         for name in ("centre", "scales", "levels"):
             object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
         if isinstance(self.exhaustive, str):
-            raise ModelError(f"exhaustive should be a tuple of factor names but got {self.exhaustive!r}. Write ({self.exhaustive!r},).")
+            raise ModelError(
+                f"exhaustive should be a tuple of factor names but got {self.exhaustive!r}. Write "
+                f"({self.exhaustive!r},)."
+            )
         object.__setattr__(self, "exhaustive", tuple(self.exhaustive))
         given, named = _read_priors(self.priors)
         # An impossible model fails here, not after a cohort is read.
         table = preview_priors(self.parsed, self.observation, given, named, self.scales, self.autoscale)
         object.__setattr__(self, "priors", table)
         if self.focal is not None and self.focal not in self.parsed.columns[1:]:
-            raise ModelError(f"focal predictor '{self.focal}' is not in the formula. Its predictors: {', '.join(self.parsed.columns[1:])}.")
+            raise ModelError(
+                f"focal predictor '{self.focal}' is not in the formula. Its predictors: "
+                f"{', '.join(self.parsed.columns[1:])}."
+            )
 
     @cached_property
     def parsed(self) -> Formula:
@@ -176,7 +184,8 @@ class ModelSpec:
         return "alliance" if "alliance" in predictors else predictors[0] if predictors else None
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.formula!r}, family={self.family!r}, priors={self.prior_set!r} + {len(self.given_priors)} given)"
+        given = f"{self.prior_set!r} + {len(self.given_priors)} given"
+        return f"{type(self).__name__}({self.formula!r}, family={self.family!r}, priors={given})"
 
 
 def _read_priors(priors: str | Mapping[str, str | Prior] | PriorTable) -> tuple[dict[str, Prior], str]:
@@ -185,5 +194,9 @@ def _read_priors(priors: str | Mapping[str, str | Prior] | PriorTable) -> tuple[
     named = priors if isinstance(priors, str) else priors.get("set", "weak")
     if named not in PRIOR_SETS:
         raise ModelError(f"unknown prior set {named!r}. Known sets: {', '.join(PRIOR_SETS)}.")
-    given = {} if isinstance(priors, str) else {name: parse_prior(text, name=name) for name, text in priors.items() if name != "set"}
+    given = (
+        {}
+        if isinstance(priors, str)
+        else {name: parse_prior(text, name=name) for name, text in priors.items() if name != "set"}
+    )
     return given, str(named)

@@ -1,0 +1,113 @@
+"""Rank-normalised R-hat and effective sample sizes of many quantities at once.
+
+The estimators are ArviZ's. Ranks and normal scores, which take most of the time one quantity by one, are computed here for a
+whole block and shared between them.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+from arviz_stats.base import array_stats
+from scipy import special
+
+__all__ = ["convergence", "is_constant"]
+
+
+def is_constant(draws: np.ndarray) -> np.ndarray:
+    """Which quantities do not vary beyond rounding, shape (k,); draws have shape (k, n)."""
+    with np.errstate(invalid="ignore"):
+        return np.asarray(np.ptp(draws, axis=1) <= 1e-13 * np.abs(draws).max(axis=1, initial=0.0))
+
+
+def convergence(draws: np.ndarray, limits: np.ndarray) -> dict[str, np.ndarray]:
+    """R-hat and effective sample sizes.
+
+    Parameters
+    ----------
+    draws
+        Shape (k, chain, draw). NaN makes all the quantity's diagnostics NaN; plus or minus infinity is a rank like any other.
+    limits
+        The two quantiles whose estimation ``ess_tail`` is about, shape (k, 2): those the equal-tailed interval ends at.
+
+    Returns
+    -------
+    dict
+        ``rhat``, ``ess_bulk``, ``ess_tail`` and ``ess_mean`` (which the Monte Carlo error of the mean needs), each of shape (k,). NaN
+        for quantities that do not vary and for fewer than four draws a chain; R-hat also for a single chain.
+
+    References
+    ----------
+    .. [1] Vehtari, Gelman, Simpson, Carpenter, Bürkner (2021). Rank-normalization, folding, and localization: an improved R-hat.
+       Bayesian Analysis 16(2). doi 10.1214/20-BA1221
+    """
+    k, chains, n = draws.shape
+    names = ("rhat", "ess_bulk", "ess_tail", "ess_mean")
+    out = {name: np.full(k, np.nan) for name in names}
+    flat = draws.reshape(k, -1)
+    use = ~(np.isnan(flat).any(axis=1) | is_constant(flat)) if n >= 4 else np.zeros(k, dtype=bool)
+    if not use.any():
+        return out
+    halves = _split(draws[use])
+    scores = _normal_scores(halves)
+    out["ess_bulk"][use] = array_stats.ess(scores, method="identity")
+    out["ess_tail"][use] = np.fmin(*(_tail(draws[use], limit) for limit in limits[use].T))
+    finite = np.isfinite(flat[use]).all(axis=1)
+    mean = np.full(len(halves), np.nan)
+    if finite.any():
+        mean[finite] = array_stats.ess(halves[finite], method="identity")
+    out["ess_mean"][use] = mean
+    if chains > 1:
+        with np.errstate(invalid="ignore", divide="ignore"):
+            folded = np.abs(halves - np.median(halves, axis=(1, 2), keepdims=True))
+            # An infinite median cannot be folded about: no R-hat then. Where |x - median| takes one value, the scale agrees.
+            rhat = np.fmax(
+                array_stats.rhat(scores, method="identity"), array_stats.rhat(_normal_scores(folded), method="identity")
+            )
+        out["rhat"][use] = np.where(np.isnan(folded).any(axis=(1, 2)), np.nan, rhat)
+    return out
+
+
+def _split(draws: np.ndarray) -> np.ndarray:
+    """Each chain in two halves, shape (k, 2 x chain, draw // 2); the middle draw of an odd number is left out."""
+    half = draws.shape[2] // 2
+    return np.concatenate([draws[:, :, :half], draws[:, :, -half:]], axis=1)
+
+
+def _tail(draws: np.ndarray, limit: np.ndarray) -> np.ndarray:
+    """Effective sample size for a quantile; NaN where it is the largest value, so that nothing lies beyond it."""
+    below = _split(draws <= limit[:, None, None]).astype(float)
+    varies = np.ptp(below.reshape(len(below), -1), axis=1) > 0
+    out = np.full(len(below), np.nan)
+    if varies.any():
+        out[varies] = array_stats.ess(below[varies], method="identity")
+    return out
+
+
+def _normal_scores(values: np.ndarray) -> np.ndarray:
+    """Normal scores of the ranks within each quantity, ties sharing their average rank; shape of ``values`` (k, chain, draw)."""
+    flat = values.reshape(len(values), -1)
+    n = flat.shape[1]
+    order = np.argsort(flat, axis=1)
+    ordered = np.take_along_axis(flat, order, axis=1)
+    # Twice the average rank of a run of ties from place i to j (from 0) is i + j + 2: a whole number, so a table does.
+    doubled = np.broadcast_to(2 * np.arange(1, n + 1), flat.shape)
+    tied = ordered[:, 1:] == ordered[:, :-1]
+    if tied.any():
+        edge = np.ones((len(flat), 1), dtype=bool)
+        places = np.arange(n)
+        first = np.maximum.accumulate(np.where(np.hstack([edge, ~tied]), places, 0), axis=1)
+        last = np.minimum.accumulate(np.where(np.hstack([~tied, edge]), places, n)[:, ::-1], axis=1)[:, ::-1]
+        doubled = first + last + 2
+    ranks = np.empty(flat.shape, dtype=np.intp)
+    np.put_along_axis(ranks, order, doubled, axis=1)
+    return np.asarray(_score_table(n)[ranks].reshape(values.shape))
+
+
+@lru_cache(maxsize=4)
+def _score_table(n: int) -> np.ndarray:
+    """Normal score of every half rank 0, 1/2, ..., n (Blom's offset of 3/8)."""
+    ranks = np.arange(2 * n + 1) / 2
+    with np.errstate(invalid="ignore"):
+        return np.asarray(special.ndtri((ranks - 3 / 8) / (n + 1 / 4)))

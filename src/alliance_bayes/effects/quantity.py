@@ -1,0 +1,100 @@
+"""One estimand: what it is called, and the draws behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+__all__ = ["Difference", "Fixed", "Quantity"]
+
+
+@dataclass(frozen=True, eq=False)
+class Fixed:
+    """Draws that are at hand, shape (chain, draw)."""
+
+    values: np.ndarray
+
+    def __call__(self) -> np.ndarray:
+        """Return them."""
+        return self.values
+
+
+@dataclass(frozen=True, eq=False)
+class Difference:
+    """Difference of two levels, computed when asked for, so that hundreds of pairs need no memory.
+
+    Parameters
+    ----------
+    block
+        Draws by level, shape (level, chain, draw).
+    first, second
+        The levels: first minus second.
+    denominator
+        What the difference is divided by, shape (chain, draw); None for nothing.
+    """
+
+    block: np.ndarray
+    first: int
+    second: int
+    denominator: np.ndarray | None = None
+
+    def __call__(self) -> np.ndarray:
+        """Return the draws, shape (chain, draw)."""
+        difference = self.block[self.first] - self.block[self.second]
+        return difference if self.denominator is None else difference / self.denominator
+
+
+@dataclass(frozen=True, eq=False)
+class Quantity:
+    """One estimand with its draws; a row of an :class:`EffectTable` before it is summarised.
+
+    Parameters
+    ----------
+    estimand
+        What it is ("slope", "mean", "contrast_of_means", ...).
+    draws
+        Gives the draws, shape (chain, draw). NaN: not defined in that draw, which makes the whole row NaN. Infinite: beyond
+        any bound, which leaves quantiles defined and the mean not.
+    unit
+        Unit of the draws.
+    term, factor, level, versus, denominator, population
+        As the table's columns; None where they do not apply.
+    signed
+        Whether zero means "no effect", so that a probability of direction makes sense.
+    rope, relevant
+        Region of practical equivalence and smallest relevant change, in ``unit``; None where there is none.
+    note
+        What a reader must know about the row, or why it is NaN; empty for nothing.
+    """
+
+    estimand: str
+    draws: Callable[[], np.ndarray]
+    unit: str
+    term: str | None = None
+    factor: str | None = None
+    level: str | None = None
+    versus: str | None = None
+    denominator: str | None = None
+    population: str | None = None
+    signed: bool = False
+    rope: tuple[float, float] | None = None
+    relevant: float | None = None
+    note: str = ""
+
+    @property
+    def row_id(self) -> str:
+        """Identifies the row within a table: the parts that tell rows apart, joined by slashes."""
+        where = None if self.factor is None else f"{_plain(self.factor)}={_plain(self.level or '')}"
+        if where is not None and self.versus is not None:
+            where += f"-{_plain(self.versus)}"
+        parts = (self.estimand, None if self.term is None else _plain(self.term), where, self.population)
+        return "/".join(part for part in parts if part is not None)
+
+
+def _plain(label: str) -> str:
+    """A label in which the separators of a row's id are escaped, so that no two rows can share an id."""
+    for mark in ("\\", "/", "=", "-"):
+        label = label.replace(mark, f"\\{mark}")
+    return label

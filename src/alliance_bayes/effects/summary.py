@@ -1,0 +1,122 @@
+"""From draws to rows: every figure of an effects table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import batched
+
+import numpy as np
+import pandas as pd
+from arviz_stats.base import array_stats
+
+from alliance_bayes.effects.convergence import convergence, is_constant
+from alliance_bayes.effects.options import Options
+from alliance_bayes.effects.quantity import Quantity
+from alliance_bayes.effects.table import COLUMNS, TEXT_COLUMNS, EffectTable
+
+__all__ = ["summarise"]
+
+# Quantities whose draws are in memory at once: 64 x 4,000 doubles are 2 MB, which the processor's cache holds.
+_CHUNK = 64
+
+
+def summarise(quantities: Iterable[Quantity], options: Options, *, left_out: Iterable[str] = ()) -> EffectTable:
+    """Summarise quantities into a table.
+
+    Parameters
+    ----------
+    quantities
+        What to summarise; the draws of all have the same shape (chain, draw).
+    options
+        Interval, probability and population of the table.
+    left_out
+        What was not computed, and why.
+
+    Notes
+    -----
+    A quantity that is NaN in any draw is NaN throughout, and its note gives the share of such draws. One that is infinite in some
+    draws has no mean; its median and limits are quantiles of all draws, NaN where the quantile is infinite. Constant draws have no
+    R-hat, ESS or Monte Carlo error.
+
+    Raises
+    ------
+    UsageError
+        Two quantities have the same id.
+    """
+    kept = list(quantities)
+    figures = [row for chunk in batched(kept, _CHUNK, strict=False) for row in _figures(chunk, options)]
+    records = [
+        {name: getattr(quantity, name, None) for name in TEXT_COLUMNS} | row for quantity, row in zip(kept, figures, strict=True)
+    ]
+    rows = pd.DataFrame.from_records(records, index=pd.Index([q.row_id for q in kept], dtype="str", name="id"), columns=list(COLUMNS))
+    rows = rows.astype({name: "str" if name in TEXT_COLUMNS else "float64" for name in COLUMNS})
+    return EffectTable.build(rows, {q.row_id: q.draws for q in kept}, left_out=left_out)
+
+
+def _figures(chunk: Sequence[Quantity], options: Options) -> Iterator[dict[str, float | str | None]]:
+    draws = np.stack([quantity.draws() for quantity in chunk])
+    flat = draws.reshape(len(chunk), -1)
+    undefined = np.isnan(flat).mean(axis=1)
+    with np.errstate(invalid="ignore", over="ignore"):
+        mean, sd = flat.mean(axis=1), flat.std(axis=1, ddof=1) if flat.shape[1] > 1 else np.full(len(flat), np.nan)
+        tails = ((1 - options.prob) / 2, (1 + options.prob) / 2)
+        median, low, high = _quantiles(flat, (0.5, *tails))
+        diagnostics = convergence(draws, np.column_stack([low, high]))
+        mcse = sd / np.sqrt(diagnostics["ess_mean"])
+    # Rounding alone would leave a constant a spread of 1e-15.
+    sd = np.where(is_constant(flat), 0.0, sd)
+    if options.interval == "hdi":
+        low, high = _densest(flat, options.prob)
+    above, below = (flat > 0).mean(axis=1), (flat < 0).mean(axis=1)
+    for k, quantity in enumerate(chunk):
+        defined = undefined[k] == 0
+        row: dict[str, float | str | None] = {
+            "mean": mean[k],
+            "sd": sd[k],
+            "median": median[k],
+            "lower": low[k],
+            "upper": high[k],
+            "interval": options.interval,
+            "prob": options.prob,
+            "mcse_mean": mcse[k],
+            "note": quantity.note or None if defined else _reason(quantity, undefined[k]),
+        }
+        row |= {name: diagnostics[name][k] for name in ("ess_bulk", "ess_tail", "rhat")}
+        row = {name: value if isinstance(value, str) else _finite(value) for name, value in row.items()}
+        if quantity.signed and defined:
+            row["p_direction"] = max(above[k], below[k])
+        if quantity.rope is not None:
+            row["rope_low"], row["rope_high"] = quantity.rope
+            if defined:
+                row["p_rope"] = float(((flat[k] >= quantity.rope[0]) & (flat[k] <= quantity.rope[1])).mean())
+        if quantity.relevant is not None:
+            row["relevant"] = quantity.relevant
+            if defined:
+                row["p_relevant"] = float((np.abs(flat[k]) >= quantity.relevant).mean())
+        yield row
+
+
+def _quantiles(flat: np.ndarray, probs: tuple[float, ...]) -> Iterator[np.ndarray]:
+    """Quantiles of each row by linear interpolation, from one sort; NaN where a neighbour is infinite."""
+    ordered = np.sort(flat, axis=1)
+    for prob in probs:
+        place = prob * (flat.shape[1] - 1)
+        left = int(place)
+        right = min(left + 1, flat.shape[1] - 1)
+        yield ordered[:, left] + (place - left) * (ordered[:, right] - ordered[:, left])
+
+
+def _densest(flat: np.ndarray, prob: float) -> tuple[np.ndarray, np.ndarray]:
+    limits = np.full((len(flat), 2), np.nan)
+    finite = np.isfinite(flat).all(axis=1)
+    if finite.any():
+        limits[finite] = array_stats.hdi(flat[finite], prob=prob, axis=-1)
+    return limits[:, 0], limits[:, 1]
+
+
+def _reason(quantity: Quantity, share: float) -> str:
+    return quantity.note or f"not defined in {share:.1%} of the draws"
+
+
+def _finite(value: float | None) -> float | None:
+    return float(value) if value is not None and np.isfinite(value) else None

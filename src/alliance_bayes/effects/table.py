@@ -1,0 +1,158 @@
+"""EffectTable: one row an estimand, with the draws behind each row."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from alliance_bayes.errors import UsageError
+
+__all__ = ["COLUMNS", "Draws", "EffectTable"]
+
+TEXT_COLUMNS = ("estimand", "term", "factor", "level", "versus", "unit", "denominator", "population", "interval", "note")
+COLUMNS = (
+    "estimand",
+    "term",
+    "factor",
+    "level",
+    "versus",
+    "unit",
+    "denominator",
+    "population",
+    "mean",
+    "sd",
+    "median",
+    "lower",
+    "upper",
+    "interval",
+    "prob",
+    "p_direction",
+    "rope_low",
+    "rope_high",
+    "p_rope",
+    "ess_bulk",
+    "ess_tail",
+    "rhat",
+    "mcse_mean",
+    "relevant",
+    "p_relevant",
+    "note",
+)
+
+
+class Draws(Mapping[str, np.ndarray]):
+    """Draws by row id, each of shape (chain, draw), computed when they are asked for."""
+
+    def __init__(self, sources: Mapping[str, Callable[[], np.ndarray]]) -> None:
+        self._sources = sources
+
+    def __getitem__(self, row: str) -> np.ndarray:
+        return self._sources[row]()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._sources)
+
+    def __len__(self) -> int:
+        return len(self._sources)
+
+    def __repr__(self) -> str:
+        return f"Draws({len(self)} rows)"
+
+
+class EffectTable(pd.DataFrame):
+    """A table of estimands, one a row; the index holds the rows' ids.
+
+    Columns: ``estimand, term, factor, level, versus`` (what is estimated; contrasts are ``level`` minus ``versus``), ``unit``,
+    ``denominator`` (what a standardised figure is divided by), ``population`` (which levels are averaged over), ``mean, sd, median, lower,
+    upper`` of the posterior, ``interval`` ("eti" or "hdi") and its ``prob``, ``p_direction`` (the larger of the probabilities of being above
+    and below zero), ``rope_low, rope_high`` and the probability ``p_rope`` of lying between them, ``ess_bulk, ess_tail, rhat,
+    mcse_mean``, ``relevant`` (smallest relevant change) and the probability ``p_relevant`` of an effect at least as large in either
+    direction, and ``note``. Missing where it does not apply.
+
+    Attributes
+    ----------
+    draws : Mapping
+        Draws by row id, shape (chain, draw) each, for the rows the table holds. An operation of pandas may lose them; it never
+        assigns them to another row.
+    left_out : tuple of str
+        What was not computed, and why.
+    """
+
+    _metadata = ("_sources", "left_out")  # noqa: RUF012 - pandas reads it from the class
+    _sources: Mapping[str, Callable[[], np.ndarray]] = MappingProxyType({})
+    left_out: tuple[str, ...] = ()
+
+    @property
+    def _constructor(self) -> type[EffectTable]:
+        return EffectTable
+
+    @classmethod
+    def build(
+        cls,
+        rows: pd.DataFrame,
+        sources: Mapping[str, Callable[[], np.ndarray]],
+        *,
+        left_out: Iterable[str] = (),
+    ) -> EffectTable:
+        """Put a table together.
+
+        Parameters
+        ----------
+        rows
+            The columns of the class, indexed by row id.
+        sources
+            What gives each row's draws, by row id.
+        left_out
+            What was not computed, and why.
+
+        Raises
+        ------
+        UsageError
+            Two rows have the same id.
+        """
+        repeated = rows.index[rows.index.duplicated()]
+        if len(repeated):
+            raise UsageError(f"an effects table holds every estimand once, but {repeated[0]!r} came twice. Remove one of the two.")
+        table = cls(rows)
+        table._sources = dict(sources)
+        table.left_out = tuple(left_out)
+        return table
+
+    @classmethod
+    def concat(cls, tables: Iterable[EffectTable]) -> EffectTable:
+        """Put tables below each other, with their draws.
+
+        Raises
+        ------
+        UsageError
+            Two rows have the same id.
+        """
+        tables = list(tables)
+        rows = pd.concat([pd.DataFrame(table) for table in tables])
+        sources = {row: source for table in tables for row, source in table._sources.items()}
+        return cls.build(rows, sources, left_out=[reason for table in tables for reason in table.left_out])
+
+    @property
+    def draws(self) -> Draws:
+        """Draws by row id, for the rows that the table holds."""
+        return Draws({row: self._sources[row] for row in self.index if row in self._sources})
+
+    def to_records(self) -> list[dict[str, Any]]:  # type: ignore[override]
+        """Rows as dicts of JSON values; None where a figure does not apply or is not finite.
+
+        Unlike the method of the same name in pandas, which gives a NumPy record array.
+        """
+        return [{str(name): _plain_value(value) for name, value in zip(self.columns, row, strict=True)} for row in self.itertuples(index=False)]
+
+
+def _plain_value(value: Any) -> Any:
+    if isinstance(value, str):
+        return value
+    if value is None or not math.isfinite(value):
+        return None
+    return float(value)

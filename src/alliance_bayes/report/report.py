@@ -1,0 +1,121 @@
+"""Report: the page, its numbers, and how both are written."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from alliance_bayes.errors import UsageError
+
+__all__ = ["FORMAT", "Report"]
+
+#: Version of the layout of the JSON file.
+FORMAT = 1
+
+
+@dataclass(frozen=True, eq=False)
+class Report:
+    """A rendered report.
+
+    Parameters
+    ----------
+    title
+        Heading of the page.
+    html
+        The whole page, self-contained.
+    numbers
+        Every number of the page as JSON values: `format`, `title`, `withheld`, `reasons`, `findings`, `effects` (one record a row of
+        the effects table, with Monte Carlo error, interval kind and probability; None when withheld), `curve`, `participants`,
+        `model`, `checks` and `meta` (data hash, model card, seed, versions).
+    findings
+        The key findings as sentences; the reasons when conclusions are withheld.
+    withheld
+        Whether conclusions are withheld because the checks did not pass.
+    """
+
+    title: str
+    html: str = field(repr=False)
+    numbers: Mapping[str, Any] = field(repr=False)
+    findings: tuple[str, ...] = field(repr=False)
+    withheld: bool
+
+    @property
+    def json(self) -> str:
+        """The numbers as the text of a JSON file."""
+        return json.dumps(self.numbers, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
+
+    def write(self, path: str | os.PathLike[str]) -> tuple[Path, Path]:
+        """Write the page and, beside it, its numbers as ``<stem>.json``. Each file appears whole or not at all.
+
+        Parameters
+        ----------
+        path
+            Ends in ``.html``; its folder exists.
+
+        Returns
+        -------
+        html, json : pathlib.Path
+            The files written.
+
+        Raises
+        ------
+        UsageError
+            Another ending, a folder that does not exist, or a folder by that name.
+        """
+        page = Path(path)
+        if page.suffix != ".html":
+            raise UsageError(f"the report's file '{page.name}' should end in .html. Rename it.")
+        if not page.parent.is_dir():
+            raise UsageError(f"the folder of '{page}' does not exist. Create it first.")
+        numbers = page.with_suffix(".json")
+        for target in (page, numbers):
+            if target.is_dir():
+                raise UsageError(f"'{target}' is a folder. Choose another name for the report.")
+        # The page names the JSON file by the name it was built with; here its real name is known.
+        html = self.html.replace(_PLACE, f"<code>{_escaped(numbers.name)}</code>")
+        staged: list[tuple[str, Path]] = []
+        try:
+            for target, text in ((numbers, self.json), (page, html)):
+                staged.append((_staged(target, text), target))
+            for temporary, target in staged:
+                os.replace(temporary, target)
+        finally:
+            for temporary, _ in staged:
+                Path(temporary).unlink(missing_ok=True)
+        return page, numbers
+
+
+#: What stands for the JSON file's name until it is known.
+_PLACE = "<code>the JSON file</code>"
+
+
+def _escaped(name: str) -> str:
+    from markupsafe import escape
+
+    return str(escape(name))
+
+
+def _staged(target: Path, text: str) -> str:
+    """Write under a temporary name in the target's folder, with the permissions an ordinary new file has."""
+    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as stream:
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.chmod(temporary, 0o666 & ~_umask())
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+    return temporary
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
