@@ -29,8 +29,8 @@ Floats = npt.NDArray[np.float64]
 
 #: People of the study by sex and by kind of provider, for standard errors at its own size.
 WOMEN, MEN, COACH, OTHER = 1667, 1420, 2003, 1084
-#: Least width of ratings of 4, 3 and 2 on the latent scale. Without it the misfit is a little smaller (some 3 for 4.5), but
-#: hardly anybody rates 4: the medians by sex ask for people who either always give 5 or often give less than 4.
+#: Least width of ratings of 4, 3 and 2 on the latent scale. Without it the misfit is a little smaller, but hardly
+#: anybody rates 4: the medians by sex ask for people who either always give 5 or often give less than 4.
 NARROWEST = (1.0, 0.6, 0.6)
 
 

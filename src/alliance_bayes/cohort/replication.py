@@ -11,6 +11,7 @@ from scipy import stats
 
 from alliance_bayes.cohort.names import ID
 from alliance_bayes.cohort.outcome import ELEVATED
+from alliance_bayes.errors import UsageError
 
 __all__ = ["as_numbers", "least_squares", "replicate"]
 
@@ -60,8 +61,18 @@ def least_squares(y: Floats, columns: Sequence[Floats]) -> tuple[Floats, Floats,
         The intercept first.
     sigma, r2 : float
         Residual SD (n - p in its denominator) and share of variance explained.
+
+    Raises
+    ------
+    UsageError
+        When there are not more rows than coefficients.
     """
     X = np.column_stack([np.ones_like(y), *columns])
+    if len(y) <= X.shape[1]:
+        rows = f"{len(y)} rows"
+        raise UsageError(
+            f"a regression of {X.shape[1]} coefficients needs more than {rows}. Give it more participants."
+        )
     coefficients = np.linalg.lstsq(X, y, rcond=None)[0]
     residual = y - X @ coefficients
     rss = float(residual @ residual)

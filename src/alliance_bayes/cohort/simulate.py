@@ -119,7 +119,7 @@ def simulate_cohort(
     * "A 10 % improvement" puts the mean baseline near 41, 27 % at or below 28 puts it near 42, which is taken; 4.14
       points are then 9.9 %.
     * Completers are not counted in print. The interval and d of the mean change fit 2,700-2,950 of the 3,087; so the
-      3,087 are taken to include people without follow-up: 19 % of the elevated (675 analysed of 835), 7 % of the others.
+      3,087 are taken to include people without follow-up: 19 % of the elevated (675 analysed of 835), 7 % of the rest.
 
     References
     ----------

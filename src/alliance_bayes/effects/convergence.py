@@ -17,8 +17,9 @@ __all__ = ["convergence", "is_constant"]
 
 def is_constant(draws: np.ndarray) -> np.ndarray:
     """Which quantities do not vary beyond rounding, shape (k,); draws have shape (k, n)."""
+    low, high = draws.min(axis=1), draws.max(axis=1)
     with np.errstate(invalid="ignore"):
-        return np.asarray(np.ptp(draws, axis=1) <= 1e-13 * np.abs(draws).max(axis=1, initial=0.0))
+        return np.asarray((low == high) | (high - low <= 1e-13 * np.maximum(np.abs(low), np.abs(high))))
 
 
 def convergence(draws: np.ndarray, limits: np.ndarray) -> dict[str, np.ndarray]:

@@ -86,15 +86,17 @@ class Quantity:
     @property
     def row_id(self) -> str:
         """Identifies the row within a table: the parts that tell rows apart, joined by slashes."""
-        where = None if self.factor is None else f"{_plain(self.factor)}={_plain(self.level or '')}"
+        where = None if self.factor is None else _plain(self.factor)
+        if where is not None and self.level is not None:
+            where += f"={_plain(self.level)}"
+        compared = self.versus is not None
         if where is not None and self.versus is not None:
-            where += f"-{_plain(self.versus)}"
-        parts = (self.estimand, None if self.term is None else _plain(self.term), where, self.population)
+            where += f" vs {_plain(self.versus)}"
+        term = None if self.term is None else _plain(self.term)
+        parts = (self.estimand, term, where, self.population, self.denominator if compared else None)
         return "/".join(part for part in parts if part is not None)
 
 
 def _plain(label: str) -> str:
-    """A label in which the separators of a row's id are escaped, so that no two rows can share an id."""
-    for mark in ("\\", "/", "=", "-"):
-        label = label.replace(mark, f"\\{mark}")
-    return label
+    """A label whose separators are escaped, so that no two rows share an id."""
+    return label.replace("\\", "\\\\").replace("/", "\\/").replace(" vs ", "\\ vs ")

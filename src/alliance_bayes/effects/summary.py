@@ -102,7 +102,8 @@ def _quantiles(flat: np.ndarray, probs: tuple[float, ...]) -> Iterator[np.ndarra
     for prob in probs:
         place = prob * (flat.shape[1] - 1)
         left = int(place)
-        right = min(left + 1, flat.shape[1] - 1)
+        # The right neighbour is not touched where it has no weight: it may be infinite.
+        right = left + (place > left)
         yield ordered[:, left] + (place - left) * (ordered[:, right] - ordered[:, left])
 
 

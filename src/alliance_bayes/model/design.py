@@ -17,6 +17,7 @@ from alliance_bayes.errors import ModelError
 from alliance_bayes.model.columns import Column, centring, describe, refuse_constant, term_block
 from alliance_bayes.model.families import Family, Outcome, prepare_outcome
 from alliance_bayes.model.formula import Formula
+from alliance_bayes.model.levels import combined_labels, crossed_levels, ordered_levels
 from alliance_bayes.model.scales import Scale, sample_scale, scale_of
 
 __all__ = ["Design", "PooledFactor", "Rows", "build_design"]
@@ -222,7 +223,7 @@ def build_design(
         raise ModelError(
             f"the model needs at least 2 complete rows but got {len(frame)}. The participant flow tells why."
         )
-    frame = _with_ordered_levels(frame.loc[:, list(formula.columns)].reset_index(drop=True), formula)
+    frame = ordered_levels(frame.loc[:, list(formula.columns)].reset_index(drop=True), formula)
     values = frame[formula.outcome]
     if isinstance(values.dtype, pd.CategoricalDtype):
         raise ModelError(f"the outcome '{formula.outcome}' is text. Give it as numbers (0/1 for family 'bernoulli').")
@@ -254,22 +255,6 @@ def build_design(
     return Design(formula, family, outcome, frame, columns, factors, centres, known, rows, common, pooled)
 
 
-def _with_ordered_levels(frame: pd.DataFrame, formula: Formula) -> pd.DataFrame:
-    # formulae sorts the levels of an unordered categorical, so declared order has to be made explicit.
-    grouping = {part for group in formula.groups for part in group.factor.split(":")}
-    for name in frame.columns:
-        column = frame[name]
-        if isinstance(column.dtype, pd.CategoricalDtype):
-            used = column.cat.remove_unused_categories().cat.categories
-            frame[name] = pd.Categorical(column.astype(str), categories=[str(level) for level in used], ordered=True)
-        elif name in grouping or not pd.api.types.is_numeric_dtype(column):
-            whole = pd.api.types.is_float_dtype(column) and bool((column % 1 == 0).all())
-            source = column.astype("int64") if whole else column
-            levels = [str(level) for level in sorted(source.unique())]
-            frame[name] = pd.Categorical(source.astype(str), categories=levels, ordered=True)
-    return frame
-
-
 def _factors(
     formula: Formula, pooled: tuple[Any, ...], frame: pd.DataFrame, exhaustive: tuple[str, ...]
 ) -> tuple[PooledFactor, ...]:
@@ -279,10 +264,10 @@ def _factors(
             (t for t in pooled if t.factor.name == chunk.factor), key=lambda t: type(t.expr).__name__ != "Intercept"
         )
         parts = chunk.factor.split(":")
-        labels = _labels(frame, parts)
+        labels = combined_labels(frame, parts)
         present = set(labels)
         levels = tuple(
-            label for label in _crossed([list(frame[part].cat.categories) for part in parts]) if label in present
+            label for label in crossed_levels([list(frame[part].cat.categories) for part in parts]) if label in present
         )
         if len(levels) < 2:
             raise ModelError(
@@ -311,16 +296,7 @@ def _assemble(
             (t for t in pooled if t.factor.name == factor.name), key=lambda t: type(t.expr).__name__ != "Intercept"
         )
         z[factor.name] = np.hstack([term_block(term.expr, frame, centres, new=new) for term in terms])
-        index[factor.name] = pd.Index(factor.levels).get_indexer(pd.Index(_labels(frame, factor.name.split(":"))))
+        index[factor.name] = pd.Index(factor.levels).get_indexer(
+            pd.Index(combined_labels(frame, factor.name.split(":")))
+        )
     return Rows(np.hstack(blocks) if blocks else np.empty((len(frame), 0)), z, index)
-
-
-def _labels(frame: pd.DataFrame, parts: list[str]) -> list[str]:
-    return [":".join(combination) for combination in zip(*(frame[part].astype(str) for part in parts), strict=True)]
-
-
-def _crossed(levels: list[list[str]]) -> list[str]:
-    labels = [""]
-    for position, part in enumerate(levels):
-        labels = [f"{head}:{level}" if position else level for head in labels for level in part]
-    return labels

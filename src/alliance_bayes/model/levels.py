@@ -1,4 +1,4 @@
-"""Declared levels: an unexpected level is an error, not a new level."""
+"""Levels of categorical columns: declared ones, their order, and combinations of columns."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from collections.abc import Mapping
 import pandas as pd
 
 from alliance_bayes.errors import DataError, ModelError, Problem
+from alliance_bayes.model.formula import Formula
 
-__all__ = ["declare_levels"]
+__all__ = ["combined_labels", "crossed_levels", "declare_levels", "ordered_levels"]
 
 
 def declare_levels(frame: pd.DataFrame, levels: Mapping[str, tuple[str, ...]]) -> pd.DataFrame:
@@ -43,3 +44,33 @@ def declare_levels(frame: pd.DataFrame, levels: Mapping[str, tuple[str, ...]]) -
         raise DataError(problems, source="model levels (rows as analysed, from 0)")
     made = {name: pd.Categorical(text, categories=list(levels[name]), ordered=True) for name, text in declared.items()}
     return frame.assign(**made)
+
+
+def ordered_levels(frame: pd.DataFrame, formula: Formula) -> pd.DataFrame:
+    """The frame with every categorical or grouping column as an ordered categorical without unused levels."""
+    # formulae sorts the levels of an unordered categorical, so declared order has to be made explicit.
+    grouping = {part for group in formula.groups for part in group.factor.split(":")}
+    for name in frame.columns:
+        column = frame[name]
+        if isinstance(column.dtype, pd.CategoricalDtype):
+            used = column.cat.remove_unused_categories().cat.categories
+            frame[name] = pd.Categorical(column.astype(str), categories=[str(level) for level in used], ordered=True)
+        elif name in grouping or not pd.api.types.is_numeric_dtype(column):
+            whole = pd.api.types.is_float_dtype(column) and bool((column % 1 == 0).all())
+            source = column.astype("int64") if whole else column
+            levels = [str(level) for level in sorted(source.unique())]
+            frame[name] = pd.Categorical(source.astype(str), categories=levels, ordered=True)
+    return frame
+
+
+def combined_labels(frame: pd.DataFrame, parts: list[str]) -> list[str]:
+    """Level of each row in the cross of some columns: "a:b"."""
+    return [":".join(combination) for combination in zip(*(frame[part].astype(str) for part in parts), strict=True)]
+
+
+def crossed_levels(levels: list[list[str]]) -> list[str]:
+    """All combinations of levels, the last column's varying fastest."""
+    labels = [""]
+    for position, part in enumerate(levels):
+        labels = [f"{head}:{level}" if position else level for head in labels for level in part]
+    return labels

@@ -1,0 +1,51 @@
+"""What all figures of the checks share: colours, axes and labels."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from alliance_bayes.model import Design
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["BAND", "CHAINS", "EXPECTED", "GREY", "OBSERVED", "axes_of", "label_of", "legend", "short"]
+
+# Okabe and Ito's palette: told apart with every kind of colour vision, and by lightness in print.
+OBSERVED = "#D55E00"
+EXPECTED = "#0072B2"
+BAND = "#9ECAE1"
+GREY = "#595959"
+CHAINS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")
+TEXT = 9.5
+
+
+def axes_of(figure: Figure, rows: int = 1, columns: int = 1, *, share_x: bool = False, share_y: bool = False) -> list[Axes]:
+    """Axes in reading order, without the frame's upper and right sides, in text of a size legible at 640 pixels."""
+    figure.set_layout_engine("constrained")
+    grid = figure.subplots(rows, columns, squeeze=False, sharex=share_x, sharey=share_y)
+    for axes in grid.flat:
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.tick_params(labelsize=TEXT)
+        for label in (axes.xaxis.label, axes.yaxis.label, axes.title):
+            label.set_fontsize(TEXT)
+    return list(grid.flat)
+
+
+def legend(axes: Axes, where: str = "best") -> None:
+    """Name what is drawn."""
+    axes.legend(loc=where, fontsize=TEXT, frameon=True, framealpha=0.85, edgecolor="none")
+
+
+def label_of(design: Design, column: str, *, prefix: str = "") -> str:
+    """A column with its unit, as axes are labelled: "alliance (alliance points)"."""
+    scale = design.scales.get(column)
+    if scale is None or scale.unit == "unit":
+        return prefix + column
+    return f"{prefix}{column} ({scale.unit}s)"
+
+
+def short(text: str, most: int = 28) -> str:
+    """A label cut to a length that leaves room for the figure."""
+    return text if len(text) <= most else text[: most - 1] + "…"

@@ -1,0 +1,181 @@
+"""Statistics of outcomes, over all rows and by level, and limits that hold for all of them at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from alliance_bayes.model.families import Outcome
+
+__all__ = ["STATISTICS", "Limits", "Statistic", "group_statistics", "simultaneous_limits"]
+
+Transform = Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Statistic:
+    """One statistic of a set of outcomes.
+
+    Parameters
+    ----------
+    name
+        What it is called.
+    transform, back
+        To a scale on which it is roughly normal, and back; functions of values and counts.
+    least_sd
+        Smallest SD it is given on that scale, a function of counts: statistics that never vary over replicates would else turn
+        any difference into an infinite one.
+    """
+
+    name: str
+    transform: Transform
+    back: Transform
+    least_sd: Callable[[np.ndarray], np.ndarray]
+
+
+def _same(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    return values
+
+
+def _log(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    return np.log(np.maximum(values, 1e-12))
+
+
+def _exp(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    return np.exp(values)
+
+
+def _anscombe(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    return np.arcsin(np.sqrt((values * counts + 0.375) / (counts + 0.75)))
+
+
+def _from_anscombe(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    share = np.sin(np.clip(values, 0.0, np.pi / 2)) ** 2
+    return np.clip((share * (counts + 0.75) - 0.375) / counts, 0.0, 1.0)
+
+
+def _tiny(counts: np.ndarray) -> np.ndarray:
+    return np.full(np.shape(counts), 1e-9)
+
+
+def _half_over_root(counts: np.ndarray) -> np.ndarray:
+    # The SD of a binomial share after Anscombe's transformation, whatever the share.
+    return np.asarray(0.5 / np.sqrt(counts + 0.5))
+
+
+STATISTICS: Mapping[str, Statistic] = {
+    statistic.name: statistic
+    for statistic in (
+        Statistic("mean", _same, _same, _tiny),
+        Statistic("SD", _log, _exp, _tiny),
+        Statistic("skewness", _same, _same, _tiny),
+        Statistic("kurtosis", _log, _exp, _tiny),
+        Statistic("share at floor", _anscombe, _from_anscombe, _half_over_root),
+        Statistic("share at ceiling", _anscombe, _from_anscombe, _half_over_root),
+    )
+}
+
+
+def group_statistics(values: np.ndarray, indicators: np.ndarray, outcome: Outcome, step: float | None) -> dict[str, np.ndarray]:
+    """Every statistic that applies, of each group of rows.
+
+    Parameters
+    ----------
+    values
+        Outcomes, shape (..., n).
+    indicators
+        Groups of rows, shape (n, n_groups).
+    outcome, step
+        The observed outcome, for the ends of its scale, and the distance between its levels where a continuous family has them: half
+        a step from the end counts as the end, and so does what lies beyond it.
+
+    Returns
+    -------
+    dict
+        By name, shape (..., n_groups). An outcome with two values has its share at the ceiling only.
+    """
+    counts = indicators.sum(axis=0)
+    half = 0.0 if step is None else step / 2
+    out = {}
+    if outcome.levels is None or outcome.levels.size > 2:
+        centre = float(outcome.values.mean())
+        away = values - centre
+        first, second, third, fourth = ((away**power @ indicators) / counts for power in (1, 2, 3, 4))
+        m2 = np.maximum(second - first**2, 1e-300)
+        m3 = third - 3 * first * second + 2 * first**3
+        m4 = fourth - 4 * first * third + 6 * first**2 * second - 3 * first**4
+        out = {
+            "mean": centre + first,
+            "SD": np.sqrt(m2 * counts / np.maximum(counts - 1, 1)),
+            "skewness": m3 / m2**1.5,
+            "kurtosis": m4 / m2**2,
+        }
+        if outcome.lower is not None:
+            out["share at floor"] = ((values <= outcome.lower + half).astype(float) @ indicators) / counts
+    if outcome.upper is not None:
+        out["share at ceiling"] = ((values >= outcome.upper - half).astype(float) @ indicators) / counts
+    return out
+
+
+@dataclass(frozen=True, eq=False)
+class Limits:
+    """Predicted values of several statistics, with limits that all of them keep at once.
+
+    Parameters
+    ----------
+    predicted
+        Median over replicates, shape (n_statistics,).
+    lower, upper
+        All statistics of a replicate lie within these in a share 1 - rate of replicates.
+    departure
+        Distance of each observed statistic from the replicates' mean, in their SDs, on the transformed scale.
+    p
+        Share of replicates in which *any* statistic is at least that far out (two-sided).
+    """
+
+    predicted: np.ndarray
+    lower: np.ndarray
+    upper: np.ndarray
+    departure: np.ndarray
+    p: np.ndarray
+
+
+def simultaneous_limits(
+    names: list[str], counts: np.ndarray, observed: np.ndarray, replicated: np.ndarray, *, rate: float
+) -> Limits:
+    """Compare observed statistics with replicated ones, accounting for their number and for how they go together.
+
+    Parameters
+    ----------
+    names
+        Which statistic each is; keys of :data:`STATISTICS`.
+    counts
+        Rows behind each, shape (n_statistics,).
+    observed, replicated
+        Shapes (n_statistics,) and (n_replicates, n_statistics).
+    rate
+        Share of replicates in which some statistic leaves its limits.
+
+    References
+    ----------
+    Westfall and Young (1993), Resampling-based multiple testing, for the distribution of the largest departure.
+    """
+    kinds = np.array(names)
+    z, null, centre, sd = (np.empty(observed.shape), np.empty(replicated.shape), np.empty(observed.shape), np.empty(observed.shape))
+    for name in dict.fromkeys(names):
+        at, kind = kinds == name, STATISTICS[name]
+        values = kind.transform(replicated[:, at], counts[at])
+        centre[at], sd[at] = values.mean(axis=0), np.maximum(values.std(axis=0), kind.least_sd(counts[at]))
+        null[:, at] = (values - centre[at]) / sd[at]
+        z[at] = (kind.transform(observed[at], counts[at]) - centre[at]) / sd[at]
+    largest = np.sort(np.abs(null).max(axis=1))
+    limit = float(np.quantile(largest, 1 - rate))
+    lower, upper = np.empty(observed.shape), np.empty(observed.shape)
+    for name in dict.fromkeys(names):
+        at, kind = kinds == name, STATISTICS[name]
+        lower[at] = kind.back(centre[at] - limit * sd[at], counts[at])
+        upper[at] = kind.back(centre[at] + limit * sd[at], counts[at])
+    p = (1 + largest.size - np.searchsorted(largest, np.abs(z), side="left")) / (1 + largest.size)
+    return Limits(np.median(replicated, axis=0), lower, upper, z, p)

@@ -1,0 +1,164 @@
+"""Average expected outcomes of scenes, draw by draw."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from itertools import product
+from math import prod
+
+import numpy as np
+
+from alliance_bayes.effects.scenes import Piece, Scene
+from alliance_bayes.errors import UsageError
+from alliance_bayes.fit import FittedModel
+from alliance_bayes.model import Rows
+from alliance_bayes.model.likelihood import expectation
+
+__all__ = ["average", "is_linear", "slope"]
+
+# Families whose expected outcome is the linear predictor itself: an average of outcomes is then the outcome of averaged rows.
+_LINEAR = frozenset({"gaussian", "student_t"})
+# Combinations of levels that one scene may need when the family is not linear: each is a pass over draws x rows.
+_MOST_COMBINATIONS = 1_000
+# Scenes whose averaged rows are in memory at once.
+_CHUNK = 64
+
+# A scene as one averaged row: the common columns, shape (n_terms,), and by factor the pooled columns spread over its levels, shape
+# (n_levels + 1, n_factor_terms); the last level is a new one.
+type _Averaged = tuple[np.ndarray, Mapping[str, np.ndarray]]
+
+
+def is_linear(fit: FittedModel) -> bool:
+    """Whether the family's expected outcome is the linear predictor."""
+    return fit.design.family.name in _LINEAR
+
+
+def average(fit: FittedModel, scenes: Sequence[Scene], *, seed: int = 0) -> np.ndarray:
+    """Average expected outcome of each scene.
+
+    Parameters
+    ----------
+    fit
+        The fitted model.
+    scenes
+        Counterfactual settings.
+    seed
+        Seed for the effects of new levels; the same seed gives what ``fit.predict`` gives.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape (n_draws, n_scenes), in units of the outcome; NaN for a scene with a problem.
+
+    Raises
+    ------
+    UsageError
+        A scene crosses too many levels for a family that is not linear.
+
+    References
+    ----------
+    .. [1] Robins (1986). A new approach to causal inference in mortality studies with a sustained exposure period. Mathematical
+       Modelling 7. doi 10.1016/0270-0255(86)90088-6 (the g-formula)
+    """
+
+    def compute(sound: Sequence[Scene]) -> np.ndarray:
+        return _linear(fit, [_averaged(fit, scene) for scene in sound], seed) if is_linear(fit) else _blocked(fit, sound, seed)
+
+    return _where_sound(fit, scenes, [not scene.problem for scene in scenes], compute)
+
+
+def slope(fit: FittedModel, pairs: Sequence[tuple[Scene, Scene]], width: float, *, seed: int = 0) -> np.ndarray:
+    """Second minus first scene of each pair, divided by ``width``; shape (n_draws, n_pairs). See :func:`average`."""
+
+    def compute(sound: Sequence[tuple[Scene, Scene]]) -> np.ndarray:
+        if is_linear(fit):
+            # Subtracting averaged rows keeps the digits that subtracting outcomes would lose.
+            return _linear(fit, [_difference(_averaged(fit, low), _averaged(fit, high), width) for low, high in sound], seed)
+        outcomes = _blocked(fit, [scene for pair in sound for scene in pair], seed)
+        return (outcomes[:, 1::2] - outcomes[:, ::2]) / width
+
+    return _where_sound(fit, pairs, [not (low.problem or high.problem) for low, high in pairs], compute)
+
+
+def _where_sound[T](
+    fit: FittedModel, asked: Sequence[T], sound: Sequence[bool], compute: Callable[[Sequence[T]], np.ndarray]
+) -> np.ndarray:
+    """Results of ``compute`` in the columns of sound entries, NaN in the others."""
+    out = np.full((prod(fit.shape), len(asked)), np.nan)
+    places = np.flatnonzero(sound)
+    for start in range(0, len(places), _CHUNK):
+        chunk = places[start : start + _CHUNK]
+        out[:, chunk] = compute([asked[place] for place in chunk])
+    return out
+
+
+def _averaged(fit: FittedModel, scene: Scene) -> _Averaged:
+    x = np.mean([piece.rows.x.mean(axis=0) for piece in scene.pieces], axis=0)
+    spread: dict[str, np.ndarray] = {}
+    for factor in fit.design.factors:
+        spread[factor.name] = np.zeros((len(factor.levels) + 1, len(factor.columns)))
+        for piece in scene.pieces:
+            z, levels = piece.rows.z[factor.name], piece.levels.get(factor.name)
+            if levels is not None:
+                spread[factor.name][levels] += z.mean(axis=0) / len(levels)
+            else:
+                # A new level has number -1, which is the last row.
+                np.add.at(spread[factor.name], piece.rows.index[factor.name], z / len(z))
+        spread[factor.name] /= len(scene.pieces)
+    return x, spread
+
+
+def _difference(low: _Averaged, high: _Averaged, width: float) -> _Averaged:
+    return (high[0] - low[0]) / width, {name: (high[1][name] - low[1][name]) / width for name in high[1]}
+
+
+def _linear(fit: FittedModel, averaged: Sequence[_Averaged], seed: int) -> np.ndarray:
+    out = np.zeros((prod(fit.shape), len(averaged)))
+    if fit.design.terms:
+        out += fit.stacked["beta"] @ np.column_stack([x for x, _ in averaged])
+    for factor in fit.design.factors:
+        u = fit.stacked[f"u_{factor.name}"]
+        weights = np.stack([spread[factor.name] for _, spread in averaged], axis=-1)
+        seen = weights[:-1].reshape(-1, len(averaged))
+        # Scenes mostly differ in a few levels, so the first is computed in full and the others by what differs.
+        base = seen[:, :1]
+        differs = np.flatnonzero((seen != base).any(axis=1))
+        flat = u.reshape(len(u), -1)
+        out += flat @ base + flat[:, differs] @ (seen[differs] - base)
+        if weights[-1].any():
+            out += _new_level(fit, factor.name, seed) @ weights[-1]
+    return out
+
+
+def _blocked(fit: FittedModel, scenes: Sequence[Scene], seed: int) -> np.ndarray:
+    """Expected outcomes of every row, averaged; draws x rows are in memory for a block of draws at a time."""
+    out = np.zeros((prod(fit.shape), len(scenes)))
+    # Pieces that replace levels of the same factors in the same rows share the rest of the linear predictor.
+    groups: dict[tuple[int, frozenset[str]], list[tuple[int, Piece, float]]] = {}
+    for position, scene in enumerate(scenes):
+        passes = sum(prod(map(len, piece.levels.values())) for piece in scene.pieces)
+        if passes > _MOST_COMBINATIONS:
+            raise UsageError(
+                f"population 'equal' crosses the levels of all factors, here {passes:,} combinations, but a {fit.spec.family} model can "
+                f"be averaged over at most {_MOST_COMBINATIONS:,}. Use population='sample'."
+            )
+        for piece in scene.pieces:
+            members = groups.setdefault((id(piece.rows), frozenset(piece.levels)), [])
+            members.append((position, piece, 1 / (passes * 1.0)))
+    for members in groups.values():
+        _, first, _ = members[0]
+        effects = {name: _with_new_level(fit, name, seed, members) for name in first.levels}
+        kept = Rows(
+            first.rows.x,
+            {name: np.zeros_like(z) if name in effects else z for name, z in first.rows.z.items()},
+            first.rows.index,
+        )
+        for which in fit.blocks(first.rows.n):
+            base, own = fit.linear_predictor(kept, which=which, seed=seed), fit.parameters_at(which)
+            for position, piece, weight in members:
+                for levels in product(*piece.levels.values()):
+                    eta = base.copy()
+                    for name, level in zip(piece.levels, levels, strict=True):
+                        eta += effects[name][which, level] @ piece.rows.z[name].T
+                    out[which, position] += weight * expectation(fit.design.family, eta, own, fit.design.outcome).mean(axis=1)
+    return out

@@ -1,0 +1,77 @@
+"""What each part of the linear predictor contributes over the analysed rows, and how the parts vary together.
+
+Everything is a quadratic form in the coefficients with a matrix that the rows give once, so draws x rows are never in memory.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+
+from alliance_bayes.fit import FittedModel
+from alliance_bayes.model import Rows
+
+__all__ = ["COMMON", "Contribution", "contributions", "covariance", "second_moment"]
+
+COMMON = "common"
+
+
+@dataclass(frozen=True, eq=False)
+class Contribution:
+    """One part of the linear predictor: a matrix of the rows times coefficients.
+
+    Parameters
+    ----------
+    name
+        ``"common"`` or the name of a pooled factor.
+    matrix
+        Shape (n_rows, n_coefficients), dense or sparse.
+    draws
+        Coefficients, shape (n_draws, n_coefficients).
+    """
+
+    name: str
+    matrix: Any
+    draws: np.ndarray
+
+
+def contributions(fit: FittedModel, rows: Rows | None = None) -> list[Contribution]:
+    """Parts of the linear predictor: the common terms without their constant, then each pooled factor.
+
+    Parameters
+    ----------
+    fit
+        The fitted model.
+    rows
+        Design arrays, all of levels that the fit has seen; the analysed rows by default.
+    """
+    design = fit.design
+    rows = design.rows if rows is None else rows
+    parts = []
+    if design.terms:
+        # A column's mean is a constant of the sum. Taking it out first keeps digits where centring values are far off.
+        parts.append(Contribution(COMMON, rows.x - rows.x.mean(axis=0), fit.stacked["beta"]))
+    for factor in design.factors:
+        n_levels, n_terms = len(factor.levels), len(factor.columns)
+        columns = rows.index[factor.name][:, None] * n_terms + np.arange(n_terms)
+        at = (np.repeat(np.arange(rows.n), n_terms), columns.ravel())
+        matrix = sparse.csr_array((rows.z[factor.name].ravel(), at), shape=(rows.n, n_levels * n_terms))
+        u = fit.stacked[f"u_{factor.name}"]
+        parts.append(Contribution(factor.name, matrix, u.reshape(len(u), -1)))
+    return parts
+
+
+def second_moment(a: Contribution, b: Contribution) -> np.ndarray:
+    """Sum over rows of the product of two parts, draw by draw, shape (n_draws,)."""
+    cross = a.matrix.T @ b.matrix
+    return np.einsum("pd,dp->d", cross.T @ a.draws.T, b.draws)
+
+
+def covariance(a: Contribution, b: Contribution) -> np.ndarray:
+    """Covariance over rows (divisor n - 1) of two parts, draw by draw, shape (n_draws,)."""
+    n = a.matrix.shape[0]
+    means = (part.draws @ np.asarray(part.matrix.sum(axis=0)).ravel() / n for part in (a, b))
+    return (second_moment(a, b) - n * np.prod(list(means), axis=0)) / (n - 1)

@@ -1,0 +1,175 @@
+"""The command line as its users meet it: what it prints, where, and with which exit status."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import alliance_bayes as ab
+from alliance_bayes.cli import main
+from alliance_bayes.storage import save
+from builders import fitted, rows
+
+MODELS = Path(__file__).parents[2] / "models"
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> tuple[int, str, str]:
+    with pytest.raises(SystemExit) as ended:
+        main([str(argument) for argument in arguments])
+    out, err = capsys.readouterr()
+    return int(ended.value.code or 0), out, err
+
+
+@pytest.fixture
+def kept(tmp_path: Path) -> Path:
+    save(fitted(rows(120, countries=3), chains=4, draws=500), tmp_path / "fit.nc")
+    return tmp_path / "fit.nc"
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(capsys, "version") == (0, f"{ab.__version__}\n", "")
+
+
+def test_simulate_then_validate(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    table, folder = tmp_path / "cohort.csv", tmp_path / "tables"
+    status, out, err = run(capsys, "simulate", "-o", table, "--n", "150", "--seed", "3", "--tables", folder)
+    assert (status, err) == (0, "")
+    names = ", ".join(
+        str(path) for path in [table, *(folder / f"{name}.csv" for name in ("participants", "sessions", "surveys"))]
+    )
+    assert out == f"150 simulated participants (seed 3) written to {names}\n"
+    status, out, err = run(capsys, "validate", table)
+    assert (status, err) == (0, "")
+    flow = ab.simulate_cohort(n=150, seed=3).flow
+    assert out.startswith(f"{flow}\n")
+    # The folder of three tables is the same cohort.
+    assert run(capsys, "validate", folder)[1].startswith(f"{flow}\n")
+
+
+def test_data_errors_are_one_paragraph_and_status_1(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    table = tmp_path / "cohort.csv"
+    table.write_text("participant_id,age,who5_baseline\np1,36,41\np2,-3,40\n", encoding="utf-8")
+    status, out, err = run(capsys, "validate", table)
+    assert (status, out) == (1, "")
+    with pytest.raises(ab.DataError) as caught:
+        ab.read_cohort(table)
+    assert err == f"error: {caught.value}\n"
+    assert len(caught.value.problems) == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["report", "CARD"], "error: give either a COHORT or --demo. 'alliance-bayes report --help' shows how.\n"),
+        (
+            ["report", "CARD", "--demo", "-o", "report.pdf"],
+            "error: output 'report.pdf' should end in .html. Rename it.\n",
+        ),
+        (
+            ["fit", "CARD", "cohort.csv", "-o", "missing/fit.nc"],
+            "error: the folder of 'missing/fit.nc' does not exist. Create it first.\n",
+        ),
+        (["effects", "none.nc"], "error: 'none.nc' does not exist. Check the path.\n"),
+        (
+            ["validate", "cohort.csv", "--map", "age"],
+            "error: --map 'age' should be NAME=COLUMN, such as --map age='Age at intake'.\n",
+        ),
+        (
+            ["fit", "none.toml", "cohort.csv", "-o", "f.nc"],
+            "error: model card 'none.toml' does not exist. Check the path.\n",
+        ),
+    ],
+)
+def test_wrong_use_is_status_2(
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    message: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    given = [str(MODELS / "outcome.toml") if argument == "CARD" else argument for argument in arguments]
+    assert run(capsys, *given) == (2, "", message)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_unknown_option_shows_the_usage(capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, err = run(capsys, "fit", "--nonsense")
+    assert (status, out) == (2, "")
+    assert err.splitlines()[-1].startswith("Error: No such option: --nonsense")
+    assert "Traceback" not in err
+
+
+def test_effects_as_json_are_the_tables_records(capsys: pytest.CaptureFixture[str], kept: Path) -> None:
+    status, out, err = run(capsys, "effects", kept, "--json", "--prob", "0.95")
+    assert (status, err) == (0, "")
+    records = json.loads(out)
+    table = ab.load_fit(kept).effects(prob=0.95)
+    assert len(records) == len(table)
+    assert {record["prob"] for record in records} == {0.95}
+    assert [record["mean"] for record in records] == pytest.approx(table["mean"].tolist(), nan_ok=True)
+
+
+def test_check_passes_on_good_draws_and_fails_on_divergent_ones(
+    capsys: pytest.CaptureFixture[str], kept: Path, tmp_path: Path
+) -> None:
+    status, out, _ = run(capsys, "check", kept, "--json")
+    assert (status, json.loads(out)["passed"]) == (0, True)
+    save(fitted(rows(120, countries=3), chains=4, draws=500, divergences=20), tmp_path / "bad.nc")
+    status, out, _ = run(capsys, "check", tmp_path / "bad.nc", "--json")
+    verdict = json.loads(out)
+    assert (status, verdict["passed"]) == (1, False)
+    assert len(verdict["reasons"]) == 1
+    assert "20" in verdict["reasons"][0]
+
+
+def test_a_report_from_a_kept_fit(capsys: pytest.CaptureFixture[str], kept: Path, tmp_path: Path) -> None:
+    status, out, _ = run(capsys, "report", kept, "-o", tmp_path / "out.html")
+    assert status == 0
+    lines = out.splitlines()
+    assert lines[0] == str(tmp_path / "out.html")
+    assert len(lines) > 1
+    assert {path.name for path in tmp_path.iterdir()} == {"fit.nc", "out.html", "out.json"}
+
+
+def test_someone_elses_table_from_file_to_report(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """The main path with real sampling: a semicolon file with decimal commas and other column names."""
+    cohort = ab.simulate_cohort(n=300, seed=5).data
+    theirs = cohort.rename(columns={"age": "Age at intake", "who5_followup": "WHO5 end"}).drop(columns=["who5_change"])
+    theirs["clinic note"] = "n/a"
+    theirs.to_csv(tmp_path / "export.csv", sep=";", decimal=",", index=False, encoding="utf-8-sig")
+    (tmp_path / "card.toml").write_text(
+        'formula = "who5_followup ~ alliance + age + (1 | sex)"\n[priors]\nset = "sceptical"\n', encoding="utf-8"
+    )
+    table = ["--map", "age=Age at intake", "--map", "who5_followup=WHO5 end", "--sep", ";", "--decimal", ","]
+    status, out, err = run(
+        capsys,
+        "report",
+        tmp_path / "card.toml",
+        tmp_path / "export.csv",
+        "-o",
+        tmp_path / "out.html",
+        *table,
+        "--chains",
+        "2",
+    )
+    numbers = json.loads((tmp_path / "out.json").read_text(encoding="utf-8"))
+    assert out.splitlines()[0] == str(tmp_path / "out.html")
+    assert "Traceback" not in err
+    # Two chains of 1,000 draws on so small a model converge; a closed gate would be status 1.
+    assert status == 0, numbers
+
+
+def test_the_module_runs_as_a_command_without_importing_samplers() -> None:
+    code = (
+        "import sys, alliance_bayes; sys.exit(any(m in sys.modules for m in ('pymc', 'pandas', 'matplotlib', 'arviz')))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+    shown = subprocess.run(
+        [sys.executable, "-m", "alliance_bayes", "version"], check=True, capture_output=True, text=True
+    )
+    assert shown.stdout == f"{ab.__version__}\n"
