@@ -136,29 +136,41 @@ def _blocked(fit: FittedModel, scenes: Sequence[Scene], seed: int) -> np.ndarray
     # Pieces that replace levels of the same factors in the same rows share the rest of the linear predictor.
     groups: dict[tuple[int, frozenset[str]], list[tuple[int, Piece, float]]] = {}
     for position, scene in enumerate(scenes):
-        passes = sum(prod(map(len, piece.levels.values())) for piece in scene.pieces)
-        if passes > _MOST_COMBINATIONS:
+        combinations = [prod(map(len, piece.levels.values())) for piece in scene.pieces]
+        if sum(combinations) > _MOST_COMBINATIONS:
             raise UsageError(
-                f"population 'equal' crosses the levels of all factors, here {passes:,} combinations, but a {fit.spec.family} model can "
-                f"be averaged over at most {_MOST_COMBINATIONS:,}. Use population='sample'."
+                f"population 'equal' crosses the levels of all factors, here in {sum(combinations):,} combinations, but a model of family "
+                f"'{fit.spec.family}' can be averaged over at most {_MOST_COMBINATIONS:,}. Use population='sample'."
             )
-        for piece in scene.pieces:
+        for piece, count in zip(scene.pieces, combinations, strict=True):
             members = groups.setdefault((id(piece.rows), frozenset(piece.levels)), [])
-            members.append((position, piece, 1 / (passes * 1.0)))
+            members.append((position, piece, 1 / (len(scene.pieces) * count)))
     for members in groups.values():
-        _, first, _ = members[0]
-        effects = {name: _with_new_level(fit, name, seed, members) for name in first.levels}
-        kept = Rows(
-            first.rows.x,
-            {name: np.zeros_like(z) if name in effects else z for name, z in first.rows.z.items()},
-            first.rows.index,
-        )
-        for which in fit.blocks(first.rows.n):
+        rows, replaced = members[0][1].rows, members[0][1].levels
+        effects = {name: _effects(fit, name, seed) for name in replaced}
+        kept = Rows(rows.x, {name: np.zeros_like(z) if name in replaced else z for name, z in rows.z.items()}, rows.index)
+        for which in fit.blocks(rows.n):
             base, own = fit.linear_predictor(kept, which=which, seed=seed), fit.parameters_at(which)
             for position, piece, weight in members:
                 for levels in product(*piece.levels.values()):
                     eta = base.copy()
                     for name, level in zip(piece.levels, levels, strict=True):
-                        eta += effects[name][which, level] @ piece.rows.z[name].T
+                        eta += effects[name][which, level] @ rows.z[name].T
                     out[which, position] += weight * expectation(fit.design.family, eta, own, fit.design.outcome).mean(axis=1)
     return out
+
+
+def _effects(fit: FittedModel, factor: str, seed: int) -> np.ndarray:
+    """Effects by level, shape (n_draws, n_levels + 1, n_factor_terms); the last level is a new one (zero for an exhaustive factor)."""
+    u = fit.stacked[f"u_{factor}"]
+    new = np.zeros_like(u[:, 0]) if fit.design.factor(factor).exhaustive else _new_level(fit, factor, seed)
+    return np.concatenate([u, new[:, None]], axis=1)
+
+
+def _new_level(fit: FittedModel, factor: str, seed: int) -> np.ndarray:
+    """Effects of a new level, shape (n_draws, n_factor_terms): the linear predictor of rows that hold nothing else."""
+    factors = fit.design.factors
+    n_terms = len(fit.design.factor(factor).columns)
+    z = {other.name: np.zeros((n_terms, len(other.columns))) for other in factors} | {factor: np.eye(n_terms)}
+    index = {other.name: np.full(n_terms, -1 if other.name == factor else 0) for other in factors}
+    return fit.linear_predictor(Rows(np.zeros((n_terms, len(fit.design.terms))), z, index), seed=seed)

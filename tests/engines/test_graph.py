@@ -1,0 +1,335 @@
+"""The PyMC graph says what the NumPy model says: likelihood, stated priors, joint prior of coefficients and level effects."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pymc as pm
+import pytensor
+import pytest
+from builders import rows
+from scipy import linalg, stats
+
+from alliance_bayes import Model, read_cohort
+from alliance_bayes.engines import posterior_coords, posterior_dims, sample_prior
+from alliance_bayes.engines.graph import build_graph
+from alliance_bayes.errors import ModelError
+from alliance_bayes.model import Design, ModelSpec, PriorTable
+from alliance_bayes.model.likelihood import log_density
+
+# A sampled factor with shared columns, a correlated one and an exhaustive one.
+EVERY_KIND = "who5_followup ~ alliance + age + (alliance || country) + (alliance | provider_type) + (1 || sex)"
+
+
+@pytest.fixture(autouse=True)
+def _python_mode() -> Iterator[None]:
+    # Each function is called a few times, so compiling it would take longer than running it.
+    with pytensor.config.change_flags(mode="FAST_COMPILE", cxx="", blas__ldflags=""):
+        yield
+
+
+def applied(formula: str, **options: Any) -> tuple[Design, PriorTable]:
+    frame = rows(60, countries=4)
+    frame.loc[:3, "who5_followup"] = [0.0, 100.0, 0.0, 100.0]  # both ends of the scale, where censoring bites
+    if options.get("family") == "bernoulli":
+        frame["who5_followup"] = (frame["who5_followup"] > 45).astype(float)
+    spec = ModelSpec(formula, **options)
+    design = spec.design(frame)
+    return design, spec.priors_for(design)
+
+
+def values_at(model: pm.Model, outputs: list[Any], point: dict[str, np.ndarray]) -> list[np.ndarray]:
+    replaced = model.replace_rvs_by_values(outputs)
+    return model.compile_fn(replaced, inputs=model.value_vars, on_unused_input="ignore")(point)
+
+
+def random_points(model: pm.Model, n: int, seed: int = 0) -> list[dict[str, np.ndarray]]:
+    """Points of the unconstrained space; the scale keeps every likelihood away from underflow."""
+    rng = np.random.default_rng(seed)
+    start = model.initial_point()
+    return [{name: value + rng.normal(0, 0.7, np.shape(value)) for name, value in start.items()} for _ in range(n)]
+
+
+def linear_predictor(design: Design, values: dict[str, np.ndarray]) -> np.ndarray:
+    eta = design.rows.x @ values["beta"] if design.terms else np.zeros(design.rows.n)
+    for factor in design.factors:
+        eta = eta + (design.rows.z[factor.name] * values[f"u_{factor.name}"][design.rows.index[factor.name]]).sum(axis=1)
+    return eta
+
+
+@pytest.mark.parametrize("family", ["gaussian", "student_t", "censored_gaussian", "beta_binomial", "cumulative", "bernoulli"])
+def test_likelihood_of_the_graph_is_that_of_numpy(family: str) -> None:
+    design, priors = applied(EVERY_KIND, family=family, autoscale=True)
+    model = build_graph(design, priors)
+    names = list(posterior_dims(design))
+    observed = model.logp(vars=model.observed_RVs, sum=False)[0]
+    function = model.compile_fn([*model.replace_rvs_by_values([model[name] for name in names]), observed], inputs=model.value_vars)
+    for point in random_points(model, 3):
+        *drawn, log_p = function(point)
+        values = dict(zip(names, drawn, strict=True))
+        parameters = {name: np.asarray(values[name]) for name in design.family.parameters}
+        expected = log_density(design.family, linear_predictor(design, values), parameters, design.outcome)
+        # Both are double precision sums of a few logarithms and special functions.
+        np.testing.assert_allclose(log_p, expected, rtol=1e-9, atol=1e-9)
+        assert np.ptp(log_p) > 0
+
+
+def test_without_common_terms_only_the_level_effects_speak() -> None:
+    design, priors = applied("who5_followup ~ 1 + (1 || country)", family="cumulative")
+    model = build_graph(design, priors)
+    assert design.terms == ()
+    assert "beta" not in model.named_vars
+    point = random_points(model, 1)[0]
+    u, cutpoints, log_p = values_at(model, [model["u_country"], model["cutpoints"], model.logp(vars=model.observed_RVs, sum=False)[0]], point)
+    eta = linear_predictor(design, {"u_country": u})
+    np.testing.assert_allclose(log_p, log_density(design.family, eta, {"cutpoints": cutpoints}, design.outcome), rtol=1e-9)
+
+
+STATED = {
+    "Intercept": ("StudentT(4, 50, 20)", stats.t(4, 50, 20)),
+    "age": ("Normal(1, 2)", stats.norm(1, 2)),
+    "sigma": ("Exponential(0.1)", stats.expon(scale=10)),
+    "nu": ("Gamma(2, 0.1)", stats.gamma(2, scale=10)),
+    "tau_country[Intercept]": ("HalfStudentT(4, 5)", stats.foldcauchy),  # replaced below: SciPy has no half t
+    "tau_country[alliance]": ("HalfNormal(2)", stats.halfnorm(scale=2)),
+    "tau_sex[Intercept]": ("Gamma(3, 2)", stats.gamma(3, scale=0.5)),
+}
+
+
+class HalfStudentT:
+    """|t| with nu degrees of freedom and a scale."""
+
+    def __init__(self, nu: float, sigma: float) -> None:
+        self.whole = stats.t(nu, 0, sigma)
+
+    def cdf(self, x: np.ndarray) -> np.ndarray:
+        return 2 * self.whole.cdf(x) - 1
+
+    def logpdf(self, x: np.ndarray) -> np.ndarray:
+        return np.log(2) + self.whole.logpdf(x)
+
+
+STATED["tau_country[Intercept]"] = ("HalfStudentT(4, 5)", HalfStudentT(4, 5))
+MIXED = "who5_followup ~ alliance + age + (alliance || country) + (1 || sex)"
+
+
+@pytest.fixture(scope="module")
+def mixed() -> tuple[Design, PriorTable, pm.Model]:
+    priors = {name: text for name, (text, _) in STATED.items()} | {"alliance": "Normal(3, 4)"}
+    design, table = applied(MIXED, family="student_t", priors=priors)
+    return design, table, build_graph(design, table)
+
+
+def element(design: Design, name: str) -> tuple[str, int | None]:
+    """Posterior variable and position of a parameter."""
+    if name in design.terms:
+        return "beta", design.terms.index(name)
+    if name.startswith("tau_"):
+        factor, term = name[4:-1].split("[")
+        return f"tau_{factor}", design.factor(factor).terms.index(term)
+    return name, None
+
+
+def test_draws_of_the_graph_follow_the_stated_priors(mixed: tuple[Design, PriorTable, pm.Model]) -> None:
+    design, _, model = mixed
+    names = ["beta", "sigma", "nu", "tau_country", "tau_sex"]
+    drawn = dict(zip(names, pm.draw([model[name] for name in names], draws=4000, random_seed=1), strict=True))
+    stated = {**STATED, "alliance": ("Normal(3, 4)", stats.norm(3, 4))}  # the shared column, whose coefficient is recovered
+    p_values = []
+    for name, (_, law) in stated.items():
+        variable, position = element(design, name)
+        values = drawn[variable] if position is None else drawn[variable][:, position]
+        p_values.append(stats.kstest(values, law.cdf).pvalue)
+    # Eight Kolmogorov-Smirnov tests: at most 1 false alarm in 1,250 seeds.
+    assert min(p_values) > 1e-4
+
+
+def test_density_of_the_graph_is_that_of_the_stated_priors(mixed: tuple[Design, PriorTable, pm.Model]) -> None:
+    _, _, model = mixed
+    own = {
+        "sigma": STATED["sigma"][1],
+        "nu": STATED["nu"][1],
+        "tau_country_0": STATED["tau_country[Intercept]"][1],
+        "tau_country_1": STATED["tau_country[alliance]"][1],
+        "tau_sex": STATED["tau_sex[Intercept]"][1],
+        "beta_rest_0": STATED["Intercept"][1],
+        "beta_rest_1": STATED["age"][1],
+    }
+    for name, law in own.items():
+        log_p = model.compile_logp(vars=[model[name]], jacobian=False)
+        value = model.rvs_to_values[model[name]]
+        for point in random_points(model, 3):
+            here = values_at(model, [model[name]], point)[0]
+            assert log_p({value.name: point[value.name]}) == pytest.approx(float(np.sum(law.logpdf(here))), rel=1e-9), name
+
+
+def test_stated_priors_leave_no_parameter_out(mixed: tuple[Design, PriorTable, pm.Model]) -> None:
+    _, table, model = mixed
+    assert set(table) == {*STATED, "alliance"}
+    # Whatever else is free is standardised: unit normals, independent or summing to zero.
+    helpers = {"total", "split_beta", "split_country", "z_country", "z_sex"}
+    places = {"beta_rest_0", "beta_rest_1", "sigma", "nu", "tau_country_0", "tau_country_1", "tau_sex"}
+    assert {variable.name for variable in model.free_RVs} == helpers | places
+
+
+# ---------------------------------------------------------------- joint prior of coefficients and level effects, given the scales
+
+
+def conditional_moments(model: pm.Model, given: dict[str, np.ndarray], outputs: list[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Exact mean and covariance of stacked outputs given the scales.
+
+    Given the scales, beta and u are linear in independent unit normals and in unit normals that sum to zero, so the map's
+    columns and the inputs' covariance give the covariance without Monte Carlo error.
+    """
+    inputs = [v for v in model.free_RVs if v.name.startswith(("z_", "split_", "total")) or v.name in given]
+    function = pytensor.function(inputs, [model[name] for name in outputs], on_unused_input="ignore")
+    normal = [v.name for v in inputs if v.name not in given]
+    shapes = {v.name: v.shape.eval() for v in inputs}
+
+    def evaluate(values: dict[str, np.ndarray]) -> np.ndarray:
+        return np.concatenate([out.ravel() for out in function(*(values.get(v.name, given.get(v.name)) for v in inputs))])
+
+    zero = {name: np.zeros(shapes[name]) for name in normal}
+    mean = evaluate(zero)
+    columns, covariances = [], []
+    for name in normal:
+        size = int(np.prod(shapes[name]))
+        for k in range(size):
+            unit = np.zeros(size)
+            unit[k] = 1.0
+            columns.append(evaluate({**zero, name: unit.reshape(shapes[name])}) - mean)
+        if type(model[name].owner.op).__name__.startswith("ZeroSum"):
+            terms, levels = shapes[name]
+            covariances += [np.eye(levels) - 1 / levels] * terms
+        else:
+            covariances.append(np.eye(size))
+    jacobian = np.column_stack(columns)
+    return mean, jacobian @ linalg.block_diag(*covariances) @ jacobian.T
+
+
+SCALES = [
+    {"tau_country": [3.0, 0.7], "tau_provider_type": [2.0, 4.0, 1.5], "tau_sex": [5.0, 0.3]},
+    {"tau_country": [0.01, 20.0], "tau_provider_type": [40.0, 0.2, 6.0], "tau_sex": [0.5, 9.0]},
+]
+
+
+@pytest.mark.parametrize("scales", SCALES)
+def test_split_graph_has_the_joint_prior_of_the_plain_model(scales: dict[str, list[float]]) -> None:
+    # Two sampled factors share two columns; one of them also pools a column that has no common coefficient.
+    design, priors = applied(
+        "who5_followup ~ alliance + age + (alliance || country) + (alliance + days_in_care || provider_type) + (alliance || sex)",
+        exhaustive=("sex",),
+        priors={"Intercept": "Normal(50, 25)", "alliance": "Normal(2, 3)", "age": "Normal(1, 2)"},
+        autoscale=True,
+    )
+    model = build_graph(design, priors)
+    given = {name: np.array(value) for name, value in scales.items()} | {"beta_rest": np.array([0.0])}
+    assert design.factor("provider_type").terms == ("Intercept", "alliance", "days_in_care")
+    outputs = ["beta", "u_country", "u_provider_type", "u_sex"]
+    mean, covariance = conditional_moments(model, given, outputs)
+
+    # The plain model: beta ~ Normal(m, s), u ~ Normal(0, tau) for every level, all independent; exhaustive effects are centred.
+    expected_mean = np.concatenate([[50, 2, 0], np.zeros(4 * 2 + 3 * 3 + 2 * 2)])
+    blocks = [np.diag([25.0**2, 3.0**2, 0.0])]
+    for name, levels in (("country", 4), ("provider_type", 3)):
+        blocks.append(np.kron(np.eye(levels), np.diag(given[f"tau_{name}"] ** 2)))
+    blocks.append(np.kron(np.eye(2) - 0.5, np.diag(given["tau_sex"] ** 2)))
+    np.testing.assert_allclose(mean, expected_mean, atol=1e-9)
+    # Scales of 40 and variances of 1,600 leave rounding errors of about 1e-12.
+    np.testing.assert_allclose(covariance, linalg.block_diag(*blocks), atol=1e-9)
+
+
+@pytest.mark.parametrize("exhaustive", [False, True])
+def test_correlated_effects_have_the_covariance_of_their_cholesky_factor(exhaustive: bool) -> None:
+    design, priors = applied("who5_followup ~ alliance + (alliance | country)", exhaustive=("country",) if exhaustive else ())
+    model = build_graph(design, priors)
+    packed = np.array([3.0, -0.8, 0.6])  # rows of the lower triangle
+    cholesky = np.array([[3.0, 0.0], [-0.8, 0.6]])
+    _, covariance = conditional_moments(model, {"chol_country": packed}, ["u_country"])
+    levels = np.eye(4) - (0.25 if exhaustive else 0.0)
+    np.testing.assert_allclose(covariance, np.kron(levels, cholesky @ cholesky.T), atol=1e-10)
+    tau, correlation = pytensor.function([model["chol_country"]], [model["tau_country"], model["corr_country"]])(packed)
+    np.testing.assert_allclose(tau, [3.0, 1.0], rtol=1e-12)
+    np.testing.assert_allclose(correlation, [[1.0, -0.8], [-0.8, 1.0]], rtol=1e-12)
+
+
+def test_draws_of_the_graph_and_of_numpy_have_one_distribution() -> None:
+    design, priors = applied(EVERY_KIND, autoscale=True)
+    model = build_graph(design, priors)
+    names = list(posterior_dims(design))
+    n = 4000
+    graph = dict(zip(names, pm.draw([model[name] for name in names], draws=n, random_seed=3), strict=True))
+    numpy = sample_prior(design, priors, draws=n, seed=4)
+    p_values = {}
+    for name in names:
+        mine, theirs = graph[name].reshape(n, -1), numpy[name].values[0].reshape(n, -1)
+        for k in range(mine.shape[1]):
+            if np.ptp(theirs[:, k]) > 0:  # not the diagonal of a correlation matrix
+                p_values[name, k] = stats.ks_2samp(mine[:, k], theirs[:, k]).pvalue
+    # 32 two-sample Kolmogorov-Smirnov tests: a false alarm in at most 1 of 3,000 seeds.
+    assert len(p_values) == 32
+    assert min(p_values.values()) > 1e-5, min(p_values, key=p_values.get)
+
+
+def test_correlation_in_the_graph_is_lkj() -> None:
+    design, priors = applied("who5_followup ~ alliance + age + (alliance + age | country)", priors={"corr_country": "LKJ(3)"}, autoscale=True)
+    correlation = pm.draw(build_graph(design, priors)["corr_country"], draws=3000, random_seed=5)
+    np.testing.assert_allclose(np.diagonal(correlation, axis1=1, axis2=2), 1.0, rtol=1e-10)
+    # Every off-diagonal element of LKJ(eta) in q dimensions is 2 Beta(eta - 1 + q/2, eta - 1 + q/2) - 1 (Lewandowski et al. 2009).
+    shape = 3 - 1 + 3 / 2
+    for i, j in ((0, 1), (0, 2), (1, 2)):
+        assert stats.kstest((correlation[:, i, j] + 1) / 2, stats.beta(shape, shape).cdf).pvalue > 1e-4
+
+
+# ---------------------------------------------------------------- names, and what users do with the graph
+
+
+@pytest.mark.parametrize("family", ["student_t", "cumulative"])
+def test_variables_carry_the_shared_names_dims_and_coordinates(family: str) -> None:
+    design, priors = applied(EVERY_KIND, family=family, autoscale=True)
+    model = build_graph(design, priors)
+    expected = posterior_dims(design)
+    assert {name: tuple(model.named_vars_to_dims.get(name, ())) for name in expected} == expected
+    coords = {name: list(values) for name, values in model.coords.items()}
+    assert coords == {**posterior_coords(design), "obs": list(range(60))}
+    assert coords["country"] == ["C0", "C1", "C2", "C3"]
+    assert coords["provider_type_term"] == coords["provider_type_term_other"] == ["Intercept", "alliance"]
+    assert [variable.name for variable in model.observed_RVs] == ["who5_followup"]
+    assert model.named_vars_to_dims["who5_followup"] == ("obs",)
+
+
+def test_effects_of_exhaustive_factors_sum_to_zero() -> None:
+    design, priors = applied(EVERY_KIND.replace("||", "|"), exhaustive=("sex", "country", "provider_type"), autoscale=True)
+    model = build_graph(design, priors)
+    for factor in ("country", "provider_type", "sex"):
+        u = pm.draw(model[f"u_{factor}"], draws=50, random_seed=6)
+        assert u.std() > 0.1
+        np.testing.assert_allclose(u.sum(axis=1), 0.0, atol=1e-9)
+
+
+def test_graph_can_be_extended() -> None:
+    model = Model("who5_followup ~ alliance + (alliance || country)")
+    cohort = read_cohort(rows(60, countries=4))
+    plain, graph = model.pymc(cohort), model.pymc(cohort)
+    with graph:
+        slope = graph["beta"][1] + graph["u_country"][0, 1]
+        pm.Deterministic("slope_C0", slope)
+        pm.Potential("known_sign", pm.math.log(pm.math.sigmoid(slope)))
+    point = random_points(graph, 1)[0]
+    beta, u, named = values_at(graph, [graph["beta"], graph["u_country"], graph["slope_C0"]], point)
+    assert named == pytest.approx(beta[1] + u[0, 1], rel=1e-12)
+    gained = graph.compile_logp()(point) - plain.compile_logp()(point)
+    assert gained == pytest.approx(-np.log1p(np.exp(-named)), rel=1e-6, abs=1e-9)
+
+
+def test_one_kind_of_scale_prior_for_correlated_terms() -> None:
+    given = {"tau_country[Intercept]": "HalfNormal(5)", "tau_country[alliance]": "Exponential(1)"}
+    design, priors = applied("who5_followup ~ alliance + (alliance | country)", priors=given)
+    with pytest.raises(ModelError) as raised:
+        build_graph(design, priors)
+    assert str(raised.value) == (
+        "the correlated terms of 'country' have scale priors of different kinds (HalfNormal(5), Exponential(1)). "
+        "Give them one kind, or write (... || country)."
+    )
