@@ -141,7 +141,7 @@ def test_caseloads_are_of_the_assumed_size(large: SimulatedCohort):
     # errors of that share, .37 / sqrt(n), are 1 %.
     assert len(pairs) / len(providers) == pytest.approx(10, rel=0.01)
     loads = pairs["provider_id"].value_counts().reindex(list(providers), fill_value=0)
-    # Gamma with shape 2 (variance 10 ** 2 / 2), then Poisson (variance 10); the SD of about 4,000 loads is known to 3 %.
+    # Gamma, shape 2 (variance 10 ** 2 / 2), then Poisson (variance 10); the SD of some 3,500 loads is known to 3 %.
     assert loads.std() == pytest.approx(np.sqrt(50 + 10), rel=0.09)
 
 

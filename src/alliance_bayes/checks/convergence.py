@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,6 +11,7 @@ from arviz_stats.base import array_stats
 from alliance_bayes.checks.evidence import Evidence
 from alliance_bayes.checks.plots_convergence import effective_sizes, rank_histograms
 from alliance_bayes.checks.results import CheckResult, Verdict
+from alliance_bayes.checks.wording import count, some
 
 __all__ = ["BFMI_LIMIT", "ESS_LIMIT", "RHAT_LIMIT", "convergence"]
 
@@ -160,9 +160,9 @@ def _broken(found: _Findings, judged: pd.DataFrame) -> None:
             "draws usable",
             "every quantity varies and is finite",
             len(broken),
-            _some(broken),
-            fail=f"{_count(len(broken), 'quantity')} {'has' if len(broken) == 1 else 'have'} draws that never move or are not "
-            f"numbers ({_some(broken)}). Check the columns and priors of these terms, and sample again.",
+            some(broken),
+            fail=f"{count(len(broken), 'quantity')} {'has' if len(broken) == 1 else 'have'} draws that never move or are not "
+            f"numbers ({some(broken)}). Check the columns and priors of these terms, and sample again.",
         )
 
 
@@ -177,7 +177,7 @@ def _rhat(found: _Findings, judged: pd.DataFrame, chains: int) -> None:
         f"below {RHAT_LIMIT:g}",
         float(worst["rhat"]),
         str(worst["quantity"]),
-        fail=f"{_count(len(over), 'quantity')} of {len(known):,} {'has' if len(over) == 1 else 'have'} an R-hat of {RHAT_LIMIT:g} or more "
+        fail=f"{count(len(over), 'quantity')} of {len(known):,} {'has' if len(over) == 1 else 'have'} an R-hat of {RHAT_LIMIT:g} or more "
         f"(largest {worst['rhat']:.3f}: {worst['quantity']}), so the chains disagree. {_LONGER}; if that does not help, {_SMALLER_STEPS}."
         if len(over)
         else "",
@@ -196,8 +196,8 @@ def _ess(found: _Findings, judged: pd.DataFrame, column: str, name: str, total: 
         f"above {ESS_LIMIT:g}",
         float(worst[column]),
         str(worst["quantity"]),
-        fail=f"{_count(len(under), 'quantity')} of {len(known):,} {'has' if len(under) == 1 else 'have'} a {name} of {ESS_LIMIT:g} or less "
-        f"(smallest {worst[column]:,.0f}: {worst['quantity']}), so its {'tail quantiles are' if column == 'ess_tail' else 'mean is'} imprecise. "
+        fail=f"{count(len(under), 'quantity')} of {len(known):,} {'has' if len(under) == 1 else 'have'} a {name} of {ESS_LIMIT:g} or less "
+        f"(smallest {worst[column]:,.0f}: {worst['quantity']}), so {'tail quantiles' if column == 'ess_tail' else 'means'} are imprecise. "
         f"{_LONGER}: about {max(np.ceil(10 * times) / 10, 1.1):,.1f} times the present {total:,}."
         if len(under)
         else "",
@@ -208,14 +208,14 @@ def _sampler(found: _Findings, evidence: Evidence) -> None:
     given = evidence.fit.sample_stats
     chains, draws = evidence.fit.shape
     if "diverging" in given:
-        count = int(np.asarray(given["diverging"].values, dtype=bool).sum())
+        diverged = int(np.asarray(given["diverging"].values, dtype=bool).sum())
         found.add(
             "divergences",
             "none",
-            count,
-            fail=f"{_count(count, 'draw')} of {chains * draws:,} diverged, so part of the posterior may be missing: "
+            diverged,
+            fail=f"{count(diverged, 'draw')} of {chains * draws:,} diverged, so part of the posterior may be missing: "
             f"{_SMALLER_STEPS}."
-            if count
+            if diverged
             else "",
         )
     if "energy" in given and draws > 1:
@@ -227,7 +227,7 @@ def _sampler(found: _Findings, evidence: Evidence) -> None:
             f"above {BFMI_LIMIT:g}",
             lowest,
             f"chain {int(np.nanargmin(bfmi))}" if np.isfinite(lowest) else "",
-            fail=f"The E-BFMI of {_count(int((~(bfmi > BFMI_LIMIT)).sum()), 'chain')} is {BFMI_LIMIT:g} or less (smallest {lowest:.2f}), so the "
+            fail=f"The E-BFMI of {count(int((~(bfmi > BFMI_LIMIT)).sum()), 'chain')} is {BFMI_LIMIT:g} or less (smallest {lowest:.2f}), so the "
             "sampler moves slowly through the tails. Tune longer, and tighten vague priors of level SDs."
             if not lowest > BFMI_LIMIT
             else "",
@@ -247,7 +247,9 @@ def _sampler(found: _Findings, evidence: Evidence) -> None:
 
 def _reassurance(judged: pd.DataFrame, chains: int, draws: int) -> str:
     effects = int((judged["kind"] == "effect").sum())
-    what = f"all {len(judged) - effects:,} parameters" + (f" and {_count(effects, 'reported quantity')}" if effects else "")
+    what = f"all {len(judged) - effects:,} parameters" + (
+        f" and {count(effects, 'reported quantity')}" if effects else ""
+    )
     smallest = judged[["ess_bulk", "ess_tail"]].min().min()
     return (
         f"The {chains} chains of {draws:,} draws agree for {what}: the largest R-hat is {judged['rhat'].max():.3f} (limit {RHAT_LIMIT:g}) and "
@@ -258,15 +260,5 @@ def _reassurance(judged: pd.DataFrame, chains: int, draws: int) -> str:
 def _worst(quantities: pd.DataFrame) -> pd.DataFrame:
     """The elements with the largest R-hat, in its absence with the smallest effective sample size."""
     moving = quantities[~quantities["constant"] & quantities["ess_bulk"].notna()]
-    key: Callable[[pd.DataFrame], pd.Series] = lambda table: table["rhat"].fillna(0) - table["ess_bulk"] * 1e-9  # noqa: E731
-    return moving.loc[key(moving).sort_values(ascending=False, kind="stable").index[:SHOWN], ["quantity", "variable", "index"]]
-
-
-def _count(n: int, what: str) -> str:
-    plural = what[:-1] + "ies" if what.endswith("y") else what + "s"
-    return f"{n:,} {what if n == 1 else plural}"
-
-
-def _some(names: pd.Series) -> str:
-    shown = ", ".join(names.iloc[:SHOWN])
-    return shown + (f" and {len(names) - SHOWN:,} more" if len(names) > SHOWN else "")
+    order = moving.sort_values(["rhat", "ess_bulk"], ascending=[False, True], kind="stable")
+    return order[["quantity", "variable", "index"]].head(SHOWN)

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["BAND", "CHAINS", "EXPECTED", "GREY", "OBSERVED", "axes_of", "label_of", "legend", "short"]
+__all__ = ["BAND", "CHAINS", "EXPECTED", "GREY", "OBSERVED", "TEXT", "axes_of", "label_of", "legend", "short"]
 
 # Okabe and Ito's palette: told apart with every kind of colour vision, and by lightness in print.
 OBSERVED = "#D55E00"
@@ -21,21 +21,26 @@ CHAINS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#00
 TEXT = 9.5
 
 
-def axes_of(figure: Figure, rows: int = 1, columns: int = 1, *, share_x: bool = False, share_y: bool = False) -> list[Axes]:
+def axes_of(
+    figure: Figure, rows: int = 1, columns: int = 1, *, share_x: bool = False, share_y: bool = False
+) -> list[Axes]:
     """Axes in reading order, without the frame's upper and right sides, in text of a size legible at 640 pixels."""
     figure.set_layout_engine("constrained")
     grid = figure.subplots(rows, columns, squeeze=False, sharex=share_x, sharey=share_y)
     for axes in grid.flat:
         axes.spines[["top", "right"]].set_visible(False)
         axes.tick_params(labelsize=TEXT)
-        for label in (axes.xaxis.label, axes.yaxis.label, axes.title):
+        # Bars are no exception to the margin around everything drawn.
+        axes.use_sticky_edges = False
+        for label in (axes.xaxis.label, axes.yaxis.label):
             label.set_fontsize(TEXT)
     return list(grid.flat)
 
 
-def legend(axes: Axes, where: str = "best") -> None:
-    """Name what is drawn."""
-    axes.legend(loc=where, fontsize=TEXT, frameon=True, framealpha=0.85, edgecolor="none")
+def legend(figure: Figure, axes: Axes, columns: int = 3) -> None:
+    """Name what is drawn, above the axes, where it covers nothing."""
+    handles, labels = axes.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=columns, fontsize=TEXT, frameon=False)
 
 
 def label_of(design: Design, column: str, *, prefix: str = "") -> str:

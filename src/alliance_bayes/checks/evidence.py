@@ -93,11 +93,15 @@ class Evidence:
         # The smallest p-value that R replicates can give is 1 / (R + 1); twice that leaves room to fire.
         least = int(np.ceil(2 / self.rate))
         if self.replicates < least:
-            raise UsageError(f"replicates should be at least {least} for a rate of {self.rate:g} but got {self.replicates!r}.")
+            raise UsageError(
+                f"replicates should be at least {least} for a rate of {self.rate:g} but got {self.replicates!r}."
+            )
         if self.effects is not None:
             lacking = [name for name in ("rhat", "ess_bulk", "ess_tail") if name not in self.effects.columns]
             if lacking:
-                raise UsageError(f"effects lacks the column(s) {', '.join(lacking)}. Give the table that effects() returns.")
+                raise UsageError(
+                    f"effects lacks the column(s) {', '.join(lacking)}. Give the table that effects() returns."
+                )
         if self.extra is not None and len(self.extra) != self.fit.design.rows.n:
             raise UsageError(
                 f"extra has {len(self.extra)} rows but the fit has {self.fit.design.rows.n}. Give the analysed rows, in their order."
@@ -132,7 +136,9 @@ class Evidence:
     def simulated(self) -> np.ndarray:
         """Replicated outcomes, shape (replicates, n)."""
         design = self.fit.design
-        return np.asarray(simulate(design.family, self.eta, self.parameters, design.outcome, self.generator(1)), dtype=float)
+        return np.asarray(
+            simulate(design.family, self.eta, self.parameters, design.outcome, self.generator(1)), dtype=float
+        )
 
     @cached_property
     def step(self) -> float | None:
@@ -194,13 +200,19 @@ class Evidence:
         names = [name for name in frame.columns if name != self.fit.design.outcome.name and _numeric(frame[name])]
         names.sort(key=lambda name: name != focal)
         found = {name: frame[name].to_numpy(float) for name in names}
-        extra = {name: column.to_numpy(float, na_value=np.nan) for name, column in self._extra_columns() if _numeric(column)}
-        return found | {name: values for name, values in extra.items() if np.unique(values[np.isfinite(values)]).size > 1}
+        extra = {
+            name: column.to_numpy(float, na_value=np.nan) for name, column in self._extra_columns() if _numeric(column)
+        }
+        return found | {
+            name: values for name, values in extra.items() if np.unique(values[np.isfinite(values)]).size > 1
+        }
 
     def _extra_columns(self) -> list[tuple[str, pd.Series]]:
         if self.extra is None:
             return []
-        return [(str(name), self.extra[name]) for name in self.extra.columns if name not in self.fit.design.frame.columns]
+        return [
+            (str(name), self.extra[name]) for name in self.extra.columns if name not in self.fit.design.frame.columns
+        ]
 
 
 def _numeric(column: pd.Series) -> bool:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from alliance_bayes.checks.drawing import CHAINS, EXPECTED, GREY, OBSERVED, axes_of, legend, short
+from alliance_bayes.checks.drawing import CHAINS, EXPECTED, GREY, OBSERVED, TEXT, axes_of, legend, short
 from alliance_bayes.checks.results import Plot
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def effective_sizes(quantities: pd.DataFrame, limit: float) -> Plot:
         axes.set_ylim(bottom=0)
         axes.set_xlabel("Quantities, from the smallest effective sample size")
         axes.set_ylabel("Effective sample size (draws)")
-        legend(axes, "lower right")
+        legend(figure, axes)
 
     lowest = min((float(values[0]) for values in (bulk, tail) if values.size), default=float("nan"))
     return Plot(
@@ -71,14 +71,22 @@ def rank_histograms(posterior: xr.Dataset, worst: pd.DataFrame) -> Plot:
             ranks = values.ravel().argsort().argsort().reshape(values.shape) / values.size
             for chain, chain_ranks in enumerate(ranks):
                 counts, edges = np.histogram(chain_ranks, bins=BINS, range=(0, 1))
-                axes.stairs(counts, 100 * edges, color=CHAINS[chain % len(CHAINS)], linewidth=1.2, label=f"chain {chain}")
+                axes.stairs(
+                    counts,
+                    100 * edges,
+                    baseline=None,
+                    color=CHAINS[chain % len(CHAINS)],
+                    linewidth=1.2,
+                    label=f"chain {chain}",
+                )
             axes.axhline(values.shape[1] / BINS, color=GREY, linestyle="--", linewidth=1)
             axes.set_ylim(bottom=0)
-            axes.set_title(short(str(row["quantity"]), 40))
+            axes.set_title(short(str(row["quantity"]), 40), fontsize=TEXT)
             axes.set_xlabel("Rank among all draws (%)")
             axes.set_ylabel("Draws")
         for axes in all_axes[len(names) :]:
             axes.set_visible(False)
+        legend(figure, all_axes[0], 4)
 
     return Plot(
         "convergence-ranks",
@@ -86,5 +94,5 @@ def rank_histograms(posterior: xr.Dataset, worst: pd.DataFrame) -> Plot:
         "Histograms of the ranks of each chain's draws among all draws, for the quantities with the largest R-hat "
         f"({', '.join(names) or 'none'}). Chains that agree give level histograms.",
         draw,
-        (6.4, 2.2 + 2.0 * ((len(names) - 1) // 2)) if names else (6.4, 2.2),
+        (6.4, 2.5 + 2.0 * ((len(names) - 1) // 2)) if names else (6.4, 2.5),
     )

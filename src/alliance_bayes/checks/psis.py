@@ -97,5 +97,5 @@ def _smooth(log_likelihood: np.ndarray, relative_efficiency: float) -> tuple[np.
         return weights, np.where(level, 0.0, np.inf)
     moving = np.flatnonzero(~level)
     if moving.size:
-        weights[moving], k[moving] = array_stats.psislw(-log_likelihood[moving], r_eff=relative_efficiency)
+        weights[moving], k[moving] = array_stats.psislw(log_likelihood[moving], r_eff=relative_efficiency)
     return weights, k

@@ -78,7 +78,9 @@ STATISTICS: Mapping[str, Statistic] = {
 }
 
 
-def group_statistics(values: np.ndarray, indicators: np.ndarray, outcome: Outcome, step: float | None) -> dict[str, np.ndarray]:
+def group_statistics(
+    values: np.ndarray, indicators: np.ndarray, outcome: Outcome, step: float | None
+) -> dict[str, np.ndarray]:
     """Every statistic that applies, of each group of rows.
 
     Parameters
@@ -163,7 +165,12 @@ def simultaneous_limits(
     Westfall and Young (1993), Resampling-based multiple testing, for the distribution of the largest departure.
     """
     kinds = np.array(names)
-    z, null, centre, sd = (np.empty(observed.shape), np.empty(replicated.shape), np.empty(observed.shape), np.empty(observed.shape))
+    z, null, centre, sd = (
+        np.empty(observed.shape),
+        np.empty(replicated.shape),
+        np.empty(observed.shape),
+        np.empty(observed.shape),
+    )
     for name in dict.fromkeys(names):
         at, kind = kinds == name, STATISTICS[name]
         values = kind.transform(replicated[:, at], counts[at])

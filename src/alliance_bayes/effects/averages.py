@@ -16,15 +16,16 @@ from alliance_bayes.model.likelihood import expectation
 
 __all__ = ["average", "is_linear", "slope"]
 
-# Families whose expected outcome is the linear predictor itself: an average of outcomes is then the outcome of averaged rows.
+# Families whose expected outcome is the linear predictor itself: an average of outcomes is then the outcome of
+# averaged rows.
 _LINEAR = frozenset({"gaussian", "student_t"})
 # Combinations of levels that one scene may need when the family is not linear: each is a pass over draws x rows.
 _MOST_COMBINATIONS = 1_000
 # Scenes whose averaged rows are in memory at once.
 _CHUNK = 64
 
-# A scene as one averaged row: the common columns, shape (n_terms,), and by factor the pooled columns spread over its levels, shape
-# (n_levels + 1, n_factor_terms); the last level is a new one.
+# A scene as one averaged row: the common columns, shape (n_terms,), and by factor the pooled columns spread over its
+# levels, shape (n_levels + 1, n_factor_terms); the last level is a new one.
 type _Averaged = tuple[np.ndarray, Mapping[str, np.ndarray]]
 
 
@@ -57,12 +58,17 @@ def average(fit: FittedModel, scenes: Sequence[Scene], *, seed: int = 0) -> np.n
 
     References
     ----------
-    .. [1] Robins (1986). A new approach to causal inference in mortality studies with a sustained exposure period. Mathematical
+    .. [1] Robins (1986). A new approach to causal inference in mortality studies with a sustained exposure period.
+    Mathematical
        Modelling 7. doi 10.1016/0270-0255(86)90088-6 (the g-formula)
     """
 
     def compute(sound: Sequence[Scene]) -> np.ndarray:
-        return _linear(fit, [_averaged(fit, scene) for scene in sound], seed) if is_linear(fit) else _blocked(fit, sound, seed)
+        return (
+            _linear(fit, [_averaged(fit, scene) for scene in sound], seed)
+            if is_linear(fit)
+            else _blocked(fit, sound, seed)
+        )
 
     return _where_sound(fit, scenes, [not scene.problem for scene in scenes], compute)
 
@@ -73,9 +79,11 @@ def slope(fit: FittedModel, pairs: Sequence[tuple[Scene, Scene]], width: float, 
     def compute(sound: Sequence[tuple[Scene, Scene]]) -> np.ndarray:
         if is_linear(fit):
             # Subtracting averaged rows keeps the digits that subtracting outcomes would lose.
-            return _linear(fit, [_difference(_averaged(fit, low), _averaged(fit, high), width) for low, high in sound], seed)
+            return _linear(
+                fit, [_difference(_averaged(fit, low), _averaged(fit, high), width) for low, high in sound], seed
+            )
         outcomes = _blocked(fit, [scene for pair in sound for scene in pair], seed)
-        return (outcomes[:, 1::2] - outcomes[:, ::2]) / width
+        return np.asarray((outcomes[:, 1::2] - outcomes[:, ::2]) / width)
 
     return _where_sound(fit, pairs, [not (low.problem or high.problem) for low, high in pairs], compute)
 
@@ -124,7 +132,7 @@ def _linear(fit: FittedModel, averaged: Sequence[_Averaged], seed: int) -> np.nd
         base = seen[:, :1]
         differs = np.flatnonzero((seen != base).any(axis=1))
         flat = u.reshape(len(u), -1)
-        out += flat @ base + flat[:, differs] @ (seen[differs] - base)
+        out += flat @ base + flat[:, differs] @ (seen[differs] - base[differs])
         if weights[-1].any():
             out += _new_level(fit, factor.name, seed) @ weights[-1]
     return out
@@ -139,8 +147,9 @@ def _blocked(fit: FittedModel, scenes: Sequence[Scene], seed: int) -> np.ndarray
         combinations = [prod(map(len, piece.levels.values())) for piece in scene.pieces]
         if sum(combinations) > _MOST_COMBINATIONS:
             raise UsageError(
-                f"population 'equal' crosses the levels of all factors, here in {sum(combinations):,} combinations, but a model of family "
-                f"'{fit.spec.family}' can be averaged over at most {_MOST_COMBINATIONS:,}. Use population='sample'."
+                "population 'equal' crosses the levels of all factors, here in "
+                f"{sum(combinations):,} combinations, but a model of family '{fit.spec.family}' can be averaged over "
+                f"at most {_MOST_COMBINATIONS:,}. Use population='sample'."
             )
         for piece, count in zip(scene.pieces, combinations, strict=True):
             members = groups.setdefault((id(piece.rows), frozenset(piece.levels)), [])
@@ -148,7 +157,9 @@ def _blocked(fit: FittedModel, scenes: Sequence[Scene], seed: int) -> np.ndarray
     for members in groups.values():
         rows, replaced = members[0][1].rows, members[0][1].levels
         effects = {name: _effects(fit, name, seed) for name in replaced}
-        kept = Rows(rows.x, {name: np.zeros_like(z) if name in replaced else z for name, z in rows.z.items()}, rows.index)
+        kept = Rows(
+            rows.x, {name: np.zeros_like(z) if name in replaced else z for name, z in rows.z.items()}, rows.index
+        )
         for which in fit.blocks(rows.n):
             base, own = fit.linear_predictor(kept, which=which, seed=seed), fit.parameters_at(which)
             for position, piece, weight in members:
@@ -156,12 +167,14 @@ def _blocked(fit: FittedModel, scenes: Sequence[Scene], seed: int) -> np.ndarray
                     eta = base.copy()
                     for name, level in zip(piece.levels, levels, strict=True):
                         eta += effects[name][which, level] @ rows.z[name].T
-                    out[which, position] += weight * expectation(fit.design.family, eta, own, fit.design.outcome).mean(axis=1)
+                    out[which, position] += weight * expectation(fit.design.family, eta, own, fit.design.outcome).mean(
+                        axis=1
+                    )
     return out
 
 
 def _effects(fit: FittedModel, factor: str, seed: int) -> np.ndarray:
-    """Effects by level, shape (n_draws, n_levels + 1, n_factor_terms); the last level is a new one (zero for an exhaustive factor)."""
+    """Effects by level and of a new one (zero if exhaustive), shape (n_draws, n_levels + 1, n_factor_terms)."""
     u = fit.stacked[f"u_{factor}"]
     new = np.zeros_like(u[:, 0]) if fit.design.factor(factor).exhaustive else _new_level(fit, factor, seed)
     return np.concatenate([u, new[:, None]], axis=1)

@@ -1,6 +1,7 @@
 """What each part of the linear predictor contributes over the analysed rows, and how the parts vary together.
 
-Everything is a quadratic form in the coefficients with a matrix that the rows give once, so draws x rows are never in memory.
+Everything is a quadratic form in the coefficients with a matrix that the rows give once, so draws x rows are never in
+memory.
 """
 
 from __future__ import annotations
@@ -14,9 +15,7 @@ from scipy import sparse
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model import Rows
 
-__all__ = ["COMMON", "Contribution", "contributions", "covariance", "second_moment"]
-
-COMMON = "common"
+__all__ = ["Contribution", "contributions", "covariance", "second_moment"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,14 +25,14 @@ class Contribution:
     Parameters
     ----------
     name
-        ``"common"`` or the name of a pooled factor.
+        The pooled factor; None for the common terms.
     matrix
         Shape (n_rows, n_coefficients), dense or sparse.
     draws
         Coefficients, shape (n_draws, n_coefficients).
     """
 
-    name: str
+    name: str | None
     matrix: Any
     draws: np.ndarray
 
@@ -53,7 +52,7 @@ def contributions(fit: FittedModel, rows: Rows | None = None) -> list[Contributi
     parts = []
     if design.terms:
         # A column's mean is a constant of the sum. Taking it out first keeps digits where centring values are far off.
-        parts.append(Contribution(COMMON, rows.x - rows.x.mean(axis=0), fit.stacked["beta"]))
+        parts.append(Contribution(None, rows.x - rows.x.mean(axis=0), fit.stacked["beta"]))
     for factor in design.factors:
         n_levels, n_terms = len(factor.levels), len(factor.columns)
         columns = rows.index[factor.name][:, None] * n_terms + np.arange(n_terms)
@@ -67,11 +66,11 @@ def contributions(fit: FittedModel, rows: Rows | None = None) -> list[Contributi
 def second_moment(a: Contribution, b: Contribution) -> np.ndarray:
     """Sum over rows of the product of two parts, draw by draw, shape (n_draws,)."""
     cross = a.matrix.T @ b.matrix
-    return np.einsum("pd,dp->d", cross.T @ a.draws.T, b.draws)
+    return np.asarray(np.einsum("pd,dp->d", cross.T @ a.draws.T, b.draws))
 
 
 def covariance(a: Contribution, b: Contribution) -> np.ndarray:
     """Covariance over rows (divisor n - 1) of two parts, draw by draw, shape (n_draws,)."""
     n = a.matrix.shape[0]
-    means = (part.draws @ np.asarray(part.matrix.sum(axis=0)).ravel() / n for part in (a, b))
-    return (second_moment(a, b) - n * np.prod(list(means), axis=0)) / (n - 1)
+    first, second = (part.draws @ np.asarray(part.matrix.sum(axis=0)).ravel() / n for part in (a, b))
+    return np.asarray((second_moment(a, b) - n * first * second) / (n - 1))

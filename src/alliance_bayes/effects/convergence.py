@@ -1,18 +1,22 @@
 """Rank-normalised R-hat and effective sample sizes of many quantities at once.
 
-The estimators are ArviZ's. Ranks and normal scores, which take most of the time one quantity by one, are computed here for a
-whole block and shared between them.
+The estimators are ArviZ's. Ranks and normal scores, which take most of the time one quantity by one, are computed
+here for a whole block and shared between them.
 """
 
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
-from arviz_stats.base import array_stats
+from arviz_stats.base.array import BaseArray
 from scipy import special
 
-__all__ = ["convergence", "is_constant"]
+__all__ = ["ARVIZ", "convergence", "is_constant"]
+
+# ArviZ's array functions, which carry no annotations.
+ARVIZ: Any = BaseArray()
 
 
 def is_constant(draws: np.ndarray) -> np.ndarray:
@@ -28,19 +32,22 @@ def convergence(draws: np.ndarray, limits: np.ndarray) -> dict[str, np.ndarray]:
     Parameters
     ----------
     draws
-        Shape (k, chain, draw). NaN makes all the quantity's diagnostics NaN; plus or minus infinity is a rank like any other.
+        Shape (k, chain, draw). NaN makes all the quantity's diagnostics NaN; plus or minus infinity is a rank like
+        any other.
     limits
         The two quantiles whose estimation ``ess_tail`` is about, shape (k, 2): those the equal-tailed interval ends at.
 
     Returns
     -------
     dict
-        ``rhat``, ``ess_bulk``, ``ess_tail`` and ``ess_mean`` (which the Monte Carlo error of the mean needs), each of shape (k,). NaN
-        for quantities that do not vary and for fewer than four draws a chain; R-hat also for a single chain.
+        ``rhat``, ``ess_bulk``, ``ess_tail`` and ``ess_mean`` (which the Monte Carlo error of the mean needs), each of
+        shape (k,). NaN for quantities that do not vary and for fewer than four draws a chain; R-hat also for a single
+        chain.
 
     References
     ----------
-    .. [1] Vehtari, Gelman, Simpson, Carpenter, Bürkner (2021). Rank-normalization, folding, and localization: an improved R-hat.
+    .. [1] Vehtari, Gelman, Simpson, Carpenter, Bürkner (2021). Rank-normalization, folding, and localization: an
+    improved R-hat.
        Bayesian Analysis 16(2). doi 10.1214/20-BA1221
     """
     k, chains, n = draws.shape
@@ -52,20 +59,19 @@ def convergence(draws: np.ndarray, limits: np.ndarray) -> dict[str, np.ndarray]:
         return out
     halves = _split(draws[use])
     scores = _normal_scores(halves)
-    out["ess_bulk"][use] = array_stats.ess(scores, method="identity")
+    out["ess_bulk"][use] = ARVIZ.ess(scores, method="identity")
     out["ess_tail"][use] = np.fmin(*(_tail(draws[use], limit) for limit in limits[use].T))
     finite = np.isfinite(flat[use]).all(axis=1)
     mean = np.full(len(halves), np.nan)
     if finite.any():
-        mean[finite] = array_stats.ess(halves[finite], method="identity")
+        mean[finite] = ARVIZ.ess(halves[finite], method="identity")
     out["ess_mean"][use] = mean
     if chains > 1:
         with np.errstate(invalid="ignore", divide="ignore"):
             folded = np.abs(halves - np.median(halves, axis=(1, 2), keepdims=True))
-            # An infinite median cannot be folded about: no R-hat then. Where |x - median| takes one value, the scale agrees.
-            rhat = np.fmax(
-                array_stats.rhat(scores, method="identity"), array_stats.rhat(_normal_scores(folded), method="identity")
-            )
+            # An infinite median cannot be folded about: no R-hat then. Where |x - median| takes one value, the scale
+            # agrees.
+            rhat = np.fmax(ARVIZ.rhat(scores, method="identity"), ARVIZ.rhat(_normal_scores(folded), method="identity"))
         out["rhat"][use] = np.where(np.isnan(folded).any(axis=(1, 2)), np.nan, rhat)
     return out
 
@@ -82,12 +88,12 @@ def _tail(draws: np.ndarray, limit: np.ndarray) -> np.ndarray:
     varies = np.ptp(below.reshape(len(below), -1), axis=1) > 0
     out = np.full(len(below), np.nan)
     if varies.any():
-        out[varies] = array_stats.ess(below[varies], method="identity")
+        out[varies] = ARVIZ.ess(below[varies], method="identity")
     return out
 
 
 def _normal_scores(values: np.ndarray) -> np.ndarray:
-    """Normal scores of the ranks within each quantity, ties sharing their average rank; shape of ``values`` (k, chain, draw)."""
+    """Normal scores of the ranks within each quantity, shape (k, chain, draw); ties share their average rank."""
     flat = values.reshape(len(values), -1)
     n = flat.shape[1]
     order = np.argsort(flat, axis=1)

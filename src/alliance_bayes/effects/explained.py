@@ -1,4 +1,4 @@
-"""Explained and residual variance of the outcome, and what the focal predictor alone explains."""
+"""Explained and residual variance of the outcome, and the part that one predictor alone explains."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from scipy import linalg, sparse
 
 from alliance_bayes.effects.averages import is_linear
-from alliance_bayes.effects.contributions import COMMON, Contribution, contributions, covariance, second_moment
+from alliance_bayes.effects.contributions import Contribution, contributions, covariance, second_moment
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model import Rows
 from alliance_bayes.model.likelihood import expectation, residual_variance
@@ -29,18 +29,15 @@ class Spread:
         Variance over rows (divisor n - 1) of the expected outcome.
     residual
         Variance of the outcome around its expectation, averaged over rows; infinite for a Student t with nu <= 2.
-    average
-        Average expected outcome.
     """
 
     explained: np.ndarray
     residual: np.ndarray
-    average: np.ndarray
 
     @property
     def total(self) -> np.ndarray:
         """Explained plus residual variance."""
-        return self.explained + self.residual
+        return np.asarray(self.explained + self.residual)
 
 
 def outcome_spread(fit: FittedModel) -> Spread:
@@ -48,28 +45,115 @@ def outcome_spread(fit: FittedModel) -> Spread:
 
     Notes
     -----
-    The two variances of the Bayesian R2 [1]_, whose residual variance is the model's own, not that of the residuals at hand.
+    The two variances of the Bayesian R2 [1]_: the residual variance is the one the model states, not that of the
+    residuals at hand.
 
     References
     ----------
-    .. [1] Gelman, Goodrich, Gabry, Vehtari (2019). R-squared for Bayesian regression models. The American Statistician 73(3).
-       doi 10.1080/00031305.2018.1549100
+    .. [1] Gelman, Goodrich, Gabry, Vehtari (2019). R-squared for Bayesian regression models. The American Statistician
+       73(3). doi 10.1080/00031305.2018.1549100
     """
     family, outcome, rows = fit.design.family, fit.design.outcome, fit.design.rows
     n_draws = prod(fit.shape)
     if is_linear(fit):
         # The residual variance does not depend on the row, so one row of any linear predictor gives it.
         residual = residual_variance(family, np.zeros((n_draws, 1)), fit.parameters, outcome)[:, 0]
-        centre = fit.linear_predictor(_mean_common(rows))[:, 0] if fit.design.terms else np.zeros(n_draws)
-        parts = contributions(fit)
-        average = centre + sum(
-            (part.draws @ np.asarray(part.matrix.sum(axis=0)).ravel() / rows.n for part in parts if part.name != COMMON), np.zeros(n_draws)
-        )
-        return Spread(total_covariance(parts), residual, average)
-    explained, residual, average = np.empty(n_draws), np.empty(n_draws), np.empty(n_draws)
+        return Spread(np.maximum(total_covariance(contributions(fit)), 0.0), residual)
+    explained, residual = np.empty(n_draws), np.empty(n_draws)
     for which in fit.blocks(rows.n):
         eta, own = fit.linear_predictor(which=which), fit.parameters_at(which)
-        expected = expectation(family, eta, own, outcome)
-        explained[which], average[which] = expected.var(axis=1, ddof=1), expected.mean(axis=1)
+        explained[which] = expectation(family, eta, own, outcome).var(axis=1, ddof=1)
         residual[which] = residual_variance(family, eta, own, outcome).mean(axis=1)
-    return Spread(explained, residual, average)
+    return Spread(explained, residual)
+
+
+def total_covariance(parts: Sequence[Contribution]) -> np.ndarray:
+    """Variance over rows of the sum of some parts of the linear predictor, shape (n_draws,)."""
+    total = np.zeros(len(parts[0].draws)) if parts else np.zeros(1)
+    for number, part in enumerate(parts):
+        total = total + covariance(part, part)
+        for other in parts[:number]:
+            total = total + 2 * covariance(part, other)
+    return total
+
+
+def unique_variance(fit: FittedModel, held: Rows) -> np.ndarray:
+    """Variance of the expected outcome that a predictor explains beyond all other columns, draw by draw.
+
+    Parameters
+    ----------
+    fit
+        The fitted model.
+    held
+        The analysed rows with the predictor held at its mean.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape (n_draws,).
+
+    Notes
+    -----
+    What the predictor does to each row's expected outcome (expected outcome minus that with the predictor held at its
+    mean) is regressed on every design column that does not hold the predictor, among them an indicator of every level
+    of every pooled factor; the variance of what is left (divisor n - 1) is unique to the predictor. In a linear model
+    with flat priors and many rows it is the fall of the explained variance when the predictor, with all its products,
+    is dropped and the rest refitted. For families that are not linear it is the same on the outcome's scale.
+    """
+    rows, n = fit.design.rows, fit.design.rows.n
+    effect = Rows(rows.x - held.x, {name: rows.z[name] - held.z[name] for name in rows.z}, rows.index)
+    levels, others = _basis(fit, effect)
+    if is_linear(fit):
+        parts = contributions(fit, effect)
+        sum_of_squares = np.zeros(prod(fit.shape))
+        for a in parts:
+            for b in parts:
+                sum_of_squares += second_moment(a, b)
+        for basis in (levels, others):
+            fitted = sum((part.draws @ np.asarray(_dense(basis.T @ part.matrix)).T for part in parts), np.zeros(1))
+            sum_of_squares -= (fitted**2).sum(axis=1)
+        return np.maximum(sum_of_squares, 0.0) / (n - 1)
+    out = np.empty(prod(fit.shape))
+    for which in fit.blocks(n):
+        own, family, outcome = fit.parameters_at(which), fit.design.family, fit.design.outcome
+        change = expectation(family, fit.linear_predictor(which=which), own, outcome)
+        change -= expectation(family, fit.linear_predictor(held, which=which), own, outcome)
+        fitted_squares = sum(((change @ basis) ** 2).sum(axis=1) for basis in (levels, others))
+        out[which] = np.maximum((change**2).sum(axis=1) - fitted_squares, 0.0) / (n - 1)
+    return out
+
+
+def _basis(fit: FittedModel, effect: Rows) -> tuple[Any, np.ndarray]:
+    """Orthonormal basis of the columns that do not hold the predictor, in two blocks, shapes (n, levels) and (n, rank).
+
+    The first block is the indicators of the largest factor's levels, which are orthogonal as they are, so that a
+    factor of thousands of levels costs nothing; the second is everything else with its means by those levels taken
+    out.
+    """
+    rows, n = fit.design.rows, fit.design.rows.n
+    constant = np.zeros(n, dtype=int)
+    indices = [np.asarray(rows.index[f.name]) for f in fit.design.factors if "Intercept" in f.terms]
+    largest = max(indices, key=lambda index: int(index.max()), default=constant)
+    counts = np.bincount(largest)
+    levels = sparse.csr_array((1 / np.sqrt(counts[largest]), (np.arange(n), largest)), shape=(n, len(counts)))
+    columns = [rows.x[:, ~effect.x.any(axis=0)]]
+    for factor in fit.design.factors:
+        for term in np.flatnonzero(~effect.z[factor.name].any(axis=0)):
+            if rows.index[factor.name] is largest and factor.terms[term] == "Intercept":
+                continue
+            spread = np.zeros((n, len(factor.levels)))
+            spread[np.arange(n), rows.index[factor.name]] = rows.z[factor.name][:, term]
+            columns.append(spread)
+    matrix = np.hstack(columns)
+    matrix = matrix / np.maximum(np.linalg.norm(matrix, axis=0), 1e-300)
+    matrix = matrix - levels @ (levels.T @ matrix)
+    if not matrix.shape[1]:
+        return levels, np.zeros((n, 0))
+    q, r, _ = linalg.qr(matrix, mode="economic", pivoting=True)
+    # Columns have length 1 before the means are taken out: what is below 1e-8 then is rounding of a dependent column.
+    rank = int((np.abs(np.diag(r)) > 1e-8).sum())
+    return levels, q[:, :rank]
+
+
+def _dense(matrix: Any) -> np.ndarray:
+    return np.asarray(matrix.toarray() if hasattr(matrix, "toarray") else matrix)

@@ -75,7 +75,8 @@ def make_options(
     fit
         The fitted model, for its outcome.
     rope, relevant
-        ``"default"``: -2 to 2 and 10 points for a WHO-5 outcome, nothing for any other, because a point then has no known meaning.
+        ``"default"``: -2 to 2 and 10 points for a WHO-5 outcome, nothing for any other, because a point then has no
+        known meaning.
 
     Raises
     ------
@@ -91,7 +92,9 @@ def make_options(
     if relevant == "default":
         relevant = WHO5.smallest_relevant_change if is_who5(fit) else None
     if rope is not None and not (len(rope) == 2 and all(map(math.isfinite, rope)) and rope[0] < rope[1]):
-        raise UsageError(f"rope should be two finite numbers, the lower first, in points of the outcome, but got {rope!r}.")
+        raise UsageError(
+            f"rope should be two finite numbers, the lower first, in points of the outcome, but got {rope!r}."
+        )
     if relevant is not None and not (math.isfinite(relevant) and relevant > 0):
         raise UsageError(f"relevant should be a finite number of points greater than 0 but got {relevant!r}.")
     limits = None if rope is None else (float(rope[0]), float(rope[1]))

@@ -43,7 +43,7 @@ class Difference:
     def __call__(self) -> np.ndarray:
         """Return the draws, shape (chain, draw)."""
         difference = self.block[self.first] - self.block[self.second]
-        return difference if self.denominator is None else difference / self.denominator
+        return np.asarray(difference if self.denominator is None else difference / self.denominator)
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,8 +55,8 @@ class Quantity:
     estimand
         What it is ("slope", "mean", "contrast_of_means", ...).
     draws
-        Gives the draws, shape (chain, draw). NaN: not defined in that draw, which makes the whole row NaN. Infinite: beyond
-        any bound, which leaves quantiles defined and the mean not.
+        Gives the draws, shape (chain, draw). NaN: not defined in that draw, which makes the whole row NaN. Infinite:
+        beyond any bound, which leaves quantiles defined and the mean not.
     unit
         Unit of the draws.
     term, factor, level, versus, denominator, population

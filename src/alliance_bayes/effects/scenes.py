@@ -38,8 +38,8 @@ class Piece:
     rows
         Design arrays.
     levels
-        By factor, the level numbers that everybody gets, each with the same weight; -1 is a new level. Factors not named keep the
-        rows' own levels.
+        By factor, the level numbers that everybody gets, each with the same weight; -1 is a new level. Factors not
+        named keep the rows' own levels.
     """
 
     rows: Rows
@@ -66,10 +66,10 @@ class Scene:
 class Scenes:
     """Makes scenes out of the analysed rows.
 
-    Three populations: ``"sample"``, the analysed rows as they are, so that existing levels count by their share; ``"equal"``, the same rows
-    with every level of every factor (pooled, or categorical in a term) counting the same, factors crossed with each other;
-    ``"new"``, the same rows at one new level of every sampled factor, whose effects are drawn from Normal(0, tau). A factor that a
-    scene fixes stays fixed in all three.
+    Three populations: ``"sample"``, the analysed rows as they are, so that existing levels count by their share;
+    ``"equal"``, the same rows with every level of every factor (pooled, or categorical in a term) counting the same,
+    factors crossed with each other; ``"new"``, the same rows at one new level of every sampled factor, whose effects
+    are drawn from Normal(0, tau). A factor that a scene fixes stays fixed in all three.
 
     Parameters
     ----------
@@ -84,7 +84,9 @@ class Scenes:
     def categorical(self) -> tuple[str, ...]:
         """Categorical columns, in the formula's order."""
         frame = self.design.frame
-        return tuple(name for name in self.design.formula.columns[1:] if isinstance(frame[name].dtype, pd.CategoricalDtype))
+        return tuple(
+            name for name in self.design.formula.columns[1:] if isinstance(frame[name].dtype, pd.CategoricalDtype)
+        )
 
     @cached_property
     def _variables(self) -> tuple[frozenset[str], frozenset[str]]:
@@ -104,7 +106,11 @@ class Scenes:
         return frozenset.union(*self._variables) & frozenset(self.categorical)
 
     def scene(
-        self, population: str = "sample", *, numeric: NumericSetting | None = None, fixed: Mapping[str, str] | None = None
+        self,
+        population: str = "sample",
+        *,
+        numeric: NumericSetting | None = None,
+        fixed: Mapping[str, str] | None = None,
     ) -> Scene:
         """Everybody in the analysed sample, with some columns set.
 
@@ -127,7 +133,11 @@ class Scenes:
             pooled = ", ".join(f"'{factor.name}'" for factor in self.design.factors)
             raise UsageError(
                 "population 'new' averages over a new level of the sampled factors, but "
-                + (f"all levels of {pooled} are in the data (exhaustive)" if pooled else "this model pools over no factor")
+                + (
+                    f"all levels of {pooled} are in the data (exhaustive)"
+                    if pooled
+                    else "this model pools over no factor"
+                )
                 + ". Use population='sample' or 'equal'."
             )
         crossed: list[dict[str, str]] = [{}]
@@ -162,7 +172,7 @@ class Scenes:
             values = frame[numeric.column].to_numpy(float)
             frame[numeric.column] = values + numeric.value if numeric.shift else np.full(len(frame), numeric.value)
         for name, level in fixed.items():
-            frame[name] = pd.Categorical([level] * len(frame), dtype=frame[name].dtype)
+            frame[name] = pd.Series([level] * len(frame)).astype(frame[name].dtype)
         # A transformation may be undefined there (the square root just below zero); _problem says so.
         with np.errstate(all="ignore"):
             rows = self.design.evaluate(frame)
@@ -171,7 +181,7 @@ class Scenes:
         return rows
 
     def level_columns(self, factor: PooledFactor) -> list[dict[str, str]]:
-        """What each level of a pooled factor is in terms of columns: ``{"country": "DE", "sex": "male"}``, in the levels' order."""
+        """Columns and values that make each level of a pooled factor (``{"country": "DE", "sex": "male"}``)."""
         first = np.zeros(len(factor.levels), dtype=int)
         index = self.design.rows.index[factor.name]
         first[index[::-1]] = np.arange(len(index))[::-1]

@@ -7,9 +7,8 @@ from itertools import batched
 
 import numpy as np
 import pandas as pd
-from arviz_stats.base import array_stats
 
-from alliance_bayes.effects.convergence import convergence, is_constant
+from alliance_bayes.effects.convergence import ARVIZ, convergence, is_constant
 from alliance_bayes.effects.options import Options
 from alliance_bayes.effects.quantity import Quantity
 from alliance_bayes.effects.table import COLUMNS, TEXT_COLUMNS, EffectTable
@@ -34,9 +33,9 @@ def summarise(quantities: Iterable[Quantity], options: Options, *, left_out: Ite
 
     Notes
     -----
-    A quantity that is NaN in any draw is NaN throughout, and its note gives the share of such draws. One that is infinite in some
-    draws has no mean; its median and limits are quantiles of all draws, NaN where the quantile is infinite. Constant draws have no
-    R-hat, ESS or Monte Carlo error.
+    A quantity that is NaN in any draw is NaN throughout, and its note gives the share of such draws. One that is
+    infinite in some draws has no mean; its median and limits are quantiles of all draws, NaN where the quantile is
+    infinite. Constant draws have no R-hat, ESS or Monte Carlo error.
 
     Raises
     ------
@@ -44,11 +43,14 @@ def summarise(quantities: Iterable[Quantity], options: Options, *, left_out: Ite
         Two quantities have the same id.
     """
     kept = list(quantities)
-    figures = [row for chunk in batched(kept, _CHUNK, strict=False) for row in _figures(chunk, options)]
+    figures = [row for chunk in batched(kept, _CHUNK) for row in _figures(chunk, options)]
     records = [
-        {name: getattr(quantity, name, None) for name in TEXT_COLUMNS} | row for quantity, row in zip(kept, figures, strict=True)
+        {name: getattr(quantity, name, None) for name in TEXT_COLUMNS} | row
+        for quantity, row in zip(kept, figures, strict=True)
     ]
-    rows = pd.DataFrame.from_records(records, index=pd.Index([q.row_id for q in kept], dtype="str", name="id"), columns=list(COLUMNS))
+    rows = pd.DataFrame.from_records(
+        records, index=pd.Index([q.row_id for q in kept], dtype="str", name="id"), columns=list(COLUMNS)
+    )
     rows = rows.astype({name: "str" if name in TEXT_COLUMNS else "float64" for name in COLUMNS})
     return EffectTable.build(rows, {q.row_id: q.draws for q in kept}, left_out=left_out)
 
@@ -111,7 +113,7 @@ def _densest(flat: np.ndarray, prob: float) -> tuple[np.ndarray, np.ndarray]:
     limits = np.full((len(flat), 2), np.nan)
     finite = np.isfinite(flat).all(axis=1)
     if finite.any():
-        limits[finite] = array_stats.hdi(flat[finite], prob=prob, axis=-1)
+        limits[finite] = ARVIZ.hdi(flat[finite], prob=prob, axis=-1)
     return limits[:, 0], limits[:, 1]
 
 

@@ -14,7 +14,18 @@ from alliance_bayes.errors import UsageError
 
 __all__ = ["COLUMNS", "Draws", "EffectTable"]
 
-TEXT_COLUMNS = ("estimand", "term", "factor", "level", "versus", "unit", "denominator", "population", "interval", "note")
+TEXT_COLUMNS = (
+    "estimand",
+    "term",
+    "factor",
+    "level",
+    "versus",
+    "unit",
+    "denominator",
+    "population",
+    "interval",
+    "note",
+)
 COLUMNS = (
     "estimand",
     "term",
@@ -67,23 +78,24 @@ class Draws(Mapping[str, np.ndarray]):
 class EffectTable(pd.DataFrame):
     """A table of estimands, one a row; the index holds the rows' ids.
 
-    Columns: ``estimand, term, factor, level, versus`` (what is estimated; contrasts are ``level`` minus ``versus``), ``unit``,
-    ``denominator`` (what a standardised figure is divided by), ``population`` (which levels are averaged over), ``mean, sd, median, lower,
-    upper`` of the posterior, ``interval`` ("eti" or "hdi") and its ``prob``, ``p_direction`` (the larger of the probabilities of being above
-    and below zero), ``rope_low, rope_high`` and the probability ``p_rope`` of lying between them, ``ess_bulk, ess_tail, rhat,
-    mcse_mean``, ``relevant`` (smallest relevant change) and the probability ``p_relevant`` of an effect at least as large in either
-    direction, and ``note``. Missing where it does not apply.
+    Columns: ``estimand, term, factor, level, versus`` (what is estimated; contrasts are ``level`` minus ``versus``),
+    ``unit``, ``denominator`` (what a standardised figure is divided by), ``population`` (which levels are averaged
+    over), ``mean, sd, median, lower, upper`` of the posterior, ``interval`` ("eti" or "hdi") and its ``prob``,
+    ``p_direction`` (the larger of the probabilities of being above and below zero), ``rope_low, rope_high`` and the
+    probability ``p_rope`` of lying between them, ``ess_bulk, ess_tail, rhat, mcse_mean``, ``relevant`` (smallest
+    relevant change) and the probability ``p_relevant`` of an effect at least as large in either direction, and
+    ``note``. Missing where it does not apply.
 
     Attributes
     ----------
     draws : Mapping
-        Draws by row id, shape (chain, draw) each, for the rows the table holds. An operation of pandas may lose them; it never
-        assigns them to another row.
+        Draws by row id, shape (chain, draw) each, for the rows the table holds. An operation of pandas may lose them;
+        it never assigns them to another row.
     left_out : tuple of str
         What was not computed, and why.
     """
 
-    _metadata = ("_sources", "left_out")  # noqa: RUF012 - pandas reads it from the class
+    _metadata = ("_sources", "left_out")
     _sources: Mapping[str, Callable[[], np.ndarray]] = MappingProxyType({})
     left_out: tuple[str, ...] = ()
 
@@ -117,7 +129,9 @@ class EffectTable(pd.DataFrame):
         """
         repeated = rows.index[rows.index.duplicated()]
         if len(repeated):
-            raise UsageError(f"an effects table holds every estimand once, but {repeated[0]!r} came twice. Remove one of the two.")
+            raise UsageError(
+                f"an effects table holds every estimand once, but {repeated[0]!r} came twice. Remove one of the two."
+            )
         table = cls(rows)
         table._sources = dict(sources)
         table.left_out = tuple(left_out)
@@ -142,12 +156,12 @@ class EffectTable(pd.DataFrame):
         """Draws by row id, for the rows that the table holds."""
         return Draws({row: self._sources[row] for row in self.index if row in self._sources})
 
-    def to_records(self) -> list[dict[str, Any]]:  # type: ignore[override]
-        """Rows as dicts of JSON values; None where a figure does not apply or is not finite.
-
-        Unlike the method of the same name in pandas, which gives a NumPy record array.
-        """
-        return [{str(name): _plain_value(value) for name, value in zip(self.columns, row, strict=True)} for row in self.itertuples(index=False)]
+    def to_records_list(self) -> list[dict[str, Any]]:
+        """Rows as dicts of JSON values; None where a figure does not apply or is not finite."""
+        return [
+            {str(name): _plain_value(value) for name, value in zip(self.columns, row, strict=True)}
+            for row in self.itertuples(index=False)
+        ]
 
 
 def _plain_value(value: Any) -> Any:

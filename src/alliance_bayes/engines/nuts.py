@@ -171,13 +171,19 @@ def _pymc(model: Any, settings: SamplerSettings) -> Any:
             random_seed=settings.seed,
             target_accept=settings.target_accept,
             nuts_sampler=settings.sampler,
-            progressbar=False,
             compute_convergence_checks=False,
+            quiet=True,
             model=model,
         )
     except ImportError as error:
         raise SamplingError(
-            f"sampler '{settings.sampler}' is not installed: {error}. Install it, or use sampler='nutpie'."
+            f"sampler '{settings.sampler}' is not installed: {error}. "
+            "Install alliance_bayes[samplers], or use sampler='nutpie'."
+        ) from error
+    except Exception as error:
+        # Each of PyMC's samplers has errors of its own; to a user they are all one: it did not sample.
+        raise SamplingError(
+            f"sampler '{settings.sampler}' stopped: {type(error).__name__}: {error}. Use sampler='nutpie'."
         ) from error
 
 

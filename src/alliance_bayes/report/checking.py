@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
-from alliance_bayes.checks import CheckReport, CheckResult
+from alliance_bayes.checks import CheckReport, CheckResult, Plot
+from alliance_bayes.fit import FittedModel
 from alliance_bayes.report.frames import frame_table
+from alliance_bayes.report.privacy import Redact, grouped_only
 from alliance_bayes.report.records import records
 from alliance_bayes.report.sections import Picture, Section
 from alliance_bayes.report.svg import draw
 from alliance_bayes.report.tables import Table
-from alliance_bayes.report.text import clean
 
 __all__ = ["Checked", "Item", "checking"]
 
@@ -36,7 +37,7 @@ class Item:
     problems: tuple[str, ...]
     tables: tuple[Table, ...]
     pictures: tuple[Picture, ...]
-    open: bool
+    numbers: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -54,57 +55,59 @@ class Checked:
         return tuple(item for item in self.items if item.verdict in CAUTIONS and (not names or item.name in names))
 
     @classmethod
-    def of(cls, report: CheckReport) -> Checked:
-        """Draw and tabulate every check of a report."""
+    def of(cls, fit: FittedModel, report: CheckReport, redact: Redact) -> Checked:
+        """Draw and tabulate every check of a report.
+
+        Parameters
+        ----------
+        fit
+            What was checked.
+        report
+            The checks.
+        redact
+            Takes out of a text what may not be shown.
+        """
         withheld = not report.gate.passed
-        return cls(tuple(_item(result, position, withheld) for position, result in enumerate(report.results, 1)))
-
-
-def checking(checked: Checked, report: CheckReport) -> tuple[Section, list[dict[str, Any]]]:
-    """The section, and its numbers for the JSON."""
-    context = {"items": checked.items, "gate": report.gate, "withheld": not report.gate.passed}
-    numbers = [
-        {
-            "name": result.name,
-            "title": result.title,
-            "verdict": result.verdict,
-            "sentence": result.sentence if item.open else None,
-            "problems": list(result.problems) if item.open else [],
-            "table": records(result.table) if item.open else None,
-        }
-        for item, result in zip(checked.items, report.results, strict=True)
-    ]
-    return Section("checks", "Checks", "checks.html", context), numbers
-
-
-def _item(result: CheckResult, position: int, withheld: bool) -> Item:
-    # What a failed check found may be needed to mend it; any other would give away the numbers that are withheld.
-    shown = not withheld or result.name in WITHOUT_ESTIMATES
-    anchor = f"check-{position}"
-    tables: list[Table] = []
-    pictures: list[Picture] = []
-    if shown:
-        frames: Sequence[tuple[str, str, pd.DataFrame]] = (
-            ("table", clean(result.title), result.table),
-            ("details", f"{clean(result.title)}: details", result.details),
+        return cls(
+            tuple(_item(fit, result, position, withheld, redact) for position, result in enumerate(report.results, 1))
         )
-        tables = [frame_table(frame, name=f"{anchor}-{part}", caption=caption) for part, caption, frame in frames if len(frame)]
-        pictures = [
-            Picture(
-                clean(plot.title),
-                clean(plot.description),
-                draw(plot.draw, name=f"{anchor}-{number}", title=plot.title, description=plot.description, size=plot.size),
-            )
-            for number, plot in enumerate(result.plots, 1)
-        ]
-    return Item(
-        anchor,
-        result.name,
-        clean(result.title),
-        result.verdict,
-        clean(result.sentence) if shown else "What this check found is withheld with the conclusions.",
-        tuple(map(clean, result.problems)) if shown else (),
-        tuple(tables),
-        tuple(pictures),
-        shown,
-    )
+
+
+def checking(checked: Checked) -> tuple[Section, list[Mapping[str, Any]]]:
+    """The section, and its numbers for the JSON."""
+    return Section("checks", "Checks", "checks.html", {"items": checked.items}), [item.numbers for item in checked.items]
+
+
+def _item(fit: FittedModel, result: CheckResult, position: int, withheld: bool, redact: Redact) -> Item:
+    # Any other check would give away the numbers that are withheld.
+    shown = not withheld or result.name in WITHOUT_ESTIMATES
+    anchor, title = f"check-{position}", redact(result.title)
+    sentence = redact(result.sentence) if shown else "What this check found is withheld with the conclusions."
+    problems = tuple(map(redact, result.problems)) if shown else ()
+    frame, details = (_shown(fit, part, redact) if shown else pd.DataFrame() for part in (result.table, result.details))
+    captions = (("table", title, frame), ("details", f"{title}: details", details))
+    tables = [frame_table(part, name=f"{anchor}-{name}", caption=caption) for name, caption, part in captions if len(part)]
+    pictures = [_picture(plot, f"{anchor}-{number}", redact) for number, plot in enumerate(result.plots if shown else (), 1)]
+    # The sentence already says what the problems are when it is made of them.
+    listed = tuple(problem for problem in problems if problem not in sentence)
+    numbers = {
+        "name": result.name,
+        "title": title,
+        "verdict": result.verdict,
+        "sentence": sentence if shown else None,
+        "problems": problems,
+        "table": records(frame) if shown else None,
+    }
+    return Item(anchor, result.name, title, result.verdict, sentence, listed, tuple(tables), tuple(pictures), numbers)
+
+
+def _shown(fit: FittedModel, frame: pd.DataFrame, redact: Redact) -> pd.DataFrame:
+    """A table without what may not be shown, in its rows and in its words."""
+    frame = grouped_only(fit, frame)
+    return frame.apply(lambda column: column if pd.api.types.is_numeric_dtype(column) else column.map(lambda v: redact(v) if isinstance(v, str) else v))
+
+
+def _picture(plot: Plot, name: str, redact: Redact) -> Picture:
+    title, description = redact(plot.title), redact(plot.description)
+    markup = draw(plot.draw, name=name, title=title, description=description, size=plot.size, shown=redact)
+    return Picture(title, description, markup)

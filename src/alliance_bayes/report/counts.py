@@ -6,11 +6,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from alliance_bayes.cohort.summary import MANY_LEVELS
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.report.text import count, percent
 
-__all__ = ["FEW", "SMALL", "level_counts", "listed", "shown_counts"]
+__all__ = ["FEW", "SMALL", "level_counts", "shown_counts"]
 
 #: Counts below this are not shown.
 SMALL = 5
@@ -18,10 +17,13 @@ FEW = f"< {SMALL}"
 
 
 def level_counts(fit: FittedModel, factor: str) -> dict[str, int]:
-    """People analysed in each level of a pooled factor, in the levels' order."""
-    levels = fit.design.factor(factor).levels
-    sizes = np.bincount(fit.design.rows.index[factor], minlength=len(levels))
-    return {level: int(size) for level, size in zip(levels, sizes, strict=True)}
+    """People analysed in each level of a pooled factor or of a categorical column, in the levels' order."""
+    for pooled in fit.design.factors:
+        if pooled.name == factor:
+            sizes = np.bincount(fit.design.rows.index[factor], minlength=len(pooled.levels))
+            return {level: int(size) for level, size in zip(pooled.levels, sizes, strict=True)}
+    counts = fit.design.frame[factor].value_counts(sort=False)
+    return {str(level): int(size) for level, size in counts.items()}
 
 
 def shown_counts(counts: Mapping[str, int]) -> dict[str, tuple[str, str]]:
@@ -47,10 +49,3 @@ def shown_counts(counts: Mapping[str, int]) -> dict[str, tuple[str, str]]:
         shown[level] = (FEW, "–") if size < SMALL else (f"about {count(rounded)}", percent(rounded / total))
     return shown
 
-
-def listed(fit: FittedModel, factor: str) -> bool:
-    """Whether a factor's levels may be named: not when a level may be one person, and not when there are too many to read."""
-    if "participant_id" in factor.split(":"):
-        return False
-    counts = level_counts(fit, factor)
-    return len(counts) <= MANY_LEVELS and float(np.median(list(counts.values()))) >= SMALL

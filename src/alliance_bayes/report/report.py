@@ -10,10 +10,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from markupsafe import escape
+
 from alliance_bayes.errors import UsageError
 
-__all__ = ["FORMAT", "Report"]
+__all__ = ["FORMAT", "JSON_NAME", "Report"]
 
+#: What the page calls the JSON file until it is written and has a name.
+JSON_NAME = "the JSON file"
 #: Version of the layout of the JSON file.
 FORMAT = 1
 
@@ -77,7 +81,7 @@ class Report:
             if target.is_dir():
                 raise UsageError(f"'{target}' is a folder. Choose another name for the report.")
         # The page names the JSON file by the name it was built with; here its real name is known.
-        html = self.html.replace(_PLACE, f"<code>{_escaped(numbers.name)}</code>")
+        html = self.html.replace(f"<code>{JSON_NAME}</code>", f"<code>{escape(numbers.name)}</code>")
         staged: list[tuple[str, Path]] = []
         try:
             for target, text in ((numbers, self.json), (page, html)):
@@ -88,16 +92,6 @@ class Report:
             for temporary, _ in staged:
                 Path(temporary).unlink(missing_ok=True)
         return page, numbers
-
-
-#: What stands for the JSON file's name until it is known.
-_PLACE = "<code>the JSON file</code>"
-
-
-def _escaped(name: str) -> str:
-    from markupsafe import escape
-
-    return str(escape(name))
 
 
 def _staged(target: Path, text: str) -> str:

@@ -30,8 +30,19 @@ _LONG_FRACTION = re.compile(r"-?\d+\.\d{3,}")
 _DROPPED = ("metadata", "style", "title", "desc")
 
 
+def clean_lines(text: str) -> str:
+    """Clean text in which line breaks are meant."""
+    return "\n".join(clean(line) for line in text.split("\n"))
+
+
 def draw(
-    painter: Callable[[Figure], None], *, name: str, title: str, description: str, size: tuple[float, float]
+    painter: Callable[[Figure], None],
+    *,
+    name: str,
+    title: str,
+    description: str,
+    size: tuple[float, float],
+    shown: Callable[[str], str] = clean_lines,
 ) -> Markup:
     """Run a painter and return its picture, to be put into a page.
 
@@ -45,6 +56,8 @@ def draw(
         What assistive technology reads out.
     size
         Width and height in inches.
+    shown
+        What is done to every text in the drawing.
 
     Returns
     -------
@@ -54,7 +67,7 @@ def draw(
     """
     with _figure(size) as figure:
         painter(figure)
-        _tame(figure)
+        _tame(figure, shown)
         stream = io.BytesIO()
         figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
         text = _embedded(stream.getvalue(), name, title, description)
@@ -85,8 +98,8 @@ def _figure(size: tuple[float, float]) -> Iterator[Figure]:
         yield figure
 
 
-def _tame(figure: Figure) -> None:
-    """Make every text in a drawing plain: no mathematics, no control characters, log ticks written out."""
+def _tame(figure: Figure, shown: Callable[[str], str]) -> None:
+    """Make every text in a drawing plain: no mathematics, nothing that may not be shown, log ticks written out."""
     from matplotlib.text import Text
     from matplotlib.ticker import FuncFormatter, LogFormatter, NullFormatter
 
@@ -98,13 +111,8 @@ def _tame(figure: Figure) -> None:
     for artist in figure.findobj(Text):
         assert isinstance(artist, Text)
         artist.set_parse_math(False)
-        if (plain := clean_lines(artist.get_text())) != artist.get_text():
+        if (plain := shown(artist.get_text())) != artist.get_text():
             artist.set_text(plain)
-
-
-def clean_lines(text: str) -> str:
-    """Clean text in which line breaks are meant."""
-    return "\n".join(clean(line) for line in text.split("\n"))
 
 
 def _embedded(raw: bytes, name: str, title: str, description: str) -> str:

@@ -1,0 +1,297 @@
+"""Figures of outcomes against predictions: prior, posterior, calibration, leave-one-out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from alliance_bayes.checks.bands import Uniformity
+from alliance_bayes.checks.drawing import BAND, EXPECTED, GREY, OBSERVED, axes_of, label_of, legend, short
+from alliance_bayes.checks.results import Plot
+from alliance_bayes.checks.wording import percent
+from alliance_bayes.model import Design
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = [
+    "interval_coverage",
+    "levels_against_limits",
+    "outcome_distribution",
+    "pareto_shapes",
+    "pit_difference",
+    "prior_outcomes",
+]
+
+MOST_LEVELS = 25
+MOST_BINS = 40
+PANELS = ("mean", "SD")
+
+
+def prior_outcomes(design: Design, values: np.ndarray) -> Plot:
+    """Outcomes simulated from the prior, with the ends of the scale.
+
+    Parameters
+    ----------
+    design
+        For the scale and labels.
+    values
+        Simulated outcomes, shape (n_draws, n).
+    """
+    ends = [end for end in (design.outcome.lower, design.outcome.upper) if end is not None]
+    low, high = np.quantile(values, [0.005, 0.995])
+    low, high = min([low, *ends, design.outcome.values.min()]), max([high, *ends, design.outcome.values.max()])
+    outside = float(np.mean((values < low) | (values > high)))
+    edges = _bin_edges(design, None, low, high)
+    shares = np.histogram(values, edges)[0] / values.size
+
+    def draw(figure: Figure) -> None:
+        (axes,) = axes_of(figure)
+        axes.stairs(100 * shares, edges, fill=True, color=BAND, label="simulated from the priors")
+        for position, end in enumerate(ends):
+            axes.axvline(
+                end, color=OBSERVED, linestyle="--", linewidth=1.3, label="ends of the scale" if not position else None
+            )
+        axes.set_xlabel(label_of(design, design.outcome.name))
+        axes.set_ylabel("Simulated outcomes (%)")
+        legend(figure, axes)
+
+    return Plot(
+        "prior-outcomes",
+        "Outcomes that the priors expect",
+        f"Histogram of {design.outcome.name} simulated from the priors for the analysed rows"
+        + (f", with the ends of the scale at {' and '.join(f'{end:g}' for end in ends)}" if ends else "")
+        + (f". {percent(outside, 1)} lie beyond the axis." if outside > 0 else "."),
+        draw,
+    )
+
+
+def outcome_distribution(design: Design, simulated: np.ndarray, step: float | None) -> Plot:
+    """Distribution of the observed outcomes over that of replicates.
+
+    Parameters
+    ----------
+    design
+        With the observed outcomes.
+    simulated
+        Replicates, shape (n_replicates, n).
+    step
+        Distance between levels for a continuous family, None without.
+    """
+    observed = design.outcome.values
+    low = min(observed.min(), float(np.quantile(simulated, 0.0005)))
+    high = max(observed.max(), float(np.quantile(simulated, 0.9995)))
+    edges = _bin_edges(design, step, low, high)
+    middle = (edges[:-1] + edges[1:]) / 2
+    # Counted now, so that the figure does not keep all replicates in memory.
+    shares = np.array([np.histogram(row, edges)[0] for row in simulated]) / observed.size
+    lower, median, upper = 100 * np.quantile(shares, [0.025, 0.5, 0.975], axis=0)
+
+    def draw(figure: Figure) -> None:
+        (axes,) = axes_of(figure)
+        axes.stairs(
+            100 * np.histogram(observed, edges)[0] / observed.size,
+            edges,
+            color=OBSERVED,
+            linewidth=1.4,
+            label="observed",
+        )
+        axes.vlines(middle, lower, upper, color=BAND, linewidth=3.0, zorder=1, label="replicated, 95 % of data sets")
+        axes.plot(middle, median, "o", color=EXPECTED, markersize=3, label="replicated, median")
+        axes.set_ylim(bottom=0)
+        axes.set_xlabel(label_of(design, design.outcome.name))
+        axes.set_ylabel("Rows (%)")
+        legend(figure, axes)
+
+    return Plot(
+        "predictive-distribution",
+        "Observed and replicated outcomes",
+        f"Histogram of the {observed.size:,} observed values of {design.outcome.name}, with the median and 95 % range of histograms of outcomes "
+        "replicated from the fitted model.",
+        draw,
+    )
+
+
+def levels_against_limits(design: Design, factor: str, statistics: pd.DataFrame) -> Plot:
+    """Mean and SD of the outcome in each level of a factor, with predictive limits.
+
+    Parameters
+    ----------
+    design
+        For labels.
+    factor
+        Name of the factor.
+    statistics
+        Columns ``statistic``, ``level``, ``n``, ``observed``, ``lower``, ``upper``, ``departure``, ``outside``.
+    """
+    panels = [name for name in PANELS if name in set(statistics["statistic"])] or list(
+        dict.fromkeys(statistics["statistic"])
+    )[:1]
+    worst = statistics.groupby("level", sort=False)["departure"].agg(lambda values: values.abs().max())
+    levels = list(worst.sort_values(ascending=False, kind="stable").index[:MOST_LEVELS])
+    order = {level: position for position, level in enumerate(_declared(design, factor, levels))}
+
+    def draw(figure: Figure) -> None:
+        all_axes = axes_of(figure, 1, len(panels), share_y=True)
+        for axes, name in zip(all_axes, panels, strict=True):
+            rows = statistics[(statistics["statistic"] == name) & statistics["level"].isin(order)]
+            y = len(order) - 1 - rows["level"].map(order).to_numpy()
+            axes.barh(
+                y,
+                rows["upper"] - rows["lower"],
+                left=rows["lower"],
+                height=0.55,
+                color=BAND,
+                label="limits, all statistics at once",
+            )
+            axes.plot(rows["observed"], y, "o", color=OBSERVED, markersize=5, label="observed")
+            share = name.startswith("share")
+            axes.set_xlabel(
+                name.capitalize()
+                if share
+                else label_of(design, design.outcome.name, prefix=f"{name[0].upper()}{name[1:]} of ")
+            )
+            counts = rows.set_index("level")["n"]
+            axes.set_yticks(
+                [len(order) - 1 - order[level] for level in order],
+                [f"{short(level, 18)} ({counts[level]:,})" for level in order],
+            )
+            axes.margins(x=0.1, y=0.12 if len(order) < 6 else 0.02)
+        all_axes[0].set_ylabel(f"{short(factor)} (rows)")
+        legend(figure, all_axes[0])
+
+    outside = int(statistics["outside"].sum())
+    some = f" The {MOST_LEVELS} levels furthest out are shown." if len(worst) > MOST_LEVELS else ""
+    return Plot(
+        f"predictive-by-{''.join(c if c.isalnum() else '-' for c in factor).strip('-').lower()}",
+        f"Observed and predicted outcomes by {factor}",
+        f"{panels[0][0].upper()}{' and '.join(panels)[1:]} of {design.outcome.name} in {len(worst)} levels of {factor}, observed and with "
+        f"predictive limits. {'None' if not outside else outside} of the {len(statistics)} statistics of these levels "
+        f"{'is' if outside == 1 else 'are'} outside.{some}",
+        draw,
+        (6.4, 2.0 + 0.27 * len(order)),
+    )
+
+
+def pit_difference(shape: Uniformity, rate: float) -> Plot:
+    """Empirical distribution of the LOO-PIT values minus the uniform one, with its band.
+
+    Parameters
+    ----------
+    shape
+        The values' distribution and band.
+    rate
+        Share of calibrated models that leave the band.
+    """
+
+    def draw(figure: Figure) -> None:
+        (axes,) = axes_of(figure)
+        x = np.concatenate([[0.0], shape.points, [1.0]])
+        lower, upper, line = (
+            np.concatenate([[0.0], values - shape.points, [0.0]]) for values in (shape.lower, shape.upper, shape.ecdf)
+        )
+        axes.fill_between(
+            x, lower, upper, color=BAND, alpha=0.6, linewidth=0, label=f"calibrated in {percent(1 - rate)} of data sets"
+        )
+        axes.axhline(0, color=GREY, linewidth=1)
+        axes.plot(x, line, color=OBSERVED, linewidth=1.5, label="observed")
+        axes.set_xlabel("LOO-PIT value (probability of a lower outcome)")
+        axes.set_ylabel("Share of rows up to it,\nminus the expected share")
+        legend(figure, axes)
+
+    outside = int(((shape.ecdf < shape.lower) | (shape.ecdf > shape.upper)).sum())
+    return Plot(
+        "calibration-pit",
+        "Calibration: LOO-PIT",
+        "Difference between the empirical distribution of the LOO-PIT values and the uniform distribution, with a simultaneous band. "
+        f"{'None' if not outside else outside} of the {shape.points.size} points {'is' if outside == 1 else 'are'} outside.",
+        draw,
+    )
+
+
+def interval_coverage(table: pd.DataFrame) -> Plot:
+    """Coverage of predictive intervals against what is stated.
+
+    Parameters
+    ----------
+    table
+        Columns ``interval``, ``coverage``, ``lower``, ``upper``.
+    """
+
+    def draw(figure: Figure) -> None:
+        (axes,) = axes_of(figure)
+        x = 100 * table["interval"]
+        axes.plot([40, 100], [40, 100], color=GREY, linewidth=1, label="as stated")
+        axes.vlines(
+            x, 100 * table["lower"], 100 * table["upper"], color=BAND, linewidth=7, label="limits, each by itself"
+        )
+        axes.plot(x, 100 * table["coverage"], "o", color=OBSERVED, markersize=5, label="observed")
+        axes.set_xticks(x)
+        axes.set_xlabel("Stated probability of the predictive interval (%)")
+        axes.set_ylabel("Outcomes inside (%)")
+        legend(figure, axes)
+
+    found = "; ".join(f"{percent(row.interval)}: {percent(row.coverage, 1)}" for row in table.itertuples())
+    return Plot(
+        "calibration-intervals",
+        "Coverage of predictive intervals",
+        f"Share of outcomes inside their leave-one-out predictive intervals against the stated probability ({found}).",
+        draw,
+    )
+
+
+def pareto_shapes(k: np.ndarray, good: float) -> Plot:
+    """Pareto k of every row, with the limit.
+
+    Parameters
+    ----------
+    k
+        Shape (n,).
+    good
+        Estimates with a larger k are not reliable.
+    """
+    finite = np.where(np.isfinite(k), k, 1.5)
+
+    def draw(figure: Figure) -> None:
+        (axes,) = axes_of(figure)
+        over = finite > good
+        rows = np.arange(k.size)
+        axes.plot(
+            rows[~over], finite[~over], ".", color=EXPECTED, markersize=3, alpha=0.6, rasterized=True, label="rows"
+        )
+        if over.any():
+            axes.plot(rows[over], finite[over], "^", color=OBSERVED, markersize=6, label="rows above the limit")
+        axes.axhline(good, color=GREY, linestyle="--", linewidth=1.2, label=f"limit {good:.2f}")
+        axes.set_xlabel("Analysed row (counted from 0)")
+        axes.set_ylabel("Pareto k")
+        legend(figure, axes)
+
+    return Plot(
+        "loo-pareto-k",
+        "Influence of single rows: Pareto k",
+        f"Pareto k of {k.size:,} rows; the largest is {finite.max():.2f} and {int((finite > good).sum())} are above the limit of {good:.2f}.",
+        draw,
+    )
+
+
+def _bin_edges(design: Design, step: float | None, low: float, high: float) -> np.ndarray:
+    """A bin for each level where the outcome has levels, equal ones otherwise."""
+    levels = design.outcome.levels
+    if levels is not None:
+        middle = (levels[:-1] + levels[1:]) / 2
+        return np.concatenate([[2 * levels[0] - middle[0]], middle, [2 * levels[-1] - middle[-1]]])
+    if step is not None:
+        start = design.outcome.values.min() - step * (np.ceil((design.outcome.values.min() - low) / step) + 0.5)
+        edges = start + step * np.arange(np.ceil((high - start) / step) + 1)
+        return np.asarray(edges[:: max(1, int(np.ceil(edges.size / (2 * MOST_BINS))))])
+    return np.linspace(low, high, MOST_BINS + 1)
+
+
+def _declared(design: Design, factor: str, levels: list[str]) -> list[str]:
+    """Levels in their declared order."""
+    known = next((f.levels for f in design.factors if f.name == factor), None)
+    if known is None:
+        known = tuple(str(level) for level in design.frame[factor].cat.categories)
+    return [level for level in known if level in levels]

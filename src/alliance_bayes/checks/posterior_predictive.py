@@ -1,0 +1,150 @@
+"""Do outcomes simulated from the fitted model look like the observed ones, overall and in every group?"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from alliance_bayes.checks.evidence import FEWEST_ROWS, Evidence
+from alliance_bayes.checks.plots_predictive import levels_against_limits, outcome_distribution
+from alliance_bayes.checks.results import CheckResult
+from alliance_bayes.checks.statistics import group_statistics, simultaneous_limits
+from alliance_bayes.checks.wording import percent
+
+__all__ = ["posterior_predictive"]
+
+NAMED = 4
+EVERYBODY = "all rows"
+# The group mean and spread are modelled; the tails of a small group are too noisy to say more than those of all rows.
+OVERALL_ONLY = ("kurtosis",)
+
+
+def posterior_predictive(evidence: Evidence) -> CheckResult:
+    """Compare statistics of the observed outcomes with those of replicated ones.
+
+    Parameters
+    ----------
+    evidence
+        The fit with its replicates.
+
+    Returns
+    -------
+    CheckResult
+        ``warn`` when a statistic is outside its limits. The table has one row a statistic and group: ``statistic``, ``factor``,
+        ``level``, ``n``, ``observed``, ``predicted``, ``lower``, ``upper``, ``departure`` (replicate SDs, on a scale on which the
+        statistic is roughly normal), ``p`` and ``outside``, the largest departures first.
+
+    Notes
+    -----
+    Mean, SD, skewness, and shares at the floor and the ceiling of all rows and of every level with at least 20 rows of every
+    factor and categorical column of the model, and the kurtosis of all rows. The limits are simultaneous: in a share ``rate`` of
+    replicates *any* statistic leaves them, so the number of groups does not raise the rate of false alarms; ``p`` is adjusted
+    likewise. Statistics that the model fits (means) depart less from replicates of the fitted model than from new data, which makes
+    the check quieter than its stated rate.
+    """
+    design = evidence.fit.design
+    groups, indicators, passed_over = _groups(evidence)
+    observed = group_statistics(design.outcome.values[None, :], indicators, design.outcome, evidence.step)
+    replicated = group_statistics(evidence.simulated, indicators, design.outcome, evidence.step)
+    frames, columns, draws = [], [], []
+    for name, values in observed.items():
+        at = slice(0, 1) if name in OVERALL_ONLY else slice(None)
+        frames.append(groups.iloc[at].assign(statistic=name))
+        columns.append(values[0, at])
+        draws.append(replicated[name][:, at])
+    table = pd.concat(frames, ignore_index=True)
+    values, simulated = np.concatenate(columns), np.concatenate(draws, axis=1)
+    limits = simultaneous_limits(
+        list(table["statistic"]), table["n"].to_numpy(float), values, simulated, rate=evidence.rate
+    )
+    table = table.assign(
+        observed=values,
+        predicted=limits.predicted,
+        lower=limits.lower,
+        upper=limits.upper,
+        departure=limits.departure,
+        p=limits.p,
+        outside=limits.p < evidence.rate,
+    )
+    order = table["departure"].abs().sort_values(ascending=False, kind="stable").index
+    names = [
+        "statistic",
+        "factor",
+        "level",
+        "n",
+        "observed",
+        "predicted",
+        "lower",
+        "upper",
+        "departure",
+        "p",
+        "outside",
+    ]
+    table = table.loc[order, names].reset_index(drop=True)
+    return CheckResult(
+        "posterior_predictive",
+        "Posterior predictive check",
+        "warn" if table["outside"].any() else "pass",
+        _sentence(table, evidence, passed_over),
+        table,
+        (
+            outcome_distribution(design, evidence.simulated, evidence.step),
+            *(
+                levels_against_limits(design, factor, rows)
+                for factor, rows in table[table["factor"] != ""].groupby("factor", sort=False)
+            ),
+        ),
+    )
+
+
+def _groups(evidence: Evidence) -> tuple[pd.DataFrame, np.ndarray, int]:
+    """Groups with enough rows (all rows first), their indicator columns, and how many groups were too small."""
+    n = evidence.fit.design.rows.n
+    labels, columns, small = [("", EVERYBODY, n)], [np.ones((n, 1))], 0
+    for grouping in evidence.groupings:
+        if grouping.name not in evidence.fit.design.frame.columns and grouping.role == "left out":
+            continue  # handed in beside the model: the residuals by group are compared for those
+        counts = grouping.counts
+        enough = counts >= FEWEST_ROWS
+        small += int(((counts > 0) & ~enough).sum())
+        labels += [(grouping.name, grouping.levels[k], int(counts[k])) for k in np.flatnonzero(enough)]
+        columns.append(grouping.indicators[:, enough])
+    return pd.DataFrame(labels, columns=["factor", "level", "n"]), np.hstack(columns), small
+
+
+def _sentence(table: pd.DataFrame, evidence: Evidence, passed_over: int) -> str:
+    outside = table[table["outside"]]
+    small = f" Levels with fewer than {FEWEST_ROWS} rows ({passed_over}) were not compared." if passed_over else ""
+    if outside.empty:
+        return (
+            f"All {len(table)} statistics of the outcome, overall and by group, lie within limits that a well-specified model leaves anywhere in at "
+            f"most {percent(evidence.rate)} of data sets.{small}"
+        )
+    named = "; ".join(_describe(row) for row in outside.head(NAMED).to_dict("records"))
+    more = f"; and {len(outside) - NAMED} more" if len(outside) > NAMED else ""
+    return (
+        f"{len(outside)} of {len(table)} statistics of the outcome lie outside their limits: {named}{more}. {_remedy(set(outside['statistic']))}"
+        f"{small}"
+    )
+
+
+def _describe(row: dict[str, object]) -> str:
+    where = "" if not row["factor"] else f" of {row['factor']} {row['level']}"
+    share = str(row["statistic"]).startswith("share")
+    figures = [float(str(row[name])) for name in ("observed", "lower", "upper")]
+    observed, lower, upper = (percent(figure, 1) if share else f"{figure:.3g}" for figure in figures)
+    return f"{row['statistic']}{where} {observed} (limits {lower} to {upper})"
+
+
+def _remedy(statistics: set[str]) -> str:
+    remedies = []
+    if statistics & {"mean"}:
+        remedies.append("A group's mean is off: check the priors of level SDs, and for terms that are missing.")
+    if statistics & {"SD"}:
+        remedies.append("A spread is off: check for groups with a residual SD of their own, or another family.")
+    if statistics & {"skewness", "kurtosis", "share at floor", "share at ceiling"}:
+        remedies.append(
+            "The shape of the outcomes is not the family's: mean differences may still be sound, predictions for single people and shares at the "
+            "ends are not; compare another family (student_t for heavy tails, beta_binomial or cumulative for a bounded score)."
+        )
+    return " ".join(remedies)

@@ -1,0 +1,160 @@
+"""What the priors say about outcomes before any are seen."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from alliance_bayes.checks.evidence import Evidence
+from alliance_bayes.checks.plots_predictive import prior_outcomes
+from alliance_bayes.checks.results import CheckResult
+from alliance_bayes.checks.wording import percent
+from alliance_bayes.engines import sample_prior
+from alliance_bayes.errors import ModelError
+from alliance_bayes.fit import FittedModel
+from alliance_bayes.model import Design
+from alliance_bayes.model.likelihood import expectation, residual_variance, simulate
+
+__all__ = ["AT_ENDS_LIMIT", "OUTSIDE_LIMIT", "R2_LIMIT", "SLOPE_LIMIT", "prior_predictive"]
+
+# More than half of all simulated outcomes impossible: the priors are about something else than this scale.
+OUTSIDE_LIMIT = 0.5
+# More than half at the two ends: the priors say that hardly anybody is in between.
+AT_ENDS_LIMIT = 0.5
+# A median R2 beyond this: the priors say that the predictors explain nearly everything.
+R2_LIMIT = 0.9
+# Largest prior probability of a standardised slope beyond -1 or 1, which no correlation can have.
+SLOPE_LIMIT = 0.5
+DRAWS = 500
+
+
+def prior_predictive(evidence: Evidence) -> CheckResult:
+    """Simulate outcomes of the analysed rows from the priors.
+
+    Parameters
+    ----------
+    evidence
+        The fit: its rows and priors; its draws are not used.
+
+    Returns
+    -------
+    CheckResult
+        ``warn`` when a figure passes its limit, else ``info``: a prior is a statement, and only its consequences can be judged. The
+        table has ``quantity``, ``median``, ``lower``, ``upper`` (5 % and 95 % quantiles over prior draws), ``judged`` (the
+        figure compared) and ``limit`` (NaN where there is none).
+
+    Notes
+    -----
+    R2 is the variance of the expected outcomes over that plus the mean residual variance [1]_. The slope is the mean derivative of
+    the expected outcome by the focal predictor times the predictor's SD in the rows, over the reference SD of the outcome's scale (the
+    SD of the rows where the scale is not known).
+
+    References
+    ----------
+    .. [1] Gelman, Goodrich, Gabry and Vehtari (2019), The American Statistician 73(3):307-309, doi 10.1080/00031305.2018.1549100.
+    """
+    fit = evidence.fit
+    design, outcome = fit.design, fit.design.outcome
+    prior = _prior_fit(fit, evidence.seed)
+    parameters = prior.parameters
+    eta = prior.linear_predictor()
+    mean = expectation(design.family, eta, parameters, outcome)
+    with np.errstate(over="ignore"):
+        values = np.asarray(simulate(design.family, eta, parameters, outcome, evidence.generator(2)), dtype=float)
+        spread = residual_variance(design.family, eta, parameters, outcome).mean(axis=1)
+    explained = mean.var(axis=1, ddof=1)
+    r2 = np.where(np.isinf(spread), 0.0, explained / np.maximum(explained + spread, 1e-300))
+    rows = [_row("simulated outcome", values, np.nan, np.nan)]
+    warnings = []
+    low, high = outcome.lower, outcome.upper
+    bounded = design.family.discrete or design.family.name == "censored_gaussian"
+    if not bounded and (low is not None or high is not None):
+        outside = (values < (-np.inf if low is None else low)) | (values > (np.inf if high is None else high))
+        rows.append(_row("share outside the scale", outside.mean(axis=1), outside.mean(), OUTSIDE_LIMIT))
+        if outside.mean() > OUTSIDE_LIMIT:
+            warnings.append(
+                f"{percent(outside.mean())} of outcomes simulated from the priors lie outside {_range(low, high)} (limit {percent(OUTSIDE_LIMIT)})"
+            )
+    elif outcome.levels is None or outcome.levels.size > 2:
+        ends = (values == low) | (values == high)
+        rows.append(_row("share at the ends of the scale", ends.mean(axis=1), ends.mean(), AT_ENDS_LIMIT))
+        if ends.mean() > AT_ENDS_LIMIT:
+            warnings.append(
+                f"{percent(ends.mean())} of outcomes simulated from the priors lie at {_range(low, high, ' or ')} (limit {percent(AT_ENDS_LIMIT)})"
+            )
+    rows.append(_row("R2", r2, np.median(r2), R2_LIMIT))
+    if np.median(r2) > R2_LIMIT:
+        warnings.append(f"half of the prior draws have an R2 above {np.median(r2):.3f} (limit {R2_LIMIT:g})")
+    focal = fit.spec.focal_predictor(design)
+    if focal is not None:
+        slope = _standardised_slope(prior, focal)
+        if slope is not None:
+            beyond = float((np.abs(slope) > 1).mean())
+            rows.append(_row(f"standardised slope of {focal}", slope, beyond, SLOPE_LIMIT))
+            if beyond > SLOPE_LIMIT:
+                warnings.append(
+                    f"the standardised slope of {focal} is beyond -1 or 1 in {percent(beyond)} of prior draws (limit {percent(SLOPE_LIMIT)})"
+                )
+    if warnings:
+        sentence = f"The priors are hard to believe: {'; '.join(warnings)}. Narrow them, or say why they are meant."
+    else:
+        sentence = f"What the priors imply is within the stated limits: {_summary(rows)}."
+    return CheckResult(
+        "prior_predictive",
+        "Prior predictive check",
+        "warn" if warnings else "info",
+        sentence,
+        pd.DataFrame(rows, columns=["quantity", "median", "lower", "upper", "judged", "limit"]),
+        (prior_outcomes(design, values),),
+    )
+
+
+def _prior_fit(fit: FittedModel, seed: int) -> FittedModel:
+    """The same model with draws from the prior in place of the posterior."""
+    tree = xr.DataTree.from_dict({"posterior": sample_prior(fit.design, fit.priors, draws=DRAWS, seed=seed)})
+    return dataclasses.replace(fit, tree=tree)
+
+
+def _standardised_slope(prior: FittedModel, focal: str) -> np.ndarray | None:
+    """Slope of the expected outcome by one column in each draw, standardised; None where the rows cannot be moved."""
+    design: Design = prior.design
+    if focal not in design.frame.columns or not pd.api.types.is_numeric_dtype(design.frame[focal]):
+        return None
+    x = design.frame[focal].to_numpy(float)
+    # Every row moves towards the middle, so that none leaves the range on which a spline or a logarithm is defined.
+    move = np.where(x < np.median(x), 1.0, -1.0) * 1e-3 * x.std()
+    try:
+        moved = design.evaluate(design.frame.assign(**{focal: x + move}))
+    except ModelError:
+        return None
+    family, outcome, own = design.family, design.outcome, prior.parameters
+    before, after = (expectation(family, prior.linear_predictor(rows), own, outcome) for rows in (design.rows, moved))
+    scale = design.scales.get(outcome.name)
+    sd = outcome.values.std(ddof=1) if scale is None else scale.sd
+    return np.asarray(((after - before) / move).mean(axis=1) * x.std(ddof=1) / sd)
+
+
+def _row(name: str, values: np.ndarray, judged: float, limit: float) -> tuple[str, float, float, float, float, float]:
+    lower, median, upper = np.quantile(values, [0.05, 0.5, 0.95])
+    return (name, float(median), float(lower), float(upper), float(judged), limit)
+
+
+def _summary(rows: list[tuple[str, float, float, float, float, float]]) -> str:
+    parts = []
+    for name, median, lower, upper, judged, limit in rows[1:]:
+        if name.startswith("share"):
+            parts.append(
+                f"{percent(judged)} of simulated outcomes are {name.removeprefix('share ')} (limit {percent(limit)})"
+            )
+        else:
+            parts.append(f"{name} {median:.2f} ({lower:.2f} to {upper:.2f})")
+    return "; ".join(parts)
+
+
+def _range(low: float | None, high: float | None, word: str = " to ") -> str:
+    if low is None or high is None:
+        return f"the end of the scale at {low if high is None else high:g}"
+    return f"{low:g}{word}{high:g}"

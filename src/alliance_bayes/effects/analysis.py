@@ -1,0 +1,209 @@
+"""One fit under analysis: what the estimands share, computed once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from math import prod
+
+import numpy as np
+import pandas as pd
+
+from alliance_bayes.effects.averages import average, slope
+from alliance_bayes.effects.explained import Spread, outcome_spread
+from alliance_bayes.effects.options import Options
+from alliance_bayes.effects.quantity import Fixed
+from alliance_bayes.effects.scenes import NumericSetting, Scene, Scenes
+from alliance_bayes.errors import UsageError
+from alliance_bayes.fit import FittedModel
+from alliance_bayes.model import scale_of
+
+__all__ = ["NEW_LEVEL", "Analysis"]
+
+# Label of a level that the data do not have.
+NEW_LEVEL = "(new level)"
+
+# Half the step of the central difference, in SDs of the predictor. Truncation costs about 1e-8 of the curvature's
+# size and rounding about 1e-11 of the outcome's; where the expected outcome is a polynomial of degree two or less,
+# only rounding.
+_STEP = 1e-4
+
+
+@dataclass(frozen=True, eq=False)
+class Analysis:
+    """A fit, checked options, and the intermediate results that several estimands need.
+
+    Parameters
+    ----------
+    fit
+        The fitted model.
+    options
+        What the rows of the table share.
+    """
+
+    fit: FittedModel
+    options: Options
+    _by_level: dict[tuple[str, str | None], tuple[list[str], np.ndarray, list[str]]] = field(
+        default_factory=dict, repr=False
+    )
+
+    @cached_property
+    def scenes(self) -> Scenes:
+        """Maker of counterfactual settings."""
+        return Scenes(self.fit.design)
+
+    @cached_property
+    def spread(self) -> Spread:
+        """Explained and residual variance of the outcome."""
+        return outcome_spread(self.fit)
+
+    @property
+    def n_draws(self) -> int:
+        """Number of draws over all chains."""
+        return prod(self.fit.shape)
+
+    @property
+    def infinite_variance(self) -> str:
+        """A note where the outcome's variance is infinite in some draws; empty where it never is."""
+        share = float(np.isinf(self.spread.residual).mean())
+        return (
+            f"the residual variance is infinite (nu <= 2) in {share:.1%} of the draws, which count as 0"
+            if share
+            else ""
+        )
+
+    @property
+    def outcome_unit(self) -> str:
+        """What one unit of the outcome is called."""
+        if self.fit.design.family.name == "bernoulli":
+            return "probability"
+        return self.unit_of(self.fit.design.outcome.name)
+
+    def unit_of(self, column: str) -> str:
+        """What one unit of a column is called: its scale's word, else "unit of <column>"."""
+        scale = scale_of(column, self.fit.spec.scales)
+        return f"unit of {column}" if scale is None or scale.unit == "unit" else scale.unit
+
+    def predictor(self, asked: str | None) -> str:
+        """The numeric predictor whose slope is asked for, the model's focal one by default.
+
+        Raises
+        ------
+        UsageError
+            There is none, it is not a numeric predictor of the model, or it does not vary.
+        """
+        frame = self.fit.design.frame
+        names = [n for n in self.fit.design.formula.columns[1:] if pd.api.types.is_numeric_dtype(frame[n])]
+        name = self.fit.spec.focal_predictor(self.fit.design) if asked is None else asked
+        if name is None or name not in names:
+            what = "the model has no numeric predictor, so it has no slope" if name is None else ""
+            raise UsageError(
+                f"{what or f'{name!r} is not a numeric predictor of this model'}. "
+                f"Numeric predictors: {', '.join(names) or 'none'}."
+            )
+        if frame[name].nunique() < 2:
+            raise UsageError(
+                f"'{name}' has the same value in all analysed rows, so it has no slope. Choose another predictor."
+            )
+        return name
+
+    def values(self, predictor: str) -> np.ndarray:
+        """The predictor in the analysed rows, shape (n,)."""
+        return self.fit.design.frame[predictor].to_numpy(float)
+
+    def factors(self) -> list[str]:
+        """Pooled factors in the formula's order, then those categorical columns of common terms that are not pooled."""
+        pooled = [factor.name for factor in self.fit.design.factors]
+        return pooled + [name for name in self.scenes.in_common if name not in pooled]
+
+    def levels(self, factor: str) -> list[str]:
+        """Labels of a factor's levels in their declared order.
+
+        Raises
+        ------
+        UsageError
+            Not a factor of the model.
+        """
+        for pooled in self.fit.design.factors:
+            if pooled.name == factor:
+                return list(pooled.levels)
+        if factor not in self.scenes.in_common:
+            raise UsageError(
+                f"{factor!r} is not a factor of this model. Its factors: {', '.join(self.factors()) or 'none'}."
+            )
+        return [str(level) for level in self.fit.design.frame[factor].cat.categories]
+
+    def is_sampled(self, factor: str) -> bool:
+        """Whether a new level of the factor can be imagined."""
+        return any(pooled.name == factor and not pooled.exhaustive for pooled in self.fit.design.factors)
+
+    def settings(self, factor: str) -> list[dict[str, str]]:
+        """What each level of a factor is in terms of columns, in the order of :meth:`levels`."""
+        for pooled in self.fit.design.factors:
+            if pooled.name == factor:
+                return self.scenes.level_columns(pooled)
+        return [{factor: level} for level in self.levels(factor)]
+
+    def averages(self, scenes: Sequence[Scene]) -> np.ndarray:
+        """Average expected outcomes, shape (n_draws, n_scenes)."""
+        return average(self.fit, scenes, seed=self.options.seed)
+
+    def slopes(self, predictor: str, settings: Iterable[dict[str, str]]) -> tuple[np.ndarray, list[str]]:
+        """Average slopes of the expected outcome on a predictor.
+
+        Parameters
+        ----------
+        predictor
+            A numeric column.
+        settings
+            Categorical columns and levels to fix, one mapping a slope; an empty one for the population as it is.
+
+        Returns
+        -------
+        tuple
+            Shape (n_draws, n_settings), in outcome units per unit of the predictor; and why a slope is NaN (empty
+            where it is not).
+        """
+        step = _STEP * float(self.values(predictor).std(ddof=1))
+        pairs = []
+        for fixed in settings:
+            low, high = (
+                self.scenes.scene(
+                    self.options.population, numeric=NumericSetting(predictor, shift, shift=True), fixed=fixed
+                )
+                for shift in (-step, step)
+            )
+            pairs.append((low, high))
+        problems = [low.problem or high.problem for low, high in pairs]
+        return slope(self.fit, pairs, 2 * step, seed=self.options.seed), problems
+
+    def by_level(self, factor: str, *, predictor: str | None = None) -> tuple[list[str], np.ndarray, list[str]]:
+        """Means (or slopes on ``predictor``) with everybody at each level of a factor.
+
+        Returns
+        -------
+        tuple
+            Labels; draws of shape (n_levels, chain, draw); and why a level's are NaN (empty where they are not).
+            Population "new" has one new level in place of a sampled factor's.
+        """
+        key = (factor, predictor)
+        if key not in self._by_level:
+            labels, settings = self.levels(factor), self.settings(factor)
+            if self.options.population == "new" and self.is_sampled(factor):
+                labels, settings = [NEW_LEVEL], [{}]
+            if predictor is None:
+                scenes = [self.scenes.scene(self.options.population, fixed=fixed) for fixed in settings]
+                draws, problems = self.averages(scenes), [scene.problem for scene in scenes]
+            else:
+                draws, problems = self.slopes(predictor, settings)
+            self._by_level[key] = labels, np.stack([self.with_chains(column) for column in draws.T]), problems
+        return self._by_level[key]
+
+    def with_chains(self, draws: np.ndarray) -> np.ndarray:
+        """Stacked draws (n_draws,) as (chain, draw)."""
+        return self.fit.with_chains(draws)
+
+    def fixed(self, draws: np.ndarray | float) -> Fixed:
+        """Stacked draws as the source of a quantity."""
+        return Fixed(self.with_chains(np.broadcast_to(np.asarray(draws, dtype=float), (self.n_draws,))))

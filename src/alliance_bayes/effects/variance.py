@@ -1,0 +1,188 @@
+"""Variance partition, intraclass correlations and the Bayesian R2."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from alliance_bayes.effects.analysis import Analysis
+from alliance_bayes.effects.contributions import contributions, covariance
+from alliance_bayes.effects.options import make_options
+from alliance_bayes.effects.quantity import Quantity
+from alliance_bayes.effects.summary import summarise
+from alliance_bayes.effects.table import EffectTable
+from alliance_bayes.fit import FittedModel
+
+__all__ = ["bayesian_r2", "r2_quantities", "variance_partition", "variance_quantities"]
+
+# Variance of the standard logistic distribution.
+_LOGISTIC = np.pi**2 / 3
+
+
+def variance_partition(fit: FittedModel, *, prob: float = 0.89, interval: str = "eti") -> EffectTable:
+    """What the variance of the linear predictor and the residual is made of, and intraclass correlations.
+
+    Parameters
+    ----------
+    fit
+        The fitted model.
+    prob, interval
+        Probability and kind of the intervals: ``"eti"`` (equal tails) or ``"hdi"`` (highest density).
+
+    Returns
+    -------
+    EffectTable
+        Rows of two estimands:
+
+        ``variance_share``
+            For each pooled factor the variance over the analysed rows (divisor n - 1) of what it adds to the linear
+            predictor, its slopes included; for the common terms (``term`` "common terms") the same; for ``term``
+            "covariance" twice the sum of the covariances of all these parts, which can be negative; for ``term``
+            "residual" the residual variance: each divided by the variance of the whole linear predictor plus the
+            residual variance. The shares add to 1 in every draw.
+        ``icc``
+            For each sampled factor the variance of the effect of a new level, averaged over the analysed rows' pooled
+            columns (z' Sigma z with Sigma from tau and the correlations), divided by the sum of that of all sampled
+            factors and the residual variance: the correlation of two people at the same new level, given the common
+            terms and the exhaustive factors (adjusted ICC).
+
+    Raises
+    ------
+    UsageError
+        An option is outside what is accepted.
+
+    Notes
+    -----
+    The residual variance is that of the outcome for identity links (for a Student t sigma^2 nu / (nu - 2), for a
+    censored Gaussian that of the uncensored variable). Other links are partitioned on the scale of the linear
+    predictor, with pi^2 / 3 for ``bernoulli`` and ``cumulative`` (their latent variable is logistic), and for
+    ``beta_binomial`` the variance of the outcome brought there by the delta method at the average expected outcome
+    [1]_.
+
+    References
+    ----------
+    .. [1] Nakagawa, Johnson, Schielzeth (2017). The coefficient of determination R2 and intra-class correlation
+    coefficient
+       from generalized linear mixed-effects models revisited and expanded. Journal of the Royal Society Interface 14.
+       doi 10.1098/rsif.2017.0213
+    .. [2] Johnson (2014). Extension of Nakagawa & Schielzeth's R2GLMM to random slopes models. Methods in Ecology and
+       Evolution 5(9). doi 10.1111/2041-210X.12225
+    """
+    options = make_options(fit, prob=prob, interval=interval)
+    return summarise(variance_quantities(Analysis(fit, options)), options)
+
+
+def bayesian_r2(fit: FittedModel, *, prob: float = 0.89, interval: str = "eti") -> EffectTable:
+    """Bayesian R2 (estimand ``bayesian_r2``): variance of the expected outcome over that plus the residual variance.
+
+    Parameters
+    ----------
+    fit
+        The fitted model.
+    prob, interval
+        Probability and kind of the interval: ``"eti"`` (equal tails) or ``"hdi"`` (highest density).
+
+    Returns
+    -------
+    EffectTable
+        One row, on the outcome's own scale for every family.
+
+    Raises
+    ------
+    UsageError
+        An option is outside what is accepted.
+
+    References
+    ----------
+    .. [1] Gelman, Goodrich, Gabry, Vehtari (2019). R-squared for Bayesian regression models. The American Statistician
+       73(3). doi 10.1080/00031305.2018.1549100
+    """
+    options = make_options(fit, prob=prob, interval=interval)
+    return summarise(r2_quantities(Analysis(fit, options)), options)
+
+
+def variance_quantities(analysis: Analysis) -> Iterator[Quantity]:
+    """Quantities of :func:`variance_partition`."""
+    parts = contributions(analysis.fit)
+    residual = _residual(analysis)
+    variances = [np.maximum(covariance(part, part), 0.0) for part in parts]
+    cross = np.zeros(analysis.n_draws)
+    for number, part in enumerate(parts):
+        for other in parts[:number]:
+            cross += 2 * covariance(part, other)
+    explained = np.maximum(sum(variances, cross), 0.0)
+    total = explained + residual
+    scale = "" if analysis.fit.design.family.link == "identity" else " (scale of the linear predictor)"
+    shares: list[tuple[str | None, str | None, np.ndarray]] = [
+        ("common terms" if part.name is None else None, part.name, variance / total)
+        for part, variance in zip(parts, variances, strict=True)
+    ]
+    shares.append(("covariance", None, cross / total))
+    # Where the residual variance is infinite it is all there is.
+    with np.errstate(invalid="ignore"):
+        shares.append(("residual", None, np.where(np.isinf(residual), 1.0, residual / total)))
+    for term, factor, share in shares:
+        yield Quantity(
+            "variance_share",
+            analysis.fixed(share),
+            "share of variance",
+            term=term,
+            factor=factor,
+            denominator=f"variance of the linear predictor + residual variance{scale}",
+            population="sample",
+            note=analysis.infinite_variance,
+        )
+    sampled = [factor.name for factor in analysis.fit.design.factors if not factor.exhaustive]
+    spreads = {name: _new_level_variance(analysis, name) for name in sampled}
+    for name, spread in spreads.items():
+        yield Quantity(
+            "icc",
+            analysis.fixed(spread / sum(spreads.values(), residual)),
+            "share of variance",
+            factor=name,
+            denominator=f"variance of all sampled factors + residual variance{scale}",
+            population="new",
+            note=analysis.infinite_variance,
+        )
+
+
+def r2_quantities(analysis: Analysis) -> Iterator[Quantity]:
+    """Quantities of :func:`bayesian_r2`."""
+    yield Quantity(
+        "bayesian_r2",
+        analysis.fixed(analysis.spread.explained / analysis.spread.total),
+        "share of variance",
+        denominator="explained + residual variance",
+        population="sample",
+        note=analysis.infinite_variance,
+    )
+
+
+def _residual(analysis: Analysis) -> np.ndarray:
+    """Residual variance on the scale of the linear predictor, shape (n_draws,)."""
+    fit = analysis.fit
+    match fit.design.family.name:
+        case "gaussian" | "student_t":
+            return analysis.spread.residual
+        case "censored_gaussian":
+            return fit.parameters["sigma"] ** 2
+        case "bernoulli" | "cumulative":
+            return np.full(analysis.n_draws, _LOGISTIC)
+    # Beta-binomial: Var(y) / (dE/deta)^2, with E = low + range p and dE/deta = range p (1 - p).
+    assert fit.design.outcome.levels is not None
+    low, high = fit.design.outcome.levels[[0, -1]]
+    steps = fit.design.outcome.levels.size - 1
+    p = (analysis.averages([analysis.scenes.scene()])[:, 0] - low) / (high - low)
+    return np.asarray((1 + (steps - 1) / (fit.parameters["phi"] + 1)) / (steps * p * (1 - p)))
+
+
+def _new_level_variance(analysis: Analysis, factor: str) -> np.ndarray:
+    """Variance of a new level's effect, averaged over the analysed rows, shape (n_draws,)."""
+    fit = analysis.fit
+    tau = fit.stacked[f"tau_{factor}"]
+    z = fit.design.rows.z[factor]
+    moments = z.T @ z / len(z)
+    correlation = fit.stacked[f"corr_{factor}"] if fit.design.factor(factor).correlated else np.eye(z.shape[1])
+    spread = np.einsum("ds,dt,dst,st->d", tau, tau, np.broadcast_to(correlation, (len(tau), *moments.shape)), moments)
+    return np.asarray(spread)

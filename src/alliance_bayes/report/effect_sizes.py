@@ -1,0 +1,161 @@
+"""Section 4: the focal association in every unit, with its picture, its density and the region of practical equivalence."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from alliance_bayes.fit import FittedModel
+from alliance_bayes.report.curve import average_curve, grouped_histogram
+from alliance_bayes.report.estimates import Estimates, text_of
+from alliance_bayes.report.figures import density_figure, slope_figure
+from alliance_bayes.report.sections import Picture, Section
+from alliance_bayes.report.svg import draw
+from alliance_bayes.report.tables import Table
+from alliance_bayes.report.text import clean, exact, number
+from alliance_bayes.report.words import column_name, unit_of, units
+
+__all__ = ["SLOPES", "effect_sizes", "relevance_words", "rope_words"]
+
+SLOPES = (
+    "slope",
+    "slope_per_sd",
+    "slope_p10_p90",
+    "slope_standardised",
+    "partial_correlation",
+    "delta_r2",
+    "points_needed",
+)
+
+
+def effect_sizes(fit: FittedModel, estimates: Estimates, *, prob: float, withheld: bool) -> tuple[Section, list[dict[str, float]] | None]:
+    """The section, and the points of its curve for the JSON."""
+    focal = fit.spec.focal_predictor(fit.design)
+    context: dict[str, Any] = {"withheld": withheld, "focal": None if focal is None else column_name(focal), "table": None}
+    curve = None
+    if focal is not None and not withheld:
+        rows = estimates.where(SLOPES, term=focal)
+        slope = estimates.first("slope", term=focal)
+        curve = average_curve(fit, focal, prob=prob)
+        context |= {
+            "table": _table(fit, estimates, rows, focal),
+            "slope_picture": _slope_picture(fit, focal, curve, prob),
+            "density": None if slope is None else _density(fit, estimates, slope, focal),
+            "rope": None if slope is None else rope_words(fit, slope),
+            "relevance": None if slope is None else relevance_words(fit, slope),
+            "outcome": column_name(fit.design.outcome.name),
+        }
+    points = None if curve is None else [{str(key): float(value) for key, value in row.items()} for row in curve.to_dict("records")]
+    return Section("effects", "Effect sizes", "effects.html", context), points
+
+
+def rope_words(fit: FittedModel, row: pd.Series) -> str:
+    """Limits of the region of practical equivalence with their reason; empty where there is none."""
+    if pd.isna(row["rope_low"]) or pd.isna(row["rope_high"]):
+        return ""
+    unit = units(unit_of(fit.design, fit.design.outcome.name))
+    limits = f"{exact(row['rope_low'])} to {exact(row['rope_high'])} {unit}"
+    scale = fit.design.scales.get(fit.design.outcome.name)
+    if scale is None:
+        return f"{limits}, given by the analyst"
+    half = max(abs(float(row["rope_low"])), abs(float(row["rope_high"])))
+    return f"{limits}, {half / scale.sd:.2g} of the reference SD of {scale.sd:g}"
+
+
+def relevance_words(fit: FittedModel, row: pd.Series) -> str:
+    """The smallest relevant change with its unit; empty where there is none."""
+    if pd.isna(row["relevant"]):
+        return ""
+    return f"{exact(row['relevant'])} {units(unit_of(fit.design, fit.design.outcome.name))}"
+
+
+def _label(fit: FittedModel, row: pd.Series, focal: str) -> str:
+    name = column_name(focal)
+    unit = unit_of(fit.design, focal)
+    return {
+        "slope": f"Per {unit}",
+        "slope_per_sd": f"Per SD of {name}",
+        "slope_p10_p90": f"From the 10th to the 90th percentile of {name}",
+        "slope_standardised": "Standardised slope",
+        "partial_correlation": "Partial correlation",
+        "delta_r2": f"ΔR²: share of the variance that only {name} explains",
+        "points_needed": f"{units(unit)[:1].upper()}{units(unit)[1:]} that go with {text_of(row, 'denominator')} (median)",
+    }[str(row["estimand"])]
+
+
+def _table(fit: FittedModel, estimates: Estimates, rows: pd.DataFrame, focal: str) -> Table:
+    ropes, relevants = rows["rope_low"].notna().any(), rows["relevant"].notna().any()
+    headings = ["Association", "Mean", estimates.interval_heading(), "Probability of direction"]
+    headings += ["Probability in ROPE"] if ropes else []
+    headings += ["Probability of a relevant difference"] if relevants else []
+    headings += ["Unit", "Denominator"]
+    cells, notes = [], []
+    for _, row in rows.iterrows():
+        line = [_label(fit, row, focal), estimates.mean(row), estimates.interval(row), estimates.direction(row)]
+        line += [estimates.share(row, "p_rope")] if ropes else []
+        line += [estimates.share(row, "p_relevant")] if relevants else []
+        cells.append([*line, text_of(row, "unit"), text_of(row, "denominator") or "–"])
+        if note := text_of(row, "note"):
+            notes.append(f"{_label(fit, row, focal)}: {note}.")
+    return Table.of(
+        "table-slopes",
+        f"Association of {column_name(focal)} with {column_name(fit.design.outcome.name)}, averaged over those analysed; posterior means",
+        headings,
+        cells,
+        words=(len(headings) - 2, len(headings) - 1),
+        note=" ".join(notes),
+    )
+
+
+def _slope_picture(fit: FittedModel, focal: str, curve: pd.DataFrame, prob: float) -> Picture:
+    design = fit.design
+    outcome, predictor = column_name(design.outcome.name), column_name(focal)
+    values = design.frame[focal].to_numpy(float)
+    band = f"{100 * prob:g}% equal-tailed band"
+    painter = slope_figure(
+        curve,
+        grouped_histogram(values),
+        predictor=f"{predictor} ({units(unit_of(design, focal))})",
+        outcome=outcome,
+        centre=float(np.mean(values)),
+        band=band,
+    )
+    first, last = curve.iloc[0], curve.iloc[-1]
+    span = float((curve["upper"] - curve["lower"]).min())
+    places = 0 if span > 3 else 1
+    ends = " and ".join(f"{number(p['mean'], places)} at {exact(round(float(p['x']), 3))}" for p in (first, last))
+    title = f"Expected {outcome} along {predictor}"
+    description = (
+        f"A line with its {band} over the range of {predictor} in which people were analysed: the expected {outcome} is {ends}. "
+        f"Below it a histogram of {predictor}."
+    )
+    caption = (
+        f"What the model expects on average if everybody had that {predictor}, all else as it is (standardisation over those "
+        f"analysed), with its {band} and the distribution of {predictor}. Every bar stands for at least five people, and no "
+        "individual is shown."
+    )
+    markup = draw(painter, name="slope-curve", title=title, description=description, size=(5.2, 3.6))
+    return Picture(title, caption, markup)
+
+
+def _density(fit: FittedModel, estimates: Estimates, row: pd.Series, focal: str) -> Picture | None:
+    draws = estimates.table.draws
+    if row.name not in draws:
+        return None
+    unit = text_of(row, "unit")
+    rope = "region of practical equivalence"
+    values = draws[str(row.name)].ravel()
+    painter = density_figure(values, row, label=f"slope ({clean(unit)})", name=estimates.interval_heading(), rope=rope)
+    title = f"Posterior of the slope of {column_name(focal)}"
+    description = (
+        f"Density of the slope, {unit}: mean {estimates.mean(row)}, {estimates.spoken(row)}, {estimates.direction(row)}"
+        + (f"; {estimates.share(row, 'p_rope')} inside the {rope}." if pd.notna(row["p_rope"]) else ".")
+    )
+    caption = f"The dot is the mean and the bar the {estimates.interval_heading()}: {estimates.interval(row)}." + (
+        f" Grey: the {rope}, {rope_words(fit, row)}, which holds {estimates.share(row, 'p_rope')} of the posterior."
+        if pd.notna(row["p_rope"])
+        else ""
+    )
+    return Picture(title, caption, draw(painter, name="slope-density", title=title, description=description, size=(5.2, 2.9)))

@@ -1,0 +1,133 @@
+"""Rows of an effects table as a page shows them: which rows, with how many decimals, in which words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from alliance_bayes.effects import EffectTable
+from alliance_bayes.fit import FittedModel
+from alliance_bayes.report.privacy import identifying
+from alliance_bayes.report.records import records
+from alliance_bayes.report.text import clean, decimals, interval_name, number, probability, range_of
+
+__all__ = ["Estimates"]
+
+# Rows with the same of these are printed with the same number of decimals.
+_ALIKE = ("estimand", "term", "factor", "unit", "denominator")
+
+
+@dataclass(frozen=True, eq=False)
+class Estimates:
+    """An effects table that knows how its numbers are printed.
+
+    Parameters
+    ----------
+    table
+        The rows that may be shown.
+    hidden
+        Pooled factors whose rows are left out because a level may be one person.
+    """
+
+    table: EffectTable
+    hidden: tuple[str, ...]
+
+    @classmethod
+    def of(cls, fit: FittedModel, table: EffectTable) -> Estimates:
+        """Leave out what may not be shown."""
+        hidden = tuple(factor.name for factor in fit.design.factors if identifying(fit, factor.name))
+        keep = [
+            not (isinstance(factor, str) and factor in hidden and isinstance(level, str))
+            for factor, level in zip(table["factor"], table["level"], strict=True)
+        ]
+        return cls(table[keep], hidden)
+
+    def where(self, estimand: str | Iterable[str], **values: str | None) -> pd.DataFrame:
+        """Rows of an estimand (or several) with the given values of other columns, None for missing ones, in the table's order."""
+        names = [estimand] if isinstance(estimand, str) else list(estimand)
+        keep = self.table["estimand"].isin(names)
+        for column, value in values.items():
+            keep &= self.table[column].isna() if value is None else self.table[column] == value
+        return pd.DataFrame(self.table[keep])
+
+    def first(self, estimand: str, **values: str | None) -> pd.Series | None:
+        """The first such row whose mean is a number, or None."""
+        found = self.where(estimand, **values)
+        found = found[found["median"].notna()]
+        return found.iloc[0] if len(found) else None
+
+    @cached_property
+    def _places(self) -> dict[tuple[Any, ...], int]:
+        places: dict[tuple[Any, ...], int] = {}
+        for row in pd.DataFrame(self.table).to_dict("records"):
+            key = tuple(_key(row[name]) for name in _ALIKE)
+            own = decimals(_float(row["mcse_mean"]), _float(row["sd"]), float(row["prob"]))
+            # A row that does not vary says nothing about the others.
+            if _float(row["sd"]) > 0:
+                places[key] = min(places.get(key, 6), own)
+        return places
+
+    def places(self, row: pd.Series) -> int:
+        """Decimals of a row: those that the least precise row of its kind justifies."""
+        return self._places.get(tuple(_key(row[name]) for name in _ALIKE), 2)
+
+    def mean(self, row: pd.Series) -> str:
+        """Posterior mean; the median where there is no mean."""
+        value = _float(row["mean"])
+        return number(_float(row["median"]) if np.isnan(value) else value, self.places(row))
+
+    def interval(self, row: pd.Series) -> str:
+        """Ends of the interval in brackets."""
+        return range_of(_float(row["lower"]), _float(row["upper"]), self.places(row))
+
+    def spoken(self, row: pd.Series) -> str:
+        """The interval with its kind and probability, as a sentence gives it: "89% equal-tailed interval 1.3 to 3.0"."""
+        places = self.places(row)
+        ends = (number(_float(row[end]), places) for end in ("lower", "upper"))
+        return f"{interval_name(row['interval'], float(row['prob']))} {' to '.join(ends)}"
+
+    def direction(self, row: pd.Series) -> str:
+        """Probability of direction with the side it speaks of: "99% above 0"."""
+        value = _float(row["p_direction"])
+        if np.isnan(value):
+            return "–"
+        side = "above" if _float(row["median"]) >= 0 else "below"
+        return f"{probability(value, _float(row['ess_bulk']))} {side} 0"
+
+    def share(self, row: pd.Series, column: str) -> str:
+        """A probability of the row (`p_rope`, `p_relevant`)."""
+        return probability(_float(row[column]), _float(row["ess_bulk"]))
+
+    def interval_heading(self) -> str:
+        """The interval's probability and kind, for a table's heading."""
+        if not len(self.table):
+            return "Interval"
+        return interval_name(self.table["interval"].iloc[0], float(self.table["prob"].iloc[0]))
+
+    def records(self) -> list[dict[str, Any]]:
+        """Every row for the JSON: the row's id, all columns, and the number of decimals that is printed."""
+        frame = pd.DataFrame(self.table)
+        found = records(frame)
+        for (identity, row), record in zip(frame.iterrows(), found, strict=True):
+            record["id"] = str(identity)
+            record["decimals"] = self.places(row)
+        return found
+
+
+def text_of(row: pd.Series, column: str) -> str:
+    """A text column of a row, cleaned; empty where it does not apply."""
+    value = row[column]
+    return clean(value) if isinstance(value, str) else ""
+
+
+def _key(value: Any) -> Any:
+    return value if isinstance(value, str) else None
+
+
+def _float(value: Any) -> float:
+    return float("nan") if value is None or value is pd.NA else float(value)
