@@ -3,6 +3,7 @@
 #   make report COHORT=my.csv REPORT=my.html     make test ARGS="-k slopes"     make lock UPGRADE=1
 
 PY := .venv/bin/python
+CARD ?= models/outcome.toml
 COHORT ?=
 REPORT ?= reports/study.html
 ARGS ?=
@@ -15,9 +16,9 @@ ARGS ?=
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
 
-report: env-runtime ## the published study, as one HTML page in reports/ (of simulated data, or of COHORT=table.csv)
+report: env-runtime ## the demonstration study as one HTML page (simulated data), or any table: COHORT=table.csv
 	@mkdir -p "$(dir $(REPORT))"
-	$(PY) -m alliance_bayes.cli study $(if $(COHORT),"$(COHORT)") -o "$(REPORT)"
+	$(PY) -m alliance_bayes report "$(CARD)" $(if $(COHORT),"$(COHORT)",--demo) -o "$(REPORT)"
 
 test: env-dev ## the fast tests
 	$(PY) -m pytest $(ARGS)
@@ -41,7 +42,7 @@ format: env-dev ## let ruff rewrite what it can
 examples: env-dev ## every numbered script in examples/, in build/examples
 	@sh scripts/run_each.sh $(PY) build/examples examples/[0-9]*.py
 
-check-reports: env-dev ## open the rendered reports in a browser and check them
+check-reports: env-dev ## whether reports/ is what the package makes today
 	$(PY) scripts/check_reports.py
 
 lock: ## write the lock files again from pyproject.toml (UPGRADE=1: newest versions)

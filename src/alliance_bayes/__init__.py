@@ -11,7 +11,18 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from alliance_bayes.api import Fit, Model, load_fit, load_model
     from alliance_bayes.checks import run_checks
-    from alliance_bayes.cohort import Cohort, Flow, read_cohort, read_tables, simulate_cohort
+    from alliance_bayes.cohort import (
+        Cohort,
+        Flow,
+        SimulationSettings,
+        pseudo_true,
+        read_cohort,
+        read_tables,
+        simulate_cohort,
+        simulation_assumptions,
+        write_cohort,
+        write_tables,
+    )
     from alliance_bayes.errors import (
         AllianceBayesError,
         DataError,
@@ -30,7 +41,18 @@ __version__ = "0.1.0"
 _HOMES = {
     "api": ("Fit", "Model", "load_fit", "load_model"),
     "checks": ("run_checks",),
-    "cohort": ("Cohort", "Flow", "read_cohort", "read_tables", "simulate_cohort"),
+    "cohort": (
+        "Cohort",
+        "Flow",
+        "SimulationSettings",
+        "pseudo_true",
+        "read_cohort",
+        "read_tables",
+        "simulate_cohort",
+        "simulation_assumptions",
+        "write_cohort",
+        "write_tables",
+    ),
     "errors": (
         "AllianceBayesError",
         "DataError",
@@ -60,6 +82,7 @@ __all__ = [
     "Problem",
     "SamplingError",
     "Scale",
+    "SimulationSettings",
     "UsageError",
     "__version__",
     "build_report",
@@ -68,11 +91,15 @@ __all__ = [
     "load_fit",
     "load_model",
     "mcdonald_omega",
+    "pseudo_true",
     "read_cohort",
     "read_tables",
     "run_checks",
     "score",
     "simulate_cohort",
+    "simulation_assumptions",
+    "write_cohort",
+    "write_tables",
 ]
 
 

@@ -80,12 +80,10 @@ def simulate(
     tables: Annotated[Path | None, typer.Option(help="Folder for the three tables behind it as well.")] = None,
 ) -> None:
     """Simulate a cohort calibrated to the published study."""
-    from alliance_bayes.cohort.writing import write_cohort, write_tables
-
     cohort = ab.simulate_cohort(n=n, seed=seed)
-    written = [write_cohort(cohort, output)]
+    written = [ab.write_cohort(cohort, output)]
     if tables is not None:
-        written += write_tables(cohort, tables)
+        written += ab.write_tables(cohort, tables)
     print(f"{len(cohort):,} simulated participants (seed {seed}) written to {', '.join(map(str, written))}")
 
 

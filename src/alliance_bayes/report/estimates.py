@@ -66,7 +66,7 @@ class Estimates:
         places: dict[tuple[Any, ...], int] = {}
         for row in pd.DataFrame(self.table).to_dict("records"):
             key = tuple(_key(row[name]) for name in _ALIKE)
-            own = decimals(_float(row["mcse_mean"]), _float(row["sd"]), float(row["prob"]))
+            own = decimals(_float(row["mcse_mean"]), _float(row["sd"]))
             # A row that does not vary says nothing about the others.
             if _float(row["sd"]) > 0:
                 places[key] = min(places.get(key, 6), own)

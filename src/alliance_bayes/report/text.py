@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 import unicodedata
 
-from scipy.stats import norm
-
 __all__ = [
     "MINUS",
     "clean",
@@ -60,7 +58,7 @@ def join(items: list[str] | tuple[str, ...]) -> str:
     return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}" if items else ""
 
 
-def decimals(mcse: float, sd: float, prob: float) -> int:
+def decimals(mcse: float, sd: float) -> int:
     """Decimals to print of an estimate and of the ends of its interval.
 
     Parameters
@@ -69,22 +67,17 @@ def decimals(mcse: float, sd: float, prob: float) -> int:
         Monte Carlo standard error of the mean; NaN where unknown.
     sd
         Posterior standard deviation; two digits of it are enough, however long the chains.
-    prob
-        Probability of the interval. The error of its ends is larger than that of the mean, for a normal posterior by the factor
-        sqrt(a (1 - a)) / density(z_a), with a = (1 - prob) / 2.
 
     Returns
     -------
     int
-        0 to 6: the last digit is worth at least one Monte Carlo standard error of an end of the interval.
+        0 to 6: the last digit is worth at least one Monte Carlo standard error of the mean.
     """
     if not (math.isfinite(sd) and sd > 0):
         return 2
     places = 1 - math.floor(math.log10(sd))
     if math.isfinite(mcse) and mcse > 0:
-        tail = (1 - prob) / 2
-        factor = math.sqrt(tail * (1 - tail)) / float(norm.pdf(norm.ppf(tail)))
-        places = min(places, math.floor(-math.log10(mcse * max(1.0, factor))))
+        places = min(places, math.floor(-math.log10(mcse)))
     return max(0, min(6, places))
 
 

@@ -1,0 +1,92 @@
+"""Check that reports/study.html is what the package makes today.
+
+The demonstration is made again and compared with the committed files: data hash, settings and model card exactly; every
+posterior mean within Monte Carlo error; the page's structure element by element. Sampling is reproducible on one
+machine but not across processors, whose last digits differ, so the numbers may move by their Monte Carlo error.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import subprocess
+import sys
+import tempfile
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+REPORT = ROOT / "reports" / "study.html"
+# Some 2,000 means are compared; at 5 standard errors one false alarm in about 900 runs.
+LIMIT = 5.0
+KEYS = ("estimand", "term", "factor", "level", "versus", "unit", "denominator", "population", "interval", "prob")
+
+
+class Skeleton(HTMLParser):
+    """The elements of a page with their ids, and the text of its headings; drawings are left out."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, str]] = []
+        self._drawing = 0
+        self._heading = False
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self._drawing += tag == "svg"
+        if not self._drawing:
+            self.elements.append((tag, dict(attrs).get("id") or ""))
+            self._heading = tag in ("h1", "h2", "h3")
+
+    def handle_endtag(self, tag: str) -> None:
+        self._drawing -= tag == "svg"
+        self._heading = False
+
+    def handle_data(self, data: str) -> None:
+        if self._heading and not self._drawing:
+            self.elements.append(("text", data.strip()))
+
+
+def skeleton(path: Path) -> list[tuple[str, str]]:
+    parser = Skeleton()
+    parser.feed(path.read_text(encoding="utf-8"))
+    return parser.elements
+
+
+def differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
+    found = [f"'{name}' differs" for name in ("format", "title", "withheld", "participants") if old[name] != new[name]]
+    for name in ("cohort_hash", "cohort_source", "model_card", "seed", "engine", "sampler", "draws", "tune", "chains"):
+        if old["meta"].get(name) != new["meta"].get(name):
+            found.append(f"meta '{name}' differs")
+    before, after = old["effects"] or [], new["effects"] or []
+    if [[row[key] for key in KEYS] for row in before] != [[row[key] for key in KEYS] for row in after]:
+        return [*found, f"the effects are other ones ({len(before)} before, {len(after)} now)"]
+    for row, again in zip(before, after, strict=True):
+        if (row["mean"] is None) != (again["mean"] is None):
+            found.append(f"{[row[key] for key in KEYS[:5]]}: one of the means is missing")
+        elif row["mean"] is not None and row["mcse_mean"] is not None and again["mcse_mean"] is not None:
+            error = math.hypot(row["mcse_mean"], again["mcse_mean"])
+            if abs(row["mean"] - again["mean"]) > LIMIT * error + 1e-12:
+                found.append(
+                    f"{[row[key] for key in KEYS[:5]]}: {row['mean']:g} before, {again['mean']:g} now (error {error:g})"
+                )
+    return found
+
+
+def main() -> int:
+    with tempfile.TemporaryDirectory() as folder:
+        fresh = Path(folder) / REPORT.name
+        command = [sys.executable, "-m", "alliance_bayes", "report", "models/outcome.toml", "--demo", "-o", str(fresh)]
+        subprocess.run(command, cwd=ROOT, check=True)
+        old, new = (json.loads(path.with_suffix(".json").read_text(encoding="utf-8")) for path in (REPORT, fresh))
+        found = differences(old, new)
+        if skeleton(REPORT) != skeleton(fresh):
+            found.append("the page is built of other elements or headings")
+    for line in found:
+        print(f"reports/{REPORT.name}: {line}")
+    print("reports are not current: run 'make report' and commit reports/" if found else "reports are current")
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
