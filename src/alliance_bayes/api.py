@@ -112,7 +112,7 @@ class Model(ModelSpec):
         chains: int = 4,
         cores: int | None = None,
         seed: int | None = None,
-        target_accept: float = 0.95,
+        target_accept: float = 0.99,
         sampler: str = "nutpie",
         progress: bool | Progress = True,
     ) -> Fit:

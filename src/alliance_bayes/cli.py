@@ -118,7 +118,7 @@ def fit(
     draws: Draws = 1000,
     tune: Tune = 1000,
     chains: Chains = 4,
-    target_accept: Accept = 0.95,
+    target_accept: Accept = 0.99,
     seed: Seed = DEMO_SEED,
 ) -> None:
     """Fit a model to a table and keep the draws."""
@@ -206,7 +206,7 @@ def report(
     draws: Draws = 1000,
     tune: Tune = 1000,
     chains: Chains = 4,
-    target_accept: Accept = 0.95,
+    target_accept: Accept = 0.99,
     seed: Seed = DEMO_SEED,
     prob: Prob = 0.89,
 ) -> None:

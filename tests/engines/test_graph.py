@@ -55,17 +55,23 @@ def random_points(model: pm.Model, n: int, seed: int = 0) -> list[dict[str, np.n
 def linear_predictor(design: Design, values: dict[str, np.ndarray]) -> np.ndarray:
     eta = design.rows.x @ values["beta"] if design.terms else np.zeros(design.rows.n)
     for factor in design.factors:
-        eta = eta + (design.rows.z[factor.name] * values[f"u_{factor.name}"][design.rows.index[factor.name]]).sum(axis=1)
+        eta = eta + (design.rows.z[factor.name] * values[f"u_{factor.name}"][design.rows.index[factor.name]]).sum(
+            axis=1
+        )
     return eta
 
 
-@pytest.mark.parametrize("family", ["gaussian", "student_t", "censored_gaussian", "beta_binomial", "cumulative", "bernoulli"])
+@pytest.mark.parametrize(
+    "family", ["gaussian", "student_t", "censored_gaussian", "beta_binomial", "cumulative", "bernoulli"]
+)
 def test_likelihood_of_the_graph_is_that_of_numpy(family: str) -> None:
     design, priors = applied(EVERY_KIND, family=family, autoscale=True)
     model = build_graph(design, priors)
     names = list(posterior_dims(design))
     observed = model.logp(vars=model.observed_RVs, sum=False)[0]
-    function = model.compile_fn([*model.replace_rvs_by_values([model[name] for name in names]), observed], inputs=model.value_vars)
+    function = model.compile_fn(
+        [*model.replace_rvs_by_values([model[name] for name in names]), observed], inputs=model.value_vars
+    )
     for point in random_points(model, 3):
         *drawn, log_p = function(point)
         values = dict(zip(names, drawn, strict=True))
@@ -83,9 +89,13 @@ def test_without_common_terms_only_the_level_effects_speak() -> None:
     assert design.terms == ()
     assert "beta" not in model.named_vars
     point = random_points(model, 1)[0]
-    u, cutpoints, log_p = values_at(model, [model["u_country"], model["cutpoints"], model.logp(vars=model.observed_RVs, sum=False)[0]], point)
+    u, cutpoints, log_p = values_at(
+        model, [model["u_country"], model["cutpoints"], model.logp(vars=model.observed_RVs, sum=False)[0]], point
+    )
     eta = linear_predictor(design, {"u_country": u})
-    np.testing.assert_allclose(log_p, log_density(design.family, eta, {"cutpoints": cutpoints}, design.outcome), rtol=1e-9)
+    np.testing.assert_allclose(
+        log_p, log_density(design.family, eta, {"cutpoints": cutpoints}, design.outcome), rtol=1e-9
+    )
 
 
 class HalfStudentT:
@@ -134,7 +144,10 @@ def test_draws_of_the_graph_follow_the_stated_priors(mixed: tuple[Design, PriorT
     design, _, model = mixed
     names = ["beta", "sigma", "nu", "tau_country", "tau_sex"]
     drawn = dict(zip(names, pm.draw([model[name] for name in names], draws=4000, random_seed=1), strict=True))
-    stated = {**STATED, "alliance": ("Normal(3, 4)", stats.norm(3, 4))}  # the shared column, whose coefficient is recovered
+    stated = {
+        **STATED,
+        "alliance": ("Normal(3, 4)", stats.norm(3, 4)),
+    }  # the shared column, whose coefficient is recovered
     p_values = []
     for name, (_, law) in stated.items():
         variable, position = element(design, name)
@@ -175,7 +188,9 @@ def test_stated_priors_leave_no_parameter_out(mixed: tuple[Design, PriorTable, p
 # ---------------------------------------------------------------- joint prior of coefficients and level effects, given the scales
 
 
-def conditional_moments(model: pm.Model, given: dict[str, np.ndarray], outputs: list[str]) -> tuple[np.ndarray, np.ndarray]:
+def conditional_moments(
+    model: pm.Model, given: dict[str, np.ndarray], outputs: list[str]
+) -> tuple[np.ndarray, np.ndarray]:
     """Exact mean and covariance of stacked outputs given the scales.
 
     Given the scales, beta and u are linear in independent unit normals and in unit normals that sum to zero, so the map's
@@ -187,7 +202,9 @@ def conditional_moments(model: pm.Model, given: dict[str, np.ndarray], outputs: 
     shapes = {v.name: v.shape.eval() for v in inputs}
 
     def evaluate(values: dict[str, np.ndarray]) -> np.ndarray:
-        return np.concatenate([out.ravel() for out in function(*(values.get(v.name, given.get(v.name)) for v in inputs))])
+        return np.concatenate(
+            [out.ravel() for out in function(*(values.get(v.name, given.get(v.name)) for v in inputs))]
+        )
 
     zero = {name: np.zeros(shapes[name]) for name in normal}
     mean = evaluate(zero)
@@ -241,7 +258,9 @@ def test_split_graph_has_the_joint_prior_of_the_plain_model(scales: dict[str, li
 
 @pytest.mark.parametrize("exhaustive", [False, True])
 def test_correlated_effects_have_the_covariance_of_their_cholesky_factor(exhaustive: bool) -> None:
-    design, priors = applied("who5_followup ~ alliance + (alliance | country)", exhaustive=("country",) if exhaustive else ())
+    design, priors = applied(
+        "who5_followup ~ alliance + (alliance | country)", exhaustive=("country",) if exhaustive else ()
+    )
     model = build_graph(design, priors)
     packed = np.array([3.0, -0.8, 0.6])  # rows of the lower triangle
     cholesky = np.array([[3.0, 0.0], [-0.8, 0.6]])
@@ -272,7 +291,9 @@ def test_draws_of_the_graph_and_of_numpy_have_one_distribution() -> None:
 
 
 def test_correlation_in_the_graph_is_lkj() -> None:
-    design, priors = applied("who5_followup ~ alliance + age + (alliance + age | country)", priors={"corr_country": "LKJ(3)"}, autoscale=True)
+    design, priors = applied(
+        "who5_followup ~ alliance + age + (alliance + age | country)", priors={"corr_country": "LKJ(3)"}, autoscale=True
+    )
     correlation = pm.draw(build_graph(design, priors)["corr_country"], draws=3000, random_seed=5)
     np.testing.assert_allclose(np.diagonal(correlation, axis1=1, axis2=2), 1.0, rtol=1e-10)
     # Every off-diagonal element of LKJ(eta) in q dimensions is 2 Beta(eta - 1 + q/2, eta - 1 + q/2) - 1 (Lewandowski et al. 2009).
@@ -299,7 +320,9 @@ def test_variables_carry_the_shared_names_dims_and_coordinates(family: str) -> N
 
 
 def test_effects_of_exhaustive_factors_sum_to_zero() -> None:
-    design, priors = applied(EVERY_KIND.replace("||", "|"), exhaustive=("sex", "country", "provider_type"), autoscale=True)
+    design, priors = applied(
+        EVERY_KIND.replace("||", "|"), exhaustive=("sex", "country", "provider_type"), autoscale=True
+    )
     model = build_graph(design, priors)
     for factor in ("country", "provider_type", "sex"):
         u = pm.draw(model[f"u_{factor}"], draws=50, random_seed=6)

@@ -95,7 +95,10 @@ def test_exhaustive_effects_sum_to_zero_with_the_variance_of_a_projection(plain:
     assert_follows(np.sqrt(2) * u.sel(sex="male") / prior["tau_sex"].sel(sex_term="Intercept"), stats.norm.cdf)
 
 
-@pytest.mark.parametrize(("terms", "eta"), [("alliance", 1.0), ("alliance", 2.0), ("alliance + age", 2.0), ("alliance + age + days_in_care", 0.7)])
+@pytest.mark.parametrize(
+    ("terms", "eta"),
+    [("alliance", 1.0), ("alliance", 2.0), ("alliance + age", 2.0), ("alliance + age + days_in_care", 0.7)],
+)
 def test_correlations_are_lkj(terms: str, eta: float) -> None:
     design, prior = drawn(f"who5_followup ~ {terms} + ({terms} | country)", priors={"corr_country": f"LKJ({eta})"})
     correlation = prior["corr_country"].values
@@ -129,7 +132,9 @@ def test_correlated_effects_have_the_drawn_correlation() -> None:
 
 
 def test_cutpoints_give_the_shares_of_a_dirichlet() -> None:
-    design, prior = drawn("who5_followup ~ alliance + (1 || country)", family="cumulative", priors={"cutpoints": "Dirichlet(2)"})
+    design, prior = drawn(
+        "who5_followup ~ alliance + (1 || country)", family="cumulative", priors={"cutpoints": "Dirichlet(2)"}
+    )
     cutpoints = prior["cutpoints"].values
     assert (np.diff(cutpoints, axis=1) > 0).all()
     levels = len(design.outcome.levels)
@@ -147,12 +152,19 @@ def test_seed_makes_the_draws() -> None:
     _, again = drawn(formula, draws=20, seed=5)
     _, other = drawn(formula, draws=20, seed=6)
     xr.testing.assert_identical(first, again)
-    assert not any((first[name].values == other[name].values).any() for name in ("beta", "sigma", "u_country", "tau_country"))
+    assert not any(
+        (first[name].values == other[name].values).any() for name in ("beta", "sigma", "u_country", "tau_country")
+    )
 
 
 def test_prior_predictive_has_the_prior_mean_and_spread() -> None:
     # One observation's variance is the sum of its parts: intercept, slope, level effects, residual.
-    priors = {"Intercept": "Normal(40, 3)", "alliance": "Normal(2, 4)", "sigma": "HalfNormal(5)", "tau_country": "HalfNormal(2)"}
+    priors = {
+        "Intercept": "Normal(40, 3)",
+        "alliance": "Normal(2, 4)",
+        "sigma": "HalfNormal(5)",
+        "tau_country": "HalfNormal(2)",
+    }
     frame = rows(60, countries=4)
     model = Model("who5_followup ~ alliance + (alliance || country)", priors=priors, centre={"alliance": 4.0})
     tree = model.prior_predictive(read_cohort(frame), draws=DRAWS, seed=3)

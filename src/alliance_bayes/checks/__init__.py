@@ -1,4 +1,4 @@
-"""Checks of a fit: each one function and one result, and the gate that withholds conclusions from draws that did not converge."""
+"""Checks of a fit, each one function and one result, and the gate that can withhold its conclusions."""
 
 from alliance_bayes.checks.evidence import Evidence
 from alliance_bayes.checks.registry import CHECKS, Check, run_checks

@@ -51,8 +51,9 @@ def uniformity(values: np.ndarray, *, rate: float) -> Uniformity:
 
     Notes
     -----
-    At each point the count of values up to it is binomial. The departure of a sample is its smallest binomial tail probability
-    over all points; its distribution is simulated, and the band holds the counts whose tail probability is above its quantile.
+    At each point the count of values up to it is binomial. The departure of a sample is its smallest binomial tail
+    probability over all points; its distribution is simulated, and the band holds the counts whose tail probability
+    is above its quantile.
 
     References
     ----------
@@ -65,13 +66,13 @@ def uniformity(values: np.ndarray, *, rate: float) -> Uniformity:
     # The largest departure that does not fire, a hair smaller because it is itself one of the attainable probabilities.
     quiet = int(np.ceil(rate * (1 + null.size) - 1)) - 1
     tail = float(null[max(quiet, 0)]) * (1 - 1e-9)
-    lower, upper = stats.binom.ppf(tail, n, POINTS) / n, stats.binom.isf(tail, n, POINTS) / n
-    return Uniformity(POINTS, counts / n, lower, upper, p)
+    lower, upper = np.asarray(stats.binom.ppf(tail, n, POINTS)), np.asarray(stats.binom.isf(tail, n, POINTS))
+    return Uniformity(POINTS, counts / n, lower / n, upper / n, p)
 
 
 def _departure(counts: np.ndarray, n: int) -> np.ndarray:
     """Smallest binomial tail probability over the points (last axis)."""
-    # P(X >= c) is the regularised incomplete beta function; the complement of a distribution function would lose digits.
+    # P(X >= c) is the regularised incomplete beta function; one minus a distribution function would lose digits.
     at_least = np.where(counts > 0, special.betainc(np.maximum(counts, 1), n - counts + 1, POINTS), 1.0)
     at_most = special.bdtr(counts, n, POINTS)
     return np.asarray(np.minimum(at_least, at_most).min(axis=-1))

@@ -8,13 +8,17 @@ from scipy import stats
 
 from alliance_bayes.checks.bands import Uniformity, uniformity
 from alliance_bayes.checks.evidence import Evidence
-from alliance_bayes.checks.plots_predictive import interval_coverage, pit_difference
+from alliance_bayes.checks.plots_calibration import interval_coverage, pit_difference
 from alliance_bayes.checks.results import CheckResult
 from alliance_bayes.checks.wording import percent
 
 __all__ = ["INTERVALS", "calibration"]
 
 INTERVALS = (0.50, 0.80, 0.89, 0.95)
+_REMEDY = (
+    "Do not read predictive intervals as stated; compare another family (student_t for heavy tails, beta_binomial, "
+    "cumulative or censored_gaussian for a bounded score)."
+)
 
 
 def calibration(evidence: Evidence) -> CheckResult:
@@ -28,17 +32,18 @@ def calibration(evidence: Evidence) -> CheckResult:
     Returns
     -------
     CheckResult
-        ``warn`` when the distribution of the PIT values leaves its band. The table has one row a central predictive interval:
-        ``interval`` (stated probability), ``coverage``, ``lower`` and ``upper`` (limits of the coverage of right intervals, for
-        each interval by itself), ``below`` and ``above`` (shares of outcomes under and over the interval).
+        ``warn`` when the distribution of the PIT values leaves its band. The table has one row a central predictive
+        interval: ``interval`` (stated probability), ``coverage``, ``lower`` and ``upper`` (limits of the coverage of
+        right intervals, for each interval by itself), ``below`` and ``above`` (shares of outcomes under and over the
+        interval).
 
     Notes
     -----
-    The probability integral transform (PIT) of an outcome is the probability that its prediction from all other rows gives to
-    lower values. PIT values of a calibrated model are uniform. Outcomes recorded in steps, and those of discrete families, have an interval
-    of values: one is drawn from it at random [1]_ (the seed is the evidence's), and the coverage counts the interval in part.
-    The band is simultaneous and holds for independent uniform values; those of a fitted model are more regular, so that the
-    check fires less often than stated when the model is right.
+    The probability integral transform (PIT) of an outcome is the probability that its prediction from all other rows
+    gives to lower values. PIT values of a calibrated model are uniform. Outcomes recorded in steps, and those of
+    discrete families, have an interval of values: one is drawn from it at random [1]_ (the seed is the evidence's),
+    and the coverage counts the interval in part. The band is simultaneous and holds for independent uniform values;
+    those of a fitted model are more regular, so that the check fires less often than stated when the model is right.
 
     References
     ----------
@@ -49,14 +54,15 @@ def calibration(evidence: Evidence) -> CheckResult:
     shape = uniformity(pit, rate=evidence.rate)
     table = pd.DataFrame([_coverage(low, high, interval, evidence.rate) for interval in INTERVALS])
     fires = shape.p < evidence.rate
-    widest = table.loc[(table["coverage"] - table["interval"]).abs().idxmax()]
-    found = f"the {percent(widest['interval'])} predictive intervals hold {percent(widest['coverage'], 1)} of outcomes"
+    furthest = int((table["coverage"] - table["interval"]).abs().to_numpy().argmax())
+    stated, held = float(table["interval"].iloc[furthest]), float(table["coverage"].iloc[furthest])
+    found = f"the {percent(stated)} predictive intervals hold {percent(held, 1)} of outcomes"
     if fires:
-        sentence = f"Predictions are not calibrated: {_direction(shape, table)}, and {found}. {_remedy(shape)}"
+        sentence = f"Predictions are not calibrated: {_direction(shape, table)}, and {found}. {_REMEDY}"
     else:
         sentence = (
-            f"Predictions are calibrated: the LOO-PIT values stay within a band that a calibrated model leaves in at most {percent(evidence.rate)} of data "
-            f"sets; furthest from what is stated, {found}."
+            "Predictions are calibrated: the LOO-PIT values stay within a band that a calibrated model leaves in at "
+            f"most {percent(evidence.rate)} of data sets; furthest from what is stated, {found}."
         )
     unit = (
         ""
@@ -78,7 +84,7 @@ def _coverage(low: np.ndarray, high: np.ndarray, interval: float, rate: float) -
     start, stop = (1 - interval) / 2, (1 + interval) / 2
     below, above = _share_below(low, high, start), 1 - _share_below(low, high, stop)
     n = low.size
-    lower, upper = stats.binom.ppf([rate / 2, 1 - rate / 2], n, interval) / n
+    lower, upper = (float(stats.binom.ppf(tail, n, interval)) / n for tail in (rate / 2, 1 - rate / 2))
     return {
         "interval": interval,
         "coverage": 1 - below - above,
@@ -107,11 +113,4 @@ def _direction(shape: Uniformity, table: pd.DataFrame) -> str:
         "predictive distributions are too narrow"
         if narrow
         else "predictive distributions are too wide in the middle or of the wrong shape"
-    )
-
-
-def _remedy(shape: Uniformity) -> str:
-    return (
-        "Do not read predictive intervals as stated; compare another family (student_t for heavy tails, beta_binomial, cumulative or "
-        "censored_gaussian for a bounded score)."
     )

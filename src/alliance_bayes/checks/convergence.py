@@ -1,45 +1,31 @@
-"""Did the sampler explore the posterior? The check that closes the gate."""
+"""Did the sampler explore the posterior? This is the check that closes the gate."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 import numpy as np
 import pandas as pd
-from arviz_stats.base import array_stats
 
+from alliance_bayes.checks.criteria import (
+    Criterion,
+    chains,
+    divergences,
+    effective_size,
+    energy,
+    rhat,
+    tree_depth,
+    usable,
+)
 from alliance_bayes.checks.evidence import Evidence
+from alliance_bayes.checks.limits import ESS_LIMIT, RHAT_LIMIT
 from alliance_bayes.checks.plots_convergence import effective_sizes, rank_histograms
 from alliance_bayes.checks.results import CheckResult, Verdict
-from alliance_bayes.checks.wording import count, some
+from alliance_bayes.checks.wording import count
 
-__all__ = ["BFMI_LIMIT", "ESS_LIMIT", "RHAT_LIMIT", "convergence"]
+__all__ = ["convergence"]
 
-RHAT_LIMIT = 1.01
-ESS_LIMIT = 400.0
-BFMI_LIMIT = 0.3
-FEWEST_CHAINS = 2
-USUAL_CHAINS = 4
-SHOWN = 4
-
-_LONGER = "Draw more (draws and tune of SamplerSettings)"
-_SMALLER_STEPS = "raise target_accept towards 0.99, tighten a vague prior, or remove a pooled term that the data cannot tell from others"
-
-
-@dataclass
-class _Findings:
-    """Rows of the table and sentences, gathered criterion by criterion."""
-
-    rows: list[tuple[str, str, float, str, Verdict]] = field(default_factory=list)
-    problems: list[str] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
-
-    def add(self, criterion: str, rule: str, value: float, where: str = "", *, fail: str = "", warn: str = "") -> None:
-        self.rows.append((criterion, rule, value, where, "fail" if fail else "warn" if warn else "pass"))
-        if fail:
-            self.problems.append(fail)
-        elif warn:
-            self.warnings.append(warn)
+_FIGURES = ["rhat", "ess_bulk", "ess_tail"]
+_ORDER = {"broken": 0, "not converged": 1, "converged": 2, "constant": 3, "undefined": 4}
+_PLOTTED = 4
 
 
 def convergence(evidence: Evidence) -> CheckResult:
@@ -53,207 +39,126 @@ def convergence(evidence: Evidence) -> CheckResult:
     Returns
     -------
     CheckResult
-        The table has one row a criterion (``criterion``, ``rule``, ``value``, ``where``, ``verdict``), ``details`` one a quantity
-        (``quantity``, ``kind``, ``rhat``, ``ess_bulk``, ``ess_tail``, ``status``), those that fail first.
+        The table has one row a criterion (``criterion``, ``rule``, ``value``, ``where``, ``verdict``), ``details`` one
+        a quantity (``quantity``, ``kind``, ``rhat``, ``ess_bulk``, ``ess_tail``, ``status``), those that fail first.
 
     Notes
     -----
-    Rank-normalised R-hat below 1.01 and bulk and tail effective sample sizes above 400 [1]_; no divergences [2]_; E-BFMI above
-    0.3 in every chain [2]_. At least two chains, and a warning below four. Quantities that are constant because the model says so
-    have no such figures and are passed over; any other quantity without them fails. Statistics that a sampler does not
-    report are left out of the table.
+    Rank-normalised R-hat below 1.01 and bulk and tail effective sample sizes above 400 [1]_; no divergences [2]_;
+    E-BFMI above 0.3 in every chain [2]_. At least two chains, and a warning below four. Statistics that a sampler does
+    not report are left out of the table.
+
+    A quantity that is constant because the model says so (a correlation of a term with itself; an effect with a finite
+    mean and no spread) has no such figures and is passed over, and so is an effect that is not defined in some draws
+    and says so in its ``note``. Any other quantity without them fails.
+
+    With 4 x 1,000 independent draws the rules never fire; with 4 x 250 the largest R-hat of some 60 quantities
+    reaches 1.01 in about one set of draws in twenty, so draw no fewer than the default.
 
     References
     ----------
     .. [1] Vehtari et al. (2021), Bayesian Analysis 16(2):667-718, doi 10.1214/20-BA1221.
     .. [2] Betancourt (2017), A conceptual introduction to Hamiltonian Monte Carlo, arXiv 1701.02434.
     """
-    found = _Findings()
-    chains, draws = evidence.fit.shape
-    _chains(found, chains)
     quantities = _quantities(evidence)
-    judged = quantities[quantities["status"] != "constant"]
-    _broken(found, judged)
-    _rhat(found, judged, chains)
-    for column, name in (("ess_bulk", "bulk ESS"), ("ess_tail", "tail ESS")):
-        _ess(found, judged, column, name, chains * draws)
-    _sampler(found, evidence)
-    verdict: Verdict = "fail" if found.problems else "warn" if found.warnings else "pass"
+    judged = quantities[quantities["status"].isin(["broken", "not converged", "converged"])]
+    found = _criteria(evidence, judged)
+    failing = tuple(criterion.words for criterion in found if criterion.verdict == "fail")
+    warning = tuple(criterion.words for criterion in found if criterion.verdict == "warn")
+    verdict: Verdict = "fail" if failing else "warn" if warning else "pass"
     return CheckResult(
         "convergence",
         "Convergence of the sampler",
         verdict,
-        " ".join([*found.problems, *found.warnings]) or _reassurance(judged, chains, draws),
-        pd.DataFrame(found.rows, columns=["criterion", "rule", "value", "where", "verdict"]),
+        " ".join([*failing, *warning]) or _reassurance(judged, *evidence.fit.shape),
+        pd.DataFrame(
+            [(c.criterion, c.rule, c.value, c.where, c.verdict) for c in found],
+            columns=["criterion", "rule", "value", "where", "verdict"],
+        ),
         (effective_sizes(judged, ESS_LIMIT), rank_histograms(evidence.fit.posterior, _worst(evidence.quantities))),
         quantities,
-        tuple(found.problems),
+        failing,
     )
+
+
+def _criteria(evidence: Evidence, judged: pd.DataFrame) -> list[Criterion]:
+    n_chains, n_draws = evidence.fit.shape
+    statistics = evidence.fit.sample_stats
+    candidates = [
+        chains(n_chains),
+        usable(judged),
+        rhat(judged),
+        effective_size(judged, "bulk", n_chains * n_draws),
+        effective_size(judged, "tail", n_chains * n_draws),
+        divergences(statistics),
+        energy(statistics),
+        tree_depth(statistics),
+    ]
+    return [criterion for criterion in candidates if criterion is not None]
 
 
 def _quantities(evidence: Evidence) -> pd.DataFrame:
+    single = evidence.fit.shape[0] < 2
     own = evidence.quantities
-    constant, broken = own["by_construction"], own[["rhat", "ess_bulk", "ess_tail"]].isna().any(axis=1)
-    if evidence.fit.shape[0] < FEWEST_CHAINS:
-        broken = own[["ess_bulk", "ess_tail"]].isna().any(axis=1)
-    parameters = own[["quantity", "rhat", "ess_bulk", "ess_tail"]].assign(
-        kind="parameter", status=np.select([constant, broken], ["constant", "broken"], "")
+    parameters = own[["quantity", *_FIGURES]].assign(
+        kind="parameter", status=np.where(own["by_construction"], "constant", _missing(own, single))
     )
     tables = [parameters]
     if evidence.effects is not None and len(evidence.effects):
-        tables.append(_derived(evidence.effects, single=evidence.fit.shape[0] < FEWEST_CHAINS))
+        tables.append(_derived(evidence.effects, single))
     out = pd.concat(tables, ignore_index=True)
-    low = (out["ess_bulk"] <= ESS_LIMIT) | (out["ess_tail"] <= ESS_LIMIT)
-    out["status"] = np.select(
-        [out["status"] != "", (out["rhat"] >= RHAT_LIMIT) | low], [out["status"], "not converged"], "converged"
-    )
-    order = out["status"].map({"broken": 0, "not converged": 1, "converged": 2, "constant": 3})
-    size = out[["ess_bulk", "ess_tail"]].min(axis=1)
-    out = out.assign(_order=order, _size=size).sort_values(["_order", "_size"], kind="stable")
-    return out[["quantity", "kind", "rhat", "ess_bulk", "ess_tail", "status"]].reset_index(drop=True)
+    off = (out["rhat"] >= RHAT_LIMIT) | (out["ess_bulk"] <= ESS_LIMIT) | (out["ess_tail"] <= ESS_LIMIT)
+    out["status"] = np.where(out["status"] != "", out["status"], np.where(off, "not converged", "converged"))
+    place, size = out["status"].map(_ORDER), out[["ess_bulk", "ess_tail"]].min(axis=1)
+    order = pd.DataFrame({"place": place, "size": size}).sort_values(["place", "size"], kind="stable").index
+    return out.loc[order, ["quantity", "kind", *_FIGURES, "status"]].reset_index(drop=True)
 
 
-def _derived(effects: pd.DataFrame, *, single: bool) -> pd.DataFrame:
-    table = pd.DataFrame(effects).reset_index(drop=True)
-    figures = table[["rhat", "ess_bulk", "ess_tail"]].apply(pd.to_numeric).astype(float)
-    broken = figures[["ess_bulk", "ess_tail"] if single else ["rhat", "ess_bulk", "ess_tail"]].isna().any(axis=1)
-    constant = pd.Series(False, index=table.index)
-    if {"mean", "sd"} <= set(table.columns):
-        # Without a spread a finite figure is no random quantity: a count, say, or a difference that the model fixes at zero.
-        mean, sd = (pd.to_numeric(table[name]).astype(float) for name in ("mean", "sd"))
-        constant = np.isfinite(mean) & (sd.isna() | (sd <= 1e-12 * np.maximum(1.0, mean.abs())))
-    labels = [_label(row) for row in table.to_dict("records")]
-    status = np.select([constant, broken], ["constant", "broken"], "")
-    return figures.assign(quantity=labels, kind="effect", status=status)
+def _missing(figures: pd.DataFrame, single: bool) -> np.ndarray:
+    """Mark rows that lack a figure; a single chain has no R-hat to lack."""
+    needed = _FIGURES[1:] if single else _FIGURES
+    return np.where(figures[needed].isna().any(axis=1), "broken", "")
+
+
+def _derived(effects: pd.DataFrame, single: bool) -> pd.DataFrame:
+    table = pd.DataFrame(effects)
+    names = [*_FIGURES, *(name for name in ("mean", "sd", "median") if name in table.columns)]
+    figures = table[names].apply(pd.to_numeric).astype(float).reset_index(drop=True)
+    status = _missing(figures, single)
+    if {"mean", "sd"} <= set(names):
+        # Without a spread a finite figure is not random: a count, say, or a difference that the model fixes at zero.
+        small = figures["sd"].isna() | (figures["sd"] <= 1e-12 * np.maximum(1.0, figures["mean"].abs()))
+        status = np.where(np.isfinite(figures["mean"]) & small, "constant", status)
+    if {"mean", "median"} <= set(names) and "note" in table.columns:
+        explained = table["note"].notna().to_numpy() & figures[["mean", "median"]].isna().all(axis=1).to_numpy()
+        status = np.where(explained & (status == "broken"), "undefined", status)
+    if pd.api.types.is_string_dtype(table.index.dtype):
+        labels = [str(label) for label in table.index]
+    else:
+        labels = [_label({str(name): value for name, value in row.items()}) for row in table.to_dict("records")]
+    return figures[_FIGURES].assign(quantity=labels, kind="effect", status=status)
 
 
 def _label(row: dict[str, object]) -> str:
-    parts = [row.get(name) for name in ("term", "factor", "level")]
-    inside = ", ".join(str(part) for part in parts if isinstance(part, str) and part)
-    versus = row.get("versus")
-    inside += f" versus {versus}" if isinstance(versus, str) and versus else ""
-    name = str(row.get("estimand", "effect"))
-    unit = row.get("unit")
-    inside = ", ".join(part for part in (inside, unit if isinstance(unit, str) else "") if part)
-    return f"{name}[{inside}]" if inside else name
+    def text(name: str) -> str:
+        value = row.get(name)
+        return value if isinstance(value, str) else ""
+
+    where = ", ".join(part for part in map(text, ("term", "factor", "level")) if part)
+    where += f" versus {text('versus')}" if text("versus") else ""
+    where = ", ".join(part for part in (where, text("unit")) if part)
+    name = text("estimand") or "effect"
+    return f"{name}[{where}]" if where else name
 
 
-def _chains(found: _Findings, chains: int) -> None:
-    few = f"only {chains} chain{'' if chains == 1 else 's'}"
-    found.add(
-        "chains",
-        f"at least {FEWEST_CHAINS}, better {USUAL_CHAINS}",
-        chains,
-        fail=f"There is {few}, so nothing tells whether it has found all of the posterior. Sample {USUAL_CHAINS} chains."
-        if chains < FEWEST_CHAINS
-        else "",
-        warn=f"There are {few}; R-hat is dependable from {USUAL_CHAINS}. Sample {USUAL_CHAINS} chains."
-        if chains < USUAL_CHAINS
-        else "",
-    )
-
-
-def _broken(found: _Findings, judged: pd.DataFrame) -> None:
-    broken = judged.loc[judged["status"] == "broken", "quantity"]
-    if len(broken):
-        found.add(
-            "draws usable",
-            "every quantity varies and is finite",
-            len(broken),
-            some(broken),
-            fail=f"{count(len(broken), 'quantity')} {'has' if len(broken) == 1 else 'have'} draws that never move or are not "
-            f"numbers ({some(broken)}). Check the columns and priors of these terms, and sample again.",
-        )
-
-
-def _rhat(found: _Findings, judged: pd.DataFrame, chains: int) -> None:
-    known = judged[judged["rhat"].notna()]
-    if chains < FEWEST_CHAINS or known.empty:
-        return
-    worst = known.loc[known["rhat"].idxmax()]
-    over = known[known["rhat"] >= RHAT_LIMIT]
-    found.add(
-        "R-hat, largest",
-        f"below {RHAT_LIMIT:g}",
-        float(worst["rhat"]),
-        str(worst["quantity"]),
-        fail=f"{count(len(over), 'quantity')} of {len(known):,} {'has' if len(over) == 1 else 'have'} an R-hat of {RHAT_LIMIT:g} or more "
-        f"(largest {worst['rhat']:.3f}: {worst['quantity']}), so the chains disagree. {_LONGER}; if that does not help, {_SMALLER_STEPS}."
-        if len(over)
-        else "",
-    )
-
-
-def _ess(found: _Findings, judged: pd.DataFrame, column: str, name: str, total: int) -> None:
-    known = judged[judged[column].notna()]
-    if known.empty:
-        return
-    worst = known.loc[known[column].idxmin()]
-    under = known[known[column] <= ESS_LIMIT]
-    times = ESS_LIMIT / max(float(worst[column]), 1.0)
-    found.add(
-        f"{name}, smallest",
-        f"above {ESS_LIMIT:g}",
-        float(worst[column]),
-        str(worst["quantity"]),
-        fail=f"{count(len(under), 'quantity')} of {len(known):,} {'has' if len(under) == 1 else 'have'} a {name} of {ESS_LIMIT:g} or less "
-        f"(smallest {worst[column]:,.0f}: {worst['quantity']}), so {'tail quantiles' if column == 'ess_tail' else 'means'} are imprecise. "
-        f"{_LONGER}: about {max(np.ceil(10 * times) / 10, 1.1):,.1f} times the present {total:,}."
-        if len(under)
-        else "",
-    )
-
-
-def _sampler(found: _Findings, evidence: Evidence) -> None:
-    given = evidence.fit.sample_stats
-    chains, draws = evidence.fit.shape
-    if "diverging" in given:
-        diverged = int(np.asarray(given["diverging"].values, dtype=bool).sum())
-        found.add(
-            "divergences",
-            "none",
-            diverged,
-            fail=f"{count(diverged, 'draw')} of {chains * draws:,} diverged, so part of the posterior may be missing: "
-            f"{_SMALLER_STEPS}."
-            if diverged
-            else "",
-        )
-    if "energy" in given and draws > 1:
-        energy = np.asarray(given["energy"].values, dtype=float)
-        bfmi = np.asarray(array_stats.bfmi(energy), dtype=float)
-        lowest = float(np.nanmin(bfmi)) if np.isfinite(bfmi).any() else float("nan")
-        found.add(
-            "E-BFMI, smallest",
-            f"above {BFMI_LIMIT:g}",
-            lowest,
-            f"chain {int(np.nanargmin(bfmi))}" if np.isfinite(lowest) else "",
-            fail=f"The E-BFMI of {count(int((~(bfmi > BFMI_LIMIT)).sum()), 'chain')} is {BFMI_LIMIT:g} or less (smallest {lowest:.2f}), so the "
-            "sampler moves slowly through the tails. Tune longer, and tighten vague priors of level SDs."
-            if not lowest > BFMI_LIMIT
-            else "",
-        )
-    if "reached_max_tree_depth" in given:
-        share = float(np.asarray(given["reached_max_tree_depth"].values, dtype=bool).mean())
-        found.add(
-            "draws at the largest tree depth",
-            "none",
-            share,
-            warn=f"{100 * share:.2g} % of draws were cut short at the largest tree depth. This costs time, not validity: centre or rescale columns "
-            "on very different scales."
-            if share
-            else "",
-        )
-
-
-def _reassurance(judged: pd.DataFrame, chains: int, draws: int) -> str:
+def _reassurance(judged: pd.DataFrame, n_chains: int, n_draws: int) -> str:
     effects = int((judged["kind"] == "effect").sum())
-    what = f"all {len(judged) - effects:,} parameters" + (
-        f" and {count(effects, 'reported quantity')}" if effects else ""
-    )
-    smallest = judged[["ess_bulk", "ess_tail"]].min().min()
+    what = f"all {len(judged) - effects:,} parameters"
+    what += f" and {count(effects, 'reported quantity')}" if effects else ""
     return (
-        f"The {chains} chains of {draws:,} draws agree for {what}: the largest R-hat is {judged['rhat'].max():.3f} (limit {RHAT_LIMIT:g}) and "
-        f"the smallest effective sample size {smallest:,.0f} (limit {ESS_LIMIT:g})."
+        f"The {n_chains} chains of {n_draws:,} draws agree for {what}: the largest R-hat is {judged['rhat'].max():.3f} "
+        f"(limit {RHAT_LIMIT:g}) and the smallest effective sample size "
+        f"{judged[['ess_bulk', 'ess_tail']].min().min():,.0f} (limit {ESS_LIMIT:g})."
     )
 
 
@@ -261,4 +166,4 @@ def _worst(quantities: pd.DataFrame) -> pd.DataFrame:
     """The elements with the largest R-hat, in its absence with the smallest effective sample size."""
     moving = quantities[~quantities["constant"] & quantities["ess_bulk"].notna()]
     order = moving.sort_values(["rhat", "ess_bulk"], ascending=[False, True], kind="stable")
-    return order[["quantity", "variable", "index"]].head(SHOWN)
+    return order[["quantity", "variable", "index"]].head(_PLOTTED)

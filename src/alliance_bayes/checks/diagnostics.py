@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import xarray as xr
-from arviz_stats.base import array_stats
+from arviz_stats.base.array import BaseArray
 
-__all__ = ["diagnose"]
+__all__ = ["ARVIZ", "diagnose"]
+
+# ArviZ's array functions, which carry no annotations.
+ARVIZ: Any = BaseArray()
 
 
 def diagnose(posterior: xr.Dataset) -> pd.DataFrame:
@@ -23,10 +27,10 @@ def diagnose(posterior: xr.Dataset) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        One row an element: ``quantity`` ("tau_country[alliance]"), ``variable``, ``index`` (position in the flattened variable),
-        ``rhat`` (rank-normalised; NaN with one chain), ``ess_bulk``, ``ess_tail`` (the smaller of those of the 5 % and the 95 %
-        quantile), ``ess_mean``, ``constant`` (all draws equal) and ``by_construction`` (constant because the model says so: a
-        correlation of a term with itself).
+        One row an element: ``quantity`` ("tau_country[alliance]"), ``variable``, ``index`` (position in the flattened
+        variable), ``rhat`` (rank-normalised; NaN with one chain), ``ess_bulk``, ``ess_tail`` (the smaller of those of
+        the 5 % and the 95 % quantile), ``ess_mean``, ``constant`` (all draws equal) and ``by_construction`` (constant
+        because the model says so: a correlation of a term with itself).
 
     References
     ----------
@@ -37,19 +41,21 @@ def diagnose(posterior: xr.Dataset) -> pd.DataFrame:
         draws = np.moveaxis(np.asarray(values.values, dtype=float), (0, 1), (-2, -1))
         labels = _labels(str(name), values)
         flat = draws.reshape(len(labels), *draws.shape[-2:])
-        constant = np.ptp(flat, axis=(1, 2)) <= 1e-12 * np.maximum(1.0, np.abs(flat[:, 0, 0]))
+        with np.errstate(invalid="ignore"):
+            constant = np.ptp(flat, axis=(1, 2)) <= 1e-12 * np.maximum(1.0, np.abs(flat[:, 0, 0]))
         block = pd.DataFrame({"quantity": labels, "variable": str(name), "index": np.arange(len(labels))})
         # One chain cannot be compared with another, and equal draws have no ranks: both are left as NaN.
         able = ~constant & np.isfinite(flat).all(axis=(1, 2))
-        for column in ("rhat", "ess_bulk", "ess_tail", "ess_mean"):
-            block[column] = np.nan
+        figures = {name: np.full(len(labels), np.nan) for name in ("rhat", "ess_bulk", "ess_tail", "ess_mean")}
         if able.any() and flat.shape[2] >= 4:
-            moving = flat[able]
-            if flat.shape[1] > 1:
-                block.loc[able, "rhat"] = array_stats.rhat(moving)
-            block.loc[able, "ess_bulk"] = array_stats.ess(moving, method="bulk")
-            block.loc[able, "ess_tail"] = array_stats.ess(moving, method="tail", prob=0.05)
-            block.loc[able, "ess_mean"] = array_stats.ess(moving, method="mean")
+            # Chains that stand still at different places have an infinite R-hat.
+            with np.errstate(divide="ignore", invalid="ignore"):
+                if flat.shape[1] > 1:
+                    figures["rhat"][able] = ARVIZ.rhat(flat[able])
+                figures["ess_bulk"][able] = ARVIZ.ess(flat[able], method="bulk")
+                figures["ess_tail"][able] = ARVIZ.ess(flat[able], method="tail", prob=0.05)
+                figures["ess_mean"][able] = ARVIZ.ess(flat[able], method="mean")
+        block = block.assign(**figures)
         block["constant"] = constant
         block["by_construction"] = constant & _diagonal(str(name), draws.shape[:-2])
         blocks.append(block)

@@ -27,8 +27,8 @@ def rounding_step(family: Family, outcome: Outcome, declared: float | None) -> f
     Returns
     -------
     float or None
-        The declared step; else the smallest gap between values when values repeat and all gaps are multiples of it; None for an
-        outcome without levels and for discrete families, which know their levels.
+        The declared step; else the smallest gap between values when values repeat and all gaps are multiples of it;
+        None for an outcome without levels and for discrete families, which know their levels.
     """
     if family.discrete:
         return None
@@ -47,8 +47,8 @@ def cumulative_bounds(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Probabilities of less than, and of at most, the observed outcome.
 
-    A score recorded in steps stands for the interval of half a step to either side, so a continuous family is asked for the
-    probabilities up to both ends of it. Without that, heaping on the levels would be taken for a misfit.
+    A score recorded in steps stands for the interval of half a step to either side, so a continuous family is asked
+    for the probabilities up to both ends of it. Without that, heaping on the levels would be taken for a misfit.
 
     Parameters
     ----------
@@ -87,8 +87,8 @@ def level_probability(
 ) -> np.ndarray:
     """Probability that a continuous family gives to the observed level, shape of ``eta``.
 
-    Unlike its density, this can be compared with the mass functions of discrete families. Both ends are measured from the nearer
-    tail, so that an outcome far out does not lose its digits.
+    Unlike its density, this can be compared with the mass functions of discrete families. Both ends are measured from
+    the nearer tail, so that an outcome far out does not lose its digits.
     """
     low, high = _edges(family, outcome, step)
     sigma = parameters["sigma"][..., None]

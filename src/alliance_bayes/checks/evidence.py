@@ -65,8 +65,8 @@ class Evidence:
     effects
         Table of reported quantities with columns ``rhat``, ``ess_bulk`` and ``ess_tail``: they must have converged too.
     extra
-        Further columns of the analysed rows, in their order, that the model leaves out. Give only what came before the outcome:
-        a column made from the outcome is related to the residuals by construction.
+        Further columns of the analysed rows, in their order, that the model leaves out. Give only what came before
+        the outcome: a column made from the outcome is related to the residuals by construction.
     rate
         Share of well-specified fits in which a check may fire.
     replicates
@@ -104,7 +104,8 @@ class Evidence:
                 )
         if self.extra is not None and len(self.extra) != self.fit.design.rows.n:
             raise UsageError(
-                f"extra has {len(self.extra)} rows but the fit has {self.fit.design.rows.n}. Give the analysed rows, in their order."
+                f"extra has {len(self.extra)} rows but the fit has {self.fit.design.rows.n}. Give the analysed rows, "
+                "in their order."
             )
 
     def generator(self, stream: int) -> np.random.Generator:
@@ -113,7 +114,7 @@ class Evidence:
 
     @cached_property
     def which(self) -> np.ndarray:
-        """Stacked draws behind the replicates, evenly spaced over the chains; some serve twice when there are fewer draws."""
+        """Stacked draws behind the replicates, evenly spaced; some serve twice when there are fewer draws."""
         chains, draws = self.fit.shape
         return np.linspace(0, chains * draws - 1, self.replicates).round().astype(int)
 

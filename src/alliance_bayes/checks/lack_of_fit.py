@@ -1,4 +1,4 @@
-"""Is there structure left in the residuals along a column that the model's own columns cannot express?"""
+"""Structure in the residuals along a column, where the model's own columns cannot express it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ class LackOfFit:
     df
         Directions tested; 0 when the model's own columns express all of them.
     p
-        Share of replicated data sets with as large a lack of fit along *any* of the columns tested together (1 for df 0).
+        Share of replicated data sets with as large a lack of fit along *any* of the columns tested together; 1 when df
+        is 0.
     """
 
     df: int
@@ -49,15 +50,17 @@ def lack_of_fit(evidence: Evidence, bases: Mapping[str, np.ndarray]) -> dict[str
 
     Notes
     -----
-    A basis is first made orthogonal to the derivatives of the expected outcomes with respect to the common coefficients: what is
-    left cannot be mistaken for their uncertainty. The discrepancy of a column is the squared length of the residuals' projection on
-    it, for the observed and for the replicated outcomes around the same draw's expectation (a realised discrepancy). Projections of
-    different rank are made comparable by the Wilson-Hilferty transformation, and the largest over the columns
-    is compared with its distribution over replicates. Averaging over posterior draws makes such p-values err on the quiet side.
+    A basis is first made orthogonal to the derivatives of the expected outcomes with respect to the common
+    coefficients: what is left cannot be mistaken for their uncertainty. The discrepancy of a column is the squared
+    length of the residuals' projection on it, for the observed and for the replicated outcomes around the same draw's
+    expectation (a realised discrepancy). Projections of different rank are made comparable by the Wilson-Hilferty
+    transformation, and the largest over the columns is compared with its distribution over replicates. Averaging over
+    posterior draws makes such p-values err on the quiet side.
 
     References
     ----------
-    Gelman, Meng and Stern (1996), Statistica Sinica 6:733-807; Westfall and Young (1993), Resampling-based multiple testing.
+    Gelman, Meng and Stern (1996), Statistica Sinica 6:733-807; Westfall and Young (1993), Resampling-based multiple
+    testing.
     """
     tangent = _tangent(evidence)
     expected, outcome = evidence.expected, evidence.fit.design.outcome.values
@@ -129,7 +132,8 @@ def parts_limits(evidence: Evidence, indicators: np.ndarray) -> tuple[np.ndarray
     mean : numpy.ndarray
         Observed minus expected outcome, averaged over the part's rows and the draws; shape (n_parts,).
     limit : numpy.ndarray
-        In all but a share ``rate`` of replicates, the means of all parts lie within plus and minus this; shape (n_parts,).
+        In all but a share ``rate`` of replicates, the means of all parts lie within plus and minus this; shape
+        (n_parts,).
     """
     share = indicators / indicators.sum(axis=0)
     expected = evidence.expected @ share
@@ -141,7 +145,7 @@ def parts_limits(evidence: Evidence, indicators: np.ndarray) -> tuple[np.ndarray
 
 
 def _tangent(evidence: Evidence) -> np.ndarray:
-    """Orthonormal basis of the directions in which the common coefficients move the expected outcomes; shape (n, rank)."""
+    """Orthonormal basis of how the common coefficients move the expected outcomes; shape (n, rank)."""
     design = evidence.fit.design
     x = np.column_stack([np.ones(design.rows.n), design.rows.x])
     if design.family.link != "identity" or design.family.name == "censored_gaussian":

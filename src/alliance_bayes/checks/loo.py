@@ -7,7 +7,7 @@ import pandas as pd
 
 from alliance_bayes.checks.distributions import level_probability
 from alliance_bayes.checks.evidence import Evidence
-from alliance_bayes.checks.plots_predictive import pareto_shapes
+from alliance_bayes.checks.plots_calibration import pareto_shapes
 from alliance_bayes.checks.results import CheckResult, Verdict
 
 __all__ = ["loo"]
@@ -26,14 +26,15 @@ def loo(evidence: Evidence) -> CheckResult:
     Returns
     -------
     CheckResult
-        ``warn`` when some Pareto k is above ArviZ's ``good_k``, ``fail`` when one is above 1 (the importance ratios then have no mean).
-        The table has rows ``elpd_loo``, ``p_loo``, the largest k and the number of rows by k (columns ``quantity``, ``value``,
-        ``se``, ``limit``); ``details`` the rows with the largest k (``row`` from 0, ``outcome``, ``pareto_k``, ``elpd``).
+        ``warn`` when some Pareto k is above ArviZ's ``good_k``, ``fail`` when one is above 1 (the importance ratios
+        then have no mean). The table has rows ``elpd_loo``, ``p_loo``, the largest k and the number of rows by k
+        (columns ``quantity``, ``value``, ``se``, ``limit``); ``details`` the rows with the largest k (``row`` from 0,
+        ``outcome``, ``pareto_k``, ``elpd``).
 
     Notes
     -----
-    For a continuous family on an outcome with levels, ``elpd_loo of levels`` scores the probability of the observed level. It may be
-    compared with discrete families, as ``elpd_loo``, a density there, may not.
+    For a continuous family on an outcome with levels, ``elpd_loo of levels`` scores the probability of the observed
+    level. It may be compared with discrete families, as ``elpd_loo``, a density there, may not.
     """
     loo = evidence.loo
     elpd, se, p = loo.total
@@ -44,7 +45,7 @@ def loo(evidence: Evidence) -> CheckResult:
     rows = [("elpd_loo", elpd, se, np.nan), ("p_loo", p, np.nan, np.nan)]
     if evidence.step is not None:
         levels = _level_elpd(evidence, evidence.step)
-        rows.append(("elpd_loo of levels", float(levels.sum()), float(np.sqrt(n * levels.var())), np.nan))
+        rows.append(("elpd_loo of levels", float(levels.sum()), float(np.sqrt(n * levels.var(ddof=1))), np.nan))
     rows += [
         ("Pareto k, largest", largest, np.nan, good),
         (f"rows with k up to {good:.2f}", n - middling - bad, np.nan, np.nan),
@@ -55,13 +56,17 @@ def loo(evidence: Evidence) -> CheckResult:
     order = np.argsort(-np.where(np.isnan(k), np.inf, k), kind="stable")[:INFLUENTIAL]
     accuracy = f"elpd_loo is {elpd:,.1f} (SE {se:,.1f}) with {p:,.1f} effective parameters"
     if verdict == "pass":
-        sentence = f"Leave-one-out predictions can be trusted: the largest Pareto k is {largest:.2f} (limit {good:.2f}); {accuracy}."
+        sentence = (
+            f"Leave-one-out predictions can be trusted: the largest Pareto k is {largest:.2f} (limit {good:.2f}); "
+            f"{accuracy}."
+        )
     else:
         who = ", ".join(str(int(row)) for row in order[: min(5, middling + bad)])
         sentence = (
-            f"Leave-one-out predictions of {middling + bad} of {n:,} rows cannot be trusted (Pareto k above {good:.2f}, largest {largest:.2f}; rows {who}, "
-            f"counted from 0): these rows pull the fit. Check their values, compare a family with heavier tails, and do not compare models by "
-            f"elpd_loo before that; {accuracy}."
+            f"Leave-one-out predictions of {middling + bad} of {n:,} rows cannot be trusted (Pareto k above "
+            f"{good:.2f}, largest {largest:.2f}; rows {who}, counted from 0): these rows pull the fit. Check their "
+            "values, compare a family with heavier tails, and do not compare models by elpd_loo before that; "
+            f"{accuracy}."
         )
     return CheckResult(
         "loo",

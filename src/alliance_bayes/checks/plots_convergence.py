@@ -45,7 +45,8 @@ def effective_sizes(quantities: pd.DataFrame, limit: float) -> Plot:
     return Plot(
         "convergence-ess",
         "Effective sample sizes",
-        f"Bulk and tail effective sample sizes of {len(quantities):,} quantities in ascending order, with the limit of {limit:g} as a dashed "
+        f"Bulk and tail effective sample sizes of {len(quantities):,} quantities in ascending order, with the limit "
+        f"of {limit:g} as a dashed "
         f"line. The smallest is {lowest:,.0f}.",
         draw,
     )

@@ -46,7 +46,8 @@ def residuals_along(design: Design, column: str, parts: pd.DataFrame) -> Plot:
     return Plot(
         f"residuals-{_slug(column)}",
         f"Residuals along {column}",
-        f"Mean of observed minus expected {design.outcome.name} in {len(parts)} parts of the range of {column}, with a band that the means keep within "
+        f"Mean of observed minus expected {design.outcome.name} in {len(parts)} parts of the range of {column}, with "
+        "a band that the means keep within "
         f"when the model is right. {_outside(outside, len(parts), 'part')}",
         draw,
     )
@@ -88,7 +89,8 @@ def residuals_by_level(design: Design, column: str, levels: pd.DataFrame) -> Plo
     return Plot(
         f"residuals-by-{_slug(column)}",
         f"Residuals by {column}",
-        f"Mean of observed minus expected {design.outcome.name} of the {len(levels)} levels of {column}, with bars that all of them keep within when the "
+        f"Mean of observed minus expected {design.outcome.name} of the {len(levels)} levels of {column}, with bars "
+        "that all of them keep within when the "
         f"model is right. {_outside(outside, len(levels), 'level')}{some}",
         draw,
         (6.4, 1.9 + 0.27 * len(shown)),
@@ -96,7 +98,7 @@ def residuals_by_level(design: Design, column: str, levels: pd.DataFrame) -> Plo
 
 
 def _outside(count: int, of: int, what: str) -> str:
-    return f"{'None' if not count else count} of the {of} {what}s {'is' if count == 1 else 'are'} outside."
+    return f"{count or 'None'} of the {of} {what}s {'is' if count == 1 else 'are'} outside."
 
 
 def _slug(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Do outcomes simulated from the fitted model look like the observed ones, overall and in every group?"""
+"""Outcomes simulated from the fitted model against the observed ones, overall and in every group."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ def posterior_predictive(evidence: Evidence) -> CheckResult:
     Returns
     -------
     CheckResult
-        ``warn`` when a statistic is outside its limits. The table has one row a statistic and group: ``statistic``, ``factor``,
-        ``level``, ``n``, ``observed``, ``predicted``, ``lower``, ``upper``, ``departure`` (replicate SDs, on a scale on which the
-        statistic is roughly normal), ``p`` and ``outside``, the largest departures first.
+        ``warn`` when a statistic is outside its limits. The table has one row a statistic and group: ``statistic``,
+        ``factor``, ``level``, ``n``, ``observed``, ``predicted``, ``lower``, ``upper``, ``departure`` (replicate SDs,
+        on a scale on which the statistic is roughly normal), ``p`` and ``outside``, the largest departures first.
 
     Notes
     -----
-    Mean, SD, skewness, and shares at the floor and the ceiling of all rows and of every level with at least 20 rows of every
-    factor and categorical column of the model, and the kurtosis of all rows. The limits are simultaneous: in a share ``rate`` of
-    replicates *any* statistic leaves them, so the number of groups does not raise the rate of false alarms; ``p`` is adjusted
-    likewise. Statistics that the model fits (means) depart less from replicates of the fitted model than from new data, which makes
-    the check quieter than its stated rate.
+    Mean, SD, skewness, and shares at the floor and the ceiling of all rows and of every level with at least 20 rows
+    of every factor and categorical column of the model, and the kurtosis of all rows. The limits are simultaneous: in
+    a share ``rate`` of replicates *any* statistic leaves them, so the number of groups does not raise the rate of
+    false alarms; ``p`` is adjusted likewise. Statistics that the model fits (means) depart less from replicates of
+    the fitted model than from new data, which makes the check quieter than its stated rate.
     """
     design = evidence.fit.design
     groups, indicators, passed_over = _groups(evidence)
@@ -64,7 +64,7 @@ def posterior_predictive(evidence: Evidence) -> CheckResult:
         upper=limits.upper,
         departure=limits.departure,
         p=limits.p,
-        outside=limits.p < evidence.rate,
+        outside=limits.outside,
     )
     order = table["departure"].abs().sort_values(ascending=False, kind="stable").index
     names = [
@@ -90,7 +90,7 @@ def posterior_predictive(evidence: Evidence) -> CheckResult:
         (
             outcome_distribution(design, evidence.simulated, evidence.step),
             *(
-                levels_against_limits(design, factor, rows)
+                levels_against_limits(design, str(factor), rows)
                 for factor, rows in table[table["factor"] != ""].groupby("factor", sort=False)
             ),
         ),
@@ -117,21 +117,21 @@ def _sentence(table: pd.DataFrame, evidence: Evidence, passed_over: int) -> str:
     small = f" Levels with fewer than {FEWEST_ROWS} rows ({passed_over}) were not compared." if passed_over else ""
     if outside.empty:
         return (
-            f"All {len(table)} statistics of the outcome, overall and by group, lie within limits that a well-specified model leaves anywhere in at "
-            f"most {percent(evidence.rate)} of data sets.{small}"
+            f"All {len(table)} statistics of the outcome, overall and by group, lie within limits that a "
+            f"well-specified model leaves anywhere in at most {percent(evidence.rate)} of data sets.{small}"
         )
-    named = "; ".join(_describe(row) for row in outside.head(NAMED).to_dict("records"))
+    named = "; ".join(_describe(outside.iloc[k]) for k in range(min(NAMED, len(outside))))
     more = f"; and {len(outside) - NAMED} more" if len(outside) > NAMED else ""
     return (
-        f"{len(outside)} of {len(table)} statistics of the outcome lie outside their limits: {named}{more}. {_remedy(set(outside['statistic']))}"
-        f"{small}"
+        f"{len(outside)} of {len(table)} statistics of the outcome lie outside their limits: {named}{more}. "
+        f"{_remedy(set(outside['statistic']))}{small}"
     )
 
 
-def _describe(row: dict[str, object]) -> str:
+def _describe(row: pd.Series) -> str:
     where = "" if not row["factor"] else f" of {row['factor']} {row['level']}"
     share = str(row["statistic"]).startswith("share")
-    figures = [float(str(row[name])) for name in ("observed", "lower", "upper")]
+    figures = [float(row[name]) for name in ("observed", "lower", "upper")]
     observed, lower, upper = (percent(figure, 1) if share else f"{figure:.3g}" for figure in figures)
     return f"{row['statistic']}{where} {observed} (limits {lower} to {upper})"
 
@@ -144,7 +144,8 @@ def _remedy(statistics: set[str]) -> str:
         remedies.append("A spread is off: check for groups with a residual SD of their own, or another family.")
     if statistics & {"skewness", "kurtosis", "share at floor", "share at ceiling"}:
         remedies.append(
-            "The shape of the outcomes is not the family's: mean differences may still be sound, predictions for single people and shares at the "
-            "ends are not; compare another family (student_t for heavy tails, beta_binomial or cumulative for a bounded score)."
+            "The shape of the outcomes is not the family's: mean differences may still be sound, predictions for "
+            "single people and shares at the ends are not; compare another family (student_t for heavy tails, "
+            "beta_binomial or cumulative for a bounded score)."
         )
     return " ".join(remedies)

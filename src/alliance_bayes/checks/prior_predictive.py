@@ -42,19 +42,20 @@ def prior_predictive(evidence: Evidence) -> CheckResult:
     Returns
     -------
     CheckResult
-        ``warn`` when a figure passes its limit, else ``info``: a prior is a statement, and only its consequences can be judged. The
-        table has ``quantity``, ``median``, ``lower``, ``upper`` (5 % and 95 % quantiles over prior draws), ``judged`` (the
-        figure compared) and ``limit`` (NaN where there is none).
+        ``warn`` when a figure passes its limit, else ``info``: a prior is a statement, and only its consequences can
+        be judged. The table has ``quantity``, ``median``, ``lower``, ``upper`` (5 % and 95 % quantiles over prior
+        draws), ``judged`` (the figure compared) and ``limit`` (NaN where there is none).
 
     Notes
     -----
-    R2 is the variance of the expected outcomes over that plus the mean residual variance [1]_. The slope is the mean derivative of
-    the expected outcome by the focal predictor times the predictor's SD in the rows, over the reference SD of the outcome's scale (the
-    SD of the rows where the scale is not known).
+    R2 is the variance of the expected outcomes over that plus the mean residual variance [1]_. The slope is the mean
+    derivative of the expected outcome by the focal predictor times the predictor's SD in the rows, over the reference
+    SD of the outcome's scale (the SD of the rows where the scale is not known).
 
     References
     ----------
-    .. [1] Gelman, Goodrich, Gabry and Vehtari (2019), The American Statistician 73(3):307-309, doi 10.1080/00031305.2018.1549100.
+    .. [1] Gelman, Goodrich, Gabry and Vehtari (2019), The American Statistician 73(3):307-309, doi
+    10.1080/00031305.2018.1549100.
     """
     fit = evidence.fit
     design, outcome = fit.design, fit.design.outcome
@@ -76,14 +77,16 @@ def prior_predictive(evidence: Evidence) -> CheckResult:
         rows.append(_row("share outside the scale", outside.mean(axis=1), outside.mean(), OUTSIDE_LIMIT))
         if outside.mean() > OUTSIDE_LIMIT:
             warnings.append(
-                f"{percent(outside.mean())} of outcomes simulated from the priors lie outside {_range(low, high)} (limit {percent(OUTSIDE_LIMIT)})"
+                f"{percent(outside.mean())} of outcomes simulated from the priors lie outside {_range(low, high)} "
+                f"(limit {percent(OUTSIDE_LIMIT)})"
             )
     elif outcome.levels is None or outcome.levels.size > 2:
         ends = (values == low) | (values == high)
         rows.append(_row("share at the ends of the scale", ends.mean(axis=1), ends.mean(), AT_ENDS_LIMIT))
         if ends.mean() > AT_ENDS_LIMIT:
             warnings.append(
-                f"{percent(ends.mean())} of outcomes simulated from the priors lie at {_range(low, high, ' or ')} (limit {percent(AT_ENDS_LIMIT)})"
+                f"{percent(ends.mean())} of outcomes simulated from the priors lie at {_range(low, high, ' or ')} "
+                f"(limit {percent(AT_ENDS_LIMIT)})"
             )
     rows.append(_row("R2", r2, np.median(r2), R2_LIMIT))
     if np.median(r2) > R2_LIMIT:
@@ -96,7 +99,8 @@ def prior_predictive(evidence: Evidence) -> CheckResult:
             rows.append(_row(f"standardised slope of {focal}", slope, beyond, SLOPE_LIMIT))
             if beyond > SLOPE_LIMIT:
                 warnings.append(
-                    f"the standardised slope of {focal} is beyond -1 or 1 in {percent(beyond)} of prior draws (limit {percent(SLOPE_LIMIT)})"
+                    f"the standardised slope of {focal} is beyond -1 or 1 in {percent(beyond)} of prior draws (limit "
+                    f"{percent(SLOPE_LIMIT)})"
                 )
     if warnings:
         sentence = f"The priors are hard to believe: {'; '.join(warnings)}. Narrow them, or say why they are meant."

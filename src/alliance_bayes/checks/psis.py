@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from arviz_stats.base import array_stats
 from scipy.special import logsumexp
 
+from alliance_bayes.checks.diagnostics import ARVIZ
 from alliance_bayes.fit import FittedModel
 
 __all__ = ["Loo", "leave_one_out"]
@@ -25,13 +25,13 @@ class Loo:
     Parameters
     ----------
     elpd, p
-        Log predictive density (log mass for discrete families) of each row when it is left out, and how much it is overstated when
-        it is not; shape (n,). Their sums are elpd_loo and p_loo.
+        Log predictive density (log mass for discrete families) of each row when it is left out, and how much it is
+        overstated when it is not; shape (n,). Their sums are elpd_loo and p_loo.
     pareto_k
         Shape of the importance ratios' tail, shape (n,).
     good_k
-        Estimates with a larger k are not reliable: min(1 - 1 / log10(S), 0.7) for S draws (ArviZ's ``good_k``), where S is the
-        number of draws times the relative efficiency, if that is below 1.
+        Estimates with a larger k are not reliable: min(1 - 1 / log10(S), 0.7) for S draws (ArviZ's ``good_k``), where
+        S is the number of draws times the relative efficiency, if that is below 1.
     log_weights
         Smoothed log weights, shape (n_draws, n), single precision.
     """
@@ -45,7 +45,7 @@ class Loo:
     @property
     def total(self) -> tuple[float, float, float]:
         """elpd_loo, its standard error, and p_loo."""
-        return float(self.elpd.sum()), float(np.sqrt(self.elpd.size * self.elpd.var())), float(self.p.sum())
+        return float(self.elpd.sum()), float(np.sqrt(self.elpd.size * self.elpd.var(ddof=1))), float(self.p.sum())
 
     def weights(self, which: np.ndarray) -> np.ndarray:
         """Importance weights of some draws, normalised over them; shape (n_which, n)."""
@@ -64,12 +64,13 @@ def leave_one_out(fit: FittedModel, *, relative_efficiency: float = 1.0) -> Loo:
     fit
         The fit.
     relative_efficiency
-        Mean effective sample size of the parameters' means over the number of draws; it sets how many draws the tail has.
+        Mean effective sample size of the parameters' means over the number of draws; it sets how many draws the tail
+        has.
 
     References
     ----------
-    Vehtari, Gelman and Gabry (2017), Statistics and Computing 27:1413-1432, doi 10.1007/s11222-016-9696-4; Vehtari, Simpson,
-    Gelman, Yao and Gabry (2024), Journal of Machine Learning Research 25(72):1-58.
+    Vehtari, Gelman and Gabry (2017), Statistics and Computing 27:1413-1432, doi 10.1007/s11222-016-9696-4; Vehtari,
+    Simpson, Gelman, Yao and Gabry (2024), Journal of Machine Learning Research 25(72):1-58.
     """
     log_likelihood = fit.log_likelihood().values
     log_likelihood = log_likelihood.reshape(-1, log_likelihood.shape[-1])
@@ -97,5 +98,5 @@ def _smooth(log_likelihood: np.ndarray, relative_efficiency: float) -> tuple[np.
         return weights, np.where(level, 0.0, np.inf)
     moving = np.flatnonzero(~level)
     if moving.size:
-        weights[moving], k[moving] = array_stats.psislw(log_likelihood[moving], r_eff=relative_efficiency)
+        weights[moving], k[moving] = ARVIZ.psislw(log_likelihood[moving], r_eff=relative_efficiency)
     return weights, k

@@ -24,7 +24,9 @@ __all__ = ["CHECKS", "Check", "run_checks"]
 class Check(Protocol):
     """What a check is: a function from a fit and what goes with it to a result."""
 
-    def __call__(self, evidence: Evidence, /) -> CheckResult: ...
+    def __call__(self, evidence: Evidence, /) -> CheckResult:
+        """Look at the evidence and judge it."""
+        ...
 
 
 CHECKS: Mapping[str, Check] = {

@@ -1,4 +1,4 @@
-"""Is there structure in the residuals: along numeric predictors, or between groups?"""
+"""Structure in the residuals: along numeric predictors, and between groups."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ def curvature(evidence: Evidence) -> CheckResult:
     Returns
     -------
     CheckResult
-        ``warn`` when a column's test fires. The table has one row a column and part of its range (tenths of the rows, or fewer):
-        ``column``, ``low``, ``high``, ``n``, ``residual`` (mean of observed minus expected), ``limit`` (parts of one column keep
-        within plus and minus it together) and ``p`` (the column's, adjusted for the number of columns). The test looks along a
-        natural cubic spline, the parts are for the eye.
+        ``warn`` when a column's test fires. The table has one row a column and part of its range (tenths of the rows,
+        or fewer): ``column``, ``low``, ``high``, ``n``, ``residual`` (mean of observed minus expected), ``limit``
+        (parts of one column keep within plus and minus it together) and ``p`` (the column's, adjusted for the number
+        of columns). The test looks along a natural cubic spline, the parts are for the eye.
     """
     columns = evidence.numeric
     tests = lack_of_fit(evidence, {name: spline_basis(values) for name, values in columns.items()})
@@ -52,15 +52,16 @@ def curvature(evidence: Evidence) -> CheckResult:
     fired = _fired(tests, evidence.rate)
     if fired:
         sentence = (
-            f"The residuals are not level along {_named(fired, tests)}: the relation is not the one the formula states. Add a curve "
-            "(for example bs(column, df=4)) or an interaction, and see whether the slope reported changes."
+            f"The residuals are not level along {_named(fired, tests)}: the relation is not the one the formula "
+            f"states. Add a curve, such as bs({fired[0]}, df=4), or an interaction, and see whether the reported slope "
+            "changes."
         )
     elif not tests:
         sentence = "The model has no numeric predictors, so there is no curve to look for."
     else:
         sentence = (
-            f"The residuals are level along {', '.join(tests)}: no curve is left that a well-specified model would show in less than "
-            f"{percent(evidence.rate)} of data sets."
+            f"The residuals are level along {', '.join(tests)}: they bend no more than they do in "
+            f"{percent(1 - evidence.rate)} of data sets from a well-specified model."
         )
     return CheckResult(
         "curvature",
@@ -119,13 +120,16 @@ def groups(evidence: Evidence) -> CheckResult:
         if left_out:
             sentence += f"The model leaves out {', '.join(left_out)}: pool over it, as in (1 | {left_out[0]}). "
         if len(left_out) < len(fired):
-            sentence += "Where the model pools over a column, check the prior of its level SD and terms that differ between its levels."
+            sentence += (
+                "Where the model pools over a column, check the prior of its level SD and terms that differ between "
+                "its levels."
+            )
     elif not tests:
         sentence = "There are no categorical columns to look at."
     else:
         sentence = (
-            f"The residuals do not differ between the levels of {', '.join(tests)} by more than a well-specified model shows in all but "
-            f"{percent(evidence.rate)} of data sets."
+            f"The residuals do not differ between the levels of {', '.join(tests)} by more than they do in "
+            f"{percent(1 - evidence.rate)} of data sets from a well-specified model."
         )
     return CheckResult(
         "groups",

@@ -79,7 +79,8 @@ class CheckResult:
     def __post_init__(self) -> None:
         if self.verdict not in get_args(Verdict):
             raise UsageError(
-                f"verdict should be one of {', '.join(get_args(Verdict))} but got {self.verdict!r} for check '{self.name}'."
+                f"verdict should be one of {', '.join(get_args(Verdict))} but got {self.verdict!r} for check "
+                f"'{self.name}'."
             )
 
     def to_dict(self) -> dict[str, Any]:
@@ -148,7 +149,8 @@ class CheckReport:
             if result.name == name:
                 return result
         raise UsageError(
-            f"no check {name!r} in this report. Checks that were run: {', '.join(result.name for result in self.results)}."
+            f"no check {name!r} in this report. Checks that were run: "
+            f"{', '.join(result.name for result in self.results)}."
         )
 
     def __iter__(self) -> Iterator[CheckResult]:

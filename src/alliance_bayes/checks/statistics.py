@@ -25,8 +25,8 @@ class Statistic:
     transform, back
         To a scale on which it is roughly normal, and back; functions of values and counts.
     least_sd
-        Smallest SD it is given on that scale, a function of counts: statistics that never vary over replicates would else turn
-        any difference into an infinite one.
+        Smallest SD it is given on that scale, a function of counts: statistics that never vary over replicates would
+        else turn any difference into an infinite one.
     """
 
     name: str
@@ -90,8 +90,8 @@ def group_statistics(
     indicators
         Groups of rows, shape (n, n_groups).
     outcome, step
-        The observed outcome, for the ends of its scale, and the distance between its levels where a continuous family has them: half
-        a step from the end counts as the end, and so does what lies beyond it.
+        The observed outcome, for the ends of its scale, and the distance between its levels where a continuous family
+        has them: half a step from the end counts as the end, and so does what lies beyond it.
 
     Returns
     -------
@@ -135,6 +135,8 @@ class Limits:
         Distance of each observed statistic from the replicates' mean, in their SDs, on the transformed scale.
     p
         Share of replicates in which *any* statistic is at least that far out (two-sided).
+    outside
+        Whether it is beyond the limits, which is to say that p is below the rate.
     """
 
     predicted: np.ndarray
@@ -142,6 +144,7 @@ class Limits:
     upper: np.ndarray
     departure: np.ndarray
     p: np.ndarray
+    outside: np.ndarray
 
 
 def simultaneous_limits(
@@ -178,11 +181,13 @@ def simultaneous_limits(
         null[:, at] = (values - centre[at]) / sd[at]
         z[at] = (kind.transform(observed[at], counts[at]) - centre[at]) / sd[at]
     largest = np.sort(np.abs(null).max(axis=1))
-    limit = float(np.quantile(largest, 1 - rate))
+    # The largest departure whose p-value is not below the rate.
+    quiet = int(np.ceil(rate * (1 + largest.size) - 1)) - 1
+    limit = float(largest[largest.size - 1 - quiet])
     lower, upper = np.empty(observed.shape), np.empty(observed.shape)
     for name in dict.fromkeys(names):
         at, kind = kinds == name, STATISTICS[name]
         lower[at] = kind.back(centre[at] - limit * sd[at], counts[at])
         upper[at] = kind.back(centre[at] + limit * sd[at], counts[at])
     p = (1 + largest.size - np.searchsorted(largest, np.abs(z), side="left")) / (1 + largest.size)
-    return Limits(np.median(replicated, axis=0), lower, upper, z, p)
+    return Limits(np.median(replicated, axis=0), lower, upper, z, p, np.abs(z) > limit)

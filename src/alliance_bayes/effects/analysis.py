@@ -15,6 +15,7 @@ from alliance_bayes.effects.explained import Spread, outcome_spread
 from alliance_bayes.effects.options import Options
 from alliance_bayes.effects.quantity import Fixed
 from alliance_bayes.effects.scenes import NumericSetting, Scene, Scenes
+from alliance_bayes.effects.tabulated import Tabulations
 from alliance_bayes.errors import UsageError
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model import scale_of
@@ -54,9 +55,14 @@ class Analysis:
         return Scenes(self.fit.design)
 
     @cached_property
+    def tables(self) -> Tabulations:
+        """Expected outcomes of families that are not linear."""
+        return Tabulations(self.fit)
+
+    @cached_property
     def spread(self) -> Spread:
         """Explained and residual variance of the outcome."""
-        return outcome_spread(self.fit)
+        return outcome_spread(self.fit, tables=self.tables)
 
     @property
     def n_draws(self) -> int:
@@ -147,7 +153,7 @@ class Analysis:
 
     def averages(self, scenes: Sequence[Scene]) -> np.ndarray:
         """Average expected outcomes, shape (n_draws, n_scenes)."""
-        return average(self.fit, scenes, seed=self.options.seed)
+        return average(self.fit, scenes, seed=self.options.seed, tables=self.tables)
 
     def slopes(self, predictor: str, settings: Iterable[dict[str, str]]) -> tuple[np.ndarray, list[str]]:
         """Average slopes of the expected outcome on a predictor.
@@ -176,7 +182,7 @@ class Analysis:
             )
             pairs.append((low, high))
         problems = [low.problem or high.problem for low, high in pairs]
-        return slope(self.fit, pairs, 2 * step, seed=self.options.seed), problems
+        return slope(self.fit, pairs, 2 * step, seed=self.options.seed, tables=self.tables), problems
 
     def by_level(self, factor: str, *, predictor: str | None = None) -> tuple[list[str], np.ndarray, list[str]]:
         """Means (or slopes on ``predictor``) with everybody at each level of a factor.

@@ -9,10 +9,10 @@ from math import prod
 import numpy as np
 
 from alliance_bayes.effects.scenes import Piece, Scene
+from alliance_bayes.effects.tabulated import Tabulations
 from alliance_bayes.errors import UsageError
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model import Rows
-from alliance_bayes.model.likelihood import expectation
 
 __all__ = ["average", "is_linear", "slope"]
 
@@ -34,7 +34,9 @@ def is_linear(fit: FittedModel) -> bool:
     return fit.design.family.name in _LINEAR
 
 
-def average(fit: FittedModel, scenes: Sequence[Scene], *, seed: int = 0) -> np.ndarray:
+def average(
+    fit: FittedModel, scenes: Sequence[Scene], *, seed: int = 0, tables: Tabulations | None = None
+) -> np.ndarray:
     """Average expected outcome of each scene.
 
     Parameters
@@ -45,6 +47,8 @@ def average(fit: FittedModel, scenes: Sequence[Scene], *, seed: int = 0) -> np.n
         Counterfactual settings.
     seed
         Seed for the effects of new levels; the same seed gives what ``fit.predict`` gives.
+    tables
+        The fit's tables, where there are some already.
 
     Returns
     -------
@@ -59,21 +63,25 @@ def average(fit: FittedModel, scenes: Sequence[Scene], *, seed: int = 0) -> np.n
     References
     ----------
     .. [1] Robins (1986). A new approach to causal inference in mortality studies with a sustained exposure period.
-    Mathematical
-       Modelling 7. doi 10.1016/0270-0255(86)90088-6 (the g-formula)
+       Mathematical Modelling 7. doi 10.1016/0270-0255(86)90088-6 (the g-formula)
     """
 
     def compute(sound: Sequence[Scene]) -> np.ndarray:
-        return (
-            _linear(fit, [_averaged(fit, scene) for scene in sound], seed)
-            if is_linear(fit)
-            else _blocked(fit, sound, seed)
-        )
+        if is_linear(fit):
+            return _linear(fit, [_averaged(fit, scene) for scene in sound], seed)
+        return _blocked(fit, sound, seed, tables or Tabulations(fit))
 
     return _where_sound(fit, scenes, [not scene.problem for scene in scenes], compute)
 
 
-def slope(fit: FittedModel, pairs: Sequence[tuple[Scene, Scene]], width: float, *, seed: int = 0) -> np.ndarray:
+def slope(
+    fit: FittedModel,
+    pairs: Sequence[tuple[Scene, Scene]],
+    width: float,
+    *,
+    seed: int = 0,
+    tables: Tabulations | None = None,
+) -> np.ndarray:
     """Second minus first scene of each pair, divided by ``width``; shape (n_draws, n_pairs). See :func:`average`."""
 
     def compute(sound: Sequence[tuple[Scene, Scene]]) -> np.ndarray:
@@ -82,7 +90,7 @@ def slope(fit: FittedModel, pairs: Sequence[tuple[Scene, Scene]], width: float, 
             return _linear(
                 fit, [_difference(_averaged(fit, low), _averaged(fit, high), width) for low, high in sound], seed
             )
-        outcomes = _blocked(fit, [scene for pair in sound for scene in pair], seed)
+        outcomes = _blocked(fit, [scene for pair in sound for scene in pair], seed, tables or Tabulations(fit))
         return np.asarray((outcomes[:, 1::2] - outcomes[:, ::2]) / width)
 
     return _where_sound(fit, pairs, [not (low.problem or high.problem) for low, high in pairs], compute)
@@ -138,7 +146,7 @@ def _linear(fit: FittedModel, averaged: Sequence[_Averaged], seed: int) -> np.nd
     return out
 
 
-def _blocked(fit: FittedModel, scenes: Sequence[Scene], seed: int) -> np.ndarray:
+def _blocked(fit: FittedModel, scenes: Sequence[Scene], seed: int, tables: Tabulations) -> np.ndarray:
     """Expected outcomes of every row, averaged; draws x rows are in memory for a block of draws at a time."""
     out = np.zeros((prod(fit.shape), len(scenes)))
     # Pieces that replace levels of the same factors in the same rows share the rest of the linear predictor.
@@ -154,30 +162,33 @@ def _blocked(fit: FittedModel, scenes: Sequence[Scene], seed: int) -> np.ndarray
         for piece, count in zip(scene.pieces, combinations, strict=True):
             members = groups.setdefault((id(piece.rows), frozenset(piece.levels)), [])
             members.append((position, piece, 1 / (len(scene.pieces) * count)))
+    new = {f.name: _new_level(fit, f.name, seed) for f in fit.design.factors if not f.exhaustive}
     for members in groups.values():
-        rows, replaced = members[0][1].rows, members[0][1].levels
-        effects = {name: _effects(fit, name, seed) for name in replaced}
-        kept = Rows(
-            rows.x, {name: np.zeros_like(z) if name in replaced else z for name, z in rows.z.items()}, rows.index
-        )
+        rows, replaced = members[0][1].rows, tuple(members[0][1].levels)
+        z = np.hstack([np.zeros((rows.n, 0)), *(rows.z[name] for name in replaced)])
         for which in fit.blocks(rows.n):
-            base, own = fit.linear_predictor(kept, which=which, seed=seed), fit.parameters_at(which)
+            base = tables.eta(rows, which, without=replaced, new=new)
+            effects = {name: _effects(fit, name, which, new.get(name)) for name in replaced}
+            reach = sum((_reach(effects[name], rows.z[name]) for name in replaced), np.zeros((2, len(base))))
+            table = tables.expected(which, base.min(axis=1) + reach[0], base.max(axis=1) + reach[1])
             for position, piece, weight in members:
                 for levels in product(*piece.levels.values()):
-                    eta = base.copy()
-                    for name, level in zip(piece.levels, levels, strict=True):
-                        eta += effects[name][which, level] @ rows.z[name].T
-                    out[which, position] += weight * expectation(fit.design.family, eta, own, fit.design.outcome).mean(
-                        axis=1
-                    )
+                    chosen = [effects[name][:, level] for name, level in zip(replaced, levels, strict=True)]
+                    together = np.hstack([np.zeros((len(base), 0)), *chosen])
+                    out[which, position] += weight * table.mean(base, together, z)
     return out
 
 
-def _effects(fit: FittedModel, factor: str, seed: int) -> np.ndarray:
-    """Effects by level and of a new one (zero if exhaustive), shape (n_draws, n_levels + 1, n_factor_terms)."""
-    u = fit.stacked[f"u_{factor}"]
-    new = np.zeros_like(u[:, 0]) if fit.design.factor(factor).exhaustive else _new_level(fit, factor, seed)
-    return np.concatenate([u, new[:, None]], axis=1)
+def _effects(fit: FittedModel, factor: str, which: slice, new: np.ndarray | None) -> np.ndarray:
+    """Effects by level and then of a new one (zero if exhaustive), shape (n_draws, n_levels + 1, n_factor_terms)."""
+    u = fit.stacked[f"u_{factor}"][which]
+    return np.concatenate([u, (np.zeros_like(u[:, 0]) if new is None else new[which])[:, None]], axis=1)
+
+
+def _reach(effects: np.ndarray, z: np.ndarray) -> np.ndarray:
+    """Bounds of z'u over all levels and rows, shape (2, n_draws)."""
+    ends = np.stack([effects * z.min(axis=0), effects * z.max(axis=0)])
+    return np.stack([ends.min(axis=0).sum(axis=2).min(axis=1), ends.max(axis=0).sum(axis=2).max(axis=1)])
 
 
 def _new_level(fit: FittedModel, factor: str, seed: int) -> np.ndarray:

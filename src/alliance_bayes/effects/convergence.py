@@ -23,7 +23,8 @@ def is_constant(draws: np.ndarray) -> np.ndarray:
     """Which quantities do not vary beyond rounding, shape (k,); draws have shape (k, n)."""
     low, high = draws.min(axis=1), draws.max(axis=1)
     with np.errstate(invalid="ignore"):
-        return np.asarray((low == high) | (high - low <= 1e-13 * np.maximum(np.abs(low), np.abs(high))))
+        narrow = high - low <= 1e-13 * np.maximum(np.abs(low), np.abs(high))
+    return np.asarray((low == high) | (narrow & np.isfinite(low) & np.isfinite(high)))
 
 
 def convergence(draws: np.ndarray, limits: np.ndarray) -> dict[str, np.ndarray]:
@@ -83,12 +84,12 @@ def _split(draws: np.ndarray) -> np.ndarray:
 
 
 def _tail(draws: np.ndarray, limit: np.ndarray) -> np.ndarray:
-    """Effective sample size for a quantile; NaN where it is the largest value, so that nothing lies beyond it."""
-    below = _split(draws <= limit[:, None, None]).astype(float)
-    varies = np.ptp(below.reshape(len(below), -1), axis=1) > 0
-    out = np.full(len(below), np.nan)
-    if varies.any():
-        out[varies] = ARVIZ.ess(below[varies], method="identity")
+    """Effective sample size for a quantile; NaN where the quantile is not finite."""
+    out = np.full(len(draws), np.nan)
+    finite = np.isfinite(limit)
+    if finite.any():
+        below = draws[finite] <= limit[finite, None, None]
+        out[finite] = ARVIZ.ess(_split(below).astype(float), method="identity")
     return out
 
 

@@ -12,9 +12,10 @@ from scipy import linalg, sparse
 
 from alliance_bayes.effects.averages import is_linear
 from alliance_bayes.effects.contributions import Contribution, contributions, covariance, second_moment
+from alliance_bayes.effects.tabulated import Tabulations
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model import Rows
-from alliance_bayes.model.likelihood import expectation, residual_variance
+from alliance_bayes.model.likelihood import residual_variance
 
 __all__ = ["Spread", "outcome_spread", "total_covariance", "unique_variance"]
 
@@ -40,7 +41,7 @@ class Spread:
         return np.asarray(self.explained + self.residual)
 
 
-def outcome_spread(fit: FittedModel) -> Spread:
+def outcome_spread(fit: FittedModel, *, tables: Tabulations | None = None) -> Spread:
     """Explained and residual variance of the outcome, draw by draw.
 
     Notes
@@ -59,11 +60,14 @@ def outcome_spread(fit: FittedModel) -> Spread:
         # The residual variance does not depend on the row, so one row of any linear predictor gives it.
         residual = residual_variance(family, np.zeros((n_draws, 1)), fit.parameters, outcome)[:, 0]
         return Spread(np.maximum(total_covariance(contributions(fit)), 0.0), residual)
+    tables = tables or Tabulations(fit)
     explained, residual = np.empty(n_draws), np.empty(n_draws)
+    nothing = np.zeros((rows.n, 0))
     for which in fit.blocks(rows.n):
-        eta, own = fit.linear_predictor(which=which), fit.parameters_at(which)
-        explained[which] = expectation(family, eta, own, outcome).var(axis=1, ddof=1)
-        residual[which] = residual_variance(family, eta, own, outcome).mean(axis=1)
+        eta = tables.eta(rows, which)
+        table = tables.expected(which, eta.min(axis=1), eta.max(axis=1))
+        explained[which] = table(eta).var(axis=1, ddof=1)
+        residual[which] = tables.residual(which, table).mean(eta, np.zeros((len(eta), 0)), nothing)
     return Spread(explained, residual)
 
 
@@ -77,7 +81,7 @@ def total_covariance(parts: Sequence[Contribution]) -> np.ndarray:
     return total
 
 
-def unique_variance(fit: FittedModel, held: Rows) -> np.ndarray:
+def unique_variance(fit: FittedModel, held: Rows, *, tables: Tabulations | None = None) -> np.ndarray:
     """Variance of the expected outcome that a predictor explains beyond all other columns, draw by draw.
 
     Parameters
@@ -86,6 +90,8 @@ def unique_variance(fit: FittedModel, held: Rows) -> np.ndarray:
         The fitted model.
     held
         The analysed rows with the predictor held at its mean.
+    tables
+        The fit's tables, where there are some already.
 
     Returns
     -------
@@ -113,11 +119,12 @@ def unique_variance(fit: FittedModel, held: Rows) -> np.ndarray:
             fitted = sum((part.draws @ np.asarray(_dense(basis.T @ part.matrix)).T for part in parts), np.zeros(1))
             sum_of_squares -= (fitted**2).sum(axis=1)
         return np.maximum(sum_of_squares, 0.0) / (n - 1)
-    out = np.empty(prod(fit.shape))
+    tables, out = tables or Tabulations(fit), np.empty(prod(fit.shape))
     for which in fit.blocks(n):
-        own, family, outcome = fit.parameters_at(which), fit.design.family, fit.design.outcome
-        change = expectation(family, fit.linear_predictor(which=which), own, outcome)
-        change -= expectation(family, fit.linear_predictor(held, which=which), own, outcome)
+        actual, without = tables.eta(rows, which), tables.eta(held, which)
+        low, high = np.minimum(actual, without).min(axis=1), np.maximum(actual, without).max(axis=1)
+        table = tables.expected(which, low, high)
+        change = table(actual) - table(without)
         fitted_squares = sum(((change @ basis) ** 2).sum(axis=1) for basis in (levels, others))
         out[which] = np.maximum((change**2).sum(axis=1) - fitted_squares, 0.0) / (n - 1)
     return out

@@ -224,7 +224,7 @@ def _unique(analysis: Analysis, name: str) -> tuple[np.ndarray, str]:
     held = analysis.scenes.scene(numeric=NumericSetting(name, float(analysis.values(name).mean())))
     if held.problem:
         return np.full(analysis.n_draws, np.nan), held.problem
-    return unique_variance(analysis.fit, held.pieces[0].rows), ""
+    return unique_variance(analysis.fit, held.pieces[0].rows, tables=analysis.tables), ""
 
 
 def _needed(analysis: Analysis, slope: np.ndarray, relevant: float, span: float) -> tuple[np.ndarray, str]:

@@ -66,7 +66,7 @@ def _figures(chunk: Sequence[Quantity], options: Options) -> Iterator[dict[str, 
         diagnostics = convergence(draws, np.column_stack([low, high]))
         mcse = sd / np.sqrt(diagnostics["ess_mean"])
     # Rounding alone would leave a constant a spread of 1e-15.
-    sd = np.where(is_constant(flat), 0.0, sd)
+    sd = np.where(is_constant(flat) & ~np.isnan(sd), 0.0, sd)
     if options.interval == "hdi":
         low, high = _densest(flat, options.prob)
     above, below = (flat > 0).mean(axis=1), (flat < 0).mean(axis=1)
@@ -106,7 +106,10 @@ def _quantiles(flat: np.ndarray, probs: tuple[float, ...]) -> Iterator[np.ndarra
         left = int(place)
         # The right neighbour is not touched where it has no weight: it may be infinite.
         right = left + (place > left)
-        yield ordered[:, left] + (place - left) * (ordered[:, right] - ordered[:, left])
+        # A sort puts NaN last, where it would pass unnoticed.
+        yield np.where(
+            np.isnan(ordered[:, -1]), np.nan, ordered[:, left] + (place - left) * (ordered[:, right] - ordered[:, left])
+        )
 
 
 def _densest(flat: np.ndarray, prob: float) -> tuple[np.ndarray, np.ndarray]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -95,7 +95,8 @@ class EffectTable(pd.DataFrame):
         What was not computed, and why.
     """
 
-    _metadata = ("_sources", "left_out")
+    # pandas reads these names from the class, adds them to a list of its own, and never changes them.
+    _metadata: ClassVar[list[str]] = ["_sources", "left_out"]
     _sources: Mapping[str, Callable[[], np.ndarray]] = MappingProxyType({})
     left_out: tuple[str, ...] = ()
 

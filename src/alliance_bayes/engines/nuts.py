@@ -33,7 +33,8 @@ class SamplerSettings:
     seed
         Seed of every random number; the same seed on the same machine gives the same draws.
     target_accept
-        Step size is tuned to this mean acceptance; higher is slower and diverges less.
+        Step size is tuned to this mean acceptance; higher is slower and diverges less. The default is high because scales
+        of factors with few or small levels have posteriors down to zero, where larger steps diverge now and then.
     sampler
         One of ``nutpie`` (default), ``pymc``, ``numpyro``, ``blackjax``.
     """
@@ -43,7 +44,7 @@ class SamplerSettings:
     chains: int = 4
     cores: int = 2
     seed: int = 0
-    target_accept: float = 0.95
+    target_accept: float = 0.99
     sampler: str = "nutpie"
 
     def __post_init__(self) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import metadata
 from typing import Any
 
+from alliance_bayes import __version__
 from alliance_bayes.checks import CheckReport
 from alliance_bayes.effects import EffectTable
 from alliance_bayes.errors import UsageError
@@ -21,7 +21,7 @@ from alliance_bayes.report.privacy import redaction
 from alliance_bayes.report.records import plain
 from alliance_bayes.report.report import FORMAT, JSON_NAME, Report
 from alliance_bayes.report.reproduction import reproduction
-from alliance_bayes.report.text import clean, count
+from alliance_bayes.report.text import capital, clean, count
 from alliance_bayes.report.variance import variance
 from alliance_bayes.report.words import column_name
 
@@ -63,8 +63,8 @@ def build_report(
 
     Notes
     -----
-    No row of a participant is in the page or in the JSON: distributions are shown in bars of at least five people, counts of fewer
-    than five as "< 5", and levels that may be one person each are not named.
+    No row of a participant is in the page or in the JSON: distributions are shown in bars of at least five people,
+    counts of fewer than five as "< 5", and levels that may be one person each are not named.
     """
     if not 0 < prob < 1:
         raise UsageError(f"prob should be in the interval (0, 1) but got {prob!r}. 0.89 is the default.")
@@ -72,7 +72,7 @@ def build_report(
     if len(effects):
         prob = float(effects["prob"].iloc[0])
     withheld = not checks.gate.passed
-    version = metadata.version("alliance_bayes")
+    version = __version__
     estimates = Estimates.of(fit, effects[effects["estimand"] == ""] if withheld else effects)
     checked = Checked.of(fit, checks, redaction(fit))
     found = find(fit, estimates, checked, checks.gate)
@@ -80,22 +80,26 @@ def build_report(
     data, people = participants(fit)
     model, described = modelling(fit, checked=checked, withheld=withheld)
     verdicts, judged = checking(checked)
-    sizes, curve = effect_sizes(fit, estimates, prob=prob, withheld=withheld)
+    sizes, curve = effect_sizes(fit, estimates, prob=prob, withheld=withheld, cautions=checked.about("effects"))
     rerun, meta = reproduction(fit, checked=checked, withheld=withheld, prob=prob, version=version)
     sections = (
         data,
         model,
         verdicts,
         sizes,
-        groups(fit, estimates, withheld=withheld),
-        variance(fit, estimates, withheld=withheld),
+        groups(fit, estimates, withheld=withheld, cautions=checked.about("groups")),
+        variance(fit, estimates, withheld=withheld, cautions=checked.about("variance")),
         rerun,
     )
     heading = clean(title or fit.spec.card.title or _title(fit))
     source = clean(fit.info.get("cohort_source", "source not recorded"))
     html = page(
         title=heading,
-        subtitle=[line for line in (clean(fit.spec.card.question), f"{count(fit.flow.analysed)} people analysed · data: {source}") if line],
+        subtitle=[
+            line
+            for line in (clean(fit.spec.card.question), f"{count(fit.flow.analysed)} people analysed · data: {source}")
+            if line
+        ],
         sections=sections,
         findings=found,
         version=version,
@@ -138,4 +142,4 @@ def _title(fit: FittedModel) -> str:
     focal = fit.spec.focal_predictor(fit.design)
     outcome = column_name(fit.design.outcome.name)
     text = outcome if focal is None else f"{column_name(focal)} and {outcome}"
-    return text[:1].upper() + text[1:]
+    return capital(text)

@@ -1,7 +1,8 @@
-"""Section 3: every check with its verdict, sentence, table and figures, and where its warnings belong in the rest of the page."""
+"""Section 3: every check with its verdict, sentence, tables and figures, and the sections its warnings belong to."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,17 +11,31 @@ import pandas as pd
 
 from alliance_bayes.checks import CheckReport, CheckResult, Plot
 from alliance_bayes.fit import FittedModel
+from alliance_bayes.report.counts import SMALL
 from alliance_bayes.report.frames import frame_table
-from alliance_bayes.report.privacy import Redact, grouped_only
+from alliance_bayes.report.privacy import Redact, factors_with_few, grouped_only
 from alliance_bayes.report.records import records
 from alliance_bayes.report.sections import Picture, Section
 from alliance_bayes.report.svg import draw
 from alliance_bayes.report.tables import Table
+from alliance_bayes.report.text import typeset
 
 __all__ = ["Checked", "Item", "checking"]
 
 #: Checks whose tables and figures hold no estimate, so that they stay when conclusions are withheld.
 WITHOUT_ESTIMATES = ("convergence", "prior_predictive")
+#: The sections whose numbers a check bears on; all of them where it is not named.
+CONCERNS: Mapping[str, tuple[str, ...]] = {
+    "prior_predictive": ("effects",),
+    "curvature": ("effects",),
+    "groups": ("groups",),
+    "loo": ("effects", "groups"),
+    "calibration": ("variance",),
+}
+FEW_NOTE = "Figures that would show groups of fewer than five people are left out."
+#: Figures that show every participant as a point.
+SINGLE_ROWS = ("loo-pareto-k",)
+_ROWS = re.compile(r"; rows? [\d, and]*counted from 0")
 #: Verdicts that are repeated where their subject is reported.
 CAUTIONS = ("warn", "fail")
 
@@ -37,6 +52,7 @@ class Item:
     problems: tuple[str, ...]
     tables: tuple[Table, ...]
     pictures: tuple[Picture, ...]
+    note: str
     numbers: Mapping[str, Any]
 
 
@@ -50,9 +66,13 @@ class Checked:
         """A check that was run, or None."""
         return next((item for item in self.items if item.name == name), None)
 
-    def cautions(self, *names: str) -> tuple[Item, ...]:
-        """The checks of these names that warn or fail; all that do without names."""
-        return tuple(item for item in self.items if item.verdict in CAUTIONS and (not names or item.name in names))
+    def about(self, section: str) -> tuple[Item, ...]:
+        """The checks that warn or fail and bear on what a section reports."""
+        return tuple(
+            item
+            for item in self.items
+            if item.verdict in CAUTIONS and section in CONCERNS.get(item.name, ("effects", "groups", "variance"))
+        )
 
     @classmethod
     def of(cls, fit: FittedModel, report: CheckReport, redact: Redact) -> Checked:
@@ -75,19 +95,25 @@ class Checked:
 
 def checking(checked: Checked) -> tuple[Section, list[Mapping[str, Any]]]:
     """The section, and its numbers for the JSON."""
-    return Section("checks", "Checks", "checks.html", {"items": checked.items}), [item.numbers for item in checked.items]
+    return Section("checks", "Checks", "checks.html", {"items": checked.items}), [
+        item.numbers for item in checked.items
+    ]
 
 
 def _item(fit: FittedModel, result: CheckResult, position: int, withheld: bool, redact: Redact) -> Item:
     # Any other check would give away the numbers that are withheld.
     shown = not withheld or result.name in WITHOUT_ESTIMATES
     anchor, title = f"check-{position}", redact(result.title)
-    sentence = redact(result.sentence) if shown else "What this check found is withheld with the conclusions."
-    problems = tuple(map(redact, result.problems)) if shown else ()
+    sentence = _said(result.sentence, redact) if shown else "What this check found is withheld with the conclusions."
+    problems = tuple(_said(problem, redact) for problem in result.problems) if shown else ()
     frame, details = (_shown(fit, part, redact) if shown else pd.DataFrame() for part in (result.table, result.details))
     captions = (("table", title, frame), ("details", f"{title}: details", details))
-    tables = [frame_table(part, name=f"{anchor}-{name}", caption=caption) for name, caption, part in captions if len(part)]
-    pictures = [_picture(plot, f"{anchor}-{number}", redact) for number, plot in enumerate(result.plots if shown else (), 1)]
+    tables = [
+        frame_table(part, name=f"{anchor}-{name}", caption=caption) for name, caption, part in captions if len(part)
+    ]
+    allowed = [plot for plot in result.plots if shown and plot.name not in SINGLE_ROWS]
+    plots = [plot for plot in allowed if not plot.title.endswith(_of_few(fit, result.table))]
+    pictures = [_picture(plot, f"{anchor}-{number}", redact) for number, plot in enumerate(plots, 1)]
     # The sentence already says what the problems are when it is made of them.
     listed = tuple(problem for problem in problems if problem not in sentence)
     numbers = {
@@ -97,17 +123,37 @@ def _item(fit: FittedModel, result: CheckResult, position: int, withheld: bool, 
         "sentence": sentence if shown else None,
         "problems": problems,
         "table": records(frame) if shown else None,
+        "details": records(details) if shown else None,
     }
-    return Item(anchor, result.name, title, result.verdict, sentence, listed, tuple(tables), tuple(pictures), numbers)
+    note = FEW_NOTE if len(plots) < len(allowed) else ""
+    return Item(
+        anchor, result.name, title, result.verdict, sentence, listed, tuple(tables), tuple(pictures), note, numbers
+    )
+
+
+def _of_few(fit: FittedModel, frame: pd.DataFrame) -> tuple[str, ...]:
+    """How the titles of figures end that show groups of one to four people."""
+    endings = [f" by {name}" for name in factors_with_few(fit)]
+    if {"column", "n"} <= set(frame.columns):
+        endings += [f" along {name}" for name in frame.loc[(frame["n"] > 0) & (frame["n"] < SMALL), "column"].unique()]
+    return tuple(endings)
+
+
+def _said(sentence: str, redact: Redact) -> str:
+    """A sentence of a check without numbers of rows: each is one person."""
+    return typeset(redact(_ROWS.sub("", sentence)))
 
 
 def _shown(fit: FittedModel, frame: pd.DataFrame, redact: Redact) -> pd.DataFrame:
     """A table without what may not be shown, in its rows and in its words."""
-    frame = grouped_only(fit, frame)
-    return frame.apply(lambda column: column if pd.api.types.is_numeric_dtype(column) else column.map(lambda v: redact(v) if isinstance(v, str) else v))
+    frame = grouped_only(fit, frame).copy()
+    for name in frame.columns:
+        if not pd.api.types.is_numeric_dtype(frame[name]):
+            frame[name] = [redact(value) if isinstance(value, str) else value for value in frame[name]]
+    return frame
 
 
 def _picture(plot: Plot, name: str, redact: Redact) -> Picture:
-    title, description = redact(plot.title), redact(plot.description)
+    title, description = redact(plot.title), typeset(redact(plot.description))
     markup = draw(plot.draw, name=name, title=title, description=description, size=plot.size, shown=redact)
     return Picture(title, description, markup)

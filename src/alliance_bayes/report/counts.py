@@ -37,8 +37,8 @@ def shown_counts(counts: Mapping[str, int]) -> dict[str, tuple[str, str]]:
     Returns
     -------
     dict
-        Level to (count, share). A count from 1 to 4 is "< 5". Where there is one, every other count of the factor is rounded to a
-        multiple of five ("about 120"), since the total would give the small one away.
+        Level to (count, share). A count from 1 to 4 is "< 5". Where there is one, every other count of the factor is
+        rounded to a multiple of five ("about 120"), since the total would give the small one away.
     """
     total = sum(counts.values())
     if not any(0 < size < SMALL for size in counts.values()):
@@ -48,4 +48,3 @@ def shown_counts(counts: Mapping[str, int]) -> dict[str, tuple[str, str]]:
         rounded = max(SMALL, SMALL * round(size / SMALL))
         shown[level] = (FEW, "–") if size < SMALL else (f"about {count(rounded)}", percent(rounded / total))
     return shown
-

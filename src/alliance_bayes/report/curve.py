@@ -1,4 +1,4 @@
-"""Expected outcome along a predictor, averaged over the analysed people; and the predictor's distribution without individuals."""
+"""Expected outcome along a predictor, averaged over those analysed, and the predictor's distribution."""
 
 from __future__ import annotations
 

@@ -1,23 +1,25 @@
-"""Section 4: the focal association in every unit, with its picture, its density and the region of practical equivalence."""
+"""Section 4: the focal association in every unit, its curve, its density and the region of practical equivalence."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from alliance_bayes.fit import FittedModel
+from alliance_bayes.report.checking import Item
 from alliance_bayes.report.curve import average_curve, grouped_histogram
 from alliance_bayes.report.estimates import Estimates, text_of
 from alliance_bayes.report.figures import density_figure, slope_figure
 from alliance_bayes.report.sections import Picture, Section
 from alliance_bayes.report.svg import draw
 from alliance_bayes.report.tables import Table
-from alliance_bayes.report.text import clean, exact, number
+from alliance_bayes.report.text import capital, clean, exact, number
 from alliance_bayes.report.words import column_name, unit_of, units
 
-__all__ = ["SLOPES", "effect_sizes", "relevance_words", "rope_words"]
+__all__ = ["SLOPES", "effect_sizes", "relevance_words", "rope_limits", "rope_words"]
 
 SLOPES = (
     "slope",
@@ -30,10 +32,17 @@ SLOPES = (
 )
 
 
-def effect_sizes(fit: FittedModel, estimates: Estimates, *, prob: float, withheld: bool) -> tuple[Section, list[dict[str, float]] | None]:
+def effect_sizes(
+    fit: FittedModel, estimates: Estimates, *, prob: float, withheld: bool, cautions: Sequence[Item]
+) -> tuple[Section, list[dict[str, float]] | None]:
     """The section, and the points of its curve for the JSON."""
     focal = fit.spec.focal_predictor(fit.design)
-    context: dict[str, Any] = {"withheld": withheld, "focal": None if focal is None else column_name(focal), "table": None}
+    context: dict[str, Any] = {
+        "withheld": withheld,
+        "cautions": cautions,
+        "focal": None if focal is None else column_name(focal),
+        "table": None,
+    }
     curve = None
     if focal is not None and not withheld:
         rows = estimates.where(SLOPES, term=focal)
@@ -47,21 +56,30 @@ def effect_sizes(fit: FittedModel, estimates: Estimates, *, prob: float, withhel
             "relevance": None if slope is None else relevance_words(fit, slope),
             "outcome": column_name(fit.design.outcome.name),
         }
-    points = None if curve is None else [{str(key): float(value) for key, value in row.items()} for row in curve.to_dict("records")]
+    points = (
+        None
+        if curve is None
+        else [{str(key): float(value) for key, value in row.items()} for row in curve.to_dict("records")]
+    )
     return Section("effects", "Effect sizes", "effects.html", context), points
+
+
+def rope_limits(fit: FittedModel, row: pd.Series) -> str:
+    """Limits of the region of practical equivalence with their unit: "±2 WHO-5 points"."""
+    low, high = float(row["rope_low"]), float(row["rope_high"])
+    unit = units(unit_of(fit.design, fit.design.outcome.name))
+    return f"±{exact(high)} {unit}" if low == -high else f"{exact(low)} to {exact(high)} {unit}"
 
 
 def rope_words(fit: FittedModel, row: pd.Series) -> str:
     """Limits of the region of practical equivalence with their reason; empty where there is none."""
     if pd.isna(row["rope_low"]) or pd.isna(row["rope_high"]):
         return ""
-    unit = units(unit_of(fit.design, fit.design.outcome.name))
-    limits = f"{exact(row['rope_low'])} to {exact(row['rope_high'])} {unit}"
     scale = fit.design.scales.get(fit.design.outcome.name)
     if scale is None:
-        return f"{limits}, given by the analyst"
+        return f"{rope_limits(fit, row)}, given by the analyst"
     half = max(abs(float(row["rope_low"])), abs(float(row["rope_high"])))
-    return f"{limits}, {half / scale.sd:.2g} of the reference SD of {scale.sd:g}"
+    return f"{rope_limits(fit, row)}, which is {half / scale.sd:.2g} of the outcome’s reference SD of {scale.sd:g}"
 
 
 def relevance_words(fit: FittedModel, row: pd.Series) -> str:
@@ -81,7 +99,7 @@ def _label(fit: FittedModel, row: pd.Series, focal: str) -> str:
         "slope_standardised": "Standardised slope",
         "partial_correlation": "Partial correlation",
         "delta_r2": f"ΔR²: share of the variance that only {name} explains",
-        "points_needed": f"{units(unit)[:1].upper()}{units(unit)[1:]} that go with {text_of(row, 'denominator')} (median)",
+        "points_needed": f"{capital(units(unit))} that go with {text_of(row, 'denominator')} (median)",
     }[str(row["estimand"])]
 
 
@@ -89,22 +107,25 @@ def _table(fit: FittedModel, estimates: Estimates, rows: pd.DataFrame, focal: st
     ropes, relevants = rows["rope_low"].notna().any(), rows["relevant"].notna().any()
     headings = ["Association", "Mean", estimates.interval_heading(), "Probability of direction"]
     headings += ["Probability in ROPE"] if ropes else []
-    headings += ["Probability of a relevant difference"] if relevants else []
-    headings += ["Unit", "Denominator"]
+    headings += (
+        [f"Probability of {relevance_words(fit, rows[rows['relevant'].notna()].iloc[0])} or more"] if relevants else []
+    )
+    headings += ["Unit; denominator"]
     cells, notes = [], []
     for _, row in rows.iterrows():
         line = [_label(fit, row, focal), estimates.mean(row), estimates.interval(row), estimates.direction(row)]
         line += [estimates.share(row, "p_rope")] if ropes else []
         line += [estimates.share(row, "p_relevant")] if relevants else []
-        cells.append([*line, text_of(row, "unit"), text_of(row, "denominator") or "–"])
+        cells.append([*line, "; ".join(filter(None, (text_of(row, "unit"), text_of(row, "denominator"))))])
         if note := text_of(row, "note"):
             notes.append(f"{_label(fit, row, focal)}: {note}.")
     return Table.of(
         "table-slopes",
-        f"Association of {column_name(focal)} with {column_name(fit.design.outcome.name)}, averaged over those analysed; posterior means",
+        f"Association of {column_name(focal)} with {column_name(fit.design.outcome.name)}, averaged over those "
+        "analysed; posterior means",
         headings,
         cells,
-        words=(len(headings) - 2, len(headings) - 1),
+        words=(len(headings) - 1,),
         note=" ".join(notes),
     )
 
@@ -128,15 +149,15 @@ def _slope_picture(fit: FittedModel, focal: str, curve: pd.DataFrame, prob: floa
     ends = " and ".join(f"{number(p['mean'], places)} at {exact(round(float(p['x']), 3))}" for p in (first, last))
     title = f"Expected {outcome} along {predictor}"
     description = (
-        f"A line with its {band} over the range of {predictor} in which people were analysed: the expected {outcome} is {ends}. "
-        f"Below it a histogram of {predictor}."
+        f"A line with its {band} over the range of {predictor} in which people were analysed: the expected {outcome} "
+        f"is {ends}. Below it a histogram of {predictor}."
     )
     caption = (
-        f"What the model expects on average if everybody had that {predictor}, all else as it is (standardisation over those "
-        f"analysed), with its {band} and the distribution of {predictor}. Every bar stands for at least five people, and no "
-        "individual is shown."
+        f"What the model expects on average if everybody had that {predictor}, all else as it is (standardisation over "
+        f"those analysed), with its {band} and the distribution of {predictor}. Every bar stands for at least five "
+        "people, and no individual is shown."
     )
-    markup = draw(painter, name="slope-curve", title=title, description=description, size=(5.2, 3.6))
+    markup = draw(painter, name="slope-curve", title=title, description=description, size=(4.9, 3.7))
     return Picture(title, caption, markup)
 
 
@@ -158,4 +179,6 @@ def _density(fit: FittedModel, estimates: Estimates, row: pd.Series, focal: str)
         if pd.notna(row["p_rope"])
         else ""
     )
-    return Picture(title, caption, draw(painter, name="slope-density", title=title, description=description, size=(5.2, 2.9)))
+    return Picture(
+        title, caption, draw(painter, name="slope-density", title=title, description=description, size=(4.9, 3.1))
+    )

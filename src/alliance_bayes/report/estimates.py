@@ -45,10 +45,10 @@ class Estimates:
             not (isinstance(factor, str) and factor in hidden and isinstance(level, str))
             for factor, level in zip(table["factor"], table["level"], strict=True)
         ]
-        return cls(table[keep], hidden)
+        return cls(table[np.asarray(keep, dtype=bool)], hidden)
 
     def where(self, estimand: str | Iterable[str], **values: str | None) -> pd.DataFrame:
-        """Rows of an estimand (or several) with the given values of other columns, None for missing ones, in the table's order."""
+        """Rows of an estimand (or several) with given values of other columns (None: missing), in the table's order."""
         names = [estimand] if isinstance(estimand, str) else list(estimand)
         keep = self.table["estimand"].isin(names)
         for column, value in values.items():
@@ -86,7 +86,7 @@ class Estimates:
         return range_of(_float(row["lower"]), _float(row["upper"]), self.places(row))
 
     def spoken(self, row: pd.Series) -> str:
-        """The interval with its kind and probability, as a sentence gives it: "89% equal-tailed interval 1.3 to 3.0"."""
+        """The interval with its kind and probability, in words: "89% equal-tailed interval 1.3 to 3.0"."""
         places = self.places(row)
         ends = (number(_float(row[end]), places) for end in ("lower", "upper"))
         return f"{interval_name(row['interval'], float(row['prob']))} {' to '.join(ends)}"
@@ -98,6 +98,18 @@ class Estimates:
             return "–"
         side = "above" if _float(row["median"]) >= 0 else "below"
         return f"{probability(value, _float(row['ess_bulk']))} {side} 0"
+
+    def direction_spoken(self, row: pd.Series) -> str:
+        """The same as a sentence gives it: "99% probability of being above zero"; empty where it does not apply."""
+        value = _float(row["p_direction"])
+        if np.isnan(value):
+            return ""
+        side = "above" if _float(row["median"]) >= 0 else "below"
+        return f"{said(probability(value, _float(row['ess_bulk'])))} probability of being {side} zero"
+
+    def share_spoken(self, row: pd.Series, column: str) -> str:
+        """A probability of the row in words where it is beyond what can be told: "less than 0.1%"."""
+        return said(self.share(row, column))
 
     def share(self, row: pd.Series, column: str) -> str:
         """A probability of the row (`p_rope`, `p_relevant`)."""
@@ -117,6 +129,11 @@ class Estimates:
             record["id"] = str(identity)
             record["decimals"] = self.places(row)
         return found
+
+
+def said(share: str) -> str:
+    """A share with its comparison sign in words."""
+    return share.replace("< ", "less than ").replace("> ", "more than ")
 
 
 def text_of(row: pd.Series, column: str) -> str:

@@ -16,7 +16,17 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["Interval", "Painter", "Panel", "density_curve", "density_figure", "forest", "forest_size", "prior_panels", "slope_figure"]
+__all__ = [
+    "Interval",
+    "Painter",
+    "Panel",
+    "density_curve",
+    "density_figure",
+    "forest",
+    "forest_size",
+    "prior_panels",
+    "slope_figure",
+]
 
 Painter = Callable[["Figure"], None]
 
@@ -60,7 +70,13 @@ class Panel:
 
 
 def slope_figure(
-    curve: pd.DataFrame, histogram: tuple[np.ndarray, np.ndarray], *, predictor: str, outcome: str, centre: float | None, band: str
+    curve: pd.DataFrame,
+    histogram: tuple[np.ndarray, np.ndarray],
+    *,
+    predictor: str,
+    outcome: str,
+    centre: float | None,
+    band: str,
 ) -> Painter:
     """Expected outcome against a predictor, with the predictor's histogram below and no individual's point."""
 
@@ -72,10 +88,7 @@ def slope_figure(
             upper.axvline(centre, color=GREY, linewidth=0.8, linestyle=(0, (4, 3)), label="mean of the people analysed")
         upper.set_ylabel(f"expected {outcome}")
         upper.grid(axis="y")
-        # Room for the legend, and no exaggeration: a flat line has to look flat.
-        low, high = curve["lower"].min(), curve["upper"].max()
-        upper.set_ylim(low - 0.25 * (high - low) - 1e-9, high + 0.55 * (high - low) + 1e-9)
-        upper.legend(loc="upper left", borderaxespad=0.2)
+        figure.legend(*upper.get_legend_handles_labels(), loc="outside upper left", ncols=2)
         edges, density = histogram
         lower.bar(edges[:-1], density, width=np.diff(edges), align="edge", color=LIGHT, edgecolor=GREY, linewidth=0.6)
         lower.set_yticks([])
@@ -127,25 +140,32 @@ def density_figure(draws: np.ndarray, row: pd.Series, *, label: str, name: str, 
         if density.size:
             axes.fill_between(x, density, color=BAND, linewidth=0)
             axes.plot(x, density, color=ACCENT, label="posterior")
-        axes.plot([row["lower"], row["upper"]], [-0.06 * top] * 2, color=INK, linewidth=3, solid_capstyle="butt", label=name)
+        axes.plot(
+            [row["lower"], row["upper"]], [-0.06 * top] * 2, color=INK, linewidth=3, solid_capstyle="butt", label=name
+        )
         axes.plot([row["mean"]], [-0.06 * top], "o", color=INK, markersize=6)
         axes.axvline(0, color=GREY, linewidth=0.9, linestyle=(0, (4, 3)))
-        axes.set_ylim(-0.14 * top, 1.5 * top)
+        axes.set_ylim(-0.14 * top, 1.08 * top)
         axes.set_yticks([])
         axes.spines["left"].set_visible(False)
         axes.set_xlabel(label)
-        axes.legend(loc="upper left", borderaxespad=0.2)
+        figure.legend(loc="outside upper left", ncols=2)
 
     return paint
 
 
-def forest_size(lines: int, *, width: float = 5.0) -> tuple[float, float]:
+def forest_size(lines: int, *, width: float = 4.7) -> tuple[float, float]:
     """Inches that a forest plot of so many lines needs."""
-    return width, max(1.5, 0.85 + 0.23 * lines) if lines <= 60 else 0.85 + 0.1 * lines
+    return width, max(1.5, 0.95 + 0.24 * lines) if lines <= 60 else 0.95 + 0.1 * lines
 
 
 def forest(
-    lines: Sequence[Interval], *, label: str, reference: float | None, rope: tuple[float, float] | None = None, named: bool = True
+    lines: Sequence[Interval],
+    *,
+    label: str,
+    reference: float | None,
+    rope: tuple[float, float] | None = None,
+    named: bool = True,
 ) -> Painter:
     """Estimates with their intervals, one below the other.
 
@@ -191,11 +211,11 @@ def prior_panels(panels: Sequence[Panel], *, columns: int = 3) -> tuple[Painter,
         for position, (ax, panel) in enumerate(zip(axes, panels, strict=False)):
             _panel(ax, panel)
             if position == 0:
-                ax.legend(loc="upper left", borderaxespad=0.1, handlelength=1.6)
+                figure.legend(*ax.get_legend_handles_labels(), loc="outside upper left", ncols=2)
         for ax in axes[len(panels) :]:
             ax.set_axis_off()
 
-    return paint, (min(7.0, 2.35 * min(columns, len(panels))), 1.65 * rows)
+    return paint, (min(7.0, 2.35 * min(columns, len(panels))), 0.3 + 1.35 * rows)
 
 
 def _panel(ax: Axes, panel: Panel) -> None:
@@ -212,9 +232,8 @@ def _panel(ax: Axes, panel: Panel) -> None:
         ax.fill_between(x, density, color=BAND, linewidth=0)
         ax.plot(x, density, color=ACCENT, label="posterior")
     ax.plot(grid, prior, color=SECOND, linestyle=(0, (5, 2)), label="prior")
-    ax.set_ylim(0, 1.55 * top)
+    ax.set_ylim(0, 1.08 * top)
     ax.set_yticks([])
     ax.spines["left"].set_visible(False)
     ax.set_title(shortened(panel.title, 30))
     ax.locator_params(axis="x", nbins=4)
-

@@ -16,9 +16,11 @@ __all__ = ["frame_table"]
 #: Rows shown at once; the whole table opens on request.
 SHOWN = 12
 #: Rows a page can bear; beyond them the JSON has the rest.
-MOST = 1000
+MOST = 200
+# Columns whose value says which quantity a row is about.
+_KEYS = ("quantity", "criterion", "statistic", "column", "parameter")
 # Decimals where the custom or the threshold asks for them, by column.
-_DECIMALS = {"rhat": 3, "r_hat": 3, "ess_bulk": 0, "ess_tail": 0, "p_value": 3, "pareto_k": 2, "k": 2}
+_DECIMALS = {"rhat": 3, "r_hat": 3, "ess_bulk": 0, "ess_tail": 0, "p_value": 3, "p": 3, "pareto_k": 2}
 _HEADINGS = {
     "rhat": "R-hat",
     "ess_bulk": "ESS (bulk)",
@@ -27,14 +29,15 @@ _HEADINGS = {
     "mcse_mean": "MCSE",
     "sd": "SD",
     "n": "n",
+    "p": "p",
     "pareto_k": "Pareto k",
     "elpd": "ELPD",
-    "rope": "ROPE",
+    "ecdf": "ECDF",
 }
 
 
 def frame_table(frame: pd.DataFrame, *, name: str, caption: str, note: str = "") -> Table:
-    """A DataFrame as a table, numbers to four significant digits of the column's largest.
+    """A DataFrame as a table, with three significant digits of the largest number of a kind.
 
     Parameters
     ----------
@@ -44,41 +47,46 @@ def frame_table(frame: pd.DataFrame, *, name: str, caption: str, note: str = "")
         See :class:`Table`.
     """
     columns = [str(column) for column in frame.columns]
-    cells = [_column(column, frame.iloc[:, position]) for position, column in enumerate(columns)]
+    key = next((name for name in _KEYS if name in columns), None)
+    groups = pd.Series("", index=frame.index) if key is None else frame[key].astype(str)
+    cells = [_column(column, frame.iloc[:, position], groups) for position, column in enumerate(columns)]
     rows = list(zip(*cells, strict=True))
     words = [position for position in range(len(columns)) if not pd.api.types.is_numeric_dtype(frame.iloc[:, position])]
     if len(rows) > MOST:
         note = f"{note} The first {count(MOST)} of {count(len(rows))} rows; all of them are in the JSON file.".strip()
     more = rows[:MOST] if len(rows) > SHOWN else []
-    return Table.of(name, caption, [_heading(column) for column in columns], rows[:SHOWN], words=words, note=note, more=more)
+    return Table.of(
+        name, caption, [_heading(column) for column in columns], rows[:SHOWN], words=words, note=note, more=more
+    )
 
 
 def _heading(column: str) -> str:
-    return _HEADINGS.get(column, clean(column).replace("_", " "))
+    words = clean(column).replace("_", " ")
+    return _HEADINGS.get(column, words[:1].upper() + words[1:])
 
 
-def _column(name: str, values: pd.Series) -> list[str]:
+def _column(name: str, values: pd.Series, groups: pd.Series) -> list[str]:
+    """Cells of a column; the numbers of one group (the rows of one quantity) have the same decimals."""
     dtype = values.dtype
     if pd.api.types.is_bool_dtype(dtype):
         return ["yes" if value else "no" for value in values]
-    if pd.api.types.is_numeric_dtype(dtype):
-        numbers = values.to_numpy(float, na_value=math.nan)
-        places = _places(name, numbers, pd.api.types.is_integer_dtype(dtype))
-        return [number(float(value), places) for value in numbers]
-    return [_cell(value) for value in values]
+    if not pd.api.types.is_numeric_dtype(dtype):
+        return [_cell(value) for value in values]
+    numbers = pd.Series(values.to_numpy(float, na_value=math.nan), index=values.index)
+    if pd.api.types.is_integer_dtype(dtype) or name in _DECIMALS:
+        places = dict.fromkeys(groups, _DECIMALS.get(name, 0))
+    else:
+        places = {group: _places(part.to_numpy()) for group, part in numbers.groupby(groups, sort=False)}
+    return [number(float(value), places[group]) for value, group in zip(numbers, groups, strict=True)]
 
 
-def _places(name: str, values: np.ndarray, whole: bool) -> int:
-    if whole:
-        return 0
-    if name in _DECIMALS:
-        return _DECIMALS[name]
+def _places(values: np.ndarray) -> int:
+    """Decimals that give the largest of some numbers three significant digits, four where it lies between 1 and 2."""
     finite = np.abs(values[np.isfinite(values)])
-    if not finite.size or finite.max() == 0:
+    if not finite.size or finite.max() == 0 or np.array_equal(finite, np.round(finite)):
         return 0
-    if np.array_equal(finite, np.round(finite)):
-        return 0
-    return max(0, min(4, 2 - math.floor(math.log10(finite.max()))))
+    largest = float(finite.max())
+    return 3 if 1 <= largest < 2 else max(0, min(4, 2 - math.floor(math.log10(largest))))
 
 
 def _cell(value: Any) -> str:
@@ -89,5 +97,5 @@ def _cell(value: Any) -> str:
     if isinstance(value, int | np.integer):
         return count(int(value))
     if isinstance(value, float | np.floating):
-        return number(float(value), _places("", np.array([float(value)]), False))
+        return number(float(value), _places(np.array([float(value)])))
     return clean(value)

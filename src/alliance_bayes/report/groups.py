@@ -9,13 +9,14 @@ import pandas as pd
 
 from alliance_bayes.cohort.summary import MANY_LEVELS
 from alliance_bayes.fit import FittedModel
+from alliance_bayes.report.checking import Item
 from alliance_bayes.report.counts import level_counts, shown_counts
 from alliance_bayes.report.estimates import Estimates, text_of
 from alliance_bayes.report.figures import Interval, forest, forest_size
 from alliance_bayes.report.sections import Picture, Section
 from alliance_bayes.report.svg import draw
 from alliance_bayes.report.tables import Table
-from alliance_bayes.report.text import clean, count
+from alliance_bayes.report.text import MINUS, capital, clean, count, shortened
 from alliance_bayes.report.words import column_name, factor_name, pooling_sentence, unit_of, units
 
 __all__ = ["factors_of", "groups", "ordered_pairs", "pair_name"]
@@ -30,16 +31,26 @@ SORTED_ABOVE = 6
 MOST_ROWS = 1000
 
 _NOTES = {
-    "provider_type": "People chose their provider type or were guided to it, so these differences describe who went where as much as "
-    "what they received."
+    "provider_type": "People chose their provider type or were guided to it, so these differences describe who went "
+    "where as much as what they received."
 }
 
 
-def groups(fit: FittedModel, estimates: Estimates, *, withheld: bool) -> Section:
+def groups(fit: FittedModel, estimates: Estimates, *, withheld: bool, cautions: Sequence[Item]) -> Section:
     """The section: one part a factor, in the formula's order."""
-    parts = [] if withheld else [_part(fit, estimates, name, number) for number, name in enumerate(factors_of(estimates), 1)]
+    parts = (
+        []
+        if withheld
+        else [_part(fit, estimates, name, number) for number, name in enumerate(factors_of(estimates), 1)]
+    )
     hidden = [factor_name(name) for name in estimates.hidden]
-    context = {"withheld": withheld, "parts": parts, "hidden": hidden, "outcome": column_name(fit.design.outcome.name)}
+    context = {
+        "withheld": withheld,
+        "cautions": cautions,
+        "parts": parts,
+        "hidden": hidden,
+        "outcome": column_name(fit.design.outcome.name),
+    }
     return Section("groups", "Group differences", "groups.html", context)
 
 
@@ -48,9 +59,12 @@ def factors_of(estimates: Estimates) -> list[str]:
     return list(dict.fromkeys(estimates.where("mean")["factor"].dropna()))
 
 
-def pair_name(row: pd.Series) -> str:
-    """A difference as "male − female"."""
-    return f"{text_of(row, 'level')} − {text_of(row, 'versus')}"
+def pair_name(row: pd.Series, *, width: int | None = None) -> str:
+    """A difference as "male" minus "female", the levels cut to a width where one is given."""
+    level, versus = (
+        text_of(row, name) if width is None else shortened(row[name], width) for name in ("level", "versus")
+    )
+    return f"{level} {MINUS} {versus}"
 
 
 def ordered_pairs(rows: pd.DataFrame) -> pd.DataFrame:
@@ -69,12 +83,14 @@ def _part(fit: FittedModel, estimates: Estimates, factor: str, position: int) ->
     for of in ("mean", "slope"):
         rows = ordered_pairs(estimates.where(f"contrast_of_{of}s", factor=factor))
         if len(rows):
-            tables.append(_pair_table(estimates, rows, estimates.where(f"cohens_d_of_{of}s", factor=factor), of, factor, position))
+            tables.append(
+                _pair_table(estimates, rows, estimates.where(f"cohens_d_of_{of}s", factor=factor), of, factor, position)
+            )
             if 2 < len(rows) <= MOST_PAIRS:
                 pictures.append(_pair_picture(estimates, rows, of, factor, position))
     return {
         "id": f"group-{position}",
-        "title": factor_name(factor)[:1].upper() + factor_name(factor)[1:],
+        "title": capital(factor_name(factor)),
         "sentence": None if pooled is None else pooling_sentence(pooled),
         "note": _NOTES.get(factor),
         "pictures": pictures,
@@ -82,7 +98,9 @@ def _part(fit: FittedModel, estimates: Estimates, factor: str, position: int) ->
     }
 
 
-def _level_picture(fit: FittedModel, estimates: Estimates, rows: pd.DataFrame, name: str, what: str, factor: str) -> Picture:
+def _level_picture(
+    fit: FittedModel, estimates: Estimates, rows: pd.DataFrame, name: str, what: str, factor: str
+) -> Picture:
     rows = rows[rows["mean"].notna()]
     if len(rows) > SORTED_ABOVE:
         rows = rows.sort_values("mean", ascending=False, kind="stable")
@@ -92,25 +110,44 @@ def _level_picture(fit: FittedModel, estimates: Estimates, rows: pd.DataFrame, n
     of = f"of {column_name(fit.design.outcome.name)}" if what == "Adjusted mean" else f"of {column_name(focal or '')}"
     title = f"{what} {of} by {factor_name(factor)}"
     named = len(lines) <= MANY_LEVELS
-    painter = forest(
-        lines, label=_wrapped(what, unit, estimates.interval_heading()), reference=None if what == "Adjusted mean" else 0.0, named=named
-    )
+    overall = float(fit.design.outcome.values.mean()) if what == "Adjusted mean" else 0.0
+    painter = forest(lines, label=_wrapped(what, unit, estimates.interval_heading()), reference=overall, named=named)
     ends = [f"{text_of(row, 'level')}: {estimates.mean(row)} {estimates.interval(row)}" for _, row in rows.iterrows()]
     listed = "; ".join(ends) if len(ends) <= SORTED_ABOVE else f"{ends[0]} at the top to {ends[-1]} at the bottom"
     description = f"Point and {estimates.interval_heading()} for each of {count(len(lines))} levels. {listed}."
-    caption = f"Posterior mean and {estimates.interval_heading()}" + ("" if named else f" of {count(len(lines))} levels, unnamed for their number") + "."
-    return Picture(title, caption, draw(painter, name=name, title=title, description=description, size=forest_size(len(lines))))
+    caption = f"Posterior mean and {estimates.interval_heading()}" + (
+        "" if named else f" of {count(len(lines))} levels, unnamed for their number"
+    )
+    caption += "; dashed: mean of all analysed." if what == "Adjusted mean" else "; dashed: no association."
+    return Picture(
+        title, caption, draw(painter, name=name, title=title, description=description, size=forest_size(len(lines)))
+    )
 
 
 def _pair_picture(estimates: Estimates, rows: pd.DataFrame, of: str, factor: str, position: int) -> Picture:
-    lines = [_line(row, pair_name(row)) for _, row in rows.iterrows()]
+    lines = [_line(row, pair_name(row, width=13)) for _, row in rows.iterrows()]
     first = rows.iloc[0]
-    limits = (float(first["rope_low"]), float(first["rope_high"])) if pd.notna(first["rope_low"]) and pd.notna(first["rope_high"]) else None
+    limits = (
+        (float(first["rope_low"]), float(first["rope_high"]))
+        if pd.notna(first["rope_low"]) and pd.notna(first["rope_high"])
+        else None
+    )
     title = f"Differences of {'adjusted means' if of == 'mean' else 'slopes'} by {factor_name(factor)}"
-    painter = forest(lines, label=_wrapped("Difference", text_of(first, "unit"), estimates.interval_heading()), reference=0.0, rope=limits)
-    listed = "; ".join(f"{pair_name(row)}: {estimates.mean(row)} {estimates.interval(row)}" for _, row in rows.iterrows())
-    caption = f"Posterior mean and {estimates.interval_heading()}" + ("; grey: region of practical equivalence." if limits else ".")
-    markup = draw(painter, name=f"pairs-{of}-{position}", title=title, description=f"{listed}.", size=forest_size(len(lines)))
+    painter = forest(
+        lines,
+        label=_wrapped("Difference", text_of(first, "unit"), estimates.interval_heading()),
+        reference=0.0,
+        rope=limits,
+    )
+    listed = "; ".join(
+        f"{pair_name(row)}: {estimates.mean(row)} {estimates.interval(row)}" for _, row in rows.iterrows()
+    )
+    caption = f"Posterior mean and {estimates.interval_heading()}" + (
+        "; grey: region of practical equivalence." if limits else "."
+    )
+    markup = draw(
+        painter, name=f"pairs-{of}-{position}", title=title, description=f"{listed}.", size=forest_size(len(lines))
+    )
     return Picture(title, caption, markup)
 
 
@@ -121,7 +158,11 @@ def _level_table(
     heading = estimates.interval_heading()
     headings = ["Level", "People", "Adjusted mean", heading]
     by_level = {text_of(row, "level"): row for _, row in slopes.iterrows()}
-    ranks = {text_of(row, "level"): row for _, row in estimates.where("rank_of_mean", factor=factor).iterrows()} if len(means) > 2 else {}
+    ranks = (
+        {text_of(row, "level"): row for _, row in estimates.where("rank_of_mean", factor=factor).iterrows()}
+        if len(means) > 2
+        else {}
+    )
     headings += ["Rank of the mean", heading] if ranks else []
     headings += ["Slope", heading, "Probability of direction"] if by_level else []
     if len(means) > SHOWN:
@@ -131,18 +172,32 @@ def _level_table(
         level = text_of(row, "level")
         cells = [level, people.get(str(row["level"]), ("–", "–"))[0], estimates.mean(row), estimates.interval(row)]
         if ranks:
-            cells += [estimates.mean(ranks[level]), estimates.interval(ranks[level])] if level in ranks else ["–", "–"]
+            rank = ranks.get(level)
+            cells += ["–", "–"] if rank is None else [estimates.mean(rank), estimates.interval(rank)]
         if by_level:
             slope = by_level.get(level)
-            cells += ["–", "–", "–"] if slope is None else [estimates.mean(slope), estimates.interval(slope), estimates.direction(slope)]
+            cells += (
+                ["–", "–", "–"]
+                if slope is None
+                else [estimates.mean(slope), estimates.interval(slope), estimates.direction(slope)]
+            )
         rows.append(cells)
     what = f"adjusted mean in {units(unit_of(fit.design, fit.design.outcome.name))}"
     what += f", slope in {text_of(slopes.iloc[0], 'unit')}" if len(slopes) else ""
     population = text_of(means.iloc[0], "population") if len(means) else ""
-    where = {"sample": "averaged over those analysed", "equal": "averaged over all levels equally", "new": "for a new level"}
-    caption = f"{factor_name(factor)[:1].upper()}{factor_name(factor)[1:]}: {what}, {where.get(population, clean(population))}; posterior means"
+    where = {
+        "sample": "averaged over those analysed",
+        "equal": "averaged over all levels equally",
+        "new": "for a new level",
+    }
+    population = where.get(population, clean(population))
+    caption = f"{capital(factor_name(factor))}: {what}, {population}; posterior means"
     half = SHOWN // 2
-    shown, note = (rows, "") if len(rows) <= SHOWN else (rows[:half] + rows[-half:], f"The {half} highest and the {half} lowest of {count(len(rows))} levels.")
+    shown, note = (
+        (rows, "")
+        if len(rows) <= SHOWN
+        else (rows[:half] + rows[-half:], f"The {half} highest and the {half} lowest of {count(len(rows))} levels.")
+    )
     return _cut(f"table-levels-{position}", caption, headings, shown, rows, (), note)
 
 
@@ -153,7 +208,7 @@ def _pair_table(
     ropes, relevants = rows["rope_low"].notna().any(), of == "mean" and rows["relevant"].notna().any()
     headings = ["Difference", "Mean", heading, "Probability of direction"]
     headings += ["Probability in ROPE"] if ropes else []
-    headings += ["Probability of a relevant difference"] if relevants else []
+    headings += [f"Probability of {rows.iloc[0]['relevant']:g} or more"] if relevants else []
     by_pair = {(row["level"], row["versus"]): row for _, row in sizes.iterrows()}
     if by_pair:
         headings += [f"Cohen’s d ({text_of(sizes.iloc[0], 'denominator')})", heading]
@@ -167,17 +222,26 @@ def _pair_table(
             line += ["–", "–"] if size is None else [estimates.mean(size), estimates.interval(size)]
         cells.append(line)
     what = "adjusted means" if of == "mean" else "slopes"
-    caption = f"{factor_name(factor)[:1].upper()}{factor_name(factor)[1:]}: differences of {what}, {text_of(rows.iloc[0], 'unit')}; posterior means"
+    unit = text_of(rows.iloc[0], "unit")
+    caption = f"{capital(factor_name(factor))}: differences of {what}, {unit}; posterior means"
     note = "" if len(cells) <= SHOWN else f"The {SHOWN} largest of {count(len(cells))} differences."
     return _cut(f"table-{of}-pairs-{position}", caption, headings, cells[:SHOWN], cells, (), note)
 
 
 def _cut(
-    name: str, caption: str, headings: Sequence[str], shown: Sequence[Sequence[str]], rows: Sequence[Sequence[str]], words: Sequence[int], note: str
+    name: str,
+    caption: str,
+    headings: Sequence[str],
+    shown: Sequence[Sequence[str]],
+    rows: Sequence[Sequence[str]],
+    words: Sequence[int],
+    note: str,
 ) -> Table:
     if len(rows) > MOST_ROWS:
         note = f"{note} The page lists the first {count(MOST_ROWS)}; all are in the JSON file.".strip()
-    return Table.of(name, caption, headings, shown, words=words, note=note, more=rows[:MOST_ROWS] if len(rows) > len(shown) else ())
+    return Table.of(
+        name, caption, headings, shown, words=words, note=note, more=rows[:MOST_ROWS] if len(rows) > len(shown) else ()
+    )
 
 
 def _line(row: pd.Series, label: str) -> Interval:

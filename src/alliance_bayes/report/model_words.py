@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from alliance_bayes.model import Column, Design
-from alliance_bayes.report.text import clean, exact
+from alliance_bayes.report.text import MINUS, clean, exact
 from alliance_bayes.report.words import column_name, factor_name, term_name, unit_of, units
 
 __all__ = ["equations", "meaning"]
@@ -13,7 +13,7 @@ _LIKELIHOOD = {
     "student_t": "{y} ~ Student-t(ν, η, σ)",
     "censored_gaussian": "{y} = y* kept between the ends of the scale, with y* ~ Normal(η, σ)",
     "beta_binomial": "steps of {y} ~ BetaBinomial(number of steps, mean = logit⁻¹(η), precision φ)",
-    "cumulative": "log odds({y} ≥ level k) = η − cutpoint k",
+    "cumulative": f"log odds({{y}} ≥ level k) = η {MINUS} cutpoint k",
     "bernoulli": "log odds({y} = 1) = η",
 }
 
@@ -22,13 +22,15 @@ def equations(design: Design) -> tuple[str, ...]:
     """Lines of plain text: likelihood, linear predictor, distribution of every factor's effects."""
     lines = [_LIKELIHOOD[design.family.name].format(y=clean(design.outcome.name))]
     parts = [f"β[{clean(c.label)}]{_columns(c, design)}" for c in design.columns]
-    parts += [
-        f"u[{clean(f.name)}, {clean(c.label)}]{_columns(c, design)}" for f in design.factors for c in f.columns
-    ]
+    parts += [f"u[{clean(f.name)}, {clean(c.label)}]{_columns(c, design)}" for f in design.factors for c in f.columns]
     lines.append("η = " + " + ".join(parts))
     for factor in design.factors:
         name = clean(factor.name)
-        how = f"Normal(0, τ[{name}])" if not factor.correlated else f"MultivariateNormal(0, τ[{name}], correlation ρ[{name}])"
+        how = (
+            f"Normal(0, τ[{name}])"
+            if not factor.correlated
+            else f"MultivariateNormal(0, τ[{name}], correlation ρ[{name}])"
+        )
         total = ", summing to zero over the levels" if factor.exhaustive else ""
         lines.append(f"u[{name}] ~ {how} for each of {len(factor.levels)} levels{total}")
     return tuple(lines)
@@ -39,7 +41,9 @@ def _columns(column: Column, design: Design) -> str:
     if column.order == 0:
         return ""
     return "".join(
-        f" · ({clean(part)} − {exact(design.centres[part])})" if part in column.numeric else f" · 1[{clean(part)}]"
+        f" · ({clean(part)} {MINUS} {exact(design.centres[part])})"
+        if part in column.numeric
+        else f" · 1[{clean(part)}]"
         for part in _split(column)
     )
 
@@ -51,7 +55,11 @@ def _split(column: Column) -> list[str]:
 def meaning(design: Design, parameter: str) -> str:
     """One clause for a parameter as the prior table names it."""
     outcome = column_name(design.outcome.name)
-    unit = units(unit_of(design, design.outcome.name)) if design.family.link == "identity" else "units of the linear predictor"
+    unit = (
+        units(unit_of(design, design.outcome.name))
+        if design.family.link == "identity"
+        else "units of the linear predictor"
+    )
     if parameter == "Intercept":
         return f"expected {outcome} at the centring values, {unit}"
     fixed = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from alliance_bayes.fit import FittedModel
+from alliance_bayes.model import Prior
 from alliance_bayes.report.checking import Checked
 from alliance_bayes.report.figures import Panel, prior_panels
 from alliance_bayes.report.model_words import equations, meaning
@@ -12,7 +13,7 @@ from alliance_bayes.report.prior_density import prior_density
 from alliance_bayes.report.sections import Picture, Section
 from alliance_bayes.report.svg import draw
 from alliance_bayes.report.tables import Table
-from alliance_bayes.report.text import clean, exact
+from alliance_bayes.report.text import MINUS, clean, exact
 from alliance_bayes.report.words import column_name, factor_name, family_sentence, pooling_sentence, term_name
 
 __all__ = ["modelling"]
@@ -27,7 +28,10 @@ def modelling(fit: FittedModel, *, checked: Checked, withheld: bool) -> tuple[Se
         "table-priors",
         "Priors, each with its reason",
         ("Parameter", "Meaning", "Prior", "Reason"),
-        [(clean(name), meaning(design, name), _signed(str(stated.prior)), clean(stated.reason)) for name, stated in fit.priors.items()],
+        [
+            (clean(name), meaning(design, name), _written(stated.prior), clean(stated.reason))
+            for name, stated in fit.priors.items()
+        ],
         words=(1, 3),
     )
     centres = Table.of(
@@ -35,7 +39,11 @@ def modelling(fit: FittedModel, *, checked: Checked, withheld: bool) -> tuple[Se
         "Values subtracted from the predictors, so that the intercept and the slopes of groups have a meaning",
         ("Predictor", "Value", "Where it comes from"),
         [
-            (column_name(name), exact(value), "asked for by the analyst" if name in fit.spec.centre else "mean of those analysed")
+            (
+                column_name(name),
+                exact(value),
+                "asked for by the analyst" if name in fit.spec.centre else "mean of those analysed",
+            )
             for name, value in design.centres.items()
         ],
         words=(2,),
@@ -59,14 +67,18 @@ def modelling(fit: FittedModel, *, checked: Checked, withheld: bool) -> tuple[Se
         "withheld": withheld,
     }
     numbers = {
-        "priors": [{"parameter": name, "prior": stated.prior.exact, "reason": stated.reason} for name, stated in fit.priors.items()],
+        "priors": [
+            {"parameter": name, "prior": stated.prior.exact, "reason": stated.reason}
+            for name, stated in fit.priors.items()
+        ],
         "centres": dict(design.centres),
     }
     return Section("model", "Model and priors", "model.html", context), numbers
 
 
-def _signed(prior: str) -> str:
-    return prior.replace("-", "\N{MINUS SIGN}")
+def _written(prior: Prior) -> str:
+    """A prior with four digits of each number; the JSON has all of them."""
+    return f"{prior.distribution}({', '.join(f'{value:.4g}' for value in prior.parameters)})".replace("-", MINUS)
 
 
 def _prior_picture(fit: FittedModel) -> Picture | None:
@@ -82,22 +94,30 @@ def _prior_picture(fit: FittedModel) -> Picture | None:
     title = "Prior and posterior of the main parameters"
     names = ", ".join(panel.title for panel in panels[:MOST_PANELS])
     markup = draw(
-        painter, name="prior-posterior", title=title, description=f"Dashed prior density and filled posterior density of {names}.", size=size
+        painter,
+        name="prior-posterior",
+        title=title,
+        description=f"Dashed prior density and filled posterior density of {names}.",
+        size=size,
     )
     caption = (
-        "Dashed: prior. Filled: posterior. Where both have the same shape, the data said little about that parameter; where the "
-        "dashed line is flat, the prior said little. Heights are scaled to each panel."
+        "Dashed: prior. Filled: posterior. Where both have the same shape, the data said little about that parameter; "
+        "where the dashed line is flat, the prior said little. Heights are scaled to each panel."
     )
     return Picture(title, caption, markup)
 
 
 def _parameters(fit: FittedModel) -> list[tuple[str, str, Any]]:
-    """Prior-table name, title and draws: the focal slope first, then the other parameters in the order of the priors."""
+    """Prior-table name, title and draws: the focal slope first, the others in the order of the priors."""
     design, draws = fit.design, fit.stacked
     focal = fit.spec.focal_predictor(design)
     terms = sorted(design.terms, key=lambda term: (term != focal, term == "Intercept"))
     found: list[tuple[str, str, Any]] = [
-        (term, "intercept" if term == "Intercept" else f"slope: {term_name(term)}", draws["beta"][:, design.terms.index(term)])
+        (
+            term,
+            "intercept" if term == "Intercept" else f"slope: {term_name(term)}",
+            draws["beta"][:, design.terms.index(term)],
+        )
         for term in terms
     ]
     symbols = {"sigma": "residual SD σ", "nu": "degrees of freedom ν", "phi": "precision φ"}

@@ -17,7 +17,9 @@ from alliance_bayes.report.sections import Section
 __all__ = ["page"]
 
 
-def page(*, title: str, subtitle: Sequence[str], sections: Sequence[Section], findings: Any, version: str, json_name: str) -> str:
+def page(
+    *, title: str, subtitle: Sequence[str], sections: Sequence[Section], findings: Any, version: str, json_name: str
+) -> str:
     """Render the page.
 
     Parameters
@@ -35,22 +37,38 @@ def page(*, title: str, subtitle: Sequence[str], sections: Sequence[Section], fi
     """
     css = _css()
     digest = base64.b64encode(hashlib.sha256(css.encode()).digest()).decode("ascii")
-    return _environment().get_template("page.html").render(
-        title=title,
-        subtitle=subtitle,
-        sections=sections,
-        findings=findings,
-        version=version,
-        json_name=json_name,
-        css=Markup(css),  # noqa: S704 - the package's own file
-        # Only this very style sheet and pictures inside the page: no script, no font, no frame, no request.
-        policy=f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; base-uri 'none'; form-action 'none'",
+    # Only this very style sheet and pictures inside the page: no script, no font, no frame, no request.
+    policy = (
+        "default-src 'none'",
+        f"style-src 'sha256-{digest}'",
+        "img-src data:",
+        "base-uri 'none'",
+        "form-action 'none'",
+    )
+    return (
+        _environment()
+        .get_template("page.html")
+        .render(
+            title=title,
+            subtitle=subtitle,
+            sections=sections,
+            findings=findings,
+            version=version,
+            json_name=json_name,
+            css=Markup(css),
+            policy="; ".join(policy),
+        )
     )
 
 
 @cache
 def _css() -> str:
-    return files("alliance_bayes.report").joinpath("templates", "style.css").read_text(encoding="utf-8").replace("\r\n", "\n")
+    return (
+        files("alliance_bayes.report")
+        .joinpath("templates", "style.css")
+        .read_text(encoding="utf-8")
+        .replace("\r\n", "\n")
+    )
 
 
 @cache

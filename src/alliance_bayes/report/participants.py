@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from alliance_bayes.cohort.names import ID
 from alliance_bayes.cohort.summary import MANY_LEVELS
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.report.counts import SMALL, shown_counts
@@ -17,16 +18,21 @@ from alliance_bayes.report.words import column_name, units
 
 __all__ = ["participants"]
 
+#: Levels of a factor that are listed at once, and how many of a longer list are.
+LISTED, LARGEST = 10, 6
+type Row = tuple[str, str, str]
+
 
 def participants(fit: FittedModel) -> tuple[Section, dict[str, Any]]:
     """The section, and its numbers for the JSON."""
-    rows, numbers = _describe(fit)
+    rows, short, numbers = _describe(fit)
     table = Table.of(
         "table-participants",
         "Participants analysed: mean (SD) and median [quartiles] of numbers, count (share) of levels",
         ("Variable", "Mean (SD) or count (%)", "Median [quartiles]"),
-        rows,
+        short,
         note=_note(rows),
+        more=rows if len(rows) > len(short) else (),
     )
     flow = fit.flow
     stages = [("stage", f"{count(flow.participants)} participants in the table")]
@@ -44,55 +50,68 @@ def participants(fit: FittedModel) -> tuple[Section, dict[str, Any]]:
     return Section("data", "Data and participant flow", "data.html", context), counted
 
 
-def _describe(fit: FittedModel) -> tuple[list[tuple[str, str, str]], list[dict[str, Any]]]:
-    rows: list[tuple[str, str, str]] = []
+def _describe(fit: FittedModel) -> tuple[list[Row], list[Row], list[dict[str, Any]]]:
+    """All rows, the rows with long lists of levels cut to the largest, and the numbers."""
+    rows: list[Row] = []
+    short: list[Row] = []
     numbers: list[dict[str, Any]] = []
     frame = fit.design.frame
     for name in fit.design.formula.columns:
         column = frame[name]
         if isinstance(column.dtype, pd.CategoricalDtype):
-            _levels(name, column, rows, numbers)
+            lines, largest = _levels(name, column, numbers)
         else:
-            _numeric(fit, name, column.to_numpy(float), rows, numbers)
-    return rows, numbers
+            lines = largest = [_numeric(fit, name, column.to_numpy(float), numbers)]
+        rows += lines
+        short += largest
+    return rows, short, numbers
 
 
-def _numeric(
-    fit: FittedModel, name: str, values: np.ndarray, rows: list[tuple[str, str, str]], numbers: list[dict[str, Any]]
-) -> None:
+def _numeric(fit: FittedModel, name: str, values: np.ndarray, numbers: list[dict[str, Any]]) -> Row:
     scale = fit.design.scales.get(name)
-    unit = "" if scale is None or scale.unit == "unit" else f", {units(clean(scale.unit))}"
-    ends = "" if scale is None or scale.lower is None or scale.upper is None else f" ({scale.lower:g}–{scale.upper:g})"
+    named = "" if scale is None or scale.unit == "unit" else units(clean(scale.unit))
+    unit = f", {named}" if named and not column_name(name).startswith(named) else ""
+    bounded = scale is not None and scale.lower is not None and scale.upper is not None
+    ends = f" ({scale.lower:g}–{scale.upper:g})" if scale is not None and bounded else ""
     mean, sd = float(values.mean()), float(values.std(ddof=1))
     lower, median, upper = (float(q) for q in np.quantile(values, [0.25, 0.5, 0.75]))
     # Two digits of the SD, the custom of a Table 1; quartiles of a scale with steps are shown on its own steps.
     places = max(0, 1 - int(np.floor(np.log10(sd)))) if sd > 0 else 1
-    rows.append(
-        (
-            f"{column_name(name)}{ends}{unit}",
-            f"{number(mean, places)} ({number(sd, places)})",
-            f"{number(median, places)} [{number(lower, places)}, {number(upper, places)}]",
-        )
+    numbers.append(
+        {"variable": name, "n": values.size, "mean": mean, "sd": sd, "median": median, "q25": lower, "q75": upper}
     )
-    numbers.append({"variable": name, "n": values.size, "mean": mean, "sd": sd, "median": median, "q25": lower, "q75": upper})
+    return (
+        f"{column_name(name)}{ends}{unit}",
+        f"{number(mean, places)} ({number(sd, places)})",
+        f"{number(median, places)} [{number(lower, places)}, {number(upper, places)}]",
+    )
 
 
-def _levels(name: str, column: pd.Series, rows: list[tuple[str, str, str]], numbers: list[dict[str, Any]]) -> None:
+def _levels(name: str, column: pd.Series, numbers: list[dict[str, Any]]) -> tuple[list[Row], list[Row]]:
+    """One row a level, and the same cut to the largest levels."""
     counts = {str(level): int(n) for level, n in column.value_counts(sort=False).items()}
-    if len(counts) > MANY_LEVELS or name == "participant_id":
+    if len(counts) > MANY_LEVELS or name == ID or float(np.median(list(counts.values()))) < SMALL:
         # A level may be one person.
-        rows.append((column_name(name), f"{count(len(counts))} levels", "–"))
         numbers.append({"variable": name, "levels": len(counts)})
-        return
-    for level, (size, share) in shown_counts(counts).items():
-        rows.append((f"{column_name(name)}: {clean(level)}", f"{size} ({share})" if share != "–" else size, "–"))
-        numbers.append({"variable": name, "level": level, "shown": size})
+        line = (column_name(name), f"{count(len(counts))} levels", "–")
+        return [line], [line]
+    shown = shown_counts(counts)
+    numbers += [{"variable": name, "level": level, "shown": size} for level, (size, _) in shown.items()]
+    lines = {
+        level: (f"{column_name(name)}: {clean(level)}", f"{size} ({share})" if share != "–" else size, "–")
+        for level, (size, share) in shown.items()
+    }
+    if len(lines) <= LISTED:
+        return list(lines.values()), list(lines.values())
+    largest = sorted(counts, key=lambda level: -counts[level])[:LARGEST]
+    rest = (f"{column_name(name)}: {count(len(lines) - LARGEST)} smaller levels", "all rows below", "–")
+    return list(lines.values()), [*(lines[level] for level in largest), rest]
 
 
-def _note(rows: list[tuple[str, str, str]]) -> str:
+def _note(rows: list[Row]) -> str:
     if not any(row[1].startswith("<") for row in rows):
         return ""
     return (
-        f"Groups of fewer than {SMALL} people are shown as “< {SMALL}”; the other counts of such a variable are rounded to "
-        "multiples of five, so that the small ones cannot be had by subtraction."
+        f"Groups of fewer than {SMALL} people are shown as “< {SMALL}”; the other counts of such a variable are "
+        "rounded to multiples of five, so that the small ones cannot be had by subtraction."
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from scipy import stats
@@ -27,6 +28,7 @@ def prior_density(prior: Prior) -> tuple[Callable[[np.ndarray], np.ndarray], flo
         None for distributions of several numbers (LKJ, Dirichlet).
     """
     p = prior.arguments
+    known: Any
     match prior.distribution:
         case "Normal":
             known = stats.norm(p["mu"], p["sigma"])

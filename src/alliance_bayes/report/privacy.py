@@ -13,14 +13,14 @@ from alliance_bayes.fit import FittedModel
 from alliance_bayes.report.counts import SMALL, level_counts
 from alliance_bayes.report.text import clean
 
-__all__ = ["Redact", "grouped_only", "identifying", "redaction"]
+__all__ = ["Redact", "factors_with_few", "grouped_only", "identifying", "redaction"]
 
 Redact = Callable[[str], str]
 HIDDEN = "(a level)"
 
 
 def identifying(fit: FittedModel, factor: str) -> bool:
-    """Whether a pooled factor's levels may each be one person: participants, or most levels with fewer than five people."""
+    """Whether a factor's levels may each be one person: participants, or most levels with fewer than five people."""
     if ID in factor.split(":"):
         return True
     return float(np.median(list(level_counts(fit, factor).values()))) < SMALL
@@ -37,14 +37,20 @@ def redaction(fit: FittedModel) -> Redact:
             hidden |= {clean(label) for label in factor.levels}
             for position, part in enumerate(factor.name.split(":")):
                 if part == ID:
-                    hidden |= {clean(label.split(":")[position]) for label in factor.levels if label.count(":") >= position}
-    hidden -= {clean(level) for factor in fit.design.factors if not identifying(fit, factor.name) for level in factor.levels} | {""}
+                    hidden |= {
+                        clean(label.split(":")[position]) for label in factor.levels if label.count(":") >= position
+                    }
+    hidden -= {
+        clean(level) for factor in fit.design.factors if not identifying(fit, factor.name) for level in factor.levels
+    } | {""}
     # Longest first, so that "P10:a" is not taken for "P10" with something behind it.
     names = sorted(hidden, key=lambda name: (-len(name), name))
     # A number is a level only where a parameter's brackets say so: "3 chains" stays.
     words = [re.escape(name) for name in names if not name.replace(".", "").isdecimal()]
     figures = [re.escape(name) for name in names if name.replace(".", "").isdecimal()]
-    choices = ([rf"(?<!\w)(?:{'|'.join(words)})(?!\w)"] if words else []) + ([rf"(?<=\[)(?:{'|'.join(figures)})(?=[,\]])"] if figures else [])
+    choices = ([rf"(?<!\w)(?:{'|'.join(words)})(?!\w)"] if words else []) + (
+        [rf"(?<=\[)(?:{'|'.join(figures)})(?=[,\]])"] if figures else []
+    )
     pattern = re.compile("|".join(choices)) if choices else None
 
     def redact(text: str) -> str:
@@ -55,6 +61,14 @@ def redaction(fit: FittedModel) -> Redact:
     return redact
 
 
+def factors_with_few(fit: FittedModel) -> list[str]:
+    """Pooled factors and categorical columns with a level of one to four people."""
+    names = dict.fromkeys(
+        [*(f.name for f in fit.design.factors), *fit.design.frame.columns[fit.design.frame.dtypes == "category"]]
+    )
+    return [name for name in names if any(0 < size < SMALL for size in level_counts(fit, name).values())]
+
+
 def grouped_only(fit: FittedModel, frame: pd.DataFrame) -> pd.DataFrame:
     """A table without anything that is about one person, or about fewer than five.
 
@@ -63,19 +77,20 @@ def grouped_only(fit: FittedModel, frame: pd.DataFrame) -> pd.DataFrame:
     fit
         The fit the table is about.
     frame
-        Any table of a check. Without its rows when it has one a participant (a column `row` or `obs`); without the ends of parts of a
-        column (`low`, `high`), which are somebody's values; without levels of fewer than five people (`n`); and with other counts
-        rounded to multiples of five for factors that have such levels.
+        Any table of a check. Without its rows when it has one a participant (a column `row` or `obs`); without the ends
+        of parts of a column (`low`, `high`), which are somebody's values; without groups of fewer than five people
+        (`n`); and with other counts rounded to multiples of five for factors that have such levels.
     """
     if {"row", "obs"} & set(frame.columns):
         return frame.iloc[:0]
     if {"column", "low", "high", "n"} <= set(frame.columns):
         frame = frame.drop(columns=["low", "high"])
     factor = next((name for name in ("factor", "column") if name in frame.columns), None)
-    if factor is None or not {"level", "n"} <= set(frame.columns):
+    if factor is None or "n" not in frame.columns:
         return frame
     frame = frame[(frame["n"] >= SMALL) | (frame["n"] == 0)]
-    names = [*(f.name for f in fit.design.factors), *fit.design.frame.columns[fit.design.frame.dtypes == "category"]]
-    small = [name for name in names if any(0 < size < SMALL for size in level_counts(fit, name).values())]
+    if "level" not in frame.columns:
+        return frame
+    small = factors_with_few(fit)
     rounded = (SMALL * (frame["n"] / SMALL).round()).astype("int64")
     return frame.assign(n=frame["n"].mask(frame[factor].isin(small), rounded))

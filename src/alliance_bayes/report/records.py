@@ -43,4 +43,7 @@ def plain(value: Any) -> Any:
 def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
     """One mapping a row, columns in order."""
     columns = [str(name) for name in frame.columns]
-    return [{name: plain(item) for name, item in zip(columns, row, strict=True)} for row in frame.itertuples(index=False, name=None)]
+    return [
+        {name: plain(item) for name, item in zip(columns, row, strict=True)}
+        for row in frame.itertuples(index=False, name=None)
+    ]

@@ -33,9 +33,9 @@ class Report:
     html
         The whole page, self-contained.
     numbers
-        Every number of the page as JSON values: `format`, `title`, `withheld`, `reasons`, `findings`, `effects` (one record a row of
-        the effects table, with Monte Carlo error, interval kind and probability; None when withheld), `curve`, `participants`,
-        `model`, `checks` and `meta` (data hash, model card, seed, versions).
+        Every number of the page as JSON values: `format`, `title`, `withheld`, `reasons`, `prob`, `findings`, `effects`
+        (one record a row of the effects table, with Monte Carlo error, interval kind and probability; None when
+        withheld), `curve`, `participants`, `model`, `checks` and `meta` (data hash, model card, seed, versions).
     findings
         The key findings as sentences; the reasons when conclusions are withheld.
     withheld

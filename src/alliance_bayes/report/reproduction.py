@@ -28,19 +28,29 @@ _SETTINGS = {
 }
 
 
-def reproduction(fit: FittedModel, *, checked: Checked, withheld: bool, prob: float, version: str) -> tuple[Section, dict[str, Any]]:
+def reproduction(
+    fit: FittedModel, *, checked: Checked, withheld: bool, prob: float, version: str
+) -> tuple[Section, dict[str, Any]]:
     """The section, and its part of the JSON's `meta`."""
     chains, draws = fit.shape
     info: dict[str, Any] = {"chains": chains, "draws": draws, **fit.info}
     versions = {"alliance_bayes (this report)": version, **dict(info.get("versions", {}))}
     settings = [(label, clean(info[key])) for key, label in _SETTINGS.items() if key in info]
-    settings += [(clean(key), clean(value)) for key, value in info.items() if key not in (*_SETTINGS, "versions") and _scalar(value)]
+    settings += [
+        (clean(key), clean(value))
+        for key, value in info.items()
+        if key not in (*_SETTINGS, "versions") and _scalar(value)
+    ]
     card = card_text(fit.spec)
     seed = info.get("seed")
     context = {
         "settings": Table.of("table-settings", "How the draws were made", ("Setting", "Value"), settings, words=(1,)),
         "versions": Table.of(
-            "table-versions", "Software", ("Package", "Version"), [(clean(k), clean(v)) for k, v in versions.items()], words=(1,)
+            "table-versions",
+            "Software",
+            ("Package", "Version"),
+            [(clean(k), clean(v)) for k, v in versions.items()],
+            words=(1,),
         ),
         "draws": f"{count(chains)} chains of {count(draws)} draws",
         "card": card,
@@ -70,12 +80,14 @@ def _scalar(value: Any) -> bool:
 
 def _file_name(name: str) -> str:
     """A name that is safe in a command line."""
-    safe = "".join(character if character.isascii() and (character.isalnum() or character in "-_") else "-" for character in name)
+    safe = "".join(
+        character if character.isascii() and (character.isalnum() or character in "-_") else "-" for character in name
+    )
     return safe.strip("-") or "model"
 
 
 def _guideline(checked: Checked, withheld: bool) -> Table:
-    """Items of the Bayesian Analysis Reporting Guidelines (Kruschke 2021, doi 10.1038/s41562-021-01177-7) and where they are."""
+    """The Bayesian Analysis Reporting Guidelines (Kruschke 2021, doi 10.1038/s41562-021-01177-7): what is where."""
     results = "withheld" if withheld else "yes"
 
     def check(*names: str) -> str:
@@ -87,9 +99,17 @@ def _guideline(checked: Checked, withheld: bool) -> Table:
         ("Formal specification of the model", "Section 2", "yes"),
         ("Prior predictive check", "Section 3", check("prior_predictive")),
         ("Software and versions", "Section 7", "yes"),
-        ("R-hat and effective sample size of every reported quantity", "Section 3 and the JSON file", check("convergence")),
+        (
+            "R-hat and effective sample size of every reported quantity",
+            "Section 3 and the JSON file",
+            check("convergence"),
+        ),
         ("Posterior predictive check", "Section 3", check("posterior_predictive")),
-        ("Central tendency and interval of every reported quantity, its kind and probability", "Sections 4 to 6", results),
+        (
+            "Central tendency and interval of every reported quantity, its kind and probability",
+            "Sections 4 to 6",
+            results,
+        ),
         ("Decision rule: limits of the region of practical equivalence, with their reason", "Section 4", results),
         ("Sensitivity to the priors", "Section 3", check("prior_sensitivity", "sensitivity", "power_scaling")),
         ("Participant flow and missing data (STROBE)", "Section 1", "yes"),

@@ -6,8 +6,8 @@ from typing import Any
 
 __all__ = ["ACCENT", "BAND", "GREY", "INK", "LIGHT", "RC", "SECOND"]
 
-# Blue and vermilion of Okabe and Ito (2008), darkened until thin lines and text reach a contrast of 4.5:1 on white. They stay
-# apart for every common colour vision, and wherever they meet a line style or a marker differs too.
+# Blue and vermilion of Okabe and Ito (2008), darkened until thin lines and text reach a contrast of 4.5:1 on white.
+# They stay apart for every common colour vision, and wherever they meet a line style or a marker differs too.
 ACCENT = "#0b5394"
 SECOND = "#b3470b"
 BAND = "#a9c7e6"
@@ -24,14 +24,14 @@ RC: dict[str, Any] = {
     "axes.formatter.use_mathtext": False,
     # Measured in a wide font and shown in the reader's: what fits here fits there.
     "font.family": ["DejaVu Sans"],
-    "font.size": 9,
-    "axes.titlesize": 9.5,
+    "font.size": 10,
+    "axes.titlesize": 10,
     "axes.titleweight": "bold",
     "axes.titlelocation": "left",
-    "axes.labelsize": 9,
-    "xtick.labelsize": 8.5,
-    "ytick.labelsize": 8.5,
-    "legend.fontsize": 8.5,
+    "axes.labelsize": 10,
+    "xtick.labelsize": 9.5,
+    "ytick.labelsize": 9.5,
+    "legend.fontsize": 9.5,
     "legend.frameon": False,
     "text.color": INK,
     "axes.labelcolor": INK,

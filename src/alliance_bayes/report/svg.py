@@ -1,4 +1,4 @@
-"""A drawing as part of a page: SVG with text kept as text, nothing that a strict content policy refuses, PNG where SVG is too large."""
+"""A drawing as part of a page: SVG with text kept as text and no inline style; PNG where the SVG would be too large."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import warnings
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from markupsafe import Markup
 
@@ -42,7 +42,7 @@ def draw(
     title: str,
     description: str,
     size: tuple[float, float],
-    shown: Callable[[str], str] = clean_lines,
+    shown: Callable[[str], str] = str,
 ) -> Markup:
     """Run a painter and return its picture, to be put into a page.
 
@@ -57,22 +57,22 @@ def draw(
     size
         Width and height in inches.
     shown
-        What is done to every text in the drawing.
+        What is done to every text in the drawing, besides taking out control characters.
 
     Returns
     -------
     markupsafe.Markup
-        An ``svg`` element with role "img", or an ``img`` with a data URI when the SVG has more than `MAX_SVG` characters. Text in
-        it is never parsed as mathematics, whatever the labels hold.
+        An ``svg`` element with role "img", or an ``img`` with a data URI when the SVG has more than `MAX_SVG`
+        characters. Text in it is never parsed as mathematics, whatever the labels hold.
     """
     with _figure(size) as figure:
         painter(figure)
-        _tame(figure, shown)
+        _tame(figure, lambda text: clean_lines(shown(text)))
         stream = io.BytesIO()
         figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
         text = _embedded(stream.getvalue(), name, title, description)
         if len(text) <= MAX_SVG:
-            return Markup(text)  # noqa: S704 - made here, every text in it escaped by ElementTree
+            return Markup(text)  # made here, every text in it escaped by ElementTree
         stream = io.BytesIO()
         figure.savefig(stream, format="png", dpi=180)
     data = base64.b64encode(stream.getvalue()).decode("ascii")
@@ -89,8 +89,11 @@ def _figure(size: tuple[float, float]) -> Iterator[Figure]:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    settings: dict[str, Any] = {key: value for key, value in mpl.rcParamsDefault.items() if not key.startswith("backend")}
-    with mpl.rc_context({**settings, **RC}), warnings.catch_warnings():
+    settings: dict[str, Any] = {
+        key: value for key, value in mpl.rcParamsDefault.items() if not key.startswith("backend")
+    }
+    settings |= RC
+    with mpl.rc_context(cast(Any, settings)), warnings.catch_warnings():
         # The reader's browser has the glyphs that the measuring font lacks.
         warnings.filterwarnings("ignore", message="Glyph .* missing from", category=UserWarning)
         figure = Figure(figsize=size, layout="constrained")
@@ -101,18 +104,28 @@ def _figure(size: tuple[float, float]) -> Iterator[Figure]:
 def _tame(figure: Figure, shown: Callable[[str], str]) -> None:
     """Make every text in a drawing plain: no mathematics, nothing that may not be shown, log ticks written out."""
     from matplotlib.text import Text
-    from matplotlib.ticker import FuncFormatter, LogFormatter, NullFormatter
+    from matplotlib.ticker import FixedFormatter, FuncFormatter, LogFormatter, NullFormatter
 
     for axes in figure.axes:
         for axis in (axes.xaxis, axes.yaxis):
-            if isinstance(axis.get_major_formatter(), LogFormatter):
+            formatter = axis.get_major_formatter()
+            if isinstance(formatter, LogFormatter):
                 axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
                 axis.set_minor_formatter(NullFormatter())
+            elif isinstance(formatter, FixedFormatter):
+                # Tick labels are written again when the figure is drawn.
+                axis.set_major_formatter(FixedFormatter([shown(str(label)) for label in formatter.seq]))
+            elif isinstance(formatter, FuncFormatter):
+                axis.set_major_formatter(FuncFormatter(_tamed(formatter.func, shown)))
     for artist in figure.findobj(Text):
         assert isinstance(artist, Text)
         artist.set_parse_math(False)
         if (plain := shown(artist.get_text())) != artist.get_text():
             artist.set_text(plain)
+
+
+def _tamed(label: Callable[..., str], shown: Callable[[str], str]) -> Callable[..., str]:
+    return lambda value, position=None: shown(str(label(value, position)))
 
 
 def _embedded(raw: bytes, name: str, title: str, description: str) -> str:
@@ -157,7 +170,8 @@ def _attributes(given: dict[str, str], name: str) -> Iterator[tuple[str, str]]:
         elif key == "id":
             yield "id", f"{name}-{value}"
         elif key == _HREF:
-            yield "href", f"#{name}-{value.removeprefix('#')}"
+            # A rasterised part carries its picture in a data URI.
+            yield "href", f"#{name}-{value[1:]}" if value.startswith("#") else value
         elif key in ("d", "points", "transform", "x", "y"):
             yield key, _LONG_FRACTION.sub(lambda found: f"{float(found.group()):.2f}", " ".join(value.split()))
         else:
@@ -171,5 +185,3 @@ def _named(value: str, name: str) -> str:
 def _kind(width: int) -> str:
     """Class of a picture: one as wide as a phone shrinks with it, a wider one scrolls."""
     return "picture" if width <= 500 else "picture wide"
-
-

@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 
 __all__ = ["Table"]
 
+#: Characters from which a cell of words needs room.
+LONG = 40
+
 
 @dataclass(frozen=True)
 class Table:
@@ -55,3 +58,8 @@ class Table:
         wrong = [row for row in (*shown, *further) if len(row) != len(headings)]
         assert not wrong, f"table {name!r} has {len(headings)} headings but a row of {len(wrong[0])} cells"
         return cls(name, caption, tuple(headings), shown, frozenset({0, *words}), note, further)
+
+    def kind(self, column: int) -> str:
+        """Class of a column of words: long ones get room, so that rows do not become tall."""
+        longest = max((len(row[column]) for row in (*self.rows, *self.more)), default=0)
+        return "word long" if longest > LONG else "word"

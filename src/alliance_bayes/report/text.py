@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+import re
 import unicodedata
 
 __all__ = [
     "MINUS",
+    "capital",
     "clean",
     "count",
     "decimals",
@@ -19,6 +21,7 @@ __all__ = [
     "probability",
     "range_of",
     "shortened",
+    "typeset",
 ]
 
 MINUS = "\N{MINUS SIGN}"
@@ -45,6 +48,16 @@ def clean(text: object) -> str:
         return _REPLACEMENT if bad else character
 
     return "".join(map(shown, str(text)))
+
+
+def typeset(text: str) -> str:
+    """A sentence with true minus signs and percentages as the rest of the page has them."""
+    return re.sub(r"(?<=\d) %", "%", re.sub(r"(?<![\w.,)\]-])-(?=\d)", MINUS, text))
+
+
+def capital(text: str) -> str:
+    """Text with its first letter large."""
+    return text[:1].upper() + text[1:]
 
 
 def shortened(text: object, width: int = 28) -> str:
@@ -95,7 +108,7 @@ def number(value: float | None, places: int) -> str:
 
 def exact(value: float) -> str:
     """A number that was chosen, not estimated (a prior's scale, a limit): as short as it can be written."""
-    return f"{value:.6g}".replace("-", MINUS)
+    return f"{value:.5g}".replace("-", MINUS)
 
 
 def count(value: int) -> str:

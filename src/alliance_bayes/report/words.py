@@ -26,9 +26,11 @@ _NAMES: Mapping[str, str] = {
 }
 _FAMILIES: Mapping[str, str] = {
     "gaussian": "varies around its expectation as a normal distribution with SD σ",
-    "student_t": "varies around its expectation as Student’s t with scale σ and ν degrees of freedom, which gives outliers less weight",
+    "student_t": "varies around its expectation as Student’s t with scale σ and ν degrees of freedom, which gives "
+    "outliers less weight",
     "censored_gaussian": "is a normal variable with SD σ, seen only between the ends of the scale",
-    "beta_binomial": "is a count of steps of the scale that follows a beta-binomial distribution; the linear predictor is on the logit scale",
+    "beta_binomial": "is a count of steps of the scale that follows a beta-binomial distribution; the linear predictor "
+    "is on the logit scale",
     "cumulative": "is an ordered level; the linear predictor shifts the log odds of exceeding each cutpoint",
     "bernoulli": "is an event or not; the linear predictor is its log odds",
 }
@@ -51,7 +53,9 @@ def term_name(term: str) -> str:
     parts = []
     for part in term.split(":"):
         head, bracket, level = part.partition("[")
-        parts.append(f"{column_name(head)}: {clean(level.removesuffix(']'))}" if bracket and level else column_name(part))
+        parts.append(
+            f"{column_name(head)}: {clean(level.removesuffix(']'))}" if bracket and level else column_name(part)
+        )
     return " × ".join(parts)
 
 
@@ -76,11 +80,18 @@ def family_sentence(name: str) -> str:
 
 def pooling_sentence(factor: PooledFactor) -> str:
     """What is pooled over a factor, and what kind of factor it is."""
-    what = join(["the level of the outcome" if term == "Intercept" else f"the slope of {term_name(term)}" for term in factor.terms])
+    what = join(
+        [
+            "the level of the outcome" if term == "Intercept" else f"the slope of {term_name(term)}"
+            for term in factor.terms
+        ]
+    )
     together = " (with a correlation between them)" if factor.correlated else ""
     kind = (
         "its levels are all there are, so their effects sum to zero"
         if factor.exhaustive
         else "its levels are a sample of more, so a level that was not seen could be predicted"
     )
-    return f"{what}{together} may differ between {len(factor.levels)} levels, each drawn towards the common value; {kind}"
+    return (
+        f"{what}{together} may differ between {len(factor.levels)} levels, each drawn towards the common value; {kind}"
+    )

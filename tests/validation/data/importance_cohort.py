@@ -18,7 +18,9 @@ from scipy import optimize
 HERE = Path(__file__).parent
 DRAWS, ROUND, BLOCK = 300_000, 15_000, 2_000
 COMPONENTS, NU = 12, 6.0
-SCALE_PRIORS = np.array([25.0, 5.0, 2.0, 5.0, 2.0, 5.0, 2.0])  # HalfNormal: sigma, then tau of intercept and slope by factor
+SCALE_PRIORS = np.array(
+    [25.0, 5.0, 2.0, 5.0, 2.0, 5.0, 2.0]
+)  # HalfNormal: sigma, then tau of intercept and slope by factor
 
 frame = pd.read_csv(HERE / "cohort_reference.csv")
 y = frame["who5_fu"].to_numpy()
@@ -70,7 +72,9 @@ class Mixture:
         centres = theta[rng.choice(len(theta), COMPONENTS, replace=False)]
         for _ in range(40):
             nearest = (((theta[:, None] - centres) / spread) ** 2).sum(axis=2).argmin(axis=1)
-            centres = np.array([theta[nearest == k].mean(axis=0) if (nearest == k).any() else c for k, c in enumerate(centres)])
+            centres = np.array(
+                [theta[nearest == k].mean(axis=0) if (nearest == k).any() else c for k, c in enumerate(centres)]
+            )
         used = [k for k in range(COMPONENTS) if (nearest == k).sum() > 30]
         covariances = [1.3 * np.cov(theta[nearest == k].T) + np.diag(0.02 * spread**2) for k in used]
         return cls(centres[used], np.array(covariances), np.array([(nearest == k).mean() for k in used]))
@@ -85,7 +89,9 @@ class Mixture:
         for centre, covariance, weight in zip(self.centres, self.covariances, self.weights, strict=True):
             gap = theta - centre
             distance = np.einsum("ni,ij,nj->n", gap, np.linalg.inv(covariance), gap)
-            parts.append(np.log(weight) - 0.5 * np.linalg.slogdet(covariance)[1] - 0.5 * (NU + 7) * np.log1p(distance / NU))
+            parts.append(
+                np.log(weight) - 0.5 * np.linalg.slogdet(covariance)[1] - 0.5 * (NU + 7) * np.log1p(distance / NU)
+            )
         return np.logaddexp.reduce(parts, axis=0)
 
 

@@ -1,0 +1,192 @@
+"""Expected outcomes of families that are not linear, for many rows and draws at a time.
+
+Given a draw, the expected outcome of a row is a function of its linear predictor alone. It is tabulated on a grid and
+interpolated, so that a row costs a few nanoseconds whatever the family, and averaging needs no array of draws x rows
+besides the linear predictor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numba
+import numpy as np
+
+from alliance_bayes.fit import FittedModel
+from alliance_bayes.model import Rows
+from alliance_bayes.model.likelihood import expectation, residual_variance
+
+__all__ = ["Tabulated", "Tabulations"]
+
+# Points of a draw's grid. With four-point (cubic) interpolation the error is below 1e-7 of the outcome's range where
+# the linear predictor spans 20 logits, and below 1e-5 of itself for a derivative.
+_POINTS = 1024
+_MOST_POINTS = 8 * _POINTS
+
+
+@dataclass(frozen=True, eq=False)
+class Tabulated:
+    """A function of the linear predictor, on a grid of its own for every draw of a block.
+
+    Parameters
+    ----------
+    low, step
+        Start and spacing of the grids, shape (n_draws,).
+    values
+        The function on the grids, shape (n_draws, n_points).
+    """
+
+    low: np.ndarray
+    step: np.ndarray
+    values: np.ndarray
+
+    @property
+    def high(self) -> np.ndarray:
+        """End of the grids, shape (n_draws,)."""
+        return np.asarray(self.low + self.step * (self.values.shape[1] - 1))
+
+    def __call__(self, eta: np.ndarray) -> np.ndarray:
+        """The function at linear predictors of shape (n_draws, n_rows), shape of ``eta``."""
+        return np.asarray(_interpolated(eta, self.low, self.step, self.values))
+
+    def mean(self, eta: np.ndarray, effects: np.ndarray, z: np.ndarray) -> np.ndarray:
+        """Mean over rows of the function at ``eta + effects @ z.T``, shape (n_draws,)."""
+        return np.asarray(_mean(eta, np.ascontiguousarray(effects), z, self.low, self.step, self.values))
+
+
+@dataclass(frozen=True, eq=False)
+class Tabulations:
+    """Tables of a fit's expected outcome and residual variance by block of draws, made when they are needed.
+
+    Parameters
+    ----------
+    fit
+        A fit of any family; made for those that are not linear.
+    """
+
+    fit: FittedModel
+    _kept: dict[int, Tabulated] = field(default_factory=dict, repr=False)
+
+    def eta(
+        self,
+        rows: Rows,
+        which: slice,
+        *,
+        without: Sequence[str] = (),
+        new: Mapping[str, np.ndarray] | None = None,
+    ) -> np.ndarray:
+        """Linear predictor of rows, as :meth:`FittedModel.linear_predictor` gives it, in a fraction of the time.
+
+        Parameters
+        ----------
+        rows, which
+            Design arrays and a block of the stacked draws.
+        without
+            Pooled factors that are left out.
+        new
+            Effects of a new level by factor, shape (n_draws, n_factor_terms), for rows of levels the fit has not seen.
+        """
+        n_draws = len(range(*which.indices(self.fit.shape[0] * self.fit.shape[1])))
+        eta = self.fit.stacked["beta"][which] @ rows.x.T if self.fit.design.terms else np.zeros((n_draws, rows.n))
+        for factor in self.fit.design.factors:
+            if factor.name in without:
+                continue
+            u, index = self.fit.stacked[f"u_{factor.name}"][which], rows.index[factor.name]
+            if new and factor.name in new and (index < 0).any():
+                u = np.concatenate([u, new[factor.name][which][:, None]], axis=1)
+                index = np.where(index < 0, u.shape[1] - 1, index)
+            _add_effects(eta, np.ascontiguousarray(u), index, rows.z[factor.name])
+        return eta
+
+    def expected(self, which: slice, low: np.ndarray, high: np.ndarray) -> Tabulated:
+        """Table of the expected outcome for a block of draws, covering linear predictors from ``low`` to ``high``.
+
+        Parameters
+        ----------
+        which
+            A block of the stacked draws.
+        low, high
+            Shape (n_draws,).
+
+        Notes
+        -----
+        A table that has to reach further keeps its grid and gets more points. Differences of averages from two tables
+        then hold no difference of interpolation errors, which a small divisor would blow up.
+        """
+        table = self._kept.get(which.start)
+        if table is None:
+            own = self.eta(self.fit.design.rows, which)
+            start, stop = np.minimum(low, own.min(axis=1)), np.maximum(high, own.max(axis=1))
+            step = np.maximum(stop - start, 1e-6 * np.maximum(1.0, np.abs(start))) / _POINTS
+            table = self._filled(expectation, which, start - 2 * step, step, _POINTS + 4)
+        elif (low < table.low + table.step).any() or (high > table.high - 2 * table.step).any():
+            below = max(0, int(np.ceil(((table.low - low) / table.step).max())) + 2)
+            above = max(0, int(np.ceil(((high - table.high) / table.step).max())) + 3)
+            size = below + table.values.shape[1] + above
+            if size > _MOST_POINTS:
+                del self._kept[which.start]
+                return self.expected(which, np.minimum(low, table.low), np.maximum(high, table.high))
+            table = self._filled(expectation, which, table.low - below * table.step, table.step, size)
+        self._kept[which.start] = table
+        return table
+
+    def residual(self, which: slice, table: Tabulated) -> Tabulated:
+        """Table of the residual variance on the grid of another table."""
+        return self._filled(residual_variance, which, table.low, table.step, table.values.shape[1])
+
+    def _filled(
+        self, function: Callable[..., np.ndarray], which: slice, low: np.ndarray, step: np.ndarray, size: int
+    ) -> Tabulated:
+        design = self.fit.design
+        grid = low[:, None] + step[:, None] * np.arange(size)
+        values = function(design.family, grid, self.fit.parameters_at(which), design.outcome)
+        return Tabulated(low, step, np.ascontiguousarray(values))
+
+
+@numba.njit(cache=True, nogil=True)
+def _add_effects(eta: np.ndarray, u: np.ndarray, index: np.ndarray, z: np.ndarray) -> None:
+    """Add z' u of each row's level to ``eta`` in place."""
+    for d in range(eta.shape[0]):
+        for i in range(eta.shape[1]):
+            for t in range(z.shape[1]):
+                eta[d, i] += z[i, t] * u[d, index[i], t]
+
+
+@numba.njit(cache=True, nogil=True, inline="always")
+def _at(eta: float, low: float, step: float, values: np.ndarray) -> float:
+    """Cubic interpolation through the two grid points on either side."""
+    place = (eta - low) / step
+    k = min(max(int(place), 1), values.size - 3)
+    f = place - k
+    a, b, c, d = values[k - 1], values[k], values[k + 1], values[k + 2]
+    return float(
+        -f * (f - 1) * (f - 2) / 6 * a
+        + (f + 1) * (f - 1) * (f - 2) / 2 * b
+        - (f + 1) * f * (f - 2) / 2 * c
+        + (f + 1) * f * (f - 1) / 6 * d
+    )
+
+
+@numba.njit(cache=True, nogil=True)
+def _interpolated(eta: np.ndarray, low: np.ndarray, step: np.ndarray, values: np.ndarray) -> np.ndarray:
+    out = np.empty_like(eta)
+    for d in range(eta.shape[0]):
+        for i in range(eta.shape[1]):
+            out[d, i] = _at(eta[d, i], low[d], step[d], values[d])
+    return out
+
+
+@numba.njit(cache=True, nogil=True)
+def _mean(
+    eta: np.ndarray, effects: np.ndarray, z: np.ndarray, low: np.ndarray, step: np.ndarray, values: np.ndarray
+) -> np.ndarray:
+    out = np.zeros(eta.shape[0])
+    for d in range(eta.shape[0]):
+        for i in range(eta.shape[1]):
+            own = eta[d, i]
+            for t in range(z.shape[1]):
+                own += effects[d, t] * z[i, t]
+            out[d] += _at(own, low[d], step[d], values[d])
+        out[d] /= eta.shape[1]
+    return out

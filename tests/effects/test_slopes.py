@@ -1,0 +1,380 @@
+"""Slopes in every unit, against closed forms and least squares."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from alliance_bayes.effects import EffectTable, slopes, slopes_by_level
+from alliance_bayes.errors import UsageError
+from alliance_bayes.fit import FittedModel
+from alliance_bayes.model import Scale
+from builders import fitted, rows
+
+
+def constant(frame: pd.DataFrame, formula: str, means: Mapping[str, Any], **spec: Any) -> FittedModel:
+    """A fit whose draws are all the same."""
+    names = ["beta", "sigma", "nu", "phi", *(f"{kind}_{name}" for name in FACTORS for kind in ("u", "tau"))]
+    return fitted(frame, formula=formula, means=means, sds=dict.fromkeys(names, 0.0), chains=2, draws=5, spec=spec)
+
+
+FACTORS = ("provider_type", "sex", "country")
+POOLED = "who5_followup ~ alliance + (alliance || provider_type) + (alliance || country)"
+PROVIDER = np.array([[2.0, -1.0], [-3.0, 0.5], [1.0, 0.5]])
+COUNTRY = np.array([[1.0, 0.3], [0.0, -0.4], [2.0, 0.9], [-4.0, 0.0]])
+
+
+@pytest.fixture(scope="module")
+def frame() -> pd.DataFrame:
+    return rows(90, countries=4, seed=2)
+
+
+@pytest.fixture(scope="module")
+def pooled(frame: pd.DataFrame) -> FittedModel:
+    means = {"beta": [45.0, 2.2], "u_provider_type": PROVIDER, "u_country": COUNTRY, "sigma": 15.0}
+    return constant(frame, POOLED, means)
+
+
+def values(table: EffectTable) -> dict[str, float]:
+    return dict(zip(table["estimand"], table["median"], strict=True))
+
+
+def test_units_in_closed_form(frame: pd.DataFrame, pooled: FittedModel) -> None:
+    share = frame["provider_type"].value_counts(normalize=True, sort=False).to_numpy()
+    country = frame["country"].value_counts(normalize=True, sort=False).to_numpy()
+    slope = 2.2 + share @ PROVIDER[:, 1] + country @ COUNTRY[:, 1]
+    x, y = frame["alliance"].to_numpy(), frame["who5_followup"].to_numpy()
+    low, high = np.quantile(x, [0.1, 0.9])
+    table = slopes(pooled)
+    found = values(table)
+    expected = {
+        "slope": slope,
+        "slope_per_sd": slope * x.std(ddof=1),
+        "slope_p10_p90": slope * (high - low),
+        "slope_standardised": slope * x.std(ddof=1) / y.std(ddof=1),
+        "points_needed": 10 / slope,
+    }
+    assert list(found) == [*list(expected)[:4], "partial_correlation", "delta_r2", "points_needed"]
+    for name, value in expected.items():
+        # The central difference of a straight line has no error but rounding, 1e-16 / 1e-4 of the outcome.
+        assert found[name] == pytest.approx(value, rel=1e-10), name
+    assert table["unit"].tolist() == [
+        "WHO-5 point per alliance point",
+        "WHO-5 point per SD of alliance",
+        f"WHO-5 point from alliance {low:.4g} to {high:.4g}",
+        "SD per SD",
+        "correlation",
+        "share of variance",
+        "alliance point for 10 WHO-5 points",
+    ]
+    assert table["denominator"].tolist() == [
+        "1 alliance point",
+        f"sample SD of alliance, {x.std(ddof=1):.4g}",
+        "10th to 90th percentile of alliance",
+        f"sample SDs of alliance, {x.std(ddof=1):.4g}, and who5_followup, {y.std(ddof=1):.4g}",
+        "unique + residual variance",
+        "explained + residual variance",
+        "10 WHO-5 points",
+    ]
+    assert set(table["population"]) == {"sample"}
+    assert set(table["term"]) == {"alliance"}
+    assert table["rope_low"].tolist()[:4] == pytest.approx([-2, -2, -2, np.nan], nan_ok=True)
+    assert table["p_direction"].notna().tolist() == [True, True, True, True, True, False, False]
+
+
+def test_populations_weight_the_levels_differently(frame: pd.DataFrame, pooled: FittedModel) -> None:
+    # Effects of the exhaustive factor sum to zero over its levels: only equal weights give the common coefficient.
+    equal = values(slopes(pooled, population="equal"))
+    assert equal["slope"] == pytest.approx(2.2 + COUNTRY[:, 1].mean(), rel=1e-10)
+    assert "delta_r2" not in equal
+    share = frame["provider_type"].value_counts(normalize=True, sort=False).to_numpy()
+    new = slopes(pooled, population="new", seed=1).draws["slope/alliance/new"]
+    own = np.random.default_rng(1).normal(size=(10, 2))[:, 1] * pooled.stacked["tau_country"][:, 1]
+    np.testing.assert_allclose(new.ravel(), 2.2 + share @ PROVIDER[:, 1] + own, rtol=1e-9)
+
+
+def test_slopes_by_level(frame: pd.DataFrame, pooled: FittedModel) -> None:
+    share = frame["provider_type"].value_counts(normalize=True, sort=False).to_numpy()
+    country = frame["country"].value_counts(normalize=True, sort=False).to_numpy()
+    by_country = slopes_by_level(pooled, "country")
+    assert by_country["level"].tolist() == ["C0", "C1", "C2", "C3"]
+    np.testing.assert_allclose(by_country["mean"], 2.2 + COUNTRY[:, 1] + share @ PROVIDER[:, 1], rtol=1e-10)
+    by_provider = slopes_by_level(pooled, "provider_type")
+    np.testing.assert_allclose(by_provider["mean"], 2.2 + PROVIDER[:, 1] + country @ COUNTRY[:, 1], rtol=1e-10)
+    equal = slopes_by_level(pooled, "provider_type", population="equal")
+    np.testing.assert_allclose(equal["mean"], 2.2 + PROVIDER[:, 1] + COUNTRY[:, 1].mean(), rtol=1e-10)
+    assert slopes_by_level(pooled, "country", population="new")["level"].tolist() == ["(new level)"]
+    # Weighted by share, the levels' slopes are the sample's.
+    assert country @ by_country["mean"] == pytest.approx(values(slopes(pooled))["slope"], rel=1e-10)
+
+
+def test_interactions_and_curves(frame: pd.DataFrame) -> None:
+    x, base = frame["alliance"].to_numpy(), frame["who5_baseline"].to_numpy()
+    product = constant(frame, "who5_followup ~ alliance * who5_baseline", {"beta": [45, 2, 0.4, 0.1]})
+    # Columns are centred, so the product adds nothing on average over the baseline.
+    assert values(slopes(product))["slope"] == pytest.approx(2, rel=1e-9)
+    moved = constant(
+        frame, "who5_followup ~ alliance * who5_baseline", {"beta": [45, 2, 0.4, 0.1]}, centre={"who5_baseline": 0.0}
+    )
+    assert values(slopes(moved))["slope"] == pytest.approx(2 + 0.1 * base.mean(), rel=1e-9)
+    square = constant(
+        frame,
+        "who5_followup ~ alliance + I(alliance**2)",
+        {"beta": [45, 2, 0.7]},
+        priors={"I(alliance ** 2)": "Normal(0, 1)"},
+    )
+    found = values(slopes(square))
+    assert found["slope"] == pytest.approx(2 + 2 * 0.7 * x.mean(), rel=1e-9)
+    low, high = np.quantile(x, [0.1, 0.9])
+    assert found["slope_p10_p90"] == pytest.approx(2 * (high - low) + 0.7 * (high**2 - low**2), rel=1e-9)
+    log = constant(frame, "who5_followup ~ np.log(alliance)", {"beta": [45, 9.0]})
+    assert values(slopes(log))["slope"] == pytest.approx((9 / x).mean(), rel=1e-7)  # h^2 f''' / 6
+
+
+def test_splines_are_differentiated_to_the_boundary(frame: pd.DataFrame) -> None:
+    fit = constant(frame, "who5_followup ~ bs(alliance, df=4)", {"beta": [45, 1.0, -2.0, 4.0, 3.0]})
+    x = frame["alliance"]
+
+    def mean(by: float) -> float:
+        return float(fit.predict(frame.assign(alliance=x + by)).values.mean())
+
+    slope = (8 * (mean(1e-3) - mean(-1e-3)) - (mean(2e-3) - mean(-2e-3))) / 12e-3
+    # Cubic pieces have a constant third derivative, so the error is h^2 / 6 of it, with h = 1e-4 SD.
+    assert values(slopes(fit))["slope"] == pytest.approx(slope, rel=1e-6)
+
+
+def least_squares(y: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, float]:
+    solution, *_ = np.linalg.lstsq(x, y, rcond=None)
+    return solution, float(((y - x @ solution) ** 2).sum())
+
+
+def test_delta_r2_and_partial_correlation_are_the_classical_ones_at_least_squares(frame: pd.DataFrame) -> None:
+    frame = frame.assign(age=frame["age"] + 6 * frame["alliance"])  # predictors that share variance
+    y = frame["who5_followup"].to_numpy(float)
+    x = np.column_stack([np.ones(len(y)), frame[["alliance", "who5_baseline", "age"]]])
+    centred = x - np.r_[0, x[:, 1:].mean(axis=0)]
+    full, left = least_squares(y, centred)
+    _, without = least_squares(y, np.delete(centred, 1, axis=1))
+    total = ((y - y.mean()) ** 2).sum()
+    fit = constant(
+        frame, "who5_followup ~ alliance + who5_baseline + age", {"beta": full, "sigma": np.sqrt(left / (len(y) - 1))}
+    )
+    found = values(slopes(fit))
+    assert found["delta_r2"] == pytest.approx((without - left) / total, rel=1e-9)
+    residuals = [v - x[:, [0, 2, 3]] @ np.linalg.lstsq(x[:, [0, 2, 3]], v, rcond=None)[0] for v in (x[:, 1], y)]
+    assert found["partial_correlation"] == pytest.approx(np.corrcoef(residuals)[0, 1], rel=1e-9)
+    for other in ("who5_baseline", "age"):
+        position = ["alliance", "who5_baseline", "age"].index(other) + 1
+        _, without = least_squares(y, np.delete(centred, position, axis=1))
+        table = values(slopes(fit, predictor=other))
+        assert table["slope"] == pytest.approx(full[position], rel=1e-9)
+        assert table["delta_r2"] == pytest.approx((without - left) / total, rel=1e-9)
+
+
+def test_delta_r2_drops_the_predictor_with_its_products_and_pooled_slopes(frame: pd.DataFrame) -> None:
+    y, x = frame["who5_followup"].to_numpy(float), frame["alliance"].to_numpy() - frame["alliance"].mean()
+    base = frame["who5_baseline"].to_numpy() - frame["who5_baseline"].mean()
+    codes = frame["country"].cat.codes.to_numpy()
+    # Least squares with effects that sum to zero over the levels: what an exhaustive factor has.
+    contrast = np.vstack([np.eye(3), -np.ones(3)])[codes]
+    others = np.column_stack([np.ones(len(y)), base, contrast])
+    focal = np.column_stack([x, x * base, contrast * x[:, None]])
+    solution, left = least_squares(y, np.hstack([others, focal]))
+    _, without = least_squares(y, others)
+    level, by = solution[2:5], solution[7:10]
+    fit = constant(
+        frame,
+        "who5_followup ~ alliance * who5_baseline + (alliance || country)",
+        {
+            "beta": [solution[0], solution[5], solution[1], solution[6]],
+            "u_country": np.column_stack([np.r_[level, -level.sum()], np.r_[by, -by.sum()]]),
+            "sigma": np.sqrt(left / (len(y) - 1)),
+        },
+        exhaustive=("country",),
+    )
+    total = ((y - y.mean()) ** 2).sum()
+    assert values(slopes(fit))["delta_r2"] == pytest.approx((without - left) / total, rel=1e-9)
+    baseline = values(slopes(fit, predictor="who5_baseline"))
+    kept = np.column_stack([np.ones(len(y)), x, contrast, contrast * x[:, None]])
+    assert baseline["delta_r2"] == pytest.approx((least_squares(y, kept)[1] - left) / total, rel=1e-9)
+
+
+def test_nothing_is_unique_to_a_predictor_that_the_others_determine(frame: pd.DataFrame) -> None:
+    twin = frame.assign(age=3 * frame["alliance"] + 1)
+    fit = constant(twin, "who5_followup ~ alliance + age", {"beta": [45, 2, 1]})
+    found = values(slopes(fit))
+    # Exactly zero in theory; the square root of rounding, 1e-16, in practice.
+    assert found["delta_r2"] == pytest.approx(0, abs=1e-12)
+    assert found["partial_correlation"] == pytest.approx(0, abs=1e-6)
+    assert found["slope"] == pytest.approx(2, rel=1e-9)
+
+
+@pytest.mark.parametrize("family", ["bernoulli", "cumulative", "beta_binomial", "censored_gaussian"])
+def test_delta_r2_on_the_outcomes_scale_by_brute_force(family: str, frame: pd.DataFrame) -> None:
+    if family == "bernoulli":
+        frame = frame.assign(who5_followup=(frame["who5_followup"] > 48).astype(float))
+    fit = fitted(
+        frame,
+        formula="who5_followup ~ alliance * sex + who5_baseline + (alliance || country)",
+        means={} if family == "censored_gaussian" else {"beta": 0.05},
+        sds={"beta": 0.05, "u_country": 0.3},
+        chains=2,
+        draws=6,
+        spec={"family": family},
+    )
+    x = frame["alliance"]
+    change = fit.predict().values - fit.predict(frame.assign(alliance=x.mean())).values
+    kept = np.column_stack(
+        [np.ones(len(x)), frame["sex"] == "male", frame["who5_baseline"], pd.get_dummies(frame["country"])]
+    ).astype(float)
+    q = np.linalg.svd(kept, full_matrices=False)[0][:, : np.linalg.matrix_rank(kept)]
+    change = change - change @ q @ q.T
+    unique = (change**2).sum(axis=-1) / (len(x) - 1)
+    table = slopes(fit)
+    delta, partial = (table.draws[f"{name}/alliance/sample"] for name in ("delta_r2", "partial_correlation"))
+    # share = u / (u + r): both rows give the same unique variance, up to the interpolated expectations (1e-8 of the
+    # range).
+    explained = fit.predict().values.var(axis=-1, ddof=1)
+    total = unique / delta
+    np.testing.assert_allclose(unique / partial**2 - unique, total - explained, rtol=1e-5)
+    np.testing.assert_array_equal(np.sign(partial), np.sign(table.draws["slope/alliance/sample"]))
+
+
+def test_points_needed_when_some_slopes_point_the_other_way(frame: pd.DataFrame) -> None:
+    fit = fitted(
+        frame,
+        formula="who5_followup ~ alliance",
+        means={"beta": [45.0, 1.0]},
+        sds={"beta": [0, 1.0]},
+        chains=4,
+        draws=250,
+    )
+    slope = fit.stacked["beta"][:, 1]
+    table = slopes(fit)
+    row = table.loc["points_needed/alliance/sample"]
+    needed = np.where(slope > 0, 10 / np.maximum(slope, 1e-300), np.inf)
+    np.testing.assert_allclose(table.draws["points_needed/alliance/sample"].ravel(), needed, rtol=1e-8)
+    assert row["median"] == pytest.approx(np.median(needed), rel=1e-8)
+    assert np.isnan(row[["mean", "sd", "mcse_mean", "upper"]].astype(float)).all()
+    never, beyond = (slope <= 0).mean(), (needed > np.ptp(frame["alliance"])).mean()
+    assert 0.1 < never < 0.25  # a standard normal is below -1 in 16% of the draws
+    assert row["note"] == (
+        f"in {never:.1%} of the draws no increase is enough, because the slope is zero or points the other way; "
+        f"in {beyond:.1%} of the draws it is more than the predictor's whole observed range of "
+        f"{np.ptp(frame['alliance']):.4g}"
+    )
+
+
+def test_points_needed_follow_the_direction_of_improvement(frame: pd.DataFrame) -> None:
+    frame = frame.assign(phq9_followup=np.arange(len(frame)) % 28)
+    symptoms = constant(frame, "phq9_followup ~ alliance", {"beta": [10.0, -0.5]})
+    assert "points_needed" not in values(slopes(symptoms))
+    assert values(slopes(symptoms, relevant=5))["points_needed"] == pytest.approx(10, rel=1e-9)
+    worse = constant(frame, "phq9_followup ~ alliance", {"beta": [10.0, 0.5]})
+    assert np.isnan(values(slopes(worse, relevant=5))["points_needed"])
+    flat = constant(frame, "who5_followup ~ alliance", {"beta": [45.0, 0.0]})
+    row = slopes(flat).set_index("estimand").loc["points_needed"]
+    assert row["note"] == (
+        "in 100.0% of the draws no increase is enough, because the slope is zero or points the other way; in 100.0% of "
+        f"the draws it is more than the predictor's whole observed range of {np.ptp(frame['alliance']):.4g}"
+    )
+
+
+def test_units_in_words(frame: pd.DataFrame) -> None:
+    frame = frame.assign(score=frame["who5_followup"] / 3, well=(frame["who5_followup"] > 50).astype(float))
+    fit = constant(frame, "score ~ n_sessions", {"beta": [15.0, 0.5]}, scales={"score": Scale(15, 6)})
+    table = slopes(fit, relevant=3).set_index("estimand")
+    assert table.loc["slope", "unit"] == "unit of score per session"
+    assert table.loc["points_needed", "unit"] == "session for 3 units of score"
+    event = constant(frame, "well ~ alliance", {"beta": [0.0, 0.5]}, family="bernoulli")
+    table = slopes(event, relevant=0.1).set_index("estimand")
+    assert table.loc["slope", "unit"] == "probability per alliance point"
+    assert table.loc["points_needed", "unit"] == "alliance point for a probability of 0.1"
+    assert slopes(fit, relevant=1).iloc[-1]["unit"] == "session for 1 unit of score"
+
+
+def test_percentiles_that_coincide(frame: pd.DataFrame) -> None:
+    frame = frame.assign(alliance=np.where(np.arange(len(frame)) < 5, 1.0, 5.0))
+    row = slopes(constant(frame, "who5_followup ~ alliance", {"beta": [45.0, 2.0]})).iloc[2]
+    assert row["estimand"] == "slope_p10_p90"
+    assert np.isnan(row["mean"])
+    assert row["note"] == "the 10th and the 90th percentile of alliance are both 5"
+
+
+def test_a_slope_that_does_not_exist_says_so(frame: pd.DataFrame) -> None:
+    frame = frame.assign(days_in_care=frame["days_in_care"] - frame["days_in_care"].min())
+    fit = constant(frame, "who5_followup ~ np.sqrt(days_in_care)", {"beta": [45.0, 2.0]})
+    table = slopes(fit).set_index("estimand")
+    assert table["note"].tolist()[0] == "a term of the formula is not finite there"
+    assert table["mean"].isna().tolist() == [True, True, False, True, True, False, True]
+    assert table.loc["slope_p10_p90", "median"] > 0
+
+
+def test_rope_and_relevant_change_are_those_asked_for(frame: pd.DataFrame) -> None:
+    fit = fitted(frame, formula="who5_followup ~ alliance", means={"beta": [45.0, 2.0]}, sds={"beta": [0, 1.0]})
+    slope = fit.stacked["beta"][:, 1]
+    row = slopes(fit, rope=(-1.0, 1.5), relevant=3.0).iloc[0]
+    # One draw may fall on the other side by rounding.
+    assert row["p_rope"] == pytest.approx(((slope >= -1) & (slope <= 1.5)).mean(), abs=1.5 / slope.size)
+    assert row["p_relevant"] == pytest.approx((np.abs(slope) >= 3).mean(), abs=1.5 / slope.size)
+    assert row["p_direction"] == pytest.approx((slope > 0).mean(), abs=1.5 / slope.size)
+    none = slopes(fit, rope=None, relevant=None)
+    assert none["p_rope"].isna().all()
+    assert none["p_relevant"].isna().all()
+    assert "points_needed" not in none["estimand"].tolist()
+
+
+@given(factor=st.floats(0.1, 50), shift=st.floats(-20, 20), slope=st.floats(-5, 5).filter(lambda b: abs(b) > 1e-3))
+@settings(max_examples=15, deadline=None)
+def test_a_change_of_the_predictors_unit(factor: float, shift: float, slope: float) -> None:
+    frame = rows(40, seed=1)
+    scales = {"rating": Scale(4.0, 1.0)}
+
+    def in_units(rating: pd.Series, b: float) -> dict[str, float]:
+        return values(
+            slopes(constant(frame.assign(rating=rating), "who5_followup ~ rating", {"beta": [45, b]}, scales=scales))
+        )
+
+    before, after = in_units(frame["alliance"], slope), in_units(factor * frame["alliance"] + shift, slope / factor)
+    assert after["slope"] * factor == pytest.approx(before["slope"], rel=1e-7)
+    for name in ("slope_per_sd", "slope_p10_p90", "slope_standardised", "partial_correlation", "delta_r2"):
+        assert after[name] == pytest.approx(before[name], rel=1e-6), name
+
+
+@pytest.mark.parametrize(
+    ("formula", "arguments", "message"),
+    [
+        (
+            "who5_followup ~ alliance + sex",
+            {"predictor": "sex"},
+            "'sex' is not a numeric predictor of this model. Numeric predictors: alliance.",
+        ),
+        (
+            "who5_followup ~ alliance + age",
+            {"predictor": "who5_followup"},
+            "'who5_followup' is not a numeric predictor of this model. Numeric predictors: alliance, age.",
+        ),
+        (
+            "who5_followup ~ sex",
+            {},
+            "the model has no numeric predictor, so it has no slope. Numeric predictors: none.",
+        ),
+    ],
+)
+def test_predictors_that_have_no_slope(formula: str, arguments: dict[str, str], message: str) -> None:
+    fit = fitted(rows(30), formula=formula, chains=1, draws=4)
+    with pytest.raises(UsageError, match=f"^{re.escape(message)}$"):
+        slopes(fit, **arguments)  # type: ignore[arg-type]
+
+
+def test_a_factor_that_the_model_does_not_have(pooled: FittedModel) -> None:
+    message = "'sex' is not a factor of this model. Its factors: provider_type, country."
+    with pytest.raises(UsageError, match=f"^{re.escape(message)}$"):
+        slopes_by_level(pooled, "sex")

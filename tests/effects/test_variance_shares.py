@@ -1,0 +1,158 @@
+"""Variance shares, intraclass correlations and R2, against the linear predictor row by row."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from alliance_bayes.effects import bayesian_r2, slopes, variance_partition
+from alliance_bayes.fit import FittedModel
+from alliance_bayes.model import FAMILIES, Rows
+from alliance_bayes.model.likelihood import residual_variance
+from builders import fitted, rows
+
+FORMULA = "who5_followup ~ alliance + who5_baseline + (alliance || sex) + (alliance | country) + (1 | sex:country)"
+
+
+def built(family: str) -> FittedModel:
+    frame = rows(60, countries=4, seed=5)
+    if family == "bernoulli":
+        frame["who5_followup"] = (frame["who5_followup"] > 48).astype(float)
+    linear = family in ("gaussian", "student_t", "censored_gaussian")
+    return fitted(
+        frame,
+        formula=FORMULA,
+        means={} if linear else {"beta": 0.1},
+        sds={"beta": 0.1, "u_country": 1.0 if linear else 0.3, "u_sex": 1.0 if linear else 0.3, "sigma": 1.0},
+        chains=2,
+        draws=10,
+        spec={"family": family},
+    )
+
+
+@pytest.fixture(scope="module", params=list(FAMILIES))
+def fit(request: pytest.FixtureRequest) -> FittedModel:
+    return built(request.param)
+
+
+def part(fit: FittedModel, name: str | None) -> np.ndarray:
+    """What one factor (None: the common terms) adds to the linear predictor, shape (n_draws, n_rows)."""
+    own = fit.design.rows
+    x = own.x if name is None else np.zeros_like(own.x)
+    z = {factor: values if factor == name else np.zeros_like(values) for factor, values in own.z.items()}
+    return fit.linear_predictor(Rows(x, z, own.index))
+
+
+def latent_residual(fit: FittedModel) -> np.ndarray:
+    match fit.spec.family:
+        case "gaussian" | "censored_gaussian":
+            return fit.stacked["sigma"] ** 2
+        case "student_t":
+            return fit.stacked["sigma"] ** 2 * fit.stacked["nu"] / (fit.stacked["nu"] - 2)
+        case "bernoulli" | "cumulative":
+            return np.full(20, np.pi**2 / 3)
+    # 25 steps of 4 points: variance of the score over the squared slope of 100 p with respect to the linear predictor.
+    p = fit.predict().mean("obs").values.ravel() / 100
+    variance = 16 * 25 * p * (1 - p) * (1 + 24 / (fit.stacked["phi"] + 1))
+    return np.asarray(variance / (100 * p * (1 - p)) ** 2)
+
+
+def test_shares_are_variances_of_contributions(fit: FittedModel) -> None:
+    table = variance_partition(fit)
+    shares = table[table["estimand"] == "variance_share"]
+    names = shares["factor"].where(shares["factor"].notna(), shares["term"]).tolist()
+    assert names == ["common terms", "sex", "country", "sex:country", "covariance", "residual"]
+    total = fit.linear_predictor().var(axis=1, ddof=1) + latent_residual(fit)
+    draws = {name: shares.draws[row].ravel() for name, row in zip(names, shares.index, strict=True)}
+    # The beta-binomial's average is interpolated, to 1e-8 of the range; everything else is exact to rounding.
+    rtol = 1e-6 if fit.spec.family == "beta_binomial" else 1e-9
+    for name in ("sex", "country", "sex:country"):
+        np.testing.assert_allclose(draws[name], part(fit, name).var(axis=1, ddof=1) / total, rtol=rtol)
+    np.testing.assert_allclose(draws["common terms"], part(fit, None).var(axis=1, ddof=1) / total, rtol=rtol)
+    np.testing.assert_allclose(draws["residual"], latent_residual(fit) / total, rtol=rtol)
+    np.testing.assert_allclose(sum(draws.values()), np.ones(20), rtol=1e-12)
+    latent = " (scale of the linear predictor)" if fit.design.family.link != "identity" else ""
+    assert set(shares["denominator"]) == {f"variance of the linear predictor + residual variance{latent}"}
+    assert set(shares["unit"]) == {"share of variance"}
+
+
+def test_icc_is_that_of_two_people_at_a_new_level(fit: FittedModel) -> None:
+    table = variance_partition(fit).set_index("estimand").loc[["icc"]]
+    assert table["factor"].tolist() == ["country", "sex:country"]
+    assert table["population"].tolist() == ["new", "new"]
+    z = fit.design.rows.z["country"]
+    tau, correlation = fit.stacked["tau_country"], fit.stacked["corr_country"]
+    covariance = tau[:, :, None] * correlation * tau[:, None, :]
+    country = np.einsum("it,dts,is->di", z, covariance, z).mean(axis=1)
+    combined = fit.stacked["tau_sex:country"][:, 0] ** 2
+    table = variance_partition(fit)
+    rest = country + combined + latent_residual(fit)
+    np.testing.assert_allclose(table.draws["icc/country/new"].ravel(), country / rest, rtol=1e-6)
+    np.testing.assert_allclose(table.draws["icc/sex:country/new"].ravel(), combined / rest, rtol=1e-6)
+
+
+def test_correlations_of_pooled_terms_count() -> None:
+    fit = built("gaussian")
+    assert fit.design.factor("country").correlated
+    correlation = np.broadcast_to(np.array([[1, 0.5], [0.5, 1]]), (2, 10, 2, 2))
+    fit.tree["posterior"] = fit.posterior.assign(corr_country=(fit.posterior["corr_country"].dims, correlation))
+    fit = FittedModel(fit.spec, fit.design, fit.priors, fit.tree, fit.flow, fit.info)
+    z = fit.design.rows.z["country"]
+    a, b = fit.stacked["tau_country"].T
+    country = a**2 + b**2 * (z[:, 1] ** 2).mean() + 2 * 0.5 * a * b * z[:, 1].mean()
+    rest = country + fit.stacked["tau_sex:country"][:, 0] ** 2 + fit.stacked["sigma"] ** 2
+    np.testing.assert_allclose(variance_partition(fit).draws["icc/country/new"].ravel(), country / rest, rtol=1e-9)
+
+
+def test_bayesian_r2_is_that_of_gelman_et_al(fit: FittedModel) -> None:
+    table = bayesian_r2(fit)
+    assert (len(table), table["estimand"].iloc[0], table["population"].iloc[0]) == (1, "bayesian_r2", "sample")
+    eta = fit.linear_predictor()
+    expected = fit.predict().values.reshape(20, -1).var(axis=1, ddof=1)
+    residual = residual_variance(fit.design.family, eta, fit.parameters, fit.design.outcome).mean(axis=1)
+    # Interpolated for families that are not linear, to 1e-8 of the outcome's range.
+    np.testing.assert_allclose(table.draws["bayesian_r2/sample"].ravel(), expected / (expected + residual), rtol=1e-6)
+
+
+def test_a_model_without_anything_to_explain() -> None:
+    fit = fitted(rows(30), formula="who5_followup ~ 1", chains=1, draws=6)
+    table = variance_partition(fit).set_index("term")
+    assert table["mean"].to_dict() == {"common terms": 0.0, "covariance": 0.0, "residual": 1.0}
+    assert bayesian_r2(fit)["mean"].tolist() == [0.0]
+
+
+def test_a_predictor_that_the_priors_let_vary_but_that_does_nothing() -> None:
+    fit = fitted(rows(30), formula="who5_followup ~ alliance", means={"beta": [45.0, 0.0]}, sds={"beta": [1.0, 0.0]})
+    found = slopes(fit).set_index("estimand")["mean"]
+    assert found[["slope", "delta_r2", "partial_correlation"]].tolist() == [0.0, 0.0, 0.0]
+
+
+@pytest.mark.parametrize("nu", [1.5, 2.0])
+def test_an_infinite_residual_variance_is_all_there_is(nu: float) -> None:
+    fit = fitted(
+        rows(40),
+        formula="who5_followup ~ alliance + (1 | country)",
+        means={"nu": nu},
+        sds={"nu": 0.0},
+        spec={"family": "student_t"},
+        chains=2,
+        draws=10,
+    )
+    note = "the residual variance is infinite (nu <= 2) in 100.0% of the draws, which count as 0"
+    table = variance_partition(fit)
+    assert table["mean"].tolist() == [0.0, 0.0, 0.0, 1.0, 0.0]
+    assert set(table["note"]) == {note}
+    assert (bayesian_r2(fit)["mean"].tolist(), bayesian_r2(fit)["note"].tolist()) == ([0.0], [note])
+    shares = slopes(fit).set_index("estimand").loc[["partial_correlation", "delta_r2"]]
+    assert (shares["mean"].tolist(), set(shares["note"])) == ([0.0, 0.0], {note})
+
+
+def test_a_large_factor_is_no_burden() -> None:
+    frame = rows(3000, countries=1200)
+    fit = fitted(frame, formula="who5_followup ~ alliance + (alliance || country)", chains=1, draws=8)
+    shares = variance_partition(fit).draws
+    total = fit.linear_predictor().var(axis=1, ddof=1) + fit.stacked["sigma"] ** 2
+    np.testing.assert_allclose(
+        shares["variance_share/country/sample"].ravel(), part(fit, "country").var(axis=1, ddof=1) / total, rtol=1e-9
+    )
+    assert np.isfinite(slopes(fit)["median"]).all()

@@ -1,0 +1,29 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from builders import fitted, rows
+
+from alliance_bayes.report.curve import GRID, average_curve, covered_range
+
+FORMULAS = {
+    "gaussian": "who5_followup ~ alliance * age + (alliance || sex) + (alliance | country)",
+    "student_t": "who5_followup ~ alliance + (1 | country)",
+    "cumulative": "who5_followup ~ alliance + (alliance || sex)",
+    "censored_gaussian": "who5_followup ~ alliance + (1 | country)",
+}
+
+
+@pytest.mark.parametrize("family", FORMULAS)
+def test_the_curve_is_the_average_prediction_with_everybody_at_each_value(family: str) -> None:
+    fit = fitted(rows(60), formula=FORMULAS[family], spec={"family": family}, draws=25, means={"beta": 0.5})
+
+    curve = average_curve(fit, "alliance", prob=0.8)
+
+    assert len(curve) == GRID
+    assert (curve["x"].iloc[0], curve["x"].iloc[-1]) == covered_range(fit.design.frame["alliance"].to_numpy())
+    # 100 draws: fewer than are thinned to, so that every family uses all of them and the numbers are the same ones.
+    for position in (0, 12, GRID - 1):
+        at = fit.predict(fit.design.frame.assign(alliance=curve["x"].iloc[position])).mean("obs").values.ravel()
+        expected = [at.mean(), *np.quantile(at, [0.1, 0.9])]
+        assert curve.iloc[position, 1:].to_list() == pytest.approx(expected, rel=1e-9)  # rounding only

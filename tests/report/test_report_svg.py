@@ -1,0 +1,132 @@
+from __future__ import annotations
+
+import base64
+import xml.etree.ElementTree as ET
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from alliance_bayes.report.svg import MAX_SVG, draw
+
+SVG = "{http://www.w3.org/2000/svg}"
+HOSTILE = ["$\\frac{1}$", "<script>alert(1)</script>", 'x" onload="y', "nul\x00bell\x07", "a\u202eb", "一二"]
+
+
+def hostile(figure: Figure) -> None:
+    axes = figure.subplots()
+    axes.plot([1, 2], [3, 4], label=HOSTILE[0])
+    axes.set_title(HOSTILE[1])
+    axes.set_xlabel(HOSTILE[2])
+    axes.set_yticks(range(len(HOSTILE)), HOSTILE)
+    axes.legend()
+
+
+def texts(markup: str) -> list[str]:
+    return ["".join(element.itertext()) for element in ET.fromstring(markup).iter(f"{SVG}text")]
+
+
+def test_a_drawing_is_one_image_with_a_name_and_a_description() -> None:
+    markup = draw(hostile, name="one", title="A <b>", description="What & why", size=(4, 3))
+
+    root = ET.fromstring(markup)
+    assert root.tag == f"{SVG}svg"
+    assert root.attrib["role"] == "img"
+    assert root.attrib["aria-labelledby"] == "one-title one-desc"
+    assert (root.attrib["width"], root.attrib["height"]) == ("384", "288")
+    assert [child.tag.removeprefix(SVG) for child in root][:2] == ["title", "desc"]
+    assert [child.text for child in root][:2] == ["A <b>", "What & why"]
+    assert root.attrib["class"] == "picture"
+
+
+def test_hostile_labels_are_shown_as_they_are_and_nothing_more() -> None:
+    markup = draw(hostile, name="one", title="t", description="d", size=(4, 3))
+
+    shown = texts(markup)
+    assert "<script>alert(1)</script>" in shown
+    assert 'x" onload="y' in shown
+    assert shown.count("$\\frac{1}$") == 2  # the tick and the legend
+    assert "nul�bell�" in shown
+    assert "a�b" in shown
+    assert {element.tag.removeprefix(SVG) for element in ET.fromstring(markup).iter()} <= {
+        *("svg", "title", "desc", "g", "path", "defs", "use", "clipPath", "rect", "text")
+    }
+
+
+def test_a_drawing_needs_no_style_and_refers_only_to_itself() -> None:
+    markup = draw(hostile, name="one", title="t", description="d", size=(4, 3))
+
+    root = ET.fromstring(markup)
+    ids = [element.attrib["id"] for element in root.iter() if "id" in element.attrib]
+    assert all(identity.startswith("one-") for identity in ids)
+    assert len(set(ids)) == len(ids)
+    references = [element.attrib["href"] for element in root.iter() if "href" in element.attrib]
+    assert references
+    assert {reference.removeprefix("#") for reference in references} <= set(ids)
+    clips = [element.attrib["clip-path"] for element in root.iter() if "clip-path" in element.attrib]
+    assert clips
+    assert {clip[len("url(#") : -1] for clip in clips} <= set(ids)
+    assert not any("style" in element.attrib for element in root.iter())
+    assert "http" not in markup.replace('xmlns="http://www.w3.org/2000/svg"', "")
+
+
+def test_the_same_drawing_is_the_same_text() -> None:
+    first, second = (draw(hostile, name="one", title="t", description="d", size=(4, 3)) for _ in range(2))
+
+    assert first == second
+
+
+def test_what_may_not_be_shown_is_taken_out_of_every_label() -> None:
+    markup = draw(
+        hostile, name="one", title="t", description="d", size=(4, 3), shown=lambda text: text.replace("alert", "…")
+    )
+
+    assert not any("alert" in text for text in texts(markup))
+
+
+def test_a_users_own_settings_do_not_reach_the_report() -> None:
+    with mpl.rc_context({"text.usetex": True, "font.size": 40, "svg.fonttype": "path"}):
+        changed = draw(hostile, name="one", title="t", description="d", size=(4, 3))
+
+    assert changed == draw(hostile, name="one", title="t", description="d", size=(4, 3))
+
+
+def test_ticks_of_logarithmic_axes_are_plain_numbers() -> None:
+    def paint(figure: Figure) -> None:
+        axes = figure.subplots()
+        axes.loglog([1, 1000], [0.01, 10])
+
+    assert {"1000", "0.01"} <= set(texts(draw(paint, name="one", title="t", description="d", size=(4, 3))))
+
+
+def test_a_drawing_with_too_many_points_becomes_a_picture_with_its_words() -> None:
+    def paint(figure: Figure) -> None:
+        axes = figure.subplots()
+        x = np.linspace(0, 1, 40_000)
+        axes.scatter(x, np.sin(1e6 * x), s=2)
+
+    markup = draw(paint, name="one", title='A "b"', description="Points.", size=(6, 3))
+
+    assert len(markup) < 10 * MAX_SVG
+    assert markup.startswith('<img class="picture wide" width="576" height="288" alt="A &#34;b&#34;. Points." src="data:')
+    data = markup.split("base64,")[1].split('"')[0]
+    assert base64.b64decode(data).startswith(b"\x89PNG")
+
+
+def test_a_rasterised_part_keeps_its_picture() -> None:
+    def paint(figure: Figure) -> None:
+        axes = figure.subplots()
+        axes.plot([0, 1], [0, 1], ".", rasterized=True)
+
+    root = ET.fromstring(draw(paint, name="one", title="t", description="d", size=(4, 3)))
+
+    (image,) = root.iter(f"{SVG}image")
+    assert image.attrib["href"].startswith("data:image/png;base64,")
+
+
+@pytest.mark.parametrize(("width", "kind"), [(5.2, "picture"), (5.3, "picture wide")])
+def test_wide_drawings_are_marked_for_scrolling(width: float, kind: str) -> None:
+    root = ET.fromstring(draw(hostile, name="one", title="t", description="d", size=(width, 3)))
+
+    assert root.attrib["class"] == kind

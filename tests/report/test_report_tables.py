@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from alliance_bayes.report.frames import MOST, SHOWN, frame_table
+from alliance_bayes.report.tables import Table
+
+
+def test_numbers_of_one_column_have_the_same_decimals() -> None:
+    frame = pd.DataFrame({"level": ["a", "b"], "mean": [12.345, -0.5], "n": [1200, 3], "share": [0.123, np.nan], "fine": [True, False]})
+
+    table = frame_table(frame, name="t", caption="c")
+
+    assert table.headings == ("Level", "Mean", "n", "Share", "Fine")
+    assert table.rows == (("a", "12.3", "1,200", "0.123", "yes"), ("b", "−0.5", "3", "–", "no"))
+    assert table.words == {0}
+
+
+def test_rows_about_different_quantities_have_their_own_decimals() -> None:
+    frame = pd.DataFrame({"criterion": ["R-hat, largest", "ESS", "E-BFMI"], "value": [1.0037, 895.96, 0.7438], "where": ["x", "", None]})
+
+    table = frame_table(frame, name="t", caption="c")
+
+    assert [row[1] for row in table.rows] == ["1.004", "896", "0.744"]
+    assert [row[2] for row in table.rows] == ["x", "", "–"]
+    assert table.words == {0, 2}
+
+
+def test_columns_with_a_custom_have_its_decimals() -> None:
+    frame = pd.DataFrame({"quantity": ["a", "b"], "rhat": [1.0, 1.01], "ess_bulk": [100.4, 2000.9]})
+
+    assert frame_table(frame, name="t", caption="c").rows == (("a", "1.000", "100", ), ("b", "1.010", "2,001"))
+    assert frame_table(frame, name="t", caption="c").headings == ("Quantity", "R-hat", "ESS (bulk)")
+
+
+def test_long_tables_are_cut_and_say_so() -> None:
+    frame = pd.DataFrame({"a": np.arange(MOST + 50)})
+
+    table = frame_table(frame, name="t", caption="c")
+
+    assert len(table.rows) == SHOWN
+    assert len(table.more) == MOST
+    assert table.note == f"The first {MOST} of {MOST + 50} rows; all of them are in the JSON file."
+    assert frame_table(frame.head(SHOWN), name="t", caption="c").more == ()
+
+
+def test_a_row_without_a_cell_for_every_heading_is_a_mistake() -> None:
+    with pytest.raises(AssertionError, match="table 't' has 2 headings but a row of 1 cells"):
+        Table.of("t", "c", ("a", "b"), [("1",)])
+
+
+def test_long_columns_of_words_get_room() -> None:
+    table = Table.of("t", "c", ("a", "b"), [("short", "x" * 41)], words=(1,))
+
+    assert (table.kind(0), table.kind(1)) == ("word", "word long")

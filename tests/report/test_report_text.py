@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from alliance_bayes.report.text import (
+    capital,
+    clean,
+    decimals,
+    exact,
+    interval_name,
+    join,
+    number,
+    percent,
+    probability,
+    range_of,
+    shortened,
+    typeset,
+)
+
+
+@pytest.mark.parametrize(
+    ("mcse", "sd", "expected"),
+    [
+        (0.0099, 0.5, 2),  # 0.01 is worth more than the error
+        (0.011, 0.5, 1),
+        (0.0001, 0.5, 2),  # two digits of the SD, however small the error
+        (0.0001, 5.0, 1),
+        (3.0, 50.0, 0),
+        (math.nan, 0.5, 2),
+        (math.nan, math.nan, 2),
+        (1e-12, 1e-9, 6),
+    ],
+)
+def test_decimals_come_from_the_monte_carlo_error_and_the_sd(mcse: float, sd: float, expected: int) -> None:
+    assert decimals(mcse, sd) == expected
+
+
+@given(st.floats(1e-5, 1e3), st.floats(1.001, 1e4))
+def test_the_last_digit_is_never_below_the_monte_carlo_error(mcse: float, ratio: float) -> None:
+    places = decimals(mcse, mcse * ratio)
+
+    assert places == 0 or 10.0**-places >= mcse * (1 - 1e-12)
+
+
+@pytest.mark.parametrize(
+    ("value", "places", "expected"),
+    [
+        (-1.25, 1, "−1.2"),
+        (-0.04, 1, "0.0"),
+        (12345.6, 0, "12,346"),
+        (float("nan"), 2, "–"),
+        (None, 2, "–"),
+        (-math.inf, 1, "−∞"),
+        (math.inf, 1, "∞"),
+    ],
+)
+def test_number(value: float | None, places: int, expected: str) -> None:
+    assert number(value, places) == expected
+
+
+def test_intervals_and_chosen_numbers() -> None:
+    assert range_of(-1.26, 2.0, 1) == "[−1.3, 2.0]"
+    assert exact(-0.5) == "−0.5"
+    assert exact(4.5) == "4.5"
+    assert percent(0.123, 1) == "12.3%"
+    assert interval_name("eti", 0.89) == "89% equal-tailed interval"
+    assert interval_name("hdi", 0.955) == "95.5% highest-density interval"
+
+
+@pytest.mark.parametrize(
+    ("value", "ess", "expected"),
+    [
+        (0.5, 400, "50%"),
+        (1.0, 400, "> 99%"),
+        (0.0, 400, "< 1%"),
+        (1.0, 4000, "> 99.9%"),
+        (0.9985, 4000, "99.9%"),
+        (0.985, 4000, "98%"),  # error 0.002: a tenth of a percent would be noise
+        (math.nan, 4000, "–"),
+        (0.5, math.nan, "50%"),
+    ],
+)
+def test_probability_never_claims_more_than_the_draws_can_tell(value: float, ess: float, expected: str) -> None:
+    assert probability(value, ess) == expected
+
+
+@given(st.text())
+@example("a\x00b\u202ec\nd")
+def test_clean_text_has_no_control_characters_and_keeps_the_rest(text: str) -> None:
+    cleaned = clean(text)
+
+    assert not any(ord(character) < 32 or character in "\u202e\u2066\ufeff" for character in cleaned)
+    assert len(cleaned) == len(text)
+    assert clean(cleaned) == cleaned
+
+
+def test_clean_and_shortened_labels() -> None:
+    assert clean("a\x00b\u202ec\nd") == "a�b�c d"
+    assert shortened("short") == "short"
+    assert shortened("a" * 40, 10) == "a" * 9 + "…"
+
+
+@pytest.mark.parametrize(
+    ("given_text", "expected"),
+    [
+        ("from -1.5 to 2 (-3)", "from −1.5 to 2 (−3)"),
+        ("a 0-100 score on 2021-03-04", "a 0-100 score on 2021-03-04"),
+        ("WHO-5 rose by 5 % (95 % interval)", "WHO-5 rose by 5% (95% interval)"),
+    ],
+)
+def test_typeset_changes_signs_and_percentages_only(given_text: str, expected: str) -> None:
+    assert typeset(given_text) == expected
+
+
+def test_lists_and_capitals() -> None:
+    assert join(["a"]) == "a"
+    assert join(["a", "b"]) == "a and b"
+    assert join(["a", "b", "c"]) == "a, b and c"
+    assert join([]) == ""
+    assert capital("provider type") == "Provider type"
