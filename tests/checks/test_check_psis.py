@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 
 import arviz as az
 import numpy as np
 import pytest
 import xarray as xr
 from builders import fitted, rows
+from checks.exact import ExactGaussian
 
 from alliance_bayes.checks import CHECKS, Evidence
 from alliance_bayes.checks import psis as module
@@ -59,8 +61,6 @@ def test_constant_draws_need_no_weights_and_few_draws_cannot_be_judged():
 
 
 def test_leave_one_out_is_close_to_leaving_one_out():
-    from checks.exact import ExactGaussian
-
     frame = rows(80, seed=4)
     model = ExactGaussian(frame, "who5_followup ~ alliance + who5_baseline")
     y = frame["who5_followup"].to_numpy(float)
@@ -76,9 +76,15 @@ def test_leave_one_out_is_close_to_leaving_one_out():
         assert loo.elpd[row] == pytest.approx(np.log(density.mean()), abs=0.015)
 
 
+def exact(n=80):
+    frame = rows(n, seed=4)
+    model = ExactGaussian(frame, "who5_followup ~ alliance + who5_baseline")
+    return model.fit(frame["who5_followup"].to_numpy(float))
+
+
 def test_the_check_passes_warns_and_fails_by_the_largest_k():
     frame = rows(80, seed=4)
-    good = CHECKS["loo"](Evidence(fitted(frame)))
+    good = CHECKS["loo"](Evidence(exact()))
     assert good.verdict == "pass"
     assert good.table["quantity"].tolist() == [
         "elpd_loo",
@@ -105,9 +111,7 @@ def test_the_check_passes_warns_and_fails_by_the_largest_k():
 
 
 def test_sentences_of_the_loo_check():
-    from dataclasses import replace as copy
-
-    evidence = Evidence(fitted(rows(80, seed=4)))
+    evidence = Evidence(exact())
     loo = evidence.loo
     elpd, se, p = (f"{value:,.1f}" for value in loo.total)
     accuracy = f"elpd_loo is {elpd} (SE {se}) with {p} effective parameters"
@@ -117,7 +121,7 @@ def test_sentences_of_the_loo_check():
     )
     k = loo.pareto_k.copy()
     k[[7, 2]] = 0.9, 0.8
-    evidence.__dict__["loo"] = copy(loo, pareto_k=k)
+    evidence.__dict__["loo"] = replace(loo, pareto_k=k)
     found = CHECKS["loo"](evidence)
     assert found.verdict == "warn"
     assert found.sentence == (
@@ -129,7 +133,7 @@ def test_sentences_of_the_loo_check():
 
 
 def test_scores_by_level_are_comparable_with_discrete_families():
-    evidence = Evidence(fitted(rows(80, seed=4)))
+    evidence = Evidence(exact())
     table = CHECKS["loo"](evidence).table.set_index("quantity")["value"]
     # A density over an interval of four points, narrow against an SD of 15, is the level's probability over four.
     assert table["elpd_loo of levels"] == pytest.approx(table["elpd_loo"] + 80 * np.log(4), abs=80 * 0.005)

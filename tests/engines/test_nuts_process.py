@@ -1,4 +1,4 @@
-"""The NUTS engine in processes of its own: interruption from the keyboard, and draws that do not depend on the process."""
+"""The NUTS engine in processes of its own: interruption from the keyboard, and draws that are the same in each."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import time
 from pathlib import Path
 
 import pytest
-from builders import rows
 
 from alliance_bayes import Model
+from builders import rows
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform == "win32", reason="no pseudo-terminals")]
 

@@ -7,16 +7,16 @@ from typing import Any
 import numpy as np
 import pytest
 import xarray as xr
-from builders import rows
 from scipy import special, stats
 
 from alliance_bayes import Model, read_cohort
 from alliance_bayes.engines import posterior_coords, posterior_dims, sample_prior
 from alliance_bayes.model import Design, ModelSpec
+from builders import rows
 
 DRAWS = 20_000
-# Every p-value below is of one Kolmogorov-Smirnov test, of which this file makes about 60: with a floor of 1e-5 a false alarm
-# comes once in 1,600 seeds, and with 20,000 draws a shift of 3 % of an SD is seen.
+# Every p-value below is of one Kolmogorov-Smirnov test, of which this file makes about 60: with a floor of 1e-5 a false
+# alarm comes once in 1,600 seeds, and with 20,000 draws a shift of 3 % of an SD is seen.
 FLOOR = 1e-5
 
 
@@ -79,7 +79,8 @@ def test_level_effects_are_normal_given_their_scale_and_independent(plain: tuple
 
 
 def test_unconditional_level_effect_is_a_scale_mixture(plain: tuple[Design, xr.Dataset]) -> None:
-    # E u^2 = E tau^2: s^2 for HalfNormal(s), 2 / lambda^2 for Exponential(lambda). Fourth moments: 3 E tau^4 = 9 s^4 and 72 / lambda^4.
+    # E u^2 = E tau^2: s^2 for HalfNormal(s), 2 / lambda^2 for Exponential(lambda). Fourth moments: 3 E tau^4 = 9 s^4
+    # and 72 / lambda^4.
     _, prior = plain
     for term, second, fourth in (("Intercept", 25.0, 9 * 625.0), ("alliance", 8.0, 72 * 16.0)):
         u = prior["u_country"].sel(country="C2", country_term=term)
@@ -106,12 +107,14 @@ def test_correlations_are_lkj(terms: str, eta: float) -> None:
     assert correlation.shape == (DRAWS, q, q)
     np.testing.assert_array_equal(correlation, np.swapaxes(correlation, 1, 2))
     np.testing.assert_allclose(np.diagonal(correlation, axis1=1, axis2=2), 1.0, atol=1e-12)
-    # Lewandowski, Kurowicka and Joe (2009): each off-diagonal element is 2 B - 1 with B ~ Beta(eta - 1 + q/2, eta - 1 + q/2).
+    # Lewandowski, Kurowicka and Joe (2009): each off-diagonal element is 2 B - 1 with B ~ Beta(eta - 1 + q/2, eta - 1 +
+    # q/2).
     shape = eta - 1 + q / 2
     for i in range(q):
         for j in range(i):
             assert stats.kstest((correlation[:, i, j] + 1) / 2, stats.beta(shape, shape).cdf).pvalue > FLOOR
-    # Their determinant's moments: E det = prod over k = 1 .. q - 1 of a_k / (a_k + k / 2), with a_k = eta + (q - 1 - k) / 2.
+    # Their determinant's moments: E det = prod over k = 1 .. q - 1 of a_k / (a_k + k / 2), with a_k = eta + (q - 1 - k)
+    # / 2.
     k = np.arange(1, q)
     a = eta + (q - 1 - k) / 2
     mean, second = np.prod(a / (a + k / 2)), np.prod(a * (a + 1) / ((a + k / 2) * (a + k / 2 + 1)))

@@ -1,4 +1,4 @@
-"""The outcome model against brms, two runs of importance sampling and lmer, on one table of 3,087 rows (data/README.md)."""
+"""The outcome model against brms, importance sampling and lmer, on one table of 3,087 rows (data/README.md)."""
 
 from __future__ import annotations
 
@@ -32,9 +32,10 @@ PRIORS = {
     **{f"tau_{factor}[Intercept]": "HalfNormal(5)" for factor in ("provider_type", "sex", "country")},
     **{f"tau_{factor}[alliance]": "HalfNormal(2)" for factor in ("provider_type", "sex", "country")},
 }
-# Two-sided chance of one deviation beyond the limit: 6.3e-5. With all of this file's comparisons (88 means, 84 SDs and 176
-# quantiles of brms; 88 means and 88 SDs of the importance sampling here, 16 and 16 of the other) a false alarm would come in fewer
-# than 1 of 28 seeds if all were independent; they are correlated, so it comes more rarely. The seed is fixed.
+# Two-sided chance of one deviation beyond the limit: 6.3e-5. With all of this file's comparisons (88 means, 84 SDs and
+# 176 quantiles of brms; 88 means and 88 SDs of the importance sampling here, 16 and 16 of the other) a false alarm
+# would come in fewer than 1 of 28 seeds if all were independent; they are correlated, so it comes more rarely. The seed
+# is fixed.
 LIMIT = 4.0
 QUANTILES = {"q5.5": 0.055, "q94.5": 0.945}
 
@@ -121,9 +122,9 @@ def test_means_are_those_of_brms(own: pd.DataFrame, brms: pd.DataFrame) -> None:
 
 
 def test_standard_deviations_are_those_of_brms(own: pd.DataFrame, brms: pd.DataFrame) -> None:
-    # brms does not state the error of an SD: sd sqrt((kurtosis - 1) / (4 ESS)), with the kurtosis of our draws. For the two levels of
-    # sex this falls short: the far tail, where brms had its 36 divergences, makes a tenth of the SD (1.82 there, 2.08 +/- 0.01 by
-    # importance sampling). The quantiles, compared next, are not affected.
+    # brms does not state the error of an SD: sd sqrt((kurtosis - 1) / (4 ESS)), with the kurtosis of our draws. For the
+    # two levels of sex this falls short: the far tail, where brms had its 36 divergences, makes a tenth of the SD (1.82
+    # there, 2.08 +/- 0.01 by importance sampling). The quantiles, compared next, are not affected.
     tail = ["b_Intercept", "sd_sex__Intercept", "r_sex[F,Intercept]", "r_sex[M,Intercept]"]
     theirs = brms.drop(tail)
     own = own.loc[theirs.index]
@@ -196,8 +197,8 @@ def test_lmer_estimates_are_inside_the_posterior(draws: dict[str, xr.DataArray],
         assert f"{estimate:.9g}" in printed or str(estimate) in printed, name
         low, high = np.quantile(draws[name], [0.025, 0.975])
         assert low < estimate < high, name
-    # Thousands of rows speak for these, and their priors are flat there: the posterior mean is the estimate, up to a tenth of the
-    # posterior SD for what REML and averaging over the scales do differently, and four Monte Carlo errors.
+    # Thousands of rows speak for these, and their priors are flat there: the posterior mean is the estimate, up to a
+    # tenth of the posterior SD for what REML and averaging over the scales do differently, and four Monte Carlo errors.
     for name in ("b_who5_base", "b_age", "b_days", "sigma"):
         assert abs(own.loc[name, "mean"] - LMER[name]) < 0.1 * own.loc[name, "sd"] + 4 * own.loc[name, "mcse_mean"], (
             name

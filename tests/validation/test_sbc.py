@@ -1,21 +1,20 @@
 """Simulation-based calibration of the NUTS engine (Talts et al. 2018, arXiv:1804.06788).
 
-Parameters drawn from the prior, outcomes simulated from them, the model fitted to the outcomes: over many repetitions the rank of
-each true value among its posterior draws is uniform, if prior draws, simulator, graph, sampler and layout all speak of one model.
+Parameters drawn from the prior, outcomes simulated from them, the model fitted to the outcomes: over many repetitions
+the rank of each true value among its posterior draws is uniform, if prior draws, simulator, graph, sampler and layout
+all speak of one model.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
 from typing import Any
 
-import nutpie
 import numpy as np
+import nutpie
 import pytensor
 import pytest
 import xarray as xr
-from builders import rows
 from scipy import stats
 
 from alliance_bayes.cohort import Flow
@@ -24,6 +23,7 @@ from alliance_bayes.engines.graph import build_graph
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model import Design, ModelSpec, PriorTable
 from alliance_bayes.model.likelihood import log_density, simulate
+from builders import rows
 
 pytestmark = pytest.mark.slow
 
@@ -37,6 +37,8 @@ PRIORS = {
     "tau_country[alliance]": "HalfNormal(5)",
     "tau_sex": "HalfNormal(5)",
 }
+
+Fits = tuple[dict[str, np.ndarray], dict[str, np.ndarray], int]
 
 
 @pytest.fixture(scope="module")
@@ -57,9 +59,7 @@ def compiled(model: tuple[ModelSpec, Design, PriorTable]) -> Any:
 
 
 @pytest.fixture(scope="module")
-def fits(
-    model: tuple[ModelSpec, Design, PriorTable], compiled: Any
-) -> Iterator[tuple[dict[str, np.ndarray], dict[str, np.ndarray], int]]:
+def fits(model: tuple[ModelSpec, Design, PriorTable], compiled: Any) -> Fits:
     """True values (repetition, element), kept draws (repetition, draw, element), and the number of divergences."""
     spec, design, priors = model
     truth = sample_prior(design, priors, draws=REPETITIONS, seed=11)
@@ -92,11 +92,11 @@ def fits(
             log_p = log_density(design.family, drawn.linear_predictor(which=here), drawn.parameters_at(here), observed)
             true_likelihood.append(log_p.sum())
     true["log_likelihood"] = np.array(true_likelihood)[:, None]
-    yield true, {name: np.stack(values) for name, values in kept.items()}, divergences
+    return true, {name: np.stack(values) for name, values in kept.items()}, divergences
 
 
 def uniform(true: np.ndarray, kept: np.ndarray) -> np.ndarray:
-    """Ranks as numbers in (0, 1), exactly uniform when the model is calibrated (ties and steps are broken at random)."""
+    """Ranks as numbers in (0, 1), exactly uniform under calibration (the steps between ranks are filled at random)."""
     rng = np.random.default_rng(13)
     rank = (kept < true[:, None]).sum(axis=1) + rng.random(true.shape)
     return np.asarray(rank / (kept.shape[1] + 1))
@@ -108,9 +108,6 @@ def verdict(u: np.ndarray) -> tuple[float, float]:
     return float(stats.kstest(u, "uniform").pvalue), float(2 * stats.norm.sf(abs(z)))
 
 
-Fits = tuple[dict[str, np.ndarray], dict[str, np.ndarray], int]
-
-
 def test_ranks_are_uniform(fits: Fits) -> None:
     true, kept, _ = fits
     p_values = {}
@@ -118,14 +115,16 @@ def test_ranks_are_uniform(fits: Fits) -> None:
         ranks = uniform(true[name], kept[name])
         for k in range(ranks.shape[1]):
             p_values[name, k] = min(verdict(ranks[:, k]))
-    # 2 coefficients, sigma, 10 + 2 effects, 2 + 1 scales, the log likelihood; the two effects of sex are each other's negative.
+    # 2 coefficients, sigma, 10 + 2 effects, 2 + 1 scales, the log likelihood; the two effects of sex are each other's
+    # negative.
     assert len(p_values) == 19
     # 38 tests: a false alarm in at most 1 of 260 seeds.
     assert min(p_values.values()) > 1e-4, min(p_values.items(), key=lambda item: item[1])
 
 
 def test_divergences_are_rare(fits: Fits) -> None:
-    # Five countries and two sexes leave their scales wide open, so a few divergences near tau = 0 are expected: 1 in 1,000 draws at most.
+    # Five countries and two sexes leave their scales wide open, so a few divergences near tau = 0 are expected: 1 in
+    # 1,000 draws at most.
     assert fits[2] <= REPETITIONS * DRAWS / 1000
 
 

@@ -74,8 +74,9 @@ def build_report(
     withheld = not checks.gate.passed
     version = __version__
     estimates = Estimates.of(fit, effects[effects["estimand"] == ""] if withheld else effects)
-    checked = Checked.of(fit, checks, redaction(fit))
-    found = find(fit, estimates, checked, checks.gate)
+    redact = redaction(fit)
+    checked = Checked.of(fit, checks, redact)
+    found = find(fit, estimates, checked, checks.gate, redact)
 
     data, people = participants(fit)
     model, described = modelling(fit, checked=checked, withheld=withheld)

@@ -103,6 +103,8 @@ def grouped_histogram(values: np.ndarray, *, bins: int = 24) -> tuple[np.ndarray
         Shape (k,): share of people per unit of the values.
     """
     lower, upper = covered_range(values)
+    if lower == upper:
+        return np.array([lower - 0.5, lower + 0.5]), np.array([1.0])
     edges = np.linspace(lower, upper, bins + 1)
     counts, _ = np.histogram(np.clip(values, lower, upper), edges)
     kept, sizes, running = [edges[0]], [], 0

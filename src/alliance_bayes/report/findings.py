@@ -15,7 +15,8 @@ from alliance_bayes.report.checking import Checked, Item
 from alliance_bayes.report.effect_sizes import relevance_words, rope_limits
 from alliance_bayes.report.estimates import Estimates, text_of
 from alliance_bayes.report.groups import factors_of, ordered_pairs, pair_name
-from alliance_bayes.report.text import MINUS, capital, clean, count, exact, join, percent
+from alliance_bayes.report.privacy import Redact
+from alliance_bayes.report.text import MINUS, capital, count, exact, join, percent, typeset
 from alliance_bayes.report.words import column_name, factor_name, unit_of, units
 
 __all__ = ["Finding", "Findings", "find"]
@@ -108,7 +109,7 @@ class Findings:
         ]
 
 
-def find(fit: FittedModel, estimates: Estimates, checked: Checked, gate: Gate) -> Findings:
+def find(fit: FittedModel, estimates: Estimates, checked: Checked, gate: Gate, redact: Redact) -> Findings:
     """Put the findings of a fit into words.
 
     Parameters
@@ -117,10 +118,12 @@ def find(fit: FittedModel, estimates: Estimates, checked: Checked, gate: Gate) -
         The fit and its effects.
     checked, gate
         The checks and whether conclusions may be drawn.
+    redact
+        Takes out of a text what may not be shown.
     """
     simulated = str(fit.info.get("cohort_source", "")).startswith("simulated")
     if not gate.passed:
-        return Findings(True, tuple(map(clean, gate.reasons)), (), (), simulated)
+        return Findings(True, tuple(typeset(redact(reason)) for reason in gate.reasons), (), (), simulated)
     parts = (
         ("Association", "effects", tuple(_association(fit, estimates))),
         ("Groups", "groups", tuple(_groups(estimates))),

@@ -1,8 +1,8 @@
 """Importance sampling of the model on cohort_reference.csv, written without the package: writes importance_cohort.csv.
 
-Given the logarithms theta of the seven scales, the 81 coefficients are Gaussian and can be integrated out; importance sampling
-draws theta from a mixture of t distributions, fitted to the posterior in a few rounds, and the coefficients from their exact
-conditional distribution. Errors are those of self-normalised importance sampling, quantity by quantity.
+Given the logarithms theta of the seven scales, the 81 coefficients are Gaussian and can be integrated out. Importance
+sampling draws theta from a mixture of t distributions, fitted to the posterior in a few rounds, and the coefficients
+from their exact conditional distribution. Errors are those of self-normalised importance sampling, quantity by quantity.
 
 Run as ``python tests/validation/data/importance_cohort.py`` (two minutes on one core).
 """
@@ -43,7 +43,7 @@ gram, cross, square = w.T @ w, w.T @ (y - w @ mean), float((y - w @ mean) @ (y -
 
 
 def log_posterior(theta: np.ndarray, rng: np.random.Generator | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """Log density of theta, shape (k, 7), and draws of the coefficients (their means without a generator), shape (k, 81)."""
+    """Log density of theta (k, 7), and draws (without a generator, means) of the coefficients, shape (k, 81)."""
     scales = np.exp(theta)
     root = np.ones((len(theta), len(mean)))
     root[:, :5] = sd

@@ -1,0 +1,63 @@
+"""What the engine's tests share: functions run as Python, and one small model that is compiled once."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import nutpie
+import pytensor
+import pytest
+import xarray as xr
+
+from alliance_bayes.engines import SamplerSettings, posterior_dims, sample_nuts
+from alliance_bayes.engines.graph import build_graph
+from alliance_bayes.model import Design, ModelSpec, PriorTable
+from builders import rows
+
+
+@pytest.fixture
+def python_mode() -> Iterator[None]:
+    """Functions of a graph are called a few times in a test, so compiling them would take longer than running them."""
+    with pytensor.config.change_flags(mode="FAST_COMPILE", cxx=""):
+        yield
+
+
+@pytest.fixture(scope="session")
+def short() -> dict[str, Any]:
+    """Settings of a short run, whose numbers nobody looks at."""
+    return {"draws": 200, "tune": 200, "chains": 2, "cores": 2, "seed": 7}
+
+
+@pytest.fixture(scope="session")
+def small() -> tuple[Design, PriorTable]:
+    """A model with a sampled and an exhaustive factor, on 80 rows."""
+    spec = ModelSpec("who5_followup ~ alliance + (1 || country) + (1 || sex)")
+    design = spec.design(rows(80, countries=4))
+    return design, spec.priors_for(design)
+
+
+@pytest.fixture(scope="session")
+def compiled(small: tuple[Design, PriorTable]) -> Any:
+    """The small model, compiled once, with an outcome that can be exchanged."""
+    design, priors = small
+    outcome = pytensor.shared(design.outcome.coded, name="outcome")
+    exchangeable = dataclasses.replace(design, outcome=dataclasses.replace(design.outcome, coded=outcome))
+    return nutpie.compile_pymc_model(build_graph(exchangeable, priors), var_names=tuple(posterior_dims(design)))
+
+
+@pytest.fixture
+def sample(
+    small: tuple[Design, PriorTable], compiled: Any, short: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., xr.DataTree]:
+    """``sample_nuts`` on the small model, with everything of the engine but the compilation."""
+    design, priors = small
+
+    def run(*, outcome: np.ndarray = design.outcome.coded, progress: Any = None, **settings: Any) -> xr.DataTree:
+        exchanged = compiled.with_data(outcome=outcome)
+        monkeypatch.setattr(nutpie, "compile_pymc_model", lambda model, **_: exchanged)
+        return sample_nuts(design, priors, SamplerSettings(**{**short, **settings}), progress=progress)[0]
+
+    return run
