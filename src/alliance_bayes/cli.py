@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -134,6 +135,7 @@ def fit(
         chains=chains,
         target_accept=target_accept,
         seed=seed,
+        progress=_progress(),
     )
     fitted.save(output)
     print(fitted.flow)
@@ -235,6 +237,7 @@ def report(
             chains=chains,
             target_accept=target_accept,
             seed=seed,
+            progress=_progress(),
         )
     _say("computing effects and running the checks")
     found = fitted.effects(prob=prob)
@@ -275,6 +278,21 @@ def _writable(path: Path, suffixes: tuple[str, ...]) -> None:
 
 def _say(text: str) -> None:
     _errors.print(f"{text} ...", style="dim")
+
+
+def _progress() -> bool | Callable[[int, int, int], None]:
+    """A bar on a terminal; elsewhere (a log, say) a line for each quarter of the draws."""
+    if _errors.is_terminal:
+        return True
+    said = 0
+
+    def report(done: int, total: int, divergences: int) -> None:
+        nonlocal said
+        if done * 4 // total > said:
+            said = done * 4 // total
+            _errors.print(f"  {done:,} of {total:,} draws, {divergences} divergences", style="dim")
+
+    return report
 
 
 def main(arguments: list[str] | None = None) -> None:

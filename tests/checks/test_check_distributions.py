@@ -75,17 +75,19 @@ def test_level_probabilities_keep_their_digits_far_out_in_either_tail():
     np.testing.assert_allclose(p, [far, far, stats.norm.cdf(50, 50, 5) - stats.norm.cdf(46, 50, 5)], rtol=1e-9)
 
 
-def test_the_step_is_declared_or_seen_in_repeated_values_on_a_lattice():
-    gaussian, rng = FAMILIES["gaussian"], np.random.default_rng(0)
+def test_the_step_is_the_scales_or_seen_in_repeated_values_on_a_lattice():
+    rng = np.random.default_rng(0)
 
-    def step(values, declared=None, family="gaussian"):
-        return rounding_step(FAMILIES[family], outcome(family, values, None), declared)
+    def step(values, scale=None):
+        return rounding_step(FAMILIES["gaussian"], outcome("gaussian", values, None), scale)
 
-    assert step(rng.normal(size=50), 4.0) == 4.0
+    # Few distinct values need not show the scale's step; a few off the levels (pro-rated ones) do not take it away.
+    assert step(np.repeat([0.0, 40.0], 5), WHO5) == 4.0
+    assert step(np.r_[np.repeat([0.0, 40.0], 5), 13.3], WHO5) == 4.0
+    assert step(rng.normal(50, 10, size=50), WHO5) is None
     assert step(rng.integers(0, 5, 50) * 0.25) == 0.25
     assert step(rng.normal(size=50)) is None
     # Means of two and of three ratings: their levels lie on no common lattice of the smallest gap.
     assert step(np.repeat([1.0, 1.5, 1.6667, 2.0, 2.3333], 10)) is None
     assert step(np.full(10, 3.0)) is None
-    assert rounding_step(FAMILIES["beta_binomial"], outcome("beta_binomial"), 4.0) is None
-    assert gaussian.discrete is False
+    assert rounding_step(FAMILIES["beta_binomial"], outcome("beta_binomial"), WHO5) is None

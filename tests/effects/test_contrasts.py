@@ -229,8 +229,8 @@ def test_centring_does_not_matter(fit: FittedModel, centre: float) -> None:
         ({"levels": ("C0",)}, "levels should be two or more different levels of 'country' but got ('C0',)."),
         (
             {"population": "new"},
-            "population 'new' puts one new level in place of those of the sampled factor 'country', so there is nothing "
-            "to compare. Use population='sample' or 'equal'.",
+            "population 'new' puts one new level in place of those of the sampled factor 'country', so there is "
+            "nothing to compare. Use population='sample' or 'equal'.",
         ),
     ],
 )

@@ -64,6 +64,15 @@ def test_some_estimands_with_options() -> None:
     same(made, EffectTable.concat([*parts, *(ranks(fit, factor, **options) for factor in factors)]))
 
 
+def test_the_predictor_asked_for_is_that_of_every_slope() -> None:
+    fit = fitted(rows(60, countries=3), formula="who5_followup ~ alliance + age + (age || sex)", draws=20)
+    made = effects(fit, predictor="age")
+    of_slopes = made[made["estimand"].str.contains("slope")]
+    assert len(of_slopes) == 8
+    assert set(of_slopes["term"]) == {"age"}
+    same(made[made["estimand"].str.endswith("_of_slopes")], contrasts(fit, "sex", of="slope", predictor="age"))
+
+
 def test_categorical_common_terms_are_factors_too() -> None:
     fit = fitted(
         rows(60, countries=3), formula="who5_followup ~ alliance + sex + (1 | country) + (1 | sex:country)", draws=20

@@ -142,12 +142,16 @@ def test_a_new_level_is_the_one_that_predictions_draw(fit: FittedModel) -> None:
 @pytest.mark.parametrize("family", ["gaussian", "student_t"])
 def test_equal_levels_are_an_average_over_the_crossing(family: str) -> None:
     fit = fitted(frame_of(family), formula=FORMULA, chains=2, draws=12, **SCALES[family])  # type: ignore[arg-type]
-    table = adjusted_means(fit, "sex", population="equal")
+    provider, country, sex = ("coach", "therapist", "both"), ("C0", "C1", "C2"), ("female", "male")
     # Every combination of sex and country has rows, so the average over countries is also that over the combinations.
-    crossing = list(product(("coach", "therapist", "both"), ("C0", "C1", "C2")))
-    for sex in ("female", "male"):
-        cells = [average(fit, setting(sex=sex, provider_type=p, country=c)) for p, c in crossing]
-        np.testing.assert_allclose(draws_of(table, sex), np.mean(cells, axis=0), rtol=0, atol=1e-9)
+    table = adjusted_means(fit, "sex", population="equal")
+    for level in sex:
+        cells = [average(fit, setting(sex=level, provider_type=p, country=c)) for p, c in product(provider, country)]
+        np.testing.assert_allclose(draws_of(table, level), np.mean(cells, axis=0), rtol=0, atol=1e-10)
+    table = adjusted_means(fit, "country", population="equal")
+    for level in country:
+        cells = [average(fit, setting(country=level, provider_type=p, sex=s)) for p, s in product(provider, sex)]
+        np.testing.assert_allclose(draws_of(table, level), np.mean(cells, axis=0), rtol=0, atol=1e-10)
 
 
 def test_equal_levels_in_families_that_are_not_linear() -> None:

@@ -147,6 +147,20 @@ def test_an_infinite_residual_variance_is_all_there_is(nu: float) -> None:
     assert (shares["mean"].tolist(), set(shares["note"])) == ([0.0, 0.0], {note})
 
 
+def test_centring_values_far_away_cost_no_digits() -> None:
+    frame = rows(60)
+    near = fitted(frame, formula="who5_followup ~ alliance + age", chains=2, draws=10)
+    far = fitted(
+        frame,
+        formula="who5_followup ~ alliance + age",
+        chains=2,
+        draws=10,
+        spec={"centre": {"alliance": 1e7, "age": -1e7}},
+    )
+    # 1e7 leaves 9 digits of the columns; squared without taking means out first, nothing would be left.
+    np.testing.assert_allclose(bayesian_r2(far)["mean"], bayesian_r2(near)["mean"], rtol=1e-7)
+
+
 def test_a_large_factor_is_no_burden() -> None:
     frame = rows(3000, countries=1200)
     fit = fitted(frame, formula="who5_followup ~ alliance + (alliance || country)", chains=1, draws=8)

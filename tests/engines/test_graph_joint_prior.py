@@ -1,4 +1,4 @@
-"""The graph splits level means off the coefficients; coefficients and effects have the plain model's joint prior still."""
+"""The graph splits level means off the coefficients; the joint prior of both is still that of the plain model."""
 
 from __future__ import annotations
 

@@ -7,12 +7,12 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 import pytest
-from builders import fitted, rows
 
 from alliance_bayes.checks import CheckReport, CheckResult, Gate, Plot
 from alliance_bayes.effects import EffectTable, effects
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.report import Report, build_report
+from builders import fitted, rows
 
 # A slope that is clear, groups that are not, and one that is: female and male differ by 4 points.
 MEANS = {"u_sex": np.array([[2.0, 0.0], [-2.0, 0.0]])}
@@ -26,8 +26,12 @@ def _line(figure: object) -> None:
 
 def made_checks(*, passed: bool = True, warn: bool = False) -> CheckReport:
     """Checks with the verdicts asked for; `secret` stands for what must not be seen when conclusions are withheld."""
-    reasons = () if passed else ("3 draws of 600 diverged, so part of the posterior may be missing: raise target_accept.",)
-    table = pd.DataFrame({"criterion": ["R-hat, largest", "divergences"], "value": [1.0031, 0.0], "verdict": ["pass", "pass"]})
+    reasons = (
+        () if passed else ("3 draws of 600 diverged, so part of the posterior may be missing: raise target_accept.",)
+    )
+    table = pd.DataFrame(
+        {"criterion": ["R-hat, largest", "divergences"], "value": [1.0031, 0.0], "verdict": ["pass", "pass"]}
+    )
     plot = Plot("any-line", "A line", "A line through three points.", _line, (5.0, 3.0))
     secret = pd.DataFrame({"quantity": ["secret slope"], "value": [271.828]})
     return CheckReport(
@@ -42,7 +46,13 @@ def made_checks(*, passed: bool = True, warn: bool = False) -> CheckReport:
                 problems=reasons,
             ),
             CheckResult("prior_predictive", "Prior predictive check", "info", "Limits -10 to 10; 5 % beyond.", table),
-            CheckResult("curvature", "Residuals along numeric predictors", "warn" if warn else "pass", "Bent by 271.828.", secret),
+            CheckResult(
+                "curvature",
+                "Residuals along numeric predictors",
+                "warn" if warn else "pass",
+                "Bent by 271.828.",
+                secret,
+            ),
         ),
         Gate(passed, reasons),
     )

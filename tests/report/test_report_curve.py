@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from builders import fitted, rows
 
 from alliance_bayes.report.curve import GRID, average_curve, covered_range
+from builders import fitted, rows
 
 FORMULAS = {
     "gaussian": "who5_followup ~ alliance * age + (alliance || sex) + (alliance | country)",

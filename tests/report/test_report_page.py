@@ -7,6 +7,7 @@ import hashlib
 import re
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
+from itertools import pairwise
 
 import pytest
 
@@ -88,11 +89,13 @@ def cells(table: Node) -> list[list[str]]:
 def test_the_page_has_a_language_one_main_and_headings_in_order(page: Node, report: Report) -> None:
     (html,) = page.all("html")
     assert html.attributes == {"lang": "en"}
-    assert [len(page.all(tag)) for tag in ("head", "title", "h1", "nav", "main", "header", "footer")] == [1] * 7
-    assert page.all("title")[0].text == report.title == page.all("h1")[0].text == "Alliance and follow-up WHO-5"
+    assert report.html.startswith("<!doctype html>\n")
+    assert [len(page.all(tag)) for tag in ("head", "h1", "nav", "main", "header", "footer")] == [1] * 6
+    (title,) = page.all("head")[0].all("title")
+    assert title.text == report.title == page.all("h1")[0].text == "Alliance and follow-up WHO-5"
     levels = [int(node.tag[1]) for node in page.all(*HEADINGS)]
     assert levels[0] == 1
-    assert all(after <= before + 1 for before, after in zip(levels, levels[1:], strict=False))
+    assert all(after <= before + 1 for before, after in pairwise(levels))
     assert [node.text for node in page.all("main")[0].all("h2")] == [
         "Key findings",
         "1 Data and participant flow",
@@ -133,11 +136,15 @@ def test_nothing_is_loaded_from_anywhere(page: Node, report: Report) -> None:
 
 def test_the_content_policy_allows_this_style_sheet_and_pictures_inside_the_page_only(page: Node) -> None:
     (policy,) = (
-        node.attributes["content"] for node in page.all("meta") if node.attributes.get("http-equiv") == "Content-Security-Policy"
+        node.attributes["content"]
+        for node in page.all("meta")
+        if node.attributes.get("http-equiv") == "Content-Security-Policy"
     )
     (style,) = page.all("style")
     digest = base64.b64encode(hashlib.sha256(style.text.encode()).digest()).decode()
-    assert policy == f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; base-uri 'none'; form-action 'none'"
+    assert (
+        policy == f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; base-uri 'none'; form-action 'none'"
+    )
 
 
 def test_every_picture_has_words_and_every_table_a_name_and_headings(page: Node) -> None:
@@ -162,7 +169,9 @@ def test_every_picture_has_words_and_every_table_a_name_and_headings(page: Node)
         assert region.attributes.get("aria-label") or region.attributes.get("aria-labelledby")
 
 
-def test_the_numbers_of_the_slope_table_are_those_of_the_effects(page: Node, table: EffectTable, fit: FittedModel) -> None:
+def test_the_numbers_of_the_slope_table_are_those_of_the_effects(
+    page: Node, table: EffectTable, fit: FittedModel
+) -> None:
     head, *body = cells(page.by_id("table-slopes"))
     estimates = Estimates.of(fit, table)
 
@@ -199,10 +208,12 @@ def test_the_numbers_of_the_slope_table_are_those_of_the_effects(page: Node, tab
 
 
 def shown(value: float) -> str:
-    return f"{value:.2f}".replace("-", "−").replace("−0.00", "0.00")
+    return f"{value:.2f}".replace("-", "\N{MINUS SIGN}").replace("\N{MINUS SIGN}0.00", "0.00")
 
 
-def test_the_numbers_of_the_group_tables_are_those_of_the_effects(page: Node, table: EffectTable, fit: FittedModel) -> None:
+def test_the_numbers_of_the_group_tables_are_those_of_the_effects(
+    page: Node, table: EffectTable, fit: FittedModel
+) -> None:
     head, *body = cells(page.by_id("table-levels-2"))
     assert head[:4] == ["Level", "People", "Adjusted mean", "89% equal-tailed interval"]
     counts = fit.design.frame["sex"].value_counts()
@@ -216,9 +227,13 @@ def test_the_numbers_of_the_group_tables_are_those_of_the_effects(page: Node, ta
     (pair,) = cells(page.by_id("table-mean-pairs-2"))[1:]
     row = table[(table["estimand"] == "contrast_of_means") & (table["factor"] == "sex")].iloc[0]
     size = table[(table["estimand"] == "cohens_d_of_means") & (table["factor"] == "sex")].iloc[0]
-    assert pair[:3] == ["male − female", shown(row["mean"]), f"[{shown(row['lower'])}, {shown(row['upper'])}]"]
+    assert pair[:3] == [
+        "male \N{MINUS SIGN} female",
+        shown(row["mean"]),
+        f"[{shown(row['lower'])}, {shown(row['upper'])}]",
+    ]
     assert row["mean"] == pytest.approx(-4.0, abs=0.04)  # planted; 0.04 is 7 Monte Carlo errors of 0.14 / sqrt(600)
-    assert pair[-2] == f"{size['mean']:.3f}".replace("-", "−")
+    assert pair[-2] == f"{size['mean']:.3f}".replace("-", "\N{MINUS SIGN}")
 
 
 def test_every_interval_names_its_kind_and_probability(page: Node) -> None:
@@ -226,7 +241,7 @@ def test_every_interval_names_its_kind_and_probability(page: Node) -> None:
         head, *body = cells(table)
         for row in body:
             for heading, cell in zip(head, row, strict=True):
-                if re.fullmatch(r"\[[−0-9.,%]+, [−0-9.,%∞]+\]", cell):
+                if re.fullmatch(r"\[[\N{MINUS SIGN}0-9.,%]+, [\N{MINUS SIGN}0-9.,%∞]+\]", cell):
                     assert heading == "89% equal-tailed interval"
 
 
@@ -251,7 +266,7 @@ def test_checks_show_verdict_sentence_table_and_figure(page: Node) -> None:
         ["divergences", "0", "pass"],
     ]
     assert len(article.all("svg")) == 1
-    assert "Limits −10 to 10; 5% beyond." in page.by_id("check-2").text
+    assert "Limits \N{MINUS SIGN}10 to 10; 5% beyond." in page.by_id("check-2").text
     assert "open" in page.by_id("check-3").all("details")[0].attributes
 
 
@@ -259,7 +274,7 @@ def test_the_model_is_written_out(page: Node, fit: FittedModel) -> None:
     model = page.by_id("model").text
     centre = fit.design.centres["alliance"]
     assert "who5_followup ~ Normal(η, σ)" in model
-    assert f"β[alliance] · (alliance − {centre:.5g})" in model
+    assert f"β[alliance] · (alliance \N{MINUS SIGN} {centre:.5g})" in model
     assert "u[country] ~ Normal(0, τ[country]) for each of 4 levels" in model
     assert "u[sex] ~ Normal(0, τ[sex]) for each of 2 levels, summing to zero over the levels" in model
     rows = cells(page.by_id("table-priors"))[1:]

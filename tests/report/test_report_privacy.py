@@ -7,7 +7,6 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-from builders import fitted, rows
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -16,8 +15,11 @@ from alliance_bayes.report import build_report
 from alliance_bayes.report.counts import SMALL, level_counts, shown_counts
 from alliance_bayes.report.curve import covered_range, grouped_histogram
 from alliance_bayes.report.privacy import factors_with_few, grouped_only, identifying, redaction
+from builders import fitted, rows
 
-VALUES = hnp.arrays(np.float64, st.integers(2, 300), elements=st.sampled_from([1.0, 2.5, 4.0, 4.25, 4.5, 4.75, 5.0, 97.0]))
+VALUES = hnp.arrays(
+    np.float64, st.integers(2, 300), elements=st.sampled_from([1.0, 2.5, 4.0, 4.25, 4.5, 4.75, 5.0, 97.0])
+)
 
 
 def people(n: int = 120) -> pd.DataFrame:
@@ -82,8 +84,14 @@ def test_redaction_names_no_such_level_and_leaves_numbers_alone() -> None:
     fit = fitted(frame, formula="who5_followup ~ alliance + (1 | participant_id) + (1 | pair) + (1 | country)", draws=4)
     redact = redaction(fit)
 
-    assert redact("u_participant_id[ID-0007, Intercept] and ID-0007 of C1") == "u_participant_id[(a level), Intercept] and (a level) of C1"
-    assert redact("u_pair[12, Intercept] in 12 of 34 draws, 0.12") == "u_pair[(a level), Intercept] in 12 of 34 draws, 0.12"
+    assert (
+        redact("u_participant_id[ID-0007, Intercept] and ID-0007 of C1")
+        == "u_participant_id[(a level), Intercept] and (a level) of C1"
+    )
+    assert (
+        redact("u_pair[12, Intercept] in 12 of 34 draws, 0.12")
+        == "u_pair[(a level), Intercept] in 12 of 34 draws, 0.12"
+    )
     assert redact("ID-00071") == "ID-00071"
     assert redact("a\x00\nb") == "a�\nb"
 
@@ -95,9 +103,16 @@ def test_tables_of_checks_lose_what_is_about_few_people() -> None:
     fit = fitted(frame, draws=4)
 
     single = pd.DataFrame({"row": [3], "outcome": [80.0]})
-    parts = pd.DataFrame({"column": ["age", "age"], "low": [18.0, 40.0], "high": [40.0, 80.0], "n": [96, 4], "residual": [0.1, 9.0]})
+    parts = pd.DataFrame(
+        {"column": ["age", "age"], "low": [18.0, 40.0], "high": [40.0, 80.0], "n": [96, 4], "residual": [0.1, 9.0]}
+    )
     levels = pd.DataFrame(
-        {"column": ["country"] * 3 + ["sex"], "level": ["tiny", "A", "B", "male"], "n": [3, 49, 48, 51], "residual": [9.0, 0.0, 0.0, 0.0]}
+        {
+            "column": ["country"] * 3 + ["sex"],
+            "level": ["tiny", "A", "B", "male"],
+            "n": [3, 49, 48, 51],
+            "residual": [9.0, 0.0, 0.0, 0.0],
+        }
     )
 
     assert len(grouped_only(fit, single)) == 0

@@ -39,7 +39,7 @@ def test_values_become_json_types() -> None:
 
 
 def test_what_has_no_json_counterpart_is_refused() -> None:
-    with pytest.raises(TypeError, match="^object has no place in the report's JSON$"):
+    with pytest.raises(TypeError, match=r"^object has no place in the report's JSON$"):
         plain(object())
 
 

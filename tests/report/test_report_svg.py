@@ -109,7 +109,9 @@ def test_a_drawing_with_too_many_points_becomes_a_picture_with_its_words() -> No
     markup = draw(paint, name="one", title='A "b"', description="Points.", size=(6, 3))
 
     assert len(markup) < 10 * MAX_SVG
-    assert markup.startswith('<img class="picture wide" width="576" height="288" alt="A &#34;b&#34;. Points." src="data:')
+    assert markup.startswith(
+        '<img class="picture wide" width="576" height="288" alt="A &#34;b&#34;. Points." src="data:'
+    )
     data = markup.split("base64,")[1].split('"')[0]
     assert base64.b64decode(data).startswith(b"\x89PNG")
 

@@ -9,17 +9,21 @@ from alliance_bayes.report.tables import Table
 
 
 def test_numbers_of_one_column_have_the_same_decimals() -> None:
-    frame = pd.DataFrame({"level": ["a", "b"], "mean": [12.345, -0.5], "n": [1200, 3], "share": [0.123, np.nan], "fine": [True, False]})
+    frame = pd.DataFrame(
+        {"level": ["a", "b"], "mean": [12.345, -0.5], "n": [1200, 3], "share": [0.123, np.nan], "fine": [True, False]}
+    )
 
     table = frame_table(frame, name="t", caption="c")
 
     assert table.headings == ("Level", "Mean", "n", "Share", "Fine")
-    assert table.rows == (("a", "12.3", "1,200", "0.123", "yes"), ("b", "−0.5", "3", "–", "no"))
+    assert table.rows == (("a", "12.3", "1,200", "0.123", "yes"), ("b", "\N{MINUS SIGN}0.5", "3", "–", "no"))
     assert table.words == {0}
 
 
 def test_rows_about_different_quantities_have_their_own_decimals() -> None:
-    frame = pd.DataFrame({"criterion": ["R-hat, largest", "ESS", "E-BFMI"], "value": [1.0037, 895.96, 0.7438], "where": ["x", "", None]})
+    frame = pd.DataFrame(
+        {"criterion": ["R-hat, largest", "ESS", "E-BFMI"], "value": [1.0037, 895.96, 0.7438], "where": ["x", "", None]}
+    )
 
     table = frame_table(frame, name="t", caption="c")
 
@@ -31,7 +35,14 @@ def test_rows_about_different_quantities_have_their_own_decimals() -> None:
 def test_columns_with_a_custom_have_its_decimals() -> None:
     frame = pd.DataFrame({"quantity": ["a", "b"], "rhat": [1.0, 1.01], "ess_bulk": [100.4, 2000.9]})
 
-    assert frame_table(frame, name="t", caption="c").rows == (("a", "1.000", "100", ), ("b", "1.010", "2,001"))
+    assert frame_table(frame, name="t", caption="c").rows == (
+        (
+            "a",
+            "1.000",
+            "100",
+        ),
+        ("b", "1.010", "2,001"),
+    )
     assert frame_table(frame, name="t", caption="c").headings == ("Quantity", "R-hat", "ESS (bulk)")
 
 

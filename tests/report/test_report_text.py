@@ -49,12 +49,12 @@ def test_the_last_digit_is_never_below_the_monte_carlo_error(mcse: float, ratio:
 @pytest.mark.parametrize(
     ("value", "places", "expected"),
     [
-        (-1.25, 1, "−1.2"),
+        (-1.25, 1, "\N{MINUS SIGN}1.2"),
         (-0.04, 1, "0.0"),
         (12345.6, 0, "12,346"),
         (float("nan"), 2, "–"),
         (None, 2, "–"),
-        (-math.inf, 1, "−∞"),
+        (-math.inf, 1, "\N{MINUS SIGN}∞"),
         (math.inf, 1, "∞"),
     ],
 )
@@ -63,8 +63,8 @@ def test_number(value: float | None, places: int, expected: str) -> None:
 
 
 def test_intervals_and_chosen_numbers() -> None:
-    assert range_of(-1.26, 2.0, 1) == "[−1.3, 2.0]"
-    assert exact(-0.5) == "−0.5"
+    assert range_of(-1.26, 2.0, 1) == "[\N{MINUS SIGN}1.3, 2.0]"
+    assert exact(-0.5) == "\N{MINUS SIGN}0.5"
     assert exact(4.5) == "4.5"
     assert percent(0.123, 1) == "12.3%"
     assert interval_name("eti", 0.89) == "89% equal-tailed interval"
@@ -107,7 +107,7 @@ def test_clean_and_shortened_labels() -> None:
 @pytest.mark.parametrize(
     ("given_text", "expected"),
     [
-        ("from -1.5 to 2 (-3)", "from −1.5 to 2 (−3)"),
+        ("from -1.5 to 2 (-3)", "from \N{MINUS SIGN}1.5 to 2 (\N{MINUS SIGN}3)"),
         ("a 0-100 score on 2021-03-04", "a 0-100 score on 2021-03-04"),
         ("WHO-5 rose by 5 % (95 % interval)", "WHO-5 rose by 5% (95% interval)"),
     ],

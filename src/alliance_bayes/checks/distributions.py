@@ -8,32 +8,36 @@ import numpy as np
 from scipy import special
 
 from alliance_bayes.model.families import Family, Outcome
+from alliance_bayes.model.scales import Scale
 
 __all__ = ["cumulative_bounds", "level_probability", "rounding_step"]
 
 Parameters = Mapping[str, np.ndarray]
 
 
-def rounding_step(family: Family, outcome: Outcome, declared: float | None) -> float | None:
+def rounding_step(family: Family, outcome: Outcome, scale: Scale | None) -> float | None:
     """Distance between the levels that a continuous family's outcome is recorded on.
 
     Parameters
     ----------
     family, outcome
         The family and what it was fitted to.
-    declared
-        Step of the outcome's scale, in units of the outcome.
+    scale
+        The outcome's scale, where it is known.
 
     Returns
     -------
     float or None
-        The declared step; else the smallest gap between values when values repeat and all gaps are multiples of it;
-        None for an outcome without levels and for discrete families, which know their levels.
+        The scale's step when most values lie on its levels; else the smallest gap between values when values repeat
+        and all gaps are multiples of it; None for an outcome without levels and for discrete families, which know
+        their levels.
     """
     if family.discrete:
         return None
-    if declared is not None:
-        return declared
+    if scale is not None and scale.step is not None and scale.lower is not None:
+        places = (outcome.values - scale.lower) / scale.step
+        if np.mean(np.abs(places - np.round(places)) < 1e-6) > 0.5:
+            return scale.step
     distinct = np.unique(outcome.values)
     if distinct.size < 2 or distinct.size > outcome.values.size / 2:
         return None

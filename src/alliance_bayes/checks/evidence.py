@@ -144,8 +144,8 @@ class Evidence:
     @cached_property
     def step(self) -> float | None:
         """Distance between the levels of a continuous family's outcome, None without levels."""
-        scale = self.fit.design.scales.get(self.fit.design.outcome.name)
-        return rounding_step(self.fit.design.family, self.fit.design.outcome, None if scale is None else scale.step)
+        design = self.fit.design
+        return rounding_step(design.family, design.outcome, design.scales.get(design.outcome.name))
 
     @cached_property
     def quantities(self) -> pd.DataFrame:

@@ -78,7 +78,7 @@ def outcome_distribution(design: Design, simulated: np.ndarray, step: float | No
     edges = _bin_edges(design, step, low, high)
     middle = (edges[:-1] + edges[1:]) / 2
     # Counted now, so that the figure does not keep all replicates in memory.
-    shares = np.array([np.histogram(row, edges)[0] for row in simulated]) / observed.size
+    shares = _counts(simulated, edges) / observed.size
     lower, median, upper = 100 * np.quantile(shares, [0.025, 0.5, 0.975], axis=0)
 
     def draw(figure: Figure) -> None:
@@ -180,6 +180,13 @@ def _bin_edges(design: Design, step: float | None, low: float, high: float) -> n
         edges = start + step * np.arange(np.ceil((high - start) / step) + 1)
         return np.asarray(edges[:: max(1, int(np.ceil(edges.size / (2 * MOST_BINS))))])
     return np.linspace(low, high, MOST_BINS + 1)
+
+
+def _counts(values: np.ndarray, edges: np.ndarray) -> np.ndarray:
+    """Histogram of each row of values, shape (n_rows, n_bins); what lies outside the edges is not counted."""
+    bins = edges.size + 1
+    places = np.searchsorted(edges, values, side="right") + bins * np.arange(len(values))[:, None]
+    return np.bincount(places.ravel(), minlength=bins * len(values)).reshape(len(values), bins)[:, 1:-1]
 
 
 def _declared(design: Design, factor: str, levels: list[str]) -> list[str]:

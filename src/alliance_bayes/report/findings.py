@@ -14,7 +14,7 @@ from alliance_bayes.fit import FittedModel
 from alliance_bayes.report.checking import Checked, Item
 from alliance_bayes.report.effect_sizes import relevance_words, rope_limits
 from alliance_bayes.report.estimates import Estimates, text_of
-from alliance_bayes.report.groups import factors_of, ordered_pairs, pair_name
+from alliance_bayes.report.groups import factors_of, fixed_at_zero, ordered_pairs, pair_name
 from alliance_bayes.report.privacy import Redact
 from alliance_bayes.report.text import MINUS, capital, count, exact, join, percent, typeset
 from alliance_bayes.report.words import column_name, factor_name, unit_of, units
@@ -193,7 +193,7 @@ def _groups(estimates: Estimates) -> Iterable[Finding]:
         for of in ("mean", "slope"):
             rows = ordered_pairs(estimates.where(f"contrast_of_{of}s", factor=factor))
             rows = rows[rows["mean"].notna()]
-            if len(rows):
+            if len(rows) and not fixed_at_zero(rows):
                 text, ids = _pairs(estimates, rows, of)
                 parts.append(text)
                 used += ids

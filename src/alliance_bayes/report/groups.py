@@ -19,7 +19,7 @@ from alliance_bayes.report.tables import Table
 from alliance_bayes.report.text import MINUS, capital, clean, count, shortened
 from alliance_bayes.report.words import column_name, factor_name, pooling_sentence, unit_of, units
 
-__all__ = ["factors_of", "groups", "ordered_pairs", "pair_name"]
+__all__ = ["factors_of", "fixed_at_zero", "groups", "ordered_pairs", "pair_name"]
 
 #: Rows of a table that are shown at once.
 SHOWN = 10
@@ -30,6 +30,7 @@ SORTED_ABOVE = 6
 #: Rows a page can bear; the JSON has the rest.
 MOST_ROWS = 1000
 
+_NOTHING = 1e-9
 _NOTES = {
     "provider_type": "People chose their provider type or were guided to it, so these differences describe who went "
     "where as much as what they received."
@@ -72,9 +73,17 @@ def ordered_pairs(rows: pd.DataFrame) -> pd.DataFrame:
     return rows.loc[rows["mean"].abs().sort_values(ascending=False, kind="stable").index]
 
 
+def fixed_at_zero(rows: pd.DataFrame) -> bool:
+    """Whether differences are zero because the model says so, which is no finding."""
+    return bool(len(rows)) and bool(((rows["mean"].abs() < _NOTHING) & (rows["sd"] < _NOTHING)).all())
+
+
 def _part(fit: FittedModel, estimates: Estimates, factor: str, position: int) -> dict[str, Any]:
     means = estimates.where("mean", factor=factor)
     slopes = estimates.where("slope_by_level", factor=factor)
+    same_slope = fixed_at_zero(estimates.where("contrast_of_slopes", factor=factor))
+    if same_slope:
+        slopes = slopes.iloc[:0]
     pooled = next((f for f in fit.design.factors if f.name == factor), None)
     pictures = [_level_picture(fit, estimates, means, f"means-{position}", "Adjusted mean", factor)]
     if len(slopes):
@@ -82,7 +91,7 @@ def _part(fit: FittedModel, estimates: Estimates, factor: str, position: int) ->
     tables = [_level_table(fit, estimates, means, slopes, factor, position)]
     for of in ("mean", "slope"):
         rows = ordered_pairs(estimates.where(f"contrast_of_{of}s", factor=factor))
-        if len(rows):
+        if len(rows) and not fixed_at_zero(rows):
             tables.append(
                 _pair_table(estimates, rows, estimates.where(f"cohens_d_of_{of}s", factor=factor), of, factor, position)
             )
@@ -93,6 +102,7 @@ def _part(fit: FittedModel, estimates: Estimates, factor: str, position: int) ->
         "title": capital(factor_name(factor)),
         "sentence": None if pooled is None else pooling_sentence(pooled),
         "note": _NOTES.get(factor),
+        "same_slope": same_slope,
         "pictures": pictures,
         "tables": tables,
     }

@@ -2,7 +2,8 @@
 
 Given the logarithms theta of the seven scales, the 81 coefficients are Gaussian and can be integrated out. Importance
 sampling draws theta from a mixture of t distributions, fitted to the posterior in a few rounds, and the coefficients
-from their exact conditional distribution. Errors are those of self-normalised importance sampling, quantity by quantity.
+from their exact conditional distribution. Errors are those of self-normalised importance sampling, quantity by
+quantity.
 
 Run as ``python tests/validation/data/importance_cohort.py`` (two minutes on one core).
 """

@@ -1,0 +1,150 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from builders import fitted, rows
+from checks.exact import ExactGaussian, Known
+
+from alliance_bayes.checks import CHECKS, Evidence
+
+FORMULA = "who5_followup ~ alliance + who5_baseline + (1 | country) + (1 | sex)"
+
+
+@pytest.fixture(scope="module")
+def frame():
+    return rows(400, seed=2)
+
+
+@pytest.fixture(scope="module")
+def model(frame):
+    return ExactGaussian(frame, FORMULA)
+
+
+def linear(model, frame, rng):
+    mean = 48 + 2.2 * (frame["alliance"] - 4.6) + 0.45 * (frame["who5_baseline"] - 41)
+    return np.asarray(mean + model.effects(rng))
+
+
+def check(fit, **options):
+    return CHECKS["posterior_predictive"](Evidence(fit, **options))
+
+
+def test_outcomes_of_the_models_own_kind_pass(model, frame):
+    rng = np.random.default_rng(0)
+    found = check(model.fit(linear(model, frame, rng) + rng.normal(0, 15, 400)))
+    assert found.verdict == "pass"
+    # Mean, SD, skewness, floor, ceiling for all rows, five countries and two sexes; kurtosis for all rows.
+    assert found.sentence == (
+        "All 41 statistics of the outcome, overall and by group, lie within limits that a well-specified model leaves anywhere "
+        "in at most 1 % of data sets."
+    )
+    assert found.table.columns.tolist() == [
+        "statistic",
+        "factor",
+        "level",
+        "n",
+        "observed",
+        "predicted",
+        "lower",
+        "upper",
+        "departure",
+        "p",
+        "outside",
+    ]
+    assert found.table["departure"].abs().is_monotonic_decreasing
+    assert found.table.groupby(["factor", "level"], sort=False).ngroups == 8
+    assert (found.table["statistic"] == "kurtosis").sum() == 1
+
+
+def test_observed_statistics_are_those_of_the_rows(model, frame):
+    y = linear(model, frame, np.random.default_rng(1))
+    table = check(model.fit(y)).table.set_index(["statistic", "factor", "level"])["observed"]
+    men = y[(frame["sex"] == "male").to_numpy()]
+    assert table["mean", "", "all rows"] == pytest.approx(y.mean())
+    assert table["SD", "sex", "male"] == pytest.approx(men.std(ddof=1))
+    assert table["mean", "sex", "male"] == pytest.approx(men.mean())
+
+
+def test_heavy_tails_under_a_gaussian_show_in_the_kurtosis(model, frame):
+    rng = np.random.default_rng(3)
+    found = check(model.fit(linear(model, frame, rng) + 10 * rng.standard_t(3, 400)))
+    assert found.verdict == "warn"
+    row = found.table[found.table["statistic"] == "kurtosis"].iloc[0]
+    assert row["observed"] > row["upper"]
+    assert bool(row["outside"])
+
+
+def test_a_ceiling_under_a_gaussian_shows_in_the_share_at_the_ceiling(model, frame):
+    rng = np.random.default_rng(4)
+    y = np.clip(4 * np.round((linear(model, frame, rng) + 45 + rng.normal(0, 15, 400)) / 4), 0, 100)
+    found = check(model.fit(y))
+    assert found.verdict == "warn"
+    table = found.table.set_index(["statistic", "factor", "level"])
+    ceiling = table.loc["share at ceiling", "", "all rows"]
+    assert ceiling["observed"] == pytest.approx((y == 100).mean())
+    assert ceiling["observed"] > ceiling["upper"]
+    outside = found.table[found.table["outside"]]
+    assert f"{len(outside)} of 41 statistics of the outcome lie outside their limits: " in found.sentence
+    assert found.sentence.endswith(
+        "The shape of the outcomes is not the family's: mean differences may still be sound, predictions for single people and "
+        "shares at the ends are not; compare another family (student_t for heavy tails, beta_binomial or cumulative for a "
+        "bounded score)."
+    )
+
+
+def test_a_group_with_its_own_spread_shows_in_its_sd_and_in_the_sentence(model, frame):
+    rng = np.random.default_rng(5)
+    wide = np.where(frame["country"] == "C2", 2.0, 1.0)
+    found = check(model.fit(linear(model, frame, rng) + wide * rng.normal(0, 12, 400)))
+    top = found.table.iloc[0]
+    assert top[["statistic", "factor", "level", "outside"]].tolist() == ["SD", "country", "C2", True]
+    assert found.sentence.split(": ")[1].split(";")[0].startswith(
+        f"SD of country C2 {top['observed']:.3g} (limits {top['lower']:.3g} to {top['upper']:.3g})"
+    )
+    assert "A spread is off: check for groups with a residual SD of their own, or another family." in found.sentence
+
+
+def test_a_group_mean_that_the_prior_does_not_allow_shows_in_its_mean(frame):
+    model = ExactGaussian(frame, FORMULA, tau=0.05)
+    y = linear(model, frame, np.random.default_rng(6)) + np.random.default_rng(7).normal(0, 15, 400)
+    found = check(model.fit(y + 15.0 * (frame["country"] == "C1").to_numpy()))
+    assert found.verdict == "warn"
+    top = found.table.iloc[0]
+    assert top[["statistic", "factor", "level"]].tolist() == ["mean", "country", "C1"]
+    assert "A group's mean is off: check the priors of level SDs, and for terms that are missing." in found.sentence
+
+
+def test_levels_with_few_rows_are_counted_and_not_compared():
+    frame = rows(60)
+    found = check(fitted(frame, formula=FORMULA))
+    small = int((frame["country"].value_counts() < 20).sum())
+    assert small == 4
+    assert set(found.table.loc[found.table["factor"] == "country", "level"]) == {frame["country"].value_counts().idxmax()}
+    assert found.sentence.endswith(" Levels with fewer than 20 rows (4) were not compared.")
+
+
+def test_a_two_valued_outcome_is_compared_by_its_share():
+    frame = rows(200).assign(better=lambda data: (data["who5_followup"] > 48).astype(float))
+    known = Known(frame, "better ~ alliance + (1 | country)", "bernoulli", {"beta": [0.0, 0.3]})
+    found = check(known.simulated(np.random.default_rng(0)))
+    assert set(found.table["statistic"]) == {"share at ceiling"}
+    assert found.table["observed"].between(0, 1).all()
+
+
+def test_columns_beside_the_model_are_left_to_the_residuals(model, frame):
+    y = linear(model, frame, np.random.default_rng(8))
+    found = check(model.fit(y), extra=frame[["provider_type"]])
+    assert "provider_type" not in set(found.table["factor"])
+
+
+def test_the_figures_of_a_report_are_one_of_all_rows_and_one_a_factor(model, frame):
+    found = check(model.fit(linear(model, frame, np.random.default_rng(9))))
+    assert [plot.name for plot in found.plots] == [
+        "predictive-distribution",
+        "predictive-by-country",
+        "predictive-by-sex",
+    ] or [plot.name for plot in found.plots] == [
+        "predictive-distribution",
+        "predictive-by-sex",
+        "predictive-by-country",
+    ]
