@@ -114,7 +114,9 @@ class FittedModel:
     def _new_level(self, factor: str, which: slice | np.ndarray, seed: int) -> np.ndarray:
         """Effects of one unseen level, shape (n_draws, n_factor_terms); index -1 picks it."""
         tau = self.stacked[f"tau_{factor}"]
-        z = np.random.default_rng(seed).normal(size=tau.shape)
+        # Two factors' new levels are independent, so each factor has a stream of its own.
+        stream = [factor.name for factor in self.design.factors].index(factor)
+        z = np.random.default_rng([seed, stream]).normal(size=tau.shape)
         if self.design.factor(factor).correlated:
             z = np.einsum("dij,dj->di", np.linalg.cholesky(self.stacked[f"corr_{factor}"]), z)
         return (z * tau)[which]

@@ -279,5 +279,5 @@ def test_the_packages_own_effects_are_named_by_their_ids():
 
 
 def test_false_alarms_on_independent_draws_of_the_default_length():
-    # With 4 x 1,000 independent draws, R-hat would have to be 11 times its spread: no alarm in 12 fits of 33 quantities.
-    assert {check(fitted(rows(40), draws=1000, seed=seed)).verdict for seed in range(12)} == {"pass"}
+    # With 4 x 1,000 independent draws, R-hat would have to be 11 times its spread: no alarm in 6 fits of 33 quantities.
+    assert {check(fitted(rows(40), draws=1000, seed=seed)).verdict for seed in range(6)} == {"pass"}

@@ -48,9 +48,6 @@ def test_settings_at_their_limits_are_taken() -> None:
         draws=4, tune=0, chains=1, cores=1, seed=np.int64(0), target_accept=0.999, sampler="blackjax"
     )
     assert settings.sampler in NUTS_SAMPLERS
-    assert SamplerSettings() == SamplerSettings(
-        draws=1000, tune=1000, chains=4, cores=2, seed=0, target_accept=0.95, sampler="nutpie"
-    )
 
 
 @pytest.mark.parametrize(

@@ -75,6 +75,22 @@ def test_an_unseen_country_varies_as_countries_do() -> None:
     assert abs(effect.std() - 3.0) < 4.5 * 3.0 / np.sqrt(2 * effect.size)
 
 
+def test_new_levels_of_two_factors_are_independent() -> None:
+    frame = rows(40, countries=3).assign(site=[f"s{k % 4}" for k in range(40)])
+    fit = fitted(
+        frame,
+        formula="who5_followup ~ 1 + (1 | country) + (1 | site)",
+        chains=4,
+        draws=1000,
+        sds={"beta": 0.0, "u_country": 0.0, "u_site": 0.0, "tau_country": 0.0, "tau_site": 0.0},
+    )
+    both = frame.head(3).assign(country=["elsewhere", "C0", "elsewhere"], site=["s0", "elsewhere", "elsewhere"])
+    country, site, together = fit.predict(both).values.reshape(-1, 3).T
+    # Uncorrelated normal effects: the sample correlation of 4,000 pairs has standard error 1 / sqrt(4000); 4.5 of them.
+    assert abs(np.corrcoef(country, site)[0, 1]) < 4.5 / np.sqrt(4000)
+    np.testing.assert_allclose(together - together.mean(), country - country.mean() + site - site.mean(), atol=1e-9)
+
+
 @pytest.mark.parametrize("family", sorted(set(FAMILIES) - {"bernoulli"}))
 def test_every_family_predicts_and_scores_on_its_own_scale(family: str) -> None:
     frame = rows(15, countries=3)

@@ -30,15 +30,15 @@ def test_a_clear_slope_and_a_clear_group_difference(checks_of: Callable[..., Che
     report = made(checks_of(), beta=[45.0, 3.0, 0.1], sex=2.0)
 
     assert report.findings == (
-        "For each additional alliance point, follow-up WHO-5 was on average 3.00 WHO-5 points higher, adjusted for age and "
-        "sex (89% equal-tailed interval 3.00 to 3.00; more than 99% probability of being above zero). The probability that this "
-        "difference is too small to matter (within ±2 WHO-5 points) is less than 1%.",
-        "Between people at the 10th and at the 90th percentile of alliance (3.75 and 5), expected follow-up WHO-5 differed "
-        "by 3.75 WHO-5 points (89% equal-tailed interval 3.75 to 3.75). The probability that this reaches the smallest relevant "
-        "difference, 10 WHO-5 points, is less than 1%.",
+        "For each additional alliance point, follow-up WHO-5 was on average 3.00 WHO-5 points higher, adjusted for age "
+        "and sex (89% equal-tailed interval 3.00 to 3.00; more than 99% probability of being above zero). The "
+        "probability that this difference is too small to matter (within ±2 WHO-5 points) is less than 1%.",
+        "Between people at the 10th and at the 90th percentile of alliance (3.75 and 5), expected follow-up WHO-5 "
+        "differed by 3.75 WHO-5 points (89% equal-tailed interval 3.75 to 3.75). The probability that this reaches the "
+        "smallest relevant difference, 10 WHO-5 points, is less than 1%.",
         # Nothing about slopes: the model gives both the same.
-        f"Sex: the adjusted means differ: male {MINUS} female, {MINUS}4.00 WHO-5 points (89% equal-tailed interval {MINUS}4.00 "
-        f"to {MINUS}4.00; more than 99% probability of being below zero).",
+        f"Sex: the adjusted means differ: male {MINUS} female, {MINUS}4.00 WHO-5 points (89% equal-tailed interval "
+        f"{MINUS}4.00 to {MINUS}4.00; more than 99% probability of being below zero).",
         report.findings[3],
     )
     assert report.findings[3].startswith("The model explains ")
@@ -49,8 +49,8 @@ def test_an_interval_with_zero_in_it_settles_nothing(checks_of: Callable[..., Ch
     report = made(checks_of(), beta=[45.0, 0.1, 0.0], sex=0.0, slope_sd=2.0, sex_sd=1.0)
 
     assert report.findings[0].startswith(
-        "Whether follow-up WHO-5 was higher or lower with more alliance is not settled: for each additional alliance point "
-        "the estimate is "
+        "Whether follow-up WHO-5 was higher or lower with more alliance is not settled: for each additional alliance "
+        "point the estimate is "
     )
     assert "higher, adjusted" not in report.findings[0]
     assert report.findings[2].startswith(
@@ -71,8 +71,9 @@ def test_a_negative_slope_is_lower(checks_of: Callable[..., CheckReport]) -> Non
     report = made(checks_of(), beta=[45.0, -3.0, 0.0], sex=0.0)
 
     assert report.findings[0].startswith(
-        "For each additional alliance point, follow-up WHO-5 was on average 3.00 WHO-5 points lower, adjusted for age and "
-        f"sex (89% equal-tailed interval {MINUS}3.00 to {MINUS}3.00; more than 99% probability of being below zero)."
+        "For each additional alliance point, follow-up WHO-5 was on average 3.00 WHO-5 points lower, adjusted for age "
+        f"and sex (89% equal-tailed interval {MINUS}3.00 to {MINUS}3.00; more than 99% probability of being below "
+        "zero)."
     )
 
 

@@ -32,11 +32,12 @@ PRIORS = {
     **{f"tau_{factor}[Intercept]": "HalfNormal(5)" for factor in ("provider_type", "sex", "country")},
     **{f"tau_{factor}[alliance]": "HalfNormal(2)" for factor in ("provider_type", "sex", "country")},
 }
-# Two-sided chance of one deviation beyond the limit: 6.3e-5. With all of this file's comparisons (88 means, 84 SDs and
-# 176 quantiles of brms; 88 means and 88 SDs of the importance sampling here, 16 and 16 of the other) a false alarm
-# would come in fewer than 1 of 28 seeds if all were independent; they are correlated, so it comes more rarely. The seed
-# is fixed.
-LIMIT = 4.0
+# Deviations are counted in combined Monte Carlo standard errors. Beyond 4 lies a chance of 6.3e-5, beyond 4.5 of
+# 6.8e-6. The 88 means and 84 SDs of brms and the 16 and 16 of the other importance sampling are held to 4: if all were
+# independent, one seed in 77 would raise a false alarm. The 176 quantiles of brms and the 88 means and 88 SDs of the
+# more precise importance sampling are held to 4.5: one seed in 400. The seed is fixed, but another processor may round
+# otherwise and so draw other numbers.
+LIMIT, WIDER_LIMIT = 4.0, 4.5
 QUANTILES = {"q5.5": 0.055, "q94.5": 0.945}
 
 
@@ -44,7 +45,7 @@ QUANTILES = {"q5.5": 0.055, "q94.5": 0.945}
 def fit() -> ab.Fit:
     cohort = ab.read_cohort(DATA / "cohort_reference.csv", columns=COLUMNS)
     model = ab.Model(FORMULA, priors=PRIORS, exhaustive=())
-    return model.fit(cohort, engine="nuts", draws=1500, seed=1, progress=False)
+    return model.fit(cohort, engine="nuts", draws=1500, seed=1, target_accept=0.98, progress=False)
 
 
 @pytest.fixture(scope="module")
@@ -148,7 +149,7 @@ def test_quantiles_are_those_of_brms(draws: dict[str, xr.DataArray], brms: pd.Da
                 error, their_error
             )
     assert len(z) == 88 * 2
-    assert np.abs(list(z.values())).max() < LIMIT, worst(pd.Series(z))
+    assert np.abs(list(z.values())).max() < WIDER_LIMIT, worst(pd.Series(z))
 
 
 def test_means_and_standard_deviations_are_those_of_importance_sampling(own: pd.DataFrame) -> None:
@@ -157,7 +158,7 @@ def test_means_and_standard_deviations_are_those_of_importance_sampling(own: pd.
     own = own.loc[exact.index]
     for what in ("mean", "sd"):
         z = (own[what] - exact[what]) / np.hypot(own[f"mcse_{what}"], exact[f"mcse_{what}"])
-        assert z.abs().max() < LIMIT, (what, worst(z))
+        assert z.abs().max() < WIDER_LIMIT, (what, worst(z))
         assert (z**2).mean() < 2.5
 
 

@@ -63,7 +63,7 @@ def fit(visits: pd.DataFrame) -> ab.Fit:
     cohort = ab.read_cohort(visits, levels=LEVELS, categorical=["subject"])
     formula = "bdi ~ bdi_pre + month + treatment + drug + length + (1 | subject)"
     return ab.Model(formula, priors=PRIORS, centre={"bdi_pre": 0, "month": 0}).fit(
-        cohort, draws=2000, seed=1, progress=False
+        cohort, draws=2000, seed=1, target_accept=0.95, progress=False
     )
 
 

@@ -50,7 +50,7 @@ def fit() -> ab.Fit:
     model = ab.Model(
         "mAch ~ cses + meanses + sector + (cses || school)", priors=PRIORS, centre={"cses": 0, "meanses": 0}
     )
-    return model.fit(cohort, draws=1000, seed=1, progress=False)
+    return model.fit(cohort, draws=1000, seed=1, target_accept=0.95, progress=False)
 
 
 def test_sampler_converged_on_every_row(fit: ab.Fit) -> None:

@@ -75,7 +75,9 @@ def fits(model: tuple[ModelSpec, Design, PriorTable], compiled: Any) -> Fits:
             patch.setattr(
                 nutpie, "compile_pymc_model", lambda graph, *, var_names, y=outcome: compiled.with_data(outcome=y)
             )
-            settings = SamplerSettings(draws=DRAWS // 2, tune=400, chains=2, cores=2, seed=1000 + repetition)
+            settings = SamplerSettings(
+                draws=DRAWS // 2, tune=400, chains=2, cores=2, seed=1000 + repetition, target_accept=0.95
+            )
             tree, _ = sample_nuts(design, priors, settings)
             divergences += int(tree["sample_stats"]["diverging"].sum())
             fitted = FittedModel(spec, design, priors, tree, Flow(design.rows.n), {})

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from alliance_bayes import __version__
 from alliance_bayes.checks import CheckReport
 from alliance_bayes.effects import EffectTable
 from alliance_bayes.errors import UsageError
@@ -24,6 +23,7 @@ from alliance_bayes.report.reproduction import reproduction
 from alliance_bayes.report.text import capital, clean, count
 from alliance_bayes.report.variance import variance
 from alliance_bayes.report.words import column_name
+from alliance_bayes.versions import versions
 
 __all__ = ["build_report"]
 
@@ -72,7 +72,7 @@ def build_report(
     if len(effects):
         prob = float(effects["prob"].iloc[0])
     withheld = not checks.gate.passed
-    version = __version__
+    version = versions()["alliance_bayes"]
     estimates = Estimates.of(fit, effects[effects["estimand"] == ""] if withheld else effects)
     redact = redaction(fit)
     checked = Checked.of(fit, checks, redact)

@@ -82,8 +82,11 @@ class Estimates:
         return number(_float(row["median"]) if np.isnan(value) else value, self.places(row))
 
     def interval(self, row: pd.Series) -> str:
-        """Ends of the interval in brackets."""
-        return range_of(_float(row["lower"]), _float(row["upper"]), self.places(row))
+        """Ends of the interval in brackets; where the slope may be zero, what is needed of it has no upper end."""
+        lower, upper = _float(row["lower"]), _float(row["upper"])
+        if row["estimand"] == "points_needed" and np.isfinite(lower) and np.isnan(upper):
+            upper = np.inf
+        return range_of(lower, upper, self.places(row))
 
     def spoken(self, row: pd.Series) -> str:
         """The interval with its kind and probability, in words: "89% equal-tailed interval 1.3 to 3.0"."""

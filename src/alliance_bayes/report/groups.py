@@ -45,11 +45,13 @@ def groups(fit: FittedModel, estimates: Estimates, *, withheld: bool, cautions: 
         else [_part(fit, estimates, name, number) for number, name in enumerate(factors_of(estimates), 1)]
     )
     hidden = [factor_name(name) for name in estimates.hidden]
+    left_out = [clean(reason).rstrip(".") for reason in estimates.table.left_out]
     context = {
         "withheld": withheld,
         "cautions": cautions,
         "parts": parts,
         "hidden": hidden,
+        "left_out": left_out,
         "outcome": column_name(fit.design.outcome.name),
     }
     return Section("groups", "Group differences", "groups.html", context)
