@@ -198,7 +198,7 @@ class Fit(FittedModel):
         """Effect sizes and group differences; see :func:`alliance_bayes.effects.effects`."""
         from alliance_bayes.effects import effects
 
-        return effects(self, **({} if estimands is None else {"estimands": estimands}), **options)
+        return effects(self, estimands=estimands, **options)
 
     def contrasts(self, factor: str, *, of: Literal["mean", "slope"] = "mean", **options: Any) -> EffectTable:
         """All pairwise differences between a factor's levels; see :func:`alliance_bayes.effects.contrasts`."""

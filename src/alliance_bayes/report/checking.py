@@ -102,7 +102,7 @@ def checking(checked: Checked) -> tuple[Section, list[Mapping[str, Any]]]:
 
 def _item(fit: FittedModel, result: CheckResult, position: int, withheld: bool, redact: Redact) -> Item:
     # Any other check would give away the numbers that are withheld.
-    shown = True
+    shown = not withheld or result.name in WITHOUT_ESTIMATES
     anchor, title = f"check-{position}", redact(result.title)
     sentence = _said(result.sentence, redact) if shown else "What this check found is withheld with the conclusions."
     problems = tuple(_said(problem, redact) for problem in result.problems) if shown else ()
