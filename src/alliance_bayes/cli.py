@@ -299,6 +299,9 @@ def main(arguments: list[str] | None = None) -> None:
     """Run the command line; every error is one paragraph on standard error, never a traceback."""
     try:
         status = app(args=arguments, standalone_mode=False)
+        if status == 130:
+            # How Typer passes an interrupt on.
+            raise KeyboardInterrupt
     except TyperException as error:
         # Usage errors of the parser know how to show the command's usage; the base class only has its message.
         show = getattr(error, "show", None)

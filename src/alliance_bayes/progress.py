@@ -34,15 +34,16 @@ def progress_bar(show: bool | Report, *, label: str = "sampling") -> Iterator[Re
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
-        TextColumn("{task.completed:,.0f}/{task.total:,.0f} draws"),
+        TextColumn("{task.fields[counts]}"),
         TextColumn("{task.fields[divergences]} divergences"),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task(f"{label}: compiling", total=None, divergences=0)
+        task = bar.add_task(f"{label}: compiling", total=None, divergences=0, counts="")
 
         def report(done: int, total: int, divergences: int) -> None:
-            bar.update(task, description=label, completed=done, total=total, divergences=divergences)
+            counts = f"{done:,}/{total:,} draws"
+            bar.update(task, description=label, completed=done, total=total, divergences=divergences, counts=counts)
 
         yield report

@@ -9,7 +9,6 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 import xarray as xr
-from builders import fitted
 from scipy import stats
 
 from alliance_bayes.cohort import Flow
@@ -18,6 +17,7 @@ from alliance_bayes.fit import FittedModel
 from alliance_bayes.model import ModelSpec
 from alliance_bayes.model.families import prepare_outcome
 from alliance_bayes.model.likelihood import simulate
+from builders import fitted
 
 __all__ = ["ExactGaussian", "Known"]
 
@@ -25,8 +25,9 @@ __all__ = ["ExactGaussian", "Known"]
 class ExactGaussian:
     """A Gaussian model whose level SDs are fixed, on fixed predictors.
 
-    The coefficients w = (beta, u) have prior Normal(m, D). sigma keeps its own HalfNormal prior and is drawn from a grid of
-    its marginal posterior, the coefficients from their normal distribution given sigma: independent draws, no sampler.
+    The coefficients w = (beta, u) have prior Normal(m, D). sigma keeps its own HalfNormal prior and is drawn from a
+    grid of its marginal posterior, the coefficients from their normal distribution given sigma: independent draws,
+    no sampler.
     """
 
     def __init__(self, frame: pd.DataFrame, formula: str, *, tau: float = 2.0, **spec: object) -> None:
@@ -117,9 +118,11 @@ class Known:
     Nothing is estimated, so the checks' p-values have exactly their nominal distribution.
     """
 
-    def __init__(self, frame: pd.DataFrame, formula: str, family: str, means: Mapping[str, object], **spec: object) -> None:
+    def __init__(
+        self, frame: pd.DataFrame, formula: str, family: str, means: Mapping[str, object], **spec: object
+    ) -> None:
         # Outcomes that the family accepts are needed before there are any simulated ones.
-        sds = {name: 0.0 for name in (*means, "beta", *("u_country", "tau_country"))}
+        sds = dict.fromkeys((*means, "beta", *("u_country", "tau_country")), 0.0)
         self.fit = fitted(frame, formula=formula, means=means, sds=sds, draws=5, spec={"family": family, **spec})
 
     def simulated(self, rng: np.random.Generator) -> FittedModel:

@@ -2,12 +2,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from builders import rows
-from checks.exact import ExactGaussian, Known
 from scipy import stats
 
 from alliance_bayes.checks import CHECKS, Evidence
 from alliance_bayes.checks.calibration import _share_below
+from builders import rows
+from checks.exact import ExactGaussian, Known
 
 FORMULA = "who5_followup ~ alliance + who5_baseline + (1 | country)"
 
@@ -76,7 +76,8 @@ def test_the_table_holds_the_coverage_of_the_stated_intervals(model, frame):
     assert table["coverage"].between(table["lower"], table["upper"]).all()
     furthest = (table["coverage"] - table["interval"]).abs().idxmax()
     assert found.sentence == (
-        "Predictions are calibrated: the LOO-PIT values stay within a band that a calibrated model leaves in at most 5 % of data "
+        "Predictions are calibrated: the LOO-PIT values stay within a band that a calibrated model leaves in at "
+        "most 5 % of data "
         f"sets; furthest from what is stated, the {100 * table['interval'][furthest]:.3g} % predictive intervals hold "
         f"{100 * table['coverage'][furthest]:.1f} % of outcomes."
     )
@@ -99,7 +100,8 @@ def test_the_wrong_family_fires(model, frame, noise, pattern):
     assert found.sentence.startswith("Predictions are not calibrated: ")
     assert pattern is None or pattern in found.sentence
     assert (
-        "Do not read predictive intervals as stated; compare another family (student_t for heavy tails, beta_binomial, cumulative "
+        "Do not read predictive intervals as stated; compare another family (student_t for heavy tails, "
+        "beta_binomial, cumulative "
         "or censored_gaussian for a bounded score)." in found.sentence
     )
     outside = (found.details["ecdf"] < found.details["lower"]) | (found.details["ecdf"] > found.details["upper"])

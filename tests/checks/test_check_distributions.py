@@ -32,7 +32,9 @@ def test_continuous_families_give_the_probabilities_up_to_both_ends_of_the_round
 
 @pytest.mark.parametrize("step", [None, 4.0])
 def test_censoring_limits_have_the_whole_tail(step):
-    low, high = cumulative_bounds(FAMILIES["censored_gaussian"], ETA, {"sigma": SIGMA}, outcome("censored_gaussian"), step)
+    low, high = cumulative_bounds(
+        FAMILIES["censored_gaussian"], ETA, {"sigma": SIGMA}, outcome("censored_gaussian"), step
+    )
     half = 0 if step is None else 2
     for s in range(2):
         law = stats.norm(ETA[s], SIGMA[s])

@@ -7,12 +7,12 @@ import arviz as az
 import numpy as np
 import pytest
 import xarray as xr
-from builders import fitted, rows
-from checks.exact import ExactGaussian
 
 from alliance_bayes.checks import CHECKS, Evidence
 from alliance_bayes.checks import psis as module
 from alliance_bayes.checks.psis import leave_one_out
+from builders import fitted, rows
+from checks.exact import ExactGaussian
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +51,9 @@ def test_weights_of_some_draws_sum_to_one(fit):
 
 
 def test_constant_draws_need_no_weights_and_few_draws_cannot_be_judged():
-    still = dict.fromkeys(("beta", "sigma", *(f"{k}_{f}" for k in ("u", "tau") for f in ("provider_type", "sex", "country"))), 0.0)
+    still = dict.fromkeys(
+        ("beta", "sigma", *(f"{k}_{f}" for k in ("u", "tau") for f in ("provider_type", "sex", "country"))), 0.0
+    )
     found = leave_one_out(fitted(rows(40), sds=still))
     assert (found.pareto_k == 0).all()
     np.testing.assert_allclose(found.p, 0, atol=1e-9)
@@ -125,8 +127,10 @@ def test_sentences_of_the_loo_check():
     found = CHECKS["loo"](evidence)
     assert found.verdict == "warn"
     assert found.sentence == (
-        "Leave-one-out predictions of 2 of 80 rows cannot be trusted (Pareto k above 0.67, largest 0.90; rows 7, 2, counted "
-        "from 0): these rows pull the fit. Check their values, compare a family with heavier tails, and do not compare models "
+        "Leave-one-out predictions of 2 of 80 rows cannot be trusted (Pareto k above 0.67, largest 0.90; rows 7, 2, "
+        "counted "
+        "from 0): these rows pull the fit. Check their values, compare a family with heavier tails, and do not "
+        "compare models "
         f"by elpd_loo before that; {accuracy}."
     )
     assert found.table["value"].tolist()[3:] == [0.9, 78, 2, 0]

@@ -5,10 +5,10 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-from builders import fitted, rows
 
 from alliance_bayes.checks import CHECKS, CheckReport, CheckResult, Evidence, Gate, run_checks
 from alliance_bayes.errors import UsageError
+from builders import fitted, rows
 
 
 def result(name="loo", verdict="warn", table=None, **more):
@@ -33,7 +33,9 @@ def test_a_report_gives_results_by_name_in_order_and_says_which_there_are():
 
 
 def test_a_report_as_a_frame_and_in_the_terminal():
-    report = CheckReport((result("convergence", "fail"), result()), Gate(False, ("Too few draws.",)), "y ~ x (Gaussian)")
+    report = CheckReport(
+        (result("convergence", "fail"), result()), Gate(False, ("Too few draws.",)), "y ~ x (Gaussian)"
+    )
     frame = report.to_frame()
     assert list(frame.columns) == ["name", "title", "verdict", "sentence"]
     assert frame.to_numpy().tolist() == [
@@ -105,7 +107,8 @@ def test_the_gate_stays_closed_when_convergence_was_not_checked():
     [
         (
             {"only": ("loo", "waic")},
-            "unknown check(s) 'waic'. Known checks: convergence, prior_predictive, posterior_predictive, calibration, loo, "
+            "unknown check(s) 'waic'. Known checks: convergence, prior_predictive, posterior_predictive, "
+            "calibration, loo, "
             "curvature, groups.",
         ),
         ({"only": "loo"}, "only should be a sequence of names but got the text 'loo'. Write ('loo',)."),

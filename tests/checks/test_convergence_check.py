@@ -7,15 +7,16 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
-from builders import fitted, rows
 
 from alliance_bayes.checks import CHECKS, Evidence
 from alliance_bayes.checks.diagnostics import diagnose
 from alliance_bayes.effects import effects
+from builders import fitted, rows
 
 SIMPLE = "who5_followup ~ alliance + (1 | country)"
 GENTLER = (
-    "raise target_accept towards 0.99, tighten a vague prior, or remove a pooled term that the data cannot tell from others"
+    "raise target_accept towards 0.99, tighten a vague prior, "
+    "or remove a pooled term that the data cannot tell from others"
 )
 GOOD = {"rhat": 1.0, "ess_bulk": 2000.0, "ess_tail": 2000.0, "mean": 1.0, "sd": 0.5, "median": 1.0}
 
@@ -104,7 +105,8 @@ def test_a_chain_that_went_elsewhere_fails_by_rhat():
     assert row["where"] == "beta[alliance]"
     assert row["value"] > 1.5
     assert found.problems[0] == (
-        f"1 quantity of 9 has an R-hat of 1.01 or more (largest {row['value']:.3f}: beta[alliance]), so the chains disagree. "
+        f"1 quantity of 9 has an R-hat of 1.01 or more (largest {row['value']:.3f}: beta[alliance]), so the chains "
+        "disagree. "
         f"Draw more (draws and tune); if that does not help, {GENTLER}."
     )
     assert found.details.iloc[0][["quantity", "status"]].tolist() == ["beta[alliance]", "not converged"]
@@ -119,7 +121,8 @@ def test_too_few_draws_fail_by_effective_sample_size_and_say_how_many_more():
         (words,) = [words for words in found.problems if f"a {which} effective" in words]
         assert words == (
             f"9 quantities of 9 have a {which} effective sample size of 400 or less (smallest {row['value']:,.0f}: "
-            f"{row['where']}), so {imprecise} are imprecise. Draw more (draws and tune): about {times:.1f} times the present 300."
+            f"{row['where']}), so {imprecise} are imprecise. Draw more (draws and tune): about {times:.1f} times "
+            "the present 300."
         )
 
 
@@ -154,7 +157,8 @@ def test_tree_depth_and_few_chains_only_warn():
     found = check(with_statistics(small(chains=3), reached_max_tree_depth=full))
     assert found.verdict == "warn"
     assert found.sentence == (
-        "There are only 3 chains; R-hat is dependable from 4. Sample 4 chains. 0.5 % of draws were cut short at the largest "
+        "There are only 3 chains; R-hat is dependable from 4. Sample 4 chains. 0.5 % of draws were cut short at the "
+        "largest "
         "tree depth. This costs time, not validity: centre or rescale columns on very different scales."
     )
     assert found.problems == ()
@@ -247,9 +251,18 @@ def test_reported_effects_must_have_converged_too():
         ({"rhat": np.nan, "ess_bulk": np.nan, "ess_tail": np.nan, "mean": 12.0, "sd": np.nan}, "constant"),
         # Varies, and yet has no diagnostics.
         ({"rhat": np.nan}, "broken"),
-        ({"rhat": np.nan, "ess_bulk": np.nan, "ess_tail": np.nan, "mean": np.nan, "sd": np.nan, "median": np.nan}, "broken"),
         (
-            {"rhat": np.nan, "mean": np.nan, "sd": np.nan, "median": np.nan, "note": "not defined in 3.0% of the draws"},
+            {"rhat": np.nan, "ess_bulk": np.nan, "ess_tail": np.nan, "mean": np.nan, "sd": np.nan, "median": np.nan},
+            "broken",
+        ),
+        (
+            {
+                "rhat": np.nan,
+                "mean": np.nan,
+                "sd": np.nan,
+                "median": np.nan,
+                "note": "not defined in 3.0% of the draws",
+            },
             "undefined",
         ),
     ],
@@ -262,7 +275,9 @@ def test_effects_without_diagnostics_are_told_apart(row, status):
 
 
 def test_a_table_with_the_three_columns_alone_will_do():
-    bare = pd.DataFrame({"rhat": [1.001, 1.5], "ess_bulk": [900.0, 900.0], "ess_tail": [900.0, 900.0]}, index=["a", "b"])
+    bare = pd.DataFrame(
+        {"rhat": [1.001, 1.5], "ess_bulk": [900.0, 900.0], "ess_tail": [900.0, 900.0]}, index=["a", "b"]
+    )
     found = check(small(), effects=bare)
     assert found.details.iloc[0][["quantity", "status"]].tolist() == ["b", "not converged"]
     assert check(small(), effects=bare.iloc[:0]).verdict == "pass"

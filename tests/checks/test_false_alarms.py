@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from builders import rows
-from checks.exact import ExactGaussian, Known
 from scipy import stats
 
 from alliance_bayes.checks import CHECKS, Evidence
+from builders import rows
+from checks.exact import ExactGaussian, Known
 
 JUDGED = ("posterior_predictive", "calibration", "curvature", "groups")
 FORMULA = "who5_followup ~ alliance + who5_baseline + (1 | country)"
@@ -49,7 +49,9 @@ def known(family, n, repeats):
 
 def gaussian(n, repeats, *, draws=250, rounded=False):
     frame = rows(n, seed=1)
-    model = ExactGaussian(frame, "who5_followup ~ alliance + who5_baseline + (alliance || country) + (1 | provider_type)")
+    model = ExactGaussian(
+        frame, "who5_followup ~ alliance + who5_baseline + (alliance || country) + (1 | provider_type)"
+    )
     mean = np.asarray(48 + 2.2 * (frame["alliance"] - 4.6) + 0.45 * (frame["who5_baseline"] - 41))
     for k in range(repeats):
         rng = np.random.default_rng([5, k])
@@ -73,8 +75,8 @@ def test_exact_posteriors_are_quiet_at_the_rate(rounded):
 @pytest.mark.parametrize("family", TRUTHS)
 def test_with_nothing_estimated_the_rate_is_the_stated_one(family):
     count, total = alarms(known(family, 300, 300), 0.1, replicates=400)
-    # Nothing is estimated, so the rate is met from below as well. Only few values are possible for the departure of a two-valued
-    # outcome's share or of 400 replicates: a third less is allowed for.
+    # Nothing is estimated, so the rate is met from below as well. Only few values are possible for the departure of
+    # a two-valued outcome's share or of 400 replicates: a third less is allowed for.
     for name in JUDGED:
         assert stats.binom.isf(1 - 1e-4, total, 0.066) <= count[name] <= most(0.1, total), count
 

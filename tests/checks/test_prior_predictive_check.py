@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from builders import OUTCOME_FORMULA, fitted, rows
 
 from alliance_bayes.checks import CHECKS, Evidence
+from builders import OUTCOME_FORMULA, fitted, rows
 
 WHO = "who5_followup ~ alliance + who5_baseline + (1 | country)"
 
@@ -37,7 +37,8 @@ def test_the_sentence_states_what_the_priors_imply():
     outside = table.loc["share outside the scale", "judged"]
     r2, slope = table.loc["R2"], table.loc["standardised slope of alliance"]
     assert found.sentence == (
-        f"What the priors imply is within the stated limits: {100 * outside:.3g} % of simulated outcomes are outside the scale "
+        f"What the priors imply is within the stated limits: {100 * outside:.3g} % of simulated outcomes are "
+        "outside the scale "
         f"(limit 50 %); R2 {r2['median']:.2f} ({r2['lower']:.2f} to {r2['upper']:.2f}); standardised slope of alliance "
         f"{slope['median']:.2f} ({slope['lower']:.2f} to {slope['upper']:.2f})."
     )
@@ -48,7 +49,8 @@ def test_the_slope_is_the_prior_times_the_spread_of_the_predictor_over_that_of_t
     found = check(WHO, frame, priors={"alliance": "Normal(3, 1)"})
     row = found.table.set_index("quantity").loc["standardised slope of alliance"]
     unit = frame["alliance"].std() / 19
-    # Quantiles of 500 draws of a normal: Monte Carlo error of the median 1.25 / sqrt(500) SDs, of the 5 % quantile twice that.
+    # Quantiles of 500 draws of a normal: Monte Carlo error of the median 1.25 / sqrt(500) SDs, of the 5 % quantile
+    # twice that.
     assert row["median"] == pytest.approx(3 * unit, abs=4 * 0.056 * unit)
     assert row["lower"] == pytest.approx((3 - 1.645) * unit, abs=4 * 0.11 * unit)
 
@@ -67,9 +69,12 @@ def test_a_vague_slope_is_called_hard_to_believe():
     shares = judged(found)
     assert found.verdict == "warn"
     assert found.sentence == (
-        f"The priors are hard to believe: {100 * shares['share outside the scale']:.3g} % of outcomes simulated from the priors "
-        f"lie outside 0 to 100 (limit 50 %); half of the prior draws have an R2 above {shares['R2']:.3f} (limit 0.9); the "
-        f"standardised slope of alliance is beyond -1 or 1 in {100 * shares['standardised slope of alliance']:.3g} % of prior "
+        f"The priors are hard to believe: {100 * shares['share outside the scale']:.3g} % of outcomes simulated "
+        "from the priors "
+        f"lie outside 0 to 100 (limit 50 %); half of the prior draws have an R2 above {shares['R2']:.3f} (limit "
+        "0.9); the "
+        f"standardised slope of alliance is beyond -1 or 1 in {100 * shares['standardised slope of alliance']:.3g} "
+        "% of prior "
         "draws (limit 50 %). Narrow them, or say why they are meant."
     )
     assert found.problems == ()
@@ -84,7 +89,8 @@ def test_bounded_families_are_judged_by_their_ends(family):
     bad = check(WHO, family=family, priors={"alliance": wide, "who5_baseline": wide})
     assert bad.verdict == "warn"
     assert bad.sentence.startswith(
-        f"The priors are hard to believe: {100 * judged(bad)['share at the ends of the scale']:.3g} % of outcomes simulated from "
+        f"The priors are hard to believe: {100 * judged(bad)['share at the ends of the scale']:.3g} % of outcomes "
+        "simulated from "
         "the priors lie at 0 or 100 (limit 50 %)"
     )
 

@@ -3,11 +3,11 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from builders import fitted, rows
-from checks.exact import ExactGaussian, Known
 
 from alliance_bayes.checks import CHECKS, Evidence
 from alliance_bayes.checks.lack_of_fit import _tangent, lack_of_fit, level_basis, spline_basis
+from builders import fitted, rows
+from checks.exact import ExactGaussian, Known
 
 FORMULA = "who5_followup ~ alliance + who5_baseline + (1 | country)"
 
@@ -44,9 +44,7 @@ def test_a_ceiling_leaves_the_knots_apart_and_few_values_get_an_indicator_each()
     heaped = np.r_[np.full(80, 5.0), np.linspace(1, 5, 40)]
     assert np.linalg.matrix_rank(spline_basis(heaped)) == 4
     few = spline_basis(np.array([1.0, 2.0, np.nan, 2.0, 4.0]))
-    np.testing.assert_array_equal(
-        few, [[1, 0, 0], [0, 1, 0], [np.nan] * 3, [0, 1, 0], [0, 0, 1]]
-    )
+    np.testing.assert_array_equal(few, [[1, 0, 0], [0, 1, 0], [np.nan] * 3, [0, 1, 0], [0, 0, 1]])
 
 
 def test_what_the_models_own_columns_express_is_not_tested(model, frame):
@@ -79,8 +77,10 @@ def test_unmodelled_curvature_is_seen_and_named(model, frame):
     found = CHECKS["curvature"](Evidence(model.fit(outcomes(model, frame, add=bend))))
     assert found.verdict == "warn"
     assert found.sentence == (
-        f"The residuals are not level along who5_baseline (p = {found.table.set_index('column')['p']['who5_baseline'].iloc[0]:.3f}): "
-        "the relation is not the one the formula states. Add a curve, such as bs(who5_baseline, df=4), or an interaction, and "
+        "The residuals are not level along who5_baseline (p = "
+        f"{found.table.set_index('column')['p']['who5_baseline'].iloc[0]:.3f}): "
+        "the relation is not the one the formula states. Add a curve, such as bs(who5_baseline, df=4), or an "
+        "interaction, and "
         "see whether the reported slope changes."
     )
     ends = found.table[found.table["column"] == "who5_baseline"]["residual"].to_numpy()
@@ -125,7 +125,8 @@ def test_an_unmodelled_group_is_seen_and_named(model, frame):
     assert found.verdict == "warn"
     p = found.table.set_index("column")["p"]["provider_type"].iloc[0]
     assert found.sentence == (
-        f"The residuals differ between the levels of provider_type (p = {p:.3f}). The model leaves out provider_type: pool over "
+        f"The residuals differ between the levels of provider_type (p = {p:.3f}). The model leaves out "
+        "provider_type: pool over "
         "it, as in (1 | provider_type)."
     )
     worst = found.table.query("column == 'provider_type'").set_index("level")
@@ -159,7 +160,8 @@ def test_a_model_without_columns_to_look_at_says_so(frame):
 def test_sentences_when_all_is_quiet(model, frame):
     evidence = Evidence(model.fit(outcomes(model, frame)), rate=0.02)
     assert CHECKS["curvature"](evidence).sentence == (
-        "The residuals are level along alliance, who5_baseline: they bend no more than they do in 98 % of data sets from a "
+        "The residuals are level along alliance, who5_baseline: they bend no more than they do in 98 % of data sets "
+        "from a "
         "well-specified model."
     )
     assert CHECKS["groups"](evidence).sentence == (
@@ -180,7 +182,9 @@ def test_many_small_levels_are_tested_together(frame):
 
 def test_families_with_a_link_are_made_orthogonal_to_what_moves_their_expectations():
     frame = rows(200, seed=3)
-    known = Known(frame, "who5_followup ~ alliance + who5_baseline", "beta_binomial", {"beta": [0.1, 0.3, 0.03], "phi": 8.0})
+    known = Known(
+        frame, "who5_followup ~ alliance + who5_baseline", "beta_binomial", {"beta": [0.1, 0.3, 0.03], "phi": 8.0}
+    )
     evidence = Evidence(known.simulated(np.random.default_rng(0)))
     design = evidence.fit.design
     p = 1 / (1 + np.exp(-evidence.eta[0]))

@@ -142,3 +142,23 @@ def test_models_without_a_slope_or_groups_have_the_findings_they_can(
 
     assert report.findings[0].startswith(start)
     assert len(report.findings) == (2 if "1 |" in formula else 3)
+
+
+def test_the_probability_of_an_event_has_no_unit(checks_of: Callable[..., CheckReport]) -> None:
+    frame = rows(200)
+    frame["improved"] = (frame["who5_followup"] > 50).astype(float)
+    fit = fitted(
+        frame,
+        formula="improved ~ alliance",
+        spec={"family": "bernoulli"},
+        means={"beta": [0.0, 1.0]},
+        sds={"beta": 0.0},
+        draws=100,
+    )
+
+    report = build_report(fit, effects=effects(fit), checks=checks_of())
+
+    assert report.findings[0].startswith(
+        "For each additional alliance point, the probability of improved was on average 0."
+    )
+    assert " higher (89% equal-tailed interval 0." in report.findings[0]

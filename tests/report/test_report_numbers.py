@@ -23,6 +23,8 @@ def test_it_has_the_stated_parts(report: Report) -> None:
     data = json.loads(report.json)
 
     assert data == report.numbers
+    # One record a line: a change of one number is a change of one line.
+    assert sum(line.startswith('  {"estimand": ') for line in report.json.splitlines()) == len(data["effects"])
     assert list(data) == [
         *(
             "format",

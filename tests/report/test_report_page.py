@@ -181,7 +181,7 @@ def test_the_numbers_of_the_slope_table_are_those_of_the_effects(
         "89% equal-tailed interval",
         "Probability of direction",
         "Probability in ROPE",
-        "Probability of 10 WHO-5 points or more",
+        "Probability of 10 or more",
         "Unit; denominator",
     ]
     first = table.loc[table["estimand"] == "slope"].iloc[0]

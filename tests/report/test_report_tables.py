@@ -63,6 +63,6 @@ def test_a_row_without_a_cell_for_every_heading_is_a_mistake() -> None:
 
 
 def test_long_columns_of_words_get_room() -> None:
-    table = Table.of("t", "c", ("a", "b"), [("short", "x" * 41)], words=(1,))
+    table = Table.of("t", "c", ("a", "b", "c"), [("x" * 24, "x" * 25, "x" * 41)], words=(1, 2))
 
-    assert (table.kind(0), table.kind(1)) == ("word", "word long")
+    assert [table.kind(column) for column in range(3)] == ["word short", "word", "word long"]

@@ -35,7 +35,8 @@ class Grouping:
     codes
         Level number of every row, shape (n,).
     role
-        ``pooled`` or ``common`` when the model has effects of it, ``left out`` when it has not.
+        ``pooled`` for a factor of the model, ``column`` for another categorical column of its formula, ``left out`` for
+        a column beside it.
     """
 
     name: str
@@ -92,9 +93,10 @@ class Evidence:
             raise UsageError(f"rate should be in the interval (0, 0.5) but got {self.rate!r}.")
         # The smallest p-value that R replicates can give is 1 / (R + 1); twice that leaves room to fire.
         least = int(np.ceil(2 / self.rate))
-        if self.replicates < least:
+        if isinstance(self.replicates, bool) or not isinstance(self.replicates, int) or self.replicates < least:
             raise UsageError(
-                f"replicates should be at least {least} for a rate of {self.rate:g} but got {self.replicates!r}."
+                f"replicates should be a whole number of at least {least} for a rate of {self.rate:g} but got "
+                f"{self.replicates!r}."
             )
         if self.effects is not None:
             lacking = [name for name in ("rhat", "ess_bulk", "ess_tail") if name not in self.effects.columns]
@@ -179,12 +181,10 @@ class Evidence:
         design, frame = self.fit.design, self.fit.design.frame
         found = [Grouping(f.name, f.levels, design.rows.index[f.name], "pooled") for f in design.factors]
         names = {grouping.name for grouping in found}
-        common = {part for column in design.columns for part in column.term.split(":") if column.order == 1}
         for name in frame.columns:
             if name not in names and isinstance(frame[name].dtype, pd.CategoricalDtype):
                 levels = tuple(str(level) for level in frame[name].cat.categories)
-                role = "common" if name in common else "left out"
-                found.append(Grouping(name, levels, frame[name].cat.codes.to_numpy(np.intp), role))
+                found.append(Grouping(name, levels, frame[name].cat.codes.to_numpy(np.intp), "column"))
         for name, column in self._extra_columns():
             if not _numeric(column):
                 # A missing value is a level of its own: who has none may differ too.
@@ -201,12 +201,13 @@ class Evidence:
         names = [name for name in frame.columns if name != self.fit.design.outcome.name and _numeric(frame[name])]
         names.sort(key=lambda name: name != focal)
         found = {name: frame[name].to_numpy(float) for name in names}
-        extra = {
-            name: column.to_numpy(float, na_value=np.nan) for name, column in self._extra_columns() if _numeric(column)
-        }
-        return found | {
-            name: values for name, values in extra.items() if np.unique(values[np.isfinite(values)]).size > 1
-        }
+        for name, column in self._extra_columns():
+            if _numeric(column):
+                values = column.to_numpy(float, na_value=np.nan)
+                values = np.where(np.isfinite(values), values, np.nan)
+                if np.unique(values[~np.isnan(values)]).size > 1:
+                    found[name] = values
+        return found
 
     def _extra_columns(self) -> list[tuple[str, pd.Series]]:
         if self.extra is None:

@@ -17,6 +17,19 @@ NAMED = 4
 EVERYBODY = "all rows"
 # The group mean and spread are modelled; the tails of a small group are too noisy to say more than those of all rows.
 OVERALL_ONLY = ("kurtosis",)
+COLUMNS = (
+    "statistic",
+    "factor",
+    "level",
+    "n",
+    "observed",
+    "predicted",
+    "lower",
+    "upper",
+    "departure",
+    "p",
+    "outside",
+)
 
 
 def posterior_predictive(evidence: Evidence) -> CheckResult:
@@ -32,14 +45,15 @@ def posterior_predictive(evidence: Evidence) -> CheckResult:
     CheckResult
         ``warn`` when a statistic is outside its limits. The table has one row a statistic and group: ``statistic``,
         ``factor``, ``level``, ``n``, ``observed``, ``predicted``, ``lower``, ``upper``, ``departure`` (replicate SDs,
-        on a scale on which the statistic is roughly normal), ``p`` and ``outside``, the largest departures first.
+        on a scale on which the statistic is roughly normal), ``p`` and ``outside``, the smallest p first.
 
     Notes
     -----
     Mean, SD, skewness, and shares at the floor and the ceiling of all rows and of every level with at least 20 rows
-    of every factor and categorical column of the model, and the kurtosis of all rows. The limits are simultaneous: in
-    a share ``rate`` of replicates *any* statistic leaves them, so the number of groups does not raise the rate of
-    false alarms; ``p`` is adjusted likewise. Statistics that the model fits (means) depart less from replicates of
+    of every factor and categorical column of the model, and the kurtosis of all rows. The limits are simultaneous:
+    in a share ``rate`` of replicates *any* statistic leaves them, so the number of groups does not raise the rate of
+    false alarms; half the rate is kept for the statistics of all rows, so that many groups do not hide them. ``p`` is
+    adjusted likewise. Statistics that the model fits (means) depart less from replicates of
     the fitted model than from new data, which makes the check quieter than its stated rate.
     """
     design = evidence.fit.design
@@ -53,34 +67,8 @@ def posterior_predictive(evidence: Evidence) -> CheckResult:
         columns.append(values[0, at])
         draws.append(replicated[name][:, at])
     table = pd.concat(frames, ignore_index=True)
-    values, simulated = np.concatenate(columns), np.concatenate(draws, axis=1)
-    limits = simultaneous_limits(
-        list(table["statistic"]), table["n"].to_numpy(float), values, simulated, rate=evidence.rate
-    )
-    table = table.assign(
-        observed=values,
-        predicted=limits.predicted,
-        lower=limits.lower,
-        upper=limits.upper,
-        departure=limits.departure,
-        p=limits.p,
-        outside=limits.outside,
-    )
-    order = table["departure"].abs().sort_values(ascending=False, kind="stable").index
-    names = [
-        "statistic",
-        "factor",
-        "level",
-        "n",
-        "observed",
-        "predicted",
-        "lower",
-        "upper",
-        "departure",
-        "p",
-        "outside",
-    ]
-    table = table.loc[order, names].reset_index(drop=True)
+    table = _judged(table, np.concatenate(columns), np.concatenate(draws, axis=1), evidence.rate)
+    by_factor = {factor: table[table["factor"] == factor] for factor in dict.fromkeys(groups["factor"]) if factor}
     return CheckResult(
         "posterior_predictive",
         "Posterior predictive check",
@@ -89,12 +77,33 @@ def posterior_predictive(evidence: Evidence) -> CheckResult:
         table,
         (
             outcome_distribution(design, evidence.simulated, evidence.step),
-            *(
-                levels_against_limits(design, str(factor), rows)
-                for factor, rows in table[table["factor"] != ""].groupby("factor", sort=False)
-            ),
+            *(levels_against_limits(design, factor, rows) for factor, rows in by_factor.items()),
         ),
     )
+
+
+def _judged(table: pd.DataFrame, observed: np.ndarray, replicated: np.ndarray, rate: float) -> pd.DataFrame:
+    """The statistics with their limits, those of all rows and those of groups at half the rate each."""
+    overall = (table["factor"] == "").to_numpy()
+    families = [at for at in (overall, ~overall) if at.any()]
+    parts = []
+    for at in families:
+        part, of = table[at], len(families)
+        names, counts = list(part["statistic"]), part["n"].to_numpy(float)
+        limits = simultaneous_limits(names, counts, observed[at], replicated[:, at], rate=rate / of)
+        parts.append(
+            part.assign(
+                observed=observed[at],
+                predicted=limits.predicted,
+                lower=limits.lower,
+                upper=limits.upper,
+                departure=limits.departure,
+                p=np.minimum(of * limits.p, 1.0),
+                outside=limits.outside,
+                far=-np.abs(limits.departure),
+            )
+        )
+    return pd.concat(parts).sort_values(["p", "far"], kind="stable", ignore_index=True)[list(COLUMNS)]
 
 
 def _groups(evidence: Evidence) -> tuple[pd.DataFrame, np.ndarray, int]:

@@ -14,6 +14,11 @@ from alliance_bayes.checks.wording import percent
 __all__ = ["curvature", "groups"]
 
 PARTS = 10
+_REMEDIES = {
+    "left out": "The model leaves out {0}: pool over it, as in (1 | {0}).",
+    "in part": "The model has {0} only in combination with other columns: give it a term of its own, as in (1 | {0}).",
+    "pooled": "The model pools over {0}: check the prior of its level SD, and what else differs between its levels.",
+}
 NAMED = 4
 
 
@@ -87,7 +92,7 @@ def groups(evidence: Evidence) -> CheckResult:
     -------
     CheckResult
         ``warn`` when a column's test fires. The table has one row a column and level: ``column``, ``role`` (``pooled``,
-        ``common``, ``left out``), ``level``, ``n``, ``residual``, ``limit`` and ``p``, as in :func:`curvature`.
+        ``common``, ``in part``, ``left out``), ``level``, ``n``, ``residual``, ``limit`` and ``p``, as in :func:`curvature`.
 
     Notes
     -----
@@ -95,35 +100,20 @@ def groups(evidence: Evidence) -> CheckResult:
     """
     groupings = {grouping.name: grouping for grouping in evidence.groupings}
     tests = lack_of_fit(evidence, {name: level_basis(grouping.indicators) for name, grouping in groupings.items()})
+    roles = {name: _role(grouping.role, tests[name]) for name, grouping in groupings.items()}
     frames = []
     for name, grouping in groupings.items():
         there = np.flatnonzero(grouping.counts > 0)
         residual, limit = parts_limits(evidence, grouping.indicators[:, there])
-        frames.append(
-            pd.DataFrame(
-                {
-                    "column": name,
-                    "role": grouping.role,
-                    "level": [grouping.levels[k] for k in there],
-                    "n": grouping.counts[there],
-                    "residual": residual,
-                    "limit": limit,
-                    "p": tests[name].p,
-                }
-            )
-        )
+        levels = pd.DataFrame({"level": [grouping.levels[k] for k in there], "n": grouping.counts[there]})
+        frames.append(levels.assign(column=name, role=roles[name], residual=residual, limit=limit, p=tests[name].p))
     table = _concatenated(frames, ["column", "role", "level", "n", "residual", "limit", "p"])
     fired = _fired(tests, evidence.rate)
-    left_out = [name for name in fired if groupings[name].role == "left out"]
     if fired:
-        sentence = f"The residuals differ between the levels of {_named(fired, tests)}. "
-        if left_out:
-            sentence += f"The model leaves out {', '.join(left_out)}: pool over it, as in (1 | {left_out[0]}). "
-        if len(left_out) < len(fired):
-            sentence += (
-                "Where the model pools over a column, check the prior of its level SD and terms that differ between "
-                "its levels."
-            )
+        remedies = [
+            _REMEDIES[role].format(_listed(fired, roles, role)) for role in _REMEDIES if role in map(roles.get, fired)
+        ]
+        sentence = f"The residuals differ between the levels of {_named(fired, tests)}. {' '.join(remedies)}"
     elif not tests:
         sentence = "There are no categorical columns to look at."
     else:
@@ -135,7 +125,7 @@ def groups(evidence: Evidence) -> CheckResult:
         "groups",
         "Residuals by group",
         "warn" if fired else "pass" if tests else "info",
-        sentence.strip(),
+        sentence,
         table,
         tuple(
             residuals_by_level(evidence.fit.design, str(name), rows)
@@ -158,6 +148,19 @@ def _edges(values: np.ndarray) -> np.ndarray:
 
 def _fired(tests: dict[str, LackOfFit], rate: float) -> list[str]:
     return sorted((name for name, test in tests.items() if test.p < rate), key=lambda name: tests[name].p)
+
+
+def _role(given: str, test: LackOfFit) -> str:
+    """What the model does with a column: of those it does not pool over, it may express all differences or some."""
+    if given == "pooled":
+        return given
+    if test.df == 0:
+        return "common"
+    return "in part" if given == "column" else given
+
+
+def _listed(fired: list[str], roles: dict[str, str], role: str) -> str:
+    return " and ".join(name for name in fired if roles[name] == role)
 
 
 def _named(fired: list[str], tests: dict[str, LackOfFit]) -> str:

@@ -39,6 +39,14 @@ def _same(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
     return values
 
 
+def _sqrt(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    return np.sqrt(values)
+
+
+def _square(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    return np.asarray(np.maximum(values, 0.0) ** 2)
+
+
 def _log(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
     return np.log(np.maximum(values, 1e-12))
 
@@ -69,7 +77,8 @@ STATISTICS: Mapping[str, Statistic] = {
     statistic.name: statistic
     for statistic in (
         Statistic("mean", _same, _same, _tiny),
-        Statistic("SD", _log, _exp, _tiny),
+        # The square root, unlike the logarithm, stays finite when all outcomes of a group are equal.
+        Statistic("SD", _sqrt, _square, _tiny),
         Statistic("skewness", _same, _same, _tiny),
         Statistic("kurtosis", _log, _exp, _tiny),
         Statistic("share at floor", _anscombe, _from_anscombe, _half_over_root),
@@ -105,14 +114,17 @@ def group_statistics(
         centre = float(outcome.values.mean())
         away = values - centre
         first, second, third, fourth = ((away**power @ indicators) / counts for power in (1, 2, 3, 4))
-        m2 = np.maximum(second - first**2, 1e-300)
+        m2 = np.maximum(second - first**2, 0.0)
         m3 = third - 3 * first * second + 2 * first**3
         m4 = fourth - 4 * first * third + 6 * first**2 * second - 3 * first**4
+        # Equal outcomes have no shape; they get that of the normal distribution.
+        flat = m2 <= 1e-12 * np.maximum(second, 1e-12)
+        m2_or_1 = np.where(flat, 1.0, m2)
         out = {
             "mean": centre + first,
             "SD": np.sqrt(m2 * counts / np.maximum(counts - 1, 1)),
-            "skewness": m3 / m2**1.5,
-            "kurtosis": m4 / m2**2,
+            "skewness": np.where(flat, 0.0, m3 / m2_or_1**1.5),
+            "kurtosis": np.where(flat, 3.0, m4 / m2_or_1**2),
         }
         if outcome.lower is not None:
             out["share at floor"] = ((values <= outcome.lower + half).astype(float) @ indicators) / counts

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -132,8 +133,12 @@ def _nutpie(
 ) -> tuple[Any, float]:
     import nutpie
 
-    compiled = nutpie.compile_pymc_model(model, var_names=keep)
+    with warnings.catch_warnings():
+        # nutpie runs numba's code; a BLAS of the system would serve only the starting point of correlated models.
+        warnings.filterwarnings("ignore", "PyTensor could not link to a BLAS installation", UserWarning)
+        compiled = nutpie.compile_pymc_model(model, var_names=keep)
     compiled_at = time.perf_counter()
+    reporter = None if progress is None else _Reporter(progress, settings)
     sampler = nutpie.sample(
         compiled,
         draws=settings.draws,
@@ -144,18 +149,14 @@ def _nutpie(
         target_accept=settings.target_accept,
         save_warmup=False,
         progress_bar=False,
-        progress_callback=None if progress is None else _reporter(progress, settings),
+        progress_callback=reporter,
         blocking=False,
     )
     try:
-        tree = sampler.wait()
-    except BaseException as error:
+        tree = _result(sampler, reporter)
+    except BaseException:
         # Threads are stopped before anything else happens; partial draws are never returned as a fit.
         sampler.abort()
-        if isinstance(error, Exception):
-            raise SamplingError(
-                f"nutpie stopped: {error}. Check for columns on very different scales or priors without mass."
-            ) from error
         raise
     return tree, compiled_at
 
@@ -164,7 +165,7 @@ def _pymc(model: Any, settings: SamplerSettings) -> Any:
     import pymc as pm
 
     try:
-        return pm.sample(
+        tree = pm.sample(
             draws=settings.draws,
             tune=settings.tune,
             chains=settings.chains,
@@ -186,16 +187,47 @@ def _pymc(model: Any, settings: SamplerSettings) -> Any:
         raise SamplingError(
             f"sampler '{settings.sampler}' stopped: {type(error).__name__}: {error}. Use sampler='nutpie'."
         ) from error
+    sizes = tree["posterior"].sizes
+    if (sizes["chain"], sizes["draw"]) != (settings.chains, settings.draws):
+        # pm.sample answers an interrupt with the draws it has so far.
+        raise KeyboardInterrupt
+    return tree
 
 
-def _reporter(progress: Progress, settings: SamplerSettings) -> Callable[..., None]:
-    total = settings.chains * (settings.tune + settings.draws)
+class _Reporter:
+    """Calls a progress function from nutpie's thread, and keeps its error, which nutpie would print and forget."""
 
-    def report(chains: list[Any]) -> None:
-        done = sum(int(chain.finished_draws) for chain in chains)
-        progress(done, total, sum(int(chain.divergences) for chain in chains))
+    def __init__(self, progress: Progress, settings: SamplerSettings) -> None:
+        self.progress, self.total = progress, settings.chains * (settings.tune + settings.draws)
+        self.error: BaseException | None = None
 
-    return report
+    def __call__(self, chains: list[Any]) -> None:
+        if self.error is not None:
+            return
+        try:
+            done = sum(int(chain.finished_draws) for chain in chains)
+            self.progress(done, self.total, sum(int(chain.divergences) for chain in chains))
+        except BaseException as error:
+            self.error = error
+
+
+def _result(sampler: Any, reporter: _Reporter | None) -> Any:
+    """Wait for the sampler, and look now and then whether the progress function wants to stop it."""
+    tree = None
+    while tree is None:
+        try:
+            tree = sampler.wait(timeout=0.1)
+        except TimeoutError:
+            pass  # still at work
+        except Exception as error:
+            # What follows is a backtrace of nutpie's own, without names.
+            said = " ".join(str(error).partition("Stack backtrace")[0].split())
+            raise SamplingError(
+                f"nutpie stopped: {said}. Check for columns on very different scales or priors without mass."
+            ) from error
+        if reporter is not None and reporter.error is not None:
+            raise reporter.error
+    return tree
 
 
 _STATISTICS: Mapping[str, tuple[str, ...]] = {

@@ -107,9 +107,7 @@ def _table(fit: FittedModel, estimates: Estimates, rows: pd.DataFrame, focal: st
     ropes, relevants = rows["rope_low"].notna().any(), rows["relevant"].notna().any()
     headings = ["Association", "Mean", estimates.interval_heading(), "Probability of direction"]
     headings += ["Probability in ROPE"] if ropes else []
-    headings += (
-        [f"Probability of {relevance_words(fit, rows[rows['relevant'].notna()].iloc[0])} or more"] if relevants else []
-    )
+    headings += [f"Probability of {rows['relevant'].max():g} or more"] if relevants else []
     headings += ["Unit; denominator"]
     cells, notes = [], []
     for _, row in rows.iterrows():

@@ -45,7 +45,7 @@ class Estimates:
             not (isinstance(factor, str) and factor in hidden and isinstance(level, str))
             for factor, level in zip(table["factor"], table["level"], strict=True)
         ]
-        return cls(table, hidden)
+        return cls(table[np.asarray(keep, dtype=bool)], hidden)
 
     def where(self, estimand: str | Iterable[str], **values: str | None) -> pd.DataFrame:
         """Rows of an estimand (or several) with given values of other columns (None: missing), in the table's order."""

@@ -144,7 +144,7 @@ def _association(fit: FittedModel, estimates: Estimates) -> Iterable[Finding]:
     slope = None if focal is None else estimates.first("slope", term=focal)
     if focal is None or slope is None:
         return
-    name, outcome = column_name(focal), column_name(fit.design.outcome.name)
+    name, outcome, points = column_name(focal), *_outcome(fit)
     step = unit_of(fit.design, focal)
     step = step if name in step else f"{step} of {name}"
     others = [column_name(c) for c in fit.design.formula.columns[1:] if c != focal]
@@ -152,11 +152,11 @@ def _association(fit: FittedModel, estimates: Estimates) -> Iterable[Finding]:
     if _excludes_zero(slope):
         size = estimates.mean(slope).removeprefix(MINUS)
         way = "higher" if float(slope["median"]) > 0 else "lower"
-        text = f"For each additional {step}, {outcome} was on average {size} {_points(fit)} {way}{given}"
+        text = f"For each additional {step}, {outcome} was on average {size}{points} {way}{given}"
     else:
         text = (
             f"Whether {outcome} was higher or lower with more {name} is not settled: for each additional {step} the "
-            f"estimate is {estimates.mean(slope)} {_points(fit)}{given}"
+            f"estimate is {estimates.mean(slope)}{points}{given}"
         )
     text += f" ({estimates.spoken(slope)}; {estimates.direction_spoken(slope)})."
     if pd.notna(slope["p_rope"]):
@@ -170,7 +170,7 @@ def _association(fit: FittedModel, estimates: Estimates) -> Iterable[Finding]:
         low, high = np.quantile(fit.design.frame[focal].to_numpy(float), [0.1, 0.9])
         text = (
             f"Between people at the 10th and at the 90th percentile of {name} ({exact(round(low, 3))} and "
-            f"{exact(round(high, 3))}), expected {outcome} differed by {estimates.mean(span)} {_points(fit)} "
+            f"{exact(round(high, 3))}), expected {outcome} differed by {estimates.mean(span)}{points} "
             f"({estimates.spoken(span)})."
         )
         if pd.notna(span["p_relevant"]):
@@ -181,10 +181,12 @@ def _association(fit: FittedModel, estimates: Estimates) -> Iterable[Finding]:
         yield Finding("span", "", text, (str(span.name),))
 
 
-def _points(fit: FittedModel) -> str:
+def _outcome(fit: FittedModel) -> tuple[str, str]:
+    """What the outcome is called, and its unit with a blank before it."""
+    name = column_name(fit.design.outcome.name)
     if fit.design.family.name == "bernoulli":
-        return "in probability"
-    return units(unit_of(fit.design, fit.design.outcome.name))
+        return f"the probability of {name}", ""
+    return name, f" {units(unit_of(fit.design, fit.design.outcome.name))}"
 
 
 def _groups(estimates: Estimates) -> Iterable[Finding]:

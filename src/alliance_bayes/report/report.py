@@ -50,8 +50,8 @@ class Report:
 
     @property
     def json(self) -> str:
-        """The numbers as the text of a JSON file."""
-        return json.dumps(self.numbers, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
+        """The numbers as the text of a JSON file, one record a line."""
+        return _lines(self.numbers, "") + "\n"
 
     def write(self, path: str | os.PathLike[str]) -> tuple[Path, Path]:
         """Write the page and, beside it, its numbers as ``<stem>.json``. Each file appears whole or not at all.
@@ -92,6 +92,21 @@ class Report:
             for temporary, _ in staged:
                 Path(temporary).unlink(missing_ok=True)
         return page, numbers
+
+
+def _lines(value: Any, margin: str) -> str:
+    """JSON in which whatever holds no mapping or list of mappings stands on one line: a table reads as a table."""
+    if isinstance(value, Mapping):
+        if any(isinstance(item, Mapping | list) for item in value.values()):
+            items = (f"{margin} {_flat(str(key))}: {_lines(item, margin + ' ')}" for key, item in value.items())
+            return "{\n" + ",\n".join(items) + f"\n{margin}}}"
+    elif isinstance(value, list) and any(isinstance(item, Mapping) for item in value):
+        return "[\n" + ",\n".join(f"{margin} {_lines(item, margin + ' ')}" for item in value) + f"\n{margin}]"
+    return _flat(value)
+
+
+def _flat(value: Any) -> str:
+    return json.dumps(value, allow_nan=False, ensure_ascii=False)
 
 
 def _staged(target: Path, text: str) -> str:

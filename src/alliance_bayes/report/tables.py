@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 __all__ = ["Table"]
 
-#: Characters from which a cell of words needs room.
-LONG = 40
+#: Characters up to which a cell of words stays on one line, and from which it needs room.
+SHORT, LONG = 24, 40
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,6 @@ class Table:
         return cls(name, caption, tuple(headings), shown, frozenset({0, *words}), note, further)
 
     def kind(self, column: int) -> str:
-        """Class of a column of words: long ones get room, so that rows do not become tall."""
+        """Class of a column of words: long ones get room, so that rows do not become tall, and short ones one line."""
         longest = max((len(row[column]) for row in (*self.rows, *self.more)), default=0)
-        return "word long" if longest > LONG else "word"
+        return "word long" if longest > LONG else "word short" if longest <= SHORT else "word"
