@@ -38,5 +38,6 @@ print(f"\n{summary}")
 # The same model without the addition, for comparison.
 fit = model.fit(cohort, seed=5)
 contrasts = fit.contrasts("provider_type", of="slope")
+contrasts = contrasts[contrasts["estimand"] == "contrast_of_slopes"]
 shown = ["level", "versus", "mean", "lower", "upper", "interval", "prob"]
 print(f"\nwithout the added prior:\n{contrasts[shown].to_string(index=False)}")

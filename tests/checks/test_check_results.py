@@ -113,7 +113,7 @@ def test_the_gate_stays_closed_when_convergence_was_not_checked():
         ),
         ({"only": "loo"}, "only should be a sequence of names but got the text 'loo'. Write ('loo',)."),
         ({"rate": 0.5}, "rate should be in the interval (0, 0.5) but got 0.5."),
-        ({"replicates": 150}, "replicates should be at least 200 for a rate of 0.01 but got 150."),
+        ({"replicates": 150}, "replicates should be a whole number of at least 200 for a rate of 0.01 but got 150."),
         (
             {"effects": pd.DataFrame({"estimand": ["slope"], "rhat": [1.0]})},
             "effects lacks the column(s) ess_bulk, ess_tail. Give the table that effects() returns.",
@@ -140,7 +140,7 @@ def test_extra_columns_of_the_model_and_identifiers_are_passed_over():
     evidence = Evidence(fit, extra=frame)
     assert [(g.name, g.role, g.levels) for g in evidence.groupings] == [
         ("country", "pooled", ("C0", "C1", "C2", "C3", "C4")),
-        ("sex", "common", ("female", "male")),
+        ("sex", "column", ("female", "male")),
         ("provider_type", "left out", ("both", "coach", "therapist")),
         ("ward", "left out", ("A", "missing")),
     ]

@@ -99,3 +99,11 @@ def test_a_share_that_no_replicate_has_is_judged_by_the_noise_of_a_share():
 def test_the_smallest_p_value_is_one_in_the_number_of_replicates():
     found = compare([1e6], np.random.default_rng(0).normal(size=(199, 1)), ["mean"], [10], 0.05)
     assert found.p[0] == pytest.approx(1 / 200)
+
+
+def test_groups_of_equal_outcomes_have_no_shape_and_no_spread():
+    y = np.array([100.0, 100.0, 100.0, 40.0])
+    outcome = prepare_outcome("who5_followup", y, FAMILIES["gaussian"], WHO5)
+    found = group_statistics(y[None, :], np.column_stack([[1, 1, 1, 0], [1, 1, 1, 1]]).astype(float), outcome, 4.0)
+    assert [found[name][0, 0] for name in ("mean", "SD", "skewness", "kurtosis")] == [100.0, 0.0, 0.0, 3.0]
+    assert found["skewness"][0, 1] == pytest.approx(stats.skew(y))

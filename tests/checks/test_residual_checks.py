@@ -141,8 +141,23 @@ def test_an_overconfident_pooling_prior_is_seen(frame):
     shift = np.array([-8.0, -8.0, 0.0, 8.0, 8.0])[frame["country"].cat.codes]
     found = CHECKS["groups"](Evidence(model.fit(outcomes(model, frame, add=shift))))
     assert found.verdict == "warn"
-    assert found.sentence.endswith(
-        "Where the model pools over a column, check the prior of its level SD and terms that differ between its levels."
+    assert found.table["role"].unique().tolist() == ["pooled"]
+    assert found.sentence == (
+        f"The residuals differ between the levels of country (p = {found.table['p'].iloc[0]:.3f}). The model pools "
+        "over country: "
+        "check the prior of its level SD, and what else differs between its levels."
+    )
+
+
+def test_a_column_that_the_model_has_in_combinations_only_is_named_as_such(frame):
+    model = ExactGaussian(frame, "who5_followup ~ alliance + (1 | country:sex)", tau=0.05)
+    shift = 10.0 * (frame["sex"] == "male")
+    found = CHECKS["groups"](Evidence(model.fit(outcomes(model, frame, add=shift))))
+    roles = found.table.groupby("column", sort=False)["role"].first().to_dict()
+    assert roles == {"country:sex": "pooled", "country": "in part", "sex": "in part"}
+    assert (
+        "The model has sex only in combination with other columns: give it a term of its own, as in (1 | sex)."
+        in found.sentence
     )
 
 

@@ -15,8 +15,8 @@ __all__ = ["curvature", "groups"]
 
 PARTS = 10
 _REMEDIES = {
-    "left out": "The model leaves out {0}: pool over it, as in (1 | {0}).",
-    "in part": "The model has {0} only in combination with other columns: give it a term of its own, as in (1 | {0}).",
+    "left out": "The model leaves out {0}: pool over it, as in (1 | {1}).",
+    "in part": "The model has {0} only in combination with other columns: give it a term of its own, as in (1 | {1}).",
     "pooled": "The model pools over {0}: check the prior of its level SD, and what else differs between its levels.",
 }
 NAMED = 4
@@ -91,8 +91,9 @@ def groups(evidence: Evidence) -> CheckResult:
     Returns
     -------
     CheckResult
-        ``warn`` when a column's test fires. The table has one row a column and level: ``column``, ``role`` (``pooled``,
-        ``common``, ``in part``, ``left out``), ``level``, ``n``, ``residual``, ``limit`` and ``p``, as in :func:`curvature`.
+        ``warn`` when a column's test fires. The table has one row a column and level: ``column``, ``role``
+        (``pooled``, ``common``, ``in part``, ``left out``), ``level``, ``n``, ``residual``, ``limit`` and ``p``, as
+        in :func:`curvature`.
 
     Notes
     -----
@@ -110,10 +111,10 @@ def groups(evidence: Evidence) -> CheckResult:
     table = _concatenated(frames, ["column", "role", "level", "n", "residual", "limit", "p"])
     fired = _fired(tests, evidence.rate)
     if fired:
-        remedies = [
-            _REMEDIES[role].format(_listed(fired, roles, role)) for role in _REMEDIES if role in map(roles.get, fired)
-        ]
-        sentence = f"The residuals differ between the levels of {_named(fired, tests)}. {' '.join(remedies)}"
+        remedies = [_remedy(role, [name for name in fired if roles[name] == role]) for role in _REMEDIES]
+        sentence = (
+            f"The residuals differ between the levels of {_named(fired, tests)}. {' '.join(filter(None, remedies))}"
+        )
     elif not tests:
         sentence = "There are no categorical columns to look at."
     else:
@@ -159,8 +160,8 @@ def _role(given: str, test: LackOfFit) -> str:
     return "in part" if given == "column" else given
 
 
-def _listed(fired: list[str], roles: dict[str, str], role: str) -> str:
-    return " and ".join(name for name in fired if roles[name] == role)
+def _remedy(role: str, names: list[str]) -> str:
+    return _REMEDIES[role].format(" and ".join(names), names[0]) if names else ""
 
 
 def _named(fired: list[str], tests: dict[str, LackOfFit]) -> str:

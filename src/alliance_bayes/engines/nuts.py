@@ -34,8 +34,8 @@ class SamplerSettings:
     seed
         Seed of every random number; the same seed on the same machine gives the same draws.
     target_accept
-        Step size is tuned to this mean acceptance; higher is slower and diverges less. The default is high because scales
-        of factors with few or small levels have posteriors down to zero, where larger steps diverge now and then.
+        Step size is tuned to this mean acceptance; higher is slower and diverges less. The default is high because
+        scales of factors with few or small levels have posteriors down to zero, where larger steps diverge at times.
     sampler
         One of ``nutpie`` (default), ``pymc``, ``numpyro``, ``blackjax``.
     """
