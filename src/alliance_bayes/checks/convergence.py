@@ -52,8 +52,8 @@ def convergence(evidence: Evidence) -> CheckResult:
     mean and no spread) has no such figures and is passed over, and so is an effect that is not defined in some draws
     and says so in its ``note``. Any other quantity without them fails.
 
-    With 4 x 1,000 independent draws the rules never fire; with 4 x 250 the largest R-hat of some 60 quantities
-    reaches 1.01 in about one set of draws in twenty, so draw no fewer than the default.
+    With 4 x 1,000 independent draws of 60 quantities the rules never fire; with 4 x 250 the largest R-hat reaches 1.01
+    in one set of draws in nine. So few effective draws are too few, and more of them are the remedy.
 
     References
     ----------
