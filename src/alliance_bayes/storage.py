@@ -5,9 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-import shutil
-import tempfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +12,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from alliance_bayes.atomic import replacing
 from alliance_bayes.cohort import Flow, FlowStep
 from alliance_bayes.engines import posterior_coords, posterior_dims
 from alliance_bayes.errors import AllianceBayesError, FileFormatError
@@ -54,9 +52,11 @@ def save(fit: FittedModel, path: str | os.PathLike[str]) -> None:
         raise FileFormatError(f"the folder of '{path.name}' does not exist. Create it first.")
     tree = _tree(fit)
     if path.suffix == ".nc":
-        _whole(path, lambda temporary: tree.to_netcdf(temporary, engine="h5netcdf"))
+        with replacing(path) as (draft,):
+            tree.to_netcdf(draft, engine="h5netcdf")
     else:
-        _whole(path, lambda temporary: tree.to_zarr(temporary, zarr_format=3, consolidated=False))
+        with replacing(path) as (draft,):
+            tree.to_zarr(draft, zarr_format=3, consolidated=False)
 
 
 def load(
@@ -168,16 +168,3 @@ def _fit(
         Flow(flow["participants"], tuple(FlowStep(**step) for step in flow["steps"])),
         json.loads(attributes["info"]),
     )
-
-
-def _whole(path: Path, write: Callable[[Path], Any]) -> None:
-    """Write under a temporary name beside the target, then rename."""
-    folder = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
-    try:
-        temporary = folder / path.name
-        write(temporary)
-        if path.is_dir():
-            os.replace(path, folder / "replaced")
-        os.replace(temporary, path)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)

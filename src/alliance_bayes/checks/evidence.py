@@ -78,7 +78,8 @@ class Evidence:
     Raises
     ------
     UsageError
-        A rate outside (0, 0.5), too few replicates for the rate, or extra columns with another number of rows.
+        A rate outside (0, 0.5), too few replicates for the rate, a negative seed, or extra columns with another number
+        of rows.
     """
 
     fit: FittedModel
@@ -98,6 +99,8 @@ class Evidence:
                 f"replicates should be a whole number of at least {least} for a rate of {self.rate:g} but got "
                 f"{self.replicates!r}."
             )
+        if isinstance(self.seed, bool) or not isinstance(self.seed, int) or self.seed < 0:
+            raise UsageError(f"seed should be a whole number of at least 0 but got {self.seed!r}.")
         if self.effects is not None:
             lacking = [name for name in ("rhat", "ess_bulk", "ess_tail") if name not in self.effects.columns]
             if lacking:

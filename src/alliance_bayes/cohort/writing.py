@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
 
+from alliance_bayes.atomic import replacing
 from alliance_bayes.cohort.cohort import Cohort
 from alliance_bayes.cohort.simulate import SimulatedCohort
 from alliance_bayes.errors import UsageError
@@ -80,13 +80,6 @@ def write_cohort(cohort: Cohort, path: str | Path) -> Path:
 
 
 def _write(tables: Mapping[Path, pd.DataFrame]) -> None:
-    """Write every table beside its target first, and rename only when all are complete."""
-    drafts = {path.with_name(f".{path.name}.{os.getpid()}.part"): path for path in tables}
-    try:
-        for draft, path in drafts.items():
-            tables[path].to_csv(draft, index=False, encoding="utf-8", lineterminator="\n", date_format="%Y-%m-%d")
-        for draft, path in drafts.items():
-            draft.replace(path)
-    finally:
-        for draft in drafts:
-            draft.unlink(missing_ok=True)
+    with replacing(*tables) as drafts:
+        for draft, table in zip(drafts, tables.values(), strict=True):
+            table.to_csv(draft, index=False, encoding="utf-8", lineterminator="\n", date_format="%Y-%m-%d")

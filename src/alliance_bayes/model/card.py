@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import tempfile
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 
 import tomli_w
 
+from alliance_bayes.atomic import replacing
 from alliance_bayes.errors import FileFormatError, ModelError
 from alliance_bayes.model.scales import Scale
 from alliance_bayes.model.spec import Card, ModelSpec
@@ -131,15 +131,8 @@ def read_card(path: str | os.PathLike[str]) -> dict[str, Any]:
 
 def write_card(spec: ModelSpec, path: str | os.PathLike[str]) -> None:
     """Write a model's card; the file appears whole or not at all."""
-    path = Path(path)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            stream.write(card_text(spec))
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    with replacing(Path(path)) as (draft,):
+        draft.write_text(card_text(spec), encoding="utf-8")
 
 
 def _scale(name: str, given: Mapping[str, Any], source: str) -> Scale:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 
 from markupsafe import escape
 
+from alliance_bayes.atomic import replacing
 from alliance_bayes.errors import UsageError
 
 __all__ = ["FORMAT", "JSON_NAME", "Report"]
@@ -82,15 +82,9 @@ class Report:
                 raise UsageError(f"'{target}' is a folder. Choose another name for the report.")
         # The page names the JSON file by the name it was built with; here its real name is known.
         html = self.html.replace(f"<code>{JSON_NAME}</code>", f"<code>{escape(numbers.name)}</code>")
-        staged: list[tuple[str, Path]] = []
-        try:
-            for target, text in ((numbers, self.json), (page, html)):
-                staged.append((_staged(target, text), target))
-            for temporary, target in staged:
-                os.replace(temporary, target)
-        finally:
-            for temporary, _ in staged:
-                Path(temporary).unlink(missing_ok=True)
+        with replacing(numbers, page) as drafts:
+            for draft, text in zip(drafts, (self.json, html), strict=True):
+                draft.write_text(text, encoding="utf-8", newline="\n")
         return page, numbers
 
 
@@ -107,24 +101,3 @@ def _lines(value: Any, margin: str) -> str:
 
 def _flat(value: Any) -> str:
     return json.dumps(value, allow_nan=False, ensure_ascii=False)
-
-
-def _staged(target: Path, text: str) -> str:
-    """Write under a temporary name in the target's folder, with the permissions an ordinary new file has."""
-    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as stream:
-            stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.chmod(temporary, 0o666 & ~_umask())
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-    return temporary
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
