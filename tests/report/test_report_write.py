@@ -66,7 +66,7 @@ def test_a_failure_leaves_what_was_there(
     (tmp_path / "r.html").write_text("old page")
     (tmp_path / "r.json").write_text("old numbers")
 
-    def fail(*_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Path if broken == "write_text" else os, broken, fail)
