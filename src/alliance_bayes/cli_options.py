@@ -1,0 +1,61 @@
+"""Arguments and options that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = [
+    "Accept",
+    "AsJson",
+    "CardPath",
+    "Chains",
+    "CohortPath",
+    "Decimal",
+    "Draws",
+    "Encoding",
+    "Engine",
+    "FitPath",
+    "Map",
+    "Prob",
+    "Prorate",
+    "Sampler",
+    "Seed",
+    "Sep",
+    "Tune",
+]
+
+CardPath = Annotated[Path, typer.Argument(help="Model card (TOML).", metavar="CARD", show_default=False)]
+CohortPath = Annotated[
+    Path,
+    typer.Argument(
+        help="Table with one row a participant (CSV, TSV, Parquet), or a folder with participants.csv, "
+        "sessions.csv and surveys.csv.",
+        metavar="COHORT",
+        show_default=False,
+    ),
+]
+FitPath = Annotated[
+    Path, typer.Argument(help="Fit made by 'alliance-bayes fit' (.nc or .zarr).", metavar="FIT", show_default=False)
+]
+Map = Annotated[
+    list[str] | None,
+    typer.Option("--map", help="Column mapping NAME=COLUMN, e.g. age='Age at intake'; may be repeated."),
+]
+Decimal = Annotated[str, typer.Option(help="Decimal mark of numbers in text files.")]
+Sep = Annotated[str | None, typer.Option(help="Separator of a text file; by default the one its ending stands for.")]
+Encoding = Annotated[str | None, typer.Option(help="Encoding of a text file; UTF-8 by default.")]
+Prorate = Annotated[
+    float | None, typer.Option(help="Least share of WHO-5 items that must be answered; by default all.")
+]
+Seed = Annotated[int, typer.Option(help="Seed of every random number.")]
+Draws = Annotated[int, typer.Option(help="Kept draws of each chain.")]
+Tune = Annotated[int, typer.Option(help="Warm-up draws of each chain.")]
+Chains = Annotated[int, typer.Option(help="Number of chains.")]
+Accept = Annotated[float, typer.Option("--target-accept", help="Mean acceptance the step size is tuned to.")]
+Engine = Annotated[str, typer.Option(help="auto or nuts.")]
+Sampler = Annotated[str, typer.Option(help="nutpie, pymc, numpyro or blackjax.")]
+Prob = Annotated[float, typer.Option(help="Probability of the intervals.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
