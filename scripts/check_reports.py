@@ -55,8 +55,8 @@ def skeleton(path: Path) -> list[tuple[str, str]]:
 
 def differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
     found = [f"'{name}' differs" for name in ("format", "title", "withheld", "participants") if old[name] != new[name]]
-    for name in ("cohort_hash", "cohort_source", "model_card", "seed", "engine", "sampler", "draws", "tune", "chains"):
-        if old["meta"].get(name) != new["meta"].get(name):
+    for name in ("data", "card", "formula", "family", "prior_set", "seed", "chains", "draws"):
+        if old["meta"][name] != new["meta"][name]:
             found.append(f"meta '{name}' differs")
     before, after = old["effects"] or [], new["effects"] or []
     if [[row[key] for key in KEYS] for row in before] != [[row[key] for key in KEYS] for row in after]:

@@ -107,7 +107,7 @@ class Model(ModelSpec):
         cohort: Cohort | pd.DataFrame,
         *,
         engine: str = "auto",
-        draws: int = 1000,
+        draws: int = 1500,
         tune: int = 1000,
         chains: int = 4,
         cores: int | None = None,
