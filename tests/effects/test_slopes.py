@@ -96,7 +96,8 @@ def test_populations_weight_the_levels_differently(frame: pd.DataFrame, pooled: 
     assert "delta_r2" not in equal
     share = frame["provider_type"].value_counts(normalize=True, sort=False).to_numpy()
     new = slopes(pooled, population="new", seed=1).draws["slope/alliance/new"]
-    own = np.random.default_rng(1).normal(size=(10, 2))[:, 1] * pooled.stacked["tau_country"][:, 1]
+    stream = [factor.name for factor in pooled.design.factors].index("country")
+    own = np.random.default_rng([1, stream]).normal(size=(10, 2))[:, 1] * pooled.stacked["tau_country"][:, 1]
     np.testing.assert_allclose(new.ravel(), 2.2 + share @ PROVIDER[:, 1] + own, rtol=1e-9)
 
 
