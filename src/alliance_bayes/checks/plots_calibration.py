@@ -99,6 +99,7 @@ def pareto_shapes(k: np.ndarray, good: float) -> Plot:
         Estimates with a larger k are not reliable.
     """
     finite = np.where(np.isfinite(k), k, 1.5)
+    above = int((finite > good).sum())
 
     def draw(figure: Figure) -> None:
         (axes,) = axes_of(figure)
@@ -117,7 +118,7 @@ def pareto_shapes(k: np.ndarray, good: float) -> Plot:
     return Plot(
         "loo-pareto-k",
         "Influence of single rows: Pareto k",
-        f"Pareto k of {k.size:,} rows; the largest is {finite.max():.2f} and {int((finite > good).sum())} are above "
-        f"the limit of {good:.2f}.",
+        f"Pareto k of {k.size:,} rows. The largest is {finite.max():.2f}; {above or 'none'} of them "
+        f"{'is' if above == 1 else 'are'} above the limit of {good:.2f}.",
         draw,
     )
