@@ -107,13 +107,13 @@ class Model(ModelSpec):
         cohort: Cohort | pd.DataFrame,
         *,
         engine: str = "auto",
-        draws: int = 1500,
-        tune: int = 1000,
-        chains: int = 4,
+        draws: int = SamplerSettings.draws,
+        tune: int = SamplerSettings.tune,
+        chains: int = SamplerSettings.chains,
         cores: int | None = None,
         seed: int | None = None,
-        target_accept: float = 0.99,
-        sampler: str = "nutpie",
+        target_accept: float = SamplerSettings.target_accept,
+        sampler: str = SamplerSettings.sampler,
         progress: bool | Progress = True,
     ) -> Fit:
         """Draw from the posterior.
@@ -216,7 +216,9 @@ class Fit(FittedModel):
         """All checks and the gate's verdict; see :func:`alliance_bayes.checks.run_checks`."""
         from alliance_bayes.checks import run_checks
 
-        return run_checks(self, **({"effects": self.effects()} | options))
+        if options.get("effects") is None:
+            options["effects"] = self.effects()
+        return run_checks(self, **options)
 
     def report(self, path: str | os.PathLike[str] | None = None, **options: Any) -> Report:
         """The HTML report; written to ``path`` where given. See :func:`alliance_bayes.report.build_report`."""
