@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from alliance_bayes.checks.diagnostics import ARVIZ
 from alliance_bayes.checks.limits import BFMI_LIMIT, ESS_LIMIT, FEWEST_CHAINS, RHAT_LIMIT, USUAL_CHAINS
 from alliance_bayes.checks.results import Verdict
 from alliance_bayes.checks.wording import count, percent, some
+from alliance_bayes.effects.convergence import ARVIZ
 
 __all__ = ["Criterion", "chains", "divergences", "effective_size", "energy", "rhat", "tree_depth", "usable"]
 

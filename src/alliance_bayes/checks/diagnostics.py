@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import itertools
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import xarray as xr
-from arviz_stats.base.array import BaseArray
 
-__all__ = ["ARVIZ", "diagnose"]
+from alliance_bayes.effects.convergence import convergence
 
-# ArviZ's array functions, which carry no annotations.
-ARVIZ: Any = BaseArray()
+__all__ = ["diagnose"]
 
 
 def diagnose(posterior: xr.Dataset) -> pd.DataFrame:
@@ -47,14 +44,12 @@ def diagnose(posterior: xr.Dataset) -> pd.DataFrame:
         # One chain cannot be compared with another, and equal draws have no ranks: both are left as NaN.
         able = ~constant & np.isfinite(flat).all(axis=(1, 2))
         figures = {name: np.full(len(labels), np.nan) for name in ("rhat", "ess_bulk", "ess_tail", "ess_mean")}
-        if able.any() and flat.shape[2] >= 4:
+        if able.any():
+            tails = np.quantile(flat[able].reshape(able.sum(), -1), [0.05, 0.95], axis=1).T
             # Chains that stand still at different places have an infinite R-hat.
             with np.errstate(divide="ignore", invalid="ignore"):
-                if flat.shape[1] > 1:
-                    figures["rhat"][able] = ARVIZ.rhat(flat[able])
-                figures["ess_bulk"][able] = ARVIZ.ess(flat[able], method="bulk")
-                figures["ess_tail"][able] = ARVIZ.ess(flat[able], method="tail", prob=0.05)
-                figures["ess_mean"][able] = ARVIZ.ess(flat[able], method="mean")
+                for figure, found in convergence(flat[able], tails).items():
+                    figures[figure][able] = found
         block = block.assign(**figures)
         block["constant"] = constant
         block["by_construction"] = constant & _diagonal(str(name), draws.shape[:-2])

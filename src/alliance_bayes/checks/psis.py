@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import logsumexp
 
-from alliance_bayes.checks.diagnostics import ARVIZ
+from alliance_bayes.effects.convergence import ARVIZ
 from alliance_bayes.fit import FittedModel
 
 __all__ = ["Loo", "leave_one_out"]
