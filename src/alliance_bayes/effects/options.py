@@ -10,7 +10,7 @@ from typing import Literal
 from alliance_bayes.errors import UsageError
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.instruments import WHO5
-from alliance_bayes.model.scales import BUILT_IN
+from alliance_bayes.model import scales
 
 __all__ = ["DENOMINATORS", "POPULATIONS", "Options", "Relevant", "Rope", "chosen", "is_who5", "make_options"]
 
@@ -55,7 +55,7 @@ class Options:
 def is_who5(fit: FittedModel) -> bool:
     """Whether the outcome is a WHO-5 score or a change of it, in points."""
     scale = fit.design.scales.get(fit.design.outcome.name)
-    return fit.design.family.name != "bernoulli" and scale in (BUILT_IN["who5"], BUILT_IN["who5_change"])
+    return fit.design.family.name != "bernoulli" and scales.is_who5(scale)
 
 
 def make_options(

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from alliance_bayes.model.columns import Column
 from alliance_bayes.model.families import Family
 from alliance_bayes.model.priors import Prior, StatedPrior
-from alliance_bayes.model.scales import BUILT_IN, Scale
+from alliance_bayes.model.scales import BUILT_IN, Scale, is_who5
 
 __all__ = ["PRIOR_SETS", "Defaults"]
 
@@ -70,10 +70,6 @@ class Defaults:
             return _LOGISTIC_SD / self.scale.sd
         return 4.0 / self.scale.range if self.scale.range else 1.0
 
-    @property
-    def _is_who5(self) -> bool:
-        return self.scale is not None and self.scale in (BUILT_IN["who5"], BUILT_IN["who5_change"])
-
     def _stated(self, prior: Prior, reason: str) -> StatedPrior:
         """A prior in units of the outcome, brought to the linear predictor."""
         factor = self._factor
@@ -114,7 +110,7 @@ class Defaults:
             Reference scales by numeric component.
         """
         numeric, main = column.numeric, column.order == 1
-        if main and len(numeric) == 1 and self._is_who5:
+        if main and len(numeric) == 1 and is_who5(self.scale):
             if numeric[0] in _WHO5_SLOPES:
                 width, reason = _WHO5_SLOPES[numeric[0]]
                 return self._stated(Prior("Normal", (0.0, width)), reason)
@@ -145,12 +141,12 @@ class Defaults:
     def spread(self, column: Column, scales: Mapping[str, Scale]) -> StatedPrior | None:
         """Prior of the SD of a pooled column's effect over the levels of a factor."""
         numeric = column.numeric
-        if self._is_who5 and column.order == 0:
+        if is_who5(self.scale) and column.order == 0:
             return self._stated(
                 Prior("HalfNormal", (5.0,)),
                 "country means in Europe differ by an SD of about 5 (EQLS 2007); other factors hardly by more",
             )
-        if self._is_who5 and column.order == 1 and numeric == ("alliance",):
+        if is_who5(self.scale) and column.order == 1 and numeric == ("alliance",):
             return self._stated(
                 Prior("HalfNormal", (2.0,)), "per alliance point; groups' slopes are alike within a few points"
             )
@@ -175,7 +171,7 @@ class Defaults:
             )
         if self.scale is None:
             return None
-        if self._is_who5:
+        if is_who5(self.scale):
             return self._stated(Prior("HalfNormal", (25.0,)), "the SD of a 0-100 score can hardly exceed 50")
         width = self.scale.range / 4 if self.scale.range is not None else 2.0 * self.scale.sd
         return self._stated(

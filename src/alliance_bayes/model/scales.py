@@ -11,7 +11,7 @@ import numpy as np
 
 from alliance_bayes.errors import ModelError
 
-__all__ = ["BUILT_IN", "Scale", "sample_scale", "scale_of"]
+__all__ = ["BUILT_IN", "Scale", "is_who5", "sample_scale", "scale_of"]
 
 
 @dataclass(frozen=True)
@@ -95,6 +95,11 @@ BUILT_IN: Mapping[str, Scale] = {
     "srs": Scale(36.0, 4.0, 0.0, 40.0, None, "SRS point", reason="SRS range 0-40; SD assumed 4"),
 }
 _OCCASION = re.compile(r"^(who5|phq9|phq2|srs|alliance)_(baseline|followup|first|early|last|mean|\d+)$")
+
+
+def is_who5(scale: Scale | None) -> bool:
+    """Whether a column is a WHO-5 percentage score or a change of it, in points."""
+    return scale in (BUILT_IN["who5"], BUILT_IN["who5_change"])
 
 
 def scale_of(column: str, declared: Mapping[str, Scale]) -> Scale | None:
