@@ -23,6 +23,10 @@ CASES = {
         {"autoscale": True},
     ),
     "ordinal": ("who5_followup ~ alliance + (1 | country)", {"family": "cumulative"}),
+    "residual SD by level": (
+        "who5_followup ~ alliance + (1 | country)",
+        {"family": "student_t", "residual_by": "sex", "priors": {"sigma[male]": "HalfNormal(9)"}},
+    ),
     "counts": ("who5_followup ~ alliance + (1 | country)", {"family": "beta_binomial", "centre": {"alliance": 4.0}}),
 }
 

@@ -16,6 +16,7 @@ __all__ = ["curvature", "groups"]
 PARTS = 10
 _REMEDIES = {
     "left out": "The model leaves out {0}: pool over it, as in (1 | {1}).",
+    "residual": "The model lets the residual SD differ by {0}, but not the mean: pool over it, as in (1 | {1}).",
     "in part": "The model has {0} only in combination with other columns: give it a term of its own, as in (1 | {1}).",
     "pooled": "The model pools over {0}: check the prior of its level SD, and what else differs between its levels.",
 }
@@ -92,8 +93,8 @@ def groups(evidence: Evidence) -> CheckResult:
     -------
     CheckResult
         ``warn`` when a column's test fires. The table has one row a column and level: ``column``, ``role``
-        (``pooled``, ``common``, ``in part``, ``left out``), ``level``, ``n``, ``residual``, ``limit`` and ``p``, as
-        in :func:`curvature`.
+        (``pooled``, ``common``, ``residual``, ``in part``, ``left out``), ``level``, ``n``, ``residual``, ``limit`` and
+        ``p``, as in :func:`curvature`.
 
     Notes
     -----

@@ -166,6 +166,7 @@ def _blocked(fit: FittedModel, scenes: Sequence[Scene], seed: int, tables: Tabul
     for members in groups.values():
         rows, replaced = members[0][1].rows, tuple(members[0][1].levels)
         z = np.hstack([np.zeros((rows.n, 0)), *(rows.z[name] for name in replaced)])
+        strata = tables.strata(rows)
         for which in fit.blocks(rows.n):
             base = tables.eta(rows, which, without=replaced, new=new)
             effects = {name: _effects(fit, name, which, new.get(name)) for name in replaced}
@@ -175,7 +176,7 @@ def _blocked(fit: FittedModel, scenes: Sequence[Scene], seed: int, tables: Tabul
                 for levels in product(*piece.levels.values()):
                     chosen = [effects[name][:, level] for name, level in zip(replaced, levels, strict=True)]
                     together = np.hstack([np.zeros((len(base), 0)), *chosen])
-                    out[which, position] += weight * table.mean(base, together, z)
+                    out[which, position] += weight * table.mean(base, strata, together, z)
     return out
 
 

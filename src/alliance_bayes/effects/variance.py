@@ -55,7 +55,8 @@ def variance_partition(fit: FittedModel, *, prob: float = 0.89, interval: str = 
     Notes
     -----
     The residual variance is that of the outcome for identity links (for a Student t sigma^2 nu / (nu - 2), for a
-    censored Gaussian that of the uncensored variable). Other links are partitioned on the scale of the linear
+    censored Gaussian that of the uncensored variable); where the residual SD differs by level, its average over the
+    analysed rows. Other links are partitioned on the scale of the linear
     predictor, with pi^2 / 3 for ``bernoulli`` and ``cumulative`` (their latent variable is logistic), and for
     ``beta_binomial`` the variance of the outcome brought there by the delta method at the average expected outcome
     [1]_.
@@ -166,7 +167,7 @@ def _residual(analysis: Analysis) -> np.ndarray:
         case "gaussian" | "student_t":
             return analysis.spread.residual
         case "censored_gaussian":
-            return fit.parameters["sigma"] ** 2
+            return np.asarray(fit.parameters["sigma"].reshape(analysis.n_draws, -1) ** 2 @ fit.design.residual_shares)
         case "bernoulli" | "cumulative":
             return np.full(analysis.n_draws, _LOGISTIC)
     # Beta-binomial: Var(y) / (dE/deta)^2, with E = low + range p and dE/deta = range p (1 - p).

@@ -33,6 +33,10 @@ def sample_prior(design: Design, priors: PriorTable, *, draws: int = 500, seed: 
     if design.terms:
         values["beta"] = np.stack([priors[term].prior.draw(rng, draws) for term in design.terms], axis=-1)
     for name in design.family.parameters:
+        if name == "sigma" and design.residual is not None:
+            levels = [priors[own].prior.draw(rng, draws) for own in design.residual.parameters]
+            values[name] = np.stack(levels, axis=-1)
+            continue
         if name != "cutpoints":
             values[name] = priors[name].prior.draw(rng, draws)
             continue

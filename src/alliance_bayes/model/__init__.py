@@ -6,6 +6,7 @@ from alliance_bayes.model.design import Design, PooledFactor, Rows, build_design
 from alliance_bayes.model.families import FAMILIES, Family, Outcome, family_named
 from alliance_bayes.model.formula import Formula, parse_formula
 from alliance_bayes.model.priors import Prior, PriorTable, StatedPrior, parse_prior
+from alliance_bayes.model.residual import ResidualFactor
 from alliance_bayes.model.scales import Scale, scale_of
 from alliance_bayes.model.spec import Card, ModelSpec
 
@@ -21,6 +22,7 @@ __all__ = [
     "PooledFactor",
     "Prior",
     "PriorTable",
+    "ResidualFactor",
     "Rows",
     "Scale",
     "StatedPrior",

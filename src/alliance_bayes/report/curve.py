@@ -56,7 +56,7 @@ def _averages(fit: FittedModel, predictor: str, values: np.ndarray) -> Iterator[
             yield _mean_predictor(fit, rows)
         else:
             eta = fit.linear_predictor(rows, which=which)
-            yield expectation(design.family, eta, fit.parameters_at(which), design.outcome).mean(axis=1)
+            yield expectation(design.family, eta, fit.parameters_at(which, rows), design.outcome).mean(axis=1)
 
 
 def _mean_predictor(fit: FittedModel, rows: Rows) -> np.ndarray:

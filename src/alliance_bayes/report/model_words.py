@@ -9,9 +9,9 @@ from alliance_bayes.report.words import column_name, factor_name, term_name, uni
 __all__ = ["equations", "meaning"]
 
 _LIKELIHOOD = {
-    "gaussian": "{y} ~ Normal(η, σ)",
-    "student_t": "{y} ~ Student-t(ν, η, σ)",
-    "censored_gaussian": "{y} = y* kept between the ends of the scale, with y* ~ Normal(η, σ)",
+    "gaussian": "{y} ~ Normal(η, {sigma})",
+    "student_t": "{y} ~ Student-t(ν, η, {sigma})",
+    "censored_gaussian": "{y} = y* kept between the ends of the scale, with y* ~ Normal(η, {sigma})",
     "beta_binomial": "steps of {y} ~ BetaBinomial(number of steps, mean = logit⁻¹(η), precision φ)",
     "cumulative": f"log odds({{y}} ≥ level k) = η {MINUS} cutpoint k",
     "bernoulli": "log odds({y} = 1) = η",
@@ -20,7 +20,8 @@ _LIKELIHOOD = {
 
 def equations(design: Design) -> tuple[str, ...]:
     """Lines of plain text: likelihood, linear predictor, distribution of every factor's effects."""
-    lines = [_LIKELIHOOD[design.family.name].format(y=clean(design.outcome.name))]
+    sigma = "σ" if design.residual is None else f"σ[{clean(design.residual.name)}]"
+    lines = [_LIKELIHOOD[design.family.name].format(y=clean(design.outcome.name), sigma=sigma)]
     parts = [f"β[{clean(c.label)}]{_columns(c, design)}" for c in design.columns]
     parts += [f"u[{clean(f.name)}, {clean(c.label)}]{_columns(c, design)}" for f in design.factors for c in f.columns]
     lines.append("η = " + " + ".join(parts))
@@ -68,8 +69,13 @@ def meaning(design: Design, parameter: str) -> str:
         "phi": "precision: how closely scores gather around their mean",
         "cutpoints": "shares of the levels at the centring values",
     }
+    if design.residual is not None and parameter.startswith("sigma "):
+        return f"{fixed['sigma']}, at some levels of {column_name(design.residual.name)}"
     if parameter in fixed:
         return fixed[parameter]
+    if design.residual is not None and parameter in design.residual.parameters:
+        level = design.residual.levels[design.residual.parameters.index(parameter)]
+        return f"{fixed['sigma']}; {column_name(design.residual.name)}: {clean(level)}"
     for factor in design.factors:
         name = factor_name(factor.name)
         if parameter == f"corr_{factor.name}":

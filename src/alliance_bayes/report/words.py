@@ -73,9 +73,14 @@ def units(unit: str) -> str:
     return f"{head}s{of}{rest}"
 
 
-def family_sentence(name: str) -> str:
+def family_sentence(design: Design) -> str:
     """How an outcome varies around its expectation."""
-    return _FAMILIES.get(name, f"follows the family {clean(name)}")
+    name = design.family.name
+    sentence = _FAMILIES.get(name, f"follows the family {clean(name)}")
+    if design.residual is None:
+        return sentence
+    levels, what = len(design.residual.levels), column_name(design.residual.name)
+    return f"{sentence}; σ differs between the {levels} levels of {what}, each of which has a prior of its own"
 
 
 def pooling_sentence(factor: PooledFactor) -> str:
