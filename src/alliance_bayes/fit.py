@@ -48,7 +48,7 @@ class FittedModel:
 
     @property
     def posterior(self) -> xr.Dataset:
-        """The draws: ``beta``, the family's parameters, and ``u_``, ``tau_`` and ``corr_`` by factor."""
+        """The draws: ``beta``, the family's parameters, and ``u_``, ``tau_`` and ``corr_`` by factor and smooth."""
         return self.tree["posterior"].to_dataset()
 
     @property
@@ -109,6 +109,8 @@ class FittedModel:
                 u = np.concatenate([u, self._new_level(factor.name, which, seed)[:, None, :]], axis=1)
             for term in range(z.shape[1]):
                 eta += z[:, term] * u[:, index, term]
+        for smooth in self.design.smooths:
+            eta += self.stacked[f"u_{smooth.name}"][which] @ rows.basis[smooth.name].T
         return eta
 
     def _new_level(self, factor: str, which: slice | np.ndarray, seed: int) -> np.ndarray:

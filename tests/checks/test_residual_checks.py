@@ -79,7 +79,7 @@ def test_unmodelled_curvature_is_seen_and_named(model, frame):
     assert found.sentence == (
         "The residuals are not level along who5_baseline (p = "
         f"{found.table.set_index('column')['p']['who5_baseline'].iloc[0]:.3f}): "
-        "the relation is not the one the formula states. Add a curve, such as bs(who5_baseline, df=4), or an "
+        "the relation is not the one the formula states. Let it bend, as in s(who5_baseline), or add an "
         "interaction, and "
         "see whether the reported slope changes."
     )
@@ -259,3 +259,20 @@ def test_groups_with_spreads_of_their_own_pass_where_the_model_has_them(frame):
     table = CHECKS["posterior_predictive"](Evidence(single)).table
     beyond = table[table["outside"] & (table["statistic"] == "SD")]
     assert set(beyond["level"]) >= {"coach", "both"}
+
+
+def test_a_smooth_leaves_nothing_to_see_and_one_too_stiff_is_named(frame):
+    rng = np.random.default_rng(3)
+    frame = frame.assign(alliance=np.round(rng.uniform(1, 5, len(frame)), 2))
+    formula = "who5_followup ~ s(alliance)"
+    options = {"sds": {"beta": 0.05, "sigma": 0.0, "u_s_alliance": 0.05}}
+    bent = {"u_s_alliance": np.linspace(-12, 12, 6)}
+    y = fitted(frame, formula=formula, means=bent, **options).predict().values[0, 0] + rng.normal(0, 15, len(frame))
+    made = frame.assign(who5_followup=y)
+    assert CHECKS["curvature"](Evidence(fitted(made, formula=formula, means=bent, **options))).verdict == "pass"
+    found = CHECKS["curvature"](Evidence(fitted(made, formula=formula, **options)))
+    assert found.verdict == "warn"
+    assert found.sentence == (
+        "The residuals are not level along alliance (p = 0.001): the relation is not the one the formula states. "
+        "Give s(alliance) more than 6 knots, or add an interaction, and see whether the reported slope changes."
+    )

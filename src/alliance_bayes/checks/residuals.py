@@ -57,10 +57,15 @@ def curvature(evidence: Evidence) -> CheckResult:
     table = _concatenated(frames, ["column", "low", "high", "mean", "n", "residual", "limit", "p"])
     fired = _fired(tests, evidence.rate)
     if fired:
+        smooths = {smooth.column: smooth.size for smooth in evidence.fit.design.smooths}
+        curve = (
+            f"Give s({fired[0]}) more than {smooths[fired[0]]} knots"
+            if fired[0] in smooths
+            else f"Let it bend, as in s({fired[0]})"
+        )
         sentence = (
             f"The residuals are not level along {_named(fired, tests)}: the relation is not the one the formula "
-            f"states. Add a curve, such as bs({fired[0]}, df=4), or an interaction, and see whether the reported slope "
-            "changes."
+            f"states. {curve}, or add an interaction, and see whether the reported slope changes."
         )
     elif not tests:
         sentence = "The model has no numeric predictors, so there is no curve to look for."

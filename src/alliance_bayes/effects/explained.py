@@ -108,7 +108,12 @@ def unique_variance(fit: FittedModel, held: Rows, *, tables: Tabulations | None 
     is dropped and the rest refitted. For families that are not linear it is the same on the outcome's scale.
     """
     rows, n = fit.design.rows, fit.design.rows.n
-    effect = Rows(rows.x - held.x, {name: rows.z[name] - held.z[name] for name in rows.z}, rows.index)
+    effect = Rows(
+        rows.x - held.x,
+        {name: rows.z[name] - held.z[name] for name in rows.z},
+        rows.index,
+        basis={name: rows.basis[name] - held.basis[name] for name in rows.basis},
+    )
     levels, others = _basis(fit, effect)
     if is_linear(fit):
         parts = contributions(fit, effect)
@@ -153,6 +158,7 @@ def _basis(fit: FittedModel, effect: Rows) -> tuple[Any, np.ndarray]:
             spread = np.zeros((n, len(factor.levels)))
             spread[np.arange(n), rows.index[factor.name]] = rows.z[factor.name][:, term]
             columns.append(spread)
+    columns += [rows.basis[smooth.name] for smooth in fit.design.smooths if not effect.basis[smooth.name].any()]
     matrix = np.hstack(columns)
     matrix = matrix / np.maximum(np.linalg.norm(matrix, axis=0), 1e-300)
     matrix = matrix - levels @ (levels.T @ matrix)

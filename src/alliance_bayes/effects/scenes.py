@@ -208,7 +208,9 @@ class Scenes:
             index = piece.levels.get(factor.name, piece.rows.index[factor.name])
             if factor.exhaustive and (index < 0).any():
                 return f"needs a level of the exhaustive factor '{factor.name}' that no analysed row has"
-        if not all(np.isfinite(values).all() for values in (piece.rows.x, *piece.rows.z.values())):
+        if not all(
+            np.isfinite(values).all() for values in (piece.rows.x, *piece.rows.z.values(), *piece.rows.basis.values())
+        ):
             return "a term of the formula is not finite there"
         return ""
 

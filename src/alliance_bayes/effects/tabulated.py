@@ -97,6 +97,8 @@ class Tabulations:
                 u = np.concatenate([u, new[factor.name][which][:, None]], axis=1)
                 index = np.where(index < 0, u.shape[1] - 1, index)
             _add_effects(eta, np.ascontiguousarray(u), index, rows.z[factor.name])
+        for smooth in self.fit.design.smooths:
+            eta += self.fit.stacked[f"u_{smooth.name}"][which] @ rows.basis[smooth.name].T
         return eta
 
     def strata(self, rows: Rows) -> np.ndarray:

@@ -37,10 +37,11 @@ def variance_partition(fit: FittedModel, *, prob: float = 0.89, interval: str = 
 
         ``variance_share``
             For each pooled factor the variance over the analysed rows (divisor n - 1) of what it adds to the linear
-            predictor, its slopes included; for the common terms (``term`` "common terms") the same; for ``term``
-            "covariance" twice the sum of the covariances of all these parts, which can be negative; for ``term``
-            "residual" the residual variance: each divided by the variance of the whole linear predictor plus the
-            residual variance. The shares add to 1 in every draw.
+            predictor, its slopes included; for the common terms (``term`` "common terms") the same; for each smooth
+            (``term`` "s(alliance)", say) that of its departure from the straight line, which is among the common
+            terms; for ``term`` "covariance" twice the sum of the covariances of all these parts, which can be
+            negative; for ``term`` "residual" the residual variance: each divided by the variance of the whole linear
+            predictor plus the residual variance. The shares add to 1 in every draw.
         ``icc``
             For each sampled factor the variance of the effect of a new level, averaged over the analysed rows' pooled
             columns (z' Sigma z with Sigma from tau and the correlations), divided by the sum of that of all sampled
@@ -115,8 +116,10 @@ def variance_quantities(analysis: Analysis) -> Iterator[Quantity]:
     explained = np.maximum(sum(variances, cross), 0.0)
     total = explained + residual
     scale = "" if analysis.fit.design.family.link == "identity" else " (scale of the linear predictor)"
+    titles: dict[str | None, str] = {smooth.name: smooth.title for smooth in analysis.fit.design.smooths}
+    titles[None] = "common terms"
     shares: list[tuple[str | None, str | None, np.ndarray]] = [
-        ("common terms" if part.name is None else None, part.name, variance / total)
+        (titles.get(part.name), None if part.name in titles else part.name, variance / total)
         for part, variance in zip(parts, variances, strict=True)
     ]
     shares.append(("covariance", None, cross / total))

@@ -23,6 +23,8 @@ def posterior_dims(design: Design) -> dict[str, tuple[str, ...]]:
         dims[f"tau_{factor.name}"] = (factor.term_dim,)
         if factor.correlated:
             dims[f"corr_{factor.name}"] = (factor.term_dim, f"{factor.term_dim}_other")
+    for smooth in design.smooths:
+        dims |= {f"u_{smooth.name}": (smooth.name,), f"tau_{smooth.name}": ()}
     return dims
 
 
@@ -38,4 +40,4 @@ def posterior_coords(design: Design) -> dict[str, list[Any]]:
         coords[factor.term_dim] = list(factor.terms)
         if factor.correlated:
             coords[f"{factor.term_dim}_other"] = list(factor.terms)
-    return coords
+    return coords | {smooth.name: list(smooth.labels) for smooth in design.smooths}

@@ -8,6 +8,7 @@ from alliance_bayes.model.formula import Formula, parse_formula
 from alliance_bayes.model.priors import Prior, PriorTable, StatedPrior, parse_prior
 from alliance_bayes.model.residual import ResidualFactor
 from alliance_bayes.model.scales import Scale, scale_of
+from alliance_bayes.model.smooth import Smooth
 from alliance_bayes.model.spec import Card, ModelSpec
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "ResidualFactor",
     "Rows",
     "Scale",
+    "Smooth",
     "StatedPrior",
     "build_design",
     "card_arguments",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -20,6 +20,7 @@ from alliance_bayes.model.formula import Formula
 from alliance_bayes.model.levels import combined_labels, crossed_levels, ordered_levels
 from alliance_bayes.model.residual import ResidualFactor, residual_factor
 from alliance_bayes.model.scales import Scale, sample_scale, scale_of
+from alliance_bayes.model.smooth import Smooth, build_smooth
 
 __all__ = ["Design", "PooledFactor", "Rows", "build_design"]
 
@@ -79,12 +80,15 @@ class Rows:
         Level number by factor, each of shape (n,); -1 for a level that the fit has not seen.
     residual
         Level number of the residual factor, shape (n,); None where one residual SD is everybody's.
+    basis
+        Basis columns by smooth, each of shape (n, n_knots).
     """
 
     x: np.ndarray
     z: Mapping[str, np.ndarray]
     index: Mapping[str, np.ndarray]
     residual: np.ndarray | None = None
+    basis: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     @property
     def n(self) -> int:
@@ -108,6 +112,8 @@ class Design:
         Pooled factors, in the formula's order.
     residual
         The factor by whose levels the residual SD differs; None where one is everybody's.
+    smooths
+        Smooths, in the formula's order; their straight lines are among ``columns``.
     centres
         Value subtracted from each numeric component before anything is multiplied.
     scales
@@ -123,6 +129,7 @@ class Design:
     columns: tuple[Column, ...]
     factors: tuple[PooledFactor, ...]
     residual: ResidualFactor | None
+    smooths: tuple[Smooth, ...]
     centres: Mapping[str, float]
     scales: Mapping[str, Scale]
     rows: Rows
@@ -175,7 +182,8 @@ class Design:
             factor, of a categorical common term or of the residual factor).
         """
         frame = self._conform(frame)
-        return _assemble(self._common, self._pooled, self.factors, self.residual, frame, self.centres, new=True)
+        rows = _assemble(self._common, self._pooled, self.factors, frame, self.centres, new=True)
+        return _completed(rows, self.residual, self.smooths, frame)
 
     def _conform(self, frame: pd.DataFrame) -> pd.DataFrame:
         needed = list(self.predictors)
@@ -239,7 +247,7 @@ def build_design(
     ------
     ModelError
         Fewer than two rows; a constant column or a factor with one level; a term that cannot be evaluated; a residual
-        factor that is numeric.
+        factor that is numeric; a smooth of a column with levels or with too few distinct values.
     DataError
         Outcomes that the family cannot produce.
     """
@@ -277,9 +285,13 @@ def build_design(
         known[formula.outcome] = outcome_scale
     columns = tuple(column for term in common for column in describe(term))
     factors = _factors(formula, pooled, frame, exhaustive)
-    rows = _assemble(common, pooled, factors, residual, frame, centres, new=False)
+    rows = _assemble(common, pooled, factors, frame, centres, new=False)
     refuse_constant(rows.x, columns)
-    return Design(formula, family, outcome, frame, columns, factors, residual, centres, known, rows, common, pooled)
+    smooths = tuple(build_smooth(term, frame) for term in formula.smooths)
+    rows = _completed(rows, residual, smooths, frame)
+    return Design(
+        formula, family, outcome, frame, columns, factors, residual, smooths, centres, known, rows, common, pooled
+    )
 
 
 def _factors(
@@ -311,7 +323,6 @@ def _assemble(
     common: tuple[Any, ...],
     pooled: tuple[Any, ...],
     factors: tuple[PooledFactor, ...],
-    residual: ResidualFactor | None,
     frame: pd.DataFrame,
     centres: Mapping[str, float],
     *,
@@ -327,5 +338,13 @@ def _assemble(
         index[factor.name] = pd.Index(factor.levels).get_indexer(
             pd.Index(combined_labels(frame, factor.name.split(":")))
         )
-    x = np.hstack(blocks) if blocks else np.empty((len(frame), 0))
-    return Rows(x, z, index, None if residual is None else residual.numbers(frame))
+    return Rows(np.hstack(blocks) if blocks else np.empty((len(frame), 0)), z, index)
+
+
+def _completed(rows: Rows, residual: ResidualFactor | None, smooths: tuple[Smooth, ...], frame: pd.DataFrame) -> Rows:
+    """Rows with the levels of the residual factor and the basis columns of the smooths."""
+    return replace(
+        rows,
+        residual=None if residual is None else residual.numbers(frame),
+        basis={smooth.name: smooth.evaluate(frame[smooth.column].to_numpy(float)) for smooth in smooths},
+    )

@@ -44,7 +44,8 @@ def resolve_priors(design: Design, given: Mapping[str, Prior], named: str) -> Pr
     defaults = Defaults(design.outcome.name, design.family, design.scales.get(design.outcome.name), named)
     groups = [(factor.name, factor.columns, factor.correlated) for factor in design.factors]
     by_level = () if design.residual is None else design.residual.parameters
-    parameters = list(_parameters(design.family, design.columns, groups, defaults, design.scales, by_level))
+    smooths = [smooth.name for smooth in design.smooths]
+    parameters = list(_parameters(design.family, design.columns, groups, smooths, defaults, design.scales, by_level))
     entries, lacking = _fill(parameters, given)
     if lacking:
         raise ModelError(
@@ -94,7 +95,8 @@ def preview_priors(
     common = [column(t) for t in formula.common if not (t == "Intercept" and family.link == "cumulative_logit")]
     groups = [(group.factor, tuple(map(column, group.terms)), group.correlated) for group in formula.groups]
     defaults = Defaults(formula.outcome, family, outcome, named)
-    parameters = list(_parameters(family, common, groups, defaults, scales))
+    smooths = [smooth.name for smooth in formula.smooths]
+    parameters = list(_parameters(family, common, groups, smooths, defaults, scales))
     # A level's own name ("sex[male]") cannot be checked before there are levels.
     known = {name for names, _, _ in parameters for name in names}
     levelled = known - set(family.parameters) | ({"sigma"} if by_level else set())
@@ -107,6 +109,7 @@ def _parameters(
     family: Family,
     common: Iterable[Column],
     groups: Iterable[tuple[str, tuple[Column, ...], bool]],
+    smooths: Iterable[str],
     defaults: Defaults,
     scales: Mapping[str, Scale],
     by_level: tuple[str, ...] = (),
@@ -127,6 +130,8 @@ def _parameters(
         if correlated:
             reason = "LKJ(2): correlations near +/- 1 are less likely than those near 0"
             yield (f"corr_{factor}",), "corr", StatedPrior(Prior("LKJ", (2.0,)), reason)
+    for smooth in smooths:
+        yield (f"tau_{smooth}",), "positive", defaults.bend()
 
 
 def _fill(parameters: list[_Parameter], given: Mapping[str, Prior]) -> tuple[dict[str, StatedPrior], list[str]]:

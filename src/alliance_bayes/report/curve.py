@@ -68,6 +68,8 @@ def _mean_predictor(fit: FittedModel, rows: Rows) -> np.ndarray:
         weights = np.zeros((len(factor.levels), z.shape[1]))
         np.add.at(weights, index, z / rows.n)
         mean = mean + np.einsum("dlt,lt->d", fit.stacked[f"u_{factor.name}"], weights)
+    for smooth in fit.design.smooths:
+        mean = mean + fit.stacked[f"u_{smooth.name}"] @ rows.basis[smooth.name].mean(axis=0)
     return np.asarray(mean)
 
 

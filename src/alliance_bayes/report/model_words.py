@@ -19,11 +19,14 @@ _LIKELIHOOD = {
 
 
 def equations(design: Design) -> tuple[str, ...]:
-    """Lines of plain text: likelihood, linear predictor, distribution of every factor's effects."""
+    """Lines of plain text: likelihood, linear predictor, distribution of every factor's and smooth's effects."""
     sigma = "σ" if design.residual is None else f"σ[{clean(design.residual.name)}]"
     lines = [_LIKELIHOOD[design.family.name].format(y=clean(design.outcome.name), sigma=sigma)]
     parts = [f"β[{clean(c.label)}]{_columns(c, design)}" for c in design.columns]
     parts += [f"u[{clean(f.name)}, {clean(c.label)}]{_columns(c, design)}" for f in design.factors for c in f.columns]
+    for smooth in design.smooths:
+        column = clean(smooth.column)
+        parts.append(f"Σₖ u[s({column}), k] · Bₖ({column})")
     lines.append("η = " + " + ".join(parts))
     for factor in design.factors:
         name = clean(factor.name)
@@ -34,6 +37,9 @@ def equations(design: Design) -> tuple[str, ...]:
         )
         total = ", summing to zero over the levels" if factor.exhaustive else ""
         lines.append(f"u[{name}] ~ {how} for each of {len(factor.levels)} levels{total}")
+    for smooth in design.smooths:
+        name = f"s({clean(smooth.column)})"
+        lines.append(f"u[{name}] ~ Normal(0, τ[{name}]) for each of {smooth.size} natural cubic splines Bₖ")
     return tuple(lines)
 
 
@@ -84,6 +90,9 @@ def meaning(design: Design, parameter: str) -> str:
             if parameter == f"tau_{factor.name}[{term}]":
                 what = "the outcome’s level" if term == "Intercept" else f"the slope of {term_name(term)}"
                 return f"SD of {what} over {name}"
+    for smooth in design.smooths:
+        if parameter == f"tau_{smooth.name}":
+            return f"SD of the departure from a straight line along {column_name(smooth.column)}, {unit}"
     column = next((c for c in design.columns if c.label == parameter), None)
     if column is not None and len(column.numeric) == 1 and column.order == 1:
         return f"difference in {outcome} per {unit_of(design, column.numeric[0])}"

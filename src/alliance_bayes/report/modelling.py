@@ -15,7 +15,14 @@ from alliance_bayes.report.sections import Picture, Section
 from alliance_bayes.report.svg import draw
 from alliance_bayes.report.tables import Table
 from alliance_bayes.report.text import MINUS, clean, exact
-from alliance_bayes.report.words import column_name, factor_name, family_sentence, pooling_sentence, term_name
+from alliance_bayes.report.words import (
+    column_name,
+    factor_name,
+    family_sentence,
+    pooling_sentence,
+    smooth_sentence,
+    term_name,
+)
 
 __all__ = ["modelling"]
 
@@ -58,7 +65,8 @@ def modelling(fit: FittedModel, *, checked: Checked, withheld: bool) -> tuple[Se
         "outcome": column_name(design.outcome.name),
         "family": design.family.title,
         "sentence": family_sentence(design),
-        "factors": [(factor_name(factor.name), pooling_sentence(factor)) for factor in design.factors],
+        "factors": [(factor_name(factor.name), pooling_sentence(factor)) for factor in design.factors]
+        + [(column_name(smooth.column), smooth_sentence(smooth)) for smooth in design.smooths],
         "equations": equations(design),
         "centres": centres,
         "prior_set": clean(fit.spec.prior_set),
@@ -146,4 +154,7 @@ def _parameters(fit: FittedModel) -> list[tuple[str, str, Any]]:
             what = "level" if term == "Intercept" else "slope"
             title = f"{what} SD: {factor_name(factor.name)}"
             found.append((f"tau_{factor.name}[{term}]", title, draws[f"tau_{factor.name}"][:, position]))
+    for smooth in design.smooths:
+        name = f"tau_{smooth.name}"
+        found.append((name, f"SD of the bend: {column_name(smooth.column)}", draws[name]))
     return found
