@@ -89,7 +89,7 @@ class Model(ModelSpec):
             self, design, self.priors_for(design), xr.DataTree.from_dict({"posterior": prior}), Flow(design.rows.n), {}
         )
         rng = np.random.default_rng(seed + 1)
-        outcome = simulate(design.family, drawn.linear_predictor(), drawn.parameters, design.outcome, rng)[None]
+        outcome = simulate(design.family, drawn.linear_predictor(), drawn.parameters_at(), design.outcome, rng)[None]
         rows = {"obs": np.arange(design.rows.n)}
         predicted = xr.Dataset(
             {design.outcome.name: (("chain", "draw", "obs"), outcome)},
@@ -124,7 +124,7 @@ class Model(ModelSpec):
         Parameters
         ----------
         cohort
-            The cohort, or a table that `read_cohort` accepts. Participants without a value in a column of the formula
+            The cohort, or a table that `read_cohort` accepts. Participants without a value in a column of the model
             are left out, and counted in ``fit.flow``.
         engine
             ``"collapsed"`` for Gaussian models: exact, and as fast for millions of rows as for thousands. ``"nuts"``
@@ -194,7 +194,7 @@ class Model(ModelSpec):
 
     def _applied(self, cohort: Cohort | pd.DataFrame) -> tuple[Design, Flow, dict[str, str]]:
         cohort = cohort if isinstance(cohort, Cohort) else read_cohort(cohort)
-        frame, flow = cohort.complete(self.parsed.columns)
+        frame, flow = cohort.complete(self.columns)
         return self.design(frame), flow, {"cohort_source": cohort.source, "cohort_hash": cohort.hash}
 
 
