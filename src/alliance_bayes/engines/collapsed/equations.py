@@ -134,7 +134,7 @@ def normal_equations(design: Design, priors: PriorTable, moments: Moments, *, sc
     pilot = _pilot(cells, common, mu)
     cells = cells.without(common, pilot)
 
-    smooths = [_smooth(smooth, place, len(moments.counts)) for smooth in getattr(design, "smooths", ())]
+    smooths = [_smooth(smooth, place, len(moments.counts)) for smooth in design.smooths]
     factors = [_pooled(factor, moments, place) for factor in design.factors]
     widest = max((b for b in factors if not b.exhaustive), key=lambda b: b.levels, default=None)
     whole = _Block("", common, np.zeros(len(moments.counts), dtype=np.intp), 1)
@@ -194,7 +194,7 @@ def _places(position: dict[str, int]) -> Any:
 
 
 def _stratum(design: Design, moments: Moments) -> tuple[np.ndarray, int]:
-    residual = getattr(design, "residual", None)
+    residual = design.residual
     if residual is None:
         return np.zeros(len(moments.counts), dtype=np.intp), 1
     return _codes(residual.name, residual.levels, moments), len(residual.levels)

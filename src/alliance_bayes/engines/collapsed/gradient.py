@@ -12,7 +12,7 @@ __all__ = ["expected_moments"]
 
 @njit(cache=True, nogil=True)
 def _solve(lower, x, d):  # type: ignore[no-untyped-def]
-    """x <- (L L')^-1 x."""
+    """Overwrite x with (L L')^-1 x."""
     for i in range(d):
         total = x[i]
         for k in range(i):
@@ -23,7 +23,7 @@ def _solve(lower, x, d):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True)
 def _solve_upper(lower, x, d):  # type: ignore[no-untyped-def]
-    """x <- L'^-1 x."""
+    """Overwrite x with L'^-1 x."""
     for i in range(d - 1, -1, -1):
         total = x[i]
         for k in range(i + 1, d):

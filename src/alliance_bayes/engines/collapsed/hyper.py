@@ -89,7 +89,7 @@ class Hyper:
             for i in range(q):
                 for j in range(i):
                     shape = eta + (q - 2 - j) / 2
-                    # A partial correlation on (-1, 1) is 2 Beta(shape, shape) - 1; log(1 - tanh^2) without cancellation.
+                    # A partial correlation is 2 Beta(shape, shape) - 1; log(1 - tanh^2) without cancellation.
                     log_one_minus = -2.0 * np.logaddexp(theta[:, at], -theta[:, at]) + 2.0 * np.log(2.0)
                     constant = special.betaln(shape, shape) + (2 * shape - 1) * np.log(2.0)
                     total = total + shape * log_one_minus - constant
@@ -118,9 +118,9 @@ def hyperparameters(design: Design, priors: PriorTable) -> Hyper:
     ModelError
         A prior that the engine cannot take; the message names parameter and prior.
     """
-    residual = getattr(design, "residual", None)
+    residual = design.residual
     sigma = ("sigma",) if residual is None else tuple(f"sigma[{level}]" for level in residual.levels)
-    tau = [f"tau_{smooth.name}" for smooth in getattr(design, "smooths", ())]
+    tau = [f"tau_{smooth.name}" for smooth in design.smooths]
     tau += [f"tau_{factor.name}[{term}]" for factor in design.factors for term in factor.terms]
     correlated = tuple(
         (factor.name, len(factor.terms), priors[f"corr_{factor.name}"].prior.arguments["eta"])

@@ -80,7 +80,7 @@ def factor_level(g, r, r_scale, ce, q, e, gc, t):  # type: ignore[no-untyped-def
 
 @njit(cache=True, nogil=True)
 def _scale_matrix(a, c, blocks, k_dense, d):  # type: ignore[no-untyped-def]
-    """a <- C'aC for the dense columns (symmetric; the lower triangle is read and written)."""
+    """Overwrite a with C'aC for the dense columns (symmetric; the lower triangle is read and written)."""
     for i in range(d):
         for j in range(i + 1):
             a[i, j] *= c[i] * c[j]
@@ -110,7 +110,7 @@ def _scale_matrix(a, c, blocks, k_dense, d):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True)
 def _scale_vector(x, c, blocks, k_dense, d):  # type: ignore[no-untyped-def]
-    """x <- C'x."""
+    """Overwrite x with C'x."""
     for i in range(d):
         x[i] *= c[i]
     for b in range(blocks.shape[0]):
@@ -126,7 +126,7 @@ def _scale_vector(x, c, blocks, k_dense, d):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True)
 def scale_columns(x, c, blocks, k_dense, d):  # type: ignore[no-untyped-def]
-    """x <- Cx."""
+    """Overwrite x with Cx."""
     for b in range(blocks.shape[0]):
         start, levels, q = blocks[b, 0], blocks[b, 1], blocks[b, 2]
         for level in range(levels):
@@ -290,7 +290,7 @@ def draw_coefficients(sigma, tau, k_dense, ce, fixed, group, kernel, dense, elim
     ``dense`` (N, d) and ``eliminated`` (N, L, q) come as standard normal draws and leave as draws of the coefficients.
     """
     strata, pattern, blocks, offset = kernel
-    ptr, cols, runs, order = pattern
+    ptr, cols, _, order = pattern
     d, q, levels = strata[0].shape[1], strata[2].shape[2], strata[2].shape[1]
     work = workspace(d, q, ptr, True)
     a, b, e, gc, t, y = work[0], work[1], work[2], work[3], work[4], work[5]

@@ -33,10 +33,10 @@ def unpack(
     chains, draws = theta.shape[:2]
     n = chains * draws
     sigma, tau, roots = hyper.natural(theta.reshape(n, -1))
-    values: dict[str, np.ndarray] = {"sigma": sigma if getattr(design, "residual", None) is not None else sigma[:, 0]}
+    values: dict[str, np.ndarray] = {"sigma": sigma if design.residual is not None else sigma[:, 0]}
     if design.terms:
         values["beta"] = dense[:, : len(design.terms)] + eq.pilot
-    for smooth in getattr(design, "smooths", ()):
+    for smooth in design.smooths:
         start = eq.starts[smooth.name]
         values[f"u_{smooth.name}"] = dense[:, start : start + len(smooth.labels)]
         values[f"tau_{smooth.name}"] = tau[:, hyper.scale[f"tau_{smooth.name}"]]
