@@ -10,6 +10,7 @@ from alliance_bayes.checks.bands import Uniformity, uniformity
 from alliance_bayes.checks.evidence import Evidence
 from alliance_bayes.checks.plots_calibration import interval_coverage, pit_difference
 from alliance_bayes.checks.results import CheckResult
+from alliance_bayes.checks.rows_needed import rows_needed
 from alliance_bayes.checks.wording import percent
 
 __all__ = ["INTERVALS", "calibration"]
@@ -49,6 +50,8 @@ def calibration(evidence: Evidence) -> CheckResult:
     ----------
     .. [1] Czado, Gneiting and Held (2009), Biometrics 65(4):1254-1261, doi 10.1111/j.1541-0420.2009.01191.x.
     """
+    if evidence.fit.moments is not None:
+        return rows_needed("calibration", "Calibration of predictions (LOO-PIT)", "The calibration of predictions for single people")
     low, high = evidence.pit_bounds
     pit = evidence.generator(3).uniform(low, high)
     shape = uniformity(pit, rate=evidence.rate)
