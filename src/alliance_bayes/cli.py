@@ -219,7 +219,7 @@ def report(
             read: ab.Cohort | ab.Moments = ab.simulate_cohort(n=DEMO_N, seed=DEMO_SEED)
         else:
             read = _read(cohort, columns, decimal, sep, encoding, prorate)
-        _say(f"fitting '{model.card.name}' by {sampler}; compiling the model comes first")
+        _say(f"fitting '{model.card.name}'")
         fitted = model.fit(
             read,
             engine=engine,
@@ -250,7 +250,9 @@ def _read(
     text: dict[str, Any] = {"decimal": decimal, "sep": sep, "encoding": encoding, "prorate": prorate}
     if path.suffix == ".nc":
         if mapping or any(value not in (None, ".") for value in text.values()):
-            raise ab.UsageError(f"'{path.name}' holds moments, which have no text to read. Leave out the table's options.")
+            raise ab.UsageError(
+                f"'{path.name}' holds moments, not text. Leave out the options that tell how to read it."
+            )
         return ab.load_moments(path)
     if path.is_dir():
         if mapping:

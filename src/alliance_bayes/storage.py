@@ -150,7 +150,8 @@ def _fit(
     if moments is None:
         design = _design_of_rows(spec, tree, attributes)
     else:
-        design, moments = design_of_moments(moments, dataclasses.replace(spec, centre=json.loads(attributes["centres"])))
+        stated = dataclasses.replace(spec, centre=json.loads(attributes["centres"]))
+        design, moments = design_of_moments(moments, stated)
     stored = tree["posterior"].to_dataset()
     if design.terms and list(map(str, stored["term"].values)) != list(design.terms):
         raise FileFormatError(

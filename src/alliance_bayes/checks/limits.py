@@ -22,5 +22,5 @@ FEWEST_CHAINS = 2
 USUAL_CHAINS = 4
 # An independence chain that accepts less stays where it is for long, and may never propose what it lacks.
 ACCEPTANCE_LIMIT = 0.15
-# Vehtari et al. (2024), Journal of Machine Learning Research 25(72):1-58: from there on importance ratios are unreliable.
+# Importance ratios are unreliable from there on: Vehtari et al. (2024), JMLR 25(72):1-58.
 PROPOSAL_K_LIMIT = 0.7

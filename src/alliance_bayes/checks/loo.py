@@ -13,6 +13,7 @@ from alliance_bayes.checks.rows_needed import rows_needed
 
 __all__ = ["loo"]
 
+TITLE = "Leave-one-out predictions (PSIS-LOO)"
 INFLUENTIAL = 10
 
 
@@ -38,7 +39,7 @@ def loo(evidence: Evidence) -> CheckResult:
     level. It may be compared with discrete families, as ``elpd_loo``, a density there, may not.
     """
     if evidence.fit.moments is not None:
-        return rows_needed("loo", "Leave-one-out predictions (PSIS-LOO)", "Leaving one row out")
+        return rows_needed("loo", TITLE, "Leaving one row out")
     loo = evidence.loo
     elpd, se, p = loo.total
     outcome = evidence.fit.design.outcome
@@ -73,7 +74,7 @@ def loo(evidence: Evidence) -> CheckResult:
         )
     return CheckResult(
         "loo",
-        "Leave-one-out predictions (PSIS-LOO)",
+        TITLE,
         verdict,
         sentence,
         pd.DataFrame(rows, columns=["quantity", "value", "se", "limit"]),

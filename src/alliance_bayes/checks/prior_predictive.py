@@ -15,7 +15,7 @@ from alliance_bayes.checks.wording import percent
 from alliance_bayes.engines import sample_prior
 from alliance_bayes.errors import ModelError
 from alliance_bayes.fit import FittedModel
-from alliance_bayes.model import Design, Rows
+from alliance_bayes.model import Design
 from alliance_bayes.model.likelihood import expectation, residual_variance, simulate
 
 __all__ = ["AT_ENDS_LIMIT", "OUTSIDE_LIMIT", "R2_LIMIT", "SLOPE_LIMIT", "prior_predictive"]

@@ -20,7 +20,7 @@ def rows_needed(name: str, title: str, what: str) -> CheckResult:
         What it compares, as the beginning of a sentence.
     """
     sentence = (
-        f"{what} needs the analysed rows, and this fit was made from moments. Where the rows are, fit the model to them "
-        "and check that fit."
+        f"{what} needs the analysed rows, and this fit was made from moments. Where the rows are, fit the model to "
+        "them and check that fit."
     )
     return CheckResult(name, title, "info", sentence, pd.DataFrame())

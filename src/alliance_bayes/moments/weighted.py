@@ -45,7 +45,7 @@ def design_of_moments(moments: Moments, spec: ModelSpec) -> tuple[Design, Moment
         of the numeric columns are those of all rows, within every cell, to rounding. Nothing else about their
         distribution is real: no point is a participant.
     moments : Moments
-        The moments by the model's own keys, at the centres that it states and elsewhere at the means of all rows.
+        The moments, at the centres that the model states, and elsewhere at the means of all rows.
 
     Raises
     ------
@@ -54,8 +54,8 @@ def design_of_moments(moments: Moments, spec: ModelSpec) -> tuple[Design, Moment
     """
     if spec.family != "gaussian":
         raise ModelError(
-            f"moments hold what a Gaussian model needs to know of its rows, and the family is {spec.family}. Use family "
-            "'gaussian', or fit the model to the table itself."
+            "moments hold what a Gaussian model needs to know of its rows, and the family is "
+            f"{spec.family}. Use family 'gaussian', or fit the model to the table itself."
         )
     check_belongs(moments, spec)
     _refuse_calls(spec)
@@ -67,8 +67,6 @@ def design_of_moments(moments: Moments, spec: ModelSpec) -> tuple[Design, Moment
             f"the moments lack the column(s) {', '.join(map(repr, absent))} of the model. Reduce the table again with "
             "this model's card."
         )
-    if not set(moments.keys) <= set(spec.columns):
-        moments = moments.keep_keys([key for key in moments.keys if key in spec.columns])
     moments = _centred(moments, spec)
     points, cell, weights = weighted_points(moments)
     place = {label: position for position, label in enumerate(moments.columns)}
