@@ -108,7 +108,7 @@ def fit(
     prorate: Prorate = None,
     engine: Engine = "auto",
     sampler: Sampler = "nutpie",
-    draws: Draws = 1500,
+    draws: Draws = None,
     tune: Tune = 1000,
     chains: Chains = 4,
     target_accept: Accept = 0.99,
@@ -131,10 +131,7 @@ def fit(
     )
     fitted.save(output)
     print(fitted.flow)
-    print(
-        f"\n{output}: {fitted.shape[0]} chains x {fitted.shape[1]} draws by the {fitted.info['engine']} engine, "
-        f"seed {seed}"
-    )
+    print(f"\n{output}: {fitted.shape[0]} chains x {fitted.shape[1]} draws by {_engine(fitted)}, seed {seed}")
 
 
 @app.command()
@@ -197,7 +194,7 @@ def report(
     prorate: Prorate = None,
     engine: Engine = "auto",
     sampler: Sampler = "nutpie",
-    draws: Draws = 1500,
+    draws: Draws = None,
     tune: Tune = 1000,
     chains: Chains = 4,
     target_accept: Accept = 0.99,
@@ -219,7 +216,7 @@ def report(
             read: ab.Cohort | ab.Moments = ab.simulate_cohort(n=DEMO_N, seed=DEMO_SEED)
         else:
             read = _read(cohort, columns, decimal, sep, encoding, prorate)
-        _say(f"fitting '{model.card.name}' by {sampler}; compiling the model comes first")
+        _say(f"fitting '{model.card.name}'")
         fitted = model.fit(
             read,
             engine=engine,
@@ -231,6 +228,7 @@ def report(
             seed=seed,
             progress=_progress(),
         )
+    _say(f"{fitted.shape[0]} chains of {fitted.shape[1]:,} draws by {_engine(fitted)}")
     _say("computing effects and running the checks")
     found = fitted.effects(prob=prob)
     checks = fitted.check(effects=found)
@@ -243,6 +241,12 @@ def report(
         raise typer.Exit(1)
 
 
+def _engine(fitted: ab.Fit) -> str:
+    """Which engine ran, and why if it was not the first choice."""
+    said = [fitted.info[key] for key in ("sampler", "engine_reason", "fallback") if key in fitted.info]
+    return f"the {fitted.info['engine']} engine{f' ({": ".join(said)})' if said else ''}"
+
+
 def _read(
     path: Path, columns: list[str] | None, decimal: str, sep: str | None, encoding: str | None, prorate: float | None
 ) -> ab.Cohort | ab.Moments:
@@ -250,7 +254,9 @@ def _read(
     text: dict[str, Any] = {"decimal": decimal, "sep": sep, "encoding": encoding, "prorate": prorate}
     if path.suffix == ".nc":
         if mapping or any(value not in (None, ".") for value in text.values()):
-            raise ab.UsageError(f"'{path.name}' holds moments, which have no text to read. Leave out the table's options.")
+            raise ab.UsageError(
+                f"'{path.name}' holds moments, which have no text to read. Leave out the table's options."
+            )
         return ab.load_moments(path)
     if path.is_dir():
         if mapping:

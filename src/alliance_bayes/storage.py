@@ -150,7 +150,9 @@ def _fit(
     if moments is None:
         design = _design_of_rows(spec, tree, attributes)
     else:
-        design, moments = design_of_moments(moments, dataclasses.replace(spec, centre=json.loads(attributes["centres"])))
+        design, moments = design_of_moments(
+            moments, dataclasses.replace(spec, centre=json.loads(attributes["centres"]))
+        )
     stored = tree["posterior"].to_dataset()
     if design.terms and list(map(str, stored["term"].values)) != list(design.terms):
         raise FileFormatError(
