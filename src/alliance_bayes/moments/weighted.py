@@ -54,8 +54,8 @@ def design_of_moments(moments: Moments, spec: ModelSpec) -> tuple[Design, Moment
     """
     if spec.family != "gaussian":
         raise ModelError(
-            f"moments hold what a Gaussian model needs to know of its rows, and the family is {spec.family}. Use family "
-            "'gaussian', or fit the model to the table itself."
+            "moments hold what a Gaussian model needs to know of its rows, and the family is "
+            f"{spec.family}. Use family 'gaussian', or fit the model to the table itself."
         )
     check_belongs(moments, spec)
     _refuse_calls(spec)
