@@ -196,13 +196,13 @@ class Model(ModelSpec):
                 tree, ran = sample_nuts(design, priors, settings, progress=report)
             if engine == "auto":
                 ran["engine_reason"] = reason
+        if ran["engine"] == "nuts" or "fallback" in ran:
+            ran |= {"tune": tune, "target_accept": target_accept}
         info = {
             **ran,
             "draws": settings.draws,
-            "tune": tune,
             "chains": chains,
             "seed": settings.seed,
-            "target_accept": target_accept,
             **about,
             "versions": versions(),
         }

@@ -108,7 +108,7 @@ def fit(
     prorate: Prorate = None,
     engine: Engine = "auto",
     sampler: Sampler = "nutpie",
-    draws: Draws = 1500,
+    draws: Draws = None,
     tune: Tune = 1000,
     chains: Chains = 4,
     target_accept: Accept = 0.99,
@@ -131,10 +131,7 @@ def fit(
     )
     fitted.save(output)
     print(fitted.flow)
-    print(
-        f"\n{output}: {fitted.shape[0]} chains x {fitted.shape[1]} draws by the {fitted.info['engine']} engine, "
-        f"seed {seed}"
-    )
+    print(f"\n{output}: {fitted.shape[0]} chains x {fitted.shape[1]} draws by {_engine(fitted)}, seed {seed}")
 
 
 @app.command()
@@ -197,7 +194,7 @@ def report(
     prorate: Prorate = None,
     engine: Engine = "auto",
     sampler: Sampler = "nutpie",
-    draws: Draws = 1500,
+    draws: Draws = None,
     tune: Tune = 1000,
     chains: Chains = 4,
     target_accept: Accept = 0.99,
@@ -231,6 +228,7 @@ def report(
             seed=seed,
             progress=_progress(),
         )
+    _say(f"{fitted.shape[0]} chains of {fitted.shape[1]:,} draws by {_engine(fitted)}")
     _say("computing effects and running the checks")
     found = fitted.effects(prob=prob)
     checks = fitted.check(effects=found)
@@ -241,6 +239,12 @@ def report(
         print(f"  * {sentence}")
     if not checks.gate.passed:
         raise typer.Exit(1)
+
+
+def _engine(fitted: ab.Fit) -> str:
+    """Which engine ran, and why if it was not the first choice."""
+    said = [fitted.info[key] for key in ("sampler", "engine_reason", "fallback") if key in fitted.info]
+    return f"the {fitted.info['engine']} engine{f' ({": ".join(said)})' if said else ''}"
 
 
 def _read(

@@ -55,10 +55,13 @@ Prorate = Annotated[
     float | None, typer.Option(help="Least share of WHO-5 items that must be answered; by default all.")
 ]
 Seed = Annotated[int, typer.Option(help="Seed of every random number.")]
-Draws = Annotated[int, typer.Option(help="Kept draws of each chain.")]
-Tune = Annotated[int, typer.Option(help="Warm-up draws of each chain.")]
+Draws = Annotated[
+    int | None,
+    typer.Option(help="Kept draws of each chain; by default 1,000 (collapsed) or 1,500 (nuts).", show_default=False),
+]
+Tune = Annotated[int, typer.Option(help="Warm-up draws of each chain, for NUTS.")]
 Chains = Annotated[int, typer.Option(help="Number of chains.")]
-Accept = Annotated[float, typer.Option("--target-accept", help="Mean acceptance the step size is tuned to.")]
+Accept = Annotated[float, typer.Option("--target-accept", help="Mean acceptance the step size of NUTS is tuned to.")]
 Engine = Annotated[str, typer.Option(help="auto, collapsed or nuts.")]
 Sampler = Annotated[str, typer.Option(help="nutpie, pymc, numpyro or blackjax.")]
 Prob = Annotated[float, typer.Option(help="Probability of the intervals.")]
