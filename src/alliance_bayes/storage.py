@@ -18,8 +18,7 @@ from alliance_bayes.engines import posterior_coords, posterior_dims
 from alliance_bayes.errors import AllianceBayesError, FileFormatError
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model import Design, ModelSpec, card_arguments, card_text
-from alliance_bayes.moments.files import _dataset as moments_dataset
-from alliance_bayes.moments.files import _moments as moments_from
+from alliance_bayes.moments.files import moments_dataset, moments_from
 from alliance_bayes.moments.weighted import design_of_moments
 
 __all__ = ["FORMAT", "load", "save"]
