@@ -294,8 +294,8 @@ class Fit(FittedModel):
     def save(self, path: str | os.PathLike[str]) -> None:
         """Keep the fit in one ``.nc`` (NetCDF) file or ``.zarr`` store; see :func:`load_fit`.
 
-        The file holds the analysed rows of the model's columns (without participant ids), so share it only as the
-        table itself may be shared.
+        The file holds the analysed rows of the model's columns (without participant ids), or the moments that the fit
+        was made from, so share it only as the table, or its moments, may be shared.
 
         Raises
         ------
