@@ -126,7 +126,7 @@ def test_a_plain_table_is_read_and_checked_first() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"engine": "stan"}, "unknown engine 'stan'. Known engines: auto, nuts."),
+        ({"engine": "stan"}, "unknown engine 'stan'. Known engines: auto, collapsed, nuts."),
         ({"draws": 0}, "draws should be a whole number of at least 4 but got 0."),
         ({"target_accept": 1.0}, "target_accept should be in the interval (0, 1) but got 1.0."),
         ({"sampler": "bugs"}, "unknown sampler 'bugs'. Known samplers: nutpie, pymc, numpyro, blackjax."),

@@ -43,5 +43,7 @@ def _column(name: str, column: pd.Series) -> bytes:
         body = np.where(np.isnan(values), np.float64("nan"), values).astype("<f8").tobytes()
     else:
         head = [name, "text"]
-        body = json.dumps([None if pd.isna(value) else str(value) for value in column]).encode()
+        body = json.dumps(
+            [None if value is None else str(value) for value in column.to_numpy(object, na_value=None)]
+        ).encode()
     return json.dumps(head).encode() + b"\n" + hashlib.sha256(body).digest()
