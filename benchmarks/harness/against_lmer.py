@@ -1,0 +1,77 @@
+"""The collapsed engine and lmer on one table."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from statistics import median
+
+import pandas as pd
+
+from harness import tables, tasks
+from harness.contender import Record, SkippedError, python, rscript
+
+
+def both(
+    rows: pd.DataFrame, warm: pd.DataFrame, *, formula: str, repeats: int, lmer_repeats: int | None
+) -> tuple[Record, Record, list[str]]:
+    """Fit one table with both.
+
+    Parameters
+    ----------
+    rows, warm
+        The table, and another to warm up on.
+    formula
+        The model's.
+    repeats
+        Fits of ours that are counted.
+    lmer_repeats
+        Fits of lmer's that are counted, after a first one; 0 counts that first one, None leaves lmer out.
+
+    Returns
+    -------
+    ours, lmer : dict
+        What was measured; empty where it could not run.
+    left_out : list of str
+        Who could not run, and why.
+    """
+    left_out = []
+    with tempfile.TemporaryDirectory() as name:
+        table, centred = tasks.write_table(rows, Path(name), "rows")
+        other, _ = tasks.write_table(warm, Path(name), "warm_up")
+        ours: Record = {}
+        lmer: Record = {}
+        try:
+            ours = python("own.py", tasks.ours(table, warm=other, repeats=repeats) | {"formula": formula})
+        except SkippedError as reason:
+            left_out.append(f"collapsed: {reason}.")
+        if lmer_repeats is not None:
+            try:
+                lmer = rscript("lmer.R", [centred, formula, lmer_repeats, "FALSE"], package="lme4")
+                # A clock that runs for long needs no warm-up.
+                lmer["seconds"] = lmer["seconds"] or [lmer["cold_seconds"]]
+                lmer |= {"slope": lmer["estimate"]["alliance"], "slope_sd": lmer["se"]["alliance"]}
+            except SkippedError as reason:
+                left_out.append(f"lme4::lmer: {reason}.")
+    return ours, lmer, left_out
+
+
+def compared(ours: Record, lmer: Record) -> tables.Row:
+    """Their columns of a table: times, their ratio, memory, and the estimates that show that both fit one model."""
+    ratio = tables.ratio(median(lmer["seconds"]), median(ours["seconds"])) if ours and lmer else tables.NONE
+    return {
+        "collapsed": tables.timing(ours["seconds"]) if ours else tables.NONE,
+        "least ESS": tables.count(ours.get("ess")),
+        "lme4::lmer": tables.timing(lmer["seconds"]) if lmer else tables.NONE,
+        "lmer / collapsed": ratio,
+        "peak memory": " / ".join(tables.megabytes(part.get("peak_mb")) for part in (ours, lmer)),
+        "alliance slope": " / ".join(tables.estimate(part) for part in (ours, lmer)),
+        "lmer's fit": _word(lmer),
+    }
+
+
+def _word(lmer: Record) -> str:
+    if not lmer:
+        return tables.NONE
+    singular = ["singular"] if lmer["singular"] else []
+    return "; ".join([*singular, *lmer["remarks"]]) or "regular"
