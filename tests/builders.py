@@ -95,7 +95,7 @@ def fitted(
             values = np.abs(values)
         if name.startswith("corr_"):
             values = np.broadcast_to(np.eye(shape[0]), values.shape).copy()
-        if name.startswith("u_") and design.factor(name[2:]).exhaustive:
+        if name.startswith("u_") and name[2:] in {factor.name for factor in design.factors if factor.exhaustive}:
             values -= values.mean(axis=2, keepdims=True)
         if name == "cutpoints":
             values = np.sort(np.linspace(-3, 3, shape[0]) + 0.01 * rng.normal(size=values.shape), axis=-1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -14,11 +15,13 @@ import xarray as xr
 
 from alliance_bayes import storage
 from alliance_bayes.cohort import Cohort, Flow, read_cohort
-from alliance_bayes.engines import Progress, SamplerSettings, sample_nuts, sample_prior
+from alliance_bayes.engines import DRAWS, Progress, SamplerSettings, sample_nuts, sample_prior
+from alliance_bayes.engines.collapsed import sample_collapsed, why_not_collapsed
 from alliance_bayes.errors import UsageError
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model import Design, ModelSpec, read_card, write_card
 from alliance_bayes.model.likelihood import simulate
+from alliance_bayes.moments import moments_of
 from alliance_bayes.progress import progress_bar
 from alliance_bayes.versions import versions
 
@@ -31,7 +34,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ENGINES", "Fit", "Model", "load_fit", "load_model"]
 
-ENGINES = ("auto", "nuts")
+ENGINES = ("auto", "collapsed", "nuts")
 
 
 class Model(ModelSpec):
@@ -86,7 +89,7 @@ class Model(ModelSpec):
             self, design, self.priors_for(design), xr.DataTree.from_dict({"posterior": prior}), Flow(design.rows.n), {}
         )
         rng = np.random.default_rng(seed + 1)
-        outcome = simulate(design.family, drawn.linear_predictor(), drawn.parameters, design.outcome, rng)[None]
+        outcome = simulate(design.family, drawn.linear_predictor(), drawn.parameters_at(), design.outcome, rng)[None]
         rows = {"obs": np.arange(design.rows.n)}
         predicted = xr.Dataset(
             {design.outcome.name: (("chain", "draw", "obs"), outcome)},
@@ -107,7 +110,7 @@ class Model(ModelSpec):
         cohort: Cohort | pd.DataFrame,
         *,
         engine: str = "auto",
-        draws: int = SamplerSettings.draws,
+        draws: int | None = None,
         tune: int = SamplerSettings.tune,
         chains: int = SamplerSettings.chains,
         cores: int | None = None,
@@ -121,12 +124,15 @@ class Model(ModelSpec):
         Parameters
         ----------
         cohort
-            The cohort, or a table that `read_cohort` accepts. Participants without a value in a column of the formula
+            The cohort, or a table that `read_cohort` accepts. Participants without a value in a column of the model
             are left out, and counted in ``fit.flow``.
         engine
-            ``"auto"`` or ``"nuts"``; the fit says which engine ran.
+            ``"collapsed"`` for Gaussian models: exact, and as fast for millions of rows as for thousands. ``"nuts"``
+            for every model. ``"auto"`` takes the first wherever it applies; ``fit.info`` says which engine ran, and why
+            if it was not the first.
         draws, tune, chains
-            Kept and warm-up draws of each chain, and the number of chains.
+            Kept and warm-up draws of each chain, and the number of chains. By default the collapsed engine keeps 1,000
+            draws, which are nearly independent, and NUTS 1,500; the collapsed engine needs no warm-up.
         cores
             Chains sampled at once; by default as many as there are cores.
         seed
@@ -151,7 +157,7 @@ class Model(ModelSpec):
         if engine not in ENGINES:
             raise UsageError(f"unknown engine {engine!r}. Known engines: {', '.join(ENGINES)}.")
         settings = SamplerSettings(
-            draws=draws,
+            draws=DRAWS["nuts"] if draws is None else draws,
             tune=tune,
             chains=chains,
             cores=cores if cores is not None else min(chains, os.cpu_count() or 1),
@@ -161,11 +167,22 @@ class Model(ModelSpec):
         )
         design, flow, about = self._applied(cohort)
         priors = self.priors_for(design)
-        with progress_bar(progress, label=f"{self.card.name} ({sampler})") as report:
-            tree, ran = sample_nuts(design, priors, settings, progress=report)
+        reason = why_not_collapsed(design, priors)
+        # Asking for one of NUTS's samplers by name is asking for NUTS.
+        if engine == "auto" and not reason and sampler != SamplerSettings.sampler:
+            reason = f"sampler '{sampler}' was asked for"
+        if engine == "collapsed" or (engine == "auto" and not reason):
+            settings = replace(settings, draws=DRAWS["collapsed"] if draws is None else draws)
+            with progress_bar(progress, label=self.card.name) as report:
+                tree, ran = sample_collapsed(design, priors, moments_of(design), settings, progress=report)
+        else:
+            with progress_bar(progress, label=f"{self.card.name} ({sampler})") as report:
+                tree, ran = sample_nuts(design, priors, settings, progress=report)
+            if engine == "auto":
+                ran["engine_reason"] = reason
         info = {
             **ran,
-            "draws": draws,
+            "draws": settings.draws,
             "tune": tune,
             "chains": chains,
             "seed": settings.seed,
@@ -177,7 +194,7 @@ class Model(ModelSpec):
 
     def _applied(self, cohort: Cohort | pd.DataFrame) -> tuple[Design, Flow, dict[str, str]]:
         cohort = cohort if isinstance(cohort, Cohort) else read_cohort(cohort)
-        frame, flow = cohort.complete(self.parsed.columns)
+        frame, flow = cohort.complete(self.columns)
         return self.design(frame), flow, {"cohort_source": cohort.source, "cohort_hash": cohort.hash}
 
 

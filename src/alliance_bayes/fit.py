@@ -48,7 +48,7 @@ class FittedModel:
 
     @property
     def posterior(self) -> xr.Dataset:
-        """The draws: ``beta``, the family's parameters, and ``u_``, ``tau_`` and ``corr_`` by factor."""
+        """The draws: ``beta``, the family's parameters, and ``u_``, ``tau_`` and ``corr_`` by factor and smooth."""
         return self.tree["posterior"].to_dataset()
 
     @property
@@ -73,7 +73,7 @@ class FittedModel:
 
     @property
     def parameters(self) -> Mapping[str, np.ndarray]:
-        """Stacked draws of the family's own parameters."""
+        """Stacked draws of the family's own parameters, one column a level where ``sigma`` differs by level."""
         return {name: self.stacked[name] for name in self.design.family.parameters}
 
     def with_chains(self, draws: np.ndarray) -> np.ndarray:
@@ -109,6 +109,8 @@ class FittedModel:
                 u = np.concatenate([u, self._new_level(factor.name, which, seed)[:, None, :]], axis=1)
             for term in range(z.shape[1]):
                 eta += z[:, term] * u[:, index, term]
+        for smooth in self.design.smooths:
+            eta += self.stacked[f"u_{smooth.name}"][which] @ rows.basis[smooth.name].T
         return eta
 
     def _new_level(self, factor: str, which: slice | np.ndarray, seed: int) -> np.ndarray:
@@ -131,9 +133,26 @@ class FittedModel:
         step = max(1, BLOCK // max(n_rows, 1))
         return (slice(start, min(start + step, total)) for start in range(0, total, step))
 
-    def parameters_at(self, which: slice | np.ndarray) -> dict[str, np.ndarray]:
-        """The family's parameters for some of the stacked draws."""
-        return {name: values[which] for name, values in self.parameters.items()}
+    def parameters_at(self, which: slice | np.ndarray = slice(None), rows: Rows | None = None) -> dict[str, np.ndarray]:
+        """The family's parameters as the likelihood takes them.
+
+        Parameters
+        ----------
+        which
+            Which of the stacked draws.
+        rows
+            Rows that the likelihood is of; the analysed rows by default.
+
+        Returns
+        -------
+        dict
+            By name, shape (n_draws,); ``sigma`` of shape (n_draws, n_rows) where it differs by the levels of a factor,
+            ``cutpoints`` of shape (n_draws, n_levels - 1).
+        """
+        own = {name: values[which] for name, values in self.parameters.items()}
+        if self.design.residual is not None:
+            own["sigma"] = own["sigma"][:, (self.design.rows if rows is None else rows).residual]
+        return own
 
     def predict(self, frame: pd.DataFrame | None = None, *, kind: str = "mean", seed: int = 0) -> xr.DataArray:
         """Predictions for participants.
@@ -167,7 +186,7 @@ class FittedModel:
         out = np.empty((self.shape[0] * self.shape[1], n))
         rng = np.random.default_rng(seed)
         for which in self.blocks(n):
-            eta, own = self.linear_predictor(rows, which=which, seed=seed), self.parameters_at(which)
+            eta, own = self.linear_predictor(rows, which=which, seed=seed), self.parameters_at(which, rows)
             family, outcome = self.design.family, self.design.outcome
             out[which] = (
                 expectation(family, eta, own, outcome) if kind == "mean" else simulate(family, eta, own, outcome, rng)

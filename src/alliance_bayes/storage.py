@@ -106,7 +106,7 @@ def load(
 def _tree(fit: FittedModel) -> xr.DataTree:
     design, frame = fit.design, fit.design.frame
     predictors = {}
-    for name in design.formula.columns[1:]:
+    for name in design.predictors:
         column = frame[name]
         categorical = isinstance(column.dtype, pd.CategoricalDtype)
         predictors[name] = ("obs", column.astype(str).to_numpy(object) if categorical else column.to_numpy(float))
@@ -141,7 +141,7 @@ def _fit(
     spec = spec_type(**card_arguments(attributes["model_card"], source=f"model card in '{name}'"))
     categories = json.loads(attributes["categories"])
     columns: dict[str, Any] = {}
-    for column in spec.parsed.columns:
+    for column in spec.columns:
         group = "observed_data" if column == spec.parsed.outcome else "constant_data"
         columns[column] = np.asarray(tree[f"{group}/{column}"].to_numpy())
         if column in categories:

@@ -42,6 +42,20 @@ def test_censoring_limits_have_the_whole_tail(step):
         np.testing.assert_allclose(high[s], np.r_[law.cdf(VALUES + half)[:-1], 1.0], rtol=1e-10)
 
 
+@pytest.mark.parametrize("family", ["gaussian", "student_t", "censored_gaussian"])
+def test_a_residual_sd_by_row_is_one_for_every_row(family):
+    sigma = np.array([[15.0, 8.0, 3.0, 30.0, 11.0], [9.0, 20.0, 14.0, 5.0, 6.0]])
+    made = outcome(family)
+    bounds = cumulative_bounds(FAMILIES[family], ETA, {"sigma": sigma, "nu": NU}, made, 4.0)
+    level = level_probability(FAMILIES[family], ETA, {"sigma": sigma, "nu": NU}, made, 4.0)
+    for i in range(5):
+        own = {"sigma": sigma[:, i], "nu": NU}
+        alone = cumulative_bounds(FAMILIES[family], ETA, own, made, 4.0)
+        for whole, one in zip(bounds, alone, strict=True):
+            np.testing.assert_array_equal(whole[:, i], one[:, i])
+        np.testing.assert_array_equal(level[:, i], level_probability(FAMILIES[family], ETA, own, made, 4.0)[:, i])
+
+
 def test_beta_binomial_sums_its_mass_function():
     eta, phi = np.array([[-1.0, 0.2, 0.0, 1.5, 6.0], [2.0, -6.0, 0.5, 0.0, 3.0]]), np.array([4.0, 0.7])
     low, high = cumulative_bounds(FAMILIES["beta_binomial"], eta, {"phi": phi}, outcome("beta_binomial"), None)

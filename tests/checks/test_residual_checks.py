@@ -79,7 +79,7 @@ def test_unmodelled_curvature_is_seen_and_named(model, frame):
     assert found.sentence == (
         "The residuals are not level along who5_baseline (p = "
         f"{found.table.set_index('column')['p']['who5_baseline'].iloc[0]:.3f}): "
-        "the relation is not the one the formula states. Add a curve, such as bs(who5_baseline, df=4), or an "
+        "the relation is not the one the formula states. Let it bend, as in s(who5_baseline), or add an "
         "interaction, and "
         "see whether the reported slope changes."
     )
@@ -222,3 +222,57 @@ def test_fits_with_draws_placed_by_hand_work_for_every_family():
             found = CHECKS[name](evidence)
             assert np.isfinite(found.table.select_dtypes("number").to_numpy()).all()
             assert found.table["p"].between(0, 1).all()
+
+
+def test_a_factor_of_the_residual_sd_alone_is_named_when_its_means_differ(frame):
+    spec = {"residual_by": "provider_type"}
+    fit = fitted(frame, formula="who5_followup ~ alliance", sds={"beta": 0.0, "sigma": 0.0}, spec=spec)
+    shift = 12.0 * (frame["provider_type"] == "both")
+    rng = np.random.default_rng(5)
+    y = fit.predict().values[0, 0] + shift + rng.normal(0, 15, len(frame))
+    made = fitted(
+        frame.assign(who5_followup=y),
+        formula="who5_followup ~ alliance",
+        sds={"beta": 0.0, "sigma": 0.0},
+        spec=spec,
+    )
+    found = CHECKS["groups"](Evidence(made))
+    assert found.verdict == "warn"
+    assert set(found.table["role"]) == {"residual"}
+    assert found.sentence == (
+        "The residuals differ between the levels of provider_type (p = 0.001). The model lets the residual SD differ "
+        "by provider_type, but not the mean: pool over it, as in (1 | provider_type)."
+    )
+
+
+def test_groups_with_spreads_of_their_own_pass_where_the_model_has_them(frame):
+    sigma = {"coach": 6.0, "therapist": 12.0, "both": 24.0}
+    rng = np.random.default_rng(8)
+    options = {"formula": "who5_followup ~ alliance", "sds": {"beta": 0.0, "sigma": 0.0}}
+    mean = fitted(frame, **options).predict().values[0, 0]
+    y = mean + rng.normal(0, frame["provider_type"].astype(str).map(sigma))
+    own = frame.assign(who5_followup=y)
+    by_level = fitted(own, means={"sigma": list(sigma.values())}, spec={"residual_by": "provider_type"}, **options)
+    pooled = float(np.std(y - mean))
+    single = fitted(own, means={"sigma": pooled}, spec={}, formula="who5_followup ~ alliance + provider_type")
+    assert CHECKS["posterior_predictive"](Evidence(by_level)).verdict == "pass"
+    table = CHECKS["posterior_predictive"](Evidence(single)).table
+    beyond = table[table["outside"] & (table["statistic"] == "SD")]
+    assert set(beyond["level"]) >= {"coach", "both"}
+
+
+def test_a_smooth_leaves_nothing_to_see_and_one_too_stiff_is_named(frame):
+    rng = np.random.default_rng(3)
+    frame = frame.assign(alliance=np.round(rng.uniform(1, 5, len(frame)), 2))
+    formula = "who5_followup ~ s(alliance)"
+    options = {"sds": {"beta": 0.05, "sigma": 0.0, "u_s_alliance": 0.05}}
+    bent = {"u_s_alliance": np.linspace(-12, 12, 6)}
+    y = fitted(frame, formula=formula, means=bent, **options).predict().values[0, 0] + rng.normal(0, 15, len(frame))
+    made = frame.assign(who5_followup=y)
+    assert CHECKS["curvature"](Evidence(fitted(made, formula=formula, means=bent, **options))).verdict == "pass"
+    found = CHECKS["curvature"](Evidence(fitted(made, formula=formula, **options)))
+    assert found.verdict == "warn"
+    assert found.sentence == (
+        "The residuals are not level along alliance (p = 0.001): the relation is not the one the formula states. "
+        "Give s(alliance) more than 6 knots, or add an interaction, and see whether the reported slope changes."
+    )

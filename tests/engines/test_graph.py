@@ -78,6 +78,28 @@ def test_likelihood_of_the_graph_is_that_of_numpy(family: str) -> None:
         assert np.ptp(log_p) > 0
 
 
+@pytest.mark.parametrize("family", ["gaussian", "student_t", "censored_gaussian"])
+def test_residual_sds_by_level_are_those_of_numpy(family: str) -> None:
+    mixed = {"sigma[coach]": "Exponential(0.1)", "set": "weak"}
+    for priors in ("weak", mixed):  # one kind of prior is one variable, several kinds are stacked
+        design, table = applied(EVERY_KIND, family=family, autoscale=True, residual_by="provider_type", priors=priors)
+        model = build_graph(design, table)
+        names = list(posterior_dims(design))
+        assert posterior_dims(design)["sigma"] == model.named_vars_to_dims["sigma"] == ("provider_type",)
+        observed = model.logp(vars=model.observed_RVs, sum=False)[0]
+        function = model.compile_fn(
+            [*model.replace_rvs_by_values([model[name] for name in names]), observed], inputs=model.value_vars
+        )
+        *drawn, log_p = function(random_points(model, 1)[0])
+        values = dict(zip(names, drawn, strict=True))
+        assert values["sigma"].shape == (3,)
+        own = {name: np.asarray(values[name]) for name in design.family.parameters}
+        own["sigma"] = own["sigma"][design.rows.residual]
+        expected = log_density(design.family, linear_predictor(design, values), own, design.outcome)
+        tolerance = 1e-7 if family == "censored_gaussian" else 1e-9  # as above
+        np.testing.assert_allclose(log_p, expected, rtol=tolerance, atol=tolerance)
+
+
 def test_without_common_terms_only_the_level_effects_speak() -> None:
     design, priors = applied("who5_followup ~ 1 + (1 || country)", family="cumulative")
     model = build_graph(design, priors)

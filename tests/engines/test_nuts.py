@@ -154,6 +154,26 @@ def test_correlated_terms_sample_without_a_warning_of_anybody(short: dict[str, A
     assert list(tree["posterior"].data_vars) == ["beta", "sigma", "u_country", "tau_country", "corr_country"]
 
 
+def test_planted_residual_sds_are_found() -> None:
+    frame, rng = rows(240, countries=3), np.random.default_rng(2)
+    planted = {"coach": 6.0, "therapist": 18.0, "both": 12.0}
+    sd = frame["provider_type"].astype(str).map(planted).to_numpy()
+    frame["who5_followup"] = 50 + 3 * (frame["alliance"] - 4.6) + rng.normal(0, sd)
+    spec = ModelSpec("who5_followup ~ alliance", residual_by="provider_type")
+    design = spec.design(frame)
+    tree, _ = sample_nuts(design, spec.priors_for(design), SamplerSettings(draws=400, tune=400, chains=2, seed=3))
+    sigma = tree["posterior"]["sigma"]
+    assert sigma.dims == ("chain", "draw", "provider_type")
+    gap = (sigma.mean(("chain", "draw")) - list(planted.values())) / sigma.std(("chain", "draw"))
+    # Posterior means of three SDs, each within 3.5 posterior SDs: 1 false alarm in 700 seeds.
+    assert np.abs(gap).max() < 3.5
+    # HalfNormal(25) hardly pulls: the posterior is near that of the residuals' own sum of squares, SD sigma / sqrt(2n).
+    n = np.bincount(design.rows.residual)
+    np.testing.assert_allclose(
+        sigma.std(("chain", "draw")) / (sigma.mean(("chain", "draw")) / np.sqrt(2 * n)), 1, atol=0.25
+    )
+
+
 # ---------------------------------------------------------------- other samplers
 
 

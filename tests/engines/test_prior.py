@@ -67,6 +67,17 @@ def test_parameters_follow_their_stated_priors(plain: tuple[Design, xr.Dataset])
     assert_follows(prior["tau_sex"].sel(sex_term="Intercept"), stats.halfnorm(scale=3).cdf)
 
 
+def test_every_level_has_a_residual_sd_from_its_own_prior() -> None:
+    priors = {"sigma": "HalfNormal(10)", "sigma[both]": "Exponential(0.2)"}
+    design, prior = drawn("who5_followup ~ alliance", residual_by="provider_type", priors=priors)
+    assert prior["sigma"].dims == ("draw", *posterior_dims(design)["sigma"]) == ("draw", "provider_type")
+    assert prior["provider_type"].values.tolist() == ["coach", "therapist", "both"]
+    assert_follows(prior["sigma"].sel(provider_type="coach"), stats.halfnorm(scale=10).cdf)
+    assert_follows(prior["sigma"].sel(provider_type="both"), stats.expon(scale=5).cdf)
+    # Independent: 4.5 standard errors have a chance of 1 in 150,000.
+    assert abs(np.corrcoef(prior["sigma"][:, 0], prior["sigma"][:, 1])[0, 1]) < 4.5 / np.sqrt(DRAWS)
+
+
 def test_level_effects_are_normal_given_their_scale_and_independent(plain: tuple[Design, xr.Dataset]) -> None:
     _, prior = plain
     z = prior["u_country"] / prior["tau_country"]

@@ -113,6 +113,29 @@ def test_every_family_predicts_and_scores_on_its_own_scale(family: str) -> None:
         assert np.isin(new, np.arange(0, 101, 4)).all()
 
 
+@pytest.mark.parametrize("family", ["gaussian", "student_t", "censored_gaussian"])
+def test_every_row_has_the_residual_sd_of_its_level(family: str) -> None:
+    frame = rows(30, countries=3)
+    options = {"formula": "who5_followup ~ alliance", "chains": 2, "draws": 15}
+    fit = fitted(frame, spec={"family": family, "residual_by": "provider_type"}, means={"sigma": [4, 9, 20]}, **options)
+    assert fit.posterior["sigma"].dims == ("chain", "draw", "provider_type")
+    whole, scores = fit.predict().values, fit.log_likelihood().values
+    for level in range(3):
+        # The same model with that level's SD for everybody.
+        alone = fitted(frame, spec={"family": family}, **options)
+        drawn = fit.posterior.drop_vars("sigma").assign(
+            sigma=fit.posterior["sigma"].isel(provider_type=level, drop=True)
+        )
+        alone.tree["posterior"] = drawn.drop_vars("provider_type")
+        at = np.flatnonzero(fit.design.rows.residual == level)
+        np.testing.assert_allclose(whole[:, :, at], alone.predict().values[:, :, at], rtol=1e-13)
+        np.testing.assert_allclose(scores[:, :, at], alone.log_likelihood().values[:, :, at], rtol=1e-13)
+    new = frame.head(1).assign(provider_type="both")
+    one = fit.predict(new, kind="outcome", seed=1).values
+    same = alone.predict(new, kind="outcome", seed=1).values
+    np.testing.assert_allclose(one, same, rtol=1e-13)
+
+
 def test_unknown_kind() -> None:
     with pytest.raises(UsageError) as caught:
         fitted(rows(12, countries=3), formula="who5_followup ~ alliance").predict(kind="median")

@@ -23,6 +23,14 @@ CASES = {
         {"autoscale": True},
     ),
     "ordinal": ("who5_followup ~ alliance + (1 | country)", {"family": "cumulative"}),
+    "smooths": (
+        "who5_followup ~ s(alliance) + s(age, knots=(30, 40, 44.5)) + sex + (alliance || country)",
+        {"centre": {"alliance": 4.0}},
+    ),
+    "residual SD by level": (
+        "who5_followup ~ alliance + (1 | country)",
+        {"family": "student_t", "residual_by": "sex", "priors": {"sigma[male]": "HalfNormal(9)"}},
+    ),
     "counts": ("who5_followup ~ alliance + (1 | country)", {"family": "beta_binomial", "centre": {"alliance": 4.0}}),
 }
 
@@ -46,6 +54,9 @@ def test_a_fit_comes_back_exactly(fit: FittedModel, tmp_path: Path, ending: str)
     assert again.info == fit.info
     assert again.design.centres == fit.design.centres
     assert again.design.frame.equals(fit.design.frame)
+    assert list(again.design.rows.basis) == list(fit.design.rows.basis)
+    for name, basis in fit.design.rows.basis.items():
+        np.testing.assert_array_equal(again.design.rows.basis[name], basis)
     assert {n: (str(s.prior), s.reason) for n, s in again.priors.items()} == {
         n: (str(s.prior), s.reason) for n, s in fit.priors.items()
     }

@@ -156,6 +156,7 @@ def test_everything_a_card_can_say_reads_back(tmp_path: Path) -> None:
         scales={"score": Scale(10, 5, 0, 20, 0.5, "point", False, "manual")},
         autoscale=True,
         levels={"site": ("b", "a")},
+        residual_by="site",
         card=Card("c", 'A "title" \\ with <marks>', "Why?", "What", ("one", "two"), ("source",)),
     )
     write_card(spec, tmp_path / "c.toml")
@@ -169,6 +170,7 @@ def test_everything_a_card_can_say_reads_back(tmp_path: Path) -> None:
         "scales",
         "autoscale",
         "levels",
+        "residual_by",
         "card",
         "given_priors",
         "prior_set",
@@ -204,7 +206,7 @@ def test_unknown_keys_are_listed_with_the_known_ones() -> None:
     assert str(caught.value) == (
         "card: unknown key(s) 'famly'. Known keys: name, title, question, estimand, assumptions, sources, formula, "
         "family, exhaustive, "
-        "focal, autoscale, priors, centre, scales, levels."
+        "focal, residual_by, autoscale, priors, centre, scales, levels."
     )
 
 

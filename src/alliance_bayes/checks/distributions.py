@@ -8,6 +8,7 @@ import numpy as np
 from scipy import special
 
 from alliance_bayes.model.families import Family, Outcome
+from alliance_bayes.model.likelihood import residual_sd
 from alliance_bayes.model.scales import Scale
 
 __all__ = ["cumulative_bounds", "level_probability", "rounding_step"]
@@ -69,10 +70,10 @@ def cumulative_bounds(
     match family.name:
         case "gaussian" | "student_t" | "censored_gaussian":
             low, high = _edges(family, outcome, step)
-            below = _cdf(family, (low - eta) / parameters["sigma"][..., None], parameters)
+            below = _cdf(family, (low - eta) / residual_sd(eta, parameters), parameters)
             if step is None and family.name != "censored_gaussian":
                 return below, below
-            return below, _cdf(family, (high - eta) / parameters["sigma"][..., None], parameters)
+            return below, _cdf(family, (high - eta) / residual_sd(eta, parameters), parameters)
         case "bernoulli":
             p = special.expit(eta)
             happened = outcome.coded > 0
@@ -95,7 +96,7 @@ def level_probability(
     the nearer tail, so that an outcome far out does not lose its digits.
     """
     low, high = _edges(family, outcome, step)
-    sigma = parameters["sigma"][..., None]
+    sigma = residual_sd(eta, parameters)
     near, far = (low - eta) / sigma, (high - eta) / sigma
     upper = near > 0
     near, far = np.where(upper, -far, near), np.where(upper, -near, far)

@@ -35,8 +35,8 @@ class Grouping:
     codes
         Level number of every row, shape (n,).
     role
-        ``pooled`` for a factor of the model, ``column`` for another categorical column of its formula, ``left out`` for
-        a column beside it.
+        ``pooled`` for a factor of the model, ``residual`` for one that only the residual SD differs by, ``column`` for
+        another categorical column of its formula, ``left out`` for a column beside it.
     """
 
     name: str
@@ -125,7 +125,7 @@ class Evidence:
 
     @cached_property
     def parameters(self) -> Mapping[str, np.ndarray]:
-        """The family's parameters in those draws."""
+        """The family's parameters in those draws, for the analysed rows."""
         return self.fit.parameters_at(self.which)
 
     @cached_property
@@ -187,7 +187,8 @@ class Evidence:
         for name in frame.columns:
             if name not in names and isinstance(frame[name].dtype, pd.CategoricalDtype):
                 levels = tuple(str(level) for level in frame[name].cat.categories)
-                found.append(Grouping(name, levels, frame[name].cat.codes.to_numpy(np.intp), "column"))
+                role = "column" if name in design.formula.columns else "residual"
+                found.append(Grouping(name, levels, frame[name].cat.codes.to_numpy(np.intp), role))
         for name, column in self._extra_columns():
             if not _numeric(column):
                 # A missing value is a level of its own: who has none may differ too.

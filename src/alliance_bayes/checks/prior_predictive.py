@@ -60,7 +60,7 @@ def prior_predictive(evidence: Evidence) -> CheckResult:
     fit = evidence.fit
     design, outcome = fit.design, fit.design.outcome
     prior = _prior_fit(fit, evidence.seed)
-    parameters = prior.parameters
+    parameters = prior.parameters_at()
     eta = prior.linear_predictor()
     mean = expectation(design.family, eta, parameters, outcome)
     with np.errstate(over="ignore"):
@@ -134,7 +134,7 @@ def _standardised_slope(prior: FittedModel, focal: str) -> np.ndarray | None:
         moved = design.evaluate(design.frame.assign(**{focal: x + move}))
     except ModelError:
         return None
-    family, outcome, own = design.family, design.outcome, prior.parameters
+    family, outcome, own = design.family, design.outcome, prior.parameters_at()
     before, after = (expectation(family, prior.linear_predictor(rows), own, outcome) for rows in (design.rows, moved))
     scale = design.scales.get(outcome.name)
     sd = outcome.values.std(ddof=1) if scale is None else scale.sd

@@ -16,6 +16,7 @@ __all__ = ["curvature", "groups"]
 PARTS = 10
 _REMEDIES = {
     "left out": "The model leaves out {0}: pool over it, as in (1 | {1}).",
+    "residual": "The model lets the residual SD differ by {0}, but not the mean: pool over it, as in (1 | {1}).",
     "in part": "The model has {0} only in combination with other columns: give it a term of its own, as in (1 | {1}).",
     "pooled": "The model pools over {0}: check the prior of its level SD, and what else differs between its levels.",
 }
@@ -56,10 +57,15 @@ def curvature(evidence: Evidence) -> CheckResult:
     table = _concatenated(frames, ["column", "low", "high", "mean", "n", "residual", "limit", "p"])
     fired = _fired(tests, evidence.rate)
     if fired:
+        smooths = {smooth.column: smooth.size for smooth in evidence.fit.design.smooths}
+        curve = (
+            f"Give s({fired[0]}) more than {smooths[fired[0]]} knots"
+            if fired[0] in smooths
+            else f"Let it bend, as in s({fired[0]})"
+        )
         sentence = (
             f"The residuals are not level along {_named(fired, tests)}: the relation is not the one the formula "
-            f"states. Add a curve, such as bs({fired[0]}, df=4), or an interaction, and see whether the reported slope "
-            "changes."
+            f"states. {curve}, or add an interaction, and see whether the reported slope changes."
         )
     elif not tests:
         sentence = "The model has no numeric predictors, so there is no curve to look for."
@@ -92,8 +98,8 @@ def groups(evidence: Evidence) -> CheckResult:
     -------
     CheckResult
         ``warn`` when a column's test fires. The table has one row a column and level: ``column``, ``role``
-        (``pooled``, ``common``, ``in part``, ``left out``), ``level``, ``n``, ``residual``, ``limit`` and ``p``, as
-        in :func:`curvature`.
+        (``pooled``, ``common``, ``residual``, ``in part``, ``left out``), ``level``, ``n``, ``residual``, ``limit`` and
+        ``p``, as in :func:`curvature`.
 
     Notes
     -----

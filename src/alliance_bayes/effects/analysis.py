@@ -100,7 +100,7 @@ class Analysis:
             There is none, it is not a numeric predictor of the model, or it does not vary.
         """
         frame = self.fit.design.frame
-        names = [n for n in self.fit.design.formula.columns[1:] if pd.api.types.is_numeric_dtype(frame[n])]
+        names = [n for n in self.fit.design.predictors if pd.api.types.is_numeric_dtype(frame[n])]
         name = self.fit.spec.focal_predictor(self.fit.design) if asked is None else asked
         if name is None or name not in names:
             what = "the model has no numeric predictor, so it has no slope" if name is None else ""

@@ -24,9 +24,9 @@ _MOST_COMBINATIONS = 1_000
 # Scenes whose averaged rows are in memory at once.
 _CHUNK = 64
 
-# A scene as one averaged row: the common columns, shape (n_terms,), and by factor the pooled columns spread over its
-# levels, shape (n_levels + 1, n_factor_terms); the last level is a new one.
-type _Averaged = tuple[np.ndarray, Mapping[str, np.ndarray]]
+# A scene as one averaged row: the common columns, shape (n_terms,); by factor the pooled columns spread over its
+# levels, shape (n_levels + 1, n_factor_terms), of which the last is a new one; by smooth its basis, shape (n_knots,).
+type _Averaged = tuple[np.ndarray, Mapping[str, np.ndarray], Mapping[str, np.ndarray]]
 
 
 def is_linear(fit: FittedModel) -> bool:
@@ -121,20 +121,27 @@ def _averaged(fit: FittedModel, scene: Scene) -> _Averaged:
                 # A new level has number -1, which is the last row.
                 np.add.at(spread[factor.name], piece.rows.index[factor.name], z / len(z))
         spread[factor.name] /= len(scene.pieces)
-    return x, spread
+    basis = {
+        smooth.name: np.mean([piece.rows.basis[smooth.name].mean(axis=0) for piece in scene.pieces], axis=0)
+        for smooth in fit.design.smooths
+    }
+    return x, spread, basis
 
 
 def _difference(low: _Averaged, high: _Averaged, width: float) -> _Averaged:
-    return (high[0] - low[0]) / width, {name: (high[1][name] - low[1][name]) / width for name in high[1]}
+    def between(low: Mapping[str, np.ndarray], high: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        return {name: (high[name] - low[name]) / width for name in high}
+
+    return (high[0] - low[0]) / width, between(low[1], high[1]), between(low[2], high[2])
 
 
 def _linear(fit: FittedModel, averaged: Sequence[_Averaged], seed: int) -> np.ndarray:
     out = np.zeros((prod(fit.shape), len(averaged)))
     if fit.design.terms:
-        out += fit.stacked["beta"] @ np.column_stack([x for x, _ in averaged])
+        out += fit.stacked["beta"] @ np.column_stack([x for x, _, _ in averaged])
     for factor in fit.design.factors:
         u = fit.stacked[f"u_{factor.name}"]
-        weights = np.stack([spread[factor.name] for _, spread in averaged], axis=-1)
+        weights = np.stack([spread[factor.name] for _, spread, _ in averaged], axis=-1)
         seen = weights[:-1].reshape(-1, len(averaged))
         # Scenes mostly differ in a few levels, so the first is computed in full and the others by what differs.
         base = seen[:, :1]
@@ -143,6 +150,8 @@ def _linear(fit: FittedModel, averaged: Sequence[_Averaged], seed: int) -> np.nd
         out += flat @ base + flat[:, differs] @ (seen[differs] - base[differs])
         if weights[-1].any():
             out += _new_level(fit, factor.name, seed) @ weights[-1]
+    for smooth in fit.design.smooths:
+        out += fit.stacked[f"u_{smooth.name}"] @ np.column_stack([basis[smooth.name] for _, _, basis in averaged])
     return out
 
 
@@ -166,6 +175,7 @@ def _blocked(fit: FittedModel, scenes: Sequence[Scene], seed: int, tables: Tabul
     for members in groups.values():
         rows, replaced = members[0][1].rows, tuple(members[0][1].levels)
         z = np.hstack([np.zeros((rows.n, 0)), *(rows.z[name] for name in replaced)])
+        strata = tables.strata(rows)
         for which in fit.blocks(rows.n):
             base = tables.eta(rows, which, without=replaced, new=new)
             effects = {name: _effects(fit, name, which, new.get(name)) for name in replaced}
@@ -175,7 +185,7 @@ def _blocked(fit: FittedModel, scenes: Sequence[Scene], seed: int, tables: Tabul
                 for levels in product(*piece.levels.values()):
                     chosen = [effects[name][:, level] for name, level in zip(replaced, levels, strict=True)]
                     together = np.hstack([np.zeros((len(base), 0)), *chosen])
-                    out[which, position] += weight * table.mean(base, together, z)
+                    out[which, position] += weight * table.mean(base, strata, together, z)
     return out
 
 
@@ -197,4 +207,6 @@ def _new_level(fit: FittedModel, factor: str, seed: int) -> np.ndarray:
     n_terms = len(fit.design.factor(factor).columns)
     z = {other.name: np.zeros((n_terms, len(other.columns))) for other in factors} | {factor: np.eye(n_terms)}
     index = {other.name: np.full(n_terms, -1 if other.name == factor else 0) for other in factors}
-    return fit.linear_predictor(Rows(np.zeros((n_terms, len(fit.design.terms))), z, index), seed=seed)
+    basis = {smooth.name: np.zeros((n_terms, smooth.size)) for smooth in fit.design.smooths}
+    rows = Rows(np.zeros((n_terms, len(fit.design.terms))), z, index, basis=basis)
+    return fit.linear_predictor(rows, seed=seed)

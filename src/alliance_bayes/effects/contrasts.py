@@ -52,7 +52,8 @@ def contrasts(
     denominator
         What Cohen's d is divided by, draw by draw. ``"residual_sd"``: square root of the average variance of the
         outcome around its expectation (for a Student t, sigma times the square root of nu / (nu - 2), which is its
-        SD; sigma is not); ``"total_sd"``: square root of explained plus residual variance.
+        SD; sigma is not), averaged over the analysed rows; ``"total_sd"``: square root of explained plus residual
+        variance.
     predictor
         For slopes: a numeric predictor; the model's focal one by default.
     population, prob, interval, rope, relevant, seed

@@ -25,7 +25,7 @@ class Contribution:
     Parameters
     ----------
     name
-        The pooled factor; None for the common terms.
+        The pooled factor or the smooth; None for the common terms.
     matrix
         Shape (n_rows, n_coefficients), dense or sparse.
     draws
@@ -38,7 +38,7 @@ class Contribution:
 
 
 def contributions(fit: FittedModel, rows: Rows | None = None) -> list[Contribution]:
-    """Parts of the linear predictor: the common terms without their constant, then each pooled factor.
+    """Parts of the linear predictor: the common terms without their constant, then each pooled factor and each smooth.
 
     Parameters
     ----------
@@ -60,6 +60,9 @@ def contributions(fit: FittedModel, rows: Rows | None = None) -> list[Contributi
         matrix = sparse.csr_array((rows.z[factor.name].ravel(), at), shape=(rows.n, n_levels * n_terms))
         u = fit.stacked[f"u_{factor.name}"]
         parts.append(Contribution(factor.name, matrix, u.reshape(len(u), -1)))
+    parts += [
+        Contribution(smooth.name, rows.basis[smooth.name], fit.stacked[f"u_{smooth.name}"]) for smooth in design.smooths
+    ]
     return parts
 
 

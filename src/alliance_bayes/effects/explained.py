@@ -57,17 +57,18 @@ def outcome_spread(fit: FittedModel, *, tables: Tabulations | None = None) -> Sp
     family, outcome, rows = fit.design.family, fit.design.outcome, fit.design.rows
     n_draws = prod(fit.shape)
     if is_linear(fit):
-        # The residual variance does not depend on the row, so one row of any linear predictor gives it.
-        residual = residual_variance(family, np.zeros((n_draws, 1)), fit.parameters, outcome)[:, 0]
-        return Spread(np.maximum(total_covariance(contributions(fit)), 0.0), residual)
+        # The residual variance depends on the row's level of the residual factor at most, so one row a level gives it.
+        shares = fit.design.residual_shares
+        by_level = residual_variance(family, np.zeros((n_draws, shares.size)), fit.parameters, outcome)
+        return Spread(np.maximum(total_covariance(contributions(fit)), 0.0), by_level @ shares)
     tables = tables or Tabulations(fit)
     explained, residual = np.empty(n_draws), np.empty(n_draws)
-    nothing = np.zeros((rows.n, 0))
+    nothing, strata = np.zeros((rows.n, 0)), tables.strata(rows)
     for which in fit.blocks(rows.n):
         eta = tables.eta(rows, which)
         table = tables.expected(which, eta.min(axis=1), eta.max(axis=1))
-        explained[which] = table(eta).var(axis=1, ddof=1)
-        residual[which] = tables.residual(which, table).mean(eta, np.zeros((len(eta), 0)), nothing)
+        explained[which] = table(eta, strata).var(axis=1, ddof=1)
+        residual[which] = tables.residual(which, table).mean(eta, strata, np.zeros((len(eta), 0)), nothing)
     return Spread(explained, residual)
 
 
@@ -107,7 +108,12 @@ def unique_variance(fit: FittedModel, held: Rows, *, tables: Tabulations | None 
     is dropped and the rest refitted. For families that are not linear it is the same on the outcome's scale.
     """
     rows, n = fit.design.rows, fit.design.rows.n
-    effect = Rows(rows.x - held.x, {name: rows.z[name] - held.z[name] for name in rows.z}, rows.index)
+    effect = Rows(
+        rows.x - held.x,
+        {name: rows.z[name] - held.z[name] for name in rows.z},
+        rows.index,
+        basis={name: rows.basis[name] - held.basis[name] for name in rows.basis},
+    )
     levels, others = _basis(fit, effect)
     if is_linear(fit):
         parts = contributions(fit, effect)
@@ -120,11 +126,12 @@ def unique_variance(fit: FittedModel, held: Rows, *, tables: Tabulations | None 
             sum_of_squares -= (fitted**2).sum(axis=1)
         return np.maximum(sum_of_squares, 0.0) / (n - 1)
     tables, out = tables or Tabulations(fit), np.empty(prod(fit.shape))
+    strata = tables.strata(rows)
     for which in fit.blocks(n):
         actual, without = tables.eta(rows, which), tables.eta(held, which)
         low, high = np.minimum(actual, without).min(axis=1), np.maximum(actual, without).max(axis=1)
         table = tables.expected(which, low, high)
-        change = table(actual) - table(without)
+        change = table(actual, strata) - table(without, strata)
         fitted_squares = sum(((change @ basis) ** 2).sum(axis=1) for basis in (levels, others))
         out[which] = np.maximum((change**2).sum(axis=1) - fitted_squares, 0.0) / (n - 1)
     return out
@@ -151,6 +158,7 @@ def _basis(fit: FittedModel, effect: Rows) -> tuple[Any, np.ndarray]:
             spread = np.zeros((n, len(factor.levels)))
             spread[np.arange(n), rows.index[factor.name]] = rows.z[factor.name][:, term]
             columns.append(spread)
+    columns += [rows.basis[smooth.name] for smooth in fit.design.smooths if not effect.basis[smooth.name].any()]
     matrix = np.hstack(columns)
     matrix = matrix / np.maximum(np.linalg.norm(matrix, axis=0), 1e-300)
     matrix = matrix - levels @ (levels.T @ matrix)

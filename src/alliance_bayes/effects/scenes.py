@@ -69,7 +69,8 @@ class Scenes:
     Three populations: ``"sample"``, the analysed rows as they are, so that existing levels count by their share;
     ``"equal"``, the same rows with every level of every factor (pooled, or categorical in a term) counting the same,
     factors crossed with each other; ``"new"``, the same rows at one new level of every sampled factor, whose effects
-    are drawn from Normal(0, tau). A factor that a scene fixes stays fixed in all three.
+    are drawn from Normal(0, tau). A factor that a scene fixes stays fixed in all three. People at a new level keep the
+    residual SD of their own.
 
     Parameters
     ----------
@@ -82,11 +83,9 @@ class Scenes:
 
     @cached_property
     def categorical(self) -> tuple[str, ...]:
-        """Categorical columns, in the formula's order."""
+        """Categorical columns, in the formula's order; then the residual factor where the formula does not have it."""
         frame = self.design.frame
-        return tuple(
-            name for name in self.design.formula.columns[1:] if isinstance(frame[name].dtype, pd.CategoricalDtype)
-        )
+        return tuple(name for name in self.design.predictors if isinstance(frame[name].dtype, pd.CategoricalDtype))
 
     @cached_property
     def _variables(self) -> tuple[frozenset[str], frozenset[str]]:
@@ -102,8 +101,14 @@ class Scenes:
 
     @cached_property
     def in_terms(self) -> frozenset[str]:
-        """Categorical columns that design columns are made of, besides choosing a pooled level."""
-        return frozenset.union(*self._variables) & frozenset(self.categorical)
+        """Categorical columns that a row's expected outcome depends on, besides choosing a pooled level.
+
+        Design columns are made of them, or the residual SD differs by them and how much is censored with it.
+        """
+        own = frozenset.union(*self._variables)
+        if self.design.residual is not None and self.design.family.name == "censored_gaussian":
+            own |= {self.design.residual.name}
+        return own & frozenset(self.categorical)
 
     def scene(
         self,
@@ -203,7 +208,9 @@ class Scenes:
             index = piece.levels.get(factor.name, piece.rows.index[factor.name])
             if factor.exhaustive and (index < 0).any():
                 return f"needs a level of the exhaustive factor '{factor.name}' that no analysed row has"
-        if not all(np.isfinite(values).all() for values in (piece.rows.x, *piece.rows.z.values())):
+        if not all(
+            np.isfinite(values).all() for values in (piece.rows.x, *piece.rows.z.values(), *piece.rows.basis.values())
+        ):
             return "a term of the formula is not finite there"
         return ""
 

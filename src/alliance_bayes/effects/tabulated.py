@@ -1,8 +1,8 @@
 """Expected outcomes of families that are not linear, for many rows and draws at a time.
 
-Given a draw, the expected outcome of a row is a function of its linear predictor alone. It is tabulated on a grid and
-interpolated, so that a row costs a few nanoseconds whatever the family, and averaging needs no array of draws x rows
-besides the linear predictor.
+Given a draw, the expected outcome of a row is a function of its linear predictor alone, or one for each level of the
+residual factor where the residual SD differs. It is tabulated on a grid and interpolated, so that a row costs a few
+nanoseconds whatever the family, and averaging needs no array of draws x rows besides the linear predictor.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ _MOST_POINTS = 8 * _POINTS
 
 @dataclass(frozen=True, eq=False)
 class Tabulated:
-    """A function of the linear predictor, on a grid of its own for every draw of a block.
+    """Functions of the linear predictor, one a stratum, on a grid of its own for every draw of a block.
 
     Parameters
     ----------
     low, step
         Start and spacing of the grids, shape (n_draws,).
     values
-        The function on the grids, shape (n_draws, n_points).
+        The functions on the grids, shape (n_draws, n_strata, n_points).
     """
 
     low: np.ndarray
@@ -44,15 +44,15 @@ class Tabulated:
     @property
     def high(self) -> np.ndarray:
         """End of the grids, shape (n_draws,)."""
-        return np.asarray(self.low + self.step * (self.values.shape[1] - 1))
+        return np.asarray(self.low + self.step * (self.values.shape[2] - 1))
 
-    def __call__(self, eta: np.ndarray) -> np.ndarray:
-        """The function at linear predictors of shape (n_draws, n_rows), shape of ``eta``."""
-        return np.asarray(_interpolated(eta, self.low, self.step, self.values))
+    def __call__(self, eta: np.ndarray, strata: np.ndarray) -> np.ndarray:
+        """The functions at linear predictors of shape (n_draws, n_rows), by the rows' strata of shape (n_rows,)."""
+        return np.asarray(_interpolated(eta, strata, self.low, self.step, self.values))
 
-    def mean(self, eta: np.ndarray, effects: np.ndarray, z: np.ndarray) -> np.ndarray:
-        """Mean over rows of the function at ``eta + effects @ z.T``, shape (n_draws,)."""
-        return np.asarray(_mean(eta, np.ascontiguousarray(effects), z, self.low, self.step, self.values))
+    def mean(self, eta: np.ndarray, strata: np.ndarray, effects: np.ndarray, z: np.ndarray) -> np.ndarray:
+        """Mean over rows of the functions at ``eta + effects @ z.T``, shape (n_draws,)."""
+        return np.asarray(_mean(eta, strata, np.ascontiguousarray(effects), z, self.low, self.step, self.values))
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,7 +97,13 @@ class Tabulations:
                 u = np.concatenate([u, new[factor.name][which][:, None]], axis=1)
                 index = np.where(index < 0, u.shape[1] - 1, index)
             _add_effects(eta, np.ascontiguousarray(u), index, rows.z[factor.name])
+        for smooth in self.fit.design.smooths:
+            eta += self.fit.stacked[f"u_{smooth.name}"][which] @ rows.basis[smooth.name].T
         return eta
+
+    def strata(self, rows: Rows) -> np.ndarray:
+        """Stratum of each row: its level of the residual factor, 0 without one."""
+        return np.zeros(rows.n, dtype=np.intp) if rows.residual is None else np.asarray(rows.residual)
 
     def expected(self, which: slice, low: np.ndarray, high: np.ndarray) -> Tabulated:
         """Table of the expected outcome for a block of draws, covering linear predictors from ``low`` to ``high``.
@@ -123,7 +129,7 @@ class Tabulations:
         elif (low < table.low + table.step).any() or (high > table.high - 2 * table.step).any():
             below = max(0, int(np.ceil(((table.low - low) / table.step).max())) + 2)
             above = max(0, int(np.ceil(((high - table.high) / table.step).max())) + 3)
-            size = below + table.values.shape[1] + above
+            size = below + table.values.shape[2] + above
             if size > _MOST_POINTS:
                 del self._kept[which.start]
                 return self.expected(which, np.minimum(low, table.low), np.maximum(high, table.high))
@@ -133,15 +139,20 @@ class Tabulations:
 
     def residual(self, which: slice, table: Tabulated) -> Tabulated:
         """Table of the residual variance on the grid of another table."""
-        return self._filled(residual_variance, which, table.low, table.step, table.values.shape[1])
+        return self._filled(residual_variance, which, table.low, table.step, table.values.shape[2])
 
     def _filled(
         self, function: Callable[..., np.ndarray], which: slice, low: np.ndarray, step: np.ndarray, size: int
     ) -> Tabulated:
         design = self.fit.design
         grid = low[:, None] + step[:, None] * np.arange(size)
-        values = function(design.family, grid, self.fit.parameters_at(which), design.outcome)
-        return Tabulated(low, step, np.ascontiguousarray(values))
+        own = {name: draws[which] for name, draws in self.fit.parameters.items()}
+        if design.residual is None:
+            strata = [own]
+        else:
+            strata = [own | {"sigma": own["sigma"][:, level]} for level in range(len(design.residual.levels))]
+        values = np.stack([function(design.family, grid, of, design.outcome) for of in strata], axis=1)
+        return Tabulated(low, step, values)
 
 
 @numba.njit(cache=True, nogil=True)
@@ -169,17 +180,25 @@ def _at(eta: float, low: float, step: float, values: np.ndarray) -> float:
 
 
 @numba.njit(cache=True, nogil=True)
-def _interpolated(eta: np.ndarray, low: np.ndarray, step: np.ndarray, values: np.ndarray) -> np.ndarray:
+def _interpolated(
+    eta: np.ndarray, strata: np.ndarray, low: np.ndarray, step: np.ndarray, values: np.ndarray
+) -> np.ndarray:
     out = np.empty_like(eta)
     for d in range(eta.shape[0]):
         for i in range(eta.shape[1]):
-            out[d, i] = _at(eta[d, i], low[d], step[d], values[d])
+            out[d, i] = _at(eta[d, i], low[d], step[d], values[d, strata[i]])
     return out
 
 
 @numba.njit(cache=True, nogil=True)
 def _mean(
-    eta: np.ndarray, effects: np.ndarray, z: np.ndarray, low: np.ndarray, step: np.ndarray, values: np.ndarray
+    eta: np.ndarray,
+    strata: np.ndarray,
+    effects: np.ndarray,
+    z: np.ndarray,
+    low: np.ndarray,
+    step: np.ndarray,
+    values: np.ndarray,
 ) -> np.ndarray:
     out = np.zeros(eta.shape[0])
     for d in range(eta.shape[0]):
@@ -187,6 +206,6 @@ def _mean(
             own = eta[d, i]
             for t in range(z.shape[1]):
                 own += effects[d, t] * z[i, t]
-            out[d] += _at(own, low[d], step[d], values[d])
+            out[d] += _at(own, low[d], step[d], values[d, strata[i]])
         out[d] /= eta.shape[1]
     return out

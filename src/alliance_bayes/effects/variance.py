@@ -37,10 +37,11 @@ def variance_partition(fit: FittedModel, *, prob: float = 0.89, interval: str = 
 
         ``variance_share``
             For each pooled factor the variance over the analysed rows (divisor n - 1) of what it adds to the linear
-            predictor, its slopes included; for the common terms (``term`` "common terms") the same; for ``term``
-            "covariance" twice the sum of the covariances of all these parts, which can be negative; for ``term``
-            "residual" the residual variance: each divided by the variance of the whole linear predictor plus the
-            residual variance. The shares add to 1 in every draw.
+            predictor, its slopes included; for the common terms (``term`` "common terms") the same; for each smooth
+            (``term`` "s(alliance)", say) that of its departure from the straight line, which is among the common
+            terms; for ``term`` "covariance" twice the sum of the covariances of all these parts, which can be
+            negative; for ``term`` "residual" the residual variance: each divided by the variance of the whole linear
+            predictor plus the residual variance. The shares add to 1 in every draw.
         ``icc``
             For each sampled factor the variance of the effect of a new level, averaged over the analysed rows' pooled
             columns (z' Sigma z with Sigma from tau and the correlations), divided by the sum of that of all sampled
@@ -55,7 +56,8 @@ def variance_partition(fit: FittedModel, *, prob: float = 0.89, interval: str = 
     Notes
     -----
     The residual variance is that of the outcome for identity links (for a Student t sigma^2 nu / (nu - 2), for a
-    censored Gaussian that of the uncensored variable). Other links are partitioned on the scale of the linear
+    censored Gaussian that of the uncensored variable); where the residual SD differs by level, its average over the
+    analysed rows. Other links are partitioned on the scale of the linear
     predictor, with pi^2 / 3 for ``bernoulli`` and ``cumulative`` (their latent variable is logistic), and for
     ``beta_binomial`` the variance of the outcome brought there by the delta method at the average expected outcome
     [1]_.
@@ -114,8 +116,10 @@ def variance_quantities(analysis: Analysis) -> Iterator[Quantity]:
     explained = np.maximum(sum(variances, cross), 0.0)
     total = explained + residual
     scale = "" if analysis.fit.design.family.link == "identity" else " (scale of the linear predictor)"
+    titles: dict[str | None, str] = {smooth.name: smooth.title for smooth in analysis.fit.design.smooths}
+    titles[None] = "common terms"
     shares: list[tuple[str | None, str | None, np.ndarray]] = [
-        ("common terms" if part.name is None else None, part.name, variance / total)
+        (titles.get(part.name), None if part.name in titles else part.name, variance / total)
         for part, variance in zip(parts, variances, strict=True)
     ]
     shares.append(("covariance", None, cross / total))
@@ -166,7 +170,7 @@ def _residual(analysis: Analysis) -> np.ndarray:
         case "gaussian" | "student_t":
             return analysis.spread.residual
         case "censored_gaussian":
-            return fit.parameters["sigma"] ** 2
+            return np.asarray(fit.parameters["sigma"].reshape(analysis.n_draws, -1) ** 2 @ fit.design.residual_shares)
         case "bernoulli" | "cumulative":
             return np.full(analysis.n_draws, _LOGISTIC)
     # Beta-binomial: Var(y) / (dE/deta)^2, with E = low + range p and dE/deta = range p (1 - p).

@@ -1,10 +1,11 @@
 """Engines: what turns a design and its priors into draws. Each returns the same variables, dims and coordinates."""
 
 from alliance_bayes.engines.layout import posterior_coords, posterior_dims
-from alliance_bayes.engines.nuts import NUTS_SAMPLERS, Progress, SamplerSettings, sample_nuts
+from alliance_bayes.engines.nuts import DRAWS, NUTS_SAMPLERS, Progress, SamplerSettings, sample_nuts
 from alliance_bayes.engines.prior import sample_prior
 
 __all__ = [
+    "DRAWS",
     "NUTS_SAMPLERS",
     "Progress",
     "SamplerSettings",

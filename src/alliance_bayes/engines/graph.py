@@ -11,7 +11,7 @@ import pytensor.tensor as pt
 
 from alliance_bayes.engines.layout import posterior_coords
 from alliance_bayes.engines.observe import observe
-from alliance_bayes.engines.place import place, pymc_distribution, stacked_arguments
+from alliance_bayes.engines.place import place, place_one, pymc_distribution, stacked_arguments
 from alliance_bayes.errors import ModelError
 from alliance_bayes.model import Design, PooledFactor, Prior, PriorTable
 
@@ -33,7 +33,8 @@ def build_graph(design: Design, priors: PriorTable) -> pm.Model:
     pymc.Model
         With ``beta`` (dim ``term``), the family's parameters, and for each pooled factor ``tau_<factor>`` (dim
         ``<factor>_term``), ``u_<factor>`` (dims ``<factor>``, ``<factor>_term``) and, where correlated,
-        ``corr_<factor>``. The outcome carries the name of its column and the dim ``obs``.
+        ``corr_<factor>``; for each smooth ``tau_s_<column>`` and ``u_s_<column>`` (dim ``s_<column>``). The outcome
+        carries the name of its column and the dim ``obs``.
 
     Raises
     ------
@@ -56,6 +57,11 @@ def build_graph(design: Design, priors: PriorTable) -> pm.Model:
         for effect in effects:
             rows = pt.constant(design.rows.z[effect.factor.name])
             eta = eta + (rows * effect.deviations[design.rows.index[effect.factor.name]]).sum(axis=-1)
+        for smooth in design.smooths:
+            tau = place_one(f"tau_{smooth.name}", priors[f"tau_{smooth.name}"].prior)
+            z = pm.Normal(f"z_{smooth.name}", 0.0, 1.0, shape=smooth.size)
+            u = pm.Deterministic(f"u_{smooth.name}", z * tau, dims=smooth.name)
+            eta = eta + pt.dot(pt.constant(design.rows.basis[smooth.name]), u)
         observe(design, priors, eta)
     return model
 

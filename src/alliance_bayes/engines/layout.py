@@ -16,12 +16,15 @@ def posterior_dims(design: Design) -> dict[str, tuple[str, ...]]:
     which dims first appear in the dataset, so a variable with fewer dims must not come first.
     """
     dims: dict[str, tuple[str, ...]] = {"beta": ("term",)} if design.terms else {}
-    dims |= {name: ("cutpoint",) if name == "cutpoints" else () for name in design.family.parameters}
+    own = {"cutpoints": ("cutpoint",)} | ({} if design.residual is None else {"sigma": (design.residual.name,)})
+    dims |= {name: own.get(name, ()) for name in design.family.parameters}
     for factor in design.factors:
         dims[f"u_{factor.name}"] = (factor.name, factor.term_dim)
         dims[f"tau_{factor.name}"] = (factor.term_dim,)
         if factor.correlated:
             dims[f"corr_{factor.name}"] = (factor.term_dim, f"{factor.term_dim}_other")
+    for smooth in design.smooths:
+        dims |= {f"u_{smooth.name}": (smooth.name,), f"tau_{smooth.name}": ()}
     return dims
 
 
@@ -30,9 +33,11 @@ def posterior_coords(design: Design) -> dict[str, list[Any]]:
     coords: dict[str, list[Any]] = {"term": list(design.terms)} if design.terms else {}
     if "cutpoints" in design.family.parameters and design.outcome.levels is not None:
         coords["cutpoint"] = [float(level) for level in design.outcome.levels[1:]]
+    if design.residual is not None:
+        coords[design.residual.name] = list(design.residual.levels)
     for factor in design.factors:
         coords[factor.name] = list(factor.levels)
         coords[factor.term_dim] = list(factor.terms)
         if factor.correlated:
             coords[f"{factor.term_dim}_other"] = list(factor.terms)
-    return coords
+    return coords | {smooth.name: list(smooth.labels) for smooth in design.smooths}

@@ -15,8 +15,10 @@ from alliance_bayes.engines.layout import posterior_coords, posterior_dims
 from alliance_bayes.errors import SamplingError, UsageError
 from alliance_bayes.model import Design, PriorTable
 
-__all__ = ["NUTS_SAMPLERS", "Progress", "SamplerSettings", "sample_nuts"]
+__all__ = ["DRAWS", "NUTS_SAMPLERS", "Progress", "SamplerSettings", "run_nutpie", "sample_nuts", "sampler_statistics"]
 
+# Draws of each chain where none are asked for. The collapsed engine's are nearly independent.
+DRAWS = {"collapsed": 1000, "nuts": 1500}
 NUTS_SAMPLERS = ("nutpie", "pymc", "numpyro", "blackjax")
 Progress = Callable[[int, int, int], None]  # draws done over all chains, draws in all, divergences so far
 
@@ -42,7 +44,7 @@ class SamplerSettings:
         One of ``nutpie`` (default), ``pymc``, ``numpyro``, ``blackjax``.
     """
 
-    draws: int = 1500
+    draws: int = DRAWS["nuts"]
     tune: int = 1000
     chains: int = 4
     cores: int = 2
@@ -103,7 +105,7 @@ def sample_nuts(
     finished = time.perf_counter()
     posterior = _labelled(tree["posterior"].to_dataset(), design)
     out = xr.DataTree.from_dict(
-        {"posterior": posterior, "sample_stats": _statistics(tree["sample_stats"].to_dataset(), posterior)}
+        {"posterior": posterior, "sample_stats": sampler_statistics(tree["sample_stats"].to_dataset(), posterior)}
     )
     info = {
         "engine": "nuts",
@@ -140,6 +142,13 @@ def _nutpie(
         warnings.filterwarnings("ignore", "PyTensor could not link to a BLAS installation", UserWarning)
         compiled = nutpie.compile_pymc_model(model, var_names=keep)
     compiled_at = time.perf_counter()
+    return run_nutpie(compiled, settings, progress), compiled_at
+
+
+def run_nutpie(compiled: Any, settings: SamplerSettings, progress: Progress | None) -> Any:
+    """Sample what nutpie has compiled; interrupts and errors of the progress function stop its threads first."""
+    import nutpie
+
     reporter = None if progress is None else _Reporter(progress, settings)
     sampler = nutpie.sample(
         compiled,
@@ -160,7 +169,7 @@ def _nutpie(
         # Threads are stopped before anything else happens; partial draws are never returned as a fit.
         sampler.abort()
         raise
-    return tree, compiled_at
+    return tree
 
 
 def _pymc(model: Any, settings: SamplerSettings) -> Any:
@@ -243,7 +252,8 @@ _STATISTICS: Mapping[str, tuple[str, ...]] = {
 }
 
 
-def _statistics(given: xr.Dataset, posterior: xr.Dataset) -> xr.Dataset:
+def sampler_statistics(given: xr.Dataset, posterior: xr.Dataset) -> xr.Dataset:
+    """A sampler's statistics under ArviZ's names, dims (chain, draw)."""
     found = {
         name: (("chain", "draw"), np.asarray(given[source].values))
         for name, sources in _STATISTICS.items()

@@ -8,7 +8,7 @@ import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
 
-from alliance_bayes.engines.place import place_one
+from alliance_bayes.engines.place import place, place_one
 from alliance_bayes.model import Design, PriorTable
 
 __all__ = ["observe"]
@@ -25,7 +25,7 @@ def observe(design: Design, priors: PriorTable, eta: Any) -> None:
         Linear predictor, shape (n,).
     """
     outcome = design.outcome
-    own = {name: place_one(name, priors[name].prior) for name in design.family.parameters if name != "cutpoints"}
+    own = {name: _parameter(name, design, priors) for name in design.family.parameters if name != "cutpoints"}
     match design.family.name:
         case "gaussian":
             pm.Normal(outcome.name, eta, own["sigma"], observed=outcome.coded, dims="obs")
@@ -63,3 +63,11 @@ def observe(design: Design, priors: PriorTable, eta: Any) -> None:
                 observed=outcome.coded.astype(int),
                 dims="obs",
             )
+
+
+def _parameter(name: str, design: Design, priors: PriorTable) -> Any:
+    """A parameter of the family: a scalar, or one value a row (shape (n,)) where it differs by level."""
+    if name != "sigma" or design.residual is None:
+        return place_one(name, priors[name].prior)
+    levels = place(name, [priors[own].prior for own in design.residual.parameters], dims=design.residual.name)
+    return levels[design.rows.residual]

@@ -33,6 +33,10 @@ def sample_prior(design: Design, priors: PriorTable, *, draws: int = 500, seed: 
     if design.terms:
         values["beta"] = np.stack([priors[term].prior.draw(rng, draws) for term in design.terms], axis=-1)
     for name in design.family.parameters:
+        if name == "sigma" and design.residual is not None:
+            levels = [priors[own].prior.draw(rng, draws) for own in design.residual.parameters]
+            values[name] = np.stack(levels, axis=-1)
+            continue
         if name != "cutpoints":
             values[name] = priors[name].prior.draw(rng, draws)
             continue
@@ -42,6 +46,9 @@ def sample_prior(design: Design, priors: PriorTable, *, draws: int = 500, seed: 
         values[name] = np.log(below) - np.log1p(-below)
     for factor in design.factors:
         values |= _factor_draws(factor, priors, draws, rng)
+    for smooth in design.smooths:
+        tau = values[f"tau_{smooth.name}"] = priors[f"tau_{smooth.name}"].prior.draw(rng, draws)
+        values[f"u_{smooth.name}"] = rng.normal(size=(draws, smooth.size)) * tau[:, None]
     dims = posterior_dims(design)
     return xr.Dataset(
         {name: (("chain", "draw", *dims[name]), values[name][None]) for name in dims},

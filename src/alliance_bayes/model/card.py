@@ -19,7 +19,7 @@ from alliance_bayes.model.spec import Card, ModelSpec
 __all__ = ["card_arguments", "card_text", "read_card", "write_card"]
 
 _CARD = tuple(field.name for field in dataclasses.fields(Card))
-_MODEL = ("formula", "family", "exhaustive", "focal", "autoscale")
+_MODEL = ("formula", "family", "exhaustive", "focal", "residual_by", "autoscale")
 _TABLES = ("priors", "centre", "scales", "levels")
 _SCALE = tuple(field.name for field in dataclasses.fields(Scale))
 
@@ -30,8 +30,8 @@ def card_arguments(text: str, *, source: str = "model card") -> dict[str, Any]:
     Parameters
     ----------
     text
-        TOML with ``formula`` and, optionally, ``family``, ``exhaustive``, ``focal``, ``autoscale``, the words
-        (``name, title, question, estimand, assumptions, sources``) and the tables ``[priors]``, ``[centre]``,
+        TOML with ``formula`` and, optionally, ``family``, ``exhaustive``, ``focal``, ``residual_by``, ``autoscale``,
+        the words (``name, title, question, estimand, assumptions, sources``) and the tables ``[priors]``, ``[centre]``,
         ``[scales.<column>]``, ``[levels]``.
     source
         What to call the card in messages.
@@ -59,13 +59,14 @@ def card_arguments(text: str, *, source: str = "model card") -> dict[str, Any]:
     for key in ("exhaustive", "assumptions", "sources"):
         if not (isinstance(table.get(key, []), list) and all(isinstance(item, str) for item in table.get(key, []))):
             raise FileFormatError(f"{source}: '{key}' should be a list of texts but got {table[key]!r}.")
-    for key in ("formula", "family", "focal", "name", "title", "question", "estimand"):
+    for key in ("formula", "family", "focal", "residual_by", "name", "title", "question", "estimand"):
         if not isinstance(table.get(key, ""), str):
             raise FileFormatError(f"{source}: '{key}' should be text but got {table[key]!r}.")
     if not isinstance(table.get("autoscale", False), bool):
         raise FileFormatError(f"{source}: 'autoscale' should be true or false but got {table['autoscale']!r}.")
 
-    arguments: dict[str, Any] = {key: table[key] for key in ("formula", "family", "focal", "autoscale") if key in table}
+    plain = ("formula", "family", "focal", "residual_by", "autoscale")
+    arguments: dict[str, Any] = {key: table[key] for key in plain if key in table}
     if "exhaustive" in table:
         arguments["exhaustive"] = tuple(table["exhaustive"])
     for key in ("priors", "centre"):
@@ -93,6 +94,8 @@ def card_text(spec: ModelSpec) -> str:
     table |= {"formula": spec.formula, "family": spec.family, "exhaustive": list(spec.exhaustive)}
     if spec.focal is not None:
         table["focal"] = spec.focal
+    if spec.residual_by is not None:
+        table["residual_by"] = spec.residual_by
     if spec.autoscale:
         table["autoscale"] = True
     table["priors"] = {"set": spec.prior_set, **{name: prior.exact for name, prior in spec.given_priors.items()}}

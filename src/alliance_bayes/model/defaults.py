@@ -157,6 +157,19 @@ class Defaults:
         what = "level SD" if not numeric else "slope SD"
         return StatedPrior(Prior("HalfNormal", (width * unit,)), f"standardised {what} HalfNormal({width:g})")
 
+    def bend(self) -> StatedPrior | None:
+        """Prior of the SD of a smooth's departure from its straight line."""
+        if is_who5(self.scale):
+            return self._stated(
+                Prior("HalfNormal", (5.0,)),
+                "departures from a straight line are hardly beyond 10 points, the smallest relevant change",
+            )
+        if self._sd is None:
+            return None
+        return StatedPrior(
+            Prior("HalfNormal", (0.25 * self._sd,)), "standardised departure from a straight line HalfNormal(0.25)"
+        )
+
     def parameter(self, name: str) -> StatedPrior | None:
         """Prior of a parameter of the family."""
         if name == "nu":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -18,74 +18,18 @@ from alliance_bayes.model.columns import Column, centring, describe, refuse_cons
 from alliance_bayes.model.families import Family, Outcome, prepare_outcome
 from alliance_bayes.model.formula import Formula
 from alliance_bayes.model.levels import combined_labels, crossed_levels, ordered_levels
+from alliance_bayes.model.residual import ResidualFactor, residual_factor
+from alliance_bayes.model.rows import PooledFactor, Rows
 from alliance_bayes.model.scales import Scale, sample_scale, scale_of
+from alliance_bayes.model.smooth import Smooth, build_smooth
 
-__all__ = ["Design", "PooledFactor", "Rows", "build_design"]
+__all__ = ["Design", "build_design"]
 
 # What a formula may call. Nothing else is reachable, so that a model card from elsewhere cannot run code.
 _FUNCTIONS = {
     name: getattr(np, name) for name in ("log", "log1p", "log2", "log10", "exp", "sqrt", "abs", "minimum", "maximum")
 }
 _NAMESPACE: dict[str, Any] = {**_FUNCTIONS, "np": SimpleNamespace(**_FUNCTIONS)}
-
-
-@dataclass(frozen=True)
-class PooledFactor:
-    """A factor over whose levels effects are partially pooled.
-
-    Parameters
-    ----------
-    name
-        Column name, or "a:b" for combinations of two columns.
-    levels
-        Level labels in their declared order; only levels that have rows.
-    columns
-        Pooled design columns, "Intercept" first when present.
-    exhaustive
-        Whether all levels there are have been observed: effects then sum to zero over levels.
-    correlated
-        Whether the pooled terms are correlated a priori.
-    """
-
-    name: str
-    levels: tuple[str, ...]
-    columns: tuple[Column, ...]
-    exhaustive: bool
-    correlated: bool
-
-    @property
-    def terms(self) -> tuple[str, ...]:
-        """Labels of the pooled columns: the coordinate of the ``<factor>_term`` dimension."""
-        return tuple(column.label for column in self.columns)
-
-    @property
-    def term_dim(self) -> str:
-        """Name of the dimension of the pooled terms."""
-        return f"{self.name}_term"
-
-
-@dataclass(frozen=True, eq=False)
-class Rows:
-    """Design arrays of some rows.
-
-    Parameters
-    ----------
-    x
-        Common columns, shape (n, n_terms).
-    z
-        Pooled columns by factor, each of shape (n, n_factor_terms).
-    index
-        Level number by factor, each of shape (n,); -1 for a level that the fit has not seen.
-    """
-
-    x: np.ndarray
-    z: Mapping[str, np.ndarray]
-    index: Mapping[str, np.ndarray]
-
-    @property
-    def n(self) -> int:
-        """Number of rows."""
-        return int(self.x.shape[0])
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,6 +46,10 @@ class Design:
         Common design columns, in the order of ``beta``.
     factors
         Pooled factors, in the formula's order.
+    residual
+        The factor by whose levels the residual SD differs; None where one is everybody's.
+    smooths
+        Smooths, in the formula's order; their straight lines are among ``columns``.
     centres
         Value subtracted from each numeric component before anything is multiplied.
     scales
@@ -116,6 +64,8 @@ class Design:
     frame: pd.DataFrame
     columns: tuple[Column, ...]
     factors: tuple[PooledFactor, ...]
+    residual: ResidualFactor | None
+    smooths: tuple[Smooth, ...]
     centres: Mapping[str, float]
     scales: Mapping[str, Scale]
     rows: Rows
@@ -126,6 +76,18 @@ class Design:
     def terms(self) -> tuple[str, ...]:
         """Labels of the common columns: the coordinate of the ``term`` dimension."""
         return tuple(column.label for column in self.columns)
+
+    @property
+    def predictors(self) -> tuple[str, ...]:
+        """Every column besides the outcome: those of the formula, then the residual factor if it is not one."""
+        return tuple(name for name in self.frame.columns if name != self.outcome.name)
+
+    @property
+    def residual_shares(self) -> np.ndarray:
+        """Share of the analysed rows by level of the residual factor, shape (n_levels,); [1.] without one."""
+        if self.rows.residual is None:
+            return np.ones(1)
+        return np.bincount(self.rows.residual) / self.rows.n
 
     def factor(self, name: str) -> PooledFactor:
         """A pooled factor by name.
@@ -147,18 +109,20 @@ class Design:
         Parameters
         ----------
         frame
-            Must hold every predictor column of the formula, without missing values.
+            Must hold every predictor column of the formula, and the residual factor, without missing values.
 
         Raises
         ------
         ModelError
             A column is missing or has missing values, or a level may not be predicted (a new level of an exhaustive
-            factor or of a categorical common term).
+            factor, of a categorical common term or of the residual factor).
         """
-        return _assemble(self._common, self._pooled, self.factors, self._conform(frame), self.centres, new=True)
+        frame = self._conform(frame)
+        rows = _assemble(self._common, self._pooled, self.factors, frame, self.centres, new=True)
+        return _completed(rows, self.residual, self.smooths, frame)
 
     def _conform(self, frame: pd.DataFrame) -> pd.DataFrame:
-        needed = list(self.formula.columns[1:])
+        needed = list(self.predictors)
         missing = [name for name in needed if name not in frame.columns]
         if missing:
             raise ModelError(
@@ -166,6 +130,7 @@ class Design:
             )
         fixed = {part for factor in self.factors if factor.exhaustive for part in factor.name.split(":")}
         fixed |= {name for term in (*self._common, *(t.expr for t in self._pooled)) for name in term.var_names}
+        fixed |= set() if self.residual is None else {self.residual.name}
         out = frame.loc[:, needed].reset_index(drop=True)
         for name in needed:
             if out[name].isna().any():
@@ -193,6 +158,7 @@ def build_design(
     centre: Mapping[str, float] | None = None,
     scales: Mapping[str, Scale] | None = None,
     autoscale: bool = False,
+    residual_by: str | None = None,
 ) -> Design:
     """Apply a formula to complete rows.
 
@@ -210,11 +176,14 @@ def build_design(
         Declared reference scales, added to the built-in ones.
     autoscale
         Whether a column without a reference scale gets one from the rows themselves.
+    residual_by
+        Name of the categorical column by whose levels the residual SD differs.
 
     Raises
     ------
     ModelError
-        Fewer than two rows; a constant column or a factor with one level; a term that cannot be evaluated.
+        Fewer than two rows; a constant column or a factor with one level; a term that cannot be evaluated; a residual
+        factor that is numeric; a smooth of a column with levels or with too few distinct values.
     DataError
         Outcomes that the family cannot produce.
     """
@@ -223,7 +192,9 @@ def build_design(
         raise ModelError(
             f"the model needs at least 2 complete rows but got {len(frame)}. The participant flow tells why."
         )
-    frame = ordered_levels(frame.loc[:, list(formula.columns)].reset_index(drop=True), formula)
+    needed = dict.fromkeys([*formula.columns, *([] if residual_by is None else [residual_by])])
+    frame = ordered_levels(frame.loc[:, list(needed)].reset_index(drop=True), formula)
+    residual = None if residual_by is None else residual_factor(residual_by, frame)
     values = frame[formula.outcome]
     if isinstance(values.dtype, pd.CategoricalDtype):
         raise ModelError(f"the outcome '{formula.outcome}' is text. Give it as numbers (0/1 for family 'bernoulli').")
@@ -252,7 +223,11 @@ def build_design(
     factors = _factors(formula, pooled, frame, exhaustive)
     rows = _assemble(common, pooled, factors, frame, centres, new=False)
     refuse_constant(rows.x, columns)
-    return Design(formula, family, outcome, frame, columns, factors, centres, known, rows, common, pooled)
+    smooths = tuple(build_smooth(term, frame) for term in formula.smooths)
+    rows = _completed(rows, residual, smooths, frame)
+    return Design(
+        formula, family, outcome, frame, columns, factors, residual, smooths, centres, known, rows, common, pooled
+    )
 
 
 def _factors(
@@ -300,3 +275,12 @@ def _assemble(
             pd.Index(combined_labels(frame, factor.name.split(":")))
         )
     return Rows(np.hstack(blocks) if blocks else np.empty((len(frame), 0)), z, index)
+
+
+def _completed(rows: Rows, residual: ResidualFactor | None, smooths: tuple[Smooth, ...], frame: pd.DataFrame) -> Rows:
+    """Rows with the levels of the residual factor and the basis columns of the smooths."""
+    return replace(
+        rows,
+        residual=None if residual is None else residual.numbers(frame),
+        basis={smooth.name: smooth.evaluate(frame[smooth.column].to_numpy(float)) for smooth in smooths},
+    )

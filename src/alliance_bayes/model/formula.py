@@ -1,4 +1,4 @@
-"""Model formulas: formulae's grammar, plus lme4's ``||`` for uncorrelated group terms."""
+"""Model formulas: formulae's grammar, lme4's ``||`` for uncorrelated group terms, and ``s()`` for smooths."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from formulae.parser import ParseError
 from formulae.scanner import ScanError
 
 from alliance_bayes.errors import ModelError
+from alliance_bayes.model.smooth_terms import SmoothTerm, take_smooths
 
 __all__ = ["Formula", "GroupChunk", "parse_formula"]
 
@@ -41,7 +42,7 @@ class Formula:
     text
         As written.
     plain
-        The same with every ``||`` written as ``|``, which is what formulae evaluates.
+        The same with every ``||`` written as ``|`` and every smooth as its column, which is what formulae evaluates.
     outcome
         Column name of the outcome.
     common
@@ -50,6 +51,8 @@ class Formula:
         One entry a grouping factor.
     columns
         Every data column the formula needs, outcome first.
+    smooths
+        Smooth terms; the straight line of each is among the common terms.
     """
 
     text: str
@@ -58,6 +61,7 @@ class Formula:
     common: tuple[str, ...]
     groups: tuple[GroupChunk, ...]
     columns: tuple[str, ...]
+    smooths: tuple[SmoothTerm, ...] = ()
 
 
 def parse_formula(text: str) -> Formula:
@@ -66,19 +70,22 @@ def parse_formula(text: str) -> Formula:
     Parameters
     ----------
     text
-        ``"outcome ~ terms + (terms || factor)"``. ``||`` pools the terms independently, ``|`` with correlations.
+        ``"outcome ~ terms + (terms || factor)"``. ``||`` pools the terms independently, ``|`` with correlations. Among
+        the terms, ``s(column)`` is a smooth: a straight line and a penalised departure from it.
 
     Raises
     ------
     ModelError
-        When the formula cannot be parsed, has no outcome, or describes one factor in two correlated pieces.
+        When the formula cannot be parsed, has no outcome, describes one factor in two correlated pieces, or has a
+        smooth that is none.
     """
     if not isinstance(text, str) or "~" not in text:
         raise ModelError(
             f"formula {text!r} has no outcome. Write it as 'who5_followup ~ alliance + (alliance || country)'."
         )
-    spans = _group_spans(text)
-    plain = text
+    bare, smooths = take_smooths(text)
+    spans = _group_spans(bare, text)
+    plain = bare
     for start, stop in reversed(spans):
         plain = plain[:start] + plain[start:stop].replace("||", "|") + plain[stop:]
     description = _describe(plain, text)
@@ -91,7 +98,7 @@ def parse_formula(text: str) -> Formula:
             "Make the column first (its name then appears in every output)."
         )
     outcome = str(components[0].name)
-    groups = _merge([_chunk(text, start, stop) for start, stop in spans], text)
+    groups = _merge([_chunk(bare[start:stop], text) for start, stop in spans], text)
     names = [str(term.name) for term in description.common_terms]
     common = tuple(sorted(names, key=lambda name: name != "Intercept"))
     columns = [outcome]
@@ -101,7 +108,8 @@ def parse_formula(text: str) -> Formula:
         raise ModelError(
             f"formula {text!r}: the outcome '{outcome}' is also used as a predictor. Remove it from one side."
         )
-    return Formula(text, plain, outcome, common, groups, tuple(columns))
+    _check_smooths(smooths, common, groups, text)
+    return Formula(text, plain, outcome, common, groups, tuple(columns), smooths)
 
 
 def _describe(plain: str, text: str):  # type: ignore[no-untyped-def]
@@ -115,12 +123,28 @@ def _describe(plain: str, text: str):  # type: ignore[no-untyped-def]
         ) from error
 
 
-def _group_spans(text: str) -> list[tuple[int, int]]:
+def _check_smooths(
+    smooths: tuple[SmoothTerm, ...], common: tuple[str, ...], groups: tuple[GroupChunk, ...], text: str
+) -> None:
+    for smooth in smooths:
+        if smooth.column not in common:
+            raise ModelError(
+                f"formula {text!r}: s({smooth.column}) departs from the straight line of '{smooth.column}', which the "
+                f"formula takes out again. Remove '- {smooth.column}'."
+            )
+        if smooth.name in {name for group in groups for name in (group.factor, f"{group.factor}_term")}:
+            raise ModelError(
+                f"formula {text!r}: s({smooth.column}) and a factor would both be called '{smooth.name}'. Rename the "
+                "factor's column."
+            )
+
+
+def _group_spans(bare: str, text: str) -> list[tuple[int, int]]:
     """Start and stop of every parenthesis that directly holds a bar."""
     spans: list[tuple[int, int]] = []
     opened: list[tuple[int, bool]] = []
     quote = ""
-    for position, character in enumerate(text):
+    for position, character in enumerate(bare):
         if quote:
             quote = "" if character == quote else quote
         elif character in "'\"`":
@@ -138,8 +162,7 @@ def _group_spans(text: str) -> list[tuple[int, int]]:
     return sorted(spans)
 
 
-def _chunk(text: str, start: int, stop: int) -> list[GroupChunk]:
-    piece = text[start:stop]
+def _chunk(piece: str, text: str) -> list[GroupChunk]:
     if piece.count("|") > 2 or (piece.count("|") == 2 and "||" not in piece):
         raise ModelError(f"formula {text!r}: the group term {piece} has more than one bar. Write one term a factor.")
     terms: dict[str, list[str]] = {}

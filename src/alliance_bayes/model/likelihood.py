@@ -1,7 +1,7 @@
 """What each family says of an outcome given its linear predictor: expectation, draws and log density, in NumPy.
 
 Every function works on draws from any engine. ``eta`` has shape (..., n); parameters have shape (...) and are broadcast
-against it, except ``cutpoints``, of shape (..., n_levels - 1).
+against it, except ``cutpoints``, of shape (..., n_levels - 1). ``sigma`` may also differ by row, with shape (..., n).
 """
 
 from __future__ import annotations
@@ -13,9 +13,15 @@ from scipy import special, stats
 
 from alliance_bayes.model.families import Family, Outcome
 
-__all__ = ["expectation", "log_density", "residual_variance", "simulate"]
+__all__ = ["expectation", "log_density", "residual_sd", "residual_variance", "simulate"]
 
 Parameters = Mapping[str, np.ndarray]
+
+
+def residual_sd(eta: np.ndarray, parameters: Parameters) -> np.ndarray:
+    """``sigma`` in a shape that broadcasts against ``eta``: (..., 1), or (..., n) where it differs by row."""
+    sigma = np.asarray(parameters["sigma"])
+    return sigma if sigma.ndim == eta.ndim else sigma[..., None]
 
 
 def expectation(family: Family, eta: np.ndarray, parameters: Parameters, outcome: Outcome) -> np.ndarray:
@@ -27,7 +33,7 @@ def expectation(family: Family, eta: np.ndarray, parameters: Parameters, outcome
         case "gaussian" | "student_t":
             return eta
         case "censored_gaussian":
-            return _censored_mean(eta, parameters["sigma"][..., None], outcome)
+            return _censored_mean(eta, residual_sd(eta, parameters), outcome)
         case "beta_binomial":
             assert outcome.levels is not None
             return outcome.levels[0] + (outcome.levels[-1] - outcome.levels[0]) * special.expit(eta)
@@ -47,12 +53,12 @@ def simulate(
     """One draw of the outcome, on its own scale, for each element of ``eta``."""
     match family.name:
         case "gaussian":
-            return rng.normal(eta, parameters["sigma"][..., None])
+            return rng.normal(eta, residual_sd(eta, parameters))
         case "student_t":
             noise = rng.standard_t(np.broadcast_to(parameters["nu"][..., None], eta.shape))
-            return eta + parameters["sigma"][..., None] * noise
+            return eta + residual_sd(eta, parameters) * noise
         case "censored_gaussian":
-            return np.clip(rng.normal(eta, parameters["sigma"][..., None]), outcome.lower, outcome.upper)
+            return np.clip(rng.normal(eta, residual_sd(eta, parameters)), outcome.lower, outcome.upper)
         case "bernoulli":
             return (rng.random(eta.shape) < special.expit(eta)).astype(float)
         case "beta_binomial":
@@ -74,12 +80,12 @@ def log_density(family: Family, eta: np.ndarray, parameters: Parameters, outcome
     y = outcome.coded
     match family.name:
         case "gaussian":
-            sigma = parameters["sigma"][..., None]
+            sigma = residual_sd(eta, parameters)
             return -0.5 * ((y - eta) / sigma) ** 2 - np.log(sigma) - 0.5 * np.log(2 * np.pi)
         case "student_t":
-            return np.asarray(stats.t.logpdf(y, parameters["nu"][..., None], eta, parameters["sigma"][..., None]))
+            return np.asarray(stats.t.logpdf(y, parameters["nu"][..., None], eta, residual_sd(eta, parameters)))
         case "censored_gaussian":
-            sigma = parameters["sigma"][..., None]
+            sigma = residual_sd(eta, parameters)
             log_p = -0.5 * ((y - eta) / sigma) ** 2 - np.log(sigma) - 0.5 * np.log(2 * np.pi)
             if outcome.upper is not None:
                 log_p = np.where(y >= outcome.upper, special.log_ndtr((eta - outcome.upper) / sigma), log_p)
@@ -110,11 +116,11 @@ def residual_variance(family: Family, eta: np.ndarray, parameters: Parameters, o
     """Variance of the outcome around its expectation, shape of ``eta`` (infinite for a Student t with nu <= 2)."""
     match family.name:
         case "gaussian":
-            return np.broadcast_to(parameters["sigma"][..., None] ** 2, eta.shape)
+            return np.broadcast_to(residual_sd(eta, parameters) ** 2, eta.shape)
         case "student_t":
             nu = parameters["nu"]
             factor = np.where(nu > 2, nu / np.maximum(nu - 2, 1e-300), np.inf)
-            return np.broadcast_to((parameters["sigma"] ** 2 * factor)[..., None], eta.shape)
+            return np.broadcast_to(residual_sd(eta, parameters) ** 2 * factor[..., None], eta.shape)
         case "bernoulli":
             p = special.expit(eta)
             return p * (1 - p)
@@ -125,7 +131,7 @@ def residual_variance(family: Family, eta: np.ndarray, parameters: Parameters, o
             p, phi = special.expit(eta), parameters["phi"][..., None]
             return step**2 * n * p * (1 - p) * (1 + (n - 1) / (phi + 1))
         case "censored_gaussian":
-            return _censored_variance(eta, parameters["sigma"][..., None], outcome)
+            return _censored_variance(eta, residual_sd(eta, parameters), outcome)
     assert outcome.levels is not None
     first, second = np.zeros_like(eta), np.zeros_like(eta)
     for k, (low, high) in enumerate(zip(outcome.levels[:-1], outcome.levels[1:], strict=True)):

@@ -30,7 +30,8 @@ def resolve_priors(design: Design, given: Mapping[str, Prior], named: str) -> Pr
     design
         The formula applied to rows.
     given
-        The analyst's priors by parameter name; a term's name covers all its columns, ``tau_<factor>`` all its terms.
+        The analyst's priors by parameter name; a term's name covers all its columns, ``tau_<factor>`` all its terms,
+        ``sigma`` all levels of the residual factor.
     named
         The prior set that fills the rest.
 
@@ -42,7 +43,9 @@ def resolve_priors(design: Design, given: Mapping[str, Prior], named: str) -> Pr
     """
     defaults = Defaults(design.outcome.name, design.family, design.scales.get(design.outcome.name), named)
     groups = [(factor.name, factor.columns, factor.correlated) for factor in design.factors]
-    parameters = list(_parameters(design.family, design.columns, groups, defaults, design.scales))
+    by_level = () if design.residual is None else design.residual.parameters
+    smooths = [smooth.name for smooth in design.smooths]
+    parameters = list(_parameters(design.family, design.columns, groups, smooths, defaults, design.scales, by_level))
     entries, lacking = _fill(parameters, given)
     if lacking:
         raise ModelError(
@@ -62,11 +65,13 @@ def preview_priors(
     named: str,
     declared: Mapping[str, Scale],
     autoscale: bool,
+    *,
+    by_level: bool = False,
 ) -> PriorTable:
     """The priors that can be told from the formula alone, before there are rows.
 
     Parameters whose default depends on the rows (an undeclared scale with ``autoscale``, a column of unknown kind)
-    are left out.
+    are left out. Where the residual SD differs by level (``by_level``), ``sigma`` stands for all of them.
 
     Raises
     ------
@@ -90,10 +95,12 @@ def preview_priors(
     common = [column(t) for t in formula.common if not (t == "Intercept" and family.link == "cumulative_logit")]
     groups = [(group.factor, tuple(map(column, group.terms)), group.correlated) for group in formula.groups]
     defaults = Defaults(formula.outcome, family, outcome, named)
-    parameters = list(_parameters(family, common, groups, defaults, scales))
+    smooths = [smooth.name for smooth in formula.smooths]
+    parameters = list(_parameters(family, common, groups, smooths, defaults, scales))
     # A level's own name ("sex[male]") cannot be checked before there are levels.
     known = {name for names, _, _ in parameters for name in names}
-    later = {name for name in given if name.split("[")[0] in known or f"{name.split('[')[0]}[Intercept]" in known}
+    levelled = known - set(family.parameters) | ({"sigma"} if by_level else set())
+    later = {name for name in given if name.split("[")[0] in levelled or f"{name.split('[')[0]}[Intercept]" in known}
     entries, _ = _fill(parameters, {name: prior for name, prior in given.items() if name in known or name not in later})
     return PriorTable(entries, given, named)
 
@@ -102,14 +109,20 @@ def _parameters(
     family: Family,
     common: Iterable[Column],
     groups: Iterable[tuple[str, tuple[Column, ...], bool]],
+    smooths: Iterable[str],
     defaults: Defaults,
     scales: Mapping[str, Scale],
+    by_level: tuple[str, ...] = (),
 ) -> Iterator[_Parameter]:
     for column in common:
         names = (column.label, column.term) if column.label != column.term else (column.label,)
         default = defaults.intercept() if column.label == "Intercept" else defaults.slope(column, scales)
         yield names, "real", default
     for name in family.parameters:
+        if name == "sigma" and by_level:
+            for own in by_level:
+                yield (own, name), "positive", defaults.parameter(name)
+            continue
         yield (name,), "simplex" if name == "cutpoints" else "positive", defaults.parameter(name)
     for factor, columns, correlated in groups:
         for column in columns:
@@ -117,6 +130,8 @@ def _parameters(
         if correlated:
             reason = "LKJ(2): correlations near +/- 1 are less likely than those near 0"
             yield (f"corr_{factor}",), "corr", StatedPrior(Prior("LKJ", (2.0,)), reason)
+    for smooth in smooths:
+        yield (f"tau_{smooth}",), "positive", defaults.bend()
 
 
 def _fill(parameters: list[_Parameter], given: Mapping[str, Prior]) -> tuple[dict[str, StatedPrior], list[str]]:

@@ -16,6 +16,7 @@ from alliance_bayes.model.families import Family, family_named
 from alliance_bayes.model.formula import Formula, parse_formula
 from alliance_bayes.model.levels import declare_levels
 from alliance_bayes.model.priors import Prior, PriorTable, parse_prior
+from alliance_bayes.model.residual import check_residual_by
 from alliance_bayes.model.resolve import preview_priors, resolve_priors
 from alliance_bayes.model.scales import Scale
 
@@ -79,6 +80,9 @@ class ModelSpec:
         and say so.
     levels
         Declared levels by categorical column, in order.
+    residual_by
+        A categorical column by whose levels the residual SD differs, each level's with a prior of its own; one
+        residual SD for everybody by default. Families ``gaussian``, ``student_t`` and ``censored_gaussian`` only.
     card
         The words that go with the model.
 
@@ -97,6 +101,7 @@ class ModelSpec:
     scales: Mapping[str, Scale] = field(default_factory=dict)
     autoscale: bool = False
     levels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    residual_by: str | None = None
     card: Card = field(default_factory=Card)
 
     def __post_init__(self) -> None:
@@ -108,9 +113,19 @@ class ModelSpec:
                 f"({self.exhaustive!r},)."
             )
         object.__setattr__(self, "exhaustive", tuple(self.exhaustive))
+        if self.residual_by is not None:
+            check_residual_by(self.residual_by, self.parsed, self.observation)
         given, named = _read_priors(self.priors)
         # An impossible model fails here, not after a cohort is read.
-        table = preview_priors(self.parsed, self.observation, given, named, self.scales, self.autoscale)
+        table = preview_priors(
+            self.parsed,
+            self.observation,
+            given,
+            named,
+            self.scales,
+            self.autoscale,
+            by_level=self.residual_by is not None,
+        )
         object.__setattr__(self, "priors", table)
         if self.focal is not None and self.focal not in self.parsed.columns[1:]:
             raise ModelError(
@@ -127,6 +142,11 @@ class ModelSpec:
     def observation(self) -> Family:
         """The observation family."""
         return family_named(self.family)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Every data column the model needs, outcome first: complete rows have a value in all of them."""
+        return tuple(dict.fromkeys([*self.parsed.columns, *([] if self.residual_by is None else [self.residual_by])]))
 
     @property
     def prior_set(self) -> str:
@@ -149,7 +169,7 @@ class ModelSpec:
         Parameters
         ----------
         frame
-            Complete on ``parsed.columns``, one row a participant.
+            Complete on ``columns``, one row a participant.
 
         Raises
         ------
@@ -164,6 +184,7 @@ class ModelSpec:
             centre=self.centre,
             scales=self.scales,
             autoscale=self.autoscale,
+            residual_by=self.residual_by,
         )
 
     def priors_for(self, design: Design) -> PriorTable:
@@ -185,7 +206,8 @@ class ModelSpec:
 
     def __repr__(self) -> str:
         given = f"{self.prior_set!r} + {len(self.given_priors)} given"
-        return f"{type(self).__name__}({self.formula!r}, family={self.family!r}, priors={given})"
+        by = "" if self.residual_by is None else f", residual_by={self.residual_by!r}"
+        return f"{type(self).__name__}({self.formula!r}, family={self.family!r}, priors={given}{by})"
 
 
 def _read_priors(priors: str | Mapping[str, str | Prior] | PriorTable) -> tuple[dict[str, Prior], str]:

@@ -56,7 +56,7 @@ def _averages(fit: FittedModel, predictor: str, values: np.ndarray) -> Iterator[
             yield _mean_predictor(fit, rows)
         else:
             eta = fit.linear_predictor(rows, which=which)
-            yield expectation(design.family, eta, fit.parameters_at(which), design.outcome).mean(axis=1)
+            yield expectation(design.family, eta, fit.parameters_at(which, rows), design.outcome).mean(axis=1)
 
 
 def _mean_predictor(fit: FittedModel, rows: Rows) -> np.ndarray:
@@ -68,6 +68,8 @@ def _mean_predictor(fit: FittedModel, rows: Rows) -> np.ndarray:
         weights = np.zeros((len(factor.levels), z.shape[1]))
         np.add.at(weights, index, z / rows.n)
         mean = mean + np.einsum("dlt,lt->d", fit.stacked[f"u_{factor.name}"], weights)
+    for smooth in fit.design.smooths:
+        mean = mean + fit.stacked[f"u_{smooth.name}"] @ rows.basis[smooth.name].mean(axis=0)
     return np.asarray(mean)
 
 

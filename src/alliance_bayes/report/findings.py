@@ -159,6 +159,8 @@ def _association(fit: FittedModel, estimates: Estimates) -> Iterable[Finding]:
             f"estimate is {estimates.mean(slope)}{points}{given}"
         )
     text += f" ({estimates.spoken(slope)}; {estimates.direction_spoken(slope)})."
+    if focal in {smooth.column for smooth in fit.design.smooths}:
+        text += " The association may bend; this is its average over those analysed."
     if pd.notna(slope["p_rope"]):
         text += (
             f" The probability that this difference is too small to matter (within {rope_limits(fit, slope)}) is "

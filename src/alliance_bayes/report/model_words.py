@@ -9,9 +9,9 @@ from alliance_bayes.report.words import column_name, factor_name, term_name, uni
 __all__ = ["equations", "meaning"]
 
 _LIKELIHOOD = {
-    "gaussian": "{y} ~ Normal(η, σ)",
-    "student_t": "{y} ~ Student-t(ν, η, σ)",
-    "censored_gaussian": "{y} = y* kept between the ends of the scale, with y* ~ Normal(η, σ)",
+    "gaussian": "{y} ~ Normal(η, {sigma})",
+    "student_t": "{y} ~ Student-t(ν, η, {sigma})",
+    "censored_gaussian": "{y} = y* kept between the ends of the scale, with y* ~ Normal(η, {sigma})",
     "beta_binomial": "steps of {y} ~ BetaBinomial(number of steps, mean = logit⁻¹(η), precision φ)",
     "cumulative": f"log odds({{y}} ≥ level k) = η {MINUS} cutpoint k",
     "bernoulli": "log odds({y} = 1) = η",
@@ -19,10 +19,14 @@ _LIKELIHOOD = {
 
 
 def equations(design: Design) -> tuple[str, ...]:
-    """Lines of plain text: likelihood, linear predictor, distribution of every factor's effects."""
-    lines = [_LIKELIHOOD[design.family.name].format(y=clean(design.outcome.name))]
+    """Lines of plain text: likelihood, linear predictor, distribution of every factor's and smooth's effects."""
+    sigma = "σ" if design.residual is None else f"σ[{clean(design.residual.name)}]"
+    lines = [_LIKELIHOOD[design.family.name].format(y=clean(design.outcome.name), sigma=sigma)]
     parts = [f"β[{clean(c.label)}]{_columns(c, design)}" for c in design.columns]
     parts += [f"u[{clean(f.name)}, {clean(c.label)}]{_columns(c, design)}" for f in design.factors for c in f.columns]
+    for smooth in design.smooths:
+        column = clean(smooth.column)
+        parts.append(f"Σₖ u[s({column}), k] · Bₖ({column})")
     lines.append("η = " + " + ".join(parts))
     for factor in design.factors:
         name = clean(factor.name)
@@ -33,6 +37,9 @@ def equations(design: Design) -> tuple[str, ...]:
         )
         total = ", summing to zero over the levels" if factor.exhaustive else ""
         lines.append(f"u[{name}] ~ {how} for each of {len(factor.levels)} levels{total}")
+    for smooth in design.smooths:
+        name = f"s({clean(smooth.column)})"
+        lines.append(f"u[{name}] ~ Normal(0, τ[{name}]) for each of {smooth.size} natural cubic splines Bₖ")
     return tuple(lines)
 
 
@@ -68,8 +75,13 @@ def meaning(design: Design, parameter: str) -> str:
         "phi": "precision: how closely scores gather around their mean",
         "cutpoints": "shares of the levels at the centring values",
     }
+    if design.residual is not None and parameter.startswith("sigma "):
+        return f"{fixed['sigma']}, at some levels of {column_name(design.residual.name)}"
     if parameter in fixed:
         return fixed[parameter]
+    if design.residual is not None and parameter in design.residual.parameters:
+        level = design.residual.levels[design.residual.parameters.index(parameter)]
+        return f"{fixed['sigma']}; {column_name(design.residual.name)}: {clean(level)}"
     for factor in design.factors:
         name = factor_name(factor.name)
         if parameter == f"corr_{factor.name}":
@@ -78,6 +90,9 @@ def meaning(design: Design, parameter: str) -> str:
             if parameter == f"tau_{factor.name}[{term}]":
                 what = "the outcome’s level" if term == "Intercept" else f"the slope of {term_name(term)}"
                 return f"SD of {what} over {name}"
+    for smooth in design.smooths:
+        if parameter == f"tau_{smooth.name}":
+            return f"SD of the departure from a straight line along {column_name(smooth.column)}, {unit}"
     column = next((c for c in design.columns if c.label == parameter), None)
     if column is not None and len(column.numeric) == 1 and column.order == 1:
         return f"difference in {outcome} per {unit_of(design, column.numeric[0])}"

@@ -5,16 +5,24 @@ from __future__ import annotations
 from typing import Any
 
 from alliance_bayes.fit import FittedModel
-from alliance_bayes.model import Prior
+from alliance_bayes.model import Prior, StatedPrior
 from alliance_bayes.report.checking import Checked
 from alliance_bayes.report.figures import Panel, prior_panels
 from alliance_bayes.report.model_words import equations, meaning
 from alliance_bayes.report.prior_density import prior_density
+from alliance_bayes.report.privacy import identifying
 from alliance_bayes.report.sections import Picture, Section
 from alliance_bayes.report.svg import draw
 from alliance_bayes.report.tables import Table
 from alliance_bayes.report.text import MINUS, clean, exact
-from alliance_bayes.report.words import column_name, factor_name, family_sentence, pooling_sentence, term_name
+from alliance_bayes.report.words import (
+    column_name,
+    factor_name,
+    family_sentence,
+    pooling_sentence,
+    smooth_sentence,
+    term_name,
+)
 
 __all__ = ["modelling"]
 
@@ -23,14 +31,14 @@ MOST_PANELS = 12
 
 def modelling(fit: FittedModel, *, checked: Checked, withheld: bool) -> tuple[Section, dict[str, Any]]:
     """The section, and its numbers for the JSON."""
-    design, card = fit.design, fit.spec.card
+    design, card, stated_priors = fit.design, fit.spec.card, _stated(fit)
     priors = Table.of(
         "table-priors",
         "Priors, each with its reason",
         ("Parameter", "Meaning", "Prior", "Reason"),
         [
             (clean(name), meaning(design, name), _written(stated.prior), clean(stated.reason))
-            for name, stated in fit.priors.items()
+            for name, stated in stated_priors.items()
         ],
         words=(1, 3),
     )
@@ -56,8 +64,9 @@ def modelling(fit: FittedModel, *, checked: Checked, withheld: bool) -> tuple[Se
         "formula": clean(fit.spec.formula),
         "outcome": column_name(design.outcome.name),
         "family": design.family.title,
-        "sentence": family_sentence(design.family.name),
-        "factors": [(factor_name(factor.name), pooling_sentence(factor)) for factor in design.factors],
+        "sentence": family_sentence(design),
+        "factors": [(factor_name(factor.name), pooling_sentence(factor)) for factor in design.factors]
+        + [(column_name(smooth.column), smooth_sentence(smooth)) for smooth in design.smooths],
         "equations": equations(design),
         "centres": centres,
         "prior_set": clean(fit.spec.prior_set),
@@ -69,11 +78,22 @@ def modelling(fit: FittedModel, *, checked: Checked, withheld: bool) -> tuple[Se
     numbers = {
         "priors": [
             {"parameter": name, "prior": stated.prior.exact, "reason": stated.reason}
-            for name, stated in fit.priors.items()
+            for name, stated in stated_priors.items()
         ],
         "centres": dict(design.centres),
     }
     return Section("model", "Model and priors", "model.html", context), numbers
+
+
+def _stated(fit: FittedModel) -> dict[str, StatedPrior]:
+    """The priors by name; those of levels that may be one person each are stated once, without a name."""
+    residual = fit.design.residual
+    if residual is None or not identifying(fit, residual.name):
+        return dict(fit.priors)
+    hidden = {name: stated for name, stated in fit.priors.items() if name in residual.parameters}
+    kinds = dict.fromkeys(hidden.values())
+    named = {f"sigma{'' if len(kinds) == 1 else f' {n}'}": stated for n, stated in enumerate(kinds, start=1)}
+    return {name: stated for name, stated in fit.priors.items() if name not in hidden} | named
 
 
 def _written(prior: Prior) -> str:
@@ -121,10 +141,20 @@ def _parameters(fit: FittedModel) -> list[tuple[str, str, Any]]:
         for term in terms
     ]
     symbols = {"sigma": "residual SD σ", "nu": "degrees of freedom ν", "phi": "precision φ"}
-    found += [(name, symbols[name], draws[name]) for name in design.family.parameters if name in symbols]
+    for name in (name for name in design.family.parameters if name in symbols):
+        if name == "sigma" and design.residual is not None:
+            if identifying(fit, design.residual.name):
+                continue
+            own = zip(design.residual.parameters, design.residual.levels, draws[name].T, strict=True)
+            found += [(parameter, f"{symbols[name]}: {clean(level)}", values) for parameter, level, values in own]
+        else:
+            found.append((name, symbols[name], draws[name]))
     for factor in design.factors:
         for position, term in enumerate(factor.terms):
             what = "level" if term == "Intercept" else "slope"
             title = f"{what} SD: {factor_name(factor.name)}"
             found.append((f"tau_{factor.name}[{term}]", title, draws[f"tau_{factor.name}"][:, position]))
+    for smooth in design.smooths:
+        name = f"tau_{smooth.name}"
+        found.append((name, f"SD of the bend: {column_name(smooth.column)}", draws[name]))
     return found

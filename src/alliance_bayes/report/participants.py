@@ -56,7 +56,7 @@ def _describe(fit: FittedModel) -> tuple[list[Row], list[Row], list[dict[str, An
     short: list[Row] = []
     numbers: list[dict[str, Any]] = []
     frame = fit.design.frame
-    for name in fit.design.formula.columns:
+    for name in (fit.design.outcome.name, *fit.design.predictors):
         column = frame[name]
         if isinstance(column.dtype, pd.CategoricalDtype):
             lines, largest = _levels(name, column, numbers)

@@ -32,17 +32,17 @@ def redaction(fit: FittedModel) -> Redact:
     The text is cleaned as well (see :func:`alliance_bayes.report.text.clean`), line by line.
     """
     hidden: set[str] = set()
-    for factor in fit.design.factors:
-        if identifying(fit, factor.name):
-            hidden |= {clean(label) for label in factor.levels}
-            for position, part in enumerate(factor.name.split(":")):
+    factors = {factor.name: factor.levels for factor in fit.design.factors}
+    if fit.design.residual is not None:
+        factors.setdefault(fit.design.residual.name, fit.design.residual.levels)
+    for name, levels in factors.items():
+        if identifying(fit, name):
+            hidden |= {clean(label) for label in levels}
+            for position, part in enumerate(name.split(":")):
                 if part == ID:
-                    hidden |= {
-                        clean(label.split(":")[position]) for label in factor.levels if label.count(":") >= position
-                    }
-    hidden -= {
-        clean(level) for factor in fit.design.factors if not identifying(fit, factor.name) for level in factor.levels
-    } | {""}
+                    hidden |= {clean(label.split(":")[position]) for label in levels if label.count(":") >= position}
+    shown = [levels for name, levels in factors.items() if not identifying(fit, name)]
+    hidden -= {clean(level) for levels in shown for level in levels} | {""}
     # Longest first, so that "P10:a" is not taken for "P10" with something behind it.
     names = sorted(hidden, key=lambda name: (-len(name), name))
     # A number is a level only where a parameter's brackets say so: "3 chains" stays.

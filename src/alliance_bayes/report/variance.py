@@ -46,7 +46,11 @@ def _label(row: pd.Series) -> str:
             return "Bayesian R²"
         case "icc":
             return f"Intraclass correlation: {factor_name(factor)}"
-    return f"Share: {factor_name(factor)}" if factor else f"Share: {_PARTS.get(term, clean(term))}"
+    if factor:
+        return f"Share: {factor_name(factor)}"
+    if term.startswith("s("):
+        return f"Share: bend of {column_name(term[2:-1])}"
+    return f"Share: {_PARTS.get(term, clean(term))}"
 
 
 def _table(estimates: Estimates, rows: pd.DataFrame) -> Table:

@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from alliance_bayes.model import Design, PooledFactor
-from alliance_bayes.report.text import clean, join
+from alliance_bayes.model import Design, PooledFactor, Smooth
+from alliance_bayes.report.text import clean, exact, join
 
-__all__ = ["column_name", "factor_name", "family_sentence", "pooling_sentence", "term_name", "unit_of", "units"]
+__all__ = [
+    "column_name",
+    "factor_name",
+    "family_sentence",
+    "pooling_sentence",
+    "smooth_sentence",
+    "term_name",
+    "unit_of",
+    "units",
+]
 
 _NAMES: Mapping[str, str] = {
     "who5_baseline": "baseline WHO-5",
@@ -73,9 +82,14 @@ def units(unit: str) -> str:
     return f"{head}s{of}{rest}"
 
 
-def family_sentence(name: str) -> str:
+def family_sentence(design: Design) -> str:
     """How an outcome varies around its expectation."""
-    return _FAMILIES.get(name, f"follows the family {clean(name)}")
+    name = design.family.name
+    sentence = _FAMILIES.get(name, f"follows the family {clean(name)}")
+    if design.residual is None:
+        return sentence
+    levels, what = len(design.residual.levels), column_name(design.residual.name)
+    return f"{sentence}; σ differs between the {levels} levels of {what}, each of which has a prior of its own"
 
 
 def pooling_sentence(factor: PooledFactor) -> str:
@@ -94,4 +108,18 @@ def pooling_sentence(factor: PooledFactor) -> str:
     )
     return (
         f"{what}{together} may differ between {len(factor.levels)} levels, each drawn towards the common value; {kind}"
+    )
+
+
+def smooth_sentence(smooth: Smooth) -> str:
+    """What a smooth adds to a straight line; knots that are quantiles may be somebody's values and are not named."""
+    where = (
+        f"at {join([exact(knot) for knot in smooth.knots])}"
+        if smooth.declared
+        else "at equally spaced quantiles of its values"
+    )
+    knots = "1 knot" if smooth.size == 1 else f"{smooth.size} knots"
+    return (
+        f"the association may bend: a straight line, plus a smooth departure from it with {knots} {where}, which is "
+        "drawn towards zero and is straight again beyond the values observed"
     )

@@ -1,0 +1,127 @@
+"""Adaptive importance sampling, and independence Metropolis-Hastings chains from what it has learnt."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from alliance_bayes.engines.collapsed.proposal import LogDensity, Proposal
+
+__all__ = ["Adapted", "Chains", "adapt", "independence_chains"]
+
+# Proposals out of which each chain's first state is taken.
+_BEFORE = 50
+
+
+@dataclass(frozen=True, eq=False)
+class Adapted:
+    """The best proposal found, and what its round said of it.
+
+    Parameters
+    ----------
+    proposal
+        The proposal.
+    efficiency
+        Effective share of its draws, 1 / (N sum w^2).
+    rounds
+        Which round it was drawn in.
+    """
+
+    proposal: Proposal
+    efficiency: float
+    rounds: int
+
+
+def adapt(
+    log_density: LogDensity, proposal: Proposal, rng: np.random.Generator, *, size: int, rounds: int, good: float
+) -> Adapted:
+    """Rounds of importance sampling, each from the proposal refitted to the round before, until one is good.
+
+    Parameters
+    ----------
+    log_density
+        Unnormalised log density of thetas (N, D).
+    proposal
+        Where to begin.
+    rng
+        Generator.
+    size, rounds
+        Proposals in a round, and the most rounds.
+    good
+        Efficiency at which to stop.
+
+    References
+    ----------
+    Cappe, Douc, Guillin, Marin, Robert (2008), Statistics and Computing 18:447-459, doi 10.1007/s11222-008-9059-x.
+    """
+    best = Adapted(proposal, 0.0, 0)
+    for number in range(1, rounds + 1):
+        theta, z, log_q = proposal.draw(rng, size)
+        log_weight = log_density(theta) - log_q
+        if not np.isfinite(log_weight).any():
+            break
+        weight = np.exp(log_weight - log_weight.max())
+        weight /= weight.sum()
+        efficiency = float(1.0 / (weight**2).sum() / size)
+        if efficiency > best.efficiency:
+            best = Adapted(proposal, efficiency, number)
+        if efficiency >= good:
+            break
+        proposal = proposal.refitted(z, weight)
+    return best
+
+
+@dataclass(frozen=True, eq=False)
+class Chains:
+    """Independence chains.
+
+    Parameters
+    ----------
+    theta
+        Shape (chain, draw, D).
+    accepted
+        Share of proposals accepted on the way to each draw, shape (chain, draw).
+    log_density
+        Shape (chain, draw).
+    log_weight
+        Log importance ratios of all proposals, shape (N,).
+    """
+
+    theta: np.ndarray
+    accepted: np.ndarray
+    log_density: np.ndarray
+    log_weight: np.ndarray
+
+
+def independence_chains(
+    log_density: LogDensity, proposal: Proposal, rng: np.random.Generator, *, chains: int, draws: int, steps: int
+) -> Chains:
+    """Metropolis-Hastings chains that propose independently of where they are.
+
+    Each chain starts from a draw, by importance weights, out of proposals of its own, and keeps every ``steps``-th
+    state.
+
+    References
+    ----------
+    Tierney (1994), Annals of Statistics 22:1701-1728, doi 10.1214/aos/1176325750.
+    """
+    length = draws * steps
+    theta, _, log_q = proposal.draw(rng, chains * (_BEFORE + length))
+    value = log_density(theta)
+    log_weight = value - log_q
+    ratio = log_weight.reshape(_BEFORE + length, chains)
+    weight = np.exp(ratio[:_BEFORE] - ratio[:_BEFORE].max(axis=0))
+    cumulative = np.cumsum(weight / weight.sum(axis=0), axis=0)
+    at = np.minimum((cumulative < rng.random(chains)).sum(axis=0), _BEFORE - 1)
+    uniform = np.log(rng.random((length, chains)))
+    column = np.arange(chains)
+    state, moved = np.empty((length, chains), dtype=np.int64), np.empty((length, chains), dtype=bool)
+    current = ratio[at, column]
+    for step in range(length):
+        new = ratio[_BEFORE + step]
+        take = uniform[step] < new - current
+        at, current = np.where(take, _BEFORE + step, at), np.where(take, new, current)
+        state[step], moved[step] = at, take
+    kept = (state[steps - 1 :: steps] * chains + column).T
+    return Chains(theta[kept], moved.reshape(draws, steps, chains).mean(axis=1).T, value[kept], log_weight)

@@ -1,0 +1,64 @@
+"""NUTS on the hyperparameters' marginal density, for posteriors that the independence proposal does not resemble."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from alliance_bayes.engines.collapsed.marginal import Marginal
+from alliance_bayes.engines.nuts import Progress, SamplerSettings, run_nutpie, sampler_statistics
+
+__all__ = ["sample_marginal"]
+
+
+def sample_marginal(
+    marginal: Marginal, mode: np.ndarray, settings: SamplerSettings, *, progress: Progress | None = None
+) -> tuple[np.ndarray, xr.Dataset]:
+    """Sample the hyperparameters by NUTS with the exact gradient of their marginal density.
+
+    Parameters
+    ----------
+    marginal
+        The density.
+    mode
+        Where chains begin, up to a little noise; shape (D,).
+    settings
+        Draws, warm-up, chains, cores, seed and target acceptance.
+    progress
+        As for :func:`sample_nuts`.
+
+    Returns
+    -------
+    theta : numpy.ndarray
+        Shape (chain, draw, D).
+    statistics : xarray.Dataset
+        What the sampler says of itself, dims (chain, draw).
+    """
+    from nutpie.compiled_pyfunc import from_pyfunc
+
+    size = len(mode)
+
+    def make_density() -> Any:
+        return marginal.value_and_gradient
+
+    def make_expand(*_: Any) -> Any:
+        return lambda theta: {"theta": np.asarray(theta, dtype=float)}
+
+    def first(seed: int) -> np.ndarray:
+        return mode + 0.1 * np.random.default_rng(seed).standard_normal(size)
+
+    compiled = from_pyfunc(
+        size,
+        make_density,
+        make_expand,
+        [np.dtype(np.float64)],
+        [(size,)],
+        ["theta"],
+        make_initial_point_fn=first,
+    )
+    tree = run_nutpie(compiled, settings, progress)
+    posterior = tree["posterior"].to_dataset()
+    theta = np.asarray(posterior["theta"].transpose("chain", "draw", ...).values, dtype=float)
+    return theta, sampler_statistics(tree["sample_stats"].to_dataset(), posterior)

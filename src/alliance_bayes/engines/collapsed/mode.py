@@ -1,0 +1,71 @@
+"""The posterior mode of the hyperparameters and the curvature there."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import optimize
+
+from alliance_bayes.engines.collapsed.marginal import Marginal
+from alliance_bayes.errors import SamplingError
+
+__all__ = ["find_mode", "starting_point"]
+
+_STEP = 1e-4
+# How far, in logarithms, a residual SD may fall below the outcome's own before it counts as vanishing.
+_VANISHING = 20.0
+
+
+def starting_point(marginal: Marginal) -> np.ndarray:
+    """Where the search begins: residual SDs as the pilot left them, scales at half their prior's, no correlation."""
+    eq, hyper = marginal.equations, marginal.hyper
+    theta = np.zeros(hyper.size)
+    strata = len(hyper.sigma)
+    overall = eq.rss.sum() / eq.n.sum()
+    spread = np.where(eq.rss > 1e-12 * eq.n * overall, eq.rss / np.maximum(eq.n, 1.0), overall)
+    theta[:strata] = 0.5 * np.log(np.maximum(spread, np.finfo(float).tiny))
+    for k, prior in enumerate(hyper.priors[strata:]):
+        p = prior.arguments
+        size = p["sigma"] if "sigma" in p else p["alpha"] / p["beta"] if "alpha" in p else 1.0 / p["lam"]
+        theta[strata + k] = np.log(size / 2)
+    return theta
+
+
+def find_mode(marginal: Marginal, start: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mode (size,) and a positive definite covariance (size, size) from the curvature there.
+
+    Raises
+    ------
+    SamplingError
+        The density cannot be computed where the search begins, or a residual SD runs to zero.
+    """
+
+    def negative(theta: np.ndarray) -> tuple[float, np.ndarray]:
+        value, gradient = marginal.value_and_gradient(theta)
+        return (-value, -gradient) if np.isfinite(value) else (1e300, np.zeros_like(theta))
+
+    if not np.isfinite(marginal.log_density(start[None])[0]):
+        raise SamplingError(
+            "the marginal density cannot be computed at the start. Check for columns on very different scales."
+        )
+    # The density of log scales falls off on both sides, so the bounds only stop a search that has lost its way.
+    found = optimize.minimize(
+        negative, start, jac=True, method="L-BFGS-B", bounds=[(s - 30, s + 30) for s in start], options={"gtol": 1e-3}
+    )
+    mode = np.asarray(found.x)
+    size, strata = len(mode), len(marginal.hyper.sigma)
+    vanished = [marginal.hyper.names[k] for k in range(strata) if mode[k] < start[k] - _VANISHING]
+    if vanished:
+        raise SamplingError(
+            f"{', '.join(vanished)} runs to zero: the predictors explain the outcome exactly. Remove the term that "
+            "repeats the outcome, or check the columns."
+        )
+    hessian = np.empty((size, size))
+    for k in range(size):
+        step = np.zeros(size)
+        step[k] = _STEP
+        above, below = marginal.value_and_gradient(mode + step)[1], marginal.value_and_gradient(mode - step)[1]
+        hessian[k] = (below - above) / (2 * _STEP)
+    values, vectors = np.linalg.eigh((hessian + hessian.T) / 2)
+    # Flat or upward directions get the curvature of an SD of 2, wide for a logarithm.
+    values = np.maximum(values, 0.25)
+    return mode, np.asarray((vectors / values) @ vectors.T)

@@ -1,0 +1,145 @@
+"""A proposal that resembles a low-dimensional posterior: marginal shapes along its ridges, joined by a t copula."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy import special
+from scipy.interpolate import PchipInterpolator
+
+__all__ = ["LogDensity", "Proposal", "along_ridges"]
+
+LogDensity = Callable[[np.ndarray], np.ndarray]
+
+# Weight, degrees of freedom and spread of each t component: most of the mass close to the posterior, the rest wide
+# enough that no tail is missed.
+_COMPONENTS = ((0.85, 30.0, 1.03), (0.15, 5.0, 1.4))
+# Distances from the mode, in SDs, at which a ridge's extent is looked for, and how far its log density has to fall.
+_REACH = np.array([0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0])
+_FALL = 14.0
+_COARSE, _FINE = 41, 401
+
+
+@dataclass(frozen=True, eq=False)
+class Marginal1D:
+    """A monotone function from normal scores to one hyperparameter: straight lines between tabulated quantiles.
+
+    Parameters
+    ----------
+    scores, values
+        Ascending, shape (n_points,).
+    """
+
+    scores: np.ndarray
+    values: np.ndarray
+
+    def __call__(self, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Values and log slopes at some scores; the outermost lines go on for ever."""
+        at = np.clip(np.searchsorted(self.scores, z) - 1, 0, len(self.scores) - 2)
+        slope = np.diff(self.values) / np.diff(self.scores)
+        return self.values[at] + slope[at] * (z - self.scores[at]), np.log(slope)[at]
+
+
+@dataclass(frozen=True, eq=False)
+class Proposal:
+    """Distribution of theta = g(z), with g monotone in each element and z from a mixture of multivariate t.
+
+    Parameters
+    ----------
+    centre, root
+        Location of z, shape (D,), and Cholesky factor of its scale matrix, shape (D, D).
+    marginals
+        g, an element each.
+    """
+
+    centre: np.ndarray
+    root: np.ndarray
+    marginals: tuple[Marginal1D, ...]
+
+    def draw(self, rng: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Independent draws and their scores, shape (n, D) each, and their log density, shape (n,)."""
+        d = len(self.root)
+        weights, freedom, spread = np.array(_COMPONENTS).T
+        which = (rng.random(n) > weights[0]).astype(int)
+        df = freedom[which]
+        white = rng.standard_normal((n, d)) * (spread[which] * np.sqrt(df / rng.chisquare(df)))[:, None]
+        square = (white**2).sum(axis=1)
+        log_q = np.logaddexp(*(np.log(w) + _log_t(square, d, nu, s) for w, nu, s in _COMPONENTS))
+        log_q -= np.log(np.diag(self.root)).sum()
+        z = self.centre + white @ self.root.T
+        theta = np.empty_like(z)
+        for k, marginal in enumerate(self.marginals):
+            theta[:, k], log_slope = marginal(z[:, k])
+            log_q -= log_slope
+        return theta, z, log_q
+
+    def refitted(self, z: np.ndarray, weight: np.ndarray) -> Proposal:
+        """The same marginal shapes with centre and scale matrix of a weighted sample of scores.
+
+        Parameters
+        ----------
+        z, weight
+            Shapes (N, D) and (N,); weights sum to 1.
+        """
+        centre = weight @ z
+        away = z - centre
+        scale = away.T @ (weight[:, None] * away)
+        # Shrunk towards what the marginals alone say, which keeps it positive definite with few effective points.
+        d = z.shape[1]
+        shrink = d / (d + 1.0 / (weight**2).sum())
+        return replace(self, centre=centre, root=np.linalg.cholesky((1 - shrink) * scale + shrink * np.eye(d)))
+
+
+def along_ridges(log_density: LogDensity, mode: np.ndarray, covariance: np.ndarray) -> Proposal:
+    """Shape every marginal like the density along a line through the mode.
+
+    Each line leaves the mode in the direction in which the other hyperparameters follow, by the curvature there, so
+    that along it the density falls as the marginal density does where the two are Gaussian.
+
+    Parameters
+    ----------
+    log_density
+        Unnormalised log density of thetas (N, D).
+    mode, covariance
+        Shapes (D,) and (D, D).
+    """
+    d = len(mode)
+    sd = np.sqrt(np.diag(covariance))
+    directions = covariance / sd[:, None]  # one row a hyperparameter, for a step of one SD of it
+    reach = np.concatenate([-_REACH[::-1], [0.0], _REACH])
+    found = log_density((mode + reach[None, :, None] * directions[:, None, :]).reshape(-1, d)).reshape(d, -1)
+    steps = np.empty((d, _COARSE))
+    middle = len(_REACH)
+    for k in range(d):
+        low = found[k] < found[k].max() - _FALL
+        left, right = np.flatnonzero(low[:middle]), np.flatnonzero(low[middle + 1 :])
+        first = reach[left[-1]] if left.size else reach[0]
+        last = reach[middle + 1 + right[0]] if right.size else reach[-1]
+        steps[k] = np.linspace(first, last, _COARSE)
+    found = log_density((mode + steps[:, :, None] * directions[:, None, :]).reshape(-1, d)).reshape(d, -1)
+    marginals = tuple(
+        _quantiles(mode[k] + steps[k] * sd[k], np.maximum(found[k], found[k].max() - 60.0)) for k in range(d)
+    )
+    correlation = covariance / np.outer(sd, sd)
+    return Proposal(np.zeros(d), np.linalg.cholesky(correlation), marginals)
+
+
+def _quantiles(values: np.ndarray, log_density: np.ndarray) -> Marginal1D:
+    """From a log density on a grid to its quantiles by normal score."""
+    fine = np.linspace(values[0], values[-1], _FINE)
+    density = np.exp(PchipInterpolator(values, log_density)(fine) - log_density.max())
+    pieces = (density[1:] + density[:-1]) / 2
+    # Sums from either end, so that both tails keep their digits.
+    below, above = np.cumsum(pieces), np.cumsum(pieces[::-1])[::-1]
+    total = below[-1]
+    cdf, survival = below[:-1] / total, above[1:] / total
+    scores = np.where(cdf < 0.5, special.ndtri(cdf), -special.ndtri(survival))
+    keep = np.concatenate([[True], np.diff(scores) > 1e-9]) & np.isfinite(scores) & (np.abs(scores) < 6.0)
+    return Marginal1D(scores[keep], fine[1:-1][keep])
+
+
+def _log_t(square: np.ndarray, d: int, df: float, spread: float) -> np.ndarray:
+    constant = special.gammaln((df + d) / 2) - special.gammaln(df / 2) - 0.5 * d * np.log(df * np.pi)
+    return np.asarray(constant - d * np.log(spread) - 0.5 * (df + d) * np.log1p(square / (spread**2 * df)))

@@ -1,0 +1,196 @@
+"""The collapsed engine: exact draws from the posterior of a Gaussian model, whatever the number of rows."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from arviz_stats.base.array import BaseArray
+
+from alliance_bayes.engines.collapsed.chains import Chains, adapt, independence_chains
+from alliance_bayes.engines.collapsed.equations import normal_equations
+from alliance_bayes.engines.collapsed.fallback import sample_marginal
+from alliance_bayes.engines.collapsed.hyper import SCALE_PRIORS, hyperparameters
+from alliance_bayes.engines.collapsed.marginal import Marginal
+from alliance_bayes.engines.collapsed.mode import find_mode, starting_point
+from alliance_bayes.engines.collapsed.proposal import Proposal, along_ridges
+from alliance_bayes.engines.collapsed.unpack import unpack
+from alliance_bayes.engines.nuts import Progress, SamplerSettings
+from alliance_bayes.errors import ModelError
+from alliance_bayes.model import Design, PriorTable
+from alliance_bayes.moments import Moments
+
+__all__ = ["marginal_posterior", "sample_collapsed", "why_not_collapsed"]
+
+# ArviZ's array functions, which carry no annotations.
+_ARVIZ: Any = BaseArray()
+# Proposals of one round of adaptation, and the most rounds.
+_ROUND, _ROUNDS = 400, 4
+# Adaptation ends when a round is worth this share of independent draws, and gives up below the other.
+_GOOD, _POOR = 0.5, 0.04
+# Steps of a chain between draws are as many as make a draw worth about this share of an independent one.
+_WORTH, _MOST_STEPS = 0.5, 10
+# Chains that accept fewer proposals, or whose importance ratios have a heavier tail, are thrown away.
+_LEAST_ACCEPTED, _LARGEST_K = 0.15, 0.7
+
+
+def why_not_collapsed(design: Design, priors: PriorTable) -> str:
+    """Why the engine cannot take a model; empty where it can."""
+    if design.family.name != "gaussian":
+        return f"the family is {design.family.name}, not gaussian"
+    for term in design.terms:
+        if priors[term].prior.distribution != "Normal":
+            return f"the prior of '{term}' is {priors[term].prior}, not a Normal"
+    for name, stated in priors.items():
+        if stated.prior.support == "positive" and stated.prior.distribution not in SCALE_PRIORS:
+            return f"the prior of '{name}' is {stated.prior}, not one of {', '.join(SCALE_PRIORS)}"
+    return ""
+
+
+def marginal_posterior(design: Design, priors: PriorTable, moments: Moments, *, cores: int = 1) -> Marginal:
+    """The marginal posterior of the hyperparameters of a Gaussian model.
+
+    Parameters
+    ----------
+    design, priors
+        The model.
+    moments
+        Cell moments of its rows.
+    cores
+        Evaluations done at once.
+
+    Raises
+    ------
+    ModelError
+        The engine cannot take the model, the outcome does not vary, or the moments are of another model.
+    """
+    reason = why_not_collapsed(design, priors)
+    if reason:
+        raise ModelError(f"the collapsed engine cannot take this model: {reason}. Use engine='nuts'.")
+    if not moments.total_cross[0, 0] > 0:
+        raise ModelError(
+            f"the outcome '{design.outcome.name}' has the same value in all analysed rows, so there is nothing to "
+            "explain. Check the column."
+        )
+    hyper = hyperparameters(design, priors)
+    equations = normal_equations(design, priors, moments, scale=hyper.scale)
+    terms = {factor.name: (len(factor.terms), factor.correlated) for factor in design.factors}
+    return Marginal(equations, hyper, terms, cores)
+
+
+def sample_collapsed(
+    design: Design,
+    priors: PriorTable,
+    moments: Moments,
+    settings: SamplerSettings,
+    *,
+    progress: Progress | None = None,
+) -> tuple[xr.DataTree, dict[str, Any]]:
+    """Sample the posterior of a Gaussian model with its coefficients integrated out.
+
+    Parameters
+    ----------
+    design, priors
+        The model.
+    moments
+        Cell moments of its rows.
+    settings
+        Draws, chains, cores and seed; ``tune`` and ``target_accept`` serve only where NUTS has to step in.
+    progress
+        Called with (draws done, draws in all, divergences).
+
+    Returns
+    -------
+    tree : xarray.DataTree
+        Groups ``posterior`` and ``sample_stats``: of the independence chains ``acceptance_rate`` (share of proposals
+        accepted on the way to a draw), ``lp`` (log density of the hyperparameters, up to a constant) and ``pareto_k``
+        (of all importance ratios); of NUTS what :func:`sample_nuts` gives.
+    info : dict
+        Engine, sampler, efficiency of the proposal, wall seconds; ``fallback`` where NUTS had to step in, and why.
+
+    Raises
+    ------
+    ModelError
+        See :func:`marginal_posterior`.
+    SamplingError
+        The residual SD has no posterior (the predictors explain the outcome exactly), or NUTS failed too.
+
+    Notes
+    -----
+    The hyperparameters (residual SDs, scales, correlations) are sampled from their marginal posterior by independence
+    Metropolis-Hastings, from a proposal shaped like it; the coefficients are then drawn from their exact conditional
+    distribution, anew for each draw. Where the proposal is poor, NUTS samples the same marginal density.
+    """
+    clock = time.perf_counter()
+    marginal = marginal_posterior(design, priors, moments, cores=settings.cores)
+    chain_seed, draw_seed = np.random.SeedSequence(settings.seed).spawn(2)
+    rng = np.random.default_rng(chain_seed)
+    mode, covariance = find_mode(marginal, starting_point(marginal))
+    total = settings.chains * settings.draws
+    found = _independence(marginal, along_ridges(marginal.log_density, mode, covariance), rng, settings)
+    info: dict[str, Any] = {"engine": "collapsed", "sampler": "independence Metropolis-Hastings"}
+    if found.chains is not None:
+        theta, statistics = found.chains.theta, _statistics(found.chains, found.pareto_k)
+    else:
+        info |= {"sampler": "NUTS on the marginal density", "fallback": found.reason}
+        theta, statistics = sample_marginal(marginal, mode, settings, progress=progress)
+    info["proposal_efficiency"] = round(found.efficiency, 3)
+    dense, eliminated = marginal.draw(theta.reshape(total, -1), seed=draw_seed)
+    posterior = unpack(design, marginal, theta, dense, eliminated)
+    if progress is not None and found.chains is not None:
+        progress(total, total, 0)
+    info |= {"sample_seconds": round(time.perf_counter() - clock, 3)}
+    return xr.DataTree.from_dict({"posterior": posterior, "sample_stats": statistics}), info
+
+
+@dataclass(frozen=True, eq=False)
+class _Found:
+    chains: Chains | None
+    efficiency: float
+    pareto_k: float
+    reason: str
+
+
+def _independence(
+    marginal: Marginal, proposal: Proposal, rng: np.random.Generator, settings: SamplerSettings
+) -> _Found:
+    adapted = adapt(marginal.log_density, proposal, rng, size=_ROUND, rounds=_ROUNDS, good=_GOOD)
+    efficiency = adapted.efficiency
+    if efficiency < _POOR:
+        return _Found(None, efficiency, np.nan, f"the proposal is worth {efficiency:.1%} of independent draws")
+    steps = int(np.clip(np.ceil(_WORTH / efficiency), 1, _MOST_STEPS))
+    chains = independence_chains(
+        marginal.log_density, adapted.proposal, rng, chains=settings.chains, draws=settings.draws, steps=steps
+    )
+    accepted, pareto_k = float(chains.accepted.mean()), _tail_shape(chains.log_weight)
+    if accepted < _LEAST_ACCEPTED:
+        return _Found(None, efficiency, pareto_k, f"{accepted:.0%} of the proposals were accepted")
+    if pareto_k > _LARGEST_K:
+        return _Found(None, efficiency, pareto_k, f"the importance ratios have a Pareto k of {pareto_k:.2f}")
+    return _Found(chains, efficiency, pareto_k, "")
+
+
+def _tail_shape(log_weight: np.ndarray) -> float:
+    """Pareto k of importance ratios (Vehtari et al. 2024, Journal of Machine Learning Research 25(72):1-58)."""
+    finite = log_weight[np.isfinite(log_weight)]
+    # A lighter tail than any Pareto's has no estimate; minus infinity is its limit.
+    if finite.size < 25 or np.ptp(finite) < 1e-12:
+        return -np.inf
+    # The function takes log likelihoods, of which importance ratios are the inverse.
+    k = float(_ARVIZ.psislw(-finite)[1])
+    return -np.inf if np.isnan(k) else k
+
+
+def _statistics(chains: Chains, pareto_k: float) -> xr.Dataset:
+    n_chains, n_draws = chains.accepted.shape
+    return xr.Dataset(
+        {
+            "acceptance_rate": (("chain", "draw"), chains.accepted),
+            "lp": (("chain", "draw"), chains.log_density),
+            "pareto_k": ((), pareto_k),
+        },
+        coords={"chain": np.arange(n_chains), "draw": np.arange(n_draws)},
+    )

@@ -1,0 +1,77 @@
+"""Design arrays of some rows, and the factors whose levels they number."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from alliance_bayes.model.columns import Column
+
+__all__ = ["PooledFactor", "Rows"]
+
+
+@dataclass(frozen=True)
+class PooledFactor:
+    """A factor over whose levels effects are partially pooled.
+
+    Parameters
+    ----------
+    name
+        Column name, or "a:b" for combinations of two columns.
+    levels
+        Level labels in their declared order; only levels that have rows.
+    columns
+        Pooled design columns, "Intercept" first when present.
+    exhaustive
+        Whether all levels there are have been observed: effects then sum to zero over levels.
+    correlated
+        Whether the pooled terms are correlated a priori.
+    """
+
+    name: str
+    levels: tuple[str, ...]
+    columns: tuple[Column, ...]
+    exhaustive: bool
+    correlated: bool
+
+    @property
+    def terms(self) -> tuple[str, ...]:
+        """Labels of the pooled columns: the coordinate of the ``<factor>_term`` dimension."""
+        return tuple(column.label for column in self.columns)
+
+    @property
+    def term_dim(self) -> str:
+        """Name of the dimension of the pooled terms."""
+        return f"{self.name}_term"
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """Design arrays of some rows.
+
+    Parameters
+    ----------
+    x
+        Common columns, shape (n, n_terms).
+    z
+        Pooled columns by factor, each of shape (n, n_factor_terms).
+    index
+        Level number by factor, each of shape (n,); -1 for a level that the fit has not seen.
+    residual
+        Level number of the residual factor, shape (n,); None where one residual SD is everybody's.
+    basis
+        Basis columns by smooth, each of shape (n, n_knots).
+    """
+
+    x: np.ndarray
+    z: Mapping[str, np.ndarray]
+    index: Mapping[str, np.ndarray]
+    residual: np.ndarray | None = None
+    basis: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+    @property
+    def n(self) -> int:
+        """Number of rows."""
+        return int(self.x.shape[0])

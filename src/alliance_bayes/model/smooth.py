@@ -1,0 +1,189 @@
+"""Smooths: a straight line in the common terms, and here the penalised departure from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy import linalg
+
+from alliance_bayes.errors import ModelError
+from alliance_bayes.model.smooth_terms import SmoothTerm
+
+__all__ = ["Smooth", "build_smooth"]
+
+
+@dataclass(frozen=True, eq=False)
+class Smooth:
+    """The departure of one column's curve from a straight line, as basis columns with exchangeable coefficients.
+
+    Parameters
+    ----------
+    column
+        The numeric column.
+    knots
+        Where the third derivative may jump, in increasing order; as many as there are basis columns.
+    ends
+        Least and largest value in the analysed rows; beyond them every curve is a straight line.
+    declared
+        Whether the knots were stated in the formula.
+    transform
+        From integrated hat functions to basis columns, shape (n_knots, n_knots).
+    line
+        Constant and slope of each column's straight line, which is taken out, shape (2, n_knots).
+
+    Notes
+    -----
+    The curves are natural cubic splines: between the ends their second derivative is the sum of hat functions h_k, one
+    a knot, with weights gamma_k. Their roughness, the integral of the squared second derivative, is gamma' R gamma
+    with the tridiagonal R of the hat functions' products [1]_. With R = L L' and gamma = L'^-1 u the roughness is
+    u' u, so that coefficients u which are independent Normal(0, tau) are what the penalty of a smoothing spline says
+    [2]_. The straight line of least squares over the analysed rows is taken out of every column, since it belongs to
+    the common terms, and the columns are scaled so that sum_k B_ik^2 is 1 on average over those rows: tau is the prior
+    SD of the departure from the line, in units of the linear predictor.
+
+    Everything is computed from the ends and the knots by a Cholesky factor, which unlike eigenvectors has no free
+    signs, so that the same rows give the same basis.
+
+    References
+    ----------
+    .. [1] Green and Silverman (1994). Nonparametric Regression and Generalized Linear Models, section 2.1. Chapman and
+       Hall.
+    .. [2] Crainiceanu, Ruppert and Wand (2005). Bayesian analysis for penalized spline regression using WinBUGS.
+       Journal of Statistical Software 14(14). doi 10.18637/jss.v014.i14
+    """
+
+    column: str
+    knots: tuple[float, ...]
+    ends: tuple[float, float]
+    declared: bool
+    transform: np.ndarray
+    line: np.ndarray
+
+    @property
+    def name(self) -> str:
+        """The dim of the coefficients ``u_<name>``, whose SD is ``tau_<name>``."""
+        return f"s_{self.column}"
+
+    @property
+    def title(self) -> str:
+        """The smooth as a formula writes it."""
+        return f"s({self.column})"
+
+    @property
+    def size(self) -> int:
+        """Number of basis columns."""
+        return len(self.knots)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Labels of the basis columns: the coordinate of the dim."""
+        return tuple(str(number) for number in range(1, self.size + 1))
+
+    def evaluate(self, values: np.ndarray) -> np.ndarray:
+        """Basis columns at values of the column, in its own unit.
+
+        Parameters
+        ----------
+        values
+            Shape (n,).
+
+        Returns
+        -------
+        numpy.ndarray
+            Shape (n, n_knots).
+        """
+        place = _place(values, self.ends)
+        return _integrated_hats(place, self._places) @ self.transform - (self.line[0] + place[:, None] * self.line[1])
+
+    @property
+    def _places(self) -> np.ndarray:
+        return _place(np.array([self.ends[0], *self.knots, self.ends[1]]), self.ends)
+
+
+def build_smooth(term: SmoothTerm, frame: pd.DataFrame) -> Smooth:
+    """The smooth of some rows.
+
+    Parameters
+    ----------
+    term
+        What the formula asks for.
+    frame
+        The analysed rows.
+
+    Raises
+    ------
+    ModelError
+        The column is not numeric, has too few distinct values, or does not reach beyond the declared knots.
+    """
+    column = frame[term.column]
+    written = f"s({term.column})"
+    if not pd.api.types.is_numeric_dtype(column.dtype):
+        raise ModelError(
+            f"{written} needs a numeric column, but '{term.column}' has levels. Write it as a common term or pool "
+            "over it."
+        )
+    values = column.to_numpy(float)
+    distinct = np.unique(values)
+    if distinct.size < term.size + 2:
+        most = f"k of at most {distinct.size}" if term.knots is None else f"at most {distinct.size - 2} knots"
+        raise ModelError(
+            f"{written} with {term.size} knots needs at least {term.size + 2} distinct values, but '{term.column}' has "
+            f"{distinct.size} in the analysed rows. "
+            + (f"Ask for {most}, or" if distinct.size > 2 else "Write")
+            + f" the column itself in place of {written}."
+        )
+    ends = (float(distinct[0]), float(distinct[-1]))
+    # Quantiles of the distinct values are apart from each other however many people share a value.
+    inner = np.quantile(distinct, np.linspace(0, 1, term.size + 2)[1:-1])
+    knots = tuple(float(knot) for knot in inner) if term.knots is None else term.knots
+    if not ends[0] < knots[0] or not knots[-1] < ends[1]:
+        raise ModelError(
+            f"{written}: the knots {', '.join(f'{knot:g}' for knot in knots)} should lie between the least and the "
+            f"largest value of the analysed rows, {ends[0]:g} and {ends[1]:g}. Leave the others out."
+        )
+    places = _place(np.array([ends[0], *knots, ends[1]]), ends)
+    transform = linalg.solve_triangular(_roughness_factor(places), np.eye(term.size), lower=True).T
+    place = _place(values, ends)
+    columns = _integrated_hats(place, places) @ transform
+    away = place - place.mean()
+    slope = away @ (columns - columns.mean(axis=0)) / (away @ away)
+    line = np.stack([columns.mean(axis=0) - slope * place.mean(), slope])
+    rest = columns - (line[0] + place[:, None] * line[1])
+    scale = 1 / np.sqrt((rest**2).sum(axis=1).mean())
+    return Smooth(term.column, knots, ends, term.knots is not None, transform * scale, line * scale)
+
+
+def _place(values: np.ndarray, ends: tuple[float, float]) -> np.ndarray:
+    """Values as places between the ends, 0 to 1."""
+    return (np.asarray(values, dtype=float) - ends[0]) / (ends[1] - ends[0])
+
+
+def _integrated_hats(place: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """Twice integrated hat functions, shape (n, n_knots): natural cubic splines, zero up to the first place.
+
+    Parameters
+    ----------
+    place
+        Where, shape (n,).
+    places
+        The two ends and the knots between them, in increasing order, from 0 to 1; shape (n_knots + 2,).
+    """
+    left, middle, right = places[:-2], places[1:-1], places[2:]
+    # A hat is a sum of three ramps; integrated twice, a ramp max(t - a, 0) is its cube over six.
+    weights = np.stack([1 / (middle - left), -1 / (middle - left) - 1 / (right - middle), 1 / (right - middle)])
+    corners = np.stack([left, middle, right])
+    inside = np.minimum(place, 1.0)[:, None, None]
+    ramps = np.maximum(inside - corners, 0.0)
+    beyond = np.maximum(place - 1.0, 0.0)[:, None]
+    # Beyond the last place the cubes cancel down to a straight line, which is better written as one.
+    slope = (weights * np.maximum(1.0 - corners, 0.0) ** 2 / 2).sum(axis=0)
+    return (weights * ramps**3 / 6).sum(axis=1) + beyond * slope
+
+
+def _roughness_factor(places: np.ndarray) -> np.ndarray:
+    """Lower Cholesky factor of the integrals of the hat functions' products, shape (n_knots, n_knots)."""
+    gaps = np.diff(places)
+    products = np.diag((gaps[:-1] + gaps[1:]) / 3) + np.diag(gaps[1:-1] / 6, 1) + np.diag(gaps[1:-1] / 6, -1)
+    return np.linalg.cholesky(products)
