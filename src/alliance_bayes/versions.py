@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from functools import cache
 from importlib import metadata
 
 __all__ = ["versions"]
@@ -12,6 +13,11 @@ _PACKAGES = ("alliance_bayes", "pymc", "nutpie", "arviz", "numpy", "pandas", "sc
 
 def versions() -> dict[str, str]:
     """Versions of Python and of the packages that a fit depends on, by name."""
+    return dict(_versions())
+
+
+@cache
+def _versions() -> dict[str, str]:
     found = {"python": platform.python_version()}
     for name in _PACKAGES:
         try:

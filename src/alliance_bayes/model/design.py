@@ -4,32 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from formulae.environment import Environment
-from formulae.matrices import DesignMatrices
-from formulae.model_description import model_description
 
 from alliance_bayes.errors import ModelError
 from alliance_bayes.model.columns import Column, centring, describe, refuse_constant, term_block
+from alliance_bayes.model.evaluation import evaluate_terms
 from alliance_bayes.model.families import Family, Outcome, prepare_outcome
 from alliance_bayes.model.formula import Formula
-from alliance_bayes.model.levels import combined_labels, crossed_levels, ordered_levels
+from alliance_bayes.model.levels import ordered_levels, present_levels
 from alliance_bayes.model.residual import ResidualFactor, residual_factor
 from alliance_bayes.model.rows import PooledFactor, Rows
 from alliance_bayes.model.scales import Scale, sample_scale, scale_of
 from alliance_bayes.model.smooth import Smooth, build_smooth
 
 __all__ = ["Design", "build_design"]
-
-# What a formula may call. Nothing else is reachable, so that a model card from elsewhere cannot run code.
-_FUNCTIONS = {
-    name: getattr(np, name) for name in ("log", "log1p", "log2", "log10", "exp", "sqrt", "abs", "minimum", "maximum")
-}
-_NAMESPACE: dict[str, Any] = {**_FUNCTIONS, "np": SimpleNamespace(**_FUNCTIONS)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -203,16 +194,7 @@ def build_design(
     if outcome_scale is None and autoscale:
         outcome_scale = sample_scale(outcome.values)
 
-    try:
-        # A logarithm of zero shows up as an infinite column, which centring() refuses by name.
-        with np.errstate(all="ignore"):
-            model = DesignMatrices(model_description(formula.plain), frame, Environment([_NAMESPACE])).model
-    except (KeyError, ValueError, TypeError, AttributeError, NotImplementedError) as error:
-        raise ModelError(
-            f"formula {formula.text!r} cannot be applied to the table: {error}. "
-            f"A formula may call I, bs, poly, scale, center, C and {', '.join(_FUNCTIONS)}."
-        ) from error
-    common, pooled = tuple(model.common_terms), tuple(model.group_terms)
+    common, pooled = evaluate_terms(formula, frame)
     if family.link == "cumulative_logit":
         # The cutpoints are an ordinal model's intercepts; one more would not be identified.
         common = tuple(term for term in common if type(term).__name__ != "Intercept")
@@ -238,12 +220,7 @@ def _factors(
         terms = sorted(
             (t for t in pooled if t.factor.name == chunk.factor), key=lambda t: type(t.expr).__name__ != "Intercept"
         )
-        parts = chunk.factor.split(":")
-        labels = combined_labels(frame, parts)
-        present = set(labels)
-        levels = tuple(
-            label for label in crossed_levels([list(frame[part].cat.categories) for part in parts]) if label in present
-        )
+        levels, _ = present_levels(frame, chunk.factor.split(":"))
         if len(levels) < 2:
             raise ModelError(
                 f"the factor '{chunk.factor}' has only the level {levels[0]!r} in the analysed rows, so nothing "
@@ -271,9 +248,8 @@ def _assemble(
             (t for t in pooled if t.factor.name == factor.name), key=lambda t: type(t.expr).__name__ != "Intercept"
         )
         z[factor.name] = np.hstack([term_block(term.expr, frame, centres, new=new) for term in terms])
-        index[factor.name] = pd.Index(factor.levels).get_indexer(
-            pd.Index(combined_labels(frame, factor.name.split(":")))
-        )
+        labels, number = present_levels(frame, factor.name.split(":"))
+        index[factor.name] = pd.Index(factor.levels).get_indexer(pd.Index(labels))[number]
     return Rows(np.hstack(blocks) if blocks else np.empty((len(frame), 0)), z, index)
 
 

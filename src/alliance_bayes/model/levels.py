@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
 import pandas as pd
 
 from alliance_bayes.errors import DataError, ModelError, Problem
 from alliance_bayes.model.formula import Formula
 
-__all__ = ["combined_labels", "crossed_levels", "declare_levels", "ordered_levels"]
+__all__ = ["declare_levels", "ordered_levels", "present_levels"]
 
 
 def declare_levels(frame: pd.DataFrame, levels: Mapping[str, tuple[str, ...]]) -> pd.DataFrame:
@@ -63,14 +64,29 @@ def ordered_levels(frame: pd.DataFrame, formula: Formula) -> pd.DataFrame:
     return frame
 
 
-def combined_labels(frame: pd.DataFrame, parts: list[str]) -> list[str]:
-    """Level of each row in the cross of some columns: "a:b"."""
-    return [":".join(combination) for combination in zip(*(frame[part].astype(str) for part in parts), strict=True)]
+def present_levels(frame: pd.DataFrame, parts: list[str]) -> tuple[tuple[str, ...], np.ndarray]:
+    """Levels of the cross of some categorical columns.
 
+    Parameters
+    ----------
+    frame
+        Rows whose columns ``parts`` are categorical, without missing values.
+    parts
+        Column names.
 
-def crossed_levels(levels: list[list[str]]) -> list[str]:
-    """All combinations of levels, the last column's varying fastest."""
-    labels = [""]
-    for position, part in enumerate(levels):
-        labels = [f"{head}:{level}" if position else level for head in labels for level in part]
-    return labels
+    Returns
+    -------
+    levels : tuple of str
+        Those that have rows, "a:b" for a cross, in declared order with the last column's varying fastest.
+    number : numpy.ndarray
+        Level number of each row, shape (n,).
+    """
+    columns = [frame[part].cat for part in parts]
+    sizes = [max(len(column.categories), 1) for column in columns]
+    code = np.ravel_multi_index([column.codes.to_numpy(np.int64) for column in columns], sizes)
+    found, number = np.unique(code, return_inverse=True)
+    labels = [
+        np.array([str(level) for level in column.categories], dtype=object)[codes]
+        for column, codes in zip(columns, np.unravel_index(found, sizes), strict=True)
+    ]
+    return tuple(":".join(combination) for combination in zip(*labels, strict=True)), number

@@ -62,11 +62,11 @@ class Histogram:
         values = self.values
         return float(values[-1] - values[0]) / max(len(values) - 1, 1) if len(values) > 1 else 1.0
 
-    def filled(self, values: np.ndarray, cell: np.ndarray) -> Histogram:
-        """The histogram of some values, shape (n,), in cells of some number, shape (n,)."""
+    def filled(self, values: np.ndarray, cell: np.ndarray, weights: np.ndarray | None = None) -> Histogram:
+        """The histogram of some values, each in a cell and with a count (once by default); all of shape (n,)."""
         place = np.clip(np.floor((values - self.start) / self.width).astype(np.int64), 0, self.n_bins - 1)
-        flat = np.bincount(cell * self.n_bins + place, minlength=self.counts.size)
-        return replace(self, counts=flat.reshape(self.counts.shape))
+        flat = np.bincount(cell * self.n_bins + place, weights, minlength=self.counts.size)
+        return replace(self, counts=flat.astype(np.int64, copy=False).reshape(self.counts.shape))
 
     def pooled(self, number: np.ndarray, size: int) -> Histogram:
         """The histogram with cells of the same number pooled; see `alliance_bayes.moments.pooling.pool`."""

@@ -43,6 +43,12 @@ def _of_same_columns(first: Moments, second: Moments) -> tuple[Moments, Moments]
     _refuse("keys", first.keys, second.keys)
     if first.columns[0] != second.columns[0]:
         _refuse("outcomes", first.columns[:1], second.columns[:1])
+    for name in dict.fromkeys((*first.bases, *second.bases)):
+        if first.bases.get(name) != second.bases.get(name):
+            raise ModelError(
+                f"the tables' bases of '{name}' are not the same: each was made from its own table's values. Read the "
+                "rows of both together, or replace the smooth by powers of the column."
+            )
     whole = _arranged(first, columns, parts), _arranged(second, columns, parts)
     if whole[0] is None or whole[1] is None:
         _refuse("columns", first.columns, second.columns)

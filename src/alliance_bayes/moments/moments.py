@@ -49,6 +49,9 @@ class Moments:
     parts
         Components that each column is the product of: "sex[male]:age" is ("sex[male]", "age"). A column that is not
         named has itself for its one component.
+    bases
+        Numbers that fix each smooth's basis, by its name: ends, knots, transform and line. Moments with other bases
+        cannot be merged.
     flow
         Who was left out before.
     notes
@@ -68,6 +71,7 @@ class Moments:
     histogram: Histogram | None = None
     rest: np.ndarray = None  # type: ignore[assignment]
     parts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    bases: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     flow: Flow | None = None
     notes: tuple[str, ...] = ()
     card: str = ""
@@ -75,7 +79,7 @@ class Moments:
     def __post_init__(self) -> None:
         if self.rest is None:
             object.__setattr__(self, "rest", np.zeros_like(self.means))
-        for name in ("levels", "centres", "parts"):
+        for name in ("levels", "centres", "parts", "bases"):
             object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
 
     def __repr__(self) -> str:

@@ -57,6 +57,15 @@ def moments_of(design: Design, *, spec: ModelSpec | None = None) -> Moments:
         histogram=_histogram(design, number, len(distinct)),
         rest=cells.rest,
         parts=_parts(found, centres, levels),
+        bases={
+            smooth.name: (
+                *smooth.ends,
+                *smooth.knots,
+                *smooth.transform.ravel().tolist(),
+                *smooth.line.ravel().tolist(),
+            )
+            for smooth in design.smooths
+        },
         card="" if spec is None else card_text(spec),
     )
 
@@ -72,7 +81,7 @@ def _columns(design: Design) -> tuple[dict[str, np.ndarray], dict[str, float]]:
             if column.label != "Intercept":
                 found.setdefault(column.label, array[:, position])
                 numeric.append(column.numeric)
-    for smooth in getattr(design, "smooths", ()):
+    for smooth in design.smooths:
         basis = design.rows.basis[smooth.name]
         found |= {f"{smooth.name}[{label}]": basis[:, position] for position, label in enumerate(smooth.labels)}
     plain = [

@@ -5,7 +5,14 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from alliance_bayes.engines.collapsed.kernels import combine, factor_level, reduce_dense, scale_columns, workspace
+from alliance_bayes.engines.collapsed.kernels import (
+    combine,
+    factor_level,
+    log_likelihood,
+    reduce_dense,
+    scale_columns,
+    workspace,
+)
 
 __all__ = ["expected_moments"]
 
@@ -32,12 +39,12 @@ def _solve_upper(lower, x, d):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def expected_moments(sigma, tau, k_dense, ce, rss, fixed, group, kernel, m_e, second, mean, residual):  # type: ignore[no-untyped-def]
+def expected_moments(sigma, tau, k_dense, ce, n, rss, fixed, group, kernel, m_e, second, mean, residual):  # type: ignore[no-untyped-def]
     """Moments of v (the coefficients in prior SDs) and expected residual sums of squares.
 
     Written: ``m_e`` (q, q), the sum over eliminated levels of E[v v'] - I; ``second`` (d, d) and ``mean`` (d,), the
     covariance and the mean of the dense v; ``residual`` (S,), the expected residual sum of squares by stratum.
-    Returns False where the precision is not positive.
+    Returns the log likelihood, -inf where the precision is not positive.
     """
     strata, pattern, blocks, offset = kernel
     g_d, r_d, g_e, r_e, v = strata
@@ -47,9 +54,10 @@ def expected_moments(sigma, tau, k_dense, ce, rss, fixed, group, kernel, m_e, se
     a, b, e, gc, t, y = work[0], work[1], work[2], work[3], work[4], work[5]
     c, c_e = np.empty(d), np.zeros((q, q))
     arrays, r_scale = combine(sigma, tau, ce, fixed, group, strata, c, c_e)
-    log_det, _ = reduce_dense(arrays, r_scale, c, k_dense, c_e, pattern, blocks, offset, True, work)
-    if not np.isfinite(log_det):
-        return False
+    log_det, length = reduce_dense(arrays, r_scale, c, k_dense, c_e, pattern, blocks, offset, True, work)
+    value = log_likelihood(sigma, n, rss, offset, log_det, length)
+    if not np.isfinite(value):
+        return value
     unit = sigma[0] if n_strata == 1 else 1.0
     for i in range(d):
         second[:, i] = 0.0
@@ -110,8 +118,8 @@ def expected_moments(sigma, tau, k_dense, ce, rss, fixed, group, kernel, m_e, se
             for j in range(q):
                 total = 0.0
                 for k in range(i + 1):
-                    for n in range(j + 1):
-                        total += c_e[i, k] * cov_v[k, n] * c_e[j, n]
+                    for m in range(j + 1):
+                        total += c_e[i, k] * cov_v[k, m] * c_e[j, m]
                 cov_u[i, j] = total
         for i in range(q):
             for s in range(n_strata):
@@ -124,4 +132,4 @@ def expected_moments(sigma, tau, k_dense, ce, rss, fixed, group, kernel, m_e, se
                     cross -= c_e[i, k] * h[k, m]
                 for s in range(n_strata):
                     residual[s] += 2.0 * square * v[s, i, start + m] * cross
-    return True
+    return value

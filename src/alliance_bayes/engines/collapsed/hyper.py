@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from scipy import special, stats
+from scipy import special
 
 from alliance_bayes.errors import ModelError
 from alliance_bayes.model import Design, Prior, PriorTable
 
 __all__ = ["SCALE_PRIORS", "Hyper", "hyperparameters"]
 
-# Log density of a positive parameter given its value, and the derivative by its logarithm.
-_Density = Callable[[np.ndarray], np.ndarray]
+_LOG_HALF_NORMAL = 0.5 * np.log(2.0 / np.pi)
 SCALE_PRIORS = ("HalfNormal", "HalfStudentT", "Exponential", "Gamma")
 
 
@@ -74,14 +72,16 @@ class Hyper:
         at, roots = self.positive, {}
         for factor, q, _ in self.correlated:
             free = q * (q - 1) // 2
-            roots[factor] = _cholesky(np.tanh(theta[:, at : at + free]), q)
+            # Beyond 15 a correlation would round to 1, which leaves a Cholesky factor without an inverse.
+            roots[factor] = _cholesky(np.tanh(np.clip(theta[:, at : at + free], -15.0, 15.0)), q)
             at += free
         return positive[:, : len(self.sigma)], positive[:, len(self.sigma) :], roots
 
     def log_prior(self, theta: np.ndarray) -> np.ndarray:
         """Log prior density of theta (with the Jacobian of its transformation), shape (N,)."""
         total = theta[:, : self.positive].sum(axis=1)
-        with np.errstate(over="ignore"):
+        # A wild proposal may be infinite in natural units: its density is nil, or NaN where parts of it cancel.
+        with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
             for k, prior in enumerate(self.priors):
                 total = total + log_density(prior, np.exp(theta[:, k]))
         at = self.positive
@@ -141,9 +141,11 @@ def log_density(prior: Prior, value: np.ndarray) -> np.ndarray:
     p = prior.arguments
     match prior.distribution:
         case "HalfNormal":
-            return np.asarray(np.log(2.0) + stats.norm.logpdf(value, scale=p["sigma"]))
+            return np.asarray(_LOG_HALF_NORMAL - np.log(p["sigma"]) - 0.5 * (value / p["sigma"]) ** 2)
         case "HalfStudentT":
-            return np.asarray(np.log(2.0) + stats.t.logpdf(value, p["nu"], scale=p["sigma"]))
+            half = special.gammaln((p["nu"] + 1) / 2) - special.gammaln(p["nu"] / 2)
+            constant = np.log(2.0) + half - 0.5 * np.log(p["nu"] * np.pi) - np.log(p["sigma"])
+            return np.asarray(constant - (p["nu"] + 1) / 2 * np.log1p((value / p["sigma"]) ** 2 / p["nu"]))
         case "Exponential":
             return np.asarray(np.log(p["lam"]) - p["lam"] * value)
     alpha, beta = p["alpha"], p["beta"]

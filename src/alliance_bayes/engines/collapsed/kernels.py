@@ -21,6 +21,7 @@ __all__ = [
     "combine",
     "draw_coefficients",
     "factor_level",
+    "log_likelihood",
     "log_likelihoods",
     "reduce_dense",
     "scale_columns",
@@ -259,6 +260,19 @@ def workspace(d, q, ptr, keep):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
+def log_likelihood(sigma, n, rss, offset, log_det, square):  # type: ignore[no-untyped-def]
+    """Log likelihood from what :func:`reduce_dense` returns; -inf where that is not finite."""
+    constant, total = 0.0, 0.0
+    for i in range(offset.shape[0]):
+        total += offset[i] * offset[i]
+    for s in range(sigma.shape[0]):
+        constant -= n[s] * (np.log(sigma[s]) + 0.9189385332046727)
+        total += rss[s] / (sigma[s] * sigma[s])
+    value = constant - 0.5 * log_det - 0.5 * (total - square)
+    return value if np.isfinite(value) else -np.inf
+
+
+@njit(cache=True, nogil=True)
 def log_likelihoods(sigma, tau, k_dense, ce, n, rss, fixed, group, kernel, out):  # type: ignore[no-untyped-def]
     """Marginal log likelihood of each set of hyperparameters, written to ``out`` (N,); -inf where not computable.
 
@@ -269,18 +283,10 @@ def log_likelihoods(sigma, tau, k_dense, ce, n, rss, fixed, group, kernel, out):
     d, q = strata[0].shape[1], strata[2].shape[2]
     work = workspace(d, q, pattern[0], False)
     c, c_e = np.empty(d), np.zeros((q, q))
-    base = 0.0
-    for i in range(d):
-        base += offset[i] * offset[i]
     for i in range(sigma.shape[0]):
-        constant, total = 0.0, base
-        for s in range(sigma.shape[1]):
-            constant -= n[s] * (np.log(sigma[i, s]) + 0.9189385332046727)
-            total += rss[s] / (sigma[i, s] * sigma[i, s])
         arrays, r_scale = combine(sigma[i], tau[i], ce[i], fixed, group, strata, c, c_e)
         log_det, square = reduce_dense(arrays, r_scale, c, k_dense[i], c_e, pattern, blocks, offset, False, work)
-        value = constant - 0.5 * log_det - 0.5 * (total - square)
-        out[i] = value if np.isfinite(value) else -np.inf
+        out[i] = log_likelihood(sigma[i], n, rss, offset, log_det, square)
 
 
 @njit(cache=True, nogil=True, fastmath=_FAST)

@@ -78,15 +78,15 @@ class Marginal:
         given theta, which needs first and second moments of the coefficients only.
         """
         theta = np.asarray(theta, dtype=float)
-        value = float(self.log_density(theta[None])[0])
         eq = self.equations
         d, q = eq.g_d.shape[1], eq.g_e.shape[2]
         sigma, tau, k_dense, ce = (part[0] for part in self._scales(theta[None]))
         m_e, second, mean, residual = np.empty((q, q)), np.empty((d, d)), np.empty(d), np.empty(len(sigma))
-        good = expected_moments(
-            sigma, tau, k_dense, ce, eq.rss, eq.fixed, eq.group, eq.kernel, m_e, second, mean, residual
+        value = expected_moments(
+            sigma, tau, k_dense, ce, eq.n, eq.rss, eq.fixed, eq.group, eq.kernel, m_e, second, mean, residual
         )
-        if not good or not np.isfinite(value):
+        value += float(self.hyper.log_prior(theta[None])[0])
+        if not np.isfinite(value):
             return -np.inf, np.zeros(self.hyper.size)
         out = self.hyper.grad_log_prior(theta)
         strata = len(sigma)

@@ -39,20 +39,24 @@ def find_mode(marginal: Marginal, start: np.ndarray) -> tuple[np.ndarray, np.nda
         The density cannot be computed where the search begins, or a residual SD runs to zero.
     """
 
-    def negative(theta: np.ndarray) -> tuple[float, np.ndarray]:
-        value, gradient = marginal.value_and_gradient(theta)
-        return (-value, -gradient) if np.isfinite(value) else (1e300, np.zeros_like(theta))
+    # Steps are counted in rough posterior SDs: those of log residual SDs are known, the others' are about one.
+    strata = len(marginal.hyper.sigma)
+    unit = np.ones(len(start))
+    unit[:strata] = 1 / np.sqrt(2 * np.maximum(marginal.equations.n, 1.0))
+
+    def negative(steps: np.ndarray) -> tuple[float, np.ndarray]:
+        value, gradient = marginal.value_and_gradient(start + unit * steps)
+        return (-value, -unit * gradient) if np.isfinite(value) else (1e300, np.zeros_like(steps))
 
     if not np.isfinite(marginal.log_density(start[None])[0]):
         raise SamplingError(
             "the marginal density cannot be computed at the start. Check for columns on very different scales."
         )
-    # The density of log scales falls off on both sides, so the bounds only stop a search that has lost its way.
-    found = optimize.minimize(
-        negative, start, jac=True, method="L-BFGS-B", bounds=[(s - 30, s + 30) for s in start], options={"gtol": 1e-3}
-    )
-    mode = np.asarray(found.x)
-    size, strata = len(mode), len(marginal.hyper.sigma)
+    # The density is a large number that changes little, so the search ends by its gradient; what it cannot reduce
+    # further for want of digits is close enough for a proposal.
+    found = optimize.minimize(negative, np.zeros(len(start)), jac=True, method="BFGS", options={"gtol": 1e-2})
+    mode = start + unit * np.asarray(found.x)
+    size = len(mode)
     vanished = [marginal.hyper.names[k] for k in range(strata) if mode[k] < start[k] - _VANISHING]
     if vanished:
         raise SamplingError(

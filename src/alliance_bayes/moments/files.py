@@ -1,0 +1,213 @@
+"""Keeping moments in one NetCDF file, and knowing whose they are."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from alliance_bayes.atomic import replacing
+from alliance_bayes.cohort import Flow, FlowStep
+from alliance_bayes.errors import AllianceBayesError, FileFormatError, ModelError
+from alliance_bayes.model import ModelSpec, card_arguments, card_text, parse_formula
+from alliance_bayes.moments.histogram import Histogram
+from alliance_bayes.moments.moments import Moments
+
+__all__ = ["FORMAT", "check_belongs", "load_moments", "save_moments"]
+
+FORMAT = 1
+
+
+def save_moments(moments: Moments, path: str | os.PathLike[str], *, spec: ModelSpec | None = None) -> None:
+    """Write moments; the file appears whole or not at all.
+
+    Parameters
+    ----------
+    moments
+        The moments.
+    path
+        Ends in ``.nc`` (NetCDF 4).
+    spec
+        The model they were made for, if they do not say so themselves.
+
+    Notes
+    -----
+    No row is in the file, but a cell of one row is that row, and the histogram tells its outcome: see
+    `alliance_bayes.moments.with_minimum`.
+
+    Raises
+    ------
+    FileFormatError
+        Another ending, or a folder that does not exist.
+    """
+    path = Path(path)
+    if path.suffix != ".nc":
+        raise FileFormatError(f"'{path.name}' should end in .nc (NetCDF). Rename it.")
+    if not path.parent.is_dir():
+        raise FileFormatError(f"the folder of '{path.name}' does not exist. Create it first.")
+    card = moments.card if spec is None else card_text(spec)
+    dataset = _dataset(dataclasses.replace(moments, card=card))
+    packed = {"zlib": True, "complevel": 4, "shuffle": True}
+    encoding = {name: packed for name, variable in dataset.data_vars.items() if variable.ndim and variable.size}
+    with replacing(path) as (draft,):
+        dataset.to_netcdf(draft, engine="h5netcdf", encoding=encoding)
+
+
+def load_moments(path: str | os.PathLike[str]) -> Moments:
+    """Read moments that :func:`save_moments` wrote.
+
+    Raises
+    ------
+    FileFormatError
+        No such file, not moments, a newer format, or contents that do not belong together.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise FileFormatError(f"'{path.name}' does not exist. Check the path.")
+    try:
+        with xr.open_dataset(path, engine="h5netcdf") as opened:
+            dataset = opened.load()
+    except (OSError, ValueError, KeyError, TypeError, ImportError) as error:
+        raise FileFormatError(f"'{path.name}' cannot be read as moments: {error}.") from error
+    version = dataset.attrs.get("alliance_bayes_moments_format")
+    if version is None:
+        raise FileFormatError(f"'{path.name}' does not hold moments. Give a file made by save_moments().")
+    if int(version) > FORMAT:
+        raise FileFormatError(
+            f"'{path.name}' has format {version}, but this version reads up to {FORMAT}. Update alliance_bayes."
+        )
+    try:
+        return _moments(dataset)
+    except AllianceBayesError:
+        raise
+    except (KeyError, ValueError, TypeError, IndexError) as error:
+        raise FileFormatError(
+            f"'{path.name}' is damaged: {type(error).__name__} {error}. Reduce the table again."
+        ) from error
+
+
+def check_belongs(moments: Moments, spec: ModelSpec) -> None:
+    """Refuse moments that were made for another model.
+
+    Parameters
+    ----------
+    moments
+        The moments; those that name no model are not refused.
+    spec
+        A model. It may have fewer terms than the one that the moments were made for, and other priors.
+
+    Raises
+    ------
+    ModelError
+        Everything in which the two models differ.
+    """
+    if not moments.card:
+        return
+    own = card_arguments(moments.card, source="the moments' model card")
+    made, asked = parse_formula(own["formula"]), spec.parsed
+    differ: list[str] = []
+    if asked.outcome != made.outcome:
+        differ.append(f"their outcome is '{made.outcome}', the model's '{asked.outcome}'")
+    if spec.family != own.get("family", "gaussian"):
+        differ.append(f"they were made for family '{own.get('family', 'gaussian')}', the model has '{spec.family}'")
+    there = {"Intercept", *made.common, *(term for group in made.groups for term in group.terms)}
+    lacking = [term for term in asked.common if term not in there]
+    lacking += [f"{term} by {group.factor}" for group in asked.groups for term in group.terms if term not in there]
+    if lacking:
+        differ.append(f"they lack the term(s) {', '.join(map(repr, lacking))}")
+    residual = spec.residual_by
+    smooth = [term.name for term in asked.smooths if term.name not in moments.bases]
+    if smooth:
+        differ.append(f"they lack the smooth(s) {', '.join(map(repr, smooth))}")
+    factors = [part for group in asked.groups for part in group.factor.split(":")] + ([residual] if residual else [])
+    absent = [name for name in dict.fromkeys(factors) if name not in moments.keys]
+    if absent:
+        differ.append(f"they lack the factor(s) {', '.join(map(repr, absent))}")
+    for name in spec.levels.keys() & own["levels"].keys():
+        if spec.levels[name] != own["levels"][name]:
+            differ.append(
+                f"their levels of '{name}' are {', '.join(map(repr, own['levels'][name]))}, "
+                f"the model's {', '.join(map(repr, spec.levels[name]))}"
+            )
+    if differ:
+        raise ModelError(
+            f"these moments were made for another model: {'; '.join(differ)}. Reduce the table again with this "
+            "model's card."
+        )
+
+
+def _dataset(moments: Moments) -> xr.Dataset:
+    rows, columns = np.triu_indices(len(moments.columns))
+    variables: dict[str, Any] = {
+        "codes": (("cell", "key"), moments.codes.astype(np.int32)),
+        "counts": ("cell", moments.counts),
+        "means": (("cell", "column"), moments.means),
+        "rest": (("cell", "column"), moments.rest),
+        # Cross-products are symmetric: the upper triangle, row by row.
+        "cross": (("cell", "pair"), moments.cross[:, rows, columns]),
+    }
+    histogram = moments.histogram
+    if histogram is not None:
+        variables["histogram"] = (("cell", "bin"), histogram.counts)
+        if histogram.levels is not None:
+            variables["histogram_levels"] = ("bin", histogram.levels)
+        if histogram.edges is not None:
+            variables["histogram_edges"] = ("edge", histogram.edges)
+    words = {
+        "columns": moments.columns,
+        "keys": moments.keys,
+        "levels": dict(moments.levels),
+        "centres": dict(moments.centres),
+        "parts": dict(moments.parts),
+        "bases": dict(moments.bases),
+        "flow": None if moments.flow is None else dataclasses.asdict(moments.flow),
+        "notes": moments.notes,
+        "model_card": moments.card,
+    }
+    # A variable, because the file format allows an attribute 64 KiB only, which many levels exceed.
+    variables["description"] = ((), json.dumps(words))
+    return xr.Dataset(variables, attrs={"alliance_bayes_moments_format": FORMAT})
+
+
+def _moments(dataset: xr.Dataset) -> Moments:
+    words = json.loads(str(dataset["description"].item()))
+    columns, keys = tuple(words["columns"]), tuple(words["keys"])
+    upper = np.triu_indices(len(columns))
+    packed = dataset["cross"].values
+    cross = np.empty((len(packed), len(columns), len(columns)))
+    cross[:, upper[0], upper[1]] = packed
+    cross[:, upper[1], upper[0]] = packed
+    histogram = None
+    if "histogram" in dataset:
+        levels, edges = (
+            dataset[name].values if name in dataset else None for name in ("histogram_levels", "histogram_edges")
+        )
+        histogram = Histogram(dataset["histogram"].values, levels, edges)
+    codes = dataset["codes"].values.astype(np.int64).reshape(len(packed), len(keys))
+    levels_by_key = {key: tuple(words["levels"][key]) for key in keys}
+    for place, key in enumerate(keys):
+        if codes.size and not 0 <= codes[:, place].min() <= codes[:, place].max() < len(levels_by_key[key]):
+            raise ValueError(f"level numbers of '{key}' beyond its levels")
+    flow = words["flow"]
+    return Moments(
+        columns,
+        keys,
+        levels_by_key,
+        codes,
+        dataset["counts"].values,
+        dataset["means"].values,
+        cross,
+        words["centres"],
+        histogram,
+        dataset["rest"].values,
+        {label: tuple(parts) for label, parts in words["parts"].items()},
+        {name: tuple(numbers) for name, numbers in words["bases"].items()},
+        None if flow is None else Flow(flow["participants"], tuple(FlowStep(**step) for step in flow["steps"])),
+        tuple(words["notes"]),
+        words["model_card"],
+    )

@@ -1,0 +1,262 @@
+"""Moments of rows that stay where they are: one grouped query in place of a table."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import numpy as np
+
+from alliance_bayes.cohort.header import check_mapping
+from alliance_bayes.errors import ModelError
+from alliance_bayes.model import ModelSpec, card_text, scale_of
+from alliance_bayes.moments.census import Levels, Tally, kinds_of, levels_of, tallied
+from alliance_bayes.moments.histogram import Histogram, empty_histogram
+from alliance_bayes.moments.minimum import check_minimum, with_minimum
+from alliance_bayes.moments.moments import Moments
+from alliance_bayes.moments.pooling import Cells, cell_numbers, sum_exactly
+from alliance_bayes.moments.recentring import Source, Sources, derived
+from alliance_bayes.moments.sources import fetched, opened
+from alliance_bayes.moments.structure import Structure, expressions_of, structure_of
+
+__all__ = ["cell_query", "reduce_table"]
+
+
+def reduce_table(
+    source: str | os.PathLike[str] | Any,
+    spec: ModelSpec,
+    *,
+    columns: Mapping[str, str] | None = None,
+    min_cell: int = 1,
+    small: Literal["refuse", "merge"] = "refuse",
+    threads: int | None = None,
+    memory: str = "1GB",
+) -> Moments:
+    """Reduce a table to a model's moments where it is, without reading its rows.
+
+    Parameters
+    ----------
+    source
+        Path or glob of .csv, .tsv, .tab or .parquet files ("cohort/*.parquet"), which DuckDB queries, or an Ibis table
+        of any backend that has covariances (PostgreSQL, Spark).
+    spec
+        A Gaussian model. Its formula may have columns, products (a:b, a*b), ``I(...)`` of sums, products and powers,
+        and categorical terms.
+    columns
+        Canonical name -> name in the table, for those that differ.
+    min_cell, small
+        Least number of rows in a cell, and what to do about smaller ones; see `alliance_bayes.moments.with_minimum`.
+    threads, memory
+        What DuckDB may use; all processors by default.
+
+    Returns
+    -------
+    Moments
+        With the participant flow and the model's card.
+
+    Notes
+    -----
+    A first pass checks the values and takes the means that columns are centred at (unless the card states them); the
+    second takes count, means and covariances by cell, by the database's own numerically stable aggregates. Indicators
+    are the same for all rows of a cell, so they are made afterwards.
+
+    Raises
+    ------
+    UsageError
+        An impossible option, no such file, or Ibis not installed.
+    ModelError
+        A model that moments are not enough for, or that the rows cannot tell anything about.
+    DataError
+        The table cannot be queried, lacks columns, or holds values that cannot be: all of them at once.
+    """
+    mapping = check_mapping(columns)
+    check_minimum(min_cell, small)
+    _check_model(spec)
+    with opened(source, mapping, spec.columns, threads=threads, memory=memory) as remote:
+        kinds = kinds_of(spec, remote)
+        levels = levels_of(remote, kinds.keys, spec.levels)
+        whole = structure_of(spec.parsed, kinds.numeric, {key: levels[key].order for key in kinds.keys})
+        tally = tallied(spec, remote, kinds, levels, whole)
+        products = whole.products
+        found = fetched(cell_query(tally, whole, kinds.outcome, kinds.keys), remote.source)
+        codes, order = _coded(found, kinds.keys, levels)
+        cells, counted = _read(found, len(products) + 1)
+        distinct, number = cell_numbers(codes, [len(order[key]) for key in kinds.keys])
+        place = np.argsort(number)
+        cells = Cells(*(part[place] for part in cells))
+        # Columns are those of the levels that analysed rows have, which the cells have only now told.
+        structure = structure_of(spec.parsed, kinds.numeric, order)
+        reader = Sources((kinds.outcome, *map(_joined, products)), dict(_named(products)), order, distinct)
+        labels = (kinds.outcome, *structure.parts)
+        read = [Source(0, None), *(_source(reader, structure, label) for label in structure.parts)]
+        cells = derived(_with_outcome(cells, tally.middle), read)
+        histogram = _histogram(tally, spec, kinds.keys, levels, order, distinct, remote.source)
+    moments = Moments(
+        labels,
+        kinds.keys,
+        order,
+        distinct,
+        cells.counts,
+        cells.means,
+        cells.cross,
+        tally.centres,
+        histogram=histogram,
+        rest=cells.rest,
+        parts={kinds.outcome: (kinds.outcome,), **structure.parts},
+        flow=tally.flow,
+        card=card_text(spec),
+    )
+    assert counted == tally.flow.analysed
+    _check_informative(moments, structure, spec)
+    return with_minimum(moments, min_cell, small=small)
+
+
+def _check_model(spec: ModelSpec) -> None:
+    expressions_of(spec.parsed)
+    if spec.family != "gaussian":
+        raise ModelError(
+            f"family '{spec.family}' needs every row; count, means and covariances are enough for family 'gaussian' "
+            "only. Read the table and fit its rows."
+        )
+    if spec.parsed.smooths:
+        columns = [term.column for term in spec.parsed.smooths]
+        raise ModelError(
+            f"formula {spec.formula!r}: {', '.join(f's({name})' for name in columns)} cannot be worked out where the "
+            f"table is. Use powers such as I({columns[0]}**2), or read the table and fit its rows."
+        )
+
+
+def cell_query(tally: Tally, structure: Structure, outcome: str, keys: Sequence[str]) -> Any:
+    """The grouped query: keys, count, means and covariances of the outcome and of products of numeric components."""
+    rows = tally.rows
+    values = [rows[outcome] - tally.middle]
+    for names in structure.products:
+        centred = [structure.component(name, rows.__getitem__) - tally.centres[name] for name in names]
+        product = centred[0]
+        for factor in centred[1:]:
+            product = product * factor
+        values.append(product)
+    inner = rows.select(
+        **{f"key_{place}": rows[key] for place, key in enumerate(keys)},
+        **{f"value_{place}": value for place, value in enumerate(values)},
+    )
+    asked: dict[str, Any] = {"n": inner.count()}
+    for i in range(len(values)):
+        value = inner[f"value_{i}"]
+        asked[f"mean_{i}"] = value.mean()
+        asked[f"cov_{i}_{i}"] = value.var(how="pop")
+        for j in range(i):
+            asked[f"cov_{i}_{j}"] = value.cov(inner[f"value_{j}"], how="pop")
+    by = [f"key_{place}" for place in range(len(keys))]
+    return inner.group_by(by).aggregate(**asked) if by else inner.aggregate(**asked)
+
+
+def _read(found: Any, width: int) -> tuple[Cells, int]:
+    """The cells of an answer as they come, and the number of rows in them."""
+
+    def numbers(name: str) -> np.ndarray:
+        return found[name].to_numpy().astype(float)
+
+    counts = numbers("n")
+    means = np.stack([numbers(f"mean_{i}") for i in range(width)], axis=1)
+    cross = np.empty((len(counts), width, width))
+    for i in range(width):
+        for j in range(i + 1):
+            # Some databases have no covariance of one row; it is 0.
+            covariance = np.where(counts == 1, 0.0, numbers(f"cov_{i}_{j}"))
+            cross[:, i, j] = cross[:, j, i] = covariance * counts
+    return Cells(counts, means, np.zeros_like(means), cross), int(counts.sum())
+
+
+def _with_outcome(cells: Cells, middle: float) -> Cells:
+    """The outcome, of which the query took the middle away, on its own scale again."""
+    means, rest = cells.means.copy(), cells.rest.copy()
+    means[:, 0], rest[:, 0] = sum_exactly(np.full(len(cells.counts), middle), cells.means[:, 0])
+    return Cells(cells.counts, means, rest, cells.cross)
+
+
+def _coded(
+    found: Any, keys: Sequence[str], levels: Mapping[str, Levels]
+) -> tuple[np.ndarray, dict[str, tuple[str, ...]]]:
+    """Level numbers of an answer's rows among the levels that occur in it, and those levels."""
+    codes = np.empty((len(found), len(keys)), dtype=np.int64)
+    order: dict[str, tuple[str, ...]] = {}
+    for place, key in enumerate(keys):
+        labels = [levels[key].labels[value] for value in found[f"key_{place}"].to_pylist()]
+        present = set(labels)
+        order[key] = tuple(level for level in levels[key].order if level in present)
+        number = {label: code for code, label in enumerate(order[key])}
+        codes[:, place] = [number[label] for label in labels if label is not None]
+    return codes, order
+
+
+def _source(reader: Sources, structure: Structure, label: str) -> Source:
+    """Where a design column is read: the product of its numeric components, in the cells that have its levels."""
+    numeric = structure.numeric[label]
+    inside = [part for part in structure.parts[label] if part not in numeric]
+    factor = reader.indicator(inside) if inside else None
+    return Source(reader.columns.index(_joined(numeric)) if numeric else None, factor)
+
+
+def _joined(names: Sequence[str]) -> str:
+    return ":".join(names)
+
+
+def _named(products: Sequence[tuple[str, ...]]) -> list[tuple[str, tuple[str, ...]]]:
+    return [(_joined(names), names) for names in products]
+
+
+def _histogram(
+    tally: Tally,
+    spec: ModelSpec,
+    keys: Sequence[str],
+    levels: Mapping[str, Levels],
+    order: Mapping[str, tuple[str, ...]],
+    distinct: np.ndarray,
+    source: str,
+) -> Histogram:
+    """The outcome's histogram by cell, from a second grouped query."""
+    outcome = spec.parsed.outcome
+    scale = scale_of(outcome, spec.scales)
+    empty = empty_histogram(scale, tally.low, tally.high, on_levels=tally.on_levels, n_cells=len(distinct))
+    value = tally.rows[outcome]
+    if empty.levels is None:
+        # Places of bins, not values: there may be as many values as rows.
+        last = float(empty.n_bins - 1)
+        value = ((value - empty.start) / empty.width).floor().clip(0.0, last)
+    inner = tally.rows.select(value=value, **{f"key_{place}": tally.rows[key] for place, key in enumerate(keys)})
+    query = inner.group_by([*(f"key_{place}" for place in range(len(keys))), "value"]).aggregate(n=inner.count())
+    found = fetched(query, source)
+    codes, _ = _coded(found, keys, levels)
+    _, number = cell_numbers(codes, [len(order[key]) for key in keys])
+    values = found["value"].to_numpy()
+    if empty.levels is None:
+        values = empty.start + (values + 0.5) * empty.width
+    return empty.filled(values, number, found["n"].to_numpy())
+
+
+def _check_informative(moments: Moments, structure: Structure, spec: ModelSpec) -> None:
+    """Refuse a common column without variation and a pooled factor with one level, as for rows."""
+    for position, label in enumerate(moments.columns):
+        if not (np.isfinite(moments.means[:, position]).all() and np.isfinite(moments.cross[:, position]).all()):
+            raise ModelError(f"'{label}' is too large to be squared. Use another unit, such as thousands.")
+    for column in structure.common:
+        if column.label == "Intercept":
+            continue
+        position = moments.column(column.label)
+        size = max(1.0, float(np.abs(moments.means[:, position]).max()))
+        if moments.total_cross[position, position] <= moments.n * (1e-12 * size) ** 2:
+            raise ModelError(
+                f"'{column.label}' has the same value in all {moments.n:.0f} analysed rows, so its coefficient "
+                "cannot be estimated. Remove the term or check the table."
+            )
+    for group in spec.parsed.groups:
+        parts = group.factor.split(":")
+        codes = np.unique(moments.codes[:, [moments.keys.index(part) for part in parts]], axis=0)
+        if len(codes) < 2:
+            only = ":".join(moments.levels[part][code] for part, code in zip(parts, codes[0], strict=True))
+            raise ModelError(
+                f"the factor '{group.factor}' has only the level {only!r} in the analysed rows, so nothing can be "
+                "pooled over it. Remove it from the formula."
+            )

@@ -1,0 +1,172 @@
+"""Tables that stay where they are: files under DuckDB, or any table of a database that Ibis knows."""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from alliance_bayes.cohort.files import PARQUET, SEPARATORS
+from alliance_bayes.cohort.header import rename_columns
+from alliance_bayes.errors import DataError, Problem, UsageError
+
+__all__ = ["Remote", "fetched", "opened"]
+
+
+@dataclass(frozen=True, eq=False)
+class Remote:
+    """A table that is queried, not read.
+
+    Parameters
+    ----------
+    table
+        Ibis table of the columns that are needed, under their canonical names.
+    names
+        The table's own name of each.
+    source
+        What to call it in messages: a file's name without its directory, or the table's name.
+    casts_text
+        Whether the backend can try to read text as a number.
+    """
+
+    table: Any
+    names: Mapping[str, str]
+    source: str
+    casts_text: bool
+
+
+@contextmanager
+def opened(
+    source: Any, columns: Mapping[str, str], needed: Sequence[str], *, threads: int | None, memory: str
+) -> Iterator[Remote]:
+    """Open a table for queries.
+
+    Parameters
+    ----------
+    source
+        Path or glob of .csv, .tsv, .tab or .parquet files, or an Ibis table.
+    columns
+        Canonical name -> name in the table, for those that differ.
+    needed
+        Canonical names of the columns that will be queried.
+    threads, memory
+        What DuckDB may use. A table of a database of its own is not affected.
+
+    Raises
+    ------
+    UsageError
+        Ibis is not installed; no such file, or of no known type; options that DuckDB does not take.
+    DataError
+        The files cannot be read, or lack a column.
+    """
+    try:
+        import ibis
+    except ImportError as error:
+        raise UsageError(
+            "reducing a table where it is needs Ibis with DuckDB, which is not installed. Install the extra: "
+            "pip install 'alliance_bayes[sql]'."
+        ) from error
+    if isinstance(source, ibis.Table):
+        # Only tables as they stand have a name; those made by an expression do not.
+        label = source.get_name() if hasattr(source.op(), "name") else "table"
+        yield _selected(source, columns, needed, label, casts_text=_backend(source) == "duckdb")
+        return
+    if not isinstance(source, (str, os.PathLike)):
+        raise UsageError(f"source should be a path, a glob or an Ibis table but got {type(source).__name__}.")
+    paths, separator = _paths(os.fspath(source))
+    label = Path(source).name
+    with tempfile.TemporaryDirectory(prefix="alliance_bayes_") as folder:
+        options: dict[str, Any] = {"memory_limit": memory, "temp_directory": folder}
+        if threads is not None:
+            options["threads"] = threads
+        # Text is converted once into a database file; the other queries then need not read it again.
+        database = ":memory:" if separator is None else os.path.join(folder, "rows.duckdb")
+        try:
+            connection = ibis.duckdb.connect(database, **options)
+        except Exception as error:
+            raise UsageError(
+                f"DuckDB does not take threads={threads!r}, memory={memory!r}: {_line(error)}. Give a whole number "
+                "of threads and a size such as '1GB'."
+            ) from error
+        try:
+            # The order of rows does not matter here, and keeping it costs memory.
+            connection.raw_sql("SET preserve_insertion_order = false")
+            with _reading(label):
+                if separator is None:
+                    table = connection.read_parquet(paths)
+                else:
+                    table = connection.read_csv(paths, all_varchar=True, header=True, delim=separator, quote='"')
+            remote = _selected(table, columns, needed, label, casts_text=True)
+            if separator is not None:
+                with _reading(label):
+                    kept = connection.create_table("kept_rows", remote.table)
+                remote = Remote(kept, remote.names, label, casts_text=True)
+            yield remote
+        finally:
+            connection.disconnect()
+
+
+def fetched(query: Any, source: str) -> Any:
+    """The answer to a query as an Arrow table.
+
+    Raises
+    ------
+    DataError
+        The backend could not answer (a damaged file, say).
+    """
+    with _reading(source):
+        return query.to_pyarrow()
+
+
+@contextmanager
+def _reading(source: str) -> Iterator[None]:
+    # Backends raise many kinds of error on damaged files; each means the same to the reader.
+    try:
+        yield
+    except Exception as error:
+        problem = Problem(None, None, None, f"cannot be queried ({_line(error)})", "Check the files or the table.")
+        raise DataError([problem], source=source) from error
+
+
+def _line(error: Exception) -> str:
+    lines = str(error).splitlines() or [type(error).__name__]
+    # Files are named without their directories, as everywhere.
+    return re.sub(r"""(^|['"\s])[^'"\s]*[/\\](?=[^'"\s/\\])""", r"\1", lines[0]).rstrip(".")
+
+
+def _backend(table: Any) -> str:
+    return str(table.get_backend().name)
+
+
+def _paths(source: str) -> tuple[list[str], str | None]:
+    """Files, and what separates their cells; None for Parquet."""
+    paths = [source] if os.path.isfile(source) else sorted(glob.glob(source, recursive=True))
+    if not paths:
+        raise UsageError(f"source: there is no file {source}. Check the path; it is read from {Path.cwd()}.")
+    kinds = {Path(path).suffix.lower() for path in paths}
+    if kinds <= set(PARQUET):
+        return paths, None
+    if len(kinds) == 1 and kinds <= set(SEPARATORS):
+        return paths, SEPARATORS[kinds.pop()]
+    known = ", ".join([*SEPARATORS, *PARQUET])
+    raise UsageError(
+        f"source: {source} names files ending in {', '.join(sorted(kinds))}. Give files of one kind, ending in {known}."
+    )
+
+
+def _selected(
+    table: Any, columns: Mapping[str, str], needed: Sequence[str], source: str, *, casts_text: bool
+) -> Remote:
+    own = {name.strip(): name for name in table.columns}
+    mapped = {canonical: name for canonical, name in columns.items() if canonical in needed}
+    renamed, problems = rename_columns(list(own), mapped, known=needed, required=needed)
+    if problems:
+        raise DataError(problems, source=source)
+    names = {canonical: own[name] for name, canonical in renamed.items() if canonical in needed}
+    return Remote(table.select(**{name: table[names[name]] for name in needed}), names, source, casts_text)
