@@ -37,6 +37,7 @@ def main() -> None:
             "start_mb": start,
             "peak_mb": peak,
             "ess": measure.smallest_ess({str(name): v.values for name, v in fitted.posterior.items()}),
+            "remarks": [fitted.info["fallback"]] if "fallback" in fitted.info else [],
             "slope": float(slope.mean()),
             "slope_sd": float(slope.std(ddof=1)),
             "versions": measure.versions_of(("alliance_bayes", "duckdb", "ibis-framework", "numpy", "numba")),

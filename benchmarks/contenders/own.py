@@ -29,6 +29,8 @@ def described(fitted: ab.Fit) -> dict[str, Any]:
     if "diverging" in fitted.sample_stats:
         extra["divergences"] = int(fitted.sample_stats["diverging"].sum())
     extra |= {name: fitted.info[name] for name in ("compile_seconds", "sample_seconds") if name in fitted.info}
+    # Where the collapsed engine's proposal was poor it says so, and who sampled instead.
+    extra["remarks"] = [fitted.info["fallback"]] if "fallback" in fitted.info else []
     if SPEC.get("effects"):
         # Computed once, after the last fit: the table of reported quantities is not part of fitting.
         extra["ess_reported"] = lambda: float(fitted.effects()["ess_bulk"].min())

@@ -66,12 +66,11 @@ def compared(ours: Record, lmer: Record) -> tables.Row:
         "lmer / collapsed": ratio,
         "peak memory": " / ".join(tables.megabytes(part.get("peak_mb")) for part in (ours, lmer)),
         "alliance slope": " / ".join(tables.estimate(part) for part in (ours, lmer)),
-        "lmer's fit": _word(lmer),
+        "remark": _remark(ours, lmer),
     }
 
 
-def _word(lmer: Record) -> str:
-    if not lmer:
-        return tables.NONE
-    singular = ["singular"] if lmer["singular"] else []
-    return "; ".join([*singular, *lmer["remarks"]]) or "regular"
+def _remark(ours: Record, lmer: Record) -> str:
+    singular = ["lmer's fit is singular"] if lmer.get("singular") else []
+    said = [f"collapsed: {remark}" for remark in ours.get("remarks", [])]
+    return "; ".join([*said, *singular, *(f"lmer: {remark}" for remark in lmer.get("remarks", []))]) or tables.NONE

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import shutil
 import subprocess
 import sys
@@ -15,6 +16,8 @@ from typing import Any
 CONTENDERS = Path(__file__).resolve().parent.parent / "contenders"
 # A benchmark that hangs is stopped; nothing here should take as long.
 PATIENCE = 1800
+# Share of the machine's memory that a contender may have, so that one that asks for too much fails alone.
+MEMORY = 0.6
 
 Record = dict[str, Any]
 
@@ -72,7 +75,15 @@ def has_r_package(package: str) -> bool:
 def _run(command: list[str], environment: dict[str, str]) -> Record:
     name = Path(command[1]).name
     try:
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=PATIENCE, check=False)
+        done = subprocess.run(
+            command,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            check=False,
+            preexec_fn=_limit_memory,
+        )
     except subprocess.TimeoutExpired:
         raise SkippedError(f"{name} was stopped after {PATIENCE} s") from None
     except OSError as error:
@@ -83,3 +94,9 @@ def _run(command: list[str], environment: dict[str, str]) -> Record:
         raise SkippedError(f"{name} failed: {last}")
     record: Record = json.loads(lines[-1])
     return record
+
+
+def _limit_memory() -> None:
+    if sys.platform == "linux":
+        most = int(MEMORY * os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+        resource.setrlimit(resource.RLIMIT_AS, (most, most))
