@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     )
     from alliance_bayes.instruments import cronbach_alpha, instrument, mcdonald_omega, score
     from alliance_bayes.model import Card, Prior, Scale
+    from alliance_bayes.moments import Moments, load_moments, reduce_table, save_moments
     from alliance_bayes.report import build_report
 
 __version__ = "0.1.0"
@@ -64,6 +65,7 @@ _HOMES = {
     ),
     "instruments": ("cronbach_alpha", "instrument", "mcdonald_omega", "score"),
     "model": ("Card", "Prior", "Scale"),
+    "moments": ("Moments", "load_moments", "reduce_table", "save_moments"),
     "report": ("build_report",),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
@@ -78,6 +80,7 @@ __all__ = [
     "Flow",
     "Model",
     "ModelError",
+    "Moments",
     "Prior",
     "Problem",
     "SamplingError",
@@ -90,11 +93,14 @@ __all__ = [
     "instrument",
     "load_fit",
     "load_model",
+    "load_moments",
     "mcdonald_omega",
     "pseudo_true",
     "read_cohort",
     "read_tables",
+    "reduce_table",
     "run_checks",
+    "save_moments",
     "score",
     "simulate_cohort",
     "simulation_assumptions",

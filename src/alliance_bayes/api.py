@@ -17,11 +17,12 @@ from alliance_bayes import storage
 from alliance_bayes.cohort import Cohort, Flow, read_cohort
 from alliance_bayes.engines import DRAWS, Progress, SamplerSettings, sample_nuts, sample_prior
 from alliance_bayes.engines.collapsed import sample_collapsed, why_not_collapsed
-from alliance_bayes.errors import UsageError
+from alliance_bayes.errors import ModelError, UsageError
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model import Design, ModelSpec, read_card, write_card
 from alliance_bayes.model.likelihood import simulate
-from alliance_bayes.moments import moments_of
+from alliance_bayes.moments import Moments, moments_of
+from alliance_bayes.moments.weighted import design_of_moments
 from alliance_bayes.progress import progress_bar
 from alliance_bayes.versions import versions
 
@@ -107,7 +108,7 @@ class Model(ModelSpec):
 
     def fit(
         self,
-        cohort: Cohort | pd.DataFrame,
+        cohort: Cohort | pd.DataFrame | Moments,
         *,
         engine: str = "auto",
         draws: int | None = None,
@@ -125,7 +126,8 @@ class Model(ModelSpec):
         ----------
         cohort
             The cohort, or a table that `read_cohort` accepts. Participants without a value in a column of the model
-            are left out, and counted in ``fit.flow``.
+            are left out, and counted in ``fit.flow``. Or the moments of a table that is out of reach (`reduce_table`,
+            `load_moments`): a Gaussian model then has the same posterior, but nothing is known of single participants.
         engine
             ``"collapsed"`` for Gaussian models: exact, and as fast for millions of rows as for thousands. ``"nuts"``
             for every model. ``"auto"`` takes the first wherever it applies; ``fit.info`` says which engine ran, and why
@@ -165,32 +167,44 @@ class Model(ModelSpec):
             target_accept=target_accept,
             sampler=sampler,
         )
-        design, flow, about = self._applied(cohort)
+        moments = cohort if isinstance(cohort, Moments) else None
+        if isinstance(cohort, Moments):
+            design, moments = design_of_moments(cohort, self)
+            flow, about = cohort.flow or Flow(design.n), {"cohort_source": "moments, without rows"}
+        else:
+            design, flow, about = self._applied(cohort)
         priors = self.priors_for(design)
         reason = why_not_collapsed(design, priors)
+        if moments is not None and (reason or engine == "nuts" or sampler != SamplerSettings.sampler):
+            raise ModelError(
+                "moments are enough for the collapsed engine only, and it cannot be used here: "
+                f"{reason or 'NUTS was asked for'}. Change the model, or fit it to the table itself."
+            )
         # Asking for one of NUTS's samplers by name is asking for NUTS.
         if engine == "auto" and not reason and sampler != SamplerSettings.sampler:
             reason = f"sampler '{sampler}' was asked for"
         if engine == "collapsed" or (engine == "auto" and not reason):
             settings = replace(settings, draws=DRAWS["collapsed"] if draws is None else draws)
             with progress_bar(progress, label=self.card.name) as report:
-                tree, ran = sample_collapsed(design, priors, moments_of(design), settings, progress=report)
+                tree, ran = sample_collapsed(
+                    design, priors, moments_of(design) if moments is None else moments, settings, progress=report
+                )
         else:
             with progress_bar(progress, label=f"{self.card.name} ({sampler})") as report:
                 tree, ran = sample_nuts(design, priors, settings, progress=report)
             if engine == "auto":
                 ran["engine_reason"] = reason
+        if ran["engine"] == "nuts" or "fallback" in ran:
+            ran |= {"tune": tune, "target_accept": target_accept}
         info = {
             **ran,
             "draws": settings.draws,
-            "tune": tune,
             "chains": chains,
             "seed": settings.seed,
-            "target_accept": target_accept,
             **about,
             "versions": versions(),
         }
-        return Fit(self, design, priors, tree, flow, info)
+        return Fit(self, design, priors, tree, flow, info, moments)
 
     def _applied(self, cohort: Cohort | pd.DataFrame) -> tuple[Design, Flow, dict[str, str]]:
         cohort = cohort if isinstance(cohort, Cohort) else read_cohort(cohort)
@@ -209,6 +223,7 @@ class Fit(FittedModel):
         """The PyMC graph of the model on its rows, to inspect or extend."""
         from alliance_bayes.engines.graph import build_graph
 
+        self.need_rows("the PyMC graph")
         return build_graph(self.design, self.priors)
 
     def effects(self, estimands: Sequence[str] | None = None, **options: Any) -> EffectTable:
@@ -253,17 +268,23 @@ class Fit(FittedModel):
     def to_arviz(self, *, seed: int = 0) -> xr.DataTree:
         """Everything ArviZ can use, in its own groups.
 
-        They are posterior, sample_stats, posterior_predictive, log_likelihood, prior and observed_data.
+        They are posterior, sample_stats, posterior_predictive, log_likelihood, prior and observed_data; of a fit made
+        from moments posterior, sample_stats and prior.
         """
+        draws = {
+            "posterior": self.posterior,
+            "sample_stats": self.sample_stats,
+            "prior": sample_prior(self.design, self.priors, seed=seed),
+        }
+        if self.moments is not None:
+            return xr.DataTree.from_dict(draws)
         rows = {"obs": np.arange(self.design.rows.n)}
         name = self.design.outcome.name
         return xr.DataTree.from_dict(
-            {
-                "posterior": self.posterior,
-                "sample_stats": self.sample_stats,
+            draws
+            | {
                 "posterior_predictive": self.predict(kind="outcome", seed=seed).to_dataset(name=name),
                 "log_likelihood": self.log_likelihood().to_dataset(name=name),
-                "prior": sample_prior(self.design, self.priors, seed=seed),
                 "observed_data": xr.Dataset({name: ("obs", self.design.outcome.values)}, coords=rows),
             }
         )

@@ -31,7 +31,10 @@ from alliance_bayes.cli_options import (
     Seed,
     Sep,
     Tune,
+    column_mapping,
+    writable,
 )
+from alliance_bayes.cli_reduce import reduce
 
 __all__ = ["app", "main"]
 
@@ -45,6 +48,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="How the therapeutic alliance relates to follow-up well-being: Bayesian models, checks and a report.",
 )
+app.command()(reduce)
 _errors = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
 
 
@@ -85,6 +89,8 @@ def validate(
 ) -> None:
     """Check a table, and show who would be left out and what is in it."""
     read = _read(cohort, columns, decimal, sep, encoding, prorate)
+    if isinstance(read, ab.Moments):
+        raise ab.UsageError(f"'{cohort.name}' holds moments, which were checked when they were made. Give a table.")
     print(read.flow)
     print()
     print(read.summary().to_string(index=False, na_rep=""))
@@ -102,14 +108,14 @@ def fit(
     prorate: Prorate = None,
     engine: Engine = "auto",
     sampler: Sampler = "nutpie",
-    draws: Draws = 1500,
+    draws: Draws = None,
     tune: Tune = 1000,
     chains: Chains = 4,
     target_accept: Accept = 0.99,
     seed: Seed = DEMO_SEED,
 ) -> None:
     """Fit a model to a table and keep the draws."""
-    _writable(output, (".nc", ".zarr"))
+    writable(output, (".nc", ".zarr"))
     model = ab.load_model(card)
     read = _read(cohort, columns, decimal, sep, encoding, prorate)
     fitted = model.fit(
@@ -125,10 +131,7 @@ def fit(
     )
     fitted.save(output)
     print(fitted.flow)
-    print(
-        f"\n{output}: {fitted.shape[0]} chains x {fitted.shape[1]} draws by the {fitted.info['engine']} engine, "
-        f"seed {seed}"
-    )
+    print(f"\n{output}: {fitted.shape[0]} chains x {fitted.shape[1]} draws by {_engine(fitted)}, seed {seed}")
 
 
 @app.command()
@@ -191,7 +194,7 @@ def report(
     prorate: Prorate = None,
     engine: Engine = "auto",
     sampler: Sampler = "nutpie",
-    draws: Draws = 1500,
+    draws: Draws = None,
     tune: Tune = 1000,
     chains: Chains = 4,
     target_accept: Accept = 0.99,
@@ -199,7 +202,7 @@ def report(
     prob: Prob = 0.89,
 ) -> None:
     """Fit a model and write its report; exit status 1 when conclusions are withheld."""
-    _writable(output, (".html",))
+    writable(output, (".html",))
     if card.suffix in (".nc", ".zarr"):
         if demo or cohort is not None:
             raise ab.UsageError("a fit already has its cohort. Give either a fit, or a card and a cohort.")
@@ -210,10 +213,10 @@ def report(
         model = ab.load_model(card)
         if cohort is None:
             _say(f"simulating the demonstration cohort ({DEMO_N:,} participants, seed {DEMO_SEED})")
-            read: ab.Cohort = ab.simulate_cohort(n=DEMO_N, seed=DEMO_SEED)
+            read: ab.Cohort | ab.Moments = ab.simulate_cohort(n=DEMO_N, seed=DEMO_SEED)
         else:
             read = _read(cohort, columns, decimal, sep, encoding, prorate)
-        _say(f"fitting '{model.card.name}' by {sampler}; compiling the model comes first")
+        _say(f"fitting '{model.card.name}'")
         fitted = model.fit(
             read,
             engine=engine,
@@ -225,6 +228,7 @@ def report(
             seed=seed,
             progress=_progress(),
         )
+    _say(f"{fitted.shape[0]} chains of {fitted.shape[1]:,} draws by {_engine(fitted)}")
     _say("computing effects and running the checks")
     found = fitted.effects(prob=prob)
     checks = fitted.check(effects=found)
@@ -237,29 +241,28 @@ def report(
         raise typer.Exit(1)
 
 
+def _engine(fitted: ab.Fit) -> str:
+    """Which engine ran, and why if it was not the first choice."""
+    said = [fitted.info[key] for key in ("sampler", "engine_reason", "fallback") if key in fitted.info]
+    return f"the {fitted.info['engine']} engine{f' ({": ".join(said)})' if said else ''}"
+
+
 def _read(
     path: Path, columns: list[str] | None, decimal: str, sep: str | None, encoding: str | None, prorate: float | None
-) -> ab.Cohort:
-    mapping = {}
-    for pair in columns or []:
-        name, equals, column = pair.partition("=")
-        if not (name and equals and column):
-            raise ab.UsageError(f"--map {pair!r} should be NAME=COLUMN, such as --map age='Age at intake'.")
-        mapping[name] = column
+) -> ab.Cohort | ab.Moments:
+    mapping = column_mapping(columns)
     text: dict[str, Any] = {"decimal": decimal, "sep": sep, "encoding": encoding, "prorate": prorate}
+    if path.suffix == ".nc":
+        if mapping or any(value not in (None, ".") for value in text.values()):
+            raise ab.UsageError(
+                f"'{path.name}' holds moments, which have no text to read. Leave out the table's options."
+            )
+        return ab.load_moments(path)
     if path.is_dir():
         if mapping:
             raise ab.UsageError("--map works with one table; rename the columns of the three tables instead.")
         return ab.read_tables(*(path / name for name in _TABLES), **text)
     return ab.read_cohort(path, columns=mapping or None, **text)
-
-
-def _writable(path: Path, suffixes: tuple[str, ...]) -> None:
-    """Told before a minute of sampling, not after it."""
-    if path.suffix not in suffixes:
-        raise ab.UsageError(f"output '{path}' should end in {' or '.join(suffixes)}. Rename it.")
-    if not path.parent.is_dir():
-        raise ab.UsageError(f"the folder of '{path}' does not exist. Create it first.")
 
 
 def _say(text: str) -> None:

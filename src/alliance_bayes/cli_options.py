@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+import alliance_bayes as ab
+
 __all__ = [
     "Accept",
     "AsJson",
@@ -25,14 +27,16 @@ __all__ = [
     "Seed",
     "Sep",
     "Tune",
+    "column_mapping",
+    "writable",
 ]
 
 CardPath = Annotated[Path, typer.Argument(help="Model card (TOML).", metavar="CARD", show_default=False)]
 CohortPath = Annotated[
     Path,
     typer.Argument(
-        help="Table with one row a participant (CSV, TSV, Parquet), or a folder with participants.csv, "
-        "sessions.csv and surveys.csv.",
+        help="Table with one row a participant (CSV, TSV, Parquet), a folder with participants.csv, "
+        "sessions.csv and surveys.csv, or moments made by 'alliance-bayes reduce' (.nc).",
         metavar="COHORT",
         show_default=False,
     ),
@@ -51,11 +55,45 @@ Prorate = Annotated[
     float | None, typer.Option(help="Least share of WHO-5 items that must be answered; by default all.")
 ]
 Seed = Annotated[int, typer.Option(help="Seed of every random number.")]
-Draws = Annotated[int, typer.Option(help="Kept draws of each chain.")]
-Tune = Annotated[int, typer.Option(help="Warm-up draws of each chain.")]
+Draws = Annotated[
+    int | None,
+    typer.Option(help="Kept draws of each chain; by default 1,000 (collapsed) or 1,500 (nuts).", show_default=False),
+]
+Tune = Annotated[int, typer.Option(help="Warm-up draws of each chain, for NUTS.")]
 Chains = Annotated[int, typer.Option(help="Number of chains.")]
-Accept = Annotated[float, typer.Option("--target-accept", help="Mean acceptance the step size is tuned to.")]
-Engine = Annotated[str, typer.Option(help="auto or nuts.")]
+Accept = Annotated[float, typer.Option("--target-accept", help="Mean acceptance the step size of NUTS is tuned to.")]
+Engine = Annotated[str, typer.Option(help="auto, collapsed or nuts.")]
 Sampler = Annotated[str, typer.Option(help="nutpie, pymc, numpyro or blackjax.")]
 Prob = Annotated[float, typer.Option(help="Probability of the intervals.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+
+
+def column_mapping(pairs: list[str] | None) -> dict[str, str]:
+    """NAME=COLUMN pairs as a mapping.
+
+    Raises
+    ------
+    UsageError
+        A pair without a name, an equals sign or a column.
+    """
+    mapping = {}
+    for pair in pairs or []:
+        name, equals, column = pair.partition("=")
+        if not (name and equals and column):
+            raise ab.UsageError(f"--map {pair!r} should be NAME=COLUMN, such as --map age='Age at intake'.")
+        mapping[name] = column
+    return mapping
+
+
+def writable(path: Path, suffixes: tuple[str, ...]) -> None:
+    """Refuse a file that could not be written, before a minute of work and not after it.
+
+    Raises
+    ------
+    UsageError
+        Another ending, or a folder that does not exist.
+    """
+    if path.suffix not in suffixes:
+        raise ab.UsageError(f"output '{path}' should end in {' or '.join(suffixes)}. Rename it.")
+    if not path.parent.is_dir():
+        raise ab.UsageError(f"the folder of '{path}' does not exist. Create it first.")

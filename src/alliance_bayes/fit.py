@@ -15,6 +15,7 @@ from alliance_bayes.cohort import Flow
 from alliance_bayes.errors import UsageError
 from alliance_bayes.model import Design, ModelSpec, PriorTable, Rows
 from alliance_bayes.model.likelihood import expectation, log_density, simulate
+from alliance_bayes.moments import Moments
 
 __all__ = ["FittedModel"]
 
@@ -37,6 +38,9 @@ class FittedModel:
     info
         How the draws came about: engine, sampler, settings, seconds, versions, the cohort's source and hash. JSON
         values only.
+    moments
+        What the fit was made from, where the rows are out of reach; the design's rows are then weighted points that
+        have the same moments, and nothing is said of single participants.
     """
 
     spec: ModelSpec
@@ -45,6 +49,21 @@ class FittedModel:
     tree: xr.DataTree
     flow: Flow
     info: Mapping[str, Any]
+    moments: Moments | None = None
+
+    def need_rows(self, what: str) -> None:
+        """Refuse what the analysed rows are needed for.
+
+        Raises
+        ------
+        UsageError
+            The fit was made from moments.
+        """
+        if self.moments is not None:
+            raise UsageError(
+                f"{what} needs the analysed rows, but this fit was made from moments, which hold no row. "
+                "Fit the model to the table itself, or give the rows to predict."
+            )
 
     @property
     def posterior(self) -> xr.Dataset:
@@ -98,8 +117,15 @@ class FittedModel:
         -------
         numpy.ndarray
             Shape (n_draws, n_rows).
+
+        Raises
+        ------
+        UsageError
+            The analysed rows are out of reach.
         """
-        rows = self.design.rows if rows is None else rows
+        if rows is None:
+            self.need_rows("the linear predictor of the analysed rows")
+            rows = self.design.rows
         n_draws = self._count(which)
         eta = self.stacked["beta"][which] @ rows.x.T if self.design.terms else np.zeros((n_draws, rows.n))
         for factor in self.design.factors:
@@ -175,12 +201,14 @@ class FittedModel:
         Raises
         ------
         UsageError
-            Unknown kind.
+            Unknown kind, or no frame where the analysed rows are out of reach.
         ModelError
             See :meth:`Design.evaluate`.
         """
         if kind not in ("mean", "outcome"):
             raise UsageError(f"kind should be 'mean' or 'outcome' but got {kind!r}.")
+        if frame is None:
+            self.need_rows("predicting the analysed rows")
         rows = None if frame is None else self.design.evaluate(frame)
         n = self.design.rows.n if rows is None else rows.n
         out = np.empty((self.shape[0] * self.shape[1], n))
@@ -199,7 +227,14 @@ class FittedModel:
         )
 
     def log_likelihood(self) -> xr.DataArray:
-        """Pointwise log density (log mass for discrete families) of the analysed outcomes, dims (chain, draw, obs)."""
+        """Pointwise log density (log mass for discrete families) of the analysed outcomes, dims (chain, draw, obs).
+
+        Raises
+        ------
+        UsageError
+            The analysed rows are out of reach.
+        """
+        self.need_rows("the pointwise log likelihood")
         n = self.design.rows.n
         out = np.empty((self.shape[0] * self.shape[1], n))
         for which in self.blocks(n):

@@ -17,7 +17,10 @@ from alliance_bayes.cohort import Flow, FlowStep
 from alliance_bayes.engines import posterior_coords, posterior_dims
 from alliance_bayes.errors import AllianceBayesError, FileFormatError
 from alliance_bayes.fit import FittedModel
-from alliance_bayes.model import ModelSpec, card_arguments, card_text
+from alliance_bayes.model import Design, ModelSpec, card_arguments, card_text
+from alliance_bayes.moments.files import _dataset as moments_dataset
+from alliance_bayes.moments.files import _moments as moments_from
+from alliance_bayes.moments.weighted import design_of_moments
 
 __all__ = ["FORMAT", "load", "save"]
 
@@ -38,7 +41,8 @@ def save(fit: FittedModel, path: str | os.PathLike[str]) -> None:
     -----
     Groups are named as ArviZ names them. ``observed_data`` holds the analysed outcomes and ``constant_data`` the
     analysed rows of the predictors, without participant ids: bases, standardisation over the sample and predictions
-    need them. Such a file is row-level data and is to be shared only as the table itself may be.
+    need them. Such a file is row-level data and is to be shared only as the table itself may be. A fit that was made
+    from moments has ``moments`` in their place.
 
     Raises
     ------
@@ -104,24 +108,13 @@ def load(
 
 
 def _tree(fit: FittedModel) -> xr.DataTree:
-    design, frame = fit.design, fit.design.frame
-    predictors = {}
-    for name in design.predictors:
-        column = frame[name]
-        categorical = isinstance(column.dtype, pd.CategoricalDtype)
-        predictors[name] = ("obs", column.astype(str).to_numpy(object) if categorical else column.to_numpy(float))
-    rows = {"obs": np.arange(len(frame))}
-    tree = xr.DataTree.from_dict(
-        {
-            "posterior": fit.posterior,
-            "sample_stats": fit.sample_stats,
-            "observed_data": xr.Dataset({design.outcome.name: ("obs", design.outcome.values)}, coords=rows),
-            "constant_data": xr.Dataset(predictors, coords=rows),
-        }
-    )
+    design = fit.design
+    groups = {"posterior": fit.posterior, "sample_stats": fit.sample_stats}
+    rows = _row_groups(fit) if fit.moments is None else {"moments": moments_dataset(fit.moments)}
+    tree = xr.DataTree.from_dict(groups | rows)
     categories = {
         name: [str(level) for level in dtype.categories]
-        for name, dtype in frame.dtypes.items()
+        for name, dtype in design.frame.dtypes.items()
         if isinstance(dtype, pd.CategoricalDtype)
     }
     tree.attrs = {
@@ -135,20 +128,31 @@ def _tree(fit: FittedModel) -> xr.DataTree:
     return tree
 
 
+def _row_groups(fit: FittedModel) -> dict[str, xr.Dataset]:
+    design, frame = fit.design, fit.design.frame
+    predictors = {}
+    for name in design.predictors:
+        column = frame[name]
+        categorical = isinstance(column.dtype, pd.CategoricalDtype)
+        predictors[name] = ("obs", column.astype(str).to_numpy(object) if categorical else column.to_numpy(float))
+    rows = {"obs": np.arange(len(frame))}
+    return {
+        "observed_data": xr.Dataset({design.outcome.name: ("obs", design.outcome.values)}, coords=rows),
+        "constant_data": xr.Dataset(predictors, coords=rows),
+    }
+
+
 def _fit(
     tree: xr.DataTree, attributes: dict[Any, Any], spec_type: type[ModelSpec], fit_type: type[FittedModel], name: str
 ) -> FittedModel:
     spec = spec_type(**card_arguments(attributes["model_card"], source=f"model card in '{name}'"))
-    categories = json.loads(attributes["categories"])
-    columns: dict[str, Any] = {}
-    for column in spec.columns:
-        group = "observed_data" if column == spec.parsed.outcome else "constant_data"
-        columns[column] = np.asarray(tree[f"{group}/{column}"].to_numpy())
-        if column in categories:
-            labels = [str(value) for value in columns[column]]
-            columns[column] = pd.Categorical(labels, categories=categories[column], ordered=True)
-    centres = json.loads(attributes["centres"])
-    design = dataclasses.replace(spec, centre=centres).design(pd.DataFrame(columns))
+    moments = moments_from(tree["moments"].to_dataset()) if "moments" in tree.children else None
+    if moments is None:
+        design = _design_of_rows(spec, tree, attributes)
+    else:
+        design, moments = design_of_moments(
+            moments, dataclasses.replace(spec, centre=json.loads(attributes["centres"]))
+        )
     stored = tree["posterior"].to_dataset()
     if design.terms and list(map(str, stored["term"].values)) != list(design.terms):
         raise FileFormatError(
@@ -167,4 +171,18 @@ def _fit(
         xr.DataTree.from_dict({"posterior": posterior, "sample_stats": tree["sample_stats"].to_dataset()}),
         Flow(flow["participants"], tuple(FlowStep(**step) for step in flow["steps"])),
         json.loads(attributes["info"]),
+        moments,
     )
+
+
+def _design_of_rows(spec: ModelSpec, tree: xr.DataTree, attributes: dict[Any, Any]) -> Design:
+    categories = json.loads(attributes["categories"])
+    columns: dict[str, Any] = {}
+    for column in spec.columns:
+        group = "observed_data" if column == spec.parsed.outcome else "constant_data"
+        columns[column] = np.asarray(tree[f"{group}/{column}"].to_numpy())
+        if column in categories:
+            labels = [str(value) for value in columns[column]]
+            columns[column] = pd.Categorical(labels, categories=categories[column], ordered=True)
+    centres = json.loads(attributes["centres"])
+    return dataclasses.replace(spec, centre=centres).design(pd.DataFrame(columns))

@@ -115,7 +115,7 @@ class Analysis:
         return name
 
     def values(self, predictor: str) -> np.ndarray:
-        """The predictor in the analysed rows, shape (n,)."""
+        """The predictor in the analysed rows, shape (n_rows,)."""
         return self.fit.design.frame[predictor].to_numpy(float)
 
     def factors(self) -> list[str]:
@@ -171,7 +171,7 @@ class Analysis:
             Shape (n_draws, n_settings), in outcome units per unit of the predictor; and why a slope is NaN (empty
             where it is not).
         """
-        step = _STEP * float(self.values(predictor).std(ddof=1))
+        step = _STEP * self.fit.design.sd(predictor)
         pairs = []
         for fixed in settings:
             low, high = (

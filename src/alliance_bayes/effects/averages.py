@@ -109,21 +109,23 @@ def _where_sound[T](
 
 
 def _averaged(fit: FittedModel, scene: Scene) -> _Averaged:
-    x = np.mean([piece.rows.x.mean(axis=0) for piece in scene.pieces], axis=0)
+    design = fit.design
+    x = np.mean([design.average(piece.rows.x) for piece in scene.pieces], axis=0)
     spread: dict[str, np.ndarray] = {}
-    for factor in fit.design.factors:
+    for factor in design.factors:
         spread[factor.name] = np.zeros((len(factor.levels) + 1, len(factor.columns)))
         for piece in scene.pieces:
             z, levels = piece.rows.z[factor.name], piece.levels.get(factor.name)
             if levels is not None:
-                spread[factor.name][levels] += z.mean(axis=0) / len(levels)
+                spread[factor.name][levels] += design.average(z) / len(levels)
             else:
                 # A new level has number -1, which is the last row.
-                np.add.at(spread[factor.name], piece.rows.index[factor.name], z / len(z))
+                own = z if design.weights is None else z * design.weights[:, None]
+                np.add.at(spread[factor.name], piece.rows.index[factor.name], own / design.n)
         spread[factor.name] /= len(scene.pieces)
     basis = {
-        smooth.name: np.mean([piece.rows.basis[smooth.name].mean(axis=0) for piece in scene.pieces], axis=0)
-        for smooth in fit.design.smooths
+        smooth.name: np.mean([design.average(piece.rows.basis[smooth.name]) for piece in scene.pieces], axis=0)
+        for smooth in design.smooths
     }
     return x, spread, basis
 

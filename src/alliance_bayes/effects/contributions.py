@@ -30,11 +30,21 @@ class Contribution:
         Shape (n_rows, n_coefficients), dense or sparse.
     draws
         Coefficients, shape (n_draws, n_coefficients).
+    weights
+        Participants that each row stands for, shape (n_rows,); None where each row is one.
     """
 
     name: str | None
     matrix: Any
     draws: np.ndarray
+    weights: np.ndarray | None = None
+
+    @property
+    def weighted(self) -> Any:
+        """The matrix with each row as often as it stands for."""
+        if self.weights is None:
+            return self.matrix
+        return sparse.diags_array(self.weights) @ self.matrix
 
 
 def contributions(fit: FittedModel, rows: Rows | None = None) -> list[Contribution]:
@@ -45,35 +55,36 @@ def contributions(fit: FittedModel, rows: Rows | None = None) -> list[Contributi
     fit
         The fitted model.
     rows
-        Design arrays, all of levels that the fit has seen; the analysed rows by default.
+        Design arrays of as many rows, all of levels that the fit has seen; the analysed rows by default.
     """
     design = fit.design
-    rows = design.rows if rows is None else rows
+    rows, weights = design.rows if rows is None else rows, design.weights
     parts = []
     if design.terms:
         # A column's mean is a constant of the sum. Taking it out first keeps digits where centring values are far off.
-        parts.append(Contribution(None, rows.x - rows.x.mean(axis=0), fit.stacked["beta"]))
+        parts.append(Contribution(None, rows.x - design.average(rows.x), fit.stacked["beta"], weights))
     for factor in design.factors:
         n_levels, n_terms = len(factor.levels), len(factor.columns)
         columns = rows.index[factor.name][:, None] * n_terms + np.arange(n_terms)
         at = (np.repeat(np.arange(rows.n), n_terms), columns.ravel())
         matrix = sparse.csr_array((rows.z[factor.name].ravel(), at), shape=(rows.n, n_levels * n_terms))
         u = fit.stacked[f"u_{factor.name}"]
-        parts.append(Contribution(factor.name, matrix, u.reshape(len(u), -1)))
+        parts.append(Contribution(factor.name, matrix, u.reshape(len(u), -1), weights))
     parts += [
-        Contribution(smooth.name, rows.basis[smooth.name], fit.stacked[f"u_{smooth.name}"]) for smooth in design.smooths
+        Contribution(smooth.name, rows.basis[smooth.name], fit.stacked[f"u_{smooth.name}"], weights)
+        for smooth in design.smooths
     ]
     return parts
 
 
 def second_moment(a: Contribution, b: Contribution) -> np.ndarray:
-    """Sum over rows of the product of two parts, draw by draw, shape (n_draws,)."""
-    cross = a.matrix.T @ b.matrix
+    """Sum over participants of the product of two parts, draw by draw, shape (n_draws,)."""
+    cross = a.matrix.T @ b.weighted
     return np.asarray(np.einsum("pd,dp->d", cross.T @ a.draws.T, b.draws))
 
 
 def covariance(a: Contribution, b: Contribution) -> np.ndarray:
-    """Covariance over rows (divisor n - 1) of two parts, draw by draw, shape (n_draws,)."""
-    n = a.matrix.shape[0]
-    first, second = (part.draws @ np.asarray(part.matrix.sum(axis=0)).ravel() / n for part in (a, b))
+    """Covariance over participants (divisor n - 1) of two parts, draw by draw, shape (n_draws,)."""
+    n = a.matrix.shape[0] if a.weights is None else float(a.weights.sum())
+    first, second = (part.draws @ np.asarray(part.weighted.sum(axis=0)).ravel() / n for part in (a, b))
     return np.asarray((second_moment(a, b) - n * first * second) / (n - 1))

@@ -107,7 +107,7 @@ def unique_variance(fit: FittedModel, held: Rows, *, tables: Tabulations | None 
     with flat priors and many rows it is the fall of the explained variance when the predictor, with all its products,
     is dropped and the rest refitted. For families that are not linear it is the same on the outcome's scale.
     """
-    rows, n = fit.design.rows, fit.design.rows.n
+    rows, n = fit.design.rows, fit.design.n
     effect = Rows(
         rows.x - held.x,
         {name: rows.z[name] - held.z[name] for name in rows.z},
@@ -122,7 +122,9 @@ def unique_variance(fit: FittedModel, held: Rows, *, tables: Tabulations | None 
             for b in parts:
                 sum_of_squares += second_moment(a, b)
         for basis in (levels, others):
-            fitted = sum((part.draws @ np.asarray(_dense(basis.T @ part.matrix)).T for part in parts), np.zeros(1))
+            fitted = sum(
+                (part.draws @ np.asarray(_dense(basis.T @ _rooted(fit, part.matrix))).T for part in parts), np.zeros(1)
+            )
             sum_of_squares -= (fitted**2).sum(axis=1)
         return np.maximum(sum_of_squares, 0.0) / (n - 1)
     tables, out = tables or Tabulations(fit), np.empty(prod(fit.shape))
@@ -140,6 +142,8 @@ def unique_variance(fit: FittedModel, held: Rows, *, tables: Tabulations | None 
 def _basis(fit: FittedModel, effect: Rows) -> tuple[Any, np.ndarray]:
     """Orthonormal basis of the columns that do not hold the predictor, in two blocks, shapes (n, levels) and (n, rank).
 
+    Rows that stand for several participants are the roots of their numbers long, so that sums of squares are right.
+
     The first block is the indicators of the largest factor's levels, which are orthogonal as they are, so that a
     factor of thousands of levels costs nothing; the second is everything else with its means by those levels taken
     out.
@@ -148,8 +152,10 @@ def _basis(fit: FittedModel, effect: Rows) -> tuple[Any, np.ndarray]:
     constant = np.zeros(n, dtype=int)
     indices = [np.asarray(rows.index[f.name]) for f in fit.design.factors if "Intercept" in f.terms]
     largest = max(indices, key=lambda index: int(index.max()), default=constant)
-    counts = np.bincount(largest)
-    levels = sparse.csr_array((1 / np.sqrt(counts[largest]), (np.arange(n), largest)), shape=(n, len(counts)))
+    counts = np.bincount(largest, weights=fit.design.weights)
+    levels = _rooted(
+        fit, sparse.csr_array((1 / np.sqrt(counts[largest]), (np.arange(n), largest)), shape=(n, len(counts)))
+    )
     columns = [rows.x[:, ~effect.x.any(axis=0)]]
     for factor in fit.design.factors:
         for term in np.flatnonzero(~effect.z[factor.name].any(axis=0)):
@@ -159,7 +165,7 @@ def _basis(fit: FittedModel, effect: Rows) -> tuple[Any, np.ndarray]:
             spread[np.arange(n), rows.index[factor.name]] = rows.z[factor.name][:, term]
             columns.append(spread)
     columns += [rows.basis[smooth.name] for smooth in fit.design.smooths if not effect.basis[smooth.name].any()]
-    matrix = np.hstack(columns)
+    matrix = _rooted(fit, np.hstack(columns))
     matrix = matrix / np.maximum(np.linalg.norm(matrix, axis=0), 1e-300)
     matrix = matrix - levels @ (levels.T @ matrix)
     if not matrix.shape[1]:
@@ -168,6 +174,12 @@ def _basis(fit: FittedModel, effect: Rows) -> tuple[Any, np.ndarray]:
     # Columns have length 1 before the means are taken out: what is below 1e-8 then is rounding of a dependent column.
     rank = int((np.abs(np.diag(r)) > 1e-8).sum())
     return levels, q[:, :rank]
+
+
+def _rooted(fit: FittedModel, matrix: Any) -> Any:
+    """A matrix of the analysed rows, each times the root of the number of participants it stands for."""
+    weights = fit.design.weights
+    return matrix if weights is None else sparse.diags_array(np.sqrt(weights)) @ matrix
 
 
 def _dense(matrix: Any) -> np.ndarray:

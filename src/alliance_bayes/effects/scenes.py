@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import product
 
@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from formulae.model_description import model_description
 
+from alliance_bayes.effects.degrees import HIGHEST, high_degree
 from alliance_bayes.errors import UsageError
 from alliance_bayes.model import Design, PooledFactor, Rows
 
@@ -40,10 +41,13 @@ class Piece:
     levels
         By factor, the level numbers that everybody gets, each with the same weight; -1 is a new level. Factors not
         named keep the rows' own levels.
+    problem
+        Why an average over the rows is not what it seems; empty where it is.
     """
 
     rows: Rows
     levels: Mapping[str, np.ndarray]
+    problem: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,7 +83,7 @@ class Scenes:
     """
 
     design: Design
-    _cache: dict[object, Rows] = field(default_factory=dict, repr=False)
+    _cache: dict[object, tuple[Rows, str]] = field(default_factory=dict, repr=False)
 
     @cached_property
     def categorical(self) -> tuple[str, ...]:
@@ -157,18 +161,18 @@ class Scenes:
         touched = [factor for factor in self.design.factors if _parts(factor) & set(fixed)]
         # Where fixed columns do nothing but choose whole levels of pooled factors, no row has to be evaluated again.
         whole = not set(fixed) & self.in_terms and all(_parts(factor) <= set(fixed) for factor in touched)
-        rows = self._evaluate(numeric, {} if whole else fixed)
+        rows, problem = self._evaluate(numeric, {} if whole else fixed)
         levels: dict[str, np.ndarray] = {}
         for factor in self.design.factors:
             if _parts(factor) <= set(fixed) or population == "equal":
                 levels[factor.name] = self._compatible(factor, fixed)
             elif population == "new" and not factor.exhaustive:
                 levels[factor.name] = np.array([-1])
-        return Piece(rows, levels)
+        return Piece(rows, levels, problem)
 
-    def _evaluate(self, numeric: NumericSetting | None, fixed: Mapping[str, str]) -> Rows:
+    def _evaluate(self, numeric: NumericSetting | None, fixed: Mapping[str, str]) -> tuple[Rows, str]:
         if numeric is None and not fixed:
-            return self.design.rows
+            return self.design.rows, ""
         key = (numeric, tuple(sorted(fixed.items())))
         if key in self._cache:
             return self._cache[key]
@@ -181,9 +185,49 @@ class Scenes:
         # A transformation may be undefined there (the square root just below zero); _problem says so.
         with np.errstate(all="ignore"):
             rows = self.design.evaluate(frame)
+        found = rows, ""
+        if self.design.weights is not None:
+            found = self._weighted(rows, shifted=numeric is not None and numeric.shift)
         if len(self._cache) < _MOST_CACHED:
-            self._cache[key] = rows
-        return rows
+            self._cache[key] = found
+        return found
+
+    @cached_property
+    def _plain(self) -> Rows:
+        """The formula evaluated on weighted points as they are."""
+        return self.design.evaluate(self.design.frame)
+
+    def _weighted(self, rows: Rows, *, shifted: bool) -> tuple[Rows, str]:
+        """Rows evaluated on weighted points, and why averages over them are not those over participants.
+
+        A product evaluated on points has the right average where it is of two columns. What a setting does not touch
+        keeps the design's own columns, which are right throughout.
+        """
+        own, plain, design = self.design.rows, self._plain, self.design
+        # Two shifts are compared, which leaves the derivative: a product of one column less.
+        high = high_degree(design, HIGHEST + 1 if shifted else HIGHEST)
+        problem = ""
+
+        def kept(labels: Sequence[str], new: np.ndarray, old: np.ndarray, exact: np.ndarray) -> np.ndarray:
+            nonlocal problem
+            same = (new == old).all(axis=0)
+            # A column that is held where it is zero has no average to get wrong.
+            zero = np.abs(new).max(axis=0, initial=0.0) <= 1e-9 * np.abs(old).max(axis=0, initial=0.0)
+            sound = same | zero
+            changed = [label for label, right in zip(labels, sound, strict=True) if not right and label in high]
+            if changed:
+                problem = f"it averages products of three columns ('{changed[0]}'), which moments do not hold"
+            return np.where(same, exact, new)
+
+        x = kept(design.terms, rows.x, plain.x, own.x)
+        z = {f.name: kept(f.terms, rows.z[f.name], plain.z[f.name], own.z[f.name]) for f in design.factors}
+        basis = {}
+        for smooth in design.smooths:
+            new, old = rows.basis[smooth.name], plain.basis[smooth.name]
+            if shifted and not np.array_equal(new, old):
+                problem = f"it averages the slope of {smooth.title} over its values, which moments do not hold"
+            basis[smooth.name] = kept(smooth.labels, new, old, own.basis[smooth.name])
+        return replace(rows, x=x, z=z, basis=basis), problem
 
     def level_columns(self, factor: PooledFactor) -> list[dict[str, str]]:
         """Columns and values that make each level of a pooled factor (``{"country": "DE", "sex": "male"}``)."""
@@ -204,6 +248,8 @@ class Scenes:
         return np.array(agreeing or [-1])
 
     def _problem(self, piece: Piece) -> str:
+        if piece.problem:
+            return piece.problem
         for factor in self.design.factors:
             index = piece.levels.get(factor.name, piece.rows.index[factor.name])
             if factor.exhaustive and (index < 0).any():

@@ -62,7 +62,8 @@ def slopes(
         ``slope_per_sd``
             The same times the predictor's sample SD.
         ``slope_p10_p90``
-            Average expected outcome with everybody at the predictor's 90th percentile, minus that at its 10th.
+            Average expected outcome with everybody at the predictor's 90th percentile, minus that at its 10th. Missing
+            for a fit made from moments, which do not tell percentiles.
         ``slope_standardised``
             The slope times the predictor's sample SD divided by the outcome's, both of the analysed rows.
         ``partial_correlation``
@@ -145,12 +146,11 @@ def slopes_by_level(
 def slope_quantities(analysis: Analysis, predictor: str | None = None) -> Iterator[Quantity]:
     """Quantities of :func:`slopes`."""
     name = analysis.predictor(predictor)
-    options, outcome, values = analysis.options, analysis.fit.design.outcome, analysis.values(name)
+    options, design, outcome = analysis.options, analysis.fit.design, analysis.fit.design.outcome
     unit, points = analysis.unit_of(name), analysis.outcome_unit
     draws, (problem,) = analysis.slopes(name, [{}])
     slope = draws[:, 0]
-    sd_x, sd_y = float(values.std(ddof=1)), float(outcome.values.std(ddof=1))
-    low, high = (float(value) for value in np.quantile(values, (0.1, 0.9)))
+    sd_x, sd_y = design.sd(name), design.sd(outcome.name)
 
     def quantity(estimand: str, draws: np.ndarray, unit: str, denominator: str, note: str, **more: Any) -> Quantity:
         own: dict[str, Any] = {"term": name, "population": options.population, "signed": True}
@@ -160,8 +160,8 @@ def slope_quantities(analysis: Analysis, predictor: str | None = None) -> Iterat
     yield quantity("slope", slope, f"{points} per {unit}", f"1 {unit}", problem, **limits)
     per_sd = f"sample SD of {name}, {sd_x:.4g}"
     yield quantity("slope_per_sd", slope * sd_x, f"{points} per SD of {name}", per_sd, problem, **limits)
-    span, why = _between(analysis, name, low, high)
-    step = f"{points} from {name} {low:.4g} to {high:.4g}"
+    span, why, where = _between(analysis, name)
+    step = f"{points}{where}"
     yield quantity("slope_p10_p90", span, step, f"10th to 90th percentile of {name}", why, **limits)
     both = f"sample SDs of {name}, {sd_x:.4g}, and {outcome.name}, {sd_y:.4g}"
     yield quantity("slope_standardised", slope * sd_x / sd_y, "SD per SD", both, problem)
@@ -169,11 +169,11 @@ def slope_quantities(analysis: Analysis, predictor: str | None = None) -> Iterat
         unique, why = _unique(analysis, name)
         spread, why = analysis.spread, why or analysis.infinite_variance
         partial = np.sign(slope) * np.sqrt(unique / (unique + spread.residual))
-        yield quantity("partial_correlation", partial, "correlation", "unique + residual variance", why)
+        yield quantity("partial_correlation", partial, "correlation", "unique + residual variance", problem or why)
         share = unique / spread.total
         yield quantity("delta_r2", share, "share of variance", "explained + residual variance", why, signed=False)
     if options.relevant is not None:
-        needed, why = _needed(analysis, slope, options.relevant, float(np.ptp(values)))
+        needed, why = _needed(analysis, slope, options.relevant, name)
         change = _counted(options.relevant, points)
         yield quantity("points_needed", needed, f"{unit} for {change}", change, problem or why, signed=False)
 
@@ -208,32 +208,43 @@ def _counted(number: float, unit: str) -> str:
     return f"{number:g} {head}{'' if number == 1 else 's'}{of}{tail}"
 
 
-def _between(analysis: Analysis, name: str, low: float, high: float) -> tuple[np.ndarray, str]:
-    """Average expected outcome with everybody at ``high`` minus that at ``low``; and why it is NaN."""
+def _between(analysis: Analysis, name: str) -> tuple[np.ndarray, str, str]:
+    """Average expected outcome with everybody at the 90th percentile minus that at the 10th; why it is NaN; and where.
+
+    Moments do not tell percentiles.
+    """
+    nothing = np.full(analysis.n_draws, np.nan)
+    if analysis.fit.moments is not None:
+        return nothing, f"percentiles of {name} need the analysed rows, and this fit was made from moments", ""
+    low, high = (float(value) for value in np.quantile(analysis.values(name), (0.1, 0.9)))
+    where = f" from {name} {low:.4g} to {high:.4g}"
     if low == high:
-        return np.full(analysis.n_draws, np.nan), f"the 10th and the 90th percentile of {name} are both {low:.4g}"
+        return nothing, f"the 10th and the 90th percentile of {name} are both {low:.4g}", where
     scenes = [
         analysis.scenes.scene(analysis.options.population, numeric=NumericSetting(name, value)) for value in (low, high)
     ]
     averages = analysis.averages(scenes)
-    return averages[:, 1] - averages[:, 0], scenes[0].problem or scenes[1].problem
+    return averages[:, 1] - averages[:, 0], scenes[0].problem or scenes[1].problem, where
 
 
 def _unique(analysis: Analysis, name: str) -> tuple[np.ndarray, str]:
     """Variance that only the predictor explains; and why it is NaN."""
-    held = analysis.scenes.scene(numeric=NumericSetting(name, float(analysis.values(name).mean())))
+    design = analysis.fit.design
+    held = analysis.scenes.scene(numeric=NumericSetting(name, float(design.average(analysis.values(name)))))
     if held.problem:
         return np.full(analysis.n_draws, np.nan), held.problem
     return unique_variance(analysis.fit, held.pieces[0].rows, tables=analysis.tables), ""
 
 
-def _needed(analysis: Analysis, slope: np.ndarray, relevant: float, span: float) -> tuple[np.ndarray, str]:
+def _needed(analysis: Analysis, slope: np.ndarray, relevant: float, name: str) -> tuple[np.ndarray, str]:
     """Units of the predictor that go with the smallest relevant improvement, infinite where none; and a note."""
     scale = analysis.fit.design.scales.get(analysis.fit.design.outcome.name)
     change = relevant if scale is None or scale.higher_is_better else -relevant
     with np.errstate(divide="ignore", over="ignore"):
         needed = np.where(slope * change > 0, change / slope, np.inf)
     needed = np.where(np.isnan(slope), np.nan, needed)
+    # The range of a predictor is known where its rows are.
+    span = float(np.ptp(analysis.values(name))) if analysis.fit.moments is None else np.inf
     never, beyond = float(np.isinf(needed).mean()), float((needed > span).mean())
     notes = []
     if never:

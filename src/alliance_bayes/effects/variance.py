@@ -186,7 +186,8 @@ def _new_level_variance(analysis: Analysis, factor: str) -> np.ndarray:
     fit = analysis.fit
     tau = fit.stacked[f"tau_{factor}"]
     z = fit.design.rows.z[factor]
-    moments = z.T @ z / len(z)
+    own = z if fit.design.weights is None else z * fit.design.weights[:, None]
+    moments = z.T @ own / fit.design.n
     correlation = fit.stacked[f"corr_{factor}"] if fit.design.factor(factor).correlated else np.eye(z.shape[1])
     spread = np.einsum("ds,dt,dst,st->d", tau, tau, np.broadcast_to(correlation, (len(tau), *moments.shape)), moments)
     return np.asarray(spread)

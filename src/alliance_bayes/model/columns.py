@@ -79,7 +79,11 @@ def describe(term: Any) -> tuple[Column, ...]:
 
 
 def centring(
-    terms: list[Any], asked: Mapping[str, float], declared: Mapping[str, Scale], autoscale: bool
+    terms: list[Any],
+    asked: Mapping[str, float],
+    declared: Mapping[str, Scale],
+    autoscale: bool,
+    weights: np.ndarray | None = None,
 ) -> tuple[dict[str, float], dict[str, Scale]]:
     """Centring value and reference scale of every numeric component.
 
@@ -91,6 +95,8 @@ def centring(
         Values the analyst asked for, by component name; the rows' mean elsewhere.
     declared, autoscale
         Declared reference scales, and whether other columns take theirs from the rows.
+    weights
+        Participants that each row stands for; one each by default.
 
     Raises
     ------
@@ -112,11 +118,11 @@ def centring(
                     f"'{name}' is {column[row]} in analysed row {row} (from 0). "
                     "Choose a transformation that is finite for every row, or leave the row out."
                 )
-            centres[name] = float(asked.get(name, column.mean()))
+            centres[name] = float(asked.get(name, np.average(column, weights=weights)))
             known = scale_of(name, declared)
             if known is None and (autoscale or type(part).__name__ == "Call"):
                 # A derived basis has no instrument scale, so its own spread is the only one there is.
-                known = sample_scale(column)
+                known = sample_scale(column, weights)
             if known is not None:
                 scales[name] = known
     unknown = sorted(set(asked) - set(centres))

@@ -47,6 +47,8 @@ class Design:
         Reference scale of each column (numeric components and the outcome) that has one.
     rows
         The design arrays of ``frame``.
+    weights
+        Participants that each row stands for, shape (n_rows,); None where each row is one.
     """
 
     formula: Formula
@@ -62,6 +64,7 @@ class Design:
     rows: Rows
     _common: tuple[Any, ...] = field(repr=False)
     _pooled: tuple[Any, ...] = field(repr=False)
+    weights: np.ndarray | None = None
 
     @property
     def terms(self) -> tuple[str, ...]:
@@ -74,11 +77,28 @@ class Design:
         return tuple(name for name in self.frame.columns if name != self.outcome.name)
 
     @property
+    def n(self) -> int:
+        """Number of participants analysed."""
+        return self.rows.n if self.weights is None else round(float(self.weights.sum()))
+
+    def average(self, values: np.ndarray) -> np.ndarray:
+        """Mean over participants of something that each row has, shape (n_rows, ...)."""
+        return np.asarray(np.average(values, axis=0, weights=self.weights))
+
+    def sd(self, column: str) -> float:
+        """Standard deviation (n - 1) of a numeric column, or of the outcome, over participants."""
+        values = self.frame[column].to_numpy(float)
+        if self.weights is None:
+            return float(values.std(ddof=1))
+        away = values - self.average(values)
+        return float(np.sqrt(self.weights @ away**2 / (self.n - 1)))
+
+    @property
     def residual_shares(self) -> np.ndarray:
-        """Share of the analysed rows by level of the residual factor, shape (n_levels,); [1.] without one."""
+        """Share of the participants by level of the residual factor, shape (n_levels,); [1.] without one."""
         if self.rows.residual is None:
             return np.ones(1)
-        return np.bincount(self.rows.residual) / self.rows.n
+        return np.bincount(self.rows.residual, weights=self.weights) / self.n
 
     def factor(self, name: str) -> PooledFactor:
         """A pooled factor by name.
@@ -150,6 +170,8 @@ def build_design(
     scales: Mapping[str, Scale] | None = None,
     autoscale: bool = False,
     residual_by: str | None = None,
+    weights: np.ndarray | None = None,
+    smooths: tuple[Smooth, ...] | None = None,
 ) -> Design:
     """Apply a formula to complete rows.
 
@@ -169,6 +191,10 @@ def build_design(
         Whether a column without a reference scale gets one from the rows themselves.
     residual_by
         Name of the categorical column by whose levels the residual SD differs.
+    weights
+        Participants that each row stands for, shape (n_rows,); one each by default.
+    smooths
+        The formula's smooths, where they are known; made from the rows by default.
 
     Raises
     ------
@@ -192,23 +218,39 @@ def build_design(
     outcome_scale = scale_of(formula.outcome, declared)
     outcome = prepare_outcome(formula.outcome, values.to_numpy(float), family, outcome_scale)
     if outcome_scale is None and autoscale:
-        outcome_scale = sample_scale(outcome.values)
+        outcome_scale = sample_scale(outcome.values, weights)
 
     common, pooled = evaluate_terms(formula, frame)
     if family.link == "cumulative_logit":
         # The cutpoints are an ordinal model's intercepts; one more would not be identified.
         common = tuple(term for term in common if type(term).__name__ != "Intercept")
-    centres, known = centring([*common, *(term.expr for term in pooled)], dict(centre or {}), declared, autoscale)
+    centres, known = centring(
+        [*common, *(term.expr for term in pooled)], dict(centre or {}), declared, autoscale, weights
+    )
     if outcome_scale is not None:
         known[formula.outcome] = outcome_scale
     columns = tuple(column for term in common for column in describe(term))
     factors = _factors(formula, pooled, frame, exhaustive)
     rows = _assemble(common, pooled, factors, frame, centres, new=False)
     refuse_constant(rows.x, columns)
-    smooths = tuple(build_smooth(term, frame) for term in formula.smooths)
+    if smooths is None:
+        smooths = tuple(build_smooth(term, frame) for term in formula.smooths)
     rows = _completed(rows, residual, smooths, frame)
     return Design(
-        formula, family, outcome, frame, columns, factors, residual, smooths, centres, known, rows, common, pooled
+        formula,
+        family,
+        outcome,
+        frame,
+        columns,
+        factors,
+        residual,
+        smooths,
+        centres,
+        known,
+        rows,
+        common,
+        pooled,
+        weights,
     )
 
 

@@ -59,7 +59,7 @@ def evaluate_terms(formula: Formula, frame: pd.DataFrame) -> tuple[tuple[Any, ..
         }
         for term in description.group_terms:
             term.factor = stand_ins[constant[str(term.factor.name)]]
-        level = pd.Categorical.from_codes(np.zeros(len(frame), dtype=np.int8), ["all"])
+        level = pd.Categorical(["all"] * len(frame))
         # A logarithm of zero shows up as an infinite column, which is refused by name later.
         with np.errstate(all="ignore"):
             model = DesignMatrices(

@@ -112,17 +112,23 @@ def scale_of(column: str, declared: Mapping[str, Scale]) -> Scale | None:
     return BUILT_IN[match.group(1)] if match else None
 
 
-def sample_scale(values: np.ndarray) -> Scale:
+def sample_scale(values: np.ndarray, weights: np.ndarray | None = None) -> Scale:
     """A scale from the analysed rows themselves (asked for by ``autoscale=True`` only).
 
     Parameters
     ----------
     values
         Shape (n,), finite.
+    weights
+        Participants that each value stands for; one each by default.
     """
-    sd = float(np.std(values, ddof=1)) if values.size > 1 else 0.0
+    mean = float(np.average(values, weights=weights))
+    if weights is None:
+        sd = float(np.std(values, ddof=1)) if values.size > 1 else 0.0
+    else:
+        sd = float(np.sqrt(weights @ (values - mean) ** 2 / max(weights.sum() - 1, 1)))
     return Scale(
-        float(np.mean(values)),
+        mean,
         sd if sd > 0 else 1.0,
         reason="mean and SD of the analysed rows (autoscale: this prior depends on the data)",
     )

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
 
+import numpy as np
 import pandas as pd
 
 from alliance_bayes.errors import ModelError
@@ -19,6 +20,7 @@ from alliance_bayes.model.priors import Prior, PriorTable, parse_prior
 from alliance_bayes.model.residual import check_residual_by
 from alliance_bayes.model.resolve import preview_priors, resolve_priors
 from alliance_bayes.model.scales import Scale
+from alliance_bayes.model.smooth import Smooth
 
 __all__ = ["EXHAUSTIVE", "Card", "ModelSpec"]
 
@@ -163,13 +165,19 @@ class ModelSpec:
         assert isinstance(self.priors, PriorTable)
         return self.priors
 
-    def design(self, frame: pd.DataFrame) -> Design:
+    def design(
+        self, frame: pd.DataFrame, *, weights: np.ndarray | None = None, smooths: tuple[Smooth, ...] | None = None
+    ) -> Design:
         """Apply the model to complete rows.
 
         Parameters
         ----------
         frame
             Complete on ``columns``, one row a participant.
+        weights
+            Participants that each row stands for, shape (n_rows,); one each by default.
+        smooths
+            The formula's smooths, where they are known; made from the rows by default.
 
         Raises
         ------
@@ -185,6 +193,8 @@ class ModelSpec:
             scales=self.scales,
             autoscale=self.autoscale,
             residual_by=self.residual_by,
+            weights=weights,
+            smooths=smooths,
         )
 
     def priors_for(self, design: Design) -> PriorTable:

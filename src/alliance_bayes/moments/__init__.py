@@ -6,7 +6,6 @@ from alliance_bayes.moments.files import check_belongs, load_moments, save_momen
 from alliance_bayes.moments.histogram import Histogram
 from alliance_bayes.moments.minimum import with_minimum
 from alliance_bayes.moments.moments import Moments
-from alliance_bayes.moments.pseudo_rows import pseudo_rows
 from alliance_bayes.moments.pushdown import reduce_table
 from alliance_bayes.moments.rows import moments_of
 
@@ -16,7 +15,6 @@ __all__ = [
     "check_belongs",
     "load_moments",
     "moments_of",
-    "pseudo_rows",
     "reduce_table",
     "save_moments",
     "with_minimum",

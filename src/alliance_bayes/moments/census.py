@@ -10,60 +10,17 @@ from typing import Any
 from alliance_bayes.cohort import Flow, FlowStep
 from alliance_bayes.cohort.cells import MISSING, CellError, read_level
 from alliance_bayes.cohort.names import CHANGE, FACTORS, MISSING_REASONS, NUMBERS
+from alliance_bayes.cohort.summary import MANY_LEVELS
 from alliance_bayes.errors import DataError, ModelError
 from alliance_bayes.model import ModelSpec, scale_of
 from alliance_bayes.model.resolve import CATEGORICAL_COLUMNS
 from alliance_bayes.moments.faults import level_faults, number_faults, reads_as_number, type_fault
+from alliance_bayes.moments.look import Kinds, Levels, Look
 from alliance_bayes.moments.sources import Remote, fetched
 from alliance_bayes.moments.structure import Structure, expressions_of
 from alliance_bayes.moments.terms import variables
 
-__all__ = ["Kinds", "Levels", "Pass", "Tally", "kinds_of", "levels_of", "tallied"]
-
-
-@dataclass(frozen=True)
-class Kinds:
-    """Needed columns by kind.
-
-    Parameters
-    ----------
-    outcome
-        Name of the outcome.
-    numeric
-        Numeric predictors.
-    keys
-        Categorical predictors.
-    """
-
-    outcome: str
-    numeric: tuple[str, ...]
-    keys: tuple[str, ...]
-
-
-@dataclass(frozen=True, eq=False)
-class Levels:
-    """What a categorical column holds.
-
-    Parameters
-    ----------
-    labels
-        Label of each value as the database gives it; None for values that are missing.
-    order
-        Labels in order.
-    """
-
-    labels: Mapping[Any, str | None]
-    order: tuple[str, ...]
-
-    @property
-    def gaps(self) -> tuple[str, ...]:
-        """Texts that stand for a missing value."""
-        return tuple(value for value, label in self.labels.items() if label is None and isinstance(value, str))
-
-    @property
-    def has_nan(self) -> bool:
-        """Whether numbers that are none occur."""
-        return any(isinstance(value, float) and math.isnan(value) for value in self.labels)
+__all__ = ["Tally", "kinds_of", "levels_of", "tallied"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,7 +121,7 @@ def levels_of(remote: Remote, keys: Sequence[str], declared: Mapping[str, tuple[
             unreadable,
             counts,
             declared.get(key),
-            check_spelling=known and len(present) <= 50,
+            check_spelling=known and len(present) <= MANY_LEVELS,
         )
         if key in declared:
             order = [level for level in declared[key] if level in present]
@@ -189,14 +146,14 @@ def tallied(spec: ModelSpec, remote: Remote, kinds: Kinds, levels: Mapping[str, 
         Fewer than two complete rows.
     """
     numbers = (kinds.outcome, *kinds.numeric)
-    first = Pass(spec, remote, kinds, levels, structure, frozenset())
-    answer = first.answer()
+    look = Look(spec, remote, kinds, levels, structure, frozenset())
+    answer = look.answer()
     wrapped = frozenset(name for name in numbers if any(_nan(answer[f"{end}_{name}"]) for end in ("low", "high")))
     if wrapped:
         # Rare enough to look again: to test every value for being a number at all takes longer than the sums.
-        first = Pass(spec, remote, kinds, levels, structure, wrapped)
-        answer = first.answer()
-    problems = number_faults(remote, spec, first.numbers, answer)
+        look = Look(spec, remote, kinds, levels, structure, wrapped)
+        answer = look.answer()
+    problems = number_faults(remote, spec, look.numbers, answer)
     if problems:
         raise DataError(problems, source=remote.source)
     steps = [
@@ -217,83 +174,14 @@ def tallied(spec: ModelSpec, remote: Remote, kinds: Kinds, levels: Mapping[str, 
         )
     centres = {name: float(spec.centre.get(name, answer[f"mean_{name}"])) for name in dict.fromkeys(wanted)}
     return Tally(
-        first.complete_rows(),
+        look.complete_rows(),
         flow,
         centres,
         float(answer[f"mean_{kinds.outcome}"]),
-        float(answer[f"low_{kinds.outcome}"]),
-        float(answer[f"high_{kinds.outcome}"]),
-        first.step is not None and not answer["off_levels"],
+        float(answer["least"]),
+        float(answer["most"]),
+        look.step is not None and not answer["off_levels"],
     )
-
-
-class Pass:
-    """One ungrouped query over all rows."""
-
-    def __init__(
-        self,
-        spec: ModelSpec,
-        remote: Remote,
-        kinds: Kinds,
-        levels: Mapping[str, Levels],
-        structure: Structure,
-        wrapped: frozenset[str],
-    ) -> None:
-        self.remote, self.kinds, self.structure, self.columns = remote, kinds, structure, spec.columns
-        scale = scale_of(kinds.outcome, spec.scales)
-        self.step = None if scale is None or scale.step is None else (scale.lower, scale.step)
-        table = remote.table
-        self.numbers = {name: _number(table[name], wrap=name in wrapped) for name in (kinds.outcome, *kinds.numeric)}
-        self.present = {name: value.notnull() for name, value in self.numbers.items()}
-        for key in kinds.keys:
-            here = table[key].notnull()
-            if levels[key].gaps:
-                here = here & ~table[key].isin(levels[key].gaps)
-            if levels[key].has_nan:
-                here = here & ~table[key].isnan()
-            self.present[key] = here
-
-    def answer(self) -> dict[str, Any]:
-        """Counts, ends and means."""
-        return dict(fetched(self.query(), self.remote.source).to_pylist()[0])
-
-    def query(self) -> Any:
-        """The query that asks for them."""
-        table = self.remote.table
-        asked: dict[str, Any] = {"n": table.count()}
-        before: Any = None
-        for place, name in enumerate(self.columns):
-            here = self.present[name]
-            asked[f"step_{place}"] = ((~here) if before is None else (before & ~here)).sum()
-            before = here if before is None else before & here
-        for name, value in self.numbers.items():
-            asked |= {f"low_{name}": value.min(), f"high_{name}": value.max()}
-            if table[name].type().is_string():
-                bad = table[name].notnull() & ~table[name].strip().isin(MISSING) & value.isnull()
-                asked |= {f"bad_{name}": bad.sum(), f"example_{name}": table[name].min(where=bad)}
-        wanted = (*self.structure.components, *self.structure.base)
-        for name in dict.fromkeys((self.kinds.outcome, *wanted)):
-            value = self.structure.component(name, self.numbers.__getitem__)
-            asked[f"mean_{name}"] = value.mean(where=before)
-        if self.step is not None:
-            steps = (self.numbers[self.kinds.outcome] - self.step[0]) / self.step[1]
-            asked["off_levels"] = (before & ((steps - steps.round()).abs() > 1e-9)).sum()
-        return table.aggregate(**asked)
-
-    def complete_rows(self) -> Any:
-        """The rows that have a value in every needed column."""
-        table = self.remote.table
-        kept = {**self.numbers, **{key: table[key] for key in self.kinds.keys}}
-        return table.filter(*self.present.values()).select(**kept)
-
-
-def _number(column: Any, *, wrap: bool) -> Any:
-    """A column as 64-bit floats; text that is no number is missing, and so is what is no number at all."""
-    dtype = column.type()
-    value = column.try_cast("float64") if dtype.is_string() else column.cast("float64")
-    if wrap or dtype.is_string():
-        value = value.nullif(float("nan"))
-    return value
 
 
 def _missing(value: Any, declared: Sequence[str]) -> bool:

@@ -12,9 +12,11 @@ import numpy as np
 
 from alliance_bayes.cohort import Flow
 from alliance_bayes.errors import ModelError
+from alliance_bayes.model import Formula
 from alliance_bayes.moments.histogram import Histogram
 from alliance_bayes.moments.pooling import Cells, cell_numbers, pool
 from alliance_bayes.moments.recentring import Sources, recentred_cells
+from alliance_bayes.moments.terms import component_names
 
 __all__ = ["Moments"]
 
@@ -153,6 +155,11 @@ class Moments:
         codes = self.codes[:, [self.keys.index(key) for key in keys]]
         return self.regrouped(tuple(keys), {key: self.levels[key] for key in keys}, codes)
 
+    def centres_for(self, formula: Formula) -> dict[str, float]:
+        """Centres of a formula's own components, without those of base columns: what a model's ``centre`` takes."""
+        names = component_names(formula)
+        return {name: value for name, value in self.centres.items() if name in names}
+
     def recentred(self, centres: Mapping[str, float]) -> Moments:
         """The moments as they would be with other centres; exact.
 
@@ -176,6 +183,8 @@ class Moments:
         for name, value in centres.items():
             if not np.isfinite(value):
                 raise ModelError(f"centre of '{name}' should be a finite number but got {value}.")
+        if all(self.centres[name] == value for name, value in centres.items()):
+            return self
         cells = recentred_cells(self.cells, self.sources, self.centres, centres)
         return self.with_cells(
             cells, centres={**self.centres, **{name: float(value) for name, value in centres.items()}}

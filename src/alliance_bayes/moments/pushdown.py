@@ -11,8 +11,9 @@ import numpy as np
 from alliance_bayes.cohort.header import check_mapping
 from alliance_bayes.errors import ModelError
 from alliance_bayes.model import ModelSpec, card_text, scale_of
-from alliance_bayes.moments.census import Levels, Tally, kinds_of, levels_of, tallied
+from alliance_bayes.moments.census import Tally, kinds_of, levels_of, tallied
 from alliance_bayes.moments.histogram import Histogram, empty_histogram
+from alliance_bayes.moments.look import Levels
 from alliance_bayes.moments.minimum import check_minimum, with_minimum
 from alliance_bayes.moments.moments import Moments
 from alliance_bayes.moments.pooling import Cells, cell_numbers, sum_exactly

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import glob
 import os
 import re
@@ -13,10 +14,16 @@ from pathlib import Path
 from typing import Any
 
 from alliance_bayes.cohort.files import PARQUET, SEPARATORS
-from alliance_bayes.cohort.header import rename_columns
+from alliance_bayes.cohort.header import header_problems, rename_columns
 from alliance_bayes.errors import DataError, Problem, UsageError
 
 __all__ = ["Remote", "fetched", "opened"]
+
+_AS_UTF8 = "Save it as UTF-8, or read it with read_cohort()."
+_ALIKE = "Write the same columns in the same order into every file."
+
+#: Lines of DuckDB's messages that say what is wrong, and quote no cells.
+_REASONS = ("Expected Number", "Value with", "Invalid unicode")
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,6 +88,7 @@ def opened(
         raise UsageError(f"source should be a path, a glob or an Ibis table but got {type(source).__name__}.")
     paths, separator = _paths(os.fspath(source))
     label = Path(source).name
+    header = [] if separator is None else _header(paths, separator, label)
     with tempfile.TemporaryDirectory(prefix="alliance_bayes_") as folder:
         options: dict[str, Any] = {"memory_limit": memory, "temp_directory": folder}
         if threads is not None:
@@ -101,11 +109,21 @@ def opened(
                 if separator is None:
                     table = connection.read_parquet(paths)
                 else:
-                    table = connection.read_csv(paths, all_varchar=True, header=True, delim=separator, quote='"')
+                    # Nothing is guessed: every cell is text, and a row of another length is an error.
+                    table = connection.read_csv(
+                        paths,
+                        columns=dict.fromkeys(header, "VARCHAR"),
+                        auto_detect=False,
+                        header=True,
+                        delim=separator,
+                        quote='"',
+                        escape='"',
+                    )
             remote = _selected(table, columns, needed, label, casts_text=True)
             if separator is not None:
                 with _reading(label):
-                    kept = connection.create_table("kept_rows", remote.table)
+                    there = ibis.or_(*(table[name].notnull() for name in table.columns))
+                    kept = connection.create_table("kept_rows", _renamed(table.filter(there), remote.names))
                 remote = Remote(kept, remote.names, label, casts_text=True)
             yield remote
         finally:
@@ -136,8 +154,10 @@ def _reading(source: str) -> Iterator[None]:
 
 def _line(error: Exception) -> str:
     lines = str(error).splitlines() or [type(error).__name__]
+    # DuckDB says where in the first line and what further down, with the row's cells in between.
+    said = [lines[0], *(line for line in lines[1:] if line.startswith(_REASONS))]
     # Files are named without their directories, as everywhere.
-    return re.sub(r"""(^|['"\s])[^'"\s]*[/\\](?=[^'"\s/\\])""", r"\1", lines[0]).rstrip(".")
+    return re.sub(r"""(^|['"\s])[^'"\s]*[/\\](?=[^'"\s/\\])""", r"\1", ": ".join(said)).rstrip(".")
 
 
 def _backend(table: Any) -> str:
@@ -168,5 +188,36 @@ def _selected(
     renamed, problems = rename_columns(list(own), mapped, known=needed, required=needed)
     if problems:
         raise DataError(problems, source=source)
-    names = {canonical: own[name] for name, canonical in renamed.items() if canonical in needed}
-    return Remote(table.select(**{name: table[names[name]] for name in needed}), names, source, casts_text)
+    place = {canonical: own[name] for name, canonical in renamed.items()}
+    names = {canonical: place[canonical] for canonical in needed}
+    return Remote(_renamed(table, names), names, source, casts_text)
+
+
+def _renamed(table: Any, names: Mapping[str, str]) -> Any:
+    return table.select(**{canonical: table[name] for canonical, name in names.items()})
+
+
+def _header(paths: Sequence[str], separator: str, source: str) -> list[str]:
+    """Column names of text files, which must be the same in all of them."""
+    headers: dict[str, list[str]] = {}
+    problems: list[Problem] = []
+    for path in paths:
+        name = Path(path).name
+        try:
+            with open(path, encoding="utf-8-sig", newline="") as file:
+                headers[name] = next(csv.reader(file, delimiter=separator, strict=True), [])
+        except (UnicodeDecodeError, csv.Error) as error:
+            problems.append(
+                Problem(None, None, None, f"has a file '{name}' that is no UTF-8 table ({error})", _AS_UTF8)
+            )
+    found = list(headers.values())
+    if not problems:
+        problems = header_problems(found[0], names="the first row")
+        problems += [
+            Problem(None, None, None, f"has files with other columns: '{name}' has {', '.join(header)}", _ALIKE)
+            for name, header in headers.items()
+            if header != found[0]
+        ]
+    if problems:
+        raise DataError(problems, source=source)
+    return found[0]

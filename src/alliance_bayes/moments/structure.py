@@ -15,7 +15,15 @@ from formulae.model_description import model_description
 from alliance_bayes.errors import ModelError
 from alliance_bayes.model import Column, Formula
 from alliance_bayes.model.columns import describe
-from alliance_bayes.moments.terms import arithmetic, base_components, calls, evaluate, split_label, variables
+from alliance_bayes.moments.terms import (
+    arithmetic,
+    base_components,
+    calls,
+    component_names,
+    evaluate,
+    split_label,
+    variables,
+)
 
 __all__ = ["Structure", "expressions_of", "structure_of"]
 
@@ -109,11 +117,7 @@ def structure_of(formula: Formula, numeric: Sequence[str], levels: Mapping[str, 
                 f"formula {formula.text!r}: '{name}' is arithmetic, but {', '.join(map(repr, text))} holds levels."
             )
     description = model_description(formula.plain)
-    coded = {
-        str(component.name)
-        for term in description.terms
-        for component in getattr(getattr(term, "expr", term), "components", ())
-    }
+    coded = component_names(formula)
     # A factor with thousands of levels that are nowhere coded would make a row and an indicator of each.
     shown = {key: list(levels[key]) if key in coded else ["0", "1"] for key in levels}
     n = max([4, *map(len, shown.values())])

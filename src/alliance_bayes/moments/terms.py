@@ -9,7 +9,17 @@ from formulae.model_description import model_description
 
 from alliance_bayes.model import Formula
 
-__all__ = ["SMALL", "arithmetic", "base_components", "calls", "evaluate", "indicators", "split_label", "variables"]
+__all__ = [
+    "SMALL",
+    "arithmetic",
+    "base_components",
+    "calls",
+    "component_names",
+    "evaluate",
+    "indicators",
+    "split_label",
+    "variables",
+]
 
 #: Level that stands for all levels of a key whose cells were too small.
 SMALL = "(small cells)"
@@ -53,6 +63,15 @@ def indicators(parts: Iterable[str], levels: Mapping[str, Collection[str]]) -> t
             return None
         found.append((key, part[len(key) + 1 : -1]))
     return tuple(found)
+
+
+def component_names(formula: Formula) -> frozenset[str]:
+    """Names of every component of a formula's terms, common and pooled."""
+    return frozenset(
+        str(component.name)
+        for term in model_description(formula.plain).terms
+        for component in getattr(getattr(term, "expr", term), "components", ())
+    )
 
 
 def calls(formula: Formula) -> dict[str, Any]:

@@ -15,7 +15,10 @@ __all__ = ["reproduction"]
 
 _SETTINGS = {
     "engine": "Engine",
+    "engine_reason": "Why this engine",
     "sampler": "Sampler",
+    "fallback": "Why NUTS had to step in",
+    "proposal_efficiency": "Worth of a proposal, in independent draws",
     "chains": "Chains",
     "draws": "Kept draws a chain",
     "tune": "Warm-up draws a chain",

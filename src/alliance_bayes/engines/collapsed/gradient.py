@@ -6,6 +6,7 @@ import numpy as np
 from numba import njit
 
 from alliance_bayes.engines.collapsed.kernels import (
+    FAST,
     combine,
     factor_level,
     log_likelihood,
@@ -38,7 +39,7 @@ def _solve_upper(lower, x, d):  # type: ignore[no-untyped-def]
         x[i] = total / lower[i, i]
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, fastmath=FAST)
 def expected_moments(sigma, tau, k_dense, ce, n, rss, fixed, group, kernel, m_e, second, mean, residual):  # type: ignore[no-untyped-def]
     """Moments of v (the coefficients in prior SDs) and expected residual sums of squares.
 
@@ -48,8 +49,8 @@ def expected_moments(sigma, tau, k_dense, ce, n, rss, fixed, group, kernel, m_e,
     """
     strata, pattern, blocks, offset = kernel
     g_d, r_d, g_e, r_e, v = strata
-    ptr, cols, _, _ = pattern
-    n_strata, d, levels, q = g_d.shape[0], g_d.shape[1], g_e.shape[1], g_e.shape[2]
+    ptr, cols, runs, _ = pattern
+    n_strata, d, q = g_d.shape[0], g_d.shape[1], g_e.shape[2]
     work = workspace(d, q, ptr, True)
     a, b, e, gc, t, y = work[0], work[1], work[2], work[3], work[4], work[5]
     c, c_e = np.empty(d), np.zeros((q, q))
@@ -83,28 +84,39 @@ def expected_moments(sigma, tau, k_dense, ce, n, rss, fixed, group, kernel, m_e,
     m_e[:] = 0.0
     u, cov_v, cov_u = np.empty(q), np.empty((q, q)), np.empty((q, q))
     widest = work[7].shape[0]
-    f, h = np.empty((q, widest)), np.empty((q, widest))
-    for level in range(levels):
+    f, h, met, x_met = np.empty((q, widest)), np.empty((q, widest)), np.empty((widest, widest)), np.empty(widest)
+    run = 0
+    for level in range(g_e.shape[1]):
         start, width = ptr[level], ptr[level + 1] - ptr[level]
+        if level == runs[run]:
+            # Levels of a run meet the same dense columns.
+            run += 1
+            for i in range(width):
+                x_met[i] = x[cols[start + i]]
+                for j in range(width):
+                    met[i, j] = cov[cols[start + i], cols[start + j]]
         factor_level(arrays[2][level], arrays[3][level], r_scale, c_e, q, e, gc, t)
         # f = (e e')^-1 C'V, so that v_level = (e e')^-1 C'r - f w_dense in expectation.
-        for m in range(width):
-            for i in range(q):
-                t[i] -= y[i, start + m] * x[cols[start + m]]
-                f[i, m] = y[i, start + m]
-            _solve_upper(e, f[:, m], q)
+        for i in range(q - 1, -1, -1):
+            inverse = 1.0 / e[i, i]
+            for m in range(width):
+                t[i] -= y[i, start + m] * x_met[m]
+                f[i, m] = y[i, start + m] * inverse
+            for k in range(i + 1, q):
+                for m in range(width):
+                    f[i, m] -= e[k, i] * inverse * f[k, m]
         _solve_upper(e, t, q)
         for i in range(q):
-            cov_v[:, i] = 0.0
-            cov_v[i, i] = 1.0
+            for j in range(q):
+                cov_v[j, i] = 1.0 if i == j else 0.0
             _solve(e, cov_v[:, i], q)
         # h = -Cov(v_level, w_dense).
         for i in range(q):
-            for m in range(width):
-                total = 0.0
-                for j in range(width):
-                    total += f[i, j] * cov[cols[start + j], cols[start + m]]
-                h[i, m] = total
+            h[i, :width] = 0.0
+            for j in range(width):
+                weight = f[i, j]
+                for m in range(width):
+                    h[i, m] += weight * met[j, m]
         for i in range(q):
             for j in range(q):
                 for m in range(width):
@@ -127,7 +139,7 @@ def expected_moments(sigma, tau, k_dense, ce, n, rss, fixed, group, kernel, m_e,
                 for j in range(q):
                     residual[s] += square * g_e[s, level, i, j] * (u[i] * u[j] + cov_u[i, j])
             for m in range(width):
-                cross = u[i] * x[cols[start + m]]
+                cross = u[i] * x_met[m]
                 for k in range(i + 1):
                     cross -= c_e[i, k] * h[k, m]
                 for s in range(n_strata):

@@ -18,6 +18,7 @@ import numpy as np
 from numba import njit
 
 __all__ = [
+    "FAST",
     "combine",
     "draw_coefficients",
     "factor_level",
@@ -29,10 +30,10 @@ __all__ = [
 ]
 
 # Sums may be reordered (vector registers), but infinities and NaN keep their meaning: they are tested for.
-_FAST = {"reassoc", "contract", "nsz", "arcp"}
+FAST = {"reassoc", "contract", "nsz", "arcp"}
 
 
-@njit(cache=True, nogil=True, fastmath=_FAST)
+@njit(cache=True, nogil=True, fastmath=FAST)
 def _cholesky(a, d):  # type: ignore[no-untyped-def]
     """Lower Cholesky factor in place (upper triangle untouched); log determinant, or infinity when not positive."""
     log_det = 0.0
@@ -52,7 +53,7 @@ def _cholesky(a, d):  # type: ignore[no-untyped-def]
     return log_det
 
 
-@njit(cache=True, nogil=True, fastmath=_FAST)
+@njit(cache=True, nogil=True, fastmath=FAST)
 def factor_level(g, r, r_scale, ce, q, e, gc, t):  # type: ignore[no-untyped-def]
     """Factor one level's block: e <- Cholesky of I + C'GC, t <- e^-1 C'r. Returns its log determinant."""
     for i in range(q):
@@ -170,7 +171,7 @@ def combine(sigma, tau, ce, fixed, group, strata, c, c_e):  # type: ignore[no-un
     return sums, 1.0
 
 
-@njit(cache=True, nogil=True, fastmath=_FAST)
+@njit(cache=True, nogil=True, fastmath=FAST)
 def reduce_dense(arrays, r_scale, c, k_dense, ce, pattern, blocks, offset, keep, work):  # type: ignore[no-untyped-def]
     """Cholesky factor of the Schur complement, and its whitened right-hand side, in ``work``.
 
@@ -289,7 +290,7 @@ def log_likelihoods(sigma, tau, k_dense, ce, n, rss, fixed, group, kernel, out):
         out[i] = log_likelihood(sigma[i], n, rss, offset, log_det, square)
 
 
-@njit(cache=True, nogil=True, fastmath=_FAST)
+@njit(cache=True, nogil=True, fastmath=FAST)
 def draw_coefficients(sigma, tau, k_dense, ce, fixed, group, kernel, dense, eliminated):  # type: ignore[no-untyped-def]
     """One exact draw of the coefficients for each set of hyperparameters.
 

@@ -38,7 +38,6 @@ def find_mode(marginal: Marginal, start: np.ndarray) -> tuple[np.ndarray, np.nda
     SamplingError
         The density cannot be computed where the search begins, or a residual SD runs to zero.
     """
-
     # Steps are counted in rough posterior SDs: those of log residual SDs are known, the others' are about one.
     strata = len(marginal.hyper.sigma)
     unit = np.ones(len(start))

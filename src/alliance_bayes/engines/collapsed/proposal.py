@@ -92,11 +92,12 @@ class Proposal:
         return replace(self, centre=centre, root=np.linalg.cholesky((1 - shrink) * scale + shrink * np.eye(d)))
 
 
-def along_ridges(log_density: LogDensity, mode: np.ndarray, covariance: np.ndarray) -> Proposal:
+def along_ridges(log_density: LogDensity, mode: np.ndarray, covariance: np.ndarray, *, logarithms: int) -> Proposal:
     """Shape every marginal like the density along a line through the mode.
 
     Each line leaves the mode in the direction in which the other hyperparameters follow, by the curvature there, so
-    that along it the density falls as the marginal density does where the two are Gaussian.
+    that along it the density falls as the marginal density does where the two are Gaussian. Towards minus infinity,
+    where a scale nears zero and nothing changes any more, the others stop following.
 
     Parameters
     ----------
@@ -104,12 +105,24 @@ def along_ridges(log_density: LogDensity, mode: np.ndarray, covariance: np.ndarr
         Unnormalised log density of thetas (N, D).
     mode, covariance
         Shapes (D,) and (D, D).
+    logarithms
+        How many of the first elements are logarithms of scales.
     """
     d = len(mode)
     sd = np.sqrt(np.diag(covariance))
-    directions = covariance / sd[:, None]  # one row a hyperparameter, for a step of one SD of it
+    follow = covariance / sd[:, None]  # one row a hyperparameter: how the others follow a step of one SD of it
+    np.fill_diagonal(follow, 0.0)
+
+    def line(k: int, steps: np.ndarray) -> np.ndarray:
+        # Linear in the logarithm to the right, in the hyperparameter itself to the left.
+        left = np.expm1(np.minimum(steps, 0.0) * sd[k]) / sd[k]
+        damped = np.where((steps < 0) & (k < logarithms), left, steps)
+        theta = mode + damped[:, None] * follow[k]
+        theta[:, k] += steps * sd[k]
+        return theta
+
     reach = np.concatenate([-_REACH[::-1], [0.0], _REACH])
-    found = log_density((mode + reach[None, :, None] * directions[:, None, :]).reshape(-1, d)).reshape(d, -1)
+    found = log_density(np.concatenate([line(k, reach) for k in range(d)])).reshape(d, -1)
     steps = np.empty((d, _COARSE))
     middle = len(_REACH)
     for k in range(d):
@@ -118,7 +131,7 @@ def along_ridges(log_density: LogDensity, mode: np.ndarray, covariance: np.ndarr
         first = reach[left[-1]] if left.size else reach[0]
         last = reach[middle + 1 + right[0]] if right.size else reach[-1]
         steps[k] = np.linspace(first, last, _COARSE)
-    found = log_density((mode + steps[:, :, None] * directions[:, None, :]).reshape(-1, d)).reshape(d, -1)
+    found = log_density(np.concatenate([line(k, steps[k]) for k in range(d)])).reshape(d, -1)
     marginals = tuple(
         _quantiles(mode[k] + steps[k] * sd[k], np.maximum(found[k], found[k].max() - 60.0)) for k in range(d)
     )

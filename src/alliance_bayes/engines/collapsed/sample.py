@@ -130,7 +130,8 @@ def sample_collapsed(
     rng = np.random.default_rng(chain_seed)
     mode, covariance = find_mode(marginal, starting_point(marginal))
     total = settings.chains * settings.draws
-    found = _independence(marginal, along_ridges(marginal.log_density, mode, covariance), rng, settings)
+    proposal = along_ridges(marginal.log_density, mode, covariance, logarithms=marginal.hyper.positive)
+    found = _independence(marginal, proposal, rng, settings)
     info: dict[str, Any] = {"engine": "collapsed", "sampler": "independence Metropolis-Hastings"}
     if found.chains is not None:
         theta, statistics = found.chains.theta, _statistics(found.chains, found.pareto_k)
