@@ -1,7 +1,7 @@
 """From 100 to 10,000 providers in 40 countries, 300,000 people: the collapsed engine beside lmer.
 
-Run alone, it prints its table: ``python benchmarks/providers.py``. ``BENCH_SLOW=1`` fits lmer to all 300,000 rows,
-minutes each; without it lmer gets 30,000 rows.
+Run alone, it prints its table: ``python benchmarks/providers.py``. lmer gets a tenth of the rows and three minutes;
+``BENCH_SLOW=1`` fits it to all of them, however long that takes.
 """
 
 from __future__ import annotations

@@ -9,11 +9,17 @@ from statistics import median
 import pandas as pd
 
 from harness import tables, tasks
-from harness.contender import Record, SkippedError, python, rscript
+from harness.contender import PATIENCE, Record, SkippedError, python, rscript
 
 
 def both(
-    rows: pd.DataFrame, warm: pd.DataFrame, *, formula: str, repeats: int, lmer_repeats: int | None
+    rows: pd.DataFrame,
+    warm: pd.DataFrame,
+    *,
+    formula: str,
+    repeats: int,
+    lmer_repeats: int | None,
+    patience: float = PATIENCE,
 ) -> tuple[Record, Record, list[str]]:
     """Fit one table with both.
 
@@ -27,6 +33,8 @@ def both(
         Fits of ours that are counted.
     lmer_repeats
         Fits of lmer's that are counted, after a first one; 0 counts that first one, None leaves lmer out.
+    patience
+        Seconds after which lmer is stopped.
 
     Returns
     -------
@@ -47,12 +55,12 @@ def both(
             left_out.append(f"collapsed: {reason}.")
         if lmer_repeats is not None:
             try:
-                lmer = rscript("lmer.R", [centred, formula, lmer_repeats, "FALSE"], package="lme4")
+                lmer = rscript("lmer.R", [centred, formula, lmer_repeats, "FALSE"], package="lme4", patience=patience)
                 # A clock that runs for long needs no warm-up.
                 lmer["seconds"] = lmer["seconds"] or [lmer["cold_seconds"]]
                 lmer |= {"slope": lmer["estimate"]["alliance"], "slope_sd": lmer["se"]["alliance"]}
             except SkippedError as reason:
-                left_out.append(f"lme4::lmer: {reason}.")
+                left_out.append(f"lme4::lmer, {len(rows):,} rows: {reason}.")
     return ours, lmer, left_out
 
 

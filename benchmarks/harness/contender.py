@@ -15,7 +15,7 @@ from typing import Any
 
 CONTENDERS = Path(__file__).resolve().parent.parent / "contenders"
 # A benchmark that hangs is stopped; nothing here should take as long.
-PATIENCE = 1800
+PATIENCE = 3600
 # Share of the machine's memory that a contender may have, so that one that asks for too much fails alone.
 MEMORY = 0.6
 
@@ -47,11 +47,11 @@ def python(script: str, spec: Record, *, interpreter: str = sys.executable, cach
     return _run([interpreter, str(CONTENDERS / script), json.dumps(spec)], environment)
 
 
-def rscript(script: str, arguments: Sequence[object], *, package: str) -> Record:
-    """Run a contender written in R, if R and its package are here."""
+def rscript(script: str, arguments: Sequence[object], *, package: str, patience: float = PATIENCE) -> Record:
+    """Run a contender written in R, if R and its package are here, for ``patience`` seconds at most."""
     if not has_r_package(package):
         raise SkippedError(f"R has no package {package}" if shutil.which("Rscript") else "there is no R here")
-    return _run(["Rscript", str(CONTENDERS / script), *map(str, arguments)], dict(os.environ))
+    return _run(["Rscript", str(CONTENDERS / script), *map(str, arguments)], dict(os.environ), patience)
 
 
 def cores() -> int:
@@ -72,7 +72,7 @@ def has_r_package(package: str) -> bool:
     return asked.stdout.strip().endswith("TRUE")
 
 
-def _run(command: list[str], environment: dict[str, str]) -> Record:
+def _run(command: list[str], environment: dict[str, str], patience: float = PATIENCE) -> Record:
     name = Path(command[1]).name
     try:
         done = subprocess.run(
@@ -80,12 +80,12 @@ def _run(command: list[str], environment: dict[str, str]) -> Record:
             env=environment,
             capture_output=True,
             text=True,
-            timeout=PATIENCE,
+            timeout=patience,
             check=False,
             preexec_fn=_limit_memory,
         )
     except subprocess.TimeoutExpired:
-        raise SkippedError(f"{name} was stopped after {PATIENCE} s") from None
+        raise SkippedError(f"{name} was stopped after {patience:.0f} s") from None
     except OSError as error:
         raise SkippedError(f"{name} cannot be started: {error}") from None
     lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
