@@ -22,6 +22,7 @@ from alliance_bayes.fit import FittedModel
 from alliance_bayes.model import Design, ModelSpec, read_card, write_card
 from alliance_bayes.model.likelihood import simulate
 from alliance_bayes.moments import Moments, moments_of
+from alliance_bayes.moments.fingerprint import fingerprint
 from alliance_bayes.moments.weighted import design_of_moments
 from alliance_bayes.progress import progress_bar
 from alliance_bayes.versions import versions
@@ -170,7 +171,8 @@ class Model(ModelSpec):
         moments = cohort if isinstance(cohort, Moments) else None
         if isinstance(cohort, Moments):
             design, moments = design_of_moments(cohort, self)
-            flow, about = cohort.flow or Flow(design.n), {"cohort_source": "moments, without rows"}
+            flow = cohort.flow or Flow(design.n)
+            about = {"cohort_source": "moments, without rows", "cohort_hash": fingerprint(moments)}
         else:
             design, flow, about = self._applied(cohort)
         priors = self.priors_for(design)

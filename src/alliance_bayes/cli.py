@@ -255,7 +255,7 @@ def _read(
     if path.suffix == ".nc":
         if mapping or any(value not in (None, ".") for value in text.values()):
             raise ab.UsageError(
-                f"'{path.name}' holds moments, which have no text to read. Leave out the table's options."
+                f"'{path.name}' holds moments, not text. Leave out the options that tell how to read it."
             )
         return ab.load_moments(path)
     if path.is_dir():

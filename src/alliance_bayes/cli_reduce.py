@@ -51,8 +51,7 @@ def reduce(
     ab.save_moments(moments, output, spec=model)
     if moments.flow is not None:
         print(moments.flow)
-    print(
-        f"\n{output}: {moments.n:,.0f} rows in {moments.n_cells:,} cells, the smallest of {moments.counts.min():,.0f}"
-    )
+    least = moments.counts.min()
+    print(f"\n{output}: {moments.n:,.0f} rows in {moments.n_cells:,} cells, the smallest of {least:,.0f}")
     for note in moments.notes:
         print(note)

@@ -18,8 +18,7 @@ from alliance_bayes.engines import posterior_coords, posterior_dims
 from alliance_bayes.errors import AllianceBayesError, FileFormatError
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model import Design, ModelSpec, card_arguments, card_text
-from alliance_bayes.moments.files import _dataset as moments_dataset
-from alliance_bayes.moments.files import _moments as moments_from
+from alliance_bayes.moments.files import moments_dataset, moments_from
 from alliance_bayes.moments.weighted import design_of_moments
 
 __all__ = ["FORMAT", "load", "save"]
@@ -150,9 +149,8 @@ def _fit(
     if moments is None:
         design = _design_of_rows(spec, tree, attributes)
     else:
-        design, moments = design_of_moments(
-            moments, dataclasses.replace(spec, centre=json.loads(attributes["centres"]))
-        )
+        stated = dataclasses.replace(spec, centre=json.loads(attributes["centres"]))
+        design, moments = design_of_moments(moments, stated)
     stored = tree["posterior"].to_dataset()
     if design.terms and list(map(str, stored["term"].values)) != list(design.terms):
         raise FileFormatError(

@@ -8,7 +8,7 @@ from importlib import metadata
 
 __all__ = ["versions"]
 
-_PACKAGES = ("alliance_bayes", "pymc", "nutpie", "arviz", "numpy", "pandas", "scipy", "xarray")
+_PACKAGES = ("alliance_bayes", "pymc", "nutpie", "arviz", "numba", "numpy", "pandas", "scipy", "xarray")
 
 
 def versions() -> dict[str, str]:

@@ -10,10 +10,12 @@ from alliance_bayes.checks.bands import Uniformity, uniformity
 from alliance_bayes.checks.evidence import Evidence
 from alliance_bayes.checks.plots_calibration import interval_coverage, pit_difference
 from alliance_bayes.checks.results import CheckResult
+from alliance_bayes.checks.rows_needed import rows_needed
 from alliance_bayes.checks.wording import percent
 
 __all__ = ["INTERVALS", "calibration"]
 
+TITLE = "Calibration of predictions (LOO-PIT)"
 INTERVALS = (0.50, 0.80, 0.89, 0.95)
 _REMEDY = (
     "Do not read predictive intervals as stated; compare another family (student_t for heavy tails, beta_binomial, "
@@ -49,6 +51,8 @@ def calibration(evidence: Evidence) -> CheckResult:
     ----------
     .. [1] Czado, Gneiting and Held (2009), Biometrics 65(4):1254-1261, doi 10.1111/j.1541-0420.2009.01191.x.
     """
+    if evidence.fit.moments is not None:
+        return rows_needed("calibration", TITLE, "The calibration of predictions for single people")
     low, high = evidence.pit_bounds
     pit = evidence.generator(3).uniform(low, high)
     shape = uniformity(pit, rate=evidence.rate)
@@ -71,7 +75,7 @@ def calibration(evidence: Evidence) -> CheckResult:
     )
     return CheckResult(
         "calibration",
-        "Calibration of predictions (LOO-PIT)",
+        TITLE,
         "warn" if fires else "pass",
         sentence + unit,
         table,

@@ -7,10 +7,13 @@ import pandas as pd
 
 from alliance_bayes.checks.criteria import (
     Criterion,
+    acceptance,
     chains,
     divergences,
     effective_size,
     energy,
+    fallback,
+    proposal_tail,
     rhat,
     tree_depth,
     usable,
@@ -45,8 +48,9 @@ def convergence(evidence: Evidence) -> CheckResult:
     Notes
     -----
     Rank-normalised R-hat below 1.01 and bulk and tail effective sample sizes above 400 [1]_; no divergences [2]_;
-    E-BFMI above 0.3 in every chain [2]_. At least two chains, and a warning below four. Statistics that a sampler does
-    not report are left out of the table.
+    E-BFMI above 0.3 in every chain [2]_. Independence chains accept more than 15 % of their proposals each, and the
+    importance ratios of the proposal have a Pareto k below 0.7 [3]_. At least two chains, and a warning below four.
+    Statistics that a sampler does not report are left out of the table.
 
     A quantity that is constant because the model says so (a correlation of a term with itself; an effect with a finite
     mean and no spread) has no such figures and is passed over, and so is an effect that is not defined in some draws
@@ -59,6 +63,7 @@ def convergence(evidence: Evidence) -> CheckResult:
     ----------
     .. [1] Vehtari et al. (2021), Bayesian Analysis 16(2):667-718, doi 10.1214/20-BA1221.
     .. [2] Betancourt (2017), A conceptual introduction to Hamiltonian Monte Carlo, arXiv 1701.02434.
+    .. [3] Vehtari et al. (2024), Journal of Machine Learning Research 25(72):1-58.
     """
     quantities = _quantities(evidence)
     judged = quantities[quantities["status"].isin(["broken", "not converged", "converged"])]
@@ -93,6 +98,9 @@ def _criteria(evidence: Evidence, judged: pd.DataFrame) -> list[Criterion]:
         divergences(statistics),
         energy(statistics),
         tree_depth(statistics),
+        acceptance(statistics),
+        proposal_tail(statistics),
+        fallback(evidence.fit.info),
     ]
     return [criterion for criterion in candidates if criterion is not None]
 

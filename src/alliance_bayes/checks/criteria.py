@@ -3,18 +3,40 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
-from alliance_bayes.checks.limits import BFMI_LIMIT, ESS_LIMIT, FEWEST_CHAINS, RHAT_LIMIT, USUAL_CHAINS
+from alliance_bayes.checks.limits import (
+    ACCEPTANCE_LIMIT,
+    BFMI_LIMIT,
+    ESS_LIMIT,
+    FEWEST_CHAINS,
+    PROPOSAL_K_LIMIT,
+    RHAT_LIMIT,
+    USUAL_CHAINS,
+)
 from alliance_bayes.checks.results import Verdict
 from alliance_bayes.checks.wording import count, percent, some
 from alliance_bayes.effects.convergence import ARVIZ
 
-__all__ = ["Criterion", "chains", "divergences", "effective_size", "energy", "rhat", "tree_depth", "usable"]
+__all__ = [
+    "Criterion",
+    "acceptance",
+    "chains",
+    "divergences",
+    "effective_size",
+    "energy",
+    "fallback",
+    "proposal_tail",
+    "rhat",
+    "tree_depth",
+    "usable",
+]
 
 _LONGER = "Draw more (draws and tune)"
 _GENTLER = (
@@ -34,7 +56,7 @@ class Criterion:
     value, where
         The figure that decides, and the quantity or chain it belongs to.
     verdict
-        ``pass``, ``warn`` or ``fail``.
+        ``pass``, ``warn`` or ``fail``; ``info`` for what is only told.
     words
         What is wrong and what to do; empty when it passes.
     """
@@ -148,6 +170,44 @@ def tree_depth(statistics: xr.Dataset) -> Criterion | None:
     )
     name = "share of draws at the largest tree depth"
     return Criterion(name, "none", share, "", *(("warn", words) if share else ("pass", "")))
+
+
+def acceptance(statistics: xr.Dataset) -> Criterion | None:
+    """Share of proposals that each independence chain accepted; None for other samplers.
+
+    NUTS gives another figure the same name: the mean over its trajectories, which its step size is tuned to.
+    """
+    if "acceptance_rate" not in statistics or {"tree_depth", "step_size", "diverging"} & set(statistics.data_vars):
+        return None
+    rate = np.asarray(statistics["acceptance_rate"].values, dtype=float).mean(axis=1)
+    low, under = float(rate.min()), int((rate <= ACCEPTANCE_LIMIT).sum())
+    words = (
+        f"{count(under, 'chain')} accepted {percent(ACCEPTANCE_LIMIT)} of the proposals or fewer (smallest "
+        f"{percent(low)}), so the proposal does not resemble the posterior. Use engine='nuts'."
+    )
+    where, rule = f"chain {int(rate.argmin())}", f"above {ACCEPTANCE_LIMIT:g}"
+    return Criterion("share of proposals accepted, smallest", rule, low, where, *(("fail", words) if under else ()))
+
+
+def proposal_tail(statistics: xr.Dataset) -> Criterion | None:
+    """Pareto k of an independence sampler's importance ratios; None where there are none."""
+    if "pareto_k" not in statistics:
+        return None
+    k = float(statistics["pareto_k"].values)
+    words = (
+        f"The importance ratios of the proposal have a Pareto k of {k:.2f} (limit {PROPOSAL_K_LIMIT:g}), so parts of "
+        "the posterior may be proposed too rarely. Use engine='nuts'."
+    )
+    rule = f"below {PROPOSAL_K_LIMIT:g}"
+    return Criterion("Pareto k of the proposal", rule, k, "", *(() if k < PROPOSAL_K_LIMIT else ("fail", words)))
+
+
+def fallback(info: Mapping[str, Any]) -> Criterion | None:
+    """Why NUTS had to step in on the marginal density; None where it had not."""
+    reason = info.get("fallback")
+    if not reason:
+        return None
+    return Criterion("NUTS on the marginal density stepped in", "for information", math.nan, str(reason), "info")
 
 
 def _have(n: int) -> str:

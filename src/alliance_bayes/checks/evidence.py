@@ -37,17 +37,21 @@ class Grouping:
     role
         ``pooled`` for a factor of the model, ``residual`` for one that only the residual SD differs by, ``column`` for
         another categorical column of its formula, ``left out`` for a column beside it.
+    weights
+        Participants that each row stands for, shape (n,); None where each row is one.
     """
 
     name: str
     levels: tuple[str, ...]
     codes: np.ndarray
     role: str
+    weights: np.ndarray | None = None
 
     @property
     def counts(self) -> np.ndarray:
-        """Rows of each level."""
-        return np.bincount(self.codes, minlength=len(self.levels))
+        """Participants of each level."""
+        counts = np.bincount(self.codes, weights=self.weights, minlength=len(self.levels))
+        return counts if self.weights is None else np.rint(counts).astype(np.int64)
 
     @property
     def indicators(self) -> np.ndarray:
@@ -107,6 +111,10 @@ class Evidence:
                 raise UsageError(
                     f"effects lacks the column(s) {', '.join(lacking)}. Give the table that effects() returns."
                 )
+        if self.extra is not None and self.fit.moments is not None:
+            raise UsageError(
+                "extra columns go with the analysed rows, and this fit was made from moments. Leave them out."
+            )
         if self.extra is not None and len(self.extra) != self.fit.design.rows.n:
             raise UsageError(
                 f"extra has {len(self.extra)} rows but the fit has {self.fit.design.rows.n}. Give the analysed rows, "
@@ -182,13 +190,14 @@ class Evidence:
         A column of ``extra`` with more levels than half the rows (an identifier) is passed over.
         """
         design, frame = self.fit.design, self.fit.design.frame
-        found = [Grouping(f.name, f.levels, design.rows.index[f.name], "pooled") for f in design.factors]
+        weights = design.weights
+        found = [Grouping(f.name, f.levels, design.rows.index[f.name], "pooled", weights) for f in design.factors]
         names = {grouping.name for grouping in found}
         for name in frame.columns:
             if name not in names and isinstance(frame[name].dtype, pd.CategoricalDtype):
                 levels = tuple(str(level) for level in frame[name].cat.categories)
                 role = "column" if name in design.formula.columns else "residual"
-                found.append(Grouping(name, levels, frame[name].cat.codes.to_numpy(np.intp), role))
+                found.append(Grouping(name, levels, frame[name].cat.codes.to_numpy(np.intp), role, weights))
         for name, column in self._extra_columns():
             if not _numeric(column):
                 # A missing value is a level of its own: who has none may differ too.

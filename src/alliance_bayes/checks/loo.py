@@ -9,9 +9,11 @@ from alliance_bayes.checks.distributions import level_probability
 from alliance_bayes.checks.evidence import Evidence
 from alliance_bayes.checks.plots_calibration import pareto_shapes
 from alliance_bayes.checks.results import CheckResult, Verdict
+from alliance_bayes.checks.rows_needed import rows_needed
 
 __all__ = ["loo"]
 
+TITLE = "Leave-one-out predictions (PSIS-LOO)"
 INFLUENTIAL = 10
 
 
@@ -36,6 +38,8 @@ def loo(evidence: Evidence) -> CheckResult:
     For a continuous family on an outcome with levels, ``elpd_loo of levels`` scores the probability of the observed
     level. It may be compared with discrete families, as ``elpd_loo``, a density there, may not.
     """
+    if evidence.fit.moments is not None:
+        return rows_needed("loo", TITLE, "Leaving one row out")
     loo = evidence.loo
     elpd, se, p = loo.total
     outcome = evidence.fit.design.outcome
@@ -70,7 +74,7 @@ def loo(evidence: Evidence) -> CheckResult:
         )
     return CheckResult(
         "loo",
-        "Leave-one-out predictions (PSIS-LOO)",
+        TITLE,
         verdict,
         sentence,
         pd.DataFrame(rows, columns=["quantity", "value", "se", "limit"]),

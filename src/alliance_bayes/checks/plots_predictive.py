@@ -15,14 +15,14 @@ from alliance_bayes.model import Design
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["levels_against_limits", "outcome_distribution", "prior_outcomes"]
+__all__ = ["levels_against_limits", "outcome_distribution", "outcome_shares", "prior_outcomes"]
 
 MOST_LEVELS = 25
 MOST_BINS = 40
 PANELS = ("mean", "SD")
 
 
-def prior_outcomes(design: Design, values: np.ndarray) -> Plot:
+def prior_outcomes(design: Design, values: np.ndarray, weights: np.ndarray | None = None) -> Plot:
     """Outcomes simulated from the prior, with the ends of the scale.
 
     Parameters
@@ -31,13 +31,16 @@ def prior_outcomes(design: Design, values: np.ndarray) -> Plot:
         For the scale and labels.
     values
         Simulated outcomes, shape (n_draws, n).
+    weights
+        Participants that each row stands for, shape (n,); as many as the others by default.
     """
     ends = [end for end in (design.outcome.lower, design.outcome.upper) if end is not None]
     low, high = np.quantile(values, [0.005, 0.995])
     low, high = min([low, *ends, design.outcome.values.min()]), max([high, *ends, design.outcome.values.max()])
-    outside = float(np.mean((values < low) | (values > high)))
+    outside = float(np.average(((values < low) | (values > high)).mean(axis=0), weights=weights))
     edges = _bin_edges(design, None, low, high)
-    shares = np.histogram(values, edges)[0] / values.size
+    spread = None if weights is None else np.broadcast_to(weights, values.shape)
+    shares = np.histogram(values, edges, weights=spread)[0] / (values.size if spread is None else spread.sum())
 
     def draw(figure: Figure) -> None:
         (axes,) = axes_of(figure)
@@ -76,20 +79,29 @@ def outcome_distribution(design: Design, simulated: np.ndarray, step: float | No
     low = min(observed.min(), float(np.quantile(simulated, 0.0005)))
     high = max(observed.max(), float(np.quantile(simulated, 0.9995)))
     edges = _bin_edges(design, step, low, high)
-    middle = (edges[:-1] + edges[1:]) / 2
     # Counted now, so that the figure does not keep all replicates in memory.
     shares = _counts(simulated, edges) / observed.size
-    lower, median, upper = 100 * np.quantile(shares, [0.025, 0.5, 0.975], axis=0)
+    return outcome_shares(design, edges, np.histogram(observed, edges)[0] / observed.size, shares)
+
+
+def outcome_shares(design: Design, edges: np.ndarray, observed: np.ndarray, replicated: np.ndarray) -> Plot:
+    """Observed shares of the outcome by bin over replicated ones.
+
+    Parameters
+    ----------
+    design
+        For labels and the number of participants.
+    edges
+        Of the bins, shape (n_bins + 1,).
+    observed, replicated
+        Shapes (n_bins,) and (n_replicates, n_bins).
+    """
+    middle = (edges[:-1] + edges[1:]) / 2
+    lower, median, upper = 100 * np.quantile(replicated, [0.025, 0.5, 0.975], axis=0)
 
     def draw(figure: Figure) -> None:
         (axes,) = axes_of(figure)
-        axes.stairs(
-            100 * np.histogram(observed, edges)[0] / observed.size,
-            edges,
-            color=OBSERVED,
-            linewidth=1.4,
-            label="observed",
-        )
+        axes.stairs(100 * observed, edges, color=OBSERVED, linewidth=1.4, label="observed")
         axes.vlines(middle, lower, upper, color=BAND, linewidth=3.0, zorder=1, label="replicated, 95 % of data sets")
         axes.plot(middle, median, "o", color=EXPECTED, markersize=3, label="replicated, median")
         axes.set_ylim(bottom=0)
@@ -100,7 +112,7 @@ def outcome_distribution(design: Design, simulated: np.ndarray, step: float | No
     return Plot(
         "predictive-distribution",
         "Observed and replicated outcomes",
-        f"Histogram of the {observed.size:,} observed values of {design.outcome.name}, with the median and 95 % "
+        f"Histogram of the {design.n:,} observed values of {design.outcome.name}, with the median and 95 % "
         "range of histograms of outcomes "
         "replicated from the fitted model.",
         draw,

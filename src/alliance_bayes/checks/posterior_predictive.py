@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+
 import numpy as np
 import pandas as pd
+from scipy import sparse
 
 from alliance_bayes.checks.evidence import FEWEST_ROWS, Evidence
 from alliance_bayes.checks.plots_predictive import levels_against_limits, outcome_distribution
-from alliance_bayes.checks.results import CheckResult
+from alliance_bayes.checks.predictive_moments import cell_replicates, end_shares, first_points, histogram_of_moments
+from alliance_bayes.checks.results import CheckResult, Plot
 from alliance_bayes.checks.statistics import group_statistics, simultaneous_limits
 from alliance_bayes.checks.wording import percent
 
@@ -55,17 +60,18 @@ def posterior_predictive(evidence: Evidence) -> CheckResult:
     false alarms; half the rate is kept for the statistics of all rows, so that many groups do not hide them. ``p`` is
     adjusted likewise. Statistics that the model fits (means) depart less from replicates of
     the fitted model than from new data, which makes the check quieter than its stated rate.
+
+    A fit made from moments has means and SDs, replicated from the sufficient statistics of every cell, and shares at
+    the ends of a scale with levels from the counts of levels by cell; skewness and kurtosis need the rows.
     """
-    design = evidence.fit.design
-    groups, indicators, passed_over = _groups(evidence)
-    observed = group_statistics(design.outcome.values[None, :], indicators, design.outcome, evidence.step)
-    replicated = group_statistics(evidence.simulated, indicators, design.outcome, evidence.step)
+    seen = _of_rows(evidence) if evidence.fit.moments is None else _of_moments(evidence)
+    design, groups = evidence.fit.design, seen.groups
     frames, columns, draws = [], [], []
-    for name, values in observed.items():
+    for name, values in seen.observed.items():
         at = slice(0, 1) if name in OVERALL_ONLY else slice(None)
         frames.append(groups.iloc[at].assign(statistic=name))
-        columns.append(values[0, at])
-        draws.append(replicated[name][:, at])
+        columns.append(values[at])
+        draws.append(seen.replicated[name][:, at])
     table = pd.concat(frames, ignore_index=True)
     table = _judged(table, np.concatenate(columns), np.concatenate(draws, axis=1), evidence.rate)
     by_factor = {factor: table[table["factor"] == factor] for factor in dict.fromkeys(groups["factor"]) if factor}
@@ -73,13 +79,59 @@ def posterior_predictive(evidence: Evidence) -> CheckResult:
         "posterior_predictive",
         "Posterior predictive check",
         "warn" if table["outside"].any() else "pass",
-        _sentence(table, evidence, passed_over),
+        _sentence(table, evidence, seen.passed_over) + seen.note,
         table,
-        (
-            outcome_distribution(design, evidence.simulated, evidence.step),
-            *(levels_against_limits(design, factor, rows) for factor, rows in by_factor.items()),
-        ),
+        (*seen.figures, *(levels_against_limits(design, factor, rows) for factor, rows in by_factor.items())),
     )
+
+
+@dataclass(frozen=True, eq=False)
+class _Seen:
+    """Statistics of groups of participants.
+
+    Parameters
+    ----------
+    groups
+        Columns ``factor``, ``level`` and ``n``; everybody first.
+    observed, replicated
+        By statistic, shapes (n_groups,) and (n_replicates, n_groups).
+    passed_over
+        How many groups were too small.
+    figures
+        The outcome's distribution.
+    note
+        What a reader must know, after a blank; empty for nothing.
+    """
+
+    groups: pd.DataFrame
+    observed: Mapping[str, np.ndarray]
+    replicated: Mapping[str, np.ndarray]
+    passed_over: int
+    figures: tuple[Plot, ...]
+    note: str = ""
+
+
+def _of_rows(evidence: Evidence) -> _Seen:
+    design = evidence.fit.design
+    groups, indicators, passed_over = _groups(evidence)
+    observed = group_statistics(design.outcome.values[None, :], indicators, design.outcome, evidence.step)
+    replicated = group_statistics(evidence.simulated, indicators, design.outcome, evidence.step)
+    figure = outcome_distribution(design, evidence.simulated, evidence.step)
+    return _Seen(groups, {name: values[0] for name, values in observed.items()}, replicated, passed_over, (figure,))
+
+
+def _of_moments(evidence: Evidence) -> _Seen:
+    groups, cells, passed_over = _cell_groups(evidence)
+    found = cell_replicates(evidence, cells)
+    observed = {"mean": found.mean, "SD": found.sd}
+    replicated = {"mean": found.replicated_mean, "SD": found.replicated_sd}
+    ends = end_shares(evidence, cells)
+    for name, (seen, drawn) in ends.items():
+        observed[name], replicated[name] = seen, drawn
+    figure = histogram_of_moments(evidence)
+    near = " For shares, the expected outcomes within a cell were taken for normal." if ends else ""
+    note = f" The fit was made from moments, so the shape of single groups was not compared.{near}"
+    return _Seen(groups, observed, replicated, passed_over, () if figure is None else (figure,), note)
 
 
 def _judged(table: pd.DataFrame, observed: np.ndarray, replicated: np.ndarray, rate: float) -> pd.DataFrame:
@@ -119,6 +171,23 @@ def _groups(evidence: Evidence) -> tuple[pd.DataFrame, np.ndarray, int]:
         labels += [(grouping.name, grouping.levels[k], int(counts[k])) for k in np.flatnonzero(enough)]
         columns.append(grouping.indicators[:, enough])
     return pd.DataFrame(labels, columns=["factor", "level", "n"]), np.hstack(columns), small
+
+
+def _cell_groups(evidence: Evidence) -> tuple[pd.DataFrame, sparse.csr_array, int]:
+    """As :func:`_groups`, for the cells of a fit without rows."""
+    first = first_points(evidence)
+    labels: list[tuple[str, str, int]] = [("", EVERYBODY, evidence.fit.design.n)]
+    columns, small = [sparse.csr_array(np.ones((first.size, 1)))], 0
+    for grouping in evidence.groupings:
+        counts = grouping.counts
+        enough = np.flatnonzero(counts >= FEWEST_ROWS)
+        small += int((counts > 0).sum()) - enough.size
+        labels += [(grouping.name, grouping.levels[k], int(counts[k])) for k in enough]
+        member = sparse.csr_array(
+            (np.ones(first.size), (np.arange(first.size), grouping.codes[first])), shape=(first.size, counts.size)
+        )
+        columns.append(sparse.csr_array(member[:, enough]))
+    return pd.DataFrame(labels, columns=["factor", "level", "n"]), sparse.csr_array(sparse.hstack(columns)), small
 
 
 def _sentence(table: pd.DataFrame, evidence: Evidence, passed_over: int) -> str:

@@ -29,6 +29,8 @@ R2_LIMIT = 0.9
 # Largest prior probability of a standardised slope beyond -1 or 1, which no correlation can have.
 SLOPE_LIMIT = 0.5
 DRAWS = 500
+# Rows that outcomes are simulated for: 500 draws of so many are 80 MB. Of more rows, a random sample.
+MOST_ROWS = 20_000
 
 
 def prior_predictive(evidence: Evidence) -> CheckResult:
@@ -50,7 +52,9 @@ def prior_predictive(evidence: Evidence) -> CheckResult:
     -----
     R2 is the variance of the expected outcomes over that plus the mean residual variance [1]_. The slope is the mean
     derivative of the expected outcome by the focal predictor times the predictor's SD in the rows, over the reference
-    SD of the outcome's scale (the SD of the rows where the scale is not known).
+    SD of the outcome's scale (the SD of the rows where the scale is not known). Of more than 20,000 rows a random
+    sample is looked at. For a fit made from moments, outcomes are simulated at weighted points that have the moments of
+    the rows: R2 is then that of the rows, and the distribution of single outcomes is approximate.
 
     References
     ----------
@@ -60,24 +64,28 @@ def prior_predictive(evidence: Evidence) -> CheckResult:
     fit = evidence.fit
     design, outcome = fit.design, fit.design.outcome
     prior = _prior_fit(fit, evidence.seed)
-    parameters = prior.parameters_at()
-    eta = prior.linear_predictor()
+    at, weights = _looked_at(design, evidence.generator(5))
+    rows_at = design.rows.take(at)
+    parameters = prior.parameters_at(rows=rows_at)
+    eta = prior.linear_predictor(rows_at)
     mean = expectation(design.family, eta, parameters, outcome)
     with np.errstate(over="ignore"):
         values = np.asarray(simulate(design.family, eta, parameters, outcome, evidence.generator(2)), dtype=float)
-        spread = residual_variance(design.family, eta, parameters, outcome).mean(axis=1)
-    explained = mean.var(axis=1, ddof=1)
+        spread = residual_variance(design.family, eta, parameters, outcome)
+    spread = _averaged(spread, weights)
+    explained = _variance(mean, weights)
     r2 = np.where(np.isinf(spread), 0.0, explained / np.maximum(explained + spread, 1e-300))
-    rows = [_row("simulated outcome", values, np.nan, np.nan)]
+    rows = [_row("simulated outcome", values, np.nan, np.nan, weights)]
     warnings = []
     low, high = outcome.lower, outcome.upper
     bounded = design.family.discrete or design.family.name == "censored_gaussian"
     if not bounded and (low is not None or high is not None):
         outside = (values < (-np.inf if low is None else low)) | (values > (np.inf if high is None else high))
-        rows.append(_row("share outside the scale", outside.mean(axis=1), outside.mean(), OUTSIDE_LIMIT))
-        if outside.mean() > OUTSIDE_LIMIT:
+        shares = _averaged(outside, weights)
+        rows.append(_row("share outside the scale", shares, shares.mean(), OUTSIDE_LIMIT))
+        if shares.mean() > OUTSIDE_LIMIT:
             warnings.append(
-                f"{percent(outside.mean())} of outcomes simulated from the priors lie outside {_range(low, high)} "
+                f"{percent(shares.mean())} of outcomes simulated from the priors lie outside {_range(low, high)} "
                 f"(limit {percent(OUTSIDE_LIMIT)})"
             )
     elif outcome.levels is None or outcome.levels.size > 2:
@@ -93,7 +101,7 @@ def prior_predictive(evidence: Evidence) -> CheckResult:
         warnings.append(f"half of the prior draws have an R2 above {np.median(r2):.3f} (limit {R2_LIMIT:g})")
     focal = fit.spec.focal_predictor(design)
     if focal is not None:
-        slope = _standardised_slope(prior, focal)
+        slope = _standardised_slope(prior, focal, at, weights)
         if slope is not None:
             beyond = float((np.abs(slope) > 1).mean())
             rows.append(_row(f"standardised slope of {focal}", slope, beyond, SLOPE_LIMIT))
@@ -106,13 +114,18 @@ def prior_predictive(evidence: Evidence) -> CheckResult:
         sentence = f"The priors are hard to believe: {'; '.join(warnings)}. Narrow them, or say why they are meant."
     else:
         sentence = f"What the priors imply is within the stated limits: {_summary(rows)}."
+    if fit.moments is not None:
+        sentence += (
+            " The fit was made from moments: outcomes were simulated at points that have the rows' moments, so the "
+            "share of single outcomes outside the scale is approximate."
+        )
     return CheckResult(
         "prior_predictive",
         "Prior predictive check",
         "warn" if warnings else "info",
         sentence,
         pd.DataFrame(rows, columns=["quantity", "median", "lower", "upper", "judged", "limit"]),
-        (prior_outcomes(design, values),),
+        (prior_outcomes(design, values, weights),),
     )
 
 
@@ -122,27 +135,59 @@ def _prior_fit(fit: FittedModel, seed: int) -> FittedModel:
     return dataclasses.replace(fit, tree=tree)
 
 
-def _standardised_slope(prior: FittedModel, focal: str) -> np.ndarray | None:
+def _looked_at(design: Design, rng: np.random.Generator) -> tuple[slice | np.ndarray, np.ndarray | None]:
+    """Places of all rows, or of a sample; and how many participants each stands for (None: as many as the others)."""
+    if design.rows.n <= MOST_ROWS:
+        return slice(None), design.weights
+    share = None if design.weights is None else design.weights / design.weights.sum()
+    return np.sort(rng.choice(design.rows.n, MOST_ROWS, p=share)), None
+
+
+def _averaged(values: np.ndarray, weights: np.ndarray | None) -> np.ndarray:
+    """Mean over rows of values of shape (n_draws, n_rows)."""
+    return np.asarray(np.average(values, axis=1, weights=weights))
+
+
+def _variance(values: np.ndarray, weights: np.ndarray | None) -> np.ndarray:
+    """Variance over rows (divisor n - 1) of values of shape (n_draws, n_rows)."""
+    if weights is None:
+        return np.asarray(values.var(axis=1, ddof=1))
+    away = values - _averaged(values, weights)[:, None]
+    return np.asarray(away**2 @ weights / (weights.sum() - 1))
+
+
+def _standardised_slope(
+    prior: FittedModel, focal: str, at: slice | np.ndarray, weights: np.ndarray | None
+) -> np.ndarray | None:
     """Slope of the expected outcome by one column in each draw, standardised; None where the rows cannot be moved."""
     design: Design = prior.design
     if focal not in design.frame.columns or not pd.api.types.is_numeric_dtype(design.frame[focal]):
         return None
-    x = design.frame[focal].to_numpy(float)
+    frame = design.frame.iloc[at]
+    x = frame[focal].to_numpy(float)
     # Every row moves towards the middle, so that none leaves the range on which a spline or a logarithm is defined.
-    move = np.where(x < np.median(x), 1.0, -1.0) * 1e-3 * x.std()
+    move = np.where(x < np.median(x), 1.0, -1.0) * 1e-3 * design.sd(focal)
     try:
-        moved = design.evaluate(design.frame.assign(**{focal: x + move}))
+        moved = design.evaluate(frame.assign(**{focal: x + move}))
+        # A product evaluated on weighted points differs from the design's own column, and only the move may count.
+        still = design.rows.take(at) if design.weights is None else design.evaluate(frame)
     except ModelError:
         return None
-    family, outcome, own = design.family, design.outcome, prior.parameters_at()
-    before, after = (expectation(family, prior.linear_predictor(rows), own, outcome) for rows in (design.rows, moved))
+    family, outcome, own = design.family, design.outcome, prior.parameters_at(rows=still)
+    before, after = (expectation(family, prior.linear_predictor(rows), own, outcome) for rows in (still, moved))
     scale = design.scales.get(outcome.name)
-    sd = outcome.values.std(ddof=1) if scale is None else scale.sd
-    return np.asarray(((after - before) / move).mean(axis=1) * x.std(ddof=1) / sd)
+    sd = design.sd(outcome.name) if scale is None else scale.sd
+    return np.asarray(_averaged((after - before) / move, weights) * design.sd(focal) / sd)
 
 
-def _row(name: str, values: np.ndarray, judged: float, limit: float) -> tuple[str, float, float, float, float, float]:
-    lower, median, upper = np.quantile(values, [0.05, 0.5, 0.95])
+def _row(
+    name: str, values: np.ndarray, judged: float, limit: float, weights: np.ndarray | None = None
+) -> tuple[str, float, float, float, float, float]:
+    if weights is None:
+        lower, median, upper = np.quantile(values, [0.05, 0.5, 0.95])
+    else:
+        spread = np.broadcast_to(weights, values.shape).ravel()
+        lower, median, upper = np.quantile(values.ravel(), [0.05, 0.5, 0.95], weights=spread, method="inverted_cdf")
     return (name, float(median), float(lower), float(upper), float(judged), limit)
 
 

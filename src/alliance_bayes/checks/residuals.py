@@ -9,10 +9,12 @@ from alliance_bayes.checks.evidence import Evidence
 from alliance_bayes.checks.lack_of_fit import LackOfFit, lack_of_fit, level_basis, parts_limits, spline_basis
 from alliance_bayes.checks.plots_residuals import residuals_along, residuals_by_level
 from alliance_bayes.checks.results import CheckResult
+from alliance_bayes.checks.rows_needed import rows_needed
 from alliance_bayes.checks.wording import percent
 
 __all__ = ["curvature", "groups"]
 
+ALONG, BY_GROUP = "Residuals along numeric predictors", "Residuals by group"
 PARTS = 10
 _REMEDIES = {
     "left out": "The model leaves out {0}: pool over it, as in (1 | {1}).",
@@ -39,6 +41,8 @@ def curvature(evidence: Evidence) -> CheckResult:
         (parts of one column keep within plus and minus it together) and ``p`` (the column's, adjusted for the number
         of columns). The test looks along a natural cubic spline, the parts are for the eye.
     """
+    if evidence.fit.moments is not None:
+        return rows_needed("curvature", ALONG, "The course of residuals along a predictor")
     columns = evidence.numeric
     tests = lack_of_fit(evidence, {name: spline_basis(values) for name, values in columns.items()})
     frames = []
@@ -76,7 +80,7 @@ def curvature(evidence: Evidence) -> CheckResult:
         )
     return CheckResult(
         "curvature",
-        "Residuals along numeric predictors",
+        ALONG,
         "warn" if fired else "pass" if tests else "info",
         sentence,
         table,
@@ -105,6 +109,8 @@ def groups(evidence: Evidence) -> CheckResult:
     -----
     A column of common effects is fitted freely, and has nothing left to test (p is 1).
     """
+    if evidence.fit.moments is not None:
+        return rows_needed("groups", BY_GROUP, "The distribution of residuals by group")
     groupings = {grouping.name: grouping for grouping in evidence.groupings}
     tests = lack_of_fit(evidence, {name: level_basis(grouping.indicators) for name, grouping in groupings.items()})
     roles = {name: _role(grouping.role, tests[name]) for name, grouping in groupings.items()}
@@ -130,7 +136,7 @@ def groups(evidence: Evidence) -> CheckResult:
         )
     return CheckResult(
         "groups",
-        "Residuals by group",
+        BY_GROUP,
         "warn" if fired else "pass" if tests else "info",
         sentence,
         table,

@@ -121,10 +121,9 @@ def unique_variance(fit: FittedModel, held: Rows, *, tables: Tabulations | None 
         for a in parts:
             for b in parts:
                 sum_of_squares += second_moment(a, b)
+        rooted = [(part.draws, _rooted(fit, part.matrix)) for part in parts]
         for basis in (levels, others):
-            fitted = sum(
-                (part.draws @ np.asarray(_dense(basis.T @ _rooted(fit, part.matrix))).T for part in parts), np.zeros(1)
-            )
+            fitted = sum((draws @ np.asarray(_dense(basis.T @ matrix)).T for draws, matrix in rooted), np.zeros(1))
             sum_of_squares -= (fitted**2).sum(axis=1)
         return np.maximum(sum_of_squares, 0.0) / (n - 1)
     tables, out = tables or Tabulations(fit), np.empty(prod(fit.shape))

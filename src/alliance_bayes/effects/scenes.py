@@ -216,7 +216,7 @@ class Scenes:
             sound = same | zero
             changed = [label for label, right in zip(labels, sound, strict=True) if not right and label in high]
             if changed:
-                problem = f"it averages products of three columns ('{changed[0]}'), which moments do not hold"
+                problem = f"it averages products of more columns than two ('{changed[0]}'), which moments do not hold"
             return np.where(same, exact, new)
 
         x = kept(design.terms, rows.x, plain.x, own.x)

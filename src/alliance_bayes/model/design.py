@@ -224,9 +224,8 @@ def build_design(
     if family.link == "cumulative_logit":
         # The cutpoints are an ordinal model's intercepts; one more would not be identified.
         common = tuple(term for term in common if type(term).__name__ != "Intercept")
-    centres, known = centring(
-        [*common, *(term.expr for term in pooled)], dict(centre or {}), declared, autoscale, weights
-    )
+    terms = [*common, *(term.expr for term in pooled)]
+    centres, known = centring(terms, dict(centre or {}), declared, autoscale, weights)
     if outcome_scale is not None:
         known[formula.outcome] = outcome_scale
     columns = tuple(column for term in common for column in describe(term))

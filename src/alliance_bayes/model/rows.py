@@ -75,3 +75,13 @@ class Rows:
     def n(self) -> int:
         """Number of rows."""
         return int(self.x.shape[0])
+
+    def take(self, at: slice | np.ndarray) -> Rows:
+        """Some of the rows, by place."""
+        return Rows(
+            self.x[at],
+            {name: z[at] for name, z in self.z.items()},
+            {name: index[at] for name, index in self.index.items()},
+            None if self.residual is None else self.residual[at],
+            {name: basis[at] for name, basis in self.basis.items()},
+        )

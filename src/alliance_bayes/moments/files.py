@@ -18,7 +18,7 @@ from alliance_bayes.model import ModelSpec, card_arguments, card_text, parse_for
 from alliance_bayes.moments.histogram import Histogram
 from alliance_bayes.moments.moments import Moments
 
-__all__ = ["FORMAT", "check_belongs", "load_moments", "save_moments"]
+__all__ = ["FORMAT", "check_belongs", "load_moments", "moments_dataset", "moments_from", "save_moments"]
 
 FORMAT = 1
 
@@ -51,7 +51,7 @@ def save_moments(moments: Moments, path: str | os.PathLike[str], *, spec: ModelS
     if not path.parent.is_dir():
         raise FileFormatError(f"the folder of '{path.name}' does not exist. Create it first.")
     card = moments.card if spec is None else card_text(spec)
-    dataset = _dataset(dataclasses.replace(moments, card=card))
+    dataset = moments_dataset(dataclasses.replace(moments, card=card))
     packed = {"zlib": True, "complevel": 4, "shuffle": True}
     encoding = {name: packed for name, variable in dataset.data_vars.items() if variable.ndim and variable.size}
     with replacing(path) as (draft,):
@@ -82,7 +82,7 @@ def load_moments(path: str | os.PathLike[str]) -> Moments:
             f"'{path.name}' has format {version}, but this version reads up to {FORMAT}. Update alliance_bayes."
         )
     try:
-        return _moments(dataset)
+        return moments_from(dataset)
     except AllianceBayesError:
         raise
     except (KeyError, ValueError, TypeError, IndexError) as error:
@@ -141,7 +141,8 @@ def check_belongs(moments: Moments, spec: ModelSpec) -> None:
         )
 
 
-def _dataset(moments: Moments) -> xr.Dataset:
+def moments_dataset(moments: Moments) -> xr.Dataset:
+    """Moments as they are kept, on their own or as a group of a fit."""
     rows, columns = np.triu_indices(len(moments.columns))
     variables: dict[str, Any] = {
         "codes": (("cell", "key"), moments.codes.astype(np.int32)),
@@ -174,7 +175,14 @@ def _dataset(moments: Moments) -> xr.Dataset:
     return xr.Dataset(variables, attrs={"alliance_bayes_moments_format": FORMAT})
 
 
-def _moments(dataset: xr.Dataset) -> Moments:
+def moments_from(dataset: xr.Dataset) -> Moments:
+    """What :func:`moments_dataset` made, as moments again.
+
+    Raises
+    ------
+    KeyError, ValueError, TypeError, IndexError
+        Something is missing, or does not belong together.
+    """
     words = json.loads(str(dataset["description"].item()))
     columns, keys = tuple(words["columns"]), tuple(words["keys"])
     upper = np.triu_indices(len(columns))

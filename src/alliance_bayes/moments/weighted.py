@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -45,7 +46,7 @@ def design_of_moments(moments: Moments, spec: ModelSpec) -> tuple[Design, Moment
         of the numeric columns are those of all rows, within every cell, to rounding. Nothing else about their
         distribution is real: no point is a participant.
     moments : Moments
-        The moments, at the centres that the model states, and elsewhere at the means of all rows.
+        The moments by the model's own keys, at the centres that it states and elsewhere at the means of all rows.
 
     Raises
     ------
@@ -67,14 +68,16 @@ def design_of_moments(moments: Moments, spec: ModelSpec) -> tuple[Design, Moment
             f"the moments lack the column(s) {', '.join(map(repr, absent))} of the model. Reduce the table again with "
             "this model's card."
         )
+    if not set(moments.keys) <= set(spec.columns):
+        moments = moments.keep_keys([key for key in moments.keys if key in spec.columns])
     moments = _centred(moments, spec)
     points, cell, weights = weighted_points(moments)
     place = {label: position for position, label in enumerate(moments.columns)}
-    frame: dict[str, np.ndarray | pd.Categorical] = {}
+    frame: dict[str, Any] = {}
     for name in spec.columns:
         if name in moments.keys:
-            codes = moments.codes[cell, moments.keys.index(name)]
-            frame[name] = pd.Categorical.from_codes(codes, categories=list(moments.levels[name]), ordered=True)
+            codes = np.asarray(moments.codes[cell, moments.keys.index(name)], dtype=np.int64)
+            frame[name] = pd.Categorical.from_codes(codes, categories=pd.Index(moments.levels[name]), ordered=True)
         else:
             frame[name] = points[:, place[name]] + moments.centres.get(name, 0.0)
     centres = {name: centre for name, centre in moments.centres.items() if name in _components(spec)}

@@ -20,10 +20,14 @@ def level_counts(fit: FittedModel, factor: str) -> dict[str, int]:
     """People analysed in each level of a pooled factor or of a categorical column, in the levels' order."""
     for pooled in fit.design.factors:
         if pooled.name == factor:
-            sizes = np.bincount(fit.design.rows.index[factor], minlength=len(pooled.levels))
-            return {level: int(size) for level, size in zip(pooled.levels, sizes, strict=True)}
-    counts = fit.design.frame[factor].value_counts(sort=False)
-    return {str(level): int(size) for level, size in counts.items()}
+            return _counted(fit, fit.design.rows.index[factor], pooled.levels)
+    column = fit.design.frame[factor].cat
+    return _counted(fit, column.codes.to_numpy(np.intp), tuple(map(str, column.categories)))
+
+
+def _counted(fit: FittedModel, numbers: np.ndarray, levels: tuple[str, ...]) -> dict[str, int]:
+    sizes = np.bincount(numbers, weights=fit.design.weights, minlength=len(levels))
+    return {level: round(float(size)) for level, size in zip(levels, sizes, strict=True)}
 
 
 def shown_counts(counts: Mapping[str, int]) -> dict[str, tuple[str, str]]:

@@ -47,10 +47,11 @@ def effect_sizes(
     if focal is not None and not withheld:
         rows = estimates.where(SLOPES, term=focal)
         slope = estimates.first("slope", term=focal)
-        curve = average_curve(fit, focal, prob=prob)
+        # The curve and the histogram below it are drawn over the range of the rows.
+        curve = average_curve(fit, focal, prob=prob) if fit.moments is None else None
         context |= {
             "table": _table(fit, estimates, rows, focal),
-            "slope_picture": _slope_picture(fit, focal, curve, prob),
+            "slope_picture": None if curve is None else _slope_picture(fit, focal, curve, prob),
             "density": None if slope is None else _density(fit, estimates, slope, focal),
             "rope": None if slope is None else rope_words(fit, slope),
             "relevance": None if slope is None else relevance_words(fit, slope),

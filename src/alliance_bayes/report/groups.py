@@ -122,7 +122,7 @@ def _level_picture(
     of = f"of {column_name(fit.design.outcome.name)}" if what == "Adjusted mean" else f"of {column_name(focal or '')}"
     title = f"{what} {of} by {factor_name(factor)}"
     named = len(lines) <= MANY_LEVELS
-    overall = float(fit.design.outcome.values.mean()) if what == "Adjusted mean" else 0.0
+    overall = float(fit.design.average(fit.design.outcome.values)) if what == "Adjusted mean" else 0.0
     painter = forest(lines, label=_wrapped(what, unit, estimates.interval_heading()), reference=overall, named=named)
     ends = [f"{text_of(row, 'level')}: {estimates.mean(row)} {estimates.interval(row)}" for _, row in rows.iterrows()]
     listed = "; ".join(ends) if len(ends) <= SORTED_ABOVE else f"{ends[0]} at the top to {ends[-1]} at the bottom"

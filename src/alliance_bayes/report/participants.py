@@ -10,7 +10,7 @@ import pandas as pd
 from alliance_bayes.cohort.names import ID
 from alliance_bayes.cohort.summary import MANY_LEVELS
 from alliance_bayes.fit import FittedModel
-from alliance_bayes.report.counts import SMALL, shown_counts
+from alliance_bayes.report.counts import SMALL, level_counts, shown_counts
 from alliance_bayes.report.sections import Section
 from alliance_bayes.report.tables import Table
 from alliance_bayes.report.text import clean, count, number, percent
@@ -20,6 +20,7 @@ __all__ = ["participants"]
 
 #: Levels of a factor that are listed at once, and how many of a longer list are.
 LISTED, LARGEST = 10, 6
+_NO_QUARTILES = "The fit was made from moments, which hold no medians and quartiles."
 type Row = tuple[str, str, str]
 
 
@@ -31,7 +32,7 @@ def participants(fit: FittedModel) -> tuple[Section, dict[str, Any]]:
         "Participants analysed: mean (SD) and median [quartiles] of numbers, count (share) of levels",
         ("Variable", "Mean (SD) or count (%)", "Median [quartiles]"),
         short,
-        note=_note(rows),
+        note=" ".join(filter(None, (_note(rows), _NO_QUARTILES if fit.moments is not None else ""))),
         more=rows if len(rows) > len(short) else (),
     )
     flow = fit.flow
@@ -59,37 +60,39 @@ def _describe(fit: FittedModel) -> tuple[list[Row], list[Row], list[dict[str, An
     for name in (fit.design.outcome.name, *fit.design.predictors):
         column = frame[name]
         if isinstance(column.dtype, pd.CategoricalDtype):
-            lines, largest = _levels(name, column, numbers)
+            lines, largest = _levels(name, level_counts(fit, name), numbers)
         else:
-            lines = largest = [_numeric(fit, name, column.to_numpy(float), numbers)]
+            lines = largest = [_numeric(fit, name, numbers)]
         rows += lines
         short += largest
     return rows, short, numbers
 
 
-def _numeric(fit: FittedModel, name: str, values: np.ndarray, numbers: list[dict[str, Any]]) -> Row:
+def _numeric(fit: FittedModel, name: str, numbers: list[dict[str, Any]]) -> Row:
+    values = fit.design.frame[name].to_numpy(float)
     scale = fit.design.scales.get(name)
     named = "" if scale is None or scale.unit == "unit" else units(clean(scale.unit))
     unit = f", {named}" if named and not column_name(name).startswith(named) else ""
     bounded = scale is not None and scale.lower is not None and scale.upper is not None
     ends = f" ({scale.lower:g}–{scale.upper:g})" if scale is not None and bounded else ""
-    mean, sd = float(values.mean()), float(values.std(ddof=1))
-    lower, median, upper = (float(q) for q in np.quantile(values, [0.25, 0.5, 0.75]))
+    mean, sd = float(fit.design.average(values)), fit.design.sd(name)
+    # Moments do not tell quantiles.
+    quartiles = np.full(3, np.nan) if fit.moments is not None else np.quantile(values, [0.25, 0.5, 0.75])
+    lower, median, upper = map(float, quartiles)
     # Two digits of the SD, the custom of a Table 1; quartiles of a scale with steps are shown on its own steps.
     places = max(0, 1 - int(np.floor(np.log10(sd)))) if sd > 0 else 1
     numbers.append(
-        {"variable": name, "n": values.size, "mean": mean, "sd": sd, "median": median, "q25": lower, "q75": upper}
+        {"variable": name, "n": fit.design.n, "mean": mean, "sd": sd, "median": median, "q25": lower, "q75": upper}
     )
     return (
         f"{column_name(name)}{ends}{unit}",
         f"{number(mean, places)} ({number(sd, places)})",
-        f"{number(median, places)} [{number(lower, places)}, {number(upper, places)}]",
+        "–" if np.isnan(median) else f"{number(median, places)} [{number(lower, places)}, {number(upper, places)}]",
     )
 
 
-def _levels(name: str, column: pd.Series, numbers: list[dict[str, Any]]) -> tuple[list[Row], list[Row]]:
+def _levels(name: str, counts: dict[str, int], numbers: list[dict[str, Any]]) -> tuple[list[Row], list[Row]]:
     """One row a level, and the same cut to the largest levels."""
-    counts = {str(level): int(n) for level, n in column.value_counts(sort=False).items()}
     if len(counts) > MANY_LEVELS or name == ID or float(np.median(list(counts.values()))) < SMALL:
         # A level may be one person.
         numbers.append({"variable": name, "levels": len(counts)})

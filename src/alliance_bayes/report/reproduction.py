@@ -60,6 +60,7 @@ def reproduction(
         "card_name": f"{_file_name(fit.spec.card.name)}.toml",
         "seed": clean(seed) if isinstance(seed, int) else "SEED",
         "prob": f"{prob:g}",
+        "data": "cohort.csv" if fit.moments is None else "moments.nc",
         "guideline": _guideline(checked, withheld),
     }
     meta = {

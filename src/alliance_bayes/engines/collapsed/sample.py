@@ -100,7 +100,7 @@ def sample_collapsed(
     settings
         Draws, chains, cores and seed; ``tune`` and ``target_accept`` serve only where NUTS has to step in.
     progress
-        Called with (draws done, draws in all, divergences).
+        Called with (draws done, draws in all, divergences) where NUTS has to step in; the chains take no time.
 
     Returns
     -------
@@ -141,8 +141,6 @@ def sample_collapsed(
     info["proposal_efficiency"] = round(found.efficiency, 3)
     dense, eliminated = marginal.draw(theta.reshape(total, -1), seed=draw_seed)
     posterior = unpack(design, marginal, theta, dense, eliminated)
-    if progress is not None and found.chains is not None:
-        progress(total, total, 0)
     info |= {"sample_seconds": round(time.perf_counter() - clock, 3)}
     return xr.DataTree.from_dict({"posterior": posterior, "sample_stats": statistics}), info
 
