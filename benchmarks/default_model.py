@@ -14,6 +14,7 @@ from pathlib import Path
 from statistics import median
 
 from harness import tables, tasks
+from harness.against_lmer import fit_lmer
 from harness.contender import Record, SkippedError, cores, python, rscript
 from harness.section import Section, announce
 
@@ -68,13 +69,9 @@ def _contenders(table: Path, centred: Path, warm: Path, folder: Path) -> dict[st
             "peak_mb": (fresh or first)["peak_mb"],
         }
 
-    def lmer(derivatives: str) -> Record:
-        record = rscript("lmer.R", [centred, tasks.FORMULA, 9, derivatives], package="lme4")
-        return record | {
-            "fresh_seconds": record["cold_seconds"],
-            "slope": record["estimate"]["alliance"],
-            "slope_sd": record["se"]["alliance"],
-        }
+    def lmer(*, derivatives: bool) -> Record:
+        record = fit_lmer(centred, tasks.FORMULA, repeats=9, derivatives=derivatives)
+        return record | {"fresh_seconds": record["cold_seconds"]}
 
     plain = {
         "table": str(table),
@@ -88,8 +85,8 @@ def _contenders(table: Path, centred: Path, warm: Path, folder: Path) -> dict[st
     slow = os.environ.get("BENCH_SLOW") == "1"
     return {
         OURS: lambda: processes("own.py", tasks.ours(table, warm=warm, effects=True), 7),
-        LMER: lambda: lmer("TRUE"),
-        "lme4::lmer, calc.derivs = FALSE": lambda: lmer("FALSE"),
+        LMER: lambda: lmer(derivatives=True),
+        "lme4::lmer, calc.derivs = FALSE": lambda: lmer(derivatives=False),
         "engine nuts (nutpie)": lambda: processes(
             "own.py", tasks.ours(table, warm=warm, engine="nuts", effects=True), 1
         ),

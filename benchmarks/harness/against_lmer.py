@@ -55,13 +55,23 @@ def both(
             left_out.append(f"collapsed: {reason}.")
         if lmer_repeats is not None:
             try:
-                lmer = rscript("lmer.R", [centred, formula, lmer_repeats, "FALSE"], package="lme4", patience=patience)
-                # A clock that runs for long needs no warm-up.
-                lmer["seconds"] = lmer["seconds"] or [lmer["cold_seconds"]]
-                lmer |= {"slope": lmer["estimate"]["alliance"], "slope_sd": lmer["se"]["alliance"]}
+                lmer = fit_lmer(centred, formula, repeats=lmer_repeats, patience=patience)
             except SkippedError as reason:
                 left_out.append(f"lme4::lmer, {len(rows):,} rows: {reason}.")
     return ours, lmer, left_out
+
+
+def fit_lmer(
+    centred: Path, formula: str, *, repeats: int, patience: float = PATIENCE, derivatives: bool = False
+) -> Record:
+    """Fit a table with lmer: once more than ``repeats``, and where that is 0 the only fit counts."""
+    calc_derivs = "TRUE" if derivatives else "FALSE"
+    record = rscript("lmer.R", [centred, formula, repeats, calc_derivs], package="lme4", patience=patience)
+    return record | {
+        "seconds": record["seconds"] or [record["cold_seconds"]],
+        "slope": record["estimate"]["alliance"],
+        "slope_sd": record["se"]["alliance"],
+    }
 
 
 def compared(ours: Record, lmer: Record) -> tables.Row:
