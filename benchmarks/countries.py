@@ -34,7 +34,8 @@ def _explained() -> str:
     return f"""\
 The same formula, {PEOPLE} people a country on average, a few countries large and most small.
 {tasks.CHAINS} chains of {tasks.DRAWS:,} draws from rows, reading aside, in a process that has fitted another table
-before. lmer with `calc.derivs = FALSE`, which is faster. Memory and estimates: ours / lmer's."""
+before. lmer with `calc.derivs = FALSE`, which is faster. Memory and estimates:
+ours / lmer's, whose slope is that of a population of provider types and sexes and less certain by definition."""
 
 
 if __name__ == "__main__":

@@ -91,7 +91,7 @@ def _contenders(table: Path, centred: Path, warm: Path, folder: Path) -> dict[st
             "own.py", tasks.ours(table, warm=warm, engine="nuts", effects=True), 1
         ),
         "PyMC + nutpie, textbook": lambda: processes("pymc_plain.py", plain, 3),
-        "PyMC + nutpie, target_accept 0.95": lambda: processes("pymc_plain.py", plain | {"target_accept": 0.95}, 3),
+        "PyMC + nutpie, target_accept 0.95": lambda: processes("pymc_plain.py", plain | {"target_accept": 0.95}, 1),
         "bambi + nutpie, target_accept 0.95": lambda: (
             processes("bambi_fit.py", plain | {"target_accept": 0.95}, 1, bambi)
             if bambi
@@ -119,9 +119,9 @@ def _explained() -> str:
 * *Least ESS*: the smallest bulk effective sample size (Vehtari et al. 2021) of any element of the posterior;
   *reported*: of any row of `fit.effects()`.
 * *Peak memory* is of a new process that fits once, and *before the fit* what imports and the table take of it.
-* lmer gives REML estimates and no posterior. bambi, brms and rstanarm draw provider types and sexes from a Normal
-  instead of making them sum to zero: their alliance slope is less certain by definition, and their posterior is not
-  quite the same."""
+* lmer gives REML estimates and standard errors, no posterior. It, bambi, brms and rstanarm draw provider types and sexes
+  from a Normal instead of making them sum to zero: their alliance slope is that of a population of such types and less
+  certain by definition, and their posterior is not quite the same."""
 
 
 def _speed(found: dict[str, Record]) -> list[tables.Row]:

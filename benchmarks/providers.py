@@ -49,7 +49,7 @@ def _explained() -> str:
 `{tasks.WITH_PROVIDERS}`: providers nested in countries, their caseloads unequal; a provider has
 one type, and 18 % of the people saw both. {tasks.CHAINS} chains of {tasks.DRAWS:,} draws from rows, reading aside, in a
 process that has fitted another table before. lmer with `calc.derivs = FALSE`, which is faster. Memory and estimates:
-ours / lmer's."""
+ours / lmer's, whose slope is that of a population of provider types and sexes and less certain by definition."""
 
 
 if __name__ == "__main__":

@@ -95,7 +95,8 @@ def _explained() -> str:
 The same formula on simulated rows of 40 countries in Parquet files of half a million rows at most: five numeric columns
 and three categorical ones. `reduce_table` makes moments of the files; the model is then fitted to the moments,
 {tasks.CHAINS} chains of {tasks.DRAWS:,} draws. *Peak memory* is that of the process that reduces, and *before* what it
-holds before it starts; the files are in the system's cache. lmer with `calc.derivs = FALSE`, which is faster, stopped after {PATIENCE} s."""
+holds before it starts; the files are in the system's cache. lmer with `calc.derivs = FALSE`, which is faster, stopped
+after {PATIENCE} s; its slope is that of a population of provider types and sexes, and less certain by definition."""
 
 
 if __name__ == "__main__":

@@ -26,7 +26,6 @@ def _processor() -> str:
 
 def _system() -> str:
     try:
-        name = platform.freedesktop_os_release()["PRETTY_NAME"]
+        return platform.freedesktop_os_release()["PRETTY_NAME"]
     except (OSError, KeyError):
-        name = platform.system()
-    return f"{name} (kernel {platform.release()})"
+        return f"{platform.system()} {platform.release()}"
