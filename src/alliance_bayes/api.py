@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -15,16 +14,14 @@ import xarray as xr
 
 from alliance_bayes import storage
 from alliance_bayes.cohort import Cohort, Flow, read_cohort
-from alliance_bayes.engines import DRAWS, Progress, SamplerSettings, sample_nuts, sample_prior
-from alliance_bayes.engines.collapsed import sample_collapsed, why_not_collapsed
-from alliance_bayes.errors import ModelError, UsageError
+from alliance_bayes.engines import DRAWS, Progress, SamplerSettings, sample_prior
+from alliance_bayes.engines.choice import check_engine, sample
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model import Design, ModelSpec, read_card, write_card
 from alliance_bayes.model.likelihood import simulate
-from alliance_bayes.moments import Moments, moments_of
+from alliance_bayes.moments import Moments
 from alliance_bayes.moments.fingerprint import fingerprint
 from alliance_bayes.moments.weighted import design_of_moments
-from alliance_bayes.progress import progress_bar
 from alliance_bayes.versions import versions
 
 if TYPE_CHECKING:
@@ -34,9 +31,7 @@ if TYPE_CHECKING:
     from alliance_bayes.effects import EffectTable
     from alliance_bayes.report import Report
 
-__all__ = ["ENGINES", "Fit", "Model", "load_fit", "load_model"]
-
-ENGINES = ("auto", "collapsed", "nuts")
+__all__ = ["Fit", "Model", "load_fit", "load_model"]
 
 
 class Model(ModelSpec):
@@ -153,12 +148,11 @@ class Model(ModelSpec):
         UsageError
             An argument out of its range.
         ModelError, DataError
-            The model does not fit the table; told before sampling.
+            The model does not fit the table, or the engine cannot take it; told before sampling.
         SamplingError
             The sampler could not produce usable draws.
         """
-        if engine not in ENGINES:
-            raise UsageError(f"unknown engine {engine!r}. Known engines: {', '.join(ENGINES)}.")
+        check_engine(engine, sampler)
         settings = SamplerSettings(
             draws=DRAWS["nuts"] if draws is None else draws,
             tune=tune,
@@ -176,36 +170,17 @@ class Model(ModelSpec):
         else:
             design, flow, about = self._applied(cohort)
         priors = self.priors_for(design)
-        reason = why_not_collapsed(design, priors)
-        if moments is not None and (reason or engine == "nuts" or sampler != SamplerSettings.sampler):
-            raise ModelError(
-                "moments are enough for the collapsed engine only, and it cannot be used here: "
-                f"{reason or 'NUTS was asked for'}. Change the model, or fit it to the table itself."
-            )
-        # Asking for one of NUTS's samplers by name is asking for NUTS.
-        if engine == "auto" and not reason and sampler != SamplerSettings.sampler:
-            reason = f"sampler '{sampler}' was asked for"
-        if engine == "collapsed" or (engine == "auto" and not reason):
-            settings = replace(settings, draws=DRAWS["collapsed"] if draws is None else draws)
-            with progress_bar(progress, label=self.card.name) as report:
-                tree, ran = sample_collapsed(
-                    design, priors, moments_of(design) if moments is None else moments, settings, progress=report
-                )
-        else:
-            with progress_bar(progress, label=f"{self.card.name} ({sampler})") as report:
-                tree, ran = sample_nuts(design, priors, settings, progress=report)
-            if engine == "auto":
-                ran["engine_reason"] = reason
-        if ran["engine"] == "nuts" or "fallback" in ran:
-            ran |= {"tune": tune, "target_accept": target_accept}
-        info = {
-            **ran,
-            "draws": settings.draws,
-            "chains": chains,
-            "seed": settings.seed,
-            **about,
-            "versions": versions(),
-        }
+        tree, ran = sample(
+            design,
+            priors,
+            settings,
+            engine=engine,
+            draws=draws,
+            moments=moments,
+            progress=progress,
+            label=self.card.name,
+        )
+        info = {**ran, **about, "versions": versions()}
         return Fit(self, design, priors, tree, flow, info, moments)
 
     def _applied(self, cohort: Cohort | pd.DataFrame) -> tuple[Design, Flow, dict[str, str]]:
@@ -294,8 +269,8 @@ class Fit(FittedModel):
     def save(self, path: str | os.PathLike[str]) -> None:
         """Keep the fit in one ``.nc`` (NetCDF) file or ``.zarr`` store; see :func:`load_fit`.
 
-        The file holds the analysed rows of the model's columns (without participant ids), so share it only as the
-        table itself may be shared.
+        The file holds the analysed rows of the model's columns (without participant ids), or the moments that the fit
+        was made from, so share it only as the table, or its moments, may be shared.
 
         Raises
         ------

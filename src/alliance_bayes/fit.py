@@ -234,19 +234,37 @@ class FittedModel:
         UsageError
             The analysed rows are out of reach.
         """
-        self.need_rows("the pointwise log likelihood")
         n = self.design.rows.n
         out = np.empty((self.shape[0] * self.shape[1], n))
         for which in self.blocks(n):
-            out[which] = log_density(
-                self.design.family, self.linear_predictor(which=which), self.parameters_at(which), self.design.outcome
-            )
+            out[which] = self.log_likelihood_at(which=which)
         return xr.DataArray(
             self.with_chains(out),
             dims=("chain", "draw", "obs"),
             coords={"chain": self.posterior["chain"], "draw": self.posterior["draw"], "obs": np.arange(n)},
             name=self.design.outcome.name,
         )
+
+    def log_likelihood_at(self, at: slice = slice(None), *, which: slice | np.ndarray = slice(None)) -> np.ndarray:
+        """Pointwise log density of some of the analysed outcomes, shape (n_draws, n_at).
+
+        Parameters
+        ----------
+        at
+            Which of the analysed rows.
+        which
+            Which of the stacked draws.
+
+        Raises
+        ------
+        UsageError
+            The analysed rows are out of reach.
+        """
+        self.need_rows("the pointwise log likelihood")
+        design = self.design
+        rows = design.rows.take(at)
+        eta, own = self.linear_predictor(rows, which=which), self.parameters_at(which, rows)
+        return log_density(design.family, eta, own, design.outcome.take(at))
 
     def __repr__(self) -> str:
         chains, draws = self.shape

@@ -76,7 +76,7 @@ def test_models_that_moments_are_not_enough_for_are_refused(model: ab.Model, mom
     heavy = ab.Model(OUTCOME_FORMULA, priors={"set": "literature", "age": "StudentT(3, 0, 1)"})
     for asked, options, reason in (
         (model, {"engine": "nuts"}, "NUTS was asked for"),
-        (model, {"sampler": "pymc"}, "NUTS was asked for"),
+        (model, {"sampler": "pymc"}, "sampler 'pymc' was asked for"),
         (heavy, {}, "the prior of 'age' is StudentT(3, 0, 1), not a Normal"),
     ):
         with pytest.raises(ab.ModelError) as caught:

@@ -33,7 +33,8 @@ def test_every_public_name_is_there() -> None:
 
 
 def test_a_fit_says_how_it_came_about(fit: ab.Fit, cohort: ab.Cohort) -> None:
-    assert fit.info["engine"] == "nuts"
+    assert fit.info["engine"] == "collapsed"
+    assert fit.info["sampler"] == "independence Metropolis-Hastings"
     assert fit.info["seed"] == 4
     assert fit.info["cohort_hash"] == cohort.hash
     assert fit.info["cohort_source"] == cohort.source
@@ -126,7 +127,11 @@ def test_a_plain_table_is_read_and_checked_first() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"engine": "stan"}, "unknown engine 'stan'. Known engines: auto, nuts."),
+        ({"engine": "stan"}, "unknown engine 'stan'. Known engines: auto, collapsed, nuts."),
+        (
+            {"engine": "collapsed", "sampler": "pymc"},
+            "sampler 'pymc' belongs to NUTS. Use engine='nuts', or leave the sampler out.",
+        ),
         ({"draws": 0}, "draws should be a whole number of at least 4 but got 0."),
         ({"target_accept": 1.0}, "target_accept should be in the interval (0, 1) but got 1.0."),
         ({"sampler": "bugs"}, "unknown sampler 'bugs'. Known samplers: nutpie, pymc, numpyro, blackjax."),

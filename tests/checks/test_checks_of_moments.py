@@ -170,5 +170,9 @@ def test_independence_chains_are_judged_by_acceptance_and_by_their_proposals_tai
 def test_that_nuts_stepped_in_is_told() -> None:
     told = figures(collapsed([0.6] * 4, 0.1, fallback="8% of the proposals were accepted"))
     row = told.loc["NUTS on the marginal density stepped in"]
-    assert row[["rule", "where", "verdict"]].tolist() == ["for information", "8% of the proposals were accepted", "info"]
+    assert row[["rule", "where", "verdict"]].tolist() == [
+        "for information",
+        "8% of the proposals were accepted",
+        "info",
+    ]
     assert np.isnan(row["value"])

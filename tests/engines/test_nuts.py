@@ -53,7 +53,7 @@ def test_settings_at_their_limits_are_taken() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"engine": "gibbs"}, "unknown engine 'gibbs'. Known engines: auto, nuts."),
+        ({"engine": "gibbs"}, "unknown engine 'gibbs'. Known engines: auto, collapsed, nuts."),
         ({"sampler": "stan"}, "unknown sampler 'stan'. Known samplers: nutpie, pymc, numpyro, blackjax."),
         ({"draws": 0}, "draws should be a whole number of at least 4 but got 0."),
         ({"cores": 0}, "cores should be a whole number of at least 1 but got 0."),

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from alliance_bayes.errors import ModelError
 from alliance_bayes.model import Design, ModelSpec
-from alliance_bayes.moments import moments_of
+from alliance_bayes.moments import moments_of, with_minimum
 from alliance_bayes.moments.fingerprint import fingerprint
+from alliance_bayes.moments.terms import SMALL
 from alliance_bayes.moments.weighted import design_of_moments, weighted_points
 from builders import OUTCOME_FORMULA, rows
 
@@ -155,6 +156,27 @@ def test_what_moments_cannot_tell_is_refused() -> None:
     one = dataclasses.replace(moments.keep_keys([]), counts=np.ones(1))
     with pytest.raises(ModelError, match=r"^the model needs at least 2 complete rows but the moments are of 1\.$"):
         design_of_moments(one, ModelSpec("who5_followup ~ alliance"))
+
+
+def test_levels_that_were_merged_can_be_pooled_over_but_not_be_terms() -> None:
+    frame = rows(300, countries=3)
+    spec = ModelSpec("who5_followup ~ alliance + (1 | country)")
+    moments = with_minimum(moments_of(spec.design(frame)), 95, small="merge")
+    assert moments.levels["country"] == ("C1", SMALL)
+    design, _ = design_of_moments(moments, spec)
+    assert design.factors[0].levels == ("C1", SMALL)
+    assert design.n == 300
+    coded = ModelSpec("who5_followup ~ alliance + sex")
+    small = frame[(frame["sex"] == "female") | (frame.index < 20)]
+    moments = moments_of(coded.design(small))
+    few = int(moments.counts.min())
+    merged = with_minimum(moments, few + 1, small="merge")
+    with pytest.raises(ModelError) as caught:
+        design_of_moments(merged, coded)
+    assert str(caught.value) == (
+        "small cells of 'sex' were merged, so that these moments do not tell its levels apart, and the formula has a "
+        "term of it. Pool over it, leave it out, or lower the least number of rows in a cell."
+    )
 
 
 def test_a_fingerprint_is_of_the_numbers_and_labels() -> None:

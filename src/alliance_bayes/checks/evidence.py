@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 import pandas as pd
+from scipy import sparse
 
 from alliance_bayes.checks.diagnostics import diagnose
-from alliance_bayes.checks.distributions import cumulative_bounds, rounding_step
-from alliance_bayes.checks.psis import Loo, leave_one_out
+from alliance_bayes.checks.distributions import rounding_step
+from alliance_bayes.checks.left_out import LeftOut, left_out
+from alliance_bayes.checks.psis import Loo
 from alliance_bayes.errors import UsageError
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model.likelihood import expectation, simulate
 
 __all__ = ["Evidence", "Grouping"]
 
+# Replicates x rows that are in memory at once (doubles): 10 million are 80 MB, and 1,000 replicates of 10,000 rows.
+# More rows are replicated in blocks, and a random sample of so many serves the checks of residuals.
+BLOCK = 10_000_000
 # Levels with fewer rows are counted but have no statistics of their own.
 FEWEST_ROWS = 20
 
@@ -57,6 +62,12 @@ class Grouping:
     def indicators(self) -> np.ndarray:
         """One column a level, shape (n, n_levels)."""
         return np.eye(len(self.levels))[self.codes]
+
+    @property
+    def sparse(self) -> sparse.csr_array:
+        """The same without zeros."""
+        n = self.codes.size
+        return sparse.csr_array((np.ones(n), (np.arange(n), self.codes)), shape=(n, len(self.levels)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,6 +165,36 @@ class Evidence:
             simulate(design.family, self.eta, self.parameters, design.outcome, self.generator(1)), dtype=float
         )
 
+    def replicate_blocks(self) -> Iterator[np.ndarray]:
+        """Replicated outcomes of all rows, shape (n_block, n): in one block where that is small enough."""
+        design, n = self.fit.design, self.fit.design.rows.n
+        if self.replicates * n <= BLOCK:
+            yield self.simulated
+            return
+        rng, step = self.generator(1), max(1, BLOCK // n)
+        for start in range(0, self.replicates, step):
+            which = self.which[start : start + step]
+            eta, own = self.fit.linear_predictor(which=which), self.fit.parameters_at(which)
+            yield np.asarray(simulate(design.family, eta, own, design.outcome, rng), dtype=float)
+
+    @cached_property
+    def sample(self) -> Evidence:
+        """The evidence of all rows, or of a random sample where there are too many to replicate at once."""
+        design, n = self.fit.design, self.fit.design.rows.n
+        if self.replicates * n <= BLOCK:
+            return self
+        at = np.sort(self.generator(6).choice(n, max(2, BLOCK // self.replicates), replace=False))
+        frame = design.frame.iloc[at].reset_index(drop=True)
+        few = replace(design, frame=frame, rows=design.rows.take(at), outcome=design.outcome.take(at))
+        extra = None if self.extra is None else self.extra.iloc[at].reset_index(drop=True)
+        return replace(self, fit=replace(self.fit, design=few), extra=extra)
+
+    @property
+    def sampled(self) -> str:
+        """A sentence on the rows that were looked at, after a blank; empty where it was all of them."""
+        found, n = self.sample.fit.design.rows.n, self.fit.design.rows.n
+        return "" if found == n else f" Of {n:,} rows, a random sample of {found:,} was looked at."
+
     @cached_property
     def step(self) -> float | None:
         """Distance between the levels of a continuous family's outcome, None without levels."""
@@ -166,22 +207,23 @@ class Evidence:
         return diagnose(self.fit.posterior)
 
     @cached_property
-    def loo(self) -> Loo:
-        """Pareto-smoothed leave-one-out predictions; see :func:`leave_one_out`."""
+    def left_out(self) -> LeftOut:
+        """Leave-one-out predictions of every row, in one pass over blocks of rows."""
         chains, draws = self.fit.shape
         relative = self.quantities["ess_mean"] / (chains * draws)
         moving = relative[~self.quantities["constant"] & relative.notna()]
-        return leave_one_out(self.fit, relative_efficiency=float(moving.mean()) if chains > 1 and len(moving) else 1.0)
+        efficiency = float(moving.mean()) if chains > 1 and len(moving) else 1.0
+        return left_out(self.fit, self.which, self.step, relative_efficiency=efficiency)
+
+    @cached_property
+    def loo(self) -> Loo:
+        """Pareto-smoothed leave-one-out predictions; see :func:`leave_one_out`."""
+        return self.left_out.loo
 
     @cached_property
     def pit_bounds(self) -> tuple[np.ndarray, np.ndarray]:
         """Leave-one-out probabilities of less than, and of at most, each observed outcome; shape (n,) each."""
-        design = self.fit.design
-        below, upto = cumulative_bounds(design.family, self.eta, self.parameters, design.outcome, self.step)
-        weights = self.loo.weights(self.which)
-        low = np.einsum("si,si->i", weights, below)
-        high = low if upto is below else np.einsum("si,si->i", weights, upto)
-        return np.clip(low, 0.0, 1.0), np.clip(high, 0.0, 1.0)
+        return self.left_out.below, self.left_out.upto
 
     @cached_property
     def groupings(self) -> tuple[Grouping, ...]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from alliance_bayes.checks.distributions import level_probability
 from alliance_bayes.checks.evidence import Evidence
 from alliance_bayes.checks.plots_calibration import pareto_shapes
 from alliance_bayes.checks.results import CheckResult, Verdict
@@ -47,8 +46,8 @@ def loo(evidence: Evidence) -> CheckResult:
     n, middling, bad = k.size, int(((k > good) & (k <= 1)).sum()), int((~(k <= 1)).sum())
     largest = float(np.where(np.isnan(k), np.inf, k).max())
     rows = [("elpd_loo", elpd, se, np.nan), ("p_loo", p, np.nan, np.nan)]
-    if evidence.step is not None:
-        levels = _level_elpd(evidence, evidence.step)
+    if evidence.left_out.level is not None:
+        levels = np.log(np.maximum(evidence.left_out.level, np.finfo(float).tiny))
         rows.append(("elpd_loo of levels", float(levels.sum()), float(np.sqrt(n * levels.var(ddof=1))), np.nan))
     rows += [
         ("Pareto k, largest", largest, np.nan, good),
@@ -82,10 +81,3 @@ def loo(evidence: Evidence) -> CheckResult:
         pd.DataFrame({"row": order, "outcome": outcome.values[order], "pareto_k": k[order], "elpd": loo.elpd[order]}),
         (sentence,) if verdict == "fail" else (),
     )
-
-
-def _level_elpd(evidence: Evidence, step: float) -> np.ndarray:
-    design = evidence.fit.design
-    mass = level_probability(design.family, evidence.eta, evidence.parameters, design.outcome, step)
-    weighted = np.einsum("si,si->i", evidence.loo.weights(evidence.which), mass)
-    return np.asarray(np.log(np.maximum(weighted, np.finfo(float).tiny)))

@@ -15,7 +15,7 @@ from alliance_bayes.model import Design
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["levels_against_limits", "outcome_distribution", "outcome_shares", "prior_outcomes"]
+__all__ = ["levels_against_limits", "outcome_edges", "outcome_shares", "prior_outcomes", "share_in_bins"]
 
 MOST_LEVELS = 25
 MOST_BINS = 40
@@ -63,8 +63,8 @@ def prior_outcomes(design: Design, values: np.ndarray, weights: np.ndarray | Non
     )
 
 
-def outcome_distribution(design: Design, simulated: np.ndarray, step: float | None) -> Plot:
-    """Distribution of the observed outcomes over that of replicates.
+def outcome_edges(design: Design, simulated: np.ndarray, step: float | None) -> np.ndarray:
+    """Edges of bins that hold the observed outcomes and nearly all replicated ones, shape (n_bins + 1,).
 
     Parameters
     ----------
@@ -78,10 +78,12 @@ def outcome_distribution(design: Design, simulated: np.ndarray, step: float | No
     observed = design.outcome.values
     low = min(observed.min(), float(np.quantile(simulated, 0.0005)))
     high = max(observed.max(), float(np.quantile(simulated, 0.9995)))
-    edges = _bin_edges(design, step, low, high)
-    # Counted now, so that the figure does not keep all replicates in memory.
-    shares = _counts(simulated, edges) / observed.size
-    return outcome_shares(design, edges, np.histogram(observed, edges)[0] / observed.size, shares)
+    return _bin_edges(design, step, low, high)
+
+
+def share_in_bins(values: np.ndarray, edges: np.ndarray) -> np.ndarray:
+    """Share of each row of values in each bin, shape (n_rows, n_bins); what lies outside is in none."""
+    return _counts(values, edges) / values.shape[1]
 
 
 def outcome_shares(design: Design, edges: np.ndarray, observed: np.ndarray, replicated: np.ndarray) -> Plot:

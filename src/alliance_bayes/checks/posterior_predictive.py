@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy import sparse
 
 from alliance_bayes.checks.evidence import FEWEST_ROWS, Evidence
-from alliance_bayes.checks.plots_predictive import levels_against_limits, outcome_distribution
+from alliance_bayes.checks.plots_predictive import (
+    levels_against_limits,
+    outcome_edges,
+    outcome_shares,
+    share_in_bins,
+)
 from alliance_bayes.checks.predictive_moments import cell_replicates, end_shares, first_points, histogram_of_moments
 from alliance_bayes.checks.results import CheckResult, Plot
 from alliance_bayes.checks.statistics import group_statistics, simultaneous_limits
@@ -19,6 +25,7 @@ from alliance_bayes.checks.wording import percent
 __all__ = ["posterior_predictive"]
 
 NAMED = 4
+MOST_DENSE = 20_000
 EVERYBODY = "all rows"
 # The group mean and spread are modelled; the tails of a small group are too noisy to say more than those of all rows.
 OVERALL_ONLY = ("kurtosis",)
@@ -115,8 +122,15 @@ def _of_rows(evidence: Evidence) -> _Seen:
     design = evidence.fit.design
     groups, indicators, passed_over = _groups(evidence)
     observed = group_statistics(design.outcome.values[None, :], indicators, design.outcome, evidence.step)
-    replicated = group_statistics(evidence.simulated, indicators, design.outcome, evidence.step)
-    figure = outcome_distribution(design, evidence.simulated, evidence.step)
+    parts, shares, edges = [], [], np.empty(0)
+    for simulated in evidence.replicate_blocks():
+        if not edges.size:
+            edges = outcome_edges(design, simulated, evidence.step)
+        parts.append(group_statistics(simulated, indicators, design.outcome, evidence.step))
+        shares.append(share_in_bins(simulated, edges))
+    replicated = {name: np.concatenate([part[name] for part in parts]) for name in observed}
+    seen = np.histogram(design.outcome.values, edges)[0] / design.rows.n
+    figure = outcome_shares(design, edges, seen, np.concatenate(shares))
     return _Seen(groups, {name: values[0] for name, values in observed.items()}, replicated, passed_over, (figure,))
 
 
@@ -158,10 +172,11 @@ def _judged(table: pd.DataFrame, observed: np.ndarray, replicated: np.ndarray, r
     return pd.concat(parts).sort_values(["p", "far"], kind="stable", ignore_index=True)[list(COLUMNS)]
 
 
-def _groups(evidence: Evidence) -> tuple[pd.DataFrame, np.ndarray, int]:
+def _groups(evidence: Evidence) -> tuple[pd.DataFrame, Any, int]:
     """Groups with enough rows (all rows first), their indicator columns, and how many groups were too small."""
     n = evidence.fit.design.rows.n
-    labels, columns, small = [("", EVERYBODY, n)], [np.ones((n, 1))], 0
+    labels, small = [("", EVERYBODY, n)], 0
+    columns: list[Any] = [np.ones((n, 1))]
     for grouping in evidence.groupings:
         if grouping.name not in evidence.fit.design.frame.columns and grouping.role == "left out":
             continue  # handed in beside the model: the residuals by group are compared for those
@@ -169,8 +184,10 @@ def _groups(evidence: Evidence) -> tuple[pd.DataFrame, np.ndarray, int]:
         enough = counts >= FEWEST_ROWS
         small += int(((counts > 0) & ~enough).sum())
         labels += [(grouping.name, grouping.levels[k], int(counts[k])) for k in np.flatnonzero(enough)]
-        columns.append(grouping.indicators[:, enough])
-    return pd.DataFrame(labels, columns=["factor", "level", "n"]), np.hstack(columns), small
+        # Of many rows, the zeros of the indicators would be most of what is in memory.
+        columns.append((grouping.indicators if n <= MOST_DENSE else grouping.sparse)[:, enough])
+    indicators = np.hstack(columns) if n <= MOST_DENSE else sparse.csr_array(sparse.hstack(columns))
+    return pd.DataFrame(labels, columns=["factor", "level", "n"]), indicators, small
 
 
 def _cell_groups(evidence: Evidence) -> tuple[pd.DataFrame, sparse.csr_array, int]:

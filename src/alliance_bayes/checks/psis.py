@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,12 +11,15 @@ from scipy.special import logsumexp
 from alliance_bayes.effects.convergence import ARVIZ
 from alliance_bayes.fit import FittedModel
 
-__all__ = ["Loo", "leave_one_out"]
+__all__ = ["Loo", "leave_one_out", "weights_of"]
 
-# Rows smoothed at once: 256 rows x 4,000 draws are 8 MB.
+# Rows smoothed at once: 256 rows x 4,000 draws are 8 MB. Draws x rows are never in memory beyond that.
 ROWS = 256
 # Fewer draws leave less than 5 in the tail, to which no Pareto distribution can be fitted.
 FEWEST_DRAWS = 25
+
+# What is called with the places of a block of rows and their smoothed log weights, shape (n_rows, n_draws).
+type Visit = Callable[[slice, np.ndarray], None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,31 +36,20 @@ class Loo:
     good_k
         Estimates with a larger k are not reliable: min(1 - 1 / log10(S), 0.7) for S draws (ArviZ's ``good_k``), where
         S is the number of draws times the relative efficiency, if that is below 1.
-    log_weights
-        Smoothed log weights, shape (n_draws, n), single precision.
     """
 
     elpd: np.ndarray
     p: np.ndarray
     pareto_k: np.ndarray
     good_k: float
-    log_weights: np.ndarray
 
     @property
     def total(self) -> tuple[float, float, float]:
         """elpd_loo, its standard error, and p_loo."""
         return float(self.elpd.sum()), float(np.sqrt(self.elpd.size * self.elpd.var(ddof=1))), float(self.p.sum())
 
-    def weights(self, which: np.ndarray) -> np.ndarray:
-        """Importance weights of some draws, normalised over them; shape (n_which, n)."""
-        log_weights = self.log_weights[which].astype(float)
-        log_weights -= log_weights.max(axis=0)
-        np.exp(log_weights, out=log_weights)
-        log_weights /= log_weights.sum(axis=0)
-        return log_weights
 
-
-def leave_one_out(fit: FittedModel, *, relative_efficiency: float = 1.0) -> Loo:
+def leave_one_out(fit: FittedModel, *, relative_efficiency: float = 1.0, visit: Visit | None = None) -> Loo:
     """Predict every row from all the others.
 
     Parameters
@@ -66,26 +59,33 @@ def leave_one_out(fit: FittedModel, *, relative_efficiency: float = 1.0) -> Loo:
     relative_efficiency
         Mean effective sample size of the parameters' means over the number of draws; it sets how many draws the tail
         has.
+    visit
+        Called with each block of rows: what else needs the weights takes them there, since they are not kept.
 
     References
     ----------
     Vehtari, Gelman and Gabry (2017), Statistics and Computing 27:1413-1432, doi 10.1007/s11222-016-9696-4; Vehtari,
     Simpson, Gelman, Yao and Gabry (2024), Journal of Machine Learning Research 25(72):1-58.
     """
-    log_likelihood = fit.log_likelihood().values
-    log_likelihood = log_likelihood.reshape(-1, log_likelihood.shape[-1])
-    n_draws, n = log_likelihood.shape
+    n, n_draws = fit.design.rows.n, fit.shape[0] * fit.shape[1]
     elpd, p, pareto_k = np.empty(n), np.empty(n), np.empty(n)
-    log_weights = np.empty((n_draws, n), dtype=np.float32)
     for start in range(0, n, ROWS):
         at = slice(start, min(start + ROWS, n))
-        block = np.ascontiguousarray(log_likelihood[:, at].T)
+        block = np.ascontiguousarray(fit.log_likelihood_at(at).T)
         smoothed, pareto_k[at] = _smooth(block, relative_efficiency)
         elpd[at] = logsumexp(smoothed + block, axis=1)
         p[at] = logsumexp(block, axis=1) - np.log(n_draws) - elpd[at]
-        log_weights[:, at] = smoothed.T
+        if visit is not None:
+            visit(at, smoothed)
     effective = max(n_draws * min(relative_efficiency, 1.0), 2.0)
-    return Loo(elpd, p, pareto_k, min(1 - 1 / np.log10(effective), 0.7), log_weights)
+    return Loo(elpd, p, pareto_k, min(1 - 1 / np.log10(effective), 0.7))
+
+
+def weights_of(log_weights: np.ndarray, which: np.ndarray) -> np.ndarray:
+    """Importance weights of some draws, normalised over them; shape (n_which, n_rows)."""
+    chosen = log_weights[:, which].T
+    chosen = np.exp(chosen - chosen.max(axis=0))
+    return np.asarray(chosen / chosen.sum(axis=0))
 
 
 def _smooth(log_likelihood: np.ndarray, relative_efficiency: float) -> tuple[np.ndarray, np.ndarray]:

@@ -43,6 +43,7 @@ def curvature(evidence: Evidence) -> CheckResult:
     """
     if evidence.fit.moments is not None:
         return rows_needed("curvature", ALONG, "The course of residuals along a predictor")
+    looked_at, evidence = evidence.sampled, evidence.sample
     columns = evidence.numeric
     tests = lack_of_fit(evidence, {name: spline_basis(values) for name, values in columns.items()})
     frames = []
@@ -82,7 +83,7 @@ def curvature(evidence: Evidence) -> CheckResult:
         "curvature",
         ALONG,
         "warn" if fired else "pass" if tests else "info",
-        sentence,
+        sentence + looked_at,
         table,
         tuple(
             residuals_along(evidence.fit.design, str(name), rows) for name, rows in table.groupby("column", sort=False)
@@ -111,6 +112,7 @@ def groups(evidence: Evidence) -> CheckResult:
     """
     if evidence.fit.moments is not None:
         return rows_needed("groups", BY_GROUP, "The distribution of residuals by group")
+    looked_at, evidence = evidence.sampled, evidence.sample
     groupings = {grouping.name: grouping for grouping in evidence.groupings}
     tests = lack_of_fit(evidence, {name: level_basis(grouping.indicators) for name, grouping in groupings.items()})
     roles = {name: _role(grouping.role, tests[name]) for name, grouping in groupings.items()}
@@ -138,7 +140,7 @@ def groups(evidence: Evidence) -> CheckResult:
         "groups",
         BY_GROUP,
         "warn" if fired else "pass" if tests else "info",
-        sentence,
+        sentence + looked_at,
         table,
         tuple(
             residuals_by_level(evidence.fit.design, str(name), rows)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -88,7 +89,7 @@ STATISTICS: Mapping[str, Statistic] = {
 
 
 def group_statistics(
-    values: np.ndarray, indicators: np.ndarray, outcome: Outcome, step: float | None
+    values: np.ndarray, indicators: Any, outcome: Outcome, step: float | None
 ) -> dict[str, np.ndarray]:
     """Every statistic that applies, of each group of rows.
 
@@ -97,7 +98,7 @@ def group_statistics(
     values
         Outcomes, shape (..., n).
     indicators
-        Groups of rows, shape (n, n_groups).
+        Groups of rows, shape (n, n_groups), dense or sparse.
     outcome, step
         The observed outcome, for the ends of its scale, and the distance between its levels where a continuous family
         has them: half a step from the end counts as the end, and so does what lies beyond it.

@@ -39,9 +39,10 @@ def _column(name: str, column: pd.Series) -> bytes:
     elif pd.api.types.is_float_dtype(column.dtype):
         head = [name, "number"]
         # Adding 0.0 turns -0.0 into 0.0; every NaN gets the same bits.
-        values = column.to_numpy(dtype="<f8") + 0.0
-        body = np.where(np.isnan(values), np.float64("nan"), values).astype("<f8").tobytes()
+        numbers = column.to_numpy(dtype="<f8") + 0.0
+        body = np.where(np.isnan(numbers), np.float64("nan"), numbers).astype("<f8").tobytes()
     else:
         head = [name, "text"]
-        body = json.dumps([None if pd.isna(value) else str(value) for value in column]).encode()
+        values = zip(column.to_numpy(object), column.isna().to_numpy(), strict=True)
+        body = json.dumps([None if missing else str(value) for value, missing in values]).encode()
     return json.dumps(head).encode() + b"\n" + hashlib.sha256(body).digest()

@@ -59,7 +59,10 @@ def evaluate_terms(formula: Formula, frame: pd.DataFrame) -> tuple[tuple[Any, ..
         }
         for term in description.group_terms:
             term.factor = stand_ins[constant[str(term.factor.name)]]
-        level = pd.Categorical(["all"] * len(frame))
+        # Ordered, or formulae would sort its values to find its levels.
+        level = pd.Categorical.from_codes(
+            np.zeros(len(frame), dtype=np.int64), categories=pd.Index(["all"]), ordered=True
+        )
         # A logarithm of zero shows up as an infinite column, which is refused by name later.
         with np.errstate(all="ignore"):
             model = DesignMatrices(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -93,6 +93,10 @@ class Outcome:
     levels: np.ndarray | None
     lower: float | None
     upper: float | None
+
+    def take(self, at: slice | np.ndarray) -> Outcome:
+        """The outcome of some rows, by place."""
+        return replace(self, values=self.values[at], coded=self.coded[at])
 
 
 def prepare_outcome(name: str, values: np.ndarray, family: Family, scale: Scale | None) -> Outcome:

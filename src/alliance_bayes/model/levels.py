@@ -54,8 +54,9 @@ def ordered_levels(frame: pd.DataFrame, formula: Formula) -> pd.DataFrame:
     for name in frame.columns:
         column = frame[name]
         if isinstance(column.dtype, pd.CategoricalDtype):
-            used = column.cat.remove_unused_categories().cat.categories
-            frame[name] = pd.Categorical(column.astype(str), categories=[str(level) for level in used], ordered=True)
+            used = column.cat.remove_unused_categories().cat
+            labels = pd.Index([str(level) for level in used.categories])
+            frame[name] = pd.Categorical.from_codes(used.codes.to_numpy(), categories=labels, ordered=True)
         elif name in grouping or not pd.api.types.is_numeric_dtype(column):
             whole = pd.api.types.is_float_dtype(column) and bool((column % 1 == 0).all())
             source = column.astype("int64") if whole else column

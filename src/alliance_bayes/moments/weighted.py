@@ -16,7 +16,7 @@ from alliance_bayes.model import Design, ModelSpec, Rows, Smooth
 from alliance_bayes.model.scales import sample_scale
 from alliance_bayes.moments.files import check_belongs
 from alliance_bayes.moments.moments import Moments
-from alliance_bayes.moments.terms import arithmetic, calls
+from alliance_bayes.moments.terms import SMALL, arithmetic, calls
 
 __all__ = ["design_of_moments", "weighted_points"]
 
@@ -60,6 +60,13 @@ def design_of_moments(moments: Moments, spec: ModelSpec) -> tuple[Design, Moment
         )
     check_belongs(moments, spec)
     _refuse_calls(spec)
+    merged = [key for key in moments.keys if SMALL in moments.levels[key] and key in _components(spec)]
+    if merged:
+        raise ModelError(
+            f"small cells of {', '.join(map(repr, merged))} were merged, so that these moments do not tell its levels "
+            "apart, and the formula has a term of it. Pool over it, leave it out, or lower the least number of rows in "
+            "a cell."
+        )
     if moments.n < 2:
         raise ModelError(f"the model needs at least 2 complete rows but the moments are of {moments.n:,.0f}.")
     absent = [name for name in spec.columns if name not in (*moments.keys, *moments.columns)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numba import njit
 
 from alliance_bayes.engines.collapsed.proposal import LogDensity, Proposal
 
@@ -114,14 +115,22 @@ def independence_chains(
     weight = np.exp(ratio[:_BEFORE] - ratio[:_BEFORE].max(axis=0))
     cumulative = np.cumsum(weight / weight.sum(axis=0), axis=0)
     at = np.minimum((cumulative < rng.random(chains)).sum(axis=0), _BEFORE - 1)
-    uniform = np.log(rng.random((length, chains)))
+    state, moved = _walk(ratio, at, np.log(rng.random((length, chains))), _BEFORE)
     column = np.arange(chains)
-    state, moved = np.empty((length, chains), dtype=np.int64), np.empty((length, chains), dtype=bool)
-    current = ratio[at, column]
-    for step in range(length):
-        new = ratio[_BEFORE + step]
-        take = uniform[step] < new - current
-        at, current = np.where(take, _BEFORE + step, at), np.where(take, new, current)
-        state[step], moved[step] = at, take
     kept = (state[steps - 1 :: steps] * chains + column).T
     return Chains(theta[kept], moved.reshape(draws, steps, chains).mean(axis=1).T, value[kept], log_weight)
+
+
+@njit(cache=True)
+def _walk(ratio, start, log_uniform, before):  # type: ignore[no-untyped-def]
+    """Row of ``ratio`` that each chain is in after each step, and whether it moved; shape (length, chains) each."""
+    length, chains = log_uniform.shape
+    state, moved = np.empty((length, chains), dtype=np.int64), np.empty((length, chains), dtype=np.bool_)
+    for chain in range(chains):
+        at = start[chain]
+        for step in range(length):
+            moved[step, chain] = log_uniform[step, chain] < ratio[before + step, chain] - ratio[at, chain]
+            if moved[step, chain]:
+                at = before + step
+            state[step, chain] = at
+    return state, moved

@@ -11,18 +11,19 @@ from alliance_bayes.errors import SamplingError
 __all__ = ["find_mode", "starting_point"]
 
 _STEP = 1e-4
-# How far, in logarithms, a residual SD may fall below the outcome's own before it counts as vanishing.
-_VANISHING = 20.0
+# Below this share of the outcome's SD a residual SD is no place to begin, and below that one it is vanishing.
+_SMALL, _VANISHING = 1e-3, 2e-9
 
 
-def starting_point(marginal: Marginal) -> np.ndarray:
+def starting_point(marginal: Marginal, outcome_sd: float) -> np.ndarray:
     """Where the search begins: residual SDs as the pilot left them, scales at half their prior's, no correlation."""
     eq, hyper = marginal.equations, marginal.hyper
     theta = np.zeros(hyper.size)
     strata = len(hyper.sigma)
-    overall = eq.rss.sum() / eq.n.sum()
+    # The pilot explains all of few rows, but priors hold its coefficients back.
+    overall = max(eq.rss.sum() / eq.n.sum(), (_SMALL * outcome_sd) ** 2)
     spread = np.where(eq.rss > 1e-12 * eq.n * overall, eq.rss / np.maximum(eq.n, 1.0), overall)
-    theta[:strata] = 0.5 * np.log(np.maximum(spread, np.finfo(float).tiny))
+    theta[:strata] = 0.5 * np.log(spread)
     for k, prior in enumerate(hyper.priors[strata:]):
         p = prior.arguments
         size = p["sigma"] if "sigma" in p else p["alpha"] / p["beta"] if "alpha" in p else 1.0 / p["lam"]
@@ -30,14 +31,22 @@ def starting_point(marginal: Marginal) -> np.ndarray:
     return theta
 
 
-def find_mode(marginal: Marginal, start: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def find_mode(marginal: Marginal, outcome_sd: float) -> tuple[np.ndarray, np.ndarray]:
     """Mode (size,) and a positive definite covariance (size, size) from the curvature there.
+
+    Parameters
+    ----------
+    marginal
+        The density.
+    outcome_sd
+        SD of the outcome over all rows.
 
     Raises
     ------
     SamplingError
         The density cannot be computed where the search begins, or a residual SD runs to zero.
     """
+    start = starting_point(marginal, outcome_sd)
     # Steps are counted in rough posterior SDs: those of log residual SDs are known, the others' are about one.
     strata = len(marginal.hyper.sigma)
     unit = np.ones(len(start))
@@ -53,10 +62,12 @@ def find_mode(marginal: Marginal, start: np.ndarray) -> tuple[np.ndarray, np.nda
         )
     # The density is a large number that changes little, so the search ends by its gradient; what it cannot reduce
     # further for want of digits is close enough for a proposal.
-    found = optimize.minimize(negative, np.zeros(len(start)), jac=True, method="BFGS", options={"gtol": 1e-2})
+    with np.errstate(over="ignore", invalid="ignore"):
+        # A residual SD that runs to zero takes the search as far as numbers go.
+        found = optimize.minimize(negative, np.zeros(len(start)), jac=True, method="BFGS", options={"gtol": 1e-2})
     mode = start + unit * np.asarray(found.x)
     size = len(mode)
-    vanished = [marginal.hyper.names[k] for k in range(strata) if mode[k] < start[k] - _VANISHING]
+    vanished = [marginal.hyper.names[k] for k in range(strata) if mode[k] < np.log(_VANISHING * outcome_sd)]
     if vanished:
         raise SamplingError(
             f"{', '.join(vanished)} runs to zero: the predictors explain the outcome exactly. Remove the term that "

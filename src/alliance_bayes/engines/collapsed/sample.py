@@ -15,7 +15,7 @@ from alliance_bayes.engines.collapsed.equations import normal_equations
 from alliance_bayes.engines.collapsed.fallback import sample_marginal
 from alliance_bayes.engines.collapsed.hyper import SCALE_PRIORS, hyperparameters
 from alliance_bayes.engines.collapsed.marginal import Marginal
-from alliance_bayes.engines.collapsed.mode import find_mode, starting_point
+from alliance_bayes.engines.collapsed.mode import find_mode
 from alliance_bayes.engines.collapsed.proposal import Proposal, along_ridges
 from alliance_bayes.engines.collapsed.unpack import unpack
 from alliance_bayes.engines.nuts import Progress, SamplerSettings
@@ -128,7 +128,7 @@ def sample_collapsed(
     marginal = marginal_posterior(design, priors, moments, cores=settings.cores)
     chain_seed, draw_seed = np.random.SeedSequence(settings.seed).spawn(2)
     rng = np.random.default_rng(chain_seed)
-    mode, covariance = find_mode(marginal, starting_point(marginal))
+    mode, covariance = find_mode(marginal, float(np.sqrt(moments.total_cross[0, 0] / moments.n)))
     total = settings.chains * settings.draws
     proposal = along_ridges(marginal.log_density, mode, covariance, logarithms=marginal.hyper.positive)
     found = _independence(marginal, proposal, rng, settings)

@@ -1,0 +1,97 @@
+"""Which engine samples a model, and the sampling by it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import xarray as xr
+
+from alliance_bayes.engines.collapsed import sample_collapsed, why_not_collapsed
+from alliance_bayes.engines.nuts import DRAWS, Progress, SamplerSettings, sample_nuts
+from alliance_bayes.errors import ModelError, UsageError
+from alliance_bayes.model import Design, PriorTable
+from alliance_bayes.moments import Moments, moments_of
+from alliance_bayes.progress import progress_bar
+
+__all__ = ["ENGINES", "check_engine", "sample"]
+
+ENGINES = ("auto", "collapsed", "nuts")
+
+
+def check_engine(engine: str, sampler: str) -> None:
+    """Refuse an engine that is not known, or that has no such sampler, before any work.
+
+    Raises
+    ------
+    UsageError
+        Either of them.
+    """
+    if engine not in ENGINES:
+        raise UsageError(f"unknown engine {engine!r}. Known engines: {', '.join(ENGINES)}.")
+    if engine == "collapsed" and sampler != SamplerSettings.sampler:
+        raise UsageError(f"sampler {sampler!r} belongs to NUTS. Use engine='nuts', or leave the sampler out.")
+
+
+def sample(
+    design: Design,
+    priors: PriorTable,
+    settings: SamplerSettings,
+    *,
+    engine: str = "auto",
+    draws: int | None = None,
+    moments: Moments | None = None,
+    progress: bool | Progress = False,
+    label: str = "model",
+) -> tuple[xr.DataTree, dict[str, Any]]:
+    """Sample a model by the engine asked for, or by the first that can.
+
+    Parameters
+    ----------
+    design, priors
+        The model.
+    settings
+        How to sample.
+    engine
+        One of :data:`ENGINES`.
+    draws
+        Kept draws of each chain; None for the engine's own default, in place of those of ``settings``.
+    moments
+        Cell moments, where rows are out of reach.
+    progress, label
+        Whether and how to show progress, and the model's name in it.
+
+    Returns
+    -------
+    tuple
+        Groups ``posterior`` and ``sample_stats``, and how they came about.
+
+    Raises
+    ------
+    ModelError, SamplingError
+        The model cannot be sampled by this engine; see :func:`sample_collapsed` and :func:`sample_nuts`.
+    """
+    reason = why_not_collapsed(design, priors)
+    # Asking for one of NUTS's samplers by name is asking for NUTS.
+    if not reason and settings.sampler != SamplerSettings.sampler:
+        reason = f"sampler '{settings.sampler}' was asked for"
+    if moments is not None and (reason or engine == "nuts"):
+        raise ModelError(
+            "moments are enough for the collapsed engine only, and it cannot be used here: "
+            f"{reason or 'NUTS was asked for'}. Change the model, or fit it to the table itself."
+        )
+    if engine == "collapsed" or (engine == "auto" and not reason):
+        settings = replace(settings, draws=DRAWS["collapsed"] if draws is None else draws)
+        with progress_bar(progress, label=label) as report:
+            tree, info = sample_collapsed(
+                design, priors, moments_of(design) if moments is None else moments, settings, progress=report
+            )
+    else:
+        settings = replace(settings, draws=DRAWS["nuts"] if draws is None else draws)
+        with progress_bar(progress, label=f"{label} ({settings.sampler})") as report:
+            tree, info = sample_nuts(design, priors, settings, progress=report)
+        if engine == "auto":
+            info["engine_reason"] = reason
+    if info["engine"] == "nuts" or "fallback" in info:
+        info |= {"tune": settings.tune, "target_accept": settings.target_accept}
+    return tree, {**info, "draws": settings.draws, "chains": settings.chains, "seed": settings.seed}
