@@ -119,9 +119,9 @@ def _explained() -> str:
 * *Least ESS*: the smallest bulk effective sample size (Vehtari et al. 2021) of any element of the posterior;
   *reported*: of any row of `fit.effects()`.
 * *Peak memory* is of a new process that fits once, and *before the fit* what imports and the table take of it.
-* lmer gives REML estimates and standard errors, no posterior. It, bambi, brms and rstanarm draw provider types and sexes
-  from a Normal instead of making them sum to zero: their alliance slope is that of a population of such types and less
-  certain by definition, and their posterior is not quite the same."""
+* lmer gives REML estimates and standard errors, no posterior. It, bambi, brms and rstanarm draw provider types and
+  sexes from a Normal instead of making them sum to zero: their alliance slope is that of a population of such types and
+  less certain by definition, and their posterior is not quite the same."""
 
 
 def _speed(found: dict[str, Record]) -> list[tables.Row]:
