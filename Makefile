@@ -26,8 +26,8 @@ test: env-dev ## the fast tests
 test-slow: env-dev ## the tests that sample for long
 	$(PY) -m pytest -m slow $(ARGS)
 
-bench: env-dev ## every script in benchmarks/: ratios against peers, measured in one run
-	@sh scripts/run_each.sh $(PY) build/benchmarks benchmarks/[a-z]*.py
+bench: env-dev ## ratios against peers, measured in one run, into benchmarks/results.md (BENCH_SLOW=1: the slow peers too)
+	$(PY) benchmarks/results.py
 
 lint: env-dev ## style, types, and which room imports which
 	$(PY) -m ruff check .

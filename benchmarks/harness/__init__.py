@@ -1,0 +1,1 @@
+"""What the benchmarks share: data, contenders as subprocesses, tables."""
