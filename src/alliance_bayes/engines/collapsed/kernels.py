@@ -56,6 +56,21 @@ def _cholesky(a, d):  # type: ignore[no-untyped-def]
 @njit(cache=True, nogil=True, fastmath=FAST)
 def factor_level(g, r, r_scale, ce, q, e, gc, t):  # type: ignore[no-untyped-def]
     """Factor one level's block: e <- Cholesky of I + C'GC, t <- e^-1 C'r. Returns its log determinant."""
+    if q == 2:
+        # A level and a slope are the rule, and loops over two terms cost more than what they do.
+        g0, g1 = g[0, 0] * ce[0, 0] + g[0, 1] * ce[1, 0], g[0, 1] * ce[0, 0] + g[1, 1] * ce[1, 0]
+        first = 1.0 + (ce[0, 0] * g0 + ce[1, 0] * g1)
+        if not first > 0.0:
+            return np.inf
+        e[0, 0] = np.sqrt(first)
+        e[1, 0] = ce[1, 1] * g1 / e[0, 0]
+        second = 1.0 + ce[1, 1] * ce[1, 1] * g[1, 1] - e[1, 0] * e[1, 0]
+        if not second > 0.0:
+            return np.inf
+        e[1, 1] = np.sqrt(second)
+        t[0] = r_scale * (ce[0, 0] * r[0] + ce[1, 0] * r[1]) / e[0, 0]
+        t[1] = (r_scale * ce[1, 1] * r[1] - e[1, 0] * t[0]) / e[1, 1]
+        return np.log(first) + np.log(second)
     for i in range(q):
         for j in range(q):
             total = 0.0
@@ -201,6 +216,18 @@ def reduce_dense(arrays, r_scale, c, k_dense, ce, pattern, blocks, offset, keep,
             log_det += part
             start = ptr[level]
             at = start if keep else 0
+            if q == 2:
+                lead, inverse = 1.0 / e[0, 0], 1.0 / e[1, 1]
+                for m in range(width):
+                    y[0, at + m] = (ce[0, 0] * v[0, start + m] + ce[1, 0] * v[1, start + m]) * lead
+                    y[1, at + m] = (ce[1, 1] * v[1, start + m] - e[1, 0] * y[0, at + m]) * inverse
+                for m in range(width):
+                    y0, y1 = y[0, at + m], y[1, at + m]
+                    side[m] += y0 * t[0] + y1 * t[1]
+                    for j in range(m + 1):
+                        buffer[m, j] += y0 * y[0, at + j] + y1 * y[1, at + j]
+                square += t[0] * t[0] + t[1] * t[1]
+                continue
             for i in range(q):
                 inverse = 1.0 / e[i, i]
                 for m in range(width):

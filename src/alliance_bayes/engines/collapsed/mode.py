@@ -11,8 +11,9 @@ from alliance_bayes.errors import SamplingError
 __all__ = ["find_mode", "starting_point"]
 
 _STEP = 1e-4
-# Below this share of the outcome's SD a residual SD is no place to begin, and below that one it is vanishing.
-_SMALL, _VANISHING = 1e-3, 2e-9
+# A residual SD below this share of the outcome's SD is vanishing: sums of squares hold the square of it, 1e-12, with
+# few digits. Where the pilot leaves nothing, the search begins at the other share.
+_VANISHING, _SMALL = 1e-6, 1e-3
 
 
 def starting_point(marginal: Marginal, outcome_sd: float) -> np.ndarray:
@@ -22,7 +23,7 @@ def starting_point(marginal: Marginal, outcome_sd: float) -> np.ndarray:
     strata = len(hyper.sigma)
     # The pilot explains all of few rows, but priors hold its coefficients back.
     overall = max(eq.rss.sum() / eq.n.sum(), (_SMALL * outcome_sd) ** 2)
-    spread = np.where(eq.rss > 1e-12 * eq.n * overall, eq.rss / np.maximum(eq.n, 1.0), overall)
+    spread = np.where(eq.rss > eq.n * (_VANISHING * outcome_sd) ** 2, eq.rss / np.maximum(eq.n, 1.0), overall)
     theta[:strata] = 0.5 * np.log(spread)
     for k, prior in enumerate(hyper.priors[strata:]):
         p = prior.arguments
@@ -52,8 +53,14 @@ def find_mode(marginal: Marginal, outcome_sd: float) -> tuple[np.ndarray, np.nda
     unit = np.ones(len(start))
     unit[:strata] = 1 / np.sqrt(2 * np.maximum(marginal.equations.n, 1.0))
 
+    lowest = np.full(len(start), -np.inf)
+    lowest[:strata] = np.log(_VANISHING * outcome_sd)
+
     def negative(steps: np.ndarray) -> tuple[float, np.ndarray]:
-        value, gradient = marginal.value_and_gradient(start + unit * steps)
+        theta = start + unit * steps
+        # A residual SD that runs to zero comes to rest where the density can still be computed.
+        value, gradient = marginal.value_and_gradient(np.maximum(theta, lowest))
+        gradient[theta < lowest] = 0.0
         return (-value, -unit * gradient) if np.isfinite(value) else (1e300, np.zeros_like(steps))
 
     if not np.isfinite(marginal.log_density(start[None])[0]):
@@ -62,12 +69,10 @@ def find_mode(marginal: Marginal, outcome_sd: float) -> tuple[np.ndarray, np.nda
         )
     # The density is a large number that changes little, so the search ends by its gradient; what it cannot reduce
     # further for want of digits is close enough for a proposal.
-    with np.errstate(over="ignore", invalid="ignore"):
-        # A residual SD that runs to zero takes the search as far as numbers go.
-        found = optimize.minimize(negative, np.zeros(len(start)), jac=True, method="BFGS", options={"gtol": 1e-2})
+    found = optimize.minimize(negative, np.zeros(len(start)), jac=True, method="BFGS", options={"gtol": 1e-2})
     mode = start + unit * np.asarray(found.x)
     size = len(mode)
-    vanished = [marginal.hyper.names[k] for k in range(strata) if mode[k] < np.log(_VANISHING * outcome_sd)]
+    vanished = [marginal.hyper.names[k] for k in range(strata) if mode[k] < lowest[k]]
     if vanished:
         raise SamplingError(
             f"{', '.join(vanished)} runs to zero: the predictors explain the outcome exactly. Remove the term that "
