@@ -11,9 +11,9 @@ from alliance_bayes.engines.collapsed.kernels import (
     factor_level,
     log_likelihood,
     reduce_dense,
-    scale_columns,
     workspace,
 )
+from alliance_bayes.engines.collapsed.scaling import scale_columns
 
 __all__ = ["expected_moments"]
 

@@ -17,6 +17,8 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from alliance_bayes.engines.collapsed.scaling import scale_columns, scale_matrix, scale_vector
+
 __all__ = [
     "FAST",
     "combine",
@@ -25,7 +27,6 @@ __all__ = [
     "log_likelihood",
     "log_likelihoods",
     "reduce_dense",
-    "scale_columns",
     "workspace",
 ]
 
@@ -93,68 +94,6 @@ def factor_level(g, r, r_scale, ce, q, e, gc, t):  # type: ignore[no-untyped-def
             total -= e[i, k] * t[k]
         t[i] = total / e[i, i]
     return log_det
-
-
-@njit(cache=True, nogil=True)
-def _scale_matrix(a, c, blocks, k_dense, d):  # type: ignore[no-untyped-def]
-    """Overwrite a with C'aC for the dense columns (symmetric; the lower triangle is read and written)."""
-    for i in range(d):
-        for j in range(i + 1):
-            a[i, j] *= c[i] * c[j]
-    if blocks.shape[0] == 0:
-        return
-    for i in range(d):
-        for j in range(i):
-            a[j, i] = a[i, j]
-    for b in range(blocks.shape[0]):
-        start, levels, q = blocks[b, 0], blocks[b, 1], blocks[b, 2]
-        for level in range(levels):
-            at = start + level * q
-            # Columns, then rows: the factor is lower triangular, so ascending order never reads what it has written.
-            for i in range(d):
-                for j in range(q):
-                    total = 0.0
-                    for k in range(j, q):
-                        total += a[i, at + k] * k_dense[b, k, j]
-                    a[i, at + j] = total
-            for i in range(d):
-                for j in range(q):
-                    total = 0.0
-                    for k in range(j, q):
-                        total += a[at + k, i] * k_dense[b, k, j]
-                    a[at + j, i] = total
-
-
-@njit(cache=True, nogil=True)
-def _scale_vector(x, c, blocks, k_dense, d):  # type: ignore[no-untyped-def]
-    """Overwrite x with C'x."""
-    for i in range(d):
-        x[i] *= c[i]
-    for b in range(blocks.shape[0]):
-        start, levels, q = blocks[b, 0], blocks[b, 1], blocks[b, 2]
-        for level in range(levels):
-            at = start + level * q
-            for j in range(q):
-                total = 0.0
-                for k in range(j, q):
-                    total += x[at + k] * k_dense[b, k, j]
-                x[at + j] = total
-
-
-@njit(cache=True, nogil=True)
-def scale_columns(x, c, blocks, k_dense, d):  # type: ignore[no-untyped-def]
-    """Overwrite x with Cx."""
-    for b in range(blocks.shape[0]):
-        start, levels, q = blocks[b, 0], blocks[b, 1], blocks[b, 2]
-        for level in range(levels):
-            at = start + level * q
-            for j in range(q - 1, -1, -1):
-                total = 0.0
-                for k in range(j + 1):
-                    total += k_dense[b, j, k] * x[at + k]
-                x[at + j] = total
-    for i in range(d):
-        x[i] *= c[i]
 
 
 @njit(cache=True, nogil=True)
@@ -252,8 +191,8 @@ def reduce_dense(arrays, r_scale, c, k_dense, ce, pattern, blocks, offset, keep,
             b[row] -= side[m]
             for j in range(m + 1):
                 a[row, cols[first + j]] -= buffer[m, j]
-    _scale_matrix(a, c, blocks, k_dense, d)
-    _scale_vector(b, c, blocks, k_dense, d)
+    scale_matrix(a, c, blocks, k_dense, d)
+    scale_vector(b, c, blocks, k_dense, d)
     for i in range(d):
         a[i, i] += 1.0
         b[i] += offset[i]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
-from alliance_bayes.engines.collapsed.equations import contrasts
+from alliance_bayes.engines.collapsed.cells import contrasts
 from alliance_bayes.engines.collapsed.marginal import Marginal
 from alliance_bayes.engines.layout import posterior_coords, posterior_dims
 from alliance_bayes.model import Design
