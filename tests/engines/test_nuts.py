@@ -124,7 +124,7 @@ def test_info_says_how_the_draws_came_about(
 def test_fit_records_its_settings_and_a_seed_nobody_gave(compiled: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(nutpie, "compile_pymc_model", lambda model, **_: compiled)
     model, frame = Model("who5_followup ~ alliance + (1 || country) + (1 || sex)"), rows(80, countries=4)
-    options = {"draws": 30, "tune": 40, "chains": 1, "target_accept": 0.9, "progress": False}
+    options = {"engine": "nuts", "draws": 30, "tune": 40, "chains": 1, "target_accept": 0.9, "progress": False}
     first, second = model.fit(frame, **options), model.fit(frame, **options)
     assert {name: first.info[name] for name in ("engine", "draws", "tune", "chains", "target_accept")} == {
         "engine": "nuts",
