@@ -1,4 +1,4 @@
-"""The NUTS engine in processes of its own: interruption from the keyboard, and draws that are the same in each."""
+"""Engines in processes of their own: interruption from the keyboard, and draws that are the same in each."""
 
 from __future__ import annotations
 
@@ -49,7 +49,19 @@ def test_interrupting_the_command_line_leaves_nothing_behind(tmp_path: Path, mom
     before = sorted(work.iterdir())
     terminal, other_end = pty.openpty()
     # A minute of sampling at least, so that only the interrupt can end it.
-    command = ["fit", "card.toml", "cohort.csv", "-o", "fit.nc", "--draws", "1000000", "--seed", "1"]
+    command = [
+        "fit",
+        "card.toml",
+        "cohort.csv",
+        "-o",
+        "fit.nc",
+        "--engine",
+        "nuts",
+        "--draws",
+        "1000000",
+        "--seed",
+        "1",
+    ]
     with subprocess.Popen(
         [sys.executable, "-m", "alliance_bayes", *command],
         cwd=work,
@@ -75,13 +87,15 @@ def test_interrupting_the_command_line_leaves_nothing_behind(tmp_path: Path, mom
     assert [path for path in temporary.iterdir() if not path.read_text().startswith("def ")] == []
 
 
-def test_draws_do_not_depend_on_the_process(tmp_path: Path) -> None:
+@pytest.mark.parametrize("engine", ["nuts", "collapsed"])
+def test_draws_do_not_depend_on_the_process(tmp_path: Path, engine: str) -> None:
     # Hash seeds change the order of Python's sets, and with it whatever would depend on such an order.
     script = (
         "import hashlib, sys; sys.path.insert(0, sys.argv[1])\n"
         "from builders import rows\n"
         "from alliance_bayes import Model\n"
-        f"fit = Model({FORMULA!r}).fit(rows(80, countries=4), draws=100, tune=200, chains=2, seed=3, progress=False)\n"
+        f"model, options = Model({FORMULA!r}), dict(draws=100, tune=200, chains=2, seed=3, progress=False)\n"
+        f"fit = model.fit(rows(80, countries=4), engine={engine!r}, **options)\n"
         "for name, values in fit.posterior.data_vars.items():\n"
         "    print(name, hashlib.sha256(values.values.tobytes()).hexdigest())\n"
     )

@@ -274,8 +274,9 @@ def test_models_that_moments_are_not_enough_for_are_refused(files):
         "the table and fit its rows."
     )
     assert refusal(ModelSpec("who5_followup ~ s(alliance) + age")) == (
-        "formula 'who5_followup ~ s(alliance) + age': s(alliance) cannot be worked out where the table is. Use powers "
-        "such as I(alliance**2), or read the table and fit its rows."
+        "formula 'who5_followup ~ s(alliance) + age': the knots of s(alliance) would depend on every row, which cannot "
+        "be worked out where the table is. Declare them, as in s(alliance, knots=(...)), or read the table and fit its "
+        "rows."
     )
     assert refusal(ModelSpec("who5_followup ~ I(sex*2)")) == (
         "formula 'who5_followup ~ I(sex*2)': 'I(sex * 2)' is arithmetic, but 'sex' holds levels."

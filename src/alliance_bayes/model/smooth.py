@@ -11,7 +11,7 @@ from scipy import linalg
 from alliance_bayes.errors import ModelError
 from alliance_bayes.model.smooth_terms import SmoothTerm
 
-__all__ = ["Smooth", "build_smooth"]
+__all__ = ["Smooth", "build_smooth", "hat_corners", "smooth_of_moments"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,6 +81,12 @@ class Smooth:
         """Labels of the basis columns: the coordinate of the dim."""
         return tuple(str(number) for number in range(1, self.size + 1))
 
+    @property
+    def numbers(self) -> tuple[float, ...]:
+        """All that fixes the basis: ends, knots, transform and line, one after another."""
+        parts = (np.array(self.ends), np.array(self.knots), self.transform.ravel(), self.line.ravel())
+        return tuple(np.concatenate(parts).tolist())
+
     def evaluate(self, values: np.ndarray) -> np.ndarray:
         """Basis columns at values of the column, in its own unit.
 
@@ -143,16 +149,52 @@ def build_smooth(term: SmoothTerm, frame: pd.DataFrame) -> Smooth:
             f"{written}: the knots {', '.join(f'{knot:g}' for knot in knots)} should lie between the least and the "
             f"largest value of the analysed rows, {ends[0]:g} and {ends[1]:g}. Leave the others out."
         )
-    places = _place(np.array([ends[0], *knots, ends[1]]), ends)
-    transform = linalg.solve_triangular(_roughness_factor(places), np.eye(term.size), lower=True).T
     place = _place(values, ends)
-    columns = _integrated_hats(place, places) @ transform
-    away = place - place.mean()
-    slope = away @ (columns - columns.mean(axis=0)) / (away @ away)
-    line = np.stack([columns.mean(axis=0) - slope * place.mean(), slope])
-    rest = columns - (line[0] + place[:, None] * line[1])
-    scale = 1 / np.sqrt((rest**2).sum(axis=1).mean())
-    return Smooth(term.column, knots, ends, term.knots is not None, transform * scale, line * scale)
+    columns = np.column_stack([place, _integrated_hats(place, _place(np.array([ends[0], *knots, ends[1]]), ends))])
+    mean = columns.mean(axis=0)
+    away = columns - mean
+    return smooth_of_moments(
+        term.column, knots, ends, n=len(values), mean=mean, cross=away.T @ away, declared=term.knots is not None
+    )
+
+
+def smooth_of_moments(
+    column: str,
+    knots: tuple[float, ...],
+    ends: tuple[float, float],
+    *,
+    n: float,
+    mean: np.ndarray,
+    cross: np.ndarray,
+    declared: bool = True,
+) -> Smooth:
+    """The smooth of rows of which the moments are known.
+
+    Parameters
+    ----------
+    column, knots, ends, declared
+        As :class:`Smooth` has them.
+    n
+        Number of rows.
+    mean, cross
+        Means, and cross-products about them, of the place between the ends and of the integrated hat functions;
+        shapes (n_knots + 1,) and (n_knots + 1, n_knots + 1).
+    """
+    places = _place(np.array([ends[0], *knots, ends[1]]), ends)
+    transform = linalg.solve_triangular(_roughness_factor(places), np.eye(len(knots)), lower=True).T
+    slope = cross[0, 1:] @ transform / cross[0, 0]
+    line = np.stack([mean[1:] @ transform - slope * mean[0], slope])
+    left = np.diag(transform.T @ cross[1:, 1:] @ transform) - slope**2 * cross[0, 0]
+    scale = 1 / np.sqrt(left.sum() / n)
+    return Smooth(column, knots, ends, declared, transform * scale, line * scale)
+
+
+def hat_corners(knots: tuple[float, ...], ends: tuple[float, float]) -> tuple[np.ndarray, np.ndarray]:
+    """Weights and corners of the three cubed ramps that make each integrated hat function, shape (3, n_knots) each.
+
+    Between the ends, hat k at place t is the sum of weight times max(t - corner, 0)^3 / 6.
+    """
+    return _ramps(_place(np.array([ends[0], *knots, ends[1]]), ends))
 
 
 def _place(values: np.ndarray, ends: tuple[float, float]) -> np.ndarray:
@@ -170,16 +212,20 @@ def _integrated_hats(place: np.ndarray, places: np.ndarray) -> np.ndarray:
     places
         The two ends and the knots between them, in increasing order, from 0 to 1; shape (n_knots + 2,).
     """
-    left, middle, right = places[:-2], places[1:-1], places[2:]
-    # A hat is a sum of three ramps; integrated twice, a ramp max(t - a, 0) is its cube over six.
-    weights = np.stack([1 / (middle - left), -1 / (middle - left) - 1 / (right - middle), 1 / (right - middle)])
-    corners = np.stack([left, middle, right])
+    weights, corners = _ramps(places)
     inside = np.minimum(place, 1.0)[:, None, None]
     ramps = np.maximum(inside - corners, 0.0)
     beyond = np.maximum(place - 1.0, 0.0)[:, None]
     # Beyond the last place the cubes cancel down to a straight line, which is better written as one.
     slope = (weights * np.maximum(1.0 - corners, 0.0) ** 2 / 2).sum(axis=0)
     return (weights * ramps**3 / 6).sum(axis=1) + beyond * slope
+
+
+def _ramps(places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    # A hat is a sum of three ramps; integrated twice, a ramp max(t - a, 0) is its cube over six.
+    left, middle, right = places[:-2], places[1:-1], places[2:]
+    weights = np.stack([1 / (middle - left), -1 / (middle - left) - 1 / (right - middle), 1 / (right - middle)])
+    return weights, np.stack([left, middle, right])
 
 
 def _roughness_factor(places: np.ndarray) -> np.ndarray:

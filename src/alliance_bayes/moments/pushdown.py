@@ -12,6 +12,7 @@ from alliance_bayes.cohort.header import check_mapping
 from alliance_bayes.errors import ModelError
 from alliance_bayes.model import ModelSpec, card_text, scale_of
 from alliance_bayes.moments.census import Tally, kinds_of, levels_of, tallied
+from alliance_bayes.moments.curves import Curve, curves_of, hats, with_bases
 from alliance_bayes.moments.histogram import Histogram, empty_histogram
 from alliance_bayes.moments.look import Levels
 from alliance_bayes.moments.minimum import check_minimum, with_minimum
@@ -43,7 +44,7 @@ def reduce_table(
         of any backend that has covariances (PostgreSQL, Spark).
     spec
         A Gaussian model. Its formula may have columns, products (a:b, a*b), ``I(...)`` of sums, products and powers,
-        and categorical terms.
+        smooths with declared knots, and categorical terms.
     columns
         Canonical name -> name in the table, for those that differ.
     min_cell, small
@@ -80,17 +81,24 @@ def reduce_table(
         whole = structure_of(spec.parsed, kinds.numeric, {key: levels[key].order for key in kinds.keys})
         tally = tallied(spec, remote, kinds, levels, whole)
         products = whole.products
-        found = fetched(cell_query(tally, whole, kinds.outcome, kinds.keys), remote.source)
+        curves = curves_of(spec, tally.rows, remote.source)
+        found = fetched(cell_query(tally, whole, kinds.outcome, kinds.keys, curves), remote.source)
         codes, order = _coded(found, kinds.keys, levels)
-        cells, counted = _read(found, len(products) + 1)
+        cells, counted = _read(found, 1 + len(products) + sum(len(knots) for _, knots, _ in curves))
         distinct, number = cell_numbers(codes, [len(order[key]) for key in kinds.keys])
         place = np.argsort(number)
         cells = Cells(*(part[place] for part in cells))
         # Columns are those of the levels that analysed rows have, which the cells have only now told.
         structure = structure_of(spec.parsed, kinds.numeric, order)
         reader = Sources((kinds.outcome, *map(_joined, products)), dict(_named(products)), order, distinct)
-        labels = (kinds.outcome, *structure.parts)
-        read = [Source(0, None), *(_source(reader, structure, label) for label in structure.parts)]
+        straight = [(1 + products.index((column,)), tally.centres[column]) for column, _, _ in curves]
+        cells, smooths = with_bases(cells, curves, straight, 1 + len(products))
+        bent = [f"{smooth.name}[{label}]" for smooth in smooths for label in smooth.labels]
+        columns_of = [label for label in structure.parts if label not in structure.base]
+        labels = (kinds.outcome, *columns_of, *bent, *structure.base)
+        read = [Source(0, None), *(_source(reader, structure, label) for label in columns_of)]
+        read += [Source(1 + len(products) + number, None) for number in range(len(bent))]
+        read += [_source(reader, structure, label) for label in structure.base]
         cells = derived(_with_outcome(cells, tally.middle), read)
         histogram = _histogram(tally, spec, kinds.keys, levels, order, distinct, remote.source)
     moments = Moments(
@@ -105,6 +113,7 @@ def reduce_table(
         histogram=histogram,
         rest=cells.rest,
         parts={kinds.outcome: (kinds.outcome,), **structure.parts},
+        bases={smooth.name: smooth.numbers for smooth in smooths},
         flow=tally.flow,
         card=card_text(spec),
     )
@@ -120,15 +129,18 @@ def _check_model(spec: ModelSpec) -> None:
             f"family '{spec.family}' needs every row; count, means and covariances are enough for family 'gaussian' "
             "only. Read the table and fit its rows."
         )
-    if spec.parsed.smooths:
-        columns = [term.column for term in spec.parsed.smooths]
+    free = [term.column for term in spec.parsed.smooths if term.knots is None]
+    if free:
         raise ModelError(
-            f"formula {spec.formula!r}: {', '.join(f's({name})' for name in columns)} cannot be worked out where the "
-            f"table is. Use powers such as I({columns[0]}**2), or read the table and fit its rows."
+            f"formula {spec.formula!r}: the knots of {', '.join(f's({name})' for name in free)} would depend on every "
+            f"row, which cannot be worked out where the table is. Declare them, as in s({free[0]}, knots=(...)), or "
+            "read the table and fit its rows."
         )
 
 
-def cell_query(tally: Tally, structure: Structure, outcome: str, keys: Sequence[str]) -> Any:
+def cell_query(
+    tally: Tally, structure: Structure, outcome: str, keys: Sequence[str], curves: Sequence[Curve] = ()
+) -> Any:
     """The grouped query: keys, count, means and covariances of the outcome and of products of numeric components."""
     rows = tally.rows
     values = [rows[outcome] - tally.middle]
@@ -138,6 +150,7 @@ def cell_query(tally: Tally, structure: Structure, outcome: str, keys: Sequence[
         for factor in centred[1:]:
             product = product * factor
         values.append(product)
+    values += hats(curves, rows)
     inner = rows.select(
         **{f"key_{place}": rows[key] for place, key in enumerate(keys)},
         **{f"value_{place}": value for place, value in enumerate(values)},

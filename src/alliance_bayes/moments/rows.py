@@ -57,15 +57,7 @@ def moments_of(design: Design, *, spec: ModelSpec | None = None) -> Moments:
         histogram=_histogram(design, number, len(distinct)),
         rest=cells.rest,
         parts=_parts(found, centres, levels),
-        bases={
-            smooth.name: (
-                *smooth.ends,
-                *smooth.knots,
-                *smooth.transform.ravel().tolist(),
-                *smooth.line.ravel().tolist(),
-            )
-            for smooth in design.smooths
-        },
+        bases={smooth.name: smooth.numbers for smooth in design.smooths},
         card="" if spec is None else card_text(spec),
     )
 

@@ -95,8 +95,9 @@ def test_a_scale_of_nothing_is_the_model_without_the_factor() -> None:
     np.testing.assert_allclose(found, expected, rtol=1e-13)  # the same sums, but for their order
 
 
-def test_no_theta_however_wild_is_an_error() -> None:
-    marginal = BY_NAME["everything"].marginal
+@pytest.mark.parametrize("name", ["everything", "heavy_tails", "correlated_3", "intercept"])
+def test_no_theta_however_wild_is_an_error(name: str) -> None:
+    marginal = BY_NAME[name].marginal
     for value in (-1e4, -800.0, 800.0, 1e4, np.nan, np.inf, -np.inf):
         theta = np.full((2, marginal.hyper.size), value)
         found = marginal.log_density(theta)
