@@ -108,7 +108,15 @@ def _correlated(factor: PooledFactor, own: list[Prior], lkj: Prior) -> tuple[Any
         )
     scale = pymc_distribution(own[0]).dist(**stacked_arguments(own), shape=len(own))
     packed = pm.LKJCholeskyCov(
-        f"chol_{name}", n=len(own), eta=lkj.arguments["eta"], sd_dist=scale, compute_corr=True, store_in_trace=False
+        f"chol_{name}",
+        n=len(own),
+        eta=lkj.arguments["eta"],
+        sd_dist=scale,
+        compute_corr=True,
+        store_in_trace=False,
+        # Otherwise chains begin at draws of the scales, by constants that PyTensor may have made read-only, which SciPy
+        # refuses.
+        initval=np.eye(len(own))[np.tril_indices(len(own))],
     )
     cholesky, correlation, tau = packed
     pm.Deterministic(f"tau_{name}", tau, dims=factor.term_dim)
