@@ -41,6 +41,8 @@ def progress_bar(show: bool | Report, *, label: str = "sampling") -> Iterator[Re
     )
     with Progress(*columns, console=Console(stderr=True)) as bar:
         task = bar.add_task(f"{label}: compiling", total=None, divergences=0, counts="")
+        # What is quick may end before the bar's own clock has drawn it once.
+        bar.refresh()
 
         def report(done: int, total: int, divergences: int) -> None:
             counts = f"{done:,}/{total:,} draws"
