@@ -14,7 +14,7 @@ import xarray as xr
 
 from alliance_bayes.atomic import replacing
 from alliance_bayes.cohort import Flow, FlowStep
-from alliance_bayes.engines import posterior_coords, posterior_dims
+from alliance_bayes.engines import posterior_dataset, posterior_dims
 from alliance_bayes.errors import AllianceBayesError, FileFormatError
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model import Design, ModelSpec, card_arguments, card_text
@@ -157,9 +157,11 @@ def _fit(
             f"'{name}' is damaged: its draws are of other terms than its model card has. Fit the model again."
         )
     # Labels come back in whatever text type the file format has; the layout restores the engine's own.
-    posterior = xr.Dataset(
-        {key: (("chain", "draw", *dims), stored[key].values) for key, dims in posterior_dims(design).items()},
-        coords={"chain": stored["chain"].values, "draw": stored["draw"].values, **posterior_coords(design)},
+    posterior = posterior_dataset(
+        design,
+        {name: stored[name].values for name in posterior_dims(design)},
+        chain=stored["chain"].values,
+        draw=stored["draw"].values,
     )
     flow = json.loads(attributes["flow"])
     return fit_type(

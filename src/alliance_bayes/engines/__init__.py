@@ -1,6 +1,6 @@
 """Engines: what turns a design and its priors into draws. Each returns the same variables, dims and coordinates."""
 
-from alliance_bayes.engines.layout import posterior_coords, posterior_dims
+from alliance_bayes.engines.layout import posterior_coords, posterior_dataset, posterior_dims
 from alliance_bayes.engines.nuts import DRAWS, NUTS_SAMPLERS, Progress, SamplerSettings, sample_nuts
 from alliance_bayes.engines.prior import sample_prior
 
@@ -10,6 +10,7 @@ __all__ = [
     "Progress",
     "SamplerSettings",
     "posterior_coords",
+    "posterior_dataset",
     "posterior_dims",
     "sample_nuts",
     "sample_prior",

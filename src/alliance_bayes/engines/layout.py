@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
+
+import numpy as np
+import xarray as xr
 
 from alliance_bayes.model import Design
 
-__all__ = ["posterior_coords", "posterior_dims"]
+__all__ = ["posterior_coords", "posterior_dataset", "posterior_dims"]
 
 
 def posterior_dims(design: Design) -> dict[str, tuple[str, ...]]:
@@ -41,3 +45,33 @@ def posterior_coords(design: Design) -> dict[str, list[Any]]:
         if factor.correlated:
             coords[f"{factor.term_dim}_other"] = list(factor.terms)
     return coords | {smooth.name: list(smooth.labels) for smooth in design.smooths}
+
+
+def posterior_dataset(
+    design: Design,
+    values: Mapping[str, np.ndarray],
+    *,
+    chain: np.ndarray | None = None,
+    draw: np.ndarray | None = None,
+) -> xr.Dataset:
+    """Draws under their names.
+
+    Parameters
+    ----------
+    design
+        The model.
+    values
+        Draws of every variable of :func:`posterior_dims`, shape (chain, draw, ...); others are left out.
+    chain, draw
+        Labels; numbers from 0 by default.
+    """
+    dims = posterior_dims(design)
+    chains, draws = next(values[name] for name in dims).shape[:2]
+    return xr.Dataset(
+        {name: (("chain", "draw", *own), values[name]) for name, own in dims.items()},
+        coords={
+            "chain": np.arange(chains) if chain is None else chain,
+            "draw": np.arange(draws) if draw is None else draw,
+            **posterior_coords(design),
+        },
+    )

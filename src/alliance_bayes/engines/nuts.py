@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from alliance_bayes.engines.layout import posterior_coords, posterior_dims
+from alliance_bayes.engines.layout import posterior_dataset, posterior_dims
 from alliance_bayes.errors import SamplingError, UsageError
 from alliance_bayes.model import Design, PriorTable
 
@@ -118,18 +118,14 @@ def sample_nuts(
 
 def _labelled(given: xr.Dataset, design: Design) -> xr.Dataset:
     """The draws in the shared layout, whatever the sampler called its axes."""
-    variables = {}
-    for name, dims in posterior_dims(design).items():
-        values = np.asarray(given[name].transpose("chain", "draw", ...).values, dtype=float)
-        if not np.isfinite(values).all():
+    values = {}
+    for name in posterior_dims(design):
+        values[name] = np.asarray(given[name].transpose("chain", "draw", ...).values, dtype=float)
+        if not np.isfinite(values[name]).all():
             raise SamplingError(
                 f"the draws of '{name}' are not all finite. Tighten its prior or check the columns it belongs to."
             )
-        variables[name] = (("chain", "draw", *dims), values)
-    chains, draws = next(iter(variables.values()))[1].shape[:2]
-    return xr.Dataset(
-        variables, coords={"chain": np.arange(chains), "draw": np.arange(draws), **posterior_coords(design)}
-    )
+    return posterior_dataset(design, values)
 
 
 def _nutpie(

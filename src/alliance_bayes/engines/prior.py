@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
-from alliance_bayes.engines.layout import posterior_coords, posterior_dims
+from alliance_bayes.engines.layout import posterior_dataset
 from alliance_bayes.model import Design, PooledFactor, PriorTable
 
 __all__ = ["sample_prior"]
@@ -49,11 +49,7 @@ def sample_prior(design: Design, priors: PriorTable, *, draws: int = 500, seed: 
     for smooth in design.smooths:
         tau = values[f"tau_{smooth.name}"] = priors[f"tau_{smooth.name}"].prior.draw(rng, draws)
         values[f"u_{smooth.name}"] = rng.normal(size=(draws, smooth.size)) * tau[:, None]
-    dims = posterior_dims(design)
-    return xr.Dataset(
-        {name: (("chain", "draw", *dims[name]), values[name][None]) for name in dims},
-        coords={"chain": [0], "draw": np.arange(draws), **posterior_coords(design)},
-    )
+    return posterior_dataset(design, {name: drawn[None] for name, drawn in values.items()})
 
 
 def _factor_draws(

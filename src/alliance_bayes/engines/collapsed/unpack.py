@@ -7,7 +7,7 @@ import xarray as xr
 
 from alliance_bayes.engines.collapsed.cells import contrasts
 from alliance_bayes.engines.collapsed.marginal import Marginal
-from alliance_bayes.engines.layout import posterior_coords, posterior_dims
+from alliance_bayes.engines.layout import posterior_dataset
 from alliance_bayes.model import Design
 
 __all__ = ["unpack"]
@@ -51,11 +51,6 @@ def unpack(
         start, width = eq.starts[name], levels - 1 if factor.exhaustive else levels
         u = dense[:, start : start + width * q].reshape(n, width, q)
         values[f"u_{name}"] = np.einsum("lk,nkq->nlq", contrasts(levels), u) if factor.exhaustive else u
-    dims = posterior_dims(design)
-    return xr.Dataset(
-        {
-            name: (("chain", "draw", *own), values[name].reshape(chains, draws, *values[name].shape[1:]))
-            for name, own in dims.items()
-        },
-        coords={"chain": np.arange(chains), "draw": np.arange(draws), **posterior_coords(design)},
+    return posterior_dataset(
+        design, {name: drawn.reshape(chains, draws, *drawn.shape[1:]) for name, drawn in values.items()}
     )
