@@ -6,12 +6,12 @@ import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import pandas as pd
 
 from alliance_bayes.cohort.flow import Flow, FlowStep, merge_steps
 from alliance_bayes.cohort.hashing import frame_hash
-from alliance_bayes.cohort.names import ANALYSIS_COLUMNS, CHANGE, ID, MISSING_REASONS
+from alliance_bayes.cohort.kinds import canonical_data, canonical_sessions
+from alliance_bayes.cohort.names import ANALYSIS_COLUMNS, MISSING_REASONS
 from alliance_bayes.cohort.summary import summarise
 from alliance_bayes.errors import UsageError
 
@@ -35,20 +35,29 @@ class Cohort:
         Where the table came from, to be printed: a file's name without its directory.
     excluded
         People dropped before `data`, by reason, in order.
+    sessions
+        One row a session of the people in `data`, or None where only one row a participant is known: `participant_id`
+        (str), `date` (datetime64, local), `goal` and `bond` (1-5, may be missing), and, where known, `provider_id` and
+        `provider_type` (categorical). Those of other people are dropped; the rest are put in the order of `data`, then
+        of dates, and renumbered from 0.
 
     Raises
     ------
     UsageError
-        When a column is neither of these kinds, or two columns share a name.
+        When a column is neither of these kinds, or two columns share a name; when there are sessions and `data` has not
+        one row for each `participant_id`.
     """
 
     data: pd.DataFrame
     source: str
     excluded: tuple[FlowStep, ...] = ()
+    sessions: pd.DataFrame | None = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "data", _canonical(self.data))
+        object.__setattr__(self, "data", canonical_data(self.data))
         object.__setattr__(self, "excluded", merge_steps(self.excluded))
+        if self.sessions is not None:
+            object.__setattr__(self, "sessions", canonical_sessions(self.sessions, self.data))
 
     def __len__(self) -> int:
         return len(self.data)
@@ -57,9 +66,12 @@ class Cohort:
         """Counts and column names only: no participant's values."""
         left_out = sum(step.n for step in self.excluded)
         before = f", {left_out:,} left out before" if left_out else ""
+        held = ""
+        if self.sessions is not None:
+            held = ", 1 session" if len(self.sessions) == 1 else f", {len(self.sessions):,} sessions"
         columns = ", ".join(self.data.columns)
         people = "1 participant" if len(self) == 1 else f"{len(self):,} participants"
-        return f"<{type(self).__name__} {self.source!r}: {people}{before}; columns: {columns}>"
+        return f"<{type(self).__name__} {self.source!r}: {people}{before}{held}; columns: {columns}>"
 
     @property
     def flow(self) -> Flow:
@@ -68,7 +80,7 @@ class Cohort:
 
     @property
     def hash(self) -> str:
-        """SHA-256 of the content of `data`; see `alliance_bayes.cohort.hashing.frame_hash`."""
+        """SHA-256 of the content of `data`, whatever the sessions; see `alliance_bayes.cohort.hashing.frame_hash`."""
         return frame_hash(self.data)
 
     def complete(self, columns: Sequence[str]) -> tuple[pd.DataFrame, Flow]:
@@ -134,34 +146,3 @@ def single_level_columns(data: pd.DataFrame) -> tuple[str, ...]:
     """
     factors = [name for name in data.columns if isinstance(data[name].dtype, pd.CategoricalDtype)]
     return tuple(name for name in factors if data[name].nunique() < 2)
-
-
-def _canonical(data: pd.DataFrame) -> pd.DataFrame:
-    """Copy a table with kinds checked, rows renumbered and the change score in place."""
-    names = [str(name) for name in data.columns]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise UsageError(f"Cohort: columns named more than once: {', '.join(twice)}. Rename one of each.")
-    out = data.set_axis(names, axis="columns").reset_index(drop=True)
-    for name in names:
-        out[name] = _canonical_column(name, out[name])
-    if {"who5_baseline", "who5_followup"} <= set(names):
-        out[CHANGE] = out["who5_followup"] - out["who5_baseline"]
-    return out
-
-
-def _canonical_column(name: str, column: pd.Series) -> pd.Series:
-    dtype = column.dtype
-    if name == ID:
-        if not pd.api.types.is_string_dtype(dtype) or column.isna().any():
-            raise UsageError(f"Cohort: {ID!r} should be text without gaps but has dtype {dtype}. Use read_cohort.")
-        return column.astype("str")
-    if isinstance(dtype, pd.CategoricalDtype):
-        if not all(isinstance(level, str) for level in dtype.categories):
-            raise UsageError(f"Cohort: the levels of {name!r} should be text. Use read_cohort.")
-        return column
-    if pd.api.types.is_numeric_dtype(dtype) and not pd.api.types.is_bool_dtype(dtype):
-        return column.astype(np.float64)
-    raise UsageError(
-        f"Cohort: column {name!r} has dtype {dtype}; it should be numeric or categorical. Use read_cohort."
-    )

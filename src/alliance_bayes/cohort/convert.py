@@ -122,7 +122,13 @@ def to_dates(cells: pd.Series, reading: Reading) -> tuple[pd.Series, list[Fault]
 
 
 def to_levels(
-    cells: pd.Series, reading: Reading, *, levels: Sequence[str] | None, check_spelling: bool, fixed: bool = False
+    cells: pd.Series,
+    reading: Reading,
+    *,
+    levels: Sequence[str] | None,
+    check_spelling: bool,
+    first: Sequence[str] = (),
+    fixed: bool = False,
 ) -> tuple[pd.Series, list[Fault]]:
     """Read a factor; see `to_numbers`.
 
@@ -136,6 +142,8 @@ def to_levels(
         Declared levels in order. None: those a categorical column declares itself, else those in the data, sorted.
     check_spelling
         Whether levels that differ in case or spaces alone are faults when none are declared.
+    first
+        Levels that come before the others, in this order, when none are declared and all of these occur.
     fixed
         Whether the levels are the package's own, so that the caller cannot declare others.
 
@@ -150,11 +158,17 @@ def to_levels(
     if levels is None:
         if check_spelling:
             faults += spelling_faults(texts)
-        levels = _own_levels(cells, markers) or sorted(texts.dropna().unique())
+        levels = _own_levels(cells, markers) or _sorted(texts, first)
     else:
         faults += [_unexpected(position, text, levels, fixed) for position, text in _others(texts, levels)]
     declared = pd.CategoricalDtype(pd.Index(list(levels), dtype="str"))
     return texts.where(texts.isin(list(levels))).astype(declared), faults
+
+
+def _sorted(texts: pd.Series, first: Sequence[str]) -> list[str]:
+    found = sorted(texts.dropna().unique())
+    known = list(first) if set(first) <= set(found) else []
+    return known + [level for level in found if level not in known]
 
 
 def _own_levels(cells: pd.Series, markers: Collection[str]) -> list[str]:

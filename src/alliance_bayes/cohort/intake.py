@@ -146,6 +146,7 @@ def _convert(
             reading,
             levels=levels,
             check_spelling=spelling or _few(cells),
+            first=rule.first if rule else (),
             fixed=rule is not None and rule.fixed,
         )
     elif kind == "date":

@@ -9,6 +9,7 @@ __all__ = [
     "ID",
     "ITEMS",
     "MISSING_REASONS",
+    "MODALITIES",
     "NUMBERS",
     "PROVIDER_TYPES",
     "SESSION_PROVIDER_TYPES",
@@ -28,7 +29,7 @@ ITEMS: dict[str, tuple[str, ...]] = {
 #: Items of one WHO-5 survey, in a table of surveys.
 SURVEY_ITEMS = tuple(f"who5_{item}" for item in range(1, 6))
 
-FACTORS = ("sex", "country", "provider_type")
+FACTORS = ("sex", "country", "provider_type", "modality")
 NUMBERS = ("age", "alliance", "n_sessions", "days_in_care", "who5_baseline", "who5_followup")
 
 #: What the default analysis needs, in the order in which people are left out.
@@ -47,6 +48,9 @@ ANALYSIS_COLUMNS = (
 SESSION_PROVIDER_TYPES = ("coach", "therapist")
 PROVIDER_TYPES = ("coach", "therapist", "both")
 
+#: Levels of `modality` that come first, in this order, where both occur.
+MODALITIES = ("video", "in_person")
+
 MISSING_REASONS = {
     "who5_baseline": "no baseline WHO-5",
     "who5_followup": "no follow-up WHO-5",
@@ -56,6 +60,7 @@ MISSING_REASONS = {
     "sex": "sex unknown",
     "country": "country unknown",
     "provider_type": "provider type unknown",
+    "modality": "modality unknown",
     "days_in_care": "days in care unknown",
     "n_sessions": "number of sessions unknown",
 }

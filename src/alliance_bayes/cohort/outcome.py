@@ -73,6 +73,8 @@ def draw_followup(
     alliance: Alliance,
     groups: GroupEffects,
     settings: SimulationSettings,
+    *,
+    in_person: Bools,
 ) -> Floats:
     """Draw latent well-being at follow-up, WHO-5 points; `SimulationSettings` has the formula."""
     kind, sex = people.kind, people.male.astype(np.int64)
@@ -85,6 +87,7 @@ def draw_followup(
         + groups.country_slope[people.country]
         + settings.slope_by_baseline * behind
         + settings.slope_by_session * (care.n_sessions - SESSIONS_CENTRE)
+        + settings.slope_in_person * in_person
     )
     providers = np.bincount(care.person, weights=groups.provider_level[care.provider], minlength=len(baseline))
     expected = (
@@ -99,6 +102,7 @@ def draw_followup(
         + by_level(settings.level_by_sex, SEXES)[sex]
         + groups.country_level[people.country]
         + providers / care.n_sessions
+        + settings.level_in_person * in_person
     )
     sd = settings.residual_sd * np.exp(by_level(settings.log_sd_by_provider_type, PROVIDER_TYPES))[kind]
     out: Floats = expected + sd * rng.standard_normal(len(baseline))

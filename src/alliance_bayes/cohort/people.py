@@ -18,6 +18,7 @@ __all__ = [
     "People",
     "country_shares",
     "draw_care",
+    "draw_modality",
     "draw_people",
 ]
 
@@ -86,6 +87,12 @@ class Care:
     baseline_day: Ints
     followup_day: Ints
 
+    @property
+    def place(self) -> Ints:
+        """Sessions that the participant had before, a session (0 for the first)."""
+        start = np.cumsum(self.n_sessions) - self.n_sessions
+        return np.asarray(np.arange(len(self.person)) - start[self.person])
+
 
 def country_shares(process: Process) -> Floats:
     """Share of each country among participants, largest first, summing to 1."""
@@ -121,6 +128,12 @@ def draw_people(rng: np.random.Generator, n: int, process: Process) -> People:
         country=_choice(rng, country_shares(process), n),
         kind=_choice(rng, np.asarray(process.provider_type_shares), n),
     )
+
+
+def draw_modality(rng: np.random.Generator, n: int, share: float) -> Bools:
+    """Draw who is seen in person, independently of everything else about them."""
+    in_person: Bools = rng.random(n) < share
+    return in_person
 
 
 def draw_care(rng: np.random.Generator, people: People, process: Process) -> Care:

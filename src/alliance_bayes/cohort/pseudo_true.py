@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from alliance_bayes.cohort.names import PROVIDER_TYPES
+from alliance_bayes.cohort.names import MODALITIES, PROVIDER_TYPES
 from alliance_bayes.cohort.replication import as_numbers, least_squares
 from alliance_bayes.cohort.settings import (
     AGE_CENTRE,
@@ -47,13 +47,14 @@ def pseudo_true(
     -------
     dict
         Of the least-squares regression of `who5_followup` on alliance, baseline, age, days in care, sex, provider type
-        and country, among those with a follow-up:
+        and country (and modality where there is a group in person), among those with a follow-up:
 
-        * "Intercept" (points, at the `centre` of the cohort's truth, sexes and provider types weighted equally);
+        * "Intercept" (points, at the `centre` of the cohort's truth, sexes, provider types and modalities weighted
+          equally);
         * "alliance", "who5_baseline", "age", "days_in_care" (points per unit), "male" (points above women),
-          "therapist", "both" (points above "coach");
+          "therapist", "both" (points above "coach"), "in_person" (points above video);
         * "alliance_se": Monte Carlo standard error of "alliance";
-        * "alliance[coach]", ..., "alliance[male]": slope within each provider type and sex;
+        * "alliance[coach]", ..., "alliance[male]": slope within each provider type, sex and modality;
         * "sigma": residual SD (points; providers' effects included, countries' not); "r2" within countries;
         * "alliance_sd", "baseline_sd", "followup_sd": SDs of the observed scores;
         * "reliability": slope of true on observed alliance, by which a slope shrinks.
@@ -79,11 +80,18 @@ def pseudo_true(
         "male": as_numbers(done["sex"] == "male"),
         **{kind: as_numbers(done["provider_type"] == kind) for kind in PROVIDER_TYPES[1:]},
     }
+    if "modality" in done:
+        columns["in_person"] = as_numbers(done["modality"] == "in_person")
     y = as_numbers(done["who5_followup"])
     coefficients, errors, sigma, r2 = _within(done["country"], y, columns)
     slopes = dict(zip(columns, coefficients.tolist(), strict=True))
     # The fit passes through the means of all columns; go from there to the centre and to equal weights of the levels.
-    equal = {"male": 1 / len(SEXES), "therapist": 1 / len(PROVIDER_TYPES), "both": 1 / len(PROVIDER_TYPES)}
+    equal = {
+        "male": 1 / len(SEXES),
+        "therapist": 1 / len(PROVIDER_TYPES),
+        "both": 1 / len(PROVIDER_TYPES),
+        "in_person": 1 / len(MODALITIES),
+    }
     intercept = y.mean() - sum(
         slopes[name] * (column.mean() - equal.get(name, 0.0)) for name, column in columns.items()
     )
@@ -94,6 +102,7 @@ def pseudo_true(
         "alliance_se": float(errors[0]),
         **_slopes_by(done, y, columns, "provider_type", PROVIDER_TYPES),
         **_slopes_by(done, y, columns, "sex", SEXES),
+        **(_slopes_by(done, y, columns, "modality", MODALITIES) if "modality" in done else {}),
         "sigma": sigma,
         "r2": r2,
         "alliance_sd": float(seen.std(ddof=1)),

@@ -31,8 +31,8 @@ class Alliance:
     true
         A participant: the rating (1-5) expected over both items and the participant's sessions.
     from_provider
-        A participant: what an average participant would be expected to give these providers, minus its average over
-        providers (points of the 1-5 scale).
+        A participant: what an average participant would be expected to give these providers in a session neither early
+        nor late, minus its average over providers (points of the 1-5 scale).
     """
 
     goal: Ints
@@ -41,23 +41,27 @@ class Alliance:
     from_provider: Floats
 
 
-def draw_alliance(rng: np.random.Generator, shift: Floats, care: Care, process: Process) -> Alliance:
+def draw_alliance(
+    rng: np.random.Generator, shift: Floats, care: Care, process: Process, *, trend: float = 0.0
+) -> Alliance:
     """Draw every session's two ratings by a graded response model.
 
     The latent rating of an item in a session is the sum of the person, the person's own leaning on that item, the
-    provider, the session and an error of SD 1; thresholds cut it into 1-5 (Samejima 1969, graded responses, in normal
-    ogive form). Persons are spread more widely above the middle than below it: many always give 5.
+    provider, the trend, the session and an error of SD 1; thresholds cut it into 1-5 (Samejima 1969, graded responses,
+    in normal ogive form). Persons are spread more widely above the middle than below it: many always give 5.
 
     Parameters
     ----------
     rng
         Source of chance.
     shift
-        What is added to a participant's latent alliance (by sex and kind of provider), one a participant.
+        What is added to a participant's latent alliance (by sex, kind of provider and modality), one a participant.
     care
         Sessions.
     process
         Spreads and thresholds.
+    trend
+        What every session adds to the latent alliance of those after it.
 
     Returns
     -------
@@ -69,14 +73,15 @@ def draw_alliance(rng: np.random.Generator, shift: Floats, care: Care, process: 
     leaning = process.rating_item_sd * rng.standard_normal((2, n))
     provider = process.rating_provider_sd * rng.standard_normal(care.n_providers)
     session = process.rating_session_sd * rng.standard_normal(len(care.person))
+    risen = trend * care.place
     thresholds = np.asarray(process.rating_thresholds)
     ratings, expected = [], np.zeros(len(care.person))
     for item, ease in enumerate(_eases(process)):
-        stable = (person + shift + leaning[item])[care.person] + provider[care.provider] + ease
+        stable = (person + shift + leaning[item])[care.person] + provider[care.provider] + ease + risen
         latent = stable + session + rng.standard_normal(len(care.person))
         ratings.append(1 + np.searchsorted(thresholds, latent).astype(np.int64))
         expected += _expected(stable, np.hypot(1.0, process.rating_session_sd), thresholds) / 2
-    by_provider = _by_provider(provider, float(shift.mean()), process)
+    by_provider = _by_provider(provider, float(shift.mean()) + float(risen.mean()), process)
     return Alliance(
         goal=ratings[0],
         bond=ratings[1],

@@ -73,7 +73,7 @@ def read_cohort(
 
         * `participant_id`: text, kept character by character (007 and 1.0 stay so); numbered from 1 when there is none;
         * `age` 0-120 years, `days_in_care` 0 or more, `n_sessions` a whole number, 0 or more;
-        * `sex`, `country`, `provider_type`: factors;
+        * `sex`, `country`, `provider_type`, `modality`: factors ("video" comes before "in_person" where both occur);
         * `alliance` 1-5, or its items `alliance_goal` and `alliance_bond` (whole numbers 1-5; their mean);
         * `who5_baseline`, `who5_followup`: 0-100 in steps of 4, or their items `who5_baseline_1` ... `_5` (0-5). Where
           a score and all its items are given they must agree; a score's empty cell is filled from the items.

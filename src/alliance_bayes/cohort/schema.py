@@ -10,7 +10,7 @@ import pandas as pd
 
 from alliance_bayes.cohort.convert import Fault
 from alliance_bayes.cohort.items import INSTRUMENT_OF
-from alliance_bayes.cohort.names import CHANGE, FACTORS, ID, ITEMS, SESSION_PROVIDER_TYPES, SURVEY_ITEMS
+from alliance_bayes.cohort.names import CHANGE, FACTORS, ID, ITEMS, MODALITIES, SESSION_PROVIDER_TYPES, SURVEY_ITEMS
 from alliance_bayes.instruments import ALLIANCE2, WHO5, Instrument
 
 if TYPE_CHECKING:
@@ -41,6 +41,8 @@ class ColumnRule:
         What to do about a number between two steps.
     levels
         Levels of a factor that are declared from the start.
+    first
+        Levels that come first, in this order, when none are declared and all of them occur.
     fixed
         Whether the caller cannot declare others.
     required
@@ -57,6 +59,7 @@ class ColumnRule:
     what: str = ""
     step_remedy: str = _CORRECT
     levels: tuple[str, ...] | None = None
+    first: tuple[str, ...] = ()
     fixed: bool = False
     required: bool = False
     may_be_empty: bool = False
@@ -99,7 +102,7 @@ def cohort_rules(*, prorated: bool = False) -> tuple[ColumnRule, ...]:
     rules = [
         ColumnRule(ID, "id"),
         ColumnRule("age", "number", 0, 120, what="years"),
-        *(ColumnRule(name, "factor") for name in FACTORS),
+        *(ColumnRule(name, "factor", first=MODALITIES if name == "modality" else ()) for name in FACTORS),
         ColumnRule("n_sessions", "number", 0, step=1, what="sessions"),
         ColumnRule("days_in_care", "number", 0, what="days"),
     ]
@@ -121,6 +124,7 @@ def participant_rules(provider_types: tuple[str, ...]) -> tuple[ColumnRule, ...]
         ColumnRule("sex", "factor"),
         ColumnRule("country", "factor"),
         ColumnRule("provider_type", "factor", levels=provider_types),
+        ColumnRule("modality", "factor", first=MODALITIES),
     )
 
 

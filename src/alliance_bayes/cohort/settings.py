@@ -49,14 +49,20 @@ class SimulationSettings:
 
         followup_mean + baseline_slope (B_i - baseline_mean) + S_i (T_i - 4.5) + curvature (T_i - 4.5)^2
             + contextual_slope (P_i - average P) + age_slope (age - 36) + days_slope (days in care - 45)
-            + level_by_provider_type + level_by_sex + country_i + provider_i
+            + level_by_provider_type + level_by_sex + country_i + provider_i + level_in_person V_i
         S_i = alliance_slope + slope_by_provider_type + slope_by_sex + country slope_i
-            + slope_by_baseline (B_i - baseline_mean) + slope_by_session (n_sessions - 4)
+            + slope_by_baseline (B_i - baseline_mean) + slope_by_session (n_sessions - 4) + slope_in_person V_i
 
     *B* is latent baseline well-being. *T* is the true alliance: the rating (1-5, averaged over both items and the
     participant's sessions) expected from this person with these providers, free of the chance of single ratings. *P* is
-    the part of it that comes with the providers. Because ratings contain chance, the slope seen on observed alliance is
-    smaller than `alliance_slope`; `pseudo_true` computes it.
+    the part of it that comes with the providers. *V* is 1 for those seen in person and 0 for those seen by video:
+    nobody is seen in person while `in_person_share` is 0, and the other settings of that group then have no effect.
+    Because ratings contain chance, the slope seen on observed alliance is smaller than `alliance_slope`; `pseudo_true`
+    computes it.
+
+    The latent rating of a session, in SDs of a single rating's error, is that of the person with the provider
+    (`process` has the spreads), plus `alliance_women_minus_men` for women, `alliance_coach_minus_other` for those with
+    a coach alone, `alliance_in_person_minus_video` V_i, and `alliance_trend` times the number of sessions before it.
 
     `simulation_assumptions` lists every field with its value, unit, standing and reason.
 
@@ -107,6 +113,20 @@ class SimulationSettings:
         1.5, unit="points", status="assumed", basis="about 1 % of variance; Johns et al. 2019 report 0.2-29 %, mean 5 %"
     )
 
+    in_person_share: float = stated(
+        0.0,
+        unit="share",
+        status="assumed",
+        basis="no in-person group in the study; one that is switched on is drawn independently of everything else",
+    )
+    alliance_in_person_minus_video: float = stated(
+        0.0, unit="latent", status="assumed", basis="no in-person group in the study"
+    )
+    level_in_person: float = stated(0.0, unit="points", status="assumed", basis="no in-person group in the study")
+    slope_in_person: float = stated(
+        0.0, unit="points per alliance point", status="assumed", basis="no in-person group in the study"
+    )
+
     baseline_mean: float = stated(
         41.85,
         unit="points",
@@ -132,6 +152,13 @@ class SimulationSettings:
     )
     alliance_coach_minus_other: float = stated(
         0.164, unit="latent", status="calibrated", basis="medians 4.83 and 4.75, P = .004 (conference abstract)"
+    )
+
+    alliance_trend: float = stated(
+        0.0,
+        unit="latent per session",
+        status="assumed",
+        basis="change from session to session not published; none",
     )
 
     attrition_elevated: float = stated(
@@ -160,7 +187,7 @@ class SimulationSettings:
                 faults.append(f"{name} should be a finite number but got {value!r}")
             elif name.startswith("tau_") or name.endswith("_sd"):
                 faults += [f"{name} should be 0 or more but got {value!r}"] if value < 0 else []
-            elif name in ("attrition_elevated", "attrition_other") and not 0 <= value < 1:
+            elif name in ("attrition_elevated", "attrition_other", "in_person_share") and not 0 <= value < 1:
                 faults.append(f"{name} should be in the interval [0, 1) but got {value!r}")
         if faults:
             raise UsageError(

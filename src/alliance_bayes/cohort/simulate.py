@@ -3,43 +3,35 @@
 from __future__ import annotations
 
 import numbers
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from alliance_bayes.cohort.cohort import Cohort
 from alliance_bayes.cohort.names import ID, PROVIDER_TYPES
-from alliance_bayes.cohort.outcome import (
-    GroupEffects,
-    by_level,
-    draw_baseline,
-    draw_followup,
-    draw_group_effects,
-    draw_lost,
-)
-from alliance_bayes.cohort.people import COUNTRY_CODES, WINDOW_START, Care, People, draw_care, draw_people
-from alliance_bayes.cohort.ratings import Alliance, draw_alliance, draw_who5_answers
+from alliance_bayes.cohort.outcome import draw_baseline, draw_followup, draw_group_effects, draw_lost
+from alliance_bayes.cohort.people import draw_care, draw_modality, draw_people
+from alliance_bayes.cohort.ratings import draw_alliance, draw_who5_answers
 from alliance_bayes.cohort.scoring import join_scores
-from alliance_bayes.cohort.settings import (
-    AGE_CENTRE,
-    ALLIANCE_CENTRE,
-    DAYS_CENTRE,
-    SEXES,
-    SimulationSettings,
-    settings_with,
+from alliance_bayes.cohort.settings import SimulationSettings, settings_with
+from alliance_bayes.cohort.simulated_tables import (
+    labels,
+    participants_table,
+    sessions_as_read,
+    sessions_table,
+    surveys_table,
 )
+from alliance_bayes.cohort.simulated_truth import truth_of
 from alliance_bayes.errors import UsageError
 
 __all__ = ["SimulatedCohort", "simulate_cohort"]
 
-Ints = npt.NDArray[np.int64]
-
-#: One stream of chance a part, so that changing one part's settings leaves the draws of the others as they were.
-STREAMS = ("people", "care", "alliance", "groups", "baseline", "followup", "lost")
+#: One stream of chance a part, so that changing one part's settings leaves the draws of the others as they were. A new
+#: one goes to the end: the first streams that a seed spawns are the same however many follow.
+STREAMS = ("people", "care", "alliance", "groups", "baseline", "followup", "lost", "modality")
 
 
 @dataclass(frozen=True, eq=False, repr=False, kw_only=True)
@@ -54,16 +46,18 @@ class SimulatedCohort(Cohort):
         What generated them, under the names that posteriors use:
 
         * `beta`: term -> coefficient of latent follow-up well-being, "Intercept" at the values in `centre`. Factors
-          that hold all their levels (`provider_type`, `sex`) sum to zero, their average being part of "Intercept" and
-          "alliance".
+          that hold all their levels (`provider_type`, `sex`, `modality`) sum to zero, their average being part of
+          "Intercept" and "alliance".
         * `sigma`: residual SD of latent follow-up well-being, WHO-5 points, without the error of the five answers
           (times `exp(log_sd_by_provider_type)` where that is set).
-        * `u_country`, `u_provider_type`, `u_sex`, `u_provider_id`: term -> level -> effect.
+        * `u_country`, `u_provider_type`, `u_sex`, `u_provider_id`, and `u_modality` where there is a group in person:
+          term -> level -> effect.
         * `tau_country`, `tau_provider_id`: term -> SD from which the effects were drawn.
         * `centre`: column -> value at which the intercept holds.
         * `settings`: the `SimulationSettings`.
     latent
-        One row a participant: `participant_id`, `alliance` (true, 1-5), `alliance_from_provider` (its part that comes
+        One row a participant: `participant_id`, `alliance` (true, 1-5, any trend over the sessions
+        included), `alliance_from_provider` (its part that comes
         with the providers, average 0), `who5_baseline`, `who5_followup` (latent points, those lost included), `lost`.
     """
 
@@ -91,7 +85,9 @@ def simulate_cohort(
     Returns
     -------
     SimulatedCohort
-        Everybody has a baseline survey and at least one session; `who5_followup` is missing for those lost.
+        Everybody has a baseline survey and at least one session; `who5_followup` is missing for those lost. With
+        `in_person_share` above 0 participants have a `modality` ("video", "in_person"), and there is a comparison group
+        that the study lacked.
 
     Raises
     ------
@@ -137,29 +133,32 @@ def simulate_cohort(
 
     people = draw_people(rng["people"], n, process)
     care = draw_care(rng["care"], people, process)
+    in_person = draw_modality(rng["modality"], n, chosen.in_person_share)
     shift = np.where(people.male, 0.0, chosen.alliance_women_minus_men)
     shift = shift + np.where(people.kind == PROVIDER_TYPES.index("coach"), chosen.alliance_coach_minus_other, 0.0)
-    alliance = draw_alliance(rng["alliance"], shift, care, process)
+    shift = shift + np.where(in_person, chosen.alliance_in_person_minus_video, 0.0)
+    alliance = draw_alliance(rng["alliance"], shift, care, process, trend=chosen.alliance_trend)
     groups = draw_group_effects(rng["groups"], care.n_providers, chosen)
     baseline = draw_baseline(rng["baseline"], n, chosen)
     before = draw_who5_answers(rng["baseline"], baseline, process)
-    followup = draw_followup(rng["followup"], baseline, people, care, alliance, groups, chosen)
+    followup = draw_followup(rng["followup"], baseline, people, care, alliance, groups, chosen, in_person=in_person)
     after = draw_who5_answers(rng["followup"], followup, process)
     lost = draw_lost(rng["lost"], 4 * before.sum(axis=1), followup, chosen)
 
-    ids = _labels("P", n)
+    ids = labels("P", n)
     tables = {
-        "participants": _participants_table(ids, people),
-        "sessions": _sessions_table(ids, care, alliance),
-        "surveys": _surveys_table(ids, care, before, after, ~lost),
+        "participants": participants_table(ids, people, in_person if chosen.in_person_share > 0 else None),
+        "sessions": sessions_table(ids, care, alliance),
+        "surveys": surveys_table(ids, care, before, after, ~lost),
     }
     data, excluded = join_scores(tables["participants"], tables["sessions"], tables["surveys"])
     return SimulatedCohort(
         data=data,
         source=f"simulated (n={n}, seed={seed})",
         excluded=excluded,
+        sessions=sessions_as_read(tables["sessions"]),
         tables=tables,
-        truth=_truth(chosen, groups, care),
+        truth=truth_of(chosen, groups, care),
         latent=pd.DataFrame(
             {
                 ID: tables["participants"][ID],
@@ -176,100 +175,3 @@ def simulate_cohort(
 def _check_whole(name: str, value: object, *, least: int) -> None:
     if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < least:
         raise UsageError(f"simulate_cohort: {name} should be a whole number, {least} or more, but got {value!r}.")
-
-
-def _labels(letter: str, n: int) -> npt.NDArray[np.object_]:
-    """P00001, P00002, ...: all of one width, so that sorting keeps their order."""
-    width = max(5, len(str(n)))
-    return np.array([f"{letter}{number:0{width}d}" for number in range(1, n + 1)], dtype=object)
-
-
-def _provider_labels(care: Care) -> npt.NDArray[np.object_]:
-    return np.concatenate([_labels("C", care.n_coaches), _labels("T", care.n_providers - care.n_coaches)])
-
-
-def _dates(day: Ints) -> pd.Series:
-    return pd.Series((WINDOW_START + day.astype("timedelta64[D]")).astype("datetime64[s]"))
-
-
-def _factor(codes: Ints, levels: tuple[str, ...]) -> pd.Series:
-    return pd.Series(pd.Categorical.from_codes(codes, categories=pd.Index(levels)))
-
-
-def _participants_table(ids: npt.NDArray[np.object_], people: People) -> pd.DataFrame:
-    # Countries as a reader of the table would find them: those that occur, sorted.
-    country = _factor(people.country, COUNTRY_CODES).astype("str").astype("category")
-    return pd.DataFrame(
-        {
-            ID: pd.Series(ids, dtype="str"),
-            "age": people.age,
-            "sex": _factor(people.male.astype(np.int64), SEXES),
-            "country": country,
-        }
-    )
-
-
-def _sessions_table(ids: npt.NDArray[np.object_], care: Care, alliance: Alliance) -> pd.DataFrame:
-    is_therapist = (care.provider >= care.n_coaches).astype(np.int64)
-    return pd.DataFrame(
-        {
-            ID: pd.Series(ids[care.person], dtype="str"),
-            "provider_id": pd.Series(_provider_labels(care)[care.provider], dtype="str"),
-            "provider_type": pd.Series(np.array(PROVIDER_TYPES, dtype=object)[is_therapist], dtype="str"),
-            "date": _dates(care.day),
-            "goal": alliance.goal,
-            "bond": alliance.bond,
-        }
-    )
-
-
-def _surveys_table(
-    ids: npt.NDArray[np.object_], care: Care, before: Ints, after: Ints, kept: npt.NDArray[np.bool_]
-) -> pd.DataFrame:
-    answers = np.concatenate([before, after[kept]])
-    out = pd.DataFrame(
-        {
-            ID: pd.Series(np.concatenate([ids, ids[kept]]), dtype="str"),
-            "date": _dates(np.concatenate([care.baseline_day, care.followup_day[kept]])),
-            **{f"who5_{item + 1}": answers[:, item] for item in range(5)},
-        }
-    )
-    return out.sort_values([ID, "date"], kind="stable", ignore_index=True)
-
-
-def _truth(settings: SimulationSettings, groups: GroupEffects, care: Care) -> dict[str, object]:
-    level_type = by_level(settings.level_by_provider_type, PROVIDER_TYPES)
-    slope_type = by_level(settings.slope_by_provider_type, PROVIDER_TYPES)
-    level_sex, slope_sex = by_level(settings.level_by_sex, SEXES), by_level(settings.slope_by_sex, SEXES)
-    countries = COUNTRY_CODES[: settings.process.n_countries]
-    return {
-        "beta": {
-            "Intercept": float(settings.followup_mean + level_type.mean() + level_sex.mean()),
-            "alliance": float(settings.alliance_slope + slope_type.mean() + slope_sex.mean()),
-            "who5_baseline": settings.baseline_slope,
-            "age": settings.age_slope,
-            "days_in_care": settings.days_slope,
-        },
-        "sigma": settings.residual_sd,
-        "u_provider_type": _effects(PROVIDER_TYPES, level_type - level_type.mean(), slope_type - slope_type.mean()),
-        "u_sex": _effects(SEXES, level_sex - level_sex.mean(), slope_sex - slope_sex.mean()),
-        "u_country": _effects(countries, groups.country_level, groups.country_slope),
-        "u_provider_id": {"Intercept": _named(_provider_labels(care), groups.provider_level)},
-        "tau_country": {"Intercept": settings.tau_country, "alliance": settings.tau_country_slope},
-        "tau_provider_id": {"Intercept": settings.tau_provider},
-        "centre": {
-            "alliance": ALLIANCE_CENTRE,
-            "who5_baseline": settings.baseline_mean,
-            "age": AGE_CENTRE,
-            "days_in_care": DAYS_CENTRE,
-        },
-        "settings": settings,
-    }
-
-
-def _effects(levels: tuple[str, ...], level: npt.ArrayLike, slope: npt.ArrayLike) -> dict[str, dict[str, float]]:
-    return {"Intercept": _named(levels, level), "alliance": _named(levels, slope)}
-
-
-def _named(levels: Iterable[str], values: npt.ArrayLike) -> dict[str, float]:
-    return dict(zip(levels, np.asarray(values, dtype=np.float64).tolist(), strict=True))

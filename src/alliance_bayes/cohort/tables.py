@@ -52,8 +52,8 @@ def read_tables(
     Parameters
     ----------
     participants
-        One row a participant: `participant_id`, and any of `age`, `sex`, `country`, `provider_type` and further
-        columns, all of which are kept. Path or DataFrame, as for `read_cohort`; so are the others.
+        One row a participant: `participant_id`, and any of `age`, `sex`, `country`, `provider_type`, `modality` and
+        further columns, all of which are kept. Path or DataFrame, as for `read_cohort`; so are the others.
     sessions
         One row a session: `participant_id`, `date`, `goal`, `bond` (whole numbers 1-5; may be missing), and, if there,
         `provider_id` and `provider_type` ("coach" or "therapist"). Further columns are not used.
@@ -64,7 +64,7 @@ def read_tables(
         Table -> canonical name -> name in that table: ``{"surveys": {"date": "filled in on"}}``.
     levels, categorical, numeric
         As in `read_cohort`, for the participants' columns. Levels of `provider_type` are "coach", "therapist" and
-        "both" unless given here.
+        "both" unless given here; those of `modality` are sorted, but "video" comes before "in_person".
     baseline
         "first": the first survey that has a score. "before_care": the last one on or before the day of the first
         session, and the first of all where there is none.
@@ -89,7 +89,8 @@ def read_tables(
         bond (missing when either is), `alliance` the mean over rated sessions; `n_sessions` counts all sessions;
         `days_in_care` runs from the first session to the last; `provider_type` is the kind of provider seen, or
         "both", unless the participants' table gives it; `provider_id` is the provider of most sessions. A
-        participant whose surveys do not yield a score stays, with a missing one.
+        participant whose surveys do not yield a score stays, with a missing one. `sessions` holds the sessions of these
+        participants.
 
     Raises
     ------
@@ -135,7 +136,7 @@ def read_tables(
     )
     if "provider_type" in data:
         data["provider_type"] = data["provider_type"].cat.set_categories(list(types))
-    return Cohort(data, source=label, excluded=excluded)
+    return Cohort(data, source=label, excluded=excluded, sessions=taken["sessions"].data)
 
 
 def _label(source: str | Path | pd.DataFrame) -> str:
