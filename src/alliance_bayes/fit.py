@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -89,6 +89,20 @@ class FittedModel:
             str(name): np.ascontiguousarray(values.values.reshape(-1, *values.shape[2:]))
             for name, values in posterior.data_vars.items()
         }
+
+    def thinned(self, by: int) -> Self:
+        """The fit with every ``by``-th draw of each chain, for summaries that cost much a draw.
+
+        Raises
+        ------
+        UsageError
+            ``by`` is not a whole number from 1 up to the number of draws.
+        """
+        if isinstance(by, bool) or not isinstance(by, int) or not 1 <= by <= self.shape[1]:
+            raise UsageError(f"by should be a whole number from 1 to {self.shape[1]} but got {by!r}.")
+        groups = {name: self.tree[name].to_dataset() for name in ("posterior", "sample_stats")}
+        kept = {name: group.isel(draw=slice(None, None, by)) for name, group in groups.items()}
+        return replace(self, tree=xr.DataTree.from_dict(kept))
 
     @property
     def parameters(self) -> Mapping[str, np.ndarray]:

@@ -71,10 +71,8 @@ def test_likelihood_of_the_graph_is_that_of_numpy(family: str) -> None:
         values = dict(zip(names, drawn, strict=True))
         parameters = {name: np.asarray(values[name]) for name in design.family.parameters}
         expected = log_density(design.family, linear_predictor(design, values), parameters, design.outcome)
-        # Both are sums of a few logarithms in double precision; PyMC's normal tail holds sqrt(2) in single precision
-        # (1e-8).
-        tolerance = 1e-7 if family == "censored_gaussian" else 1e-9
-        np.testing.assert_allclose(log_p, expected, rtol=tolerance, atol=tolerance)
+        # Both are sums of a few logarithms in double precision.
+        np.testing.assert_allclose(log_p, expected, rtol=1e-10, atol=1e-10)
         assert np.ptp(log_p) > 0
 
 
@@ -96,8 +94,7 @@ def test_residual_sds_by_level_are_those_of_numpy(family: str) -> None:
         own = {name: np.asarray(values[name]) for name in design.family.parameters}
         own["sigma"] = own["sigma"][design.rows.residual]
         expected = log_density(design.family, linear_predictor(design, values), own, design.outcome)
-        tolerance = 1e-7 if family == "censored_gaussian" else 1e-9  # as above
-        np.testing.assert_allclose(log_p, expected, rtol=tolerance, atol=tolerance)
+        np.testing.assert_allclose(log_p, expected, rtol=1e-10, atol=1e-10)
 
 
 def test_without_common_terms_only_the_level_effects_speak() -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from alliance_bayes.errors import DataError, FileFormatError, ModelError
@@ -138,11 +140,53 @@ def test_shipped_cards_make_models_and_round_trip(path: Path) -> None:
     assert spec.card.question
     assert spec.card.estimand
     assert spec.card.assumptions
-    spec.priors_for(spec.design(rows().assign(who5_change=lambda d: d["who5_followup"] - d["who5_baseline"])))
+    priors = spec.priors_for(spec.design(with_every_column(rows())))
+    assert all(stated.reason for stated in priors.values())
 
 
-def test_there_are_four_cards() -> None:
-    assert [path.stem for path in CARDS] == ["alliance", "change", "moderation", "outcome"]
+def with_every_column(frame: pd.DataFrame) -> pd.DataFrame:
+    """Rows with every column that a shipped card names."""
+    halves = np.arange(len(frame)) % 2
+    people = pd.Categorical([f"P{k // 3}" for k in range(len(frame))])
+    return frame.assign(
+        who5_change=frame["who5_followup"] - frame["who5_baseline"],
+        improved=halves.astype(float),
+        recovered=halves.astype(float),
+        alliance_first=frame["alliance"],
+        alliance_early=frame["alliance"],
+        alliance_provider=4.5 + 0.1 * halves,
+        alliance_within=frame["alliance"] - 4.5 - 0.1 * halves,
+        rating=frame["alliance"],
+        session=(np.arange(len(frame)) % 3).astype(float),
+        person=people,
+        provider_id=pd.Categorical([f"C{k % 7}" for k in range(len(frame))]),
+        modality=pd.Categorical.from_codes(halves, categories=["video", "in_person"]),
+    )
+
+
+def test_the_shipped_cards() -> None:
+    assert [path.stem for path in CARDS] == [
+        "alliance",
+        "alliance_gaussian",
+        "alliance_modality",
+        "alliance_ordinal",
+        "change",
+        "dose_response",
+        "early",
+        "first_session",
+        "followup",
+        "growth",
+        "improved",
+        "latent",
+        "modality",
+        "moderation",
+        "outcome",
+        "outcome_beta_binomial",
+        "outcome_ordinal",
+        "outcome_student_t",
+        "recovered",
+        "within_between",
+    ]
 
 
 def test_everything_a_card_can_say_reads_back(tmp_path: Path) -> None:

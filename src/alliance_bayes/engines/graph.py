@@ -15,7 +15,7 @@ from alliance_bayes.engines.place import place, place_one, pymc_distribution, st
 from alliance_bayes.errors import ModelError
 from alliance_bayes.model import Design, PooledFactor, Prior, PriorTable
 
-__all__ = ["build_graph"]
+__all__ = ["build_graph", "linear_predictor"]
 
 
 def build_graph(design: Design, priors: PriorTable) -> pm.Model:
@@ -51,19 +51,40 @@ def build_graph(design: Design, priors: PriorTable) -> pm.Model:
     """
     coords: dict[str, Any] = {**posterior_coords(design), "obs": np.arange(design.rows.n)}
     with pm.Model(coords=coords) as model:
-        effects = [_Effects.of(design, factor, priors) for factor in design.factors]
-        coefficients = _coefficients(design, priors, effects)
-        eta = pt.zeros(design.rows.n) if coefficients is None else pt.dot(pt.constant(design.rows.x), coefficients)
-        for effect in effects:
-            rows = pt.constant(design.rows.z[effect.factor.name])
-            eta = eta + (rows * effect.deviations[design.rows.index[effect.factor.name]]).sum(axis=-1)
-        for smooth in design.smooths:
-            tau = place_one(f"tau_{smooth.name}", priors[f"tau_{smooth.name}"].prior)
-            z = pm.Normal(f"z_{smooth.name}", 0.0, 1.0, shape=smooth.size)
-            u = pm.Deterministic(f"u_{smooth.name}", z * tau, dims=smooth.name)
-            eta = eta + pt.dot(pt.constant(design.rows.basis[smooth.name]), u)
+        _, eta = linear_predictor(design, priors, design.rows.x)
         observe(design, priors, eta)
     return model
+
+
+def linear_predictor(design: Design, priors: PriorTable, x: np.ndarray) -> tuple[Any, Any]:
+    """Add the linear predictor and its parameters to the PyMC model in context.
+
+    Parameters
+    ----------
+    design, priors
+        As for :func:`build_graph`; the model must have the coordinates of :func:`posterior_coords`.
+    x
+        Common columns, shape (n_rows, n_terms): the design's own, or others in their place.
+
+    Returns
+    -------
+    coefficients
+        What multiplies the common columns, shape (n_terms,); None where there are none.
+    eta
+        The linear predictor, shape (n_rows,).
+    """
+    effects = [_Effects.of(design, factor, priors) for factor in design.factors]
+    coefficients = _coefficients(design, priors, effects)
+    eta = pt.zeros(design.rows.n) if coefficients is None else pt.dot(pt.constant(x), coefficients)
+    for effect in effects:
+        rows = pt.constant(design.rows.z[effect.factor.name])
+        eta = eta + (rows * effect.deviations[design.rows.index[effect.factor.name]]).sum(axis=-1)
+    for smooth in design.smooths:
+        tau = place_one(f"tau_{smooth.name}", priors[f"tau_{smooth.name}"].prior)
+        z = pm.Normal(f"z_{smooth.name}", 0.0, 1.0, shape=smooth.size)
+        u = pm.Deterministic(f"u_{smooth.name}", z * tau, dims=smooth.name)
+        eta = eta + pt.dot(pt.constant(design.rows.basis[smooth.name]), u)
+    return coefficients, eta
 
 
 @dataclass

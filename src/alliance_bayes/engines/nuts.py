@@ -15,7 +15,16 @@ from alliance_bayes.engines.layout import posterior_dataset, posterior_dims
 from alliance_bayes.errors import SamplingError, UsageError
 from alliance_bayes.model import Design, PriorTable
 
-__all__ = ["DRAWS", "NUTS_SAMPLERS", "Progress", "SamplerSettings", "run_nutpie", "sample_nuts", "sampler_statistics"]
+__all__ = [
+    "DRAWS",
+    "NUTS_SAMPLERS",
+    "Progress",
+    "SamplerSettings",
+    "compile_nutpie",
+    "run_nutpie",
+    "sample_nuts",
+    "sampler_statistics",
+]
 
 # Draws of each chain where none are asked for. The collapsed engine's are nearly independent.
 DRAWS = {"collapsed": 1000, "nuts": 1500}
@@ -131,14 +140,19 @@ def _labelled(given: xr.Dataset, design: Design) -> xr.Dataset:
 def _nutpie(
     model: Any, keep: tuple[str, ...], settings: SamplerSettings, progress: Progress | None
 ) -> tuple[Any, float]:
+    compiled = compile_nutpie(model, keep)
+    compiled_at = time.perf_counter()
+    return run_nutpie(compiled, settings, progress), compiled_at
+
+
+def compile_nutpie(model: Any, keep: tuple[str, ...]) -> Any:
+    """Compile a PyMC graph for nutpie; of its variables, those in ``keep`` are kept."""
     import nutpie
 
     with warnings.catch_warnings():
         # nutpie runs numba's code; a BLAS of the system would serve only the starting point of correlated models.
         warnings.filterwarnings("ignore", "PyTensor could not link to a BLAS installation", UserWarning)
-        compiled = nutpie.compile_pymc_model(model, var_names=keep)
-    compiled_at = time.perf_counter()
-    return run_nutpie(compiled, settings, progress), compiled_at
+        return nutpie.compile_pymc_model(model, var_names=keep)
 
 
 def run_nutpie(compiled: Any, settings: SamplerSettings, progress: Progress | None) -> Any:

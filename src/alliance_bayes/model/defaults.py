@@ -25,6 +25,9 @@ PRIOR_SETS: Mapping[str, tuple[float, float, str] | None] = {
     ),
 }
 _LOGISTIC_SD = math.pi / math.sqrt(3.0)
+# A Dirichlet prior of 1 a level weighs as much as one participant a level. An outcome whose every distinct value is a
+# level has hundreds of them, so beyond so many levels they share the weight.
+_EVEN_LEVELS = 60
 # On the WHO-5 0-100 scale, per unit of the predictor.
 _WHO5_SLOPES: Mapping[str, tuple[float, str]] = {
     "who5_baseline": (1.0, "per baseline point; a slope beyond +/- 2 would amplify differences"),
@@ -47,12 +50,15 @@ class Defaults:
         Its reference scale, None when unknown (``bernoulli`` needs none).
     named
         Name of the prior set for the alliance slope.
+    levels
+        Number of an ordinal outcome's levels, None when unknown (others need none).
     """
 
     outcome: str
     family: Family
     scale: Scale | None
     named: str
+    levels: int | None = None
 
     @property
     def _sd(self) -> float | None:
@@ -170,6 +176,20 @@ class Defaults:
             Prior("HalfNormal", (0.25 * self._sd,)), "standardised departure from a straight line HalfNormal(0.25)"
         )
 
+    def _shares(self) -> StatedPrior | None:
+        """Prior of the shares of an ordinal outcome's levels, from which its cutpoints follow."""
+        if self.levels is None:
+            return None
+        if self.levels <= _EVEN_LEVELS:
+            return StatedPrior(
+                Prior("Dirichlet", (1.0,)), "every share of the levels at the centring values equally likely"
+            )
+        return StatedPrior(
+            Prior("Dirichlet", (float(f"{_EVEN_LEVELS / self.levels:.3g}"),)),
+            f"even shares of the {self.levels} levels at the centring values, weighing as much as {_EVEN_LEVELS} "
+            "participants",
+        )
+
     def parameter(self, name: str) -> StatedPrior | None:
         """Prior of a parameter of the family."""
         if name == "nu":
@@ -179,9 +199,7 @@ class Defaults:
                 Prior("Gamma", (2.0, 0.2)), "precision; its mean 10 gives an SD of 18 on a 0-100 score of 25 steps"
             )
         if name == "cutpoints":
-            return StatedPrior(
-                Prior("Dirichlet", (1.0,)), "every share of the levels at the centring values equally likely"
-            )
+            return self._shares()
         if self.scale is None:
             return None
         if is_who5(self.scale):

@@ -13,6 +13,10 @@ from alliance_bayes.model.scales import Scale
 
 __all__ = ["FAMILIES", "Family", "Outcome", "family_named", "prepare_outcome"]
 
+# Levels of an ordinal outcome without a declared step. Every distinct value of a continuous outcome may be a level of
+# its own (Liu, Shepherd, Li and Harrell 2017, doi 10.1002/sim.7433); each costs a parameter.
+MOST_LEVELS = 500
+
 Link = Literal["identity", "logit", "cumulative_logit"]
 
 
@@ -140,10 +144,10 @@ def prepare_outcome(name: str, values: np.ndarray, family: Family, scale: Scale 
         levels = None if scale is None else scale.levels
         if levels is None:
             levels = np.unique(values)
-            if levels.size > 60:
+            if levels.size > MOST_LEVELS:
                 raise ModelError(
-                    f"family 'cumulative' needs ordered levels, and '{name}' has {levels.size} distinct values. "
-                    "Declare its step with scales=..., or use a continuous family."
+                    f"family 'cumulative' takes every distinct value for a level, up to {MOST_LEVELS}, and '{name}' "
+                    f"has {levels.size}. Round it, declare its step with scales=..., or use a continuous family."
                 )
         return _on_levels(name, values, levels)
     if family.name == "censored_gaussian":

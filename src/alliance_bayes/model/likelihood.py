@@ -97,8 +97,9 @@ def log_density(family: Family, eta: np.ndarray, parameters: Parameters, outcome
         case "beta_binomial":
             assert outcome.levels is not None
             n = outcome.levels.size - 1
-            mean, phi = special.expit(eta), parameters["phi"][..., None]
-            a, b = mean * phi, (1 - mean) * phi
+            phi = parameters["phi"][..., None]
+            # 1 - expit(eta) would lose its digits where the mean is close to 1.
+            a, b = special.expit(eta) * phi, special.expit(-eta) * phi
             choose = special.gammaln(n + 1) - special.gammaln(y + 1) - special.gammaln(n - y + 1)
             return choose + special.betaln(y + a, n - y + b) - special.betaln(a, b)
     cutpoints = parameters["cutpoints"]

@@ -41,7 +41,8 @@ def resolve_priors(design: Design, given: Mapping[str, Prior], named: str) -> Pr
         An unknown parameter name (the known ones are listed), a prior with the wrong support, or parameters that have
         neither a prior nor a reference scale to derive one from.
     """
-    defaults = Defaults(design.outcome.name, design.family, design.scales.get(design.outcome.name), named)
+    levels = None if design.outcome.levels is None else design.outcome.levels.size
+    defaults = Defaults(design.outcome.name, design.family, design.scales.get(design.outcome.name), named, levels)
     groups = [(factor.name, factor.columns, factor.correlated) for factor in design.factors]
     by_level = () if design.residual is None else design.residual.parameters
     smooths = [smooth.name for smooth in design.smooths]
@@ -94,7 +95,8 @@ def preview_priors(
 
     common = [column(t) for t in formula.common if not (t == "Intercept" and family.link == "cumulative_logit")]
     groups = [(group.factor, tuple(map(column, group.terms)), group.correlated) for group in formula.groups]
-    defaults = Defaults(formula.outcome, family, outcome, named)
+    levels = None if outcome is None or outcome.levels is None else outcome.levels.size
+    defaults = Defaults(formula.outcome, family, outcome, named, levels)
     smooths = [smooth.name for smooth in formula.smooths]
     parameters = list(_parameters(family, common, groups, smooths, defaults, scales))
     # A level's own name ("sex[male]") cannot be checked before there are levels.

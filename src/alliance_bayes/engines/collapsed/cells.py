@@ -44,11 +44,29 @@ def basis_of(block: Block) -> Any:
 
 
 class Cells:
-    """Second moments about zero of (1, outcome, columns) by cell, and their sums over levels."""
+    """Second moments about zero of (1, outcome less the pilot's predictions, columns) by cell, and their sums.
 
-    def __init__(self, moments: Moments, stratum: tuple[np.ndarray, int]) -> None:
-        self.counts, self.means, self.centred = moments.counts, moments.means, moments.cross
+    Parameters
+    ----------
+    moments
+        Cell moments.
+    stratum
+        Residual stratum of each cell, and the number of strata.
+    common, pilot
+        The common columns and their pilot coefficients, as :func:`pilot_estimate` has them.
+    """
+
+    def __init__(
+        self, moments: Moments, stratum: tuple[np.ndarray, int], common: np.ndarray, pilot: np.ndarray
+    ) -> None:
+        self.counts = moments.counts
         self.stratum, self.strata = stratum
+        transform = np.eye(len(moments.columns))
+        sloped = common > 0
+        transform[0, common[sloped] - 1] -= pilot[sloped]
+        self.means = moments.means @ transform.T
+        self.means[:, 0] -= pilot[~sloped].sum()
+        self.centred = transform @ moments.cross @ transform.T
 
     @cached_property
     def second(self) -> np.ndarray:
@@ -56,22 +74,6 @@ class Cells:
         full = np.concatenate([np.ones((len(self.counts), 1)), self.means], axis=1)
         out = self.counts[:, None, None] * full[:, :, None] * full[:, None, :]
         out[:, 1:, 1:] += self.centred
-        return out
-
-    def without(self, common: np.ndarray, pilot: np.ndarray) -> Cells:
-        """The same with the pilot's predictions taken out of the outcome (column 0 of the moments)."""
-        transform = np.eye(self.means.shape[1])
-        shift = 0.0
-        for column, value in zip(common, pilot, strict=True):
-            if column == 0:
-                shift = value
-            else:
-                transform[0, column - 1] -= value
-        out = Cells.__new__(Cells)
-        out.counts, out.stratum, out.strata = self.counts, self.stratum, self.strata
-        out.means = self.means @ transform.T
-        out.means[:, 0] -= shift
-        out.centred = transform @ self.centred @ transform.T
         return out
 
     @property
@@ -114,24 +116,27 @@ class Cells:
         return out
 
 
-def pilot_estimate(cells: Cells, common: np.ndarray, mu: np.ndarray) -> np.ndarray:
-    """Least squares of the outcome on the common columns; prior means where the data say nothing."""
-    if not len(common):
-        return np.empty(0)
-    total = cells.counts.sum()
-    slopes = common[common > 0] - 1
-    if (common == 0).any():
-        # About the overall means: an intercept of any size then costs the slopes no digits.
-        mean = cells.counts @ cells.means / total
-        away = cells.means - mean
-        square = cells.centred.sum(axis=0) + (cells.counts[:, None] * away).T @ away
-    else:
-        mean = np.zeros(cells.means.shape[1])
-        square = cells.second.sum(axis=0)[1:, 1:]
+def pilot_estimate(moments: Moments, common: np.ndarray, mu: np.ndarray) -> np.ndarray:
+    """Least squares of the outcome on the common columns; prior means where the data say nothing.
+
+    Parameters
+    ----------
+    moments
+        Cell moments.
+    common
+        Positions of the common columns, 0 for the constant and one more than in the moments for the others.
+    mu
+        Prior means.
+    """
+    sloped = common > 0
+    slopes = common[sloped] - 1
+    mean, square = moments.total_mean, moments.total_cross
+    if sloped.all():
+        # About zero; with an intercept about the means, so that one of any size costs the slopes no digits.
+        square = square + moments.n * np.outer(mean, mean)
     size = np.sqrt(np.maximum(np.diag(square)[slopes], np.finfo(float).tiny))
     beta = np.linalg.lstsq(square[np.ix_(slopes, slopes)] / np.outer(size, size), square[slopes, 0] / size, rcond=1e-10)
     out = mu.copy()
-    out[common > 0] = beta[0] / size
-    if (common == 0).any():
-        out[common == 0] = mean[0] - out[common > 0] @ mean[slopes]
+    out[sloped] = beta[0] / size
+    out[~sloped] = mean[0] - out[sloped] @ mean[slopes]
     return out

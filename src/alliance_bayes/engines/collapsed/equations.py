@@ -112,9 +112,8 @@ def normal_equations(design: Design, priors: PriorTable, moments: Moments, *, sc
     common = place(design.terms)
     prior = [priors[term].prior.arguments for term in design.terms]
     mu, sd = np.array([p["mu"] for p in prior]), np.array([p["sigma"] for p in prior])
-    cells = Cells(moments, _stratum(design, moments))
-    pilot = pilot_estimate(cells, common, mu)
-    cells = cells.without(common, pilot)
+    pilot = pilot_estimate(moments, common, mu)
+    cells = Cells(moments, _stratum(design, moments), common, pilot)
 
     smooths = [_smooth(smooth, place, len(moments.counts)) for smooth in design.smooths]
     factors = [_pooled(factor, moments, place) for factor in design.factors]
@@ -123,8 +122,9 @@ def normal_equations(design: Design, priors: PriorTable, moments: Moments, *, sc
     dense = [whole, *smooths, *(block for block in factors if block is not widest)]
 
     raw = np.cumsum([0, *(block.width for block in dense)])
-    basis = sparse.csr_array(sparse.block_diag([basis_of(block) for block in dense], format="csr"))
-    starts = np.cumsum([0, *(basis_of(block).shape[1] for block in dense)])
+    bases = [basis_of(block) for block in dense]
+    basis = sparse.csr_array(sparse.block_diag(bases, format="csr"))
+    starts = np.cumsum([0, *(own.shape[1] for own in bases)])
     g_d, r_d = cells.gram(dense, raw), cells.cross(dense, raw)
     g_d = np.stack([basis.T @ (basis.T @ g).T for g in g_d])
     r_d = np.stack([basis.T @ r for r in r_d])

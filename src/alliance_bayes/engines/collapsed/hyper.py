@@ -8,7 +8,6 @@ from functools import cached_property
 import numpy as np
 from scipy import special
 
-from alliance_bayes.errors import ModelError
 from alliance_bayes.model import Design, Prior, PriorTable
 
 __all__ = ["SCALE_PRIORS", "Hyper", "hyperparameters"]
@@ -111,13 +110,7 @@ class Hyper:
 
 
 def hyperparameters(design: Design, priors: PriorTable) -> Hyper:
-    """Hyperparameters of a design.
-
-    Raises
-    ------
-    ModelError
-        A prior that the engine cannot take; the message names parameter and prior.
-    """
+    """Hyperparameters of a design."""
     residual = design.residual
     sigma = ("sigma",) if residual is None else tuple(f"sigma[{level}]" for level in residual.levels)
     tau = [f"tau_{smooth.name}" for smooth in design.smooths]
@@ -128,11 +121,6 @@ def hyperparameters(design: Design, priors: PriorTable) -> Hyper:
         if factor.correlated
     )
     own = tuple(priors[name].prior for name in (*sigma, *tau))
-    for name, prior in zip((*sigma, *tau), own, strict=True):
-        if prior.distribution not in SCALE_PRIORS:
-            raise ModelError(
-                f"the collapsed engine takes {', '.join(SCALE_PRIORS)} priors on scales but '{name}' has {prior}."
-            )
     return Hyper(sigma, tuple(tau), own, correlated)
 
 
