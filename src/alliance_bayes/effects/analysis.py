@@ -15,10 +15,11 @@ from alliance_bayes.effects.explained import Spread, outcome_spread
 from alliance_bayes.effects.options import Options
 from alliance_bayes.effects.quantity import Fixed
 from alliance_bayes.effects.scenes import NumericSetting, Scene, Scenes
-from alliance_bayes.effects.tabulated import Tabulations
+from alliance_bayes.effects.tabulated import Expected, Tabulations
 from alliance_bayes.errors import UsageError
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model import scale_of
+from alliance_bayes.model.likelihood import expectation
 
 __all__ = ["NEW_LEVEL", "Analysis"]
 
@@ -41,10 +42,19 @@ class Analysis:
         The fitted model.
     options
         What the rows of the table share.
+    function
+        What is expected of each row: the outcome itself by default, or the probability of an event.
+    n_functions
+        How many things ``function`` gives at once; None for one without an axis of its own.
+    among
+        Places of the analysed rows that averages are over; all by default.
     """
 
     fit: FittedModel
     options: Options
+    function: Expected = expectation
+    n_functions: int | None = None
+    among: np.ndarray | None = None
     _by_level: dict[tuple[str, str | None], tuple[list[str], np.ndarray, list[str]]] = field(
         default_factory=dict, repr=False
     )
@@ -52,17 +62,17 @@ class Analysis:
     @cached_property
     def scenes(self) -> Scenes:
         """Maker of counterfactual settings."""
-        return Scenes(self.fit.design)
+        return Scenes(self.fit.design, spread=self.function is not expectation, among=self.among)
 
     @cached_property
     def tables(self) -> Tabulations:
-        """Expected outcomes of families that are not linear."""
-        return Tabulations(self.fit)
+        """Expected outcomes of families that are not linear, or whatever ``function`` gives."""
+        return Tabulations(self.fit, self.function, self.n_functions)
 
     @cached_property
     def spread(self) -> Spread:
         """Explained and residual variance of the outcome."""
-        return outcome_spread(self.fit, tables=self.tables)
+        return outcome_spread(self.fit, tables=self.tables if self.tables.of_outcome else None)
 
     @property
     def n_draws(self) -> int:
@@ -155,7 +165,9 @@ class Analysis:
         """Average expected outcomes, shape (n_draws, n_scenes)."""
         return average(self.fit, scenes, seed=self.options.seed, tables=self.tables)
 
-    def slopes(self, predictor: str, settings: Iterable[dict[str, str]]) -> tuple[np.ndarray, list[str]]:
+    def slopes(
+        self, predictor: str, settings: Iterable[dict[str, str]], *, at: Sequence[NumericSetting] = ()
+    ) -> tuple[np.ndarray, list[str]]:
         """Average slopes of the expected outcome on a predictor.
 
         Parameters
@@ -164,6 +176,8 @@ class Analysis:
             A numeric column.
         settings
             Categorical columns and levels to fix, one mapping a slope; an empty one for the population as it is.
+        at
+            Other numeric columns to set.
 
         Returns
         -------
@@ -176,7 +190,7 @@ class Analysis:
         for fixed in settings:
             low, high = (
                 self.scenes.scene(
-                    self.options.population, numeric=NumericSetting(predictor, shift, shift=True), fixed=fixed
+                    self.options.population, numeric=(NumericSetting(predictor, shift, shift=True), *at), fixed=fixed
                 )
                 for shift in (-step, step)
             )
@@ -190,8 +204,8 @@ class Analysis:
         Returns
         -------
         tuple
-            Labels; draws of shape (n_levels, chain, draw); and why a level's are NaN (empty where they are not).
-            Population "new" has one new level in place of a sampled factor's.
+            Labels; draws of shape (n_levels, chain, draw), or with an axis of functions at the end; and why a level's
+            are NaN (empty where they are not). Population "new" has one new level in place of a sampled factor's.
         """
         key = (factor, predictor)
         if key not in self._by_level:
@@ -203,12 +217,16 @@ class Analysis:
                 draws, problems = self.averages(scenes), [scene.problem for scene in scenes]
             else:
                 draws, problems = self.slopes(predictor, settings)
-            self._by_level[key] = labels, np.stack([self.with_chains(column) for column in draws.T]), problems
+            self._by_level[key] = labels, self._levels_first(draws), problems
         return self._by_level[key]
 
     def with_chains(self, draws: np.ndarray) -> np.ndarray:
         """Stacked draws (n_draws,) as (chain, draw)."""
         return self.fit.with_chains(draws)
+
+    def _levels_first(self, draws: np.ndarray) -> np.ndarray:
+        """Stacked draws (n_draws, n_levels, ...) as (n_levels, chain, draw, ...)."""
+        return np.stack([self.with_chains(draws[:, level]) for level in range(draws.shape[1])])
 
     def fixed(self, draws: np.ndarray | float) -> Fixed:
         """Stacked draws as the source of a quantity."""

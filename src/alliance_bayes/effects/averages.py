@@ -37,7 +37,7 @@ def is_linear(fit: FittedModel) -> bool:
 def average(
     fit: FittedModel, scenes: Sequence[Scene], *, seed: int = 0, tables: Tabulations | None = None
 ) -> np.ndarray:
-    """Average expected outcome of each scene.
+    """Average expected outcome of each scene, or of whatever the tables are of.
 
     Parameters
     ----------
@@ -48,12 +48,13 @@ def average(
     seed
         Seed for the effects of new levels; the same seed gives what ``fit.predict`` gives.
     tables
-        The fit's tables, where there are some already.
+        The fit's tables, where there are some already; those of the expected outcome by default.
 
     Returns
     -------
     numpy.ndarray
-        Shape (n_draws, n_scenes), in units of the outcome; NaN for a scene with a problem.
+        Shape (n_draws, n_scenes), in units of the outcome, or (n_draws, n_scenes, n_functions) where the tables are of
+        several functions; NaN for a scene with a problem.
 
     Raises
     ------
@@ -65,13 +66,14 @@ def average(
     .. [1] Robins (1986). A new approach to causal inference in mortality studies with a sustained exposure period.
        Mathematical Modelling 7. doi 10.1016/0270-0255(86)90088-6 (the g-formula)
     """
+    of = tables or Tabulations(fit)
 
     def compute(sound: Sequence[Scene]) -> np.ndarray:
-        if is_linear(fit):
+        if is_linear(fit) and of.of_outcome:
             return _linear(fit, [_averaged(fit, scene) for scene in sound], seed)
-        return _blocked(fit, sound, seed, tables or Tabulations(fit))
+        return _blocked(fit, sound, seed, of)
 
-    return _where_sound(fit, scenes, [not scene.problem for scene in scenes], compute)
+    return _where_sound(fit, scenes, [not scene.problem for scene in scenes], compute, n_functions=of.n_functions)
 
 
 def slope(
@@ -97,10 +99,16 @@ def slope(
 
 
 def _where_sound[T](
-    fit: FittedModel, asked: Sequence[T], sound: Sequence[bool], compute: Callable[[Sequence[T]], np.ndarray]
+    fit: FittedModel,
+    asked: Sequence[T],
+    sound: Sequence[bool],
+    compute: Callable[[Sequence[T]], np.ndarray],
+    *,
+    n_functions: int | None = None,
 ) -> np.ndarray:
     """Results of ``compute`` in the columns of sound entries, NaN in the others."""
-    out = np.full((prod(fit.shape), len(asked)), np.nan)
+    several = () if n_functions is None else (n_functions,)
+    out = np.full((prod(fit.shape), len(asked), *several), np.nan)
     places = np.flatnonzero(sound)
     for start in range(0, len(places), _CHUNK):
         chunk = places[start : start + _CHUNK]
@@ -119,9 +127,13 @@ def _averaged(fit: FittedModel, scene: Scene) -> _Averaged:
             if levels is not None:
                 spread[factor.name][levels] += design.average(z) / len(levels)
             else:
-                # A new level has number -1, which is the last row.
+                # A new level has number -1, which is the last row. A scene may be of some of the rows.
                 own = z if design.weights is None else z * design.weights[:, None]
-                np.add.at(spread[factor.name], piece.rows.index[factor.name], own / design.n)
+                np.add.at(
+                    spread[factor.name],
+                    piece.rows.index[factor.name],
+                    own / (len(own) if design.weights is None else design.n),
+                )
         spread[factor.name] /= len(scene.pieces)
     basis = {
         smooth.name: np.mean([design.average(piece.rows.basis[smooth.name]) for piece in scene.pieces], axis=0)
@@ -159,7 +171,8 @@ def _linear(fit: FittedModel, averaged: Sequence[_Averaged], seed: int) -> np.nd
 
 def _blocked(fit: FittedModel, scenes: Sequence[Scene], seed: int, tables: Tabulations) -> np.ndarray:
     """Expected outcomes of every row, averaged; draws x rows are in memory for a block of draws at a time."""
-    out = np.zeros((prod(fit.shape), len(scenes)))
+    several = () if tables.n_functions is None else (tables.n_functions,)
+    out = np.zeros((prod(fit.shape), len(scenes), *several))
     # Pieces that replace levels of the same factors in the same rows share the rest of the linear predictor.
     groups: dict[tuple[int, frozenset[str]], list[tuple[int, Piece, float]]] = {}
     for position, scene in enumerate(scenes):
@@ -178,7 +191,7 @@ def _blocked(fit: FittedModel, scenes: Sequence[Scene], seed: int, tables: Tabul
         rows, replaced = members[0][1].rows, tuple(members[0][1].levels)
         z = np.hstack([np.zeros((rows.n, 0)), *(rows.z[name] for name in replaced)])
         strata = tables.strata(rows)
-        for which in fit.blocks(rows.n):
+        for which in tables.blocks(rows.n):
             base = tables.eta(rows, which, without=replaced, new=new)
             effects = {name: _effects(fit, name, which, new.get(name)) for name in replaced}
             reach = sum((_reach(effects[name], rows.z[name]) for name in replaced), np.zeros((2, len(base))))

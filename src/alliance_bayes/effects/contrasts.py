@@ -15,7 +15,7 @@ from alliance_bayes.effects.table import EffectTable
 from alliance_bayes.errors import UsageError
 from alliance_bayes.fit import FittedModel
 
-__all__ = ["MOST_COMPARED", "contrast_quantities", "contrasts"]
+__all__ = ["MOST_COMPARED", "contrast_quantities", "contrasts", "levels_to_compare"]
 
 # 100 levels are 4,950 pairs, about 20 seconds; ten times as many levels are half a million pairs, which nobody reads.
 MOST_COMPARED = 100
@@ -107,12 +107,7 @@ def contrast_quantities(
 ) -> Iterator[Quantity]:
     """Quantities of :func:`contrasts`."""
     name = analysis.predictor(predictor) if of == "slope" else None
-    chosen_levels = _chosen_levels(factor, analysis.levels(factor), levels)
-    if analysis.options.population == "new" and analysis.is_sampled(factor):
-        raise UsageError(
-            f"population 'new' puts one new level in place of those of the sampled factor '{factor}', so there is "
-            "nothing to compare. Use population='sample' or 'equal'."
-        )
+    chosen_levels = levels_to_compare(analysis, factor, levels)
     _, block, problems = analysis.by_level(factor, predictor=name)
     variance = analysis.spread.residual if denominator == "residual_sd" else analysis.spread.total
     sd = analysis.with_chains(np.sqrt(variance))
@@ -138,8 +133,25 @@ def contrast_quantities(
             )
 
 
+def levels_to_compare(analysis: Analysis, factor: str, asked: Sequence[str] | None) -> list[tuple[int, str]]:
+    """Numbers and labels of the levels to compare; all by default.
+
+    Raises
+    ------
+    UsageError
+        Unknown, repeated or too many levels, or a population that leaves the factor without any.
+    """
+    known = analysis.levels(factor)
+    chosen_levels = _chosen_levels(factor, known, asked)
+    if analysis.options.population == "new" and analysis.is_sampled(factor):
+        raise UsageError(
+            f"population 'new' puts one new level in place of those of the sampled factor '{factor}', so there is "
+            "nothing to compare. Use population='sample' or 'equal'."
+        )
+    return chosen_levels
+
+
 def _chosen_levels(factor: str, known: list[str], asked: Sequence[str] | None) -> list[tuple[int, str]]:
-    """Numbers and labels of the levels to compare."""
     if asked is None:
         if len(known) > MOST_COMPARED:
             pairs = len(known) * (len(known) - 1) // 2

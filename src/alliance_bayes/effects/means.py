@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from scipy import stats
 
 from alliance_bayes.effects.analysis import Analysis
-from alliance_bayes.effects.options import chosen, make_options
+from alliance_bayes.effects.options import Relevant, Rope, chosen, make_options
 from alliance_bayes.effects.quantity import Fixed, Quantity
 from alliance_bayes.effects.summary import summarise
 from alliance_bayes.effects.table import EffectTable
 from alliance_bayes.fit import FittedModel
 
-__all__ = ["adjusted_means", "mean_quantities", "rank_quantities", "ranks"]
+__all__ = ["adjusted_means", "mean_quantities", "overall_mean", "overall_quantity", "rank_quantities", "ranks"]
 
 
 def adjusted_means(
@@ -61,6 +61,65 @@ def adjusted_means(
     """
     options = make_options(fit, prob=prob, interval=interval, population=population, seed=seed)
     return summarise(mean_quantities(Analysis(fit, options), factor), options)
+
+
+def overall_mean(
+    fit: FittedModel,
+    *,
+    population: str = "sample",
+    prob: float = 0.89,
+    interval: str = "eti",
+    rope: Rope = "default",
+    relevant: Relevant = "default",
+    seed: int = 0,
+) -> EffectTable:
+    """Average expected outcome of everybody in the analysed sample (estimand ``overall_mean``).
+
+    Parameters
+    ----------
+    fit
+        The fitted model.
+    population
+        Over the levels of the factors, as in :func:`adjusted_means`.
+    prob, interval, seed
+        As in :func:`adjusted_means`.
+    rope, relevant
+        Region of practical equivalence and smallest relevant change in points of the outcome, for an outcome whose
+        zero means "no effect": one whose scale has zero between its ends, as a change has. Those of the WHO-5 for a
+        change of the WHO-5 by default, none for others.
+
+    Returns
+    -------
+    EffectTable
+        One row, in units of the outcome.
+
+    Raises
+    ------
+    UsageError
+        An option is outside what is accepted, or population ``"new"`` without a sampled factor.
+    """
+    options = make_options(
+        fit, prob=prob, interval=interval, rope=rope, relevant=relevant, population=population, seed=seed
+    )
+    return summarise([overall_quantity(Analysis(fit, options))], options)
+
+
+def overall_quantity(analysis: Analysis) -> Quantity:
+    """Quantity of :func:`overall_mean`."""
+    options, scale = analysis.options, analysis.fit.design.scales.get(analysis.fit.design.outcome.name)
+    ends = (None, None) if scale is None else (scale.lower, scale.upper)
+    signed = ends[0] is not None and ends[1] is not None and ends[0] < 0 < ends[1]
+    scene = analysis.scenes.scene(options.population)
+    return Quantity(
+        "overall_mean",
+        Fixed(analysis.with_chains(analysis.averages([scene])[:, 0])),
+        analysis.outcome_unit,
+        population=options.population,
+        signed=signed,
+        rope=options.rope if signed else None,
+        relevant=options.relevant if signed else None,
+        note=scene.problem,
+    )
 
 
 def mean_quantities(analysis: Analysis, factor: str) -> Iterator[Quantity]:

@@ -80,9 +80,16 @@ class Scenes:
     ----------
     design
         The design of the fit.
+    spread
+        Whether more of a row counts than the mean of its distribution, so that its residual SD does. Where the residual
+        residual SD differs by a factor, a scene that sets the factor then sets the residual SD too.
+    among
+        Places of the analysed rows that averages are over; all by default. For designs without weights.
     """
 
     design: Design
+    spread: bool = False
+    among: np.ndarray | None = None
     _cache: dict[object, tuple[Rows, str]] = field(default_factory=dict, repr=False)
 
     @cached_property
@@ -107,10 +114,10 @@ class Scenes:
     def in_terms(self) -> frozenset[str]:
         """Categorical columns that a row's expected outcome depends on, besides choosing a pooled level.
 
-        Design columns are made of them, or the residual SD differs by them and how much is censored with it.
+        Design columns are made of them, or the residual SD differs by them and what is averaged with it.
         """
         own = frozenset.union(*self._variables)
-        if self.design.residual is not None and self.design.family.name == "censored_gaussian":
+        if self.design.residual is not None and (self.spread or self.design.family.name == "censored_gaussian"):
             own |= {self.design.residual.name}
         return own & frozenset(self.categorical)
 
@@ -118,7 +125,7 @@ class Scenes:
         self,
         population: str = "sample",
         *,
-        numeric: NumericSetting | None = None,
+        numeric: NumericSetting | Sequence[NumericSetting] | None = None,
         fixed: Mapping[str, str] | None = None,
     ) -> Scene:
         """Everybody in the analysed sample, with some columns set.
@@ -128,7 +135,7 @@ class Scenes:
         population
             ``"sample"``, ``"equal"`` or ``"new"``; see the class.
         numeric
-            A numeric column to set or shift.
+            A numeric column to set or shift, or several.
         fixed
             Categorical columns and the level that everybody gets.
 
@@ -138,6 +145,7 @@ class Scenes:
             Population ``"new"`` without a sampled factor.
         """
         fixed = dict(fixed or {})
+        settings = () if numeric is None else (numeric,) if isinstance(numeric, NumericSetting) else tuple(numeric)
         if population == "new" and all(factor.exhaustive for factor in self.design.factors):
             pooled = ", ".join(f"'{factor.name}'" for factor in self.design.factors)
             raise UsageError(
@@ -154,10 +162,10 @@ class Scenes:
             free = [name for name in self.categorical if name in self.in_terms and name not in fixed]
             levels = (self.design.frame[name].cat.categories for name in free)
             crossed = [dict(zip(free, combination, strict=True)) for combination in product(*levels)]
-        pieces = tuple(self._piece(population, numeric, fixed | extra) for extra in crossed)
+        pieces = tuple(self._piece(population, settings, fixed | extra) for extra in crossed)
         return Scene(pieces, next(filter(None, map(self._problem, pieces)), ""))
 
-    def _piece(self, population: str, numeric: NumericSetting | None, fixed: Mapping[str, str]) -> Piece:
+    def _piece(self, population: str, numeric: tuple[NumericSetting, ...], fixed: Mapping[str, str]) -> Piece:
         touched = [factor for factor in self.design.factors if _parts(factor) & set(fixed)]
         # Where fixed columns do nothing but choose whole levels of pooled factors, no row has to be evaluated again.
         whole = not set(fixed) & self.in_terms and all(_parts(factor) <= set(fixed) for factor in touched)
@@ -170,16 +178,17 @@ class Scenes:
                 levels[factor.name] = np.array([-1])
         return Piece(rows, levels, problem)
 
-    def _evaluate(self, numeric: NumericSetting | None, fixed: Mapping[str, str]) -> tuple[Rows, str]:
-        if numeric is None and not fixed:
-            return self.design.rows, ""
+    def _evaluate(self, numeric: tuple[NumericSetting, ...], fixed: Mapping[str, str]) -> tuple[Rows, str]:
+        if not numeric and not fixed:
+            return self._own, ""
         key = (numeric, tuple(sorted(fixed.items())))
         if key in self._cache:
             return self._cache[key]
-        frame = self.design.frame.copy()
-        if numeric is not None:
-            values = frame[numeric.column].to_numpy(float)
-            frame[numeric.column] = values + numeric.value if numeric.shift else np.full(len(frame), numeric.value)
+        frame = self.design.frame if self.among is None else self.design.frame.iloc[self.among]
+        frame = frame.reset_index(drop=True)
+        for one in numeric:
+            values = frame[one.column].to_numpy(float)
+            frame[one.column] = values + one.value if one.shift else np.full(len(frame), one.value)
         for name, level in fixed.items():
             frame[name] = pd.Series([level] * len(frame)).astype(frame[name].dtype)
         # A transformation may be undefined there (the square root just below zero); _problem says so.
@@ -187,10 +196,15 @@ class Scenes:
             rows = self.design.evaluate(frame)
         found = rows, ""
         if self.design.weights is not None:
-            found = self._weighted(rows, shifted=numeric is not None and numeric.shift)
+            found = self._weighted(rows, shifted=any(one.shift for one in numeric))
         if len(self._cache) < _MOST_CACHED:
             self._cache[key] = found
         return found
+
+    @cached_property
+    def _own(self) -> Rows:
+        """The analysed rows that averages are over, as they are."""
+        return self.design.rows if self.among is None else self.design.rows.take(self.among)
 
     @cached_property
     def _plain(self) -> Rows:

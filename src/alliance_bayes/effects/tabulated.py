@@ -1,28 +1,37 @@
-"""Expected outcomes of families that are not linear, for many rows and draws at a time.
+"""Expected outcomes and probabilities that are not linear, for many rows and draws at a time.
 
 Given a draw, the expected outcome of a row is a function of its linear predictor alone, or one for each level of the
-residual factor where the residual SD differs. It is tabulated on a grid and interpolated, so that a row costs a few
-nanoseconds whatever the family, and averaging needs no array of draws x rows besides the linear predictor.
+residual factor where the residual SD differs; so is the probability of any event. It is tabulated on a grid and
+interpolated, so that a row costs a few nanoseconds whatever the family, and averaging needs no array of draws x rows
+besides the linear predictor.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numba
 import numpy as np
 
 from alliance_bayes.fit import FittedModel
-from alliance_bayes.model import Rows
+from alliance_bayes.model import Family, Outcome, Rows
 from alliance_bayes.model.likelihood import expectation, residual_variance
 
-__all__ = ["Tabulated", "Tabulations"]
+__all__ = ["Expected", "Tabulated", "Tabulations"]
+
+# What a family expects given its linear predictor (..., n), its parameters and the outcome: of shape (..., n), or
+# (..., n, n_functions) for several things at once.
+type Expected = Callable[[Family, np.ndarray, Mapping[str, np.ndarray], Outcome], np.ndarray]
 
 # Points of a draw's grid. With four-point (cubic) interpolation the error is below 1e-7 of the outcome's range where
 # the linear predictor spans 20 logits, and below 1e-5 of itself for a derivative.
 _POINTS = 1024
-_MOST_POINTS = 8 * _POINTS
+# Several functions at once are probabilities: where the linear predictor spans 10 residual SDs, the error is below
+# 1e-6.
+_POINTS_OF_SEVERAL = 128
+# How many times as many points an extended grid may have.
+_MOST_LONGER = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +43,7 @@ class Tabulated:
     low, step
         Start and spacing of the grids, shape (n_draws,).
     values
-        The functions on the grids, shape (n_draws, n_strata, n_points).
+        The functions on the grids, shape (n_draws, n_strata, n_points), or (n_draws, n_strata, n_points, n_functions).
     """
 
     low: np.ndarray
@@ -51,8 +60,14 @@ class Tabulated:
         return np.asarray(_interpolated(eta, strata, self.low, self.step, self.values))
 
     def mean(self, eta: np.ndarray, strata: np.ndarray, effects: np.ndarray, z: np.ndarray) -> np.ndarray:
-        """Mean over rows of the functions at ``eta + effects @ z.T``, shape (n_draws,)."""
-        return np.asarray(_mean(eta, strata, np.ascontiguousarray(effects), z, self.low, self.step, self.values))
+        """Mean over rows of the functions at ``eta + effects @ z.T``, shape (n_draws,) or (n_draws, n_functions)."""
+        effects = np.ascontiguousarray(effects)
+        if self.values.ndim == 3:
+            return np.asarray(_mean(eta, strata, effects, z, self.low, self.step, self.values))
+        # What the rows together weigh each grid point with is the same for all functions.
+        weights = _weights(eta, strata, effects, z, self.low, self.step, self.values.shape[1], self.values.shape[2])
+        functions = self.values.reshape(len(eta), -1, self.values.shape[3])
+        return np.asarray((weights.reshape(len(eta), 1, -1) @ functions)[:, 0])
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,10 +78,29 @@ class Tabulations:
     ----------
     fit
         A fit of any family; made for those that are not linear.
+    function
+        What is expected of a row: the outcome itself by default, or the probability of an event.
+    n_functions
+        How many things ``function`` gives at once; None for one without an axis of its own.
     """
 
     fit: FittedModel
+    function: Expected = expectation
+    n_functions: int | None = None
     _kept: dict[int, Tabulated] = field(default_factory=dict, repr=False)
+
+    @property
+    def of_outcome(self) -> bool:
+        """Whether it is the outcome itself that is expected."""
+        return self.function is expectation
+
+    @property
+    def _points(self) -> int:
+        return _POINTS if self.n_functions is None else _POINTS_OF_SEVERAL
+
+    def blocks(self, n_rows: int) -> Iterator[slice]:
+        """Slices of the stacked draws such that linear predictors and tables stay within a fixed amount of memory."""
+        return self.fit.blocks(n_rows if self.n_functions is None else max(n_rows, self._points * self.n_functions))
 
     def eta(
         self,
@@ -106,7 +140,7 @@ class Tabulations:
         return np.zeros(rows.n, dtype=np.intp) if rows.residual is None else np.asarray(rows.residual)
 
     def expected(self, which: slice, low: np.ndarray, high: np.ndarray) -> Tabulated:
-        """Table of the expected outcome for a block of draws, covering linear predictors from ``low`` to ``high``.
+        """Table of what is expected for a block of draws, covering linear predictors from ``low`` to ``high``.
 
         Parameters
         ----------
@@ -124,16 +158,16 @@ class Tabulations:
         if table is None:
             own = self.eta(self.fit.design.rows, which)
             start, stop = np.minimum(low, own.min(axis=1)), np.maximum(high, own.max(axis=1))
-            step = np.maximum(stop - start, 1e-6 * np.maximum(1.0, np.abs(start))) / _POINTS
-            table = self._filled(expectation, which, start - 2 * step, step, _POINTS + 4)
+            step = np.maximum(stop - start, 1e-6 * np.maximum(1.0, np.abs(start))) / self._points
+            table = self._filled(self.function, which, start - 2 * step, step, self._points + 4)
         elif (low < table.low + table.step).any() or (high > table.high - 2 * table.step).any():
             below = max(0, int(np.ceil(((table.low - low) / table.step).max())) + 2)
             above = max(0, int(np.ceil(((high - table.high) / table.step).max())) + 3)
             size = below + table.values.shape[2] + above
-            if size > _MOST_POINTS:
+            if size > _MOST_LONGER * self._points:
                 del self._kept[which.start]
                 return self.expected(which, np.minimum(low, table.low), np.maximum(high, table.high))
-            table = self._filled(expectation, which, table.low - below * table.step, table.step, size)
+            table = self._filled(self.function, which, table.low - below * table.step, table.step, size)
         self._kept[which.start] = table
         return table
 
@@ -141,9 +175,7 @@ class Tabulations:
         """Table of the residual variance on the grid of another table."""
         return self._filled(residual_variance, which, table.low, table.step, table.values.shape[2])
 
-    def _filled(
-        self, function: Callable[..., np.ndarray], which: slice, low: np.ndarray, step: np.ndarray, size: int
-    ) -> Tabulated:
+    def _filled(self, function: Expected, which: slice, low: np.ndarray, step: np.ndarray, size: int) -> Tabulated:
         design = self.fit.design
         grid = low[:, None] + step[:, None] * np.arange(size)
         own = {name: draws[which] for name, draws in self.fit.parameters.items()}
@@ -208,4 +240,34 @@ def _mean(
                 own += effects[d, t] * z[i, t]
             out[d] += _at(own, low[d], step[d], values[d, strata[i]])
         out[d] /= eta.shape[1]
+    return out
+
+
+@numba.njit(cache=True, nogil=True)
+def _weights(
+    eta: np.ndarray,
+    strata: np.ndarray,
+    effects: np.ndarray,
+    z: np.ndarray,
+    low: np.ndarray,
+    step: np.ndarray,
+    n_strata: int,
+    n_points: int,
+) -> np.ndarray:
+    """Weights of the grid points that make the interpolation of :func:`_at`, averaged over rows, a dot product."""
+    out = np.zeros((eta.shape[0], n_strata, n_points))
+    each = 1 / eta.shape[1]
+    for d in range(eta.shape[0]):
+        for i in range(eta.shape[1]):
+            own = eta[d, i]
+            for t in range(z.shape[1]):
+                own += effects[d, t] * z[i, t]
+            place = (own - low[d]) / step[d]
+            k = min(max(int(place), 1), n_points - 3)
+            f = place - k
+            to = out[d, strata[i]]
+            to[k - 1] -= each * f * (f - 1) * (f - 2) / 6
+            to[k] += each * (f + 1) * (f - 1) * (f - 2) / 2
+            to[k + 1] -= each * (f + 1) * f * (f - 2) / 2
+            to[k + 2] += each * (f + 1) * f * (f - 1) / 6
     return out

@@ -1,0 +1,216 @@
+"""Equivalence and non-inferiority of differences, decided by stated probabilities and said in sentences."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from alliance_bayes.effects.options import chosen
+from alliance_bayes.effects.table import EffectTable
+from alliance_bayes.errors import UsageError
+
+__all__ = ["VERDICTS", "equivalence"]
+
+VERDICTS = ("equivalent", "different by more than the margin", "not inferior", "undecided", "not defined")
+
+# What the two sides of a difference are the sizes of; other estimands go by their own names.
+_SUBJECTS = {
+    "contrast_of_means": "the adjusted mean",
+    "cohens_d_of_means": "the adjusted mean",
+    "contrast_of_slopes": "the slope of {term}",
+    "cohens_d_of_slopes": "the slope of {term}",
+    "difference_in_slope": "the slope of {term}",
+    "slope_by_level": "the slope of {term}",
+    "slope_at": "the slope of {term}",
+    "slope": "the slope of {term}",
+    "risk_difference": "the probability of {term}",
+    "difference_of_mean_ratings": "the mean rating",
+    "difference_of_median_ratings": "the median rating",
+}
+
+
+@dataclass(frozen=True)
+class _Margin:
+    """Open interval of differences too small to matter."""
+
+    low: float
+    high: float
+
+    def words(self, unit: str, side: str = "both") -> str:
+        """How far the margin reaches: "2 WHO-5 points per alliance point", or for both sides "less than 2 ..."."""
+        if side == "both" and self.low != -self.high:
+            return f"something between {self.low:g} and {_counted(self.high, unit)}"
+        if side == "both":
+            return f"less than {_counted(self.high, unit)}"
+        return _counted(-self.low if side == "low" else self.high, unit)
+
+
+def equivalence(
+    table: EffectTable, *, margin: float | None = None, level: float = 0.95, better: str | None = "higher"
+) -> pd.DataFrame:
+    """Whether the rows of a table are within a margin of zero, beyond it, or at least not worse than it.
+
+    Parameters
+    ----------
+    table
+        Rows of any effects table, with their draws; ``table[table["estimand"] == ...]`` picks some. Mostly differences
+        (``contrasts``, ``responders``, ``moderation``); of other rows it is the distance from zero.
+    margin
+        Largest difference that does not matter, in the unit of the rows, to either side of zero. None: each row's own
+        ROPE, and rows without one are left out.
+    level
+        Probability that a verdict needs, between 0.5 and 1.
+    better
+        Which direction of the difference is good, ``"higher"`` or ``"lower"``, for non-inferiority; None for no such
+        verdict.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Indexed as the table: what it says of the row (``estimand, term, factor, level, versus, unit``),
+        ``margin_low`` and ``margin_high``, ``p_equivalent`` (strictly between them), ``p_below`` and ``p_above`` (at
+        or beyond either), ``p_not_inferior`` (not at or beyond the one on the bad side), ``required`` (``level``),
+        ``verdict`` and ``statement``.
+
+        The verdict is the first of these whose probability is at least ``level``: "equivalent" (``p_equivalent``),
+        "different by more than the margin" (``p_below`` or ``p_above``, not their sum: a direction is part of it), "not
+        inferior" (``p_not_inferior``); otherwise "undecided", and "not defined" for rows without draws or with draws
+        that are not defined. Probabilities in the statement are rounded down.
+
+    Raises
+    ------
+    UsageError
+        An option is outside what is accepted, or no margin and no row with a ROPE.
+
+    Notes
+    -----
+    Deciding by the posterior probability of the margin rather than by whether an interval lies inside it [1]_. A
+    verdict of "undecided" says that the data are too few, not that there is no difference.
+
+    References
+    ----------
+    .. [1] Kruschke (2018). Rejecting or accepting parameter values in Bayesian estimation. Advances in Methods and
+       Practices in Psychological Science 1(2). doi 10.1177/2515245918771304
+    """
+    if not 0.5 < level < 1:
+        raise UsageError(f"level should be in the interval (0.5, 1) but got {level!r}. 0.95 is the default.")
+    if better is not None:
+        chosen("better", better, ("higher", "lower"))
+    if margin is not None and not (math.isfinite(margin) and margin > 0):
+        raise UsageError(
+            f"margin should be a finite number greater than 0, in the unit of the rows, but got {margin!r}."
+        )
+    if margin is None and table["rope_low"].isna().all():
+        raise UsageError(
+            "no row of this table has a ROPE, so there is no margin to compare it with. Give one: margin=..., in the "
+            "unit of the rows."
+        )
+    kept = pd.DataFrame(table if margin is not None else table[table["rope_low"].notna()])
+    draws, rows = table.draws, []
+    for name, row in kept.to_dict("index").items():
+        limits = _Margin(row["rope_low"], row["rope_high"]) if margin is None else _Margin(-margin, margin)
+        values = draws.get(str(name), np.array([np.nan])).ravel()
+        rows.append(_row({str(key): value for key, value in row.items()}, values, limits, level, better))
+    return pd.DataFrame.from_records(rows, index=kept.index)
+
+
+def _row(
+    row: Mapping[str, Any], draws: np.ndarray, margin: _Margin, level: float, better: str | None
+) -> dict[str, Any]:
+    figures = dict.fromkeys(("p_equivalent", "p_below", "p_above", "p_not_inferior"), np.nan)
+    verdict = "not defined"
+    if not np.isnan(draws).any():
+        below, above = float((draws <= margin.low).mean()), float((draws >= margin.high).mean())
+        inside = float(((draws > margin.low) & (draws < margin.high)).mean())
+        figures |= {"p_equivalent": inside, "p_below": below, "p_above": above}
+        if better is not None:
+            good = draws > margin.low if better == "higher" else draws < margin.high
+            figures["p_not_inferior"] = float(good.mean())
+        verdict = _verdict(figures, level)
+    names = ("estimand", "term", "factor", "level", "versus", "unit")
+    return (
+        {name: row[name] for name in names}
+        | {"margin_low": margin.low, "margin_high": margin.high, **figures, "required": level, "verdict": verdict}
+        | {"statement": _statement(row, figures, margin, verdict, better)}
+    )
+
+
+def _verdict(figures: Mapping[str, float], level: float) -> str:
+    if figures["p_equivalent"] >= level:
+        return "equivalent"
+    if max(figures["p_below"], figures["p_above"]) >= level:
+        return "different by more than the margin"
+    # NaN, where no direction is good, is not at least anything.
+    return "not inferior" if figures["p_not_inferior"] >= level else "undecided"
+
+
+def _statement(
+    row: Mapping[str, Any], figures: Mapping[str, float], margin: _Margin, verdict: str, better: str | None
+) -> str:
+    subject, other = _sides(row)
+    unit = row["unit"]
+    match verdict:
+        case "equivalent":
+            p = _p(figures["p_equivalent"])
+            return f"{subject} differs from {other} by {margin.words(unit)} with probability {p}."
+        case "different by more than the margin":
+            side = "high" if figures["p_above"] >= figures["p_below"] else "low"
+            where = "above" if side == "high" else "below"
+            p = _p(figures[f"p_{where}"])
+            return f"{subject} is {margin.words(unit, side)} or more {where} {other} with probability {p}."
+        case "not inferior":
+            side, where = ("low", "below") if better == "higher" else ("high", "above")
+            p = _p(figures["p_not_inferior"])
+            return (
+                f"{subject} is less than {margin.words(unit, side)} {where} {other}, or better, with probability {p}."
+            )
+        case "undecided":
+            inside, below, above = (_p(figures[name]) for name in ("p_equivalent", "p_below", "p_above"))
+            return (
+                f"Undecided: {subject[0].lower()}{subject[1:]} is {margin.words(unit, 'low')} or more below {other} "
+                f"with probability {below}, {margin.words(unit, 'high')} or more above it with probability "
+                f"{above}, and between the two with probability {inside}."
+            )
+    reason = row["note"] if isinstance(row["note"], str) else "the row has no draws"
+    return f"{subject} cannot be compared with {other}: {reason}."
+
+
+def _sides(row: Mapping[str, Any]) -> tuple[str, str]:
+    """The two sides of a difference in words, the first with a capital letter."""
+    text = {name: value if isinstance(value, str) else None for name, value in row.items()}
+    default = str(text["estimand"]).replace("_", " ") + ("" if text["term"] is None else " of {term}")
+    subject = _SUBJECTS.get(str(text["estimand"]), f"the {default}").format(term=text["term"])
+    subject = subject[0].upper() + subject[1:]
+    if text["level"] is not None:
+        subject += f" at {_place(text['factor'], text['level'])}"
+    return subject, "zero" if text["versus"] is None else f"that at {_place(text['factor'], text['versus'])}"
+
+
+def _place(factor: str | None, level: str) -> str:
+    return level if factor is None or " = " in level else f"{factor} = {level}"
+
+
+def _counted(number: float, unit: str) -> str:
+    """A number of units: "2 WHO-5 points per alliance point", "0.05 in probability", "0.1 SD"."""
+    if unit == "probability":
+        return f"{number:g} in probability"
+    for joint in (" per ", " of "):
+        head, found, tail = unit.partition(joint)
+        if found:
+            break
+    plural = "" if number == 1 or head in ("SD", "correlation", "share") else "s"
+    return f"{number:g} {head}{plural}{found}{tail}"
+
+
+def _p(value: float) -> str:
+    """A probability rounded down, as papers write it: ".97"."""
+    # A float such as 0.57 may be a hair below the fraction it stands for.
+    hundredths = math.floor(value * 100 + 1e-9)
+    if hundredths >= 99 and value > 0.99:
+        return "above .99"
+    return "below .01" if hundredths == 0 else f".{hundredths:02d}"

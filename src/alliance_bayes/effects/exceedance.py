@@ -1,0 +1,196 @@
+"""Probability that an outcome, as observed, is at least some value, in every family."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numba
+import numpy as np
+from scipy import special
+
+from alliance_bayes.effects.tabulated import Tabulated
+from alliance_bayes.errors import UsageError
+from alliance_bayes.fit import FittedModel
+from alliance_bayes.model import Family, Outcome
+from alliance_bayes.model.likelihood import residual_sd
+
+__all__ = ["AtLeast", "Step", "cut_for"]
+
+type Step = float | Literal["default"] | None
+
+# How far, in steps, rounding may put a value off a multiple of the step.
+_ROUNDING = 1e-6
+# Points of a table of a standard CDF.
+_POINTS = 1024
+
+
+@dataclass(frozen=True)
+class AtLeast:
+    """Probability of an outcome of at least some values, given the linear predictor.
+
+    Parameters
+    ----------
+    cuts
+        The values, on the outcome's scale.
+    single
+        Whether there is one value, and no axis for it.
+
+    Notes
+    -----
+    A Gaussian, a Student t and the inside of a censored Gaussian have no probability at a single value. The censored
+    one has some at the ends of its scale: every outcome is at least the lower end, none is above the upper. A discrete
+    family counts its levels from the first that is not below the value.
+    """
+
+    cuts: tuple[float, ...]
+    single: bool = False
+
+    def __call__(
+        self, family: Family, eta: np.ndarray, parameters: Mapping[str, np.ndarray], outcome: Outcome
+    ) -> np.ndarray:
+        """Probabilities, of the shape of ``eta`` with one more axis for the values unless there is a single one."""
+        cuts = np.asarray(self.cuts)
+        found = _discrete(family, eta, parameters, outcome, cuts) if family.discrete else None
+        if found is None:
+            z = (eta[..., None] - cuts) / residual_sd(eta, parameters)[..., None]
+            found = _standard(z, parameters["nu"] if family.name == "student_t" else None)
+            if family.name == "censored_gaussian":
+                # An end that is open is None, and NaN here: no value is below or above it.
+                lower, upper = np.nan if outcome.lower is None else outcome.lower, outcome.upper
+                found[..., cuts <= lower] = 1.0
+                found[..., cuts > (np.nan if upper is None else upper)] = 0.0
+        return np.asarray(found[..., 0] if self.single else found)
+
+
+def cut_for(fit: FittedModel, at_least: float | None, step: Step) -> float:
+    """Where a fit's outcome is cut so that what is above are the observed values of at least so much.
+
+    Parameters
+    ----------
+    fit
+        The fitted model.
+    at_least
+        The smallest value that counts, on the outcome's scale; None for the event of a Bernoulli outcome.
+    step
+        Distance between the values that can be observed. ``"default"``: that of the outcome's scale. None: every value
+        can be.
+
+    Returns
+    -------
+    float
+        For a continuous family and an outcome in steps, the middle between the smallest value that counts and the one
+        below it (continuity correction); the value itself otherwise.
+
+    Raises
+    ------
+    UsageError
+        No value or one that is not finite, a step that is not above 0 or that a discrete family is given, or a value
+        that every outcome reaches or none.
+    """
+    design = fit.design
+    name, discrete, scale = design.outcome.name, design.family.discrete, design.scales.get(design.outcome.name)
+    if at_least is None:
+        if design.family.name != "bernoulli":
+            raise UsageError(
+                f"at_least should be the smallest value of '{name}' that counts as a response. "
+                "For example at_least=10 for a change of the WHO-5, at_least=32 for a score above 28."
+            )
+        at_least = 1.0
+    if not np.isfinite(at_least):
+        raise UsageError(f"at_least should be a finite number but got {at_least!r}. Give it in units of '{name}'.")
+    if step != "default" and discrete and step is not None:
+        raise UsageError(
+            f"step is for continuous families, but family '{design.family.name}' knows the levels of '{name}'. "
+            "Leave it out."
+        )
+    if isinstance(step, (int, float)) and not (np.isfinite(step) and step > 0):
+        raise UsageError(f"step should be a finite number greater than 0, or None, but got {step!r}.")
+    levels = design.outcome.levels
+    if levels is not None:
+        lowest, highest = float(levels[0]), float(levels[-1])
+    else:
+        lowest = -np.inf if scale is None or scale.lower is None else scale.lower
+        highest = np.inf if scale is None or scale.upper is None else scale.upper
+    if at_least <= lowest:
+        raise UsageError(
+            f"at_least={at_least:g} counts everybody: '{name}' is never below {lowest:g}. Give a higher value."
+        )
+    if at_least > highest:
+        raise UsageError(
+            f"at_least={at_least:g} counts nobody: '{name}' is never above {highest:g}. Give a lower value."
+        )
+    if step == "default":
+        step = None if scale is None else scale.step
+    if discrete or step is None:
+        return float(at_least)
+    origin = lowest if np.isfinite(lowest) else 0.0
+    return float(origin + step * (np.ceil((at_least - origin) / step - _ROUNDING) - 0.5))
+
+
+def _discrete(
+    family: Family, eta: np.ndarray, parameters: Mapping[str, np.ndarray], outcome: Outcome, cuts: np.ndarray
+) -> np.ndarray:
+    assert outcome.levels is not None
+    # The number of levels below each cut: the code of the first level that counts.
+    first = (outcome.levels < cuts[:, None] - _ROUNDING * np.diff(outcome.levels).min()).sum(axis=1)
+    if family.name == "beta_binomial":
+        phi = np.broadcast_to(parameters["phi"][..., None], eta.shape)
+        found = _beta_binomial(eta.ravel(), phi.ravel(), outcome.levels.size - 1, first)
+        return np.asarray(found.reshape(*eta.shape, first.size))
+    found = np.empty((*eta.shape, first.size))
+    for place, code in enumerate(first):
+        if code in (0, outcome.levels.size):
+            found[..., place] = float(code == 0)
+        elif family.name == "bernoulli":
+            found[..., place] = special.expit(eta)
+        else:
+            found[..., place] = special.expit(eta - parameters["cutpoints"][..., code - 1, None])
+    return found
+
+
+def _standard(z: np.ndarray, nu: np.ndarray | None) -> np.ndarray:
+    """CDF of the standard normal, or Student t of as many degrees of freedom, shape of ``z`` (n_draws, n, n_cuts)."""
+
+    def cdf(at: np.ndarray) -> np.ndarray:
+        # The draws of nu are along the first axis.
+        return np.asarray(special.ndtr(at) if nu is None else special.stdtr(nu.reshape(-1, *[1] * (at.ndim - 1)), at))
+
+    flat = z.reshape(len(z), -1)
+    if flat.shape[1] <= 2 * _POINTS:
+        return cdf(z)
+    # Thousands of values a draw: a table of the CDF, interpolated, takes a fifth of the time, for a Student t a
+    # thirtieth. It errs by less than 1e-7 where z spans 50.
+    low, high = flat.min(axis=1), flat.max(axis=1)
+    step = np.maximum(high - low, 1e-6) / _POINTS
+    start = low - 2 * step
+    grid = start[:, None] + step[:, None] * np.arange(_POINTS + 5)
+    table = Tabulated(start, step, cdf(grid)[:, None])
+    return table(flat, np.zeros(flat.shape[1], dtype=np.intp)).reshape(z.shape)
+
+
+@numba.njit(cache=True, nogil=True)
+def _beta_binomial(eta: np.ndarray, phi: np.ndarray, n: int, first: np.ndarray) -> np.ndarray:
+    """P(Y >= k) of a beta-binomial of n trials with mean expit(eta) and precision phi, shape (n_eta, n_first).
+
+    Masses follow each other by a ratio. They start, as 1, at the end nearer to the mean, where none can underflow that
+    counts, and are divided by their sum.
+    """
+    out = np.empty((eta.size, first.size))
+    tail = np.zeros(n + 2)
+    for i in range(eta.size):
+        up = eta[i] <= 0
+        small = 1 / (1 + np.exp(abs(eta[i])))
+        # Of trials counted from the nearer end.
+        a, b = small * phi[i], (1 - small) * phi[i]
+        mass = 1.0
+        for k in range(n + 1):
+            tail[k if up else n - k] = mass
+            if k < n:
+                mass *= (n - k) * (k + a) / ((k + 1) * (n - k - 1 + b))
+        for k in range(n - 1, -1, -1):
+            tail[k] += tail[k + 1]
+        for j in range(first.size):
+            out[i, j] = tail[first[j]] / tail[0]
+    return out

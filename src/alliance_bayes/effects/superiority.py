@@ -1,0 +1,227 @@
+"""Probability of superiority between the levels of a factor, from the distributions that a fit predicts at them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+
+from alliance_bayes.effects.analysis import Analysis
+from alliance_bayes.effects.averages import average
+from alliance_bayes.effects.contrasts import levels_to_compare
+from alliance_bayes.effects.exceedance import AtLeast
+from alliance_bayes.effects.options import make_options
+from alliance_bayes.effects.quantity import Fixed, Quantity
+from alliance_bayes.effects.ratings import ALL_OTHERS, MOST_PAIRED
+from alliance_bayes.effects.summary import summarise
+from alliance_bayes.effects.table import EffectTable
+from alliance_bayes.fit import FittedModel
+
+__all__ = ["superiority", "superiority_quantities"]
+
+# Cells of a continuous outcome in its SD, how many SDs it reaches to either side, and how many cells there may be.
+_CELLS_PER_SD = 8
+_REACH = 6.0
+_MOST_CELLS = 400
+
+
+def superiority(
+    fit: FittedModel,
+    factor: str,
+    *,
+    levels: Sequence[str] | None = None,
+    population: str = "sample",
+    prob: float = 0.89,
+    interval: str = "eti",
+    seed: int = 0,
+) -> EffectTable:
+    """Probability of superiority between levels of a factor, predicted medians and shares at the ceiling.
+
+    Parameters
+    ----------
+    fit
+        The fitted model, of any family.
+    factor
+        A pooled factor ("country", "country:sex") or a categorical column of a common term.
+    levels
+        Which levels are compared, in an order of their own. By default all pairs of up to 12 levels; of more, each
+        level is compared with all others together, which count by their share of the analysed rows.
+    population
+        Over the levels of the other factors: ``"sample"``, ``"equal"`` or ``"new"``, as in :func:`adjusted_means`.
+        ``"new"`` leaves nothing of a sampled ``factor`` to compare.
+    prob, interval
+        Probability and kind of the intervals: ``"eti"`` (equal tails) or ``"hdi"`` (highest density).
+    seed
+        Seed for the effects of new levels.
+
+    Returns
+    -------
+    EffectTable
+        ``predictive_median`` by level, in units of the outcome (not of a Bernoulli outcome); ``share_at_ceiling`` by
+        level, for families whose distribution gives its highest value a probability of its own (``cumulative``,
+        ``beta_binomial``, ``censored_gaussian``); then ``probability_of_superiority`` of ``level`` over ``versus``, the
+        later over the earlier.
+
+    Raises
+    ------
+    UsageError
+        An option is outside what is accepted, the factor or a level is not one of the model's, the population leaves
+        nothing to compare, or the fit was made from moments, which do not tell how predictions are distributed.
+
+    Notes
+    -----
+    The distribution predicted at a level is that of the outcome of a random analysed person were they at the level,
+    draw by draw: each row's own distribution, averaged over rows as in :func:`adjusted_means`. The probability of
+    superiority is P(a > b) + P(a = b) / 2 for independent outcomes of two such distributions [1]_. It can be put beside
+    that of the observed ratings (:func:`group_ratings`, Mann-Whitney); unlike that, it is adjusted, and pooled over
+    the levels of a factor.
+
+    For a continuous family distributions are computed at points an eighth of an SD apart over at least six SDs to
+    either side of the mean; superiority then errs by less than 1e-5 and a median by less than a hundredth of an SD.
+    Probabilities are interpolated in the linear predictor, with an error below 1e-6 where it spans 10 residual SDs.
+
+    References
+    ----------
+    .. [1] Acion, Peterson, Temple, Arndt (2006). Probabilistic index: an intuitive non-parametric approach to measuring
+       the size of treatment effects. Statistics in Medicine 25(4). doi 10.1002/sim.2256
+    """
+    options = make_options(fit, prob=prob, interval=interval, population=population, seed=seed)
+    fit.need_rows("the probability of superiority")
+    cuts = _cuts(Analysis(fit, options))
+    analysis = Analysis(fit, options, AtLeast(tuple(cuts)), n_functions=len(cuts))
+    return summarise(superiority_quantities(analysis, cuts, factor, levels), options)
+
+
+def superiority_quantities(
+    analysis: Analysis, cuts: np.ndarray, factor: str, levels: Sequence[str] | None = None
+) -> Iterator[Quantity]:
+    """Quantities of :func:`superiority`.
+
+    Parameters
+    ----------
+    analysis
+        Of the probabilities of at least each cut.
+    cuts
+        Every level but the lowest, or points along a continuous outcome.
+    factor, levels
+        As in :func:`superiority`.
+    """
+    design, labels = analysis.fit.design, analysis.levels(factor)
+    together = levels is None and len(labels) > MOST_PAIRED
+    # Checked here for the population too; which levels are compared all together is not asked for.
+    compared = levels_to_compare(analysis, factor, labels[:2] if together else levels)
+    _, block, problems = analysis.by_level(factor)
+    distributions = [_Distribution(cuts, probabilities, design.family.discrete) for probabilities in block]
+    own: dict[str, Any] = {"factor": factor, "population": analysis.options.population}
+    if design.family.name != "bernoulli":
+        lowest = cuts[0] if design.outcome.levels is None else design.outcome.levels[0]
+        for label, distribution, problem in zip(labels, distributions, problems, strict=True):
+            median = Fixed(distribution.median(float(lowest)))
+            yield Quantity("predictive_median", median, analysis.outcome_unit, level=label, note=problem, **own)
+    if _has_ceiling(analysis):
+        for label, distribution, problem in zip(labels, distributions, problems, strict=True):
+            share = Fixed(distribution.at_least[..., -1])
+            yield Quantity("share_at_ceiling", share, "probability", level=label, note=problem, **own)
+    if not together:
+        for (first, label), (second, versus) in ((b, a) for a, b in combinations(compared, 2)):
+            sides = _Superiority(distributions[first], distributions[second])
+            note = problems[first] or problems[second]
+            yield Quantity(
+                "probability_of_superiority", sides, "probability", level=label, versus=versus, note=note, **own
+            )
+        return
+    shares = _shares(analysis, factor, labels)
+    whole = np.tensordot(shares, block, axes=1)
+    # One level without a distribution leaves all others together without one.
+    note = next(filter(None, problems), "")
+    for label, share, distribution in zip(labels, shares, distributions, strict=True):
+        others = (whole - share * distribution.at_least) / (1 - share)
+        sides = _Superiority(distribution, _Distribution(cuts, others, design.family.discrete))
+        yield Quantity(
+            "probability_of_superiority", sides, "probability", level=label, versus=ALL_OTHERS, note=note, **own
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class _Distribution:
+    """Draws of a distribution: probabilities of at least each cut, shape (chain, draw, n_cuts)."""
+
+    cuts: np.ndarray
+    at_least: np.ndarray
+    discrete: bool
+
+    @cached_property
+    def masses(self) -> np.ndarray:
+        """Probabilities below the first cut, between neighbouring ones, and from the last on."""
+        return -np.diff(self.at_least, axis=-1, prepend=1.0, append=0.0)
+
+    def median(self, lowest: float) -> np.ndarray:
+        """Where at least half is reached, shape (chain, draw); ``lowest`` where it is below the first cut."""
+        # How many cuts half of the outcomes reach.
+        count = (self.at_least >= 0.5).sum(axis=-1)
+        reached = np.concatenate([[lowest], self.cuts])[count]
+        if not self.discrete:
+            k = np.clip(count, 1, self.cuts.size - 1)[..., None]
+            high, low = (np.take_along_axis(self.at_least, at, axis=-1)[..., 0] for at in (k - 1, k))
+            inside = (count > 0) & (count < self.cuts.size)
+            part = np.where(inside, (high - 0.5) / np.where(inside, high - low, 1.0), 0.0)
+            reached = reached + part * (self.cuts[k[..., 0]] - self.cuts[k[..., 0] - 1])
+        return np.where(np.isnan(self.at_least).any(axis=-1), np.nan, reached)
+
+
+@dataclass(frozen=True, eq=False)
+class _Superiority:
+    """P(a > b) + P(a = b) / 2 for independent outcomes of two distributions, computed when asked for."""
+
+    first: _Distribution
+    second: _Distribution
+
+    def __call__(self) -> np.ndarray:
+        """Return the draws, shape (chain, draw)."""
+        a, b = self.first.masses, self.second.masses
+        found = ((np.cumsum(b, axis=-1) - b / 2) * a).sum(axis=-1)
+        if not self.first.discrete:
+            # Two outcomes in the same cell: half, but for the slopes of the two densities across it. The ends are no
+            # cells.
+            a, b = a[..., 1:-1], b[..., 1:-1]
+            found += (np.gradient(a, axis=-1) * b - a * np.gradient(b, axis=-1)).sum(axis=-1) / 12
+        return np.asarray(found)
+
+
+def _cuts(analysis: Analysis) -> np.ndarray:
+    """Where the distributions are computed: every level but the lowest, or points along a continuous outcome."""
+    fit, outcome = analysis.fit, analysis.fit.design.outcome
+    if outcome.levels is not None:
+        return outcome.levels[1:]
+    sigma = fit.stacked["sigma"]
+    largest = sigma if sigma.ndim == 1 else sigma.max(axis=1)
+    scene = analysis.scenes.scene(analysis.options.population)
+    mean = average(fit, [scene], seed=analysis.options.seed, tables=analysis.tables)[:, 0]
+    # For a censored outcome this is that of the observed one, which the limits below make good.
+    sd = np.sqrt(analysis.spread.explained + largest**2)
+    low, high = float((mean - _REACH * sd).min()), float((mean + _REACH * sd).max())
+    if fit.design.family.name == "censored_gaussian":
+        # Everything is at least the lower limit; what is above it tells how much is at it.
+        low = low if outcome.lower is None else float(np.nextafter(outcome.lower, np.inf))
+        high = high if outcome.upper is None else outcome.upper
+    finest = np.median(sd) if sigma.ndim == 1 else np.median(sigma.min(axis=1))
+    cells = int(np.clip(np.ceil((high - low) * _CELLS_PER_SD / finest), 2 * _CELLS_PER_SD, _MOST_CELLS))
+    return np.linspace(low, high, cells + 1)
+
+
+def _has_ceiling(analysis: Analysis) -> bool:
+    family, upper = analysis.fit.design.family, analysis.fit.design.outcome.upper
+    return family.name in ("cumulative", "beta_binomial") or (family.name == "censored_gaussian" and upper is not None)
+
+
+def _shares(analysis: Analysis, factor: str, labels: Sequence[str]) -> np.ndarray:
+    """Share of the analysed rows by level, shape (n_levels,)."""
+    index = analysis.fit.design.rows.index.get(factor)
+    if index is None:
+        index = analysis.fit.design.frame[factor].cat.codes.to_numpy()
+    counts = np.bincount(index, minlength=len(labels))
+    return np.asarray(counts / counts.sum())
