@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import pandas as pd
@@ -25,6 +26,8 @@ __all__ = ["Evidence", "Grouping"]
 BLOCK = 10_000_000
 # Levels with fewer rows are counted but have no statistics of their own.
 FEWEST_ROWS = 20
+# Thousands of elements take a while, and one fit is checked with every table that is made of it.
+_DIAGNOSED: WeakKeyDictionary[FittedModel, pd.DataFrame] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True, eq=False)
@@ -204,16 +207,23 @@ class Evidence:
     @cached_property
     def quantities(self) -> pd.DataFrame:
         """Convergence diagnostics of every element of every posterior variable; see :func:`diagnose`."""
-        return diagnose(self.fit.posterior)
+        found = _DIAGNOSED.get(self.fit)
+        if found is None:
+            found = _DIAGNOSED[self.fit] = diagnose(self.fit.posterior)
+        return found
+
+    @cached_property
+    def relative_efficiency(self) -> float:
+        """Mean effective sample size of the parameters' means over the number of draws; 1 for a single chain."""
+        chains, draws = self.fit.shape
+        relative = self.quantities["ess_mean"] / (chains * draws)
+        moving = relative[~self.quantities["constant"] & relative.notna()]
+        return float(moving.mean()) if chains > 1 and len(moving) else 1.0
 
     @cached_property
     def left_out(self) -> LeftOut:
         """Leave-one-out predictions of every row, in one pass over blocks of rows."""
-        chains, draws = self.fit.shape
-        relative = self.quantities["ess_mean"] / (chains * draws)
-        moving = relative[~self.quantities["constant"] & relative.notna()]
-        efficiency = float(moving.mean()) if chains > 1 and len(moving) else 1.0
-        return left_out(self.fit, self.which, self.step, relative_efficiency=efficiency)
+        return left_out(self.fit, self.which, self.step, relative_efficiency=self.relative_efficiency)
 
     @cached_property
     def loo(self) -> Loo:
