@@ -1,0 +1,83 @@
+"""Twenty simulated cohorts with few sessions: the joint model finds the slope that the observed mean rating hides."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import binom
+
+SCRIPT = Path(__file__).parents[2] / "benchmarks" / "latent_recovery.py"
+
+
+def script() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("latent_recovery", SCRIPT)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def trials() -> tuple[ModuleType, pd.DataFrame]:
+    own = script()
+    return own, own.recover()
+
+
+def recovered(own: ModuleType, table: pd.DataFrame, name: str) -> list[str]:
+    """Rules that a slope breaks: too few intervals around the truth, or a mean error that chance does not make."""
+    found = own.summary(table, name)
+    # Central 99 % of a binomial of .89.
+    low, high = binom.ppf([0.005, 0.995], len(table), 0.89)
+    faults = [] if low <= found["covers"] <= high else ["coverage"]
+    # Three standard errors: one correct model in 400 fails.
+    return faults + ([] if abs(found["error"]) < 3 * found["se"] else ["bias"])
+
+
+@pytest.mark.slow
+def test_joint_model_covers_the_truth_without_bias(trials: tuple[ModuleType, pd.DataFrame]) -> None:
+    own, table = trials
+    assert recovered(own, table, "corrected") == []
+    assert table["divergences"].sum() == 0
+
+
+@pytest.mark.slow
+def test_observed_mean_rating_is_attenuated_and_fails_the_same_rules(trials: tuple[ModuleType, pd.DataFrame]) -> None:
+    own, table = trials
+    found = own.summary(table, "naive")
+    assert found["error"] < -2 * found["se"]
+    assert "bias" in recovered(own, table, "naive")
+
+
+@pytest.mark.slow
+def test_observed_mean_in_place_of_the_expected_rating_breaks_the_rules(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The fault planted in the graph itself: its slope is then the naive one, which the rules above refuse."""
+    import alliance_bayes.latent.graph as graph
+
+    own = script()
+    build = graph.build_joint_graph
+
+    def faulty(data, *arguments, **options):  # type: ignore[no-untyped-def]
+        real = graph.ratings_graph
+
+        def observed(*given):  # type: ignore[no-untyped-def]
+            loglik, expected = real(*given)
+            return loglik, 0.0 * expected + np.asarray(data.observed)
+
+        monkeypatch.setattr(graph, "ratings_graph", observed)
+        return build(data, *arguments, **options)
+
+    monkeypatch.setattr(graph, "build_joint_graph", faulty)
+    fit = own.fit_one(0)
+    effects = pd.DataFrame(fit.effects())
+    corrected, naive = (effects.loc[f"{name}_slope/alliance/sample"] for name in ("corrected", "naive"))
+    # Two Monte Carlo estimates of one number: four standard errors of their difference.
+    assert corrected["mean"] == pytest.approx(
+        naive["mean"], abs=4 * float(np.hypot(corrected["mcse_mean"], naive["mcse_mean"]))
+    )
+    assert corrected["upper"] < own.truth()
