@@ -1,24 +1,27 @@
 # Every target sets up what it needs: .venv is made on first use (scripts/setup_env.sh) and made again when the lock
 # files change. PYTHON=/path/to/python chooses the interpreter.
-#   make report COHORT=my.csv REPORT=my.html     make test ARGS="-k slopes"     make lock UPGRADE=1
+#   make report COHORT=my.csv REPORT=my.html FULL=1     make test ARGS="-k slopes"     make lock UPGRADE=1
 
 PY := .venv/bin/python
-CARD ?= models/outcome.toml
 COHORT ?=
+FULL ?=
 REPORT ?= reports/study.html
 ARGS ?=
 
 # One environment is shared: no two targets may set it up at once.
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help report test test-slow bench lint format examples check-reports lock clean distclean env-runtime env-dev
+.PHONY: help report reports test test-slow bench lint format examples check-reports lock clean distclean env-runtime env-dev
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
 
 report: env-runtime ## the demonstration study as one HTML page (simulated data), or any table: COHORT=table.csv
 	@mkdir -p "$(dir $(REPORT))"
-	$(PY) -m alliance_bayes report "$(CARD)" $(if $(COHORT),"$(COHORT)",--demo) -o "$(REPORT)"
+	$(PY) -m alliance_bayes study $(if $(COHORT),"$(COHORT)",--demo) $(if $(FULL),--full) -o "$(REPORT)"
+
+reports: report ## every page in reports/: the study, and the report of its main model
+	$(PY) -m alliance_bayes report models/outcome.toml --demo -o reports/outcome.html
 
 test: env-dev ## the fast tests
 	$(PY) -m pytest $(ARGS)

@@ -18,8 +18,10 @@ if TYPE_CHECKING:
         pseudo_true,
         read_cohort,
         read_tables,
+        session_cohort,
         simulate_cohort,
         simulation_assumptions,
+        with_alliance_parts,
         write_cohort,
         write_tables,
     )
@@ -33,9 +35,11 @@ if TYPE_CHECKING:
         UsageError,
     )
     from alliance_bayes.instruments import cronbach_alpha, instrument, mcdonald_omega, score
+    from alliance_bayes.latent import LatentFit, fit_latent
     from alliance_bayes.model import Card, Prior, Scale
     from alliance_bayes.moments import Moments, load_moments, reduce_table, save_moments
     from alliance_bayes.report import build_report
+    from alliance_bayes.study import Study, run_study
 
 __version__ = "0.1.0"
 
@@ -49,8 +53,10 @@ _HOMES = {
         "pseudo_true",
         "read_cohort",
         "read_tables",
+        "session_cohort",
         "simulate_cohort",
         "simulation_assumptions",
+        "with_alliance_parts",
         "write_cohort",
         "write_tables",
     ),
@@ -64,9 +70,11 @@ _HOMES = {
         "UsageError",
     ),
     "instruments": ("cronbach_alpha", "instrument", "mcdonald_omega", "score"),
+    "latent": ("LatentFit", "fit_latent"),
     "model": ("Card", "Prior", "Scale"),
     "moments": ("Moments", "load_moments", "reduce_table", "save_moments"),
     "report": ("build_report",),
+    "study": ("Study", "run_study"),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 
@@ -78,6 +86,7 @@ __all__ = [
     "FileFormatError",
     "Fit",
     "Flow",
+    "LatentFit",
     "Model",
     "ModelError",
     "Moments",
@@ -86,10 +95,12 @@ __all__ = [
     "SamplingError",
     "Scale",
     "SimulationSettings",
+    "Study",
     "UsageError",
     "__version__",
     "build_report",
     "cronbach_alpha",
+    "fit_latent",
     "instrument",
     "load_fit",
     "load_model",
@@ -100,10 +111,13 @@ __all__ = [
     "read_tables",
     "reduce_table",
     "run_checks",
+    "run_study",
     "save_moments",
     "score",
+    "session_cohort",
     "simulate_cohort",
     "simulation_assumptions",
+    "with_alliance_parts",
     "write_cohort",
     "write_tables",
 ]

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from rich.console import Console
 from typer.exceptions import TyperException
 
 import alliance_bayes as ab
@@ -31,16 +29,13 @@ from alliance_bayes.cli_options import (
     Seed,
     Sep,
     Tune,
-    column_mapping,
     writable,
 )
 from alliance_bayes.cli_reduce import reduce
+from alliance_bayes.cli_study import study
+from alliance_bayes.cli_tools import DEMO_N, DEMO_SEED, demonstration, errors, progress, read, say
 
 __all__ = ["app", "main"]
-
-# The demonstration: the published study's size, and a seed anybody can name.
-DEMO_N, DEMO_SEED = 3087, 7
-_TABLES = ("participants.csv", "sessions.csv", "surveys.csv")
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -49,7 +44,7 @@ app = typer.Typer(
     help="How the therapeutic alliance relates to follow-up well-being: Bayesian models, checks and a report.",
 )
 app.command()(reduce)
-_errors = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
+app.command()(study)
 
 
 @app.callback()
@@ -88,12 +83,12 @@ def validate(
     prorate: Prorate = None,
 ) -> None:
     """Check a table, and show who would be left out and what is in it."""
-    read = _read(cohort, columns, decimal, sep, encoding, prorate)
-    if isinstance(read, ab.Moments):
+    taken = read(cohort, columns, decimal, sep, encoding, prorate)
+    if isinstance(taken, ab.Moments):
         raise ab.UsageError(f"'{cohort.name}' holds moments, which were checked when they were made. Give a table.")
-    print(read.flow)
+    print(taken.flow)
     print()
-    print(read.summary().to_string(index=False, na_rep=""))
+    print(taken.summary().to_string(index=False, na_rep=""))
 
 
 @app.command()
@@ -117,9 +112,9 @@ def fit(
     """Fit a model to a table and keep the draws."""
     writable(output, (".nc", ".zarr"))
     model = ab.load_model(card)
-    read = _read(cohort, columns, decimal, sep, encoding, prorate)
+    taken = read(cohort, columns, decimal, sep, encoding, prorate)
     fitted = model.fit(
-        read,
+        taken,
         engine=engine,
         sampler=sampler,
         draws=draws,
@@ -127,7 +122,7 @@ def fit(
         chains=chains,
         target_accept=target_accept,
         seed=seed,
-        progress=_progress(),
+        progress=progress(),
     )
     fitted.save(output)
     print(fitted.flow)
@@ -211,14 +206,10 @@ def report(
         if demo == (cohort is not None):
             raise ab.UsageError("give either a COHORT or --demo. 'alliance-bayes report --help' shows how.")
         model = ab.load_model(card)
-        if cohort is None:
-            _say(f"simulating the demonstration cohort ({DEMO_N:,} participants, seed {DEMO_SEED})")
-            read: ab.Cohort | ab.Moments = ab.simulate_cohort(n=DEMO_N, seed=DEMO_SEED)
-        else:
-            read = _read(cohort, columns, decimal, sep, encoding, prorate)
-        _say(f"fitting '{model.card.name}'")
+        taken = demonstration() if cohort is None else read(cohort, columns, decimal, sep, encoding, prorate)
+        say(f"fitting '{model.card.name}'")
         fitted = model.fit(
-            read,
+            taken,
             engine=engine,
             sampler=sampler,
             draws=draws,
@@ -226,13 +217,13 @@ def report(
             chains=chains,
             target_accept=target_accept,
             seed=seed,
-            progress=_progress(),
+            progress=progress(),
         )
-    _say(f"{fitted.shape[0]} chains of {fitted.shape[1]:,} draws by {_engine(fitted)}")
-    _say("computing effects and running the checks")
+    say(f"{fitted.shape[0]} chains of {fitted.shape[1]:,} draws by {_engine(fitted)}")
+    say("computing effects and running the checks")
     found = fitted.effects(prob=prob)
     checks = fitted.check(effects=found)
-    _say("writing the report")
+    say("writing the report")
     written = fitted.report(output, effects=found, checks=checks, prob=prob)
     print(output)
     for sentence in written.findings:
@@ -247,43 +238,6 @@ def _engine(fitted: ab.Fit) -> str:
     return f"the {fitted.info['engine']} engine{f' ({": ".join(said)})' if said else ''}"
 
 
-def _read(
-    path: Path, columns: list[str] | None, decimal: str, sep: str | None, encoding: str | None, prorate: float | None
-) -> ab.Cohort | ab.Moments:
-    mapping = column_mapping(columns)
-    text: dict[str, Any] = {"decimal": decimal, "sep": sep, "encoding": encoding, "prorate": prorate}
-    if path.suffix == ".nc":
-        if mapping or any(value not in (None, ".") for value in text.values()):
-            raise ab.UsageError(
-                f"'{path.name}' holds moments, not text. Leave out the options that tell how to read it."
-            )
-        return ab.load_moments(path)
-    if path.is_dir():
-        if mapping:
-            raise ab.UsageError("--map works with one table; rename the columns of the three tables instead.")
-        return ab.read_tables(*(path / name for name in _TABLES), **text)
-    return ab.read_cohort(path, columns=mapping or None, **text)
-
-
-def _say(text: str) -> None:
-    _errors.print(f"{text} ...", style="dim")
-
-
-def _progress() -> bool | Callable[[int, int, int], None]:
-    """A bar on a terminal; elsewhere (a log, say) a line for each quarter of the draws."""
-    if _errors.is_terminal:
-        return True
-    said = 0
-
-    def report(done: int, total: int, divergences: int) -> None:
-        nonlocal said
-        if done * 4 // total > said:
-            said = done * 4 // total
-            _errors.print(f"  {done:,} of {total:,} draws, {divergences} divergences", style="dim")
-
-    return report
-
-
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line; every error is one paragraph on standard error, never a traceback."""
     try:
@@ -294,21 +248,21 @@ def main(arguments: list[str] | None = None) -> None:
     except TyperException as error:
         # Usage errors of the parser know how to show the command's usage; the base class only has its message.
         show = getattr(error, "show", None)
-        show() if show is not None else _errors.print(f"error: {error.format_message()}")
+        show() if show is not None else errors.print(f"error: {error.format_message()}")
         status = 2
     except (ab.DataError, ab.SamplingError) as error:
-        _errors.print(f"error: {error}")
+        errors.print(f"error: {error}")
         status = 1
     except ab.AllianceBayesError as error:
-        _errors.print(f"error: {error}")
+        errors.print(f"error: {error}")
         status = 2
     except OSError as error:
-        _errors.print(
+        errors.print(
             f"error: {error.strerror or error}: {error.filename or ''}. Check that the file can be read or written."
         )
         status = 2
     except (KeyboardInterrupt, typer.Abort):
-        _errors.print("interrupted; nothing was written.")
+        errors.print("interrupted; nothing was written.")
         status = 130
     sys.exit(status if isinstance(status, int) else 0)
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from alliance_bayes.report import Report, build_report
+from browsing import CHROMIUM, complaints
 from builders import fitted, rows
 
-CHROMIUM = Path("/usr/bin/chromium")
 WIDTHS = (390, 1280)
 
 pytestmark = [
@@ -20,15 +19,6 @@ pytestmark = [
     # Playwright's driver closes its own pipe late on interpreter shutdown.
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
 ]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    sync_playwright = pytest.importorskip("playwright.sync_api").sync_playwright
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox", "--disable-gpu"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")
@@ -43,30 +33,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory, withheld: Report) -> dict[st
 @pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize("name", ["full", "withheld"])
 def test_a_page_in_the_browser(browser: Any, pages: dict[str, Path], name: str, width: int) -> None:
-    from axe_playwright_python.sync_playwright import Axe
-
-    context = browser.new_context(viewport={"width": width, "height": 900})
-    page = context.new_page()
-    requests: list[str] = []
-    complaints: list[str] = []
-    page.on("request", lambda request: requests.append(request.url))
-    page.on("console", lambda message: complaints.append(message.text))
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    address = pages[name].as_uri()
-
-    page.goto(address)
-    # The page shows all it has when everything is opened; no box may push it wider than the screen.
-    page.evaluate("document.querySelectorAll('details').forEach(box => { box.open = true; })")
-    page.wait_for_load_state("networkidle")
-
-    assert [url for url in requests if not url.startswith("data:")] == [address]
-    assert complaints == []  # a violation of the content policy is reported here
-    assert page.evaluate("document.documentElement.scrollWidth") == width
-    violations = Axe().run(page).response["violations"]
-    assert [
-        (violation["id"], [node["html"][:120] for node in violation["nodes"]][:3]) for violation in violations
-    ] == []
-    context.close()
+    assert complaints(browser, pages[name], width) == []
 
 
 def test_wide_tables_scroll_inside_their_own_box(browser: Any, pages: dict[str, Path]) -> None:

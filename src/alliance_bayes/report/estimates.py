@@ -16,7 +16,7 @@ from alliance_bayes.report.privacy import identifying
 from alliance_bayes.report.records import records
 from alliance_bayes.report.text import clean, decimals, interval_name, number, probability, range_of
 
-__all__ = ["Estimates"]
+__all__ = ["Estimates", "excludes_zero"]
 
 # Rows with the same of these are printed with the same number of decimals.
 _ALIKE = ("estimand", "term", "factor", "unit", "denominator")
@@ -132,6 +132,11 @@ class Estimates:
             record["id"] = str(identity)
             record["decimals"] = self.places(row)
         return found
+
+
+def excludes_zero(row: pd.Series) -> bool:
+    """Whether a row's interval is on one side of zero."""
+    return bool(float(row["lower"]) > 0 or float(row["upper"]) < 0)
 
 
 def said(share: str) -> str:

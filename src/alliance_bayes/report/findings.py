@@ -13,7 +13,7 @@ from alliance_bayes.checks import Gate
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.report.checking import Checked, Item
 from alliance_bayes.report.effect_sizes import relevance_words, rope_limits
-from alliance_bayes.report.estimates import Estimates, text_of
+from alliance_bayes.report.estimates import Estimates, excludes_zero, text_of
 from alliance_bayes.report.groups import factors_of, fixed_at_zero, ordered_pairs, pair_name
 from alliance_bayes.report.privacy import Redact
 from alliance_bayes.report.text import MINUS, capital, count, exact, join, percent, typeset
@@ -149,7 +149,7 @@ def _association(fit: FittedModel, estimates: Estimates) -> Iterable[Finding]:
     step = step if name in step else f"{step} of {name}"
     others = [column_name(c) for c in fit.design.formula.columns[1:] if c != focal]
     given = f", adjusted for {join(others)}" if others else ""
-    if _excludes_zero(slope):
+    if excludes_zero(slope):
         size = estimates.mean(slope).removeprefix(MINUS)
         way = "higher" if float(slope["median"]) > 0 else "lower"
         text = f"For each additional {step}, {outcome} was on average {size}{points} {way}{given}"
@@ -209,7 +209,7 @@ def _groups(estimates: Estimates) -> Iterable[Finding]:
 
 def _pairs(estimates: Estimates, rows: pd.DataFrame, of: str) -> tuple[str, list[str]]:
     what = "adjusted means" if of == "mean" else "slopes"
-    clear = rows[[_excludes_zero(row) for _, row in rows.iterrows()]]
+    clear = rows[[excludes_zero(row) for _, row in rows.iterrows()]]
     shown = (clear if len(clear) else rows).head(NAMED if len(clear) else 1)
 
     def say(row: pd.Series, first: bool) -> str:
@@ -286,7 +286,3 @@ def _limits(fit: FittedModel) -> tuple[str, ...]:
 def _numeric(fit: FittedModel) -> set[str]:
     frame = fit.design.frame
     return {name for name in frame.columns if pd.api.types.is_numeric_dtype(frame[name])}
-
-
-def _excludes_zero(row: pd.Series) -> bool:
-    return bool(float(row["lower"]) > 0 or float(row["upper"]) < 0)

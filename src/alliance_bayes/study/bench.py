@@ -1,0 +1,234 @@
+"""Where a study's models are fitted: each once, kept when it took long, judged before its numbers are used."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import pandas as pd
+import xarray as xr
+
+from alliance_bayes.api import Fit, Model
+from alliance_bayes.checks import run_checks
+from alliance_bayes.cohort import Cohort, session_cohort
+from alliance_bayes.cohort.cohort import single_level_columns
+from alliance_bayes.cohort.flow import FlowStep
+from alliance_bayes.cohort.names import FACTORS
+from alliance_bayes.effects import EffectTable
+from alliance_bayes.engines import Progress
+from alliance_bayes.engines.layout import posterior_dataset
+from alliance_bayes.latent import LatentFit, fit_latent
+from alliance_bayes.model import ModelSpec
+from alliance_bayes.model.card import card_text
+from alliance_bayes.report.estimates import Estimates
+from alliance_bayes.report.privacy import redaction
+from alliance_bayes.study.cards import study_card, without_factors
+from alliance_bayes.study.kept import Kept
+from alliance_bayes.study.options import StudyOptions
+from alliance_bayes.study.part import Block
+from alliance_bayes.versions import versions
+
+__all__ = ["Bench", "Fitted"]
+
+# What a posterior depends on besides data and model; other packages' versions change digits, not meaning.
+_VERSIONS = ("alliance_bayes",)
+# Mean acceptance that NUTS's steps are first tuned to. The models of the study have few levels of few factors: .97
+# takes half the steps of the default and diverged in none of three seeds a family; a fit that does is repeated.
+FIRST_ACCEPT = 0.97
+FIRST_TUNE = 600
+# Draws a chain of the joint model of ratings and outcome; more where the first do not pass the checks, which is the
+# remedy that the checks name.
+LATENT_DRAWS = (2500, 6000)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Fitted:
+    """A fitted model of the study.
+
+    Parameters
+    ----------
+    name
+        Unique in the study.
+    fit
+        The fit; of the latent alliance a :class:`LatentFit`.
+    seconds
+        How long it took; of a kept posterior, how long it had taken.
+    reused
+        Whether its draws were kept from an earlier run.
+    """
+
+    name: str
+    fit: Fit | LatentFit
+    seconds: float
+    reused: bool = False
+
+    @property
+    def spec(self) -> ModelSpec:
+        """The model; of the latent alliance that of the outcome."""
+        return self.fit.spec if isinstance(self.fit, Fit) else self.fit.naive.spec
+
+
+class Bench:
+    """Fits a study's models on a cohort and on parts of it.
+
+    Parameters
+    ----------
+    cohort
+        Everybody.
+    options
+        Of the study.
+    kept
+        Where posteriors are kept.
+    tell
+        Called with a line of progress before anything that takes time.
+    progress
+        Passed on to the sampler.
+    """
+
+    def __init__(
+        self,
+        cohort: Cohort,
+        options: StudyOptions,
+        *,
+        kept: Kept,
+        tell: Callable[[str], None],
+        progress: bool | Progress,
+    ) -> None:
+        self.cohort, self.options, self.tell, self._kept, self._progress = cohort, options, tell, kept, progress
+        self.fitted: dict[str, Fitted] = {}
+
+    def subset(self, cohort: Cohort, keep: pd.Series, reason: str) -> Cohort:
+        """Those of a cohort who are marked, the others counted under a reason."""
+        excluded = (*cohort.excluded, FlowStep(reason, int((~keep).sum())))
+        return Cohort(cohort.data[keep], source=cohort.source, excluded=excluded)
+
+    def fit(self, name: str, *, card: str | None = None, cohort: Cohort | None = None) -> Fit:
+        """Fit one of the cards; the same name gives the same fit again.
+
+        Parameters
+        ----------
+        name
+            Of the fit, unique in the study.
+        card
+            Name of the card; the fit's own by default.
+        cohort
+            Rows; everybody by default. Factors that have fewer than two levels there are left out of the formula.
+        """
+        if name in self.fitted:
+            known = self.fitted[name].fit
+            assert isinstance(known, Fit), f"{name!r} is no fit of a card"
+            return known
+        cohort = self.cohort if cohort is None else cohort
+        model = self.model(card or name, cohort)
+        self.tell(f"{model.card.title or name}: {len(cohort):,} rows")
+        key = self._key(model, cohort)
+        made = self._again(model, cohort, key)
+        reused = made is not None
+        started = time.perf_counter()
+        if made is None:
+            made = self._sampled(model, cohort)
+        seconds = float(made.info.get("study_seconds", time.perf_counter() - started))
+        if not reused and made.info["engine"] != "collapsed":
+            # Labels may be participants' ids; they come back with the rows.
+            posterior = made.posterior.drop_vars(list(made.posterior.coords))
+            tree = xr.DataTree.from_dict({"posterior": posterior, "sample_stats": made.sample_stats})
+            self._kept.store(key, tree, {**made.info, "study_seconds": seconds})
+        self.fitted[name] = Fitted(name, made, seconds, reused)
+        return made
+
+    def _sampled(self, model: Model, cohort: Cohort) -> Fit:
+        """Sample; by NUTS first with longer steps, and with the default ones where that was not careful enough."""
+        settings: dict[str, Any] = {"seed": self.options.seed, "progress": self._progress}
+        made = model.fit(cohort, target_accept=FIRST_ACCEPT, tune=FIRST_TUNE, **settings)
+        if made.info["engine"] == "collapsed" or run_checks(made, only=("convergence",)).gate.passed:
+            return made
+        self.tell(f"{model.card.title}: again with smaller steps, since the first draws did not pass the checks")
+        return model.fit(cohort, **settings)
+
+    def latent(self, name: str) -> LatentFit:
+        """Fit the joint model of single ratings and outcome whose outcome's model is a card."""
+        model = self.model(name, self.cohort)
+        self.tell(f"{model.card.title}: {len(self.cohort):,} people, single ratings (some minutes)")
+        key = self._key(model, self.cohort, sessions=session_cohort(self.cohort).hash)
+        tree, started = self._kept.load(key), time.perf_counter()
+        if tree is not None:
+            made = LatentFit.from_tree(tree, self.cohort)
+            self.fitted[name] = Fitted(name, made, float(json.loads(tree.attrs["info"])["seconds"]), True)
+            return made
+        for draws in LATENT_DRAWS:
+            made = fit_latent(
+                self.cohort,
+                formula=model.formula,
+                priors={"set": model.prior_set, **model.given_priors},
+                draws=draws,
+                seed=self.options.seed,
+                progress=self._progress,
+            )
+            if made.gate.passed:
+                break
+            self.tell(f"{model.card.title}: {draws:,} draws a chain did not pass the checks ({made.gate.reasons[0]})")
+        seconds = time.perf_counter() - started
+        self._kept.store(key, made.to_tree(), {"seconds": seconds})
+        self.fitted[name] = Fitted(name, made, seconds)
+        return made
+
+    def _key(self, model: Model, cohort: Cohort, **more: str) -> str:
+        return self._kept.key(
+            {
+                "card": card_text(model),
+                "data": cohort.hash,
+                "seed": self.options.seed,
+                "versions": {name: versions()[name] for name in _VERSIONS},
+                **more,
+            }
+        )
+
+    def model(self, card: str, cohort: Cohort) -> Model:
+        """The model of a card, as far as the rows can bear it."""
+        arguments = study_card(card)
+        few = tuple(name for name in single_level_columns(cohort.data) if name in FACTORS)
+        arguments["formula"] = without_factors(arguments["formula"], few)
+        model = Model(**arguments)
+        if not set(model.columns) <= set(cohort.data):
+            return model
+        # A level may be there in the table and yet in none of the rows that are complete.
+        few = tuple(name for name in single_level_columns(cohort.complete(model.columns)[0]) if name in FACTORS)
+        arguments["formula"] = without_factors(arguments["formula"], few)
+        return Model(**arguments) if few else model
+
+    def _again(self, model: Model, cohort: Cohort, key: str) -> Fit | None:
+        tree = self._kept.load(key)
+        if tree is None:
+            return None
+        info = json.loads(tree.attrs["info"])
+        frame, flow = cohort.complete(model.columns)
+        design = model.design(frame)
+        stored = tree["posterior"].to_dataset()
+        posterior = posterior_dataset(design, {str(name): values.values for name, values in stored.data_vars.items()})
+        statistics = tree["sample_stats"].to_dataset()
+        whole = xr.DataTree.from_dict({"posterior": posterior, "sample_stats": statistics})
+        return Fit(model, design, model.priors_for(design), whole, flow, info)
+
+    def block(self, name: str, title: str, rows: EffectTable, fits: Iterable[Fit]) -> Block:
+        """Numbers with the verdict on the draws behind them: withheld when a fit did not converge.
+
+        Parameters
+        ----------
+        name, title
+            Of the block.
+        rows
+            What is estimated.
+        fits
+            The fits the rows come from.
+        """
+        reasons: list[str] = []
+        for fit in fits:
+            # Levels that may be one person each are not named.
+            rows = Estimates.of(fit, rows).table
+            gate = run_checks(fit, effects=rows, only=("convergence",)).gate
+            named = [] if gate.passed else map(redaction(fit), gate.reasons)
+            reasons += [reason for reason in named if reason not in reasons]
+        return Block(name, title, rows[rows["estimand"] == ""] if reasons else rows, tuple(reasons))

@@ -1,0 +1,242 @@
+"""Aim 2: how much well-being changes, who improves and who recovers, and what regression to the mean explains."""
+
+from __future__ import annotations
+
+import math
+
+import pandas as pd
+
+from alliance_bayes.api import Fit
+from alliance_bayes.cohort import Cohort
+from alliance_bayes.effects import EffectTable, overall_mean, regression_to_mean, responders
+from alliance_bayes.report.text import capital, exact
+from alliance_bayes.report.words import factor_name
+from alliance_bayes.study.bench import Bench
+from alliance_bayes.study.part import Block, Part, Statement
+from alliance_bayes.study.populations import Populations
+from alliance_bayes.study.predictive import predictive_pictures
+from alliance_bayes.study.tables import FEW_LEVELS, effect_table, level_name, one_row, prefix_of, prefixed, shown
+from alliance_bayes.study.words import more_or_less, share_words
+
+__all__ = ["change"]
+
+# WHO-5 percentage scores move in steps of 4.
+STEP = 4.0
+_REGRESSION = {
+    "mean_change": "Mean change of everybody",
+    "mean_change_selected": "Mean change of those with a baseline WHO-5 of {}",
+    "regression_to_mean": "Part expected from regression to the mean",
+    "change_beyond_regression": "Rest of their change",
+    "share_of_regression": "Share expected from regression to the mean",
+}
+
+
+def change(bench: Bench, populations: Populations) -> Part:
+    """Mean change, improvement and recovery, and how much of the change a low start alone would bring."""
+    everybody = bench.fit("change_everybody", card="change", cohort=populations["everybody"].cohort)
+    elevated = bench.fit("change_elevated", card="change", cohort=populations["elevated"].cohort)
+    after = bench.fit("followup_elevated", card="followup", cohort=populations["elevated"].cohort)
+    means = _means(bench, everybody, elevated, populations)
+    regression = _regression(bench, everybody)
+    fits = {"improved": everybody, "improved-elevated": elevated, "recovered-elevated": after}
+    shares = [_shares(bench, name, fit, populations) for name, fit in fits.items()]
+    return Part(
+        "change",
+        "Change in well-being",
+        "Aim 2. How much does well-being change, and which share of people improves or recovers, among everybody and "
+        "among those with elevated depressive symptoms at baseline?",
+        (means, regression, *shares),
+        tuple(_statements(bench, means, regression, shares)),
+        (
+            "That care brought the change about. There is no control group: people also change by themselves, and "
+            "those who were chosen for a low start would be expected to score higher later in any case.",
+        ),
+    )
+
+
+def threshold(bench: Bench) -> float:
+    """The lowest score above the elevated range."""
+    return STEP * (math.floor(bench.options.elevated / STEP) + 1)
+
+
+def _means(bench: Bench, everybody: Fit, elevated: Fit, populations: Populations) -> Block:
+    prob, relevant = bench.options.prob, bench.options.improvement
+    found = [
+        prefixed(overall_mean(fit, prob=prob, relevant=relevant), name)
+        for name, fit in (("everybody", everybody), ("elevated", elevated))
+    ]
+    for factor in ("provider_type", "sex"):
+        if factor in {own.name for own in everybody.design.factors}:
+            found.append(prefixed(everybody.adjusted_means(factor, prob=prob), "everybody"))
+            pairs = everybody.contrasts(factor, prob=prob, rope=bench.options.rope)
+            found.append(prefixed(pairs, "everybody", estimands=("contrast_of_means",)))
+    block = bench.block("change-means", "Mean change", EffectTable.concat(found), [everybody, elevated])
+    if block.withheld:
+        return block
+
+    def label(row: pd.Series) -> str:
+        who = capital(populations[prefix_of(row)].words)
+        return who if not isinstance(row["level"], str) else level_name(row)
+
+    levels, pairs = (block.rows[block.rows["versus"].isna()], block.rows[block.rows["versus"].notna()])
+    tables = [
+        effect_table("table-change-means", "Mean change in WHO-5 (follow-up minus baseline)", levels, label=label)
+    ]
+    if len(pairs):
+        caption = "Differences of mean change, baseline WHO-5, age and days in care being equal"
+        tables.append(effect_table("table-change-pairs", caption, pairs, heading="Difference"))
+    return block.with_page(tables=tables)
+
+
+def _regression(bench: Bench, fit: Fit) -> Block:
+    found = regression_to_mean(fit, at_most=bench.options.elevated, prob=bench.options.prob)
+    block = bench.block("change-regression", "Regression to the mean", found, [fit])
+    if block.withheld:
+        return block
+    limit = exact(bench.options.elevated)
+    text = (
+        f"People who are chosen for a low score (baseline WHO-5 of {limit} or less) score higher the next time even if "
+        "nothing changes, because part of a low score is chance. The part expected from that alone follows from how "
+        "follow-up depends on baseline among everybody. It is an upper bound of the artefact: if those who start low "
+        "truly change more, that is counted in it too. There is no control group to tell the two apart.",
+    )
+    table = effect_table(
+        "table-change-regression",
+        "Change and what regression to the mean explains of it",
+        block.rows,
+        label=lambda row: _REGRESSION[str(row["estimand"])].format(f"{limit} or less"),
+    )
+    return block.with_page(text=text, tables=[table])
+
+
+def _shares(bench: Bench, name: str, fit: Fit, populations: Populations) -> Block:
+    """Model-implied shares; with the full study those of a Bernoulli model beside them."""
+    event, _, who = name.partition("-")
+    least = bench.options.improvement if event == "improved" else threshold(bench)
+    fits = {"model": fit}
+    if bench.options.full:
+        cohort = _with_event(bench, event, populations[who or "everybody"].cohort)
+        fits["bernoulli"] = bench.fit(f"bernoulli_{name}", card=event, cohort=cohort)
+    found: list[EffectTable] = []
+    for kind, own in fits.items():
+        few = [factor.name for factor in own.design.factors if len(factor.levels) <= FEW_LEVELS]
+        factors: list[str | None] = [*few] or [None]
+        for factor in factors:
+            at_least = least if kind == "model" else 1.0
+            table = responders(own, at_least=at_least, factor=factor, prob=bench.options.prob)
+            overall = table["level"].isna()
+            # The share of everybody is the same in every factor's table.
+            found.append(
+                prefixed(table if not found or prefix_of(found[-1].iloc[0]) != kind else table[~overall], kind)
+            )
+    who_words = populations[who or "everybody"].words
+    title = f"{'Improved' if event == 'improved' else 'Recovered'}, {who_words}"
+    block = bench.block(f"change-{name}", title, EffectTable.concat(found), fits.values())
+    if block.withheld:
+        return block
+
+    def label(row: pd.Series) -> str:
+        first = "All" if not isinstance(row["level"], str) else level_name(row)
+        return f"{first}{_beside(row)}" if len(fits) > 1 else first
+
+    shares = _in_order(block.rows[block.rows["estimand"] == "share_at_least"])
+    differences = _in_order(block.rows[block.rows["estimand"] == "risk_difference"])
+    what = (
+        f"an improvement of {exact(least)} points or more"
+        if event == "improved"
+        else f"a follow-up WHO-5 above {exact(bench.options.elevated)}"
+    )
+    tables = [
+        effect_table(
+            f"table-change-{name}", f"Probability of {what}, {who_words}", shares, label=label, direction=False
+        )
+    ]
+    if len(differences):
+        pairs = f"table-change-{name}-pairs"
+        tables.append(
+            effect_table(
+                pairs, f"Risk differences of {what}, {who_words}", differences, label=label, heading="Difference"
+            )
+        )
+    text = (
+        f"The share with {what}, implied by the model of the score (the cut lies midway between two steps of the score)"
+        + (
+            " and, beside it, estimated by a Bernoulli model of the event itself, which uses less of what was measured."
+            if len(fits) > 1
+            else "."
+        ),
+    )
+    pictures = (
+        predictive_pictures(f"change-{name}", "Bernoulli model", fits["bernoulli"])
+        if name == "improved" and len(fits) > 1
+        else []
+    )
+    return block.with_page(text=text, tables=tables, pictures=pictures)
+
+
+def _beside(row: pd.Series) -> str:
+    return " (model of the score)" if prefix_of(row) == "model" else " (Bernoulli model)"
+
+
+def _in_order(rows: EffectTable) -> EffectTable:
+    """Rows of the same quantity from different models beside each other."""
+
+    def place(k: int) -> tuple[int, str, str]:
+        row = rows.iloc[k]
+        alone = not isinstance(row["level"], str)
+        return (0 if alone else 1, "" if alone else factor_name(str(row["factor"])), level_name(row))
+
+    return rows.iloc[sorted(range(len(rows)), key=place)]
+
+
+def _with_event(bench: Bench, event: str, cohort: Cohort) -> Cohort:
+    data = cohort.data
+    if event == "improved":
+        happened, known = data["who5_change"] >= bench.options.improvement, data["who5_change"].notna()
+    else:
+        happened, known = data["who5_followup"] > bench.options.elevated, data["who5_followup"].notna()
+    values = happened.astype("float64").where(known)
+    return Cohort(data.assign(**{event: values}), source=cohort.source, excluded=cohort.excluded)
+
+
+def _statements(bench: Bench, means: Block, regression: Block, shares: list[Block]) -> list[Statement]:
+    statements = []
+    if not means.withheld:
+        estimates = shown(means.rows)
+        for who, words in (("everybody", "among everybody"), ("elevated", "among those with elevated symptoms")):
+            row = one_row(means.rows, "overall_mean", who)
+            sentence = more_or_less(estimates, row, unit="WHO-5 points")
+            statements.append(
+                Statement(
+                    f"Compared with baseline, well-being at follow-up was, {words}, {sentence}.",
+                    (f"{means.name}/{row.name}",),
+                    key=True,
+                )
+            )
+    if not regression.withheld:
+        estimates = shown(regression.rows)
+        row = regression.rows[regression.rows["estimand"] == "share_of_regression"].iloc[0]
+        statements.append(
+            Statement(
+                f"Of the change of those with elevated symptoms, {share_words(estimates, row)} would be expected from "
+                "regression to the mean alone.",
+                (f"{regression.name}/{row.name}",),
+                key=True,
+            )
+        )
+    for block in shares:
+        if block.withheld:
+            continue
+        estimates = shown(block.rows)
+        overall = block.rows[(block.rows["estimand"] == "share_at_least") & block.rows["level"].isna()]
+        row = overall.iloc[0]
+        happened = (
+            f"improved by {exact(bench.options.improvement)} points or more"
+            if "improved" in block.name
+            else f"had a follow-up WHO-5 above {exact(bench.options.elevated)}"
+        )
+        who = "those with elevated symptoms" if "elevated" in block.name else "everybody"
+        statements.append(
+            Statement(f"Of {who}, {share_words(estimates, row)} {happened}.", (f"{block.name}/{row.name}",), key=True)
+        )
+    return statements

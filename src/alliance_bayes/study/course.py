@@ -1,0 +1,197 @@
+"""Alliance over time: growth over sessions, early alliance, and the parts within and between providers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from alliance_bayes.api import Fit
+from alliance_bayes.cohort import session_cohort, with_alliance_parts
+from alliance_bayes.effects import EffectTable
+from alliance_bayes.effects.options import make_options
+from alliance_bayes.effects.quantity import Fixed, Quantity
+from alliance_bayes.effects.summary import summarise
+from alliance_bayes.report.text import capital, exact
+from alliance_bayes.study.bench import Bench
+from alliance_bayes.study.part import Block, Part, Statement
+from alliance_bayes.study.tables import effect_table, one_row, prefix_of, prefixed, shown
+from alliance_bayes.study.words import more_or_less, slope_sentence
+
+__all__ = ["course"]
+
+# Column of the rating, and what it is called.
+_WHEN = {
+    "overall": ("alliance", "Average over all sessions"),
+    "early": ("alliance_early", "First two sessions"),
+    "first": ("alliance_first", "First session"),
+}
+_RATED_EARLY = {"early": "early", "first": "first_session"}
+
+
+def course(bench: Bench) -> Part:
+    """Three views of time and of providers, each from models of its own."""
+    sessions = session_cohort(bench.cohort)
+    parts = with_alliance_parts(bench.cohort)
+    growth = bench.fit("growth", cohort=sessions)
+    fits = {"overall": bench.fit("outcome_everybody", card="outcome")}
+    fits |= {when: bench.fit(card, cohort=parts) for when, card in _RATED_EARLY.items()}
+    blocks = [_growth(bench, growth), _early(bench, fits)]
+    left_out = []
+    if "alliance_provider" in parts.data and parts.data["alliance_provider"].notna().any():
+        blocks.append(_providers(bench, bench.fit("within_between", cohort=parts)))
+    else:
+        left_out.append("slopes within and between providers: the sessions do not name the provider.")
+    statements = [statement for block in blocks for statement in _statements(bench, block)]
+    return Part(
+        "time",
+        "Alliance over time and between providers",
+        "How does the alliance develop from session to session, does it go with later well-being when it is rated "
+        "early, and is it the client's own alliance or the provider's average that matters?",
+        tuple(blocks),
+        tuple(statements),
+        (
+            "That early alliance brings later well-being about. It comes first in time, but what people brought with "
+            "them may lie behind both.",
+        ),
+        tuple(left_out),
+    )
+
+
+def _growth(bench: Bench, fit: Fit) -> Block:
+    draws, names = fit.stacked, {factor.name: factor for factor in fit.design.factors}
+    terms = list(fit.design.terms)
+    beta = draws["beta"]
+    centre = fit.design.centres.get("session", 0.0)
+
+    def quantity(
+        name: str, values: np.ndarray, unit: str, *, signed: bool = False, factor: str | None = None
+    ) -> Quantity:
+        return Quantity(name, Fixed(fit.with_chains(values)), unit, factor=factor, signed=signed)
+
+    slope = beta[:, terms.index("session")]
+    found = [
+        quantity("rating_in_first_session", beta[:, terms.index("Intercept")] - centre * slope, "alliance point"),
+        quantity("change_per_session", slope, "alliance point per session", signed=True),
+    ]
+    for name, factor in names.items():
+        who = "participants" if name == "person" else "providers"
+        for place, term in enumerate(factor.terms):
+            what = "level" if term == "Intercept" else "change"
+            unit = "alliance point" + ("" if term == "Intercept" else " per session")
+            found.append(quantity(f"sd_of_{what}", draws[f"tau_{name}"][:, place], unit, factor=who))
+    found.append(quantity("residual_sd", draws["sigma"], "alliance point"))
+    rows = summarise(found, make_options(fit, prob=bench.options.prob))
+    block = bench.block("time-growth", "From session to session", rows, [fit])
+    if block.withheld:
+        return block
+    text = (
+        f"Ratings of {len(fit.design.frame):,} sessions, each the mean of goal and bond, with a line for every "
+        "participant (level and change per session) and a level for every provider. The lines' level is at "
+        f"session {exact(round(centre + 1, 1))}. Ratings near the ceiling cannot rise, which flattens the lines.",
+    )
+    return block.with_page(
+        text=text,
+        tables=[
+            effect_table("table-time-growth", "Growth of the alliance over sessions", block.rows, label=_growth_name)
+        ],
+    )
+
+
+def _growth_name(row: pd.Series) -> str:
+    what = str(row["estimand"]).replace("sd_of", "SD of").replace("residual_sd", "residual SD").replace("_", " ")
+    who = row["factor"]
+    return capital(what) + (f" between {who}" if isinstance(who, str) else "")
+
+
+def _early(bench: Bench, fits: dict[str, Fit]) -> Block:
+    found = []
+    for when, fit in fits.items():
+        table = fit.effects(
+            ["slopes"], predictor=_WHEN[when][0], prob=bench.options.prob, rope=bench.options.rope, relevant=None
+        )
+        found.append(prefixed(table, when, estimands=("slope", "slope_per_sd", "slope_standardised")))
+    block = bench.block("time-early", "Rated early", EffectTable.concat(found), fits.values())
+    if block.withheld:
+        return block
+    names = {"slope": "per point", "slope_per_sd": "per SD", "slope_standardised": "standardised"}
+    page = effect_table(
+        "table-time-early",
+        "Slope of follow-up WHO-5 on the alliance when it was rated",
+        block.rows,
+        label=lambda row: f"{_WHEN[prefix_of(row)][1]}: {names[str(row['estimand'])]}",
+        heading="Rated in",
+    )
+    text = (
+        "A rating from the first session precedes the change that the average over the whole window partly reflects. "
+        "It is also less reliable, since it averages less, which makes its slope smaller for that reason alone.",
+    )
+    return block.with_page(text=text, tables=[page])
+
+
+def _providers(bench: Bench, fit: Fit) -> Block:
+    options = make_options(fit, prob=bench.options.prob, rope=bench.options.rope)
+    terms, beta = list(fit.design.terms), fit.stacked["beta"]
+    within, between = beta[:, terms.index("alliance_within")], beta[:, terms.index("alliance_provider")]
+    unit = "WHO-5 point per alliance point"
+    found = [
+        Quantity(name, Fixed(fit.with_chains(values)), unit, term=name, signed=True, rope=options.rope)
+        for name, values in (
+            ("slope_within_providers", within),
+            ("slope_between_providers", between),
+            ("between_minus_within", between - within),
+        )
+    ]
+    block = bench.block("time-providers", "Within and between providers", summarise(found, options), [fit])
+    if block.withheld:
+        return block
+    clients = fit.design.frame.groupby("provider_id", observed=True).size()
+    text = (
+        "A client's alliance in two parts: the provider's average over clients, and the client's distance from it "
+        f"(cluster-mean centring). The {len(clients):,} providers have a median of {exact(float(clients.median()))} "
+        "clients here, so their averages are themselves uncertain, which draws the slope between providers towards the "
+        "one within.",
+    )
+    labels = {
+        "slope_within_providers": "Within providers",
+        "slope_between_providers": "Between providers",
+        "between_minus_within": "Difference",
+    }
+    return block.with_page(
+        text=text,
+        tables=[
+            effect_table(
+                "table-time-providers",
+                "Slope of follow-up WHO-5 on alliance within and between providers",
+                block.rows,
+                label=lambda row: labels[str(row["estimand"])],
+                heading="Slope",
+            )
+        ],
+    )
+
+
+def _statements(bench: Bench, block: Block) -> list[Statement]:
+    if block.withheld:
+        return []
+    estimates = shown(block.rows)
+    if block.name == "time-growth":
+        row = block.rows[block.rows["estimand"] == "change_per_session"].iloc[0]
+        sentence = more_or_less(estimates, row, unit="alliance points")
+        text = f"From one session to the next, the alliance was rated {sentence}."
+        return [Statement(text, (f"{block.name}/{row.name}",), key=True)]
+    if block.name == "time-early":
+        row = one_row(block.rows, "slope", "first")
+        sentence = slope_sentence(estimates, row, predictor="alliance_first", outcome="who5_followup", who="everybody")
+        return [
+            Statement(
+                f"With the alliance as it was rated in the first session, {sentence}.",
+                (f"{block.name}/{row.name}",),
+                key=True,
+            )
+        ]
+    row = block.rows[block.rows["estimand"] == "between_minus_within"].iloc[0]
+    text = (
+        "The slope between providers compared with that within providers was "
+        f"{more_or_less(estimates, row, unit='WHO-5 points per alliance point')}."
+    )
+    return [Statement(text, (f"{block.name}/{row.name}",), key=True)]

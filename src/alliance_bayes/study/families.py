@@ -1,0 +1,105 @@
+"""Families for a bounded score: which predicts best, and whether the choice changes a conclusion."""
+
+from __future__ import annotations
+
+from alliance_bayes.checks.conclusions import Conclusions, conclusions
+from alliance_bayes.effects import EffectTable
+from alliance_bayes.report.frames import frame_table
+from alliance_bayes.study.bench import Bench
+from alliance_bayes.study.comparing import compared
+from alliance_bayes.study.part import Part, Statement
+from alliance_bayes.study.predictive import predictive_pictures
+from alliance_bayes.study.tables import effect_table, forest_picture, prefix_of, prefixed
+
+__all__ = ["families"]
+
+_CARDS = {
+    "gaussian": "outcome",
+    "student_t": "outcome_student_t",
+    "beta_binomial": "outcome_beta_binomial",
+    "cumulative": "outcome_ordinal",
+}
+_TITLES = {
+    "gaussian": "Gaussian",
+    "student_t": "Student's t",
+    "beta_binomial": "Beta-binomial",
+    "cumulative": "Ordinal",
+}
+
+
+def families(bench: Bench) -> Part:
+    """The outcome model under four families, on one scale."""
+    options = bench.options
+    fits = {
+        name: bench.fit("outcome_everybody", card=card) if name == "gaussian" else bench.fit(card)
+        for name, card in _CARDS.items()
+    }
+    rope = options.rope
+    rows = EffectTable.concat(
+        prefixed(
+            fit.effects(["slopes"], prob=options.prob, rope=rope, relevant=options.improvement),
+            name,
+            estimands=("slope", "slope_p10_p90"),
+        )
+        for name, fit in fits.items()
+    )
+    block = bench.block("families-slopes", "The slope under each family", rows, fits.values())
+    question = "Does the family that is assumed for a score with ends and steps change what is concluded?"
+    if block.withheld:
+        return Part("families", "Families for a bounded score", question, (block,))
+    slopes = block.rows[block.rows["estimand"] == "slope"]
+    picture = forest_picture(
+        "picture-families",
+        "Slope of follow-up WHO-5 on alliance by family",
+        slopes,
+        axis="WHO-5 points per alliance point",
+        caption="Average slope of the expected score, on the score's own scale whatever the family.",
+        label=lambda row: _TITLES[prefix_of(row)],
+        reference=0.0,
+        rope=rope,
+    )
+    table = effect_table(
+        "table-families-slopes",
+        "Slope of follow-up WHO-5 on alliance by family",
+        block.rows,
+        label=lambda row: (
+            f"{_TITLES[prefix_of(row)]}: " + ("per point" if row["estimand"] == "slope" else "10th to 90th percentile")
+        ),
+        heading="Family",
+    )
+    bench.tell("comparing families by leave-one-out prediction")
+    named = {_TITLES[name]: fit for name, fit in fits.items()}
+    comparison = compared(named)
+    same = conclusions(named, prob=options.prob, rope=rope)
+    scores = frame_table(
+        comparison.table.drop(columns=["family"]),
+        name="table-families-scores",
+        caption="Leave-one-out scores of the probability of the observed level, and stacking weights",
+        note="Stacking weights are those of the mixture that predicts best, not probabilities of the families.",
+    )
+    predicted = bench.block("families-predictive", "Prior and posterior predictive checks", rows[:0], []).with_page(
+        text=("What each family would have drawn before it saw the data, and after, against what was observed.",),
+        pictures=[picture for name, fit in fits.items() for picture in predictive_pictures(name, _TITLES[name], fit)],
+    )
+    return Part(
+        "families",
+        "Families for a bounded score",
+        question,
+        (block.with_page(text=(same.sentence,), tables=[table, scores], pictures=[picture]), predicted),
+        (
+            Statement(_same(same), tuple(f"{block.name}/{row}" for row in slopes.index), key=True),
+            Statement(comparison.sentence),
+        ),
+        numbers={"scores": comparison.table, "conclusions": same.table},
+    )
+
+
+def _same(found: Conclusions) -> str:
+    """Whether the family matters, for the key findings."""
+    if found.changes:
+        return found.sentence
+    low, high = found.table["mean"].min(), found.table["mean"].max()
+    return (
+        f"Whichever of {len(found.table)} families is assumed for the score, the slope on alliance is between "
+        f"{low:.2f} and {high:.2f} WHO-5 points per alliance point, and the conclusion is the same."
+    )

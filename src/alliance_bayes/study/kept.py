@@ -1,0 +1,83 @@
+"""Posteriors kept in a folder, so that a study that was interrupted goes on from the models that were finished."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import xarray as xr
+
+from alliance_bayes.atomic import replacing
+from alliance_bayes.errors import UsageError
+
+__all__ = ["Kept"]
+
+# Raised whenever a file of another layout, or draws of another meaning, would be written.
+FORMAT = 2
+
+
+class Kept:
+    """A folder of posteriors by what they were made from.
+
+    The files hold draws of parameters and how they came about, and no row of data. A file that cannot be read counts as
+    none, and so does one that is not as it was written (a digest lies beside it): the model is then fitted again.
+
+    Parameters
+    ----------
+    folder
+        Made when it does not exist; None keeps nothing.
+
+    Raises
+    ------
+    UsageError
+        The folder's own folder does not exist, or a file is in the way.
+    """
+
+    def __init__(self, folder: Path | None) -> None:
+        self.folder = folder
+        if folder is None:
+            return
+        if folder.exists() and not folder.is_dir():
+            raise UsageError(f"'{folder}' is a file, so no posteriors can be kept there. Choose another name.")
+        if not folder.parent.is_dir():
+            raise UsageError(f"the folder of '{folder}' does not exist. Create it first.")
+
+    @staticmethod
+    def key(what: Mapping[str, Any]) -> str:
+        """A name for what a posterior was made from: data, model, settings, version."""
+        text = json.dumps({"format": FORMAT, **what}, sort_keys=True, allow_nan=False)
+        return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+    def load(self, key: str) -> xr.DataTree | None:
+        """The posterior of that name with its attribute ``info``, or None."""
+        if self.folder is None:
+            return None
+        path, digest = self.folder / f"{key}.nc", self.folder / f"{key}.sha256"
+        try:
+            # HDF5 does not notice a damaged number, and may hang on a damaged structure.
+            if digest.read_text(encoding="ascii") != _digest(path):
+                return None
+            with xr.open_datatree(path, engine="h5netcdf") as opened:
+                tree = opened.load()
+            return tree if isinstance(json.loads(tree.attrs["info"]), dict) else None
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    def store(self, key: str, tree: xr.DataTree, info: Mapping[str, Any]) -> None:
+        """Keep a posterior; the file appears whole or not at all."""
+        if self.folder is None:
+            return
+        self.folder.mkdir(exist_ok=True)
+        tree = tree.copy()
+        tree.attrs = {**tree.attrs, "info": json.dumps(dict(info))}
+        with replacing(self.folder / f"{key}.nc", self.folder / f"{key}.sha256") as (draft, digest):
+            tree.to_netcdf(draft, engine="h5netcdf")
+            digest.write_text(_digest(draft), encoding="ascii")
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

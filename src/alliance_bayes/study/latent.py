@@ -1,0 +1,82 @@
+"""Latent alliance: the slope corrected for the error and the ceiling of ratings."""
+
+from __future__ import annotations
+
+from alliance_bayes.effects import EffectTable
+from alliance_bayes.report.frames import frame_table
+from alliance_bayes.study.bench import Bench
+from alliance_bayes.study.part import Block, Part, Statement
+from alliance_bayes.study.tables import effect_table, forest_picture, one_row, shown
+from alliance_bayes.study.words import share_words
+
+__all__ = ["latent"]
+
+_LABELS = {
+    "corrected_slope": "Corrected slope, per point of true alliance",
+    "corrected_slope_per_sd": "Corrected slope, per SD of true alliance",
+    "naive_slope": "Naive slope, per point of the observed mean rating",
+    "naive_slope_per_sd": "Naive slope, per SD of the observed mean rating",
+    "reliability": "Reliability of the observed mean rating",
+    "calibration_slope": "Slope of true on observed alliance",
+    "true_sd": "SD of true alliance",
+    "provider_share": "Share of providers in the variance of a rating",
+}
+
+
+def latent(bench: Bench) -> Part:
+    """The corrected slope beside the naive one, and how well ratings measure."""
+    fit = bench.latent("latent")
+    rope = bench.options.rope
+    rows = fit.effects(bench.options.prob, rope=rope)
+    gate = fit.gate
+    block = Block("latent", "The slope without error of measurement", rows, () if gate.passed else gate.reasons)
+    question = "How large is the association once the error and the ceiling of ratings are taken out?"
+    title = "Latent alliance"
+    if block.withheld:
+        return Part("latent", title, question, (Block(block.name, block.title, rows[:0], block.withheld),))
+    slopes = rows[rows["estimand"].isin(["corrected_slope", "naive_slope"])]
+    picture = forest_picture(
+        "picture-latent",
+        "Slope of follow-up WHO-5 on alliance, corrected and naive",
+        slopes,
+        axis="WHO-5 points per alliance point",
+        caption="Naive: on the observed mean rating. Corrected: on the rating that a person is expected to give, which "
+        "the ratings of single sessions inform.",
+        label=lambda row: "Corrected" if row["estimand"] == "corrected_slope" else "Naive",
+        reference=0.0,
+        rope=rope,
+    )
+    tables = [
+        effect_table("table-latent", "Latent alliance", rows, label=lambda row: _LABELS[str(row["estimand"])]),
+        frame_table(
+            fit.measurement_check(),
+            name="table-latent-check",
+            caption="Does the measurement model give back the ratings? Observed against replicated",
+        ),
+    ]
+    text = (
+        "Every rating is an ordered answer of a person to an item in a session: the person's trait, the person's "
+        "leaning to goal or bond, the provider, the session and chance decide which. True alliance is the average "
+        "rating that the person would be expected to give these providers, with chance taken out; the outcome is "
+        "regressed on it in the same model, so that what is not known of it widens the interval.",
+    )
+    return Part(
+        "latent",
+        title,
+        question,
+        (block.with_page(text=text, tables=tables, pictures=[picture]),),
+        tuple(_statements(block, rows)),
+        ("That the corrected slope is a causal effect. It corrects for error of measurement, and for nothing else.",),
+    )
+
+
+def _statements(block: Block, rows: EffectTable) -> list[Statement]:
+    estimates = shown(rows)
+    corrected, naive = one_row(rows, "corrected_slope"), one_row(rows, "naive_slope")
+    reliability = share_words(estimates, one_row(rows, "reliability"))
+    text = (
+        f"With error of measurement taken out, the slope is {estimates.mean(corrected)} WHO-5 points per alliance "
+        f"point ({estimates.spoken(corrected)}), against {estimates.mean(naive)} ({estimates.spoken(naive)}) on "
+        f"observed ratings, whose reliability is {reliability}."
+    )
+    return [Statement(text, tuple(f"{block.name}/{row.name}" for row in (corrected, naive)), key=True)]

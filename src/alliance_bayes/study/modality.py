@@ -1,0 +1,82 @@
+"""Video and in-person care compared: ratings, well-being, and how the two go together."""
+
+from __future__ import annotations
+
+from alliance_bayes.api import Fit
+from alliance_bayes.effects import EffectTable, equivalence
+from alliance_bayes.report.frames import frame_table
+from alliance_bayes.report.text import exact
+from alliance_bayes.study.bench import Bench
+from alliance_bayes.study.part import Block, Part, Statement
+from alliance_bayes.study.tables import effect_table, forest_picture
+
+__all__ = ["modality"]
+
+FACTOR = "modality"
+
+
+def modality(bench: Bench) -> Part:
+    """Equivalence and non-inferiority by stated margins, of ratings, of well-being and of their association."""
+    options = bench.options
+    rated, outcome = bench.fit("alliance_modality"), bench.fit("modality")
+    blocks, statements = [], []
+    for name, title, fit, of, margin, unit in (
+        ("alliance", "Ratings of the alliance", rated, "mean", options.alliance_margin, "alliance points"),
+        ("wellbeing", "Follow-up well-being", outcome, "mean", options.margin, "WHO-5 points"),
+        ("slope", "Association of the two", outcome, "slope", options.margin, "WHO-5 points per alliance point"),
+    ):
+        block, said = _compared(bench, f"modality-{name}", title, fit, of, margin, unit)
+        blocks.append(block)
+        statements += said
+    return Part(
+        "modality",
+        "Video and in-person care",
+        "Are ratings of the alliance, follow-up well-being and their association the same in video and in-person care?",
+        tuple(blocks),
+        tuple(statements),
+        (
+            "That a difference between video and in-person care, or its absence, is due to the modality. People were "
+            "not assigned to one of them at random.",
+        ),
+    )
+
+
+def _compared(
+    bench: Bench, name: str, title: str, fit: Fit, of: str, margin: float, unit: str
+) -> tuple[Block, list[Statement]]:
+    prob = bench.options.prob
+    levels = (
+        fit.adjusted_means(FACTOR, prob=prob)
+        if of == "mean"
+        else fit.effects(["slopes_by_level"], prob=prob, rope=None, relevant=None)
+    )
+    levels = levels[levels["factor"] == FACTOR]
+    pairs = fit.contrasts(
+        FACTOR, of="mean" if of == "mean" else "slope", prob=prob, rope=(-margin, margin), relevant=None
+    )
+    pairs = pairs[pairs["estimand"] == f"contrast_of_{of}s"]
+    block = bench.block(name, title, EffectTable.concat([levels, pairs]), [fit])
+    if block.withheld:
+        return block, []
+    pairs = block.rows[block.rows["versus"].notna()]
+    judged = equivalence(pairs, margin=margin)
+    picture = forest_picture(
+        f"picture-{name}",
+        f"{title}: difference between modalities",
+        pairs,
+        axis=unit,
+        caption=f"Posterior mean and interval. Grey: the margin of ±{exact(margin)} {unit}.",
+        reference=0.0,
+        rope=(-margin, margin),
+    )
+    tables = [
+        effect_table(f"table-{name}-levels", f"{title} by modality", block.rows[block.rows["versus"].isna()]),
+        effect_table(f"table-{name}-pairs", f"{title}: difference between modalities", pairs),
+        frame_table(
+            judged.drop(columns=["statement"]),
+            name=f"table-{name}-margin",
+            caption=f"Equivalence and non-inferiority by a margin of {exact(margin)} {unit}",
+        ),
+    ]
+    said = [Statement(str(sentence), (f"{name}/{row}",), key=True) for row, sentence in judged["statement"].items()]
+    return block.with_page(tables=tables, pictures=[picture]), said

@@ -1,0 +1,51 @@
+"""How each model of a study was sampled."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from alliance_bayes.api import Fit
+from alliance_bayes.checks import run_checks
+from alliance_bayes.latent import LatentFit
+from alliance_bayes.study.bench import Fitted
+
+__all__ = ["model_table"]
+
+
+def model_table(fitted: Mapping[str, Fitted]) -> pd.DataFrame:
+    """One row a model; see :meth:`alliance_bayes.study.Study.models`."""
+    return pd.DataFrame([_row(made) for made in fitted.values()])
+
+
+def _row(made: Fitted) -> dict[str, object]:
+    fit = made.fit
+    if isinstance(fit, LatentFit):
+        judged, people = fit.convergence, int(fit.info["people"])
+        family, engine = "graded response, gaussian", str(fit.info["engine"])
+    else:
+        judged, people = _parameters(fit), fit.flow.analysed
+        family, engine = fit.spec.family, str(fit.info["engine"]) + (" (nuts)" if "fallback" in fit.info else "")
+    ess = float(np.nanmin(judged["ess_bulk"])) if len(judged) else float("nan")
+    statistics = fit.sample_stats
+    return {
+        "model": made.name,
+        "formula": made.spec.formula,
+        "family": family,
+        "people": people,
+        "engine": engine,
+        "seconds": made.seconds,
+        "divergences": int(statistics["diverging"].sum()) if "diverging" in statistics else 0,
+        "ess_bulk": ess,
+        "ess_per_second": ess / made.seconds if made.seconds > 0 else float("nan"),
+        "rhat": float(np.nanmax(judged["rhat"])) if len(judged) else float("nan"),
+        "reused": made.reused,
+    }
+
+
+def _parameters(fit: Fit) -> pd.DataFrame:
+    """R-hat and effective sample sizes of the parameters that vary."""
+    details = run_checks(fit, only=("convergence",)).results[0].details
+    return details[details["status"].isin(["broken", "not converged", "converged"])]

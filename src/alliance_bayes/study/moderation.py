@@ -1,0 +1,102 @@
+"""The exploratory question: whether the association differs by utilization type, baseline or sessions."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pandas as pd
+
+from alliance_bayes.effects import EffectTable
+from alliance_bayes.effects import moderation as moderation_effects
+from alliance_bayes.report.estimates import Estimates
+from alliance_bayes.report.text import exact
+from alliance_bayes.study.bench import Bench
+from alliance_bayes.study.part import Part, Statement
+from alliance_bayes.study.tables import condition, effect_table, forest_picture, level_name, shown
+from alliance_bayes.study.words import DECIDED, more_or_less, within_margin
+
+__all__ = ["moderation"]
+
+
+def moderation(bench: Bench) -> Part:
+    """Interactions as estimates, each with the probability that it is too small to matter."""
+    options = bench.options
+    rope = options.rope
+    fit = bench.fit("moderation")
+    numeric = moderation_effects(fit, prob=options.prob, rope=rope)
+    found = [numeric]
+    if any(factor.name == "provider_type" for factor in fit.design.factors):
+        pairs = fit.contrasts("provider_type", of="slope", prob=options.prob, rope=rope, relevant=None)
+        found.append(pairs[pairs["estimand"] == "contrast_of_slopes"])
+    block = bench.block("moderation", "Differences of the slope", EffectTable.concat(found), [fit])
+    part = Part(
+        "moderation",
+        "For whom the alliance matters",
+        "Exploratory. Does the association of alliance and follow-up well-being differ by utilization type, baseline "
+        "well-being or number of sessions?",
+        (block,),
+        limits=(
+            "That an interval which includes zero shows that there is no difference. The probability that a difference "
+            "lies within the margin is what speaks for equivalence.",
+        ),
+    )
+    if block.withheld:
+        return part
+    slopes = block.rows[block.rows["versus"].isna()]
+    pairs = block.rows[block.rows["versus"].notna()]
+    picture = forest_picture(
+        "picture-moderation",
+        "Differences of the slope of follow-up WHO-5 on alliance",
+        pairs,
+        axis="WHO-5 points per alliance point",
+        caption=f"Posterior mean and interval. Grey: differences of less than {exact(options.margin)} WHO-5 points per "
+        "alliance point, which count as none.",
+        label=level_name,
+        reference=0.0,
+        rope=rope,
+    )
+    tables = [
+        effect_table(
+            "table-moderation-pairs",
+            "Differences of slopes between low and high values, and between utilization types",
+            pairs,
+            heading="Difference",
+        )
+    ]
+    if len(slopes):
+        tables.insert(0, effect_table("table-moderation-slopes", "Slopes at the 10th and the 90th percentile", slopes))
+    block = block.with_page(tables=tables, pictures=[picture])
+    estimates = shown(block.rows)
+    each = [_statement(bench, block.name, estimates, row) for _, row in pairs.iterrows()]
+    return replace(part, blocks=(block,), statements=(_overall(bench, block.name, pairs), *each))
+
+
+def _overall(bench: Bench, block: str, pairs: EffectTable) -> Statement:
+    """How many differences are settled, and how many are small enough to count as none."""
+    n = len(pairs)
+    clear = int(((pairs["lower"] > 0) | (pairs["upper"] < 0)).sum())
+    inside = pairs["p_rope"].astype(float)
+    same, different = int((inside >= DECIDED).sum()), int((inside <= 1 - DECIDED).sum())
+    settled = (
+        f"{clear} of {n} have an interval that excludes zero" if clear else "none has an interval that excludes zero"
+    )
+    open_ = n - same - different
+    types = "by utilization type, " if (pairs["factor"] == "provider_type").any() else ""
+    text = (
+        f"Of {n} differences of the slope ({types}between low and high baseline WHO-5, between few and many "
+        f"sessions), {settled}; {same} {'lies' if same == 1 else 'lie'} within "
+        f"±{exact(bench.options.margin)} WHO-5 points per alliance point with a probability of {exact(DECIDED)} or "
+        f"more, which is equivalence by that margin, {different} beyond it, and {open_} "
+        f"{'is' if open_ == 1 else 'are'} undecided."
+    )
+    return Statement(text, tuple(f"{block}/{row}" for row in pairs.index), key=True)
+
+
+def _statement(bench: Bench, block: str, estimates: Estimates, row: pd.Series) -> Statement:
+    unit = "WHO-5 points per alliance point"
+    first, second = (condition(str(row[name])) for name in ("level", "versus"))
+    return Statement(
+        f"At {first} compared with {second}, the slope was {more_or_less(estimates, row, unit=unit)}. "
+        + within_margin(estimates, row, margin=bench.options.margin, unit=unit),
+        (f"{block}/{row.name}",),
+    )

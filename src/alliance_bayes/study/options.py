@@ -1,0 +1,78 @@
+"""What a study is asked for."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from alliance_bayes.errors import UsageError
+from alliance_bayes.instruments import WHO5
+
+__all__ = ["StudyOptions"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyOptions:
+    """Choices that all parts of a study share.
+
+    Parameters
+    ----------
+    full
+        Whether the models that need minutes are fitted too: other families, latent alliance, sessions.
+    prob
+        Probability of the intervals (equal-tailed).
+    elevated
+        WHO-5 score at or below which depressive symptoms count as elevated.
+    improvement
+        Smallest relevant change, WHO-5 points.
+    margin
+        Largest difference that counts as none, in WHO-5 points (for slopes: points per alliance point); 2 are a tenth
+        of the SD of 19.
+    alliance_margin
+        The same for ratings of the alliance, in alliance points; 0.07 are a tenth of the SD of 0.7.
+    seed
+        Seed of every random number.
+
+    Raises
+    ------
+    UsageError
+        A value outside its range; all of them are named.
+    """
+
+    full: bool = False
+    prob: float = 0.89
+    elevated: float = 28.0
+    improvement: float = float(WHO5.smallest_relevant_change or 10)
+    margin: float = 2.0
+    alliance_margin: float = 0.07
+    seed: int = 7
+
+    @property
+    def rope(self) -> tuple[float, float]:
+        """Region of practical equivalence in WHO-5 points."""
+        return -self.margin, self.margin
+
+    @property
+    def alliance_rope(self) -> tuple[float, float]:
+        """Region of practical equivalence in alliance points."""
+        return -self.alliance_margin, self.alliance_margin
+
+    def __post_init__(self) -> None:
+        faults = []
+        if not (_finite(self.prob) and 0 < self.prob < 1):
+            faults.append(f"prob should be in the interval (0, 1) but got {self.prob!r}")
+        if not (_finite(self.elevated) and 0 <= self.elevated < 100):
+            faults.append(f"elevated should be in the interval [0, 100) but got {self.elevated!r}")
+        for name in ("improvement", "margin", "alliance_margin"):
+            value = getattr(self, name)
+            if not (_finite(value) and value > 0):
+                faults.append(f"{name} should be a finite number above 0 but got {value!r}")
+        if not isinstance(self.seed, int) or isinstance(self.seed, bool) or self.seed < 0:
+            faults.append(f"seed should be a whole number, 0 or more, but got {self.seed!r}")
+        if faults:
+            raise UsageError(f"run_study: {'; '.join(faults)}. Nothing was fitted.")
+
+
+def _finite(value: object) -> bool:
+    """Whether something is a number at all, and finite; truth values are none."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

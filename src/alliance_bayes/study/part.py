@@ -1,0 +1,111 @@
+"""What a study is made of: parts that answer a question, each of blocks of numbers from one model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+import pandas as pd
+
+from alliance_bayes.effects import EffectTable
+from alliance_bayes.report.sections import Picture
+from alliance_bayes.report.tables import Table
+
+__all__ = ["Block", "Part", "Statement"]
+
+
+@dataclass(frozen=True)
+class Statement:
+    """A finding in one sentence or more.
+
+    Parameters
+    ----------
+    text
+        The sentence.
+    rows
+        Ids of the rows that its numbers come from, as ``block/row``.
+    key
+        Whether it belongs to the study's key findings.
+    """
+
+    text: str
+    rows: tuple[str, ...] = ()
+    key: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """Numbers of one model, or of several side by side, with the verdict on their draws.
+
+    Parameters
+    ----------
+    name
+        Unique in the study.
+    title
+        Heading.
+    rows
+        What is estimated. Empty when withheld.
+    withheld
+        Why the numbers are withheld, one sentence a reason; empty when they are shown.
+    text
+        What a reader has to know before the numbers.
+    tables, pictures
+        As the page shows them.
+    """
+
+    name: str
+    title: str
+    rows: EffectTable
+    withheld: tuple[str, ...] = ()
+    text: tuple[str, ...] = ()
+    tables: tuple[Table, ...] = ()
+    pictures: tuple[Picture, ...] = ()
+
+    def with_page(
+        self, *, text: Iterable[str] = (), tables: Iterable[Table] = (), pictures: Iterable[Picture] = ()
+    ) -> Block:
+        """The block with what the page shows of it."""
+        return replace(self, text=tuple(text), tables=tuple(tables), pictures=tuple(pictures))
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """The answer to one of the study's questions.
+
+    Parameters
+    ----------
+    name
+        Unique in the study.
+    title, question
+        Heading, and what is asked.
+    blocks
+        The numbers, in order.
+    statements
+        What they say.
+    limits
+        What they must not be taken to say.
+    left_out
+        What was not computed, and why.
+    """
+
+    name: str
+    title: str
+    question: str
+    blocks: tuple[Block, ...]
+    statements: tuple[Statement, ...] = ()
+    limits: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
+    numbers: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def withheld(self) -> tuple[str, ...]:
+        """Why numbers of this part are withheld; empty when none are."""
+        return tuple(f"{block.title}: {reason}" for block in self.blocks for reason in block.withheld)
+
+    def table(self) -> pd.DataFrame:
+        """All rows with a column ``block``, to the left of the columns of an effects table."""
+        frames = [pd.DataFrame(block.rows).assign(block=block.name) for block in self.blocks if len(block.rows)]
+        if not frames:
+            return pd.DataFrame(columns=["block"])
+        out = pd.concat(frames)
+        return out[["block", *(name for name in out.columns if name != "block")]]

@@ -1,0 +1,34 @@
+"""What a model would have drawn before it saw the data, and after, as figures."""
+
+from __future__ import annotations
+
+from alliance_bayes.api import Fit
+from alliance_bayes.checks import run_checks
+from alliance_bayes.report.sections import Picture
+from alliance_bayes.report.svg import draw
+
+__all__ = ["predictive_pictures"]
+
+
+def predictive_pictures(name: str, title: str, fit: Fit) -> list[Picture]:
+    """The first figure of the prior and of the posterior predictive check.
+
+    Parameters
+    ----------
+    name
+        Prefix of the figures' ids; unique in the page.
+    title
+        What the model is called.
+    fit
+        The fit.
+    """
+    pictures = []
+    for words in ("prior", "posterior"):
+        result = run_checks(fit, only=(f"{words}_predictive",)).results[0]
+        plot = result.plots[0]
+        heading = f"{title}: {words} predictive distribution"
+        markup = draw(
+            plot.draw, name=f"picture-{name}-{words}", title=heading, description=plot.description, size=plot.size
+        )
+        pictures.append(Picture(heading, result.sentence, markup))
+    return pictures

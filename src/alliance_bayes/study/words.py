@@ -1,0 +1,68 @@
+"""Sentences from rows: direction, size and certainty are those of the row, whatever it holds."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from alliance_bayes.report.estimates import Estimates, excludes_zero, text_of
+from alliance_bayes.report.text import MINUS, exact, percent
+from alliance_bayes.report.words import column_name, units
+
+#: Probability from which equivalence, or a difference beyond the margin, is stated.
+DECIDED = 0.95
+
+__all__ = ["DECIDED", "more_or_less", "share_words", "slope_sentence", "within_margin"]
+
+
+def slope_sentence(estimates: Estimates, row: pd.Series, *, predictor: str, outcome: str, who: str) -> str:
+    """What one more unit of a predictor goes with.
+
+    Parameters
+    ----------
+    estimates, row
+        A slope in points of the outcome.
+    predictor, outcome
+        Columns.
+    who
+        Among whom: "everybody", "those with elevated symptoms".
+    """
+    unit, _, per = text_of(row, "unit").partition(" per ")
+    if excludes_zero(row):
+        way = "higher" if float(row["median"]) > 0 else "lower"
+        amount = estimates.mean(row).removeprefix(MINUS)
+        text = f"among {who}, {column_name(outcome)} was {amount} {units(unit)} {way} for each additional {per}"
+    else:
+        text = (
+            f"among {who}, it is not settled whether {column_name(outcome)} was higher or lower with more "
+            f"{column_name(predictor)}: the estimate is {estimates.mean(row)} {units(unit)} per {per}"
+        )
+    return f"{text} ({estimates.spoken(row)}; {estimates.direction_spoken(row)})"
+
+
+def more_or_less(estimates: Estimates, row: pd.Series, *, unit: str) -> str:
+    """A difference with its interval, and whether its sign is settled."""
+    value, inside = estimates.mean(row), f"({estimates.spoken(row)}; {estimates.direction_spoken(row)})"
+    if excludes_zero(row):
+        way = "higher" if float(row["median"]) > 0 else "lower"
+        return f"{value.removeprefix(MINUS)} {unit} {way} {inside}"
+    return f"neither clearly higher nor clearly lower: {value} {unit} {inside}"
+
+
+def share_words(estimates: Estimates, row: pd.Series) -> str:
+    """A share as a percentage with its interval: "41% (89% equal-tailed interval 39% to 43%)"."""
+    # A tenth of a percentage point is as much as anybody reads of a share.
+    places = min(1, max(0, estimates.places(row) - 2))
+    ends = f"{percent(float(row['lower']), places)} to {percent(float(row['upper']), places)}"
+    return f"{percent(float(row['mean']), places)} ({estimates.spoken(row).split(' interval ')[0]} interval {ends})"
+
+
+def within_margin(estimates: Estimates, row: pd.Series, *, margin: float, unit: str) -> str:
+    """What a difference's probability of lying within a margin says, undecided included."""
+    inside = float(row["p_rope"])
+    said = estimates.share_spoken(row, "p_rope")
+    what = f"The probability that it is smaller than {exact(margin)} {unit} is {said}"
+    if inside >= DECIDED:
+        return f"{what}: equivalent by that margin."
+    if inside <= 1 - DECIDED:
+        return f"{what}: larger than that margin."
+    return f"{what}, which decides neither for equivalence nor for a difference."

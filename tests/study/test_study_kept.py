@@ -1,0 +1,186 @@
+"""Kept posteriors: named by what they were made from, given back as they were, and none when damaged."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+from hypothesis import given
+from hypothesis import strategies as st
+
+from alliance_bayes.errors import UsageError
+from alliance_bayes.study.kept import Kept
+
+INFO = {"engine": "nuts", "seed": 3, "study_seconds": 1.25}
+
+
+def tree(seed: int = 0) -> xr.DataTree:
+    rng = np.random.default_rng(seed)
+    posterior = xr.Dataset(
+        {
+            "beta": (("chain", "draw", "term"), rng.normal(size=(2, 5, 2))),
+            "sigma": (("chain", "draw"), rng.random((2, 5))),
+        },
+        coords={"chain": [0, 1], "draw": np.arange(5), "term": ["Intercept", "alliance"]},
+    )
+    statistics = xr.Dataset({"diverging": (("chain", "draw"), rng.random((2, 5)) > 0.5)})
+    return xr.DataTree.from_dict({"posterior": posterior, "sample_stats": statistics})
+
+
+WHAT = {"card": "formula", "data": "0" * 64, "seed": 7, "versions": {"alliance_bayes": "0.1.0"}}
+
+
+@pytest.mark.parametrize("name", WHAT)
+def test_every_ingredient_changes_the_name(name: str) -> None:
+    other = {"card": "another", "data": "1" * 64, "seed": 8, "versions": {"alliance_bayes": "0.2.0"}}[name]
+
+    assert Kept.key({**WHAT, name: other}) != Kept.key(WHAT)
+    assert Kept.key({**WHAT, "sessions": "2" * 64}) != Kept.key(WHAT)
+    assert Kept.key({key: value for key, value in WHAT.items() if key != name}) != Kept.key(WHAT)
+
+
+@given(st.permutations(list(WHAT)))
+def test_the_order_of_ingredients_does_not(order: list[str]) -> None:
+    assert Kept.key({name: WHAT[name] for name in order}) == Kept.key(WHAT)
+    assert set(Kept.key(WHAT)) <= set("0123456789abcdef")
+    assert len(Kept.key(WHAT)) == 32
+
+
+def test_what_is_stored_comes_back_draw_by_draw(tmp_path: Path) -> None:
+    kept, made = Kept(tmp_path / "kept"), tree()
+    kept.store("a", made, INFO)
+
+    back = kept.load("a")
+
+    assert back is not None
+    for group in ("posterior", "sample_stats"):
+        assert back[group].to_dataset().identical(made[group].to_dataset())
+    assert json.loads(back.attrs["info"]) == INFO
+    assert made.attrs == {}
+    assert sorted(path.name for path in (tmp_path / "kept").iterdir()) == ["a.nc", "a.sha256"]
+    assert kept.load("b") is None
+
+
+def test_storing_again_replaces(tmp_path: Path) -> None:
+    kept = Kept(tmp_path)
+    kept.store("a", tree(0), INFO)
+    kept.store("a", tree(1), {**INFO, "seed": 4})
+
+    back = kept.load("a")
+
+    assert back is not None
+    assert back["posterior"].to_dataset().identical(tree(1)["posterior"].to_dataset())
+    assert json.loads(back.attrs["info"])["seed"] == 4
+
+
+def test_no_folder_keeps_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    kept = Kept(None)
+    kept.store("a", tree(), INFO)
+
+    assert kept.load("a") is None
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_folder_is_made_when_something_is_kept_and_not_before(tmp_path: Path) -> None:
+    kept = Kept(tmp_path / "kept")
+    assert not (tmp_path / "kept").exists()
+    assert kept.load("a") is None
+    kept.store("a", tree(), INFO)
+    assert (tmp_path / "kept").is_dir()
+
+
+def test_a_file_in_the_way_and_a_missing_parent_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x", encoding="utf-8")
+
+    with pytest.raises(UsageError) as in_the_way:
+        Kept(tmp_path / "file")
+    with pytest.raises(UsageError) as missing:
+        Kept(tmp_path / "none" / "kept")
+
+    assert str(in_the_way.value) == (
+        f"'{tmp_path / 'file'}' is a file, so no posteriors can be kept there. Choose another name."
+    )
+    assert str(missing.value) == f"the folder of '{tmp_path / 'none' / 'kept'}' does not exist. Create it first."
+
+
+def whole(folder: Path) -> bytes:
+    Kept(folder).store("a", tree(), INFO)
+    return (folder / "a.nc").read_bytes()
+
+
+@pytest.mark.parametrize("share", [0.0, 0.01, 0.3, 0.7, 0.95, 0.999])
+def test_a_file_that_was_cut_off_counts_as_none(tmp_path: Path, share: float) -> None:
+    content = whole(tmp_path)
+    (tmp_path / "a.nc").write_bytes(content[: int(share * len(content))])
+
+    assert Kept(tmp_path).load("a") is None
+
+
+def described(folder: Path, made: xr.DataTree) -> None:
+    """A file with its digest, whatever it holds."""
+    made.to_netcdf(folder / "a.nc", engine="h5netcdf")
+    (folder / "a.sha256").write_text(hashlib.sha256((folder / "a.nc").read_bytes()).hexdigest(), encoding="ascii")
+
+
+@pytest.mark.parametrize("content", [b"", b"no HDF5 file", b"\x89HDF\r\n\x1a\n" + b"\x00" * 400, b"CDF\x01"])
+def test_a_file_of_something_else_counts_as_none(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "a.nc").write_bytes(content)
+    assert Kept(tmp_path).load("a") is None
+    (tmp_path / "a.sha256").write_text(hashlib.sha256(content).hexdigest(), encoding="ascii")
+
+    assert Kept(tmp_path).load("a") is None
+
+
+@pytest.mark.parametrize("start", range(0, 1000, 50))
+def test_a_file_with_bytes_overwritten_counts_as_none(tmp_path: Path, start: int) -> None:
+    content = bytearray(whole(tmp_path))
+    place = start * len(content) // 1000
+    content[place : place + 64] = b"\x5a" * 64
+    (tmp_path / "a.nc").write_bytes(content)
+
+    assert Kept(tmp_path).load("a") is None
+
+
+def test_one_changed_draw_is_noticed(tmp_path: Path) -> None:
+    content = whole(tmp_path)
+    value = tree()["posterior/beta"].values[1, 2, 1].tobytes()
+    assert content.count(value) == 1
+    (tmp_path / "a.nc").write_bytes(content.replace(value, np.float64(0.0).tobytes()))
+
+    assert Kept(tmp_path).load("a") is None
+
+
+@pytest.mark.parametrize("info", [None, "no JSON", "[1]"])
+def test_a_file_without_its_description_counts_as_none(tmp_path: Path, info: str | None) -> None:
+    whole(tmp_path)
+    made = Kept(tmp_path).load("a")
+    assert made is not None
+    del made.attrs["info"]
+    if info is not None:
+        made.attrs["info"] = info
+    described(tmp_path, made)
+
+    assert Kept(tmp_path).load("a") is None
+
+
+def test_an_interrupted_write_leaves_the_earlier_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = Kept(tmp_path)
+    kept.store("a", tree(0), INFO)
+
+    def stop(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(xr.DataTree, "to_netcdf", stop)
+    with pytest.raises(KeyboardInterrupt):
+        kept.store("a", tree(1), INFO)
+    monkeypatch.undo()
+
+    back = kept.load("a")
+    assert back is not None
+    assert back["posterior"].to_dataset().identical(tree(0)["posterior"].to_dataset())
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.nc", "a.sha256"]

@@ -1,0 +1,396 @@
+"""The whole study of a small cohort: statements, table, page and JSON say the same, and nobody can be told."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import alliance_bayes as ab
+from alliance_bayes.checks import CheckReport, Gate
+from alliance_bayes.cli import main
+from alliance_bayes.report import Report
+from alliance_bayes.study import Study, bench, run_study
+from alliance_bayes.study.tables import shown
+from report import test_report_page as house
+from report.test_report_hostile import Tags
+from report.test_report_withheld import numbers_in
+
+PARTS = {
+    "ratings": ["ratings-observed", "ratings-expected", "ratings-gradients"],
+    "change": [
+        "change-means",
+        "change-regression",
+        "change-improved",
+        "change-improved-elevated",
+        "change-recovered-elevated",
+    ],
+    "association": ["association-everybody", "association-elevated", "association-groups", "association-curve"],
+    "moderation": ["moderation"],
+}
+# Rows that are no draws of a model: they do not depend on a sampler.
+DESCRIPTIVE = "ratings-observed"
+
+
+def people(n: int = 400, **changes: Callable[[pd.DataFrame], object]) -> pd.DataFrame:
+    """Rows of a simulated cohort as text and numbers, one column or another changed."""
+    frame = ab.simulate_cohort(n=n, seed=3).data.drop(columns=["provider_id", "who5_change"])
+    for name in ("sex", "country", "provider_type"):
+        frame[name] = frame[name].astype(str)
+    for name, change in changes.items():
+        frame[name] = change(frame)
+    return frame
+
+
+def studied(frame: pd.DataFrame) -> Study:
+    return run_study(ab.read_cohort(frame), progress=False)
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("study") / "cohort.csv"
+    people().to_csv(path, index=False)
+    return path
+
+
+@pytest.fixture(scope="module")
+def study(table: Path) -> Study:
+    return run_study(ab.read_cohort(table), progress=False)
+
+
+@pytest.fixture(scope="module")
+def report(study: Study) -> Report:
+    return study.report()
+
+
+def holds_together(study: Study) -> tuple[Report, house.Node]:
+    """What every study must be, whatever its cohort; returns its page."""
+    report = study.report()
+    page = house.parsed(report.html)
+    # Ids unique, links found, nothing loaded, a policy that forbids it.
+    house.test_ids_are_unique_and_every_link_and_reference_finds_its_target(page)
+    house.test_nothing_is_loaded_from_anywhere(page, report)
+    house.test_the_content_policy_allows_this_style_sheet_and_pictures_inside_the_page_only(page)
+    levels = [int(node.tag[1]) for node in page.all(*house.HEADINGS)]
+    assert levels[0] == 1
+    assert all(after <= before + 1 for before, after in itertools.pairwise(levels))
+    for shown_table in page.all("table"):
+        head, *body = shown_table.all("tr")
+        assert body, shown_table.attributes
+        assert {len(row.all("th", "td")) for row in body} == {len(head.all("th"))}
+    for picture in page.all("svg"):
+        title, description = picture.all("title", "desc")
+        assert title.text
+        assert len(description.text) > 20
+    known = {f"{row['block']}/{name}" for name, row in study.table().iterrows()}
+    for part in study.parts.values():
+        for block in part.blocks:
+            page.by_id(block.name)
+        for statement in part.statements:
+            assert set(statement.rows) <= known, statement.text
+            assert not re.search(r"\bnan\b|NaN|None", statement.text), statement.text
+    check_numbers(study, json.loads(report.json))
+    ids = study.cohort.data["participant_id"].astype(str)
+    assert not [name for name in ids if re.search(rf"\b{re.escape(name)}\b", report.json + report.html)]
+    return report, page
+
+
+def check_numbers(study: Study, numbers: dict[str, list[dict[str, object]]]) -> None:
+    frame = study.table()
+    assert [record["id"] for record in numbers["effects"]] == list(frame.index)
+    for record, (_, row) in zip(numbers["effects"], frame.iterrows(), strict=True):
+        for name, value in row.items():
+            if isinstance(value, float) and not math.isfinite(value):
+                assert record[str(name)] is None
+            elif not pd.isna(value):
+                assert record[str(name)] == value
+
+
+def test_the_parts_and_their_blocks(study: Study) -> None:
+    assert {name: [block.name for block in part.blocks] for name, part in study.parts.items()} == PARTS
+    assert not study.withheld
+    assert all(part.left_out == () for part in study.parts.values())
+    assert [name for name, part in study.parts.items() if not part.statements] == []
+    assert not study.table()["mean"].isna().all()
+
+
+def test_statements_table_page_and_json_agree(study: Study) -> None:
+    report, page = holds_together(study)
+
+    assert report.findings == study.findings
+    sentences = [statement for part in study.parts.values() for statement in part.statements]
+    assert study.findings == tuple(statement.text for statement in sentences if statement.key)
+    text = page.text
+    for statement in sentences:
+        assert statement.text[1:].replace(" %", "%") in text
+    assert [node.text for node in page.all("main")[0].all("h2")][1:] == [
+        "1 Data and participant flow",
+        *(f"{k} {part.title}" for k, part in enumerate(study.parts.values(), 2)),
+        "6 Models and reproduction",
+    ]
+
+
+def test_the_numbers_of_statements_are_those_of_their_rows(study: Study) -> None:
+    checked = 0
+    for part in study.parts.values():
+        blocks = {block.name: block for block in part.blocks}
+        for statement in part.statements:
+            for reference in statement.rows:
+                name, _, identity = reference.partition("/")
+                estimates, row = shown(blocks[name].rows), blocks[name].rows.loc[identity]
+                if "probability_of_superiority" in identity or "share" in identity or len(statement.rows) > 2:
+                    continue
+                assert estimates.mean(row).removeprefix("\N{MINUS SIGN}") in statement.text
+                assert estimates.spoken(row) in statement.text
+                checked += 1
+    assert checked >= 10
+
+
+def test_no_row_level_data_is_in_the_json(study: Study, report: Report) -> None:
+    def longest(value: object) -> int:
+        match value:
+            case dict():
+                return max((longest(item) for item in value.values()), default=0)
+            case list():
+                own = len(value) if all(isinstance(item, int | float) for item in value) else 0
+                return max([own, *map(longest, value)])
+        return 0
+
+    numbers = json.loads(report.json)
+    # A list of numbers as long as a subgroup could be one a person.
+    assert longest(numbers) < 20
+    assert set(numbers) == {
+        "format",
+        "title",
+        "withheld",
+        "reasons",
+        "prob",
+        "findings",
+        "effects",
+        "parts",
+        "participants",
+        "models",
+        "meta",
+    }
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> tuple[int, str, str]:
+    with pytest.raises(SystemExit) as ended:
+        main([str(argument) for argument in arguments])
+    out, err = capsys.readouterr()
+    return int(ended.value.code or 0), out, err
+
+
+def test_the_command_writes_both_files_and_gives_the_same_numbers_again(
+    capsys: pytest.CaptureFixture[str], table: Path, tmp_path: Path, study: Study, report: Report
+) -> None:
+    status, out, err = run(capsys, "study", table, "-o", tmp_path / "x.html")
+
+    assert status == 0
+    assert out.splitlines() == [str(tmp_path / "x.html"), *(f"  * {sentence}" for sentence in study.findings)]
+    lines = err.splitlines()
+    assert lines[0] == "Ratings of the alliance (Gaussian): 400 rows ..."
+    assert lines[-1] == "writing the report ..."
+    assert {path.name for path in tmp_path.iterdir()} == {"x.html", "x.json"}
+    assert (tmp_path / "x.json").read_text(encoding="utf-8") == report.json
+    assert "<code>x.json</code>" in (tmp_path / "x.html").read_text(encoding="utf-8")
+
+
+def test_a_closed_gate_withholds_every_number_of_the_models(
+    capsys: pytest.CaptureFixture[str],
+    table: Path,
+    tmp_path: Path,
+    study: Study,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    reason = "3 draws of 600 diverged, so part of the posterior may be missing: raise target_accept."
+    monkeypatch.setattr(bench, "run_checks", lambda *_, **__: CheckReport((), Gate(False, (reason,))))
+
+    status, out, _ = run(capsys, "study", table, "-o", tmp_path / "x.html")
+    html, numbers = ((tmp_path / f"x.{kind}").read_text(encoding="utf-8") for kind in ("html", "json"))
+    found = json.loads(numbers)
+
+    assert status == 1
+    closed = [
+        (part.title, block.title) for part in study.parts.values() for block in part.blocks if block.name != DESCRIPTIVE
+    ]
+    assert [line for line in out.splitlines() if "withheld" in line] == [
+        f"  * {part}: withheld. {block}: {reason}" for part, block in closed
+    ]
+    assert found["withheld"] is True
+    assert found["reasons"] == [f"{block}: {reason}" for _, block in closed]
+    assert {record["block"] for record in found["effects"]} == {DESCRIPTIVE}
+    assert "line_against_spline" not in found["parts"]["association"]
+    present = set(numbers_in(found))
+    (seen,) = (block for block in study.parts["ratings"].blocks if block.name == DESCRIPTIVE)
+    described = {shown(seen.rows).interval(row) for _, row in seen.rows.iterrows()}
+    for part in study.parts.values():
+        for block in part.blocks:
+            if block.name == DESCRIPTIVE:
+                continue
+            estimates = shown(block.rows)
+            for _, row in block.rows.iterrows():
+                # Whole numbers such as 0 may coincide with a setting.
+                values = {float(row[name]) for name in ("mean", "sd", "median", "lower", "upper")}
+                assert not {v for v in values & present if not math.isclose(v, round(v))}
+                assert estimates.spoken(row) not in html
+                # An interval of few digits may be that of a description as well.
+                assert estimates.interval(row) in described or estimates.interval(row) not in html
+    section = house.parsed(html).by_id("association")
+    assert section.all("svg", "table") == []
+    assert "Withheld: the draws did not pass the checks." in section.text
+
+
+def test_a_closed_gate_of_one_model_withholds_that_block_and_what_rests_on_it(
+    table: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = bench.run_checks
+
+    def one(fit: ab.Fit, **options: object) -> CheckReport:
+        bad = fit.spec.formula.startswith("who5_followup ~ alliance + ") and fit.flow.analysed > 200
+        return CheckReport((), Gate(False, ("Bad.",))) if bad else real(fit, **options)
+
+    monkeypatch.setattr(bench, "run_checks", one)
+    study = run_study(ab.read_cohort(table), progress=False)
+
+    withheld = [block.name for part in study.parts.values() for block in part.blocks if block.withheld]
+    assert withheld == ["association-everybody", "association-groups", "association-curve"]
+    numbers = json.loads(study.report().json)
+    assert "line_against_spline" not in numbers["parts"]["association"]
+    assert "straight line" not in " ".join(study.findings).lower()
+    assert len([part for part in study.parts.values() if part.withheld]) == 1
+
+
+HOSTILE = {
+    "coach": "<script>alert(1)</script>",
+    "therapist": '"><img src=x onerror=alert(2)>',
+    "both": "{{ 7 * 7 }} & $\\frac{1}$",
+}
+
+
+def test_labels_that_are_markup_are_shown_and_gaps_are_left_out(study: Study, report: Report) -> None:
+    rng = np.random.default_rng(0)
+
+    def gaps(name: str) -> Callable[[pd.DataFrame], object]:
+        return lambda frame: frame[name].mask(rng.random(len(frame)) < 0.05)
+
+    frame = people(
+        provider_type=lambda frame: frame["provider_type"].map(HOSTILE),
+        country=lambda frame: np.where(np.arange(len(frame)) % 2, "</title><b>", "' onload='alert(3)"),
+        age=gaps("age"),
+        alliance=gaps("alliance"),
+        days_in_care=gaps("days_in_care"),
+        sex=gaps("sex"),
+    )
+
+    hostile, _ = holds_together(studied(frame))
+    ours, theirs = Tags(), Tags()
+    ours.feed(report.html)
+    theirs.feed(hostile.html)
+
+    assert theirs.tags <= ours.tags
+    assert theirs.attributes <= ours.attributes
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in hostile.html
+    assert "</title><b>" not in hostile.html
+    assert "&lt;/title&gt;&lt;b&gt;" in hostile.html
+    assert "<img" not in hostile.html
+    assert "{{ 7 * 7 }}" in hostile.html
+    found = {record["level"] for record in json.loads(hostile.json)["effects"] if record["factor"] == "provider_type"}
+    assert found == set(HOSTILE.values())
+    flow = json.loads(hostile.json)["participants"]
+    assert flow["participants"] == 400
+    assert flow["analysed"] == int(frame.drop(columns=["n_sessions"]).notna().all(axis=1).sum())
+
+
+def test_one_country_and_one_sex() -> None:
+    study = studied(people(country=lambda _: "US", sex=lambda _: "female"))
+
+    holds_together(study)
+
+    assert set(study.table()["factor"].dropna()) == {"provider_type", "who5_baseline", "n_sessions"}
+    assert "(1 | country)" not in study.fitted["alliance_gaussian"].spec.formula
+    assert "Sex, " not in " ".join(study.findings)
+
+
+def test_nothing_to_compare_at_all() -> None:
+    study = studied(people(country=lambda _: "US", sex=lambda _: "female", provider_type=lambda _: "coach"))
+
+    _, page = holds_together(study)
+
+    formulas = {made.spec.formula for made in study.fitted.values()}
+    assert not [formula for formula in formulas if "|" in formula]
+    (overall,) = (s.text for s in study.parts["moderation"].statements if s.key)
+    assert overall.startswith(
+        "Of 2 differences of the slope (between low and high baseline WHO-5, between few and many sessions), "
+    )
+    assert page.by_id("moderation").text
+
+
+def test_a_level_that_only_incomplete_rows_have_and_levels_of_one_person() -> None:
+    def countries(frame: pd.DataFrame) -> np.ndarray:
+        return np.where(np.arange(len(frame)) < 30, "Lost", np.where(np.arange(len(frame)) == 50, "Alone", "Here"))
+
+    frame = people(country=countries, who5_followup=lambda frame: frame["who5_followup"].mask(np.arange(400) < 30))
+
+    study = studied(frame)
+    holds_together(study)
+
+    assert study.fitted["outcome_everybody"].fit.design.factors[-1].levels == ("Alone", "Here")
+    # The mean observed rating of one person is that person's rating.
+    observed = study.parts["ratings"].blocks[0].rows
+    assert set(observed[observed["factor"] == "country"]["level"]) <= {"Lost", "Here"}
+    assert "Lost" in set(observed["level"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "give either a COHORT or --demo. 'alliance-bayes study --help' shows how."),
+        (["TABLE", "--demo"], "give either a COHORT or --demo. 'alliance-bayes study --help' shows how."),
+        (["MOMENTS"], "the study needs rows, and moments hold none. Give a table, or fit single models to them."),
+        (["TABLE", "-o", "x.pdf"], "output 'x.pdf' should end in .html. Rename it."),
+        (
+            ["TABLE", "--margin", "0", "--elevated", "100"],
+            "run_study: elevated should be in the interval [0, 100) but got 100.0; margin should be a finite number "
+            "above 0 but got 0.0. Nothing was fitted.",
+        ),
+        (
+            ["SHORT"],
+            "short.csv: the study needs the columns alliance, who5_baseline, who5_followup, age, sex, country, "
+            "provider_type, days_in_care, n_sessions, and this table has no sex, n_sessions. Add them (rename columns "
+            "with --map or columns=...), or fit single models with 'alliance-bayes fit'.",
+        ),
+        (
+            ["TABLE", "--keep", "cohort.csv"],
+            "'cohort.csv' is a file, so no posteriors can be kept there. Choose another name.",
+        ),
+    ],
+)
+def test_wrong_use_is_status_2_and_writes_nothing(
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    message: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    frame = people(150)
+    frame.to_csv("cohort.csv", index=False)
+    frame.drop(columns=["sex", "n_sessions"]).to_csv("short.csv", index=False)
+    if "MOMENTS" in arguments:
+        model = ab.Model("who5_followup ~ alliance + age + (1 | sex)")
+        ab.save_moments(ab.reduce_table("cohort.csv", model), "m.nc", spec=model)
+    before = sorted(tmp_path.iterdir())
+    files = {"TABLE": "cohort.csv", "SHORT": "short.csv", "MOMENTS": "m.nc"}
+
+    status, out, err = run(capsys, "study", *(files.get(argument, argument) for argument in arguments))
+
+    assert (status, out, err) == (2, "", f"error: {message}\n")
+    assert sorted(tmp_path.iterdir()) == before

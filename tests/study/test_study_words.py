@@ -1,0 +1,298 @@
+"""Sentences, tables and figures of made-up rows: whatever a row holds, words and numbers say the same."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from alliance_bayes.effects import COLUMNS, EffectTable
+from alliance_bayes.report.estimates import excludes_zero
+from alliance_bayes.report.text import MINUS
+from alliance_bayes.study import Block, Part, Statement
+from alliance_bayes.study.tables import (
+    condition,
+    effect_table,
+    forest_pictures,
+    level_name,
+    one_row,
+    prefix_of,
+    prefixed,
+    shown,
+)
+from alliance_bayes.study.words import more_or_less, share_words, slope_sentence, within_margin
+
+UNIT = "WHO-5 point per alliance point"
+
+
+def row_of(mean: float, sd: float, **values: object) -> dict[str, object]:
+    """A row as a normal posterior has it."""
+    above = 0.5 * (1 + np.tanh(0.8 * mean / sd))
+    row: dict[str, object] = dict.fromkeys(COLUMNS, np.nan) | {
+        "estimand": "slope",
+        "term": "alliance",
+        "factor": None,
+        "level": None,
+        "versus": None,
+        "unit": UNIT,
+        "denominator": None,
+        "population": "sample",
+        "mean": mean,
+        "sd": sd,
+        "median": mean,
+        "lower": mean - 1.6 * sd,
+        "upper": mean + 1.6 * sd,
+        "interval": "eti",
+        "prob": 0.89,
+        "p_direction": max(above, 1 - above),
+        "ess_bulk": 4000.0,
+        "ess_tail": 4000.0,
+        "rhat": 1.0,
+        "mcse_mean": sd / 63,
+        "note": None,
+    }
+    return row | values
+
+
+def table_of(*rows: dict[str, object], names: list[str] | None = None) -> EffectTable:
+    names = [f"row{k}" for k in range(len(rows))] if names is None else names
+    frame = pd.DataFrame(list(rows), columns=list(COLUMNS), index=pd.Index(names, dtype="str", name="id"))
+    draws = {name: np.full((4, 10), float(k)) for k, name in enumerate(names)}
+    return EffectTable.build(frame, {name: (lambda values=values: values) for name, values in draws.items()})
+
+
+MEANS = st.floats(-50, 50).map(lambda x: round(x, 3))
+SDS = st.floats(0.01, 20).map(lambda x: round(x, 3))
+
+
+def number_of(text: str) -> float:
+    return float(text.replace(MINUS, "-").replace(",", ""))
+
+
+def half_digit(text: str) -> float:
+    """Half of the last digit printed, and the rounding of the comparison."""
+    return 0.5 * 10.0 ** -len(text.partition(".")[2]) + 1e-9
+
+
+@given(MEANS, SDS)
+def test_a_difference_has_the_direction_of_its_interval(mean: float, sd: float) -> None:
+    table = table_of(row_of(mean, sd))
+    row = table.iloc[0]
+
+    text = more_or_less(shown(table), row, unit="points")
+
+    settled = row["lower"] > 0 or row["upper"] < 0
+    assert excludes_zero(row) == settled
+    assert text.startswith("neither clearly higher nor clearly lower: ") == (not settled)
+    if settled:
+        amount, unit, way = text.split(" (")[0].split(" ")
+        assert (unit, way) == ("points", "higher" if row["lower"] > 0 else "lower")
+        assert number_of(amount) >= 0
+        assert number_of(amount) == pytest.approx(abs(mean), abs=half_digit(amount))
+    else:
+        amount = text.removeprefix("neither clearly higher nor clearly lower: ").split(" ")[0]
+        assert number_of(amount) == pytest.approx(mean, abs=half_digit(amount))
+    # Never more decimals than two digits of the SD.
+    assert half_digit(amount) >= min(0.005 * sd, 0.5)
+    found = re.search(
+        r"\(89% equal-tailed interval (\S+) to (\S+); (.+)% probability of being (above|below) zero\)", text
+    )
+    assert found is not None
+    assert number_of(found[1]) <= number_of(found[2])
+    assert found[4] == ("above" if mean >= 0 else "below")
+
+
+@given(MEANS, SDS)
+def test_a_slope_is_higher_lower_or_not_settled(mean: float, sd: float) -> None:
+    table = table_of(row_of(mean, sd))
+    row = table.iloc[0]
+
+    text = slope_sentence(shown(table), row, predictor="alliance", outcome="who5_followup", who="everybody")
+
+    if excludes_zero(row):
+        found = re.match(
+            r"among everybody, follow-up WHO-5 was (\S+) WHO-5 points (higher|lower) for each additional alliance "
+            r"point \(89%",
+            text,
+        )
+        assert found is not None
+        assert found[2] == ("higher" if row["lower"] > 0 else "lower")
+        assert number_of(found[1]) >= 0
+    else:
+        assert text.startswith(
+            "among everybody, it is not settled whether follow-up WHO-5 was higher or lower with more alliance: the "
+            "estimate is "
+        )
+        assert " WHO-5 points per alliance point (89% equal-tailed interval " in text
+
+
+@pytest.mark.parametrize(
+    ("mean", "sd", "expected"),
+    [
+        (
+            2.17,
+            0.5,
+            "among everybody, follow-up WHO-5 was 2.17 WHO-5 points higher for each additional alliance point (89% "
+            "equal-tailed interval 1.37 to 2.97; more than 99.9% probability of being above zero)",
+        ),
+        (
+            -2.17,
+            0.5,
+            "among everybody, follow-up WHO-5 was 2.17 WHO-5 points lower for each additional alliance point (89% "
+            "equal-tailed interval \N{MINUS SIGN}2.97 to \N{MINUS SIGN}1.37; more than 99.9% probability of being "
+            "below zero)",
+        ),
+    ],
+)
+def test_whole_sentences_of_a_slope(mean: float, sd: float, expected: str) -> None:
+    table = table_of(row_of(mean, sd))
+
+    text = slope_sentence(shown(table), table.iloc[0], predictor="alliance", outcome="who5_followup", who="everybody")
+
+    assert text == expected
+
+
+@given(st.floats(0, 1), MEANS)
+def test_equivalence_is_said_from_the_probability_inside_the_margin(inside: float, mean: float) -> None:
+    table = table_of(row_of(mean, 1.0, rope_low=-2.0, rope_high=2.0, p_rope=inside))
+
+    text = within_margin(shown(table), table.iloc[0], margin=2.0, unit="WHO-5 points")
+
+    assert text.startswith("The probability that it is smaller than 2 WHO-5 points is ")
+    assert text.endswith(": equivalent by that margin.") == (inside >= 0.95)
+    assert text.endswith(": larger than that margin.") == (inside <= 1 - 0.95)
+    assert text.endswith(", which decides neither for equivalence nor for a difference.") == (1 - 0.95 < inside < 0.95)
+
+
+@given(st.floats(0.02, 0.98), st.floats(0.001, 0.2))
+def test_a_share_is_a_percentage_with_its_interval(mean: float, sd: float) -> None:
+    table = table_of(row_of(mean, sd, estimand="share_at_least", unit="probability", p_direction=np.nan))
+
+    text = share_words(shown(table), table.iloc[0])
+
+    found = re.fullmatch(r"(\S+)% \(89% equal-tailed interval (\S+)% to (\S+)%\)", text)
+    assert found is not None
+    # Whole per cents, or tenths where the SD is below a percentage point.
+    for printed, value in zip(found.groups(), table.iloc[0][["mean", "lower", "upper"]], strict=True):
+        assert number_of(printed) == pytest.approx(100 * value, abs=0.51)
+
+
+def test_what_a_row_is_about() -> None:
+    def name(**values: object) -> str:
+        return level_name(pd.Series(row_of(1, 1, **values)))
+
+    assert name() == "Slope"
+    assert name(estimand="delta_r2") == "Delta r2"
+    assert name(factor="provider_type", level="coach") == "Provider type: coach"
+    assert name(factor="a:b", level="x:y") == "A × b: x:y"
+    assert name(level="coach") == "coach"
+    assert name(factor="sex", level="male", versus="female") == f"male {MINUS} female"
+    assert (
+        name(factor="who5_baseline", level="who5_baseline = 64", versus="who5_baseline = 20")
+        == f"baseline WHO-5: 64 {MINUS} 20"
+    )
+    assert name(factor="who5_baseline", level="who5_baseline = 64") == "baseline WHO-5 of 64"
+    assert name(factor="sex", level="a\x00b") == "Sex: a\ufffdb"
+    assert condition("n_sessions = 9") == "number of sessions of 9"
+    assert condition("coach") == "coach"
+
+
+def test_a_table_has_the_columns_that_its_rows_need() -> None:
+    plain = effect_table("t", "Caption", table_of(row_of(0.5, 0.1, p_direction=np.nan)))
+    whole = effect_table(
+        "t",
+        "Caption",
+        table_of(
+            row_of(2.0, 0.1, rope_low=-2.0, rope_high=2.0, p_rope=0.5, relevant=10.0, p_relevant=0.0, note="odd"),
+            row_of(-2.0, 0.1),
+        ),
+        heading="What",
+    )
+
+    # A unit that all rows share stands in the caption.
+    assert plain.headings == ("Quantity", "Mean", "89% equal-tailed interval")
+    assert plain.caption == f"Caption ({UNIT})"
+    mixed = effect_table("t", "Caption", table_of(row_of(2.0, 0.1), row_of(2.0, 0.1, estimand="r", unit="share")))
+    assert mixed.caption == "Caption"
+    assert [row[-1] for row in mixed.rows] == [UNIT, "share"]
+    assert whole.headings == (
+        "What",
+        "Mean",
+        "89% equal-tailed interval",
+        "Probability of direction",
+        "Probability in ROPE",
+        "Probability of 10 or more",
+    )
+    assert [tuple(row) for row in whole.rows] == [
+        ("Slope", "2.00", "[1.84, 2.16]", "> 99.9% above 0", "50%", "< 0.1%"),
+        ("Slope", f"{MINUS}2.00", f"[{MINUS}2.16, {MINUS}1.84]", "> 99.9% below 0", "–", "–"),
+    ]
+    assert whole.note == "Slope: odd."
+
+
+@given(st.integers(1, 40))
+def test_a_long_table_is_cut_and_whole_behind_it(n: int) -> None:
+    made = effect_table("t", "Caption", table_of(*(row_of(k, 1.0, factor="country", level=f"L{k}") for k in range(n))))
+
+    assert [row[0] for row in made.rows] == [f"Country: L{k}" for k in range(min(n, 16))]
+    assert [row[0] for row in made.more] == ([f"Country: L{k}" for k in range(n)] if n > 16 else [])
+
+
+def test_forest_plots_keep_small_factors_together_and_large_ones_apart() -> None:
+    levels = [("sex", "female"), ("sex", "male"), *(("country", f"C{k}") for k in range(7)), ("modality", "video")]
+    rows = table_of(*(row_of(k, 1.0, factor=factor, level=level) for k, (factor, level) in enumerate(levels)))
+
+    pictures = forest_pictures("p", "Slopes", rows, axis="points", caption="Words.")
+
+    assert [picture.title for picture in pictures] == ["Slopes by sex and modality", "Slopes by country"]
+    together, countries = (str(picture.markup) for picture in pictures)
+    assert [place for place in map(together.find, ("Sex: female", "Sex: male", "Modality: video")) if place < 0] == []
+    described = countries.split("<desc")[1].split("</desc>")[0]
+    # Many levels are ordered by their means, the largest first.
+    assert re.findall(r"C\d", described) == [f"C{k}" for k in reversed(range(7))]
+    assert forest_pictures("p", "Slopes", rows[:0], axis="points", caption="Words.") == []
+
+
+@given(st.lists(st.sampled_from(["slope", "r2", "mean"]), min_size=1, max_size=5), st.sampled_from(["a", "b c", "é"]))
+def test_a_prefix_changes_ids_and_nothing_else(estimands: list[str], prefix: str) -> None:
+    table = table_of(*(row_of(k, 1.0, estimand=name) for k, name in enumerate(estimands)))
+
+    made = prefixed(table, prefix)
+    some = prefixed(table, prefix, estimands=("slope",))
+
+    assert list(made.index) == [f"{prefix}/{name}" for name in table.index]
+    assert list(made.draws) == list(made.index)
+    for old, new in zip(table.index, made.index, strict=True):
+        assert (made.draws[new] == table.draws[old]).all()
+        assert prefix_of(made.loc[new]) == prefix
+    pd.testing.assert_frame_equal(pd.DataFrame(made).reset_index(drop=True), pd.DataFrame(table).reset_index(drop=True))
+    assert len(some) == estimands.count("slope")
+    assert list(table.index) == [f"row{k}" for k in range(len(estimands))]
+
+
+def test_one_row_of_a_prefix() -> None:
+    table = EffectTable.concat([prefixed(table_of(row_of(1, 1)), "a"), prefixed(table_of(row_of(2, 1)), "b")])
+
+    assert one_row(table, "slope")["mean"] == 1
+    assert one_row(table, "slope", "b")["mean"] == 2
+    with pytest.raises(KeyError, match="no row c/slope"):
+        one_row(table, "slope", "c")
+
+
+def test_a_part_tells_what_it_withholds_and_holds_the_rows_that_are_left() -> None:
+    rows = table_of(row_of(1, 1), row_of(2, 1))
+    open_, closed = Block("one", "One", rows), Block("two", "Two", rows[:0], ("Why.", "And why."))
+
+    part = Part("p", "P", "?", (open_, closed), (Statement("s", ("one/row0",)),))
+
+    assert part.withheld == ("Two: Why.", "Two: And why.")
+    assert part.table()["block"].tolist() == ["one", "one"]
+    assert list(part.table().columns) == ["block", *COLUMNS]
+    assert Part("p", "P", "?", (closed,)).table().empty
+    assert open_.withheld == Part("p", "P", "?", (open_,)).withheld == ()
+    assert open_.with_page(text=["a"]).text == ("a",)
+    assert open_.text == ()
