@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["BEND", "bending", "bent", "straightened"]
+__all__ = ["BEND", "bent"]
 
 #: Width, in SDs of the trait, over which its spread below the highest threshold passes into that above it: without a
 #: kink NUTS keeps its energy.
@@ -27,15 +27,3 @@ def bent(xi: Any, below: Any, above: Any, *, root: Callable[[Any], Any] = np.sqr
         Square root, of NumPy or of PyTensor.
     """
     return below * xi + 0.5 * (above - below) * (xi + root(xi**2 + BEND**2) - BEND)
-
-
-def bending(xi: Any, below: Any, above: Any, *, root: Callable[[Any], Any] = np.sqrt) -> Any:
-    """Derivative of `bent` with respect to ``xi``."""
-    return below + 0.5 * (above - below) * (1.0 + xi / root(xi**2 + BEND**2))
-
-
-def straightened(theta: Any, below: Any, above: Any, *, root: Callable[[Any], Any] = np.sqrt) -> Any:
-    """Undo `bent`: the root of its quadratic that lies on the same branch."""
-    half = 0.5 * (above - below)
-    away = theta + half * BEND
-    return ((below + half) * away - half * root(away**2 + below * above * BEND**2)) / (below * above)

@@ -45,13 +45,6 @@ class Ratings:
         """Sessions with at least one rating."""
         return int(self.row_count.sum())
 
-    @property
-    def main_provider(self) -> np.ndarray:
-        """Number of the provider of most of each person's sessions (of the first of several such), shape (n,)."""
-        order = np.lexsort((-self.pair_share, self.pair_person))
-        _, first = np.unique(self.pair_person[order], return_index=True)
-        return self.pair_provider[order][first]
-
     def arguments(self, n_nodes: int) -> tuple[np.ndarray, ...]:
         """What the kernel takes after the parameters, with this many quadrature nodes for the session's part."""
         return (

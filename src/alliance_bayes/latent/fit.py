@@ -46,7 +46,7 @@ def fit_latent(
     chains: int = 4,
     cores: int | None = None,
     seed: int | None = None,
-    target_accept: float = 0.8,
+    target_accept: float = 0.9,
     keep_people: bool = False,
     progress: bool | Progress = True,
 ) -> LatentFit:

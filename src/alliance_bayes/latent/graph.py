@@ -13,7 +13,7 @@ from alliance_bayes.engines.graph import linear_predictor
 from alliance_bayes.engines.layout import posterior_coords
 from alliance_bayes.engines.observe import observe
 from alliance_bayes.engines.place import pymc_distribution
-from alliance_bayes.latent.bend import bending, bent, straightened
+from alliance_bayes.latent.bend import bent
 from alliance_bayes.latent.data import RATED
 from alliance_bayes.latent.joint import ALLIANCE, JointData
 from alliance_bayes.latent.op import ratings_graph
@@ -58,7 +58,9 @@ def build_joint_graph(
     The highest thresholds of the two items are minus and plus half of ``item_shift``, so that a trait of 0 lies at the
     highest threshold and ``trait_centre`` holds the level. Traits are sampled as ``xi ~ Normal(trait_centre, 1)``:
     centred in location, on which ratings say much, and not in scale, on which ratings of those beyond the highest
-    threshold say little. The reverse choices mix three to five times as slowly.
+    threshold say little; the reverse choices mix three to five times as slowly. Sampling a trait together with its main
+    provider's part mixes that provider's SD better where ratings are many, but diverges where there are one or two a
+    person, since a small ``trait_sd`` then stretches the provider's part without limit.
     """
     design, ratings = data.design, data.ratings
     coords: dict[str, Any] = {
@@ -86,12 +88,7 @@ def build_joint_graph(
         below = place("trait_sd")
         above = place("trait_sd_above") if trait == "stretched" else below
         provider = place("provider_sd") * pm.Normal("z_provider", 0.0, 1.0, shape=len(ratings.providers))
-        # What is sampled is where ratings place somebody with the main provider, on the scale of xi.
-        placed = pm.Flat("placed", shape=ratings.n)
-        theta = bent(placed, below, above, root=pt.sqrt) - provider[ratings.main_provider]
-        xi = straightened(theta, below, above, root=pt.sqrt)
-        change = pt.log(bending(placed, below, above, root=pt.sqrt) / bending(xi, below, above, root=pt.sqrt))
-        pm.Potential("traits", (change - 0.5 * (xi - centre) ** 2).sum())
+        theta = bent(pm.Normal("xi", centre, 1.0, shape=ratings.n), below, above, root=pt.sqrt)
         lean = place("lean_sd") * pm.Normal("z_lean", 0.0, 1.0, shape=ratings.n)
 
         loglik, expected = ratings_graph((theta, lean, provider, cuts, place("session_sd")), ratings.arguments(n_nodes))
