@@ -92,3 +92,10 @@ def test_impossible_targets_are_refused(tmp_path: Path):
         "write_cohort: 'cohort.csv' lies in a directory that does not exist. "
         "Choose a file's name in an existing directory."
     )
+
+
+def test_a_written_cohort_is_read_again_with_the_same_fingerprint(tmp_path: Path) -> None:
+    cohort = simulate_cohort(n=300, seed=5)
+    again = read_cohort(write_cohort(cohort, tmp_path / "cohort.csv"))
+    assert again.hash == cohort.hash
+    assert again.data["provider_type"].cat.categories.tolist() == ["coach", "therapist", "both"]

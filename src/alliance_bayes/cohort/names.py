@@ -8,6 +8,7 @@ __all__ = [
     "FACTORS",
     "ID",
     "ITEMS",
+    "LEVELS_FIRST",
     "MISSING_REASONS",
     "MODALITIES",
     "NUMBERS",
@@ -48,8 +49,9 @@ ANALYSIS_COLUMNS = (
 SESSION_PROVIDER_TYPES = ("coach", "therapist")
 PROVIDER_TYPES = ("coach", "therapist", "both")
 
-#: Levels of `modality` that come first, in this order, where both occur.
 MODALITIES = ("video", "in_person")
+#: Levels of a factor that come first, in this order, where all of them occur.
+LEVELS_FIRST = {"modality": MODALITIES, "provider_type": PROVIDER_TYPES}
 
 MISSING_REASONS = {
     "who5_baseline": "no baseline WHO-5",

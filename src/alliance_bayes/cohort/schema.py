@@ -10,7 +10,7 @@ import pandas as pd
 
 from alliance_bayes.cohort.convert import Fault
 from alliance_bayes.cohort.items import INSTRUMENT_OF
-from alliance_bayes.cohort.names import CHANGE, FACTORS, ID, ITEMS, MODALITIES, SESSION_PROVIDER_TYPES, SURVEY_ITEMS
+from alliance_bayes.cohort.names import CHANGE, FACTORS, ID, ITEMS, LEVELS_FIRST, SESSION_PROVIDER_TYPES, SURVEY_ITEMS
 from alliance_bayes.instruments import ALLIANCE2, WHO5, Instrument
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def cohort_rules(*, prorated: bool = False) -> tuple[ColumnRule, ...]:
     rules = [
         ColumnRule(ID, "id"),
         ColumnRule("age", "number", 0, 120, what="years"),
-        *(ColumnRule(name, "factor", first=MODALITIES if name == "modality" else ()) for name in FACTORS),
+        *(ColumnRule(name, "factor", first=LEVELS_FIRST.get(name, ())) for name in FACTORS),
         ColumnRule("n_sessions", "number", 0, step=1, what="sessions"),
         ColumnRule("days_in_care", "number", 0, what="days"),
     ]
@@ -124,7 +124,7 @@ def participant_rules(provider_types: tuple[str, ...]) -> tuple[ColumnRule, ...]
         ColumnRule("sex", "factor"),
         ColumnRule("country", "factor"),
         ColumnRule("provider_type", "factor", levels=provider_types),
-        ColumnRule("modality", "factor", first=MODALITIES),
+        ColumnRule("modality", "factor", first=LEVELS_FIRST["modality"]),
     )
 
 
