@@ -2,6 +2,7 @@
 
 from alliance_bayes.effects.contrasts import contrasts
 from alliance_bayes.effects.equivalence import equivalence
+from alliance_bayes.effects.improvement import improvement
 from alliance_bayes.effects.means import adjusted_means, overall_mean, ranks
 from alliance_bayes.effects.moderation import moderation
 from alliance_bayes.effects.ratings import group_ratings
@@ -25,6 +26,7 @@ __all__ = [
     "effects",
     "equivalence",
     "group_ratings",
+    "improvement",
     "moderation",
     "overall_mean",
     "ranks",

@@ -101,7 +101,19 @@ def effects(
         request.left_out.append("slopes: the model has no numeric predictor")
         asked = tuple(name for name in asked if "slope" not in name)
     quantities = [quantity for name in asked for quantity in ESTIMANDS[name](request)]
-    return summarise(quantities, options, left_out=request.left_out)
+    table = summarise(quantities, options, left_out=request.left_out)
+    table.asked = {
+        "estimands": None if estimands is None else list(estimands),
+        "predictor": predictor,
+        "denominator": denominator,
+        "population": population,
+        "prob": prob,
+        "interval": interval,
+        "rope": list(rope) if isinstance(rope, tuple) else rope,
+        "relevant": relevant,
+        "seed": seed,
+    }
+    return table
 
 
 def _slopes(request: _Request) -> Iterator[Quantity]:

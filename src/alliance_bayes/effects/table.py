@@ -93,12 +93,15 @@ class EffectTable(pd.DataFrame):
         it never assigns them to another row.
     left_out : tuple of str
         What was not computed, and why.
+    asked : Mapping or None
+        Arguments of :func:`alliance_bayes.effects.effects` that give the table again, where that made it.
     """
 
     # pandas reads these names from the class, adds them to a list of its own, and never changes them.
-    _metadata: ClassVar[list[str]] = ["_sources", "left_out"]
+    _metadata: ClassVar[list[str]] = ["_sources", "left_out", "asked"]
     _sources: Mapping[str, Callable[[], np.ndarray]] = MappingProxyType({})
     left_out: tuple[str, ...] = ()
+    asked: Mapping[str, Any] | None = None
 
     @property
     def _constructor(self) -> type[EffectTable]:

@@ -1,0 +1,91 @@
+"""The share of people who improve is the average of their own probabilities, in every family."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from alliance_bayes.effects import improvement, responders
+from alliance_bayes.errors import UsageError
+from alliance_bayes.fit import FittedModel
+from alliance_bayes.model import FAMILIES
+from builders import fitted, rows
+
+FORMULA = "who5_followup ~ alliance + who5_baseline + (alliance || provider_type)"
+LOGIT = {"means": {"beta": 0.1, "phi": 6.0}, "sds": {"beta": 0.02}}
+POINTS = {"means": {"nu": 5.0}, "sds": {"beta": 0.1}}
+SCORES = [name for name in FAMILIES if name != "bernoulli"]
+
+
+def built(family: str) -> FittedModel:
+    shape = LOGIT if FAMILIES[family].discrete else POINTS
+    return fitted(rows(80, seed=3), formula=FORMULA, chains=2, draws=10, spec={"family": family}, **shape)  # type: ignore[arg-type]
+
+
+def chances(fit: FittedModel, by: float) -> np.ndarray:
+    """P(outcome >= baseline + by) of every draw and row, by SciPy, one row at a time."""
+    eta, start = fit.linear_predictor(), fit.design.frame["who5_baseline"].to_numpy(float)
+    # The level of the 0-100 scale in steps of 4 that counts, and the middle below it.
+    level = np.ceil((start + by) / 4)
+    cut = 4 * level - 2
+    draws = fit.stacked
+    match fit.spec.family:
+        case "gaussian" | "censored_gaussian":
+            found = stats.norm.sf(cut, eta, draws["sigma"][:, None])
+        case "student_t":
+            found = stats.t.sf(cut, draws["nu"][:, None], eta, draws["sigma"][:, None])
+        case "beta_binomial":
+            mean, phi = 1 / (1 + np.exp(-eta)), draws["phi"][:, None]
+            found = stats.betabinom.sf(level - 1, 25, mean * phi, (1 - mean) * phi)
+        case _:
+            place = np.clip(level.astype(int) - 1, 0, 24)
+            found = 1 / (1 + np.exp(draws["cutpoints"][:, place] - eta))
+    return np.where(start + by > 100, 0.0, found)
+
+
+@pytest.mark.parametrize("family", SCORES)
+@pytest.mark.parametrize("by", [10.0, 20.0])
+def test_it_is_the_average_of_everybodys_own_probability(family: str, by: float) -> None:
+    fit = built(family)
+    table = improvement(fit, by=by)
+    assert table["term"].tolist() == [f"who5_followup - who5_baseline >= {by:g}"]
+    # The table of a standard distribution is interpolated with an error below 1e-7.
+    np.testing.assert_allclose(
+        table.draws[table.index[0]], fit.with_chains(chances(fit, by).mean(axis=1)), rtol=0, atol=1e-7
+    )
+
+
+@pytest.mark.parametrize("family", ["gaussian", "beta_binomial"])
+def test_it_may_be_about_some_people_only(family: str) -> None:
+    fit = built(family)
+    low = fit.design.frame["who5_baseline"].to_numpy(float) <= 28
+    table = improvement(fit, among=low)
+    assert table["term"].tolist() == [f"who5_followup - who5_baseline >= 10 among {low.sum()} of 80"]
+    np.testing.assert_allclose(
+        table.draws[table.index[0]], fit.with_chains(chances(fit, 10)[:, low].mean(axis=1)), rtol=0, atol=1e-7
+    )
+
+
+def test_people_with_one_baseline_are_responders() -> None:
+    fit = built("gaussian")
+    same = fit.design.frame["who5_baseline"].to_numpy(float) == 40.0
+    assert same.sum() > 1
+    ours, theirs = improvement(fit, among=same), responders(fit, at_least=52, among=same)
+    np.testing.assert_allclose(ours.draws[ours.index[0]], theirs.draws[theirs.index[0]], rtol=0, atol=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"baseline": "age"}, "'age' is not a numeric predictor of this model"),
+        ({"by": 0.0}, "by should be a finite number of points greater than 0 but got 0.0."),
+        ({"among": np.zeros(80, dtype=bool)}, "among picks none of the 80 analysed rows."),
+        ({"prob": 1.0}, "prob should be in the interval (0, 1)"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(options: dict[str, object], said: str) -> None:
+    with pytest.raises(UsageError, match=re.escape(said)):
+        improvement(built("gaussian"), **options)  # type: ignore[arg-type]
