@@ -84,6 +84,8 @@ def test_all_checks_run_in_their_order_and_the_gate_opens():
         "loo",
         "curvature",
         "groups",
+        "prior_sensitivity",
+        "influence",
     ]
     assert report["convergence"].verdict == "pass"
     assert report.gate == Gate(True)
@@ -109,7 +111,7 @@ def test_the_gate_stays_closed_when_convergence_was_not_checked():
             {"only": ("loo", "waic")},
             "unknown check(s) 'waic'. Known checks: convergence, prior_predictive, posterior_predictive, "
             "calibration, loo, "
-            "curvature, groups.",
+            "curvature, groups, prior_sensitivity, influence.",
         ),
         ({"only": "loo"}, "only should be a sequence of names but got the text 'loo'. Write ('loo',)."),
         ({"seed": -1}, "seed should be a whole number of at least 0 but got -1."),

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from alliance_bayes.checks.drawing import BAND, EXPECTED, OBSERVED, axes_of, label_of, legend, short
+from alliance_bayes.checks.evidence import FEWEST_ROWS
 from alliance_bayes.checks.results import Plot
 from alliance_bayes.checks.wording import percent
 from alliance_bayes.model import Design
@@ -76,8 +77,12 @@ def outcome_edges(design: Design, simulated: np.ndarray, step: float | None) -> 
         Distance between levels for a continuous family, None without.
     """
     observed = design.outcome.values
-    low = min(observed.min(), float(np.quantile(simulated, 0.0005)))
-    high = max(observed.max(), float(np.quantile(simulated, 0.9995)))
+    low, high = (float(end) for end in np.quantile(simulated, [0.0005, 0.9995]))
+    # Beyond nearly all replicates, the end of the scale is drawn rather than the value of one row, where there is one.
+    if observed.min() < low:
+        low = float(observed.min() if design.outcome.lower is None else design.outcome.lower)
+    if observed.max() > high:
+        high = float(observed.max() if design.outcome.upper is None else design.outcome.upper)
     return _bin_edges(design, step, low, high)
 
 
@@ -89,6 +94,9 @@ def share_in_bins(values: np.ndarray, edges: np.ndarray) -> np.ndarray:
 def outcome_shares(design: Design, edges: np.ndarray, observed: np.ndarray, replicated: np.ndarray) -> Plot:
     """Observed shares of the outcome by bin over replicated ones.
 
+    Neighbouring bins are joined until every one holds at least `FEWEST_ROWS` observed rows: a page may show the figure,
+    and a bar is a count.
+
     Parameters
     ----------
     design
@@ -98,6 +106,12 @@ def outcome_shares(design: Design, edges: np.ndarray, observed: np.ndarray, repl
     observed, replicated
         Shapes (n_bins,) and (n_replicates, n_bins).
     """
+    width = float(np.median(np.diff(edges)))
+    starts = _joined(observed * design.n)
+    edges = np.r_[edges[starts], edges[-1]]
+    # Per width of one bin, so that a joined bar stands for its rows by its area.
+    bars = np.diff(edges) / width
+    observed, replicated = np.add.reduceat(observed, starts) / bars, np.add.reduceat(replicated, starts, axis=1) / bars
     middle = (edges[:-1] + edges[1:]) / 2
     lower, median, upper = 100 * np.quantile(replicated, [0.025, 0.5, 0.975], axis=0)
 
@@ -108,7 +122,7 @@ def outcome_shares(design: Design, edges: np.ndarray, observed: np.ndarray, repl
         axes.plot(middle, median, "o", color=EXPECTED, markersize=3, label="replicated, median")
         axes.set_ylim(bottom=0)
         axes.set_xlabel(label_of(design, design.outcome.name))
-        axes.set_ylabel("Rows (%)")
+        axes.set_ylabel(f"Rows (%) per {width:.3g}")
         legend(figure, axes)
 
     return Plot(
@@ -116,7 +130,7 @@ def outcome_shares(design: Design, edges: np.ndarray, observed: np.ndarray, repl
         "Observed and replicated outcomes",
         f"Histogram of the {design.n:,} observed values of {design.outcome.name}, with the median and 95 % "
         "range of histograms of outcomes "
-        "replicated from the fitted model.",
+        f"replicated from the fitted model. Every bar is of at least {FEWEST_ROWS} observed rows.",
         draw,
     )
 
@@ -194,6 +208,18 @@ def _bin_edges(design: Design, step: float | None, low: float, high: float) -> n
         edges = start + step * np.arange(np.ceil((high - start) / step) + 1)
         return np.asarray(edges[:: max(1, int(np.ceil(edges.size / (2 * MOST_BINS))))])
     return np.linspace(low, high, MOST_BINS + 1)
+
+
+def _joined(counts: np.ndarray) -> np.ndarray:
+    """First bins of the bars that hold at least `FEWEST_ROWS` each; all bins are one bar where there are fewer."""
+    starts, running = [0], 0.0
+    for place, size in enumerate(counts, 1):
+        running += size
+        # Half a row for rounding: shares of rows come as doubles.
+        if running > FEWEST_ROWS - 0.5 and counts[place:].sum() > FEWEST_ROWS - 0.5:
+            starts.append(place)
+            running = 0.0
+    return np.array(starts)
 
 
 def _counts(values: np.ndarray, edges: np.ndarray) -> np.ndarray:

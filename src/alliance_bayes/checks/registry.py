@@ -15,6 +15,7 @@ from alliance_bayes.checks.posterior_predictive import posterior_predictive
 from alliance_bayes.checks.prior_predictive import prior_predictive
 from alliance_bayes.checks.residuals import curvature, groups
 from alliance_bayes.checks.results import CheckReport, CheckResult, Gate
+from alliance_bayes.checks.sensitivity import influence, prior_sensitivity
 from alliance_bayes.errors import UsageError
 from alliance_bayes.fit import FittedModel
 
@@ -37,6 +38,8 @@ CHECKS: Mapping[str, Check] = {
     "loo": loo,
     "curvature": curvature,
     "groups": groups,
+    "prior_sensitivity": prior_sensitivity,
+    "influence": influence,
 }
 
 

@@ -1,0 +1,60 @@
+"""Figure of a slope beside those of refits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from alliance_bayes.checks.drawing import EXPECTED, GREY, OBSERVED, TEXT, axes_of, label_of, short
+from alliance_bayes.checks.refits import PROB, Refit
+from alliance_bayes.checks.results import Plot
+from alliance_bayes.fit import FittedModel
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["slopes_side_by_side"]
+
+
+def slopes_side_by_side(fit: FittedModel, name: str, title: str, own: np.ndarray, refits: Sequence[Refit]) -> Plot:
+    """Mean and interval of the slope as fitted and of every refit.
+
+    Parameters
+    ----------
+    fit
+        For labels.
+    name, title
+        Of the figure.
+    own
+        Draws of the slope as fitted.
+    refits
+        Those to compare; what could not be fitted is not drawn.
+    """
+    lines = [("as fitted", own), *((made.label, made.draws) for made in refits if made.draws.size)]
+    figures = [(label, draws.mean(), *np.quantile(draws, [(1 - PROB) / 2, (1 + PROB) / 2])) for label, draws in lines]
+
+    def draw(figure: Figure) -> None:
+        (axes,) = axes_of(figure)
+        for place, (_, mean, low, high) in enumerate(figures):
+            color = OBSERVED if place == 0 else EXPECTED
+            axes.plot([low, high], [place, place], color=color, linewidth=2, solid_capstyle="butt")
+            axes.plot([mean], [place], "o", color=color, markersize=6)
+        axes.axvline(0, color=GREY, linewidth=1)
+        axes.set_yticks(range(len(figures)), [short(label, 34) for label, *_ in figures], fontsize=TEXT)
+        axes.set_ylim(len(figures) - 0.5, -0.5)
+        focal = fit.spec.focal_predictor(fit.design)
+        axes.set_xlabel(
+            f"Slope of {label_of(fit.design, fit.design.outcome.name)}\non {focal}, {PROB:.0%} equal-tailed interval"
+        )
+
+    means = [mean for _, mean, *_ in figures]
+    return Plot(
+        name,
+        title,
+        f"Mean and {PROB:.0%} interval of the slope as fitted ({means[0]:.2f}) and of {len(figures) - 1} refits, whose "
+        f"means go from {min(means[1:], default=means[0]):.2f} to {max(means[1:], default=means[0]):.2f}.",
+        draw,
+        (6.4, 1.3 + 0.27 * len(figures)),
+    )

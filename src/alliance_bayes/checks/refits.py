@@ -1,0 +1,144 @@
+"""Fit a model again with other priors or without some of its rows, and what its focal slope then is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from alliance_bayes.effects.analysis import Analysis
+from alliance_bayes.effects.options import Options
+from alliance_bayes.effects.slopes import slope_quantities
+from alliance_bayes.engines import SamplerSettings
+from alliance_bayes.engines.choice import sample
+from alliance_bayes.errors import AllianceBayesError
+from alliance_bayes.fit import FittedModel
+from alliance_bayes.model import Prior
+
+__all__ = ["AS_FITTED", "PROB", "Refit", "focal_slope", "refit", "summary", "why_not"]
+
+#: What the fit itself is called.
+AS_FITTED = "as fitted"
+#: Probability of the equal-tailed intervals by which a conclusion about the sign is judged.
+PROB = 0.89
+
+
+@dataclass(frozen=True)
+class Refit:
+    """The focal slope of a refit.
+
+    Parameters
+    ----------
+    label
+        What was changed.
+    left_out
+        Rows that it was not fitted to.
+    draws
+        Of the slope, shape (chain, draw); empty where it could not be fitted.
+    problem
+        Why not; empty otherwise.
+    """
+
+    label: str
+    left_out: int
+    draws: np.ndarray
+    problem: str = ""
+
+
+def why_not(fit: FittedModel) -> str:
+    """Why a check cannot fit the model again; empty when it can.
+
+    Only what the collapsed engine sampled is fitted again, in a fraction of a second. NUTS takes minutes.
+    """
+    if fit.spec.focal_predictor(fit.design) is None:
+        return "the model has no numeric predictor"
+    if fit.info.get("engine") != "collapsed" or "fallback" in fit.info:
+        return "a refit by NUTS takes minutes; fit the other models yourself and compare"
+    return ""
+
+
+def focal_slope(fit: FittedModel) -> np.ndarray:
+    """Draws of the average slope of the focal predictor, shape (chain, draw)."""
+    analysis = Analysis(fit, Options())
+    return next(q for q in slope_quantities(analysis, None) if q.estimand == "slope").draws()
+
+
+def refit(
+    fit: FittedModel,
+    label: str,
+    *,
+    priors: str | Mapping[str, str | Prior] | None = None,
+    keep: np.ndarray | None = None,
+) -> Refit:
+    """Fit again.
+
+    Parameters
+    ----------
+    fit
+        What was fitted, by the collapsed engine.
+    label
+        What is changed, in words.
+    priors
+        Other priors, as for a model; the same by default.
+    keep
+        Which rows stay, True or False for each, shape (n_rows,); all by default.
+    """
+    left_out = 0 if keep is None else int((~keep).sum())
+    try:
+        spec = fit.spec if priors is None else replace(fit.spec, priors=priors)
+        if keep is None:
+            design = fit.design
+        else:
+            rows = fit.design.frame[keep]
+            levels = {
+                str(name): rows[name].cat.remove_unused_categories() for name in rows.select_dtypes("category").columns
+            }
+            # Declared levels that nobody has left would be refused.
+            spec = replace(spec, levels={})
+            design = spec.design(rows.assign(**levels).reset_index(drop=True))
+        table = spec.priors_for(design)
+        chains, draws = fit.shape
+        settings = SamplerSettings(draws=draws, chains=chains, seed=int(fit.info.get("seed") or 0))
+        tree, info = sample(
+            design, table, settings, engine="collapsed", draws=draws, moments=None if keep is not None else fit.moments
+        )
+        again = replace(fit, spec=spec, design=design, priors=table, tree=tree, info=info)
+        return Refit(label, left_out, focal_slope(again))
+    except AllianceBayesError as error:
+        # Without some rows a model may not be one any more: a factor is left with one level, say.
+        return Refit(label, left_out, np.empty((0, 0)), str(error))
+
+
+def summary(own: np.ndarray, refits: list[Refit]) -> pd.DataFrame:
+    """Slopes side by side.
+
+    Parameters
+    ----------
+    own
+        Draws of the fit's own slope.
+    refits
+        What it is compared with; rows below that of the fit itself.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns ``label``, ``mean``, ``lower``, ``upper`` (equal-tailed), ``p_direction``, ``shift`` (difference
+        of the means in posterior SDs of the fit's own slope) and ``settled`` (whether the interval excludes zero).
+    """
+    rows = []
+    for made in (Refit(AS_FITTED, 0, own), *refits):
+        row: dict[str, object] = {"label": made.label}
+        if made.draws.size:
+            low, high = np.quantile(made.draws, [(1 - PROB) / 2, (1 + PROB) / 2])
+            row |= {
+                "mean": float(made.draws.mean()),
+                "lower": float(low),
+                "upper": float(high),
+                "p_direction": float(max((made.draws > 0).mean(), (made.draws < 0).mean())),
+                "shift": float((made.draws.mean() - own.mean()) / own.std(ddof=1)),
+                "settled": "yes" if low > 0 or high < 0 else "no",
+            }
+        rows.append(row)
+    return pd.DataFrame(rows, columns=["label", "mean", "lower", "upper", "p_direction", "shift", "settled"])

@@ -1,0 +1,186 @@
+"""Whether the conclusion about the focal slope hangs on the prior, on the lowest ratings or on one group."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from alliance_bayes.checks.evidence import Evidence
+from alliance_bayes.checks.plots_sensitivity import slopes_side_by_side
+from alliance_bayes.checks.power_scaling import LIMIT, power_scaling
+from alliance_bayes.checks.refits import PROB, focal_slope, refit, summary, why_not
+from alliance_bayes.checks.results import CheckResult, Verdict
+from alliance_bayes.checks.rows_needed import rows_needed
+from alliance_bayes.checks.wording import some
+from alliance_bayes.fit import FittedModel
+from alliance_bayes.model.defaults import PRIOR_SETS
+
+__all__ = ["influence", "prior_sensitivity"]
+
+PRIOR_TITLE = "Sensitivity to the prior"
+INFLUENCE_TITLE = "Sensitivity to the lowest ratings and to single groups"
+#: Ratings below this are few (a tenth), and far from the others.
+LOWEST = 3.0
+#: A group is left out when it has so many people, and the largest ones of a factor with many.
+FEWEST, MOST = 20, 12
+#: A shift of so many posterior SDs is worth a word even when the sign stays settled.
+SHIFT = 1.0
+
+
+def prior_sensitivity(evidence: Evidence) -> CheckResult:
+    """Fit again under every named set of priors, and scale the priors' weight.
+
+    Parameters
+    ----------
+    evidence
+        The fit.
+
+    Returns
+    -------
+    CheckResult
+        ``warn`` when the slope's sign is settled (its 89 % interval excludes zero) under some sets only, when its
+        mean moves by a posterior SD, or when power-scaling finds the slope sensitive to the prior; ``info`` where
+        nothing can be fitted again. The table has a row a set (columns of
+        :func:`~alliance_bayes.checks.refits.summary`), ``details`` the power-scaling.
+
+    Notes
+    -----
+    This is no test and has no rate of false alarms: with few data every conclusion hangs on the prior.
+    """
+    fit = evidence.fit
+    if fit.spec.focal_predictor(fit.design) is None:
+        return _not_done("prior_sensitivity", PRIOR_TITLE, why_not(fit))
+    own = focal_slope(fit)
+    scaled = power_scaling(fit, own)
+    slope = scaled.iloc[0]
+    informative = bool(slope["prior"] > LIMIT)
+    said = (
+        f"Power-scaling finds the slope {'' if informative else 'in'}sensitive to the weight of the priors "
+        f"({slope['prior']:.2f}; limit {LIMIT:g})."
+    )
+    sets = _sets(fit)
+    if not sets:
+        reason = why_not(fit) or "the named sets are for the slope of alliance"
+        sentence = f"{said} Refits under other priors were not done: {reason}."
+        verdict: Verdict = "warn" if informative else "pass"
+        return CheckResult("prior_sensitivity", PRIOR_TITLE, verdict, sentence, scaled)
+    refits = [refit(fit, name, priors=priors) for name, priors in sets]
+    table = summary(own, refits)
+    verdict, found = _judged(table, "under every named set of priors", "under these sets of priors")
+    if informative:
+        verdict = "warn"
+        said += " Report the result under several priors, and say which one is meant."
+    return CheckResult(
+        "prior_sensitivity",
+        PRIOR_TITLE,
+        verdict,
+        f"{found} {said}",
+        table.rename(columns={"label": "priors"}),
+        (slopes_side_by_side(fit, "prior-sets", "Slope under other priors", own, refits),),
+        scaled,
+    )
+
+
+def influence(evidence: Evidence) -> CheckResult:
+    """Fit again without the lowest ratings of alliance, and without each large level of every sampled factor.
+
+    Parameters
+    ----------
+    evidence
+        The fit.
+
+    Returns
+    -------
+    CheckResult
+        ``warn`` when the slope's sign is settled in some fits only, or when its mean moves by a posterior SD;
+        ``info`` where nothing can be fitted again. The table has a row a refit: ``label``, ``factor`` and ``level``
+        (missing for the ratings), ``n`` people left out, and the columns of
+        :func:`~alliance_bayes.checks.refits.summary`.
+
+    Notes
+    -----
+    Levels with fewer than 20 people are not left out on their own, and of a factor with many levels the 12 largest
+    are. This is no test and has no rate of false alarms.
+    """
+    fit = evidence.fit
+    if fit.moments is not None:
+        return rows_needed("influence", INFLUENCE_TITLE, "Leaving people out")
+    if reason := why_not(fit):
+        return _not_done("influence", INFLUENCE_TITLE, reason)
+    cases = list(_cases(fit))
+    if not cases:
+        return _not_done("influence", INFLUENCE_TITLE, "there is no low rating and no factor to leave a level out of")
+    own = focal_slope(fit)
+    refits = [refit(fit, label, keep=keep) for label, _, _, keep in cases]
+    table = summary(own, refits)
+    table.insert(1, "factor", pd.Series([None, *(factor for _, factor, _, _ in cases)], dtype="str"))
+    table.insert(2, "level", pd.Series([None, *(level for _, _, level, _ in cases)], dtype="str"))
+    table.insert(3, "n", [0, *(made.left_out for made in refits)])
+    verdict, found = _judged(table, "whatever is left out", "in these fits")
+    return CheckResult(
+        "influence",
+        INFLUENCE_TITLE,
+        verdict,
+        found,
+        table,
+        (slopes_side_by_side(fit, "left-out", "Slope with people left out", own, refits),),
+    )
+
+
+def _sets(fit: FittedModel) -> list[tuple[str, dict[str, Any]]]:
+    """Named sets with the analyst's own priors, but for that of the slope: the sets are about nothing else."""
+    focal = fit.spec.focal_predictor(fit.design)
+    if focal != "alliance" or why_not(fit):
+        return []
+    given = {name: prior for name, prior in fit.spec.given_priors.items() if name != focal}
+    return [(name, {"set": name, **given}) for name in PRIOR_SETS]
+
+
+def _cases(fit: FittedModel) -> Iterator[tuple[str, str | None, str | None, np.ndarray]]:
+    """Label, factor, level, and which rows stay."""
+    frame, focal = fit.design.frame, fit.spec.focal_predictor(fit.design)
+    if focal == "alliance":
+        low = frame[focal].to_numpy(float) < LOWEST
+        if 0 < low.sum() < len(low) / 2:
+            yield f"without alliance below {LOWEST:g}", None, None, ~low
+    for factor in fit.design.factors:
+        if factor.exhaustive or len(factor.levels) < 3:
+            continue
+        codes = fit.design.rows.index[factor.name]
+        sizes = np.bincount(codes, minlength=len(factor.levels))
+        largest = [level for level in np.argsort(-sizes, kind="stable")[:MOST] if sizes[level] >= FEWEST]
+        for level in largest:
+            label = factor.levels[level]
+            yield f"without {factor.name} {label}", factor.name, label, codes != level
+
+
+def _judged(table: pd.DataFrame, everywhere: str, here: str) -> tuple[Verdict, str]:
+    """Whether the conclusion about the sign is the same in all fits, and by how much the slope moves."""
+    made = table.dropna(subset=["mean"])
+    failed = len(table) - len(made)
+    tail = f" {failed} could not be fitted." if failed else ""
+    if len(made) < 2:
+        return "info", f"Nothing could be fitted again.{tail}"
+    shifts = made["shift"].abs().to_numpy(float)
+    moved = (
+        f"the mean slope goes from {made['mean'].min():.2f} to {made['mean'].max():.2f}, at most "
+        f"{shifts.max():.2f} posterior SDs from the one fitted ({made['label'].iloc[int(shifts.argmax())]})"
+    )
+    settled = made["settled"] == "yes"
+    signs = set(np.sign(made.loc[settled, "mean"]))
+    if settled.any() and (not settled.all() or len(signs) > 1):
+        names = some(made.loc[settled, "label"].astype(str))
+        return "warn", (
+            f"The conclusion about the sign of the slope depends on it: the {PROB:.0%} interval excludes zero {here} "
+            f"only: {names}; {moved}. Say so wherever the slope is reported.{tail}"
+        )
+    verdict: Verdict = "pass" if shifts.max() < SHIFT else "warn"
+    how = "excludes" if settled.all() else "includes"
+    return verdict, f"The {PROB:.0%} interval of the slope {how} zero {everywhere}; {moved}.{tail}"
+
+
+def _not_done(name: str, title: str, reason: str) -> CheckResult:
+    return CheckResult(name, title, "info", f"Not done: {reason}.", pd.DataFrame())

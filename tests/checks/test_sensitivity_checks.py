@@ -1,0 +1,195 @@
+"""Whether the conclusion hangs on the prior, on the lowest ratings or on one group: it says so when it does."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+import alliance_bayes as ab
+from alliance_bayes.checks import CHECKS, CheckResult, Evidence
+from alliance_bayes.checks.power_scaling import log_prior, power_scaling, scaled_parameters
+from alliance_bayes.checks.refits import focal_slope, refit, summary
+from alliance_bayes.model import Prior
+from alliance_bayes.moments import moments_of
+from builders import fitted, rows
+
+FORMULA = "who5_followup ~ alliance + who5_baseline + (1 | country)"
+
+
+@cache
+def people(n: int, *, slope: float = 2.2, seed: int = 1) -> pd.DataFrame:
+    frame = rows(n, seed=seed, countries=4)
+    noise = np.random.default_rng([seed, 2]).normal(0, 12, n)
+    score = 45 + slope * (frame["alliance"] - 4.6) + 0.45 * (frame["who5_baseline"] - 41) + noise
+    return frame.assign(who5_followup=scored(score))
+
+
+def scored(values: pd.Series) -> pd.Series:
+    """On the grid of the WHO-5."""
+    return (4 * (values / 4).round()).clip(0, 100)
+
+
+def sampled(frame: pd.DataFrame, formula: str = FORMULA, **options: Any) -> ab.Fit:
+    model = ab.Model(formula, **options)
+    return model.fit(frame.assign(participant_id=[f"p{k}" for k in range(len(frame))]), seed=5, progress=False)
+
+
+@cache
+def many() -> ab.Fit:
+    return sampled(people(1500, slope=5.0))
+
+
+def run(name: str, fit: Any) -> CheckResult:
+    return CHECKS[name](Evidence(fit))
+
+
+def test_with_many_people_the_prior_hardly_matters() -> None:
+    found = run("prior_sensitivity", many())
+    assert found.verdict == "pass"
+    assert found.table["priors"].tolist() == ["as fitted", "weak", "literature", "sceptical", "enthusiastic"]
+    assert (found.table["settled"] == "yes").all()
+    # The fit's own priors are among the sets: the same model, seed and draws.
+    assert found.table.set_index("priors").loc["weak", "shift"] == 0.0
+    assert found.details.set_index("quantity").loc["slope", "prior"] < 0.05
+
+
+def test_a_sceptical_prior_pulls_few_people_to_zero_and_an_enthusiastic_one_away() -> None:
+    fit = sampled(people(40, slope=3.0), priors="sceptical")
+    found = run("prior_sensitivity", fit)
+    mean = found.table.set_index("priors")["mean"]
+    assert mean["sceptical"] < mean["literature"] < mean["enthusiastic"]
+    assert found.verdict == "warn"
+    assert found.details.set_index("quantity").loc["slope", "prior"] > 0.05
+
+
+def test_a_prior_that_overrules_the_data_is_found_by_power_scaling() -> None:
+    """Planted: a prior of SD 0.05 around 8, far from the truth of 2.2."""
+    found = run("prior_sensitivity", sampled(people(1500), priors={"alliance": "Normal(8, 0.05)"}))
+    assert found.verdict == "warn"
+    own = found.details.set_index("quantity").loc["slope"]
+    assert own["prior"] > 0.05
+    assert own["diagnosis"].startswith("potential")
+    # The sets replace the prior of the slope, so that their slopes are far from the fit's own.
+    sets = found.table.iloc[1:]
+    assert sets["mean"].between(0, 5).all()
+    assert (sets["shift"].abs() > 10).all()
+
+
+def test_the_narrower_a_prior_the_more_its_weight_matters() -> None:
+    """The same draws under three priors, whose slope of the log density at them goes as 1 / SD^2."""
+    found = []
+    for sd in (10, 50, 250):
+        fit = fitted(
+            rows(50),
+            formula="who5_followup ~ 1",
+            draws=1000,
+            means={"beta": [3.0]},
+            sds={"beta": [1.0]},
+            spec={"priors": {"Intercept": f"Normal(50, {sd})", "sigma": "HalfNormal(1000)"}},
+        )
+        assert [name for name, _, _ in scaled_parameters(fit)] == ["Intercept", "sigma"]
+        scaled = power_scaling(fit, fit.with_chains(fit.stacked["beta"][:, 0])).set_index("quantity")["prior"]
+        assert scaled["slope"] == scaled["Intercept"]
+        found.append(scaled["slope"])
+    # Small shifts are in proportion to the slope: a factor of 25 each, roughly, as the measure is no straight line.
+    assert found[0] > 10 * found[1] > 100 * found[2]
+
+
+@pytest.mark.parametrize(
+    ("prior", "known"),
+    [
+        (Prior("Normal", (1.0, 2.0)), stats.norm(1, 2)),
+        (Prior("StudentT", (4.0, 1.0, 2.0)), stats.t(4, 1, 2)),
+        (Prior("HalfNormal", (3.0,)), stats.halfnorm(scale=3)),
+        (Prior("Exponential", (0.5,)), stats.expon(scale=2)),
+        (Prior("Gamma", (2.0, 0.5)), stats.gamma(2, scale=2)),
+    ],
+)
+def test_log_priors_are_scipys(prior: Prior, known: Any) -> None:
+    values = np.linspace(0.1, 6, 20)
+    np.testing.assert_allclose(log_prior(prior, values), known.logpdf(values), rtol=1e-12)
+
+
+def test_a_slope_that_the_lowest_ratings_make_is_found() -> None:
+    """Planted: no association but for twenty people who rated lowest, and whose outcome is lowest too."""
+    frame = people(400, slope=0.0)
+    low = pd.Series(np.arange(400) % 20 == 7)
+    planted = frame.assign(
+        alliance=frame["alliance"].where(~low, 1.5).clip(lower=np.where(low, 1.0, 3.0)),
+        who5_followup=frame["who5_followup"].where(~low, 8.0),
+    )
+    found = run("influence", sampled(planted))
+    assert found.verdict == "warn"
+    table = found.table.set_index("label")
+    assert table.loc["without alliance below 3", "n"] == 20
+    assert table.loc["without alliance below 3", "settled"] == "no"
+    assert (table.drop(index="without alliance below 3")["settled"] == "yes").all()
+    assert "without alliance below 3" not in found.sentence.split("only: ")[1].split(";")[0]
+
+
+def test_a_slope_that_one_country_makes_is_found() -> None:
+    frame = people(600, slope=0.0)
+    strong = frame["country"] == "C1"
+    tilted = frame["who5_followup"] + np.where(strong, 14 * (frame["alliance"] - 4.6), 0.0)
+    found = run("influence", sampled(frame.assign(who5_followup=scored(tilted))))
+    assert found.verdict == "warn"
+    row = found.table.set_index("label").loc["without country C1"]
+    assert row["factor"] == "country"
+    assert row["level"] == "C1"
+    assert row["n"] == strong.sum()
+    assert row["settled"] == "no"
+
+
+def test_a_clear_slope_stays_whatever_is_left_out() -> None:
+    found = run("influence", many())
+    assert found.verdict == "pass"
+    assert found.table["factor"].dropna().unique().tolist() == ["country"]
+    assert (found.table["settled"] == "yes").all()
+
+
+def test_leaving_out_is_fitting_the_others() -> None:
+    fit, frame = many(), people(1500, slope=5.0)
+    keep = (frame["country"] != "C2").to_numpy()
+    made = refit(fit, "without C2", keep=keep)
+    others = frame[keep].reset_index(drop=True)
+    other = sampled(others.assign(country=others["country"].cat.remove_unused_categories()))
+    np.testing.assert_array_equal(made.draws, focal_slope(other))
+    assert made.left_out == (~keep).sum()
+
+
+def test_what_cannot_be_fitted_without_some_is_said() -> None:
+    fit = sampled(people(300), "who5_followup ~ alliance + (1 | sex)")
+    made = refit(fit, "women only", keep=(fit.design.frame["sex"] == "female").to_numpy())
+    assert "sex" in made.problem
+    assert summary(focal_slope(fit), [made])["mean"].isna().tolist() == [False, True]
+
+
+def test_nuts_is_not_run_again() -> None:
+    """A fit of made draws knows no engine."""
+    found = run("influence", fitted(rows(120)))
+    assert (found.verdict, len(found.table)) == ("info", 0)
+    assert found.sentence == ("Not done: a refit by NUTS takes minutes; fit the other models yourself and compare.")
+    scaled = run("prior_sensitivity", fitted(rows(120)))
+    assert scaled.table["quantity"].iloc[0] == "slope"
+    assert "Refits under other priors were not done: a refit by NUTS takes minutes" in scaled.sentence
+
+
+def test_moments_tell_about_priors_and_not_about_people() -> None:
+    model = ab.Model(FORMULA)
+    frame = people(1500).assign(participant_id=[f"p{k}" for k in range(1500)])
+    cohort = ab.read_cohort(frame)
+    fit = model.fit(moments_of(model.design(cohort.complete(model.columns)[0]), spec=model), seed=5, progress=False)
+    found = run("prior_sensitivity", fit)
+    assert len(found.table) == 5
+    assert found.details["likelihood"].isna().all()
+    assert run("influence", fit).verdict == "info"
+
+
+def test_a_model_without_a_slope_has_nothing_to_be_sensitive() -> None:
+    found = run("prior_sensitivity", fitted(rows(120), formula="who5_followup ~ 1 + (1 | country)"))
+    assert found.sentence == "Not done: the model has no numeric predictor."
