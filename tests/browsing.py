@@ -1,4 +1,4 @@
-"""A page as a browser finds it: what is wrong with it at some width."""
+"""A page as a browser finds it: what is wrong with it at some width, on a light or dark screen or on paper."""
 
 from __future__ import annotations
 
@@ -6,14 +6,47 @@ from pathlib import Path
 from typing import Any
 
 CHROMIUM = Path("/usr/bin/chromium")
+# The browser itself asks for nothing either.
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+# Pictures without a size, and those that are neither inside the screen nor in a box that scrolls to them.
+LOST_PICTURES = """
+[...document.querySelectorAll('.picture')].filter(picture => {
+  const seen = picture.getBoundingClientRect(), box = picture.closest('.scroll').getBoundingClientRect();
+  const reached = picture.closest('.scroll').scrollWidth;
+  return !(seen.width > 50 && seen.height > 30 && box.left >= 0 && box.right <= innerWidth
+    && seen.left >= box.left - 1 && seen.right <= box.left + reached + 1);
+}).map(picture => picture.getAttribute('aria-labelledby') || picture.alt)
+"""
+# Links to nowhere.
+LOST_LINKS = """
+[...document.links].filter(link => !document.getElementById(decodeURIComponent(link.hash.slice(1))))
+  .map(link => link.outerHTML)
+"""
+# Boxes with more in them than they show that the keyboard cannot reach, or that have no name.
+LOST_BOXES = """
+[...document.querySelectorAll('.scroll')].filter(box => box.scrollWidth > box.clientWidth + 1
+    && getComputedStyle(box).overflowX === 'auto'
+    && !(box.tabIndex === 0 && box.matches('[role=region][aria-label], [role=region][aria-labelledby]')))
+  .map(box => box.outerHTML.slice(0, 120))
+"""
 
 
-def complaints(browser: Any, path: Path, width: int) -> list[Any]:
-    """Outside requests, console messages, a page wider than the screen, and what axe-core finds."""
+def complaints(browser: Any, path: Path, width: int, *, scheme: str = "light", media: str = "screen") -> list[Any]:
+    """Outside requests, console messages, things wider than the screen or lost, and what axe-core finds."""
     from axe_playwright_python.sync_playwright import Axe
 
-    context = browser.new_context(viewport={"width": width, "height": 900})
+    context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
     page = context.new_page()
+    page.emulate_media(media=media)
     requests: list[str] = []
     found: list[Any] = []
     page.on("request", lambda request: requests.append(request.url))
@@ -28,6 +61,8 @@ def complaints(browser: Any, path: Path, width: int) -> list[Any]:
     found += [url for url in requests if not url.startswith("data:") and url != address]
     if (wide := page.evaluate("document.documentElement.scrollWidth")) != width:
         found.append(f"{wide} pixels wide on a screen of {width}")
+    for what, script in (("picture", LOST_PICTURES), ("link", LOST_LINKS), ("box", LOST_BOXES)):
+        found += [(what, lost) for lost in page.evaluate(script)]
     violations = Axe().run(page).response["violations"]
     found += [(item["id"], [node["html"][:120] for node in item["nodes"]][:3]) for item in violations]
     context.close()

@@ -13,6 +13,7 @@ from alliance_bayes.cohort import Flow
 from alliance_bayes.engines import posterior_coords, posterior_dims
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model import ModelSpec
+from alliance_bayes.report import Rendered, Report
 
 OUTCOME_FORMULA = (
     "who5_followup ~ alliance + who5_baseline + age + days_in_care"
@@ -137,3 +138,8 @@ def _typical_mean(name: str, terms: tuple[str, ...]) -> Any:
         typical = {"Intercept": 45.0, "alliance": 2.2, "who5_baseline": 0.45}
         return [typical.get(term, 0.0) for term in terms]
     return {"sigma": 15.0, "nu": 10.0, "phi": 10.0}.get(name, 1.0 if name.startswith("tau_") else 0.0)
+
+
+def rendered(fit: FittedModel, *, effects: Any = None, checks: Any = None, **options: Any) -> Rendered:
+    """The report of a fit; options as in :class:`Report`."""
+    return Report(**options).render(fit, effects=effects, checks=checks)

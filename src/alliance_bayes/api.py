@@ -13,14 +13,13 @@ import pandas as pd
 import xarray as xr
 
 from alliance_bayes import storage
-from alliance_bayes.cohort import Cohort, Flow, read_cohort
+from alliance_bayes.cohort import Cohort, Flow, column_digests, read_cohort
 from alliance_bayes.engines import DRAWS, Progress, SamplerSettings, sample_prior
 from alliance_bayes.engines.choice import check_engine, sample
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model import Design, ModelSpec, read_card, write_card
 from alliance_bayes.model.likelihood import simulate
-from alliance_bayes.moments import Moments
-from alliance_bayes.moments.fingerprint import fingerprint
+from alliance_bayes.moments import Moments, fingerprint
 from alliance_bayes.moments.weighted import design_of_moments
 from alliance_bayes.versions import versions
 
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
 
     from alliance_bayes.checks import CheckReport
     from alliance_bayes.effects import EffectTable
-    from alliance_bayes.report import Report
+    from alliance_bayes.report import Rendered
 
 __all__ = ["Fit", "Model", "load_fit", "load_model"]
 
@@ -183,10 +182,16 @@ class Model(ModelSpec):
         info = {**ran, **about, "versions": versions()}
         return Fit(self, design, priors, tree, flow, info, moments)
 
-    def _applied(self, cohort: Cohort | pd.DataFrame) -> tuple[Design, Flow, dict[str, str]]:
+    def _applied(self, cohort: Cohort | pd.DataFrame) -> tuple[Design, Flow, dict[str, Any]]:
         cohort = cohort if isinstance(cohort, Cohort) else read_cohort(cohort)
         frame, flow = cohort.complete(self.columns)
-        return self.design(frame), flow, {"cohort_source": cohort.source, "cohort_hash": cohort.hash}
+        about = {
+            "cohort_source": cohort.source,
+            "cohort_hash": cohort.hash,
+            "cohort_columns": column_digests(cohort.data),
+            "missing": {name: int(cohort.data[name].isna().sum()) for name in self.columns},
+        }
+        return self.design(frame), flow, about
 
 
 class Fit(FittedModel):
@@ -229,18 +234,18 @@ class Fit(FittedModel):
             options["effects"] = self.effects()
         return run_checks(self, **options)
 
-    def report(self, path: str | os.PathLike[str] | None = None, **options: Any) -> Report:
-        """The HTML report; written to ``path`` where given. See :func:`alliance_bayes.report.build_report`."""
-        from alliance_bayes.report import build_report
+    def report(self, path: str | os.PathLike[str] | None = None, **options: Any) -> Rendered:
+        """The HTML report; written to ``path`` where given. See :class:`alliance_bayes.report.Report` for options."""
+        from alliance_bayes.report import Report
 
         effects = options.pop("effects", None)
         effects = self.effects() if effects is None else effects
         checks = options.pop("checks", None)
         checks = self.check(effects=effects) if checks is None else checks
-        report = build_report(self, effects=effects, checks=checks, **options)
+        rendered = Report(**options).render(self, effects=effects, checks=checks)
         if path is not None:
-            report.write(path)
-        return report
+            rendered.write(path)
+        return rendered
 
     def to_arviz(self, *, seed: int = 0) -> xr.DataTree:
         """Everything ArviZ can use, in its own groups.

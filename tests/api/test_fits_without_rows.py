@@ -106,7 +106,7 @@ def test_the_report_shows_what_moments_tell_and_says_what_they_do_not(
     report, theirs = fit.report(tmp_path / "report.html"), of_rows.report()
     assert (tmp_path / "report.json").exists()
     assert "The curve along alliance and its distribution are left out: they need the rows" in report.html
-    assert "which hold no medians and quartiles." in report.html
+    assert "which hold no medians and quartiles, and do not tell who lacked a value." in report.html
     assert "50 left out: no follow-up WHO-5" in report.html
     assert "outcome.toml moments.nc" in report.html.replace("model.toml", "outcome.toml")
     assert report.numbers["curve"] is None
@@ -118,6 +118,17 @@ def test_the_report_shows_what_moments_tell_and_says_what_they_do_not(
             assert (mine["n"], mine["median"]) == (400, None)
         else:
             assert mine == row
+    ours_by, theirs_by = (r.numbers["participants"]["groups"] for r in (report, theirs))
+    assert (ours_by["factor"], len(ours_by["levels"])) == ("provider_type", 3)
+    for own, other in zip(ours_by["levels"], theirs_by["levels"], strict=True):
+        assert (own["level"], own["n"]) == (other["level"], other["n"])
+        for mine, row in zip(own["summary"], other["summary"], strict=True):
+            assert mine.get("shown") == row.get("shown")
+            if "mean" in row:
+                assert (mine["mean"], mine["sd"]) == pytest.approx((row["mean"], row["sd"]), rel=1e-10)  # rounding
+                assert mine["median"] is None
+    assert report.numbers["participants"]["missing"] is None
+    assert set(theirs.numbers["participants"]["missing"].values()) == {0}  # fitted to complete rows
     # What a finding says rests on rows that both have, but for the one about percentiles.
     found, expected = ({f["name"]: f["text"] for f in r.numbers["findings"]} for r in (report, theirs))
     assert set(expected) - set(found) == {"span"}

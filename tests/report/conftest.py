@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -11,8 +12,8 @@ import pytest
 from alliance_bayes.checks import CheckReport, CheckResult, Gate, Plot
 from alliance_bayes.effects import EffectTable, effects
 from alliance_bayes.fit import FittedModel
-from alliance_bayes.report import Report, build_report
-from builders import fitted, rows
+from alliance_bayes.report import Rendered
+from builders import fitted, rendered, rows
 
 # A slope that is clear, groups that are not, and one that is: female and male differ by 4 points.
 MEANS = {"u_sex": np.array([[2.0, 0.0], [-2.0, 0.0]])}
@@ -69,15 +70,24 @@ def table(fit: FittedModel) -> EffectTable:
 
 
 @pytest.fixture(scope="session")
-def report(fit: FittedModel, table: EffectTable) -> Report:
-    return build_report(fit, effects=table, checks=made_checks(warn=True))
+def report(fit: FittedModel, table: EffectTable) -> Rendered:
+    return rendered(fit, effects=table, checks=made_checks(warn=True))
 
 
 @pytest.fixture(scope="session")
-def withheld(fit: FittedModel, table: EffectTable) -> Report:
-    return build_report(fit, effects=table, checks=made_checks(passed=False))
+def withheld(fit: FittedModel, table: EffectTable) -> Rendered:
+    return rendered(fit, effects=table, checks=made_checks(passed=False))
 
 
 @pytest.fixture(scope="session")
 def checks_of() -> Callable[..., CheckReport]:
     return made_checks
+
+
+@pytest.fixture(scope="session")
+def pages(tmp_path_factory: pytest.TempPathFactory, withheld: Rendered) -> dict[str, Path]:
+    """A page with every check and a long factor, and one with its conclusions withheld, as files."""
+    folder = tmp_path_factory.mktemp("pages")
+    full = rendered(fitted(rows(400, countries=14), draws=300))
+    assert not full.withheld
+    return {"full": full.write(folder / "full.html")[0], "withheld": withheld.write(folder / "withheld.html")[0]}

@@ -1,4 +1,4 @@
-"""The page in a real browser: accessible, self-contained, and no wider than the screen."""
+"""The page in a real browser: accessible, self-contained, and no wider than the screen, in light, dark and print."""
 
 from __future__ import annotations
 
@@ -7,11 +7,7 @@ from typing import Any
 
 import pytest
 
-from alliance_bayes.report import Report, build_report
 from browsing import CHROMIUM, complaints
-from builders import fitted, rows
-
-WIDTHS = (390, 1280)
 
 pytestmark = [
     pytest.mark.browser,
@@ -20,51 +16,121 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
 ]
 
-
-@pytest.fixture(scope="module")
-def pages(tmp_path_factory: pytest.TempPathFactory, withheld: Report) -> dict[str, Path]:
-    """A page with every check and a long factor, and one with its conclusions withheld."""
-    folder = tmp_path_factory.mktemp("pages")
-    full = build_report(fitted(rows(400, countries=14), draws=300))
-    assert not full.withheld
-    return {"full": full.write(folder / "full.html")[0], "withheld": withheld.write(folder / "withheld.html")[0]}
+OPEN = "document.querySelectorAll('details').forEach(box => { box.open = true; })"
 
 
-@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize(
+    ("width", "scheme", "media"),
+    [
+        (360, "light", "screen"),
+        (768, "light", "screen"),
+        (1440, "light", "screen"),
+        (360, "dark", "screen"),
+        (1440, "dark", "screen"),
+        # A4 between its margins, printed from a dark screen.
+        (680, "dark", "print"),
+    ],
+)
 @pytest.mark.parametrize("name", ["full", "withheld"])
-def test_a_page_in_the_browser(browser: Any, pages: dict[str, Path], name: str, width: int) -> None:
-    assert complaints(browser, pages[name], width) == []
+def test_a_page_in_the_browser(
+    browser: Any, pages: dict[str, Path], name: str, width: int, scheme: str, media: str
+) -> None:
+    assert complaints(browser, pages[name], width, scheme=scheme, media=media) == []
 
 
 def test_wide_tables_scroll_inside_their_own_box(browser: Any, pages: dict[str, Path]) -> None:
-    page = browser.new_page(viewport={"width": 390, "height": 900})
+    page = browser.new_page(viewport={"width": 360, "height": 900})
     page.goto(pages["full"].as_uri())
 
-    wider = page.evaluate(
-        "[...document.querySelectorAll('.scroll')].filter(box => box.scrollWidth > box.clientWidth && "
-        "getComputedStyle(box).overflowX !== 'auto').length"
-    )
     scrolling = page.evaluate(
-        "[...document.querySelectorAll('.scroll')].filter(box => box.scrollWidth > box.clientWidth).length"
+        "[...document.querySelectorAll('.scroll')].filter(box => box.scrollWidth > box.clientWidth)"
+        ".map(box => [getComputedStyle(box).overflowX, box.tabIndex, box.getAttribute('role')])"
+    )
+    fitting = page.evaluate(
+        # What is folded away is judged when it is opened.
+        "[...document.querySelectorAll('.scroll')].filter(box => !box.closest('details:not([open])')"
+        " && box.scrollWidth <= box.clientWidth).map(box => [box.tabIndex, box.getAttribute('role')])"
     )
 
-    assert wider == 0
-    assert scrolling > 0
+    assert len(scrolling) > 5
+    assert all(state == ["auto", 0, "region"] for state in scrolling)
+    # What does not scroll is no stop on the way through the page.
+    assert len(fitting) > 5
+    assert all(state == [-1, "group"] for state in fitting)
     page.close()
 
 
 def test_figures_are_drawn_and_their_text_is_legible_on_a_phone(browser: Any, pages: dict[str, Path]) -> None:
-    page = browser.new_page(viewport={"width": 390, "height": 900})
+    page = browser.new_page(viewport={"width": 360, "height": 900})
     page.goto(pages["full"].as_uri())
+    page.evaluate(OPEN)
 
     sizes = page.evaluate(
-        "[...document.querySelectorAll('section#effects svg text, section#groups svg text')].map(text => {"
+        "[...document.querySelectorAll('main svg text')].map(text => {"
         "const picture = text.ownerSVGElement; const scale = picture.clientWidth / picture.viewBox.baseVal.width; "
         "return scale * parseFloat(getComputedStyle(text).fontSize); })"
     )
     styled = page.evaluate("getComputedStyle(document.querySelector('.findings')).borderLeftStyle")
 
-    assert len(sizes) > 50
+    assert len(sizes) > 200
     assert min(sizes) >= 8.5  # CSS pixels: below that, a label on a phone is guesswork
     assert styled == "solid"  # the style sheet passed its own policy
     page.close()
+
+
+def test_a_dark_screen_gets_a_dark_page_and_paper_a_light_one(browser: Any, pages: dict[str, Path]) -> None:
+    page = browser.new_page(color_scheme="dark")
+    page.goto(pages["full"].as_uri())
+    looks = (
+        "[getComputedStyle(document.body).backgroundColor, getComputedStyle(document.body).color, "
+        "getComputedStyle(document.querySelector('svg text[fill]')).fill]"
+    )
+
+    dark = page.evaluate(looks)
+    page.emulate_media(media="print", color_scheme="dark")
+    paper = page.evaluate(looks)
+    page.emulate_media(media="screen", color_scheme="light")
+    light = page.evaluate(looks)
+
+    assert light == ["rgb(255, 255, 255)", "rgb(28, 39, 51)", "rgb(28, 39, 51)"]
+    assert paper == light
+    assert dark == ["rgb(18, 24, 31)", "rgb(230, 235, 240)", "rgb(230, 235, 240)"]
+    page.close()
+
+
+def test_paper_shows_what_is_folded_away_and_nothing_to_click(browser: Any, pages: dict[str, Path]) -> None:
+    page = browser.new_page()
+    page.goto(pages["full"].as_uri())
+    folded = page.evaluate("document.querySelectorAll('details:not([open])').length")
+    tables = (
+        "[...document.querySelectorAll('details table')].filter(table => !table.closest('.much, .data'))"
+        ".map(table => table.checkVisibility())"
+    )
+    before = page.evaluate("getComputedStyle(document.querySelector('details:not([open])')).display")
+
+    page.emulate_media(media="print")
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    shown = page.evaluate(tables)
+    buttons = page.evaluate("[...document.querySelectorAll('.save')].filter(button => button.checkVisibility()).length")
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+
+    assert before == "block"
+    assert len(shown) > 5
+    assert all(shown)
+    assert buttons == 0
+    assert page.evaluate("document.querySelectorAll('details:not([open])').length") == folded > 0
+    assert page.pdf(format="A4").startswith(b"%PDF")
+    page.close()
+
+
+def test_without_its_script_the_page_is_whole(browser: Any, pages: dict[str, Path]) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(pages["full"].as_uri())
+
+    assert page.locator("button").count() == 0
+    assert page.locator("#table-slopes thead th").first.inner_text() == "Association"
+    assert page.locator("#table-slopes tbody tr").count() == 7
+    page.locator("details summary").first.click()
+    assert page.locator("details[open] table").first.is_visible()
+    context.close()

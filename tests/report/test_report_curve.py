@@ -18,10 +18,10 @@ FORMULAS = {
 def test_the_curve_is_the_average_prediction_with_everybody_at_each_value(family: str) -> None:
     fit = fitted(rows(60), formula=FORMULAS[family], spec={"family": family}, draws=25, means={"beta": 0.5})
 
-    curve = average_curve(fit, "alliance", prob=0.8)
+    curve = average_curve(fit, "alliance", prob=0.8, small=5)
 
     assert len(curve) == GRID
-    assert (curve["x"].iloc[0], curve["x"].iloc[-1]) == covered_range(fit.design.frame["alliance"].to_numpy())
+    assert (curve["x"].iloc[0], curve["x"].iloc[-1]) == covered_range(fit.design.frame["alliance"].to_numpy(), 5)
     # 100 draws: fewer than are thinned to, so that every family uses all of them and the numbers are the same ones.
     for position in (0, 12, GRID - 1):
         at = fit.predict(fit.design.frame.assign(alliance=curve["x"].iloc[position])).mean("obs").values.ravel()

@@ -10,39 +10,43 @@ import pytest
 from alliance_bayes.checks import CheckReport
 from alliance_bayes.effects import effects
 from alliance_bayes.fit import FittedModel
-from alliance_bayes.report import Report, build_report
+from alliance_bayes.report import Rendered
 from alliance_bayes.report.text import MINUS
-from builders import fitted, rows
+from builders import fitted, rendered, rows
 
 FORMULA = "who5_followup ~ alliance + age + (1 | sex)"
 # Constant draws: no Monte Carlo error and no spread, so that the numbers in a sentence are the ones planted.
 FIXED = {"beta": 0.0, "u_sex": 0.0, "sigma": 0.0, "tau_sex": 0.0}
 
 
-def made(checks: CheckReport, *, beta: list[float], sex: float, slope_sd: float = 0.0, sex_sd: float = 0.0) -> Report:
+def made(checks: CheckReport, *, beta: list[float], sex: float, slope_sd: float = 0.0, sex_sd: float = 0.0) -> Rendered:
     means = {"beta": beta, "u_sex": np.array([[sex], [-sex]]), "sigma": 15.0}
     sds = FIXED | {"beta": [0.0, slope_sd, 0.0], "u_sex": sex_sd}
     fit = fitted(rows(200), formula=FORMULA, means=means, sds=sds, draws=100)
-    return build_report(fit, effects=effects(fit), checks=checks)
+    return rendered(fit, effects=effects(fit), checks=checks)
 
 
 def test_a_clear_slope_and_a_clear_group_difference(checks_of: Callable[..., CheckReport]) -> None:
     report = made(checks_of(), beta=[45.0, 3.0, 0.1], sex=2.0)
 
     assert report.findings == (
-        "For each additional alliance point, follow-up WHO-5 was on average 3.00 WHO-5 points higher, adjusted for age "
-        "and sex (89% equal-tailed interval 3.00 to 3.00; more than 99% probability of being above zero). The "
+        "For each additional alliance point, follow-up WHO-5 was almost certainly higher, by 3.00 WHO-5 points on "
+        "average, adjusted for age and sex (89% equal-tailed interval 3.00 to 3.00; more than 99% "
+        "probability of being above zero). The "
         "probability that this difference is too small to matter (within ±2 WHO-5 points) is less than 1%.",
-        "Between people at the 10th and at the 90th percentile of alliance (3.75 and 5), expected follow-up WHO-5 "
-        "differed by 3.75 WHO-5 points (89% equal-tailed interval 3.75 to 3.75). The probability that this reaches the "
+        "A difference of 10 WHO-5 points, the smallest that is relevant, goes with 3.33 alliance points (median; 89% "
+        "equal-tailed interval 3.33 to 3.33), if the association is a straight line.",
+        "Between people at the 10th and at the 90th percentile of alliance (3.75 and 5), expected follow-up WHO-5 was "
+        "almost certainly higher at the latter, by 3.75 WHO-5 points (89% equal-tailed interval "
+        "3.75 to 3.75). The probability that this reaches the "
         "smallest relevant difference, 10 WHO-5 points, is less than 1%.",
         # Nothing about slopes: the model gives both the same.
-        f"Sex: the adjusted means differ: male {MINUS} female, {MINUS}4.00 WHO-5 points (89% equal-tailed interval "
-        f"{MINUS}4.00 to {MINUS}4.00; more than 99% probability of being below zero).",
-        report.findings[3],
+        f"Sex: the adjusted means differ: male {MINUS} female, {MINUS}4.00 WHO-5 points, almost certainly below zero "
+        f"(89% equal-tailed interval {MINUS}4.00 to {MINUS}4.00; more than 99% probability of being below zero).",
+        report.findings[4],
     )
-    assert report.findings[3].startswith("The model explains ")
-    assert report.findings[3].count("%") == 4  # the share, the interval's probability, both ends
+    assert report.findings[4].startswith("The model explains ")
+    assert report.findings[4].count("%") == 4  # the share, the interval's probability, both ends
 
 
 def test_an_interval_with_zero_in_it_settles_nothing(checks_of: Callable[..., CheckReport]) -> None:
@@ -71,14 +75,15 @@ def test_a_negative_slope_is_lower(checks_of: Callable[..., CheckReport]) -> Non
     report = made(checks_of(), beta=[45.0, -3.0, 0.0], sex=0.0)
 
     assert report.findings[0].startswith(
-        "For each additional alliance point, follow-up WHO-5 was on average 3.00 WHO-5 points lower, adjusted for age "
-        f"and sex (89% equal-tailed interval {MINUS}3.00 to {MINUS}3.00; more than 99% probability of being below "
+        "For each additional alliance point, follow-up WHO-5 was almost certainly lower, by 3.00 WHO-5 points on "
+        f"average, adjusted for age and sex (89% equal-tailed interval {MINUS}3.00 to {MINUS}3.00; "
+        f"more than 99% probability of being below "
         "zero)."
     )
 
 
 def test_what_must_not_be_concluded_depends_on_the_model(
-    fit: FittedModel, report: Report, checks_of: Callable[..., CheckReport]
+    fit: FittedModel, report: Rendered, checks_of: Callable[..., CheckReport]
 ) -> None:
     assert "That raising alliance would change the outcome." in report.html
     assert "That one provider type works better than another." in report.html
@@ -94,7 +99,7 @@ def test_people_left_out_are_named_as_a_limit(checks_of: Callable[..., CheckRepo
     fit = fitted(rows(200), formula=FORMULA, draws=100)
     fit = dataclasses.replace(fit, flow=Flow(250, (FlowStep("no follow-up WHO-5", 40), FlowStep("age unknown", 10))))
 
-    report = build_report(fit, effects=effects(fit), checks=checks_of())
+    report = rendered(fit, effects=effects(fit), checks=checks_of())
 
     assert "That the results hold for the 50 people (20%) who were left out because a value is missing" in report.html
     assert "250 participants in the table" in report.html
@@ -113,8 +118,8 @@ def test_simulated_data_are_called_so(checks_of: Callable[..., CheckReport]) -> 
     table = effects(fit)
     simulated = dataclasses.replace(fit, info={**fit.info, "cohort_source": "simulated (n=200, seed=1)"})
 
-    assert "The data are simulated." in build_report(simulated, effects=table, checks=checks_of()).html
-    assert "The data are simulated." not in build_report(fit, effects=table, checks=checks_of()).html
+    assert "The data are simulated." in rendered(simulated, effects=table, checks=checks_of()).html
+    assert "The data are simulated." not in rendered(fit, effects=table, checks=checks_of()).html
 
 
 @pytest.mark.parametrize(
@@ -124,7 +129,7 @@ def test_simulated_data_are_called_so(checks_of: Callable[..., CheckReport]) -> 
         (
             "who5_followup ~ alliance",
             "gaussian",
-            "For each additional alliance point, follow-up WHO-5 was on average 2.2",
+            "For each additional alliance point, follow-up WHO-5 was almost certainly higher, by 2.2",
         ),
         (
             "who5_followup ~ age",
@@ -138,10 +143,10 @@ def test_models_without_a_slope_or_groups_have_the_findings_they_can(
 ) -> None:
     fit = fitted(rows(200), formula=formula, spec={"family": family}, draws=100)
 
-    report = build_report(fit, effects=effects(fit), checks=checks_of())
+    report = rendered(fit, effects=effects(fit), checks=checks_of())
 
     assert report.findings[0].startswith(start)
-    assert len(report.findings) == (2 if "1 |" in formula else 3)
+    assert len(report.findings) == {"who5_followup ~ alliance": 4, "who5_followup ~ age": 3}.get(formula, 2)
 
 
 def test_the_probability_of_an_event_has_no_unit(checks_of: Callable[..., CheckReport]) -> None:
@@ -156,9 +161,9 @@ def test_the_probability_of_an_event_has_no_unit(checks_of: Callable[..., CheckR
         draws=100,
     )
 
-    report = build_report(fit, effects=effects(fit), checks=checks_of())
+    report = rendered(fit, effects=effects(fit), checks=checks_of())
 
     assert report.findings[0].startswith(
-        "For each additional alliance point, the probability of improved was on average 0."
+        "For each additional alliance point, the probability of improved was almost certainly higher, by 0."
     )
-    assert " higher (89% equal-tailed interval 0." in report.findings[0]
+    assert " on average (89% equal-tailed interval 0." in report.findings[0]

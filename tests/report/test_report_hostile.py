@@ -13,8 +13,8 @@ import pytest
 from alliance_bayes.checks import CheckReport
 from alliance_bayes.effects import effects
 from alliance_bayes.model import Card
-from alliance_bayes.report import Report, build_report
-from builders import fitted, rows
+from alliance_bayes.report import Rendered
+from builders import fitted, rendered, rows
 
 LEVELS = [
     "<script>alert(1)</script>",
@@ -31,14 +31,20 @@ class Tags(HTMLParser):
         super().__init__()
         self.tags: set[str] = set()
         self.attributes: set[str] = set()
+        self.scripts: list[str] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.add(tag)
         self.attributes |= {name for name, _ in attrs}
+        self.scripts += [""] if tag == "script" else []
+
+    def handle_data(self, data: str) -> None:
+        if self.lasttag == "script":
+            self.scripts[-1] += data.strip("\n")
 
 
 @pytest.fixture(scope="module")
-def hostile(checks_of: Callable[..., CheckReport]) -> Report:
+def hostile(checks_of: Callable[..., CheckReport]) -> Rendered:
     frame = rows(240)
     frame["country"] = pd.Categorical.from_codes(np.arange(240) % len(LEVELS), LEVELS, ordered=True)
     card = Card(
@@ -49,10 +55,10 @@ def hostile(checks_of: Callable[..., CheckReport]) -> Report:
     import dataclasses
 
     fit = dataclasses.replace(fit, info=info)
-    return build_report(fit, effects=effects(fit), checks=checks_of())
+    return rendered(fit, effects=effects(fit), checks=checks_of())
 
 
-def test_no_label_becomes_markup(hostile: Report, report: Report) -> None:
+def test_no_label_becomes_markup(hostile: Rendered, report: Rendered) -> None:
     ours, theirs = Tags(), Tags()
     ours.feed(report.html)
     theirs.feed(hostile.html)
@@ -60,10 +66,14 @@ def test_no_label_becomes_markup(hostile: Report, report: Report) -> None:
     # Nothing may appear that a report of harmless labels does not have.
     assert theirs.tags <= ours.tags | {"dl", "dt", "dd", "details", "summary"}
     assert theirs.attributes <= ours.attributes | {"open"}
-    assert "script" not in theirs.tags
+    # The page's own script, letter for letter, and data in which nothing can end the element that holds it.
+    assert len(theirs.scripts) == len(ours.scripts) == 2
+    assert theirs.scripts[1] == ours.scripts[1]
+    assert "<" not in theirs.scripts[0]
+    assert json.loads(theirs.scripts[0])["data"]["source"] == "<b>c</b>.csv"
 
 
-def test_labels_are_shown_as_they_are(hostile: Report) -> None:
+def test_labels_are_shown_as_they_are(hostile: Rendered) -> None:
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in hostile.html
     assert "$\\frac{1}$" in hostile.html
     assert "nul��gnp.exe" in hostile.html
@@ -75,7 +85,7 @@ def test_labels_are_shown_as_they_are(hostile: Report) -> None:
     assert hostile.title == "</title><script>alert(3)</script>"
 
 
-def test_drawings_show_them_too_and_cut_the_long_one(hostile: Report) -> None:
+def test_drawings_show_them_too_and_cut_the_long_one(hostile: Rendered) -> None:
     drawing = hostile.html.split('id="means-1-title"')[1].split("</svg>")[0]
 
     assert ">$\\frac{1}$</text>" in drawing
@@ -83,7 +93,7 @@ def test_drawings_show_them_too_and_cut_the_long_one(hostile: Report) -> None:
     assert f">一{'L' * 26}…</text>" in drawing
 
 
-def test_the_json_holds_the_labels_themselves(hostile: Report) -> None:
+def test_the_json_holds_the_labels_themselves(hostile: Rendered) -> None:
     data = json.loads(hostile.json)
 
     assert {row["level"] for row in data["effects"] if row["estimand"] == "mean"} == set(LEVELS)
@@ -94,7 +104,7 @@ def test_column_names_are_hostile_too(checks_of: Callable[..., CheckReport]) -> 
     frame = rows(200).rename(columns={"country": "c$\\alpha$<i>"})
     fit = fitted(frame, formula="who5_followup ~ alliance + (1 | `c$\\alpha$<i>`)", draws=120)
 
-    report = build_report(fit, effects=effects(fit), checks=checks_of())
+    report = rendered(fit, effects=effects(fit), checks=checks_of())
 
     assert "<i>" not in report.html
     assert "c$\\alpha$&lt;i&gt;" in report.html

@@ -15,16 +15,19 @@ from alliance_bayes.effects.table import COLUMNS
 from alliance_bayes.errors import UsageError
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model import card_text
-from alliance_bayes.report import Report, build_report
+from alliance_bayes.report import Rendered
 from alliance_bayes.versions import versions
+from builders import rendered
 
 
-def test_it_has_the_stated_parts(report: Report) -> None:
+def test_it_has_the_stated_parts(report: Rendered) -> None:
     data = json.loads(report.json)
 
     assert data == report.numbers
     # One record a line: a change of one number is a change of one line.
-    assert sum(line.startswith('  {"estimand": ') for line in report.json.splitlines()) == len(data["effects"])
+    assert sum(line.startswith('  {"estimand": ') for line in report.json.splitlines()) == len(data["effects"]) + len(
+        data["endpoints"]
+    )
     assert list(data) == [
         *(
             "format",
@@ -34,11 +37,15 @@ def test_it_has_the_stated_parts(report: Report) -> None:
             "prob",
             "findings",
             "effects",
-            "curve",
+            "meta",
             "participants",
             "model",
             "checks",
-            "meta",
+            "curve",
+            "endpoints",
+            "limitations",
+            "guidelines",
+            "methods",
         )
     ]
     assert data["prob"] == 0.89
@@ -46,7 +53,7 @@ def test_it_has_the_stated_parts(report: Report) -> None:
     assert data["reasons"] == []
 
 
-def test_every_row_of_the_effects_is_there_to_the_last_digit(report: Report, table: EffectTable) -> None:
+def test_every_row_of_the_effects_is_there_to_the_last_digit(report: Rendered, table: EffectTable) -> None:
     records = report.numbers["effects"]
 
     assert [record["id"] for record in records] == list(table.index)
@@ -59,7 +66,7 @@ def test_every_row_of_the_effects_is_there_to_the_last_digit(report: Report, tab
         assert record["prob"] == 0.89
 
 
-def test_printed_digits_are_above_the_monte_carlo_error(report: Report) -> None:
+def test_printed_digits_are_above_the_monte_carlo_error(report: Rendered) -> None:
     judged = [record for record in report.numbers["effects"] if record["mcse_mean"]]
 
     assert len(judged) > 50
@@ -68,7 +75,7 @@ def test_printed_digits_are_above_the_monte_carlo_error(report: Report) -> None:
     ] == []
 
 
-def test_every_finding_names_the_rows_its_numbers_come_from(report: Report) -> None:
+def test_every_finding_names_the_rows_its_numbers_come_from(report: Rendered) -> None:
     records = {record["id"]: record for record in report.numbers["effects"]}
 
     assert tuple(finding["text"] for finding in report.numbers["findings"]) == report.findings
@@ -81,16 +88,18 @@ def test_every_finding_names_the_rows_its_numbers_come_from(report: Report) -> N
                 if record["estimand"] == "bayesian_r2"
                 else (1, record["decimals"])
             )
-            value = f"{abs(scale * record['mean']):.{places}f}"
+            # Points needed for a relevant difference have no mean once the slope may be zero.
+            column = "median" if record["estimand"] == "points_needed" else "mean"
+            value = f"{abs(scale * record[column]):.{places}f}"
             assert value in finding["text"]
     assert report.numbers["findings"][0]["cautions"] == ["curvature"]
     assert report.numbers["findings"][-1]["cautions"] == []
 
 
-def test_it_says_where_the_numbers_come_from(report: Report, fit: FittedModel) -> None:
+def test_it_says_where_the_numbers_come_from(report: Rendered, fit: FittedModel) -> None:
     meta = report.numbers["meta"]
 
-    assert meta["data"] == {"source": "built", "hash": "0" * 64, "analysed": 200}
+    assert meta["data"] == {"source": "built", "hash": "0" * 64, "columns": None, "analysed": 200}
     assert meta["card"] == card_text(fit.spec)
     assert (meta["formula"], meta["family"], meta["prior_set"]) == (fit.spec.formula, "gaussian", "literature")
     assert (meta["seed"], meta["chains"], meta["draws"]) == (0, 4, 150)
@@ -100,7 +109,7 @@ def test_it_says_where_the_numbers_come_from(report: Report, fit: FittedModel) -
     assert all(prior["reason"] for prior in report.numbers["model"]["priors"])
 
 
-def test_the_curve_and_the_checks_are_there(report: Report) -> None:
+def test_the_curve_and_the_checks_are_there(report: Rendered) -> None:
     curve = report.numbers["curve"]
     assert (curve["interval"], curve["prob"], len(curve["points"])) == ("eti", 0.89, 25)
     assert all(point["lower"] < point["mean"] < point["upper"] for point in curve["points"])
@@ -110,9 +119,9 @@ def test_the_curve_and_the_checks_are_there(report: Report) -> None:
 
 
 def test_the_same_fit_gives_the_same_bytes(
-    report: Report, fit: FittedModel, table: EffectTable, checks_of: Callable[..., CheckReport]
+    report: Rendered, fit: FittedModel, table: EffectTable, checks_of: Callable[..., CheckReport]
 ) -> None:
-    again = build_report(fit, effects=table, checks=checks_of(warn=True))
+    again = rendered(fit, effects=table, checks=checks_of(warn=True))
 
     assert again.html == report.html
     assert again.json == report.json
@@ -121,7 +130,7 @@ def test_the_same_fit_gives_the_same_bytes(
 def test_the_probability_of_the_effects_is_that_of_the_page(
     fit: FittedModel, checks_of: Callable[..., CheckReport]
 ) -> None:
-    report = build_report(fit, effects=effects(fit, prob=0.5, interval="hdi"), checks=checks_of())
+    report = rendered(fit, effects=effects(fit, prob=0.5, interval="hdi"), checks=checks_of())
 
     assert report.numbers["prob"] == 0.5
     assert "50% highest-density interval" in report.html
@@ -135,11 +144,11 @@ def test_the_probability_of_the_effects_is_that_of_the_page(
 def test_a_probability_outside_its_range_is_refused(fit: FittedModel, prob: float) -> None:
     expected = re.escape(f"prob should be in the interval (0, 1) but got {prob!r}. 0.89 is the default.")
     with pytest.raises(UsageError, match=f"^{expected}$"):
-        build_report(fit, prob=prob)
+        rendered(fit, prob=prob)
 
 
 def test_effects_and_checks_are_made_where_they_are_not_given(fit: FittedModel) -> None:
-    report = build_report(fit, prob=0.9, title="Own title")
+    report = rendered(fit, prob=0.9, title="Own title")
 
     names = [check["name"] for check in report.numbers["checks"]]
     assert names[:3] == ["convergence", "prior_predictive", "posterior_predictive"]

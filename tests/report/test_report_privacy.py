@@ -1,4 +1,4 @@
-"""Nothing in a report is about one person, or about fewer than five."""
+"""Nothing in a report is about one person, or about fewer than ten."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from hypothesis.extra import numpy as hnp
 
 from alliance_bayes.checks import CheckReport, run_checks
 from alliance_bayes.effects import effects
-from alliance_bayes.report import build_report
-from alliance_bayes.report.counts import SMALL, level_counts, shown_counts
+from alliance_bayes.fit import FittedModel
+from alliance_bayes.report.counts import SMALL, level_counts, shown_cells, shown_counts, split_factor
 from alliance_bayes.report.curve import covered_range, grouped_histogram
 from alliance_bayes.report.privacy import factors_with_few, grouped_only, identifying, redaction
-from builders import fitted, rows
+from builders import fitted, rendered, rows
 
 VALUES = hnp.arrays(
     np.float64, st.integers(2, 300), elements=st.sampled_from([1.0, 2.5, 4.0, 4.25, 4.5, 4.75, 5.0, 97.0])
@@ -31,42 +31,84 @@ def people(n: int = 120) -> pd.DataFrame:
     return frame
 
 
+def sized(**sizes: tuple[int, ...]) -> FittedModel:
+    """A fit with the counts asked for: of each factor by level, or of sex (down) by provider type (across)."""
+    n = sum(next(iter(sizes.values())))
+    frame = rows(n)
+    for name, counts in sizes.items():
+        levels = [f"{name}-{k}" for k in range(len(counts))]
+        frame[name] = pd.Categorical.from_codes(np.repeat(np.arange(len(counts)), counts), levels, ordered=True)
+    pooled = " + ".join(f"(1 | {name})" for name in sizes)
+    return fitted(frame, formula=f"who5_followup ~ alliance + {pooled}", draws=4)
+
+
 def test_counts_are_shown_as_they_are_when_none_is_small() -> None:
-    assert shown_counts({"a": 5, "b": 15}) == {"a": ("5", "25.0%"), "b": ("15", "75.0%")}
+    fit = sized(sex=(10, 30))
+    assert [(cell.number, cell.both) for cell in shown_counts(fit, "sex", SMALL).values()] == [
+        (10, "10 (25.0%)"),
+        (30, "30 (75.0%)"),
+    ]
 
 
-def test_one_small_count_blurs_the_others() -> None:
-    shown = shown_counts({"a": 3, "b": 118, "c": 6, "d": 0})
+def test_one_small_count_hides_another_and_both_shares() -> None:
+    shown = shown_counts(sized(country=(3, 118, 26)), "country", SMALL)
 
-    assert shown == {"a": ("< 5", "–"), "b": ("about 120", "94%"), "c": ("about 5", "4%"), "d": ("< 5", "–")}
+    assert {level: (cell.number, cell.text, cell.share) for level, cell in shown.items()} == {
+        "country-0": (None, "< 10", "–"),
+        "country-1": (118, "118", "80.3%"),
+        "country-2": (None, "–", "–"),
+    }
 
 
-@given(st.lists(st.integers(0, 40), min_size=2, max_size=6), st.integers(0, 4))
-def test_a_small_count_cannot_be_had_by_subtraction(others: list[int], small: int) -> None:
-    counts = {"small": small + (small == 0), **{f"level {k}": size for k, size in enumerate(others)}}
+def test_combinations_are_shown_as_in_table_one_and_others_not_at_all() -> None:
+    formula = "who5_followup ~ alliance + (1 | provider_type) + (1 | provider_type:country) + (1 | sex:country)"
+    fit = fitted(rows(600, countries=6), formula=formula, draws=4)
+    assert split_factor(fit, 15) == "provider_type"
 
-    shown = shown_counts(counts)
+    cells = shown_cells(fit, "country", "provider_type", 15)
+    combined = shown_counts(fit, "provider_type:country", 15)
 
-    assert shown["small"] == ("< 5", "–")
-    assert not any(text.isdigit() for text, _ in shown.values())
+    assert {level: cell.text for level, cell in combined.items()} == {
+        f"{group}:{level}": cell.text for level, groups in cells.items() for group, cell in groups.items()
+    }
+    assert 0 < sum(cell.number is None for cell in combined.values()) < 18
+    assert {cell.text for cell in shown_counts(fit, "sex:country", 15).values()} == {"–"}
+
+
+def test_what_is_hidden_in_sum_is_protected_too() -> None:
+    # Two provider types are hidden (9 people, and 30 so that they cannot be had). Of those 39, 2 are of one sex: this
+    # would be the total of that sex less those shown of it.
+    frame = rows(239)
+    frame["provider_type"] = pd.Categorical(np.repeat(["a", "b", "c"], [200, 9, 30]))
+    frame["sex"] = pd.Categorical(np.r_[np.tile(["f", "m"], 100), ["f"] * 2, ["m"] * 37])
+    fit = fitted(frame, formula="who5_followup ~ alliance + (1 | provider_type) + (1 | sex)", draws=4)
+
+    cells = shown_cells(fit, "sex", "provider_type", SMALL)
+
+    assert [cell.text for cell in shown_counts(fit, "sex", SMALL).values()] == ["102", "137"]
+    assert all(cell.number is None for level in cells.values() for cell in level.values())
 
 
 @given(VALUES)
-def test_every_bar_of_a_histogram_is_at_least_five_people(values: np.ndarray) -> None:
-    edges, density = grouped_histogram(values)
+def test_every_bar_of_a_histogram_is_of_enough_people(values: np.ndarray) -> None:
+    edges, density = grouped_histogram(values, SMALL)
 
-    people_in_bar = density * np.diff(edges) * values.size if edges[-1] > edges[0] else np.array([values.size])
+    people_in_bar = density * np.diff(edges) * values.size
     assert people_in_bar.sum() == pytest.approx(values.size)  # nobody is lost
     assert values.size < SMALL or people_in_bar.min() >= SMALL - 1e-6
 
 
 @given(VALUES)
-def test_the_ends_of_the_range_are_beyond_at_most_four_people(values: np.ndarray) -> None:
-    lower, upper = covered_range(values)
+def test_the_ends_of_the_range_are_nobodys_own_values(values: np.ndarray) -> None:
+    lower, upper = covered_range(values, SMALL)
 
+    assert lower < upper
     ordered = np.sort(values)
-    assert lower <= upper
-    if values.size >= 2 * SMALL and ordered[SMALL - 1] < ordered[-SMALL]:
+    beyond = SMALL - 1 if values.size >= 2 * SMALL else values.size // 4
+    inner = ordered[beyond : values.size - beyond]
+    # Where one value is left, the range is around it, and may reach as far as somebody's only by chance.
+    assert (lower, upper) == ((inner[0], inner[-1]) if inner[0] < inner[-1] else (inner[0] - 0.5, inner[0] + 0.5))
+    if values.size >= 2 * SMALL and inner[0] < inner[-1]:
         assert (values <= lower).sum() >= SMALL
         assert (values >= upper).sum() >= SMALL
 
@@ -77,7 +119,7 @@ def test_which_factors_may_identify_people() -> None:
     fit = fitted(frame, formula="who5_followup ~ alliance + (1 | participant_id) + (1 | pair) + (1 | country)", draws=4)
 
     assert [identifying(fit, name) for name in ("participant_id", "pair", "country")] == [True, True, False]
-    assert factors_with_few(fit) == ["participant_id", "pair"]
+    assert factors_with_few(fit, SMALL) == ["participant_id", "pair"]
     assert sum(level_counts(fit, "country").values()) == 120
 
 
@@ -107,24 +149,57 @@ def test_tables_of_checks_lose_what_is_about_few_people() -> None:
 
     single = pd.DataFrame({"row": [3], "outcome": [80.0]})
     parts = pd.DataFrame(
-        {"column": ["age", "age"], "low": [18.0, 40.0], "high": [40.0, 80.0], "n": [96, 4], "residual": [0.1, 9.0]}
+        {
+            "column": ["age"] * 3,
+            "low": [18.0, 40.0, 60.0],
+            "high": [40.0, 60.0, 80.0],
+            "n": [60, 36, 4],
+            "residual": 0.1,
+        }
     )
     levels = pd.DataFrame(
         {
-            "column": ["country"] * 3 + ["sex"],
-            "level": ["tiny", "A", "B", "male"],
-            "n": [3, 49, 48, 51],
-            "residual": [9.0, 0.0, 0.0, 0.0],
+            "column": ["country"] * 3 + ["sex"] + ["beside"] * 3,
+            "level": ["tiny", "A", "B", "male", "x", "y", "z"],
+            "n": [3, 49, 48, 51, 9, 71, 20],
+            "residual": [9.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0],
         }
     )
 
-    assert len(grouped_only(fit, single)) == 0
-    assert grouped_only(fit, parts).to_dict("list") == {"column": ["age"], "n": [96], "residual": [0.1]}
-    kept = grouped_only(fit, levels)
-    assert kept["level"].tolist() == ["A", "B", "male"]
-    assert kept["n"].tolist() == [50, 50, 51]  # country is rounded, since it has a small level
+    assert len(grouped_only(fit, single, SMALL)) == 0
+    # With the 4, the next smallest is left out: the total less those shown would tell.
+    assert grouped_only(fit, parts, SMALL).to_dict("list") == {"column": ["age"], "n": [60], "residual": [0.1]}
+    kept = grouped_only(fit, levels, SMALL)
+    assert kept["level"].tolist() == ["A", "male", "y"]
+    assert kept["n"].tolist() == [49, 51, 71]
+    assert [level for level, cell in shown_counts(fit, "country", SMALL).items() if cell.number] == ["A"]
     other = pd.DataFrame({"quantity": ["n"], "value": [3.0]})
-    assert grouped_only(fit, other) is other
+    assert grouped_only(fit, other, SMALL) is other
+
+
+def test_shares_that_stand_for_few_people_are_left_out() -> None:
+    fit = fitted(rows(100), formula="who5_followup ~ alliance + (1 | sex)", draws=4)
+    women = int((fit.design.frame["sex"] == "female").sum())
+    sizes = {"female": women, "male": 100 - women}
+
+    def shares(of_women: int, of_men: int) -> pd.DataFrame:
+        counts = {"female": of_women, "male": of_men}
+        table = [("share at floor", "", "all", 100, (of_women + of_men) / 100)]
+        table += [("share at floor", "sex", level, n, counts[level] / n) for level, n in sizes.items()]
+        table += [("mean", "sex", level, n, 0.03) for level, n in sizes.items()]
+        return pd.DataFrame(table, columns=["statistic", "factor", "level", "n", "observed"])
+
+    def kept(of_women: int, of_men: int) -> list[tuple[str, str]]:
+        frame = grouped_only(fit, shares(of_women, of_men), SMALL)
+        return list(zip(frame["statistic"], frame["level"], strict=True))
+
+    means = [("mean", "female"), ("mean", "male")]
+    floor = [("share at floor", level) for level in ("all", "female", "male")]
+    assert kept(12, 15) == [*floor, *means]
+    assert kept(0, 15) == [*floor, *means]
+    # 3 women: neither theirs nor the men's, whose count would tell; and not all, where those are few.
+    assert kept(3, 15) == [floor[0], *means]
+    assert kept(3, 4) == means
 
 
 @pytest.mark.parametrize("passed", [False, True])
@@ -134,7 +209,7 @@ def test_a_report_with_an_effect_of_every_participant_names_none(
     fit = fitted(people(), formula="who5_followup ~ alliance + (1 | participant_id)", draws=100)
     table = effects(fit)
     # The real checks fail on so few draws, and name the participants with the smallest sample sizes.
-    report = build_report(fit, effects=table, checks=checks_of() if passed else run_checks(fit, effects=table))
+    report = rendered(fit, effects=table, checks=checks_of() if passed else run_checks(fit, effects=table))
 
     assert report.withheld is not passed
     assert "ID-0" not in report.html
@@ -153,7 +228,7 @@ def test_no_row_of_a_participant_is_in_a_report() -> None:
         frame.loc[17, name] = mark
     frame.loc[17, "who5_followup"] = 92.0
 
-    report = build_report(fitted(frame, draws=150))
+    report = rendered(fitted(frame, draws=150))
 
     for mark in marks.values():
         assert f"{mark:.4f}"[:-1] not in report.html

@@ -6,15 +6,14 @@ import json
 from collections.abc import Callable
 
 from alliance_bayes.checks import CheckReport
-from alliance_bayes.report import build_report
-from builders import fitted, rows
+from builders import fitted, rendered, rows
 
 FORMULA = "who5_followup ~ alliance + (1 | country)"
 
 
 def test_the_model_is_said_and_every_levels_sd_is_shown(checks_of: Callable[..., CheckReport]) -> None:
     fit = fitted(rows(150, countries=3), formula=FORMULA, draws=100, spec={"residual_by": "provider_type"})
-    report = build_report(fit, checks=checks_of())
+    report = rendered(fit, checks=checks_of())
     html = report.html
     assert (
         "varies around its expectation as a normal distribution with SD σ; σ differs between the 3 levels of provider "
@@ -39,7 +38,7 @@ def test_levels_that_may_be_one_person_are_not_named(checks_of: Callable[..., Ch
     frame = rows(60, countries=3)
     frame["provider_id"] = [f"PROV-{k // 2}" for k in range(60)]
     fit = fitted(frame, formula=FORMULA, draws=60, spec={"residual_by": "provider_id"})
-    report = build_report(fit, checks=checks_of())
+    report = rendered(fit, checks=checks_of())
     assert "PROV-" not in report.html
     assert "PROV-" not in json.dumps(report.numbers)
     stated = [entry for entry in report.numbers["model"]["priors"] if entry["parameter"].startswith("sigma")]
@@ -47,7 +46,7 @@ def test_levels_that_may_be_one_person_are_not_named(checks_of: Callable[..., Ch
     assert "σ differs between the 30 levels of provider" in report.html
 
     mixed = {"residual_by": "provider_id", "priors": {"sigma[PROV-3]": "HalfNormal(5)"}}
-    stated = build_report(fitted(frame, formula=FORMULA, draws=60, spec=mixed), checks=checks_of()).numbers
+    stated = rendered(fitted(frame, formula=FORMULA, draws=60, spec=mixed), checks=checks_of()).numbers
     named = [entry for entry in stated["model"]["priors"] if entry["parameter"].startswith("sigma")]
     assert [(entry["parameter"], entry["prior"]) for entry in named] == [
         ("sigma 1", "HalfNormal(25.0)"),

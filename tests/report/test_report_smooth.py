@@ -7,9 +7,8 @@ from collections.abc import Callable
 import numpy as np
 
 from alliance_bayes.checks import CheckReport
-from alliance_bayes.report import build_report
 from alliance_bayes.report.curve import average_curve
-from builders import fitted, rows
+from builders import fitted, rendered, rows
 
 
 def test_the_curve_of_the_report_bends_as_predictions_do() -> None:
@@ -23,7 +22,7 @@ def test_the_curve_of_the_report_bends_as_predictions_do() -> None:
             draws=60,
             spec={"family": family},
         )
-        curve = average_curve(fit, "alliance", prob=0.9)
+        curve = average_curve(fit, "alliance", prob=0.9, small=10)
         for place in (0, 12, 24):
             at = fit.predict(fit.design.frame.assign(alliance=curve["x"][place])).mean().item()
             np.testing.assert_allclose(curve["mean"][place], at, rtol=1e-10)
@@ -35,7 +34,7 @@ def test_the_curve_of_the_report_bends_as_predictions_do() -> None:
 def test_the_model_is_said(checks_of: Callable[..., CheckReport]) -> None:
     formula = "who5_followup ~ s(alliance) + s(age, knots=(30, 44.5)) + (1 | country)"
     fit = fitted(rows(150, countries=3), formula=formula, draws=100, spec={"priors": "weak"})
-    report = build_report(fit, checks=checks_of())
+    report = rendered(fit, checks=checks_of())
     html = report.html
     tail = "which is drawn towards zero and is straight again beyond the values observed"
     start = "the association may bend: a straight line, plus a smooth departure from it with"

@@ -9,12 +9,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from alliance_bayes.effects import EffectTable
-from alliance_bayes.report import Report
+from alliance_bayes.report import Rendered
 
 REASON = "3 draws of 600 diverged, so part of the posterior may be missing: raise target_accept."
 
 
-def test_the_beginning_says_why_and_what_to_do(withheld: Report) -> None:
+def test_the_beginning_says_why_and_what_to_do(withheld: Rendered) -> None:
     assert withheld.withheld
     assert withheld.findings == ("Conclusions are withheld: the draws did not pass the checks.", REASON)
     assert '<h2 id="findings-heading">Conclusions are withheld</h2>' in withheld.html
@@ -23,7 +23,7 @@ def test_the_beginning_says_why_and_what_to_do(withheld: Report) -> None:
     assert "What must not be concluded" not in withheld.html
 
 
-def test_sections_four_to_six_hold_no_number(withheld: Report) -> None:
+def test_sections_four_to_six_hold_no_number(withheld: Rendered) -> None:
     for section in ("effects", "groups", "variance"):
         (body,) = re.findall(rf'<section id="{section}".*?</section>', withheld.html, flags=re.DOTALL)
         text = re.sub(r"<h2.*?</h2>", "", re.sub(r"\s+", " ", body))
@@ -34,7 +34,7 @@ def test_sections_four_to_six_hold_no_number(withheld: Report) -> None:
         assert "Withheld, because the checks did not pass." in body
 
 
-def test_no_estimate_is_anywhere_on_the_page(withheld: Report, report: Report, table: EffectTable) -> None:
+def test_no_estimate_is_anywhere_on_the_page(withheld: Rendered, report: Rendered, table: EffectTable) -> None:
     assert "271.828" in report.html  # what the curvature check found is shown when the gate is open,
     assert "271.828" not in withheld.html  # and not when it is closed
     assert "What this check found is withheld with the conclusions." in withheld.html
@@ -62,7 +62,7 @@ def numbers_in(value: Any) -> Iterator[float]:
                 yield from numbers_in(item)
 
 
-def test_no_estimate_is_in_the_json(withheld: Report, table: EffectTable) -> None:
+def test_no_estimate_is_in_the_json(withheld: Rendered, table: EffectTable) -> None:
     data = json.loads(withheld.json)
 
     assert data["withheld"] is True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from alliance_bayes.moments.files import check_belongs, load_moments, save_moments
+from alliance_bayes.moments.fingerprint import fingerprint
 from alliance_bayes.moments.histogram import Histogram
 from alliance_bayes.moments.minimum import with_minimum
 from alliance_bayes.moments.moments import Moments
@@ -13,6 +14,7 @@ __all__ = [
     "Histogram",
     "Moments",
     "check_belongs",
+    "fingerprint",
     "load_moments",
     "moments_of",
     "reduce_table",

@@ -1,6 +1,10 @@
 """The report: one self-contained page for clinicians and statisticians, and its numbers as JSON."""
 
-from alliance_bayes.report.build import build_report
-from alliance_bayes.report.report import FORMAT, Report
+from alliance_bayes.report.registry import SECTIONS
+from alliance_bayes.report.rendered import FORMAT, Rendered
+from alliance_bayes.report.report import Report
+from alliance_bayes.report.sections import Picture, Section
+from alliance_bayes.report.tables import Table
+from alliance_bayes.report.view import View
 
-__all__ = ["FORMAT", "Report", "build_report"]
+__all__ = ["FORMAT", "SECTIONS", "Picture", "Rendered", "Report", "Section", "Table", "View"]

@@ -1,17 +1,17 @@
-"""Section 3: every check with its verdict, sentence, tables and figures, and the sections its warnings belong to."""
+"""Every check with its verdict, sentence, tables and figures, and the sections its warnings belong to."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from alliance_bayes.checks import CheckReport, CheckResult, Plot
 from alliance_bayes.fit import FittedModel
-from alliance_bayes.report.counts import SMALL
+from alliance_bayes.report.figure_data import Recorder
 from alliance_bayes.report.frames import frame_table
 from alliance_bayes.report.privacy import Redact, factors_with_few, grouped_only
 from alliance_bayes.report.records import records
@@ -20,7 +20,10 @@ from alliance_bayes.report.svg import draw
 from alliance_bayes.report.tables import Table
 from alliance_bayes.report.text import typeset
 
-__all__ = ["Checked", "Item", "checking"]
+if TYPE_CHECKING:
+    from alliance_bayes.report.view import View
+
+__all__ = ["Checked", "Item", "checking", "sensitivity"]
 
 #: Checks whose tables and figures hold no estimate, so that they stay when conclusions are withheld.
 WITHOUT_ESTIMATES = ("convergence", "prior_predictive")
@@ -31,8 +34,11 @@ CONCERNS: Mapping[str, tuple[str, ...]] = {
     "groups": ("groups",),
     "loo": ("effects", "groups"),
     "calibration": ("variance",),
+    "prior_sensitivity": ("effects",),
+    "influence": ("effects",),
 }
-FEW_NOTE = "Figures that would show groups of fewer than five people are left out."
+#: Checks that have a section of their own.
+SENSITIVITY = ("prior_sensitivity", "influence")
 #: Figures that show every participant as a point.
 SINGLE_ROWS = ("loo-pareto-k",)
 _ROWS = re.compile(r"; rows? [\d, and]*counted from 0")
@@ -75,7 +81,7 @@ class Checked:
         )
 
     @classmethod
-    def of(cls, fit: FittedModel, report: CheckReport, redact: Redact) -> Checked:
+    def of(cls, fit: FittedModel, report: CheckReport, redact: Redact, small: int) -> Checked:
         """Draw and tabulate every check of a report.
 
         Parameters
@@ -86,33 +92,57 @@ class Checked:
             The checks.
         redact
             Takes out of a text what may not be shown.
+        small
+            Fewest people that a shown group has.
         """
         withheld = not report.gate.passed
         return cls(
-            tuple(_item(fit, result, position, withheld, redact) for position, result in enumerate(report.results, 1))
+            tuple(
+                _item(fit, result, position, withheld, redact, small)
+                for position, result in enumerate(report.results, 1)
+            )
         )
 
 
-def checking(checked: Checked) -> tuple[Section, list[Mapping[str, Any]]]:
-    """The section, and its numbers for the JSON."""
-    return Section("checks", "Checks", "checks.html", {"items": checked.items}), [
-        item.numbers for item in checked.items
-    ]
+def checking(view: View) -> Section:
+    """The section of the checks of draws and model; its numbers are those of all checks."""
+    items = [item for item in view.checked.items if item.name not in SENSITIVITY]
+    introduction = (
+        "Checks judge whether the draws can be trusted and whether the model describes the data. A failed check of the "
+        "first kind withholds the conclusions."
+    )
+    context = {"items": items, "introduction": introduction}
+    numbers = {"checks": [item.numbers for item in view.checked.items]}
+    return Section("checks", "Whether to trust it", "checks.html", context, numbers)
 
 
-def _item(fit: FittedModel, result: CheckResult, position: int, withheld: bool, redact: Redact) -> Item:
+def sensitivity(view: View) -> Section | None:
+    """The section of the checks that change a choice; None where none was run."""
+    items = [item for item in view.checked.items if item.name in SENSITIVITY]
+    if not items:
+        return None
+    introduction = (
+        "Would the association be another one under other priors, without the lowest ratings, or without one group? "
+        "The model is fitted again each time. No number here replaces those above."
+    )
+    return Section("sensitivity", "Sensitivity", "checks.html", {"items": items, "introduction": introduction})
+
+
+def _item(fit: FittedModel, result: CheckResult, position: int, withheld: bool, redact: Redact, small: int) -> Item:
     # Any other check would give away the numbers that are withheld.
     shown = not withheld or result.name in WITHOUT_ESTIMATES
     anchor, title = f"check-{position}", redact(result.title)
     sentence = _said(result.sentence, redact) if shown else "What this check found is withheld with the conclusions."
     problems = tuple(_said(problem, redact) for problem in result.problems) if shown else ()
-    frame, details = (_shown(fit, part, redact) if shown else pd.DataFrame() for part in (result.table, result.details))
+    frame, details = (
+        _shown(fit, part, redact, small) if shown else pd.DataFrame() for part in (result.table, result.details)
+    )
     captions = (("table", title, frame), ("details", f"{title}: details", details))
     tables = [
         frame_table(part, name=f"{anchor}-{name}", caption=caption) for name, caption, part in captions if len(part)
     ]
     allowed = [plot for plot in result.plots if shown and plot.name not in SINGLE_ROWS]
-    plots = [plot for plot in allowed if not plot.title.endswith(_of_few(fit, result.table))]
+    plots = [plot for plot in allowed if not plot.title.endswith(_of_few(fit, result.table, small))]
     pictures = [_picture(plot, f"{anchor}-{number}", redact) for number, plot in enumerate(plots, 1)]
     # The sentence already says what the problems are when it is made of them.
     listed = tuple(problem for problem in problems if problem not in sentence)
@@ -125,17 +155,22 @@ def _item(fit: FittedModel, result: CheckResult, position: int, withheld: bool, 
         "table": records(frame) if shown else None,
         "details": records(details) if shown else None,
     }
-    note = FEW_NOTE if len(plots) < len(allowed) else ""
+    note = (
+        f"Figures that would show groups of fewer than {small} people are left out."
+        if len(plots) < len(allowed)
+        else ""
+    )
     return Item(
         anchor, result.name, title, result.verdict, sentence, listed, tuple(tables), tuple(pictures), note, numbers
     )
 
 
-def _of_few(fit: FittedModel, frame: pd.DataFrame) -> tuple[str, ...]:
-    """How the titles of figures end that show groups of one to four people."""
-    endings = [f" by {name}" for name in factors_with_few(fit)]
+def _of_few(fit: FittedModel, frame: pd.DataFrame, small: int) -> tuple[str, ...]:
+    """How the titles of figures end that show groups of fewer than `small` people."""
+    endings = [f" by {name}" for name in factors_with_few(fit, small)]
     if {"column", "n"} <= set(frame.columns):
-        endings += [f" along {name}" for name in frame.loc[(frame["n"] > 0) & (frame["n"] < SMALL), "column"].unique()]
+        few = frame.loc[(frame["n"] > 0) & (frame["n"] < small), "column"].unique()
+        endings += [f" {how} {name}" for name in few for how in ("along", "by")]
     return tuple(endings)
 
 
@@ -144,9 +179,9 @@ def _said(sentence: str, redact: Redact) -> str:
     return typeset(redact(_ROWS.sub("", sentence)))
 
 
-def _shown(fit: FittedModel, frame: pd.DataFrame, redact: Redact) -> pd.DataFrame:
+def _shown(fit: FittedModel, frame: pd.DataFrame, redact: Redact, small: int) -> pd.DataFrame:
     """A table without what may not be shown, in its rows and in its words."""
-    frame = grouped_only(fit, frame).copy()
+    frame = grouped_only(fit, frame, small).copy()
     for name in frame.columns:
         if not pd.api.types.is_numeric_dtype(frame[name]):
             frame[name] = [redact(value) if isinstance(value, str) else value for value in frame[name]]
@@ -155,5 +190,6 @@ def _shown(fit: FittedModel, frame: pd.DataFrame, redact: Redact) -> pd.DataFram
 
 def _picture(plot: Plot, name: str, redact: Redact) -> Picture:
     title, description = redact(plot.title), typeset(redact(plot.description))
-    markup = draw(plot.draw, name=name, title=title, description=description, size=plot.size, shown=redact)
-    return Picture(title, description, markup)
+    recorder = Recorder(plot.draw)
+    markup = draw(recorder, name=name, title=title, description=description, size=plot.size, shown=redact)
+    return Picture(title, description, markup, recorder.table(name, title, redact))

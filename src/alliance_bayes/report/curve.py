@@ -10,7 +10,6 @@ import pandas as pd
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model import Rows
 from alliance_bayes.model.likelihood import expectation
-from alliance_bayes.report.counts import SMALL
 
 __all__ = ["average_curve", "covered_range", "grouped_histogram"]
 
@@ -19,7 +18,7 @@ GRID = 25
 THINNED = 400
 
 
-def average_curve(fit: FittedModel, predictor: str, *, prob: float) -> pd.DataFrame:
+def average_curve(fit: FittedModel, predictor: str, *, prob: float, small: int) -> pd.DataFrame:
     """Average expected outcome if everybody had the same value of a predictor, all else as it is (g-computation).
 
     Parameters
@@ -30,13 +29,15 @@ def average_curve(fit: FittedModel, predictor: str, *, prob: float) -> pd.DataFr
         A numeric column of the formula.
     prob
         Probability of the equal-tailed band.
+    small
+        Fewest people beyond either end of the curve; see `covered_range`.
 
     Returns
     -------
     pandas.DataFrame
         Columns `x` (units of the predictor), `mean`, `lower`, `upper` (units of the outcome), over `covered_range`.
     """
-    lower, upper = covered_range(fit.design.frame[predictor].to_numpy(float))
+    lower, upper = covered_range(fit.design.frame[predictor].to_numpy(float), small)
     values = np.linspace(lower, upper, GRID)
     draws = np.stack(list(_averages(fit, predictor, values)), axis=1)
     tail = (1 - prob) / 2
@@ -73,27 +74,30 @@ def _mean_predictor(fit: FittedModel, rows: Rows) -> np.ndarray:
     return np.asarray(mean)
 
 
-def covered_range(values: np.ndarray) -> tuple[float, float]:
-    """The range outside which fewer than five people lie at either end, so that its ends are nobody's own values.
+def covered_range(values: np.ndarray, small: int) -> tuple[float, float]:
+    """The range outside which fewer than `small` people lie at either end, so that its ends are nobody's own values.
 
     Parameters
     ----------
     values
-        Shape (n,); with fewer than ten values, their whole range.
+        Shape (n,); with fewer than twice as many as `small`, the range between their quartiles. Where only one value
+        is left, half a unit to either side of it.
     """
     ordered = np.sort(values)
-    cut = SMALL - 1 if ordered.size >= 2 * SMALL else 0
+    cut = small - 1 if ordered.size >= 2 * small else ordered.size // 4
     lower, upper = float(ordered[cut]), float(ordered[ordered.size - 1 - cut])
-    return (lower, upper) if lower < upper else (float(ordered[0]), float(ordered[-1]))
+    return (lower, upper) if lower < upper else (lower - 0.5, upper + 0.5)
 
 
-def grouped_histogram(values: np.ndarray, *, bins: int = 24) -> tuple[np.ndarray, np.ndarray]:
-    """Histogram in which every bar stands for at least five people: neighbouring bins are joined until it does.
+def grouped_histogram(values: np.ndarray, small: int, *, bins: int = 24) -> tuple[np.ndarray, np.ndarray]:
+    """Histogram in which every bar stands for at least `small` people: neighbouring bins are joined until it does.
 
     Parameters
     ----------
     values
         Shape (n,).
+    small
+        Fewest people in a bar.
     bins
         Bins of equal width to start from, over `covered_range`; people beyond it count in the outer bins.
 
@@ -104,21 +108,19 @@ def grouped_histogram(values: np.ndarray, *, bins: int = 24) -> tuple[np.ndarray
     density : numpy.ndarray
         Shape (k,): share of people per unit of the values.
     """
-    lower, upper = covered_range(values)
-    if lower == upper:
-        return np.array([lower - 0.5, lower + 0.5]), np.array([1.0])
+    lower, upper = covered_range(values, small)
     edges = np.linspace(lower, upper, bins + 1)
     counts, _ = np.histogram(np.clip(values, lower, upper), edges)
     kept, sizes, running = [edges[0]], [], 0
     for edge, size in zip(edges[1:], counts, strict=True):
         running += int(size)
-        if running >= SMALL:
+        if running >= small:
             kept.append(edge)
             sizes.append(running)
             running = 0
     if not sizes:
         kept, sizes = [edges[0], edges[-1]], [running]
-    elif running:
+    else:
         sizes[-1] += running
         kept[-1] = edges[-1]
     final = np.asarray(kept)

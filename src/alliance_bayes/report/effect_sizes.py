@@ -1,23 +1,26 @@
-"""Section 4: the focal association in every unit, its curve, its density and the region of practical equivalence."""
+"""The focal association in every unit, its curve, its density and the region of practical equivalence."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from alliance_bayes.fit import FittedModel
-from alliance_bayes.report.checking import Item
 from alliance_bayes.report.curve import average_curve, grouped_histogram
+from alliance_bayes.report.effect_forest import effect_forest
 from alliance_bayes.report.estimates import Estimates, text_of
+from alliance_bayes.report.figure_data import curve_data, written
 from alliance_bayes.report.figures import density_figure, slope_figure
 from alliance_bayes.report.sections import Picture, Section
 from alliance_bayes.report.svg import draw
 from alliance_bayes.report.tables import Table
-from alliance_bayes.report.text import capital, clean, exact, number
+from alliance_bayes.report.text import capital, clean, exact, number, percent
 from alliance_bayes.report.words import column_name, unit_of, units
+
+if TYPE_CHECKING:
+    from alliance_bayes.report.view import View
 
 __all__ = ["SLOPES", "effect_sizes", "relevance_words", "rope_limits", "rope_words"]
 
@@ -32,27 +35,28 @@ SLOPES = (
 )
 
 
-def effect_sizes(
-    fit: FittedModel, estimates: Estimates, *, prob: float, withheld: bool, cautions: Sequence[Item]
-) -> tuple[Section, list[dict[str, float]] | None]:
-    """The section, and the points of its curve for the JSON."""
+def effect_sizes(view: View) -> Section:
+    """The section."""
+    fit, estimates, prob, withheld = view.fit, view.estimates, view.prob, view.withheld
     focal = fit.spec.focal_predictor(fit.design)
     context: dict[str, Any] = {
         "withheld": withheld,
-        "cautions": cautions,
+        "cautions": view.checked.about("effects"),
         "focal": None if focal is None else column_name(focal),
         "table": None,
+        "forest": None,
     }
     curve = None
     if focal is not None and not withheld:
         rows = estimates.where(SLOPES, term=focal)
         slope = estimates.first("slope", term=focal)
         # The curve and the histogram below it are drawn over the range of the rows.
-        curve = average_curve(fit, focal, prob=prob) if fit.moments is None else None
+        curve = average_curve(fit, focal, prob=prob, small=view.small) if fit.moments is None else None
         context |= {
             "table": _table(fit, estimates, rows, focal),
-            "slope_picture": None if curve is None else _slope_picture(fit, focal, curve, prob),
+            "slope_picture": None if curve is None else _slope_picture(fit, focal, curve, prob, view.small),
             "density": None if slope is None else _density(fit, estimates, slope, focal),
+            "forest": effect_forest(view, focal),
             "rope": None if slope is None else rope_words(fit, slope),
             "relevance": None if slope is None else relevance_words(fit, slope),
             "outcome": column_name(fit.design.outcome.name),
@@ -62,7 +66,8 @@ def effect_sizes(
         if curve is None
         else [{str(key): float(value) for key, value in row.items()} for row in curve.to_dict("records")]
     )
-    return Section("effects", "Effect sizes", "effects.html", context), points
+    shown = None if points is None else {"interval": "eti", "prob": prob, "points": points}
+    return Section("effects", "Effect sizes", "effects.html", context, {"curve": shown})
 
 
 def rope_limits(fit: FittedModel, row: pd.Series) -> str:
@@ -129,14 +134,14 @@ def _table(fit: FittedModel, estimates: Estimates, rows: pd.DataFrame, focal: st
     )
 
 
-def _slope_picture(fit: FittedModel, focal: str, curve: pd.DataFrame, prob: float) -> Picture:
+def _slope_picture(fit: FittedModel, focal: str, curve: pd.DataFrame, prob: float, small: int) -> Picture:
     design = fit.design
     outcome, predictor = column_name(design.outcome.name), column_name(focal)
     values = design.frame[focal].to_numpy(float)
     band = f"{100 * prob:g}% equal-tailed band"
     painter = slope_figure(
         curve,
-        grouped_histogram(values),
+        grouped_histogram(values, small),
         predictor=f"{predictor} ({units(unit_of(design, focal))})",
         outcome=outcome,
         centre=float(np.mean(values)),
@@ -153,11 +158,12 @@ def _slope_picture(fit: FittedModel, focal: str, curve: pd.DataFrame, prob: floa
     )
     caption = (
         f"What the model expects on average if everybody had that {predictor}, all else as it is (standardisation over "
-        f"those analysed), with its {band} and the distribution of {predictor}. Every bar stands for at least five "
+        f"those analysed), with its {band} and the distribution of {predictor}. Every bar stands for at least {small} "
         "people, and no individual is shown."
     )
     markup = draw(painter, name="slope-curve", title=title, description=description, size=(4.9, 3.7))
-    return Picture(title, caption, markup)
+    data = curve_data("slope-curve", f"Expected {outcome}, with its {band}", [("", curve)], predictor, band)
+    return Picture(title, caption, markup, data)
 
 
 def _density(fit: FittedModel, estimates: Estimates, row: pd.Series, focal: str) -> Picture | None:
@@ -178,6 +184,14 @@ def _density(fit: FittedModel, estimates: Estimates, row: pd.Series, focal: str)
         if pd.notna(row["p_rope"])
         else ""
     )
-    return Picture(
-        title, caption, draw(painter, name="slope-density", title=title, description=description, size=(4.9, 3.1))
+    markup = draw(painter, name="slope-density", title=title, description=description, size=(4.9, 3.1))
+    shares = (0.005, 0.025, 0.055, 0.25, 0.5, 0.75, 0.945, 0.975, 0.995)
+    quantiles = zip(shares, np.quantile(values, shares), strict=True)
+    data = Table.of(
+        "slope-density-data",
+        f"Quantiles of the posterior of the slope ({clean(unit)})",
+        ("Share of the posterior below", "Slope"),
+        [(percent(share, 1), written(value)) for share, value in quantiles],
+        note=f"Mean {estimates.mean(row)}, {estimates.interval_heading()} {estimates.interval(row)}.",
     )
+    return Picture(title, caption, markup, data)

@@ -12,11 +12,12 @@ import pandas as pd
 
 from alliance_bayes.effects import EffectTable
 from alliance_bayes.fit import FittedModel
+from alliance_bayes.report.certainty import SCALE
 from alliance_bayes.report.privacy import identifying
 from alliance_bayes.report.records import records
-from alliance_bayes.report.text import clean, decimals, interval_name, number, probability, range_of
+from alliance_bayes.report.text import clean, decimals, interval_name, number, percent, probability, range_of
 
-__all__ = ["Estimates", "excludes_zero"]
+__all__ = ["Estimates", "said", "text_of"]
 
 # Rows with the same of these are printed with the same number of decimals.
 _ALIKE = ("estimand", "term", "factor", "unit", "denominator")
@@ -77,38 +78,34 @@ class Estimates:
         return self._places.get(tuple(_key(row[name]) for name in _ALIKE), 2)
 
     def mean(self, row: pd.Series) -> str:
-        """Posterior mean; the median where there is no mean."""
+        """Posterior mean; the median where there is no mean, and of what has none once the slope may be zero."""
         value = _float(row["mean"])
-        return number(_float(row["median"]) if np.isnan(value) else value, self.places(row))
+        use = np.isnan(value) or row["estimand"] == "points_needed"
+        return number(_float(row["median"]) if use else value, self.places(row))
 
     def interval(self, row: pd.Series) -> str:
-        """Ends of the interval in brackets; where the slope may be zero, what is needed of it has no upper end."""
-        lower, upper = _float(row["lower"]), _float(row["upper"])
-        if row["estimand"] == "points_needed" and np.isfinite(lower) and np.isnan(upper):
-            upper = np.inf
-        return range_of(lower, upper, self.places(row))
+        """Ends of the interval in brackets."""
+        return range_of(*_ends(row), self.places(row))
 
     def spoken(self, row: pd.Series) -> str:
         """The interval with its kind and probability, in words: "89% equal-tailed interval 1.3 to 3.0"."""
         places = self.places(row)
-        ends = (number(_float(row[end]), places) for end in ("lower", "upper"))
+        ends = (number(end, places) for end in _ends(row))
         return f"{interval_name(row['interval'], float(row['prob']))} {' to '.join(ends)}"
 
     def direction(self, row: pd.Series) -> str:
         """Probability of direction with the side it speaks of: "99% above 0"."""
-        value = _float(row["p_direction"])
-        if np.isnan(value):
+        if np.isnan(_float(row["p_direction"])):
             return "–"
         side = "above" if _float(row["median"]) >= 0 else "below"
-        return f"{probability(value, _float(row['ess_bulk']))} {side} 0"
+        return f"{_short_of_limits(row)} {side} 0"
 
     def direction_spoken(self, row: pd.Series) -> str:
         """The same as a sentence gives it: "99% probability of being above zero"; empty where it does not apply."""
-        value = _float(row["p_direction"])
-        if np.isnan(value):
+        if np.isnan(_float(row["p_direction"])):
             return ""
         side = "above" if _float(row["median"]) >= 0 else "below"
-        return f"{said(probability(value, _float(row['ess_bulk'])))} probability of being {side} zero"
+        return f"{said(_short_of_limits(row))} probability of being {side} zero"
 
     def share_spoken(self, row: pd.Series, column: str) -> str:
         """A probability of the row in words where it is beyond what can be told: "less than 0.1%"."""
@@ -134,9 +131,21 @@ class Estimates:
         return found
 
 
-def excludes_zero(row: pd.Series) -> bool:
-    """Whether a row's interval is on one side of zero."""
-    return bool(float(row["lower"]) > 0 or float(row["upper"]) < 0)
+def _ends(row: pd.Series) -> tuple[float, float]:
+    """Ends of the interval; where the slope may be zero, what is needed of the predictor has no upper end."""
+    lower, upper = _float(row["lower"]), _float(row["upper"])
+    open_ = row["estimand"] == "points_needed" and np.isfinite(lower) and np.isnan(upper)
+    return lower, np.inf if open_ else upper
+
+
+def _short_of_limits(row: pd.Series) -> str:
+    """The probability of direction, never rounded up to a limit of the words for it that it does not reach."""
+    value = _float(row["p_direction"])
+    shown = probability(value, _float(row["ess_bulk"]))
+    for limit, _ in SCALE:
+        if value < limit and shown in (percent(limit), percent(limit, 1)):
+            return f"< {shown}"
+    return shown
 
 
 def said(share: str) -> str:

@@ -17,28 +17,15 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = [
-    "Interval",
     "Painter",
     "Panel",
     "density_curve",
     "density_figure",
-    "forest",
-    "forest_size",
     "prior_panels",
     "slope_figure",
 ]
 
 Painter = Callable[["Figure"], None]
-
-
-@dataclass(frozen=True)
-class Interval:
-    """One line of a forest plot: label, estimate, and ends of its interval."""
-
-    label: str
-    mean: float
-    lower: float
-    upper: float
 
 
 @dataclass(frozen=True)
@@ -99,7 +86,7 @@ def slope_figure(
     return paint
 
 
-def density_curve(draws: np.ndarray, *, positive: bool = False, points: int = 241) -> tuple[np.ndarray, np.ndarray]:
+def density_curve(draws: np.ndarray, *, positive: bool = False, points: int = 161) -> tuple[np.ndarray, np.ndarray]:
     """Smoothed density of draws.
 
     Parameters
@@ -122,6 +109,8 @@ def density_curve(draws: np.ndarray, *, positive: bool = False, points: int = 24
     margin = 0.12 * (high - low)
     low, high = (0.0 if positive else low - margin), high + margin
     x = np.linspace(low, high, points)
+    # As many as a smooth line needs: the cost is that of every draw at every point.
+    draws = draws[:: max(1, draws.size // 2000)]
     density = gaussian_kde(draws)(x)
     if positive:
         density = density + gaussian_kde(-draws)(x)
@@ -150,54 +139,6 @@ def density_figure(draws: np.ndarray, row: pd.Series, *, label: str, name: str, 
         axes.spines["left"].set_visible(False)
         axes.set_xlabel(label)
         figure.legend(loc="outside upper left", ncols=2)
-
-    return paint
-
-
-def forest_size(lines: int, *, width: float = 4.7) -> tuple[float, float]:
-    """Inches that a forest plot of so many lines needs."""
-    return width, max(1.5, 0.95 + 0.24 * lines) if lines <= 60 else 0.95 + 0.1 * lines
-
-
-def forest(
-    lines: Sequence[Interval],
-    *,
-    label: str,
-    reference: float | None,
-    rope: tuple[float, float] | None = None,
-    named: bool = True,
-) -> Painter:
-    """Estimates with their intervals, one below the other.
-
-    Parameters
-    ----------
-    lines
-        From top to bottom.
-    label
-        Of the horizontal axis, with unit and interval.
-    reference
-        Where a vertical line is drawn (0 for differences); None for none.
-    rope
-        Ends of a shaded region of practical equivalence.
-    named
-        Whether the lines are labelled.
-    """
-
-    def paint(figure: Figure) -> None:
-        axes = figure.subplots()
-        y = np.arange(len(lines))[::-1]
-        if rope is not None:
-            axes.axvspan(*rope, color=LIGHT, alpha=0.6, linewidth=0)
-        if reference is not None:
-            axes.axvline(reference, color=GREY, linewidth=0.9, linestyle=(0, (4, 3)))
-        axes.hlines(y, [line.lower for line in lines], [line.upper for line in lines], color=ACCENT, linewidth=1.8)
-        axes.plot([line.mean for line in lines], y, "o", color=ACCENT, markersize=4.5 if named else 3)
-        axes.set_yticks(y if named else [], [shortened(line.label) for line in lines] if named else [])
-        axes.set_ylim(-0.7, len(lines) - 0.3)
-        axes.tick_params(axis="y", length=0)
-        axes.spines["left"].set_visible(False)
-        axes.set_xlabel(label)
-        axes.grid(axis="x")
 
     return paint
 

@@ -1,23 +1,27 @@
-"""Section 5: adjusted means and slopes by group, with every pairwise difference."""
+"""Adjusted means and slopes by group, with every pairwise difference."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from alliance_bayes.cohort.summary import MANY_LEVELS
 from alliance_bayes.fit import FittedModel
-from alliance_bayes.report.checking import Item
-from alliance_bayes.report.counts import level_counts, shown_counts
+from alliance_bayes.report.counts import NOT_SHOWN, shown_counts
 from alliance_bayes.report.estimates import Estimates, text_of
-from alliance_bayes.report.figures import Interval, forest, forest_size
+from alliance_bayes.report.figure_data import interval_data
+from alliance_bayes.report.forest import NAMED_ENDS, Interval, all_named, forest, forest_size
+from alliance_bayes.report.group_lines import group_lines_picture
+from alliance_bayes.report.pooling import pooling_picture
 from alliance_bayes.report.sections import Picture, Section
 from alliance_bayes.report.svg import draw
 from alliance_bayes.report.tables import Table
 from alliance_bayes.report.text import MINUS, capital, clean, count, shortened
 from alliance_bayes.report.words import column_name, factor_name, pooling_sentence, unit_of, units
+
+if TYPE_CHECKING:
+    from alliance_bayes.report.view import View
 
 __all__ = ["factors_of", "fixed_at_zero", "groups", "ordered_pairs", "pair_name"]
 
@@ -37,18 +41,15 @@ _NOTES = {
 }
 
 
-def groups(fit: FittedModel, estimates: Estimates, *, withheld: bool, cautions: Sequence[Item]) -> Section:
+def groups(view: View) -> Section:
     """The section: one part a factor, in the formula's order."""
-    parts = (
-        []
-        if withheld
-        else [_part(fit, estimates, name, number) for number, name in enumerate(factors_of(estimates), 1)]
-    )
+    fit, estimates, withheld = view.fit, view.estimates, view.withheld
+    parts = [] if withheld else [_part(view, name, number) for number, name in enumerate(factors_of(estimates), 1)]
     hidden = [factor_name(name) for name in estimates.hidden]
     left_out = [clean(reason).rstrip(".") for reason in estimates.table.left_out]
     context = {
         "withheld": withheld,
-        "cautions": cautions,
+        "cautions": view.checked.about("groups"),
         "parts": parts,
         "hidden": hidden,
         "left_out": left_out,
@@ -80,7 +81,8 @@ def fixed_at_zero(rows: pd.DataFrame) -> bool:
     return bool(len(rows)) and bool(((rows["mean"].abs() < _NOTHING) & (rows["sd"] < _NOTHING)).all())
 
 
-def _part(fit: FittedModel, estimates: Estimates, factor: str, position: int) -> dict[str, Any]:
+def _part(view: View, factor: str, position: int) -> dict[str, Any]:
+    fit, estimates, small = view.fit, view.estimates, view.small
     means = estimates.where("mean", factor=factor)
     slopes = estimates.where("slope_by_level", factor=factor)
     same_slope = fixed_at_zero(estimates.where("contrast_of_slopes", factor=factor))
@@ -88,9 +90,14 @@ def _part(fit: FittedModel, estimates: Estimates, factor: str, position: int) ->
         slopes = slopes.iloc[:0]
     pooled = next((f for f in fit.design.factors if f.name == factor), None)
     pictures = [_level_picture(fit, estimates, means, f"means-{position}", "Adjusted mean", factor)]
+    if pooled is not None and (pooling := pooling_picture(view, pooled, f"pooling-{position}")) is not None:
+        pictures.append(pooling)
     if len(slopes):
         pictures.append(_level_picture(fit, estimates, slopes, f"slopes-{position}", "Slope", factor))
-    tables = [_level_table(fit, estimates, means, slopes, factor, position)]
+        focal = str(slopes["term"].iloc[0])
+        if (lines := group_lines_picture(view, factor, focal, f"lines-{position}")) is not None:
+            pictures.append(lines)
+    tables = [_level_table(fit, estimates, means, slopes, factor, position, small)]
     for of in ("mean", "slope"):
         rows = ordered_pairs(estimates.where(f"contrast_of_{of}s", factor=factor))
         if len(rows) and not fixed_at_zero(rows):
@@ -121,19 +128,26 @@ def _level_picture(
     focal = fit.spec.focal_predictor(fit.design)
     of = f"of {column_name(fit.design.outcome.name)}" if what == "Adjusted mean" else f"of {column_name(focal or '')}"
     title = f"{what} {of} by {factor_name(factor)}"
-    named = len(lines) <= MANY_LEVELS
+    named = all_named(len(lines))
     overall = float(fit.design.average(fit.design.outcome.values)) if what == "Adjusted mean" else 0.0
-    painter = forest(lines, label=_wrapped(what, unit, estimates.interval_heading()), reference=overall, named=named)
+    painter = forest(lines, label=_wrapped(what, unit, estimates.interval_heading()), reference=overall)
     ends = [f"{text_of(row, 'level')}: {estimates.mean(row)} {estimates.interval(row)}" for _, row in rows.iterrows()]
     listed = "; ".join(ends) if len(ends) <= SORTED_ABOVE else f"{ends[0]} at the top to {ends[-1]} at the bottom"
     description = f"Point and {estimates.interval_heading()} for each of {count(len(lines))} levels. {listed}."
     caption = f"Posterior mean and {estimates.interval_heading()}" + (
-        "" if named else f" of {count(len(lines))} levels, unnamed for their number"
+        "" if named else f" of {count(len(lines))} levels; the {NAMED_ENDS} at either end are named"
     )
     caption += "; dashed: mean of all analysed." if what == "Adjusted mean" else "; dashed: no association."
-    return Picture(
-        title, caption, draw(painter, name=name, title=title, description=description, size=forest_size(len(lines)))
+    markup = draw(painter, name=name, title=title, description=description, size=forest_size(len(lines)))
+    data = interval_data(
+        name,
+        f"{title} ({unit})",
+        estimates,
+        rows,
+        lambda row: text_of(row, "level"),
+        "Level",
     )
+    return Picture(title, caption, markup, data)
 
 
 def _pair_picture(estimates: Estimates, rows: pd.DataFrame, of: str, factor: str, position: int) -> Picture:
@@ -160,13 +174,22 @@ def _pair_picture(estimates: Estimates, rows: pd.DataFrame, of: str, factor: str
     markup = draw(
         painter, name=f"pairs-{of}-{position}", title=title, description=f"{listed}.", size=forest_size(len(lines))
     )
-    return Picture(title, caption, markup)
+    data = interval_data(
+        f"pairs-{of}-{position}", f"{title} ({text_of(first, 'unit')})", estimates, rows, pair_name, "Difference"
+    )
+    return Picture(title, caption, markup, data)
 
 
 def _level_table(
-    fit: FittedModel, estimates: Estimates, means: pd.DataFrame, slopes: pd.DataFrame, factor: str, position: int
+    fit: FittedModel,
+    estimates: Estimates,
+    means: pd.DataFrame,
+    slopes: pd.DataFrame,
+    factor: str,
+    position: int,
+    small: int,
 ) -> Table:
-    people = shown_counts(level_counts(fit, factor))
+    people = shown_counts(fit, factor, small)
     heading = estimates.interval_heading()
     headings = ["Level", "People", "Adjusted mean", heading]
     by_level = {text_of(row, "level"): row for _, row in slopes.iterrows()}
@@ -182,7 +205,12 @@ def _level_table(
     rows = []
     for _, row in means.iterrows():
         level = text_of(row, "level")
-        cells = [level, people.get(str(row["level"]), ("–", "–"))[0], estimates.mean(row), estimates.interval(row)]
+        cells = [
+            level,
+            people[str(row["level"])].text if str(row["level"]) in people else NOT_SHOWN,
+            estimates.mean(row),
+            estimates.interval(row),
+        ]
         if ranks:
             rank = ranks.get(level)
             cells += ["–", "–"] if rank is None else [estimates.mean(rank), estimates.interval(rank)]

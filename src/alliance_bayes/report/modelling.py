@@ -1,13 +1,16 @@
-"""Section 2: the model in words and in symbols, its priors with their reasons, and what the data made of them."""
+"""The model in words and in symbols, its priors with their reasons, and what the data made of them."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model import Prior, StatedPrior
-from alliance_bayes.report.checking import Checked
+from alliance_bayes.report.figure_data import written
 from alliance_bayes.report.figures import Panel, prior_panels
+from alliance_bayes.report.model_graph import model_graph
 from alliance_bayes.report.model_words import equations, meaning
 from alliance_bayes.report.prior_density import prior_density
 from alliance_bayes.report.privacy import identifying
@@ -24,20 +27,24 @@ from alliance_bayes.report.words import (
     term_name,
 )
 
-__all__ = ["modelling"]
+if TYPE_CHECKING:
+    from alliance_bayes.report.view import View
+
+__all__ = ["modelling", "stated_as"]
 
 MOST_PANELS = 12
 
 
-def modelling(fit: FittedModel, *, checked: Checked, withheld: bool) -> tuple[Section, dict[str, Any]]:
-    """The section, and its numbers for the JSON."""
+def modelling(view: View) -> Section:
+    """The section."""
+    fit, withheld = view.fit, view.withheld
     design, card, stated_priors = fit.design, fit.spec.card, _stated(fit)
     priors = Table.of(
         "table-priors",
         "Priors, each with its reason",
         ("Parameter", "Meaning", "Prior", "Reason"),
         [
-            (clean(name), meaning(design, name), _written(stated.prior), clean(stated.reason))
+            (clean(name), meaning(design, name), stated_as(stated.prior), clean(stated.reason))
             for name, stated in stated_priors.items()
         ],
         words=(1, 3),
@@ -71,7 +78,8 @@ def modelling(fit: FittedModel, *, checked: Checked, withheld: bool) -> tuple[Se
         "centres": centres,
         "prior_set": clean(fit.spec.prior_set),
         "priors": priors,
-        "prior_check": checked.by_name("prior_predictive"),
+        "prior_check": view.checked.by_name("prior_predictive"),
+        "graph": model_graph(view, stated_priors),
         "picture": None if withheld else _prior_picture(fit),
         "withheld": withheld,
     }
@@ -82,7 +90,7 @@ def modelling(fit: FittedModel, *, checked: Checked, withheld: bool) -> tuple[Se
         ],
         "centres": dict(design.centres),
     }
-    return Section("model", "Model and priors", "model.html", context), numbers
+    return Section("model", "Model and priors", "model.html", context, {"model": numbers})
 
 
 def _stated(fit: FittedModel) -> dict[str, StatedPrior]:
@@ -96,23 +104,25 @@ def _stated(fit: FittedModel) -> dict[str, StatedPrior]:
     return {name: stated for name, stated in fit.priors.items() if name not in hidden} | named
 
 
-def _written(prior: Prior) -> str:
+def stated_as(prior: Prior) -> str:
     """A prior with four digits of each number; the JSON has all of them."""
     return f"{prior.distribution}({', '.join(f'{value:.4g}' for value in prior.parameters)})".replace("-", MINUS)
 
 
 def _prior_picture(fit: FittedModel) -> Picture | None:
-    panels = []
-    for name, title, draws in _parameters(fit):
+    panels, rows = [], []
+    for name, title, draws in _parameters(fit)[:MOST_PANELS]:
         stated = fit.priors[name].prior
         if (known := prior_density(stated)) is not None:
             density, centre, spread = known
             panels.append(Panel(title, density, draws, stated.support == "positive", spread, centre))
+            quantiles = (written(value) for value in np.quantile(draws, [0.055, 0.5, 0.945]))
+            rows.append((title, stated_as(stated), written(float(draws.mean())), *quantiles))
     if not panels:
         return None
-    painter, size = prior_panels(panels[:MOST_PANELS])
+    painter, size = prior_panels(panels)
     title = "Prior and posterior of the main parameters"
-    names = ", ".join(panel.title for panel in panels[:MOST_PANELS])
+    names = ", ".join(panel.title for panel in panels)
     markup = draw(
         painter,
         name="prior-posterior",
@@ -124,7 +134,15 @@ def _prior_picture(fit: FittedModel) -> Picture | None:
         "Dashed: prior. Filled: posterior. Where both have the same shape, the data said little about that parameter; "
         "where the dashed line is flat, the prior said little. Heights are scaled to each panel."
     )
-    return Picture(title, caption, markup)
+    data = Table.of(
+        "prior-posterior-data",
+        title,
+        ("Parameter", "Prior", "Posterior mean", "5.5%", "50%", "94.5%"),
+        rows,
+        words=(1,),
+        note="The last columns are quantiles of the posterior.",
+    )
+    return Picture(title, caption, markup, data)
 
 
 def _parameters(fit: FittedModel) -> list[tuple[str, str, Any]]:

@@ -1,4 +1,4 @@
-"""The page as text: templates, style and content policy."""
+"""The page as text: templates, style, script and content policy."""
 
 from __future__ import annotations
 
@@ -13,13 +13,12 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from alliance_bayes.report.sections import Section
+from alliance_bayes.report.style import dark_rules
 
 __all__ = ["page"]
 
 
-def page(
-    *, title: str, subtitle: Sequence[str], sections: Sequence[Section], findings: Any, version: str, json_name: str
-) -> str:
+def page(*, title: str, subtitle: Sequence[str], sections: Sequence[Section], findings: Any, version: str) -> str:
     """Render the page.
 
     Parameters
@@ -32,15 +31,13 @@ def page(
         What `findings.html` shows.
     version
         Of the package.
-    json_name
-        Name of the file with the numbers.
     """
-    css = _css()
-    digest = base64.b64encode(hashlib.sha256(css.encode()).digest()).decode("ascii")
-    # Only this very style sheet and pictures inside the page: no script, no font, no frame, no request.
+    css, script = _css(), _text("script.js")
+    # Only this very style sheet, this very script and pictures inside the page: no font, no frame, no request.
     policy = (
         "default-src 'none'",
-        f"style-src 'sha256-{digest}'",
+        f"style-src '{_hash(css)}'",
+        f"script-src '{_hash(script)}'",
         "img-src data:",
         "base-uri 'none'",
         "form-action 'none'",
@@ -54,8 +51,8 @@ def page(
             sections=sections,
             findings=findings,
             version=version,
-            json_name=json_name,
             css=Markup(css),
+            script=Markup(script),
             policy="; ".join(policy),
         )
     )
@@ -63,12 +60,15 @@ def page(
 
 @cache
 def _css() -> str:
-    return (
-        files("alliance_bayes.report")
-        .joinpath("templates", "style.css")
-        .read_text(encoding="utf-8")
-        .replace("\r\n", "\n")
-    )
+    return _text("style.css") + dark_rules()
+
+
+def _text(name: str) -> str:
+    return files("alliance_bayes.report").joinpath("templates", name).read_text(encoding="utf-8").replace("\r\n", "\n")
+
+
+def _hash(text: str) -> str:
+    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode('ascii')}"
 
 
 @cache

@@ -10,20 +10,23 @@ import pandas as pd
 
 from alliance_bayes.cohort.names import ID
 from alliance_bayes.fit import FittedModel
-from alliance_bayes.report.counts import SMALL, level_counts
+from alliance_bayes.report.counts import level_counts, shown_counts
+from alliance_bayes.report.suppression import Mark, one_way
 from alliance_bayes.report.text import clean
 
 __all__ = ["Redact", "factors_with_few", "grouped_only", "identifying", "redaction"]
 
 Redact = Callable[[str], str]
 HIDDEN = "(a level)"
+#: People in the middle level of a factor below which its levels may be one person each.
+PERSONAL = 5
 
 
 def identifying(fit: FittedModel, factor: str) -> bool:
     """Whether a factor's levels may each be one person: participants, or most levels with fewer than five people."""
     if ID in factor.split(":"):
         return True
-    return float(np.median(list(level_counts(fit, factor).values()))) < SMALL
+    return float(np.median(list(level_counts(fit, factor).values()))) < PERSONAL
 
 
 def redaction(fit: FittedModel) -> Redact:
@@ -61,16 +64,16 @@ def redaction(fit: FittedModel) -> Redact:
     return redact
 
 
-def factors_with_few(fit: FittedModel) -> list[str]:
-    """Pooled factors and categorical columns with a level of one to four people."""
+def factors_with_few(fit: FittedModel, small: int) -> list[str]:
+    """Pooled factors and categorical columns with a level whose count is not shown."""
     names = dict.fromkeys(
         [*(f.name for f in fit.design.factors), *fit.design.frame.columns[fit.design.frame.dtypes == "category"]]
     )
-    return [name for name in names if any(0 < size < SMALL for size in level_counts(fit, name).values())]
+    return [name for name in names if any(cell.number is None for cell in shown_counts(fit, name, small).values())]
 
 
-def grouped_only(fit: FittedModel, frame: pd.DataFrame) -> pd.DataFrame:
-    """A table without anything that is about one person, or about fewer than five.
+def grouped_only(fit: FittedModel, frame: pd.DataFrame, small: int) -> pd.DataFrame:
+    """A table without anything that is about one person, or about fewer than `small`.
 
     Parameters
     ----------
@@ -78,19 +81,48 @@ def grouped_only(fit: FittedModel, frame: pd.DataFrame) -> pd.DataFrame:
         The fit the table is about.
     frame
         Any table of a check. Without its rows when it has one a participant (a column `row` or `obs`); without the ends
-        of parts of a column (`low`, `high`), which are somebody's values; without groups of fewer than five people
-        (`n`); and with other counts rounded to multiples of five for factors that have such levels.
+        of parts of a column (`low`, `high`), which are somebody's values; and without groups (`n`) of fewer than
+        `small` people, and those whose count the page does not show lest a small one be had by subtraction.
     """
     if {"row", "obs"} & set(frame.columns):
         return frame.iloc[:0]
-    if {"column", "low", "high", "n"} <= set(frame.columns):
+    parts = {"column", "low", "high", "n"} <= set(frame.columns)
+    if parts:
         frame = frame.drop(columns=["low", "high"])
     factor = next((name for name in ("factor", "column") if name in frame.columns), None)
     if factor is None or "n" not in frame.columns:
         return frame
-    frame = frame[(frame["n"] >= SMALL) | (frame["n"] == 0)]
-    if "level" not in frame.columns:
-        return frame
-    small = factors_with_few(fit)
-    rounded = (SMALL * (frame["n"] / SMALL).round()).astype("int64")
-    return frame.assign(n=frame["n"].mask(frame[factor].isin(small), rounded))
+    keep = (frame["n"] >= small) | (frame["n"] == 0)
+    if parts or "level" in frame.columns:
+        for name, own in frame.groupby(factor, sort=False):
+            keep.loc[own.index] &= _countable(fit, str(name), own, small)
+    frame = frame[keep]
+    return frame[_without_counts(frame, small)] if {"factor", "statistic", "observed"} <= set(frame.columns) else frame
+
+
+def _without_counts(frame: pd.DataFrame, small: int) -> np.ndarray:
+    """Which statistics are no shares that stand for a few people, in a group, in all, or in the groups not listed."""
+    shares = frame["statistic"].astype(str).str.startswith("share").to_numpy()
+    sizes = np.where(shares, np.rint(frame["observed"].to_numpy(float) * frame["n"].to_numpy(float)), 0.0)
+    keep = ~((sizes > 0) & (sizes < small) & (frame["factor"] == "").to_numpy())
+    for (statistic, name), own in frame[shares].groupby(["statistic", "factor"], sort=False):
+        if name:
+            at = frame.index.isin(own.index)
+            everybody = sizes[((frame["statistic"] == statistic) & (frame["factor"] == "")).to_numpy()]
+            counts = np.r_[sizes[at], everybody - sizes[at].sum()]
+            keep[at] = not ((counts > 0) & (counts < small)).any()
+    return np.asarray(keep)
+
+
+def _countable(fit: FittedModel, name: str, rows: pd.DataFrame, small: int) -> np.ndarray:
+    """Which rows of a factor's table are about groups whose count the page shows."""
+    known = name in {factor.name for factor in fit.design.factors} | set(fit.design.frame.columns)
+    if known and "level" in rows.columns:
+        shown = shown_counts(fit, name, small)
+        levels = [shown.get(str(level)) for level in rows["level"]]
+        return np.array([level is None or level.number is not None for level in levels])
+    # A column beside the model, or parts of one: what is known of it is this table, in which a level may come twice.
+    keys = rows["level"] if "level" in rows.columns else pd.Series(np.arange(len(rows)), index=rows.index)
+    sizes = rows["n"].groupby(keys, sort=False).max()
+    marks = dict(zip(sizes.index, one_way(sizes.astype(int).tolist(), small), strict=True))
+    return np.array([marks[key] is Mark.SHOWN for key in keys])

@@ -20,6 +20,10 @@ def plain(value: Any) -> Any:
     TypeError
         A value that has no JSON counterpart.
     """
+    # Most of what comes here is plain already, and there is a lot of it.
+    kind = type(value)
+    if kind is bool or kind is int or (kind is float and math.isfinite(value)) or (kind is str and value.isascii()):
+        return value
     if value is None or value is pd.NA or value is pd.NaT:
         return None
     if isinstance(value, str):

@@ -1,103 +1,181 @@
-"""Report: the page, its numbers, and how both are written."""
+"""Report: which sections a page has and how they are made; it renders fits."""
 
 from __future__ import annotations
 
-import json
-import os
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from markupsafe import escape
+import pandas as pd
 
-from alliance_bayes.atomic import replacing
+from alliance_bayes.checks import CheckReport, run_checks
+from alliance_bayes.effects import EffectTable, effects
 from alliance_bayes.errors import UsageError
+from alliance_bayes.fit import FittedModel
+from alliance_bayes.report.checking import Checked
+from alliance_bayes.report.counts import SMALL
+from alliance_bayes.report.estimates import Estimates
+from alliance_bayes.report.findings import find
+from alliance_bayes.report.manifest import embed, manifest_of
+from alliance_bayes.report.page import page
+from alliance_bayes.report.privacy import redaction
+from alliance_bayes.report.records import plain
+from alliance_bayes.report.registry import SectionMaker, build_sections, check_sections
+from alliance_bayes.report.rendered import FORMAT, Rendered
+from alliance_bayes.report.reproduction import made_from
+from alliance_bayes.report.sections import Section
+from alliance_bayes.report.text import capital, clean, count
+from alliance_bayes.report.view import View
+from alliance_bayes.report.words import column_name
+from alliance_bayes.versions import versions
 
-__all__ = ["FORMAT", "JSON_NAME", "Report"]
-
-#: What the page calls the JSON file until it is written and has a name.
-JSON_NAME = "the JSON file"
-#: Version of the layout of the JSON file.
-FORMAT = 1
+__all__ = ["Report"]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, kw_only=True)
 class Report:
-    """A rendered report.
+    """What a report is made of.
 
     Parameters
     ----------
+    sections
+        Sections below the key findings, in order: names of those that come with the package (`SECTIONS`), sections
+        (:class:`Section`), and functions that make one of a :class:`View`. All known ones by default. The key findings,
+        and what withholds them, always come first.
+    prob
+        Probability of the intervals.
+    small
+        Fewest people that a shown count stands for; smaller ones are not shown, in no table and no figure, and neither
+        is what would give them away.
     title
-        Heading of the page.
-    html
-        The whole page, self-contained.
-    numbers
-        Every number of the page as JSON values: `format`, `title`, `withheld`, `reasons`, `prob`, `findings`, `effects`
-        (one record a row of the effects table, with Monte Carlo error, interval kind and probability; None when
-        withheld), `curve`, `participants`, `model`, `checks` and `meta` (data hash, model card, seed, versions).
-    findings
-        The key findings as sentences; the reasons when conclusions are withheld.
-    withheld
-        Whether conclusions are withheld because the checks did not pass.
+        Heading of the page; by default the model card's title.
+
+    Raises
+    ------
+    UsageError
+        A probability outside (0, 1), a threshold below 1, or something that is no section.
+
+    Examples
+    --------
+    ``Report(sections=["data", "effects", mine]).render(fit).write("mine.html")``
     """
 
-    title: str
-    html: str = field(repr=False)
-    numbers: Mapping[str, Any] = field(repr=False)
-    findings: tuple[str, ...] = field(repr=False)
-    withheld: bool
+    sections: Sequence[str | Section | SectionMaker] | None = None
+    prob: float = 0.89
+    small: int = SMALL
+    title: str | None = None
 
-    @property
-    def json(self) -> str:
-        """The numbers as the text of a JSON file, one record a line."""
-        return _lines(self.numbers, "") + "\n"
+    def __post_init__(self) -> None:
+        if not 0 < self.prob < 1:
+            raise UsageError(f"prob should be in the interval (0, 1) but got {self.prob!r}. 0.89 is the default.")
+        if isinstance(self.small, bool) or not isinstance(self.small, int) or self.small < 1:
+            raise UsageError(f"small should be a whole number of at least 1 but got {self.small!r}.")
+        check_sections(self.sections)
 
-    def write(self, path: str | os.PathLike[str]) -> tuple[Path, Path]:
-        """Write the page and, beside it, its numbers as ``<stem>.json``. Each file appears whole or not at all.
+    def render(
+        self, fit: FittedModel, *, effects: EffectTable | None = None, checks: CheckReport | None = None
+    ) -> Rendered:
+        """Write up a fit as one self-contained page with its numbers.
 
         Parameters
         ----------
-        path
-            Ends in ``.html``; its folder exists.
+        fit
+            The fit.
+        effects
+            Its effect sizes; computed here where not given. Their probability is then the page's.
+        checks
+            Its checks; run here where not given.
 
         Returns
         -------
-        html, json : pathlib.Path
-            The files written.
+        Rendered
+            The page (`html`) and its numbers. When the checks closed the gate, no conclusion and no estimate is in
+            either.
 
         Raises
         ------
         UsageError
-            Another ending, a folder that does not exist, or a folder by that name.
+            A section of the analyst's own has an id that is taken, or is none.
+
+        Notes
+        -----
+        No row of a participant is in the page or in the JSON: distributions are shown in bars of at least `small`
+        people, smaller counts are suppressed, and levels that may be one person each are not named.
         """
-        page = Path(path)
-        if page.suffix != ".html":
-            raise UsageError(f"the report's file '{page.name}' should end in .html. Rename it.")
-        if not page.parent.is_dir():
-            raise UsageError(f"the folder of '{page}' does not exist. Create it first.")
-        numbers = page.with_suffix(".json")
-        for target in (page, numbers):
-            if target.is_dir():
-                raise UsageError(f"'{target}' is a folder. Choose another name for the report.")
-        # The page names the JSON file by the name it was built with; here its real name is known.
-        html = self.html.replace(f"<code>{JSON_NAME}</code>", f"<code>{escape(numbers.name)}</code>")
-        with replacing(numbers, page) as drafts:
-            for draft, text in zip(drafts, (self.json, html), strict=True):
-                draft.write_text(text, encoding="utf-8", newline="\n")
-        return page, numbers
+        effects, checks = _completed(fit, effects, checks, self.prob)
+        prob = float(effects["prob"].iloc[0]) if len(effects) else self.prob
+        withheld = not checks.gate.passed
+        asked = effects.asked
+        estimates = Estimates.of(fit, effects[effects["estimand"] == ""] if withheld else effects)
+        redact = redaction(fit)
+        checked = Checked.of(fit, checks, redact, self.small)
+        view = View(fit, estimates, checks, checked, prob, self.small, redact)
+        found = find(fit, estimates, checked, checks.gate, redact, self.small)
+        sections = build_sections(view, self.sections)
+        version = versions()["alliance_bayes"]
+        heading = clean(self.title or fit.spec.card.title or _title(fit))
+        source = clean(fit.info.get("cohort_source", "source not recorded"))
+        html = page(
+            title=heading,
+            subtitle=[
+                line
+                for line in (
+                    clean(fit.spec.card.question),
+                    f"{count(fit.flow.analysed)} people analysed · data: {source}",
+                )
+                if line
+            ],
+            sections=sections,
+            findings=found,
+            version=version,
+        )
+        meta = made_from(fit, version)
+        manifest = manifest_of(
+            "report",
+            None if withheld else _reported(estimates.table, sections),
+            {**meta, "asked": asked, "small": self.small, "withheld": withheld},
+        )
+        numbers: dict[str, Any] = {
+            "format": FORMAT,
+            "title": heading,
+            "withheld": withheld,
+            "reasons": found.reasons,
+            "prob": prob,
+            "findings": found.numbers(),
+            "effects": None if withheld else estimates.records(),
+            "meta": meta,
+        }
+        return Rendered(heading, embed(html, manifest), plain(_with(numbers, sections)), found.sentences, withheld)
 
 
-def _lines(value: Any, margin: str) -> str:
-    """JSON in which whatever holds no mapping or list of mappings stands on one line: a table reads as a table."""
-    if isinstance(value, Mapping):
-        if any(isinstance(item, Mapping | list) for item in value.values()):
-            items = (f"{margin} {_flat(str(key))}: {_lines(item, margin + ' ')}" for key, item in value.items())
-            return "{\n" + ",\n".join(items) + f"\n{margin}}}"
-    elif isinstance(value, list) and any(isinstance(item, Mapping) for item in value):
-        return "[\n" + ",\n".join(f"{margin} {_lines(item, margin + ' ')}" for item in value) + f"\n{margin}]"
-    return _flat(value)
+def _completed(
+    fit: FittedModel, table: EffectTable | None, checks: CheckReport | None, prob: float
+) -> tuple[EffectTable, CheckReport]:
+    table = effects(fit, prob=prob) if table is None else table
+    return table, run_checks(fit, effects=table) if checks is None else checks
 
 
-def _flat(value: Any) -> str:
-    return json.dumps(value, allow_nan=False, ensure_ascii=False)
+def _reported(effects: pd.DataFrame, sections: Sequence[Section]) -> pd.DataFrame:
+    """The effects and what sections have beside them, under their names."""
+    tables = {section.id: pd.DataFrame(section.rows) for section in sections if section.rows is not None}
+    more = [rows.set_axis([f"{name}/{row}" for row in rows.index], axis=0) for name, rows in tables.items()]
+    return pd.concat([pd.DataFrame(effects), *more])
+
+
+def _with(numbers: dict[str, Any], sections: Sequence[Section]) -> dict[str, Any]:
+    """The numbers with those of the sections."""
+    for section in sections:
+        if taken := numbers.keys() & section.numbers.keys():
+            raise UsageError(
+                f"section {section.id!r} adds the numbers {', '.join(map(repr, sorted(taken)))}, which the report has "
+                "already. Give them other names."
+            )
+        numbers |= section.numbers
+    return numbers
+
+
+def _title(fit: FittedModel) -> str:
+    focal = fit.spec.focal_predictor(fit.design)
+    outcome = column_name(fit.design.outcome.name)
+    text = outcome if focal is None else f"{column_name(focal)} and {outcome}"
+    return capital(text)

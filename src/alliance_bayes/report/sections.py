@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+import pandas as pd
 from markupsafe import Markup
+
+from alliance_bayes.report.tables import Table
 
 __all__ = ["Picture", "Section"]
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A drawn figure with its words."""
+    """A drawn figure with its words and, where given, its data."""
 
     title: str
     caption: str
     markup: Markup
+    data: Table | None = None
 
 
 @dataclass(frozen=True)
@@ -27,16 +31,41 @@ class Section:
     Parameters
     ----------
     id
-        Anchor in the page.
+        Anchor in the page: small letters, digits and hyphens.
     title
         Heading.
     template
         File under ``templates/``.
     context
         What the template shows, as `s`.
+    numbers
+        What the section adds to the report's JSON, by name.
+    rows
+        Rows of an effects table that the section has beside those of the report, for the manifest.
     """
 
     id: str
     title: str
     template: str
     context: Mapping[str, Any]
+    numbers: Mapping[str, Any] = field(default_factory=dict)
+    rows: pd.DataFrame | None = None
+
+    @classmethod
+    def of(
+        cls, id: str, title: str, *content: str | Table | Picture, numbers: Mapping[str, Any] | None = None
+    ) -> Section:
+        """A section of paragraphs, tables and pictures, from top to bottom.
+
+        Parameters
+        ----------
+        id, title
+            Anchor and heading.
+        *content
+            Paragraphs as plain text, tables and pictures; see :class:`alliance_bayes.report.View` for making them.
+        numbers
+            What the section adds to the report's JSON, by name.
+        """
+        kinds = {Table: "table", Picture: "picture"}
+        items = [(kinds.get(type(item), "text"), item) for item in content]
+        return cls(id, title, "content.html", {"items": items}, numbers or {})

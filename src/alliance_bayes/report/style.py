@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["ACCENT", "BAND", "GREY", "INK", "LIGHT", "RC", "SECOND"]
+from alliance_bayes.checks import drawing
+
+__all__ = ["ACCENT", "BAND", "DARK", "GREY", "INK", "LIGHT", "RC", "SECOND", "dark_rules"]
 
 # Blue and vermilion of Okabe and Ito (2008), darkened until thin lines and text reach a contrast of 4.5:1 on white.
 # They stay apart for every common colour vision, and wherever they meet a line style or a marker differs too.
@@ -14,6 +16,32 @@ BAND = "#a9c7e6"
 INK = "#1c2733"
 GREY = "#5a6672"
 LIGHT = "#d5dbe1"
+MORE = ("#00624a", "#7a4b8a", "#8a6d00")
+
+#: What a dark screen shows instead of a colour that figures are drawn in, here and by the checks.
+DARK = {
+    ACCENT: "#7db8f0",
+    SECOND: "#f0935a",
+    BAND: "#33597f",
+    INK: "#e6ebf0",
+    GREY: "#a3aeb9",
+    LIGHT: "#3a4654",
+    MORE[0]: "#5fc9a8",
+    MORE[1]: "#c79ad6",
+    MORE[2]: "#d9b94a",
+    "#ffffff": "#12181f",
+    drawing.OBSERVED: "#f5853f",
+    drawing.EXPECTED: "#6bb3ea",
+    drawing.BAND: "#2f5b78",
+    drawing.GREY: "#a3abb3",
+    **dict(
+        zip(
+            drawing.CHAINS[2:],
+            ("#3fcf9f", "#e3a3c6", "#f0b840", "#8fd0f5", "#ffffff", "#f0e442"),
+            strict=True,
+        )
+    ),
+}
 
 RC: dict[str, Any] = {
     "svg.fonttype": "none",
@@ -48,7 +76,19 @@ RC: dict[str, Any] = {
     "grid.linewidth": 0.6,
     "lines.linewidth": 1.6,
     "patch.linewidth": 0.8,
-    "figure.facecolor": "white",
+    # The page shows through: it may be dark, and a box that scrolls has its shadows behind the picture.
+    "figure.facecolor": "none",
     "axes.facecolor": "none",
-    "axes.prop_cycle": f"cycler('color', ['{ACCENT}', '{SECOND}', '#00624a', '#7a4b8a', '#8a6d00', '{GREY}'])",
+    "axes.prop_cycle": f"cycler('color', {[ACCENT, SECOND, *MORE, GREY]})",
 }
+
+
+def dark_rules() -> str:
+    """Style that gives every figure its dark colours on a dark screen; on paper, and elsewhere, they stay as drawn."""
+    # Without a class before them: an ancestor is not seen from the copy of a marker that `use` makes.
+    rules = (
+        f'[{part}="{colour.lower()}"] {{ {part}: {dark}; }}'
+        for colour, dark in DARK.items()
+        for part in ("fill", "stroke")
+    )
+    return "\n".join(("@media screen and (prefers-color-scheme: dark) {", *rules, "}", ""))

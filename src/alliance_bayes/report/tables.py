@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
+
+from markupsafe import Markup
 
 __all__ = ["Table"]
 
@@ -24,7 +27,7 @@ class Table:
     headings
         One a column.
     rows
-        Cells as text; the first is the row's heading.
+        Cells as text, or as markup where a cell is a link; the first is the row's heading.
     words
         Positions of columns of words (left-aligned, and allowed to wrap); the first always is.
     note
@@ -61,5 +64,15 @@ class Table:
 
     def kind(self, column: int) -> str:
         """Class of a column of words: long ones get room, so that rows do not become tall, and short ones one line."""
-        longest = max((len(row[column]) for row in (*self.rows, *self.more)), default=0)
-        return "word long" if longest > LONG else "word short" if longest <= SHORT else "word"
+        return self._kinds[column]
+
+    @cached_property
+    def _kinds(self) -> tuple[str, ...]:
+        longest = [0] * len(self.headings)
+        for row in (*self.rows, *self.more):
+            longest = list(map(max, longest, map(_length, row)))
+        return tuple("word long" if size > LONG else "word short" if size <= SHORT else "word" for size in longest)
+
+
+def _length(cell: str) -> int:
+    return len(cell.striptags() if isinstance(cell, Markup) else cell)

@@ -40,6 +40,10 @@ def clean(text: object) -> str:
     text
         A level, a column's name, a title.
     """
+    whole = str(text)
+    # Nothing that is printable is unwanted: only other texts need a closer look.
+    if whole.isprintable():
+        return whole
 
     def shown(character: str) -> str:
         if character.isspace():
@@ -47,7 +51,7 @@ def clean(text: object) -> str:
         bad = character in _OVERRIDES or unicodedata.category(character) in _UNWANTED
         return _REPLACEMENT if bad else character
 
-    return "".join(map(shown, str(text)))
+    return "".join(map(shown, whole))
 
 
 def typeset(text: str) -> str:

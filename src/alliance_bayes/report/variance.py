@@ -1,20 +1,21 @@
-"""Section 6: what the variance of the outcome is made of."""
+"""What the variance of the outcome is made of."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from alliance_bayes.fit import FittedModel
-from alliance_bayes.report.checking import Item
 from alliance_bayes.report.estimates import Estimates, text_of
-from alliance_bayes.report.figures import Interval, forest, forest_size
+from alliance_bayes.report.forest import Interval, forest, forest_size
 from alliance_bayes.report.sections import Picture, Section
 from alliance_bayes.report.svg import draw
 from alliance_bayes.report.tables import Table
 from alliance_bayes.report.text import clean, percent
 from alliance_bayes.report.words import column_name, factor_name
+
+if TYPE_CHECKING:
+    from alliance_bayes.report.view import View
 
 __all__ = ["variance"]
 
@@ -25,13 +26,14 @@ _PARTS = {
 }
 
 
-def variance(fit: FittedModel, estimates: Estimates, *, withheld: bool, cautions: Sequence[Item]) -> Section:
+def variance(view: View) -> Section:
     """The section."""
+    fit, estimates, withheld = view.fit, view.estimates, view.withheld
     rows = estimates.where(("bayesian_r2", "variance_share", "icc"))
     shown = not withheld and len(rows) > 0
     context = {
         "withheld": withheld,
-        "cautions": cautions,
+        "cautions": view.checked.about("variance"),
         "table": _table(estimates, rows) if shown else None,
         "picture": _picture(estimates, estimates.where("variance_share")) if shown else None,
         "outcome": column_name(fit.design.outcome.name),
@@ -89,4 +91,10 @@ def _picture(estimates: Estimates, rows: pd.DataFrame) -> Picture | None:
     )
     painter = forest(lines, label=f"Share of the variance,\n{estimates.interval_heading()}", reference=0.0)
     markup = draw(painter, name="variance-shares", title=title, description=f"{listed}.", size=forest_size(len(lines)))
-    return Picture(title, f"Posterior mean and {estimates.interval_heading()}.", markup)
+    data = Table.of(
+        "variance-shares-data",
+        title,
+        ("Part", "Mean", estimates.interval_heading()),
+        [(_label(row).removeprefix("Share: "), *_percentages(estimates, row)) for _, row in rows.iterrows()],
+    )
+    return Picture(title, f"Posterior mean and {estimates.interval_heading()}.", markup, data)

@@ -1,0 +1,213 @@
+"""Clinical end points: who improves by the smallest relevant change, and who leaves the range of elevated symptoms."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from alliance_bayes.effects import EffectTable, improvement, responders
+from alliance_bayes.fit import FittedModel
+from alliance_bayes.instruments import WHO5
+from alliance_bayes.model.scales import is_who5
+from alliance_bayes.report.estimates import Estimates, text_of
+from alliance_bayes.report.figure_data import interval_data
+from alliance_bayes.report.forest import Interval, forest, forest_size
+from alliance_bayes.report.groups import pair_name
+from alliance_bayes.report.privacy import identifying
+from alliance_bayes.report.sections import Picture, Section
+from alliance_bayes.report.tables import Table
+from alliance_bayes.report.text import count, percent
+from alliance_bayes.report.words import factor_name
+
+if TYPE_CHECKING:
+    from alliance_bayes.report.view import View
+
+__all__ = ["ELEVATED", "endpoint_effects", "endpoints"]
+
+#: WHO-5 score at or below which a screen for depression is positive.
+ELEVATED = next(threshold.value for threshold in WHO5.thresholds if threshold.name == "depression_screen")
+#: Distance between two scores on the percentage scale of five items from 0 to 5.
+STEP = 4.0
+BASELINE, FOLLOWUP, CHANGE = "who5_baseline", "who5_followup", "who5_change"
+# A share of fewer people is no estimate, and their number is nobody's business.
+_LEAST = 20
+# Groups are compared when there are a few: the pairs of many are a table of their own.
+_FEW = 6
+
+
+def endpoint_effects(fit: FittedModel, *, prob: float) -> EffectTable | None:
+    """Shares of people who improve and who recover, and their differences between groups.
+
+    Parameters
+    ----------
+    fit
+        Of the WHO-5 at follow-up, or of its change.
+    prob
+        Probability of the equal-tailed intervals.
+
+    Returns
+    -------
+    EffectTable or None
+        None where the outcome has no such end points, or the fit was made from moments.
+    """
+    outcome = fit.design.outcome.name
+    scored = is_who5(fit.design.scales.get(outcome)) and fit.design.family.name != "bernoulli"
+    if not scored or fit.moments is not None or outcome not in (FOLLOWUP, CHANGE):
+        return None
+    frame, relevant = fit.design.frame, float(WHO5.smallest_relevant_change or 10)
+    low = frame[BASELINE].to_numpy(float) <= ELEVATED if BASELINE in fit.design.predictors else None
+    tables = []
+    enough = low is not None and low.sum() >= _LEAST
+    some = enough and low is not None and low.size - low.sum() >= _LEAST
+    if outcome == CHANGE:
+        tables.append(_responders(fit, relevant, None, prob))
+        if some:
+            tables.append(_responders(fit, relevant, low, prob))
+    elif low is not None:
+        tables.append(improvement(fit, by=relevant, prob=prob))
+        if enough and (some or low.all()):
+            if some:
+                tables.append(improvement(fit, by=relevant, among=low, prob=prob))
+            recovered = STEP * (math.floor(ELEVATED / STEP) + 1)
+            tables.append(_responders(fit, recovered, low, prob))
+    return EffectTable.concat(tables) if tables else None
+
+
+def endpoints(view: View) -> Section | None:
+    """The section; None where there are no end points."""
+    if view.withheld or (table := endpoint_effects(view.fit, prob=view.prob)) is None:
+        return None
+    estimates = Estimates.of(view.fit, table)
+    shares = estimates.where(("share_improved", "share_at_least"))
+    differences = estimates.where("risk_difference")
+    observed = _observed(view.fit)
+    content: list[str | Table | Picture] = [
+        "Scores are turned into end points by the model: the probability that the score of a person, as it would "
+        "be observed, reaches the mark, averaged over people. Shares by group are adjusted: everybody is placed in "
+        "each group in turn. They describe what happened to people who stayed, not what care brought about.",
+        view.table(
+            pd.DataFrame(
+                {
+                    "End point": [_event(row) for _, row in shares.iterrows()],
+                    "Group": [_group(row) for _, row in shares.iterrows()],
+                    "Share": [percent(float(row["mean"]), 1) for _, row in shares.iterrows()],
+                    estimates.interval_heading(): [_range(row) for _, row in shares.iterrows()],
+                    "Observed share": [_seen(view, row, observed) for _, row in shares.iterrows()],
+                }
+            ),
+            name="table-endpoints",
+            caption=f"Shares of people by end point, posterior means; {count(view.fit.design.n)} people analysed",
+            note="The observed share is a count divided by a count, with no model and no adjustment.",
+        ),
+    ]
+    if len(differences):
+        content.append(
+            view.table(
+                pd.DataFrame(
+                    {
+                        "End point": [_event(row) for _, row in differences.iterrows()],
+                        "Difference": [
+                            f"{factor_name(text_of(row, 'factor'))}: {pair_name(row)}"
+                            for _, row in differences.iterrows()
+                        ],
+                        "Risk difference": [estimates.mean(row) for _, row in differences.iterrows()],
+                        estimates.interval_heading(): [estimates.interval(row) for _, row in differences.iterrows()],
+                        "Probability of direction": [estimates.direction(row) for _, row in differences.iterrows()],
+                    }
+                ),
+                name="table-risk-differences",
+                caption="Differences of shares between groups, in probabilities; posterior means",
+            )
+        )
+    lines = [
+        Interval(_short(row), float(row["mean"]), float(row["lower"]), float(row["upper"]))
+        for _, row in shares.iterrows()
+    ]
+    picture = view.figure(
+        forest(lines, label=f"Share of people,\n{estimates.interval_heading()}", reference=0.0),
+        name="endpoints",
+        title="Shares of people by end point",
+        caption=f"Posterior mean and {estimates.interval_heading()}; groups are adjusted. “Low” are those at "
+        f"{ELEVATED:g} or below at baseline.",
+        description="; ".join(
+            f"{_event(row)}, {_group(row)}: {percent(float(row['mean']), 1)}" for _, row in shares.iterrows()
+        )
+        + ".",
+        size=forest_size(len(lines)),
+        data=interval_data(
+            "endpoints",
+            "Shares of people by end point, as probabilities",
+            estimates,
+            shares,
+            lambda row: f"{_event(row)}: {_group(row)}",
+            "End point and group",
+        ),
+    )
+    numbers = {"endpoints": estimates.records()}
+    made = Section.of("endpoints", "Clinical end points", *content, picture, numbers=numbers)
+    return replace(made, rows=estimates.table)
+
+
+def _responders(fit: FittedModel, at_least: float, among: np.ndarray | None, prob: float) -> EffectTable:
+    """Shares of everybody and of the levels of every factor with a few, without a row twice."""
+    factors = [
+        factor.name
+        for factor in fit.design.factors
+        if ":" not in factor.name and 2 <= len(factor.levels) <= _FEW and not identifying(fit, factor.name)
+    ]
+    asked: list[str | None] = [*factors] or [None]
+    first, *rest = [responders(fit, at_least=at_least, factor=factor, among=among, prob=prob) for factor in asked]
+    return EffectTable.concat([first, *(table[table["factor"].notna().to_numpy()] for table in rest)])
+
+
+def _event(row: pd.Series) -> str:
+    """What counts, in words."""
+    term = text_of(row, "term")
+    among = f", of those at {ELEVATED:g} or below at baseline" if " among " in term else ""
+    if row["estimand"] == "share_improved" or term.startswith(CHANGE):
+        return f"Improved by {WHO5.smallest_relevant_change:g} points or more{among}"
+    return f"Recovered: above {ELEVATED:g} at follow-up{among}"
+
+
+def _group(row: pd.Series) -> str:
+    return "all" if pd.isna(row["factor"]) else f"{factor_name(text_of(row, 'factor'))}: {text_of(row, 'level')}"
+
+
+def _short(row: pd.Series) -> str:
+    """The same as a label in a figure."""
+    what = "Improved" if _event(row).startswith("Improved") else "Recovered"
+    low = ", low" if what == "Improved" and " among " in text_of(row, "term") else ""
+    return f"{what}{low}: {'all' if pd.isna(row['factor']) else text_of(row, 'level')}"
+
+
+def _range(row: pd.Series) -> str:
+    return f"[{percent(float(row['lower']), 1)}, {percent(float(row['upper']), 1)}]"
+
+
+def _observed(fit: FittedModel) -> tuple[pd.Series, pd.Series]:
+    """Whether each analysed person improved, and whether they were at or below the mark at baseline."""
+    frame, outcome = fit.design.frame, fit.design.outcome.name
+    after = frame[outcome].astype(float)
+    start = frame[BASELINE].astype(float) if BASELINE in frame.columns else pd.Series(np.nan, index=frame.index)
+    gained = after if outcome == CHANGE else after - start
+    return gained >= float(WHO5.smallest_relevant_change or 10), start <= ELEVATED
+
+
+def _seen(view: View, row: pd.Series, observed: tuple[pd.Series, pd.Series]) -> str:
+    """The share as it was observed, unless it stands for few people."""
+    frame = view.fit.design.frame
+    improved, low = observed
+    term = text_of(row, "term")
+    happened = improved
+    if row["estimand"] == "share_at_least" and not term.startswith(CHANGE):
+        happened = frame[view.fit.design.outcome.name].astype(float) > ELEVATED
+    who = low if " among " in term else pd.Series(True, index=frame.index)
+    if not pd.isna(row["factor"]):
+        who = who & (frame[str(row["factor"])].astype(str) == str(row["level"]))
+    n, k = int(who.sum()), int((who & happened).sum())
+    # Neither those who reached the mark nor those who did not may be few.
+    return "–" if min(k, n - k) < view.small else percent(k / n, 1)

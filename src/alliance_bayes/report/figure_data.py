@@ -1,0 +1,211 @@
+"""What a figure shows, as a table beside it: from the estimates it is made of, or read back from what was drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+import pandas as pd
+
+from alliance_bayes.report.estimates import Estimates
+from alliance_bayes.report.tables import Table
+from alliance_bayes.report.text import clean, typeset
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["MOST_ROWS", "Recorder", "curve_data", "interval_data", "written"]
+
+#: Rows of a table read back from a drawing.
+MOST_ROWS = 120
+_HEADINGS = ("What is drawn", "Across", "Up")
+_Mark = tuple[str, str, str]
+
+
+def interval_data(
+    name: str, title: str, estimates: Estimates, rows: pd.DataFrame, label: Callable[[pd.Series], str], heading: str
+) -> Table:
+    """Mean and interval of every row of an effects table that is drawn.
+
+    Parameters
+    ----------
+    name
+        Id of the figure.
+    title
+        Its title.
+    estimates
+        Knows how the numbers are printed.
+    rows
+        What is drawn.
+    label, heading
+        What the first column says of a row, and its heading.
+    """
+    return Table.of(
+        f"{name}-data",
+        title,
+        (heading, "Mean", estimates.interval_heading()),
+        [(clean(label(row)), estimates.mean(row), estimates.interval(row)) for _, row in rows.iterrows()],
+    )
+
+
+def curve_data(name: str, title: str, curves: Sequence[tuple[str, pd.DataFrame]], x: str, band: str) -> Table:
+    """Points of curves with their bands; columns ``x``, ``mean``, ``lower``, ``upper``.
+
+    Parameters
+    ----------
+    name, title
+        Of the figure.
+    curves
+        What each is called (empty for one alone), and its points.
+    x, band
+        Headings of the predictor and of the band.
+    """
+    several = len(curves) > 1
+    rows = [
+        (*((clean(own),) if several else ()), written(point["x"]), written(point["mean"]), *_ends(point))
+        for own, curve in curves
+        for _, point in curve.iterrows()
+    ]
+    return Table.of(f"{name}-data", title, (*(("Line",) if several else ()), x, "Mean", f"{band}: from", "to"), rows)
+
+
+def _ends(point: pd.Series) -> tuple[str, str]:
+    return written(point["lower"]), written(point["upper"])
+
+
+def written(value: float) -> str:
+    """A number that is drawn, with four digits: more than can be seen."""
+    if not np.isfinite(value):
+        return "–"
+    text = f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}" if abs(value) >= 1e-12 else "0"
+    return typeset(text)
+
+
+class Recorder:
+    """A painter that reads back what it has drawn.
+
+    Parameters
+    ----------
+    painter
+        Draws onto an empty matplotlib figure, and no participant as a point.
+    """
+
+    def __init__(self, painter: Callable[[Figure], None]) -> None:
+        self._painter = painter
+        self._parts: list[list[_Mark]] = []
+
+    def __call__(self, figure: Figure) -> None:
+        """Draw."""
+        self._painter(figure)
+        seen = [axes for axes in figure.axes if axes.get_visible() and axes.axison]
+        self._parts = [part for axes in seen for part in _parts(axes, alone=len(seen) == 1) if part]
+
+    def table(self, name: str, title: str, shown: Callable[[str], str] = str) -> Table | None:
+        """What was drawn, in at most `MOST_ROWS` rows; None where nothing was.
+
+        Parameters
+        ----------
+        name, title
+            Of the figure.
+        shown
+            What is done to every text, besides taking out control characters.
+        """
+        if not self._parts:
+            return None
+        most = max(1, MOST_ROWS // len(self._parts))
+        rows = [row for part in self._parts for row in _thinned(part, most)][:MOST_ROWS]
+        some = any(len(part) > most for part in self._parts)
+        return Table.of(
+            f"{name}-data",
+            shown(title),
+            _HEADINGS,
+            [tuple(clean(shown(cell)) for cell in row) for row in rows],
+            words=(1, 2),
+            note="Of what has many points, some at even distances are given." if some else "",
+        )
+
+
+def _thinned(part: list[_Mark], most: int) -> list[_Mark]:
+    if len(part) <= most:
+        return part
+    return [part[place] for place in np.unique(np.linspace(0, len(part) - 1, most).round().astype(int))]
+
+
+def _parts(axes: Axes, *, alone: bool) -> Iterator[list[_Mark]]:
+    from matplotlib.collections import LineCollection, PolyCollection
+    from matplotlib.container import BarContainer
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import StepPatch
+
+    across, up = _Scale(axes, "x"), _Scale(axes, "y")
+    head = "" if alone else axes.get_title(loc="left") or axes.get_title() or axes.get_xlabel()
+
+    def named(label: object, otherwise: str) -> str:
+        own = str(label or "")
+        own = otherwise if own.startswith("_") or not own else own
+        return f"{head}: {own}" if head else own
+
+    for line in axes.lines:
+        assert isinstance(line, Line2D)
+        x, y = (np.asarray(values, float) for values in line.get_data())
+        name = named(line.get_label(), "line" if line.get_linestyle() != "None" else "points")
+        if line.get_transform() == axes.get_yaxis_transform(which="grid"):
+            yield [(name, "everywhere", up.at(float(y[0])))]
+        elif line.get_transform() == axes.get_xaxis_transform(which="grid"):
+            yield [(name, across.at(float(x[0])), "everywhere")]
+        else:
+            yield [(name, across.at(a), up.at(b)) for a, b in zip(x, y, strict=True)]
+    for collection in axes.collections:
+        if isinstance(collection, LineCollection):
+            name = named(collection.get_label(), "interval")
+            ends = [np.asarray(segment, float)[[0, -1]] for segment in collection.get_segments()]
+            yield [(name, across.between(*segment[:, 0]), up.between(*segment[:, 1])) for segment in ends]
+        elif isinstance(collection, PolyCollection):
+            name = named(collection.get_label(), "area")
+            outline = np.concatenate([cast(np.ndarray, path.vertices) for path in collection.get_paths()])
+            yield [
+                (name, across.at(float(x)), up.between(float(own.min()), float(own.max())))
+                for x in np.unique(outline[:, 0])
+                for own in (outline[outline[:, 0] == x, 1],)
+            ]
+    in_bars = set()
+    for container in axes.containers:
+        if isinstance(container, BarContainer):
+            name = named(container.get_label(), "bar")
+            boxes = [bar.get_bbox() for bar in container.patches]
+            in_bars |= {id(bar) for bar in container.patches}
+            # A bar lies along the axis that does not have its width.
+            if container.orientation == "horizontal":
+                yield [(name, across.between(b.x0, b.x1), up.at((b.y0 + b.y1) / 2)) for b in boxes]
+            else:
+                yield [(name, across.between(b.x0, b.x1), up.between(b.y0, b.y1)) for b in boxes]
+    for patch in axes.patches:
+        if isinstance(patch, StepPatch):
+            values, edges, _ = patch.get_data()
+            name = named(patch.get_label(), "steps")
+            yield [
+                (name, across.between(a, b), up.at(value))
+                for a, b, value in zip(edges[:-1], edges[1:], values, strict=True)
+            ]
+
+
+class _Scale:
+    """What places of an axis are called: a number, or a level where the axis has names."""
+
+    def __init__(self, axes: Axes, which: str) -> None:
+        from matplotlib.ticker import FixedFormatter, FixedLocator, FuncFormatter
+
+        axis = axes.xaxis if which == "x" else axes.yaxis
+        formatter, locator = axis.get_major_formatter(), axis.get_major_locator()
+        self._names: dict[float, str] = {}
+        if isinstance(locator, FixedLocator) and isinstance(formatter, FixedFormatter | FuncFormatter):
+            places = [float(place) for place in locator()]
+            self._names = {round(place, 6): str(formatter(place, k)) for k, place in enumerate(places)}
+
+    def at(self, value: float) -> str:
+        return self._names.get(round(float(value), 6), written(float(value)))
+
+    def between(self, low: float, high: float) -> str:
+        return self.at(low) if low == high else f"{written(float(low))} to {written(float(high))}"

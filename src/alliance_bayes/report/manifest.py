@@ -1,0 +1,146 @@
+"""The manifest: what a page was made from and every number of it, for a machine, inside the page itself."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from alliance_bayes.errors import FileFormatError
+from alliance_bayes.report.records import plain
+
+__all__ = ["DIGITS", "EMPTY", "GIVEN", "NUMBERS", "embed", "faults", "manifest_of", "read_manifest", "rows_by_id"]
+
+FORMAT = 1
+#: Figures of a row that a refit is compared with, and what it takes to compute them again from its draws.
+NUMBERS = ("mean", "sd", "median", "lower", "upper", "p_direction", "p_rope", "p_relevant")
+#: What else a row is told by.
+GIVEN = ("interval", "prob", "rope_low", "rope_high", "relevant", "mcse_mean")
+#: Digits kept: far below any Monte Carlo error, and half the bytes of a double written out.
+DIGITS = 9
+# What no manifest is without.
+_KEYS = ("kind", "data", "versions", "withheld", "columns", "rows", "page", "digest")
+# A data block, which no browser runs: a content policy that allows no script lets it be.
+_START = '<script type="application/json" id="manifest">'
+_ELEMENT = re.compile(re.escape(_START) + r"(.*?)</script>", re.DOTALL)
+#: What the page's template holds until the manifest is known.
+EMPTY = f"{_START}</script>"
+
+
+def manifest_of(kind: str, effects: pd.DataFrame | None, made: Mapping[str, Any]) -> dict[str, Any]:
+    """Put a manifest together.
+
+    Parameters
+    ----------
+    kind
+        ``"report"`` or ``"study"``: what makes such a page again.
+    effects
+        Rows of an effects table, indexed by id; None when conclusions are withheld.
+    made
+        What the page was made from: data, cards, settings, versions.
+
+    Returns
+    -------
+    dict
+        JSON values; the rows are lists in the order of ``columns``.
+    """
+    columns = [*NUMBERS, *GIVEN]
+    rows: list[list[Any]] | None = None
+    if effects is not None:
+        records = plain(pd.DataFrame(effects)[columns])
+        rows = [
+            [str(identity), *(_short(record[name]) for name in columns)]
+            for identity, record in zip(effects.index, records, strict=True)
+        ]
+    return {"format": FORMAT, "kind": kind, **plain(made), "columns": ["id", *columns], "rows": rows}
+
+
+def embed(html: str, manifest: Mapping[str, Any]) -> str:
+    """Put a manifest into a page that was made with an empty one, with the fingerprints of both.
+
+    Parameters
+    ----------
+    html
+        The page; it holds `EMPTY` once.
+    manifest
+        See `manifest_of`.
+    """
+    assert html.count(EMPTY) == 1, "the page has no place for the manifest, or more than one"
+    sealed = {**manifest, "page": _digest(html)}
+    sealed["digest"] = _seal(sealed)
+    # "<" must not stand in a script element: "</script" would end it.
+    text = json.dumps(sealed, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
+    return html.replace(EMPTY, f"{_START}{text}</script>")
+
+
+def read_manifest(html: str, *, name: str) -> dict[str, Any]:
+    """The manifest of a page.
+
+    Parameters
+    ----------
+    html
+        The page.
+    name
+        What the file is called, for errors.
+
+    Raises
+    ------
+    FileFormatError
+        The page has none, more than one, or one of another format.
+    """
+    found = _ELEMENT.findall(html)
+    if len(found) != 1:
+        raise FileFormatError(
+            f"'{name}' holds {'no manifest' if not found else f'{len(found)} manifests'}, so there is nothing to "
+            "verify. Give a page made by 'alliance-bayes report' or 'alliance-bayes study'."
+        )
+    try:
+        manifest = json.loads(found[0])
+    except json.JSONDecodeError as error:
+        raise FileFormatError(f"the manifest of '{name}' is damaged ({error}). Make the report again.") from error
+    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+        known = manifest.get("format") if isinstance(manifest, dict) else None
+        raise FileFormatError(
+            f"the manifest of '{name}' has format {known!r}, but this version reads {FORMAT}. Make the report again, "
+            "or install the version that made it."
+        )
+    missing = [key for key in _KEYS if key not in manifest]
+    if missing or not isinstance(manifest["data"], dict):
+        raise FileFormatError(
+            f"the manifest of '{name}' is damaged (no {', '.join(missing) or 'data'}). Make the report again."
+        )
+    return manifest
+
+
+def faults(html: str, manifest: Mapping[str, Any]) -> list[str]:
+    """Whether a page and its manifest are as they were made together; one sentence a fault."""
+    found = []
+    if manifest.get("digest") != _seal(manifest):
+        found.append("The manifest was changed after the page was made: its fingerprint is another one.")
+    if manifest.get("page") != _digest(_ELEMENT.sub(EMPTY, html)):
+        found.append("The page was changed after it was made: its fingerprint is not the one in its manifest.")
+    return found
+
+
+def _short(value: Any) -> Any:
+    return float(f"{value:.{DIGITS}g}") if isinstance(value, float) else value
+
+
+def _digest(html: str) -> str:
+    # A mail programme may change the ends of lines, and nothing of what is said.
+    return hashlib.sha256(html.replace("\r\n", "\n").encode()).hexdigest()
+
+
+def _seal(manifest: Mapping[str, Any]) -> str:
+    content = {key: value for key, value in manifest.items() if key != "digest"}
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def rows_by_id(manifest: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """The rows of a manifest as mappings, by id; none when conclusions were withheld."""
+    columns: Sequence[str] = manifest["columns"]
+    return {row[0]: dict(zip(columns, row, strict=True)) for row in manifest["rows"] or []}

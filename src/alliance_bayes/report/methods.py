@@ -1,0 +1,223 @@
+"""A methods paragraph and its references, made from the fit: what is not mentioned was not done."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from alliance_bayes.fit import FittedModel
+from alliance_bayes.model.scales import is_who5
+from alliance_bayes.report.doing import CHECKED_FOR, ran
+from alliance_bayes.report.effect_sizes import rope_words
+from alliance_bayes.report.left_out import ShownFlow
+from alliance_bayes.report.limits import is_simulated
+from alliance_bayes.report.modelling import stated_as
+from alliance_bayes.report.references import REFERENCES, Reference, bibtex
+from alliance_bayes.report.sections import Section
+from alliance_bayes.report.text import capital, clean, count, exact, interval_name, join
+from alliance_bayes.report.words import column_name, factor_name, unit_of, units
+
+if TYPE_CHECKING:
+    from alliance_bayes.report.view import View
+
+__all__ = ["Cited", "fit_sentences", "methods", "package_reference", "sampling_sentence", "software_sentence"]
+
+#: Sources of the named sets of priors for the alliance slope, see `alliance_bayes.model.defaults`.
+_PRIORS = {"literature": ("flueckiger2018", "aafjes2024"), "enthusiastic": ("flueckiger2018",)}
+_CHECKS = {
+    "convergence": ("vehtari2021",),
+    "calibration": ("czado2009",),
+    "loo": ("vehtari2017", "vehtari2024"),
+}
+_PACKAGES = ("python", "pymc", "nutpie", "arviz", "numba", "numpy", "pandas", "scipy", "xarray")
+
+
+@dataclass
+class Cited:
+    """References in the order in which a text names them."""
+
+    entries: dict[str, Reference] = field(default_factory=dict)
+
+    def __call__(self, *keys: str) -> str:
+        """Name references in brackets."""
+        for key in keys:
+            self.entries.setdefault(key, REFERENCES[key])
+        return f" [{'; '.join(keys)}]" if keys else ""
+
+    def add(self, key: str, reference: Reference) -> str:
+        """Name a reference that depends on the fit."""
+        self.entries[key] = reference
+        return f" [{key}]"
+
+
+def methods(view: View) -> Section:
+    """The section."""
+    cite = Cited()
+    fit = view.fit
+    text = "\n\n".join(
+        " ".join(sentences)
+        for sentences in (
+            list(fit_sentences(fit, cite, view.small)),
+            [sampling_sentence(fit, cite), *_checks(view, cite)],
+            [*_effects(view, cite), software_sentence(fit, cite)],
+        )
+    )
+    entries = bibtex(cite.entries.items())
+    numbers = {"methods": {"text": text, "references": list(cite.entries)}}
+    return Section(
+        "methods", "Methods and references to copy", "methods.html", {"text": text, "bibtex": entries}, numbers
+    )
+
+
+def fit_sentences(fit: FittedModel, cite: Cited, small: int) -> Iterable[str]:
+    """People, model and priors."""
+    design, focal = fit.design, fit.spec.focal_predictor(fit.design)
+    outcome = column_name(design.outcome.name)
+    scale = design.scales.get(design.outcome.name)
+    named = f"{outcome}{cite('topp2015')}" if is_who5(scale) else outcome
+    what = f" and its association with {column_name(focal)}" if focal is not None else ""
+    analysed, flow = count(fit.flow.analysed), ShownFlow.of(fit.flow, small)
+    of = "" if flow.total is None else f" of {count(flow.total)}"
+    yield (
+        f"We modelled {named}{what} in {analysed}{of} participants; those without a value in a column of the model "
+        "were left out, and nothing was imputed."
+        if flow.left != 0
+        else f"We modelled {named}{what} in {analysed} participants, none of whom had a missing value."
+    )
+    if is_simulated(fit.info.get("cohort_source")):
+        yield f"The data were simulated from published figures{cite('saguihenson2022')}."
+    elif fit.info.get("cohort_source"):
+        yield f"Data: {clean(fit.info['cohort_source'])}."
+    kind = "hierarchical regression" if design.factors else "regression"
+    yield f"The model is a Bayesian {kind} (family: {design.family.title}) with the formula {clean(fit.spec.formula)}."
+    for factor in design.factors:
+        terms = join(
+            ["level" if term == "Intercept" else f"slope of {column_name(clean(term))}" for term in factor.terms]
+        )
+        kind = (
+            "a zero-sum normal distribution (all levels are in the data)"
+            if factor.exhaustive
+            else "a normal distribution"
+        )
+        over = f"{len(factor.levels)} levels of {factor_name(factor.name)}"
+        together = ", with a correlation between them" if factor.correlated else ""
+        yield f"{capital(terms)} varied over {over}, drawn from {kind}{together}."
+    for smooth in design.smooths:
+        yield f"The association with {column_name(smooth.column)} could bend (a penalised natural cubic spline)."
+    if design.centres:
+        centres = join([f"{column_name(name)} at {exact(value)}" for name, value in design.centres.items()])
+        yield f"Numeric predictors were centred: {centres}."
+    stated = fit.priors.get(focal) if focal is not None else None
+    named_set = clean(fit.spec.prior_set)
+    about = ""
+    if stated is not None:
+        slope = f"{stated_as(stated.prior)} for the slope of {column_name(str(focal))}"
+        about = f" ({slope}; {clean(stated.reason)})"
+    sources = cite(*_PRIORS.get(fit.spec.prior_set, ()))
+    yield f"Priors were those of the set “{named_set}”{about}{sources}; every prior and its reason is in the report."
+
+
+def sampling_sentence(fit: FittedModel, cite: Cited) -> str:
+    """How the draws came about, as the fit records it."""
+    chains, draws = fit.shape
+    info, size = fit.info, f"{count(chains)} chains of {count(draws)} kept draws"
+    seed = f", seed {info['seed']}" if isinstance(info.get("seed"), int) else ""
+    sampler = clean(info.get("sampler", ""))
+    nuts = f"the no-U-turn sampler{cite('hoffman2014')}" if info.get("engine") == "nuts" or "fallback" in info else ""
+    warm = f", after {count(info['tune'])} warm-up draws each" if isinstance(info.get("tune"), int) else ""
+    if info.get("engine") == "collapsed" and nuts:
+        how = f"with the coefficients integrated out exactly, the variance parameters by {nuts} (nutpie)"
+    elif info.get("engine") == "collapsed":
+        how = (
+            "with the coefficients integrated out exactly, the variance parameters by independence Metropolis-Hastings"
+            f"{cite('tierney1994')} with a proposal from adaptive importance sampling{cite('cappe2008')} and the "
+            "coefficients from their exact conditional distribution"
+        )
+    elif nuts:
+        program = f"in PyMC{cite('abrilpla2023')}"
+        how = f"by {nuts} ({sampler}) {program}"
+    else:
+        how = f"by the engine “{clean(info.get('engine', 'not recorded'))}”"
+    return f"The posterior was sampled {how}: {size}{warm}{seed}."
+
+
+def _checks(view: View, cite: Cited) -> Iterable[str]:
+    done = [(name, item) for name in CHECKED_FOR if (item := ran(view, name)) is not None]
+    own = [item for item in view.checked.items if item.name not in CHECKED_FOR]
+    if not done and not own:
+        yield "No check was run."
+        return
+    listed = [f"{CHECKED_FOR[name]}{cite(*_CHECKS.get(name, ()))}" for name, _ in done]
+    yield f"Checks: {'; '.join([*listed, *(item.title for item in own)])}."
+    for verdict, word in (("fail", "failed"), ("warn", "warned")):
+        found = [item.title for item in (*(item for _, item in done), *own) if item.verdict == verdict]
+        if found:
+            yield f"{len(found)} {word}: {'; '.join(found)}."
+    missing = [words for name, words in CHECKED_FOR.items() if name not in dict(done)]
+    if missing:
+        yield f"Not done: {'; '.join(missing)}."
+
+
+def _effects(view: View, cite: Cited) -> Iterable[str]:
+    if view.withheld:
+        yield "The draws did not pass the checks, so no estimate is reported."
+        return
+    table = view.estimates.table
+    estimands = set(table["estimand"])
+    if not len(table):
+        return
+    kind = interval_name(table["interval"].iloc[0], view.prob)
+    yield f"Estimates are posterior means with {kind}s, and the probability of direction."
+    if estimands & {"slope", "mean", "contrast_of_means"}:
+        yield f"Slopes and adjusted means are averages over those analysed (g-computation{cite('robins1986')})."
+    ropes = table[table["p_rope"].notna()]
+    if len(ropes):
+        yield f"The region of practical equivalence{cite('kruschke2018')} is {rope_words(view.fit, ropes.iloc[0])}."
+    relevant = table["relevant"].dropna()
+    if len(relevant):
+        unit = units(unit_of(view.fit.design, view.fit.design.outcome.name))
+        yield f"The smallest relevant difference is {exact(float(relevant.iloc[0]))} {unit}."
+    if "bayesian_r2" in estimands:
+        yield f"Explained variance is the Bayesian R²{cite('gelman2019')}."
+    if "guidelines" in view.order:
+        yield (
+            "The report states where each item of two reporting guidelines is"
+            f"{cite('kruschke2021', 'depaoli2017', 'vandeschoot2021')}."
+        )
+
+
+def software_sentence(fit: FittedModel, cite: Cited) -> str:
+    """The programs that took part, with their versions."""
+    known = {str(name): version for name, version in dict(fit.info.get("versions", {})).items()}
+    version = _version(known.get("alliance_bayes", ""))
+    own = f"alliance_bayes{f' {version}' if version else ''}{cite.add('alliance_bayes', package_reference(version))}"
+    used = [name for name in _PACKAGES if name in known and _used(fit, name)]
+    others = [f"{name} {_version(known[name])}{cite('kumar2019') if name == 'arviz' else ''}" for name in used]
+    return f"Software: {join([own, *others])}."
+
+
+def _used(fit: FittedModel, package: str) -> bool:
+    """Whether a package took part: PyMC and nutpie did only where NUTS ran."""
+    nuts = fit.info.get("engine") == "nuts"
+    if package == "pymc":
+        return nuts
+    return package != "nutpie" or "fallback" in fit.info or (nuts and fit.info.get("sampler") == "nutpie")
+
+
+def package_reference(version: str) -> Reference:
+    """The package itself."""
+    note = {"note": f"Version {version}"} if version else {}
+    return Reference(
+        "misc",
+        r"{The alliance\_bayes developers}",
+        r"alliance\_bayes: {Bayesian} hierarchical models of the therapeutic alliance and clinical outcome",
+        "",
+        note,
+    )
+
+
+def _version(text: object) -> str:
+    """A version with nothing in it that BibTeX or a shell would act on: a fit may come from anybody's file."""
+    return re.sub(r"[^\w.+-]", "", str(text).replace("_", "-"))[:40]

@@ -1,0 +1,200 @@
+"""Partial pooling made visible: where each group's own mean lies, and where the model puts it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from alliance_bayes.fit import FittedModel
+from alliance_bayes.model import PooledFactor
+from alliance_bayes.model.likelihood import expectation
+from alliance_bayes.report.counts import shown_counts
+from alliance_bayes.report.forest import ONE_COLUMN, column_ends, forest_size
+from alliance_bayes.report.sections import Picture
+from alliance_bayes.report.style import ACCENT, GREY, INK, SECOND
+from alliance_bayes.report.tables import Table
+from alliance_bayes.report.text import capital, clean, count, number, shortened
+from alliance_bayes.report.words import column_name, factor_name, unit_of, units
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from alliance_bayes.report.view import View
+
+__all__ = ["MOST_GROUPS", "Pooled", "pooled_means", "pooling_picture"]
+
+#: Groups that one figure shows: those with the most people.
+MOST_GROUPS = 2 * ONE_COLUMN
+# Draws over which the expected outcome is averaged: enough for a figure.
+_THINNED = 200
+# Least width of the axis, in SDs of the outcome.
+_SPAN = 0.25
+# Inches of the legend above the axes.
+_LEGEND = 0.45
+
+
+@dataclass(frozen=True)
+class Pooled:
+    """One group.
+
+    Parameters
+    ----------
+    level
+        Its label.
+    people
+        How many it has, as a page may show it.
+    own
+        Mean of its people alone, the model's other terms held at those of everybody; None where too few to be shown.
+    pooled
+        The same with the group's partially pooled effect.
+    """
+
+    level: str
+    people: str
+    own: float | None
+    pooled: float
+
+
+def pooled_means(fit: FittedModel, factor: PooledFactor, small: int) -> tuple[list[Pooled], float]:
+    """Every group of a factor, those with the most people first, and the mean that they are drawn towards.
+
+    Parameters
+    ----------
+    fit
+        A fit to rows.
+    factor
+        One of its pooled factors.
+    small
+        Fewest people whose mean is shown.
+
+    Notes
+    -----
+    With ``m`` the expected outcome at the factor's effects of zero, averaged over everybody, a group's own mean is
+    ``m`` plus the mean of observed minus expected outcome (effects of zero) of its people; its pooled mean is ``m``
+    plus the mean of the expected outcome with its effects minus that without them.
+    """
+    total = fit.shape[0] * fit.shape[1]
+    which = np.unique(np.linspace(0, total - 1, min(total, _THINNED)).astype(int))
+    design = fit.design
+    index, z = design.rows.index[factor.name], design.rows.z[factor.name]
+    eta = fit.linear_predictor(which=which)
+    u = fit.stacked[f"u_{factor.name}"][which]
+    effect = sum(z[:, term] * u[:, index, term] for term in range(z.shape[1]))
+    parameters = fit.parameters_at(which)
+    full, without = (
+        expectation(design.family, values, parameters, design.outcome).mean(axis=0) for values in (eta, eta - effect)
+    )
+    middle = float(without.mean())
+    sizes = np.maximum(np.bincount(index, minlength=len(factor.levels)), 1)
+
+    def by_level(values: np.ndarray) -> np.ndarray:
+        return middle + np.bincount(index, weights=values, minlength=len(factor.levels)) / sizes
+
+    own, pooled = by_level(design.outcome.values - without), by_level(full - without)
+    people = shown_counts(fit, factor.name, small)
+    # Groups whose size is not shown come last and in their declared order: their places would tell their sizes.
+    order = sorted(range(len(factor.levels)), key=lambda k: -(people[factor.levels[k]].number or 0))
+    groups = [
+        Pooled(
+            factor.levels[k],
+            people[factor.levels[k]].text,
+            None if people[factor.levels[k]].number is None else float(own[k]),
+            float(pooled[k]),
+        )
+        for k in order
+    ]
+    return groups, middle
+
+
+def pooling_picture(view: View, factor: PooledFactor, name: str) -> Picture | None:
+    """The figure of one factor; None where its groups may not be shown, or there are no rows or only one group."""
+    fit, small = view.fit, view.small
+    if fit.moments is not None or factor.name in view.estimates.hidden or len(factor.levels) < 2:
+        return None
+    if "Intercept" not in factor.terms:
+        return None
+    groups, middle = pooled_means(fit, factor, small)
+    shown = groups[:MOST_GROUPS]
+    outcome, unit = column_name(fit.design.outcome.name), units(unit_of(fit.design, fit.design.outcome.name))
+    title = f"Partial pooling of {outcome} by {factor_name(factor.name)}"
+    told = [group for group in shown if group.own is not None]
+    furthest = max(told, key=lambda group: abs((group.own or 0.0) - group.pooled), default=None)
+    description = f"Own and partially pooled mean of {count(len(shown))} groups around {number(middle, 1)}." + (
+        ""
+        if furthest is None
+        else f" The furthest moved is {clean(furthest.level)} ({furthest.people} people), from "
+        f"{number(furthest.own, 1)} to {number(furthest.pooled, 1)}."
+    )
+    caption = (
+        "Open circle: the mean of the group’s own people, adjusted for the model’s other terms. Filled: the model’s "
+        f"estimate, drawn towards the dashed line (everybody, {number(middle, 1)}), the more so the fewer people. In "
+        "brackets: people."
+    )
+    if len(told) < len(shown):
+        caption += f" Groups of fewer than {small} people have no mean of their own here."
+    if len(shown) < len(groups):
+        caption += f" The {count(len(shown))} groups with the most people of {count(len(groups))}."
+    data = Table.of(
+        f"{name}-data",
+        title,
+        (capital(factor_name(factor.name)), "People", "Own mean", "Partially pooled mean"),
+        [(clean(group.level), group.people, number(group.own, 2), number(group.pooled, 2)) for group in shown],
+        note=f"Means in {unit}, over {len(shown)} of {len(groups)} groups; towards {number(middle, 2)}.",
+    )
+    width, height = forest_size(len(shown))
+    return view.figure(
+        _Painter(shown, middle, f"{outcome} ({unit})", _SPAN * float(np.std(fit.design.outcome.values))),
+        name=name,
+        title=title,
+        caption=caption,
+        description=description,
+        size=(width, height + _LEGEND),
+        data=data,
+    )
+
+
+@dataclass(frozen=True)
+class _Painter:
+    groups: Sequence[Pooled]
+    middle: float
+    label: str
+    span: float
+
+    def __call__(self, figure: Figure) -> None:
+        ends = column_ends(len(self.groups))
+        grid = figure.subplots(1, len(ends), sharex=True, squeeze=False)[0]
+        for axes, (first, after) in zip(grid, ends, strict=True):
+            groups = self.groups[first:after]
+            y = ends[0][1] - 1 - np.arange(len(groups))
+            axes.axvline(self.middle, color=GREY, linewidth=0.9, linestyle=(0, (4, 3)), label="everybody")
+            told = [
+                (place, group.own, group.pooled)
+                for place, group in zip(y, groups, strict=True)
+                if group.own is not None
+            ]
+            if told:
+                places, own, pooled = (np.array(values, float) for values in zip(*told, strict=True))
+                axes.hlines(places, own, pooled, color=SECOND, linewidth=1.4)
+                axes.plot(
+                    own, places, "o", color=SECOND, markerfacecolor="none", markersize=5.5, label="group on its own"
+                )
+            axes.plot([group.pooled for group in groups], y, "o", color=ACCENT, markersize=4.5, label="partly pooled")
+            width = 20 if len(ends) == 1 else 11
+            axes.set_yticks(y, [f"{shortened(group.level, width)} ({group.people})" for group in groups])
+            axes.set_ylim(-0.7, ends[0][1] - 0.3)
+            axes.tick_params(axis="y", left=False)
+            axes.spines["left"].set_visible(False)
+            axes.grid(axis="x")
+            axes.locator_params(axis="x", nbins=5)
+        low, high = grid[0].get_xlim()
+        if high - low < self.span:
+            # Small differences stay small to the eye.
+            grid[0].set_xlim((low + high - self.span) / 2, (low + high + self.span) / 2)
+        if len(ends) == 1:
+            grid[0].set_xlabel(self.label)
+        else:
+            figure.supxlabel(self.label, fontsize=10, color=INK)
+        figure.legend(*grid[0].get_legend_handles_labels(), loc="outside upper left", ncols=2)

@@ -1,0 +1,97 @@
+"""Rendered: a finished page, its numbers, and how both are written."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from alliance_bayes.atomic import replacing
+from alliance_bayes.errors import UsageError
+
+__all__ = ["FORMAT", "Rendered"]
+
+#: Version of the layout of the JSON file.
+FORMAT = 2
+
+
+@dataclass(frozen=True, eq=False)
+class Rendered:
+    """A finished report.
+
+    Parameters
+    ----------
+    title
+        Heading of the page.
+    html
+        The whole page, self-contained.
+    numbers
+        Every number of the page as JSON values: `format`, `title`, `withheld`, `reasons`, `prob`, `findings`, `effects`
+        (one record a row of the effects table, with Monte Carlo error, interval kind and probability; None when
+        withheld), `curve`, `participants`, `model`, `checks` and `meta` (data hash, model card, seed, versions).
+    findings
+        The key findings as sentences; the reasons when conclusions are withheld.
+    withheld
+        Whether conclusions are withheld because the checks did not pass.
+    """
+
+    title: str
+    html: str = field(repr=False)
+    numbers: Mapping[str, Any] = field(repr=False)
+    findings: tuple[str, ...] = field(repr=False)
+    withheld: bool
+
+    @property
+    def json(self) -> str:
+        """The numbers as the text of a JSON file, one record a line."""
+        return _lines(self.numbers, "") + "\n"
+
+    def write(self, path: str | os.PathLike[str]) -> tuple[Path, Path]:
+        """Write the page and, beside it, its numbers as ``<stem>.json``. Each file appears whole or not at all.
+
+        Parameters
+        ----------
+        path
+            Ends in ``.html``; its folder exists.
+
+        Returns
+        -------
+        html, json : pathlib.Path
+            The files written.
+
+        Raises
+        ------
+        UsageError
+            Another ending, a folder that does not exist, or a folder by that name.
+        """
+        page = Path(path)
+        if page.suffix != ".html":
+            raise UsageError(f"the report's file '{page.name}' should end in .html. Rename it.")
+        if not page.parent.is_dir():
+            raise UsageError(f"the folder of '{page}' does not exist. Create it first.")
+        numbers = page.with_suffix(".json")
+        for target in (page, numbers):
+            if target.is_dir():
+                raise UsageError(f"'{target}' is a folder. Choose another name for the report.")
+        with replacing(numbers, page) as drafts:
+            for draft, text in zip(drafts, (self.json, self.html), strict=True):
+                draft.write_text(text, encoding="utf-8", newline="\n")
+        return page, numbers
+
+
+def _lines(value: Any, margin: str) -> str:
+    """JSON in which whatever holds no mapping or list of mappings stands on one line: a table reads as a table."""
+    if isinstance(value, Mapping):
+        if any(isinstance(item, Mapping | list) for item in value.values()):
+            items = (f"{margin} {_flat(str(key))}: {_lines(item, margin + ' ')}" for key, item in value.items())
+            return "{\n" + ",\n".join(items) + f"\n{margin}}}"
+    elif isinstance(value, list) and any(isinstance(item, Mapping) for item in value):
+        return "[\n" + ",\n".join(f"{margin} {_lines(item, margin + ' ')}" for item in value) + f"\n{margin}]"
+    return _flat(value)
+
+
+def _flat(value: Any) -> str:
+    return json.dumps(value, allow_nan=False, ensure_ascii=False)

@@ -1,0 +1,130 @@
+"""View: what a section of the report may look at, and the tools to make its tables and figures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pandas as pd
+from markupsafe import Markup
+
+from alliance_bayes.checks import CheckReport
+from alliance_bayes.fit import FittedModel
+from alliance_bayes.report.checking import Checked
+from alliance_bayes.report.estimates import Estimates
+from alliance_bayes.report.frames import frame_table
+from alliance_bayes.report.privacy import Redact
+from alliance_bayes.report.sections import Picture
+from alliance_bayes.report.svg import draw
+from alliance_bayes.report.tables import Table
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["View"]
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """A fit with its effects and checks, as the sections of a report see it.
+
+    Parameters
+    ----------
+    fit
+        The fit. Its ``design.frame`` holds the analysed rows: whatever a section shows of them must be about groups.
+    estimates
+        The effects table, without rows that may be about one person; empty when conclusions are withheld.
+    checks
+        The checks as they came.
+    checked
+        The checks as the page shows them.
+    prob
+        Probability of the intervals.
+    small
+        Fewest people that a shown count stands for.
+    redact
+        Takes out of a text the labels that may not be shown.
+    order
+        Ids of the page's sections, in order.
+    """
+
+    fit: FittedModel
+    estimates: Estimates
+    checks: CheckReport
+    checked: Checked
+    prob: float
+    small: int
+    redact: Redact
+    order: tuple[str, ...] = ()
+
+    @property
+    def withheld(self) -> bool:
+        """Whether the gate is closed: then no estimate may be shown."""
+        return not self.checks.gate.passed
+
+    def place(self, *sections: str) -> str:
+        """Where sections stand: "Section 3", "Sections 3 and 4"; empty when none of them is in the page."""
+        numbers = [str(self.order.index(name) + 1) for name in sections if name in self.order]
+        if not numbers:
+            return ""
+        if len(numbers) == 1:
+            return f"Section {numbers[0]}"
+        return f"Sections {', '.join(numbers[:-1])} and {numbers[-1]}"
+
+    def link(self, *sections: str) -> Markup:
+        """The same, each number linked to its section; "not in this page" when none of them is."""
+        there = [(name, self.order.index(name) + 1) for name in sections if name in self.order]
+        if not there:
+            return Markup("not in this page")
+        links = [Markup('<a href="#{}">{}</a>').format(name, number) for name, number in there]
+        return (
+            Markup("Section {}").format(links[0]) if len(links) == 1 else Markup("Sections ") + Markup(", ").join(links)
+        )
+
+    def table(self, frame: pd.DataFrame, *, name: str, caption: str, note: str = "") -> Table:
+        """Show a table of numbers and words; its index is not shown.
+
+        Parameters
+        ----------
+        frame
+            What to show.
+        name
+            Id in the page; unique.
+        caption
+            What it holds, with units and, where there are intervals, their kind and probability.
+        note
+            What needs saying below it.
+        """
+        return frame_table(frame, name=name, caption=caption, note=note)
+
+    def figure(
+        self,
+        painter: Callable[[Figure], None],
+        *,
+        name: str,
+        title: str,
+        caption: str,
+        description: str,
+        size: tuple[float, float] = (4.9, 3.7),
+        data: Table | None = None,
+    ) -> Picture:
+        """Draw a figure.
+
+        Parameters
+        ----------
+        painter
+            Draws onto an empty matplotlib figure.
+        name
+            Id in the page; unique.
+        title, caption
+            Heading, and what to see.
+        description
+            What it shows, for those who cannot see it.
+        size
+            Width and height in inches.
+        data
+            What is drawn, as a table.
+        """
+        markup = draw(painter, name=name, title=title, description=description, size=size, shown=self.redact)
+        return Picture(title, caption, markup, data)

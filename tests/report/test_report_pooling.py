@@ -1,0 +1,124 @@
+"""The figure of partial pooling against the arithmetic of a model without predictors."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from alliance_bayes.checks import CheckReport, Gate
+from alliance_bayes.effects import effects
+from alliance_bayes.report.group_lines import group_curves
+from alliance_bayes.report.pooling import pooled_means, pooling_picture
+from alliance_bayes.report.report import Report
+from builders import fitted, rows
+
+SMALL = 10
+FORMULA = "who5_followup ~ alliance + (1 | country)"
+
+
+@pytest.fixture(scope="module")
+def shrunken():  # type: ignore[no-untyped-def]
+    """Effects drawn where a normal model of known variances puts them, and the raw means."""
+    frame = rows(400, countries=6)
+    # A group too small to be shown.
+    few = frame["country"].cat.codes.to_numpy() == 5
+    frame = frame[~few | (np.cumsum(few) <= 4)].reset_index(drop=True)
+    raw = frame.groupby("country", observed=True)["who5_followup"].agg(["mean", "size"])
+    grand, tau, sigma = 45.0, 3.0, 16.0
+    weight = raw["size"] * tau**2 / (raw["size"] * tau**2 + sigma**2)
+    fit = fitted(
+        frame,
+        formula="who5_followup ~ 1 + (1 | country)",
+        means={"beta": grand, "u_country": (weight * (raw["mean"] - grand)).to_numpy()[:, None]},
+        sds={"beta": 0.0, "u_country": 0.0},
+        draws=40,
+    )
+    return fit, raw, grand
+
+
+def test_pooled_means_lie_between_the_groups_own_and_everybodys(shrunken) -> None:  # type: ignore[no-untyped-def]
+    fit, raw, grand = shrunken
+
+    groups, middle = pooled_means(fit, fit.design.factor("country"), SMALL)
+
+    assert middle == pytest.approx(grand)
+    hider = raw["size"].drop(index="C5").idxmin()
+    by_level = {group.level: group for group in groups}
+    for level in raw.index:
+        group = by_level[level]
+        # One more group hides the small one.
+        if level in ("C5", hider):
+            assert group.own is None
+            continue
+        assert group.own == pytest.approx(raw.loc[level, "mean"])
+        low, high = sorted((group.own, middle))
+        assert low < group.pooled < high
+    assert {group.level for group in groups[-2:]} == {"C5", hider}
+    shown = [raw.loc[group.level, "size"] for group in groups[:-2]]
+    assert shown == sorted(shown, reverse=True)
+
+
+@pytest.mark.parametrize("family", ["gaussian", "cumulative", "censored_gaussian"])
+def test_pooled_means_of_effects_of_zero_are_everybodys(family: str) -> None:
+    fit = fitted(
+        rows(80),
+        formula="who5_followup ~ alliance + (1 | country)",
+        spec={"family": family},
+        draws=20,
+        means={"beta": 0.3, "u_country": 0.0},
+        sds={"u_country": 0.0},
+    )
+
+    groups, middle = pooled_means(fit, fit.design.factor("country"), 1)
+
+    assert [group.pooled for group in groups] == pytest.approx([middle] * 5)
+    counts = fit.design.frame["country"].value_counts()
+    own = np.average([group.own for group in groups], weights=[counts[group.level] for group in groups])
+    assert own == pytest.approx(fit.design.outcome.values.mean())
+
+
+def test_lines_of_groups_have_the_slopes_and_means_of_the_effects_table() -> None:
+    means = {"u_sex": np.array([[2.0, 1.0], [-2.0, -1.0]])}
+    fit = fitted(rows(200), formula="who5_followup ~ alliance + (alliance || sex)", means=means, draws=50)
+    table = effects(fit, estimands=["slopes_by_level", "means"])
+
+    curves = group_curves(fit, "sex", "alliance", prob=0.89, small=SMALL)
+
+    assert list(curves) == ["female", "male"]
+    overall = np.quantile(fit.design.frame["alliance"], [0.1, 0.9])
+    for level, curve in curves.items():
+        first, last = curve.iloc[0], curve.iloc[-1]
+        slope = (last["mean"] - first["mean"]) / (last["x"] - first["x"])
+        row = table[(table["estimand"] == "slope_by_level") & (table["level"] == level)].iloc[0]
+        mean = table[(table["estimand"] == "mean") & (table["level"] == level)].iloc[0]
+        assert slope == pytest.approx(row["mean"], rel=1e-6)
+        at_centre = first["mean"] + slope * (fit.design.frame["alliance"].mean() - first["x"])
+        assert at_centre == pytest.approx(mean["mean"], rel=1e-6)
+        assert (curve["lower"] < curve["mean"]).all()
+        assert (curve["mean"] < curve["upper"]).all()
+        assert overall[0] <= first["x"] < last["x"] <= overall[1]
+
+
+def test_groups_that_may_be_one_person_have_no_figure() -> None:
+    fit = fitted(rows(40, countries=15), formula=FORMULA, draws=100)
+
+    assert _pictures(fit) == []
+    # With as many people as it takes, the same factor has one.
+    assert [picture.title for picture in _pictures(fitted(rows(200, countries=15), formula=FORMULA, draws=100))] == [
+        "Partial pooling of follow-up WHO-5 by country"
+    ]
+
+
+def _pictures(fit):  # type: ignore[no-untyped-def]
+    seen = []
+
+    def section(view):  # type: ignore[no-untyped-def]
+        seen.extend(
+            picture
+            for number, factor in enumerate(fit.design.factors)
+            if (picture := pooling_picture(view, factor, f"p-{number}")) is not None
+        )
+        return None
+
+    Report(sections=[section]).render(fit, effects=effects(fit), checks=CheckReport((), Gate(True, ())))
+    return seen
