@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 import alliance_bayes as ab
-from alliance_bayes.cli_options import Decimal, Encoding, Map, Prob, Prorate, Seed, Sep, writable
+from alliance_bayes.cli_options import Decimal, Encoding, Map, Prob, Prorate, Seed, Sep, Small, writable
 from alliance_bayes.cli_tools import DEMO_SEED, demonstration, progress, read, say
 
 __all__ = ["study"]
@@ -48,6 +48,7 @@ def study(
     prorate: Prorate = None,
     seed: Seed = DEMO_SEED,
     prob: Prob = 0.89,
+    small: Small = 10,
 ) -> None:
     """Run the published study's whole analysis; exit status 1 when conclusions are withheld."""
     writable(output, (".html",))
@@ -67,6 +68,7 @@ def study(
         margin=margin,
         seed=seed,
         prob=prob,
+        small=small,
     )
     say("writing the report")
     done.report(output)

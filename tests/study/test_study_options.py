@@ -29,6 +29,7 @@ def test_the_defaults_are_those_of_the_study() -> None:
         "margin": 2.0,
         "alliance_margin": 0.07,
         "seed": 7,
+        "small": 10,
     }
 
 
@@ -56,6 +57,7 @@ def test_every_fault_is_named_at_once() -> None:
         ("margin", -2.0, "a finite number above 0 but got -2.0"),
         ("seed", 1.0, "a whole number, 0 or more, but got 1.0"),
         ("seed", True, "a whole number, 0 or more, but got True"),
+        ("small", 0, "a whole number, 1 or more, but got 0"),
     ],
 )
 def test_one_fault_is_one_sentence(name: str, value: float, rule: str) -> None:
@@ -82,9 +84,10 @@ def test_what_is_no_number_is_refused_in_the_same_words(name: str, value: object
     st.floats(0.001, 1e6),
     st.floats(0.001, 1e6),
     st.integers(0, 2**32),
+    st.integers(1, 10_000),
 )
 def test_whatever_is_in_range_is_accepted(
-    prob: float, elevated: float, improvement: float, margin: float, alliance_margin: float, seed: int
+    prob: float, elevated: float, improvement: float, margin: float, alliance_margin: float, seed: int, small: int
 ) -> None:
     given_ = {
         "prob": prob,
@@ -93,6 +96,7 @@ def test_whatever_is_in_range_is_accepted(
         "margin": margin,
         "alliance_margin": alliance_margin,
         "seed": seed,
+        "small": small,
     }
 
     assert vars(StudyOptions(**given_)) == {"full": False, **given_}

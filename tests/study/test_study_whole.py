@@ -16,7 +16,8 @@ import pytest
 import alliance_bayes as ab
 from alliance_bayes.checks import CheckReport, Gate
 from alliance_bayes.cli import main
-from alliance_bayes.report import Report
+from alliance_bayes.report import Rendered
+from alliance_bayes.report.manifest import EMPTY, embed, read_manifest
 from alliance_bayes.study import Study, bench, run_study
 from alliance_bayes.study.tables import shown
 from report import test_report_page as house
@@ -66,18 +67,18 @@ def study(table: Path) -> Study:
 
 
 @pytest.fixture(scope="module")
-def report(study: Study) -> Report:
+def report(study: Study) -> Rendered:
     return study.report()
 
 
-def holds_together(study: Study) -> tuple[Report, house.Node]:
+def holds_together(study: Study) -> tuple[Rendered, house.Node]:
     """What every study must be, whatever its cohort; returns its page."""
     report = study.report()
     page = house.parsed(report.html)
     # Ids unique, links found, nothing loaded, a policy that forbids it.
     house.test_ids_are_unique_and_every_link_and_reference_finds_its_target(page)
     house.test_nothing_is_loaded_from_anywhere(page, report)
-    house.test_the_content_policy_allows_this_style_sheet_and_pictures_inside_the_page_only(page)
+    house.test_the_content_policy_allows_this_style_sheet_this_script_and_pictures_inside_the_page_only(page)
     levels = [int(node.tag[1]) for node in page.all(*house.HEADINGS)]
     assert levels[0] == 1
     assert all(after <= before + 1 for before, after in itertools.pairwise(levels))
@@ -131,9 +132,11 @@ def test_statements_table_page_and_json_agree(study: Study) -> None:
     for statement in sentences:
         assert statement.text[1:].replace(" %", "%") in text
     assert [node.text for node in page.all("main")[0].all("h2")][1:] == [
-        "1 Data and participant flow",
+        "1 Who was studied",
         *(f"{k} {part.title}" for k, part in enumerate(study.parts.values(), 2)),
-        "6 Models and reproduction",
+        "6 Limitations",
+        "7 Methods and references to copy",
+        "8 Models and reproduction",
     ]
 
 
@@ -153,7 +156,7 @@ def test_the_numbers_of_statements_are_those_of_their_rows(study: Study) -> None
     assert checked >= 10
 
 
-def test_no_row_level_data_is_in_the_json(study: Study, report: Report) -> None:
+def test_no_row_level_data_is_in_the_json(study: Study, report: Rendered) -> None:
     def longest(value: object) -> int:
         match value:
             case dict():
@@ -189,7 +192,7 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> tuple[int
 
 
 def test_the_command_writes_both_files_and_gives_the_same_numbers_again(
-    capsys: pytest.CaptureFixture[str], table: Path, tmp_path: Path, study: Study, report: Report
+    capsys: pytest.CaptureFixture[str], table: Path, tmp_path: Path, study: Study, report: Rendered
 ) -> None:
     status, out, err = run(capsys, "study", table, "-o", tmp_path / "x.html")
 
@@ -200,7 +203,27 @@ def test_the_command_writes_both_files_and_gives_the_same_numbers_again(
     assert lines[-1] == "writing the report ..."
     assert {path.name for path in tmp_path.iterdir()} == {"x.html", "x.json"}
     assert (tmp_path / "x.json").read_text(encoding="utf-8") == report.json
-    assert "<code>x.json</code>" in (tmp_path / "x.html").read_text(encoding="utf-8")
+    assert (tmp_path / "x.html").read_text(encoding="utf-8") == report.html
+
+
+def test_the_page_is_verified_by_its_table_and_a_forged_number_is_found(
+    table: Path, tmp_path: Path, study: Study, report: Rendered
+) -> None:
+    manifest = read_manifest(report.html, name="study")
+    row = next(row for row in manifest["rows"] if row[0].startswith("association-everybody/everybody/slope/"))
+    row[manifest["columns"].index("mean")] += 1
+    bare = {key: value for key, value in manifest.items() if key not in ("page", "digest")}
+    start = report.html.index('<script type="application/json" id="manifest">')
+    end = report.html.index("</script>", start) + len("</script>")
+    page = tmp_path / "forged.html"
+    page.write_text(embed(report.html[:start] + EMPTY + report.html[end:], bare), encoding="utf-8")
+
+    found = ab.verify_report(page, ab.read_cohort(table))
+
+    assert [(figure.row, figure.name) for figure in found.figures if not figure.agree] == [(row[0], "mean")]
+    assert found.table.loc[found.table["agree"], "error"].isna().all()
+    assert set(found.table["row"]) == set(study.rows().index)
+    assert len(found.problems) == 1
 
 
 def test_a_closed_gate_withholds_every_number_of_the_models(
@@ -275,7 +298,7 @@ HOSTILE = {
 }
 
 
-def test_labels_that_are_markup_are_shown_and_gaps_are_left_out(study: Study, report: Report) -> None:
+def test_labels_that_are_markup_are_shown_and_gaps_are_left_out(study: Study, report: Rendered) -> None:
     rng = np.random.default_rng(0)
 
     def gaps(name: str) -> Callable[[pd.DataFrame], object]:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alliance_bayes.effects import COLUMNS, EffectTable
-from alliance_bayes.report.estimates import excludes_zero
+from alliance_bayes.report.certainty import SCALE, excludes_zero
 from alliance_bayes.report.text import MINUS
 from alliance_bayes.study import Block, Part, Statement
 from alliance_bayes.study.tables import (
@@ -27,6 +27,7 @@ from alliance_bayes.study.tables import (
 from alliance_bayes.study.words import more_or_less, share_words, slope_sentence, within_margin
 
 UNIT = "WHO-5 point per alliance point"
+LIMITS = {word: limit for limit, word in SCALE}
 
 
 def row_of(mean: float, sd: float, **values: object) -> dict[str, object]:
@@ -87,14 +88,21 @@ def test_a_difference_has_the_direction_of_its_interval(mean: float, sd: float) 
 
     settled = row["lower"] > 0 or row["upper"] < 0
     assert excludes_zero(row) == settled
-    assert text.startswith("neither clearly higher nor clearly lower: ") == (not settled)
+    assert text.startswith("neither clearly higher nor clearly lower") == (not settled)
     if settled:
-        amount, unit, way = text.split(" (")[0].split(" ")
+        sure, said = text.split(" (")[0].split(", by ")
+        *words, way = sure.split(" ")
+        amount, unit = said.split(" ")
         assert (unit, way) == ("points", "higher" if row["lower"] > 0 else "lower")
+        assert row["p_direction"] >= LIMITS[" ".join(words)]
         assert number_of(amount) >= 0
         assert number_of(amount) == pytest.approx(abs(mean), abs=half_digit(amount))
     else:
-        amount = text.removeprefix("neither clearly higher nor clearly lower: ").split(" ")[0]
+        leaning, _, said = text.removeprefix("neither clearly higher nor clearly lower").partition(": ")
+        amount = said.split(" ")[0]
+        way = "higher" if mean >= 0 else "lower"
+        # An interval that includes zero allows no more than the lowest word.
+        assert leaning == (f", though probably {way}" if row["p_direction"] >= LIMITS["probably"] else "")
         assert number_of(amount) == pytest.approx(mean, abs=half_digit(amount))
     # Never more decimals than two digits of the SD.
     assert half_digit(amount) >= min(0.005 * sd, 0.5)
@@ -115,18 +123,19 @@ def test_a_slope_is_higher_lower_or_not_settled(mean: float, sd: float) -> None:
 
     if excludes_zero(row):
         found = re.match(
-            r"among everybody, follow-up WHO-5 was (\S+) WHO-5 points (higher|lower) for each additional alliance "
-            r"point \(89%",
+            r"among everybody, follow-up WHO-5 was ([a-z ]+) (higher|lower), by (\S+) WHO-5 points for each additional "
+            r"alliance point \(89%",
             text,
         )
         assert found is not None
+        assert row["p_direction"] >= LIMITS[found[1]]
         assert found[2] == ("higher" if row["lower"] > 0 else "lower")
-        assert number_of(found[1]) >= 0
+        assert number_of(found[3]) >= 0
     else:
         assert text.startswith(
-            "among everybody, it is not settled whether follow-up WHO-5 was higher or lower with more alliance: the "
-            "estimate is "
+            "among everybody, it is not settled whether follow-up WHO-5 was higher or lower with more alliance"
         )
+        assert ": the estimate is " in text
         assert " WHO-5 points per alliance point (89% equal-tailed interval " in text
 
 
@@ -136,14 +145,15 @@ def test_a_slope_is_higher_lower_or_not_settled(mean: float, sd: float) -> None:
         (
             2.17,
             0.5,
-            "among everybody, follow-up WHO-5 was 2.17 WHO-5 points higher for each additional alliance point (89% "
-            "equal-tailed interval 1.37 to 2.97; more than 99.9% probability of being above zero)",
+            "among everybody, follow-up WHO-5 was almost certainly higher, by 2.17 WHO-5 points for each additional "
+            "alliance point (89% equal-tailed interval 1.37 to 2.97; more than 99.9% probability of being above zero)",
         ),
         (
             -2.17,
             0.5,
-            "among everybody, follow-up WHO-5 was 2.17 WHO-5 points lower for each additional alliance point (89% "
-            "equal-tailed interval \N{MINUS SIGN}2.97 to \N{MINUS SIGN}1.37; more than 99.9% probability of being "
+            "among everybody, follow-up WHO-5 was almost certainly lower, by 2.17 WHO-5 points for each additional "
+            "alliance point (89% equal-tailed interval \N{MINUS SIGN}2.97 to \N{MINUS SIGN}1.37; "
+            "more than 99.9% probability of being "
             "below zero)",
         ),
     ],

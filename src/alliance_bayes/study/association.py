@@ -10,6 +10,7 @@ from alliance_bayes.api import Fit
 from alliance_bayes.checks.comparison import SMALL_DIFFERENCE, Comparison
 from alliance_bayes.report.curve import average_curve, grouped_histogram
 from alliance_bayes.report.effect_sizes import SLOPES
+from alliance_bayes.report.figure_data import curve_data
 from alliance_bayes.report.figures import slope_figure
 from alliance_bayes.report.frames import frame_table
 from alliance_bayes.report.sections import Picture
@@ -168,15 +169,17 @@ def _curve(bench: Bench, line: Fit) -> tuple[Block, Comparison]:
         caption="Straight line against spline: leave-one-out predictive accuracy (ELPD), the better first",
         note="A difference counts for little when it is not several times its standard error.",
     )
-    return block.with_page(tables=[table], pictures=[_picture(spline, bench.options.prob)]), comparison
+    return block.with_page(
+        tables=[table], pictures=[_picture(spline, bench.options.prob, bench.options.small)]
+    ), comparison
 
 
-def _picture(fit: Fit, prob: float) -> Picture:
-    curve = average_curve(fit, "alliance", prob=prob)
+def _picture(fit: Fit, prob: float, small: int) -> Picture:
+    curve = average_curve(fit, "alliance", prob=prob, small=small)
     values = fit.design.frame["alliance"].to_numpy(float)
     painter = slope_figure(
         curve,
-        grouped_histogram(values),
+        grouped_histogram(values, small),
         predictor="alliance (points, 1-5)",
         outcome="follow-up WHO-5",
         centre=float(np.mean(values)),
@@ -191,6 +194,9 @@ def _picture(fit: Fit, prob: float) -> Picture:
     markup = draw(painter, name="picture-association-curve", title=title, description=description, size=(4.9, 3.7))
     caption = (
         "What is expected on average if everybody had that alliance, all else as it is. Where the band is wide there "
-        "are few people. Every bar stands for at least five."
+        f"are few people. Every bar stands for at least {small}."
     )
-    return Picture(title, caption, markup)
+    data = curve_data(
+        "picture-association-curve", title, [("", curve)], "alliance", f"{100 * prob:g}% equal-tailed band"
+    )
+    return Picture(title, caption, markup, data)

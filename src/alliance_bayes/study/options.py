@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from alliance_bayes.errors import UsageError
 from alliance_bayes.instruments import WHO5
+from alliance_bayes.report.counts import SMALL
 
 __all__ = ["StudyOptions"]
 
@@ -32,6 +33,8 @@ class StudyOptions:
         The same for ratings of the alliance, in alliance points; 0.07 are a tenth of the SD of 0.7.
     seed
         Seed of every random number.
+    small
+        Fewest people that a shown count stands for.
 
     Raises
     ------
@@ -46,6 +49,7 @@ class StudyOptions:
     margin: float = 2.0
     alliance_margin: float = 0.07
     seed: int = 7
+    small: int = SMALL
 
     @property
     def rope(self) -> tuple[float, float]:
@@ -69,6 +73,8 @@ class StudyOptions:
                 faults.append(f"{name} should be a finite number above 0 but got {value!r}")
         if not isinstance(self.seed, int) or isinstance(self.seed, bool) or self.seed < 0:
             faults.append(f"seed should be a whole number, 0 or more, but got {self.seed!r}")
+        if not isinstance(self.small, int) or isinstance(self.small, bool) or self.small < 1:
+            faults.append(f"small should be a whole number, 1 or more, but got {self.small!r}")
         if faults:
             raise UsageError(f"run_study: {'; '.join(faults)}. Nothing was fitted.")
 

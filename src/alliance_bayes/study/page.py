@@ -5,28 +5,35 @@ from __future__ import annotations
 from typing import Any
 
 from alliance_bayes.checks.limits import ESS_LIMIT, RHAT_LIMIT
+from alliance_bayes.cohort import column_digests
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model.card import card_text
-from alliance_bayes.report.findings import Finding, Findings, Topic
+from alliance_bayes.report.certainty import scale_words
+from alliance_bayes.report.finding import Finding, Findings, Topic
+from alliance_bayes.report.left_out import ShownFlow
+from alliance_bayes.report.limits import is_simulated
+from alliance_bayes.report.manifest import embed, manifest_of
 from alliance_bayes.report.page import page
-from alliance_bayes.report.participants import participants
+from alliance_bayes.report.participants import describe
 from alliance_bayes.report.records import plain, records
-from alliance_bayes.report.report import JSON_NAME, Report
+from alliance_bayes.report.rendered import Rendered
 from alliance_bayes.report.sections import Section
 from alliance_bayes.report.tables import Table
-from alliance_bayes.report.text import capital, clean, count, number, percent, typeset
+from alliance_bayes.report.text import capital, clean, count, number, typeset
+from alliance_bayes.study.options import StudyOptions
 from alliance_bayes.study.part import Part
 from alliance_bayes.study.study import Study
+from alliance_bayes.study.writing import study_limitations, study_methods
 from alliance_bayes.versions import versions
 
 __all__ = ["FORMAT", "study_report"]
 
 #: Version of the layout of the JSON file.
-FORMAT = 1
+FORMAT = 2
 TITLE = "Alliance and well-being: the whole study"
 
 
-def study_report(study: Study) -> Report:
+def study_report(study: Study) -> Rendered:
     """Write a study up as one self-contained page with its numbers.
 
     Parameters
@@ -36,7 +43,7 @@ def study_report(study: Study) -> Report:
     """
     first = study.fitted["outcome_everybody"].fit
     assert isinstance(first, FittedModel)
-    data, people = participants(first)
+    data = describe(first, study.options.small)
     models, how = _models(study)
     version = versions()["alliance_bayes"]
     found = _findings(study)
@@ -46,10 +53,15 @@ def study_report(study: Study) -> Report:
             "Ratings of the alliance, change in well-being, how the two go together, and for whom",
             f"{count(first.flow.analysed)} people analysed for the association · data: {clean(study.cohort.source)}",
         ],
-        sections=[data, *(_section(part) for part in study.parts.values()), models],
+        sections=[
+            data,
+            *(_section(part) for part in study.parts.values()),
+            study_limitations(study),
+            study_methods(study),
+            models,
+        ],
         findings=found,
         version=version,
-        json_name=JSON_NAME,
     )
     numbers: dict[str, Any] = plain(
         {
@@ -64,12 +76,13 @@ def study_report(study: Study) -> Report:
                 for identity, record in zip(study.table().index, records(study.table()), strict=True)
             ],
             "parts": {part.name: {"left_out": part.left_out, **part.numbers} for part in study.parts.values()},
-            "participants": people,
+            **data.numbers,
             "models": how,
             "meta": _meta(study, version),
         }
     )
-    return Report(TITLE, html, numbers, study.findings, study.withheld)
+    manifest = manifest_of("study", study.rows(), {**numbers["meta"], "withheld": study.withheld})
+    return Rendered(TITLE, embed(html, manifest), numbers, study.findings, study.withheld)
 
 
 def _section(part: Part) -> Section:
@@ -101,21 +114,15 @@ def _findings(study: Study) -> Findings:
             topics.append(Topic(part.title, tuple(said), ()))
     limits = tuple(dict.fromkeys(limit for part in study.parts.values() for limit in part.limits))
     left = _left(study)
-    simulated = study.cohort.source.startswith(("simulated", "sessions of simulated"))
-    return Findings(False, (), tuple(topics), (*limits, *left), simulated)
+    simulated = is_simulated(study.cohort.source)
+    return Findings(False, (), tuple(topics), (*limits, *left), simulated, scale_words())
 
 
 def _left(study: Study) -> tuple[str, ...]:
     first = study.fitted["outcome_everybody"].fit
     assert isinstance(first, FittedModel)
-    flow = first.flow
-    gone = flow.participants - flow.analysed
-    if not gone:
-        return ()
-    return (
-        f"That the results hold for the {count(gone)} people ({percent(gone / flow.participants)}) who were left out "
-        "because a value is missing: they may differ from those analysed.",
-    )
+    sentence = ShownFlow.of(first.flow, study.options.small).sentence
+    return (sentence,) if sentence else ()
 
 
 def _models(study: Study) -> tuple[Section, list[dict[str, Any]]]:
@@ -134,6 +141,10 @@ def _models(study: Study) -> tuple[Section, list[dict[str, Any]]]:
     ]
     seed, prob = study.options.seed, study.options.prob
     command = f"alliance-bayes study cohort.csv -o study.html --seed {seed} --prob {prob:g}"
+    usual = StudyOptions()
+    for name in ("elevated", "improvement", "margin", "small"):
+        if (value := getattr(study.options, name)) != getattr(usual, name):
+            command += f" --{name} {value:g}"
     context = {
         "rhat": f"{RHAT_LIMIT:g}",
         "ess": f"{ESS_LIMIT:g}",
@@ -167,11 +178,19 @@ def _models(study: Study) -> tuple[Section, list[dict[str, Any]]]:
 
 def _meta(study: Study, version: str) -> dict[str, Any]:
     return {
-        "data": {"source": study.cohort.source, "hash": study.cohort.hash},
+        "data": {
+            "source": study.cohort.source,
+            "hash": study.cohort.hash,
+            "columns": column_digests(study.cohort.data),
+        },
         "options": dict(vars(study.options)),
         "cards": {name: card_text(made.spec) for name, made in study.fitted.items()},
         "info": {
-            name: {key: value for key, value in made.fit.info.items() if key != "versions" and "seconds" not in key}
+            name: {
+                key: value
+                for key, value in made.fit.info.items()
+                if key not in ("versions", "missing") and "seconds" not in key
+            }
             for name, made in study.fitted.items()
         },
         "versions": {"alliance_bayes (this report)": version, **versions()},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from alliance_bayes.api import Fit
 from alliance_bayes.checks import run_checks
+from alliance_bayes.report.figure_data import Recorder
 from alliance_bayes.report.sections import Picture
 from alliance_bayes.report.svg import draw
 
@@ -27,8 +28,7 @@ def predictive_pictures(name: str, title: str, fit: Fit) -> list[Picture]:
         result = run_checks(fit, only=(f"{words}_predictive",)).results[0]
         plot = result.plots[0]
         heading = f"{title}: {words} predictive distribution"
-        markup = draw(
-            plot.draw, name=f"picture-{name}-{words}", title=heading, description=plot.description, size=plot.size
-        )
-        pictures.append(Picture(heading, result.sentence, markup))
+        recorder, identity = Recorder(plot.draw), f"picture-{name}-{words}"
+        markup = draw(recorder, name=identity, title=heading, description=plot.description, size=plot.size)
+        pictures.append(Picture(heading, result.sentence, markup, recorder.table(identity, heading)))
     return pictures

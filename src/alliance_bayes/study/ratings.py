@@ -9,7 +9,7 @@ import pandas as pd
 from alliance_bayes.api import Fit
 from alliance_bayes.effects import EffectTable, group_ratings, superiority
 from alliance_bayes.instruments import cronbach_alpha
-from alliance_bayes.report.counts import SMALL, level_counts
+from alliance_bayes.report.counts import level_counts
 from alliance_bayes.report.text import capital, clean, exact, number, percent
 from alliance_bayes.report.words import factor_name
 from alliance_bayes.study.bench import Bench
@@ -70,7 +70,9 @@ def _observed(bench: Bench, fit: Fit) -> Block:
     for factor in factors_compared(fit):
         counts = level_counts(fit, factor)
         # The mean of one or two people is their ratings; a model draws it towards the others, this does not.
-        frame = fit.design.frame[fit.design.frame[factor].isin([name for name in counts if counts[name] >= SMALL])]
+        frame = fit.design.frame[
+            fit.design.frame[factor].isin([name for name in counts if counts[name] >= bench.options.small])
+        ]
         if frame[factor].nunique() < 2:
             continue
         found = group_ratings(

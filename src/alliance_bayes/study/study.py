@@ -21,7 +21,7 @@ from alliance_bayes.study.part import Part
 from alliance_bayes.study.plan import answer
 
 if TYPE_CHECKING:
-    from alliance_bayes.report import Report
+    from alliance_bayes.report import Rendered
 
 __all__ = ["Study", "run_study"]
 
@@ -72,6 +72,12 @@ class Study:
         out = pd.concat(frames)
         return out[["part", *(name for name in out.columns if name != "part")]]
 
+    def rows(self) -> pd.DataFrame:
+        """The same table with ids that are unique in the study: ``block/row``, as statements name them."""
+        table = self.table()
+        ids = [f"{block}/{row}" for block, row in zip(table["block"], table.index, strict=True)]
+        return table.set_axis(pd.Index(ids, name="id"), axis=0)
+
     def models(self) -> pd.DataFrame:
         """How each model was sampled.
 
@@ -85,14 +91,14 @@ class Study:
 
         return model_table(self.fitted)
 
-    def report(self, path: str | os.PathLike[str] | None = None) -> Report:
+    def report(self, path: str | os.PathLike[str] | None = None) -> Rendered:
         """The study as one HTML page with its numbers; written to ``path`` (``.html``) where given."""
         from alliance_bayes.study.page import study_report
 
-        report = study_report(self)
+        rendered = study_report(self)
         if path is not None:
-            report.write(path)
-        return report
+            rendered.write(path)
+        return rendered
 
 
 def run_study(
@@ -123,7 +129,8 @@ def run_study(
     progress
         Passed on to the samplers; see :meth:`alliance_bayes.Model.fit`.
     **options
-        Fields of :class:`StudyOptions`: `prob`, `elevated`, `improvement`, `margin`, `alliance_margin`, `seed`.
+        Fields of :class:`StudyOptions`: `prob`, `elevated`, `improvement`, `margin`, `alliance_margin`, `seed`,
+        `small`.
 
     Returns
     -------

@@ -9,7 +9,8 @@ import pandas as pd
 
 from alliance_bayes.effects import COLUMNS, EffectTable
 from alliance_bayes.report.estimates import Estimates, text_of
-from alliance_bayes.report.figures import Interval, forest, forest_size
+from alliance_bayes.report.figure_data import interval_data
+from alliance_bayes.report.forest import Interval, forest, forest_size
 from alliance_bayes.report.sections import Picture
 from alliance_bayes.report.svg import draw
 from alliance_bayes.report.tables import Table
@@ -162,7 +163,8 @@ def forest_picture(
     )
     painter = forest(lines, label=f"{axis},\n{estimates.interval_heading()}", reference=reference, rope=rope)
     markup = draw(painter, name=name, title=title, description=f"{described}.", size=forest_size(len(lines)))
-    return Picture(title, caption, markup)
+    data = interval_data(name, f"{title}: {axis}", estimates, rows[rows["mean"].notna()], label, "Line")
+    return Picture(title, caption, markup, data)
 
 
 def forest_pictures(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 
-from alliance_bayes.report.estimates import Estimates, excludes_zero, text_of
+from alliance_bayes.report.certainty import claim
+from alliance_bayes.report.estimates import Estimates, text_of
 from alliance_bayes.report.text import MINUS, exact, percent
 from alliance_bayes.report.words import column_name, units
 
@@ -27,14 +28,19 @@ def slope_sentence(estimates: Estimates, row: pd.Series, *, predictor: str, outc
         Among whom: "everybody", "those with elevated symptoms".
     """
     unit, _, per = text_of(row, "unit").partition(" per ")
-    if excludes_zero(row):
-        way = "higher" if float(row["median"]) > 0 else "lower"
+    said = claim(row)
+    way = said.pick("higher", "lower")
+    if said.settled:
         amount = estimates.mean(row).removeprefix(MINUS)
-        text = f"among {who}, {column_name(outcome)} was {amount} {units(unit)} {way} for each additional {per}"
+        text = (
+            f"among {who}, {column_name(outcome)} was {said.word} {way}, by {amount} {units(unit)} for each additional "
+            f"{per}"
+        )
     else:
+        leaning = f", though it was {said.word} {way}" if said.leaning else ""
         text = (
             f"among {who}, it is not settled whether {column_name(outcome)} was higher or lower with more "
-            f"{column_name(predictor)}: the estimate is {estimates.mean(row)} {units(unit)} per {per}"
+            f"{column_name(predictor)}{leaning}: the estimate is {estimates.mean(row)} {units(unit)} per {per}"
         )
     return f"{text} ({estimates.spoken(row)}; {estimates.direction_spoken(row)})"
 
@@ -42,10 +48,12 @@ def slope_sentence(estimates: Estimates, row: pd.Series, *, predictor: str, outc
 def more_or_less(estimates: Estimates, row: pd.Series, *, unit: str) -> str:
     """A difference with its interval, and whether its sign is settled."""
     value, inside = estimates.mean(row), f"({estimates.spoken(row)}; {estimates.direction_spoken(row)})"
-    if excludes_zero(row):
-        way = "higher" if float(row["median"]) > 0 else "lower"
-        return f"{value.removeprefix(MINUS)} {unit} {way} {inside}"
-    return f"neither clearly higher nor clearly lower: {value} {unit} {inside}"
+    said = claim(row)
+    way = said.pick("higher", "lower")
+    if said.settled:
+        return f"{said.word} {way}, by {value.removeprefix(MINUS)} {unit} {inside}"
+    leaning = f", though {said.word} {way}" if said.leaning else ""
+    return f"neither clearly higher nor clearly lower{leaning}: {value} {unit} {inside}"
 
 
 def share_words(estimates: Estimates, row: pd.Series) -> str:

@@ -1,0 +1,81 @@
+"""What a study's page says at its end: limitations, and a methods text with references to copy."""
+
+from __future__ import annotations
+
+from alliance_bayes.api import Fit
+from alliance_bayes.report.doing import CHECKED_FOR
+from alliance_bayes.report.limitations import limits_of_data, limits_of_measures
+from alliance_bayes.report.methods import Cited, fit_sentences, sampling_sentence, software_sentence
+from alliance_bayes.report.references import bibtex
+from alliance_bayes.report.sections import Section
+from alliance_bayes.report.text import capital, clean, count, exact, typeset
+from alliance_bayes.study.study import Study
+
+__all__ = ["study_limitations", "study_methods"]
+
+
+def study_limitations(study: Study) -> Section:
+    """What the study does not say: of its data, its measures and each of its parts, and what was not done."""
+    first = _first(study)
+    parts = [
+        ("The data", limits_of_data(first, study.options.small)),
+        ("What was measured", list(limits_of_measures(first, study.options.small))),
+    ]
+    for part in study.parts.values():
+        gone = [f"Withheld. {reason}" for reason in part.withheld]
+        parts.append((part.title, [typeset(clean(line)) for line in (*part.limits, *part.left_out, *gone)]))
+    # Every model's draws are judged; the other checks are those of a single model's report.
+    undone = [f"{words}, for each model." for name, words in CHECKED_FOR.items() if name != "convergence"]
+    undone.append(
+        "Imputation of missing values; how strong an unmeasured cause would have to be to explain an association away."
+    )
+    context = {
+        "parts": [(title, sentences) for title, sentences in parts if sentences],
+        "judged": None,
+        "undone": [capital(sentence) for sentence in undone],
+    }
+    return Section("limitations", "Limitations", "limitations.html", context)
+
+
+def study_methods(study: Study) -> Section:
+    """A methods text and the references it names, from the models that were fitted."""
+    cite, first, options = Cited(), _first(study), study.options
+    fits = {name: made.fit for name, made in study.fitted.items() if isinstance(made.fit, Fit)}
+    models = [
+        f"{name}: {clean(fit.spec.formula)} ({fit.design.family.title}, {count(fit.flow.analysed)} rows)"
+        for name, fit in fits.items()
+    ]
+    sampled = dict.fromkeys(sampling_sentence(fit, cite) for fit in fits.values())
+    checked = (
+        "Convergence of the chains and effective sample size of every parameter and reported quantity were checked"
+        f"{cite('vehtari2021')}; numbers of models that failed are withheld."
+    )
+    compared = (
+        [f"Models were compared by leave-one-out predictions{cite('vehtari2017')} and stacking{cite('yao2018')}."]
+        if "line_against_spline" in study.parts["association"].numbers or "families" in study.parts
+        else []
+    )
+    observed = f"Observed ratings were described by the Bayesian bootstrap{cite('rubin1981')}."
+    judged = (
+        f"Estimates are posterior means with {100 * options.prob:g}% equal-tailed intervals; differences within "
+        f"±{exact(options.margin)} WHO-5 points count as none{cite('kruschke2018')}, and changes of "
+        f"{exact(options.improvement)} points or more as relevant."
+    )
+    text = "\n\n".join(
+        (
+            f"The analysis follows the aims of an earlier study{cite('saguihenson2022')}. "
+            + " ".join(fit_sentences(first, cite, options.small)),
+            f"All models: {'; '.join(models)}.",
+            " ".join([*sampled, checked, *compared]),
+            " ".join([observed, judged, software_sentence(first, cite)]),
+        )
+    )
+    context = {"text": text, "bibtex": bibtex(cite.entries.items())}
+    return Section("methods", "Methods and references to copy", "methods.html", context)
+
+
+def _first(study: Study) -> Fit:
+    """The model of the association among everybody, which every study has."""
+    first = study.fitted["outcome_everybody"].fit
+    assert isinstance(first, Fit)
+    return first
