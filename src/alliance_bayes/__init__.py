@@ -38,8 +38,9 @@ if TYPE_CHECKING:
     from alliance_bayes.latent import LatentFit, fit_latent
     from alliance_bayes.model import Card, Prior, Scale
     from alliance_bayes.moments import Moments, load_moments, reduce_table, save_moments
-    from alliance_bayes.report import build_report
+    from alliance_bayes.report import Rendered, Report, Section, View
     from alliance_bayes.study import Study, run_study
+    from alliance_bayes.verify import Verification, verify_report
 
 __version__ = "0.1.0"
 
@@ -73,8 +74,9 @@ _HOMES = {
     "latent": ("LatentFit", "fit_latent"),
     "model": ("Card", "Prior", "Scale"),
     "moments": ("Moments", "load_moments", "reduce_table", "save_moments"),
-    "report": ("build_report",),
+    "report": ("Rendered", "Report", "Section", "View"),
     "study": ("Study", "run_study"),
+    "verify": ("Verification", "verify_report"),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 
@@ -92,13 +94,17 @@ __all__ = [
     "Moments",
     "Prior",
     "Problem",
+    "Rendered",
+    "Report",
     "SamplingError",
     "Scale",
+    "Section",
     "SimulationSettings",
     "Study",
     "UsageError",
+    "Verification",
+    "View",
     "__version__",
-    "build_report",
     "cronbach_alpha",
     "fit_latent",
     "instrument",
@@ -117,6 +123,7 @@ __all__ = [
     "session_cohort",
     "simulate_cohort",
     "simulation_assumptions",
+    "verify_report",
     "with_alliance_parts",
     "write_cohort",
     "write_tables",

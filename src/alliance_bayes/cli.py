@@ -28,12 +28,14 @@ from alliance_bayes.cli_options import (
     Sampler,
     Seed,
     Sep,
+    Small,
     Tune,
     writable,
 )
 from alliance_bayes.cli_reduce import reduce
 from alliance_bayes.cli_study import study
 from alliance_bayes.cli_tools import DEMO_N, DEMO_SEED, demonstration, errors, progress, read, say
+from alliance_bayes.cli_verify import verify
 
 __all__ = ["app", "main"]
 
@@ -45,6 +47,7 @@ app = typer.Typer(
 )
 app.command()(reduce)
 app.command()(study)
+app.command()(verify)
 
 
 @app.callback()
@@ -195,6 +198,7 @@ def report(
     target_accept: Accept = 0.99,
     seed: Seed = DEMO_SEED,
     prob: Prob = 0.89,
+    small: Small = 10,
 ) -> None:
     """Fit a model and write its report; exit status 1 when conclusions are withheld."""
     writable(output, (".html",))
@@ -224,7 +228,7 @@ def report(
     found = fitted.effects(prob=prob)
     checks = fitted.check(effects=found)
     say("writing the report")
-    written = fitted.report(output, effects=found, checks=checks, prob=prob)
+    written = fitted.report(output, effects=found, checks=checks, prob=prob, small=small)
     print(output)
     for sentence in written.findings:
         print(f"  * {sentence}")

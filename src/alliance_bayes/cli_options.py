@@ -26,6 +26,7 @@ __all__ = [
     "Sampler",
     "Seed",
     "Sep",
+    "Small",
     "Tune",
     "column_mapping",
     "writable",
@@ -55,6 +56,7 @@ Prorate = Annotated[
     float | None, typer.Option(help="Least share of WHO-5 items that must be answered; by default all.")
 ]
 Seed = Annotated[int, typer.Option(help="Seed of every random number.")]
+Small = Annotated[int, typer.Option(min=1, help="Fewest people that a shown count stands for.")]
 Draws = Annotated[
     int | None,
     typer.Option(help="Kept draws of each chain; by default 1,000 (collapsed) or 1,500 (nuts).", show_default=False),

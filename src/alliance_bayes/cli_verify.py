@@ -1,0 +1,52 @@
+"""The command that verifies a page: parses, calls, prints."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import alliance_bayes as ab
+from alliance_bayes.cli_options import Decimal, Encoding, Map, Prorate, Sep
+from alliance_bayes.cli_tools import demonstration, errors, read, say
+
+__all__ = ["verify"]
+
+
+def verify(
+    report: Annotated[
+        Path,
+        typer.Argument(help="Page made by 'report' or 'study' (.html).", metavar="REPORT", show_default=False),
+    ],
+    cohort: Annotated[
+        Path | None, typer.Argument(help="The data it was made of.", metavar="[COHORT]", show_default=False)
+    ] = None,
+    demo: Annotated[bool, typer.Option("--demo", help="Use the simulated demonstration cohort.")] = False,
+    columns: Map = None,
+    decimal: Decimal = ".",
+    sep: Sep = None,
+    encoding: Encoding = None,
+    prorate: Prorate = None,
+) -> None:
+    """Fit a page's models again and compare every number within Monte Carlo error; exit status 1 when one differs."""
+    if demo == (cohort is not None):
+        raise ab.UsageError("give either a COHORT or --demo. 'alliance-bayes verify --help' shows how.")
+    taken = demonstration() if cohort is None else read(cohort, columns, decimal, sep, encoding, prorate)
+    found = ab.verify_report(report, taken, tell=say)
+    if found.figures:
+        shown = found.summary().to_string(index=False, na_rep="", float_format=lambda value: f"{value:.2f}")
+        print(shown)
+        print()
+    for note in found.notes:
+        print(f"note: {note}")
+    for problem in found.problems:
+        errors.print(f"differs: {problem}")
+    count = len(found.figures)
+    print(
+        f"{report}: verified, {count:,} figures agree"
+        if found.passed
+        else f"{report}: NOT verified, {len(found.problems):,} problems"
+    )
+    if not found.passed:
+        raise typer.Exit(1)

@@ -1,0 +1,143 @@
+"""Make again what a manifest describes: the fit, or the whole study."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from alliance_bayes.api import Model
+from alliance_bayes.cohort import Cohort
+from alliance_bayes.effects import Draws, EffectTable
+from alliance_bayes.errors import AllianceBayesError, FileFormatError, UsageError
+from alliance_bayes.model.card import card_arguments, card_text
+from alliance_bayes.moments import Moments
+from alliance_bayes.report.endpoints import endpoint_effects
+from alliance_bayes.study import StudyOptions, run_study
+
+__all__ = ["Again", "make_again"]
+
+# Arguments of Model.fit that a manifest's `info` knows; the collapsed engine has no sampler to set up.
+_NUTS = ("sampler", "tune", "target_accept")
+
+
+@dataclass(frozen=True, eq=False)
+class Again:
+    """What came out when a page's models were fitted again.
+
+    Parameters
+    ----------
+    table
+        The columns of an effects table, indexed by the manifest's row ids.
+    draws
+        Draws by row id, shape (chain, draw) each.
+    withheld
+        Whether conclusions would be withheld.
+    cards
+        The models' cards as they were fitted: the text of the one, or texts by model name.
+    """
+
+    table: pd.DataFrame
+    draws: Mapping[str, np.ndarray]
+    withheld: bool
+    cards: str | Mapping[str, str]
+
+
+def make_again(
+    manifest: Mapping[str, Any], cohort: Cohort | Moments, *, tell: Callable[[str], None], name: str
+) -> Again:
+    """Fit the models of a manifest to a cohort.
+
+    Parameters
+    ----------
+    manifest
+        Of the page.
+    cohort
+        The data.
+    tell
+        Called with a line before each model.
+    name
+        What the page is called, for errors.
+
+    Raises
+    ------
+    FileFormatError
+        The manifest does not say enough, or says what no page of this package says.
+    UsageError, ModelError, DataError, SamplingError
+        See :meth:`alliance_bayes.Model.fit` and :func:`alliance_bayes.run_study`.
+    """
+    try:
+        return _MAKERS[manifest["kind"]](manifest, cohort, tell)
+    except AllianceBayesError:
+        raise
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise FileFormatError(
+            f"the manifest of '{name}' does not describe a model that this version can fit ({error!r}). Make the "
+            "report again."
+        ) from error
+
+
+def _report(manifest: Mapping[str, Any], cohort: Cohort | Moments, tell: Callable[[str], None]) -> Again:
+    asked = manifest["asked"]
+    if asked is None:
+        raise UsageError(
+            "the effects of this page come from a table that was put together by hand, which nothing can make again. "
+            "Give Report.render a table that effects() made."
+        )
+    model = Model(**card_arguments(manifest["card"], source="the manifest's card"))
+    info = manifest["info"]
+    tell(f"fitting '{model.card.name}' again")
+    fit = model.fit(
+        cohort,
+        engine=info["engine"],
+        draws=manifest["draws"],
+        chains=manifest["chains"],
+        seed=manifest["seed"],
+        progress=False,
+        **({} if info["engine"] == "collapsed" else {name: info[name] for name in _NUTS if name in info}),
+    )
+    tell("computing effects")
+    asked = dict(asked)
+    if isinstance(asked["rope"], list):
+        asked["rope"] = tuple(asked["rope"])
+    table = fit.effects(**asked)
+    gate = fit.check(effects=table, only=("convergence",)).gate
+    tables = {"": table}
+    # The end points of people are computed beside the effects, and only where the page has them.
+    named = any(row[0].startswith("endpoints/") for row in manifest["rows"] or [])
+    if named and (shares := endpoint_effects(fit, prob=asked["prob"])) is not None:
+        tables["endpoints/"] = shares
+    parts = [
+        pd.DataFrame(part).set_axis([f"{name}{row}" for row in part.index], axis=0) for name, part in tables.items()
+    ]
+    sources = {row: draw for name, part in tables.items() for row, draw in _named(name, part).items()}
+    return Again(pd.concat(parts), Draws(sources), not gate.passed, card_text(fit.spec))
+
+
+def _study(manifest: Mapping[str, Any], cohort: Cohort | Moments, tell: Callable[[str], None]) -> Again:
+    if isinstance(cohort, Moments):
+        raise UsageError("the page is a study, which needs rows, and moments hold none. Give the table it was made of.")
+    known = {field.name for field in fields(StudyOptions)}
+    options = {key: value for key, value in manifest["options"].items() if key in known}
+    study = run_study(cohort, tell=tell, progress=False, **options)
+    sources: dict[str, Callable[[], np.ndarray]] = {}
+    for part in study.parts.values():
+        for block in part.blocks:
+            sources |= _named(f"{block.name}/", block.rows)
+    cards = {name: card_text(made.spec) for name, made in study.fitted.items()}
+    return Again(study.rows(), Draws(sources), study.withheld, cards)
+
+
+def _named(prefix: str, rows: EffectTable) -> dict[str, Callable[[], np.ndarray]]:
+    draws = rows.draws
+    return {f"{prefix}{row}": partial(draws.__getitem__, row) for row in draws}
+
+
+_MAKERS: Mapping[str, Callable[[Mapping[str, Any], Cohort | Moments, Callable[[str], None]], Again]] = {
+    "report": _report,
+    "study": _study,
+}

@@ -1,0 +1,46 @@
+"""From a table to a page and back: `alliance-bayes verify`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from alliance_bayes.cli import main
+
+CARD = 'formula = "who5_followup ~ alliance + who5_baseline + (1 || sex)"\n'
+
+
+def run(*arguments: str | Path) -> int:
+    with pytest.raises(SystemExit) as ended:
+        main([str(argument) for argument in arguments])
+    assert isinstance(ended.value.code, int)
+    return ended.value.code
+
+
+def test_a_page_is_verified_by_its_table_and_not_by_another(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    table, other, card, page = (tmp_path / name for name in ("a.csv", "b.csv", "m.toml", "r.html"))
+    assert run("simulate", "-o", table, "--n", "150", "--seed", "3") == 0
+    card.write_text(CARD, encoding="utf-8")
+    assert run("report", card, table, "-o", page, "--draws", "300") == 0
+    capsys.readouterr()
+
+    assert run("verify", page, table) == 0
+    out = capsys.readouterr().out.splitlines()
+    assert out[0].split() == ["figure", "compared", "same", "within_error", "differ", "largest"]
+    assert {line.split()[4] for line in out[1:] if len(line.split()) >= 5 and not line.startswith(str(page))} == {"0"}
+    assert out[-1].startswith(f"{page}: verified, ")
+
+    frame = pd.read_csv(table)
+    frame.loc[3, "age"] += 1
+    frame.to_csv(other, index=False)
+    assert run("verify", page, other) == 1
+    said = capsys.readouterr()
+    assert said.out.splitlines()[-1] == f"{page}: NOT verified, 3 problems"
+    assert "differs: Columns with other values: age." in said.err.splitlines()
+
+
+def test_it_wants_one_set_of_data(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert run("verify", tmp_path / "r.html") == 2
+    assert "give either a COHORT or --demo" in capsys.readouterr().err

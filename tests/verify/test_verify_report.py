@@ -1,0 +1,269 @@
+"""A page is verified by its manifest, the data and a refit; any change of one of them is found."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import alliance_bayes as ab
+from alliance_bayes.report.manifest import EMPTY, embed, read_manifest
+from builders import rows
+
+FORMULA = "who5_followup ~ alliance + who5_baseline + (alliance || provider_type) + (1 || sex)"
+MANIFEST = re.compile(r'<script type="application/json" id="manifest">.*?</script>', re.DOTALL)
+
+
+def table() -> pd.DataFrame:
+    return rows(160, seed=3).assign(participant_id=[f"p{k}" for k in range(160)])
+
+
+@pytest.fixture(scope="module")
+def fit() -> ab.Fit:
+    return ab.Model(FORMULA).fit(table(), seed=11, draws=400, progress=False)
+
+
+def page_of(fit: ab.Fit, *sections: str, effects: Any = None) -> str:
+    """A page with the one check that decides, and without figures that nobody looks at here."""
+    table = fit.effects() if effects is None else effects
+    checks = fit.check(effects=table, only=("convergence",))
+    return fit.report(effects=table, checks=checks, sections=list(sections)).html
+
+
+@pytest.fixture(scope="module")
+def html(fit: ab.Fit) -> str:
+    return page_of(fit, "effects", "reproduction")
+
+
+@pytest.fixture
+def verify(tmp_path: Path) -> Callable[..., ab.Verification]:
+    def call(page: str, data: Any = None) -> ab.Verification:
+        path = tmp_path / "page.html"
+        path.write_text(page, encoding="utf-8")
+        return ab.verify_report(path, ab.read_cohort(table()) if data is None else data)
+
+    return call
+
+
+def resealed(html: str, manifest: dict[str, Any]) -> str:
+    """What a careful forger makes: a changed manifest with fingerprints that fit."""
+    bare = {key: value for key, value in manifest.items() if key not in ("page", "digest")}
+    return embed(MANIFEST.sub(EMPTY, html), bare)
+
+
+def test_an_untouched_page_passes_and_every_figure_is_the_same(
+    html: str, verify: Callable[..., ab.Verification]
+) -> None:
+    found = verify(html)
+    assert found.problems == ()
+    assert found.passed
+    manifest = read_manifest(html, name="page")
+    shown = sum(value is not None for row in manifest["rows"] for value in row[1:])
+    # All but the Monte Carlo errors themselves.
+    errors = sum(row[-1] is not None for row in manifest["rows"])
+    assert len(found.figures) == shown - errors
+    assert found.table["error"].isna().all()
+    assert found.summary()["differ"].sum() == 0
+    assert found.summary()["compared"].sum() == len(found.figures)
+
+
+def test_end_points_are_verified_too(fit: ab.Fit, verify: Callable[..., ab.Verification]) -> None:
+    page = page_of(fit, "endpoints")
+    found = verify(page)
+    assert found.problems == ()
+    assert "endpoints/" in "".join(found.table["row"])
+    manifest = read_manifest(page, name="page")
+    (line,) = (
+        row for row in manifest["rows"] if row[0].startswith("endpoints/share_improved") and "among" not in row[0]
+    )
+    line[1] -= 0.2
+    assert [figure.row for figure in verify(resealed(page, manifest)).figures if not figure.agree] == [line[0]]
+
+
+def test_lines_that_end_as_on_windows_are_the_same_page(html: str, verify: Callable[..., ab.Verification]) -> None:
+    assert verify(html.replace("\n", "\r\n")).passed
+
+
+def test_another_seed_agrees_within_its_error_and_is_not_the_same(
+    html: str, verify: Callable[..., ab.Verification]
+) -> None:
+    manifest = read_manifest(html, name="page")
+    manifest["seed"] = 12
+    found = verify(resealed(html, manifest))
+    assert found.problems == ()
+    counts = found.summary().set_index("figure")
+    # Differences of slopes between the sexes are zero in this model, in every draw: nothing moves them.
+    assert counts.loc["mean", "within_error"] == counts.loc["mean", "compared"] - 2
+    assert 1 < counts.loc["mean", "largest"] < 5
+
+
+def test_a_changed_seed_breaks_the_seal(html: str, verify: Callable[..., ab.Verification]) -> None:
+    changed = html.replace('"seed":11', '"seed":12')
+    assert changed != html
+    assert verify(changed).problems == (
+        "The manifest was changed after the page was made: its fingerprint is another one.",
+    )
+
+
+def test_a_changed_number_of_the_page_is_found(html: str, fit: ab.Fit, verify: Callable[..., ab.Verification]) -> None:
+    body = MANIFEST.sub("", html)
+    mean = f"{pd.DataFrame(fit.effects()).loc['slope/alliance/sample', 'mean']:.1f}".replace("-", "\N{MINUS SIGN}")
+    assert mean in body
+    changed = html.replace(f"{mean}", "9.9", 1)
+    assert changed != html
+    assert verify(changed).problems == (
+        "The page was changed after it was made: its fingerprint is not the one in its manifest.",
+    )
+
+
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True)
+@given(data=st.data())
+def test_any_changed_number_is_found_however_well_it_is_sealed(
+    html: str, verify: Callable[..., ab.Verification], data: st.DataObject
+) -> None:
+    manifest = read_manifest(html, name="page")
+    places = [
+        (line, column)
+        for line, row in enumerate(manifest["rows"])
+        for column, value in enumerate(row)
+        if isinstance(value, float) and manifest["columns"][column] != "mcse_mean"
+    ]
+    line, column = data.draw(st.sampled_from(places))
+    row = manifest["rows"][line]
+    sd = row[manifest["columns"].index("sd")] or 1.0
+    row[column] += data.draw(st.sampled_from([-1, 1])) * (1.0 if manifest["columns"][column].startswith("p_") else sd)
+    found = verify(resealed(html, manifest))
+    wrong = [(figure.row, figure.name) for figure in found.figures if not figure.agree]
+    assert wrong == [(row[0], manifest["columns"][column])]
+    assert len(found.problems) == 1
+    assert found.problems[0].startswith(f"{row[0]}: {manifest['columns'][column]} is ")
+
+
+def test_an_invented_row_is_found(html: str, verify: Callable[..., ab.Verification]) -> None:
+    manifest = read_manifest(html, name="page")
+    manifest["rows"].append(["slope/courage/sample", *manifest["rows"][0][1:]])
+    assert verify(resealed(html, manifest)).problems == ("slope/courage/sample: the refit has no such row.",)
+
+
+def test_another_card_is_found_by_its_numbers(html: str, verify: Callable[..., ab.Verification]) -> None:
+    manifest = read_manifest(html, name="page")
+    assert "who5_baseline" in manifest["card"]
+    manifest["card"] = manifest["card"].replace(" + who5_baseline", "")
+    found = verify(resealed(html, manifest))
+    assert not found.passed
+    assert {"mean", "sd"} & {figure.name for figure in found.figures if not figure.agree}
+
+
+def changed_cell(frame: pd.DataFrame) -> pd.DataFrame:
+    out = frame.copy()
+    out.loc[17, "alliance"] = 5.0 if out.loc[17, "alliance"] < 5 else 4.75
+    return out
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (changed_cell, "Columns with other values: alliance."),
+        (
+            lambda frame: frame.drop(index=[40]),
+            "Every column differs: rows were added, removed or put in another order, or it is another table.",
+        ),
+        (lambda frame: frame.drop(columns=["n_sessions"]), "Columns that are missing: n_sessions."),
+        (lambda frame: frame.assign(bond=frame["alliance"]), "Columns that were not there: bond."),
+    ],
+)
+def test_it_says_which_data_differ_and_fits_nothing(
+    html: str,
+    verify: Callable[..., ab.Verification],
+    change: Callable[[pd.DataFrame], pd.DataFrame],
+    said: str,
+) -> None:
+    found = verify(html, ab.read_cohort(change(table())))
+    assert found.problems == (
+        "The data are not those the page was made of: their fingerprint is another one.",
+        said,
+        "Nothing was fitted, since other data give other numbers.",
+    )
+    assert found.figures == ()
+
+
+def test_other_options_of_the_effects_are_made_again(fit: ab.Fit, verify: Callable[..., ab.Verification]) -> None:
+    effects = fit.effects(prob=0.5, interval="hdi", population="equal", rope=(-1.0, 1.0), relevant=4.0)
+    found = verify(page_of(fit, "reproduction", effects=effects))
+    assert found.problems == ()
+    assert len(found.figures) > 100
+
+
+def test_a_page_of_moments_is_verified_by_the_moments(verify: Callable[..., ab.Verification]) -> None:
+    model = ab.Model(FORMULA)
+    from alliance_bayes.moments import moments_of
+
+    cohort = ab.read_cohort(table())
+    moments = moments_of(model.design(cohort.complete(model.columns)[0]), spec=model)
+    page = page_of(model.fit(moments, seed=1, draws=400, progress=False), "reproduction")
+    assert verify(page, moments).passed
+    with pytest.raises(ab.UsageError, match=r"made of moments\. Give the file of moments \(\.nc\), not a table\."):
+        verify(page)
+
+
+def test_withheld_conclusions_are_told(verify: Callable[..., ab.Verification]) -> None:
+    """Ten draws a chain pass no convergence check, then as now."""
+    fit = ab.Model(FORMULA).fit(table(), seed=11, draws=10, progress=False)
+    found = verify(page_of(fit, "reproduction"))
+    assert found.passed
+    assert found.notes == ("The page withholds its conclusions, so it has no number to compare.",)
+
+
+def test_a_page_that_hides_that_its_gate_was_closed_is_found(verify: Callable[..., ab.Verification]) -> None:
+    fit = ab.Model(FORMULA).fit(table(), seed=11, draws=10, progress=False)
+    html = page_of(fit, "reproduction")
+    manifest = read_manifest(html, name="page")
+    manifest["withheld"] = False
+    assert verify(resealed(html, manifest)).problems == (
+        "Conclusions are not withheld in the page, but withheld by the refit.",
+    )
+
+
+def test_a_table_put_together_by_hand_cannot_be_made_again(fit: ab.Fit, verify: Callable[..., ab.Verification]) -> None:
+    from alliance_bayes.effects import EffectTable
+
+    table = EffectTable.concat([fit.effects(["slopes"]), fit.effects(["r2"])])
+    with pytest.raises(ab.UsageError, match=r"put together by hand, which nothing can make again\."):
+        verify(page_of(fit, "reproduction", effects=table))
+
+
+@pytest.mark.parametrize(
+    ("page", "said"),
+    [
+        ("<p>nothing</p>", "'page.html' holds no manifest, so there is nothing to verify."),
+        ('<script type="application/json" id="manifest">{</script>', "the manifest of 'page.html' is damaged"),
+        ('<script type="application/json" id="manifest">{"format": 9}</script>', "has format 9, but this version"),
+        (
+            '<script type="application/json" id="manifest">{"format": 1, "kind": "poem"}</script>',
+            "is damaged (no data, versions, withheld, columns, rows, page, digest). Make",
+        ),
+    ],
+)
+def test_what_is_no_page_of_ours_is_refused(verify: Callable[..., ab.Verification], page: str, said: str) -> None:
+    with pytest.raises(ab.FileFormatError, match=re.escape(said)):
+        verify(page)
+
+
+def test_a_manifest_that_describes_no_model_of_this_package_is_refused(
+    html: str, verify: Callable[..., ab.Verification]
+) -> None:
+    manifest = read_manifest(html, name="page")
+    manifest["kind"] = "poem"
+    with pytest.raises(ab.FileFormatError, match=r"'page\.html' does not describe a model that this version can fit"):
+        verify(resealed(html, manifest))
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ab.FileFormatError, match=r"there is no file '.*none\.html'\. Give the page"):
+        ab.verify_report(tmp_path / "none.html", ab.read_cohort(table()))
