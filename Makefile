@@ -7,6 +7,8 @@ COHORT ?=
 FULL ?=
 REPORT ?= reports/study.html
 ARGS ?=
+# A file of tests is one job, since its fixtures are its own.
+PARALLEL := -n auto --dist loadfile
 
 # One environment is shared: no two targets may set it up at once.
 .NOTPARALLEL:
@@ -24,10 +26,10 @@ reports: report ## every page in reports/: the study, and the report of its main
 	$(PY) -m alliance_bayes report models/outcome.toml --demo -o reports/outcome.html
 
 test: env-dev ## the fast tests
-	$(PY) -m pytest $(ARGS)
+	$(PY) -m pytest $(PARALLEL) $(ARGS)
 
 test-slow: env-dev ## the tests that sample for long
-	$(PY) -m pytest -m slow $(ARGS)
+	$(PY) -m pytest -m slow $(PARALLEL) $(ARGS)
 
 bench: env-dev ## ratios against peers, measured in one run, into benchmarks/results.md (BENCH_SLOW=1: the slow peers too)
 	$(PY) benchmarks/results.py
