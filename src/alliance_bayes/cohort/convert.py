@@ -23,6 +23,7 @@ from alliance_bayes.cohort.cells import (
     read_number,
     read_text,
 )
+from alliance_bayes.cohort.names import in_order
 
 __all__ = ["Fault", "Reading", "count_numbers", "spelling_faults", "to_dates", "to_levels", "to_numbers", "to_texts"]
 
@@ -158,17 +159,11 @@ def to_levels(
     if levels is None:
         if check_spelling:
             faults += spelling_faults(texts)
-        levels = _own_levels(cells, markers) or _sorted(texts, first)
+        levels = _own_levels(cells, markers) or in_order(texts.dropna().unique(), first)
     else:
         faults += [_unexpected(position, text, levels, fixed) for position, text in _others(texts, levels)]
     declared = pd.CategoricalDtype(pd.Index(list(levels), dtype="str"))
     return texts.where(texts.isin(list(levels))).astype(declared), faults
-
-
-def _sorted(texts: pd.Series, first: Sequence[str]) -> list[str]:
-    found = sorted(texts.dropna().unique())
-    known = list(first) if set(first) <= set(found) else []
-    return known + [level for level in found if level not in known]
 
 
 def _own_levels(cells: pd.Series, markers: Collection[str]) -> list[str]:

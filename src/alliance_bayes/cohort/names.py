@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
 __all__ = [
     "ANALYSIS_COLUMNS",
     "CHANGE",
@@ -15,6 +17,7 @@ __all__ = [
     "PROVIDER_TYPES",
     "SESSION_PROVIDER_TYPES",
     "SURVEY_ITEMS",
+    "in_order",
 ]
 
 ID = "participant_id"
@@ -66,3 +69,10 @@ MISSING_REASONS = {
     "days_in_care": "days in care unknown",
     "n_sessions": "number of sessions unknown",
 }
+
+
+def in_order(levels: Iterable[str], first: Sequence[str] = ()) -> list[str]:
+    """Levels that nobody declared: sorted, but for those that come first where all of them occur."""
+    found = sorted(levels)
+    known = list(first) if set(first) <= set(found) else []
+    return known + [level for level in found if level not in known]

@@ -9,7 +9,7 @@ from typing import Any
 
 from alliance_bayes.cohort import Flow, FlowStep
 from alliance_bayes.cohort.cells import MISSING, CellError, read_level
-from alliance_bayes.cohort.names import CHANGE, FACTORS, MISSING_REASONS, NUMBERS
+from alliance_bayes.cohort.names import CHANGE, FACTORS, LEVELS_FIRST, MISSING_REASONS, NUMBERS, in_order
 from alliance_bayes.cohort.summary import MANY_LEVELS
 from alliance_bayes.errors import DataError, ModelError
 from alliance_bayes.model import ModelSpec, scale_of
@@ -128,7 +128,7 @@ def levels_of(remote: Remote, keys: Sequence[str], declared: Mapping[str, tuple[
         elif column.type().is_integer():
             order = sorted(present, key=int)
         else:
-            order = sorted(present)
+            order = in_order(present, LEVELS_FIRST.get(key, ()))
         out[key] = Levels(labels, tuple(order))
     if problems:
         raise DataError(problems, source=remote.source)
