@@ -13,7 +13,7 @@ import pandas as pd
 import xarray as xr
 
 from alliance_bayes import storage
-from alliance_bayes.cohort import Cohort, Flow, column_digests, read_cohort
+from alliance_bayes.cohort import Cohort, Flow, read_cohort
 from alliance_bayes.engines import DRAWS, Progress, SamplerSettings, sample_prior
 from alliance_bayes.engines.choice import check_engine, sample
 from alliance_bayes.fit import FittedModel
@@ -188,7 +188,7 @@ class Model(ModelSpec):
         about = {
             "cohort_source": cohort.source,
             "cohort_hash": cohort.hash,
-            "cohort_columns": column_digests(cohort.data),
+            "cohort_columns": cohort.column_hashes,
             "missing": {name: int(cohort.data[name].isna().sum()) for name in self.columns},
         }
         return self.design(frame), flow, about

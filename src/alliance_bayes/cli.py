@@ -34,7 +34,7 @@ from alliance_bayes.cli_options import (
 )
 from alliance_bayes.cli_reduce import reduce
 from alliance_bayes.cli_study import study
-from alliance_bayes.cli_tools import DEMO_N, DEMO_SEED, demonstration, errors, progress, read, say
+from alliance_bayes.cli_tools import DEMO_N, DEMO_SEED, check_source, errors, progress, read, say
 from alliance_bayes.cli_verify import verify
 
 __all__ = ["app", "main"]
@@ -207,10 +207,9 @@ def report(
             raise ab.UsageError("a fit already has its cohort. Give either a fit, or a card and a cohort.")
         fitted = ab.load_fit(card)
     else:
-        if demo == (cohort is not None):
-            raise ab.UsageError("give either a COHORT or --demo. 'alliance-bayes report --help' shows how.")
+        check_source("report", cohort, demo)
         model = ab.load_model(card)
-        taken = demonstration() if cohort is None else read(cohort, columns, decimal, sep, encoding, prorate)
+        taken = read(cohort, columns, decimal, sep, encoding, prorate)
         say(f"fitting '{model.card.name}'")
         fitted = model.fit(
             taken,

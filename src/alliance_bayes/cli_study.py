@@ -9,7 +9,7 @@ import typer
 
 import alliance_bayes as ab
 from alliance_bayes.cli_options import Decimal, Encoding, Map, Prob, Prorate, Seed, Sep, Small, writable
-from alliance_bayes.cli_tools import DEMO_SEED, demonstration, progress, read, say
+from alliance_bayes.cli_tools import DEMO_SEED, check_source, progress, read, say
 
 __all__ = ["study"]
 
@@ -52,9 +52,8 @@ def study(
 ) -> None:
     """Run the published study's whole analysis; exit status 1 when conclusions are withheld."""
     writable(output, (".html",))
-    if demo == (cohort is not None):
-        raise ab.UsageError("give either a COHORT or --demo. 'alliance-bayes study --help' shows how.")
-    taken = demonstration() if cohort is None else read(cohort, columns, decimal, sep, encoding, prorate)
+    check_source("study", cohort, demo)
+    taken = read(cohort, columns, decimal, sep, encoding, prorate)
     if isinstance(taken, ab.Moments):
         raise ab.UsageError("the study needs rows, and moments hold none. Give a table, or fit single models to them.")
     done = ab.run_study(

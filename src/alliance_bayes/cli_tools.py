@@ -11,7 +11,7 @@ from rich.console import Console
 import alliance_bayes as ab
 from alliance_bayes.cli_options import column_mapping
 
-__all__ = ["DEMO_N", "DEMO_SEED", "demonstration", "errors", "progress", "read", "say"]
+__all__ = ["DEMO_N", "DEMO_SEED", "check_source", "errors", "progress", "read", "say"]
 
 # The demonstration: the published study's size, and a seed anybody can name.
 DEMO_N, DEMO_SEED = 3087, 7
@@ -20,22 +20,40 @@ _TABLES = ("participants.csv", "sessions.csv", "surveys.csv")
 errors = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
 
 
-def demonstration() -> ab.Cohort:
-    """The simulated demonstration cohort."""
+def check_source(command: str, cohort: Path | None, demo: bool) -> None:
+    """Refuse a command that names no data, or two.
+
+    Raises
+    ------
+    UsageError
+        Either of them.
+    """
+    if demo == (cohort is not None):
+        raise ab.UsageError(f"give either a COHORT or --demo. 'alliance-bayes {command} --help' shows how.")
+
+
+def _demonstration() -> ab.Cohort:
     say(f"simulating the demonstration cohort ({DEMO_N:,} participants, seed {DEMO_SEED})")
     return ab.simulate_cohort(n=DEMO_N, seed=DEMO_SEED)
 
 
 def read(
-    path: Path, columns: list[str] | None, decimal: str, sep: str | None, encoding: str | None, prorate: float | None
+    path: Path | None,
+    columns: list[str] | None,
+    decimal: str,
+    sep: str | None,
+    encoding: str | None,
+    prorate: float | None,
 ) -> ab.Cohort | ab.Moments:
-    """Read a table, a folder with three tables, or moments.
+    """Read a table, a folder with three tables, or moments; without a path, simulate the demonstration cohort.
 
     Raises
     ------
     UsageError
         Options that do not go with what the path is.
     """
+    if path is None:
+        return _demonstration()
     mapping = column_mapping(columns)
     text: dict[str, Any] = {"decimal": decimal, "sep": sep, "encoding": encoding, "prorate": prorate}
     if path.suffix == ".nc":

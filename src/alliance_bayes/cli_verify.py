@@ -9,7 +9,7 @@ import typer
 
 import alliance_bayes as ab
 from alliance_bayes.cli_options import Decimal, Encoding, Map, Prorate, Sep
-from alliance_bayes.cli_tools import demonstration, errors, read, say
+from alliance_bayes.cli_tools import check_source, errors, read, say
 
 __all__ = ["verify"]
 
@@ -30,9 +30,8 @@ def verify(
     prorate: Prorate = None,
 ) -> None:
     """Fit a page's models again and compare every number within Monte Carlo error; exit status 1 when one differs."""
-    if demo == (cohort is not None):
-        raise ab.UsageError("give either a COHORT or --demo. 'alliance-bayes verify --help' shows how.")
-    taken = demonstration() if cohort is None else read(cohort, columns, decimal, sep, encoding, prorate)
+    check_source("verify", cohort, demo)
+    taken = read(cohort, columns, decimal, sep, encoding, prorate)
     found = ab.verify_report(report, taken, tell=say)
     if found.figures:
         shown = found.summary().to_string(index=False, na_rep="", float_format=lambda value: f"{value:.2f}")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from alliance_bayes.cohort.alliance_parts import with_alliance_parts
 from alliance_bayes.cohort.cohort import Cohort, single_level_columns
 from alliance_bayes.cohort.flow import Flow, FlowStep
-from alliance_bayes.cohort.hashing import column_digests
 from alliance_bayes.cohort.pseudo_true import pseudo_true
 from alliance_bayes.cohort.read import read_cohort
 from alliance_bayes.cohort.session_rows import session_cohort
@@ -20,7 +19,6 @@ __all__ = [
     "FlowStep",
     "SimulatedCohort",
     "SimulationSettings",
-    "column_digests",
     "pseudo_true",
     "read_cohort",
     "read_tables",

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from alliance_bayes.cohort.flow import Flow, FlowStep, merge_steps
-from alliance_bayes.cohort.hashing import frame_hash
+from alliance_bayes.cohort.hashing import column_digests, frame_hash
 from alliance_bayes.cohort.kinds import canonical_data, canonical_sessions
 from alliance_bayes.cohort.names import ANALYSIS_COLUMNS, MISSING_REASONS
 from alliance_bayes.cohort.summary import summarise
@@ -82,6 +82,11 @@ class Cohort:
     def hash(self) -> str:
         """SHA-256 of the content of `data`, whatever the sessions; see `alliance_bayes.cohort.hashing.frame_hash`."""
         return frame_hash(self.data)
+
+    @property
+    def column_hashes(self) -> dict[str, str]:
+        """Short fingerprint of every column of `data`; see `alliance_bayes.cohort.hashing.column_digests`."""
+        return column_digests(self.data)
 
     def complete(self, columns: Sequence[str]) -> tuple[pd.DataFrame, Flow]:
         """Keep the participants who have a value in every one of some columns.

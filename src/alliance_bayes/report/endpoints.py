@@ -26,7 +26,7 @@ from alliance_bayes.report.words import factor_name
 if TYPE_CHECKING:
     from alliance_bayes.report.view import View
 
-__all__ = ["ELEVATED", "endpoint_effects", "endpoints"]
+__all__ = ["ELEVATED", "endpoint_effects", "endpoints", "lowest_above"]
 
 #: WHO-5 score at or below which a screen for depression is positive.
 ELEVATED = next(threshold.value for threshold in WHO5.thresholds if threshold.name == "depression_screen")
@@ -37,6 +37,11 @@ BASELINE, FOLLOWUP, CHANGE = "who5_baseline", "who5_followup", "who5_change"
 _LEAST = 20
 # Groups are compared when there are a few: the pairs of many are a table of their own.
 _FEW = 6
+
+
+def lowest_above(mark: float) -> float:
+    """The lowest WHO-5 score above a mark: 32 above 28."""
+    return STEP * (math.floor(mark / STEP) + 1)
 
 
 def endpoint_effects(fit: FittedModel, *, prob: float) -> EffectTable | None:
@@ -72,8 +77,7 @@ def endpoint_effects(fit: FittedModel, *, prob: float) -> EffectTable | None:
         if enough and (some or low.all()):
             if some:
                 tables.append(improvement(fit, by=relevant, among=low, prob=prob))
-            recovered = STEP * (math.floor(ELEVATED / STEP) + 1)
-            tables.append(_responders(fit, recovered, low, prob))
+            tables.append(_responders(fit, lowest_above(ELEVATED), low, prob))
     return EffectTable.concat(tables) if tables else None
 
 

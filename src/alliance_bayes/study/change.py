@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
-
 import pandas as pd
 
 from alliance_bayes.api import Fit
 from alliance_bayes.cohort import Cohort
 from alliance_bayes.effects import EffectTable, overall_mean, regression_to_mean, responders
+from alliance_bayes.report.endpoints import lowest_above
 from alliance_bayes.report.text import capital, exact
 from alliance_bayes.report.words import factor_name
 from alliance_bayes.study.bench import Bench
@@ -20,8 +19,6 @@ from alliance_bayes.study.words import more_or_less, share_words
 
 __all__ = ["change"]
 
-# WHO-5 percentage scores move in steps of 4.
-STEP = 4.0
 _REGRESSION = {
     "mean_change": "Mean change of everybody",
     "mean_change_selected": "Mean change of those with a baseline WHO-5 of {}",
@@ -52,11 +49,6 @@ def change(bench: Bench, populations: Populations) -> Part:
             "those who were chosen for a low start would be expected to score higher later in any case.",
         ),
     )
-
-
-def threshold(bench: Bench) -> float:
-    """The lowest score above the elevated range."""
-    return STEP * (math.floor(bench.options.elevated / STEP) + 1)
 
 
 def _means(bench: Bench, everybody: Fit, elevated: Fit, populations: Populations) -> Block:
@@ -112,7 +104,7 @@ def _regression(bench: Bench, fit: Fit) -> Block:
 def _shares(bench: Bench, name: str, fit: Fit, populations: Populations) -> Block:
     """Model-implied shares; with the full study those of a Bernoulli model beside them."""
     event, _, who = name.partition("-")
-    least = bench.options.improvement if event == "improved" else threshold(bench)
+    least = bench.options.improvement if event == "improved" else lowest_above(bench.options.elevated)
     fits = {"model": fit}
     if bench.options.full:
         cohort = _with_event(bench, event, populations[who or "everybody"].cohort)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from alliance_bayes.errors import UsageError
 from alliance_bayes.instruments import WHO5
 from alliance_bayes.report.counts import SMALL
+from alliance_bayes.report.endpoints import ELEVATED
 
 __all__ = ["StudyOptions"]
 
@@ -44,7 +45,7 @@ class StudyOptions:
 
     full: bool = False
     prob: float = 0.89
-    elevated: float = 28.0
+    elevated: float = float(ELEVATED)
     improvement: float = float(WHO5.smallest_relevant_change or 10)
     margin: float = 2.0
     alliance_margin: float = 0.07

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from alliance_bayes.checks.limits import ESS_LIMIT, RHAT_LIMIT
-from alliance_bayes.cohort import column_digests
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model.card import card_text
 from alliance_bayes.report.certainty import scale_words
@@ -181,7 +180,7 @@ def _meta(study: Study, version: str) -> dict[str, Any]:
         "data": {
             "source": study.cohort.source,
             "hash": study.cohort.hash,
-            "columns": column_digests(study.cohort.data),
+            "columns": study.cohort.column_hashes,
         },
         "options": dict(vars(study.options)),
         "cards": {name: card_text(made.spec) for name, made in study.fitted.items()},

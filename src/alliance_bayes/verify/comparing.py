@@ -14,11 +14,10 @@ from alliance_bayes.report.manifest import DIGITS, GIVEN, NUMBERS
 
 __all__ = ["LIMIT", "Figure", "compare"]
 
-#: Standard errors that a figure may be off: some 20,000 figures of a study are compared, and two honest runs differ by
-#: more in one of a hundred such comparisons.
+#: Standard errors that a figure may be off: the demonstration report has 34,000 figures, and some figure of two honest
+#: runs of it would differ by more about once in fifty times.
 LIMIT = 5.0
 _TAILS = ("median", "lower", "upper")
-# Shares of draws, with what a draw has to be for it to count.
 _SHARES = ("p_direction", "p_rope", "p_relevant")
 
 

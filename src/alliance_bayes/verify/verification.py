@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from alliance_bayes.cohort import Cohort, column_digests
+from alliance_bayes.cohort import Cohort
 from alliance_bayes.errors import FileFormatError, UsageError
 from alliance_bayes.moments import Moments
 from alliance_bayes.moments import fingerprint as moments_hash
@@ -170,7 +170,7 @@ def _other_data(manifest: Mapping[str, Any], cohort: Cohort | Moments) -> list[s
         return []
     if data.get("columns") is None:
         raise UsageError("the page was made of moments. Give the file of moments (.nc), not a table.")
-    old, new = data.get("columns"), column_digests(cohort.data)
+    old, new = data.get("columns"), cohort.column_hashes
     found = ["The data are not those the page was made of: their fingerprint is another one."]
     for text, names in (
         ("are missing", [name for name in old if name not in new]),
