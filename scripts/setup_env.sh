@@ -73,7 +73,7 @@ logged() {
 
 use_uv() { "$uv" pip "$@" --quiet --python "$venv/bin/python"; }
 
-# Bytecode is left to the first import: compiling all of it takes longer than unpacking it.
+# Bytecode is left to compile_imported: compiling all of it takes longer than unpacking it.
 use_pip() {
     command=$1
     shift
@@ -89,6 +89,23 @@ install_all() {
     logged "$packages" "$1" install --require-hashes --only-binary :all: -r "$lock" &&
         logged 1 "$1" install --no-deps --no-build-isolation --no-index --editable . &&
         logged 0 "$1" check
+}
+
+# Compiles what the package imports, and what its tests do. Where PYTHONDONTWRITEBYTECODE is set, as images of containers
+# have it, every start would else compile thousands of modules again. Not having it done is slow, but no failure.
+compile_imported() {
+    say 'compiling what is imported'
+    env -u PYTHONDONTWRITEBYTECODE "$venv/bin/python" - >>"$log" 2>&1 <<'EOF' || :
+import contextlib, importlib, pkgutil
+
+import alliance_bayes
+
+tested_with = ["pymc", "_pytest.config", "hypothesis", "xdist", "playwright.sync_api"]
+found = [module.name for module in pkgutil.walk_packages(alliance_bayes.__path__, "alliance_bayes.")]
+for name in [*(name for name in found if not name.endswith("__main__")), *tested_with]:
+    with contextlib.suppress(ImportError):
+        importlib.import_module(name)
+EOF
 }
 
 # --- Main ------------------------------------------------------------------------------------------------------------
@@ -191,6 +208,8 @@ if [ $done = no ]; then
         'A requirement that is not met, or not installed: pyproject.toml has changed and the lock files have not' \
         '(make lock).'
 fi
+
+compile_imported
 
 printf '%s\n' "$wanted" >"$state/$profile"
 # What developers have includes what the package needs.
