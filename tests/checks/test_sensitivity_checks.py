@@ -13,7 +13,7 @@ from scipy import stats
 import alliance_bayes as ab
 from alliance_bayes.checks import CHECKS, CheckResult, Evidence
 from alliance_bayes.checks.power_scaling import log_prior, power_scaling, scaled_parameters
-from alliance_bayes.checks.refits import focal_slope, refit, summary
+from alliance_bayes.checks.refits import focal_slope, refit, slope_rows, summary
 from alliance_bayes.model import Prior
 from alliance_bayes.moments import moments_of
 from builders import fitted, rows
@@ -166,7 +166,27 @@ def test_what_cannot_be_fitted_without_some_is_said() -> None:
     fit = sampled(people(300), "who5_followup ~ alliance + (1 | sex)")
     made = refit(fit, "women only", keep=(fit.design.frame["sex"] == "female").to_numpy())
     assert "sex" in made.problem
-    assert summary(focal_slope(fit), [made])["mean"].isna().tolist() == [False, True]
+    rows = slope_rows(fit, focal_slope(fit), [made])
+    assert rows["term"].tolist() == ["as fitted"]
+    table = summary(rows, [made])
+    assert table["mean"].isna().tolist() == [False, True]
+    assert table["settled"].isna().tolist() == [False, True]
+
+
+def test_the_table_and_its_rows_are_of_the_same_draws() -> None:
+    fit = many()
+    found = run("prior_sensitivity", fit)
+    assert found.rows is not None
+    table, rows = found.table.set_index("priors"), found.rows.set_index("term")
+    assert table.index.tolist() == rows.index.tolist()
+    for name in ("mean", "lower", "upper", "p_direction"):
+        assert table[name].tolist() == rows[name].tolist()
+    own = focal_slope(fit)
+    draws = refit(fit, "sceptical", priors="sceptical").draws
+    assert table.loc["sceptical", "mean"] == pytest.approx(draws.mean(), rel=1e-12)
+    assert table.loc["sceptical", "lower"] == pytest.approx(np.quantile(draws, 0.055), rel=1e-12)
+    assert table.loc["sceptical", "shift"] == pytest.approx((draws.mean() - own.mean()) / own.std(ddof=1), rel=1e-9)
+    np.testing.assert_array_equal(found.rows.draws["slope/as fitted"], own)
 
 
 def test_nuts_is_not_run_again() -> None:

@@ -286,6 +286,11 @@ def test_an_overall_mean_of_a_change_is_signed_and_of_a_score_is_not() -> None:
         ),
         (
             "gaussian",
+            {"at_least": 32, "factor": ("sex", "country"), "levels": ("C1", "C2")},
+            "levels are those of one factor, but several are given. Give one factor, or no levels.",
+        ),
+        (
+            "gaussian",
             {"at_least": 32, "factor": "age"},
             "'age' is not a factor of this model. Its factors: provider_type, country, sex.",
         ),
@@ -321,6 +326,18 @@ def test_a_share_among_some_rows_is_the_average_over_them(family: str) -> None:
     eta = fit.linear_predictor(fit.design.evaluate(frame[among.to_numpy()]))
     found = probability(fit, eta, 32.0, cut, sigma).mean(axis=1).reshape(2, 12)
     np.testing.assert_allclose(draws(by_country, "C2"), found, rtol=0, atol=ATOL)
+
+
+@pytest.mark.parametrize("family", ["gaussian", "cumulative"])
+def test_several_factors_are_one_after_the_other(family: str) -> None:
+    fit = built(family)
+    alone = {name: responders(fit, at_least=32, factor=name) for name in ("country", "sex")}
+    both = responders(fit, at_least=32, factor=["country", "sex"])
+    expected = [*alone["country"].index, *alone["sex"].index[1:]]
+    assert both.index.tolist() == expected
+    for table in alone.values():
+        for row in table.index:
+            np.testing.assert_allclose(both.draws[row], table.draws[row], rtol=0, atol=ATOL)
 
 
 def test_who_counts_must_be_a_mask() -> None:

@@ -135,9 +135,32 @@ def test_statements_table_page_and_json_agree(study: Study) -> None:
         "1 Who was studied",
         *(f"{k} {part.title}" for k, part in enumerate(study.parts.values(), 2)),
         "6 Limitations",
-        "7 Methods and references to copy",
-        "8 Models and reproduction",
+        "7 Reporting guidelines",
+        "8 Methods and references to copy",
+        "9 Models and reproduction",
     ]
+
+
+def test_the_guidelines_say_what_a_study_does_and_does_not(study: Study, report: Rendered) -> None:
+    numbers = json.loads(report.json)["guidelines"]
+    # What a study's page has no check for is what its limitations say was not done.
+    assert {item for item, status in numbers["barg"].items() if status == "not done"} == {
+        "1E Prior predictive check",
+        "3 Posterior predictive check",
+        "5 Sensitivity of the posterior to the priors",
+        "6 Data made available",
+        "6 Draws made available",
+    }
+    assert numbers["barg"]["1C Priors, each with its reason"] == "done"
+    assert numbers["barg"]["2B Convergence of the chains, for every reported quantity"] == "done"
+    page = house.parsed(report.html)
+    for name, made in study.fitted.items():
+        assert isinstance(made.fit, ab.Fit)
+        listed = [row[0] for row in house.cells(page.by_id(f"table-priors-{name}"))[1:]]
+        assert listed == list(made.fit.priors)
+    links = page.by_id("table-barg").all("a")
+    assert links
+    assert all(page.by_id(link.attributes["href"][1:]) for link in links)
 
 
 def test_the_numbers_of_statements_are_those_of_their_rows(study: Study) -> None:
@@ -179,6 +202,7 @@ def test_no_row_level_data_is_in_the_json(study: Study, report: Rendered) -> Non
         "effects",
         "parts",
         "participants",
+        "guidelines",
         "models",
         "meta",
     }

@@ -86,6 +86,31 @@ def test_end_points_are_verified_too(fit: ab.Fit, verify: Callable[..., ab.Verif
     assert [figure.row for figure in verify(resealed(page, manifest)).figures if not figure.agree] == [line[0]]
 
 
+def test_refits_under_other_priors_and_without_people_are_verified_too(
+    fit: ab.Fit, verify: Callable[..., ab.Verification]
+) -> None:
+    effects = fit.effects()
+    checks = fit.check(effects=effects, only=("convergence", "prior_sensitivity", "influence"))
+    page = fit.report(effects=effects, checks=checks, sections=["sensitivity"]).html
+    manifest = read_manifest(page, name="page")
+    shown = [row[0] for row in manifest["rows"] if row[0].startswith("sensitivity/")]
+    assert [name.removeprefix("sensitivity/") for name in shown] == [
+        f"{check}/slope/{label}"
+        for check, labels in (
+            ("prior_sensitivity", ("as fitted", "weak", "literature", "sceptical", "enthusiastic")),
+            # Fewer than ten people rated below 3: the page does not say what is left without them.
+            ("influence", ("as fitted",)),
+        )
+        for label in labels
+    ]
+    assert verify(page).problems == ()
+    line = next(row for row in manifest["rows"] if row[0].endswith("prior_sensitivity/slope/sceptical"))
+    line[1] += line[2]
+    assert [(figure.row, figure.name) for figure in verify(resealed(page, manifest)).figures if not figure.agree] == [
+        (line[0], "mean")
+    ]
+
+
 def test_lines_that_end_as_on_windows_are_the_same_page(html: str, verify: Callable[..., ab.Verification]) -> None:
     assert verify(html.replace("\n", "\r\n")).passed
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,14 +10,17 @@ import pandas as pd
 
 from alliance_bayes.effects.analysis import Analysis
 from alliance_bayes.effects.options import Options
+from alliance_bayes.effects.quantity import Fixed, Quantity
 from alliance_bayes.effects.slopes import slope_quantities
+from alliance_bayes.effects.summary import summarise
+from alliance_bayes.effects.table import EffectTable
 from alliance_bayes.engines import SamplerSettings
 from alliance_bayes.engines.choice import sample
 from alliance_bayes.errors import AllianceBayesError
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model import Prior
 
-__all__ = ["AS_FITTED", "PROB", "Refit", "focal_slope", "refit", "summary", "why_not"]
+__all__ = ["AS_FITTED", "PROB", "Refit", "focal_slope", "refit", "slope_rows", "summary", "why_not"]
 
 #: What the fit itself is called.
 AS_FITTED = "as fitted"
@@ -61,8 +64,11 @@ def why_not(fit: FittedModel) -> str:
 
 def focal_slope(fit: FittedModel) -> np.ndarray:
     """Draws of the average slope of the focal predictor, shape (chain, draw)."""
-    analysis = Analysis(fit, Options())
-    return next(q for q in slope_quantities(analysis, None) if q.estimand == "slope").draws()
+    return _focal(fit).draws()
+
+
+def _focal(fit: FittedModel) -> Quantity:
+    return next(q for q in slope_quantities(Analysis(fit, Options()), None) if q.estimand == "slope")
 
 
 def refit(
@@ -111,34 +117,45 @@ def refit(
         return Refit(label, left_out, np.empty((0, 0)), str(error))
 
 
-def summary(own: np.ndarray, refits: list[Refit]) -> pd.DataFrame:
+def slope_rows(fit: FittedModel, own: np.ndarray, refits: Sequence[Refit]) -> EffectTable:
+    """The slopes of the fit itself and of those refits that came about; their ``term`` is what was changed.
+
+    Parameters
+    ----------
+    fit
+        The fit.
+    own
+        Draws of its own slope, shape (chain, draw).
+    refits
+        What it is compared with.
+    """
+    unit = _focal(fit).unit
+    made = [one for one in (Refit(AS_FITTED, 0, own), *refits) if one.draws.size]
+    slopes = [Quantity("slope", Fixed(one.draws), unit, term=one.label, signed=True) for one in made]
+    return summarise(slopes, Options(prob=PROB))
+
+
+def summary(rows: EffectTable, refits: Sequence[Refit]) -> pd.DataFrame:
     """Slopes side by side.
 
     Parameters
     ----------
-    own
-        Draws of the fit's own slope.
+    rows
+        Those of :func:`slope_rows`.
     refits
-        What it is compared with; rows below that of the fit itself.
+        What the fit is compared with; rows below that of the fit itself.
 
     Returns
     -------
     pandas.DataFrame
         Columns ``label``, ``mean``, ``lower``, ``upper`` (equal-tailed), ``p_direction``, ``shift`` (difference
         of the means in posterior SDs of the fit's own slope) and ``settled`` (whether the interval excludes zero).
+        Missing where a model could not be fitted.
     """
-    rows = []
-    for made in (Refit(AS_FITTED, 0, own), *refits):
-        row: dict[str, object] = {"label": made.label}
-        if made.draws.size:
-            low, high = np.quantile(made.draws, [(1 - PROB) / 2, (1 + PROB) / 2])
-            row |= {
-                "mean": float(made.draws.mean()),
-                "lower": float(low),
-                "upper": float(high),
-                "p_direction": float(max((made.draws > 0).mean(), (made.draws < 0).mean())),
-                "shift": float((made.draws.mean() - own.mean()) / own.std(ddof=1)),
-                "settled": "yes" if low > 0 or high < 0 else "no",
-            }
-        rows.append(row)
-    return pd.DataFrame(rows, columns=["label", "mean", "lower", "upper", "p_direction", "shift", "settled"])
+    numbers = ["mean", "lower", "upper", "p_direction"]
+    slopes = pd.DataFrame(rows).set_index("term")
+    table = slopes.reindex([AS_FITTED, *(made.label for made in refits)])[numbers]
+    table["shift"] = (table["mean"] - table["mean"].iloc[0]) / slopes["sd"].iloc[0]
+    settled = np.where((table["lower"] > 0) | (table["upper"] < 0), "yes", "no")
+    table["settled"] = pd.Series(settled, index=table.index, dtype="str").where(table["mean"].notna())
+    return table.rename_axis("label").reset_index()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import pandas as pd
 
+from alliance_bayes.effects.table import EffectTable
 from alliance_bayes.errors import UsageError
 
 if TYPE_CHECKING:
@@ -65,6 +66,8 @@ class CheckResult:
         A longer table for those who look closer; may be empty.
     problems
         One sentence for each thing that made the check fail.
+    rows
+        Estimates among the figures, as rows of an effects table with their draws; None where there are none.
     """
 
     name: str
@@ -75,6 +78,7 @@ class CheckResult:
     plots: tuple[Plot, ...] = ()
     details: pd.DataFrame = field(default_factory=pd.DataFrame)
     problems: tuple[str, ...] = ()
+    rows: EffectTable | None = None
 
     def __post_init__(self) -> None:
         if self.verdict not in get_args(Verdict):

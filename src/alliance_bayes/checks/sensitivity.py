@@ -11,7 +11,7 @@ import pandas as pd
 from alliance_bayes.checks.evidence import Evidence
 from alliance_bayes.checks.plots_sensitivity import slopes_side_by_side
 from alliance_bayes.checks.power_scaling import LIMIT, power_scaling
-from alliance_bayes.checks.refits import PROB, focal_slope, refit, summary, why_not
+from alliance_bayes.checks.refits import PROB, focal_slope, refit, slope_rows, summary, why_not
 from alliance_bayes.checks.results import CheckResult, Verdict
 from alliance_bayes.checks.rows_needed import rows_needed
 from alliance_bayes.checks.wording import some
@@ -68,7 +68,8 @@ def prior_sensitivity(evidence: Evidence) -> CheckResult:
         verdict: Verdict = "warn" if informative else "pass"
         return CheckResult("prior_sensitivity", PRIOR_TITLE, verdict, sentence, scaled)
     refits = [refit(fit, name, priors=priors) for name, priors in sets]
-    table = summary(own, refits)
+    rows = slope_rows(fit, own, refits)
+    table = summary(rows, refits)
     verdict, found = _judged(table, "under every named set of priors", "under these sets of priors")
     if informative:
         verdict = "warn"
@@ -81,6 +82,7 @@ def prior_sensitivity(evidence: Evidence) -> CheckResult:
         table.rename(columns={"label": "priors"}),
         (slopes_side_by_side(fit, "prior-sets", "Slope under other priors", own, refits),),
         scaled,
+        rows=rows,
     )
 
 
@@ -115,7 +117,8 @@ def influence(evidence: Evidence) -> CheckResult:
         return _not_done("influence", INFLUENCE_TITLE, "there is no low rating and no factor to leave a level out of")
     own = focal_slope(fit)
     refits = [refit(fit, label, keep=keep) for label, _, _, keep in cases]
-    table = summary(own, refits)
+    rows = slope_rows(fit, own, refits)
+    table = summary(rows, refits)
     table.insert(1, "factor", pd.Series([None, *(factor for _, factor, _, _ in cases)], dtype="str"))
     table.insert(2, "level", pd.Series([None, *(level for _, _, level, _ in cases)], dtype="str"))
     table.insert(3, "n", [0, *(made.left_out for made in refits)])
@@ -127,6 +130,7 @@ def influence(evidence: Evidence) -> CheckResult:
         found,
         table,
         (slopes_side_by_side(fit, "left-out", "Slope with people left out", own, refits),),
+        rows=rows,
     )
 
 

@@ -27,7 +27,7 @@ def responders(
     fit: FittedModel,
     *,
     at_least: float | None = None,
-    factor: str | None = None,
+    factor: str | Sequence[str] | None = None,
     levels: Sequence[str] | None = None,
     among: npt.ArrayLike | None = None,
     step: Step = "default",
@@ -49,9 +49,9 @@ def responders(
         1, by default; every other needs a value.
     factor
         A pooled factor ("country", "country:sex") or a categorical column of a common term, by whose levels the share
-        is given and compared; nothing by default.
+        is given and compared, or several; nothing by default.
     levels
-        Which levels are compared, in an order of their own; all in their declared order by default.
+        Which levels of a single factor are compared, in an order of their own; all in their declared order by default.
     among
         Whose share it is: True or False for each analysed row, shape (n_rows,), in the order of ``fit.design.frame``;
         everybody's by default. Recovery by a model of everybody is
@@ -74,8 +74,9 @@ def responders(
     Returns
     -------
     EffectTable
-        ``share_at_least`` for everybody and for everybody at each level of the factor, then ``risk_difference`` for
-        every pair of levels, ``level`` minus ``versus``, the later minus the earlier. In probabilities; the column
+        ``share_at_least`` for everybody; then, factor by factor, ``share_at_least`` for everybody at each level and
+        ``risk_difference`` for every pair of levels, ``level`` minus ``versus``, the later minus the earlier. In
+        probabilities; the column
         ``term`` says which values count ("who5_followup >= 32", "who5_followup >= 32 among 835 of 3,087"), and the
         note where it was cut.
 
@@ -101,20 +102,23 @@ def responders(
     places = None if among is None else np.flatnonzero(mask_of_rows(fit.design, "among", among))
     analysis = Analysis(fit, options, AtLeast((cut,), single=True), among=places)
     smallest = 1.0 if at_least is None else float(at_least)
-    return summarise(responder_quantities(analysis, smallest, cut, factor, levels), options)
+    factors = (factor,) if isinstance(factor, str) else tuple(factor or ())
+    return summarise(responder_quantities(analysis, smallest, cut, factors, levels), options)
 
 
 def responder_quantities(
     analysis: Analysis,
     at_least: float,
     cut: float,
-    factor: str | None = None,
+    factors: Sequence[str] = (),
     levels: Sequence[str] | None = None,
 ) -> Iterator[Quantity]:
     """Quantities of :func:`responders`."""
     options = analysis.options
-    if factor is None and levels is not None:
+    if not factors and levels is not None:
         raise UsageError("levels are those of a factor, but none is given. Add factor=... or leave levels out.")
+    if len(factors) > 1 and levels is not None:
+        raise UsageError("levels are those of one factor, but several are given. Give one factor, or no levels.")
     outcome = analysis.fit.design.outcome
     event = f"{outcome.name} {'=' if analysis.fit.design.family.name == 'bernoulli' else '>='} {at_least:g}"
     if analysis.among is not None:
@@ -128,23 +132,22 @@ def responder_quantities(
         return Quantity(estimand, draws, "probability", **own, **more)
 
     yield quantity("share_at_least", Fixed(everybody), scene.problem)
-    if factor is None:
-        return
-    labels, block, problems = analysis.by_level(factor)
-    for label, draws, problem in zip(labels, block, problems, strict=True):
-        yield quantity("share_at_least", Fixed(draws), problem, factor=factor, level=label)
-    # A new level, or the only one, has nothing to be compared with.
-    if levels is None and len(labels) < 2:
-        return
-    compared = levels_to_compare(analysis, factor, levels)
-    for (first, label), (second, versus) in ((b, a) for a, b in combinations(compared, 2)):
-        yield quantity(
-            "risk_difference",
-            Difference(block, first, second),
-            problems[first] or problems[second],
-            factor=factor,
-            level=label,
-            versus=versus,
-            signed=True,
-            rope=options.rope,
-        )
+    for factor in factors:
+        labels, block, problems = analysis.by_level(factor)
+        for label, draws, problem in zip(labels, block, problems, strict=True):
+            yield quantity("share_at_least", Fixed(draws), problem, factor=factor, level=label)
+        # A new level, or the only one, has nothing to be compared with.
+        if levels is None and len(labels) < 2:
+            continue
+        compared = levels_to_compare(analysis, factor, levels)
+        for (first, label), (second, versus) in ((b, a) for a, b in combinations(compared, 2)):
+            yield quantity(
+                "risk_difference",
+                Difference(block, first, second),
+                problems[first] or problems[second],
+                factor=factor,
+                level=label,
+                versus=versus,
+                signed=True,
+                rope=options.rope,
+            )

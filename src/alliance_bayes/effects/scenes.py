@@ -190,7 +190,7 @@ class Scenes:
             values = frame[one.column].to_numpy(float)
             frame[one.column] = values + one.value if one.shift else np.full(len(frame), one.value)
         for name, level in fixed.items():
-            frame[name] = pd.Series([level] * len(frame)).astype(frame[name].dtype)
+            frame[name] = pd.Series([level]).astype(frame[name].dtype).array.repeat(len(frame))
         # A transformation may be undefined there (the square root just below zero); _problem says so.
         with np.errstate(all="ignore"):
             rows = self.design.evaluate(frame)

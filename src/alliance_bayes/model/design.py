@@ -147,7 +147,7 @@ class Design:
             if out[name].isna().any():
                 raise ModelError(f"the new rows have missing values in '{name}'. Fill or drop them first.")
             dtype = self.frame[name].dtype
-            if not isinstance(dtype, pd.CategoricalDtype):
+            if not isinstance(dtype, pd.CategoricalDtype) or out[name].dtype == dtype:
                 continue
             text = out[name].astype(str)
             new = sorted(set(text) - set(dtype.categories))

@@ -13,7 +13,7 @@ from alliance_bayes.checks import CheckReport, CheckResult, Plot
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.report.figure_data import Recorder
 from alliance_bayes.report.frames import frame_table
-from alliance_bayes.report.privacy import Redact, factors_with_few, grouped_only
+from alliance_bayes.report.privacy import HIDDEN, Redact, factors_with_few, grouped_only
 from alliance_bayes.report.records import records
 from alliance_bayes.report.sections import Picture, Section
 from alliance_bayes.report.svg import draw
@@ -60,6 +60,7 @@ class Item:
     pictures: tuple[Picture, ...]
     note: str
     numbers: Mapping[str, Any]
+    rows: pd.DataFrame | None = None
 
 
 @dataclass(frozen=True)
@@ -125,7 +126,14 @@ def sensitivity(view: View) -> Section | None:
         "Would the association be another one under other priors, without the lowest ratings, or without one group? "
         "The model is fitted again each time. No number here replaces those above."
     )
-    return Section("sensitivity", "Sensitivity", "checks.html", {"items": items, "introduction": introduction})
+    context = {"items": items, "introduction": introduction}
+    estimated = [
+        item.rows.set_axis([f"{item.name}/{row}" for row in item.rows.index], axis=0)
+        for item in items
+        if item.rows is not None
+    ]
+    rows = pd.concat(estimated) if estimated else None
+    return Section("sensitivity", "Sensitivity", "checks.html", context, rows=rows)
 
 
 def _item(fit: FittedModel, result: CheckResult, position: int, withheld: bool, redact: Redact, small: int) -> Item:
@@ -160,8 +168,23 @@ def _item(fit: FittedModel, result: CheckResult, position: int, withheld: bool, 
         if len(plots) < len(allowed)
         else ""
     )
+    rows = None
+    if shown and result.rows is not None:
+        # Not those of groups that the table does not have, or whose name it does not say.
+        named = [name for name in frame.iloc[:, 0].astype(str) if HIDDEN not in name]
+        rows = pd.DataFrame(result.rows)[[redact(str(term)) in named for term in result.rows["term"]]]
     return Item(
-        anchor, result.name, title, result.verdict, sentence, listed, tuple(tables), tuple(pictures), note, numbers
+        anchor,
+        result.name,
+        title,
+        result.verdict,
+        sentence,
+        listed,
+        tuple(tables),
+        tuple(pictures),
+        note,
+        numbers,
+        rows,
     )
 
 

@@ -157,15 +157,13 @@ def endpoints(view: View) -> Section | None:
 
 
 def _responders(fit: FittedModel, at_least: float, among: np.ndarray | None, prob: float) -> EffectTable:
-    """Shares of everybody and of the levels of every factor with a few, without a row twice."""
+    """Shares of everybody and of the levels of every factor with a few."""
     factors = [
         factor.name
         for factor in fit.design.factors
         if ":" not in factor.name and 2 <= len(factor.levels) <= _FEW and not identifying(fit, factor.name)
     ]
-    asked: list[str | None] = [*factors] or [None]
-    first, *rest = [responders(fit, at_least=at_least, factor=factor, among=among, prob=prob) for factor in asked]
-    return EffectTable.concat([first, *(table[table["factor"].notna().to_numpy()] for table in rest)])
+    return responders(fit, at_least=at_least, factor=factors, among=among, prob=prob)
 
 
 def _event(row: pd.Series) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from markupsafe import Markup
@@ -15,15 +16,92 @@ from alliance_bayes.report.tables import Table
 if TYPE_CHECKING:
     from alliance_bayes.report.view import View
 
-__all__ = ["DONE", "NOT_APPLICABLE", "NOT_DONE", "guidelines"]
+__all__ = ["DONE", "NOT_APPLICABLE", "NOT_DONE", "WITHHELD", "Ground", "filled", "guidelines"]
 
 DONE, NOT_DONE, NOT_APPLICABLE, WITHHELD = "done", "not done", "not applicable", "withheld"
-_NOWHERE = Markup("–")
+NOWHERE = Markup("–")
 type Row = tuple[str, str | Markup, str]
 
 
+@dataclass(frozen=True)
+class Ground:
+    """What a page has, which decides the status of every item.
+
+    Parameters
+    ----------
+    where
+        Links to those of the sections ("data", "model", "effects", "groups", "variance", "reproduction") that the page
+        has; None where it has none of them.
+    checked
+        Link to a check that was run and is shown; None where it was not, or is not.
+    withheld
+        Whether estimates are withheld.
+    stated
+        Whether a question or an estimand is stated.
+    rope
+        Whether estimates are judged by a region of practical equivalence.
+    seeded
+        Whether the seed is known.
+    correlated
+        Whether effects of a level are correlated, so that there is a prior of a matrix.
+    """
+
+    where: Callable[..., Markup | None]
+    checked: Callable[[str], Markup | None]
+    withheld: bool
+    stated: bool
+    rope: bool
+    seeded: bool
+    correlated: bool
+
+    @property
+    def results(self) -> str:
+        """Status of what estimates show."""
+        return WITHHELD if self.withheld else DONE
+
+    def part(self, item: str, *sections: str, status: str = DONE) -> Row:
+        """An item that sections of the page hold."""
+        link = self.where(*sections)
+        if link is None:
+            return item, NOWHERE, NOT_DONE
+        return item, NOWHERE if status == NOT_DONE else link, status
+
+    def check(self, item: str, name: str) -> Row:
+        """An item that is a check: done where it was run and the page shows it."""
+        link = self.checked(name)
+        return (item, NOWHERE, NOT_DONE) if link is None else (item, link, DONE)
+
+
 def guidelines(view: View) -> Section:
-    """The Bayesian Analysis Reporting Guidelines and the WAMBS checklist.
+    """The Bayesian Analysis Reporting Guidelines and the WAMBS checklist, filled for the report of a fit."""
+
+    def where(*sections: str) -> Markup | None:
+        return view.link(*sections) if any(name in view.order for name in sections) else None
+
+    def checked(name: str) -> Markup | None:
+        found = ran(view, name)
+        section = "sensitivity" if name in SENSITIVITY else "checks"
+        if found is None or section not in view.order:
+            return None
+        place = view.order.index(section) + 1
+        return Markup('Section {}: <a href="#{}">{}</a>').format(place, found.id, found.title)
+
+    fit, card = view.fit, view.fit.spec.card
+    return filled(
+        Ground(
+            where,
+            checked,
+            withheld=view.withheld,
+            stated=bool(card.question or card.estimand),
+            rope=not view.withheld and bool(view.estimates.table["p_rope"].notna().any()),
+            seeded=isinstance(fit.info.get("seed"), int),
+            correlated=any(factor.correlated for factor in fit.design.factors),
+        )
+    )
+
+
+def filled(ground: Ground) -> Section:
+    """Both guidelines, item by item.
 
     References
     ----------
@@ -31,7 +109,7 @@ def guidelines(view: View) -> Section:
     (2017), Psychological Methods 22(2):240-261, doi 10.1037/met0000065; van de Schoot et al. (2021), Nature Reviews
     Methods Primers 1:1, doi 10.1038/s43586-020-00001-2.
     """
-    barg, wambs = tuple(_barg(view)), tuple(_wambs(view))
+    barg, wambs = tuple(_barg(ground)), tuple(_wambs(ground))
     headings = ("Item", "Where", "Status")
     undone = [item for item, _, status in (*barg, *wambs) if status == NOT_DONE]
     note = (
@@ -67,79 +145,53 @@ def guidelines(view: View) -> Section:
     )
 
 
-def _barg(view: View) -> Iterable[Row]:
-    fit, card = view.fit, view.fit.spec.card
-    results = WITHHELD if view.withheld else DONE
-    rope = not view.withheld and bool(view.estimates.table["p_rope"].notna().any())
-    yield _part(view, "Preamble: why a Bayesian analysis", "model")
-    goal = bool(card.question or card.estimand)
-    yield _part(view, "Preamble: goals, question and estimand", "model", status=DONE if goal else NOT_DONE)
-    yield _part(view, "1A Variables: outcome and predictors", "data", "model")
-    yield _part(view, "1B Likelihood, its parameters and the hierarchy", "model")
-    yield _part(view, "1C Priors, each with its reason", "model")
-    yield _part(view, "1D Formal specification", "model")
-    yield _check(view, "1E Prior predictive check", "prior_predictive")
-    yield _part(view, "2A Software and versions", "reproduction")
-    yield _check(view, "2B Convergence of the chains, for every reported quantity", "convergence")
-    yield _check(view, "2C Effective sample size, for every reported quantity", "convergence")
-    yield ("2D Computation other than MCMC: its approximations", _NOWHERE, NOT_APPLICABLE)
-    yield _check(view, "3 Posterior predictive check", "posterior_predictive")
-    yield _part(
-        view, "3 Posterior: central tendency and interval, kind and probability", "effects", "groups", "variance",
-        status=results,
-    )  # fmt: skip
-    yield ("3 Bayes factors and probabilities of models", _NOWHERE, NOT_APPLICABLE)
-    yield ("4 Decisions and loss function", _NOWHERE, NOT_APPLICABLE)
-    if rope or view.withheld:
-        yield _part(
-            view, "4 Limits of the region of practical equivalence, with their reason", "effects", status=results
-        )
+def _barg(ground: Ground) -> Iterable[Row]:
+    part, check = ground.part, ground.check
+    yield part("Preamble: why a Bayesian analysis", "model")
+    yield part("Preamble: goals, question and estimand", "model", status=DONE if ground.stated else NOT_DONE)
+    yield part("1A Variables: outcome and predictors", "data", "model")
+    yield part("1B Likelihood, its parameters and the hierarchy", "model")
+    yield part("1C Priors, each with its reason", "model")
+    yield part("1D Formal specification", "model")
+    yield check("1E Prior predictive check", "prior_predictive")
+    yield part("2A Software and versions", "reproduction")
+    yield check("2B Convergence of the chains, for every reported quantity", "convergence")
+    yield check("2C Effective sample size, for every reported quantity", "convergence")
+    yield ("2D Computation other than MCMC: its approximations", NOWHERE, NOT_APPLICABLE)
+    yield check("3 Posterior predictive check", "posterior_predictive")
+    estimates = ("effects", "groups", "variance")
+    yield part("3 Posterior: central tendency and interval, kind and probability", *estimates, status=ground.results)
+    yield ("3 Bayes factors and probabilities of models", NOWHERE, NOT_APPLICABLE)
+    yield ("4 Decisions and loss function", NOWHERE, NOT_APPLICABLE)
+    limits = "4 Limits of the region of practical equivalence, with their reason"
+    if ground.rope or ground.withheld:
+        yield part(limits, "effects", status=ground.results)
     else:
-        yield ("4 Limits of the region of practical equivalence, with their reason", _NOWHERE, NOT_APPLICABLE)
-    yield _check(view, "5 Sensitivity of the posterior to the priors", "prior_sensitivity")
-    yield ("5 Sensitivity of Bayes factors and of probabilities of models", _NOWHERE, NOT_APPLICABLE)
-    yield _part(view, "6 Model card and command to run again", "reproduction")
-    seed = isinstance(fit.info.get("seed"), int)
-    yield _part(view, "6 Seed and settings of the sampler", "reproduction", status=DONE if seed else NOT_DONE)
-    yield _part(view, "6 Fingerprint of the data", "reproduction")
+        yield (limits, NOWHERE, NOT_APPLICABLE)
+    yield check("5 Sensitivity of the posterior to the priors", "prior_sensitivity")
+    yield ("5 Sensitivity of Bayes factors and of probabilities of models", NOWHERE, NOT_APPLICABLE)
+    yield part("6 Model card and command to run again", "reproduction")
+    yield part("6 Seed and settings of the sampler", "reproduction", status=DONE if ground.seeded else NOT_DONE)
+    yield part("6 Fingerprint of the data", "reproduction")
     # The page cannot know what its author publishes.
-    yield ("6 Data made available", _NOWHERE, NOT_DONE)
-    yield ("6 Draws made available", _NOWHERE, NOT_DONE)
+    yield ("6 Data made available", NOWHERE, NOT_DONE)
+    yield ("6 Draws made available", NOWHERE, NOT_DONE)
 
 
-def _wambs(view: View) -> Iterable[Row]:
-    design = view.fit.design
-    correlated = any(factor.correlated for factor in design.factors)
-    yield _part(view, "1 Priors and likelihood described", "model")
-    yield _check(view, "1 Prior predictive check for conflict of priors and data", "prior_predictive")
-    yield _check(view, "2 Convergence, by more than one diagnostic", "convergence")
-    yield ("3 Convergence again with twice the iterations", _NOWHERE, NOT_DONE)
-    yield _check(view, "4 Enough draws for the shape of the posterior", "convergence")
-    yield _check(view, "5 Autocorrelation: effective sample size of every parameter", "convergence")
-    results = WITHHELD if view.withheld else DONE
-    yield _part(view, "6 Marginal posteriors shown, to be judged by the reader", "model", "effects", status=results)
-    yield _check(view, "6 Posterior predictive check", "posterior_predictive")
+def _wambs(ground: Ground) -> Iterable[Row]:
+    part, check = ground.part, ground.check
+    yield part("1 Priors and likelihood described", "model")
+    yield check("1 Prior predictive check for conflict of priors and data", "prior_predictive")
+    yield check("2 Convergence, by more than one diagnostic", "convergence")
+    yield ("3 Convergence again with twice the iterations", NOWHERE, NOT_DONE)
+    yield check("4 Enough draws for the shape of the posterior", "convergence")
+    yield check("5 Autocorrelation: effective sample size of every parameter", "convergence")
+    yield part("6 Marginal posteriors shown, to be judged by the reader", "model", "effects", status=ground.results)
+    yield check("6 Posterior predictive check", "posterior_predictive")
     multivariate = "7 Sensitivity to multivariate priors of variances and covariances"
-    yield _check(view, multivariate, "prior_sensitivity") if correlated else (multivariate, _NOWHERE, NOT_APPLICABLE)
-    yield _check(view, "8 Comparison with priors that say little", "prior_sensitivity")
-    yield _check(view, "9 Sensitivity to the hyperparameters of the priors", "prior_sensitivity")
-    yield _part(
-        view, "10 Results reported and interpreted as probabilities", "effects", "groups", "variance",
-        status=WITHHELD if view.withheld else DONE,
-    )  # fmt: skip
-
-
-def _part(view: View, item: str, *sections: str, status: str = DONE) -> Row:
-    """An item that sections of the page hold."""
-    there = any(name in view.order for name in sections)
-    return item, view.link(*sections) if there and status != NOT_DONE else _NOWHERE, status if there else NOT_DONE
-
-
-def _check(view: View, item: str, name: str) -> Row:
-    """An item that is a check: done where it was run and the page shows it."""
-    found = ran(view, name)
-    section = "sensitivity" if name in SENSITIVITY else "checks"
-    if found is None or section not in view.order:
-        return item, _NOWHERE, NOT_DONE
-    place = view.order.index(section) + 1
-    return item, Markup('Section {}: <a href="#{}">{}</a>').format(place, found.id, found.title), DONE
+    yield (check(multivariate, "prior_sensitivity") if ground.correlated else (multivariate, NOWHERE, NOT_APPLICABLE))
+    yield check("8 Comparison with priors that say little", "prior_sensitivity")
+    yield check("9 Sensitivity to the hyperparameters of the priors", "prior_sensitivity")
+    yield part(
+        "10 Results reported and interpreted as probabilities", "effects", "groups", "variance", status=ground.results
+    )

@@ -30,7 +30,7 @@ from alliance_bayes.report.words import (
 if TYPE_CHECKING:
     from alliance_bayes.report.view import View
 
-__all__ = ["modelling", "stated_as"]
+__all__ = ["modelling", "prior_table", "stated_as"]
 
 MOST_PANELS = 12
 
@@ -39,16 +39,6 @@ def modelling(view: View) -> Section:
     """The section."""
     fit, withheld = view.fit, view.withheld
     design, card, stated_priors = fit.design, fit.spec.card, _stated(fit)
-    priors = Table.of(
-        "table-priors",
-        "Priors, each with its reason",
-        ("Parameter", "Meaning", "Prior", "Reason"),
-        [
-            (clean(name), meaning(design, name), stated_as(stated.prior), clean(stated.reason))
-            for name, stated in stated_priors.items()
-        ],
-        words=(1, 3),
-    )
     centres = Table.of(
         "table-centres",
         "Values subtracted from the predictors, so that the intercept and the slopes of groups have a meaning",
@@ -77,7 +67,7 @@ def modelling(view: View) -> Section:
         "equations": equations(design),
         "centres": centres,
         "prior_set": clean(fit.spec.prior_set),
-        "priors": priors,
+        "priors": prior_table(fit, "table-priors", "Priors, each with its reason"),
         "prior_check": view.checked.by_name("prior_predictive"),
         "graph": model_graph(view, stated_priors),
         "picture": None if withheld else _prior_picture(fit),
@@ -91,6 +81,15 @@ def modelling(view: View) -> Section:
         "centres": dict(design.centres),
     }
     return Section("model", "Model and priors", "model.html", context, {"model": numbers})
+
+
+def prior_table(fit: FittedModel, name: str, caption: str) -> Table:
+    """Every prior of a model with its reason."""
+    rows = [
+        (clean(parameter), meaning(fit.design, parameter), stated_as(stated.prior), clean(stated.reason))
+        for parameter, stated in _stated(fit).items()
+    ]
+    return Table.of(name, caption, ("Parameter", "Meaning", "Prior", "Reason"), rows, words=(1, 3))
 
 
 def _stated(fit: FittedModel) -> dict[str, StatedPrior]:

@@ -14,9 +14,10 @@ from alliance_bayes.report.counts import level_counts, shown_counts
 from alliance_bayes.report.suppression import Mark, one_way
 from alliance_bayes.report.text import clean
 
-__all__ = ["Redact", "factors_with_few", "grouped_only", "identifying", "redaction"]
+__all__ = ["HIDDEN", "Redact", "factors_with_few", "grouped_only", "identifying", "redaction"]
 
 Redact = Callable[[str], str]
+#: What stands in place of such a level.
 HIDDEN = "(a level)"
 #: People in the middle level of a factor below which its levels may be one person each.
 PERSONAL = 5

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from alliance_bayes.report.tables import Table
 
-__all__ = ["Picture", "Section"]
+__all__ = ["Picture", "Section", "linked"]
 
 
 @dataclass(frozen=True)
@@ -69,3 +69,20 @@ class Section:
         kinds = {Table: "table", Picture: "picture"}
         items = [(kinds.get(type(item), "text"), item) for item in content]
         return cls(id, title, "content.html", {"items": items}, numbers or {})
+
+
+def linked(order: Sequence[str], *sections: str) -> Markup:
+    """Where sections stand in a page, each number a link: "Section 3", "Sections 3, 4"; else "not in this page".
+
+    Parameters
+    ----------
+    order
+        Ids of the page's sections, in order.
+    *sections
+        Ids; those that the page lacks are passed over.
+    """
+    there = [(name, order.index(name) + 1) for name in sections if name in order]
+    if not there:
+        return Markup("not in this page")
+    links = [Markup('<a href="#{}">{}</a>').format(name, number) for name, number in there]
+    return Markup("Section {}").format(links[0]) if len(links) == 1 else Markup("Sections ") + Markup(", ").join(links)

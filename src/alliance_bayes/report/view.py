@@ -15,7 +15,7 @@ from alliance_bayes.report.checking import Checked
 from alliance_bayes.report.estimates import Estimates
 from alliance_bayes.report.frames import frame_table
 from alliance_bayes.report.privacy import Redact
-from alliance_bayes.report.sections import Picture
+from alliance_bayes.report.sections import Picture, linked
 from alliance_bayes.report.svg import draw
 from alliance_bayes.report.tables import Table
 
@@ -74,13 +74,7 @@ class View:
 
     def link(self, *sections: str) -> Markup:
         """The same, each number linked to its section; "not in this page" when none of them is."""
-        there = [(name, self.order.index(name) + 1) for name in sections if name in self.order]
-        if not there:
-            return Markup("not in this page")
-        links = [Markup('<a href="#{}">{}</a>').format(name, number) for name, number in there]
-        return (
-            Markup("Section {}").format(links[0]) if len(links) == 1 else Markup("Sections ") + Markup(", ").join(links)
-        )
+        return linked(self.order, *sections)
 
     def table(self, frame: pd.DataFrame, *, name: str, caption: str, note: str = "") -> Table:
         """Show a table of numbers and words; its index is not shown.

@@ -15,11 +15,12 @@ from alliance_bayes.report.figures import slope_figure
 from alliance_bayes.report.frames import frame_table
 from alliance_bayes.report.sections import Picture
 from alliance_bayes.report.svg import draw
-from alliance_bayes.report.text import capital, exact
+from alliance_bayes.report.text import capital, count, exact
 from alliance_bayes.study.bench import Bench
 from alliance_bayes.study.comparing import compared
 from alliance_bayes.study.part import Block, Part, Statement
 from alliance_bayes.study.populations import Populations
+from alliance_bayes.study.rows import shown_rows
 from alliance_bayes.study.tables import FEW_LEVELS, effect_table, forest_pictures, joined, one_row, prefixed, shown
 from alliance_bayes.study.words import slope_sentence
 
@@ -106,7 +107,9 @@ def _sizes(bench: Bench, name: str, fit: Fit, who: str) -> Block:
         ["slopes", "r2"], prob=bench.options.prob, rope=bench.options.rope, relevant=bench.options.improvement
     )
     rows = prefixed(rows, name, estimands=(*SLOPES, "bayesian_r2"))
-    block = bench.block(f"association-{name}", capital(f"among {who} (n = {fit.flow.analysed:,})"), rows, [fit])
+    number = shown_rows(bench.fitted, bench.options.small)[f"outcome_{name}"]
+    size = "" if number is None else f" (n = {count(number)})"
+    block = bench.block(f"association-{name}", capital(f"among {who}{size}"), rows, [fit])
     if block.withheld:
         return block
     table = effect_table(

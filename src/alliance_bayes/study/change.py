@@ -109,18 +109,11 @@ def _shares(bench: Bench, name: str, fit: Fit, populations: Populations) -> Bloc
     if bench.options.full:
         cohort = _with_event(bench, event, populations[who or "everybody"].cohort)
         fits["bernoulli"] = bench.fit(f"bernoulli_{name}", card=event, cohort=cohort)
-    found: list[EffectTable] = []
+    found = []
     for kind, own in fits.items():
         few = [factor.name for factor in own.design.factors if len(factor.levels) <= FEW_LEVELS]
-        factors: list[str | None] = [*few] or [None]
-        for factor in factors:
-            at_least = least if kind == "model" else 1.0
-            table = responders(own, at_least=at_least, factor=factor, prob=bench.options.prob)
-            overall = table["level"].isna()
-            # The share of everybody is the same in every factor's table.
-            found.append(
-                prefixed(table if not found or prefix_of(found[-1].iloc[0]) != kind else table[~overall], kind)
-            )
+        at_least = least if kind == "model" else 1.0
+        found.append(prefixed(responders(own, at_least=at_least, factor=few, prob=bench.options.prob), kind))
     who_words = populations[who or "everybody"].words
     title = f"{'Improved' if event == 'improved' else 'Recovered'}, {who_words}"
     block = bench.block(f"change-{name}", title, EffectTable.concat(found), fits.values())

@@ -11,6 +11,7 @@ from alliance_bayes.api import Fit
 from alliance_bayes.checks import run_checks
 from alliance_bayes.latent import LatentFit
 from alliance_bayes.study.bench import Fitted
+from alliance_bayes.study.rows import analysed
 
 __all__ = ["model_table"]
 
@@ -23,10 +24,10 @@ def model_table(fitted: Mapping[str, Fitted]) -> pd.DataFrame:
 def _row(made: Fitted) -> dict[str, object]:
     fit = made.fit
     if isinstance(fit, LatentFit):
-        judged, people = fit.convergence, int(fit.info["people"])
+        judged = fit.convergence
         family, engine = "graded response, gaussian", str(fit.info["engine"])
     else:
-        judged, people = _parameters(fit), fit.flow.analysed
+        judged = _parameters(fit)
         family, engine = fit.spec.family, str(fit.info["engine"]) + (" (nuts)" if "fallback" in fit.info else "")
     ess = float(np.nanmin(judged["ess_bulk"])) if len(judged) else float("nan")
     statistics = fit.sample_stats
@@ -34,7 +35,7 @@ def _row(made: Fitted) -> dict[str, object]:
         "model": made.name,
         "formula": made.spec.formula,
         "family": family,
-        "people": people,
+        "people": analysed(made),
         "engine": engine,
         "seconds": made.seconds,
         "divergences": int(statistics["diverging"].sum()) if "diverging" in statistics else 0,

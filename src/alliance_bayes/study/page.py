@@ -6,12 +6,16 @@ from typing import Any
 
 from alliance_bayes.checks.limits import ESS_LIMIT, RHAT_LIMIT
 from alliance_bayes.fit import FittedModel
+from alliance_bayes.latent import LatentFit
+from alliance_bayes.latent.measurement import measurement_priors
 from alliance_bayes.model.card import card_text
 from alliance_bayes.report.certainty import scale_words
 from alliance_bayes.report.finding import Finding, Findings, Topic
 from alliance_bayes.report.left_out import ShownFlow
 from alliance_bayes.report.limits import is_simulated
 from alliance_bayes.report.manifest import embed, manifest_of
+from alliance_bayes.report.model_words import equations
+from alliance_bayes.report.modelling import prior_table, stated_as
 from alliance_bayes.report.page import page
 from alliance_bayes.report.participants import describe
 from alliance_bayes.report.records import plain, records
@@ -19,10 +23,12 @@ from alliance_bayes.report.rendered import Rendered
 from alliance_bayes.report.sections import Section
 from alliance_bayes.report.tables import Table
 from alliance_bayes.report.text import capital, clean, count, number, typeset
+from alliance_bayes.study.bench import Fitted
 from alliance_bayes.study.options import StudyOptions
 from alliance_bayes.study.part import Part
+from alliance_bayes.study.rows import rows_text, shown_rows
 from alliance_bayes.study.study import Study
-from alliance_bayes.study.writing import study_limitations, study_methods
+from alliance_bayes.study.writing import study_guidelines, study_limitations, study_methods
 from alliance_bayes.versions import versions
 
 __all__ = ["FORMAT", "study_report"]
@@ -46,6 +52,8 @@ def study_report(study: Study) -> Rendered:
     models, how = _models(study)
     version = versions()["alliance_bayes"]
     found = _findings(study)
+    order = ("data", *study.parts, "limitations", "guidelines", "methods", "models")
+    guidelines = study_guidelines(study, order)
     html = page(
         title=TITLE,
         subtitle=[
@@ -56,6 +64,7 @@ def study_report(study: Study) -> Rendered:
             data,
             *(_section(part) for part in study.parts.values()),
             study_limitations(study),
+            guidelines,
             study_methods(study),
             models,
         ],
@@ -76,6 +85,7 @@ def study_report(study: Study) -> Rendered:
             ],
             "parts": {part.name: {"left_out": part.left_out, **part.numbers} for part in study.parts.values()},
             **data.numbers,
+            **guidelines.numbers,
             "models": how,
             "meta": _meta(study, version),
         }
@@ -125,12 +135,12 @@ def _left(study: Study) -> tuple[str, ...]:
 
 
 def _models(study: Study) -> tuple[Section, list[dict[str, Any]]]:
-    table = study.models()
+    table, shown = study.models(), shown_rows(study.fitted, study.options.small)
     rows = [
         (
             row["model"],
             row["family"],
-            count(int(row["people"])),
+            rows_text(shown[row["model"]]),
             row["engine"] + (" (kept)" if row["reused"] else ""),
             count(int(row["divergences"])),
             number(float(row["ess_bulk"]), 0),
@@ -154,7 +164,7 @@ def _models(study: Study) -> tuple[Section, list[dict[str, Any]]]:
             rows,
             words=(1, 3),
         ),
-        "cards": [(name, card_text(made.spec)) for name, made in study.fitted.items()],
+        "cards": [_card(made) for made in study.fitted.values()],
         "command": command + (" --full" if study.options.full else ""),
         "settings": Table.of(
             "table-settings",
@@ -170,9 +180,31 @@ def _models(study: Study) -> tuple[Section, list[dict[str, Any]]]:
     # Time is not a result: it differs from run to run.
     kept = [
         {key: value for key, value in row.items() if key not in ("seconds", "ess_per_second", "reused")}
+        | {"people": shown[row["model"]]}
         for row in records(table)
     ]
     return Section("models", "Models and reproduction", "study_models.html", context), kept
+
+
+def _card(made: Fitted) -> dict[str, Any]:
+    """A model's card, and what follows from it: equations, and priors with their reasons."""
+    latent = isinstance(made.fit, LatentFit)
+    outcome = made.fit.naive if isinstance(made.fit, LatentFit) else made.fit
+    tables = [prior_table(outcome, f"table-priors-{made.name}", f"Priors of {made.name}, each with its reason")]
+    if latent:
+        rows = [
+            (name, stated_as(stated.prior), clean(stated.reason)) for name, stated in measurement_priors({}).items()
+        ]
+        headings = ("Parameter", "Prior", "Reason")
+        caption = f"Priors of {made.name}: model of the ratings"
+        tables.append(Table.of(f"table-priors-{made.name}-ratings", caption, headings, rows, words=(1, 2)))
+    return {
+        "name": made.name,
+        "text": card_text(made.spec),
+        "equations": equations(outcome.design),
+        "tables": tables,
+        "latent": latent,
+    }
 
 
 def _meta(study: Study, version: str) -> dict[str, Any]:

@@ -1,17 +1,23 @@
-"""What a study's page says at its end: limitations, and a methods text with references to copy."""
+"""What a study's page says at its end: limitations, reporting guidelines, and a methods text with references."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from markupsafe import Markup
+
 from alliance_bayes.api import Fit
 from alliance_bayes.report.doing import CHECKED_FOR
+from alliance_bayes.report.guidelines import Ground, filled
 from alliance_bayes.report.limitations import limits_of_data, limits_of_measures
 from alliance_bayes.report.methods import Cited, fit_sentences, sampling_sentence, software_sentence
 from alliance_bayes.report.references import bibtex
-from alliance_bayes.report.sections import Section
+from alliance_bayes.report.sections import Section, linked
 from alliance_bayes.report.text import capital, clean, count, exact, typeset
+from alliance_bayes.study.rows import shown_rows
 from alliance_bayes.study.study import Study
 
-__all__ = ["study_limitations", "study_methods"]
+__all__ = ["study_guidelines", "study_limitations", "study_methods"]
 
 
 def study_limitations(study: Study) -> Section:
@@ -37,13 +43,52 @@ def study_limitations(study: Study) -> Section:
     return Section("limitations", "Limitations", "limitations.html", context)
 
 
+def study_guidelines(study: Study, order: Sequence[str]) -> Section:
+    """The reporting guidelines, filled for the study.
+
+    Parameters
+    ----------
+    study
+        The study.
+    order
+        Ids of the page's sections, in order.
+
+    Notes
+    -----
+    Every model's draws are judged. The other checks are those of a single model's report, so they count as not done
+    here, even where the page shows the predictions of some models.
+    """
+    at = {"data": ("data",), "model": ("models",), "reproduction": ("models",)}
+    parts = tuple(study.parts)
+
+    def where(*sections: str) -> Markup:
+        return linked(order, *dict.fromkeys(name for section in sections for name in at.get(section, parts)))
+
+    def checked(name: str) -> Markup | None:
+        return linked(order, "models") if name == "convergence" else None
+
+    fits = [made.fit for made in study.fitted.values() if isinstance(made.fit, Fit)]
+    return filled(
+        Ground(
+            where,
+            checked,
+            withheld=study.withheld,
+            stated=all(made.spec.card.question or made.spec.card.estimand for made in study.fitted.values()),
+            rope=bool(study.table()["p_rope"].notna().any()),
+            seeded=True,
+            correlated=any(factor.correlated for fit in fits for factor in fit.design.factors),
+        )
+    )
+
+
 def study_methods(study: Study) -> Section:
     """A methods text and the references it names, from the models that were fitted."""
     cite, first, options = Cited(), _first(study), study.options
     fits = {name: made.fit for name, made in study.fitted.items() if isinstance(made.fit, Fit)}
+    shown = shown_rows(study.fitted, options.small)
+    rows = {name: "" if number is None else f", {count(number)} rows" for name, number in shown.items()}
     models = [
-        f"{name}: {clean(fit.spec.formula)} ({fit.design.family.title}, {count(fit.flow.analysed)} rows)"
-        for name, fit in fits.items()
+        f"{name}: {clean(fit.spec.formula)} ({fit.design.family.title}{rows[name]})" for name, fit in fits.items()
     ]
     sampled = dict.fromkeys(sampling_sentence(fit, cite) for fit in fits.values())
     checked = (

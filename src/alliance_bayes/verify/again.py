@@ -16,6 +16,7 @@ from alliance_bayes.effects import Draws, EffectTable
 from alliance_bayes.errors import AllianceBayesError, FileFormatError, UsageError
 from alliance_bayes.model.card import card_arguments, card_text
 from alliance_bayes.moments import Moments
+from alliance_bayes.report.checking import SENSITIVITY
 from alliance_bayes.report.endpoints import endpoint_effects
 from alliance_bayes.study import StudyOptions, run_study
 
@@ -107,10 +108,15 @@ def _report(manifest: Mapping[str, Any], cohort: Cohort | Moments, tell: Callabl
     table = fit.effects(**asked)
     gate = fit.check(effects=table, only=("convergence",)).gate
     tables = {"": table}
-    # The end points of people are computed beside the effects, and only where the page has them.
-    named = any(row[0].startswith("endpoints/") for row in manifest["rows"] or [])
-    if named and (shares := endpoint_effects(fit, prob=asked["prob"])) is not None:
+    # What is computed beside the effects is made again where the page has it.
+    named = {row[0].split("/")[0] for row in manifest["rows"] or []}
+    if "endpoints" in named and (shares := endpoint_effects(fit, prob=asked["prob"])) is not None:
         tables["endpoints/"] = shares
+    if "sensitivity" in named:
+        tell("fitting it again under other priors and without parts of the data")
+        for result in fit.check(effects=table, only=SENSITIVITY):
+            if result.rows is not None:
+                tables[f"sensitivity/{result.name}/"] = result.rows
     parts = [
         pd.DataFrame(part).set_axis([f"{name}{row}" for row in part.index], axis=0) for name, part in tables.items()
     ]
