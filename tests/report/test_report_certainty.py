@@ -105,7 +105,7 @@ def test_sentences_agree_with_their_rows(
     table = effects(fit, prob=prob)
     estimates = Estimates.of(fit, table)
 
-    report = rendered(fit, effects=table, checks=checks_of())
+    report = rendered(fit, effects=table, checks=checks_of(), sections=["effects"])
 
     assert len(report.numbers["findings"]) >= 3
     for finding in report.numbers["findings"]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from alliance_bayes.checks import CheckReport, CheckResult, Plot
+from alliance_bayes.checks.evidence import FEWEST_ROWS
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.report.figure_data import Recorder
 from alliance_bayes.report.frames import frame_table
@@ -23,7 +24,7 @@ from alliance_bayes.report.text import typeset
 if TYPE_CHECKING:
     from alliance_bayes.report.view import View
 
-__all__ = ["Checked", "Item", "checking", "sensitivity"]
+__all__ = ["Checked", "Item", "checking", "may_show", "sensitivity"]
 
 #: Checks whose tables and figures hold no estimate, so that they stay when conclusions are withheld.
 WITHOUT_ESTIMATES = ("convergence", "prior_predictive")
@@ -39,8 +40,8 @@ CONCERNS: Mapping[str, tuple[str, ...]] = {
 }
 #: Checks that have a section of their own.
 SENSITIVITY = ("prior_sensitivity", "influence")
-#: Figures that show every participant as a point.
-SINGLE_ROWS = ("loo-pareto-k",)
+# Fewest people that each bar or point of a figure stands for, where that is not decided by the page.
+_FEWEST_SHOWN = {"loo-pareto-k": 1, "predictive-distribution": FEWEST_ROWS}
 _ROWS = re.compile(r"; rows? [\d, and]*counted from 0")
 #: Verdicts that are repeated where their subject is reported.
 CAUTIONS = ("warn", "fail")
@@ -149,8 +150,10 @@ def _item(fit: FittedModel, result: CheckResult, position: int, withheld: bool, 
     tables = [
         frame_table(part, name=f"{anchor}-{name}", caption=caption) for name, caption, part in captions if len(part)
     ]
-    allowed = [plot for plot in result.plots if shown and plot.name not in SINGLE_ROWS]
-    plots = [plot for plot in allowed if not plot.title.endswith(_of_few(fit, result.table, small))]
+    # Single people are shown in no page, whatever it calls a few.
+    offered = [plot for plot in result.plots if shown and _FEWEST_SHOWN.get(plot.name) != 1]
+    few = _of_few(fit, result.table, small)
+    plots = [plot for plot in offered if may_show(plot, small) and not plot.title.endswith(few)]
     pictures = [_picture(plot, f"{anchor}-{number}", redact) for number, plot in enumerate(plots, 1)]
     # The sentence already says what the problems are when it is made of them.
     listed = tuple(problem for problem in problems if problem not in sentence)
@@ -165,7 +168,7 @@ def _item(fit: FittedModel, result: CheckResult, position: int, withheld: bool, 
     }
     note = (
         f"Figures that would show groups of fewer than {small} people are left out."
-        if len(plots) < len(allowed)
+        if len(plots) < len(offered)
         else ""
     )
     rows = None
@@ -186,6 +189,11 @@ def _item(fit: FittedModel, result: CheckResult, position: int, withheld: bool, 
         numbers,
         rows,
     )
+
+
+def may_show(plot: Plot, small: int) -> bool:
+    """Whether every bar and point of a figure stands for at least so many people."""
+    return _FEWEST_SHOWN.get(plot.name, small) >= small
 
 
 def _of_few(fit: FittedModel, frame: pd.DataFrame, small: int) -> tuple[str, ...]:

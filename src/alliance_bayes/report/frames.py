@@ -20,7 +20,7 @@ MOST = 200
 # Columns whose value says which quantity a row is about.
 _KEYS = ("quantity", "criterion", "statistic", "column", "parameter")
 # Decimals where the custom or the threshold asks for them, by column.
-_DECIMALS = {"rhat": 3, "r_hat": 3, "ess_bulk": 0, "ess_tail": 0, "p_value": 3, "p": 3, "pareto_k": 2}
+_DECIMALS = {"rhat": 3, "r_hat": 3, "ess_bulk": 0, "ess_tail": 0, "p_value": 3, "p": 3, "pareto_k": 2, "departure": 2}
 _HEADINGS = {
     "rhat": "R-hat",
     "ess_bulk": "ESS (bulk)",

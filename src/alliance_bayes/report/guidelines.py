@@ -172,7 +172,7 @@ def _barg(ground: Ground) -> Iterable[Row]:
     yield ("5 Sensitivity of Bayes factors and of probabilities of models", NOWHERE, NOT_APPLICABLE)
     yield part("6 Model card and command to run again", "reproduction")
     yield part("6 Seed and settings of the sampler", "reproduction", status=DONE if ground.seeded else NOT_DONE)
-    yield part("6 Fingerprint of the data", "reproduction")
+    yield part("6 Fingerprint of the data", "data", "reproduction")
     # The page cannot know what its author publishes.
     yield ("6 Data made available", NOWHERE, NOT_DONE)
     yield ("6 Draws made available", NOWHERE, NOT_DONE)

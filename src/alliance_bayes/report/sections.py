@@ -81,7 +81,7 @@ def linked(order: Sequence[str], *sections: str) -> Markup:
     *sections
         Ids; those that the page lacks are passed over.
     """
-    there = [(name, order.index(name) + 1) for name in sections if name in order]
+    there = [(name, number) for number, name in enumerate(order, 1) if name in sections]
     if not there:
         return Markup("not in this page")
     links = [Markup('<a href="#{}">{}</a>').format(name, number) for name, number in there]

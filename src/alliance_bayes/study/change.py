@@ -152,7 +152,7 @@ def _shares(bench: Bench, name: str, fit: Fit, populations: Populations) -> Bloc
         ),
     )
     pictures = (
-        predictive_pictures(f"change-{name}", "Bernoulli model", fits["bernoulli"])
+        predictive_pictures(f"change-{name}", "Bernoulli model", fits["bernoulli"], bench.options.small)
         if name == "improved" and len(fits) > 1
         else []
     )

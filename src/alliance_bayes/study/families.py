@@ -79,7 +79,11 @@ def families(bench: Bench) -> Part:
     )
     predicted = bench.block("families-predictive", "Prior and posterior predictive checks", rows[:0], []).with_page(
         text=("What each family would have drawn before it saw the data, and after, against what was observed.",),
-        pictures=[picture for name, fit in fits.items() for picture in predictive_pictures(name, _TITLES[name], fit)],
+        pictures=[
+            picture
+            for name, fit in fits.items()
+            for picture in predictive_pictures(name, _TITLES[name], fit, options.small)
+        ],
     )
     return Part(
         "families",

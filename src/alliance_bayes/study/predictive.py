@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from alliance_bayes.api import Fit
 from alliance_bayes.checks import run_checks
+from alliance_bayes.report.checking import may_show
 from alliance_bayes.report.figure_data import Recorder
 from alliance_bayes.report.sections import Picture
 from alliance_bayes.report.svg import draw
@@ -11,7 +12,7 @@ from alliance_bayes.report.svg import draw
 __all__ = ["predictive_pictures"]
 
 
-def predictive_pictures(name: str, title: str, fit: Fit) -> list[Picture]:
+def predictive_pictures(name: str, title: str, fit: Fit, small: int) -> list[Picture]:
     """The first figure of the prior and of the posterior predictive check.
 
     Parameters
@@ -22,11 +23,15 @@ def predictive_pictures(name: str, title: str, fit: Fit) -> list[Picture]:
         What the model is called.
     fit
         The fit.
+    small
+        Fewest people that a bar stands for; a figure with smaller ones is left out.
     """
     pictures = []
     for words in ("prior", "posterior"):
         result = run_checks(fit, only=(f"{words}_predictive",)).results[0]
         plot = result.plots[0]
+        if not may_show(plot, small):
+            continue
         heading = f"{title}: {words} predictive distribution"
         recorder, identity = Recorder(plot.draw), f"picture-{name}-{words}"
         markup = draw(recorder, name=identity, title=heading, description=plot.description, size=plot.size)

@@ -228,7 +228,7 @@ def _families(bench: Bench, gaussian: Fit) -> Block:
     pictures = [
         picture
         for name in ("censored", "ordinal")
-        for picture in predictive_pictures(f"ratings-{name}", capital(_TITLES[name]), fits[name])
+        for picture in predictive_pictures(f"ratings-{name}", capital(_TITLES[name]), fits[name], bench.options.small)
     ]
     return block.with_page(text=text, tables=tables, pictures=pictures)
 
