@@ -103,7 +103,7 @@ import alliance_bayes
 tested_with = ["pymc", "_pytest.config", "hypothesis", "xdist", "playwright.sync_api"]
 found = [module.name for module in pkgutil.walk_packages(alliance_bayes.__path__, "alliance_bayes.")]
 for name in [*(name for name in found if not name.endswith("__main__")), *tested_with]:
-    with contextlib.suppress(ImportError):
+    with contextlib.suppress(Exception):
         importlib.import_module(name)
 EOF
 }
@@ -209,10 +209,9 @@ if [ $done = no ]; then
         '(make lock).'
 fi
 
-compile_imported
-
 printf '%s\n' "$wanted" >"$state/$profile"
 # What developers have includes what the package needs.
 if [ "$profile" = dev ]; then cp "$state/dev" "$state/runtime"; fi
 printf '%s\n' "$locks" >"$state/locks"
+compile_imported
 say "ready in $(($(date +%s) - started)) s"

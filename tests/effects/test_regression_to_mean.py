@@ -66,7 +66,7 @@ def test_every_part_is_exact_for_a_change() -> None:
     observed = fit.design.outcome.values[low].mean()
     assert table["note"].fillna("").tolist() == [
         "",
-        f"observed: {observed:.4g} in {low.sum()} of 120 participants",
+        f"observed: {observed:.4g}",
         "",
         "",
         "",

@@ -338,6 +338,9 @@ def test_several_factors_are_one_after_the_other(family: str) -> None:
     for table in alone.values():
         for row in table.index:
             np.testing.assert_allclose(both.draws[row], table.draws[row], rtol=0, atol=ATOL)
+    # Any sequence of names, and one that is named twice counts once.
+    assert responders(fit, at_least=32, factor=pd.Index(["country", "sex", "country"])).index.tolist() == expected
+    assert responders(fit, at_least=32, factor=[]).index.tolist() == expected[:1]
 
 
 def test_who_counts_must_be_a_mask() -> None:

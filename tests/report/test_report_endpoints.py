@@ -27,7 +27,7 @@ def report(fit: FittedModel) -> Rendered:
 
 
 def test_a_followup_score_has_improvement_and_recovery(fit: FittedModel) -> None:
-    table = endpoint_effects(fit, prob=0.89)
+    table = endpoint_effects(fit, prob=0.89, small=10)
     assert table is not None
     low = fit.design.frame["who5_baseline"].to_numpy(float) <= 28
     shares = table[table["estimand"] != "risk_difference"]
@@ -46,7 +46,7 @@ def test_a_followup_score_has_improvement_and_recovery(fit: FittedModel) -> None
 def test_a_change_has_improvement_by_group() -> None:
     frame = rows(300).assign(who5_change=lambda data: data["who5_followup"] - data["who5_baseline"])
     formula = "who5_change ~ alliance + who5_baseline + (1 | sex)"
-    table = endpoint_effects(fitted(frame, formula=formula), prob=0.5)
+    table = endpoint_effects(fitted(frame, formula=formula), prob=0.5, small=10)
     assert table is not None
     assert set(table["estimand"]) == {"share_at_least", "risk_difference"}
     assert table["term"].str.startswith("who5_change >= 10").all()
@@ -62,7 +62,7 @@ def test_a_change_has_improvement_by_group() -> None:
     ],
 )
 def test_other_outcomes_and_models_without_a_baseline_have_none(formula: str, family: str) -> None:
-    assert endpoint_effects(fitted(rows(100), formula=formula, spec={"family": family}), prob=0.89) is None
+    assert endpoint_effects(fitted(rows(100), formula=formula, spec={"family": family}), prob=0.89, small=10) is None
 
 
 def test_shares_of_few_people_are_not_computed() -> None:
@@ -70,7 +70,7 @@ def test_shares_of_few_people_are_not_computed() -> None:
     frame = rows(300)
     start = frame["who5_baseline"].clip(lower=32)
     start.iloc[:19] = 20.0
-    table = endpoint_effects(fitted(frame.assign(who5_baseline=start), formula=FORMULA), prob=0.89)
+    table = endpoint_effects(fitted(frame.assign(who5_baseline=start), formula=FORMULA), prob=0.89, small=10)
     assert table is not None
     assert table["term"].tolist() == ["who5_followup - who5_baseline >= 10"]
 
@@ -113,7 +113,7 @@ def test_nothing_is_told_when_conclusions_are_withheld() -> None:
 
 def test_people_are_not_lost_between_groups(fit: FittedModel) -> None:
     """Everybody's share lies within those of the levels, whose people everybody is placed in."""
-    table = endpoint_effects(fit, prob=0.89)
+    table = endpoint_effects(fit, prob=0.89, small=10)
     assert table is not None
     shares = table[(table["estimand"] == "share_at_least")]
     for factor in ("provider_type", "sex"):
@@ -121,3 +121,14 @@ def test_people_are_not_lost_between_groups(fit: FittedModel) -> None:
         overall = shares.loc[shares["factor"].isna(), "mean"].iloc[0]
         assert by_level.min() <= overall <= by_level.max()
     assert pd.Series(shares["mean"]).between(0, 1).all()
+
+
+@pytest.mark.parametrize("small", [10, 60])
+def test_shares_are_of_as_many_people_as_the_page_may_tell(small: int) -> None:
+    frame = rows(300, countries=3)
+    start = frame["who5_baseline"].where(np.arange(300) >= 40, 20.0).where(np.arange(300) < 40, 60.0)
+    table = endpoint_effects(fitted(frame.assign(who5_baseline=start), formula=FORMULA), prob=0.89, small=small)
+    assert table is not None
+    among = table["term"].str.contains(" among ")
+    # 40 of 300 started low: a page that tells of 60 at least says nothing of them.
+    assert among.any() == (small == 10)

@@ -132,3 +132,11 @@ def test_wide_drawings_are_marked_for_scrolling(width: float, kind: str) -> None
     root = ET.fromstring(draw(hostile, name="one", title="t", description="d", size=(width, 3)))
 
     assert root.attrib["class"] == kind
+
+
+def test_a_painter_may_do_without_a_layout() -> None:
+    def placed(figure: Figure) -> None:
+        figure.set_layout_engine(None)
+        figure.add_axes((0.1, 0.1, 0.8, 0.8)).set_title("by hand")
+
+    assert texts(draw(placed, name="one", title="A", description="B", size=(4, 3))).count("by hand") == 1

@@ -23,17 +23,24 @@ def shown(*models: Fitted, small: int = 10) -> dict[str, int | None]:
     return shown_rows({model.name: model for model in models}, small)
 
 
-def test_numbers_that_are_far_apart_or_the_same_are_shown() -> None:
+def test_those_analysed_all_and_the_elevated_are_told_and_what_is_the_same() -> None:
     found = shown(
-        made("alliance", 400), made("outcome_everybody", 400, 30), made("outcome_elevated", 90, 2), made("curve", 370)
+        made("alliance", 400),
+        made("outcome_everybody", 400, 30),
+        made("outcome_elevated", 90, 12),
+        made("curve", 370),
+        made("change_elevated", 78),
     )
-    assert found == {"alliance": 400, "outcome_everybody": 370, "outcome_elevated": 88, "curve": 370}
+    assert found == {
+        "alliance": 400, "outcome_everybody": 370, "outcome_elevated": 78, "curve": 370, "change_elevated": 78
+    }  # fmt: skip
 
 
-@pytest.mark.parametrize(("gap", "number"), [(0, 370), (1, None), (9, None), (10, 360)])
-def test_a_number_a_few_below_another_is_not(gap: int, number: int | None) -> None:
-    found = shown(made("outcome_everybody", 400, 30), made("longer", 370 - gap))
-    assert found == {"outcome_everybody": 370, "longer": number}
+@pytest.mark.parametrize("size", [369, 361, 360, 200, 371, 399])
+def test_no_other_number_is(size: int) -> None:
+    """Whatever its distance: 370 - 360 are 10, but with 12 who lack something else, 2 lack both."""
+    found = shown(made("outcome_everybody", 400, 30), made("other", size))
+    assert found == {"outcome_everybody": 370, "other": None}
 
 
 def test_all_in_the_table_are_not_told_where_the_flow_hides_them() -> None:
@@ -43,9 +50,14 @@ def test_all_in_the_table_are_not_told_where_the_flow_hides_them() -> None:
     assert shown(made("alliance", 374), made("outcome_everybody", 374, 4), small=1)["alliance"] == 374
 
 
-def test_two_that_hide_each_other_are_never_both_shown() -> None:
-    found = shown(made("outcome_everybody", 400, 30), made("first", 300), made("second", 295), made("third", 290))
-    assert found == {"outcome_everybody": 370, "first": 300, "second": None, "third": 290}
+@pytest.mark.parametrize(("elevated", "told"), [(9, None), (10, 10), (360, 360), (361, None)])
+def test_neither_the_elevated_nor_the_others_are_few(elevated: int, told: int | None) -> None:
+    found = shown(made("outcome_everybody", 370), made("outcome_elevated", elevated))
+    assert found["outcome_elevated"] == told
+
+
+def test_sessions_are_no_people() -> None:
+    assert shown(made("outcome_everybody", 370), made("growth", 1503))["growth"] == 1503
 
 
 def test_a_number_that_is_not_shown_is_a_dash() -> None:

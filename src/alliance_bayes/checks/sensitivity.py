@@ -18,13 +18,13 @@ from alliance_bayes.checks.wording import some
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model.defaults import PRIOR_SETS
 
-__all__ = ["influence", "prior_sensitivity"]
+__all__ = ["FEWEST", "influence", "prior_sensitivity"]
 
 PRIOR_TITLE = "Sensitivity to the prior"
 INFLUENCE_TITLE = "Sensitivity to the lowest ratings and to single groups"
 #: Ratings below this are few (a tenth), and far from the others.
 LOWEST = 3.0
-#: A group is left out when it has so many people, and the largest ones of a factor with many.
+#: Who is left out together are so many people at least, and the largest levels of a factor with many.
 FEWEST, MOST = 20, 12
 #: A shift of so many posterior SDs is worth a word even when the sign stays settled.
 SHIFT = 1.0
@@ -104,8 +104,8 @@ def influence(evidence: Evidence) -> CheckResult:
 
     Notes
     -----
-    Levels with fewer than 20 people are not left out on their own, and of a factor with many levels the 12 largest
-    are. This is no test and has no rate of false alarms.
+    Fewer than 20 people are not left out on their own, and of a factor with many levels the 12 largest are. This is no
+    test and has no rate of false alarms.
     """
     fit = evidence.fit
     if fit.moments is not None:
@@ -148,7 +148,7 @@ def _cases(fit: FittedModel) -> Iterator[tuple[str, str | None, str | None, np.n
     frame, focal = fit.design.frame, fit.spec.focal_predictor(fit.design)
     if focal == "alliance":
         low = frame[focal].to_numpy(float) < LOWEST
-        if 0 < low.sum() < len(low) / 2:
+        if FEWEST <= low.sum() < len(low) / 2:
             yield f"without alliance below {LOWEST:g}", None, None, ~low
     for factor in fit.design.factors:
         if factor.exhaustive or len(factor.levels) < 3:

@@ -145,8 +145,8 @@ def regression_quantities(
             own |= {"signed": True, "rope": options.rope, "relevant": options.relevant}
         return Quantity(estimand, analysis.fixed(draws), unit, **(own | more))
 
-    count = int(mask.sum())
-    seen = f"observed: {observed:.4g} in {count:,} of {mask.size:,} participants"
+    # No numbers of people: beside those of a model of other rows they may be a count of a few.
+    seen = f"observed: {observed:.4g}"
     yield quantity("mean_change", everybody, factor=None, level=None)
     yield quantity("mean_change_selected", those, note=seen)
     yield quantity("regression_to_mean", expected)

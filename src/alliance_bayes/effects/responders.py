@@ -102,7 +102,7 @@ def responders(
     places = None if among is None else np.flatnonzero(mask_of_rows(fit.design, "among", among))
     analysis = Analysis(fit, options, AtLeast((cut,), single=True), among=places)
     smallest = 1.0 if at_least is None else float(at_least)
-    factors = (factor,) if isinstance(factor, str) else tuple(factor or ())
+    factors = () if factor is None else (factor,) if isinstance(factor, str) else tuple(dict.fromkeys(factor))
     return summarise(responder_quantities(analysis, smallest, cut, factors, levels), options)
 
 

@@ -11,6 +11,7 @@ import pandas as pd
 
 from alliance_bayes.checks import CheckReport, CheckResult, Plot
 from alliance_bayes.checks.evidence import FEWEST_ROWS
+from alliance_bayes.checks.sensitivity import FEWEST
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.report.figure_data import Recorder
 from alliance_bayes.report.frames import frame_table
@@ -41,7 +42,7 @@ CONCERNS: Mapping[str, tuple[str, ...]] = {
 #: Checks that have a section of their own.
 SENSITIVITY = ("prior_sensitivity", "influence")
 # Fewest people that each bar or point of a figure stands for, where that is not decided by the page.
-_FEWEST_SHOWN = {"loo-pareto-k": 1, "predictive-distribution": FEWEST_ROWS}
+_FEWEST_SHOWN = {"loo-pareto-k": 1, "predictive-distribution": FEWEST_ROWS, "left-out": FEWEST}
 _ROWS = re.compile(r"; rows? [\d, and]*counted from 0")
 #: Verdicts that are repeated where their subject is reported.
 CAUTIONS = ("warn", "fail")

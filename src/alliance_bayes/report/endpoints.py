@@ -44,7 +44,7 @@ def lowest_above(mark: float) -> float:
     return STEP * (math.floor(mark / STEP) + 1)
 
 
-def endpoint_effects(fit: FittedModel, *, prob: float) -> EffectTable | None:
+def endpoint_effects(fit: FittedModel, *, prob: float, small: int) -> EffectTable | None:
     """Shares of people who improve and who recover, and their differences between groups.
 
     Parameters
@@ -53,6 +53,8 @@ def endpoint_effects(fit: FittedModel, *, prob: float) -> EffectTable | None:
         Of the WHO-5 at follow-up, or of its change.
     prob
         Probability of the equal-tailed intervals.
+    small
+        Fewest people that a shown count stands for: rows say among how many people a share is.
 
     Returns
     -------
@@ -66,8 +68,9 @@ def endpoint_effects(fit: FittedModel, *, prob: float) -> EffectTable | None:
     frame, relevant = fit.design.frame, float(WHO5.smallest_relevant_change or 10)
     low = frame[BASELINE].to_numpy(float) <= ELEVATED if BASELINE in fit.design.predictors else None
     tables = []
-    enough = low is not None and low.sum() >= _LEAST
-    some = enough and low is not None and low.size - low.sum() >= _LEAST
+    least = max(_LEAST, small)
+    enough = low is not None and low.sum() >= least
+    some = enough and low is not None and low.size - low.sum() >= least
     if outcome == CHANGE:
         tables.append(_responders(fit, relevant, None, prob))
         if some:
@@ -83,7 +86,7 @@ def endpoint_effects(fit: FittedModel, *, prob: float) -> EffectTable | None:
 
 def endpoints(view: View) -> Section | None:
     """The section; None where there are no end points."""
-    if view.withheld or (table := endpoint_effects(view.fit, prob=view.prob)) is None:
+    if view.withheld or (table := endpoint_effects(view.fit, prob=view.prob, small=view.small)) is None:
         return None
     estimates = Estimates.of(view.fit, table)
     shares = estimates.where(("share_improved", "share_at_least"))

@@ -44,6 +44,8 @@ class Ground:
         Whether the seed is known.
     correlated
         Whether effects of a level are correlated, so that there is a prior of a matrix.
+    densities
+        Whether marginal posteriors are drawn.
     """
 
     where: Callable[..., Markup | None]
@@ -53,6 +55,7 @@ class Ground:
     rope: bool
     seeded: bool
     correlated: bool
+    densities: bool = True
 
     @property
     def results(self) -> str:
@@ -186,7 +189,8 @@ def _wambs(ground: Ground) -> Iterable[Row]:
     yield ("3 Convergence again with twice the iterations", NOWHERE, NOT_DONE)
     yield check("4 Enough draws for the shape of the posterior", "convergence")
     yield check("5 Autocorrelation: effective sample size of every parameter", "convergence")
-    yield part("6 Marginal posteriors shown, to be judged by the reader", "model", "effects", status=ground.results)
+    drawn = ground.results if ground.densities else NOT_DONE
+    yield part("6 Marginal posteriors shown, to be judged by the reader", "model", "effects", status=drawn)
     yield check("6 Posterior predictive check", "posterior_predictive")
     multivariate = "7 Sensitivity to multivariate priors of variances and covariances"
     yield (check(multivariate, "prior_sensitivity") if ground.correlated else (multivariate, NOWHERE, NOT_APPLICABLE))

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model.scales import is_who5
@@ -60,7 +60,7 @@ def methods(view: View) -> Section:
         " ".join(sentences)
         for sentences in (
             list(fit_sentences(fit, cite, view.small)),
-            [sampling_sentence(fit, cite), *_checks(view, cite)],
+            [sampling_sentence(fit.shape, fit.info, cite), *_checks(view, cite)],
             [*_effects(view, cite), software_sentence(fit, cite)],
         )
     )
@@ -119,10 +119,19 @@ def fit_sentences(fit: FittedModel, cite: Cited, small: int) -> Iterable[str]:
     yield f"Priors were those of the set “{named_set}”{about}{sources}; every prior and its reason is in the report."
 
 
-def sampling_sentence(fit: FittedModel, cite: Cited) -> str:
-    """How the draws came about, as the fit records it."""
-    chains, draws = fit.shape
-    info, size = fit.info, f"{count(chains)} chains of {count(draws)} kept draws"
+def sampling_sentence(shape: tuple[int, int], info: Mapping[str, Any], cite: Cited) -> str:
+    """How draws came about.
+
+    Parameters
+    ----------
+    shape
+        Chains, and draws of each.
+    info
+        What the fit records of it.
+    cite
+        Collects what is cited.
+    """
+    size = f"{count(shape[0])} chains of {count(shape[1])} kept draws"
     seed = f", seed {info['seed']}" if isinstance(info.get("seed"), int) else ""
     sampler = clean(info.get("sampler", ""))
     nuts = f"the no-U-turn sampler{cite('hoffman2014')}" if info.get("engine") == "nuts" or "fallback" in info else ""

@@ -18,12 +18,23 @@ _LIKELIHOOD = {
 }
 
 
-def equations(design: Design) -> tuple[str, ...]:
-    """Lines of plain text: likelihood, linear predictor, distribution of every factor's and smooth's effects."""
+def equations(design: Design, *, centres: bool = True) -> tuple[str, ...]:
+    """Lines of plain text: likelihood, linear predictor, distribution of every factor's and smooth's effects.
+
+    Parameters
+    ----------
+    design
+        The model's design.
+    centres
+        Whether the values subtracted from predictors are written as numbers. Beside each other, the means over rows
+        of models that share most of them give the sum over the others.
+    """
     sigma = "σ" if design.residual is None else f"σ[{clean(design.residual.name)}]"
     lines = [_LIKELIHOOD[design.family.name].format(y=clean(design.outcome.name), sigma=sigma)]
-    parts = [f"β[{clean(c.label)}]{_columns(c, design)}" for c in design.columns]
-    parts += [f"u[{clean(f.name)}, {clean(c.label)}]{_columns(c, design)}" for f in design.factors for c in f.columns]
+    parts = [f"β[{clean(c.label)}]{_columns(c, design, centres)}" for c in design.columns]
+    parts += [
+        f"u[{clean(f.name)}, {clean(c.label)}]{_columns(c, design, centres)}" for f in design.factors for c in f.columns
+    ]
     for smooth in design.smooths:
         column = clean(smooth.column)
         parts.append(f"Σₖ u[s({column}), k] · Bₖ({column})")
@@ -43,12 +54,12 @@ def equations(design: Design) -> tuple[str, ...]:
     return tuple(lines)
 
 
-def _columns(column: Column, design: Design) -> str:
+def _columns(column: Column, design: Design, centres: bool) -> str:
     """What a coefficient multiplies: nothing for an intercept, centred columns, indicators of levels."""
     if column.order == 0:
         return ""
     return "".join(
-        f" · ({clean(part)} {MINUS} {exact(design.centres[part])})"
+        f" · ({clean(part)} {MINUS} {exact(design.centres[part]) if centres else f'mean {clean(part)}'})"
         if part in column.numeric
         else f" · 1[{clean(part)}]"
         for part in _split(column)

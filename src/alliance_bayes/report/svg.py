@@ -69,10 +69,9 @@ def draw(
         painter(figure)
         _tame(figure, lambda text: clean_lines(shown(text)))
         # savefig would draw the whole figure once more, only to lay it out.
-        layout = figure.get_layout_engine()
-        assert layout is not None
-        layout.execute(figure)
-        figure.set_layout_engine("none")
+        if (layout := figure.get_layout_engine()) is not None:
+            layout.execute(figure)
+            figure.set_layout_engine("none")
         stream = io.BytesIO()
         figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
         text = _embedded(stream.getvalue(), name, title, description)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from alliance_bayes.effects import EffectTable
 from alliance_bayes.report.frames import frame_table
+from alliance_bayes.report.text import MINUS
 from alliance_bayes.study.bench import Bench
 from alliance_bayes.study.part import Block, Part, Statement
 from alliance_bayes.study.tables import effect_table, forest_picture, one_row, shown
 from alliance_bayes.study.words import share_words
 
-__all__ = ["latent"]
+__all__ = ["latent", "measurement_equations"]
 
 _LABELS = {
     "corrected_slope": "Corrected slope, per point of true alliance",
@@ -80,3 +81,31 @@ def _statements(block: Block, rows: EffectTable) -> list[Statement]:
         f"observed ratings, whose reliability is {reliability}."
     )
     return [Statement(text, tuple(f"{block.name}/{row.name}" for row in (corrected, naive)), key=True)]
+
+
+def measurement_equations(trait: str) -> tuple[str, ...]:
+    """The model of the ratings as lines of plain text; its parameters are named as in the table of its priors.
+
+    Parameters
+    ----------
+    trait
+        Shape of the trait's distribution, one of `alliance_bayes.latent.measurement.TRAITS`.
+
+    References
+    ----------
+    Samejima (1969), Psychometrika Monograph 17: the graded response model.
+    """
+    units = "trait_sd · ξ"
+    if trait == "stretched":
+        units += " below 0, trait_sd_above · ξ above it, joined smoothly"
+    return (
+        f"log odds(rating of item m > k) = θ + lean[m] + provider + session {MINUS} cut[m, k], k = 1 to 4, m = goal or "
+        "bond",
+        f"θ = {units}",
+        "ξ ~ Normal(trait_mean + Σ trait_slope · predictor + Σ trait_tau · level, 1), with predictors and factors of the "
+        "outcome",
+        f"lean[bond] = λ, lean[goal] = {MINUS}λ, λ ~ Normal(0, lean_sd)",
+        "provider ~ Normal(0, provider_sd), session ~ Normal(0, session_sd)",
+        f"cut[bond, 4] = item_shift / 2, cut[goal, 4] = {MINUS}item_shift / 2; below, at distances of exp(log_gap)",
+        "alliance = expected rating of a person over sessions and providers, mean of goal and bond",
+    )

@@ -13,6 +13,10 @@ from alliance_bayes.report.endpoints import ELEVATED
 __all__ = ["StudyOptions"]
 
 
+# Of the WHO-5 and of the alliance, in the published study.
+_REFERENCE_SD = {"margin": 19.0, "alliance_margin": 0.7}
+
+
 @dataclass(frozen=True, kw_only=True)
 class StudyOptions:
     """Choices that all parts of a study share.
@@ -51,6 +55,13 @@ class StudyOptions:
     alliance_margin: float = 0.07
     seed: int = 7
     small: int = SMALL
+
+    def reason(self, name: str) -> str:
+        """Why a margin (``"margin"`` or ``"alliance_margin"``) is what it is."""
+        value, sd = getattr(self, name), _REFERENCE_SD[name]
+        share = value / sd
+        tenth = f"a tenth of the reference SD of {sd:g}"
+        return tenth if round(10 * share) == 1 and abs(10 * share - 1) < 0.1 else "chosen by the analyst"
 
     @property
     def rope(self) -> tuple[float, float]:

@@ -24,6 +24,7 @@ from alliance_bayes.report.sections import Section
 from alliance_bayes.report.tables import Table
 from alliance_bayes.report.text import capital, clean, count, number, typeset
 from alliance_bayes.study.bench import Fitted
+from alliance_bayes.study.latent import measurement_equations
 from alliance_bayes.study.options import StudyOptions
 from alliance_bayes.study.part import Part
 from alliance_bayes.study.rows import rows_text, shown_rows
@@ -35,6 +36,8 @@ __all__ = ["FORMAT", "study_report"]
 
 #: Version of the layout of the JSON file.
 FORMAT = 2
+# Versions are told once; numbers of people, where they may be (`shown_rows`).
+_NOT_TOLD = ("versions", "missing", "people", "sessions", "providers")
 TITLE = "Alliance and well-being: the whole study"
 
 
@@ -188,10 +191,11 @@ def _models(study: Study) -> tuple[Section, list[dict[str, Any]]]:
 
 def _card(made: Fitted) -> dict[str, Any]:
     """A model's card, and what follows from it: equations, and priors with their reasons."""
-    latent = isinstance(made.fit, LatentFit)
+    ratings: tuple[str, ...] = ()
     outcome = made.fit.naive if isinstance(made.fit, LatentFit) else made.fit
     tables = [prior_table(outcome, f"table-priors-{made.name}", f"Priors of {made.name}, each with its reason")]
-    if latent:
+    if isinstance(made.fit, LatentFit):
+        ratings = measurement_equations(made.fit.info["trait"])
         rows = [
             (name, stated_as(stated.prior), clean(stated.reason)) for name, stated in measurement_priors({}).items()
         ]
@@ -201,9 +205,8 @@ def _card(made: Fitted) -> dict[str, Any]:
     return {
         "name": made.name,
         "text": card_text(made.spec),
-        "equations": equations(outcome.design),
+        "equations": (*ratings, *equations(outcome.design, centres=False)),
         "tables": tables,
-        "latent": latent,
     }
 
 
@@ -217,11 +220,7 @@ def _meta(study: Study, version: str) -> dict[str, Any]:
         "options": dict(vars(study.options)),
         "cards": {name: card_text(made.spec) for name, made in study.fitted.items()},
         "info": {
-            name: {
-                key: value
-                for key, value in made.fit.info.items()
-                if key not in ("versions", "missing") and "seconds" not in key
-            }
+            name: {key: value for key, value in made.fit.info.items() if key not in _NOT_TOLD and "seconds" not in key}
             for name, made in study.fitted.items()
         },
         "versions": {"alliance_bayes (this report)": version, **versions()},

@@ -141,7 +141,7 @@ def _expected(bench: Bench, fit: Fit) -> Block:
         tables.append(effect_table("table-ratings-contrasts", caption, points, heading="Difference"))
     text = (
         "A Gaussian model: right for group means, blind to the ceiling. Differences within "
-        f"±{exact(options.alliance_margin)} points count as none (ROPE): a tenth of the reference SD of 0.7.",
+        f"±{exact(options.alliance_margin)} points count as none (ROPE): {options.reason('alliance_margin')}.",
     )
     return block.with_page(text=text, tables=tables, pictures=pictures)
 
@@ -273,4 +273,4 @@ def _reliability(bench: Bench) -> dict[str, Any] | None:
         return None
     items = sessions.groupby("participant_id", sort=False)[["goal", "bond"]].mean().dropna()
     found = cronbach_alpha(items, prob=0.95)
-    return {"value": found.value, "lower": found.lower, "upper": found.upper, "interval": found.interval, "n": found.n}
+    return {"value": found.value, "lower": found.lower, "upper": found.upper, "interval": found.interval}

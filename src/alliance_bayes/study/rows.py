@@ -12,8 +12,8 @@ from alliance_bayes.study.bench import Fitted
 
 __all__ = ["analysed", "rows_text", "shown_rows"]
 
-# Those whose numbers the page says in words too come first.
-_FIRST = ("outcome_everybody", "outcome_elevated")
+# Whose rows are not people but sessions, of which no few can be told.
+_OF_SESSIONS = ("growth",)
 
 
 def analysed(made: Fitted) -> int:
@@ -22,30 +22,31 @@ def analysed(made: Fitted) -> int:
 
 
 def shown_rows(fitted: Mapping[str, Fitted], small: int) -> dict[str, int | None]:
-    """Numbers of rows by model, None where one would tell of a few people.
+    """Numbers of rows by model, None where one is not told.
 
     Parameters
     ----------
     fitted
-        The models by name.
+        The models by name; among them ``outcome_everybody``, and ``outcome_elevated`` where it is fitted.
     small
-        Fewest people that a shown count stands for: a model's rows are mostly some of another's, so two numbers
-        that differ by fewer would be a count of those who lack a value.
+        Fewest people that a shown count stands for.
+
+    Notes
+    -----
+    A model's rows are mostly another's, so that differences of such numbers, and differences of differences, count the
+    few who lack a value. Told are therefore only those analysed for the association, everybody in the table where the
+    flow tells it, the elevated where neither they nor the others are few, and what is the same as one of these.
     """
-    sizes = {name: analysed(made) for name, made in fitted.items()}
-    # What the flow of the first tells, which hides what it must.
-    first = fitted[_FIRST[0]].fit
+    first = fitted["outcome_everybody"].fit
     assert isinstance(first, FittedModel)
     flow = ShownFlow.of(first.flow, small)
-    told = [flow.analysed, *([] if flow.total is None else [flow.total])]
-    shown: dict[str, int | None] = {}
-    for name in sorted(sizes, key=lambda name: _FIRST.index(name) if name in _FIRST else len(_FIRST)):
-        size = sizes[name]
-        small_gap = any(0 < abs(size - other) < small for other in told)
-        shown[name] = None if small_gap and name != _FIRST[0] else size
-        if not small_gap:
-            told.append(size)
-    return {name: shown[name] for name in sizes}
+    told = {flow.analysed, flow.total}
+    if "outcome_elevated" in fitted:
+        elevated = analysed(fitted["outcome_elevated"])
+        if min(elevated, flow.analysed - elevated) >= small:
+            told.add(elevated)
+    sizes = {name: analysed(made) for name, made in fitted.items()}
+    return {name: size if size in told or name in _OF_SESSIONS else None for name, size in sizes.items()}
 
 
 def rows_text(number: int | None) -> str:

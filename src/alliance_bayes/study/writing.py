@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from markupsafe import Markup
 
 from alliance_bayes.api import Fit
+from alliance_bayes.latent import LatentFit
 from alliance_bayes.report.doing import CHECKED_FOR
 from alliance_bayes.report.guidelines import Ground, filled
 from alliance_bayes.report.limitations import limits_of_data, limits_of_measures
@@ -58,7 +60,7 @@ def study_guidelines(study: Study, order: Sequence[str]) -> Section:
     Every model's draws are judged. The other checks are those of a single model's report, so they count as not done
     here, even where the page shows the predictions of some models.
     """
-    at = {"data": ("data",), "model": ("models",), "reproduction": ("models",)}
+    at = {"data": ("data",), "model": ("models",), "reproduction": ("methods", "models")}
     parts = tuple(study.parts)
 
     def where(*sections: str) -> Markup:
@@ -77,6 +79,7 @@ def study_guidelines(study: Study, order: Sequence[str]) -> Section:
             rope=bool(study.table()["p_rope"].notna().any()),
             seeded=True,
             correlated=any(factor.correlated for fit in fits for factor in fit.design.factors),
+            densities=False,
         )
     )
 
@@ -84,13 +87,12 @@ def study_guidelines(study: Study, order: Sequence[str]) -> Section:
 def study_methods(study: Study) -> Section:
     """A methods text and the references it names, from the models that were fitted."""
     cite, first, options = Cited(), _first(study), study.options
-    fits = {name: made.fit for name, made in study.fitted.items() if isinstance(made.fit, Fit)}
     shown = shown_rows(study.fitted, options.small)
     rows = {name: "" if number is None else f", {count(number)} rows" for name, number in shown.items()}
     models = [
-        f"{name}: {clean(fit.spec.formula)} ({fit.design.family.title}{rows[name]})" for name, fit in fits.items()
+        f"{name}: {clean(made.spec.formula)} ({_family(made.fit)}{rows[name]})" for name, made in study.fitted.items()
     ]
-    sampled = dict.fromkeys(sampling_sentence(fit, cite) for fit in fits.values())
+    sampled = dict.fromkeys(sampling_sentence(*_sampling(made.fit), cite) for made in study.fitted.values())
     checked = (
         "Convergence of the chains and effective sample size of every parameter and reported quantity were checked"
         f"{cite('vehtari2021')}; numbers of models that failed are withheld."
@@ -103,8 +105,8 @@ def study_methods(study: Study) -> Section:
     observed = f"Observed ratings were described by the Bayesian bootstrap{cite('rubin1981')}."
     judged = (
         f"Estimates are posterior means with {100 * options.prob:g}% equal-tailed intervals; differences within "
-        f"±{exact(options.margin)} WHO-5 points count as none{cite('kruschke2018')}, and changes of "
-        f"{exact(options.improvement)} points or more as relevant."
+        f"±{exact(options.margin)} WHO-5 points count as none{cite('kruschke2018')} ({options.reason('margin')}), and "
+        f"changes of {exact(options.improvement)} points or more as relevant."
     )
     text = "\n\n".join(
         (
@@ -117,6 +119,14 @@ def study_methods(study: Study) -> Section:
     )
     context = {"text": text, "bibtex": bibtex(cite.entries.items())}
     return Section("methods", "Methods and references to copy", "methods.html", context)
+
+
+def _family(fit: Fit | LatentFit) -> str:
+    return fit.design.family.title if isinstance(fit, Fit) else f"graded response, {fit.naive.design.family.title}"
+
+
+def _sampling(fit: Fit | LatentFit) -> tuple[tuple[int, int], Mapping[str, Any]]:
+    return (fit.shape if isinstance(fit, Fit) else (fit.info["chains"], fit.info["draws"])), fit.info
 
 
 def _first(study: Study) -> Fit:

@@ -110,7 +110,10 @@ def _report(manifest: Mapping[str, Any], cohort: Cohort | Moments, tell: Callabl
     tables = {"": table}
     # What is computed beside the effects is made again where the page has it.
     named = {row[0].split("/")[0] for row in manifest["rows"] or []}
-    if "endpoints" in named and (shares := endpoint_effects(fit, prob=asked["prob"])) is not None:
+    if (
+        "endpoints" in named
+        and (shares := endpoint_effects(fit, prob=asked["prob"], small=manifest["small"])) is not None
+    ):
         tables["endpoints/"] = shares
     if "sensitivity" in named:
         tell("fitting it again under other priors and without parts of the data")
