@@ -166,6 +166,17 @@ def test_nothing_of_the_page_counts_the_few_who_lack_one_value_more() -> None:
                 assert f"{centre:.5g}" not in text
 
 
+def test_every_block_names_its_models_with_a_link_to_their_cards(study: Study, report: Rendered) -> None:
+    page = house.parsed(report.html)
+    models = {block.name: block.models for part in study.parts.values() for block in part.blocks}
+    assert models[DESCRIPTIVE] == ()
+    assert models["change-means"] == ("change_everybody", "change_elevated")
+    assert models["association-curve"] == ("dose_response",)
+    assert {name for names in models.values() for name in names} == set(study.fitted)
+    links = {link.attributes.get("href") for link in page.all("a")}
+    assert {f"#card-{name}" for name in study.fitted} <= links
+
+
 def test_the_guidelines_say_what_a_study_does_and_does_not(study: Study, report: Rendered) -> None:
     numbers = json.loads(report.json)["guidelines"]
     # What a study's page has no check for is what its limitations say was not done.

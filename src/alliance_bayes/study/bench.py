@@ -225,10 +225,12 @@ class Bench:
             The fits the rows come from.
         """
         reasons: list[str] = []
+        fits = list(fits)
+        models = tuple(made.name for made in self.fitted.values() if any(made.fit is fit for fit in fits))
         for fit in fits:
             # Levels that may be one person each are not named.
             rows = Estimates.of(fit, rows).table
             gate = run_checks(fit, effects=rows, only=("convergence",)).gate
             named = [] if gate.passed else map(redaction(fit), gate.reasons)
             reasons += [reason for reason in named if reason not in reasons]
-        return Block(name, title, rows[rows["estimand"] == ""] if reasons else rows, tuple(reasons))
+        return Block(name, title, rows[rows["estimand"] == ""] if reasons else rows, tuple(reasons), models=models)

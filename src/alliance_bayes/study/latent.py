@@ -30,7 +30,8 @@ def latent(bench: Bench) -> Part:
     rope = bench.options.rope
     rows = fit.effects(bench.options.prob, rope=rope)
     gate = fit.gate
-    block = Block("latent", "The slope without error of measurement", rows, () if gate.passed else gate.reasons)
+    reasons = () if gate.passed else gate.reasons
+    block = Block("latent", "The slope without error of measurement", rows, reasons, models=("latent",))
     question = "How large is the association once the error and the ceiling of ratings are taken out?"
     title = "Latent alliance"
     if block.withheld:
@@ -102,8 +103,8 @@ def measurement_equations(trait: str) -> tuple[str, ...]:
         f"log odds(rating of item m > k) = θ + lean[m] + provider + session {MINUS} cut[m, k], k = 1 to 4, m = goal or "
         "bond",
         f"θ = {units}",
-        "ξ ~ Normal(trait_mean + Σ trait_slope · predictor + Σ trait_tau · level, 1), with predictors and factors of the "
-        "outcome",
+        "ξ ~ Normal(trait_mean + Σ trait_slope · predictor + Σ trait_tau · level, 1), with the predictors and factors "
+        "of the outcome",
         f"lean[bond] = λ, lean[goal] = {MINUS}λ, λ ~ Normal(0, lean_sd)",
         "provider ~ Normal(0, provider_sd), session ~ Normal(0, session_sd)",
         f"cut[bond, 4] = item_shift / 2, cut[goal, 4] = {MINUS}item_shift / 2; below, at distances of exp(log_gap)",

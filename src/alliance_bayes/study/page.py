@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from alliance_bayes.checks.limits import ESS_LIMIT, RHAT_LIMIT
@@ -55,6 +56,7 @@ def study_report(study: Study) -> Rendered:
     models, how = _models(study)
     version = versions()["alliance_bayes"]
     found = _findings(study)
+    sources = shown_rows(study.fitted, study.options.small)
     order = ("data", *study.parts, "limitations", "guidelines", "methods", "models")
     guidelines = study_guidelines(study, order)
     html = page(
@@ -65,7 +67,7 @@ def study_report(study: Study) -> Rendered:
         ],
         sections=[
             data,
-            *(_section(part) for part in study.parts.values()),
+            *(_section(part, sources) for part in study.parts.values()),
             study_limitations(study),
             guidelines,
             study_methods(study),
@@ -97,7 +99,7 @@ def study_report(study: Study) -> Rendered:
     return Rendered(TITLE, embed(html, manifest), numbers, study.findings, study.withheld)
 
 
-def _section(part: Part) -> Section:
+def _section(part: Part, sources: Mapping[str, int | None]) -> Section:
     return Section(
         part.name,
         part.title,
@@ -108,6 +110,7 @@ def _section(part: Part) -> Section:
             "statements": [typeset(capital(clean(statement.text))) for statement in part.statements],
             "limits": part.limits,
             "blocks": part.blocks,
+            "sources": {name: None if rows is None else count(rows) for name, rows in sources.items()},
             "left_out": part.left_out,
         },
     )

@@ -51,6 +51,8 @@ class Block:
         What a reader has to know before the numbers.
     tables, pictures
         As the page shows them.
+    models
+        Names of the models behind the numbers; none where they are of the observed data.
     """
 
     name: str
@@ -60,6 +62,7 @@ class Block:
     text: tuple[str, ...] = ()
     tables: tuple[Table, ...] = ()
     pictures: tuple[Picture, ...] = ()
+    models: tuple[str, ...] = ()
 
     def with_page(
         self, *, text: Iterable[str] = (), tables: Iterable[Table] = (), pictures: Iterable[Picture] = ()
