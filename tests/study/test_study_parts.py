@@ -51,6 +51,14 @@ def mixed() -> ab.Cohort:
     return ab.simulate_cohort(n=400, seed=3, in_person_share=0.4)
 
 
+def test_a_model_that_its_fit_does_not_know_whole_is_its_card(mixed: ab.Cohort) -> None:
+    made = bench_of(mixed)
+    card, fit = made.model("latent", mixed), made.fit("outcome")
+    assert card.card.question
+    assert bench.Fitted("latent", fit, 1.0, model=card).spec is card
+    assert bench.Fitted("other", fit, 1.0).spec is fit.spec
+
+
 def test_moderation_statements_agree_with_their_rows(mixed: ab.Cohort) -> None:
     part = moderation(bench_of(mixed))
 

@@ -33,6 +33,11 @@ _HEADINGS = {
     "pareto_k": "Pareto k",
     "elpd": "ELPD",
     "ecdf": "ECDF",
+    "se": "SE",
+    "elpd_difference": "ELPD difference",
+    "se_difference": "SE of the difference",
+    "p_loo": "p (LOO)",
+    "pareto_k_max": "Pareto k (largest)",
 }
 
 

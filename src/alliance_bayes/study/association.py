@@ -12,12 +12,11 @@ from alliance_bayes.report.curve import average_curve, grouped_histogram
 from alliance_bayes.report.effect_sizes import SLOPES
 from alliance_bayes.report.figure_data import curve_data
 from alliance_bayes.report.figures import slope_figure
-from alliance_bayes.report.frames import frame_table
 from alliance_bayes.report.sections import Picture
 from alliance_bayes.report.svg import draw
 from alliance_bayes.report.text import capital, count, exact
 from alliance_bayes.study.bench import Bench
-from alliance_bayes.study.comparing import compared
+from alliance_bayes.study.comparing import compared, score_table
 from alliance_bayes.study.part import Block, Part, Statement
 from alliance_bayes.study.populations import Populations
 from alliance_bayes.study.rows import shown_rows
@@ -166,10 +165,10 @@ def _curve(bench: Bench, line: Fit) -> tuple[Block, Comparison]:
     comparison = compared({LINE: line, "spline": spline})
     if block.withheld:
         return block, comparison
-    table = frame_table(
-        comparison.table,
+    table = score_table(
+        comparison,
         name="table-association-curve",
-        caption="Straight line against spline: leave-one-out predictive accuracy (ELPD), the better first",
+        what="Straight line against spline",
         note="A difference counts for little when it is not several times its standard error.",
     )
     return block.with_page(

@@ -58,17 +58,20 @@ class Fitted:
         How long it took; of a kept posterior, how long it had taken.
     reused
         Whether its draws were kept from an earlier run.
+    model
+        The model as its card has it, where the fit does not know it.
     """
 
     name: str
     fit: Fit | LatentFit
     seconds: float
     reused: bool = False
+    model: ModelSpec | None = None
 
     @property
     def spec(self) -> ModelSpec:
-        """The model; of the latent alliance that of the outcome."""
-        return self.fit.spec if isinstance(self.fit, Fit) else self.fit.naive.spec
+        """The model; of the latent alliance that of the outcome, in which alliance stands for true alliance."""
+        return self.model or (self.fit.spec if isinstance(self.fit, Fit) else self.fit.naive.spec)
 
 
 class Bench:
@@ -156,7 +159,7 @@ class Bench:
         tree, started = self._kept.load(key), time.perf_counter()
         if tree is not None:
             made = LatentFit.from_tree(tree, self.cohort)
-            self.fitted[name] = Fitted(name, made, float(json.loads(tree.attrs["info"])["seconds"]), True)
+            self.fitted[name] = Fitted(name, made, float(json.loads(tree.attrs["info"])["seconds"]), True, model)
             return made
         for draws in LATENT_DRAWS:
             made = fit_latent(
@@ -172,7 +175,7 @@ class Bench:
             self.tell(f"{model.card.title}: {draws:,} draws a chain did not pass the checks ({made.gate.reasons[0]})")
         seconds = time.perf_counter() - started
         self._kept.store(key, made.to_tree(), {"seconds": seconds})
-        self.fitted[name] = Fitted(name, made, seconds)
+        self.fitted[name] = Fitted(name, made, seconds, model=model)
         return made
 
     def _key(self, model: Model, cohort: Cohort, **more: str) -> str:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from alliance_bayes.checks.conclusions import Conclusions, conclusions
 from alliance_bayes.effects import EffectTable
-from alliance_bayes.report.frames import frame_table
 from alliance_bayes.study.bench import Bench
-from alliance_bayes.study.comparing import compared
+from alliance_bayes.study.comparing import compared, score_table
 from alliance_bayes.study.part import Part, Statement
 from alliance_bayes.study.predictive import predictive_pictures
 from alliance_bayes.study.tables import effect_table, forest_picture, prefix_of, prefixed
@@ -71,10 +70,10 @@ def families(bench: Bench) -> Part:
     named = {_TITLES[name]: fit for name, fit in fits.items()}
     comparison = compared(named)
     same = conclusions(named, prob=options.prob, rope=rope)
-    scores = frame_table(
-        comparison.table.drop(columns=["family"]),
+    scores = score_table(
+        comparison,
         name="table-families-scores",
-        caption="Leave-one-out scores of the probability of the observed level, and stacking weights",
+        what="Families",
         note="Stacking weights are those of the mixture that predicts best, not probabilities of the families.",
     )
     predicted = bench.block("families-predictive", "Prior and posterior predictive checks", rows[:0], []).with_page(
