@@ -65,7 +65,15 @@ def _no_thread_left(sample: Callable[..., xr.DataTree]) -> Iterator[None]:
     assert running_threads() <= before
 
 
-@pytest.mark.usefixtures("_no_thread_left")
+@pytest.fixture
+def _interruptible() -> Iterator[None]:
+    """A shell that starts the tests in the background has them ignore the signal."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("_interruptible", "_no_thread_left")
 def test_interrupt_signal_stops_the_sampler_and_is_passed_on(sample: Callable[..., xr.DataTree]) -> None:
     watch = Watch(lambda: os.kill(os.getpid(), signal.SIGINT))
     with pytest.raises(KeyboardInterrupt):
