@@ -91,8 +91,9 @@ install_all() {
         logged 0 "$1" check
 }
 
-# Compiles what the package imports, and what its tests do. Where PYTHONDONTWRITEBYTECODE is set, as images of containers
-# have it, every start would else compile thousands of modules again. Not having it done is slow, but no failure.
+# Compiles what the package imports, at once or when it is needed, and what its tests do. Where
+# PYTHONDONTWRITEBYTECODE is set, as images of containers have it, every start would else compile thousands of modules
+# again. Not having it done is slow, but no failure.
 compile_imported() {
     say 'compiling what is imported'
     env -u PYTHONDONTWRITEBYTECODE "$venv/bin/python" - >>"$log" 2>&1 <<'EOF' || :
@@ -100,9 +101,9 @@ import contextlib, importlib, pkgutil
 
 import alliance_bayes
 
-tested_with = ["pymc", "_pytest.config", "hypothesis", "xdist", "playwright.sync_api"]
+besides = ["pymc", "_pytest.config", "hypothesis", "xdist", "playwright.sync_api"]
 found = [module.name for module in pkgutil.walk_packages(alliance_bayes.__path__, "alliance_bayes.")]
-for name in [*(name for name in found if not name.endswith("__main__")), *tested_with]:
+for name in [*(name for name in found if not name.endswith("__main__")), *besides]:
     with contextlib.suppress(Exception):
         importlib.import_module(name)
 EOF

@@ -13,7 +13,7 @@ from scipy import stats
 import alliance_bayes as ab
 from alliance_bayes.checks import CHECKS, CheckResult, Evidence
 from alliance_bayes.checks.power_scaling import log_prior, power_scaling, scaled_parameters
-from alliance_bayes.checks.refits import focal_slope, refit, slope_rows, summary
+from alliance_bayes.checks.refits import focal, focal_slope, refit, slope_rows, summary
 from alliance_bayes.model import Prior
 from alliance_bayes.moments import moments_of
 from builders import fitted, rows
@@ -166,7 +166,7 @@ def test_what_cannot_be_fitted_without_some_is_said() -> None:
     fit = sampled(people(300), "who5_followup ~ alliance + (1 | sex)")
     made = refit(fit, "women only", keep=(fit.design.frame["sex"] == "female").to_numpy())
     assert "sex" in made.problem
-    rows = slope_rows(fit, focal_slope(fit), [made])
+    rows = slope_rows(focal(fit), [made])
     assert rows["term"].tolist() == ["as fitted"]
     table = summary(rows, [made])
     assert table["mean"].isna().tolist() == [False, True]

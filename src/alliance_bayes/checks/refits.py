@@ -20,7 +20,7 @@ from alliance_bayes.errors import AllianceBayesError
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model import Prior
 
-__all__ = ["AS_FITTED", "PROB", "Refit", "focal_slope", "refit", "slope_rows", "summary", "why_not"]
+__all__ = ["AS_FITTED", "PROB", "Refit", "focal", "focal_slope", "refit", "slope_rows", "summary", "why_not"]
 
 #: What the fit itself is called.
 AS_FITTED = "as fitted"
@@ -64,10 +64,11 @@ def why_not(fit: FittedModel) -> str:
 
 def focal_slope(fit: FittedModel) -> np.ndarray:
     """Draws of the average slope of the focal predictor, shape (chain, draw)."""
-    return _focal(fit).draws()
+    return focal(fit).draws()
 
 
-def _focal(fit: FittedModel) -> Quantity:
+def focal(fit: FittedModel) -> Quantity:
+    """The average slope of the focal predictor."""
     return next(q for q in slope_quantities(Analysis(fit, Options()), None) if q.estimand == "slope")
 
 
@@ -117,21 +118,18 @@ def refit(
         return Refit(label, left_out, np.empty((0, 0)), str(error))
 
 
-def slope_rows(fit: FittedModel, own: np.ndarray, refits: Sequence[Refit]) -> EffectTable:
+def slope_rows(own: Quantity, refits: Sequence[Refit]) -> EffectTable:
     """The slopes of the fit itself and of those refits that came about; their ``term`` is what was changed.
 
     Parameters
     ----------
-    fit
-        The fit.
     own
-        Draws of its own slope, shape (chain, draw).
+        The fit's own slope.
     refits
         What it is compared with.
     """
-    unit = _focal(fit).unit
-    made = [one for one in (Refit(AS_FITTED, 0, own), *refits) if one.draws.size]
-    slopes = [Quantity("slope", Fixed(one.draws), unit, term=one.label, signed=True) for one in made]
+    made = [one for one in (Refit(AS_FITTED, 0, own.draws()), *refits) if one.draws.size]
+    slopes = [Quantity("slope", Fixed(one.draws), own.unit, term=one.label, signed=True) for one in made]
     return summarise(slopes, Options(prob=PROB))
 
 

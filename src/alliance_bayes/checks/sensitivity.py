@@ -11,7 +11,7 @@ import pandas as pd
 from alliance_bayes.checks.evidence import Evidence
 from alliance_bayes.checks.plots_sensitivity import slopes_side_by_side
 from alliance_bayes.checks.power_scaling import LIMIT, power_scaling
-from alliance_bayes.checks.refits import PROB, focal_slope, refit, slope_rows, summary, why_not
+from alliance_bayes.checks.refits import PROB, focal, refit, slope_rows, summary, why_not
 from alliance_bayes.checks.results import CheckResult, Verdict
 from alliance_bayes.checks.rows_needed import rows_needed
 from alliance_bayes.checks.wording import some
@@ -53,13 +53,14 @@ def prior_sensitivity(evidence: Evidence) -> CheckResult:
     fit = evidence.fit
     if fit.spec.focal_predictor(fit.design) is None:
         return _not_done("prior_sensitivity", PRIOR_TITLE, why_not(fit))
-    own = focal_slope(fit)
+    slope = focal(fit)
+    own = slope.draws()
     scaled = power_scaling(fit, own)
-    slope = scaled.iloc[0]
-    informative = bool(slope["prior"] > LIMIT)
+    strength = float(scaled["prior"].iloc[0])
+    informative = strength > LIMIT
     said = (
         f"Power-scaling finds the slope {'' if informative else 'in'}sensitive to the weight of the priors "
-        f"({slope['prior']:.2f}; limit {LIMIT:g})."
+        f"({strength:.2f}; limit {LIMIT:g})."
     )
     sets = _sets(fit)
     if not sets:
@@ -68,7 +69,7 @@ def prior_sensitivity(evidence: Evidence) -> CheckResult:
         verdict: Verdict = "warn" if informative else "pass"
         return CheckResult("prior_sensitivity", PRIOR_TITLE, verdict, sentence, scaled)
     refits = [refit(fit, name, priors=priors) for name, priors in sets]
-    rows = slope_rows(fit, own, refits)
+    rows = slope_rows(slope, refits)
     table = summary(rows, refits)
     verdict, found = _judged(table, "under every named set of priors", "under these sets of priors")
     if informative:
@@ -115,9 +116,10 @@ def influence(evidence: Evidence) -> CheckResult:
     cases = list(_cases(fit))
     if not cases:
         return _not_done("influence", INFLUENCE_TITLE, "there is no low rating and no factor to leave a level out of")
-    own = focal_slope(fit)
+    slope = focal(fit)
+    own = slope.draws()
     refits = [refit(fit, label, keep=keep) for label, _, _, keep in cases]
-    rows = slope_rows(fit, own, refits)
+    rows = slope_rows(slope, refits)
     table = summary(rows, refits)
     table.insert(1, "factor", pd.Series([None, *(factor for _, factor, _, _ in cases)], dtype="str"))
     table.insert(2, "level", pd.Series([None, *(level for _, _, level, _ in cases)], dtype="str"))

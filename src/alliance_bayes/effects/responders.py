@@ -76,9 +76,8 @@ def responders(
     EffectTable
         ``share_at_least`` for everybody; then, factor by factor, ``share_at_least`` for everybody at each level and
         ``risk_difference`` for every pair of levels, ``level`` minus ``versus``, the later minus the earlier. In
-        probabilities; the column
-        ``term`` says which values count ("who5_followup >= 32", "who5_followup >= 32 among 835 of 3,087"), and the
-        note where it was cut.
+        probabilities; the column ``term`` says which values count ("who5_followup >= 32", "who5_followup >= 32 among
+        835 of 3,087"), and the note where it was cut.
 
     Raises
     ------

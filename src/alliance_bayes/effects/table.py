@@ -155,6 +155,12 @@ class EffectTable(pd.DataFrame):
         sources = {row: source for table in tables for row, source in table._sources.items()}
         return cls.build(rows, sources, left_out=[reason for table in tables for reason in table.left_out])
 
+    def under(self, name: str) -> EffectTable:
+        """The table with a name and a slash before its ids, so that it can be put below others of the same rows."""
+        sources = {f"{name}/{row}": source for row, source in self._sources.items()}
+        index = pd.Index([f"{name}/{row}" for row in self.index], dtype="str", name="id")
+        return self.build(pd.DataFrame(self).set_axis(index, axis=0), sources, left_out=self.left_out)
+
     @property
     def draws(self) -> Draws:
         """Draws by row id, for the rows that the table holds."""

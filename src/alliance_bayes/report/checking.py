@@ -12,6 +12,7 @@ import pandas as pd
 from alliance_bayes.checks import CheckReport, CheckResult, Plot
 from alliance_bayes.checks.evidence import FEWEST_ROWS
 from alliance_bayes.checks.sensitivity import FEWEST
+from alliance_bayes.effects import EffectTable
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.report.figure_data import Recorder
 from alliance_bayes.report.frames import frame_table
@@ -41,8 +42,10 @@ CONCERNS: Mapping[str, tuple[str, ...]] = {
 }
 #: Checks that have a section of their own.
 SENSITIVITY = ("prior_sensitivity", "influence")
+#: Figures that show every participant as a point.
+SINGLE_ROWS = ("loo-pareto-k",)
 # Fewest people that each bar or point of a figure stands for, where that is not decided by the page.
-_FEWEST_SHOWN = {"loo-pareto-k": 1, "predictive-distribution": FEWEST_ROWS, "left-out": FEWEST}
+_FEWEST_SHOWN = {"predictive-distribution": FEWEST_ROWS, "left-out": FEWEST}
 _ROWS = re.compile(r"; rows? [\d, and]*counted from 0")
 #: Verdicts that are repeated where their subject is reported.
 CAUTIONS = ("warn", "fail")
@@ -62,7 +65,7 @@ class Item:
     pictures: tuple[Picture, ...]
     note: str
     numbers: Mapping[str, Any]
-    rows: pd.DataFrame | None = None
+    rows: EffectTable | None = None
 
 
 @dataclass(frozen=True)
@@ -129,12 +132,8 @@ def sensitivity(view: View) -> Section | None:
         "The model is fitted again each time. No number here replaces those above."
     )
     context = {"items": items, "introduction": introduction}
-    estimated = [
-        item.rows.set_axis([f"{item.name}/{row}" for row in item.rows.index], axis=0)
-        for item in items
-        if item.rows is not None
-    ]
-    rows = pd.concat(estimated) if estimated else None
+    estimated = [item.rows.under(item.name) for item in items if item.rows is not None]
+    rows = EffectTable.concat(estimated) if estimated else None
     return Section("sensitivity", "Sensitivity", "checks.html", context, rows=rows)
 
 
@@ -151,10 +150,9 @@ def _item(fit: FittedModel, result: CheckResult, position: int, withheld: bool, 
     tables = [
         frame_table(part, name=f"{anchor}-{name}", caption=caption) for name, caption, part in captions if len(part)
     ]
-    # Single people are shown in no page, whatever it calls a few.
-    offered = [plot for plot in result.plots if shown and _FEWEST_SHOWN.get(plot.name) != 1]
+    allowed = [plot for plot in result.plots if shown and plot.name not in SINGLE_ROWS]
     few = _of_few(fit, result.table, small)
-    plots = [plot for plot in offered if may_show(plot, small) and not plot.title.endswith(few)]
+    plots = [plot for plot in allowed if may_show(plot, small) and not plot.title.endswith(few)]
     pictures = [_picture(plot, f"{anchor}-{number}", redact) for number, plot in enumerate(plots, 1)]
     # The sentence already says what the problems are when it is made of them.
     listed = tuple(problem for problem in problems if problem not in sentence)
@@ -169,14 +167,14 @@ def _item(fit: FittedModel, result: CheckResult, position: int, withheld: bool, 
     }
     note = (
         f"Figures that would show groups of fewer than {small} people are left out."
-        if len(plots) < len(offered)
+        if len(plots) < len(allowed)
         else ""
     )
     rows = None
     if shown and result.rows is not None:
         # Not those of groups that the table does not have, or whose name it does not say.
         named = [name for name in frame.iloc[:, 0].astype(str) if HIDDEN not in name]
-        rows = pd.DataFrame(result.rows)[[redact(str(term)) in named for term in result.rows["term"]]]
+        rows = result.rows[[redact(str(term)) in named for term in result.rows["term"]]]
     return Item(
         anchor,
         result.name,

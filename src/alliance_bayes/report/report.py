@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import pandas as pd
-
 from alliance_bayes.checks import CheckReport, run_checks
 from alliance_bayes.effects import EffectTable, effects
 from alliance_bayes.errors import UsageError
@@ -155,11 +153,9 @@ def _completed(
     return table, run_checks(fit, effects=table) if checks is None else checks
 
 
-def _reported(effects: pd.DataFrame, sections: Sequence[Section]) -> pd.DataFrame:
+def _reported(effects: EffectTable, sections: Sequence[Section]) -> EffectTable:
     """The effects and what sections have beside them, under their names."""
-    tables = {section.id: pd.DataFrame(section.rows) for section in sections if section.rows is not None}
-    more = [rows.set_axis([f"{name}/{row}" for row in rows.index], axis=0) for name, rows in tables.items()]
-    return pd.concat([pd.DataFrame(effects), *more])
+    return EffectTable.concat([effects, *(own.rows.under(own.id) for own in sections if own.rows is not None)])
 
 
 def _with(numbers: dict[str, Any], sections: Sequence[Section]) -> dict[str, Any]:

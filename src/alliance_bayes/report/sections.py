@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import pandas as pd
 from markupsafe import Markup
 
+from alliance_bayes.effects import EffectTable
 from alliance_bayes.report.tables import Table
 
 __all__ = ["Picture", "Section", "linked"]
@@ -49,7 +49,7 @@ class Section:
     template: str
     context: Mapping[str, Any]
     numbers: Mapping[str, Any] = field(default_factory=dict)
-    rows: pd.DataFrame | None = None
+    rows: EffectTable | None = None
 
     @classmethod
     def of(

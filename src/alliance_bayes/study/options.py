@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 from alliance_bayes.errors import UsageError
 from alliance_bayes.instruments import WHO5
+from alliance_bayes.model.scales import scale_of
 from alliance_bayes.report.counts import SMALL
 from alliance_bayes.report.endpoints import ELEVATED
 
 __all__ = ["StudyOptions"]
 
-
-# Of the WHO-5 and of the alliance, in the published study.
-_REFERENCE_SD = {"margin": 19.0, "alliance_margin": 0.7}
+# The column whose reference SD a margin is a tenth of by default.
+_MEASURED = {"margin": "who5_followup", "alliance_margin": "alliance"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,10 +58,11 @@ class StudyOptions:
 
     def reason(self, name: str) -> str:
         """Why a margin (``"margin"`` or ``"alliance_margin"``) is what it is."""
-        value, sd = getattr(self, name), _REFERENCE_SD[name]
-        share = value / sd
-        tenth = f"a tenth of the reference SD of {sd:g}"
-        return tenth if round(10 * share) == 1 and abs(10 * share - 1) < 0.1 else "chosen by the analyst"
+        scale = scale_of(_MEASURED[name], {})
+        assert scale is not None
+        # 2 stands for a tenth of 19.
+        near = abs(10 * getattr(self, name) / scale.sd - 1) < 0.1
+        return f"a tenth of the reference SD of {scale.sd:g}" if near else "chosen by the analyst"
 
     @property
     def rope(self) -> tuple[float, float]:

@@ -8,7 +8,7 @@ from typing import Any
 from alliance_bayes.checks.limits import ESS_LIMIT, RHAT_LIMIT
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.latent import LatentFit
-from alliance_bayes.latent.measurement import measurement_priors
+from alliance_bayes.latent.measurement import MEASUREMENT_PRIORS
 from alliance_bayes.model.card import card_text
 from alliance_bayes.report.certainty import scale_words
 from alliance_bayes.report.finding import Finding, Findings, Topic
@@ -53,10 +53,10 @@ def study_report(study: Study) -> Rendered:
     first = study.fitted["outcome_everybody"].fit
     assert isinstance(first, FittedModel)
     data = describe(first, study.options.small)
-    models, how = _models(study)
+    shown = shown_rows(study.fitted, study.options.small)
+    models, how = _models(study, shown)
     version = versions()["alliance_bayes"]
     found = _findings(study)
-    sources = shown_rows(study.fitted, study.options.small)
     order = ("data", *study.parts, "limitations", "guidelines", "methods", "models")
     guidelines = study_guidelines(study, order)
     html = page(
@@ -67,7 +67,7 @@ def study_report(study: Study) -> Rendered:
         ],
         sections=[
             data,
-            *(_section(part, sources) for part in study.parts.values()),
+            *(_section(part, shown) for part in study.parts.values()),
             study_limitations(study),
             guidelines,
             study_methods(study),
@@ -99,7 +99,7 @@ def study_report(study: Study) -> Rendered:
     return Rendered(TITLE, embed(html, manifest), numbers, study.findings, study.withheld)
 
 
-def _section(part: Part, sources: Mapping[str, int | None]) -> Section:
+def _section(part: Part, shown: Mapping[str, int | None]) -> Section:
     return Section(
         part.name,
         part.title,
@@ -110,7 +110,7 @@ def _section(part: Part, sources: Mapping[str, int | None]) -> Section:
             "statements": [typeset(capital(clean(statement.text))) for statement in part.statements],
             "limits": part.limits,
             "blocks": part.blocks,
-            "sources": {name: None if rows is None else count(rows) for name, rows in sources.items()},
+            "rows": {name: count(number) for name, number in shown.items() if number is not None},
             "left_out": part.left_out,
         },
     )
@@ -140,8 +140,8 @@ def _left(study: Study) -> tuple[str, ...]:
     return (sentence,) if sentence else ()
 
 
-def _models(study: Study) -> tuple[Section, list[dict[str, Any]]]:
-    table, shown = study.models(), shown_rows(study.fitted, study.options.small)
+def _models(study: Study, shown: Mapping[str, int | None]) -> tuple[Section, list[dict[str, Any]]]:
+    table = study.models()
     rows = [
         (
             row["model"],
@@ -199,9 +199,7 @@ def _card(made: Fitted) -> dict[str, Any]:
     tables = [prior_table(outcome, f"table-priors-{made.name}", f"Priors of {made.name}, each with its reason")]
     if isinstance(made.fit, LatentFit):
         ratings = measurement_equations(made.fit.info["trait"])
-        rows = [
-            (name, stated_as(stated.prior), clean(stated.reason)) for name, stated in measurement_priors({}).items()
-        ]
+        rows = [(name, stated_as(stated.prior), clean(stated.reason)) for name, stated in MEASUREMENT_PRIORS.items()]
         headings = ("Parameter", "Prior", "Reason")
         caption = f"Priors of {made.name}: model of the ratings"
         tables.append(Table.of(f"table-priors-{made.name}-ratings", caption, headings, rows, words=(1, 2)))

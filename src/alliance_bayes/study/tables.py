@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
 
 import pandas as pd
 
@@ -213,12 +212,7 @@ def prefixed(table: EffectTable, prefix: str, *, estimands: Sequence[str] = ()) 
     estimands
         Which rows; all by default.
     """
-    keep = table[table["estimand"].isin(estimands)] if estimands else table
-    draws = keep.draws
-    sources = {f"{prefix}/{row}": partial(draws.__getitem__, row) for row in draws}
-    frame = pd.DataFrame(keep)
-    frame.index = pd.Index([f"{prefix}/{row}" for row in frame.index], dtype="str", name="id")
-    return EffectTable.build(frame, sources, left_out=table.left_out)
+    return (table[table["estimand"].isin(estimands)] if estimands else table).under(prefix)
 
 
 def joined(tables: Sequence[EffectTable]) -> EffectTable:

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
-from functools import partial
 from typing import Any
-
-import numpy as np
-import pandas as pd
 
 from alliance_bayes.api import Model
 from alliance_bayes.cohort import Cohort
-from alliance_bayes.effects import Draws, EffectTable
+from alliance_bayes.effects import EffectTable
 from alliance_bayes.errors import AllianceBayesError, FileFormatError, UsageError
 from alliance_bayes.model.card import card_arguments, card_text
 from alliance_bayes.moments import Moments
@@ -33,17 +29,14 @@ class Again:
     Parameters
     ----------
     table
-        The columns of an effects table, indexed by the manifest's row ids.
-    draws
-        Draws by row id, shape (chain, draw) each.
+        Its rows under the manifest's ids, with their draws.
     withheld
         Whether conclusions would be withheld.
     cards
         The models' cards as they were fitted: the text of the one, or texts by model name.
     """
 
-    table: pd.DataFrame
-    draws: Mapping[str, np.ndarray]
+    table: EffectTable
     withheld: bool
     cards: str | Mapping[str, str]
 
@@ -107,24 +100,17 @@ def _report(manifest: Mapping[str, Any], cohort: Cohort | Moments, tell: Callabl
         asked["rope"] = tuple(asked["rope"])
     table = fit.effects(**asked)
     gate = fit.check(effects=table, only=("convergence",)).gate
-    tables = {"": table}
+    tables = [table]
     # What is computed beside the effects is made again where the page has it.
     named = {row[0].split("/")[0] for row in manifest["rows"] or []}
-    if (
-        "endpoints" in named
-        and (shares := endpoint_effects(fit, prob=asked["prob"], small=manifest["small"])) is not None
-    ):
-        tables["endpoints/"] = shares
+    if "endpoints" in named:
+        shares = endpoint_effects(fit, prob=asked["prob"], small=manifest["small"])
+        tables += [] if shares is None else [shares.under("endpoints")]
     if "sensitivity" in named:
         tell("fitting it again under other priors and without parts of the data")
-        for result in fit.check(effects=table, only=SENSITIVITY):
-            if result.rows is not None:
-                tables[f"sensitivity/{result.name}/"] = result.rows
-    parts = [
-        pd.DataFrame(part).set_axis([f"{name}{row}" for row in part.index], axis=0) for name, part in tables.items()
-    ]
-    sources = {row: draw for name, part in tables.items() for row, draw in _named(name, part).items()}
-    return Again(pd.concat(parts), Draws(sources), not gate.passed, card_text(fit.spec))
+        found = fit.check(effects=table, only=SENSITIVITY)
+        tables += [result.rows.under(f"sensitivity/{result.name}") for result in found if result.rows is not None]
+    return Again(EffectTable.concat(tables), not gate.passed, card_text(fit.spec))
 
 
 def _study(manifest: Mapping[str, Any], cohort: Cohort | Moments, tell: Callable[[str], None]) -> Again:
@@ -133,17 +119,10 @@ def _study(manifest: Mapping[str, Any], cohort: Cohort | Moments, tell: Callable
     known = {field.name for field in fields(StudyOptions)}
     options = {key: value for key, value in manifest["options"].items() if key in known}
     study = run_study(cohort, tell=tell, progress=False, **options)
-    sources: dict[str, Callable[[], np.ndarray]] = {}
-    for part in study.parts.values():
-        for block in part.blocks:
-            sources |= _named(f"{block.name}/", block.rows)
+    blocks = [block for part in study.parts.values() for block in part.blocks]
+    whole = EffectTable.concat(block.rows.under(block.name) for block in blocks if len(block.rows))
     cards = {name: card_text(made.spec) for name, made in study.fitted.items()}
-    return Again(study.rows(), Draws(sources), study.withheld, cards)
-
-
-def _named(prefix: str, rows: EffectTable) -> dict[str, Callable[[], np.ndarray]]:
-    draws = rows.draws
-    return {f"{prefix}{row}": partial(draws.__getitem__, row) for row in draws}
+    return Again(whole, study.withheld, cards)
 
 
 _MAKERS: Mapping[str, Callable[[Mapping[str, Any], Cohort | Moments, Callable[[str], None]], Again]] = {

@@ -208,11 +208,12 @@ def _figures(rows: Mapping[str, Mapping[str, Any]], made: Again, problems: list[
     problems += [f"{name}: the refit has no such row." for name in unknown[:_TOLD]]
     if len(unknown) > _TOLD:
         problems.append(f"{len(unknown) - _TOLD:,} more rows are not in the refit.")
+    draws = made.table.draws
     return [
         figure
         for name, row in rows.items()
         if name in records
-        for figure in compare(name, row, records[name], partial(made.draws.get, name))
+        for figure in compare(name, row, records[name], partial(draws.get, name))
     ]
 
 
