@@ -73,7 +73,7 @@ logged() {
 
 use_uv() { "$uv" pip "$@" --quiet --python "$venv/bin/python"; }
 
-# Bytecode is left to compile_imported: compiling all of it takes longer than unpacking it.
+# Bytecode is left to compile_used: compiling all of it takes longer than unpacking it.
 use_pip() {
     command=$1
     shift
@@ -91,21 +91,27 @@ install_all() {
         logged 0 "$1" check
 }
 
-# Compiles what the package imports, at once or when it is needed, and what its tests do. Where
-# PYTHONDONTWRITEBYTECODE is set, as images of containers have it, every start would else compile thousands of modules
-# again. Not having it done is slow, but no failure.
-compile_imported() {
-    say 'compiling what is imported'
+# Compiles what the package imports, what a study of few people imports and runs besides (figures, the command line,
+# the kernels of numba), and what the tests do. Where PYTHONDONTWRITEBYTECODE is set, as images of containers have it,
+# every start would else compile thousands of modules again. Not having it done is slow, but no failure.
+compile_used() {
+    say 'compiling what is used'
     env -u PYTHONDONTWRITEBYTECODE "$venv/bin/python" - >>"$log" 2>&1 <<'EOF' || :
-import contextlib, importlib, pkgutil
+import contextlib, importlib, pathlib, pkgutil, tempfile
 
 import alliance_bayes
+from alliance_bayes.cli import main
 
 besides = ["pymc", "_pytest.config", "hypothesis", "xdist", "playwright.sync_api"]
 found = [module.name for module in pkgutil.walk_packages(alliance_bayes.__path__, "alliance_bayes.")]
 for name in [*(name for name in found if not name.endswith("__main__")), *besides]:
     with contextlib.suppress(Exception):
         importlib.import_module(name)
+with tempfile.TemporaryDirectory() as folder:
+    table, page = (str(pathlib.Path(folder) / name) for name in ("cohort.csv", "study.html"))
+    for arguments in (["simulate", "--n", "150", "-o", table], ["study", table, "-o", page]):
+        with contextlib.suppress(SystemExit):
+            main(arguments)
 EOF
 }
 
@@ -214,5 +220,5 @@ printf '%s\n' "$wanted" >"$state/$profile"
 # What developers have includes what the package needs.
 if [ "$profile" = dev ]; then cp "$state/dev" "$state/runtime"; fi
 printf '%s\n' "$locks" >"$state/locks"
-compile_imported
+compile_used
 say "ready in $(($(date +%s) - started)) s"

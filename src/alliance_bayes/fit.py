@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Self
@@ -15,12 +15,13 @@ from alliance_bayes.cohort import Flow
 from alliance_bayes.errors import UsageError
 from alliance_bayes.model import Design, ModelSpec, PriorTable, Rows
 from alliance_bayes.model.likelihood import expectation, log_density, simulate
+from alliance_bayes.model.predictor import add_effects
 from alliance_bayes.moments import Moments
 
 __all__ = ["FittedModel"]
 
-# Draws x rows that are in memory at once (doubles): 4 million are 32 MB.
-BLOCK = 4_000_000
+# Draws x rows that are in memory at once (doubles), by thread: a million are 8 MB.
+BLOCK = 1_000_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,7 +115,12 @@ class FittedModel:
         return draws.reshape(*self.shape, *draws.shape[1:])
 
     def linear_predictor(
-        self, rows: Rows | None = None, *, which: slice | np.ndarray = slice(None), seed: int = 0
+        self,
+        rows: Rows | None = None,
+        *,
+        which: slice | np.ndarray = slice(None),
+        seed: int = 0,
+        without: Sequence[str] = (),
     ) -> np.ndarray:
         """Linear predictor of some rows.
 
@@ -126,6 +132,8 @@ class FittedModel:
             Which of the stacked draws.
         seed
             Seed for the effects of levels the fit has not seen, which are drawn from Normal(0, tau).
+        without
+            Pooled factors whose effects are left out.
 
         Returns
         -------
@@ -142,13 +150,12 @@ class FittedModel:
             rows = self.design.rows
         n_draws = self._count(which)
         eta = self.stacked["beta"][which] @ rows.x.T if self.design.terms else np.zeros((n_draws, rows.n))
-        for factor in self.design.factors:
-            u = self.stacked[f"u_{factor.name}"][which]
-            index, z = rows.index[factor.name], rows.z[factor.name]
+        for name in (factor.name for factor in self.design.factors if factor.name not in without):
+            u, index = self.stacked[f"u_{name}"][which], rows.index[name]
             if (index < 0).any():
-                u = np.concatenate([u, self._new_level(factor.name, which, seed)[:, None, :]], axis=1)
-            for term in range(z.shape[1]):
-                eta += z[:, term] * u[:, index, term]
+                u = np.concatenate([u, self._new_level(name, which, seed)[:, None, :]], axis=1)
+                index = np.where(index < 0, u.shape[1] - 1, index)
+            add_effects(eta, *(np.ascontiguousarray(part) for part in (u, index, rows.z[name])))
         for smooth in self.design.smooths:
             eta += self.stacked[f"u_{smooth.name}"][which] @ rows.basis[smooth.name].T
         return eta

@@ -22,7 +22,7 @@ from alliance_bayes.checks.limits import (
 )
 from alliance_bayes.checks.results import Verdict
 from alliance_bayes.checks.wording import count, percent, some
-from alliance_bayes.effects.convergence import ARVIZ
+from alliance_bayes.effects.convergence import arviz
 
 __all__ = [
     "Criterion",
@@ -146,7 +146,7 @@ def energy(statistics: xr.Dataset) -> Criterion | None:
     if "energy" not in statistics or statistics.sizes["draw"] < 2:
         return None
     with np.errstate(divide="ignore", invalid="ignore"):
-        bfmi = np.asarray(ARVIZ.bfmi(statistics["energy"].values.astype(np.float64)))
+        bfmi = np.asarray(arviz().bfmi(statistics["energy"].values.astype(np.float64)))
     # A chain whose energy never changes has no fraction at all: the worst case.
     bfmi = np.where(np.isfinite(bfmi), bfmi, 0.0)
     low, under = float(bfmi.min()), int((bfmi <= BFMI_LIMIT).sum())

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import logsumexp
 
 from alliance_bayes.checks.distributions import level_probability
 from alliance_bayes.checks.psis import leave_one_out
@@ -55,16 +54,15 @@ def scores(fit: FittedModel, step: float | None, *, relative_efficiency: float =
     if fit.design.family.discrete or step is None:
         loo = leave_one_out(fit, relative_efficiency=relative_efficiency)
         return Scores(loo.elpd, loo.p, loo.pareto_k, loo.good_k)
-    design, n_draws = fit.design, fit.shape[0] * fit.shape[1]
+    design = fit.design
     elpd, p = np.empty(design.rows.n), np.empty(design.rows.n)
 
     def visit(at: slice, log_weights: np.ndarray) -> None:
         rows, outcome = design.rows.take(at), design.outcome.take(at)
         eta, own = fit.linear_predictor(rows), fit.parameters_at(rows=rows)
-        mass = level_probability(design.family, eta, own, outcome, step)
-        log_mass = np.log(np.maximum(mass, np.finfo(float).tiny)).T
-        elpd[at] = logsumexp(log_weights + log_mass, axis=1)
-        p[at] = logsumexp(log_mass, axis=1) - np.log(n_draws) - elpd[at]
+        mass = np.maximum(level_probability(design.family, eta, own, outcome, step), np.finfo(float).tiny)
+        elpd[at] = np.log(np.einsum("is,si->i", np.exp(log_weights), mass))
+        p[at] = np.log(mass.mean(axis=0)) - elpd[at]
 
     loo = leave_one_out(fit, relative_efficiency=relative_efficiency, visit=visit)
     return Scores(elpd, p, loo.pareto_k, loo.good_k)

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 __all__ = ["effective_sizes", "rank_histograms"]
 
 BINS = 20
+# About how many markers a curve of thousands of values has.
+MARKERS = 60
 
 
 def effective_sizes(quantities: pd.DataFrame, limit: float) -> Plot:
@@ -34,7 +36,17 @@ def effective_sizes(quantities: pd.DataFrame, limit: float) -> Plot:
     def draw(figure: Figure) -> None:
         (axes,) = axes_of(figure)
         for values, colour, marker, name in ((bulk, EXPECTED, "o", "bulk"), (tail, OBSERVED, "^", "tail")):
-            axes.plot(np.arange(1, values.size + 1), values, marker, color=colour, markersize=4, alpha=0.8, label=name)
+            # The values ascend: the line says where those without a marker are.
+            axes.plot(
+                np.arange(1, values.size + 1),
+                values,
+                f"{marker}-",
+                color=colour,
+                markersize=4,
+                alpha=0.8,
+                markevery=max(1, values.size // MARKERS),
+                label=name,
+            )
         axes.axhline(limit, color=GREY, linestyle="--", linewidth=1.2, label=f"limit {limit:g}")
         axes.set_ylim(bottom=0)
         axes.set_xlabel("Quantities, from the smallest effective sample size")

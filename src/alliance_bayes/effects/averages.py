@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import product
 from math import prod
 
@@ -27,6 +30,8 @@ _CHUNK = 64
 # A scene as one averaged row: the common columns, shape (n_terms,); by factor the pooled columns spread over its
 # levels, shape (n_levels + 1, n_factor_terms), of which the last is a new one; by smooth its basis, shape (n_knots,).
 type _Averaged = tuple[np.ndarray, Mapping[str, np.ndarray], Mapping[str, np.ndarray]]
+# Position of a scene, one of its pieces, and what each combination of the piece's levels weighs in the scene.
+type _Member = tuple[int, Piece, float]
 
 
 def is_linear(fit: FittedModel) -> bool:
@@ -174,7 +179,7 @@ def _blocked(fit: FittedModel, scenes: Sequence[Scene], seed: int, tables: Tabul
     several = () if tables.n_functions is None else (tables.n_functions,)
     out = np.zeros((prod(fit.shape), len(scenes), *several))
     # Pieces that replace levels of the same factors in the same rows share the rest of the linear predictor.
-    groups: dict[tuple[int, frozenset[str]], list[tuple[int, Piece, float]]] = {}
+    groups: dict[tuple[int, frozenset[str]], list[_Member]] = {}
     for position, scene in enumerate(scenes):
         combinations = [prod(map(len, piece.levels.values())) for piece in scene.pieces]
         if sum(combinations) > _MOST_COMBINATIONS:
@@ -188,20 +193,34 @@ def _blocked(fit: FittedModel, scenes: Sequence[Scene], seed: int, tables: Tabul
             members.append((position, piece, 1 / (len(scene.pieces) * count)))
     new = {f.name: _new_level(fit, f.name, seed) for f in fit.design.factors if not f.exhaustive}
     for members in groups.values():
-        rows, replaced = members[0][1].rows, tuple(members[0][1].levels)
-        z = np.hstack([np.zeros((rows.n, 0)), *(rows.z[name] for name in replaced)])
-        strata = tables.strata(rows)
-        for which in tables.blocks(rows.n):
-            base = tables.eta(rows, which, without=replaced, new=new)
-            effects = {name: _effects(fit, name, which, new.get(name)) for name in replaced}
-            reach = sum((_reach(effects[name], rows.z[name]) for name in replaced), np.zeros((2, len(base))))
-            table = tables.expected(which, base.min(axis=1) + reach[0], base.max(axis=1) + reach[1])
-            for position, piece, weight in members:
-                for levels in product(*piece.levels.values()):
-                    chosen = [effects[name][:, level] for name, level in zip(replaced, levels, strict=True)]
-                    together = np.hstack([np.zeros((len(base), 0)), *chosen])
-                    out[which, position] += weight * table.mean(base, strata, together, z)
+        add = partial(_add, out, fit, members, tables, new, seed)
+        # Blocks are of different draws, and what takes time in them releases the interpreter's lock.
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            list(pool.map(add, tables.blocks(members[0][1].rows.n)))
     return out
+
+
+def _add(
+    out: np.ndarray,
+    fit: FittedModel,
+    members: Sequence[_Member],
+    tables: Tabulations,
+    new: Mapping[str, np.ndarray],
+    seed: int,
+    which: slice,
+) -> None:
+    """Add averages of pieces with the same rows and replaced factors to ``out``, for a block of draws."""
+    rows, replaced = members[0][1].rows, tuple(members[0][1].levels)
+    z, strata = np.hstack([np.zeros((rows.n, 0)), *(rows.z[name] for name in replaced)]), tables.strata(rows)
+    base = fit.linear_predictor(rows, which=which, seed=seed, without=replaced)
+    effects = {name: _effects(fit, name, which, new.get(name)) for name in replaced}
+    reach = sum((_reach(effects[name], rows.z[name]) for name in replaced), np.zeros((2, len(base))))
+    table = tables.expected(which, base.min(axis=1) + reach[0], base.max(axis=1) + reach[1])
+    for position, piece, weight in members:
+        for levels in product(*piece.levels.values()):
+            chosen = [effects[name][:, level] for name, level in zip(replaced, levels, strict=True)]
+            together = np.hstack([np.zeros((len(base), 0)), *chosen])
+            out[which, position] += weight * table.mean(base, strata, together, z)
 
 
 def _effects(fit: FittedModel, factor: str, which: slice, new: np.ndarray | None) -> np.ndarray:

@@ -1,22 +1,27 @@
 """Rank-normalised R-hat and effective sample sizes of many quantities at once.
 
-The estimators are ArviZ's. Ranks and normal scores, which take most of the time one quantity by one, are computed
-here for a whole block and shared between them.
+The estimators are ArviZ's, computed here for a whole block; ranks and normal scores are shared between them.
 """
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 import numpy as np
-from arviz_stats.base.array import BaseArray
 from scipy import special
 
-__all__ = ["ARVIZ", "convergence", "is_constant"]
+from alliance_bayes.effects.mixing import effective_sample_size, rhat
 
-# ArviZ's array functions, which carry no annotations.
-ARVIZ: Any = BaseArray()
+__all__ = ["arviz", "convergence", "is_constant"]
+
+
+@cache
+def arviz() -> Any:
+    """ArviZ's array functions, which carry no annotations; imported when needed, since that takes a second."""
+    from arviz_stats.base.array import BaseArray
+
+    return BaseArray()
 
 
 def is_constant(draws: np.ndarray) -> np.ndarray:
@@ -60,20 +65,20 @@ def convergence(draws: np.ndarray, limits: np.ndarray) -> dict[str, np.ndarray]:
         return out
     halves = _split(draws[use])
     scores = _normal_scores(halves)
-    out["ess_bulk"][use] = ARVIZ.ess(scores, method="identity")
+    out["ess_bulk"][use] = effective_sample_size(scores)
     out["ess_tail"][use] = np.fmin(*(_tail(draws[use], limit) for limit in limits[use].T))
     finite = np.isfinite(flat[use]).all(axis=1)
     mean = np.full(len(halves), np.nan)
     if finite.any():
-        mean[finite] = ARVIZ.ess(halves[finite], method="identity")
+        mean[finite] = effective_sample_size(halves[finite])
     out["ess_mean"][use] = mean
     if chains > 1:
         with np.errstate(invalid="ignore", divide="ignore"):
             folded = np.abs(halves - np.median(halves, axis=(1, 2), keepdims=True))
             # An infinite median cannot be folded about: no R-hat then. Where |x - median| takes one value, the scale
             # agrees.
-            rhat = np.fmax(ARVIZ.rhat(scores, method="identity"), ARVIZ.rhat(_normal_scores(folded), method="identity"))
-        out["rhat"][use] = np.where(np.isnan(folded).any(axis=(1, 2)), np.nan, rhat)
+            largest = np.fmax(rhat(scores), rhat(_normal_scores(folded)))
+        out["rhat"][use] = np.where(np.isnan(folded).any(axis=(1, 2)), np.nan, largest)
     return out
 
 
@@ -89,7 +94,7 @@ def _tail(draws: np.ndarray, limit: np.ndarray) -> np.ndarray:
     finite = np.isfinite(limit)
     if finite.any():
         below = draws[finite] <= limit[finite, None, None]
-        out[finite] = ARVIZ.ess(_split(below).astype(float), method="identity")
+        out[finite] = effective_sample_size(_split(below).astype(float))
     return out
 
 

@@ -65,7 +65,7 @@ def outcome_spread(fit: FittedModel, *, tables: Tabulations | None = None) -> Sp
     explained, residual = np.empty(n_draws), np.empty(n_draws)
     nothing, strata = np.zeros((rows.n, 0)), tables.strata(rows)
     for which in fit.blocks(rows.n):
-        eta = tables.eta(rows, which)
+        eta = fit.linear_predictor(rows, which=which)
         table = tables.expected(which, eta.min(axis=1), eta.max(axis=1))
         explained[which] = table(eta, strata).var(axis=1, ddof=1)
         residual[which] = tables.residual(which, table).mean(eta, strata, np.zeros((len(eta), 0)), nothing)
@@ -129,7 +129,7 @@ def unique_variance(fit: FittedModel, held: Rows, *, tables: Tabulations | None 
     tables, out = tables or Tabulations(fit), np.empty(prod(fit.shape))
     strata = tables.strata(rows)
     for which in fit.blocks(n):
-        actual, without = tables.eta(rows, which), tables.eta(held, which)
+        actual, without = fit.linear_predictor(rows, which=which), fit.linear_predictor(held, which=which)
         low, high = np.minimum(actual, without).min(axis=1), np.maximum(actual, without).max(axis=1)
         table = tables.expected(which, low, high)
         change = table(actual, strata) - table(without, strata)

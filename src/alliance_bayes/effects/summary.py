@@ -8,15 +8,15 @@ from itertools import batched
 import numpy as np
 import pandas as pd
 
-from alliance_bayes.effects.convergence import ARVIZ, convergence, is_constant
+from alliance_bayes.effects.convergence import arviz, convergence, is_constant
 from alliance_bayes.effects.options import Options
 from alliance_bayes.effects.quantity import Quantity
 from alliance_bayes.effects.table import COLUMNS, TEXT_COLUMNS, EffectTable
 
 __all__ = ["summarise"]
 
-# Quantities whose draws are in memory at once: 64 x 4,000 doubles are 2 MB, which the processor's cache holds.
-_CHUNK = 64
+# Quantities whose draws are in memory at once: 16 x 4,000 doubles are half a MB, which the processor's cache holds.
+_CHUNK = 16
 
 
 def summarise(quantities: Iterable[Quantity], options: Options, *, left_out: Iterable[str] = ()) -> EffectTable:
@@ -116,7 +116,7 @@ def _densest(flat: np.ndarray, prob: float) -> tuple[np.ndarray, np.ndarray]:
     limits = np.full((len(flat), 2), np.nan)
     finite = np.isfinite(flat).all(axis=1)
     if finite.any():
-        limits[finite] = ARVIZ.hdi(flat[finite], prob=prob, axis=-1)
+        limits[finite] = arviz().hdi(flat[finite], prob=prob, axis=-1)
     return limits[:, 0], limits[:, 1]
 
 

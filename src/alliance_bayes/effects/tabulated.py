@@ -8,7 +8,7 @@ besides the linear predictor.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numba
@@ -87,7 +87,7 @@ class Tabulations:
     fit: FittedModel
     function: Expected = expectation
     n_functions: int | None = None
-    _kept: dict[int, Tabulated] = field(default_factory=dict, repr=False)
+    _kept: dict[tuple[int, int], Tabulated] = field(default_factory=dict, repr=False)
 
     @property
     def of_outcome(self) -> bool:
@@ -101,39 +101,6 @@ class Tabulations:
     def blocks(self, n_rows: int) -> Iterator[slice]:
         """Slices of the stacked draws such that linear predictors and tables stay within a fixed amount of memory."""
         return self.fit.blocks(n_rows if self.n_functions is None else max(n_rows, self._points * self.n_functions))
-
-    def eta(
-        self,
-        rows: Rows,
-        which: slice,
-        *,
-        without: Sequence[str] = (),
-        new: Mapping[str, np.ndarray] | None = None,
-    ) -> np.ndarray:
-        """Linear predictor of rows, as :meth:`FittedModel.linear_predictor` gives it, in a fraction of the time.
-
-        Parameters
-        ----------
-        rows, which
-            Design arrays and a block of the stacked draws.
-        without
-            Pooled factors that are left out.
-        new
-            Effects of a new level by factor, shape (n_draws, n_factor_terms), for rows of levels the fit has not seen.
-        """
-        n_draws = len(range(*which.indices(self.fit.shape[0] * self.fit.shape[1])))
-        eta = self.fit.stacked["beta"][which] @ rows.x.T if self.fit.design.terms else np.zeros((n_draws, rows.n))
-        for factor in self.fit.design.factors:
-            if factor.name in without:
-                continue
-            u, index = self.fit.stacked[f"u_{factor.name}"][which], rows.index[factor.name]
-            if new and factor.name in new and (index < 0).any():
-                u = np.concatenate([u, new[factor.name][which][:, None]], axis=1)
-                index = np.where(index < 0, u.shape[1] - 1, index)
-            _add_effects(eta, np.ascontiguousarray(u), index, rows.z[factor.name])
-        for smooth in self.fit.design.smooths:
-            eta += self.fit.stacked[f"u_{smooth.name}"][which] @ rows.basis[smooth.name].T
-        return eta
 
     def strata(self, rows: Rows) -> np.ndarray:
         """Stratum of each row: its level of the residual factor, 0 without one."""
@@ -154,9 +121,9 @@ class Tabulations:
         A table that has to reach further keeps its grid and gets more points. Differences of averages from two tables
         then hold no difference of interpolation errors, which a small divisor would blow up.
         """
-        table = self._kept.get(which.start)
+        table = self._kept.get(key := (which.start, which.stop))
         if table is None:
-            own = self.eta(self.fit.design.rows, which)
+            own = self.fit.linear_predictor(self.fit.design.rows, which=which)
             start, stop = np.minimum(low, own.min(axis=1)), np.maximum(high, own.max(axis=1))
             step = np.maximum(stop - start, 1e-6 * np.maximum(1.0, np.abs(start))) / self._points
             table = self._filled(self.function, which, start - 2 * step, step, self._points + 4)
@@ -165,10 +132,10 @@ class Tabulations:
             above = max(0, int(np.ceil(((high - table.high) / table.step).max())) + 3)
             size = below + table.values.shape[2] + above
             if size > _MOST_LONGER * self._points:
-                del self._kept[which.start]
+                del self._kept[key]
                 return self.expected(which, np.minimum(low, table.low), np.maximum(high, table.high))
             table = self._filled(self.function, which, table.low - below * table.step, table.step, size)
-        self._kept[which.start] = table
+        self._kept[key] = table
         return table
 
     def residual(self, which: slice, table: Tabulated) -> Tabulated:
@@ -185,15 +152,6 @@ class Tabulations:
             strata = [own | {"sigma": own["sigma"][:, level]} for level in range(len(design.residual.levels))]
         values = np.stack([function(design.family, grid, of, design.outcome) for of in strata], axis=1)
         return Tabulated(low, step, values)
-
-
-@numba.njit(cache=True, nogil=True)
-def _add_effects(eta: np.ndarray, u: np.ndarray, index: np.ndarray, z: np.ndarray) -> None:
-    """Add z' u of each row's level to ``eta`` in place."""
-    for d in range(eta.shape[0]):
-        for i in range(eta.shape[1]):
-            for t in range(z.shape[1]):
-                eta[d, i] += z[i, t] * u[d, index[i], t]
 
 
 @numba.njit(cache=True, nogil=True, inline="always")

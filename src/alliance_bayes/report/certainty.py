@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
@@ -73,7 +75,7 @@ def claim(row: pd.Series) -> Claim:
     return Claim(str(row.name), word, median >= 0, clear and word != UNSETTLED)
 
 
-def excludes_zero(row: pd.Series) -> bool:
+def excludes_zero(row: Mapping[Any, Any] | pd.Series) -> bool:
     """Whether a row's interval is on one side of zero."""
     return bool(float(row["lower"]) > 0 or float(row["upper"]) < 0)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -17,7 +17,10 @@ from alliance_bayes.report.privacy import identifying
 from alliance_bayes.report.records import records
 from alliance_bayes.report.text import clean, decimals, interval_name, number, percent, probability, range_of
 
-__all__ = ["Estimates", "said", "text_of"]
+__all__ = ["Estimates", "Row", "said", "text_of"]
+
+# A row of an effects table; a mapping where there are thousands of them.
+type Row = pd.Series | Mapping[Any, Any]
 
 # Rows with the same of these are printed with the same number of decimals.
 _ALIKE = ("estimand", "term", "factor", "unit", "denominator")
@@ -73,45 +76,45 @@ class Estimates:
                 places[key] = min(places.get(key, 6), own)
         return places
 
-    def places(self, row: pd.Series) -> int:
+    def places(self, row: Row) -> int:
         """Decimals of a row: those that the least precise row of its kind justifies."""
         return self._places.get(tuple(_key(row[name]) for name in _ALIKE), 2)
 
-    def mean(self, row: pd.Series) -> str:
+    def mean(self, row: Row) -> str:
         """Posterior mean; the median where there is no mean, and of what has none once the slope may be zero."""
         value = _float(row["mean"])
         use = np.isnan(value) or row["estimand"] == "points_needed"
         return number(_float(row["median"]) if use else value, self.places(row))
 
-    def interval(self, row: pd.Series) -> str:
+    def interval(self, row: Row) -> str:
         """Ends of the interval in brackets."""
         return range_of(*_ends(row), self.places(row))
 
-    def spoken(self, row: pd.Series) -> str:
+    def spoken(self, row: Row) -> str:
         """The interval with its kind and probability, in words: "89% equal-tailed interval 1.3 to 3.0"."""
         places = self.places(row)
         ends = (number(end, places) for end in _ends(row))
         return f"{interval_name(row['interval'], float(row['prob']))} {' to '.join(ends)}"
 
-    def direction(self, row: pd.Series) -> str:
+    def direction(self, row: Row) -> str:
         """Probability of direction with the side it speaks of: "99% above 0"."""
         if np.isnan(_float(row["p_direction"])):
             return "–"
         side = "above" if _float(row["median"]) >= 0 else "below"
         return f"{_short_of_limits(row)} {side} 0"
 
-    def direction_spoken(self, row: pd.Series) -> str:
+    def direction_spoken(self, row: Row) -> str:
         """The same as a sentence gives it: "99% probability of being above zero"; empty where it does not apply."""
         if np.isnan(_float(row["p_direction"])):
             return ""
         side = "above" if _float(row["median"]) >= 0 else "below"
         return f"{said(_short_of_limits(row))} probability of being {side} zero"
 
-    def share_spoken(self, row: pd.Series, column: str) -> str:
+    def share_spoken(self, row: Row, column: str) -> str:
         """A probability of the row in words where it is beyond what can be told: "less than 0.1%"."""
         return said(self.share(row, column))
 
-    def share(self, row: pd.Series, column: str) -> str:
+    def share(self, row: Row, column: str) -> str:
         """A probability of the row (`p_rope`, `p_relevant`)."""
         return probability(_float(row[column]), _float(row["ess_bulk"]))
 
@@ -123,22 +126,20 @@ class Estimates:
 
     def records(self) -> list[dict[str, Any]]:
         """Every row for the JSON: the row's id, all columns, and the number of decimals that is printed."""
-        frame = pd.DataFrame(self.table)
-        found = records(frame)
-        for (identity, row), record in zip(frame.iterrows(), found, strict=True):
-            record["id"] = str(identity)
-            record["decimals"] = self.places(row)
+        found = records(pd.DataFrame(self.table))
+        for identity, record in zip(self.table.index, found, strict=True):
+            record |= {"id": str(identity), "decimals": self.places(record)}
         return found
 
 
-def _ends(row: pd.Series) -> tuple[float, float]:
+def _ends(row: Row) -> tuple[float, float]:
     """Ends of the interval; where the slope may be zero, what is needed of the predictor has no upper end."""
     lower, upper = _float(row["lower"]), _float(row["upper"])
     open_ = row["estimand"] == "points_needed" and np.isfinite(lower) and np.isnan(upper)
     return lower, np.inf if open_ else upper
 
 
-def _short_of_limits(row: pd.Series) -> str:
+def _short_of_limits(row: Row) -> str:
     """The probability of direction, never rounded up to a limit of the words for it that it does not reach."""
     value = _float(row["p_direction"])
     shown = probability(value, _float(row["ess_bulk"]))
@@ -153,7 +154,7 @@ def said(share: str) -> str:
     return share.replace("< ", "less than ").replace("> ", "more than ")
 
 
-def text_of(row: pd.Series, column: str) -> str:
+def text_of(row: Row, column: str) -> str:
     """A text column of a row, cleaned; empty where it does not apply."""
     value = row[column]
     return clean(value) if isinstance(value, str) else ""

@@ -9,7 +9,7 @@ import pandas as pd
 
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.report.counts import NOT_SHOWN, shown_counts
-from alliance_bayes.report.estimates import Estimates, text_of
+from alliance_bayes.report.estimates import Estimates, Row, text_of
 from alliance_bayes.report.figure_data import interval_data
 from alliance_bayes.report.forest import NAMED_ENDS, Interval, all_named, forest, forest_size
 from alliance_bayes.report.group_lines import group_lines_picture
@@ -63,7 +63,7 @@ def factors_of(estimates: Estimates) -> list[str]:
     return list(dict.fromkeys(estimates.where("mean")["factor"].dropna()))
 
 
-def pair_name(row: pd.Series, *, width: int | None = None) -> str:
+def pair_name(row: Row, *, width: int | None = None) -> str:
     """A difference as "male" minus "female", the levels cut to a width where one is given."""
     level, versus = (
         text_of(row, name) if width is None else shortened(row[name], width) for name in ("level", "versus")
@@ -249,11 +249,11 @@ def _pair_table(
     headings = ["Difference", "Mean", heading, "Probability of direction"]
     headings += ["Probability in ROPE"] if ropes else []
     headings += [f"Probability of {rows.iloc[0]['relevant']:g} or more"] if relevants else []
-    by_pair = {(row["level"], row["versus"]): row for _, row in sizes.iterrows()}
+    by_pair = {(row["level"], row["versus"]): row for row in sizes.to_dict("records")}
     if by_pair:
         headings += [f"Cohen’s d ({text_of(sizes.iloc[0], 'denominator')})", heading]
     cells = []
-    for _, row in rows.iterrows():
+    for row in rows.to_dict("records"):
         line = [pair_name(row), estimates.mean(row), estimates.interval(row), estimates.direction(row)]
         line += [estimates.share(row, "p_rope")] if ropes else []
         line += [estimates.share(row, "p_relevant")] if relevants else []

@@ -65,20 +65,26 @@ def draw(
         An ``svg`` element with role "img", or an ``img`` with a data URI when the SVG has more than `MAX_SVG`
         characters. Text in it is never parsed as mathematics, whatever the labels hold.
     """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+
     with _figure(size) as figure:
         painter(figure)
         _tame(figure, lambda text: clean_lines(shown(text)))
-        # savefig would draw the whole figure once more, only to lay it out.
         if (layout := figure.get_layout_engine()) is not None:
             layout.execute(figure)
             figure.set_layout_engine("none")
         stream = io.BytesIO()
-        figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+        # savefig draws a figure twice, for layouts that need it; this one is laid out.
+        canvas: Any = FigureCanvasSVG(figure)
+        canvas.print_svg(stream, metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
         text = _embedded(stream.getvalue(), name, title, description)
         if len(text) <= MAX_SVG:
             return Markup(text)  # made here, every text in it escaped by ElementTree
         stream = io.BytesIO()
-        figure.savefig(stream, format="png", dpi=180)
+        figure.dpi = 180
+        canvas = FigureCanvasAgg(figure)
+        canvas.print_png(stream)
     data = base64.b64encode(stream.getvalue()).decode("ascii")
     width, height = (round(96 * side) for side in size)
     return Markup('<img class="{}" width="{}" height="{}" alt="{}" src="data:image/png;base64,{}">').format(

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from alliance_bayes.effects.convergence import ARVIZ
+from alliance_bayes.effects.convergence import arviz
 from alliance_bayes.report.manifest import DIGITS, GIVEN, NUMBERS
 
 __all__ = ["LIMIT", "Figure", "compare"]
@@ -88,15 +88,15 @@ def _figure(
 def _mcse(name: str, value: float, draws: np.ndarray) -> float:
     """Monte Carlo standard error of one figure; see Vehtari et al. (2021), doi 10.1214/20-BA1221."""
     if name in ("mean", "sd"):
-        return float(ARVIZ.mcse(draws, method=name))
+        return float(arviz().mcse(draws, method=name))
     if name in _TAILS:
         # Limits of a highest-density interval are quantiles too, of whatever probability.
         prob = float(np.clip((draws <= value).mean(), 1 / draws.size, 1 - 1 / draws.size))
-        return float(ARVIZ.mcse(draws, method="quantile", prob=prob))
+        return float(arviz().mcse(draws, method="quantile", prob=prob))
     assert name in _SHARES
     # A share near 0 or 1 is known to a draw at best.
     share = min(max(value, 1 / draws.size), 1 - 1 / draws.size)
-    return math.sqrt(share * (1 - share) / max(float(ARVIZ.ess(draws, method="mean")), 1.0))
+    return math.sqrt(share * (1 - share) / max(float(arviz().ess(draws, method="mean")), 1.0))
 
 
 def _missing(value: Any) -> bool:

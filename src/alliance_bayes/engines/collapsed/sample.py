@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from arviz_stats.base.array import BaseArray
 
 from alliance_bayes.engines.collapsed.chains import Chains, adapt, independence_chains
 from alliance_bayes.engines.collapsed.equations import normal_equations
@@ -22,11 +21,10 @@ from alliance_bayes.engines.nuts import Progress, SamplerSettings
 from alliance_bayes.errors import ModelError
 from alliance_bayes.model import Design, PriorTable
 from alliance_bayes.moments import Moments
+from alliance_bayes.pareto import smoothed
 
 __all__ = ["marginal_posterior", "sample_collapsed", "why_not_collapsed"]
 
-# ArviZ's array functions, which carry no annotations.
-_ARVIZ: Any = BaseArray()
 # Proposals of one round of adaptation, and the most rounds.
 _ROUND, _ROUNDS = 400, 4
 # Adaptation ends when a round is worth this share of independent draws, and gives up below the other.
@@ -175,11 +173,10 @@ def _independence(
 def _tail_shape(log_weight: np.ndarray) -> float:
     """Pareto k of importance ratios (Vehtari et al. 2024, Journal of Machine Learning Research 25(72):1-58)."""
     finite = log_weight[np.isfinite(log_weight)]
-    # A lighter tail than any Pareto's has no estimate; minus infinity is its limit.
-    if finite.size < 25 or np.ptp(finite) < 1e-12:
+    if finite.size == 0 or np.ptp(finite) < 1e-12:
         return -np.inf
-    # The function takes log likelihoods, of which importance ratios are the inverse.
-    k = float(_ARVIZ.psislw(-finite)[1])
+    k = float(smoothed(finite[None])[1][0])
+    # A lighter tail than any Pareto's has no estimate; minus infinity is its limit.
     return -np.inf if np.isnan(k) else k
 
 
