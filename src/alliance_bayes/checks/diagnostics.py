@@ -1,4 +1,4 @@
-"""R-hat and effective sample sizes of every element of a posterior, by ArviZ's array functions."""
+"""R-hat and effective sample sizes of every element of a posterior."""
 
 from __future__ import annotations
 

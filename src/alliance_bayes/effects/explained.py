@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from scipy import linalg, sparse
@@ -18,6 +19,10 @@ from alliance_bayes.model import Rows
 from alliance_bayes.model.likelihood import residual_variance
 
 __all__ = ["Spread", "outcome_spread", "total_covariance", "unique_variance"]
+
+
+# Gone with the fit.
+_FOUND: WeakKeyDictionary[FittedModel, Spread] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,6 +59,13 @@ def outcome_spread(fit: FittedModel, *, tables: Tabulations | None = None) -> Sp
     .. [1] Gelman, Goodrich, Gabry, Vehtari (2019). R-squared for Bayesian regression models. The American Statistician
        73(3). doi 10.1080/00031305.2018.1549100
     """
+    # Slopes and contrasts of means and of slopes each ask for it; where it is not linear it takes seconds.
+    if (found := _FOUND.get(fit)) is None:
+        found = _FOUND[fit] = _spread(fit, tables)
+    return found
+
+
+def _spread(fit: FittedModel, tables: Tabulations | None) -> Spread:
     family, outcome, rows = fit.design.family, fit.design.outcome, fit.design.rows
     n_draws = prod(fit.shape)
     if is_linear(fit):

@@ -6,7 +6,7 @@ against it, except ``cutpoints``, of shape (..., n_levels - 1). ``sigma`` may al
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 from scipy import special, stats
@@ -16,6 +16,9 @@ from alliance_bayes.model.families import Family, Outcome
 __all__ = ["expectation", "log_density", "residual_sd", "residual_variance", "simulate"]
 
 Parameters = Mapping[str, np.ndarray]
+
+# Logits from the middle of the cutpoints that are told apart: exp(2 x 350) is still a number.
+_FAR = 350.0
 
 
 def residual_sd(eta: np.ndarray, parameters: Parameters) -> np.ndarray:
@@ -42,8 +45,9 @@ def expectation(family: Family, eta: np.ndarray, parameters: Parameters, outcome
     assert outcome.levels is not None
     # E = lowest level + sum of P(Y >= level k) times the step up to it: no (..., n, n_levels) array is stored.
     total = np.full_like(eta, outcome.levels[0])
-    for k, step in enumerate(np.diff(outcome.levels)):
-        total += step * special.expit(eta - parameters["cutpoints"][..., k, None])
+    for step, exceed in zip(np.diff(outcome.levels), _exceedances(eta, parameters["cutpoints"]), strict=True):
+        exceed *= step
+        total += exceed
     return total
 
 
@@ -135,11 +139,30 @@ def residual_variance(family: Family, eta: np.ndarray, parameters: Parameters, o
             return _censored_variance(eta, residual_sd(eta, parameters), outcome)
     assert outcome.levels is not None
     first, second = np.zeros_like(eta), np.zeros_like(eta)
-    for k, (low, high) in enumerate(zip(outcome.levels[:-1], outcome.levels[1:], strict=True)):
-        exceed = special.expit(eta - parameters["cutpoints"][..., k, None])
-        first += (high - low) * exceed
-        second += ((high - outcome.levels[0]) ** 2 - (low - outcome.levels[0]) ** 2) * exceed
+    above = outcome.levels - outcome.levels[0]
+    for low, high, exceed in zip(above[:-1], above[1:], _exceedances(eta, parameters["cutpoints"]), strict=True):
+        # high^2 - low^2 = (high - low) (high + low)
+        exceed *= high - low
+        first += exceed
+        exceed *= high + low
+        second += exceed
     return second - first**2
+
+
+def _exceedances(eta: np.ndarray, cutpoints: np.ndarray) -> Iterator[np.ndarray]:
+    """Probability of an outcome above each cutpoint in turn, cumulative logit, shape of ``eta``, in one array.
+
+    1 / (1 + exp(cutpoint - eta)) with the exponential split: one a value and one a cutpoint, not one for each pair.
+    """
+    middle = cutpoints[..., cutpoints.shape[-1] // 2, None]
+    # Beyond hundreds of logits either way a probability is 0 or 1.
+    falls = np.exp(-np.clip(eta - middle, -_FAR, _FAR))
+    rises = np.exp(np.clip(cutpoints - middle, -_FAR, _FAR))
+    exceed = np.empty_like(falls)
+    for k in range(cutpoints.shape[-1]):
+        np.multiply(falls, rises[..., k, None], out=exceed)
+        exceed += 1.0
+        yield np.reciprocal(exceed, out=exceed)
 
 
 def _censored_moments(eta: np.ndarray, sigma: np.ndarray, outcome: Outcome) -> tuple[np.ndarray, np.ndarray]:
