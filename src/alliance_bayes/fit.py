@@ -153,15 +153,15 @@ class FittedModel:
         for name in (factor.name for factor in self.design.factors if factor.name not in without):
             u, index = self.stacked[f"u_{name}"][which], rows.index[name]
             if (index < 0).any():
-                u = np.concatenate([u, self._new_level(name, which, seed)[:, None, :]], axis=1)
+                u = np.concatenate([u, self.new_level(name, which=which, seed=seed)[:, None, :]], axis=1)
                 index = np.where(index < 0, u.shape[1] - 1, index)
             add_effects(eta, *(np.ascontiguousarray(part) for part in (u, index, rows.z[name])))
         for smooth in self.design.smooths:
             eta += self.stacked[f"u_{smooth.name}"][which] @ rows.basis[smooth.name].T
         return eta
 
-    def _new_level(self, factor: str, which: slice | np.ndarray, seed: int) -> np.ndarray:
-        """Effects of one unseen level, shape (n_draws, n_factor_terms); index -1 picks it."""
+    def new_level(self, factor: str, *, which: slice | np.ndarray = slice(None), seed: int = 0) -> np.ndarray:
+        """Effects of one level that the fit has not seen, shape (n_draws, n_factor_terms)."""
         tau = self.stacked[f"tau_{factor}"]
         # Two factors' new levels are independent, so each factor has a stream of its own.
         stream = [factor.name for factor in self.design.factors].index(factor)

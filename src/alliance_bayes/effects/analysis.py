@@ -69,7 +69,7 @@ class Analysis:
         """Expected outcomes of families that are not linear, or whatever ``function`` gives."""
         return Tabulations(self.fit, self.function, self.n_functions)
 
-    @cached_property
+    @property
     def spread(self) -> Spread:
         """Explained and residual variance of the outcome."""
         return outcome_spread(self.fit, tables=self.tables if self.tables.of_outcome else None)

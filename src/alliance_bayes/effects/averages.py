@@ -15,7 +15,6 @@ from alliance_bayes.effects.scenes import Piece, Scene
 from alliance_bayes.effects.tabulated import Tabulations
 from alliance_bayes.errors import UsageError
 from alliance_bayes.fit import FittedModel
-from alliance_bayes.model import Rows
 
 __all__ = ["average", "is_linear", "slope"]
 
@@ -168,7 +167,7 @@ def _linear(fit: FittedModel, averaged: Sequence[_Averaged], seed: int) -> np.nd
         flat = u.reshape(len(u), -1)
         out += flat @ base + flat[:, differs] @ (seen[differs] - base[differs])
         if weights[-1].any():
-            out += _new_level(fit, factor.name, seed) @ weights[-1]
+            out += fit.new_level(factor.name, seed=seed) @ weights[-1]
     for smooth in fit.design.smooths:
         out += fit.stacked[f"u_{smooth.name}"] @ np.column_stack([basis[smooth.name] for _, _, basis in averaged])
     return out
@@ -191,7 +190,7 @@ def _blocked(fit: FittedModel, scenes: Sequence[Scene], seed: int, tables: Tabul
         for piece, count in zip(scene.pieces, combinations, strict=True):
             members = groups.setdefault((id(piece.rows), frozenset(piece.levels)), [])
             members.append((position, piece, 1 / (len(scene.pieces) * count)))
-    new = {f.name: _new_level(fit, f.name, seed) for f in fit.design.factors if not f.exhaustive}
+    new = {f.name: fit.new_level(f.name, seed=seed) for f in fit.design.factors if not f.exhaustive}
     for members in groups.values():
         add = partial(_add, out, fit, members, tables, new, seed)
         # Blocks are of different draws, and what takes time in them releases the interpreter's lock.
@@ -233,14 +232,3 @@ def _reach(effects: np.ndarray, z: np.ndarray) -> np.ndarray:
     """Bounds of z'u over all levels and rows, shape (2, n_draws)."""
     ends = np.stack([effects * z.min(axis=0), effects * z.max(axis=0)])
     return np.stack([ends.min(axis=0).sum(axis=2).min(axis=1), ends.max(axis=0).sum(axis=2).max(axis=1)])
-
-
-def _new_level(fit: FittedModel, factor: str, seed: int) -> np.ndarray:
-    """Effects of a new level, shape (n_draws, n_factor_terms): the linear predictor of rows that hold nothing else."""
-    factors = fit.design.factors
-    n_terms = len(fit.design.factor(factor).columns)
-    z = {other.name: np.zeros((n_terms, len(other.columns))) for other in factors} | {factor: np.eye(n_terms)}
-    index = {other.name: np.full(n_terms, -1 if other.name == factor else 0) for other in factors}
-    basis = {smooth.name: np.zeros((n_terms, smooth.size)) for smooth in fit.design.smooths}
-    rows = Rows(np.zeros((n_terms, len(fit.design.terms))), z, index, basis=basis)
-    return fit.linear_predictor(rows, seed=seed)

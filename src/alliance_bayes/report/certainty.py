@@ -10,7 +10,10 @@ import pandas as pd
 
 from alliance_bayes.report.text import percent
 
-__all__ = ["SCALE", "UNSETTLED", "Claim", "claim", "excludes_zero", "scale_words"]
+__all__ = ["SCALE", "UNSETTLED", "Claim", "Row", "claim", "excludes_zero", "scale_words"]
+
+# A row of an effects table; a mapping where there are thousands of them.
+type Row = pd.Series | Mapping[Any, Any]
 
 #: Probability of direction from which a word is used. The limits are those of three of the calibrated terms of the IPCC
 #: ("virtually certain", "extremely likely", "very likely"; Mastrandrea et al. 2010, Guidance note on consistent
@@ -75,7 +78,7 @@ def claim(row: pd.Series) -> Claim:
     return Claim(str(row.name), word, median >= 0, clear and word != UNSETTLED)
 
 
-def excludes_zero(row: Mapping[Any, Any] | pd.Series) -> bool:
+def excludes_zero(row: Row) -> bool:
     """Whether a row's interval is on one side of zero."""
     return bool(float(row["lower"]) > 0 or float(row["upper"]) < 0)
 

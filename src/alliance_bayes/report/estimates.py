@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -12,15 +12,12 @@ import pandas as pd
 
 from alliance_bayes.effects import EffectTable
 from alliance_bayes.fit import FittedModel
-from alliance_bayes.report.certainty import SCALE
+from alliance_bayes.report.certainty import SCALE, Row
 from alliance_bayes.report.privacy import identifying
 from alliance_bayes.report.records import records
 from alliance_bayes.report.text import clean, decimals, interval_name, number, percent, probability, range_of
 
-__all__ = ["Estimates", "Row", "said", "text_of"]
-
-# A row of an effects table; a mapping where there are thousands of them.
-type Row = pd.Series | Mapping[Any, Any]
+__all__ = ["Estimates", "said", "text_of"]
 
 # Rows with the same of these are printed with the same number of decimals.
 _ALIKE = ("estimand", "term", "factor", "unit", "denominator")
@@ -126,9 +123,10 @@ class Estimates:
 
     def records(self) -> list[dict[str, Any]]:
         """Every row for the JSON: the row's id, all columns, and the number of decimals that is printed."""
-        found = records(pd.DataFrame(self.table))
-        for identity, record in zip(self.table.index, found, strict=True):
-            record |= {"id": str(identity), "decimals": self.places(record)}
+        frame = pd.DataFrame(self.table)
+        found = records(frame)
+        for identity, row, record in zip(frame.index, frame.to_dict("records"), found, strict=True):
+            record |= {"id": str(identity), "decimals": self.places(row)}
         return found
 
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from alliance_bayes.fit import FittedModel
+from alliance_bayes.report.certainty import Row
 from alliance_bayes.report.counts import NOT_SHOWN, shown_counts
-from alliance_bayes.report.estimates import Estimates, Row, text_of
+from alliance_bayes.report.estimates import Estimates, text_of
 from alliance_bayes.report.figure_data import interval_data
 from alliance_bayes.report.forest import NAMED_ENDS, Interval, all_named, forest, forest_size
 from alliance_bayes.report.group_lines import group_lines_picture
