@@ -95,7 +95,7 @@ install_all() {
 # the kernels of numba), and what the tests do. Where PYTHONDONTWRITEBYTECODE is set, as images of containers have it,
 # every start would else compile thousands of modules again. Not having it done is slow, but no failure.
 compile_used() {
-    say 'compiling what is used'
+    say 'compiling what is used, by a small study; this takes a minute or two'
     env -u PYTHONDONTWRITEBYTECODE "$venv/bin/python" - >>"$log" 2>&1 <<'EOF' || :
 import contextlib, importlib, pathlib, pkgutil, tempfile
 
