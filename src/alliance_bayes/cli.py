@@ -107,9 +107,9 @@ def fit(
     engine: Engine = "auto",
     sampler: Sampler = "nutpie",
     draws: Draws = None,
-    tune: Tune = 1000,
+    tune: Tune = 600,
     chains: Chains = 4,
-    target_accept: Accept = 0.99,
+    target_accept: Accept = 0.9,
     seed: Seed = DEMO_SEED,
 ) -> None:
     """Fit a model to a table and keep the draws."""
@@ -193,9 +193,9 @@ def report(
     engine: Engine = "auto",
     sampler: Sampler = "nutpie",
     draws: Draws = None,
-    tune: Tune = 1000,
+    tune: Tune = 600,
     chains: Chains = 4,
-    target_accept: Accept = 0.99,
+    target_accept: Accept = 0.9,
     seed: Seed = DEMO_SEED,
     prob: Prob = 0.89,
     small: Small = 10,

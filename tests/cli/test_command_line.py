@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 import alliance_bayes as ab
-from alliance_bayes.cli import main
+from alliance_bayes.cli import fit, main, report
 from alliance_bayes.storage import save
 from builders import fitted, rows
 
@@ -173,3 +175,12 @@ def test_the_module_runs_as_a_command_without_importing_samplers() -> None:
         [sys.executable, "-m", "alliance_bayes", "version"], check=True, capture_output=True, text=True
     )
     assert shown.stdout == f"{ab.__version__}\n"
+
+
+@pytest.mark.parametrize("command", [fit, report])
+def test_defaults_of_the_command_line_are_those_of_the_library(command: Callable[..., None]) -> None:
+    # Written out there, since the engines take a second to import and a command line should answer at once.
+    given = {name: parameter.default for name, parameter in inspect.signature(command).parameters.items()}
+    library = {name: parameter.default for name, parameter in inspect.signature(ab.Model.fit).parameters.items()}
+    shared = ("engine", "draws", "tune", "chains", "target_accept", "sampler")
+    assert {name: given[name] for name in shared} == {name: library[name] for name in shared}

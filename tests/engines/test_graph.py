@@ -193,8 +193,8 @@ def test_density_of_the_graph_is_that_of_the_stated_priors(mixed: tuple[Design, 
 def test_stated_priors_leave_no_parameter_out(mixed: tuple[Design, PriorTable, pm.Model]) -> None:
     _, table, model = mixed
     assert set(table) == {*STATED, "alliance"}
-    # Whatever else is free is standardised: unit normals, independent or summing to zero.
-    helpers = {"total", "split_beta", "split_country", "z_country", "z_country_free", "z_sex"}
+    # Whatever else is free is normal: level effects around their mean with the stated SDs, and unit normals.
+    helpers = {"total", "split_beta", "split_country", "deviation_country", "deviation_country_free", "deviation_sex"}
     places = {"beta_rest_0", "beta_rest_1", "sigma", "nu", "tau_country_0", "tau_country_1", "tau_sex"}
     assert {variable.name for variable in model.free_RVs} == helpers | places
 

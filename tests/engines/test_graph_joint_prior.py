@@ -8,6 +8,7 @@ import numpy as np
 import pymc as pm
 import pytensor
 import pytest
+from pytensor.graph.traversal import ancestors
 from scipy import linalg, stats
 
 from alliance_bayes.engines import posterior_dims, sample_prior
@@ -29,10 +30,13 @@ def conditional_moments(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Exact mean and covariance of stacked outputs given the scales.
 
-    Given the scales, beta and u are linear in independent unit normals and in unit normals that sum to zero, so the
-    map's columns and the inputs' covariance give the covariance without Monte Carlo error.
+    Given the scales, beta and u are linear in independent unit normals, in unit normals that sum to zero and in level
+    effects with the given scales, so the map's columns and the inputs' covariance give the covariance without Monte
+    Carlo error.
     """
-    inputs = [v for v in model.free_RVs if v.name.startswith(("z_", "split_", "total")) or v.name in given]
+    inputs = [
+        v for v in model.free_RVs if v.name.startswith(("deviation_", "z_", "split_", "total")) or v.name in given
+    ]
     function = pytensor.function(inputs, [model[name] for name in outputs], on_unused_input="ignore")
     normal = [v.name for v in inputs if v.name not in given]
     shapes = {v.name: v.shape.eval() for v in inputs}
@@ -51,13 +55,21 @@ def conditional_moments(
             unit = np.zeros(size)
             unit[k] = 1.0
             columns.append(evaluate({**zero, name: unit.reshape(shapes[name])}) - mean)
-        if type(model[name].owner.op).__name__.startswith("ZeroSum"):
-            terms, levels = shapes[name]
-            covariances += [np.eye(levels) - 1 / levels] * terms
-        else:
-            covariances.append(np.eye(size))
+        covariances.append(prior_covariance(model[name], shapes[name], given))
     jacobian = np.column_stack(columns)
     return mean, jacobian @ linalg.block_diag(*covariances) @ jacobian.T
+
+
+def prior_covariance(variable: Any, shape: tuple[int, ...], given: dict[str, np.ndarray]) -> np.ndarray:
+    """Covariance of a normal variable's elements, whose rows have one SD each and may sum to zero."""
+    zero_sum = type(variable.owner.op).__name__.startswith("ZeroSum")
+    of_rows = np.eye(shape[-1]) - (1 / shape[-1] if zero_sum else 0.0)
+    if not variable.name.startswith("deviation_"):
+        return np.kron(np.eye(int(np.prod(shape[:-1]))), of_rows)
+    sigma = variable.owner.inputs[2 if zero_sum else 3]
+    scales = [v for v in ancestors([sigma]) if v.name in given]
+    sds = pytensor.function(scales, sigma)(*(given[v.name] for v in scales))
+    return np.kron(np.diag(sds[:, 0] ** 2), of_rows)
 
 
 SCALES = [

@@ -12,6 +12,7 @@ import pytensor.tensor as pt
 from alliance_bayes.engines.layout import posterior_coords
 from alliance_bayes.engines.observe import observe
 from alliance_bayes.engines.place import place, place_one, pymc_distribution, stacked_arguments
+from alliance_bayes.engines.scaled import ScaledEffects, information
 from alliance_bayes.errors import ModelError
 from alliance_bayes.model import Design, PooledFactor, Prior, PriorTable
 
@@ -47,7 +48,8 @@ def build_graph(design: Design, priors: PriorTable) -> pm.Model:
     be told from the common coefficient of the same column: only the sum of both is informed by the data. The graph
     therefore samples that sum, whose prior is Normal(m, sqrt(s^2 + sum tau^2 / K)), together with level effects that
     sum to zero, and recovers the coefficient and the level means from their conditional distribution given the sum
-    (Matheron's rule). The model is the same; the ridge that slows samplers down is gone.
+    (Matheron's rule). The model is the same; the ridge that slows samplers down is gone. Level effects are sampled in a
+    unit that fits the data (:class:`ScaledEffects`); those of correlated terms are standardised.
     """
     coords: dict[str, Any] = {**posterior_coords(design), "obs": np.arange(design.rows.n)}
     with pm.Model(coords=coords) as model:
@@ -105,16 +107,21 @@ class _Effects:
         tau = place(f"tau_{name}", own, dims=factor.term_dim)
         common = {t for t in design.terms if priors[t].prior.distribution == "Normal"}
         shared = () if factor.exhaustive else tuple(term for term in terms if term in common)
-        pieces: dict[str, Any] = {}
         summing = terms if factor.exhaustive else shared
-        if summing:
-            z = pm.ZeroSumNormal(f"z_{name}", sigma=1.0, shape=(len(summing), len(factor.levels)), n_zerosum_axes=1)
-            pieces |= {term: z[position] for position, term in enumerate(summing)}
-        free = [term for term in terms if term not in summing]
-        if free:
-            z = pm.Normal(f"z_{name}_free", 0.0, 1.0, shape=(len(free), len(factor.levels)))
-            pieces |= {term: z[position] for position, term in enumerate(free)}
-        deviations = pt.stack([pieces[term] for term in terms], axis=1) * tau
+        free = tuple(term for term in terms if term not in summing)
+        known = information(design, factor)
+        pieces: dict[str, Any] = {}
+        for suffix, some, kind in (("", summing, pm.ZeroSumNormal), ("_free", free, pm.Normal)):
+            if some:
+                at = [terms.index(term) for term in some]
+                effects = kind(
+                    f"deviation_{name}{suffix}",
+                    sigma=tau[at][:, None],
+                    shape=(len(some), len(factor.levels)),
+                    transform=ScaledEffects(kind.__name__, known[at]),
+                )
+                pieces |= {term: effects[position] for position, term in enumerate(some)}
+        deviations = pt.stack([pieces[term] for term in terms], axis=1)
         if not shared:
             pm.Deterministic(f"u_{name}", deviations, dims=(name, factor.term_dim))
         return cls(factor, tau, deviations, shared)

@@ -47,18 +47,17 @@ class SamplerSettings:
     seed
         Seed of every random number; the same seed on the same machine gives the same draws.
     target_accept
-        Step size is tuned to this mean acceptance; higher is slower and diverges less. The default is high because
-        scales of factors with few or small levels have posteriors down to zero, where larger steps diverge at times.
+        Step size is tuned to this mean acceptance; higher is slower and diverges less.
     sampler
         One of ``nutpie`` (default), ``pymc``, ``numpyro``, ``blackjax``.
     """
 
     draws: int = DRAWS["nuts"]
-    tune: int = 1000
+    tune: int = 600
     chains: int = 4
     cores: int = 2
     seed: int = 0
-    target_accept: float = 0.99
+    target_accept: float = 0.9
     sampler: str = "nutpie"
 
     def __post_init__(self) -> None:

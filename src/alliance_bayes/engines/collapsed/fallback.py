@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,9 +11,6 @@ from alliance_bayes.engines.collapsed.marginal import Marginal
 from alliance_bayes.engines.nuts import Progress, SamplerSettings, run_nutpie, sampler_statistics
 
 __all__ = ["sample_marginal"]
-
-# The default is higher for the sake of scales near zero in the full graph; here the coefficients are integrated out.
-_ACCEPT = 0.9
 
 
 def sample_marginal(
@@ -29,7 +25,7 @@ def sample_marginal(
     mode
         Where chains begin, up to a little noise; shape (D,).
     settings
-        Draws, warm-up, chains, cores, seed and target acceptance (0.9 where none was asked for).
+        Draws, warm-up, chains, cores, seed and target acceptance.
     progress
         As for :func:`sample_nuts`.
 
@@ -62,8 +58,6 @@ def sample_marginal(
         ["theta"],
         make_initial_point_fn=first,
     )
-    if settings.target_accept == SamplerSettings.target_accept:
-        settings = replace(settings, target_accept=_ACCEPT)
     tree = run_nutpie(compiled, settings, progress)
     posterior = tree["posterior"].to_dataset()
     theta = np.asarray(posterior["theta"].transpose("chain", "draw", ...).values, dtype=float)
