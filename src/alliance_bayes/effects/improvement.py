@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -74,16 +77,21 @@ def improvement(
     starts = frame[baseline].to_numpy(float)
     scale = fit.design.scales.get(fit.design.outcome.name)
     top = np.inf if scale is None or scale.upper is None else scale.upper
-    total = np.zeros(fit.shape[0] * fit.shape[1])
-    # A baseline score has few values: everybody who starts at one has the same cut.
-    for start in np.unique(starts[chosen]):
-        if start + by > top:
-            continue
+
+    def reached_from(start: float) -> np.ndarray:
         event = AtLeast((cut_for(fit, float(start + by), "default"),), single=True)
         rows = fit.design.rows.take(np.flatnonzero(chosen & (starts == start)))
+        out = np.empty(fit.shape[0] * fit.shape[1])
         for which in fit.blocks(rows.n):
             eta, own = fit.linear_predictor(rows, which=which), fit.parameters_at(which, rows)
-            total[which] += event(fit.design.family, eta, own, fit.design.outcome).sum(axis=1)
+            out[which] = event(fit.design.family, eta, own, fit.design.outcome).sum(axis=1)
+        return out
+
+    # A baseline score has few values: everybody who starts at one has the same cut. What takes time releases the
+    # interpreter's lock.
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        reached = list(pool.map(reached_from, (start for start in np.unique(starts[chosen]) if start + by <= top)))
+    total = np.sum(reached, axis=0) if reached else np.zeros(fit.shape[0] * fit.shape[1])
     term = f"{fit.design.outcome.name} - {baseline} >= {by:g}"
     if among is not None:
         term += f" among {int(chosen.sum()):,} of {n:,}"
