@@ -33,7 +33,7 @@ KNOWN: Mapping[str, tuple[Mapping[str, float], float, Mapping[str, np.ndarray | 
     "cumulative": (
         {"alliance": 0.3, "age": 0.02}, 0.4, {"cutpoints": special.logit(np.cumsum(SHARES)[:-1])}, RATING
     ),
-    "bernoulli": ({"Intercept": 0.3, "alliance": 0.3, "age": 0.02}, 0.4, {}, None),
+    "bernoulli": ({"Intercept": 0.3, "alliance": 0.5, "age": 0.02}, 0.4, {}, None),
 }  # fmt: skip
 
 

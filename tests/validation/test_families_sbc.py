@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -47,6 +47,14 @@ SCALES = {
     "cumulative": Scale(2, 1, 0, 4, 1),
 }
 
+TYPICAL: Mapping[str, Sequence[float]] = {
+    "student_t": (35.0, 50.0, 65.0),
+    "censored_gaussian": (40.0, 70.0, 100.0),
+    "beta_binomial": tuple(np.arange(13.0)),
+    "cumulative": tuple(np.arange(5.0)),
+    "bernoulli": (0.0, 1.0),
+}
+
 Ranked = tuple[dict[str, np.ndarray], dict[str, np.ndarray], int]
 type Simulator = Callable[[FittedModel, np.random.Generator], np.ndarray]
 
@@ -55,7 +63,8 @@ type Simulator = Callable[[FittedModel, np.random.Generator], np.ndarray]
 def model(family: str) -> tuple[ModelSpec, Design, PriorTable]:
     scales = {"outcome": SCALES[family]} if family in SCALES else {}
     spec = ModelSpec("outcome ~ alliance + (1 || country)", family=family, priors=dict(PRIORS[family]), scales=scales)
-    frame = rows(N, countries=5).assign(outcome=np.arange(N) % 2.0)
+    # Every outcome takes this one's place. Its spread is about theirs: level effects are sampled in a unit set by it.
+    frame = rows(N, countries=5).assign(outcome=np.resize(TYPICAL[family], N))
     design = spec.design(frame)
     return spec, design, spec.priors_for(design)
 
