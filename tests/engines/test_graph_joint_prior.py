@@ -64,12 +64,10 @@ def prior_covariance(variable: Any, shape: tuple[int, ...], given: dict[str, np.
     """Covariance of a normal variable's elements, whose rows have one SD each and may sum to zero."""
     zero_sum = type(variable.owner.op).__name__.startswith("ZeroSum")
     of_rows = np.eye(shape[-1]) - (1 / shape[-1] if zero_sum else 0.0)
-    if not variable.name.startswith("deviation_"):
-        return np.kron(np.eye(int(np.prod(shape[:-1]))), of_rows)
-    sigma = variable.owner.inputs[2 if zero_sum else 3]
+    sigma = variable.owner.op.dist_params(variable.owner)[0 if zero_sum else 1]
     scales = [v for v in ancestors([sigma]) if v.name in given]
     sds = pytensor.function(scales, sigma)(*(given[v.name] for v in scales))
-    return np.kron(np.diag(sds[:, 0] ** 2), of_rows)
+    return np.kron(np.diag(np.broadcast_to(sds, (*shape[:-1], 1)).ravel() ** 2), of_rows)
 
 
 SCALES = [

@@ -15,6 +15,7 @@ from alliance_bayes.engines.nuts import SamplerSettings, sample_nuts
 from alliance_bayes.engines.scaled import ScaledEffects, information
 from alliance_bayes.model import Design, ModelSpec
 from builders import rows
+from engines.test_graph import values_at
 
 
 def design_of(frame: pd.DataFrame, formula: str, **options: Any) -> Design:
@@ -38,12 +39,7 @@ def test_density_in_the_unit_is_that_of_the_effects_times_the_unit(tau: float, k
     unit = scales / np.sqrt(1 + scales**2 * told)
     rng = np.random.default_rng(1)
     values = {"free_scaled__": rng.normal(size=(2, 3)), "summing_chain__": rng.normal(size=(2, 2))}
-    free, summing = (
-        model.replace_rvs_by_values([model[name]])[0].eval(
-            {variable: values[variable.name] for variable in (model.rvs_to_values[model[name]],)}
-        )
-        for name in ("free", "summing")
-    )
+    free, summing = values_at(model, [model["free"], model["summing"]], values)
     np.testing.assert_allclose(free, values["free_scaled__"] * unit[:, None], rtol=1e-12)
     np.testing.assert_allclose(summing.sum(axis=1), 0.0, atol=1e-12 * np.abs(summing).max())
     # Effects that sum to zero are two coordinates on an orthonormal basis, of the same length.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
+from math import prod
 
 import numpy as np
 import numpy.typing as npt
@@ -81,7 +82,7 @@ def improvement(
     def reached_from(start: float) -> np.ndarray:
         event = AtLeast((cut_for(fit, float(start + by), "default"),), single=True)
         rows = fit.design.rows.take(np.flatnonzero(chosen & (starts == start)))
-        out = np.empty(fit.shape[0] * fit.shape[1])
+        out = np.empty(prod(fit.shape))
         for which in fit.blocks(rows.n):
             eta, own = fit.linear_predictor(rows, which=which), fit.parameters_at(which, rows)
             out[which] = event(fit.design.family, eta, own, fit.design.outcome).sum(axis=1)
@@ -90,8 +91,8 @@ def improvement(
     # A baseline score has few values: everybody who starts at one has the same cut. What takes time releases the
     # interpreter's lock.
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        reached = list(pool.map(reached_from, (start for start in np.unique(starts[chosen]) if start + by <= top)))
-    total = np.sum(reached, axis=0) if reached else np.zeros(fit.shape[0] * fit.shape[1])
+        reached = pool.map(reached_from, (start for start in np.unique(starts[chosen]) if start + by <= top))
+        total = sum(reached, np.zeros(prod(fit.shape)))
     term = f"{fit.design.outcome.name} - {baseline} >= {by:g}"
     if among is not None:
         term += f" among {int(chosen.sum()):,} of {n:,}"

@@ -79,15 +79,14 @@ def information(design: Design, factor: PooledFactor) -> np.ndarray:
         around the level's mean, times what one outcome tells of its linear predictor.
     """
     columns, index = design.rows.z[factor.name], design.rows.index[factor.name]
-    levels = np.arange(len(factor.levels))
-    n = np.bincount(index, minlength=levels.size)[:, None]
-    first, second = (
-        np.stack([np.bincount(index, column, levels.size) for column in power.T], axis=1)
-        for power in (columns, columns**2)
-    )
-    around = second - first**2 / np.maximum(n, 1)
-    constant = np.array([term == "Intercept" for term in factor.terms])
-    return _of_one(design) * np.median(np.where(constant, second, np.maximum(around, 0.0)), axis=0)
+    n = np.bincount(index, minlength=len(factor.levels))
+    typical = []
+    for term, column in zip(factor.terms, columns.T, strict=True):
+        squares = np.bincount(index, column**2, n.size)
+        if term != "Intercept":
+            squares = np.maximum(squares - np.bincount(index, column, n.size) ** 2 / np.maximum(n, 1), 0.0)
+        typical.append(np.median(squares))
+    return _of_one(design) * np.array(typical)
 
 
 def _of_one(design: Design) -> float:

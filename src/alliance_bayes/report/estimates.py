@@ -125,7 +125,7 @@ class Estimates:
         """Every row for the JSON: the row's id, all columns, and the number of decimals that is printed."""
         frame = pd.DataFrame(self.table)
         found = records(frame)
-        for identity, row, record in zip(frame.index, frame.to_dict("records"), found, strict=True):
+        for identity, row, record in zip(frame.index, frame[list(_ALIKE)].to_dict("records"), found, strict=True):
             record |= {"id": str(identity), "decimals": self.places(row)}
         return found
 

@@ -39,7 +39,7 @@ _VERSIONS = ("alliance_bayes",)
 CAREFUL: Mapping[str, Any] = {"target_accept": 0.99, "tune": 1000}
 # How the joint model of ratings and outcome is sampled; more draws of smaller steps where the first do not pass. Of the
 # simulated study a draw is worth as much at 0.8 as at 0.9, takes fewer steps, and none diverged.
-LATENT: Sequence[Mapping[str, Any]] = ({"draws": 1500, "target_accept": 0.8}, {"draws": 4000})
+LATENT: Sequence[Mapping[str, Any]] = ({"target_accept": 0.8}, {"draws": 4000})
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -173,7 +173,7 @@ class Bench:
             if made.gate.passed:
                 break
             why = made.gate.reasons[0]
-            self.tell(f"{model.card.title}: {settings['draws']:,} draws a chain did not pass the checks ({why})")
+            self.tell(f"{model.card.title}: {made.info['draws']:,} draws a chain did not pass the checks ({why})")
         seconds = time.perf_counter() - started
         self._kept.store(key, made.to_tree(), {"seconds": seconds})
         self.fitted[name] = Fitted(name, made, seconds, model=model)
