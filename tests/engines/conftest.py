@@ -1,4 +1,4 @@
-"""What the engine's tests share: functions run as Python, and one small model that is compiled once."""
+"""What the engine's tests share: functions run as Python, and one small model."""
 
 from __future__ import annotations
 
@@ -7,13 +7,11 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
-import nutpie
 import pytensor
 import pytest
 import xarray as xr
 
-from alliance_bayes.engines import SamplerSettings, posterior_dims, sample_nuts
-from alliance_bayes.engines.graph import build_graph
+from alliance_bayes.engines import SamplerSettings, sample_nuts
 from alliance_bayes.model import Design, ModelSpec, PriorTable
 from builders import rows
 
@@ -39,25 +37,13 @@ def small() -> tuple[Design, PriorTable]:
     return design, spec.priors_for(design)
 
 
-@pytest.fixture(scope="session")
-def compiled(small: tuple[Design, PriorTable]) -> Any:
-    """The small model, compiled once, with an outcome that can be exchanged."""
-    design, priors = small
-    outcome = pytensor.shared(design.outcome.coded, name="outcome")
-    exchangeable = dataclasses.replace(design, outcome=dataclasses.replace(design.outcome, coded=outcome))
-    return nutpie.compile_pymc_model(build_graph(exchangeable, priors), var_names=tuple(posterior_dims(design)))
-
-
 @pytest.fixture
-def sample(
-    small: tuple[Design, PriorTable], compiled: Any, short: dict[str, Any], monkeypatch: pytest.MonkeyPatch
-) -> Callable[..., xr.DataTree]:
-    """``sample_nuts`` on the small model, with everything of the engine but the compilation."""
+def sample(small: tuple[Design, PriorTable], short: dict[str, Any]) -> Callable[..., xr.DataTree]:
+    """``sample_nuts`` on the small model, by short runs."""
     design, priors = small
 
     def run(*, outcome: np.ndarray = design.outcome.coded, progress: Any = None, **settings: Any) -> xr.DataTree:
-        exchanged = compiled.with_data(outcome=outcome)
-        monkeypatch.setattr(nutpie, "compile_pymc_model", lambda model, **_: exchanged)
-        return sample_nuts(design, priors, SamplerSettings(**{**short, **settings}), progress=progress)[0]
+        exchanged = dataclasses.replace(design, outcome=dataclasses.replace(design.outcome, coded=outcome))
+        return sample_nuts(exchanged, priors, SamplerSettings(**{**short, **settings}), progress=progress)[0]
 
     return run

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import nutpie
 import pymc as pm
 import pytest
 import xarray as xr
@@ -109,11 +108,8 @@ def test_layout_of_the_draws(small: tuple[Design, PriorTable], sample: Callable[
     assert ((stats["acceptance_rate"] >= 0) & (stats["acceptance_rate"] <= 1)).all()
 
 
-def test_info_says_how_the_draws_came_about(
-    small: tuple[Design, PriorTable], compiled: Any, short: dict[str, Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_info_says_how_the_draws_came_about(small: tuple[Design, PriorTable], short: dict[str, Any]) -> None:
     design, priors = small
-    monkeypatch.setattr(nutpie, "compile_pymc_model", lambda model, **_: compiled)
     _, info = sample_nuts(design, priors, SamplerSettings(**short))
     assert list(info) == ["engine", "sampler", "compile_seconds", "sample_seconds"]
     assert (info["engine"], info["sampler"]) == ("nuts", "nutpie")
@@ -121,8 +117,7 @@ def test_info_says_how_the_draws_came_about(
     assert info["sample_seconds"] > 0
 
 
-def test_fit_records_its_settings_and_a_seed_nobody_gave(compiled: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(nutpie, "compile_pymc_model", lambda model, **_: compiled)
+def test_fit_records_its_settings_and_a_seed_nobody_gave() -> None:
     model, frame = Model("who5_followup ~ alliance + (1 || country) + (1 || sex)"), rows(80, countries=4)
     options = {"engine": "nuts", "draws": 30, "tune": 40, "chains": 1, "target_accept": 0.9, "progress": False}
     first, second = model.fit(frame, **options), model.fit(frame, **options)

@@ -17,6 +17,8 @@ import pytest
 import xarray as xr
 
 from alliance_bayes.engines import SamplerSettings, sample_nuts
+from alliance_bayes.engines.density import plan_of
+from alliance_bayes.engines.density.plan import scalar_names
 from alliance_bayes.errors import SamplingError
 from alliance_bayes.model import Design, PriorTable
 
@@ -120,20 +122,18 @@ def test_sampler_that_cannot_start_says_so_in_one_paragraph(
 def test_draws_that_are_not_finite_are_refused(
     small: tuple[Design, PriorTable], sample: Callable[..., xr.DataTree], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    numbers = np.zeros((2, 20, plan_of(*small).size))
+    numbers[0, 3, scalar_names(*small).index("sigma")] = 1e4  # the logarithm of a number that is too large
+
     class Finished:
         def wait(self, *, timeout: float | None = None) -> xr.DataTree:
-            posterior = good["posterior"].to_dataset()
-            return xr.DataTree.from_dict(
-                {
-                    "posterior": posterior.assign(sigma=posterior["sigma"] * np.inf),
-                    "sample_stats": good["sample_stats"].to_dataset(),
-                }
-            )
+            posterior = xr.Dataset({"numbers": (("chain", "draw", "number"), numbers)})
+            statistics = xr.Dataset({"diverging": (("chain", "draw"), np.zeros((2, 20), dtype=bool))})
+            return xr.DataTree.from_dict({"posterior": posterior, "sample_stats": statistics})
 
         def abort(self) -> None:
             pass
 
-    good = sample(draws=20)
     monkeypatch.setattr(nutpie, "sample", lambda *_, **__: Finished())
     with pytest.raises(SamplingError) as raised:
         sample(draws=20)

@@ -11,8 +11,9 @@ import pymc as pm
 import pytest
 from scipy import stats
 
+from alliance_bayes.engines.information import information
 from alliance_bayes.engines.nuts import SamplerSettings, sample_nuts
-from alliance_bayes.engines.scaled import ScaledEffects, information
+from alliance_bayes.engines.scaled import ScaledEffects
 from alliance_bayes.model import Design, ModelSpec
 from builders import rows
 from engines.test_graph import values_at

@@ -1,6 +1,6 @@
 """Simulation-based calibration of every family but the Gaussian (Talts et al. 2018, arXiv:1804.06788).
 
-100 fits a family, and 40 for each planted fault: outcomes simulated with a mechanism that is not the graph's.
+100 fits a family, and 40 for each planted fault: outcomes simulated with a mechanism that is not the model's.
 """
 
 from __future__ import annotations
@@ -8,18 +8,14 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
-from typing import Any
 
 import numpy as np
-import nutpie
-import pytensor
 import pytest
 import xarray as xr
 from scipy import special
 
 from alliance_bayes.cohort import Flow
 from alliance_bayes.engines import SamplerSettings, posterior_dims, sample_nuts, sample_prior
-from alliance_bayes.engines.graph import build_graph
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model import Design, ModelSpec, PriorTable, Scale
 from alliance_bayes.model.likelihood import log_density, simulate
@@ -63,20 +59,10 @@ type Simulator = Callable[[FittedModel, np.random.Generator], np.ndarray]
 def model(family: str) -> tuple[ModelSpec, Design, PriorTable]:
     scales = {"outcome": SCALES[family]} if family in SCALES else {}
     spec = ModelSpec("outcome ~ alliance + (1 || country)", family=family, priors=dict(PRIORS[family]), scales=scales)
-    # Every outcome takes this one's place. Its spread is about theirs: level effects are sampled in a unit set by it.
+    # Every simulated outcome takes this one's place.
     frame = rows(N, countries=5).assign(outcome=np.resize(TYPICAL[family], N))
     design = spec.design(frame)
     return spec, design, spec.priors_for(design)
-
-
-@cache
-def compiled(family: str) -> Any:
-    """The graph, compiled once with an outcome that can be exchanged."""
-    _, design, priors = model(family)
-    kind = int if design.family.discrete else float
-    outcome = pytensor.shared(design.outcome.coded.astype(kind), name="outcome_data")
-    exchangeable = dataclasses.replace(design, outcome=dataclasses.replace(design.outcome, coded=outcome))
-    return nutpie.compile_pymc_model(build_graph(exchangeable, priors), var_names=tuple(posterior_dims(design)))
 
 
 def as_stated(drawn: FittedModel, rng: np.random.Generator) -> np.ndarray:
@@ -99,26 +85,21 @@ def ranked(family: str, repetitions: int, *, seed: int, simulator: Simulator = a
     true: dict[str, list[np.ndarray]] = {name: [] for name in (*names, "log_likelihood")}
     kept: dict[str, list[np.ndarray]] = {name: [] for name in true}
     thin, divergences = np.arange(0, DRAWS, DRAWS // KEPT), 0
-    kind = int if design.family.discrete else float
-    with pytest.MonkeyPatch.context() as patch:
-        for repetition, outcome in enumerate(outcomes):
-            code = coded(design, outcome)
-            exchanged = compiled(family).with_data(outcome_data=code.astype(kind))
-            patch.setattr(nutpie, "compile_pymc_model", lambda graph, *, var_names, ready=exchanged: ready)
-            settings = SamplerSettings(
-                draws=DRAWS // 2, tune=400, chains=2, cores=2, seed=seed + 2 + repetition, target_accept=0.95
-            )
-            tree, _ = sample_nuts(design, priors, settings)
-            divergences += int(tree["sample_stats"]["diverging"].sum())
-            fitted = FittedModel(spec, design, priors, tree, Flow(N), {})
-            observed = dataclasses.replace(design.outcome, values=outcome, coded=code)
-            for into, fit, which in ((true, drawn, np.array([repetition])), (kept, fitted, thin)):
-                for name in names:
-                    into[name].append(fit.stacked[name][which].reshape(len(which), -1))
-                # The joint log likelihood sees dependence between parameters that single ranks miss (Modrak 2023).
-                eta, own = fit.linear_predictor(which=which), fit.parameters_at(which)
-                log_p = log_density(design.family, eta, own, observed)
-                into["log_likelihood"].append(log_p.sum(axis=1, keepdims=True))
+    for repetition, outcome in enumerate(outcomes):
+        observed = dataclasses.replace(design.outcome, values=outcome, coded=coded(design, outcome))
+        settings = SamplerSettings(
+            draws=DRAWS // 2, tune=400, chains=2, cores=2, seed=seed + 2 + repetition, target_accept=0.95
+        )
+        tree, _ = sample_nuts(dataclasses.replace(design, outcome=observed), priors, settings)
+        divergences += int(tree["sample_stats"]["diverging"].sum())
+        fitted = FittedModel(spec, design, priors, tree, Flow(N), {})
+        for into, fit, which in ((true, drawn, np.array([repetition])), (kept, fitted, thin)):
+            for name in names:
+                into[name].append(fit.stacked[name][which].reshape(len(which), -1))
+            # The joint log likelihood sees dependence between parameters that single ranks miss (Modrak 2023).
+            eta, own = fit.linear_predictor(which=which), fit.parameters_at(which)
+            log_p = log_density(design.family, eta, own, observed)
+            into["log_likelihood"].append(log_p.sum(axis=1, keepdims=True))
     return (
         {name: np.concatenate(values) for name, values in true.items()},
         {name: np.stack(values) for name, values in kept.items()},
@@ -161,7 +142,7 @@ def normal_noise(drawn: FittedModel, rng: np.random.Generator) -> np.ndarray:
 
 
 def limits_taken_for_values(drawn: FittedModel, rng: np.random.Generator) -> np.ndarray:
-    # Just inside the limits, where the graph sees an outcome that was measured.
+    # Just inside the limits, where the model sees an outcome that was measured.
     return np.clip(as_stated(drawn, rng), 1e-6, 100 - 1e-6)
 
 

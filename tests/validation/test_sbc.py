@@ -1,25 +1,21 @@
 """Simulation-based calibration of the NUTS engine (Talts et al. 2018, arXiv:1804.06788).
 
 Parameters drawn from the prior, outcomes simulated from them, the model fitted to the outcomes: over many repetitions
-the rank of each true value among its posterior draws is uniform, if prior draws, simulator, graph, sampler and layout
+the rank of each true value among its posterior draws is uniform, if prior draws, simulator, density, sampler and layout
 all speak of one model.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
 
 import numpy as np
-import nutpie
-import pytensor
 import pytest
 import xarray as xr
 from scipy import stats
 
 from alliance_bayes.cohort import Flow
 from alliance_bayes.engines import SamplerSettings, posterior_dims, sample_nuts, sample_prior
-from alliance_bayes.engines.graph import build_graph
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model import Design, ModelSpec, PriorTable
 from alliance_bayes.model.likelihood import log_density, simulate
@@ -43,23 +39,14 @@ Fits = tuple[dict[str, np.ndarray], dict[str, np.ndarray], int]
 
 @pytest.fixture(scope="module")
 def model() -> tuple[ModelSpec, Design, PriorTable]:
-    # One sampled factor, whose level means are split off in the graph, and one exhaustive factor.
+    # One sampled factor, whose level means are sampled with the coefficients, and one exhaustive factor.
     spec = ModelSpec("who5_followup ~ alliance + (alliance || country) + (1 || sex)", priors=PRIORS)
     design = spec.design(rows(60, countries=5))
     return spec, design, spec.priors_for(design)
 
 
 @pytest.fixture(scope="module")
-def compiled(model: tuple[ModelSpec, Design, PriorTable]) -> Any:
-    """The graph, compiled once with an outcome that can be exchanged."""
-    _, design, priors = model
-    outcome = pytensor.shared(design.outcome.coded, name="outcome")
-    exchangeable = dataclasses.replace(design, outcome=dataclasses.replace(design.outcome, coded=outcome))
-    return nutpie.compile_pymc_model(build_graph(exchangeable, priors), var_names=tuple(posterior_dims(design)))
-
-
-@pytest.fixture(scope="module")
-def fits(model: tuple[ModelSpec, Design, PriorTable], compiled: Any) -> Fits:
+def fits(model: tuple[ModelSpec, Design, PriorTable]) -> Fits:
     """True values (repetition, element), kept draws (repetition, draw, element), and the number of divergences."""
     spec, design, priors = model
     truth = sample_prior(design, priors, draws=REPETITIONS, seed=11)
@@ -70,29 +57,23 @@ def fits(model: tuple[ModelSpec, Design, PriorTable], compiled: Any) -> Fits:
     true = {name: drawn.stacked[name].reshape(REPETITIONS, -1) for name in posterior_dims(design)}
     kept: dict[str, list[np.ndarray]] = {name: [] for name in (*true, "log_likelihood")}
     true_likelihood, divergences = [], 0
-    with pytest.MonkeyPatch.context() as patch:
-        for repetition, outcome in enumerate(outcomes):
-            patch.setattr(
-                nutpie, "compile_pymc_model", lambda graph, *, var_names, y=outcome: compiled.with_data(outcome=y)
-            )
-            settings = SamplerSettings(
-                draws=DRAWS // 2, tune=400, chains=2, cores=2, seed=1000 + repetition, target_accept=0.95
-            )
-            tree, _ = sample_nuts(design, priors, settings)
-            divergences += int(tree["sample_stats"]["diverging"].sum())
-            fitted = FittedModel(spec, design, priors, tree, Flow(design.rows.n), {})
-            thin = np.arange(0, DRAWS, DRAWS // KEPT)
-            for name in true:
-                kept[name].append(fitted.stacked[name][thin].reshape(KEPT, -1))
-            # The joint log likelihood sees dependence between parameters that single ranks miss (Modrak et al. 2023).
-            observed = dataclasses.replace(design.outcome, values=outcome, coded=outcome)
-            log_p = log_density(
-                design.family, fitted.linear_predictor(which=thin), fitted.parameters_at(thin), observed
-            )
-            kept["log_likelihood"].append(log_p.sum(axis=1, keepdims=True))
-            here = slice(repetition, repetition + 1)
-            log_p = log_density(design.family, drawn.linear_predictor(which=here), drawn.parameters_at(here), observed)
-            true_likelihood.append(log_p.sum())
+    for repetition, outcome in enumerate(outcomes):
+        observed = dataclasses.replace(design.outcome, values=outcome, coded=outcome)
+        settings = SamplerSettings(
+            draws=DRAWS // 2, tune=400, chains=2, cores=2, seed=1000 + repetition, target_accept=0.95
+        )
+        tree, _ = sample_nuts(dataclasses.replace(design, outcome=observed), priors, settings)
+        divergences += int(tree["sample_stats"]["diverging"].sum())
+        fitted = FittedModel(spec, design, priors, tree, Flow(design.rows.n), {})
+        thin = np.arange(0, DRAWS, DRAWS // KEPT)
+        for name in true:
+            kept[name].append(fitted.stacked[name][thin].reshape(KEPT, -1))
+        # The joint log likelihood sees dependence between parameters that single ranks miss (Modrak et al. 2023).
+        log_p = log_density(design.family, fitted.linear_predictor(which=thin), fitted.parameters_at(thin), observed)
+        kept["log_likelihood"].append(log_p.sum(axis=1, keepdims=True))
+        here = slice(repetition, repetition + 1)
+        log_p = log_density(design.family, drawn.linear_predictor(which=here), drawn.parameters_at(here), observed)
+        true_likelihood.append(log_p.sum())
     true["log_likelihood"] = np.array(true_likelihood)[:, None]
     return true, {name: np.stack(values) for name, values in kept.items()}, divergences
 

@@ -9,10 +9,11 @@ import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
 
+from alliance_bayes.engines.information import information
 from alliance_bayes.engines.layout import posterior_coords
 from alliance_bayes.engines.observe import observe
 from alliance_bayes.engines.place import place, place_one, pymc_distribution, stacked_arguments
-from alliance_bayes.engines.scaled import ScaledEffects, information
+from alliance_bayes.engines.scaled import ScaledEffects
 from alliance_bayes.errors import ModelError
 from alliance_bayes.model import Design, PooledFactor, Prior, PriorTable
 

@@ -1,4 +1,4 @@
-"""The NUTS engine: the PyMC graph sampled by nutpie, or by another of PyMC's samplers by name."""
+"""The NUTS engine: nutpie on the compiled density or the PyMC graph; another of PyMC's samplers by name."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from alliance_bayes.engines.density import log_density, plan_of, starting_point, variables_of, why_no_plan
 from alliance_bayes.engines.layout import posterior_dataset, posterior_dims
+from alliance_bayes.engines.numbers import NumbersModel, numbers_of
 from alliance_bayes.errors import SamplingError, UsageError
 from alliance_bayes.model import Design, PriorTable
 
@@ -100,21 +102,17 @@ def sample_nuts(
     KeyboardInterrupt
         Passed on after the sampler's threads have stopped.
     """
-    from alliance_bayes.engines.graph import build_graph
-
     started = time.perf_counter()
-    model = build_graph(design, priors)
-    keep = tuple(posterior_dims(design))
-    if settings.sampler == "nutpie":
-        tree, compiled = _nutpie(model, keep, settings, progress)
-    else:
-        compiled = time.perf_counter()
-        tree = _pymc(model, settings)
+    by = _by_density if settings.sampler == "nutpie" and not why_no_plan(design) else _by_graph
+    values, statistics, compiled = by(design, priors, settings, progress)
     finished = time.perf_counter()
-    posterior = _labelled(tree["posterior"].to_dataset(), design)
-    out = xr.DataTree.from_dict(
-        {"posterior": posterior, "sample_stats": sampler_statistics(tree["sample_stats"].to_dataset(), posterior)}
-    )
+    for name, drawn in values.items():
+        if not np.isfinite(drawn).all():
+            raise SamplingError(
+                f"the draws of '{name}' are not all finite. Tighten its prior or check the columns it belongs to."
+            )
+    posterior = posterior_dataset(design, values)
+    out = xr.DataTree.from_dict({"posterior": posterior, "sample_stats": sampler_statistics(statistics, posterior)})
     info = {
         "engine": "nuts",
         "sampler": settings.sampler,
@@ -124,24 +122,36 @@ def sample_nuts(
     return out, info
 
 
-def _labelled(given: xr.Dataset, design: Design) -> xr.Dataset:
-    """The draws in the shared layout, whatever the sampler called its axes."""
-    values = {}
-    for name in posterior_dims(design):
-        values[name] = np.asarray(given[name].transpose("chain", "draw", ...).values, dtype=float)
-        if not np.isfinite(values[name]).all():
-            raise SamplingError(
-                f"the draws of '{name}' are not all finite. Tighten its prior or check the columns it belongs to."
-            )
-    return posterior_dataset(design, values)
+def _by_density(
+    design: Design, priors: PriorTable, settings: SamplerSettings, progress: Progress | None
+) -> tuple[dict[str, np.ndarray], xr.Dataset, float]:
+    """Draws of the posterior's variables, shape (chain, draw, ...), the sampler's statistics, and when it began."""
+    plan = plan_of(design, priors)
+    first = starting_point(plan)
+    log_density(first(settings.seed), plan)  # compiles it, where no earlier run has
+    compiled = time.perf_counter()
+    tree = run_nutpie(NumbersModel(plan.size, lambda q: log_density(q, plan), first), settings, progress)
+    q = numbers_of(tree)
+    # A stream of its own: the sampler has taken the seed itself.
+    rng = np.random.default_rng(np.random.SeedSequence(settings.seed).spawn(1)[0])
+    drawn = variables_of(design, priors, plan, q.reshape(-1, plan.size), rng)
+    values = {name: array.reshape(*q.shape[:2], *array.shape[1:]) for name, array in drawn.items()}
+    return values, tree["sample_stats"].to_dataset(), compiled
 
 
-def _nutpie(
-    model: Any, keep: tuple[str, ...], settings: SamplerSettings, progress: Progress | None
-) -> tuple[Any, float]:
-    compiled = compile_nutpie(model, keep)
-    compiled_at = time.perf_counter()
-    return run_nutpie(compiled, settings, progress), compiled_at
+def _by_graph(
+    design: Design, priors: PriorTable, settings: SamplerSettings, progress: Progress | None
+) -> tuple[dict[str, np.ndarray], xr.Dataset, float]:
+    # PyMC takes seconds to import.
+    from alliance_bayes.engines.graph import build_graph
+
+    model, names = build_graph(design, priors), tuple(posterior_dims(design))
+    ready = compile_nutpie(model, names) if settings.sampler == "nutpie" else None
+    compiled = time.perf_counter()
+    tree = _pymc(model, settings) if ready is None else run_nutpie(ready, settings, progress)
+    given = tree["posterior"]
+    values = {name: np.asarray(given[name].transpose("chain", "draw", ...).values, dtype=float) for name in names}
+    return values, tree["sample_stats"].to_dataset(), compiled
 
 
 def compile_nutpie(model: Any, keep: tuple[str, ...]) -> Any:
@@ -159,8 +169,9 @@ def run_nutpie(compiled: Any, settings: SamplerSettings, progress: Progress | No
     import nutpie
 
     reporter = None if progress is None else _Reporter(progress, settings)
+    numbers = compiled if isinstance(compiled, NumbersModel) else None
     sampler = nutpie.sample(
-        compiled,
+        compiled if numbers is None else numbers.compiled,
         draws=settings.draws,
         tune=settings.tune,
         chains=settings.chains,
@@ -177,6 +188,8 @@ def run_nutpie(compiled: Any, settings: SamplerSettings, progress: Progress | No
     except BaseException:
         # Threads are stopped before anything else happens; partial draws are never returned as a fit.
         sampler.abort()
+        if numbers is not None:
+            numbers.stop(sampler)
         raise
     return tree
 

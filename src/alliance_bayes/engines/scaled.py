@@ -8,9 +8,7 @@ import numpy as np
 import pytensor.tensor as pt
 from pymc.logprob.transforms import Transform
 
-from alliance_bayes.model import Design, PooledFactor
-
-__all__ = ["ScaledEffects", "information"]
+__all__ = ["ScaledEffects"]
 
 # Where Normal and ZeroSumNormal have their SD among the inputs of the random variable.
 _SIGMA = {"Normal": 3, "ZeroSumNormal": 2}
@@ -60,46 +58,3 @@ class ScaledEffects(Transform):  # type: ignore[misc]  # PyMC is not typed here
     def log_jac_det(self, value: Any, *inputs: Any) -> Any:
         """Logarithm of the unit, for every effect."""
         return pt.zeros_like(value) + pt.log(self._unit(inputs))
-
-
-def information(design: Design, factor: PooledFactor) -> np.ndarray:
-    """What the data say of the effects of a typical level, as one over a squared standard error.
-
-    Parameters
-    ----------
-    design
-        The formula applied to rows.
-    factor
-        One of its factors.
-
-    Returns
-    -------
-    numpy.ndarray
-        Shape (n_terms,), the median over levels: of the intercept's column the sum of squares, of other columns that
-        around the level's mean, times what one outcome tells of its linear predictor.
-    """
-    columns, index = design.rows.z[factor.name], design.rows.index[factor.name]
-    n = np.bincount(index, minlength=len(factor.levels))
-    typical = []
-    for term, column in zip(factor.terms, columns.T, strict=True):
-        squares = np.bincount(index, column**2, n.size)
-        if term != "Intercept":
-            squares = np.maximum(squares - np.bincount(index, column, n.size) ** 2 / np.maximum(n, 1), 0.0)
-        typical.append(np.median(squares))
-    return _of_one(design) * np.array(typical)
-
-
-def _of_one(design: Design) -> float:
-    """What one outcome tells of its linear predictor: squared slope of the expectation over the outcome's variance."""
-    family, outcome = design.family, design.outcome
-    if family.link == "cumulative_logit":
-        return 1 / 3  # of a logistic variable that is seen whole
-    values = outcome.values
-    slope = 1.0
-    if family.link == "logit":
-        assert outcome.levels is not None
-        low, high = outcome.levels[0], outcome.levels[-1]
-        share = (values.mean() - low) / (high - low)
-        slope = (high - low) * share * (1 - share)
-    variance = float(values.var())
-    return slope**2 / variance if variance > 0 else 0.0

@@ -143,8 +143,6 @@ class Bench:
     def _sampled(self, model: Model, cohort: Cohort) -> Fit:
         """Sample; by NUTS again with smaller steps, where the default ones were not careful enough."""
         settings: dict[str, Any] = {"seed": self.options.seed, "progress": self._progress}
-        if model.family != "gaussian":
-            self.tell(f"{model.card.title}: compiling (a minute or two the first time), then sampling")
         made = model.fit(cohort, **settings)
         if made.info["engine"] == "collapsed" or run_checks(made, only=("convergence",)).gate.passed:
             return made

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import xarray as xr
 
 from alliance_bayes.engines.collapsed.marginal import Marginal
+from alliance_bayes.engines.numbers import NumbersModel, numbers_of
 from alliance_bayes.engines.nuts import Progress, SamplerSettings, run_nutpie, sampler_statistics
 
 __all__ = ["sample_marginal"]
@@ -36,29 +35,10 @@ def sample_marginal(
     statistics : xarray.Dataset
         What the sampler says of itself, dims (chain, draw).
     """
-    from nutpie.compiled_pyfunc import from_pyfunc
-
-    size = len(mode)
-
-    def make_density() -> Any:
-        return marginal.value_and_gradient
-
-    def make_expand(*_: Any) -> Any:
-        return lambda theta: {"theta": np.asarray(theta, dtype=float)}
 
     def first(seed: int) -> np.ndarray:
-        return mode + 0.1 * np.random.default_rng(seed).standard_normal(size)
+        return mode + 0.1 * np.random.default_rng(seed).standard_normal(len(mode))
 
-    compiled = from_pyfunc(
-        size,
-        make_density,
-        make_expand,
-        [np.dtype(np.float64)],
-        [(size,)],
-        ["theta"],
-        make_initial_point_fn=first,
-    )
-    tree = run_nutpie(compiled, settings, progress)
-    posterior = tree["posterior"].to_dataset()
-    theta = np.asarray(posterior["theta"].transpose("chain", "draw", ...).values, dtype=float)
-    return theta, sampler_statistics(tree["sample_stats"].to_dataset(), posterior)
+    model = NumbersModel(len(mode), marginal.value_and_gradient, first)
+    tree = run_nutpie(model, settings, progress)
+    return numbers_of(tree), sampler_statistics(tree["sample_stats"].to_dataset(), tree["posterior"].to_dataset())

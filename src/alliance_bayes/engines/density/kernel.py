@@ -1,0 +1,226 @@
+"""Log posterior density of the sampler's numbers and its gradient: one function for every model."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba import njit
+
+from alliance_bayes.engines.density import outcome
+from alliance_bayes.engines.density.outcome import BERNOULLI, BETA_BINOMIAL, CENSORED, GAUSSIAN, STUDENT_T
+from alliance_bayes.engines.density.special import FIRST_POSITIVE, log_prior
+
+__all__ = ["log_density"]
+
+_HALF_LOG_2PI = 0.5 * math.log(2.0 * math.pi)
+# Sums may be reordered (vector registers), but infinities and NaN keep their meaning: they are tested for.
+_FAST = {"reassoc", "contract", "nsz"}
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def log_density(q, plan):  # type: ignore[no-untyped-def]
+    """Log posterior density: priors, likelihood and the change of variables, with all constants.
+
+    Parameters
+    ----------
+    q
+        The sampler's numbers, shape (size,), in the order that :class:`Plan` states.
+    plan
+        The model.
+
+    Returns
+    -------
+    log_p : float
+        NaN where it or the gradient is not finite.
+    gradient : numpy.ndarray
+        Shape (size,).
+    """
+    gradient = np.zeros(plan.size)
+    n = plan.y.size
+    scalars, shared = plan.kind.size, plan.shared.size
+    value, by_value = np.empty(scalars), np.empty(scalars)
+    log_p = plan.constant
+    for k in range(scalars):
+        positive = plan.kind[k] >= FIRST_POSITIVE
+        value[k] = math.exp(q[k]) if positive else q[k]
+        a = plan.arguments[k]
+        prior, by_value[k] = log_prior(plan.kind[k], a[0], a[1], a[2], value[k])
+        log_p += prior + (q[k] if positive else 0.0)
+
+    eta, by_eta = np.zeros(n), np.zeros(n)
+    coefficients, spread = _coefficients(q, plan, value)
+    for k in range(coefficients.size):
+        _add(eta, plan.x[k], coefficients[k])
+    at_effects = scalars + shared
+    effects, units, at_smooths = _level_effects(q, plan, value, at_effects)
+    _add_effects(eta, effects, plan)
+    for j in range(plan.basis_tau.size):
+        _add(eta, plan.basis[j], q[at_smooths + j] * value[plan.basis_tau[j]])
+    at_sticks = at_smooths + plan.basis_tau.size
+
+    log_p += _outcome(q, plan, value, by_value, eta, by_eta, gradient, at_sticks)
+
+    # Standard normal numbers: the totals and the smooths' coefficients.
+    for k in range(scalars, at_effects):
+        log_p -= 0.5 * q[k] * q[k] + _HALF_LOG_2PI
+        gradient[k] -= q[k]
+    for k in range(at_smooths, at_sticks):
+        log_p -= 0.5 * q[k] * q[k] + _HALF_LOG_2PI
+        gradient[k] -= q[k]
+    _coefficients_back(q, plan, value, by_value, spread, by_eta, gradient)
+    log_p += _effects_back(q, plan, value, by_value, units, by_eta, gradient, at_effects)
+    for j in range(plan.basis_tau.size):
+        slope = _dot(plan.basis[j], by_eta)
+        gradient[at_smooths + j] += slope * value[plan.basis_tau[j]]
+        by_value[plan.basis_tau[j]] += slope * q[at_smooths + j]
+    for k in range(scalars):
+        gradient[k] = by_value[k] * value[k] + 1.0 if plan.kind[k] >= FIRST_POSITIVE else by_value[k]
+    # NUTS looks at the density alone.
+    return (log_p if np.all(np.isfinite(gradient)) else np.nan), gradient
+
+
+@njit(cache=True, nogil=True, fastmath=_FAST)
+def _add(eta, column, by):  # type: ignore[no-untyped-def]
+    for i in range(eta.size):
+        eta[i] += column[i] * by
+
+
+@njit(cache=True, nogil=True, fastmath=_FAST)
+def _dot(column, by_eta):  # type: ignore[no-untyped-def]
+    total = 0.0
+    for i in range(by_eta.size):
+        total += column[i] * by_eta[i]
+    return total
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _coefficients(q, plan, value):  # type: ignore[no-untyped-def]
+    """Coefficients of the common columns, and the prior variance of the shared ones' sums."""
+    spread = plan.shared_variance.copy()
+    for p in range(plan.part_tau.size):
+        spread[plan.part_shared[p]] += value[plan.part_tau[p]] ** 2 / plan.part_levels[p]
+    coefficients = np.empty(plan.coefficient.size)
+    for k in range(coefficients.size):
+        if plan.coefficient[k] >= 0:
+            coefficients[k] = value[plan.coefficient[k]]
+    for s in range(spread.size):
+        coefficients[plan.shared[s]] = plan.shared_mean[s] + q[plan.kind.size + s] * math.sqrt(spread[s])
+    return coefficients, spread
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _coefficients_back(q, plan, value, by_value, spread, by_eta, gradient):  # type: ignore[no-untyped-def]
+    scalars = plan.kind.size
+    slopes = np.empty(plan.coefficient.size)
+    for k in range(slopes.size):
+        slopes[k] = _dot(plan.x[k], by_eta)
+        if plan.coefficient[k] >= 0:
+            by_value[plan.coefficient[k]] += slopes[k]
+    for s in range(spread.size):
+        gradient[scalars + s] += slopes[plan.shared[s]] * math.sqrt(spread[s])
+    for p in range(plan.part_tau.size):
+        s, tau = plan.part_shared[p], plan.part_tau[p]
+        by_spread = 0.5 * slopes[plan.shared[s]] * q[scalars + s] / math.sqrt(spread[s])
+        by_value[tau] += by_spread * 2.0 * value[tau] / plan.part_levels[p]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _level_effects(q, plan, value, at):  # type: ignore[no-untyped-def]
+    """Effects of all blocks end to end, the unit of each block, and where the sampler's next numbers begin."""
+    effects, units = np.empty(plan.block_levels.sum()), np.empty(plan.block_tau.size)
+    first = 0
+    for b in range(units.size):
+        tau, levels = value[plan.block_tau[b]], plan.block_levels[b]
+        units[b] = tau / math.sqrt(1.0 + tau * tau * plan.block_information[b])
+        size, total = levels - plan.block_summing[b], 0.0
+        for k in range(size):
+            effects[first + k] = q[at + k] * units[b]
+            total += effects[first + k]
+        if plan.block_summing[b]:
+            # The last level's from the others', and all shifted: an orthonormal basis of effects that sum to zero.
+            root = math.sqrt(levels)
+            shift = total / (root + levels)
+            for k in range(size):
+                effects[first + k] -= shift
+            effects[first + size] = -total / root
+        first += levels
+        at += size
+    return effects, units, at
+
+
+@njit(cache=True, nogil=True, fastmath=_FAST)
+def _add_effects(eta, effects, plan):  # type: ignore[no-untyped-def]
+    first = 0
+    for b in range(plan.block_levels.size):
+        z, index = plan.z[b], plan.index[plan.block_factor[b]]
+        for i in range(eta.size):
+            eta[i] += z[i] * effects[first + index[i]]
+        first += plan.block_levels[b]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _effects_back(q, plan, value, by_value, units, by_eta, gradient, at):  # type: ignore[no-untyped-def]
+    """Log density of the level effects' numbers; the derivatives of everything that depends on them."""
+    log_p = 0.0
+    for b in range(units.size):
+        tau, levels, known = value[plan.block_tau[b]], plan.block_levels[b], plan.block_information[b]
+        z, index = plan.z[b], plan.index[plan.block_factor[b]]
+        # Sums of four interleaved parts: with few levels each addition would have to wait for the one before.
+        sums = np.zeros((4, levels))
+        for i in range(by_eta.size):
+            sums[i & 3, index[i]] += z[i] * by_eta[i]
+        slopes = sums[0] + sums[1] + sums[2] + sums[3]
+        size = levels - plan.block_summing[b]
+        if plan.block_summing[b]:
+            root = math.sqrt(levels)
+            shift = slopes[:size].sum() / (root + levels) + slopes[size] / root
+            for k in range(size):
+                slopes[k] -= shift
+        stretch = 1.0 + tau * tau * known
+        squares, by_unit = 0.0, 0.0
+        for k in range(size):
+            squares += q[at + k] * q[at + k]
+            by_unit += slopes[k] * q[at + k]
+            gradient[at + k] += slopes[k] * units[b] - q[at + k] / stretch
+        log_p -= 0.5 * squares / stretch + size * (0.5 * math.log(stretch) + _HALF_LOG_2PI)
+        by_value[plan.block_tau[b]] += by_unit / (stretch * math.sqrt(stretch))
+        by_value[plan.block_tau[b]] += tau * known * (squares / stretch - size) / stretch
+        at += size
+    return log_p
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _outcome(q, plan, value, by_value, eta, by_eta, gradient, at):  # type: ignore[no-untyped-def]
+    """Log likelihood, and the prior of the sticks of an ordinal model."""
+    y, family, index, shape = plan.y, plan.family, plan.sigma_index, plan.shape
+    if family in (GAUSSIAN, STUDENT_T, CENSORED):
+        stop = plan.sigma + plan.sigma_levels
+        sigma, by_sigma = value[plan.sigma : stop], by_value[plan.sigma : stop]
+        if family == GAUSSIAN:
+            return outcome.gaussian(y, eta, sigma, index, by_eta, by_sigma)
+        if family == CENSORED:
+            return outcome.censored(y, eta, sigma, index, plan.lower, plan.upper, by_eta, by_sigma)
+        log_p, slope = outcome.student_t(y, eta, sigma, index, value[shape], by_eta, by_sigma)
+        by_value[shape] += slope
+        return log_p
+    if family == BERNOULLI:
+        return outcome.bernoulli(y, eta, by_eta)
+    if family == BETA_BINOMIAL:
+        log_p, slope = outcome.beta_binomial(y, eta, value[shape], plan.trials, by_eta)
+        by_value[shape] += slope
+        return log_p
+    sticks = q[at:]
+    cutpoints, slopes = outcome.cutpoints_of(sticks)
+    by_cut = np.zeros(sticks.size)
+    log_p = outcome.cumulative(y, eta, cutpoints, by_eta, by_cut)
+    a = plan.stick_first
+    below = 0.0
+    for k in range(sticks.size - 1, -1, -1):
+        b = plan.stick_second[k]
+        above = 1.0 / (1.0 + math.exp(-sticks[k]))
+        below += by_cut[k] * slopes[k]
+        log_p -= a * math.log1p(math.exp(-sticks[k])) + b * (sticks[k] + math.log1p(math.exp(-sticks[k])))
+        log_p += math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b)
+        gradient[at + k] += a * (1.0 - above) - b * above - below * above
+    return log_p

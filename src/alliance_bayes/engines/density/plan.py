@@ -1,0 +1,194 @@
+"""A model as arrays: which number of the sampler is what, and what the data are."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from alliance_bayes.engines.density.outcome import FAMILY_NUMBERS
+from alliance_bayes.engines.density.special import KINDS
+from alliance_bayes.engines.information import information
+from alliance_bayes.model import Design, Prior, PriorTable
+
+__all__ = ["Plan", "plan_of", "scalar_names", "shared_terms", "why_no_plan"]
+
+
+class Plan(NamedTuple):
+    """Everything that the density depends on besides the sampler's numbers.
+
+    Those are, in this order: the parameters with a prior of their own (positive ones as logarithms); the sums of a
+    shared column's coefficient and level means, standardised; level effects in their unit, block by block (a block is a
+    factor's column); smooths' coefficients, standardised; the sticks of an ordinal model, as log odds.
+    """
+
+    size: int
+    # Parameters with a prior of their own: number of its distribution and its arguments.
+    kind: np.ndarray
+    arguments: np.ndarray  # (n_scalars, 3)
+    # Common columns, each with the scalar that is its coefficient; -1 where it is a shared one.
+    x: np.ndarray  # (n_terms, n)
+    coefficient: np.ndarray
+    # Shared columns: which they are, their coefficients' priors, and what adds to the variance of the sum.
+    shared: np.ndarray
+    shared_mean: np.ndarray
+    shared_variance: np.ndarray
+    part_shared: np.ndarray
+    part_tau: np.ndarray
+    part_levels: np.ndarray
+    # Blocks of level effects.
+    block_tau: np.ndarray
+    block_levels: np.ndarray
+    block_summing: np.ndarray
+    block_information: np.ndarray
+    block_factor: np.ndarray
+    z: np.ndarray  # (n_blocks, n)
+    index: np.ndarray  # (n_factors, n)
+    # Columns of smooths, each with the scalar that is its SD.
+    basis: np.ndarray  # (n_columns, n)
+    basis_tau: np.ndarray
+    # The outcome.
+    family: int
+    y: np.ndarray
+    sigma: int  # scalar of the first residual SD
+    sigma_levels: int
+    sigma_index: np.ndarray
+    shape: int  # scalar of nu or phi
+    lower: float
+    upper: float
+    trials: int
+    stick_first: float
+    stick_second: np.ndarray
+    constant: float
+
+
+def why_no_plan(design: Design) -> str:
+    """Why a model cannot be laid out so; empty where it can."""
+    for factor in design.factors:
+        if factor.correlated:
+            return f"the terms of '{factor.name}' are correlated"
+    return ""
+
+
+def shared_terms(design: Design, priors: PriorTable) -> tuple[str, ...]:
+    """Common columns with a normal prior whose effects differ by the levels of a sampled factor.
+
+    The data inform the sum of such a column's coefficient and the level mean only, so the sum is what is sampled.
+    """
+    pooled = {term for factor in design.factors if not factor.exhaustive for term in factor.terms}
+    return tuple(t for t in design.terms if t in pooled and priors[t].prior.distribution == "Normal")
+
+
+def scalar_names(design: Design, priors: PriorTable) -> tuple[str, ...]:
+    """Names of the parameters with a prior of their own, in the plan's order."""
+    shared = shared_terms(design, priors)
+    names = [term for term in design.terms if term not in shared]
+    names += [f"tau_{factor.name}[{term}]" for factor in design.factors for term in factor.terms]
+    names += [f"tau_{smooth.name}" for smooth in design.smooths]
+    for own in design.family.parameters:
+        if own == "sigma" and design.residual is not None:
+            names += list(design.residual.parameters)
+        elif own != "cutpoints":
+            names.append(own)
+    return tuple(names)
+
+
+def plan_of(design: Design, priors: PriorTable) -> Plan:
+    """Lay out a model.
+
+    Parameters
+    ----------
+    design, priors
+        The model on its rows; :func:`why_no_plan` says whether it can be laid out.
+    """
+    names, shared, n = scalar_names(design, priors), shared_terms(design, priors), design.rows.n
+    number = {name: position for position, name in enumerate(names)}
+    own = [priors[name].prior for name in names]
+    normal = [priors[term].prior.arguments for term in shared]
+    blocks = [(f, t, term) for f, factor in enumerate(design.factors) for t, term in enumerate(factor.terms)]
+    factors = [design.factors[f] for f, _, _ in blocks]
+    taus = [number[f"tau_{factor.name}[{term}]"] for factor, (_, _, term) in zip(factors, blocks, strict=True)]
+    summing = [factor.exhaustive or term in shared for factor, (_, _, term) in zip(factors, blocks, strict=True)]
+    parts = [b for b, (_, _, term) in enumerate(blocks) if term in shared and not factors[b].exhaustive]
+    known = [information(design, factor) for factor in design.factors]
+    levels = [len(factor.levels) for factor in factors]
+    columns = [(smooth, k) for smooth in design.smooths for k in range(smooth.size)]
+    first, second = _sticks(design, priors)
+    effects = sum(size - out for size, out in zip(levels, summing, strict=True))
+    return Plan(
+        size=len(names) + len(shared) + effects + len(columns) + second.size,
+        kind=_whole([KINDS[prior.distribution] for prior in own]),
+        arguments=_table([_padded(prior) for prior in own], 3),
+        x=np.ascontiguousarray(design.rows.x.T, dtype=float),
+        coefficient=_whole([number.get(term, -1) for term in design.terms]),
+        shared=_whole([design.terms.index(term) for term in shared]),
+        shared_mean=_real([prior["mu"] for prior in normal]),
+        shared_variance=_real([prior["sigma"] ** 2 for prior in normal]),
+        part_shared=_whole([shared.index(blocks[b][2]) for b in parts]),
+        part_tau=_whole([taus[b] for b in parts]),
+        part_levels=_real([levels[b] for b in parts]),
+        block_tau=_whole(taus),
+        block_levels=_whole(levels),
+        block_summing=_whole(summing),
+        block_information=_real([known[f][t] for f, t, _ in blocks]),
+        block_factor=_whole([f for f, _, _ in blocks]),
+        z=_table([design.rows.z[factor.name][:, t] for factor, (_, t, _) in zip(factors, blocks, strict=True)], n),
+        index=_table([design.rows.index[factor.name] for factor in design.factors], n).astype(np.int64),
+        basis=_table([design.rows.basis[smooth.name][:, k] for smooth, k in columns], n),
+        basis_tau=_whole([number[f"tau_{smooth.name}"] for smooth, _ in columns]),
+        **_outcome(design, number),
+        stick_first=first,
+        stick_second=second,
+    )
+
+
+def _outcome(design: Design, number: dict[str, int]) -> dict[str, object]:
+    """Fields of the plan that say what was observed."""
+    outcome, family = design.outcome, design.family
+    residual, zeros = design.rows.residual, np.zeros(design.rows.n, dtype=np.int64)
+    sigma = "sigma" if design.residual is None else design.residual.parameters[0]
+    trials = 0 if outcome.levels is None else outcome.levels.size - 1
+    censored = family.name == "censored_gaussian"
+    constant = 0.0
+    if family.name == "beta_binomial":
+        y = outcome.coded
+        constant = sum(math.lgamma(trials + 1) - math.lgamma(k + 1) - math.lgamma(trials - k + 1) for k in y)
+    return {
+        "family": FAMILY_NUMBERS[family.name],
+        "y": _real(outcome.coded),
+        "sigma": number.get(sigma, -1),
+        "sigma_levels": 1 if design.residual is None else len(design.residual.levels),
+        "sigma_index": zeros if residual is None else _whole(residual),
+        "shape": number.get("nu", number.get("phi", -1)),
+        "lower": -math.inf if not censored or outcome.lower is None else float(outcome.lower),
+        "upper": math.inf if not censored or outcome.upper is None else float(outcome.upper),
+        "trials": trials,
+        "constant": float(constant),
+    }
+
+
+def _sticks(design: Design, priors: PriorTable) -> tuple[float, np.ndarray]:
+    """Both shapes of the sticks' beta priors: the one they share, and each one's other."""
+    if "cutpoints" not in design.family.parameters:
+        return 0.0, np.zeros(0)
+    assert design.outcome.levels is not None
+    concentration = priors["cutpoints"].prior.arguments["a"]
+    return float(concentration), concentration * np.arange(design.outcome.levels.size - 1, 0, -1, dtype=float)
+
+
+def _padded(prior: Prior) -> list[float]:
+    return [*prior.parameters, *[0.0] * (3 - len(prior.parameters))]
+
+
+# One layout in memory whatever the model, or the kernel would be compiled again.
+def _whole(values: object) -> np.ndarray:
+    return np.array(values, dtype=np.int64)
+
+
+def _real(values: object) -> np.ndarray:
+    return np.array(values, dtype=np.float64)
+
+
+def _table(rows: list[object], width: int) -> np.ndarray:
+    return np.array(rows, dtype=np.float64).reshape(len(rows), width)
