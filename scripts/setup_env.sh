@@ -108,8 +108,9 @@ for name in [*(name for name in found if not name.endswith("__main__")), *beside
     with contextlib.suppress(Exception):
         importlib.import_module(name)
 with tempfile.TemporaryDirectory() as folder:
-    table, page = (str(pathlib.Path(folder) / name) for name in ("cohort.csv", "study.html"))
-    for arguments in (["simulate", "--n", "150", "-o", table], ["study", table, "-o", page]):
+    table, page, draws = (str(pathlib.Path(folder) / name) for name in ("cohort.csv", "study.html", "fit.nc"))
+    nuts = ["fit", "models/outcome.toml", table, "-o", draws, "--engine", "nuts", "--draws", "4", "--tune", "4"]
+    for arguments in (["simulate", "--n", "150", "-o", table], ["study", table, "-o", page], nuts):
         with contextlib.suppress(SystemExit):
             main(arguments)
 EOF

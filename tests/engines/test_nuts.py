@@ -111,8 +111,8 @@ def test_layout_of_the_draws(small: tuple[Design, PriorTable], sample: Callable[
 def test_info_says_how_the_draws_came_about(small: tuple[Design, PriorTable], short: dict[str, Any]) -> None:
     design, priors = small
     _, info = sample_nuts(design, priors, SamplerSettings(**short))
-    assert list(info) == ["engine", "sampler", "compile_seconds", "sample_seconds"]
-    assert (info["engine"], info["sampler"]) == ("nuts", "nutpie")
+    assert list(info) == ["engine", "sampler", "density", "compile_seconds", "sample_seconds"]
+    assert (info["engine"], info["sampler"], info["density"]) == ("nuts", "nutpie", "compiled")
     assert info["compile_seconds"] >= 0
     assert info["sample_seconds"] > 0
 
@@ -193,7 +193,7 @@ def test_pymc_sampler_gives_the_same_layout(
     settings = SamplerSettings(draws=100, tune=200, chains=2, cores=1, seed=7, sampler="pymc")
     tree, info = sample_nuts(*small, settings)
     reference = sample(draws=100)
-    assert info["sampler"] == "pymc"
+    assert (info["sampler"], info["density"]) == ("pymc", "PyMC graph")
     for group in ("posterior", "sample_stats"):
         mine, theirs = tree[group].to_dataset(), reference[group].to_dataset()
         assert {name: (values.dims, values.shape) for name, values in mine.data_vars.items()} == {

@@ -19,6 +19,7 @@ from builders import rows
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform == "win32", reason="no pseudo-terminals")]
 
 FORMULA = "who5_followup ~ alliance + (1 || country) + (1 || sex)"
+CORRELATED = "who5_followup ~ alliance + (alliance | country)"
 ESCAPES = re.compile(rb"\x1b\[[0-9;?]*[A-Za-z]")
 COMPILING, SAMPLING = rb"compiling", rb"[1-9][0-9,]*/[0-9,]+ draws"
 
@@ -37,14 +38,19 @@ def read_until(terminal: int, pattern: bytes, *, seconds: float) -> bytes:
     raise AssertionError(f"{pattern!r} was not shown but {shown[-2000:]!r}")
 
 
-@pytest.mark.parametrize("moment", [COMPILING, SAMPLING], ids=["compiling", "sampling"])
-def test_interrupting_the_command_line_leaves_nothing_behind(tmp_path: Path, moment: bytes) -> None:
+@pytest.mark.parametrize(
+    ("formula", "moment"),
+    # Correlated terms are sampled by a graph, which takes a while to compile.
+    [(CORRELATED, COMPILING), (CORRELATED, SAMPLING), (FORMULA, SAMPLING)],
+    ids=["compiling", "sampling the graph", "sampling"],
+)
+def test_interrupting_the_command_line_leaves_nothing_behind(tmp_path: Path, formula: str, moment: bytes) -> None:
     import pty
 
     work, temporary = tmp_path / "work", tmp_path / "temporary"
     work.mkdir()
     temporary.mkdir()
-    Model(FORMULA).to_card(work / "card.toml")
+    Model(formula).to_card(work / "card.toml")
     rows(80, countries=4).to_csv(work / "cohort.csv", index=False)
     before = sorted(work.iterdir())
     terminal, other_end = pty.openpty()
@@ -114,3 +120,31 @@ def test_draws_do_not_depend_on_the_process(tmp_path: Path, engine: str) -> None
     ]
     assert len(outputs[0].splitlines()) == 6
     assert outputs[0] == outputs[1]
+
+
+def test_a_sampler_that_fails_does_not_bring_the_process_down(tmp_path: Path) -> None:
+    # nutpie lets the other chains run on, and Python must not end below them.
+    script = (
+        "import dataclasses, sys; sys.path.insert(0, sys.argv[1])\n"
+        "import numpy as np\n"
+        "from builders import rows\n"
+        "from alliance_bayes.engines import SamplerSettings, sample_nuts\n"
+        "from alliance_bayes.errors import SamplingError\n"
+        "from alliance_bayes.model import ModelSpec\n"
+        f"spec = ModelSpec({FORMULA!r})\n"
+        "design = spec.design(rows(80, countries=4))\n"
+        "outcome = dataclasses.replace(design.outcome, coded=np.full(80, np.nan))\n"
+        "try:\n"
+        "    sample_nuts(dataclasses.replace(design, outcome=outcome), spec.priors_for(design), SamplerSettings())\n"
+        "except SamplingError:\n"
+        "    print('refused')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(Path(__file__).parents[1])],
+        cwd=tmp_path,
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=200,
+    )
+    assert (done.returncode, done.stdout) == (0, "refused\n"), done.stderr

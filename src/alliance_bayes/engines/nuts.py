@@ -93,7 +93,8 @@ def sample_nuts(
         Groups ``posterior`` (dims chain, draw and the shared names) and ``sample_stats`` (``diverging``, ``energy``,
         ``tree_depth``, ``reached_max_tree_depth``, ``acceptance_rate``, ``step_size`` where the sampler gives them).
     info : dict
-        Engine, sampler, wall seconds of compilation and sampling.
+        Engine, sampler, density ("compiled": :func:`alliance_bayes.engines.density.log_density`; or "PyMC graph"), wall
+        seconds of compilation and sampling.
 
     Raises
     ------
@@ -103,7 +104,8 @@ def sample_nuts(
         Passed on after the sampler's threads have stopped.
     """
     started = time.perf_counter()
-    by = _by_density if settings.sampler == "nutpie" and not why_no_plan(design) else _by_graph
+    own = settings.sampler == "nutpie" and not why_no_plan(design)
+    by = _by_density if own else _by_graph
     values, statistics, compiled = by(design, priors, settings, progress)
     finished = time.perf_counter()
     for name, drawn in values.items():
@@ -116,6 +118,7 @@ def sample_nuts(
     info = {
         "engine": "nuts",
         "sampler": settings.sampler,
+        "density": "compiled" if own else "PyMC graph",
         "compile_seconds": round(compiled - started, 3),
         "sample_seconds": round(finished - compiled, 3),
     }

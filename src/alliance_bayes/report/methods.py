@@ -145,7 +145,8 @@ def sampling_sentence(shape: tuple[int, int], info: Mapping[str, Any], cite: Cit
             "coefficients from their exact conditional distribution"
         )
     elif nuts:
-        program = f"in PyMC{cite('abrilpla2023')}"
+        own = info.get("density") == "compiled"
+        program = "on the exact gradient of the joint density" if own else f"in PyMC{cite('abrilpla2023')}"
         how = f"by {nuts} ({sampler}) {program}"
     else:
         how = f"by the engine “{clean(info.get('engine', 'not recorded'))}”"
@@ -208,10 +209,10 @@ def software_sentence(fit: FittedModel, cite: Cited) -> str:
 
 
 def _used(fit: FittedModel, package: str) -> bool:
-    """Whether a package took part: PyMC and nutpie did only where NUTS ran."""
+    """Whether a package took part: nutpie did only where NUTS ran, and PyMC where it ran on the graph."""
     nuts = fit.info.get("engine") == "nuts"
     if package == "pymc":
-        return nuts
+        return nuts and fit.info.get("density") != "compiled"
     return package != "nutpie" or "fallback" in fit.info or (nuts and fit.info.get("sampler") == "nutpie")
 
 

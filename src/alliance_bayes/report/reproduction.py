@@ -21,6 +21,7 @@ _SETTINGS = {
     "engine": "Engine",
     "engine_reason": "Why this engine",
     "sampler": "Sampler",
+    "density": "Density",
     "fallback": "Why NUTS had to step in",
     "proposal_efficiency": "Worth of a proposal, in independent draws",
     "chains": "Chains",

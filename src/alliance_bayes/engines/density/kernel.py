@@ -153,7 +153,7 @@ def _level_effects(q, plan, value, at):  # type: ignore[no-untyped-def]
 def _add_effects(eta, effects, plan):  # type: ignore[no-untyped-def]
     first = 0
     for b in range(plan.block_levels.size):
-        z, index = plan.z[b], plan.index[plan.block_factor[b]]
+        z, index = plan.z[b], plan.level[plan.block_factor[b]]
         for i in range(eta.size):
             eta[i] += z[i] * effects[first + index[i]]
         first += plan.block_levels[b]
@@ -165,7 +165,7 @@ def _effects_back(q, plan, value, by_value, units, by_eta, gradient, at):  # typ
     log_p = 0.0
     for b in range(units.size):
         tau, levels, known = value[plan.block_tau[b]], plan.block_levels[b], plan.block_information[b]
-        z, index = plan.z[b], plan.index[plan.block_factor[b]]
+        z, index = plan.z[b], plan.level[plan.block_factor[b]]
         # Sums of four interleaved parts: with few levels each addition would have to wait for the one before.
         sums = np.zeros((4, levels))
         for i in range(by_eta.size):

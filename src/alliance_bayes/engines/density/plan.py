@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -44,7 +44,7 @@ class Plan(NamedTuple):
     block_information: np.ndarray
     block_factor: np.ndarray
     z: np.ndarray  # (n_blocks, n)
-    index: np.ndarray  # (n_factors, n)
+    level: np.ndarray  # (n_factors, n), the level of each row
     # Columns of smooths, each with the scalar that is its SD.
     basis: np.ndarray  # (n_columns, n)
     basis_tau: np.ndarray
@@ -134,7 +134,7 @@ def plan_of(design: Design, priors: PriorTable) -> Plan:
         block_information=_real([known[f][t] for f, t, _ in blocks]),
         block_factor=_whole([f for f, _, _ in blocks]),
         z=_table([design.rows.z[factor.name][:, t] for factor, (_, t, _) in zip(factors, blocks, strict=True)], n),
-        index=_table([design.rows.index[factor.name] for factor in design.factors], n).astype(np.int64),
+        level=_table([design.rows.index[factor.name] for factor in design.factors], n).astype(np.int64),
         basis=_table([design.rows.basis[smooth.name][:, k] for smooth, k in columns], n),
         basis_tau=_whole([number[f"tau_{smooth.name}"] for smooth, _ in columns]),
         **_outcome(design, number),
@@ -143,7 +143,7 @@ def plan_of(design: Design, priors: PriorTable) -> Plan:
     )
 
 
-def _outcome(design: Design, number: dict[str, int]) -> dict[str, object]:
+def _outcome(design: Design, number: dict[str, int]) -> dict[str, Any]:
     """Fields of the plan that say what was observed."""
     outcome, family = design.outcome, design.family
     residual, zeros = design.rows.residual, np.zeros(design.rows.n, dtype=np.int64)
