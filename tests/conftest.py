@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+import alliance_bayes
 from browsing import ARGUMENTS, CHROMIUM
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Throw away machine code older than any of its sources: numba looks at a function's own file, not at those it calls."""
+    if hasattr(config, "workerinput"):
+        return  # of several processes the first has done it
+    package = Path(alliance_bayes.__file__).parent
+    newest = max(path.stat().st_mtime for path in package.rglob("*.py") if "njit" in path.read_text("utf-8"))
+    for path in package.rglob("__pycache__/*.nbi"):
+        if path.stat().st_mtime < newest:
+            path.unlink(missing_ok=True)
 
 
 @pytest.fixture(scope="module")

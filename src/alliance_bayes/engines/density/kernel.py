@@ -215,12 +215,12 @@ def _outcome(q, plan, value, by_value, eta, by_eta, gradient, at):  # type: igno
     by_cut = np.zeros(sticks.size)
     log_p = outcome.cumulative(y, eta, cutpoints, by_eta, by_cut)
     a = plan.stick_first
-    below = 0.0
+    below = 0.0  # what every later cutpoint says of the log survival probability
     for k in range(sticks.size - 1, -1, -1):
         b = plan.stick_second[k]
         above = 1.0 / (1.0 + math.exp(-sticks[k]))
         below += by_cut[k] * slopes[k]
-        log_p -= a * math.log1p(math.exp(-sticks[k])) + b * (sticks[k] + math.log1p(math.exp(-sticks[k])))
-        log_p += math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b)
+        soft = math.log1p(math.exp(-sticks[k]))
+        log_p += math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b) - a * soft - b * (sticks[k] + soft)
         gradient[at + k] += a * (1.0 - above) - b * above - below * above
     return log_p
