@@ -13,7 +13,7 @@ from browsing import ARGUMENTS, CHROMIUM
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Throw away machine code older than any of its sources: numba looks at a function's own file, not at those it calls."""
+    """Throw away machine code older than a source: numba looks at a function's own file, not at those it calls."""
     if hasattr(config, "workerinput"):
         return  # of several processes the first has done it
     package = Path(alliance_bayes.__file__).parent
