@@ -1,4 +1,4 @@
-"""The collapsed engine against NUTS on the PyMC graph: one posterior, whatever the model."""
+"""The collapsed engine against NUTS on the joint density: one posterior, whatever the model."""
 
 from __future__ import annotations
 
