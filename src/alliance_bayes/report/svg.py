@@ -7,7 +7,7 @@ import io
 import re
 import warnings
 import xml.etree.ElementTree as ET
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
@@ -66,25 +66,23 @@ def draw(
         characters. Text in it is never parsed as mathematics, whatever the labels hold.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.backends.backend_svg import FigureCanvasSVG
+
+    from alliance_bayes.report.canvas import SvgCanvas
 
     with _figure(size) as figure:
+        canvas = SvgCanvas(figure)
         painter(figure)
         _tame(figure, lambda text: clean_lines(shown(text)))
+        _lighten(figure)
         if (layout := figure.get_layout_engine()) is not None:
             layout.execute(figure)
             figure.set_layout_engine("none")
-        stream = io.BytesIO()
-        # savefig draws a figure twice, for layouts that need it; this one is laid out.
-        canvas: Any = FigureCanvasSVG(figure)
-        canvas.print_svg(stream, metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
-        text = _embedded(stream.getvalue(), name, title, description)
+        text = _embedded(canvas.svg(), name, title, description)
         if len(text) <= MAX_SVG:
             return Markup(text)  # made here, every text in it escaped by ElementTree
         stream = io.BytesIO()
         figure.dpi = 180
-        canvas = FigureCanvasAgg(figure)
-        canvas.print_png(stream)
+        cast(Any, FigureCanvasAgg(figure)).print_png(stream)
     data = base64.b64encode(stream.getvalue()).decode("ascii")
     width, height = (round(96 * side) for side in size)
     return Markup('<img class="{}" width="{}" height="{}" alt="{}" src="data:image/png;base64,{}">').format(
@@ -96,19 +94,18 @@ def draw(
 def _figure(size: tuple[float, float]) -> Iterator[Figure]:
     """An empty figure under this package's own settings, whatever the user's matplotlib is set to."""
     import matplotlib as mpl
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    settings: dict[str, Any] = {
-        key: value for key, value in mpl.rcParamsDefault.items() if not key.startswith("backend")
-    }
-    settings |= RC
+    from alliance_bayes.report.canvas import DPI
+
+    own: Mapping[str, Any] = cast(Any, mpl.rcParams)
+    wanted: Mapping[str, Any] = {**cast(Any, mpl.rcParamsDefault), **RC}
+    # Each is checked when it is set, so only those are set that differ.
+    settings = {key: value for key, value in wanted.items() if not key.startswith("backend") and value != own[key]}
     with mpl.rc_context(cast(Any, settings)), warnings.catch_warnings():
         # The reader's browser has the glyphs that the measuring font lacks.
         warnings.filterwarnings("ignore", message="Glyph .* missing from", category=UserWarning)
-        figure = Figure(figsize=size, layout="constrained")
-        FigureCanvasAgg(figure)
-        yield figure
+        yield Figure(figsize=size, dpi=DPI, layout="constrained")
 
 
 def _tame(figure: Figure, shown: Callable[[str], str]) -> None:
@@ -134,11 +131,24 @@ def _tame(figure: Figure, shown: Callable[[str], str]) -> None:
             artist.set_text(plain)
 
 
+def _lighten(figure: Figure) -> None:
+    """Take out of the layout what takes no room: spines, and labels that are empty.
+
+    The places of both are found from the labels of all ticks, again and again.
+    """
+    for axes in figure.axes:
+        for spine in axes.spines.values():
+            spine.set_in_layout(False)
+        for axis in (axes.xaxis, axes.yaxis):
+            if not axis.get_label_text():
+                axis.set_label_coords(0, 0)
+
+
 def _tamed(label: Callable[..., str], shown: Callable[[str], str]) -> Callable[..., str]:
     return lambda value, position=None: shown(str(label(value, position)))
 
 
-def _embedded(raw: bytes, name: str, title: str, description: str) -> str:
+def _embedded(raw: str, name: str, title: str, description: str) -> str:
     root = ET.fromstring(raw)
     for parent in root.iter():
         for child in list(parent):

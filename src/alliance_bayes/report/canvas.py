@@ -1,0 +1,71 @@
+"""A canvas that draws SVG and measures every text once: for the layout, the drawing, and all later figures."""
+
+from __future__ import annotations
+
+import io
+from functools import lru_cache
+from typing import Any, cast
+
+from matplotlib.backend_bases import RendererBase
+from matplotlib.backends.backend_mixed import MixedModeRenderer
+from matplotlib.backends.backend_svg import FigureCanvasSVG, RendererSVG
+from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
+from matplotlib.textpath import text_to_path
+
+__all__ = ["DPI", "SvgCanvas"]
+
+#: Units of an SVG in an inch. A figure of as many dots is laid out in what it is drawn in.
+DPI = 72
+# Dots of a rasterised part in an inch.
+_RASTER_DPI = 100
+
+
+class SvgCanvas(FigureCanvasSVG):
+    """A canvas with one renderer, which matplotlib's layouts ask for measures before it draws.
+
+    Parameters
+    ----------
+    figure
+        Of `DPI` dots an inch.
+    """
+
+    def __init__(self, figure: Figure) -> None:
+        super().__init__(figure)
+        self._stream = io.StringIO()
+        width, height = (float(side) for side in figure.get_size_inches())
+        # matplotlib has no types for its backends.
+        vector = cast(Any, _Renderer)(
+            width * DPI,
+            height * DPI,
+            self._stream,
+            image_dpi=_RASTER_DPI,
+            metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")),
+        )
+        self._renderer: Any = cast(Any, MixedModeRenderer)(figure, width, height, _RASTER_DPI, vector)
+
+    def get_renderer(self) -> RendererBase:
+        """What measures and draws."""
+        return cast(RendererBase, self._renderer)
+
+    def svg(self) -> str:
+        """Draw the figure; once."""
+        self.figure.draw(self._renderer)
+        self._renderer.finalize()
+        return self._stream.getvalue()
+
+
+class _Renderer(RendererSVG):
+    def get_text_width_height_descent(
+        self, s: str, prop: FontProperties, ismath: bool | str
+    ) -> tuple[float, float, float]:
+        # Shaping a line of text takes milliseconds, and figures share most of their labels. A font may be changed.
+        if ismath:
+            return cast(Any, super()).get_text_width_height_descent(s, prop, ismath)
+        return _measured(s, prop.copy())
+
+
+@lru_cache(maxsize=10_000)
+def _measured(text: str, font: FontProperties) -> tuple[float, float, float]:
+    width, height, descent = cast(Any, text_to_path).get_text_width_height_descent(text, font, False)
+    return float(width), float(height), float(descent)
