@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
@@ -14,7 +15,9 @@ from alliance_bayes.report.text import clean, typeset
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.container import BarContainer
     from matplotlib.figure import Figure
+    from matplotlib.patches import StepPatch
 
 __all__ = ["MOST_ROWS", "Recorder", "curve_data", "interval_data", "written"]
 
@@ -22,6 +25,19 @@ __all__ = ["MOST_ROWS", "Recorder", "curve_data", "interval_data", "written"]
 MOST_ROWS = 120
 _HEADINGS = ("What is drawn", "Across", "Up")
 _Mark = tuple[str, str, str]
+
+
+@dataclass(frozen=True)
+class _Part:
+    """What one artist drew, put into words only where the table has it: of many points it has few."""
+
+    size: int
+    mark: Callable[[int], _Mark]
+
+    def marks(self, most: int) -> list[_Mark]:
+        """All marks, or so many at even distances."""
+        few = min(self.size, most)
+        return [self.mark(int(place)) for place in np.unique(np.linspace(0, self.size - 1, few).round().astype(int))]
 
 
 def interval_data(
@@ -94,13 +110,13 @@ class Recorder:
 
     def __init__(self, painter: Callable[[Figure], None]) -> None:
         self._painter = painter
-        self._parts: list[list[_Mark]] = []
+        self._parts: list[_Part] = []
 
     def __call__(self, figure: Figure) -> None:
         """Draw."""
         self._painter(figure)
         seen = [axes for axes in figure.axes if axes.get_visible() and axes.axison]
-        self._parts = [part for axes in seen for part in _parts(axes, alone=len(seen) == 1) if part]
+        self._parts = [part for axes in seen for part in _parts(axes, alone=len(seen) == 1) if part.size]
 
     def table(self, name: str, title: str, shown: Callable[[str], str] = str) -> Table | None:
         """What was drawn, in at most `MOST_ROWS` rows; None where nothing was.
@@ -115,8 +131,8 @@ class Recorder:
         if not self._parts:
             return None
         most = max(1, MOST_ROWS // len(self._parts))
-        rows = [row for part in self._parts for row in _thinned(part, most)][:MOST_ROWS]
-        some = any(len(part) > most for part in self._parts)
+        rows = [row for part in self._parts for row in part.marks(most)][:MOST_ROWS]
+        some = any(part.size > most for part in self._parts)
         return Table.of(
             f"{name}-data",
             shown(title),
@@ -127,13 +143,7 @@ class Recorder:
         )
 
 
-def _thinned(part: list[_Mark], most: int) -> list[_Mark]:
-    if len(part) <= most:
-        return part
-    return [part[place] for place in np.unique(np.linspace(0, len(part) - 1, most).round().astype(int))]
-
-
-def _parts(axes: Axes, *, alone: bool) -> Iterator[list[_Mark]]:
+def _parts(axes: Axes, *, alone: bool) -> Iterator[_Part]:
     from matplotlib.collections import LineCollection, PolyCollection
     from matplotlib.container import BarContainer
     from matplotlib.lines import Line2D
@@ -152,43 +162,62 @@ def _parts(axes: Axes, *, alone: bool) -> Iterator[list[_Mark]]:
         x, y = (np.asarray(values, float) for values in line.get_data())
         name = named(line.get_label(), "line" if line.get_linestyle() != "None" else "points")
         if line.get_transform() == axes.get_yaxis_transform(which="grid"):
-            yield [(name, "everywhere", up.at(float(y[0])))]
+            yield _points(name, x[:1], y[:1], lambda _: "everywhere", up.at)
         elif line.get_transform() == axes.get_xaxis_transform(which="grid"):
-            yield [(name, across.at(float(x[0])), "everywhere")]
+            yield _points(name, x[:1], y[:1], across.at, lambda _: "everywhere")
         else:
-            yield [(name, across.at(a), up.at(b)) for a, b in zip(x, y, strict=True)]
+            yield _points(name, x, y, across.at, up.at)
     for collection in axes.collections:
         if isinstance(collection, LineCollection):
-            name = named(collection.get_label(), "interval")
             ends = [np.asarray(segment, float)[[0, -1]] for segment in collection.get_segments()]
-            yield [(name, across.between(*segment[:, 0]), up.between(*segment[:, 1])) for segment in ends]
+            yield _intervals(named(collection.get_label(), "interval"), ends, across, up)
         elif isinstance(collection, PolyCollection):
-            name = named(collection.get_label(), "area")
             outline = np.concatenate([cast(np.ndarray, path.vertices) for path in collection.get_paths()])
-            yield [
-                (name, across.at(float(x)), up.between(float(own.min()), float(own.max())))
-                for x in np.unique(outline[:, 0])
-                for own in (outline[outline[:, 0] == x, 1],)
-            ]
-    in_bars = set()
+            yield _area(named(collection.get_label(), "area"), outline, across, up)
     for container in axes.containers:
         if isinstance(container, BarContainer):
-            name = named(container.get_label(), "bar")
-            boxes = [bar.get_bbox() for bar in container.patches]
-            in_bars |= {id(bar) for bar in container.patches}
-            # A bar lies along the axis that does not have its width.
-            if container.orientation == "horizontal":
-                yield [(name, across.between(b.x0, b.x1), up.at((b.y0 + b.y1) / 2)) for b in boxes]
-            else:
-                yield [(name, across.between(b.x0, b.x1), up.between(b.y0, b.y1)) for b in boxes]
+            yield _bars(named(container.get_label(), "bar"), container, across, up)
     for patch in axes.patches:
         if isinstance(patch, StepPatch):
-            values, edges, _ = patch.get_data()
-            name = named(patch.get_label(), "steps")
-            yield [
-                (name, across.between(a, b), up.at(value))
-                for a, b, value in zip(edges[:-1], edges[1:], values, strict=True)
-            ]
+            yield _steps(named(patch.get_label(), "steps"), patch, across, up)
+
+
+def _points(
+    name: str, x: np.ndarray, y: np.ndarray, across: Callable[[float], str], up: Callable[[float], str]
+) -> _Part:
+    return _Part(len(x), lambda k: (name, across(float(x[k])), up(float(y[k]))))
+
+
+def _intervals(name: str, ends: list[np.ndarray], across: _Scale, up: _Scale) -> _Part:
+    return _Part(len(ends), lambda k: (name, across.between(*ends[k][:, 0]), up.between(*ends[k][:, 1])))
+
+
+def _area(name: str, outline: np.ndarray, across: _Scale, up: _Scale) -> _Part:
+    places = np.unique(outline[:, 0])
+
+    def mark(k: int) -> _Mark:
+        own = outline[outline[:, 0] == places[k], 1]
+        return name, across.at(float(places[k])), up.between(float(own.min()), float(own.max()))
+
+    return _Part(len(places), mark)
+
+
+def _bars(name: str, container: BarContainer, across: _Scale, up: _Scale) -> _Part:
+    boxes = [bar.get_bbox() for bar in container.patches]
+
+    def mark(k: int) -> _Mark:
+        box = boxes[k]
+        # A bar lies along the axis that does not have its width.
+        if container.orientation == "horizontal":
+            return name, across.between(box.x0, box.x1), up.at((box.y0 + box.y1) / 2)
+        return name, across.between(box.x0, box.x1), up.between(box.y0, box.y1)
+
+    return _Part(len(boxes), mark)
+
+
+def _steps(name: str, patch: StepPatch, across: _Scale, up: _Scale) -> _Part:
+    values, edges, _ = patch.get_data()
+    return _Part(len(values), lambda k: (name, across.between(edges[k], edges[k + 1]), up.at(values[k])))
 
 
 class _Scale:
