@@ -51,10 +51,10 @@ class Estimates:
     def where(self, estimand: str | Iterable[str], **values: str | None) -> pd.DataFrame:
         """Rows of an estimand (or several) with given values of other columns (None: missing), in the table's order."""
         names = [estimand] if isinstance(estimand, str) else list(estimand)
-        keep = self.table["estimand"].isin(names)
+        keep = self._rows["estimand"].isin(names)
         for column, value in values.items():
-            keep &= self.table[column].isna() if value is None else self.table[column] == value
-        return pd.DataFrame(self.table[keep])
+            keep &= self._rows[column].isna() if value is None else self._rows[column] == value
+        return self._rows[keep]
 
     def first(self, estimand: str, **values: str | None) -> pd.Series | None:
         """The first such row whose mean is a number, or None."""
@@ -63,9 +63,15 @@ class Estimates:
         return found.iloc[0] if len(found) else None
 
     @cached_property
+    def _rows(self) -> pd.DataFrame:
+        """The table with its texts as Python's own, which are read row by row many times."""
+        rows = pd.DataFrame(self.table)
+        return rows.astype(dict.fromkeys(rows.select_dtypes("str").columns, object))
+
+    @cached_property
     def _places(self) -> dict[tuple[Any, ...], int]:
         places: dict[tuple[Any, ...], int] = {}
-        for row in pd.DataFrame(self.table).to_dict("records"):
+        for row in self._rows.to_dict("records"):
             key = tuple(_key(row[name]) for name in _ALIKE)
             own = decimals(_float(row["mcse_mean"]), _float(row["sd"]))
             # A row that does not vary says nothing about the others.
@@ -123,10 +129,9 @@ class Estimates:
 
     def records(self) -> list[dict[str, Any]]:
         """Every row for the JSON: the row's id, all columns, and the number of decimals that is printed."""
-        frame = pd.DataFrame(self.table)
-        found = records(frame)
-        for identity, row, record in zip(frame.index, frame[list(_ALIKE)].to_dict("records"), found, strict=True):
-            record |= {"id": str(identity), "decimals": self.places(row)}
+        found = records(self._rows)
+        for identity, record in zip(self._rows.index, found, strict=True):
+            record |= {"id": str(identity), "decimals": self.places(record)}
         return found
 
 

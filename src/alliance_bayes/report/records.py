@@ -46,8 +46,16 @@ def plain(value: Any) -> Any:
 
 def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
     """One mapping a row, columns in order."""
-    columns = [str(name) for name in frame.columns]
-    return [
-        {name: plain(item) for name, item in zip(columns, row, strict=True)}
-        for row in frame.itertuples(index=False, name=None)
-    ]
+    names = [str(name) for name in frame.columns]
+    columns = [_values(frame.iloc[:, place]) for place in range(len(names))]
+    return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
+
+
+def _values(column: pd.Series) -> list[Any]:
+    """What :func:`plain` makes of a column's values; of floats, which most are, only some need a look."""
+    if column.dtype != float:
+        return [plain(item) for item in column.tolist()]
+    found: list[Any] = column.tolist()
+    for place in np.flatnonzero(~np.isfinite(column.to_numpy())):
+        found[place] = None
+    return found

@@ -140,10 +140,14 @@ class Report:
             "reasons": found.reasons,
             "prob": prob,
             "findings": found.numbers(),
-            "effects": None if withheld else estimates.records(),
+            "effects": None,
             "meta": meta,
         }
-        return Rendered(heading, embed(html, manifest), plain(_with(numbers, sections)), found.sentences, withheld)
+        numbers = plain(_with(numbers, sections))
+        if not withheld:
+            # The bulk of the numbers is as JSON holds it already.
+            numbers["effects"] = estimates.records()
+        return Rendered(heading, embed(html, manifest), numbers, found.sentences, withheld)
 
 
 def _completed(
