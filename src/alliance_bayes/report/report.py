@@ -14,6 +14,7 @@ from alliance_bayes.report.checking import Checked
 from alliance_bayes.report.counts import SMALL
 from alliance_bayes.report.estimates import Estimates
 from alliance_bayes.report.findings import find
+from alliance_bayes.report.frozen import frozen
 from alliance_bayes.report.manifest import embed, manifest_of
 from alliance_bayes.report.page import page
 from alliance_bayes.report.privacy import redaction
@@ -70,6 +71,7 @@ class Report:
             raise UsageError(f"small should be a whole number of at least 1 but got {self.small!r}.")
         check_sections(self.sections)
 
+    @frozen()
     def render(
         self, fit: FittedModel, *, effects: EffectTable | None = None, checks: CheckReport | None = None
     ) -> Rendered:

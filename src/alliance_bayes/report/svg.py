@@ -15,7 +15,6 @@ from markupsafe import Markup
 
 from alliance_bayes.report.style import RC
 from alliance_bayes.report.text import clean
-from alliance_bayes.report.uncollected import uncollected
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -70,7 +69,7 @@ def draw(
 
     from alliance_bayes.report.canvas import SvgCanvas
 
-    with uncollected(), _figure(size) as figure:
+    with _figure(size) as figure:
         canvas = SvgCanvas(figure)
         painter(figure)
         _tame(figure, lambda text: clean_lines(shown(text)))

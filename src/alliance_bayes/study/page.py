@@ -12,6 +12,7 @@ from alliance_bayes.latent.measurement import MEASUREMENT_PRIORS
 from alliance_bayes.model.card import card_text
 from alliance_bayes.report.certainty import scale_words
 from alliance_bayes.report.finding import Finding, Findings, Topic
+from alliance_bayes.report.frozen import frozen
 from alliance_bayes.report.left_out import ShownFlow
 from alliance_bayes.report.limits import is_simulated
 from alliance_bayes.report.manifest import embed, manifest_of
@@ -42,6 +43,7 @@ _NOT_TOLD = ("versions", "missing", "people", "sessions", "providers")
 TITLE = "Alliance and well-being: the whole study"
 
 
+@frozen()
 def study_report(study: Study) -> Rendered:
     """Write a study up as one self-contained page with its numbers.
 
