@@ -52,6 +52,8 @@ def linear_predictor(design: Design, values: dict[str, np.ndarray]) -> np.ndarra
         eta = eta + (design.rows.z[factor.name] * values[f"u_{factor.name}"][design.rows.index[factor.name]]).sum(
             axis=1
         )
+    for smooth in design.smooths:
+        eta = eta + design.rows.basis[smooth.name] @ values[f"u_{smooth.name}"]
     return eta
 
 

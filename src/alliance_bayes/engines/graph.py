@@ -14,6 +14,7 @@ from alliance_bayes.engines.layout import posterior_coords
 from alliance_bayes.engines.observe import observe
 from alliance_bayes.engines.place import place, place_one, pymc_distribution, stacked_arguments
 from alliance_bayes.engines.scaled import ScaledEffects
+from alliance_bayes.engines.sharing import shared_terms
 from alliance_bayes.errors import ModelError
 from alliance_bayes.model import Design, PooledFactor, Prior, PriorTable
 
@@ -106,7 +107,7 @@ class _Effects:
         if factor.correlated:
             return cls(factor, *_correlated(factor, own, priors[f"corr_{name}"].prior), shared=())
         tau = place(f"tau_{name}", own, dims=factor.term_dim)
-        common = {t for t in design.terms if priors[t].prior.distribution == "Normal"}
+        common = shared_terms(design, priors)
         shared = () if factor.exhaustive else tuple(term for term in terms if term in common)
         summing = terms if factor.exhaustive else shared
         free = tuple(term for term in terms if term not in summing)
@@ -167,7 +168,7 @@ def _coefficients(design: Design, priors: PriorTable, effects: list[_Effects]) -
             assert not effect.shared
         return None
     own = [priors[term].prior for term in design.terms]
-    shared = [term for term in design.terms if any(term in effect.shared for effect in effects)]
+    shared = shared_terms(design, priors)
     if not shared:
         return place("beta", own, dims="term")
 

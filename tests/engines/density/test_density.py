@@ -10,11 +10,11 @@ import pytest
 
 from alliance_bayes.engines import posterior_dims
 from alliance_bayes.engines.density import Plan, log_density, plan_of, starting_point, variables_of, why_no_plan
-from alliance_bayes.engines.density.plan import scalar_names, shared_terms
+from alliance_bayes.engines.density.plan import scalar_names
 from alliance_bayes.engines.graph import build_graph
-from alliance_bayes.model import Design, ModelSpec, PriorTable
-from builders import rows
-from engines.test_graph import values_at
+from alliance_bayes.engines.sharing import shared_terms
+from alliance_bayes.model import Design, PriorTable
+from engines.test_graph import applied, linear_predictor, values_at
 
 pytestmark = pytest.mark.usefixtures("python_mode")
 
@@ -24,16 +24,6 @@ FORMULA = (
     "who5_followup ~ alliance + age + (alliance || country) + (1 || provider_type) + (1 + age || sex)"
     " + (0 + n_sessions || provider_type:sex)"
 )
-
-
-def applied(formula: str, **options: Any) -> tuple[Design, PriorTable]:
-    frame = rows(70, countries=4)
-    frame.loc[:3, "who5_followup"] = [0.0, 100.0, 0.0, 100.0]  # both ends of the scale, where censoring bites
-    if options.get("family") == "bernoulli":
-        frame["who5_followup"] = (frame["who5_followup"] > 45).astype(float)
-    spec = ModelSpec(formula, **{"autoscale": True, **options})
-    design = spec.design(frame)
-    return design, spec.priors_for(design)
 
 
 def graph_point(model: pm.Model, design: Design, priors: PriorTable, plan: Plan, q: np.ndarray) -> dict[str, Any]:
@@ -97,7 +87,6 @@ CASES |= {
         FORMULA,
         {
             "family": "student_t",
-            "autoscale": True,
             "priors": {
                 "Intercept": "StudentT(4, 50, 20)",
                 "age": "Normal(1, 2)",
@@ -116,7 +105,7 @@ CASES |= {
 @pytest.mark.parametrize("case", CASES)
 def test_density_gradient_and_variables_are_those_of_the_graph(case: str) -> None:
     formula, options = CASES[case]
-    design, priors = applied(formula, **options)
+    design, priors = applied(formula, autoscale=True, **options)
     plan, model = plan_of(design, priors), build_graph(design, priors)
     split = [variable for variable in model.free_RVs if variable.name.startswith("split_")]
     assert plan.size == sum(np.size(value) for value in model.initial_point().values()) - sum(
@@ -150,15 +139,7 @@ def test_density_gradient_and_variables_are_those_of_the_graph(case: str) -> Non
                 np.testing.assert_allclose(array[0], expected[name], rtol=1e-12, atol=1e-12)
         # However a sum is divided among a coefficient and level means, rows have one linear predictor.
         np.testing.assert_allclose(
-            predictor(design, drawn, 0), predictor(design, {k: v[None] for k, v in expected.items()}, 0), rtol=1e-9
+            linear_predictor(design, {name: array[0] for name, array in drawn.items()}),
+            linear_predictor(design, expected),
+            rtol=1e-9,
         )
-
-
-def predictor(design: Design, values: dict[str, np.ndarray], draw: int) -> np.ndarray:
-    eta = design.rows.x @ values["beta"][draw] if design.terms else np.zeros(design.rows.n)
-    for factor in design.factors:
-        u = values[f"u_{factor.name}"][draw][design.rows.index[factor.name]]
-        eta = eta + (design.rows.z[factor.name] * u).sum(axis=1)
-    for smooth in design.smooths:
-        eta = eta + design.rows.basis[smooth.name] @ values[f"u_{smooth.name}"][draw]
-    return eta

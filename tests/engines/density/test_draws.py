@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 
 from alliance_bayes.engines.density import log_density, plan_of, starting_point, variables_of, why_no_plan
-from alliance_bayes.engines.density.plan import Plan, scalar_names, shared_terms
+from alliance_bayes.engines.density.plan import Plan, scalar_names
+from alliance_bayes.engines.sharing import shared_terms
 from alliance_bayes.model import Design, ModelSpec, PriorTable
 from builders import rows
-from engines.density.test_density import CASES, applied
+from engines.density.test_density import CASES
+from engines.test_graph import applied
 
 PRIORS = {
     "Intercept": "Normal(50, 8)",
@@ -79,7 +81,7 @@ def test_a_sum_is_divided_among_coefficient_and_level_means_as_the_prior_has_it(
 @pytest.mark.parametrize("case", CASES)
 def test_chains_begin_where_the_density_is_finite(case: str) -> None:
     formula, options = CASES[case]
-    plan = plan_of(*applied(formula, **options))
+    plan = plan_of(*applied(formula, autoscale=True, **options))
     first = starting_point(plan)
     points = [first(seed) for seed in range(20)]
     assert all(np.isfinite(log_density(q, plan)[0]) for q in points)

@@ -62,12 +62,10 @@ def log_density(q, plan):  # type: ignore[no-untyped-def]
     log_p += _outcome(q, plan, value, by_value, eta, by_eta, gradient, at_sticks)
 
     # Standard normal numbers: the totals and the smooths' coefficients.
-    for k in range(scalars, at_effects):
-        log_p -= 0.5 * q[k] * q[k] + _HALF_LOG_2PI
-        gradient[k] -= q[k]
-    for k in range(at_smooths, at_sticks):
-        log_p -= 0.5 * q[k] * q[k] + _HALF_LOG_2PI
-        gradient[k] -= q[k]
+    for first, last in ((scalars, at_effects), (at_smooths, at_sticks)):
+        for k in range(first, last):
+            log_p -= 0.5 * q[k] * q[k] + _HALF_LOG_2PI
+            gradient[k] -= q[k]
     _coefficients_back(q, plan, value, by_value, spread, by_eta, gradient)
     log_p += _effects_back(q, plan, value, by_value, units, by_eta, gradient, at_effects)
     for j in range(plan.basis_tau.size):

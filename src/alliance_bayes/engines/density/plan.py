@@ -10,9 +10,10 @@ import numpy as np
 from alliance_bayes.engines.density.outcome import FAMILY_NUMBERS
 from alliance_bayes.engines.density.special import KINDS
 from alliance_bayes.engines.information import information
+from alliance_bayes.engines.sharing import shared_terms
 from alliance_bayes.model import Design, Prior, PriorTable
 
-__all__ = ["Plan", "plan_of", "scalar_names", "shared_terms", "why_no_plan"]
+__all__ = ["Plan", "plan_of", "scalar_names", "why_no_plan"]
 
 
 class Plan(NamedTuple):
@@ -69,15 +70,6 @@ def why_no_plan(design: Design) -> str:
         if factor.correlated:
             return f"the terms of '{factor.name}' are correlated"
     return ""
-
-
-def shared_terms(design: Design, priors: PriorTable) -> tuple[str, ...]:
-    """Common columns with a normal prior whose effects differ by the levels of a sampled factor.
-
-    The data inform the sum of such a column's coefficient and the level mean only, so the sum is what is sampled.
-    """
-    pooled = {term for factor in design.factors if not factor.exhaustive for term in factor.terms}
-    return tuple(t for t in design.terms if t in pooled and priors[t].prior.distribution == "Normal")
 
 
 def scalar_names(design: Design, priors: PriorTable) -> tuple[str, ...]:
