@@ -69,6 +69,29 @@ def test_it_may_be_about_some_people_only(family: str) -> None:
     )
 
 
+@pytest.mark.parametrize("family", SCORES)
+def test_several_groups_are_rows(family: str) -> None:
+    fit = built(family)
+    start = fit.design.frame["who5_baseline"].to_numpy(float)
+    groups = np.stack([start <= 28, start > 28, np.ones_like(start, dtype=bool)])
+    table = improvement(fit, among=groups)
+    assert table["term"].tolist() == [
+        f"who5_followup - who5_baseline >= 10{among}"
+        for among in (f" among {groups[0].sum()} of 80", f" among {groups[1].sum()} of 80", "")
+    ]
+    for row, group in zip(table.index, groups, strict=True):
+        expected = fit.with_chains(chances(fit, 10)[:, group].mean(axis=1))
+        np.testing.assert_allclose(table.draws[row], expected, rtol=0, atol=1e-7)
+
+
+def test_who_starts_too_high_cannot_improve() -> None:
+    fit = built("gaussian")
+    high = fit.design.frame["who5_baseline"].to_numpy(float) > 60
+    assert high.any()
+    table = improvement(fit, by=40.0, among=high)
+    np.testing.assert_array_equal(table.draws[table.index[0]], 0.0)
+
+
 def test_people_with_one_baseline_are_responders() -> None:
     fit = built("gaussian")
     same = fit.design.frame["who5_baseline"].to_numpy(float) == 40.0
@@ -83,6 +106,9 @@ def test_people_with_one_baseline_are_responders() -> None:
         ({"baseline": "age"}, "'age' is not a numeric predictor of this model"),
         ({"by": 0.0}, "by should be a finite number of points greater than 0 but got 0.0."),
         ({"among": np.zeros(80, dtype=bool)}, "among picks none of the 80 analysed rows."),
+        ({"among": np.ones((2, 79), dtype=bool)}, "an array of bool of shape (79,)."),
+        ({"among": np.ones((1, 2, 80), dtype=bool)}, "an array of bool of shape (2, 80)."),
+        ({"among": True}, "an array of bool of shape ()."),
         ({"prob": 1.0}, "prob should be in the interval (0, 1)"),
     ],
 )

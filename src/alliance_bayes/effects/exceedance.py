@@ -8,6 +8,7 @@ from typing import Literal
 
 import numba
 import numpy as np
+import numpy.typing as npt
 from scipy import special
 
 from alliance_bayes.effects.tabulated import Tabulated
@@ -26,14 +27,14 @@ _ROUNDING = 1e-6
 _POINTS = 1024
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class AtLeast:
     """Probability of an outcome of at least some values, given the linear predictor.
 
     Parameters
     ----------
     cuts
-        The values, on the outcome's scale.
+        The values, on the outcome's scale, shape (n_cuts,); (n_rows, n_cuts) where every row has its own.
     single
         Whether there is one value, and no axis for it.
 
@@ -44,14 +45,14 @@ class AtLeast:
     family counts its levels from the first that is not below the value.
     """
 
-    cuts: tuple[float, ...]
+    cuts: npt.ArrayLike
     single: bool = False
 
     def __call__(
         self, family: Family, eta: np.ndarray, parameters: Mapping[str, np.ndarray], outcome: Outcome
     ) -> np.ndarray:
         """Probabilities, of the shape of ``eta`` with one more axis for the values unless there is a single one."""
-        cuts = np.asarray(self.cuts)
+        cuts = np.asarray(self.cuts, dtype=float)
         found = _discrete(family, eta, parameters, outcome, cuts) if family.discrete else None
         if found is None:
             z = (eta[..., None] - cuts) / residual_sd(eta, parameters)[..., None]
@@ -134,19 +135,20 @@ def _discrete(
 ) -> np.ndarray:
     assert outcome.levels is not None
     # The number of levels below each cut: the code of the first level that counts.
-    first = (outcome.levels < cuts[:, None] - _ROUNDING * np.diff(outcome.levels).min()).sum(axis=1)
+    first = (outcome.levels < cuts[..., None] - _ROUNDING * np.diff(outcome.levels).min()).sum(axis=-1)
     if family.name == "beta_binomial":
         phi = np.broadcast_to(parameters["phi"][..., None], eta.shape)
-        found = _beta_binomial(eta.ravel(), phi.ravel(), outcome.levels.size - 1, first)
-        return np.asarray(found.reshape(*eta.shape, first.size))
-    found = np.empty((*eta.shape, first.size))
-    for place, code in enumerate(first):
-        if code in (0, outcome.levels.size):
-            found[..., place] = float(code == 0)
-        elif family.name == "bernoulli":
-            found[..., place] = special.expit(eta)
-        else:
-            found[..., place] = special.expit(eta - parameters["cutpoints"][..., code - 1, None])
+        by_row = np.broadcast_to(first, (eta.shape[-1], first.shape[-1]))
+        found = _beta_binomial(eta.ravel(), phi.ravel(), outcome.levels.size - 1, by_row)
+        return np.asarray(found.reshape(*eta.shape, first.shape[-1]))
+    # Between the first level that counts and the one below it. Every outcome is at least the lowest, none above the
+    # highest.
+    between = parameters["cutpoints"] if family.name != "bernoulli" else np.zeros((*eta.shape[:-1], 1))
+    ends = np.full((*between.shape[:-1], 1), np.inf)
+    between = np.concatenate([-ends, between, ends], axis=-1)
+    found = np.empty((*eta.shape, first.shape[-1]))
+    for place in range(first.shape[-1]):
+        found[..., place] = special.expit(eta - between[..., np.atleast_1d(first[..., place])])
     return found
 
 
@@ -174,10 +176,11 @@ def _standard(z: np.ndarray, nu: np.ndarray | None) -> np.ndarray:
 def _beta_binomial(eta: np.ndarray, phi: np.ndarray, n: int, first: np.ndarray) -> np.ndarray:
     """P(Y >= k) of a beta-binomial of n trials with mean expit(eta) and precision phi, shape (n_eta, n_first).
 
-    Masses follow each other by a ratio. They start, as 1, at the end nearer to the mean, where none can underflow that
-    counts, and are divided by their sum.
+    Rows of ``first`` are those of eta, over and over: it has shape (n_rows, n_first). Masses follow each other by a
+    ratio. They start, as 1, at the end nearer to the mean, where none can underflow that counts, and are divided by
+    their sum.
     """
-    out = np.empty((eta.size, first.size))
+    out = np.empty((eta.size, first.shape[1]))
     tail = np.zeros(n + 2)
     for i in range(eta.size):
         up = eta[i] <= 0
@@ -191,6 +194,6 @@ def _beta_binomial(eta: np.ndarray, phi: np.ndarray, n: int, first: np.ndarray) 
                 mass *= (n - k) * (k + a) / ((k + 1) * (n - k - 1 + b))
         for k in range(n - 1, -1, -1):
             tail[k] += tail[k + 1]
-        for j in range(first.size):
-            out[i, j] = tail[first[j]] / tail[0]
+        for j in range(first.shape[1]):
+            out[i, j] = tail[first[i % first.shape[0], j]] / tail[0]
     return out

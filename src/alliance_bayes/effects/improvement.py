@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
-from math import prod
 
 import numpy as np
 import numpy.typing as npt
@@ -42,15 +41,16 @@ def improvement(
     by
         The smallest difference that counts, in points; 10 is the smallest relevant change of the WHO-5.
     among
-        Whose share it is: True or False for each analysed row, shape (n_rows,); everybody's by default.
+        Whose share it is: True or False for each analysed row, shape (n_rows,), or (n_groups, n_rows) for several
+        groups; everybody's by default.
     prob, interval
         Probability and kind of the interval: ``"eti"`` (equal tails) or ``"hdi"`` (highest density).
 
     Returns
     -------
     EffectTable
-        One row, ``share_improved``, a probability: the average over those people of P(outcome >= baseline + by), draw
-        by draw. ``term`` says what counts.
+        One row a group, ``share_improved``, a probability: the average over its people of P(outcome >= baseline + by),
+        draw by draw. ``term`` says what counts, and among how many where not all are asked for.
 
     Raises
     ------
@@ -74,27 +74,34 @@ def improvement(
     if not (np.isfinite(by) and by > 0):
         raise UsageError(f"by should be a finite number of points greater than 0 but got {by!r}.")
     n = fit.design.rows.n
-    chosen = np.ones(n, dtype=bool) if among is None else mask_of_rows(fit.design, "among", among)
-    starts = frame[baseline].to_numpy(float)
+    given = np.ones(n, dtype=bool) if among is None else np.asarray(among)
+    masks = [mask_of_rows(fit.design, "among", one) for one in (given if given.ndim > 1 else [given])]
+    chosen = np.stack(masks, axis=1)
+    reached = _reached(fit, frame[baseline].to_numpy(float), by, chosen) / chosen.sum(axis=0)
+
+    def quantity(group: int) -> Quantity:
+        size = int(chosen[:, group].sum())
+        term = f"{fit.design.outcome.name} - {baseline} >= {by:g}" + (f" among {size:,} of {n:,}" if size < n else "")
+        draws = Fixed(fit.with_chains(reached[:, group]))
+        return Quantity("share_improved", draws, "probability", term=term, population="sample")
+
+    return summarise([quantity(group) for group in range(len(masks))], options)
+
+
+def _reached(fit: FittedModel, starts: np.ndarray, by: float, chosen: np.ndarray) -> np.ndarray:
+    """Expected number of people who improve in each group of rows (n_rows, n_groups), shape (n_draws, n_groups)."""
     scale = fit.design.scales.get(fit.design.outcome.name)
     top = np.inf if scale is None or scale.upper is None else scale.upper
+    places = np.flatnonzero(chosen.any(axis=1) & (starts + by <= top))
+    values, which_value = np.unique(starts[places], return_inverse=True)
+    cuts = np.array([cut_for(fit, float(value + by), "default") for value in values])
+    event = AtLeast(cuts[which_value, None], single=True)
+    rows, groups = fit.design.rows.take(places), chosen[places].astype(float)
 
-    def reached_from(start: float) -> np.ndarray:
-        event = AtLeast((cut_for(fit, float(start + by), "default"),), single=True)
-        rows = fit.design.rows.take(np.flatnonzero(chosen & (starts == start)))
-        out = np.empty(prod(fit.shape))
-        for which in fit.blocks(rows.n):
-            eta, own = fit.linear_predictor(rows, which=which), fit.parameters_at(which, rows)
-            out[which] = event(fit.design.family, eta, own, fit.design.outcome).sum(axis=1)
-        return out
+    def in_block(which: slice) -> np.ndarray:
+        eta, own = fit.linear_predictor(rows, which=which), fit.parameters_at(which, rows)
+        return np.asarray(event(fit.design.family, eta, own, fit.design.outcome) @ groups)
 
-    # A baseline score has few values: everybody who starts at one has the same cut. What takes time releases the
-    # interpreter's lock.
+    # What takes time releases the interpreter's lock.
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        reached = pool.map(reached_from, (start for start in np.unique(starts[chosen]) if start + by <= top))
-        total = sum(reached, np.zeros(prod(fit.shape)))
-    term = f"{fit.design.outcome.name} - {baseline} >= {by:g}"
-    if among is not None:
-        term += f" among {int(chosen.sum()):,} of {n:,}"
-    share = fit.with_chains(total / chosen.sum())
-    return summarise([Quantity("share_improved", Fixed(share), "probability", term=term, population="sample")], options)
+        return np.concatenate(list(pool.map(in_block, fit.blocks(places.size))))

@@ -99,7 +99,7 @@ def responders(
     cut = cut_for(fit, at_least, step)
     fit.need_rows("the share of responders")
     places = None if among is None else np.flatnonzero(mask_of_rows(fit.design, "among", among))
-    analysis = Analysis(fit, options, AtLeast((cut,), single=True), among=places)
+    analysis = Analysis(fit, options, AtLeast([cut], single=True), among=places)
     smallest = 1.0 if at_least is None else float(at_least)
     factors = () if factor is None else (factor,) if isinstance(factor, str) else tuple(dict.fromkeys(factor))
     return summarise(responder_quantities(analysis, smallest, cut, factors, levels), options)

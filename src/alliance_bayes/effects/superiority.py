@@ -92,7 +92,7 @@ def superiority(
     options = make_options(fit, prob=prob, interval=interval, population=population, seed=seed)
     fit.need_rows("the probability of superiority")
     cuts = _cuts(Analysis(fit, options))
-    analysis = Analysis(fit, options, AtLeast(tuple(cuts)), n_functions=len(cuts))
+    analysis = Analysis(fit, options, AtLeast(cuts), n_functions=len(cuts))
     return summarise(superiority_quantities(analysis, cuts, factor, levels), options)
 
 

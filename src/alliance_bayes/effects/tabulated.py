@@ -123,18 +123,19 @@ class Tabulations:
         """
         table = self._kept.get(key := (which.start, which.stop))
         if table is None:
-            own = self.fit.linear_predictor(self.fit.design.rows, which=which)
-            start, stop = np.minimum(low, own.min(axis=1)), np.maximum(high, own.max(axis=1))
-            step = np.maximum(stop - start, 1e-6 * np.maximum(1.0, np.abs(start))) / self._points
-            table = self._filled(self.function, which, start - 2 * step, step, self._points + 4)
+            step = np.maximum(high - low, 1e-6 * np.maximum(1.0, np.abs(low))) / self._points
+            table = self._filled(self.function, which, low - 2 * step, step, self._points + 4)
         elif (low < table.low + table.step).any() or (high > table.high - 2 * table.step).any():
             below = max(0, int(np.ceil(((table.low - low) / table.step).max())) + 2)
             above = max(0, int(np.ceil(((high - table.high) / table.step).max())) + 3)
-            size = below + table.values.shape[2] + above
-            if size > _MOST_LONGER * self._points:
+            if below + table.values.shape[2] + above > _MOST_LONGER * self._points:
                 del self._kept[key]
                 return self.expected(which, np.minimum(low, table.low), np.maximum(high, table.high))
-            table = self._filled(self.function, which, table.low - below * table.step, table.step, size)
+            start = table.low - below * table.step
+            before = self._filled(self.function, which, start, table.step, below)
+            after = self._filled(self.function, which, table.high + table.step, table.step, above)
+            values = np.concatenate([before.values, table.values, after.values], axis=2)
+            table = Tabulated(start, table.step, values)
         self._kept[key] = table
         return table
 

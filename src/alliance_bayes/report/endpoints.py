@@ -76,10 +76,9 @@ def endpoint_effects(fit: FittedModel, *, prob: float, small: int) -> EffectTabl
         if some:
             tables.append(_responders(fit, relevant, low, prob))
     elif low is not None:
-        tables.append(improvement(fit, by=relevant, prob=prob))
+        groups = [np.ones_like(low), low] if some else [np.ones_like(low)]
+        tables.append(improvement(fit, by=relevant, among=np.stack(groups), prob=prob))
         if enough and (some or low.all()):
-            if some:
-                tables.append(improvement(fit, by=relevant, among=low, prob=prob))
             tables.append(_responders(fit, lowest_above(ELEVATED), low, prob))
     return EffectTable.concat(tables) if tables else None
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from alliance_bayes.effects.convergence import arviz
 from alliance_bayes.report.style import ACCENT, BAND, GREY, INK, LIGHT, SECOND
 from alliance_bayes.report.text import shortened
 
@@ -99,22 +100,18 @@ def density_curve(draws: np.ndarray, *, positive: bool = False, points: int = 16
     Returns
     -------
     x, density : numpy.ndarray
-        Shape (points,); empty when the draws do not vary.
+        Shape (points,), of which the first and the last are half a step from the ends; empty when the draws do not
+        vary.
     """
-    from scipy.stats import gaussian_kde
-
     if not np.ptp(draws) > 1e-12 * max(1.0, float(np.abs(draws).max())):
         return np.empty(0), np.empty(0)
     low, high = np.quantile(draws, [0.0005, 0.9995])
     margin = 0.12 * (high - low)
-    low, high = (0.0 if positive else low - margin), high + margin
-    x = np.linspace(low, high, points)
-    # As many as a smooth line needs: the cost is that of every draw at every point.
-    draws = draws[:: max(1, draws.size // 2000)]
-    density = gaussian_kde(draws)(x)
-    if positive:
-        density = density + gaussian_kde(-draws)(x)
-    return x, density
+    ends = (0.0 if positive else low - margin, high + margin)
+    # Outlying draws are off the picture, as their density is.
+    shown = draws[(ends[0] <= draws) & (draws <= ends[1])]
+    x, density, _ = arviz().kde(shown, grid_len=points, custom_lims=ends, bw="scott")
+    return np.asarray(x), np.asarray(density * (shown.size / draws.size))
 
 
 def density_figure(draws: np.ndarray, row: pd.Series, *, label: str, name: str, rope: str) -> Painter:
