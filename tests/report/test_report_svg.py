@@ -77,6 +77,17 @@ def test_the_same_drawing_is_the_same_text() -> None:
     assert first == second
 
 
+def test_heights_of_lines_are_those_that_matplotlib_finds(monkeypatch: pytest.MonkeyPatch) -> None:
+    def paint(figure: Figure) -> None:
+        axes = figure.subplots()
+        axes.set_title("two\nlines", fontsize=14, fontweight="bold")
+        axes.set_ylabel("at the side\nand long", fontsize=8)
+
+    ours = draw(paint, name="one", title="t", description="d", size=(4, 3))
+    monkeypatch.delattr("alliance_bayes.report.canvas._Renderer._get_font_height_metrics")
+    assert draw(paint, name="one", title="t", description="d", size=(4, 3)) == ours
+
+
 def test_what_may_not_be_shown_is_taken_out_of_every_label() -> None:
     markup = draw(
         hostile, name="one", title="t", description="d", size=(4, 3), shown=lambda text: text.replace("alert", "…")

@@ -10,7 +10,7 @@ from matplotlib.backend_bases import RendererBase
 from matplotlib.backends.backend_mixed import MixedModeRenderer
 from matplotlib.backends.backend_svg import FigureCanvasSVG, RendererSVG
 from matplotlib.figure import Figure
-from matplotlib.font_manager import FontProperties
+from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.textpath import text_to_path
 
 __all__ = ["DPI", "SvgCanvas"]
@@ -19,6 +19,11 @@ __all__ = ["DPI", "SvgCanvas"]
 DPI = 72
 # Dots of a rasterised part in an inch.
 _RASTER_DPI = 100
+# Where a font says how high its lines are: table, gap between lines, ascent and descent, in the order of preference.
+_HEIGHTS = (
+    ("OS/2", "sTypoLineGap", "sTypoAscender", "sTypoDescender"),
+    ("hhea", "lineGap", "ascent", "descent"),
+)
 
 
 class SvgCanvas(FigureCanvasSVG):
@@ -64,8 +69,23 @@ class _Renderer(RendererSVG):
             return cast(Any, super()).get_text_width_height_descent(s, prop, ismath)
         return _measured(s, prop.copy())
 
+    def _get_font_height_metrics(self, prop: FontProperties) -> tuple[float, float, float] | tuple[None, None, None]:
+        # matplotlib asks here before it reads the font's tables, for every text again; it does without, too.
+        return _heights(prop.copy())
+
 
 @lru_cache(maxsize=10_000)
 def _measured(text: str, font: FontProperties) -> tuple[float, float, float]:
     width, height, descent = cast(Any, text_to_path).get_text_width_height_descent(text, font, False)
     return float(width), float(height), float(descent)
+
+
+@lru_cache(maxsize=1_000)
+def _heights(font: FontProperties) -> tuple[float, float, float] | tuple[None, None, None]:
+    """A font's ascent, descent and gap between lines; None for one that does not say."""
+    read: Any = get_font(findfont(font))
+    for table, gap, ascent, descent in _HEIGHTS:
+        if (found := read.get_sfnt_table(table)) is not None:
+            unit = font.get_size_in_points() / read.get_sfnt_table("head")["unitsPerEm"]
+            return found[ascent] * unit, -found[descent] * unit, found[gap] * unit
+    return None, None, None
