@@ -71,7 +71,7 @@ class Estimates:
     @cached_property
     def _places(self) -> dict[tuple[Any, ...], int]:
         places: dict[tuple[Any, ...], int] = {}
-        for row in self._rows.to_dict("records"):
+        for row in self._rows[[*_ALIKE, "mcse_mean", "sd"]].to_dict("records"):
             key = tuple(_key(row[name]) for name in _ALIKE)
             own = decimals(_float(row["mcse_mean"]), _float(row["sd"]))
             # A row that does not vary says nothing about the others.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -53,13 +54,13 @@ def frame_table(frame: pd.DataFrame, *, name: str, caption: str, note: str = "")
     """
     columns = [str(column) for column in frame.columns]
     key = next((name for name in _KEYS if name in columns), None)
-    groups = pd.Series("", index=frame.index) if key is None else frame[key].astype(str)
+    groups = [""] * len(frame) if key is None else frame[key].astype(str).tolist()
     cells = [_column(column, frame.iloc[:, position], groups) for position, column in enumerate(columns)]
     rows = list(zip(*cells, strict=True))
     words = [position for position in range(len(columns)) if not pd.api.types.is_numeric_dtype(frame.iloc[:, position])]
-    if len(rows) > MOST:
-        note = f"{note} The first {count(MOST)} of {count(len(rows))} rows; all of them are in the JSON file.".strip()
-    more = rows[:MOST] if len(rows) > SHOWN else []
+    if len(frame) > MOST:
+        note = f"{note} The first {count(MOST)} of {count(len(frame))} rows; all of them are in the JSON file.".strip()
+    more = rows if len(rows) > SHOWN else []
     return Table.of(
         name, caption, [_heading(column) for column in columns], rows[:SHOWN], words=words, note=note, more=more
     )
@@ -70,19 +71,20 @@ def _heading(column: str) -> str:
     return _HEADINGS.get(column, words[:1].upper() + words[1:])
 
 
-def _column(name: str, values: pd.Series, groups: pd.Series) -> list[str]:
-    """Cells of a column; the numbers of one group (the rows of one quantity) have the same decimals."""
-    dtype = values.dtype
+def _column(name: str, values: pd.Series, groups: Sequence[str]) -> list[str]:
+    """First cells of a column; the numbers of one group (the rows of one quantity) have the same decimals."""
+    dtype, first = values.dtype, values.iloc[:MOST].tolist()
     if pd.api.types.is_bool_dtype(dtype):
-        return ["yes" if value else "no" for value in values]
+        return ["yes" if value else "no" for value in first]
     if not pd.api.types.is_numeric_dtype(dtype):
-        return [_cell(value) for value in values]
-    numbers = pd.Series(values.to_numpy(float, na_value=math.nan), index=values.index)
+        return [_cell(value) for value in first]
+    numbers = values.to_numpy(float, na_value=math.nan)
     if pd.api.types.is_integer_dtype(dtype) or name in _DECIMALS:
         places = dict.fromkeys(groups, _DECIMALS.get(name, 0))
     else:
-        places = {group: _places(part.to_numpy()) for group, part in numbers.groupby(groups, sort=False)}
-    return [number(float(value), places[group]) for value, group in zip(numbers, groups, strict=True)]
+        parts = pd.Series(numbers).groupby(pd.Series(groups, dtype=object), sort=False)
+        places = {group: _places(part.to_numpy()) for group, part in parts}
+    return [number(value, places[group]) for value, group in zip(numbers[:MOST].tolist(), groups, strict=False)]
 
 
 def _places(values: np.ndarray) -> int:
