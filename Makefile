@@ -9,6 +9,8 @@ REPORT ?= reports/study.html
 ARGS ?=
 # A file of tests is one job, since its fixtures are its own.
 PARALLEL := -n auto --dist loadfile
+# Every core has a worker already: threads of BLAS would only take turns with them.
+test test-slow: export OPENBLAS_NUM_THREADS := 1
 
 # One environment is shared: no two targets may set it up at once.
 .NOTPARALLEL:

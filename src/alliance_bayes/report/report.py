@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from alliance_bayes.blas import one_blas_thread
 from alliance_bayes.checks import CheckReport, run_checks
 from alliance_bayes.effects import EffectTable, effects
 from alliance_bayes.errors import UsageError
@@ -71,6 +72,7 @@ class Report:
             raise UsageError(f"small should be a whole number of at least 1 but got {self.small!r}.")
         check_sections(self.sections)
 
+    @one_blas_thread()
     @frozen()
     def render(
         self, fit: FittedModel, *, effects: EffectTable | None = None, checks: CheckReport | None = None

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from alliance_bayes.blas import one_blas_thread
 from alliance_bayes.cohort import Cohort, read_cohort
 from alliance_bayes.engines import Progress
 from alliance_bayes.report.text import clean
@@ -155,5 +156,6 @@ def run_study(
     check_columns(cohort, chosen)
     kept = Kept(None if keep is None else Path(keep))
     bench = Bench(cohort, chosen, kept=kept, tell=tell or (lambda line: None), progress=progress)
-    parts = answer(bench)
+    with one_blas_thread():
+        parts = answer(bench)
     return Study(cohort, chosen, {part.name: part for part in parts}, dict(bench.fitted))
