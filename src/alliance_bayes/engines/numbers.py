@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import threading
 import time
 import weakref
 from collections.abc import Callable
@@ -16,6 +18,9 @@ __all__ = ["NumbersModel", "numbers_of"]
 _NAME = "numbers"
 # Seconds without a chain after which there will be none, and the most to wait for that.
 _SETTLED, _PATIENCE = 0.2, 5.0
+
+# What is on it belongs to a thread, and goes with what Python keeps for it.
+_known = threading.local()
 
 ValueAndGradient = Callable[[np.ndarray], tuple[float, np.ndarray]]
 
@@ -81,7 +86,20 @@ class _Chain:
     def __call__(self, q: np.ndarray) -> tuple[float, np.ndarray]:
         if self._model._stopped:
             raise SamplingError("sampling was stopped.")
+        _keep_thread_state()
         return self._function(q)
+
+
+def _keep_thread_state() -> None:
+    """Have Python know the calling thread from now on.
+
+    nutpie's threads are not Python's. What Python keeps for a thread would be made for every call and thrown away after
+    it, which takes longer than the density of hundreds of rows. One claim more than is given back keeps it; some 20 KB
+    a thread, until the process ends.
+    """
+    if not hasattr(_known, "thread"):
+        ctypes.pythonapi.PyGILState_Ensure()
+        _known.thread = True
 
 
 def numbers_of(tree: Any) -> np.ndarray:
