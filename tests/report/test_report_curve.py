@@ -27,3 +27,13 @@ def test_the_curve_is_the_average_prediction_with_everybody_at_each_value(family
         at = fit.predict(fit.design.frame.assign(alliance=curve["x"].iloc[position])).mean("obs").values.ravel()
         expected = [at.mean(), *np.quantile(at, [0.1, 0.9])]
         assert curve.iloc[position, 1:].to_list() == pytest.approx(expected, rel=1e-9)  # rounding only
+
+
+@pytest.mark.parametrize("at_once", [1, 100, 1_000_000])
+def test_the_curve_does_not_depend_on_how_many_rows_are_evaluated_at_once(
+    at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fit = fitted(rows(60), formula=FORMULAS["gaussian"], draws=25, means={"beta": 0.5})
+    whole = average_curve(fit, "alliance", prob=0.8, small=5)
+    monkeypatch.setattr("alliance_bayes.report.curve._AT_ONCE", at_once)
+    np.testing.assert_allclose(average_curve(fit, "alliance", prob=0.8, small=5), whole, rtol=1e-12)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -18,7 +19,7 @@ from alliance_bayes.effects.table import EffectTable
 from alliance_bayes.errors import UsageError
 from alliance_bayes.fit import FittedModel
 
-__all__ = ["improvement"]
+__all__ = ["improvement", "improvement_of"]
 
 
 def improvement(
@@ -41,16 +42,15 @@ def improvement(
     by
         The smallest difference that counts, in points; 10 is the smallest relevant change of the WHO-5.
     among
-        Whose share it is: True or False for each analysed row, shape (n_rows,), or (n_groups, n_rows) for several
-        groups; everybody's by default.
+        Whose share it is: True or False for each analysed row, shape (n_rows,); everybody's by default.
     prob, interval
         Probability and kind of the interval: ``"eti"`` (equal tails) or ``"hdi"`` (highest density).
 
     Returns
     -------
     EffectTable
-        One row a group, ``share_improved``, a probability: the average over its people of P(outcome >= baseline + by),
-        draw by draw. ``term`` says what counts, and among how many where not all are asked for.
+        One row, ``share_improved``, a probability: the average over those people of P(outcome >= baseline + by), draw
+        by draw. ``term`` says what counts.
 
     Raises
     ------
@@ -63,6 +63,19 @@ def improvement(
     A continuous family is cut in the middle between two values that can be observed, as in :func:`responders`. Who
     cannot improve by so much, being too close to the top of the scale, counts as not improved.
     """
+    return improvement_of(fit, [among], baseline=baseline, by=by, prob=prob, interval=interval)
+
+
+def improvement_of(
+    fit: FittedModel,
+    groups: Sequence[npt.ArrayLike | None],
+    *,
+    baseline: str = "who5_baseline",
+    by: float = 10.0,
+    prob: float = 0.89,
+    interval: str = "eti",
+) -> EffectTable:
+    """:func:`improvement` of several groups (None: everybody) in one pass; their sizes, which name the rows, differ."""
     fit.need_rows("the share of people who improve")
     options = make_options(fit, prob=prob, interval=interval)
     frame = fit.design.frame
@@ -74,18 +87,19 @@ def improvement(
     if not (np.isfinite(by) and by > 0):
         raise UsageError(f"by should be a finite number of points greater than 0 but got {by!r}.")
     n = fit.design.rows.n
-    given = np.ones(n, dtype=bool) if among is None else np.asarray(among)
-    masks = [mask_of_rows(fit.design, "among", one) for one in (given if given.ndim > 1 else [given])]
-    chosen = np.stack(masks, axis=1)
+    chosen = np.stack(
+        [np.ones(n, dtype=bool) if one is None else mask_of_rows(fit.design, "among", one) for one in groups], axis=1
+    )
     reached = _reached(fit, frame[baseline].to_numpy(float), by, chosen) / chosen.sum(axis=0)
 
     def quantity(group: int) -> Quantity:
-        size = int(chosen[:, group].sum())
-        term = f"{fit.design.outcome.name} - {baseline} >= {by:g}" + (f" among {size:,} of {n:,}" if size < n else "")
+        term = f"{fit.design.outcome.name} - {baseline} >= {by:g}"
+        if groups[group] is not None:
+            term += f" among {int(chosen[:, group].sum()):,} of {n:,}"
         draws = Fixed(fit.with_chains(reached[:, group]))
         return Quantity("share_improved", draws, "probability", term=term, population="sample")
 
-    return summarise([quantity(group) for group in range(len(masks))], options)
+    return summarise([quantity(group) for group in range(len(groups))], options)
 
 
 def _reached(fit: FittedModel, starts: np.ndarray, by: float, chosen: np.ndarray) -> np.ndarray:

@@ -65,7 +65,7 @@ def _rows_at(design: Design, predictor: str, values: np.ndarray) -> Iterator[Row
     """The analysed rows with everybody at one value of the predictor after the other."""
     own = np.arange(design.rows.n)
     # The formula is evaluated on many rows at once: most of its cost is one a call.
-    for some in np.array_split(values, -(-values.size * own.size // _AT_ONCE)):
+    for some in np.array_split(values, min(values.size, -(-values.size * own.size // _AT_ONCE))):
         frame = design.frame.iloc[np.tile(own, some.size)].reset_index(drop=True)
         rows = design.evaluate(frame.assign(**{predictor: np.repeat(some, own.size)}))
         for place in range(some.size):

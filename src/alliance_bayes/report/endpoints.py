@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from alliance_bayes.effects import EffectTable, improvement, responders
+from alliance_bayes.effects import EffectTable, responders
+from alliance_bayes.effects.improvement import improvement_of
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.instruments import WHO5
 from alliance_bayes.model.scales import is_who5
@@ -76,8 +77,7 @@ def endpoint_effects(fit: FittedModel, *, prob: float, small: int) -> EffectTabl
         if some:
             tables.append(_responders(fit, relevant, low, prob))
     elif low is not None:
-        groups = [np.ones_like(low), low] if some else [np.ones_like(low)]
-        tables.append(improvement(fit, by=relevant, among=np.stack(groups), prob=prob))
+        tables.append(improvement_of(fit, [None, low] if some else [None], by=relevant, prob=prob))
         if enough and (some or low.all()):
             tables.append(_responders(fit, lowest_above(ELEVATED), low, prob))
     return EffectTable.concat(tables) if tables else None
