@@ -138,8 +138,7 @@ def _discrete(
     first = (outcome.levels < cuts[..., None] - _ROUNDING * np.diff(outcome.levels).min()).sum(axis=-1)
     if family.name == "beta_binomial":
         phi = np.broadcast_to(parameters["phi"][..., None], eta.shape)
-        by_row = np.broadcast_to(first, (eta.shape[-1], first.shape[-1]))
-        found = _beta_binomial(eta.ravel(), phi.ravel(), outcome.levels.size - 1, by_row)
+        found = _beta_binomial(eta.ravel(), phi.ravel(), outcome.levels.size - 1, np.atleast_2d(first))
         return np.asarray(found.reshape(*eta.shape, first.shape[-1]))
     # Between the first level that counts and the one below it. Every outcome is at least the lowest, none above the
     # highest.
@@ -176,9 +175,9 @@ def _standard(z: np.ndarray, nu: np.ndarray | None) -> np.ndarray:
 def _beta_binomial(eta: np.ndarray, phi: np.ndarray, n: int, first: np.ndarray) -> np.ndarray:
     """P(Y >= k) of a beta-binomial of n trials with mean expit(eta) and precision phi, shape (n_eta, n_first).
 
-    Rows of ``first`` are those of eta, over and over: it has shape (n_rows, n_first). Masses follow each other by a
-    ratio. They start, as 1, at the end nearer to the mean, where none can underflow that counts, and are divided by
-    their sum.
+    Rows of ``first`` are those of eta, over and over: it has shape (n_rows, n_first), or (1, n_first) where all are
+    alike. Masses follow each other by a ratio. They start, as 1, at the end nearer to the mean, where none can
+    underflow that counts, and are divided by their sum.
     """
     out = np.empty((eta.size, first.shape[1]))
     tail = np.zeros(n + 2)

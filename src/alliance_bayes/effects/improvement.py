@@ -110,11 +110,12 @@ def _reached(fit: FittedModel, starts: np.ndarray, by: float, chosen: np.ndarray
     values, which_value = np.unique(starts[places], return_inverse=True)
     cuts = np.array([cut_for(fit, float(value + by), "default") for value in values])
     event = AtLeast(cuts[which_value, None], single=True)
-    rows, groups = fit.design.rows.take(places), chosen[places].astype(float)
+    rows, groups = fit.design.rows.take(places), chosen[places].T
 
     def in_block(which: slice) -> np.ndarray:
         eta, own = fit.linear_predictor(rows, which=which), fit.parameters_at(which, rows)
-        return np.asarray(event(fit.design.family, eta, own, fit.design.outcome) @ groups)
+        chances = event(fit.design.family, eta, own, fit.design.outcome)
+        return np.stack([chances[:, group].sum(axis=1) for group in groups], axis=1)
 
     # What takes time releases the interpreter's lock.
     with ThreadPoolExecutor(os.cpu_count()) as pool:
