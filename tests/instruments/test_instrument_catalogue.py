@@ -40,7 +40,7 @@ def test_keys():
     }
     assert WAI_SR.subscales == {"task": (1, 2, 10, 12), "goal": (4, 6, 8, 11), "bond": (3, 5, 7, 9)}
     assert {entry.name: entry.reversed_items for entry in INSTRUMENTS if entry.reversed_items} == {
-        "WAI": (1, 3, 7, 9, 10, 11, 12, 15, 19, 20, 27, 29, 31, 33, 34),
+        "WAI": (1, 3, 7, 9, 10, 11, 12, 15, 20, 27, 29, 31, 33, 34),
         "WAI-S": (4, 10),
     }
 
@@ -64,7 +64,7 @@ def test_cut_offs():
 
 
 def test_what_is_unverified_says_so_and_everything_has_a_source():
-    assert {entry.name for entry in INSTRUMENTS if not entry.verified} == {"WAI", "WAI-S", "WAI-SR", "SRS"}
+    assert {entry.name for entry in INSTRUMENTS if not entry.verified} == {"WAI", "WAI-S", "SRS"}
     for entry in INSTRUMENTS:
         assert entry.sources
         assert str(entry).count("UNVERIFIED") == len(entry.unverified)

@@ -44,7 +44,8 @@ WAI = Instrument(
     item_step=1,
     total="sum",
     higher_is="better",
-    reversed_items=(1, 3, 7, 9, 10, 11, 12, 15, 19, 20, 27, 29, 31, 33, 34),
+    # Not 19: it is worded positively.
+    reversed_items=(1, 3, 7, 9, 10, 11, 12, 15, 20, 27, 29, 31, 33, 34),
     subscale_items=(
         ("task", (2, 4, 7, 11, 13, 15, 16, 18, 24, 31, 33, 35)),
         ("bond", (1, 5, 8, 17, 19, 20, 21, 23, 26, 28, 29, 36)),
@@ -53,9 +54,13 @@ WAI = Instrument(
     sources=(
         "Horvath & Greenberg (1989), Journal of Counseling Psychology 36:223-233, doi 10.1037/0022-0167.36.2.223",
     ),
-    unverified=("the subscale key and the reversed items have not been checked against the authors' scoring key",),
+    unverified=(
+        "which of items 1 to 29 are reversed follows the wording of one published list of the items "
+        "(http://ravansanji.ir/?9512141259); the reversal of 31, 33 and 34 and the subscale key "
+        "have not been checked against the authors' scoring key",
+    ),
 )
-"""36 items 1-7, twelve a subscale. The key, reversed items included, is unverified."""
+"""36 items 1-7, twelve a subscale, fourteen reversed. The key, reversed items included, is unverified."""
 
 WAI_S = Instrument(
     name="WAI-S",
@@ -81,15 +86,14 @@ WAI_SR = Instrument(
     total="sum",
     higher_is="better",
     subscale_items=(("task", (1, 2, 10, 12)), ("goal", (4, 6, 8, 11)), ("bond", (3, 5, 7, 9))),
-    sources=("Hatcher & Gillaspy (2006), Psychotherapy Research 16:12-25, doi 10.1080/10503300500352500",),
-    unverified=(
-        "that no item is reversed agrees with public scoring guides, which add the twelve answers up as given "
-        "(https://docs.getrivet.ca/clinical-templates/specialized/wai-sr and "
-        "https://ebchelp.blueprint.ai/en/articles/5208475-working-alliance-inventory-short-wai), "
-        "but has not been checked against the original article",
+    sources=(
+        "Hatcher & Gillaspy (2006), Psychotherapy Research 16:12-25, doi 10.1080/10503300500352500",
+        "subscale key and no reversed item: https://docs.getrivet.ca/clinical-templates/specialized/wai-sr",
+        "subscale key and no reversed item: "
+        "https://ebchelp.blueprint.ai/en/articles/5208475-working-alliance-inventory-short-wai",
     ),
 )
-"""Twelve items 1-5, four a subscale. That no item is reversed is unverified (secondary guides agree with it)."""
+"""Twelve items 1-5, four a subscale, none reversed: two independent scoring guides give the same key."""
 
 ALLIANCE2 = Instrument(
     name="ALLIANCE2",
@@ -120,7 +124,9 @@ SRS = Instrument(
     sources=(_DUNCAN,),
     unverified=(
         "the cut-off of 36 has not been checked against the authors' manual; public guides differ on whether "
-        "36 itself calls for attention (https://hiboop.com/fr/assessments/srs/ counts it; here it does not)",
+        "36 itself calls for attention (https://hiboop.com/fr/assessments/srs/ counts it; "
+        "https://bearnaiserestaurant.com/academic-papers/how-do-you-score-a-session-rating-scale "
+        "says lower than 36, as here)",
     ),
 )
 """Four visual-analogue items 0-10, total 0-40. The alert below 36 is unverified."""
