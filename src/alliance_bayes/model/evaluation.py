@@ -12,14 +12,12 @@ from formulae.matrices import DesignMatrices
 from formulae.model_description import model_description
 
 from alliance_bayes.errors import ModelError
-from alliance_bayes.model.formula import Formula
+from alliance_bayes.model.formula import CALLABLE, Formula
 
 __all__ = ["evaluate_terms"]
 
-# What a formula may call. Nothing else is reachable, so that a model card from elsewhere cannot run code.
-_FUNCTIONS = {
-    name: getattr(np, name) for name in ("log", "log1p", "log2", "log10", "exp", "sqrt", "abs", "minimum", "maximum")
-}
+# What formulae finds besides its own functions. That a formula calls nothing else is seen to where it is parsed.
+_FUNCTIONS = {name: getattr(np, name) for name in CALLABLE}
 _NAMESPACE: dict[str, Any] = {**_FUNCTIONS, "np": SimpleNamespace(**_FUNCTIONS)}
 
 

@@ -3,15 +3,31 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
+from formulae import expr
 from formulae.model_description import model_description
-from formulae.parser import ParseError
-from formulae.scanner import ScanError
+from formulae.parser import ParseError, Parser
+from formulae.scanner import ScanError, Scanner
 
 from alliance_bayes.errors import ModelError
 from alliance_bayes.model.smooth_terms import SmoothTerm, take_smooths
 
-__all__ = ["Formula", "GroupChunk", "parse_formula"]
+__all__ = ["CALLABLE", "Formula", "GroupChunk", "parse_formula"]
+
+#: Functions of numbers that a formula may call, also as ``np.<name>``.
+CALLABLE = ("log", "log1p", "log2", "log10", "exp", "sqrt", "abs", "minimum", "maximum")
+# Functions of formulae's own that it may call.
+_TRANSFORMS = ("I", "bs", "poly", "scale", "center", "offset", "C", "S", "T", "B", "binary")
+
+# A formula longer or nested deeper than these is none that somebody wrote.
+_LONGEST = 10_000
+_DEEPEST = 20
+# Every number in a formula is at most this; exponents and sizes of a basis are at most the second.
+_LARGEST = 1e12
+_MOST = 100
+# Terms are multiplied out in full, of which a power of many is the dearest.
+_HIGHEST_INTERACTION = 4
 
 
 @dataclass(frozen=True)
@@ -79,6 +95,8 @@ def parse_formula(text: str) -> Formula:
         When the formula cannot be parsed, has no outcome, describes one factor in two correlated pieces, or has a
         smooth that is none.
     """
+    if isinstance(text, str):
+        _refuse_large(text)
     if not isinstance(text, str) or "~" not in text:
         raise ModelError(
             f"formula {text!r} has no outcome. Write it as 'who5_followup ~ alliance + (alliance || country)'."
@@ -114,13 +132,147 @@ def parse_formula(text: str) -> Formula:
 
 def _describe(plain: str, text: str):  # type: ignore[no-untyped-def]
     try:
+        _Permitted(text).term(Parser(Scanner(plain).scan()).parse())
         return model_description(plain)
+    except ModelError:
+        raise
+    except RecursionError as error:
+        raise ModelError(f"formula {text[:60]!r}... nests too deeply. Make columns of its parts.") from error
     except (ParseError, ScanError, ValueError, TypeError, AttributeError, NotImplementedError) as error:
         raise ModelError(
             f"formula {text!r} cannot be parsed: {error}. Terms are joined by '+', interactions written 'a:b' or "
             "'a*b', "
             "group terms '(a || factor)' in parentheses."
         ) from error
+
+
+def _refuse_large(text: str) -> None:
+    """Refuse what would keep a parser busy, before one sees it."""
+    if len(text) > _LONGEST:
+        raise ModelError(
+            f"the formula that starts {text[:60]!r} has {len(text):,} characters. A formula has at most {_LONGEST:,}."
+        )
+    depth = 0
+    for character in text:
+        depth += (character in "([{") - (character in ")]}")
+        if depth > _DEEPEST:
+            raise ModelError(
+                f"the formula that starts {text[:60]!r} nests more than {_DEEPEST} brackets. Make columns of its parts "
+                "and name those."
+            )
+    if text.count("`") % 2:
+        raise ModelError(f"formula {text!r}: a backquote is not closed. Write `name of a column`.")
+
+
+class _Permitted:
+    """What a formula may hold, told from the parsed tree: nothing of it has been looked up or evaluated yet.
+
+    Terms are columns, 0, 1, and calls of functions that are on the list, by their bare name or as ``np.<name>``. The
+    arguments of a call are columns, numbers, texts, lists of numbers, arithmetic and comparisons of those, and calls
+    of the same functions.
+    """
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def refuse(self, what: str) -> ModelError:
+        return ModelError(
+            f"formula {self.text!r} {what}. A formula may call {', '.join((*_TRANSFORMS, *CALLABLE))} with columns, "
+            "numbers, texts, and arithmetic of those. Make any other column in the table first."
+        )
+
+    def term(self, node: Any) -> None:
+        """A part of the sum of terms."""
+        match node:
+            case expr.Binary():
+                self.term(node.left)
+                self.term(node.right)
+                if node.operator.kind == "STAR_STAR":
+                    self.power(node.right, _HIGHEST_INTERACTION)
+            case expr.Unary():
+                self.term(node.right)
+            case expr.Grouping():
+                self.term(node.expression)
+            case expr.Call():
+                self.call(node)
+            case expr.Variable():
+                self.column(node)
+            case expr.QuotedName():
+                pass
+            case expr.Literal():
+                self.literal(node)
+            case _:
+                raise self.refuse("has an assignment outside a call")
+
+    def call(self, node: Any) -> None:
+        name = node.callee.name.lexeme if isinstance(node.callee, expr.Variable) else ""
+        if not isinstance(node.callee, expr.Variable) or node.callee.level is not None:
+            raise self.refuse("calls the result of something")
+        bare = name.removeprefix("np.")
+        if bare not in CALLABLE and name not in _TRANSFORMS:
+            raise self.refuse(f"calls {name!r}, which is not on the list")
+        for argument in node.args:
+            if isinstance(argument, expr.Assign):
+                self.value(argument.value)
+                if argument.name.name.lexeme in ("df", "degree"):
+                    self.power(argument.value)
+            else:
+                self.value(argument)
+        if name in ("poly", "bs") and len(node.args) > 1 and not isinstance(node.args[1], expr.Assign):
+            self.power(node.args[1])
+
+    def value(self, node: Any) -> None:
+        """An argument of a call."""
+        match node:
+            case expr.Binary():
+                self.value(node.left)
+                self.value(node.right)
+                if node.operator.kind == "STAR_STAR":
+                    self.power(node.right)
+                if any(isinstance(side, expr.Literal) and isinstance(side.value, str) for side in _sides(node)):
+                    raise self.refuse("does arithmetic with a text")
+            case expr.Unary():
+                self.value(node.right)
+            case expr.Grouping():
+                self.value(node.expression)
+            case expr.Call():
+                self.call(node)
+            case expr.Variable():
+                self.column(node)
+            case expr.QuotedName():
+                pass
+            case expr.Literal():
+                self.literal(node)
+            case _:
+                raise self.refuse("has an assignment inside another argument")
+
+    def column(self, node: Any) -> None:
+        name = node.name.lexeme
+        if "__" in name and "." in name:
+            raise self.refuse(f"names {name!r}, which looks like an attribute")
+
+    def literal(self, node: Any) -> None:
+        number = isinstance(node.value, int | float)
+        if number and not abs(node.value) <= _LARGEST:
+            raise self.refuse(f"has a number above {_LARGEST:,.0f}")
+
+    def power(self, node: Any, most: int = _MOST) -> None:
+        """An exponent, a degree or a number of basis columns."""
+        while isinstance(node, expr.Grouping):
+            node = node.expression
+        if isinstance(node, expr.Unary):
+            node = node.right
+        if not isinstance(node, expr.Literal) or not isinstance(node.value, int | float) or abs(node.value) > most:
+            raise self.refuse(f"should have a number of at most {most} as exponent, degree or df")
+
+
+def _sides(node: Any) -> list[Any]:
+    sides = []
+    for side in (node.left, node.right):
+        while isinstance(side, expr.Grouping):
+            side = side.expression
+        sides.append(side)
+    return sides
 
 
 def _check_smooths(
