@@ -188,7 +188,6 @@ class Model(ModelSpec):
         about = {
             "cohort_source": cohort.source,
             "cohort_hash": cohort.hash,
-            "cohort_columns": cohort.column_hashes,
             "missing": {name: int(cohort.data[name].isna().sum()) for name in self.columns},
         }
         return self.design(frame), flow, about
@@ -235,14 +234,30 @@ class Fit(FittedModel):
         return run_checks(self, **options)
 
     def report(self, path: str | os.PathLike[str] | None = None, **options: Any) -> Rendered:
-        """The HTML report; written to ``path`` where given. See :class:`alliance_bayes.report.Report` for options."""
-        from alliance_bayes.report import Report
+        """The HTML report; written to ``path`` where given.
 
+        Parameters
+        ----------
+        path
+            Ends in ``.html``; its numbers are written beside it (``.json``).
+        **options
+            Those of :class:`alliance_bayes.report.Report`; `effects` and `checks` where they are known already; and
+            `key`, the file with the key of the digest by which the page knows its data, which is made if it is not
+            there: by default ``<stem>.key`` beside the page. Keep it with the data: whoever has page and key can try
+            guesses of the whole table.
+        """
+        from alliance_bayes.report import Report
+        from alliance_bayes.report.data_key import key_of
+        from alliance_bayes.report.rendered import check_target
+
+        if path is not None:
+            check_target(path)
+        key = key_of(None if path is None else Path(path), options.pop("key", None))
         effects = options.pop("effects", None)
         effects = self.effects() if effects is None else effects
         checks = options.pop("checks", None)
         checks = self.check(effects=effects) if checks is None else checks
-        rendered = Report(**options).render(self, effects=effects, checks=checks)
+        rendered = Report(**options).render(self, effects=effects, checks=checks, key=key)
         if path is not None:
             rendered.write(path)
         return rendered

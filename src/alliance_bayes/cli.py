@@ -22,6 +22,7 @@ from alliance_bayes.cli_options import (
     Encoding,
     Engine,
     FitPath,
+    Key,
     Map,
     Prob,
     Prorate,
@@ -199,6 +200,7 @@ def report(
     seed: Seed = DEMO_SEED,
     prob: Prob = 0.89,
     small: Small = 10,
+    key: Key = None,
 ) -> None:
     """Fit a model and write its report; exit status 1 when conclusions are withheld."""
     writable(output, (".html",))
@@ -227,7 +229,7 @@ def report(
     found = fitted.effects(prob=prob)
     checks = fitted.check(effects=found)
     say("writing the report")
-    written = fitted.report(output, effects=found, checks=checks, prob=prob, small=small)
+    written = fitted.report(output, effects=found, checks=checks, prob=prob, small=small, key=key)
     print(output)
     for sentence in written.findings:
         print(f"  * {sentence}")

@@ -67,6 +67,14 @@ Accept = Annotated[float, typer.Option("--target-accept", help="Mean acceptance 
 Engine = Annotated[str, typer.Option(help="auto, collapsed or nuts.")]
 Sampler = Annotated[str, typer.Option(help="nutpie, pymc, numpyro or blackjax.")]
 Prob = Annotated[float, typer.Option(help="Probability of the intervals.")]
+Key = Annotated[
+    Path | None,
+    typer.Option(
+        help="File with the key of the data's digest, made if it is not there; by default beside the page (.key). "
+        "Keep it with the data, not with the page.",
+        show_default=False,
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 import alliance_bayes as ab
-from alliance_bayes.cli_options import Decimal, Encoding, Map, Prob, Prorate, Seed, Sep, Small, writable
+from alliance_bayes.cli_options import Decimal, Encoding, Key, Map, Prob, Prorate, Seed, Sep, Small, writable
 from alliance_bayes.cli_tools import DEMO_SEED, check_source, progress, read, say
 
 __all__ = ["study"]
@@ -49,6 +49,7 @@ def study(
     seed: Seed = DEMO_SEED,
     prob: Prob = 0.89,
     small: Small = 10,
+    key: Key = None,
 ) -> None:
     """Run the published study's whole analysis; exit status 1 when conclusions are withheld."""
     writable(output, (".html",))
@@ -70,7 +71,7 @@ def study(
         small=small,
     )
     say("writing the report")
-    done.report(output)
+    done.report(output, key=key)
     print(output)
     for sentence in done.findings:
         print(f"  * {sentence}")

@@ -28,11 +28,17 @@ def verify(
     sep: Sep = None,
     encoding: Encoding = None,
     prorate: Prorate = None,
+    key: Annotated[
+        Path | None,
+        typer.Option(
+            help="File with the key of the data's digest; by default beside the page (.key).", show_default=False
+        ),
+    ] = None,
 ) -> None:
     """Fit a page's models again and compare every number within Monte Carlo error; exit status 1 when one differs."""
     check_source("verify", cohort, demo)
     taken = read(cohort, columns, decimal, sep, encoding, prorate)
-    found = ab.verify_report(report, taken, tell=say)
+    found = ab.verify_report(report, taken, key=key, tell=say)
     if found.figures:
         shown = found.summary().to_string(index=False, na_rep="", float_format=lambda value: f"{value:.2f}")
         print(shown)

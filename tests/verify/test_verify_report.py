@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -32,11 +33,11 @@ def fit() -> ab.Fit:
     return ab.Model(FORMULA).fit(table(), seed=11, draws=400, progress=False)
 
 
-def page_of(fit: ab.Fit, *sections: str, effects: Any = None) -> str:
+def page_of(fit: ab.Fit, *sections: str, effects: Any = None, key: Path | None = None) -> str:
     """A page with the one check that decides, and without figures that nobody looks at here."""
     table = fit.effects() if effects is None else effects
     checks = fit.check(effects=table, only=("convergence",))
-    return fit.report(effects=table, checks=checks, sections=list(sections)).html
+    return fit.report(effects=table, checks=checks, sections=list(sections), key=key).html
 
 
 @pytest.fixture(scope="module")
@@ -196,30 +197,67 @@ def changed_cell(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    "change",
     [
-        (changed_cell, "Columns with other values: alliance."),
-        (
-            lambda frame: frame.drop(index=[40]),
-            "Every column differs: rows were added, removed or put in another order, or it is another table.",
-        ),
-        (lambda frame: frame.drop(columns=["n_sessions"]), "Columns that are missing: n_sessions."),
-        (lambda frame: frame.assign(bond=frame["alliance"]), "Columns that were not there: bond."),
+        changed_cell,
+        lambda frame: frame.drop(index=[40]),
+        lambda frame: frame.iloc[::-1],
+        lambda frame: frame.drop(columns=["n_sessions"]),
+        lambda frame: frame.assign(bond=frame["alliance"]),
     ],
 )
-def test_it_says_which_data_differ_and_fits_nothing(
-    html: str,
+def test_it_says_that_data_differ_and_fits_nothing(
+    fit: ab.Fit,
     verify: Callable[..., ab.Verification],
+    tmp_path: Path,
     change: Callable[[pd.DataFrame], pd.DataFrame],
-    said: str,
 ) -> None:
+    key = tmp_path / "page.key"
+    html = page_of(fit, "reproduction", key=key)
+    assert verify(html).notes[0] == "The data are the same, to the last digit."
     found = verify(html, ab.read_cohort(change(table())))
     assert found.problems == (
-        "The data are not those the page was made of: their fingerprint is another one.",
-        said,
+        "The data are not those the page was made of, or the key is another page's: the digest differs.",
         "Nothing was fitted, since other data give other numbers.",
     )
     assert found.figures == ()
+
+
+def test_without_the_key_other_data_show_in_the_numbers(
+    fit: ab.Fit, verify: Callable[..., ab.Verification], tmp_path: Path
+) -> None:
+    html = page_of(fit, "reproduction", key=tmp_path / "elsewhere.key")
+    other = table().assign(alliance=table()["alliance"].to_numpy()[::-1])
+    same, changed = verify(html), verify(html, ab.read_cohort(other))
+    said = "The page's key is not here (a file .key beside the page, or --key)"
+    assert same.passed
+    assert all(found.notes[0].startswith(said) for found in (same, changed))
+    assert any(not figure.agree for figure in changed.figures)
+
+
+def test_a_digest_needs_its_key_and_no_other_says_anything_of_the_data(fit: ab.Fit, tmp_path: Path) -> None:
+    pages = [page_of(fit, "data", "reproduction", key=tmp_path / f"{name}.key") for name in "aab"]
+    assert pages[0] == pages[1]
+    manifests = [read_manifest(page, name="page") for page in pages]
+    assert manifests[0]["data"]["digest"] != manifests[2]["data"]["digest"]
+    # What else has the length of a digest is of the page itself, or of its style and script.
+    for manifest in manifests:
+        manifest["data"].pop("digest"), manifest.pop("page"), manifest.pop("digest")
+    assert manifests[0] == manifests[2]
+    key = (tmp_path / "a.key").read_text(encoding="ascii").strip()
+    cohort = ab.read_cohort(table())
+    for text in (json.dumps(manifests), re.sub(MANIFEST, "", pages[0])):
+        assert not re.search(r"(?<![0-9a-f])(?=[0-9]*[a-f])[0-9a-f]{8,}(?![0-9a-f])", re.sub(r"sha256-\S+", "", text))
+        assert not any(word in text for word in (key, cohort.hash))
+
+
+@pytest.mark.parametrize("held", ["", "0" * 63, "g" * 64, "0" * 64 + "\n\n", "é" * 64, "0" * 5000])
+def test_a_file_that_is_no_key_is_refused_and_kept(fit: ab.Fit, tmp_path: Path, held: str) -> None:
+    key = tmp_path / "notes.key"
+    key.write_text(held, encoding="utf-8", newline="")
+    with pytest.raises(ab.FileFormatError, match=r"notes\.key"):
+        page_of(fit, "reproduction", key=key)
+    assert key.read_text(encoding="utf-8") == held
 
 
 def test_other_options_of_the_effects_are_made_again(fit: ab.Fit, verify: Callable[..., ab.Verification]) -> None:
@@ -246,7 +284,7 @@ def test_withheld_conclusions_are_told(verify: Callable[..., ab.Verification]) -
     fit = ab.Model(FORMULA).fit(table(), seed=11, draws=10, progress=False)
     found = verify(page_of(fit, "reproduction"))
     assert found.passed
-    assert found.notes == ("The page withholds its conclusions, so it has no number to compare.",)
+    assert found.notes[1:] == ("The page withholds its conclusions, so it has no number to compare.",)
 
 
 def test_a_page_that_hides_that_its_gate_was_closed_is_found(verify: Callable[..., ab.Verification]) -> None:

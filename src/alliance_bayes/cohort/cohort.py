@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from alliance_bayes.cohort.flow import Flow, FlowStep, merge_steps
-from alliance_bayes.cohort.hashing import column_digests, frame_hash
+from alliance_bayes.cohort.hashing import frame_hash, keyed_digest
 from alliance_bayes.cohort.kinds import canonical_data, canonical_sessions
 from alliance_bayes.cohort.names import ANALYSIS_COLUMNS, MISSING_REASONS
 from alliance_bayes.cohort.summary import summarise
@@ -80,13 +80,15 @@ class Cohort:
 
     @property
     def hash(self) -> str:
-        """SHA-256 of the content of `data`, whatever the sessions; see `alliance_bayes.cohort.hashing.frame_hash`."""
+        """SHA-256 of the content of `data`, whatever the sessions; see `alliance_bayes.cohort.hashing.frame_hash`.
+
+        Whoever knows it can try guesses of a small table, so no page has it; see `digest`.
+        """
         return frame_hash(self.data)
 
-    @property
-    def column_hashes(self) -> dict[str, str]:
-        """Short fingerprint of every column of `data`; see `alliance_bayes.cohort.hashing.column_digests`."""
-        return column_digests(self.data)
+    def digest(self, key: bytes) -> str:
+        """Digest of `data` and `sessions` for those who have the key; see `alliance_bayes.cohort.hashing`."""
+        return keyed_digest(key, self.hash, *(() if self.sessions is None else (frame_hash(self.sessions),)))
 
     def complete(self, columns: Sequence[str]) -> tuple[pd.DataFrame, Flow]:
         """Keep the participants who have a value in every one of some columns.

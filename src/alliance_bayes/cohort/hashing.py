@@ -1,17 +1,15 @@
-"""Fingerprints of a table's content and of its columns, the same on every platform."""
+"""Fingerprints of a table's content, the same on every platform."""
 
 from __future__ import annotations
 
 import hashlib
+import hmac
 import json
 
 import numpy as np
 import pandas as pd
 
-__all__ = ["column_digests", "frame_hash"]
-
-# 32 bits tell a changed column from an unchanged one, and are too few to find out what a column holds by trying.
-_SHORT = 8
+__all__ = ["frame_hash", "keyed_digest"]
 
 
 def frame_hash(data: pd.DataFrame) -> str:
@@ -35,22 +33,9 @@ def frame_hash(data: pd.DataFrame) -> str:
     return digest.hexdigest()
 
 
-def column_digests(data: pd.DataFrame) -> dict[str, str]:
-    """Short fingerprints of the columns of a canonical cohort table, to tell which of them differ between two tables.
-
-    Parameters
-    ----------
-    data
-        As in :func:`frame_hash`.
-
-    Returns
-    -------
-    dict
-        Column name to eight hexadecimal digits.
-    """
-    return {
-        str(name): hashlib.sha256(_column(str(name), data[name])).hexdigest()[:_SHORT] for name in sorted(data.columns)
-    }
+def keyed_digest(key: bytes, *fingerprints: str) -> str:
+    """Digest of fingerprints that nobody can compare with guesses of the data without the key (HMAC-SHA-256)."""
+    return hmac.new(key, "\n".join(fingerprints).encode(), hashlib.sha256).hexdigest()
 
 
 def _column(name: str, column: pd.Series) -> bytes:

@@ -31,7 +31,6 @@ def describe(fit: FittedModel, small: int) -> Section:
     stages.append(("stage final", f"{count(flow.analysed)} analysed{share}"))
     context = {
         "source": clean(fit.info.get("cohort_source", "not recorded")),
-        "hash": clean(fit.info.get("cohort_hash", "not recorded")),
         "stages": stages,
         "hidden": flow.total is None,
         "small": small,

@@ -12,7 +12,7 @@ from typing import Any
 from alliance_bayes.atomic import replacing
 from alliance_bayes.errors import UsageError
 
-__all__ = ["FORMAT", "Rendered"]
+__all__ = ["FORMAT", "Rendered", "check_target"]
 
 #: Version of the layout of the JSON file.
 FORMAT = 2
@@ -31,7 +31,7 @@ class Rendered:
     numbers
         Every number of the page as JSON values: `format`, `title`, `withheld`, `reasons`, `prob`, `findings`, `effects`
         (one record a row of the effects table, with Monte Carlo error, interval kind and probability; None when
-        withheld), `curve`, `participants`, `model`, `checks` and `meta` (data hash, model card, seed, versions).
+        withheld), `curve`, `participants`, `model`, `checks` and `meta` (source of data, model card, seed, versions).
     findings
         The key findings as sentences; the reasons when conclusions are withheld.
     withheld
@@ -67,19 +67,31 @@ class Rendered:
         UsageError
             Another ending, a folder that does not exist, or a folder by that name.
         """
-        page = Path(path)
-        if page.suffix != ".html":
-            raise UsageError(f"the report's file '{page.name}' should end in .html. Rename it.")
-        if not page.parent.is_dir():
-            raise UsageError(f"the folder of '{page}' does not exist. Create it first.")
-        numbers = page.with_suffix(".json")
-        for target in (page, numbers):
-            if target.is_dir():
-                raise UsageError(f"'{target}' is a folder. Choose another name for the report.")
+        page, numbers = check_target(path)
         with replacing(numbers, page) as drafts:
             for draft, text in zip(drafts, (self.json, self.html), strict=True):
                 draft.write_text(text, encoding="utf-8", newline="\n")
         return page, numbers
+
+
+def check_target(path: str | os.PathLike[str]) -> tuple[Path, Path]:
+    """The files of a page and its numbers.
+
+    Raises
+    ------
+    UsageError
+        See `Rendered.write`.
+    """
+    page = Path(path)
+    if page.suffix != ".html":
+        raise UsageError(f"the report's file '{page.name}' should end in .html. Rename it.")
+    if not page.parent.is_dir():
+        raise UsageError(f"the folder of '{page}' does not exist. Create it first.")
+    numbers = page.with_suffix(".json")
+    for target in (page, numbers):
+        if target.is_dir():
+            raise UsageError(f"'{target}' is a folder. Choose another name for the report.")
+    return page, numbers
 
 
 def _lines(value: Any, margin: str) -> str:

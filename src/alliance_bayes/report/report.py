@@ -22,7 +22,7 @@ from alliance_bayes.report.privacy import redaction
 from alliance_bayes.report.records import plain
 from alliance_bayes.report.registry import SectionMaker, build_sections, check_sections
 from alliance_bayes.report.rendered import FORMAT, Rendered
-from alliance_bayes.report.reproduction import made_from
+from alliance_bayes.report.reproduction import digest_of, made_from
 from alliance_bayes.report.sections import Section
 from alliance_bayes.report.text import capital, clean, count
 from alliance_bayes.report.view import View
@@ -75,7 +75,12 @@ class Report:
     @one_blas_thread()
     @frozen()
     def render(
-        self, fit: FittedModel, *, effects: EffectTable | None = None, checks: CheckReport | None = None
+        self,
+        fit: FittedModel,
+        *,
+        effects: EffectTable | None = None,
+        checks: CheckReport | None = None,
+        key: bytes | None = None,
     ) -> Rendered:
         """Write up a fit as one self-contained page with its numbers.
 
@@ -87,6 +92,8 @@ class Report:
             Its effect sizes; computed here where not given. Their probability is then the page's.
         checks
             Its checks; run here where not given.
+        key
+            Of the digest of the data in the page's manifest; without one, the page holds no digest.
 
         Returns
         -------
@@ -135,7 +142,13 @@ class Report:
         manifest = manifest_of(
             "report",
             None if withheld else _reported(estimates.table, sections),
-            {**meta, "asked": asked, "small": self.small, "withheld": withheld},
+            {
+                **meta,
+                "data": {**meta["data"], "digest": digest_of(fit, key)},
+                "asked": asked,
+                "small": self.small,
+                "withheld": withheld,
+            },
         )
         numbers: dict[str, Any] = {
             "format": FORMAT,

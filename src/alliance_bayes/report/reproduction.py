@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from alliance_bayes.cohort.hashing import keyed_digest
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model import card_text
 from alliance_bayes.report.counts import SMALL
@@ -15,7 +17,7 @@ from alliance_bayes.versions import versions
 if TYPE_CHECKING:
     from alliance_bayes.report.view import View
 
-__all__ = ["made_from", "reproduction"]
+__all__ = ["TOLD", "digest_of", "made_from", "reproduction", "told"]
 
 _SETTINGS = {
     "engine": "Engine",
@@ -32,8 +34,15 @@ _SETTINGS = {
     "compile_seconds": "Compilation, seconds",
     "sample_seconds": "Sampling, seconds",
     "cohort_source": "Data",
-    "cohort_hash": "Data, SHA-256",
 }
+#: What a page says of how the draws came about. What else a fit knows may count people.
+TOLD = (
+    *(name for name in _SETTINGS if not name.startswith("cohort_")),
+    "divergences",
+    "trait",
+    "n_nodes",
+    "measurement_priors",
+)
 
 
 def reproduction(view: View) -> Section:
@@ -42,11 +51,7 @@ def reproduction(view: View) -> Section:
     meta = made_from(fit, versions()["alliance_bayes"])
     info = {"chains": fit.shape[0], "draws": fit.shape[1], **fit.info}
     settings = [(label, clean(info[key])) for key, label in _SETTINGS.items() if key in info]
-    settings += [
-        (clean(key), clean(value))
-        for key, value in info.items()
-        if key not in (*_SETTINGS, "versions") and _scalar(value)
-    ]
+    settings += [(clean(key), clean(info[key])) for key in TOLD if key in info and key not in _SETTINGS]
     context = {
         "settings": Table.of("table-settings", "How the draws were made", ("Setting", "Value"), settings, words=(1,)),
         "versions": Table.of(
@@ -74,8 +79,7 @@ def made_from(fit: FittedModel, version: str) -> dict[str, Any]:
     return {
         "data": {
             "source": info.get("cohort_source"),
-            "hash": info.get("cohort_hash"),
-            "columns": info.get("cohort_columns"),
+            "rows": fit.moments is None,
             "analysed": fit.flow.analysed,
         },
         "card": card_text(fit.spec),
@@ -85,17 +89,20 @@ def made_from(fit: FittedModel, version: str) -> dict[str, Any]:
         "seed": info.get("seed"),
         "chains": chains,
         "draws": draws,
-        "info": {
-            key: value
-            for key, value in info.items()
-            if key not in ("versions", "missing") and not key.startswith("cohort_")
-        },
+        "info": told(info),
         "versions": {"alliance_bayes (this report)": version, **dict(info.get("versions", {}))},
     }
 
 
-def _scalar(value: Any) -> bool:
-    return isinstance(value, str | int | float | bool)
+def told(info: Mapping[str, Any]) -> dict[str, Any]:
+    """What a page says of how draws came about."""
+    return {key: info[key] for key in TOLD if key in info}
+
+
+def digest_of(fit: FittedModel, key: bytes | None) -> str | None:
+    """Digest of the table or moments that a fit was made from, which only those who have the key can compare."""
+    known = fit.info.get("cohort_hash")
+    return None if key is None or known is None else keyed_digest(key, str(known))
 
 
 def _file_name(name: str) -> str:

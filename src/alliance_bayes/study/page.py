@@ -22,6 +22,7 @@ from alliance_bayes.report.page import page
 from alliance_bayes.report.participants import describe
 from alliance_bayes.report.records import plain, records
 from alliance_bayes.report.rendered import Rendered
+from alliance_bayes.report.reproduction import told
 from alliance_bayes.report.sections import Section
 from alliance_bayes.report.tables import Table
 from alliance_bayes.report.text import capital, clean, count, number, typeset
@@ -38,19 +39,19 @@ __all__ = ["FORMAT", "study_report"]
 
 #: Version of the layout of the JSON file.
 FORMAT = 2
-# Versions are told once; numbers of people, where they may be (`shown_rows`).
-_NOT_TOLD = ("versions", "missing", "people", "sessions", "providers")
 TITLE = "Alliance and well-being: the whole study"
 
 
 @frozen()
-def study_report(study: Study) -> Rendered:
+def study_report(study: Study, *, key: bytes | None = None) -> Rendered:
     """Write a study up as one self-contained page with its numbers.
 
     Parameters
     ----------
     study
         The study.
+    key
+        Of the digest of the data in the page's manifest; without one, the page holds no digest.
     """
     first = study.fitted["outcome_everybody"].fit
     assert isinstance(first, FittedModel)
@@ -97,7 +98,10 @@ def study_report(study: Study) -> Rendered:
             "meta": _meta(study, version),
         }
     )
-    manifest = manifest_of("study", study.rows(), {**numbers["meta"], "withheld": study.withheld})
+    meta = numbers["meta"]
+    digest = None if key is None else study.cohort.digest(key)
+    made = {**meta, "data": {**meta["data"], "digest": digest}, "withheld": study.withheld}
+    manifest = manifest_of("study", study.rows(), made)
     return Rendered(TITLE, embed(html, manifest), numbers, study.findings, study.withheld)
 
 
@@ -215,15 +219,11 @@ def _card(made: Fitted) -> dict[str, Any]:
 
 def _meta(study: Study, version: str) -> dict[str, Any]:
     return {
-        "data": {
-            "source": study.cohort.source,
-            "hash": study.cohort.hash,
-            "columns": study.cohort.column_hashes,
-        },
+        "data": {"source": study.cohort.source, "rows": True},
         "options": dict(vars(study.options)),
         "cards": {name: card_text(made.spec) for name, made in study.fitted.items()},
         "info": {
-            name: {key: value for key, value in made.fit.info.items() if key not in _NOT_TOLD and "seconds" not in key}
+            name: {key: value for key, value in told(made.fit.info).items() if "seconds" not in key}
             for name, made in study.fitted.items()
         },
         "versions": {"alliance_bayes (this report)": version, **versions()},

@@ -92,11 +92,25 @@ class Study:
 
         return model_table(self.fitted)
 
-    def report(self, path: str | os.PathLike[str] | None = None) -> Rendered:
-        """The study as one HTML page with its numbers; written to ``path`` (``.html``) where given."""
+    def report(
+        self, path: str | os.PathLike[str] | None = None, *, key: str | os.PathLike[str] | None = None
+    ) -> Rendered:
+        """The study as one HTML page with its numbers; written to ``path`` (``.html``) where given.
+
+        Parameters
+        ----------
+        path
+            Ends in ``.html``; its numbers are written beside it (``.json``).
+        key
+            As in :meth:`alliance_bayes.Fit.report`.
+        """
+        from alliance_bayes.report.data_key import key_of
+        from alliance_bayes.report.rendered import check_target
         from alliance_bayes.study.page import study_report
 
-        rendered = study_report(self)
+        if path is not None:
+            check_target(path)
+        rendered = study_report(self, key=key_of(None if path is None else Path(path), key))
         if path is not None:
             rendered.write(path)
         return rendered

@@ -13,12 +13,13 @@ import numpy as np
 import pandas as pd
 
 from alliance_bayes.cohort import Cohort
-from alliance_bayes.errors import FileFormatError, UsageError
+from alliance_bayes.errors import FileFormatError
 from alliance_bayes.moments import Moments
-from alliance_bayes.moments import fingerprint as moments_hash
+from alliance_bayes.report.data_key import find_key
 from alliance_bayes.report.manifest import GIVEN, NUMBERS, faults, read_manifest, rows_by_id
 from alliance_bayes.verify.again import Again, make_again
 from alliance_bayes.verify.comparing import Figure, compare
+from alliance_bayes.verify.data import compare_data
 from alliance_bayes.versions import versions
 
 __all__ = ["Verification", "verify_report"]
@@ -89,7 +90,11 @@ class Verification:
 
 
 def verify_report(
-    path: str | os.PathLike[str], cohort: Cohort | Moments, *, tell: Callable[[str], None] | None = None
+    path: str | os.PathLike[str],
+    cohort: Cohort | Moments,
+    *,
+    key: str | os.PathLike[str] | None = None,
+    tell: Callable[[str], None] | None = None,
 ) -> Verification:
     """Make the numbers of a page again, and compare.
 
@@ -99,6 +104,9 @@ def verify_report(
         A page made by :meth:`alliance_bayes.Fit.report` or :meth:`alliance_bayes.Study.report`.
     cohort
         The data that it was made of.
+    key
+        File with the key of the page's digest of its data; by default ``<page>.key`` beside the page. Without it,
+        whether the data are the same is told by the numbers alone.
     tell
         Called with a line before each step that takes time.
 
@@ -126,12 +134,12 @@ def verify_report(
     path = Path(path)
     html, manifest = _read(path)
     problems = faults(html, manifest)
-    other = _other_data(manifest, cohort)
+    other, known = compare_data(manifest, cohort, find_key(path, key))
     if other:
         return Verification((*problems, *other, "Nothing was fitted, since other data give other numbers."))
     made = make_again(manifest, cohort, tell=tell or (lambda line: None), name=path.name)
     problems += _cards(manifest, made)
-    notes = _versions(manifest)
+    notes = [*known, *_versions(manifest)]
     if bool(manifest["withheld"]) != made.withheld:
         said = ("withheld", "not withheld")
         problems.append(
@@ -158,33 +166,6 @@ def _read(path: Path) -> tuple[str, dict[str, Any]]:
     except UnicodeDecodeError as error:
         raise FileFormatError(f"'{path.name}' is not a page in UTF-8. Give a page made by this package.") from error
     return html, read_manifest(html, name=path.name)
-
-
-def _other_data(manifest: Mapping[str, Any], cohort: Cohort | Moments) -> list[str]:
-    """How the data differ from those of the page; nothing when they are the same."""
-    data = manifest["data"]
-    if isinstance(cohort, Moments):
-        same = data.get("hash") == moments_hash(cohort)
-        return [] if same else ["The moments are not those the page was made of: their fingerprint is another one."]
-    if data.get("hash") == cohort.hash:
-        return []
-    if data.get("columns") is None:
-        raise UsageError("the page was made of moments. Give the file of moments (.nc), not a table.")
-    old, new = data.get("columns"), cohort.column_hashes
-    found = ["The data are not those the page was made of: their fingerprint is another one."]
-    for text, names in (
-        ("are missing", [name for name in old if name not in new]),
-        ("were not there", [name for name in new if name not in old]),
-    ):
-        if names:
-            found.append(f"Columns that {text}: {', '.join(names)}.")
-    both = [name for name in old if name in new]
-    changed = [name for name in both if old[name] != new[name]]
-    if changed and len(changed) == len(both):
-        found.append("Every column differs: rows were added, removed or put in another order, or it is another table.")
-    elif changed:
-        found.append(f"Columns with other values: {', '.join(changed)}.")
-    return found
 
 
 def _cards(manifest: Mapping[str, Any], made: Again) -> list[str]:
