@@ -153,9 +153,9 @@ def broken(**changes: object) -> pd.DataFrame:
         (
             "who5_followup ~ system(alliance)",
             rows(),
-            "formula 'who5_followup ~ system(alliance)' cannot be applied to the table: 'system'. A formula may "
-            "call I, bs, poly, "
-            "scale, center, C and log, log1p, log2, log10, exp, sqrt, abs, minimum, maximum.",
+            "formula 'who5_followup ~ system(alliance)': at character 17, 'system' is not a function of formulas: make "
+            "a column of it in the table and name that. Functions: I, center, scale, bs, poly, offset, log, log1p, "
+            "log2, log10, exp, sqrt, abs, minimum, maximum, s.",
         ),
     ],
 )

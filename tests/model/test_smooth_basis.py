@@ -11,8 +11,8 @@ from hypothesis.extra import numpy as hnp
 
 from alliance_bayes.errors import ModelError
 from alliance_bayes.model import ModelSpec, Smooth
+from alliance_bayes.model.grammar import SmoothTerm
 from alliance_bayes.model.smooth import build_smooth
-from alliance_bayes.model.smooth_terms import SmoothTerm
 from builders import rows
 
 # Scores with many ties, some far from zero: 12 or more distinct values on a grid of quarters.

@@ -6,30 +6,35 @@ import pytest
 
 from alliance_bayes.errors import ModelError
 from alliance_bayes.model import ModelSpec, card_arguments, card_text, parse_formula
-from alliance_bayes.model.smooth_terms import SmoothTerm, take_smooths
+from alliance_bayes.model.grammar import SmoothTerm
 from builders import rows
 
 
 @pytest.mark.parametrize(
-    ("text", "plain", "smooths"),
+    ("text", "common", "smooths"),
     [
-        ("y ~ s(a)", "y ~ a", (SmoothTerm("a", 6),)),
-        ("y ~ b + s(a, k=5) - 1", "y ~ b + a - 1", (SmoothTerm("a", 3),)),
-        ("y ~ s (a, knots=(2, 3.5)) + a:b", "y ~ a + a:b", (SmoothTerm("a", 2, (2.0, 3.5)),)),
-        ("y ~ s(a, knots=[-1]) + s(b)", "y ~ a + b", (SmoothTerm("a", 1, (-1.0,)), SmoothTerm("b", 6))),
-        ("y ~ s + bs(a, df=4) + np.abs(b) + (s || g)", "y ~ s + bs(a, df=4) + np.abs(b) + (s || g)", ()),
-        ("y ~ `s(a)` + b", "y ~ `s(a)` + b", ()),
+        ("y ~ s(a)", ("Intercept", "a"), (SmoothTerm("a", 6),)),
+        ("y ~ b + s(a, k=5) - 1", ("b", "a"), (SmoothTerm("a", 3),)),
+        ("y ~ s (a, knots=(2, 3.5)) + a:b", ("Intercept", "a", "a:b"), (SmoothTerm("a", 2, (2.0, 3.5)),)),
+        (
+            "y ~ s(a, knots=[-1]) + s(b)",
+            ("Intercept", "a", "b"),
+            (SmoothTerm("a", 1, (-1.0,)), SmoothTerm("b", 6)),
+        ),
+        ("y ~ s + bs(a, df=4) + np.abs(b) + (s || g)", ("Intercept", "s", "bs(a, df=4)", "abs(b)"), ()),
+        ("y ~ `s (a)` + b", ("Intercept", "s (a)", "b"), ()),
     ],
 )
-def test_a_smooth_leaves_its_column_behind(text: str, plain: str, smooths: tuple[SmoothTerm, ...]) -> None:
-    assert take_smooths(text) == (plain, smooths)
+def test_a_smooth_leaves_its_column_behind(text: str, common: tuple[str, ...], smooths: tuple[SmoothTerm, ...]) -> None:
+    formula = parse_formula(text)
+    assert (formula.common, formula.smooths) == (common, smooths)
 
 
 def test_the_straight_line_is_a_common_term_once() -> None:
     formula = parse_formula("y ~ a + s(a) + b + (a || g)")
     assert formula.common == ("Intercept", "a", "b")
     assert formula.columns == ("y", "a", "b", "g")
-    assert formula.plain == "y ~ a + a + b + (a | g)"
+    assert str(formula) == "y ~ s(a) + b + (1 + a || g)"
     assert formula.text == "y ~ a + s(a) + b + (a || g)"
     assert parse_formula("y ~ s(a) + b").common == ("Intercept", "a", "b")
     assert parse_formula("y ~ a").smooths == ()
@@ -51,9 +56,9 @@ USAGE = "Write s(alliance), s(alliance, k=8) or s(alliance, knots=(2, 3, 4))."
                 "y ~ 1 + (s(a) || g)",
                 "y ~ s(a):b",
                 "y ~ b * s(a)",
-                "y ~ log(s(a))",
                 "y ~ a - s(a)",
-                "s(a) ~ b",
+                "y ~ (s(a) + b)",
+                "y ~ (s(a) + b)**2",
             )
         ),
         (
@@ -63,8 +68,12 @@ USAGE = "Write s(alliance), s(alliance, k=8) or s(alliance, knots=(2, 3, 4))."
         ("y ~ s(log(a))", f"formula 'y ~ s(log(a))': s(log(a)) should name one column. {USAGE}"),
         ("y ~ s(a, b)", f"formula 'y ~ s(a, b)': s(a, b) should name one column. {USAGE}"),
         ("y ~ s()", f"formula 'y ~ s()': s() should name one column. {USAGE}"),
-        ("y ~ s(a b)", f"formula 'y ~ s(a b)': s(a b) is not a smooth of one column. {USAGE}"),
-        ("y ~ s(a, k=n)", f"formula 'y ~ s(a, k=n)': s(a, k=n) is not a smooth of one column. {USAGE}"),
+        ("y ~ s(a b)", f"formula 'y ~ s(a b)': s(a b) should name one column. {USAGE}"),
+        (
+            "y ~ log(s(a))",
+            "formula 'y ~ log(s(a))': at character 9, 's' is a term of its own and no part of an expression. Terms are "
+            "joined by '+', interactions written 'a:b' or 'a*b', group terms '(a || factor)' in parentheses.",
+        ),
         ("y ~ s(a, df=4)", f"formula 'y ~ s(a, df=4)': s(a, df=4) knows k and knots, not df. {USAGE}"),
         (
             "y ~ s(a, k=4, knots=(1, 2))",
@@ -74,18 +83,18 @@ USAGE = "Write s(alliance), s(alliance, k=8) or s(alliance, knots=(2, 3, 4))."
         *(
             (
                 f"y ~ s(a, k={k})",
-                f"formula 'y ~ s(a, k={k})': s(a, k={k}) should have a whole number k of at least 3 (a straight line "
-                f"and one bend) but got {k}. {USAGE}",
+                f"formula 'y ~ s(a, k={k})': s(a, k={k}) should have a whole number k from 3 (a straight line and one "
+                f"bend) to 100 but got {k}. {USAGE}",
             )
-            for k in ("2", "8.0", "True")
+            for k in ("2", "8.0", "True", "101", "n")
         ),
         *(
             (
                 f"y ~ s(a, knots={knots})",
-                f"formula 'y ~ s(a, knots={knots})': s(a, knots={knots}) should have increasing numbers as knots, as "
-                f"in knots=(3, 4) or knots=(4,), but got {knots}. {USAGE}",
+                f"formula 'y ~ s(a, knots={knots})': s(a, knots={knots}) should have 1 to 100 increasing numbers as "
+                f"knots, as in knots=(3, 4) or knots=(4,). {USAGE}",
             )
-            for knots in ("3", "()", "(2, 2)", "(3, 1)", "(1, True)")
+            for knots in ("3", "()", "(2, 2)", "(3, 1)", "(1, True)", "(1 + 1)", "(n,)")
         ),
         (
             "y ~ s(a) - a",

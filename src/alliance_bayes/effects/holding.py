@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from formulae.model_description import model_description
-
-from alliance_bayes.model import Design
+from alliance_bayes.model import Design, described
 
 __all__ = ["Holding", "holding"]
 
@@ -32,7 +30,7 @@ class Holding:
 
 def holding(design: Design, column: str) -> tuple[Holding, ...]:
     """The terms of a model that hold a column: common ones, then pooled ones, then smooths."""
-    description = model_description(design.formula.plain)
+    description = described(design.formula)
     found = [(term.name, term.var_names, True) for term in description.common_terms]
     found += [(term.name, term.expr.var_names, False) for term in description.group_terms]
     terms = [

@@ -9,11 +9,10 @@ from itertools import product
 
 import numpy as np
 import pandas as pd
-from formulae.model_description import model_description
 
 from alliance_bayes.effects.degrees import HIGHEST, high_degree
 from alliance_bayes.errors import UsageError
-from alliance_bayes.model import Design, PooledFactor, Rows
+from alliance_bayes.model import Design, PooledFactor, Rows, described
 
 __all__ = ["NumericSetting", "Piece", "Scene", "Scenes"]
 
@@ -101,7 +100,7 @@ class Scenes:
     @cached_property
     def _variables(self) -> tuple[frozenset[str], frozenset[str]]:
         """Columns of the common terms, and of the pooled terms."""
-        description = model_description(self.design.formula.plain)
+        description = described(self.design.formula)
         common = frozenset(name for term in description.common_terms for name in term.var_names)
         return common, frozenset(name for term in description.group_terms for name in term.expr.var_names)
 

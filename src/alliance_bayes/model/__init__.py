@@ -3,6 +3,7 @@
 from alliance_bayes.model.card import card_arguments, card_text, read_card, write_card
 from alliance_bayes.model.columns import Column
 from alliance_bayes.model.design import Design, build_design
+from alliance_bayes.model.evaluation import described
 from alliance_bayes.model.families import FAMILIES, Family, Outcome, family_named
 from alliance_bayes.model.formula import Formula, parse_formula
 from alliance_bayes.model.priors import Prior, PriorTable, StatedPrior, parse_prior
@@ -32,6 +33,7 @@ __all__ = [
     "build_design",
     "card_arguments",
     "card_text",
+    "described",
     "family_named",
     "parse_formula",
     "parse_prior",

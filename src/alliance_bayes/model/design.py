@@ -269,7 +269,15 @@ def _factors(
                 "Remove it from the formula."
             )
         columns = tuple(column for term in terms for column in describe(term.expr))
-        factors.append(PooledFactor(chunk.factor, levels, columns, chunk.factor in exhaustive, chunk.correlated))
+        for term in terms:
+            if str(term.expr.name) in chunk.joint and len(describe(term.expr)) > 1:
+                raise ModelError(
+                    f"formula {formula.text!r}: '{term.expr.name}' makes several columns, which '|' correlates with "
+                    f"each other but not with the rest that '{chunk.factor}' pools. Put all into one group term, with "
+                    "'|' where all are correlated and '||' where none is."
+                )
+        correlated = chunk.correlated and len(columns) > 1
+        factors.append(PooledFactor(chunk.factor, levels, columns, chunk.factor in exhaustive, correlated))
     return tuple(factors)
 
 

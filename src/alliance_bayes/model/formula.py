@@ -1,38 +1,39 @@
-"""Model formulas: formulae's grammar, lme4's ``||`` for uncorrelated group terms, and ``s()`` for smooths."""
+"""Model formulas: what the tree of a formula stands for, term by term."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
-
-from formulae import expr
-from formulae.model_description import model_description
-from formulae.parser import ParseError, Parser
-from formulae.scanner import ScanError, Scanner
+import itertools
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 
 from alliance_bayes.errors import ModelError
-from alliance_bayes.model.smooth_terms import SmoothTerm, take_smooths
+from alliance_bayes.model.grammar import (
+    Call,
+    Chain,
+    Column,
+    Constant,
+    Group,
+    Power,
+    SmoothTerm,
+    Sum,
+    columns_of,
+    read_formula,
+    shown,
+)
 
-__all__ = ["CALLABLE", "Formula", "GroupChunk", "parse_formula"]
+__all__ = ["Formula", "GroupChunk", "parse_formula"]
 
-#: Functions of numbers that a formula may call, also as ``np.<name>``.
-CALLABLE = ("log", "log1p", "log2", "log10", "exp", "sqrt", "abs", "minimum", "maximum")
-# Functions of formulae's own that it may call.
-_TRANSFORMS = ("I", "bs", "poly", "scale", "center", "offset", "C", "S", "T", "B", "binary")
+# A term: its components, none for the intercept.
+_Term = tuple[Column | Call, ...]
 
-# A formula longer or nested deeper than these is none that somebody wrote.
-_LONGEST = 10_000
-_DEEPEST = 20
-# Every number in a formula is at most this; exponents and sizes of a basis are at most the second.
-_LARGEST = 1e12
-_MOST = 100
-# Terms are multiplied out in full, of which a power of many is the dearest.
-_HIGHEST_INTERACTION = 4
+_MOST_TERMS = 500
+_MOST_FACTORS = 100
+_HIGHEST_ORDER = 5
 
 
 @dataclass(frozen=True)
 class GroupChunk:
-    """One parenthesised group term, ``(expr | factor)`` or ``(expr || factor)``.
+    """The pooled terms of one factor, ``(expr | factor)`` or ``(expr || factor)``.
 
     Parameters
     ----------
@@ -41,12 +42,15 @@ class GroupChunk:
     terms
         Names of the pooled terms, "Intercept" first when present.
     correlated
-        Whether the pooled terms have a joint (correlated) distribution.
+        Whether the pooled columns have a joint (correlated) distribution, where they are several.
+    joint
+        Terms of an independent factor whose own columns, if there are several, were asked to be correlated.
     """
 
     factor: str
     terms: tuple[str, ...]
     correlated: bool
+    joint: tuple[str, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True)
@@ -57,8 +61,6 @@ class Formula:
     ----------
     text
         As written.
-    plain
-        The same with every ``||`` written as ``|`` and every smooth as its column, which is what formulae evaluates.
     outcome
         Column name of the outcome.
     common
@@ -69,15 +71,48 @@ class Formula:
         Every data column the formula needs, outcome first.
     smooths
         Smooth terms; the straight line of each is among the common terms.
+    offsets
+        Calls of ``offset``, each added to the linear predictor as it is.
+    calls
+        Every call among the components of the terms, by its name there. A component that is no call is a column.
     """
 
     text: str
-    plain: str
     outcome: str
     common: tuple[str, ...]
     groups: tuple[GroupChunk, ...]
     columns: tuple[str, ...]
     smooths: tuple[SmoothTerm, ...] = ()
+    offsets: tuple[Call, ...] = ()
+    calls: tuple[Call, ...] = ()
+
+    @property
+    def has_intercept(self) -> bool:
+        """Whether an intercept is among the common terms."""
+        return "Intercept" in self.common
+
+    def __str__(self) -> str:
+        """The formula written out: every term by itself, in the order of the coefficients. It reads back the same."""
+        calls = {call.name for call in self.calls}
+        smooth = {term.column: str(term) for term in self.smooths}
+
+        def one(name: str) -> str:
+            parts = (part if part in calls else str(Column(part)) for part in name.split(":"))
+            return smooth.get(name) or ":".join(parts)
+
+        parts = [one(name) for name in self.common if name != "Intercept"]
+        parts += [str(offset) for offset in self.offsets]
+        for group in self.groups:
+            pooled = ["1" if name == "Intercept" else ":".join(_quoted(name, calls)) for name in group.terms]
+            start = [] if "Intercept" in group.terms else ["0"]
+            bar = "||" if len(pooled) > 1 and not group.correlated else "|"
+            parts.append(f"({' + '.join(start + pooled)} {bar} {':'.join(_quoted(group.factor, ()))})")
+        start = [] if self.has_intercept and parts else ["1" if self.has_intercept else "0"]
+        return f"{Column(self.outcome)} ~ {' + '.join(start + parts)}"
+
+
+def _quoted(name: str, calls: Iterable[str]) -> list[str]:
+    return [part if part in calls else str(Column(part)) for part in name.split(":")]
 
 
 def parse_formula(text: str) -> Formula:
@@ -87,260 +122,283 @@ def parse_formula(text: str) -> Formula:
     ----------
     text
         ``"outcome ~ terms + (terms || factor)"``. ``||`` pools the terms independently, ``|`` with correlations. Among
-        the terms, ``s(column)`` is a smooth: a straight line and a penalised departure from it.
+        the terms, ``s(column)`` is a smooth (a straight line and a penalised departure from it) and ``offset(...)`` has
+        the coefficient 1.
+
+    Returns
+    -------
+    Formula
+        Its ``str`` is the formula written out, which parses to the same terms.
 
     Raises
     ------
     ModelError
-        When the formula cannot be parsed, has no outcome, describes one factor in two correlated pieces, or has a
-        smooth that is none.
+        Any token that has no place (see :func:`read_formula`), an outcome that is a predictor too, a term that is
+        taken out without being in, one factor pooled in two ways, or a smooth or offset that is none.
     """
-    if isinstance(text, str):
-        _refuse_large(text)
-    if not isinstance(text, str) or "~" not in text:
-        raise ModelError(
-            f"formula {text!r} has no outcome. Write it as 'who5_followup ~ alliance + (alliance || country)'."
-        )
-    bare, smooths = take_smooths(text)
-    spans = _group_spans(bare, text)
-    plain = bare
-    for start, stop in reversed(spans):
-        plain = plain[:start] + plain[start:stop].replace("||", "|") + plain[stop:]
-    description = _describe(plain, text)
-    if description.response is None:
-        raise ModelError(f"formula {text!r} has no outcome to the left of '~'. Name the outcome column there.")
-    components = description.response.term.components
-    if len(components) != 1 or type(components[0]).__name__ != "Variable" or components[0].reference is not None:
-        raise ModelError(
-            f"formula {text!r}: the outcome should be one column of the table, not an expression. "
-            "Make the column first (its name then appears in every output)."
-        )
-    outcome = str(components[0].name)
-    groups = _merge([_chunk(bare[start:stop], text) for start, stop in spans], text)
-    names = [str(term.name) for term in description.common_terms]
-    common = tuple(sorted(names, key=lambda name: name != "Intercept"))
-    columns = [outcome]
-    for term in description.terms:
-        columns += sorted(str(name) for name in term.var_names if name and str(name) not in columns)
-    if outcome in columns[1:] or any(outcome in term.var_names for term in description.terms):
-        raise ModelError(
-            f"formula {text!r}: the outcome '{outcome}' is also used as a predictor. Remove it from one side."
-        )
-    _check_smooths(smooths, common, groups, text)
-    return Formula(text, plain, outcome, common, groups, tuple(columns), smooths)
+    outcome, tree = read_formula(text)
+    return _Meaning(text).formula(outcome, tree)
 
 
-def _describe(plain: str, text: str):  # type: ignore[no-untyped-def]
-    try:
-        _Permitted(text).term(Parser(Scanner(plain).scan()).parse())
-        return model_description(plain)
-    except ModelError:
-        raise
-    except RecursionError as error:
-        raise ModelError(f"formula {text[:60]!r}... nests too deeply. Make columns of its parts.") from error
-    except (ParseError, ScanError, ValueError, TypeError, AttributeError, NotImplementedError) as error:
-        raise ModelError(
-            f"formula {text!r} cannot be parsed: {error}. Terms are joined by '+', interactions written 'a:b' or "
-            "'a*b', "
-            "group terms '(a || factor)' in parentheses."
-        ) from error
-
-
-def _refuse_large(text: str) -> None:
-    """Refuse what would keep a parser busy, before one sees it."""
-    if len(text) > _LONGEST:
-        raise ModelError(
-            f"the formula that starts {text[:60]!r} has {len(text):,} characters. A formula has at most {_LONGEST:,}."
-        )
-    depth = 0
-    for character in text:
-        depth += (character in "([{") - (character in ")]}")
-        if depth > _DEEPEST:
-            raise ModelError(
-                f"the formula that starts {text[:60]!r} nests more than {_DEEPEST} brackets. Make columns of its parts "
-                "and name those."
-            )
-    if text.count("`") % 2:
-        raise ModelError(f"formula {text!r}: a backquote is not closed. Write `name of a column`.")
-
-
-class _Permitted:
-    """What a formula may hold, told from the parsed tree: nothing of it has been looked up or evaluated yet.
-
-    Terms are columns, 0, 1, and calls of functions that are on the list, by their bare name or as ``np.<name>``. The
-    arguments of a call are columns, numbers, texts, lists of numbers, arithmetic and comparisons of those, and calls
-    of the same functions.
-    """
+class _Meaning:
+    """What the parts of one formula stand for."""
 
     def __init__(self, text: str) -> None:
         self.text = text
 
-    def refuse(self, what: str) -> ModelError:
-        return ModelError(
-            f"formula {self.text!r} {what}. A formula may call {', '.join((*_TRANSFORMS, *CALLABLE))} with columns, "
-            "numbers, texts, and arithmetic of those. Make any other column in the table first."
-        )
+    def refuse(self, what: str, at: int | None = None) -> ModelError:
+        return ModelError(f"formula {shown(self.text, at)}: {what}")
 
-    def term(self, node: Any) -> None:
-        """A part of the sum of terms."""
-        match node:
-            case expr.Binary():
-                self.term(node.left)
-                self.term(node.right)
-                if node.operator.kind == "STAR_STAR":
-                    self.power(node.right, _HIGHEST_INTERACTION)
-            case expr.Unary():
-                self.term(node.right)
-            case expr.Grouping():
-                self.term(node.expression)
-            case expr.Call():
-                self.call(node)
-            case expr.Variable():
-                self.column(node)
-            case expr.QuotedName():
-                pass
-            case expr.Literal():
-                self.literal(node)
-            case _:
-                raise self.refuse("has an assignment outside a call")
-
-    def call(self, node: Any) -> None:
-        name = node.callee.name.lexeme if isinstance(node.callee, expr.Variable) else ""
-        if not isinstance(node.callee, expr.Variable) or node.callee.level is not None:
-            raise self.refuse("calls the result of something")
-        bare = name.removeprefix("np.")
-        if bare not in CALLABLE and name not in _TRANSFORMS:
-            raise self.refuse(f"calls {name!r}, which is not on the list")
-        for argument in node.args:
-            if isinstance(argument, expr.Assign):
-                self.value(argument.value)
-                if argument.name.name.lexeme in ("df", "degree"):
-                    self.power(argument.value)
+    def formula(self, outcome: str, tree: Sum) -> Formula:
+        intercept = True
+        terms: list[_Term] = []
+        smooths: list[SmoothTerm] = []
+        offsets: list[Call] = []
+        groups: list[GroupChunk] = []
+        pooled: list[_Term] = []
+        for sign, part in tree.parts:
+            if isinstance(part, Constant):
+                intercept = (part.value == 1) == (sign == "+")
+            elif isinstance(part, SmoothTerm):
+                if sign == "-":
+                    raise self.not_apart(part)
+                if any(part.column == other.column for other in smooths):
+                    raise self.refuse(
+                        f"'{part.column}' has two smooths. Keep one, with more knots if need be.", part.at
+                    )
+                smooths.append(part)
+                _add(terms, [(Column(part.column),)])
+            elif isinstance(part, Group):
+                if sign == "-":
+                    raise self.refuse("a group term cannot be taken out. Leave it away instead.", part.at)
+                chunks, own = self.group(part)
+                groups += chunks
+                pooled += own
+            elif isinstance(part, Call) and part.function == "offset":
+                if sign == "-":
+                    raise self.refuse(
+                        f"{part} cannot be taken out; offset(-({part.arguments[0]})) adds its negative.", part.at
+                    )
+                offsets.append(part)
             else:
-                self.value(argument)
-        if name in ("poly", "bs") and len(node.args) > 1 and not isinstance(node.args[1], expr.Assign):
-            self.power(node.args[1])
+                self.join(terms, sign, part)
+            if len(terms) > _MOST_TERMS or len(groups) > _MOST_FACTORS:
+                raise self.refuse(f"more than {_MOST_TERMS} terms or {_MOST_FACTORS} group terms. Write fewer.")
+        merged = self.merge(groups)
+        components = self.components(outcome, [*terms, *pooled], merged)
+        common = (*(["Intercept"] if intercept else []), *(_name(term) for term in terms))
+        self.check_smooths(smooths, common, merged)
+        columns = dict.fromkeys([outcome])
+        used = [sorted({name for part in term for name in columns_of(part)}) for term in terms]
+        used += [list(columns_of(offset)) for offset in offsets]
+        for chunk in merged:
+            for name in chunk.terms:
+                parts = [] if name == "Intercept" else [components[part] for part in name.split(":")]
+                used.append(sorted({*chunk.factor.split(":"), *(n for part in parts for n in columns_of(part))}))
+        for names in used:
+            columns |= dict.fromkeys(names)
+            if outcome in names:
+                raise self.refuse(f"the outcome '{outcome}' is also used as a predictor. Remove it from one side.")
+        calls = tuple(part for part in components.values() if isinstance(part, Call))
+        return Formula(
+            self.text, outcome, common, merged, tuple(columns), tuple(smooths), tuple(dict.fromkeys(offsets)), calls
+        )
 
-    def value(self, node: Any) -> None:
-        """An argument of a call."""
-        match node:
-            case expr.Binary():
-                self.value(node.left)
-                self.value(node.right)
-                if node.operator.kind == "STAR_STAR":
-                    self.power(node.right)
-                if any(isinstance(side, expr.Literal) and isinstance(side.value, str) for side in _sides(node)):
-                    raise self.refuse("does arithmetic with a text")
-            case expr.Unary():
-                self.value(node.right)
-            case expr.Grouping():
-                self.value(node.expression)
-            case expr.Call():
-                self.call(node)
-            case expr.Variable():
-                self.column(node)
-            case expr.QuotedName():
-                pass
-            case expr.Literal():
-                self.literal(node)
+    def not_apart(self, smooth: SmoothTerm) -> ModelError:
+        return self.refuse(
+            f"{smooth} should be a term of its own, joined by '+'. A smooth cannot be part of a group term, an "
+            "interaction or another function: use the column itself there.",
+            smooth.at,
+        )
+
+    def join(self, terms: list[_Term], sign: str, part: object) -> None:
+        """Add a part's terms to a sum, or take them out of it."""
+        found = self.expand(part)
+        if sign == "+":
+            _add(terms, found)
+            return
+        for term in found:
+            there = next((own for own in terms if set(own) == set(term)), None)
+            if there is None:
+                raise self.refuse(
+                    f"'- {_name(term)}' takes out a term that is not there. Remove it; a coefficient's sign is "
+                    "estimated, and a difference of columns is written I(a - b).",
+                    getattr(part, "at", None),
+                )
+            terms.remove(there)
+
+    def expand(self, part: object) -> list[_Term]:
+        """The terms that a part of a sum stands for."""
+        match part:
+            case Column():
+                return [(part,)]
+            case Call():
+                if part.function == "offset":
+                    raise self.refuse(
+                        f"{part} should be a term of its own, joined by '+': its coefficient is 1.", part.at
+                    )
+                return [(part,)]
+            case Sum():
+                terms: list[_Term] = []
+                for sign, inner in part.parts:
+                    self.join(terms, sign, inner)
+                return terms
+            case Power():
+                base = self.expand(part.base)
+                if len(base) < 2:
+                    raise self.refuse(
+                        f"'{_name(base[0]) if base else ''}' alone has no interactions, so '**' does not square it. "
+                        "A square is written I(a ** 2).",
+                        part.at,
+                    )
+                powers: list[_Term] = []
+                for order in range(1, part.order + 1):
+                    for chosen in itertools.combinations(base, order):
+                        _add(powers, [tuple(dict.fromkeys(itertools.chain(*chosen)))])
+                        self.bounded(powers, part.at)
+                return powers
+            case Chain():
+                done = self.expand(part.first)
+                for symbol, inner in part.rest:
+                    more = self.expand(inner)
+                    if symbol == "/":
+                        whole = tuple(dict.fromkeys(itertools.chain(*done)))
+                        made = [*done, *self.crossed([whole], more, part.at)]
+                    else:
+                        crossed = self.crossed(done, more, part.at)
+                        made = crossed if symbol == ":" else [*done, *more, *crossed]
+                    done = []
+                    _add(done, made)
+                    self.bounded(done, part.at)
+                return done
+            case SmoothTerm():
+                raise self.not_apart(part)
+            case Constant():
+                raise self.refuse(
+                    f"{part.value} stands for the intercept, which is a term of the whole sum or of a group term, not "
+                    "of a part in parentheses or an interaction.",
+                    part.at,
+                )
             case _:
-                raise self.refuse("has an assignment inside another argument")
+                raise self.refuse(
+                    "a group term should be a term of its own, joined by '+' to the others.", getattr(part, "at", None)
+                )
 
-    def column(self, node: Any) -> None:
-        name = node.name.lexeme
-        if "__" in name and "." in name:
-            raise self.refuse(f"names {name!r}, which looks like an attribute")
+    def bounded(self, terms: list[_Term], at: int) -> None:
+        if len(terms) > _MOST_TERMS:
+            raise self.refuse(f"more than {_MOST_TERMS} terms come of it. Write the ones that are meant.", at)
+        if any(len(term) > _HIGHEST_ORDER for term in terms):
+            raise self.refuse(f"an interaction of more than {_HIGHEST_ORDER} columns comes of it. Write fewer.", at)
 
-    def literal(self, node: Any) -> None:
-        number = isinstance(node.value, int | float)
-        if number and not abs(node.value) <= _LARGEST:
-            raise self.refuse(f"has a number above {_LARGEST:,.0f}")
+    def crossed(self, left: list[_Term], right: list[_Term], at: int) -> list[_Term]:
+        """Every term of one sum with every term of another."""
+        if len(left) * len(right) > _MOST_TERMS:
+            raise self.refuse(f"more than {_MOST_TERMS} terms come of it. Write the ones that are meant.", at)
+        for a, b in itertools.product(left, right):
+            if both := set(a) & set(b):
+                raise self.refuse(
+                    f"'{_name(tuple(both)[:1])}' cannot interact with itself. A square is written I(a ** 2).", at
+                )
+            for part in (*a, *b):
+                if isinstance(part, Call) and part.function == "bs":
+                    raise self.refuse(
+                        f"{part} cannot be part of an interaction. Let the column itself interact, or poly().", at
+                    )
+        return [(*a, *b) for a, b in itertools.product(left, right)]
 
-    def power(self, node: Any, most: int = _MOST) -> None:
-        """An exponent, a degree or a number of basis columns."""
-        while isinstance(node, expr.Grouping):
-            node = node.expression
-        if isinstance(node, expr.Unary):
-            node = node.right
-        if not isinstance(node, expr.Literal) or not isinstance(node.value, int | float) or abs(node.value) > most:
-            raise self.refuse(f"should have a number of at most {most} as exponent, degree or df")
-
-
-def _sides(node: Any) -> list[Any]:
-    sides = []
-    for side in (node.left, node.right):
-        while isinstance(side, expr.Grouping):
-            side = side.expression
-        sides.append(side)
-    return sides
-
-
-def _check_smooths(
-    smooths: tuple[SmoothTerm, ...], common: tuple[str, ...], groups: tuple[GroupChunk, ...], text: str
-) -> None:
-    for smooth in smooths:
-        if smooth.column not in common:
-            raise ModelError(
-                f"formula {text!r}: s({smooth.column}) departs from the straight line of '{smooth.column}', which the "
-                f"formula takes out again. Remove '- {smooth.column}'."
+    def group(self, part: Group) -> tuple[list[GroupChunk], list[_Term]]:
+        intercept = True
+        terms: list[_Term] = []
+        for sign, inner in part.terms.parts:
+            if isinstance(inner, Constant):
+                intercept = (inner.value == 1) == (sign == "+")
+            else:
+                self.join(terms, sign, inner)
+        factors: list[_Term] = []
+        for sign, inner in part.factors.parts:
+            self.join(factors, sign, inner)
+        for factor in factors:
+            for column in factor:
+                if isinstance(column, Call):
+                    raise self.refuse(
+                        f"{column} cannot be a grouping factor. Make a column of it in the table.", part.at
+                    )
+        names = [*(["Intercept"] if intercept else []), *(_name(term) for term in terms)]
+        if not names or not factors:
+            raise self.refuse(
+                "a group term has nothing to pool. Write '(1 | country)' or '(alliance || country)'.", part.at
             )
-        if smooth.name in {name for group in groups for name in (group.factor, f"{group.factor}_term")}:
-            raise ModelError(
-                f"formula {text!r}: s({smooth.column}) and a factor would both be called '{smooth.name}'. Rename the "
-                "factor's column."
-            )
+        # One numeric column is its own correlation; a categorical one has as many columns as levels.
+        correlated = part.bar == "|" and names != ["Intercept"]
+        return [GroupChunk(_name(factor), tuple(names), correlated) for factor in factors], terms
+
+    def merge(self, chunks: list[GroupChunk]) -> tuple[GroupChunk, ...]:
+        """One entry a factor: pieces that are pooled apart are independent of each other."""
+        merged: dict[str, GroupChunk] = {}
+        by_parts: dict[frozenset[str], str] = {}
+        for chunk in chunks:
+            first = by_parts.setdefault(frozenset(chunk.factor.split(":")), chunk.factor)
+            before = merged.get(first)
+            if before is None:
+                merged[first] = chunk
+                continue
+            twice = [name for name in before.terms if name in chunk.terms]
+            if twice:
+                what = "level" if twice[0] == "Intercept" else f"effect of '{twice[0]}'"
+                raise self.refuse(
+                    f"the factor '{first}' is pooled twice: its {what} is in two group terms. Put all its terms into "
+                    f"one, as in '({' + '.join(_pooled([*before.terms, *chunk.terms]))} | {first})', or with '||' "
+                    "where they are independent."
+                )
+            if any(piece.correlated and len(piece.terms) > 1 for piece in (before, chunk)):
+                raise self.refuse(
+                    f"the factor '{first}' is pooled twice, once with correlations. Put all its terms into one group "
+                    "term, with '|' where all are correlated and '||' where none is."
+                )
+            names = sorted((*before.terms, *chunk.terms), key=lambda name: name != "Intercept")
+            joint = [name for piece in (before, chunk) if piece.correlated for name in piece.terms]
+            merged[first] = GroupChunk(first, tuple(names), correlated=False, joint=(*before.joint, *joint))
+        return tuple(merged.values())
+
+    def components(self, outcome: str, terms: list[_Term], groups: tuple[GroupChunk, ...]) -> dict[str, Column | Call]:
+        """Every component of the terms by its name, of which no two are alike."""
+        found: dict[str, Column | Call] = {}
+        factors = [Column(part) for group in groups for part in group.factor.split(":")]
+        for part in itertools.chain([Column(outcome)], factors, *terms):
+            name = part.name
+            if found.setdefault(name, part) != part:
+                raise self.refuse(f"the column '{name}' has the name of a call. Rename the column.", part.at)
+        return found
+
+    def check_smooths(self, smooths: list[SmoothTerm], common: tuple[str, ...], groups: tuple[GroupChunk, ...]) -> None:
+        taken = {name for group in groups for name in (group.factor, f"{group.factor}_term")}
+        for smooth in smooths:
+            if smooth.column not in common:
+                raise self.refuse(
+                    f"s({smooth.column}) departs from the straight line of '{smooth.column}', which the formula takes "
+                    f"out again. Remove '- {smooth.column}'.",
+                    smooth.at,
+                )
+            if smooth.name in taken:
+                raise self.refuse(
+                    f"s({smooth.column}) and a factor would both be called '{smooth.name}'. Rename the factor's "
+                    "column.",
+                    smooth.at,
+                )
 
 
-def _group_spans(bare: str, text: str) -> list[tuple[int, int]]:
-    """Start and stop of every parenthesis that directly holds a bar."""
-    spans: list[tuple[int, int]] = []
-    opened: list[tuple[int, bool]] = []
-    quote = ""
-    for position, character in enumerate(bare):
-        if quote:
-            quote = "" if character == quote else quote
-        elif character in "'\"`":
-            quote = character
-        elif character == "(":
-            opened.append((position, False))
-        elif character == "|":
-            if not opened:
-                raise ModelError(f"formula {text!r}: put the group term in parentheses, as in '(alliance || country)'.")
-            opened[-1] = (opened[-1][0], True)
-        elif character == ")" and opened:
-            start, bar = opened.pop()
-            if bar:
-                spans.append((start, position + 1))
-    return sorted(spans)
+def _add(terms: list[_Term], more: Iterable[_Term]) -> None:
+    """Add terms that are not there yet; the order of an interaction's columns does not make another one."""
+    there = {frozenset(term) for term in terms}
+    for term in more:
+        if frozenset(term) not in there:
+            there.add(frozenset(term))
+            terms.append(term)
 
 
-def _chunk(piece: str, text: str) -> list[GroupChunk]:
-    if piece.count("|") > 2 or (piece.count("|") == 2 and "||" not in piece):
-        raise ModelError(f"formula {text!r}: the group term {piece} has more than one bar. Write one term a factor.")
-    terms: dict[str, list[str]] = {}
-    for term in _describe(piece.replace("||", "|"), text).group_terms:
-        terms.setdefault(str(term.factor.name), []).append(
-            "Intercept" if type(term.expr).__name__ == "Intercept" else str(term.expr.name)
-        )
-    return [
-        GroupChunk(
-            factor, tuple(sorted(names, key=lambda name: name != "Intercept")), "||" not in piece and len(names) > 1
-        )
-        for factor, names in terms.items()
-    ]
+def _name(term: _Term) -> str:
+    return ":".join(part.name for part in term)
 
 
-def _merge(pieces: list[list[GroupChunk]], text: str) -> tuple[GroupChunk, ...]:
-    merged: dict[str, GroupChunk] = {}
-    for chunk in (chunk for piece in pieces for chunk in piece):
-        before = merged.get(chunk.factor)
-        if before is None:
-            merged[chunk.factor] = chunk
-            continue
-        if before.correlated or chunk.correlated or set(before.terms) & set(chunk.terms):
-            raise ModelError(
-                f"formula {text!r}: the factor '{chunk.factor}' is pooled twice. Put all its terms into one group term."
-            )
-        names = sorted((*before.terms, *chunk.terms), key=lambda name: name != "Intercept")
-        merged[chunk.factor] = GroupChunk(chunk.factor, tuple(names), correlated=False)
-    return tuple(merged.values())
+def _pooled(names: list[str]) -> list[str]:
+    return ["1" if name == "Intercept" else name for name in dict.fromkeys(names)]

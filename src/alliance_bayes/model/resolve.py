@@ -94,7 +94,11 @@ def preview_priors(
         return Column(term, term, tuple(part for part in parts if part not in CATEGORICAL_COLUMNS), len(parts))
 
     common = [column(t) for t in formula.common if not (t == "Intercept" and family.link == "cumulative_logit")]
-    groups = [(group.factor, tuple(map(column, group.terms)), group.correlated) for group in formula.groups]
+    # One term alone has correlations only where it has several columns, which the rows tell.
+    groups = [
+        (group.factor, tuple(map(column, group.terms)), group.correlated and len(group.terms) > 1)
+        for group in formula.groups
+    ]
     levels = None if outcome is None or outcome.levels is None else outcome.levels.size
     defaults = Defaults(formula.outcome, family, outcome, named, levels)
     smooths = [smooth.name for smooth in formula.smooths]
@@ -102,7 +106,8 @@ def preview_priors(
     # A level's own name ("sex[male]") cannot be checked before there are levels.
     known = {name for names, _, _ in parameters for name in names}
     levelled = known - set(family.parameters) | ({"sigma"} if by_level else set())
-    later = {name for name in given if name.split("[")[0] in levelled or f"{name.split('[')[0]}[Intercept]" in known}
+    later = {f"corr_{group.factor}" for group in formula.groups if group.correlated}
+    later |= {name for name in given if name.split("[")[0] in levelled or f"{name.split('[')[0]}[Intercept]" in known}
     entries, _ = _fill(parameters, {name: prior for name, prior in given.items() if name in known or name not in later})
     return PriorTable(entries, given, named)
 

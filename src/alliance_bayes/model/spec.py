@@ -214,6 +214,10 @@ class ModelSpec:
         predictors = [name for name in self.parsed.columns[1:] if pd.api.types.is_numeric_dtype(design.frame[name])]
         return "alliance" if "alliance" in predictors else predictors[0] if predictors else None
 
+    def __str__(self) -> str:
+        """The formula as it was understood, written out term by term."""
+        return str(self.parsed)
+
     def __repr__(self) -> str:
         given = f"{self.prior_set!r} + {len(self.given_priors)} given"
         by = "" if self.residual_by is None else f", residual_by={self.residual_by!r}"

@@ -10,10 +10,9 @@ import numpy as np
 import pandas as pd
 from formulae.environment import Environment
 from formulae.matrices import DesignMatrices
-from formulae.model_description import model_description
 
 from alliance_bayes.errors import ModelError
-from alliance_bayes.model import Column, Formula
+from alliance_bayes.model import Column, Formula, described
 from alliance_bayes.model.columns import describe
 from alliance_bayes.moments.terms import (
     arithmetic,
@@ -116,7 +115,7 @@ def structure_of(formula: Formula, numeric: Sequence[str], levels: Mapping[str, 
             raise ModelError(
                 f"formula {formula.text!r}: '{name}' is arithmetic, but {', '.join(map(repr, text))} holds levels."
             )
-    description = model_description(formula.plain)
+    description = described(formula)
     coded = component_names(formula)
     # A factor with thousands of levels that are nowhere coded would make a row and an indicator of each.
     shown = {key: list(levels[key]) if key in coded else ["0", "1"] for key in levels}
@@ -129,10 +128,10 @@ def structure_of(formula: Formula, numeric: Sequence[str], levels: Mapping[str, 
     model = DesignMatrices(description, pd.DataFrame(made), Environment([{}])).model
     common = tuple(column for term in model.common_terms for column in describe(term))
     pooled = tuple(column for term in model.group_terms for column in describe(term.expr))
-    described = {column.label: column for column in (*common, *pooled) if column.label != "Intercept"}
-    base = base_components(described, [column.numeric for column in described.values()], expressions, numeric)
+    by_label = {column.label: column for column in (*common, *pooled) if column.label != "Intercept"}
+    base = base_components(by_label, [column.numeric for column in by_label.values()], expressions, numeric)
     parts, products = {}, {}
-    for label, column in described.items():
+    for label, column in by_label.items():
         known = set(column.numeric) | {f"{key}[{level}]" for key in levels for level in levels[key]}
         parts[label] = split_label(label, known.__contains__)
         products[label] = tuple(sorted(column.numeric))

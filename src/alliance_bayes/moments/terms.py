@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from formulae.model_description import model_description
-
-from alliance_bayes.model import Formula
+from alliance_bayes.model import Formula, described
 
 __all__ = [
     "SMALL",
@@ -69,7 +67,7 @@ def component_names(formula: Formula) -> frozenset[str]:
     """Names of every component of a formula's terms, common and pooled."""
     return frozenset(
         str(component.name)
-        for term in model_description(formula.plain).terms
+        for term in described(formula).terms
         for component in getattr(getattr(term, "expr", term), "components", ())
     )
 
@@ -77,7 +75,7 @@ def component_names(formula: Formula) -> frozenset[str]:
 def calls(formula: Formula) -> dict[str, Any]:
     """Every call in a formula's terms by the name of its component: "I(age ** 2)" and the call behind it."""
     found: dict[str, Any] = {}
-    for term in model_description(formula.plain).terms:
+    for term in described(formula).terms:
         for component in getattr(getattr(term, "expr", term), "components", ()):
             if type(component).__name__ == "Call":
                 found[str(component.name)] = component.call

@@ -8,11 +8,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from formulae.model_description import model_description
 from scipy import linalg
 
 from alliance_bayes.errors import ModelError
-from alliance_bayes.model import Design, ModelSpec, Rows, Smooth
+from alliance_bayes.model import Design, ModelSpec, Rows, Smooth, described
 from alliance_bayes.model.scales import sample_scale
 from alliance_bayes.moments.files import check_belongs
 from alliance_bayes.moments.moments import Moments
@@ -147,7 +146,7 @@ def _components(spec: ModelSpec) -> set[str]:
     """Names of all components of a formula's terms."""
     return {
         str(component.name)
-        for term in model_description(spec.parsed.plain).terms
+        for term in described(spec.parsed).terms
         for component in getattr(getattr(term, "expr", term), "components", ())
     }
 
