@@ -23,6 +23,7 @@ from alliance_bayes.checks.limits import ESS_LIMIT, RHAT_LIMIT
 from alliance_bayes.checks.plots_convergence import effective_sizes, rank_histograms
 from alliance_bayes.checks.results import CheckResult, Verdict
 from alliance_bayes.checks.wording import count
+from alliance_bayes.rounding import ROUNDING
 
 __all__ = ["convergence"]
 
@@ -135,7 +136,7 @@ def _derived(effects: pd.DataFrame, single: bool) -> pd.DataFrame:
     status = _missing(figures, single)
     if {"mean", "sd"} <= set(names):
         # Without a spread a finite figure is not random: a count, say, or a difference that the model fixes at zero.
-        small = figures["sd"].isna() | (figures["sd"] <= 1e-12 * np.maximum(1.0, figures["mean"].abs()))
+        small = figures["sd"].isna() | (figures["sd"] <= ROUNDING * figures["mean"].abs())
         status = np.where(np.isfinite(figures["mean"]) & small, "constant", status)
     if {"mean", "median"} <= set(names) and "note" in table.columns:
         explained = table["note"].notna().to_numpy() & figures[["mean", "median"]].isna().all(axis=1).to_numpy()

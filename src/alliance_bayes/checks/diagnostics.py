@@ -9,6 +9,7 @@ import pandas as pd
 import xarray as xr
 
 from alliance_bayes.effects.convergence import convergence
+from alliance_bayes.rounding import is_constant
 
 __all__ = ["diagnose"]
 
@@ -38,8 +39,7 @@ def diagnose(posterior: xr.Dataset) -> pd.DataFrame:
         draws = np.moveaxis(np.asarray(values.values, dtype=float), (0, 1), (-2, -1))
         labels = _labels(str(name), values)
         flat = draws.reshape(len(labels), *draws.shape[-2:])
-        with np.errstate(invalid="ignore"):
-            constant = np.ptp(flat, axis=(1, 2)) <= 1e-12 * np.maximum(1.0, np.abs(flat[:, 0, 0]))
+        constant = is_constant(flat, axis=(1, 2))
         block = pd.DataFrame({"quantity": labels, "variable": str(name), "index": np.arange(len(labels))})
         # One chain cannot be compared with another, and equal draws have no ranks: both are left as NaN.
         able = ~constant & np.isfinite(flat).all(axis=(1, 2))

@@ -151,10 +151,14 @@ def _tangent(evidence: Evidence) -> np.ndarray:
     if design.family.link != "identity" or design.family.name == "censored_gaussian":
         eta = evidence.eta.mean(axis=0)[None, :]
         own = {name: values.mean(axis=0)[None] for name, values in evidence.parameters.items()}
-        small = 1e-4 * max(float(eta.std()), 1e-3)
+        # The unit of the linear predictor: the outcome's where its expectation is the outcome, else a logit.
+        unit = 1.0 if design.family.link != "identity" else design.sd(design.outcome.name)
+        small = 1e-4 * max(float(eta.std()), 1e-3 * unit)
         up, down = (expectation(design.family, eta + move, own, design.outcome)[0] for move in (small, -small))
         x = x * ((up - down) / (2 * small))[:, None]
-    return _orthonormal(x, 1e-10)
+    # Columns are in units of their own, which must not decide which of them are combinations of others.
+    size = np.linalg.norm(x, axis=0)
+    return _orthonormal(x / np.where(size > 0, size, 1.0), 1e-10)
 
 
 def _remainder(basis: np.ndarray, tangent: np.ndarray) -> np.ndarray:
@@ -171,9 +175,8 @@ def _remainder(basis: np.ndarray, tangent: np.ndarray) -> np.ndarray:
 
 
 def _orthonormal(columns: np.ndarray, threshold: float) -> np.ndarray:
-    size = np.linalg.norm(columns, axis=0)
     left, singular, _ = np.linalg.svd(columns, full_matrices=False)
-    return left[:, singular > threshold * max(1.0, float(size.max(initial=0.0)))]
+    return left[:, singular > threshold]
 
 
 def _score(discrepancy: np.ndarray, df: int) -> np.ndarray:

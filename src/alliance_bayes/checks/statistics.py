@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from alliance_bayes.model.families import Outcome
+from alliance_bayes.rounding import ROUNDING
 
 __all__ = ["STATISTICS", "Limits", "Statistic", "group_statistics", "simultaneous_limits"]
 
@@ -26,14 +27,14 @@ class Statistic:
     transform, back
         To a scale on which it is roughly normal, and back; functions of values and counts.
     least_sd
-        Smallest SD it is given on that scale, a function of counts: statistics that never vary over replicates would
-        else turn any difference into an infinite one.
+        Smallest SD it is given on that scale, a function of counts and of the values' size: statistics that never vary
+        over replicates would else turn any difference into an infinite one.
     """
 
     name: str
     transform: Transform
     back: Transform
-    least_sd: Callable[[np.ndarray], np.ndarray]
+    least_sd: Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
 def _same(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
@@ -65,11 +66,11 @@ def _from_anscombe(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
     return np.clip((share * (counts + 0.75) - 0.375) / counts, 0.0, 1.0)
 
 
-def _tiny(counts: np.ndarray) -> np.ndarray:
-    return np.full(np.shape(counts), 1e-9)
+def _tiny(counts: np.ndarray, size: np.ndarray) -> np.ndarray:
+    return np.asarray(1e-9 * size)
 
 
-def _half_over_root(counts: np.ndarray) -> np.ndarray:
+def _half_over_root(counts: np.ndarray, size: np.ndarray) -> np.ndarray:
     # The SD of a binomial share after Anscombe's transformation, whatever the share.
     return np.asarray(0.5 / np.sqrt(counts + 0.5))
 
@@ -119,7 +120,7 @@ def group_statistics(
         m3 = third - 3 * first * second + 2 * first**3
         m4 = fourth - 4 * first * third + 6 * first**2 * second - 3 * first**4
         # Equal outcomes have no shape; they get that of the normal distribution.
-        flat = m2 <= 1e-12 * np.maximum(second, 1e-12)
+        flat = m2 <= ROUNDING * second
         m2_or_1 = np.where(flat, 1.0, m2)
         out = {
             "mean": centre + first,
@@ -190,9 +191,12 @@ def simultaneous_limits(
     for name in dict.fromkeys(names):
         at, kind = kinds == name, STATISTICS[name]
         values = kind.transform(replicated[:, at], counts[at])
-        centre[at], sd[at] = values.mean(axis=0), np.maximum(values.std(axis=0), kind.least_sd(counts[at]))
+        seen = kind.transform(observed[at], counts[at])
+        size = np.maximum(np.abs(values).max(axis=0), np.abs(seen))
+        least = np.where(size > 0, kind.least_sd(counts[at], size), 1.0)
+        centre[at], sd[at] = values.mean(axis=0), np.maximum(values.std(axis=0), least)
         null[:, at] = (values - centre[at]) / sd[at]
-        z[at] = (kind.transform(observed[at], counts[at]) - centre[at]) / sd[at]
+        z[at] = (seen - centre[at]) / sd[at]
     largest = np.sort(np.abs(null).max(axis=1))
     # The largest departure whose p-value is not below the rate.
     quiet = int(np.ceil(rate * (1 + largest.size) - 1)) - 1

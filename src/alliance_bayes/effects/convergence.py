@@ -12,8 +12,9 @@ import numpy as np
 from scipy import special
 
 from alliance_bayes.effects.mixing import effective_sample_size, rhat
+from alliance_bayes.rounding import is_constant
 
-__all__ = ["arviz", "convergence", "is_constant"]
+__all__ = ["arviz", "convergence"]
 
 
 @cache
@@ -22,14 +23,6 @@ def arviz() -> Any:
     from arviz_stats.base.array import BaseArray
 
     return BaseArray()
-
-
-def is_constant(draws: np.ndarray) -> np.ndarray:
-    """Which quantities do not vary beyond rounding, shape (k,); draws have shape (k, n)."""
-    low, high = draws.min(axis=1), draws.max(axis=1)
-    with np.errstate(invalid="ignore"):
-        narrow = high - low <= 1e-13 * np.maximum(np.abs(low), np.abs(high))
-    return np.asarray((low == high) | (narrow & np.isfinite(low) & np.isfinite(high)))
 
 
 def convergence(draws: np.ndarray, limits: np.ndarray) -> dict[str, np.ndarray]:

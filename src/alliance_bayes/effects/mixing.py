@@ -8,6 +8,8 @@ from __future__ import annotations
 import numba
 import numpy as np
 
+from alliance_bayes.rounding import is_constant
+
 __all__ = ["effective_sample_size", "rhat"]
 
 
@@ -36,7 +38,7 @@ def effective_sample_size(chains: np.ndarray) -> np.ndarray:
     within = (centred**2).mean(axis=(1, 2))
     total = within + (means.var(axis=1, ddof=1)[:, 0] if chains.shape[1] > 1 else 0.0)
     sizes = np.full(len(chains), float(chains[:1].size))
-    moving = np.ptp(chains, axis=(1, 2)) >= np.finfo(float).resolution
+    moving = ~is_constant(chains, axis=(1, 2))
     sizes[moving] /= _lengths(centred[moving], within[moving], total[moving])
     return sizes
 

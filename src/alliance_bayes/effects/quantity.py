@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from alliance_bayes.rounding import ROUNDING
+
 __all__ = ["Difference", "Fixed", "Quantity"]
 
 
@@ -42,7 +44,11 @@ class Difference:
 
     def __call__(self) -> np.ndarray:
         """Return the draws, shape (chain, draw)."""
-        difference = self.block[self.first] - self.block[self.second]
+        first, second = self.block[self.first], self.block[self.second]
+        difference = first - second
+        # What the model holds equal may still differ by rounding.
+        if np.abs(difference).max() <= ROUNDING * max(np.abs(first).max(), np.abs(second).max()):
+            difference = np.zeros_like(difference)
         return np.asarray(difference if self.denominator is None else difference / self.denominator)
 
 

@@ -8,10 +8,11 @@ from itertools import batched
 import numpy as np
 import pandas as pd
 
-from alliance_bayes.effects.convergence import arviz, convergence, is_constant
+from alliance_bayes.effects.convergence import arviz, convergence
 from alliance_bayes.effects.options import Options
 from alliance_bayes.effects.quantity import Quantity
 from alliance_bayes.effects.table import COLUMNS, TEXT_COLUMNS, EffectTable
+from alliance_bayes.rounding import is_constant
 
 __all__ = ["summarise"]
 

@@ -98,6 +98,12 @@ class Tabulations:
     def _points(self) -> int:
         return _POINTS if self.n_functions is None else _POINTS_OF_SEVERAL
 
+    @property
+    def _unit(self) -> float:
+        """Of the linear predictor: that of the outcome where its expectation is the outcome, else a logit."""
+        design = self.fit.design
+        return design.sd(design.outcome.name) if design.family.link == "identity" else 1.0
+
     def blocks(self, n_rows: int) -> Iterator[slice]:
         """Slices of the stacked draws such that linear predictors and tables stay within a fixed amount of memory."""
         return self.fit.blocks(n_rows if self.n_functions is None else max(n_rows, self._points * self.n_functions))
@@ -123,7 +129,8 @@ class Tabulations:
         """
         table = self._kept.get(key := (which.start, which.stop))
         if table is None:
-            step = np.maximum(high - low, 1e-6 * np.maximum(1.0, np.abs(low))) / self._points
+            step = np.maximum.reduce([high - low, np.full(low.shape, 1e-6 * self._unit), 1e-9 * np.abs(low)])
+            step = step / self._points
             table = self._filled(self.function, which, low - 2 * step, step, self._points + 4)
         elif (low < table.low + table.step).any() or (high > table.high - 2 * table.step).any():
             below = max(0, int(np.ceil(((table.low - low) / table.step).max())) + 2)

@@ -82,7 +82,7 @@ def improved(change: pd.Series | npt.ArrayLike, *, points: float = 10) -> pd.Ser
         raise UsageError(f"points should be above 0 but got {points!r}. Pass the smallest gain that counts.")
     (values,), index = _numeric(change=change)
     # Differences of pro-rated scores may miss a whole number of points by rounding alone.
-    result = np.where(np.isnan(values), np.nan, (values >= points - 1e-9).astype(np.float64))
+    result = np.where(np.isnan(values), np.nan, (values >= points * (1 - 1e-9)).astype(np.float64))
     return result if index is None else pd.Series(result, index=index, name="improved")
 
 

@@ -15,6 +15,7 @@ from alliance_bayes.instruments.definition import Instrument
 from alliance_bayes.instruments.factor import one_factor
 from alliance_bayes.instruments.items import item_frame, item_values
 from alliance_bayes.instruments.scoring import recode
+from alliance_bayes.rounding import ROUNDING, is_constant
 
 __all__ = ["Reliability", "cronbach_alpha", "mcdonald_omega", "spearman_brown"]
 
@@ -123,7 +124,7 @@ def cronbach_alpha(
     if n < 2:
         return result(_NAN, _NAN, _NAN, f"Variances need at least 2 people with every item, not {n}.")
     whole = float(values.sum(axis=1).var(ddof=1))
-    if np.isclose(whole, 0):
+    if is_constant(values.sum(axis=1), size=np.abs(values).sum(axis=1).max()):
         return result(_NAN, _NAN, _NAN, "Everybody has the same total, so there is no variance to explain.")
     value = k / (k - 1) * (1 - float(values.var(axis=0, ddof=1).sum()) / whole)
     tail = (1 - prob) / 2
@@ -177,7 +178,7 @@ def mcdonald_omega(
     if n <= k:
         return result(_NAN, _NAN, _NAN, f"{k} items need more than {k} people with every item, not {n}.")
     covariance = np.cov(values, rowvar=False)
-    constant = [names[position] for position in np.flatnonzero(np.isclose(np.diag(covariance), 0))]
+    constant = [names[position] for position in np.flatnonzero(is_constant(values, axis=0))]
     if constant:
         return result(_NAN, _NAN, _NAN, f"Everybody gave the same answer to {', '.join(constant)}.")
     sds = np.sqrt(np.diag(covariance))
@@ -243,11 +244,11 @@ def spearman_brown(
 
     if n < 4:
         return result(_NAN, _NAN, _NAN, f"Fisher's z needs at least 4 people with every item, not {n}.")
-    constant = [names[position] for position in np.flatnonzero(np.isclose(values.var(axis=0), 0))]
+    constant = [names[position] for position in np.flatnonzero(is_constant(values, axis=0))]
     if constant:
         return result(_NAN, _NAN, _NAN, f"Everybody gave the same answer to {', '.join(constant)}.")
     r = float(np.corrcoef(values[:, 0], values[:, 1])[0, 1])
-    if np.isclose(abs(r), 1):
+    if 1 - abs(r) <= ROUNDING:
         return result(1.0 if r > 0 else _NAN, _NAN, _NAN, "The items are exactly collinear, so there is no interval.")
     reach = _quantile(prob) / float(np.sqrt(n - 3))
     ends = np.tanh(np.arctanh(r) + np.array([-reach, reach]))
@@ -279,4 +280,6 @@ def _complete(
     if instrument is not None:
         values = recode(values, instrument)
     whole = ~np.isnan(values).any(axis=1)
+    # The coefficients have no unit; a power of two takes the items' out without rounding, and keeps squares in range.
+    values = np.ldexp(values, -int(np.frexp(np.abs(values[whole]).max(initial=0.0))[1]))
     return values[whole], int(np.sum(~whole)), [str(name) for name in frame.columns]

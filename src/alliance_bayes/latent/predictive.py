@@ -9,6 +9,7 @@ import xarray as xr
 from alliance_bayes.latent.bend import bent
 from alliance_bayes.latent.data import RATED, Ratings
 from alliance_bayes.latent.kernel import CATEGORIES, MISSING
+from alliance_bayes.rounding import is_constant
 
 __all__ = ["REPLICATES", "measurement_check", "rating_statistics"]
 
@@ -120,7 +121,7 @@ def rating_statistics(ratings: np.ndarray, person: np.ndarray, n: int) -> dict[s
     freedom = max(int((count - 1).sum()), 1)
     out["SD within people of a session's rating"] = float(np.sqrt((around**2).sum() / freedom))
     goal, bond = ratings[:, both].astype(float)
-    constant = goal.size < 2 or goal.std() == 0 or bond.std() == 0
+    constant = goal.size < 2 or is_constant(goal) or is_constant(bond)
     out["correlation of goal and bond"] = 0.0 if constant else float(np.corrcoef(goal, bond)[0, 1])
     return out
 

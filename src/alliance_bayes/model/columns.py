@@ -13,8 +13,9 @@ import pandas as pd
 
 from alliance_bayes.errors import ModelError
 from alliance_bayes.model.scales import Scale, sample_scale, scale_of
+from alliance_bayes.rounding import is_constant
 
-__all__ = ["Column", "centring", "describe", "refuse_constant", "term_block"]
+__all__ = ["Column", "centring", "column_sizes", "describe", "refuse_constant", "term_block"]
 
 
 @dataclass(frozen=True)
@@ -137,15 +138,34 @@ def centring(
     return centres, scales
 
 
-def refuse_constant(x: np.ndarray, columns: tuple[Column, ...]) -> None:
+def column_sizes(terms: tuple[Any, ...], centres: Mapping[str, float]) -> np.ndarray:
+    """Size of the numbers that each column was computed from, shape (n_columns,): what its rounding is a share of.
+
+    A centred column has the rounding of the values before; a product, that of each component times the others.
+    """
+    sizes: list[float] = []
+    for term in terms:
+        parts = [] if _is_intercept(term) else term.components
+        before, after = [], []
+        for part in parts:
+            values = _two_dimensional(part.value)
+            centre = np.array([centres[name] for name in _names(part)]) if part.kind == "numeric" else np.zeros(1)
+            before.append(np.maximum(np.abs(values).max(axis=0), np.abs(centre)))
+            after.append(np.abs(values - centre).max(axis=0))
+        for combination in product(*(range(len(own)) for own in before)):
+            own, centred = (
+                [column[place] for column, place in zip(numbers, combination, strict=True)]
+                for numbers in (before, after)
+            )
+            sizes.append(sum(own[k] * float(np.prod(centred[:k] + centred[k + 1 :])) for k in range(len(own))))
+    return np.array(sizes)
+
+
+def refuse_constant(x: np.ndarray, columns: tuple[Column, ...], sizes: np.ndarray) -> None:
     """Raise for a common column without variation: the data say nothing about its coefficient."""
     for position, column in enumerate(columns):
         values = x[:, position]
-        if (
-            column.label != "Intercept"
-            and values.size
-            and np.ptp(values) <= 1e-12 * max(1.0, float(np.abs(values).max()))
-        ):
+        if column.label != "Intercept" and values.size and is_constant(values, size=sizes[position]):
             raise ModelError(
                 f"'{column.label}' has the same value in all {len(values)} analysed rows, so its coefficient "
                 "cannot be estimated. "

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from alliance_bayes.errors import ModelError
-from alliance_bayes.model.columns import Column, centring, describe, refuse_constant, term_block
+from alliance_bayes.model.columns import Column, centring, column_sizes, describe, refuse_constant, term_block
 from alliance_bayes.model.evaluation import evaluate_terms
 from alliance_bayes.model.families import Family, Outcome, prepare_outcome
 from alliance_bayes.model.formula import Formula
@@ -231,7 +231,7 @@ def build_design(
     columns = tuple(column for term in common for column in describe(term))
     factors = _factors(formula, pooled, frame, exhaustive)
     rows = _assemble(common, pooled, factors, frame, centres, new=False)
-    refuse_constant(rows.x, columns)
+    refuse_constant(rows.x, columns, column_sizes(common, centres))
     if smooths is None:
         smooths = tuple(build_smooth(term, frame) for term in formula.smooths)
     rows = _completed(rows, residual, smooths, frame)

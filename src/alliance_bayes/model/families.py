@@ -10,6 +10,7 @@ import numpy as np
 
 from alliance_bayes.errors import DataError, ModelError, Problem
 from alliance_bayes.model.scales import Scale
+from alliance_bayes.rounding import ON_LEVEL
 
 __all__ = ["FAMILIES", "Family", "Outcome", "family_named", "prepare_outcome"]
 
@@ -173,7 +174,7 @@ def _on_levels(name: str, values: np.ndarray, levels: np.ndarray) -> Outcome:
     _demand(
         name,
         values,
-        np.abs(levels[codes] - values) < 1e-9,
+        np.abs(levels[codes] - values) < ON_LEVEL * np.diff(levels).min(initial=np.inf),
         f"is not one of the {levels.size} levels from {levels[0]:g} to {levels[-1]:g}",
         "Correct it, or declare the scale's step.",
     )

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from alliance_bayes.errors import ModelError
+from alliance_bayes.rounding import is_constant
 
 __all__ = ["BUILT_IN", "Scale", "is_who5", "sample_scale", "scale_of"]
 
@@ -129,6 +130,6 @@ def sample_scale(values: np.ndarray, weights: np.ndarray | None = None) -> Scale
         sd = float(np.sqrt(weights @ (values - mean) ** 2 / max(weights.sum() - 1, 1)))
     return Scale(
         mean,
-        sd if sd > 0 else 1.0,
+        sd if sd > 0 and not is_constant(values) else abs(mean) or 1.0,
         reason="mean and SD of the analysed rows (autoscale: this prior depends on the data)",
     )

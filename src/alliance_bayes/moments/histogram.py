@@ -13,9 +13,6 @@ __all__ = ["Histogram", "empty_histogram"]
 #: Bins of an outcome without levels.
 N_BINS = 50
 
-#: Distance from a level, in steps, at which a value still is that level: what rounding may do to a decimal step.
-ON_LEVEL = 1e-9
-
 
 @dataclass(frozen=True, eq=False)
 class Histogram:

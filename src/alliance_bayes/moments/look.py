@@ -9,9 +9,9 @@ from typing import Any
 
 from alliance_bayes.cohort.cells import MISSING
 from alliance_bayes.model import ModelSpec, scale_of
-from alliance_bayes.moments.histogram import ON_LEVEL
 from alliance_bayes.moments.sources import Remote, fetched
 from alliance_bayes.moments.structure import Structure
+from alliance_bayes.rounding import ON_LEVEL
 
 __all__ = ["Kinds", "Levels", "Look"]
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from alliance_bayes.cohort.header import check_mapping
 from alliance_bayes.errors import ModelError
-from alliance_bayes.model import ModelSpec, card_text, scale_of
+from alliance_bayes.model import Column, ModelSpec, card_text, scale_of
 from alliance_bayes.moments.census import Tally, kinds_of, levels_of, tallied
 from alliance_bayes.moments.curves import Curve, curves_of, hats, with_bases
 from alliance_bayes.moments.histogram import Histogram, empty_histogram
@@ -21,6 +21,7 @@ from alliance_bayes.moments.pooling import Cells, cell_numbers, sum_exactly
 from alliance_bayes.moments.recentring import Source, Sources, derived
 from alliance_bayes.moments.sources import fetched, opened
 from alliance_bayes.moments.structure import Structure, expressions_of, structure_of
+from alliance_bayes.rounding import ROUNDING
 
 __all__ = ["cell_query", "reduce_table"]
 
@@ -250,6 +251,17 @@ def _histogram(
     return empty.filled(values, number, found["n"].to_numpy())
 
 
+def _size(moments: Moments, column: Column) -> float:
+    """Size of the numbers that a column was computed from; see `column_sizes`."""
+    size = float(np.abs(moments.means[:, moments.column(column.label)]).max())
+    spread = np.sqrt(np.diag(moments.total_cross) / moments.n)
+    known = {name: spread[moments.columns.index(name)] for name in column.numeric if name in moments.columns}
+    for name in column.numeric:
+        others = [known.get(other, 0.0) for other in column.numeric if other != name]
+        size = max(size, abs(moments.centres.get(name, 0.0)) * float(np.prod(others)))
+    return size
+
+
 def _check_informative(moments: Moments, structure: Structure, spec: ModelSpec) -> None:
     """Refuse a common column without variation and a pooled factor with one level, as for rows."""
     for position, label in enumerate(moments.columns):
@@ -259,8 +271,7 @@ def _check_informative(moments: Moments, structure: Structure, spec: ModelSpec) 
         if column.label == "Intercept":
             continue
         position = moments.column(column.label)
-        size = max(1.0, float(np.abs(moments.means[:, position]).max()))
-        if moments.total_cross[position, position] <= moments.n * (1e-12 * size) ** 2:
+        if moments.total_cross[position, position] <= moments.n * (ROUNDING * _size(moments, column)) ** 2:
             raise ModelError(
                 f"'{column.label}' has the same value in all {moments.n:.0f} analysed rows, so its coefficient "
                 "cannot be estimated. Remove the term or check the table."

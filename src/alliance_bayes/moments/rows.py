@@ -8,10 +8,11 @@ import numpy as np
 import pandas as pd
 
 from alliance_bayes.model import Design, ModelSpec, card_text
-from alliance_bayes.moments.histogram import ON_LEVEL, Histogram, empty_histogram
+from alliance_bayes.moments.histogram import Histogram, empty_histogram
 from alliance_bayes.moments.moments import Moments
 from alliance_bayes.moments.pooling import Cells, cell_numbers, sum_exactly
 from alliance_bayes.moments.terms import arithmetic, base_components, calls, split_label
+from alliance_bayes.rounding import ON_LEVEL
 
 __all__ = ["moments_of"]
 

@@ -12,6 +12,7 @@ import pandas as pd
 from alliance_bayes.effects.convergence import arviz
 from alliance_bayes.report.style import ACCENT, BAND, GREY, INK, LIGHT, SECOND
 from alliance_bayes.report.text import shortened
+from alliance_bayes.rounding import is_constant
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -103,7 +104,7 @@ def density_curve(draws: np.ndarray, *, positive: bool = False, points: int = 16
         Shape (points,), of which the first and the last are half a step from the ends; empty when the draws do not
         vary.
     """
-    if not np.ptp(draws) > 1e-12 * max(1.0, float(np.abs(draws).max())):
+    if is_constant(draws):
         return np.empty(0), np.empty(0)
     low, high = np.quantile(draws, [0.0005, 0.9995])
     margin = 0.12 * (high - low)

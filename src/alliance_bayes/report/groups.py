@@ -35,7 +35,6 @@ SORTED_ABOVE = 6
 #: Rows a page can bear; the JSON has the rest.
 MOST_ROWS = 1000
 
-_NOTHING = 1e-9
 _NOTES = {
     "provider_type": "People chose their provider type or were guided to it, so these differences describe who went "
     "where as much as what they received."
@@ -79,7 +78,7 @@ def ordered_pairs(rows: pd.DataFrame) -> pd.DataFrame:
 
 def fixed_at_zero(rows: pd.DataFrame) -> bool:
     """Whether differences are zero because the model says so, which is no finding."""
-    return bool(len(rows)) and bool(((rows["mean"].abs() < _NOTHING) & (rows["sd"] < _NOTHING)).all())
+    return bool(len(rows)) and bool(((rows["mean"] == 0) & (rows["sd"] == 0)).all())
 
 
 def _part(view: View, factor: str, position: int) -> dict[str, Any]:
