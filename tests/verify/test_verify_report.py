@@ -332,5 +332,55 @@ def test_a_manifest_that_describes_no_model_of_this_package_is_refused(
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ab.FileFormatError, match=r"there is no file '.*none\.html'\. Give the page"):
+    with pytest.raises(ab.FileFormatError, match=r"^the page 'none\.html' does not exist\. Check the path\.$"):
         ab.verify_report(tmp_path / "none.html", ab.read_cohort(table()))
+
+
+START = '<script type="application/json" id="manifest">'
+WHOLE = {
+    "format": 1,
+    "kind": "report",
+    "data": {},
+    "versions": {},
+    "withheld": False,
+    "columns": ["id", "mean"],
+    "rows": [["a", 1.0]],
+    "page": "",
+    "digest": "",
+}
+
+
+def refusal(page: str) -> str:
+    with pytest.raises(ab.FileFormatError) as caught:
+        read_manifest(page, name="p.html")
+    return str(caught.value)
+
+
+def test_a_page_with_more_than_one_place_for_a_manifest_is_refused_in_one_pass() -> None:
+    # Looked for by a pattern, each of the starts would be followed to the end of the page.
+    assert refusal(START * 200_000).startswith("'p.html' holds 200000 manifests, ")
+    assert refusal(START + "{}").startswith("'p.html' holds no manifest, ")
+    assert refusal(f"{START}{{}}</script>" * 2).startswith("'p.html' holds 2 manifests, ")
+
+
+@pytest.mark.parametrize(
+    "text", ["[" * 100_000, "1" * 100_000, '{"format": NaN}', '{"format": 1e999}', "{", '"\\ud800"']
+)
+def test_a_manifest_that_is_no_plain_json_is_refused(text: str) -> None:
+    assert refusal(f"{START}{text}</script>").startswith("the manifest of 'p.html' is damaged (")
+
+
+@given(
+    st.sampled_from(["kind", "data", "versions", "columns", "rows", "page", "digest"]),
+    st.sampled_from([None, 1, "", [], {}, [1], [[1]], [["a"]], {"a": 1}]),
+)
+def test_a_manifest_with_a_value_of_another_kind_is_refused(key: str, value: Any) -> None:
+    text = json.dumps({**WHOLE, key: value})
+    kept = type(value) is type(WHOLE[key]) and not (key in ("columns", "rows") and value)
+    if (kept and key != "columns") or (key == "rows" and value is None):
+        assert read_manifest(f"{START}{text}</script>", name="p.html")[key] == value
+    else:
+        assert re.fullmatch(
+            r"the manifest of 'p\.html' is damaged \(no \w+\)\. Make the report again\.",
+            refusal(f"{START}{text}</script>"),
+        )

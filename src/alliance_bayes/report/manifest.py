@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
 from alliance_bayes.errors import FileFormatError
+from alliance_bayes.foreign import parse_json
 from alliance_bayes.report.records import plain
 
 __all__ = ["DIGITS", "EMPTY", "GIVEN", "NUMBERS", "embed", "faults", "manifest_of", "read_manifest", "rows_by_id"]
@@ -24,11 +24,20 @@ GIVEN = ("interval", "prob", "rope_low", "rope_high", "relevant", "mcse_mean")
 DIGITS = 9
 # What no manifest is without.
 _KEYS = ("kind", "data", "versions", "withheld", "columns", "rows", "page", "digest")
+_KINDS: Mapping[str, type | tuple[type, ...]] = {
+    "kind": str,
+    "data": dict,
+    "versions": dict,
+    "columns": list,
+    "rows": (list, type(None)),
+    "page": str,
+    "digest": str,
+}
 # A data block, which no browser runs: a content policy that allows no script lets it be.
 _START = '<script type="application/json" id="manifest">'
-_ELEMENT = re.compile(re.escape(_START) + r"(.*?)</script>", re.DOTALL)
+_END = "</script>"
 #: What the page's template holds until the manifest is known.
-EMPTY = f"{_START}</script>"
+EMPTY = f"{_START}{_END}"
 
 
 def manifest_of(kind: str, effects: pd.DataFrame | None, made: Mapping[str, Any]) -> dict[str, Any]:
@@ -74,7 +83,7 @@ def embed(html: str, manifest: Mapping[str, Any]) -> str:
     sealed["digest"] = _seal(sealed)
     # "<" must not stand in a script element: "</script" would end it.
     text = json.dumps(sealed, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
-    return html.replace(EMPTY, f"{_START}{text}</script>")
+    return html.replace(EMPTY, f"{_START}{text}{_END}")
 
 
 def read_manifest(html: str, *, name: str) -> dict[str, Any]:
@@ -92,16 +101,18 @@ def read_manifest(html: str, *, name: str) -> dict[str, Any]:
     FileFormatError
         The page has none, more than one, or one of another format.
     """
-    found = _ELEMENT.findall(html)
-    if len(found) != 1:
+    found = html.count(_START)
+    place = _element(html)
+    if place is None:
         raise FileFormatError(
-            f"'{name}' holds {'no manifest' if not found else f'{len(found)} manifests'}, so there is nothing to "
+            f"'{name}' holds {f'{found} manifests' if found > 1 else 'no manifest'}, so there is nothing to "
             "verify. Give a page made by 'alliance-bayes report' or 'alliance-bayes study'."
         )
-    try:
-        manifest = json.loads(found[0])
-    except json.JSONDecodeError as error:
-        raise FileFormatError(f"the manifest of '{name}' is damaged ({error}). Make the report again.") from error
+    manifest = parse_json(
+        html[place[0] + len(_START) : place[1] - len(_END)],
+        what=f"the manifest of '{name}'",
+        remedy="Make the report again.",
+    )
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         known = manifest.get("format") if isinstance(manifest, dict) else None
         raise FileFormatError(
@@ -109,9 +120,10 @@ def read_manifest(html: str, *, name: str) -> dict[str, Any]:
             "or install the version that made it."
         )
     missing = [key for key in _KEYS if key not in manifest]
-    if missing or not isinstance(manifest["data"], dict):
+    wrong = missing or [key for key, kind in _KINDS.items() if not isinstance(manifest[key], kind)]
+    if wrong or not _is_table(manifest["columns"], manifest["rows"]):
         raise FileFormatError(
-            f"the manifest of '{name}' is damaged (no {', '.join(missing) or 'data'}). Make the report again."
+            f"the manifest of '{name}' is damaged (no {', '.join(wrong) or 'rows'}). Make the report again."
         )
     return manifest
 
@@ -121,9 +133,28 @@ def faults(html: str, manifest: Mapping[str, Any]) -> list[str]:
     found = []
     if manifest.get("digest") != _seal(manifest):
         found.append("The manifest was changed after the page was made: its fingerprint is another one.")
-    if manifest.get("page") != _digest(_ELEMENT.sub(EMPTY, html)):
+    if manifest.get("page") != _digest(_emptied(html)):
         found.append("The page was changed after it was made: its fingerprint is not the one in its manifest.")
     return found
+
+
+def _element(html: str) -> tuple[int, int] | None:
+    """Where the page's one manifest begins and ends; None where there is none, or more than one."""
+    start = html.find(_START)
+    end = html.find(_END, start)
+    return None if html.count(_START) != 1 or end < 0 else (start, end + len(_END))
+
+
+def _emptied(html: str) -> str:
+    place = _element(html)
+    return html if place is None else html[: place[0]] + EMPTY + html[place[1] :]
+
+
+def _is_table(columns: list[Any], rows: list[Any] | None) -> bool:
+    named = all(isinstance(name, str) for name in columns)
+    return named and all(
+        isinstance(row, list) and len(row) == len(columns) and isinstance(row[0], str) for row in rows or []
+    )
 
 
 def _short(value: Any) -> Any:

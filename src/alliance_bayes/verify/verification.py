@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from alliance_bayes.cohort import Cohort
-from alliance_bayes.errors import FileFormatError
+from alliance_bayes.foreign import PAGE_BYTES, read_text
 from alliance_bayes.moments import Moments
 from alliance_bayes.report.data_key import find_key
 from alliance_bayes.report.manifest import GIVEN, NUMBERS, faults, read_manifest, rows_by_id
@@ -159,12 +159,7 @@ def verify_report(
 
 
 def _read(path: Path) -> tuple[str, dict[str, Any]]:
-    try:
-        html = path.read_text(encoding="utf-8")
-    except FileNotFoundError as error:
-        raise FileFormatError(f"there is no file '{path}'. Give the page that is to be verified.") from error
-    except UnicodeDecodeError as error:
-        raise FileFormatError(f"'{path.name}' is not a page in UTF-8. Give a page made by this package.") from error
+    html = read_text(path, what=f"the page '{path.name}'", limit=PAGE_BYTES)
     return html, read_manifest(html, name=path.name)
 
 
