@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import zipfile
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
@@ -66,6 +67,11 @@ PLAIN = {
 }
 
 
+def gallery_of(section: Section) -> str:
+    findings = SimpleNamespace(withheld=False, simulated=False, topics=(), limits=("nothing",), certainty="")
+    return page_of(title="Gallery", subtitle=(), sections=[section], findings=findings, version="0")
+
+
 @pytest.fixture(scope="module")
 def gallery(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Tables made to be difficult, on a page of their own."""
@@ -84,10 +90,8 @@ def gallery(tmp_path_factory: pytest.TempPathFactory) -> Path:
     drawn = Table.of("drawn-data", "Points of the line", ["x", "y"], [("1", "\N{MINUS SIGN}2.5"), ("2", "3")])
     drawing = Markup('<svg class="picture" width="100" height="50" role="img" aria-label="line"></svg>')
     section = Section.of("all", "All", numbers, versions, labels, long, Picture("Line", "A line.", drawing, drawn))
-    findings = SimpleNamespace(withheld=False, simulated=False, topics=(), limits=("nothing",), certainty="")
     path = tmp_path_factory.mktemp("gallery") / "gallery.html"
-    html = page_of(title="Gallery", subtitle=(), sections=[section], findings=findings, version="0")
-    path.write_text(html, encoding="utf-8")
+    path.write_text(gallery_of(section), encoding="utf-8")
     return path
 
 
@@ -199,6 +203,47 @@ def test_the_data_of_a_figure_are_a_table_like_any_other(shown: Any) -> None:
     assert read(saved(shown, "drawn-data")[1]) == [["x", "y"], ["1", "-2.5"], ["2", "3"]]
 
 
+def archive(page: Any) -> tuple[str, dict[str, bytes]]:
+    """Name of the file with all tables, and the files in it."""
+    with page.expect_download() as waiting:
+        page.locator("header .save").click()
+    content = Path(waiting.value.path()).read_bytes()
+    with zipfile.ZipFile(io.BytesIO(content)) as packed:
+        assert packed.testzip() is None  # the sums of every file are right
+        return waiting.value.suggested_filename, {name: packed.read(name) for name in packed.namelist()}
+
+
+def test_all_tables_are_saved_in_one_file_with_a_list_of_them(shown: Any) -> None:
+    assert shown.locator("header .save").text_content() == "Download all 5 tables (ZIP of CSV files)"
+    shown.locator("#numbers thead th:nth-child(2) button").click()
+    name, files = archive(shown)
+
+    assert name == "Gallery-tables.zip"
+    head, *rows = read(files.pop("0-contents.csv"))
+    assert head == ["File", "Section", "Table", "Rows", "Note"]
+    assert [row[0] for row in rows] == list(files)
+    assert rows == [
+        ["1-numbers-Numbers-of-every-kind-β-co.csv", "1 All", "Numbers, of every kind: β & co", "13", ""],
+        ["2-versions-Versions.csv", "1 All", "Versions", "3", ""],
+        ["3-labels-Labels.csv", "1 All", "Labels", str(len(HOSTILE) + len(PLAIN)), ""],
+        ["4-long-Long.csv", "1 All", "Long", "70", "One of 70."],
+        ["5-drawn-data-Points-of-the-line.csv", "1 All", "Points of the line", "2", ""],
+    ]
+    # Each is what the table's own button saves: all rows, in their first order.
+    for file, table in zip(files, ("numbers", "versions", "labels", "long"), strict=False):
+        assert files[file] == saved(shown, table)[1]
+
+
+def test_a_page_with_one_table_has_one_button(browser: Any, tmp_path: Path) -> None:
+    only = Section.of("all", "All", Table.of("one", "One", ["Row"], [("a",), ("b",)]))
+    path = tmp_path / "one.html"
+    path.write_text(gallery_of(only), encoding="utf-8")
+    page = browser.new_page()
+    page.goto(path.as_uri())
+    assert page.locator(".save").count() == 1
+    page.close()
+
+
 def as_number(text: str) -> float | None:
     try:
         return float(text.replace("\N{MINUS SIGN}", "-").replace(",", ""))
@@ -210,17 +255,18 @@ def test_every_table_of_a_report_is_saved_as_it_is_shown(browser: Any, pages: di
     context = browser.new_context(accept_downloads=True)
     page = context.new_page()
     page.goto(pages["full"].as_uri())
-    page.evaluate("document.querySelectorAll('details').forEach(box => { box.open = true; })")
     tables = page.evaluate(
-        "[...document.querySelectorAll('main table')].map(table => [table.id, "
+        "[...document.querySelectorAll('main table:not([id$=-all])')].map(table => "
         "[...(document.getElementById(table.id + '-all') || table).rows].map(row => "
-        "[...row.cells].map(cell => cell.textContent))])"
+        "[...row.cells].map(cell => cell.textContent)))"
     )
+    contents, *files = archive(page)[1].values()
 
     assert len(tables) > 10
+    assert [int(row[3]) for row in read(contents)[1:]] == [len(rows) - 1 for rows in tables]
     numbers = 0
-    for name, rows in tables:
-        found = read(saved(page, name)[1])
+    for content, rows in zip(files, tables, strict=True):
+        found = read(content)
         assert [len(row) for row in found] == [len(row) for row in rows]
         for cell, text in zip(chain(*found), chain(*rows), strict=True):
             if (value := as_number(text)) is not None:
@@ -229,4 +275,17 @@ def test_every_table_of_a_report_is_saved_as_it_is_shown(browser: Any, pages: di
             else:
                 assert cell == (text.replace("\N{MINUS SIGN}", "-") if text.startswith("[") else text)
     assert numbers > 100
+
+    # A browser drops some of many files that are saved within a second, so what each button saves is taken before that.
+    buttons = page.evaluate(
+        """async () => {
+          const made = [];
+          URL.createObjectURL = (blob) => { made.push(blob); return 'data:,'; };
+          HTMLAnchorElement.prototype.click = () => {};
+          document.querySelectorAll('main table:not([id$=-all])').forEach(
+            table => table.closest('.scroll').nextElementSibling.click());
+          return Promise.all(made.map(async blob => Array.from(new Uint8Array(await blob.arrayBuffer()))));
+        }"""
+    )
+    assert [bytes(content) for content in buttons] == files
     context.close()
