@@ -14,6 +14,7 @@ import alliance_bayes as ab
 from alliance_bayes.cli_options import (
     Accept,
     AsJson,
+    Baseline,
     CardPath,
     Chains,
     CohortPath,
@@ -22,8 +23,11 @@ from alliance_bayes.cli_options import (
     Encoding,
     Engine,
     FitPath,
+    Followup,
     Key,
     Map,
+    MaxDays,
+    MinDays,
     Prob,
     Prorate,
     Sampler,
@@ -31,6 +35,7 @@ from alliance_bayes.cli_options import (
     Sep,
     Small,
     Tune,
+    chosen_surveys,
     writable,
 )
 from alliance_bayes.cli_reduce import reduce
@@ -85,9 +90,14 @@ def validate(
     sep: Sep = None,
     encoding: Encoding = None,
     prorate: Prorate = None,
+    baseline: Baseline = None,
+    followup: Followup = None,
+    min_days_between: MinDays = None,
+    max_days_into_care: MaxDays = None,
 ) -> None:
     """Check a table, and show who would be left out and what is in it."""
-    taken = read(cohort, columns, decimal, sep, encoding, prorate)
+    surveys = chosen_surveys(baseline, followup, min_days_between, max_days_into_care)
+    taken = read(cohort, columns, decimal, sep, encoding, prorate, surveys)
     if isinstance(taken, ab.Moments):
         raise ab.UsageError(f"'{cohort.name}' holds moments, which were checked when they were made. Give a table.")
     print(taken.flow)
@@ -105,6 +115,10 @@ def fit(
     sep: Sep = None,
     encoding: Encoding = None,
     prorate: Prorate = None,
+    baseline: Baseline = None,
+    followup: Followup = None,
+    min_days_between: MinDays = None,
+    max_days_into_care: MaxDays = None,
     engine: Engine = "auto",
     sampler: Sampler = "nutpie",
     draws: Draws = None,
@@ -116,7 +130,8 @@ def fit(
     """Fit a model to a table and keep the draws."""
     writable(output, (".nc", ".zarr"))
     model = ab.load_model(card)
-    taken = read(cohort, columns, decimal, sep, encoding, prorate)
+    surveys = chosen_surveys(baseline, followup, min_days_between, max_days_into_care)
+    taken = read(cohort, columns, decimal, sep, encoding, prorate, surveys)
     fitted = model.fit(
         taken,
         engine=engine,
@@ -191,6 +206,10 @@ def report(
     sep: Sep = None,
     encoding: Encoding = None,
     prorate: Prorate = None,
+    baseline: Baseline = None,
+    followup: Followup = None,
+    min_days_between: MinDays = None,
+    max_days_into_care: MaxDays = None,
     engine: Engine = "auto",
     sampler: Sampler = "nutpie",
     draws: Draws = None,
@@ -211,7 +230,8 @@ def report(
     else:
         check_source("report", cohort, demo)
         model = ab.load_model(card)
-        taken = read(cohort, columns, decimal, sep, encoding, prorate)
+        surveys = chosen_surveys(baseline, followup, min_days_between, max_days_into_care)
+        taken = read(cohort, columns, decimal, sep, encoding, prorate, surveys)
         say(f"fitting '{model.card.name}'")
         fitted = model.fit(
             taken,

@@ -12,6 +12,7 @@ import alliance_bayes as ab
 __all__ = [
     "Accept",
     "AsJson",
+    "Baseline",
     "CardPath",
     "Chains",
     "CohortPath",
@@ -20,7 +21,10 @@ __all__ = [
     "Encoding",
     "Engine",
     "FitPath",
+    "Followup",
     "Map",
+    "MaxDays",
+    "MinDays",
     "Prob",
     "Prorate",
     "Sampler",
@@ -28,6 +32,7 @@ __all__ = [
     "Sep",
     "Small",
     "Tune",
+    "chosen_surveys",
     "column_mapping",
     "writable",
 ]
@@ -55,6 +60,32 @@ Encoding = Annotated[str | None, typer.Option(help="Encoding of a text file; UTF
 Prorate = Annotated[
     float | None, typer.Option(help="Least share of WHO-5 items that must be answered; by default all.")
 ]
+Baseline = Annotated[
+    str | None,
+    typer.Option(
+        help="Of three tables: first (survey; the default) or before_care (the last that can be a baseline). Only "
+        "surveys before care can.",
+        show_default=False,
+    ),
+]
+Followup = Annotated[
+    str | None,
+    typer.Option(
+        help="Of three tables: last (the default) or first survey that is late enough, after care began.",
+        show_default=False,
+    ),
+]
+MinDays = Annotated[
+    int | None,
+    typer.Option(help="Of three tables: least days from baseline to follow-up; by default 14.", show_default=False),
+]
+MaxDays = Annotated[
+    int | None,
+    typer.Option(
+        help="Of three tables: days after the first session within which a survey can be a baseline; by default 0.",
+        show_default=False,
+    ),
+]
 Seed = Annotated[int, typer.Option(help="Seed of every random number.")]
 Small = Annotated[int, typer.Option(min=1, help="Fewest people that a shown count stands for.")]
 Draws = Annotated[
@@ -76,6 +107,19 @@ Key = Annotated[
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+
+
+def chosen_surveys(
+    baseline: str | None, followup: str | None, min_days_between: int | None, max_days_into_care: int | None
+) -> dict[str, str | int]:
+    """What was asked for about the choice of surveys, as options of `read_tables`."""
+    given = {
+        "baseline": baseline,
+        "followup": followup,
+        "min_days_between": min_days_between,
+        "max_days_into_care": max_days_into_care,
+    }
+    return {name: value for name, value in given.items() if value is not None}
 
 
 def column_mapping(pairs: list[str] | None) -> dict[str, str]:

@@ -8,7 +8,23 @@ from typing import Annotated
 import typer
 
 import alliance_bayes as ab
-from alliance_bayes.cli_options import Decimal, Encoding, Key, Map, Prob, Prorate, Seed, Sep, Small, writable
+from alliance_bayes.cli_options import (
+    Baseline,
+    Decimal,
+    Encoding,
+    Followup,
+    Key,
+    Map,
+    MaxDays,
+    MinDays,
+    Prob,
+    Prorate,
+    Seed,
+    Sep,
+    Small,
+    chosen_surveys,
+    writable,
+)
 from alliance_bayes.cli_tools import DEMO_SEED, check_source, progress, read, say
 
 __all__ = ["study"]
@@ -46,6 +62,10 @@ def study(
     sep: Sep = None,
     encoding: Encoding = None,
     prorate: Prorate = None,
+    baseline: Baseline = None,
+    followup: Followup = None,
+    min_days_between: MinDays = None,
+    max_days_into_care: MaxDays = None,
     seed: Seed = DEMO_SEED,
     prob: Prob = 0.89,
     small: Small = 10,
@@ -54,7 +74,8 @@ def study(
     """Run the published study's whole analysis; exit status 1 when conclusions are withheld."""
     writable(output, (".html",))
     check_source("study", cohort, demo)
-    taken = read(cohort, columns, decimal, sep, encoding, prorate)
+    surveys = chosen_surveys(baseline, followup, min_days_between, max_days_into_care)
+    taken = read(cohort, columns, decimal, sep, encoding, prorate, surveys)
     if isinstance(taken, ab.Moments):
         raise ab.UsageError("the study needs rows, and moments hold none. Give a table, or fit single models to them.")
     done = ab.run_study(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +44,7 @@ def read(
     sep: str | None,
     encoding: str | None,
     prorate: float | None,
+    surveys: Mapping[str, Any],
 ) -> ab.Cohort | ab.Moments:
     """Read a table, a folder with three tables, or moments; without a path, simulate the demonstration cohort.
 
@@ -52,6 +53,11 @@ def read(
     UsageError
         Options that do not go with what the path is.
     """
+    if surveys and (path is None or not path.is_dir()):
+        raise ab.UsageError(
+            f"--{next(iter(surveys)).replace('_', '-')} chooses among surveys, and needs a folder with the three "
+            "tables. A table with one row a participant has its scores chosen: leave it out."
+        )
     if path is None:
         return _demonstration()
     mapping = column_mapping(columns)
@@ -65,7 +71,8 @@ def read(
     if path.is_dir():
         if mapping:
             raise ab.UsageError("--map works with one table; rename the columns of the three tables instead.")
-        return ab.read_tables(*(path / name for name in _TABLES), **text)
+        participants, sessions, answers = (path / name for name in _TABLES)
+        return ab.read_tables(participants, sessions, answers, **{**text, **surveys})
     return ab.read_cohort(path, columns=mapping or None, **text)
 
 

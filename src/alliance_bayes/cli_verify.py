@@ -8,7 +8,18 @@ from typing import Annotated
 import typer
 
 import alliance_bayes as ab
-from alliance_bayes.cli_options import Decimal, Encoding, Map, Prorate, Sep
+from alliance_bayes.cli_options import (
+    Baseline,
+    Decimal,
+    Encoding,
+    Followup,
+    Map,
+    MaxDays,
+    MinDays,
+    Prorate,
+    Sep,
+    chosen_surveys,
+)
 from alliance_bayes.cli_tools import check_source, errors, read, say
 
 __all__ = ["verify"]
@@ -28,6 +39,10 @@ def verify(
     sep: Sep = None,
     encoding: Encoding = None,
     prorate: Prorate = None,
+    baseline: Baseline = None,
+    followup: Followup = None,
+    min_days_between: MinDays = None,
+    max_days_into_care: MaxDays = None,
     key: Annotated[
         Path | None,
         typer.Option(
@@ -37,7 +52,8 @@ def verify(
 ) -> None:
     """Fit a page's models again and compare every number within Monte Carlo error; exit status 1 when one differs."""
     check_source("verify", cohort, demo)
-    taken = read(cohort, columns, decimal, sep, encoding, prorate)
+    surveys = chosen_surveys(baseline, followup, min_days_between, max_days_into_care)
+    taken = read(cohort, columns, decimal, sep, encoding, prorate, surveys)
     found = ab.verify_report(report, taken, key=key, tell=say)
     if found.figures:
         shown = found.summary().to_string(index=False, na_rep="", float_format=lambda value: f"{value:.2f}")

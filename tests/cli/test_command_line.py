@@ -52,6 +52,42 @@ def test_simulate_then_validate(capsys: pytest.CaptureFixture[str], tmp_path: Pa
     assert run(capsys, "validate", folder)[1].startswith(f"{flow}\n")
 
 
+@pytest.mark.parametrize(
+    ("options", "left_out"),
+    [
+        ([], {"baseline WHO-5 after the first session": 1, "no follow-up WHO-5": 1}),
+        (["--max-days-into-care", "5"], {"no follow-up WHO-5": 1}),
+        # Of the two surveys before care the later one, after which the third comes too soon.
+        (["--baseline", "before_care"], {"baseline WHO-5 after the first session": 1, "no follow-up WHO-5": 2}),
+        (["--min-days-between", "9", "--baseline", "before_care"], {"baseline WHO-5 after the first session": 1}),
+        (["--followup", "first", "--min-days-between", "9"], {"baseline WHO-5 after the first session": 1}),
+    ],
+)
+def test_a_folder_has_its_surveys_chosen_as_asked(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, options: list[str], left_out: dict[str, int]
+) -> None:
+    files = {
+        "participants": "participant_id\na\nb\nc\n",
+        "sessions": "participant_id,date,goal,bond\n"
+        + "".join(f"{who},2021-01-1{day},5,4\n" for who in "abc" for day in "09"),
+        "surveys": "participant_id,date,who5_1,who5_2,who5_3,who5_4,who5_5\n"
+        + "".join(
+            f"{who},{day},3,3,3,3,3\n"
+            for who, day in (
+                *(("a", day) for day in ("2021-01-01", "2021-01-10", "2021-01-19")),
+                *(("b", day) for day in ("2021-01-15", "2021-03-01")),
+                *(("c", day) for day in ("2021-01-09", "2021-01-18")),
+            )
+        ),
+    }
+    for name, text in files.items():
+        (tmp_path / f"{name}.csv").write_text(text, encoding="utf-8")
+    status, out, err = run(capsys, "validate", tmp_path, *options)
+    assert (status, err) == (0, "")
+    steps = [line.removeprefix("  left out: ").rsplit(None, 1) for line in out.splitlines() if "left out" in line]
+    assert {reason: int(count) for reason, count in steps} == left_out
+
+
 def test_data_errors_are_one_paragraph_and_status_1(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     table = tmp_path / "cohort.csv"
     table.write_text("participant_id,age,who5_baseline\np1,36,41\np2,-3,40\n", encoding="utf-8")
@@ -74,6 +110,16 @@ def test_data_errors_are_one_paragraph_and_status_1(capsys: pytest.CaptureFixtur
         (
             ["fit", "CARD", "cohort.csv", "-o", "missing/fit.nc"],
             "error: the folder of 'missing/fit.nc' does not exist. Create it first.\n",
+        ),
+        (
+            ["validate", "cohort.csv", "--max-days-into-care", "3"],
+            "error: --max-days-into-care chooses among surveys, and needs a folder with the three tables. A table with "
+            "one row a participant has its scores chosen: leave it out.\n",
+        ),
+        (
+            ["study", "--demo", "--baseline", "first"],
+            "error: --baseline chooses among surveys, and needs a folder with the three tables. A table with "
+            "one row a participant has its scores chosen: leave it out.\n",
         ),
         (["effects", "none.nc"], "error: 'none.nc' does not exist. Check the path.\n"),
         (

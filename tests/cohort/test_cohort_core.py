@@ -258,3 +258,30 @@ def changed(what: str) -> pd.DataFrame:
 )
 def test_hash_notices_every_change(what: str) -> None:
     assert Cohort(changed(what), "x.csv").hash != FINGERPRINT
+
+
+def test_missing_values_are_counted_by_the_reason_that_is_known() -> None:
+    data = pd.DataFrame(
+        {
+            "participant_id": list("abcdef"),
+            "who5_baseline": [np.nan, 40, 40, 40, np.nan, 40],
+            "who5_followup": [np.nan, np.nan, np.nan, 60, np.nan, 60],
+            "alliance": [4, np.nan, 4, 4, 4, np.nan],
+        }
+    )
+    late, early = {"late": frozenset("a")}, {"early": frozenset("bd")}
+    cohort = Cohort(data, "x", why_missing={"who5_baseline": late, "who5_followup": late | early})
+
+    def steps(*columns: str) -> dict[str, int]:
+        return {step.reason: step.n for step in cohort.complete(columns)[1].steps}
+
+    # d has a follow-up, whatever is said of it.
+    assert steps("who5_followup") == {"late": 1, "early": 1, "no follow-up WHO-5": 2}
+    assert steps("who5_change") == {"late": 1, "early": 1, "no WHO-5 change": 2}
+    assert steps("who5_baseline", "who5_followup") == {
+        "late": 1,
+        "no baseline WHO-5": 1,
+        "early": 1,
+        "no follow-up WHO-5": 1,
+    }
+    assert steps("alliance", "who5_followup") == {"no alliance rating": 2, "late": 1, "no follow-up WHO-5": 2}

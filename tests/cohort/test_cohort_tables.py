@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from alliance_bayes.cohort import Cohort, Flow, FlowStep, read_tables
+from alliance_bayes.cohort import Cohort, Flow, FlowStep, read_tables, simulate_cohort
 from alliance_bayes.errors import DataError, UsageError
 
 PARTICIPANTS = """participant_id,age,sex,country,cohort
@@ -123,6 +124,67 @@ def test_options_reach_the_choice_of_surveys(tmp_path: Path) -> None:
     assert read(tmp_path, surveys=late, baseline="before_care").data["who5_baseline"].tolist() == [80.0, 60.0]
     between = SURVEYS.replace("007,2021-01-02,", "007,2021-01-20,0,0,0,0,0\n007,2021-01-02,")
     assert read(tmp_path, surveys=between, followup="first").data["who5_followup"].iloc[0] == 0.0
+    into = SURVEYS.replace("007,2021-01-02,", "007,2021-01-08,")
+    np.testing.assert_array_equal(read(tmp_path, surveys=into).data["who5_baseline"], [np.nan, 60.0])
+    assert read(tmp_path, surveys=into, max_days_into_care=3).data["who5_baseline"].tolist() == [20.0, 60.0]
+
+
+def simulated(moved: Callable[[pd.DataFrame], pd.Series]) -> Cohort:
+    """A simulated cohort whose first surveys are moved: from each one's first and last day of care to a day."""
+    tables = simulate_cohort(600, seed=7).tables
+    held = tables["sessions"].groupby("participant_id")["date"].agg(["min", "max"])
+    surveys = tables["surveys"].sort_values(["participant_id", "date"], kind="stable")
+    first = ~surveys["participant_id"].duplicated()
+    # In the morning: some are moved to the day of their second survey.
+    days = moved(held.loc[surveys.loc[first, "participant_id"]]) + pd.Timedelta(hours=9)
+    surveys.loc[first, "date"] = days.to_numpy()
+    return read_tables(tables["participants"], tables["sessions"], surveys)
+
+
+def test_a_baseline_after_care_is_no_baseline() -> None:
+    """Every first survey on the day after care ended: nobody can be analysed, and the flow says why."""
+    cohort = simulated(lambda care: care["max"] + pd.Timedelta(days=1))
+    # Some took their second survey on the last day of care, which is now their first, and within care.
+    tables = simulate_cohort(600, seed=7).tables
+    ended = tables["sessions"].groupby("participant_id")["date"].max()
+    taken = tables["surveys"].groupby("participant_id")["date"].agg(["size", "max"])
+    within = int(((taken["size"] == 2) & (taken["max"] == ended)).sum())
+    assert 10 < within < 60
+    assert cohort.flow == Flow(
+        600,
+        (
+            FlowStep("baseline WHO-5 after the last session", 600 - within),
+            FlowStep("baseline WHO-5 after the first session", within),
+        ),
+    )
+    assert cohort.data["alliance"].notna().all()  # what is known of them is kept
+    assert cohort.complete(["who5_followup", "alliance"])[1] == cohort.flow
+    assert cohort.complete(["alliance"])[1] == Flow(600)
+
+
+def test_a_baseline_in_care_and_a_follow_up_before_it() -> None:
+    """Every first survey halfway through care; those of one session are surveyed on its day, which is before care."""
+    cohort = simulated(lambda care: care["min"] + ((care["max"] - care["min"]) / 2).dt.ceil("D"))
+    during = int((cohort.data["days_in_care"] > 0).sum())
+    assert during > 300
+    assert cohort.flow.steps[0] == FlowStep("baseline WHO-5 after the first session", during)
+
+    # Every follow-up on the day before the first session.
+    tables = simulate_cohort(600, seed=7).tables
+    begun = tables["sessions"].groupby("participant_id")["date"].min()
+    surveys = tables["surveys"].sort_values(["participant_id", "date"], kind="stable")
+    second = surveys["participant_id"].duplicated()
+    waited = (begun - surveys[~second].set_index("participant_id")["date"]).dt.days
+    surveys.loc[second, "date"] = surveys.loc[second, "participant_id"].map(begun) - pd.Timedelta(hours=15)
+    cohort = read_tables(tables["participants"], tables["sessions"], surveys)
+    # Surveyed twice, two weeks apart at least, and never once care had begun.
+    twice = waited.loc[surveys.loc[second, "participant_id"]]
+    early, rest = int((twice >= 15).sum()), int((twice < 15).sum())
+    assert early > 10
+    assert cohort.flow.steps == (
+        FlowStep("follow-up WHO-5 before care", early),
+        FlowStep("no follow-up WHO-5", rest + 600 - len(twice)),
+    )
 
 
 def test_prorated_surveys(tmp_path: Path) -> None:
@@ -272,9 +334,11 @@ def test_dates_run_up_to_today(tmp_path: Path) -> None:
         read(tmp_path, today=dt.date(2021, 2, 28))
     tomorrow = dt.date.today() + dt.timedelta(days=1)
     sessions = SESSIONS + f"9,t1,therapist,{tomorrow},5,5,A\n"
-    # Two days on: the test may run over midnight.
-    later = SESSIONS + f"9,t1,therapist,{tomorrow + dt.timedelta(days=1)},5,5,A\n"
     assert len(read(tmp_path, sessions=sessions, today=tomorrow)) == 3
+    # By default the day where it is latest: up to two days on from here, and the test may run over midnight.
+    later = SESSIONS + f"9,t1,therapist,{tomorrow + dt.timedelta(days=3)},5,5,A\n"
+    abroad = dt.datetime.now(dt.timezone(dt.timedelta(hours=14))).date()
+    assert len(read(tmp_path, sessions=SESSIONS + f"9,t1,therapist,{abroad},5,5,A\n", today=None)) == 3
     with pytest.raises(DataError) as caught:
         read(tmp_path, sessions=later, today=None)
     assert [(problem.column, problem.row) for problem in caught.value.problems] == [("sessions.date", 7)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections import Counter
 
 import numpy as np
 import pandas as pd
@@ -34,10 +35,11 @@ survey_rows = st.tuples(
 
 
 def by_loops(
-    sessions: list[Row], surveys: list[Row], baseline: str, followup: str, gap: int
-) -> dict[str, list[object]]:
-    """Scores of everybody with a session and a survey, one person at a time."""
+    sessions: list[Row], surveys: list[Row], baseline: str, followup: str, gap: int, into_care: int
+) -> tuple[dict[str, list[object]], Counter[str]]:
+    """Scores of everybody with a session and a survey, one person at a time, and why people have no follow-up."""
     out: dict[str, list[object]] = {}
+    why: Counter[str] = Counter()
     for person in PEOPLE:
         held = sorted((row for row in sessions if row[0] == person), key=lambda row: row[2])
         taken = sorted((row for row in surveys if row[0] == person), key=lambda row: row[1])
@@ -47,16 +49,18 @@ def by_loops(
         kinds = {"therapist" if row[1] == "t1" else "coach" for row in held}
         providers = [row[1] for row in held]
         scored = [(when, 4 * sum(items)) for _, when, items in taken if None not in items]
-        start: tuple[int, int] | None = scored[0] if scored else None
-        if baseline == "before_care":
-            before = [survey for survey in scored if survey[0] <= held[0][2]]
-            start = before[-1] if before else start
-        late = (
-            []
-            if start is None
-            else [survey for survey in scored if survey[0] > start[0] and survey[0] - start[0] >= gap]
-        )
-        end = (late[-1] if followup == "last" else late[0]) if late else None
+        begun, ended = held[0][2], held[-1][2]
+        able = [survey for survey in scored if survey[0] <= ended and survey[0] - begun <= into_care]
+        start = (able[0] if baseline == "first" else able[-1]) if able else None
+        late = [] if start is None else [one for one in scored if one[0] > start[0] and one[0] - start[0] >= gap]
+        ends = [survey for survey in late if survey[0] >= begun]
+        end = (ends[-1] if followup == "last" else ends[0]) if ends else None
+        if scored and start is None:
+            why[f"baseline WHO-5 after the {'last' if scored[0][0] > ended else 'first'} session"] += 1
+        elif late and end is None:
+            why["follow-up WHO-5 before care"] += 1
+        elif end is None:
+            why["no follow-up WHO-5"] += 1
         out[person] = [
             sum(rated) / len(rated) if rated else np.nan,
             len(held),
@@ -67,20 +71,21 @@ def by_loops(
             start[1] if start else np.nan,
             end[1] if end else np.nan,
         ]
-    return out
+    return out, why
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     st.lists(session_rows, min_size=1, max_size=12, unique_by=lambda row: (row[0], row[2])),
     st.lists(survey_rows, min_size=1, max_size=12, unique_by=lambda row: row[:2]),
     st.sampled_from(["first", "before_care"]),
     st.sampled_from(["last", "first"]),
     st.integers(0, 30),
+    st.integers(0, 20),
     st.randoms(use_true_random=False),
 )
 def test_tables_score_as_loops_do(
-    sessions: list[Row], surveys: list[Row], baseline: str, followup: str, gap: int, random: object
+    sessions: list[Row], surveys: list[Row], baseline: str, followup: str, gap: int, into_care: int, random: object
 ) -> None:
     # A column without any value is an error, so everything is answered once.
     sessions = [*sessions, ("a", "c1", 41, 5, 5)]
@@ -100,8 +105,9 @@ def test_tables_score_as_loops_do(
         baseline=baseline,
         followup=followup,
         min_days_between=gap,
+        max_days_into_care=into_care,
     )
-    expected = by_loops(sessions, surveys, baseline, followup, gap)
+    expected, why = by_loops(sessions, surveys, baseline, followup, gap, into_care)
     assert cohort.data["participant_id"].tolist() == list(expected)
     columns = [
         "alliance",
@@ -125,3 +131,9 @@ def test_tables_score_as_loops_do(
     )
     assert cohort.flow.participants == len(PEOPLE)
     assert len(PEOPLE) == sum(step.n for step in cohort.excluded) + len(cohort)
+    for column in ("who5_followup", "who5_change"):
+        steps = {step.reason: step.n for step in cohort.complete([column])[1].steps}
+        if column == "who5_change" and (gone := steps.pop("no WHO-5 change", 0)):
+            steps["no follow-up WHO-5"] = gone
+        left = {name: n for name, n in steps.items() if name not in ("no session", "no WHO-5 survey")}
+        assert left == dict(why)

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import pandas as pd
 
 from alliance_bayes.cohort.flow import Flow, FlowStep, merge_steps
 from alliance_bayes.cohort.hashing import frame_hash, keyed_digest
 from alliance_bayes.cohort.kinds import canonical_data, canonical_sessions
-from alliance_bayes.cohort.names import ANALYSIS_COLUMNS, MISSING_REASONS
+from alliance_bayes.cohort.names import ANALYSIS_COLUMNS, CHANGE, ID, MISSING_REASONS
 from alliance_bayes.cohort.summary import summarise
 from alliance_bayes.errors import UsageError
 
@@ -40,6 +40,9 @@ class Cohort:
         (str), `date` (datetime64, local), `goal` and `bond` (1-5, may be missing), and, where known, `provider_id` and
         `provider_type` (categorical). Those of other people are dropped; the rest are put in the order of `data`, then
         of dates, and renumbered from 0.
+    why_missing
+        Column -> reason -> ids of the people who lack a value there for that reason, where one is known: a survey at
+        the wrong time, say. The flow counts them by it.
 
     Raises
     ------
@@ -52,6 +55,7 @@ class Cohort:
     source: str
     excluded: tuple[FlowStep, ...] = ()
     sessions: pd.DataFrame | None = None
+    why_missing: Mapping[str, Mapping[str, frozenset[str]]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "data", canonical_data(self.data))
@@ -119,7 +123,13 @@ class Cohort:
         for name in dict.fromkeys(columns):
             self._require(name)
             present = self.data[name].notna()
-            steps.append(FlowStep(MISSING_REASONS.get(name, f"no value of {name}"), int((keep & ~present).sum())))
+            lacking = keep & ~present
+            # A change lacks what the follow-up lacks, or the baseline, without which there is no follow-up.
+            for reason, ids in self.why_missing.get("who5_followup" if name == CHANGE else name, {}).items():
+                so = lacking & self.data[ID].isin(ids)
+                steps.append(FlowStep(reason, int(so.sum())))
+                lacking &= ~so
+            steps.append(FlowStep(MISSING_REASONS.get(name, f"no value of {name}"), int(lacking.sum())))
             keep &= present
         everybody = len(self.data) + sum(step.n for step in self.excluded)
         return self.data[keep].reset_index(drop=True), Flow(everybody, merge_steps(steps))

@@ -12,7 +12,7 @@ from alliance_bayes.cohort.names import ID, PROVIDER_TYPES, SURVEY_ITEMS
 from alliance_bayes.errors import UsageError
 from alliance_bayes.instruments import ALLIANCE2, WHO5
 
-__all__ = ["Baseline", "Followup", "choose_surveys", "join_scores", "score_sessions", "score_surveys"]
+__all__ = ["Baseline", "Followup", "WhyMissing", "choose_surveys", "join_scores", "score_sessions", "score_surveys"]
 
 Baseline = Literal["first", "before_care"]
 Followup = Literal["last", "first"]
@@ -22,6 +22,13 @@ SCORED = ("alliance", "n_sessions", "days_in_care", "who5_baseline", "who5_follo
 
 #: The WHO-5 asks about the last two weeks: two surveys closer than this look back at the same days.
 MIN_DAYS_BETWEEN = 14
+
+#: Why a person who was surveyed has no baseline, or no follow-up.
+LATE_BASELINE, LATER_BASELINE = "baseline WHO-5 after the first session", "baseline WHO-5 after the last session"
+EARLY_FOLLOWUP = "follow-up WHO-5 before care"
+
+#: Column -> reason -> ids of the people for whom that is why the value is missing.
+WhyMissing = dict[str, dict[str, frozenset[str]]]
 
 
 def score_sessions(sessions: pd.DataFrame) -> pd.DataFrame:
@@ -44,7 +51,7 @@ def score_sessions(sessions: pd.DataFrame) -> pd.DataFrame:
         * `provider_type`: the one kind of provider seen, or "both"; missing when a session's kind is missing and
           the others are all of one kind;
         * `provider_id`: the provider of most sessions, the earlier seen of equals (its levels are those that occur);
-        * `first_session`: calendar day of the first session (datetime64).
+        * `first_session`, `last_session`: their calendar days (datetime64).
     """
     rated = sessions.assign(
         alliance=item_score(sessions, ("goal", "bond"), ALLIANCE2), day=sessions["date"].dt.normalize()
@@ -62,7 +69,7 @@ def score_sessions(sessions: pd.DataFrame) -> pd.DataFrame:
         out["provider_type"] = _provider_type(rated).reindex(out.index)
     if "provider_id" in sessions:
         out["provider_id"] = _main_provider(rated).reindex(out.index)
-    out["first_session"] = first
+    out["first_session"], out["last_session"] = first, last
     return out
 
 
@@ -86,55 +93,78 @@ def score_surveys(surveys: pd.DataFrame, *, prorate: float | None = None) -> pd.
 
 def choose_surveys(
     surveys: pd.DataFrame,
-    first_session: pd.Series,
+    care: pd.DataFrame,
     *,
     baseline: Baseline = "first",
     followup: Followup = "last",
     min_days_between: int = MIN_DAYS_BETWEEN,
-) -> pd.DataFrame:
+    max_days_into_care: int = 0,
+) -> tuple[pd.DataFrame, WhyMissing]:
     """Choose each participant's baseline and follow-up survey.
 
-    Surveys without a score are passed over. Days are calendar days.
+    Surveys without a score are passed over. Days are calendar days, whatever the time of day: a survey on the day of a
+    session is neither too early nor too late for it.
 
     Parameters
     ----------
     surveys
         What `score_surveys` returns.
-    first_session
-        Day of the first session, indexed by `participant_id`. Participants not in it have no day of first session.
+    care
+        Columns `first_session` and `last_session` (days), indexed by `participant_id`. Participants not in it have no
+        care that a survey could be before or after.
     baseline
-        "first": the first survey. "before_care": the last survey on or before the day of the first session, and the
-        first survey where there is none.
+        "first": the first survey. "before_care": the last that can be a baseline. A survey can be one unless it was
+        taken more than `max_days_into_care` days after the first session, or after the last session.
     followup
-        "last" or "first": that survey among those at least `min_days_between` days after the baseline survey.
+        "last" or "first": that survey among those at least `min_days_between` days after the baseline survey, and not
+        before the day of the first session.
     min_days_between
         Days, 0 or more. The default, 14, is the time that the WHO-5 looks back over.
+    max_days_into_care
+        Days, 0 or more.
 
     Returns
     -------
-    pandas.DataFrame
-        Indexed by `participant_id`: `who5_baseline`, `who5_followup` (0-100; the latter missing where no survey is late
-        enough). Participants without a scored survey are not in it.
+    chosen : pandas.DataFrame
+        Indexed by `participant_id`: `who5_baseline`, `who5_followup` (0-100; missing where no survey can be one).
+        Without a baseline there is no follow-up either. Participants without a scored survey are not in it.
+    why : dict
+        Column -> reason -> ids of the people who lack that score although they have a survey for it, at the wrong time.
 
     Raises
     ------
     UsageError
         When an option is none of these.
     """
-    check_options(baseline=baseline, followup=followup, min_days_between=min_days_between)
+    check_options(
+        baseline=baseline, followup=followup, min_days_between=min_days_between, max_days_into_care=max_days_into_care
+    )
     scored = surveys.dropna(subset=["who5"]).sort_values("date", kind="stable").reset_index(drop=True)
     scored = scored.assign(order=scored.index, day=scored["date"].dt.normalize())
-    start = scored.groupby(ID, sort=False).head(1).set_index(ID)
-    if baseline == "before_care":
-        early = scored[scored["day"] <= scored[ID].map(first_session)]
-        start = pd.concat([early.groupby(ID, sort=False).tail(1).set_index(ID), start])
-        start = start[~start.index.duplicated()]
-    gap = (scored["day"] - scored[ID].map(start["day"])).dt.days
-    late = scored[(gap >= min_days_between) & (scored["order"] > scored[ID].map(start["order"]))].groupby(
-        ID, sort=False
-    )
-    end = (late.tail(1) if followup == "last" else late.head(1)).set_index(ID)
-    return pd.DataFrame({"who5_baseline": start["who5"], "who5_followup": end["who5"].reindex(start.index)})
+    # Comparisons with what is not known are false, and gaps of it no number.
+    first, last = (care[name].reindex(scored[ID]).array for name in ("first_session", "last_session"))
+    after_care = scored["day"] > last
+    too_late = after_care | ((scored["day"] - first).dt.days > max_days_into_care)
+    able = scored[~too_late].groupby(ID, sort=False)
+    start = (able.head(1) if baseline == "first" else able.tail(1)).set_index(ID)
+    gap = (scored["day"] - start["day"].reindex(scored[ID]).array).dt.days
+    late = (gap >= min_days_between) & (scored["order"] > start["order"].reindex(scored[ID]).array)
+    ends = scored[late & ~(scored["day"] < first)].groupby(ID, sort=False)
+    end = (ends.tail(1) if followup == "last" else ends.head(1)).set_index(ID)
+
+    people = pd.Index(scored[ID].unique())
+    chosen = pd.DataFrame({"who5_baseline": start["who5"], "who5_followup": end["who5"]}).reindex(people)
+    # The first survey of somebody without a baseline says when the surveys began.
+    begun = scored.drop_duplicates(ID).set_index(ID).index
+    ended = pd.Series(after_care[~scored[ID].duplicated()].to_numpy(), index=begun)
+    none = ~people.isin(start.index)
+    no_baseline = {
+        LATER_BASELINE: frozenset(people[none & ended.reindex(people).to_numpy()]),
+        LATE_BASELINE: frozenset(people[none & ~ended.reindex(people).to_numpy()]),
+    }
+    early = {EARLY_FOLLOWUP: frozenset(set(scored.loc[late, ID]) - set(end.index))}
+    why = {"who5_baseline": no_baseline, "who5_followup": no_baseline | early}
+    return chosen, why
 
 
 def join_scores(
@@ -145,12 +175,13 @@ def join_scores(
     baseline: Baseline = "first",
     followup: Followup = "last",
     min_days_between: int = MIN_DAYS_BETWEEN,
+    max_days_into_care: int = 0,
     prorate: float | None = None,
-) -> tuple[pd.DataFrame, tuple[FlowStep, ...]]:
+) -> tuple[pd.DataFrame, tuple[FlowStep, ...], WhyMissing]:
     """Join three tables into one row a participant.
 
     Participants without a session are left out first, then those without a survey. A participant whose surveys cannot
-    be scored, or come too close together, stays with a missing score.
+    be scored, come too close together, or at the wrong time, stays with a missing score.
 
     Parameters
     ----------
@@ -159,7 +190,7 @@ def join_scores(
         `provider_type` is used before the one that the sessions tell.
     sessions, surveys
         See `score_sessions` and `score_surveys`.
-    baseline, followup, min_days_between
+    baseline, followup, min_days_between, max_days_into_care
         See `choose_surveys`.
     prorate
         See `score_surveys`.
@@ -171,14 +202,17 @@ def join_scores(
         `who5_baseline`, `who5_followup`; rows in the order of `participants`.
     excluded : tuple of FlowStep
         "no session" and "no WHO-5 survey", with their counts.
+    why_missing : dict
+        See `choose_surveys`; of the people in `data`.
     """
     told = score_sessions(sessions)
-    chosen = choose_surveys(
+    chosen, why = choose_surveys(
         score_surveys(surveys, prorate=prorate),
-        told["first_session"],
+        told[["first_session", "last_session"]],
         baseline=baseline,
         followup=followup,
         min_days_between=min_days_between,
+        max_days_into_care=max_days_into_care,
     )
     has_session = participants[ID].isin(sessions[ID])
     has_survey = participants[ID].isin(surveys[ID])
@@ -193,16 +227,18 @@ def join_scores(
     for name in SCORED:
         scores = chosen if name in chosen else told
         data[name] = scores[name].reindex(data[ID]).array
-    return data, steps
+    here = frozenset(data[ID])
+    return data, steps, {name: {text: ids & here for text, ids in given.items()} for name, given in why.items()}
 
 
-def check_options(*, baseline: str, followup: str, min_days_between: int) -> None:
+def check_options(*, baseline: str, followup: str, min_days_between: int, max_days_into_care: int = 0) -> None:
     """Raise UsageError unless the choice of surveys is one of those on offer."""
     for name, value, known in (("baseline", baseline, get_args(Baseline)), ("followup", followup, get_args(Followup))):
         if value not in known:
             raise UsageError(f"{name} should be one of {', '.join(map(repr, known))} but got {value!r}.")
-    if not isinstance(min_days_between, int) or isinstance(min_days_between, bool) or min_days_between < 0:
-        raise UsageError(f"min_days_between should be a whole number of days, 0 or more, but got {min_days_between!r}.")
+    for name, days in (("min_days_between", min_days_between), ("max_days_into_care", max_days_into_care)):
+        if not isinstance(days, int) or isinstance(days, bool) or days < 0:
+            raise UsageError(f"{name} should be a whole number of days, 0 or more, but got {days!r}.")
 
 
 def _provider_type(sessions: pd.DataFrame) -> pd.Series:

@@ -151,12 +151,13 @@ def simulate_cohort(
         "sessions": sessions_table(ids, care, alliance),
         "surveys": surveys_table(ids, care, before, after, ~lost),
     }
-    data, excluded = join_scores(tables["participants"], tables["sessions"], tables["surveys"])
+    data, excluded, why = join_scores(tables["participants"], tables["sessions"], tables["surveys"])
     return SimulatedCohort(
         data=data,
         source=f"simulated (n={n}, seed={seed})",
         excluded=excluded,
         sessions=sessions_as_read(tables["sessions"]),
+        why_missing=why,
         tables=tables,
         truth=truth_of(chosen, groups, care),
         latent=pd.DataFrame(

@@ -39,6 +39,7 @@ def read_tables(
     baseline: Baseline = "first",
     followup: Followup = "last",
     min_days_between: int = MIN_DAYS_BETWEEN,
+    max_days_into_care: int = 0,
     prorate: float | None = None,
     missing: Sequence[str] = MISSING,
     date_format: str | None = None,
@@ -66,12 +67,16 @@ def read_tables(
         As in `read_cohort`, for the participants' columns. Levels of `provider_type` are "coach", "therapist" and
         "both" unless given here; those of `modality` are sorted, but "video" comes before "in_person".
     baseline
-        "first": the first survey that has a score. "before_care": the last one on or before the day of the first
-        session, and the first of all where there is none.
+        "first": the first survey that has a score. "before_care": the last one that can be a baseline. Only a survey
+        before care can: on the day of the first session at the latest, or `max_days_into_care` days after it, and not
+        after the last session.
     followup
-        "last" (or "first"): that survey among those at least `min_days_between` days after the baseline.
+        "last" (or "first"): that survey among those at least `min_days_between` days after the baseline and not before
+        the day of the first session. It may be taken before the last session.
     min_days_between
         Days, 0 or more. The default, 14, is the time that the WHO-5 looks back over.
+    max_days_into_care
+        Days after the first session within which a survey can still be a baseline, 0 or more.
     prorate
         Least share of WHO-5 items that must be answered, in (0, 1]; None scores complete surveys only.
     missing, encoding, decimal, sep
@@ -79,7 +84,7 @@ def read_tables(
     date_format
         How dates are written (`strptime` codes); None means ISO 8601: YYYY-MM-DD, with or without a local time.
     today
-        Last day that a date may fall on; None means the day of the call.
+        Last day that a date may fall on; None means the day of the call, where on earth it is latest.
 
     Returns
     -------
@@ -89,8 +94,10 @@ def read_tables(
         bond (missing when either is), `alliance` the mean over rated sessions; `n_sessions` counts all sessions;
         `days_in_care` runs from the first session to the last; `provider_type` is the kind of provider seen, or
         "both", unless the participants' table gives it; `provider_id` is the provider of most sessions. A
-        participant whose surveys do not yield a score stays, with a missing one. `sessions` holds the sessions of these
-        participants.
+        participant whose surveys do not yield a score stays, with a missing one; `why_missing` knows, and the flow
+        counts, whose surveys came at the wrong time: "baseline WHO-5 after the last session", "baseline WHO-5 after
+        the first session", "follow-up WHO-5 before care". Whoever has no baseline has no follow-up either. `sessions`
+        holds the sessions of these participants.
 
     Raises
     ------
@@ -99,7 +106,9 @@ def read_tables(
     DataError
         With everything that is wrong in all three tables; columns are named "sessions.goal".
     """
-    check_options(baseline=baseline, followup=followup, min_days_between=min_days_between)
+    check_options(
+        baseline=baseline, followup=followup, min_days_between=min_days_between, max_days_into_care=max_days_into_care
+    )
     check_prorate(prorate)
     mapped = _mappings(columns)
     declared = check_levels(levels)
@@ -110,7 +119,9 @@ def read_tables(
         mapped["participants"], declared, check_texts("categorical", categorical), check_texts("numeric", numeric)
     )
     check_wishes(wishes["participants"], rules["participants"])
-    reading = Reading(check_decimal(decimal), check_texts("missing", missing), date_format, today or dt.date.today())
+    # Tables are read in other time zones than they were written in.
+    latest = today or dt.datetime.now(dt.timezone(dt.timedelta(hours=14))).date()
+    reading = Reading(check_decimal(decimal), check_texts("missing", missing), date_format, latest)
     sources = dict(zip(TABLES, (participants, sessions, surveys), strict=True))
     taken: dict[str, Intake] = {}
     problems: dict[str, list[Problem]] = {name: [] for name in TABLES}
@@ -127,16 +138,17 @@ def read_tables(
     label = ", ".join(dict.fromkeys(_label(source) for source in sources.values()))
     if any(problems.values()):
         raise DataError([one for name in TABLES for one in prefixed(problems[name], name)], source=label)
-    data, excluded = join_scores(
+    data, excluded, why = join_scores(
         *(taken[name].data for name in TABLES),
         baseline=baseline,
         followup=followup,
         min_days_between=min_days_between,
+        max_days_into_care=max_days_into_care,
         prorate=prorate,
     )
     if "provider_type" in data:
         data["provider_type"] = data["provider_type"].cat.set_categories(list(types))
-    return Cohort(data, source=label, excluded=excluded, sessions=taken["sessions"].data)
+    return Cohort(data, source=label, excluded=excluded, sessions=taken["sessions"].data, why_missing=why)
 
 
 def _label(source: str | Path | pd.DataFrame) -> str:

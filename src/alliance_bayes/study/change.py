@@ -181,7 +181,9 @@ def _with_event(bench: Bench, event: str, cohort: Cohort) -> Cohort:
     else:
         happened, known = data["who5_followup"] > bench.options.elevated, data["who5_followup"].notna()
     values = happened.astype("float64").where(known)
-    return Cohort(data.assign(**{event: values}), source=cohort.source, excluded=cohort.excluded)
+    # Whoever has no follow-up has no event.
+    why = {**cohort.why_missing, event: cohort.why_missing.get("who5_followup", {})}
+    return Cohort(data.assign(**{event: values}), cohort.source, cohort.excluded, why_missing=why)
 
 
 def _statements(bench: Bench, means: Block, regression: Block, shares: list[Block]) -> list[Statement]:
