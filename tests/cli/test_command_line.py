@@ -191,7 +191,8 @@ def test_someone_elses_table_from_file_to_report(capsys: pytest.CaptureFixture[s
     theirs["clinic note"] = "n/a"
     theirs.to_csv(tmp_path / "export.csv", sep=";", decimal=",", index=False, encoding="utf-8-sig")
     (tmp_path / "card.toml").write_text(
-        'formula = "who5_followup ~ alliance + age + (1 | sex)"\n[priors]\nset = "sceptical"\n', encoding="utf-8"
+        'format = 2\nformula = "who5_followup ~ alliance + age + (1 | sex)"\n[priors]\nset = "sceptical"\n',
+        encoding="utf-8",
     )
     table = ["--map", "age=Age at intake", "--map", "who5_followup=WHO5 end", "--sep", ";", "--decimal", ","]
     status, out, err = run(

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import tomli_w
+from hypothesis import given
+from hypothesis import strategies as st
 
 from alliance_bayes.errors import DataError, FileFormatError, ModelError
 from alliance_bayes.model import Card, ModelSpec, Prior, Scale, card_arguments, card_text, read_card, write_card
+from alliance_bayes.model.card import FORMAT
+from alliance_bayes.model.defaults import PRIOR_SETS
+from alliance_bayes.model.priors import PriorTable
 from builders import OUTCOME_FORMULA, rows
 
 CARDS = sorted((Path(__file__).parents[2] / "models").glob("*.toml"))
@@ -240,16 +247,16 @@ def test_everything_a_card_can_say_reads_back(tmp_path: Path) -> None:
 )
 def test_bad_cards_are_refused_in_words(text: str, message: str) -> None:
     with pytest.raises(FileFormatError) as caught:
-        card_arguments(text, source="card")
+        card_arguments(f"format = 2\n{text}", source="card")
     assert str(caught.value) == message
 
 
 def test_unknown_keys_are_listed_with_the_known_ones() -> None:
     with pytest.raises(FileFormatError) as caught:
-        card_arguments('formula = "y ~ x"\nfamly = "gaussian"', source="card")
+        card_arguments('format = 2\nformula = "y ~ x"\nfamly = "gaussian"', source="card")
     assert str(caught.value) == (
-        "card: unknown key(s) 'famly'. Known keys: name, title, question, estimand, assumptions, sources, formula, "
-        "family, exhaustive, "
+        "card: unknown key(s) 'famly'. Known keys: format, name, title, question, estimand, assumptions, sources, "
+        "formula, family, exhaustive, "
         "focal, residual_by, autoscale, priors, centre, scales, levels."
     )
 
@@ -263,3 +270,128 @@ def test_an_undeclared_level_is_an_error_not_a_new_level() -> None:
     assert len(caught.value.problems) == int((frame["country"] == "C0").sum())
     kept = frame[frame["country"] != "C0"]
     assert spec.design(kept).factor("country").levels == ("C2", "C1")
+
+
+def refusal(text: str) -> str:
+    with pytest.raises(FileFormatError) as caught:
+        card_arguments(text, source="card")
+    return str(caught.value)
+
+
+def test_a_card_of_another_format_is_refused_with_what_to_do() -> None:
+    assert refusal('formula = "y ~ x"') == (
+        "card: no format number, so it is of an earlier version. Put the line format = 2 at its top, and see under "
+        "'Cards' in docs/models.md what the keys it leaves out then mean."
+    )
+    for number in ("1", "3", '"2"', "2.0", "true", "[2]"):
+        assert refusal(f'format = {number}\nformula = "y ~ x"').endswith(
+            ", but this version reads format 2. Write the card again with to_card(), or install the version that "
+            "wrote it."
+        )
+
+
+def test_everything_that_is_wrong_with_a_card_is_told_at_once() -> None:
+    text = """
+format = 2
+family = 7
+focal = ["alliance"]
+exhaustive = "sex"
+autoscale = "yes"
+sources = [1]
+question = 2026-01-01
+[priors]
+set = 3
+age = 1.5
+alliance = "Normal(0)"
+[centre]
+age = true
+[scales.score]
+mean = "10"
+sd = 5
+unit = 1
+[scales.other]
+mean = 1.0
+sd = -1
+[scales]
+third = 5
+[levels]
+sex = 5
+country = []
+site = [1.5]
+ward = [1, "1"]
+"""
+    assert refusal(text) == (
+        'card: no formula. Add a line such as formula = "who5_followup ~ alliance". '
+        "'family' should be text but got 7. "
+        "'focal' should be text but got ['alliance']. "
+        "'question' should be text but got datetime.date(2026, 1, 1). "
+        "'exhaustive' should be a list of texts but got 'sex'. "
+        "'sources' should be a list of texts but got [1]. "
+        "'autoscale' should be true or false but got 'yes'. "
+        "unknown prior set 3. Known sets: weak, literature, sceptical, enthusiastic. "
+        "prior of 'age' should be text such as \"Normal(0, 10)\" but got 1.5. "
+        "prior of 'alliance': Normal takes 2 number(s) (mu, sigma) but got 1 in 'Normal(0)'. "
+        "centre of 'age' should be a number but got True. "
+        "[scales.score]: mean should be a number but got '10'. "
+        "[scales.score]: unit should be text but got 1. "
+        "[scales.other]: a scale needs a finite mean and an sd greater than 0 but got mean=1.0, sd=-1. "
+        "[scales.third] needs mean and sd and knows mean, sd, lower, upper, step, unit, higher_is_better, reason; "
+        "not (not a table). "
+        "levels of 'sex' should be a list of distinct texts or whole numbers but got 5. "
+        "levels of 'country' should be a list of distinct texts or whole numbers but got []. "
+        "levels of 'site' should be a list of distinct texts or whole numbers but got [1.5]. "
+        "levels of 'ward' should be a list of distinct texts or whole numbers but got [1, '1']."
+    )
+
+
+def test_a_scale_of_a_billion_levels_is_refused() -> None:
+    scale = "[scales.y]\nmean = 1\nsd = 1\nlower = 0\nupper = 100\nstep = 1e-7"
+    assert "has more than 100,000 levels" in refusal(f'format = 2\nformula = "y ~ x"\n{scale}')
+
+
+KEYS = ("formula", "family", "focal", "residual_by", "autoscale", "exhaustive", "name", "sources", "priors", "centre")
+THINGS = st.recursive(
+    st.one_of(
+        st.booleans(),
+        st.integers(-(2**63), 2**63 - 1),
+        st.floats(allow_nan=False, allow_infinity=False),
+        st.sampled_from(["y ~ x", "alliance ~ age + (1 | sex)", "weak", "sex", "Normal(0, 1)", "gaussian", "", "\x00"]),
+        st.dates(),
+    ),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["set", "mean", "sd", "x", "sex", "age", "step"]), inner, max_size=3)
+    ),
+    max_leaves=6,
+)
+
+
+@given(st.dictionaries(st.sampled_from([*KEYS, "scales", "levels", "title", "other"]), THINGS, max_size=5))
+def test_any_card_makes_a_model_or_is_refused_in_one_line(table: dict[str, object]) -> None:
+    try:
+        arguments = card_arguments(tomli_w.dumps({"format": 2, **table}), source="card")
+        made = ModelSpec(**arguments)
+    except (FileFormatError, ModelError) as error:
+        assert "\n" not in str(error)  # noqa: PT017
+        return
+    assert card_text(ModelSpec(**card_arguments(card_text(made)))) == card_text(made)
+
+
+def test_what_a_card_leaves_open_is_written_out() -> None:
+    written = card_text(ModelSpec(**card_arguments('format = 2\nformula = "who5_followup ~ alliance"')))
+    assert written == (
+        'format = 2\nname = "model"\nformula = "who5_followup ~ alliance"\nfamily = "gaussian"\nexhaustive = [\n'
+        '    "provider_type",\n    "sex",\n    "modality",\n]\nautoscale = false\n\n[priors]\nset = "weak"\n'
+    )
+
+
+def test_the_numbers_behind_a_prior_sets_name_belong_to_the_format_of_cards() -> None:
+    """Where they change, `card.FORMAT` is raised, so that no card means something else without a word."""
+    lines = []
+    for family in ("gaussian", "student_t", "beta_binomial", "cumulative", "censored_gaussian"):
+        for named in PRIOR_SETS:
+            spec = ModelSpec(OUTCOME_FORMULA + " + s(age) + (alliance | modality)", family=family, priors=named)
+            assert isinstance(spec.priors, PriorTable)
+            lines += [f"{family} {named} {name} {stated.prior}" for name, stated in spec.priors.items()]
+    digest = hashlib.sha256("\n".join(lines).encode()).hexdigest()
+    assert (FORMAT, len(lines), digest) == (2, 320, "")

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,71 +12,67 @@ import tomli_w
 
 from alliance_bayes.atomic import replacing
 from alliance_bayes.errors import FileFormatError, ModelError
+from alliance_bayes.foreign import TOML_BYTES, parse_toml, read_text, shown
+from alliance_bayes.model.defaults import PRIOR_SETS
+from alliance_bayes.model.priors import parse_prior
 from alliance_bayes.model.scales import Scale
 from alliance_bayes.model.spec import Card, ModelSpec
 
-__all__ = ["card_arguments", "card_text", "read_card", "write_card"]
+__all__ = ["FORMAT", "card_arguments", "card_text", "read_card", "write_card"]
+
+#: Raised whenever a card would mean something else: another key, another default, other numbers behind a prior set's
+#: name. The first format had no number.
+FORMAT = 2
 
 _CARD = tuple(field.name for field in dataclasses.fields(Card))
 _MODEL = ("formula", "family", "exhaustive", "focal", "residual_by", "autoscale")
 _TABLES = ("priors", "centre", "scales", "levels")
+_TEXTS = ("formula", "family", "focal", "residual_by", "name", "title", "question", "estimand")
+_LISTS = ("exhaustive", "assumptions", "sources")
+_NUMBERS = ("mean", "sd", "lower", "upper", "step")
 _SCALE = tuple(field.name for field in dataclasses.fields(Scale))
+# What a card of this format means where it says nothing, whatever the package's own defaults become.
+_DEFAULTS: Mapping[str, Any] = {
+    "family": "gaussian",
+    "exhaustive": ["provider_type", "sex", "modality"],
+    "autoscale": False,
+}
+_DEFAULT_SET = "weak"
 
 
-def card_arguments(text: str, *, source: str = "model card") -> dict[str, Any]:
+def card_arguments(text: str, *, source: str = "model card", name: str = Card.name) -> dict[str, Any]:
     """The arguments of a model from the text of its card.
 
     Parameters
     ----------
     text
-        TOML with ``formula`` and, optionally, ``family``, ``exhaustive``, ``focal``, ``residual_by``, ``autoscale``,
-        the words (``name, title, question, estimand, assumptions, sources``) and the tables ``[priors]``, ``[centre]``,
-        ``[scales.<column>]``, ``[levels]``.
+        TOML with ``format`` and ``formula`` and, optionally, ``family``, ``exhaustive``, ``focal``, ``residual_by``,
+        ``autoscale``, the words (``name, title, question, estimand, assumptions, sources``) and the tables
+        ``[priors]``, ``[centre]``, ``[scales.<column>]``, ``[levels]``.
     source
         What to call the card in messages.
+    name
+        The model's name where the card has none.
 
     Raises
     ------
     FileFormatError
-        Not TOML, no formula, an unknown key (the known ones are listed) or a value of the wrong kind.
+        Not TOML, another format, or everything that is wrong with the card at once: no formula, unknown keys (the known
+        ones are listed), values of the wrong kind.
     """
-    try:
-        table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise FileFormatError(f"{source} is not TOML: {error}. Correct that line.") from error
-    known = (*_CARD, *_MODEL, *_TABLES)
-    unknown = [key for key in table if key not in known]
-    if unknown:
-        raise FileFormatError(
-            f"{source}: unknown key(s) {', '.join(map(repr, unknown))}. Known keys: {', '.join(known)}."
-        )
-    if "formula" not in table:
-        raise FileFormatError(f'{source}: no formula. Add a line such as formula = "who5_followup ~ alliance".')
-    for key in _TABLES:
-        if not isinstance(table.get(key, {}), dict):
-            raise FileFormatError(f"{source}: '{key}' should be a table ([{key}]) but got {table[key]!r}.")
-    for key in ("exhaustive", "assumptions", "sources"):
-        if not (isinstance(table.get(key, []), list) and all(isinstance(item, str) for item in table.get(key, []))):
-            raise FileFormatError(f"{source}: '{key}' should be a list of texts but got {table[key]!r}.")
-    for key in ("formula", "family", "focal", "residual_by", "name", "title", "question", "estimand"):
-        if not isinstance(table.get(key, ""), str):
-            raise FileFormatError(f"{source}: '{key}' should be text but got {table[key]!r}.")
-    if not isinstance(table.get("autoscale", False), bool):
-        raise FileFormatError(f"{source}: 'autoscale' should be true or false but got {table['autoscale']!r}.")
-
-    plain = ("formula", "family", "focal", "residual_by", "autoscale")
+    table = parse_toml(text, what=source)
+    _check_format(table.pop("format", None), source)
+    problems = list(_problems(table))
+    if problems:
+        raise FileFormatError(f"{source}: {' '.join(problems)}")
+    table = {**_DEFAULTS, **table}
+    plain = ("formula", "family", "focal", "residual_by", "autoscale", "centre")
     arguments: dict[str, Any] = {key: table[key] for key in plain if key in table}
-    if "exhaustive" in table:
-        arguments["exhaustive"] = tuple(table["exhaustive"])
-    for key in ("priors", "centre"):
-        if key in table:
-            arguments[key] = table[key]
-    for name, value in table.get("centre", {}).items():
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise FileFormatError(f"{source}: centre of '{name}' should be a number but got {value!r}.")
-    arguments["scales"] = {name: _scale(name, given, source) for name, given in table.get("scales", {}).items()}
-    arguments["levels"] = {name: tuple(map(str, given)) for name, given in table.get("levels", {}).items()}
-    words: dict[str, Any] = {
+    arguments["exhaustive"] = tuple(table["exhaustive"])
+    arguments["priors"] = {"set": _DEFAULT_SET, **table.get("priors", {})}
+    arguments["scales"] = {column: Scale(**given) for column, given in table.get("scales", {}).items()}
+    arguments["levels"] = {column: tuple(map(str, given)) for column, given in table.get("levels", {}).items()}
+    words: dict[str, Any] = {"name": name} | {
         key: tuple(table[key]) if isinstance(table[key], list) else table[key] for key in _CARD if key in table
     }
     arguments["card"] = Card(**words)
@@ -86,7 +81,7 @@ def card_arguments(text: str, *, source: str = "model card") -> dict[str, Any]:
 
 def card_text(spec: ModelSpec) -> str:
     """The card of a model, as TOML that :func:`card_arguments` reads back."""
-    table: dict[str, Any] = {}
+    table: dict[str, Any] = {"format": FORMAT}
     for key in _CARD:
         value = getattr(spec.card, key)
         if value:
@@ -96,8 +91,7 @@ def card_text(spec: ModelSpec) -> str:
         table["focal"] = spec.focal
     if spec.residual_by is not None:
         table["residual_by"] = spec.residual_by
-    if spec.autoscale:
-        table["autoscale"] = True
+    table["autoscale"] = spec.autoscale
     table["priors"] = {"set": spec.prior_set, **{name: prior.exact for name, prior in spec.given_priors.items()}}
     if spec.centre:
         table["centre"] = dict(spec.centre)
@@ -120,16 +114,8 @@ def read_card(path: str | os.PathLike[str]) -> dict[str, Any]:
         No such file, or see :func:`card_arguments`.
     """
     path = Path(path)
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError as error:
-        raise FileFormatError(f"model card '{path.name}' does not exist. Check the path.") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise FileFormatError(f"model card '{path.name}' cannot be read as UTF-8 text: {error}.") from error
-    arguments = card_arguments(text, source=f"model card '{path.name}'")
-    if "name" not in tomllib.loads(text):
-        arguments["card"] = dataclasses.replace(arguments["card"], name=path.stem)
-    return arguments
+    source = f"model card '{path.name}'"
+    return card_arguments(read_text(path, what=source, limit=TOML_BYTES), source=source, name=path.stem)
 
 
 def write_card(spec: ModelSpec, path: str | os.PathLike[str]) -> None:
@@ -138,14 +124,96 @@ def write_card(spec: ModelSpec, path: str | os.PathLike[str]) -> None:
         draft.write_text(card_text(spec), encoding="utf-8")
 
 
-def _scale(name: str, given: Mapping[str, Any], source: str) -> Scale:
-    unknown = [key for key in given if key not in _SCALE] if isinstance(given, dict) else ["(not a table)"]
-    if unknown or not {"mean", "sd"} <= set(given):
+def _check_format(number: object, source: str) -> None:
+    if number is None:
         raise FileFormatError(
-            f"{source}: [scales.{name}] needs mean and sd and knows {', '.join(_SCALE)}"
-            + (f"; not {', '.join(unknown)}." if unknown else ".")
+            f"{source}: no format number, so it is of an earlier version. Put the line format = {FORMAT} at its top, "
+            "and see under 'Cards' in docs/models.md what the keys it leaves out then mean."
         )
+    if type(number) is not int or number != FORMAT:
+        raise FileFormatError(
+            f"{source}: format {shown(number)}, but this version reads format {FORMAT}. Write the card again with "
+            "to_card(), or install the version that wrote it."
+        )
+
+
+def _problems(table: Mapping[str, Any]) -> Iterator[str]:
+    """Everything that is wrong with a card's keys and the kinds of their values, a sentence or two each."""
+    known = ("format", *_CARD, *_MODEL, *_TABLES)
+    unknown = [shown(key) for key in table if key not in known]
+    if unknown:
+        yield f"unknown key(s) {', '.join(unknown)}. Known keys: {', '.join(known)}."
+    if "formula" not in table:
+        yield 'no formula. Add a line such as formula = "who5_followup ~ alliance".'
+    for key in _TEXTS:
+        if not isinstance(table.get(key, ""), str):
+            yield f"'{key}' should be text but got {shown(table[key])}."
+    for key in _LISTS:
+        listed = table.get(key, [])
+        if not (isinstance(listed, list) and all(isinstance(item, str) for item in listed)):
+            yield f"'{key}' should be a list of texts but got {shown(listed)}."
+    if not isinstance(table.get("autoscale", False), bool):
+        yield f"'autoscale' should be true or false but got {shown(table['autoscale'])}."
+    for key, check in (("priors", _prior), ("centre", _centre), ("scales", _scale), ("levels", _levels)):
+        inner = table.get(key, {})
+        if not isinstance(inner, dict):
+            yield f"'{key}' should be a table ([{key}]) but got {shown(inner)}."
+            continue
+        for name, value in inner.items():
+            yield from check(name, value)
+
+
+def _prior(name: str, value: object) -> Iterator[str]:
+    if name == "set":
+        if value not in list(PRIOR_SETS):
+            yield f"unknown prior set {shown(value)}. Known sets: {', '.join(PRIOR_SETS)}."
+        return
+    if not isinstance(value, str):
+        yield f'prior of {shown(name)} should be text such as "Normal(0, 10)" but got {shown(value)}.'
+        return
     try:
-        return Scale(**given)
-    except (ModelError, TypeError) as error:
-        raise FileFormatError(f"{source}: [scales.{name}]: {error}") from error
+        parse_prior(value, name=name)
+    except ModelError as error:
+        yield str(error)
+
+
+def _centre(name: str, value: object) -> Iterator[str]:
+    if not _is_number(value):
+        yield f"centre of {shown(name)} should be a number but got {shown(value)}."
+
+
+def _scale(name: str, given: object) -> Iterator[str]:
+    fields = given if isinstance(given, dict) else {"(not a table)": given}
+    unknown = [str(key) for key in fields if key not in _SCALE]
+    if unknown or not {"mean", "sd"} <= set(fields):
+        yield f"[scales.{name}] needs mean and sd and knows {', '.join(_SCALE)}" + (
+            f"; not {', '.join(unknown)}." if unknown else "."
+        )
+        return
+    kinds = {**dict.fromkeys(_NUMBERS, "a number"), "higher_is_better": "true or false"}
+    wrong = [
+        f"[scales.{name}]: {key} should be {kinds.get(key, 'text')} but got {shown(value)}."
+        for key, value in fields.items()
+        if not (_is_number(value) if key in _NUMBERS else isinstance(value, bool if key == "higher_is_better" else str))
+    ]
+    yield from wrong
+    if not wrong:
+        try:
+            Scale(**fields)
+        except ModelError as error:
+            yield f"[scales.{name}]: {error}"
+
+
+def _levels(name: str, given: object) -> Iterator[str]:
+    # A code such as 1 is the label "1"; 1.0 would be another.
+    if not (
+        isinstance(given, list)
+        and given
+        and all(isinstance(level, (str, int)) and not isinstance(level, bool) for level in given)
+        and len(set(map(str, given))) == len(given)
+    ):
+        yield f"levels of {shown(name)} should be a list of distinct texts or whole numbers but got {shown(given)}."
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)

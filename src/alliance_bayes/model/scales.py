@@ -14,6 +14,9 @@ from alliance_bayes.rounding import is_constant
 
 __all__ = ["BUILT_IN", "Scale", "is_who5", "sample_scale", "scale_of"]
 
+#: Most steps of a scale with levels.
+MAX_LEVELS = 100_000
+
 
 @dataclass(frozen=True)
 class Scale:
@@ -50,6 +53,10 @@ class Scale:
             raise ModelError(
                 f"a scale needs a finite mean and an sd greater than 0 but got mean={self.mean}, sd={self.sd}."
             )
+        for name in ("lower", "upper", "step"):
+            value = getattr(self, name)
+            if value is not None and not math.isfinite(value):
+                raise ModelError(f"a scale's {name} should be a finite number but got {value}.")
         if self.lower is not None and self.upper is not None and not self.lower < self.upper:
             raise ModelError(
                 f"a scale's lower end should be below its upper end but got {self.lower} and {self.upper}."
@@ -58,6 +65,11 @@ class Scale:
             if self.lower is None or self.upper is None or self.step <= 0:
                 raise ModelError("a scale with a step needs both ends and a step greater than 0.")
             count = (self.upper - self.lower) / self.step
+            if count > MAX_LEVELS:
+                raise ModelError(
+                    f"a scale from {self.lower:g} to {self.upper:g} in steps of {self.step:g} has more than "
+                    f"{MAX_LEVELS:,} levels. Leave the step out: it is as good as continuous."
+                )
             if abs(count - round(count)) > 1e-9:
                 raise ModelError(
                     f"a scale from {self.lower:g} to {self.upper:g} does not hold a whole number of steps of "
