@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from alliance_bayes.checks import CHECKS, Evidence
+from alliance_bayes.model import Scale
 from builders import fitted, rows
 from checks.exact import ExactGaussian, Known
 
@@ -162,3 +164,66 @@ def test_statistics_of_all_rows_are_not_hidden_by_many_groups():
     assert overall.loc[overall["statistic"] == "skewness", "outside"].tolist() == [True]
     assert overall["p"].min() == pytest.approx(2 / 1001)
     assert found.table[found.table["factor"] == "country"]["level"].nunique() > 20
+
+
+def test_the_last_bar_is_the_share_at_the_ceiling_that_the_check_compares():
+    frame = rows(400)
+    rng = np.random.default_rng(11)
+    frame["rating"] = np.clip(np.round(rng.normal(4.8, 0.8, 400) * 4) / 4, 1, 5)
+    fit = fitted(
+        frame,
+        formula="rating ~ age",
+        means={"beta": [4.8, 0.0], "sigma": 0.8},
+        sds={"beta": [0.02, 0.001], "sigma": 0.01},
+        spec={"family": "censored_gaussian", "scales": {"rating": Scale(4.5, 0.7, 1.0, 5.0)}, "autoscale": True},
+    )
+    found = check(fit)
+    row = found.table[(found.table["statistic"] == "share at ceiling") & (found.table["factor"] == "")].iloc[0]
+    observed, bars = _bars(found.plots[0])
+    # The bar at the top of the scale reaches no further, and is of those at the ceiling.
+    assert observed[1][-1] == 5.0
+    assert observed[0][-1] == pytest.approx(100 * row["observed"])
+    assert bars[-1] == pytest.approx(100 * row["predicted"], abs=0.3)
+    assert row["observed"] > 0.3
+
+
+def test_bars_of_a_score_under_a_gaussian_stay_within_its_scale():
+    frame = rows(400)
+    found = check(fitted(frame, formula="who5_followup ~ age", means={"beta": [20.0, 0.0], "sigma": 20.0}))
+    observed, _ = _bars(found.plots[0])
+    assert (observed[1][0], observed[1][-1]) == (0.0, 100.0)
+    assert "The bars at the ends hold what is replicated beyond them, 1" in found.plots[0].description
+
+
+@pytest.mark.parametrize("end", [1, -1])
+def test_rows_heaped_at_an_end_that_no_scale_states_are_compared(end):
+    frame = rows(400)
+    rng = np.random.default_rng(12)
+    raw = rng.normal(0.0, 1.0, 400)
+    frame["score"] = end * np.minimum(raw, np.median(raw))
+    design = {"beta": [float(frame["score"].mean()), 0.0], "sigma": float(frame["score"].std())}
+    found = check(
+        fitted(
+            frame,
+            formula="score ~ age",
+            means=design,
+            sds={"beta": [0.05, 0.001], "sigma": 0.03},
+            spec={"autoscale": True},
+        )
+    )
+    name = "share at ceiling" if end > 0 else "share at floor"
+    table = found.table[(found.table["statistic"] == name) & (found.table["factor"] == "")]
+    assert table["observed"].item() == pytest.approx(0.5)
+    assert bool(table["outside"].item())
+    assert found.verdict == "warn"
+
+
+def _bars(plot):
+    """Heights and edges of the observed bars in % of rows, and the replicated medians."""
+    figure = Figure(figsize=plot.size)
+    plot.draw(figure)
+    axes = figure.axes[0]
+    (steps,) = [patch for patch in axes.patches if patch.get_label() == "observed"]
+    heights, edges, _ = steps.get_data()
+    (median,) = [line for line in axes.lines if line.get_label() == "replicated, median"]
+    return (heights, edges), median.get_ydata()

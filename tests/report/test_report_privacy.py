@@ -106,8 +106,9 @@ def test_the_ends_of_the_range_are_nobodys_own_values(values: np.ndarray) -> Non
     ordered = np.sort(values)
     beyond = SMALL - 1 if values.size >= 2 * SMALL else values.size // 4
     inner = ordered[beyond : values.size - beyond]
+    half = 0.5 * abs(inner[0]) or 0.5
     # Where one value is left, the range is around it, and may reach as far as somebody's only by chance.
-    assert (lower, upper) == ((inner[0], inner[-1]) if inner[0] < inner[-1] else (inner[0] - 0.5, inner[0] + 0.5))
+    assert (lower, upper) == ((inner[0], inner[-1]) if inner[0] < inner[-1] else (inner[0] - half, inner[0] + half))
     if values.size >= 2 * SMALL and inner[0] < inner[-1]:
         assert (values <= lower).sum() >= SMALL
         assert (values >= upper).sum() >= SMALL

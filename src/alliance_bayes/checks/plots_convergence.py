@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from alliance_bayes.bins import bin_counts
 from alliance_bayes.checks.drawing import CHAINS, EXPECTED, GREY, OBSERVED, TEXT, axes_of, legend, short
 from alliance_bayes.checks.results import Plot
 
@@ -82,8 +83,9 @@ def rank_histograms(posterior: xr.Dataset, worst: pd.DataFrame) -> Plot:
             values = posterior[row["variable"]].values
             values = values.reshape(*values.shape[:2], -1)[:, :, int(row["index"])]
             ranks = values.ravel().argsort().argsort().reshape(values.shape) / values.size
+            edges = np.linspace(0, 1, BINS + 1)
             for chain, chain_ranks in enumerate(ranks):
-                counts, edges = np.histogram(chain_ranks, bins=BINS, range=(0, 1))
+                counts = bin_counts(chain_ranks, edges)
                 axes.stairs(
                     counts,
                     100 * edges,

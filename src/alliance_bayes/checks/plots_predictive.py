@@ -2,25 +2,53 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
+from alliance_bayes.bins import bin_counts
 from alliance_bayes.checks.drawing import BAND, EXPECTED, OBSERVED, axes_of, label_of, legend, short
 from alliance_bayes.checks.evidence import FEWEST_ROWS
 from alliance_bayes.checks.results import Plot
 from alliance_bayes.checks.wording import percent
 from alliance_bayes.model import Design
+from alliance_bayes.rounding import ON_LEVEL
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["levels_against_limits", "outcome_edges", "outcome_shares", "prior_outcomes", "share_in_bins"]
+__all__ = ["Bins", "bins_around", "levels_against_limits", "outcome_bins", "outcome_shares", "prior_outcomes"]
 
 MOST_LEVELS = 25
 MOST_BINS = 40
 PANELS = ("mean", "SD")
+
+
+@dataclass(frozen=True, eq=False)
+class Bins:
+    """Bins of an outcome, which never reach beyond what the outcome can be.
+
+    Parameters
+    ----------
+    edges
+        Shape (n_bins + 1,).
+    units
+        What a bar's area counts in, shape (n_bins,): levels of a discrete outcome, of which the first and the last
+        reach half a step into the scale only, else bins.
+    width
+        Distance between levels, or width of a bin.
+    """
+
+    edges: np.ndarray
+    units: np.ndarray
+    width: float
+
+    def shares(self, values: np.ndarray) -> np.ndarray:
+        """Share of values of shape (..., n) in each bin, shape (..., n_bins); the end bins hold what lies beyond."""
+        held = np.clip(values, self.edges[0], self.edges[-1])
+        return np.asarray(bin_counts(held, self.edges) / values.shape[-1])
 
 
 def prior_outcomes(design: Design, values: np.ndarray, weights: np.ndarray | None = None) -> Plot:
@@ -39,9 +67,12 @@ def prior_outcomes(design: Design, values: np.ndarray, weights: np.ndarray | Non
     low, high = np.quantile(values, [0.005, 0.995])
     low, high = min([low, *ends, design.outcome.values.min()]), max([high, *ends, design.outcome.values.max()])
     outside = float(np.average(((values < low) | (values > high)).mean(axis=0), weights=weights))
-    edges = _bin_edges(design, None, low, high)
-    spread = None if weights is None else np.broadcast_to(weights, values.shape)
-    shares = np.histogram(values, edges, weights=spread)[0] / (values.size if spread is None else spread.sum())
+    levels = design.outcome.levels
+    edges = (
+        np.linspace(low, high, MOST_BINS + 1) if levels is None else bins_around(levels, levels[0], levels[-1]).edges
+    )
+    counts = bin_counts(values, edges, weights).sum(axis=0)
+    shares = counts / (values.size if weights is None else len(values) * weights.sum())
 
     def draw(figure: Figure) -> None:
         (axes,) = axes_of(figure)
@@ -64,8 +95,8 @@ def prior_outcomes(design: Design, values: np.ndarray, weights: np.ndarray | Non
     )
 
 
-def outcome_edges(design: Design, simulated: np.ndarray, step: float | None) -> np.ndarray:
-    """Edges of bins that hold the observed outcomes and nearly all replicated ones, shape (n_bins + 1,).
+def outcome_bins(design: Design, simulated: np.ndarray, step: float | None) -> Bins:
+    """Bins for the observed outcomes and nearly all replicated ones, within the ends of the scale where it has some.
 
     Parameters
     ----------
@@ -76,22 +107,31 @@ def outcome_edges(design: Design, simulated: np.ndarray, step: float | None) -> 
     step
         Distance between levels for a continuous family, None without.
     """
-    observed = design.outcome.values
+    outcome, observed = design.outcome, design.outcome.values
+    if outcome.levels is not None:
+        return bins_around(outcome.levels, outcome.lower, outcome.upper)
     low, high = (float(end) for end in np.quantile(simulated, [0.0005, 0.9995]))
     # Beyond nearly all replicates, the end of the scale is drawn rather than the value of one row, where there is one.
     if observed.min() < low:
-        low = float(observed.min() if design.outcome.lower is None else design.outcome.lower)
+        low = float(observed.min() if outcome.lower is None else outcome.lower)
     if observed.max() > high:
-        high = float(observed.max() if design.outcome.upper is None else design.outcome.upper)
-    return _bin_edges(design, step, low, high)
+        high = float(observed.max() if outcome.upper is None else outcome.upper)
+    low = low if outcome.lower is None else max(low, outcome.lower)
+    high = high if outcome.upper is None else min(high, outcome.upper)
+    if step is None:
+        return Bins(np.linspace(low, high, MOST_BINS + 1), np.ones(MOST_BINS), (high - low) / MOST_BINS)
+    # From a level to a level, so that the ends of the scale are levels of their own where they are reached.
+    origin = float(observed.min())
+    first, last = np.floor((low - origin) / step + ON_LEVEL), np.ceil((high - origin) / step - ON_LEVEL)
+    levels = origin + step * np.arange(first, max(last, first + 1) + 1)
+    bins = bins_around(levels, outcome.lower, outcome.upper)
+    starts = np.arange(0, levels.size, max(1, int(np.ceil(levels.size / (2 * MOST_BINS)))))
+    return Bins(np.r_[bins.edges[starts], bins.edges[-1]], np.add.reduceat(bins.units, starts), step)
 
 
-def share_in_bins(values: np.ndarray, edges: np.ndarray) -> np.ndarray:
-    """Share of each row of values in each bin, shape (n_rows, n_bins); what lies outside is in none."""
-    return _counts(values, edges) / values.shape[1]
-
-
-def outcome_shares(design: Design, edges: np.ndarray, observed: np.ndarray, replicated: np.ndarray) -> Plot:
+def outcome_shares(
+    design: Design, bins: Bins, observed: np.ndarray, replicated: np.ndarray, *, beyond: float = 0.0
+) -> Plot:
     """Observed shares of the outcome by bin over replicated ones.
 
     Neighbouring bins are joined until every one holds at least `FEWEST_ROWS` observed rows: a page may show the figure,
@@ -101,16 +141,17 @@ def outcome_shares(design: Design, edges: np.ndarray, observed: np.ndarray, repl
     ----------
     design
         For labels and the number of participants.
-    edges
-        Of the bins, shape (n_bins + 1,).
+    bins
+        The bins.
     observed, replicated
         Shapes (n_bins,) and (n_replicates, n_bins).
+    beyond
+        Share of the replicated outcomes that lie beyond the outer edges, and count in the end bars.
     """
-    width = float(np.median(np.diff(edges)))
     starts = _joined(observed * design.n)
-    edges = np.r_[edges[starts], edges[-1]]
-    # Per width of one bin, so that a joined bar stands for its rows by its area.
-    bars = np.diff(edges) / width
+    edges = np.r_[bins.edges[starts], bins.edges[-1]]
+    # Per level or bin, so that a joined bar stands for its rows by its area.
+    bars = np.add.reduceat(bins.units, starts)
     observed, replicated = np.add.reduceat(observed, starts) / bars, np.add.reduceat(replicated, starts, axis=1) / bars
     middle = (edges[:-1] + edges[1:]) / 2
     lower, median, upper = 100 * np.quantile(replicated, [0.025, 0.5, 0.975], axis=0)
@@ -122,7 +163,7 @@ def outcome_shares(design: Design, edges: np.ndarray, observed: np.ndarray, repl
         axes.plot(middle, median, "o", color=EXPECTED, markersize=3, label="replicated, median")
         axes.set_ylim(bottom=0)
         axes.set_xlabel(label_of(design, design.outcome.name))
-        axes.set_ylabel(f"Rows (%) per {width:.3g}")
+        axes.set_ylabel(f"Rows (%) per {bins.width:.3g}")
         legend(figure, axes)
 
     return Plot(
@@ -130,7 +171,12 @@ def outcome_shares(design: Design, edges: np.ndarray, observed: np.ndarray, repl
         "Observed and replicated outcomes",
         f"Histogram of the {design.n:,} observed values of {design.outcome.name}, with the median and 95 % "
         "range of histograms of outcomes "
-        f"replicated from the fitted model. Every bar is of at least {FEWEST_ROWS} observed rows.",
+        f"replicated from the fitted model. Every bar is of at least {FEWEST_ROWS} observed rows."
+        + (
+            f" The bars at the ends hold what is replicated beyond them, {percent(beyond, 1)}."
+            if beyond >= 0.0005
+            else ""
+        ),
         draw,
     )
 
@@ -197,17 +243,15 @@ def levels_against_limits(design: Design, factor: str, statistics: pd.DataFrame)
     )
 
 
-def _bin_edges(design: Design, step: float | None, low: float, high: float) -> np.ndarray:
-    """A bin for each level where the outcome has levels, equal ones otherwise."""
-    levels = design.outcome.levels
-    if levels is not None:
-        middle = (levels[:-1] + levels[1:]) / 2
-        return np.concatenate([[2 * levels[0] - middle[0]], middle, [2 * levels[-1] - middle[-1]]])
-    if step is not None:
-        start = design.outcome.values.min() - step * (np.ceil((design.outcome.values.min() - low) / step) + 0.5)
-        edges = start + step * np.arange(np.ceil((high - start) / step) + 1)
-        return np.asarray(edges[:: max(1, int(np.ceil(edges.size / (2 * MOST_BINS))))])
-    return np.linspace(low, high, MOST_BINS + 1)
+def bins_around(levels: np.ndarray, lower: float | None = None, upper: float | None = None) -> Bins:
+    """A bin for each level, from half a step below it to half a step above, and nothing beyond the scale's ends."""
+    middle = (levels[:-1] + levels[1:]) / 2
+    ends = [2 * levels[0] - middle[0], 2 * levels[-1] - middle[-1]]
+    if lower is not None:
+        ends[0] = max(ends[0], lower)
+    if upper is not None:
+        ends[1] = min(ends[1], upper)
+    return Bins(np.r_[ends[0], middle, ends[1]], np.ones(levels.size), float(np.diff(levels).min()))
 
 
 def _joined(counts: np.ndarray) -> np.ndarray:
@@ -220,13 +264,6 @@ def _joined(counts: np.ndarray) -> np.ndarray:
             starts.append(place)
             running = 0.0
     return np.array(starts)
-
-
-def _counts(values: np.ndarray, edges: np.ndarray) -> np.ndarray:
-    """Histogram of each row of values, shape (n_rows, n_bins); what lies outside the edges is not counted."""
-    bins = edges.size + 1
-    places = np.searchsorted(edges, values, side="right") + bins * np.arange(len(values))[:, None]
-    return np.bincount(places.ravel(), minlength=bins * len(values)).reshape(len(values), bins)[:, 1:-1]
 
 
 def _declared(design: Design, factor: str, levels: list[str]) -> list[str]:

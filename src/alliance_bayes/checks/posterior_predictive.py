@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,15 +12,16 @@ from scipy import sparse
 
 from alliance_bayes.checks.evidence import FEWEST_ROWS, Evidence
 from alliance_bayes.checks.plots_predictive import (
+    Bins,
     levels_against_limits,
-    outcome_edges,
+    outcome_bins,
     outcome_shares,
-    share_in_bins,
 )
 from alliance_bayes.checks.predictive_moments import cell_replicates, end_shares, first_points, histogram_of_moments
 from alliance_bayes.checks.results import CheckResult, Plot
 from alliance_bayes.checks.statistics import group_statistics, simultaneous_limits
 from alliance_bayes.checks.wording import percent
+from alliance_bayes.model import Outcome
 
 __all__ = ["posterior_predictive"]
 
@@ -62,7 +63,8 @@ def posterior_predictive(evidence: Evidence) -> CheckResult:
     Notes
     -----
     Mean, SD, skewness, and shares at the floor and the ceiling of all rows and of every level with at least 20 rows
-    of every factor and categorical column of the model, and the kurtosis of all rows. The limits are simultaneous:
+    of every factor and categorical column of the model, and the kurtosis of all rows. Where the scale states no end,
+    the least and the greatest value are taken for one if at least 20 rows have it. The limits are simultaneous:
     in a share ``rate`` of replicates *any* statistic leaves them, so the number of groups does not raise the rate of
     false alarms; half the rate is kept for the statistics of all rows, so that many groups do not hide them. ``p`` is
     adjusted likewise. Statistics that the model fits (means) depart less from replicates of
@@ -120,18 +122,31 @@ class _Seen:
 
 def _of_rows(evidence: Evidence) -> _Seen:
     design = evidence.fit.design
+    outcome = _with_ends(design.outcome)
     groups, indicators, passed_over = _groups(evidence)
-    observed = group_statistics(design.outcome.values[None, :], indicators, design.outcome, evidence.step)
-    parts, shares, edges = [], [], np.empty(0)
+    observed = group_statistics(outcome.values[None, :], indicators, outcome, evidence.step)
+    parts, shares, beyond = [], [], 0
+    bins: Bins | None = None
     for simulated in evidence.replicate_blocks():
-        if not edges.size:
-            edges = outcome_edges(design, simulated, evidence.step)
-        parts.append(group_statistics(simulated, indicators, design.outcome, evidence.step))
-        shares.append(share_in_bins(simulated, edges))
+        bins = bins or outcome_bins(design, simulated, evidence.step)
+        parts.append(group_statistics(simulated, indicators, outcome, evidence.step))
+        shares.append(bins.shares(simulated))
+        beyond += int(((simulated < bins.edges[0]) | (simulated > bins.edges[-1])).sum())
     replicated = {name: np.concatenate([part[name] for part in parts]) for name in observed}
-    seen = np.histogram(design.outcome.values, edges)[0] / design.rows.n
-    figure = outcome_shares(design, edges, seen, np.concatenate(shares))
+    assert bins is not None
+    drawn = np.concatenate(shares)
+    out = beyond / (len(drawn) * design.rows.n)
+    figure = outcome_shares(design, bins, bins.shares(design.outcome.values), drawn, beyond=out)
     return _Seen(groups, {name: values[0] for name, values in observed.items()}, replicated, passed_over, (figure,))
+
+
+def _with_ends(outcome: Outcome) -> Outcome:
+    """The outcome with an end where its scale states none and many rows share the least or the greatest value."""
+    values = outcome.values
+    low, high = float(values.min()), float(values.max())
+    lower = low if outcome.lower is None and (values == low).sum() >= FEWEST_ROWS else outcome.lower
+    upper = high if outcome.upper is None and (values == high).sum() >= FEWEST_ROWS else outcome.upper
+    return replace(outcome, lower=lower, upper=upper)
 
 
 def _of_moments(evidence: Evidence) -> _Seen:

@@ -13,7 +13,7 @@ import numpy as np
 from scipy import sparse, special
 
 from alliance_bayes.checks.evidence import Evidence
-from alliance_bayes.checks.plots_predictive import outcome_shares
+from alliance_bayes.checks.plots_predictive import Bins, bins_around, outcome_shares
 from alliance_bayes.checks.results import Plot
 from alliance_bayes.moments import Moments
 from alliance_bayes.moments.weighted import weighted_points
@@ -150,11 +150,22 @@ def histogram_of_moments(evidence: Evidence) -> Plot | None:
     histogram = moments.histogram
     if histogram is None:
         return None
-    edges = histogram.start + histogram.width * np.arange(histogram.n_bins + 1)
+    outcome = evidence.fit.design.outcome
+    if histogram.levels is not None:
+        bins = bins_around(histogram.levels, outcome.lower, outcome.upper)
+    else:
+        assert histogram.edges is not None
+        bins = Bins(histogram.edges, np.ones(histogram.n_bins), histogram.width)
+    # As for rows, the end bins hold what lies beyond them.
+    edges = np.r_[-np.inf, bins.edges[:-1][1:], np.inf]
+    beyond = np.r_[-np.inf, bins.edges[[0, -1]], np.inf]
     everybody = sparse.csr_array(np.ones((moments.n_cells, 1)))
     few = max(_FEWEST, min(evidence.replicates, _MOST // (moments.n_cells * edges.size)))
     drawn = level_shares(evidence, edges, everybody, replicates=few)[:, 0]
-    return outcome_shares(evidence.fit.design, edges, histogram.counts.sum(axis=0) / moments.n, drawn)
+    outside = 1 - float(level_shares(evidence, beyond, everybody, replicates=few)[:, 0, 1].mean())
+    return outcome_shares(
+        evidence.fit.design, bins, histogram.counts.sum(axis=0) / moments.n, drawn, beyond=max(outside, 0.0)
+    )
 
 
 def first_points(evidence: Evidence) -> np.ndarray:

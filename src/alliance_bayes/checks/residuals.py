@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from alliance_bayes.bins import bin_numbers
 from alliance_bayes.checks.evidence import Evidence
 from alliance_bayes.checks.lack_of_fit import LackOfFit, lack_of_fit, level_basis, parts_limits, spline_basis
 from alliance_bayes.checks.plots_residuals import residuals_along, residuals_by_level
@@ -49,7 +50,7 @@ def curvature(evidence: Evidence) -> CheckResult:
     frames = []
     for name, values in columns.items():
         edges = _edges(values)
-        parts = np.where(np.isfinite(values), np.searchsorted(edges[1:-1], values, side="right"), -1)
+        parts = np.where(np.isfinite(values), bin_numbers(values, edges), -1)
         indicators = parts[:, None] == np.arange(edges.size - 1)
         residual, limit = parts_limits(evidence, indicators)
         middle = [float(values[at].mean()) for at in indicators.T]

@@ -46,12 +46,12 @@ class Histogram:
         return (self.edges[:-1] + self.edges[1:]) / 2
 
     @property
-    def start(self) -> float:
-        """Lower end of the first bin; half a step below the first level."""
+    def inner(self) -> np.ndarray:
+        """Edges between the bins, each of the bin above it, shape (n_bins - 1,); the end bins hold all beyond."""
         if self.edges is not None:
-            return float(self.edges[0])
+            return self.edges[1:-1]
         assert self.levels is not None
-        return float(self.levels[0]) - self.width / 2
+        return np.asarray((self.levels[:-1] + self.levels[1:]) / 2)
 
     @property
     def width(self) -> float:
@@ -61,7 +61,8 @@ class Histogram:
 
     def filled(self, values: np.ndarray, cell: np.ndarray, weights: np.ndarray | None = None) -> Histogram:
         """The histogram of some values, each in a cell and with a count (once by default); all of shape (n,)."""
-        place = np.clip(np.floor((values - self.start) / self.width).astype(np.int64), 0, self.n_bins - 1)
+        inner = self.inner
+        place = np.searchsorted(inner, values, side="right")
         flat = np.bincount(cell * self.n_bins + place, weights, minlength=self.counts.size)
         return replace(self, counts=flat.astype(np.int64, copy=False).reshape(self.counts.shape))
 

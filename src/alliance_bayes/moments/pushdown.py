@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from functools import reduce
+from operator import add
 from typing import Any, Literal
 
 import numpy as np
@@ -238,8 +240,7 @@ def _histogram(
     value = tally.rows[outcome]
     if empty.levels is None:
         # Places of bins, not values: there may be as many values as rows.
-        last = float(empty.n_bins - 1)
-        value = ((value - empty.start) / empty.width).floor().clip(0.0, last)
+        value = reduce(add, [(value >= float(edge)).cast("int64") for edge in empty.inner])
     inner = tally.rows.select(value=value, **{f"key_{place}": tally.rows[key] for place, key in enumerate(keys)})
     query = inner.group_by([*(f"key_{place}" for place in range(len(keys))), "value"]).aggregate(n=inner.count())
     found = fetched(query, source)
@@ -247,7 +248,7 @@ def _histogram(
     _, number = cell_numbers(codes, [len(order[key]) for key in keys])
     values = found["value"].to_numpy()
     if empty.levels is None:
-        values = empty.start + (values + 0.5) * empty.width
+        values = empty.values[values.astype(np.int64)]
     return empty.filled(values, number, found["n"].to_numpy())
 
 

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
+from alliance_bayes.bins import bin_counts
 from alliance_bayes.fit import FittedModel
-from alliance_bayes.model import Design, Rows
+from alliance_bayes.model import Design, Rows, Scale
 from alliance_bayes.model.likelihood import expectation
 
 __all__ = ["average_curve", "covered_range", "grouped_histogram"]
@@ -39,7 +40,7 @@ def average_curve(fit: FittedModel, predictor: str, *, prob: float, small: int) 
     pandas.DataFrame
         Columns `x` (units of the predictor), `mean`, `lower`, `upper` (units of the outcome), over `covered_range`.
     """
-    lower, upper = covered_range(fit.design.frame[predictor].to_numpy(float), small)
+    lower, upper = covered_range(fit.design.frame[predictor].to_numpy(float), small, fit.design.scales.get(predictor))
     values = np.linspace(lower, upper, GRID)
     draws = np.stack(list(_averages(fit, predictor, values)), axis=1)
     tail = (1 - prob) / 2
@@ -86,7 +87,7 @@ def _mean_predictor(fit: FittedModel, rows: Rows) -> np.ndarray:
     return np.asarray(mean)
 
 
-def covered_range(values: np.ndarray, small: int) -> tuple[float, float]:
+def covered_range(values: np.ndarray, small: int, scale: Scale | None = None) -> tuple[float, float]:
     """The range outside which fewer than `small` people lie at either end, so that its ends are nobody's own values.
 
     Parameters
@@ -94,14 +95,27 @@ def covered_range(values: np.ndarray, small: int) -> tuple[float, float]:
     values
         Shape (n,); with fewer than twice as many as `small`, the range between their quartiles. Where only one value
         is left, half a unit to either side of it.
+    small
+        Fewest people at either end.
+    scale
+        The values' scale, beyond whose ends nothing is drawn; the size of the one value is the unit where it has none.
     """
     ordered = np.sort(values)
     cut = small - 1 if ordered.size >= 2 * small else ordered.size // 4
     lower, upper = float(ordered[cut]), float(ordered[ordered.size - 1 - cut])
-    return (lower, upper) if lower < upper else (lower - 0.5, upper + 0.5)
+    if lower < upper:
+        return lower, upper
+    half = 0.5 if scale is not None else 0.5 * abs(lower) or 0.5
+    least, most = (None, None) if scale is None else (scale.lower, scale.upper)
+    return (
+        lower - half if least is None else max(lower - half, min(least, lower)),
+        upper + half if most is None else min(upper + half, max(most, upper)),
+    )
 
 
-def grouped_histogram(values: np.ndarray, small: int, *, bins: int = 24) -> tuple[np.ndarray, np.ndarray]:
+def grouped_histogram(
+    values: np.ndarray, small: int, *, bins: int = 24, scale: Scale | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """Histogram in which every bar stands for at least `small` people: neighbouring bins are joined until it does.
 
     Parameters
@@ -112,6 +126,8 @@ def grouped_histogram(values: np.ndarray, small: int, *, bins: int = 24) -> tupl
         Fewest people in a bar.
     bins
         Bins of equal width to start from, over `covered_range`; people beyond it count in the outer bins.
+    scale
+        As for `covered_range`.
 
     Returns
     -------
@@ -120,9 +136,9 @@ def grouped_histogram(values: np.ndarray, small: int, *, bins: int = 24) -> tupl
     density : numpy.ndarray
         Shape (k,): share of people per unit of the values.
     """
-    lower, upper = covered_range(values, small)
+    lower, upper = covered_range(values, small, scale)
     edges = np.linspace(lower, upper, bins + 1)
-    counts, _ = np.histogram(np.clip(values, lower, upper), edges)
+    counts = bin_counts(np.clip(values, lower, upper), edges)
     kept, sizes, running = [edges[0]], [], 0
     for edge, size in zip(edges[1:], counts, strict=True):
         running += int(size)
