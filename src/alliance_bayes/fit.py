@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from hashlib import sha256
 from typing import Any, Self
 
 import numpy as np
@@ -14,6 +15,7 @@ import xarray as xr
 from alliance_bayes.cohort import Flow
 from alliance_bayes.errors import UsageError
 from alliance_bayes.model import Design, ModelSpec, PriorTable, Rows
+from alliance_bayes.model.levels import NEW_LEVEL
 from alliance_bayes.model.likelihood import expectation, log_density, simulate
 from alliance_bayes.model.predictor import add_effects
 from alliance_bayes.moments import Moments
@@ -51,6 +53,9 @@ class FittedModel:
     flow: Flow
     info: Mapping[str, Any]
     moments: Moments | None = None
+    _new_levels: dict[str, tuple[tuple[tuple[str, ...], int], np.ndarray]] = field(
+        default_factory=dict, init=False, repr=False
+    )
 
     def need_rows(self, what: str) -> None:
         """Refuse what the analysed rows are needed for.
@@ -131,7 +136,7 @@ class FittedModel:
         which
             Which of the stacked draws.
         seed
-            Seed for the effects of levels the fit has not seen, which are drawn from Normal(0, tau).
+            Seed for the effects of levels the fit has not seen; see :meth:`new_levels`.
         without
             Pooled factors whose effects are left out.
 
@@ -153,22 +158,51 @@ class FittedModel:
         for name in (factor.name for factor in self.design.factors if factor.name not in without):
             u, index = self.stacked[f"u_{name}"][which], rows.index[name]
             if (index < 0).any():
-                u = np.concatenate([u, self.new_level(name, which=which, seed=seed)[:, None, :]], axis=1)
-                index = np.where(index < 0, u.shape[1] - 1, index)
+                unseen = self.new_levels(name, rows.unseen.get(name, (NEW_LEVEL,)), seed=seed)[which]
+                index = np.where(index < 0, u.shape[1] - 1 - index, index)
+                u = np.concatenate([u, unseen], axis=1)
             add_effects(eta, *(np.ascontiguousarray(part) for part in (u, index, rows.z[name])))
         for smooth in self.design.smooths:
             eta += self.stacked[f"u_{smooth.name}"][which] @ rows.basis[smooth.name].T
         return eta
 
-    def new_level(self, factor: str, *, which: slice | np.ndarray = slice(None), seed: int = 0) -> np.ndarray:
-        """Effects of one level that the fit has not seen, shape (n_draws, n_factor_terms)."""
+    def new_levels(self, factor: str, labels: Sequence[str], *, seed: int = 0) -> np.ndarray:
+        """Effects of levels that the fit has not seen, drawn from Normal(0, tau).
+
+        Parameters
+        ----------
+        factor
+            Name of the pooled factor.
+        labels
+            Labels of the levels. A label's draws depend on it and the seed alone, not on what else is asked for, so
+            that two rows of one new level share them and those of two levels are independent.
+        seed
+            Seed of the draws.
+
+        Returns
+        -------
+        numpy.ndarray
+            Shape (n_draws, n_labels, n_factor_terms).
+        """
+        asked = (tuple(labels), seed)
+        kept = self._new_levels.get(factor)
+        if kept is None or kept[0] != asked:
+            # Blocks of draws ask for the same levels one after the other.
+            drawn = np.stack([self._new_level(factor, label, seed) for label in labels], axis=1)
+            kept = self._new_levels[factor] = (asked, drawn)
+        return kept[1]
+
+    def _new_level(self, factor: str, label: str, seed: int) -> np.ndarray:
+        """Effects of one level, shape (n_draws, n_factor_terms)."""
         tau = self.stacked[f"tau_{factor}"]
-        # Two factors' new levels are independent, so each factor has a stream of its own.
-        stream = [factor.name for factor in self.design.factors].index(factor)
-        z = np.random.default_rng([seed, stream]).normal(size=tau.shape)
+        # Two factors' new levels are independent, and so are two levels', so each has a stream of its own.
+        stream = [seed, [factor.name for factor in self.design.factors].index(factor)]
+        if label != NEW_LEVEL:
+            stream += np.frombuffer(sha256(label.encode("utf-8", "surrogatepass")).digest(), dtype="<u4").tolist()
+        z = np.random.default_rng(stream).normal(size=tau.shape)
         if self.design.factor(factor).correlated:
             z = np.einsum("dij,dj->di", np.linalg.cholesky(self.stacked[f"corr_{factor}"]), z)
-        return (z * tau)[which]
+        return z * tau
 
     def _count(self, which: slice | np.ndarray) -> int:
         total = self.shape[0] * self.shape[1]
@@ -208,7 +242,9 @@ class FittedModel:
         ----------
         frame
             Rows with every predictor column; the analysed rows by default. A new level of a sampled factor is
-            predicted from the factor's distribution; a new level of an exhaustive factor is an error.
+            predicted from the factor's distribution, each new level from draws of its own that its label and the seed
+            determine; a new level of an exhaustive factor is an error, and so is a known level that is written in
+            another way.
         kind
             ``"mean"``: the expected outcome. ``"outcome"``: a new outcome, with residual variation.
         seed

@@ -64,7 +64,7 @@ def test_means_and_steps_are_average_predictions(fit: FittedModel) -> None:
 def test_new_levels_and_equal_ones_leave_the_bend_alone(fit: FittedModel) -> None:
     atol = FAMILIES[fit.spec.family][1]
     table = adjusted_means(fit, "country", population="new", seed=3)
-    frame = fit.design.frame.assign(country="elsewhere")
+    frame = fit.design.frame.assign(country="(new level)")
     expected = fit.predict(frame, seed=3).mean("obs").values
     np.testing.assert_allclose(table.draws[table.index[0]], expected, rtol=0, atol=atol)
     table = adjusted_means(fit, "country", population="equal")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -11,9 +12,12 @@ import pandas as pd
 import pytest
 
 from alliance_bayes.effects import adjusted_means, contrasts, effects, ranks, slopes, slopes_by_level
+from alliance_bayes.effects.analysis import Analysis
+from alliance_bayes.effects.options import Options
 from alliance_bayes.errors import UsageError
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model import FAMILIES
+from alliance_bayes.model.likelihood import expectation
 from builders import fitted, rows
 
 # Everything at once: sex in a common term, in pooled columns and in combinations; a slope pooled over one factor only.
@@ -126,17 +130,23 @@ def test_the_step_between_percentiles_is_a_difference_of_averages(fit: FittedMod
 
 
 def test_a_new_level_is_the_one_that_predictions_draw(fit: FittedModel) -> None:
-    new = setting(country="elsewhere")
+    def new(change: Callable[[pd.DataFrame], pd.DataFrame]) -> np.ndarray:
+        evaluated = fit.design.evaluate(setting(country="elsewhere")(change(fit.design.frame.copy())))
+        # Everybody is at one new level of each factor; predictions have one of "sex:country" for each sex.
+        one = {name: ("(new level)",) * len(labels) for name, labels in evaluated.unseen.items()}
+        eta = fit.linear_predictor(replace(evaluated, unseen=one), seed=5)
+        outcomes = expectation(fit.design.family, eta, fit.parameters_at(rows=evaluated), fit.design.outcome)
+        return fit.with_chains(outcomes.mean(axis=1))
+
     table = adjusted_means(fit, "provider_type", population="new", seed=5)
     for level in ("coach", "both"):
-        expected = average(fit, lambda frame, level=level: setting(provider_type=level)(new(frame)), seed=5)
-        np.testing.assert_allclose(draws_of(table, level), expected, rtol=0, atol=ATOL[fit.spec.family])
+        np.testing.assert_allclose(
+            draws_of(table, level), new(setting(provider_type=level)), rtol=0, atol=ATOL[fit.spec.family]
+        )
     country = adjusted_means(fit, "country", population="new", seed=5)
     assert country["level"].tolist() == ["(new level)"]
     assert country["population"].tolist() == ["new"]
-    np.testing.assert_allclose(
-        country.draws[country.index[0]], average(fit, new, seed=5), rtol=0, atol=ATOL[fit.spec.family]
-    )
+    np.testing.assert_allclose(country.draws[country.index[0]], new(setting()), rtol=0, atol=ATOL[fit.spec.family])
 
 
 @pytest.mark.parametrize("family", ["gaussian", "student_t"])
@@ -249,3 +259,22 @@ def test_a_new_level_needs_a_sampled_factor(formula: str, message: str) -> None:
     for call in (lambda: slopes(fit, population="new"), lambda: adjusted_means(fit, "sex", population="new")):
         with pytest.raises(UsageError, match=f"^{re.escape(message)}$"):
             call()
+
+
+@pytest.mark.parametrize("family", ["gaussian", "beta_binomial"])
+def test_unseen_combinations_are_averaged_as_predictions_draw_them(family: str) -> None:
+    frame = rows(60, countries=4)
+    lacking = frame["country"].isin(["C2", "C3"])
+    frame["sex"] = np.where(lacking, "female", frame["sex"].astype(str))
+    formula = "who5_followup ~ alliance + (1 | country) + (1 | country:sex)"
+    means = {"beta": 0.1, "u_country": 0.0} if family == "beta_binomial" else None
+    built = fitted(frame, formula=formula, spec={"family": family}, means=means, chains=2, draws=50)
+    # Two countries have no men: everybody as a man needs two unseen combinations, which are not one.
+    by_hand = built.predict(frame.assign(sex="male"), seed=3).values.mean(axis=2)
+    analysis = Analysis(built, Options(seed=3))
+    made = analysis.with_chains(analysis.averages([analysis.scenes.scene(fixed={"sex": "male"})])[:, 0])
+    np.testing.assert_allclose(made, by_hand, rtol=0, atol=1e-6 * np.abs(by_hand).max())
+    # And at a new country, a man's combination is not a woman's.
+    new = [analysis.scenes.scene("new", fixed={"sex": sex}) for sex in ("female", "male")]
+    assert [scene.pieces[0].unseen["country:sex"] for scene in new] == ["(new level):female", "(new level):male"]
+    assert not np.isclose(*analysis.averages(new).T).all()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from alliance_bayes.errors import UsageError
+from alliance_bayes.errors import ModelError, UsageError
+from alliance_bayes.fit import FittedModel
 from alliance_bayes.model import FAMILIES
 from builders import fitted, rows
 
@@ -89,6 +91,52 @@ def test_new_levels_of_two_factors_are_independent() -> None:
     # Uncorrelated normal effects: the sample correlation of 4,000 pairs has standard error 1 / sqrt(4000); 4.5 of them.
     assert abs(np.corrcoef(country, site)[0, 1]) < 4.5 / np.sqrt(4000)
     np.testing.assert_allclose(together - together.mean(), country - country.mean() + site - site.mean(), atol=1e-9)
+
+
+def fit_with_known_spread(formula: str, frame: pd.DataFrame, **taus: float) -> FittedModel:
+    fixed = {"beta": 0.0} | {f"u_{name}": 0.0 for name in taus} | {f"tau_{name}": 0.0 for name in taus}
+    means = {f"tau_{name}": tau for name, tau in taus.items()}
+    return fitted(frame, formula=formula, chains=4, draws=1000, means=means, sds=fixed)
+
+
+def test_two_unseen_levels_are_two_draws_and_one_is_one() -> None:
+    frame = rows(12, countries=3)
+    fit = fit_with_known_spread("who5_followup ~ 1 + (1 | country)", frame, country=3.0)
+    names = [f"new{k}" for k in range(20)]
+    new = frame.iloc[np.zeros(20, dtype=int)].assign(country=names)
+    draws = fit.predict(new, seed=4).values.reshape(-1, 20)
+    effects = draws - draws.mean(axis=0)
+    # Independent normals: the covariance of 20 of them is 9 times the identity; 6 standard errors for 210 entries.
+    error = 6 * 9.0 * np.sqrt(2 / len(effects))
+    np.testing.assert_allclose(np.cov(effects.T), 9.0 * np.eye(20), rtol=0, atol=error)
+    # The order of the rows, other rows, and how often a level occurs change nothing; the seed changes all.
+    order = np.r_[np.random.default_rng(0).permutation(20), 3, 3]
+    np.testing.assert_array_equal(fit.predict(new.iloc[order], seed=4).values.reshape(-1, 22), draws[:, order])
+    np.testing.assert_array_equal(fit.predict(new.iloc[[7]], seed=4).values.ravel(), draws[:, 7])
+    assert not np.isin(fit.predict(new, seed=5).values, draws).any()
+
+
+def test_unseen_levels_within_levels_are_their_own() -> None:
+    frame = rows(40, countries=3).assign(site=[f"s{k % 4}" for k in range(40)])
+    frame["country"] = np.where(frame["site"] == "s3", "C0", frame["country"].astype(str))
+    formula = "who5_followup ~ 1 + (1 | country) + (1 | country:site)"
+    fit = fit_with_known_spread(formula, frame, country=2.0, **{"country:site": 3.0})
+    # A known country's unseen site, twice in two countries; a new country with two sites.
+    new = frame.head(5).assign(country=["C1", "C2", "C1", "N", "N"], site=["s3", "s3", "s9", "s1", "s2"])
+    assert fit.design.evaluate(new).unseen["country:site"] == ("C1:s3", "C1:s9", "C2:s3", "N:s1", "N:s2")
+    draws = fit.predict(new).values.reshape(-1, 5)
+    # Var = 9 where the country is known (constant draws), 4 + 9 where it is new; the new country is shared.
+    expected = np.diag([9.0, 9.0, 9.0, 13.0, 13.0])
+    expected[3, 4] = expected[4, 3] = 4.0
+    np.testing.assert_allclose(np.cov(draws.T), expected, rtol=0, atol=6 * 13.0 * np.sqrt(2 / len(draws)))
+
+
+def test_an_unseen_combination_of_an_exhaustive_factor_cannot_be_predicted() -> None:
+    frame = rows(40, countries=3)
+    frame["sex"] = np.where(frame["country"] == "C2", "female", frame["sex"].astype(str))
+    fit = fitted(frame, formula="who5_followup ~ 1 + (1 | country:sex)", spec={"exhaustive": ("country:sex",)}, draws=4)
+    with pytest.raises(ModelError, match=r"level\(s\) 'C2:male' of 'country:sex', which no analysed row has"):
+        fit.predict(frame.head(1).assign(country="C2", sex="male"))
 
 
 @pytest.mark.parametrize("family", sorted(set(FAMILIES) - {"bernoulli"}))

@@ -6,6 +6,7 @@ import datetime as dt
 import decimal as decimals
 import math
 import re
+import unicodedata
 from collections.abc import Collection
 
 import numpy as np
@@ -18,10 +19,12 @@ __all__ = [
     "is_code",
     "is_missing",
     "is_number",
+    "level_label",
     "read_date",
     "read_level",
     "read_number",
     "read_text",
+    "spelling",
 ]
 
 #: What a text cell may hold, besides spaces, when the value is missing.
@@ -32,6 +35,9 @@ _COMMA_NUMBER = re.compile(r"[+-]?([0-9]+(,[0-9]*)?|,[0-9]+)([eE][+-]?[0-9]+)?")
 _THOUSANDS = re.compile(r"[+-]?[0-9]{1,3}(?P<mark>[.,' \u00a0\u202f])[0-9]{3}((?P=mark)[0-9]{3})*([.,][0-9]+)?")
 _INFINITE = re.compile(r"[+-]?inf(inity)?", re.IGNORECASE)
 _CODE = re.compile(r"[+-]?0[0-9]+")
+_WHOLE = re.compile(r"(-?)(0|[1-9][0-9]*)(?:\.0+)?")
+# Whole numbers beyond this one share a float with their neighbours, so that a float no longer tells which is meant.
+_LARGEST_WHOLE = 2**53
 _ISO = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?)?")
 _ZONE = re.compile(rf"{_ISO.pattern}(Z|[+-][0-9]{{2}}:?[0-9]{{2}})")
 _HAS_ZONE = ("has a time zone", "Convert it to local time and drop the zone: days are calendar days.")
@@ -132,18 +138,57 @@ def read_text(cell: object) -> str:
 
 def read_level(cell: object) -> str:
     """Read a cell that is not missing as a level of a factor, or raise CellError."""
-    if isinstance(cell, str):
-        if cell != cell.strip():
-            raise CellError("has spaces around it", f"Write {cell.strip()!r}.")
-        return cell
-    if isinstance(cell, (bool, np.bool_)):
-        return str(bool(cell))
-    # pandas turns whole codes into floats as soon as one is missing: 3.0 is the code 3.
-    if isinstance(cell, (int, float, np.integer, np.floating)) and float(cell).is_integer():
-        return str(int(cell))
-    if isinstance(cell, (dt.date, np.datetime64)):
-        return pd.Timestamp(cell).isoformat().removesuffix("T00:00:00")
-    raise CellError(f"is of type {type(cell).__name__}, not a level", "Give levels as text or whole numbers.")
+    if isinstance(cell, str) and cell != cell.strip():
+        raise CellError("has spaces around it", f"Write {cell.strip()!r}.")
+    return level_label(cell)
+
+
+def level_label(value: object) -> str:
+    """The label of the level that a value stands for; every path from values to levels comes through here.
+
+    Parameters
+    ----------
+    value
+        Text, a number, a truth value, or a date; not missing.
+
+    Returns
+    -------
+    str
+        The code ``1`` however it is kept: as a whole number, as the floats that pandas makes of codes when one is
+        missing (1.0), or as either's text ("1", "1.0", "1.00"). Any other text stays as it is, so that ids with
+        leading zeros ("01") and other numbers ("1.10") remain themselves.
+
+    Raises
+    ------
+    CellError
+        Another type, a number that is not finite, or a float so large (2^53) that neighbouring codes share it.
+    """
+    if isinstance(value, str):
+        whole = _WHOLE.fullmatch(value)
+        return value if whole is None else f"{'' if whole[2] == '0' else whole[1]}{whole[2]}"
+    if isinstance(value, (bool, np.bool_)):
+        return str(bool(value))
+    if isinstance(value, (int, np.integer)):
+        return str(int(value))
+    if isinstance(value, (float, np.floating)) and np.isfinite(value):
+        if abs(float(value)) >= _LARGEST_WHOLE:
+            remedy = "Give the codes as text or whole numbers."
+            raise CellError("is too large a float to tell a code from its neighbours", remedy)
+        # A short float's own digits: 0.1 in 32 bits is not 0.10000000149.
+        return str(int(value)) if float(value).is_integer() else str(value)
+    if isinstance(value, decimals.Decimal) and value.is_finite() and abs(value.adjusted()) < 300:
+        return str(int(value)) if value == value.to_integral_value() else format(value.normalize(), "f")
+    if isinstance(value, (dt.date, np.datetime64)):
+        return pd.Timestamp(value).isoformat().removesuffix("T00:00:00")
+    raise CellError(f"is of type {type(value).__name__}, not a level", "Give levels as text or whole numbers.")
+
+
+def spelling(text: str) -> str:
+    """What two texts share that differ in case, spaces, invisible characters or Unicode form alone."""
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+    return "".join(
+        character for character in folded if not character.isspace() and unicodedata.category(character) != "Cf"
+    )
 
 
 def read_date(cell: object, *, date_format: str | None, today: dt.date) -> pd.Timestamp:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import difflib
-import unicodedata
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from alliance_bayes.cohort.cells import (
     read_level,
     read_number,
     read_text,
+    spelling,
 )
 from alliance_bayes.cohort.names import in_order
 
@@ -208,7 +208,7 @@ def spelling_faults(texts: pd.Series) -> list[Fault]:
     counts = Counter(texts.dropna())
     groups: dict[str, list[str]] = {}
     for text in counts:
-        groups.setdefault(_plain(text), []).append(text)
+        groups.setdefault(spelling(text), []).append(text)
     wrong: dict[str, str] = {}
     for spellings in groups.values():
         # max() returns the first of equals, and a Counter keeps the order of appearance.
@@ -232,13 +232,9 @@ def _others(texts: pd.Series, levels: Sequence[str]) -> list[tuple[int, str]]:
 
 def _unexpected(position: int, text: str, levels: Sequence[str], fixed: bool) -> Fault:
     listed = ", ".join(repr(level) for level in levels[:10]) + (", ..." if len(levels) > 10 else "")
-    same = [level for level in levels if _plain(level) == _plain(text)]
+    same = [level for level in levels if spelling(level) == spelling(text)]
     near = same or difflib.get_close_matches(text, levels, n=1)
     remedy = f"Write {near[0]!r} if that is meant" if near else "Correct it"
     if fixed:
         return Fault(position, f"is not one of the levels {listed}", f"{remedy}.")
     return Fault(position, f"is not a declared level ({listed})", f"{remedy}, or add it to levels=.")
-
-
-def _plain(text: str) -> str:
-    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Iterable, Sequence
 
 __all__ = [
@@ -18,7 +20,10 @@ __all__ = [
     "SESSION_PROVIDER_TYPES",
     "SURVEY_ITEMS",
     "in_order",
+    "level_key",
 ]
+
+_NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,14})(\.[0-9]{1,15})?")
 
 ID = "participant_id"
 CHANGE = "who5_change"
@@ -71,8 +76,13 @@ MISSING_REASONS = {
 }
 
 
+def level_key(level: str) -> tuple[float, str]:
+    """What levels that nobody ordered are sorted by: numbers by value and before text; ids like 01 are text."""
+    return (float(level) if _NUMBER.fullmatch(level) else math.inf, level)
+
+
 def in_order(levels: Iterable[str], first: Sequence[str] = ()) -> list[str]:
     """Levels that nobody declared: sorted, but for those that come first where all of them occur."""
-    found = sorted(levels)
+    found = sorted(levels, key=level_key)
     known = list(first) if set(first) <= set(found) else []
     return known + [level for level in found if level not in known]

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from alliance_bayes.cohort.cells import MISSING
+from alliance_bayes.cohort.cells import MISSING, CellError, level_label
 from alliance_bayes.cohort.cohort import Cohort
 from alliance_bayes.cohort.convert import Reading
 from alliance_bayes.cohort.files import read_raw
@@ -49,7 +49,8 @@ def read_cohort(
         Canonical name -> name in the table: ``{"age": "Age at intake"}``.
     levels
         Column -> its allowed levels in order. Undeclared levels are those of the data, sorted (a categorical column
-        of a DataFrame or Parquet file declares its own).
+        of a DataFrame or Parquet file declares its own). Codes are levels by their value: 1, 1.0 and "1.00" are one
+        level, "01" is another.
     categorical, numeric
         Further columns to be read as a factor or as numbers whatever their cells look like. Otherwise a further
         column is numeric when all its values are numbers, and a factor when none is; a mixture is an error, and
@@ -111,12 +112,15 @@ def read_cohort(
 
 
 def check_levels(levels: Mapping[str, Sequence[str]] | None) -> dict[str, tuple[str, ...]]:
-    """Copy declared levels; whole-number codes become text, anything odd is left for `check_wishes` to refuse."""
+    """Copy declared levels as labels; anything odd is left for `check_wishes` to refuse."""
     if levels is None:
         return {}
     if not isinstance(levels, Mapping) or any(isinstance(listed, str) for listed in levels.values()):
         raise UsageError("levels should map columns to lists of levels, as in levels={'sex': ['female', 'male']}.")
-    return {name: tuple(str(level) for level in listed) for name, listed in levels.items()}
+    try:
+        return {name: tuple(level_label(level) for level in listed) for name, listed in levels.items()}
+    except CellError as bad:
+        raise UsageError(f"a declared level {bad.what}. {bad.remedy}") from bad
 
 
 def check_texts(name: str, texts: Sequence[str]) -> tuple[str, ...]:

@@ -19,12 +19,10 @@ from alliance_bayes.effects.tabulated import Expected, Tabulations
 from alliance_bayes.errors import UsageError
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model import scale_of
+from alliance_bayes.model.levels import NEW_LEVEL
 from alliance_bayes.model.likelihood import expectation
 
 __all__ = ["NEW_LEVEL", "Analysis"]
-
-# Label of a level that the data do not have.
-NEW_LEVEL = "(new level)"
 
 # Half the step of the central difference, in SDs of the predictor. Truncation costs about 1e-8 of the curvature's
 # size and rounding about 1e-11 of the outcome's; where the expected outcome is a polynomial of degree two or less,

@@ -27,7 +27,8 @@ _MOST_COMBINATIONS = 1_000
 _CHUNK = 64
 
 # A scene as one averaged row: the common columns, shape (n_terms,); by factor the pooled columns spread over its
-# levels, shape (n_levels + 1, n_factor_terms), of which the last is a new one; by smooth its basis, shape (n_knots,).
+# levels and then those that the fit has not seen, shape (n_levels + n_unseen, n_factor_terms); by smooth its basis,
+# shape (n_knots,).
 type _Averaged = tuple[np.ndarray, Mapping[str, np.ndarray], Mapping[str, np.ndarray]]
 # Position of a scene, one of its pieces, and what each combination of the piece's levels weighs in the scene.
 type _Member = tuple[int, Piece, float]
@@ -74,7 +75,8 @@ def average(
 
     def compute(sound: Sequence[Scene]) -> np.ndarray:
         if is_linear(fit) and of.of_outcome:
-            return _linear(fit, [_averaged(fit, scene) for scene in sound], seed)
+            unseen = _unseen(fit, sound)
+            return _linear(fit, [_averaged(fit, scene, unseen) for scene in sound], seed, unseen)
         return _blocked(fit, sound, seed, of)
 
     return _where_sound(fit, scenes, [not scene.problem for scene in scenes], compute, n_functions=of.n_functions)
@@ -93,9 +95,9 @@ def slope(
     def compute(sound: Sequence[tuple[Scene, Scene]]) -> np.ndarray:
         if is_linear(fit):
             # Subtracting averaged rows keeps the digits that subtracting outcomes would lose.
-            return _linear(
-                fit, [_difference(_averaged(fit, low), _averaged(fit, high), width) for low, high in sound], seed
-            )
+            unseen = _unseen(fit, [scene for pair in sound for scene in pair])
+            pairs = [[_averaged(fit, scene, unseen) for scene in pair] for pair in sound]
+            return _linear(fit, [_difference(low, high, width) for low, high in pairs], seed, unseen)
         outcomes = _blocked(fit, [scene for pair in sound for scene in pair], seed, tables or Tabulations(fit))
         return np.asarray((outcomes[:, 1::2] - outcomes[:, ::2]) / width)
 
@@ -120,25 +122,34 @@ def _where_sound[T](
     return out
 
 
-def _averaged(fit: FittedModel, scene: Scene) -> _Averaged:
+def _unseen(fit: FittedModel, scenes: Sequence[Scene]) -> dict[str, tuple[str, ...]]:
+    """Labels, by factor, of all levels in some scenes that the fit has not seen."""
+    pieces = [piece for scene in scenes for piece in scene.pieces]
+    names = [factor.name for factor in fit.design.factors]
+    return {name: tuple(dict.fromkeys(new for piece in pieces for new in piece.new_labels(name))) for name in names}
+
+
+def _averaged(fit: FittedModel, scene: Scene, unseen: Mapping[str, tuple[str, ...]]) -> _Averaged:
     design = fit.design
     x = np.mean([design.average(piece.rows.x) for piece in scene.pieces], axis=0)
     spread: dict[str, np.ndarray] = {}
     for factor in design.factors:
-        spread[factor.name] = np.zeros((len(factor.levels) + 1, len(factor.columns)))
+        name, n_levels = factor.name, len(factor.levels)
+        spread[name] = np.zeros((n_levels + len(unseen[name]), len(factor.columns)))
+
         for piece in scene.pieces:
-            z, levels = piece.rows.z[factor.name], piece.levels.get(factor.name)
+            z, levels = piece.rows.z[name], piece.levels.get(name)
+            at = piece.rows.index[name] if levels is None else levels
+            if new := piece.new_labels(name):
+                place = np.array([n_levels + unseen[name].index(label) for label in new])
+                at = np.where(at < 0, place[-1 - np.minimum(at, -1)], at)
             if levels is not None:
-                spread[factor.name][levels] += design.average(z) / len(levels)
+                spread[name][at] += design.average(z) / len(levels)
             else:
-                # A new level has number -1, which is the last row. A scene may be of some of the rows.
+                # A scene may be of some of the rows.
                 own = z if design.weights is None else z * design.weights[:, None]
-                np.add.at(
-                    spread[factor.name],
-                    piece.rows.index[factor.name],
-                    own / (len(own) if design.weights is None else design.n),
-                )
-        spread[factor.name] /= len(scene.pieces)
+                np.add.at(spread[name], at, own / (len(own) if design.weights is None else design.n))
+        spread[name] /= len(scene.pieces)
     basis = {
         smooth.name: np.mean([design.average(piece.rows.basis[smooth.name]) for piece in scene.pieces], axis=0)
         for smooth in design.smooths
@@ -153,21 +164,24 @@ def _difference(low: _Averaged, high: _Averaged, width: float) -> _Averaged:
     return (high[0] - low[0]) / width, between(low[1], high[1]), between(low[2], high[2])
 
 
-def _linear(fit: FittedModel, averaged: Sequence[_Averaged], seed: int) -> np.ndarray:
+def _linear(
+    fit: FittedModel, averaged: Sequence[_Averaged], seed: int, unseen: Mapping[str, tuple[str, ...]]
+) -> np.ndarray:
     out = np.zeros((prod(fit.shape), len(averaged)))
     if fit.design.terms:
         out += fit.stacked["beta"] @ np.column_stack([x for x, _, _ in averaged])
     for factor in fit.design.factors:
         u = fit.stacked[f"u_{factor.name}"]
         weights = np.stack([spread[factor.name] for _, spread, _ in averaged], axis=-1)
-        seen = weights[:-1].reshape(-1, len(averaged))
+        n_levels = len(factor.levels)
+        seen = weights[:n_levels].reshape(-1, len(averaged))
         # Scenes mostly differ in a few levels, so the first is computed in full and the others by what differs.
         base = seen[:, :1]
         differs = np.flatnonzero((seen != base).any(axis=1))
         flat = u.reshape(len(u), -1)
         out += flat @ base + flat[:, differs] @ (seen[differs] - base[differs])
-        if weights[-1].any():
-            out += fit.new_level(factor.name, seed=seed) @ weights[-1]
+        for label, own in zip(unseen[factor.name], weights[n_levels:], strict=True):
+            out += fit.new_levels(factor.name, [label], seed=seed)[:, 0] @ own
     for smooth in fit.design.smooths:
         out += fit.stacked[f"u_{smooth.name}"] @ np.column_stack([basis[smooth.name] for _, _, basis in averaged])
     return out
@@ -177,8 +191,9 @@ def _blocked(fit: FittedModel, scenes: Sequence[Scene], seed: int, tables: Tabul
     """Expected outcomes of every row, averaged; draws x rows are in memory for a block of draws at a time."""
     several = () if tables.n_functions is None else (tables.n_functions,)
     out = np.zeros((prod(fit.shape), len(scenes), *several))
-    # Pieces that replace levels of the same factors in the same rows share the rest of the linear predictor.
-    groups: dict[tuple[int, frozenset[str]], list[_Member]] = {}
+    # Pieces that replace levels of the same factors (by the same new ones) in the same rows share the rest of the
+    # linear predictor.
+    groups: dict[object, list[_Member]] = {}
     for position, scene in enumerate(scenes):
         combinations = [prod(map(len, piece.levels.values())) for piece in scene.pieces]
         if sum(combinations) > _MOST_COMBINATIONS:
@@ -188,10 +203,12 @@ def _blocked(fit: FittedModel, scenes: Sequence[Scene], seed: int, tables: Tabul
                 f"at most {_MOST_COMBINATIONS:,}. Use population='sample'."
             )
         for piece, count in zip(scene.pieces, combinations, strict=True):
-            members = groups.setdefault((id(piece.rows), frozenset(piece.levels)), [])
+            same = (id(piece.rows), frozenset(piece.levels), frozenset(piece.unseen.items()))
+            members = groups.setdefault(same, [])
             members.append((position, piece, 1 / (len(scene.pieces) * count)))
-    new = {f.name: fit.new_level(f.name, seed=seed) for f in fit.design.factors if not f.exhaustive}
     for members in groups.values():
+        unseen = members[0][1].unseen
+        new = {name: fit.new_levels(name, [label], seed=seed)[:, 0] for name, label in unseen.items()}
         add = partial(_add, out, fit, members, tables, new, seed)
         # Blocks are of different draws, and what takes time in them releases the interpreter's lock.
         with ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -223,7 +240,7 @@ def _add(
 
 
 def _effects(fit: FittedModel, factor: str, which: slice, new: np.ndarray | None) -> np.ndarray:
-    """Effects by level and then of a new one (zero if exhaustive), shape (n_draws, n_levels + 1, n_factor_terms)."""
+    """Effects by level and then of the new one (zero without), shape (n_draws, n_levels + 1, n_factor_terms)."""
     u = fit.stacked[f"u_{factor}"][which]
     return np.concatenate([u, (np.zeros_like(u[:, 0]) if new is None else new[which])[:, None]], axis=1)
 

@@ -13,11 +13,13 @@ import pandas as pd
 from alliance_bayes.effects.degrees import HIGHEST, high_degree
 from alliance_bayes.errors import UsageError
 from alliance_bayes.model import Design, PooledFactor, Rows, described
+from alliance_bayes.model.levels import NEW_LEVEL, joined_level
 
 __all__ = ["NumericSetting", "Piece", "Scene", "Scenes"]
 
 # Evaluated rows that are kept for the next estimand: for 3,087 rows some 300 KB each.
 _MOST_CACHED = 64
+_NONE = np.empty(0, dtype=int)
 
 
 @dataclass(frozen=True)
@@ -40,13 +42,22 @@ class Piece:
     levels
         By factor, the level numbers that everybody gets, each with the same weight; -1 is a new level. Factors not
         named keep the rows' own levels.
+    unseen
+        By factor, the label of that new level.
     problem
         Why an average over the rows is not what it seems; empty where it is.
     """
 
     rows: Rows
     levels: Mapping[str, np.ndarray]
+    unseen: Mapping[str, str] = field(default_factory=dict)
     problem: str = ""
+
+    def new_labels(self, factor: str) -> tuple[str, ...]:
+        """Labels of a factor's levels that the fit has not seen: number -1 - k is the k-th."""
+        if factor in self.levels:
+            return (self.unseen[factor],) if factor in self.unseen else ()
+        return self.rows.unseen.get(factor, ())
 
 
 @dataclass(frozen=True, eq=False)
@@ -175,7 +186,8 @@ class Scenes:
                 levels[factor.name] = self._compatible(factor, fixed)
             elif population == "new" and not factor.exhaustive:
                 levels[factor.name] = np.array([-1])
-        return Piece(rows, levels, problem)
+        unseen = {f.name: _new_label(f, fixed) for f in self.design.factors if (levels.get(f.name, _NONE) < 0).any()}
+        return Piece(rows, levels, unseen, problem)
 
     def _evaluate(self, numeric: tuple[NumericSetting, ...], fixed: Mapping[str, str]) -> tuple[Rows, str]:
         if not numeric and not fixed:
@@ -192,7 +204,7 @@ class Scenes:
             frame[name] = pd.Series([level]).astype(frame[name].dtype).array.repeat(len(frame))
         # A transformation may be undefined there (the square root just below zero); _problem says so.
         with np.errstate(all="ignore"):
-            rows = self.design.evaluate(frame)
+            rows = self.design.evaluate(frame, counterfactual=True)
         found = rows, ""
         if self.design.weights is not None:
             found = self._weighted(rows, shifted=any(one.shift for one in numeric))
@@ -272,6 +284,14 @@ class Scenes:
         ):
             return "a term of the formula is not finite there"
         return ""
+
+
+def _new_label(factor: PooledFactor, fixed: Mapping[str, str]) -> str:
+    """What a new level is called: two combinations with different fixed parts are two levels."""
+    parts = factor.name.split(":")
+    if not set(parts) & set(fixed):
+        return NEW_LEVEL
+    return joined_level(fixed.get(part, NEW_LEVEL) for part in parts)
 
 
 def _parts(factor: PooledFactor) -> set[str]:

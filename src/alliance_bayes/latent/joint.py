@@ -13,6 +13,7 @@ from alliance_bayes.cohort.names import ID
 from alliance_bayes.errors import ModelError
 from alliance_bayes.latent.data import RATED, Ratings, ratings_of
 from alliance_bayes.model import Design, ModelSpec
+from alliance_bayes.model.levels import labels_of
 
 __all__ = ["ALLIANCE", "JointData", "analysed", "joint_data"]
 
@@ -107,7 +108,7 @@ def joint_data(cohort: Cohort, sessions: pd.DataFrame, spec: ModelSpec) -> Joint
         pd.Index(people).get_indexer(with_outcome),
         tuple(column.label for _, column in columns),
         evaluated.x[:, [k for k, _ in columns]] / np.array(width),
-        evaluated.index,
+        {name: np.maximum(index, -1) for name, index in evaluated.index.items()},
         flow,
     )
 
@@ -141,7 +142,7 @@ def _known_levels(everybody: pd.DataFrame, design: Design) -> np.ndarray:
         if isinstance(dtype, pd.CategoricalDtype) and not any(
             factor.name == name and not factor.exhaustive for factor in design.factors
         ):
-            keep &= everybody[name].astype(str).isin(dtype.categories).to_numpy()
+            keep &= np.isin(labels_of(everybody[name]), dtype.categories)
     return keep
 
 

@@ -14,7 +14,7 @@ from alliance_bayes.model.columns import Column, centring, column_sizes, describ
 from alliance_bayes.model.evaluation import evaluate_terms
 from alliance_bayes.model.families import Family, Outcome, prepare_outcome
 from alliance_bayes.model.formula import Formula
-from alliance_bayes.model.levels import ordered_levels, present_levels
+from alliance_bayes.model.levels import new_labels, ordered_levels, present_levels
 from alliance_bayes.model.residual import ResidualFactor, residual_factor
 from alliance_bayes.model.rows import PooledFactor, Rows
 from alliance_bayes.model.scales import Scale, sample_scale, scale_of
@@ -114,13 +114,16 @@ class Design:
         known = ", ".join(factor.name for factor in self.factors) or "none"
         raise ModelError(f"'{name}' is not a pooled factor of this model. Its pooled factors: {known}.")
 
-    def evaluate(self, frame: pd.DataFrame) -> Rows:
+    def evaluate(self, frame: pd.DataFrame, *, counterfactual: bool = False) -> Rows:
         """Design arrays of other rows, with this design's centring, levels and bases.
 
         Parameters
         ----------
         frame
             Must hold every predictor column of the formula, and the residual factor, without missing values.
+        counterfactual
+            Whether combinations of known levels that no analysed row has are let through where their factor is
+            exhaustive, for the caller to judge.
 
         Raises
         ------
@@ -130,6 +133,12 @@ class Design:
         """
         frame = self._conform(frame)
         rows = _assemble(self._common, self._pooled, self.factors, frame, self.centres, new=True)
+        for factor in self.factors:
+            if factor.exhaustive and not counterfactual and factor.name in rows.unseen:
+                raise ModelError(
+                    f"the new rows hold level(s) {', '.join(map(repr, rows.unseen[factor.name]))} of "
+                    f"'{factor.name}', which no analysed row has. An unseen level of it cannot be predicted."
+                )
         return _completed(rows, self.residual, self.smooths, frame)
 
     def _conform(self, frame: pd.DataFrame) -> pd.DataFrame:
@@ -147,10 +156,16 @@ class Design:
             if out[name].isna().any():
                 raise ModelError(f"the new rows have missing values in '{name}'. Fill or drop them first.")
             dtype = self.frame[name].dtype
-            if not isinstance(dtype, pd.CategoricalDtype) or out[name].dtype == dtype:
+            if not isinstance(dtype, pd.CategoricalDtype):
+                if not pd.api.types.is_numeric_dtype(out[name]) or pd.api.types.is_bool_dtype(out[name]):
+                    raise ModelError(
+                        f"'{name}' is numeric in the model, but the new rows have it as {out[name].dtype}. Convert "
+                        "it to numbers."
+                    )
                 continue
-            text = out[name].astype(str)
-            new = sorted(set(text) - set(dtype.categories))
+            if out[name].dtype == dtype:
+                continue
+            text, new = new_labels(out[name], list(map(str, dtype.categories)))
             if new and name in fixed:
                 raise ModelError(
                     f"the new rows hold level(s) {', '.join(map(repr, new))} of '{name}', of which the model knows "
@@ -291,15 +306,20 @@ def _assemble(
     new: bool,
 ) -> Rows:
     blocks = [term_block(term, frame, centres, new=new) for term in common]
-    z, index = {}, {}
+    z, index, unseen = {}, {}, {}
     for factor in factors:
         terms = sorted(
             (t for t in pooled if t.factor.name == factor.name), key=lambda t: type(t.expr).__name__ != "Intercept"
         )
         z[factor.name] = np.hstack([term_block(term.expr, frame, centres, new=new) for term in terms])
         labels, number = present_levels(frame, factor.name.split(":"))
-        index[factor.name] = pd.Index(factor.levels).get_indexer(pd.Index(labels))[number]
-    return Rows(np.hstack(blocks) if blocks else np.empty((len(frame), 0)), z, index)
+        place = pd.Index(factor.levels).get_indexer(pd.Index(labels))
+        absent = np.flatnonzero(place < 0)
+        if absent.size:
+            place[absent] = -1 - np.arange(absent.size)
+            unseen[factor.name] = tuple(labels[k] for k in absent)
+        index[factor.name] = place[number]
+    return Rows(np.hstack(blocks) if blocks else np.empty((len(frame), 0)), z, index, unseen=unseen)
 
 
 def _completed(rows: Rows, residual: ResidualFactor | None, smooths: tuple[Smooth, ...], frame: pd.DataFrame) -> Rows:

@@ -1,16 +1,163 @@
-"""Levels of categorical columns: declared ones, their order, and combinations of columns."""
+"""Levels of categorical columns: their labels, declared ones, their order, combinations of columns, and new ones."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from decimal import Decimal
 
 import numpy as np
 import pandas as pd
 
+from alliance_bayes.cohort.cells import MISSING, CellError, is_code, is_missing, is_number, level_label, spelling
+from alliance_bayes.cohort.names import in_order
 from alliance_bayes.errors import DataError, ModelError, Problem
 from alliance_bayes.model.formula import Formula
 
-__all__ = ["declare_levels", "ordered_levels", "present_levels"]
+__all__ = [
+    "NEW_LEVEL",
+    "check_declared",
+    "declare_levels",
+    "joined_level",
+    "labels_of",
+    "new_labels",
+    "ordered_levels",
+    "present_levels",
+    "split_level",
+]
+
+# Label of a level that the data do not have, where it has none of its own.
+NEW_LEVEL = "(new level)"
+
+
+def labels_of(column: pd.Series) -> pd.Categorical:
+    """The labels of a column without missing values (see :func:`alliance_bayes.cohort.cells.level_label`).
+
+    Levels that a categorical column declares keep their order, others are sorted; those that no value has are left
+    out.
+
+    Raises
+    ------
+    ModelError
+        A value that is no level, by the column's name.
+    """
+    # Equal values may be different levels (1 and True), and distinct ones the same (1 and "1.0").
+    codes: np.ndarray
+    values: Sequence[Hashable]
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        used = column.cat.remove_unused_categories().cat
+        codes, values = used.codes.to_numpy(), list(np.asarray(used.categories))
+    elif column.dtype == object:
+        number: dict[tuple[type, Hashable], int] = {}
+        cells = column.tolist()
+        codes = np.array([number.setdefault((type(cell), _hashable(cell)), len(number)) for cell in cells], dtype=int)
+        values = [cell for _, cell in number]
+    else:
+        codes, found = pd.factorize(column)
+        values = list(np.asarray(found))
+    try:
+        labels = [level_label(value) for value in values]
+    except CellError as bad:
+        raise ModelError(
+            f"a value of '{column.name}' {bad.what}, and the model needs its levels. {bad.remedy}"
+        ) from bad
+    distinct = list(dict.fromkeys(labels))
+    order = distinct if isinstance(column.dtype, pd.CategoricalDtype) else in_order(distinct)
+    place = {label: code for code, label in enumerate(order)}
+    moved = np.array([place[label] for label in labels], dtype=np.int64)
+    # formulae sorts the levels of an unordered categorical, so their order has to be made explicit.
+    return pd.Categorical.from_codes(moved[codes], categories=pd.Index(order, dtype=object), ordered=True)
+
+
+def _hashable(cell: object) -> Hashable:
+    return cell if isinstance(cell, Hashable) else id(cell)
+
+
+def joined_level(labels: Iterable[str]) -> str:
+    r"""The label of a combination of levels: "a:b", a colon within a level written as ``\:``."""
+    parts = list(labels)
+    if len(parts) == 1:
+        return parts[0]
+    return ":".join(part.replace("\\", "\\\\").replace(":", "\\:") for part in parts)
+
+
+def split_level(label: str) -> list[str]:
+    """The labels that :func:`joined_level` joined (two or more)."""
+    parts = re.findall(r"(?:^|:)((?:[^:\\]|\\.)*)", label, flags=re.DOTALL)
+    return [re.sub(r"\\(.)", r"\1", part, flags=re.DOTALL) for part in parts]
+
+
+def new_labels(column: pd.Series, known: Sequence[str]) -> tuple[np.ndarray, list[str]]:
+    """Labels of new rows, and those that no analysed row has.
+
+    Parameters
+    ----------
+    column
+        The new rows' values, none missing.
+    known
+        Labels of the analysed rows.
+
+    Returns
+    -------
+    text : numpy.ndarray
+        Label of each row, shape (n,).
+    new : list of str
+        Labels that are not known, sorted.
+
+    Raises
+    ------
+    ModelError
+        A value that is no level, a text that stands for a missing value, or a label that differs from a known one
+        only in case, spaces, Unicode form or the way a number is written: it is more likely the same level misspelt.
+    """
+    made = labels_of(column)
+    new = [str(label) for label in made.categories if label not in set(known)]
+    if gaps := [label for label in new if is_missing(label, MISSING)]:
+        raise ModelError(
+            f"the new rows have missing values in '{column.name}' ({', '.join(map(repr, gaps))}). Fill or drop them "
+            "first."
+        )
+    if new:
+        alike = {form: label for label in reversed(known) for form in _forms(label)}
+        taken = [(label, alike[form]) for label in new for form in _forms(label) if form in alike]
+        if taken:
+            said = ", ".join(f"{label!r} in place of {meant!r}" for label, meant in dict(taken).items())
+            raise ModelError(
+                f"the new rows write known levels of '{column.name}' in another way: {said}. Levels are compared "
+                "character by character, so write them as in the analysed rows; a level that is really another needs "
+                "a name of its own."
+            )
+    return np.asarray(made, dtype=object), new
+
+
+def _forms(label: str) -> tuple[Hashable, ...]:
+    """What another spelling of a label shares with it."""
+    text = label.strip()
+    # Digits beyond those of any code or measurement are not read: the text alone then says what it is.
+    number = (is_number(text) or is_code(text)) and re.fullmatch(r"[^eE]{1,60}([eE][+-]?[0-9]{1,3})?", text)
+    return (spelling(label), Decimal(text)) if number else (spelling(label),)
+
+
+def check_declared(levels: Mapping[str, Sequence[object]]) -> dict[str, tuple[str, ...]]:
+    """Declared levels as labels.
+
+    Raises
+    ------
+    ModelError
+        A declaration that is no list, names a level twice or none, or something that is no level.
+    """
+    out: dict[str, tuple[str, ...]] = {}
+    for name, given in levels.items():
+        if isinstance(given, str) or not isinstance(given, Iterable):
+            raise ModelError(f"levels of '{name}' should be listed, as in ('a', 'b'), but got {given!r}.")
+        try:
+            labels = tuple(level_label(level) for level in given)
+        except CellError as bad:
+            raise ModelError(f"levels of '{name}': one {bad.what}. {bad.remedy}") from bad
+        if not labels or len(set(labels)) != len(labels):
+            raise ModelError(f"levels of '{name}' should be distinct and at least one but got {list(given)}.")
+        out[name] = labels
+    return out
 
 
 def declare_levels(frame: pd.DataFrame, levels: Mapping[str, tuple[str, ...]]) -> pd.DataFrame:
@@ -26,42 +173,31 @@ def declare_levels(frame: pd.DataFrame, levels: Mapping[str, tuple[str, ...]]) -
     Raises
     ------
     ModelError
-        A declaration that names a level twice or none.
+        See :func:`check_declared` and :func:`labels_of`.
     DataError
         Every row whose level was not declared.
     """
     problems: list[Problem] = []
-    declared = {}
-    for name, allowed in levels.items():
-        if not allowed or len(set(allowed)) != len(allowed):
-            raise ModelError(f"levels of '{name}' should be distinct and at least one but got {list(allowed)}.")
+    made = {}
+    for name, allowed in check_declared(levels).items():
         if name not in frame:
             continue
-        text = declared[name] = frame[name].astype(str)
+        labels = labels_of(frame[name])
         remedy = f"Declared levels: {', '.join(map(repr, allowed))}. Correct the value or declare the level."
-        unknown = (~text.isin(allowed)).to_numpy().nonzero()[0]
-        problems += [Problem(name, int(row), text.iloc[row], "is not a declared level", remedy) for row in unknown]
+        unknown = np.flatnonzero(~np.isin(labels.codes, np.flatnonzero(labels.categories.isin(allowed))))
+        problems += [Problem(name, int(row), labels[row], "is not a declared level", remedy) for row in unknown]
+        made[name] = labels.set_categories(list(allowed))
     if problems:
         raise DataError(problems, source="model levels (rows as analysed, from 0)")
-    made = {name: pd.Categorical(text, categories=list(levels[name]), ordered=True) for name, text in declared.items()}
     return frame.assign(**made)
 
 
 def ordered_levels(frame: pd.DataFrame, formula: Formula) -> pd.DataFrame:
     """The frame with every categorical or grouping column as an ordered categorical without unused levels."""
-    # formulae sorts the levels of an unordered categorical, so declared order has to be made explicit.
     grouping = {part for group in formula.groups for part in group.factor.split(":")}
     for name in frame.columns:
-        column = frame[name]
-        if isinstance(column.dtype, pd.CategoricalDtype):
-            used = column.cat.remove_unused_categories().cat
-            labels = pd.Index([str(level) for level in used.categories])
-            frame[name] = pd.Categorical.from_codes(used.codes.to_numpy(), categories=labels, ordered=True)
-        elif name in grouping or not pd.api.types.is_numeric_dtype(column):
-            whole = pd.api.types.is_float_dtype(column) and bool((column % 1 == 0).all())
-            source = column.astype("int64") if whole else column
-            levels = [str(level) for level in sorted(source.unique())]
-            frame[name] = pd.Categorical(source.astype(str), categories=levels, ordered=True)
+        if name in grouping or not pd.api.types.is_numeric_dtype(frame[name]):
+            frame[name] = labels_of(frame[name])
     return frame
 
 
@@ -78,7 +214,8 @@ def present_levels(frame: pd.DataFrame, parts: list[str]) -> tuple[tuple[str, ..
     Returns
     -------
     levels : tuple of str
-        Those that have rows, "a:b" for a cross, in declared order with the last column's varying fastest.
+        Those that have rows (see :func:`joined_level` for a cross), in declared order with the last column's varying
+        fastest.
     number : numpy.ndarray
         Level number of each row, shape (n,).
     """
@@ -90,4 +227,4 @@ def present_levels(frame: pd.DataFrame, parts: list[str]) -> tuple[tuple[str, ..
         np.array([str(level) for level in column.categories], dtype=object)[codes]
         for column, codes in zip(columns, np.unravel_index(found, sizes), strict=True)
     ]
-    return tuple(":".join(combination) for combination in zip(*labels, strict=True)), number
+    return tuple(map(joined_level, zip(*labels, strict=True))), number

@@ -14,12 +14,13 @@ __all__ = ["PooledFactor", "Rows"]
 
 @dataclass(frozen=True)
 class PooledFactor:
-    """A factor over whose levels effects are partially pooled.
+    r"""A factor over whose levels effects are partially pooled.
 
     Parameters
     ----------
     name
-        Column name, or "a:b" for combinations of two columns.
+        Column name, or "a:b" for combinations of two columns (whose levels are then "a:b" too; a colon within a level
+        is written ``\:`` there).
     levels
         Level labels in their declared order; only levels that have rows.
     columns
@@ -58,11 +59,13 @@ class Rows:
     z
         Pooled columns by factor, each of shape (n, n_factor_terms).
     index
-        Level number by factor, each of shape (n,); -1 for a level that the fit has not seen.
+        Level number by factor, each of shape (n,); -1 - k for the k-th level of ``unseen``.
     residual
         Level number of the residual factor, shape (n,); None where one residual SD is everybody's.
     basis
         Basis columns by smooth, each of shape (n, n_knots).
+    unseen
+        Labels, by factor, of the levels that the fit has not seen; factors without any may be absent.
     """
 
     x: np.ndarray
@@ -70,6 +73,7 @@ class Rows:
     index: Mapping[str, np.ndarray]
     residual: np.ndarray | None = None
     basis: Mapping[str, np.ndarray] = field(default_factory=dict)
+    unseen: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def n(self) -> int:
@@ -84,4 +88,5 @@ class Rows:
             {name: index[at] for name, index in self.index.items()},
             None if self.residual is None else self.residual[at],
             {name: basis[at] for name, basis in self.basis.items()},
+            self.unseen,
         )

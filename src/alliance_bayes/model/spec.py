@@ -15,7 +15,7 @@ from alliance_bayes.model.defaults import PRIOR_SETS
 from alliance_bayes.model.design import Design, build_design
 from alliance_bayes.model.families import Family, family_named
 from alliance_bayes.model.formula import Formula, parse_formula
-from alliance_bayes.model.levels import declare_levels
+from alliance_bayes.model.levels import check_declared, declare_levels
 from alliance_bayes.model.priors import Prior, PriorTable, parse_prior
 from alliance_bayes.model.residual import check_residual_by
 from alliance_bayes.model.resolve import preview_priors, resolve_priors
@@ -109,6 +109,7 @@ class ModelSpec:
     def __post_init__(self) -> None:
         for name in ("centre", "scales", "levels"):
             object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
+        object.__setattr__(self, "levels", MappingProxyType(check_declared(self.levels)))
         if isinstance(self.exhaustive, str):
             raise ModelError(
                 f"exhaustive should be a tuple of factor names but got {self.exhaustive!r}. Write "

@@ -113,7 +113,10 @@ def levels_of(remote: Remote, keys: Sequence[str], declared: Mapping[str, tuple[
                     labels[value] = read_level(value)
                 except CellError as error:
                     unreadable[value] = error
-        present = {label: counts[value] for value, label in labels.items() if label is not None}
+        present: dict[str, int] = {}
+        for value, label in labels.items():
+            if label is not None:
+                present[label] = present.get(label, 0) + counts[value]
         known = key in CATEGORICAL_COLUMNS or key in FACTORS
         problems += level_faults(
             remote.names[key],
@@ -125,8 +128,6 @@ def levels_of(remote: Remote, keys: Sequence[str], declared: Mapping[str, tuple[
         )
         if key in declared:
             order = [level for level in declared[key] if level in present]
-        elif column.type().is_integer():
-            order = sorted(present, key=int)
         else:
             order = in_order(present, LEVELS_FIRST.get(key, ()))
         out[key] = Levels(labels, tuple(order))

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
-import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from alliance_bayes.cohort.cells import MISSING, CellError, describe_markers
+from alliance_bayes.cohort.cells import MISSING, CellError, describe_markers, spelling
 from alliance_bayes.cohort.schema import cohort_rules
 from alliance_bayes.errors import Problem
 from alliance_bayes.model import ModelSpec, scale_of
@@ -103,7 +102,7 @@ def level_faults(
         ]
     groups: dict[str, list[str]] = {}
     for level in present if check_spelling else ():
-        groups.setdefault(_plain(level), []).append(level)
+        groups.setdefault(spelling(level), []).append(level)
     for spellings in groups.values():
         usual = max(sorted(spellings), key=lambda level: present[level])
         problems += [
@@ -184,7 +183,3 @@ def _count(remote: Remote, condition: Any) -> int:
 
 def _rows(n: int) -> str:
     return "1 row" if n == 1 else f"{n:,} rows"
-
-
-def _plain(text: str) -> str:
-    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import heapq
 import math
-import re
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 from scipy import sparse
+
+from alliance_bayes.cohort.names import level_key
 
 __all__ = ["Cells", "cell_numbers", "pool", "sum_exactly", "united"]
 
@@ -138,7 +139,7 @@ def united(first: Sequence[str], second: Sequence[str]) -> tuple[str, ...]:
         for left, right in pairwise(levels):
             before[right].add(left)
             after[left].add(right)
-    ready = [_sort_key(level) for level, needed in before.items() if not needed]
+    ready = [level_key(level) for level, needed in before.items() if not needed]
     heapq.heapify(ready)
     out: list[str] = []
     while ready:
@@ -147,10 +148,5 @@ def united(first: Sequence[str], second: Sequence[str]) -> tuple[str, ...]:
         for other in after[level]:
             before[other].discard(level)
             if not before[other]:
-                heapq.heappush(ready, _sort_key(other))
+                heapq.heappush(ready, level_key(other))
     return tuple(out) if len(out) == len(before) else tuple(before)
-
-
-def _sort_key(level: str) -> tuple[float, str]:
-    """Whole numbers by value and before text, as the levels of rows are sorted."""
-    return (float(level) if re.fullmatch(r"-?[0-9]{1,15}", level) else math.inf, level)

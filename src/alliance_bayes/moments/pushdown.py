@@ -13,13 +13,14 @@ import numpy as np
 from alliance_bayes.cohort.header import check_mapping
 from alliance_bayes.errors import ModelError
 from alliance_bayes.model import Column, ModelSpec, card_text, scale_of
+from alliance_bayes.model.levels import joined_level
 from alliance_bayes.moments.census import Tally, kinds_of, levels_of, tallied
 from alliance_bayes.moments.curves import Curve, curves_of, hats, with_bases
 from alliance_bayes.moments.histogram import Histogram, empty_histogram
 from alliance_bayes.moments.look import Levels
 from alliance_bayes.moments.minimum import check_minimum, with_minimum
 from alliance_bayes.moments.moments import Moments
-from alliance_bayes.moments.pooling import Cells, cell_numbers, sum_exactly
+from alliance_bayes.moments.pooling import Cells, cell_numbers, pool, sum_exactly
 from alliance_bayes.moments.recentring import Source, Sources, derived
 from alliance_bayes.moments.sources import fetched, opened
 from alliance_bayes.moments.structure import Structure, expressions_of, structure_of
@@ -89,8 +90,8 @@ def reduce_table(
         codes, order = _coded(found, kinds.keys, levels)
         cells, counted = _read(found, 1 + len(products) + sum(len(knots) for _, knots, _ in curves))
         distinct, number = cell_numbers(codes, [len(order[key]) for key in kinds.keys])
-        place = np.argsort(number)
-        cells = Cells(*(part[place] for part in cells))
+        # Codes that the database tells apart (1 and 1.0 as text) may be one level, and then one cell.
+        cells = pool(cells, number, len(distinct))
         # Columns are those of the levels that analysed rows have, which the cells have only now told.
         structure = structure_of(spec.parsed, kinds.numeric, order)
         reader = Sources((kinds.outcome, *map(_joined, products)), dict(_named(products)), order, distinct)
@@ -281,7 +282,7 @@ def _check_informative(moments: Moments, structure: Structure, spec: ModelSpec) 
         parts = group.factor.split(":")
         codes = np.unique(moments.codes[:, [moments.keys.index(part) for part in parts]], axis=0)
         if len(codes) < 2:
-            only = ":".join(moments.levels[part][code] for part, code in zip(parts, codes[0], strict=True))
+            only = joined_level(moments.levels[part][code] for part, code in zip(parts, codes[0], strict=True))
             raise ModelError(
                 f"the factor '{group.factor}' has only the level {only!r} in the analysed rows, so nothing can be "
                 "pooled over it. Remove it from the formula."

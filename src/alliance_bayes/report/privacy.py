@@ -10,6 +10,7 @@ import pandas as pd
 
 from alliance_bayes.cohort.names import ID
 from alliance_bayes.fit import FittedModel
+from alliance_bayes.model.levels import split_level
 from alliance_bayes.report.counts import level_counts, shown_counts
 from alliance_bayes.report.suppression import Mark, one_way
 from alliance_bayes.report.text import clean
@@ -42,9 +43,9 @@ def redaction(fit: FittedModel) -> Redact:
     for name, levels in factors.items():
         if identifying(fit, name):
             hidden |= {clean(label) for label in levels}
-            for position, part in enumerate(name.split(":")):
-                if part == ID:
-                    hidden |= {clean(label.split(":")[position]) for label in levels if label.count(":") >= position}
+            parts = name.split(":")
+            if ID in parts[:-1] + parts[1:]:
+                hidden |= {clean(split_level(label)[parts.index(ID)]) for label in levels}
     shown = [levels for name, levels in factors.items() if not identifying(fit, name)]
     hidden -= {clean(level) for levels in shown for level in levels} | {""}
     # Longest first, so that "P10:a" is not taken for "P10" with something behind it.

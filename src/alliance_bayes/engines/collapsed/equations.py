@@ -14,6 +14,7 @@ from alliance_bayes.engines.collapsed.cells import Block, Cells, basis_of, pilot
 from alliance_bayes.engines.collapsed.elimination import eliminate
 from alliance_bayes.errors import ModelError
 from alliance_bayes.model import Design, PooledFactor, PriorTable
+from alliance_bayes.model.levels import joined_level
 from alliance_bayes.moments import Moments
 
 __all__ = ["Equations", "normal_equations"]
@@ -205,7 +206,7 @@ def level_codes(name: str, levels: tuple[str, ...], moments: Moments) -> np.ndar
     combinations, inverse = np.unique(codes, axis=0, return_inverse=True)
     number = {label: k for k, label in enumerate(levels)}
     labels = [
-        ":".join(moments.levels[part][code] for part, code in zip(parts, combination, strict=True))
+        joined_level(moments.levels[part][code] for part, code in zip(parts, combination, strict=True))
         for combination in combinations
     ]
     unknown = [label for label in labels if label not in number]
