@@ -101,10 +101,6 @@ USAGE = "Write s(alliance), s(alliance, k=8) or s(alliance, knots=(2, 3, 4))."
             "formula 'y ~ s(a) - a': s(a) departs from the straight line of 'a', which the formula takes out again. "
             "Remove '- a'.",
         ),
-        (
-            "y ~ s(a) + (1 | s_a)",
-            "formula 'y ~ s(a) + (1 | s_a)': s(a) and a factor would both be called 's_a'. Rename the factor's column.",
-        ),
         ("y ~ s(y)", "formula 'y ~ s(y)': the outcome 'y' is also used as a predictor. Remove it from one side."),
     ],
 )
@@ -112,12 +108,6 @@ def test_refusals(text: str, message: str) -> None:
     with pytest.raises(ModelError) as caught:
         parse_formula(text)
     assert str(caught.value) == message
-
-
-def test_a_residual_factor_cannot_have_a_smooths_name() -> None:
-    with pytest.raises(ModelError) as caught:
-        ModelSpec("who5_followup ~ s(alliance)", residual_by="s_alliance")
-    assert str(caught.value) == ("residual_by='s_alliance': a smooth of the formula has that name. Rename the column.")
 
 
 # ---------------------------------------------------------------- priors and cards

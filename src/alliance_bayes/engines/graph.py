@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,15 +12,15 @@ import pymc as pm
 import pytensor.tensor as pt
 
 from alliance_bayes.engines.information import information
-from alliance_bayes.engines.layout import posterior_coords
 from alliance_bayes.engines.observe import observe
 from alliance_bayes.engines.place import place, place_one, pymc_distribution, stacked_arguments
 from alliance_bayes.engines.scaled import ScaledEffects
 from alliance_bayes.engines.sharing import shared_terms
 from alliance_bayes.errors import ModelError
 from alliance_bayes.model import Design, PooledFactor, Prior, PriorTable
+from alliance_bayes.model.layout import posterior_coords
 
-__all__ = ["build_graph", "linear_predictor"]
+__all__ = ["build_graph", "graph_of", "linear_predictor"]
 
 
 def build_graph(design: Design, priors: PriorTable) -> pm.Model:
@@ -53,11 +55,40 @@ def build_graph(design: Design, priors: PriorTable) -> pm.Model:
     (Matheron's rule). The model is the same; the ridge that slows samplers down is gone. Level effects are sampled in a
     unit that fits the data (:class:`ScaledEffects`); those of correlated terms are standardised.
     """
-    coords: dict[str, Any] = {**posterior_coords(design), "obs": np.arange(design.rows.n)}
-    with pm.Model(coords=coords) as model:
+    with graph_of(design) as model:
         _, eta = linear_predictor(design, priors, design.rows.x)
         observe(design, priors, eta)
     return model
+
+
+@contextmanager
+def graph_of(design: Design, more: Mapping[str, Any] | None = None) -> Iterator[pm.Model]:
+    """A PyMC model with the coordinates of a design's posterior and rows, and some more, to be filled.
+
+    Raises
+    ------
+    ModelError
+        A coordinate or a variable has the name of another: a column of the design is called like a part of the graph.
+    """
+    coords: dict[str, Any] = {**posterior_coords(design), "obs": np.arange(design.rows.n)}
+    twice = sorted(coords.keys() & (more or {}).keys())
+    try:
+        with pm.Model(coords=coords | dict(more or {})) as model:
+            yield model
+    except ValueError as error:
+        # PyMC knows the names in use; it is asked rather than told, so that none can be forgotten here.
+        if "already exists" not in str(error):
+            raise
+        raise ModelError(
+            f"formula {design.formula.text!r}: the graph of this model has two parts of one name ({error}). Rename "
+            "the column that is called so."
+        ) from error
+    twice += sorted(model.coords.keys() & model.named_vars.keys())
+    if twice:
+        raise ModelError(
+            f"formula {design.formula.text!r}: in the graph of this model {', '.join(map(repr, twice))} stands for "
+            "something else than a column. Rename the column."
+        )
 
 
 def linear_predictor(design: Design, priors: PriorTable, x: np.ndarray) -> tuple[Any, Any]:

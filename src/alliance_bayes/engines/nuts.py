@@ -12,10 +12,10 @@ import numpy as np
 import xarray as xr
 
 from alliance_bayes.engines.density import log_density, plan_of, starting_point, variables_of, why_no_plan
-from alliance_bayes.engines.layout import posterior_dataset, posterior_dims
 from alliance_bayes.engines.numbers import NumbersModel, numbers_of
 from alliance_bayes.errors import SamplingError, UsageError
 from alliance_bayes.model import Design, PriorTable
+from alliance_bayes.model.layout import posterior_dataset, posterior_dims
 
 __all__ = [
     "DRAWS",

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
-from alliance_bayes.engines.layout import posterior_dataset
 from alliance_bayes.model import Design, PooledFactor, PriorTable
+from alliance_bayes.model.layout import posterior_dataset
 
 __all__ = ["sample_prior"]
 

@@ -12,7 +12,6 @@ import xarray as xr
 
 from alliance_bayes.cohort import Cohort
 from alliance_bayes.engines.choice import sample
-from alliance_bayes.engines.layout import posterior_dataset, posterior_dims
 from alliance_bayes.engines.nuts import Progress, SamplerSettings, compile_nutpie, run_nutpie, sampler_statistics
 from alliance_bayes.errors import SamplingError, UsageError
 from alliance_bayes.fit import FittedModel
@@ -22,6 +21,7 @@ from alliance_bayes.latent.predictive import measurement_check
 from alliance_bayes.latent.quantities import derived
 from alliance_bayes.latent.result import LatentFit
 from alliance_bayes.model import ModelSpec
+from alliance_bayes.model.layout import posterior_dataset, posterior_dims
 from alliance_bayes.model.priors import Prior, StatedPrior
 from alliance_bayes.progress import progress_bar
 from alliance_bayes.versions import versions
@@ -114,10 +114,11 @@ def fit_latent(
     data = joint_data(cohort, _sessions(cohort, sessions), spec)
     outcome_priors = spec.priors_for(data.design)
 
+    # First, because it refuses columns that are called like a part of the model.
+    model = build_joint_graph(data, outcome_priors, measurement, trait=trait, n_nodes=n_nodes)
     started = time.perf_counter()
     naive_tree, naive_info = sample(data.design, outcome_priors, settings, draws=settings.draws, progress=False)
     naive_done = time.perf_counter()
-    model = build_joint_graph(data, outcome_priors, measurement, trait=trait, n_nodes=n_nodes)
     own = scalar_variables(data, trait=trait)
     keep = (*posterior_dims(data.design), *own, *PERSON_VARIABLES)
     compiled = compile_nutpie(model, keep)

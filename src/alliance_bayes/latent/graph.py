@@ -9,8 +9,7 @@ import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
 
-from alliance_bayes.engines.graph import linear_predictor
-from alliance_bayes.engines.layout import posterior_coords
+from alliance_bayes.engines.graph import graph_of, linear_predictor
 from alliance_bayes.engines.observe import observe
 from alliance_bayes.engines.place import pymc_distribution
 from alliance_bayes.latent.bend import bent
@@ -64,8 +63,6 @@ def build_joint_graph(
     """
     design, ratings = data.design, data.ratings
     coords: dict[str, Any] = {
-        **posterior_coords(design),
-        "obs": np.arange(design.rows.n),
         "person": np.arange(ratings.n),
         "item": list(RATED),
         "cut": ["1|2", "2|3", "3|4", "4|5"],
@@ -77,7 +74,7 @@ def build_joint_graph(
         own = measurement[name].prior
         return pymc_distribution(own)(name, **own.arguments, **dims)
 
-    with pm.Model(coords=coords) as model:
+    with graph_of(design, coords) as model:
         shift = place("item_shift")
         top = pt.stack([-shift / 2, shift / 2])[:, None]
         # From the highest threshold downwards, then in ascending order.

@@ -118,7 +118,8 @@ def evaluate_terms(formula: Formula, frame: pd.DataFrame) -> tuple[tuple[Any, ..
         description = described(formula)
         factors = [term.factor for term in description.group_terms]
         names = list(dict.fromkeys(str(factor.name) for factor in factors))
-        constant = {name: f"pooled_factor_{number}" for number, name in enumerate(names)}
+        # No column is called so: names do not hold colons.
+        constant = {name: f":{number}" for number, name in enumerate(names)}
         stand_ins = {name: Term(Variable(constant[name])) for name in names}
         for term in description.group_terms:
             term.factor = stand_ins[str(term.factor.name)]

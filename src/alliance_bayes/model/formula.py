@@ -187,7 +187,7 @@ class _Meaning:
         merged = self.merge(groups)
         components = self.components(outcome, [*terms, *pooled], merged)
         common = (*(["Intercept"] if intercept else []), *(_name(term) for term in terms))
-        self.check_smooths(smooths, common, merged)
+        self.check_smooths(smooths, common)
         columns = dict.fromkeys([outcome])
         used = [sorted({name for part in term for name in columns_of(part)}) for term in terms]
         used += [list(columns_of(offset)) for offset in offsets]
@@ -370,19 +370,12 @@ class _Meaning:
                 raise self.refuse(f"the column '{name}' has the name of a call. Rename the column.", part.at)
         return found
 
-    def check_smooths(self, smooths: list[SmoothTerm], common: tuple[str, ...], groups: tuple[GroupChunk, ...]) -> None:
-        taken = {name for group in groups for name in (group.factor, f"{group.factor}_term")}
+    def check_smooths(self, smooths: list[SmoothTerm], common: tuple[str, ...]) -> None:
         for smooth in smooths:
             if smooth.column not in common:
                 raise self.refuse(
                     f"s({smooth.column}) departs from the straight line of '{smooth.column}', which the formula takes "
                     f"out again. Remove '- {smooth.column}'.",
-                    smooth.at,
-                )
-            if smooth.name in taken:
-                raise self.refuse(
-                    f"s({smooth.column}) and a factor would both be called '{smooth.name}'. Rename the factor's "
-                    "column.",
                     smooth.at,
                 )
 

@@ -12,7 +12,10 @@ import pandas as pd
 
 from alliance_bayes.errors import ModelError
 
-__all__ = ["Prior", "PriorTable", "StatedPrior", "parse_prior"]
+__all__ = ["SET", "Prior", "PriorTable", "StatedPrior", "parse_prior"]
+
+# Key of a mapping of priors that names the set which fills the rest.
+SET = "set"
 
 
 @dataclass(frozen=True)

@@ -51,7 +51,7 @@ def check_residual_by(name: object, formula: Formula, family: Family) -> None:
     Raises
     ------
     ModelError
-        Not a column name, the outcome, the name of a smooth, or a family without a residual SD.
+        Not a column name, the outcome, or a family without a residual SD.
     """
     if not isinstance(name, str) or not name:
         raise ModelError(
@@ -64,8 +64,6 @@ def check_residual_by(name: object, formula: Formula, family: Family) -> None:
             f"residual_by={name!r}: family '{family.name}' has no residual SD that could differ. "
             f"Families that have one: {able}."
         )
-    if name in {smooth.name for smooth in formula.smooths}:
-        raise ModelError(f"residual_by={name!r}: a smooth of the formula has that name. Rename the column.")
     if name == formula.outcome:
         raise ModelError(f"residual_by={name!r} is the outcome itself. Name a categorical column of the participants.")
 

@@ -10,7 +10,8 @@ from alliance_bayes.model.defaults import Defaults
 from alliance_bayes.model.design import Design
 from alliance_bayes.model.families import Family
 from alliance_bayes.model.formula import Formula
-from alliance_bayes.model.priors import Prior, PriorTable, StatedPrior
+from alliance_bayes.model.layout import refuse_shared
+from alliance_bayes.model.priors import SET, Prior, PriorTable, StatedPrior
 from alliance_bayes.model.scales import Scale, scale_of
 
 __all__ = ["CATEGORICAL_COLUMNS", "preview_priors", "resolve_priors"]
@@ -18,8 +19,9 @@ __all__ = ["CATEGORICAL_COLUMNS", "preview_priors", "resolve_priors"]
 # Columns of a cohort that hold levels, so that a formula's priors can be shown before there are rows.
 CATEGORICAL_COLUMNS = frozenset({"sex", "country", "provider_type", "modality", "provider_id", "participant_id"})
 
-# One parameter: the names it may be addressed by, the support its prior needs, and its default.
-_Parameter = tuple[tuple[str, ...], str, StatedPrior | None]
+# One parameter: the names it may be addressed by, the support its prior needs, its default, and what it belongs to.
+_Parameter = tuple[tuple[str, ...], str, StatedPrior | None, str]
+_COEFFICIENT = "the coefficient of"
 
 
 def resolve_priors(design: Design, given: Mapping[str, Prior], named: str) -> PriorTable:
@@ -47,6 +49,7 @@ def resolve_priors(design: Design, given: Mapping[str, Prior], named: str) -> Pr
     by_level = () if design.residual is None else design.residual.parameters
     smooths = [smooth.name for smooth in design.smooths]
     parameters = list(_parameters(design.family, design.columns, groups, smooths, defaults, design.scales, by_level))
+    _check_parameters(parameters, design.formula)
     entries, lacking = _fill(parameters, given)
     if lacking:
         raise ModelError(
@@ -103,8 +106,9 @@ def preview_priors(
     defaults = Defaults(formula.outcome, family, outcome, named, levels)
     smooths = [smooth.name for smooth in formula.smooths]
     parameters = list(_parameters(family, common, groups, smooths, defaults, scales))
+    _check_parameters(parameters, formula)
     # A level's own name ("sex[male]") cannot be checked before there are levels.
-    known = {name for names, _, _ in parameters for name in names}
+    known = {name for names, *_ in parameters for name in names}
     levelled = known - set(family.parameters) | ({"sigma"} if by_level else set())
     later = {f"corr_{group.factor}" for group in formula.groups if group.correlated}
     later |= {name for name in given if name.split("[")[0] in levelled or f"{name.split('[')[0]}[Intercept]" in known}
@@ -124,25 +128,40 @@ def _parameters(
     for column in common:
         names = (column.label, column.term) if column.label != column.term else (column.label,)
         default = defaults.intercept() if column.label == "Intercept" else defaults.slope(column, scales)
-        yield names, "real", default
+        yield names, "real", default, f"{_COEFFICIENT} '{column.term}'"
     for name in family.parameters:
         if name == "sigma" and by_level:
             for own in by_level:
-                yield (own, name), "positive", defaults.parameter(name)
+                yield (own, name), "positive", defaults.parameter(name), f"the parameter '{name}' of the family"
             continue
-        yield (name,), "simplex" if name == "cutpoints" else "positive", defaults.parameter(name)
+        support = "simplex" if name == "cutpoints" else "positive"
+        yield (name,), support, defaults.parameter(name), f"the parameter '{name}' of the family"
     for factor, columns, correlated in groups:
         for column in columns:
-            yield (f"tau_{factor}[{column.label}]", f"tau_{factor}"), "positive", defaults.spread(column, scales)
+            names = (f"tau_{factor}[{column.label}]", f"tau_{factor}")
+            yield names, "positive", defaults.spread(column, scales), f"the SDs of the effects of '{factor}'"
         if correlated:
             reason = "LKJ(2): correlations near +/- 1 are less likely than those near 0"
-            yield (f"corr_{factor}",), "corr", StatedPrior(Prior("LKJ", (2.0,)), reason)
+            own_prior = StatedPrior(Prior("LKJ", (2.0,)), reason)
+            yield (f"corr_{factor}",), "corr", own_prior, f"the correlations of '{factor}'"
     for smooth in smooths:
-        yield (f"tau_{smooth}",), "positive", defaults.bend()
+        yield (f"tau_{smooth}",), "positive", defaults.bend(), f"the SD of the smooth '{smooth}'"
+
+
+def _check_parameters(parameters: list[_Parameter], formula: Formula) -> None:
+    """Refuse columns whose coefficient has a name that addresses another parameter, too."""
+    whose = {SET: "the prior set"}
+    shared = []
+    # What is no coefficient has its name from the layout, and keeps it.
+    for names, _, _, what in sorted(parameters, key=lambda parameter: parameter[3].startswith(_COEFFICIENT)):
+        for name in names:
+            if whose.setdefault(name, what) != what:
+                shared.append((name, name, f"{whose[name]} among the priors"))
+    refuse_shared(formula, shared)
 
 
 def _fill(parameters: list[_Parameter], given: Mapping[str, Prior]) -> tuple[dict[str, StatedPrior], list[str]]:
-    known = {name for names, _, _ in parameters for name in names}
+    known = {name for names, *_ in parameters for name in names}
     unknown = [name for name in given if name not in known]
     if unknown:
         raise ModelError(
@@ -151,7 +170,7 @@ def _fill(parameters: list[_Parameter], given: Mapping[str, Prior]) -> tuple[dic
         )
     entries: dict[str, StatedPrior] = {}
     lacking: list[str] = []
-    for names, support, default in parameters:
+    for names, support, default, _ in parameters:
         own = next((given[name] for name in names if name in given), None)
         if own is not None:
             if own.support != support:

@@ -9,7 +9,12 @@ import numpy as np
 
 from alliance_bayes.model.columns import Column
 
-__all__ = ["PooledFactor", "Rows"]
+__all__ = ["PooledFactor", "Rows", "term_dim"]
+
+
+def term_dim(factor: str) -> str:
+    """Name of the dimension of the terms that are pooled over a factor."""
+    return f"{factor}_term"
 
 
 @dataclass(frozen=True)
@@ -45,7 +50,7 @@ class PooledFactor:
     @property
     def term_dim(self) -> str:
         """Name of the dimension of the pooled terms."""
-        return f"{self.name}_term"
+        return term_dim(self.name)
 
 
 @dataclass(frozen=True, eq=False)

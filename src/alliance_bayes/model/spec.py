@@ -15,8 +15,9 @@ from alliance_bayes.model.defaults import PRIOR_SETS
 from alliance_bayes.model.design import Design, build_design
 from alliance_bayes.model.families import Family, family_named
 from alliance_bayes.model.formula import Formula, parse_formula
+from alliance_bayes.model.layout import check_names
 from alliance_bayes.model.levels import check_declared, declare_levels
-from alliance_bayes.model.priors import Prior, PriorTable, parse_prior
+from alliance_bayes.model.priors import SET, Prior, PriorTable, parse_prior
 from alliance_bayes.model.residual import check_residual_by
 from alliance_bayes.model.resolve import preview_priors, resolve_priors
 from alliance_bayes.model.scales import Scale
@@ -118,6 +119,7 @@ class ModelSpec:
         object.__setattr__(self, "exhaustive", tuple(self.exhaustive))
         if self.residual_by is not None:
             check_residual_by(self.residual_by, self.parsed, self.observation)
+        check_names(self.parsed, self.observation, self.residual_by)
         given, named = _read_priors(self.priors)
         # An impossible model fails here, not after a cohort is read.
         table = preview_priors(
@@ -228,12 +230,12 @@ class ModelSpec:
 def _read_priors(priors: str | Mapping[str, str | Prior] | PriorTable) -> tuple[dict[str, Prior], str]:
     if isinstance(priors, PriorTable):
         return dict(priors.given), priors.named
-    named = priors if isinstance(priors, str) else priors.get("set", "weak")
+    named = priors if isinstance(priors, str) else priors.get(SET, "weak")
     if named not in PRIOR_SETS:
         raise ModelError(f"unknown prior set {named!r}. Known sets: {', '.join(PRIOR_SETS)}.")
     given = (
         {}
         if isinstance(priors, str)
-        else {name: parse_prior(text, name=name) for name, text in priors.items() if name != "set"}
+        else {name: parse_prior(text, name=name) for name, text in priors.items() if name != SET}
     )
     return given, str(named)

@@ -19,10 +19,10 @@ from alliance_bayes.cohort.flow import FlowStep
 from alliance_bayes.cohort.names import FACTORS
 from alliance_bayes.effects import EffectTable
 from alliance_bayes.engines import Progress
-from alliance_bayes.engines.layout import posterior_dataset
 from alliance_bayes.latent import LatentFit, fit_latent
 from alliance_bayes.model import ModelSpec
 from alliance_bayes.model.card import card_text
+from alliance_bayes.model.layout import posterior_dataset
 from alliance_bayes.report.estimates import Estimates
 from alliance_bayes.report.privacy import redaction
 from alliance_bayes.study.cards import study_card, without_factors

@@ -7,8 +7,8 @@ import xarray as xr
 
 from alliance_bayes.engines.collapsed.cells import contrasts
 from alliance_bayes.engines.collapsed.marginal import Marginal
-from alliance_bayes.engines.layout import posterior_dataset
 from alliance_bayes.model import Design
+from alliance_bayes.model.layout import posterior_dataset
 
 __all__ = ["unpack"]
 

@@ -1,0 +1,168 @@
+"""The variables every engine returns: names, dims and coordinates; and the columns' names that these leave free."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from alliance_bayes.errors import ModelError
+from alliance_bayes.model.design import Design
+from alliance_bayes.model.families import Family
+from alliance_bayes.model.formula import Formula
+from alliance_bayes.model.rows import term_dim
+
+__all__ = ["check_names", "posterior_coords", "posterior_dataset", "posterior_dims", "refuse_shared"]
+
+# Labels and paths are built with these, so that a name that holds one could be read as something else.
+_MARKS = ":/[]"
+
+
+@dataclass(frozen=True)
+class _Name:
+    """A name in the layout: what it names, and the column it comes from (None for the layout's own)."""
+
+    name: str
+    what: str
+    column: str | None = None
+
+
+@dataclass(frozen=True)
+class _Variable(_Name):
+    """A posterior variable and its dims besides chain and draw."""
+
+    dims: tuple[_Name, ...] = ()
+
+
+def _variables(formula: Formula, family: Family, residual_by: str | None) -> Iterator[_Variable]:
+    """Every variable of the posterior, in its order.
+
+    ``u_<factor>`` comes before ``tau_<factor>``: ``arviz.summary`` labels the elements of a variable by the order in
+    which dims first appear in the dataset, so a variable with fewer dims must not come first.
+    """
+
+    def levels(factor: str) -> _Name:
+        return _Name(factor, f"the levels of '{factor}'", factor)
+
+    yield _Variable("beta", "the common coefficients", None, (_Name("term", "the common terms"),))
+    own = {"cutpoints": (_Name("cutpoint", "the cutpoints"),)}
+    own |= {} if residual_by is None else {"sigma": (levels(residual_by),)}
+    for name in family.parameters:
+        yield _Variable(name, f"the parameter '{name}' of the family", None, own.get(name, ()))
+    for group in formula.groups:
+        factor = group.factor
+        terms = _Name(term_dim(factor), f"the terms pooled over '{factor}'", factor)
+        other = _Name(f"{terms.name}_other", f"the terms pooled over '{factor}', once more", factor)
+        yield _Variable(f"u_{factor}", f"the effects of '{factor}'", factor, (levels(factor), terms))
+        yield _Variable(f"tau_{factor}", f"the SDs of the effects of '{factor}'", factor, (terms,))
+        if group.correlated:
+            yield _Variable(f"corr_{factor}", f"the correlations of '{factor}'", factor, (terms, other))
+    for smooth in formula.smooths:
+        title, column = f"s({smooth.column})", smooth.column
+        basis = _Name(smooth.name, f"the basis of {title}", column)
+        yield _Variable(f"u_{smooth.name}", f"the coefficients of {title}", column, (basis,))
+        yield _Variable(f"tau_{smooth.name}", f"the SD of {title}", column)
+
+
+def check_names(formula: Formula, family: Family, residual_by: str | None) -> None:
+    """Refuse columns whose names the layout has for something else, before anything is computed.
+
+    What a fit returns and keeps, and the PyMC graph, are looked through as they are laid out, so that a new name in the
+    layout is watched from the start.
+
+    Raises
+    ------
+    ModelError
+        Every column that needs another name.
+    """
+    needed = tuple(dict.fromkeys([*formula.columns, *([] if residual_by is None else [residual_by])]))
+    for name in needed:
+        marks = [mark for mark in _MARKS if mark in name]
+        if marks or not name.strip(". "):
+            why = f"its name holds {' and '.join(map(repr, marks))}" if marks else "its name is nothing but dots"
+            raise ModelError(
+                f"formula {formula.text!r}: the column '{name}' cannot be told from a combination, a level or a path, "
+                f"because {why}. Rename the column."
+            )
+    variables = tuple(_variables(formula, family, residual_by))
+    index = [_Name("chain", "the chains"), _Name("draw", "the draws"), _Name("obs", "the rows")]
+    columns = [_Name(name, f"the values of '{name}'", name) for name in needed]
+    outcome = [_Name(formula.outcome, f"the values of '{formula.outcome}'", formula.outcome)]
+    draws = [*index, *variables, *(dim for variable in variables for dim in variable.dims), *outcome]
+    rows = [index[2], _Name("Intercept", "the intercept"), *columns]
+    refuse_shared(formula, (*_shared(draws), *_shared(rows)))
+
+
+def _shared(names: Iterable[_Name]) -> Iterator[tuple[str, str, str]]:
+    """Each name that stands for two things, with the column that has it and the other thing."""
+    known: dict[str, _Name] = {}
+    for name in names:
+        before = known.setdefault(name.name, name)
+        if before.what != name.what:
+            # The column that bears the name itself can be renamed; the other name follows from the model.
+            mine, other = (before, name) if before.column == name.name else (name, before)
+            yield mine.column or mine.name, mine.name, other.what
+
+
+def refuse_shared(formula: Formula, shared: Iterable[tuple[str, str, str]]) -> None:
+    """Raise ModelError where columns have names that stand for something else (column, name, what it stands for)."""
+    said = [
+        f"'{name}' stands for {what}, so rename the column '{column}'" for column, name, what in dict.fromkeys(shared)
+    ]
+    if said:
+        raise ModelError(f"formula {formula.text!r}: in a fit of this model {'; '.join(said)}.")
+
+
+def posterior_dims(design: Design) -> dict[str, tuple[str, ...]]:
+    """Dims of every posterior variable besides chain and draw, in the order of the variables."""
+    residual = None if design.residual is None else design.residual.name
+    found = _variables(design.formula, design.family, residual)
+    return {v.name: tuple(dim.name for dim in v.dims) for v in found if design.terms or v.name != "beta"}
+
+
+def posterior_coords(design: Design) -> dict[str, list[Any]]:
+    """Coordinates of those dims. A cutpoint is named by the level that starts above it."""
+    coords: dict[str, list[Any]] = {"term": list(design.terms)} if design.terms else {}
+    if "cutpoints" in design.family.parameters and design.outcome.levels is not None:
+        coords["cutpoint"] = [float(level) for level in design.outcome.levels[1:]]
+    if design.residual is not None:
+        coords[design.residual.name] = list(design.residual.levels)
+    for factor in design.factors:
+        coords[factor.name] = list(factor.levels)
+        coords[factor.term_dim] = list(factor.terms)
+        if factor.correlated:
+            coords[f"{factor.term_dim}_other"] = list(factor.terms)
+    return coords | {smooth.name: list(smooth.labels) for smooth in design.smooths}
+
+
+def posterior_dataset(
+    design: Design,
+    values: Mapping[str, np.ndarray],
+    *,
+    chain: np.ndarray | None = None,
+    draw: np.ndarray | None = None,
+) -> xr.Dataset:
+    """Draws under their names.
+
+    Parameters
+    ----------
+    design
+        The model.
+    values
+        Draws of every variable of :func:`posterior_dims`, shape (chain, draw, ...); others are left out.
+    chain, draw
+        Labels; numbers from 0 by default.
+    """
+    dims = posterior_dims(design)
+    chains, draws = next(values[name] for name in dims).shape[:2]
+    return xr.Dataset(
+        {name: (("chain", "draw", *own), values[name]) for name, own in dims.items()},
+        coords={
+            "chain": np.arange(chains) if chain is None else chain,
+            "draw": np.arange(draws) if draw is None else draw,
+            **posterior_coords(design),
+        },
+    )
