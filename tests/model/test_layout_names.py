@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 
 import alliance_bayes as ab
+from alliance_bayes.engines.graph import graph_of
 from alliance_bayes.errors import ModelError
 from alliance_bayes.model import FAMILIES, ModelSpec
 from alliance_bayes.model.layout import posterior_coords, posterior_dims
 from builders import rows
 
-MODEL = "who5_followup ~ s(alliance) + age + (alliance | country)"
+MODEL = "who5_followup ~ s(alliance, k=4) + age + (alliance | country)"
 
 
 def spec_of(role: str, name: str, family: str = "gaussian") -> ModelSpec:
@@ -24,7 +25,7 @@ def spec_of(role: str, name: str, family: str = "gaussian") -> ModelSpec:
         "factor": f"{MODEL} + (1 | {quoted})",
         "predictor": f"{MODEL} + {quoted}",
         "residual": MODEL,
-        "outcome": f"{quoted} ~ s(alliance) + age + (alliance | country)",
+        "outcome": f"{quoted} ~ s(alliance, k=4) + age + (alliance | country)",
     }[role]
     return ModelSpec(formula, family=family, residual_by=residual, autoscale=True)
 
@@ -66,7 +67,7 @@ def test_a_predictor_may_have_any_name_but_those_of_other_parameters_and_of_the_
 @pytest.mark.parametrize("name", ["a:b", "a/b", "sex[male]", "x]", "."])
 @pytest.mark.parametrize("role", ["factor", "predictor", "residual", "outcome"])
 def test_names_that_read_as_combinations_levels_or_paths_are_refused(role: str, name: str) -> None:
-    with pytest.raises(ModelError, match="Rename the column|cannot be parsed|formula"):
+    with pytest.raises(ModelError, match=r"^formula .* Rename the column\.$|^formula .* cannot be read|^formula"):
         spec_of(role, name)
 
 
@@ -128,3 +129,12 @@ def test_the_graph_refuses_an_outcome_that_is_called_like_one_of_its_parts() -> 
     model = ab.Model("total ~ alliance + (1 | country)", autoscale=True)
     with pytest.raises(ModelError, match="two parts of one name"):
         model.pymc(frame)
+
+
+def test_a_graph_with_more_coordinates_refuses_a_column_that_is_called_like_one() -> None:
+    design = ModelSpec("who5_followup ~ alliance + (1 | person)").design(rows(24).assign(person=["a", "b", "c"] * 8))
+    with (
+        pytest.raises(ModelError, match=r"in the graph of this model 'person' stands for something else"),
+        graph_of(design, {"person": [0, 1]}),
+    ):
+        pass
