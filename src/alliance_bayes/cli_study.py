@@ -57,6 +57,10 @@ def study(
     elevated: Annotated[float, typer.Option(help="WHO-5 at or below which symptoms count as elevated.")] = 28.0,
     improvement: Annotated[float, typer.Option(help="Smallest relevant change, WHO-5 points.")] = 10.0,
     margin: Annotated[float, typer.Option(help="Largest difference that counts as none, WHO-5 points.")] = 2.0,
+    population_mean: Annotated[
+        tuple[float, float],
+        typer.Option(help="Range of the mean WHO-5 of the population that the participants come from."),
+    ] = (47.0, 70.0),
     columns: Map = None,
     decimal: Decimal = ".",
     sep: Sep = None,
@@ -87,6 +91,7 @@ def study(
         elevated=elevated,
         improvement=improvement,
         margin=margin,
+        population_mean=population_mean,
         seed=seed,
         prob=prob,
         small=small,

@@ -1,8 +1,9 @@
-"""What of a change is regression to the mean: exact from the slope, on data with no change at all, and edges."""
+"""Regression to the population's mean: exact from the slope, on data whose truth is known, and edges."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
@@ -18,13 +19,8 @@ from builders import fitted, rows
 
 CHANGE = "who5_change ~ who5_baseline + age + (1 | country)"
 FOLLOWUP = "who5_followup ~ who5_baseline + age + (1 | country)"
-ESTIMANDS = [
-    "mean_change",
-    "mean_change_selected",
-    "regression_to_mean",
-    "change_beyond_regression",
-    "share_of_regression",
-]
+CHANGES = ["mean_change", "mean_change_selected"]
+PARTS = ["regression_to_mean", "change_beyond_regression", "share_of_regression"]
 
 
 def frame(n: int = 120, seed: int = 1) -> pd.DataFrame:
@@ -48,37 +44,47 @@ def built(formula: str = CHANGE, **more: object) -> FittedModel:
 def test_every_part_is_exact_for_a_change() -> None:
     fit = built()
     table = regression_to_mean(fit, at_most=28)
-    draws = dict(zip(table["estimand"], table.draws.values(), strict=True))
-    assert list(draws) == ESTIMANDS
+    # A WHO-5 score regresses to the means of European countries, for want of a better one.
+    people = [f"{who}, population mean {mean}" for who in ("everybody", "at most 28") for mean in (47, 70)]
+    assert table["estimand"].tolist() == [*CHANGES, *PARTS * 4]
+    assert table["level"].fillna("").tolist() == ["", "at most 28", *np.repeat(people, 3)]
     baseline = fit.design.frame["who5_baseline"].to_numpy()
     low = baseline <= 28
     expected = fit.predict().values
-    part = fit.posterior["beta"].sel(term="who5_baseline").values * (baseline[low].mean() - baseline.mean())
+    slope = fit.posterior["beta"].sel(term="who5_baseline").values
+    draws = list(table.draws.values())
+    changes = {"everybody": expected.mean(axis=2), "at most 28": expected[:, :, low].mean(axis=2)}
     # Rounding only: everything is linear.
-    np.testing.assert_allclose(draws["mean_change"], expected.mean(axis=2), rtol=0, atol=1e-10)
-    np.testing.assert_allclose(draws["mean_change_selected"], expected[:, :, low].mean(axis=2), rtol=0, atol=1e-10)
-    np.testing.assert_allclose(draws["regression_to_mean"], part, rtol=0, atol=1e-10)
-    np.testing.assert_allclose(
-        draws["change_beyond_regression"], expected[:, :, low].mean(axis=2) - part, rtol=0, atol=1e-10
-    )
-    np.testing.assert_allclose(draws["share_of_regression"], part / expected[:, :, low].mean(axis=2), rtol=1e-10)
-    assert (draws["regression_to_mean"] > 0).all()
+    for found, change in zip(draws[:2], changes.values(), strict=True):
+        np.testing.assert_allclose(found, change, rtol=0, atol=1e-10)
+    rows = iter(draws[2:])
+    for who, start in (("everybody", baseline.mean()), ("at most 28", baseline[low].mean())):
+        for mean in (47, 70):
+            part = -slope * (mean - start)
+            np.testing.assert_allclose(next(rows), part, rtol=0, atol=1e-10)
+            np.testing.assert_allclose(next(rows), changes[who] - part, rtol=0, atol=1e-10)
+            np.testing.assert_allclose(next(rows), part / changes[who], rtol=1e-10)
     observed = fit.design.outcome.values[low].mean()
-    assert table["note"].fillna("").tolist() == [
-        "",
-        f"observed: {observed:.4g}",
-        "",
-        "",
-        "",
-    ]
-    assert table["level"].fillna("").tolist() == ["", *["at most 28"] * 4]
-    assert table["unit"].tolist() == ["WHO-5 point"] * 4 + ["share of change"]
-    assert table["rope_high"].fillna(0).tolist() == [2.0] * 4 + [0.0]
-    assert table["relevant"].fillna(0).tolist() == [10.0] * 4 + [0.0]
+    assert table["note"].fillna("").tolist() == ["", f"observed: {observed:.4g}", *[""] * 12]
+    assert table["unit"].tolist() == ["WHO-5 point"] * 2 + ["WHO-5 point", "WHO-5 point", "share of change"] * 4
+    assert table["rope_high"].fillna(0).tolist() == [2.0] * 2 + [2.0, 2.0, 0.0] * 4
+    assert table["relevant"].fillna(0).tolist() == [10.0] * 2 + [10.0, 10.0, 0.0] * 4
     assert table.index.tolist() == [
         "mean_change/who5_baseline/sample",
-        *(f"{name}/who5_baseline/who5_baseline=at most 28/sample" for name in ESTIMANDS[1:]),
+        "mean_change_selected/who5_baseline/who5_baseline=at most 28/sample",
+        *(f"{name}/who5_baseline/who5_baseline={who}/sample" for who in people for name in PARTS),
     ]
+
+
+@pytest.mark.parametrize("retest", [0.0, 0.537, 1.0])
+def test_a_correlation_that_is_known_takes_the_place_of_the_slope(retest: float) -> None:
+    fit = built()
+    table = regression_to_mean(fit, at_most=28, population_mean=55, retest=retest)
+    baseline = fit.design.frame["who5_baseline"].to_numpy()
+    parts = table[table["estimand"] == "regression_to_mean"]
+    starts = (baseline.mean(), baseline[baseline <= 28].mean())
+    assert parts["mean"].tolist() == pytest.approx([(1 - retest) * (55 - start) for start in starts], abs=1e-12)
+    assert (parts["sd"] == 0).all()
 
 
 def test_a_model_of_the_follow_up_tells_the_same() -> None:
@@ -95,38 +101,108 @@ def test_a_model_of_the_follow_up_tells_the_same() -> None:
     assert one["note"].fillna("").tolist() == other["note"].fillna("").tolist()
 
 
-def test_noise_alone_is_all_regression() -> None:
-    # Two measurements of the same people, correlated .5, with the same mean: no one changes, the low seem to gain.
+MEAN, SD, RETEST = 60.0, 19.0, 0.54
+
+
+def measured(
+    came: Callable[[np.ndarray, np.random.Generator], np.ndarray], *, gain: float, more: float = 0.0, n: int = 4000
+) -> tuple[FittedModel, np.ndarray]:
+    """People measured twice, of whom some came because of the first measurement, by least squares; and who was low.
+
+    Everybody gains as much, and those who start low gain `more` for each point below the population's mean.
+    """
     rng = np.random.default_rng(3)
-    true, n = rng.normal(50, 14, 4000), 4000
-    data = pd.DataFrame({"score_baseline": true + rng.normal(0, 14, n), "score_followup": true + rng.normal(0, 14, n)})
-    x, y = data["score_baseline"], data["score_followup"]
-    slope = np.cov(x, y)[0, 1] / x.var()
+    first = rng.normal(MEAN, SD, 40 * n)
+    first = first[came(first, rng)][:n]
+    second = MEAN + RETEST * (first - MEAN) + SD * np.sqrt(1 - RETEST**2) * rng.normal(size=n)
+    second += gain + more * (MEAN - first)
+    slope, level = np.polyfit(first, second, 1)
     fit = fitted(
-        data,
+        pd.DataFrame({"score_baseline": first, "score_followup": second}),
         formula="score_followup ~ score_baseline",
-        means={"beta": [y.mean(), slope]},
+        means={"beta": [level + slope * first.mean(), slope]},
         sds={"beta": 0.0, "sigma": 0.0},
         chains=1,
         draws=4,
         spec={"scales": {"score_baseline": Scale(50, 20), "score_followup": Scale(50, 20)}, "priors": "weak"},
     )
-    table = regression_to_mean(fit, predictor="score_baseline", at_most=30).set_index("estimand")
-    # The share's sampling error: the mean change of everybody, SE 20 / sqrt(4000) = 0.3, of a gain of about 13 points.
-    assert table.loc["share_of_regression", "mean"] == pytest.approx(1.0, abs=4 * 0.3 / 13)
-    # Least squares: without other terms, what is left is the mean change of everybody, to rounding.
-    assert table.loc["change_beyond_regression", "mean"] == pytest.approx(float((y - x).mean()), abs=1e-9)
-    assert table.loc["mean_change", "mean"] == pytest.approx(float((y - x).mean()), abs=1e-9)
+    return fit, first
+
+
+def error_at(first: np.ndarray, value: float) -> float:
+    """Standard error of a line's height at a value of its predictor."""
+    spread = first.var() * first.size
+    return float(SD * np.sqrt(1 - RETEST**2) * np.sqrt(1 / first.size + (value - first.mean()) ** 2 / spread))
+
+
+CAME = {
+    "everybody": lambda first, _: np.full(first.size, True),
+    "the lower the likelier": lambda first, rng: rng.random(first.size) < 1 / (1 + np.exp((first - 42) / 5)),
+    "below a limit": lambda first, _: first <= 45,
+    "low or high": lambda first, _: np.abs(first - MEAN) > 15,
+}
+
+
+@pytest.mark.parametrize("gain", [0.0, 4.0])
+@pytest.mark.parametrize("who", CAME)
+def test_what_is_beyond_regression_is_what_people_gained_whoever_came(who: str, gain: float) -> None:
+    fit, first = measured(CAME[who], gain=gain)
+    table = regression_to_mean(fit, predictor="score_baseline", at_most=30, population_mean=MEAN, outcome="followup")
+    rest = table.loc[table["estimand"] == "change_beyond_regression", "mean"]
+    # Of everybody and of the selected alike: the expected change of who starts at the population's mean.
+    assert rest.iloc[0] == pytest.approx(rest.iloc[1], abs=1e-9)
+    assert rest.tolist() == pytest.approx([gain] * 2, abs=4 * error_at(first, MEAN))
+    if gain == 0:
+        low = first[first <= 30]
+        share = table.loc[table["estimand"] == "share_of_regression", "mean"].iloc[1]
+        expected = (1 - RETEST) * (MEAN - low.mean())
+        assert share == pytest.approx(1.0, abs=4 * error_at(first, MEAN) / (expected - 4))
+
+
+def test_regression_to_those_who_came_misses_most_of_it() -> None:
+    """The mean of the wrong people leaves a change of nothing but chance unexplained."""
+    fit, first = measured(CAME["the lower the likelier"], gain=0.0)
+    assert first.mean() < 40
+
+    def rest(mean: float) -> float:
+        table = regression_to_mean(
+            fit, predictor="score_baseline", at_most=30, population_mean=mean, outcome="followup"
+        )
+        return float(table.loc[table["estimand"] == "change_beyond_regression", "mean"].iloc[0])
+
+    # (1 - r)(MEAN - their mean) is left over.
+    left = (1 - RETEST) * (MEAN - first.mean())
+    assert rest(float(first.mean())) == pytest.approx(left, abs=4 * error_at(first, float(first.mean())))
+    assert rest(MEAN) == pytest.approx(0.0, abs=4 * error_at(first, MEAN))
+
+
+def test_a_known_correlation_leaves_out_what_the_low_gained_more() -> None:
+    fit, first = measured(CAME["the lower the likelier"], gain=2.0, more=0.2)
+    low = first[first <= 30]
+
+    def beyond(**more: float) -> list[float]:
+        table = regression_to_mean(
+            fit, predictor="score_baseline", at_most=30, population_mean=MEAN, outcome="followup", **more
+        )
+        return table.loc[table["estimand"] == "change_beyond_regression", "mean"].tolist()
+
+    tolerance = 4 * error_at(first, float(low.mean()))
+    gained = [2.0 + 0.2 * (MEAN - start.mean()) for start in (first, low)]
+    assert beyond(retest=RETEST) == pytest.approx(gained, abs=tolerance)
+    # The slope holds both.
+    assert beyond() == pytest.approx([2.0, 2.0], abs=4 * error_at(first, MEAN))
 
 
 @settings(max_examples=25, deadline=None)
 @given(mask=st.lists(st.booleans(), min_size=120, max_size=120).filter(lambda m: 0 < sum(m) < 120))
 def test_the_parts_add_up_whoever_is_selected(mask: list[bool]) -> None:
-    table = regression_to_mean(built(), selected=mask)
-    draws = dict(zip(table["estimand"], table.draws.values(), strict=True))
-    whole = draws["regression_to_mean"] + draws["change_beyond_regression"]
-    np.testing.assert_allclose(whole, draws["mean_change_selected"], rtol=0, atol=1e-12)
-    assert table["level"].dropna().unique().tolist() == ["selected"]
+    table = regression_to_mean(built(), selected=mask, population_mean=(50, 65))
+    everybody, selected, *parts = table.draws.values()
+    for place, whole in enumerate((everybody, everybody, selected, selected)):
+        part, rest, _ = parts[3 * place : 3 * place + 3]
+        np.testing.assert_allclose(part + rest, whole, rtol=0, atol=1e-12)
+    people = [f"{who}, population mean {mean}" for who in ("everybody", "selected") for mean in (50, 65)]
+    assert table["level"].dropna().unique().tolist() == ["selected", *people]
 
 
 def test_a_share_of_a_change_that_may_be_zero_says_so() -> None:
@@ -142,10 +218,11 @@ def test_a_share_of_a_change_that_may_be_zero_says_so() -> None:
         chains=2,
         draws=200,
     )
-    table = regression_to_mean(fit, at_most=28).set_index("estimand")
-    selected = table.loc["mean_change_selected"]
+    table = regression_to_mean(fit, at_most=28, population_mean=50)
+    selected = table[table["estimand"] == "mean_change_selected"].iloc[0]
     assert selected["lower"] < 0 < selected["upper"]
-    assert table.loc["share_of_regression", "note"] == (
+    notes = table.loc[table["estimand"] == "share_of_regression", "note"].fillna("").tolist()
+    assert notes[1] == (
         f"the change of the selected may be zero (89% interval {selected['lower']:.3g} to {selected['upper']:.3g}), "
         "so that a share of it means little"
     )
@@ -186,6 +263,25 @@ NEITHER = "give either at_most, the highest baseline that is selected, or select
         (
             {"at_most": 28, "outcome": "gain"},
             "outcome should be one of 'default', 'change', 'followup' but got 'gain'.",
+        ),
+        (
+            {"at_most": 28, "retest": 1.5},
+            "retest should be a correlation in the interval [0, 1] but got 1.5.",
+        ),
+        *(
+            (
+                {"at_most": 28, "population_mean": mean},
+                "population_mean should be a finite number, the two ends of a range with the lower first, 'default' or "
+                f"None, but got {mean!r}.",
+            )
+            for mean in ((70, 47), (50, 50), (40, 50, 60), float("nan"), "60", True)
+        ),
+        *(
+            (
+                {"at_most": 28, "population_mean": mean},
+                f"population_mean should lie on the scale of 'who5_baseline', 0 to 100, but got {mean!r}.",
+            )
+            for mean in (101, (-1, 60))
         ),
         (
             {"at_most": 28, "predictor": "alliance"},
@@ -242,4 +338,18 @@ def test_families_and_outcomes_that_do_not_say_a_change_are_refused() -> None:
     )
     with pytest.raises(UsageError, match=f"^{re.escape(message)}$"):
         regression_to_mean(fit, at_most=28)
-    assert len(regression_to_mean(fit, at_most=28, outcome="change")) == 5
+    assert len(regression_to_mean(fit, at_most=28, outcome="change", population_mean=60)) == 8
+
+
+def test_no_mean_is_made_up_for_other_instruments() -> None:
+    fit, _ = measured(CAME["everybody"], gain=0.0, n=50)
+    options = {"predictor": "score_baseline", "at_most": 60, "outcome": "followup"}
+    message = (
+        "people who start low regress to the mean of the population that they come from, and none is known for "
+        "'score_baseline'. Give population_mean=, one number or the two ends of a range, or population_mean=None for "
+        "the mean changes alone."
+    )
+    with pytest.raises(UsageError, match=f"^{re.escape(message)}$"):
+        regression_to_mean(fit, **options)  # type: ignore[arg-type]
+    found = regression_to_mean(fit, **options, population_mean=None)  # type: ignore[arg-type]
+    assert found["estimand"].tolist() == CHANGES

@@ -28,6 +28,7 @@ def test_the_defaults_are_those_of_the_study() -> None:
         "improvement": 10.0,
         "margin": 2.0,
         "alliance_margin": 0.07,
+        "population_mean": (47.0, 70.0),
         "seed": 7,
         "small": 10,
     }
@@ -55,6 +56,10 @@ def test_every_fault_is_named_at_once() -> None:
         ("elevated", -4, "in the interval [0, 100) but got -4"),
         ("elevated", math.nan, "in the interval [0, 100) but got nan"),
         ("margin", -2.0, "a finite number above 0 but got -2.0"),
+        *(
+            ("population_mean", value, f"two numbers from 0 to 100, the lower first, but got {value!r}")
+            for value in (50, "47", (47,), (70, 47), (50, 50), (0, 101), (math.nan, 60), (True, 60))
+        ),
         ("seed", 1.0, "a whole number, 0 or more, but got 1.0"),
         ("seed", True, "a whole number, 0 or more, but got True"),
         ("small", 0, "a whole number, 1 or more, but got 0"),
@@ -83,11 +88,19 @@ def test_what_is_no_number_is_refused_in_the_same_words(name: str, value: object
     st.floats(0.001, 1e6),
     st.floats(0.001, 1e6),
     st.floats(0.001, 1e6),
+    st.tuples(st.floats(0, 49), st.floats(50, 100)),
     st.integers(0, 2**32),
     st.integers(1, 10_000),
 )
 def test_whatever_is_in_range_is_accepted(
-    prob: float, elevated: float, improvement: float, margin: float, alliance_margin: float, seed: int, small: int
+    prob: float,
+    elevated: float,
+    improvement: float,
+    margin: float,
+    alliance_margin: float,
+    population_mean: tuple[float, float],
+    seed: int,
+    small: int,
 ) -> None:
     given_ = {
         "prob": prob,
@@ -95,6 +108,7 @@ def test_whatever_is_in_range_is_accepted(
         "improvement": improvement,
         "margin": margin,
         "alliance_margin": alliance_margin,
+        "population_mean": population_mean,
         "seed": seed,
         "small": small,
     }

@@ -103,6 +103,30 @@ def holds_together(study: Study) -> tuple[Rendered, house.Node]:
     return report, page
 
 
+def test_regression_to_the_mean_is_shown_for_a_range_of_populations_and_never_as_a_limit(study: Study) -> None:
+    block = next(block for block in study.parts["change"].blocks if block.name == "change-regression")
+    shares = block.rows[block.rows["estimand"] == "share_of_regression"]
+    assert shares["level"].tolist() == [
+        f"{who}, population mean {mean}" for who in ("everybody", "at most 28") for mean in (47, 70)
+    ]
+    labels = [row[0] for row in block.tables[0].rows]
+    assert len(set(labels)) == len(labels) == 14
+    assert labels[4] == "Everybody: share expected from regression to a population mean of 47"
+    assert labels[-1] == "Baseline WHO-5 of 28 or less: share expected from regression to a population mean of 70"
+    said = [one for one in study.parts["change"].statements if one.rows[0].startswith(block.name)]
+    assert [one.rows for one in said] == [
+        tuple(f"{block.name}/{name}" for name in shares.index[place : place + 2]) for place in (0, 2)
+    ]
+    for one, mean in ((one, mean) for one in said for mean in (47, 70)):
+        assert f"if that mean is {mean}" in one.text
+    other = run_study(study.cohort, progress=False, population_mean=(50, 60))
+    page = other.report()
+    assert "--population-mean 50 60" in page.html
+    assert "if that mean is 50 and" in page.html
+    assert page.numbers["meta"]["options"]["population_mean"] == [50.0, 60.0]
+    assert "bound" not in re.sub(r"<[^>]*>", "", page.html.partition("</style>")[2].partition("<script")[0])
+
+
 def check_numbers(study: Study, numbers: dict[str, list[dict[str, object]]]) -> None:
     frame = study.table()
     assert [record["id"] for record in numbers["effects"]] == list(frame.index)

@@ -1,7 +1,8 @@
-"""Regression to the mean: how much of the change of people selected on a low baseline needs no other explanation."""
+"""Regression to the mean: how much of the change of people who start low would be expected without any cause."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any, Literal
 
@@ -19,10 +20,13 @@ from alliance_bayes.effects.summary import summarise
 from alliance_bayes.effects.table import EffectTable
 from alliance_bayes.errors import UsageError
 from alliance_bayes.fit import FittedModel
+from alliance_bayes.instruments import WHO5
+from alliance_bayes.model.scales import BUILT_IN
 
 __all__ = ["regression_quantities", "regression_to_mean"]
 
 type Kind = Literal["default", "change", "followup"]
+type PopulationMean = float | tuple[float, float] | Literal["default"] | None
 
 
 def regression_to_mean(
@@ -31,13 +35,15 @@ def regression_to_mean(
     predictor: str = "who5_baseline",
     at_most: float | None = None,
     selected: npt.ArrayLike | None = None,
+    population_mean: PopulationMean = "default",
+    retest: float | None = None,
     outcome: Kind = "default",
     prob: float = 0.89,
     interval: str = "eti",
     rope: Rope = "default",
     relevant: Relevant = "default",
 ) -> EffectTable:
-    """Split the mean change of people selected on their baseline into regression to the mean and the rest.
+    """Split mean changes into what regression to the population's mean would bring, and the rest.
 
     Parameters
     ----------
@@ -51,6 +57,14 @@ def regression_to_mean(
     selected
         Whether each analysed row is selected, shape (n_rows,), in the order of ``fit.design.frame``; in place of
         ``at_most``.
+    population_mean
+        Mean of the baseline's scale among the people that the analysed rows came from, one number or the two ends of a
+        range: everybody who might have come, not those who did. The data cannot tell it. ``"default"``: for a WHO-5
+        score the range of the means of European countries, 47 to 70 [3]_; an error for any other scale, of which no
+        mean is known here. None: mean changes only.
+    retest
+        Correlation in that population of two measurements as far apart as these, in [0, 1], where it is known. By
+        default the slope of the follow-up on the baseline among the analysed rows stands for it.
     outcome
         ``"change"`` or ``"followup"``: what the model's outcome is. ``"default"``: a change where the outcome's scale
         reaches below zero, a follow-up where it is the baseline's scale.
@@ -62,38 +76,46 @@ def regression_to_mean(
     Returns
     -------
     EffectTable
-        One row for each of these estimands, ``level`` saying who was selected:
+        First two rows:
 
         ``mean_change``
             Expected change of everybody, averaged over the analysed rows.
         ``mean_change_selected``
             The same over the selected rows. Its note has the mean that was observed: where the two differ by more than
             the interval allows, the straight line is wrong for the selected.
+
+        Then three rows for each population mean m, of everybody and of the selected; ``level`` says which:
+
         ``regression_to_mean``
-            (b - 1) x (mean baseline of the selected - mean baseline of everybody), b being the slope of the follow-up
-            on the baseline; of a model of the change, b - 1 is its slope.
+            (1 - b) (m - mean baseline of those people), b being the slope of the follow-up on the baseline (of a model
+            of the change, b - 1 is its slope), or ``retest``.
         ``change_beyond_regression``
-            Mean change of the selected minus that part. Without other terms in the model it is the mean change of
-            everybody; with others it also holds what they predict to be different about the selected.
+            Their mean change minus that part. Without other terms in the model it is the expected change of somebody
+            whose baseline is m, for everybody and the selected alike; with others it also holds what they predict to
+            be different about these people.
         ``share_of_regression``
-            Regression to the mean divided by the mean change of the selected, draw by draw.
+            The part divided by their mean change, draw by draw. It may exceed 1: the mean then lies so far above their
+            baseline that more change would have been expected than came.
 
     Raises
     ------
     UsageError
-        An option is outside what is accepted, the selection does not split the rows, the baseline is not a plain common
-        term or is in any other term, the family is not linear, or the fit was made from moments.
+        An option is outside what is accepted, no population mean is known, the selection does not split the rows, the
+        baseline is not a plain common term or is in any other term, the family is not linear, or the fit was made from
+        moments.
 
     Notes
     -----
-    Who is selected for a low score has, on average, a measurement that fell below their usual one, and scores closer to
-    the mean when measured again, treated or not [1]_. With a linear regression of the follow-up on the baseline, the
-    expected size of that is the row ``regression_to_mean`` [2]_. The means of the baseline are taken as they are in the
-    analysed rows.
+    Let two measurements of a population in which nobody changes have the mean m, equal SDs and the correlation r. Then
+    E[y2 - y1 | y1] = (1 - r) (m - y1) [1]_ [2]_: who is measured low scores nearer to the population's mean the next
+    time, treated or not. That people come, or are chosen, because of a low y1 does not alter that expectation given y1,
+    so it does not alter the slope of y2 on y1 either, however much it lowers the correlation among those who came. But
+    it does lower their mean: all of them are expected to return towards m, and not towards the mean of those who came.
 
-    There is no control arm in such data, so nothing tells a slope b below 1 that is noise from one that comes from
-    people with low scores gaining more. What the low-scoring group really gained beyond the others is counted as
-    regression as well: the row is an upper bound of the artefact, not an estimate of it.
+    Nothing here separates an artefact from a cure, and the part is neither its least nor its most. It rests on m. It
+    takes a low score as the reason for coming: people who came for lasting trouble return to a mean of their own, which
+    is nearer, and then the part is smaller. The slope also holds what people with low scores truly gained more than
+    others, which makes the part larger, unless ``retest`` is given.
 
     References
     ----------
@@ -101,6 +123,7 @@ def regression_to_mean(
        International Journal of Epidemiology 34(1). doi 10.1093/ije/dyh299
     .. [2] Davis (1976). The effect of regression to the mean in epidemiologic and clinical studies. American Journal
        of Epidemiology 104(5). doi 10.1093/oxfordjournals.aje.a112289
+    .. [3] European Quality of Life Survey 2007.
     """
     options = make_options(fit, prob=prob, interval=interval, rope=rope, relevant=relevant)
     change = _kind(fit, predictor, outcome) == "change"
@@ -108,11 +131,22 @@ def regression_to_mean(
     analysis = Analysis(fit, options)
     _refuse_other_terms(analysis, predictor)
     mask, label = _selection(analysis, predictor, at_most, selected)
-    return summarise(regression_quantities(analysis, predictor, mask, label, change=change), options)
+    means = _population_means(fit, predictor, population_mean)
+    if retest is not None and not 0 <= retest <= 1:
+        raise UsageError(f"retest should be a correlation in the interval [0, 1] but got {retest!r}.")
+    quantities = regression_quantities(analysis, predictor, mask, label, means=means, retest=retest, change=change)
+    return summarise(quantities, options)
 
 
 def regression_quantities(
-    analysis: Analysis, predictor: str, mask: np.ndarray, label: str, *, change: bool
+    analysis: Analysis,
+    predictor: str,
+    mask: np.ndarray,
+    label: str,
+    *,
+    means: tuple[float, ...],
+    retest: float | None,
+    change: bool,
 ) -> Iterator[Quantity]:
     """Quantities of :func:`regression_to_mean`.
 
@@ -124,6 +158,10 @@ def regression_quantities(
         The baseline's column.
     mask, label
         Who is selected, shape (n_rows,), and how to call them.
+    means
+        Means of the population.
+    retest
+        Its correlation, where it is known.
     change
         Whether the outcome is the change itself.
     """
@@ -136,7 +174,8 @@ def regression_quantities(
     if not change:
         everybody, those, slope = everybody - baseline.mean(), those - baseline[mask].mean(), slope - 1
         observed = observed - baseline[mask].mean()
-    expected = slope * (baseline[mask].mean() - baseline.mean())
+    if retest is not None:
+        slope = np.full_like(slope, retest - 1)
     points = analysis.outcome_unit
 
     def quantity(estimand: str, draws: np.ndarray, unit: str = points, **more: Any) -> Quantity:
@@ -149,19 +188,61 @@ def regression_quantities(
     seen = f"observed: {observed:.4g}"
     yield quantity("mean_change", everybody, factor=None, level=None)
     yield quantity("mean_change_selected", those, note=seen)
-    yield quantity("regression_to_mean", expected)
-    yield quantity("change_beyond_regression", those - expected)
-    tails = ((1 - options.prob) / 2, (1 + options.prob) / 2)
-    low, high = (float(limit) for limit in np.quantile(those, tails))
-    unstable = (
-        f"the change of the selected may be zero ({options.prob:.0%} interval {low:.3g} to {high:.3g}), "
-        "so that a share of it means little"
-        if low <= 0 <= high
-        else ""
+    people = (
+        ("everybody", "everybody", everybody, baseline.mean()),
+        (label, "the selected", those, baseline[mask].mean()),
     )
-    with np.errstate(divide="ignore", invalid="ignore"):
-        share = expected / those
-    yield quantity("share_of_regression", share, "share of change", note=unstable)
+    for who, words, changes, start in people:
+        unstable = _unstable(changes, words, options.prob)
+        for mean in means:
+            expected = slope * (start - mean)
+            with np.errstate(divide="ignore", invalid="ignore"):
+                share = expected / changes
+            level = f"{who}, population mean {mean:g}"
+            yield quantity("regression_to_mean", expected, level=level)
+            yield quantity("change_beyond_regression", changes - expected, level=level)
+            yield quantity("share_of_regression", share, "share of change", level=level, note=unstable)
+
+
+def _unstable(changes: np.ndarray, who: str, prob: float) -> str:
+    """Why a share of some changes means little; empty where it means something."""
+    low, high = (float(limit) for limit in np.quantile(changes, ((1 - prob) / 2, (1 + prob) / 2)))
+    if not low <= 0 <= high:
+        return ""
+    return (
+        f"the change of {who} may be zero ({prob:.0%} interval {low:.3g} to {high:.3g}), so that a share of it means "
+        "little"
+    )
+
+
+def _population_means(fit: FittedModel, predictor: str, asked: PopulationMean) -> tuple[float, ...]:
+    """The means to regress to, ascending: none, one, or the ends of a range."""
+    scale = fit.design.scales.get(predictor)
+    if asked is None:
+        return ()
+    if asked == "default":
+        if scale != BUILT_IN["who5"] or WHO5.population_means is None:
+            raise UsageError(
+                "people who start low regress to the mean of the population that they come from, and none is known for "
+                f"'{predictor}'. Give population_mean=, one number or the two ends of a range, or population_mean=None "
+                "for the mean changes alone."
+            )
+        return WHO5.population_means
+    means = tuple(asked) if isinstance(asked, tuple | list) else (asked,)
+    numbers = all(
+        isinstance(mean, int | float) and not isinstance(mean, bool) and math.isfinite(mean) for mean in means
+    )
+    if not (numbers and len(means) in (1, 2) and list(means) == sorted(set(means))):
+        raise UsageError(
+            "population_mean should be a finite number, the two ends of a range with the lower first, 'default' or "
+            f"None, but got {asked!r}."
+        )
+    ends = (None, None) if scale is None else (scale.lower, scale.upper)
+    if any((ends[0] is not None and mean < ends[0]) or (ends[1] is not None and mean > ends[1]) for mean in means):
+        raise UsageError(
+            f"population_mean should lie on the scale of '{predictor}', {ends[0]:g} to {ends[1]:g}, but got {asked!r}."
+        )
+    return tuple(map(float, means))
 
 
 def _kind(fit: FittedModel, predictor: str, asked: str) -> str:

@@ -32,7 +32,8 @@ WHO5 = Instrument(
     # Between grid points (28 and 32, say) only pro-rated scores fall; the bands leave no gap for them.
     bands=(Band("<= 28", 28, True), Band("29-50", 50, True), Band("51-79", 80, False), Band(">= 80", 100, True)),
     smallest_relevant_change=10,
-    sources=(_TOPP,),
+    population_means=(47, 70),
+    sources=(_TOPP, "country means of the population: European Quality of Life Survey 2007"),
 )
 """Five items 0-5; percentage score = raw sum x 4, 0-100 in steps of 4; a change of 10 points is clinically relevant."""
 

@@ -96,6 +96,8 @@ class Instrument:
         Named stretches of the total, lowest first; the last one ends at the highest possible score.
     smallest_relevant_change
         Smallest change of the total that is said to matter, in points; None where no figure is given.
+    population_means
+        Lowest and highest mean of the total that was found in general populations; None where no figure is given.
     sources
         References for the key.
     unverified
@@ -119,6 +121,7 @@ class Instrument:
     thresholds: tuple[Threshold, ...] = ()
     bands: tuple[Band, ...] = ()
     smallest_relevant_change: float | None = None
+    population_means: tuple[float, float] | None = None
     sources: tuple[str, ...] = ()
     unverified: tuple[str, ...] = ()
 
@@ -242,6 +245,8 @@ class Instrument:
             lines.append(f"  bands: {'; '.join(map(str, self.bands))}")
         if self.smallest_relevant_change is not None:
             lines.append(f"  smallest relevant change: {self.smallest_relevant_change:g} points")
+        if self.population_means is not None:
+            lines.append("  means of populations: {:g} to {:g}".format(*self.population_means))
         lines += [f"  source: {source}" for source in self.sources]
         lines += [f"  UNVERIFIED: {part}" for part in self.unverified]
         return "\n".join(lines)

@@ -8,9 +8,11 @@ from alliance_bayes.api import Fit
 from alliance_bayes.cohort import Cohort
 from alliance_bayes.effects import EffectTable, overall_mean, regression_to_mean, responders
 from alliance_bayes.report.endpoints import lowest_above
-from alliance_bayes.report.text import capital, exact
+from alliance_bayes.report.estimates import text_of
+from alliance_bayes.report.text import capital, exact, join
 from alliance_bayes.report.words import factor_name
 from alliance_bayes.study.bench import Bench
+from alliance_bayes.study.options import StudyOptions
 from alliance_bayes.study.part import Block, Part, Statement
 from alliance_bayes.study.populations import Populations
 from alliance_bayes.study.predictive import predictive_pictures
@@ -19,13 +21,16 @@ from alliance_bayes.study.words import more_or_less, share_words
 
 __all__ = ["change"]
 
-_REGRESSION = {
+_MEANS = {
     "mean_change": "Mean change of everybody",
     "mean_change_selected": "Mean change of those with a baseline WHO-5 of {}",
-    "regression_to_mean": "Part expected from regression to the mean",
-    "change_beyond_regression": "Rest of their change",
-    "share_of_regression": "Share expected from regression to the mean",
 }
+_REGRESSION = {
+    "regression_to_mean": "part expected from regression to a population mean of {}",
+    "change_beyond_regression": "rest of the change, with a population mean of {}",
+    "share_of_regression": "share expected from regression to a population mean of {}",
+}
+_POPULATION = ", population mean "
 
 
 def change(bench: Bench, populations: Populations) -> Part:
@@ -81,22 +86,36 @@ def _means(bench: Bench, everybody: Fit, elevated: Fit, populations: Populations
 
 
 def _regression(bench: Bench, fit: Fit) -> Block:
-    found = regression_to_mean(fit, at_most=bench.options.elevated, prob=bench.options.prob)
+    options = bench.options
+    found = regression_to_mean(
+        fit, at_most=options.elevated, population_mean=options.population_mean, prob=options.prob
+    )
     block = bench.block("change-regression", "Regression to the mean", found, [fit])
     if block.withheld:
         return block
-    limit = exact(bench.options.elevated)
+    limit = exact(options.elevated)
+    low, high = map(exact, options.population_mean)
+    usual = options.population_mean == StudyOptions().population_mean
+    where = " (country means of the WHO-5 in Europe lie between these)" if usual else ""
     text = (
-        f"People who are chosen for a low score (baseline WHO-5 of {limit} or less) score higher the next time even if "
-        "nothing changes, because part of a low score is chance. The part expected from that alone follows from how "
-        "follow-up depends on baseline among everybody. It is an upper bound of the artefact: if those who start low "
-        "truly change more, that is counted in it too. There is no control group to tell the two apart.",
+        "People who come, or are chosen, when they score low score higher the next time even if nothing changes, "
+        "because part of a low score is chance. They return towards the mean of the population that they come from, "
+        "which this cohort cannot tell. The table has the part of the change that would be expected from that alone, "
+        f"from the slope of follow-up on baseline, for population means of {low} and {high}{where}. It is a "
+        "calculation under assumptions and no limit on either side: the part is smaller if people came for lasting "
+        "trouble and not for a low score alone, and larger by what people who start low truly gain more than others. "
+        "There is no control group to tell these apart.",
     )
+
+    def label(row: pd.Series) -> str:
+        estimand, (who, _, mean) = str(row["estimand"]), str(row["level"]).partition(_POPULATION)
+        if estimand in _MEANS:
+            return _MEANS[estimand].format(f"{limit} or less")
+        people = "Everybody" if who == "everybody" else f"Baseline WHO-5 of {limit} or less"
+        return f"{people}: {_REGRESSION[estimand].format(mean)}"
+
     table = effect_table(
-        "table-change-regression",
-        "Change and what regression to the mean explains of it",
-        block.rows,
-        label=lambda row: _REGRESSION[str(row["estimand"])].format(f"{limit} or less"),
+        "table-change-regression", "Change, and what regression to the mean would bring", block.rows, label=label
     )
     return block.with_page(text=text, tables=[table])
 
@@ -202,15 +221,24 @@ def _statements(bench: Bench, means: Block, regression: Block, shares: list[Bloc
             )
     if not regression.withheld:
         estimates = shown(regression.rows)
-        row = regression.rows[regression.rows["estimand"] == "share_of_regression"].iloc[0]
-        statements.append(
-            Statement(
-                f"Of the change of those with elevated symptoms, {share_words(estimates, row)} would be expected from "
-                "regression to the mean alone.",
-                (f"{regression.name}/{row.name}",),
-                key=True,
-            )
-        )
+        shares_of = regression.rows[regression.rows["estimand"] == "share_of_regression"]
+        for who, words in (("everybody", "everybody"), ("at most", "those with elevated symptoms")):
+            rows = [row for _, row in shares_of.iterrows() if str(row["level"]).startswith(who)]
+            # A share of a change that may be zero means little.
+            parts = [
+                f"{share_words(estimates, row)} if that mean is {str(row['level']).partition(_POPULATION)[2]}"
+                for row in rows
+                if not text_of(row, "note")
+            ]
+            if parts:
+                statements.append(
+                    Statement(
+                        f"Of the change of {words}, regression to the mean of the population that they come from would "
+                        f"by itself be expected to bring {join(parts)}; the cohort cannot tell which.",
+                        tuple(f"{regression.name}/{row.name}" for row in rows),
+                        key=True,
+                    )
+                )
     for block in shares:
         if block.withheld:
             continue

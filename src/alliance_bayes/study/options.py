@@ -36,6 +36,9 @@ class StudyOptions:
         of the SD of 19.
     alliance_margin
         The same for ratings of the alliance, in alliance points; 0.07 are a tenth of the SD of 0.7.
+    population_mean
+        Lowest and highest mean WHO-5 that the population of the participants may have, to which low scores regress;
+        by default the range of European countries.
     seed
         Seed of every random number.
     small
@@ -53,6 +56,7 @@ class StudyOptions:
     improvement: float = float(WHO5.smallest_relevant_change or 10)
     margin: float = 2.0
     alliance_margin: float = 0.07
+    population_mean: tuple[float, float] = WHO5.population_means or (47.0, 70.0)
     seed: int = 7
     small: int = SMALL
 
@@ -84,6 +88,16 @@ class StudyOptions:
             value = getattr(self, name)
             if not (_finite(value) and value > 0):
                 faults.append(f"{name} should be a finite number above 0 but got {value!r}")
+        means = self.population_mean
+        if not (
+            isinstance(means, tuple | list)
+            and len(means) == 2
+            and all(map(_finite, means))
+            and 0 <= means[0] < means[1] <= 100
+        ):
+            faults.append(f"population_mean should be two numbers from 0 to 100, the lower first, but got {means!r}")
+        else:
+            object.__setattr__(self, "population_mean", (float(means[0]), float(means[1])))
         if not isinstance(self.seed, int) or isinstance(self.seed, bool) or self.seed < 0:
             faults.append(f"seed should be a whole number, 0 or more, but got {self.seed!r}")
         if not isinstance(self.small, int) or isinstance(self.small, bool) or self.small < 1:

@@ -25,7 +25,7 @@ from alliance_bayes.report.rendered import Rendered
 from alliance_bayes.report.reproduction import told
 from alliance_bayes.report.sections import Section
 from alliance_bayes.report.tables import Table
-from alliance_bayes.report.text import capital, clean, count, number, typeset
+from alliance_bayes.report.text import capital, clean, count, exact, number, typeset
 from alliance_bayes.study.bench import Fitted
 from alliance_bayes.study.latent import measurement_equations
 from alliance_bayes.study.options import StudyOptions
@@ -166,6 +166,8 @@ def _models(study: Study, shown: Mapping[str, int | None]) -> tuple[Section, lis
     for name in ("elevated", "improvement", "margin", "small"):
         if (value := getattr(study.options, name)) != getattr(usual, name):
             command += f" --{name} {value:g}"
+    if study.options.population_mean != usual.population_mean:
+        command += " --population-mean {:g} {:g}".format(*study.options.population_mean)
     context = {
         "rhat": f"{RHAT_LIMIT:g}",
         "ess": f"{ESS_LIMIT:g}",
@@ -182,7 +184,7 @@ def _models(study: Study, shown: Mapping[str, int | None]) -> tuple[Section, lis
             "table-settings",
             "Settings",
             ("Setting", "Value"),
-            [(key.replace("_", " "), clean(value)) for key, value in vars(study.options).items()],
+            [(key.replace("_", " "), _setting(value)) for key, value in vars(study.options).items()],
             words=(1,),
         ),
         "versions": Table.of(
@@ -196,6 +198,10 @@ def _models(study: Study, shown: Mapping[str, int | None]) -> tuple[Section, lis
         for row in records(table)
     ]
     return Section("models", "Models and reproduction", "study_models.html", context), kept
+
+
+def _setting(value: object) -> str:
+    return f"{exact(value[0])} to {exact(value[1])}" if isinstance(value, tuple) else clean(value)
 
 
 def _card(made: Fitted) -> dict[str, Any]:

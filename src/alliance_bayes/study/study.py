@@ -144,8 +144,8 @@ def run_study(
     progress
         Passed on to the samplers; see :meth:`alliance_bayes.Model.fit`.
     **options
-        Fields of :class:`StudyOptions`: `prob`, `elevated`, `improvement`, `margin`, `alliance_margin`, `seed`,
-        `small`.
+        Fields of :class:`StudyOptions`: `prob`, `elevated`, `improvement`, `margin`, `alliance_margin`,
+        `population_mean`, `seed`, `small`.
 
     Returns
     -------
