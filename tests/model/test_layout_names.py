@@ -138,3 +138,10 @@ def test_a_graph_with_more_coordinates_refuses_a_column_that_is_called_like_one(
         graph_of(design, {"person": [0, 1]}),
     ):
         pass
+
+
+def test_one_pooled_column_has_no_correlation_and_two_have() -> None:
+    frame = rows(24)
+    for formula, correlated in (("(0 + alliance | country)", False), ("(alliance | country)", True)):
+        design = ModelSpec(f"who5_followup ~ alliance + {formula}").design(frame)
+        assert ("corr_country" in posterior_dims(design)) is correlated is design.factor("country").correlated

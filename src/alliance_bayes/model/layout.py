@@ -119,8 +119,11 @@ def refuse_shared(formula: Formula, shared: Iterable[tuple[str, str, str]]) -> N
 def posterior_dims(design: Design) -> dict[str, tuple[str, ...]]:
     """Dims of every posterior variable besides chain and draw, in the order of the variables."""
     residual = None if design.residual is None else design.residual.name
-    found = _variables(design.formula, design.family, residual)
-    return {v.name: tuple(dim.name for dim in v.dims) for v in found if design.terms or v.name != "beta"}
+    found = {v.name: v.dims for v in _variables(design.formula, design.family, residual)}
+    # The rows tell how many columns there are: of none there is no coefficient, of one no correlation.
+    absent = {f"corr_{factor.name}" for factor in design.factors if not factor.correlated}
+    absent |= set() if design.terms else {"beta"}
+    return {name: tuple(dim.name for dim in dims) for name, dims in found.items() if name not in absent}
 
 
 def posterior_coords(design: Design) -> dict[str, list[Any]]:
