@@ -7,9 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 import alliance_bayes
 from browsing import ARGUMENTS, CHROMIUM
+
+# A slow or busy machine is no failure: an example may take as long as it takes, to make and to try.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 
 def pytest_configure(config: pytest.Config) -> None:

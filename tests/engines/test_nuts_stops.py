@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import itertools
 import os
 import signal
 import threading
@@ -16,16 +17,30 @@ import pymc as pm
 import pytest
 import xarray as xr
 
-from alliance_bayes.engines import SamplerSettings, sample_nuts
-from alliance_bayes.engines.density import plan_of
-from alliance_bayes.engines.density.plan import scalar_names
+from alliance_bayes.engines import SamplerSettings, nuts, sample_nuts
+from alliance_bayes.engines.density import log_density, plan_of
+from alliance_bayes.engines.density.plan import Plan, scalar_names
 from alliance_bayes.errors import SamplingError
 from alliance_bayes.model import Design, PriorTable
 
 
-def test_progress_counts_up_to_the_total(sample: Callable[..., xr.DataTree]) -> None:
+def test_progress_counts_up_to_the_total(sample: Callable[..., xr.DataTree], monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[tuple[int, int, int]] = []
-    sample(progress=lambda *counts: calls.append(counts), draws=4000)
+    thrice, evaluated = threading.Event(), itertools.count()
+
+    def progress(*counts: int) -> None:
+        calls.append(counts)
+        if len(calls) == 3:
+            thrice.set()
+
+    def waiting(q: np.ndarray, plan: Plan) -> tuple[float, np.ndarray]:
+        # Well under way, a chain waits for reports: a quick machine would be done before the second.
+        if next(evaluated) > 2000:
+            thrice.wait(timeout=60)
+        return log_density(q, plan)
+
+    monkeypatch.setattr(nuts, "log_density", waiting)
+    sample(progress=progress, draws=4000)
     done = [call[0] for call in calls]
     assert len(calls) >= 3
     assert done == sorted(done)
@@ -58,8 +73,9 @@ def _no_thread_left(sample: Callable[..., xr.DataTree]) -> Iterator[None]:
     sample(draws=50)  # whatever nutpie keeps for good is there from now on
     before = running_threads()
     yield
-    # Threads end shortly after they are told to, and once no traceback refers to the sampler.
-    for _ in range(100):
+    # Threads end shortly after they are told to, and once no traceback refers to the sampler; a minute is for machines
+    # that are busy.
+    for _ in range(1200):
         gc.collect()
         if running_threads() <= before:
             break
@@ -100,7 +116,7 @@ def test_error_in_the_callback_stops_the_sampler_and_is_passed_on(
 ) -> None:
     watch = Watch(raising(kind("the caller's own")))
     with pytest.raises(kind, match=r"^the caller's own$"):
-        sample(progress=watch, draws=10_000)  # a second or two, if nobody stops it
+        sample(progress=watch, draws=2_000_000)
     calls = watch.calls
     threading.Event().wait(0.5)
     assert watch.calls == calls
