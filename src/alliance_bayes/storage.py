@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +18,17 @@ from alliance_bayes.cohort import Flow, FlowStep
 from alliance_bayes.engines import posterior_dataset, posterior_dims
 from alliance_bayes.errors import AllianceBayesError, FileFormatError
 from alliance_bayes.fit import FittedModel
-from alliance_bayes.model import Design, ModelSpec, card_arguments, card_text
+from alliance_bayes.foreign import parse_json, shown
+from alliance_bayes.model import Design, ModelSpec, PriorTable, card_arguments, card_text
+from alliance_bayes.model.priors import StatedPrior, parse_prior
 from alliance_bayes.moments.files import moments_dataset, moments_from
 from alliance_bayes.moments.weighted import design_of_moments
+from alliance_bayes.trees import read_tree, write_tree
 
 __all__ = ["FORMAT", "load", "save"]
 
-FORMAT = 1
+#: Raised whenever a file would mean something else. Files of format 1 had no description of themselves.
+FORMAT = 2
 
 
 def save(fit: FittedModel, path: str | os.PathLike[str]) -> None:
@@ -53,13 +58,14 @@ def save(fit: FittedModel, path: str | os.PathLike[str]) -> None:
         raise FileFormatError(f"'{path.name}' should end in .nc (NetCDF) or .zarr (Zarr). Rename it.")
     if not path.parent.is_dir():
         raise FileFormatError(f"the folder of '{path.name}' does not exist. Create it first.")
+    paths = [name for name in fit.spec.columns if "/" in name]
+    if paths:
+        raise FileFormatError(
+            f"no file can hold a column whose name has a '/': {', '.join(map(repr, paths))}. Rename the column."
+        )
     tree = _tree(fit)
-    if path.suffix == ".nc":
-        with replacing(path) as (draft,):
-            tree.to_netcdf(draft, engine="h5netcdf")
-    else:
-        with replacing(path) as (draft,):
-            tree.to_zarr(draft, zarr_format=3, consolidated=False)
+    with replacing(path) as (draft,):
+        write_tree(tree, draft)
 
 
 def load(
@@ -77,32 +83,27 @@ def load(
     Raises
     ------
     FileFormatError
-        No such file, not a fit, a newer format, or contents that do not belong together.
+        No such file, not a fit, another format, something that is not as it was written, or contents that do not
+        belong together.
     """
     path = Path(path)
-    if not path.exists():
-        raise FileFormatError(f"'{path.name}' does not exist. Check the path.")
-    try:
-        how = {"engine": "h5netcdf"} if path.suffix == ".nc" else {"engine": "zarr", "consolidated": False}
-        with xr.open_datatree(path, **how) as opened:
-            tree = opened.load()
-    except (OSError, ValueError, KeyError, TypeError, ImportError) as error:
-        raise FileFormatError(f"'{path.name}' cannot be read as a fit: {error}.") from error
+    tree = read_tree(path, what="a fit", remedy="Give a file made by fit.save(), or fit the model again.")
     attributes = tree.attrs
     version = attributes.get("alliance_bayes_format")
-    if version is None:
-        raise FileFormatError(f"'{path.name}' was not written by this package. Give a file made by fit.save().")
-    if int(version) > FORMAT:
+    if version != FORMAT:
         raise FileFormatError(
-            f"'{path.name}' has format {version}, but this version reads up to {FORMAT}. Update alliance_bayes."
+            f"'{path.name}' has format {shown(version)}, but this version reads fits of format {FORMAT}. Fit the model "
+            "again, or install the version that wrote it."
         )
     try:
         return _fit(tree, attributes, spec_type, fit_type, path.name)
-    except AllianceBayesError:
-        raise
-    except (KeyError, ValueError, TypeError) as error:
+    except AllianceBayesError as error:
+        raise FileFormatError(f"'{path.name}' cannot be used: {error}") from error
+    # What a stranger wrote may be of any kind in any place; every such error means the same to a reader.
+    except Exception as error:
         raise FileFormatError(
-            f"'{path.name}' is damaged: {type(error).__name__} {error}. Fit the model again."
+            f"'{path.name}' is damaged: {type(error).__name__} {' '.join(str(error).split())[:200]}. Fit the model "
+            "again."
         ) from error
 
 
@@ -123,6 +124,7 @@ def _tree(fit: FittedModel) -> xr.DataTree:
         "categories": json.dumps(categories),
         "flow": json.dumps(dataclasses.asdict(fit.flow)),
         "info": json.dumps(dict(fit.info)),
+        "priors": json.dumps([[name, stated.prior.exact, stated.reason] for name, stated in fit.priors.items()]),
     }
     return tree
 
@@ -149,7 +151,7 @@ def _fit(
     if moments is None:
         design = _design_of_rows(spec, tree, attributes)
     else:
-        stated = dataclasses.replace(spec, centre=json.loads(attributes["centres"]))
+        stated = dataclasses.replace(spec, centre=_json(attributes, "centres"))
         design, moments = design_of_moments(moments, stated)
     stored = tree["posterior"].to_dataset()
     if design.terms and list(map(str, stored["term"].values)) != list(design.terms):
@@ -163,20 +165,38 @@ def _fit(
         chain=stored["chain"].values,
         draw=stored["draw"].values,
     )
-    flow = json.loads(attributes["flow"])
+    flow, info = _json(attributes, "flow"), _json(attributes, "info")
+    if not isinstance(info["engine"], str) or set(_json(attributes, "centres")) != set(design.centres):
+        raise ValueError("engine or centres are of another model")
     return fit_type(
         spec,
         design,
-        spec.priors_for(design),
+        _priors(spec, design, _json(attributes, "priors", list)),
         xr.DataTree.from_dict({"posterior": posterior, "sample_stats": tree["sample_stats"].to_dataset()}),
         Flow(flow["participants"], tuple(FlowStep(**step) for step in flow["steps"])),
-        json.loads(attributes["info"]),
+        info,
         moments,
     )
 
 
+def _json(attributes: Mapping[str, Any], key: str, kind: type = dict) -> Any:
+    value = parse_json(attributes[key], what=f"its attribute '{key}'", remedy="Fit the model again.")
+    if not isinstance(value, kind):
+        raise TypeError(f"attribute '{key}' is {type(value).__name__}")
+    return value
+
+
+def _priors(spec: ModelSpec, design: Design, stated: list[list[str]]) -> PriorTable:
+    """The priors that the draws are from, whatever the package's defaults are now."""
+    now = spec.priors_for(design)
+    entries = {name: StatedPrior(parse_prior(text, name=name), str(reason)) for name, text, reason in stated}
+    if list(entries) != list(now):
+        raise ValueError(f"priors of {', '.join(entries)} for the parameters {', '.join(now)}")
+    return PriorTable(entries, now.given, now.named)
+
+
 def _design_of_rows(spec: ModelSpec, tree: xr.DataTree, attributes: dict[Any, Any]) -> Design:
-    categories = json.loads(attributes["categories"])
+    categories = _json(attributes, "categories")
     columns: dict[str, Any] = {}
     for column in spec.columns:
         group = "observed_data" if column == spec.parsed.outcome else "constant_data"
@@ -184,5 +204,5 @@ def _design_of_rows(spec: ModelSpec, tree: xr.DataTree, attributes: dict[Any, An
         if column in categories:
             labels = [str(value) for value in columns[column]]
             columns[column] = pd.Categorical(labels, categories=categories[column], ordered=True)
-    centres = json.loads(attributes["centres"])
+    centres = _json(attributes, "centres")
     return dataclasses.replace(spec, centre=centres).design(pd.DataFrame(columns))

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +12,8 @@ from alliance_bayes.cohort import Flow, FlowStep
 from alliance_bayes.errors import FileFormatError, ModelError
 from alliance_bayes.model import ModelSpec, card_text
 from alliance_bayes.moments import check_belongs, load_moments, moments_of, save_moments
+from alliance_bayes.moments.files import moments_dataset
+from alliance_bayes.trees import write_tree
 from builders import OUTCOME_FORMULA, rows
 
 SPEC = ModelSpec(OUTCOME_FORMULA + " + I(age**2) + s(alliance, k=5) + alliance:sex", levels={"sex": ("male", "female")})
@@ -88,29 +92,45 @@ def test_files_that_are_not_moments_are_refused(moments, tmp_path):
         load_moments(path)
     assert str(error.value) == "'site.nc' does not exist. Check the path."
     path.write_text("not a file of arrays")
-    with pytest.raises(FileFormatError, match=r"^'site\.nc' cannot be read as moments: "):
-        load_moments(path)
+    give = "Give a file made by save_moments(). Reduce the table again."
+    assert refusal(path) == f"'site.nc' cannot be read as moments: it is no NetCDF 4 file. {give}"
     xr.Dataset({"x": ("n", [1.0])}).to_netcdf(path, engine="h5netcdf")
-    with pytest.raises(FileFormatError) as error:
-        load_moments(path)
-    assert str(error.value) == "'site.nc' does not hold moments. Give a file made by save_moments()."
-    save_moments(moments, path)
-    with xr.open_dataset(path, engine="h5netcdf") as opened:
-        stored = opened.load()
-    stored.assign_attrs(alliance_bayes_moments_format=99).to_netcdf(path, engine="h5netcdf")
-    with pytest.raises(FileFormatError) as error:
-        load_moments(path)
-    assert str(error.value) == "'site.nc' has format 99, but this version reads up to 1. Update alliance_bayes."
-    stored.drop_vars("means").to_netcdf(path, engine="h5netcdf")
-    with pytest.raises(FileFormatError) as error:
-        load_moments(path)
-    assert str(error.value).startswith("'site.nc' is damaged: KeyError ")
-    stored.assign(codes=stored["codes"] + 7).to_netcdf(path, engine="h5netcdf")
-    with pytest.raises(FileFormatError) as error:
-        load_moments(path)
-    assert str(error.value) == (
+    assert refusal(path) == (
+        "'site.nc' cannot be read as moments: it has no description of itself, so an earlier version or another "
+        f"program wrote it. {give}"
+    )
+    stored = moments_dataset(moments)
+    assert rewritten(path, stored.assign_attrs(alliance_bayes_moments_format=99)) == (
+        "'site.nc' has format 99, but this version reads moments of format 2. Reduce the table again."
+    )
+    assert rewritten(path, stored.drop_vars("means")).startswith("'site.nc' is damaged: KeyError ")
+    assert rewritten(path, stored.assign(codes=stored["codes"] + 7)) == (
         "'site.nc' is damaged: ValueError level numbers of 'sex' beyond its levels. Reduce the table again."
     )
+    words = json.loads(stored["description"].item())
+    words["columns"] = [f"c{k}" for k in range(100_000)]
+    assert rewritten(path, stored.assign(description=((), json.dumps(words)))) == (
+        "'site.nc' is damaged: ValueError cross-products of other columns than the 100000 named. "
+        "Reduce the table again."
+    )
+    for key in words:
+        for value in (None, 5, "a", [1], {"a": 1}, [[]], -1.5):
+            well = {"flow": [None], "notes": ["a"], "model_card": ["a"], "centres": [{"a": 1}]}
+            if value not in well.get(key, []):
+                changed = json.dumps({**words, "columns": list(moments.columns), key: value})
+                assert "\n" not in rewritten(path, stored.assign(description=((), changed)))
+
+
+def refusal(path: Path) -> str:
+    with pytest.raises(FileFormatError) as error:
+        load_moments(path)
+    return str(error.value)
+
+
+def rewritten(path: Path, dataset: xr.Dataset) -> str:
+    path.unlink()
+    write_tree(xr.DataTree(dataset), path)
+    return refusal(path)
 
 
 def test_moments_belong_to_their_model_and_to_smaller_ones(moments):

@@ -20,6 +20,7 @@ from alliance_bayes.effects.summary import summarise
 from alliance_bayes.effects.table import EffectTable
 from alliance_bayes.errors import FileFormatError
 from alliance_bayes.fit import FittedModel
+from alliance_bayes.foreign import parse_json
 from alliance_bayes.latent.joint import analysed
 from alliance_bayes.latent.quantities import latent_quantities
 from alliance_bayes.model import ModelSpec
@@ -161,7 +162,7 @@ class LatentFit:
         """
         if _ATTRIBUTE not in tree.attrs:
             raise FileFormatError("this tree holds no fit of ratings and outcome. Make one with LatentFit.to_tree.")
-        kept = json.loads(tree.attrs[_ATTRIBUTE])
+        kept = parse_json(tree.attrs[_ATTRIBUTE], what="the fit of ratings and outcome", remedy="Fit again.")
         if kept["format"] != FORMAT:
             raise FileFormatError(
                 f"the fit of ratings and outcome has format {kept['format']}, but this version reads {FORMAT}. "

@@ -14,13 +14,16 @@ import xarray as xr
 from alliance_bayes.atomic import replacing
 from alliance_bayes.cohort import Flow, FlowStep
 from alliance_bayes.errors import AllianceBayesError, FileFormatError, ModelError
+from alliance_bayes.foreign import parse_json, shown
 from alliance_bayes.model import ModelSpec, card_arguments, card_text, parse_formula
 from alliance_bayes.moments.histogram import Histogram
 from alliance_bayes.moments.moments import Moments
+from alliance_bayes.trees import read_tree, write_tree
 
 __all__ = ["FORMAT", "check_belongs", "load_moments", "moments_dataset", "moments_from", "save_moments"]
 
-FORMAT = 1
+#: Raised whenever a file would mean something else. Files of format 1 had no description of themselves.
+FORMAT = 2
 
 
 def save_moments(moments: Moments, path: str | os.PathLike[str], *, spec: ModelSpec | None = None) -> None:
@@ -51,11 +54,9 @@ def save_moments(moments: Moments, path: str | os.PathLike[str], *, spec: ModelS
     if not path.parent.is_dir():
         raise FileFormatError(f"the folder of '{path.name}' does not exist. Create it first.")
     card = moments.card if spec is None else card_text(spec)
-    dataset = moments_dataset(dataclasses.replace(moments, card=card))
-    packed = {"zlib": True, "complevel": 4, "shuffle": True}
-    encoding = {name: packed for name, variable in dataset.data_vars.items() if variable.ndim and variable.size}
+    tree = xr.DataTree(moments_dataset(dataclasses.replace(moments, card=card)))
     with replacing(path) as (draft,):
-        dataset.to_netcdf(draft, engine="h5netcdf", encoding=encoding)
+        write_tree(tree, draft)
 
 
 def load_moments(path: str | os.PathLike[str]) -> Moments:
@@ -64,30 +65,27 @@ def load_moments(path: str | os.PathLike[str]) -> Moments:
     Raises
     ------
     FileFormatError
-        No such file, not moments, a newer format, or contents that do not belong together.
+        No such file, not moments, another format, something that is not as it was written, or contents that do not
+        belong together.
     """
     path = Path(path)
-    if not path.exists():
-        raise FileFormatError(f"'{path.name}' does not exist. Check the path.")
-    try:
-        with xr.open_dataset(path, engine="h5netcdf") as opened:
-            dataset = opened.load()
-    except (OSError, ValueError, KeyError, TypeError, ImportError) as error:
-        raise FileFormatError(f"'{path.name}' cannot be read as moments: {error}.") from error
-    version = dataset.attrs.get("alliance_bayes_moments_format")
-    if version is None:
-        raise FileFormatError(f"'{path.name}' does not hold moments. Give a file made by save_moments().")
-    if int(version) > FORMAT:
+    again = "Reduce the table again."
+    if path.exists() and path.suffix != ".nc":
+        raise FileFormatError(f"'{path.name}' should end in .nc (NetCDF). Give a file made by save_moments().")
+    tree = read_tree(path, what="moments", remedy=f"Give a file made by save_moments(). {again}")
+    version = tree.attrs.get("alliance_bayes_moments_format")
+    if version != FORMAT:
         raise FileFormatError(
-            f"'{path.name}' has format {version}, but this version reads up to {FORMAT}. Update alliance_bayes."
+            f"'{path.name}' has format {shown(version)}, but this version reads moments of format {FORMAT}. {again}"
         )
     try:
-        return moments_from(dataset)
-    except AllianceBayesError:
-        raise
-    except (KeyError, ValueError, TypeError, IndexError) as error:
+        return moments_from(tree.to_dataset())
+    except AllianceBayesError as error:
+        raise FileFormatError(f"'{path.name}' cannot be used: {error}") from error
+    # What a stranger wrote may be of any kind in any place; every such error means the same to a reader.
+    except Exception as error:
         raise FileFormatError(
-            f"'{path.name}' is damaged: {type(error).__name__} {error}. Reduce the table again."
+            f"'{path.name}' is damaged: {type(error).__name__} {' '.join(str(error).split())[:200]}. {again}"
         ) from error
 
 
@@ -170,7 +168,6 @@ def moments_dataset(moments: Moments) -> xr.Dataset:
         "notes": moments.notes,
         "model_card": moments.card,
     }
-    # A variable, because the file format allows an attribute 64 KiB only, which many levels exceed.
     variables["description"] = ((), json.dumps(words))
     return xr.Dataset(variables, attrs={"alliance_bayes_moments_format": FORMAT})
 
@@ -183,10 +180,22 @@ def moments_from(dataset: xr.Dataset) -> Moments:
     KeyError, ValueError, TypeError, IndexError
         Something is missing, or does not belong together.
     """
-    words = json.loads(str(dataset["description"].item()))
+    words = parse_json(str(dataset["description"].item()), what="their description", remedy="Reduce the table again.")
     columns, keys = tuple(words["columns"]), tuple(words["keys"])
-    upper = np.triu_indices(len(columns))
+    texts: dict[str, Any] = {"columns": words["columns"], "keys": words["keys"], "notes": words["notes"]}
+    texts |= {f"levels of {key}": words["levels"][key] for key in words["keys"]}
+    texts |= {f"parts of {label}": parts for label, parts in words["parts"].items()}
+    numbers = {"centres": list(words["centres"].values()), **words["bases"]}
+    for listed, kind in ((texts, str), (numbers, (int, float))):
+        for name, values in listed.items():
+            if not isinstance(values, list) or not all(isinstance(value, kind) for value in values):
+                raise TypeError(f"{name} are of another kind")
+    if not isinstance(words["model_card"], str):
+        raise TypeError("the model card is no text")
     packed = dataset["cross"].values
+    if packed.ndim != 2 or packed.shape[1] != len(columns) * (len(columns) + 1) // 2:
+        raise ValueError(f"cross-products of other columns than the {len(columns)} named")
+    upper = np.triu_indices(len(columns))
     cross = np.empty((len(packed), len(columns), len(columns)))
     cross[:, upper[0], upper[1]] = packed
     cross[:, upper[1], upper[0]] = packed

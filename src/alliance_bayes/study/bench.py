@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -19,6 +18,7 @@ from alliance_bayes.cohort.flow import FlowStep
 from alliance_bayes.cohort.names import FACTORS
 from alliance_bayes.effects import EffectTable
 from alliance_bayes.engines import Progress
+from alliance_bayes.foreign import parse_json
 from alliance_bayes.latent import LatentFit, fit_latent
 from alliance_bayes.model import ModelSpec
 from alliance_bayes.model.card import card_text
@@ -70,6 +70,10 @@ class Fitted:
     def spec(self) -> ModelSpec:
         """The model; of the latent alliance that of the outcome, in which alliance stands for true alliance."""
         return self.model or (self.fit.spec if isinstance(self.fit, Fit) else self.fit.naive.spec)
+
+
+def _info(tree: xr.DataTree) -> dict[str, Any]:
+    return dict(parse_json(tree.attrs["info"], what="a kept posterior", remedy="Empty the folder of posteriors."))
 
 
 class Bench:
@@ -157,7 +161,7 @@ class Bench:
         tree, started = self._kept.load(key), time.perf_counter()
         if tree is not None:
             made = LatentFit.from_tree(tree, self.cohort)
-            self.fitted[name] = Fitted(name, made, float(json.loads(tree.attrs["info"])["seconds"]), True, model)
+            self.fitted[name] = Fitted(name, made, float(_info(tree)["seconds"]), True, model)
             return made
         for settings in LATENT:
             made = fit_latent(
@@ -205,7 +209,7 @@ class Bench:
         tree = self._kept.load(key)
         if tree is None:
             return None
-        info = json.loads(tree.attrs["info"])
+        info = _info(tree)
         frame, flow = cohort.complete(model.columns)
         design = model.design(frame)
         stored = tree["posterior"].to_dataset()

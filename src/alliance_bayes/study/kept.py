@@ -11,19 +11,21 @@ from typing import Any
 import xarray as xr
 
 from alliance_bayes.atomic import replacing
-from alliance_bayes.errors import UsageError
+from alliance_bayes.errors import FileFormatError, UsageError
+from alliance_bayes.foreign import parse_json
+from alliance_bayes.trees import read_tree, write_tree
 
 __all__ = ["Kept"]
 
 # Raised whenever a file of another layout, or draws of another meaning, would be written.
-FORMAT = 2
+FORMAT = 3
 
 
 class Kept:
     """A folder of posteriors by what they were made from.
 
     The files hold draws of parameters and how they came about, and no row of data. A file that cannot be read counts as
-    none, and so does one that is not as it was written (a digest lies beside it): the model is then fitted again.
+    none, and so does one that is not as it was written: the model is then fitted again.
 
     Parameters
     ----------
@@ -55,16 +57,12 @@ class Kept:
         """The posterior of that name with its attribute ``info``, or None."""
         if self.folder is None:
             return None
-        path, digest = self.folder / f"{key}.nc", self.folder / f"{key}.sha256"
         try:
-            # HDF5 does not notice a damaged number, and may hang on a damaged structure.
-            if digest.read_text(encoding="ascii") != _digest(path):
-                return None
-            with xr.open_datatree(path, engine="h5netcdf") as opened:
-                tree = opened.load()
-            return tree if isinstance(json.loads(tree.attrs["info"]), dict) else None
-        except (OSError, ValueError, KeyError, TypeError):
+            tree = read_tree(self.folder / f"{key}.nc", what="a posterior", remedy="")
+            info = parse_json(tree.attrs.get("info"), what="its info", remedy="")
+        except FileFormatError:
             return None
+        return tree if isinstance(info, dict) else None
 
     def store(self, key: str, tree: xr.DataTree, info: Mapping[str, Any]) -> None:
         """Keep a posterior; the file appears whole or not at all."""
@@ -73,11 +71,5 @@ class Kept:
         self.folder.mkdir(exist_ok=True)
         tree = tree.copy()
         tree.attrs = {**tree.attrs, "info": json.dumps(dict(info))}
-        with replacing(self.folder / f"{key}.nc", self.folder / f"{key}.sha256") as (draft, digest):
-            tree.to_netcdf(draft, engine="h5netcdf")
-            digest.write_text(_digest(draft), encoding="ascii")
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        with replacing(self.folder / f"{key}.nc") as (draft,):
+            write_tree(tree, draft)
