@@ -115,6 +115,13 @@ class FittedModel:
         """Stacked draws of the family's own parameters, one column a level where ``sigma`` differs by level."""
         return {name: self.stacked[name] for name in self.design.family.parameters}
 
+    @cached_property
+    def coefficients_of_known(self) -> np.ndarray:
+        """What multiplies ``Rows.known``: the common coefficients, and 1 for the offset, shape (n_draws, n_known)."""
+        n_draws = self.shape[0] * self.shape[1]
+        beta = self.stacked["beta"] if self.design.terms else np.zeros((n_draws, 0))
+        return beta if self.design.rows.offset is None else np.column_stack([beta, np.ones(n_draws)])
+
     def with_chains(self, draws: np.ndarray) -> np.ndarray:
         """Stacked draws (n_draws, ...) as (chain, draw, ...)."""
         return draws.reshape(*self.shape, *draws.shape[1:])
@@ -154,7 +161,8 @@ class FittedModel:
             self.need_rows("the linear predictor of the analysed rows")
             rows = self.design.rows
         n_draws = self._count(which)
-        eta = self.stacked["beta"][which] @ rows.x.T if self.design.terms else np.zeros((n_draws, rows.n))
+        known = rows.known
+        eta = self.coefficients_of_known[which] @ known.T if known.shape[1] else np.zeros((n_draws, rows.n))
         for name in (factor.name for factor in self.design.factors if factor.name not in without):
             u, index = self.stacked[f"u_{name}"][which], rows.index[name]
             if (index < 0).any():

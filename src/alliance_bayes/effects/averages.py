@@ -26,9 +26,9 @@ _MOST_COMBINATIONS = 1_000
 # Scenes whose averaged rows are in memory at once.
 _CHUNK = 64
 
-# A scene as one averaged row: the common columns, shape (n_terms,); by factor the pooled columns spread over its
-# levels and then those that the fit has not seen, shape (n_levels + n_unseen, n_factor_terms); by smooth its basis,
-# shape (n_knots,).
+# A scene as one averaged row: the common columns and the offset, shape (n_known,); by factor the pooled columns spread
+# over its levels and then those that the fit has not seen, shape (n_levels + n_unseen, n_factor_terms); by smooth its
+# basis, shape (n_knots,).
 type _Averaged = tuple[np.ndarray, Mapping[str, np.ndarray], Mapping[str, np.ndarray]]
 # Position of a scene, one of its pieces, and what each combination of the piece's levels weighs in the scene.
 type _Member = tuple[int, Piece, float]
@@ -131,7 +131,7 @@ def _unseen(fit: FittedModel, scenes: Sequence[Scene]) -> dict[str, tuple[str, .
 
 def _averaged(fit: FittedModel, scene: Scene, unseen: Mapping[str, tuple[str, ...]]) -> _Averaged:
     design = fit.design
-    x = np.mean([design.average(piece.rows.x) for piece in scene.pieces], axis=0)
+    x = np.mean([design.average(piece.rows.known) for piece in scene.pieces], axis=0)
     spread: dict[str, np.ndarray] = {}
     for factor in design.factors:
         name, n_levels = factor.name, len(factor.levels)
@@ -168,8 +168,9 @@ def _linear(
     fit: FittedModel, averaged: Sequence[_Averaged], seed: int, unseen: Mapping[str, tuple[str, ...]]
 ) -> np.ndarray:
     out = np.zeros((prod(fit.shape), len(averaged)))
-    if fit.design.terms:
-        out += fit.stacked["beta"] @ np.column_stack([x for x, _, _ in averaged])
+    known = fit.coefficients_of_known
+    if known.shape[1]:
+        out += known @ np.column_stack([x for x, _, _ in averaged])
     for factor in fit.design.factors:
         u = fit.stacked[f"u_{factor.name}"]
         weights = np.stack([spread[factor.name] for _, spread, _ in averaged], axis=-1)

@@ -48,7 +48,7 @@ class Contribution:
 
 
 def contributions(fit: FittedModel, rows: Rows | None = None) -> list[Contribution]:
-    """Parts of the linear predictor: the common terms without their constant, then each pooled factor and each smooth.
+    """Parts of the linear predictor: the common terms with the offset less their mean, then pooled factors and smooths.
 
     Parameters
     ----------
@@ -60,9 +60,10 @@ def contributions(fit: FittedModel, rows: Rows | None = None) -> list[Contributi
     design = fit.design
     rows, weights = design.rows if rows is None else rows, design.weights
     parts = []
-    if design.terms:
+    if rows.known.shape[1]:
         # A column's mean is a constant of the sum. Taking it out first keeps digits where centring values are far off.
-        parts.append(Contribution(None, rows.x - design.average(rows.x), fit.stacked["beta"], weights))
+        known = rows.known - design.average(rows.known)
+        parts.append(Contribution(None, known, fit.coefficients_of_known, weights))
     for factor in design.factors:
         n_levels, n_terms = len(factor.levels), len(factor.columns)
         columns = rows.index[factor.name][:, None] * n_terms + np.arange(n_terms)

@@ -125,6 +125,7 @@ def unique_variance(fit: FittedModel, held: Rows, *, tables: Tabulations | None 
         {name: rows.z[name] - held.z[name] for name in rows.z},
         rows.index,
         basis={name: rows.basis[name] - held.basis[name] for name in rows.basis},
+        offset=None if rows.offset is None or held.offset is None else rows.offset - held.offset,
     )
     levels, others = _basis(fit, effect)
     if is_linear(fit):

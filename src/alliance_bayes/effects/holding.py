@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from alliance_bayes.model import Design, described
+from alliance_bayes.model.grammar import columns_of
 
 __all__ = ["Holding", "holding"]
 
@@ -37,5 +38,10 @@ def holding(design: Design, column: str) -> tuple[Holding, ...]:
         Holding(name, tuple(other for other in design.predictors if other in columns and other != column), common)
         for name, columns, common in found
         if column in columns
+    ]
+    terms += [
+        Holding(offset.name, tuple(name for name in columns_of(offset) if name != column), True)
+        for offset in design.formula.offsets
+        if column in columns_of(offset)
     ]
     return (*terms, *(Holding(smooth.title, (), False) for smooth in design.smooths if smooth.column == column))

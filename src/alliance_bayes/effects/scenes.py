@@ -280,7 +280,8 @@ class Scenes:
             if factor.exhaustive and (index < 0).any():
                 return f"needs a level of the exhaustive factor '{factor.name}' that no analysed row has"
         if not all(
-            np.isfinite(values).all() for values in (piece.rows.x, *piece.rows.z.values(), *piece.rows.basis.values())
+            np.isfinite(values).all()
+            for values in (piece.rows.known, *piece.rows.z.values(), *piece.rows.basis.values())
         ):
             return "a term of the formula is not finite there"
         return ""

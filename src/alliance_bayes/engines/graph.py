@@ -110,7 +110,10 @@ def linear_predictor(design: Design, priors: PriorTable, x: np.ndarray) -> tuple
     """
     effects = [_Effects.of(design, factor, priors) for factor in design.factors]
     coefficients = _coefficients(design, priors, effects)
-    eta = pt.zeros(design.rows.n) if coefficients is None else pt.dot(pt.constant(x), coefficients)
+    offset = design.rows.offset
+    eta = pt.constant(np.zeros(design.rows.n) if offset is None else offset)
+    if coefficients is not None:
+        eta = eta + pt.dot(pt.constant(x), coefficients)
     for effect in effects:
         rows = pt.constant(design.rows.z[effect.factor.name])
         eta = eta + (rows * effect.deviations[design.rows.index[effect.factor.name]]).sum(axis=-1)

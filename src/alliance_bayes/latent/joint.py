@@ -13,6 +13,7 @@ from alliance_bayes.cohort.names import ID
 from alliance_bayes.errors import ModelError
 from alliance_bayes.latent.data import RATED, Ratings, ratings_of
 from alliance_bayes.model import Design, ModelSpec
+from alliance_bayes.model.grammar import columns_of
 from alliance_bayes.model.levels import labels_of
 
 __all__ = ["ALLIANCE", "JointData", "analysed", "joint_data"]
@@ -155,6 +156,13 @@ def _check_shape(spec: ModelSpec) -> None:
             f"the joint model corrects the slope of '{ALLIANCE}', which the formula must have as a term of its own. "
             f"The formula is {spec.formula!r}."
         )
+
+    for offset in spec.parsed.offsets:
+        if ALLIANCE in columns_of(offset):
+            raise ModelError(
+                f"the joint model estimates what '{ALLIANCE}' was without error, so {offset} would be unknown. Leave "
+                "it out of the offset."
+            )
 
 
 def _check_design(design: Design) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import reduce
 from itertools import product
@@ -32,12 +32,16 @@ class Column:
         Names of its numeric components (columns or calls); empty for the intercept and for indicator columns.
     order
         Number of components: 0 for the intercept, 1 for a main effect, more for an interaction.
+    whole
+        Whether its categorical components are coded by all their levels, so that the column holds a level itself and
+        not a difference from the first.
     """
 
     label: str
     term: str
     numeric: tuple[str, ...]
     order: int
+    whole: bool = True
 
 
 def term_block(term: Any, frame: pd.DataFrame, centres: Mapping[str, float], *, new: bool) -> np.ndarray:
@@ -74,6 +78,7 @@ def describe(term: Any) -> tuple[Column, ...]:
             str(term.name),
             tuple(name for _, names in combination for name in names),
             len(parts),
+            all(part.kind == "numeric" or bool(part.spans_intercept) for part in term.components),
         )
         for combination in product(*parts)
     )
@@ -85,6 +90,9 @@ def centring(
     declared: Mapping[str, Scale],
     autoscale: bool,
     weights: np.ndarray | None = None,
+    *,
+    offsets: tuple[Any, ...] = (),
+    is_centred: Callable[[str], bool] = lambda component: True,
 ) -> tuple[dict[str, float], dict[str, Scale]]:
     """Centring value and reference scale of every numeric component.
 
@@ -98,6 +106,10 @@ def centring(
         Declared reference scales, and whether other columns take theirs from the rows.
     weights
         Participants that each row stands for; one each by default.
+    offsets
+        Components of the offsets, which are centred like the others and have no scale.
+    is_centred
+        Whether a component is centred at the rows' mean where the analyst states no value; else it is left as it is.
 
     Raises
     ------
@@ -107,9 +119,8 @@ def centring(
     """
     centres: dict[str, float] = {}
     scales: dict[str, Scale] = {}
-    for part in (
-        part for term in terms if not _is_intercept(term) for part in term.components if part.kind == "numeric"
-    ):
+    parts = [part for term in terms if not _is_intercept(term) for part in term.components if part.kind == "numeric"]
+    for part in (*parts, *offsets):
         values = _two_dimensional(part.value).astype(float)
         for position, name in enumerate(_names(part)):
             column = values[:, position]
@@ -119,7 +130,10 @@ def centring(
                     f"'{name}' is {column[row]} in analysed row {row} (from 0). "
                     "Choose a transformation that is finite for every row, or leave the row out."
                 )
-            centres[name] = float(asked.get(name, np.average(column, weights=weights)))
+            mean = np.average(column, weights=weights) if is_centred(str(part.name)) else 0.0
+            centres[name] = float(asked.get(name, mean))
+            if part in offsets:
+                continue
             known = scale_of(name, declared)
             if known is None and (autoscale or type(part).__name__ == "Call"):
                 # A derived basis has no instrument scale, so its own spread is the only one there is.

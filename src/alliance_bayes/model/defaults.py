@@ -105,7 +105,9 @@ class Defaults:
             Prior("Normal", (self.scale.mean, 2.5 * self.scale.sd)), f"2.5 reference SDs; {self.scale.reason}"
         )
 
-    def slope(self, column: Column, scales: Mapping[str, Scale]) -> StatedPrior | None:
+    def slope(
+        self, column: Column, scales: Mapping[str, Scale], origins: Mapping[str, float] | None = None
+    ) -> StatedPrior | None:
         """Prior of a common coefficient.
 
         Parameters
@@ -114,8 +116,12 @@ class Defaults:
             The design column.
         scales
             Reference scales by numeric component.
+        origins
+            Where the model has no intercept, the centring value of each numeric component that has one other than 0.
         """
         numeric, main = column.numeric, column.order == 1
+        if origins is not None and column.whole:
+            return self._without_intercept(column, scales, origins)
         if main and len(numeric) == 1 and is_who5(self.scale):
             if numeric[0] in _WHO5_SLOPES:
                 width, reason = _WHO5_SLOPES[numeric[0]]
@@ -143,6 +149,27 @@ class Defaults:
             else "standardised group difference"
         )
         return StatedPrior(Prior("Normal", (0.0, width * unit)), f"{what} Normal(0, {width:g})")
+
+    def _without_intercept(
+        self, column: Column, scales: Mapping[str, Scale], origins: Mapping[str, float]
+    ) -> StatedPrior | None:
+        """Prior of a coefficient that carries the outcome's level, because no intercept does.
+
+        The outcome is about as large as the coefficient times the predictor, so that it is scaled by what their sizes
+        (root mean squares about zero, or about the centring value) are, not by their SDs.
+        """
+        level = self.intercept()
+        if level is None or any(name not in scales for name in column.numeric):
+            return None
+        if not column.numeric:
+            return StatedPrior(level.prior, f"the level itself, as there is no intercept: {level.reason}")
+        mean, sd = level.prior.arguments["mu"], level.prior.arguments["sigma"]
+        size = math.prod(math.hypot(scales[n].mean - origins.get(n, 0.0), scales[n].sd) for n in column.numeric)
+        return StatedPrior(
+            Prior("Normal", (0.0, math.hypot(mean, sd) / size)),
+            "no intercept, so that the coefficient carries the outcome's level: the sizes of outcome and predictor "
+            f"about zero, {math.hypot(mean, sd):.3g} over {size:.3g}",
+        )
 
     def spread(self, column: Column, scales: Mapping[str, Scale]) -> StatedPrior | None:
         """Prior of the SD of a pooled column's effect over the levels of a factor."""

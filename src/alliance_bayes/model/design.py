@@ -64,6 +64,7 @@ class Design:
     rows: Rows
     _common: tuple[Any, ...] = field(repr=False)
     _pooled: tuple[Any, ...] = field(repr=False)
+    _offsets: tuple[Any, ...] = field(repr=False)
     weights: np.ndarray | None = None
 
     @property
@@ -139,7 +140,14 @@ class Design:
                     f"the new rows hold level(s) {', '.join(map(repr, rows.unseen[factor.name]))} of "
                     f"'{factor.name}', which no analysed row has. An unseen level of it cannot be predicted."
                 )
-        return _completed(rows, self.residual, self.smooths, frame)
+        return _completed(rows, self.residual, self.smooths, frame, self._offset(frame))
+
+    def _offset(self, frame: pd.DataFrame) -> np.ndarray | None:
+        """The offsets of other rows, added up."""
+        if not self._offsets:
+            return None
+        values = [part.eval_new_data(frame) - self.centres[part.name] for part in self._offsets]
+        return np.asarray(np.sum(values, axis=0), dtype=float)
 
     def _conform(self, frame: pd.DataFrame) -> pd.DataFrame:
         needed = list(self.predictors)
@@ -235,12 +243,20 @@ def build_design(
     if outcome_scale is None and autoscale:
         outcome_scale = sample_scale(outcome.values, weights)
 
-    common, pooled = evaluate_terms(formula, frame)
+    common, pooled, offsets = evaluate_terms(formula, frame)
     if family.link == "cumulative_logit":
         # The cutpoints are an ordinal model's intercepts; one more would not be identified.
         common = tuple(term for term in common if type(term).__name__ != "Intercept")
     terms = [*common, *(term.expr for term in pooled)]
-    centres, known = centring(terms, dict(centre or {}), declared, autoscale, weights)
+    centres, known = centring(
+        terms,
+        dict(centre or {}),
+        declared,
+        autoscale,
+        weights,
+        offsets=offsets,
+        is_centred=formula.is_centred,
+    )
     if outcome_scale is not None:
         known[formula.outcome] = outcome_scale
     columns = tuple(column for term in common for column in describe(term))
@@ -249,7 +265,8 @@ def build_design(
     refuse_constant(rows.x, columns, column_sizes(common, centres))
     if smooths is None:
         smooths = tuple(build_smooth(term, frame) for term in formula.smooths)
-    rows = _completed(rows, residual, smooths, frame)
+    offset = [np.asarray(part.value, dtype=float) - centres[part.name] for part in offsets]
+    rows = _completed(rows, residual, smooths, frame, np.sum(offset, axis=0) if offset else None)
     return Design(
         formula,
         family,
@@ -264,6 +281,7 @@ def build_design(
         rows,
         common,
         pooled,
+        offsets,
         weights,
     )
 
@@ -322,10 +340,17 @@ def _assemble(
     return Rows(np.hstack(blocks) if blocks else np.empty((len(frame), 0)), z, index, unseen=unseen)
 
 
-def _completed(rows: Rows, residual: ResidualFactor | None, smooths: tuple[Smooth, ...], frame: pd.DataFrame) -> Rows:
-    """Rows with the levels of the residual factor and the basis columns of the smooths."""
+def _completed(
+    rows: Rows,
+    residual: ResidualFactor | None,
+    smooths: tuple[Smooth, ...],
+    frame: pd.DataFrame,
+    offset: np.ndarray | None,
+) -> Rows:
+    """Rows with the levels of the residual factor, the basis columns of the smooths and the offset."""
     return replace(
         rows,
         residual=None if residual is None else residual.numbers(frame),
         basis={smooth.name: smooth.evaluate(frame[smooth.column].to_numpy(float)) for smooth in smooths},
+        offset=offset,
     )

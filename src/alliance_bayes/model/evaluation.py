@@ -79,8 +79,20 @@ def _lazy(node: Node) -> Any:
     return LazyOperator(operator.neg if len(node.parts) == 1 else _OPERATORS[node.symbol], *map(_lazy, node.parts))
 
 
-def evaluate_terms(formula: Formula, frame: pd.DataFrame) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
-    """Evaluate a formula's common and pooled terms.
+def _evaluate_offsets(formula: Formula, frame: pd.DataFrame) -> tuple[Any, ...]:
+    """Components of the offsets, evaluated, each with its name in the formula; see :func:`evaluate_terms`."""
+    made = []
+    for offset in formula.offsets:
+        component = FormulaeCall(LazyCall("I", [_lazy(offset.arguments[0])], {}))
+        component.name = offset.name
+        component.set_type(frame, Environment([_NAMESPACE]))
+        component.set_data()
+        made.append(component)
+    return tuple(made)
+
+
+def evaluate_terms(formula: Formula, frame: pd.DataFrame) -> tuple[tuple[Any, ...], tuple[Any, ...], tuple[Any, ...]]:
+    """Evaluate a formula's common and pooled terms and its offsets.
 
     Parameters
     ----------
@@ -92,7 +104,7 @@ def evaluate_terms(formula: Formula, frame: pd.DataFrame) -> tuple[tuple[Any, ..
     Returns
     -------
     tuple
-        formulae's common terms and its group-specific terms, evaluated.
+        formulae's common terms, its group-specific terms, and one component an offset, evaluated.
 
     Raises
     ------
@@ -104,8 +116,6 @@ def evaluate_terms(formula: Formula, frame: pd.DataFrame) -> tuple[tuple[Any, ..
     formulae spreads a pooled factor over one indicator column a level, dense, which ten thousand levels make larger
     than any memory. Only the pooled expressions are wanted here, so each factor is evaluated as a constant.
     """
-    if formula.offsets:
-        raise ModelError(f"formula {formula.text!r}: offset() is not supported. Subtract the column from the outcome.")
     for call in (*formula.calls, *formula.offsets):
         for name in columns_of(call):
             if not pd.api.types.is_numeric_dtype(frame[name]):
@@ -132,8 +142,9 @@ def evaluate_terms(formula: Formula, frame: pd.DataFrame) -> tuple[tuple[Any, ..
             model = DesignMatrices(
                 description, frame.assign(**dict.fromkeys(constant.values(), level)), Environment([_NAMESPACE])
             ).model
+            offsets = _evaluate_offsets(formula, frame)
     except (KeyError, ValueError, TypeError, AttributeError, NotImplementedError, ArithmeticError) as error:
         raise ModelError(f"formula {formula.text!r} cannot be applied to the table: {error}.") from error
     for term, factor in zip(model.group_terms, factors, strict=True):
         term.factor = factor
-    return tuple(model.common_terms), tuple(model.group_terms)
+    return tuple(model.common_terms), tuple(model.group_terms), offsets

@@ -91,6 +91,17 @@ class Formula:
         """Whether an intercept is among the common terms."""
         return "Intercept" in self.common
 
+    def is_centred(self, component: str) -> bool:
+        """Whether a numeric component is centred where the analyst states no value.
+
+        It is not where an intercept is missing that would take up what centring moves: among the common terms, or among
+        what a factor pools of the component. The model would be another one, not the same in other words.
+        """
+        return self.has_intercept and not any(
+            "Intercept" not in group.terms and any(component in term.split(":") for term in group.terms)
+            for group in self.groups
+        )
+
     def __str__(self) -> str:
         """The formula written out: every term by itself, in the order of the coefficients. It reads back the same."""
         calls = {call.name for call in self.calls}

@@ -48,7 +48,10 @@ def resolve_priors(design: Design, given: Mapping[str, Prior], named: str) -> Pr
     groups = [(factor.name, factor.columns, factor.correlated) for factor in design.factors]
     by_level = () if design.residual is None else design.residual.parameters
     smooths = [smooth.name for smooth in design.smooths]
-    parameters = list(_parameters(design.family, design.columns, groups, smooths, defaults, design.scales, by_level))
+    origins = None if design.formula.has_intercept else design.centres
+    parameters = list(
+        _parameters(design.family, design.columns, groups, smooths, defaults, design.scales, by_level, origins=origins)
+    )
     _check_parameters(parameters, design.formula)
     entries, lacking = _fill(parameters, given)
     if lacking:
@@ -71,6 +74,7 @@ def preview_priors(
     autoscale: bool,
     *,
     by_level: bool = False,
+    centre: Mapping[str, float] | None = None,
 ) -> PriorTable:
     """The priors that can be told from the formula alone, before there are rows.
 
@@ -105,7 +109,15 @@ def preview_priors(
     levels = None if outcome is None or outcome.levels is None else outcome.levels.size
     defaults = Defaults(formula.outcome, family, outcome, named, levels)
     smooths = [smooth.name for smooth in formula.smooths]
-    parameters = list(_parameters(family, common, groups, smooths, defaults, scales))
+    origins = None if formula.has_intercept else centre or {}
+    # Without an intercept, the rows tell which indicator is a level and which a difference from one.
+    coded = set() if origins is None else {c.label for c in common if set(c.label.split(":")) & CATEGORICAL_COLUMNS}
+    parameters = [
+        (names, support, None if names[0] in coded else default, what)
+        for names, support, default, what in _parameters(
+            family, common, groups, smooths, defaults, scales, origins=origins
+        )
+    ]
     _check_parameters(parameters, formula)
     # A level's own name ("sex[male]") cannot be checked before there are levels.
     known = {name for names, *_ in parameters for name in names}
@@ -124,10 +136,12 @@ def _parameters(
     defaults: Defaults,
     scales: Mapping[str, Scale],
     by_level: tuple[str, ...] = (),
+    *,
+    origins: Mapping[str, float] | None = None,
 ) -> Iterator[_Parameter]:
     for column in common:
         names = (column.label, column.term) if column.label != column.term else (column.label,)
-        default = defaults.intercept() if column.label == "Intercept" else defaults.slope(column, scales)
+        default = defaults.intercept() if column.label == "Intercept" else defaults.slope(column, scales, origins)
         yield names, "real", default, f"{_COEFFICIENT} '{column.term}'"
     for name in family.parameters:
         if name == "sigma" and by_level:

@@ -71,6 +71,8 @@ class Rows:
         Basis columns by smooth, each of shape (n, n_knots).
     unseen
         Labels, by factor, of the levels that the fit has not seen; factors without any may be absent.
+    offset
+        What is added to the linear predictor as it is, shape (n,); None where the model has no offset.
     """
 
     x: np.ndarray
@@ -79,6 +81,7 @@ class Rows:
     residual: np.ndarray | None = None
     basis: Mapping[str, np.ndarray] = field(default_factory=dict)
     unseen: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    offset: np.ndarray | None = None
 
     @property
     def n(self) -> int:
@@ -94,4 +97,13 @@ class Rows:
             None if self.residual is None else self.residual[at],
             {name: basis[at] for name, basis in self.basis.items()},
             self.unseen,
+            None if self.offset is None else self.offset[at],
         )
+
+    @property
+    def known(self) -> np.ndarray:
+        """The common columns and then the offset, where there is one, shape (n, n_terms [+ 1]).
+
+        What multiplies them is ``FittedModel.coefficients_of_known``.
+        """
+        return self.x if self.offset is None else np.column_stack([self.x, self.offset])

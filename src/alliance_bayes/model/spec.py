@@ -15,6 +15,7 @@ from alliance_bayes.model.defaults import PRIOR_SETS
 from alliance_bayes.model.design import Design, build_design
 from alliance_bayes.model.families import Family, family_named
 from alliance_bayes.model.formula import Formula, parse_formula
+from alliance_bayes.model.grammar import columns_of
 from alliance_bayes.model.layout import check_names
 from alliance_bayes.model.levels import check_declared, declare_levels
 from alliance_bayes.model.priors import SET, Prior, PriorTable, parse_prior
@@ -75,7 +76,8 @@ class ModelSpec:
         The predictor whose association is asked for; by default ``alliance`` where it is a predictor, else the first
         numeric one.
     centre
-        Centring value by numeric column; the mean of the analysed rows elsewhere.
+        Centring value by numeric column; elsewhere the mean of the analysed rows, or zero where an intercept is missing
+        that would take up the mean.
     scales
         Reference scales of columns the package does not know (see :class:`Scale`).
     autoscale
@@ -120,6 +122,11 @@ class ModelSpec:
         if self.residual_by is not None:
             check_residual_by(self.residual_by, self.parsed, self.observation)
         check_names(self.parsed, self.observation, self.residual_by)
+        if self.observation.link == "cumulative_logit" and not self.parsed.has_intercept:
+            raise ModelError(
+                f"formula {self.formula!r} has no intercept, but the cutpoints of family '{self.family}' are its "
+                "intercepts. Remove '0 +' or '- 1'."
+            )
         given, named = _read_priors(self.priors)
         # An impossible model fails here, not after a cohort is read.
         table = preview_priors(
@@ -130,6 +137,7 @@ class ModelSpec:
             self.scales,
             self.autoscale,
             by_level=self.residual_by is not None,
+            centre=self.centre,
         )
         object.__setattr__(self, "priors", table)
         if self.focal is not None and self.focal not in self.parsed.columns[1:]:
@@ -214,7 +222,12 @@ class ModelSpec:
         """The numeric predictor whose slope is reported; None when the model has none."""
         if self.focal is not None:
             return self.focal
-        predictors = [name for name in self.parsed.columns[1:] if pd.api.types.is_numeric_dtype(design.frame[name])]
+        known = {name for call in self.parsed.offsets for name in columns_of(call)} - set(self.parsed.common)
+        predictors = [
+            name
+            for name in self.parsed.columns[1:]
+            if pd.api.types.is_numeric_dtype(design.frame[name]) and name not in known
+        ]
         return "alliance" if "alliance" in predictors else predictors[0] if predictors else None
 
     def __str__(self) -> str:

@@ -173,7 +173,11 @@ def tallied(spec: ModelSpec, remote: Remote, kinds: Kinds, levels: Mapping[str, 
             f"centre names {', '.join(unknown)}, but the numeric columns of the formula are "
             f"{', '.join(sorted(structure.components))}."
         )
-    centres = {name: float(spec.centre.get(name, answer[f"mean_{name}"])) for name in dict.fromkeys(wanted)}
+    left = {name for name in structure.components if not spec.parsed.is_centred(name)}
+    centres = {
+        name: float(spec.centre.get(name, answer[f"mean_{name}"] if name not in left else 0.0))
+        for name in dict.fromkeys(wanted)
+    }
     return Tally(
         look.complete_rows(),
         flow,

@@ -11,7 +11,7 @@ from alliance_bayes.model import Design, ModelSpec, card_text
 from alliance_bayes.moments.histogram import Histogram, empty_histogram
 from alliance_bayes.moments.moments import Moments
 from alliance_bayes.moments.pooling import Cells, cell_numbers, sum_exactly
-from alliance_bayes.moments.terms import arithmetic, base_components, calls, split_label
+from alliance_bayes.moments.terms import arithmetic, base_components, calls, refuse_offsets, split_label
 from alliance_bayes.rounding import ON_LEVEL
 
 __all__ = ["moments_of"]
@@ -27,10 +27,17 @@ def moments_of(design: Design, *, spec: ModelSpec | None = None) -> Moments:
     spec
         The model the design is of; its card then goes with the moments.
 
+    Raises
+    ------
+    ModelError
+        A model with an offset: its moments would be of the outcome less the offset, which nobody else could tell.
+
     Notes
     -----
     Two passes: cell means first, then cross-products about them, so that values far from zero lose no digits.
     """
+    if spec is not None:
+        refuse_offsets(spec.parsed)
     keys = tuple(name for name in design.frame.columns if isinstance(design.frame[name].dtype, pd.CategoricalDtype))
     levels = {key: tuple(map(str, design.frame[key].cat.categories)) for key in keys}
     codes = np.empty((design.rows.n, len(keys)), dtype=np.int64)
@@ -65,7 +72,8 @@ def moments_of(design: Design, *, spec: ModelSpec | None = None) -> Moments:
 
 def _columns(design: Design) -> tuple[dict[str, np.ndarray], dict[str, float]]:
     """Values of the outcome, every design column once, the smooths' bases and base columns; and all centres."""
-    found = {design.outcome.name: design.outcome.coded}
+    offset = design.rows.offset
+    found = {design.outcome.name: design.outcome.coded if offset is None else design.outcome.coded - offset}
     numeric = []
     sources = [(design.columns, design.rows.x)]
     sources += [(factor.columns, design.rows.z[factor.name]) for factor in design.factors]

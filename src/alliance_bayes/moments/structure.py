@@ -20,6 +20,7 @@ from alliance_bayes.moments.terms import (
     calls,
     component_names,
     evaluate,
+    refuse_offsets,
     split_label,
     variables,
 )
@@ -75,6 +76,7 @@ def expressions_of(formula: Formula) -> dict[str, Any]:
     ModelError
         A call that is not plain arithmetic.
     """
+    refuse_offsets(formula)
     found = {name: arithmetic(call) for name, call in calls(formula).items()}
     for name, expression in found.items():
         if expression is None:

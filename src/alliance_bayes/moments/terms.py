@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
+from alliance_bayes.errors import ModelError
 from alliance_bayes.model import Formula, described
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "component_names",
     "evaluate",
     "indicators",
+    "refuse_offsets",
     "split_label",
     "variables",
 ]
@@ -80,6 +82,21 @@ def calls(formula: Formula) -> dict[str, Any]:
             if type(component).__name__ == "Call":
                 found[str(component.name)] = component.call
     return found
+
+
+def refuse_offsets(formula: Formula) -> None:
+    """Refuse offsets by name: moments are of the outcome as it is.
+
+    Raises
+    ------
+    ModelError
+        The formula has an offset.
+    """
+    if formula.offsets:
+        raise ModelError(
+            f"formula {formula.text!r}: moments do not hold {formula.offsets[0]}. Subtract it from the outcome in the "
+            "table, name that column as the outcome, and reduce the table again."
+        )
 
 
 def arithmetic(call: Any) -> Any:

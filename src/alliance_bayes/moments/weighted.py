@@ -15,7 +15,7 @@ from alliance_bayes.model import Design, ModelSpec, Rows, Smooth, described
 from alliance_bayes.model.scales import sample_scale
 from alliance_bayes.moments.files import check_belongs
 from alliance_bayes.moments.moments import Moments
-from alliance_bayes.moments.terms import SMALL, arithmetic, calls
+from alliance_bayes.moments.terms import SMALL, arithmetic, calls, refuse_offsets
 
 __all__ = ["design_of_moments", "weighted_points"]
 
@@ -134,6 +134,7 @@ def weighted_points(moments: Moments) -> tuple[np.ndarray, np.ndarray, np.ndarra
 
 
 def _refuse_calls(spec: ModelSpec) -> None:
+    refuse_offsets(spec.parsed)
     for name, call in calls(spec.parsed).items():
         if arithmetic(call) is None:
             raise ModelError(
@@ -152,11 +153,16 @@ def _components(spec: ModelSpec) -> set[str]:
 
 
 def _centred(moments: Moments, spec: ModelSpec) -> Moments:
-    """The moments at stated centres, and elsewhere at the means of all rows."""
+    """The moments at stated centres, and elsewhere at the means of all rows or, without an intercept, at zero."""
     sd = np.sqrt(np.diag(moments.total_cross) / moments.n)
-    wanted = dict(spec.centre)
+    wanted, own = dict(spec.centre), _components(spec)
     for name, centre in moments.centres.items():
-        if name in wanted or name not in moments.columns:
+        if name in wanted:
+            continue
+        if name in own and not spec.parsed.is_centred(name):
+            wanted[name] = 0.0
+            continue
+        if name not in moments.columns:
             continue
         at = moments.columns.index(name)
         off = float(moments.total_mean[at])

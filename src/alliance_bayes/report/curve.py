@@ -75,8 +75,7 @@ def _rows_at(design: Design, predictor: str, values: np.ndarray) -> Iterator[Row
 
 def _mean_predictor(fit: FittedModel, rows: Rows) -> np.ndarray:
     """Mean over rows of a linear expectation, shape (n_draws,): only the rows' mean design counts."""
-    total = fit.shape[0] * fit.shape[1]
-    mean = fit.stacked["beta"] @ rows.x.mean(axis=0) if fit.design.terms else np.zeros(total)
+    mean = fit.coefficients_of_known @ rows.known.mean(axis=0)
     for factor in fit.design.factors:
         z, index = rows.z[factor.name], rows.index[factor.name]
         weights = np.zeros((len(factor.levels), z.shape[1]))

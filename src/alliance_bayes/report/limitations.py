@@ -167,7 +167,8 @@ def _of_model(view: View) -> Iterable[str]:
             + "), and the family has none: predictions near the ends may lie beyond them."
         )
     bent = {smooth.column for smooth in design.smooths}
-    straight = [column_name(name) for name in design.centres if name not in bent]
+    known = {offset.name for offset in design.formula.offsets}
+    straight = [column_name(name) for name in design.centres if name not in bent | known]
     if straight:
         yield f"The association with {join(straight)} is taken as a straight line on the scale of the linear predictor."
     if design.factors:

@@ -106,9 +106,19 @@ def fit_sentences(fit: FittedModel, cite: Cited, small: int) -> Iterable[str]:
         yield f"{capital(terms)} varied over {over}, drawn from {kind}{together}."
     for smooth in design.smooths:
         yield f"The association with {column_name(smooth.column)} could bend (a penalised natural cubic spline)."
-    if design.centres:
-        centres = join([f"{column_name(name)} at {exact(value)}" for name, value in design.centres.items()])
+    for offset in design.formula.offsets:
+        yield f"{capital(column_name(clean(offset.name)))} was added with a coefficient of 1."
+    left = [name for name in design.centres if not design.formula.is_centred(name) and name not in fit.spec.centre]
+    centred = {name: value for name, value in design.centres.items() if name not in left}
+    if centred:
+        centres = join([f"{column_name(name)} at {exact(value)}" for name, value in centred.items()])
         yield f"Numeric predictors were centred: {centres}."
+    if left:
+        verb = "was" if len(left) == 1 else "were"
+        yield (
+            f"{capital(join([column_name(name) for name in left]))} {verb} not centred, because there is no intercept "
+            "that would take up the mean."
+        )
     stated = fit.priors.get(focal) if focal is not None else None
     named_set = clean(fit.spec.prior_set)
     about = ""

@@ -38,6 +38,8 @@ def equations(design: Design, *, centres: bool = True) -> tuple[str, ...]:
     for smooth in design.smooths:
         column = clean(smooth.column)
         parts.append(f"Σₖ u[s({column}), k] · Bₖ({column})")
+    for offset in design.formula.offsets:
+        parts.append(_less(offset.name, design, centres))
     lines.append("η = " + " + ".join(parts))
     for factor in design.factors:
         name = clean(factor.name)
@@ -59,11 +61,17 @@ def _columns(column: Column, design: Design, centres: bool) -> str:
     if column.order == 0:
         return ""
     return "".join(
-        f" · ({clean(part)} {MINUS} {exact(design.centres[part]) if centres else f'mean {clean(part)}'})"
-        if part in column.numeric
-        else f" · 1[{clean(part)}]"
+        f" · {_less(part, design, centres)}" if part in column.numeric else f" · 1[{clean(part)}]"
         for part in _split(column)
     )
+
+
+def _less(part: str, design: Design, centres: bool) -> str:
+    """A numeric component less its centring value."""
+    value = design.centres[part]
+    if value == 0.0 and not design.formula.is_centred(part):
+        return clean(part)
+    return f"({clean(part)} {MINUS} {exact(value) if centres else f'mean {clean(part)}'})"
 
 
 def _split(column: Column) -> list[str]:

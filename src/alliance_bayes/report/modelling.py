@@ -47,7 +47,11 @@ def modelling(view: View) -> Section:
             (
                 column_name(name),
                 exact(value),
-                "asked for by the analyst" if name in fit.spec.centre else "mean of those analysed",
+                "asked for by the analyst"
+                if name in fit.spec.centre
+                else "mean of those analysed"
+                if design.formula.is_centred(name)
+                else "not centred: no intercept would take up the mean",
             )
             for name, value in design.centres.items()
         ],

@@ -79,6 +79,12 @@ CASES |= {
 }
 CASES |= {
     "smooths": ("who5_followup ~ s(alliance, k=5) + s(age, k=4) + (1 || country)", {"family": "beta_binomial"}),
+    "no intercept": ("who5_followup ~ 0 + alliance + sex + (0 + alliance || country)", {"family": "gaussian"}),
+    **{
+        f"{family} with an offset": (f"{FORMULA} + offset(who5_baseline / 25) + offset(log(days_in_care + 1))", options)
+        for family, options in ((family, {"family": family}) for family in FAMILIES)
+    },
+    "nothing but an offset": ("who5_followup ~ 1 + offset(who5_baseline)", {"family": "student_t"}),
     "no terms": ("who5_followup ~ 1 + (1 || country)", {"family": "cumulative"}),
     "no factors": ("who5_followup ~ alliance + age", {"family": "student_t"}),
     "sampled": (FORMULA, {"family": "student_t", "exhaustive": ()}),

@@ -48,7 +48,7 @@ def log_density(q, plan):  # type: ignore[no-untyped-def]
         prior, by_value[k] = log_prior(plan.kind[k], a[0], a[1], a[2], value[k])
         log_p += prior + (q[k] if positive else 0.0)
 
-    eta, by_eta = np.zeros(n), np.zeros(n)
+    eta, by_eta = plan.offset.copy(), np.zeros(n)
     coefficients, spread = _coefficients(q, plan, value)
     for k in range(coefficients.size):
         _add(eta, plan.x[k], coefficients[k])

@@ -28,6 +28,8 @@ class Plan(NamedTuple):
     # Parameters with a prior of their own: number of its distribution and its arguments.
     kind: np.ndarray
     arguments: np.ndarray  # (n_scalars, 3)
+    # What is added to each row's linear predictor.
+    offset: np.ndarray  # (n,)
     # Common columns, each with the scalar that is its coefficient; -1 where it is a shared one.
     x: np.ndarray  # (n_terms, n)
     coefficient: np.ndarray
@@ -112,6 +114,7 @@ def plan_of(design: Design, priors: PriorTable) -> Plan:
         size=len(names) + len(shared) + effects + len(columns) + second.size,
         kind=_whole([KINDS[prior.distribution] for prior in own]),
         arguments=_table([_padded(prior) for prior in own], 3),
+        offset=_real(np.zeros(n) if design.rows.offset is None else design.rows.offset),
         x=np.ascontiguousarray(design.rows.x.T, dtype=float),
         coefficient=_whole([number.get(term, -1) for term in design.terms]),
         shared=_whole([design.terms.index(term) for term in shared]),
