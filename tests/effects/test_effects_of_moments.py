@@ -96,6 +96,7 @@ def test_a_bend_along_the_focal_predictor_leaves_its_slope_open() -> None:
         "slope_p10_p90",
         "slope_standardised",
         "partial_correlation",
+        "delta_r2",
         "points_needed",
         "slope_by_level",
         "contrast_of_slopes",

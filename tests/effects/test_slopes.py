@@ -12,7 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from alliance_bayes import Model
 from alliance_bayes.effects import EffectTable, slopes, slopes_by_level
+from alliance_bayes.effects.explained import unique_variance
 from alliance_bayes.errors import UsageError
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model import Scale
@@ -79,7 +81,7 @@ def test_units_in_closed_form(frame: pd.DataFrame, pooled: FittedModel) -> None:
         f"sample SD of alliance, {x.std(ddof=1):.4g}",
         "10th to 90th percentile of alliance",
         f"sample SDs of alliance, {x.std(ddof=1):.4g}, and who5_followup, {y.std(ddof=1):.4g}",
-        "unique + residual variance",
+        "explained by the slope + unexplained variance",
         "explained + residual variance",
         "10 WHO-5 points",
     ]
@@ -179,32 +181,135 @@ def test_delta_r2_and_partial_correlation_are_the_classical_ones_at_least_square
         assert table["delta_r2"] == pytest.approx((without - left) / total, rel=1e-9)
 
 
-def test_delta_r2_drops_the_predictor_with_its_products_and_pooled_slopes(frame: pd.DataFrame) -> None:
-    y, x = frame["who5_followup"].to_numpy(float), frame["alliance"].to_numpy() - frame["alliance"].mean()
-    base = frame["who5_baseline"].to_numpy() - frame["who5_baseline"].mean()
-    codes = frame["country"].cat.codes.to_numpy()
-    # Least squares with effects that sum to zero over the levels: what an exhaustive factor has.
-    contrast = np.vstack([np.eye(3), -np.ones(3)])[codes]
-    others = np.column_stack([np.ones(len(y)), base, contrast])
-    focal = np.column_stack([x, x * base, contrast * x[:, None]])
-    solution, left = least_squares(y, np.hstack([others, focal]))
-    _, without = least_squares(y, others)
-    level, by = solution[2:5], solution[7:10]
+def residual_of(x: np.ndarray, *columns: np.ndarray | pd.DataFrame) -> np.ndarray:
+    """What least squares on a constant and some columns leaves of x."""
+    design = np.column_stack([np.ones(len(x)), *(np.asarray(column, float) for column in columns)])
+    return np.asarray(x - design @ np.linalg.lstsq(design, x, rcond=None)[0])
+
+
+def test_explained_is_by_the_average_slope_alone(frame: pd.DataFrame) -> None:
+    # A product and slopes by level, of much more than the average slope: none of it counts.
+    u = np.column_stack([[1.0, -1.0, 2.0, -2.0], [3.0, -3.0, 4.0, -4.0]])
+    beta = [45, 0.5, 0.4, 0.3]
     fit = constant(
         frame,
         "who5_followup ~ alliance * who5_baseline + (alliance || country)",
-        {
-            "beta": [solution[0], solution[5], solution[1], solution[6]],
-            "u_country": np.column_stack([np.r_[level, -level.sum()], np.r_[by, -by.sum()]]),
-            "sigma": np.sqrt(left / (len(y) - 1)),
-        },
-        exhaustive=("country",),
+        {"beta": beta, "u_country": u, "sigma": 15.0},
     )
-    total = ((y - y.mean()) ** 2).sum()
-    assert values(slopes(fit))["delta_r2"] == pytest.approx((without - left) / total, rel=1e-9)
-    baseline = values(slopes(fit, predictor="who5_baseline"))
-    kept = np.column_stack([np.ones(len(y)), x, contrast, contrast * x[:, None]])
-    assert baseline["delta_r2"] == pytest.approx((least_squares(y, kept)[1] - left) / total, rel=1e-9)
+    table = slopes(fit)
+    found, slope = values(table), values(table)["slope"]
+    x, base = frame["alliance"].to_numpy(), frame["who5_baseline"].to_numpy()
+    v = residual_of(x, base, pd.get_dummies(frame["country"]).iloc[:, 1:]).var(ddof=1)
+    total = fit.linear_predictor().var(axis=1, ddof=1)[0] + 225
+    assert found["delta_r2"] == pytest.approx(slope**2 * v / total, rel=1e-9)
+    partial = np.sign(slope) * np.sqrt(slope**2 * v / (slope**2 * v + 225))
+    assert found["partial_correlation"] == pytest.approx(partial, rel=1e-9)
+
+
+def of_people(n_providers: int, per: int, seed: int) -> pd.DataFrame:
+    """People of providers, who differ in their mean alliance and in what becomes of their people."""
+    rng = np.random.default_rng(seed)
+    provider = np.repeat(np.arange(n_providers), per)
+    mean = rng.normal(size=n_providers)[provider]
+    own = rng.normal(size=n_providers * per)
+    w = 0.5 * mean + rng.normal(size=n_providers)[provider] * 0.5 + rng.normal(size=len(own))
+    y = 3 * mean + 2 * own + w + 2 * rng.normal(size=n_providers)[provider] + 4 * rng.normal(size=len(own))
+    named = [f"P{k:03}" for k in provider]
+    return pd.DataFrame({"provider": named, "between": mean, "within": own, "w": w, "y": y})
+
+
+def test_a_predictor_of_providers_has_the_correlation_of_least_squares() -> None:
+    frame = of_people(40, 6, 0)
+    x, y = frame["between"].to_numpy(), frame["y"].to_numpy()
+    b = np.polyfit(x, y, 1)[0]
+    provider = residual_of(y, x)
+    effects = pd.Series(provider).groupby(frame["provider"]).mean().to_numpy()
+    inside = y - frame.groupby("provider")["y"].transform("mean").to_numpy()
+    # Effects as least squares has them where nothing is pooled.
+    fit = fitted(
+        frame,
+        formula="y ~ between + (1 | provider)",
+        means={"beta": [y.mean(), b], "u_provider": effects[:, None], "sigma": inside.std(ddof=1)},
+        sds=dict.fromkeys(("beta", "u_provider", "sigma", "tau_provider"), 0.0),
+        spec={"autoscale": True},
+        chains=2,
+        draws=5,
+    )
+    table = slopes(fit, predictor="between").set_index("estimand")
+    correlation = np.corrcoef(x, y)[0, 1]
+    assert table.loc["partial_correlation", "mean"] == pytest.approx(correlation, rel=1e-9)
+    assert table.loc["delta_r2", "mean"] == pytest.approx(correlation**2, rel=1e-9)
+    assert table.loc["partial_correlation", "denominator"].endswith("between levels of provider")
+
+
+def test_the_level_at_which_a_predictor_varies() -> None:
+    frame = of_people(30, 4, 1)
+    frame = pd.concat([frame, frame, frame], ignore_index=True)  # three occasions a person
+    rng = np.random.default_rng(2)
+    frame["person"] = [f"{p}-{k % 120}" for k, p in enumerate(frame["provider"])]
+    frame["baseline"] = frame.groupby("person")["w"].transform("first")
+    frame["mood"] = rng.normal(size=len(frame)) + frame["baseline"] + 0.3 * frame["between"]
+    frame["y"] += rng.normal(size=len(frame))
+    formula = "y ~ between + baseline + mood + (1 | provider) + (1 | person)"
+    fit = fitted(frame, formula=formula, spec={"autoscale": True}, chains=2, draws=5)
+    providers = pd.get_dummies(frame["provider"]).iloc[:, 1:].to_numpy(float)
+    people = pd.get_dummies(frame["person"]).iloc[:, 1:].to_numpy(float)
+
+    def of(level: str) -> list[np.ndarray]:
+        return [frame.groupby(level)[name].transform("mean").to_numpy() for name in ("between", "baseline", "mood")]
+
+    between, baseline, mood = (frame[name].to_numpy() for name in ("between", "baseline", "mood"))
+    expected = {
+        "between": (residual_of(between, *of("provider")[1:]), "provider"),
+        "baseline": (residual_of(baseline, of("person")[0], of("person")[2], providers), "person"),
+        "mood": (residual_of(mood, between, baseline, people), None),
+    }
+    for name, (left, level) in expected.items():
+        found = unique_variance(fit, name)
+        assert found.level == level
+        assert found.variance == pytest.approx(left.var(ddof=1), rel=1e-8), name
+    effects = fit.stacked["u_person"][:, fit.design.rows.index["person"], 0]
+    rest = np.stack([residual_of(one, between, baseline, mood, providers) for one in effects])
+    np.testing.assert_allclose(unique_variance(fit, "baseline").left, rest.var(axis=1, ddof=1), rtol=1e-8)
+    assert (unique_variance(fit, "mood").left == 0).all()
+
+
+def test_weak_pooling_agrees_with_least_squares_on_sampled_fits() -> None:
+    frame = of_people(60, 8, 3)
+    fit = Model("y ~ between + within + w + (within || provider)", autoscale=True).fit(frame, seed=1)
+    y, w = frame["y"].to_numpy(), frame["w"].to_numpy()
+    dummies = pd.get_dummies(frame["provider"]).iloc[:, 1:].to_numpy(float)
+    left = [residual_of(y, w, dummies), residual_of(y, frame["within"], w, dummies)]
+    table = slopes(fit, predictor="within").set_index("estimand")
+    expected = ((left[0] ** 2).sum() - (left[1] ** 2).sum()) / ((y - y.mean()) ** 2).sum()
+    assert expected > 0.05
+    # Least squares has one slope for all, the fit its average: well within the posterior's SD of each other.
+    assert abs(table.loc["delta_r2", "mean"] - expected) < 0.5 * table.loc["delta_r2", "sd"]
+    partial = np.corrcoef(residual_of(frame["within"].to_numpy(), w, dummies), left[0])[0, 1]
+    assert abs(table.loc["partial_correlation", "mean"] - partial) < 0.5 * table.loc["partial_correlation", "sd"]
+
+
+@pytest.mark.parametrize("interval", ["eti", "hdi"])
+@given(centre=st.floats(-3, 3), seed=st.integers(0, 99))
+@settings(max_examples=8, deadline=None)
+def test_the_interval_of_delta_r2_begins_at_0_where_the_slopes_holds_0(interval: str, centre: float, seed: int) -> None:
+    fit = fitted(
+        rows(40, seed=1),
+        formula="who5_followup ~ alliance + (alliance || country)",
+        means={"beta": [45.0, centre], "u_country": 0.0},
+        sds={"beta": [0.1, 1.0], "u_country": 0.5},
+        seed=seed,
+    )
+    found = slopes(fit, interval=interval)
+    table = found.set_index("estimand")
+    slope, share = table.loc["slope"], table.loc["delta_r2"]
+    assert (slope["lower"] <= 0 <= slope["upper"]) == (share["lower"] == 0)
+    draws = found.draws["delta_r2/alliance/sample"].ravel()
+    # The probability that the table states, to a draw.
+    assert ((draws >= share["lower"]) & (draws <= share["upper"])).mean() == pytest.approx(0.89, abs=2 / draws.size)
+    partial = table.loc["partial_correlation"]
+    if interval == "eti":
+        assert (partial["lower"] <= 0 <= partial["upper"]) == (slope["lower"] <= 0 <= slope["upper"])
 
 
 def test_nothing_is_unique_to_a_predictor_that_the_others_determine(frame: pd.DataFrame) -> None:
@@ -230,22 +335,19 @@ def test_delta_r2_on_the_outcomes_scale_by_brute_force(family: str, frame: pd.Da
         draws=6,
         spec={"family": family},
     )
-    x = frame["alliance"]
-    change = fit.predict().values - fit.predict(frame.assign(alliance=x.mean())).values
-    kept = np.column_stack(
-        [np.ones(len(x)), frame["sex"] == "male", frame["who5_baseline"], pd.get_dummies(frame["country"])]
-    ).astype(float)
-    q = np.linalg.svd(kept, full_matrices=False)[0][:, : np.linalg.matrix_rank(kept)]
-    change = change - change @ q @ q.T
-    unique = (change**2).sum(axis=-1) / (len(x) - 1)
+    kept = [frame["sex"] == "male", frame["who5_baseline"], pd.get_dummies(frame["country"]).iloc[:, 1:]]
+    v = residual_of(frame["alliance"].to_numpy(), *kept).var(ddof=1)
     table = slopes(fit)
-    delta, partial = (table.draws[f"{name}/alliance/sample"] for name in ("delta_r2", "partial_correlation"))
-    # share = u / (u + r): both rows give the same unique variance, up to the interpolated expectations (1e-8 of the
-    # range).
-    explained = fit.predict().values.var(axis=-1, ddof=1)
-    total = unique / delta
-    np.testing.assert_allclose(unique / partial**2 - unique, total - explained, rtol=1e-5)
-    np.testing.assert_array_equal(np.sign(partial), np.sign(table.draws["slope/alliance/sample"]))
+    slope, delta, partial = (
+        table.draws[f"{name}/alliance/sample"] for name in ("slope", "delta_r2", "partial_correlation")
+    )
+    # Both are of the same explained variance, up to the interpolated expectations (1e-8 of the range).
+    explained = slope**2 * v
+    residual = explained / partial**2 - explained
+    np.testing.assert_allclose(
+        explained / delta - residual, fit.predict().values.var(axis=-1, ddof=1), rtol=1e-5, atol=1e-6 * residual.max()
+    )
+    np.testing.assert_array_equal(np.sign(partial), np.sign(slope))
 
 
 def test_points_needed_when_some_slopes_point_the_other_way(frame: pd.DataFrame) -> None:
@@ -314,7 +416,7 @@ def test_a_slope_that_does_not_exist_says_so(frame: pd.DataFrame) -> None:
     fit = constant(frame, "who5_followup ~ np.sqrt(days_in_care)", {"beta": [45.0, 2.0]})
     table = slopes(fit).set_index("estimand")
     assert table["note"].tolist()[0] == "a term of the formula is not finite there"
-    assert table["mean"].isna().tolist() == [True, True, False, True, True, False, True]
+    assert table["mean"].isna().tolist() == [True, True, False, True, True, True, True]
     assert table.loc["slope_p10_p90", "median"] > 0
 
 

@@ -120,18 +120,17 @@ def test_unique_variance_is_what_no_other_column_explains() -> None:
     sds, _ = FAMILIES["gaussian"]
     fit = fitted(rows(80, countries=3, seed=6), formula=FORMULA, sds=sds, chains=2, draws=12)
     rows_, frame = fit.design.rows, fit.design.frame
-    change = fit.linear_predictor() - fit.linear_predictor(
-        fit.design.evaluate(frame.assign(alliance=frame["alliance"].mean()))
-    )
     # Everything that does not hold alliance: intercept, age, sex, the levels of country, and the bend of age.
     levels = np.eye(3)[rows_.index["country"]]
     others = np.column_stack([rows_.x[:, [k for k, t in enumerate(fit.design.terms) if t != "alliance"]], levels])
     others = np.column_stack([others, rows_.basis["s_age"]])
-    left = change.T - others @ np.linalg.lstsq(others, change.T, rcond=None)[0]
-    unique = (left**2).sum(axis=0) / (len(frame) - 1)
+    x = frame["alliance"].to_numpy(float)
+    left = x - others @ np.linalg.lstsq(others, x, rcond=None)[0]
     residual = fit.stacked["sigma"] ** 2
     total = fit.linear_predictor().var(axis=1, ddof=1) + residual
     table = slopes(fit, predictor="alliance")
+    # Of the average slope along the bend.
+    unique = table.draws["slope/alliance/sample"].ravel() ** 2 * (left @ left) / (len(frame) - 1)
     np.testing.assert_allclose(table.draws["delta_r2/alliance/sample"].ravel(), unique / total, rtol=1e-7)
     partial = np.abs(table.draws["partial_correlation/alliance/sample"].ravel())
     np.testing.assert_allclose(partial, np.sqrt(unique / (unique + residual)), rtol=1e-7)

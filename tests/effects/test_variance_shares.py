@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from alliance_bayes.effects import bayesian_r2, slopes, variance_partition
@@ -76,32 +77,57 @@ def test_shares_are_variances_of_contributions(fit: FittedModel) -> None:
     assert set(shares["unit"]) == {"share of variance"}
 
 
-def test_icc_is_that_of_two_people_at_a_new_level(fit: FittedModel) -> None:
-    table = variance_partition(fit).set_index("estimand").loc[["icc"]]
-    assert table["factor"].tolist() == ["country", "sex:country"]
-    assert table["population"].tolist() == ["new", "new"]
+def test_icc_is_the_correlation_of_two_people_of_one_new_level(fit: FittedModel) -> None:
+    table = variance_partition(fit)
+    rows_ = table[table["estimand"] == "icc"]
+    assert rows_["factor"].tolist() == ["country", "sex:country"]
+    assert rows_["population"].tolist() == ["new", "new"]
+    assert set(rows_["unit"]) == {"correlation"}
+    assert "two people of one sex:country share country, too" in rows_["note"].tolist()[1]
     z = fit.design.rows.z["country"]
     tau, correlation = fit.stacked["tau_country"], fit.stacked["corr_country"]
     covariance = tau[:, :, None] * correlation * tau[:, None, :]
-    country = np.einsum("it,dts,is->di", z, covariance, z).mean(axis=1)
+    # Over all pairs of the analysed people, themselves included: two people drawn at random.
+    pairs = np.einsum("it,dts,js->dij", z, covariance, z)
+    shared, own = pairs.mean(axis=(1, 2)), np.einsum("dii->di", pairs).mean(axis=1)
     combined = fit.stacked["tau_sex:country"][:, 0] ** 2
-    table = variance_partition(fit)
-    rest = country + combined + latent_residual(fit)
-    np.testing.assert_allclose(table.draws["icc/country/new"].ravel(), country / rest, rtol=1e-6)
-    np.testing.assert_allclose(table.draws["icc/sex:country/new"].ravel(), combined / rest, rtol=1e-6)
+    total = own + combined + latent_residual(fit)
+    np.testing.assert_allclose(table.draws["icc/country/new"].ravel(), shared / total, rtol=1e-6)
+    np.testing.assert_allclose(table.draws["icc/sex:country/new"].ravel(), (shared + combined) / total, rtol=1e-6)
 
 
-def test_correlations_of_pooled_terms_count() -> None:
-    fit = built("gaussian")
-    assert fit.design.factor("country").correlated
-    correlation = np.broadcast_to(np.array([[1, 0.5], [0.5, 1]]), (2, 10, 2, 2))
-    fit.tree["posterior"] = fit.posterior.assign(corr_country=(fit.posterior["corr_country"].dims, correlation))
+@pytest.mark.parametrize("correlation", [-0.6, 0.0, 0.6])
+def test_icc_by_simulation_of_new_levels(correlation: float) -> None:
+    # People of 40 clinics, of which 8 are in a region; the slope varies between clinics, its mean is far from 0.
+    rng = np.random.default_rng(0)
+    clinic = np.repeat(np.arange(40), 5)
+    frame = pd.DataFrame({"clinic": clinic.astype(str), "region": (clinic // 8).astype(str)})
+    frame["x"], frame["y"] = 3 + rng.normal(size=200), rng.normal(size=200)
+    fit = fitted(
+        frame,
+        formula="y ~ x + (x | clinic) + (1 | region)",
+        means={"tau_clinic": [1.0, 0.8], "tau_region": 0.7, "sigma": 1.5},
+        sds=dict.fromkeys(("tau_clinic", "tau_region", "sigma"), 0.0),
+        spec={"autoscale": True, "centre": {"x": 2.0}},
+        chains=1,
+        draws=4,
+    )
+    matrix = np.broadcast_to(np.array([[1, correlation], [correlation, 1]]), (1, 4, 2, 2))
+    fit.tree["posterior"] = fit.posterior.assign(corr_clinic=(fit.posterior["corr_clinic"].dims, matrix))
     fit = FittedModel(fit.spec, fit.design, fit.priors, fit.tree, fit.flow, fit.info)
-    z = fit.design.rows.z["country"]
-    a, b = fit.stacked["tau_country"].T
-    country = a**2 + b**2 * (z[:, 1] ** 2).mean() + 2 * 0.5 * a * b * z[:, 1].mean()
-    rest = country + fit.stacked["tau_sex:country"][:, 0] ** 2 + fit.stacked["sigma"] ** 2
-    np.testing.assert_allclose(variance_partition(fit).draws["icc/country/new"].ravel(), country / rest, rtol=1e-9)
+    found = variance_partition(fit).set_index("estimand").loc["icc"].set_index("factor")["mean"]
+    pairs = 400_000
+    u = rng.multivariate_normal([0, 0], [[1, 0.8 * correlation], [0.8 * correlation, 0.64]], size=(pairs, 2))
+    region = 0.7 * rng.normal(size=(pairs, 2))
+    x = rng.choice(frame["x"].to_numpy(), (pairs, 2)) - 2.0
+    noise = 1.5 * rng.normal(size=(pairs, 2))
+
+    def correlated(clinics: np.ndarray, regions: np.ndarray) -> float:
+        return float(np.corrcoef((clinics[..., 0] + clinics[..., 1] * x + regions + noise).T)[0, 1])
+
+    # The SE of a correlation of 400,000 pairs is below .0016.
+    assert found["clinic"] == pytest.approx(correlated(u[:, [0, 0]], region[:, [0, 0]]), abs=0.008)
+    assert found["region"] == pytest.approx(correlated(u, region[:, [0, 0]]), abs=0.008)
 
 
 def test_bayesian_r2_is_that_of_gelman_et_al(fit: FittedModel) -> None:

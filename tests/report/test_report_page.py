@@ -216,7 +216,7 @@ def test_the_numbers_of_the_slope_table_are_those_of_the_effects(
         "From the 10th to the 90th percentile of alliance",
         "Standardised slope",
         "Partial correlation",
-        "ΔR²: share of the variance that only alliance explains",
+        "ΔR²: share of the variance that goes with the average slope of alliance",
         "Alliance points that go with 10 WHO-5 points (median)",
     ]
 

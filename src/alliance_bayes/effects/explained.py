@@ -1,9 +1,9 @@
-"""Explained and residual variance of the outcome, and the part that one predictor alone explains."""
+"""Explained and residual variance of the outcome, and the variance that a predictor has of its own."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -13,12 +13,14 @@ from scipy import linalg, sparse
 
 from alliance_bayes.effects.averages import is_linear
 from alliance_bayes.effects.contributions import Contribution, contributions, covariance, second_moment
+from alliance_bayes.effects.holding import holding
 from alliance_bayes.effects.tabulated import Tabulations
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model import Rows
 from alliance_bayes.model.likelihood import residual_variance
+from alliance_bayes.rounding import ROUNDING
 
-__all__ = ["Spread", "outcome_spread", "total_covariance", "unique_variance"]
+__all__ = ["Spread", "Unique", "outcome_spread", "total_covariance", "unique_variance"]
 
 
 # Gone with the fit.
@@ -94,94 +96,178 @@ def total_covariance(parts: Sequence[Contribution]) -> np.ndarray:
     return total
 
 
-def unique_variance(fit: FittedModel, held: Rows, *, tables: Tabulations | None = None) -> np.ndarray:
-    """Variance of the expected outcome that a predictor explains beyond all other columns, draw by draw.
+@dataclass(frozen=True, eq=False)
+class Unique:
+    """What a predictor has of its own.
+
+    Parameters
+    ----------
+    variance
+        Variance over the analysed rows (divisor n - 1) of the predictor given the other common terms, at the level at
+        which it varies; see :func:`unique_variance`.
+    left
+        Variance of the expected outcome that neither the predictor nor the others have and that counts as unexplained
+        at that level: of the effects of the factors within whose levels the predictor is constant; shape (n_draws,).
+    level
+        The factor whose levels the predictor tells apart; None where it varies within the levels of all.
+    """
+
+    variance: float
+    left: np.ndarray
+    level: str | None
+
+
+def unique_variance(fit: FittedModel, predictor: str, *, tables: Tabulations | None = None) -> Unique:
+    """Variance of a predictor given the other common terms, at the level at which it varies.
 
     Parameters
     ----------
     fit
         The fitted model.
-    held
-        The analysed rows with the predictor held at its mean.
+    predictor
+        A numeric column.
     tables
         The fit's tables, where there are some already.
 
-    Returns
-    -------
-    numpy.ndarray
-        Shape (n_draws,).
-
     Notes
     -----
-    What the predictor does to each row's expected outcome (expected outcome minus that with the predictor held at its
-    mean) is regressed on every design column that does not hold the predictor, among them an indicator of every level
-    of every pooled factor; the variance of what is left (divisor n - 1) is unique to the predictor. In a linear model
-    with flat priors and many rows it is the fall of the explained variance when the predictor, with all its products,
-    is dropped and the rest refitted. For families that are not linear it is the same on the outcome's scale.
+    The predictor is regressed on every common column that does not hold it, and on an indicator of every level of
+    every pooled factor within whose levels it varies: a difference between levels of such a factor is the factor's. A
+    predictor that is constant within the levels of a factor (a person's baseline, a provider's mean alliance) varies
+    between them, and its factor's indicators would leave nothing of it: they are left out, and the other columns
+    enter by their means over the levels (of the factor with the fewest levels, where there are several).
+
+    Partial correlation and delta R2 of an average slope b are then, with v this variance, signed roots of
+    b^2 v / (b^2 v + unexplained variance), and b^2 v / total variance. With flat priors they are those of least
+    squares with the same columns.
+    """
+    design = fit.design
+    x = design.frame[predictor].to_numpy(float)
+    pooled = [factor for factor in design.factors if "Intercept" in factor.terms]
+    between = [factor for factor in pooled if _constant_within(x, design.rows.index[factor.name])]
+    within = [factor.name for factor in pooled if factor not in between]
+    level = min(between, key=lambda factor: len(factor.levels), default=None)
+    index = None if level is None else np.asarray(design.rows.index[level.name])
+    held = {term.name for term in holding(design, predictor)}
+    others = _others(fit, held)
+    own = _rooted(fit, x - design.average(x))
+    rest = own - _projected(own, _basis(fit, within, others, index))
+    n, total = design.n, float(own @ own)
+    variance = float(rest @ rest)
+    # Below this share of its own variance the predictor is a combination of the others.
+    variance = 0.0 if variance <= ROUNDING * total else variance / (n - 1)
+    left = np.zeros(prod(fit.shape))
+    if between:
+        # What the factors of its level add to the expected outcome, beyond what it and the others explain of that.
+        rows, z = design.rows, dict(design.rows.z)
+        for factor in between:
+            keep = [f"{column.term}|{factor.name}" in held for column in factor.columns]
+            z[factor.name] = np.where(keep, rows.z[factor.name], 0.0)
+        left = _left_over(fit, replace(rows, z=z), _basis(fit, within, np.column_stack([others, x]), None), tables)
+    return Unique(variance, left, None if level is None else level.name)
+
+
+def _constant_within(x: np.ndarray, index: np.ndarray) -> bool:
+    """Whether a column does not vary within any level."""
+    order = np.argsort(index, kind="stable")
+    starts = np.flatnonzero(np.r_[True, np.diff(index[order]) != 0])
+    low, high = np.minimum.reduceat(x[order], starts), np.maximum.reduceat(x[order], starts)
+    return bool((high - low <= ROUNDING * np.abs(x).max(initial=0.0)).all())
+
+
+def _others(fit: FittedModel, held: set[str]) -> np.ndarray:
+    """Common columns, a constant among them, and bases of smooths that do not hold a predictor, shape (n, k)."""
+    design, rows = fit.design, fit.design.rows
+    common = rows.x[:, [column.term not in held for column in design.columns]]
+    bent = [rows.basis[smooth.name] for smooth in design.smooths if smooth.title not in held]
+    return np.hstack([np.ones((rows.n, 1)), common - design.average(common), *bent])
+
+
+def _left_over(fit: FittedModel, without: Rows, basis: Sequence[Any], tables: Tabulations | None) -> np.ndarray:
+    """Variance of what the expected outcome owes to some columns that a basis does not explain, draw by draw.
+
+    Parameters
+    ----------
+    fit
+        The fitted model.
+    without
+        The analysed rows with these columns zero.
+    basis
+        Orthonormal columns in blocks, as :func:`_basis` has them.
+    tables
+        The fit's tables, where there are some already.
     """
     rows, n = fit.design.rows, fit.design.n
-    effect = Rows(
-        rows.x - held.x,
-        {name: rows.z[name] - held.z[name] for name in rows.z},
-        rows.index,
-        basis={name: rows.basis[name] - held.basis[name] for name in rows.basis},
-        offset=None if rows.offset is None or held.offset is None else rows.offset - held.offset,
-    )
-    levels, others = _basis(fit, effect)
     if is_linear(fit):
+        effect = Rows(
+            rows.x - without.x,
+            {name: rows.z[name] - without.z[name] for name in rows.z},
+            rows.index,
+            basis={name: rows.basis[name] - without.basis[name] for name in rows.basis},
+            offset=None if rows.offset is None or without.offset is None else rows.offset - without.offset,
+        )
         parts = contributions(fit, effect)
         sum_of_squares = np.zeros(prod(fit.shape))
         for a in parts:
             for b in parts:
                 sum_of_squares += second_moment(a, b)
         rooted = [(part.draws, _rooted(fit, part.matrix)) for part in parts]
-        for basis in (levels, others):
-            fitted = sum((draws @ np.asarray(_dense(basis.T @ matrix)).T for draws, matrix in rooted), np.zeros(1))
+        for block in basis:
+            fitted = sum((draws @ np.asarray(_dense(block.T @ matrix)).T for draws, matrix in rooted), np.zeros(1))
             sum_of_squares -= (fitted**2).sum(axis=1)
         return np.maximum(sum_of_squares, 0.0) / (n - 1)
     tables, out = tables or Tabulations(fit), np.empty(prod(fit.shape))
     strata = tables.strata(rows)
     for which in fit.blocks(n):
-        actual, without = fit.linear_predictor(rows, which=which), fit.linear_predictor(held, which=which)
-        low, high = np.minimum(actual, without).min(axis=1), np.maximum(actual, without).max(axis=1)
+        actual, other = fit.linear_predictor(rows, which=which), fit.linear_predictor(without, which=which)
+        low, high = np.minimum(actual, other).min(axis=1), np.maximum(actual, other).max(axis=1)
         table = tables.expected(which, low, high)
-        change = table(actual, strata) - table(without, strata)
-        fitted_squares = sum(((change @ basis) ** 2).sum(axis=1) for basis in (levels, others))
+        change = table(actual, strata) - table(other, strata)
+        fitted_squares = sum(((change @ block) ** 2).sum(axis=1) for block in basis)
         out[which] = np.maximum((change**2).sum(axis=1) - fitted_squares, 0.0) / (n - 1)
     return out
 
 
-def _basis(fit: FittedModel, effect: Rows) -> tuple[Any, np.ndarray]:
-    """Orthonormal basis of the columns that do not hold the predictor, in two blocks, shapes (n, levels) and (n, rank).
+def _projected(values: np.ndarray, basis: Sequence[Any]) -> np.ndarray:
+    """The part of some values, shape (n,), that orthonormal columns explain."""
+    return np.asarray(sum((block @ (block.T @ values) for block in basis), np.zeros(len(values))))
+
+
+def _basis(
+    fit: FittedModel, factors: Sequence[str], others: np.ndarray, level: np.ndarray | None
+) -> tuple[Any, np.ndarray]:
+    """Orthonormal basis of indicators of some factors' levels and of other columns, shapes (n, levels) and (n, rank).
 
     Rows that stand for several participants are the roots of their numbers long, so that sums of squares are right.
+    Where ``level`` gives a number to each row, columns are first replaced by their means over the rows of a number.
 
     The first block is the indicators of the largest factor's levels, which are orthogonal as they are, so that a
     factor of thousands of levels costs nothing; the second is everything else with its means by those levels taken
     out.
     """
     rows, n = fit.design.rows, fit.design.rows.n
-    constant = np.zeros(n, dtype=int)
-    indices = [np.asarray(rows.index[f.name]) for f in fit.design.factors if "Intercept" in f.terms]
-    largest = max(indices, key=lambda index: int(index.max()), default=constant)
-    counts = np.bincount(largest, weights=fit.design.weights)
-    levels = _rooted(
-        fit, sparse.csr_array((1 / np.sqrt(counts[largest]), (np.arange(n), largest)), shape=(n, len(counts)))
-    )
-    columns = [rows.x[:, ~effect.x.any(axis=0)]]
-    for factor in fit.design.factors:
-        for term in np.flatnonzero(~effect.z[factor.name].any(axis=0)):
-            if rows.index[factor.name] is largest and factor.terms[term] == "Intercept":
-                continue
-            spread = np.zeros((n, len(factor.levels)))
-            spread[np.arange(n), rows.index[factor.name]] = rows.z[factor.name][:, term]
+    indices = [np.asarray(rows.index[name]) for name in factors]
+    columns = [others]
+    largest = np.zeros(n, dtype=int)
+    if indices and level is None:
+        largest = max(indices, key=lambda index: int(index.max()))
+    for index in indices:
+        if index is not largest:
+            spread = np.zeros((n, int(index.max()) + 1))
+            spread[np.arange(n), index] = 1.0
             columns.append(spread)
-    columns += [rows.basis[smooth.name] for smooth in fit.design.smooths if not effect.basis[smooth.name].any()]
-    matrix = _rooted(fit, np.hstack(columns))
-    matrix = matrix / np.maximum(np.linalg.norm(matrix, axis=0), 1e-300)
+    matrix = np.hstack(columns)
+    if level is not None:
+        weights = np.ones(n) if fit.design.weights is None else fit.design.weights
+        adding = sparse.csr_array((weights, (level, np.arange(n))))
+        matrix = np.asarray(adding @ matrix / np.maximum(adding.sum(axis=1), np.finfo(float).tiny)[:, None])[level]
+    counts = np.bincount(largest, weights=fit.design.weights)
+    each = 1 / np.sqrt(counts[largest])
+    levels = _rooted(fit, sparse.csr_array((each, (np.arange(n), largest)), shape=(n, len(counts))))
+    matrix = _rooted(fit, matrix)
+    size = np.linalg.norm(matrix, axis=0)
+    matrix = matrix / np.where(size > 0, size, 1.0)
     matrix = matrix - levels @ (levels.T @ matrix)
-    if not matrix.shape[1]:
-        return levels, np.zeros((n, 0))
     q, r, _ = linalg.qr(matrix, mode="economic", pivoting=True)
     # Columns have length 1 before the means are taken out: what is below 1e-8 then is rounding of a dependent column.
     rank = int((np.abs(np.diag(r)) > 1e-8).sum())

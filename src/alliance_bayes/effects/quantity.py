@@ -67,6 +67,9 @@ class Quantity:
         Unit of the draws.
     term, factor, level, versus, denominator, population
         As the table's columns; None where they do not apply.
+    size_of
+        Draws of what this is a size of, shape (n_draws,), where that has a sign: where its interval holds 0, the
+        interval begins at 0.
     signed
         Whether zero means "no effect", so that a probability of direction makes sense.
     rope, relevant
@@ -84,6 +87,7 @@ class Quantity:
     versus: str | None = None
     denominator: str | None = None
     population: str | None = None
+    size_of: np.ndarray | None = None
     signed: bool = False
     rope: tuple[float, float] | None = None
     relevant: float | None = None

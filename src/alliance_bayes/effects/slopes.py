@@ -67,11 +67,9 @@ def slopes(
         ``slope_standardised``
             The slope times the predictor's sample SD divided by the outcome's, both of the analysed rows.
         ``partial_correlation``
-            Square root of the share that the predictor explains of what the other terms leave: unique / (unique +
-            residual variance), with the sign of the slope.
+            Of the predictor and the outcome given the other terms, with the sign of the slope; see Notes.
         ``delta_r2``
-            Unique / (explained + residual variance): what R2 loses when the predictor is dropped, with all its
-            products, and the rest refitted; see Notes.
+            Share of the outcome's variance that goes with the average slope: what R2 loses without it; see Notes.
         ``points_needed``
             Smallest relevant change divided by the slope: how much more of the predictor goes with it, by
             straight-line extrapolation. Infinite in draws whose slope is zero or points the other way, so that the
@@ -90,9 +88,15 @@ def slopes(
     with one unit, one SD, or the step between the percentiles. Partial correlation and delta R2 describe the analysed
     rows, so they are there for population ``"sample"`` only.
 
-    Unique variance is explained at :func:`unique_variance`. With flat priors and many rows, partial correlation and
-    delta R2 are the classical ones: the partial correlation given all other columns, and the difference of two
-    least-squares R2.
+    With b the average slope and v the variance of the predictor given the other common terms, at the level at which it
+    varies (:func:`unique_variance`), delta R2 is b^2 v divided by the explained plus the residual variance, and the
+    partial correlation is the root of b^2 v / (b^2 v + unexplained variance) with the sign of b. What a slope that
+    differs between groups, a product or a bend adds is no part of them, so that they are nothing where the average
+    slope is. With flat priors and many rows they are those of least squares. For families that are not linear, the
+    slope and the variances are on the outcome's scale.
+
+    Delta R2 is the size of something with a sign: where the interval of the slope holds 0, its interval begins at 0 and
+    ends at the quantile of the table's probability.
 
     References
     ----------
@@ -166,12 +170,15 @@ def slope_quantities(analysis: Analysis, predictor: str | None = None) -> Iterat
     both = f"sample SDs of {name}, {sd_x:.4g}, and {outcome.name}, {sd_y:.4g}"
     yield quantity("slope_standardised", slope * sd_x / sd_y, "SD per SD", both, problem)
     if options.population == "sample":
-        unique, why = _unique(analysis, name)
-        spread, why = analysis.spread, why or analysis.infinite_variance
-        partial = np.sign(slope) * np.sqrt(unique / (unique + spread.residual))
-        yield quantity("partial_correlation", partial, "correlation", "unique + residual variance", problem or why)
-        share = unique / spread.total
-        yield quantity("delta_r2", share, "share of variance", "explained + residual variance", why, signed=False)
+        unique = unique_variance(analysis.fit, name, tables=analysis.tables)
+        spread, why = analysis.spread, problem or analysis.infinite_variance
+        explained = slope**2 * unique.variance
+        partial = np.sign(slope) * np.sqrt(explained / (explained + unique.left + spread.residual))
+        where = "" if unique.level is None else f", between levels of {unique.level}"
+        parts = f"explained by the slope + unexplained variance{where}"
+        yield quantity("partial_correlation", partial, "correlation", parts, why)
+        share, parts = explained / spread.total, "explained + residual variance"
+        yield quantity("delta_r2", share, "share of variance", parts, why, signed=False, size_of=slope)
     if options.relevant is not None:
         needed, why = _needed(analysis, slope, options.relevant, name)
         change = _counted(options.relevant, points)
@@ -225,15 +232,6 @@ def _between(analysis: Analysis, name: str) -> tuple[np.ndarray, str, str]:
     ]
     averages = analysis.averages(scenes)
     return averages[:, 1] - averages[:, 0], scenes[0].problem or scenes[1].problem, where
-
-
-def _unique(analysis: Analysis, name: str) -> tuple[np.ndarray, str]:
-    """Variance that only the predictor explains; and why it is NaN."""
-    design = analysis.fit.design
-    held = analysis.scenes.scene(numeric=NumericSetting(name, float(design.average(analysis.values(name)))))
-    if held.problem:
-        return np.full(analysis.n_draws, np.nan), held.problem
-    return unique_variance(analysis.fit, held.pieces[0].rows, tables=analysis.tables), ""
 
 
 def _needed(analysis: Analysis, slope: np.ndarray, relevant: float, name: str) -> tuple[np.ndarray, str]:

@@ -36,7 +36,8 @@ def summarise(quantities: Iterable[Quantity], options: Options, *, left_out: Ite
     -----
     A quantity that is NaN in any draw is NaN throughout, and its note gives the share of such draws. One that is
     infinite in some draws has no mean; its median and limits are quantiles of all draws, NaN where the quantile is
-    infinite. Constant draws have no R-hat, ESS or Monte Carlo error.
+    infinite. Constant draws have no R-hat, ESS or Monte Carlo error. The interval of a size (delta R2) begins at 0
+    where that of what it is the size of (the slope) holds 0.
 
     Raises
     ------
@@ -70,6 +71,7 @@ def _figures(chunk: Sequence[Quantity], options: Options) -> Iterator[dict[str, 
     sd = np.where(is_constant(flat) & ~np.isnan(sd), 0.0, sd)
     if options.interval == "hdi":
         low, high = _densest(flat, options.prob)
+    _from_zero(chunk, flat, low, high, options)
     above, below = (flat > 0).mean(axis=1), (flat < 0).mean(axis=1)
     for k, quantity in enumerate(chunk):
         defined = undefined[k] == 0
@@ -111,6 +113,23 @@ def _quantiles(flat: np.ndarray, probs: tuple[float, ...]) -> Iterator[np.ndarra
         yield np.where(
             np.isnan(ordered[:, -1]), np.nan, ordered[:, left] + (place - left) * (ordered[:, right] - ordered[:, left])
         )
+
+
+def _from_zero(
+    chunk: Sequence[Quantity], flat: np.ndarray, low: np.ndarray, high: np.ndarray, options: Options
+) -> None:
+    """Let the interval of a size begin at 0, in place, where that of what it is the size of holds 0.
+
+    An equal tail of sizes never reaches 0, however uncertain the sign. The interval from 0 has the same probability.
+    """
+    for k, quantity in enumerate(chunk):
+        if quantity.size_of is None:
+            continue
+        signed = quantity.size_of.reshape(1, -1)
+        tails = ((1 - options.prob) / 2, (1 + options.prob) / 2)
+        least, most = _densest(signed, options.prob) if options.interval == "hdi" else _quantiles(signed, tails)
+        if least[0] <= 0 <= most[0]:
+            low[k], (high[k],) = 0.0, *_quantiles(flat[k : k + 1], (options.prob,))
 
 
 def _densest(flat: np.ndarray, prob: float) -> tuple[np.ndarray, np.ndarray]:

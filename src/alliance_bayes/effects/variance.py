@@ -43,10 +43,12 @@ def variance_partition(fit: FittedModel, *, prob: float = 0.89, interval: str = 
             negative; for ``term`` "residual" the residual variance: each divided by the variance of the whole linear
             predictor plus the residual variance. The shares add to 1 in every draw.
         ``icc``
-            For each sampled factor the variance of the effect of a new level, averaged over the analysed rows' pooled
-            columns (z' Sigma z with Sigma from tau and the correlations), divided by the sum of that of all sampled
-            factors and the residual variance: the correlation of two people at the same new level, given the common
-            terms and the exhaustive factors (adjusted ICC).
+            For each sampled factor the correlation of two people of one new level, given the common terms and the
+            exhaustive factors (adjusted ICC), for two people drawn from those analysed: their covariance, m' Sigma m
+            with m the mean of the analysed rows' pooled columns, divided by their variance, the mean of z' Sigma z over
+            rows, summed over all sampled factors, plus the residual variance. Where a slope varies, it is that of
+            people who differ as much as those analysed do. Factors that the levels of this one lie within (the site of
+            a provider) are shared by the two people, too, which the note says.
 
     Raises
     ------
@@ -138,16 +140,20 @@ def variance_quantities(analysis: Analysis) -> Iterator[Quantity]:
             note=analysis.infinite_variance,
         )
     sampled = [factor.name for factor in analysis.fit.design.factors if not factor.exhaustive]
-    spreads = {name: _new_level_variance(analysis, name) for name in sampled}
-    for name, spread in spreads.items():
+    spreads = {name: _new_level(analysis, name) for name in sampled}
+    variance = sum((own for own, _ in spreads.values()), residual)
+    for name in sampled:
+        around = [other for other in sampled if other != name and _lies_within(analysis.fit, name, other)]
+        shared = sum((spreads[other][1] for other in around), spreads[name][1])
+        too = f"two people of one {name} share {' and '.join(around)}, too" if around else ""
         yield Quantity(
             "icc",
-            analysis.fixed(spread / sum(spreads.values(), residual)),
-            "share of variance",
+            analysis.fixed(shared / variance),
+            "correlation",
             factor=name,
             denominator=f"variance of all sampled factors + residual variance{scale}",
             population="new",
-            note=analysis.infinite_variance,
+            note="; ".join(part for part in (analysis.infinite_variance, too) if part),
         )
 
 
@@ -181,13 +187,24 @@ def _residual(analysis: Analysis) -> np.ndarray:
     return np.asarray((1 + (steps - 1) / (fit.parameters["phi"] + 1)) / (steps * p * (1 - p)))
 
 
-def _new_level_variance(analysis: Analysis, factor: str) -> np.ndarray:
-    """Variance of a new level's effect, averaged over the analysed rows, shape (n_draws,)."""
+def _new_level(analysis: Analysis, factor: str) -> tuple[np.ndarray, np.ndarray]:
+    """Variance of a new level's effect on a person, and its covariance between two people, each of shape (n_draws,)."""
     fit = analysis.fit
     tau = fit.stacked[f"tau_{factor}"]
     z = fit.design.rows.z[factor]
     own = z if fit.design.weights is None else z * fit.design.weights[:, None]
-    moments = z.T @ own / fit.design.n
+    mean = fit.design.average(z)
     correlation = fit.stacked[f"corr_{factor}"] if fit.design.factor(factor).correlated else np.eye(z.shape[1])
-    spread = np.einsum("ds,dt,dst,st->d", tau, tau, np.broadcast_to(correlation, (len(tau), *moments.shape)), moments)
-    return np.asarray(spread)
+    correlation = np.broadcast_to(correlation, (len(tau), z.shape[1], z.shape[1]))
+
+    def spread(moments: np.ndarray) -> np.ndarray:
+        return np.asarray(np.einsum("ds,dt,dst,st->d", tau, tau, correlation, moments))
+
+    return spread(z.T @ own / fit.design.n), spread(np.outer(mean, mean))
+
+
+def _lies_within(fit: FittedModel, factor: str, other: str) -> bool:
+    """Whether every level of a factor has people of one level of another factor only."""
+    inner, outer = (np.asarray(fit.design.rows.index[name]) for name in (factor, other))
+    pairs = np.unique(np.column_stack([inner, outer]), axis=0)
+    return len(pairs) == len(np.unique(inner))

@@ -104,7 +104,7 @@ def _label(fit: FittedModel, row: pd.Series, focal: str) -> str:
         "slope_p10_p90": f"From the 10th to the 90th percentile of {name}",
         "slope_standardised": "Standardised slope",
         "partial_correlation": "Partial correlation",
-        "delta_r2": f"ΔR²: share of the variance that only {name} explains",
+        "delta_r2": f"ΔR²: share of the variance that goes with the average slope of {name}",
         "points_needed": f"{capital(units(unit))} that go with {text_of(row, 'denominator')} (median)",
     }[str(row["estimand"])]
 

@@ -32,7 +32,7 @@ _LABELS = {
     "slope_p10_p90": "From the 10th to the 90th percentile of alliance",
     "slope_standardised": "Standardised slope",
     "partial_correlation": "Partial correlation",
-    "delta_r2": "ΔR²: share of variance that only alliance explains",
+    "delta_r2": "ΔR²: share of the variance that goes with the average slope of alliance",
     "points_needed": "Alliance points that go with 10 WHO-5 points (median)",
     "bayesian_r2": "R² of the whole model (Bayesian)",
 }
