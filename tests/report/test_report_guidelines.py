@@ -22,10 +22,10 @@ from builders import fitted, rendered, rows
 from report.test_report_page import parsed
 
 ITEMS = {
-    "convergence": ("barg", "2B Convergence of the chains, for every reported quantity"),
+    "convergence": ("barg", "2B Convergence of the chains, for every parameter and every effect"),
     "prior_predictive": ("barg", "1E Prior predictive check"),
     "posterior_predictive": ("barg", "3 Posterior predictive check"),
-    "prior_sensitivity": ("barg", "5 Sensitivity of the posterior to the priors"),
+    "prior_sensitivity": ("barg", "5 Sensitivity of the posterior to the priors: of the focal slope"),
 }
 
 
@@ -55,6 +55,24 @@ def test_an_item_is_done_where_its_check_was_run(fit: FittedModel, table: Effect
     assert without["guidelines"][guideline][item] == NOT_DONE
     assert item in without["guidelines"]["not_done"]
     assert hidden["guidelines"][guideline][item] == NOT_DONE
+
+
+@pytest.mark.parametrize("refitted", [False, True])
+@pytest.mark.parametrize("correlated", [False, True])
+def test_sensitivity_is_claimed_for_what_was_tried(table: EffectTable, refitted: bool, correlated: bool) -> None:
+    formula = f"who5_followup ~ alliance + (alliance {'|' if correlated else '||'} country)"
+    fit = fitted(rows(120, countries=4), formula=formula, draws=60)
+    (scaled,) = checks_named("prior_sensitivity").results
+    # Power-scaling alone has a table; refits have rows of slopes.
+    made = dataclasses.replace(scaled, rows=table.head(2)) if refitted else scaled
+    wambs = rendered(
+        fit, effects=table, checks=CheckReport((made,), Gate(True, ())), sections=["sensitivity", "guidelines"]
+    ).numbers["guidelines"]["wambs"]
+    status = {item.partition(" ")[0]: found for item, found in wambs.items()}
+    assert status["8"] == (DONE if refitted else NOT_DONE)
+    assert status["9"] == DONE
+    # No check varies the prior of a correlation.
+    assert status["7"] == (NOT_DONE if correlated else NOT_APPLICABLE)
 
 
 def test_every_item_has_a_status_and_every_link_a_target(report: Rendered, withheld: Rendered) -> None:

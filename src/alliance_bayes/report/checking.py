@@ -128,8 +128,9 @@ def sensitivity(view: View) -> Section | None:
     if not items:
         return None
     introduction = (
-        "Would the association be another one under other priors, without the lowest ratings, or without one group? "
-        "The model is fitted again each time. No number here replaces those above."
+        "Would the focal slope be another one under other priors, without the lowest ratings, or without one group? "
+        "Each check says what it tried: the model is fitted again where that takes a fraction of a second. Other "
+        "estimates are not tried so. No number here replaces those above."
     )
     context = {"items": items, "introduction": introduction}
     estimated = [item.rows.under(item.name) for item in items if item.rows is not None]

@@ -13,15 +13,15 @@ __all__ = ["CHECKED_FOR", "not_run", "ran"]
 
 #: What each check that comes with the package looks at, as a list names it.
 CHECKED_FOR: Mapping[str, str] = {
-    "convergence": "convergence of the chains and effective sample size of every reported quantity",
+    "convergence": "convergence of the chains and effective sample size of every parameter and every effect",
     "prior_predictive": "prior predictive check",
     "posterior_predictive": "posterior predictive check",
     "calibration": "calibration of predictions for single people (LOO-PIT)",
     "loo": "leave-one-out predictions (PSIS-LOO)",
     "curvature": "residuals along numeric predictors",
     "groups": "residuals by group",
-    "prior_sensitivity": "sensitivity to the priors, under other prior sets and by power-scaling",
-    "influence": "refits without the lowest ratings and without each large group",
+    "prior_sensitivity": "sensitivity of the focal slope to the priors",
+    "influence": "sensitivity of the focal slope to the lowest ratings and to the largest levels of sampled factors",
 }
 
 

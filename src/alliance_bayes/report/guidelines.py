@@ -46,6 +46,8 @@ class Ground:
         Whether effects of a level are correlated, so that there is a prior of a matrix.
     densities
         Whether marginal posteriors are drawn.
+    refitted
+        Whether the model was fitted again under other sets of priors.
     """
 
     where: Callable[..., Markup | None]
@@ -56,6 +58,7 @@ class Ground:
     seeded: bool
     correlated: bool
     densities: bool = True
+    refitted: bool = False
 
     @property
     def results(self) -> str:
@@ -90,6 +93,7 @@ def guidelines(view: View) -> Section:
         return Markup('Section {}: <a href="#{}">{}</a>').format(place, found.id, found.title)
 
     fit, card = view.fit, view.fit.spec.card
+    tried = next((result for result in view.checks.results if result.name == "prior_sensitivity"), None)
     return filled(
         Ground(
             where,
@@ -99,6 +103,8 @@ def guidelines(view: View) -> Section:
             rope=not view.withheld and bool(view.estimates.table["p_rope"].notna().any()),
             seeded=isinstance(fit.info.get("seed"), int),
             correlated=any(factor.correlated for factor in fit.design.factors),
+            # Rows are those of refits; power-scaling alone has none.
+            refitted=tried is not None and tried.rows is not None,
         )
     )
 
@@ -158,8 +164,8 @@ def _barg(ground: Ground) -> Iterable[Row]:
     yield part("1D Formal specification", "model")
     yield check("1E Prior predictive check", "prior_predictive")
     yield part("2A Software and versions", "reproduction")
-    yield check("2B Convergence of the chains, for every reported quantity", "convergence")
-    yield check("2C Effective sample size, for every reported quantity", "convergence")
+    yield check("2B Convergence of the chains, for every parameter and every effect", "convergence")
+    yield check("2C Effective sample size, for every parameter and every effect", "convergence")
     yield ("2D Computation other than MCMC: its approximations", NOWHERE, NOT_APPLICABLE)
     yield check("3 Posterior predictive check", "posterior_predictive")
     estimates = ("effects", "groups", "variance")
@@ -171,7 +177,7 @@ def _barg(ground: Ground) -> Iterable[Row]:
         yield part(limits, "effects", status=ground.results)
     else:
         yield (limits, NOWHERE, NOT_APPLICABLE)
-    yield check("5 Sensitivity of the posterior to the priors", "prior_sensitivity")
+    yield check("5 Sensitivity of the posterior to the priors: of the focal slope", "prior_sensitivity")
     yield ("5 Sensitivity of Bayes factors and of probabilities of models", NOWHERE, NOT_APPLICABLE)
     yield part("6 Model card and command to run again", "reproduction")
     yield part("6 Seed and settings of the sampler", "reproduction", status=DONE if ground.seeded else NOT_DONE)
@@ -193,9 +199,11 @@ def _wambs(ground: Ground) -> Iterable[Row]:
     yield part("6 Marginal posteriors shown, to be judged by the reader", "model", "effects", status=drawn)
     yield check("6 Posterior predictive check", "posterior_predictive")
     multivariate = "7 Sensitivity to multivariate priors of variances and covariances"
-    yield (check(multivariate, "prior_sensitivity") if ground.correlated else (multivariate, NOWHERE, NOT_APPLICABLE))
-    yield check("8 Comparison with priors that say little", "prior_sensitivity")
-    yield check("9 Sensitivity to the hyperparameters of the priors", "prior_sensitivity")
+    yield (multivariate, NOWHERE, NOT_DONE if ground.correlated else NOT_APPLICABLE)
+    little = "8 Comparison with priors that say little: of the focal slope"
+    yield (check(little, "prior_sensitivity") if ground.refitted else (little, NOWHERE, NOT_DONE))
+    weights = "9 Sensitivity to the hyperparameters of the priors: all of one number, weighed more and less together"
+    yield check(weights, "prior_sensitivity")
     yield part(
         "10 Results reported and interpreted as probabilities", "effects", "groups", "variance", status=ground.results
     )

@@ -72,8 +72,8 @@ class ShownFlow:
         known = self.left is not None and self.total is not None
         share = f" {count(self.left)} people ({percent(self.left / self.total)})" if known else " people"  # type: ignore
         return (
-            f"That the results hold for the{share} who were left out because a value is missing: they may differ from "
-            "those analysed."
+            f"That the results hold for the{share} who were left out because a value is missing or cannot be used: "
+            "they may differ from those analysed."
         )
 
 

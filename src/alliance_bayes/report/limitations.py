@@ -91,8 +91,8 @@ def limits_of_data(fit: FittedModel, small: int) -> list[str]:
             else f"{count(flow.left)} of {count(flow.total)} participants ({percent(flow.left / flow.total, 1)})"
         )
         said.append(
-            f"{who} were left out because a value is missing. Nothing was imputed, and whether they would have changed "
-            "the results was not examined."
+            f"{who} were left out because a value is missing or cannot be used. Nothing was imputed, and whether they "
+            "would have changed the results was not examined."
         )
     if fit.moments is not None:
         said.append(

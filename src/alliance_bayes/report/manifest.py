@@ -1,4 +1,4 @@
-"""The manifest: what a page was made from and every number of it, for a machine, inside the page itself."""
+"""The manifest: what a page was made from and its estimates, for a machine, inside the page itself."""
 
 from __future__ import annotations
 

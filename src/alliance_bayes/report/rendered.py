@@ -29,7 +29,7 @@ class Rendered:
     html
         The whole page, self-contained.
     numbers
-        Every number of the page as JSON values: `format`, `title`, `withheld`, `reasons`, `prob`, `findings`, `effects`
+        The page's numbers as JSON values: `format`, `title`, `withheld`, `reasons`, `prob`, `findings`, `effects`
         (one record a row of the effects table, with Monte Carlo error, interval kind and probability; None when
         withheld), `curve`, `participants`, `model`, `checks` and `meta` (source of data, model card, seed, versions).
     findings
