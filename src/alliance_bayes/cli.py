@@ -1,9 +1,17 @@
-"""The command line: parses, calls, prints. Exit status 0 done, 1 the data or the checks failed, 2 wrong use."""
+"""The command line: parses, calls, prints. Exit status 0 done, 1 the data or the checks failed, 2 wrong use.
+
+Beyond these: 70 an error that nobody had thought of, 130 interrupted, 141 nobody reads the output.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
+import os
 import sys
+import traceback
+from importlib.metadata import metadata
 from pathlib import Path
 from typing import Annotated
 
@@ -265,31 +273,73 @@ def _engine(fitted: ab.Fit) -> str:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line; every error is one paragraph on standard error, never a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        # A label that the terminal has no letters for is printed by their numbers.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        status = _status(arguments)
+        sys.stdout.flush()
+    # Nobody reads on, as when the output goes to `head`. The parser ends by itself where it meets that first.
+    except (BrokenPipeError, SystemExit):
+        # Python writes what is left at its end: let it have a place.
+        with contextlib.suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 141
+    sys.exit(status)
+
+
+def _status(arguments: list[str] | None) -> int:
     try:
         status = app(args=arguments, standalone_mode=False)
         if status == 130:
             # How Typer passes an interrupt on.
             raise KeyboardInterrupt
+        return status if isinstance(status, int) else 0
     except TyperException as error:
         # Usage errors of the parser know how to show the command's usage; the base class only has its message.
         show = getattr(error, "show", None)
         show() if show is not None else errors.print(f"error: {error.format_message()}")
-        status = 2
+        return 2
     except (ab.DataError, ab.SamplingError) as error:
         errors.print(f"error: {error}")
-        status = 1
+        return 1
     except ab.AllianceBayesError as error:
         errors.print(f"error: {error}")
-        status = 2
+        return 2
+    except BrokenPipeError:
+        raise
     except OSError as error:
         errors.print(
             f"error: {error.strerror or error}: {error.filename or ''}. Check that the file can be read or written."
         )
-        status = 2
+        return 2
     except (KeyboardInterrupt, typer.Abort):
         errors.print("interrupted; nothing was written.")
-        status = 130
-    sys.exit(status if isinstance(status, int) else 0)
+        return 130
+    except MemoryError:
+        errors.print("error: the memory of this computer is not enough for that. Ask for fewer draws or fewer rows.")
+        return 70
+    except Exception as error:
+        errors.print(_unexpected(error))
+        return 70
+
+
+def _unexpected(error: Exception) -> str:
+    """What went wrong that nobody had thought of, on one line, and whom to tell."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if Path(frame.filename).is_relative_to(Path(__file__).parent)]
+    place = own[-1] if own else frames[-1]
+    said = " ".join(str(error).split())
+    told = f"{type(error).__name__}: {said[:300]}" if said else type(error).__name__
+    urls = [url.partition(", ") for url in metadata("alliance_bayes").get_all("Project-URL") or ()]
+    trackers = [url for label, _, url in urls if label.casefold() in ("issues", "bug tracker", "tracker")]
+    where = f"at {trackers[0]}" if trackers else "to the developers named in CITATION.cff"
+    return (
+        "error: something went wrong that should not have, and nothing that this command printed or wrote should be "
+        f"used: {told} ({Path(place.filename).name}, line {place.lineno}, version {ab.__version__}). Please report "
+        f"this line and the command {where}, once you have seen that they name nobody."
+    )
 
 
 if __name__ == "__main__":

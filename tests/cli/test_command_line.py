@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import inspect
 import json
+import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -231,3 +233,93 @@ def test_defaults_of_the_command_line_are_those_of_the_library(command: Callable
     library = {name: parameter.default for name, parameter in inspect.signature(ab.Model.fit).parameters.items()}
     shared = ("engine", "draws", "tune", "chains", "target_accept", "sampler")
     assert {name: given[name] for name in shared} == {name: library[name] for name in shared}
+
+
+@pytest.mark.parametrize(
+    "encoding", ["undefined", "idna", "punycode", "unicode_escape", "hex", "none", "a\0b", "\udce9", ""]
+)
+def test_an_encoding_that_is_none_of_a_file_is_refused(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, encoding: str
+) -> None:
+    table = tmp_path / "cohort.csv"
+    table.write_text("participant_id,age\np1,36\n", encoding="utf-8")
+    status, out, err = run(capsys, "validate", table, "--encoding", encoding)
+    assert (status, out) == (2, "")
+    assert len(err.splitlines()) == 1
+    assert err.startswith("error: encoding ")
+
+
+def test_an_error_nobody_thought_of_is_one_paragraph_and_status_70(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def failing(*_: object, **__: object) -> None:
+        raise ZeroDivisionError("division\nby zero")
+
+    monkeypatch.setattr(ab, "simulate_cohort", failing)
+    status, out, err = run(capsys, "simulate", "-o", tmp_path / "a.csv")
+    assert (status, out) == (70, "")
+    assert re.fullmatch(
+        r"error: something went wrong that should not have, and nothing that this command printed or wrote should be "
+        r"used: ZeroDivisionError: division by zero \(cli\.py, line \d+, version [\d.]+\)\. Please report this line "
+        r"and the command (to the developers named in CITATION\.cff|at \S+), once you have seen that they name "
+        r"nobody\.\n",
+        err,
+    )
+
+
+@pytest.mark.parametrize(
+    ("raised", "status", "said"),
+    [
+        (KeyboardInterrupt, 130, "interrupted; nothing was written.\n"),
+        (BrokenPipeError, 141, ""),
+        (
+            MemoryError,
+            70,
+            "error: the memory of this computer is not enough for that. Ask for fewer draws or fewer rows.\n",
+        ),
+        (RecursionError, 70, None),
+        (AssertionError, 70, None),
+    ],
+)
+def test_how_a_command_ends_otherwise(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    raised: type[BaseException],
+    status: int,
+    said: str | None,
+) -> None:
+    def ending(*_: object, **__: object) -> None:
+        raise raised
+
+    monkeypatch.setattr(ab, "simulate_cohort", ending)
+    ended, out, err = run(capsys, "simulate", "-o", tmp_path / "a.csv")
+    assert (ended, out) == (status, "")
+    assert err == said if said is not None else raised.__name__ in err
+    assert "Traceback" not in err
+
+
+def test_labels_that_a_terminal_has_no_letters_for_are_printed_by_number(tmp_path: Path) -> None:
+    table = tmp_path / "cohort.csv"
+    ids = "".join(f"p{k},{30 + k},Österreich\n" for k in range(12))
+    table.write_text(f"participant_id,age,country\n{ids}", encoding="utf-8")
+    wrong = tmp_path / "wrong.csv"
+    wrong.write_text(f"participant_id,age,country\n{ids}p99,größer,Österreich\n", encoding="utf-8")
+    plain = {**os.environ, "LC_ALL": "C", "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    done = [
+        subprocess.run(
+            [sys.executable, "-m", "alliance_bayes", "validate", str(path)], env=plain, capture_output=True, check=False
+        )
+        for path in (table, wrong)
+    ]
+    assert [one.returncode for one in done] == [0, 1]
+    assert b"\\xd6sterreich" in done[0].stdout
+    assert b"gr\\xf6\\xdfer" in done[1].stderr
+    assert done[0].stderr == done[1].stdout == b""
+
+
+def test_a_reader_that_stops_reading_is_no_error(tmp_path: Path) -> None:
+    command = f"{sys.executable} -m alliance_bayes --help | true; echo ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+    assert done.stderr == ""
+    assert done.stdout in ("0\n", "141\n")  # the help may have been written before the reader had gone

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import decimal
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from alliance_bayes.cohort import read_cohort
+from alliance_bayes.cohort.files import TABLE_BYTES, read_raw
 from alliance_bayes.errors import DataError, UsageError
 
 TEXT = "participant_id,sex\n1,weiblich\n2,männlich\n"
@@ -200,3 +206,100 @@ def test_impossible_options(tmp_path: Path, options: dict[str, str], message: st
     with pytest.raises(UsageError) as caught:
         read_cohort(write(tmp_path, "a.csv", TEXT), **options)
     assert str(caught.value) == message
+
+
+def problems_of(path: Path) -> list[tuple[str | None, str]]:
+    with pytest.raises(DataError) as caught:
+        read_raw(path)
+    return [(problem.column, problem.what) for problem in caught.value.problems]
+
+
+def test_columns_of_parquet_that_hold_no_single_values_are_named_all_at_once(tmp_path: Path) -> None:
+    kinds = {
+        "list": pa.array([[1], None]),
+        "struct": pa.array([{"a": 1}, None]),
+        "map": pa.array([[("a", 1)], None], pa.map_(pa.string(), pa.int64())),
+        "bytes": pa.array([b"a", None]),
+        "time": pa.array([1, None], pa.time64("us")),
+        "span": pa.array([1, None], pa.duration("us")),
+    }
+    pq.write_table(pa.table({"age": [1, 2], **kinds}), tmp_path / "a.parquet")
+    what = "which is no single number, text, truth value or date"
+    assert problems_of(tmp_path / "a.parquet") == [
+        ("list", f"is of type list<element: int64>, {what}"),
+        ("struct", f"is of type struct<a: int64>, {what}"),
+        ("map", f"is of type map<string, int64 ('map')>, {what}"),
+        ("bytes", f"is of type binary, {what}"),
+        ("time", f"is of type time64[us], {what}"),
+        ("span", f"is of type duration[us], {what}"),
+    ]
+
+
+def test_columns_of_parquet_that_hold_single_values_are_read_as_they_are(tmp_path: Path) -> None:
+    kinds: dict[str, pa.Array] = {
+        "whole": pa.array([2**60 + 1, None]),
+        "share": pa.array([0.5, None]),
+        "word": pa.array(["é", None]),
+        "large": pa.array(["a", None], pa.large_string()),
+        "truth": pa.array([True, None]),
+        "money": pa.array([decimal.Decimal("1.50"), None]),
+        "day": pa.array([dt.date(2024, 2, 29), None]),
+        "time": pa.array([dt.datetime(2024, 2, 29, 12), None], pa.timestamp("us")),
+        "level": pa.array(["b", None]).dictionary_encode(),
+        "none": pa.nulls(2),
+    }
+    pq.write_table(pa.table(kinds), tmp_path / "a.parquet")
+    cells = read_raw(tmp_path / "a.parquet").cells
+    assert list(cells) == list(kinds)
+    assert [cells[name].iloc[0] for name in list(kinds)[:9]] == [
+        2**60 + 1,
+        0.5,
+        "é",
+        "a",
+        True,
+        decimal.Decimal("1.50"),
+        dt.date(2024, 2, 29),
+        pd.Timestamp("2024-02-29 12:00"),
+        "b",
+    ]
+    assert cells.iloc[1].isna().all()
+    assert cells["level"].dtype == "category"
+
+
+def test_a_table_larger_than_it_looks_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.table({"a": pa.array(np.zeros(5_000_000, np.int8))}), path)
+    assert problems_of(path) == [(None, "has 5,000,000 rows, and no more than 4,000,000 are read")]
+    pq.write_table(pa.table({f"c{k}": pa.array(np.zeros(3_000_000, np.int8)) for k in range(8)}), path)
+    assert problems_of(path) == [(None, "has 24,000,000 cells, and no more than 20,000,000 are read")]
+    # One text of a megabyte, told once and meant a hundred thousand times.
+    text = pa.DictionaryArray.from_arrays(pa.array(np.zeros(100_000, np.int32)), pa.array(["x" * 1_000_000]))
+    pq.write_table(pa.table({"a": text}), path, store_schema=False)
+    assert problems_of(path) == [("a", "has a cell of 1,000,000 bytes, and no more than 65,536 are read")]
+    pq.write_table(pa.table({"a": ["x" * (TABLE_BYTES + 1)]}), path, use_dictionary=False)
+    assert problems_of(path) == [(None, "takes 256 MiB in memory, and no more than 256 are read")]
+
+
+def test_two_columns_of_one_name_and_pandas_own_columns(tmp_path: Path) -> None:
+    twice = pa.table([pa.array([1]), pa.array([2])], names=["a", "a"])
+    pq.write_table(twice, tmp_path / "a.parquet")
+    assert problems_of(tmp_path / "a.parquet") == [("a", "is the name of columns 1 and 2")]
+    frame = pd.DataFrame({"age": [1.0, 2.0]}, index=pd.MultiIndex.from_tuples([(1, "x"), (2, "y")], names=["k", None]))
+    frame.to_parquet(tmp_path / "b.parquet")
+    assert list(read_raw(tmp_path / "b.parquet").cells) == ["age"]
+    frame.set_axis(pd.Index(["p1", "p2"], name="participant_id")).to_parquet(tmp_path / "c.parquet")
+    assert set(read_raw(tmp_path / "c.parquet").cells) == {"age", "participant_id"}
+    note = {b"pandas": b"[" * 100_000}
+    pq.write_table(pa.table({"age": [1]}).replace_schema_metadata(note), tmp_path / "d.parquet")
+    assert list(read_raw(tmp_path / "d.parquet").cells) == ["age"]
+
+
+def test_rows_of_text_without_an_end_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    for text in ("a,b\n" + "1" * (1 << 21), "a,b\n" + '"\n",' * 20_000, "a,b\n" + '"' + "\n" * 200_000):
+        path.write_text(text, encoding="utf-8")
+        ((column, what),) = problems_of(path)
+        assert column is None
+        assert what.startswith("cannot be split into cells from line 2 of the file on (")
+    path.write_text(",".join(f"c{k}" for k in range(10_001)) + "\n", encoding="utf-8")
+    assert problems_of(path) == [(None, "has 10,001 columns, and no more than 10,000 are read")]

@@ -5,20 +5,32 @@ from __future__ import annotations
 import codecs
 import csv
 import io
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from alliance_bayes.cohort.header import header_problems
 from alliance_bayes.cohort.names import ID
-from alliance_bayes.errors import DataError, Problem, UsageError
+from alliance_bayes.errors import DataError, FileFormatError, Problem, UsageError
+from alliance_bayes.foreign import parse_json, shown
 
 __all__ = ["RawTable", "read_raw"]
 
+#: Largest table that is read whole. A cell of text takes some sixty bytes in memory, however short it is.
+TABLE_BYTES, TABLE_ROWS, TABLE_COLUMNS, TABLE_CELLS, CELL_BYTES = 256 << 20, 4_000_000, 10_000, 20_000_000, 1 << 16
 SEPARATORS = {".csv": ",", ".tsv": "\t", ".tab": "\t"}
 PARQUET = (".parquet", ".pq")
+# Longest row of a text file: characters of a line, and lines.
+_LINE, _LINES = 1 << 20, 10_000
+# Rows that do not fit, after which no more are looked for.
+_PROBLEMS = 100_000
 _NAMES = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
+_TOO_LARGE = "Leave out what no model needs, or reduce the table where it is ('alliance-bayes reduce')."
+# Encodings of Python that are not for files of text: of names in networks, of Python's own literals, of one machine.
+_NO_FILE = ("idna", "mbcs", "oem", "palmos", "punycode", "raw-unicode-escape", "undefined", "unicode-escape")
 _ENCODINGS = "Usual ones: 'utf-8', 'utf-16', 'cp1252', 'latin-1'."
 _BOMS = {codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 
@@ -106,21 +118,119 @@ def _from_frame(frame: pd.DataFrame) -> RawTable:
 
 
 def _from_parquet(path: Path) -> RawTable:
+    problems: list[Problem] = []
     # pyarrow raises many kinds of error on a damaged file; each means the same to the reader.
     try:
-        frame = pd.read_parquet(path)
+        frame, problems = _parquet_frame(path)
     except Exception as error:
         lines = str(error).replace(str(path), path.name).splitlines() or [type(error).__name__]
-        reason = lines[0].rstrip(".")
+        reason = lines[0][:300].rstrip(".")
         problem = Problem(
             None, None, None, f"cannot be read as Parquet ({reason})", "Write the file again, or give it as CSV."
         )
         raise DataError([problem], source=path.name) from error
+    if problems:
+        raise DataError(problems, source=path.name)
     try:
         raw = _from_frame(frame)
     except DataError as error:
         raise DataError(error.problems, source=path.name) from None
     return RawTable(raw.cells, _file_rows(len(frame)), path.name)
+
+
+def _parquet_frame(path: Path) -> tuple[pd.DataFrame, list[Problem]]:
+    """The table of a file whose columns hold single values, or why it is not read."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    empty = pd.DataFrame()
+    about = pq.read_schema(path)
+    plain = [field.name for field in about if pa.types.is_string(field.type) or pa.types.is_large_string(field.type)]
+    # A text that stands in many rows is in memory once until its length is known.
+    file = pq.ParquetFile(path, read_dictionary=plain)
+    size = sum(file.metadata.row_group(k).total_byte_size for k in range(file.metadata.num_row_groups))
+    if size > TABLE_BYTES:
+        what = f"takes {size / 2**20:,.0f} MiB in memory, and no more than {TABLE_BYTES >> 20} are read"
+        return empty, [Problem(None, None, None, what, _TOO_LARGE)]
+    problems = _size_problems(file.metadata.num_rows, len(about))
+    for field in about:
+        if not any(of(_inner(field.type)) for of in _cell_types()):
+            what = f"is of type {str(field.type)[:60]}, which is no single number, text, truth value or date"
+            problems.append(Problem(field.name, None, None, what, "Give it one value a row, or leave it out."))
+    if problems:
+        return empty, problems
+    table = file.read()
+    for place, name in enumerate(about.names):
+        column = table.column(place)
+        if not pa.types.is_dictionary(column.type):
+            continue
+        longest = [
+            pc.max(pc.binary_length(chunk.dictionary)).as_py() or 0
+            for chunk in column.chunks
+            if not pa.types.is_integer(column.type.value_type)
+        ]
+        if max(longest, default=0) > CELL_BYTES:
+            what = f"has a cell of {max(longest):,} bytes, and no more than {CELL_BYTES:,} are read"
+            problems.append(Problem(name, None, None, what, "Leave the column out."))
+        elif not pa.types.is_dictionary(about.field(place).type):
+            cells = [chunk.dictionary_decode() for chunk in column.chunks]
+            table = table.set_column(place, name, pa.chunked_array(cells, column.type.value_type))
+    if problems:
+        return empty, problems
+    # What pandas wrote about its index is for pandas: here an index is a column, or nothing.
+    index = [name for name in _index_columns(about) if name != ID and about.names.count(name) == 1]
+    table = table.replace_schema_metadata(None).drop_columns(index)
+    return table.to_pandas(ignore_metadata=True, integer_object_nulls=True), []
+
+
+def _cell_types() -> list[Any]:
+    from pyarrow import types
+
+    return [
+        types.is_boolean,
+        types.is_integer,
+        types.is_floating,
+        types.is_decimal,
+        types.is_string,
+        types.is_large_string,
+        types.is_date,
+        types.is_timestamp,
+        types.is_null,
+    ]
+
+
+def _inner(kind: Any) -> Any:
+    """The type of a column's levels, where it has levels."""
+    from pyarrow import types
+
+    return kind.value_type if types.is_dictionary(kind) and not types.is_dictionary(kind.value_type) else kind
+
+
+def _index_columns(about: Any) -> list[str]:
+    note = (about.metadata or {}).get(b"pandas")
+    if note is None:
+        return []
+    try:
+        read = parse_json(note.decode(), what="its note for pandas", remedy="")
+    except (FileFormatError, UnicodeDecodeError):
+        return []
+    listed = read.get("index_columns") if isinstance(read, dict) else None
+    return [name for name in listed or [] if isinstance(name, str)] if isinstance(listed, list) else []
+
+
+def _size_problems(rows: int, columns: int) -> list[Problem]:
+    """A table that is larger than any that is read whole."""
+    found = []
+    for count, noun, most in (
+        (rows, "rows", TABLE_ROWS),
+        (columns, "columns", TABLE_COLUMNS),
+        (rows * columns, "cells", TABLE_CELLS),
+    ):
+        if count > most:
+            what = f"has {count:,} {noun}, and no more than {most:,} are read"
+            found.append(Problem(None, None, None, what, _TOO_LARGE))
+    return found
 
 
 def _from_text(path: Path, encoding: str | None, sep: str) -> RawTable:
@@ -143,13 +253,19 @@ def _from_text(path: Path, encoding: str | None, sep: str) -> RawTable:
 
 
 def _decode(path: Path, encoding: str | None) -> str:
-    data = path.read_bytes()
     if encoding is not None:
         try:
-            codecs.lookup(encoding)
-        except LookupError:
-            raise UsageError(f"encoding {encoding!r} is unknown. {_ENCODINGS}") from None
-    else:
+            known = codecs.lookup(encoding).name.replace("_", "-") not in _NO_FILE
+        # A name may also hold what no name can.
+        except (LookupError, ValueError):
+            known = False
+        if not known:
+            raise UsageError(f"encoding {shown(encoding)} is unknown. {_ENCODINGS}")
+    with path.open("rb") as file:
+        data = file.read(TABLE_BYTES + 1)
+    if len(data) > TABLE_BYTES:
+        raise _unreadable(path, f"is larger than {TABLE_BYTES >> 20} MiB, the most that is read whole", _TOO_LARGE)
+    if encoding is None:
         for mark, name in _BOMS.items():
             if data.startswith(mark):
                 what = "is UTF-16 text, not UTF-8"
@@ -165,6 +281,9 @@ def _decode(path: Path, encoding: str | None) -> str:
             "Save the file as UTF-8, or say how it is written: encoding='cp1252' (Windows), encoding='latin-1', ..."
         )
         raise _unreadable(path, what, remedy) from None
+    except UnicodeError as error:
+        what = f"is not text in {encoding}: {error}"
+        raise _unreadable(path, what, "Say how it is written: encoding='utf-8', encoding='cp1252', ...") from None
     if "\0" in text:
         line = text.count("\n", 0, text.index("\0")) + 1
         remedy = "Export the file again; if it is UTF-16, pass encoding='utf-16-le' or encoding='utf-16-be'."
@@ -178,14 +297,30 @@ def _unreadable(path: Path, what: str, remedy: str) -> DataError:
 
 def _records(text: str, sep: str) -> tuple[list[str], list[tuple[int, list[str]]], list[Problem]]:
     """Header, numbered rows that are not wholly empty, and rows whose number of cells is not the header's."""
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=sep, strict=True)
+    taken = 0
+
+    def lines() -> Iterator[str]:
+        nonlocal taken
+        for line in io.StringIO(text, newline=""):
+            taken += 1
+            if len(line) > _LINE or taken > _LINES:
+                raise csv.Error(f"a row of more than {_LINE:,} characters or {_LINES:,} lines")
+            yield line
+
+    reader = csv.reader(lines(), delimiter=sep, strict=True)
     header: list[str] = []
     records: list[tuple[int, list[str]]] = []
     problems: list[Problem] = []
     row, line = 0, 0
     try:
         for row, cells in enumerate(reader, start=1):
-            start, line = line + 1, reader.line_num
+            start, line, taken = line + 1, reader.line_num, 0
+            width = len(header) or len(cells)
+            if len(records) * width > TABLE_CELLS or len(records) > TABLE_ROWS or width > TABLE_COLUMNS:
+                problems += _size_problems(len(records), width)
+                break
+            if len(problems) > _PROBLEMS:
+                break
             if not header:
                 header = cells if any(cell.strip() for cell in cells) else []
             elif any(cell.strip() for cell in cells):
