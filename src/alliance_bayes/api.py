@@ -129,7 +129,8 @@ class Model(ModelSpec):
             if it was not the first.
         draws, tune, chains
             Kept and warm-up draws of each chain, and the number of chains. By default the collapsed engine keeps 1,000
-            draws, which are nearly independent, and NUTS 1,500; the collapsed engine needs no warm-up.
+            draws, which are nearly independent, and NUTS 1,500; the collapsed engine needs no warm-up. At most 100,000
+            draws and 1,000 chains, a million draws over all chains, and 2 GiB of numbers.
         cores
             Chains sampled at once; by default as many as there are cores.
         seed

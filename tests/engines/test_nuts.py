@@ -30,6 +30,21 @@ from builders import rows
         ({"cores": 0}, "cores should be a whole number of at least 1 but got 0."),
         ({"seed": -1}, "seed should be a whole number of at least 0 but got -1."),
         ({"seed": "7"}, "seed should be a whole number of at least 0 but got '7'."),
+        ({"draws": 10**9}, "draws should be at most 100,000 but got 1000000000."),
+        ({"tune": 10**9}, "tune should be at most 100,000 but got 1000000000."),
+        ({"chains": 10**5}, "chains should be at most 1,000 but got 100000."),
+        ({"cores": 10**6}, "cores should be at most 1,000 but got 1000000."),
+        (
+            {"seed": 10**9000},
+            "seed should be at most 9,223,372,036,854,775,807 but got a whole number of more than 19 digits.",
+        ),
+        ({"draws": "1" * 10**6}, f"draws should be a whole number of at least 4 but got '{'1' * 59}...."),
+        (
+            {"draws": 50_000, "chains": 100},
+            "draws times chains should be at most 1,000,000 but got 50,000 times 100. A few thousand draws over four "
+            "chains are enough for every quantity that is reported.",
+        ),
+        ({"target_accept": "0.9"}, "target_accept should be a number but got '0.9'."),
         ({"target_accept": 1.0}, "target_accept should be in the interval (0, 1) but got 1.0."),
         ({"target_accept": 0.0}, "target_accept should be in the interval (0, 1) but got 0.0."),
         ({"target_accept": float("nan")}, "target_accept should be in the interval (0, 1) but got nan."),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -11,8 +12,10 @@ from alliance_bayes.engines.collapsed import sample_collapsed, why_not_collapsed
 from alliance_bayes.engines.nuts import DRAWS, Progress, SamplerSettings, sample_nuts
 from alliance_bayes.errors import ModelError, UsageError
 from alliance_bayes.model import Design, PriorTable
+from alliance_bayes.model.layout import posterior_coords, posterior_dims
 from alliance_bayes.moments import Moments, moments_of
 from alliance_bayes.progress import progress_bar
+from alliance_bayes.trees import FILE_BYTES
 
 __all__ = ["ENGINES", "check_engine", "sample"]
 
@@ -70,6 +73,8 @@ def sample(
     ------
     ModelError, SamplingError
         The model cannot be sampled by this engine; see :func:`sample_collapsed` and :func:`sample_nuts`.
+    UsageError
+        The draws would take more than a file of them may.
     """
     reason = why_not_collapsed(design, priors)
     # Asking for one of NUTS's samplers by name is asking for NUTS.
@@ -82,12 +87,14 @@ def sample(
         )
     if engine == "collapsed" or (engine == "auto" and not reason):
         settings = replace(settings, draws=DRAWS["collapsed"] if draws is None else draws)
+        _check_size(design, settings)
         with progress_bar(progress, label=label) as report:
             tree, info = sample_collapsed(
                 design, priors, moments_of(design) if moments is None else moments, settings, progress=report
             )
     else:
         settings = replace(settings, draws=DRAWS["nuts"] if draws is None else draws)
+        _check_size(design, settings)
         with progress_bar(progress, label=f"{label} ({settings.sampler})") as report:
             tree, info = sample_nuts(design, priors, settings, progress=report)
         if engine == "auto":
@@ -95,3 +102,14 @@ def sample(
     if info["engine"] == "nuts" or "fallback" in info:
         info |= {"tune": settings.tune, "target_accept": settings.target_accept}
     return tree, {**info, "draws": settings.draws, "chains": settings.chains, "seed": settings.seed}
+
+
+def _check_size(design: Design, settings: SamplerSettings) -> None:
+    coords = posterior_coords(design)
+    numbers = sum(math.prod(len(coords[dim]) for dim in dims) for dims in posterior_dims(design).values())
+    size = 8 * numbers * settings.draws * settings.chains
+    if size > FILE_BYTES:
+        raise UsageError(
+            f"{settings.chains:,} chains of {settings.draws:,} draws of {numbers:,} numbers would take "
+            f"{size / 2**30:.1f} GiB, more than the {FILE_BYTES >> 30} GiB that a fit may. Ask for fewer draws."
+        )

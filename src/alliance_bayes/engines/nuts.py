@@ -14,6 +14,7 @@ import xarray as xr
 from alliance_bayes.engines.density import log_density, plan_of, starting_point, variables_of, why_no_plan
 from alliance_bayes.engines.numbers import NumbersModel, numbers_of
 from alliance_bayes.errors import SamplingError, UsageError
+from alliance_bayes.foreign import shown
 from alliance_bayes.model import Design, PriorTable
 from alliance_bayes.model.layout import posterior_dataset, posterior_dims
 
@@ -30,6 +31,15 @@ __all__ = [
 
 # Draws of each chain where none are asked for. The collapsed engine's are nearly independent.
 DRAWS = {"collapsed": 1000, "nuts": 1500}
+# Least and most of each setting. They may come from a page or a card that somebody else made.
+_LIMITS: Mapping[str, tuple[int, int]] = {
+    "draws": (4, 100_000),
+    "tune": (0, 100_000),
+    "chains": (1, 1_000),
+    "cores": (1, 1_000),
+    "seed": (0, 2**63 - 1),
+}
+_ALL_DRAWS = 1_000_000
 NUTS_SAMPLERS = ("nutpie", "pymc", "numpyro", "blackjax")
 Progress = Callable[[int, int, int], None]  # draws done over all chains, draws in all, divergences so far
 
@@ -41,7 +51,8 @@ class SamplerSettings:
     Parameters
     ----------
     draws, tune, chains
-        Kept draws and warm-up draws of each chain, and the number of chains. The gate asks for an R-hat below 1.01 of
+        Kept draws and warm-up draws of each chain, at most 100,000 each, and the number of chains, at most 1,000; no
+        more than a million kept draws in all. The gate asks for an R-hat below 1.01 of
         every reported quantity, of which there may be thousands; at 1,000 draws their largest R-hat comes close to it
         by chance alone.
     cores
@@ -63,10 +74,19 @@ class SamplerSettings:
     sampler: str = "nutpie"
 
     def __post_init__(self) -> None:
-        for name, least in (("draws", 4), ("tune", 0), ("chains", 1), ("cores", 1), ("seed", 0)):
+        for name, (least, most) in _LIMITS.items():
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-                raise UsageError(f"{name} should be a whole number of at least {least} but got {value!r}.")
+                raise UsageError(f"{name} should be a whole number of at least {least} but got {shown(value)}.")
+            if value > most:
+                raise UsageError(f"{name} should be at most {most:,} but got {shown(int(value))}.")
+        if self.draws * self.chains > _ALL_DRAWS:
+            raise UsageError(
+                f"draws times chains should be at most {_ALL_DRAWS:,} but got {self.draws:,} times {self.chains:,}. "
+                "A few thousand draws over four chains are enough for every quantity that is reported."
+            )
+        if isinstance(self.target_accept, bool) or not isinstance(self.target_accept, int | float | np.floating):
+            raise UsageError(f"target_accept should be a number but got {shown(self.target_accept)}.")
         if not 0 < self.target_accept < 1:
             raise UsageError(f"target_accept should be in the interval (0, 1) but got {self.target_accept!r}.")
         if self.sampler not in NUTS_SAMPLERS:

@@ -5,10 +5,15 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
+from alliance_bayes.errors import UsageError
+from alliance_bayes.foreign import shown
 from alliance_bayes.model import Design, PooledFactor, PriorTable
 from alliance_bayes.model.layout import posterior_dataset
 
 __all__ = ["sample_prior"]
+
+
+_MOST = 100_000
 
 
 def sample_prior(design: Design, priors: PriorTable, *, draws: int = 500, seed: int = 0) -> xr.Dataset:
@@ -19,7 +24,7 @@ def sample_prior(design: Design, priors: PriorTable, *, draws: int = 500, seed: 
     design, priors
         The model on its rows.
     draws
-        Number of draws.
+        Number of draws, at most 100,000.
     seed
         Seed of the draws.
 
@@ -27,7 +32,14 @@ def sample_prior(design: Design, priors: PriorTable, *, draws: int = 500, seed: 
     -------
     xarray.Dataset
         The variables of the posterior, with dims chain (1), draw and their own.
+
+    Raises
+    ------
+    UsageError
+        Another number of draws.
     """
+    if isinstance(draws, bool) or not isinstance(draws, int | np.integer) or not 1 <= draws <= _MOST:
+        raise UsageError(f"draws should be a whole number from 1 to {_MOST:,} but got {shown(draws)}.")
     rng = np.random.default_rng(seed)
     values: dict[str, np.ndarray] = {}
     if design.terms:
