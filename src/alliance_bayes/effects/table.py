@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from types import MappingProxyType
 from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
 
 from alliance_bayes.errors import UsageError
+from alliance_bayes.readonly import ReadOnly
 
 __all__ = ["COLUMNS", "Draws", "EffectTable"]
 
@@ -99,7 +99,7 @@ class EffectTable(pd.DataFrame):
 
     # pandas reads these names from the class, adds them to a list of its own, and never changes them.
     _metadata: ClassVar[list[str]] = ["_sources", "left_out", "asked"]
-    _sources: Mapping[str, Callable[[], np.ndarray]] = MappingProxyType({})
+    _sources: Mapping[str, Callable[[], np.ndarray]] = ReadOnly({})
     left_out: tuple[str, ...] = ()
     asked: Mapping[str, Any] | None = None
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
@@ -23,6 +22,7 @@ from alliance_bayes.model.residual import check_residual_by
 from alliance_bayes.model.resolve import preview_priors, resolve_priors
 from alliance_bayes.model.scales import Scale
 from alliance_bayes.model.smooth import Smooth
+from alliance_bayes.readonly import ReadOnly
 
 __all__ = ["EXHAUSTIVE", "Card", "ModelSpec"]
 
@@ -111,8 +111,8 @@ class ModelSpec:
 
     def __post_init__(self) -> None:
         for name in ("centre", "scales", "levels"):
-            object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
-        object.__setattr__(self, "levels", MappingProxyType(check_declared(self.levels)))
+            object.__setattr__(self, name, ReadOnly(getattr(self, name)))
+        object.__setattr__(self, "levels", ReadOnly(check_declared(self.levels)))
         if isinstance(self.exhaustive, str):
             raise ModelError(
                 f"exhaustive should be a tuple of factor names but got {self.exhaustive!r}. Write "

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -17,6 +16,7 @@ from alliance_bayes.moments.histogram import Histogram
 from alliance_bayes.moments.pooling import Cells, cell_numbers, pool
 from alliance_bayes.moments.recentring import Sources, recentred_cells
 from alliance_bayes.moments.terms import component_names
+from alliance_bayes.readonly import ReadOnly
 
 __all__ = ["Moments"]
 
@@ -82,7 +82,7 @@ class Moments:
         if self.rest is None:
             object.__setattr__(self, "rest", np.zeros_like(self.means))
         for name in ("levels", "centres", "parts", "bases"):
-            object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
+            object.__setattr__(self, name, ReadOnly(getattr(self, name)))
 
     def __repr__(self) -> str:
         """Sizes and names only: no cell's values."""
