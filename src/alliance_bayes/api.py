@@ -163,12 +163,15 @@ class Model(ModelSpec):
             sampler=sampler,
         )
         moments = cohort if isinstance(cohort, Moments) else None
+        people = None
         if isinstance(cohort, Moments):
             design, moments = design_of_moments(cohort, self)
             flow = cohort.flow or Flow(design.n)
             about = {"cohort_source": "moments, without rows", "cohort_hash": fingerprint(moments)}
         else:
+            cohort = cohort if isinstance(cohort, Cohort) else read_cohort(cohort)
             design, flow, about = self._applied(cohort)
+            people = cohort.people(self.columns)
         priors = self.priors_for(design)
         tree, ran = sample(
             design,
@@ -181,7 +184,7 @@ class Model(ModelSpec):
             label=self.card.name,
         )
         info = {**ran, **about, "versions": versions()}
-        return Fit(self, design, priors, tree, flow, info, moments)
+        return Fit(self, design, priors, tree, flow, info, moments, people)
 
     def _applied(self, cohort: Cohort | pd.DataFrame) -> tuple[Design, Flow, dict[str, Any]]:
         cohort = cohort if isinstance(cohort, Cohort) else read_cohort(cohort)

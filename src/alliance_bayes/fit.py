@@ -44,6 +44,9 @@ class FittedModel:
     moments
         What the fit was made from, where the rows are out of reach; the design's rows are then weighted points that
         have the same moments, and nothing is said of single participants.
+    people
+        Number of the person of each analysed row, shape (n,), where some have several rows; None where a row is a
+        person.
     """
 
     spec: ModelSpec
@@ -53,6 +56,7 @@ class FittedModel:
     flow: Flow
     info: Mapping[str, Any]
     moments: Moments | None = None
+    people: np.ndarray | None = None
     _new_levels: dict[str, tuple[tuple[tuple[str, ...], int], np.ndarray]] = field(
         default_factory=dict, init=False, repr=False
     )

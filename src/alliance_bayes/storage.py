@@ -30,6 +30,9 @@ __all__ = ["FORMAT", "load", "save"]
 #: Raised whenever a file would mean something else. Files of format 1 had no description of themselves.
 FORMAT = 2
 
+# Whose row is whose, as numbers: no name of a column, which has no brackets.
+_PEOPLE = "(people)"
+
 
 def save(fit: FittedModel, path: str | os.PathLike[str]) -> None:
     """Write a fit; the file appears whole or not at all.
@@ -136,6 +139,8 @@ def _row_groups(fit: FittedModel) -> dict[str, xr.Dataset]:
         column = frame[name]
         categorical = isinstance(column.dtype, pd.CategoricalDtype)
         predictors[name] = ("obs", column.astype(str).to_numpy(object) if categorical else column.to_numpy(float))
+    if fit.people is not None:
+        predictors[_PEOPLE] = ("obs", np.asarray(fit.people, dtype=np.int64))
     rows = {"obs": np.arange(len(frame))}
     return {
         "observed_data": xr.Dataset({design.outcome.name: ("obs", design.outcome.values)}, coords=rows),
@@ -176,6 +181,7 @@ def _fit(
         Flow(flow["participants"], tuple(FlowStep(**step) for step in flow["steps"])),
         info,
         moments,
+        tree[f"constant_data/{_PEOPLE}"].to_numpy() if f"constant_data/{_PEOPLE}" in tree else None,
     )
 
 

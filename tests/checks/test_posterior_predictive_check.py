@@ -129,7 +129,7 @@ def test_levels_with_few_rows_are_counted_and_not_compared():
     assert set(found.table.loc[found.table["factor"] == "country", "level"]) == {
         frame["country"].value_counts().idxmax()
     }
-    assert found.sentence.endswith(" Levels with fewer than 20 rows (4) were not compared.")
+    assert found.sentence.endswith(" Levels with fewer than 20 rows were not compared.")
 
 
 def test_a_two_valued_outcome_is_compared_by_its_share():

@@ -167,9 +167,9 @@ def test_groups_of_one_value_say_so_and_missing_people_are_counted() -> None:
     means = table[table["estimand"] == "mean_rating"]
     assert means["mean"].tolist() == [5.0, 4.0, 3.0]
     assert means["note"].tolist() == [
-        "all 2 ratings are 5, and the Bayesian bootstrap knows no other value",
-        "the only rating is 4, and the Bayesian bootstrap knows no other value",
-        "the only rating is 3, and the Bayesian bootstrap knows no other value",
+        "every rating is 5, and the Bayesian bootstrap knows no other value",
+        "every rating is 4, and the Bayesian bootstrap knows no other value",
+        "every rating is 3, and the Bayesian bootstrap knows no other value",
     ]
     assert table.left_out == ("2 of 6 ratings: the value or the group is missing",)
     assert table["unit"].iloc[0] == "unit of rating"

@@ -51,7 +51,7 @@ def hostile(checks_of: Callable[..., CheckReport]) -> Rendered:
         title="</title><script>alert(3)</script>", question="<img src=x onerror=alert(4)>", assumptions=("a & b",)
     )
     fit = fitted(frame, formula="who5_followup ~ alliance + (alliance || country)", draws=120, spec={"card": card})
-    info = {**fit.info, "cohort_source": "<b>c</b>.csv", "note": "</pre><script>"}
+    info = {**fit.info, "cohort_source": "<b>c</b>.csv", "engine_reason": "</pre><script>"}
     import dataclasses
 
     fit = dataclasses.replace(fit, info=info)

@@ -65,7 +65,8 @@ def prior_outcomes(design: Design, values: np.ndarray, weights: np.ndarray | Non
     """
     ends = [end for end in (design.outcome.lower, design.outcome.upper) if end is not None]
     low, high = np.quantile(values, [0.005, 0.995])
-    low, high = min([low, *ends, design.outcome.values.min()]), max([high, *ends, design.outcome.values.max()])
+    # Not to the lowest and the highest outcome: each is somebody's.
+    low, high = min([low, *ends]), max([high, *ends])
     outside = float(np.average(((values < low) | (values > high)).mean(axis=0), weights=weights))
     levels = design.outcome.levels
     edges = (

@@ -224,7 +224,7 @@ def _cell_groups(evidence: Evidence) -> tuple[pd.DataFrame, sparse.csr_array, in
 
 def _sentence(table: pd.DataFrame, evidence: Evidence, passed_over: int) -> str:
     outside = table[table["outside"]]
-    small = f" Levels with fewer than {FEWEST_ROWS} rows ({passed_over}) were not compared." if passed_over else ""
+    small = f" Levels with fewer than {FEWEST_ROWS} rows were not compared." if passed_over else ""
     if outside.empty:
         return (
             f"All {len(table)} statistics of the outcome, overall and by group, lie within limits that a "

@@ -6,6 +6,7 @@ import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
 import pandas as pd
 
 from alliance_bayes.cohort.flow import Flow, FlowStep, merge_steps
@@ -43,6 +44,9 @@ class Cohort:
     why_missing
         Column -> reason -> ids of the people who lack a value there for that reason, where one is known: a survey at
         the wrong time, say. The flow counts them by it.
+    person
+        Column that says whose a row is, in a table with several rows a participant; `participant_id` where there is
+        one. Without either, a row is a participant.
 
     Raises
     ------
@@ -56,6 +60,7 @@ class Cohort:
     excluded: tuple[FlowStep, ...] = ()
     sessions: pd.DataFrame | None = None
     why_missing: Mapping[str, Mapping[str, frozenset[str]]] = field(default_factory=dict)
+    person: str | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "data", canonical_data(self.data))
@@ -93,6 +98,15 @@ class Cohort:
     def digest(self, key: bytes) -> str:
         """Digest of `data` and `sessions` for those who have the key; see `alliance_bayes.cohort.hashing`."""
         return keyed_digest(key, self.hash, *(() if self.sessions is None else (frame_hash(self.sessions),)))
+
+    def people(self, columns: Sequence[str]) -> np.ndarray | None:
+        """Number of the person of each row that is complete (see `complete`); None where every row is somebody else."""
+        name = self.person or ID
+        if name not in self.data:
+            return None
+        codes = pd.factorize(self.complete(columns)[0][name])[0]
+        codes[codes < 0] = codes.size + np.arange((codes < 0).sum())
+        return None if np.unique(codes).size == codes.size else codes
 
     def complete(self, columns: Sequence[str]) -> tuple[pd.DataFrame, Flow]:
         """Keep the participants who have a value in every one of some columns.

@@ -56,7 +56,7 @@ def session_cohort(cohort: Cohort) -> Cohort:
         if name in cohort.data:
             data[name] = cohort.data[name].take(place).array
     left_out = FlowStep("session without both ratings", len(held) - len(rated))
-    return Cohort(data, source=f"sessions of {cohort.source}", excluded=(left_out,))
+    return Cohort(data, source=f"sessions of {cohort.source}", excluded=(left_out,), person="person")
 
 
 def held_sessions(cohort: Cohort, caller: str) -> pd.DataFrame:

@@ -250,6 +250,5 @@ def _note(values: np.ndarray, counts: np.ndarray) -> str:
     given = np.flatnonzero(counts)
     if given.size > 1:
         return ""
-    n = int(counts.sum())
-    many = "the only rating is" if n == 1 else f"all {n:,} ratings are"
-    return f"{many} {values[given[0]]:g}, and the Bayesian bootstrap knows no other value"
+    # How many they are is for the page to say, or not.
+    return f"every rating is {values[given[0]]:g}, and the Bayesian bootstrap knows no other value"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -14,6 +14,7 @@ from alliance_bayes.checks.evidence import FEWEST_ROWS
 from alliance_bayes.checks.sensitivity import FEWEST
 from alliance_bayes.effects import EffectTable
 from alliance_bayes.fit import FittedModel
+from alliance_bayes.report.counts import hidden_rows
 from alliance_bayes.report.figure_data import Recorder
 from alliance_bayes.report.frames import frame_table
 from alliance_bayes.report.privacy import HIDDEN, Redact, factors_with_few, grouped_only
@@ -26,7 +27,7 @@ from alliance_bayes.report.text import typeset
 if TYPE_CHECKING:
     from alliance_bayes.report.view import View
 
-__all__ = ["Checked", "Item", "checking", "may_show", "sensitivity"]
+__all__ = ["Checked", "Item", "checking", "may_show", "sensitivity", "told"]
 
 #: Checks whose tables and figures hold no estimate, so that they stay when conclusions are withheld.
 WITHOUT_ESTIMATES = ("convergence", "prior_predictive")
@@ -87,7 +88,9 @@ class Checked:
         )
 
     @classmethod
-    def of(cls, fit: FittedModel, report: CheckReport, redact: Redact, small: int) -> Checked:
+    def of(
+        cls, fit: FittedModel, report: CheckReport, redact: Redact, small: int, *, effects: EffectTable | None = None
+    ) -> Checked:
         """Draw and tabulate every check of a report.
 
         Parameters
@@ -100,7 +103,12 @@ class Checked:
             Takes out of a text what may not be shown.
         small
             Fewest people that a shown group has.
+        effects
+            The effects that were checked; of those about levels that may not be shown, no check says anything.
         """
+        if effects is not None:
+            few = set(effects.index[hidden_rows(fit, effects, small)])
+            report = replace(report, results=tuple(_without(result, few) for result in report.results))
         withheld = not report.gate.passed
         return cls(
             tuple(
@@ -142,7 +150,9 @@ def _item(fit: FittedModel, result: CheckResult, position: int, withheld: bool, 
     # Any other check would give away the numbers that are withheld.
     shown = not withheld or result.name in WITHOUT_ESTIMATES
     anchor, title = f"check-{position}", redact(result.title)
-    sentence = _said(result.sentence, redact) if shown else "What this check found is withheld with the conclusions."
+    sentence = (
+        _said(told(fit, result, small), redact) if shown else "What this check found is withheld with the conclusions."
+    )
     problems = tuple(_said(problem, redact) for problem in result.problems) if shown else ()
     frame, details = (
         _shown(fit, part, redact, small) if shown else pd.DataFrame() for part in (result.table, result.details)
@@ -153,7 +163,15 @@ def _item(fit: FittedModel, result: CheckResult, position: int, withheld: bool, 
     ]
     allowed = [plot for plot in result.plots if shown and plot.name not in SINGLE_ROWS]
     few = _of_few(fit, result.table, small)
-    plots = [plot for plot in allowed if may_show(plot, small) and not plot.title.endswith(few)]
+    # A figure of refits has all of them.
+    refits = result.table.get("label", pd.Series(dtype=str)), frame.get("label", pd.Series(dtype=str))
+    plots = [
+        plot
+        for plot in allowed
+        if may_show(plot, small)
+        and not plot.title.endswith(few)
+        and (plot.name != "left-out" or len(refits[0]) == len(refits[1]))
+    ]
     pictures = [_picture(plot, f"{anchor}-{number}", redact) for number, plot in enumerate(plots, 1)]
     # The sentence already says what the problems are when it is made of them.
     listed = tuple(problem for problem in problems if problem not in sentence)
@@ -189,6 +207,30 @@ def _item(fit: FittedModel, result: CheckResult, position: int, withheld: bool, 
         numbers,
         rows,
     )
+
+
+def _without(result: CheckResult, few: set[str]) -> CheckResult:
+    """A check's result without rows about quantities that may not be shown."""
+    if "quantity" not in result.details.columns:
+        return result
+    return replace(result, details=result.details[~result.details["quantity"].isin(few)])
+
+
+def told(fit: FittedModel, result: CheckResult, small: int) -> str:
+    """A check's sentence; where it speaks of a group that may not be shown, one without it."""
+    table, kept = result.table, grouped_only(fit, result.table, small)
+    if len(kept) == len(table):
+        return result.sentence
+    gone = table.loc[table.index.difference(kept.index)]
+    if "outside" in table.columns and gone["outside"].any():
+        return (
+            f"{int(table['outside'].sum())} of {len(table)} statistics of the outcome lie outside their limits; the "
+            "table has those that may be shown."
+        )
+    sentence = result.sentence
+    for label in gone["label"] if "label" in gone.columns else ():
+        sentence = re.sub(rf"{re.escape(str(label))}(?!\w)", "without a group that may not be shown", sentence)
+    return sentence
 
 
 def may_show(plot: Plot, small: int) -> bool:

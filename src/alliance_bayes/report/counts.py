@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import pandas as pd
@@ -13,7 +14,21 @@ from alliance_bayes.fit import FittedModel
 from alliance_bayes.report.suppression import Mark, one_way, two_way
 from alliance_bayes.report.text import count, percent
 
-__all__ = ["NOT_SHOWN", "SMALL", "ShownCount", "fewer", "level_counts", "shown_cells", "shown_counts", "split_factor"]
+__all__ = [
+    "NOT_SHOWN",
+    "SMALL",
+    "ShownCount",
+    "fewer",
+    "hidden_beside",
+    "hidden_levels",
+    "hidden_rows",
+    "level_counts",
+    "people_in",
+    "shown_cells",
+    "shown_counts",
+    "shown_events",
+    "split_factor",
+]
 
 #: Counts below this are not shown by default.
 SMALL = 10
@@ -59,11 +74,30 @@ def fewer(small: int) -> str:
     return f"< {small}" if small > 2 else NOT_SHOWN
 
 
+def people_in(fit: FittedModel, rows: np.ndarray | None = None) -> int:
+    """People among some of the analysed rows (a mask, shape (n,)), or among all: somebody may have several rows."""
+    if fit.design.weights is not None:
+        return round(float(fit.design.weights.sum() if rows is None else fit.design.weights[rows].sum()))
+    if fit.people is None:
+        return len(fit.design.frame) if rows is None else int(np.count_nonzero(rows))
+    return int(np.unique(fit.people if rows is None else fit.people[rows]).size)
+
+
 def level_counts(fit: FittedModel, factor: str) -> dict[str, int]:
     """People analysed in each level of a pooled factor or of a categorical column, in the levels' order."""
     codes, levels = _codes(fit, factor)
-    sizes = np.bincount(codes, weights=fit.design.weights, minlength=len(levels))
-    return {level: round(float(size)) for level, size in zip(levels, sizes, strict=True)}
+    return dict(zip(levels, tally(fit, codes, len(levels)).tolist(), strict=True))
+
+
+def tally(fit: FittedModel, codes: np.ndarray, n_cells: int) -> np.ndarray:
+    """People by cell, of the cells that the analysed rows are in: codes from 0, shape (n,); below 0 is in none."""
+    weights, inside = fit.design.weights, codes >= 0
+    if weights is None and fit.people is not None:
+        # Each person once a cell, however many rows.
+        codes = np.unique(np.column_stack([codes, fit.people])[inside], axis=0)[:, 0]
+        return np.bincount(codes, minlength=n_cells)
+    sizes = np.bincount(codes[inside], weights=None if weights is None else weights[inside], minlength=n_cells)
+    return np.rint(sizes).astype(int)
 
 
 def shown_counts(fit: FittedModel, factor: str, small: int) -> dict[str, ShownCount]:
@@ -79,10 +113,9 @@ def shown_counts(fit: FittedModel, factor: str, small: int) -> dict[str, ShownCo
     small
         Fewest people that a shown count stands for.
     """
-    counts = level_counts(fit, factor)
-    total = sum(counts.values())
+    counts, total = level_counts(fit, factor), people_in(fit)
     if factor in fit.design.frame:
-        marks = one_way(list(counts.values()), small)
+        marks = _column_marks(fit, small)[factor]
         return {
             level: ShownCount.of(size, total, mark, small)
             for (level, size), mark in zip(counts.items(), marks, strict=True)
@@ -90,23 +123,106 @@ def shown_counts(fit: FittedModel, factor: str, small: int) -> dict[str, ShownCo
     split, parts = split_factor(fit, small), factor.split(":")
     if len(parts) != 2 or split not in parts:
         return {level: ShownCount(None, NOT_SHOWN, NOT_SHOWN) for level in counts}
-    assert split is not None
-    other = parts[0] if parts[1] == split else parts[1]
-    cells = shown_cells(fit, other, split, small)
-    # A label may itself hold a colon, so the parts of a level are those of a row that is in it.
-    codes, levels = _codes(fit, factor)
-    rows = {int(code): row for row, code in reversed(list(enumerate(codes)))}
-    named = fit.design.frame[[other, split]].astype(str)
+    marks = _crossed_marks(fit, factor, small)
+    return {
+        level: ShownCount.of(size, total, mark, small)
+        for (level, size), mark in zip(counts.items(), marks, strict=True)
+    }
+
+
+def hidden_levels(fit: FittedModel, small: int) -> dict[str, frozenset[str]]:
+    """The levels of which a page says nothing but their names, by pooled factor and categorical column.
+
+    They are those whose count may not be shown: what is observed or estimated of a level tells how many people are
+    behind it, be it by the SD of a mean or by the steps of a share.
+
+    Parameters
+    ----------
+    fit
+        The fit.
+    small
+        Fewest people that a shown count stands for.
+    """
     found = {}
-    for code, level in enumerate(levels):
-        if code not in rows:
-            found[level] = ShownCount(None, NOT_SHOWN, NOT_SHOWN)
-            continue
-        of_other, of_split = named.iloc[rows[code]]
-        cell = cells[of_other][of_split]
-        share = NOT_SHOWN if cell.number is None else percent(cell.number / total, 1)
-        found[level] = ShownCount(cell.number, cell.text, share)
+    for factor in _factors(fit):
+        if factor in fit.design.frame:
+            marks = _column_marks(fit, small)[factor]
+        else:
+            marks = _crossed_marks(fit, factor, small)
+        found[factor] = frozenset(
+            level for level, mark in zip(_codes(fit, factor)[1], marks, strict=True) if mark is not Mark.SHOWN
+        )
     return found
+
+
+def hidden_beside(fit: FittedModel, first: FittedModel, factor: str, small: int) -> frozenset[str]:
+    """Levels of which nothing observed is shown of the people of a fit, beside a page's counts of those of another.
+
+    Parameters
+    ----------
+    fit, first
+        Two fits to one cohort, of which the second's people are those that the page counts.
+    factor
+        A categorical column of both.
+    small
+        Fewest people that a shown count stands for: also of those of a level who are in one of the two only, since what
+        is observed of a level tells how many people it has.
+    """
+    hidden = hidden_levels(fit, small)[factor] | hidden_levels(first, small)[factor]
+    own, other = level_counts(fit, factor), level_counts(first, factor)
+    differences = [abs(size - other.get(level, 0)) for level, size in own.items()]
+    marks = zip(own, one_way(differences, small), strict=True)
+    return hidden | {level for level, mark in marks if mark is not Mark.SHOWN}
+
+
+def hidden_rows(fit: FittedModel, rows: pd.DataFrame, small: int) -> np.ndarray:
+    """Which rows of an effects table are about a level of which a page says nothing, shape (n_rows,)."""
+    hidden = hidden_levels(fit, small)
+    return np.array(
+        [
+            isinstance(factor, str) and bool({level, versus} & hidden.get(factor, frozenset()))
+            for factor, level, versus in zip(rows["factor"], rows["level"], rows["versus"], strict=True)
+        ],
+        dtype=bool,
+    )
+
+
+def shown_events(fit: FittedModel, factor: str | None, events: Sequence[np.ndarray], small: int) -> dict[str, bool]:
+    """For which levels it may be shown how many of their people are in each of several groups.
+
+    Parameters
+    ----------
+    fit
+        A fit to rows.
+    factor
+        A categorical column; None for everybody.
+    events
+        Masks of the analysed rows, shape (n,) each. Cells are made of all their combinations, so that no few can be had
+        from a share of one of them among another.
+    small
+        Fewest people that a shown count stands for.
+
+    Returns
+    -------
+    dict
+        By level, and for everybody under the empty name.
+    """
+    codes = np.zeros(len(fit.design.frame), dtype=np.intp)
+    for event in events:
+        codes = 2 * codes + event
+    n_cells = 2 ** len(events)
+    columns = tally(fit, codes, n_cells)
+    everybody = not ((columns > 0) & (columns < small)).any()
+    if factor is None:
+        return {"": everybody}
+    index, levels = _codes(fit, factor)
+    table = tally(fit, index * n_cells + codes, len(levels) * n_cells).reshape(len(levels), n_cells)
+    shown = np.array([mark is Mark.SHOWN for mark in _column_marks(fit, small)[factor]])
+    marks = np.full(table.shape, Mark.HIDDEN, dtype=object)
+    if everybody and shown.any():
+        marks[shown] = two_way(_with_rest(table, shown), small)[: int(shown.sum())]
+    own = [all(mark is Mark.SHOWN for mark in row) for row in marks]
+    return {"": everybody} | dict(zip(levels, own, strict=True))
 
 
 def split_factor(fit: FittedModel, small: int) -> str | None:
@@ -121,7 +237,7 @@ def split_factor(fit: FittedModel, small: int) -> str | None:
         if name in frame and isinstance(frame[name].dtype, pd.CategoricalDtype):
             counts = list(level_counts(fit, name).values())
             if 2 <= len(counts) <= MOST_GROUPS:
-                marks = one_way(counts, small)
+                marks = _column_marks(fit, small)[name]
                 return name if any(s and m is Mark.SHOWN for s, m in zip(counts, marks, strict=True)) else None
     return None
 
@@ -143,14 +259,9 @@ def shown_cells(fit: FittedModel, factor: str, split: str, small: int) -> dict[s
     dict
         Level, then group. Levels and groups whose own counts are not shown have no counts here either.
     """
-    # The marks must not depend on which of the two is across.
-    first, second = sorted((factor, split))
-    table = _crossed(fit, first, second)
-    marks = _marks(table, small)
-    if first != factor:
-        table, marks = table.T, marks.T
+    table, marks = _crossed(fit, factor, split), _cell_marks(fit, factor, split, small)
     (_, levels), (_, groups) = _codes(fit, factor), _codes(fit, split)
-    totals = table.sum(axis=0)
+    totals = list(level_counts(fit, split).values())
     return {
         level: {
             group: ShownCount.of(int(table[k, j]), int(totals[j]), marks[k, j], small) for j, group in enumerate(groups)
@@ -161,23 +272,116 @@ def shown_cells(fit: FittedModel, factor: str, split: str, small: int) -> dict[s
 
 def _crossed(fit: FittedModel, first: str, second: str) -> np.ndarray:
     (rows, levels), (columns, groups) = _codes(fit, first), _codes(fit, second)
-    flat = np.bincount(
-        rows * len(groups) + columns, weights=fit.design.weights, minlength=len(levels) * len(groups)
-    ).reshape(len(levels), len(groups))
-    return np.rint(flat).astype(int)
+    return tally(fit, rows * len(groups) + columns, len(levels) * len(groups)).reshape(len(levels), len(groups))
 
 
-def _marks(table: np.ndarray, small: int) -> np.ndarray:
-    """Marks of a table of two factors, of which some rows and columns are hidden since their own counts are."""
-    shown = [
-        np.array([mark is Mark.SHOWN for mark in one_way([int(size) for size in table.sum(axis=axis)], small)])
-        for axis in (1, 0)
-    ]
-    # What is hidden can be had in sum, as the totals less what is shown: one more row, and one more column.
-    merged = _with_rest(_with_rest(table, shown[0]).T, shown[1]).T
-    inner = two_way(merged, small)
-    marks = np.full(table.shape, Mark.HIDDEN, dtype=object)
-    marks[np.ix_(*shown)] = inner[: int(shown[0].sum()), : int(shown[1].sum())]
+def _factors(fit: FittedModel) -> list[str]:
+    """Pooled factors and categorical columns."""
+    frame = fit.design.frame
+    categorical = (str(name) for name in frame.columns if isinstance(frame[name].dtype, pd.CategoricalDtype))
+    return list(dict.fromkeys([*(factor.name for factor in fit.design.factors), *categorical]))
+
+
+# What is decided of a fit's columns is decided once: every section asks, and some ask for every level.
+_DECIDED: WeakKeyDictionary[FittedModel, dict[object, Any]] = WeakKeyDictionary()
+
+
+def _column_marks(fit: FittedModel, small: int) -> dict[str, list[Mark]]:
+    """Marks of the levels of every categorical column, such that no column tells what another one hides."""
+    known = _DECIDED.setdefault(fit, {})
+    if small not in known:
+        names = [name for name in _factors(fit) if name in fit.design.frame]
+        counts = {name: np.array(list(level_counts(fit, name).values())) for name in names}
+        marks = {name: list(one_way(counts[name].tolist(), small)) for name in names}
+        nests = [nest for fine in names for coarse in names if (nest := _nest(fit, fine, coarse)) is not None]
+        while any(_closed(counts, marks, nest, small) for nest in nests):
+            pass
+        known[small] = marks
+    return known[small]
+
+
+def _nest(fit: FittedModel, fine: str, coarse: str) -> tuple[str, str, list[np.ndarray]] | None:
+    """Which levels of a column make up each level of another; None where one is not nested in the other."""
+    if fine == coarse:
+        return None
+    (a, _), (b, groups) = _codes(fit, fine), _codes(fit, coarse)
+    pairs = np.unique(np.column_stack([a, b]), axis=0)
+    if len(np.unique(pairs[:, 0])) < len(pairs) or len(np.unique(pairs[:, 1])) < 2:
+        return None
+    return fine, coarse, [pairs[pairs[:, 1] == k, 0] for k in range(len(groups))]
+
+
+def _closed(
+    counts: Mapping[str, np.ndarray],
+    marks: dict[str, list[Mark]],
+    nest: tuple[str, str, list[np.ndarray]],
+    small: int,
+) -> bool:
+    """Hide what a nested column, summed, would tell of the other, or the other of it; whether there was any."""
+    fine, coarse, members = nest
+    changed = False
+
+    def hide(name: str, level: int) -> None:
+        nonlocal changed
+        changed |= marks[name][level] is Mark.SHOWN
+        if marks[name][level] is Mark.SHOWN:
+            marks[name][level] = Mark.HIDDEN
+
+    for group, own in enumerate(members):
+        if marks[coarse][group] is not Mark.SHOWN:
+            for level in own:
+                hide(fine, int(level))
+            continue
+        for level, mark in zip(own, one_way(counts[fine][own].tolist(), small), strict=True):
+            if mark is not Mark.SHOWN:
+                hide(fine, int(level))
+        if sum(marks[fine][level] is not Mark.SHOWN for level in own) == 1:
+            others = [int(level) for level in own if marks[fine][level] is Mark.SHOWN and counts[fine][level]]
+            hide(*((fine, min(others, key=lambda level: counts[fine][level])) if others else (coarse, group)))
+    for name in (fine, coarse):
+        shown = [k for k, mark in enumerate(marks[name]) if mark is Mark.SHOWN and counts[name][k]]
+        if shown and sum(mark is not Mark.SHOWN for mark in marks[name]) == 1:
+            hide(name, min(shown, key=lambda level: counts[name][level]))
+    return changed
+
+
+def _cell_marks(fit: FittedModel, first: str, second: str, small: int) -> np.ndarray:
+    """Marks of a table of two columns, of which some rows and columns are hidden since their own counts are."""
+    if first > second:
+        # The marks must not depend on which of the two is across.
+        return _cell_marks(fit, second, first, small).T
+    known = _DECIDED.setdefault(fit, {})
+    if (small, first, second) not in known:
+        table = _crossed(fit, first, second)
+        shown = [np.array([m is Mark.SHOWN for m in _column_marks(fit, small)[name]]) for name in (first, second)]
+        # What is hidden can be had in sum, as the totals less what is shown: one more row, and one more column.
+        merged = _with_rest(_with_rest(table, shown[0]).T, shown[1]).T
+        inner = two_way(merged, small)
+        marks = np.full(table.shape, Mark.HIDDEN, dtype=object)
+        marks[np.ix_(*shown)] = inner[: int(shown[0].sum()), : int(shown[1].sum())]
+        known[(small, first, second)] = marks
+    return np.asarray(known[(small, first, second)])
+
+
+def _crossed_marks(fit: FittedModel, factor: str, small: int) -> list[Mark]:
+    """Marks of the levels of a combination ("a:b"), as the table of its parts has them."""
+    codes, levels = _codes(fit, factor)
+    parts = factor.split(":")
+    if not all(part in fit.design.frame for part in parts):
+        return list(one_way(list(level_counts(fit, factor).values()), small))
+    # A label may itself hold a colon, so the parts of a level are those of a row that is in it.
+    rows = {int(code): row for row, code in reversed(list(enumerate(codes)))}
+    inside = [_codes(fit, part)[0] for part in parts]
+    counts = one_way(list(level_counts(fit, factor).values()), small)
+    marks = []
+    for code in range(len(levels)):
+        if code not in rows:
+            marks.append(Mark.HIDDEN)
+        elif len(parts) == 2:
+            marks.append(_cell_marks(fit, parts[0], parts[1], small)[inside[0][rows[code]], inside[1][rows[code]]])
+        else:
+            own = [_column_marks(fit, small)[part][at[rows[code]]] for part, at in zip(parts, inside, strict=True)]
+            marks.append(counts[code] if all(mark is Mark.SHOWN for mark in own) else Mark.HIDDEN)
     return marks
 
 

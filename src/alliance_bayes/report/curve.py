@@ -40,7 +40,8 @@ def average_curve(fit: FittedModel, predictor: str, *, prob: float, small: int) 
     pandas.DataFrame
         Columns `x` (units of the predictor), `mean`, `lower`, `upper` (units of the outcome), over `covered_range`.
     """
-    lower, upper = covered_range(fit.design.frame[predictor].to_numpy(float), small, fit.design.scales.get(predictor))
+    values = fit.design.frame[predictor].to_numpy(float)
+    lower, upper = covered_range(values, small, fit.design.scales.get(predictor), fit.people)
     values = np.linspace(lower, upper, GRID)
     draws = np.stack(list(_averages(fit, predictor, values)), axis=1)
     tail = (1 - prob) / 2
@@ -86,7 +87,9 @@ def _mean_predictor(fit: FittedModel, rows: Rows) -> np.ndarray:
     return np.asarray(mean)
 
 
-def covered_range(values: np.ndarray, small: int, scale: Scale | None = None) -> tuple[float, float]:
+def covered_range(
+    values: np.ndarray, small: int, scale: Scale | None = None, people: np.ndarray | None = None
+) -> tuple[float, float]:
     """The range outside which fewer than `small` people lie at either end, so that its ends are nobody's own values.
 
     Parameters
@@ -98,10 +101,15 @@ def covered_range(values: np.ndarray, small: int, scale: Scale | None = None) ->
         Fewest people at either end.
     scale
         The values' scale, beyond whose ends nothing is drawn; the size of the one value is the unit where it has none.
+    people
+        Number of the person of each value, where some have several.
     """
-    ordered = np.sort(values)
-    cut = small - 1 if ordered.size >= 2 * small else ordered.size // 4
-    lower, upper = float(ordered[cut]), float(ordered[ordered.size - 1 - cut])
+    # Somebody with several values is at their own furthest one.
+    own = None if people is None else pd.Series(values).groupby(people)
+    low = np.sort(values if own is None else own.min().to_numpy())
+    high = np.sort(values if own is None else own.max().to_numpy())
+    cut = small - 1 if low.size >= 2 * small else low.size // 4
+    lower, upper = float(low[cut]), float(high[high.size - 1 - cut])
     if lower < upper:
         return lower, upper
     half = 0.5 if scale is not None else 0.5 * abs(lower) or 0.5
@@ -113,7 +121,12 @@ def covered_range(values: np.ndarray, small: int, scale: Scale | None = None) ->
 
 
 def grouped_histogram(
-    values: np.ndarray, small: int, *, bins: int = 24, scale: Scale | None = None
+    values: np.ndarray,
+    small: int,
+    *,
+    bins: int = 24,
+    scale: Scale | None = None,
+    people: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Histogram in which every bar stands for at least `small` people: neighbouring bins are joined until it does.
 
@@ -127,6 +140,8 @@ def grouped_histogram(
         Bins of equal width to start from, over `covered_range`; people beyond it count in the outer bins.
     scale
         As for `covered_range`.
+    people
+        Number of the person of each value, where some have several.
 
     Returns
     -------
@@ -135,16 +150,18 @@ def grouped_histogram(
     density : numpy.ndarray
         Shape (k,): share of people per unit of the values.
     """
-    lower, upper = covered_range(values, small, scale)
+    lower, upper = covered_range(values, small, scale, people)
     edges = np.linspace(lower, upper, bins + 1)
-    counts = bin_counts(np.clip(values, lower, upper), edges)
-    kept, sizes, running = [edges[0]], [], 0
-    for edge, size in zip(edges[1:], counts, strict=True):
+    clipped = np.clip(values, lower, upper)
+    counts, _ = np.histogram(clipped, edges)
+    at = np.clip(np.searchsorted(edges, clipped, side="right") - 1, 0, bins - 1)
+    kept, sizes, running, first = [edges[0]], [], 0, 0
+    for place, (edge, size) in enumerate(zip(edges[1:], counts, strict=True)):
         running += int(size)
-        if running >= small:
+        if running >= small and (people is None or np.unique(people[(at >= first) & (at <= place)]).size >= small):
             kept.append(edge)
             sizes.append(running)
-            running = 0
+            running, first = 0, place + 1
     if not sizes:
         kept, sizes = [edges[0], edges[-1]], [running]
     else:

@@ -141,7 +141,7 @@ def _slope_picture(fit: FittedModel, focal: str, curve: pd.DataFrame, prob: floa
     band = f"{100 * prob:g}% equal-tailed band"
     painter = slope_figure(
         curve,
-        grouped_histogram(values, small, scale=design.scales.get(focal)),
+        grouped_histogram(values, small, scale=design.scales.get(focal), people=fit.people),
         predictor=f"{predictor} ({units(unit_of(design, focal))})",
         outcome=outcome,
         centre=float(np.mean(values)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from alliance_bayes.effects.improvement import improvement_of
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.instruments import WHO5
 from alliance_bayes.model.scales import is_who5
+from alliance_bayes.report.counts import people_in, shown_events
 from alliance_bayes.report.estimates import Estimates, text_of
 from alliance_bayes.report.figure_data import interval_data
 from alliance_bayes.report.forest import Interval, forest, forest_size
@@ -87,10 +89,11 @@ def endpoints(view: View) -> Section | None:
     """The section; None where there are no end points."""
     if view.withheld or (table := endpoint_effects(view.fit, prob=view.prob, small=view.small)) is None:
         return None
-    estimates = Estimates.of(view.fit, table)
+    estimates = Estimates.of(view.fit, table, view.small)
     shares = estimates.where(("share_improved", "share_at_least"))
     differences = estimates.where("risk_difference")
     observed = _observed(view.fit)
+    told = _told(view, [None, *dict.fromkeys(shares["factor"].dropna())], observed)
     content: list[str | Table | Picture] = [
         "Scores are turned into end points by the model: the probability that the score of a person, as it would "
         "be observed, reaches the mark, averaged over people. Shares by group are adjusted: everybody is placed in "
@@ -102,11 +105,11 @@ def endpoints(view: View) -> Section | None:
                     "Group": [_group(row) for _, row in shares.iterrows()],
                     "Share": [percent(float(row["mean"]), 1) for _, row in shares.iterrows()],
                     estimates.interval_heading(): [_range(row) for _, row in shares.iterrows()],
-                    "Observed share": [_seen(view, row, observed) for _, row in shares.iterrows()],
+                    "Observed share": [_seen(view, row, observed, told) for _, row in shares.iterrows()],
                 }
             ),
             name="table-endpoints",
-            caption=f"Shares of people by end point, posterior means; {count(view.fit.design.n)} people analysed",
+            caption=f"Shares of people by end point, posterior means; {count(people_in(view.fit))} people analysed",
             note="The observed share is a count divided by a count, with no model and no adjustment.",
         ),
     ]
@@ -201,17 +204,45 @@ def _observed(fit: FittedModel) -> tuple[pd.Series, pd.Series]:
     return gained >= float(WHO5.smallest_relevant_change or 10), start <= ELEVATED
 
 
-def _seen(view: View, row: pd.Series, observed: tuple[pd.Series, pd.Series]) -> str:
+def _reached(fit: FittedModel) -> pd.Series:
+    """Whether each analysed person was above the mark at follow-up."""
+    return fit.design.frame[fit.design.outcome.name].astype(float) > ELEVATED
+
+
+def _told(
+    view: View, factors: Sequence[str | None], observed: tuple[pd.Series, pd.Series]
+) -> dict[str | None, dict[str, bool]]:
+    """Of which levels an observed share may be shown: one answer for all end points, since one is part of another."""
+    fit = view.fit
+    improved, low = (part.to_numpy(bool) for part in observed)
+    tables = [[improved]]
+    if low.any():
+        tables += [[low, improved], [low, low & _reached(fit).to_numpy(bool)]]
+    found: dict[str | None, dict[str, bool]] = {}
+    for factor in factors:
+        answers = [shown_events(fit, factor, events, view.small) for events in tables]
+        found[factor] = {level: all(answer[level] for answer in answers) for level in answers[0]}
+    return found
+
+
+def _seen(
+    view: View,
+    row: pd.Series,
+    observed: tuple[pd.Series, pd.Series],
+    told: Mapping[str | None, Mapping[str, bool]],
+) -> str:
     """The share as it was observed, unless it stands for few people."""
     frame = view.fit.design.frame
     improved, low = observed
     term = text_of(row, "term")
     happened = improved
     if row["estimand"] == "share_at_least" and not term.startswith(CHANGE):
-        happened = frame[view.fit.design.outcome.name].astype(float) > ELEVATED
+        happened = _reached(view.fit)
     who = low if " among " in term else pd.Series(True, index=frame.index)
-    if not pd.isna(row["factor"]):
-        who = who & (frame[str(row["factor"])].astype(str) == str(row["level"]))
+    factor = None if pd.isna(row["factor"]) else str(row["factor"])
+    if not told[factor]["" if factor is None else str(row["level"])]:
+        return "–"
+    if factor is not None:
+        who = who & (frame[factor].astype(str) == str(row["level"]))
     n, k = int(who.sum()), int((who & happened).sum())
-    # Neither those who reached the mark nor those who did not may be few.
-    return "–" if min(k, n - k) < view.small else percent(k / n, 1)
+    return percent(k / n, 1) if n else "–"

@@ -13,6 +13,7 @@ import pandas as pd
 from alliance_bayes.effects import EffectTable
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.report.certainty import SCALE, Row
+from alliance_bayes.report.counts import SMALL, hidden_levels, hidden_rows
 from alliance_bayes.report.privacy import identifying
 from alliance_bayes.report.records import records
 from alliance_bayes.report.text import clean, decimals, interval_name, number, percent, probability, range_of
@@ -33,20 +34,25 @@ class Estimates:
         The rows that may be shown.
     hidden
         Pooled factors whose rows are left out because a level may be one person.
+    few
+        Other factors of which some levels' rows are left out, since their counts may not be shown.
     """
 
     table: EffectTable
     hidden: tuple[str, ...]
+    few: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, fit: FittedModel, table: EffectTable) -> Estimates:
-        """Leave out what may not be shown."""
+    def of(cls, fit: FittedModel, table: EffectTable, small: int = SMALL) -> Estimates:
+        """Leave out what may not be shown: levels that may be one person, and those whose counts are not shown."""
         hidden = tuple(factor.name for factor in fit.design.factors if identifying(fit, factor.name))
         keep = [
             not (isinstance(factor, str) and factor in hidden and isinstance(level, str))
             for factor, level in zip(table["factor"], table["level"], strict=True)
         ]
-        return cls(table[np.asarray(keep, dtype=bool)], hidden)
+        keep = np.asarray(keep, dtype=bool) & ~hidden_rows(fit, table, small)
+        few = tuple(name for name, levels in hidden_levels(fit, small).items() if levels and name not in hidden)
+        return cls(table[keep], hidden, few)
 
     def where(self, estimand: str | Iterable[str], **values: str | None) -> pd.DataFrame:
         """Rows of an estimand (or several) with given values of other columns (None: missing), in the table's order."""

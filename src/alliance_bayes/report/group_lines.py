@@ -12,6 +12,7 @@ from alliance_bayes.effects.analysis import Analysis
 from alliance_bayes.effects.options import make_options
 from alliance_bayes.effects.scenes import NumericSetting
 from alliance_bayes.fit import FittedModel
+from alliance_bayes.report.counts import hidden_levels, people_in
 from alliance_bayes.report.curve import covered_range
 from alliance_bayes.report.figure_data import curve_data
 from alliance_bayes.report.sections import Picture
@@ -52,14 +53,15 @@ def group_curves(fit: FittedModel, factor: str, predictor: str, *, prob: float, 
     Returns
     -------
     dict
-        By level: columns `x`, `mean`, `lower`, `upper`, from the group's 10th to its 90th percentile.
+        By level whose count may be shown: columns `x`, `mean`, `lower`, `upper`, from the group's 10th to its 90th
+        percentile.
     """
     linear = fit.design.family.name in ("gaussian", "student_t")
     most = _THINNED if linear else _THINNED_MORE
     thinned = fit.thinned(max(1, min(fit.shape[1], fit.shape[0] * fit.shape[1] // most)))
     analysis = Analysis(thinned, make_options(thinned, prob=prob))
     values = fit.design.frame[predictor].to_numpy(float)
-    low, high = _inner(values, small)
+    low, high = _inner(values, small, fit.people)
     grid = np.linspace(low, high, GRID)
     settings, levels = analysis.settings(factor), analysis.levels(factor)
     scenes = [
@@ -73,10 +75,16 @@ def group_curves(fit: FittedModel, factor: str, predictor: str, *, prob: float, 
     mean = draws.mean(axis=0)
     codes = _codes(fit, factor)
     found = {}
+    hidden = hidden_levels(fit, small).get(factor, frozenset())
     for number_, level in enumerate(levels):
-        own = values[codes == number_]
+        if level in hidden:
+            continue
+        at = codes == number_
         # The range of a few people would be somebody's values.
-        start, end = _inner(own, small) if own.size >= 2 * small else (low, high)
+        several = people_in(fit, at) >= 2 * small
+        start, end = (
+            _inner(values[at], small, None if fit.people is None else fit.people[at]) if several else (low, high)
+        )
         x = np.linspace(max(low, start), min(high, end), GRID)
         if not x[0] < x[-1]:
             x = grid
@@ -90,8 +98,8 @@ def group_curves(fit: FittedModel, factor: str, predictor: str, *, prob: float, 
     return found
 
 
-def _inner(values: np.ndarray, small: int) -> tuple[float, float]:
-    low, high = covered_range(values, small)
+def _inner(values: np.ndarray, small: int, people: np.ndarray | None) -> tuple[float, float]:
+    low, high = covered_range(values, small, people)
     tenth, ninetieth = (float(end) for end in np.quantile(values, [0.1, 0.9]))
     return max(low, tenth), min(high, ninetieth)
 

@@ -46,12 +46,15 @@ def groups(view: View) -> Section:
     fit, estimates, withheld = view.fit, view.estimates, view.withheld
     parts = [] if withheld else [_part(view, name, number) for number, name in enumerate(factors_of(estimates), 1)]
     hidden = [factor_name(name) for name in estimates.hidden]
+    few = [factor_name(name) for name in estimates.few]
     left_out = [clean(reason).rstrip(".") for reason in estimates.table.left_out]
     context = {
         "withheld": withheld,
         "cautions": view.checked.about("groups"),
         "parts": parts,
         "hidden": hidden,
+        "few": few,
+        "small": view.small,
         "left_out": left_out,
         "outcome": column_name(fit.design.outcome.name),
     }

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model.scales import is_who5
 from alliance_bayes.report.checking import CAUTIONS
+from alliance_bayes.report.counts import people_in
 from alliance_bayes.report.doing import not_run
 from alliance_bayes.report.left_out import ShownFlow
 from alliance_bayes.report.limits import is_simulated
@@ -143,11 +142,11 @@ def at_the_end(fit: FittedModel, column: str, small: int) -> dict[str, float]:
         return {}
     values = fit.design.frame[column].to_numpy(float)
     ends = {"lower": scale.lower, "upper": scale.upper}
-    counts = {end: int(np.sum(values == limit)) for end, limit in ends.items() if limit is not None}
+    there = {end: values == limit for end, limit in ends.items() if limit is not None}
     return {
-        end: size / len(values)
-        for end, size in counts.items()
-        if size >= max(AT_THE_END * len(values), small) and len(values) - size >= small
+        end: float(at.mean())
+        for end, at in there.items()
+        if at.mean() >= AT_THE_END and min(people_in(fit, at), people_in(fit, ~at)) >= small
     }
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model import Prior, StatedPrior
+from alliance_bayes.report.counts import hidden_levels
 from alliance_bayes.report.figure_data import written
 from alliance_bayes.report.figures import Panel, prior_panels
 from alliance_bayes.report.model_graph import model_graph
@@ -74,7 +76,7 @@ def modelling(view: View) -> Section:
         "priors": prior_table(fit, "table-priors", "Priors, each with its reason"),
         "prior_check": view.checked.by_name("prior_predictive"),
         "graph": model_graph(view, stated_priors),
-        "picture": None if withheld else _prior_picture(fit),
+        "picture": None if withheld else _prior_picture(fit, view.small),
         "withheld": withheld,
     }
     numbers = {
@@ -112,9 +114,9 @@ def stated_as(prior: Prior) -> str:
     return f"{prior.distribution}({', '.join(f'{value:.4g}' for value in prior.parameters)})".replace("-", MINUS)
 
 
-def _prior_picture(fit: FittedModel) -> Picture | None:
+def _prior_picture(fit: FittedModel, small: int) -> Picture | None:
     panels, rows = [], []
-    for name, title, draws in _parameters(fit)[:MOST_PANELS]:
+    for name, title, draws in _parameters(fit, small)[:MOST_PANELS]:
         stated = fit.priors[name].prior
         if (known := prior_density(stated)) is not None:
             density, centre, spread = known
@@ -148,11 +150,26 @@ def _prior_picture(fit: FittedModel) -> Picture | None:
     return Picture(title, caption, markup, data)
 
 
-def _parameters(fit: FittedModel) -> list[tuple[str, str, Any]]:
+def _of_few(fit: FittedModel, term: str, hidden: Mapping[str, frozenset[str]]) -> bool:
+    """Whether a common term compares a level of which the page says nothing with others, or others with such a one."""
+    for name, few in hidden.items():
+        if few and (term == "Intercept" or f"{name}[" in term) and any(f"{name}[" in own for own in fit.design.terms):
+            levels = list(map(str, fit.design.frame[name].cat.categories)) if name in fit.design.frame else []
+            named = {level for level in levels if any(f"{name}[{level}]" in own for own in fit.design.terms)}
+            # What has no term of its own is what the others, and the intercept, are told from.
+            if few - named or any(f"{name}[{level}]" in term for level in few):
+                return True
+    return False
+
+
+def _parameters(fit: FittedModel, small: int) -> list[tuple[str, str, Any]]:
     """Prior-table name, title and draws: the focal slope first, the others in the order of the priors."""
     design, draws = fit.design, fit.stacked
-    focal = fit.spec.focal_predictor(design)
-    terms = sorted(design.terms, key=lambda term: (term != focal, term == "Intercept"))
+    focal, hidden = fit.spec.focal_predictor(design), hidden_levels(fit, small)
+    terms = sorted(
+        (term for term in design.terms if not _of_few(fit, term, hidden)),
+        key=lambda term: (term != focal, term == "Intercept"),
+    )
     found: list[tuple[str, str, Any]] = [
         (
             term,
@@ -166,7 +183,9 @@ def _parameters(fit: FittedModel) -> list[tuple[str, str, Any]]:
         if name == "sigma" and design.residual is not None:
             if identifying(fit, design.residual.name):
                 continue
-            own = zip(design.residual.parameters, design.residual.levels, draws[name].T, strict=True)
+            few = hidden.get(design.residual.name, frozenset())
+            named = zip(design.residual.parameters, design.residual.levels, draws[name].T, strict=True)
+            own = [one for one in named if one[1] not in few]
             found += [(parameter, f"{symbols[name]}: {clean(level)}", values) for parameter, level, values in own]
         else:
             found.append((name, symbols[name], draws[name]))

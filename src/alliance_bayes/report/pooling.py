@@ -47,19 +47,19 @@ class Pooled:
     people
         How many it has, as a page may show it.
     own
-        Mean of its people alone, the model's other terms held at those of everybody; None where too few to be shown.
+        Mean of its people alone, the model's other terms held at those of everybody.
     pooled
         The same with the group's partially pooled effect.
     """
 
     level: str
     people: str
-    own: float | None
+    own: float
     pooled: float
 
 
 def pooled_means(fit: FittedModel, factor: PooledFactor, small: int) -> tuple[list[Pooled], float]:
-    """Every group of a factor, those with the most people first, and the mean that they are drawn towards.
+    """The groups of a factor that may be shown, those with the most people first, and what they are drawn towards.
 
     Parameters
     ----------
@@ -68,7 +68,7 @@ def pooled_means(fit: FittedModel, factor: PooledFactor, small: int) -> tuple[li
     factor
         One of its pooled factors.
     small
-        Fewest people whose mean is shown.
+        Fewest people that a shown count stands for.
 
     Notes
     -----
@@ -95,17 +95,9 @@ def pooled_means(fit: FittedModel, factor: PooledFactor, small: int) -> tuple[li
 
     own, pooled = by_level(design.outcome.values - without), by_level(full - without)
     people = shown_counts(fit, factor.name, small)
-    # Groups whose size is not shown come last and in their declared order: their places would tell their sizes.
-    order = sorted(range(len(factor.levels)), key=lambda k: -(people[factor.levels[k]].number or 0))
-    groups = [
-        Pooled(
-            factor.levels[k],
-            people[factor.levels[k]].text,
-            None if people[factor.levels[k]].number is None else float(own[k]),
-            float(pooled[k]),
-        )
-        for k in order
-    ]
+    told = [k for k, level in enumerate(factor.levels) if people[level].number is not None]
+    order = sorted(told, key=lambda k: -(people[factor.levels[k]].number or 0))
+    groups = [Pooled(factor.levels[k], people[factor.levels[k]].text, float(own[k]), float(pooled[k])) for k in order]
     return groups, middle
 
 
@@ -117,24 +109,24 @@ def pooling_picture(view: View, factor: PooledFactor, name: str) -> Picture | No
     if "Intercept" not in factor.terms:
         return None
     groups, middle = pooled_means(fit, factor, small)
+    if not groups:
+        return None
     shown = groups[:MOST_GROUPS]
     outcome, unit = column_name(fit.design.outcome.name), units(unit_of(fit.design, fit.design.outcome.name))
     title = f"Partial pooling of {outcome} by {factor_name(factor.name)}"
-    told = [group for group in shown if group.own is not None]
-    furthest = max(told, key=lambda group: abs((group.own or 0.0) - group.pooled), default=None)
-    description = f"Own and partially pooled mean of {count(len(shown))} groups around {number(middle, 1)}." + (
-        ""
-        if furthest is None
-        else f" The furthest moved is {clean(furthest.level)} ({furthest.people} people), from "
-        f"{number(furthest.own, 1)} to {number(furthest.pooled, 1)}."
+    furthest = max(shown, key=lambda group: abs(group.own - group.pooled))
+    description = (
+        f"Own and partially pooled mean of {count(len(shown))} groups around {number(middle, 1)}. The furthest moved "
+        f"is {clean(furthest.level)} ({furthest.people} people), from {number(furthest.own, 1)} to "
+        f"{number(furthest.pooled, 1)}."
     )
     caption = (
         "Open circle: the mean of the group’s own people, adjusted for the model’s other terms. Filled: the model’s "
         f"estimate, drawn towards the dashed line (everybody, {number(middle, 1)}), the more so the fewer people. In "
         "brackets: people."
     )
-    if len(told) < len(shown):
-        caption += f" Groups of fewer than {small} people have no mean of their own here."
+    if len(groups) < len(factor.levels):
+        caption += f" Groups of fewer than {small} people, and those by which they could be counted, are left out."
     if len(shown) < len(groups):
         caption += f" The {count(len(shown))} groups with the most people of {count(len(groups))}."
     data = Table.of(
@@ -170,18 +162,10 @@ class _Painter:
             groups = self.groups[first:after]
             y = ends[0][1] - 1 - np.arange(len(groups))
             axes.axvline(self.middle, color=GREY, linewidth=0.9, linestyle=(0, (4, 3)), label="everybody")
-            told = [
-                (place, group.own, group.pooled)
-                for place, group in zip(y, groups, strict=True)
-                if group.own is not None
-            ]
-            if told:
-                places, own, pooled = (np.array(values, float) for values in zip(*told, strict=True))
-                axes.hlines(places, own, pooled, color=SECOND, linewidth=1.4)
-                axes.plot(
-                    own, places, "o", color=SECOND, markerfacecolor="none", markersize=5.5, label="group on its own"
-                )
-            axes.plot([group.pooled for group in groups], y, "o", color=ACCENT, markersize=4.5, label="partly pooled")
+            own, pooled = (np.array([getattr(group, name) for group in groups]) for name in ("own", "pooled"))
+            axes.hlines(y, own, pooled, color=SECOND, linewidth=1.4)
+            axes.plot(own, y, "o", color=SECOND, markerfacecolor="none", markersize=5.5, label="group on its own")
+            axes.plot(pooled, y, "o", color=ACCENT, markersize=4.5, label="partly pooled")
             width = 20 if len(ends) == 1 else 11
             axes.set_yticks(y, [f"{shortened(group.level, width)} ({group.people})" for group in groups])
             axes.set_ylim(-0.7, ends[0][1] - 0.3)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,8 +12,8 @@ import pandas as pd
 from alliance_bayes.cohort.names import ID
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model.levels import split_level
-from alliance_bayes.report.counts import level_counts, shown_counts
-from alliance_bayes.report.suppression import Mark, one_way
+from alliance_bayes.report.counts import hidden_levels, level_counts, people_in, shown_counts
+from alliance_bayes.report.suppression import Mark, one_way, two_way
 from alliance_bayes.report.text import clean
 
 __all__ = ["HIDDEN", "Redact", "factors_with_few", "grouped_only", "identifying", "redaction"]
@@ -68,10 +69,7 @@ def redaction(fit: FittedModel) -> Redact:
 
 def factors_with_few(fit: FittedModel, small: int) -> list[str]:
     """Pooled factors and categorical columns with a level whose count is not shown."""
-    names = dict.fromkeys(
-        [*(f.name for f in fit.design.factors), *fit.design.frame.columns[fit.design.frame.dtypes == "category"]]
-    )
-    return [name for name in names if any(cell.number is None for cell in shown_counts(fit, name, small).values())]
+    return [name for name, levels in hidden_levels(fit, small).items() if levels]
 
 
 def grouped_only(fit: FittedModel, frame: pd.DataFrame, small: int) -> pd.DataFrame:
@@ -90,6 +88,9 @@ def grouped_only(fit: FittedModel, frame: pd.DataFrame, small: int) -> pd.DataFr
         return frame.iloc[:0]
     parts = {"column", "low", "high", "n"} <= set(frame.columns)
     if parts:
+        if fit.people is not None:
+            enough = [_people_between(fit, row) >= small for row in frame.to_dict("records")]
+            frame = frame[np.asarray(enough, dtype=bool)]
         frame = frame.drop(columns=["low", "high"])
     factor = next((name for name in ("factor", "column") if name in frame.columns), None)
     if factor is None or "n" not in frame.columns:
@@ -99,21 +100,45 @@ def grouped_only(fit: FittedModel, frame: pd.DataFrame, small: int) -> pd.DataFr
         for name, own in frame.groupby(factor, sort=False):
             keep.loc[own.index] &= _countable(fit, str(name), own, small)
     frame = frame[keep]
-    return frame[_without_counts(frame, small)] if {"factor", "statistic", "observed"} <= set(frame.columns) else frame
+    return (
+        frame[_without_counts(fit, frame, small)]
+        if {"factor", "statistic", "observed"} <= set(frame.columns)
+        else frame
+    )
 
 
-def _without_counts(frame: pd.DataFrame, small: int) -> np.ndarray:
-    """Which statistics are no shares that stand for a few people, in a group, in all, or in the groups not listed."""
+def _without_counts(fit: FittedModel, frame: pd.DataFrame, small: int) -> np.ndarray:
+    """Which statistics are no shares that stand for a few people, or by which a few could be counted."""
     shares = frame["statistic"].astype(str).str.startswith("share").to_numpy()
-    sizes = np.where(shares, np.rint(frame["observed"].to_numpy(float) * frame["n"].to_numpy(float)), 0.0)
-    keep = ~((sizes > 0) & (sizes < small) & (frame["factor"] == "").to_numpy())
-    for (statistic, name), own in frame[shares].groupby(["statistic", "factor"], sort=False):
-        if name:
-            at = frame.index.isin(own.index)
-            everybody = sizes[((frame["statistic"] == statistic) & (frame["factor"] == "")).to_numpy()]
-            counts = np.r_[sizes[at], everybody - sizes[at].sum()]
-            keep[at] = not ((counts > 0) & (counts < small)).any()
-    return np.asarray(keep)
+    if fit.people is not None:
+        # How many people a share of rows stands for is not known.
+        return ~shares
+    n = frame["n"].to_numpy(int)
+    sizes = np.where(shares, np.rint(frame["observed"].to_numpy(float) * n), 0.0).astype(int)
+    everybody = (frame["factor"] == "").to_numpy()
+    cells = np.column_stack([sizes, n - sizes])
+    keep = ~shares
+    for statistic in frame.loc[shares, "statistic"].unique():
+        own = (frame["statistic"] == statistic).to_numpy()
+        totals = cells[own & everybody]
+        if len(totals) != 1 or ((totals > 0) & (totals < small)).any():
+            continue
+        keep |= own & everybody
+        for name in frame.loc[own & ~everybody, "factor"].unique():
+            at = np.flatnonzero(own & (frame["factor"] == name).to_numpy())
+            # Those of the levels that are not listed are the total less the others.
+            rest = totals - cells[at].sum(axis=0)
+            marks = two_way(np.vstack([cells[at], rest]) if rest.any() else cells[at], small)[: at.size]
+            keep[at] = [all(mark is Mark.SHOWN for mark in row) for row in marks]
+    return keep
+
+
+def _people_between(fit: FittedModel, part: Mapping[Any, Any]) -> int:
+    """People with a value in a part of a column; none where the column is not one of the model's."""
+    if part["column"] not in fit.design.frame:
+        return 0
+    values = fit.design.frame[part["column"]].to_numpy(float)
+    return people_in(fit, (values >= part["low"]) & (values <= part["high"]))
 
 
 def _countable(fit: FittedModel, name: str, rows: pd.DataFrame, small: int) -> np.ndarray:
@@ -122,7 +147,7 @@ def _countable(fit: FittedModel, name: str, rows: pd.DataFrame, small: int) -> n
     if known and "level" in rows.columns:
         shown = shown_counts(fit, name, small)
         levels = [shown.get(str(level)) for level in rows["level"]]
-        return np.array([level is None or level.number is not None for level in levels])
+        return np.array([level is None or level.number is not None for level in levels], dtype=bool)
     # A column beside the model, or parts of one: what is known of it is this table, in which a level may come twice.
     keys = rows["level"] if "level" in rows.columns else pd.Series(np.arange(len(rows)), index=rows.index)
     sizes = rows["n"].groupby(keys, sort=False).max()

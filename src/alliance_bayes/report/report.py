@@ -12,7 +12,7 @@ from alliance_bayes.effects import EffectTable, effects
 from alliance_bayes.errors import UsageError
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.report.checking import Checked
-from alliance_bayes.report.counts import SMALL
+from alliance_bayes.report.counts import SMALL, people_in
 from alliance_bayes.report.estimates import Estimates
 from alliance_bayes.report.findings import find
 from alliance_bayes.report.frozen import frozen
@@ -115,9 +115,9 @@ class Report:
         prob = float(effects["prob"].iloc[0]) if len(effects) else self.prob
         withheld = not checks.gate.passed
         asked = effects.asked
-        estimates = Estimates.of(fit, effects[effects["estimand"] == ""] if withheld else effects)
+        estimates = Estimates.of(fit, effects[effects["estimand"] == ""] if withheld else effects, self.small)
         redact = redaction(fit)
-        checked = Checked.of(fit, checks, redact, self.small)
+        checked = Checked.of(fit, checks, redact, self.small, effects=effects)
         view = View(fit, estimates, checks, checked, prob, self.small, redact)
         found = find(fit, estimates, checked, checks.gate, redact, self.small)
         sections = build_sections(view, self.sections)
@@ -130,7 +130,7 @@ class Report:
                 line
                 for line in (
                     clean(fit.spec.card.question),
-                    f"{count(fit.flow.analysed)} people analysed · data: {source}",
+                    f"{count(people_in(fit))} people analysed · data: {source}",
                 )
                 if line
             ],

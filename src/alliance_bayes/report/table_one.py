@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +13,7 @@ import pandas as pd
 from alliance_bayes.cohort.names import ID
 from alliance_bayes.cohort.summary import MANY_LEVELS
 from alliance_bayes.fit import FittedModel
-from alliance_bayes.report.counts import level_counts, shown_cells, shown_counts, split_factor
+from alliance_bayes.report.counts import level_counts, people_in, shown_cells, shown_counts, shown_events, split_factor
 from alliance_bayes.report.left_out import shown_missing
 from alliance_bayes.report.tables import Table
 from alliance_bayes.report.text import clean, count, join, number, shortened
@@ -22,6 +23,9 @@ __all__ = ["table_one"]
 
 #: Levels of a factor that are listed at once, and how many of a longer list are.
 LISTED, LARGEST = 10, 6
+# Values of a number of which mean and SD tell how often each is there.
+_FEW_VALUES = 3
+_FIGURES = ("mean", "sd", "q25", "median", "q75")
 #: Probabilities of the quartiles, by their names in the JSON.
 _QUARTILES: Mapping[str, float] = {"q25": 0.25, "median": 0.5, "q75": 0.75}
 _OF_MOMENTS = "The fit was made from moments, which hold no medians and quartiles, and do not tell who lacked a value."
@@ -57,7 +61,7 @@ def table_one(fit: FittedModel, small: int) -> tuple[Table, dict[str, Any]]:
     """
     split = split_factor(fit, small)
     groups, hidden = _groups(fit, split, small)
-    everybody = _Group(None, fit.design.n, np.ones(len(fit.design.frame), dtype=bool))
+    everybody = _Group(None, people_in(fit), np.ones(len(fit.design.frame), dtype=bool))
     missing = fit.info.get("missing")
     lacking = None if missing is None else shown_missing(missing, fit.flow, small)
     summaries: dict[str | None, list[dict[str, Any]]] = {group.level: [] for group in (*groups, everybody)}
@@ -66,7 +70,7 @@ def table_one(fit: FittedModel, small: int) -> tuple[Table, dict[str, Any]]:
         if isinstance(fit.design.frame[name].dtype, pd.CategoricalDtype):
             lines, largest = _levels(fit, name, split, [*groups, everybody], summaries, small)
         else:
-            lines = largest = list(_numeric(fit, name, [*groups, everybody], summaries))
+            lines = largest = list(_numeric(fit, name, split, [*groups, everybody], summaries, small))
         told = None if lacking is None else lacking.get(name, (None, ""))[1]
         rows += _with_missing(lines, told)
         short += _with_missing(largest, told)
@@ -117,12 +121,21 @@ def _groups(fit: FittedModel, split: str | None, small: int) -> tuple[list[_Grou
 
 
 def _numeric(
-    fit: FittedModel, name: str, groups: list[_Group], summaries: Mapping[str | None, list[dict[str, Any]]]
+    fit: FittedModel,
+    name: str,
+    split: str | None,
+    groups: list[_Group],
+    summaries: Mapping[str | None, list[dict[str, Any]]],
+    small: int,
 ) -> Iterator[list[str]]:
+    told = _told(fit, name, split, small)
     sd = fit.design.sd(name)
     # Two digits of the SD, the custom of a Table 1; quartiles of a scale with steps are shown on its own steps.
     places = max(0, 1 - int(np.floor(np.log10(sd)))) if sd > 0 else 1
-    found = [_described(fit, name, group.rows) for group in groups]
+    found = [
+        _described(fit, name, group.rows) if told[group.level or ""] else dict.fromkeys(_FIGURES, np.nan)
+        for group in groups
+    ]
     for group, figures in zip(groups, found, strict=True):
         summaries[group.level].append({"variable": name, "n": group.n, **figures})
     label = _label(fit, name)
@@ -133,6 +146,19 @@ def _numeric(
             f"{column_name(name)}: median [quartiles]",
             *(f"{median} [{lower}, {upper}]" for median, lower, upper in quartiles),
         ]
+
+
+def _told(fit: FittedModel, name: str, split: str | None, small: int) -> Mapping[str, bool]:
+    """Of which groups a number may be described, everybody's under the empty name.
+
+    Of two or three values, mean and SD tell how many people have each.
+    """
+    values = fit.design.frame[name].to_numpy(float)
+    distinct = np.unique(values)
+    if fit.moments is not None or not 1 < distinct.size <= _FEW_VALUES:
+        return defaultdict(lambda: True)
+    told = shown_events(fit, split, [values == value for value in distinct[1:]], small)
+    return told if told[""] else dict.fromkeys(told, False)
 
 
 def _described(fit: FittedModel, name: str, rows: np.ndarray) -> dict[str, float]:

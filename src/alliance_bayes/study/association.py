@@ -181,7 +181,7 @@ def _picture(fit: Fit, prob: float, small: int) -> Picture:
     values = fit.design.frame["alliance"].to_numpy(float)
     painter = slope_figure(
         curve,
-        grouped_histogram(values, small, scale=fit.design.scales.get("alliance")),
+        grouped_histogram(values, small, scale=fit.design.scales.get("alliance"), people=fit.people),
         predictor="alliance (points, 1-5)",
         outcome="follow-up WHO-5",
         centre=float(np.mean(values)),

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import xarray as xr
 
@@ -23,6 +24,7 @@ from alliance_bayes.latent import LatentFit, fit_latent
 from alliance_bayes.model import ModelSpec
 from alliance_bayes.model.card import card_text
 from alliance_bayes.model.layout import posterior_dataset
+from alliance_bayes.report.counts import hidden_beside, hidden_rows
 from alliance_bayes.report.estimates import Estimates
 from alliance_bayes.report.privacy import redaction
 from alliance_bayes.study.cards import study_card, without_factors
@@ -58,6 +60,8 @@ class Fitted:
         Whether its draws were kept from an earlier run.
     model
         The model as its card has it, where the fit does not know it.
+    part
+        Whether it was fitted to a part of the people, chosen by a value of theirs.
     """
 
     name: str
@@ -65,6 +69,7 @@ class Fitted:
     seconds: float
     reused: bool = False
     model: ModelSpec | None = None
+    part: bool = False
 
     @property
     def spec(self) -> ModelSpec:
@@ -141,8 +146,14 @@ class Bench:
             posterior = made.posterior.drop_vars(list(made.posterior.coords))
             tree = xr.DataTree.from_dict({"posterior": posterior, "sample_stats": made.sample_stats})
             self._kept.store(key, tree, {**made.info, "study_seconds": seconds})
-        self.fitted[name] = Fitted(name, made, seconds, reused)
+        part = cohort.person is None and len(cohort) < len(self.cohort)
+        self.fitted[name] = Fitted(name, made, seconds, reused, part=part)
         return made
+
+    @property
+    def first(self) -> Fit:
+        """The fit whose people the page counts, in Table 1."""
+        return self.fit("outcome_everybody", card="outcome")
 
     def _sampled(self, model: Model, cohort: Cohort) -> Fit:
         """Sample; by NUTS again with smaller steps, where the default ones were not careful enough."""
@@ -216,7 +227,7 @@ class Bench:
         posterior = posterior_dataset(design, {str(name): values.values for name, values in stored.data_vars.items()})
         statistics = tree["sample_stats"].to_dataset()
         whole = xr.DataTree.from_dict({"posterior": posterior, "sample_stats": statistics})
-        return Fit(model, design, model.priors_for(design), whole, flow, info)
+        return Fit(model, design, model.priors_for(design), whole, flow, info, people=cohort.people(model.columns))
 
     def block(self, name: str, title: str, rows: EffectTable, fits: Iterable[Fit]) -> Block:
         """Numbers with the verdict on the draws behind them: withheld when a fit did not converge.
@@ -232,11 +243,32 @@ class Bench:
         """
         reasons: list[str] = []
         fits = list(fits)
-        models = tuple(made.name for made in self.fitted.values() if any(made.fit is fit for fit in fits))
+        made_by = [made for made in self.fitted.values() if any(made.fit is fit for fit in fits)]
+        models, small = tuple(made.name for made in made_by), self.options.small
+        rows = self._told(rows, [made.fit for made in made_by if made.part and isinstance(made.fit, Fit)])
         for fit in fits:
             # Levels that may be one person each are not named.
-            rows = Estimates.of(fit, rows).table
+            rows = Estimates.of(fit, rows, small).table
             gate = run_checks(fit, effects=rows, only=("convergence",)).gate
             named = [] if gate.passed else map(redaction(fit), gate.reasons)
             reasons += [reason for reason in named if reason not in reasons]
         return Block(name, title, rows[rows["estimand"] == ""] if reasons else rows, tuple(reasons), models=models)
+
+    def _told(self, rows: EffectTable, parts: Iterable[Fit]) -> EffectTable:
+        """Rows without those about levels of which the page says nothing: by Table 1, or beside it."""
+        if not rows["level"].notna().any():
+            return rows
+        small = self.options.small
+        rows = rows[~hidden_rows(self.first, rows, small)]
+        for part in parts:
+            few = {
+                factor: hidden_beside(part, self.first, factor, small)
+                for factor in rows["factor"].dropna().unique()
+                if factor in part.design.frame and factor in self.first.design.frame
+            }
+            told = [
+                not {level, versus} & few.get(factor, frozenset())
+                for factor, level, versus in zip(rows["factor"], rows["level"], rows["versus"], strict=True)
+            ]
+            rows = rows[np.asarray(told, dtype=bool)]
+        return rows

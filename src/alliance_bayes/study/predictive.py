@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from alliance_bayes.api import Fit
 from alliance_bayes.checks import run_checks
-from alliance_bayes.report.checking import may_show
+from alliance_bayes.report.checking import may_show, told
 from alliance_bayes.report.figure_data import Recorder
 from alliance_bayes.report.sections import Picture
 from alliance_bayes.report.svg import draw
@@ -35,5 +35,5 @@ def predictive_pictures(name: str, title: str, fit: Fit, small: int) -> list[Pic
         heading = f"{title}: {words} predictive distribution"
         recorder, identity = Recorder(plot.draw), f"picture-{name}-{words}"
         markup = draw(recorder, name=identity, title=heading, description=plot.description, size=plot.size)
-        pictures.append(Picture(heading, result.sentence, markup, recorder.table(identity, heading)))
+        pictures.append(Picture(heading, told(fit, result, small), markup, recorder.table(identity, heading)))
     return pictures

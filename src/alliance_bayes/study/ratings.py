@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from alliance_bayes.api import Fit
 from alliance_bayes.effects import EffectTable, group_ratings, superiority
 from alliance_bayes.instruments import cronbach_alpha
-from alliance_bayes.report.counts import level_counts
+from alliance_bayes.report.counts import hidden_beside, shown_events
 from alliance_bayes.report.text import capital, clean, exact, number, percent
 from alliance_bayes.report.words import factor_name
 from alliance_bayes.study.bench import Bench
@@ -66,13 +67,10 @@ def factors_compared(fit: Fit) -> list[str]:
 
 def _observed(bench: Bench, fit: Fit) -> Block:
     """Medians, means and shares at the ceiling as observed, with no model but that people are exchangeable."""
-    tables = []
+    tables, small = [], bench.options.small
     for factor in factors_compared(fit):
-        counts = level_counts(fit, factor)
-        # The mean of one or two people is their ratings; a model draws it towards the others, this does not.
-        frame = fit.design.frame[
-            fit.design.frame[factor].isin([name for name in counts if counts[name] >= bench.options.small])
-        ]
+        hidden = hidden_beside(fit, bench.first, factor, small)
+        frame = fit.design.frame[~fit.design.frame[factor].isin(list(hidden))]
         if frame[factor].nunique() < 2:
             continue
         found = group_ratings(
@@ -82,7 +80,10 @@ def _observed(bench: Bench, fit: Fit) -> Block:
             seed=bench.options.seed,
             prob=bench.options.prob,
         )
-        tables.append(prefixed(found, factor))
+        # The mean and SD of a share tell how many people have the event, and how many do not.
+        told = shown_events(fit, factor, [(fit.design.frame["alliance"] >= TOP).to_numpy()], small)
+        counted = [row["estimand"] != "share_at_ceiling" or told[str(row["level"])] for _, row in found.iterrows()]
+        tables.append(prefixed(found[np.asarray(counted, dtype=bool)], factor))
     block = bench.block("ratings-observed", "Ratings as they were given", joined(tables), [])
     rows = block.rows
     pages = []
@@ -236,13 +237,14 @@ def _families(bench: Bench, gaussian: Fit) -> Block:
 def _statements(bench: Bench, observed: Block, expected: Block, fit: Fit) -> list[Statement]:
     values = fit.design.frame["alliance"].to_numpy(float)
     median = number(float(pd.Series(values).median()), 2)
-    statements = [
-        Statement(
-            f"{percent(float((values == TOP).mean()))} of people gave their provider the highest possible rating in "
-            f"every session (the median of people's average ratings is {median} of 5).",
-            key=True,
-        )
-    ]
+    told = shown_events(fit, None, [values >= TOP], bench.options.small)[""]
+    text = (
+        f"{percent(float((values >= TOP).mean()))} of people gave their provider the highest possible rating in every "
+        f"session (the median of people's average ratings is {median} of 5)."
+        if told
+        else f"The median of people's average ratings is {median} of 5."
+    )
+    statements = [Statement(text, key=True)]
     estimates, seen = shown(expected.rows), shown(observed.rows)
     for _, row in estimates.where("contrast_of_means").iterrows():
         if expected.withheld or str(row["factor"]) not in ("sex", "provider_type"):
