@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 from alliance_bayes.checks import CheckReport, CheckResult, Plot
@@ -193,7 +194,7 @@ def _item(fit: FittedModel, result: CheckResult, position: int, withheld: bool, 
     if shown and result.rows is not None:
         # Not those of groups that the table does not have, or whose name it does not say.
         named = [name for name in frame.iloc[:, 0].astype(str) if HIDDEN not in name]
-        rows = result.rows[[redact(str(term)) in named for term in result.rows["term"]]]
+        rows = result.rows[np.array([redact(str(term)) in named for term in result.rows["term"]], dtype=bool)]
     return Item(
         anchor,
         result.name,

@@ -168,6 +168,8 @@ def hidden_beside(fit: FittedModel, first: FittedModel, factor: str, small: int)
         Fewest people that a shown count stands for: also of those of a level who are in one of the two only, since what
         is observed of a level tells how many people it has.
     """
+    if factor not in first.design.frame:
+        return hidden_levels(fit, small)[factor]
     hidden = hidden_levels(fit, small)[factor] | hidden_levels(first, small)[factor]
     own, other = level_counts(fit, factor), level_counts(first, factor)
     differences = [abs(size - other.get(level, 0)) for level, size in own.items()]

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from alliance_bayes.bins import bin_counts
+from alliance_bayes.bins import bin_counts, bin_numbers
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model import Design, Rows, Scale
 from alliance_bayes.model.likelihood import expectation
@@ -153,8 +153,7 @@ def grouped_histogram(
     lower, upper = covered_range(values, small, scale, people)
     edges = np.linspace(lower, upper, bins + 1)
     clipped = np.clip(values, lower, upper)
-    counts, _ = np.histogram(clipped, edges)
-    at = np.clip(np.searchsorted(edges, clipped, side="right") - 1, 0, bins - 1)
+    counts, at = bin_counts(clipped, edges), bin_numbers(clipped, edges)
     kept, sizes, running, first = [edges[0]], [], 0, 0
     for place, (edge, size) in enumerate(zip(edges[1:], counts, strict=True)):
         running += int(size)

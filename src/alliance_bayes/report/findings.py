@@ -170,7 +170,7 @@ def _groups(estimates: Estimates) -> Iterable[Finding]:
 
 def _pairs(estimates: Estimates, rows: pd.DataFrame, of: str) -> tuple[str, list[Claim]]:
     what = "adjusted means" if of == "mean" else "slopes"
-    clear = rows[[excludes_zero(row) for row in rows.to_dict("records")]]
+    clear = rows[np.array([excludes_zero(row) for row in rows.to_dict("records")], dtype=bool)]
     shown = (clear if len(clear) else rows).head(NAMED if len(clear) else 1)
 
     claims = [claim(row) for _, row in shown.iterrows()]

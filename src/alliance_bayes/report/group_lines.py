@@ -99,7 +99,7 @@ def group_curves(fit: FittedModel, factor: str, predictor: str, *, prob: float, 
 
 
 def _inner(values: np.ndarray, small: int, people: np.ndarray | None) -> tuple[float, float]:
-    low, high = covered_range(values, small, people)
+    low, high = covered_range(values, small, people=people)
     tenth, ninetieth = (float(end) for end in np.quantile(values, [0.1, 0.9]))
     return max(low, tenth), min(high, ninetieth)
 

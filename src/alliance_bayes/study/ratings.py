@@ -10,7 +10,7 @@ import pandas as pd
 from alliance_bayes.api import Fit
 from alliance_bayes.effects import EffectTable, group_ratings, superiority
 from alliance_bayes.instruments import cronbach_alpha
-from alliance_bayes.report.counts import hidden_beside, shown_events
+from alliance_bayes.report.counts import hidden_beside, hidden_levels, shown_events
 from alliance_bayes.report.text import capital, clean, exact, number, percent
 from alliance_bayes.report.words import factor_name
 from alliance_bayes.study.bench import Bench
@@ -41,7 +41,8 @@ _OBSERVED = {"share_at_ceiling": "share at 5"}
 def ratings(bench: Bench) -> Part:
     """Ratings as they were given, and what the models expect of each group."""
     gaussian = bench.fit("alliance_gaussian")
-    observed = _observed(bench, gaussian)
+    rated = _rated(bench, gaussian)
+    observed = _observed(bench, rated)
     expected = _expected(bench, gaussian)
     blocks = [observed, expected, _gradients(bench, gaussian)]
     if bench.options.full:
@@ -51,7 +52,7 @@ def ratings(bench: Bench) -> Part:
         "Ratings of the alliance",
         "Aim 1. How do ratings of the alliance differ by provider type, sex, country, age and baseline well-being?",
         tuple(blocks),
-        tuple(_statements(bench, observed, expected, gaussian)),
+        tuple(_statements(bench, observed, expected, rated)),
         (
             "That one provider type brings about a better alliance than another. People chose their provider type or "
             "were guided to it, so those groups differed from the start.",
@@ -63,6 +64,19 @@ def ratings(bench: Bench) -> Part:
 def factors_compared(fit: Fit) -> list[str]:
     """Pooled factors with few enough levels that every pair is of interest."""
     return [factor.name for factor in fit.design.factors if len(factor.levels) <= FEW_LEVELS]
+
+
+def _rated(bench: Bench, fit: Fit) -> Fit:
+    """The fit whose people's ratings are described: all that were rated, unless few of them are not in Table 1.
+
+    What is observed of a group tells how many people it has, and beside Table 1 how many of them are not there.
+    """
+    small, first = bench.options.small, bench.first
+    for factor in factors_compared(fit):
+        known = hidden_levels(fit, small)[factor] | hidden_levels(first, small).get(factor, frozenset())
+        if factor in first.design.frame and hidden_beside(fit, first, factor, small) != known:
+            return first
+    return fit
 
 
 def _observed(bench: Bench, fit: Fit) -> Block:
@@ -88,7 +102,7 @@ def _observed(bench: Bench, fit: Fit) -> Block:
     rows = block.rows
     pages = []
     for factor in factors_compared(fit):
-        own = rows[[prefix_of(row) == factor for _, row in rows.iterrows()]]
+        own = rows[np.array([prefix_of(row) == factor for _, row in rows.iterrows()], dtype=bool)]
         for kind, part in (("levels", own[own["versus"].isna()]), ("pairs", own[own["versus"].notna()])):
             if len(part):
                 pages.append(
@@ -104,7 +118,7 @@ def _observed(bench: Bench, fit: Fit) -> Block:
         "Posterior of what is true of the people these were drawn from, by the Bayesian bootstrap: it assumes no shape "
         "of the distribution, so the ceiling needs no model, and it pools nothing. The probability of superiority is "
         "that of a person of the first group rating higher than one of the second (ties count half); 50% is no "
-        "difference.",
+        "difference." + (" Described are those of Table 1: few others were rated." if fit is bench.first else ""),
     )
     return block.with_page(text=text, tables=pages)
 
