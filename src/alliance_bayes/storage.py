@@ -181,8 +181,17 @@ def _fit(
         Flow(flow["participants"], tuple(FlowStep(**step) for step in flow["steps"])),
         info,
         moments,
-        tree[f"constant_data/{_PEOPLE}"].to_numpy() if f"constant_data/{_PEOPLE}" in tree else None,
+        None if moments is not None else _people(tree["constant_data"].to_dataset(), len(design.frame)),
     )
+
+
+def _people(rows: xr.Dataset, n: int) -> np.ndarray | None:
+    if _PEOPLE not in rows:
+        return None
+    people = rows[_PEOPLE].to_numpy()
+    if people.shape != (n,) or people.dtype.kind != "i":
+        raise ValueError("its people are not one a row")
+    return np.asarray(people)
 
 
 def _json(attributes: Mapping[str, Any], key: str, kind: type = dict) -> Any:
