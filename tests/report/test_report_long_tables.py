@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -85,7 +86,7 @@ def test_the_ends_of_a_range_are_nobodys_however_many_rows_somebody_has() -> Non
     # The tenth of people, each at their lowest: the one at -5 and nine of the others.
     assert (low, high) == (np.linspace(1, 2, 60)[8], np.linspace(1, 2, 60)[-9])
     edges, density = grouped_histogram(values, 10, people=people)
-    bars = zip(edges[:-1], edges[1:], strict=True)
+    bars = pairwise(edges)
     drawn = np.clip(values, low, high)
     assert min(np.unique(people[(drawn >= a) & (drawn <= b)]).size for a, b in bars) >= 10
     assert density @ np.diff(edges) == pytest.approx(1.0)
