@@ -188,7 +188,7 @@ class Model(ModelSpec):
 
     def _applied(self, cohort: Cohort | pd.DataFrame) -> tuple[Design, Flow, dict[str, Any]]:
         cohort = cohort if isinstance(cohort, Cohort) else read_cohort(cohort)
-        frame, flow = cohort.complete(self.columns)
+        frame, flow = self.complete(cohort)
         about = {
             "cohort_source": cohort.source,
             "cohort_hash": cohort.hash,

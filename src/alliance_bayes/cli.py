@@ -111,6 +111,10 @@ def validate(
     print(taken.flow)
     print()
     print(taken.summary().to_string(index=False, na_rep=""))
+    if taken.aside:
+        problems = [problem for found in taken.aside.values() for problem in found]
+        print(f"\n{len(taken.aside)} further column(s) cannot be read, which matters to a model that uses them only:")
+        print(*(f"  - {problem}" for problem in problems[: ab.DataError.shown]), sep="\n")
 
 
 @app.command()

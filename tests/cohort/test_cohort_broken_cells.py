@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from alliance_bayes.cohort import read_cohort
+from alliance_bayes.cohort import Cohort, read_cohort
 from alliance_bayes.errors import DataError
 
 # Name: (the file, options, every line of the message below its first).
@@ -201,13 +201,18 @@ CASES: dict[str, tuple[str, dict[str, object], list[str]]] = {
 }
 
 
+def _use_all(cohort: Cohort) -> None:
+    """Further columns that nobody asked for are told when somebody uses them."""
+    cohort.complete(list(cohort.aside))
+
+
 @pytest.mark.parametrize("case", CASES)
 def test_unreadable_cells_are_all_named(case: str, tmp_path: Path) -> None:
     text, options, lines = CASES[case]
     path = tmp_path / "cohort.csv"
     path.write_bytes(text.encode())
     with pytest.raises(DataError) as caught:
-        read_cohort(path, **options)
+        _use_all(read_cohort(path, **options))
     count = "1 problem" if len(lines) == 1 else f"{len(lines)} problems"
     expected = [f"cohort.csv: {count} found; nothing was analysed.", *(f"  - {line}" for line in lines)]
     assert str(caught.value).splitlines() == expected

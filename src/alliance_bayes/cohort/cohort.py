@@ -14,7 +14,7 @@ from alliance_bayes.cohort.hashing import frame_hash, keyed_digest
 from alliance_bayes.cohort.kinds import canonical_data, canonical_sessions
 from alliance_bayes.cohort.names import ANALYSIS_COLUMNS, CHANGE, ID, MISSING_REASONS
 from alliance_bayes.cohort.summary import summarise
-from alliance_bayes.errors import UsageError
+from alliance_bayes.errors import DataError, Problem, UsageError
 
 __all__ = ["Cohort", "single_level_columns"]
 
@@ -47,6 +47,9 @@ class Cohort:
     person
         Column that says whose a row is, in a table with several rows a participant; `participant_id` where there is
         one. Without either, a row is a participant.
+    aside
+        Columns of the table that cannot be read and that nobody asked for, with what is wrong; whoever asks for one is
+        told.
 
     Raises
     ------
@@ -61,6 +64,7 @@ class Cohort:
     sessions: pd.DataFrame | None = None
     why_missing: Mapping[str, Mapping[str, frozenset[str]]] = field(default_factory=dict)
     person: str | None = None
+    aside: Mapping[str, tuple[Problem, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "data", canonical_data(self.data))
@@ -79,6 +83,7 @@ class Cohort:
         if self.sessions is not None:
             held = ", 1 session" if len(self.sessions) == 1 else f", {len(self.sessions):,} sessions"
         columns = ", ".join(self.data.columns)
+        columns += f"; not read: {', '.join(self.aside)}" if self.aside else ""
         people = "1 participant" if len(self) == 1 else f"{len(self):,} participants"
         return f"<{type(self).__name__} {self.source!r}: {people}{before}{held}; columns: {columns}>"
 
@@ -127,6 +132,8 @@ class Cohort:
         ------
         UsageError
             When a name is no column of the cohort.
+        DataError
+            When a column could not be read: what is wrong with it.
         """
         if isinstance(columns, str):
             raise UsageError(
@@ -155,6 +162,8 @@ class Cohort:
     def _require(self, name: str) -> None:
         if name in self.data:
             return
+        if name in self.aside:
+            raise DataError(self.aside[name], source=self.source)
         near = difflib.get_close_matches(name, list(self.data.columns), n=1)
         hint = f"Did you mean {near[0]!r}? " if near else ""
         raise UsageError(f"{self.source}: no column {name!r}. {hint}Columns: {', '.join(self.data.columns)}.")

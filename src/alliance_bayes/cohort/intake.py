@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -45,13 +45,16 @@ class Intake:
     raw
         The cells.
     problems
-        Everything that is wrong, by column and row.
+        Everything that is wrong with what was known or asked for, by column and row.
+    aside
+        What is wrong with each further column that nobody asked for, and that is therefore not in ``data``.
     """
 
     data: pd.DataFrame
     names: dict[str, str]
     raw: RawTable
     problems: tuple[Problem, ...]
+    aside: Mapping[str, tuple[Problem, ...]] = field(default_factory=dict)
 
     def problem(self, column: str, position: int, what: str, remedy: str) -> Problem:
         """Say what is wrong with one cell, by the table's own names."""
@@ -108,13 +111,17 @@ def take_in(
     values: dict[str, pd.Series] = {}
     names: dict[str, str] = {}
     faults: dict[str, list[Fault]] = {}
+    aside: dict[str, tuple[Problem, ...]] = {}
     for name, canonical in renamed.items():
         if canonical in names or not (further or canonical in by_name):
             continue
         names[canonical] = name
-        values[canonical], faults[canonical] = _convert(
-            raw.cells[name], canonical, by_name.get(canonical), reading, wishes
-        )
+        read, found_faults = _convert(raw.cells[name], canonical, by_name.get(canonical), reading, wishes)
+        if found_faults and canonical not in by_name and canonical not in (*asked, *wishes.columns):
+            # A column of remarks, say, must not keep anybody from an analysis that does not use it.
+            aside[canonical] = tuple(_problem(raw, name, fault) for fault in found_faults)
+            continue
+        values[canonical], faults[canonical] = read, found_faults
     data = pd.DataFrame(values, index=raw.cells.index)
     seen = {name: {fault.position for fault in listed if fault.position is not None} for name, listed in faults.items()}
     broken = rule_faults(data, [by_name[name] for name in values if name in by_name], skip=seen, rows=raw.rows)
@@ -122,7 +129,7 @@ def take_in(
         listed = faults[canonical] + broken.get(canonical, [])
         listed.sort(key=lambda fault: -1 if fault.position is None else fault.position)
         problems += [_problem(raw, names[canonical], fault) for fault in listed]
-    return Intake(data, names, raw, tuple(problems))
+    return Intake(data, names, raw, tuple(problems), aside)
 
 
 def _convert(

@@ -53,8 +53,8 @@ def read_cohort(
         level, "01" is another.
     categorical, numeric
         Further columns to be read as a factor or as numbers whatever their cells look like. Otherwise a further
-        column is numeric when all its values are numbers, and a factor when none is; a mixture is an error, and
-        codes with leading zeros (007) are text.
+        column is numeric when all its values are numbers, and a factor when none is; codes with leading zeros (007)
+        are text. One that nobody asks for and that cannot be read (a mixture, say) is an error for whoever uses it.
     missing
         Texts that stand for a missing value. A declared level is never one of them.
     encoding
@@ -108,7 +108,7 @@ def read_cohort(
     problems += _change_problems(data, taken)
     if problems:
         raise DataError(problems, source=taken.raw.source)
-    return Cohort(data, source=taken.raw.source)
+    return Cohort(data, source=taken.raw.source, aside=taken.aside)
 
 
 def check_levels(levels: Mapping[str, Sequence[str]] | None) -> dict[str, tuple[str, ...]]:

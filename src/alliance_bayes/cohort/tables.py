@@ -148,7 +148,9 @@ def read_tables(
     )
     if "provider_type" in data:
         data["provider_type"] = data["provider_type"].cat.set_categories(list(types))
-    return Cohort(data, source=label, excluded=excluded, sessions=taken["sessions"].data, why_missing=why)
+    sessions_of = taken["sessions"].data
+    aside = {name: tuple(prefixed(found, "participants")) for name, found in taken["participants"].aside.items()}
+    return Cohort(data, source=label, excluded=excluded, sessions=sessions_of, why_missing=why, aside=aside)
 
 
 def _label(source: str | Path | pd.DataFrame) -> str:

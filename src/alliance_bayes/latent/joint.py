@@ -125,7 +125,7 @@ def analysed(cohort: Cohort, spec: ModelSpec) -> tuple[Design, Flow]:
     _check_shape(spec)
     outcome = spec.parsed.outcome
     predictors = [name for name in spec.columns if name not in (outcome, ALLIANCE)]
-    frame, flow = cohort.complete([outcome, *predictors, ALLIANCE])
+    frame, flow = spec.complete(cohort, [outcome, *predictors, ALLIANCE])
     design = spec.design(frame)
     _check_design(design)
     return design, flow

@@ -11,6 +11,7 @@ import pandas as pd
 
 from alliance_bayes.errors import ModelError
 from alliance_bayes.model.columns import Column, centring, column_sizes, describe, refuse_constant, term_block
+from alliance_bayes.model.complete import term_columns
 from alliance_bayes.model.evaluation import evaluate_terms
 from alliance_bayes.model.families import Family, Outcome, prepare_outcome
 from alliance_bayes.model.formula import Formula
@@ -234,6 +235,12 @@ def build_design(
         )
     needed = dict.fromkeys([*formula.columns, *([] if residual_by is None else [residual_by])])
     frame = ordered_levels(frame.loc[:, list(needed)].reset_index(drop=True), formula)
+    for name in term_columns(formula):
+        if isinstance(frame[name].dtype, pd.CategoricalDtype) and len(frame[name].cat.categories) < 2:
+            raise ModelError(
+                f"'{name}' has only the level {frame[name].cat.categories[0]!r} in the analysed rows, so its "
+                "coefficient cannot be estimated. Remove the term or check the table."
+            )
     residual = None if residual_by is None else residual_factor(residual_by, frame)
     values = frame[formula.outcome]
     if isinstance(values.dtype, pd.CategoricalDtype):

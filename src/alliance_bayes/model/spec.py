@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 import pandas as pd
 
+from alliance_bayes.cohort import Cohort, Flow
 from alliance_bayes.errors import ModelError
+from alliance_bayes.model.complete import refuse_emptied
 from alliance_bayes.model.defaults import PRIOR_SETS
 from alliance_bayes.model.design import Design, build_design
 from alliance_bayes.model.families import Family, family_named
@@ -175,6 +177,28 @@ class ModelSpec:
     def _table(self) -> PriorTable:
         assert isinstance(self.priors, PriorTable)
         return self.priors
+
+    def complete(self, cohort: Cohort, columns: Sequence[str] | None = None) -> tuple[pd.DataFrame, Flow]:
+        """The participants who have a value in every column of the model, and who was left out.
+
+        Parameters
+        ----------
+        cohort
+            The cohort.
+        columns
+            The model's columns in the order in which people are to be left out; the outcome first by default.
+
+        Raises
+        ------
+        UsageError, DataError
+            See :meth:`alliance_bayes.cohort.Cohort.complete`.
+        ModelError
+            Leaving out incomplete rows leaves fewer than two, or a column without anything to differ.
+        """
+        needed = tuple(self.columns if columns is None else columns)
+        frame, flow = cohort.complete(needed)
+        refuse_emptied(cohort.data, needed, self.parsed, self.residual_by)
+        return frame, flow
 
     def design(
         self, frame: pd.DataFrame, *, weights: np.ndarray | None = None, smooths: tuple[Smooth, ...] | None = None

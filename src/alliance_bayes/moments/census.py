@@ -29,6 +29,10 @@ class Tally:
 
     Parameters
     ----------
+    look
+        The query that told.
+    constant
+        Numeric predictors that have other values, but only one in the complete rows, with that value.
     rows
         Ibis table of the complete rows: numeric columns as 64-bit floats, keys as they come.
     flow
@@ -43,6 +47,8 @@ class Tally:
         Whether every outcome is one of its scale's levels.
     """
 
+    look: Look
+    constant: Mapping[str, float]
     rows: Any
     flow: Flow
     centres: Mapping[str, float]
@@ -178,7 +184,14 @@ def tallied(spec: ModelSpec, remote: Remote, kinds: Kinds, levels: Mapping[str, 
         name: float(spec.centre.get(name, answer[f"mean_{name}"] if name not in left else 0.0))
         for name in dict.fromkeys(wanted)
     }
+    constant = {
+        name: float(answer[f"least_{name}"])
+        for name in kinds.numeric
+        if answer[f"least_{name}"] == answer[f"most_{name}"] and answer[f"low_{name}"] != answer[f"high_{name}"]
+    }
     return Tally(
+        look,
+        constant,
         look.complete_rows(),
         flow,
         centres,

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from alliance_bayes.cohort.cells import MISSING
 from alliance_bayes.model import ModelSpec, scale_of
+from alliance_bayes.model.complete import Emptied
 from alliance_bayes.moments.sources import Remote, fetched
 from alliance_bayes.moments.structure import Structure
 from alliance_bayes.rounding import ON_LEVEL
@@ -109,12 +110,51 @@ class Look:
         for name in dict.fromkeys((self.kinds.outcome, *wanted)):
             value = self.structure.component(name, self.numbers.__getitem__)
             asked[f"mean_{name}"] = value.mean(where=before)
+        for name in self.kinds.numeric:
+            value = self.numbers[name]
+            asked |= {f"least_{name}": value.min(where=before), f"most_{name}": value.max(where=before)}
         outcome = self.numbers[self.kinds.outcome]
         asked |= {"least": outcome.min(where=before), "most": outcome.max(where=before)}
         if self.step is not None:
             steps = (outcome - self.step[0]) / self.step[1]
             asked["off_levels"] = (before & ((steps - steps.round()).abs() > ON_LEVEL)).sum()
         return table.aggregate(**asked)
+
+    def emptied(self, name: str, kept: Mapping[str, Sequence[Any]], show: Callable[[Sequence[Any]], str]) -> Emptied:
+        """Which rows with other values than the complete ones have were left out, and for want of what.
+
+        Parameters
+        ----------
+        name
+            A column, or the combination "a:b" of those that ``kept`` names.
+        kept
+            Values that the complete rows have, by column.
+        show
+            What prints one row's values.
+        """
+        table = self.remote.table
+        values = {part: self.numbers[part] if part in self.numbers else table[part] for part in kept}
+        others: Any = None
+        for part, own in kept.items():
+            other = ~values[part].isin(list(own))
+            others = other if others is None else others | other
+        left_out = table.filter(*(self.present[part] for part in kept), others)
+        lacking = {f"lack_{place}": (~self.present[column]).sum() for place, column in enumerate(self.columns)}
+        by = {f"part_{place}": value for place, value in enumerate(values.values())}
+        query = left_out.group_by(**by).aggregate(n=left_out.count(), **lacking)
+        found = fetched(query, self.remote.source).to_pylist()
+        counts = {
+            column: sum(int(row[f"lack_{place}"] or 0) for row in found) for place, column in enumerate(self.columns)
+        }
+        named = sorted({show([row[part] for part in by]) for row in found})
+        return Emptied(
+            name,
+            show([own[0] for own in kept.values()]),
+            tuple(named),
+            sum(int(row["n"]) for row in found),
+            {column: n for column, n in counts.items() if n},
+            levels=not set(kept) & set(self.numbers),
+        )
 
     def complete_rows(self) -> Any:
         """The rows that have a value in every needed column."""

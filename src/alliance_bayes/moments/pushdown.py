@@ -10,9 +10,11 @@ from typing import Any, Literal
 
 import numpy as np
 
+from alliance_bayes.cohort.cells import level_label
 from alliance_bayes.cohort.header import check_mapping
 from alliance_bayes.errors import ModelError
 from alliance_bayes.model import Column, ModelSpec, card_text, scale_of
+from alliance_bayes.model.complete import Emptied, refuse, term_columns
 from alliance_bayes.model.levels import joined_level
 from alliance_bayes.moments.census import Tally, kinds_of, levels_of, tallied
 from alliance_bayes.moments.curves import Curve, curves_of, hats, with_bases
@@ -88,6 +90,7 @@ def reduce_table(
         curves = curves_of(spec, tally.rows, remote.source)
         found = fetched(cell_query(tally, whole, kinds.outcome, kinds.keys, curves), remote.source)
         codes, order = _coded(found, kinds.keys, levels)
+        refuse(_emptied(tally, spec, levels, order))
         cells, counted = _read(found, 1 + len(products) + sum(len(knots) for _, knots, _ in curves))
         distinct, number = cell_numbers(codes, [len(order[key]) for key in kinds.keys])
         # Codes that the database tells apart (1 and 1.0 as text) may be one level, and then one cell.
@@ -122,7 +125,7 @@ def reduce_table(
         card=card_text(spec),
     )
     assert counted == tally.flow.analysed
-    _check_informative(moments, structure, spec)
+    _check_informative(moments, structure)
     return with_minimum(moments, min_cell, small=small)
 
 
@@ -264,8 +267,26 @@ def _size(moments: Moments, column: Column) -> float:
     return size
 
 
-def _check_informative(moments: Moments, structure: Structure, spec: ModelSpec) -> None:
-    """Refuse a common column without variation and a pooled factor with one level, as for rows."""
+def _emptied(
+    tally: Tally, spec: ModelSpec, levels: Mapping[str, Levels], order: Mapping[str, tuple[str, ...]]
+) -> list[Emptied]:
+    """Columns, and combinations pooled over, that have one value in the complete rows; as for rows."""
+    by_level = [] if spec.residual_by is None else [spec.residual_by]
+    factors = [group.factor for group in spec.parsed.groups] + by_level
+    out = []
+    for name in dict.fromkeys([*factors, *term_columns(spec.parsed)]):
+        if name in tally.constant:
+            out.append(tally.look.emptied(name, {name: [tally.constant[name]]}, lambda values: f"{values[0]:.6g}"))
+        parts = [name] if name in order else name.split(":")
+        if not set(parts) <= set(order) or any(len(order[part]) > 1 for part in parts):
+            continue
+        kept = {part: [v for v, label in levels[part].labels.items() if label == order[part][0]] for part in parts}
+        out.append(tally.look.emptied(name, kept, lambda values: repr(joined_level(map(level_label, values)))))
+    return out
+
+
+def _check_informative(moments: Moments, structure: Structure) -> None:
+    """Refuse columns that are too large, and a common column without variation, as for rows."""
     for position, label in enumerate(moments.columns):
         if not (np.isfinite(moments.means[:, position]).all() and np.isfinite(moments.cross[:, position]).all()):
             raise ModelError(f"'{label}' is too large to be squared. Use another unit, such as thousands.")
@@ -277,13 +298,4 @@ def _check_informative(moments: Moments, structure: Structure, spec: ModelSpec) 
             raise ModelError(
                 f"'{column.label}' has the same value in all {moments.n:.0f} analysed rows, so its coefficient "
                 "cannot be estimated. Remove the term or check the table."
-            )
-    for group in spec.parsed.groups:
-        parts = group.factor.split(":")
-        codes = np.unique(moments.codes[:, [moments.keys.index(part) for part in parts]], axis=0)
-        if len(codes) < 2:
-            only = joined_level(moments.levels[part][code] for part, code in zip(parts, codes[0], strict=True))
-            raise ModelError(
-                f"the factor '{group.factor}' has only the level {only!r} in the analysed rows, so nothing can be "
-                "pooled over it. Remove it from the formula."
             )

@@ -113,7 +113,7 @@ class Bench:
     def subset(self, cohort: Cohort, keep: pd.Series, reason: str) -> Cohort:
         """Those of a cohort who are marked, the others counted under a reason."""
         excluded = (*cohort.excluded, FlowStep(reason, int((~keep).sum())))
-        return Cohort(cohort.data[keep], cohort.source, excluded, why_missing=cohort.why_missing)
+        return Cohort(cohort.data[keep], cohort.source, excluded, why_missing=cohort.why_missing, aside=cohort.aside)
 
     def fit(self, name: str, *, card: str | None = None, cohort: Cohort | None = None) -> Fit:
         """Fit one of the cards; the same name gives the same fit again.

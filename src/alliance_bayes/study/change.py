@@ -202,7 +202,7 @@ def _with_event(bench: Bench, event: str, cohort: Cohort) -> Cohort:
     values = happened.astype("float64").where(known)
     # Whoever has no follow-up has no event.
     why = {**cohort.why_missing, event: cohort.why_missing.get("who5_followup", {})}
-    return Cohort(data.assign(**{event: values}), cohort.source, cohort.excluded, why_missing=why)
+    return Cohort(data.assign(**{event: values}), cohort.source, cohort.excluded, why_missing=why, aside=cohort.aside)
 
 
 def _statements(bench: Bench, means: Block, regression: Block, shares: list[Block]) -> list[Statement]:

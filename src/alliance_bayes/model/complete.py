@@ -1,0 +1,144 @@
+"""Complete rows, and the columns that leaving out the others would empty."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from alliance_bayes.cohort.cells import level_label
+from alliance_bayes.errors import ModelError
+from alliance_bayes.model.formula import Formula
+from alliance_bayes.model.grammar import columns_of
+from alliance_bayes.model.levels import joined_level
+
+__all__ = ["Emptied", "refuse", "refuse_emptied", "term_columns", "too_few"]
+
+# Levels and columns that a message names before it counts.
+_MOST_NAMED = 5
+
+
+@dataclass(frozen=True)
+class Emptied:
+    """A column, or a combination of columns, that has one value in all complete rows.
+
+    Parameters
+    ----------
+    name
+        Column, or "a:b".
+    value
+        The value that is left, as it is printed.
+    others
+        Its other values, of rows that were left out.
+    n_others
+        Number of those rows.
+    lacking
+        How many of those rows have no value, by column.
+    levels
+        Whether its values are levels.
+    """
+
+    name: str
+    value: str
+    others: tuple[str, ...]
+    n_others: int
+    lacking: Mapping[str, int]
+    levels: bool = True
+
+    def __str__(self) -> str:
+        what = f"'{self.name}' has only the {'level' if self.levels else 'value'} {self.value}"
+        if not self.n_others:
+            return f"{what} in the table"
+        named = [*self.others[:_MOST_NAMED], *(["..."] if len(self.others) > _MOST_NAMED else [])]
+        rows = "the 1 row" if self.n_others == 1 else f"all {self.n_others:,} rows"
+        ranked = sorted(self.lacking.items(), key=lambda item: -item[1])
+        return (
+            f"{what} in the complete rows, because {rows} with {', '.join(named)} lack{'s' * (self.n_others == 1)} a "
+            f"value elsewhere: {', '.join(_counted(name, n) for name, n in ranked)}"
+        )
+
+
+def refuse(emptied: Sequence[Emptied]) -> None:
+    """Raise ModelError, with all of them, where there are any."""
+    if emptied:
+        raise ModelError(
+            f"nothing can be estimated of what does not vary: {'; '.join(map(str, emptied))}. Fill the missing values "
+            "in, give people without one a level of their own (such as 'none'), or take a column out of the model."
+        )
+
+
+def too_few(n: int, complete: int, lacking: Mapping[str, int]) -> ModelError:
+    """The error for fewer than two complete rows, with how many of the ``n`` rows lack a value of each column."""
+    ranked = sorted(lacking.items(), key=lambda item: -item[1])
+    why = f": {', '.join(_counted(name, count) for name, count in ranked if count)}" if any(lacking.values()) else ""
+    return ModelError(
+        f"the model needs at least 2 complete rows but got {complete} of {n:,}{why}. Fill the missing values in, or "
+        "take a column out of the model."
+    )
+
+
+def term_columns(formula: Formula) -> tuple[str, ...]:
+    """Columns that the design columns are made of, in the order of the formula."""
+    calls = {call.name: call for call in formula.calls}
+    names = [*formula.common, *(term for group in formula.groups for term in group.terms)]
+    parts = [part for name in names if name != "Intercept" for part in name.split(":")]
+    used = {column for part in parts for column in (columns_of(calls[part]) if part in calls else (part,))}
+    return tuple(name for name in formula.columns[1:] if name in used)
+
+
+def refuse_emptied(data: pd.DataFrame, columns: Sequence[str], formula: Formula, residual_by: str | None) -> None:
+    """Refuse a model of which the complete rows leave a column without anything to differ.
+
+    Parameters
+    ----------
+    data
+        All rows, with missing values.
+    columns
+        Columns of the model, in which a complete row has a value.
+    formula, residual_by
+        The model.
+
+    Raises
+    ------
+    ModelError
+        Fewer than two complete rows; or every factor, categorical predictor and residual factor with one level in them,
+        and every number that only leaving rows out made constant, each with the columns whose missing values did it.
+    """
+    missing = data[list(columns)].isna()
+    kept = ~missing.any(axis=1).to_numpy()
+    if kept.sum() < 2:
+        raise too_few(len(data), int(kept.sum()), {str(name): int(gaps.sum()) for name, gaps in missing.items()})
+    refuse(list(_emptied(data, missing, kept, formula, residual_by)))
+
+
+def _emptied(
+    data: pd.DataFrame, missing: pd.DataFrame, kept: np.ndarray, formula: Formula, residual_by: str | None
+) -> Iterator[Emptied]:
+    grouping = {part for group in formula.groups for part in group.factor.split(":")} | {residual_by}
+    asked = [group.factor for group in formula.groups] + ([] if residual_by is None else [residual_by])
+    for name in dict.fromkeys([*asked, *term_columns(formula), formula.outcome]):
+        parts = [name] if name in data else name.split(":")
+        # A combination has one level where each of its parts has.
+        if any(data.loc[kept, part].nunique() > 1 for part in parts):
+            continue
+        levels = name in asked or name in grouping or not pd.api.types.is_numeric_dtype(data[name])
+        there = ~missing[parts].any(axis=1).to_numpy()
+        only = data.loc[kept, parts].iloc[0]
+        others = there & (data[parts] != only).any(axis=1).to_numpy()
+        if not (levels or others.any()):
+            # A column that is constant in the whole table is told by the design, which knows its terms.
+            continue
+        found = data.loc[others, parts].drop_duplicates()
+        named = sorted(_printed(row, levels) for row in found.itertuples(index=False))
+        lacking = {str(column): int(gaps[others].sum()) for column, gaps in missing.items() if gaps[others].any()}
+        yield Emptied(name, _printed(only, levels), tuple(named), int(others.sum()), lacking, levels)
+
+
+def _printed(values: Sequence[object] | pd.Series, levels: bool) -> str:
+    return repr(joined_level(map(level_label, values))) if levels else ", ".join(f"{value:.6g}" for value in values)
+
+
+def _counted(name: str, n: int) -> str:
+    return f"'{name}' is missing in {n:,}"
