@@ -77,6 +77,23 @@ def test_the_same_drawing_is_the_same_text() -> None:
     assert first == second
 
 
+def test_last_digits_of_the_data_are_no_part_of_a_drawing() -> None:
+    def drawn(scale: float) -> str:
+        def paint(figure: Figure) -> None:
+            axes = figure.subplots()
+            axes.set_box_aspect(0.6 * scale)  # moves the axes by as much, as a layout may
+            x, y = np.linspace(0.1, 0.9, 7) * scale, np.linspace(1, 4, 7) * scale
+            axes.plot(x, y, "o-")
+            axes.fill_between(x, y - 0.1, y + 0.1)
+
+        return str(draw(paint, name="one", title="t", description="d", size=(4, 3)))
+
+    # Not 1e-12 of a hundredth of a point is seen, but matplotlib names what it clips and repeats by a hash of places.
+    assert drawn(1.0) == drawn(1.0 + 1e-12)
+    ids = [element.get("id") for element in ET.fromstring(drawn(1.0)).iter() if element.get("id")]
+    assert ids == ["one-title", "one-desc", *(f"one-{place}" for place in range(1, len(ids) - 1))]
+
+
 def test_heights_of_lines_are_those_that_matplotlib_finds(monkeypatch: pytest.MonkeyPatch) -> None:
     def paint(figure: Figure) -> None:
         axes = figure.subplots()

@@ -46,6 +46,13 @@ def test_columns_with_a_custom_have_its_decimals() -> None:
     assert frame_table(frame, name="t", caption="c").headings == ("Quantity", "R-hat", "ESS (bulk)")
 
 
+def test_the_last_digit_of_a_number_decides_nothing() -> None:
+    for off in (0.0, 2.2e-16, 1e-12):
+        frame = pd.DataFrame({"gain": [3.0 - off, 12.0 + off], "weight": [1.0 - off, off]})
+        assert frame_table(frame, name="t", caption="c").rows == (("3", "1.000"), ("12", "0.000"))
+    assert frame_table(pd.DataFrame({"gain": [3.0, 12.001]}), name="t", caption="c").rows == (("3.0",), ("12.0",))
+
+
 def test_long_tables_are_cut_and_say_so() -> None:
     frame = pd.DataFrame({"a": np.arange(MOST + 50)})
 

@@ -21,7 +21,17 @@ MOST = 200
 # Columns whose value says which quantity a row is about.
 _KEYS = ("quantity", "criterion", "statistic", "column", "parameter")
 # Decimals where the custom or the threshold asks for them, by column.
-_DECIMALS = {"rhat": 3, "r_hat": 3, "ess_bulk": 0, "ess_tail": 0, "p_value": 3, "p": 3, "pareto_k": 2, "departure": 2}
+_DECIMALS = {
+    "rhat": 3,
+    "r_hat": 3,
+    "ess_bulk": 0,
+    "ess_tail": 0,
+    "p_value": 3,
+    "p": 3,
+    "pareto_k": 2,
+    "departure": 2,
+    "weight": 3,  # at an end of its range it is found up to the optimiser's error, which differs between machines
+}
 _HEADINGS = {
     "rhat": "R-hat",
     "ess_bulk": "ESS (bulk)",
@@ -90,9 +100,12 @@ def _column(name: str, values: pd.Series, groups: Sequence[str]) -> list[str]:
 def _places(values: np.ndarray) -> int:
     """Decimals that give the largest of some numbers three significant digits, four where it lies between 1 and 2."""
     finite = np.abs(values[np.isfinite(values)])
-    if not finite.size or finite.max() == 0 or np.array_equal(finite, np.round(finite)):
+    if not finite.size or finite.max() == 0:
         return 0
     largest = float(finite.max())
+    # Whole but for rounding: one machine has 1, another 0.9999999999999999.
+    if np.abs(finite - np.round(finite)).max() <= 1e-9 * max(largest, 1.0):
+        return 0
     return 3 if 1 <= largest < 2 else max(0, min(4, 2 - math.floor(math.log10(largest))))
 
 

@@ -154,9 +154,10 @@ def _embedded(raw: str, name: str, title: str, description: str) -> str:
         for child in list(parent):
             if child.tag.removeprefix(_SVG) in _DROPPED or not isinstance(child.tag, str):
                 parent.remove(child)
+    ids = _ids(root, name)
     for element in root.iter():
         element.tag = element.tag.removeprefix(_SVG)
-        element.attrib = dict(_attributes(element.attrib, name))
+        element.attrib = dict(_attributes(element.attrib, ids))
         if element.tag == "text":
             element.attrib.pop("font-family", None)  # the page's own
         element.text, element.tail = (part if part and part.strip() else None for part in (element.text, element.tail))
@@ -179,27 +180,37 @@ def _embedded(raw: str, name: str, title: str, description: str) -> str:
     return ET.tostring(root, encoding="unicode")
 
 
-def _attributes(given: dict[str, str], name: str) -> Iterator[tuple[str, str]]:
-    """An element's attributes with style written as presentation attributes and ids that belong to this picture."""
+def _ids(root: ET.Element, name: str) -> dict[str, str]:
+    """New ids of what others refer to: numbered, since matplotlib's depend on the last digits of a place."""
+    values = [value for element in root.iter() for value in element.attrib.values()]
+    named = {found for value in values for found in _REFERENCE.findall(value)}
+    named |= {value[1:] for element in root.iter() if (value := element.get(_HREF, "")).startswith("#")}
+    known = [value for element in root.iter() if (value := element.get("id")) in named]
+    return {value: f"{name}-{place}" for place, value in enumerate(dict.fromkeys(known), 1)}
+
+
+def _attributes(given: dict[str, str], ids: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """An element's attributes with style written as presentation attributes, and the new ids of :func:`_ids`."""
     for key, value in given.items():
         if key == "style":
             for part in value.split(";"):
                 property_, _, setting = part.partition(":")
                 if setting:
-                    yield property_.strip(), _named(setting.strip(), name)
+                    yield property_.strip(), _named(setting.strip(), ids)
         elif key == "id":
-            yield "id", f"{name}-{value}"
+            if value in ids:
+                yield "id", ids[value]
         elif key == _HREF:
             # A rasterised part carries its picture in a data URI.
-            yield "href", f"#{name}-{value[1:]}" if value.startswith("#") else value
+            yield "href", f"#{ids[value[1:]]}" if value.startswith("#") else value
         elif key in ("d", "points", "transform", "x", "y"):
             yield key, _LONG_FRACTION.sub(lambda found: f"{float(found.group()):.2f}", " ".join(value.split()))
         else:
-            yield key, _named(value, name)
+            yield key, _named(value, ids)
 
 
-def _named(value: str, name: str) -> str:
-    return _REFERENCE.sub(rf"url(#{name}-\1)", value)
+def _named(value: str, ids: Mapping[str, str]) -> str:
+    return _REFERENCE.sub(lambda found: f"url(#{ids[found[1]]})", value)
 
 
 def _kind(width: int) -> str:
