@@ -296,3 +296,15 @@ def test_the_packages_own_effects_are_named_by_their_ids():
 def test_false_alarms_on_independent_draws_of_the_default_length():
     # With 4 x 1,000 independent draws, R-hat would have to be 11 times its spread: no alarm in 6 fits of 33 quantities.
     assert {check(fitted(rows(40), draws=1000, seed=seed)).verdict for seed in range(6)} == {"pass"}
+
+
+def test_the_order_of_quantities_does_not_hang_on_digits_that_are_not_shown():
+    fit = small()
+    table = pd.DataFrame([{**GOOD, "ess_bulk": size, "ess_tail": size} for size in (1500.2, 1500.0, 900.0, 1500.1)])
+    table.index = pd.Index(["a", "b", "c", "d"], dtype="str")
+    orders = []
+    for noise in (0.0, -0.2, 0.2):
+        moved = table.assign(ess_bulk=table["ess_bulk"] + noise * np.array([1, -1, 1, -1]))
+        found = check(fit, effects=moved).details
+        orders.append(found.loc[found["kind"] == "effect", "quantity"].tolist())
+    assert orders == [["c", "a", "b", "d"]] * 3

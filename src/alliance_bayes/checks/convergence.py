@@ -118,7 +118,8 @@ def _quantities(evidence: Evidence) -> pd.DataFrame:
     out = pd.concat(tables, ignore_index=True)
     off = (out["rhat"] >= RHAT_LIMIT) | (out["ess_bulk"] <= ESS_LIMIT) | (out["ess_tail"] <= ESS_LIMIT)
     out["status"] = np.where(out["status"] != "", out["status"], np.where(off, "not converged", "converged"))
-    place, size = out["status"].map(_ORDER), out[["ess_bulk", "ess_tail"]].min(axis=1)
+    # As it is shown: the digits behind that differ between machines.
+    place, size = out["status"].map(_ORDER), out[["ess_bulk", "ess_tail"]].min(axis=1).round()
     order = pd.DataFrame({"place": place, "size": size}).sort_values(["place", "size"], kind="stable").index
     return out.loc[order, ["quantity", "kind", *_FIGURES, "status"]].reset_index(drop=True)
 

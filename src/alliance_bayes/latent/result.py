@@ -105,7 +105,9 @@ class LatentFit:
         effects = pd.DataFrame(self.effects(rope=None))
         reported = effects[["rhat", "ess_bulk", "ess_tail"]].reset_index().rename(columns={"id": "quantity"})
         table = pd.concat([parameters, reported], ignore_index=True)
-        order = table[["ess_bulk", "ess_tail"]].min(axis=1).sort_values(na_position="first").index
+        order = (
+            table[["ess_bulk", "ess_tail"]].min(axis=1).round().sort_values(na_position="first", kind="stable").index
+        )
         return table.loc[order].reset_index(drop=True)
 
     @cached_property

@@ -184,8 +184,8 @@ def _ids(root: ET.Element, name: str) -> dict[str, str]:
     """New ids of what others refer to: numbered, since matplotlib's depend on the last digits of a place."""
     values = [value for element in root.iter() for value in element.attrib.values()]
     named = {found for value in values for found in _REFERENCE.findall(value)}
-    named |= {value[1:] for element in root.iter() if (value := element.get(_HREF, "")).startswith("#")}
-    known = [value for element in root.iter() if (value := element.get("id")) in named]
+    named |= {link[1:] for element in root.iter() if (link := element.get(_HREF, "")).startswith("#")}
+    known = [own for element in root.iter() if (own := element.get("id")) is not None and own in named]
     return {value: f"{name}-{place}" for place, value in enumerate(dict.fromkeys(known), 1)}
 
 
