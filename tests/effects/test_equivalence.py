@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alliance_bayes.effects import EffectTable, contrasts, effects, equivalence, slopes
-from alliance_bayes.effects.equivalence import VERDICTS
+from alliance_bayes.effects import EffectTable, contrasts, effects, equivalence, moderation, slopes
+from alliance_bayes.effects.equivalence import DECIDED, VERDICTS, standing, standing_of
 from alliance_bayes.effects.options import Options
 from alliance_bayes.effects.quantity import Fixed, Quantity
 from alliance_bayes.effects.summary import summarise
@@ -149,7 +149,11 @@ def test_without_a_margin_each_row_has_its_rope_and_others_are_left_out() -> Non
     whole = effects(fit)
     found = equivalence(whole)
     assert found.index.tolist() == whole.index[whole["rope_low"].notna()].tolist()
-    assert set(found["margin_high"]) == {2.0}
+    low, high = np.quantile(fit.design.frame["alliance"], (0.1, 0.9))
+    between = whole.loc[found.index, "estimand"] == "contrast_of_slopes"
+    assert set(found.loc[~between, "margin_high"]) == {2.0}
+    # Half of it over the step between the percentiles.
+    np.testing.assert_allclose(found.loc[between, "margin_high"], 1 / (high - low), rtol=1e-12)
     # p_rope counts the limits themselves, which no continuous draw meets.
     np.testing.assert_allclose(found["p_equivalent"], whole["p_rope"].dropna(), rtol=0, atol=1e-12)
     means = found.loc["contrast_of_means/country=C1 vs C0/sample", "statement"]
@@ -217,3 +221,70 @@ def test_what_cannot_be_asked(arguments: dict[str, object], message: str) -> Non
     fit = fitted(rows(60), chains=1, draws=4)
     with pytest.raises(UsageError, match=f"^{re.escape(message)}$"):
         equivalence(slopes(fit, rope=None), **arguments)  # type: ignore[arg-type]
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.floats(-10, 10), min_size=4, max_size=60), st.floats(0.1, 8))
+def test_one_rule_says_where_a_quantity_lies(draws: list[float], margin: float) -> None:
+    made = table(np.array([draws]), rope=(-margin, margin))
+    values = np.array(draws)
+    shares = {"above": (values > margin).mean(), "below": (values < -margin).mean()}
+    shares["inside"] = 1 - shares["above"] - shares["below"]
+    expected = next((name for name, share in shares.items() if share >= DECIDED - 1e-12), "undecided")
+    assert standing_of(made.iloc[0]) == expected
+    verdict = equivalence(made).iloc[0]["verdict"]
+    if not (np.abs(values) == margin).any():  # a draw on the limit is inside the ROPE, and not less than the margin
+        assert (verdict == "equivalent") == (expected == "inside")
+        assert (verdict == "different by more than the margin") == (expected in ("above", "below"))
+
+
+def test_large_one_way_or_the_other_is_not_beyond() -> None:
+    # Three in a hundred inside, the rest on both sides: no difference was found.
+    made = table(spread(48, 3, 49), rope=(-2.0, 2.0))
+    assert standing_of(made.iloc[0]) == "undecided"
+    assert equivalence(made, better=None).iloc[0]["verdict"] == "undecided"
+    assert standing(0.02, 0.97, 0.01) == "above"
+    assert standing(0.02, 0.01, 0.97) == "below"
+    assert standing(np.nan, np.nan, np.nan) == "undecided"
+
+
+@pytest.mark.parametrize("of", ["factor", "moderator"])
+def test_the_prior_stands_beside_the_posterior(of: str) -> None:
+    formula = "who5_followup ~ alliance * who5_baseline + (alliance || country)"
+    priors = {"alliance:who5_baseline": "Normal(0, 0.02)", "tau_country[alliance]": "HalfNormal(0.5)"}
+    fit = fitted(rows(60), formula=formula, spec={"priors": priors}, chains=2, draws=20)
+    x, z = (fit.design.frame[name] for name in ("alliance", "who5_baseline"))
+    span, distance = (np.diff(np.quantile(values, (0.1, 0.9)))[0] for values in (x, z))
+    rng = np.random.default_rng(0)
+    if of == "factor":
+        made = contrasts(fit, "country", of="slope")
+        made = made[made["estimand"] == "contrast_of_slopes"]
+        tau = np.abs(0.5 * rng.normal(size=200_000))
+        difference = tau * np.sqrt(2) * rng.normal(size=tau.size)
+    else:
+        made = moderation(fit)
+        made = made[made["estimand"] == "difference_in_slope"]
+        difference = 0.02 * distance * rng.normal(size=200_000)
+    # Judged in points over the step of alliance, against half of the two points.
+    expected = (np.abs(difference * span) <= 1).mean()
+    assert 0.2 < expected < 0.98
+    # 4,000 draws: a standard error of .008.
+    np.testing.assert_allclose(made["p_rope_prior"], expected, rtol=0, atol=0.03)
+    row = made.iloc[0]
+    judged = equivalence(made).iloc[0]
+    assert judged["p_prior"] == pytest.approx(row["p_rope_prior"], abs=1e-12)
+    draws = made.draws[made.index[0]]
+    assert row["p_rope"] == pytest.approx((np.abs(draws * span) <= 1).mean(), abs=1e-12)
+    assert row["p_above_rope"] == pytest.approx((draws * span > 1).mean(), abs=1e-12)
+    if judged["verdict"] in ("equivalent", "undecided"):
+        assert "(the prior's: ." in judged["statement"]
+
+
+def test_a_predictor_without_a_step_is_compared_by_one_unit() -> None:
+    frame = rows(60)
+    frame["alliance"] = np.where(np.arange(60) < 3, 4.0, 5.0)
+    fit = fitted(frame, formula="who5_followup ~ alliance + (alliance || sex)", chains=2, draws=20)
+    made = contrasts(fit, "sex", of="slope")
+    assert made["rope_high"].dropna().tolist() == [1.0]
+    named = contrasts(fit, "sex", of="slope", rope=(-3.0, 1.0))
+    assert named[["rope_low", "rope_high"]].dropna().to_numpy().tolist() == [[-1.5, 0.5]]

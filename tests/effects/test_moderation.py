@@ -35,7 +35,9 @@ def test_the_difference_is_the_products_coefficient_times_the_distance(fit: Fitt
     assert table["estimand"].tolist() == ["slope_at", "slope_at", "difference_in_slope"] * 2
     assert table["factor"].tolist() == ["who5_baseline"] * 3 + ["n_sessions"] * 3
     assert table["unit"].tolist() == ["WHO-5 point per alliance point"] * 6
-    assert table["rope_high"].tolist() == [2.0] * 6
+    alliance = np.quantile(fit.design.frame["alliance"], (0.1, 0.9))
+    # A difference of slopes is judged over this step, against half of the two points.
+    np.testing.assert_allclose(table["rope_high"], [2.0, 2.0, 1 / np.diff(alliance)[0]] * 2, rtol=1e-12)
     assert table["relevant"].tolist() == [10.0] * 6
     for place, name in ((0, "who5_baseline"), (3, "n_sessions")):
         low, high = np.quantile(fit.design.frame[name], (0.1, 0.9))
@@ -97,7 +99,7 @@ def test_a_difference_can_be_judged_and_reads_well(fit: FittedModel) -> None:
     said = equivalence(table.loc[[row]], margin=100)["statement"].tolist()
     assert said == [
         "The slope of alliance at who5_baseline = 64 differs from that at who5_baseline = 20 by less than "
-        "100 WHO-5 points per alliance point with probability above .99."
+        "100 WHO-5 points per alliance point with probability above .99 (the prior's: above .99)."
     ]
 
 

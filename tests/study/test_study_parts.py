@@ -67,11 +67,17 @@ def test_moderation_statements_agree_with_their_rows(mixed: ab.Cohort) -> None:
     pairs = block.rows[block.rows["versus"].notna()]
     assert len(part.statements) == 1 + len(pairs)
     same = int((pairs["p_rope"] >= 0.95).sum())
-    different = int((pairs["p_rope"] <= 0.05).sum())
-    assert f"; {same} {'lies' if same == 1 else 'lie'} within ±2 " in part.statements[0].text
-    assert part.statements[0].text.endswith(
-        f"{different} beyond it, and {len(pairs) - same - different} are undecided."
+    above = int((pairs["p_above_rope"] >= 0.95).sum())
+    below = int((1 - pairs["p_rope"] - pairs["p_above_rope"] >= 0.95).sum())
+    assert (
+        f"; {same} {'lies' if same == 1 else 'lie'} within ±{pairs['rope_high'].iloc[0]:.3g} "
+        in part.statements[0].text
     )
+    assert "(1 point between the 10th and the 90th percentile of alliance)" in part.statements[0].text
+    assert part.statements[0].text.endswith(
+        f"{above + below} above or below it with as much, and {len(pairs) - same - above - below} are undecided."
+    )
+    assert pairs["p_rope_prior"].between(0, 1).all()
 
 
 def test_modality_compares_ratings_outcome_and_slope(mixed: ab.Cohort) -> None:

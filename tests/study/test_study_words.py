@@ -166,16 +166,29 @@ def test_whole_sentences_of_a_slope(mean: float, sd: float, expected: str) -> No
     assert text == expected
 
 
-@given(st.floats(0, 1), MEANS)
-def test_equivalence_is_said_from_the_probability_inside_the_margin(inside: float, mean: float) -> None:
-    table = table_of(row_of(mean, 1.0, rope_low=-2.0, rope_high=2.0, p_rope=inside))
+@given(st.floats(0, 1), st.floats(0, 1), MEANS)
+def test_equivalence_is_said_from_the_probability_inside_the_margin(inside: float, share: float, mean: float) -> None:
+    above = share * (1 - inside)
+    table = table_of(row_of(mean, 1.0, rope_low=-2.0, rope_high=2.0, p_rope=inside, p_above_rope=above))
 
     text = within_margin(shown(table), table.iloc[0], margin=2.0, unit="WHO-5 points")
 
     assert text.startswith("The probability that it is smaller than 2 WHO-5 points is ")
     assert text.endswith(": equivalent by that margin.") == (inside >= 0.95)
-    assert text.endswith(": larger than that margin.") == (inside <= 1 - 0.95)
-    assert text.endswith(", which decides neither for equivalence nor for a difference.") == (1 - 0.95 < inside < 0.95)
+    below = 1 - inside - above
+    beyond = "; it lies {} that margin with a probability of 0.95 or more."
+    assert text.endswith(beyond.format("above")) == (above >= 0.95)
+    assert text.endswith(beyond.format("below")) == (below >= 0.95)
+    open_ = max(inside, above, below) < 0.95
+    assert text.endswith(", which decides neither for equivalence nor for a difference.") == open_
+
+
+def test_the_priors_probability_stands_beside_the_posteriors() -> None:
+    table = table_of(row_of(0.0, 0.5, rope_low=-2.0, rope_high=2.0, p_rope=0.97, p_above_rope=0.02, p_rope_prior=0.4))
+    assert within_margin(shown(table), table.iloc[0], margin=2.0, unit="WHO-5 points") == (
+        "The probability that it is smaller than 2 WHO-5 points is 97% (before the data 40%): equivalent by that "
+        "margin."
+    )
 
 
 @given(st.floats(0.02, 0.98), st.floats(0.001, 0.2))

@@ -10,15 +10,16 @@ import pandas as pd
 
 from alliance_bayes.checks.same_rows import check_same_rows
 from alliance_bayes.effects import slopes
+from alliance_bayes.effects.equivalence import DECIDED, standing_of
 from alliance_bayes.effects.options import Rope
 from alliance_bayes.errors import UsageError
 from alliance_bayes.fit import FittedModel
 
 __all__ = ["DIRECTION", "ROPE", "Conclusions", "conclusions"]
 
-# Probabilities from which a direction is stated, and firmly stated; and from which a slope lies within the ROPE, or
-# outside it.
-DIRECTION, ROPE = (0.95, 0.975), 0.95
+# Probabilities from which a direction is stated, and firmly stated; and from which a slope lies within the ROPE, above
+# it, or below it.
+DIRECTION, ROPE = (0.95, 0.975), DECIDED
 _KEPT = ("mean", "sd", "median", "lower", "upper", "interval", "prob", "p_direction", "rope_low", "rope_high", "p_rope")
 
 
@@ -63,7 +64,8 @@ def conclusions(
     -------
     Conclusions
         A direction is stated from a probability of .95 and firmly from .975; a slope is negligible when it lies in the
-        ROPE with a probability of at least .95, and not negligible when it lies outside with at least that.
+        ROPE with a probability of at least .95, and not negligible when it lies above it, or below it, with at least
+        that (not the two together: a direction is part of a size).
 
     Raises
     ------
@@ -106,12 +108,10 @@ def _direction(slope: pd.Series) -> str:
 
 
 def _relevance(slope: pd.Series) -> str | None:
-    inside = slope["p_rope"]
-    if np.isnan(inside):
+    if np.isnan(slope["p_rope"]):
         return None
-    if inside >= ROPE:
-        return "negligible"
-    return "not negligible" if inside <= 1 - ROPE else "size open"
+    where = standing_of(slope)
+    return {"inside": "negligible", "undecided": "size open"}.get(where, "not negligible")
 
 
 def _sentence(table: pd.DataFrame, changes: bool) -> str:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import numpy as np
 import pandas as pd
-import xarray as xr
 
 from alliance_bayes.checks.evidence import Evidence
 from alliance_bayes.checks.plots_predictive import prior_outcomes
 from alliance_bayes.checks.results import CheckResult
 from alliance_bayes.checks.wording import percent
-from alliance_bayes.engines import sample_prior
+from alliance_bayes.effects.prior import prior_fit
 from alliance_bayes.errors import ModelError
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model import Design
@@ -63,7 +60,7 @@ def prior_predictive(evidence: Evidence) -> CheckResult:
     """
     fit = evidence.fit
     design, outcome = fit.design, fit.design.outcome
-    prior = _prior_fit(fit, evidence.seed)
+    prior = prior_fit(fit, draws=DRAWS, seed=evidence.seed)
     at, weights = _looked_at(design, evidence.generator(5))
     rows_at = design.rows.take(at)
     parameters = prior.parameters_at(rows=rows_at)
@@ -127,12 +124,6 @@ def prior_predictive(evidence: Evidence) -> CheckResult:
         pd.DataFrame(rows, columns=["quantity", "median", "lower", "upper", "judged", "limit"]),
         (prior_outcomes(design, values, weights),),
     )
-
-
-def _prior_fit(fit: FittedModel, seed: int) -> FittedModel:
-    """The same model with draws from the prior in place of the posterior."""
-    tree = xr.DataTree.from_dict({"posterior": sample_prior(fit.design, fit.priors, draws=DRAWS, seed=seed)})
-    return dataclasses.replace(fit, tree=tree)
 
 
 def _looked_at(design: Design, rng: np.random.Generator) -> tuple[slice | np.ndarray, np.ndarray | None]:

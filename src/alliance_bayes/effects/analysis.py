@@ -13,6 +13,7 @@ import pandas as pd
 from alliance_bayes.effects.averages import average, slope
 from alliance_bayes.effects.explained import Spread, outcome_spread
 from alliance_bayes.effects.options import Options
+from alliance_bayes.effects.prior import prior_fit
 from alliance_bayes.effects.quantity import Fixed
 from alliance_bayes.effects.scenes import NumericSetting, Scene, Scenes
 from alliance_bayes.effects.tabulated import Expected, Tabulations
@@ -71,6 +72,26 @@ class Analysis:
     def spread(self) -> Spread:
         """Explained and residual variance of the outcome."""
         return outcome_spread(self.fit, tables=self.tables if self.tables.of_outcome else None)
+
+    @cached_property
+    def prior(self) -> Analysis:
+        """The same of the prior's draws."""
+        return Analysis(prior_fit(self.fit, seed=self.options.seed), self.options)
+
+    def slope_rope(self, predictor: str) -> tuple[float, float] | None:
+        """Limits within which two slopes count as the same, per unit of the predictor; None without a ROPE.
+
+        The ROPE is about the outcome over a declared contrast, from the 10th to the 90th percentile of the predictor
+        (one unit where these are the same, or where there are no rows to tell them); a difference of slopes is judged
+        over that contrast, against half of it.
+        """
+        if self.options.rope is None:
+            return None
+        span = 1.0
+        if self.fit.moments is None:
+            low, high = np.quantile(self.values(predictor), (0.1, 0.9))
+            span = float(high - low) or 1.0
+        return self.options.rope[0] / 2 / span, self.options.rope[1] / 2 / span
 
     @property
     def n_draws(self) -> int:

@@ -58,6 +58,8 @@ def contrasts(
         For slopes: a numeric predictor; the model's focal one by default.
     population, prob, interval, rope, relevant, seed
         As in :func:`slopes`. The ROPE and the smallest relevant change are in points and apply to the rows in points.
+        A difference of slopes is judged over the step from the predictor's 10th to its 90th percentile (one unit where
+        they are the same or unknown), against half of the ROPE; the row has these limits per unit.
 
     Returns
     -------
@@ -75,8 +77,8 @@ def contrasts(
     Notes
     -----
     The levels of a pooled factor are estimated together and shrunk towards each other, so the differences need no
-    correction for their number [1]_. For slopes, the ROPE is about the difference that goes with one unit of the
-    predictor.
+    correction for their number [1]_. For slopes, ``p_rope_prior`` is the prior's probability of lying within the ROPE:
+    how much of an equivalence is the prior's.
 
     References
     ----------
@@ -112,6 +114,8 @@ def contrast_quantities(
     variance = analysis.spread.residual if denominator == "residual_sd" else analysis.spread.total
     sd = analysis.with_chains(np.sqrt(variance))
     per = "" if name is None else f" per {analysis.unit_of(name)}"
+    rope = analysis.options.rope if name is None else analysis.slope_rope(name)
+    before = None if name is None or rope is None else analysis.prior.by_level(factor, predictor=name)[1]
     for divisor in (None, sd):
         options = analysis.options
         for (first, label), (second, versus) in ((b, a) for a, b in combinations(chosen_levels, 2)):
@@ -127,7 +131,8 @@ def contrast_quantities(
                 denominator=None if divisor is None else _IN_WORDS[denominator],
                 population=options.population,
                 signed=True,
-                rope=options.rope if divisor is None else None,
+                prior=None if before is None or divisor is not None else Difference(before, first, second),
+                rope=rope if divisor is None else None,
                 relevant=options.relevant if divisor is None else None,
                 note=note if divisor is None else note or analysis.infinite_variance,
             )

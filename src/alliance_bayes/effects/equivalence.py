@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -14,7 +14,12 @@ from alliance_bayes.effects.options import chosen
 from alliance_bayes.effects.table import EffectTable
 from alliance_bayes.errors import UsageError
 
-__all__ = ["VERDICTS", "equivalence"]
+__all__ = ["DECIDED", "VERDICTS", "Standing", "equivalence", "standing", "standing_of"]
+
+type Standing = Literal["inside", "above", "below", "undecided"]
+
+#: Probability from which a quantity is said to lie inside a margin, above it, or below it.
+DECIDED = 0.95
 
 VERDICTS = ("equivalent", "different by more than the margin", "not inferior", "undecided", "not defined")
 
@@ -44,14 +49,33 @@ class _Margin:
     def words(self, unit: str, side: str = "both") -> str:
         """How far the margin reaches: "2 WHO-5 points per alliance point", or for both sides "less than 2 ..."."""
         if side == "both" and self.low != -self.high:
-            return f"something between {self.low:g} and {_counted(self.high, unit)}"
+            return f"something between {self.low:.4g} and {_counted(self.high, unit)}"
         if side == "both":
             return f"less than {_counted(self.high, unit)}"
         return _counted(-self.low if side == "low" else self.high, unit)
 
 
+def standing(inside: float, above: float, below: float, level: float = DECIDED) -> Standing:
+    """Where a quantity lies by its posterior probabilities: one rule for every verdict about a margin.
+
+    Above and below are judged each by itself: that something is large in one direction or the other says nothing of a
+    difference. NaN decides nothing.
+    """
+    if inside >= level:
+        return "inside"
+    if above >= level:
+        return "above"
+    return "below" if below >= level else "undecided"
+
+
+def standing_of(row: Mapping[Any, Any] | pd.Series) -> Standing:
+    """Where a row of an effects table lies with regard to its ROPE."""
+    inside, above = float(row["p_rope"]), float(row["p_above_rope"])
+    return standing(inside, above, 1 - inside - above)
+
+
 def equivalence(
-    table: EffectTable, *, margin: float | None = None, level: float = 0.95, better: str | None = "higher"
+    table: EffectTable, *, margin: float | None = None, level: float = DECIDED, better: str | None = "higher"
 ) -> pd.DataFrame:
     """Whether the rows of a table are within a margin of zero, beyond it, or at least not worse than it.
 
@@ -74,7 +98,8 @@ def equivalence(
     pandas.DataFrame
         Indexed as the table: what it says of the row (``estimand, term, factor, level, versus, unit``),
         ``margin_low`` and ``margin_high``, ``p_equivalent`` (strictly between them), ``p_below`` and ``p_above`` (at
-        or beyond either), ``p_not_inferior`` (not at or beyond the one on the bad side), ``required`` (``level``),
+        or beyond either), ``p_not_inferior`` (not at or beyond the one on the bad side), ``p_prior`` (the prior's of
+        lying between the limits; for differences of slopes), ``required`` (``level``),
         ``verdict`` and ``statement``.
 
         The verdict is the first of these whose probability is at least ``level``: "equivalent" (``p_equivalent``),
@@ -111,18 +136,26 @@ def equivalence(
             "unit of the rows."
         )
     kept = pd.DataFrame(table if margin is not None else table[table["rope_low"].notna()])
-    draws, rows = table.draws, []
+    draws, priors, rows = table.draws, table.prior_draws, []
     for name, row in kept.to_dict("index").items():
         limits = _Margin(row["rope_low"], row["rope_high"]) if margin is None else _Margin(-margin, margin)
         values = draws.get(str(name), np.array([np.nan])).ravel()
-        rows.append(_row({str(key): value for key, value in row.items()}, values, limits, level, better))
+        before = priors[str(name)].ravel() if str(name) in priors else None
+        rows.append(_row({str(key): value for key, value in row.items()}, values, before, limits, level, better))
     return pd.DataFrame.from_records(rows, index=kept.index)
 
 
 def _row(
-    row: Mapping[str, Any], draws: np.ndarray, margin: _Margin, level: float, better: str | None
+    row: Mapping[str, Any],
+    draws: np.ndarray,
+    prior: np.ndarray | None,
+    margin: _Margin,
+    level: float,
+    better: str | None,
 ) -> dict[str, Any]:
-    figures = dict.fromkeys(("p_equivalent", "p_below", "p_above", "p_not_inferior"), np.nan)
+    figures = dict.fromkeys(("p_equivalent", "p_below", "p_above", "p_not_inferior", "p_prior"), np.nan)
+    if prior is not None and not np.isnan(prior).any():
+        figures["p_prior"] = float(((prior > margin.low) & (prior < margin.high)).mean())
     verdict = "not defined"
     if not np.isnan(draws).any():
         below, above = float((draws <= margin.low).mean()), float((draws >= margin.high).mean())
@@ -141,10 +174,9 @@ def _row(
 
 
 def _verdict(figures: Mapping[str, float], level: float) -> str:
-    if figures["p_equivalent"] >= level:
-        return "equivalent"
-    if max(figures["p_below"], figures["p_above"]) >= level:
-        return "different by more than the margin"
+    where = standing(figures["p_equivalent"], figures["p_above"], figures["p_below"], level)
+    if where != "undecided":
+        return "equivalent" if where == "inside" else "different by more than the margin"
     # NaN, where no direction is good, is not at least anything.
     return "not inferior" if figures["p_not_inferior"] >= level else "undecided"
 
@@ -154,10 +186,11 @@ def _statement(
 ) -> str:
     subject, other = _sides(row)
     unit = row["unit"]
+    before = "" if np.isnan(figures["p_prior"]) else f" (the prior's: {_p(figures['p_prior'])})"
     match verdict:
         case "equivalent":
             p = _p(figures["p_equivalent"])
-            return f"{subject} differs from {other} by {margin.words(unit)} with probability {p}."
+            return f"{subject} differs from {other} by {margin.words(unit)} with probability {p}{before}."
         case "different by more than the margin":
             side = "high" if figures["p_above"] >= figures["p_below"] else "low"
             where = "above" if side == "high" else "below"
@@ -174,7 +207,7 @@ def _statement(
             return (
                 f"Undecided: {subject[0].lower()}{subject[1:]} is {margin.words(unit, 'low')} or more below {other} "
                 f"with probability {below}, {margin.words(unit, 'high')} or more above it with probability "
-                f"{above}, and between the two with probability {inside}."
+                f"{above}, and between the two with probability {inside}{before}."
             )
     reason = row["note"] if isinstance(row["note"], str) else "the row has no draws"
     return f"{subject} cannot be compared with {other}: {reason}."
@@ -198,13 +231,13 @@ def _place(factor: str | None, level: str) -> str:
 def _counted(number: float, unit: str) -> str:
     """A number of units: "2 WHO-5 points per alliance point", "0.05 in probability", "0.1 SD"."""
     if unit == "probability":
-        return f"{number:g} in probability"
+        return f"{number:.4g} in probability"
     for joint in (" per ", " of "):
         head, found, tail = unit.partition(joint)
         if found:
             break
     plural = "" if number == 1 or head in ("SD", "correlation", "share") else "s"
-    return f"{number:g} {head}{plural}{found}{tail}"
+    return f"{number:.4g} {head}{plural}{found}{tail}"
 
 
 def _p(value: float) -> str:

@@ -178,9 +178,10 @@ def _constant_within(x: np.ndarray, index: np.ndarray) -> bool:
 def _others(fit: FittedModel, held: set[str]) -> np.ndarray:
     """Common columns, a constant among them, and bases of smooths that do not hold a predictor, shape (n, k)."""
     design, rows = fit.design, fit.design.rows
-    common = rows.x[:, [column.term not in held for column in design.columns]]
+    common = np.hstack([np.ones((rows.n, 1)), rows.x[:, [column.term not in held for column in design.columns]]])
     bent = [rows.basis[smooth.name] for smooth in design.smooths if smooth.title not in held]
-    return np.hstack([np.ones((rows.n, 1)), common - design.average(common), *bent])
+    # Means are taken out for the digits of columns that are far from 0; the first is the constant.
+    return np.hstack([common[:, :1], common[:, 1:] - design.average(common)[1:], *bent])
 
 
 def _left_over(fit: FittedModel, without: Rows, basis: Sequence[Any], tables: Tabulations | None) -> np.ndarray:

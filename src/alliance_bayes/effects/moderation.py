@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -53,7 +54,8 @@ def moderation(
         As in :func:`slopes`.
     rope, relevant
         As in :func:`slopes`, in points of the outcome: they apply to the difference that goes with one unit of the
-        predictor.
+        predictor. A difference of slopes is judged against half of the ROPE over the step from the predictor's 10th to
+        its 90th percentile, as in :func:`contrasts`.
 
     Returns
     -------
@@ -112,9 +114,17 @@ def moderation_quantities(analysis: Analysis, predictor: str, spans: Mapping[str
             )
         difference = analysis.fixed(slopes[1] - slopes[0])
         problem = problems[0] or problems[1]
+        own["rope"] = analysis.slope_rope(predictor)
+        own["prior"] = None if own["rope"] is None else partial(_before, analysis.prior, predictor, moderator, span)
         yield Quantity(
             "difference_in_slope", difference, points, level=labels[1], versus=labels[0], note=problem, **own
         )
+
+
+def _before(prior: Analysis, predictor: str, moderator: str, span: Span) -> np.ndarray:
+    """Draws of the difference of slopes from the prior."""
+    low, high = (prior.slopes(predictor, [{}], at=(NumericSetting(moderator, value),))[0][:, 0] for value in span)
+    return high - low
 
 
 def _spans(

@@ -72,6 +72,8 @@ class Quantity:
         interval begins at 0.
     signed
         Whether zero means "no effect", so that a probability of direction makes sense.
+    prior
+        Gives draws of the same from the prior, any shape; None where they are not asked for.
     rope, relevant
         Region of practical equivalence and smallest relevant change, in ``unit``; None where there is none.
     note
@@ -89,6 +91,7 @@ class Quantity:
     population: str | None = None
     size_of: np.ndarray | None = None
     signed: bool = False
+    prior: Callable[[], np.ndarray] | None = None
     rope: tuple[float, float] | None = None
     relevant: float | None = None
     note: str = ""

@@ -54,7 +54,8 @@ def summarise(quantities: Iterable[Quantity], options: Options, *, left_out: Ite
         records, index=pd.Index([q.row_id for q in kept], dtype="str", name="id"), columns=list(COLUMNS)
     )
     rows = rows.astype({name: "str" if name in TEXT_COLUMNS else "float64" for name in COLUMNS})
-    return EffectTable.build(rows, {q.row_id: q.draws for q in kept}, left_out=left_out)
+    priors = {q.row_id: q.prior for q in kept if q.prior is not None}
+    return EffectTable.build(rows, {q.row_id: q.draws for q in kept}, priors=priors, left_out=left_out)
 
 
 def _figures(chunk: Sequence[Quantity], options: Options) -> Iterator[dict[str, float | str | None]]:
@@ -94,6 +95,9 @@ def _figures(chunk: Sequence[Quantity], options: Options) -> Iterator[dict[str, 
             row["rope_low"], row["rope_high"] = quantity.rope
             if defined:
                 row["p_rope"] = float(((flat[k] >= quantity.rope[0]) & (flat[k] <= quantity.rope[1])).mean())
+                row["p_above_rope"] = float((flat[k] > quantity.rope[1]).mean())
+            if quantity.prior is not None and not np.isnan(before := quantity.prior()).any():
+                row["p_rope_prior"] = float(((before >= quantity.rope[0]) & (before <= quantity.rope[1])).mean())
         if quantity.relevant is not None:
             row["relevant"] = quantity.relevant
             if defined:

@@ -52,6 +52,8 @@ COLUMNS = (
     "mcse_mean",
     "relevant",
     "p_relevant",
+    "p_above_rope",
+    "p_rope_prior",
     "note",
 )
 
@@ -83,14 +85,17 @@ class EffectTable(pd.DataFrame):
     over), ``mean, sd, median, lower, upper`` of the posterior, ``interval`` ("eti" or "hdi") and its ``prob``,
     ``p_direction`` (the larger of the probabilities of being above and below zero), ``rope_low, rope_high`` and the
     probability ``p_rope`` of lying between them, ``ess_bulk, ess_tail, rhat, mcse_mean``, ``relevant`` (smallest
-    relevant change) and the probability ``p_relevant`` of an effect at least as large in either direction, and
-    ``note``. Missing where it does not apply.
+    relevant change) and the probability ``p_relevant`` of an effect at least as large in either direction,
+    ``p_above_rope`` (of lying above the ROPE), ``p_rope_prior`` (the prior's of lying in it; for differences of slopes)
+    and ``note``. Missing where it does not apply.
 
     Attributes
     ----------
     draws : Mapping
         Draws by row id, shape (chain, draw) each, for the rows the table holds. An operation of pandas may lose them;
         it never assigns them to another row.
+    prior_draws : Mapping
+        Draws of the same from the prior, of differences of slopes.
     left_out : tuple of str
         What was not computed, and why.
     asked : Mapping or None
@@ -98,8 +103,9 @@ class EffectTable(pd.DataFrame):
     """
 
     # pandas reads these names from the class, adds them to a list of its own, and never changes them.
-    _metadata: ClassVar[list[str]] = ["_sources", "left_out", "asked"]
+    _metadata: ClassVar[list[str]] = ["_sources", "_priors", "left_out", "asked"]
     _sources: Mapping[str, Callable[[], np.ndarray]] = ReadOnly({})
+    _priors: Mapping[str, Callable[[], np.ndarray]] = ReadOnly({})
     left_out: tuple[str, ...] = ()
     asked: Mapping[str, Any] | None = None
 
@@ -113,6 +119,7 @@ class EffectTable(pd.DataFrame):
         rows: pd.DataFrame,
         sources: Mapping[str, Callable[[], np.ndarray]],
         *,
+        priors: Mapping[str, Callable[[], np.ndarray]] = ReadOnly({}),
         left_out: Iterable[str] = (),
     ) -> EffectTable:
         """Put a table together.
@@ -123,6 +130,8 @@ class EffectTable(pd.DataFrame):
             The columns of the class, indexed by row id.
         sources
             What gives each row's draws, by row id.
+        priors
+            What gives draws of a row from the prior, by row id.
         left_out
             What was not computed, and why.
 
@@ -137,7 +146,7 @@ class EffectTable(pd.DataFrame):
                 f"an effects table holds every estimand once, but {repeated[0]!r} came twice. Remove one of the two."
             )
         table = cls(rows)
-        table._sources = dict(sources)
+        table._sources, table._priors = dict(sources), dict(priors)
         table.left_out = tuple(left_out)
         return table
 
@@ -153,18 +162,27 @@ class EffectTable(pd.DataFrame):
         tables = list(tables)
         rows = pd.concat([pd.DataFrame(table) for table in tables])
         sources = {row: source for table in tables for row, source in table._sources.items()}
-        return cls.build(rows, sources, left_out=[reason for table in tables for reason in table.left_out])
+        priors = {row: source for table in tables for row, source in table._priors.items()}
+        return cls.build(
+            rows, sources, priors=priors, left_out=[reason for table in tables for reason in table.left_out]
+        )
 
     def under(self, name: str) -> EffectTable:
         """The table with a name and a slash before its ids, so that it can be put below others of the same rows."""
         sources = {f"{name}/{row}": source for row, source in self._sources.items()}
         index = pd.Index([f"{name}/{row}" for row in self.index], dtype="str", name="id")
-        return self.build(pd.DataFrame(self).set_axis(index, axis=0), sources, left_out=self.left_out)
+        priors = {f"{name}/{row}": source for row, source in self._priors.items()}
+        return self.build(pd.DataFrame(self).set_axis(index, axis=0), sources, priors=priors, left_out=self.left_out)
 
     @property
     def draws(self) -> Draws:
         """Draws by row id, for the rows that the table holds."""
         return Draws({row: self._sources[row] for row in self.index if row in self._sources})
+
+    @property
+    def prior_draws(self) -> Draws:
+        """Draws from the prior by row id, of the rows that have some."""
+        return Draws({row: self._priors[row] for row in self.index if row in self._priors})
 
     def to_records_list(self) -> list[dict[str, Any]]:
         """Rows as dicts of JSON values; None where a figure does not apply or is not finite."""

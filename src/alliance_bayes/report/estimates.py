@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from alliance_bayes.effects import EffectTable
+from alliance_bayes.effects.prior import PRIOR_DRAWS
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.report.certainty import SCALE, Row
 from alliance_bayes.report.counts import SMALL, hidden_levels, hidden_rows
@@ -124,8 +125,8 @@ class Estimates:
         return said(self.share(row, column))
 
     def share(self, row: Row, column: str) -> str:
-        """A probability of the row (`p_rope`, `p_relevant`)."""
-        return probability(_float(row[column]), _float(row["ess_bulk"]))
+        """A probability of the row (`p_rope`, `p_relevant`); of independent draws where it is the prior's."""
+        return probability(_float(row[column]), PRIOR_DRAWS if column == "p_rope_prior" else _float(row["ess_bulk"]))
 
     def interval_heading(self) -> str:
         """The interval's probability and kind, for a table's heading."""

@@ -18,13 +18,13 @@ from alliance_bayes.report.pooling import pooling_picture
 from alliance_bayes.report.sections import Picture, Section
 from alliance_bayes.report.svg import draw
 from alliance_bayes.report.tables import Table
-from alliance_bayes.report.text import MINUS, capital, clean, count, shortened
+from alliance_bayes.report.text import MINUS, capital, clean, count, derived, shortened
 from alliance_bayes.report.words import column_name, factor_name, pooling_sentence, unit_of, units
 
 if TYPE_CHECKING:
     from alliance_bayes.report.view import View
 
-__all__ = ["factors_of", "fixed_at_zero", "groups", "ordered_pairs", "pair_name"]
+__all__ = ["SLOPES_JUDGED", "factors_of", "fixed_at_zero", "groups", "ordered_pairs", "pair_name"]
 
 #: Rows of a table that are shown at once.
 SHOWN = 10
@@ -35,6 +35,11 @@ SORTED_ABOVE = 6
 #: Rows a page can bear; the JSON has the rest.
 MOST_ROWS = 1000
 
+#: What two slopes are compared by.
+SLOPES_JUDGED = (
+    "A difference of slopes is judged against half of the region of practical equivalence, over the step from the "
+    "predictor’s 10th to its 90th percentile."
+)
 _NOTES = {
     "provider_type": "People chose their provider type or were guided to it, so these differences describe who went "
     "where as much as what they received."
@@ -251,6 +256,8 @@ def _pair_table(
     ropes, relevants = rows["rope_low"].notna().any(), of == "mean" and rows["relevant"].notna().any()
     headings = ["Difference", "Mean", heading, "Probability of direction"]
     headings += ["Probability in ROPE"] if ropes else []
+    priors = rows["p_rope_prior"].notna().any()
+    headings += ["Prior’s probability in ROPE"] if priors else []
     headings += [f"Probability of {rows.iloc[0]['relevant']:g} or more"] if relevants else []
     by_pair = {(row["level"], row["versus"]): row for row in sizes.to_dict("records")}
     if by_pair:
@@ -259,6 +266,7 @@ def _pair_table(
     for row in rows.to_dict("records"):
         line = [pair_name(row), estimates.mean(row), estimates.interval(row), estimates.direction(row)]
         line += [estimates.share(row, "p_rope")] if ropes else []
+        line += [estimates.share(row, "p_rope_prior")] if priors else []
         line += [estimates.share(row, "p_relevant")] if relevants else []
         if by_pair:
             size = by_pair.get((row["level"], row["versus"]))
@@ -268,6 +276,8 @@ def _pair_table(
     unit = text_of(rows.iloc[0], "unit")
     caption = f"{capital(factor_name(factor))}: differences of {what}, {unit}; posterior means"
     note = "" if len(cells) <= SHOWN else f"The {SHOWN} largest of {count(len(cells))} differences."
+    if of == "slope" and ropes:
+        note = f"{note} {SLOPES_JUDGED} Here ±{derived(float(rows.iloc[0]['rope_high']))} {units(unit)}.".strip()
     return _cut(f"table-{of}-pairs-{position}", caption, headings, cells[:SHOWN], cells, (), note)
 
 

@@ -11,6 +11,7 @@ from alliance_bayes.fit import FittedModel
 from alliance_bayes.model.scales import is_who5
 from alliance_bayes.report.doing import CHECKED_FOR, ran
 from alliance_bayes.report.effect_sizes import rope_words
+from alliance_bayes.report.groups import SLOPES_JUDGED
 from alliance_bayes.report.left_out import ShownFlow
 from alliance_bayes.report.limits import is_simulated
 from alliance_bayes.report.modelling import stated_as
@@ -192,9 +193,12 @@ def _effects(view: View, cite: Cited) -> Iterable[str]:
     yield f"Estimates are posterior means with {kind}s, and the probability of direction."
     if estimands & {"slope", "mean", "contrast_of_means"}:
         yield f"Slopes and adjusted means are averages over those analysed (g-computation{cite('robins1986')})."
-    ropes = table[table["p_rope"].notna()]
+    between = table["estimand"].isin(["contrast_of_slopes", "difference_in_slope"])
+    ropes = table[table["p_rope"].notna() & ~between]
     if len(ropes):
         yield f"The region of practical equivalence{cite('kruschke2018')} is {rope_words(view.fit, ropes.iloc[0])}."
+    if (table["p_rope"].notna() & between).any():
+        yield SLOPES_JUDGED
     relevant = table["relevant"].dropna()
     if len(relevant):
         unit = units(unit_of(view.fit.design, view.fit.design.outcome.name))

@@ -12,6 +12,7 @@ __all__ = [
     "clean",
     "count",
     "decimals",
+    "derived",
     "exact",
     "interval_kind",
     "interval_name",
@@ -113,6 +114,11 @@ def number(value: float | None, places: int) -> str:
 def exact(value: float) -> str:
     """A number that was chosen, not estimated (a prior's scale, a limit): as short as it can be written."""
     return f"{value:.5g}".replace("-", MINUS)
+
+
+def derived(value: float) -> str:
+    """A number that follows from chosen ones and from the data (a margin over a contrast), with three digits."""
+    return exact(float(f"{value:.3g}"))
 
 
 def count(value: int) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from alliance_bayes.api import Fit
 from alliance_bayes.effects import EffectTable, equivalence
 from alliance_bayes.report.frames import frame_table
-from alliance_bayes.report.text import exact
+from alliance_bayes.report.text import derived
 from alliance_bayes.study.bench import Bench
 from alliance_bayes.study.part import Block, Part, Statement
 from alliance_bayes.study.tables import effect_table, forest_picture
@@ -59,13 +59,15 @@ def _compared(
     if block.withheld:
         return block, []
     pairs = block.rows[block.rows["versus"].notna()]
-    judged = equivalence(pairs, margin=margin)
+    # Slopes are compared over a contrast of the predictor, by limits that the rows have.
+    judged = equivalence(pairs)
+    margin = float(pairs["rope_high"].iloc[0])
     picture = forest_picture(
         f"picture-{name}",
         f"{title}: difference between modalities",
         pairs,
         axis=unit,
-        caption=f"Posterior mean and interval. Grey: the margin of ±{exact(margin)} {unit}.",
+        caption=f"Posterior mean and interval. Grey: the margin of ±{derived(margin)} {unit}.",
         reference=0.0,
         rope=(-margin, margin),
     )
@@ -75,7 +77,7 @@ def _compared(
         frame_table(
             judged.drop(columns=["statement"]),
             name=f"table-{name}-margin",
-            caption=f"Equivalence and non-inferiority by a margin of {exact(margin)} {unit}",
+            caption=f"Equivalence and non-inferiority by a margin of {derived(margin)} {unit}",
         ),
     ]
     said = [Statement(str(sentence), (f"{name}/{row}",), key=True) for row, sentence in judged["statement"].items()]

@@ -8,12 +8,13 @@ import pandas as pd
 
 from alliance_bayes.effects import EffectTable
 from alliance_bayes.effects import moderation as moderation_effects
+from alliance_bayes.effects.equivalence import DECIDED, standing_of
 from alliance_bayes.report.estimates import Estimates
-from alliance_bayes.report.text import exact
+from alliance_bayes.report.text import derived, exact
 from alliance_bayes.study.bench import Bench
 from alliance_bayes.study.part import Part, Statement
 from alliance_bayes.study.tables import condition, effect_table, forest_picture, level_name, shown
-from alliance_bayes.study.words import DECIDED, more_or_less, within_margin
+from alliance_bayes.study.words import more_or_less, within_margin
 
 __all__ = ["moderation"]
 
@@ -49,11 +50,11 @@ def moderation(bench: Bench) -> Part:
         "Differences of the slope of follow-up WHO-5 on alliance",
         pairs,
         axis="WHO-5 points per alliance point",
-        caption=f"Posterior mean and interval. Grey: differences of less than {exact(options.margin)} WHO-5 points per "
-        "alliance point, which count as none.",
+        caption=f"Posterior mean and interval. Grey: differences of less than {derived(_margin(pairs))} WHO-5 points "
+        f"per alliance point, which count as none: {_over(bench)}.",
         label=level_name,
         reference=0.0,
-        rope=rope,
+        rope=(-_margin(pairs), _margin(pairs)),
     )
     tables = [
         effect_table(
@@ -75,21 +76,33 @@ def _overall(bench: Bench, block: str, pairs: EffectTable) -> Statement:
     """How many differences are settled, and how many are small enough to count as none."""
     n = len(pairs)
     clear = int(((pairs["lower"] > 0) | (pairs["upper"] < 0)).sum())
-    inside = pairs["p_rope"].astype(float)
-    same, different = int((inside >= DECIDED).sum()), int((inside <= 1 - DECIDED).sum())
+    found = [standing_of(row) for _, row in pairs.iterrows()]
+    same, open_ = found.count("inside"), found.count("undecided")
+    different = n - same - open_
     settled = (
         f"{clear} of {n} have an interval that excludes zero" if clear else "none has an interval that excludes zero"
     )
-    open_ = n - same - different
     types = "by utilization type, " if (pairs["factor"] == "provider_type").any() else ""
     text = (
         f"Of {n} differences of the slope ({types}between low and high baseline WHO-5, between few and many "
         f"sessions), {settled}; {same} {'lies' if same == 1 else 'lie'} within "
-        f"±{exact(bench.options.margin)} WHO-5 points per alliance point with a probability of {exact(DECIDED)} or "
-        f"more, which is equivalence by that margin, {different} beyond it, and {open_} "
+        f"±{derived(_margin(pairs))} WHO-5 points per alliance point ({_over(bench)}) with a probability of "
+        f"{exact(DECIDED)} or more, which is equivalence by that margin, {different} above or below it with as much, "
+        f"and {open_} "
         f"{'is' if open_ == 1 else 'are'} undecided."
     )
     return Statement(text, tuple(f"{block}/{row}" for row in pairs.index), key=True)
+
+
+def _margin(pairs: EffectTable) -> float:
+    """Largest difference of slopes that counts as none, per alliance point."""
+    return float(pairs["rope_high"].max())
+
+
+def _over(bench: Bench) -> str:
+    """The margin in the outcome's points over the contrast that it is declared for."""
+    half = exact(bench.options.margin / 2)
+    return f"{half} {'point' if half == '1' else 'points'} between the 10th and the 90th percentile of alliance"
 
 
 def _statement(bench: Bench, block: str, estimates: Estimates, row: pd.Series) -> Statement:
@@ -97,6 +110,6 @@ def _statement(bench: Bench, block: str, estimates: Estimates, row: pd.Series) -
     first, second = (condition(str(row[name])) for name in ("level", "versus"))
     return Statement(
         f"At {first} compared with {second}, the slope was {more_or_less(estimates, row, unit=unit)}. "
-        + within_margin(estimates, row, margin=bench.options.margin, unit=unit),
+        + within_margin(estimates, row, margin=float(row["rope_high"]), unit=unit),
         (f"{block}/{row.name}",),
     )

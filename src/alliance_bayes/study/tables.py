@@ -91,6 +91,8 @@ def effect_table(
     headings = [heading, "Mean", estimates.interval_heading()]
     headings += ["Probability of direction"] if directed else []
     headings += ["Probability in ROPE"] if ropes else []
+    priors = bool(rows["p_rope_prior"].notna().any())
+    headings += ["Prior’s probability in ROPE"] if priors else []
     headings += [f"Probability of {rows['relevant'].max():g} or more"] if relevants else []
     # A unit that all rows share is said once.
     shared = {text_of(row, "unit") for _, row in rows.iterrows()} if len(rows) else set()
@@ -104,6 +106,7 @@ def effect_table(
         line = [clean(label(row)), estimates.mean(row), estimates.interval(row)]
         line += [estimates.direction(row)] if directed else []
         line += [estimates.share(row, "p_rope")] if ropes else []
+        line += [estimates.share(row, "p_rope_prior")] if priors else []
         line += [estimates.share(row, "p_relevant")] if relevants else []
         cells.append([*line, *([text_of(row, "unit")] if shared else [])])
         if extra := text_of(row, "note"):

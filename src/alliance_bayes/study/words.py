@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import pandas as pd
 
+from alliance_bayes.effects.equivalence import DECIDED, standing_of
 from alliance_bayes.report.certainty import claim
 from alliance_bayes.report.estimates import Estimates, text_of
-from alliance_bayes.report.text import MINUS, exact, percent
+from alliance_bayes.report.text import MINUS, derived, exact, percent
 from alliance_bayes.report.words import column_name, units
 
-#: Probability from which equivalence, or a difference beyond the margin, is stated.
-DECIDED = 0.95
-
-__all__ = ["DECIDED", "more_or_less", "share_words", "slope_sentence", "within_margin"]
+__all__ = ["more_or_less", "share_words", "slope_sentence", "within_margin"]
 
 
 def slope_sentence(estimates: Estimates, row: pd.Series, *, predictor: str, outcome: str, who: str) -> str:
@@ -66,11 +64,13 @@ def share_words(estimates: Estimates, row: pd.Series) -> str:
 
 def within_margin(estimates: Estimates, row: pd.Series, *, margin: float, unit: str) -> str:
     """What a difference's probability of lying within a margin says, undecided included."""
-    inside = float(row["p_rope"])
     said = estimates.share_spoken(row, "p_rope")
-    what = f"The probability that it is smaller than {exact(margin)} {unit} is {said}"
-    if inside >= DECIDED:
-        return f"{what}: equivalent by that margin."
-    if inside <= 1 - DECIDED:
-        return f"{what}: larger than that margin."
-    return f"{what}, which decides neither for equivalence nor for a difference."
+    before = "" if pd.isna(row["p_rope_prior"]) else f" (before the data {estimates.share_spoken(row, 'p_rope_prior')})"
+    what = f"The probability that it is smaller than {derived(margin)} {unit} is {said}{before}"
+    match standing_of(row):
+        case "inside":
+            return f"{what}: equivalent by that margin."
+        case "undecided":
+            return f"{what}, which decides neither for equivalence nor for a difference."
+        case side:
+            return f"{what}; it lies {side} that margin with a probability of {exact(DECIDED)} or more."
