@@ -105,8 +105,9 @@ def study_methods(study: Study) -> Section:
     observed = f"Observed ratings were described by the Bayesian bootstrap{cite('rubin1981')}."
     judged = (
         f"Estimates are posterior means with {100 * options.prob:g}% equal-tailed intervals; differences within "
-        f"±{exact(options.margin)} WHO-5 points count as none{cite('kruschke2018')} ({options.reason('margin')}; of slopes, half "
-        f"of it over the step from the 10th to the 90th percentile of alliance), and changes of {exact(options.improvement)} points or more as relevant."
+        f"±{exact(options.margin)} WHO-5 points count as none{cite('kruschke2018')} ({options.reason('margin')}; of "
+        "slopes, half of it over the step from the 10th to the 90th percentile of alliance), and "
+        f"changes of {exact(options.improvement)} points or more as relevant."
     )
     text = "\n\n".join(
         (
