@@ -90,6 +90,10 @@ def load(
         belong together.
     """
     path = Path(path)
+    if path.exists() and path.suffix not in (".nc", ".zarr"):
+        raise FileFormatError(
+            f"'{path.name}' should end in .nc (NetCDF) or .zarr (Zarr). Give a file made by fit.save()."
+        )
     tree = read_tree(path, what="a fit", remedy="Give a file made by fit.save(), or fit the model again.")
     attributes = tree.attrs
     version = attributes.get("alliance_bayes_format")

@@ -17,7 +17,7 @@ from alliance_bayes.cohort.names import ID
 from alliance_bayes.errors import DataError, FileFormatError, Problem, UsageError
 from alliance_bayes.foreign import parse_json, shown
 
-__all__ = ["RawTable", "read_raw"]
+__all__ = ["BoundedLines", "RawTable", "read_raw"]
 
 #: Largest table that is read whole. A cell of text takes some sixty bytes in memory, however short it is.
 TABLE_BYTES, TABLE_ROWS, TABLE_COLUMNS, TABLE_CELLS, CELL_BYTES = 256 << 20, 4_000_000, 10_000, 20_000_000, 1 << 16
@@ -295,26 +295,45 @@ def _unreadable(path: Path, what: str, remedy: str) -> DataError:
     return DataError([Problem(None, None, None, what, remedy)], source=path.name)
 
 
+class BoundedLines(Iterator[str]):
+    """Lines of a text, of which the rows of a table are made; a row without an end is an error of its format.
+
+    Parameters
+    ----------
+    text
+        The text, opened without translation of its line ends.
+
+    Attributes
+    ----------
+    taken : int
+        Lines of the row that is being read; whoever reads sets it back.
+    """
+
+    def __init__(self, text: io.TextIOBase) -> None:
+        self.text = text
+        self.taken = 0
+
+    def __next__(self) -> str:
+        line = self.text.readline(_LINE + 1)
+        self.taken += 1
+        if len(line) > _LINE or self.taken > _LINES:
+            raise csv.Error(f"a row of more than {_LINE:,} characters or {_LINES:,} lines")
+        if not line:
+            raise StopIteration
+        return line
+
+
 def _records(text: str, sep: str) -> tuple[list[str], list[tuple[int, list[str]]], list[Problem]]:
     """Header, numbered rows that are not wholly empty, and rows whose number of cells is not the header's."""
-    taken = 0
-
-    def lines() -> Iterator[str]:
-        nonlocal taken
-        for line in io.StringIO(text, newline=""):
-            taken += 1
-            if len(line) > _LINE or taken > _LINES:
-                raise csv.Error(f"a row of more than {_LINE:,} characters or {_LINES:,} lines")
-            yield line
-
-    reader = csv.reader(lines(), delimiter=sep, strict=True)
+    lines = BoundedLines(io.StringIO(text, newline=""))
+    reader = csv.reader(lines, delimiter=sep, strict=True)
     header: list[str] = []
     records: list[tuple[int, list[str]]] = []
     problems: list[Problem] = []
     row, line = 0, 0
     try:
         for row, cells in enumerate(reader, start=1):
-            start, line, taken = line + 1, reader.line_num, 0
+            start, line, lines.taken = line + 1, reader.line_num, 0
             width = len(header) or len(cells)
             if len(records) * width > TABLE_CELLS or len(records) > TABLE_ROWS or width > TABLE_COLUMNS:
                 problems += _size_problems(len(records), width)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from alliance_bayes.cohort.files import PARQUET, SEPARATORS
+from alliance_bayes.cohort.files import PARQUET, SEPARATORS, BoundedLines
 from alliance_bayes.cohort.header import header_problems, rename_columns
 from alliance_bayes.errors import DataError, Problem, UsageError
 
@@ -166,7 +166,7 @@ def _backend(table: Any) -> str:
 
 def _paths(source: str) -> tuple[list[str], str | None]:
     """Files, and what separates their cells; None for Parquet."""
-    paths = [source] if os.path.isfile(source) else sorted(glob.glob(source, recursive=True))
+    paths = [source] if os.path.isfile(source) else sorted(filter(os.path.isfile, glob.glob(source, recursive=True)))
     if not paths:
         raise UsageError(f"source: there is no file {source}. Check the path; it is read from {Path.cwd()}.")
     kinds = {Path(path).suffix.lower() for path in paths}
@@ -205,7 +205,7 @@ def _header(paths: Sequence[str], separator: str, source: str) -> list[str]:
         name = Path(path).name
         try:
             with open(path, encoding="utf-8-sig", newline="") as file:
-                headers[name] = next(csv.reader(file, delimiter=separator, strict=True), [])
+                headers[name] = next(csv.reader(BoundedLines(file), delimiter=separator, strict=True), [])
         except (UnicodeDecodeError, csv.Error) as error:
             problems.append(
                 Problem(None, None, None, f"has a file '{name}' that is no UTF-8 table ({error})", _AS_UTF8)
