@@ -16,6 +16,7 @@ from alliance_bayes import storage
 from alliance_bayes.cohort import Cohort, Flow, read_cohort
 from alliance_bayes.engines import DRAWS, Progress, SamplerSettings, sample_prior
 from alliance_bayes.engines.choice import check_engine, sample
+from alliance_bayes.errors import UsageError
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model import Design, ModelSpec, read_card, write_card
 from alliance_bayes.model.likelihood import simulate
@@ -113,6 +114,7 @@ class Model(ModelSpec):
         seed: int | None = None,
         target_accept: float = SamplerSettings.target_accept,
         sampler: str = SamplerSettings.sampler,
+        same_people: Sequence[ModelSpec | str] = (),
         progress: bool | Progress = True,
     ) -> Fit:
         """Draw from the posterior.
@@ -139,6 +141,9 @@ class Model(ModelSpec):
             Mean acceptance the step size is tuned to.
         sampler
             ``"nutpie"``, or another of PyMC's samplers: ``"pymc"``, ``"numpyro"``, ``"blackjax"``.
+        same_people
+            Other models of the same cohort, or columns of it: only those are analysed who have a value in every column
+            of all of them. Pages of such models say nothing of the few by whom their people would differ.
         progress
             Whether to show a bar (on a terminal's standard error), or a function of (draws done, draws in all,
             divergences).
@@ -165,13 +170,15 @@ class Model(ModelSpec):
         moments = cohort if isinstance(cohort, Moments) else None
         people = None
         if isinstance(cohort, Moments):
+            if same_people:
+                raise UsageError("moments hold no rows to choose people from, so same_people needs the table itself.")
             design, moments = design_of_moments(cohort, self)
             flow = cohort.flow or Flow(design.n)
             about = {"cohort_source": "moments, without rows", "cohort_hash": fingerprint(moments)}
         else:
             cohort = cohort if isinstance(cohort, Cohort) else read_cohort(cohort)
-            design, flow, about = self._applied(cohort)
-            people = cohort.people(self.columns)
+            design, flow, about = self._applied(cohort, same_people)
+            people = (cohort.same_people(about["same_people"]) if same_people else cohort).people(self.columns)
         priors = self.priors_for(design)
         tree, ran = sample(
             design,
@@ -186,15 +193,29 @@ class Model(ModelSpec):
         info = {**ran, **about, "versions": versions()}
         return Fit(self, design, priors, tree, flow, info, moments, people)
 
-    def _applied(self, cohort: Cohort | pd.DataFrame) -> tuple[Design, Flow, dict[str, Any]]:
+    def _applied(
+        self, cohort: Cohort | pd.DataFrame, same_people: Sequence[ModelSpec | str] = ()
+    ) -> tuple[Design, Flow, dict[str, Any]]:
         cohort = cohort if isinstance(cohort, Cohort) else read_cohort(cohort)
-        frame, flow = self.complete(cohort)
-        about = {
+        shared = self._shared(same_people)
+        frame, flow = self.complete(cohort.same_people(shared) if shared else cohort)
+        about: dict[str, Any] = {"same_people": shared} if shared else {}
+        about |= {
             "cohort_source": cohort.source,
             "cohort_hash": cohort.hash,
             "missing": {name: int(cohort.data[name].isna().sum()) for name in self.columns},
         }
         return self.design(frame), flow, about
+
+    def _shared(self, same_people: Sequence[ModelSpec | str]) -> list[str]:
+        """The columns of this and other models, sorted; none where there are no others."""
+        if isinstance(same_people, str | ModelSpec) or not all(isinstance(one, str | ModelSpec) for one in same_people):
+            raise UsageError(
+                f"same_people should be a list of models and names of columns but got {same_people!r}. Write "
+                "same_people=[other_model]."
+            )
+        columns = {name for one in same_people for name in ([one] if isinstance(one, str) else one.columns)}
+        return sorted(columns | set(self.columns)) if columns else []
 
 
 class Fit(FittedModel):

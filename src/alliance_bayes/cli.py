@@ -232,11 +232,20 @@ def report(
     prob: Prob = 0.89,
     small: Small = 10,
     key: Key = None,
+    same_people: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Another model card (.toml), or a column: only those with a value in all of its columns too. Give it "
+            "for every other page of this cohort.",
+            metavar="CARD|COLUMN",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Fit a model and write its report; exit status 1 when conclusions are withheld."""
     writable(output, (".html",))
     if card.suffix in (".nc", ".zarr"):
-        if demo or cohort is not None:
+        if demo or cohort is not None or same_people:
             raise ab.UsageError("a fit already has its cohort. Give either a fit, or a card and a cohort.")
         fitted = ab.load_fit(card)
     else:
@@ -254,6 +263,7 @@ def report(
             chains=chains,
             target_accept=target_accept,
             seed=seed,
+            same_people=[ab.load_model(name) if name.endswith(".toml") else name for name in same_people or []],
             progress=progress(),
         )
     say(f"{fitted.shape[0]} chains of {fitted.shape[1]:,} draws by {_engine(fitted)}")

@@ -74,6 +74,9 @@ def study(
     prob: Prob = 0.89,
     small: Small = 10,
     key: Key = None,
+    same_people: Annotated[
+        bool, typer.Option("--same-people", help="All models on those who have a value in every column of all of them.")
+    ] = False,
 ) -> None:
     """Run the published study's whole analysis; exit status 1 when conclusions are withheld."""
     writable(output, (".html",))
@@ -95,6 +98,7 @@ def study(
         seed=seed,
         prob=prob,
         small=small,
+        same_people=same_people,
     )
     say("writing the report")
     done.report(output, key=key)

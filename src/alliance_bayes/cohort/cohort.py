@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -154,6 +154,31 @@ class Cohort:
             keep &= present
         everybody = len(self.data) + sum(step.n for step in self.excluded)
         return self.data[keep].reset_index(drop=True), Flow(everybody, merge_steps(steps))
+
+    def same_people(self, columns: Iterable[str], *, beside: pd.DataFrame | None = None) -> Cohort:
+        """Only those who have a value in every one of some columns, for models that are to be of the same people.
+
+        Parameters
+        ----------
+        columns
+            Names of columns, of all the models. People are left out in the order of the table, whichever model names
+            a column first, so that the flow is the same for each of them.
+        beside
+            The table with columns that were computed from it, row by row.
+
+        Raises
+        ------
+        UsageError
+            When a name is no column.
+        """
+        whole = self if beside is None else replace(self, data=beside)
+        wanted = list(dict.fromkeys(columns))
+        for name in wanted:
+            whole._require(name)
+        ordered = sorted(wanted, key=list(whole.data.columns).index)
+        keep = whole.data[ordered].notna().all(axis=1)
+        steps = whole.complete(ordered)[1].steps
+        return Cohort(self.data[keep], self.source, steps, self.sessions, self.why_missing, self.person)
 
     def summary(self) -> pd.DataFrame:
         """Describe every column (a "Table 1"); see `alliance_bayes.cohort.summary.summarise`."""

@@ -42,6 +42,7 @@ TOLD = (
     "trait",
     "n_nodes",
     "measurement_priors",
+    "same_people",
 )
 
 
@@ -51,7 +52,8 @@ def reproduction(view: View) -> Section:
     meta = made_from(fit, versions()["alliance_bayes"])
     info = {"chains": fit.shape[0], "draws": fit.shape[1], **fit.info}
     settings = [(label, clean(info[key])) for key, label in _SETTINGS.items() if key in info]
-    settings += [(clean(key), clean(info[key])) for key in TOLD if key in info and key not in _SETTINGS]
+    if "same_people" in info:
+        settings.append(("Only those with a value in", clean(", ".join(info["same_people"]))))
     context = {
         "settings": Table.of("table-settings", "How the draws were made", ("Setting", "Value"), settings, words=(1,)),
         "versions": Table.of(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from alliance_bayes.cohort import Cohort
+import pandas as pd
+
+from alliance_bayes.cohort import Cohort, with_alliance_parts
 from alliance_bayes.errors import UsageError
 from alliance_bayes.study.options import StudyOptions
 
-__all__ = ["COLUMNS", "check_columns"]
+__all__ = ["COLUMNS", "check_columns", "same_people"]
 
 COLUMNS = (
     "alliance",
@@ -19,6 +21,8 @@ COLUMNS = (
     "days_in_care",
     "n_sessions",
 )
+# What the models of early ratings, and of ratings within and between providers, need besides.
+_OF_SESSIONS = ("alliance_early", "alliance_first", "alliance_provider")
 # Fewer leave nothing to estimate a residual SD and a handful of slopes from.
 FEWEST = 20
 
@@ -56,3 +60,21 @@ def check_columns(cohort: Cohort, options: StudyOptions) -> None:
             f"{cohort.source}: {', '.join(faults)}, and the study needs {FEWEST} of each. Fit single models with "
             "'alliance-bayes fit' instead."
         )
+
+
+def same_people(cohort: Cohort, *, full: bool) -> Cohort:
+    """Those of a cohort who have a value in every column of all the study's models.
+
+    Parameters
+    ----------
+    cohort
+        With the columns that the study needs.
+    full
+        Whether the models of early and of single ratings are fitted too.
+    """
+    names = [*COLUMNS, *(["modality"] if cohort.data.get("modality", pd.Series(dtype=object)).nunique() > 1 else [])]
+    beside = None
+    if full and cohort.sessions is not None:
+        beside = with_alliance_parts(cohort).data
+        names += [name for name in _OF_SESSIONS if name in beside and beside[name].notna().any()]
+    return cohort.same_people(names, beside=beside)

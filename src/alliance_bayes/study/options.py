@@ -43,6 +43,9 @@ class StudyOptions:
         Seed of every random number.
     small
         Fewest people that a shown count stands for.
+    same_people
+        Whether all models are fitted to those who have a value in every column of all of them, so that no two of them
+        differ by a few people.
 
     Raises
     ------
@@ -59,6 +62,7 @@ class StudyOptions:
     population_mean: tuple[float, float] = WHO5.population_means or (47.0, 70.0)
     seed: int = 7
     small: int = SMALL
+    same_people: bool = False
 
     def reason(self, name: str) -> str:
         """Why a margin (``"margin"`` or ``"alliance_margin"``) is what it is."""
@@ -102,6 +106,8 @@ class StudyOptions:
             faults.append(f"seed should be a whole number, 0 or more, but got {self.seed!r}")
         if not isinstance(self.small, int) or isinstance(self.small, bool) or self.small < 1:
             faults.append(f"small should be a whole number, 1 or more, but got {self.small!r}")
+        if not isinstance(self.same_people, bool):
+            faults.append(f"same_people should be True or False but got {self.same_people!r}")
         if faults:
             raise UsageError(f"run_study: {'; '.join(faults)}. Nothing was fitted.")
 

@@ -179,7 +179,9 @@ def _models(study: Study, shown: Mapping[str, int | None]) -> tuple[Section, lis
             words=(1, 3),
         ),
         "cards": [_card(made) for made in study.fitted.values()],
-        "command": command + (" --full" if study.options.full else ""),
+        "command": command
+        + (" --full" if study.options.full else "")
+        + (" --same-people" if study.options.same_people else ""),
         "settings": Table.of(
             "table-settings",
             "Settings",

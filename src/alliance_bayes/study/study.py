@@ -16,7 +16,7 @@ from alliance_bayes.engines import Progress
 from alliance_bayes.report.text import clean
 from alliance_bayes.study.bench import Bench, Fitted
 from alliance_bayes.study.kept import Kept
-from alliance_bayes.study.needs import check_columns
+from alliance_bayes.study.needs import check_columns, same_people
 from alliance_bayes.study.options import StudyOptions
 from alliance_bayes.study.part import Part
 from alliance_bayes.study.plan import answer
@@ -145,7 +145,7 @@ def run_study(
         Passed on to the samplers; see :meth:`alliance_bayes.Model.fit`.
     **options
         Fields of :class:`StudyOptions`: `prob`, `elevated`, `improvement`, `margin`, `alliance_margin`,
-        `population_mean`, `seed`, `small`.
+        `population_mean`, `seed`, `small`, `same_people`.
 
     Returns
     -------
@@ -169,7 +169,9 @@ def run_study(
     cohort = cohort if isinstance(cohort, Cohort) else read_cohort(cohort)
     check_columns(cohort, chosen)
     kept = Kept(None if keep is None else Path(keep))
-    bench = Bench(cohort, chosen, kept=kept, tell=tell or (lambda line: None), progress=progress)
+    people = same_people(cohort, full=full) if chosen.same_people else cohort
+    check_columns(people, chosen)
+    bench = Bench(people, chosen, kept=kept, tell=tell or (lambda line: None), progress=progress)
     with one_blas_thread():
         parts = answer(bench)
     return Study(cohort, chosen, {part.name: part for part in parts}, dict(bench.fitted))

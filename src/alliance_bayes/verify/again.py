@@ -91,6 +91,7 @@ def _report(manifest: Mapping[str, Any], cohort: Cohort | Moments, tell: Callabl
         draws=manifest["draws"],
         chains=manifest["chains"],
         seed=manifest["seed"],
+        same_people=info.get("same_people", ()),
         progress=False,
         **({} if info["engine"] == "collapsed" else {name: info[name] for name in _NUTS if name in info}),
     )
