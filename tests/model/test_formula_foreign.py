@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 
 import alliance_bayes as ab
 from alliance_bayes.errors import ModelError
-from alliance_bayes.model import card_arguments, parse_formula
+from alliance_bayes.model import ModelSpec, card_arguments, parse_formula
 
 ESCAPES = (
     'I.__builtins__.get.__class__.__call__(I.__builtins__.get(\'exec\'), \'open("{mark}", "w").write("1")\')',
@@ -67,3 +69,11 @@ def test_work_without_bounds_is_refused_before_it_starts(terms: str) -> None:
     with pytest.raises(ModelError) as caught:
         parse_formula(f"y ~ {terms}")
     assert len(str(caught.value)) < 20_000
+
+
+def test_more_columns_than_anybody_means_are_refused_before_they_are_made() -> None:
+    frame = pd.DataFrame({"y": np.arange(3000.0), **{name: np.arange(3000).astype(str) for name in "abcd"}})
+    for terms in ("a:b:c:d", "a * b", "a", "1 + (a | b)", "1 + (0 + a:b | c)"):
+        with pytest.raises(ModelError, match="at most 2,000 are worked with"):
+            ModelSpec(f"y ~ {terms}", autoscale=True).design(frame)
+    assert len(ModelSpec("y ~ 1 + (1 | a)", autoscale=True).design(frame).factors[0].levels) == 3000

@@ -6,11 +6,13 @@ import sys
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alliance_bayes.errors import ModelError
+from alliance_bayes.errors import DataError, ModelError
 from alliance_bayes.model import ModelSpec, described, parse_formula
 
 NAMES = st.sampled_from(
@@ -155,3 +157,74 @@ def test_random_text(watched: list[str], text: str) -> None:
 def test_a_model_prints_its_formula_as_it_was_read(text: str) -> None:
     spec = ModelSpec(text, autoscale=True)
     assert replace(parse_formula(str(spec)), text=text) == spec.parsed
+
+
+NUMERIC = st.sampled_from(["a", "b", "c", "`a b`"])
+INSIDE = st.recursive(
+    st.one_of(NUMERIC, NUMERIC, st.sampled_from(["2", "0.5", "3"])),
+    lambda inner: st.one_of(
+        st.builds("{} {} {}".format, inner, st.sampled_from(["+", "-", "*"]), inner),
+        st.builds("({}) ** {}".format, inner, st.sampled_from(["2", "3"])),
+        st.builds("-({})".format, inner),
+        st.builds("({} {} {})".format, inner, st.sampled_from([">=", "<", "=="]), inner),
+        st.builds("{}({})".format, st.sampled_from(["abs", "exp", "center", "np.sqrt", "I"]), inner),
+        st.builds("minimum({}, {})".format, inner, inner),
+    ),
+    max_leaves=4,
+)
+ATOMS = st.one_of(
+    st.sampled_from(["a", "b", "c", "`a b`", "g", "h"]),
+    st.builds("I({})".format, INSIDE),
+    st.builds("{{{}}}".format, INSIDE),
+    st.builds("scale({})".format, NUMERIC),
+    st.builds("bs({}, {})".format, NUMERIC, st.sampled_from(["4", "df=5", "knots=(2, 3.5)"])),
+    st.builds("poly({}, {})".format, NUMERIC, st.sampled_from(["2", "degree=3"])),
+)
+SUMS = st.recursive(
+    ATOMS,
+    lambda inner: st.one_of(
+        st.builds("{} {} {}".format, inner, st.sampled_from(["+", "*", ":", "/"]), inner),
+        st.builds("({} + {})".format, inner, inner),
+        st.builds("({} + {})**2".format, inner, inner),
+    ),
+    max_leaves=4,
+)
+TERMS = st.one_of(
+    SUMS,
+    SUMS,
+    st.builds("offset({})".format, INSIDE),
+    st.builds("s({})".format, st.sampled_from(["a", "b, k=5", "c, knots=(2, 3)"])),
+    st.builds(
+        "({}{} {} {})".format, st.sampled_from(["", "0 + "]), SUMS, st.sampled_from(["|", "||"]), st.sampled_from("gh")
+    ),
+    st.builds("(1 | {})".format, st.sampled_from(["g", "h", "g/h", "h:g"])),
+    st.just("0"),
+)
+
+
+@pytest.fixture(scope="module")
+def frame() -> pd.DataFrame:
+    rng = np.random.default_rng(0)
+    numbers = pd.DataFrame({name: rng.normal(3, 1, 60) for name in ("y", "a", "b", "c", "a b")})
+    return numbers.assign(g=rng.choice(list("pqr"), 60), h=rng.choice(list("uv"), 60))
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.lists(TERMS, min_size=1, max_size=4))
+def test_random_formulas_make_the_columns_that_are_printed(frame: pd.DataFrame, terms: list[str]) -> None:
+    """What is applied, on the rows, on new rows and as it is printed, is one thing."""
+    try:
+        spec = ModelSpec("y ~ " + " + ".join(terms), autoscale=True)
+        design = spec.design(frame)
+    except (ModelError, DataError):
+        return
+    assert spec.priors_for(design)
+    printed = ModelSpec(str(spec), autoscale=True).design(frame)
+    assert (printed.terms, [f.terms for f in printed.factors]) == (design.terms, [f.terms for f in design.factors])
+    np.testing.assert_array_equal(printed.rows.known, design.rows.known)
+    for size in (1, 7):
+        new = design.evaluate(frame.head(size))
+        # Sums over one row or sixty differ in their last digits only.
+        np.testing.assert_allclose(new.known, design.rows.known[:size], rtol=1e-9, atol=1e-9)
+        for factor in design.factors:
+            np.testing.assert_allclose(new.z[factor.name], design.rows.z[factor.name][:size], rtol=1e-9, atol=1e-9)

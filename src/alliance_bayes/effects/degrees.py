@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from alliance_bayes.model import Column, Design
+from alliance_bayes.model import Column, Design, grammar
+from alliance_bayes.model.grammar import Node, Number, Operation
 from alliance_bayes.moments.terms import arithmetic, calls
 
 __all__ = ["HIGHEST", "high_degree"]
@@ -24,17 +23,15 @@ def high_degree(design: Design, most: int = HIGHEST) -> frozenset[str]:
     return frozenset(column.label for column in columns if degree(column) > most)
 
 
-def _degree(node: Any) -> int:
+def _degree(node: Node | None) -> int:
     """Degree of a polynomial in columns."""
-    kind = type(node).__name__
-    if kind == "LazyVariable":
-        return 1
-    if kind == "LazyValue":
-        return 0
-    degrees = [_degree(part) for part in node.args]
-    match node.symbol:
-        case "**":
-            return degrees[0] * int(node.args[1].value)
-        case "*":
-            return sum(degrees)
-    return max(degrees)
+    match node:
+        case grammar.Column():
+            return 1
+        case Operation("**", (base, Number(value))):
+            return _degree(base) * int(value)
+        case Operation("*", parts):
+            return sum(map(_degree, parts))
+        case Operation(_, parts):
+            return max(map(_degree, parts))
+    return 0

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from formulae.terms import Variable
 
 from alliance_bayes.errors import ModelError
 from alliance_bayes.model.scales import Scale, sample_scale, scale_of
@@ -132,10 +133,10 @@ def centring(
                 )
             mean = np.average(column, weights=weights) if is_centred(str(part.name)) else 0.0
             centres[name] = float(asked.get(name, mean))
-            if part in offsets:
+            if any(part is offset for offset in offsets):
                 continue
             known = scale_of(name, declared)
-            if known is None and (autoscale or type(part).__name__ == "Call"):
+            if known is None and (autoscale or not isinstance(part, Variable)):
                 # A derived basis has no instrument scale, so its own spread is the only one there is.
                 known = sample_scale(column, weights)
             if known is not None:

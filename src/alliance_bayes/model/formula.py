@@ -301,6 +301,12 @@ class _Meaning:
         if any(len(term) > _HIGHEST_ORDER for term in terms):
             raise self.refuse(f"an interaction of more than {_HIGHEST_ORDER} columns comes of it. Write fewer.", at)
 
+        for part in (part for term in terms if len(term) > 1 for part in term):
+            if isinstance(part, Call) and part.function == "bs":
+                raise self.refuse(
+                    f"{part} cannot be part of an interaction. Let the column itself interact, or poly().", at
+                )
+
     def crossed(self, left: list[_Term], right: list[_Term], at: int) -> list[_Term]:
         """Every term of one sum with every term of another."""
         if len(left) * len(right) > _MOST_TERMS:
@@ -310,11 +316,6 @@ class _Meaning:
                 raise self.refuse(
                     f"'{_name(tuple(both)[:1])}' cannot interact with itself. A square is written I(a ** 2).", at
                 )
-            for part in (*a, *b):
-                if isinstance(part, Call) and part.function == "bs":
-                    raise self.refuse(
-                        f"{part} cannot be part of an interaction. Let the column itself interact, or poly().", at
-                    )
         return [(*a, *b) for a, b in itertools.product(left, right)]
 
     def group(self, part: Group) -> tuple[list[GroupChunk], list[_Term]]:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from alliance_bayes.errors import ModelError
 
 __all__ = [
+    "COMPARISONS",
     "DEFAULT_K",
     "FUNCTIONS",
     "Call",
@@ -71,7 +72,7 @@ _TOKEN = re.compile(
     """,
     re.VERBOSE,
 )
-_COMPARISONS = ("==", "!=", "<", "<=", ">", ">=")
+COMPARISONS = ("==", "!=", "<", "<=", ">", ">=")
 
 
 @dataclass(frozen=True)
@@ -320,7 +321,7 @@ class _Reader:
     def unexpected(self, wanted: str) -> ModelError:
         """What is wrong with the next token, where something else was wanted."""
         token = self.next
-        if token.text in _COMPARISONS:
+        if token.text in COMPARISONS:
             return self.refuse(token, "compares, which only I(...) does, as in I(alliance >= 4)")
         if token.text in ("|", "||"):
             return ModelError(
@@ -548,9 +549,9 @@ class _Reader:
 
     def expression(self) -> Node:
         left = self.additive()
-        if symbol := self.take(*_COMPARISONS):
+        if symbol := self.take(*COMPARISONS):
             left = self.operation(symbol, left, self.additive())
-            if self.next.text in _COMPARISONS:
+            if self.next.text in COMPARISONS:
                 raise self.refuse(self.next, "is a second comparison; multiply two of them, each in parentheses")
         return left
 
@@ -672,7 +673,7 @@ class _Reader:
         return ModelError(f"formula {shown(self.text, at)}: {piece} {what}. Write {usage}.")
 
 
-_RANKS = {**dict.fromkeys(_COMPARISONS, 0), "+": 1, "-": 1, "*": 2, "/": 2, "**": 4}
+_RANKS = {**dict.fromkeys(COMPARISONS, 0), "+": 1, "-": 1, "*": 2, "/": 2, "**": 4}
 
 
 def _rank(node: Node) -> int:

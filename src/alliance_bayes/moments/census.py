@@ -13,12 +13,12 @@ from alliance_bayes.cohort.names import CHANGE, FACTORS, LEVELS_FIRST, MISSING_R
 from alliance_bayes.cohort.summary import MANY_LEVELS
 from alliance_bayes.errors import DataError, ModelError
 from alliance_bayes.model import ModelSpec, scale_of
+from alliance_bayes.model.grammar import columns_of
 from alliance_bayes.model.resolve import CATEGORICAL_COLUMNS
 from alliance_bayes.moments.faults import level_faults, number_faults, reads_as_number, type_fault
 from alliance_bayes.moments.look import Kinds, Levels, Look
 from alliance_bayes.moments.sources import Remote, fetched
 from alliance_bayes.moments.structure import Structure, expressions_of
-from alliance_bayes.moments.terms import variables
 
 __all__ = ["Tally", "kinds_of", "levels_of", "tallied"]
 
@@ -73,7 +73,7 @@ def kinds_of(spec: ModelSpec, remote: Remote) -> Kinds:
     formula = spec.parsed
     levelled = {part for group in formula.groups for part in group.factor.split(":")}
     levelled |= {*spec.levels, *CATEGORICAL_COLUMNS, *FACTORS, spec.residual_by or ""}
-    counted = {name for expression in expressions_of(formula).values() for name in variables(expression)}
+    counted = {name for expression in expressions_of(formula).values() for name in columns_of(expression)}
     counted |= {*NUMBERS, CHANGE, *spec.centre}
     numeric, keys, problems = [], [], []
     for name in spec.columns[1:]:

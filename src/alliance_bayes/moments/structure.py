@@ -14,6 +14,8 @@ from formulae.matrices import DesignMatrices
 from alliance_bayes.errors import ModelError
 from alliance_bayes.model import Column, Formula, described
 from alliance_bayes.model.columns import describe
+from alliance_bayes.model.evaluation import check_width
+from alliance_bayes.model.grammar import Node, columns_of
 from alliance_bayes.moments.terms import (
     arithmetic,
     base_components,
@@ -22,7 +24,6 @@ from alliance_bayes.moments.terms import (
     evaluate,
     refuse_offsets,
     split_label,
-    variables,
 )
 
 __all__ = ["Structure", "expressions_of", "structure_of"]
@@ -68,7 +69,7 @@ class Structure:
         return evaluate(self.expressions[name], column) if name in self.expressions else column(name)
 
 
-def expressions_of(formula: Formula) -> dict[str, Any]:
+def expressions_of(formula: Formula) -> dict[str, Node]:
     """The arithmetic in a formula by component.
 
     Raises
@@ -77,14 +78,15 @@ def expressions_of(formula: Formula) -> dict[str, Any]:
         A call that is not plain arithmetic.
     """
     refuse_offsets(formula)
-    found = {name: arithmetic(call) for name, call in calls(formula).items()}
-    for name, expression in found.items():
-        if expression is None:
+    found = {}
+    for name, call in calls(formula).items():
+        if (expression := arithmetic(call)) is None:
             raise ModelError(
                 f"formula {formula.text!r}: '{name}' cannot be worked out where the table is. There, a formula may "
                 "have columns, products (a:b, a*b), and I(...) of sums, products and powers up to 6 of columns. "
                 "Make a column of it first and name that in the formula."
             )
+        found[name] = expression
     return found
 
 
@@ -112,11 +114,12 @@ def structure_of(formula: Formula, numeric: Sequence[str], levels: Mapping[str, 
     """
     expressions = expressions_of(formula)
     for name, expression in expressions.items():
-        text = [column for column in variables(expression) if column not in numeric]
+        text = [column for column in columns_of(expression) if column not in numeric]
         if text:
             raise ModelError(
                 f"formula {formula.text!r}: '{name}' is arithmetic, but {', '.join(map(repr, text))} holds levels."
             )
+    check_width(formula, {key: len(labels) for key, labels in levels.items()})
     description = described(formula)
     coded = component_names(formula)
     # A factor with thousands of levels that are nowhere coded would make a row and an indicator of each.

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from functools import reduce
+from operator import mul
 from typing import Any
 
 from alliance_bayes.errors import ModelError
-from alliance_bayes.model import Formula, described
+from alliance_bayes.model import Formula
+from alliance_bayes.model.grammar import Call, Column, Node, Number, Operation, columns_of
 
 __all__ = [
     "SMALL",
@@ -18,7 +21,6 @@ __all__ = [
     "indicators",
     "refuse_offsets",
     "split_label",
-    "variables",
 ]
 
 #: Level that stands for all levels of a key whose cells were too small.
@@ -67,21 +69,13 @@ def indicators(parts: Iterable[str], levels: Mapping[str, Collection[str]]) -> t
 
 def component_names(formula: Formula) -> frozenset[str]:
     """Names of every component of a formula's terms, common and pooled."""
-    return frozenset(
-        str(component.name)
-        for term in described(formula).terms
-        for component in getattr(getattr(term, "expr", term), "components", ())
-    )
+    terms = (*formula.common, *(name for group in formula.groups for name in group.terms))
+    return frozenset(part for name in terms if name != "Intercept" for part in name.split(":"))
 
 
-def calls(formula: Formula) -> dict[str, Any]:
+def calls(formula: Formula) -> dict[str, Call]:
     """Every call in a formula's terms by the name of its component: "I(age ** 2)" and the call behind it."""
-    found: dict[str, Any] = {}
-    for term in described(formula).terms:
-        for component in getattr(getattr(term, "expr", term), "components", ()):
-            if type(component).__name__ == "Call":
-                found[str(component.name)] = component.call
-    return found
+    return {call.name: call for call in formula.calls}
 
 
 def refuse_offsets(formula: Formula) -> None:
@@ -99,62 +93,54 @@ def refuse_offsets(formula: Formula) -> None:
         )
 
 
-def arithmetic(call: Any) -> Any:
+def arithmetic(call: Call) -> Node | None:
     """The expression in ``I(...)`` if it is a polynomial in columns, else None.
 
     Allowed are columns, numbers, ``+``, ``-``, ``*``, division by a number and powers from 1 to 6.
     """
-    if call.callee != "I" or len(call.args) != 1 or call.kwargs:
-        return None
-    return call.args[0] if _is_polynomial(call.args[0]) else None
+    return call.arguments[0] if call.function == "I" and _is_polynomial(call.arguments[0]) else None
 
 
-def _is_polynomial(node: Any) -> bool:
-    kind = type(node).__name__
-    if kind == "LazyVariable":
-        return True
-    if kind == "LazyValue":
-        return _is_number(node)
-    if kind != "LazyOperator" or not all(_is_polynomial(part) for part in node.args):
-        return False
-    last = node.args[-1]
-    if node.symbol == "**":
-        return _is_number(last) and last.value in range(1, _MAX_POWER + 1)
-    if node.symbol == "/":
-        return _is_number(last) and last.value != 0
-    return node.symbol in ("+", "-", "*")
+def _is_polynomial(node: Node) -> bool:
+    match node:
+        case Column() | Number():
+            return True
+        case Operation("**", (base, Number(value))):
+            return value in range(1, _MAX_POWER + 1) and _is_polynomial(base)
+        case Operation("/", (above, Number(value))):
+            return value != 0 and _is_polynomial(above)
+        case Operation("+" | "-" | "*", parts):
+            return all(map(_is_polynomial, parts))
+    return False
 
 
-def _is_number(node: Any) -> bool:
-    return type(node).__name__ == "LazyValue" and type(node.value) in (int, float)
-
-
-def evaluate(node: Any, column: Callable[[str], Any]) -> Any:
+def evaluate(node: Node, column: Callable[[str], Any]) -> Any:
     """Work an expression of `arithmetic` out on whatever ``column`` gives for a name: arrays or database columns."""
-    kind = type(node).__name__
-    if kind == "LazyVariable":
-        return column(str(node.name))
-    if kind == "LazyValue":
+    if isinstance(node, Column):
+        return column(node.name)
+    if isinstance(node, Number):
         return float(node.value)
-    if node.symbol == "**":
-        # Products, because databases differ in what a power of a negative number is.
-        base = evaluate(node.args[0], column)
-        out = base
-        for _ in range(int(node.args[1].value) - 1):
-            out = out * base
-        return out
-    return node.op(*(evaluate(part, column) for part in node.args))
-
-
-def variables(node: Any) -> tuple[str, ...]:
-    """Names of the columns in an expression of `arithmetic`, each once."""
-    if type(node).__name__ == "LazyVariable":
-        return (str(node.name),)
-    return tuple(dict.fromkeys(name for part in getattr(node, "args", ()) for name in variables(part)))
+    assert isinstance(node, Operation)
+    first, *rest = (evaluate(part, column) for part in node.parts)
+    match node.symbol:
+        case "**":
+            assert isinstance(node.parts[1], Number)
+            # Products, because databases differ in what a power of a negative number is.
+            return reduce(mul, [first] * int(node.parts[1].value))
+        case "*":
+            return first * rest[0]
+        case "/":
+            return first / rest[0]
+        case "+":
+            return first + rest[0]
+    return first - rest[0] if rest else -first
 
 
 def base_components(
-    columns: Collection[str], numeric: Iterable[Sequence[str]], expressions: Mapping[str, Any], plain: Collection[str]
+    columns: Collection[str],
+    numeric: Iterable[Sequence[str]],
+    expressions: Mapping[str, Node | None],
+    plain: Collection[str],
 ) -> tuple[str, ...]:
     """Columns that products and squares are made of and that are no design column themselves.
 
@@ -171,6 +157,7 @@ def base_components(
     """
     out: dict[str, None] = {}
     for component in (name for names in numeric for name in names):
-        found = (component,) if component in plain else variables(expressions.get(component))
+        expression = expressions.get(component)
+        found = (component,) if component in plain else () if expression is None else columns_of(expression)
         out |= dict.fromkeys(name for name in found if name in plain and name not in columns)
     return tuple(out)
