@@ -269,9 +269,9 @@ def test_columns_of_parquet_that_hold_single_values_are_read_as_they_are(tmp_pat
 def test_a_table_larger_than_it_looks_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.parquet"
     pq.write_table(pa.table({"a": pa.array(np.zeros(5_000_000, np.int8))}), path)
-    assert problems_of(path) == [(None, "has 5,000,000 rows, and no more than 4,000,000 are read")]
-    pq.write_table(pa.table({f"c{k}": pa.array(np.zeros(3_000_000, np.int8)) for k in range(8)}), path)
-    assert problems_of(path) == [(None, "has 24,000,000 cells, and no more than 20,000,000 are read")]
+    assert problems_of(path) == [(None, "has 5,000,000 rows, and no more than 2,000,000 are read")]
+    pq.write_table(pa.table({f"c{k}": pa.array(np.zeros(2_000_000, np.int8)) for k in range(8)}), path)
+    assert problems_of(path) == [(None, "has 16,000,000 cells, and no more than 10,000,000 are read")]
     # One text of a megabyte, told once and meant a hundred thousand times.
     text = pa.DictionaryArray.from_arrays(pa.array(np.zeros(100_000, np.int32)), pa.array(["x" * 1_000_000]))
     pq.write_table(pa.table({"a": text}), path, store_schema=False)
@@ -301,5 +301,9 @@ def test_rows_of_text_without_an_end_are_refused(tmp_path: Path) -> None:
         ((column, what),) = problems_of(path)
         assert column is None
         assert what.startswith("cannot be split into cells from line 2 of the file on (")
+    path.write_text("a\n" + "1\n" * 2_000_001, encoding="utf-8")
+    assert problems_of(path) == [(None, "has 2,000,001 rows, and no more than 2,000,000 are read")]
+    path.write_text("," * 10_000_001, encoding="utf-8")
+    assert problems_of(path) == [(None, "has 10,000,001 cells, and no more than 10,000,000 are read")]
     path.write_text(",".join(f"c{k}" for k in range(10_001)) + "\n", encoding="utf-8")
     assert problems_of(path) == [(None, "has 10,001 columns, and no more than 10,000 are read")]

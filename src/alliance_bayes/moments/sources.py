@@ -11,9 +11,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
-from alliance_bayes.cohort.files import PARQUET, SEPARATORS, BoundedLines
+from alliance_bayes.cohort.files import LINE, PARQUET, SEPARATORS, BoundedLines
 from alliance_bayes.cohort.header import header_problems, rename_columns
 from alliance_bayes.errors import DataError, Problem, UsageError
 
@@ -197,6 +197,10 @@ def _renamed(table: Any, names: Mapping[str, str]) -> Any:
     return table.select(**{canonical: table[name] for canonical, name in names.items()})
 
 
+def _lines(file: TextIO) -> BoundedLines:
+    return BoundedLines(iter(lambda: file.readline(LINE + 1), ""))
+
+
 def _header(paths: Sequence[str], separator: str, source: str) -> list[str]:
     """Column names of text files, which must be the same in all of them."""
     headers: dict[str, list[str]] = {}
@@ -205,7 +209,7 @@ def _header(paths: Sequence[str], separator: str, source: str) -> list[str]:
         name = Path(path).name
         try:
             with open(path, encoding="utf-8-sig", newline="") as file:
-                headers[name] = next(csv.reader(BoundedLines(file), delimiter=separator, strict=True), [])
+                headers[name] = next(csv.reader(_lines(file), delimiter=separator, strict=True), [])
         except (UnicodeDecodeError, csv.Error) as error:
             problems.append(
                 Problem(None, None, None, f"has a file '{name}' that is no UTF-8 table ({error})", _AS_UTF8)
