@@ -86,7 +86,9 @@ def conclusions(
     rows = []
     for name, fit in fits.items():
         found = slopes(fit, predictor=predictor, prob=prob, rope=rope)
-        slope = found[found["estimand"] == "slope"].iloc[0]
+        # Where there is no slope, the difference that goes with a step stands in its place.
+        rows_of = found[found["estimand"].isin(["slope", "slope_p10_p90"])]
+        slope = rows_of[rows_of["mean"].notna()].iloc[0] if rows_of["mean"].notna().any() else rows_of.iloc[0]
         direction, relevance = _direction(slope), _relevance(slope)
         rows.append(
             {"model": name, "family": fit.design.family.name, "term": predictor, "unit": slope["unit"]}

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from alliance_bayes.checks.drawing import EXPECTED, GREY, OBSERVED, TEXT, axes_of, label_of, short
-from alliance_bayes.checks.refits import PROB, Refit
+from alliance_bayes.checks.refits import PROB, Refit, called
 from alliance_bayes.checks.results import Plot
+from alliance_bayes.effects.quantity import Quantity
 from alliance_bayes.fit import FittedModel
 
 if TYPE_CHECKING:
@@ -18,21 +19,22 @@ if TYPE_CHECKING:
 __all__ = ["slopes_side_by_side"]
 
 
-def slopes_side_by_side(fit: FittedModel, name: str, title: str, own: np.ndarray, refits: Sequence[Refit]) -> Plot:
+def slopes_side_by_side(fit: FittedModel, name: str, when: str, own: Quantity, refits: Sequence[Refit]) -> Plot:
     """Mean and interval of the slope as fitted and of every refit.
 
     Parameters
     ----------
     fit
         For labels.
-    name, title
-        Of the figure.
+    name, when
+        Name of the figure, and what the refits have in common, for its title.
     own
-        Draws of the slope as fitted.
+        The slope as fitted, or what stands in its place.
     refits
         Those to compare; what could not be fitted is not drawn.
     """
-    lines = [("as fitted", own), *((made.label, made.draws) for made in refits if made.draws.size)]
+    what = called(own)
+    lines = [("as fitted", own.draws()), *((made.label, made.draws) for made in refits if made.draws.size)]
     figures = [(label, draws.mean(), *np.quantile(draws, [(1 - PROB) / 2, (1 + PROB) / 2])) for label, draws in lines]
 
     def draw(figure: Figure) -> None:
@@ -46,15 +48,16 @@ def slopes_side_by_side(fit: FittedModel, name: str, title: str, own: np.ndarray
         axes.set_ylim(len(figures) - 0.5, -0.5)
         focal = fit.spec.focal_predictor(fit.design)
         axes.set_xlabel(
-            f"Slope of {label_of(fit.design, fit.design.outcome.name)}\non {focal}, {PROB:.0%} equal-tailed interval"
+            f"{what.capitalize()} of {label_of(fit.design, fit.design.outcome.name)}\non {focal}, "
+            f"{PROB:.0%} equal-tailed interval"
         )
 
     means = [mean for _, mean, *_ in figures]
     return Plot(
         name,
-        title,
-        f"Mean and {PROB:.0%} interval of the slope as fitted ({means[0]:.2f}) and of {len(figures) - 1} refits, whose "
-        f"means go from {min(means[1:], default=means[0]):.2f} to {max(means[1:], default=means[0]):.2f}.",
+        f"{what.capitalize()} {when}",
+        f"Mean and {PROB:.0%} interval of the {what} as fitted ({means[0]:.2f}) and of {len(figures) - 1} refits, "
+        f"whose means go from {min(means[1:], default=means[0]):.2f} to {max(means[1:], default=means[0]):.2f}.",
         draw,
         (6.4, 1.3 + 0.27 * len(figures)),
     )

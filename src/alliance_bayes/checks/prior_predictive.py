@@ -13,6 +13,7 @@ from alliance_bayes.effects.prior import prior_fit
 from alliance_bayes.errors import ModelError
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model import Design
+from alliance_bayes.model.derivative import RoughnessError
 from alliance_bayes.model.likelihood import expectation, residual_variance, simulate
 
 __all__ = ["AT_ENDS_LIMIT", "OUTSIDE_LIMIT", "R2_LIMIT", "SLOPE_LIMIT", "prior_predictive"]
@@ -155,20 +156,22 @@ def _standardised_slope(
     if focal not in design.frame.columns or not pd.api.types.is_numeric_dtype(design.frame[focal]):
         return None
     frame = design.frame.iloc[at]
-    x = frame[focal].to_numpy(float)
-    # Every row moves towards the middle, so that none leaves the range on which a spline or a logarithm is defined.
-    move = np.where(x < np.median(x), 1.0, -1.0) * 1e-3 * design.sd(focal)
+    still = design.rows.take(at) if design.weights is None else design.rows
     try:
-        moved = design.evaluate(frame.assign(**{focal: x + move}))
-        # A product evaluated on weighted points differs from the design's own column, and only the move may count.
-        still = design.rows.take(at) if design.weights is None else design.evaluate(frame)
-    except ModelError:
+        change = design.change(frame, focal, still)
+    except (ModelError, RoughnessError):
         return None
+    if not np.isfinite(change.known).all():
+        return None
+    step = 1e-3 * design.sd(focal)
     family, outcome, own = design.family, design.outcome, prior.parameters_at(rows=still)
-    before, after = (expectation(family, prior.linear_predictor(rows), own, outcome) for rows in (still, moved))
+    before, after = (
+        expectation(family, prior.linear_predictor(rows), own, outcome)
+        for rows in (still.along(change, -step), still.along(change, step))
+    )
     scale = design.scales.get(outcome.name)
     sd = design.sd(outcome.name) if scale is None else scale.sd
-    return np.asarray(_averaged((after - before) / move, weights) * design.sd(focal) / sd)
+    return np.asarray(_averaged((after - before) / (2 * step), weights) * design.sd(focal) / sd)
 
 
 def _row(

@@ -20,7 +20,7 @@ from alliance_bayes.errors import AllianceBayesError
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model import Prior
 
-__all__ = ["AS_FITTED", "PROB", "Refit", "focal", "focal_slope", "refit", "slope_rows", "summary", "why_not"]
+__all__ = ["AS_FITTED", "PROB", "Refit", "called", "focal", "focal_slope", "refit", "slope_rows", "summary", "why_not"]
 
 #: What the fit itself is called.
 AS_FITTED = "as fitted"
@@ -68,8 +68,15 @@ def focal_slope(fit: FittedModel) -> np.ndarray:
 
 
 def focal(fit: FittedModel) -> Quantity:
-    """The average slope of the focal predictor."""
-    return next(q for q in slope_quantities(Analysis(fit, Options()), None) if q.estimand == "slope")
+    """The average slope of the focal predictor; where it has none, the difference that goes with its declared step."""
+    found = {quantity.estimand: quantity for quantity in slope_quantities(Analysis(fit, Options()), None)}
+    own, step = found["slope"], found["slope_p10_p90"]
+    return step if np.isnan(own.draws()).all() and not np.isnan(step.draws()).all() else own
+
+
+def called(own: Quantity) -> str:
+    """What :func:`focal` gives, in words."""
+    return "slope" if own.estimand == "slope" else "difference between the percentiles"
 
 
 def refit(
@@ -129,7 +136,7 @@ def slope_rows(own: Quantity, refits: Sequence[Refit]) -> EffectTable:
         What it is compared with.
     """
     made = [one for one in (Refit(AS_FITTED, 0, own.draws()), *refits) if one.draws.size]
-    slopes = [Quantity("slope", Fixed(one.draws), own.unit, term=one.label, signed=True) for one in made]
+    slopes = [Quantity(own.estimand, Fixed(one.draws), own.unit, term=one.label, signed=True) for one in made]
     return summarise(slopes, Options(prob=PROB))
 
 

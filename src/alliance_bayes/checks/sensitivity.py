@@ -11,7 +11,7 @@ import pandas as pd
 from alliance_bayes.checks.evidence import Evidence
 from alliance_bayes.checks.plots_sensitivity import slopes_side_by_side
 from alliance_bayes.checks.power_scaling import LIMIT, power_scaling
-from alliance_bayes.checks.refits import PROB, focal, refit, slope_rows, summary, why_not
+from alliance_bayes.checks.refits import PROB, called, focal, refit, slope_rows, summary, why_not
 from alliance_bayes.checks.results import CheckResult, Verdict
 from alliance_bayes.checks.rows_needed import rows_needed
 from alliance_bayes.checks.wording import some
@@ -54,12 +54,11 @@ def prior_sensitivity(evidence: Evidence) -> CheckResult:
     if fit.spec.focal_predictor(fit.design) is None:
         return _not_done("prior_sensitivity", PRIOR_TITLE, why_not(fit))
     slope = focal(fit)
-    own = slope.draws()
-    scaled = power_scaling(fit, own)
+    scaled = power_scaling(fit, slope.draws())
     strength = float(scaled["prior"].iloc[0])
     informative = strength > LIMIT
     said = (
-        f"Power-scaling finds the slope {'' if informative else 'in'}sensitive to the weight of the priors "
+        f"Power-scaling finds the {called(slope)} {'' if informative else 'in'}sensitive to the weight of the priors "
         f"({strength:.2f}; limit {LIMIT:g})."
     )
     sets = _sets(fit)
@@ -71,7 +70,7 @@ def prior_sensitivity(evidence: Evidence) -> CheckResult:
     refits = [refit(fit, name, priors=priors) for name, priors in sets]
     rows = slope_rows(slope, refits)
     table = summary(rows, refits)
-    verdict, found = _judged(table, "under every named set of priors", "under these sets of priors")
+    verdict, found = _judged(table, called(slope), "under every named set of priors", "under these sets of priors")
     if informative:
         verdict = "warn"
         said += " Report the result under several priors, and say which one is meant."
@@ -81,7 +80,7 @@ def prior_sensitivity(evidence: Evidence) -> CheckResult:
         verdict,
         f"{found} {said}",
         table.rename(columns={"label": "priors"}),
-        (slopes_side_by_side(fit, "prior-sets", "Slope under other priors", own, refits),),
+        (slopes_side_by_side(fit, "prior-sets", "under other priors", slope, refits),),
         scaled,
         rows=rows,
     )
@@ -117,21 +116,20 @@ def influence(evidence: Evidence) -> CheckResult:
     if not cases:
         return _not_done("influence", INFLUENCE_TITLE, "there is no low rating and no factor to leave a level out of")
     slope = focal(fit)
-    own = slope.draws()
     refits = [refit(fit, label, keep=keep) for label, _, _, keep in cases]
     rows = slope_rows(slope, refits)
     table = summary(rows, refits)
     table.insert(1, "factor", pd.Series([None, *(factor for _, factor, _, _ in cases)], dtype="str"))
     table.insert(2, "level", pd.Series([None, *(level for _, _, level, _ in cases)], dtype="str"))
     table.insert(3, "n", [0, *(made.left_out for made in refits)])
-    verdict, found = _judged(table, "whatever is left out", "in these fits")
+    verdict, found = _judged(table, called(slope), "whatever is left out", "in these fits")
     return CheckResult(
         "influence",
         INFLUENCE_TITLE,
         verdict,
         found,
         table,
-        (slopes_side_by_side(fit, "left-out", "Slope with people left out", own, refits),),
+        (slopes_side_by_side(fit, "left-out", "with people left out", slope, refits),),
         rows=rows,
     )
 
@@ -163,7 +161,7 @@ def _cases(fit: FittedModel) -> Iterator[tuple[str, str | None, str | None, np.n
             yield f"without {factor.name} {label}", factor.name, label, codes != level
 
 
-def _judged(table: pd.DataFrame, everywhere: str, here: str) -> tuple[Verdict, str]:
+def _judged(table: pd.DataFrame, what: str, everywhere: str, here: str) -> tuple[Verdict, str]:
     """Whether the conclusion about the sign is the same in all fits, and by how much the slope moves."""
     made = table.dropna(subset=["mean"])
     failed = len(table) - len(made)
@@ -172,7 +170,7 @@ def _judged(table: pd.DataFrame, everywhere: str, here: str) -> tuple[Verdict, s
         return "info", f"Nothing could be fitted again.{tail}"
     shifts = made["shift"].abs().to_numpy(float)
     moved = (
-        f"the mean slope goes from {made['mean'].min():.2f} to {made['mean'].max():.2f}, at most "
+        f"the mean {what} goes from {made['mean'].min():.2f} to {made['mean'].max():.2f}, at most "
         f"{shifts.max():.2f} posterior SDs from the one fitted ({made['label'].iloc[int(shifts.argmax())]})"
     )
     settled = made["settled"] == "yes"
@@ -180,12 +178,12 @@ def _judged(table: pd.DataFrame, everywhere: str, here: str) -> tuple[Verdict, s
     if settled.any() and (not settled.all() or len(signs) > 1):
         names = some(made.loc[settled, "label"].astype(str))
         return "warn", (
-            f"The conclusion about the sign of the slope depends on it: the {PROB:.0%} interval excludes zero {here} "
-            f"only: {names}; {moved}. Say so wherever the slope is reported.{tail}"
+            f"The conclusion about the sign of the {what} depends on it: the {PROB:.0%} interval excludes zero {here} "
+            f"only: {names}; {moved}. Say so wherever the {what} is reported.{tail}"
         )
     verdict: Verdict = "pass" if shifts.max() < SHIFT else "warn"
     how = "excludes" if settled.all() else "includes"
-    return verdict, f"The {PROB:.0%} interval of the slope {how} zero {everywhere}; {moved}.{tail}"
+    return verdict, f"The {PROB:.0%} interval of the {what} {how} zero {everywhere}; {moved}.{tail}"
 
 
 def _not_done(name: str, title: str, reason: str) -> CheckResult:

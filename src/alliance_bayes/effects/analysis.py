@@ -25,11 +25,6 @@ from alliance_bayes.model.likelihood import expectation
 
 __all__ = ["NEW_LEVEL", "Analysis"]
 
-# Half the step of the central difference, in SDs of the predictor. Truncation costs about 1e-8 of the curvature's
-# size and rounding about 1e-11 of the outcome's; where the expected outcome is a polynomial of degree two or less,
-# only rounding.
-_STEP = 1e-4
-
 
 @dataclass(frozen=True, eq=False)
 class Analysis:
@@ -204,18 +199,12 @@ class Analysis:
             Shape (n_draws, n_settings), in outcome units per unit of the predictor; and why a slope is NaN (empty
             where it is not).
         """
-        step = _STEP * self.fit.design.sd(predictor)
-        pairs = []
-        for fixed in settings:
-            low, high = (
-                self.scenes.scene(
-                    self.options.population, numeric=(NumericSetting(predictor, shift, shift=True), *at), fixed=fixed
-                )
-                for shift in (-step, step)
-            )
-            pairs.append((low, high))
-        problems = [low.problem or high.problem for low, high in pairs]
-        return slope(self.fit, pairs, 2 * step, seed=self.options.seed, tables=self.tables), problems
+        scenes = [
+            self.scenes.scene(self.options.population, numeric=tuple(at), fixed=fixed, along=predictor)
+            for fixed in settings
+        ]
+        problems = [scene.problem for scene in scenes]
+        return slope(self.fit, scenes, seed=self.options.seed, tables=self.tables), problems
 
     def by_level(self, factor: str, *, predictor: str | None = None) -> tuple[list[str], np.ndarray, list[str]]:
         """Means (or slopes on ``predictor``) with everybody at each level of a factor.

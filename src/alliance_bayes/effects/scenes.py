@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import product
@@ -13,6 +13,7 @@ import pandas as pd
 from alliance_bayes.effects.degrees import HIGHEST, high_degree
 from alliance_bayes.errors import UsageError
 from alliance_bayes.model import Design, PooledFactor, Rows, described
+from alliance_bayes.model.derivative import RoughnessError
 from alliance_bayes.model.levels import NEW_LEVEL, joined_level
 
 __all__ = ["NumericSetting", "Piece", "Scene", "Scenes"]
@@ -24,11 +25,10 @@ _NONE = np.empty(0, dtype=int)
 
 @dataclass(frozen=True)
 class NumericSetting:
-    """A numeric column set to ``value`` for everybody, or shifted by it."""
+    """A numeric column set to ``value`` for everybody."""
 
     column: str
     value: float
-    shift: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,12 +46,15 @@ class Piece:
         By factor, the label of that new level.
     problem
         Why an average over the rows is not what it seems; empty where it is.
+    change
+        Derivatives of the design arrays along a column, where asked for.
     """
 
     rows: Rows
     levels: Mapping[str, np.ndarray]
     unseen: Mapping[str, str] = field(default_factory=dict)
     problem: str = ""
+    change: Rows | None = None
 
     def new_labels(self, factor: str) -> tuple[str, ...]:
         """Labels of a factor's levels that the fit has not seen: number -1 - k is the k-th."""
@@ -100,7 +103,7 @@ class Scenes:
     design: Design
     spread: bool = False
     among: np.ndarray | None = None
-    _cache: dict[object, tuple[Rows, str]] = field(default_factory=dict, repr=False)
+    _cache: dict[object, tuple[Rows, str, Rows | None]] = field(default_factory=dict, repr=False)
 
     @cached_property
     def categorical(self) -> tuple[str, ...]:
@@ -137,6 +140,7 @@ class Scenes:
         *,
         numeric: NumericSetting | Sequence[NumericSetting] | None = None,
         fixed: Mapping[str, str] | None = None,
+        along: str | None = None,
     ) -> Scene:
         """Everybody in the analysed sample, with some columns set.
 
@@ -145,9 +149,11 @@ class Scenes:
         population
             ``"sample"``, ``"equal"`` or ``"new"``; see the class.
         numeric
-            A numeric column to set or shift, or several.
+            A numeric column to set, or several.
         fixed
             Categorical columns and the level that everybody gets.
+        along
+            A numeric column along which the design arrays' derivatives are wanted, too.
 
         Raises
         ------
@@ -172,14 +178,16 @@ class Scenes:
             free = [name for name in self.categorical if name in self.in_terms and name not in fixed]
             levels = (self.design.frame[name].cat.categories for name in free)
             crossed = [dict(zip(free, combination, strict=True)) for combination in product(*levels)]
-        pieces = tuple(self._piece(population, settings, fixed | extra) for extra in crossed)
+        pieces = tuple(self._piece(population, settings, fixed | extra, along) for extra in crossed)
         return Scene(pieces, next(filter(None, map(self._problem, pieces)), ""))
 
-    def _piece(self, population: str, numeric: tuple[NumericSetting, ...], fixed: Mapping[str, str]) -> Piece:
+    def _piece(
+        self, population: str, numeric: tuple[NumericSetting, ...], fixed: Mapping[str, str], along: str | None
+    ) -> Piece:
         touched = [factor for factor in self.design.factors if _parts(factor) & set(fixed)]
         # Where fixed columns do nothing but choose whole levels of pooled factors, no row has to be evaluated again.
         whole = not set(fixed) & self.in_terms and all(_parts(factor) <= set(fixed) for factor in touched)
-        rows, problem = self._evaluate(numeric, {} if whole else fixed)
+        rows, problem, change = self._evaluate(numeric, {} if whole else fixed, along)
         levels: dict[str, np.ndarray] = {}
         for factor in self.design.factors:
             if _parts(factor) <= set(fixed) or population == "equal":
@@ -187,30 +195,40 @@ class Scenes:
             elif population == "new" and not factor.exhaustive:
                 levels[factor.name] = np.array([-1])
         unseen = {f.name: _new_label(f, fixed) for f in self.design.factors if (levels.get(f.name, _NONE) < 0).any()}
-        return Piece(rows, levels, unseen, problem)
+        return Piece(rows, levels, unseen, problem, change)
 
-    def _evaluate(self, numeric: tuple[NumericSetting, ...], fixed: Mapping[str, str]) -> tuple[Rows, str]:
-        if not numeric and not fixed:
-            return self._own, ""
-        key = (numeric, tuple(sorted(fixed.items())))
+    def _evaluate(
+        self, numeric: tuple[NumericSetting, ...], fixed: Mapping[str, str], along: str | None
+    ) -> tuple[Rows, str, Rows | None]:
+        """Rows, why an average over them is not what it seems, and their derivatives along a column."""
+        if not numeric and not fixed and along is None:
+            return self._own, "", None
+        key = (numeric, tuple(sorted(fixed.items())), along)
         if key in self._cache:
             return self._cache[key]
         frame = self.design.frame if self.among is None else self.design.frame.iloc[self.among]
         frame = frame.reset_index(drop=True)
         for one in numeric:
-            values = frame[one.column].to_numpy(float)
-            frame[one.column] = values + one.value if one.shift else np.full(len(frame), one.value)
+            frame[one.column] = np.full(len(frame), one.value)
         for name, level in fixed.items():
             frame[name] = pd.Series([level]).astype(frame[name].dtype).array.repeat(len(frame))
-        # A transformation may be undefined there (the square root just below zero); _problem says so.
-        with np.errstate(all="ignore"):
-            rows = self.design.evaluate(frame, counterfactual=True)
-        found = rows, ""
-        if self.design.weights is not None:
-            found = self._weighted(rows, shifted=any(one.shift for one in numeric))
+        rows, problem, change = self._own, "", None
+        if numeric or fixed:
+            # A transformation may be undefined there (the square root below zero); _problem says so.
+            with np.errstate(all="ignore"):
+                rows = self.design.evaluate(frame, counterfactual=True)
+            if self.design.weights is not None:
+                rows, problem = self._weighted(rows)
+        if along is not None:
+            try:
+                change = self.design.change(frame, along, rows)
+            except RoughnessError as rough:
+                problem = problem or str(rough)
+            else:
+                problem = problem or self._lost_in_moments(change)
         if len(self._cache) < _MOST_CACHED:
-            self._cache[key] = found
-        return found
+            self._cache[key] = rows, problem, change
+        return rows, problem, change
 
     @cached_property
     def _own(self) -> Rows:
@@ -222,37 +240,46 @@ class Scenes:
         """The formula evaluated on weighted points as they are."""
         return self.design.evaluate(self.design.frame)
 
-    def _weighted(self, rows: Rows, *, shifted: bool) -> tuple[Rows, str]:
+    def _weighted(self, rows: Rows) -> tuple[Rows, str]:
         """Rows evaluated on weighted points, and why averages over them are not those over participants.
 
         A product evaluated on points has the right average where it is of two columns. What a setting does not touch
         keeps the design's own columns, which are right throughout.
         """
         own, plain, design = self.design.rows, self._plain, self.design
-        # Two shifts are compared, which leaves the derivative: a product of one column less.
-        high = high_degree(design, HIGHEST + 1 if shifted else HIGHEST)
-        problem = ""
+        high, problem = high_degree(design, HIGHEST), ""
 
         def kept(labels: Sequence[str], new: np.ndarray, old: np.ndarray, exact: np.ndarray) -> np.ndarray:
             nonlocal problem
             same = (new == old).all(axis=0)
             # A column that is held where it is zero has no average to get wrong.
             zero = np.abs(new).max(axis=0, initial=0.0) <= 1e-9 * np.abs(old).max(axis=0, initial=0.0)
-            sound = same | zero
-            changed = [label for label, right in zip(labels, sound, strict=True) if not right and label in high]
-            if changed:
-                problem = f"it averages products of more columns than two ('{changed[0]}'), which moments do not hold"
+            problem = problem or _many_columns(labels, ~(same | zero), high)
             return np.where(same, exact, new)
 
         x = kept(design.terms, rows.x, plain.x, own.x)
         z = {f.name: kept(f.terms, rows.z[f.name], plain.z[f.name], own.z[f.name]) for f in design.factors}
-        basis = {}
-        for smooth in design.smooths:
-            new, old = rows.basis[smooth.name], plain.basis[smooth.name]
-            if shifted and not np.array_equal(new, old):
-                problem = f"it averages the slope of {smooth.title} over its values, which moments do not hold"
-            basis[smooth.name] = kept(smooth.labels, new, old, own.basis[smooth.name])
+        basis = {
+            smooth.name: kept(smooth.labels, rows.basis[smooth.name], plain.basis[smooth.name], own.basis[smooth.name])
+            for smooth in design.smooths
+        }
         return replace(rows, x=x, z=z, basis=basis), problem
+
+    def _lost_in_moments(self, change: Rows) -> str:
+        """Why the average derivatives are not those over participants, where there are only weighted points."""
+        design = self.design
+        if design.weights is None:
+            return ""
+        # A derivative is a product of one column less.
+        high = high_degree(design, HIGHEST + 1)
+        arrays = [(design.terms, change.x), *((f.terms, change.z[f.name]) for f in design.factors)]
+        said = [_many_columns(labels, array.any(axis=0), high) for labels, array in arrays]
+        said += [
+            f"it averages the slope of {smooth.title} over its values, which moments do not hold"
+            for smooth in design.smooths
+            if change.basis[smooth.name].any()
+        ]
+        return next(filter(None, said), "")
 
     def level_columns(self, factor: PooledFactor) -> list[dict[str, str]]:
         """Columns and values that make each level of a pooled factor (``{"country": "DE", "sex": "male"}``)."""
@@ -279,12 +306,21 @@ class Scenes:
             index = piece.levels.get(factor.name, piece.rows.index[factor.name])
             if factor.exhaustive and (index < 0).any():
                 return f"needs a level of the exhaustive factor '{factor.name}' that no analysed row has"
-        if not all(
-            np.isfinite(values).all()
-            for values in (piece.rows.known, *piece.rows.z.values(), *piece.rows.basis.values())
-        ):
+        if not _finite(piece.rows):
             return "a term of the formula is not finite there"
+        if piece.change is not None and not _finite(piece.change):
+            return "the slope of a term is not finite in some of the rows"
         return ""
+
+
+def _finite(rows: Rows) -> bool:
+    return all(np.isfinite(values).all() for values in (rows.known, *rows.z.values(), *rows.basis.values()))
+
+
+def _many_columns(labels: Sequence[str], used: np.ndarray, high: Collection[str]) -> str:
+    """Why averages of some columns cannot be known from means and cross-products; empty where they can."""
+    lost = [label for label, uses in zip(labels, used, strict=True) if uses and label in high]
+    return f"it averages products of more columns than two ('{lost[0]}'), which moments do not hold" if lost else ""
 
 
 def _new_label(factor: PooledFactor, fixed: Mapping[str, str]) -> str:

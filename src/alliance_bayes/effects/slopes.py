@@ -57,8 +57,10 @@ def slopes(
         One row for each of these estimands:
 
         ``slope``
-            Average over the analysed rows of the derivative of the expected outcome (g-computation; by a central
-            difference), in outcome units per unit of the predictor.
+            Average over the analysed rows of the derivative of the expected outcome (g-computation; exact in the design
+            columns), in outcome units per unit of the predictor. Missing, as what follows from it, where the predictor
+            enters by a step (``I(alliance >= 4.5)``) or some of the rows lie at a corner or where the slope is
+            infinite: ``slope_p10_p90`` then says what goes with it.
         ``slope_per_sd``
             The same times the predictor's sample SD.
         ``slope_p10_p90``

@@ -16,7 +16,16 @@ from alliance_bayes.errors import ModelError
 from alliance_bayes.model.scales import Scale, sample_scale, scale_of
 from alliance_bayes.rounding import is_constant
 
-__all__ = ["Column", "centring", "column_sizes", "describe", "refuse_constant", "term_block"]
+__all__ = [
+    "Column",
+    "centring",
+    "column_sizes",
+    "component_block",
+    "describe",
+    "multiply",
+    "refuse_constant",
+    "term_block",
+]
 
 
 @dataclass(frozen=True)
@@ -50,16 +59,20 @@ def term_block(term: Any, frame: pd.DataFrame, centres: Mapping[str, float], *, 
     if _is_intercept(term):
         return np.ones((len(frame), 1))
 
-    def component(part: Any) -> np.ndarray:
-        values = _two_dimensional(part.eval_new_data(frame) if new else part.value)
-        if part.kind == "numeric":
-            values = values - np.array([centres[name] for name in _names(part)])
-        return values
+    return reduce(multiply, (component_block(part, frame, centres, new=new) for part in term.components))
 
-    def multiply(left: np.ndarray, right: np.ndarray) -> np.ndarray:
-        return (left[:, :, None] * right[:, None, :]).reshape(len(left), -1)
 
-    return reduce(multiply, (component(part) for part in term.components))
+def component_block(part: Any, frame: pd.DataFrame, centres: Mapping[str, float], *, new: bool) -> np.ndarray:
+    """Columns of one component, shape (n, n_columns), centred where they are numbers."""
+    values = _two_dimensional(part.eval_new_data(frame) if new else part.value)
+    if part.kind == "numeric":
+        values = values - np.array([centres[name] for name in _names(part)])
+    return values
+
+
+def multiply(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Every column times every other, the last varying fastest."""
+    return (left[:, :, None] * right[:, None, :]).reshape(len(left), -1)
 
 
 def describe(term: Any) -> tuple[Column, ...]:
@@ -181,10 +194,12 @@ def refuse_constant(x: np.ndarray, columns: tuple[Column, ...], sizes: np.ndarra
     for position, column in enumerate(columns):
         values = x[:, position]
         if column.label != "Intercept" and values.size and is_constant(values, size=sizes[position]):
+            same = not np.ptp(values)
+            what = "has the same value" if same else "differs by less than its digits can tell"
+            remedy = "Remove the term or check the table." if same else "Subtract a constant from the column first."
             raise ModelError(
-                f"'{column.label}' has the same value in all {len(values)} analysed rows, so its coefficient "
-                "cannot be estimated. "
-                "Remove the term or check the table."
+                f"'{column.label}' {what} in all {len(values)} analysed rows, so its coefficient cannot be estimated. "
+                f"{remedy}"
             )
 
 

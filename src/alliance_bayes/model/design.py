@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -12,6 +12,7 @@ import pandas as pd
 from alliance_bayes.errors import ModelError
 from alliance_bayes.model.columns import Column, centring, column_sizes, describe, refuse_constant, term_block
 from alliance_bayes.model.complete import term_columns
+from alliance_bayes.model.derivative import component_change, term_change
 from alliance_bayes.model.evaluation import evaluate_terms
 from alliance_bayes.model.families import Family, Outcome, prepare_outcome
 from alliance_bayes.model.formula import Formula
@@ -90,9 +91,11 @@ class Design:
     def sd(self, column: str) -> float:
         """Standard deviation (n - 1) of a numeric column, or of the outcome, over participants."""
         values = self.frame[column].to_numpy(float)
+        # Counted from one of them first, because the mean of numbers far from zero is rounded.
+        away = values - values[0]
         if self.weights is None:
-            return float(values.std(ddof=1))
-        away = values - self.average(values)
+            return float(away.std(ddof=1))
+        away = away - self.average(away)
         return float(np.sqrt(self.weights @ away**2 / (self.n - 1)))
 
     @property
@@ -142,6 +145,44 @@ class Design:
                     f"'{factor.name}', which no analysed row has. An unseen level of it cannot be predicted."
                 )
         return _completed(rows, self.residual, self.smooths, frame, self._offset(frame))
+
+    def change(self, frame: pd.DataFrame, column: str, rows: Rows) -> Rows:
+        """Exact derivatives of the design arrays of some rows with respect to a numeric column.
+
+        Parameters
+        ----------
+        frame
+            The rows.
+        column
+            A numeric predictor.
+        rows
+            What :meth:`evaluate` made of them; its level numbers are kept.
+
+        Raises
+        ------
+        RoughnessError
+            The column enters somewhere by a step, or some row lies at a corner.
+        """
+        frame = self._conform(frame)
+
+        def block(terms: Sequence[Any]) -> np.ndarray:
+            changes = [term_change(term, frame, self.centres, column) for term in terms]
+            return np.hstack([np.zeros((len(frame), 0)), *changes])
+
+        pooled = {factor.name: _terms_of(self._pooled, factor.name) for factor in self.factors}
+        offsets = [component_change(part, frame, column)[:, 0] for part in self._offsets if column in part.var_names]
+        return replace(
+            rows,
+            x=block(self._common),
+            z={name: block([term.expr for term in terms]) for name, terms in pooled.items()},
+            basis={
+                smooth.name: smooth.change(frame[smooth.column].to_numpy(float))
+                if smooth.column == column
+                else np.zeros_like(rows.basis[smooth.name])
+                for smooth in self.smooths
+            },
+            offset=None if rows.offset is None else np.sum([np.zeros(len(frame)), *offsets], axis=0),
+        )
 
     def _offset(self, frame: pd.DataFrame) -> np.ndarray | None:
         """The offsets of other rows, added up."""
@@ -298,9 +339,7 @@ def _factors(
 ) -> tuple[PooledFactor, ...]:
     factors = []
     for chunk in formula.groups:
-        terms = sorted(
-            (t for t in pooled if t.factor.name == chunk.factor), key=lambda t: type(t.expr).__name__ != "Intercept"
-        )
+        terms = _terms_of(pooled, chunk.factor)
         levels, _ = present_levels(frame, chunk.factor.split(":"))
         if len(levels) < 2:
             raise ModelError(
@@ -321,6 +360,12 @@ def _factors(
     return tuple(factors)
 
 
+def _terms_of(pooled: Sequence[Any], factor: str) -> list[Any]:
+    """The terms pooled over a factor, the intercept first."""
+    own = [term for term in pooled if term.factor.name == factor]
+    return sorted(own, key=lambda term: type(term.expr).__name__ != "Intercept")
+
+
 def _assemble(
     common: tuple[Any, ...],
     pooled: tuple[Any, ...],
@@ -333,9 +378,7 @@ def _assemble(
     blocks = [term_block(term, frame, centres, new=new) for term in common]
     z, index, unseen = {}, {}, {}
     for factor in factors:
-        terms = sorted(
-            (t for t in pooled if t.factor.name == factor.name), key=lambda t: type(t.expr).__name__ != "Intercept"
-        )
+        terms = _terms_of(pooled, factor.name)
         z[factor.name] = np.hstack([term_block(term.expr, frame, centres, new=new) for term in terms])
         labels, number = present_levels(frame, factor.name.split(":"))
         place = pd.Index(factor.levels).get_indexer(pd.Index(labels))

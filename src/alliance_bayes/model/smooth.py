@@ -103,6 +103,11 @@ class Smooth:
         place = _place(values, self.ends)
         return _integrated_hats(place, self._places) @ self.transform - (self.line[0] + place[:, None] * self.line[1])
 
+    def change(self, values: np.ndarray) -> np.ndarray:
+        """Derivatives of the basis columns at values of the column, shape (n, n_knots)."""
+        slopes = _integrated_hats(_place(values, self.ends), self._places, derivative=True)
+        return (slopes @ self.transform - self.line[1]) / (self.ends[1] - self.ends[0])
+
     @property
     def _places(self) -> np.ndarray:
         return _place(np.array([self.ends[0], *self.knots, self.ends[1]]), self.ends)
@@ -202,7 +207,7 @@ def _place(values: np.ndarray, ends: tuple[float, float]) -> np.ndarray:
     return (np.asarray(values, dtype=float) - ends[0]) / (ends[1] - ends[0])
 
 
-def _integrated_hats(place: np.ndarray, places: np.ndarray) -> np.ndarray:
+def _integrated_hats(place: np.ndarray, places: np.ndarray, *, derivative: bool = False) -> np.ndarray:
     """Twice integrated hat functions, shape (n, n_knots): natural cubic splines, zero up to the first place.
 
     Parameters
@@ -211,6 +216,8 @@ def _integrated_hats(place: np.ndarray, places: np.ndarray) -> np.ndarray:
         Where, shape (n,).
     places
         The two ends and the knots between them, in increasing order, from 0 to 1; shape (n_knots + 2,).
+    derivative
+        Whether their derivatives are wanted instead.
     """
     weights, corners = _ramps(places)
     inside = np.minimum(place, 1.0)[:, None, None]
@@ -218,6 +225,8 @@ def _integrated_hats(place: np.ndarray, places: np.ndarray) -> np.ndarray:
     beyond = np.maximum(place - 1.0, 0.0)[:, None]
     # Beyond the last place the cubes cancel down to a straight line, which is better written as one.
     slope = (weights * np.maximum(1.0 - corners, 0.0) ** 2 / 2).sum(axis=0)
+    if derivative:
+        return np.where(beyond > 0, slope, (weights * ramps**2 / 2).sum(axis=1))
     return (weights * ramps**3 / 6).sum(axis=1) + beyond * slope
 
 

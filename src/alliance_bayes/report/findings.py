@@ -64,7 +64,11 @@ def find(fit: FittedModel, estimates: Estimates, checked: Checked, gate: Gate, r
 def _association(fit: FittedModel, estimates: Estimates) -> Iterable[Finding]:
     focal = fit.spec.focal_predictor(fit.design)
     slope = None if focal is None else estimates.first("slope", term=focal)
-    if focal is None or slope is None:
+    if focal is None:
+        return
+    if slope is None:
+        # The predictor enters by a step, say: what goes with a step of it says all that there is to say.
+        yield from _span(fit, estimates, focal, *_outcome(fit))
         return
     name, outcome, points = column_name(focal), *_outcome(fit)
     step = unit_of(fit.design, focal)
