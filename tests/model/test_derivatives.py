@@ -118,22 +118,17 @@ def test_smooths_within_and_beyond_their_ends() -> None:
     "term",
     [
         "I(x >= 4.5)",
-        "I(x == 3)",
         "I((x < 2) * w)",
         "I(w + (x != 1))",
         "I(x * (log(x) > 1))",
         "w:I(x > 3)",
-        "bs(x, df=4, degree=0)",
         "offset(1 * (x > 3))",
-        "bs(x, knots=(3, 3, 3, 3))",
+        "I(abs(x - 3) > 1)",
     ],
 )
 def test_a_step_has_no_derivative_however_it_is_written(term: str) -> None:
     frame = frame_of()
-    try:
-        design = ModelSpec(f"who5_followup ~ x + w + {term}", autoscale=True).design(frame)
-    except ab.AllianceBayesError:
-        pytest.skip("not a model")
+    design = ModelSpec(f"who5_followup ~ x + w + {term}", autoscale=True).design(frame)
     with pytest.raises(RoughnessError):
         design.change(frame, "x", design.rows)
     # Along another column, the same term may well have one.

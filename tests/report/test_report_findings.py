@@ -8,9 +8,12 @@ import numpy as np
 import pytest
 
 from alliance_bayes.checks import CheckReport
+from alliance_bayes.checks.refits import focal
 from alliance_bayes.effects import effects
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.report import Rendered
+from alliance_bayes.report.estimates import Estimates
+from alliance_bayes.report.findings import _association
 from alliance_bayes.report.text import MINUS
 from builders import fitted, rendered, rows
 
@@ -167,3 +170,21 @@ def test_the_probability_of_an_event_has_no_unit(checks_of: Callable[..., CheckR
         "For each additional alliance point, the probability of improved was almost certainly higher, by 0."
     )
     assert " on average (89% equal-tailed interval 0." in report.findings[0]
+
+
+def test_where_there_is_no_slope_the_difference_that_goes_with_a_step_speaks() -> None:
+    fit = fitted(
+        formula="who5_followup ~ I(alliance >= 4.5) + (1 | sex)",
+        spec={"focal": "alliance", "autoscale": True},
+        means={"beta": [45.0, 8.0]},
+        sds={"beta": 0.5},
+    )
+    jump = fit.stacked["beta"][:, 1]
+    own = focal(fit)
+    assert own.estimand == "slope_p10_p90"
+    np.testing.assert_allclose(own.draws().ravel(), jump, rtol=1e-10)
+    table = effects(fit)
+    (found,) = _association(fit, Estimates.of(fit, table))
+    assert found.name == "span"
+    assert f"by {jump.mean():.1f} WHO-5 points" in found.text
+    assert found.rows == ("slope_p10_p90/alliance/sample",)
