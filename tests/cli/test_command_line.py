@@ -183,7 +183,7 @@ def test_a_report_from_a_kept_fit(capsys: pytest.CaptureFixture[str], kept: Path
     lines = out.splitlines()
     assert lines[0] == str(tmp_path / "out.html")
     assert len(lines) > 1
-    assert {path.name for path in tmp_path.iterdir()} == {"fit.nc", "out.html", "out.json"}
+    assert {path.name for path in tmp_path.iterdir()} == {"fit.nc", "out.html", "out.json", "out.key"}
 
 
 def test_someone_elses_table_from_file_to_report(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
