@@ -61,6 +61,17 @@ def test_nothing_of_a_formula_is_looked_up_but_what_is_on_the_list(call: str, sh
         "-" * 5_000 + "1",
         "x ** " * 1_500 + "1",
         "`x",
+        f"({' + '.join(f'v{k}' for k in range(1_500))})**5",
+        " + ".join(f"(1 | v{k})" for k in range(900)),
+        f"({' + '.join(f'v{k}' for k in range(700))} | {' + '.join(f'g{k}' for k in range(700))})",
+        f"(1 | {'/'.join(f'g{k}' for k in range(1_500))})",
+        f"{'(' * 19}{' + '.join(f'v{k}' for k in range(1_500))}{')' * 19}",
+        f"I({' + '.join(['x'] * 2_000)})",
+        f"I(x * {'9' * 9_000})",
+        f"bs(x, knots=({', '.join(map(str, range(1_000)))}))",
+        f"s(x, knots=({', '.join(map(str, range(1_000)))}))",
+        "s(x, k=1000000)",
+        "log(" * 15 + "x" + ")" * 14,
         "x + " * 300_000 + "x",
     ],
     ids=lambda terms: terms[:24],
@@ -68,7 +79,7 @@ def test_nothing_of_a_formula_is_looked_up_but_what_is_on_the_list(call: str, sh
 def test_work_without_bounds_is_refused_before_it_starts(terms: str) -> None:
     with pytest.raises(ModelError) as caught:
         parse_formula(f"y ~ {terms}")
-    assert len(str(caught.value)) < 20_000
+    assert len(str(caught.value)) < 1_000
 
 
 def test_more_columns_than_anybody_means_are_refused_before_they_are_made() -> None:

@@ -16,6 +16,7 @@ from alliance_bayes.model.derivative import component_change, term_change
 from alliance_bayes.model.evaluation import evaluate_terms
 from alliance_bayes.model.families import Family, Outcome, prepare_outcome
 from alliance_bayes.model.formula import Formula
+from alliance_bayes.model.grammar import shown
 from alliance_bayes.model.levels import new_labels, ordered_levels, present_levels
 from alliance_bayes.model.residual import ResidualFactor, residual_factor
 from alliance_bayes.model.rows import PooledFactor, Rows
@@ -351,9 +352,9 @@ def _factors(
         for term in terms:
             if str(term.expr.name) in chunk.joint and len(describe(term.expr)) > 1:
                 raise ModelError(
-                    f"formula {formula.text!r}: '{term.expr.name}' makes several columns, which '|' correlates with "
-                    f"each other but not with the rest that '{chunk.factor}' pools. Put all into one group term, with "
-                    "'|' where all are correlated and '||' where none is."
+                    f"formula {shown(formula.text)}: '{term.expr.name}' makes several columns, which '|' correlates "
+                    f"with each other but not with the rest that '{chunk.factor}' pools. Put all into one group "
+                    "term, with '|' where all are correlated and '||' where none is."
                 )
         correlated = chunk.correlated and len(columns) > 1
         factors.append(PooledFactor(chunk.factor, levels, columns, chunk.factor in exhaustive, correlated))

@@ -194,7 +194,7 @@ def evaluate_terms(formula: Formula, frame: pd.DataFrame) -> tuple[tuple[Any, ..
         for name in columns_of(call):
             if not pd.api.types.is_numeric_dtype(frame[name]):
                 raise ModelError(
-                    f"formula {formula.text!r}: {call.name} needs numbers, and '{name}' holds levels. Write the "
+                    f"formula {shown(formula.text)}: {call.name} needs numbers, and '{name}' holds levels. Write the "
                     "column itself as a term; where it is also a grouping factor, give its numbers a column of "
                     "their own."
                 )
@@ -222,11 +222,11 @@ def evaluate_terms(formula: Formula, frame: pd.DataFrame) -> tuple[tuple[Any, ..
     except IndexError as error:
         # formulae codes each categorical term by what it adds to those before it, and has no code for nothing.
         raise ModelError(
-            f"formula {formula.text!r}: a categorical term adds nothing to the interactions before it. Write the terms "
-            "of single columns before their interactions."
+            f"formula {shown(formula.text)}: a categorical term adds nothing to the interactions before it. Write the "
+            "terms of single columns before their interactions."
         ) from error
     except (KeyError, ValueError, TypeError, AttributeError, NotImplementedError, ArithmeticError) as error:
-        raise ModelError(f"formula {formula.text!r} cannot be applied to the table: {error}.") from error
+        raise ModelError(f"formula {shown(formula.text)} cannot be applied to the table: {error}.") from error
     for term, factor in zip(model.group_terms, factors, strict=True):
         term.factor = factor
     return tuple(model.common_terms), tuple(model.group_terms), offsets

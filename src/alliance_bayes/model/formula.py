@@ -193,7 +193,7 @@ class _Meaning:
                 offsets.append(part)
             else:
                 self.join(terms, sign, part)
-            if len(terms) > _MOST_TERMS or len(groups) > _MOST_FACTORS:
+            if len(terms) + len(offsets) > _MOST_TERMS or len(groups) > _MOST_FACTORS:
                 raise self.refuse(f"more than {_MOST_TERMS} terms or {_MOST_FACTORS} group terms. Write fewer.")
         merged = self.merge(groups)
         components = self.components(outcome, [*terms, *pooled], merged)
@@ -253,6 +253,7 @@ class _Meaning:
                 terms: list[_Term] = []
                 for sign, inner in part.parts:
                     self.join(terms, sign, inner)
+                    self.bounded(terms, part.at)
                 return terms
             case Power():
                 base = self.expand(part.base)
@@ -326,9 +327,11 @@ class _Meaning:
                 intercept = (inner.value == 1) == (sign == "+")
             else:
                 self.join(terms, sign, inner)
+                self.bounded(terms, part.at)
         factors: list[_Term] = []
         for sign, inner in part.factors.parts:
             self.join(factors, sign, inner)
+            self.bounded(factors, part.at)
         for factor in factors:
             for column in factor:
                 if isinstance(column, Call):

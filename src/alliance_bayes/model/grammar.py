@@ -315,7 +315,8 @@ class _Reader:
             raise self.unexpected(what)
 
     def refuse(self, token: _Token, what: str, usage: str = _USAGE) -> ModelError:
-        where = f"at character {token.at + 1}, {token.text!r}" if token.text else "its end"
+        said = repr(token.text if len(token.text) <= 60 else f"{token.text[:60]}...")
+        where = f"at character {token.at + 1}, {said}" if token.text else "its end"
         return ModelError(f"formula {shown(self.text, token.at)}: {where} {what}. {usage}".rstrip())
 
     def unexpected(self, wanted: str) -> ModelError:

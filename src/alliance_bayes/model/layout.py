@@ -13,6 +13,7 @@ from alliance_bayes.errors import ModelError
 from alliance_bayes.model.design import Design
 from alliance_bayes.model.families import Family
 from alliance_bayes.model.formula import Formula
+from alliance_bayes.model.grammar import shown
 from alliance_bayes.model.rows import term_dim
 
 __all__ = ["check_names", "posterior_coords", "posterior_dataset", "posterior_dims", "refuse_shared"]
@@ -84,8 +85,8 @@ def check_names(formula: Formula, family: Family, residual_by: str | None) -> No
         if marks or not name.strip(". "):
             why = f"its name holds {' and '.join(map(repr, marks))}" if marks else "its name is nothing but dots"
             raise ModelError(
-                f"formula {formula.text!r}: the column '{name}' cannot be told from a combination, a level or a path, "
-                f"because {why}. Rename the column."
+                f"formula {shown(formula.text)}: the column '{name}' cannot be told from a combination, a level or a "
+                f"path, because {why}. Rename the column."
             )
     variables = tuple(_variables(formula, family, residual_by))
     index = [_Name("chain", "the chains"), _Name("draw", "the draws"), _Name("obs", "the rows")]
@@ -113,7 +114,7 @@ def refuse_shared(formula: Formula, shared: Iterable[tuple[str, str, str]]) -> N
         f"'{name}' stands for {what}, so rename the column '{column}'" for column, name, what in dict.fromkeys(shared)
     ]
     if said:
-        raise ModelError(f"formula {formula.text!r}: in a fit of this model {'; '.join(said)}.")
+        raise ModelError(f"formula {shown(formula.text)}: in a fit of this model {'; '.join(said)}.")
 
 
 def posterior_dims(design: Design) -> dict[str, tuple[str, ...]]:

@@ -16,7 +16,7 @@ from alliance_bayes.model.defaults import PRIOR_SETS
 from alliance_bayes.model.design import Design, build_design
 from alliance_bayes.model.families import Family, family_named
 from alliance_bayes.model.formula import Formula, parse_formula
-from alliance_bayes.model.grammar import columns_of
+from alliance_bayes.model.grammar import columns_of, shown
 from alliance_bayes.model.layout import check_names
 from alliance_bayes.model.levels import check_declared, declare_levels
 from alliance_bayes.model.priors import SET, Prior, PriorTable, parse_prior
@@ -126,7 +126,7 @@ class ModelSpec:
         check_names(self.parsed, self.observation, self.residual_by)
         if self.observation.link == "cumulative_logit" and not self.parsed.has_intercept:
             raise ModelError(
-                f"formula {self.formula!r} has no intercept, but the cutpoints of family '{self.family}' are its "
+                f"formula {shown(self.formula)} has no intercept, but the cutpoints of family '{self.family}' are its "
                 "intercepts. Remove '0 +' or '- 1'."
             )
         given, named = _read_priors(self.priors)

@@ -15,6 +15,7 @@ from alliance_bayes.cohort.header import check_mapping
 from alliance_bayes.errors import ModelError
 from alliance_bayes.model import Column, ModelSpec, card_text, scale_of
 from alliance_bayes.model.complete import Emptied, refuse, term_columns
+from alliance_bayes.model.grammar import shown
 from alliance_bayes.model.levels import joined_level
 from alliance_bayes.moments.census import Tally, kinds_of, levels_of, tallied
 from alliance_bayes.moments.curves import Curve, curves_of, hats, with_bases
@@ -139,9 +140,9 @@ def _check_model(spec: ModelSpec) -> None:
     free = [term.column for term in spec.parsed.smooths if term.knots is None]
     if free:
         raise ModelError(
-            f"formula {spec.formula!r}: the knots of {', '.join(f's({name})' for name in free)} would depend on every "
-            f"row, which cannot be worked out where the table is. Declare them, as in s({free[0]}, knots=(...)), or "
-            "read the table and fit its rows."
+            f"formula {shown(spec.formula)}: the knots of {', '.join(f's({name})' for name in free)} would depend on "
+            f"every row, which cannot be worked out where the table is. Declare them, as in s({free[0]}, "
+            "knots=(...)), or read the table and fit its rows."
         )
 
 

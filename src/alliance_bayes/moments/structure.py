@@ -15,7 +15,7 @@ from alliance_bayes.errors import ModelError
 from alliance_bayes.model import Column, Formula, described
 from alliance_bayes.model.columns import describe
 from alliance_bayes.model.evaluation import check_width
-from alliance_bayes.model.grammar import Node, columns_of
+from alliance_bayes.model.grammar import Node, columns_of, shown
 from alliance_bayes.moments.terms import (
     arithmetic,
     base_components,
@@ -82,8 +82,8 @@ def expressions_of(formula: Formula) -> dict[str, Node]:
     for name, call in calls(formula).items():
         if (expression := arithmetic(call)) is None:
             raise ModelError(
-                f"formula {formula.text!r}: '{name}' cannot be worked out where the table is. There, a formula may "
-                "have columns, products (a:b, a*b), and I(...) of sums, products and powers up to 6 of columns. "
+                f"formula {shown(formula.text)}: '{name}' cannot be worked out where the table is. There, a formula "
+                "may have columns, products (a:b, a*b), and I(...) of sums, products and powers up to 6 of columns. "
                 "Make a column of it first and name that in the formula."
             )
         found[name] = expression
@@ -117,18 +117,18 @@ def structure_of(formula: Formula, numeric: Sequence[str], levels: Mapping[str, 
         text = [column for column in columns_of(expression) if column not in numeric]
         if text:
             raise ModelError(
-                f"formula {formula.text!r}: '{name}' is arithmetic, but {', '.join(map(repr, text))} holds levels."
+                f"formula {shown(formula.text)}: '{name}' is arithmetic, but {', '.join(map(repr, text))} holds levels."
             )
     check_width(formula, {key: len(labels) for key, labels in levels.items()})
     description = described(formula)
     coded = component_names(formula)
     # A factor with thousands of levels that are nowhere coded would make a row and an indicator of each.
-    shown = {key: list(levels[key]) if key in coded else ["0", "1"] for key in levels}
-    n = max([4, *map(len, shown.values())])
+    coding = {key: list(levels[key]) if key in coded else ["0", "1"] for key in levels}
+    n = max([4, *map(len, coding.values())])
     made: dict[str, Any] = {formula.outcome: np.arange(n, dtype=float)}
     for place, name in enumerate(numeric):
         made[name] = np.cos(np.arange(n) * (place + 1.0))
-    for key, labels in shown.items():
+    for key, labels in coding.items():
         made[key] = pd.Categorical(np.resize(np.array(labels, dtype=object), n), categories=labels, ordered=True)
     model = DesignMatrices(description, pd.DataFrame(made), Environment([{}])).model
     common = tuple(column for term in model.common_terms for column in describe(term))

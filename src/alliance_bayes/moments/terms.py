@@ -9,7 +9,7 @@ from typing import Any
 
 from alliance_bayes.errors import ModelError
 from alliance_bayes.model import Formula
-from alliance_bayes.model.grammar import Call, Column, Node, Number, Operation, columns_of
+from alliance_bayes.model.grammar import Call, Column, Node, Number, Operation, columns_of, shown
 
 __all__ = [
     "SMALL",
@@ -88,8 +88,8 @@ def refuse_offsets(formula: Formula) -> None:
     """
     if formula.offsets:
         raise ModelError(
-            f"formula {formula.text!r}: moments do not hold {formula.offsets[0]}. Subtract it from the outcome in the "
-            "table, name that column as the outcome, and reduce the table again."
+            f"formula {shown(formula.text)}: moments do not hold {formula.offsets[0]}. Subtract it from the outcome in "
+            "the table, name that column as the outcome, and reduce the table again."
         )
 
 

@@ -12,6 +12,7 @@ from scipy import linalg
 
 from alliance_bayes.errors import ModelError
 from alliance_bayes.model import Design, ModelSpec, Rows, Smooth, described
+from alliance_bayes.model.grammar import shown
 from alliance_bayes.model.scales import sample_scale
 from alliance_bayes.moments.files import check_belongs
 from alliance_bayes.moments.moments import Moments
@@ -138,8 +139,8 @@ def _refuse_calls(spec: ModelSpec) -> None:
     for name, call in calls(spec.parsed).items():
         if arithmetic(call) is None:
             raise ModelError(
-                f"formula {spec.formula!r}: '{name}' cannot be worked out from moments. Make a column of it in the "
-                "table, name that in the formula, and reduce the table again."
+                f"formula {shown(spec.formula)}: '{name}' cannot be worked out from moments. Make a column of it in "
+                "the table, name that in the formula, and reduce the table again."
             )
 
 

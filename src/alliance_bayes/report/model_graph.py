@@ -71,6 +71,7 @@ def nodes_of(view: View, priors: Mapping[str, StatedPrior]) -> list[Node]:
         return "" if stated is None else f" ~ {_short(stated)}"
 
     common = tuple(f"{term_name(term)}{prior(term)}" for term in design.terms)
+    common += tuple(f"{term_name(offset.name)}, times 1" for offset in design.formula.offsets)
     nodes = [Node("Predictors", common, 0, "expectation")] if common else []
     for factor in design.factors:
         lines = tuple(
