@@ -109,9 +109,10 @@ def test_columns_without_any_value_are_named(tmp_path):
 
 
 def test_numbers_that_are_no_levels_and_types_that_are_neither_are_named(tmp_path):
-    frame = rows(60).assign(country=np.resize([1.0, 2.5], 60))
+    frame = rows(60).assign(country=np.resize([1.0, 2.0**53], 60))
     assert refusal(frame, tmp_path, ending=".parquet") == [
-        "column 'country': 2.5 is of type float, not a level (30 rows). Give levels as text or whole numbers."
+        "column 'country': 9007199254740992.0 is too large a float to tell a code from its neighbours (30 rows). Give "
+        "the codes as text or whole numbers."
     ]
     frame = rows(60).assign(age=True, country=pd.Timestamp("2024-01-01 12:00"))
     assert refusal(frame, tmp_path, ending=".parquet") == [

@@ -23,7 +23,7 @@ __all__ = [
     "level_key",
 ]
 
-_NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,14})(\.[0-9]{1,15})?")
+_NUMBER = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,15})?")
 
 ID = "participant_id"
 CHANGE = "who5_change"
@@ -77,7 +77,7 @@ MISSING_REASONS = {
 
 
 def level_key(level: str) -> tuple[float, str]:
-    """What levels that nobody ordered are sorted by: numbers by value and before text; ids like 01 are text."""
+    """What levels that nobody ordered are sorted by: numbers by value, padded or not, and before text."""
     return (float(level) if _NUMBER.fullmatch(level) else math.inf, level)
 
 

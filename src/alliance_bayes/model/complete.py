@@ -63,10 +63,13 @@ class Emptied:
 def refuse(emptied: Sequence[Emptied]) -> None:
     """Raise ModelError, with all of them, where there are any."""
     if emptied:
-        raise ModelError(
-            f"nothing can be estimated of what does not vary: {'; '.join(map(str, emptied))}. Fill the missing values "
-            "in, give people without one a level of their own (such as 'none'), or take a column out of the model."
-        )
+        remedy = "Take it out of the model, or check the table."
+        if any(one.n_others for one in emptied):
+            remedy = (
+                "Fill the missing values in, give people without one a level of their own (such as 'none'), or take a "
+                "column out of the model."
+            )
+        raise ModelError(f"nothing can be estimated of what does not vary: {'; '.join(map(str, emptied))}. {remedy}")
 
 
 def too_few(n: int, complete: int, lacking: Mapping[str, int]) -> ModelError:
