@@ -50,7 +50,7 @@ def verify(
         ),
     ] = None,
 ) -> None:
-    """Fit a page's models again and compare every number within Monte Carlo error; exit status 1 when one differs."""
+    """Fit a page's models again, write the page again, and compare the two; exit status 1 when they differ."""
     check_source("verify", cohort, demo)
     surveys = chosen_surveys(baseline, followup, min_days_between, max_days_into_care)
     taken = read(cohort, columns, decimal, sep, encoding, prorate, surveys)
@@ -60,12 +60,11 @@ def verify(
         print(shown)
         print()
     for note in found.notes:
-        print(f"note: {note}")
+        print(f"  * {note}")
     for problem in found.problems:
         errors.print(f"differs: {problem}")
-    count = len(found.figures)
     print(
-        f"{report}: verified, {count:,} figures agree"
+        f"{report}: verified, the page is what its models and the data give"
         if found.passed
         else f"{report}: NOT verified, {len(found.problems):,} problems"
     )

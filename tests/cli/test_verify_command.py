@@ -29,7 +29,11 @@ def test_a_page_is_verified_by_its_table_and_not_by_another(capsys: pytest.Captu
     assert run("verify", page, table) == 0
     out = capsys.readouterr().out.splitlines()
     assert out[0].split() == ["figure", "compared", "same", "within_error", "differ", "largest"]
-    assert {line.split()[4] for line in out[1:] if len(line.split()) >= 5 and not line.startswith(str(page))} == {"0"}
+    assert {line.split()[4] for line in out[1 : out.index("")]} == {"0"}
+    told = [line for line in out if line.startswith("  * ")]
+    assert told[0] == "  * The data are the same, to the last digit."
+    assert told[1].endswith(" from draws the page's own: all the same to the last digit kept.")
+    assert len(told) == 4
     assert out[-1].startswith(f"{page}: verified, ")
 
     frame = pd.read_csv(table)

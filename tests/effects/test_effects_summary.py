@@ -52,8 +52,9 @@ def test_diagnostics_are_arvizs(kind: str, chains: int, draws: int) -> None:
         "mcse_mean": array_stats.mcse(values, method="mean"),
     }
     for name, value in expected.items():
-        # The same estimators on the same ranks: only the order of floating-point sums may differ.
-        np.testing.assert_allclose(row[name], value, rtol=1e-9, err_msg=name)
+        # The same estimators on the same ranks: only the order of floating-point sums may differ. The two middle draws
+        # are as far from their median, which rounding decides for ArviZ: their ranks differ by a half of some hundred.
+        np.testing.assert_allclose(row[name], value, rtol=1e-4 if name == "rhat" else 1e-9, err_msg=name)
 
 
 def test_a_block_of_quantities_gives_what_each_gives_alone() -> None:
@@ -192,3 +193,18 @@ def test_default_rope_and_relevant_change_are_those_of_the_who5_only() -> None:
     alliance = fitted(formula="alliance ~ age + (1 | sex)", means={"beta": 0.0}, chains=1, draws=4)
     assert make_options(alliance, rope="default", relevant="default") == Options()
     assert make_options(alliance, rope=(-0.1, 0.2), relevant=0.5) == Options(rope=(-0.1, 0.2), relevant=0.5)
+
+
+@settings(max_examples=20, deadline=None, derandomize=True)
+@given(seed=st.integers(0, 10_000), place=st.sampled_from([0.0, 1.0, -50.0, 1e5]))
+def test_the_last_bits_of_repeated_draws_decide_nothing(seed: int, place: float) -> None:
+    """A chain that stays has tied draws, and the two middle draws are as far from the median: on every processor."""
+    rng = np.random.default_rng(seed)
+    moves = rng.random((4, 200)) < 0.8
+    moves[:, 0] = True
+    last = np.maximum.accumulate(np.where(moves, np.arange(200), 0), axis=1)
+    draws = place + np.take_along_axis(rng.normal(size=(4, 200)), last, axis=1)
+    scale = np.abs(draws).max()
+    exact, noisy = one(draws), one(draws + 1e-15 * scale * rng.uniform(-1, 1, draws.shape))
+    for name in ("rhat", "ess_bulk", "ess_tail"):
+        assert noisy[name] == exact[name]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import base64
+import re
 import xml.etree.ElementTree as ET
 
 import matplotlib as mpl
@@ -168,3 +169,23 @@ def test_a_painter_may_do_without_a_layout() -> None:
         figure.add_axes((0.1, 0.1, 0.8, 0.8)).set_title("by hand")
 
     assert texts(draw(placed, name="one", title="A", description="B", size=(4, 3))).count("by hand") == 1
+
+
+def test_a_drawing_does_not_show_the_last_bits_of_a_place() -> None:
+    """Clips and markers are named by their number, and zero has no sign: all else is rounded to two decimals."""
+
+    def paint(figure: Figure, off: float) -> None:
+        axes = figure.subplots()
+        axes.plot(np.arange(4.0) * (1 + off), np.array([0.0, 1.0, 4.0, 9.0]) * (1 + off), marker="o")
+        axes.set_position((0.1 * (1 + off), 0.1, 0.8, 0.8 * (1 - off)))
+
+    made = [
+        draw(lambda figure, off=off: paint(figure, off), name="one", title="t", description="d", size=(4, 3))  # type: ignore[misc]
+        for off in (0.0, 3e-13, -2e-13)
+    ]
+    assert made[0] == made[1] == made[2]
+    named = {element.attrib["id"] for element in ET.fromstring(made[0]).iter() if "id" in element.attrib}
+    used = set(re.findall(r'(?:url\(#|href="#)([^")]+)', made[0]))
+    assert used
+    assert used <= named
+    assert not re.search(r"-0(?:\.0+)?(?![\d.])", " ".join(re.findall(r' (?:d|x|y|transform)="([^"]*)"', made[0])))

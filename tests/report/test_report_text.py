@@ -49,7 +49,7 @@ def test_the_last_digit_is_never_below_the_monte_carlo_error(mcse: float, ratio:
 @pytest.mark.parametrize(
     ("value", "places", "expected"),
     [
-        (-1.25, 1, "\N{MINUS SIGN}1.2"),
+        (-1.25, 1, "\N{MINUS SIGN}1.3"),
         (-0.04, 1, "0.0"),
         (12345.6, 0, "12,346"),
         (float("nan"), 2, "–"),
@@ -122,3 +122,14 @@ def test_lists_and_capitals() -> None:
     assert join(["a", "b", "c"]) == "a, b and c"
     assert join([]) == ""
     assert capital("provider type") == "Provider type"
+
+
+@pytest.mark.parametrize(
+    ("value", "places", "shown"),
+    [(12.25, 1, "12.3"), (0.125, 2, "0.13"), (2.5, 0, "3"), (0.35, 1, "0.4"), (-0.35, 1, "\N{MINUS SIGN}0.4")],
+)
+def test_half_of_a_last_digit_is_rounded_the_same_way_whatever_the_last_bits_are(
+    value: float, places: int, shown: str
+) -> None:
+    for off in (-4e-16, -2e-16, 0.0, 2e-16, 4e-16):
+        assert number(value * (1 + off), places) == shown

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import alliance_bayes as ab
-from alliance_bayes.report.manifest import EMPTY, embed, read_manifest
+from alliance_bayes.report.manifest import EMPTY, GIVEN, NUMBERS, embed, read_manifest
+from alliance_bayes.verify import verification
+from alliance_bayes.verify.again import Again, make_again
 from builders import rows
 
 FORMULA = "who5_followup ~ alliance + who5_baseline + (alliance || provider_type) + (1 || sex)"
@@ -68,10 +72,8 @@ def test_an_untouched_page_passes_and_every_figure_is_the_same(
     assert found.problems == ()
     assert found.passed
     manifest = read_manifest(html, name="page")
-    shown = sum(value is not None for row in manifest["rows"] for value in row[1:])
-    # All but the Monte Carlo errors themselves.
-    errors = sum(row[-1] is not None for row in manifest["rows"])
-    assert len(found.figures) == shown - errors
+    named = [manifest["columns"].index(name) for name in (*NUMBERS, *GIVEN)]
+    assert len(found.figures) == sum(row[place] is not None for row in manifest["rows"] for place in named)
     assert found.table["error"].isna().all()
     assert found.summary()["differ"].sum() == 0
     assert found.summary()["compared"].sum() == len(found.figures)
@@ -120,25 +122,71 @@ def test_lines_that_end_as_on_windows_are_the_same_page(html: str, verify: Calla
     assert verify(html.replace("\n", "\r\n")).passed
 
 
-def test_another_seed_agrees_within_its_error_and_is_not_the_same(
-    html: str, verify: Callable[..., ab.Verification]
-) -> None:
-    manifest = read_manifest(html, name="page")
-    manifest["seed"] = 12
-    found = verify(resealed(html, manifest))
+def drawn_elsewhere(seed: int, *sections: str) -> str:
+    """A page as another machine makes it: it states the same seed, and has other draws."""
+    fit = ab.Model(FORMULA).fit(table(), seed=seed, draws=400, progress=False)
+    return page_of(replace(fit, info={**fit.info, "seed": 11}), *sections)
+
+
+def test_other_draws_agree_within_their_error_and_are_not_the_same(verify: Callable[..., ab.Verification]) -> None:
+    page = drawn_elsewhere(12, "effects", "groups", "endpoints", "reproduction")
+    found = verify(page)
     assert found.problems == ()
     counts = found.summary().set_index("figure")
     # Differences of slopes between the sexes are zero in this model, in every draw: nothing moves them.
     assert counts.loc["mean", "within_error"] == counts.loc["mean", "compared"] - 2
     assert 1 < counts.loc["mean", "largest"] < 5
+    assert "from draws other than the page's: the largest difference is " in found.notes[1]
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (r"almost certainly", "perhaps"),
+        (r"(equal-tailed interval )(\d)", r"\g<1>1\2"),
+        (r"What must not be concluded", "What must be concluded"),
+        (r"<td>(\d)", r"<td>1\1"),
+        (r"</style>", "p { display: none }</style>"),
+        (r"<tr><th scope=\"row\".*?</tr>", ""),
+        (r"<footer>", "<p>All is well.</p><footer>"),
+    ],
+)
+def test_what_is_changed_of_a_page_with_other_draws_is_found(
+    old: str, new: str, monkeypatch: pytest.MonkeyPatch, verify: Callable[..., ab.Verification]
+) -> None:
+    page = elsewhere()
+    changed = re.sub(old, new, page, count=1)
+    assert changed != page
+    made: dict[int, Again] = _made_again
+    monkeypatch.setattr(verification, "make_again", _kept_again)
+    problems = verify(resealed(changed, read_manifest(changed, name="page"))).problems
+    assert len(made) == 1 + verification.OTHERS
+    assert problems
+    assert not any("fingerprint" in problem for problem in problems)
+
+
+@cache
+def elsewhere() -> str:
+    return drawn_elsewhere(12, "effects", "reproduction")
+
+
+_made_again: dict[int, Again] = {}
+
+
+def _kept_again(*arguments: Any, other: int = 0, **options: Any) -> Again:
+    """The refits of the page are the same for all that is changed of it."""
+    if other not in _made_again:
+        _made_again[other] = make_again(*arguments, other=other, **options)
+    return _made_again[other]
 
 
 def test_a_changed_seed_breaks_the_seal(html: str, verify: Callable[..., ab.Verification]) -> None:
     changed = html.replace('"seed":11', '"seed":12')
     assert changed != html
-    assert verify(changed).problems == (
-        "The manifest was changed after the page was made: its fingerprint is another one.",
-    )
+    problems = verify(changed).problems
+    assert problems[0] == "The manifest was changed after the page was made: its fingerprint is another one."
+    # The page still says 11, and the refit is that of 12.
+    assert any("the page has '11'" in problem for problem in problems)
 
 
 def test_a_changed_number_of_the_page_is_found(html: str, fit: ab.Fit, verify: Callable[..., ab.Verification]) -> None:
@@ -147,9 +195,9 @@ def test_a_changed_number_of_the_page_is_found(html: str, fit: ab.Fit, verify: C
     assert mean in body
     changed = html.replace(f"{mean}", "9.9", 1)
     assert changed != html
-    assert verify(changed).problems == (
-        "The page was changed after it was made: its fingerprint is not the one in its manifest.",
-    )
+    problems = verify(changed).problems
+    assert problems[0] == "The page was changed after it was made: its fingerprint is not the one in its manifest."
+    assert "9.9" in problems[1]
 
 
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True)
@@ -286,7 +334,7 @@ def test_withheld_conclusions_are_told(verify: Callable[..., ab.Verification]) -
     fit = ab.Model(FORMULA).fit(table(), seed=11, draws=10, progress=False)
     found = verify(page_of(fit, "reproduction"))
     assert found.passed
-    assert found.notes[1:] == ("The page withholds its conclusions, so it has no number to compare.",)
+    assert found.notes[1] == "The page withholds its conclusions, so it has no estimate to compare."
 
 
 def test_a_page_that_hides_that_its_gate_was_closed_is_found(verify: Callable[..., ab.Verification]) -> None:
@@ -294,8 +342,10 @@ def test_a_page_that_hides_that_its_gate_was_closed_is_found(verify: Callable[..
     html = page_of(fit, "reproduction")
     manifest = read_manifest(html, name="page")
     manifest["withheld"] = False
-    assert verify(resealed(html, manifest)).problems == (
-        "Conclusions are not withheld in the page, but withheld by the refit.",
+    assert verify(resealed(html, manifest)).problems == ("Manifest /withheld: False, but True by the refit.",)
+    manifest["rows"] = []
+    assert "Conclusions are not withheld in the page, but withheld by the refit." in (
+        verify(resealed(html, manifest)).problems
     )
 
 
@@ -303,7 +353,7 @@ def test_a_table_put_together_by_hand_cannot_be_made_again(fit: ab.Fit, verify: 
     from alliance_bayes.effects import EffectTable
 
     table = EffectTable.concat([fit.effects(["slopes"]), fit.effects(["r2"])])
-    with pytest.raises(ab.UsageError, match=r"put together by hand, which nothing can make again\."):
+    with pytest.raises(ab.UsageError, match=r"effects of this page were put together by hand"):
         verify(page_of(fit, "reproduction", effects=table))
 
 
@@ -312,9 +362,9 @@ def test_a_table_put_together_by_hand_cannot_be_made_again(fit: ab.Fit, verify: 
     [
         ("<p>nothing</p>", "'page.html' holds no manifest, so there is nothing to verify."),
         ('<script type="application/json" id="manifest">{</script>', "the manifest of 'page.html' is damaged"),
-        ('<script type="application/json" id="manifest">{"format": 9}</script>', "has format 9, but this version"),
+        ('<script type="application/json" id="manifest">{"format": 1}</script>', "has format 1, but this version"),
         (
-            '<script type="application/json" id="manifest">{"format": 1, "kind": "poem"}</script>',
+            '<script type="application/json" id="manifest">{"format": 2, "kind": "poem"}</script>',
             "is damaged (no data, versions, withheld, columns, rows, page, digest). Make",
         ),
     ],

@@ -12,6 +12,7 @@ from alliance_bayes.checks.plots_calibration import interval_coverage, pit_diffe
 from alliance_bayes.checks.results import CheckResult
 from alliance_bayes.checks.rows_needed import rows_needed
 from alliance_bayes.checks.wording import percent
+from alliance_bayes.effects.table import steady
 
 __all__ = ["INTERVALS", "calibration"]
 
@@ -58,7 +59,7 @@ def calibration(evidence: Evidence) -> CheckResult:
     shape = uniformity(pit, rate=evidence.rate)
     table = pd.DataFrame([_coverage(low, high, interval, evidence.rate) for interval in INTERVALS])
     fires = shape.p < evidence.rate
-    furthest = int((table["coverage"] - table["interval"]).abs().to_numpy().argmax())
+    furthest = int(steady((table["coverage"] - table["interval"]).abs()).to_numpy().argmax())
     stated, held = float(table["interval"].iloc[furthest]), float(table["coverage"].iloc[furthest])
     found = f"the {percent(stated)} predictive intervals hold {percent(held, 1)} of outcomes"
     if fires:

@@ -23,6 +23,7 @@ from alliance_bayes.checks.limits import ESS_LIMIT, RHAT_LIMIT
 from alliance_bayes.checks.plots_convergence import effective_sizes, rank_histograms
 from alliance_bayes.checks.results import CheckResult, Verdict
 from alliance_bayes.checks.wording import count
+from alliance_bayes.effects.table import steady
 from alliance_bayes.rounding import ROUNDING
 
 __all__ = ["convergence"]
@@ -175,5 +176,5 @@ def _reassurance(judged: pd.DataFrame, n_chains: int, n_draws: int) -> str:
 def _worst(quantities: pd.DataFrame) -> pd.DataFrame:
     """The elements with the largest R-hat, in its absence with the smallest effective sample size."""
     moving = quantities[~quantities["constant"] & quantities["ess_bulk"].notna()]
-    order = moving.sort_values(["rhat", "ess_bulk"], ascending=[False, True], kind="stable")
+    order = moving.sort_values(["rhat", "ess_bulk"], ascending=[False, True], kind="stable", key=steady)
     return order[["quantity", "variable", "index"]].head(_PLOTTED)

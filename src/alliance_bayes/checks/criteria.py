@@ -23,6 +23,7 @@ from alliance_bayes.checks.limits import (
 from alliance_bayes.checks.results import Verdict
 from alliance_bayes.checks.wording import count, percent, some
 from alliance_bayes.effects.convergence import arviz
+from alliance_bayes.effects.table import steady
 
 __all__ = [
     "Criterion",
@@ -98,7 +99,7 @@ def rhat(judged: pd.DataFrame) -> Criterion | None:
     known = judged[judged["rhat"].notna()]
     if known.empty:
         return None
-    place = int(known["rhat"].to_numpy().argmax())
+    place = int(steady(known["rhat"]).to_numpy().argmax())
     value, where = float(known["rhat"].iloc[place]), str(known["quantity"].iloc[place])
     over = int((known["rhat"] >= RHAT_LIMIT).sum())
     words = (
@@ -115,7 +116,7 @@ def effective_size(judged: pd.DataFrame, which: str, total: int) -> Criterion | 
     known = judged[judged[column].notna()]
     if known.empty:
         return None
-    place = int(known[column].to_numpy().argmin())
+    place = int(steady(known[column]).to_numpy().argmin())
     value, where = float(known[column].iloc[place]), str(known["quantity"].iloc[place])
     under = int((known[column] <= ESS_LIMIT).sum())
     # Rounded up to a tenth, and never "1.0 times".

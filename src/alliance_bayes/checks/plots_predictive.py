@@ -13,6 +13,7 @@ from alliance_bayes.checks.drawing import BAND, EXPECTED, OBSERVED, axes_of, lab
 from alliance_bayes.checks.evidence import FEWEST_ROWS
 from alliance_bayes.checks.results import Plot
 from alliance_bayes.checks.wording import percent
+from alliance_bayes.effects.table import steady
 from alliance_bayes.model import Design
 from alliance_bayes.rounding import ON_LEVEL
 
@@ -198,7 +199,7 @@ def levels_against_limits(design: Design, factor: str, statistics: pd.DataFrame)
         dict.fromkeys(statistics["statistic"])
     )[:1]
     worst = statistics.groupby("level", sort=False)["departure"].agg(lambda values: values.abs().max())
-    levels = list(worst.sort_values(ascending=False, kind="stable").index[:MOST_LEVELS])
+    levels = list(worst.sort_values(ascending=False, kind="stable", key=steady).index[:MOST_LEVELS])
     order = {level: position for position, level in enumerate(_declared(design, factor, levels))}
 
     def draw(figure: Figure) -> None:

@@ -9,6 +9,7 @@ import pandas as pd
 
 from alliance_bayes.checks.drawing import BAND, GREY, OBSERVED, axes_of, label_of, legend, short
 from alliance_bayes.checks.results import Plot
+from alliance_bayes.effects.table import steady
 from alliance_bayes.model import Design
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def residuals_by_level(design: Design, column: str, levels: pd.DataFrame) -> Plo
         Columns ``level``, ``n``, ``residual``, ``limit``.
     """
     far = (levels["residual"].abs() / levels["limit"].where(levels["limit"] > 0, np.inf)).sort_values(
-        ascending=False, kind="stable"
+        ascending=False, kind="stable", key=steady
     )
     shown = levels.loc[levels.index.isin(far.index[:MOST_LEVELS])]
 

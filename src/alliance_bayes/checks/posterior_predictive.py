@@ -21,6 +21,7 @@ from alliance_bayes.checks.predictive_moments import cell_replicates, end_shares
 from alliance_bayes.checks.results import CheckResult, Plot
 from alliance_bayes.checks.statistics import group_statistics, simultaneous_limits
 from alliance_bayes.checks.wording import percent
+from alliance_bayes.effects.table import steady
 from alliance_bayes.model import Outcome
 
 __all__ = ["posterior_predictive"]
@@ -184,7 +185,7 @@ def _judged(table: pd.DataFrame, observed: np.ndarray, replicated: np.ndarray, r
                 far=-np.abs(limits.departure),
             )
         )
-    return pd.concat(parts).sort_values(["p", "far"], kind="stable", ignore_index=True)[list(COLUMNS)]
+    return pd.concat(parts).sort_values(["p", "far"], kind="stable", ignore_index=True, key=steady)[list(COLUMNS)]
 
 
 def _groups(evidence: Evidence) -> tuple[pd.DataFrame, Any, int]:

@@ -90,7 +90,14 @@ def run_checks(
         raise UsageError(f"unknown check(s) {', '.join(map(repr, unknown))}. Known checks: {', '.join(CHECKS)}.")
     evidence = Evidence(fit, effects=effects, extra=extra, rate=rate, replicates=replicates, seed=seed)
     results = tuple(check(evidence) for name, check in CHECKS.items() if only is None or name in only)
-    return CheckReport(results, _gate(results), f"{fit.spec.formula} ({fit.design.family.title})")
+    asked = {
+        "only": None if only is None else list(only),
+        "extra": None if extra is None else [str(name) for name in extra.columns],
+        "rate": rate,
+        "replicates": replicates,
+        "seed": seed,
+    }
+    return CheckReport(results, _gate(results), f"{fit.spec.formula} ({fit.design.family.title})", asked)
 
 
 def _gate(results: tuple[CheckResult, ...]) -> Gate:

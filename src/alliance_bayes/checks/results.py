@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -137,11 +137,15 @@ class CheckReport:
         Whether conclusions may be drawn.
     model
         Formula and family of the checked fit, for printing.
+    asked
+        Arguments of :func:`alliance_bayes.checks.run_checks` that give the report again, with the names of the extra
+        columns in place of their values; None where it was put together otherwise.
     """
 
     results: tuple[CheckResult, ...]
     gate: Gate
     model: str = ""
+    asked: Mapping[str, Any] | None = None
 
     @property
     def conclusions_withheld(self) -> bool:

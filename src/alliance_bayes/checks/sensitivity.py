@@ -15,6 +15,7 @@ from alliance_bayes.checks.refits import PROB, called, focal, refit, slope_rows,
 from alliance_bayes.checks.results import CheckResult, Verdict
 from alliance_bayes.checks.rows_needed import rows_needed
 from alliance_bayes.checks.wording import some
+from alliance_bayes.effects.table import steady
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model.defaults import PRIOR_SETS
 
@@ -168,10 +169,11 @@ def _judged(table: pd.DataFrame, what: str, everywhere: str, here: str) -> tuple
     tail = f" {failed} could not be fitted." if failed else ""
     if len(made) < 2:
         return "info", f"Nothing could be fitted again.{tail}"
-    shifts = made["shift"].abs().to_numpy(float)
+    shifts = made["shift"].abs().astype(float)
+    furthest = str(made["label"].iloc[int(steady(shifts).to_numpy().argmax())])
     moved = (
         f"the mean {what} goes from {made['mean'].min():.2f} to {made['mean'].max():.2f}, at most "
-        f"{shifts.max():.2f} posterior SDs from the one fitted ({made['label'].iloc[int(shifts.argmax())]})"
+        f"{shifts.max():.2f} posterior SDs from the one fitted ({furthest})"
     )
     settled = made["settled"] == "yes"
     signs = set(np.sign(made.loc[settled, "mean"]))

@@ -75,6 +75,17 @@ def convergence(draws: np.ndarray, limits: np.ndarray) -> dict[str, np.ndarray]:
     return out
 
 
+def _rounding(flat: np.ndarray) -> np.ndarray:
+    """What only rounding moves, shape (k, 1), for quantities of shape (k, n).
+
+    What is computed of a state that a chain stayed in may differ in its last bits from draw to draw, by where it stands
+    in a block of the processor's arithmetic, and so may the distances of the two middle draws from their median. Such
+    draws are tied, on every processor.
+    """
+    finite = np.where(np.isfinite(flat), flat, 0.0)
+    return np.asarray(1e-10 * (finite.max(axis=1) - finite.min(axis=1))[:, None])
+
+
 def _split(draws: np.ndarray) -> np.ndarray:
     """Each chain in two halves, shape (k, 2 x chain, draw // 2); the middle draw of an odd number is left out."""
     half = draws.shape[2] // 2
@@ -86,7 +97,8 @@ def _tail(draws: np.ndarray, limit: np.ndarray) -> np.ndarray:
     out = np.full(len(draws), np.nan)
     finite = np.isfinite(limit)
     if finite.any():
-        below = draws[finite] <= limit[finite, None, None]
+        margin = _rounding(draws[finite].reshape(int(finite.sum()), -1))
+        below = draws[finite] <= (limit[finite, None] + margin)[..., None]
         out[finite] = effective_sample_size(_split(below).astype(float))
     return out
 
@@ -99,7 +111,8 @@ def _normal_scores(values: np.ndarray) -> np.ndarray:
     ordered = np.take_along_axis(flat, order, axis=1)
     # Twice the average rank of a run of ties from place i to j (from 0) is i + j + 2: a whole number, so a table does.
     doubled = np.broadcast_to(2 * np.arange(1, n + 1), flat.shape)
-    tied = ordered[:, 1:] == ordered[:, :-1]
+    with np.errstate(invalid="ignore"):
+        tied = (ordered[:, 1:] == ordered[:, :-1]) | (np.diff(ordered, axis=1) <= _rounding(flat))
     if tied.any():
         edge = np.ones((len(flat), 1), dtype=bool)
         places = np.arange(n)

@@ -12,7 +12,7 @@ import pandas as pd
 from alliance_bayes.errors import UsageError
 from alliance_bayes.readonly import ReadOnly
 
-__all__ = ["COLUMNS", "Draws", "EffectTable"]
+__all__ = ["COLUMNS", "Draws", "EffectTable", "steady"]
 
 TEXT_COLUMNS = (
     "estimand",
@@ -56,6 +56,17 @@ COLUMNS = (
     "p_rope_prior",
     "note",
 )
+
+
+_MIXING = ("ess_bulk", "ess_tail", "rhat", "mcse_mean")
+
+
+def steady(values: pd.Series) -> pd.Series:
+    """Numbers to put rows in order by: those that only rounding tells apart are the same on every processor."""
+    numbers = values.astype(float)
+    known = numbers[np.isfinite(numbers)].abs()
+    scale = float(known.max()) if len(known) else 1.0
+    return (numbers / (scale or 1.0)).round(7)
 
 
 class Draws(Mapping[str, np.ndarray]):
@@ -173,6 +184,23 @@ class EffectTable(pd.DataFrame):
         index = pd.Index([f"{name}/{row}" for row in self.index], dtype="str", name="id")
         priors = {f"{name}/{row}": source for row, source in self._priors.items()}
         return self.build(pd.DataFrame(self).set_axis(index, axis=0), sources, priors=priors, left_out=self.left_out)
+
+    def told(self, rows: Mapping[str, Mapping[str, Any]], under: str = "") -> EffectTable:
+        """The table with the figures of a page in place of its own, for rows that the page has.
+
+        Parameters
+        ----------
+        rows
+            Figures by row id and column; None where there is none.
+        under
+            What stands before the table's ids there.
+        """
+        out = self.copy()
+        known = [row for row in self.index if f"{under}{row}" in rows]
+        for column in ("mean", "sd", "median", "lower", "upper", "p_direction", "p_rope", "p_relevant", *_MIXING):
+            values = [rows[f"{under}{row}"][column] for row in known]
+            out.loc[known, column] = pd.Series(values, index=known, dtype="float64")
+        return out
 
     @property
     def draws(self) -> Draws:

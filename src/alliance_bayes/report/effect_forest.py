@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from alliance_bayes.effects.table import steady
 from alliance_bayes.report.figure_data import interval_data
 from alliance_bayes.report.forest import Interval, forest, forest_size
 from alliance_bayes.report.sections import Picture
@@ -39,7 +40,7 @@ def comparable(view: View, focal: str) -> list[tuple[str, pd.Series]]:
         rows = rows[rows["mean"].notna() & (rows["sd"] > 0)]
         # Only differences in the outcome's own unit may share the axis.
         rows = rows[rows["unit"] == unit_of(view.fit.design, view.fit.design.outcome.name)]
-        largest = rows.loc[rows["mean"].abs().sort_values(ascending=False, kind="stable").index]
+        largest = rows.loc[steady(rows["mean"].abs()).sort_values(ascending=False, kind="stable").index]
         for _, row in largest.head(MOST_PAIRS if len(rows) <= MOST_PAIRS else 1).iterrows():
             pair = f"{shortened(row['level'], 14)} {MINUS} {shortened(row['versus'], 14)}"
             found.append((f"{capital(factor_name(factor))}: {pair}", row))

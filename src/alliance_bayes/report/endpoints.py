@@ -89,7 +89,7 @@ def endpoints(view: View) -> Section | None:
     """The section; None where there are no end points."""
     if view.withheld or (table := endpoint_effects(view.fit, prob=view.prob, small=view.small)) is None:
         return None
-    estimates = Estimates.of(view.fit, table, view.small)
+    estimates = Estimates.of(view.fit, table.told(view.told, "endpoints/"), view.small)
     shares = estimates.where(("share_improved", "share_at_least"))
     differences = estimates.where("risk_difference")
     observed = _observed(view.fit)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from alliance_bayes.effects.table import steady
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.report.certainty import Row
 from alliance_bayes.report.counts import NOT_SHOWN, shown_counts
@@ -81,7 +82,7 @@ def pair_name(row: Row, *, width: int | None = None) -> str:
 
 def ordered_pairs(rows: pd.DataFrame) -> pd.DataFrame:
     """Differences with the largest first."""
-    return rows.loc[rows["mean"].abs().sort_values(ascending=False, kind="stable").index]
+    return rows.loc[steady(rows["mean"].abs()).sort_values(ascending=False, kind="stable").index]
 
 
 def fixed_at_zero(rows: pd.DataFrame) -> bool:
@@ -130,7 +131,7 @@ def _level_picture(
 ) -> Picture:
     rows = rows[rows["mean"].notna()]
     if len(rows) > SORTED_ABOVE:
-        rows = rows.sort_values("mean", ascending=False, kind="stable")
+        rows = rows.sort_values("mean", ascending=False, kind="stable", key=steady)
     lines = [_line(row, text_of(row, "level")) for _, row in rows.iterrows()]
     unit = text_of(rows.iloc[0], "unit") if len(rows) else ""
     focal = fit.spec.focal_predictor(fit.design)
@@ -209,7 +210,7 @@ def _level_table(
     headings += ["Rank of the mean", heading] if ranks else []
     headings += ["Slope", heading, "Probability of direction"] if by_level else []
     if len(means) > SHOWN:
-        means = means.sort_values("mean", ascending=False, kind="stable")
+        means = means.sort_values("mean", ascending=False, kind="stable", key=steady)
     rows = []
     for _, row in means.iterrows():
         level = text_of(row, "level")

@@ -11,17 +11,28 @@ import pandas as pd
 
 from alliance_bayes.errors import FileFormatError
 from alliance_bayes.foreign import parse_json
-from alliance_bayes.report.records import plain
+from alliance_bayes.report.records import kept, plain
 
-__all__ = ["DIGITS", "EMPTY", "GIVEN", "NUMBERS", "embed", "faults", "manifest_of", "read_manifest", "rows_by_id"]
+__all__ = [
+    "EMPTY",
+    "GIVEN",
+    "MIXING",
+    "NUMBERS",
+    "body",
+    "embed",
+    "faults",
+    "manifest_of",
+    "read_manifest",
+    "rows_by_id",
+]
 
-FORMAT = 1
+FORMAT = 2
 #: Figures of a row that a refit is compared with, and what it takes to compute them again from its draws.
 NUMBERS = ("mean", "sd", "median", "lower", "upper", "p_direction", "p_rope", "p_relevant")
 #: What else a row is told by.
-GIVEN = ("interval", "prob", "rope_low", "rope_high", "relevant", "mcse_mean")
-#: Digits kept: far below any Monte Carlo error, and half the bytes of a double written out.
-DIGITS = 9
+GIVEN = ("interval", "prob", "rope_low", "rope_high", "relevant")
+#: How well the draws of a row are known to mix, which decides how many digits of it are printed.
+MIXING = ("mcse_mean", "ess_bulk", "ess_tail", "rhat")
 # What no manifest is without.
 _KEYS = ("kind", "data", "versions", "withheld", "columns", "rows", "page", "digest")
 _KINDS: Mapping[str, type | tuple[type, ...]] = {
@@ -57,12 +68,12 @@ def manifest_of(kind: str, effects: pd.DataFrame | None, made: Mapping[str, Any]
     dict
         JSON values; the rows are lists in the order of ``columns``.
     """
-    columns = [*NUMBERS, *GIVEN]
+    columns = [*NUMBERS, *GIVEN, *MIXING]
     rows: list[list[Any]] | None = None
     if effects is not None:
-        records = plain(pd.DataFrame(effects)[columns])
+        records = kept(plain(pd.DataFrame(effects)[columns]))
         rows = [
-            [str(identity), *(_short(record[name]) for name in columns)]
+            [str(identity), *(record[name] for name in columns)]
             for identity, record in zip(effects.index, records, strict=True)
         ]
     return {"format": FORMAT, "kind": kind, **plain(made), "columns": ["id", *columns], "rows": rows}
@@ -133,9 +144,16 @@ def faults(html: str, manifest: Mapping[str, Any]) -> list[str]:
     found = []
     if manifest.get("digest") != _seal(manifest):
         found.append("The manifest was changed after the page was made: its fingerprint is another one.")
-    if manifest.get("page") != _digest(_emptied(html)):
+    if manifest.get("page") != _digest(body(html)):
         found.append("The page was changed after it was made: its fingerprint is not the one in its manifest.")
     return found
+
+
+def body(html: str) -> str:
+    """A page without its manifest, its lines ending as they did when it was made."""
+    place = _element(html)
+    empty = html if place is None else html[: place[0]] + EMPTY + html[place[1] :]
+    return empty.replace("\r\n", "\n")
 
 
 def _element(html: str) -> tuple[int, int] | None:
@@ -145,20 +163,11 @@ def _element(html: str) -> tuple[int, int] | None:
     return None if html.count(_START) != 1 or end < 0 else (start, end + len(_END))
 
 
-def _emptied(html: str) -> str:
-    place = _element(html)
-    return html if place is None else html[: place[0]] + EMPTY + html[place[1] :]
-
-
 def _is_table(columns: list[Any], rows: list[Any] | None) -> bool:
     named = all(isinstance(name, str) for name in columns)
     return named and all(
         isinstance(row, list) and len(row) == len(columns) and isinstance(row[0], str) for row in rows or []
     )
-
-
-def _short(value: Any) -> Any:
-    return float(f"{value:.{DIGITS}g}") if isinstance(value, float) else value
 
 
 def _digest(html: str) -> str:

@@ -1,4 +1,4 @@
-"""Values as JSON holds them: no NaN, no NumPy, no control over what a label says."""
+"""Values as JSON holds them: no NaN, no NumPy, no control over what a label says, no digit that a processor decides."""
 
 from __future__ import annotations
 
@@ -9,7 +9,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-__all__ = ["plain", "records"]
+__all__ = ["DIGITS", "kept", "plain", "records", "unit"]
+
+#: Significant digits of a number in a JSON file or manifest; of figures with a posterior SD, digits of that SD.
+DIGITS = 6
+# Figures of a row that are on the scale of its SD. A ten-thousandth of it is far below any Monte Carlo error, and far
+# above what rounding inside a processor moves, which of a figure near zero is every digit.
+_SCALED = ("mean", "sd", "median", "lower", "upper", "mcse_mean")
 
 
 def plain(value: Any) -> Any:
@@ -59,3 +65,32 @@ def _values(column: pd.Series) -> list[Any]:
     for place in np.flatnonzero(~np.isfinite(column.to_numpy())):
         found[place] = None
     return found
+
+
+def unit(value: float, sd: float | None = None) -> float:
+    """What one unit of the last digit kept of a number is worth; of a row's figure, by the row's posterior SD."""
+    scale, digits = (abs(sd), DIGITS - 1) if sd else (abs(value), DIGITS)
+    return float(10.0 ** (math.floor(math.log10(scale)) + 1 - digits)) if scale > 0 else 0.0
+
+
+def kept(value: Any, sd: float | None = None) -> Any:
+    """JSON values with the digits that are the same on every processor; whole numbers are left as they are.
+
+    Parameters
+    ----------
+    value
+        What :func:`plain` gives.
+    sd
+        Posterior SD of the row that a number is a figure of.
+    """
+    if isinstance(value, dict):
+        own = value.get("sd")
+        scale = own if isinstance(own, float) and own > 0 else None
+        return {key: kept(item, scale if key in _SCALED else None) for key, item in value.items()}
+    if isinstance(value, list):
+        return [kept(item) for item in value]
+    if not isinstance(value, float) or not math.isfinite(value) or (sd is None and value.is_integer()):
+        return value
+    step = unit(value, sd)
+    # Through its text, so that the number is the one nearest to the digits written.
+    return 0.0 if step == 0 else float(f"{round(value / step) * step:.15g}") + 0.0

@@ -100,7 +100,10 @@ def build_sections(view: View, sections: Sequence[str | Section | SectionMaker] 
 def _made(item: str | Section | SectionMaker, view: View) -> Section | None:
     if isinstance(item, Section):
         return item
-    made = (SECTIONS[item] if isinstance(item, str) else item)(view)
+    if isinstance(item, str):
+        known = SECTIONS[item](view)
+        return None if known is None else replace(known, maker=item)
+    made = item(view)
     if made is not None and not isinstance(made, Section):
         raise UsageError(f"the function {item!r} should return a Section (see Section.of) or None but got {made!r}.")
     return made

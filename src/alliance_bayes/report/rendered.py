@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from alliance_bayes.atomic import replacing
+from alliance_bayes.effects import EffectTable
 from alliance_bayes.errors import UsageError
 
 __all__ = ["FORMAT", "Rendered", "check_target"]
@@ -36,6 +37,8 @@ class Rendered:
         The key findings as sentences; the reasons when conclusions are withheld.
     withheld
         Whether conclusions are withheld because the checks did not pass.
+    rows
+        The rows of the manifest with their draws; None when conclusions are withheld.
     """
 
     title: str
@@ -43,6 +46,7 @@ class Rendered:
     numbers: Mapping[str, Any] = field(repr=False)
     findings: tuple[str, ...] = field(repr=False)
     withheld: bool
+    rows: EffectTable | None = field(default=None, repr=False)
 
     @property
     def json(self) -> str:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from alliance_bayes.blas import one_blas_thread
@@ -19,7 +19,7 @@ from alliance_bayes.report.frozen import frozen
 from alliance_bayes.report.manifest import embed, manifest_of
 from alliance_bayes.report.page import page
 from alliance_bayes.report.privacy import redaction
-from alliance_bayes.report.records import plain
+from alliance_bayes.report.records import kept, plain
 from alliance_bayes.report.registry import SectionMaker, build_sections, check_sections
 from alliance_bayes.report.rendered import FORMAT, Rendered
 from alliance_bayes.report.reproduction import digest_of, made_from
@@ -81,6 +81,7 @@ class Report:
         effects: EffectTable | None = None,
         checks: CheckReport | None = None,
         key: bytes | None = None,
+        told: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> Rendered:
         """Write up a fit as one self-contained page with its numbers.
 
@@ -94,6 +95,9 @@ class Report:
             Its checks; run here where not given.
         key
             Of the digest of the data in the page's manifest; without one, the page holds no digest.
+        told
+            Figures by row of the manifest and column, which the page gives in place of the fit's own: those of another
+            run, to be compared with its page.
 
         Returns
         -------
@@ -115,10 +119,12 @@ class Report:
         prob = float(effects["prob"].iloc[0]) if len(effects) else self.prob
         withheld = not checks.gate.passed
         asked = effects.asked
+        told = told or {}
+        effects, checks = effects.told(told), _told(checks, told)
         estimates = Estimates.of(fit, effects[effects["estimand"] == ""] if withheld else effects, self.small)
         redact = redaction(fit)
         checked = Checked.of(fit, checks, redact, self.small, effects=effects)
-        view = View(fit, estimates, checks, checked, prob, self.small, redact)
+        view = View(fit, estimates, checks, checked, prob, self.small, redact, told=told)
         found = find(fit, estimates, checked, checks.gate, redact, self.small)
         sections = build_sections(view, self.sections)
         version = versions()["alliance_bayes"]
@@ -139,14 +145,17 @@ class Report:
             version=version,
         )
         meta = made_from(fit, version)
+        rows = None if withheld else _reported(estimates.table, sections)
         manifest = manifest_of(
             "report",
-            None if withheld else _reported(estimates.table, sections),
+            rows,
             {
                 **meta,
                 "data": {**meta["data"], "digest": digest_of(fit, key)},
                 "asked": asked,
-                "small": self.small,
+                "checks": checks.asked,
+                "page_options": {"title": self.title, "prob": self.prob, "small": self.small},
+                "sections": [own.maker or {"id": own.id, "title": own.title} for own in sections],
                 "withheld": withheld,
             },
         )
@@ -164,7 +173,7 @@ class Report:
         if not withheld:
             # The bulk of the numbers is as JSON holds it already.
             numbers["effects"] = estimates.records()
-        return Rendered(heading, embed(html, manifest), numbers, found.sentences, withheld)
+        return Rendered(heading, embed(html, manifest), kept(numbers), found.sentences, withheld, rows)
 
 
 def _completed(
@@ -172,6 +181,15 @@ def _completed(
 ) -> tuple[EffectTable, CheckReport]:
     table = effects(fit, prob=prob) if table is None else table
     return table, run_checks(fit, effects=table) if checks is None else checks
+
+
+def _told(checks: CheckReport, told: Mapping[str, Mapping[str, Any]]) -> CheckReport:
+    """The checks with a page's figures in place of their own."""
+    results = tuple(
+        result if result.rows is None else replace(result, rows=result.rows.told(told, f"sensitivity/{result.name}/"))
+        for result in checks.results
+    )
+    return replace(checks, results=results) if told else checks
 
 
 def _reported(effects: EffectTable, sections: Sequence[Section]) -> EffectTable:

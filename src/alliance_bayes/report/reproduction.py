@@ -31,8 +31,6 @@ _SETTINGS = {
     "tune": "Warm-up draws a chain",
     "target_accept": "Target acceptance",
     "seed": "Seed",
-    "compile_seconds": "Compilation, seconds",
-    "sample_seconds": "Sampling, seconds",
     "cohort_source": "Data",
 }
 #: What a page says of how the draws came about. What else a fit knows may count people.

@@ -42,6 +42,8 @@ class Section:
         What the section adds to the report's JSON, by name.
     rows
         Rows of an effects table that the section has beside those of the report, for the manifest.
+    maker
+        Name under which the package makes it; empty for a section of the analyst's own.
     """
 
     id: str
@@ -50,6 +52,7 @@ class Section:
     context: Mapping[str, Any]
     numbers: Mapping[str, Any] = field(default_factory=dict)
     rows: EffectTable | None = None
+    maker: str = ""
 
     @classmethod
     def of(

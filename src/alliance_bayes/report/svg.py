@@ -27,6 +27,7 @@ _SVG = "{http://www.w3.org/2000/svg}"
 _HREF = "{http://www.w3.org/1999/xlink}href"
 _REFERENCE = re.compile(r"url\(#([^)]*)\)")
 _LONG_FRACTION = re.compile(r"-?\d+\.\d{3,}")
+_MINUS_ZERO = re.compile(r"(?<![\w.])-(?=0(?:\.0+)?(?![\d.]))")
 _DROPPED = ("metadata", "style", "title", "desc")
 
 
@@ -204,7 +205,8 @@ def _attributes(given: dict[str, str], ids: Mapping[str, str]) -> Iterator[tuple
             # A rasterised part carries its picture in a data URI.
             yield "href", f"#{ids[value[1:]]}" if value.startswith("#") else value
         elif key in ("d", "points", "transform", "x", "y"):
-            yield key, _LONG_FRACTION.sub(lambda found: f"{float(found.group()):.2f}", " ".join(value.split()))
+            short = _LONG_FRACTION.sub(lambda found: f"{float(found.group()):.2f}", " ".join(value.split()))
+            yield key, _MINUS_ZERO.sub("", short)
         else:
             yield key, _named(value, ids)
 

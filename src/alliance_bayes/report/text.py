@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
+from decimal import ROUND_HALF_UP, Decimal
 
 __all__ = [
     "MINUS",
@@ -105,7 +106,12 @@ def number(value: float | None, places: int) -> str:
         return "–"
     if math.isinf(value):
         return f"{MINUS}∞" if value < 0 else "∞"
-    text = f"{value:,.{places}f}"
+    # Half of a last digit, which is common for means of whole numbers, goes up, whatever the last bits are.
+    short = f"{value:.13g}"
+    rounded = (
+        Decimal(short).quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP) if abs(value) < 1e12 else Decimal(short)
+    )
+    text = f"{rounded:,.{places}f}"
     if float(text.replace(",", "")) == 0:
         text = text.lstrip("-")
     return text.replace("-", MINUS)

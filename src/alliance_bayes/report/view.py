@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 from markupsafe import Markup
@@ -47,6 +47,8 @@ class View:
         Takes out of a text the labels that may not be shown.
     order
         Ids of the page's sections, in order.
+    told
+        Figures by row that a page has of another run; see :meth:`Report.render`.
     """
 
     fit: FittedModel
@@ -57,6 +59,7 @@ class View:
     small: int
     redact: Redact
     order: tuple[str, ...] = ()
+    told: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @property
     def withheld(self) -> bool:

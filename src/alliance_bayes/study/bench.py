@@ -96,6 +96,8 @@ class Bench:
         Called with a line of progress before anything that takes time.
     progress
         Passed on to the sampler.
+    told
+        Figures by row that a page has of another run, which the blocks give in place of their own.
     """
 
     def __init__(
@@ -106,8 +108,10 @@ class Bench:
         kept: Kept,
         tell: Callable[[str], None],
         progress: bool | Progress,
+        told: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> None:
         self.cohort, self.options, self.tell, self._kept, self._progress = cohort, options, tell, kept, progress
+        self._page = told or {}
         self.fitted: dict[str, Fitted] = {}
 
     def subset(self, cohort: Cohort, keep: pd.Series, reason: str) -> Cohort:
@@ -252,7 +256,8 @@ class Bench:
             gate = run_checks(fit, effects=rows, only=("convergence",)).gate
             named = [] if gate.passed else map(redaction(fit), gate.reasons)
             reasons += [reason for reason in named if reason not in reasons]
-        return Block(name, title, rows[rows["estimand"] == ""] if reasons else rows, tuple(reasons), models=models)
+        rows = rows[rows["estimand"] == ""] if reasons else rows.told(self._page, f"{name}/")
+        return Block(name, title, rows, tuple(reasons), models=models)
 
     def _told(self, rows: EffectTable, parts: Iterable[Fit]) -> EffectTable:
         """Rows without those about levels of which the page says nothing: by Table 1, or beside it."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from alliance_bayes.checks.limits import ESS_LIMIT, RHAT_LIMIT
+from alliance_bayes.effects import EffectTable
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.latent import LatentFit
 from alliance_bayes.latent.measurement import MEASUREMENT_PRIORS
@@ -20,7 +21,7 @@ from alliance_bayes.report.model_words import equations
 from alliance_bayes.report.modelling import prior_table, stated_as
 from alliance_bayes.report.page import page
 from alliance_bayes.report.participants import describe
-from alliance_bayes.report.records import plain, records
+from alliance_bayes.report.records import kept, plain, records
 from alliance_bayes.report.rendered import Rendered
 from alliance_bayes.report.reproduction import told
 from alliance_bayes.report.sections import Section
@@ -43,7 +44,7 @@ TITLE = "Alliance and well-being: the whole study"
 
 
 @frozen()
-def study_report(study: Study, *, key: bytes | None = None) -> Rendered:
+def study_report(study: Study, *, key: bytes | None = None, software: Mapping[str, str] | None = None) -> Rendered:
     """Write a study up as one self-contained page with its numbers.
 
     Parameters
@@ -52,12 +53,15 @@ def study_report(study: Study, *, key: bytes | None = None) -> Rendered:
         The study.
     key
         Of the digest of the data in the page's manifest; without one, the page holds no digest.
+    software
+        Versions that the page names, for a page that is made again to be compared; those in use by default.
     """
+    software = versions() if software is None else software
     first = study.fitted["outcome_everybody"].fit
     assert isinstance(first, FittedModel)
     data = describe(first, study.options.small)
     shown = shown_rows(study.fitted, study.options.small)
-    models, how = _models(study, shown)
+    models, how = _models(study, shown, software)
     version = versions()["alliance_bayes"]
     found = _findings(study)
     order = ("data", *study.parts, "limitations", "guidelines", "methods", "models")
@@ -79,6 +83,7 @@ def study_report(study: Study, *, key: bytes | None = None) -> Rendered:
         findings=found,
         version=version,
     )
+    meta = _meta(study, version, software)
     numbers: dict[str, Any] = plain(
         {
             "format": FORMAT,
@@ -95,14 +100,15 @@ def study_report(study: Study, *, key: bytes | None = None) -> Rendered:
             **data.numbers,
             **guidelines.numbers,
             "models": how,
-            "meta": _meta(study, version),
+            "meta": meta,
         }
     )
-    meta = numbers["meta"]
+    blocks = [block for part in study.parts.values() for block in part.blocks if len(block.rows)]
+    rows = EffectTable.concat(block.rows.under(block.name) for block in blocks)
     digest = None if key is None else study.cohort.digest(key)
     made = {**meta, "data": {**meta["data"], "digest": digest}, "withheld": study.withheld}
-    manifest = manifest_of("study", study.rows(), made)
-    return Rendered(TITLE, embed(html, manifest), numbers, study.findings, study.withheld)
+    manifest = manifest_of("study", rows, made)
+    return Rendered(TITLE, embed(html, manifest), kept(numbers), study.findings, study.withheld, rows)
 
 
 def _section(part: Part, shown: Mapping[str, int | None]) -> Section:
@@ -146,14 +152,16 @@ def _left(study: Study) -> tuple[str, ...]:
     return (sentence,) if sentence else ()
 
 
-def _models(study: Study, shown: Mapping[str, int | None]) -> tuple[Section, list[dict[str, Any]]]:
+def _models(
+    study: Study, shown: Mapping[str, int | None], software: Mapping[str, str]
+) -> tuple[Section, list[dict[str, Any]]]:
     table = study.models()
     rows = [
         (
             row["model"],
             row["family"],
             rows_text(shown[row["model"]]),
-            row["engine"] + (" (kept)" if row["reused"] else ""),
+            row["engine"],
             count(int(row["divergences"])),
             number(float(row["ess_bulk"]), 0),
             number(float(row["rhat"]), 3),
@@ -189,9 +197,7 @@ def _models(study: Study, shown: Mapping[str, int | None]) -> tuple[Section, lis
             [(key.replace("_", " "), _setting(value)) for key, value in vars(study.options).items()],
             words=(1,),
         ),
-        "versions": Table.of(
-            "table-versions", "Software", ("Package", "Version"), list(versions().items()), words=(1,)
-        ),
+        "versions": Table.of("table-versions", "Software", ("Package", "Version"), list(software.items()), words=(1,)),
     }
     # Time is not a result: it differs from run to run.
     kept = [
@@ -225,7 +231,7 @@ def _card(made: Fitted) -> dict[str, Any]:
     }
 
 
-def _meta(study: Study, version: str) -> dict[str, Any]:
+def _meta(study: Study, version: str, software: Mapping[str, str]) -> dict[str, Any]:
     return {
         "data": {"source": study.cohort.source, "rows": True},
         "options": dict(vars(study.options)),
@@ -234,5 +240,5 @@ def _meta(study: Study, version: str) -> dict[str, Any]:
             name: {key: value for key, value in told(made.fit.info).items() if "seconds" not in key}
             for name, made in study.fitted.items()
         },
-        "versions": {"alliance_bayes (this report)": version, **versions()},
+        "versions": {"alliance_bayes (this report)": version, **software},
     }

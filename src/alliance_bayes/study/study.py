@@ -24,7 +24,7 @@ from alliance_bayes.study.plan import answer
 if TYPE_CHECKING:
     from alliance_bayes.report import Rendered
 
-__all__ = ["Study", "run_study"]
+__all__ = ["Study", "answered", "run_study"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -165,13 +165,25 @@ def run_study(
     Sagui-Henson et al. (2022), Journal of Technology in Behavioral Science 7(4):439-450,
     doi 10.1007/s41347-022-00263-5.
     """
-    chosen = StudyOptions(full=full, **options)
     cohort = cohort if isinstance(cohort, Cohort) else read_cohort(cohort)
+    return answered(cohort, StudyOptions(full=full, **options), keep=keep, tell=tell, progress=progress)
+
+
+def answered(
+    cohort: Cohort,
+    chosen: StudyOptions,
+    *,
+    keep: str | os.PathLike[str] | None = None,
+    tell: Callable[[str], None] | None = None,
+    progress: bool | Progress = True,
+    told: Mapping[str, Mapping[str, Any]] | None = None,
+) -> Study:
+    """Answer a study's questions; see :func:`run_study` and, for ``told``, :class:`Bench`."""
     check_columns(cohort, chosen)
     kept = Kept(None if keep is None else Path(keep))
-    people = same_people(cohort, full=full) if chosen.same_people else cohort
+    people = same_people(cohort, full=chosen.full) if chosen.same_people else cohort
     check_columns(people, chosen)
-    bench = Bench(people, chosen, kept=kept, tell=tell or (lambda line: None), progress=progress)
+    bench = Bench(people, chosen, kept=kept, tell=tell or (lambda line: None), progress=progress, told=told)
     with one_blas_thread():
         parts = answer(bench)
     return Study(cohort, chosen, {part.name: part for part in parts}, dict(bench.fitted))

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import pandas as pd
 
 from alliance_bayes.effects import COLUMNS, EffectTable
+from alliance_bayes.effects.table import steady
 from alliance_bayes.report.estimates import Estimates, text_of
 from alliance_bayes.report.figure_data import interval_data
 from alliance_bayes.report.forest import Interval, forest, forest_size
@@ -193,7 +194,7 @@ def forest_pictures(
             forest_picture(
                 f"{name}-{place}",
                 f"{title} by {join([factor_name(factor) for factor in factors])}",
-                own.sort_values("mean", ascending=False, kind="stable") if many else own,
+                own.sort_values("mean", ascending=False, kind="stable", key=steady) if many else own,
                 axis=axis,
                 caption=caption,
                 label=(lambda row: text_of(row, "level")) if many else level_name,

@@ -1,25 +1,31 @@
-"""Make again what a manifest describes: the fit, or the whole study."""
+"""Make again what a manifest describes: the fit, or the whole study, and the page of it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from alliance_bayes.api import Model
+import numpy as np
+
+from alliance_bayes.api import Fit, Model
 from alliance_bayes.cohort import Cohort
-from alliance_bayes.effects import EffectTable
 from alliance_bayes.errors import AllianceBayesError, FileFormatError, UsageError
-from alliance_bayes.model.card import card_arguments, card_text
+from alliance_bayes.model.card import card_arguments
 from alliance_bayes.moments import Moments
-from alliance_bayes.report.checking import SENSITIVITY
-from alliance_bayes.report.endpoints import endpoint_effects
-from alliance_bayes.study import StudyOptions, run_study
+from alliance_bayes.report import Rendered, Report, Section
+from alliance_bayes.report.registry import SECTIONS
+from alliance_bayes.study import Study, StudyOptions
+from alliance_bayes.study.page import study_report
+from alliance_bayes.study.study import answered
 
-__all__ = ["Again", "make_again"]
+__all__ = ["Again", "make_again", "own_sections"]
 
-# Arguments of Model.fit that a manifest's `info` knows; the collapsed engine has no sampler to set up.
-_NUTS = ("sampler", "tune", "target_accept")
+# Arguments of Model.fit that `info` knows where NUTS ran; the collapsed engine has no sampler to choose.
+_NUTS = ("tune", "target_accept")
+# Adds its own version to those that the fit was made with.
+_THIS = "alliance_bayes (this report)"
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,23 +34,25 @@ class Again:
 
     Parameters
     ----------
-    table
-        Its rows under the manifest's ids, with their draws.
-    withheld
-        Whether conclusions would be withheld.
-    cards
-        The models' cards as they were fitted: the text of the one, or texts by model name.
+    rendered
+        The page, as this version writes it of the refit.
+    write
+        Writes the page of the refit with a page's own figures, by row and column, in place of the refit's.
     """
 
-    table: EffectTable
-    withheld: bool
-    cards: str | Mapping[str, str]
+    rendered: Rendered
+    write: Callable[[Mapping[str, Mapping[str, Any]]], Rendered]
 
 
 def make_again(
-    manifest: Mapping[str, Any], cohort: Cohort | Moments, *, tell: Callable[[str], None], name: str
+    manifest: Mapping[str, Any],
+    cohort: Cohort | Moments,
+    *,
+    tell: Callable[[str], None],
+    name: str,
+    other: int = 0,
 ) -> Again:
-    """Fit the models of a manifest to a cohort.
+    """Fit the models of a manifest to a cohort, and write the page again.
 
     Parameters
     ----------
@@ -56,6 +64,8 @@ def make_again(
         Called with a line before each model.
     name
         What the page is called, for errors.
+    other
+        Number of another seed than the manifest's, which the page then gives all the same; 0 for the manifest's own.
 
     Raises
     ------
@@ -63,9 +73,13 @@ def make_again(
         The manifest does not say enough, or says what no page of this package says.
     UsageError, ModelError, DataError, SamplingError
         See :meth:`alliance_bayes.Model.fit` and :func:`alliance_bayes.run_study`.
+
+    Notes
+    -----
+    What cannot be made again is taken from the manifest: what the data's file was called, and the versions in use.
     """
     try:
-        return _MAKERS[manifest["kind"]](manifest, cohort, tell)
+        return _MAKERS[manifest["kind"]](manifest, cohort, tell, other)
     except AllianceBayesError:
         raise
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -75,58 +89,109 @@ def make_again(
         ) from error
 
 
-def _report(manifest: Mapping[str, Any], cohort: Cohort | Moments, tell: Callable[[str], None]) -> Again:
-    asked = manifest["asked"]
-    if asked is None:
-        raise UsageError(
-            "the effects of this page come from a table that was put together by hand, which nothing can make again. "
-            "Give Report.render a table that effects() made."
-        )
+def own_sections(manifest: Mapping[str, Any]) -> dict[str, str]:
+    """Ids and titles of the sections that are the analyst's own.
+
+    Raises
+    ------
+    KeyError, TypeError, ValueError
+        The manifest does not say.
+    """
+    return {str(item["id"]): str(item["title"]) for item in manifest.get("sections", []) if not isinstance(item, str)}
+
+
+def _report(manifest: Mapping[str, Any], cohort: Cohort | Moments, tell: Callable[[str], None], other: int) -> Again:
+    asked, checked = manifest["asked"], manifest["checks"]
+    for found, what, who in ((asked, "effects", "effects()"), (checked, "checks", "check()")):
+        if found is None:
+            raise UsageError(
+                f"the {what} of this page were put together by hand, which nothing can make again. "
+                f"Give Report.render what {who} made."
+            )
     model = Model(**card_arguments(manifest["card"], source="the manifest's card"))
     info = manifest["info"]
+    # Another engine was asked for than ran only where the model's kind decided it; the page says why.
+    engine = "auto" if "engine_reason" in info else info["engine"]
     tell(f"fitting '{model.card.name}' again")
     fit = model.fit(
         cohort,
-        engine=info["engine"],
+        engine=engine,
         draws=manifest["draws"],
         chains=manifest["chains"],
-        seed=manifest["seed"],
+        seed=_seed(manifest["seed"], other),
         same_people=info.get("same_people", ()),
         progress=False,
-        **({} if info["engine"] == "collapsed" else {name: info[name] for name in _NUTS if name in info}),
+        **{key: info[key] for key in (*_NUTS, *(("sampler",) if info["engine"] == "nuts" else ())) if key in info},
     )
-    tell("computing effects")
-    asked = dict(asked)
-    if isinstance(asked["rope"], list):
-        asked["rope"] = tuple(asked["rope"])
-    table = fit.effects(**asked)
-    gate = fit.check(effects=table, only=("convergence",)).gate
-    tables = [table]
-    # What is computed beside the effects is made again where the page has it.
-    named = {row[0].split("/")[0] for row in manifest["rows"] or []}
-    if "endpoints" in named:
-        shares = endpoint_effects(fit, prob=asked["prob"], small=manifest["small"])
-        tables += [] if shares is None else [shares.under("endpoints")]
-    if "sensitivity" in named:
-        tell("fitting it again under other priors and without parts of the data")
-        found = fit.check(effects=table, only=SENSITIVITY)
-        tables += [result.rows.under(f"sensitivity/{result.name}") for result in found if result.rows is not None]
-    return Again(EffectTable.concat(tables), not gate.passed, card_text(fit.spec))
+    fit = replace(fit, info={**fit.info, **_taken(manifest), "seed": manifest["seed"]})
+    tell("computing effects and running the checks")
+    table = fit.effects(
+        **{key: tuple(value) if isinstance(value, list) and key == "rope" else value for key, value in asked.items()}
+    )
+    extra = None
+    if checked["extra"] is not None:
+        if isinstance(cohort, Moments) or any(column not in cohort.data for column in checked["extra"]):
+            raise UsageError(
+                f"the checks of this page looked at the columns {', '.join(map(str, checked['extra']))}, which the "
+                "data do not have. Give the table with these columns."
+            )
+        extra = cohort.complete(model.columns)[0][list(checked["extra"])]
+    checks = fit.check(effects=table, **{**checked, "extra": extra})
+    tell("writing the page again")
+    report = Report(sections=_sections(manifest), **manifest["page_options"])
+    return Again(
+        report.render(fit, effects=table, checks=checks),
+        lambda told: report.render(fit, effects=table, checks=checks, told=told),
+    )
 
 
-def _study(manifest: Mapping[str, Any], cohort: Cohort | Moments, tell: Callable[[str], None]) -> Again:
+def _sections(manifest: Mapping[str, Any]) -> Sequence[str | Section]:
+    """The page's sections; those of the analyst's own empty."""
+    own = own_sections(manifest)
+    taken = [name for name in own if name in SECTIONS]
+    if taken:
+        raise ValueError(f"own section {taken[0]!r}")
+    return [item if isinstance(item, str) else Section.of(item["id"], item["title"]) for item in manifest["sections"]]
+
+
+def _taken(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """What a refit takes from the manifest, because the data do not say it."""
+    versions = {str(key): str(value) for key, value in manifest["versions"].items() if key != _THIS}
+    source = manifest["data"]["source"]
+    return {"versions": versions} | ({} if source is None else {"cohort_source": str(source)})
+
+
+def _seed(seed: int, other: int) -> int:
+    """The seed, or another that follows from it."""
+    return seed if other == 0 else int(np.random.SeedSequence([seed, other]).generate_state(1)[0])
+
+
+def _study(manifest: Mapping[str, Any], cohort: Cohort | Moments, tell: Callable[[str], None], other: int) -> Again:
     if isinstance(cohort, Moments):
         raise UsageError("the page is a study, which needs rows, and moments hold none. Give the table it was made of.")
+    taken = _taken(manifest)
+    people = replace(cohort, source=taken["cohort_source"])
     known = {field.name for field in fields(StudyOptions)}
-    options = {key: value for key, value in manifest["options"].items() if key in known}
-    study = run_study(cohort, tell=tell, progress=False, **options)
-    blocks = [block for part in study.parts.values() for block in part.blocks]
-    whole = EffectTable.concat(block.rows.under(block.name) for block in blocks if len(block.rows))
-    cards = {name: card_text(made.spec) for name, made in study.fitted.items()}
-    return Again(whole, study.withheld, cards)
+    options = StudyOptions(**{key: value for key, value in manifest["options"].items() if key in known})
+    seeded = replace(options, seed=_seed(options.seed, other))
+
+    def write(told: Mapping[str, Mapping[str, Any]] | None, say: Callable[[str], None] | None) -> Rendered:
+        study = answered(people, seeded, keep=folder.name, tell=say, progress=False, told=told)
+        fitted = {
+            name: replace(made, fit=_with_versions(made.fit, taken["versions"])) for name, made in study.fitted.items()
+        }
+        return study_report(Study(people, options, study.parts, fitted), software=taken["versions"])
+
+    # Draws that took long are kept, for the page to be written of them again.
+    folder = tempfile.TemporaryDirectory()
+    return Again(write(None, tell), lambda told: write(told, None))
 
 
-_MAKERS: Mapping[str, Callable[[Mapping[str, Any], Cohort | Moments, Callable[[str], None]], Again]] = {
+def _with_versions(fit: Any, versions: Mapping[str, str]) -> Any:
+    return replace(fit, info={**fit.info, "versions": versions}) if isinstance(fit, Fit) else fit
+
+
+_MAKERS: Mapping[str, Callable[[Mapping[str, Any], Cohort | Moments, Callable[[str], None], int], Again]] = {
     "report": _report,
     "study": _study,
 }

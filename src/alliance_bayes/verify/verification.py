@@ -2,30 +2,40 @@
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from alliance_bayes.cohort import Cohort
-from alliance_bayes.foreign import PAGE_BYTES, read_text
+from alliance_bayes.errors import FileFormatError
+from alliance_bayes.foreign import JSON_BYTES, PAGE_BYTES, parse_json, read_text
 from alliance_bayes.moments import Moments
+from alliance_bayes.report import SECTIONS
 from alliance_bayes.report.data_key import find_key
-from alliance_bayes.report.manifest import GIVEN, NUMBERS, faults, read_manifest, rows_by_id
-from alliance_bayes.verify.again import Again, make_again
-from alliance_bayes.verify.comparing import Figure, compare
+from alliance_bayes.report.limits import is_simulated
+from alliance_bayes.report.manifest import GIVEN, MIXING, NUMBERS, body, faults, read_manifest, rows_by_id
+from alliance_bayes.report.records import unit
+from alliance_bayes.report.rendered import Rendered
+from alliance_bayes.verify.again import Again, make_again, own_sections
+from alliance_bayes.verify.comparing import Figure, compare, limit
 from alliance_bayes.verify.data import compare_data
+from alliance_bayes.verify.pages import Compared, compare_numbers, compare_pages, without_sections
 from alliance_bayes.versions import versions
 
 __all__ = ["Verification", "verify_report"]
 
+#: Fits with other seeds, where the refit has other draws than the page.
+OTHERS = 4
 # Problems of rows that are told one by one.
 _TOLD = 20
+# What is compared by itself, or is a fingerprint of the rest.
+_APART = ("rows", "page", "digest")
 
 
 @dataclass(frozen=True)
@@ -37,9 +47,10 @@ class Verification:
     problems
         Why the page is not what it should be, one sentence each; empty when it is verified.
     notes
-        What a reader should know besides: other versions, conclusions withheld.
+        What was compared and how, and what a reader should know besides: what cannot be made again, other versions,
+        conclusions withheld.
     figures
-        Every figure compared.
+        Every figure of the manifest's rows that was compared.
     """
 
     problems: tuple[str, ...]
@@ -76,8 +87,11 @@ class Verification:
             `largest` (of the differences in Monte Carlo errors; NaN where all are the same).
         """
         table = self.table
-        errors = [abs(f.page - f.again) / f.error if f.error > 0 else np.nan for f in self.figures]
-        table = table.assign(errors=errors, same=table["agree"] & table["error"].isna(), differ=~table["agree"])
+        table = table.assign(
+            errors=[f.errors for f in self.figures],
+            same=table["agree"] & table["error"].isna(),
+            differ=~table["agree"],
+        )
         table["within"] = table["agree"] & ~table["same"]
         grouped = table.groupby("figure", sort=False)
         return grouped.agg(
@@ -96,12 +110,13 @@ def verify_report(
     key: str | os.PathLike[str] | None = None,
     tell: Callable[[str], None] | None = None,
 ) -> Verification:
-    """Make the numbers of a page again, and compare.
+    """Fit a page's models again, write the page again, and compare the two.
 
     Parameters
     ----------
     path
-        A page made by :meth:`alliance_bayes.Fit.report` or :meth:`alliance_bayes.Study.report`.
+        A page made by :meth:`alliance_bayes.Fit.report` or :meth:`alliance_bayes.Study.report`. The JSON file beside it
+        is compared too, where there is one.
     cohort
         The data that it was made of.
     key
@@ -113,41 +128,43 @@ def verify_report(
     Returns
     -------
     Verification
-        Passed when page and manifest are as they were made together, the data and the model cards are the ones
-        named, and every posterior mean, standard deviation, median, limit and probability of the refit is the page's
-        within 5 Monte Carlo standard errors of the difference. Data that differ are not fitted.
+        Passed when the data are the ones named; every posterior mean, standard deviation, median, limit and probability
+        of the refit is the page's within 4 Monte Carlo standard errors of the difference (more where thousands are
+        compared, see the notes); the page has no row more and none less than the refit; and everything else of the page
+        (every element, attribute, word, drawing, style and script, and every other number) and of the JSON beside it is
+        what this version writes of the refit. Data that differ are not fitted.
 
     Raises
     ------
     FileFormatError
         No such file, or no manifest that this version can read.
     UsageError
-        The page was made from an effects table that nothing can make again.
+        The page was made from an effects table, or from checks, that nothing can make again.
     ModelError, DataError, SamplingError
         The model cannot be fitted to the data.
 
     Notes
     -----
-    A fingerprint shows that page and manifest were not changed after they were made, not who made them: whoever
-    changes both and seals them anew is found out by the refit, for all numbers of the manifest.
+    On one processor, and with the collapsed engine on all, the refit has the very draws of the page. Then all must be
+    the same, to the digits printed. NUTS has other draws on another processor. Then the page is written again with the
+    page's own rows, once these are found to be those of the refit within Monte Carlo error, so that every word that
+    follows from them is to be the same; and numbers that are in no row (of checks, curves and simulated data) may be
+    off by `SPREAD` times the range that fits with other seeds give them, and one unit of their last digit.
+
+    Of so many figures that chance puts one in a hundred pages beyond 4 errors, the limit is where it would.
     """
     path = Path(path)
+    tell = tell or (lambda line: None)
     html, manifest = _read(path)
+    beside = _beside(path)
     problems = faults(html, manifest)
-    other, known = compare_data(manifest, cohort, find_key(path, key))
-    if other:
-        return Verification((*problems, *other, "Nothing was fitted, since other data give other numbers."))
-    made = make_again(manifest, cohort, tell=tell or (lambda line: None), name=path.name)
-    problems += _cards(manifest, made)
-    notes = [*known, *_versions(manifest)]
-    if bool(manifest["withheld"]) != made.withheld:
-        said = ("withheld", "not withheld")
-        problems.append(
-            f"Conclusions are {said[not manifest['withheld']]} in the page, but {said[not made.withheld]} by the refit."
-        )
-    if manifest["rows"] is None:
-        notes.append("The page withholds its conclusions, so it has no number to compare.")
-    figures = _figures(rows_by_id(manifest), made, problems)
+    differ, known = compare_data(manifest, cohort, find_key(path, key))
+    if differ:
+        return Verification((*problems, *differ, "Nothing was fitted, since other data give other numbers."))
+    made = make_again(manifest, cohort, tell=tell, name=path.name)
+    again = read_manifest(made.rendered.html, name=path.name)
+    own = own_sections(manifest)
+    figures = _figures(manifest, again, made, tuple(own), problems)
     wrong = [figure for figure in figures if not figure.agree]
     problems += [
         f"{figure.row}: {figure.name} is {figure.page!r} in the page, but {_value(figure.again)} by the refit."
@@ -155,7 +172,106 @@ def verify_report(
     ]
     if len(wrong) > _TOLD:
         problems.append(f"{len(wrong) - _TOLD:,} more figures differ.")
-    return Verification(tuple(problems), tuple(notes), tuple(figures))
+    same = _reproduced(figures)
+    problems += _mixing(manifest, again, same)
+    if same:
+        problems += [
+            f"{figure.row}: {figure.name} is {figure.page!r} in the page, but {_value(figure.again)} by the refit, "
+            "which has the page's draws."
+            for figure in figures
+            if figure.agree and not math.isnan(figure.error)
+        ]
+    compared, notes = _compare(html, manifest, beside, made.rendered, (), own)
+    # Without a figure there is no telling whether the draws are the page's.
+    if not problems and (not same or (compared.problems and not figures)):
+        rows = rows_by_id(manifest)
+        others = []
+        for other in range(1, OTHERS + 1):
+            tell(f"the draws are not the page's: fitting with another seed, {other} of {OTHERS}")
+            fresh = make_again(manifest, cohort, tell=lambda line: None, name=path.name, other=other)
+            others.append(fresh.write(rows))
+        compared, notes = _compare(html, manifest, beside, made.write(rows), others, own)
+    problems += compared.problems
+    problems += _simulated(manifest, cohort)
+    notes = [*known, _done(manifest, figures, same), *notes, *_versions(manifest)]
+    return Verification(tuple(dict.fromkeys(problems)), tuple(notes), tuple(figures))
+
+
+def _done(manifest: Mapping[str, Any], figures: Sequence[Figure], same: bool) -> str:
+    """What became of the data and of the figures, in words."""
+    if manifest["rows"] is None:
+        return "The page withholds its conclusions, so it has no estimate to compare."
+    errors = [figure.errors for figure in figures if not math.isnan(figure.errors)]
+    off = "all the same to the last digit kept" if not errors else f"the largest difference is {max(errors):.2f} MCSE"
+    draws = "the page's own" if same else "other than the page's"
+    return f"{len(figures):,} figures were estimated again, from draws {draws}: {off}."
+
+
+def _mixing(manifest: Mapping[str, Any], again: Mapping[str, Any], same: bool) -> list[str]:
+    """R-hat, effective sample sizes and Monte Carlo errors of the rows, which have no Monte Carlo error to go by."""
+    if manifest["rows"] is None or again["rows"] is None or manifest["columns"] != again["columns"]:
+        return []
+    rows, problems = rows_by_id(manifest), []
+    for name, row in rows_by_id(again).items():
+        if name not in rows:
+            continue
+        for column in MIXING:
+            old, new = rows[name][column], row[column]
+            if old == new:
+                continue
+            numbers = all(isinstance(value, int | float) and value > 0 for value in (old, new))
+            if column == "rhat":
+                alike = numbers and abs(old - new) <= (1.01e-5 if same else 0.02)
+            else:
+                step = 1.01 * unit(new, row["sd"] if column == "mcse_mean" else None) if numbers else 0.0
+                alike = numbers and (abs(old - new) <= step if same else new / 2 <= old <= 2 * new)
+            if not alike:
+                problems.append(f"{name}: {column} is {old!r:.40} in the page, but {new!r} by the refit.")
+    more = len(problems) - _TOLD
+    return [*problems[:_TOLD], *([f"{more:,} more figures of how the draws mix differ."] if more > 0 else [])]
+
+
+def _compare(
+    html: str,
+    manifest: Mapping[str, Any],
+    beside: Any,
+    made: Rendered,
+    others: Sequence[Rendered],
+    own: Mapping[str, str],
+) -> tuple[Compared, list[str]]:
+    """Page, manifest and JSON against those of the refit, and in words what was done."""
+    page, faulty = without_sections(body(html), own)
+    pages = [without_sections(body(rendered.html), own)[0] for rendered in (made, *others)]
+    whole = compare_pages(page, pages[0], pages[1:])
+    stated = [_stated(read_manifest(rendered.html, name="page")) for rendered in (made, *others)]
+    told = compare_numbers(_stated(manifest), stated[0], stated[1:], name="Manifest")
+    whole = Compared(tuple(faulty)) + whole + Compared(told.problems, 0, told.near)
+    notes = [f"The page was written again: {whole.numbers:,} numbers of its text and every element were compared."]
+    if beside is None:
+        notes.append("No JSON file lies beside the page, so none was compared.")
+    else:
+        # What sections of the analyst's own put there is not known here.
+        known = {key: value for key, value in beside.items() if key in made.numbers or not own}
+        json_ = compare_numbers(known, dict(made.numbers), [dict(rendered.numbers) for rendered in others])
+        whole += Compared(json_.problems, 0, json_.near)
+        notes.append(f"So was the JSON beside it: {json_.numbers:,} numbers.")
+        if more := [key for key in beside if key not in known]:
+            notes.append(f"What the JSON has of the analyst's own sections was not compared: {', '.join(more)[:200]}.")
+    if whole.near:
+        notes.append(f"{whole.near:,} pieces differ by no more than rounding or Monte Carlo error.")
+    if own:
+        notes.append(
+            "Sections of the analyst's own cannot be made again, and nothing in them was compared: "
+            f"{', '.join(repr(title) for title in own.values())}."
+        )
+    if missing := [name for name in SECTIONS if manifest["kind"] == "report" and name not in manifest["sections"]]:
+        notes.append(f"The page was made without the sections {', '.join(missing)}, or there was nothing to say there.")
+    return whole, notes
+
+
+def _stated(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    known = {key: value for key, value in manifest.items() if key not in _APART}
+    return known | {"data": {key: value for key, value in manifest["data"].items() if key != "digest"}}
 
 
 def _read(path: Path) -> tuple[str, dict[str, Any]]:
@@ -163,12 +279,22 @@ def _read(path: Path) -> tuple[str, dict[str, Any]]:
     return html, read_manifest(html, name=path.name)
 
 
-def _cards(manifest: Mapping[str, Any], made: Again) -> list[str]:
-    if isinstance(made.cards, str):
-        return [] if made.cards == manifest["card"] else ["The model card is not what this package writes for it."]
-    old = manifest["cards"]
-    names = [name for name in {**old, **made.cards} if old.get(name) != made.cards.get(name)]
-    return [f"The model card '{name}' is another one." for name in names]
+def _beside(path: Path) -> dict[str, Any] | None:
+    """The numbers in the JSON file beside a page; None where there is no such file."""
+    file = path.with_suffix(".json")
+    if not file.exists():
+        return None
+    what = f"the file '{file.name}' beside the page"
+    numbers = parse_json(read_text(file, what=what, limit=JSON_BYTES), what=what, remedy="Make the report again.")
+    if not isinstance(numbers, dict):
+        raise FileFormatError(f"{what} holds no numbers of a report. Make the report again.")
+    return numbers
+
+
+def _simulated(manifest: Mapping[str, Any], cohort: Cohort | Moments) -> list[str]:
+    """A page of simulated data must say so."""
+    hidden = isinstance(cohort, Cohort) and is_simulated(cohort.source) and not is_simulated(manifest["data"]["source"])
+    return ["The data are simulated, and the page does not say so."] if hidden else []
 
 
 def _versions(manifest: Mapping[str, Any]) -> list[str]:
@@ -177,20 +303,50 @@ def _versions(manifest: Mapping[str, Any]) -> list[str]:
     return [f"The page was made with other versions: {', '.join(other)}."] if other else []
 
 
-def _figures(rows: Mapping[str, Mapping[str, Any]], made: Again, problems: list[str]) -> list[Figure]:
-    known = made.table[[*NUMBERS, *GIVEN]]
+def _figures(
+    manifest: Mapping[str, Any], again: Mapping[str, Any], made: Again, own: Sequence[str], problems: list[str]
+) -> list[Figure]:
+    """The figures of every row; whatever only one of the two has is added to the problems."""
+    if (manifest["rows"] is None) != (again["rows"] is None):
+        said = ("withheld", "not withheld")
+        withheld = manifest["rows"] is None
+        problems.append(f"Conclusions are {said[not withheld]} in the page, but {said[withheld]} by the refit.")
+        return []
+    rows, refitted = rows_by_id(manifest), rows_by_id(again)
+    if manifest["columns"] != again["columns"]:
+        problems.append("The rows of the manifest have other columns than this version writes.")
+        return []
+    if len(rows) != len(manifest["rows"] or []):
+        problems.append("Some row is in the manifest twice.")
+    # Rows of sections that cannot be made again stand under these sections' ids.
+    mine = {name for name in rows if name not in refitted and name.partition("/")[0] in own}
+    lists = (
+        ("the refit has no such row", [name for name in rows if name not in refitted and name not in mine]),
+        ("the page has no such row", [name for name in refitted if name not in rows]),
+    )
+    for what, names in lists:
+        problems += [f"{name}: {what}." for name in names[:_TOLD]]
+        if len(names) > _TOLD:
+            problems.append(f"{len(names) - _TOLD:,} more rows: {what}.")
+    both = [name for name in rows if name in refitted]
+    if not any(lists[k][1] for k in (0, 1)) and [*refitted] != [name for name in rows if name not in mine]:
+        problems.append("The rows of the manifest are in another order.")
+    if made.rendered.rows is None:
+        return []
+    known = made.rendered.rows[[*NUMBERS, *GIVEN]]
     records = dict(zip(known.index, known.to_dict("records"), strict=True))
-    unknown = [name for name in rows if name not in records]
-    problems += [f"{name}: the refit has no such row." for name in unknown[:_TOLD]]
-    if len(unknown) > _TOLD:
-        problems.append(f"{len(unknown) - _TOLD:,} more rows are not in the refit.")
-    draws = made.table.draws
+    draws = made.rendered.rows.draws
+    most = limit(len(both) * len(NUMBERS))
     return [
-        figure
-        for name, row in rows.items()
-        if name in records
-        for figure in compare(name, row, records[name], partial(draws.get, name))
+        figure for name in both for figure in compare(name, rows[name], records[name], partial(draws.get, name), most)
     ]
+
+
+def _reproduced(figures: Sequence[Figure]) -> bool:
+    """Whether the refit has the page's own draws: then most of their figures are the same to the last digit."""
+    estimated = [figure for figure in figures if figure.name in NUMBERS]
+    same = sum(math.isnan(figure.error) and figure.agree for figure in estimated)
+    return 2 * same >= len(estimated)
 
 
 def _value(value: Any) -> str:

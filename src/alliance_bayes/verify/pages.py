@@ -1,0 +1,500 @@
+"""Compare a page, and the JSON beside it, with what is written of a refit: every element, attribute, word and number.
+
+Whatever is no number must be the same, byte for byte. Where the refit has the page's own draws, so must be the numbers.
+Where it has others (the sampler's arithmetic differs between processors), fits with other seeds tell how far a number
+may be: by no more than `SPREAD` times the range of theirs, and one unit of its last digit.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+from alliance_bayes.report.records import unit
+
+__all__ = ["SPREAD", "Compared", "compare_numbers", "compare_pages", "without_sections"]
+
+#: Ranges of the fits with other seeds that a number may be off which is in no row of the manifest.
+SPREAD = 3.0
+# Points (a 72nd of an inch) that a place in a drawing may be off where the draws are other ones: with the furthest of
+# some thousand simulated values an axis ends elsewhere. What is drawn is also in the table below, and compared there.
+_DRAWING = 20.0
+# Differences that are told one by one, and characters of each.
+_TOLD, _SHOWN = 20, 80
+# Linear in whatever it reads: no piece is looked at twice.
+_TOKEN = re.compile(r"<[^<>]*>|[^<]+|<")
+_TAG = re.compile(r"<(/?)([a-zA-Z][\w:-]*)")
+_ID = re.compile(r'\sid="([^"]*)"')
+_NUMBER = re.compile(r"(?:(?<![\w.])[-\N{MINUS SIGN}])?\d+(?:,\d{3})*(?:\.\d+)?")
+# Where a drawing has its places, to two decimals.
+_PLACES = re.compile(r'(?<=\s)(?:d|points|transform|x|y)="[^"]*"')
+_PATH = re.compile(r'(?<=\s)d="([^"]*)"')
+# What a section of the analyst's own is made of: nothing that changes what stands around it.
+_PIECE = re.compile(r'<(/?)([a-zA-Z][\w-]*)((?:\s[a-zA-Z][\w:.-]*(?:="[^"<>]*")?)*)\s?(/?)>|[^<>]+|.', re.DOTALL)
+_ALLOWED = frozenset(
+    (
+        *("a", "abbr", "article", "b", "br", "caption", "code", "dd", "details", "div", "dl", "dt", "em", "figcaption"),
+        *(
+            "figure",
+            "h2",
+            "h3",
+            "h4",
+            "hr",
+            "i",
+            "img",
+            "li",
+            "ol",
+            "p",
+            "pre",
+            "small",
+            "span",
+            "strong",
+            "sub",
+            "sup",
+        ),
+        *("summary", "svg", "table", "tbody", "td", "tfoot", "th", "thead", "tr", "ul"),
+        *("circle", "clipPath", "defs", "desc", "ellipse", "g", "image", "line", "path", "pattern", "polygon"),
+        *("polyline", "rect", "text", "title", "tspan", "use"),
+    )
+)
+_VOID = frozenset(("br", "hr", "img"))
+_DRAWN = frozenset(("title", "desc", "path", "g", "use", "text", "clipPath", "rect", "defs", "image"))
+
+
+@dataclass(frozen=True)
+class Compared:
+    """What was found.
+
+    Parameters
+    ----------
+    problems
+        What differs, one sentence each; empty when nothing does.
+    numbers
+        How many numbers were compared.
+    near
+        How many of them differ, but by no more than they may.
+    """
+
+    problems: tuple[str, ...] = ()
+    numbers: int = 0
+    near: int = 0
+
+    def __add__(self, other: Compared) -> Compared:
+        return Compared((*self.problems, *other.problems), self.numbers + other.numbers, self.near + other.near)
+
+
+def without_sections(html: str, ids: Iterable[str]) -> tuple[str, list[str]]:
+    """A page without the content of some sections, and what is wrong with these.
+
+    A section that cannot be made again may hold words, tables and drawings, whole and properly nested: nothing that
+    could change what stands around it.
+    """
+    faults = []
+    for name in ids:
+        start = f'<section id="{name}" aria-labelledby="{name}-heading">'
+        before, found, rest = html.partition(start)
+        inner, end, after = rest.partition("</section>")
+        if not (found and end) or start in rest:
+            faults.append(f"The page has no section '{name}' of the analyst's own, or more than one.")
+            continue
+        outside = f"{before}{after}"
+        faults += [f"Section '{name}' of the analyst's own {fault}." for fault in _foreign(inner, outside)]
+        html = f"{before}{start}{end}{after}"
+    return html, faults
+
+
+def _foreign(inner: str, outside: str) -> list[str]:
+    """What a section holds that no section of this package holds."""
+    open_: list[str] = []
+    taken = set(_ID.findall(outside))
+    for piece in _PIECE.finditer(inner):
+        close, tag, attributes, itself = piece.groups()
+        if tag is None:
+            if piece[0] in "<>":
+                return ["holds something that is no element and no text"]
+            continue
+        if tag not in _ALLOWED or (tag in _DRAWN and "svg" not in open_ and not close):
+            return [f"holds an element '{tag[:_SHOWN]}', which no section is made of"]
+        if close:
+            if not open_ or open_.pop() != tag:
+                return ["has elements that are not properly closed"]
+            continue
+        if re.search(r"\s(?:style|on\w+)\b", attributes, re.IGNORECASE):
+            return ["has an element with a style or a script of its own"]
+        repeated = [name for name in _ID.findall(attributes) if name in taken]
+        if repeated:
+            return [f"has an id that the page has elsewhere ({repeated[0][:_SHOWN]!r})"]
+        if not itself and tag not in _VOID:
+            open_.append(tag)
+    return ["has elements that are not properly closed"] if open_ else []
+
+
+def compare_pages(page: str, made: str, others: Sequence[str] = ()) -> Compared:
+    """Compare a page with one that was made again.
+
+    Parameters
+    ----------
+    page, made
+        Both without manifest and without the content of sections that cannot be made again.
+    others
+        The same of fits with other seeds, where the refit has other draws than the page.
+    """
+    if len(page) > 2 * len(made) + 100_000:
+        return Compared(("The page is more than twice as long as what this package writes of the same models.",))
+    old, new = _TOKEN.findall(page), _TOKEN.findall(made)
+    ours = [_mask(token) for token in new]
+    pairs = dict(_aligned([_mask(token) for token in old], ours))
+    elsewhere = []
+    for other in others:
+        tokens = _TOKEN.findall(other)
+        back = {j: k for k, j in _aligned([_mask(token) for token in tokens], ours)}
+        elsewhere.append((tokens, back))
+    places = _Places(old)
+    there = _Places(new)
+    spreads = _spreads(new, elsewhere, there)
+    problems: list[str] = []
+    numbers = near = 0
+    for i, j in pairs.items():
+        if old[i] == new[j]:
+            numbers += 0 if new[j].startswith("<") else len(_NUMBER.findall(new[j]))
+            continue
+        beside = [tokens[back[j]] for tokens, back in elsewhere if j in back]
+        count, off = _differs(old[i], new[j], beside, spreads.get(there.of(j)))
+        numbers += count
+        if off:
+            problems.append(f"{places.said(i)}: the page has {_cut(old[i], new[j])}, the refit {_cut(new[j], old[i])}.")
+        else:
+            near += 1
+    problems += _unpaired(old, new, pairs, places, elsewhere)
+    if page != made and not (problems or near or others):
+        problems.append("The page has other white space.")
+    return Compared(_few(problems), numbers, near)
+
+
+def _unpaired(
+    old: Sequence[str],
+    new: Sequence[str],
+    pairs: Mapping[int, int],
+    places: _Places,
+    elsewhere: Sequence[tuple[Sequence[str], Mapping[int, int]]],
+) -> list[str]:
+    """What only one of the two pages has.
+
+    Where fits with other seeds differ in what they have (a tick of an axis, the order of two rows), either will do.
+    """
+    met = set(pairs.values())
+    lacking: dict[str, list[int]] = {}
+    for j, token in enumerate(new):
+        if j not in met:
+            lacking.setdefault(_mask(token), []).append(j)
+    known: Counter[str] = Counter()
+    for tokens, back in elsewhere:
+        taken = set(back.values())
+        known |= Counter(_mask(token) for k, token in enumerate(tokens) if k not in taken)
+    # Where fits with other seeds name another thing (the largest of many), any that one of them names may stand.
+    optional = [j for some in lacking.values() for j in some if any(j not in back for _, back in elsewhere)]
+    words = {_mask(token) for tokens in (new, *(tokens for tokens, _ in elsewhere)) for token in tokens}
+    problems = []
+    for i, token in enumerate(old):
+        if i in pairs or not token.strip():
+            continue
+        mask = _mask(token)
+        if elsewhere and lacking.get(mask):
+            lacking[mask].pop()
+        elif known[mask] > 0:
+            known[mask] -= 1
+        elif optional and mask in words:
+            optional.pop()
+        else:
+            problems.append(f"{places.said(i)}: only the page has {_cut(token)}.")
+    left = sorted(j for some in lacking.values() for j in some)
+    return problems + [
+        f"The page lacks {_cut(new[j])}." for j in left if new[j].strip() and all(j in back for _, back in elsewhere)
+    ]
+
+
+class _Places:
+    """Where the tokens of a page stand: after which id, in which cell of its row."""
+
+    def __init__(self, tokens: Sequence[str]) -> None:
+        self._ids: list[str] = []
+        self._cells: list[int] = []
+        name, cell = "", 0
+        for token in tokens:
+            if token.startswith("<"):
+                if (found := _ID.search(token)) is not None:
+                    name, cell = found[1], 0
+                if token.startswith("<tr"):
+                    cell = 0
+                elif token.startswith(("<td", "<th")):
+                    cell += 1
+            self._ids.append(name)
+            self._cells.append(cell)
+
+    def of(self, k: int) -> tuple[str, int]:
+        """Id and cell."""
+        return self._ids[k], self._cells[k]
+
+    def said(self, k: int) -> str:
+        """In words."""
+        return f"After '{self._ids[k][:_SHOWN]}'" if self._ids[k] else "At the beginning"
+
+
+def _spreads(
+    new: Sequence[str], elsewhere: Sequence[tuple[Sequence[str], Mapping[int, int]]], places: _Places
+) -> dict[tuple[str, int], float]:
+    """How far fits with other seeds are apart, as a share of the number, for each place where they are.
+
+    Five fits say little of one number, and more of all that stand in one column or paragraph.
+    """
+    shares: dict[tuple[str, int], list[float]] = {}
+    for j, token in enumerate(new):
+        beside = [tokens[back[j]] for tokens, back in elsewhere if j in back]
+        if token.startswith("<") or not beside:
+            continue
+        numbers = [[_value(text) for text in _NUMBER.findall(other)] for other in (token, *beside)]
+        for values in zip(*numbers, strict=False):
+            largest = max(map(abs, values))
+            if largest > 0:
+                shares.setdefault(places.of(j), []).append((max(values) - min(values)) / largest)
+    return {place: median(found) for place, found in shares.items() if max(found) > 0}
+
+
+def _mask(token: str) -> str:
+    """A token without its numbers, and without the places of a drawing's points."""
+    if token.startswith("<path"):
+        token = _PATH.sub('d=""', token)
+    return _NUMBER.sub("0", token)
+
+
+def _differs(page: str, made: str, others: Sequence[str], share: float | None) -> tuple[int, bool]:
+    """How many numbers a token has, and whether one differs by more than it may from a token of the same mask.
+
+    Parameters
+    ----------
+    page, made, others
+        The token in all pages.
+    share
+        How far numbers at such a place are apart, as a share of themselves; None where none of them moves.
+    """
+    drawn = page.startswith("<")
+    if page.startswith("<path"):
+        mine, theirs = (_PATH.search(token) for token in (page, made))
+        if mine and theirs:
+            beside = [found[1] for token in others if (found := _PATH.search(token))]
+            if _path_differs(mine[1], theirs[1], beside):
+                return 1, True
+            page, made = (_PATH.sub('d=""', token) for token in (page, made))
+            others = [_PATH.sub('d=""', token) for token in others]
+    if drawn and not others and _PLACES.sub("", page) != _PLACES.sub("", made):
+        return 1, True
+    before, after = _NUMBER.findall(page), _NUMBER.findall(made)
+    beside_numbers = [texts for token in others if len(texts := _NUMBER.findall(token)) == len(after)]
+    off = False
+    for place, (a, b) in enumerate(zip(before, after, strict=True)):
+        if a == b:
+            continue
+        values = [_value(b), *(_value(texts[place]) for texts in beside_numbers)]
+        digit = max(_digit(a), _digit(b))
+        spread = max(values) - min(values)
+        # Two decimals of a drawing are a hundredth of a point, which nobody sees.
+        spread = max(spread, (share or 0.0) * abs(values[0]))
+        allowed = SPREAD * spread + (digit if spread > 0 or share is not None or (drawn and digit <= 0.011) else 0.0)
+        if drawn and others and digit <= 0.011:
+            allowed = max(allowed, _DRAWING)
+        off |= not abs(_value(a) - values[0]) <= allowed * (1 + 1e-9)
+    return len(after), off
+
+
+def _value(text: str) -> float:
+    # Hostile digits are cut: no number of a page has so many.
+    return float(text.replace(",", "").replace("\N{MINUS SIGN}", "-")[:300])
+
+
+def _digit(text: str) -> float:
+    """What one unit of the last digit printed is worth."""
+    return float(10.0 ** -min(len(text.partition(".")[2]), 300))
+
+
+def _path_differs(page: str, made: str, others: Sequence[str]) -> bool:
+    mine, theirs = _vertices(page), _vertices(made)
+    letters = [re.sub(r"[^A-Za-z]+", "", text) for text in (page, made)]
+    if not others:
+        return letters[0] != letters[1] or any(
+            abs(a - b) > 0.0101 for p, q in zip(mine, theirs, strict=True) for a, b in zip(p, q, strict=True)
+        )
+    if {*letters[0]} != {*letters[1]} or len(mine) * len(theirs) > 4_000_000:
+        return True
+    spread = max(_apart(_vertices(other), theirs) for other in others)
+    return not _apart(mine, theirs) <= max(SPREAD * spread, _DRAWING)
+
+
+def _vertices(path: str) -> list[tuple[float, float]]:
+    numbers = [float(text[:300]) for text in re.findall(r"-?\d+(?:\.\d+)?", path)]
+    return list(zip(numbers[::2], numbers[1::2], strict=False))
+
+
+def _apart(a: Sequence[tuple[float, float]], b: Sequence[tuple[float, float]]) -> float:
+    """How far two lines are from each other at most, whatever points they are drawn through."""
+    return max(_furthest(a, b), _furthest(b, a))
+
+
+def _furthest(points: Sequence[tuple[float, float]], line: Sequence[tuple[float, float]]) -> float:
+    if not points or not line:
+        return 0.0 if not points and not line else math.inf
+    import numpy as np
+
+    at, ends = np.asarray(points)[:, None], np.asarray(line)
+    start, along = ends[None, :-1], np.diff(ends, axis=0)[None]
+    if len(ends) == 1:
+        return float(np.hypot(*(at - ends[None])[:, 0].T).max())
+    length = (along**2).sum(axis=2)
+    share = np.clip(((at - start) * along).sum(axis=2) / np.where(length > 0, length, 1.0), 0, 1)
+    gap = at - start - share[..., None] * along
+    return float(np.sqrt((gap**2).sum(axis=2)).min(axis=1).max())
+
+
+def _aligned(a: Sequence[str], b: Sequence[str]) -> Iterator[tuple[int, int]]:
+    """Places of two sequences that belong together, in order.
+
+    From both ends as far as they agree; between, at what either has once, and around that as far as they agree. The
+    work grows with the length, whatever a page holds.
+    """
+    first = 0
+    while first < min(len(a), len(b)) and a[first] == b[first]:
+        yield first, first
+        first += 1
+    last = 0
+    while last < min(len(a), len(b)) - first and a[-1 - last] == b[-1 - last]:
+        last += 1
+    counts = Counter(a[first : len(a) - last]), Counter(b[first : len(b) - last])
+    there = {b[j]: j for j in range(first, len(b) - last) if counts[1][b[j]] == 1}
+    single = [(i, there[a[i]]) for i in range(first, len(a) - last) if counts[0][a[i]] == 1 and a[i] in there]
+    i0, j0 = first, first
+    for i, j in [*_increasing(single), (len(a) - last, len(b) - last)]:
+        # Before an anchor: forward from the last one, then backward from this one.
+        while i0 < i and j0 < j and a[i0] == b[j0]:
+            yield i0, j0
+            i0, j0 = i0 + 1, j0 + 1
+        back = 0
+        while i0 < i - back and j0 < j - back and a[i - 1 - back] == b[j - 1 - back]:
+            back += 1
+        yield from ((i - k, j - k) for k in range(back, 0, -1))
+        i0, j0 = i, j
+    yield from ((len(a) - k, len(b) - k) for k in range(last, 0, -1))
+
+
+def _increasing(pairs: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """The longest run of pairs in which both places grow."""
+    ends: list[int] = []
+    at: list[int] = []
+    before = [-1] * len(pairs)
+    for k, (_, j) in enumerate(pairs):
+        place = bisect_left(ends, j)
+        before[k] = at[place - 1] if place else -1
+        ends[place : place + 1], at[place : place + 1] = [j], [k]
+    out = []
+    k = at[-1] if at else -1
+    while k >= 0:
+        out.append(pairs[k])
+        k = before[k]
+    return out[::-1]
+
+
+def _cut(text: str, other: str = "") -> str:
+    """A token as a sentence shows it: from where it differs."""
+    start = next((k for k, (a, b) in enumerate(zip(text, other, strict=False)) if a != b), 0)
+    start = max(0, start - 20) if len(text) > _SHOWN else 0
+    part = text[start : start + _SHOWN]
+    return repr(f"{'…' if start else ''}{part}{'…' if start + _SHOWN < len(text) else ''}")
+
+
+def _few(problems: Sequence[str]) -> tuple[str, ...]:
+    more = len(problems) - _TOLD
+    return (*problems[:_TOLD], *([f"{more:,} more pieces of the page differ."] if more > 0 else []))
+
+
+def compare_numbers(page: Any, made: Any, others: Sequence[Any] = (), *, name: str = "JSON") -> Compared:
+    """Compare the JSON of a page with one that was made again; see :func:`compare_pages`.
+
+    Parameters
+    ----------
+    page, made
+        JSON values.
+    others
+        The same of fits with other seeds, where the refit has other draws than the page.
+    name
+        What it is, for the problems.
+    """
+    problems: list[str] = []
+    numbers = near = 0
+    # A stack and not recursion, which a stranger's file could exhaust.
+    stack: list[tuple[Any, Any, tuple[Any, ...], str, float | None]] = [(page, made, tuple(others), "", None)]
+    while stack:
+        a, b, beside, path, sd = stack.pop()
+        if isinstance(b, dict) and isinstance(a, dict):
+            if list(a) != list(b):
+                problems.append(f"{name} {path or '/'}: other entries, or in another order.")
+            own, inside = b.get("sd"), [o for o in beside if isinstance(o, dict)]
+            scale = own if isinstance(own, float) and own > 0 else None
+            stack += [
+                (a[key], b[key], tuple(o[key] for o in inside if key in o), f"{path}/{key}", scale)
+                for key in reversed(b)
+                if key in a
+            ]
+        elif isinstance(b, list) and isinstance(a, list):
+            if len(a) != len(b):
+                problems.append(f"{name} {path or '/'}: {len(a):,} entries, but {len(b):,} by the refit.")
+            same = [o for o in beside if isinstance(o, list) and len(o) == len(b)]
+            if others:
+                a, *same = (_in_order(o, b) for o in (a, *same))
+            stack += [
+                (x, y, tuple(o[k] for o in same), f"{path}/{k}", None)
+                for k, (x, y) in reversed(list(enumerate(zip(a, b, strict=False))))
+            ]
+        elif _is_number(a) and _is_number(b):
+            numbers += 1
+            if a != b:
+                a = a if isinstance(a, float) or abs(a) < 1e300 else math.inf
+                values = [float(b), *(float(o) for o in beside if _is_number(o))]
+                spread = max(values) - min(values)
+                step = unit(float(b), sd) if isinstance(b, float) else 0.0
+                if abs(a - b) <= SPREAD * spread + 1.01 * step:
+                    near += 1
+                else:
+                    problems.append(f"{name} {path}: {a!r:.40}, but {b!r:.40} by the refit.")
+        elif isinstance(a, str) and isinstance(b, str):
+            alike = [o for o in beside if isinstance(o, str)]
+            if a != b and a not in alike and (_mask(a) != _mask(b) or _differs(a, b, alike, 0.0 if alike else None)[1]):
+                problems.append(f"{name} {path}: {_cut(a, b)}, but {_cut(b, a)} by the refit.")
+            near += a != b
+        elif (type(a) is not type(b) or a != b) and not any(type(a) is type(o) and a == o for o in beside):
+            problems.append(f"{name} {path}: {a!r:.80}, but {b!r:.80} by the refit.")
+    return Compared(_few(problems), numbers, near)
+
+
+def _in_order(entries: list[Any], wanted: list[Any]) -> list[Any]:
+    """Records of a table in the order of another with the same words: by numbers, fits put them in another one each."""
+    if not all(isinstance(entry, dict) for entry in (*entries, *wanted)):
+        return entries
+    known: dict[tuple[Any, ...], list[Any]] = {}
+    for entry in reversed(entries):
+        known.setdefault(_words(entry), []).append(entry)
+    keys = [_words(entry) for entry in wanted]
+    if Counter(keys) != Counter({key: len(found) for key, found in known.items()}):
+        return entries
+    return [known[key].pop() for key in keys]
+
+
+def _words(entry: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    return tuple((key, value) for key, value in entry.items() if isinstance(value, str))
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
