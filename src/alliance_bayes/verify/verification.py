@@ -253,12 +253,18 @@ def _compare(
         # What sections of the analyst's own put there is not known here.
         known = {key: value for key, value in beside.items() if key in made.numbers or not own}
         json_ = compare_numbers(known, dict(made.numbers), [dict(rendered.numbers) for rendered in others])
-        whole += Compared(json_.problems, 0, json_.near)
+        whole += Compared(json_.problems, 0, json_.near, json_.unsettled, json_.moving)
         notes.append(f"So was the JSON beside it: {json_.numbers:,} numbers.")
         if more := [key for key in beside if key not in known]:
             notes.append(f"What the JSON has of the analyst's own sections was not compared: {', '.join(more)[:200]}.")
     if whole.near:
         notes.append(f"{whole.near:,} pieces differ by no more than rounding or Monte Carlo error.")
+    if whole.moving:
+        notes.append(
+            f"{whole.moving:,} pieces follow the page's own draws (checks, simulated data, drawings), and fits with "
+            f"other seeds have them otherwise; {len(whole.unsettled):,} of them are further off than such fits are "
+            f"from each other, as a few will be{': ' if whole.unsettled else '.'}{' '.join(whole.unsettled[:5])}"
+        )
     if own:
         notes.append(
             "Sections of the analyst's own cannot be made again, and nothing in them was compared: "
