@@ -18,6 +18,7 @@ from alliance_bayes.checks import CheckReport, Gate
 from alliance_bayes.cli import main
 from alliance_bayes.report import Rendered
 from alliance_bayes.report.manifest import EMPTY, embed, read_manifest
+from alliance_bayes.report.records import unit
 from alliance_bayes.study import Study, bench, run_study
 from alliance_bayes.study.tables import shown
 from report import test_report_page as house
@@ -134,7 +135,12 @@ def check_numbers(study: Study, numbers: dict[str, list[dict[str, object]]]) -> 
         for name, value in row.items():
             if isinstance(value, float) and not math.isfinite(value):
                 assert record[str(name)] is None
-            elif not pd.isna(value):
+            elif not isinstance(value, str) and not pd.isna(value):
+                # Six digits; of what is on the scale of the SD, five of that.
+                scaled = name in ("mean", "sd", "median", "lower", "upper", "mcse_mean") and row["sd"] > 0
+                step = unit(float(row["sd"]), float(row["sd"])) if scaled else unit(float(value))
+                assert abs(float(str(record[str(name)])) - value) <= 0.51 * step
+            elif isinstance(value, str):
                 assert record[str(name)] == value
 
 

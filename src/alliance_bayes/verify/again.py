@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -51,6 +51,7 @@ def make_again(
     tell: Callable[[str], None],
     name: str,
     other: int = 0,
+    keep: Path | None = None,
 ) -> Again:
     """Fit the models of a manifest to a cohort, and write the page again.
 
@@ -66,6 +67,8 @@ def make_again(
         What the page is called, for errors.
     other
         Number of another seed than the manifest's, which the page then gives all the same; 0 for the manifest's own.
+    keep
+        Folder for draws that took long, of which the page of a study is written again.
 
     Raises
     ------
@@ -79,7 +82,7 @@ def make_again(
     What cannot be made again is taken from the manifest: what the data's file was called, and the versions in use.
     """
     try:
-        return _MAKERS[manifest["kind"]](manifest, cohort, tell, other)
+        return _MAKERS[manifest["kind"]](manifest, cohort, tell, other, keep)
     except AllianceBayesError:
         raise
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -100,7 +103,9 @@ def own_sections(manifest: Mapping[str, Any]) -> dict[str, str]:
     return {str(item["id"]): str(item["title"]) for item in manifest.get("sections", []) if not isinstance(item, str)}
 
 
-def _report(manifest: Mapping[str, Any], cohort: Cohort | Moments, tell: Callable[[str], None], other: int) -> Again:
+def _report(
+    manifest: Mapping[str, Any], cohort: Cohort | Moments, tell: Callable[[str], None], other: int, keep: Path | None
+) -> Again:
     asked, checked = manifest["asked"], manifest["checks"]
     for found, what, who in ((asked, "effects", "effects()"), (checked, "checks", "check()")):
         if found is None:
@@ -166,7 +171,9 @@ def _seed(seed: int, other: int) -> int:
     return seed if other == 0 else int(np.random.SeedSequence([seed, other]).generate_state(1)[0])
 
 
-def _study(manifest: Mapping[str, Any], cohort: Cohort | Moments, tell: Callable[[str], None], other: int) -> Again:
+def _study(
+    manifest: Mapping[str, Any], cohort: Cohort | Moments, tell: Callable[[str], None], other: int, keep: Path | None
+) -> Again:
     if isinstance(cohort, Moments):
         raise UsageError("the page is a study, which needs rows, and moments hold none. Give the table it was made of.")
     taken = _taken(manifest)
@@ -176,14 +183,12 @@ def _study(manifest: Mapping[str, Any], cohort: Cohort | Moments, tell: Callable
     seeded = replace(options, seed=_seed(options.seed, other))
 
     def write(told: Mapping[str, Mapping[str, Any]] | None, say: Callable[[str], None] | None) -> Rendered:
-        study = answered(people, seeded, keep=folder.name, tell=say, progress=False, told=told)
+        study = answered(people, seeded, keep=keep, tell=say, progress=False, told=told)
         fitted = {
             name: replace(made, fit=_with_versions(made.fit, taken["versions"])) for name, made in study.fitted.items()
         }
         return study_report(Study(people, options, study.parts, fitted), software=taken["versions"])
 
-    # Draws that took long are kept, for the page to be written of them again.
-    folder = tempfile.TemporaryDirectory()
     return Again(write(None, tell), lambda told: write(told, None))
 
 
@@ -191,7 +196,9 @@ def _with_versions(fit: Any, versions: Mapping[str, str]) -> Any:
     return replace(fit, info={**fit.info, "versions": versions}) if isinstance(fit, Fit) else fit
 
 
-_MAKERS: Mapping[str, Callable[[Mapping[str, Any], Cohort | Moments, Callable[[str], None], int], Again]] = {
+type _Maker = Callable[[Mapping[str, Any], Cohort | Moments, Callable[[str], None], int, Path | None], Again]
+
+_MAKERS: Mapping[str, _Maker] = {
     "report": _report,
     "study": _study,
 }

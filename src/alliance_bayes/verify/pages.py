@@ -179,7 +179,7 @@ def compare_pages(page: str, made: str, others: Sequence[str] = ()) -> Compared:
         elsewhere.append((tokens, back))
     loose = _loose_drawings(new, [tokens for tokens, _ in elsewhere])
     places, there = _Places(old), _Places(new)
-    spreads = _spreads(new, elsewhere, there)
+    spreads, columns = _spreads(new, elsewhere, there)
     moving = {j for j in range(len(new)) for tokens, back in elsewhere if j not in back or tokens[back[j]] != new[j]}
     problems: list[str] = []
     unsettled: list[str] = []
@@ -195,9 +195,11 @@ def compare_pages(page: str, made: str, others: Sequence[str] = ()) -> Compared:
         count, off = _differs(old[i], new[j], beside, spreads.get(there.of(j)))
         numbers += count
         said = f"{places.said(i)}: the page has {_cut(old[i], new[j])}, the refit {_cut(new[j], old[i])}."
-        if not off:
+        if off <= 1:
             near += 1
-        elif j in moving or there.of(j) in spreads or there.drawing(j) in loose:
+        elif (j in moving or there.of(j) in spreads or there.drawing(j) in loose) and (
+            old[i].startswith("<") or _within(old[i], new[j], columns.get(there.of(j), ()))
+        ):
             unsettled.append(said)
         else:
             problems.append(said)
@@ -335,22 +337,35 @@ def _loose_drawings(new: Sequence[str], others: Sequence[Sequence[str]]) -> froz
 
 def _spreads(
     new: Sequence[str], elsewhere: Sequence[tuple[Sequence[str], Mapping[int, int]]], places: _Places
-) -> dict[tuple[str, int], float]:
+) -> tuple[dict[tuple[str, int], float], dict[tuple[str, int], list[tuple[float, float]]]]:
     """How far fits with other seeds are apart, as a share of the number, for each place where they are.
 
-    Five fits say little of one number, and more of all that stand in one column or paragraph.
+    Five fits say little of one number, and more of all that stand in one column or paragraph. Also the numbers of each
+    such place, in order, each with their range.
     """
-    shares: dict[tuple[str, int], list[float]] = {}
+    columns: dict[tuple[str, int], list[tuple[float, float]]] = {}
     for j, token in enumerate(new):
         beside = [tokens[back[j]] for tokens, back in elsewhere if j in back]
         if token.startswith("<") or not beside:
             continue
         numbers = [[_value(text) for text in _NUMBER.findall(other)] for other in (token, *beside)]
         for values in zip(*numbers, strict=False):
-            largest = max(map(abs, values))
-            if largest > 0:
-                shares.setdefault(places.of(j), []).append((max(values) - min(values)) / largest)
-    return {place: median(found) for place, found in shares.items() if max(found) > 0}
+            columns.setdefault(places.of(j), []).extend((value, max(values) - min(values)) for value in values)
+    moving = {place: sorted(found) for place, found in columns.items() if any(gap > 0 for _, gap in found)}
+    shares = {place: median(gap / (abs(value) or 1.0) for value, gap in found) for place, found in moving.items()}
+    return shares, moving
+
+
+def _within(page: str, made: str, column: Sequence[tuple[float, float]]) -> bool:
+    """Whether numbers are no further off than their column's move, or near one of another row of it."""
+    most = SPREAD * max((gap for _, gap in column), default=0.0)
+    for own, again in zip(_NUMBER.findall(page), _NUMBER.findall(made), strict=True):
+        value = _value(own)
+        at = bisect_left(column, (value, 0.0))
+        near = (abs(value - known) <= _digit(own) + 0.05 * abs(value) for known, _ in column[max(0, at - 1) : at + 1])
+        if not (abs(value - _value(again)) <= most + _digit(own) or any(near)):
+            return False
+    return True
 
 
 def _mask(token: str) -> str:
@@ -364,8 +379,8 @@ def _mask(token: str) -> str:
     return _NUMBER.sub("0", token)
 
 
-def _differs(page: str, made: str, others: Sequence[str], share: float | None) -> tuple[int, bool]:
-    """How many numbers a token has, and whether one differs by more than it may from a token of the same mask.
+def _differs(page: str, made: str, others: Sequence[str], share: float | None) -> tuple[int, float]:
+    """How many numbers a token has, and how often what it may be off the furthest of them is off, at most.
 
     Parameters
     ----------
@@ -379,15 +394,15 @@ def _differs(page: str, made: str, others: Sequence[str], share: float | None) -
         mine, theirs = (_PATH.search(token) for token in (page, made))
         if mine and theirs:
             beside = [found[1] for token in others if (found := _PATH.search(token))]
-            if _path_differs(mine[1], theirs[1], beside):
-                return 1, True
+            if (far := _path_differs(mine[1], theirs[1], beside)) > 1:
+                return 1, far
             page, made = (_PATH.sub('d=""', token) for token in (page, made))
             others = [_PATH.sub('d=""', token) for token in others]
     if drawn and not others and _PLACES.sub("", page) != _PLACES.sub("", made):
-        return 1, True
+        return 1, math.inf
     before, after = _NUMBER.findall(page), _NUMBER.findall(made)
     beside_numbers = [texts for token in others if len(texts := _NUMBER.findall(token)) == len(after)]
-    off = False
+    off = 0.0
     for place, (a, b) in enumerate(zip(before, after, strict=True)):
         if a == b:
             continue
@@ -399,7 +414,8 @@ def _differs(page: str, made: str, others: Sequence[str], share: float | None) -
         allowed = SPREAD * spread + (digit if spread > 0 or share is not None or (drawn and digit <= 0.011) else 0.0)
         if drawn and others and digit <= 0.011:
             allowed = max(allowed, _DRAWING)
-        off |= not abs(_value(a) - values[0]) <= allowed * (1 + 1e-9)
+        gap = abs(_value(a) - values[0])
+        off = max(off, math.inf if allowed == 0 and gap > 0 else gap / (allowed * (1 + 1e-9)) if gap else 0.0)
     return len(after), off
 
 
@@ -413,21 +429,25 @@ def _digit(text: str) -> float:
     return float(10.0 ** -min(len(text.partition(".")[2]), 300))
 
 
-def _path_differs(page: str, made: str, others: Sequence[str]) -> bool:
-    mine, theirs = _vertices(page), _vertices(made)
+def _path_differs(page: str, made: str, others: Sequence[str]) -> float:
     letters = [re.sub(r"[^A-Za-z]+", "", text) for text in (page, made)]
     if not others:
-        return letters[0] != letters[1] or any(
-            abs(a - b) > 0.0101 for p, q in zip(mine, theirs, strict=True) for a, b in zip(p, q, strict=True)
-        )
-    if {*letters[0]} != {*letters[1]} or len(mine) * len(theirs) > 4_000_000:
-        return True
-    spread = max(_apart(_vertices(other), theirs) for other in others)
-    return not _apart(mine, theirs) <= max(SPREAD * spread, _DRAWING)
+        mine, theirs = _numbers(page), _numbers(made)
+        same = letters[0] == letters[1] and len(mine) == len(theirs)
+        return 0.0 if same and all(abs(a - b) <= 0.0101 for a, b in zip(mine, theirs, strict=True)) else math.inf
+    line, other_line = _vertices(page), _vertices(made)
+    if {*letters[0]} != {*letters[1]} or len(line) * len(other_line) > 4_000_000:
+        return math.inf
+    spread = max(_apart(_vertices(other), other_line) for other in others)
+    return _apart(line, other_line) / max(SPREAD * spread, _DRAWING)
+
+
+def _numbers(path: str) -> list[float]:
+    return [float(text[:300]) for text in re.findall(r"-?\d+(?:\.\d+)?", path)]
 
 
 def _vertices(path: str) -> list[tuple[float, float]]:
-    numbers = [float(text[:300]) for text in re.findall(r"-?\d+(?:\.\d+)?", path)]
+    numbers = _numbers(path)
     return list(zip(numbers[::2], numbers[1::2], strict=False))
 
 
@@ -574,7 +594,7 @@ def _alike(a: Any, b: Any, beside: Sequence[Any], sd: float | None) -> bool:
         return bool(abs(a - b) <= SPREAD * (max(values) - min(values)) + 1.01 * step)
     if isinstance(a, str) and isinstance(b, str) and beside:
         texts = [o for o in beside if isinstance(o, str)]
-        return a in texts or (_mask(a) == _mask(b) and not _differs(a, b, texts, 0.0)[1])
+        return a in texts or (_mask(a) == _mask(b) and _differs(a, b, texts, 0.0)[1] <= 1)
     return any(type(a) is type(o) and a == o for o in beside)
 
 

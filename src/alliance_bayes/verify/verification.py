@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -161,36 +162,39 @@ def verify_report(
     differ, known = compare_data(manifest, cohort, find_key(path, key))
     if differ:
         return Verification((*problems, *differ, "Nothing was fitted, since other data give other numbers."))
-    made = make_again(manifest, cohort, tell=tell, name=path.name)
-    again = read_manifest(made.rendered.html, name=path.name)
-    own = own_sections(manifest)
-    figures = _figures(manifest, again, made, tuple(own), problems)
-    wrong = [figure for figure in figures if not figure.agree]
-    problems += [
-        f"{figure.row}: {figure.name} is {figure.page!r} in the page, but {_value(figure.again)} by the refit."
-        for figure in wrong[:_TOLD]
-    ]
-    if len(wrong) > _TOLD:
-        problems.append(f"{len(wrong) - _TOLD:,} more figures differ.")
-    same = _reproduced(figures)
-    problems += _mixing(manifest, again, same)
-    if same:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        made = make_again(manifest, cohort, tell=tell, name=path.name, keep=folder)
+        again = read_manifest(made.rendered.html, name=path.name)
+        own = own_sections(manifest)
+        figures = _figures(manifest, again, made, tuple(own), problems)
+        wrong = [figure for figure in figures if not figure.agree]
         problems += [
-            f"{figure.row}: {figure.name} is {figure.page!r} in the page, but {_value(figure.again)} by the refit, "
-            "which has the page's draws."
-            for figure in figures
-            if figure.agree and not math.isnan(figure.error)
+            f"{figure.row}: {figure.name} is {figure.page!r} in the page, but {_value(figure.again)} by the refit."
+            for figure in wrong[:_TOLD]
         ]
-    compared, notes = _compare(html, manifest, beside, made.rendered, (), own)
-    # Without a figure there is no telling whether the draws are the page's.
-    if not problems and (not same or (compared.problems and not figures)):
-        rows = rows_by_id(manifest)
-        others = []
-        for other in range(1, OTHERS + 1):
-            tell(f"the draws are not the page's: fitting with another seed, {other} of {OTHERS}")
-            fresh = make_again(manifest, cohort, tell=lambda line: None, name=path.name, other=other)
-            others.append(fresh.write(rows))
-        compared, notes = _compare(html, manifest, beside, made.write(rows), others, own)
+        if len(wrong) > _TOLD:
+            problems.append(f"{len(wrong) - _TOLD:,} more figures differ.")
+        same = _reproduced(figures)
+        problems += _mixing(manifest, again, same)
+        if same:
+            problems += [
+                f"{figure.row}: {figure.name} is {figure.page!r} in the page, but {_value(figure.again)} by the refit, "
+                "which has the page's draws."
+                for figure in figures
+                if figure.agree and not math.isnan(figure.error)
+            ]
+        compared, notes = Compared(), ["The estimates are other ones, so nothing else was compared."]
+        if same:
+            compared, notes = _compare(html, manifest, beside, made.rendered, (), own)
+        # Without a figure there is no telling whether the draws are the page's.
+        if (compared.problems and not figures) or not (same or problems):
+            rows, others = rows_by_id(manifest), []
+            for other in range(1, OTHERS + 1):
+                tell(f"the draws are not the page's: fitting with another seed, {other} of {OTHERS}")
+                fresh = make_again(manifest, cohort, tell=lambda line: None, name=path.name, other=other, keep=folder)
+                others.append(fresh.write(rows))
+            compared, notes = _compare(html, manifest, beside, made.write(rows), others, own)
     problems += compared.problems
     problems += _simulated(manifest, cohort)
     notes = [*known, _done(manifest, figures, same), *notes, *_versions(manifest)]
