@@ -79,7 +79,7 @@ def test_intervals_and_chosen_numbers() -> None:
         (0.0, 400, "< 1%"),
         (1.0, 4000, "> 99.9%"),
         (0.9985, 4000, "99.9%"),
-        (0.985, 4000, "98%"),  # error 0.002: a tenth of a percent would be noise
+        (0.984, 4000, "98%"),  # error 0.002: a tenth of a percent would be noise
         (math.nan, 4000, "–"),
         (0.5, math.nan, "50%"),
     ],
