@@ -213,7 +213,7 @@ def test_the_guidelines_say_what_a_study_does_and_does_not(study: Study, report:
     assert {item for item, status in numbers["barg"].items() if status == "not done"} == {
         "1E Prior predictive check",
         "3 Posterior predictive check",
-        "5 Sensitivity of the posterior to the priors",
+        "5 Sensitivity of the posterior to the priors: of the focal slope",
         "6 Data made available",
         "6 Draws made available",
     }
@@ -222,11 +222,11 @@ def test_the_guidelines_say_what_a_study_does_and_does_not(study: Study, report:
         "3 Convergence again with twice the iterations",
         "6 Marginal posteriors shown, to be judged by the reader",
         "6 Posterior predictive check",
-        "8 Comparison with priors that say little",
-        "9 Sensitivity to the hyperparameters of the priors",
+        "8 Comparison with priors that say little: of the focal slope",
+        "9 Sensitivity to the hyperparameters of the priors: all of one number, weighed more and less together",
     }
     assert numbers["barg"]["1C Priors, each with its reason"] == "done"
-    assert numbers["barg"]["2B Convergence of the chains, for every reported quantity"] == "done"
+    assert numbers["barg"]["2B Convergence of the chains, for every parameter and every effect"] == "done"
     page = house.parsed(report.html)
     for name, made in study.fitted.items():
         assert isinstance(made.fit, ab.Fit)
