@@ -31,6 +31,7 @@ def test_the_defaults_are_those_of_the_study() -> None:
         "population_mean": (47.0, 70.0),
         "seed": 7,
         "small": 10,
+        "same_people": False,
     }
 
 
