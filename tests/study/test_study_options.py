@@ -114,7 +114,7 @@ def test_whatever_is_in_range_is_accepted(
         "small": small,
     }
 
-    assert vars(StudyOptions(**given_)) == {"full": False, **given_}
+    assert vars(StudyOptions(**given_)) == {"full": False, "same_people": False, **given_}
 
 
 @given(st.sets(st.sampled_from(["prob", "elevated", "improvement", "margin", "alliance_margin", "seed"]), min_size=1))
