@@ -185,10 +185,9 @@ def _kept_again(*arguments: Any, other: int = 0, **options: Any) -> Again:
 def test_a_changed_seed_breaks_the_seal(html: str, verify: Callable[..., ab.Verification]) -> None:
     changed = html.replace('"seed":11', '"seed":12')
     assert changed != html
-    problems = verify(changed).problems
-    assert problems[0] == "The manifest was changed after the page was made: its fingerprint is another one."
-    # The page still says 11, and the refit is that of 12.
-    assert any("the page has '11'" in problem for problem in problems)
+    assert verify(changed).problems == (
+        "The manifest was changed after the page was made: its fingerprint is another one.",
+    )
 
 
 def test_a_changed_number_of_the_page_is_found(html: str, fit: ab.Fit, verify: Callable[..., ab.Verification]) -> None:
