@@ -295,7 +295,7 @@ def test_a_digest_needs_its_key_and_no_other_says_anything_of_the_data(fit: ab.F
     assert manifests[0] == manifests[2]
     key = (tmp_path / "a.key").read_text(encoding="ascii").strip()
     cohort = ab.read_cohort(table())
-    for text in (json.dumps(manifests), re.sub(MANIFEST, "", pages[0])):
+    for text in (json.dumps(manifests), re.sub(r"<(script|style).*?</\1>", "", pages[0], flags=re.DOTALL)):
         assert not re.search(
             r"(?<![0-9a-f])(?=(?:[0-9]*[a-f]){2})[0-9a-f]{8,}(?![0-9a-f])", re.sub(r"sha256-\S+", "", text)
         )
