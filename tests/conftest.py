@@ -12,8 +12,11 @@ from hypothesis import HealthCheck, settings
 import alliance_bayes
 from browsing import ARGUMENTS, CHROMIUM
 
-# A slow or busy machine is no failure: an example may take as long as it takes, to make and to try.
-settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# A slow or busy machine is no failure: an example may take as long as it takes, to make and to try. The same examples
+# everywhere, or a test would pass on one run and fail on the next; others are tried with --hypothesis-profile=exploring.
+SLOW = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
+settings.register_profile("any machine", derandomize=True, **SLOW)
+settings.register_profile("exploring", **SLOW)
 settings.load_profile("any machine")
 
 

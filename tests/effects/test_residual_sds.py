@@ -65,8 +65,9 @@ def test_shares_and_icc_take_the_average_of_the_latent_variance(fit: FittedModel
     row = table.index[table["term"] == "residual"][0]
     np.testing.assert_allclose(table.draws[row].ravel(), latent / total, rtol=1e-10)
     z, tau = fit.design.rows.z["country"], fit.stacked["tau_country"]
-    country = (tau**2) @ (z**2).mean(axis=0)
-    np.testing.assert_allclose(table.draws["icc/country/new"].ravel(), country / (country + latent), rtol=1e-10)
+    # Two people of a new country, drawn from those analysed: their covariance over their variance.
+    shared, country = (tau**2) @ z.mean(axis=0) ** 2, (tau**2) @ (z**2).mean(axis=0)
+    np.testing.assert_allclose(table.draws["icc/country/new"].ravel(), shared / (country + latent), rtol=1e-10)
 
 
 def test_slopes_are_there_and_finite(fit: FittedModel) -> None:

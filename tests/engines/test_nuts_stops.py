@@ -36,7 +36,7 @@ def test_progress_counts_up_to_the_total(sample: Callable[..., xr.DataTree], mon
     def waiting(q: np.ndarray, plan: Plan) -> tuple[float, np.ndarray]:
         # Well under way, a chain waits for reports: a quick machine would be done before the second.
         if next(evaluated) > 2000:
-            thrice.wait(timeout=60)
+            thrice.wait(timeout=600)
         return log_density(q, plan)
 
     monkeypatch.setattr(nuts, "log_density", waiting)

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
-CARD = 'format = 2\nformula = "who5_followup ~ alliance + who5_baseline + age + (alliance || provider_type) + (1 || country)"\n'
+CARD = """format = 2
+formula = "who5_followup ~ alliance + who5_baseline + age + (alliance || provider_type) + (1 || country)"
+"""
 
 
 def older(folder: Path) -> Mapping[str, str]:
