@@ -13,10 +13,10 @@ import alliance_bayes
 from browsing import ARGUMENTS, CHROMIUM
 
 # A slow or busy machine is no failure: an example may take as long as it takes, to make and to try. The same examples
-# everywhere, or a test would pass on one run and fail on the next; others are tried with --hypothesis-profile=exploring.
-SLOW = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
-settings.register_profile("any machine", derandomize=True, **SLOW)
-settings.register_profile("exploring", **SLOW)
+# in every run, or a test would pass in one and fail in the next; --hypothesis-profile=exploring tries others.
+exploring = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("exploring", exploring)
+settings.register_profile("any machine", exploring, derandomize=True)
 settings.load_profile("any machine")
 
 
