@@ -88,7 +88,7 @@ def test_what_was_written_comes_back(tmp_path: Path, ending: str) -> None:
 @settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(
     values=hnp.arrays(
-        st.sampled_from(["?", "<f8", ">f8", "<f4", "<i8", "<i4", "|u1", "|i1"]),
+        st.sampled_from(["?", "<f8", ">f8", "<f4", "<i8", "<u8", "<i4", "<u4", "<i2", "<u2", "|u1", "|i1"]),
         hnp.array_shapes(max_dims=3, max_side=3),
     ),
     words=st.lists(LETTERS, min_size=1, max_size=3),
