@@ -91,11 +91,18 @@ def _interruptible() -> Iterator[None]:
     signal.signal(signal.SIGINT, before)
 
 
-@pytest.mark.usefixtures("_interruptible", "_no_thread_left")
+@pytest.fixture
+def _endless(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lets a run take minutes, if nobody stops it."""
+    monkeypatch.setattr(nuts, "_LIMITS", {**nuts._LIMITS, "draws": (1, 2_000_000)})
+    monkeypatch.setattr(nuts, "_ALL_DRAWS", 4_000_000)
+
+
+@pytest.mark.usefixtures("_interruptible", "_no_thread_left", "_endless")
 def test_interrupt_signal_stops_the_sampler_and_is_passed_on(sample: Callable[..., xr.DataTree]) -> None:
     watch = Watch(lambda: os.kill(os.getpid(), signal.SIGINT))
     with pytest.raises(KeyboardInterrupt):
-        sample(progress=watch, draws=2_000_000)  # minutes, if nobody stops it
+        sample(progress=watch, draws=2_000_000)
     calls = watch.calls
     threading.Event().wait(0.5)  # five times the interval between two reports
     assert watch.calls == calls
@@ -109,7 +116,7 @@ def raising(error: BaseException) -> Callable[[], None]:
     return act
 
 
-@pytest.mark.usefixtures("_no_thread_left")
+@pytest.mark.usefixtures("_no_thread_left", "_endless")
 @pytest.mark.parametrize("kind", [KeyboardInterrupt, RuntimeError])
 def test_error_in_the_callback_stops_the_sampler_and_is_passed_on(
     sample: Callable[..., xr.DataTree], kind: type[BaseException]

@@ -174,7 +174,7 @@ def _on_levels(name: str, values: np.ndarray, levels: np.ndarray) -> Outcome:
     _demand(
         name,
         values,
-        np.abs(levels[codes] - values) < ON_LEVEL * np.diff(levels).min(initial=np.inf),
+        np.abs(levels[codes] - values) < ON_LEVEL * np.diff(levels).astype(float).min(initial=np.inf),
         f"is not one of the {levels.size} levels from {levels[0]:g} to {levels[-1]:g}",
         "Correct it, or declare the scale's step.",
     )
