@@ -64,7 +64,9 @@ def test_interrupting_the_command_line_leaves_nothing_behind(tmp_path: Path, for
         "--engine",
         "nuts",
         "--draws",
-        "1000000",
+        "100000",
+        "--chains",
+        "10",
         "--seed",
         "1",
     ]
