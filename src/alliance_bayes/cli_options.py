@@ -151,3 +151,5 @@ def writable(path: Path, suffixes: tuple[str, ...]) -> None:
         raise ab.UsageError(f"output '{path}' should end in {' or '.join(suffixes)}. Rename it.")
     if not path.parent.is_dir():
         raise ab.UsageError(f"the folder of '{path}' does not exist. Create it first.")
+    if path.exists() and not (path.is_file() or (path.suffix == ".zarr" and path.is_dir())):
+        raise ab.UsageError(f"output '{path}' is there and is no file. Choose another name.")

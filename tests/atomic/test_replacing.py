@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import re
 from pathlib import Path
 
 import pytest
 
 from alliance_bayes.atomic import replacing
+from alliance_bayes.errors import UsageError
 
 
 def test_targets_are_replaced_together(tmp_path: Path) -> None:
@@ -45,3 +48,33 @@ def test_directories_are_replaced_whole(tmp_path: Path) -> None:
         (draft / "new").touch()
     assert [path.name for path in store.iterdir()] == ["new"]
     assert [path.name for path in tmp_path.iterdir()] == ["store"]
+
+
+def test_a_link_stays_one_and_its_file_is_replaced(tmp_path: Path) -> None:
+    (tmp_path / "far").mkdir()
+    target, link = tmp_path / "far" / "a.txt", tmp_path / "b.txt"
+    target.write_text("old")
+    link.symlink_to(target)
+    with replacing(link) as (draft,):
+        assert draft.name == "b.txt"
+        draft.write_text("new")
+    assert link.is_symlink()
+    assert target.read_text() == "new"
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["a.txt", "b.txt", "far"]
+
+
+@pytest.mark.parametrize("kind", ["pipe", "link to a pipe", "links in a circle"])
+def test_what_is_no_file_is_not_replaced(tmp_path: Path, kind: str) -> None:
+    target = tmp_path / "a.txt"
+    if kind == "links in a circle":
+        target.symlink_to(tmp_path / "b.txt")
+        (tmp_path / "b.txt").symlink_to(target)
+    else:
+        os.mkfifo(tmp_path / "pipe" if kind == "link to a pipe" else target)
+        if kind == "link to a pipe":
+            target.symlink_to(tmp_path / "pipe")
+    before = sorted(tmp_path.iterdir())
+    with pytest.raises(UsageError, match=re.escape(f"'{target}' is there and is no file. Choose another name.")):
+        with replacing(target):
+            raise AssertionError("nothing is to be written")
+    assert sorted(tmp_path.iterdir()) == before

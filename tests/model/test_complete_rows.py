@@ -122,3 +122,9 @@ def test_a_column_that_the_model_does_not_use_does_not_block(tmp_path: Path) -> 
             ab.read_cohort(path, **asked)  # type: ignore[arg-type]
     read = ab.read_cohort(path, categorical=["month"])
     assert list(read.data["month"].cat.categories) == ["0", "1", "Post-Rx"]
+
+
+def test_codes_that_are_no_levels_are_told_as_that() -> None:
+    frame = TRIAL.assign(code=np.where(TRIAL["ther"].isna(), 1e20, 1e20 + 1e5))
+    said = message("x + (1 | code) + (1 | ther)", frame)
+    assert "a value of 'code' is too large a float to tell a code from its neighbours" in said

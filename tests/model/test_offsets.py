@@ -200,3 +200,10 @@ def test_an_offset_that_is_not_finite_or_no_number_is_named() -> None:
         ModelSpec("who5_followup ~ alliance + offset(log(zero))").design(frame)
     with pytest.raises(ModelError, match=r"offset\(sex\) needs numbers, and 'sex' holds levels"):
         ModelSpec("who5_followup ~ alliance + offset(sex)").design(frame)
+
+
+def test_an_offset_that_stands_twice_is_pointed_at() -> None:
+    with pytest.raises(ModelError) as error:
+        ModelSpec("who5_followup ~ alliance + offset(age) + offset(age)")
+    assert "offset(age) stands twice. Offsets add up: write offset(2 * (age)) if that is meant." in str(error.value)
+    assert len(ModelSpec("who5_followup ~ alliance + offset(age) + offset(2 * age)").parsed.offsets) == 2

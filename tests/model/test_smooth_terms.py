@@ -80,6 +80,10 @@ USAGE = "Write s(alliance), s(alliance, k=8) or s(alliance, knots=(2, 3, 4))."
             "formula 'y ~ s(a, k=4, knots=(1, 2))': s(a, k=4, knots=(1, 2)) has both k and knots, which is the number "
             f"of knots twice. {USAGE}",
         ),
+        (
+            "y ~ s(a, k=8, k=9)",
+            f"formula 'y ~ s(a, k=8, k=9)': s(a, k=8, k=9) has k a second time. {USAGE}",
+        ),
         *(
             (
                 f"y ~ s(a, k={k})",

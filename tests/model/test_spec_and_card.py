@@ -211,6 +211,8 @@ def test_everything_a_card_can_say_reads_back(tmp_path: Path) -> None:
         card=Card("c", 'A "title" \\ with <marks>', "Why?", "What", ("one", "two"), ("source",)),
     )
     write_card(spec, tmp_path / "c.toml")
+    # As an editor saves it that marks UTF-8.
+    (tmp_path / "c.toml").write_bytes(b"\xef\xbb\xbf" + (tmp_path / "c.toml").read_bytes())
     again = ModelSpec(**read_card(tmp_path / "c.toml"))
     for name in (
         "formula",

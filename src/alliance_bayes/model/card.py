@@ -115,7 +115,9 @@ def read_card(path: str | os.PathLike[str]) -> dict[str, Any]:
     """
     path = Path(path)
     source = f"model card '{path.name}'"
-    return card_arguments(read_text(path, what=source, limit=TOML_BYTES), source=source, name=path.stem)
+    # Some editors mark a file as UTF-8 by three bytes at its start, which are no TOML.
+    text = read_text(path, what=source, limit=TOML_BYTES).removeprefix("\ufeff")
+    return card_arguments(text, source=source, name=path.stem)
 
 
 def write_card(spec: ModelSpec, path: str | os.PathLike[str]) -> None:

@@ -12,7 +12,7 @@ from alliance_bayes.cohort.cells import level_label
 from alliance_bayes.errors import ModelError
 from alliance_bayes.model.formula import Formula
 from alliance_bayes.model.grammar import columns_of
-from alliance_bayes.model.levels import joined_level
+from alliance_bayes.model.levels import joined_level, labels_of
 
 __all__ = ["Emptied", "refuse", "refuse_emptied", "term_columns", "too_few"]
 
@@ -127,6 +127,10 @@ def _emptied(
         if any(data.loc[kept, part].nunique() > 1 for part in parts):
             continue
         levels = name in asked or name in grouping or not pd.api.types.is_numeric_dtype(data[name])
+        if levels:
+            # What is no level is told as that, and not as a column without others.
+            for part in parts:
+                labels_of(data[part].dropna())
         there = ~missing[parts].any(axis=1).to_numpy()
         only = data.loc[kept, parts].iloc[0]
         others = there & (data[parts] != only).any(axis=1).to_numpy()

@@ -190,6 +190,12 @@ class _Meaning:
                     raise self.refuse(
                         f"{part} cannot be taken out; offset(-({part.arguments[0]})) adds its negative.", part.at
                     )
+                if part in offsets:
+                    raise self.refuse(
+                        f"{part} stands twice. Offsets add up: write offset(2 * ({part.arguments[0]})) if that is "
+                        "meant.",
+                        part.at,
+                    )
                 offsets.append(part)
             else:
                 self.join(terms, sign, part)
@@ -211,9 +217,7 @@ class _Meaning:
             if outcome in names:
                 raise self.refuse(f"the outcome '{outcome}' is also used as a predictor. Remove it from one side.")
         calls = tuple(part for part in components.values() if isinstance(part, Call))
-        return Formula(
-            self.text, outcome, common, merged, tuple(columns), tuple(smooths), tuple(dict.fromkeys(offsets)), calls
-        )
+        return Formula(self.text, outcome, common, merged, tuple(columns), tuple(smooths), tuple(offsets), calls)
 
     def not_apart(self, smooth: SmoothTerm) -> ModelError:
         return self.refuse(

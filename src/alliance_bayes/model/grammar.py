@@ -629,6 +629,8 @@ class _Reader:
                 raise self.bad_call(start, "should name one column")
             if name.text not in ("k", "knots"):
                 raise self.bad_call(start, f"knows k and knots, not {name.text}")
+            if name.text in options:
+                raise self.bad_call(start, f"has {name.text} a second time")
             self.place += 2
             if name.text == "k":
                 options["k"] = self.count(start)

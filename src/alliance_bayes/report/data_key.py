@@ -8,6 +8,7 @@ import secrets
 from pathlib import Path
 
 from alliance_bayes.errors import FileFormatError, UsageError
+from alliance_bayes.foreign import read_text
 
 __all__ = ["KEY_SUFFIX", "find_key", "key_of", "read_key"]
 
@@ -25,11 +26,7 @@ def read_key(path: Path) -> bytes:
     FileFormatError
         No such file, or one that holds no key.
     """
-    try:
-        with path.open("rb") as file:
-            text = file.read(2 * _BYTES + 2).decode("ascii")
-    except (OSError, UnicodeDecodeError) as error:
-        raise FileFormatError(f"'{path}' cannot be read as a key. Give the .key file written with the page.") from error
+    text = read_text(path, what=f"the key '{path}'", limit=4 * _BYTES)
     if not _TEXT.fullmatch(text):
         raise FileFormatError(
             f"'{path}' holds no key: {2 * _BYTES} hexadecimal digits are expected. Give the .key file written with the "
