@@ -74,7 +74,7 @@ def test_what_is_no_file_is_not_replaced(tmp_path: Path, kind: str) -> None:
         if kind == "link to a pipe":
             target.symlink_to(tmp_path / "pipe")
     before = sorted(tmp_path.iterdir())
-    with pytest.raises(UsageError, match=re.escape(f"'{target}' is there and is no file. Choose another name.")):
-        with replacing(target):
-            raise AssertionError("nothing is to be written")
+    said = re.escape(f"'{target}' is there and is no file. Choose another name.")
+    with pytest.raises(UsageError, match=said), replacing(target):
+        raise AssertionError("nothing is to be written")
     assert sorted(tmp_path.iterdir()) == before
