@@ -391,7 +391,7 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 START = '<script type="application/json" id="manifest">'
 WHOLE = {
-    "format": 1,
+    "format": 2,
     "kind": "report",
     "data": {},
     "versions": {},
