@@ -465,8 +465,8 @@ def test_a_level_that_only_incomplete_rows_have_and_levels_of_one_person() -> No
     holds_together(study)
 
     assert study.fitted["outcome_everybody"].fit.design.factors[-1].levels == ("Alone", "Here")
-    # The mean observed rating of one person is that person's rating, and how many are in the next smallest country would
-    # tell that it is one person: both are hidden, and a country alone has nothing beside it.
+    # The mean observed rating of one person is that person's rating, and how many are in the next smallest country
+    # would tell that it is one person: both are hidden, and a country alone has nothing beside it.
     observed = study.parts["ratings"].blocks[0].rows
     assert set(observed["factor"]) == {"provider_type", "sex"}
     assert not {"Lost", "Alone"} & set(observed["level"])
