@@ -33,7 +33,9 @@ PAGE = ("page_options", "sections", "versions", "columns")
 def made_of(page: Path) -> dict[str, Any]:
     """What a page says it was made of."""
     manifest = read_manifest(page.read_text(encoding="utf-8"), name=page.name)
-    return {key: kept(manifest[key]) for key in (*MADE_OF, *PAGE) if key in manifest}
+    found = {key: kept(manifest[key]) for key in (*MADE_OF, *PAGE) if key in manifest}
+    # The packages are locked, and Python is the machine's.
+    return found | {"versions": {name: said for name, said in found["versions"].items() if name != "python"}}
 
 
 def differences(page: Path, fresh: Path, cohort: ab.Cohort) -> list[str]:
@@ -52,10 +54,12 @@ def main() -> int:
     assert isinstance(cohort, ab.Cohort)
     with tempfile.TemporaryDirectory() as folder:
         for name, arguments in REPORTS.items():
-            fresh = Path(folder) / name
-            command = [sys.executable, "-m", "alliance_bayes", *arguments, "-o", str(fresh)]
+            page, fresh = ROOT / "reports" / name, Path(folder) / name
+            # With the page's own key, or the digests of the data would differ.
+            key = ("--key", str(page.with_suffix(".key")))
+            command = [sys.executable, "-m", "alliance_bayes", *arguments, *key, "-o", str(fresh)]
             subprocess.run(command, cwd=ROOT, check=True)
-            found += [f"reports/{name}: {line}" for line in differences(ROOT / "reports" / name, fresh, cohort)]
+            found += [f"reports/{name}: {line}" for line in differences(page, fresh, cohort)]
     for line in found:
         print(line)
     print("reports are not current: run 'make reports' and commit reports/" if found else "reports are current")
