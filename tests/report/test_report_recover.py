@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import html
+import json
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -13,7 +17,7 @@ from alliance_bayes.cohort import Flow
 from alliance_bayes.cohort.flow import FlowStep
 from alliance_bayes.cohort.names import MISSING_REASONS
 from alliance_bayes.fit import FittedModel
-from alliance_bayes.report.counts import hidden_levels, people_in, shown_events
+from alliance_bayes.report.counts import hidden_levels, hidden_parameters, people_in, shown_events
 from alliance_bayes.report.left_out import ShownFlow, shown_missing
 from alliance_bayes.report.manifest import read_manifest, rows_by_id
 from alliance_bayes.report.table_one import table_one
@@ -168,6 +172,88 @@ def test_a_whole_page_says_nothing_of_a_hidden_level_and_no_share_of_few(seed: i
             if str(row.get("statistic", "")).startswith("share"):
                 k = round(row["observed"] * row["n"])
                 assert not any(0 < count < SMALL for count in (k, row["n"] - k))
+
+
+@pytest.mark.parametrize(
+    ("sizes", "formula", "few", "others"),
+    [
+        ((150, 147, 3), "country", {"country[BB]", "country[QQ]"}, {"Intercept", "alliance", "sex[male]"}),
+        # Compared with few: so is what the intercept is of.
+        ((4, 140, 156), "country", {"country[BB]", "country[QQ]", "Intercept"}, {"alliance", "sex[male]"}),
+        (
+            (150, 147, 3),
+            "country * alliance",
+            {"country[BB]", "country[QQ]", "country[BB]:alliance", "country[QQ]:alliance"},
+            {"Intercept", "alliance", "sex[male]"},
+        ),
+        (
+            (4, 140, 156),
+            "country * alliance",
+            {
+                *("country[BB]", "country[QQ]", "country[BB]:alliance", "country[QQ]:alliance"),
+                *("Intercept", "alliance"),
+            },
+            {"sex[male]"},
+        ),
+        ((100, 90, 110), "country", set(), {"country[BB]", "country[QQ]", "Intercept", "alliance", "sex[male]"}),
+    ],
+)
+def test_no_check_and_no_figure_is_about_a_coefficient_of_few(
+    sizes: tuple[int, ...], formula: str, few: set[str], others: set[str]
+) -> None:
+    frame = rows(sum(sizes), seed=3)
+    frame["country"] = pd.Categorical(np.random.default_rng(3).permutation(np.repeat(["AA", "BB", "QQ"], sizes)))
+    formula = f"who5_followup ~ alliance + sex + {formula} + (1 | provider_type) + (1 | country)"
+    fit = fitted(frame, formula=formula, draws=500, spec={"autoscale": True, "residual_by": "country"})
+    hidden = hidden_levels(fit, SMALL)["country"]
+    names = {f"sigma[{level}]" for level in hidden} | {f"u_country[{level}, Intercept]" for level in hidden}
+    assert hidden_parameters(fit, SMALL) == few | {f"beta[{term}]" for term in few} | names
+    page = rendered(fit)
+    checks = {check["name"]: check for check in page.numbers["checks"]}
+    listed = {row["quantity"] for row in checks["convergence"]["details"]}
+    scaled = {
+        row["quantity"]
+        for row in [*(checks["prior_sensitivity"]["table"] or []), *(checks["prior_sensitivity"]["details"] or [])]
+        if "quantity" in row
+    }
+    assert {f"beta[{term}]" for term in others} <= listed
+    assert not {f"beta[{term}]" for term in few} & listed
+    assert others <= scaled
+    assert not few & scaled
+    assert not names & (listed | scaled)
+    for quantity in names | {f"beta[{term}]" for term in few}:
+        assert quantity not in json.dumps(page.numbers["checks"])
+        assert quantity not in json.dumps(read_manifest(page.html, name="page")["rows"])
+    # Of a row of any table of the page with the name, nothing but words and the prior.
+    spoken = {html.escape(name, quote=False) for name in names | {term for term in few if "[" in term}}
+    for cells in re.findall(r"<tr[^>]*>(.*?)</tr>", page.html, re.DOTALL):
+        texts = [re.sub(r"<[^>]+>", "", cell).strip() for cell in re.findall(r"<t[dh][^>]*>(.*?)</t[dh]>", cells)]
+        if texts and (texts[0] in spoken or texts[0] in {f"beta[{name}]" for name in spoken}):
+            assert [text for text in texts if re.fullmatch(r"\W?[\d.,]+%?", text)] == []
+
+
+def test_a_combination_of_few_has_no_coefficient_on_a_page() -> None:
+    frame = rows(400, seed=4)
+    frame["sex"] = pd.Categorical(["female", "male"] * 200)
+    frame["country"] = pd.Categorical(["AA"] * 200 + ["BB"] * 200)
+    frame.loc[(frame["country"] == "BB") & (frame["sex"] == "male"), "sex"] = "female"
+    frame.loc[[395, 397, 399], "sex"] = "male"
+    fit = fitted(frame, formula="who5_followup ~ alliance + sex * country", draws=4)
+    assert hidden_levels(fit, SMALL)["country"] == hidden_levels(fit, SMALL)["sex"] == frozenset()
+    # By the margins, which are shown, three people tell the other cells.
+    terms = {"Intercept", "sex[male]", "country[BB]", "sex[male]:country[BB]"}
+    assert hidden_parameters(fit, SMALL) == terms | {f"beta[{term}]" for term in terms}
+
+
+def test_names_of_levels_with_colons_and_brackets_are_read_as_they_are() -> None:
+    frame = rows(300, seed=5)
+    labels = ["a", "b]:sex[male", "b", "c:d"]
+    frame["country"] = pd.Categorical(np.repeat(labels, [100, 4, 100, 96]), categories=labels, ordered=True)
+    fit = fitted(frame, formula="who5_followup ~ sex + country * alliance", draws=4)
+    hidden = hidden_levels(fit, SMALL)["country"]
+    assert hidden == {"b]:sex[male", "c:d"}
+    terms = {f"country[{level}]{more}" for level in hidden for more in ("", ":alliance")}
+    assert hidden_parameters(fit, SMALL) == terms | {f"beta[{term}]" for term in terms}
 
 
 def re_level(level: str, identity: str) -> bool:

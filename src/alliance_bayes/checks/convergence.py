@@ -26,7 +26,10 @@ from alliance_bayes.checks.wording import count
 from alliance_bayes.effects.table import steady
 from alliance_bayes.rounding import ROUNDING
 
-__all__ = ["convergence"]
+__all__ = ["JUDGED", "convergence"]
+
+#: Statuses of quantities that the criteria are about.
+JUDGED = ("broken", "not converged", "converged")
 
 _FIGURES = ["rhat", "ess_bulk", "ess_tail"]
 _ORDER = {"broken": 0, "not converged": 1, "converged": 2, "constant": 3, "undefined": 4}
@@ -68,7 +71,7 @@ def convergence(evidence: Evidence) -> CheckResult:
     .. [3] Vehtari et al. (2024), Journal of Machine Learning Research 25(72):1-58.
     """
     quantities = _quantities(evidence)
-    judged = quantities[quantities["status"].isin(["broken", "not converged", "converged"])]
+    judged = quantities[quantities["status"].isin(JUDGED)]
     found = _criteria(evidence, judged)
     failing = tuple(criterion.words for criterion in found if criterion.verdict == "fail")
     warning = tuple(criterion.words for criterion in found if criterion.verdict == "warn")

@@ -11,11 +11,14 @@ import numpy as np
 import pandas as pd
 
 from alliance_bayes.checks import CheckReport, CheckResult, Plot
+from alliance_bayes.checks.convergence import JUDGED
 from alliance_bayes.checks.evidence import FEWEST_ROWS
+from alliance_bayes.checks.limits import ESS_LIMIT
+from alliance_bayes.checks.plots_convergence import effective_sizes
 from alliance_bayes.checks.sensitivity import FEWEST
 from alliance_bayes.effects import EffectTable
 from alliance_bayes.fit import FittedModel
-from alliance_bayes.report.counts import hidden_rows
+from alliance_bayes.report.counts import hidden_parameters, hidden_rows
 from alliance_bayes.report.figure_data import Recorder
 from alliance_bayes.report.frames import frame_table
 from alliance_bayes.report.privacy import HIDDEN, Redact, factors_with_few, grouped_only
@@ -28,7 +31,7 @@ from alliance_bayes.report.text import typeset
 if TYPE_CHECKING:
     from alliance_bayes.report.view import View
 
-__all__ = ["Checked", "Item", "checking", "may_show", "sensitivity", "told"]
+__all__ = ["Checked", "Item", "checking", "may_show", "quiet", "sensitivity", "told"]
 
 #: Checks whose tables and figures hold no estimate, so that they stay when conclusions are withheld.
 WITHOUT_ESTIMATES = ("convergence", "prior_predictive")
@@ -90,7 +93,7 @@ class Checked:
 
     @classmethod
     def of(
-        cls, fit: FittedModel, report: CheckReport, redact: Redact, small: int, *, effects: EffectTable | None = None
+        cls, fit: FittedModel, report: CheckReport, redact: Redact, small: int, *, few: frozenset[str] = frozenset()
     ) -> Checked:
         """Draw and tabulate every check of a report.
 
@@ -104,12 +107,10 @@ class Checked:
             Takes out of a text what may not be shown.
         small
             Fewest people that a shown group has.
-        effects
-            The effects that were checked; of those about levels that may not be shown, no check says anything.
+        few
+            The quantities that no check says anything of; see :func:`quiet`.
         """
-        if effects is not None:
-            few = set(effects.index[hidden_rows(fit, effects, small)])
-            report = replace(report, results=tuple(_without(result, few) for result in report.results))
+        report = replace(report, results=tuple(_without(result, few) for result in report.results))
         withheld = not report.gate.passed
         return cls(
             tuple(
@@ -210,11 +211,24 @@ def _item(fit: FittedModel, result: CheckResult, position: int, withheld: bool, 
     )
 
 
-def _without(result: CheckResult, few: set[str]) -> CheckResult:
+def quiet(fit: FittedModel, effects: EffectTable, small: int) -> frozenset[str]:
+    """Names of the parameters, and ids of the effects, of which a page says nothing."""
+    return hidden_parameters(fit, small).union(map(str, effects.index[hidden_rows(fit, effects, small)]))
+
+
+def _without(result: CheckResult, few: frozenset[str]) -> CheckResult:
     """A check's result without rows about quantities that may not be shown."""
-    if "quantity" not in result.details.columns:
-        return result
-    return replace(result, details=result.details[~result.details["quantity"].isin(few)])
+    table, details = (
+        part[~part["quantity"].isin(few)] if "quantity" in part.columns else part
+        for part in (result.table, result.details)
+    )
+    plots = result.plots
+    if result.name == "convergence" and len(details) < len(result.details):
+        # Or the figure less the table would tell them.
+        judged = details[details["status"].isin(JUDGED)]
+        own = effective_sizes(judged, ESS_LIMIT)
+        plots = tuple(own if plot.name == own.name else plot for plot in plots)
+    return replace(result, table=table, details=details, plots=plots)
 
 
 def told(fit: FittedModel, result: CheckResult, small: int) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 from weakref import WeakKeyDictionary
@@ -21,6 +22,7 @@ __all__ = [
     "fewer",
     "hidden_beside",
     "hidden_levels",
+    "hidden_parameters",
     "hidden_rows",
     "level_counts",
     "people_in",
@@ -189,6 +191,40 @@ def hidden_rows(fit: FittedModel, rows: pd.DataFrame, small: int) -> np.ndarray:
     )
 
 
+def hidden_parameters(fit: FittedModel, small: int) -> frozenset[str]:
+    """Parameters about a level of which a page says nothing: how far data outweigh a prior tells how many people.
+
+    Their names in the posterior ("beta[country[B]]") and among the priors ("country[B]"). A coefficient is about the
+    level that it names, about the reference that it is told from, and about both of what it is the slope or the
+    intercept at ("alliance", beside "country[B]:alliance", is the slope at country's reference).
+
+    Parameters
+    ----------
+    fit
+        The fit.
+    small
+        Fewest people that a shown count stands for.
+    """
+    design, hidden = fit.design, hidden_levels(fit, small)
+    common = _about_hidden(fit, design.terms, hidden, small)
+    found = common | {f"beta[{term}]" for term in common}
+    if design.residual is not None:
+        few = hidden[design.residual.name]
+        named = zip(design.residual.parameters, design.residual.levels, strict=True)
+        found |= {name for name, level in named if level in few}
+    for factor in design.factors:
+        few, own = hidden[factor.name], _about_hidden(fit, factor.terms, hidden, small)
+        found |= {f"tau_{factor.name}[{term}]" for term in own}
+        found |= {f"corr_{factor.name}[{a}, {b}]" for a in factor.terms for b in factor.terms if {a, b} & own}
+        found |= {
+            f"u_{factor.name}[{level}, {term}]"
+            for level in factor.levels
+            for term in factor.terms
+            if level in few or term in own
+        }
+    return frozenset(found)
+
+
 def shown_events(fit: FittedModel, factor: str | None, events: Sequence[np.ndarray], small: int) -> dict[str, bool]:
     """For which levels it may be shown how many of their people are in each of several groups.
 
@@ -275,6 +311,57 @@ def shown_cells(fit: FittedModel, factor: str, split: str, small: int) -> dict[s
 def _crossed(fit: FittedModel, first: str, second: str) -> np.ndarray:
     (rows, levels), (columns, groups) = _codes(fit, first), _codes(fit, second)
     return tally(fit, rows * len(groups) + columns, len(levels) * len(groups)).reshape(len(levels), len(groups))
+
+
+def _about_hidden(fit: FittedModel, terms: Sequence[str], hidden: Mapping[str, frozenset[str]], small: int) -> set[str]:
+    """Which of the columns that a predictor is made of are about a level, or a combination, that is not shown."""
+    frame = fit.design.frame
+    levels = {
+        name: frozenset(_codes(fit, name)[1])
+        for name in _factors(fit)
+        if name in frame and any(f"{name}[" in term for term in terms)
+    }
+    parts = {f"{name}[{level}]": (name, level) for name, own in levels.items() for level in own}
+    # Longest first, since a label may itself hold a colon.
+    choices = "|".join(map(re.escape, sorted(parts, key=lambda part: (-len(part), part))))
+    pattern = re.compile(rf"(?:(?<=:)|^)(?:{choices})(?=:|$)") if parts else re.compile(r"(?!)")
+    inside = {term: dict(parts[part] for part in pattern.findall(term)) for term in terms}
+    rest = {term: ":".join(part for part in pattern.sub("", term).split(":") if part) for term in terms}
+    blocks: dict[tuple[str, frozenset[str]], dict[str, set[str]]] = {}
+    for term in terms:
+        # An intercept is what is left of indicators.
+        rest[term] = "" if rest[term] == "Intercept" else rest[term]
+        named = blocks.setdefault((rest[term], frozenset(inside[term])), {name: set() for name in inside[term]})
+        for name, level in inside[term].items():
+            named[name].add(level)
+
+    def involved(term: str) -> Iterator[dict[str, set[str]]]:
+        """The levels of each factor that a column is about: its own, and those that its block has no column of."""
+        for (other, names), named in blocks.items():
+            if other == rest[term] and names >= set(inside[term]):
+                about = {name: set(levels[name] - named[name]) for name in names}
+                for name, level in inside[term].items():
+                    about[name].add(level)
+                # Nothing of a column with all its levels is in a column without it.
+                if all(about.values()):
+                    yield about
+
+    def few(about: Mapping[str, set[str]]) -> bool:
+        if any(own & hidden[name] for name, own in about.items()):
+            return True
+        # No page has a table of three columns.
+        return len(about) > 2 or (len(about) == 2 and _hidden_cell(fit, about, small))
+
+    return {term for term in terms if any(map(few, involved(term)))}
+
+
+def _hidden_cell(fit: FittedModel, about: Mapping[str, set[str]], small: int) -> bool:
+    """Whether a combination of some levels of two columns is not shown."""
+    (first, own), (second, other) = about.items()
+    marks = _cell_marks(fit, first, second, small)
+    rows = [k for k, level in enumerate(_codes(fit, first)[1]) if level in own]
+    columns = [k for k, level in enumerate(_codes(fit, second)[1]) if level in other]
+    return any(mark is not Mark.SHOWN for mark in marks[np.ix_(rows, columns)].ravel())
 
 
 def _factors(fit: FittedModel) -> list[str]:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model import Prior, StatedPrior
-from alliance_bayes.report.counts import hidden_levels
+from alliance_bayes.report.counts import hidden_parameters
 from alliance_bayes.report.figure_data import written
 from alliance_bayes.report.figures import Panel, prior_panels
 from alliance_bayes.report.model_graph import model_graph
@@ -150,24 +149,12 @@ def _prior_picture(fit: FittedModel, small: int) -> Picture | None:
     return Picture(title, caption, markup, data)
 
 
-def _of_few(fit: FittedModel, term: str, hidden: Mapping[str, frozenset[str]]) -> bool:
-    """Whether a common term compares a level of which the page says nothing with others, or others with such a one."""
-    for name, few in hidden.items():
-        if few and (term == "Intercept" or f"{name}[" in term) and any(f"{name}[" in own for own in fit.design.terms):
-            levels = list(map(str, fit.design.frame[name].cat.categories)) if name in fit.design.frame else []
-            named = {level for level in levels if any(f"{name}[{level}]" in own for own in fit.design.terms)}
-            # What has no term of its own is what the others, and the intercept, are told from.
-            if few - named or any(f"{name}[{level}]" in term for level in few):
-                return True
-    return False
-
-
 def _parameters(fit: FittedModel, small: int) -> list[tuple[str, str, Any]]:
     """Prior-table name, title and draws: the focal slope first, the others in the order of the priors."""
     design, draws = fit.design, fit.stacked
-    focal, hidden = fit.spec.focal_predictor(design), hidden_levels(fit, small)
+    focal, hidden = fit.spec.focal_predictor(design), hidden_parameters(fit, small)
     terms = sorted(
-        (term for term in design.terms if not _of_few(fit, term, hidden)),
+        (term for term in design.terms if term not in hidden),
         key=lambda term: (term != focal, term == "Intercept"),
     )
     found: list[tuple[str, str, Any]] = [
@@ -183,17 +170,18 @@ def _parameters(fit: FittedModel, small: int) -> list[tuple[str, str, Any]]:
         if name == "sigma" and design.residual is not None:
             if identifying(fit, design.residual.name):
                 continue
-            few = hidden.get(design.residual.name, frozenset())
             named = zip(design.residual.parameters, design.residual.levels, draws[name].T, strict=True)
-            own = [one for one in named if one[1] not in few]
+            own = [one for one in named if one[0] not in hidden]
             found += [(parameter, f"{symbols[name]}: {clean(level)}", values) for parameter, level, values in own]
         else:
             found.append((name, symbols[name], draws[name]))
     for factor in design.factors:
         for position, term in enumerate(factor.terms):
             what = "level" if term == "Intercept" else "slope"
-            title = f"{what} SD: {factor_name(factor.name)}"
-            found.append((f"tau_{factor.name}[{term}]", title, draws[f"tau_{factor.name}"][:, position]))
+            title, name = f"{what} SD: {factor_name(factor.name)}", f"tau_{factor.name}[{term}]"
+            if name in hidden:
+                continue
+            found.append((name, title, draws[f"tau_{factor.name}"][:, position]))
     for smooth in design.smooths:
         name = f"tau_{smooth.name}"
         found.append((name, f"SD of the bend: {column_name(smooth.column)}", draws[name]))

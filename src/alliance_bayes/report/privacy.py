@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from alliance_bayes.checks.drawing import short
+from alliance_bayes.checks.plots_convergence import RANKED
 from alliance_bayes.cohort.names import ID
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model.levels import split_level
@@ -16,11 +18,13 @@ from alliance_bayes.report.counts import hidden_levels, level_counts, people_in,
 from alliance_bayes.report.suppression import Mark, one_way, two_way
 from alliance_bayes.report.text import clean
 
-__all__ = ["HIDDEN", "Redact", "factors_with_few", "grouped_only", "identifying", "redaction"]
+__all__ = ["HIDDEN", "Redact", "factors_with_few", "grouped_only", "identifying", "redaction", "unnamed"]
 
 Redact = Callable[[str], str]
 #: What stands in place of such a level.
 HIDDEN = "(a level)"
+#: What stands in place of a quantity about levels whose counts are not shown.
+UNNAMED = "(a quantity that is not shown)"
 #: People in the middle level of a factor below which its levels may be one person each.
 PERSONAL = 5
 
@@ -65,6 +69,26 @@ def redaction(fit: FittedModel) -> Redact:
         return whole if pattern is None else pattern.sub(HIDDEN, whole)
 
     return redact
+
+
+def unnamed(redact: Redact, quantities: Iterable[str]) -> Redact:
+    """A redaction that takes the names of some quantities out as well, also where a figure cuts them.
+
+    Parameters
+    ----------
+    redact
+        Another redaction, which is done afterwards.
+    quantities
+        Names of parameters of a posterior ("beta[country[B]]"), or ids of effects.
+    """
+    # A name that is a word may mean something else.
+    names = {name for name in quantities if not name.isidentifier()}
+    names |= {short(name, RANKED) for name in names}
+    if not names:
+        return redact
+    choices = "|".join(map(re.escape, sorted(names, key=lambda name: (-len(name), name))))
+    pattern = re.compile(rf"(?<!\w)(?:{choices})(?!\w)")
+    return lambda text: redact(pattern.sub(UNNAMED, str(text)))
 
 
 def factors_with_few(fit: FittedModel, small: int) -> list[str]:

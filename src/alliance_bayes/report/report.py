@@ -11,14 +11,14 @@ from alliance_bayes.checks import CheckReport, run_checks
 from alliance_bayes.effects import EffectTable, effects
 from alliance_bayes.errors import UsageError
 from alliance_bayes.fit import FittedModel
-from alliance_bayes.report.checking import Checked
+from alliance_bayes.report.checking import Checked, quiet
 from alliance_bayes.report.counts import SMALL, people_in
 from alliance_bayes.report.estimates import Estimates
 from alliance_bayes.report.findings import find
 from alliance_bayes.report.frozen import frozen
 from alliance_bayes.report.manifest import embed, manifest_of
 from alliance_bayes.report.page import page
-from alliance_bayes.report.privacy import redaction
+from alliance_bayes.report.privacy import redaction, unnamed
 from alliance_bayes.report.records import kept, plain
 from alliance_bayes.report.registry import SectionMaker, build_sections, check_sections
 from alliance_bayes.report.rendered import FORMAT, Rendered
@@ -122,8 +122,9 @@ class Report:
         told = told or {}
         effects, checks = effects.told(told), _told(checks, told)
         estimates = Estimates.of(fit, effects[effects["estimand"] == ""] if withheld else effects, self.small)
-        redact = redaction(fit)
-        checked = Checked.of(fit, checks, redact, self.small, effects=effects)
+        few = quiet(fit, effects, self.small)
+        redact = unnamed(redaction(fit), few)
+        checked = Checked.of(fit, checks, redact, self.small, few=few)
         view = View(fit, estimates, checks, checked, prob, self.small, redact, told=told)
         found = find(fit, estimates, checked, checks.gate, redact, self.small)
         sections = build_sections(view, self.sections)

@@ -24,9 +24,9 @@ from alliance_bayes.latent import LatentFit, fit_latent
 from alliance_bayes.model import ModelSpec
 from alliance_bayes.model.card import card_text
 from alliance_bayes.model.layout import posterior_dataset
-from alliance_bayes.report.counts import hidden_beside, hidden_rows
+from alliance_bayes.report.counts import hidden_beside, hidden_parameters, hidden_rows
 from alliance_bayes.report.estimates import Estimates
-from alliance_bayes.report.privacy import redaction
+from alliance_bayes.report.privacy import redaction, unnamed
 from alliance_bayes.study.cards import study_card, without_factors
 from alliance_bayes.study.kept import Kept
 from alliance_bayes.study.options import StudyOptions
@@ -254,7 +254,7 @@ class Bench:
             # Levels that may be one person each are not named.
             rows = Estimates.of(fit, rows, small).table
             gate = run_checks(fit, effects=rows, only=("convergence",)).gate
-            named = [] if gate.passed else map(redaction(fit), gate.reasons)
+            named = [] if gate.passed else map(unnamed(redaction(fit), hidden_parameters(fit, small)), gate.reasons)
             reasons += [reason for reason in named if reason not in reasons]
         rows = rows[rows["estimand"] == ""] if reasons else rows.told(self._page, f"{name}/")
         return Block(name, title, rows, tuple(reasons), models=models)

@@ -9,6 +9,7 @@ import pandas as pd
 
 from alliance_bayes.api import Fit
 from alliance_bayes.checks import run_checks
+from alliance_bayes.checks.convergence import JUDGED
 from alliance_bayes.latent import LatentFit
 from alliance_bayes.study.bench import Fitted
 from alliance_bayes.study.rows import analysed
@@ -49,4 +50,4 @@ def _row(made: Fitted) -> dict[str, object]:
 def _parameters(fit: Fit) -> pd.DataFrame:
     """R-hat and effective sample sizes of the parameters that vary."""
     details = run_checks(fit, only=("convergence",)).results[0].details
-    return details[details["status"].isin(["broken", "not converged", "converged"])]
+    return details[details["status"].isin(JUDGED)]
