@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import alliance_bayes as ab
+from alliance_bayes.checks.convergence import JUDGED
 from alliance_bayes.cohort import Flow
 from alliance_bayes.cohort.flow import FlowStep
 from alliance_bayes.cohort.names import MISSING_REASONS
@@ -224,6 +225,12 @@ def test_no_check_and_no_figure_is_about_a_coefficient_of_few(
     for quantity in names | {f"beta[{term}]" for term in few}:
         assert quantity not in json.dumps(page.numbers["checks"])
         assert quantity not in json.dumps(read_manifest(page.html, name="page")["rows"])
+    # The figures have as many panels and points as the tables have rows, and none has lost its name.
+    named = re.search(r"for the quantities with the largest R-hat \((.*?)\)\. Chains", html.unescape(page.html))
+    assert named is not None
+    assert not [name for name in [*names, "(a quantity"] if name in named[1]]
+    judged = sum(row["status"] in JUDGED for row in checks["convergence"]["details"])
+    assert f"effective sample sizes of {judged:,} quantities in" in page.html
     # Of a row of any table of the page with the name, nothing but words and the prior.
     spoken = {html.escape(name, quote=False) for name in names | {term for term in few if "[" in term}}
     for cells in re.findall(r"<tr[^>]*>(.*?)</tr>", page.html, re.DOTALL):

@@ -26,7 +26,7 @@ from alliance_bayes.checks.wording import count
 from alliance_bayes.effects.table import steady
 from alliance_bayes.rounding import ROUNDING
 
-__all__ = ["JUDGED", "convergence"]
+__all__ = ["JUDGED", "convergence", "worst"]
 
 #: Statuses of quantities that the criteria are about.
 JUDGED = ("broken", "not converged", "converged")
@@ -85,7 +85,7 @@ def convergence(evidence: Evidence) -> CheckResult:
             [(c.criterion, c.rule, c.value, c.where, c.verdict) for c in found],
             columns=["criterion", "rule", "value", "where", "verdict"],
         ),
-        (effective_sizes(judged, ESS_LIMIT), rank_histograms(evidence.fit.posterior, _worst(evidence.quantities))),
+        (effective_sizes(judged, ESS_LIMIT), rank_histograms(evidence.fit.posterior, worst(evidence.quantities))),
         quantities,
         failing,
     )
@@ -176,7 +176,7 @@ def _reassurance(judged: pd.DataFrame, n_chains: int, n_draws: int) -> str:
     )
 
 
-def _worst(quantities: pd.DataFrame) -> pd.DataFrame:
+def worst(quantities: pd.DataFrame) -> pd.DataFrame:
     """The elements with the largest R-hat, in its absence with the smallest effective sample size."""
     moving = quantities[~quantities["constant"] & quantities["ess_bulk"].notna()]
     order = moving.sort_values(["rhat", "ess_bulk"], ascending=[False, True], kind="stable", key=steady)

@@ -15,13 +15,11 @@ from alliance_bayes.checks.results import Plot
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["RANKED", "effective_sizes", "rank_histograms"]
+__all__ = ["effective_sizes", "rank_histograms"]
 
 BINS = 20
 # About how many markers a curve of thousands of values has.
 MARKERS = 60
-# Characters of a quantity's name above its ranks.
-RANKED = 40
 
 
 def effective_sizes(quantities: pd.DataFrame, limit: float) -> Plot:
@@ -98,7 +96,7 @@ def rank_histograms(posterior: xr.Dataset, worst: pd.DataFrame) -> Plot:
                 )
             axes.axhline(values.shape[1] / BINS, color=GREY, linestyle="--", linewidth=1)
             axes.set_ylim(bottom=0)
-            axes.set_title(short(str(row["quantity"]), RANKED), fontsize=TEXT)
+            axes.set_title(short(str(row["quantity"]), 40), fontsize=TEXT)
             axes.set_xlabel("Rank among all draws (%)")
             axes.set_ylabel("Draws")
         for axes in all_axes[len(names) :]:

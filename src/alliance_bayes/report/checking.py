@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 
 from alliance_bayes.checks import CheckReport, CheckResult, Plot
-from alliance_bayes.checks.convergence import JUDGED
-from alliance_bayes.checks.evidence import FEWEST_ROWS
+from alliance_bayes.checks.convergence import JUDGED, worst
+from alliance_bayes.checks.evidence import FEWEST_ROWS, Evidence
 from alliance_bayes.checks.limits import ESS_LIMIT
-from alliance_bayes.checks.plots_convergence import effective_sizes
+from alliance_bayes.checks.plots_convergence import effective_sizes, rank_histograms
 from alliance_bayes.checks.sensitivity import FEWEST
 from alliance_bayes.effects import EffectTable
 from alliance_bayes.fit import FittedModel
@@ -110,7 +110,7 @@ class Checked:
         few
             The quantities that no check says anything of; see :func:`quiet`.
         """
-        report = replace(report, results=tuple(_without(result, few) for result in report.results))
+        report = replace(report, results=tuple(_without(fit, result, few) for result in report.results))
         withheld = not report.gate.passed
         return cls(
             tuple(
@@ -216,7 +216,7 @@ def quiet(fit: FittedModel, effects: EffectTable, small: int) -> frozenset[str]:
     return hidden_parameters(fit, small).union(map(str, effects.index[hidden_rows(fit, effects, small)]))
 
 
-def _without(result: CheckResult, few: frozenset[str]) -> CheckResult:
+def _without(fit: FittedModel, result: CheckResult, few: frozenset[str]) -> CheckResult:
     """A check's result without rows about quantities that may not be shown."""
     table, details = (
         part[~part["quantity"].isin(few)] if "quantity" in part.columns else part
@@ -224,10 +224,16 @@ def _without(result: CheckResult, few: frozenset[str]) -> CheckResult:
     )
     plots = result.plots
     if result.name == "convergence" and len(details) < len(result.details):
-        # Or the figure less the table would tell them.
-        judged = details[details["status"].isin(JUDGED)]
-        own = effective_sizes(judged, ESS_LIMIT)
-        plots = tuple(own if plot.name == own.name else plot for plot in plots)
+        # Figures of what the table has: the others would be what one has more than the other.
+        quantities = Evidence(fit).quantities
+        own = {
+            plot.name: plot
+            for plot in (
+                effective_sizes(details[details["status"].isin(JUDGED)], ESS_LIMIT),
+                rank_histograms(fit.posterior, worst(quantities[~quantities["quantity"].isin(few)])),
+            )
+        }
+        plots = tuple(own.get(plot.name, plot) for plot in plots)
     return replace(result, table=table, details=details, plots=plots)
 
 

@@ -9,8 +9,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from alliance_bayes.checks.drawing import short
-from alliance_bayes.checks.plots_convergence import RANKED
 from alliance_bayes.cohort.names import ID
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model.levels import split_level
@@ -72,7 +70,7 @@ def redaction(fit: FittedModel) -> Redact:
 
 
 def unnamed(redact: Redact, quantities: Iterable[str]) -> Redact:
-    """A redaction that takes the names of some quantities out as well, also where a figure cuts them.
+    """A redaction that takes the names of some quantities out as well.
 
     Parameters
     ----------
@@ -83,7 +81,6 @@ def unnamed(redact: Redact, quantities: Iterable[str]) -> Redact:
     """
     # A name that is a word may mean something else.
     names = {name for name in quantities if not name.isidentifier()}
-    names |= {short(name, RANKED) for name in names}
     if not names:
         return redact
     choices = "|".join(map(re.escape, sorted(names, key=lambda name: (-len(name), name))))
