@@ -16,8 +16,11 @@ import pytest
 import alliance_bayes as ab
 from alliance_bayes.model.spec import Card
 from alliance_bayes.report.manifest import EMPTY, embed, read_manifest
+from alliance_bayes.report.svg import draw
 from alliance_bayes.verify import verification
 from alliance_bayes.verify.again import Again, make_again
+from alliance_bayes.verify.own_sections import without_sections
+from alliance_bayes.verify.pages import compare_pages
 from builders import rows
 
 FORMULA = "who5_followup ~ alliance + who5_baseline + (alliance || provider_type) + (1 || sex)"
@@ -97,6 +100,7 @@ def test_the_page_as_it_was_made_is_verified_and_told_what_was_done(made: Path, 
     assert "nothing in them was compared: 'Where people started'" in said
 
 
+ARABIC = str.maketrans("0123456789", "".join(map(chr, range(0x660, 0x66A))))
 EDITS = {
     "a sentence of the key findings": lambda html: html.replace(
         '<h2 id="findings-heading">Key findings</h2>', '<h2 id="findings-heading">Key findings</h2><p>All is well.</p>'
@@ -124,6 +128,23 @@ EDITS = {
     "a comment": lambda html: html.replace("<footer>", "<!-- nothing --><footer>"),
     "white space": lambda html: html.replace("<footer>", " <footer>"),
     "the card": lambda html: html.replace("How do the two go together?", "How well does it work?"),
+    "digits of another script in a path": lambda html: re.sub(
+        r'(<path[^>]* d=")([^"]*)', lambda m: m[1] + m[2].translate(ARABIC), html, count=1
+    ),
+    "digits of another script in a place": lambda html: re.sub(
+        r'(<use [^>]*x=")([^"]*)', lambda m: m[1] + m[2].translate(ARABIC), html, count=1
+    ),
+    "digits of another script in a cell": lambda html: re.sub(
+        r"<td>([0-9.]+)", lambda m: f"<td>{m[1].translate(ARABIC)}", html, count=1
+    ),
+    "zeros after a number": lambda html: re.sub(r"<td>([0-9]+\.[0-9]+)<", r"<td>\g<1>000<", html, count=1),
+    "zeros before a number": lambda html: re.sub(r"<td>([0-9]+)<", r"<td>0000\g<1><", html, count=1),
+    "zeros after a place of a path": lambda html: re.sub(
+        r'(<path[^>]* d="M [0-9]+\.[0-9]+)', r"\g<1>000", html, count=1
+    ),
+    "other separators in a path": lambda html: re.sub(r'(<path[^>]* d="M [0-9.]+) ', r"\1,", html, count=1),
+    "another command in a path": lambda html: re.sub(r'(<path[^>]* d="M [0-9. ]+)L', r"\1l", html, count=1),
+    "a label of an axis": lambda html: re.sub(r"(<text[^>]*>)([1-9])(</text>)", r"\1\g<2>0\3", html, count=1),
     "a number by hidden text": lambda html: html.replace("<footer>", '<p class="small">n = 12</p><footer>'),
 }
 
@@ -232,6 +253,36 @@ def test_every_number_of_the_json_is_compared(made: Path, verify: Verify) -> Non
         '<p id="findings">twice</p>',
         "<title>outside of a drawing</title>",
         '<a title="</section>',
+        '<svg overflow="visible" width="1" height="1"><rect x="-2000" y="-9000" width="6000" height="9000"/></svg>',
+        *(
+            f'<div class="scroll"><svg {attribute} viewBox="0 0 9 9"><rect width="9" height="9"/></svg></div>'
+            for attribute in (
+                'overflow="visible"',
+                'transform="translate(0 -500)"',
+                'class="skip"',
+                'width="99999"',
+                'viewBox="0 0 9 9" clip-path="none"',
+                'preserveAspectRatio="none"',
+                "hidden",
+                'x="-5"',
+            )
+        ),
+        '<div class="scroll"><svg viewBox="0 0 9 9"><p>out of the drawing</p></svg></div>',
+        '<div class="scroll"><svg viewBox="0 0 9 9"><svg overflow="visible"></svg></svg></div>',
+        '<div class="scroll"><svg viewBox="0 0 9 9"><foreignObject></foreignObject></svg></div>',
+        '<div class="scroll"><svg viewBox="0 0 9 9"><desc><b>words</b></desc></svg></div>',
+        '<div class="scroll"><svg viewBox="0 0 9 9"><image href="https://example.org/a.png"/></svg></div>',
+        '<div class="skip"></div>',
+        '<p class="findings">All is well.</p>',
+        '<p class="verdict pass">pass</p>',
+        "<h2>Key findings</h2>",
+        '<p hidden="">x</p>',
+        '<p>x<a href="https://example.org">y</a></p>',
+        '<p id="&#102;indings">twice</p>',
+        '<p id="table-own">twice in the section</p>',
+        '<p id="table-own-all"><b></p></b>',
+        '<p\u00a0class="note">x</p>',
+        "<div/>",
     ],
 )
 def test_an_own_section_holds_nothing_that_changes_the_page_around_it(inside: str, made: Path, verify: Verify) -> None:
@@ -239,6 +290,41 @@ def test_an_own_section_holds_nothing_that_changes_the_page_around_it(inside: st
     changed = html.replace("<p>Words of the analyst&#39;s own.</p>", inside)
     assert changed != html
     assert any("analyst's own" in problem for problem in verify(resealed(changed)).problems)
+
+
+def test_an_own_table_does_not_stand_for_one_of_the_page(made: Path, verify: Verify) -> None:
+    """The script saves, beside a table, what has its id and '-all'."""
+    html = made.read_text("utf-8")
+    theirs = next(name for name in re.findall(r'<table id="([^"]*)"', html) if f'id="{name}-all"' not in html)
+    changed = html.replace("<p>Words of the analyst&#39;s own.</p>", f'<p id="{theirs}-all">x</p>')
+    assert any(f"'{theirs}-all'" in problem for problem in verify(resealed(changed)).problems)
+
+
+def test_the_heading_of_an_own_section_is_compared(made: Path, verify: Verify) -> None:
+    html = made.read_text("utf-8")
+    changed = re.sub(r'(<h2 id="bands-heading">)[^<]*', r"\1Key findings", html)
+    assert changed != html
+    assert verify(resealed(changed)).problems
+
+
+def paint_much(figure: Any) -> None:
+    """What analysts draw: pixels, hatches, text over several lines, contours, pies."""
+    axes = figure.subplots(2, 3).ravel()
+    axes[0].imshow([[1, 2], [3, 4]])
+    axes[1].bar([1, 2], [3, 4], hatch="//")
+    axes[2].contourf([[1, 2, 3], [3, 5, 4], [6, 1, 2]])
+    axes[3].scatter([1, 2], [2, 3], rasterized=True)
+    axes[4].text(0.5, 0.5, 'A & <b>\n"two"', style="italic", alpha=0.5)
+    axes[4].annotate("here", (1, 1), (2, 2), arrowprops={"arrowstyle": "->"})
+    axes[5].pie([1, 2])
+    figure.colorbar(axes[0].images[0])
+
+
+def test_whatever_a_figure_draws_may_stand_in_an_own_section() -> None:
+    drawn = draw(paint_much, name="x", title="A & B", description='"Much" <drawn>', size=(9, 5))
+    section = '<section id="a" aria-labelledby="a-heading"><h2 id="a-heading">1 A</h2>{}</section>'
+    shell = section.format(f'<figure><div class="scroll">{drawn}</div><figcaption><b>A.</b></figcaption></figure>')
+    assert without_sections(shell, ["a"]) == (section.format("\n"), [])
 
 
 def test_words_of_an_own_section_are_not_compared(made: Path, verify: Verify) -> None:
@@ -280,3 +366,39 @@ def test_the_check_of_kept_pages_compares_as_verify_does(
     assert checking.differences(made, fresh, cohort) == ["Manifest /seed: 11, but 12 by the refit."]
     fresh.write_text(resealed(EDITS["a word"](html)), encoding="utf-8")
     assert "The page lacks 'What must not be concluded'." in checking.differences(fresh, made, cohort)
+
+
+def plot(labels: dict[str, int], end: int) -> str:
+    """A page with one drawing: labels of an axis at their places, and a line that follows draws."""
+    texts = "".join(
+        f'<text transform="rotate(0 {at} 9.5)" x="{at}.25" y="9.5">{label}</text>' for label, at in labels.items()
+    )
+    line = f'<path d="M 0 0 L {end} 40.25"/>'
+    return f'<div id="a"><svg aria-labelledby="b-title b-desc" viewBox="0 0 400 99">{line}{texts}</svg></div>'
+
+
+AXIS = {"0": 20, "20": 120, "40": 220, "60": 320, "score": 170}
+
+
+@pytest.mark.parametrize(
+    ("labels", "found"),
+    [
+        (AXIS, False),
+        ({label: at + 6 for label, at in AXIS.items()}, False),
+        ({**AXIS, "80": 390}, False),
+        ({**AXIS, "90": 390}, True),
+        ({"00": 20, "200": 120, "400": 220, "600": 320, "score": 170}, True),
+        ({"0": 20, "10": 120, "20": 220, "30": 320, "score": 170}, True),
+        ({"20": 20, "40": 120, "60": 220, "80": 320, "score": 170}, True),
+        ({"60": 20, "40": 120, "20": 220, "0": 320, "score": 170}, True),
+        ({**AXIS, "effect": 250}, True),
+        ({"0": 20, "20": 120, "40": 220, "60": 320, "scare": 170}, True),
+        ({"0": 20, "20": 120, "40": 220, "060": 320, "score": 170}, True),
+        ({}, True),
+    ],
+)
+def test_where_draws_are_other_ones_labels_are_those_of_the_fits_about_there(
+    labels: dict[str, int], found: bool
+) -> None:
+    others = [plot(AXIS, end) for end in (301, 303, 299, 305)]
+    assert bool(compare_pages(plot(labels, 302), plot(AXIS, 300), others).problems) is found

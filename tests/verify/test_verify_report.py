@@ -122,10 +122,28 @@ def test_lines_that_end_as_on_windows_are_the_same_page(html: str, verify: Calla
     assert verify(html.replace("\n", "\r\n")).passed
 
 
-def drawn_elsewhere(seed: int, *sections: str) -> str:
+def drawn_elsewhere(seed: int, *sections: str, **versions: str) -> str:
     """A page as another machine makes it: it states the same seed, and has other draws."""
     fit = ab.Model(FORMULA).fit(table(), seed=seed, draws=400, progress=False)
-    return page_of(replace(fit, info={**fit.info, "seed": 11}), *sections)
+    stated = {**fit.info["versions"], **versions}
+    return page_of(replace(fit, info={**fit.info, "seed": 11, "versions": stated}), *sections)
+
+
+def test_other_draws_of_the_collapsed_engine_are_a_problem_with_the_same_versions(
+    monkeypatch: pytest.MonkeyPatch, verify: Callable[..., ab.Verification]
+) -> None:
+    fits = []
+
+    def again(*arguments: Any, other: int = 0, **options: Any) -> Again:
+        fits.append(other)
+        return make_again(*arguments, other=other, **options)
+
+    monkeypatch.setattr(verification, "make_again", again)
+    found = verify(drawn_elsewhere(12, "reproduction"))
+    assert all(figure.agree for figure in found.figures)
+    (problem,) = (line for line in found.problems if not re.match(r".+: (rhat|ess_\w+|mcse_mean) is ", line))
+    assert problem.startswith("The page's draws are not those of its seed: ")
+    assert fits == [0]
 
 
 def test_other_draws_agree_within_their_error_and_are_not_the_same(
@@ -169,7 +187,7 @@ def test_what_is_changed_of_a_page_with_other_draws_is_found(
 
 @cache
 def elsewhere() -> str:
-    return drawn_elsewhere(12, "effects", "endpoints", "reproduction")
+    return drawn_elsewhere(12, "effects", "endpoints", "reproduction", numpy="2.0.0")
 
 
 _made_again: dict[int, Again] = {}

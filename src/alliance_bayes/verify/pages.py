@@ -11,14 +11,15 @@ import math
 import re
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
+from itertools import pairwise
 from statistics import median
 from typing import Any
 
 from alliance_bayes.report.records import unit
 
-__all__ = ["SPREAD", "Compared", "compare_numbers", "compare_pages", "without_sections"]
+__all__ = ["SPREAD", "Compared", "compare_numbers", "compare_pages"]
 
 #: Ranges of the fits with other seeds that a number may be off which is in no row of the manifest.
 SPREAD = 3.0
@@ -33,7 +34,10 @@ _TOLD, _SHOWN = 20, 80
 _TOKEN = re.compile(r"<[^<>]*>|[^<]+|<")
 _TAG = re.compile(r"<(/?)([a-zA-Z][\w:-]*)")
 _ID = re.compile(r'\sid="([^"]*)"')
-_NUMBER = re.compile(r"(?:(?<![\w.])[-\N{MINUS SIGN}])?\d+(?:,\d{3})*(?:\.\d+)?")
+# Digits of other scripts are words here: they equal themselves only.
+_NUMBER = re.compile(r"(?:(?<![\w.])[-\N{MINUS SIGN}])?[0-9]+(?:,[0-9]{3})*(?:\.[0-9]+)?")
+# As this package writes a number, without zeros before it.
+_WRITTEN = re.compile(r"[-\N{MINUS SIGN}]?(?:0|[1-9][0-9]*|[1-9][0-9]{0,2}(?:,[0-9]{3})+)(?:\.[0-9]+)?")
 _LABEL = re.compile(r'(?<=\s)(?:aria-label|alt)="[^"]*"')
 # Of a column of words: by its longest.
 _WIDTH = re.compile(r'(?<=\s)class="word (?:long|short)"')
@@ -42,35 +46,12 @@ _SVG = re.compile(r"<svg(?:[^<]|<(?!/svg>))*</svg>")
 # Where a drawing has its places, to two decimals.
 _PLACES = re.compile(r'(?<=\s)(?:d|points|transform|x|y)="[^"]*"')
 _PATH = re.compile(r'(?<=\s)d="([^"]*)"')
-# What a section of the analyst's own is made of: nothing that changes what stands around it.
-_PIECE = re.compile(r'<(/?)([a-zA-Z][\w-]*)((?:\s[a-zA-Z][\w:.-]*(?:="[^"<>]*")?)*)\s?(/?)>|[^<>]+|.', re.DOTALL)
-_ALLOWED = frozenset(
-    (
-        *("a", "abbr", "article", "b", "br", "caption", "code", "dd", "details", "div", "dl", "dt", "em", "figcaption"),
-        *(
-            "figure",
-            "h2",
-            "h3",
-            "h4",
-            "hr",
-            "i",
-            "img",
-            "li",
-            "ol",
-            "p",
-            "pre",
-            "small",
-            "span",
-            "strong",
-            "sub",
-            "sup",
-        ),
-        *("summary", "svg", "table", "tbody", "td", "tfoot", "th", "thead", "tr", "ul"),
-        *("circle", "clipPath", "defs", "desc", "ellipse", "g", "image", "line", "path", "pattern", "polygon"),
-        *("polyline", "rect", "text", "title", "tspan", "use"),
-    )
-)
-_VOID = frozenset(("br", "hr", "img"))
+# A place in a drawing, and a path of such places.
+_PLACE = r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]{1,2})?"
+_LINE = re.compile(rf"[A-Za-z](?: (?:[A-Za-z]|{_PLACE}))*")
+_TEXT = re.compile(r"<text([^<>]*)>([^<]*)</text>")
+_AT = re.compile(r"(?:rotate\(\S+ |translate\()(\S+) (\S+)\)")
+_DRAWING_NAME = re.compile(r'<svg[^<>]*\saria-labelledby="([^"]*)"')
 _DRAWN = frozenset(
     ("title", "desc", "path", "g", "use", "text", "clipPath", "rect", "defs", "image", "line", "circle", "polygon")
 )
@@ -111,52 +92,6 @@ class Compared:
         )
 
 
-def without_sections(html: str, ids: Iterable[str]) -> tuple[str, list[str]]:
-    """A page without the content of some sections, and what is wrong with these.
-
-    A section that cannot be made again may hold words, tables and drawings, whole and properly nested: nothing that
-    could change what stands around it.
-    """
-    faults = []
-    for name in ids:
-        start = f'<section id="{name}" aria-labelledby="{name}-heading">'
-        before, found, rest = html.partition(start)
-        inner, end, after = rest.partition("</section>")
-        if not (found and end) or start in rest:
-            faults.append(f"The page has no section '{name}' of the analyst's own, or more than one.")
-            continue
-        outside = f"{before}{after}"
-        faults += [f"Section '{name}' of the analyst's own {fault}." for fault in _foreign(inner, outside)]
-        html = f"{before}{start}{end}{after}"
-    return html, faults
-
-
-def _foreign(inner: str, outside: str) -> list[str]:
-    """What a section holds that no section of this package holds."""
-    open_: list[str] = []
-    taken = set(_ID.findall(outside))
-    for piece in _PIECE.finditer(inner):
-        close, tag, attributes, itself = piece.groups()
-        if tag is None:
-            if piece[0] in "<>":
-                return ["holds something that is no element and no text"]
-            continue
-        if tag not in _ALLOWED or (tag in _DRAWN and "svg" not in open_ and not close):
-            return [f"holds an element '{tag[:_SHOWN]}', which no section is made of"]
-        if close:
-            if not open_ or open_.pop() != tag:
-                return ["has elements that are not properly closed"]
-            continue
-        if re.search(r"\s(?:style|on\w+)\b", attributes, re.IGNORECASE):
-            return ["has an element with a style or a script of its own"]
-        repeated = [name for name in _ID.findall(attributes) if name in taken]
-        if repeated:
-            return [f"has an id that the page has elsewhere ({repeated[0][:_SHOWN]!r})"]
-        if not itself and tag not in _VOID:
-            open_.append(tag)
-    return ["has elements that are not properly closed"] if open_ else []
-
-
 def compare_pages(page: str, made: str, others: Sequence[str] = ()) -> Compared:
     """Compare a page with one that was made again.
 
@@ -188,7 +123,8 @@ def compare_pages(page: str, made: str, others: Sequence[str] = ()) -> Compared:
         if old[i] == new[j]:
             numbers += 0 if new[j].startswith("<") else len(_NUMBER.findall(new[j]))
             continue
-        if there.drawing(j) in loose and not new[j].startswith("<path"):
+        if there.drawing(j) in loose and not new[j].startswith("<"):
+            # Held with its place in the drawing, below.
             near += 1
             continue
         beside = [tokens[back[j]] for tokens, back in elsewhere if j in back]
@@ -209,6 +145,10 @@ def compare_pages(page: str, made: str, others: Sequence[str] = ()) -> Compared:
     near += drawn
     problems += alone
     unsettled += doubtful
+    if others:
+        wrong, doubtful = _labels(page, (made, *others))
+        problems += wrong
+        unsettled += doubtful
     if page != made and not (problems or near or others):
         problems.append("The page has other white space.")
     return _settled(problems, numbers, near, unsettled, len(moving), "page")
@@ -335,6 +275,60 @@ def _loose_drawings(new: Sequence[str], others: Sequence[Sequence[str]]) -> froz
     )
 
 
+def _labels(page: str, renders: Sequence[str]) -> tuple[list[str], list[str]]:
+    """What is written in a page's drawings and in none of some renders at about the same place.
+
+    Where an axis ends elsewhere than in any of the fits, one label more is there; two are another axis.
+    """
+    known = [_texts(render) for render in renders]
+    problems: list[str] = []
+    unsettled: list[str] = []
+    for name, texts in _texts(page).items():
+        beside = [drawings[name] for drawings in known if name in drawings]
+        if not beside:
+            problems.append(f"The page has a drawing '{name[:_SHOWN]}', which the refit has not.")
+            continue
+        places: dict[str, list[tuple[float, float]]] = {}
+        for text, at in (item for drawing in beside for item in drawing):
+            places.setdefault(text, []).append(at)
+        off = [text for text, at in texts if not any(math.dist(at, to) <= _DRAWING for to in places.get(text, ()))]
+        said = [
+            f"In the drawing '{name[:_SHOWN]}': the page has {_cut(text)}, the refit not, or elsewhere." for text in off
+        ]
+        fewest, most = min(map(len, beside)), max(map(len, beside))
+        strange = [text for text in off if text not in places and not _between(text, places)]
+        if strange or len(off) > 1 or not fewest - _FEW <= len(texts) <= most + _FEW:
+            problems += said or [
+                f"In the drawing '{name[:_SHOWN]}': the page has {len(texts)} labels, the refit {most}."
+            ]
+        else:
+            unsettled += said
+    return problems, unsettled
+
+
+def _between(text: str, places: Mapping[str, object]) -> bool:
+    """Whether a label is a number, and no more than a step further out than the numbers of a drawing."""
+    numbers = sorted(_value(other) for other in places if _WRITTEN.fullmatch(other))
+    if not (numbers and _WRITTEN.fullmatch(text)):
+        return False
+    step = max((b - a for a, b in pairwise(numbers)), default=0.0) * (1 + 1e-9)
+    return numbers[0] - step <= _value(text) <= numbers[-1] + step
+
+
+def _texts(html: str) -> dict[str, list[tuple[str, tuple[float, float]]]]:
+    """What is written in each drawing of a page, by the drawing's name, and where; far out where it does not say."""
+    out: dict[str, list[tuple[str, tuple[float, float]]]] = {}
+    for drawing in _SVG.findall(html):
+        name = _DRAWING_NAME.match(drawing)
+        found = out.setdefault(name[1] if name else "", [])
+        for attributes, text in _TEXT.findall(drawing):
+            turned = _AT.search(attributes)
+            at = turned.groups() if turned else ()
+            plain = len(at) == 2 and all(re.fullmatch(_PLACE, part) for part in at)
+            found.append((text, (float(at[0][:9]), float(at[1][:9])) if plain else (math.inf, math.inf)))
+    return out
+
+
 def _spreads(
     new: Sequence[str], elsewhere: Sequence[tuple[Sequence[str], Mapping[int, int]]], places: _Places
 ) -> tuple[dict[tuple[str, int], float], dict[tuple[str, int], list[tuple[float, float]]]]:
@@ -401,6 +395,8 @@ def _differs(page: str, made: str, others: Sequence[str], share: float | None) -
     if drawn and not others and _PLACES.sub("", page) != _PLACES.sub("", made):
         return 1, math.inf
     before, after = _NUMBER.findall(page), _NUMBER.findall(made)
+    spans = [found.span() for found in _PLACES.finditer(page)] if drawn and others else []
+    placed = [any(start <= found.start() < end for start, end in spans) for found in _NUMBER.finditer(page)]
     beside_numbers = [texts for token in others if len(texts := _NUMBER.findall(token)) == len(after)]
     off = 0.0
     for place, (a, b) in enumerate(zip(before, after, strict=True)):
@@ -412,11 +408,28 @@ def _differs(page: str, made: str, others: Sequence[str], share: float | None) -
         # Two decimals of a drawing are a hundredth of a point, which nobody sees.
         spread = max(spread, (share or 0.0) * abs(values[0]))
         allowed = SPREAD * spread + (digit if spread > 0 or share is not None or (drawn and digit <= 0.011) else 0.0)
-        if drawn and others and digit <= 0.011:
+        if drawn and others and (digit <= 0.011 or placed[place]):
             allowed = max(allowed, _DRAWING)
         gap = abs(_value(a) - values[0])
+        written = [b, *(texts[place] for texts in beside_numbers)]
+        if not _alike_written(a, written, drawn=drawn and (digit <= 0.11 or placed[place]), moves=spread > 0):
+            off = math.inf
         off = max(off, math.inf if allowed == 0 and gap > 0 else gap / (allowed * (1 + 1e-9)) if gap else 0.0)
     return len(after), off
+
+
+def _alike_written(text: str, known: Sequence[str], *, drawn: bool, moves: bool) -> bool:
+    """Whether a number is written as it is elsewhere: with as many decimals, and no zeros before it.
+
+    A place in a drawing has two decimals or six, or as few as it needs; a number that moves with the draws may have one
+    more or less than all the others, as the largest of a column decides.
+    """
+    if _WRITTEN.fullmatch(text) is None:
+        return False
+    own, decimals = len(text.partition(".")[2]), [len(other.partition(".")[2]) for other in known]
+    if drawn:
+        return own <= max(2, *decimals) or (own <= 6 and max(decimals) > 2)
+    return min(decimals) - moves <= own <= max(decimals) + moves
 
 
 def _value(text: str) -> float:
@@ -430,10 +443,12 @@ def _digit(text: str) -> float:
 
 
 def _path_differs(page: str, made: str, others: Sequence[str]) -> float:
+    if _LINE.fullmatch(page) is None:
+        return math.inf
     letters = [re.sub(r"[^A-Za-z]+", "", text) for text in (page, made)]
     if not others:
         mine, theirs = _numbers(page), _numbers(made)
-        same = letters[0] == letters[1] and len(mine) == len(theirs)
+        same = re.sub(_PLACE, "0", page) == re.sub(_PLACE, "0", made)
         return 0.0 if same and all(abs(a - b) <= 0.0101 for a, b in zip(mine, theirs, strict=True)) else math.inf
     line, other_line = _vertices(page), _vertices(made)
     if {*letters[0]} != {*letters[1]} or len(line) * len(other_line) > 4_000_000:
@@ -443,7 +458,7 @@ def _path_differs(page: str, made: str, others: Sequence[str]) -> float:
 
 
 def _numbers(path: str) -> list[float]:
-    return [float(text[:300]) for text in re.findall(r"-?\d+(?:\.\d+)?", path)]
+    return [float(text[:300]) for text in re.findall(r"-?[0-9]+(?:\.[0-9]+)?", path)]
 
 
 def _vertices(path: str) -> list[tuple[float, float]]:

@@ -26,7 +26,8 @@ from alliance_bayes.report.rendered import Rendered
 from alliance_bayes.verify.again import Again, make_again, own_sections
 from alliance_bayes.verify.comparing import Figure, compare, limit
 from alliance_bayes.verify.data import compare_data
-from alliance_bayes.verify.pages import Compared, compare_numbers, compare_pages, without_sections
+from alliance_bayes.verify.own_sections import without_sections
+from alliance_bayes.verify.pages import Compared, compare_numbers, compare_pages
 from alliance_bayes.versions import versions
 
 __all__ = ["Verification", "verify_report"]
@@ -35,6 +36,8 @@ __all__ = ["Verification", "verify_report"]
 OTHERS = 4
 # Problems of rows that are told one by one.
 _TOLD = 20
+# Software that the collapsed engine's draws follow from, besides the seed.
+_DRAWING = ("alliance_bayes", "numpy", "scipy", "numba")
 # What is compared by itself, or is a fingerprint of the rest.
 _APART = ("rows", "page", "digest")
 
@@ -147,10 +150,12 @@ def verify_report(
     Notes
     -----
     On one processor, and with the collapsed engine on all, the refit has the very draws of the page. Then all must be
-    the same, to the digits printed. NUTS has other draws on another processor. Then the page is written again with the
+    the same, to the digits printed; other draws of the collapsed engine are a problem where the page names the versions
+    in use. NUTS has other draws on another processor. Then the page is written again with the
     page's own rows, once these are found to be those of the refit within Monte Carlo error, so that every word that
     follows from them is to be the same; and numbers that are in no row (of checks, curves and simulated data) may be
-    off by `SPREAD` times the range that fits with other seeds give them, and one unit of their last digit.
+    off by `SPREAD` times the range that fits with other seeds give them, and one unit of their last digit. What is
+    written in a drawing must be written about there in one of these fits.
 
     Of so many figures that chance puts one in a hundred pages beyond 4 errors, the limit is where it would.
     """
@@ -184,11 +189,19 @@ def verify_report(
                 for figure in figures
                 if figure.agree and not math.isnan(figure.error)
             ]
-        compared, notes = Compared(), ["The estimates are other ones, so nothing else was compared."]
+        fixed = _fixed(manifest, again)
+        if fixed and not same:
+            problems.append(
+                "The page's draws are not those of its seed: the collapsed engine has the same draws on every "
+                f"processor with the same versions of {', '.join(_DRAWING)}, and the page names those in use here. "
+                "It was made with another seed or with other versions than it names; or, once in many thousands of "
+                "pages, the last digits of another processor decided about a draw: ask for the page to be made again."
+            )
+        compared, notes = Compared(), ["The draws are other ones, so nothing else was compared."]
         if same:
             compared, notes = _compare(html, manifest, beside, made.rendered, (), own)
         # Without a figure there is no telling whether the draws are the page's.
-        if (compared.problems and not figures) or not (same or problems):
+        if not fixed and ((compared.problems and not figures) or not (same or problems)):
             rows, others = rows_by_id(manifest), []
             for other in range(1, OTHERS + 1):
                 tell(f"the draws are not the page's: fitting with another seed, {other} of {OTHERS}")
@@ -357,6 +370,15 @@ def _reproduced(figures: Sequence[Figure]) -> bool:
     estimated = [figure for figure in figures if figure.name in NUMBERS]
     same = sum(math.isnan(figure.error) and figure.agree for figure in estimated)
     return 2 * same >= len(estimated)
+
+
+def _fixed(manifest: Mapping[str, Any], again: Mapping[str, Any]) -> bool:
+    """Whether the refit must have the page's own draws: by the collapsed engine alone, with the versions in use."""
+    now, then = versions(), manifest["versions"]
+    ran = [again["info"]] if again["kind"] == "report" else list(again["info"].values())
+    return all(info.get("engine") == "collapsed" and "fallback" not in info for info in ran) and all(
+        then.get(name) == now[name] for name in _DRAWING
+    )
 
 
 def _value(value: Any) -> str:
