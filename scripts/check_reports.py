@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import alliance_bayes as ab
-from alliance_bayes.cli_tools import read
+from alliance_bayes.cli_tools import demonstration
 from alliance_bayes.report.manifest import read_manifest
 from alliance_bayes.report.records import kept
 from alliance_bayes.verify.pages import compare_numbers
@@ -50,8 +50,7 @@ def differences(page: Path, fresh: Path, cohort: ab.Cohort) -> list[str]:
 
 def main() -> int:
     found = []
-    cohort = read(None, None, ".", None, None, None)
-    assert isinstance(cohort, ab.Cohort)
+    cohort = demonstration()
     with tempfile.TemporaryDirectory() as folder:
         for name, arguments in REPORTS.items():
             page, fresh = ROOT / "reports" / name, Path(folder) / name

@@ -11,7 +11,7 @@ from rich.console import Console
 import alliance_bayes as ab
 from alliance_bayes.cli_options import column_mapping
 
-__all__ = ["DEMO_N", "DEMO_SEED", "check_source", "errors", "progress", "read", "say"]
+__all__ = ["DEMO_N", "DEMO_SEED", "check_source", "demonstration", "errors", "progress", "read", "say"]
 
 # The demonstration: the published study's size, and a seed anybody can name.
 DEMO_N, DEMO_SEED = 3087, 7
@@ -32,7 +32,8 @@ def check_source(command: str, cohort: Path | None, demo: bool) -> None:
         raise ab.UsageError(f"give either a COHORT or --demo. 'alliance-bayes {command} --help' shows how.")
 
 
-def _demonstration() -> ab.Cohort:
+def demonstration() -> ab.Cohort:
+    """The simulated cohort that stands for a table."""
     say(f"simulating the demonstration cohort ({DEMO_N:,} participants, seed {DEMO_SEED})")
     return ab.simulate_cohort(n=DEMO_N, seed=DEMO_SEED)
 
@@ -59,7 +60,7 @@ def read(
             "tables. A table with one row a participant has its scores chosen: leave it out."
         )
     if path is None:
-        return _demonstration()
+        return demonstration()
     mapping = column_mapping(columns)
     text: dict[str, Any] = {"decimal": decimal, "sep": sep, "encoding": encoding, "prorate": prorate}
     if path.suffix == ".nc":
