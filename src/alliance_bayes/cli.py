@@ -1,14 +1,11 @@
 """The command line: parses, calls, prints. Exit status 0 done, 1 the data or the checks failed, 2 wrong use.
 
-Beyond these: 70 an error that nobody had thought of, 130 interrupted, 141 nobody reads the output.
+Beyond these: 70 an error that nobody had thought of, 130 interrupted. A reader that stops reading changes none of them.
 """
 
 from __future__ import annotations
 
-import contextlib
-import io
 import json
-import os
 import sys
 import traceback
 from importlib.metadata import metadata
@@ -47,6 +44,7 @@ from alliance_bayes.cli_options import (
     writable,
 )
 from alliance_bayes.cli_reduce import reduce
+from alliance_bayes.cli_streams import outputs
 from alliance_bayes.cli_study import study
 from alliance_bayes.cli_tools import DEMO_N, DEMO_SEED, check_source, errors, progress, read, say
 from alliance_bayes.cli_verify import verify
@@ -287,19 +285,15 @@ def _engine(fitted: ab.Fit) -> str:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line; every error is one paragraph on standard error, never a traceback."""
-    for stream in (sys.stdout, sys.stderr):
-        # A label that the terminal has no letters for is printed by their numbers.
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
-    try:
+    if sys.stdout is None:
+        errors.print("error: standard output is closed. Send it to a file or to /dev/null.")
+        sys.exit(2)
+    with outputs() as out:
         status = _status(arguments)
         sys.stdout.flush()
-    # Nobody reads on, as when the output goes to `head`. The parser ends by itself where it meets that first.
-    except (BrokenPipeError, SystemExit):
-        # Python writes what is left at its end: let it have a place.
-        with contextlib.suppress(OSError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        status = 141
+        if out is not None and out.failed is not None:
+            errors.print(f"error: standard output: {out.failed.strerror}. What was printed is not complete.")
+            status = max(status, 2)
     sys.exit(status)
 
 
@@ -321,8 +315,6 @@ def _status(arguments: list[str] | None) -> int:
     except ab.AllianceBayesError as error:
         errors.print(f"error: {error}")
         return 2
-    except BrokenPipeError:
-        raise
     except OSError as error:
         errors.print(
             f"error: {error.strerror or error}: {error.filename or ''}. Check that the file can be read or written."
