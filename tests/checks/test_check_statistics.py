@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from alliance_bayes.checks.statistics import STATISTICS, group_statistics, simultaneous_limits
+from alliance_bayes.checks.statistics import STATISTICS, Cells, group_statistics, simultaneous_limits
 from alliance_bayes.model.families import FAMILIES, prepare_outcome
 from alliance_bayes.model.scales import BUILT_IN
 
@@ -18,7 +18,7 @@ def test_statistics_of_groups_are_those_of_their_rows():
     y = np.clip(4 * np.round(rng.gamma(4, 15, 200) / 4), 0, 100)
     codes = rng.integers(0, 3, 200)
     outcome = prepare_outcome("who5_followup", y, FAMILIES["gaussian"], WHO5)
-    found = group_statistics(y[None, :], np.eye(3)[codes], outcome, 4.0)
+    found = group_statistics(y[None, :], Cells.of([codes]), outcome, 4.0)
     assert list(found) == ["mean", "SD", "skewness", "kurtosis", "share at floor", "share at ceiling"]
     for group in range(3):
         own = y[codes == group]
@@ -37,7 +37,7 @@ def test_what_lies_at_or_beyond_half_a_step_from_an_end_is_at_the_end():
     y = np.array([0.0, 50.0, 100.0])
     outcome = prepare_outcome("who5_followup", y, FAMILIES["gaussian"], WHO5)
     replicated = np.array([[-30.0, 1.9, 2.1], [97.9, 98.1, 130.0]])
-    found = group_statistics(replicated, np.ones((3, 1)), outcome, 4.0)
+    found = group_statistics(replicated, Cells.of([np.zeros(3, int)]), outcome, 4.0)
     np.testing.assert_allclose(found["share at floor"][:, 0], [2 / 3, 0])
     np.testing.assert_allclose(found["share at ceiling"][:, 0], [0, 2 / 3])
 
@@ -45,9 +45,10 @@ def test_what_lies_at_or_beyond_half_a_step_from_an_end_is_at_the_end():
 def test_two_valued_and_open_outcomes_have_the_statistics_that_apply():
     y = np.array([0.0, 1.0, 1.0])
     binary = prepare_outcome("improved", y, FAMILIES["bernoulli"], None)
-    assert list(group_statistics(y[None, :], np.ones((3, 1)), binary, None)) == ["share at ceiling"]
+    everybody = Cells.of([np.zeros(3, int)])
+    assert list(group_statistics(y[None, :], everybody, binary, None)) == ["share at ceiling"]
     opened = prepare_outcome("y", y, FAMILIES["gaussian"], None)
-    assert list(group_statistics(y[None, :], np.ones((3, 1)), opened, None)) == ["mean", "SD", "skewness", "kurtosis"]
+    assert list(group_statistics(y[None, :], everybody, opened, None)) == ["mean", "SD", "skewness", "kurtosis"]
 
 
 @given(st.floats(0, 1), st.integers(1, 4000))
@@ -104,6 +105,16 @@ def test_the_smallest_p_value_is_one_in_the_number_of_replicates():
 def test_groups_of_equal_outcomes_have_no_shape_and_no_spread():
     y = np.array([100.0, 100.0, 100.0, 40.0])
     outcome = prepare_outcome("who5_followup", y, FAMILIES["gaussian"], WHO5)
-    found = group_statistics(y[None, :], np.column_stack([[1, 1, 1, 0], [1, 1, 1, 1]]).astype(float), outcome, 4.0)
+    found = group_statistics(y[None, :], Cells.of([np.array([0, 0, 0, -1]), np.zeros(4, int)]), outcome, 4.0)
     assert [found[name][0, 0] for name in ("mean", "SD", "skewness", "kurtosis")] == [100.0, 0.0, 0.0, 3.0]
     assert found["skewness"][0, 1] == pytest.approx(stats.skew(y))
+
+
+def test_cells_make_up_overlapping_groups_and_leave_out_who_is_in_none():
+    rng = np.random.default_rng(6)
+    columns = [np.zeros(90, int), rng.integers(-1, 4, 90), rng.integers(0, 3, 90), np.full(90, -1)]
+    cells = Cells.of(columns)
+    member = np.column_stack([column == group for column in columns for group in range(column.max() + 1)])
+    np.testing.assert_array_equal(cells.member.toarray()[cells.number], member)
+    np.testing.assert_array_equal(cells.counts, member.sum(axis=0))
+    assert len(np.unique(cells.number)) == len(np.unique(member, axis=0))

@@ -8,16 +8,15 @@ import pytest
 
 from alliance_bayes.checks import CHECKS, Evidence
 from alliance_bayes.checks import evidence as module
-from alliance_bayes.checks import posterior_predictive as predictive
 from builders import fitted, rows
 
 
 def test_blocks_of_replicates_give_the_same_posterior_predictive_check(monkeypatch: pytest.MonkeyPatch) -> None:
     fit = fitted(rows(90), draws=250)
     whole = CHECKS["posterior_predictive"](Evidence(fit))
-    # Seven replicates of 90 rows at a time, and groups without their zeros.
+    # Seven replicates of 90 rows at a time.
+    monkeypatch.setattr(module, "MOST_ROWS", 80)
     monkeypatch.setattr(module, "BLOCK", 700)
-    monkeypatch.setattr(predictive, "MOST_DENSE", 50)
     blocks = list(Evidence(fit).replicate_blocks())
     assert {len(block) for block in blocks} == {7, 6}
     np.testing.assert_array_equal(np.concatenate(blocks), Evidence(fit).simulated)
@@ -30,12 +29,45 @@ def test_blocks_of_replicates_give_the_same_posterior_predictive_check(monkeypat
     np.testing.assert_allclose(found.table[figures], whole.table[figures], rtol=1e-10, atol=1e-12)
 
 
+def test_of_many_rows_there_are_fewer_replicates_and_the_check_says_how_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    fit = fitted(rows(400), draws=250)
+    whole = CHECKS["posterior_predictive"](Evidence(fit))
+    monkeypatch.setattr(module, "MOST_ROWS", 300)
+    monkeypatch.setattr(module, "SIMULATED", 400 * 300)
+    monkeypatch.setattr(module, "BLOCK", 7 * 400)
+    evidence = Evidence(fit)
+    assert sum(map(len, evidence.replicate_blocks())) == 300
+    # Spread over all draws, as the replicates of few rows are.
+    assert set(evidence.which_of_all_rows) <= set(evidence.which)
+    assert evidence.which_of_all_rows[[0, -1]].tolist() == evidence.which[[0, -1]].tolist()
+    found = CHECKS["posterior_predictive"](evidence)
+    # p-values are twice those of half the rate: 2 sqrt(0.005 x 0.995 / 300) is 0.8 %.
+    assert found.sentence == (
+        f"{whole.sentence} With 400 rows, the limits are from 300 replicates: a p-value of 1 % has a Monte Carlo "
+        "standard error of 0.8 %."
+    )
+    key = ["statistic", "factor", "level"]
+    both = whole.table.merge(found.table, on=key, validate="one_to_one", suffixes=("", "_few"))
+    assert len(both) == len(whole.table) == len(found.table)
+    np.testing.assert_allclose(both["observed_few"], both["observed"], rtol=1e-12)
+    # Five standard errors of medians and of SDs from 300 and from 1,000 replicates.
+    smooth = both[both["statistic"].isin(["mean", "SD", "skewness"])]
+    sd = (smooth["upper"] - smooth["lower"]) / 6
+    apart = np.abs(smooth["predicted_few"] - smooth["predicted"])
+    assert (apart < 5 * 1.25 * sd * np.sqrt(1 / 300 + 1 / 1000)).all()
+    error = np.sqrt(both["p"] * (1 - both["p"] / 2) * 2 * (1 / 300 + 1 / 1000)) + 2 / 300
+    assert (np.abs(both["p_few"] - both["p"]) < 5 * error).all()
+    # A rate that needs more replicates than are worth their time gets as many as it needs.
+    monkeypatch.setattr(module, "SIMULATED", 1)
+    assert Evidence(fit).which_of_all_rows.size == 200
+
+
 def test_residuals_of_many_rows_are_those_of_a_sample(monkeypatch: pytest.MonkeyPatch) -> None:
     frame = rows(400)
     fit = fitted(frame, formula="who5_followup ~ alliance + (1 | country)", draws=250)
     assert Evidence(fit).sample.fit is fit
     assert Evidence(fit).sampled == ""
-    monkeypatch.setattr(module, "BLOCK", 300_000)
+    monkeypatch.setattr(module, "MOST_ROWS", 300)
     evidence = Evidence(fit, extra=frame[["age", "sex"]])
     sample = evidence.sample
     assert sample.fit.design.rows.n == 300

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from alliance_bayes import Model
 from alliance_bayes.checks import run_checks
 from alliance_bayes.checks.diagnostics import diagnose
-from alliance_bayes.checks.statistics import group_statistics, simultaneous_limits
+from alliance_bayes.checks.statistics import Cells, group_statistics, simultaneous_limits
 from alliance_bayes.effects import contrasts, slopes
 from alliance_bayes.effects.mixing import effective_sample_size
 from alliance_bayes.errors import DataError, ModelError
@@ -138,7 +138,7 @@ def test_effective_sample_sizes_do_not_depend_on_the_unit(unit: float) -> None:
 @given(power=st.integers(-100, 100))
 def test_shapes_and_limits_of_outcomes_do_not_depend_on_the_unit(power: int) -> None:
     rng = np.random.default_rng(3)
-    unit, values, groups = 2.0**power, rng.gamma(2.0, size=(40, 30)), np.ones((30, 1))
+    unit, values, groups = 2.0**power, rng.gamma(2.0, size=(40, 30)), Cells.of([np.zeros(30, int)])
 
     def judged(unit: float) -> np.ndarray:
         seen = values[:1] * unit

@@ -9,7 +9,6 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 import pandas as pd
-from scipy import sparse
 
 from alliance_bayes.checks.diagnostics import diagnose
 from alliance_bayes.checks.distributions import rounding_step
@@ -21,9 +20,14 @@ from alliance_bayes.model.likelihood import expectation, simulate
 
 __all__ = ["Evidence", "Grouping"]
 
-# Replicates x rows that are in memory at once (doubles): 10 million are 80 MB, and 1,000 replicates of 10,000 rows.
-# More rows are replicated in blocks, and a random sample of so many serves the checks of residuals.
-BLOCK = 10_000_000
+# Rows that are looked at one by one, by leave-one-out predictions and residuals: of more, a random sample.
+MOST_ROWS = 10_000
+# Replicates x rows (doubles) that the checks of residuals keep: 80 MB, and 1,000 replicates of so many rows.
+KEPT = 10_000_000
+# Replicates x rows in memory at once where they are not kept: 8 MB.
+BLOCK = 1_000_000
+# Replicates x rows that are simulated (4 seconds): of more rows, as few replicates as the rate allows.
+SIMULATED = 100_000_000
 # Levels with fewer rows are counted but have no statistics of their own.
 FEWEST_ROWS = 20
 # Thousands of elements take a while, and one fit is checked with every table that is made of it.
@@ -66,12 +70,6 @@ class Grouping:
         """One column a level, shape (n, n_levels)."""
         return np.eye(len(self.levels))[self.codes]
 
-    @property
-    def sparse(self) -> sparse.csr_array:
-        """The same without zeros."""
-        n = self.codes.size
-        return sparse.csr_array((np.ones(n), (np.arange(n), self.codes)), shape=(n, len(self.levels)))
-
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
@@ -110,11 +108,9 @@ class Evidence:
     def __post_init__(self) -> None:
         if not 0 < self.rate < 0.5:
             raise UsageError(f"rate should be in the interval (0, 0.5) but got {self.rate!r}.")
-        # The smallest p-value that R replicates can give is 1 / (R + 1); twice that leaves room to fire.
-        least = int(np.ceil(2 / self.rate))
-        if isinstance(self.replicates, bool) or not isinstance(self.replicates, int) or self.replicates < least:
+        if isinstance(self.replicates, bool) or not isinstance(self.replicates, int) or self.replicates < self._least:
             raise UsageError(
-                f"replicates should be a whole number of at least {least} for a rate of {self.rate:g} but got "
+                f"replicates should be a whole number of at least {self._least} for a rate of {self.rate:g} but got "
                 f"{self.replicates!r}."
             )
         if isinstance(self.seed, bool) or not isinstance(self.seed, int) or self.seed < 0:
@@ -134,6 +130,11 @@ class Evidence:
                 f"extra has {len(self.extra)} rows but the fit has {self.fit.design.rows.n}. Give the analysed rows, "
                 "in their order."
             )
+
+    @property
+    def _least(self) -> int:
+        """Fewest replicates: the smallest p-value that R can give is 1 / (R + 1); twice that leaves room to fire."""
+        return int(np.ceil(2 / self.rate))
 
     def generator(self, stream: int) -> np.random.Generator:
         """A generator that depends on the seed and the stream only, not on which checks ran before."""
@@ -168,25 +169,38 @@ class Evidence:
             simulate(design.family, self.eta, self.parameters, design.outcome, self.generator(1)), dtype=float
         )
 
+    @cached_property
+    def which_of_all_rows(self) -> np.ndarray:
+        """Stacked draws behind the replicates of all rows: fewer where there are many rows."""
+        some = max(self._least, min(self.replicates, SIMULATED // self.fit.design.rows.n))
+        if some >= self.replicates:
+            return self.which
+        return self.which[np.linspace(0, self.replicates - 1, some).round().astype(int)]
+
     def replicate_blocks(self) -> Iterator[np.ndarray]:
-        """Replicated outcomes of all rows, shape (n_block, n): in one block where that is small enough."""
+        """Replicated outcomes of all rows, shape (n_block, n): in one block where the replicates are kept anyway."""
         design, n = self.fit.design, self.fit.design.rows.n
-        if self.replicates * n <= BLOCK:
+        if self.sample is self:
             yield self.simulated
             return
         rng, step = self.generator(1), max(1, BLOCK // n)
-        for start in range(0, self.replicates, step):
-            which = self.which[start : start + step]
+        for start in range(0, self.which_of_all_rows.size, step):
+            which = self.which_of_all_rows[start : start + step]
             eta, own = self.fit.linear_predictor(which=which), self.fit.parameters_at(which)
             yield np.asarray(simulate(design.family, eta, own, design.outcome, rng), dtype=float)
+
+    def random_rows(self, most: int) -> np.ndarray:
+        """Places of so many rows, drawn at random without replacement, ascending; of all where there are no more."""
+        n = self.fit.design.rows.n
+        return np.arange(n) if n <= most else np.sort(self.generator(6).choice(n, most, replace=False))
 
     @cached_property
     def sample(self) -> Evidence:
         """The evidence of all rows, or of a random sample where there are too many to replicate at once."""
-        design, n = self.fit.design, self.fit.design.rows.n
-        if self.replicates * n <= BLOCK:
+        at = self.random_rows(min(MOST_ROWS, max(2, KEPT // self.replicates)))
+        design = self.fit.design
+        if at.size == design.rows.n:
             return self
-        at = np.sort(self.generator(6).choice(n, max(2, BLOCK // self.replicates), replace=False))
         frame = design.frame.iloc[at].reset_index(drop=True)
         few = replace(design, frame=frame, rows=design.rows.take(at), outcome=design.outcome.take(at))
         extra = None if self.extra is None else self.extra.iloc[at].reset_index(drop=True)

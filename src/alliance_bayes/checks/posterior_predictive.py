@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from alliance_bayes.checks.evidence import FEWEST_ROWS, Evidence
+from alliance_bayes.checks.evidence import FEWEST_ROWS, KEPT, Evidence
 from alliance_bayes.checks.plots_predictive import (
     Bins,
     levels_against_limits,
@@ -19,7 +18,7 @@ from alliance_bayes.checks.plots_predictive import (
 )
 from alliance_bayes.checks.predictive_moments import cell_replicates, end_shares, first_points, histogram_of_moments
 from alliance_bayes.checks.results import CheckResult, Plot
-from alliance_bayes.checks.statistics import group_statistics, simultaneous_limits
+from alliance_bayes.checks.statistics import Cells, group_statistics, simultaneous_limits
 from alliance_bayes.checks.wording import percent
 from alliance_bayes.effects.table import steady
 from alliance_bayes.model import Outcome
@@ -27,7 +26,8 @@ from alliance_bayes.model import Outcome
 __all__ = ["posterior_predictive"]
 
 NAMED = 4
-MOST_DENSE = 20_000
+# The figure shows so many replicates or more.
+SHOWN = 100
 EVERYBODY = "all rows"
 # The group mean and spread are modelled; the tails of a small group are too noisy to say more than those of all rows.
 OVERALL_ONLY = ("kurtosis",)
@@ -124,21 +124,41 @@ class _Seen:
 def _of_rows(evidence: Evidence) -> _Seen:
     design = evidence.fit.design
     outcome = _with_ends(design.outcome)
-    groups, indicators, passed_over = _groups(evidence)
-    observed = group_statistics(outcome.values[None, :], indicators, outcome, evidence.step)
-    parts, shares, beyond = [], [], 0
+    groups, cells, passed_over = _groups(evidence)
+    observed = group_statistics(outcome.values[None, :], cells, outcome, evidence.step)
+    parts, shares, beyond, done = [], [], 0, 0
     bins: Bins | None = None
+    made = evidence.which_of_all_rows.size
+    every = max(1, min(made * design.rows.n // KEPT, made // SHOWN))
     for simulated in evidence.replicate_blocks():
         bins = bins or outcome_bins(design, simulated, evidence.step)
-        parts.append(group_statistics(simulated, indicators, outcome, evidence.step))
-        shares.append(bins.shares(simulated))
-        beyond += int(((simulated < bins.edges[0]) | (simulated > bins.edges[-1])).sum())
+        parts.append(group_statistics(simulated, cells, outcome, evidence.step))
+        shown = simulated[-done % every :: every]
+        done += len(simulated)
+        shares.append(bins.shares(shown))
+        beyond += int(((shown < bins.edges[0]) | (shown > bins.edges[-1])).sum())
     replicated = {name: np.concatenate([part[name] for part in parts]) for name in observed}
     assert bins is not None
     drawn = np.concatenate(shares)
     out = beyond / (len(drawn) * design.rows.n)
     figure = outcome_shares(design, bins, bins.shares(design.outcome.values), drawn, beyond=out)
-    return _Seen(groups, {name: values[0] for name, values in observed.items()}, replicated, passed_over, (figure,))
+    own = {name: values[0] for name, values in observed.items()}
+    return _Seen(groups, own, replicated, passed_over, (figure,), _fewer(evidence, groups))
+
+
+def _fewer(evidence: Evidence, groups: pd.DataFrame) -> str:
+    """A sentence on how exact p-values are, after a blank; empty with as many replicates as were asked for."""
+    made = evidence.which_of_all_rows.size
+    if made == evidence.replicates:
+        return ""
+    # Where there are groups, p-values are doubled: those of all rows and those of groups have half the rate each.
+    of = 1 if len(groups) == 1 else 2
+    own = evidence.rate / of
+    error = of * float(np.sqrt(own * (1 - own) / made))
+    return (
+        f" With {evidence.fit.design.rows.n:,} rows, the limits are from {made:,} replicates: a p-value of "
+        f"{percent(evidence.rate)} has a Monte Carlo standard error of {percent(error, 1)}."
+    )
 
 
 def _with_ends(outcome: Outcome) -> Outcome:
@@ -188,11 +208,11 @@ def _judged(table: pd.DataFrame, observed: np.ndarray, replicated: np.ndarray, r
     return pd.concat(parts).sort_values(["p", "far"], kind="stable", ignore_index=True, key=steady)[list(COLUMNS)]
 
 
-def _groups(evidence: Evidence) -> tuple[pd.DataFrame, Any, int]:
-    """Groups with enough rows (all rows first), their indicator columns, and how many groups were too small."""
+def _groups(evidence: Evidence) -> tuple[pd.DataFrame, Cells, int]:
+    """Groups with enough rows (all rows first), the cells they are made of, and how many groups were too small."""
     n = evidence.fit.design.rows.n
     labels, small = [("", EVERYBODY, n)], 0
-    columns: list[Any] = [np.ones((n, 1))]
+    columns = [np.zeros(n, dtype=np.intp)]
     for grouping in evidence.groupings:
         if grouping.name not in evidence.fit.design.frame.columns and grouping.role == "left out":
             continue  # handed in beside the model: the residuals by group are compared for those
@@ -200,10 +220,8 @@ def _groups(evidence: Evidence) -> tuple[pd.DataFrame, Any, int]:
         enough = counts >= FEWEST_ROWS
         small += int(((counts > 0) & ~enough).sum())
         labels += [(grouping.name, grouping.levels[k], int(counts[k])) for k in np.flatnonzero(enough)]
-        # Of many rows, the zeros of the indicators would be most of what is in memory.
-        columns.append((grouping.indicators if n <= MOST_DENSE else grouping.sparse)[:, enough])
-    indicators = np.hstack(columns) if n <= MOST_DENSE else sparse.csr_array(sparse.hstack(columns))
-    return pd.DataFrame(labels, columns=["factor", "level", "n"]), indicators, small
+        columns.append(np.where(enough, np.cumsum(enough) - 1, -1)[grouping.codes])
+    return pd.DataFrame(labels, columns=["factor", "level", "n"]), Cells.of(columns), small
 
 
 def _cell_groups(evidence: Evidence) -> tuple[pd.DataFrame, sparse.csr_array, int]:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
+import numba
 import numpy as np
+from scipy import sparse
 
 from alliance_bayes.model.families import Outcome
 from alliance_bayes.rounding import ROUNDING
 
-__all__ = ["STATISTICS", "Limits", "Statistic", "group_statistics", "simultaneous_limits"]
+__all__ = ["STATISTICS", "Cells", "Limits", "Statistic", "group_statistics", "simultaneous_limits"]
 
 Transform = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
@@ -89,17 +90,57 @@ STATISTICS: Mapping[str, Statistic] = {
 }
 
 
-def group_statistics(
-    values: np.ndarray, indicators: Any, outcome: Outcome, step: float | None
-) -> dict[str, np.ndarray]:
+@dataclass(frozen=True, eq=False)
+class Cells:
+    """Groups of rows, by the cells that make them up: rows that are in the same groups are one cell.
+
+    Parameters
+    ----------
+    number
+        Cell of every row, shape (n,).
+    member
+        Which cells are in which group, shape (n_cells, n_groups).
+    counts
+        Rows of each group, shape (n_groups,).
+    """
+
+    number: np.ndarray
+    member: sparse.csr_array
+    counts: np.ndarray
+
+    @classmethod
+    def of(cls, columns: Sequence[np.ndarray]) -> Cells:
+        """Cells of the groups that some columns make.
+
+        Parameters
+        ----------
+        columns
+            The group of every row in each column, counted from 0, or -1 for none; shape (n,). The groups of all
+            columns are numbered in turn.
+        """
+        number = np.zeros(columns[0].size, dtype=np.intp)
+        for column in columns:
+            # Numbers of cells stay below the number of rows, so that no product overflows.
+            _, number = np.unique(number * (column.max() + 2) + column + 1, return_inverse=True)
+        _, first = np.unique(number, return_index=True)
+        parts = []
+        for column in columns:
+            own, place = column[first], np.flatnonzero(column[first] >= 0)
+            shape = (first.size, int(column.max()) + 1)
+            parts.append(sparse.csr_array((np.ones(place.size), (place, own[place])), shape=shape))
+        member = sparse.csr_array(sparse.hstack(parts))
+        return cls(number, member, np.bincount(number) @ member)
+
+
+def group_statistics(values: np.ndarray, cells: Cells, outcome: Outcome, step: float | None) -> dict[str, np.ndarray]:
     """Every statistic that applies, of each group of rows.
 
     Parameters
     ----------
     values
-        Outcomes, shape (..., n).
-    indicators
-        Groups of rows, shape (n, n_groups), dense or sparse.
+        Outcomes, shape (m, n).
+    cells
+        Groups of rows.
     outcome, step
         The observed outcome, for the ends of its scale, and the distance between its levels where a continuous family
         has them: half a step from the end counts as the end, and so does what lies beyond it.
@@ -107,15 +148,16 @@ def group_statistics(
     Returns
     -------
     dict
-        By name, shape (..., n_groups). An outcome with two values has its share at the ceiling only.
+        By name, shape (m, n_groups). An outcome with two values has its share at the ceiling only.
     """
-    counts = indicators.sum(axis=0)
     half = 0.0 if step is None else step / 2
+    floor = -np.inf if outcome.lower is None else outcome.lower + half
+    ceiling = np.inf if outcome.upper is None else outcome.upper - half
+    centre = float(outcome.values.mean())
+    sums = _sums(np.ascontiguousarray(values), cells.number, cells.member.shape[0], centre, floor, ceiling)
+    first, second, third, fourth, at_floor, at_ceiling = (own @ cells.member / cells.counts for own in sums)
     out = {}
     if outcome.levels is None or outcome.levels.size > 2:
-        centre = float(outcome.values.mean())
-        away = values - centre
-        first, second, third, fourth = ((away**power @ indicators) / counts for power in (1, 2, 3, 4))
         m2 = np.maximum(second - first**2, 0.0)
         m3 = third - 3 * first * second + 2 * first**3
         m4 = fourth - 4 * first * third + 6 * first**2 * second - 3 * first**4
@@ -124,14 +166,40 @@ def group_statistics(
         m2_or_1 = np.where(flat, 1.0, m2)
         out = {
             "mean": centre + first,
-            "SD": np.sqrt(m2 * counts / np.maximum(counts - 1, 1)),
+            "SD": np.sqrt(m2 * cells.counts / np.maximum(cells.counts - 1, 1)),
             "skewness": np.where(flat, 0.0, m3 / m2_or_1**1.5),
             "kurtosis": np.where(flat, 3.0, m4 / m2_or_1**2),
         }
         if outcome.lower is not None:
-            out["share at floor"] = ((values <= outcome.lower + half).astype(float) @ indicators) / counts
+            out["share at floor"] = at_floor
     if outcome.upper is not None:
-        out["share at ceiling"] = ((values >= outcome.upper - half).astype(float) @ indicators) / counts
+        out["share at ceiling"] = at_ceiling
+    return out
+
+
+@numba.njit(cache=True, nogil=True)
+def _sums(
+    values: np.ndarray, number: np.ndarray, n_cells: int, centre: float, floor: float, ceiling: float
+) -> np.ndarray:
+    """Sums over cells of the first four powers about the centre, and counts up to the floor and from the ceiling.
+
+    Shape (6, m, n_cells). In one pass: as many passes of NumPy's over millions of rows wait for memory.
+    """
+    m, n = values.shape
+    out = np.zeros((6, m, n_cells))
+    for k in range(m):
+        own = np.zeros((n_cells, 6))
+        for i in range(n):
+            value, at = values[k, i], number[i]
+            away = value - centre
+            square = away * away
+            own[at, 0] += away
+            own[at, 1] += square
+            own[at, 2] += square * away
+            own[at, 3] += square * square
+            own[at, 4] += value <= floor
+            own[at, 5] += value >= ceiling
+        out[:, k] = own.T
     return out
 
 
