@@ -13,7 +13,7 @@ from alliance_bayes.engines.nuts import DRAWS, Progress, SamplerSettings, sample
 from alliance_bayes.errors import ModelError, UsageError
 from alliance_bayes.model import Design, PriorTable
 from alliance_bayes.model.layout import posterior_coords, posterior_dims
-from alliance_bayes.moments import Moments, moments_of
+from alliance_bayes.moments import Moments
 from alliance_bayes.progress import progress_bar
 from alliance_bayes.trees import FILE_BYTES
 
@@ -89,9 +89,7 @@ def sample(
         settings = replace(settings, draws=DRAWS["collapsed"] if draws is None else draws)
         _check_size(design, settings)
         with progress_bar(progress, label=label) as report:
-            tree, info = sample_collapsed(
-                design, priors, moments_of(design) if moments is None else moments, settings, progress=report
-            )
+            tree, info = sample_collapsed(design, priors, moments, settings, progress=report)
     else:
         settings = replace(settings, draws=DRAWS["nuts"] if draws is None else draws)
         _check_size(design, settings)

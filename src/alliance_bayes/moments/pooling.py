@@ -13,7 +13,7 @@ from scipy import sparse
 
 from alliance_bayes.cohort.names import level_key
 
-__all__ = ["Cells", "cell_numbers", "pool", "sum_exactly", "united"]
+__all__ = ["Cells", "cell_moments", "cell_numbers", "pool", "sum_exactly", "united"]
 
 
 class Cells(NamedTuple):
@@ -86,6 +86,42 @@ def cell_numbers(codes: np.ndarray, sizes: Sequence[int]) -> tuple[np.ndarray, n
     return cells.astype(np.int64), number.ravel()
 
 
+def cell_moments(values: np.ndarray, lengths: np.ndarray) -> Cells:
+    """Moments of sorted rows.
+
+    Parameters
+    ----------
+    values
+        Rows side by side, shape (n_columns, n); overwritten, so that no copy of them is needed.
+    lengths
+        Number of rows in each cell, shape (n_cells,).
+    """
+    width, n = values.shape
+    starts = np.cumsum(lengths) - lengths
+    counts = lengths.astype(float)
+    means = np.add.reduceat(values, starts, axis=1) / counts
+    away = values
+    for column, mean in zip(away, means, strict=True):
+        column -= np.repeat(mean, lengths)
+    # What rounding left of the deviations' sums is what the means lack.
+    slip = np.add.reduceat(away, starts, axis=1) / counts
+    cross = np.empty((len(starts), width, width))
+    # A matrix product for each cell costs some 2,000 multiplications before it begins.
+    if len(starts) * 2000 < width * width * n:
+        for cell, (start, stop) in enumerate(zip(starts, starts + lengths, strict=True)):
+            part = away[:, start:stop]
+            cross[cell] = part @ part.T
+        for i in range(width):
+            cross[:, i] -= (counts * slip[i])[:, None] * slip.T
+    else:
+        for i in range(width):
+            for j in range(i + 1):
+                cross[:, i, j] = np.add.reduceat(away[i] * away[j], starts) - counts * slip[i] * slip[j]
+                cross[:, j, i] = cross[:, i, j]
+    means, rest = sum_exactly(means, slip)
+    return Cells(counts, np.ascontiguousarray(means.T), np.ascontiguousarray(rest.T), cross)
+
+
 def pool(cells: Cells, number: np.ndarray, size: int) -> Cells:
     """Pool cells that got the same number.
 
@@ -118,9 +154,11 @@ def pool(cells: Cells, number: np.ndarray, size: int) -> Cells:
     away = (cells.means - origin[number]) + cells.rest
     shift = (adding @ (cells.counts[:, None] * away)) / total[:, None]
     away -= shift[number]
-    cross = (cells.counts[:, None] * away)[:, :, None] * away[:, None, :]
-    cross += cells.cross
-    cross = (adding @ cross.reshape(n_cells, width * width)).reshape(size, width, width)
+    weighted = cells.counts[:, None] * away
+    cross = np.empty((size, width, width))
+    # A column at a time: all products of all cells at once would take as much room again as the cells.
+    for i in range(width):
+        cross[:, i] = adding @ (weighted[:, i, None] * away + cells.cross[:, i])
     means, rest = sum_exactly(origin, shift)
     return Cells(total, means, rest, cross)
 

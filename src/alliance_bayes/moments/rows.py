@@ -10,7 +10,7 @@ import pandas as pd
 from alliance_bayes.model import Design, ModelSpec, card_text
 from alliance_bayes.moments.histogram import Histogram, empty_histogram
 from alliance_bayes.moments.moments import Moments
-from alliance_bayes.moments.pooling import Cells, cell_numbers, sum_exactly
+from alliance_bayes.moments.pooling import cell_moments, cell_numbers
 from alliance_bayes.moments.terms import arithmetic, base_components, calls, refuse_offsets, split_label
 from alliance_bayes.rounding import ON_LEVEL
 
@@ -52,7 +52,7 @@ def moments_of(design: Design, *, spec: ModelSpec | None = None) -> Moments:
     values = np.empty((len(found), design.rows.n))
     for position, column in enumerate(found.values()):
         values[position] = column[order]
-    cells = _two_passes(values, lengths)
+    cells = cell_moments(values, lengths)
     return Moments(
         tuple(found),
         keys,
@@ -121,30 +121,3 @@ def _histogram(design: Design, number: np.ndarray, n_cells: int) -> Histogram:
         on_levels = bool((np.abs(values - levels[place]) <= ON_LEVEL * step).all())
     low, high = float(values.min()), float(values.max())
     return empty_histogram(scale, low, high, on_levels=on_levels, n_cells=n_cells).filled(values, number)
-
-
-def _two_passes(values: np.ndarray, lengths: np.ndarray) -> Cells:
-    """Moments of sorted rows: values (n_columns, n), number of rows in each cell (n_cells,)."""
-    width, n = values.shape
-    starts = np.cumsum(lengths) - lengths
-    counts = lengths.astype(float)
-    means = np.add.reduceat(values, starts, axis=1) / counts
-    away = values - np.repeat(means, lengths, axis=1)
-    # What rounding left of the deviations' sums is what the means lack.
-    slip = np.add.reduceat(away, starts, axis=1) / counts
-    # A matrix product for each cell costs some 2,000 multiplications before it begins.
-    if len(starts) * 2000 < width * width * n:
-        cross = np.empty((len(starts), width, width))
-        for cell, (start, stop) in enumerate(zip(starts, starts + lengths, strict=True)):
-            part = away[:, start:stop]
-            cross[cell] = part @ part.T
-        cross -= np.einsum("c,ic,jc->cij", counts, slip, slip)
-    else:
-        upper = np.empty((width, width, len(starts)))
-        for i in range(width):
-            for j in range(i + 1):
-                upper[i, j] = np.add.reduceat(away[i] * away[j], starts) - counts * slip[i] * slip[j]
-                upper[j, i] = upper[i, j]
-        cross = np.ascontiguousarray(upper.transpose(2, 0, 1))
-    means, rest = sum_exactly(means, slip)
-    return Cells(counts, np.ascontiguousarray(means.T), np.ascontiguousarray(rest.T), cross)

@@ -13,7 +13,6 @@ import pandas as pd
 from alliance_bayes.engines.collapsed import marginal_posterior
 from alliance_bayes.engines.collapsed.marginal import Marginal
 from alliance_bayes.model import Design, ModelSpec, PriorTable
-from alliance_bayes.moments import moments_of
 
 __all__ = ["BY_NAME", "CASES", "Case", "table"]
 
@@ -71,7 +70,7 @@ class Case:
 
     @cached_property
     def marginal(self) -> Marginal:
-        return marginal_posterior(self.design, self.priors, moments_of(self.design))
+        return marginal_posterior(self.design, self.priors)
 
     def __str__(self) -> str:
         return self.name

@@ -1,17 +1,17 @@
-"""Sums over cells: from moments to cross-products of blocks of design columns."""
+"""Sums over points: from rows or cells to cross-products of blocks of design columns."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 from scipy import linalg, sparse
 
-from alliance_bayes.moments import Moments
+from alliance_bayes.engines.collapsed.points import Points
 
-__all__ = ["Block", "Cells", "basis_of", "contrasts", "pilot_estimate"]
+__all__ = ["Block", "Cells", "contrasts", "pilot_estimate"]
 
 
 def contrasts(levels: int) -> np.ndarray:
@@ -24,116 +24,142 @@ class Block:
     """Columns that a set of levels shares: a smooth or the common columns (one level), or a pooled factor."""
 
     name: str
-    columns: np.ndarray  # positions in the cells' column list, 0 for the constant
-    level: np.ndarray  # level number of each cell
+    columns: np.ndarray  # positions among the points' columns, 0 for the constant
+    level: np.ndarray  # level number of each point
     levels: int
     exhaustive: bool = False
 
     @property
     def width(self) -> int:
-        """Columns over all levels."""
-        return self.levels * len(self.columns)
-
-
-def basis_of(block: Block) -> Any:
-    """From a block's levels to its dense columns: contrasts for an exhaustive factor, else the levels themselves."""
-    q = len(block.columns)
-    if not block.exhaustive:
-        return sparse.eye_array(block.width, format="csr")
-    return sparse.kron(contrasts(block.levels), sparse.eye_array(q), format="csr")
+        """Dense columns over all levels: one level's less where they are contrasts."""
+        return (self.levels - self.exhaustive) * len(self.columns)
 
 
 class Cells:
-    """Second moments about zero of (1, outcome less the pilot's predictions, columns) by cell, and their sums.
+    """Sums over points of products of (1, outcome less the pilot's predictions, columns), by level.
 
     Parameters
     ----------
-    moments
-        Cell moments.
-    stratum
-        Residual stratum of each cell, and the number of strata.
+    points
+        Rows, or cells of rows.
     common, pilot
         The common columns and their pilot coefficients, as :func:`pilot_estimate` has them.
     """
 
-    def __init__(
-        self, moments: Moments, stratum: tuple[np.ndarray, int], common: np.ndarray, pilot: np.ndarray
-    ) -> None:
-        self.counts = moments.counts
-        self.stratum, self.strata = stratum
-        transform = np.eye(len(moments.columns))
+    def __init__(self, points: Points, common: np.ndarray, pilot: np.ndarray) -> None:
+        self.points, self.strata = points, points.strata
         sloped = common > 0
-        transform[0, common[sloped] - 1] -= pilot[sloped]
-        self.means = moments.means @ transform.T
-        self.means[:, 0] -= pilot[~sloped].sum()
-        self.centred = transform @ moments.cross @ transform.T
-
-    @cached_property
-    def second(self) -> np.ndarray:
-        """Shape (n_cells, 1 + n_columns, 1 + n_columns)."""
-        full = np.concatenate([np.ones((len(self.counts), 1)), self.means], axis=1)
-        out = self.counts[:, None, None] * full[:, :, None] * full[:, None, :]
-        out[:, 1:, 1:] += self.centred
-        return out
+        # The intercept first: it may be far from zero, and what is left then is not.
+        self._outcome = points.values[:, 1] - pilot[~sloped].sum() + points.rest
+        self._outcome -= points.values[:, common[sloped]] @ pilot[sloped]
+        # Of the cells' own cross-products, those with the outcome.
+        self._own: np.ndarray | None = None
+        if points.cross is not None:
+            share = np.zeros(points.values.shape[1] - 1)
+            share[0] = 1.0
+            share[common[sloped] - 1] -= pilot[sloped]
+            self._own = points.cross @ share
+            self._own[:, 0] = self._own @ share
 
     @property
     def n(self) -> np.ndarray:
         """Rows by stratum, shape (S,)."""
-        return np.bincount(self.stratum, self.counts, minlength=self.strata)
+        return np.bincount(self.points.stratum, self.points.counts, minlength=self.strata)
 
     @property
     def rss(self) -> np.ndarray:
         """Sum of squares of the outcome by stratum, shape (S,)."""
-        return np.bincount(self.stratum, self.second[:, 1, 1], minlength=self.strata)
+        square = self.points.counts * self._outcome**2
+        if self._own is not None:
+            square += self._own[:, 0]
+        return np.bincount(self.points.stratum, square, minlength=self.strata)
 
     def sums(self, code: np.ndarray, size: int, left: np.ndarray, right: np.ndarray) -> np.ndarray:
         """Sums by stratum and code, shape (S, size, n_left, n_right)."""
-        code = self.stratum * size + code
         out = np.empty((self.strata * size, len(left), len(right)))
-        for i, a in enumerate(left):
-            for j, b in enumerate(right):
-                out[:, i, j] = np.bincount(code, self.second[:, a, b], minlength=self.strata * size)
+        for i, sums in enumerate(self.each(code, size, left, right)):
+            out[:, i] = sums
         return out.reshape(self.strata, size, len(left), len(right))
 
+    def each(self, code: np.ndarray, size: int, left: np.ndarray, right: np.ndarray) -> Iterator[np.ndarray]:
+        """Those sums for one left column after the other, shape (S * size, n_right): nothing larger is in memory."""
+        points = self.points
+        code = points.stratum * size + code
+        order = np.argsort(code, kind="stable")
+        ends = np.concatenate([[0], np.cumsum(np.bincount(code, minlength=self.strata * size))])
+        values = points.values[:, right]
+        values[:, right == 1] = self._outcome[:, None]
+
+        def adding(weights: np.ndarray) -> Any:
+            return sparse.csr_array((weights[order], order, ends), shape=(self.strata * size, points.n))
+
+        alone = None if points.cross is None else adding(np.ones(points.n))
+        for a in left:
+            sums = adding(points.counts * points.values[:, a]) @ values
+            if alone is not None and a > 0:
+                sums += alone @ self._products(a, right)
+            yield sums
+
+    def _products(self, a: int, right: np.ndarray) -> np.ndarray:
+        """The points' own cross-products of a column and others, shape (n_points, n_right)."""
+        assert self.points.cross is not None
+        assert self._own is not None
+        out = np.zeros((self.points.n, len(right)))
+        columns = right > 1
+        out[:, columns] = self.points.cross[:, a - 1, right[columns] - 1]
+        out[:, right == 1] = self._own[:, a - 1, None]
+        return out
+
     def gram(self, blocks: list[Block], starts: np.ndarray) -> np.ndarray:
-        """Cross-products of all blocks' columns, shape (S, width, width)."""
+        """Cross-products of all blocks' dense columns, shape (S, d, d)."""
         out = np.zeros((self.strata, starts[-1], starts[-1]))
         for i, a in enumerate(blocks):
+            rows, q = slice(starts[i], starts[i + 1]), len(a.columns)
             for j, b in enumerate(blocks[: i + 1]):
-                sums = self.sums(a.level * b.levels + b.level, a.levels * b.levels, a.columns, b.columns)
-                sums = sums.reshape(self.strata, a.levels, b.levels, len(a.columns), len(b.columns))
-                part = sums.transpose(0, 1, 3, 2, 4).reshape(self.strata, a.width, b.width)
-                out[:, starts[i] : starts[i + 1], starts[j] : starts[j + 1]] = part
-                out[:, starts[j] : starts[j + 1], starts[i] : starts[i + 1]] = part.transpose(0, 2, 1)
+                columns = slice(starts[j], starts[j + 1])
+                code = a.level * b.levels + b.level
+                for k, sums in enumerate(self.each(code, a.levels * b.levels, a.columns, b.columns)):
+                    part = _contrasted(sums.reshape(self.strata, a.levels, b.levels, -1), a, 1)
+                    part = _contrasted(part, b, 2)
+                    out[:, starts[i] + k : starts[i + 1] : q, columns] = part.reshape(*part.shape[:2], -1)
+                if i != j:
+                    out[:, columns, rows] = out[:, rows, columns].transpose(0, 2, 1)
         return out
 
     def cross(self, blocks: list[Block], starts: np.ndarray) -> np.ndarray:
-        """Cross-products of all blocks' columns with the outcome, shape (S, width)."""
+        """Cross-products of all blocks' dense columns with the outcome, shape (S, d)."""
         out = np.zeros((self.strata, starts[-1]))
         for i, block in enumerate(blocks):
             sums = self.sums(block.level, block.levels, block.columns, np.array([1]))
-            out[:, starts[i] : starts[i + 1]] = sums.reshape(self.strata, -1)
+            out[:, starts[i] : starts[i + 1]] = _contrasted(sums, block, 1).reshape(self.strata, -1)
         return out
 
 
-def pilot_estimate(moments: Moments, common: np.ndarray, mu: np.ndarray) -> np.ndarray:
+def _contrasted(sums: np.ndarray, block: Block, axis: int) -> np.ndarray:
+    """Sums of an exhaustive factor's levels as those of its contrasts; others as they are."""
+    if not block.exhaustive:
+        return sums
+    return np.moveaxis(np.moveaxis(sums, axis, -1) @ contrasts(block.levels), -1, axis)
+
+
+def pilot_estimate(points: Points, common: np.ndarray, mu: np.ndarray) -> np.ndarray:
     """Least squares of the outcome on the common columns; prior means where the data say nothing.
 
     Parameters
     ----------
-    moments
-        Cell moments.
+    points
+        Rows, or cells of rows.
     common
-        Positions of the common columns, 0 for the constant and one more than in the moments for the others.
+        Positions of the common columns among the points'.
     mu
         Prior means.
     """
     sloped = common > 0
     slopes = common[sloped] - 1
-    mean, square = moments.total_mean, moments.total_cross
+    mean, square = points.mean, points.square
     if sloped.all():
         # About zero; with an intercept about the means, so that one of any size costs the slopes no digits.
-        square = square + moments.n * np.outer(mean, mean)
+        square = square + points.counts.sum() * np.outer(mean, mean)
     size = np.sqrt(np.maximum(np.diag(square)[slopes], np.finfo(float).tiny))
     beta = np.linalg.lstsq(square[np.ix_(slopes, slopes)] / np.outer(size, size), square[slopes, 0] / size, rcond=1e-10)
     out = mu.copy()

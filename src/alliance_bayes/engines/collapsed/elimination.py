@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from scipy import sparse
 
-from alliance_bayes.engines.collapsed.cells import Block, Cells
+from alliance_bayes.engines.collapsed.cells import Block, Cells, contrasts
 
 __all__ = ["eliminate"]
 
 
-def eliminate(
-    cells: Cells, block: Block | None, dense: list[Block], starts: np.ndarray, basis: Any
-) -> dict[str, np.ndarray]:
+def eliminate(cells: Cells, block: Block | None, dense: list[Block], starts: np.ndarray) -> dict[str, np.ndarray]:
     """Cross-products of the eliminated factor, as :class:`Equations` holds them, by name.
 
     Parameters
     ----------
     cells
-        Second moments by cell.
+        Sums over the points.
     block
         The factor; None when all columns are dense.
-    dense, starts, basis
-        The other blocks, where their levels' columns start, and how those become dense columns.
+    dense, starts
+        The other blocks, and the first dense column of each (and their number at the end).
     """
     strata = cells.strata
     none = np.zeros(0, dtype=np.int64)
@@ -38,46 +37,81 @@ def eliminate(
             "runs": np.zeros(1, dtype=np.int64),
             "order": none,
         }
-    q, width = len(block.columns), starts[-1]
+    meetings = [_meeting(block, other) for other in dense]
+    order, runs = _runs(sparse.csr_array(sparse.hstack([meeting.pattern for meeting in meetings], format="csr")))
+    lengths = np.stack([np.diff(meeting.pattern.indptr) for meeting in meetings])[:, order]
+    ptr = np.concatenate([[0], np.cumsum(lengths.sum(axis=0))]).astype(np.int64)
+    # Within a level, one block's columns follow on another's.
+    first = ptr[:-1] + np.cumsum(lengths, axis=0) - lengths
+    q = len(block.columns)
+    cols, v = np.empty(ptr[-1], dtype=np.int64), np.empty((strata, q, ptr[-1]))
+    for meeting, other, start, begin, count in zip(meetings, dense, starts[:-1], first, lengths, strict=True):
+        pattern = meeting.pattern[order]
+        place = np.repeat(begin - pattern.indptr[:-1], count) + np.arange(pattern.nnz)
+        cols[place] = start + pattern.indices
+        for i, sums in enumerate(cells.each(meeting.code, len(meeting.levels), block.columns, other.columns)):
+            for s, part in enumerate(sums.reshape(strata, len(meeting.levels), -1)):
+                v[s, i, place] = meeting.values(part, order)
     g_e = cells.sums(block.level, block.levels, block.columns, block.columns)
     r_e = cells.sums(block.level, block.levels, block.columns, np.array([1]))[..., 0]
-    # Which dense levels each eliminated level meets, and the sums over the cells where they do.
-    pieces: list[list[tuple[np.ndarray, np.ndarray, np.ndarray]]] = [[] for _ in range(strata * q)]
-    touched = []
-    for other, start in zip(dense, starts[:-1], strict=True):
-        code = block.level * other.levels + other.level
-        pairs, inverse = np.unique(code, return_inverse=True)
-        sums = cells.sums(inverse, len(pairs), block.columns, other.columns)
-        rows, levels = np.divmod(pairs, other.levels)
-        columns = start + levels[:, None] * len(other.columns) + np.arange(len(other.columns))
-        rows = np.repeat(rows, len(other.columns))
-        touched.append((rows, columns.ravel()))
-        for s in range(strata):
-            for i in range(q):
-                pieces[s * q + i].append((sums[s, :, i].ravel(), rows, columns.ravel()))
-    at_rows, at_cols = (np.concatenate(parts) for parts in zip(*touched, strict=True))
-    met = sparse.csr_array((np.ones(len(at_rows)), (at_rows, at_cols)), shape=(block.levels, width))
-    pattern = sparse.csr_array(met @ abs(basis))
-    pattern.eliminate_zeros()
-    pattern.sort_indices()
-    order, runs = _runs(pattern)
-    pattern = pattern[order]
-    rows = np.repeat(order, np.diff(pattern.indptr))
-    v = np.empty((strata, q, len(rows)))
-    for s in range(strata):
-        for i in range(q):
-            values, r, c = (np.concatenate(parts) for parts in zip(*pieces[s * q + i], strict=True))
-            matrix = sparse.csr_array((values, (r, c)), shape=(block.levels, width)) @ basis
-            v[s, i] = np.asarray(sparse.csr_array(matrix)[rows, pattern.indices]).ravel()
     return {
         "g_e": np.ascontiguousarray(g_e[:, order]),
         "r_e": np.ascontiguousarray(r_e[:, order]),
-        "ptr": pattern.indptr.astype(np.int64),
-        "cols": pattern.indices.astype(np.int64),
+        "ptr": ptr,
+        "cols": cols,
         "v": v,
         "runs": runs,
         "order": order,
     }
+
+
+@dataclass(frozen=True, eq=False)
+class _Meeting:
+    """Where the eliminated factor's levels and those of another block meet.
+
+    Parameters
+    ----------
+    code
+        Which meeting each point is part of, shape (n_points,).
+    levels
+        The other block's level in each meeting, shape (n_meetings,); meetings are sorted by the eliminated level.
+    raw
+        Row of each eliminated level, column of each column of the other block's levels.
+    basis
+        From the other block's levels to its dense columns; None where they are those.
+    pattern
+        Dense columns of the other block that each eliminated level meets.
+    """
+
+    code: np.ndarray
+    levels: np.ndarray
+    raw: Any
+    basis: Any
+    pattern: Any
+
+    def values(self, sums: np.ndarray, order: np.ndarray) -> np.ndarray:
+        """Sums of the meetings (n_meetings, n_columns) as values of the pattern, its rows in another order."""
+        raw = sparse.csr_array((sums.ravel(), self.raw.indices, self.raw.indptr), shape=self.raw.shape)
+        if self.basis is None:
+            return np.asarray(raw[order].data)
+        rows = np.repeat(order, np.diff(self.pattern.indptr)[order])
+        return np.asarray(sparse.csr_array(raw @ self.basis)[rows, self.pattern[order].indices]).ravel()
+
+
+def _meeting(block: Block, other: Block) -> _Meeting:
+    pairs, code = np.unique(block.level * other.levels + other.level, return_inverse=True)
+    rows, levels = np.divmod(pairs, other.levels)
+    q = len(other.columns)
+    ends = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=block.levels))]) * q
+    columns = (levels[:, None] * q + np.arange(q)).ravel()
+    raw = sparse.csr_array((np.ones(len(columns)), columns, ends), shape=(block.levels, other.levels * q))
+    if not other.exhaustive:
+        return _Meeting(code, levels, raw, None, raw)
+    basis = sparse.kron(contrasts(other.levels), sparse.eye_array(q), format="csr")
+    pattern = sparse.csr_array(raw @ abs(basis))
+    pattern.eliminate_zeros()
+    pattern.sort_indices()
+    return _Meeting(code, levels, raw, basis, pattern)
 
 
 def _runs(pattern: Any) -> tuple[np.ndarray, np.ndarray]:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
-from scipy import sparse
 
-from alliance_bayes.engines.collapsed.cells import Block, Cells, basis_of, pilot_estimate
+from alliance_bayes.engines.collapsed.cells import Block, Cells, pilot_estimate
 from alliance_bayes.engines.collapsed.elimination import eliminate
+from alliance_bayes.engines.collapsed.points import points_of
 from alliance_bayes.errors import ModelError
-from alliance_bayes.model import Design, PooledFactor, PriorTable
-from alliance_bayes.model.levels import joined_level
+from alliance_bayes.model import Design, PriorTable
 from alliance_bayes.moments import Moments
 
 __all__ = ["Equations", "normal_equations"]
@@ -48,6 +46,8 @@ class Equations:
         Prior mean of the common coefficients minus the pilot, in prior SDs; 0 for the other columns, shape (d,).
     pilot
         Shape (k,).
+    outcome_sd
+        SD of the outcome over all rows.
     eliminated
         Name of the eliminated factor; None when all columns are dense.
     starts
@@ -71,6 +71,7 @@ class Equations:
     group: np.ndarray
     offset: np.ndarray
     pilot: np.ndarray
+    outcome_sd: float
     eliminated: str | None
     starts: dict[str, int]
     correlated: np.ndarray
@@ -91,44 +92,52 @@ class Equations:
         return int(self.g_d.shape[1] + self.g_e.shape[1] * self.g_e.shape[2])
 
 
-def normal_equations(design: Design, priors: PriorTable, moments: Moments, *, scale: dict[str, int]) -> Equations:
-    """Assemble the normal equations from cell moments.
+def normal_equations(
+    design: Design, priors: PriorTable, moments: Moments | None, *, scale: dict[str, int]
+) -> Equations:
+    """Assemble the normal equations from a design's rows, or from their moments.
 
     Parameters
     ----------
     design, priors
         The model, with a Normal prior on every common coefficient.
     moments
-        Cell moments of the design's columns.
+        Cell moments of the design's columns, where rows are out of reach.
     scale
         Number of each scale parameter by name (``tau_country[Intercept]``, ``tau_s_alliance``).
 
     Raises
     ------
     ModelError
-        The moments lack a column or a factor of the model.
+        The outcome does not vary, or the moments lack a column or a factor of the model.
     """
-    position = {"Intercept": 0} | {label: k + 1 for k, label in enumerate(moments.columns)}
-    place = _places(position)
-    common = place(design.terms)
+    points = points_of(design, moments)
+    if not points.square[0, 0] > 0:
+        raise ModelError(
+            f"the outcome '{design.outcome.name}' has the same value in all analysed rows, so there is nothing to "
+            "explain. Check the column."
+        )
+    common = points.places(design.terms)
     prior = [priors[term].prior.arguments for term in design.terms]
     mu, sd = np.array([p["mu"] for p in prior]), np.array([p["sigma"] for p in prior])
-    pilot = pilot_estimate(moments, common, mu)
-    cells = Cells(moments, _stratum(design, moments), common, pilot)
+    pilot = pilot_estimate(points, common, mu)
+    cells = Cells(points, common, pilot)
 
-    smooths = [_smooth(smooth, place, len(moments.counts)) for smooth in design.smooths]
-    factors = [_pooled(factor, moments, place) for factor in design.factors]
+    everybody = np.zeros(points.n, dtype=np.intp)
+    smooths = [
+        Block(smooth.name, points.places([f"{smooth.name}[{label}]" for label in smooth.labels]), everybody, 1)
+        for smooth in design.smooths
+    ]
+    factors = [
+        Block(
+            factor.name, points.places(factor.terms), points.levels[factor.name], len(factor.levels), factor.exhaustive
+        )
+        for factor in design.factors
+    ]
     widest = max((b for b in factors if not b.exhaustive), key=lambda b: b.levels, default=None)
-    whole = Block("", common, np.zeros(len(moments.counts), dtype=np.intp), 1)
-    dense = [whole, *smooths, *(block for block in factors if block is not widest)]
-
-    raw = np.cumsum([0, *(block.width for block in dense)])
-    bases = [basis_of(block) for block in dense]
-    basis = sparse.csr_array(sparse.block_diag(bases, format="csr"))
-    starts = np.cumsum([0, *(own.shape[1] for own in bases)])
-    g_d, r_d = cells.gram(dense, raw), cells.cross(dense, raw)
-    g_d = np.stack([basis.T @ (basis.T @ g).T for g in g_d])
-    r_d = np.stack([basis.T @ r for r in r_d])
+    dense = [Block("", common, everybody, 1), *smooths, *(block for block in factors if block is not widest)]
+    starts = np.cumsum([0, *(block.width for block in dense)])
+    g_d, r_d = cells.gram(dense, starts), cells.cross(dense, starts)
     d = g_d.shape[1]
 
     fixed, group, offset = np.ones(d), np.full(d, -1), np.zeros(d)
@@ -146,72 +155,18 @@ def normal_equations(design: Design, priors: PriorTable, moments: Moments, *, sc
         for block, start, stop in zip(dense[1:], starts[1:-1], starts[2:], strict=True)
         if block not in smooths and design.factor(block.name).correlated
     ]
-    elimination = eliminate(cells, widest, dense, raw, basis)
     return Equations(
         n=cells.n,
         rss=cells.rss,
-        g_d=np.ascontiguousarray(g_d),
-        r_d=np.ascontiguousarray(r_d),
-        **elimination,
+        g_d=g_d,
+        r_d=r_d,
+        **eliminate(cells, widest, dense, starts),
         fixed=fixed,
         group=group,
         offset=offset,
         pilot=pilot,
+        outcome_sd=float(np.sqrt(points.square[0, 0] / points.counts.sum())),
         eliminated=None if widest is None else widest.name,
         starts={block.name: int(start) for block, start in zip(dense[1:], starts[1:-1], strict=True)},
         correlated=np.array(correlated, dtype=np.int64).reshape(-1, 3),
     )
-
-
-def _places(position: dict[str, int]) -> Any:
-    def place(labels: Sequence[str]) -> np.ndarray:
-        missing = [label for label in labels if label not in position]
-        if missing:
-            raise ModelError(
-                f"the moments lack the column(s) {', '.join(map(repr, missing))} of the model. "
-                "Reduce the table again with this model's card."
-            )
-        return np.array([position[label] for label in labels], dtype=np.intp)
-
-    return place
-
-
-def _stratum(design: Design, moments: Moments) -> tuple[np.ndarray, int]:
-    residual = design.residual
-    if residual is None:
-        return np.zeros(len(moments.counts), dtype=np.intp), 1
-    return level_codes(residual.name, residual.levels, moments), len(residual.levels)
-
-
-def _pooled(factor: PooledFactor, moments: Moments, place: Any) -> Block:
-    levels = level_codes(factor.name, factor.levels, moments)
-    return Block(factor.name, place(factor.terms), levels, len(factor.levels), factor.exhaustive)
-
-
-def _smooth(smooth: Any, place: Any, n_cells: int) -> Block:
-    columns = place([f"{smooth.name}[{label}]" for label in smooth.labels])
-    return Block(smooth.name, columns, np.zeros(n_cells, dtype=np.intp), 1)
-
-
-def level_codes(name: str, levels: tuple[str, ...], moments: Moments) -> np.ndarray:
-    """Level number of each cell in a factor, which may be a cross of several keys."""
-    parts = name.split(":")
-    missing = [part for part in parts if part not in moments.keys]
-    if missing:
-        raise ModelError(
-            f"the moments lack the factor(s) {', '.join(map(repr, missing))} of the model. "
-            "Reduce the table again with this model's card."
-        )
-    codes = moments.codes[:, [moments.keys.index(part) for part in parts]]
-    combinations, inverse = np.unique(codes, axis=0, return_inverse=True)
-    number = {label: k for k, label in enumerate(levels)}
-    labels = [
-        joined_level(moments.levels[part][code] for part, code in zip(parts, combination, strict=True))
-        for combination in combinations
-    ]
-    unknown = [label for label in labels if label not in number]
-    if unknown:
-        raise ModelError(
-            f"the moments hold level(s) of '{name}' that the model lacks: {', '.join(map(repr, unknown))}."
-        )
-    return np.array([number[label] for label in labels], dtype=np.intp)[inverse.ravel()]

@@ -48,7 +48,9 @@ def why_not_collapsed(design: Design, priors: PriorTable) -> str:
     return ""
 
 
-def marginal_posterior(design: Design, priors: PriorTable, moments: Moments, *, cores: int = 1) -> Marginal:
+def marginal_posterior(
+    design: Design, priors: PriorTable, moments: Moments | None = None, *, cores: int = 1
+) -> Marginal:
     """The marginal posterior of the hyperparameters of a Gaussian model.
 
     Parameters
@@ -56,7 +58,7 @@ def marginal_posterior(design: Design, priors: PriorTable, moments: Moments, *, 
     design, priors
         The model.
     moments
-        Cell moments of its rows.
+        Cell moments of its rows, where these are out of reach.
     cores
         Evaluations done at once.
 
@@ -68,11 +70,6 @@ def marginal_posterior(design: Design, priors: PriorTable, moments: Moments, *, 
     reason = why_not_collapsed(design, priors)
     if reason:
         raise ModelError(f"the collapsed engine cannot take this model: {reason}. Use engine='nuts'.")
-    if not moments.total_cross[0, 0] > 0:
-        raise ModelError(
-            f"the outcome '{design.outcome.name}' has the same value in all analysed rows, so there is nothing to "
-            "explain. Check the column."
-        )
     hyper = hyperparameters(design, priors)
     equations = normal_equations(design, priors, moments, scale=hyper.scale)
     terms = {factor.name: (len(factor.terms), factor.correlated) for factor in design.factors}
@@ -82,7 +79,7 @@ def marginal_posterior(design: Design, priors: PriorTable, moments: Moments, *, 
 def sample_collapsed(
     design: Design,
     priors: PriorTable,
-    moments: Moments,
+    moments: Moments | None,
     settings: SamplerSettings,
     *,
     progress: Progress | None = None,
@@ -94,7 +91,7 @@ def sample_collapsed(
     design, priors
         The model.
     moments
-        Cell moments of its rows.
+        Cell moments of its rows, where these are out of reach.
     settings
         Draws, chains, cores and seed; ``tune`` and ``target_accept`` serve only where NUTS has to step in.
     progress
@@ -126,7 +123,7 @@ def sample_collapsed(
     marginal = marginal_posterior(design, priors, moments, cores=settings.cores)
     chain_seed, draw_seed = np.random.SeedSequence(settings.seed).spawn(2)
     rng = np.random.default_rng(chain_seed)
-    mode, covariance = find_mode(marginal, float(np.sqrt(moments.total_cross[0, 0] / moments.n)))
+    mode, covariance = find_mode(marginal, marginal.equations.outcome_sd)
     total = settings.chains * settings.draws
     proposal = along_ridges(marginal.log_density, mode, covariance, logarithms=marginal.hyper.positive)
     found = _independence(marginal, proposal, rng, settings)
