@@ -314,13 +314,15 @@ class FittedModel:
             name=self.design.outcome.name,
         )
 
-    def log_likelihood_at(self, at: slice = slice(None), *, which: slice | np.ndarray = slice(None)) -> np.ndarray:
+    def log_likelihood_at(
+        self, at: slice | np.ndarray = slice(None), *, which: slice | np.ndarray = slice(None)
+    ) -> np.ndarray:
         """Pointwise log density of some of the analysed outcomes, shape (n_draws, n_at).
 
         Parameters
         ----------
         at
-            Which of the analysed rows.
+            Which of the analysed rows, by place.
         which
             Which of the stacked draws.
 

@@ -10,9 +10,16 @@ import xarray as xr
 
 from alliance_bayes.checks import CHECKS, Evidence
 from alliance_bayes.checks import psis as module
-from alliance_bayes.checks.psis import leave_one_out, weights_of
+from alliance_bayes.checks.psis import leave_one_out as some_left_out
+from alliance_bayes.checks.psis import weights_of
+from alliance_bayes.checks.subsample import looked_at
 from builders import fitted, rows
 from checks.exact import ExactGaussian
+
+
+def leave_one_out(fit, **options):
+    n = fit.design.rows.n
+    return some_left_out(fit, looked_at(n, np.arange(n), []), **options)
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +40,10 @@ def test_it_is_arvizs_loo_in_blocks_of_rows(fit, monkeypatch):
     assert [at for at, _ in blocks] == [slice(start, min(start + 7, 60)) for start in range(0, 60, 7)]
     np.testing.assert_allclose(ours.elpd, expected.elpd_i.values, rtol=1e-10)
     np.testing.assert_allclose(ours.pareto_k, expected.pareto_k.values, rtol=1e-10)
-    np.testing.assert_allclose(ours.total, [expected.elpd, expected.se, expected.p], rtol=1e-10)
+    looked = looked_at(60, np.arange(60), [])
+    total = looked.total(ours.elpd, None)
+    np.testing.assert_allclose([total.value, total.se], [expected.elpd, expected.se], rtol=1e-10)
+    np.testing.assert_allclose([ours.p.sum(), total.sampling], [expected.p, 0], rtol=1e-10)
     log_weights = expected.log_weights.transpose("chain", "draw", ...).values.reshape(1000, -1)
     np.testing.assert_allclose(np.concatenate([weights for _, weights in blocks]).T, log_weights, rtol=1e-10)
 
@@ -118,7 +128,9 @@ def test_the_check_passes_warns_and_fails_by_the_largest_k():
 def test_sentences_of_the_loo_check():
     evidence = Evidence(exact())
     loo = evidence.loo
-    elpd, se, p = (f"{value:,.1f}" for value in loo.total)
+    table = CHECKS["loo"](evidence).table.set_index("quantity")
+    elpd, p = (f"{table.loc[name, 'value']:,.1f}" for name in ("elpd_loo", "p_loo"))
+    se = f"{table.loc['elpd_loo', 'se']:,.1f}"
     accuracy = f"elpd_loo is {elpd} (SE {se}) with {p} effective parameters"
     largest = f"{loo.pareto_k.max():.2f}"
     assert CHECKS["loo"](evidence).sentence == (

@@ -9,10 +9,11 @@ import numpy as np
 import pandas as pd
 
 from alliance_bayes.checks.common_step import Step, common_step
-from alliance_bayes.checks.evidence import Evidence
-from alliance_bayes.checks.level_scores import Scores, scores
+from alliance_bayes.checks.evidence import MOST_ROWS, Evidence
+from alliance_bayes.checks.level_scores import scores
 from alliance_bayes.checks.same_rows import check_same_rows
 from alliance_bayes.checks.stacking import stacking_weights
+from alliance_bayes.checks.subsample import LookedAt, Total, heaviest, looked_at, proxies
 from alliance_bayes.checks.wording import count
 from alliance_bayes.fit import FittedModel
 
@@ -33,19 +34,25 @@ class Comparison:
         One row a model, in order of ``elpd``: ``model``, ``family``, ``elpd`` (sum of the rows' leave-one-out log
         scores), ``se``, ``elpd_difference`` (to the best, at most 0), ``se_difference``, ``p_loo`` (effective number
         of parameters), ``weight`` (stacking), ``pareto_k_max``, ``rows_above_good_k`` (rows whose score is not
-        reliable) and ``score`` (what is scored: "probability of the observed level" or "density").
+        reliable) and ``score`` (what is scored: "probability of the observed level" or "density"). Where only some rows
+        were looked at, ``se`` and ``se_difference`` count that in, and ``sampling_se`` and ``sampling_se_difference``
+        are its part.
     sentence
         What the table says.
     models
         Names in the order of ``pointwise``.
     pointwise
-        Log score of each row under each model, shape (n, n_models). One number a participant: not for reports.
+        Log score of each row looked at under each model, shape (r, n_models). One number a participant: not for
+        reports.
+    rows
+        Places of these rows, shape (r,): all, where there are at most 10,000.
     """
 
     table: pd.DataFrame
     sentence: str
     models: tuple[str, ...]
     pointwise: np.ndarray = field(repr=False)
+    rows: np.ndarray = field(repr=False)
 
 
 def compare(fits: Mapping[str, FittedModel], *, step: Step = "default") -> Comparison:
@@ -81,6 +88,10 @@ def compare(fits: Mapping[str, FittedModel], *, step: Step = "default") -> Compa
     Stacking weights are those of the mixture that predicts best [2]_; they are not probabilities of the models.
     Standard errors of differences are too small where models predict alike or rows are few [3]_.
 
+    Of more than 10,000 rows, the same random sample of so many is looked at for all models, and for each model the
+    thousand rows whose log densities vary most over its draws; sums and differences are estimated from these [4]_, and
+    the weights are those of the random sample.
+
     References
     ----------
     .. [1] Vehtari, Gelman, Gabry (2017). Practical Bayesian model evaluation using leave-one-out cross-validation and
@@ -89,51 +100,59 @@ def compare(fits: Mapping[str, FittedModel], *, step: Step = "default") -> Compa
        Analysis 13(3). doi 10.1214/17-BA1091
     .. [3] Sivula, Magnusson, Matamoros, Vehtari (2020). Uncertainty in Bayesian leave-one-out cross-validation based
        model comparison. arXiv 2008.10296
+    .. [4] Magnusson, Vehtari, Jonasson, Andersen (2020). Leave-one-out cross-validation for Bayesian model comparison
+       in large data. AISTATS, PMLR 108
     """
     check_same_rows(fits, what="comparing models")
     width = common_step(fits, step)
+    first = next(iter(fits.values()))
+    n, drawn = first.design.rows.n, Evidence(first).random_rows(MOST_ROWS)
+    steps = {name: None if fit.design.family.discrete else width for name, fit in fits.items()}
+    known = {name: proxies(fit, steps[name]) for name, fit in fits.items()} if drawn.size < n else {}
+    looked = looked_at(n, drawn, [heaviest(own) for own in known.values()])
     found = {
-        name: scores(fit, width, relative_efficiency=Evidence(fit).relative_efficiency) for name, fit in fits.items()
+        name: scores(fit, width, looked, relative_efficiency=Evidence(fit).relative_efficiency)
+        for name, fit in fits.items()
     }
-    names = tuple(sorted(found, key=lambda name: -float(found[name].elpd.sum())))
+    # What is close to the score of every row: of its level, where that is what is scored.
+    near = {name: own.elpd if own.level is None else own.level for name, own in known.items()}
+    sums = {name: looked.total(own.elpd, near.get(name)).value for name, own in found.items()}
+    names = tuple(sorted(found, key=lambda name: -sums[name]))
     pointwise = np.column_stack([found[name].elpd for name in names])
     discrete = all(fit.design.family.discrete for fit in fits.values())
-    table = _table(names, fits, found, pointwise, LEVEL if discrete or width is not None else DENSITY)
-    return Comparison(table, _sentence(table, pointwise.shape[0]), names, pointwise)
-
-
-def _table(
-    names: tuple[str, ...],
-    fits: Mapping[str, FittedModel],
-    found: Mapping[str, Scores],
-    pointwise: np.ndarray,
-    score: str,
-) -> pd.DataFrame:
-    weights, root = stacking_weights(pointwise), np.sqrt(pointwise.shape[0])
+    score = LEVEL if discrete or width is not None else DENSITY
+    weights = stacking_weights(pointwise[looked.random])
     rows = []
-    for place, name in enumerate(names):
-        own, difference = found[name], pointwise[:, place] - pointwise[:, 0]
+    for name, weight in zip(names, weights, strict=True):
+        own, best = found[name], names[0]
         k = np.where(np.isnan(own.pareto_k), np.inf, own.pareto_k)
+        total = looked.total(own.elpd, near.get(name))
+        gap = looked.total(own.elpd - found[best].elpd, near[name] - near[best] if known else None)
         rows.append(
             {
                 "model": name,
                 "family": fits[name].design.family.name,
-                "elpd": float(own.elpd.sum()),
-                "se": float(root * own.elpd.std(ddof=1)),
-                "elpd_difference": float(difference.sum()),
-                "se_difference": float(root * difference.std(ddof=1)),
-                "p_loo": float(own.p.sum()),
-                "weight": float(weights[place]),
+                "elpd": total.value,
+                "se": total.se,
+                "elpd_difference": gap.value,
+                "se_difference": gap.se,
+                "p_loo": looked.total(own.p, known[name].p if known else None).value,
+                "weight": float(weight),
                 "pareto_k_max": float(k.max()),
                 "rows_above_good_k": int(np.count_nonzero(~(k <= own.good_k))),
                 "score": score,
+                "sampling_se": total.sampling,
+                "sampling_se_difference": gap.sampling,
             }
         )
-    return pd.DataFrame(rows)
+    table = pd.DataFrame(rows)
+    if looked.whole:
+        table = table.drop(columns=["sampling_se", "sampling_se_difference"])
+    return Comparison(table, _sentence(table, looked), names, pointwise, looked.rows)
 
 
-def _sentence(table: pd.DataFrame, n: int) -> str:
-    best, second = table.iloc[0], table.iloc[1]
+def _sentence(table: pd.DataFrame, looked: LookedAt) -> str:
+    best, second, n = table.iloc[0], table.iloc[1], looked.n
     gap, se = abs(second["elpd_difference"]), second["se_difference"]
     parts = [
         f"By the leave-one-out {best['score']}, '{best['model']}' predicts the {n:,} rows best (elpd "
@@ -160,4 +179,7 @@ def _sentence(table: pd.DataFrame, n: int) -> str:
         parts.append(f"Scores cannot be trusted where importance sampling failed: {said}.")
     weights = ", ".join(f"{w:.2f} for '{m}'" for w, m in zip(table["weight"], table["model"], strict=True))
     parts.append(f"Stacking weights: {weights}.")
+    if not looked.whole:
+        part = Total(second["elpd_difference"], se, second["sampling_se_difference"])
+        parts.append(looked.counted(part, "the difference").strip())
     return " ".join(parts)

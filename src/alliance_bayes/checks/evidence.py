@@ -14,6 +14,7 @@ from alliance_bayes.checks.diagnostics import diagnose
 from alliance_bayes.checks.distributions import rounding_step
 from alliance_bayes.checks.left_out import LeftOut, left_out
 from alliance_bayes.checks.psis import Loo
+from alliance_bayes.checks.subsample import heaviest, looked_at, proxies
 from alliance_bayes.errors import UsageError
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model.likelihood import expectation, simulate
@@ -209,8 +210,12 @@ class Evidence:
     @property
     def sampled(self) -> str:
         """A sentence on the rows that were looked at, after a blank; empty where it was all of them."""
-        found, n = self.sample.fit.design.rows.n, self.fit.design.rows.n
-        return "" if found == n else f" Of {n:,} rows, a random sample of {found:,} was looked at."
+        return self.of_a_sample(self.sample.fit.design.rows.n)
+
+    def of_a_sample(self, size: int) -> str:
+        """A sentence on how many rows were looked at, after a blank; empty where it was all of them."""
+        n = self.fit.design.rows.n
+        return "" if size == n else f" Of {n:,} rows, a random sample of {size:,} was looked at."
 
     @cached_property
     def step(self) -> float | None:
@@ -236,8 +241,11 @@ class Evidence:
 
     @cached_property
     def left_out(self) -> LeftOut:
-        """Leave-one-out predictions of every row, in one pass over blocks of rows."""
-        return left_out(self.fit, self.which, self.step, relative_efficiency=self.relative_efficiency)
+        """Leave-one-out predictions, in one pass over blocks of rows."""
+        fit, drawn = self.fit, self.random_rows(MOST_ROWS)
+        known = None if drawn.size == fit.design.rows.n else proxies(fit, self.step)
+        looked = looked_at(fit.design.rows.n, drawn, [] if known is None else [heaviest(known)])
+        return left_out(fit, looked, known, self.which, self.step, relative_efficiency=self.relative_efficiency)
 
     @cached_property
     def loo(self) -> Loo:
@@ -246,8 +254,12 @@ class Evidence:
 
     @cached_property
     def pit_bounds(self) -> tuple[np.ndarray, np.ndarray]:
-        """Leave-one-out probabilities of less than, and of at most, each observed outcome; shape (n,) each."""
-        return self.left_out.below, self.left_out.upto
+        """Leave-one-out probabilities of less than, and of at most, the observed outcomes; shape (n_sampled,) each.
+
+        Of the random sample only: rows that were chosen for their weight are not where others are.
+        """
+        found = self.left_out
+        return found.below[found.looked.random], found.upto[found.looked.random]
 
     @cached_property
     def groupings(self) -> tuple[Grouping, ...]:

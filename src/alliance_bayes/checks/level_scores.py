@@ -8,6 +8,7 @@ import numpy as np
 
 from alliance_bayes.checks.distributions import level_probability
 from alliance_bayes.checks.psis import leave_one_out
+from alliance_bayes.checks.subsample import LookedAt
 from alliance_bayes.fit import FittedModel
 
 __all__ = ["Scores", "scores"]
@@ -20,9 +21,10 @@ class Scores:
     Parameters
     ----------
     elpd, p
-        Log score of each row when it is left out, and how much it is overstated when it is not; shape (n,).
+        Log score of each row when it is left out, and how much it is overstated when it is not; shape (r,) for
+        the rows looked at.
     pareto_k
-        Shape of the importance ratios' tail, shape (n,).
+        Shape of the importance ratios' tail, shape (r,).
     good_k
         Scores with a larger k are not reliable.
     """
@@ -33,8 +35,8 @@ class Scores:
     good_k: float
 
 
-def scores(fit: FittedModel, step: float | None, *, relative_efficiency: float = 1.0) -> Scores:
-    """Predict every row from all others and score what was observed.
+def scores(fit: FittedModel, step: float | None, looked: LookedAt, *, relative_efficiency: float = 1.0) -> Scores:
+    """Predict rows from all others and score what was observed.
 
     Parameters
     ----------
@@ -43,6 +45,8 @@ def scores(fit: FittedModel, step: float | None, *, relative_efficiency: float =
     step
         Distance between the outcome's levels: a continuous family is scored by the probability of the interval of half
         a step to either side of the observed level. None: by its density. A discrete family's mass needs no step.
+    looked
+        Which rows.
     relative_efficiency
         See :func:`leave_one_out`.
 
@@ -52,17 +56,17 @@ def scores(fit: FittedModel, step: float | None, *, relative_efficiency: float =
     would look without the row.
     """
     if fit.design.family.discrete or step is None:
-        loo = leave_one_out(fit, relative_efficiency=relative_efficiency)
+        loo = leave_one_out(fit, looked, relative_efficiency=relative_efficiency)
         return Scores(loo.elpd, loo.p, loo.pareto_k, loo.good_k)
     design = fit.design
-    elpd, p = np.empty(design.rows.n), np.empty(design.rows.n)
+    elpd, p = np.empty(looked.rows.size), np.empty(looked.rows.size)
 
     def visit(at: slice, log_weights: np.ndarray) -> None:
-        rows, outcome = design.rows.take(at), design.outcome.take(at)
+        rows, outcome = design.rows.take(looked.at(at)), design.outcome.take(looked.at(at))
         eta, own = fit.linear_predictor(rows), fit.parameters_at(rows=rows)
         mass = np.maximum(level_probability(design.family, eta, own, outcome, step), np.finfo(float).tiny)
         elpd[at] = np.log(np.einsum("is,si->i", np.exp(log_weights), mass))
         p[at] = np.log(mass.mean(axis=0)) - elpd[at]
 
-    loo = leave_one_out(fit, relative_efficiency=relative_efficiency, visit=visit)
+    loo = leave_one_out(fit, looked, relative_efficiency=relative_efficiency, visit=visit)
     return Scores(elpd, p, loo.pareto_k, loo.good_k)

@@ -29,55 +29,69 @@ def loo(evidence: Evidence) -> CheckResult:
     CheckResult
         ``warn`` when some Pareto k is above ArviZ's ``good_k``, ``fail`` when one is above 1 (the importance ratios
         then have no mean). The table has rows ``elpd_loo``, ``p_loo``, the largest k and the number of rows by k
-        (columns ``quantity``, ``value``, ``se``, ``limit``); ``details`` the rows with the largest k (``row`` from 0,
-        ``outcome``, ``pareto_k``, ``elpd``).
+        (columns ``quantity``, ``value``, ``se``, ``limit``, and ``sampling_se`` where some rows were looked at);
+        ``details`` the rows with the largest k (``row`` from 0, ``outcome``, ``pareto_k``, ``elpd``).
 
     Notes
     -----
+    Of more than 10,000 rows, a random sample of so many is looked at, and the thousand others whose log densities vary
+    most over the draws: a row with a large k is one of these. Sums over all rows are estimated by the difference
+    estimator (:meth:`~alliance_bayes.checks.subsample.LookedAt.total`); ``se`` counts in what this adds, and
+    ``sampling_se`` is that part.
+
     For a continuous family on an outcome with levels, ``elpd_loo of levels`` scores the probability of the observed
     level. It may be compared with discrete families, as ``elpd_loo``, a density there, may not.
     """
     if evidence.fit.moments is not None:
         return rows_needed("loo", TITLE, "Leaving one row out")
-    loo = evidence.loo
-    elpd, se, p = loo.total
+    loo, found = evidence.loo, evidence.left_out
+    looked, known = found.looked, found.known
     outcome = evidence.fit.design.outcome
     k, good = loo.pareto_k, loo.good_k
     n, middling, bad = k.size, int(((k > good) & (k <= 1)).sum()), int((~(k <= 1)).sum())
     largest = float(np.where(np.isnan(k), np.inf, k).max())
-    rows = [("elpd_loo", elpd, se, np.nan), ("p_loo", p, np.nan, np.nan)]
-    if evidence.left_out.level is not None:
-        levels = np.log(np.maximum(evidence.left_out.level, np.finfo(float).tiny))
-        rows.append(("elpd_loo of levels", float(levels.sum()), float(np.sqrt(n * levels.var(ddof=1))), np.nan))
+    elpd = looked.total(loo.elpd, None if known is None else known.elpd)
+    p = looked.total(loo.p, None if known is None else known.p)
+    rows = [("elpd_loo", elpd.value, elpd.se, elpd.sampling, np.nan), ("p_loo", p.value, np.nan, p.sampling, np.nan)]
+    if found.level is not None:
+        levels = looked.total(
+            np.log(np.maximum(found.level, np.finfo(float).tiny)), None if known is None else known.level
+        )
+        rows.append(("elpd_loo of levels", levels.value, levels.se, levels.sampling, np.nan))
+    seen = "" if looked.whole else " looked at"
+    of = "" if looked.whole else f" of {n:,}{seen}"
     rows += [
-        ("Pareto k, largest", largest, np.nan, good),
-        (f"rows with k up to {good:.2f}", n - middling - bad, np.nan, np.nan),
-        (f"rows with k from {good:.2f} to 1", middling, np.nan, 0.0),
-        ("rows with k above 1", bad, np.nan, 0.0),
+        ("Pareto k, largest", largest, np.nan, np.nan, good),
+        (f"rows{of} with k up to {good:.2f}", n - middling - bad, np.nan, np.nan, np.nan),
+        (f"rows{of} with k from {good:.2f} to 1", middling, np.nan, np.nan, 0.0),
+        (f"rows{of} with k above 1", bad, np.nan, np.nan, 0.0),
     ]
+    table = pd.DataFrame(rows, columns=["quantity", "value", "se", "sampling_se", "limit"])
     verdict: Verdict = "fail" if bad else "warn" if middling else "pass"
     order = np.argsort(-np.where(np.isnan(k), np.inf, k), kind="stable")[:INFLUENTIAL]
-    accuracy = f"elpd_loo is {elpd:,.1f} (SE {se:,.1f}) with {p:,.1f} effective parameters"
+    at = looked.rows[order]
+    accuracy = f"elpd_loo is {elpd.value:,.1f} (SE {elpd.se:,.1f}) with {p.value:,.1f} effective parameters"
     if verdict == "pass":
         sentence = (
             f"Leave-one-out predictions can be trusted: the largest Pareto k is {largest:.2f} (limit {good:.2f}); "
             f"{accuracy}."
         )
     else:
-        who = ", ".join(str(int(row)) for row in order[: min(5, middling + bad)])
+        who = ", ".join(str(int(row)) for row in at[: min(5, middling + bad)])
         sentence = (
-            f"Leave-one-out predictions of {middling + bad} of {n:,} rows cannot be trusted (Pareto k above "
+            f"Leave-one-out predictions of {middling + bad} of {n:,} rows{seen} cannot be trusted (Pareto k above "
             f"{good:.2f}, largest {largest:.2f}; rows {who}, counted from 0): these rows pull the fit. Check their "
             "values, compare a family with heavier tails, and do not compare models by elpd_loo before that; "
             f"{accuracy}."
         )
+    sentence += looked.counted(elpd, "elpd_loo")
     return CheckResult(
         "loo",
         TITLE,
         verdict,
         sentence,
-        pd.DataFrame(rows, columns=["quantity", "value", "se", "limit"]),
-        (pareto_shapes(k, good),),
-        pd.DataFrame({"row": order, "outcome": outcome.values[order], "pareto_k": k[order], "elpd": loo.elpd[order]}),
+        table.drop(columns="sampling_se") if looked.whole else table,
+        (pareto_shapes(k, good, looked.rows),),
+        pd.DataFrame({"row": at, "outcome": outcome.values[at], "pareto_k": k[order], "elpd": loo.elpd[order]}),
         (sentence,) if verdict == "fail" else (),
     )

@@ -88,8 +88,8 @@ def interval_coverage(table: pd.DataFrame) -> Plot:
     )
 
 
-def pareto_shapes(k: np.ndarray, good: float) -> Plot:
-    """Pareto k of every row, with the limit.
+def pareto_shapes(k: np.ndarray, good: float, rows: np.ndarray) -> Plot:
+    """Pareto k of every row that was looked at, with the limit.
 
     Parameters
     ----------
@@ -97,6 +97,8 @@ def pareto_shapes(k: np.ndarray, good: float) -> Plot:
         Shape (n,).
     good
         Estimates with a larger k are not reliable.
+    rows
+        Places of the rows, shape (n,).
     """
     finite = np.where(np.isfinite(k), k, 1.5)
     above = int((finite > good).sum())
@@ -104,7 +106,6 @@ def pareto_shapes(k: np.ndarray, good: float) -> Plot:
     def draw(figure: Figure) -> None:
         (axes,) = axes_of(figure)
         over = finite > good
-        rows = np.arange(k.size)
         axes.plot(
             rows[~over], finite[~over], ".", color=EXPECTED, markersize=3, alpha=0.6, rasterized=True, label="rows"
         )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from alliance_bayes.checks.subsample import LookedAt
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.pareto import smoothed
 
@@ -15,21 +16,22 @@ __all__ = ["Loo", "leave_one_out", "weights_of"]
 # Rows smoothed at once: 256 rows x 4,000 draws are 8 MB. Draws x rows are never in memory beyond that.
 ROWS = 256
 
-# What is called with the places of a block of rows and their smoothed log weights, shape (n_rows, n_draws).
+# What is called with the places of a block among the rows looked at, and with their smoothed log weights, shape
+# (n_rows, n_draws).
 type Visit = Callable[[slice, np.ndarray], None]
 
 
 @dataclass(frozen=True, eq=False)
 class Loo:
-    """Leave-one-out predictions of every analysed row.
+    """Leave-one-out predictions of the rows looked at, r of them.
 
     Parameters
     ----------
     elpd, p
         Log predictive density (log mass for discrete families) of each row when it is left out, and how much it is
-        overstated when it is not; shape (n,). Their sums are elpd_loo and p_loo.
+        overstated when it is not; shape (r,). Over all rows, their sums are elpd_loo and p_loo.
     pareto_k
-        Shape of the importance ratios' tail, shape (n,); infinite where it cannot be told.
+        Shape of the importance ratios' tail, shape (r,); infinite where it cannot be told.
     good_k
         Estimates with a larger k are not reliable: min(1 - 1 / log10(S), 0.7) for S draws (ArviZ's ``good_k``), where
         S is the number of draws times the relative efficiency, if that is below 1.
@@ -40,19 +42,18 @@ class Loo:
     pareto_k: np.ndarray
     good_k: float
 
-    @property
-    def total(self) -> tuple[float, float, float]:
-        """elpd_loo, its standard error, and p_loo."""
-        return float(self.elpd.sum()), float(np.sqrt(self.elpd.size * self.elpd.var(ddof=1))), float(self.p.sum())
 
-
-def leave_one_out(fit: FittedModel, *, relative_efficiency: float = 1.0, visit: Visit | None = None) -> Loo:
-    """Predict every row from all the others.
+def leave_one_out(
+    fit: FittedModel, looked: LookedAt, *, relative_efficiency: float = 1.0, visit: Visit | None = None
+) -> Loo:
+    """Predict rows, each from all the others.
 
     Parameters
     ----------
     fit
         The fit.
+    looked
+        Which rows.
     relative_efficiency
         Mean effective sample size of the parameters' means over the number of draws; it sets how many draws the tail
         has.
@@ -64,11 +65,11 @@ def leave_one_out(fit: FittedModel, *, relative_efficiency: float = 1.0, visit: 
     Vehtari, Gelman and Gabry (2017), Statistics and Computing 27:1413-1432, doi 10.1007/s11222-016-9696-4; Vehtari,
     Simpson, Gelman, Yao and Gabry (2024), Journal of Machine Learning Research 25(72):1-58.
     """
-    n, n_draws = fit.design.rows.n, fit.shape[0] * fit.shape[1]
+    n, n_draws = looked.rows.size, fit.shape[0] * fit.shape[1]
     elpd, p, pareto_k = np.empty(n), np.empty(n), np.empty(n)
     for start in range(0, n, ROWS):
         at = slice(start, min(start + ROWS, n))
-        block = np.ascontiguousarray(fit.log_likelihood_at(at).T)
+        block = np.ascontiguousarray(fit.log_likelihood_at(looked.at(at)).T)
         # Importance ratios of the posterior without a row are the inverse of the row's likelihood.
         log_weights, k = smoothed(-block, relative_efficiency=relative_efficiency)
         pareto_k[at] = np.where(np.isnan(k), np.inf, k)

@@ -45,6 +45,8 @@ _HEADINGS = {
     "elpd": "ELPD",
     "ecdf": "ECDF",
     "se": "SE",
+    "sampling_se": "SE, from the sample of rows",
+    "sampling_se_difference": "SE of the difference, from the sample of rows",
     "elpd_difference": "ELPD difference",
     "se_difference": "SE of the difference",
     "p_loo": "p (LOO)",
