@@ -12,7 +12,7 @@ from alliance_bayes.errors import ModelError
 from alliance_bayes.model import Design
 from alliance_bayes.model.levels import joined_level
 from alliance_bayes.moments import Moments
-from alliance_bayes.moments.pooling import cell_moments, cell_numbers
+from alliance_bayes.moments.pooling import cell_moments, cell_numbers, pool
 
 __all__ = ["Points", "points_of"]
 
@@ -126,7 +126,7 @@ def _of_rows(design: Design) -> Points:
             values[:, 1 + place] = column
         counts = np.ones(rows.n) if design.weights is None else design.weights
         rest, cross, at = np.zeros(rows.n), None, keys
-        mean, square = _totals(counts, values, rest)
+        mean, square = _totals(counts, values)
     else:
         # Short integers are sorted by counting, which takes a fifth of the time.
         order = np.argsort(number.astype(np.uint16) if len(cells) < 2**16 else number, kind="stable")
@@ -137,8 +137,8 @@ def _of_rows(design: Design) -> Points:
         made = cell_moments(side, np.bincount(number, minlength=len(cells)))
         counts, rest, cross, at = made.counts, made.rest[:, 0], made.cross, cells
         values = np.concatenate([np.ones((len(cells), 1)), made.means], axis=1)
-        mean, square = _totals(counts, values, rest)
-        square += cross.sum(axis=0)
+        whole = pool(made, np.zeros(len(cells), dtype=np.int64), 1)
+        mean, square = whole.means[0], whole.cross[0]
     return Points(
         ("Intercept", *found),
         counts,
@@ -170,15 +170,14 @@ def _columns(design: Design) -> dict[str, np.ndarray]:
     return found | own
 
 
-def _totals(counts: np.ndarray, values: np.ndarray, rest: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean of the columns but the constant, and cross-products about it, of points without any of their own."""
+def _totals(counts: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean of the columns but the constant, and cross-products about it, of single rows."""
     values, n = values[:, 1:], counts.sum()
     # Counted from one of them first, because the mean of numbers far from zero is rounded.
     mean = values[0] + counts @ (values - values[0]) / n
     square, slip = np.zeros((values.shape[1], values.shape[1])), np.zeros(values.shape[1])
     for start in range(0, len(values), _BLOCK):
         away = values[start : start + _BLOCK] - mean
-        away[:, 0] += rest[start : start + _BLOCK]
         weighted = counts[start : start + _BLOCK, None] * away
         square += weighted.T @ away
         slip += weighted.sum(axis=0)
