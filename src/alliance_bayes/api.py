@@ -176,7 +176,7 @@ class Model(ModelSpec):
             flow = cohort.flow or Flow(design.n)
             about = {"cohort_source": "moments, without rows", "cohort_hash": fingerprint(moments)}
         else:
-            cohort = cohort if isinstance(cohort, Cohort) else read_cohort(cohort)
+            cohort = cohort if isinstance(cohort, Cohort) else read_cohort(cohort, set_aside=True)
             design, flow, about = self._applied(cohort, same_people)
             people = (cohort.same_people(about["same_people"]) if same_people else cohort).people(self.columns)
         priors = self.priors_for(design)
@@ -196,7 +196,7 @@ class Model(ModelSpec):
     def _applied(
         self, cohort: Cohort | pd.DataFrame, same_people: Sequence[ModelSpec | str] = ()
     ) -> tuple[Design, Flow, dict[str, Any]]:
-        cohort = cohort if isinstance(cohort, Cohort) else read_cohort(cohort)
+        cohort = cohort if isinstance(cohort, Cohort) else read_cohort(cohort, set_aside=True)
         shared = self._shared(same_people)
         frame, flow = self.complete(cohort.same_people(shared) if shared else cohort)
         about: dict[str, Any] = {"same_people": shared} if shared else {}

@@ -10,7 +10,7 @@ import sys
 import traceback
 from importlib.metadata import metadata
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from typer.exceptions import TyperException
@@ -19,37 +19,29 @@ import alliance_bayes as ab
 from alliance_bayes.cli_options import (
     Accept,
     AsJson,
-    Baseline,
     CardPath,
     Chains,
     CohortPath,
-    Decimal,
     Draws,
-    Encoding,
     Engine,
     FitPath,
-    Followup,
     Key,
-    Map,
-    MaxDays,
-    MinDays,
     Prob,
-    Prorate,
     Sampler,
     Seed,
-    Sep,
     Small,
     Tune,
-    chosen_surveys,
     writable,
 )
+from alliance_bayes.cli_reading import READ, ReadOptions, check_source, read, reads
 from alliance_bayes.cli_reduce import reduce
 from alliance_bayes.cli_streams import outputs
 from alliance_bayes.cli_study import study
-from alliance_bayes.cli_tools import DEMO_N, DEMO_SEED, check_source, errors, progress, read, say
+from alliance_bayes.cli_tools import DEMO_N, DEMO_SEED, errors, interface, progress, say
 from alliance_bayes.cli_verify import verify
+from alliance_bayes.remedies import PYTHON, CommandLine, Interface, worded
 
-__all__ = ["app", "main"]
+__all__ = ["app", "command_line", "main"]
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -89,21 +81,13 @@ def simulate(
 
 
 @app.command()
+@reads
 def validate(
     cohort: CohortPath,
-    columns: Map = None,
-    decimal: Decimal = ".",
-    sep: Sep = None,
-    encoding: Encoding = None,
-    prorate: Prorate = None,
-    baseline: Baseline = None,
-    followup: Followup = None,
-    min_days_between: MinDays = None,
-    max_days_into_care: MaxDays = None,
+    reading: ReadOptions = READ,
 ) -> None:
     """Check a table, and show who would be left out and what is in it."""
-    surveys = chosen_surveys(baseline, followup, min_days_between, max_days_into_care)
-    taken = read(cohort, columns, decimal, sep, encoding, prorate, surveys)
+    taken = read(cohort, reading, set_aside=False)
     if isinstance(taken, ab.Moments):
         raise ab.UsageError(f"'{cohort.name}' holds moments, which were checked when they were made. Give a table.")
     print(taken.flow)
@@ -112,23 +96,17 @@ def validate(
     if taken.aside:
         problems = [problem for found in taken.aside.values() for problem in found]
         print(f"\n{len(taken.aside)} further column(s) cannot be read, which matters to a model that uses them only:")
-        print(*(f"  - {problem}" for problem in problems[: ab.DataError.shown]), sep="\n")
+        shown = [worded(problem.template, interface.get()) for problem in problems[: ab.DataError.shown]]
+        print(*(f"  - {problem}" for problem in shown), sep="\n")
 
 
 @app.command()
+@reads
 def fit(
     card: CardPath,
     cohort: CohortPath,
     output: Annotated[Path, typer.Option("--output", "-o", help="Where to keep the fit (.nc or .zarr).")],
-    columns: Map = None,
-    decimal: Decimal = ".",
-    sep: Sep = None,
-    encoding: Encoding = None,
-    prorate: Prorate = None,
-    baseline: Baseline = None,
-    followup: Followup = None,
-    min_days_between: MinDays = None,
-    max_days_into_care: MaxDays = None,
+    reading: ReadOptions = READ,
     engine: Engine = "auto",
     sampler: Sampler = "nutpie",
     draws: Draws = None,
@@ -140,8 +118,7 @@ def fit(
     """Fit a model to a table and keep the draws."""
     writable(output, (".nc", ".zarr"))
     model = ab.load_model(card)
-    surveys = chosen_surveys(baseline, followup, min_days_between, max_days_into_care)
-    taken = read(cohort, columns, decimal, sep, encoding, prorate, surveys)
+    taken = read(cohort, reading)
     fitted = model.fit(
         taken,
         engine=engine,
@@ -202,6 +179,7 @@ def check(fit: FitPath, as_json: AsJson = False) -> None:
 
 
 @app.command()
+@reads
 def report(
     card: Annotated[Path, typer.Argument(help="Model card (TOML), or a fit (.nc, .zarr).", metavar="CARD")],
     cohort: Annotated[
@@ -211,15 +189,7 @@ def report(
         "report.html"
     ),
     demo: Annotated[bool, typer.Option("--demo", help="Use the simulated demonstration cohort.")] = False,
-    columns: Map = None,
-    decimal: Decimal = ".",
-    sep: Sep = None,
-    encoding: Encoding = None,
-    prorate: Prorate = None,
-    baseline: Baseline = None,
-    followup: Followup = None,
-    min_days_between: MinDays = None,
-    max_days_into_care: MaxDays = None,
+    reading: ReadOptions = READ,
     engine: Engine = "auto",
     sampler: Sampler = "nutpie",
     draws: Draws = None,
@@ -249,8 +219,7 @@ def report(
     else:
         check_source("report", cohort, demo)
         model = ab.load_model(card)
-        surveys = chosen_surveys(baseline, followup, min_days_between, max_days_into_care)
-        taken = read(cohort, columns, decimal, sep, encoding, prorate, surveys)
+        taken = read(cohort, reading)
         say(f"fitting '{model.card.name}'")
         fitted = model.fit(
             taken,
@@ -297,7 +266,27 @@ def main(arguments: list[str] | None = None) -> None:
     sys.exit(status)
 
 
+def command_line(name: str) -> CommandLine:
+    """How a command words what remedies ask for, by the options that it and the others have."""
+    commands: dict[str, Any] = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    options = {
+        key: {one.name: max(one.opts, key=len) for one in command.params if one.param_type_name == "option"}
+        for key, command in commands.items()
+    }
+    # Of several commands that have an option the first in the order of work: that of 'fit' and not that of 'study'.
+    elsewhere = {name: (key, option) for key in reversed(options) for name, option in options[key].items()}
+    return CommandLine(name, options[name], elsewhere)
+
+
+def _interface(arguments: list[str] | None) -> Interface:
+    given = sys.argv[1:] if arguments is None else arguments
+    known = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    return command_line(given[0]) if given and given[0] in known else PYTHON
+
+
 def _status(arguments: list[str] | None) -> int:
+    words = _interface(arguments)
+    interface.set(words)
     try:
         status = app(args=arguments, standalone_mode=False)
         if status == 130:
@@ -310,10 +299,10 @@ def _status(arguments: list[str] | None) -> int:
         show() if show is not None else errors.print(f"error: {error.format_message()}")
         return 2
     except (ab.DataError, ab.SamplingError) as error:
-        errors.print(f"error: {error}")
+        errors.print(f"error: {error.worded(words)}")
         return 1
     except ab.AllianceBayesError as error:
-        errors.print(f"error: {error}")
+        errors.print(f"error: {error.worded(words)}")
         return 2
     except OSError as error:
         errors.print(

@@ -10,7 +10,8 @@ from typing import Annotated, Literal, cast
 import typer
 
 import alliance_bayes as ab
-from alliance_bayes.cli_options import Map, column_mapping, writable
+from alliance_bayes.cli_options import writable
+from alliance_bayes.cli_reading import Map, column_mapping
 
 __all__ = ["reduce"]
 
@@ -30,6 +31,10 @@ def reduce(
     columns: Map = None,
     min_cell: Annotated[int, typer.Option(help="Least number of rows in a cell.")] = 1,
     small: Annotated[str, typer.Option(help="What to do about smaller cells: refuse or merge.")] = "refuse",
+    threads: Annotated[
+        int | None, typer.Option(help="Processors that DuckDB may use; by default all.", show_default=False)
+    ] = None,
+    memory: Annotated[str, typer.Option(help="Memory that DuckDB may use.")] = "1GB",
 ) -> None:
     """Reduce tables to the moments that a model needs, without reading their rows."""
     writable(output, (".nc",))
@@ -40,7 +45,7 @@ def reduce(
     parts = [
         ab.load_moments(source)
         if Path(source).suffix == ".nc"
-        else ab.reduce_table(source, model, columns=mapping or None)
+        else ab.reduce_table(source, model, columns=mapping or None, threads=threads, memory=memory)
         for source in sources
     ]
     moments = functools.reduce(operator.add, parts)

@@ -9,27 +9,19 @@ import typer
 
 import alliance_bayes as ab
 from alliance_bayes.cli_options import (
-    Baseline,
-    Decimal,
-    Encoding,
-    Followup,
     Key,
-    Map,
-    MaxDays,
-    MinDays,
     Prob,
-    Prorate,
     Seed,
-    Sep,
     Small,
-    chosen_surveys,
     writable,
 )
-from alliance_bayes.cli_tools import DEMO_SEED, check_source, progress, read, say
+from alliance_bayes.cli_reading import READ, ReadOptions, check_source, read, reads
+from alliance_bayes.cli_tools import DEMO_SEED, progress, say
 
 __all__ = ["study"]
 
 
+@reads
 def study(
     cohort: Annotated[
         Path | None,
@@ -61,15 +53,7 @@ def study(
         tuple[float, float],
         typer.Option(help="Range of the mean WHO-5 of the population that the participants come from."),
     ] = (47.0, 70.0),
-    columns: Map = None,
-    decimal: Decimal = ".",
-    sep: Sep = None,
-    encoding: Encoding = None,
-    prorate: Prorate = None,
-    baseline: Baseline = None,
-    followup: Followup = None,
-    min_days_between: MinDays = None,
-    max_days_into_care: MaxDays = None,
+    reading: ReadOptions = READ,
     seed: Seed = DEMO_SEED,
     prob: Prob = 0.89,
     small: Small = 10,
@@ -81,8 +65,7 @@ def study(
     """Run the published study's whole analysis; exit status 1 when conclusions are withheld."""
     writable(output, (".html",))
     check_source("study", cohort, demo)
-    surveys = chosen_surveys(baseline, followup, min_days_between, max_days_into_care)
-    taken = read(cohort, columns, decimal, sep, encoding, prorate, surveys)
+    taken = read(cohort, reading, set_aside=False)
     if isinstance(taken, ab.Moments):
         raise ab.UsageError("the study needs rows, and moments hold none. Give a table, or fit single models to them.")
     done = ab.run_study(

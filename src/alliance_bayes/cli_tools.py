@@ -1,85 +1,34 @@
-"""What several commands do: read a cohort, say what is going on, show progress."""
+"""What several commands do: say what is going on, in the words of the command line, and show progress."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable
+from contextvars import ContextVar
 
 from rich.console import Console
 
-import alliance_bayes as ab
-from alliance_bayes.cli_options import column_mapping
+from alliance_bayes.errors import Problem
+from alliance_bayes.remedies import PYTHON, Interface, worded
 
-__all__ = ["DEMO_N", "DEMO_SEED", "check_source", "demonstration", "errors", "progress", "read", "say"]
+__all__ = ["DEMO_N", "DEMO_SEED", "errors", "interface", "progress", "say", "tell_problem"]
 
 # The demonstration: the published study's size, and a seed anybody can name.
 DEMO_N, DEMO_SEED = 3087, 7
-_TABLES = ("participants.csv", "sessions.csv", "surveys.csv")
+
+#: What words remedies: the command that runs.
+interface: ContextVar[Interface] = ContextVar("interface", default=PYTHON)
 
 errors = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
-
-
-def check_source(command: str, cohort: Path | None, demo: bool) -> None:
-    """Refuse a command that names no data, or two.
-
-    Raises
-    ------
-    UsageError
-        Either of them.
-    """
-    if demo == (cohort is not None):
-        raise ab.UsageError(f"give either a COHORT or --demo. 'alliance-bayes {command} --help' shows how.")
-
-
-def demonstration() -> ab.Cohort:
-    """The simulated cohort that stands for a table."""
-    say(f"simulating the demonstration cohort ({DEMO_N:,} participants, seed {DEMO_SEED})")
-    return ab.simulate_cohort(n=DEMO_N, seed=DEMO_SEED)
-
-
-def read(
-    path: Path | None,
-    columns: list[str] | None,
-    decimal: str,
-    sep: str | None,
-    encoding: str | None,
-    prorate: float | None,
-    surveys: Mapping[str, Any],
-) -> ab.Cohort | ab.Moments:
-    """Read a table, a folder with three tables, or moments; without a path, simulate the demonstration cohort.
-
-    Raises
-    ------
-    UsageError
-        Options that do not go with what the path is.
-    """
-    if surveys and (path is None or not path.is_dir()):
-        raise ab.UsageError(
-            f"--{next(iter(surveys)).replace('_', '-')} chooses among surveys, and needs a folder with the three "
-            "tables. A table with one row a participant has its scores chosen: leave it out."
-        )
-    if path is None:
-        return demonstration()
-    mapping = column_mapping(columns)
-    text: dict[str, Any] = {"decimal": decimal, "sep": sep, "encoding": encoding, "prorate": prorate}
-    if path.suffix == ".nc":
-        if mapping or any(value not in (None, ".") for value in text.values()):
-            raise ab.UsageError(
-                f"'{path.name}' holds moments, not text. Leave out the options that tell how to read it."
-            )
-        return ab.load_moments(path)
-    if path.is_dir():
-        if mapping:
-            raise ab.UsageError("--map works with one table; rename the columns of the three tables instead.")
-        participants, sessions, answers = (path / name for name in _TABLES)
-        return ab.read_tables(participants, sessions, answers, **{**text, **surveys})
-    return ab.read_cohort(path, columns=mapping or None, **text)
 
 
 def say(text: str) -> None:
     """A line of progress on standard error."""
     errors.print(f"{text} ...", style="dim")
+
+
+def tell_problem(kind: str, problem: Problem) -> None:
+    """A line about something that is no error, on standard error."""
+    errors.print(f"{kind}: {worded(problem.template, interface.get())}")
 
 
 def progress() -> bool | Callable[[int, int, int], None]:

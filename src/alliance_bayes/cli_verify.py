@@ -8,23 +8,13 @@ from typing import Annotated
 import typer
 
 import alliance_bayes as ab
-from alliance_bayes.cli_options import (
-    Baseline,
-    Decimal,
-    Encoding,
-    Followup,
-    Map,
-    MaxDays,
-    MinDays,
-    Prorate,
-    Sep,
-    chosen_surveys,
-)
-from alliance_bayes.cli_tools import check_source, errors, read, say
+from alliance_bayes.cli_reading import READ, ReadOptions, check_source, read, reads
+from alliance_bayes.cli_tools import errors, say
 
 __all__ = ["verify"]
 
 
+@reads
 def verify(
     report: Annotated[
         Path,
@@ -34,15 +24,7 @@ def verify(
         Path | None, typer.Argument(help="The data it was made of.", metavar="[COHORT]", show_default=False)
     ] = None,
     demo: Annotated[bool, typer.Option("--demo", help="Use the simulated demonstration cohort.")] = False,
-    columns: Map = None,
-    decimal: Decimal = ".",
-    sep: Sep = None,
-    encoding: Encoding = None,
-    prorate: Prorate = None,
-    baseline: Baseline = None,
-    followup: Followup = None,
-    min_days_between: MinDays = None,
-    max_days_into_care: MaxDays = None,
+    reading: ReadOptions = READ,
     key: Annotated[
         Path | None,
         typer.Option(
@@ -52,8 +34,7 @@ def verify(
 ) -> None:
     """Fit a page's models again, write the page again, and compare the two; exit status 1 when they differ."""
     check_source("verify", cohort, demo)
-    surveys = chosen_surveys(baseline, followup, min_days_between, max_days_into_care)
-    taken = read(cohort, columns, decimal, sep, encoding, prorate, surveys)
+    taken = read(cohort, reading)
     found = ab.verify_report(report, taken, key=key, tell=say)
     if found.figures:
         shown = found.summary().to_string(index=False, na_rep="", float_format=lambda value: f"{value:.2f}")

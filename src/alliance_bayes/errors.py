@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from alliance_bayes.remedies import Interface, Message, call, worded
+
 __all__ = [
     "AllianceBayesError",
     "DataError",
@@ -17,7 +19,26 @@ __all__ = [
 
 
 class AllianceBayesError(Exception):
-    """Base of every error this package raises on purpose."""
+    """Base of every error this package raises on purpose.
+
+    Parameters
+    ----------
+    message
+        What is wrong, where, and what to do; it may hold fields of `alliance_bayes.remedies`.
+
+    Attributes
+    ----------
+    message : Message
+        The same, as Python words it. To make it part of another error's message, take ``message.template``.
+    """
+
+    def __init__(self, message: str) -> None:
+        self.message = Message(message)
+        super().__init__(str(self.message))
+
+    def worded(self, interface: Interface) -> str:
+        """The message as an interface words it."""
+        return worded(self.message.template, interface)
 
 
 class UsageError(AllianceBayesError, ValueError):
@@ -61,12 +82,22 @@ class Problem:
     what: str
     remedy: str
 
+    def __post_init__(self) -> None:
+        for name in ("what", "remedy"):
+            object.__setattr__(self, name, Message(getattr(self, name)))
+
     def __str__(self) -> str:
+        return worded(self.template)
+
+    @property
+    def template(self) -> str:
+        """The whole of it with its fields, for `alliance_bayes.remedies.worded`."""
         where = "table" if self.column is None else f"column '{self.column}'"
         if self.row is not None:
             where += f", row {self.row}"
         value = "" if self.value is None else f"{self.value!r} "
-        return f"{where}: {value}{self.what}. {self.remedy}"
+        what, remedy = (Message(text).template for text in (self.what, self.remedy))
+        return f"{where}: {value}{what}. {remedy}"
 
 
 class DataError(AllianceBayesError, ValueError):
@@ -92,7 +123,15 @@ class DataError(AllianceBayesError, ValueError):
         self.source = source
         count = len(self.problems)
         lines = [f"{source}: {count} problem{'' if count == 1 else 's'} found; nothing was analysed."]
-        lines += [f"  - {problem}" for problem in self.problems[: self.shown]]
+        lines += [f"  - {problem.template}" for problem in self.problems[: self.shown]]
         if count > self.shown:
-            lines.append(f"  ... and {count - self.shown} more (all of them in the error's .problems).")
+            lines.append(f"  ... and {count - self.shown} more ({call('DataError.problems')}).")
         super().__init__("\n".join(lines))
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _data_error, (self.problems, self.source)
+
+
+def _data_error(problems: tuple[Problem, ...], source: str) -> DataError:
+    """A DataError again, of what pickle keeps of one."""
+    return DataError(problems, source=source)

@@ -115,13 +115,13 @@ def test_data_errors_are_one_paragraph_and_status_1(capsys: pytest.CaptureFixtur
         ),
         (
             ["validate", "cohort.csv", "--max-days-into-care", "3"],
-            "error: --max-days-into-care chooses among surveys, and needs a folder with the three tables. A table with "
-            "one row a participant has its scores chosen: leave it out.\n",
+            "error: --max-days-into-care is for surveys and sessions, and needs a folder with the three tables. A "
+            "table with one row a participant has its scores chosen: leave it out.\n",
         ),
         (
             ["study", "--demo", "--baseline", "first"],
-            "error: --baseline chooses among surveys, and needs a folder with the three tables. A table with "
-            "one row a participant has its scores chosen: leave it out.\n",
+            "error: --baseline is for surveys and sessions, and needs a folder with the three tables. A "
+            "table with one row a participant has its scores chosen: leave it out.\n",
         ),
         (["effects", "none.nc"], "error: 'none.nc' does not exist. Check the path.\n"),
         (
@@ -246,7 +246,7 @@ def test_an_encoding_that_is_none_of_a_file_is_refused(
     status, out, err = run(capsys, "validate", table, "--encoding", encoding)
     assert (status, out) == (2, "")
     assert len(err.splitlines()) == 1
-    assert err.startswith("error: encoding ")
+    assert err.startswith("error: --encoding ")
 
 
 def test_an_error_nobody_thought_of_is_one_paragraph_and_status_70(

@@ -17,19 +17,19 @@ CASES: dict[str, tuple[str, dict[str, object], list[str]]] = {
         [
             (
                 "column 'age', row 2: 'n/a' is not a number. Correct it; a missing value is an empty cell, NA or"
-                " NaN, or is named in missing=."
+                " NaN, or is named in missing=['NA', 'NaN', 'n/a']."
             ),
             (
                 "column 'age', row 3: 'unknown' is not a number. Correct it; a missing value is an empty cell, "
-                "NA or NaN, or is named in missing=."
+                "NA or NaN, or is named in missing=['NA', 'NaN', 'unknown']."
             ),
             (
                 "column 'alliance', row 3: 'four' is not a number. Correct it; a missing value is an empty cell,"
-                " NA or NaN, or is named in missing=."
+                " NA or NaN, or is named in missing=['NA', 'NaN', 'four']."
             ),
             (
                 "column 'alliance', row 4: '-' is not a number. Correct it; a missing value is an empty cell, NA"
-                " or NaN, or is named in missing=."
+                " or NaN, or is named in missing=['NA', 'NaN', '-']."
             ),
         ],
     ),
@@ -94,8 +94,8 @@ CASES: dict[str, tuple[str, dict[str, object], list[str]]] = {
         [
             (
                 "column 'phq9', row 4: '?' is not a number, but the column holds numbers. Correct it; a missing "
-                "value is an empty cell, NA or NaN, or is named in missing=. If the column is a factor, name it "
-                "in categorical=."
+                "value is an empty cell, NA or NaN, or is named in missing=['NA', 'NaN', '?']. If the column is a "
+                "factor, pass categorical=['phq9']."
             ),
         ],
     ),
@@ -105,7 +105,7 @@ CASES: dict[str, tuple[str, dict[str, object], list[str]]] = {
         [
             (
                 "column 'ward': mixes numbers (in 1 of its cells) with text (in 2). Remove the column or correct"
-                " it. If the column is a factor, name it in categorical=."
+                " it. If the column is a factor, pass categorical=['ward']."
             ),
         ],
     ),
@@ -143,11 +143,11 @@ CASES: dict[str, tuple[str, dict[str, object], list[str]]] = {
             ),
             (
                 "column 'age', row 4: 'abc' is not a number. Correct it; a missing value is an empty cell, NA or"
-                " NaN, or is named in missing=."
+                " NaN, or is named in missing=['NA', 'NaN', 'abc']."
             ),
             (
                 "column 'sex', row 3: 'Female' differs from 'female' (n = 2) in case or spacing alone. Write "
-                "'female', or declare both with levels=."
+                "'female', or declare both: levels={'sex': ['Female', 'female']}."
             ),
             (
                 "column 'alliance', row 3: '9' is outside 1 to 5 (mean alliance rating). Correct it, or leave "
@@ -165,11 +165,11 @@ CASES: dict[str, tuple[str, dict[str, object], list[str]]] = {
         [
             (
                 "column 'provider_type', row 3: 'Coach' differs from 'coach' (n = 2) in case or spacing alone. "
-                "Write 'coach', or declare both with levels=."
+                "Write 'coach', or declare both: levels={'provider_type': ['COACH', 'Coach', 'coach']}."
             ),
             (
                 "column 'provider_type', row 5: 'COACH' differs from 'coach' (n = 2) in case or spacing alone. "
-                "Write 'coach', or declare both with levels=."
+                "Write 'coach', or declare both: levels={'provider_type': ['COACH', 'Coach', 'coach']}."
             ),
         ],
     ),
@@ -180,7 +180,7 @@ CASES: dict[str, tuple[str, dict[str, object], list[str]]] = {
             "column 'sex', row 3: ' female' has spaces around it. Write 'female'.",
             (
                 "column 'country', row 2: 'New  Zealand' differs from 'New Zealand' (n = 2) in case or spacing "
-                "alone. Write 'New Zealand', or declare both with levels=."
+                "alone. Write 'New Zealand', or declare both: levels={'country': ['New  Zealand', 'New Zealand']}."
             ),
         ],
     ),
@@ -190,11 +190,13 @@ CASES: dict[str, tuple[str, dict[str, object], list[str]]] = {
         [
             (
                 "column 'provider_type', row 3: 'Therapist' is not a declared level ('coach', 'therapist', "
-                "'both'). Write 'therapist' if that is meant, or add it to levels=."
+                "'both'). Write 'therapist' if that is meant, or declare it with levels={'provider_type': ['coach', "
+                "'therapist', 'both', 'Therapist']}."
             ),
             (
                 "column 'provider_type', row 4: 'psychiatrist' is not a declared level ('coach', 'therapist', "
-                "'both'). Correct it, or add it to levels=."
+                "'both'). Correct it, or declare it with levels={'provider_type': ['coach', 'therapist', 'both', "
+                "'psychiatrist']}."
             ),
         ],
     ),

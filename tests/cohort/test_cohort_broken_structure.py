@@ -47,13 +47,13 @@ CASES: dict[str, tuple[str, dict[str, object], list[str]]] = {
             "column 'sex': is the name of columns 3 and 5. Rename or remove one of them.",
         ],
     ),
-    "unnamed_column": (
-        ",participant_id,age\n0,1,30\n",
+    "side_by_side": (
+        "participant_id,age,,name,value\n1,30,,a,1\n2,31,,,\n",
         {},
         [
             (
-                "table: has a column (number 1) without a name. Name it or remove it (row numbers: write the "
-                "file without them)."
+                "table: has an empty column (number 3) between others: two tables side by side, it seems. Give each "
+                "table a file of its own, or remove the column."
             ),
         ],
     ),
@@ -84,23 +84,15 @@ CASES: dict[str, tuple[str, dict[str, object], list[str]]] = {
         [
             (
                 "column 'age': is in the table, but 'years' is mapped to this name too. Rename the column, or "
-                "leave it out of columns=."
+                "leave it out of columns."
             ),
         ],
     ),
-    "almost_known_name": (
-        "Participant ID,AGE,WHO5-baseline\n1,30,40\n",
-        {},
+    "almost_the_name_asked_for": (
+        "Participant ID,SEX\n1,f\n",
+        {"levels": {"sex": ["f", "m"]}},
         [
-            (
-                "column 'Participant ID': looks like 'participant_id' but is spelled otherwise. Rename it, or "
-                "pass columns={'participant_id': 'Participant ID'}."
-            ),
-            ("column 'AGE': looks like 'age' but is spelled otherwise. Rename it, or pass columns={'age': 'AGE'}."),
-            (
-                "column 'WHO5-baseline': looks like 'who5_baseline' but is spelled otherwise. Rename it, or pass"
-                " columns={'who5_baseline': 'WHO5-baseline'}."
-            ),
+            "column 'SEX': looks like 'sex' but is spelled otherwise. Rename it, or pass columns={'sex': 'SEX'}.",
         ],
     ),
     "undeclared_column_in_levels": (
@@ -130,9 +122,12 @@ CASES: dict[str, tuple[str, dict[str, object], list[str]]] = {
     ),
     "spreadsheet_note": (
         "sep=;\nparticipant_id;age\n1;30\n",
-        {},
+        {"sep": ","},
         [
-            ("table: begins with a line 'sep=', which is no header. Remove that line, and pass its separator as sep=."),
+            (
+                "table: begins with a line that says it is separated by ';', but is to be read with ','. Leave sep "
+                "out, or remove that line."
+            ),
         ],
     ),
     "ragged": (
@@ -183,10 +178,7 @@ CASES: dict[str, tuple[str, dict[str, object], list[str]]] = {
         "participant_id,age\n1,3\x000\n",
         {},
         [
-            (
-                "table: holds NUL characters, the first on line 2. Export the file again; if it is UTF-16, pass "
-                "encoding='utf-16-le' or encoding='utf-16-be'."
-            ),
+            "table: holds NUL characters, the first on line 2. Export the file again.",
         ],
     ),
 }

@@ -13,7 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from alliance_bayes.cohort import read_cohort
-from alliance_bayes.cohort.files import TABLE_BYTES, read_raw
+from alliance_bayes.cohort.contents import TABLE_BYTES
+from alliance_bayes.cohort.files import read_raw
 from alliance_bayes.errors import DataError, UsageError
 
 TEXT = "participant_id,sex\n1,weiblich\n2,männlich\n"
@@ -36,6 +37,12 @@ def write(folder: Path, name: str, content: bytes | str) -> Path:
         (TEXT.encode("utf-16"), "utf-16"),
         (TEXT.encode("utf-16-le"), "utf-16-le"),
         (b"\xff\xfe" + TEXT.encode("utf-16-le"), "utf-16-le"),
+        (b"\xff\xfe" + TEXT.encode("utf-16-le"), None),
+        (b"\xfe\xff" + TEXT.encode("utf-16-be"), None),
+        (TEXT.encode("utf-32"), None),
+        (TEXT.encode("utf-32"), "utf-32"),
+        (b"\0\0\xfe\xff" + TEXT.encode("utf-32-be"), None),
+        (TEXT.encode("utf-32-le"), "utf-32-le"),
     ],
 )
 def test_encodings_that_are_read(tmp_path: Path, content: bytes, encoding: str | None) -> None:
@@ -53,20 +60,10 @@ SAVE = "Save the file as UTF-8, or say how it is written: encoding='cp1252' (Win
         (TEXT.encode("latin-1"), None, f"has bytes on line 3 that are not UTF-8: 0xE4. {SAVE}"),
         (TEXT.encode("utf-8"), "ascii", f"has bytes on line 3 that are not ASCII: 0xC3. {SAVE}"),
         (
-            b"\xff\xfe" + TEXT.encode("utf-16-le"),
-            None,
-            "is UTF-16 text, not UTF-8. Pass encoding='utf-16', or save the file as UTF-8.",
-        ),
-        (
-            b"\xfe\xff" + TEXT.encode("utf-16-be"),
-            None,
-            "is UTF-16 text, not UTF-8. Pass encoding='utf-16', or save the file as UTF-8.",
-        ),
-        (
             "participant_id,age\n1,30\n".encode("utf-16-le"),
             None,
-            "holds NUL characters, the first on line 1. Export the file again; if it is UTF-16, pass "
-            "encoding='utf-16-le' or encoding='utf-16-be'.",
+            "seems to be UTF-16 text without a byte-order mark, not UTF-8. Pass encoding='utf-16-le', or save the file "
+            "as UTF-8.",
         ),
     ],
 )
@@ -174,7 +171,10 @@ def test_unreadable_parquet(tmp_path: Path, content: bytes) -> None:
 def test_paths_that_lead_to_no_table(tmp_path: Path) -> None:
     sheet = write(tmp_path, "a.xlsx", b"x")
     text = write(tmp_path, "a.txt", "participant_id\n1\n")
-    types = "Give a file ending in .csv, .tsv, .tab, .parquet, .pq (or .txt with sep=), or a DataFrame."
+    types = (
+        "Give a file ending in .csv, .tsv, .tab, .csv.gz, .tsv.gz, .tab.gz, .parquet, .pq (or .txt with sep=...), or a "
+        "DataFrame."
+    )
     expected = {
         tmp_path
         / "b.csv": f"source: there is no file {tmp_path / 'b.csv'}. Check the path; it is read from {Path.cwd()}.",
@@ -208,6 +208,10 @@ def test_impossible_options(tmp_path: Path, options: dict[str, str], message: st
     assert str(caught.value) == message
 
 
+def aside_of(path: Path) -> list[tuple[str | None, str]]:
+    return [(problem.column, problem.what) for found in read_raw(path).aside.values() for problem in found]
+
+
 def problems_of(path: Path) -> list[tuple[str | None, str]]:
     with pytest.raises(DataError) as caught:
         read_raw(path)
@@ -225,7 +229,7 @@ def test_columns_of_parquet_that_hold_no_single_values_are_named_all_at_once(tmp
     }
     pq.write_table(pa.table({"age": [1, 2], **kinds}), tmp_path / "a.parquet")
     what = "which is no single number, text, truth value or date"
-    assert problems_of(tmp_path / "a.parquet") == [
+    assert aside_of(tmp_path / "a.parquet") == [
         ("list", f"is of type list<element: int64>, {what}"),
         ("struct", f"is of type struct<a: int64>, {what}"),
         ("map", f"is of type map<string, int64 ('map')>, {what}"),
@@ -283,7 +287,7 @@ def test_a_table_larger_than_it_looks_is_refused(tmp_path: Path) -> None:
 def test_two_columns_of_one_name_and_pandas_own_columns(tmp_path: Path) -> None:
     twice = pa.table([pa.array([1]), pa.array([2])], names=["a", "a"])
     pq.write_table(twice, tmp_path / "a.parquet")
-    assert problems_of(tmp_path / "a.parquet") == [("a", "is the name of columns 1 and 2")]
+    assert aside_of(tmp_path / "a.parquet") == [("a", "is the name of columns 1 and 2")]
     frame = pd.DataFrame({"age": [1.0, 2.0]}, index=pd.MultiIndex.from_tuples([(1, "x"), (2, "y")], names=["k", None]))
     frame.to_parquet(tmp_path / "b.parquet")
     assert list(read_raw(tmp_path / "b.parquet").cells) == ["age"]

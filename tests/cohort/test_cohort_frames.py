@@ -57,7 +57,7 @@ BROKEN: dict[str, tuple[pd.DataFrame, list[str]]] = {
     "mixed cells": (
         pd.DataFrame({"age": [30, "31", "n/a", None, True, [1], Decimal("32.5"), np.int8(-1)]}, index=list("abcdefgh")),
         [
-            f"column 'age', row c: 'n/a' is not a number. {MISSING}, or is named in missing=.",
+            f"column 'age', row c: 'n/a' is not a number. {MISSING}, or is named in missing=['NA', 'NaN', 'n/a'].",
             f"column 'age', row e: True {TRUTH}",
             "column 'age', row f: [1] is of type list, not a number. Convert the column to numbers.",
             f"column 'age', row h: -1 is outside 0 to 120 (years). {CORRECT}",
@@ -92,7 +92,7 @@ BROKEN: dict[str, tuple[pd.DataFrame, list[str]]] = {
         pd.DataFrame({"sex": pd.Categorical(["m", "M", "m"])}),
         [
             "column 'sex', row 1: 'M' differs from 'm' (n = 2) in case or spacing alone. "
-            "Write 'm', or declare both with levels=."
+            "Write 'm', or declare both: levels={'sex': ['M', 'm']}."
         ],
     ),
     "numbers in a categorical column": (
@@ -235,7 +235,8 @@ def test_prorating_leaves_the_grid() -> None:
     assert read_cohort(pd.DataFrame({"who5_followup": [55]}), prorate=0.8).data["who5_followup"].tolist() == [55.0]
 
 
-PRORATE = "prorate should be None or a share of items in the interval (0, 1] but got"
+PRORATE = "prorate should be a share of items in the interval (0, 1], or None for all, but got"
+SHARE = "Pass the smallest share that must be answered, as in prorate=0.8."
 
 
 @pytest.mark.parametrize(
@@ -253,24 +254,24 @@ PRORATE = "prorate should be None or a share of items in the interval (0, 1] but
             {"levels": {"sex": "fm"}},
             "levels should map columns to lists of levels, as in levels={'sex': ['female', 'male']}.",
         ),
-        ({"levels": {"sex": []}}, "levels['sex'] should list distinct, non-empty levels in order but got ()."),
+        ({"levels": {"sex": []}}, "levels of 'sex' should be distinct, non-empty levels in order but got ()."),
         (
             {"levels": {"sex": ["f", "f"]}},
-            "levels['sex'] should list distinct, non-empty levels in order but got ('f', 'f').",
+            "levels of 'sex' should be distinct, non-empty levels in order but got ('f', 'f').",
         ),
         (
             {"levels": {"age": ["1"]}},
-            "column 'age' is a number, not a factor. Leave it out of levels= and categorical=.",
+            "column 'age' is a number, not a factor. Leave it out of levels and categorical.",
         ),
-        ({"numeric": ["sex"]}, "column 'sex' is a factor, not a number. Leave it out of numeric=."),
+        ({"numeric": ["sex"]}, "column 'sex' is a factor, not a number. Leave it out of numeric."),
         ({"numeric": ["x"], "categorical": ["x"]}, "column 'x' is asked for as numeric and as a factor. Choose one."),
         (
             {"categorical": "site"},
             "categorical should be a sequence of texts but got 'site'. Write categorical=['...'].",
         ),
         ({"missing": "NA"}, "missing should be a sequence of texts but got 'NA'. Write missing=['...']."),
-        ({"prorate": 2}, f"{PRORATE} 2. Pass the smallest share that must be answered (0.8, say)."),
-        ({"prorate": True}, f"{PRORATE} True. Pass the smallest share that must be answered (0.8, say)."),
+        ({"prorate": 2}, f"{PRORATE} 2. {SHARE}"),
+        ({"prorate": True}, f"{PRORATE} True. {SHARE}"),
     ],
 )
 def test_impossible_wishes(options: dict[str, object], message: str) -> None:

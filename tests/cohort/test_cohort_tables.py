@@ -232,7 +232,7 @@ def test_nobody_left_is_a_flow_not_a_crash(tmp_path: Path) -> None:
 
 
 CORRECT = "Correct it, or leave the cell empty if it is unknown."
-FORMAT = "Write YYYY-MM-DD, or pass date_format= (such as '%d.%m.%Y') if every date is written alike."
+FORMAT = "Write YYYY-MM-DD, or pass date_format='%d.%m.%Y' if every date is written so."
 
 
 def test_everything_wrong_in_three_tables_is_named_at_once(tmp_path: Path) -> None:
@@ -259,7 +259,7 @@ def test_everything_wrong_in_three_tables_is_named_at_once(tmp_path: Path) -> No
         "column 'participants.participant_id', row 3: '1' is already in row 2. Keep one row for each participant.",
         f"column 'participants.age', row 3: '130' is outside 0 to 120 (years). {CORRECT}",
         "column 'participants.sex', row 3: 'F' differs from 'f' (n = 1) in case or spacing alone. "
-        "Write 'f', or declare both with levels=.",
+        "Write 'f', or declare both: levels={'sex': ['F', 'f']}.",
         "column 'participants.alliance': is computed from sessions and surveys, so it may not be given. "
         "Remove or rename the column.",
         "column 'sessions.participant_id', row 6: '' has no identifier. Fill in the identifier, or remove the row.",
@@ -286,7 +286,7 @@ def test_everything_wrong_in_three_tables_is_named_at_once(tmp_path: Path) -> No
         "column 'surveys.who5_5': is not in the table. Columns: participant_id, date, who5_1, who5_2, who5_3, who5_4.",
         f"column 'surveys.who5_1', row 2: '6' is outside 0 to 5 (WHO-5 item). {CORRECT}",
         "column 'surveys.who5_4', row 3: 'x' is not a number. "
-        "Correct it; a missing value is an empty cell, NA or NaN, or is named in missing=.",
+        "Correct it; a missing value is an empty cell, NA or NaN, or is named in missing=['NA', 'NaN', 'x'].",
         "column 'surveys.participant_id', row 3: '8' is not in the participants' table. "
         "Add the participant, or remove the row.",
         "column 'surveys.date', row 4: '2021-01-01' repeats the survey in row 2. "
@@ -305,7 +305,7 @@ def test_broken_files_are_named_beside_broken_cells(tmp_path: Path) -> None:
 def test_declared_levels_must_hold_the_derived_ones(tmp_path: Path) -> None:
     assert fail(tmp_path, levels={"provider_type": ["therapist", "coach"]}) == [
         "column 'sessions.provider_type': yields the levels 'coach', 'therapist', 'both', "
-        "but levels= leaves out 'both'. List all of them, in the order that is wanted."
+        "but levels leaves out 'both'. List all of them, in the order that is wanted."
     ]
 
 

@@ -12,6 +12,8 @@ from collections.abc import Collection
 import numpy as np
 import pandas as pd
 
+from alliance_bayes.remedies import argument
+
 __all__ = [
     "MISSING",
     "CellError",
@@ -38,6 +40,7 @@ _CODE = re.compile(r"[+-]?0[0-9]+")
 _WHOLE = re.compile(r"(-?)(0|[1-9][0-9]*)(?:\.0+)?")
 # Whole numbers beyond this one share a float with their neighbours, so that a float no longer tells which is meant.
 _LARGEST_WHOLE = 2**53
+_LONGEST_MARK = 20
 _ISO = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?)?")
 _ZONE = re.compile(rf"{_ISO.pattern}(Z|[+-][0-9]{{2}}:?[0-9]{{2}})")
 _HAS_ZONE = ("has a time zone", "Convert it to local time and drop the zone: days are calendar days.")
@@ -63,14 +66,15 @@ class CellError(Exception):
 
 def describe_markers(missing: Collection[str]) -> str:
     """Say how a missing value is written: "an empty cell, NA or NaN"."""
-    names = [name or "an empty cell" for name in missing]
+    names = ["an empty cell", *(name for name in missing if name)]
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} or {names[-1]}"
 
 
 def is_missing(cell: object, missing: Collection[str]) -> bool:
     """Whether a cell is null, or text that stands for a missing value (spaces around it do not matter)."""
     if isinstance(cell, str):
-        return cell.strip() in missing
+        text = cell.strip()
+        return not text or text in missing
     return (
         cell is None or cell is pd.NA or cell is pd.NaT or (isinstance(cell, (float, np.floating)) and math.isnan(cell))
     )
@@ -112,15 +116,17 @@ def _parse(text: str, decimal: str, missing: Collection[str]) -> float:
         mark, named = (",", "comma") if decimal == "." else (".", "point")
         if thousands:
             what = f"has a {named} that may separate thousands or decimals"
-            remedy = f"Write it without the {named}, or pass decimal={mark!r} if that is the decimal mark."
+            remedy = f"Write it without the {named}, or pass {argument('decimal', mark)} if that is the decimal mark."
             raise CellError(what, remedy, number=True)
-        remedy = f"Pass decimal={mark!r} if every number is written so; otherwise correct the cell."
+        remedy = f"Pass {argument('decimal', mark)} if every number is written so; otherwise correct the cell."
         raise CellError(f"has a decimal {named}", remedy, number=True)
     if thousands:
         raise CellError("has separators between thousands", "Write the number without them.", number=True)
     if text.casefold() in ("true", "false"):
         raise CellError("is a truth value, not a number", "Write the number that is meant.")
-    remedy = f"Correct it; a missing value is {describe_markers(missing)}, or is named in missing=."
+    # What is longer is no mark of a missing value.
+    marks = [*(mark for mark in missing if mark), text] if len(text) <= _LONGEST_MARK else ...
+    remedy = f"Correct it; a missing value is {describe_markers(missing)}, or is named in {argument('missing', marks)}."
     raise CellError("is not a number", remedy)
 
 
@@ -217,7 +223,7 @@ def _parse_date(text: str, date_format: str | None) -> pd.Timestamp:
     if _ZONE.fullmatch(text):
         raise CellError(*_HAS_ZONE)
     if not _ISO.fullmatch(text):
-        remedy = "Write YYYY-MM-DD, or pass date_format= (such as '%d.%m.%Y') if every date is written alike."
+        remedy = f"Write YYYY-MM-DD, or pass {argument('date_format', '%d.%m.%Y')} if every date is written so."
         raise CellError("is not a date written YYYY-MM-DD", remedy)
     try:
         return pd.Timestamp(dt.datetime.fromisoformat(text))

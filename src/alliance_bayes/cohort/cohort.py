@@ -50,6 +50,8 @@ class Cohort:
     aside
         Columns of the table that cannot be read and that nobody asked for, with what is wrong; whoever asks for one is
         told.
+    notes
+        What is no error, and yet should be known of the table: columns without a name, names almost like known ones.
 
     Raises
     ------
@@ -65,6 +67,7 @@ class Cohort:
     why_missing: Mapping[str, Mapping[str, frozenset[str]]] = field(default_factory=dict)
     person: str | None = None
     aside: Mapping[str, tuple[Problem, ...]] = field(default_factory=dict)
+    notes: tuple[Problem, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "data", canonical_data(self.data))
@@ -141,8 +144,8 @@ class Cohort:
             )
         keep = pd.Series(True, index=self.data.index)
         steps = list(self.excluded)
+        self._require(columns)
         for name in dict.fromkeys(columns):
-            self._require(name)
             present = self.data[name].notna()
             lacking = keep & ~present
             # A change lacks what the follow-up lacks, or the baseline, without which there is no follow-up.
@@ -173,25 +176,27 @@ class Cohort:
         """
         whole = self if beside is None else replace(self, data=beside)
         wanted = list(dict.fromkeys(columns))
-        for name in wanted:
-            whole._require(name)
+        whole._require(wanted)
         ordered = sorted(wanted, key=list(whole.data.columns).index)
         keep = whole.data[ordered].notna().all(axis=1)
         steps = whole.complete(ordered)[1].steps
-        return Cohort(self.data[keep], self.source, steps, self.sessions, self.why_missing, self.person)
+        return replace(self, data=self.data[keep], excluded=steps)
 
     def summary(self) -> pd.DataFrame:
         """Describe every column (a "Table 1"); see `alliance_bayes.cohort.summary.summarise`."""
         return summarise(self.data)
 
-    def _require(self, name: str) -> None:
-        if name in self.data:
-            return
-        if name in self.aside:
-            raise DataError(self.aside[name], source=self.source)
-        near = difflib.get_close_matches(name, list(self.data.columns), n=1)
-        hint = f"Did you mean {near[0]!r}? " if near else ""
-        raise UsageError(f"{self.source}: no column {name!r}. {hint}Columns: {', '.join(self.data.columns)}.")
+    def _require(self, names: Iterable[str]) -> None:
+        """Raise unless these are columns that could be read; everything that is wrong with them at once."""
+        wanted = list(dict.fromkeys(names))
+        if problems := [problem for name in wanted for problem in self.aside.get(name, ())]:
+            raise DataError(dict.fromkeys(problems), source=self.source)
+        for name in wanted:
+            if name in self.data:
+                continue
+            near = difflib.get_close_matches(name, list(self.data.columns), n=1)
+            hint = f"Did you mean {near[0]!r}? " if near else ""
+            raise UsageError(f"{self.source}: no column {name!r}. {hint}Columns: {', '.join(self.data.columns)}.")
 
 
 def single_level_columns(data: pd.DataFrame) -> tuple[str, ...]:

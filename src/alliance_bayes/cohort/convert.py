@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import difflib
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
@@ -24,8 +25,13 @@ from alliance_bayes.cohort.cells import (
     spelling,
 )
 from alliance_bayes.cohort.names import in_order
+from alliance_bayes.remedies import argument
 
 __all__ = ["Fault", "Reading", "count_numbers", "spelling_faults", "to_dates", "to_levels", "to_numbers", "to_texts"]
+
+
+# Levels that a message names.
+_MOST_LISTED = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +132,7 @@ def to_levels(
     cells: pd.Series,
     reading: Reading,
     *,
+    name: str,
     levels: Sequence[str] | None,
     check_spelling: bool,
     first: Sequence[str] = (),
@@ -139,6 +146,8 @@ def to_levels(
         The column.
     reading
         How to read it. A declared level is never taken for a missing value ("NA" is also the code of Namibia).
+    name
+        Its canonical name.
     levels
         Declared levels in order. None: those a categorical column declares itself, else those in the data, sorted.
     check_spelling
@@ -158,10 +167,10 @@ def to_levels(
     texts = pd.Series(values, index=cells.index, dtype="str")
     if levels is None:
         if check_spelling:
-            faults += spelling_faults(texts)
+            faults += spelling_faults(texts, name)
         levels = _own_levels(cells, markers) or in_order(texts.dropna().unique(), first)
     else:
-        faults += [_unexpected(position, text, levels, fixed) for position, text in _others(texts, levels)]
+        faults += [_unexpected(name, position, text, levels, fixed) for position, text in _others(texts, levels)]
     declared = pd.CategoricalDtype(pd.Index(list(levels), dtype="str"))
     return texts.where(texts.isin(list(levels))).astype(declared), faults
 
@@ -203,7 +212,7 @@ def _is_real(cells: pd.Series) -> bool:
     )
 
 
-def spelling_faults(texts: pd.Series) -> list[Fault]:
+def spelling_faults(texts: pd.Series, name: str) -> list[Fault]:
     """Find levels that are one level in two spellings: the rarer spelling is at fault, the later seen of equals."""
     counts = Counter(texts.dropna())
     groups: dict[str, list[str]] = {}
@@ -214,15 +223,24 @@ def spelling_faults(texts: pd.Series) -> list[Fault]:
         # max() returns the first of equals, and a Counter keeps the order of appearance.
         usual = max(spellings, key=lambda text: counts[text])
         wrong |= {text: usual for text in spellings if text != usual}
+    declared = argument("levels", {name: in_order(counts)} if len(counts) <= _MOST_LISTED else ...)
     return [
         Fault(
             position,
-            f"differs from {wrong[text]!r} (n = {counts[wrong[text]]}) in case or spacing alone",
-            f"Write {wrong[text]!r}, or declare both with levels=.",
+            f"differs from {wrong[text]!r} (n = {counts[wrong[text]]}) in {_difference(text, wrong[text])} alone",
+            f"Write {wrong[text]!r}, or declare both: {declared}.",
         )
         for position, text in enumerate(texts)
         if text in wrong
     ]
+
+
+def _difference(text: str, other: str) -> str:
+    """What sets two spellings of one text apart."""
+    plain, like = (unicodedata.normalize("NFKC", one) for one in (text, other))
+    if plain == like or spelling(plain.lower()) != spelling(like.lower()):
+        return "Unicode form"
+    return "case or spacing"
 
 
 def _others(texts: pd.Series, levels: Sequence[str]) -> list[tuple[int, str]]:
@@ -230,11 +248,12 @@ def _others(texts: pd.Series, levels: Sequence[str]) -> list[tuple[int, str]]:
     return [(position, text) for position, text in enumerate(texts) if isinstance(text, str) and text not in known]
 
 
-def _unexpected(position: int, text: str, levels: Sequence[str], fixed: bool) -> Fault:
-    listed = ", ".join(repr(level) for level in levels[:10]) + (", ..." if len(levels) > 10 else "")
+def _unexpected(name: str, position: int, text: str, levels: Sequence[str], fixed: bool) -> Fault:
+    listed = ", ".join(map(repr, levels[:_MOST_LISTED])) + (", ..." if len(levels) > _MOST_LISTED else "")
     same = [level for level in levels if spelling(level) == spelling(text)]
     near = same or difflib.get_close_matches(text, levels, n=1)
     remedy = f"Write {near[0]!r} if that is meant" if near else "Correct it"
     if fixed:
         return Fault(position, f"is not one of the levels {listed}", f"{remedy}.")
-    return Fault(position, f"is not a declared level ({listed})", f"{remedy}, or add it to levels=.")
+    longer = argument("levels", {name: [*levels, text]}) if len(levels) <= _MOST_LISTED else argument("levels", ...)
+    return Fault(position, f"is not a declared level ({listed})", f"{remedy}, or declare it with {longer}.")

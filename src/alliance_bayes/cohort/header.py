@@ -5,50 +5,95 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 
 from alliance_bayes.cohort.cells import is_number
 from alliance_bayes.errors import Problem, UsageError
+from alliance_bayes.remedies import argument
 
-__all__ = ["check_mapping", "header_problems", "rename_columns"]
+__all__ = ["Names", "Renamed", "check_mapping", "name_columns", "rename_columns"]
 
 
-def header_problems(header: Sequence[object], *, names: str) -> list[Problem]:
-    """List what is wrong with column names on their own.
+@dataclass(frozen=True, slots=True)
+class Names:
+    """Which columns have a name of their own.
+
+    Parameters
+    ----------
+    places
+        Name without outer spaces -> number of the column (from 0).
+    aside
+        Names that several columns have, and what to do about them.
+    notes
+        Columns without a name that hold something.
+    problems
+        Why there are no names at all.
+    n
+        Number of columns.
+    """
+
+    places: dict[str, int]
+    aside: Mapping[str, tuple[Problem, ...]]
+    notes: tuple[Problem, ...]
+    problems: list[Problem]
+    n: int
+
+
+def name_columns(header: Sequence[object], empty: Sequence[bool], *, names: str) -> Names:
+    """Tell the columns that can be named from those that nobody can ask for.
 
     Parameters
     ----------
     header
         Names as they stand.
+    empty
+        Whether a column holds nothing.
     names
-        What holds them: "the first row".
-
-    Returns
-    -------
-    list of Problem
-        Names that are no text, empty or repeated, and a first row that holds data.
+        What holds the names: "the first row".
     """
     problems = []
-    seen: dict[str, int] = {}
+    places: dict[str, list[int]] = {}
+    nameless = []
     if not header:
-        return [Problem(None, None, None, "has no columns", "Give a table with one row a participant.")]
+        what, remedy = "has no columns", "Give a table with one row a participant."
+        return Names({}, {}, (), [Problem(None, None, None, what, remedy)], 0)
     texts = [name for name in header if isinstance(name, str)]
     if len(texts) == len(header) and 2 * sum(is_number(name) for name in texts) > len(header):
         what = f"has numbers for column names ({', '.join(texts[:4])}, ...): {names} should name the columns"
-        return [Problem(None, None, None, what, "Add a header row.")]
-    for place, name in enumerate(header, start=1):
+        return Names({}, {}, (), [Problem(None, None, None, what, "Add a header row.")], len(header))
+    for place, name in enumerate(header):
         if not isinstance(name, str):
-            what = f"has a column (number {place}) whose name is {name!r}, which is not text"
+            what = f"has a column (number {place + 1}) whose name is {name!r}, which is not text"
             problems.append(Problem(None, None, None, what, "Name every column with text."))
-        elif not name.strip():
-            what = f"has a column (number {place}) without a name"
-            remedy = "Name it or remove it (row numbers: write the file without them)."
-            problems.append(Problem(None, None, None, what, remedy))
-        elif name.strip() in seen:
-            what = f"is the name of columns {seen[name.strip()]} and {place}"
-            problems.append(Problem(name.strip(), None, None, what, "Rename or remove one of them."))
+        elif name.strip():
+            places.setdefault(name.strip(), []).append(place)
         else:
-            seen[name.strip()] = place
-    return problems
+            nameless.append(place)
+    named = [place for found in places.values() for place in found]
+    if not named and not problems:
+        what = f"has no column with a name: {names} should name the columns"
+        return Names({}, {}, (), [Problem(None, None, None, what, "Add a header row.")], len(header))
+    notes = []
+    for place in nameless:
+        if not empty[place]:
+            what = f"has a column (number {place + 1}) without a name, which is left out"
+            notes.append(Problem(None, None, None, what, "Name it if it is needed (row numbers are not)."))
+        elif named and min(named) < place < max(named):
+            # What stands beside it in a row may be of somebody else.
+            what = f"has an empty column (number {place + 1}) between others: two tables side by side, it seems"
+            problems.append(Problem(None, None, None, what, "Give each table a file of its own, or remove the column."))
+    aside = {
+        name: (_repeated(name, [place + 1 for place in found]),) for name, found in places.items() if len(found) > 1
+    }
+    unique = {name: found[0] for name, found in places.items() if len(found) == 1}
+    return Names(unique, aside, tuple(notes), problems, len(header))
+
+
+def _repeated(name: str, numbers: Sequence[int]) -> Problem:
+    listed = ", ".join(map(str, numbers[:-1]))
+    return Problem(
+        name, None, None, f"is the name of columns {listed} and {numbers[-1]}", "Rename or remove one of them."
+    )
 
 
 def check_mapping(columns: Mapping[str, str] | None) -> dict[str, str]:
@@ -62,18 +107,43 @@ def check_mapping(columns: Mapping[str, str] | None) -> dict[str, str]:
     if columns is None:
         return {}
     if not isinstance(columns, Mapping) or not all(isinstance(text, str) for pair in columns.items() for text in pair):
-        raise UsageError("columns should map names to the table's names, as in columns={'age': 'Age at intake'}.")
+        example = argument("columns", {"age": "Age at intake"})
+        raise UsageError(f"{argument('columns')} should map names to the table's names, as in {example}.")
     mapped = list(columns.values())
     for name in mapped:
         if mapped.count(name) > 1:
             both = " and ".join(repr(key) for key, value in columns.items() if value == name)
-            raise UsageError(f"columns maps {both} to one column, {name!r}. Map each to its own.")
+            raise UsageError(f"{argument('columns')} maps {both} to one column, {name!r}. Map each to its own.")
     return {key: value.strip() for key, value in columns.items()}
 
 
+@dataclass(frozen=True, slots=True)
+class Renamed:
+    """A table's columns under canonical names.
+
+    Parameters
+    ----------
+    names
+        The table's name of each column -> its name in the cohort.
+    problems
+        Columns that are missing or claimed twice, with what is spelled almost like them.
+    notes
+        Columns that are read under their own names, and which known column each of them may be.
+    """
+
+    names: dict[str, str]
+    problems: list[Problem]
+    notes: list[Problem]
+
+
 def rename_columns(
-    found: Sequence[str], columns: Mapping[str, str], *, known: Collection[str], required: Collection[str] = ()
-) -> tuple[dict[str, str], list[Problem]]:
+    found: Sequence[str],
+    columns: Mapping[str, str],
+    *,
+    known: Collection[str],
+    required: Collection[str] = (),
+    table: str | None = None,
+) -> Renamed:
     """Match a table's columns to canonical names.
 
     Parameters
@@ -86,42 +156,44 @@ def rename_columns(
         Every name the package knows in this table.
     required
         Those that the table must have.
-
-    Returns
-    -------
-    names : dict of str to str
-        The table's name of each column -> its name in the cohort.
-    problems : list of Problem
-        Columns that are missing, claimed twice, or spelled almost like a known one.
+    table
+        The table's name, where the mapping is given by table.
     """
-    problems = []
+
+    def pass_(canonical: str, name: str) -> str:
+        pair = {canonical: name}
+        return f"pass {argument('columns', pair if table is None else {table: pair})}"
+
+    problems, notes = [], []
     names = {name: name for name in found}
     for canonical, name in columns.items():
         if name not in names:
             problems.append(_missing(name, found, known, f"is not in the table (mapped to '{canonical}')"))
         elif canonical != name and canonical in names and canonical not in columns.values():
             what = f"is in the table, but '{name}' is mapped to this name too"
-            problems.append(Problem(canonical, None, None, what, "Rename the column, or leave it out of columns=."))
+            remedy = f"Rename the column, or leave it out of {argument('columns')}."
+            problems.append(Problem(canonical, None, None, what, remedy))
         else:
             names[name] = canonical
     here = set(names.values())
-    for name in required:
-        if name not in here and name not in columns:
-            like = [other for other in found if _plain(other) == _plain(name)]
-            if not like:
-                problems.append(_missing(name, found, known, "is not in the table"))
+    like: dict[str, list[str]] = {}
     for name in found:
-        for canonical in known:
-            if (
-                names[name] == name != canonical
-                and canonical not in here | set(columns)
-                and _plain(name) == _plain(canonical)
-            ):
+        if names[name] == name and name not in known:
+            like.setdefault(_plain(name), []).append(name)
+    for canonical in dict.fromkeys([*required, *known]):
+        if canonical in here or canonical in columns:
+            continue
+        alike = like.get(_plain(canonical), [])
+        if canonical in required and not alike:
+            problems.append(_missing(canonical, found, known, "is not in the table"))
+        for name in alike:
+            if canonical in required:
                 what = f"looks like '{canonical}' but is spelled otherwise"
-                problems.append(
-                    Problem(name, None, None, what, f"Rename it, or pass columns={{{canonical!r}: {name!r}}}.")
-                )
-    return names, problems
+                problems.append(Problem(name, None, None, what, f"Rename it, or {pass_(canonical, name)}."))
+            else:
+                what = f"is a column of its own; it may be '{canonical}', which the table lacks"
+                notes.append(Problem(name, None, None, what, f"If it is, {pass_(canonical, name)}."))
+    return Renamed(names, problems, notes)
 
 
 def _missing(name: str, found: Sequence[str], known: Collection[str], what: str) -> Problem:

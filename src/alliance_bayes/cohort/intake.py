@@ -12,9 +12,12 @@ from alliance_bayes.cohort.cells import is_missing
 from alliance_bayes.cohort.convert import Fault, Reading, count_numbers, to_dates, to_levels, to_numbers, to_texts
 from alliance_bayes.cohort.files import RawTable
 from alliance_bayes.cohort.header import rename_columns
+from alliance_bayes.cohort.names import ID
+from alliance_bayes.cohort.odd_rows import without_odd_rows
 from alliance_bayes.cohort.schema import ColumnRule, rule_faults
 from alliance_bayes.cohort.summary import MANY_LEVELS
 from alliance_bayes.errors import Problem, UsageError
+from alliance_bayes.remedies import argument
 
 __all__ = ["Intake", "Wishes", "check_wishes", "take_in"]
 
@@ -47,7 +50,9 @@ class Intake:
     problems
         Everything that is wrong with what was known or asked for, by column and row.
     aside
-        What is wrong with each further column that nobody asked for, and that is therefore not in ``data``.
+        What is wrong with each column that is therefore not in ``data``, and that is no error until it is used.
+    notes
+        What is no error, and yet should be known: columns without a name, or named almost like a known one.
     """
 
     data: pd.DataFrame
@@ -55,6 +60,7 @@ class Intake:
     raw: RawTable
     problems: tuple[Problem, ...]
     aside: Mapping[str, tuple[Problem, ...]] = field(default_factory=dict)
+    notes: tuple[Problem, ...] = ()
 
     def problem(self, column: str, position: int, what: str, remedy: str) -> Problem:
         """Say what is wrong with one cell, by the table's own names."""
@@ -67,20 +73,32 @@ def check_wishes(wishes: Wishes, rules: Sequence[ColumnRule]) -> None:
     for name in (*wishes.levels, *wishes.categorical):
         if kinds.get(name, "factor") != "factor":
             raise UsageError(
-                f"column '{name}' is a {kinds[name]}, not a factor. Leave it out of levels= and categorical=."
+                f"column '{name}' is a {kinds[name]}, not a factor. Leave it out of {argument('levels')} and "
+                f"{argument('categorical')}."
             )
     for name in wishes.numeric:
         if kinds.get(name, "number") != "number":
-            raise UsageError(f"column '{name}' is a {kinds[name]}, not a number. Leave it out of numeric=.")
+            raise UsageError(
+                f"column '{name}' is a {kinds[name]}, not a number. Leave it out of {argument('numeric')}."
+            )
         if name in wishes.levels or name in wishes.categorical:
             raise UsageError(f"column '{name}' is asked for as numeric and as a factor. Choose one.")
     for name, levels in wishes.levels.items():
         if isinstance(levels, str) or not levels or len(set(levels)) < len(levels) or "" in levels:
-            raise UsageError(f"levels[{name!r}] should list distinct, non-empty levels in order but got {levels!r}.")
+            raise UsageError(
+                f"{argument('levels')} of {name!r} should be distinct, non-empty levels in order but got {levels!r}."
+            )
 
 
 def take_in(
-    raw: RawTable, rules: Sequence[ColumnRule], reading: Reading, wishes: Wishes, *, further: bool = True
+    raw: RawTable,
+    rules: Sequence[ColumnRule],
+    reading: Reading,
+    wishes: Wishes,
+    *,
+    further: bool = True,
+    set_aside: bool = False,
+    table: str | None = None,
 ) -> Intake:
     """Convert and check one table.
 
@@ -96,6 +114,11 @@ def take_in(
         What the caller says about columns, checked by `check_wishes`.
     further
         Whether columns without a rule are kept.
+    set_aside
+        Whether a column that has something wrong is set aside even if it is known or asked for; never one of
+        identifiers, or one that the table must have.
+    table
+        The table's name, where there are several.
 
     Returns
     -------
@@ -103,33 +126,48 @@ def take_in(
         With every problem; none is raised.
     """
     by_name = {rule.name: rule for rule in rules}
-    found = list(raw.cells.columns)
+    raw, problems = without_odd_rows(raw, reading, wishes.columns.get(ID, ID))
+    found = [*raw.cells.columns, *raw.aside]
     known = [rule.name for rule in rules]
     asked = [*wishes.levels, *wishes.categorical, *wishes.numeric]
     required = list(dict.fromkeys([rule.name for rule in rules if rule.required] + (asked if further else [])))
-    renamed, problems = rename_columns(found, wishes.columns, known=known, required=required)
+    renamed = rename_columns(found, wishes.columns, known=known, required=required, table=table)
+    problems += renamed.problems
     values: dict[str, pd.Series] = {}
     names: dict[str, str] = {}
     faults: dict[str, list[Fault]] = {}
-    aside: dict[str, tuple[Problem, ...]] = {}
-    for name, canonical in renamed.items():
+    wrong: dict[str, list[Problem]] = {}
+    for name, canonical in renamed.names.items():
         if canonical in names or not (further or canonical in by_name):
             continue
         names[canonical] = name
-        read, found_faults = _convert(raw.cells[name], canonical, by_name.get(canonical), reading, wishes)
-        if found_faults and canonical not in by_name and canonical not in (*asked, *wishes.columns):
-            # A column of remarks, say, must not keep anybody from an analysis that does not use it.
-            aside[canonical] = tuple(_problem(raw, name, fault) for fault in found_faults)
+        if name in raw.aside:
+            wrong[canonical] = list(raw.aside[name])
             continue
-        values[canonical], faults[canonical] = read, found_faults
+        values[canonical], faults[canonical] = _convert(
+            raw.cells[name], canonical, by_name.get(canonical), reading, wishes
+        )
     data = pd.DataFrame(values, index=raw.cells.index)
     seen = {name: {fault.position for fault in listed if fault.position is not None} for name, listed in faults.items()}
     broken = rule_faults(data, [by_name[name] for name in values if name in by_name], skip=seen, rows=raw.rows)
     for canonical in values:
         listed = faults[canonical] + broken.get(canonical, [])
         listed.sort(key=lambda fault: -1 if fault.position is None else fault.position)
-        problems += [_problem(raw, names[canonical], fault) for fault in listed]
-    return Intake(data, names, raw, tuple(problems), aside)
+        if listed:
+            wrong[canonical] = [_problem(raw, names[canonical], fault) for fault in listed]
+    aside: dict[str, tuple[Problem, ...]] = {}
+    # In the order of the columns, whatever is wrong with them.
+    for canonical in [canonical for canonical in names if canonical in wrong]:
+        rule = by_name.get(canonical)
+        wanted = rule is not None or canonical in (*asked, *wishes.columns)
+        needed = rule is not None and (rule.required or rule.kind in ("id", "key"))
+        if needed or (wanted and not set_aside):
+            problems += wrong[canonical]
+        else:
+            # A column of remarks, say, must not keep anybody from an analysis that does not use it.
+            aside[canonical] = tuple(wrong[canonical])
+    data = data.drop(columns=[name for name in aside if name in data])
+    return Intake(data, names, raw, tuple(problems), aside, (*raw.notes, *renamed.notes))
 
 
 def _convert(
@@ -140,7 +178,7 @@ def _convert(
     if kind is None:
         numbers, others = count_numbers(cells, reading)
         if numbers and others:
-            kind_faults = _mixed(cells, numbers, others, reading)
+            kind_faults = _mixed(name, cells, numbers, others, reading)
             return pd.Series(np.nan, index=cells.index), kind_faults
         kind = "factor" if others else "number"
     values: pd.Series
@@ -151,6 +189,7 @@ def _convert(
         values, faults = to_levels(
             cells,
             reading,
+            name=name,
             levels=levels,
             check_spelling=spelling or _few(cells),
             first=rule.first if rule else (),
@@ -177,9 +216,9 @@ def _kind(name: str, rule: ColumnRule | None, wishes: Wishes) -> str | None:
     return "number" if name in wishes.numeric else None
 
 
-def _mixed(cells: pd.Series, numbers: int, others: int, reading: Reading) -> list[Fault]:
+def _mixed(name: str, cells: pd.Series, numbers: int, others: int, reading: Reading) -> list[Fault]:
     """A further column of numbers and text: the cells at fault if it is mostly numbers, else the column."""
-    hint = "If the column is a factor, name it in categorical=."
+    hint = f"If the column is a factor, pass {argument('categorical', [name])}."
     if numbers < others:
         what = f"mixes numbers (in {numbers} of its cells) with text (in {others})"
         return [Fault(None, what, f"Remove the column or correct it. {hint}")]
@@ -202,7 +241,7 @@ def _problem(raw: RawTable, name: str, fault: Fault) -> Problem:
         value = value.item()
     if isinstance(value, str) and len(value) > MAX_SHOWN:
         value = f"{value[:MAX_SHOWN]}..."
-    missing = is_missing(value, ())
+    missing = not isinstance(value, str) and is_missing(value, ())
     return Problem(name, raw.rows[fault.position], None if missing else value, fault.what, fault.remedy)
 
 

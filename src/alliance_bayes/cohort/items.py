@@ -8,6 +8,7 @@ import pandas as pd
 
 from alliance_bayes.errors import UsageError
 from alliance_bayes.instruments import ALLIANCE2, WHO5, Instrument, score
+from alliance_bayes.remedies import argument
 
 __all__ = ["INSTRUMENT_OF", "check_prorate", "item_score"]
 
@@ -44,6 +45,6 @@ def check_prorate(prorate: float | None) -> None:
     number = isinstance(prorate, (int, float)) and not isinstance(prorate, bool)
     if prorate is not None and not (number and 0 < prorate <= 1):
         raise UsageError(
-            f"prorate should be None or a share of items in the interval (0, 1] but got {prorate!r}. Pass the smallest "
-            "share that must be answered (0.8, say)."
+            f"{argument('prorate')} should be a share of items in the interval (0, 1], or None for all, but got "
+            f"{prorate!r}. Pass the smallest share that must be answered, as in {argument('prorate', 0.8)}."
         )

@@ -10,6 +10,7 @@ from alliance_bayes.cohort.intake import Intake
 from alliance_bayes.cohort.names import ID, PROVIDER_TYPES
 from alliance_bayes.cohort.scoring import SCORED
 from alliance_bayes.errors import Problem
+from alliance_bayes.remedies import argument
 
 __all__ = ["link_problems"]
 
@@ -80,7 +81,8 @@ def _underivable(sessions: Intake, provider_types: Sequence[str]) -> list[Proble
     lacking = [repr(level) for level in PROVIDER_TYPES if level not in provider_types]
     if "provider_type" not in sessions.data or not lacking:
         return []
-    what = f"yields the levels {', '.join(map(repr, PROVIDER_TYPES))}, but levels= leaves out {', '.join(lacking)}"
+    yields = ", ".join(map(repr, PROVIDER_TYPES))
+    what = f"yields the levels {yields}, but {argument('levels')} leaves out {', '.join(lacking)}"
     return [
         Problem(sessions.names["provider_type"], None, None, what, "List all of them, in the order that is wanted.")
     ]

@@ -18,8 +18,12 @@ from alliance_bayes.cohort.items import INSTRUMENT_OF, check_prorate, item_score
 from alliance_bayes.cohort.names import CHANGE, ID, ITEMS
 from alliance_bayes.cohort.schema import cohort_rules
 from alliance_bayes.errors import DataError, Problem, UsageError
+from alliance_bayes.remedies import argument
 
 __all__ = ["read_cohort"]
+
+#: What the change is made of.
+_CHANGED = ("who5_baseline", "who5_followup")
 
 
 def read_cohort(
@@ -34,6 +38,7 @@ def read_cohort(
     decimal: str = ".",
     sep: str | None = None,
     prorate: float | None = None,
+    set_aside: bool = False,
 ) -> Cohort:
     """Read, check and score a table with one row a participant.
 
@@ -43,8 +48,8 @@ def read_cohort(
     Parameters
     ----------
     source
-        Path of a .csv, .tsv, .tab or .parquet file, or a DataFrame. Text cells of a DataFrame are read as those of a
-        CSV file are.
+        Path of a .csv, .tsv, .tab or .parquet file, of a compressed one (.csv.gz), or of a pipe; or a DataFrame, whose
+        text cells are read as those of a CSV file are.
     columns
         Canonical name -> name in the table: ``{"age": "Age at intake"}``.
     levels
@@ -56,16 +61,20 @@ def read_cohort(
         column is numeric when all its values are numbers, and a factor when none is; codes with leading zeros (007)
         are text. One that nobody asks for and that cannot be read (a mixture, say) is an error for whoever uses it.
     missing
-        Texts that stand for a missing value. A declared level is never one of them.
+        Texts that stand for a missing value, as an empty cell always does. A declared level is never one of them.
     encoding
-        Of a text file; UTF-8 by default, with or without a byte-order mark.
+        Of a text file; by default what its byte-order mark says (UTF-8, 16 or 32), else UTF-8.
     decimal
         Decimal mark of numbers written as text: "." or ",".
     sep
-        Separator of a text file: by default "," for .csv and a tab for .tsv and .tab.
+        Separator of a text file: by default what a first line ``sep=;`` says, else "," for .csv and a tab for .tsv and
+        .tab. A space stands for any number of spaces.
     prorate
         Least share of WHO-5 items that must be answered, in (0, 1], for a score from items; the scores may then lie
         between the steps of 4. None scores complete answers only.
+    set_aside
+        Whether known columns, too, are set aside where they break a rule, and are an error only for whoever uses them,
+        as further columns always are. Fits from a table or on the command line read so.
 
     Returns
     -------
@@ -97,18 +106,30 @@ def read_cohort(
     )
     check_wishes(wishes, rules)
     reading = Reading(decimal=check_decimal(decimal), missing=check_texts("missing", missing))
-    taken = take_in(read_raw(source, encoding=encoding, sep=sep), rules, reading, wishes)
+    taken = take_in(read_raw(source, encoding=encoding, sep=sep), rules, reading, wishes, set_aside=set_aside)
     data = taken.data.copy()
-    problems = list(taken.problems)
+    problems, aside = list(taken.problems), dict(taken.aside)
     if ID not in data and ID not in wishes.columns:
         data.insert(0, ID, pd.Series(range(1, len(data) + 1), index=data.index).astype("str"))
     for name, items in ITEMS.items():
         data, found = _score(data, taken, name, items, prorate)
-        problems += found
-    problems += _change_problems(data, taken)
+        found = found or _of_items(data, aside, name, items)
+        if found and set_aside:
+            aside[name] = tuple(found)
+            data = data.drop(columns=name, errors="ignore")
+        elif found:
+            problems += found
+    if of := [problem for name in _CHANGED for problem in aside.get(name, ())]:
+        aside.setdefault(CHANGE, tuple(of))
+        data = data.drop(columns=CHANGE, errors="ignore")
+    if differing := _change_problems(data, taken):
+        if set_aside:
+            aside[CHANGE] = tuple(differing)
+        else:
+            problems += differing
     if problems:
         raise DataError(problems, source=taken.raw.source)
-    return Cohort(data, source=taken.raw.source, aside=taken.aside)
+    return Cohort(data, source=taken.raw.source, aside=aside, notes=taken.notes)
 
 
 def check_levels(levels: Mapping[str, Sequence[str]] | None) -> dict[str, tuple[str, ...]]:
@@ -116,7 +137,10 @@ def check_levels(levels: Mapping[str, Sequence[str]] | None) -> dict[str, tuple[
     if levels is None:
         return {}
     if not isinstance(levels, Mapping) or any(isinstance(listed, str) for listed in levels.values()):
-        raise UsageError("levels should map columns to lists of levels, as in levels={'sex': ['female', 'male']}.")
+        raise UsageError(
+            f"{argument('levels')} should map columns to lists of levels, as in "
+            f"{argument('levels', {'sex': ['female', 'male']})}."
+        )
     try:
         return {name: tuple(level_label(level) for level in listed) for name, listed in levels.items()}
     except CellError as bad:
@@ -126,14 +150,16 @@ def check_levels(levels: Mapping[str, Sequence[str]] | None) -> dict[str, tuple[
 def check_texts(name: str, texts: Sequence[str]) -> tuple[str, ...]:
     """Return several texts as a tuple, or raise UsageError when the argument is one text or holds anything else."""
     if isinstance(texts, str) or not all(isinstance(text, str) for text in texts):
-        raise UsageError(f"{name} should be a sequence of texts but got {texts!r}. Write {name}=['...'].")
+        raise UsageError(
+            f"{argument(name)} should be a sequence of texts but got {texts!r}. Write {argument(name, ['...'])}."
+        )
     return tuple(texts)
 
 
 def check_decimal(decimal: str) -> str:
     """Return the decimal mark, or raise UsageError."""
     if decimal not in (".", ","):
-        raise UsageError(f"decimal should be '.' or ',' but got {decimal!r}.")
+        raise UsageError(f"{argument('decimal')} should be '.' or ',' but got {decimal!r}.")
     return decimal
 
 
@@ -142,7 +168,7 @@ def _score(
 ) -> tuple[pd.DataFrame, list[Problem]]:
     """Add a score from its items, or check the one that is there against them."""
     here = [item for item in items if item in data]
-    if not here:
+    if not here or any(item in taken.aside for item in items):
         return data, []
     if len(here) < len(items):
         if name in data:
@@ -169,9 +195,18 @@ def _score(
     return data.assign(**{name: given.fillna(scored)}), problems
 
 
+def _of_items(
+    data: pd.DataFrame, aside: Mapping[str, tuple[Problem, ...]], name: str, items: tuple[str, ...]
+) -> list[Problem]:
+    """What is wrong with the items of a score that the table does not give."""
+    if name in data or name in aside:
+        return []
+    return [problem for item in items for problem in aside.get(item, ())]
+
+
 def _change_problems(data: pd.DataFrame, taken: Intake) -> list[Problem]:
     """List changes in the table that are not follow-up minus baseline; the cohort's own are always computed."""
-    if not {CHANGE, "who5_baseline", "who5_followup"} <= set(data.columns):
+    if not {CHANGE, *_CHANGED} <= set(data.columns):
         return []
     change = data["who5_followup"] - data["who5_baseline"]
     differs = (change - data[CHANGE]).abs() > 0.01

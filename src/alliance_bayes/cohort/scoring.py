@@ -11,6 +11,7 @@ from alliance_bayes.cohort.items import item_score
 from alliance_bayes.cohort.names import ID, PROVIDER_TYPES, SURVEY_ITEMS
 from alliance_bayes.errors import UsageError
 from alliance_bayes.instruments import ALLIANCE2, WHO5
+from alliance_bayes.remedies import argument
 
 __all__ = ["Baseline", "Followup", "WhyMissing", "choose_surveys", "join_scores", "score_sessions", "score_surveys"]
 
@@ -235,10 +236,10 @@ def check_options(*, baseline: str, followup: str, min_days_between: int, max_da
     """Raise UsageError unless the choice of surveys is one of those on offer."""
     for name, value, known in (("baseline", baseline, get_args(Baseline)), ("followup", followup, get_args(Followup))):
         if value not in known:
-            raise UsageError(f"{name} should be one of {', '.join(map(repr, known))} but got {value!r}.")
+            raise UsageError(f"{argument(name)} should be one of {', '.join(map(repr, known))} but got {value!r}.")
     for name, days in (("min_days_between", min_days_between), ("max_days_into_care", max_days_into_care)):
         if not isinstance(days, int) or isinstance(days, bool) or days < 0:
-            raise UsageError(f"{name} should be a whole number of days, 0 or more, but got {days!r}.")
+            raise UsageError(f"{argument(name)} should be a whole number of days, 0 or more, but got {days!r}.")
 
 
 def _provider_type(sessions: pd.DataFrame) -> pd.Series:

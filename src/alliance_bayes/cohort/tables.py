@@ -21,6 +21,7 @@ from alliance_bayes.cohort.read import check_decimal, check_levels, check_texts
 from alliance_bayes.cohort.schema import participant_rules, session_rules, survey_rules
 from alliance_bayes.cohort.scoring import MIN_DAYS_BETWEEN, Baseline, Followup, check_options, join_scores
 from alliance_bayes.errors import DataError, Problem, UsageError
+from alliance_bayes.remedies import argument
 
 __all__ = ["read_tables"]
 
@@ -47,6 +48,7 @@ def read_tables(
     encoding: str | None = None,
     decimal: str = ".",
     sep: str | None = None,
+    set_aside: bool = False,
 ) -> Cohort:
     """Read three tables, check them, and score them into one row a participant.
 
@@ -85,6 +87,8 @@ def read_tables(
         How dates are written (`strptime` codes); None means ISO 8601: YYYY-MM-DD, with or without a local time.
     today
         Last day that a date may fall on; None means the day of the call, where on earth it is latest.
+    set_aside
+        As in `read_cohort`, for the participants' columns.
 
     Returns
     -------
@@ -131,7 +135,16 @@ def read_tables(
         except DataError as error:
             problems[name] += error.problems
             continue
-        taken[name] = take_in(raw, rules[name], reading, wishes[name], further=name == "participants")
+        of_people = name == "participants"
+        taken[name] = take_in(
+            raw,
+            rules[name],
+            reading,
+            wishes[name],
+            further=of_people,
+            set_aside=set_aside and of_people,
+            table=name,
+        )
         problems[name] += taken[name].problems
     for name, found in link_problems(taken, types).items():
         problems[name] += found
@@ -150,7 +163,10 @@ def read_tables(
         data["provider_type"] = data["provider_type"].cat.set_categories(list(types))
     sessions_of = taken["sessions"].data
     aside = {name: tuple(prefixed(found, "participants")) for name, found in taken["participants"].aside.items()}
-    return Cohort(data, source=label, excluded=excluded, sessions=sessions_of, why_missing=why, aside=aside)
+    notes = tuple(note for name in TABLES for note in prefixed(taken[name].notes, name))
+    return Cohort(
+        data, source=label, excluded=excluded, sessions=sessions_of, why_missing=why, aside=aside, notes=notes
+    )
 
 
 def _label(source: str | Path | pd.DataFrame) -> str:
@@ -161,7 +177,7 @@ def _mappings(columns: Mapping[str, Mapping[str, str]] | None) -> dict[str, dict
     given = {} if columns is None else columns
     if not isinstance(given, Mapping) or not set(given) <= set(TABLES):
         raise UsageError(
-            "columns should map each table ('participants', 'sessions', 'surveys') to its own names, as in "
-            "columns={'surveys': {'date': 'filled in on'}}."
+            f"{argument('columns')} should map each table ('participants', 'sessions', 'surveys') to its own names, as "
+            f"in {argument('columns', {'surveys': {'date': 'filled in on'}})}."
         )
     return {name: check_mapping(given.get(name)) for name in TABLES}

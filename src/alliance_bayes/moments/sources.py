@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import csv
 import glob
+import gzip
+import io
 import os
 import re
 import tempfile
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TextIO
 
-from alliance_bayes.cohort.files import LINE, PARQUET, SEPARATORS, BoundedLines
-from alliance_bayes.cohort.header import header_problems, rename_columns
+from alliance_bayes.cohort.contents import ending, is_pipe, kind_of
+from alliance_bayes.cohort.files import PARQUET, SEPARATORS
+from alliance_bayes.cohort.header import Names, name_columns, rename_columns
+from alliance_bayes.cohort.text import LINE, BoundedLines
 from alliance_bayes.errors import DataError, Problem, UsageError
+from alliance_bayes.remedies import argument, call
 
 __all__ = ["Remote", "fetched", "opened"]
 
-_AS_UTF8 = "Save it as UTF-8, or read it with read_cohort()."
+_AS_UTF8 = f"Save it as UTF-8, or have its rows read ({call('read_cohort')})."
 _ALIKE = "Write the same columns in the same order into every file."
 
 #: Lines of DuckDB's messages that say what is wrong, and quote no cells.
@@ -88,7 +94,7 @@ def opened(
         raise UsageError(f"source should be a path, a glob or an Ibis table but got {type(source).__name__}.")
     paths, separator = _paths(os.fspath(source))
     label = Path(source).name
-    header = [] if separator is None else _header(paths, separator, label)
+    header = None if separator is None else _header(paths, separator, label)
     with tempfile.TemporaryDirectory(prefix="alliance_bayes_") as folder:
         options: dict[str, Any] = {"memory_limit": memory, "temp_directory": folder}
         if threads is not None:
@@ -99,32 +105,36 @@ def opened(
             connection = ibis.duckdb.connect(database, **options)
         except Exception as error:
             raise UsageError(
-                f"DuckDB does not take threads={threads!r}, memory={memory!r}: {_line(error)}. Give a whole number "
-                "of threads and a size such as '1GB'."
+                f"DuckDB does not take {argument('threads')} {threads!r} and {argument('memory')} {memory!r}: "
+                f"{_line(error)}. Give a whole number of threads and a size such as {argument('memory', '1GB')}."
             ) from error
         try:
             # The order of rows does not matter here, and keeping it costs memory.
             connection.raw_sql("SET preserve_insertion_order = false")
             with _reading(label):
-                if separator is None:
+                if header is None:
                     table = connection.read_parquet(paths)
                 else:
                     # Nothing is guessed: every cell is text, and a row of another length is an error.
                     table = connection.read_csv(
                         paths,
-                        columns=dict.fromkeys(header, "VARCHAR"),
+                        columns=dict.fromkeys(map(_place, range(header.n)), "VARCHAR"),
                         auto_detect=False,
                         header=True,
                         delim=separator,
                         quote='"',
                         escape='"',
                     )
-            remote = _selected(table, columns, needed, label, casts_text=True)
-            if separator is not None:
+            if header is None:
+                remote = _selected(table, columns, needed, label, casts_text=True)
+            else:
+                own = {name: _place(place) for name, place in header.places.items()}
+                there = ibis.or_(*(table[name].notnull() for name in table.columns))
+                remote = _selected(
+                    table.filter(there), columns, needed, label, casts_text=True, own=own, aside=header.aside
+                )
                 with _reading(label):
-                    there = ibis.or_(*(table[name].notnull() for name in table.columns))
-                    kept = connection.create_table("kept_rows", _renamed(table.filter(there), remote.names))
-                remote = Remote(kept, remote.names, label, casts_text=True)
+                    remote = replace(remote, table=connection.create_table("kept_rows", remote.table))
             yield remote
         finally:
             connection.disconnect()
@@ -166,62 +176,98 @@ def _backend(table: Any) -> str:
 
 def _paths(source: str) -> tuple[list[str], str | None]:
     """Files, and what separates their cells; None for Parquet."""
+    if is_pipe(Path(source)):
+        raise UsageError(f"source: {source} is a pipe, and a table is queried more than once. Save it as a file.")
     paths = [source] if os.path.isfile(source) else sorted(filter(os.path.isfile, glob.glob(source, recursive=True)))
     if not paths:
         raise UsageError(f"source: there is no file {source}. Check the path; it is read from {Path.cwd()}.")
-    kinds = {Path(path).suffix.lower() for path in paths}
-    if kinds <= set(PARQUET):
-        return paths, None
-    if len(kinds) == 1 and kinds <= set(SEPARATORS):
-        return paths, SEPARATORS[kinds.pop()]
-    known = ", ".join([*SEPARATORS, *PARQUET])
-    raise UsageError(
-        f"source: {source} names files ending in {', '.join(sorted(kinds))}. Give files of one kind, ending in {known}."
-    )
+    kinds = {ending(Path(path)) for path in paths}
+    if not (kinds <= set(PARQUET) or (len(kinds) == 1 and kinds <= set(SEPARATORS))):
+        known = ", ".join([*SEPARATORS, *PARQUET])
+        raise UsageError(
+            f"source: {source} names files ending in {', '.join(sorted(kinds))}. Give files of one kind, ending in "
+            f"{known}."
+        )
+    separator = None if kinds <= set(PARQUET) else SEPARATORS[kinds.pop()]
+    problems = []
+    for path in paths:
+        with _bytes_of(path) as file:
+            kind = kind_of(file.read(1 << 12))
+        if kind is not None and not (separator is None and "Parquet" in kind[0]):
+            what = f"has a file '{Path(path).name}' that is {kind[0]}, whatever it is called"
+            problems.append(Problem(None, None, None, what, kind[1]))
+    if problems:
+        raise DataError(problems, source=Path(source).name)
+    return paths, separator
+
+
+def _bytes_of(path: str) -> Any:
+    """A file, opened; unpacked on the way where it ends in .gz."""
+    return gzip.open(path, "rb") if path.lower().endswith(".gz") else open(path, "rb")
 
 
 def _selected(
-    table: Any, columns: Mapping[str, str], needed: Sequence[str], source: str, *, casts_text: bool
+    table: Any,
+    columns: Mapping[str, str],
+    needed: Sequence[str],
+    source: str,
+    *,
+    casts_text: bool,
+    own: Mapping[str, str] | None = None,
+    aside: Mapping[str, tuple[Problem, ...]] | None = None,
 ) -> Remote:
-    own = {name.strip(): name for name in table.columns}
+    """The columns that are needed: ``own`` is what the backend calls each, ``aside`` has those that nobody can use."""
+    own = {name.strip(): name for name in table.columns} if own is None else own
+    aside = aside or {}
     mapped = {canonical: name for canonical, name in columns.items() if canonical in needed}
-    renamed, problems = rename_columns(list(own), mapped, known=needed, required=needed)
-    if problems:
+    renamed = rename_columns([*own, *aside], mapped, known=needed, required=needed)
+    wanted = {canonical: name for name, canonical in renamed.names.items() if canonical in needed}
+    repeated = [problem for name in wanted.values() for problem in aside.get(name, ())]
+    if problems := renamed.problems + repeated:
         raise DataError(problems, source=source)
-    place = {canonical: own[name] for name, canonical in renamed.items()}
-    names = {canonical: place[canonical] for canonical in needed}
-    return Remote(_renamed(table, names), names, source, casts_text)
+    selected = table.select(**{canonical: table[own[wanted[canonical]]] for canonical in needed})
+    return Remote(selected, {canonical: wanted[canonical] for canonical in needed}, source, casts_text)
 
 
-def _renamed(table: Any, names: Mapping[str, str]) -> Any:
-    return table.select(**{canonical: table[name] for canonical, name in names.items()})
+def _place(place: int) -> str:
+    """A column's name for DuckDB, to which `age` and `Age` are one, and to which names may be lacking."""
+    return f"c{place}"
 
 
 def _lines(file: TextIO) -> BoundedLines:
     return BoundedLines(iter(lambda: file.readline(LINE + 1), ""))
 
 
-def _header(paths: Sequence[str], separator: str, source: str) -> list[str]:
+def _header(paths: Sequence[str], separator: str, source: str) -> Names:
     """Column names of text files, which must be the same in all of them."""
     headers: dict[str, list[str]] = {}
     problems: list[Problem] = []
     for path in paths:
         name = Path(path).name
         try:
-            with open(path, encoding="utf-8-sig", newline="") as file:
+            with io.TextIOWrapper(_bytes_of(path), encoding="utf-8-sig", newline="") as file:
                 headers[name] = next(csv.reader(_lines(file), delimiter=separator, strict=True), [])
         except (UnicodeDecodeError, csv.Error) as error:
             problems.append(
                 Problem(None, None, None, f"has a file '{name}' that is no UTF-8 table ({error})", _AS_UTF8)
             )
+        except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+            what = f"has a file '{name}' that cannot be unpacked ({error})"
+            problems.append(Problem(None, None, None, what, "Check that it was copied whole."))
     found = list(headers.values())
-    if not problems:
-        problems = header_problems(found[0], names="the first row")
-        problems += [
-            Problem(None, None, None, f"has files with other columns: '{name}' has {', '.join(header)}", _ALIKE)
-            for name, header in headers.items()
-            if header != found[0]
-        ]
     if problems:
         raise DataError(problems, source=source)
-    return found[0]
+    names = name_columns(found[0], [False] * len(found[0]), names="the first row")
+    problems = names.problems + [
+        Problem(None, None, None, f"has files with other columns: '{name}' has {', '.join(header)}", _ALIKE)
+        for name, header in headers.items()
+        if header != found[0]
+    ]
+    others = [other for other in (",", ";", "\t", "|") if other != separator and other in found[0][0]]
+    if len(found[0]) == 1 and others:
+        what = f"has one column, but its header holds {others[0]!r}: it seems to be separated by it"
+        remedy = f"Write it with commas (.csv) or tabs (.tsv), or have its rows read ({call('read_cohort')})."
+        problems.append(Problem(None, None, None, what, remedy))
+    if problems:
+        raise DataError(problems, source=source)
+    return names

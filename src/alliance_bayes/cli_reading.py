@@ -1,0 +1,286 @@
+"""How commands read tables: the options of `read_cohort` and `read_tables`, and what they are given to."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import datetime as dt
+import functools
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+import alliance_bayes as ab
+from alliance_bayes.cli_tools import DEMO_N, DEMO_SEED, say, tell_problem
+from alliance_bayes.remedies import argument
+
+__all__ = ["READ", "Map", "ReadOptions", "check_source", "column_mapping", "demonstration", "read", "reads"]
+
+TABLES = ("participants", "sessions", "surveys")
+#: What a table of a folder may be called, after its name.
+ENDINGS = (".csv", ".tsv", ".tab", ".csv.gz", ".tsv.gz", ".tab.gz", ".parquet", ".pq")
+_OF_SURVEYS = ("baseline", "followup", "min_days_between", "max_days_into_care", "date_format", "today")
+
+Map = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--map",
+        help="Column mapping NAME=COLUMN, e.g. age='Age at intake'; in a folder TABLE.NAME=COLUMN. May be repeated.",
+    ),
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadOptions:
+    """The options, by the names of the arguments that they stand for, as they were given."""
+
+    columns: Map = None
+    levels: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Levels of a column in order, NAME=LEVEL,LEVEL (in double quotation marks if they hold commas). May "
+            "be repeated.",
+            show_default=False,
+        ),
+    ] = None
+    categorical: Annotated[
+        list[str] | None,
+        typer.Option(help="A further column to read as a factor, whatever it holds. May be repeated."),
+    ] = None
+    numeric: Annotated[
+        list[str] | None, typer.Option(help="A further column to read as numbers. May be repeated.", show_default=False)
+    ] = None
+    missing: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Text that stands for a missing value, as an empty cell always does; by default NA and NaN. May be "
+            "repeated.",
+            show_default=False,
+        ),
+    ] = None
+    encoding: Annotated[
+        str | None, typer.Option(help="Encoding of a text file; UTF-8 by default, or what its mark says.")
+    ] = None
+    decimal: Annotated[str, typer.Option(help="Decimal mark of numbers in text files.")] = "."
+    sep: Annotated[
+        str | None,
+        typer.Option(
+            help="Separator of a text file (\\t for tabs, a space for any number of them); by default the one its "
+            "ending stands for."
+        ),
+    ] = None
+    prorate: Annotated[
+        float | None, typer.Option(help="Least share of WHO-5 items that must be answered; by default all.")
+    ] = None
+    baseline: Annotated[
+        str | None,
+        typer.Option(
+            help="Of three tables: first (survey; the default) or before_care (the last that can be a baseline). Only "
+            "surveys before care can.",
+            show_default=False,
+        ),
+    ] = None
+    followup: Annotated[
+        str | None,
+        typer.Option(
+            help="Of three tables: last (the default) or first survey that is late enough, after care began.",
+            show_default=False,
+        ),
+    ] = None
+    min_days_between: Annotated[
+        int | None,
+        typer.Option(help="Of three tables: least days from baseline to follow-up; by default 14.", show_default=False),
+    ] = None
+    max_days_into_care: Annotated[
+        int | None,
+        typer.Option(
+            help="Of three tables: days after the first session within which a survey can be a baseline; by default 0.",
+            show_default=False,
+        ),
+    ] = None
+    date_format: Annotated[
+        str | None,
+        typer.Option(
+            help="Of three tables: how dates are written, such as '%d.%m.%Y'; by default YYYY-MM-DD.",
+            show_default=False,
+        ),
+    ] = None
+    today: Annotated[
+        str | None,
+        typer.Option(
+            help="Of three tables: last day that a date may fall on (YYYY-MM-DD); by default the day of the call.",
+            show_default=False,
+        ),
+    ] = None
+
+    def given(self) -> dict[str, Any]:
+        """Those that differ from what they are by default."""
+        return {
+            field.name: getattr(self, field.name)
+            for field in dataclasses.fields(self)
+            if getattr(self, field.name) != field.default
+        }
+
+
+#: What is given where nothing is.
+READ = ReadOptions()
+
+
+def reads(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options of reading, in place of its parameter of type `ReadOptions`."""
+    signature = inspect.signature(command, eval_str=True)
+    ((name, _),) = [(key, one) for key, one in signature.parameters.items() if one.annotation is ReadOptions]
+    # Evaluated here, since whoever builds the parser from them does not know this module.
+    options = inspect.signature(ReadOptions, eval_str=True).parameters
+    parameters = []
+    for key, one in signature.parameters.items():
+        parameters += list(options.values()) if key == name else [one.replace(kind=inspect.Parameter.KEYWORD_ONLY)]
+
+    @functools.wraps(command)
+    def wrapped(**given: Any) -> None:
+        options_given = {key: given.pop(key) for key in options}
+        command(**given, **{name: ReadOptions(**options_given)})
+
+    wrapped.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    wrapped.__annotations__ = {one.name: one.annotation for one in parameters}
+    return wrapped
+
+
+def check_source(command: str, cohort: Path | None, demo: bool) -> None:
+    """Refuse a command that names no data, or two.
+
+    Raises
+    ------
+    UsageError
+        Either of them.
+    """
+    if demo == (cohort is not None):
+        raise ab.UsageError(f"give either a COHORT or --demo. 'alliance-bayes {command} --help' shows how.")
+
+
+def demonstration() -> ab.Cohort:
+    """The simulated cohort that stands for a table."""
+    say(f"simulating the demonstration cohort ({DEMO_N:,} participants, seed {DEMO_SEED})")
+    return ab.simulate_cohort(n=DEMO_N, seed=DEMO_SEED)
+
+
+def read(path: Path | None, options: ReadOptions, *, set_aside: bool = True) -> ab.Cohort | ab.Moments:
+    """Read a table, a folder with three tables, or moments; without a path, simulate the demonstration cohort.
+
+    Parameters
+    ----------
+    path
+        Where the data are.
+    options
+        How to read them.
+    set_aside
+        Whether columns that break their rules are an error only for those who use them.
+
+    Raises
+    ------
+    UsageError
+        Options that do not go with what the path is.
+    """
+    given = options.given()
+    surveys = [name for name in _OF_SURVEYS if name in given]
+    if surveys and (path is None or not path.is_dir()):
+        raise ab.UsageError(
+            f"{argument(surveys[0])} is for surveys and sessions, and needs a folder with the three tables. A table "
+            "with one row a participant has its scores chosen: leave it out."
+        )
+    if path is None:
+        if given:
+            raise ab.UsageError(f"{argument(next(iter(given)))} tells how to read a table, and --demo reads none.")
+        return demonstration()
+    if path.suffix == ".nc":
+        if given:
+            raise ab.UsageError(
+                f"'{path.name}' holds moments, not text. Leave out the options that tell how to read it."
+            )
+        return ab.load_moments(path)
+    arguments = _arguments(given)
+    if path.is_dir():
+        arguments["columns"] = _mappings_of_tables(options.columns)
+        cohort = ab.read_tables(*(_table_of(path, name) for name in TABLES), **arguments, set_aside=set_aside)
+    else:
+        arguments["columns"] = column_mapping(options.columns)
+        cohort = ab.read_cohort(path, **arguments, set_aside=set_aside)
+    for note in cohort.notes:
+        tell_problem("note", note)
+    return cohort
+
+
+def column_mapping(pairs: list[str] | None) -> dict[str, str]:
+    """NAME=COLUMN pairs as a mapping.
+
+    Raises
+    ------
+    UsageError
+        A pair without a name, an equals sign or a column, or a name that is given twice.
+    """
+    mapping: dict[str, str] = {}
+    for pair in pairs or []:
+        name, equals, column = pair.partition("=")
+        if not (name and equals and column):
+            raise ab.UsageError(f"--map {pair!r} should be NAME=COLUMN, such as --map age='Age at intake'.")
+        if mapping.setdefault(name, column) != column:
+            raise ab.UsageError(f"--map gives two columns for {name!r}, {mapping[name]!r} and {column!r}. Choose one.")
+    return mapping
+
+
+def _mappings_of_tables(pairs: list[str] | None) -> dict[str, dict[str, str]]:
+    """TABLE.NAME=COLUMN pairs as mappings by table."""
+    mappings: dict[str, dict[str, str]] = {}
+    for name, column in column_mapping(pairs).items():
+        table, dot, canonical = name.partition(".")
+        if table not in TABLES or not (dot and canonical):
+            raise ab.UsageError(
+                f"--map {name!r} should name one of the three tables too, such as --map surveys.date='filled in on'."
+            )
+        mappings.setdefault(table, {})[canonical] = column
+    return mappings
+
+
+def _arguments(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Options as the arguments that they stand for, but for the mapping of columns."""
+    arguments = {name: value for name, value in given.items() if name != "columns"}
+    if "levels" in arguments:
+        arguments["levels"] = _levels(arguments["levels"])
+    if arguments.get("sep") == "\\t":
+        arguments["sep"] = "\t"
+    if "today" in arguments:
+        try:
+            arguments["today"] = dt.date.fromisoformat(arguments["today"])
+        except ValueError:
+            raise ab.UsageError(f"--today {arguments['today']!r} should be a day, written YYYY-MM-DD.") from None
+    return arguments
+
+
+def _levels(pairs: list[str]) -> dict[str, list[str]]:
+    """NAME=LEVEL,LEVEL pairs as a mapping."""
+    levels: dict[str, list[str]] = {}
+    for pair in pairs:
+        name, equals, listed = pair.partition("=")
+        try:
+            rows = list(csv.reader([listed], skipinitialspace=True, strict=True))
+        except csv.Error:
+            rows = []
+        if not (name and equals and listed) or len(rows) != 1 or name in levels:
+            raise ab.UsageError(
+                f"--levels {pair!r} should be NAME=LEVEL,LEVEL once for each column, such as --levels sex=female,male."
+            )
+        levels[name] = [level.strip() for level in rows[0]]
+    return levels
+
+
+def _table_of(folder: Path, name: str) -> Path:
+    """The one file of a folder that holds a table; the usual one where none is there, so that reading says so."""
+    found = [path for ending in ENDINGS if (path := folder / f"{name}{ending}").exists()]
+    if len(found) > 1:
+        listed = " and ".join(path.name for path in found)
+        raise ab.UsageError(f"'{folder}' holds the {name} more than once: {listed}. Remove all but one.")
+    return found[0] if found else folder / f"{name}.csv"

@@ -1,0 +1,213 @@
+"""Rows of a table that are no participants: units under the header, the header again, totals, notes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+
+from alliance_bayes.cohort.cells import CellError, is_missing, read_number
+from alliance_bayes.cohort.convert import Reading
+from alliance_bayes.cohort.files import RawTable
+from alliance_bayes.errors import Problem
+
+__all__ = ["without_odd_rows"]
+
+#: What the first cell of a row of totals says, in the languages of spreadsheets, and what stands beside such rows.
+_TOTALS = frozenset(
+    """
+    total totals grandtotal subtotal sum sums summe gesamt gesamtsumme insgesamt zwischensumme somme suma somma totale
+    totaal totalt soma summa mean means average averages mittelwert durchschnitt moyenne media promedio gemiddelde medel
+    """.split()  # noqa: SIM905
+)
+_BESIDE = frozenset(
+    """
+    n count counts anzahl sd std stdev stddev standardabweichung se min max minimum maximum median range var varianz
+    variance missing fehlend percent prozent
+    """.split()  # noqa: SIM905
+)
+# Rows at either end that may be no participants, and rows between that tell what columns hold.
+_ENDS, _BODY = 5, 200
+_SHOWN = 40
+#: Fewest rows above sums, and columns of sums, that are no chance.
+_ROWS_SUMMED, _COLUMNS_SUMMED = 3, 2
+
+
+def without_odd_rows(raw: RawTable, reading: Reading, person: str) -> tuple[RawTable, list[Problem]]:
+    """The rows that may be participants, and what the others are.
+
+    Parameters
+    ----------
+    raw
+        The table.
+    reading
+        How cells are read.
+    person
+        The column of identifiers, if the table has one.
+
+    Returns
+    -------
+    raw : RawTable
+        Without the odd rows, whose cells would only be faults one by one; all of them where nothing else is left.
+    problems : list of Problem
+        One for each odd row.
+    """
+    odd: dict[int, Problem] = {}
+    if not raw.cells.shape[1]:
+        return raw, []
+    for place, problem in (
+        *_repeated_headers(raw),
+        *_under_the_header(raw, reading, person),
+        *_at_the_end(raw, reading, person),
+    ):
+        odd.setdefault(place, problem)
+    if not odd:
+        return raw, []
+    keep = np.ones(len(raw.cells), dtype=bool)
+    keep[list(odd)] = False
+    problems = [odd[place] for place in sorted(odd)]
+    if not keep.any():
+        return raw, problems
+    rows = tuple(row for row, kept in zip(raw.rows, keep, strict=True) if kept)
+    return replace(raw, cells=raw.cells[keep].reset_index(drop=True), rows=rows), problems
+
+
+def _repeated_headers(raw: RawTable) -> Iterator[tuple[int, Problem]]:
+    names = list(raw.cells.columns)
+    same = np.ones(len(raw.cells), dtype=bool)
+    for name in names:
+        column = raw.cells[name]
+        if not pd.api.types.is_object_dtype(column.dtype) and not pd.api.types.is_string_dtype(column.dtype):
+            return
+        # Few rows are left to be looked at after the first column.
+        left = np.flatnonzero(same)
+        cells = column.iloc[left].tolist()
+        same[left] = [isinstance(cell, str) and cell.strip() == name for cell in cells]
+        if not same.any():
+            return
+    for place in np.flatnonzero(same).tolist():
+        if raw.rows[place] in raw.after_gap:
+            what, remedy = "begins a second table, with the same header", "Give each table a file of its own."
+        else:
+            what, remedy = "is the header again", "Remove the row: tables were put one after the other, it seems."
+        yield place, Problem(None, raw.rows[place], None, what, remedy)
+
+
+def _numeric(raw: RawTable, reading: Reading) -> list[str]:
+    """Columns of text that hold numbers and nothing else between the ends of the table."""
+    n = len(raw.cells)
+    ends = min(_ENDS, max((n - 1) // 3, 1))
+    body = raw.cells.iloc[ends : min(n - ends, ends + _BODY)]
+    found = []
+    for name in raw.cells.columns:
+        cells = body[name].tolist()
+        if not any(isinstance(cell, str) for cell in cells):
+            continue
+        kinds = [_is_number(cell, reading) for cell in cells if not is_missing(cell, reading.missing)]
+        if kinds and all(kinds):
+            found.append(name)
+    return found
+
+
+def _is_number(cell: object, reading: Reading) -> bool:
+    try:
+        read_number(cell, decimal=reading.decimal, missing=reading.missing)
+    except CellError as bad:
+        return bad.number
+    return True
+
+
+def _under_the_header(raw: RawTable, reading: Reading, person: str) -> Iterator[tuple[int, Problem]]:
+    """First rows with words in the columns of numbers: units, labels, or the texts of questions."""
+    numeric = [name for name in _numeric(raw, reading) if name != person]
+    if len(numeric) < 2 or len(raw.cells) < 3:
+        return
+    for place in range(min(_ENDS, len(raw.cells) - 1)):
+        row = {name: raw.cells[name].iloc[place] for name in numeric}
+        there = {name: cell for name, cell in row.items() if not is_missing(cell, reading.missing)}
+        # The same word in all columns is one for a missing value.
+        words = {str(cell) for cell in there.values()}
+        if len(there) < 2 or len(words) < 2 or any(_is_number(cell, reading) for cell in there.values()):
+            return
+        what = f"holds units or labels ({_listed(list(there.values()))}) under the column names, and no participant"
+        yield place, Problem(None, raw.rows[place], None, what, "Remove the row.")
+
+
+def _at_the_end(raw: RawTable, reading: Reading, person: str) -> Iterator[tuple[int, Problem]]:
+    """Last rows that are totals, or notes."""
+    first = person if person in raw.cells else raw.cells.columns[0]
+    n = len(raw.cells)
+    ends: list[tuple[int, Problem]] = []
+    total = False
+    for place in range(n - 1, max(n - 1 - _ENDS, 0), -1):
+        row = raw.cells.iloc[place]
+        label = row[first]
+        word = "".join(label.split()).strip(":.").casefold() if isinstance(label, str) else ""
+        filled = [cell for cell in row.tolist() if not is_missing(cell, reading.missing)]
+        # A level of that name may come again; an identifier may not.
+        if (word in _TOTALS or word in _BESIDE) and (raw.cells[first] == label).sum() == 1:
+            total = total or word in _TOTALS
+            what = f"is a row of totals ({label.strip()!r}), and no participant"
+            ends.append((place, Problem(None, raw.rows[place], None, what, "Remove the row.")))
+        elif len(row) > 2 and len(filled) == 1 and isinstance(label, str) and _is_note(raw, first, place):
+            short = f"{label[:_SHOWN]}..." if len(label) > _SHOWN else label
+            total = True
+            what = f"is a note below the table ({short!r}), and no participant"
+            ends.append((place, Problem(None, raw.rows[place], None, what, "Remove the row.")))
+        else:
+            break
+    if total:
+        yield from ends
+    elif kind := _sums(raw, reading, person):
+        what = f"holds the {kind} of the rows above, and no participant"
+        yield n - 1, Problem(None, raw.rows[n - 1], None, what, "Remove the row.")
+
+
+def _is_note(raw: RawTable, first: str, place: int) -> bool:
+    """Whether the one cell of a row is words, where the cells above it are each a word."""
+    label = raw.cells[first].iloc[place]
+    if raw.rows[place] in raw.after_gap:
+        return True
+    above = raw.cells[first].iloc[:_BODY].tolist()[: min(place, _BODY)]
+    return " " in label.strip() and not any(isinstance(cell, str) and " " in cell.strip() for cell in above)
+
+
+def _sums(raw: RawTable, reading: Reading, person: str) -> str | None:
+    """Whether every number of the last row is the sum, or the mean, of those above it."""
+    n = len(raw.cells)
+    if n <= _ROWS_SUMMED:
+        return None
+    kinds = {"sums", "means"}
+    seen = 0
+    for name in raw.cells.columns:
+        column = raw.cells[name]
+        last = column.iloc[-1]
+        if name == person or is_missing(last, reading.missing) or not _is_number(last, reading):
+            continue
+        numbers = _numbers(column, reading)
+        above = numbers[:-1][~np.isnan(numbers[:-1])]
+        # A column of one value has it as its mean, and the sum of zeros is zero.
+        if np.isnan(numbers[-1]) or above.size < _ROWS_SUMMED or np.ptp(above) == 0:
+            continue
+        seen += 1
+        # Spreadsheets show means rounded.
+        if abs(above.sum() - numbers[-1]) > 1e-9 * np.abs(above).sum():
+            kinds.discard("sums")
+        if abs(above.mean() - numbers[-1]) > 1e-9 * np.abs(above).max():
+            kinds.discard("means")
+        if not kinds:
+            return None
+    return min(kinds) if seen >= _COLUMNS_SUMMED and len(kinds) == 1 else None
+
+
+def _numbers(column: pd.Series, reading: Reading) -> np.ndarray:
+    if reading.decimal == "," and not pd.api.types.is_numeric_dtype(column.dtype):
+        column = column.map(lambda cell: cell.replace(",", ".") if isinstance(cell, str) else cell)
+    return pd.to_numeric(column, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+
+
+def _listed(cells: Sequence[object]) -> str:
+    shown = ", ".join(repr(str(cell)[:_SHOWN]) for cell in cells[:3])
+    return f"{shown}, ..." if len(cells) > 3 else shown
