@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         Problem,
         SamplingError,
         UsageError,
+        WriteError,
     )
     from alliance_bayes.instruments import cronbach_alpha, instrument, mcdonald_omega, score
     from alliance_bayes.latent import LatentFit, fit_latent
@@ -69,6 +70,7 @@ _HOMES = {
         "Problem",
         "SamplingError",
         "UsageError",
+        "WriteError",
     ),
     "instruments": ("cronbach_alpha", "instrument", "mcdonald_omega", "score"),
     "latent": ("LatentFit", "fit_latent"),
@@ -104,6 +106,7 @@ __all__ = [
     "UsageError",
     "Verification",
     "View",
+    "WriteError",
     "__version__",
     "cronbach_alpha",
     "fit_latent",

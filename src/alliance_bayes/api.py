@@ -275,9 +275,10 @@ class Fit(FittedModel):
         from alliance_bayes.report.data_key import key_of
         from alliance_bayes.report.rendered import check_target
 
+        given = options.pop("key", None)
         if path is not None:
-            check_target(path)
-        key = key_of(None if path is None else Path(path), options.pop("key", None))
+            check_target(path, key=given)
+        key = key_of(None if path is None else Path(path), given)
         effects = options.pop("effects", None)
         effects = self.effects() if effects is None else effects
         checks = options.pop("checks", None)
@@ -320,7 +321,11 @@ class Fit(FittedModel):
         Raises
         ------
         FileFormatError
-            Another ending, or a folder that does not exist.
+            Another ending.
+        UsageError
+            A folder that does not exist, or something that may not be replaced.
+        WriteError
+            The system refuses to write there.
         """
         storage.save(self, path)
 

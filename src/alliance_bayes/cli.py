@@ -1,11 +1,13 @@
 """The command line: parses, calls, prints. Exit status 0 done, 1 the data or the checks failed, 2 wrong use.
 
-Beyond these: 70 an error that nobody had thought of, 130 interrupted. A reader that stops reading changes none of them.
+Beyond these: 70 an error that nobody had thought of, 130 interrupted (129, 143: stopped by a closed terminal, by
+`kill`). A reader that stops reading changes none of them.
 """
 
 from __future__ import annotations
 
 import json
+import signal
 import sys
 import traceback
 from importlib.metadata import metadata
@@ -31,7 +33,6 @@ from alliance_bayes.cli_options import (
     Seed,
     Small,
     Tune,
-    writable,
 )
 from alliance_bayes.cli_reading import READ, ReadOptions, check_source, read, reads
 from alliance_bayes.cli_reduce import reduce
@@ -39,6 +40,8 @@ from alliance_bayes.cli_streams import outputs
 from alliance_bayes.cli_study import study
 from alliance_bayes.cli_tools import DEMO_N, DEMO_SEED, errors, interface, progress, say
 from alliance_bayes.cli_verify import verify
+from alliance_bayes.cli_writing import check_file, check_page, check_tables
+from alliance_bayes.interrupts import stoppable
 from alliance_bayes.remedies import PYTHON, CommandLine, Interface, worded
 
 __all__ = ["app", "command_line", "main"]
@@ -73,6 +76,7 @@ def simulate(
     tables: Annotated[Path | None, typer.Option(help="Folder for the three tables behind it as well.")] = None,
 ) -> None:
     """Simulate a cohort calibrated to the published study."""
+    check_tables(output, tables)
     cohort = ab.simulate_cohort(n=n, seed=seed)
     written = [ab.write_cohort(cohort, output)]
     if tables is not None:
@@ -116,7 +120,7 @@ def fit(
     seed: Seed = DEMO_SEED,
 ) -> None:
     """Fit a model to a table and keep the draws."""
-    writable(output, (".nc", ".zarr"))
+    check_file(output, (".nc", ".zarr"), card, cohort)
     model = ab.load_model(card)
     taken = read(cohort, reading)
     fitted = model.fit(
@@ -211,7 +215,7 @@ def report(
     ] = None,
 ) -> None:
     """Fit a model and write its report; exit status 1 when conclusions are withheld."""
-    writable(output, (".html",))
+    check_page(output, key, card, cohort)
     if card.suffix in (".nc", ".zarr"):
         if demo or cohort is not None or same_people:
             raise ab.UsageError("a fit already has its cohort. Give either a fit, or a card and a cohort.")
@@ -258,7 +262,8 @@ def main(arguments: list[str] | None = None) -> None:
         errors.print("error: standard output is closed. Send it to a file or to /dev/null.")
         sys.exit(2)
     with outputs() as out:
-        status = _status(arguments)
+        with stoppable() as came:
+            status = _status(arguments, came)
         sys.stdout.flush()
         if out is not None and out.failed is not None:
             errors.print(f"error: standard output: {out.failed.strerror}. What was printed is not complete.")
@@ -284,7 +289,7 @@ def _interface(arguments: list[str] | None) -> Interface:
     return command_line(given[0]) if given and given[0] in known else PYTHON
 
 
-def _status(arguments: list[str] | None) -> int:
+def _status(arguments: list[str] | None, came: list[int]) -> int:
     words = _interface(arguments)
     interface.set(words)
     try:
@@ -305,13 +310,15 @@ def _status(arguments: list[str] | None) -> int:
         errors.print(f"error: {error.worded(words)}")
         return 2
     except OSError as error:
-        errors.print(
-            f"error: {error.strerror or error}: {error.filename or ''}. Check that the file can be read or written."
-        )
+        said = (error.strerror or str(error) or type(error).__name__).rstrip(".")
+        place = f": '{error.filename}'" if error.filename else ""
+        errors.print(f"error: {said}{place}. Check that files can be read and written, and that there is space.")
         return 2
     except (KeyboardInterrupt, typer.Abort):
-        errors.print("interrupted; nothing was written.")
-        return 130
+        request = came[0] if came else signal.SIGINT
+        said = "interrupted" if request == signal.SIGINT else f"stopped by {signal.Signals(request).name}"
+        errors.print(f"{said}; no file was left half-written.")
+        return 128 + request
     except MemoryError:
         errors.print("error: the memory of this computer is not enough for that. Ask for fewer draws or fewer rows.")
         return 70

@@ -7,8 +7,6 @@ from typing import Annotated
 
 import typer
 
-import alliance_bayes as ab
-
 __all__ = [
     "Accept",
     "AsJson",
@@ -23,7 +21,6 @@ __all__ = [
     "Seed",
     "Small",
     "Tune",
-    "writable",
 ]
 
 CardPath = Annotated[Path, typer.Argument(help="Model card (TOML).", metavar="CARD", show_default=False)]
@@ -60,19 +57,3 @@ Key = Annotated[
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
-
-
-def writable(path: Path, suffixes: tuple[str, ...]) -> None:
-    """Refuse a file that could not be written, before a minute of work and not after it.
-
-    Raises
-    ------
-    UsageError
-        Another ending, or a folder that does not exist.
-    """
-    if path.suffix not in suffixes:
-        raise ab.UsageError(f"output '{path}' should end in {' or '.join(suffixes)}. Rename it.")
-    if not path.parent.is_dir():
-        raise ab.UsageError(f"the folder of '{path}' does not exist. Create it first.")
-    if path.exists() and not (path.is_file() or (path.suffix == ".zarr" and path.is_dir())):
-        raise ab.UsageError(f"output '{path}' is there and is no file. Choose another name.")

@@ -10,8 +10,8 @@ from typing import Annotated, Literal, cast
 import typer
 
 import alliance_bayes as ab
-from alliance_bayes.cli_options import writable
 from alliance_bayes.cli_reading import Map, column_mapping
+from alliance_bayes.cli_writing import check_file
 
 __all__ = ["reduce"]
 
@@ -37,7 +37,7 @@ def reduce(
     memory: Annotated[str, typer.Option(help="Memory that DuckDB may use.")] = "1GB",
 ) -> None:
     """Reduce tables to the moments that a model needs, without reading their rows."""
-    writable(output, (".nc",))
+    check_file(output, (".nc",), card, *map(Path, sources))
     if small not in ("refuse", "merge"):
         raise ab.UsageError(f"--small should be refuse or merge but got {small!r}.")
     model, mapping = ab.load_model(card), column_mapping(columns)

@@ -13,10 +13,10 @@ from alliance_bayes.cli_options import (
     Prob,
     Seed,
     Small,
-    writable,
 )
 from alliance_bayes.cli_reading import READ, ReadOptions, check_source, read, reads
 from alliance_bayes.cli_tools import DEMO_SEED, progress, say
+from alliance_bayes.cli_writing import check_page
 
 __all__ = ["study"]
 
@@ -63,7 +63,7 @@ def study(
     ] = False,
 ) -> None:
     """Run the published study's whole analysis; exit status 1 when conclusions are withheld."""
-    writable(output, (".html",))
+    check_page(output, key, cohort)
     check_source("study", cohort, demo)
     taken = read(cohort, reading, set_aside=False)
     if isinstance(taken, ab.Moments):

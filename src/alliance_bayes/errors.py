@@ -15,6 +15,7 @@ __all__ = [
     "Problem",
     "SamplingError",
     "UsageError",
+    "WriteError",
 ]
 
 
@@ -55,6 +56,10 @@ class SamplingError(AllianceBayesError, RuntimeError):
 
 class FileFormatError(AllianceBayesError, ValueError):
     """A file is not what this package wrote or can read."""
+
+
+class WriteError(AllianceBayesError, OSError):
+    """The system refuses to write a file: no space, no permission."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,13 +54,15 @@ def save(fit: FittedModel, path: str | os.PathLike[str]) -> None:
     Raises
     ------
     FileFormatError
-        Another ending, or a folder that does not exist.
+        Another ending, or a column whose name no file can hold.
+    UsageError
+        A folder that does not exist, or something that may not be replaced.
+    WriteError
+        The system refuses to write there.
     """
     path = Path(path)
     if path.suffix not in (".nc", ".zarr"):
         raise FileFormatError(f"'{path.name}' should end in .nc (NetCDF) or .zarr (Zarr). Rename it.")
-    if not path.parent.is_dir():
-        raise FileFormatError(f"the folder of '{path.name}' does not exist. Create it first.")
     paths = [name for name in fit.spec.columns if "/" in name]
     if paths:
         raise FileFormatError(

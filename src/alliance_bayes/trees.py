@@ -9,6 +9,7 @@ whoever changes a file on purpose can write another digest.
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import math
 import os
@@ -103,12 +104,80 @@ def write_tree(tree: xr.DataTree, path: Path) -> None:
     if path.suffix == ".nc":
         letters = np.frombuffer(text.encode(), np.uint8)
         plain["/"] = plain["/"].assign({_DESCRIPTION: ((f"{_DESCRIPTION}_letter",), letters)})
-        xr.DataTree.from_dict(plain).to_netcdf(path, engine="h5netcdf", encoding=encoding)
+        with _Sink(path) as sink:
+            xr.DataTree.from_dict(plain).to_netcdf(sink, engine="h5netcdf", encoding=encoding)
     else:
         plain["/"] = plain["/"].assign_attrs({_DESCRIPTION: text})
         xr.DataTree.from_dict(plain).to_zarr(
             path, zarr_format=3, consolidated=False, write_empty_chunks=True, encoding=encoding
         )
+
+
+class _Sink(io.RawIOBase):
+    """A new file that takes all that HDF5 gives it, and raises at its end what the system refused.
+
+    HDF5 cannot close a file that it could not write, and ends the process when that is tried again.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("wb+", buffering=0)
+        self._error: OSError | None = None
+        self._at = self._end = 0
+
+    def seekable(self) -> bool:
+        return True
+
+    def readable(self) -> bool:
+        return True
+
+    def writable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        self._at = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._end}[whence]
+        return self._at
+
+    def tell(self) -> int:
+        return self._at
+
+    def write(self, data: Any) -> int:
+        left = memoryview(data).cast("B")
+        size, at = len(left), self._at
+        while left and self._error is None:
+            try:
+                done = os.pwrite(self._file.fileno(), left, at)
+            except OSError as error:
+                self._error = error
+                break
+            left, at = left[done:], at + done
+        self._at += size
+        self._end = max(self._end, self._at)
+        return size
+
+    def readinto(self, buffer: Any) -> int:
+        space = memoryview(buffer).cast("B")
+        # What could not be written is read as zeros.
+        space[:] = bytes(len(space))
+        size = min(len(space), max(self._end - self._at, 0))
+        if self._error is None:
+            space[:size] = os.pread(self._file.fileno(), size, self._at)
+        self._at += size
+        return size
+
+    def truncate(self, size: int | None = None) -> int:
+        self._end = self._at if size is None else size
+        if self._error is None:
+            try:
+                os.ftruncate(self._file.fileno(), self._end)
+            except OSError as error:
+                self._error = error
+        return self._end
+
+    def __exit__(self, *raised: object) -> None:
+        self._file.close()
+        super().__exit__(*raised)  # type: ignore[arg-type]
+        if self._error is not None:
+            raise self._error
 
 
 def read_tree(path: Path, *, what: str, remedy: str) -> xr.DataTree:

@@ -107,7 +107,7 @@ def test_data_errors_are_one_paragraph_and_status_1(capsys: pytest.CaptureFixtur
         (["report", "CARD"], "error: give either a COHORT or --demo. 'alliance-bayes report --help' shows how.\n"),
         (
             ["report", "CARD", "--demo", "-o", "report.pdf"],
-            "error: output 'report.pdf' should end in .html. Rename it.\n",
+            "error: the report's file 'report.pdf' should end in .html. Rename it.\n",
         ),
         (
             ["fit", "CARD", "cohort.csv", "-o", "missing/fit.nc"],
@@ -270,7 +270,7 @@ def test_an_error_nobody_thought_of_is_one_paragraph_and_status_70(
 @pytest.mark.parametrize(
     ("raised", "status", "said"),
     [
-        (KeyboardInterrupt, 130, "interrupted; nothing was written.\n"),
+        (KeyboardInterrupt, 130, "interrupted; no file was left half-written.\n"),
         (
             MemoryError,
             70,

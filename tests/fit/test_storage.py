@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from alliance_bayes.errors import FileFormatError
+from alliance_bayes.errors import FileFormatError, UsageError
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model import card_text
 from alliance_bayes.storage import _tree, load, save
@@ -83,8 +84,8 @@ def test_a_failure_leaves_the_old_file_and_no_rubbish(tmp_path: Path, monkeypatc
     first = fitted(formula="who5_followup ~ alliance", chains=2, draws=10)
     save(first, path)
 
-    def interrupted(self: xr.DataTree, target: Path, **_: object) -> None:
-        target.write_bytes(b"half")
+    def interrupted(self: xr.DataTree, target: io.RawIOBase, **_: object) -> None:
+        target.write(b"half")
         raise KeyboardInterrupt
 
     monkeypatch.setattr(xr.DataTree, "to_netcdf", interrupted)
@@ -123,7 +124,6 @@ def test_refusals(tmp_path: Path) -> None:
     give = "Give a file made by fit.save(), or fit the model again."
     cases = [
         (lambda: save(fit, tmp_path / "fit.pkl"), "'fit.pkl' should end in .nc (NetCDF) or .zarr (Zarr). Rename it."),
-        (lambda: save(fit, tmp_path / "no" / "fit.nc"), "the folder of 'fit.nc' does not exist. Create it first."),
         (lambda: load(tmp_path / "none.nc"), "'none.nc' does not exist. Check the path."),
         (
             lambda: load(tmp_path / "other.nc"),
@@ -141,6 +141,8 @@ def test_refusals(tmp_path: Path) -> None:
         with pytest.raises(FileFormatError) as caught:
             call()
         assert str(caught.value) == message
+    with pytest.raises(UsageError):
+        save(fit, tmp_path / "no" / "fit.nc")
 
 
 def test_priors_are_those_of_the_draws_whatever_the_defaults_are_now(tmp_path: Path) -> None:

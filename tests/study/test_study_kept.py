@@ -102,9 +102,7 @@ def test_a_file_in_the_way_and_a_missing_parent_are_refused(tmp_path: Path) -> N
     with pytest.raises(UsageError) as missing:
         Kept(tmp_path / "none" / "kept")
 
-    assert str(in_the_way.value) == (
-        f"'{tmp_path / 'file'}' is a file, so no posteriors can be kept there. Choose another name."
-    )
+    assert str(in_the_way.value) == f"'{tmp_path / 'file'}' is a file, and no folder. Choose another name."
     assert str(missing.value) == f"the folder of '{tmp_path / 'none' / 'kept'}' does not exist. Create it first."
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
 import random
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -389,3 +392,36 @@ def test_a_store_is_read_from_its_own_files_only(tmp_path: Path) -> None:
     assert refusal(store) == "the chunk of variable 'posterior/x' is not whole"
     (store / "zarr.json").write_text("[" * 100_000)
     assert refusal(store).startswith("its zarr.json is damaged (it is nested more than 16 deep)")
+
+
+WRITES = """
+import resource, sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+from test_trees import tree
+from alliance_bayes.trees import write_tree
+
+whole = int(sys.argv[3])
+for limit in (0, 1, 100, whole // 3, whole // 2, whole - 1, whole):
+    path = Path(sys.argv[2].format(limit))
+    # Stands for a disk that is full: the system refuses what is beyond.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
+    try:
+        write_tree(tree(4000), path)
+        print(limit, 0)
+    except OSError as error:
+        print(limit, error.errno)
+"""
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_a_disk_that_is_full_is_an_error_of_the_system_and_no_crash(tmp_path: Path, ending: str) -> None:
+    path = tmp_path / f"whole.{ending}"
+    write_tree(tree(4000), path)
+    sizes = [file.stat().st_size for file in ([path] if ending == "nc" else path.rglob("*")) if file.is_file()]
+    arguments = [str(Path(__file__).parent), str(tmp_path / ("{}." + ending)), str(max(sizes))]
+    done = subprocess.run([sys.executable, "-c", WRITES, *arguments], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    said = dict(map(int, line.split()) for line in done.stdout.splitlines())
+    assert list(said.values()) == [errno.EFBIG] * 6 + [0]
+    assert read(tmp_path / f"{max(sizes)}.{ending}").identical(read(path))

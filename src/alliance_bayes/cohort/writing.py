@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from alliance_bayes.atomic import replacing
+from alliance_bayes.atomic import make_folder, replacing
 from alliance_bayes.cohort.cohort import Cohort
 from alliance_bayes.cohort.simulate import SimulatedCohort
 from alliance_bayes.errors import UsageError
@@ -34,16 +34,14 @@ def write_tables(cohort: SimulatedCohort, directory: str | Path) -> tuple[Path, 
     ------
     UsageError
         When the cohort has no tables, or the directory is a file.
-    OSError
+    WriteError
         When the system refuses; earlier files of these names are then as they were, unless it refuses between the
         renames at the very end.
     """
     if not isinstance(cohort, SimulatedCohort) or not cohort.tables:
         raise UsageError("write_tables needs the tables of a simulated cohort. Write any other one with write_cohort.")
     folder = Path(directory)
-    if folder.exists() and not folder.is_dir():
-        raise UsageError(f"write_tables: {folder.name!r} is a file, not a directory. Choose another name.")
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     paths = {folder / f"{name}.csv": table for name, table in cohort.tables.items()}
     _write(paths)
     return tuple(paths)
@@ -68,13 +66,10 @@ def write_cohort(cohort: Cohort, path: str | Path) -> Path:
     ------
     UsageError
         When the path is a directory, or its directory is not there.
-    OSError
+    WriteError
         When the system refuses; an earlier file is then as it was.
     """
     target = Path(path)
-    if target.is_dir() or not target.parent.is_dir():
-        what = "is a directory" if target.is_dir() else "lies in a directory that does not exist"
-        raise UsageError(f"write_cohort: {target.name!r} {what}. Choose a file's name in an existing directory.")
     _write({target: cohort.data})
     return target
 

@@ -46,13 +46,15 @@ def save_moments(moments: Moments, path: str | os.PathLike[str], *, spec: ModelS
     Raises
     ------
     FileFormatError
-        Another ending, or a folder that does not exist.
+        Another ending.
+    UsageError
+        A folder that does not exist, or something that may not be replaced.
+    WriteError
+        The system refuses to write there.
     """
     path = Path(path)
     if path.suffix != ".nc":
         raise FileFormatError(f"'{path.name}' should end in .nc (NetCDF). Rename it.")
-    if not path.parent.is_dir():
-        raise FileFormatError(f"the folder of '{path.name}' does not exist. Create it first.")
     card = moments.card if spec is None else card_text(spec)
     tree = xr.DataTree(moments_dataset(dataclasses.replace(moments, card=card)))
     with replacing(path) as (draft,):

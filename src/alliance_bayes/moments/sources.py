@@ -8,7 +8,6 @@ import gzip
 import io
 import os
 import re
-import tempfile
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,11 +15,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TextIO
 
+from alliance_bayes.atomic import scratch
 from alliance_bayes.cohort.contents import ending, is_pipe, kind_of
 from alliance_bayes.cohort.files import PARQUET, SEPARATORS
 from alliance_bayes.cohort.header import Names, name_columns, rename_columns
 from alliance_bayes.cohort.text import LINE, BoundedLines
-from alliance_bayes.errors import DataError, Problem, UsageError
+from alliance_bayes.errors import DataError, Problem, UsageError, WriteError
 from alliance_bayes.remedies import argument, call
 
 __all__ = ["Remote", "fetched", "opened"]
@@ -30,6 +30,10 @@ _ALIKE = "Write the same columns in the same order into every file."
 
 #: Lines of DuckDB's messages that say what is wrong, and quote no cells.
 _REASONS = ("Expected Number", "Value with", "Invalid unicode")
+
+
+# How DuckDB says that the disk is full, or its share of it.
+_UNWRITTEN = re.compile(r"Could not write|No space left|File too large|max_temp_directory_size")
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,6 +79,8 @@ def opened(
     ------
     UsageError
         Ibis is not installed; no such file, or of no known type; options that DuckDB does not take.
+    WriteError
+        There is no space for temporary files.
     DataError
         The files cannot be read, or lack a column.
     """
@@ -95,15 +101,16 @@ def opened(
     paths, separator = _paths(os.fspath(source))
     label = Path(source).name
     header = None if separator is None else _header(paths, separator, label)
-    with tempfile.TemporaryDirectory(prefix="alliance_bayes_") as folder:
-        options: dict[str, Any] = {"memory_limit": memory, "temp_directory": folder}
+    with scratch() as folder:
+        options: dict[str, Any] = {"memory_limit": memory, "temp_directory": str(folder)}
         if threads is not None:
             options["threads"] = threads
         # Text is converted once into a database file; the other queries then need not read it again.
-        database = ":memory:" if separator is None else os.path.join(folder, "rows.duckdb")
+        database = ":memory:" if separator is None else str(folder / "rows.duckdb")
         try:
             connection = ibis.duckdb.connect(database, **options)
         except Exception as error:
+            _check_space(error)
             raise UsageError(
                 f"DuckDB does not take {argument('threads')} {threads!r} and {argument('memory')} {memory!r}: "
                 f"{_line(error)}. Give a whole number of threads and a size such as {argument('memory', '1GB')}."
@@ -158,8 +165,17 @@ def _reading(source: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:
+        _check_space(error)
         problem = Problem(None, None, None, f"cannot be queried ({_line(error)})", "Check the files or the table.")
         raise DataError([problem], source=source) from error
+
+
+def _check_space(error: Exception) -> None:
+    """Tell a refusal to write temporary files from a fault of what is read."""
+    if _UNWRITTEN.search(str(error)):
+        raise WriteError(
+            f"no temporary files can be written: {_line(error)}. Set TMPDIR to a folder with free space."
+        ) from error
 
 
 def _line(error: Exception) -> str:

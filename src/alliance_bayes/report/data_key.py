@@ -7,15 +7,21 @@ import re
 import secrets
 from pathlib import Path
 
-from alliance_bayes.errors import FileFormatError, UsageError
+from alliance_bayes.atomic import replacing
+from alliance_bayes.errors import FileFormatError
 from alliance_bayes.foreign import read_text
 
-__all__ = ["KEY_SUFFIX", "find_key", "key_of", "read_key"]
+__all__ = ["KEY_SUFFIX", "find_key", "key_of", "key_path", "read_key"]
 
 #: Ending of the file beside the page.
 KEY_SUFFIX = ".key"
 _BYTES = 32
 _TEXT = re.compile(rf"[0-9a-f]{{{2 * _BYTES}}}\n?")
+
+
+def key_path(page: Path, key: str | os.PathLike[str] | None) -> Path:
+    """Where a page's key is, or would be."""
+    return page.with_suffix(KEY_SUFFIX) if key is None else Path(key)
 
 
 def read_key(path: Path) -> bytes:
@@ -39,7 +45,7 @@ def find_key(page: Path, key: str | os.PathLike[str] | None) -> bytes | None:
     """The key of a page that is to be verified: the file given, else the one beside the page, else None."""
     if key is not None:
         return read_key(Path(key))
-    beside = page.with_suffix(KEY_SUFFIX)
+    beside = key_path(page, None)
     return read_key(beside) if beside.is_file() else None
 
 
@@ -57,21 +63,21 @@ def key_of(page: Path | None, key: str | os.PathLike[str] | None) -> bytes | Non
     ------
     FileFormatError
         A file that holds no key.
-    UsageError
+    UsageError, WriteError
         The file cannot be written.
     """
     if key is None and page is None:
         return None
-    path = Path(key) if key is not None else page.with_suffix(KEY_SUFFIX)  # type: ignore[union-attr]
+    path = Path(key) if page is None else key_path(page, key)  # type: ignore[arg-type]
     if path.exists():
         return read_key(path)
     made = secrets.token_bytes(_BYTES)
     try:
-        # Readable by its owner alone; of two runs at once, one writes it.
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as file:
-            file.write(f"{made.hex()}\n")
+        with replacing(path, again=False) as (draft,):
+            # Readable by its owner alone.
+            draft.touch(mode=0o600)
+            draft.write_text(f"{made.hex()}\n", encoding="ascii")
     except FileExistsError:
+        # Of two runs at once, one writes it.
         return read_key(path)
-    except OSError as error:
-        raise UsageError(f"the key '{path}' cannot be written ({error.strerror}). Choose another folder.") from error
     return made

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from alliance_bayes.atomic import replacing
+from alliance_bayes.atomic import check_outputs, replacing
 from alliance_bayes.effects import EffectTable
 from alliance_bayes.errors import UsageError
+from alliance_bayes.report.data_key import key_path
 
 __all__ = ["FORMAT", "Rendered", "check_target"]
 
@@ -69,33 +70,49 @@ class Rendered:
         Raises
         ------
         UsageError
-            Another ending, a folder that does not exist, or a folder by that name.
+            Another ending, a folder that does not exist, or something that may not be replaced.
+        WriteError
+            The system refuses to write there.
         """
-        page, numbers = check_target(path)
+        page, numbers = _files(path)
         with replacing(numbers, page) as drafts:
             for draft, text in zip(drafts, (self.json, self.html), strict=True):
                 draft.write_text(text, encoding="utf-8", newline="\n")
         return page, numbers
 
 
-def check_target(path: str | os.PathLike[str]) -> tuple[Path, Path]:
-    """The files of a page and its numbers.
+def check_target(
+    path: str | os.PathLike[str], *, key: str | os.PathLike[str] | None = None, inputs: Iterable[Path] = ()
+) -> tuple[Path, Path]:
+    """The files of a page and its numbers, once it is clear that they can be written, and their key.
+
+    Parameters
+    ----------
+    path
+        The page.
+    key
+        The key's file; by default beside the page.
+    inputs
+        What is not to be replaced.
 
     Raises
     ------
-    UsageError
-        See `Rendered.write`.
+    UsageError, WriteError
+        See `Rendered.write` and `check_outputs`.
     """
+    page, numbers = _files(path)
+    kept = key_path(page, key)
+    check_outputs(
+        page, numbers, *([] if kept.exists() else [kept]), inputs=[kept, *inputs] if kept.exists() else inputs
+    )
+    return page, numbers
+
+
+def _files(path: str | os.PathLike[str]) -> tuple[Path, Path]:
     page = Path(path)
     if page.suffix != ".html":
         raise UsageError(f"the report's file '{page.name}' should end in .html. Rename it.")
-    if not page.parent.is_dir():
-        raise UsageError(f"the folder of '{page}' does not exist. Create it first.")
-    numbers = page.with_suffix(".json")
-    for target in (page, numbers):
-        if target.is_dir():
-            raise UsageError(f"'{target}' is a folder. Choose another name for the report.")
-    return page, numbers
+    return page, page.with_suffix(".json")
 
 
 def _lines(value: Any, margin: str) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 import xarray as xr
 
-from alliance_bayes.atomic import replacing
+from alliance_bayes.atomic import check_folder, make_folder, replacing
 from alliance_bayes.errors import FileFormatError, UsageError
 from alliance_bayes.foreign import parse_json
 from alliance_bayes.trees import read_tree, write_tree
@@ -34,18 +34,17 @@ class Kept:
 
     Raises
     ------
-    UsageError
-        The folder's own folder does not exist, or a file is in the way.
+    UsageError, WriteError
+        The folder's own folder does not exist, a file is in the way, or the system refuses to write there.
     """
 
     def __init__(self, folder: Path | None) -> None:
         self.folder = folder
         if folder is None:
             return
-        if folder.exists() and not folder.is_dir():
-            raise UsageError(f"'{folder}' is a file, so no posteriors can be kept there. Choose another name.")
         if not folder.parent.is_dir():
             raise UsageError(f"the folder of '{folder}' does not exist. Create it first.")
+        check_folder(folder)
 
     @staticmethod
     def key(what: Mapping[str, Any]) -> str:
@@ -68,7 +67,7 @@ class Kept:
         """Keep a posterior; the file appears whole or not at all."""
         if self.folder is None:
             return
-        self.folder.mkdir(exist_ok=True)
+        make_folder(self.folder)
         tree = tree.copy()
         tree.attrs = {**tree.attrs, "info": json.dumps(dict(info))}
         with replacing(self.folder / f"{key}.nc") as (draft,):

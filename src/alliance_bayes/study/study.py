@@ -109,7 +109,7 @@ class Study:
         from alliance_bayes.study.page import study_report
 
         if path is not None:
-            check_target(path)
+            check_target(path, key=key)
         rendered = study_report(self, key=key_of(None if path is None else Path(path), key))
         if path is not None:
             rendered.write(path)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -13,6 +12,7 @@ from typing import Any
 
 import pandas as pd
 
+from alliance_bayes.atomic import scratch
 from alliance_bayes.cohort import Cohort
 from alliance_bayes.errors import FileFormatError
 from alliance_bayes.foreign import JSON_BYTES, PAGE_BYTES, parse_json, read_text
@@ -167,8 +167,7 @@ def verify_report(
     differ, known = compare_data(manifest, cohort, find_key(path, key))
     if differ:
         return Verification((*problems, *differ, "Nothing was fitted, since other data give other numbers."))
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
+    with scratch() as folder:
         made = make_again(manifest, cohort, tell=tell, name=path.name, keep=folder)
         again = read_manifest(made.rendered.html, name=path.name)
         own = own_sections(manifest)
