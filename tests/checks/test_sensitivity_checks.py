@@ -8,10 +8,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import xarray as xr
+from arviz_stats import psense
 from scipy import stats
 
 import alliance_bayes as ab
 from alliance_bayes.checks import CHECKS, CheckResult, Evidence
+from alliance_bayes.checks import power_scaling as module
 from alliance_bayes.checks.power_scaling import log_prior, power_scaling, scaled_parameters
 from alliance_bayes.checks.refits import focal, focal_slope, refit, slope_rows, summary
 from alliance_bayes.model import Prior
@@ -98,6 +101,40 @@ def test_the_narrower_a_prior_the_more_its_weight_matters() -> None:
         found.append(scaled["slope"])
     # Small shifts are in proportion to the slope: a factor of 25 each, roughly, as the measure is no straight line.
     assert found[0] > 10 * found[1] > 100 * found[2]
+
+
+def test_power_scaling_is_arvizs() -> None:
+    fit = sampled(people(300))
+    slope = focal(fit).draws()
+    ours = power_scaling(fit, slope).set_index("quantity")
+    drawn = {name: fit.with_chains(values) for name, _, values in scaled_parameters(fit)}
+    prior = sum(log_prior(stated, values) for _, stated, values in scaled_parameters(fit))
+    likelihood = fit.log_likelihood().values.sum(axis=2)
+    dims = ("chain", "draw")
+    tree = xr.DataTree.from_dict(
+        {
+            "posterior": xr.Dataset({name: (dims, values) for name, values in {"slope": slope, **drawn}.items()}),
+            "log_prior": xr.Dataset({"all": (dims, fit.with_chains(np.asarray(prior)))}),
+            "log_likelihood": xr.Dataset({"all": (dims, likelihood)}),
+        }
+    )
+    for kind in ("prior", "likelihood"):
+        theirs = psense(tree, group=kind)
+        np.testing.assert_allclose(ours[kind], [float(theirs[name]) for name in ours.index], rtol=1e-6)
+
+
+def test_of_many_rows_the_prior_is_judged_by_all_draws(monkeypatch: pytest.MonkeyPatch) -> None:
+    fit = many()
+    slope = focal(fit).draws()
+    few = power_scaling(fit, slope).set_index("quantity")
+    # As with so many rows that sixteen draws would do for the time they take.
+    monkeypatch.setattr(module, "_MOST", 1500 * 16)
+    found = power_scaling(fit, slope).set_index("quantity")
+    assert found["prior"].tolist() == few["prior"].tolist()
+    monkeypatch.setattr(module, "_MOST", 10**9)
+    whole = power_scaling(fit, slope).set_index("quantity")
+    # Sensitivities of 400 draws: their Monte Carlo error is about 0.05, towards more, as is any distance's.
+    assert ((found["likelihood"] - whole["likelihood"]).abs() < 0.25).all()
 
 
 @pytest.mark.parametrize(

@@ -27,8 +27,8 @@ R2_LIMIT = 0.9
 # Largest prior probability of a standardised slope beyond -1 or 1, which no correlation can have.
 SLOPE_LIMIT = 0.5
 DRAWS = 500
-# Rows that outcomes are simulated for: 500 draws of so many are 80 MB. Of more rows, a random sample.
-MOST_ROWS = 20_000
+# Rows that outcomes are simulated for: 500 draws of so many are 40 MB. Of more rows, a random sample.
+MOST_ROWS = 10_000
 
 
 def prior_predictive(evidence: Evidence) -> CheckResult:
@@ -50,7 +50,7 @@ def prior_predictive(evidence: Evidence) -> CheckResult:
     -----
     R2 is the variance of the expected outcomes over that plus the mean residual variance [1]_. The slope is the mean
     derivative of the expected outcome by the focal predictor times the predictor's SD in the rows, over the reference
-    SD of the outcome's scale (the SD of the rows where the scale is not known). Of more than 20,000 rows a random
+    SD of the outcome's scale (the SD of the rows where the scale is not known). Of more than 10,000 rows a random
     sample is looked at. For a fit made from moments, outcomes are simulated at weighted points that have the moments of
     the rows: R2 is then that of the rows, and the distribution of single outcomes is approximate.
 

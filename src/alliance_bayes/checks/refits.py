@@ -69,9 +69,13 @@ def focal_slope(fit: FittedModel) -> np.ndarray:
 
 def focal(fit: FittedModel) -> Quantity:
     """The average slope of the focal predictor; where it has none, the difference that goes with its declared step."""
-    found = {quantity.estimand: quantity for quantity in slope_quantities(Analysis(fit, Options()), None)}
-    own, step = found["slope"], found["slope_p10_p90"]
-    return step if np.isnan(own.draws()).all() and not np.isnan(step.draws()).all() else own
+    # One after the other: most fits need the first only, and the others go through all rows.
+    made = slope_quantities(Analysis(fit, Options()), None)
+    own = next(quantity for quantity in made if quantity.estimand == "slope")
+    if not np.isnan(own.draws()).all():
+        return own
+    step = next(quantity for quantity in made if quantity.estimand == "slope_p10_p90")
+    return own if np.isnan(step.draws()).all() else step
 
 
 def called(own: Quantity) -> str:

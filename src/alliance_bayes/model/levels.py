@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from decimal import Decimal
@@ -222,9 +223,19 @@ def present_levels(frame: pd.DataFrame, parts: list[str]) -> tuple[tuple[str, ..
     columns = [frame[part].cat for part in parts]
     sizes = [max(len(column.categories), 1) for column in columns]
     code = np.ravel_multi_index([column.codes.to_numpy(np.int64) for column in columns], sizes)
-    found, number = np.unique(code, return_inverse=True)
+    found, number = _numbered(code, math.prod(sizes))
     labels = [
         np.array([str(level) for level in column.categories], dtype=object)[codes]
         for column, codes in zip(columns, np.unravel_index(found, sizes), strict=True)
     ]
     return tuple(map(joined_level, zip(*labels, strict=True))), number
+
+
+def _numbered(code: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """The codes below ``size`` that occur, ascending, and the place of each row's among them."""
+    if size > code.size:
+        found, number = np.unique(code, return_inverse=True)
+        return found, number
+    # By counting where codes are few, not by sorting all rows.
+    there = np.bincount(code, minlength=size) > 0
+    return np.flatnonzero(there), (np.cumsum(there) - 1)[code]
