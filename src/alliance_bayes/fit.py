@@ -20,9 +20,9 @@ from alliance_bayes.model.likelihood import expectation, log_density, simulate
 from alliance_bayes.model.predictor import add_effects
 from alliance_bayes.moments import Moments
 
-__all__ = ["FittedModel"]
+__all__ = ["BLOCK", "FittedModel"]
 
-# Draws x rows that are in memory at once (doubles), by thread: a million are 8 MB.
+#: Draws x rows that are in memory at once (doubles), by thread: a million are 8 MB.
 BLOCK = 1_000_000
 
 
@@ -176,6 +176,39 @@ class FittedModel:
             add_effects(eta, *(np.ascontiguousarray(part) for part in (u, index, rows.z[name])))
         for smooth in self.design.smooths:
             eta += self.stacked[f"u_{smooth.name}"][which] @ rows.basis[smooth.name].T
+        return eta
+
+    def mean_predictor(
+        self, rows: Rows | None = None, *, which: slice | np.ndarray = slice(None), without: Sequence[str] = ()
+    ) -> np.ndarray:
+        """Mean over some draws of the linear predictor of some rows, all of levels that the fit has seen.
+
+        It is the linear predictor of the coefficients' means, so no array of draws x rows is made.
+
+        Parameters
+        ----------
+        rows, which, without
+            See :meth:`linear_predictor`.
+
+        Returns
+        -------
+        numpy.ndarray
+            Shape (n_rows,).
+
+        Raises
+        ------
+        UsageError
+            The analysed rows are out of reach.
+        """
+        if rows is None:
+            self.need_rows("the linear predictor of the analysed rows")
+            rows = self.design.rows
+        eta = np.asarray(rows.known @ self.coefficients_of_known[which].mean(axis=0))
+        for name in (factor.name for factor in self.design.factors if factor.name not in without):
+            u = self.stacked[f"u_{name}"][which].mean(axis=0, keepdims=True)
+            add_effects(eta[None], u, *(np.ascontiguousarray(part) for part in (rows.index[name], rows.z[name])))
+        for smooth in self.design.smooths:
+            eta += rows.basis[smooth.name] @ self.stacked[f"u_{smooth.name}"][which].mean(axis=0)
         return eta
 
     def new_levels(self, factor: str, labels: Sequence[str], *, seed: int = 0) -> np.ndarray:

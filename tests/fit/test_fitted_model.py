@@ -196,3 +196,16 @@ def test_no_row_of_the_table_is_printed() -> None:
         "FittedModel('who5_followup ~ alliance + (1 | country)', family='gaussian': 12 participants, 4 chains x "
         "250 draws, engine built)"
     )
+
+
+@pytest.mark.parametrize("formula", [FORMULA, "who5_followup ~ offset(age) + s(days_in_care) + (alliance || country)"])
+def test_the_mean_predictor_is_the_mean_of_the_linear_predictors(formula: str) -> None:
+    fit = fitted(rows(30, countries=3), formula=formula, chains=2, draws=20)
+    some, few = np.array([3, 4, 17, 39]), fit.design.rows.take(slice(2, 9))
+
+    np.testing.assert_allclose(fit.mean_predictor(), fit.linear_predictor().mean(axis=0), rtol=1e-12)
+    np.testing.assert_allclose(
+        fit.mean_predictor(few, which=some, without=["country"]),
+        fit.linear_predictor(few, which=some, without=["country"]).mean(axis=0),
+        rtol=1e-12,
+    )

@@ -7,6 +7,7 @@ import pytest
 
 from alliance_bayes.checks import CheckReport, Gate
 from alliance_bayes.effects import effects
+from alliance_bayes.model.likelihood import expectation
 from alliance_bayes.report.group_lines import group_curves
 from alliance_bayes.report.pooling import pooled_means, pooling_picture
 from alliance_bayes.report.report import Report
@@ -71,6 +72,31 @@ def test_pooled_means_of_effects_of_zero_are_everybodys(family: str) -> None:
     counts = fit.design.frame["country"].value_counts()
     own = np.average([group.own for group in groups], weights=[counts[group.level] for group in groups])
     assert own == pytest.approx(fit.design.outcome.values.mean())
+
+
+@pytest.mark.parametrize("family", ["gaussian", "student_t", "cumulative", "censored_gaussian"])
+def test_pooled_means_are_those_of_every_row_and_draw(family: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    fit = fitted(
+        rows(80),
+        formula="who5_followup ~ alliance + (alliance || country) + (1 | sex)",
+        spec={"family": family},
+        draws=25,
+        means={"beta": 0.3},
+        sds={"u_country": 0.2},
+    )
+    monkeypatch.setattr("alliance_bayes.report.pooling.BLOCK", 300)  # three draws at a time
+
+    groups, middle = pooled_means(fit, fit.design.factor("country"), 1)
+
+    everything = {"family": fit.design.family, "outcome": fit.design.outcome, "parameters": fit.parameters_at()}
+    full, without = (
+        expectation(eta=fit.linear_predictor(without=names), **everything).mean(axis=0) for names in ((), ("country",))
+    )
+    assert middle == pytest.approx(without.mean())
+    for group in groups:
+        here = (fit.design.frame["country"] == group.level).to_numpy()
+        assert group.pooled == pytest.approx(without.mean() + (full - without)[here].mean())
+        assert group.own == pytest.approx(without.mean() + (fit.design.outcome.values - without)[here].mean())
 
 
 def test_lines_of_groups_have_the_slopes_and_means_of_the_effects_table() -> None:

@@ -12,6 +12,7 @@ from math import prod
 
 import numpy as np
 
+from alliance_bayes.effects.joined import joined_average
 from alliance_bayes.effects.scenes import Piece, Scene
 from alliance_bayes.effects.tabulated import Tabulations
 from alliance_bayes.errors import UsageError
@@ -241,6 +242,10 @@ def _blocked(fit: FittedModel, scenes: Sequence[Scene], seed: int, tables: Tabul
             members = groups.setdefault(same, [])
             members.append((position, piece, 1 / (len(scene.pieces) * count)))
     for members in groups.values():
+        if not tables.of_outcome:
+            members = [member for member in members if not _joined(out, fit, member, tables)]
+            if not members:
+                continue
         unseen = members[0][1].unseen
         new = {name: fit.new_levels(name, [label], seed=seed)[:, 0] for name, label in unseen.items()}
         add = partial(_add, out, fit, members, tables, new, seed)
@@ -248,6 +253,21 @@ def _blocked(fit: FittedModel, scenes: Sequence[Scene], seed: int, tables: Tabul
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             list(pool.map(add, tables.blocks(members[0][1].rows.n)))
     return out
+
+
+def _joined(out: np.ndarray, fit: FittedModel, member: _Member, tables: Tabulations) -> bool:
+    """Add the average of a piece to ``out`` with its rows joined, and say whether; not where every row is computed."""
+    position, piece, weight = member
+    rows, total = piece.rows, np.zeros_like(out[:, position])
+    for levels in product(*piece.levels.values()):
+        placed = {name: np.full(rows.n, level) for name, level in zip(piece.levels, levels, strict=True)}
+        at = replace(rows, index={**rows.index, **placed})
+        average = joined_average(fit, at, tables.strata(rows), tables.given)
+        if average is None:
+            return False
+        total += weight * average
+    out[:, position] += total
+    return True
 
 
 def _add(

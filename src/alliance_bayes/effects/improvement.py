@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from math import prod
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from alliance_bayes.effects.exceedance import AtLeast, cut_for
+from alliance_bayes.effects.joined import joined_average
 from alliance_bayes.effects.masks import mask_of_rows
 from alliance_bayes.effects.options import make_options
 from alliance_bayes.effects.quantity import Fixed, Quantity
@@ -61,7 +63,8 @@ def improvement(
     Notes
     -----
     A continuous family is cut in the middle between two values that can be observed, as in :func:`responders`. Who
-    cannot improve by so much, being too close to the top of the scale, counts as not improved.
+    cannot improve by so much, being too close to the top of the scale, counts as not improved. Very many rows are
+    joined as there.
     """
     return improvement_of(fit, [among], baseline=baseline, by=by, prob=prob, interval=interval)
 
@@ -110,13 +113,35 @@ def _reached(fit: FittedModel, starts: np.ndarray, by: float, chosen: np.ndarray
     values, which_value = np.unique(starts[places], return_inverse=True)
     cuts = np.array([cut_for(fit, float(value + by), "default") for value in values])
     event = AtLeast(cuts[which_value, None], single=True)
-    rows, groups = fit.design.rows.take(places), chosen[places].T
+    design = fit.design
+    rows, groups = design.rows.take(places), chosen[places].T
+    # What the chance depends on besides the linear predictor: the level of the residual factor, and the start.
+    levels = np.zeros(rows.n, dtype=np.intp) if rows.residual is None else np.asarray(rows.residual)
+    strata = levels * values.size + which_value
 
-    def in_block(which: slice) -> np.ndarray:
+    def given(eta: np.ndarray, which: np.ndarray, strata: np.ndarray) -> np.ndarray:
+        own = {name: draws[which] for name, draws in fit.parameters.items()}
+        level, value = np.divmod(strata, values.size)
+        if design.residual is not None:
+            own["sigma"] = own["sigma"][:, level]
+        return AtLeast(cuts[value, None], single=True)(design.family, eta, own, design.outcome)
+
+    reached, left = np.empty((prod(fit.shape), len(groups))), []
+    for number, group in enumerate(groups):
+        average = joined_average(fit, rows.take(np.flatnonzero(group)), strata[group], given)
+        if average is None:
+            left.append(number)
+        else:
+            reached[:, number] = group.sum() * average
+
+    def in_block(which: slice) -> None:
         eta, own = fit.linear_predictor(rows, which=which), fit.parameters_at(which, rows)
-        chances = event(fit.design.family, eta, own, fit.design.outcome)
-        return np.stack([chances[:, group].sum(axis=1) for group in groups], axis=1)
+        chances = event(design.family, eta, own, design.outcome)
+        for number in left:
+            reached[which, number] = chances[:, groups[number]].sum(axis=1)
 
-    # What takes time releases the interpreter's lock.
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        return np.concatenate(list(pool.map(in_block, fit.blocks(places.size))))
+    if left:
+        # What takes time releases the interpreter's lock.
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            list(pool.map(in_block, fit.blocks(places.size)))
+    return reached

@@ -93,7 +93,9 @@ def responders(
     score implies and what a model of the event itself says are computed alike and can be put side by side.
 
     Probabilities are interpolated between the points of a grid of the linear predictor, with an error below 1e-8 where
-    the linear predictor spans less than 30 residual SDs.
+    the linear predictor spans less than 30 residual SDs. Beyond 20 million rows x draws, rows that are nearly alike are
+    joined, and each share lies within 0.02 of its posterior SD of that of every row (root mean square over 16 draws in
+    which every row is computed); where it does not, every row is computed in every draw.
     """
     options = make_options(fit, prob=prob, interval=interval, rope=rope, population=population, seed=seed)
     cut = cut_for(fit, at_least, step)

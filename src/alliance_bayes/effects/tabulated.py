@@ -112,6 +112,13 @@ class Tabulations:
         """Stratum of each row: its level of the residual factor, 0 without one."""
         return np.zeros(rows.n, dtype=np.intp) if rows.residual is None else np.asarray(rows.residual)
 
+    def given(self, eta: np.ndarray, which: np.ndarray, strata: np.ndarray) -> np.ndarray:
+        """What is expected at linear predictors of shape (n_draws, n), of some draws, by strata of shape (n,)."""
+        own = {name: draws[which] for name, draws in self.fit.parameters.items()}
+        if self.fit.design.residual is not None:
+            own["sigma"] = own["sigma"][:, strata]
+        return self.function(self.fit.design.family, eta, own, self.fit.design.outcome)
+
     def expected(self, which: slice, low: np.ndarray, high: np.ndarray) -> Tabulated:
         """Table of what is expected for a block of draws, covering linear predictors from ``low`` to ``high``.
 

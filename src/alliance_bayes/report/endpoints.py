@@ -12,6 +12,7 @@ import pandas as pd
 
 from alliance_bayes.effects import EffectTable, responders
 from alliance_bayes.effects.improvement import improvement_of
+from alliance_bayes.effects.joined import PROBES, TOLERANCE, joins
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.instruments import WHO5
 from alliance_bayes.model.scales import is_who5
@@ -110,7 +111,8 @@ def endpoints(view: View) -> Section | None:
             ),
             name="table-endpoints",
             caption=f"Shares of people by end point, posterior means; {count(people_in(view.fit))} people analysed",
-            note="The observed share is a count divided by a count, with no model and no adjustment.",
+            note="The observed share is a count divided by a count, with no model and no adjustment."
+            + _averaging(view.fit),
         ),
     ]
     if len(differences):
@@ -159,6 +161,17 @@ def endpoints(view: View) -> Section | None:
     numbers = {"endpoints": estimates.records()}
     made = Section.of("endpoints", "Clinical end points", *content, picture, numbers=numbers)
     return replace(made, rows=estimates.table)
+
+
+def _averaging(fit: FittedModel) -> str:
+    """How averages over many people were had; empty where everybody was computed in every draw."""
+    if not joins(fit, fit.design.rows.n):
+        return ""
+    return (
+        " With so many people, probabilities are averaged over groups of people who are nearly alike, where that moves "
+        f"no share by more than {TOLERANCE:g} of its posterior SD (root mean square over {PROBES} draws in which "
+        "everybody is computed)."
+    )
 
 
 def _responders(fit: FittedModel, at_least: float, among: np.ndarray | None, prob: float) -> EffectTable:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from alliance_bayes.fit import FittedModel
+from alliance_bayes.effects.averages import is_linear
+from alliance_bayes.fit import BLOCK, FittedModel
 from alliance_bayes.model import PooledFactor
 from alliance_bayes.model.likelihood import expectation
 from alliance_bayes.report.counts import shown_counts
@@ -79,14 +80,8 @@ def pooled_means(fit: FittedModel, factor: PooledFactor, small: int) -> tuple[li
     total = fit.shape[0] * fit.shape[1]
     which = np.unique(np.linspace(0, total - 1, min(total, _THINNED)).astype(int))
     design = fit.design
-    index, z = design.rows.index[factor.name], design.rows.z[factor.name]
-    eta = fit.linear_predictor(which=which)
-    u = fit.stacked[f"u_{factor.name}"][which]
-    effect = sum(z[:, term] * u[:, index, term] for term in range(z.shape[1]))
-    parameters = fit.parameters_at(which)
-    full, without = (
-        expectation(design.family, values, parameters, design.outcome).mean(axis=0) for values in (eta, eta - effect)
-    )
+    index = design.rows.index[factor.name]
+    full, without = (_expected(fit, which, names) for names in ((), (factor.name,)))
     middle = float(without.mean())
     sizes = np.maximum(np.bincount(index, minlength=len(factor.levels)), 1)
 
@@ -99,6 +94,18 @@ def pooled_means(fit: FittedModel, factor: PooledFactor, small: int) -> tuple[li
     order = sorted(told, key=lambda k: -(people[factor.levels[k]].number or 0))
     groups = [Pooled(factor.levels[k], people[factor.levels[k]].text, float(own[k]), float(pooled[k])) for k in order]
     return groups, middle
+
+
+def _expected(fit: FittedModel, which: np.ndarray, without: Sequence[str]) -> np.ndarray:
+    """Expected outcome of each row, averaged over some draws, without some factors' effects, shape (n_rows,)."""
+    if is_linear(fit):
+        return fit.mean_predictor(which=which, without=without)
+    design, n = fit.design, fit.design.rows.n
+    total = np.zeros(n)
+    for some in np.array_split(which, min(which.size, -(-which.size * n // BLOCK))):
+        eta = fit.linear_predictor(which=some, without=without)
+        total += expectation(design.family, eta, fit.parameters_at(some), design.outcome).sum(axis=0)
+    return np.asarray(total / which.size)
 
 
 def pooling_picture(view: View, factor: PooledFactor, name: str) -> Picture | None:
