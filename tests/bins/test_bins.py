@@ -39,6 +39,19 @@ def test_bins_are_those_of_numpy(case: tuple[np.ndarray, np.ndarray]) -> None:
     np.testing.assert_array_equal(np.bincount(places[places >= 0], minlength=edges.size - 1), expected)
 
 
+@given(edges_and_values(), st.booleans(), st.booleans())
+def test_open_bins_and_what_is_no_number_are_counted_as_they_are_numbered(
+    case: tuple[np.ndarray, np.ndarray], below: bool, above: bool
+) -> None:
+    edges, values = case[0].copy(), np.r_[case[1], np.nan, -np.inf, np.inf]
+    if below:
+        edges[0] = -np.inf
+    if above:
+        edges[-1] = np.inf
+    places = bin_numbers(values, edges)
+    np.testing.assert_array_equal(bin_counts(values, edges), np.bincount(places[places >= 0], minlength=edges.size - 1))
+
+
 def test_the_top_edge_is_in_the_last_bin_and_nothing_is_nowhere() -> None:
     np.testing.assert_array_equal(bin_counts([5.0, 5.0, 4.0, 2.0], np.array([1.0, 3.0, 5.0])), [1, 3])
     places = bin_numbers([np.nan, 0.9, 1.0, 3.0, 5.0, 5.1], np.array([1.0, 3.0, 5.0]))
