@@ -64,15 +64,17 @@ def lack_of_fit(evidence: Evidence, bases: Mapping[str, np.ndarray]) -> dict[str
     """
     tangent = _tangent(evidence)
     expected, outcome = evidence.expected, evidence.fit.design.outcome.values
-    observed, replicated = outcome - expected, evidence.simulated - expected
-    variance = float(np.median((replicated**2).mean(axis=1)))
+    simulated = evidence.simulated
+    # Replicate by replicate: all residuals at once would be as much again as what is kept.
+    variance = float(np.median([np.mean((own - mean) ** 2) for own, mean in zip(simulated, expected, strict=True)]))
     ranks, found, null = {}, {}, []
     for name, basis in bases.items():
         q = _remainder(basis, tangent)
         ranks[name] = q.shape[1]
         if q.shape[1]:
-            found[name] = _score(((observed @ q) ** 2).sum(axis=1) / variance, q.shape[1])
-            null.append(_score(((replicated @ q) ** 2).sum(axis=1) / variance, q.shape[1]))
+            middle = expected @ q
+            found[name] = _score(((outcome @ q - middle) ** 2).sum(axis=1) / variance, q.shape[1])
+            null.append(_score(((simulated @ q - middle) ** 2).sum(axis=1) / variance, q.shape[1]))
     if not null:
         return {name: LackOfFit(0, 1.0) for name in bases}
     largest = np.max(null, axis=0)
