@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from scipy import linalg, sparse
 
 from alliance_bayes.engines.collapsed.points import Points
+from alliance_bayes.moments.pooling import cell_numbers
 
 __all__ = ["Block", "Cells", "contrasts", "pilot_estimate"]
 
@@ -84,20 +84,18 @@ class Cells:
     def each(self, code: np.ndarray, size: int, left: np.ndarray, right: np.ndarray) -> Iterator[np.ndarray]:
         """Those sums for one left column after the other, shape (S * size, n_right): nothing larger is in memory."""
         points = self.points
-        code = points.stratum * size + code
-        order = np.argsort(code, kind="stable")
-        ends = np.concatenate([[0], np.cumsum(np.bincount(code, minlength=self.strata * size))])
+        member = np.arange(points.n)
+        adding = sparse.csr_array(
+            (np.ones(points.n), (points.stratum * size + code, member)), shape=(self.strata * size, points.n)
+        )
+        order = adding.indices
         values = points.values[:, right]
         values[:, right == 1] = self._outcome[:, None]
-
-        def adding(weights: np.ndarray) -> Any:
-            return sparse.csr_array((weights[order], order, ends), shape=(self.strata * size, points.n))
-
-        alone = None if points.cross is None else adding(np.ones(points.n))
         for a in left:
-            sums = adding(points.counts * points.values[:, a]) @ values
-            if alone is not None and a > 0:
-                sums += alone @ self._products(a, right)
+            own = (points.counts * points.values[:, a])[order]
+            sums = sparse.csr_array((own, order, adding.indptr), shape=adding.shape) @ values
+            if points.cross is not None and a > 0:
+                sums += adding @ self._products(a, right)
             yield sums
 
     def _products(self, a: int, right: np.ndarray) -> np.ndarray:
@@ -117,10 +115,17 @@ class Cells:
             rows, q = slice(starts[i], starts[i + 1]), len(a.columns)
             for j, b in enumerate(blocks[: i + 1]):
                 columns = slice(starts[j], starts[j + 1])
-                code = a.level * b.levels + b.level
-                for k, sums in enumerate(self.each(code, a.levels * b.levels, a.columns, b.columns)):
-                    part = _contrasted(sums.reshape(self.strata, a.levels, b.levels, -1), a, 1)
-                    part = _contrasted(part, b, 2)
+                levels, code = cell_numbers(np.column_stack([a.level, b.level]), [a.levels, b.levels])
+                left, right = levels.T
+                for k, sums in enumerate(self.each(code, len(levels), a.columns, b.columns)):
+                    met = sums.reshape(self.strata, len(levels), -1)
+                    if not (a.exhaustive or b.exhaustive):
+                        at = starts[j] + right[:, None] * len(b.columns) + np.arange(len(b.columns))
+                        out[:, (starts[i] + left * q + k)[:, None], at] = met
+                        continue
+                    part = np.zeros((self.strata, a.levels, b.levels, len(b.columns)))
+                    part[:, left, right] = met
+                    part = _contrasted(_contrasted(part, a, 1), b, 2)
                     out[:, starts[i] + k : starts[i + 1] : q, columns] = part.reshape(*part.shape[:2], -1)
                 if i != j:
                     out[:, columns, rows] = out[:, rows, columns].transpose(0, 2, 1)

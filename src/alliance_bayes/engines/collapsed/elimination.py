@@ -9,6 +9,7 @@ import numpy as np
 from scipy import sparse
 
 from alliance_bayes.engines.collapsed.cells import Block, Cells, contrasts
+from alliance_bayes.moments.pooling import cell_numbers
 
 __all__ = ["eliminate"]
 
@@ -99,8 +100,8 @@ class _Meeting:
 
 
 def _meeting(block: Block, other: Block) -> _Meeting:
-    pairs, code = np.unique(block.level * other.levels + other.level, return_inverse=True)
-    rows, levels = np.divmod(pairs, other.levels)
+    pairs, code = cell_numbers(np.column_stack([block.level, other.level]), [block.levels, other.levels])
+    rows, levels = pairs.T
     q = len(other.columns)
     ends = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=block.levels))]) * q
     columns = (levels[:, None] * q + np.arange(q)).ravel()
