@@ -28,7 +28,7 @@ def described(fitted: ab.Fit) -> dict[str, Any]:
     extra: dict[str, Any] = {"slope": float(slope.mean()), "slope_sd": float(slope.std(ddof=1))}
     if "diverging" in fitted.sample_stats:
         extra["divergences"] = int(fitted.sample_stats["diverging"].sum())
-    extra |= {name: fitted.info[name] for name in ("compile_seconds", "sample_seconds") if name in fitted.info}
+    extra |= {f"{name}_seconds": fitted.seconds[name] for name in ("compile", "sample") if name in fitted.seconds}
     # Where the collapsed engine's proposal was poor it says so, and who sampled instead.
     extra["remarks"] = [fitted.info["fallback"]] if "fallback" in fitted.info else []
     if SPEC.get("effects"):

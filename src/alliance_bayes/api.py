@@ -17,7 +17,7 @@ from alliance_bayes.cohort import Cohort, Flow, read_cohort
 from alliance_bayes.engines import DRAWS, Progress, SamplerSettings, sample_prior
 from alliance_bayes.engines.choice import check_engine, sample
 from alliance_bayes.errors import UsageError
-from alliance_bayes.fit import FittedModel
+from alliance_bayes.fit import FittedModel, without_times
 from alliance_bayes.model import Design, ModelSpec, read_card, write_card
 from alliance_bayes.model.likelihood import simulate
 from alliance_bayes.moments import Moments, fingerprint
@@ -190,8 +190,9 @@ class Model(ModelSpec):
             progress=progress,
             label=self.card.name,
         )
+        ran, seconds = without_times(ran)
         info = {**ran, **about, "versions": versions()}
-        return Fit(self, design, priors, tree, flow, info, moments, people)
+        return Fit(self, design, priors, tree, flow, info, moments, people, seconds)
 
     def _applied(
         self, cohort: Cohort | pd.DataFrame, same_people: Sequence[ModelSpec | str] = ()

@@ -12,7 +12,7 @@ import sys
 import traceback
 from importlib.metadata import metadata
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.exceptions import TyperException
@@ -38,11 +38,14 @@ from alliance_bayes.cli_reading import READ, ReadOptions, check_source, read, re
 from alliance_bayes.cli_reduce import reduce
 from alliance_bayes.cli_streams import outputs
 from alliance_bayes.cli_study import study
-from alliance_bayes.cli_tools import DEMO_N, DEMO_SEED, errors, interface, progress, say
+from alliance_bayes.cli_tools import DEMO_N, DEMO_SEED, errors, interface, progress, say, warn
 from alliance_bayes.cli_verify import verify
 from alliance_bayes.cli_writing import check_file, check_page, check_tables
 from alliance_bayes.interrupts import stoppable
 from alliance_bayes.remedies import PYTHON, CommandLine, Interface, worded
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["app", "command_line", "main"]
 
@@ -89,19 +92,42 @@ def simulate(
 def validate(
     cohort: CohortPath,
     reading: ReadOptions = READ,
+    as_json: AsJson = False,
 ) -> None:
-    """Check a table, and show who would be left out and what is in it."""
+    """Check a table, and show who would be left out, what is in it, and what is likely to be a mistake.
+
+    What is printed names levels of one person: it is for those who have the data.
+    """
     taken = read(cohort, reading, set_aside=False)
     if isinstance(taken, ab.Moments):
         raise ab.UsageError(f"'{cohort.name}' holds moments, which were checked when they were made. Give a table.")
+    if as_json:
+        print(json.dumps(taken.told(interface.get()), allow_nan=False, indent=1))
+        return
     print(taken.flow)
     print()
-    print(taken.summary().to_string(index=False, na_rep=""))
+    print(_listing(taken.summary()))
+    if doubts := taken.doubts():
+        print("\nWarnings of what is likely to be a mistake, and stops no analysis:")
+        print(*(f"  - {worded(doubt.problem.template, interface.get())}" for doubt in doubts), sep="\n")
     if taken.aside:
         problems = [problem for found in taken.aside.values() for problem in found]
         print(f"\n{len(taken.aside)} further column(s) cannot be read, which matters to a model that uses them only:")
         shown = [worded(problem.template, interface.get()) for problem in problems[: ab.DataError.shown]]
         print(*(f"  - {problem}" for problem in shown), sep="\n")
+
+
+def _listing(summary: pd.DataFrame) -> str:
+    """A summary as text, a factor of many levels in one line."""
+    if "levels" in summary:
+        many = summary["levels"].notna()
+        words = (
+            f"({row.levels:,} levels, the largest {row.largest!r} with {row.n_largest:,}, {row.n_single:,} with one)"
+            for row in summary[many].itertuples()
+        )
+        summary.loc[many, "level"] = list(words)
+        summary = summary.drop(columns=["levels", "largest", "n_largest", "n_single"])
+    return summary.to_string(index=False, na_rep="", max_colwidth=120)
 
 
 @app.command()
@@ -123,6 +149,7 @@ def fit(
     check_file(output, (".nc", ".zarr"), card, cohort)
     model = ab.load_model(card)
     taken = read(cohort, reading)
+    warn(taken, model.columns)
     fitted = model.fit(
         taken,
         engine=engine,
@@ -224,6 +251,7 @@ def report(
         check_source("report", cohort, demo)
         model = ab.load_model(card)
         taken = read(cohort, reading)
+        warn(taken, model.columns)
         say(f"fitting '{model.card.name}'")
         fitted = model.fit(
             taken,

@@ -15,7 +15,7 @@ from alliance_bayes.cli_options import (
     Small,
 )
 from alliance_bayes.cli_reading import READ, ReadOptions, check_source, read, reads
-from alliance_bayes.cli_tools import DEMO_SEED, progress, say
+from alliance_bayes.cli_tools import DEMO_SEED, progress, say, warn
 from alliance_bayes.cli_writing import check_page
 
 __all__ = ["study"]
@@ -68,6 +68,7 @@ def study(
     taken = read(cohort, reading, set_aside=False)
     if isinstance(taken, ab.Moments):
         raise ab.UsageError("the study needs rows, and moments hold none. Give a table, or fit single models to them.")
+    warn(taken)
     done = ab.run_study(
         taken,
         full=full,

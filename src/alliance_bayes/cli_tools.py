@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextvars import ContextVar
 
 from rich.console import Console
 
+import alliance_bayes as ab
 from alliance_bayes.errors import Problem
 from alliance_bayes.remedies import PYTHON, Interface, worded
 
-__all__ = ["DEMO_N", "DEMO_SEED", "errors", "interface", "progress", "say", "tell_problem"]
+__all__ = ["DEMO_N", "DEMO_SEED", "errors", "interface", "progress", "say", "tell_problem", "warn"]
 
 # The demonstration: the published study's size, and a seed anybody can name.
 DEMO_N, DEMO_SEED = 3087, 7
+
+# What changes an analysis; 'validate' tells the rest as well.
+_TOLD = ("identical_rows", "misspelling", "unknown", "impossible")
 
 #: What words remedies: the command that runs.
 interface: ContextVar[Interface] = ContextVar("interface", default=PYTHON)
@@ -29,6 +33,14 @@ def say(text: str) -> None:
 def tell_problem(kind: str, problem: Problem) -> None:
     """A line about something that is no error, on standard error."""
     errors.print(f"{kind}: {worded(problem.template, interface.get())}")
+
+
+def warn(cohort: ab.Cohort | ab.Moments, columns: Collection[str] | None = None) -> None:
+    """Say on standard error what is likely to be a mistake in a cohort, of rows and of the columns that are used."""
+    for doubt in () if isinstance(cohort, ab.Moments) else cohort.doubts():
+        named = doubt.problem.column
+        if doubt.kind in _TOLD and (columns is None or named is None or named in columns):
+            tell_problem("warning", doubt.problem)
 
 
 def progress() -> bool | Callable[[int, int, int], None]:

@@ -20,10 +20,16 @@ from alliance_bayes.model.likelihood import expectation, log_density, simulate
 from alliance_bayes.model.predictor import add_effects
 from alliance_bayes.moments import Moments
 
-__all__ = ["BLOCK", "FittedModel"]
+__all__ = ["BLOCK", "FittedModel", "without_times"]
 
 #: Draws x rows that are in memory at once (doubles), by thread: a million are 8 MB.
 BLOCK = 1_000_000
+
+
+def without_times(ran: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, float]]:
+    """What an engine says of a run, and how long what took, by name without its unit."""
+    times = {name.removesuffix("_seconds"): ran[name] for name in ran if name.endswith("_seconds")}
+    return {name: value for name, value in ran.items() if not name.endswith("_seconds")}, times
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,14 +45,17 @@ class FittedModel:
     flow
         Participants in, left out by reason, analysed.
     info
-        How the draws came about: engine, sampler, settings, seconds, versions, the cohort's source and hash. JSON
-        values only.
+        How the draws came about: engine, sampler, settings, versions, the cohort's source and hash. JSON values only,
+        and the same in every run.
     moments
         What the fit was made from, where the rows are out of reach; the design's rows are then weighted points that
         have the same moments, and nothing is said of single participants.
     people
         Number of the person of each analysed row, shape (n,), where some have several rows; None where a row is a
         person.
+    seconds
+        How long what took; empty for draws that were not made here. It is kept in no file, since the same run takes
+        longer or shorter each time.
     """
 
     spec: ModelSpec
@@ -57,6 +66,7 @@ class FittedModel:
     info: Mapping[str, Any]
     moments: Moments | None = None
     people: np.ndarray | None = None
+    seconds: Mapping[str, float] = field(default_factory=dict)
     _new_levels: dict[str, tuple[tuple[tuple[str, ...], int], np.ndarray]] = field(
         default_factory=dict, init=False, repr=False
     )

@@ -315,3 +315,32 @@ def test_labels_that_a_terminal_has_no_letters_for_are_printed_by_number(tmp_pat
     assert b"\\xd6sterreich" in done[0].stdout
     assert b"gr\\xf6\\xdfer" in done[1].stderr
     assert done[0].stderr == done[1].stdout == b""
+
+
+def test_likely_mistakes_are_told_by_validate_and_by_those_who_use_the_column(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    data = ab.simulate_cohort(n=120, seed=5).data.drop(columns=["who5_change"])
+    places = ["Germany", "France"] * 59 + ["Germany", "Germnay"]
+    table = tmp_path / "cohort.csv"
+    data.assign(place=places, other=places, pin=[f"v{k:03d}" for k in range(120)]).to_csv(table, index=False)
+    card = 'format = 2\nformula = "who5_followup ~ alliance + (1 | place)"\n'
+    (tmp_path / "card.toml").write_text(card, encoding="utf-8")
+
+    status, out, err = run(capsys, "validate", table)
+    assert (status, err) == (0, "")
+    assert "(120 levels, the largest 'v000' with 1, 120 with one)" in out
+    assert "<NA>" not in out
+    warned = [line for line in out.splitlines() if "'Germnay' (1) of 'Germany' (60)" in line]
+    assert len(warned) == 2
+    status, out, err = run(capsys, "validate", table, "--json")
+    told = json.loads(out)
+    assert (status, err) == (0, "")
+    assert [(row["column"], row["levels"]) for row in told["doubts"] if row["kind"] == "misspelling"] == [
+        (name, [{"level": "Germnay", "n": 1, "like": "Germany", "n_like": 60}]) for name in ("place", "other")
+    ]
+    # A model that uses one of them is told of that one.
+    wanted = ("--chains", "2", "--draws", "50")
+    status, _, err = run(capsys, "fit", tmp_path / "card.toml", table, "-o", tmp_path / "fit.nc", *wanted)
+    assert status == 0
+    assert [line for line in err.splitlines() if "Germnay" in line] == [f"warning: {warned[0].removeprefix('  - ')}"]

@@ -15,7 +15,7 @@ from alliance_bayes.errors import UsageError
 from alliance_bayes.study.kept import Kept
 from alliance_bayes.trees import write_tree
 
-INFO = {"engine": "nuts", "seed": 3, "study_seconds": 1.25}
+INFO = {"engine": "nuts", "seed": 3, "proposal_efficiency": 0.25}
 
 
 def tree(seed: int = 0) -> xr.DataTree:

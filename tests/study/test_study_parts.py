@@ -149,14 +149,13 @@ def test_a_kept_posterior_is_reused_and_another_cohort_or_seed_is_not(
         patched.setattr(bench.Model, "fit", refuse)
         again, kept = improved(folder)
         assert again.fitted["improved"].reused is True
-        assert again.fitted["improved"].seconds == first.fitted["improved"].seconds
+        # How long it took is in no file, so that the same run keeps the same one.
+        assert np.isnan(again.fitted["improved"].seconds)
         for name in fit.posterior.data_vars:
             assert np.array_equal(kept.posterior[name].values, fit.posterior[name].values)
             assert kept.posterior[name].dims == fit.posterior[name].dims
         assert kept.sample_stats.equals(fit.sample_stats)
-        assert {key: value for key, value in kept.info.items() if key != "study_seconds"} == json.loads(
-            json.dumps(fit.info)
-        )
+        assert kept.info == json.loads(json.dumps(fit.info))
         for other in ({"seed": 8}, {"cohort_seed": 4}):
             with pytest.raises(AssertionError, match="fitted again"):
                 improved(folder, **other)

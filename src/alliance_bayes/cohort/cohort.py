@@ -5,16 +5,19 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from alliance_bayes.cohort.doubts import Doubt, find_doubts
 from alliance_bayes.cohort.flow import Flow, FlowStep, merge_steps
 from alliance_bayes.cohort.hashing import frame_hash, keyed_digest
 from alliance_bayes.cohort.kinds import canonical_data, canonical_sessions
 from alliance_bayes.cohort.names import ANALYSIS_COLUMNS, CHANGE, ID, MISSING_REASONS
 from alliance_bayes.cohort.summary import summarise
 from alliance_bayes.errors import DataError, Problem, UsageError
+from alliance_bayes.remedies import PYTHON, Interface, Message, worded
 
 __all__ = ["Cohort", "single_level_columns"]
 
@@ -185,6 +188,32 @@ class Cohort:
     def summary(self) -> pd.DataFrame:
         """Describe every column (a "Table 1"); see `alliance_bayes.cohort.summary.summarise`."""
         return summarise(self.data)
+
+    def doubts(self) -> tuple[Doubt, ...]:
+        """Look for likely mistakes that are no errors; see `alliance_bayes.cohort.doubts.find_doubts`."""
+        return find_doubts(self.data, self.person)
+
+    def told(self, interface: Interface = PYTHON) -> dict[str, Any]:
+        """What `alliance-bayes validate` says of the table, as JSON values, remedies as an interface words them."""
+
+        def record(problem: Problem) -> dict[str, Any]:
+            what, remedy = (worded(Message(text).template, interface) for text in (problem.what, problem.remedy))
+            return {"column": problem.column, "row": problem.row, "what": what, "remedy": remedy}
+
+        rows = self.summary().astype(object).to_dict("records")
+        flow = self.flow
+        return {
+            "source": self.source,
+            "flow": {
+                "participants": flow.participants,
+                "left_out": [{"reason": step.reason, "n": step.n} for step in flow.steps],
+                "analysed": flow.analysed,
+            },
+            "columns": [{str(name): value for name, value in row.items() if not pd.isna(value)} for row in rows],
+            "doubts": [{"kind": doubt.kind, **record(doubt.problem), **doubt.details} for doubt in self.doubts()],
+            "notes": [record(note) for note in self.notes],
+            "aside": [record(problem) for found in self.aside.values() for problem in found],
+        }
 
     def _require(self, names: Iterable[str]) -> None:
         """Raise unless these are columns that could be read; everything that is wrong with them at once."""

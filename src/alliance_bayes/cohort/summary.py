@@ -6,12 +6,15 @@ import pandas as pd
 
 from alliance_bayes.cohort.names import ID
 
-__all__ = ["MANY_LEVELS", "summarise"]
+__all__ = ["LISTED_LEVELS", "MANY_LEVELS", "summarise"]
 
-#: A factor with more levels than this (provider ids, free text) is counted, not listed: a level may be one person.
+#: A factor with more levels than this (provider ids, free text) may have more than are written in two ways.
 MANY_LEVELS = 50
+#: A factor with more levels than this is counted, not listed.
+LISTED_LEVELS = 20
 
 _COLUMNS = ["variable", "level", "n", "missing", "share", "mean", "sd", "median", "min", "max"]
+_OF_MANY = ["levels", "largest", "n_largest", "n_single"]
 
 
 def summarise(data: pd.DataFrame) -> pd.DataFrame:
@@ -27,7 +30,9 @@ def summarise(data: pd.DataFrame) -> pd.DataFrame:
     pandas.DataFrame
         One row a numeric column (`n` present, `missing`, `mean`, `sd` with n - 1, `median`, `min`, `max`, in the
         column's own unit) and one row a level of each factor (`n`, and `share` of those present; `missing` concerns the
-        factor). A factor with more than 50 levels has one row whose `level` says how many.
+        factor). A factor with more than 20 levels has one row, whose `level` says how many; only where there is such a
+        factor there are columns for it: how many `levels` are in use, the `largest`, and in how many rows it is
+        (`n_largest`), and how many levels are in one row only (`n_single`).
     """
     rows: list[dict[str, object]] = []
     for name in data.columns:
@@ -37,9 +42,13 @@ def summarise(data: pd.DataFrame) -> pd.DataFrame:
         present, missing = int(column.notna().sum()), int(column.isna().sum())
         if isinstance(column.dtype, pd.CategoricalDtype):
             counts = column.value_counts(sort=False)
-            if len(counts) > MANY_LEVELS:
+            if len(counts) > LISTED_LEVELS:
                 used = int((counts > 0).sum())
-                rows.append({"variable": name, "level": f"({used} levels)", "n": present, "missing": missing})
+                about = {"variable": name, "level": f"({used} levels)", "n": present, "missing": missing}
+                if used:
+                    largest = {"largest": counts.idxmax(), "n_largest": int(counts.max())}
+                    about |= {"levels": used, **largest, "n_single": int((counts == 1).sum())}
+                rows.append(about)
                 continue
             rows += [
                 {
@@ -65,4 +74,7 @@ def summarise(data: pd.DataFrame) -> pd.DataFrame:
                     "max": column.max(),
                 }
             )
-    return pd.DataFrame(rows, columns=_COLUMNS)
+    table = pd.DataFrame(rows, columns=[*_COLUMNS, *_OF_MANY])
+    if table["levels"].isna().all():
+        return table[_COLUMNS]
+    return table.astype({name: "Int64" for name in _OF_MANY if name != "largest"})

@@ -14,7 +14,7 @@ from alliance_bayes.cohort import Cohort
 from alliance_bayes.engines.choice import sample
 from alliance_bayes.engines.nuts import Progress, SamplerSettings, compile_nutpie, run_nutpie, sampler_statistics
 from alliance_bayes.errors import SamplingError, UsageError
-from alliance_bayes.fit import FittedModel
+from alliance_bayes.fit import FittedModel, without_times
 from alliance_bayes.latent.joint import JointData, joint_data
 from alliance_bayes.latent.measurement import MEASUREMENT_PRIORS, TRAITS, measurement_priors
 from alliance_bayes.latent.predictive import measurement_check
@@ -141,10 +141,6 @@ def fit_latent(
     info = {
         "engine": "nuts",
         "sampler": settings.sampler,
-        "compile_seconds": round(compiled_at - naive_done, 3),
-        "sample_seconds": round(sampled - compiled_at, 3),
-        "summary_seconds": round(time.perf_counter() - sampled, 3),
-        "naive_seconds": round(naive_done - started, 3),
         "divergences": int(statistics["diverging"].sum()),
         "draws": settings.draws,
         "tune": settings.tune,
@@ -162,8 +158,15 @@ def fit_latent(
         "cohort_hash": cohort.hash,
         "versions": versions(),
     }
-    naive = FittedModel(spec, data.design, outcome_priors, naive_tree, data.flow, naive_info)
-    return LatentFit(xr.DataTree.from_dict(groups), naive, info)
+    naive_info, naive_seconds = without_times(naive_info)
+    naive = FittedModel(spec, data.design, outcome_priors, naive_tree, data.flow, naive_info, seconds=naive_seconds)
+    seconds = {
+        "compile": round(compiled_at - naive_done, 3),
+        "sample": round(sampled - compiled_at, 3),
+        "summary": round(time.perf_counter() - sampled, 3),
+        "naive": round(naive_done - started, 3),
+    }
+    return LatentFit(xr.DataTree.from_dict(groups), naive, info, seconds)
 
 
 def _settings(

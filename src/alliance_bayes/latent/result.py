@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -47,11 +47,14 @@ class LatentFit:
         The Gaussian model of observed alliance, on the same people and terms.
     info
         How the draws came about; JSON values only.
+    seconds
+        How long what took; empty for draws that were not made here.
     """
 
     tree: xr.DataTree
     naive: FittedModel
     info: Mapping[str, Any]
+    seconds: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def posterior(self) -> xr.Dataset:

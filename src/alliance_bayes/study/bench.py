@@ -55,7 +55,7 @@ class Fitted:
     fit
         The fit; of the latent alliance a :class:`LatentFit`.
     seconds
-        How long it took; of a kept posterior, how long it had taken.
+        How long it took; not a number where the draws were kept from an earlier run.
     reused
         Whether its draws were kept from an earlier run.
     model
@@ -144,12 +144,12 @@ class Bench:
         started = time.perf_counter()
         if made is None:
             made = self._sampled(model, cohort)
-        seconds = float(made.info.get("study_seconds", time.perf_counter() - started))
+        seconds = float("nan") if reused else time.perf_counter() - started
         if not reused and made.info["engine"] != "collapsed":
             # Labels may be participants' ids; they come back with the rows.
             posterior = made.posterior.drop_vars(list(made.posterior.coords))
             tree = xr.DataTree.from_dict({"posterior": posterior, "sample_stats": made.sample_stats})
-            self._kept.store(key, tree, {**made.info, "study_seconds": seconds})
+            self._kept.store(key, tree, made.info)
         part = cohort.person is None and len(cohort) < len(self.cohort)
         self.fitted[name] = Fitted(name, made, seconds, reused, part=part)
         return made
@@ -176,7 +176,7 @@ class Bench:
         tree, started = self._kept.load(key), time.perf_counter()
         if tree is not None:
             made = LatentFit.from_tree(tree, self.cohort)
-            self.fitted[name] = Fitted(name, made, float(_info(tree)["seconds"]), True, model)
+            self.fitted[name] = Fitted(name, made, float("nan"), True, model)
             return made
         for settings in LATENT:
             made = fit_latent(
@@ -191,9 +191,8 @@ class Bench:
                 break
             why = made.gate.reasons[0]
             self.tell(f"{model.card.title}: {made.info['draws']:,} draws a chain did not pass the checks ({why})")
-        seconds = time.perf_counter() - started
-        self._kept.store(key, made.to_tree(), {"seconds": seconds})
-        self.fitted[name] = Fitted(name, made, seconds, model=model)
+        self._kept.store(key, made.to_tree(), made.info)
+        self.fitted[name] = Fitted(name, made, time.perf_counter() - started, model=model)
         return made
 
     def _key(self, model: Model, cohort: Cohort, **more: str) -> str:

@@ -236,9 +236,6 @@ def _meta(study: Study, version: str, software: Mapping[str, str]) -> dict[str, 
         "data": {"source": study.cohort.source, "rows": True},
         "options": dict(vars(study.options)),
         "cards": {name: card_text(made.spec) for name, made in study.fitted.items()},
-        "info": {
-            name: {key: value for key, value in told(made.fit.info).items() if "seconds" not in key}
-            for name, made in study.fitted.items()
-        },
+        "info": {name: told(made.fit.info) for name, made in study.fitted.items()},
         "versions": {"alliance_bayes (this report)": version, **software},
     }

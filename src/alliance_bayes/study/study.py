@@ -85,8 +85,9 @@ class Study:
         Returns
         -------
         pandas.DataFrame
-            Columns `model`, `formula`, `family`, `people` (rows analysed), `engine`, `seconds`, `divergences`,
-            `ess_bulk` (the smallest of a parameter), `ess_per_second`, `rhat` (the largest), `reused`.
+            Columns `model`, `formula`, `family`, `people` (rows analysed), `engine`, `seconds` (missing where the draws
+            were kept from an earlier run), `divergences`, `ess_bulk` (the smallest of a parameter), `ess_per_second`,
+            `rhat` (the largest), `reused`.
         """
         from alliance_bayes.study.models import model_table
 

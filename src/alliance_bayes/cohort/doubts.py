@@ -1,0 +1,315 @@
+"""What is no error in a table, and likely to be a mistake: people entered twice, misspelt levels, codes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from alliance_bayes.cohort.identical import identical_rows
+from alliance_bayes.cohort.likeness import alike_levels
+from alliance_bayes.cohort.names import CHANGE, FACTORS, ID, ITEMS, NUMBERS
+from alliance_bayes.cohort.summary import LISTED_LEVELS
+from alliance_bayes.errors import Problem
+from alliance_bayes.remedies import argument
+
+__all__ = ["Doubt", "find_doubts"]
+
+#: Levels that a message names; all are in its details.
+SHOWN = 5
+# From so many rows on, columns are not alike by chance, and levels for nearly every row are identifiers.
+_ROWS, _NEARLY = 20, 0.8
+# Correlation from which on two columns are one, and the most columns and rows that are compared.
+_SAME, _COLUMNS, _COMPARED = 0.9999, 60, 20_000
+
+_ITEMS = frozenset(item for items in ITEMS.values() for item in items)
+_KNOWN = frozenset((*FACTORS, *NUMBERS, *_ITEMS, CHANGE))
+_UNKNOWN = re.compile(
+    r"#?n/a|n\.a\.|null|nil|unknown|missing|not available|\?+|-+|\.|tbd|unbekannt|keine angabe|k\.a\.|inconnu"
+    r"|desconocido|-9|-99|-999|999|9999"
+)
+_SENTINELS = (-9999.0, -999.0, -99.0, -9.0, 99.0, 999.0, 9999.0)
+_CODE_WORD = re.compile(
+    "id|code|nr|no|number|site|clinic|cent(er|re)|ward|group|team|provider|therapist|coach|plz|zip|postcode|arm|region"
+    "|country|sex|gender|type|category"
+)
+_TIME_WORDS = frozenset(("date", "day", "days", "week", "weeks", "month", "time", "year"))
+_EARLIER = {
+    "baseline": ("followup", "follow", "fu"),
+    "start": ("end", "stop"),
+    "first": ("last",),
+    "pre": ("post",),
+    "intake": ("discharge", "followup"),
+    "admission": ("discharge",),
+}
+_NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}([T ].*)?")
+
+Bools = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """Something that is likely to be a mistake.
+
+    Parameters
+    ----------
+    kind
+        "identical_rows", "misspelling", "unknown", "impossible", "identifier", "code", "constant", "same_columns" or
+        "one_person".
+    problem
+        Where it is, what it is, and what to do.
+    details
+        Its numbers and names, JSON values only.
+    """
+
+    kind: str
+    problem: Problem
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return str(self.problem)
+
+
+def find_doubts(data: pd.DataFrame, person: str | None = None) -> tuple[Doubt, ...]:
+    """Look a table over.
+
+    Parameters
+    ----------
+    data
+        A cohort's table.
+    person
+        Column that says whose a row is; the participant's id by default.
+
+    Returns
+    -------
+    tuple of Doubt
+        Those of rows first, then by column and kind. They name levels, also of one person, and no participant: they
+        are for those who have the data.
+    """
+    name = person or ID
+    people = pd.factorize(data[name])[0] if name in data else np.arange(len(data))
+    columns = [column for column in data.columns if column not in (ID, name)]
+    identifiers = {column for column in columns if _is_identifier(data[column])}
+    doubts = [*_identical(data, people, identifiers), *_impossible(data)]
+    for column in columns:
+        values = data[column]
+        if isinstance(values.dtype, pd.CategoricalDtype):
+            doubts += _of_factor(column, values, people, column in identifiers)
+        else:
+            doubts += _of_numbers(column, values)
+    doubts += _same_columns(data[[column for column in columns if column not in identifiers]])
+    return tuple(doubts)
+
+
+def _doubt(kind: str, column: str | None, what: str, remedy: str, **details: Any) -> Doubt:
+    return Doubt(kind, Problem(column, None, None, what, remedy), details)
+
+
+def _words(name: str) -> list[str]:
+    return re.findall(r"[a-z]+|[0-9]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).casefold())
+
+
+def _listed(names: list[str]) -> str:
+    more = len(names) - SHOWN
+    return ", ".join(map(repr, names[:SHOWN])) + (f" and {more:,} more" if more > 0 else "")
+
+
+def _is_identifier(values: pd.Series) -> bool:
+    """Whether a column has a value for nearly every row that names it: a factor's levels, or running numbers."""
+    present = int(values.notna().sum())
+    if present < _ROWS or values.nunique() < _NEARLY * present:
+        return False
+    if isinstance(values.dtype, pd.CategoricalDtype):
+        return True
+    numbers = values.dropna().to_numpy()
+    whole = bool((numbers == np.round(numbers)).all())
+    running = np.unique(numbers).size == present and numbers.max() - numbers.min() == present - 1
+    return whole and (running or bool({"id", "nr", "no", "number", "index", "row"} & set(_words(str(values.name)))))
+
+
+# ------------------------------------------------------------------------------------------------------------- rows
+
+
+def _identical(data: pd.DataFrame, people: npt.ArrayLike, identifiers: set[str]) -> Iterator[Doubt]:
+    scored = {score for score, items in ITEMS.items() if set(items) <= set(data.columns)}
+    left_out = {ID, CHANGE, *identifiers, *scored}
+    compared = data[[column for column in data.columns if column not in left_out]]
+    found = identical_rows(compared, people) if compared.shape[1] else None
+    if found is None:
+        return
+    chance = "hardly one" if found.expected < 0.5 else f"about {found.expected:.0f}"
+    one = found.copies == 1
+    yield _doubt(
+        "identical_rows",
+        None,
+        f"has {found.copies:,} row{'' if one else 's'} under {'an id of its' if one else 'ids of their'} own that "
+        f"{'is' if one else 'are'} the same as another row in all other columns, and {chance} would be so by chance",
+        "Sort by all columns but the id, look at rows that are the same, and remove those that were entered twice.",
+        copies=found.copies,
+        expected=float(f"{found.expected:.3g}"),
+        columns=found.columns,
+    )
+
+
+def _impossible(data: pd.DataFrame) -> Iterator[Doubt]:
+    """Rows whose values cannot be true together."""
+
+    def numbers(name: str) -> pd.Series:
+        return data[name] if name in data and name in NUMBERS else pd.Series(np.nan, index=data.index)
+
+    sessions, days, age = numbers("n_sessions"), numbers("days_in_care"), numbers("age")
+    cases: list[tuple[str, str, pd.Series]] = [
+        ("alliance", "a rating of the alliance and no session ('n_sessions' is 0)", (sessions == 0) & _has(data)),
+        ("days_in_care", "days in care and at most one session ('n_sessions')", (days > 0) & (sessions <= 1)),
+        ("days_in_care", "more days in care than 'age' allows", days > (age + 1) * 365.25),
+    ]
+    if "provider_type" in data:
+        both = (data["provider_type"] == "both") & (sessions < 2)
+        cases.append(("provider_type", "providers of both types and fewer than two sessions ('n_sessions')", both))
+    for early, late in _in_time(data):
+        cases.append((late[0], f"a value before that of '{early[0]}'", late[1] < early[1]))
+    for column, what, which in cases:
+        n = int(which.sum())
+        if n:
+            rows = f"{n:,} row" + ("" if n == 1 else "s")
+            yield _doubt("impossible", column, f"has {rows} with {what}", "Look at both columns there.", rows=n)
+
+
+def _has(data: pd.DataFrame) -> pd.Series:
+    ratings = [name for name in ("alliance", *ITEMS["alliance"]) if name in data]
+    return data[ratings].notna().any(axis=1) if ratings else pd.Series(False, index=data.index)
+
+
+def _in_time(data: pd.DataFrame) -> Iterator[tuple[tuple[str, pd.Series], tuple[str, pd.Series]]]:
+    """Pairs of columns of dates or days of which one is, by their names, the earlier."""
+    times: dict[tuple[str, ...], tuple[str, pd.Series]] = {}
+    for name in data.columns:
+        words, values = tuple(_words(str(name))), _time(data[name], str(name))
+        if values is not None:
+            times[words] = (str(name), values)
+    for words, early in times.items():
+        for place, word in enumerate(words):
+            for other in _EARLIER.get(word, ()):
+                changed = (other, "up") if other == "follow" else (other,)
+                late = times.get((*words[:place], *changed, *words[place + 1 :]))
+                if late is not None and late[1].dtype == early[1].dtype:
+                    yield early, late
+
+
+def _time(values: pd.Series, name: str) -> pd.Series | None:
+    if not isinstance(values.dtype, pd.CategoricalDtype):
+        return values if _TIME_WORDS & set(_words(name)) and name not in _KNOWN else None
+    levels = values.cat.categories
+    if not len(levels) or not all(_DATE.fullmatch(level) for level in levels):
+        return None
+    known = pd.Series(pd.to_datetime(levels, format="ISO8601", errors="coerce", utc=True).as_unit("us"))
+    return pd.Series(known.reindex(values.cat.codes).to_numpy(), index=values.index)
+
+
+# ---------------------------------------------------------------------------------------------------------- columns
+
+
+def _of_factor(name: str, values: pd.Series, people: npt.ArrayLike, identifier: bool) -> Iterator[Doubt]:
+    seen = pd.DataFrame({"level": values, "person": people}).dropna().drop_duplicates()
+    counts = {str(level): int(n) for level, n in seen["level"].value_counts(sort=False).items() if n}
+    if len(counts) < 2:
+        yield from _constant(name, values)
+        return
+    unknown = [level for level in counts if _UNKNOWN.fullmatch(" ".join(level.casefold().split()))]
+    if unknown:
+        what = (
+            f"has {'levels' if len(unknown) > 1 else 'a level'} that may stand for a missing value: {_listed(unknown)}"
+        )
+        yield _doubt("unknown", name, what, "Leave these cells empty, if nothing is known there.", levels=unknown)
+    if identifier and all(map(_DATE.fullmatch, counts)):
+        return
+    if identifier:
+        what = f"has {len(counts):,} levels in {int(values.notna().sum()):,} rows: it seems to name rows, or to be text"
+        yield _doubt("identifier", name, what, "Use it in no model; leave it out of the table.", levels=len(counts))
+        return
+    alike = alike_levels(counts)
+    if alike:
+        some = ", ".join(map(str, alike[:SHOWN]))
+        more = f", and {len(alike) - SHOWN:,} more" if len(alike) > SHOWN else ""
+        what = f"has {'levels' if len(alike) > 1 else 'a level'} that may be a misspelling of another: {some}{more}"
+        yield _doubt(
+            "misspelling",
+            name,
+            what,
+            "Write each level in one way; nothing is to be done where they are different.",
+            levels=[{"level": a.level, "n": a.n, "like": a.usual, "n_like": a.n_usual} for a in alike],
+        )
+    numbers = all(_NUMBER.fullmatch(level) for level in counts)
+    if numbers and (name in FACTORS or len(counts) > LISTED_LEVELS):
+        what = f"is a factor whose {len(counts):,} levels are numbers: {_listed(list(counts))}"
+        remedy = "Write what they stand for; if they are amounts, read the column as numbers."
+        yield _doubt("code", name, what, remedy, levels=len(counts))
+    single = [level for level, n in counts.items() if n == 1]
+    if single:
+        many = len(single) > 1
+        what = (
+            f"has {len(single):,} of {len(counts):,} levels with one person{' each' if many else ''}: {_listed(single)}"
+        )
+        remedy = "Of such a level alone nothing can be learnt: put small levels together, where that makes sense."
+        yield _doubt("one_person", name, what, remedy, n=len(single), of=len(counts), levels=single)
+
+
+def _of_numbers(name: str, values: pd.Series) -> Iterator[Doubt]:
+    numbers = values.dropna().to_numpy(dtype=float)
+    distinct = np.unique(numbers)
+    if distinct.size < 2:
+        if name != CHANGE:
+            yield from _constant(name, values)
+        return
+    if name in _KNOWN:
+        return
+    whole = bool((numbers == np.round(numbers)).all())
+    if whole and 2 * distinct.size <= numbers.size and any(map(_CODE_WORD.fullmatch, _words(name)[-1:])):
+        what = f"is read as numbers, and its name says that its {distinct.size:,} values are codes"
+        remedy = f"Pass {argument('categorical', [name])}, unless they are amounts: a slope over codes means nothing."
+        yield _doubt("code", name, what, remedy, levels=int(distinct.size))
+    for value, rest in ((distinct[0], distinct[1:]), (distinct[-1], distinct[:-1])):
+        gap = np.abs(value - rest).min()
+        if value in _SENTINELS and rest.size > 2 and gap > 2 * (rest[-1] - rest[0]):
+            n = int((numbers == value).sum())
+            rows = f"{n:,} row" + ("" if n == 1 else "s")
+            what = f"has the value {value:g} in {rows}, far from all others ({rest[0]:g} to {rest[-1]:g})"
+            yield _doubt("unknown", name, what, "Leave these cells empty, if it stands for a missing value.", rows=n)
+
+
+def _constant(name: str, values: pd.Series) -> Iterator[Doubt]:
+    if len(values) < 2:
+        return
+    present = values.dropna()
+    shown = "" if present.empty else present.iloc[0]
+    shown = f"{shown:g}" if isinstance(shown, float) else repr(shown)
+    what = "has no value in any row" if present.empty else f"has one value only: {shown}"
+    yield _doubt("constant", name, what, "No model can use it; check that the export is complete.")
+
+
+def _same_columns(data: pd.DataFrame) -> Iterator[Doubt]:
+    """Pairs of columns that say the same: level by level, or as numbers on a straight line."""
+    scores = {name for name, items in ITEMS.items() if set(items) & set(data.columns)}
+    names = [name for name in data.columns if name != CHANGE and name not in scores]
+    parted: dict[bytes, list[str]] = {}
+    for name in names:
+        codes = pd.factorize(data[name])[0]
+        distinct = int(codes.max(initial=-1)) + 1
+        if len(codes) >= _ROWS and 2 <= distinct <= len(codes) / 2:
+            parted.setdefault(codes.tobytes(), []).append(name)
+    pairs = {pair: "tell the same rows apart" for same in parted.values() for pair in combinations(same, 2)}
+    numeric = [name for name in names if pd.api.types.is_float_dtype(data[name].dtype)][:_COLUMNS]
+    rows = data[numeric].iloc[:: max(1, len(data) // _COMPARED)]
+    related = rows.corr(min_periods=_ROWS).to_numpy()
+    for i, j in zip(*np.nonzero(np.triu(np.abs(related) > _SAME, 1)), strict=True):
+        pairs.setdefault((numeric[i], numeric[j]), f"are as good as one (correlation {related[i, j]:.5f})")
+    for (one, other), what in pairs.items():
+        remedy = "Use one of them in a model."
+        yield _doubt("same_columns", other, f"and '{one}' {what}", remedy, columns=[one, other])
