@@ -22,6 +22,7 @@ from alliance_bayes.model import Design, ModelSpec, read_card, write_card
 from alliance_bayes.model.likelihood import simulate
 from alliance_bayes.moments import Moments, fingerprint
 from alliance_bayes.moments.weighted import design_of_moments
+from alliance_bayes.remedies import argument
 from alliance_bayes.versions import versions
 
 if TYPE_CHECKING:
@@ -171,7 +172,9 @@ class Model(ModelSpec):
         people = None
         if isinstance(cohort, Moments):
             if same_people:
-                raise UsageError("moments hold no rows to choose people from, so same_people needs the table itself.")
+                raise UsageError(
+                    f"moments hold no rows to choose people from, so {argument('same_people')} needs the table itself."
+                )
             design, moments = design_of_moments(cohort, self)
             flow = cohort.flow or Flow(design.n)
             about = {"cohort_source": "moments, without rows", "cohort_hash": fingerprint(moments)}
@@ -212,8 +215,8 @@ class Model(ModelSpec):
         """The columns of this and other models, sorted; none where there are no others."""
         if isinstance(same_people, str | ModelSpec) or not all(isinstance(one, str | ModelSpec) for one in same_people):
             raise UsageError(
-                f"same_people should be a list of models and names of columns but got {same_people!r}. Write "
-                "same_people=[other_model]."
+                f"{argument('same_people')} should be a list of models and names of columns but got {same_people!r}. "
+                "Put it in a list."
             )
         columns = {name for one in same_people for name in ([one] if isinstance(one, str) else one.columns)}
         return sorted(columns | set(self.columns)) if columns else []

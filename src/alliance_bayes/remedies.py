@@ -25,7 +25,8 @@ CALLS = {
     "read_tables": ("read_tables()", "a folder that holds them"),
     "Fit.save": ("fit.save()", "'alliance-bayes fit'"),
     "save_moments": ("save_moments()", "'alliance-bayes reduce'"),
-    "Model.to_card": ("to_card()", "this version"),
+    "Model.to_card": ("to_card()", "the keys of this one (docs/models.md)"),
+    "effects": ("effects()", "'alliance-bayes effects'"),
     "DataError.problems": ("all of them in the error's .problems", "which are shown once these are corrected"),
 }
 
@@ -60,7 +61,7 @@ def call(name: str) -> str:
 
 
 def _field(kind: str, name: str, value: Value) -> str:
-    text = "..." if value is ... else json.dumps(value)
+    text = "..." if value is ... else json.dumps(value, default=lambda unknown: "...")
     return f"{_OPEN}{kind}{_NEXT}{name}{_NEXT}{text}{_CLOSE}"
 
 
@@ -84,9 +85,15 @@ class Python:
         """``sep=';'``."""
         if value is None:
             return name
-        return f"{name}=..." if value is ... else f"{name}={value!r}"
+        shown = "..." if value is ... else f"{value:g}" if isinstance(value, float) else repr(value)
+        return f"{name}={shown}"
 
-    setting = argument
+    def setting(self, name: str, value: Value) -> str:
+        """``family='gaussian'``; scales are objects."""
+        if name == "scales" and isinstance(value, Mapping):
+            scales = [f"{key!r}: Scale({_facts(facts, '=')})" for key, facts in value.items()]
+            return f"scales={{{', '.join(scales)}}}"
+        return self.argument(name, value)
 
     def call(self, name: str) -> str:
         """``read_tables()``."""
@@ -125,6 +132,10 @@ class CommandLine:
         """``family = "gaussian"`` in the card."""
         if value is None:
             return name
+        if name == "scales" and isinstance(value, Mapping):
+            return " and ".join(
+                f"[scales.{_toml_key(key)}] with {_facts(facts, ' = ')} in the card" for key, facts in value.items()
+            )
         if isinstance(value, Mapping):
             keys = "; ".join(f"{_toml_key(key)} = {_toml(one)}" for key, one in value.items())
             return f"{keys} under [{name}] in the card"
@@ -171,6 +182,11 @@ class Message(str):
         made = super().__new__(cls, worded(template))
         made.template = template
         return made
+
+
+def _facts(facts: object, equals: str) -> str:
+    assert isinstance(facts, Mapping), facts
+    return ", ".join(f"{key}{equals}{value}" for key, value in facts.items())
 
 
 def _option(option: str, value: Value) -> str:

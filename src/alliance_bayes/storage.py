@@ -23,6 +23,7 @@ from alliance_bayes.model import Design, ModelSpec, PriorTable, card_arguments, 
 from alliance_bayes.model.priors import StatedPrior, parse_prior
 from alliance_bayes.moments.files import moments_dataset, moments_from
 from alliance_bayes.moments.weighted import design_of_moments
+from alliance_bayes.remedies import call
 from alliance_bayes.trees import read_tree, write_tree
 
 __all__ = ["FORMAT", "load", "save"]
@@ -94,9 +95,9 @@ def load(
     path = Path(path)
     if path.exists() and path.suffix not in (".nc", ".zarr"):
         raise FileFormatError(
-            f"'{path.name}' should end in .nc (NetCDF) or .zarr (Zarr). Give a file made by fit.save()."
+            f"'{path.name}' should end in .nc (NetCDF) or .zarr (Zarr). Give a file made by {call('Fit.save')}."
         )
-    tree = read_tree(path, what="a fit", remedy="Give a file made by fit.save(), or fit the model again.")
+    tree = read_tree(path, what="a fit", remedy=f"Give a file made by {call('Fit.save')}, or fit the model again.")
     attributes = tree.attrs
     version = attributes.get("alliance_bayes_format")
     if version != FORMAT:
@@ -107,7 +108,7 @@ def load(
     try:
         return _fit(tree, attributes, spec_type, fit_type, path.name)
     except AllianceBayesError as error:
-        raise FileFormatError(f"'{path.name}' cannot be used: {error}") from error
+        raise FileFormatError(f"'{path.name}' cannot be used: {error.message.template}") from error
     # What a stranger wrote may be of any kind in any place; every such error means the same to a reader.
     except Exception as error:
         raise FileFormatError(

@@ -157,9 +157,9 @@ def test_independence_chains_are_judged_by_acceptance_and_by_their_proposals_tai
     bad = CHECKS["convergence"](Evidence(collapsed([0.6, 0.1, 0.7, 0.8], 0.9)))
     assert bad.problems == (
         "1 chain accepted 15 % of the proposals or fewer (smallest 10 %), so the proposal does not resemble the "
-        "posterior. Use engine='nuts'.",
+        "posterior. Use the engine 'nuts'.",
         "The importance ratios of the proposal have a Pareto k of 0.90 (limit 0.7), so parts of the posterior may be "
-        "proposed too rarely. Use engine='nuts'.",
+        "proposed too rarely. Use the engine 'nuts'.",
     )
     assert figures(collapsed([0.6] * 4, -np.inf)).loc["Pareto k of the proposal", "verdict"] == "pass"
     assert figures(collapsed([0.6] * 4, np.nan)).loc["Pareto k of the proposal", "verdict"] == "fail"

@@ -183,14 +183,14 @@ def test_a_cohort_without_sessions_or_alliance_is_refused() -> None:
     with pytest.raises(UsageError) as caught:
         with_alliance_parts(Cohort(cohort.data, "cohort.csv"))
     assert str(caught.value) == (
-        "with_alliance_parts: cohort.csv has no sessions, only one row a participant. Read the three tables with "
-        "read_tables, or a folder on the command line."
+        "with_alliance_parts: cohort.csv has no sessions, only one row a participant. Give the three tables "
+        "(read_tables())."
     )
     with pytest.raises(UsageError) as caught:
         with_alliance_parts(Cohort(cohort.data[["participant_id"]], "x", sessions=cohort.sessions))
     assert str(caught.value) == (
-        "with_alliance_parts: x has no column 'alliance', of which these are parts. Read the three tables with "
-        "read_tables."
+        "with_alliance_parts: x has no column 'alliance', of which these are parts. Give the three tables "
+        "(read_tables())."
     )
 
 

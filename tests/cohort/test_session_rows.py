@@ -94,6 +94,5 @@ def test_a_cohort_without_sessions_is_refused() -> None:
     with pytest.raises(UsageError) as caught:
         session_cohort(Cohort(small().data, "cohort.csv"))
     assert str(caught.value) == (
-        "session_cohort: cohort.csv has no sessions, only one row a participant. Read the three tables with "
-        "read_tables, or a folder on the command line."
+        "session_cohort: cohort.csv has no sessions, only one row a participant. Give the three tables (read_tables())."
     )

@@ -212,8 +212,8 @@ def test_rows_can_be_picked_first() -> None:
         ({"margin": 2, "better": "more"}, "better should be one of 'higher', 'lower' but got 'more'."),
         (
             {},
-            "no row of this table has a ROPE, so there is no margin to compare it with. Give one: margin=..., in the "
-            "unit of the rows.",
+            "no row of this table has a ROPE, so there is no margin to compare it with. Give one, in the unit of the "
+            "rows: margin=...",
         ),
     ],
 )

@@ -346,7 +346,7 @@ def test_no_mean_is_made_up_for_other_instruments() -> None:
     options = {"predictor": "score_baseline", "at_most": 60, "outcome": "followup"}
     message = (
         "people who start low regress to the mean of the population that they come from, and none is known for "
-        "'score_baseline'. Give population_mean=, one number or the two ends of a range, or population_mean=None for "
+        "'score_baseline'. Give population_mean=..., one number or the two ends of a range, or None for "
         "the mean changes alone."
     )
     with pytest.raises(UsageError, match=f"^{re.escape(message)}$"):

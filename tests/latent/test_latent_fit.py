@@ -291,8 +291,8 @@ def test_impossible_requests_are_refused_before_sampling(cohort: ab.cohort.simul
     with pytest.raises(UsageError) as caught:
         fit_latent(bare)
     assert str(caught.value) == (
-        f"{bare.source}: the cohort has no sessions, and single ratings are what the model is of. Read the cohort with "
-        "read_tables, or give sessions=."
+        f"{bare.source}: the cohort has no sessions, and single ratings are what the model is of. Give the three "
+        "tables (read_tables()), or sessions=..."
     )
     with pytest.raises(UsageError) as caught:
         fit_latent(cohort, sessions=sessions, trait="skewed")

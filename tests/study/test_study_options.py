@@ -147,7 +147,7 @@ def test_every_missing_column_is_named(missing: set[str]) -> None:
     assert str(caught.value) == (
         "table.csv: the study needs the columns alliance, who5_baseline, who5_followup, age, sex, country, "
         "provider_type, days_in_care, n_sessions, and this table has no "
-        f"{', '.join(name for name in COLUMNS if name in missing)}. Add them (rename columns with --map or "
+        f"{', '.join(name for name in COLUMNS if name in missing)}. Add them (rename columns with "
         "columns=...), or fit single models with 'alliance-bayes fit'."
     )
 

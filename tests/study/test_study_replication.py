@@ -76,8 +76,8 @@ def test_a_table_alone_is_not_enough(cohort: ab.Cohort) -> None:
         beside_print(alone)
 
     assert str(caught.value) == (
-        "table.csv: this comparison needs the sessions behind the table (Cronbach's alpha). Read the three tables with "
-        "read_tables, or simulate a cohort."
+        "table.csv: this comparison needs the sessions behind the table (Cronbach's alpha). Give the three tables "
+        "(read_tables()), or simulate a cohort."
     )
 
 

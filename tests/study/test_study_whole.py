@@ -488,7 +488,7 @@ def test_a_level_that_only_incomplete_rows_have_and_levels_of_one_person() -> No
             ["SHORT"],
             "short.csv: the study needs the columns alliance, who5_baseline, who5_followup, age, sex, country, "
             "provider_type, days_in_care, n_sessions, and this table has no sex, n_sessions. Add them (rename columns "
-            "with --map or columns=...), or fit single models with 'alliance-bayes fit'.",
+            "with --map ...), or fit single models with 'alliance-bayes fit'.",
         ),
         (
             ["TABLE", "--keep", "cohort.csv"],

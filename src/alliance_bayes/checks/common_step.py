@@ -10,6 +10,7 @@ import numpy as np
 from alliance_bayes.checks.evidence import Evidence
 from alliance_bayes.errors import UsageError
 from alliance_bayes.fit import FittedModel
+from alliance_bayes.remedies import argument
 
 __all__ = ["Step", "common_step"]
 
@@ -47,7 +48,7 @@ def common_step(fits: Mapping[str, FittedModel], asked: Step) -> float | None:
     if step is None and discrete:
         raise UsageError(
             f"the densities of {_listed(continuous)} cannot be compared with the probabilities of {_listed(discrete)}, "
-            "and the outcome has no known step. Give the distance between its levels: step=..."
+            f"and the outcome has no known step. Give the distance between its levels: {argument('step', ...)}"
         )
     if step is None:
         _refuse_different_limits(continuous)
@@ -56,9 +57,9 @@ def common_step(fits: Mapping[str, FittedModel], asked: Step) -> float | None:
         levels = fit.design.outcome.levels
         if levels is not None and (narrowest := float(np.diff(levels).min())) < step * (1 - 1e-9):
             raise UsageError(
-                f"the levels of '{name}' are as close as {narrowest:g}, so a step of {step:g} would give "
-                f"{_listed(continuous)} several of them at once. Give step={narrowest:g} or less, or compare families "
-                "of one kind."
+                f"the levels of '{name}' are as close as {narrowest:g}, so a step of {step:g} would "
+                f"give {_listed(continuous)} several of them at once. Give {argument('step', narrowest)} or less, or "
+                "compare families of one kind."
             )
     return step
 
@@ -67,7 +68,9 @@ def _known(continuous: Mapping[str, FittedModel]) -> float | None:
     steps = {name: Evidence(fit).step for name, fit in continuous.items()}
     if len(set(steps.values())) > 1:
         said = ", ".join(f"{'none' if own is None else f'{own:g}'} in '{name}'" for name, own in steps.items())
-        raise UsageError(f"the fits do not agree on the step of the outcome's levels: {said}. Give step=...")
+        raise UsageError(
+            f"the fits do not agree on the step of the outcome's levels: {said}. Give {argument('step', ...)}"
+        )
     return next(iter(steps.values()))
 
 
@@ -80,7 +83,7 @@ def _refuse_different_limits(continuous: Mapping[str, FittedModel]) -> None:
         )
         raise UsageError(
             f"the fits are censored at different limits ({said}), where one has a probability and another a density, "
-            "and the outcome has no known step. Give the distance between its levels: step=..."
+            f"and the outcome has no known step. Give the distance between its levels: {argument('step', ...)}"
         )
 
 

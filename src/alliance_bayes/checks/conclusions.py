@@ -14,6 +14,7 @@ from alliance_bayes.effects.equivalence import DECIDED, standing_of
 from alliance_bayes.effects.options import Rope
 from alliance_bayes.errors import UsageError
 from alliance_bayes.fit import FittedModel
+from alliance_bayes.remedies import argument
 
 __all__ = ["DIRECTION", "ROPE", "Conclusions", "conclusions"]
 
@@ -82,7 +83,7 @@ def conclusions(
         first = next(iter(fits.values()))
         predictor = first.spec.focal_predictor(first.design)
         if predictor is None:
-            raise UsageError("the first fit has no numeric predictor. Give predictor=...")
+            raise UsageError(f"the first fit has no numeric predictor. Give {argument('predictor', ...)}")
     rows = []
     for name, fit in fits.items():
         found = slopes(fit, predictor=predictor, prob=prob, rope=rope)

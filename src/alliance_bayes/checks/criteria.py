@@ -184,7 +184,7 @@ def acceptance(statistics: xr.Dataset) -> Criterion | None:
     low, under = float(rate.min()), int((rate <= ACCEPTANCE_LIMIT).sum())
     words = (
         f"{count(under, 'chain')} accepted {percent(ACCEPTANCE_LIMIT)} of the proposals or fewer (smallest "
-        f"{percent(low)}), so the proposal does not resemble the posterior. Use engine='nuts'."
+        f"{percent(low)}), so the proposal does not resemble the posterior. Use the engine 'nuts'."
     )
     where, rule = f"chain {int(rate.argmin())}", f"above {ACCEPTANCE_LIMIT:g}"
     return Criterion("share of proposals accepted, smallest", rule, low, where, *(("fail", words) if under else ()))
@@ -197,7 +197,7 @@ def proposal_tail(statistics: xr.Dataset) -> Criterion | None:
     k = float(statistics["pareto_k"].values)
     words = (
         f"The importance ratios of the proposal have a Pareto k of {k:.2f} (limit {PROPOSAL_K_LIMIT:g}), so parts of "
-        "the posterior may be proposed too rarely. Use engine='nuts'."
+        "the posterior may be proposed too rarely. Use the engine 'nuts'."
     )
     rule = f"below {PROPOSAL_K_LIMIT:g}"
     return Criterion("Pareto k of the proposal", rule, k, "", *(() if k < PROPOSAL_K_LIMIT else ("fail", words)))

@@ -18,6 +18,7 @@ from alliance_bayes.checks.subsample import heaviest, looked_at, proxies
 from alliance_bayes.errors import UsageError
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model.likelihood import expectation, simulate
+from alliance_bayes.remedies import argument, call
 
 __all__ = ["Evidence", "Grouping"]
 
@@ -115,12 +116,12 @@ class Evidence:
                 f"{self.replicates!r}."
             )
         if isinstance(self.seed, bool) or not isinstance(self.seed, int) or self.seed < 0:
-            raise UsageError(f"seed should be a whole number of at least 0 but got {self.seed!r}.")
+            raise UsageError(f"{argument('seed')} should be a whole number of at least 0 but got {self.seed!r}.")
         if self.effects is not None:
             lacking = [name for name in ("rhat", "ess_bulk", "ess_tail") if name not in self.effects.columns]
             if lacking:
                 raise UsageError(
-                    f"effects lacks the column(s) {', '.join(lacking)}. Give the table that effects() returns."
+                    f"effects lacks the column(s) {', '.join(lacking)}. Give the table that {call('effects')} returns."
                 )
         if self.extra is not None and self.fit.moments is not None:
             raise UsageError(

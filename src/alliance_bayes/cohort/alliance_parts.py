@@ -13,6 +13,7 @@ from alliance_bayes.cohort.names import ID
 from alliance_bayes.cohort.scoring import score_sessions
 from alliance_bayes.cohort.session_rows import held_sessions
 from alliance_bayes.errors import UsageError
+from alliance_bayes.remedies import call
 
 __all__ = ["EARLY", "PROVIDER_PARTS", "with_alliance_parts"]
 
@@ -77,8 +78,8 @@ def with_alliance_parts(cohort: Cohort, *, early: int = 2) -> Cohort:
     held = held_sessions(cohort, "with_alliance_parts")
     if "alliance" not in cohort.data:
         raise UsageError(
-            f"with_alliance_parts: {cohort.source} has no column 'alliance', of which these are parts. Read the three "
-            "tables with read_tables."
+            f"with_alliance_parts: {cohort.source} has no column 'alliance', of which these are parts. Give the three "
+            f"tables ({call('read_tables')})."
         )
     adds = EARLY + (PROVIDER_PARTS if "provider_id" in held else ())
     there = [name for name in adds if name in cohort.data]

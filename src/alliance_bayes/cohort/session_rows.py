@@ -10,6 +10,7 @@ from alliance_bayes.cohort.items import item_score
 from alliance_bayes.cohort.names import ID
 from alliance_bayes.errors import UsageError
 from alliance_bayes.instruments import ALLIANCE2
+from alliance_bayes.remedies import call
 
 __all__ = ["held_sessions", "session_cohort"]
 
@@ -82,8 +83,8 @@ def held_sessions(cohort: Cohort, caller: str) -> pd.DataFrame:
     """
     if cohort.sessions is None:
         raise UsageError(
-            f"{caller}: {cohort.source} has no sessions, only one row a participant. Read the three tables with "
-            "read_tables, or a folder on the command line."
+            f"{caller}: {cohort.source} has no sessions, only one row a participant. Give the three tables "
+            f"({call('read_tables')})."
         )
     return cohort.sessions.assign(
         rating=item_score(cohort.sessions, ("goal", "bond"), ALLIANCE2),

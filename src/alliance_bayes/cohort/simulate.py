@@ -26,6 +26,7 @@ from alliance_bayes.cohort.simulated_tables import (
 )
 from alliance_bayes.cohort.simulated_truth import truth_of
 from alliance_bayes.errors import UsageError
+from alliance_bayes.remedies import argument
 
 __all__ = ["SimulatedCohort", "simulate_cohort"]
 
@@ -175,4 +176,6 @@ def simulate_cohort(
 
 def _check_whole(name: str, value: object, *, least: int) -> None:
     if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < least:
-        raise UsageError(f"simulate_cohort: {name} should be a whole number, {least} or more, but got {value!r}.")
+        raise UsageError(
+            f"simulate_cohort: {argument(name)} should be a whole number, {least} or more, but got {value!r}."
+        )

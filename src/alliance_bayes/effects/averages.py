@@ -18,6 +18,7 @@ from alliance_bayes.effects.tabulated import Tabulations
 from alliance_bayes.errors import UsageError
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model import Rows
+from alliance_bayes.remedies import argument
 
 __all__ = ["average", "is_linear", "slope"]
 
@@ -235,7 +236,7 @@ def _blocked(fit: FittedModel, scenes: Sequence[Scene], seed: int, tables: Tabul
             raise UsageError(
                 "population 'equal' crosses the levels of all factors, here in "
                 f"{sum(combinations):,} combinations, but a model of family '{fit.spec.family}' can be averaged over "
-                f"at most {_MOST_COMBINATIONS:,}. Use population='sample'."
+                f"at most {_MOST_COMBINATIONS:,}. Use {argument('population', 'sample')}."
             )
         for piece, count in zip(scene.pieces, combinations, strict=True):
             same = (id(piece.rows), frozenset(piece.levels), frozenset(piece.unseen.items()))

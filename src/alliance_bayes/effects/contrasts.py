@@ -14,6 +14,7 @@ from alliance_bayes.effects.summary import summarise
 from alliance_bayes.effects.table import EffectTable
 from alliance_bayes.errors import UsageError
 from alliance_bayes.fit import FittedModel
+from alliance_bayes.remedies import argument
 
 __all__ = ["MOST_COMPARED", "contrast_quantities", "contrasts", "levels_to_compare"]
 
@@ -151,7 +152,7 @@ def levels_to_compare(analysis: Analysis, factor: str, asked: Sequence[str] | No
     if analysis.options.population == "new" and analysis.is_sampled(factor):
         raise UsageError(
             f"population 'new' puts one new level in place of those of the sampled factor '{factor}', so there is "
-            "nothing to compare. Use population='sample' or 'equal'."
+            f"nothing to compare. Use {argument('population', 'sample')} or 'equal'."
         )
     return chosen_levels
 
@@ -162,7 +163,7 @@ def _chosen_levels(factor: str, known: list[str], asked: Sequence[str] | None) -
             pairs = len(known) * (len(known) - 1) // 2
             raise UsageError(
                 f"factor '{factor}' has {len(known):,} levels, which make {pairs:,} pairs; "
-                f"at most {MOST_COMPARED} levels are compared at once. Name the levels to compare: levels=(...)."
+                f"at most {MOST_COMPARED} levels are compared at once. Name them: {argument('levels', ...)}"
             )
         asked = known
     if isinstance(asked, str) or len(set(asked)) < 2 or len(set(asked)) < len(asked):

@@ -13,6 +13,7 @@ import pandas as pd
 from alliance_bayes.effects.options import chosen
 from alliance_bayes.effects.table import EffectTable
 from alliance_bayes.errors import UsageError
+from alliance_bayes.remedies import argument
 
 __all__ = ["DECIDED", "VERDICTS", "Standing", "equivalence", "standing", "standing_of"]
 
@@ -132,8 +133,8 @@ def equivalence(
         )
     if margin is None and table["rope_low"].isna().all():
         raise UsageError(
-            "no row of this table has a ROPE, so there is no margin to compare it with. Give one: margin=..., in the "
-            "unit of the rows."
+            "no row of this table has a ROPE, so there is no margin to compare it with. Give one, in the unit of the "
+            f"rows: {argument('margin', ...)}"
         )
     kept = pd.DataFrame(table if margin is not None else table[table["rope_low"].notna()])
     draws, priors, rows = table.draws, table.prior_draws, []

@@ -16,6 +16,7 @@ from alliance_bayes.errors import UsageError
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model import Family, Outcome
 from alliance_bayes.model.likelihood import residual_sd
+from alliance_bayes.remedies import argument
 
 __all__ = ["AtLeast", "Step", "cut_for"]
 
@@ -95,8 +96,9 @@ def cut_for(fit: FittedModel, at_least: float | None, step: Step) -> float:
     if at_least is None:
         if design.family.name != "bernoulli":
             raise UsageError(
-                f"at_least should be the smallest value of '{name}' that counts as a response. "
-                "For example at_least=10 for a change of the WHO-5, at_least=32 for a score above 28."
+                f"{argument('at_least')} should be the smallest value of '{name}' that counts as a response. For "
+                f"example {argument('at_least', 10)} for a change of the WHO-5, {argument('at_least', 32)} for a score "
+                "above 28."
             )
         at_least = 1.0
     if not np.isfinite(at_least):
@@ -116,11 +118,13 @@ def cut_for(fit: FittedModel, at_least: float | None, step: Step) -> float:
         highest = np.inf if scale is None or scale.upper is None else scale.upper
     if at_least <= lowest:
         raise UsageError(
-            f"at_least={at_least:g} counts everybody: '{name}' is never below {lowest:g}. Give a higher value."
+            f"{argument('at_least', float(at_least))} counts everybody: '{name}' is never below {lowest:g}. "
+            "Give a higher value."
         )
     if at_least > highest:
         raise UsageError(
-            f"at_least={at_least:g} counts nobody: '{name}' is never above {highest:g}. Give a lower value."
+            f"{argument('at_least', float(at_least))} counts nobody: '{name}' is never above {highest:g}. "
+            "Give a lower value."
         )
     if step == "default":
         step = None if scale is None else scale.step

@@ -18,6 +18,7 @@ from alliance_bayes.effects.summary import summarise
 from alliance_bayes.effects.table import EffectTable
 from alliance_bayes.errors import UsageError
 from alliance_bayes.fit import FittedModel
+from alliance_bayes.remedies import argument
 
 __all__ = ["moderation", "moderation_quantities"]
 
@@ -163,8 +164,8 @@ def _spans(
         return {name: (float(low), float(high)) for name, (low, high) in asked.items()}
     if analysis.fit.moments is not None:
         raise UsageError(
-            "quantiles need the analysed rows, and this fit was made from moments. Give the values instead, for "
-            f"example moderators={{{names[0]!r}: (low, high)}}."
+            "quantiles need the analysed rows, and this fit was made from moments. Give two values of "
+            f"{names[0]!r} instead, the lower first: {argument('moderators', ...)}"
         )
     spans = {}
     for name in names:
@@ -173,7 +174,7 @@ def _spans(
         if low < high:
             spans[name] = (low, high)
         elif asked is not None:
-            raise UsageError(f"{same}. Give two values instead: moderators={{{name!r}: (low, high)}}.")
+            raise UsageError(f"{same}. Give two values instead: {argument('moderators', ...)}")
         else:
             left_out.append(f"moderation by '{name}': {same}")
     return spans

@@ -11,6 +11,7 @@ from alliance_bayes.errors import UsageError
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.instruments import WHO5
 from alliance_bayes.model import scales
+from alliance_bayes.remedies import argument
 
 __all__ = ["DENOMINATORS", "POPULATIONS", "Options", "Relevant", "Rope", "chosen", "is_who5", "make_options"]
 
@@ -84,7 +85,7 @@ def make_options(
         An option is outside what is accepted.
     """
     if not 0 < prob < 1:
-        raise UsageError(f"prob should be in the interval (0, 1) but got {prob!r}. 0.89 is the default.")
+        raise UsageError(f"{argument('prob')} should be in the interval (0, 1) but got {prob!r}. 0.89 is the default.")
     chosen("interval", interval, ("eti", "hdi"))
     chosen("population", population, POPULATIONS)
     if rope == "default":

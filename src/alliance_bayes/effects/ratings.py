@@ -17,6 +17,7 @@ from alliance_bayes.effects.summary import summarise
 from alliance_bayes.effects.table import EffectTable
 from alliance_bayes.errors import UsageError
 from alliance_bayes.model import scale_of
+from alliance_bayes.remedies import argument
 
 __all__ = ["ALL_OTHERS", "MOST_PAIRED", "group_ratings"]
 
@@ -91,7 +92,7 @@ def group_ratings(
     .. [1] Rubin (1981). The Bayesian bootstrap. The Annals of Statistics 9(1). doi 10.1214/aos/1176345338
     """
     if not 0 < prob < 1:
-        raise UsageError(f"prob should be in the interval (0, 1) but got {prob!r}. 0.89 is the default.")
+        raise UsageError(f"{argument('prob')} should be in the interval (0, 1) but got {prob!r}. 0.89 is the default.")
     chosen("interval", interval, ("eti", "hdi"))
     if draws < _CHAINS or draws % _CHAINS:
         raise UsageError(f"draws should be a multiple of {_CHAINS} but got {draws!r}. 4000 is the default.")

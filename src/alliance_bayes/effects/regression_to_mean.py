@@ -22,6 +22,7 @@ from alliance_bayes.errors import UsageError
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.instruments import WHO5
 from alliance_bayes.model.scales import BUILT_IN
+from alliance_bayes.remedies import argument
 
 __all__ = ["regression_quantities", "regression_to_mean"]
 
@@ -224,8 +225,8 @@ def _population_means(fit: FittedModel, predictor: str, asked: PopulationMean) -
         if scale != BUILT_IN["who5"] or WHO5.population_means is None:
             raise UsageError(
                 "people who start low regress to the mean of the population that they come from, and none is known for "
-                f"'{predictor}'. Give population_mean=, one number or the two ends of a range, or population_mean=None "
-                "for the mean changes alone."
+                f"'{predictor}'. Give {argument('population_mean', ...)}, one number or the two ends of a range, or "
+                "None for the mean changes alone."
             )
         return WHO5.population_means
     means = tuple(asked) if isinstance(asked, tuple | list) else (asked,)
@@ -261,7 +262,7 @@ def _kind(fit: FittedModel, predictor: str, asked: str) -> str:
         return "followup"
     raise UsageError(
         f"nothing tells whether '{fit.design.outcome.name}' is a change or a follow-up score on the scale of "
-        f"'{predictor}'. Say outcome='change' or outcome='followup'."
+        f"'{predictor}'. Say {argument('outcome', 'change')} or {argument('outcome', 'followup')}."
     )
 
 

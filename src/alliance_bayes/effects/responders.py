@@ -19,6 +19,7 @@ from alliance_bayes.effects.summary import summarise
 from alliance_bayes.effects.table import EffectTable
 from alliance_bayes.errors import UsageError
 from alliance_bayes.fit import FittedModel
+from alliance_bayes.remedies import argument
 
 __all__ = ["responder_quantities", "responders"]
 
@@ -117,7 +118,9 @@ def responder_quantities(
     """Quantities of :func:`responders`."""
     options = analysis.options
     if not factors and levels is not None:
-        raise UsageError("levels are those of a factor, but none is given. Add factor=... or leave levels out.")
+        raise UsageError(
+            f"levels are those of a factor, but none is given. Add {argument('factor', ...)} or leave levels out."
+        )
     if len(factors) > 1 and levels is not None:
         raise UsageError("levels are those of one factor, but several are given. Give one factor, or no levels.")
     outcome = analysis.fit.design.outcome

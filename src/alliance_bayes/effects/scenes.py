@@ -15,6 +15,7 @@ from alliance_bayes.errors import UsageError
 from alliance_bayes.model import Design, PooledFactor, Rows, described
 from alliance_bayes.model.derivative import RoughnessError
 from alliance_bayes.model.levels import NEW_LEVEL, joined_level
+from alliance_bayes.remedies import argument
 
 __all__ = ["NumericSetting", "Piece", "Scene", "Scenes"]
 
@@ -171,7 +172,7 @@ class Scenes:
                     if pooled
                     else "this model pools over no factor"
                 )
-                + ". Use population='sample' or 'equal'."
+                + f". Use {argument('population', 'sample')} or 'equal'."
             )
         crossed: list[dict[str, str]] = [{}]
         if population == "equal":

@@ -15,6 +15,7 @@ from alliance_bayes.model import Design, PriorTable
 from alliance_bayes.model.layout import posterior_coords, posterior_dims
 from alliance_bayes.moments import Moments
 from alliance_bayes.progress import progress_bar
+from alliance_bayes.remedies import argument
 from alliance_bayes.trees import FILE_BYTES
 
 __all__ = ["ENGINES", "check_engine", "sample"]
@@ -31,9 +32,12 @@ def check_engine(engine: str, sampler: str) -> None:
         Either of them.
     """
     if engine not in ENGINES:
-        raise UsageError(f"unknown engine {engine!r}. Known engines: {', '.join(ENGINES)}.")
+        raise UsageError(f"unknown {argument('engine')} {engine!r}. Known engines: {', '.join(ENGINES)}.")
     if engine == "collapsed" and sampler != SamplerSettings.sampler:
-        raise UsageError(f"sampler {sampler!r} belongs to NUTS. Use engine='nuts', or leave the sampler out.")
+        raise UsageError(
+            f"{argument('sampler')} {sampler!r} belongs to NUTS. Use {argument('engine', 'nuts')}, or leave the "
+            "sampler out."
+        )
 
 
 def sample(

@@ -17,6 +17,7 @@ from alliance_bayes.errors import SamplingError, UsageError
 from alliance_bayes.foreign import shown
 from alliance_bayes.model import Design, PriorTable
 from alliance_bayes.model.layout import posterior_dataset, posterior_dims
+from alliance_bayes.remedies import argument
 
 __all__ = [
     "DRAWS",
@@ -77,20 +78,27 @@ class SamplerSettings:
         for name, (least, most) in _LIMITS.items():
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-                raise UsageError(f"{name} should be a whole number of at least {least} but got {shown(value)}.")
+                raise UsageError(
+                    f"{argument(name)} should be a whole number of at least {least} but got {shown(value)}."
+                )
             if value > most:
-                raise UsageError(f"{name} should be at most {most:,} but got {shown(int(value))}.")
+                raise UsageError(f"{argument(name)} should be at most {most:,} but got {shown(int(value))}.")
         if self.draws * self.chains > _ALL_DRAWS:
             raise UsageError(
-                f"draws times chains should be at most {_ALL_DRAWS:,} but got {self.draws:,} times {self.chains:,}. "
-                "A few thousand draws over four chains are enough for every quantity that is reported."
+                f"{argument('draws')} times {argument('chains')} should be at most {_ALL_DRAWS:,} but got "
+                f"{self.draws:,} times {self.chains:,}. A few thousand draws over four chains are enough for every "
+                "quantity that is reported."
             )
         if isinstance(self.target_accept, bool) or not isinstance(self.target_accept, int | float | np.floating):
-            raise UsageError(f"target_accept should be a number but got {shown(self.target_accept)}.")
+            raise UsageError(f"{argument('target_accept')} should be a number but got {shown(self.target_accept)}.")
         if not 0 < self.target_accept < 1:
-            raise UsageError(f"target_accept should be in the interval (0, 1) but got {self.target_accept!r}.")
+            raise UsageError(
+                f"{argument('target_accept')} should be in the interval (0, 1) but got {self.target_accept!r}."
+            )
         if self.sampler not in NUTS_SAMPLERS:
-            raise UsageError(f"unknown sampler {self.sampler!r}. Known samplers: {', '.join(NUTS_SAMPLERS)}.")
+            raise UsageError(
+                f"unknown {argument('sampler')} {self.sampler!r}. Known samplers: {', '.join(NUTS_SAMPLERS)}."
+            )
 
 
 def sample_nuts(
@@ -236,12 +244,13 @@ def _pymc(model: Any, settings: SamplerSettings) -> Any:
     except ImportError as error:
         raise SamplingError(
             f"sampler '{settings.sampler}' is not installed: {error}. "
-            "Install alliance_bayes[samplers], or use sampler='nutpie'."
+            "Install alliance_bayes[samplers], or use {argument('sampler', 'nutpie')}."
         ) from error
     except Exception as error:
         # Each of PyMC's samplers has errors of its own; to a user they are all one: it did not sample.
         raise SamplingError(
-            f"sampler '{settings.sampler}' stopped: {type(error).__name__}: {error}. Use sampler='nutpie'."
+            f"sampler '{settings.sampler}' stopped: {type(error).__name__}: {error}. "
+            f"Use {argument('sampler', 'nutpie')}."
         ) from error
     sizes = tree["posterior"].sizes
     if (sizes["chain"], sizes["draw"]) != (settings.chains, settings.draws):

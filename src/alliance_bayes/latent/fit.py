@@ -24,6 +24,7 @@ from alliance_bayes.model import ModelSpec
 from alliance_bayes.model.layout import posterior_dataset, posterior_dims
 from alliance_bayes.model.priors import Prior, StatedPrior
 from alliance_bayes.progress import progress_bar
+from alliance_bayes.remedies import argument, call
 from alliance_bayes.versions import versions
 
 __all__ = ["FORMULA", "fit_latent"]
@@ -186,8 +187,8 @@ def _sessions(cohort: Cohort, sessions: pd.DataFrame | None) -> pd.DataFrame:
     found = getattr(cohort, "sessions", None) if sessions is None else sessions
     if found is None:
         raise UsageError(
-            f"{cohort.source}: the cohort has no sessions, and single ratings are what the model is of. Read the "
-            "cohort with read_tables, or give sessions=."
+            f"{cohort.source}: the cohort has no sessions, and single ratings are what the model is of. Give the "
+            f"three tables ({call('read_tables')}), or {argument('sessions', ...)}."
         )
     return found
 

@@ -17,6 +17,7 @@ from alliance_bayes.model.defaults import PRIOR_SETS
 from alliance_bayes.model.priors import parse_prior
 from alliance_bayes.model.scales import Scale
 from alliance_bayes.model.spec import Card, ModelSpec
+from alliance_bayes.remedies import call
 
 __all__ = ["FORMAT", "card_arguments", "card_text", "read_card", "write_card"]
 
@@ -135,7 +136,7 @@ def _check_format(number: object, source: str) -> None:
     if type(number) is not int or number != FORMAT:
         raise FileFormatError(
             f"{source}: format {shown(number)}, but this version reads format {FORMAT}. Write the card again with "
-            "to_card(), or install the version that wrote it."
+            f"{call('Model.to_card')}, or install the version that wrote it."
         )
 
 
@@ -176,7 +177,7 @@ def _prior(name: str, value: object) -> Iterator[str]:
     try:
         parse_prior(value, name=name)
     except ModelError as error:
-        yield str(error)
+        yield error.message.template
 
 
 def _centre(name: str, value: object) -> Iterator[str]:
@@ -203,7 +204,7 @@ def _scale(name: str, given: object) -> Iterator[str]:
         try:
             Scale(**fields)
         except ModelError as error:
-            yield f"[scales.{name}]: {error}"
+            yield f"[scales.{name}]: {error.message.template}"
 
 
 def _levels(name: str, given: object) -> Iterator[str]:

@@ -10,6 +10,7 @@ import numpy as np
 
 from alliance_bayes.errors import DataError, ModelError, Problem
 from alliance_bayes.model.scales import Scale
+from alliance_bayes.remedies import setting
 from alliance_bayes.rounding import ON_LEVEL
 
 __all__ = ["FAMILIES", "Family", "Outcome", "family_named", "prepare_outcome"]
@@ -19,6 +20,9 @@ __all__ = ["FAMILIES", "Family", "Outcome", "family_named", "prepare_outcome"]
 MOST_LEVELS = 500
 
 Link = Literal["identity", "logit", "cumulative_logit"]
+
+# What every declared scale has.
+_NEEDED: dict[str, object] = {"mean": ..., "sd": ...}
 
 
 @dataclass(frozen=True)
@@ -138,7 +142,7 @@ def prepare_outcome(name: str, values: np.ndarray, family: Family, scale: Scale 
         if levels is None:
             raise ModelError(
                 f"family 'beta_binomial' counts steps of a scale, and '{name}' has no known step. "
-                f"Declare it: scales={{'{name}': Scale(mean=..., sd=..., lower=0, upper=..., step=...)}}."
+                f"Declare it: {setting('scales', {name: {**_NEEDED, 'lower': 0, 'upper': ..., 'step': ...}})}."
             )
         return _on_levels(name, values, levels)
     if family.name == "cumulative":
@@ -148,14 +152,15 @@ def prepare_outcome(name: str, values: np.ndarray, family: Family, scale: Scale 
             if levels.size > MOST_LEVELS:
                 raise ModelError(
                     f"family 'cumulative' takes every distinct value for a level, up to {MOST_LEVELS}, and '{name}' "
-                    f"has {levels.size}. Round it, declare its step with scales=..., or use a continuous family."
+                    f"has {levels.size}. Round it, declare its step with {setting('scales', ...)}, or use a "
+                    "continuous family."
                 )
         return _on_levels(name, values, levels)
     if family.name == "censored_gaussian":
         if lower is None and upper is None:
             raise ModelError(
                 f"family 'censored_gaussian' needs the ends of the scale of '{name}'. "
-                f"Declare them: scales={{'{name}': Scale(mean=..., sd=..., lower=..., upper=...)}}."
+                f"Declare them: {setting('scales', {name: {**_NEEDED, 'lower': ..., 'upper': ...}})}."
             )
         low = -np.inf if lower is None else lower
         high = np.inf if upper is None else upper

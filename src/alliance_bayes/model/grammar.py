@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from alliance_bayes.errors import ModelError
+from alliance_bayes.remedies import setting
 
 __all__ = [
     "COMPARISONS",
@@ -41,7 +42,8 @@ FUNCTIONS = {
 # The other functions. bs and poly make several columns, so that they are terms, not parts of an expression.
 _OTHERS = ("I", "center", "scale", "bs", "poly", "offset")
 _BASES = {"bs": ("df", "degree", "knots", "lower_bound", "upper_bound"), "poly": ("degree",)}
-_ITSELF = "write the column itself; where it holds numbers, declare its levels (levels={'column': ('1', '2')})"
+_DECLARED = setting("levels", {"column": ["1", "2"]})
+_ITSELF = f"write the column itself; where it holds numbers, declare its levels ({_DECLARED})"
 _INSTEAD = {
     **dict.fromkeys(("C", "factor", "as.factor"), _ITSELF),
     **dict.fromkeys(("S", "T"), f"{_ITSELF}, the first of which is the reference"),

@@ -10,6 +10,7 @@ import pandas as pd
 from alliance_bayes.errors import ModelError
 from alliance_bayes.model.families import FAMILIES, Family
 from alliance_bayes.model.formula import Formula
+from alliance_bayes.remedies import setting
 
 __all__ = ["ResidualFactor", "check_residual_by", "residual_factor"]
 
@@ -55,17 +56,19 @@ def check_residual_by(name: object, formula: Formula, family: Family) -> None:
     """
     if not isinstance(name, str) or not name:
         raise ModelError(
-            f"residual_by should be the name of one categorical column but got {name!r}. Write "
-            "residual_by='provider_type', for example."
+            f"{setting('residual_by')} should be the name of one categorical column but got {name!r}. Write "
+            f"{setting('residual_by', 'provider_type')}, for example."
         )
     if "sigma" not in family.parameters:
         able = ", ".join(known.name for known in FAMILIES.values() if "sigma" in known.parameters)
         raise ModelError(
-            f"residual_by={name!r}: family '{family.name}' has no residual SD that could differ. "
+            f"{setting('residual_by', name)}: family '{family.name}' has no residual SD that could differ. "
             f"Families that have one: {able}."
         )
     if name == formula.outcome:
-        raise ModelError(f"residual_by={name!r} is the outcome itself. Name a categorical column of the participants.")
+        raise ModelError(
+            f"{setting('residual_by', name)} is the outcome itself. Name a categorical column of the participants."
+        )
 
 
 def residual_factor(name: str, frame: pd.DataFrame) -> ResidualFactor:
@@ -86,13 +89,13 @@ def residual_factor(name: str, frame: pd.DataFrame) -> ResidualFactor:
     column = frame[name]
     if not isinstance(column.dtype, pd.CategoricalDtype):
         raise ModelError(
-            f"residual_by={name!r}: the column is numeric, so it has no levels. Give it as text, or declare its "
-            f"levels (levels={{{name!r}: (...)}})."
+            f"{setting('residual_by', name)}: the column is numeric, so it has no levels. Give it as text, or "
+            f"declare its levels ({setting('levels', {name: ['...']})})."
         )
     levels = tuple(str(level) for level in column.cat.categories)
     if len(levels) < 2:
         raise ModelError(
-            f"residual_by={name!r}: only the level {levels[0]!r} has analysed rows, so there is nothing to differ. "
-            "Remove residual_by or check the table."
+            f"{setting('residual_by', name)}: only the level {levels[0]!r} has analysed rows, so there is nothing "
+            "to differ. Remove residual_by or check the table."
         )
     return ResidualFactor(name, levels)

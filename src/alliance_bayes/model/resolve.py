@@ -13,6 +13,7 @@ from alliance_bayes.model.formula import Formula
 from alliance_bayes.model.layout import refuse_shared
 from alliance_bayes.model.priors import SET, Prior, PriorTable, StatedPrior
 from alliance_bayes.model.scales import Scale, scale_of
+from alliance_bayes.remedies import setting
 
 __all__ = ["CATEGORICAL_COLUMNS", "preview_priors", "resolve_priors"]
 
@@ -58,9 +59,8 @@ def resolve_priors(design: Design, given: Mapping[str, Prior], named: str) -> Pr
         raise ModelError(
             f"no default prior is known for {', '.join(lacking)}: the package does not know the scale of every "
             "column involved. "
-            "Give these priors, or the columns' scales (scales={'name': Scale(mean=..., sd=...)}), or set "
-            "autoscale=True to take "
-            "scales from the analysed rows."
+            f"Give these priors, or the columns' scales ({setting('scales', {'name': {'mean': ..., 'sd': ...}})}), or "
+            f"set {setting('autoscale', True)} to take scales from the analysed rows."
         )
     return PriorTable(entries, given, named)
 

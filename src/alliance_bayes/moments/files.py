@@ -18,6 +18,7 @@ from alliance_bayes.foreign import parse_json, shown
 from alliance_bayes.model import ModelSpec, card_arguments, card_text, parse_formula
 from alliance_bayes.moments.histogram import Histogram
 from alliance_bayes.moments.moments import Moments
+from alliance_bayes.remedies import call
 from alliance_bayes.trees import read_tree, write_tree
 
 __all__ = ["FORMAT", "check_belongs", "load_moments", "moments_dataset", "moments_from", "save_moments"]
@@ -73,8 +74,8 @@ def load_moments(path: str | os.PathLike[str]) -> Moments:
     path = Path(path)
     again = "Reduce the table again."
     if path.exists() and path.suffix != ".nc":
-        raise FileFormatError(f"'{path.name}' should end in .nc (NetCDF). Give a file made by save_moments().")
-    tree = read_tree(path, what="moments", remedy=f"Give a file made by save_moments(). {again}")
+        raise FileFormatError(f"'{path.name}' should end in .nc (NetCDF). Give a file made by {call('save_moments')}.")
+    tree = read_tree(path, what="moments", remedy=f"Give a file made by {call('save_moments')}. {again}")
     version = tree.attrs.get("alliance_bayes_moments_format")
     if version != FORMAT:
         raise FileFormatError(
@@ -83,7 +84,7 @@ def load_moments(path: str | os.PathLike[str]) -> Moments:
     try:
         return moments_from(tree.to_dataset())
     except AllianceBayesError as error:
-        raise FileFormatError(f"'{path.name}' cannot be used: {error}") from error
+        raise FileFormatError(f"'{path.name}' cannot be used: {error.message.template}") from error
     # What a stranger wrote may be of any kind in any place; every such error means the same to a reader.
     except Exception as error:
         raise FileFormatError(

@@ -9,6 +9,7 @@ import numpy as np
 from alliance_bayes.errors import DataError, Problem, UsageError
 from alliance_bayes.moments.moments import Moments
 from alliance_bayes.moments.terms import SMALL
+from alliance_bayes.remedies import argument
 
 __all__ = ["check_minimum", "with_minimum"]
 
@@ -46,7 +47,7 @@ def with_minimum(moments: Moments, size: int, *, small: Literal["refuse", "merge
             f"has {few:,} of {moments.n_cells:,} cells of {', '.join(moments.keys)} with fewer than {size} rows "
             f"({_rows(float(moments.counts[moments.counts < size].sum()))} of {moments.n:,.0f})"
         )
-        remedy = "Put them together with small='merge', leave out a factor, or lower the least number."
+        remedy = f"Put them together with {argument('small', 'merge')}, leave out a factor, or lower the least number."
         raise DataError([Problem(None, None, None, what, remedy)], source="moments")
     return _merged(moments, size)
 

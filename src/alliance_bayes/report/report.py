@@ -11,6 +11,7 @@ from alliance_bayes.checks import CheckReport, run_checks
 from alliance_bayes.effects import EffectTable, effects
 from alliance_bayes.errors import UsageError
 from alliance_bayes.fit import FittedModel
+from alliance_bayes.remedies import argument
 from alliance_bayes.report.checking import Checked, quiet
 from alliance_bayes.report.counts import SMALL, people_in
 from alliance_bayes.report.estimates import Estimates
@@ -67,9 +68,11 @@ class Report:
 
     def __post_init__(self) -> None:
         if not 0 < self.prob < 1:
-            raise UsageError(f"prob should be in the interval (0, 1) but got {self.prob!r}. 0.89 is the default.")
+            raise UsageError(
+                f"{argument('prob')} should be in the interval (0, 1) but got {self.prob!r}. 0.89 is the default."
+            )
         if isinstance(self.small, bool) or not isinstance(self.small, int) or self.small < 1:
-            raise UsageError(f"small should be a whole number of at least 1 but got {self.small!r}.")
+            raise UsageError(f"{argument('small')} should be a whole number of at least 1 but got {self.small!r}.")
         check_sections(self.sections)
 
     @one_blas_thread()

@@ -6,6 +6,7 @@ import pandas as pd
 
 from alliance_bayes.cohort import Cohort, with_alliance_parts
 from alliance_bayes.errors import UsageError
+from alliance_bayes.remedies import argument
 from alliance_bayes.study.options import StudyOptions
 
 __all__ = ["COLUMNS", "check_columns", "same_people"]
@@ -39,8 +40,8 @@ def check_columns(cohort: Cohort, options: StudyOptions) -> None:
     if missing:
         raise UsageError(
             f"{cohort.source}: the study needs the columns {', '.join(COLUMNS)}, and this table has no "
-            f"{', '.join(missing)}. Add them (rename columns with --map or columns=...), or fit single models with "
-            "'alliance-bayes fit'."
+            f"{', '.join(missing)}. Add them (rename columns with {argument('columns', ...)}), or fit single models "
+            "with 'alliance-bayes fit'."
         )
     complete = cohort.data[list(COLUMNS)].dropna()
     elevated = int((complete["who5_baseline"] <= options.elevated).sum())

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from alliance_bayes.errors import UsageError
 from alliance_bayes.instruments import WHO5
 from alliance_bayes.model.scales import scale_of
+from alliance_bayes.remedies import argument
 from alliance_bayes.report.counts import SMALL
 from alliance_bayes.report.endpoints import ELEVATED
 
@@ -85,13 +86,13 @@ class StudyOptions:
     def __post_init__(self) -> None:
         faults = []
         if not (_finite(self.prob) and 0 < self.prob < 1):
-            faults.append(f"prob should be in the interval (0, 1) but got {self.prob!r}")
+            faults.append(f"{argument('prob')} should be in the interval (0, 1) but got {self.prob!r}")
         if not (_finite(self.elevated) and 0 <= self.elevated < 100):
-            faults.append(f"elevated should be in the interval [0, 100) but got {self.elevated!r}")
+            faults.append(f"{argument('elevated')} should be in the interval [0, 100) but got {self.elevated!r}")
         for name in ("improvement", "margin", "alliance_margin"):
             value = getattr(self, name)
             if not (_finite(value) and value > 0):
-                faults.append(f"{name} should be a finite number above 0 but got {value!r}")
+                faults.append(f"{argument(name)} should be a finite number above 0 but got {value!r}")
         means = self.population_mean
         if not (
             isinstance(means, tuple | list)
@@ -99,15 +100,17 @@ class StudyOptions:
             and all(map(_finite, means))
             and 0 <= means[0] < means[1] <= 100
         ):
-            faults.append(f"population_mean should be two numbers from 0 to 100, the lower first, but got {means!r}")
+            faults.append(
+                f"{argument('population_mean')} should be two numbers from 0 to 100, the lower first, but got {means!r}"
+            )
         else:
             object.__setattr__(self, "population_mean", (float(means[0]), float(means[1])))
         if not isinstance(self.seed, int) or isinstance(self.seed, bool) or self.seed < 0:
-            faults.append(f"seed should be a whole number, 0 or more, but got {self.seed!r}")
+            faults.append(f"{argument('seed')} should be a whole number, 0 or more, but got {self.seed!r}")
         if not isinstance(self.small, int) or isinstance(self.small, bool) or self.small < 1:
-            faults.append(f"small should be a whole number, 1 or more, but got {self.small!r}")
+            faults.append(f"{argument('small')} should be a whole number, 1 or more, but got {self.small!r}")
         if not isinstance(self.same_people, bool):
-            faults.append(f"same_people should be True or False but got {self.same_people!r}")
+            faults.append(f"{argument('same_people')} should be True or False but got {self.same_people!r}")
         if faults:
             raise UsageError(f"run_study: {'; '.join(faults)}. Nothing was fitted.")
 

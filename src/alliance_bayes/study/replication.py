@@ -13,6 +13,7 @@ from alliance_bayes.cohort import Cohort
 from alliance_bayes.cohort.names import ID
 from alliance_bayes.cohort.published import PUBLISHED, PublishedFigure
 from alliance_bayes.errors import UsageError
+from alliance_bayes.remedies import call
 from alliance_bayes.study.bootstrap import BootstrapWeights
 
 __all__ = ["beside_print"]
@@ -63,8 +64,8 @@ def beside_print(cohort: Cohort, *, prob: float = 0.95, draws: int = 1000, seed:
     """
     if cohort.sessions is None:
         raise UsageError(
-            f"{cohort.source}: this comparison needs the sessions behind the table (Cronbach's alpha). Read the three "
-            "tables with read_tables, or simulate a cohort."
+            f"{cohort.source}: this comparison needs the sessions behind the table (Cronbach's alpha). Give the three "
+            f"tables ({call('read_tables')}), or simulate a cohort."
         )
     posteriors = {**_described(cohort, draws, seed), **_regressed(cohort, seed)}
     rows = [_row(figure, *posteriors[figure.key], prob) for figure in PUBLISHED if figure.key in posteriors]

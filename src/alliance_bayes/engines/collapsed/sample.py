@@ -22,6 +22,7 @@ from alliance_bayes.errors import ModelError
 from alliance_bayes.model import Design, PriorTable
 from alliance_bayes.moments import Moments
 from alliance_bayes.pareto import smoothed
+from alliance_bayes.remedies import argument
 
 __all__ = ["marginal_posterior", "sample_collapsed", "why_not_collapsed"]
 
@@ -69,7 +70,7 @@ def marginal_posterior(
     """
     reason = why_not_collapsed(design, priors)
     if reason:
-        raise ModelError(f"the collapsed engine cannot take this model: {reason}. Use engine='nuts'.")
+        raise ModelError(f"the collapsed engine cannot take this model: {reason}. Use {argument('engine', 'nuts')}.")
     hyper = hyperparameters(design, priors)
     equations = normal_equations(design, priors, moments, scale=hyper.scale)
     terms = {factor.name: (len(factor.terms), factor.correlated) for factor in design.factors}
