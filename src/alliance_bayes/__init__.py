@@ -8,6 +8,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from alliance_bayes.caches import settle
+
 if TYPE_CHECKING:
     from alliance_bayes.api import Fit, Model, load_fit, load_model
     from alliance_bayes.checks import run_checks
@@ -44,6 +46,9 @@ if TYPE_CHECKING:
     from alliance_bayes.verify import Verification, verify_report
 
 __version__ = "0.1.0"
+
+# Before a library looks for its place.
+settle()
 
 _HOMES = {
     "api": ("Fit", "Model", "load_fit", "load_model"),

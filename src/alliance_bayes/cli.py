@@ -38,7 +38,7 @@ from alliance_bayes.cli_reading import READ, ReadOptions, check_source, read, re
 from alliance_bayes.cli_reduce import reduce
 from alliance_bayes.cli_streams import outputs
 from alliance_bayes.cli_study import study
-from alliance_bayes.cli_tools import DEMO_N, DEMO_SEED, errors, interface, progress, say, warn
+from alliance_bayes.cli_tools import DEMO_N, DEMO_SEED, errors, interface, notes, progress, say, warn
 from alliance_bayes.cli_verify import verify
 from alliance_bayes.cli_writing import check_file, check_page, check_tables
 from alliance_bayes.interrupts import stoppable
@@ -290,7 +290,7 @@ def main(arguments: list[str] | None = None) -> None:
         errors.print("error: standard output is closed. Send it to a file or to /dev/null.")
         sys.exit(2)
     with outputs() as out:
-        with stoppable() as came:
+        with notes(), stoppable() as came:
             status = _status(arguments, came)
         sys.stdout.flush()
         if out is not None and out.failed is not None:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+import warnings
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
+from typing import TextIO
 
 from rich.console import Console
 
 import alliance_bayes as ab
+from alliance_bayes.caches import CacheWarning
 from alliance_bayes.errors import Problem
 from alliance_bayes.remedies import PYTHON, Interface, worded
 
-__all__ = ["DEMO_N", "DEMO_SEED", "errors", "interface", "progress", "say", "tell_problem", "warn"]
+__all__ = ["DEMO_N", "DEMO_SEED", "errors", "interface", "notes", "progress", "say", "tell_problem", "warn"]
 
 # The demonstration: the published study's size, and a seed anybody can name.
 DEMO_N, DEMO_SEED = 3087, 7
@@ -41,6 +45,29 @@ def warn(cohort: ab.Cohort | ab.Moments, columns: Collection[str] | None = None)
         named = doubt.problem.column
         if doubt.kind in _TOLD and (columns is None or named is None or named in columns):
             tell_problem("warning", doubt.problem)
+
+
+@contextmanager
+def notes() -> Iterator[None]:
+    """Have a warning about where compiled code is kept be a line of its own words."""
+    with warnings.catch_warnings():
+        before = warnings.showwarning
+
+        def show(
+            message: Warning | str,
+            category: type[Warning],
+            filename: str,
+            lineno: int,
+            file: TextIO | None = None,
+            line: str | None = None,
+        ) -> None:
+            if issubclass(category, CacheWarning):
+                errors.print(f"note: {message}", style="dim")
+            else:
+                before(message, category, filename, lineno, file, line)
+
+        warnings.showwarning = show
+        yield
 
 
 def progress() -> bool | Callable[[int, int, int], None]:

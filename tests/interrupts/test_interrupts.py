@@ -78,10 +78,13 @@ FORKED = """
 import os, signal, sys, time
 from alliance_bayes.interrupts import stoppable
 with stoppable():
+    there, here = os.pipe()
     child = os.fork()
     if child == 0:
+        os.write(here, b"x")  # what comes before Python runs again is forgotten by it
         time.sleep(100)
         os._exit(0)
+    os.read(there, 1)
     os.kill(child, signal.SIGTERM)
     sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) != -signal.SIGTERM)
 """

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-import numba
 import numpy as np
 from scipy import sparse
 
+from alliance_bayes.compiled import njit
 from alliance_bayes.model.families import Outcome
 from alliance_bayes.rounding import ROUNDING
 
@@ -177,7 +177,7 @@ def group_statistics(values: np.ndarray, cells: Cells, outcome: Outcome, step: f
     return out
 
 
-@numba.njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True)
 def _sums(
     values: np.ndarray, number: np.ndarray, n_cells: int, centre: float, floor: float, ceiling: float
 ) -> np.ndarray:

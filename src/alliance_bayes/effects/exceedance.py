@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-import numba
 import numpy as np
 import numpy.typing as npt
 from scipy import special
 
+from alliance_bayes.compiled import njit
 from alliance_bayes.effects.tabulated import Tabulated
 from alliance_bayes.errors import UsageError
 from alliance_bayes.fit import FittedModel
@@ -175,7 +175,7 @@ def _standard(z: np.ndarray, nu: np.ndarray | None) -> np.ndarray:
     return table(flat, np.zeros(flat.shape[1], dtype=np.intp)).reshape(z.shape)
 
 
-@numba.njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True)
 def _beta_binomial(eta: np.ndarray, phi: np.ndarray, n: int, first: np.ndarray) -> np.ndarray:
     """P(Y >= k) of a beta-binomial of n trials with mean expit(eta) and precision phi, shape (n_eta, n_first).
 

@@ -5,9 +5,9 @@ The estimators are ArviZ's, for a block of quantities instead of one after the o
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 
+from alliance_bayes.compiled import njit
 from alliance_bayes.rounding import is_constant
 
 __all__ = ["effective_sample_size", "rhat"]
@@ -55,7 +55,7 @@ def rhat(chains: np.ndarray) -> np.ndarray:
     return np.asarray(np.sqrt((n * between / within + n - 1) / n))
 
 
-@numba.njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True)
 def _lengths(centred: np.ndarray, within: np.ndarray, total: np.ndarray) -> np.ndarray:
     """Integrated autocorrelation time of each quantity: how many draws are worth an independent one."""
     k, n_chains, n = centred.shape
@@ -81,7 +81,7 @@ def _lengths(centred: np.ndarray, within: np.ndarray, total: np.ndarray) -> np.n
 
 
 # Sums in another order let the processor add several numbers at once.
-@numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
+@njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
 def _covariance(centred: np.ndarray, q: int, lag: int) -> float:
     """Autocovariance of a quantity at a lag, averaged over chains."""
     n_chains, n = centred.shape[1:]

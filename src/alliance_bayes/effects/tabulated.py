@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-import numba
 import numpy as np
 
+from alliance_bayes.compiled import njit
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model import Family, Outcome, Rows
 from alliance_bayes.model.likelihood import expectation, residual_variance
@@ -169,7 +169,7 @@ class Tabulations:
         return Tabulated(low, step, values)
 
 
-@numba.njit(cache=True, nogil=True, inline="always")
+@njit(cache=True, nogil=True, inline="always")
 def _at(eta: float, low: float, step: float, values: np.ndarray) -> float:
     """Cubic interpolation through the two grid points on either side."""
     place = (eta - low) / step
@@ -184,7 +184,7 @@ def _at(eta: float, low: float, step: float, values: np.ndarray) -> float:
     )
 
 
-@numba.njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True)
 def _interpolated(
     eta: np.ndarray, strata: np.ndarray, low: np.ndarray, step: np.ndarray, values: np.ndarray
 ) -> np.ndarray:
@@ -195,7 +195,7 @@ def _interpolated(
     return out
 
 
-@numba.njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True)
 def _mean(
     eta: np.ndarray,
     strata: np.ndarray,
@@ -216,7 +216,7 @@ def _mean(
     return out
 
 
-@numba.njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True)
 def _weights(
     eta: np.ndarray,
     strata: np.ndarray,

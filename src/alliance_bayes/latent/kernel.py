@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba
 import numpy as np
+
+from alliance_bayes.compiled import njit
 
 __all__ = ["CATEGORIES", "MISSING", "ratings_and_expectations"]
 
@@ -17,7 +18,7 @@ _CUTS = CATEGORIES - 1
 _FAR = 230.0
 
 
-@numba.njit(nogil=True, error_model="numpy", boundscheck=False)
+@njit(nogil=True, error_model="numpy", boundscheck=False)
 def ratings_and_expectations(
     theta: np.ndarray,
     lean: np.ndarray,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import numba
 import numpy as np
+
+from alliance_bayes.compiled import njit
 
 __all__ = ["add_effects"]
 
 
-@numba.njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True)
 def add_effects(eta: np.ndarray, u: np.ndarray, index: np.ndarray, z: np.ndarray) -> None:
     """Add z'u of each row's level to ``eta`` in place, without an array of draws x rows besides.
 

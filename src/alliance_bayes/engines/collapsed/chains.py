@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 
+from alliance_bayes.compiled import njit
 from alliance_bayes.engines.collapsed.proposal import LogDensity, Proposal
 
 __all__ = ["Adapted", "Chains", "adapt", "independence_chains"]

@@ -15,8 +15,8 @@ hyperparameters.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from alliance_bayes.compiled import njit
 from alliance_bayes.engines.collapsed.scaling import scale_columns, scale_matrix, scale_vector
 
 __all__ = [

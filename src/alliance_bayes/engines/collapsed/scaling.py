@@ -6,7 +6,7 @@ the Cholesky factor of its correlation matrix, level by level.
 
 from __future__ import annotations
 
-from numba import njit
+from alliance_bayes.compiled import njit
 
 __all__ = ["scale_columns", "scale_matrix", "scale_vector"]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 
+from alliance_bayes.compiled import njit
 from alliance_bayes.engines.density import outcome
 from alliance_bayes.engines.density.outcome import BERNOULLI, BETA_BINOMIAL, CENSORED, GAUSSIAN, STUDENT_T
 from alliance_bayes.engines.density.special import FIRST_POSITIVE, log_prior

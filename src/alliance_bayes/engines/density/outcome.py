@@ -10,8 +10,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 
+from alliance_bayes.compiled import njit
 from alliance_bayes.engines.density.special import digamma, log_ndtr
 
 __all__ = [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from numba import njit
+from alliance_bayes.compiled import njit
 
 __all__ = ["FIRST_POSITIVE", "KINDS", "digamma", "log_ndtr", "log_prior"]
 

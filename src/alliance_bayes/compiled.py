@@ -1,0 +1,74 @@
+"""Kernels in machine code, which is kept between runs where there is a place for it, and is never a reason to fail."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+import numba
+from numba.core.caching import FunctionCache
+
+from alliance_bayes.caches import CacheWarning, settled
+
+__all__ = ["njit"]
+
+_EACH_RUN = "so code is compiled in each run, which takes a minute. Set NUMBA_CACHE_DIR to a folder to keep it."
+_told: set[str] = set()
+
+
+def njit(*, cache: bool = True, **options: Any) -> Any:
+    """Compile a function; the decorator of numba, but for its cache.
+
+    Parameters
+    ----------
+    cache
+        Whether to keep what was compiled. Where there is no place for it, it is compiled in each run.
+    **options
+        Those of `numba.njit`.
+    """
+
+    def compiled(function: Callable[..., Any]) -> Any:
+        made: Any = numba.njit(**options)(function)
+        # With NUMBA_DISABLE_JIT it is the function itself.
+        if cache and hasattr(made, "enable_caching"):
+            try:
+                made._cache = _Cache(made.py_func)  # type: ignore[no-untyped-call]
+            except RuntimeError:
+                _tell(f"neither the installation nor the home folder can be written to, {_EACH_RUN}")
+            if folder := settled():
+                _tell(
+                    "neither the installation nor the home folder can be written to, so compiled code is kept in "
+                    f"'{folder}'. Set NUMBA_CACHE_DIR to keep it elsewhere."
+                )
+        return made
+
+    return compiled
+
+
+class _Cache(FunctionCache):
+    """Numba's cache, of which what cannot be read or written counts as not there."""
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        try:
+            return super().load_overload(sig, target_context)  # type: ignore[no-untyped-call]
+        except Exception:
+            # Damaged: begun anew.
+            with suppress(OSError):
+                self.flush()  # type: ignore[no-untyped-call]
+            return None
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        try:
+            super().save_overload(sig, data)  # type: ignore[no-untyped-call]
+        except OSError as error:
+            self.disable()  # type: ignore[no-untyped-call]
+            _tell(f"what was compiled cannot be kept in '{self.cache_path}' ({error.strerror}), {_EACH_RUN}")
+
+
+def _tell(text: str) -> None:
+    """Warn, once a process."""
+    if not _told:
+        _told.add(text)
+        warnings.warn(text, CacheWarning, stacklevel=4)

@@ -1,0 +1,102 @@
+"""Kernels are compiled wherever the package is installed, and what was compiled is kept where it can be."""
+
+from __future__ import annotations
+
+import ast
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import alliance_bayes
+
+PACKAGE = Path(alliance_bayes.__file__).parent
+
+
+@pytest.fixture
+def installed(tmp_path: Path) -> Path:
+    """A copy of the package with one small kernel, where nothing compiled can be kept; nobody may write there."""
+    package = tmp_path / "installation" / "alliance_bayes"
+    package.mkdir(parents=True)
+    for name in ("__init__.py", "caches.py", "compiled.py"):
+        shutil.copy(PACKAGE / name, package)
+    (package / "kernel.py").write_text(
+        "from alliance_bayes.compiled import njit\n\n\n@njit(cache=True)\ndef total(n):\n"
+        "    out = 0\n    for k in range(n):\n        out += k\n    return out\n"
+    )
+    # A file in the folder's place refuses everybody, the superuser too.
+    (package / "__pycache__").touch()
+    return package.parent
+
+
+def run(installed: Path, before: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("XDG", "NUMBA", "MPL"))}
+    code = f"{before}\nfrom alliance_bayes.kernel import total\nprint(total(10))"
+    variables = {**kept, "PYTHONPATH": str(installed), "HOME": "/dev/null/home", "PYTHONWARNINGS": "", **environment}
+    return subprocess.run([sys.executable, "-c", code], env=variables, capture_output=True, text=True, check=False)
+
+
+def warned(done: subprocess.CompletedProcess[str]) -> int:
+    assert (done.returncode, done.stdout) == (0, "45\n"), done.stderr
+    assert "Traceback" not in done.stderr
+    return done.stderr.count("CacheWarning")
+
+
+def test_where_nothing_can_be_written_code_is_kept_in_a_private_temporary_folder(
+    installed: Path, tmp_path: Path
+) -> None:
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    assert warned(run(installed, TMPDIR=str(temporary))) == 1
+    [folder] = temporary.iterdir()
+    assert folder.name == f"alliance_bayes-{os.geteuid()}"
+    assert folder.stat().st_mode & 0o077 == 0
+    [code] = folder.rglob("*.nbc")
+    before = code.stat().st_mtime_ns
+    assert warned(run(installed, TMPDIR=str(temporary))) == 1
+    assert code.stat().st_mtime_ns == before
+    # A folder that is the user's own choice is no news.
+    chosen = tmp_path / "chosen"
+    assert warned(run(installed, NUMBA_CACHE_DIR=str(chosen))) == 0
+    assert len(list(chosen.rglob("*.nbc"))) == 1
+
+
+def test_without_any_place_it_is_compiled_in_each_run(installed: Path) -> None:
+    # A locator that finds a place in archives only.
+    assert warned(run(installed, NUMBA_CACHE_LOCATOR_CLASSES="ZipCacheLocator")) == 1
+
+
+def test_a_full_disk_keeps_nothing_and_stops_nothing(installed: Path, tmp_path: Path) -> None:
+    limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))"
+    assert warned(run(installed, limit, NUMBA_CACHE_DIR=str(tmp_path / "full"))) == 1
+    assert [path for path in (tmp_path / "full").rglob("*") if path.is_file()] == []
+
+
+@pytest.mark.parametrize("content", [b"", b"\x80", b"not a pickle"])
+def test_damaged_code_is_compiled_anew_and_mended(installed: Path, tmp_path: Path, content: bytes) -> None:
+    place = {"NUMBA_CACHE_DIR": str(tmp_path / "kept")}
+    run(installed, **place)
+    for ending in ("nbi", "nbc"):
+        [file] = (tmp_path / "kept").rglob(f"*.{ending}")
+        whole = file.read_bytes()
+        file.write_bytes(content)
+        assert warned(run(installed, **place)) == 0
+        [file] = (tmp_path / "kept").rglob(f"*.{ending}")
+        assert len(file.read_bytes()) == len(whole)
+
+
+def test_every_kernel_is_compiled_so() -> None:
+    """Numba's own decorators fail where their cache has no place."""
+    found = []
+    for path in PACKAGE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names: list[str] = []
+            if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "numba":
+                names = [alias.name for alias in node.names]
+            elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "numba":
+                names = [node.attr]
+            found += [path.name for name in names if name in ("njit", "jit", "cfunc", "vectorize", "guvectorize")]
+    assert found == ["compiled.py"]
