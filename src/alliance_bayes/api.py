@@ -13,6 +13,7 @@ import pandas as pd
 import xarray as xr
 
 from alliance_bayes import storage
+from alliance_bayes.blas import one_blas_thread
 from alliance_bayes.cohort import Cohort, Flow, read_cohort
 from alliance_bayes.engines import DRAWS, Progress, SamplerSettings, sample_prior
 from alliance_bayes.engines.choice import check_engine, sample
@@ -103,6 +104,7 @@ class Model(ModelSpec):
         design, _, _ = self._applied(cohort)
         return build_graph(design, self.priors_for(design))
 
+    @one_blas_thread()
     def fit(
         self,
         cohort: Cohort | pd.DataFrame | Moments,
@@ -236,6 +238,7 @@ class Fit(FittedModel):
         self.need_rows("the PyMC graph")
         return build_graph(self.design, self.priors)
 
+    @one_blas_thread()
     def effects(self, estimands: Sequence[str] | None = None, **options: Any) -> EffectTable:
         """Effect sizes and group differences; see :func:`alliance_bayes.effects.effects`."""
         from alliance_bayes.effects import effects
@@ -254,6 +257,7 @@ class Fit(FittedModel):
 
         return adjusted_means(self, factor, **options)
 
+    @one_blas_thread()
     def check(self, **options: Any) -> CheckReport:
         """All checks and the gate's verdict; see :func:`alliance_bayes.checks.run_checks`."""
         from alliance_bayes.checks import run_checks

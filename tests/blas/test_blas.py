@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
+import alliance_bayes as ab
 from alliance_bayes.blas import one_blas_thread
+from builders import fitted, rows
 
 
 def threads() -> list[int]:
@@ -31,3 +33,29 @@ def test_it_has_its_threads_again_after_an_interrupt() -> None:
         with pytest.raises(KeyboardInterrupt), one_blas_thread():
             raise KeyboardInterrupt
         assert threads() == before
+
+
+@pytest.mark.parametrize("verb", ["fit", "effects", "check", "report"])
+def test_what_takes_long_works_in_one_thread(verb: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    class ReachedError(Exception):
+        pass
+
+    def reached(*arguments: object, **options: object) -> None:
+        assert set(threads()) == {1}
+        raise ReachedError
+
+    frame = rows(30)
+    model = ab.Model("who5_followup ~ alliance + (1 | country)")
+    built = fitted(frame, formula="who5_followup ~ alliance + (1 | country)", draws=10)
+    fit = ab.Fit(**{name: getattr(built, name) for name in ("spec", "design", "priors", "tree", "flow", "info")})
+    monkeypatch.setattr("alliance_bayes.api.sample", reached)
+    monkeypatch.setattr("alliance_bayes.effects.effects", reached)
+    monkeypatch.setattr("alliance_bayes.checks.run_checks", reached)
+    call = {
+        "fit": lambda: model.fit(frame),
+        "effects": fit.effects,
+        "check": lambda: fit.check(effects=object()),
+        "report": fit.report,
+    }[verb]
+    with threadpool_limits(limits=2, user_api="blas"), pytest.raises(ReachedError):
+        call()

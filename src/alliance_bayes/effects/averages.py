@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
-from functools import partial
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
 from itertools import product
 from math import prod
 
@@ -17,7 +17,7 @@ from alliance_bayes.effects.scenes import Piece, Scene
 from alliance_bayes.effects.tabulated import Tabulations
 from alliance_bayes.errors import UsageError
 from alliance_bayes.fit import FittedModel
-from alliance_bayes.model import Rows
+from alliance_bayes.model import Design, PooledFactor, Rows
 from alliance_bayes.remedies import argument
 
 __all__ = ["average", "is_linear", "slope"]
@@ -84,7 +84,7 @@ def average(
     def compute(sound: Sequence[Scene]) -> np.ndarray:
         if is_linear(fit) and of.of_outcome:
             unseen = _unseen(fit, sound)
-            return _linear(fit, [_averaged(fit, scene, unseen) for scene in sound], seed, unseen)
+            return _linear(fit, _averages_of(fit, sound, unseen), seed, unseen)
         return _blocked(fit, sound, seed, of)
 
     return _where_sound(fit, scenes, [not scene.problem for scene in scenes], compute, n_functions=of.n_functions)
@@ -105,7 +105,7 @@ def slope(fit: FittedModel, scenes: Sequence[Scene], *, seed: int = 0, tables: T
         if is_linear(fit):
             changes = [_moved(scene, lambda piece: piece.change) for scene in sound]
             unseen = _unseen(fit, changes)
-            return _linear(fit, [_averaged(fit, scene, unseen) for scene in changes], seed, unseen)
+            return _linear(fit, _averages_of(fit, changes, unseen), seed, unseen)
         step = _step(sound)
         made: dict[tuple[int, float], Rows] = {}
 
@@ -171,31 +171,68 @@ def _unseen(fit: FittedModel, scenes: Sequence[Scene]) -> dict[str, tuple[str, .
     return {name: tuple(dict.fromkeys(new for piece in pieces for new in piece.new_labels(name))) for name in names}
 
 
-def _averaged(fit: FittedModel, scene: Scene, unseen: Mapping[str, tuple[str, ...]]) -> _Averaged:
-    design = fit.design
-    x = np.mean([design.average(piece.rows.known) for piece in scene.pieces], axis=0)
+@dataclass(frozen=True, eq=False)
+class _Means:
+    """Weighted means of the columns of some rows, each computed once: the scenes of a factor's levels share them."""
+
+    design: Design
+    rows: Rows
+    _spread: dict[str, np.ndarray] = field(default_factory=dict)
+
+    @cached_property
+    def known(self) -> np.ndarray:
+        return self.design.average(self.rows.known)
+
+    @cached_property
+    def z(self) -> Mapping[str, np.ndarray]:
+        return {name: self.design.average(z) for name, z in self.rows.z.items()}
+
+    @cached_property
+    def basis(self) -> Mapping[str, np.ndarray]:
+        return {name: self.design.average(basis) for name, basis in self.rows.basis.items()}
+
+    def spread(self, factor: PooledFactor) -> np.ndarray:
+        """The pooled columns by the rows' own levels, the fit's and then those it has not seen, summing to their mean.
+
+        Shape (n_levels + n_unseen, n_factor_terms).
+        """
+        name, weights, n_levels = factor.name, self.design.weights, len(factor.levels)
+        if name not in self._spread:
+            z, at = self.rows.z[name], self.rows.index[name]
+            at = np.where(at < 0, n_levels - 1 - at, at)
+            # A scene may be of some of the rows.
+            own = z / len(z) if weights is None else z * weights[:, None] / self.design.n
+            size = n_levels + len(self.rows.unseen.get(name, ()))
+            self._spread[name] = np.column_stack([np.bincount(at, weights=part, minlength=size) for part in own.T])
+        return self._spread[name]
+
+
+def _averages_of(fit: FittedModel, scenes: Sequence[Scene], unseen: Mapping[str, tuple[str, ...]]) -> list[_Averaged]:
+    means: dict[int, _Means] = {}
+    for piece in (piece for scene in scenes for piece in scene.pieces):
+        means.setdefault(id(piece.rows), _Means(fit.design, piece.rows))
+    return [_averaged(fit, scene, unseen, means) for scene in scenes]
+
+
+def _averaged(
+    fit: FittedModel, scene: Scene, unseen: Mapping[str, tuple[str, ...]], means: Mapping[int, _Means]
+) -> _Averaged:
+    design, own = fit.design, [means[id(piece.rows)] for piece in scene.pieces]
+    x = np.mean([of.known for of in own], axis=0)
     spread: dict[str, np.ndarray] = {}
     for factor in design.factors:
         name, n_levels = factor.name, len(factor.levels)
         spread[name] = np.zeros((n_levels + len(unseen[name]), len(factor.columns)))
-
-        for piece in scene.pieces:
-            z, levels = piece.rows.z[name], piece.levels.get(name)
-            at = piece.rows.index[name] if levels is None else levels
-            if new := piece.new_labels(name):
-                place = np.array([n_levels + unseen[name].index(label) for label in new])
-                at = np.where(at < 0, place[-1 - np.minimum(at, -1)], at)
+        for piece, of in zip(scene.pieces, own, strict=True):
+            levels = piece.levels.get(name)
+            place = [n_levels + unseen[name].index(label) for label in piece.new_labels(name)]
             if levels is not None:
-                spread[name][at] += design.average(z) / len(levels)
+                at = np.where(levels < 0, place[0], levels) if place else levels
+                spread[name][at] += of.z[name] / len(levels)
             else:
-                # A scene may be of some of the rows.
-                own = z if design.weights is None else z * design.weights[:, None]
-                np.add.at(spread[name], at, own / (len(own) if design.weights is None else design.n))
+                spread[name][[*range(n_levels), *place]] += of.spread(factor)
         spread[name] /= len(scene.pieces)
-    basis = {
-        smooth.name: np.mean([design.average(piece.rows.basis[smooth.name]) for piece in scene.pieces], axis=0)
-        for smooth in design.smooths
-    }
+    basis = {smooth.name: np.mean([of.basis[smooth.name] for of in own], axis=0) for smooth in design.smooths}
     return x, spread, basis
 
 

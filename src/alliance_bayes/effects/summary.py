@@ -62,17 +62,19 @@ def _figures(chunk: Sequence[Quantity], options: Options) -> Iterator[dict[str, 
     draws = np.stack([quantity.draws() for quantity in chunk])
     flat = draws.reshape(len(chunk), -1)
     undefined = np.isnan(flat).mean(axis=1)
+    order = np.argsort(flat, axis=1)
+    ordered = np.take_along_axis(flat, order, axis=1)
     with np.errstate(invalid="ignore", over="ignore"):
         mean, sd = flat.mean(axis=1), flat.std(axis=1, ddof=1) if flat.shape[1] > 1 else np.full(len(flat), np.nan)
         tails = ((1 - options.prob) / 2, (1 + options.prob) / 2)
-        median, low, high = _quantiles(flat, (0.5, *tails))
-        diagnostics = convergence(draws, np.column_stack([low, high]))
+        median, low, high = _quantiles(ordered, (0.5, *tails))
+        diagnostics = convergence(draws, np.column_stack([low, high]), order=order)
         mcse = sd / np.sqrt(diagnostics["ess_mean"])
     # Rounding alone would leave a constant a spread of 1e-15.
     sd = np.where(is_constant(flat) & ~np.isnan(sd), 0.0, sd)
     if options.interval == "hdi":
         low, high = _densest(flat, options.prob)
-    _from_zero(chunk, flat, low, high, options)
+    _from_zero(chunk, ordered, low, high, options)
     above, below = (flat > 0).mean(axis=1), (flat < 0).mean(axis=1)
     for k, quantity in enumerate(chunk):
         defined = undefined[k] == 0
@@ -105,11 +107,10 @@ def _figures(chunk: Sequence[Quantity], options: Options) -> Iterator[dict[str, 
         yield row
 
 
-def _quantiles(flat: np.ndarray, probs: tuple[float, ...]) -> Iterator[np.ndarray]:
-    """Quantiles of each row by linear interpolation, from one sort; NaN where a neighbour is infinite."""
-    ordered = np.sort(flat, axis=1)
+def _quantiles(ordered: np.ndarray, probs: tuple[float, ...]) -> Iterator[np.ndarray]:
+    """Quantiles of sorted rows by linear interpolation; NaN where a neighbour is infinite."""
     for prob in probs:
-        place = prob * (flat.shape[1] - 1)
+        place = prob * (ordered.shape[1] - 1)
         left = int(place)
         # The right neighbour is not touched where it has no weight: it may be infinite.
         right = left + (place > left)
@@ -120,7 +121,7 @@ def _quantiles(flat: np.ndarray, probs: tuple[float, ...]) -> Iterator[np.ndarra
 
 
 def _from_zero(
-    chunk: Sequence[Quantity], flat: np.ndarray, low: np.ndarray, high: np.ndarray, options: Options
+    chunk: Sequence[Quantity], ordered: np.ndarray, low: np.ndarray, high: np.ndarray, options: Options
 ) -> None:
     """Let the interval of a size begin at 0, in place, where that of what it is the size of holds 0.
 
@@ -131,9 +132,10 @@ def _from_zero(
             continue
         signed = quantity.size_of.reshape(1, -1)
         tails = ((1 - options.prob) / 2, (1 + options.prob) / 2)
-        least, most = _densest(signed, options.prob) if options.interval == "hdi" else _quantiles(signed, tails)
+        hdi = options.interval == "hdi"
+        least, most = _densest(signed, options.prob) if hdi else _quantiles(np.sort(signed), tails)
         if least[0] <= 0 <= most[0]:
-            low[k], (high[k],) = 0.0, *_quantiles(flat[k : k + 1], (options.prob,))
+            low[k], (high[k],) = 0.0, *_quantiles(ordered[k : k + 1], (options.prob,))
 
 
 def _densest(flat: np.ndarray, prob: float) -> tuple[np.ndarray, np.ndarray]:
