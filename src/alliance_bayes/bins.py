@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 import numpy.typing as npt
+
+from alliance_bayes.compiled import njit
 
 __all__ = ["bin_counts", "bin_numbers"]
 
@@ -61,7 +62,7 @@ def bin_counts(values: npt.ArrayLike, edges: np.ndarray, weights: npt.ArrayLike 
     return np.asarray(counts[:, 1:].reshape(shape))
 
 
-@numba.njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True)
 def _counts(values: np.ndarray, edges: np.ndarray) -> np.ndarray:
     """As :func:`bin_counts`, without weights, for values of shape (m, n): most bins are equally wide, and guessed."""
     m, n = values.shape
