@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -16,7 +17,7 @@ import alliance_bayes as ab
 from alliance_bayes.checks import CHECKS, CheckResult, Evidence
 from alliance_bayes.checks import power_scaling as module
 from alliance_bayes.checks.power_scaling import log_prior, power_scaling, scaled_parameters
-from alliance_bayes.checks.refits import focal, focal_slope, refit, slope_rows, summary
+from alliance_bayes.checks.refits import error_of_shifts, focal, focal_slope, refit, slope_rows, summary
 from alliance_bayes.model import Prior
 from alliance_bayes.moments import moments_of
 from builders import fitted, rows
@@ -56,7 +57,7 @@ def test_with_many_people_the_prior_hardly_matters() -> None:
     assert found.verdict == "pass"
     assert found.table["priors"].tolist() == ["as fitted", "weak", "literature", "sceptical", "enthusiastic"]
     assert (found.table["settled"] == "yes").all()
-    # The fit's own priors are among the sets: the same model, seed and draws.
+    # The fit's own priors are among the sets: the same draws.
     assert found.table.set_index("priors").loc["weak", "shift"] == 0.0
     assert found.details.set_index("quantity").loc["slope", "prior"] < 0.05
 
@@ -194,9 +195,31 @@ def test_leaving_out_is_fitting_the_others() -> None:
     keep = (frame["country"] != "C2").to_numpy()
     made = refit(fit, "without C2", keep=keep)
     others = frame[keep].reset_index(drop=True)
-    other = sampled(others.assign(country=others["country"].cat.remove_unused_categories()))
+    alone = others.assign(
+        country=others["country"].cat.remove_unused_categories(),
+        participant_id=[f"p{k}" for k in range(len(others))],
+    )
+    other = ab.Model(FORMULA).fit(alone, seed=5, draws=400, progress=False)
     np.testing.assert_array_equal(made.draws, focal_slope(other))
     assert made.left_out == (~keep).sum()
+
+
+def test_the_error_of_shifts_is_what_they_differ_by_between_seeds() -> None:
+    """Forty refits of one model, which differ in nothing but their seeds."""
+    fit = many()
+    own = focal(fit)
+    keep = (fit.design.frame["country"] != "C2").to_numpy()
+    made = [refit(replace(fit, info={**fit.info, "seed": seed}), str(seed), keep=keep) for seed in range(40)]
+    assert made[0].draws.shape == (4, 400)
+    rows = slope_rows(own, made[:1])
+    between = np.std([one.draws.mean() for one in made], ddof=1)
+    mine = float(own.draws().std(ddof=1))
+    # The fit's own error is in it too, and is of 4,000 draws.
+    expected = np.hypot(between, float(rows["mcse_mean"].iloc[0])) / mine
+    # An SD of forty has a relative error of 11 %, of which three.
+    assert error_of_shifts(rows) == pytest.approx(expected, rel=0.35)
+    assert error_of_shifts(rows) < 0.06
+    assert np.isnan(error_of_shifts(slope_rows(own, [])))
 
 
 def test_what_cannot_be_fitted_without_some_is_said() -> None:

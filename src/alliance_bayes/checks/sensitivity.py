@@ -11,7 +11,7 @@ import pandas as pd
 from alliance_bayes.checks.evidence import Evidence
 from alliance_bayes.checks.plots_sensitivity import slopes_side_by_side
 from alliance_bayes.checks.power_scaling import LIMIT, power_scaling
-from alliance_bayes.checks.refits import PROB, called, focal, refit, slope_rows, summary, why_not
+from alliance_bayes.checks.refits import PROB, called, error_of_shifts, focal, refit, slope_rows, summary, why_not
 from alliance_bayes.checks.results import CheckResult, Verdict
 from alliance_bayes.checks.rows_needed import rows_needed
 from alliance_bayes.checks.wording import some
@@ -71,7 +71,8 @@ def prior_sensitivity(evidence: Evidence) -> CheckResult:
     refits = [refit(fit, name, priors=priors) for name, priors in sets]
     rows = slope_rows(slope, refits)
     table = summary(rows, refits)
-    verdict, found = _judged(table, called(slope), "under every named set of priors", "under these sets of priors")
+    everywhere, here = "under every named set of priors", "under these sets of priors"
+    verdict, found = _judged(table, error_of_shifts(rows), called(slope), everywhere, here)
     if informative:
         verdict = "warn"
         said += " Report the result under several priors, and say which one is meant."
@@ -123,7 +124,7 @@ def influence(evidence: Evidence) -> CheckResult:
     table.insert(1, "factor", pd.Series([None, *(factor for _, factor, _, _ in cases)], dtype="str"))
     table.insert(2, "level", pd.Series([None, *(level for _, _, level, _ in cases)], dtype="str"))
     table.insert(3, "n", [0, *(made.left_out for made in refits)])
-    verdict, found = _judged(table, called(slope), "whatever is left out", "in these fits")
+    verdict, found = _judged(table, error_of_shifts(rows), called(slope), "whatever is left out", "in these fits")
     return CheckResult(
         "influence",
         INFLUENCE_TITLE,
@@ -162,8 +163,8 @@ def _cases(fit: FittedModel) -> Iterator[tuple[str, str | None, str | None, np.n
             yield f"without {factor.name} {label}", factor.name, label, codes != level
 
 
-def _judged(table: pd.DataFrame, what: str, everywhere: str, here: str) -> tuple[Verdict, str]:
-    """Whether the conclusion about the sign is the same in all fits, and by how much the slope moves."""
+def _judged(table: pd.DataFrame, error: float, what: str, everywhere: str, here: str) -> tuple[Verdict, str]:
+    """Whether the conclusion about the sign is the same in all fits, and by how much the slope moves, and its error."""
     made = table.dropna(subset=["mean"])
     failed = len(table) - len(made)
     tail = f" {failed} could not be fitted." if failed else ""
@@ -173,7 +174,7 @@ def _judged(table: pd.DataFrame, what: str, everywhere: str, here: str) -> tuple
     furthest = str(made["label"].iloc[int(steady(shifts).to_numpy().argmax())])
     moved = (
         f"the mean {what} goes from {made['mean'].min():.2f} to {made['mean'].max():.2f}, at most "
-        f"{shifts.max():.2f} posterior SDs from the one fitted ({furthest})"
+        f"{shifts.max():.2f} posterior SDs from the one fitted ({furthest}; Monte Carlo standard error {error:.2f})"
     )
     settled = made["settled"] == "yes"
     signs = set(np.sign(made.loc[settled, "mean"]))
