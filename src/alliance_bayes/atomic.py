@@ -193,13 +193,31 @@ def _place(target: Path) -> Path:
         raise UsageError(f"'{target}' is a folder that holds no Zarr store. Choose another name.")
     if not is_folder and target.suffix == ".zarr":
         raise UsageError(f"'{target}' is a file, and no Zarr store. Choose another name.")
-    if not os.access(place, os.W_OK):
+    if not os.access(place, os.W_OK) or _is_anothers(there, place.parent):
         raise UsageError(f"'{target}' is write-protected. Choose another name, or permit writing to it.")
+    if _is_mounted(place):
+        raise UsageError(f"'{target}' is mounted by itself, and cannot be replaced. Mount its folder in its place.")
     for number, stream in enumerate(("input", "output", "error")):
         with suppress(OSError):
             if os.path.samestat(there, os.fstat(number)):
                 raise UsageError(f"'{target}' is standard {stream}, and no file of its own. Choose another name.")
     return place
+
+
+def _is_anothers(there: os.stat_result, parent: Path) -> bool:
+    """Whether a file is in a folder, as that for temporary files, where none but its owner may replace it."""
+    folder = parent.stat()
+    return bool(folder.st_mode & stat.S_ISVTX) and os.geteuid() not in (0, there.st_uid, folder.st_uid)
+
+
+def _is_mounted(place: Path) -> bool:
+    """Whether a single file is mounted, as containers have them."""
+    try:
+        table = Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="surrogateescape")
+    except OSError:
+        return os.path.ismount(place)
+    escaped = "".join(f"\\{ord(letter):03o}" if letter in " \t\n\\" else letter for letter in str(place))
+    return any(line.split(" ")[4] == escaped for line in table.splitlines())
 
 
 def _same(one: Path, other: Path) -> bool:
@@ -225,6 +243,10 @@ def _settle(draft: Path) -> None:
         handle = os.open(path, os.O_RDONLY)
         try:
             os.fsync(handle)
+        except OSError as error:
+            # Others have no such thing, which is no fault of the file.
+            if error.errno in (errno.EIO, errno.ENOSPC, errno.EDQUOT):
+                raise
         finally:
             os.close(handle)
 
@@ -237,9 +259,11 @@ def _replace(draft: Path, place: Path) -> None:
         os.replace(place, before / place.name)
     elif place.exists():
         was = place.stat()
+        # Not every file system knows owners and permissions.
+        with suppress(OSError):
+            os.chmod(draft, stat.S_IMODE(was.st_mode))
         with suppress(OSError):
             os.chown(draft, was.st_uid, was.st_gid)
-        os.chmod(draft, stat.S_IMODE(was.st_mode))
     os.replace(draft, place)
 
 

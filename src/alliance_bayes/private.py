@@ -55,6 +55,9 @@ def private_folder(parent: Path) -> Iterator[Path]:
                     _emptied(made)
             if lock is not None:
                 os.close(lock)
+                # Over a network a file that is open keeps its folder.
+                with suppress(OSError):
+                    os.rmdir(made)  # type: ignore[arg-type]
 
 
 def remove_leftovers(parent: Path) -> None:

@@ -208,3 +208,31 @@ def test_a_scratch_folder_is_private_and_goes(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "none"))
     with pytest.raises(WriteError), scratch():
         raise AssertionError
+
+
+def test_a_file_that_another_owns_is_not_replaced_where_only_owners_may(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = tmp_path / "a.txt"
+    target.touch()
+    tmp_path.chmod(0o1777)
+    check_outputs(target)
+    monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
+    with pytest.raises(UsageError):
+        check_outputs(target)
+    tmp_path.chmod(0o777)
+    # Locks and owners are another matter.
+    monkeypatch.setattr("alliance_bayes.atomic._probe", lambda *_: None)
+    check_outputs(target)
+
+
+def test_a_file_that_is_mounted_by_itself_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    target, table = tmp_path / "a file.txt", tmp_path / "mounts"
+    target.touch()
+    escaped = str(target).replace(" ", "\\040")
+    table.write_text(f"36 25 254:0 / / rw - ext4 /dev/vda rw\n99 36 254:0 /x {escaped} rw - ext4 /dev/vda rw\n")
+    read = Path.read_text
+    monkeypatch.setattr(Path, "read_text", lambda path, **how: read(table if "mountinfo" in str(path) else path, **how))
+    with pytest.raises(UsageError):
+        check_outputs(target)
+    check_outputs(tmp_path / "other.txt")
