@@ -16,6 +16,7 @@ import typer
 
 import alliance_bayes as ab
 from alliance_bayes.cli_tools import DEMO_N, DEMO_SEED, say, tell_problem
+from alliance_bayes.errors import Problem
 from alliance_bayes.remedies import argument
 
 __all__ = ["READ", "Map", "ReadOptions", "check_source", "column_mapping", "demonstration", "read", "reads"]
@@ -211,6 +212,10 @@ def read(path: Path | None, options: ReadOptions, *, set_aside: bool = True) -> 
         cohort = ab.read_cohort(path, **arguments, set_aside=set_aside)
     for note in cohort.notes:
         tell_problem("note", note)
+    if set_aside and cohort.aside:
+        named = ", ".join(f"'{name}'" for name in cohort.aside)
+        what = f"has columns that cannot be read and are set aside: {named}"
+        tell_problem("note", Problem(None, None, None, what, "'alliance-bayes validate' says what is wrong with them."))
     return cohort
 
 

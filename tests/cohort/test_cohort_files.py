@@ -171,10 +171,7 @@ def test_unreadable_parquet(tmp_path: Path, content: bytes) -> None:
 def test_paths_that_lead_to_no_table(tmp_path: Path) -> None:
     sheet = write(tmp_path, "a.xlsx", b"x")
     text = write(tmp_path, "a.txt", "participant_id\n1\n")
-    types = (
-        "Give a file ending in .csv, .tsv, .tab, .csv.gz, .tsv.gz, .tab.gz, .parquet, .pq (or .txt with sep=...), or a "
-        "DataFrame."
-    )
+    types = "Give a file ending in .csv, .tsv, .tab, .csv.gz, .tsv.gz, .tab.gz, .parquet, .pq (or .txt with sep=...)."
     expected = {
         tmp_path
         / "b.csv": f"source: there is no file {tmp_path / 'b.csv'}. Check the path; it is read from {Path.cwd()}.",

@@ -270,7 +270,8 @@ def test_everything_wrong_in_three_tables_is_named_at_once(tmp_path: Path) -> No
         "Correct it: a session or survey cannot lie in the future.",
         "column 'sessions.date', row 3: '2021-13-01' is not a date of the calendar. Correct it.",
         f"column 'sessions.date', row 4: '05.01.2021' is not a date written YYYY-MM-DD. {FORMAT}",
-        f"column 'sessions.date', row 5: '44000' is not a date written YYYY-MM-DD. {FORMAT}",
+        "column 'sessions.date', row 5: '44000' is a number of days, as spreadsheets keep dates (it may be "
+        "2020-06-18). Format the column as dates (YYYY-MM-DD) before it is saved.",
         "column 'sessions.date', row 6: '' has no date. Fill in the date, or remove the row.",
         "column 'sessions.date', row 7: '1969-12-31' is before 1970. Correct the year.",
         "column 'sessions.date', row 8: '2021-02-30' is not a date of the calendar. Correct it.",
@@ -323,7 +324,7 @@ def test_dates_in_frames(tmp_path: Path) -> None:
         read_tables(paths[0], sessions, paths[2], today=TODAY)
     assert [(problem.row, problem.what) for problem in caught.value.problems] == [
         (1, "has a time zone"),
-        (2, "is of type int, not a date"),
+        (2, "is a number of days, as spreadsheets keep dates (it may be 2020-06-18)"),
         (3, "has no date"),
     ]
 

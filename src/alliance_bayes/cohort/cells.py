@@ -22,11 +22,13 @@ __all__ = [
     "is_missing",
     "is_number",
     "level_label",
+    "likeness",
     "read_date",
     "read_level",
     "read_number",
     "read_text",
     "spelling",
+    "visible",
 ]
 
 #: What a text cell may hold, besides spaces, when the value is missing.
@@ -34,13 +36,40 @@ MISSING = ("", "NA", "NaN")
 
 _NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _COMMA_NUMBER = re.compile(r"[+-]?([0-9]+(,[0-9]*)?|,[0-9]+)([eE][+-]?[0-9]+)?")
-_THOUSANDS = re.compile(r"[+-]?[0-9]{1,3}(?P<mark>[.,' \u00a0\u202f])[0-9]{3}((?P=mark)[0-9]{3})*([.,][0-9]+)?")
+_THOUSANDS = re.compile(
+    r"[+-]?[0-9]{1,3}(?P<mark>[.,'\u2019 \u00a0\u2007\u2009\u202f])[0-9]{3}((?P=mark)[0-9]{3})*([.,][0-9]+)?"
+)
 _INFINITE = re.compile(r"[+-]?inf(inity)?", re.IGNORECASE)
 _CODE = re.compile(r"[+-]?0[0-9]+")
 _WHOLE = re.compile(r"(-?)(0|[1-9][0-9]*)(?:\.0+)?")
 # Whole numbers beyond this one share a float with their neighbours, so that a float no longer tells which is meant.
 _LARGEST_WHOLE = 2**53
 _LONGEST_MARK = 20
+# What spreadsheets write in place of a number that cannot be computed, in English and German.
+_SHEET_ERROR = re.compile(
+    r"#(N/?A|NV|DIV/0!|VALUE!|WERT!|REF!|BEZUG!|NUM!|ZAHL!|NAME\?|NULL!|SPILL!|CALC!)", re.IGNORECASE
+)
+_MONTH = "jan|feb|m[aä]r|apr|ma[iy]|jun|jul|aug|sep|o[ck]t|nov|de[cz]"
+_DATE = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}([T ].*)?|[0-9]{1,2}([./-])[0-9]{1,2}\2[0-9]{2,4}"
+    rf"|[0-9]{{1,2}}[. -]+({_MONTH})[a-zä]*\.?([ -][0-9]+)?|({_MONTH})[a-zä]*\.?[ -][0-9]{{1,4}}",
+    re.IGNORECASE,
+)
+#: Ways to write dates that a message may name, the likeliest first.
+_DATE_FORMATS = (
+    "%d.%m.%Y",
+    "%d/%m/%Y",
+    "%m/%d/%Y",
+    "%Y/%m/%d",
+    "%Y%m%d",
+    "%d-%m-%Y",
+    "%d.%m.%y",
+    "%d/%m/%y",
+    "%m/%d/%y",
+)
+# Days since the end of 1899, by which spreadsheets keep dates: here those of 1954 to 2064.
+_SERIAL = re.compile(r"[2-5][0-9]{4}(?:[.,][0-9]+)?")
+_SERIAL_START = dt.date(1899, 12, 30)
 _ISO = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?)?")
 _ZONE = re.compile(rf"{_ISO.pattern}(Z|[+-][0-9]{{2}}:?[0-9]{{2}})")
 _HAS_ZONE = ("has a time zone", "Convert it to local time and drop the zone: days are calendar days.")
@@ -124,10 +153,61 @@ def _parse(text: str, decimal: str, missing: Collection[str]) -> float:
         raise CellError("has separators between thousands", "Write the number without them.", number=True)
     if text.casefold() in ("true", "false"):
         raise CellError("is a truth value, not a number", "Write the number that is meant.")
+    if _SHEET_ERROR.fullmatch(text):
+        raise CellError("is an error of the spreadsheet, not a number", _empty_or(text, missing))
+    if _DATE.fullmatch(text):
+        remedy = "Format the column as numbers before it is saved: a spreadsheet may make a date of 4.5."
+        raise CellError("is a date, not a number", remedy)
+    plain, foreign = _ascii_number(text)
+    if foreign is not None and mine.fullmatch(plain):
+        raise CellError(f"is a number written with {_name(foreign)}", f"Write {plain}, if that is meant.", number=True)
     # What is longer is no mark of a missing value.
     marks = [*(mark for mark in missing if mark), text] if len(text) <= _LONGEST_MARK else ...
     remedy = f"Correct it; a missing value is {describe_markers(missing)}, or is named in {argument('missing', marks)}."
     raise CellError("is not a number", remedy)
+
+
+def _ascii_number(text: str) -> tuple[str, str | None]:
+    """A number that is written with other characters than those of ASCII in theirs, and the first of these."""
+    plain, first = [], None
+    for character in text:
+        digit = unicodedata.decimal(character, None)
+        if character.isascii():
+            plain.append(character)
+            continue
+        first = first or character
+        if digit is not None:
+            plain.append(str(digit))
+        elif character in "\u2010\u2011\u2012\u2013\u2212\uff0d":
+            plain.append("-")
+        elif character in "\u066b\uff0e":
+            plain.append(".")
+        elif not character.isspace() and unicodedata.category(character) not in ("Cf", "Zs"):
+            plain.append(character)
+    return "".join(plain), first
+
+
+def _empty_or(text: str, missing: Collection[str]) -> str:
+    """What to do about a text that stands for no value."""
+    marks = [*(mark for mark in missing if mark), text]
+    return f"Leave the cell empty if the value is unknown, or pass {argument('missing', marks)}."
+
+
+def visible(text: str) -> str:
+    """What a reader sees of a text: characters in one Unicode form, and none that show nothing."""
+    return "".join(one for one in unicodedata.normalize("NFC", text) if unicodedata.category(one) != "Cf")
+
+
+def likeness(text: str) -> str:
+    """What two identifiers share that differ in spelling, or in zeros that a spreadsheet takes away (007) or adds."""
+    plain = "".join(text.lower().split()) if text.isascii() else spelling(text)
+    if "0" not in plain:
+        return plain
+    return re.sub(r"(?<![0-9])0+(?=[0-9])", "", re.sub(r"(?<=[0-9])\.0+$", "", plain))
+
+
+def _name(character: str) -> str:
+    return f"the character U+{ord(character):04X} ({unicodedata.name(character, 'without a name').lower()})"
 
 
 def read_text(cell: object) -> str:
@@ -146,6 +226,8 @@ def read_level(cell: object) -> str:
     """Read a cell that is not missing as a level of a factor, or raise CellError."""
     if isinstance(cell, str) and cell != cell.strip():
         raise CellError("has spaces around it", f"Write {cell.strip()!r}.")
+    if isinstance(cell, str) and _SHEET_ERROR.fullmatch(cell):
+        raise CellError("is an error of the spreadsheet, not a level", _empty_or(cell, MISSING))
     return level_label(cell)
 
 
@@ -203,6 +285,8 @@ def read_date(cell: object, *, date_format: str | None, today: dt.date) -> pd.Ti
         value = _parse_date(cell.strip(), date_format)
     elif isinstance(cell, (dt.date, np.datetime64)):
         value = pd.Timestamp(cell)
+    elif isinstance(cell, (int, float, np.integer, np.floating)) and not isinstance(cell, (bool, np.bool_)):
+        value = _parse_date(f"{float(cell):g}", date_format)
     else:
         raise CellError(f"is of type {type(cell).__name__}, not a date", "Write dates as YYYY-MM-DD.")
     if value.tzinfo is not None:
@@ -219,13 +303,27 @@ def _parse_date(text: str, date_format: str | None) -> pd.Timestamp:
         try:
             return pd.Timestamp(dt.datetime.strptime(text, date_format))
         except ValueError:
-            raise CellError(f"is not a date written {date_format}", "Write every date the same way.") from None
+            if not _SERIAL.fullmatch(text):
+                raise CellError(f"is not a date written {date_format}", "Write every date the same way.") from None
+    if _SERIAL.fullmatch(text):
+        day = _SERIAL_START + dt.timedelta(days=int(text[:5]))
+        what = f"is a number of days, as spreadsheets keep dates (it may be {day.isoformat()})"
+        raise CellError(what, "Format the column as dates (YYYY-MM-DD) before it is saved.")
     if _ZONE.fullmatch(text):
         raise CellError(*_HAS_ZONE)
     if not _ISO.fullmatch(text):
-        remedy = f"Write YYYY-MM-DD, or pass {argument('date_format', '%d.%m.%Y')} if every date is written so."
+        likely = next((one for one in _DATE_FORMATS if _is_written(text, one)), _DATE_FORMATS[0])
+        remedy = f"Write YYYY-MM-DD, or pass {argument('date_format', likely)} if every date is written so."
         raise CellError("is not a date written YYYY-MM-DD", remedy)
     try:
         return pd.Timestamp(dt.datetime.fromisoformat(text))
     except ValueError:
         raise CellError("is not a date of the calendar", "Correct it.") from None
+
+
+def _is_written(text: str, date_format: str) -> bool:
+    try:
+        dt.datetime.strptime(text, date_format)
+    except ValueError:
+        return False
+    return True

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from alliance_bayes.errors import DataError, Problem, UsageError
 
-__all__ = ["TABLE_BYTES", "TOO_LARGE", "ending", "is_pipe", "kind_of", "read_bytes", "unreadable"]
+__all__ = ["TABLE_BYTES", "TOO_LARGE", "ending", "is_pipe", "kind_of", "read_bytes", "refuse_device", "unreadable"]
 
 #: Largest file that is read whole, and largest that a compressed one may become.
 TABLE_BYTES = 256 << 20
@@ -64,19 +64,20 @@ def is_pipe(path: Path) -> bool:
     return stat.S_ISFIFO(mode) or (stat.S_ISREG(mode) and path.parts[:2] in (("/", "dev"), ("/", "proc")))
 
 
-def read_bytes(path: Path, what: str) -> bytes:
+def refuse_device(path: Path, what: str) -> None:
+    """Raise UsageError where there is something that is neither a file nor a pipe, and may have no end."""
+    if path.exists() and not (path.is_file() or path.is_fifo()):
+        raise UsageError(f"{what}: {path} is a device or a socket. Give a file or a pipe.")
+
+
+def read_bytes(path: Path) -> bytes:
     """All bytes of a file or of a pipe, unpacked where it ends in .gz.
 
     Raises
     ------
-    UsageError
-        Neither a file nor a pipe.
     DataError
         Too large, packed or unpacked, or no gzip.
     """
-    mode = path.stat().st_mode
-    if not (stat.S_ISREG(mode) or stat.S_ISFIFO(mode)):
-        raise UsageError(f"{what}: {path} is a device, which has no end. Give a file or a pipe.")
     with path.open("rb") as file:
         if path.suffix.lower() != ".gz":
             data = file.read(TABLE_BYTES + 1)

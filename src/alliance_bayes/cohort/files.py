@@ -16,6 +16,7 @@ from alliance_bayes.cohort.contents import (
     is_pipe,
     kind_of,
     read_bytes,
+    refuse_device,
     source_name,
     unreadable,
 )
@@ -99,13 +100,13 @@ def read_raw(
     path = Path(source)
     if path.is_dir():
         raise UsageError(f"{what}: {path} is a directory. Name the file in it.")
+    refuse_device(path, what)
     last = ending(path)
     # A pipe such as <(...) has a number for a name.
     if last not in SEPARATORS and last not in PARQUET and not (is_pipe(path) or (sep is not None and last in _TEXT)):
         known = ", ".join([*SEPARATORS, *PARQUET])
         raise UsageError(
-            f"{what}: {path} is of no known type. Give a file ending in {known} (or .txt with {argument('sep', ...)}), "
-            "or a DataFrame."
+            f"{what}: {path} is of no known type. Give a file ending in {known} (or .txt with {argument('sep', ...)})."
         )
     if not path.exists():
         raise UsageError(f"{what}: there is no file {path}. Check the path; it is read from {Path.cwd()}.")
@@ -115,7 +116,7 @@ def read_raw(
     if last in PARQUET:
         _check_kind(path, "Parquet")
         return _from_parquet(path)
-    data = read_bytes(path, what)
+    data = read_bytes(path)
     if (kind := kind_of(data)) is not None:
         raise unreadable(path, f"is {kind[0]}, and no table in text, whatever it is called", kind[1])
     return _from_text(path, data, encoding, sep)

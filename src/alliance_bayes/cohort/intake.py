@@ -8,13 +8,13 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pandas as pd
 
-from alliance_bayes.cohort.cells import is_missing
+from alliance_bayes.cohort.cells import is_missing, likeness
 from alliance_bayes.cohort.convert import Fault, Reading, count_numbers, to_dates, to_levels, to_numbers, to_texts
 from alliance_bayes.cohort.files import RawTable
 from alliance_bayes.cohort.header import rename_columns
 from alliance_bayes.cohort.names import ID
 from alliance_bayes.cohort.odd_rows import without_odd_rows
-from alliance_bayes.cohort.schema import ColumnRule, rule_faults
+from alliance_bayes.cohort.schema import ColumnRule, rule_faults, same_looking
 from alliance_bayes.cohort.summary import MANY_LEVELS
 from alliance_bayes.errors import Problem, UsageError
 from alliance_bayes.remedies import argument
@@ -23,6 +23,8 @@ __all__ = ["Intake", "Wishes", "check_wishes", "take_in"]
 
 #: Characters of a cell that a problem shows.
 MAX_SHOWN = 60
+#: Identifiers that are almost alike, each with a note of its own.
+_ALIKE = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +149,8 @@ def take_in(
         values[canonical], faults[canonical] = _convert(
             raw.cells[name], canonical, by_name.get(canonical), reading, wishes
         )
+        if canonical in by_name and by_name[canonical].kind == "id":
+            faults[canonical] += same_looking(values[canonical], raw.rows)
     data = pd.DataFrame(values, index=raw.cells.index)
     seen = {name: {fault.position for fault in listed if fault.position is not None} for name, listed in faults.items()}
     broken = rule_faults(data, [by_name[name] for name in values if name in by_name], skip=seen, rows=raw.rows)
@@ -167,7 +171,28 @@ def take_in(
             # A column of remarks, say, must not keep anybody from an analysis that does not use it.
             aside[canonical] = tuple(wrong[canonical])
     data = data.drop(columns=[name for name in aside if name in data])
-    return Intake(data, names, raw, tuple(problems), aside, (*raw.notes, *renamed.notes))
+    alike = [
+        note for name in data if name in by_name and by_name[name].kind == "id" for note in _alike(data[name], raw)
+    ]
+    return Intake(data, names, raw, tuple(problems), aside, (*raw.notes, *renamed.notes, *alike))
+
+
+def _alike(ids: pd.Series, raw: RawTable) -> list[Problem]:
+    """Identifiers of two people that may be of one: they differ in spelling, or in zeros before them, alone."""
+    first: dict[str, int] = {}
+    notes: list[Problem] = []
+    for place, text in enumerate(ids.tolist()):
+        if not isinstance(text, str):
+            continue
+        before = first.setdefault(likeness(text), place)
+        if ids.iloc[before] != text and len(notes) <= _ALIKE:
+            what = f"is almost {ids.iloc[before]!r} in row {raw.rows[before]}, and taken for another participant"
+            notes.append(Problem(str(ids.name), raw.rows[place], text, what, "Write both alike if they are one."))
+    if len(notes) > _ALIKE:
+        notes[_ALIKE:] = [
+            Problem(str(ids.name), None, None, "has more identifiers of this kind", "Look at all of them.")
+        ]
+    return notes
 
 
 def _convert(

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from alliance_bayes.cohort.cells import likeness
 from alliance_bayes.cohort.intake import Intake
 from alliance_bayes.cohort.names import ID, PROVIDER_TYPES
 from alliance_bayes.cohort.scoring import SCORED
@@ -56,8 +57,17 @@ def _orphans(table: Intake, people: Intake | None) -> list[Problem]:
         return []
     ids = table.data[ID]
     unknown = ids.notna() & ~ids.isin(people.data[ID].dropna())
-    what, remedy = "is not in the participants' table", "Add the participant, or remove the row."
-    return [table.problem(ID, int(row), what, remedy) for row in np.flatnonzero(unknown)]
+    # Of several people who are alike the first.
+    like = {likeness(known): known for known in reversed(people.data[ID].dropna().tolist())}
+    problems = []
+    for row in np.flatnonzero(unknown):
+        near = like.get(likeness(ids.iloc[row]))
+        what, remedy = "is not in the participants' table", "Add the participant, or remove the row."
+        if near is not None:
+            what = f"{what}, which has {near!r}"
+            remedy = f"Write {near!r} if that is meant; else add the participant, or remove the row."
+        problems.append(table.problem(ID, int(row), what, remedy))
+    return problems
 
 
 def _repeats(table: Intake, keys: Sequence[str], noun: str) -> list[Problem]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 import pandas as pd
 
+from alliance_bayes.cohort.cells import visible
 from alliance_bayes.cohort.convert import Fault
 from alliance_bayes.cohort.items import INSTRUMENT_OF
 from alliance_bayes.cohort.names import CHANGE, FACTORS, ID, ITEMS, LEVELS_FIRST, SESSION_PROVIDER_TYPES, SURVEY_ITEMS
@@ -16,7 +17,15 @@ from alliance_bayes.instruments import ALLIANCE2, WHO5, Instrument
 if TYPE_CHECKING:
     import pandera.pandas as pa
 
-__all__ = ["ColumnRule", "cohort_rules", "participant_rules", "rule_faults", "session_rules", "survey_rules"]
+__all__ = [
+    "ColumnRule",
+    "cohort_rules",
+    "participant_rules",
+    "rule_faults",
+    "same_looking",
+    "session_rules",
+    "survey_rules",
+]
 
 _CORRECT = "Correct it, or leave the cell empty if it is unknown."
 
@@ -187,6 +196,21 @@ def rule_faults(
             fault = _fault(by_name[column], str(check), position, data[column], rows)
             found.setdefault(column, {}).setdefault(position, fault)
     return {column: [faults[position] for position in sorted(faults)] for column, faults in found.items()}
+
+
+def same_looking(column: pd.Series, rows: Sequence[int | str]) -> list[Fault]:
+    """Identifiers that no reader can tell apart: one text in two Unicode forms, or with characters nobody sees."""
+    first: dict[str, int] = {}
+    faults = []
+    for position, text in enumerate(column.tolist()):
+        if isinstance(text, str) and not text.isascii():
+            before = first.setdefault(visible(text), position)
+            if column.iloc[before] != text:
+                what = f"looks like the identifier in row {rows[before]}, and differs in Unicode form alone"
+                faults.append(Fault(position, what, "Write both alike; keep one row for each participant."))
+        elif isinstance(text, str):
+            first.setdefault(text, position)
+    return faults
 
 
 def _schema(rules: Collection[ColumnRule]) -> pa.DataFrameSchema:
