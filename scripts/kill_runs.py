@@ -37,7 +37,7 @@ COMMANDS = {
     "reduce": ("reduce", "../cohort.csv", "--card", CARD, "-o", "moments.nc"),
     "simulate": ("simulate", "-o", "cohort.csv", "--n", "4000", "--tables", "tables"),
 }
-FULL = {"study --full": ("study", "../tables", "--full", "-o", "study.html", *KEY)}
+FULL = {"study --full": ("study", "../cohort.csv", "--full", "-o", "study.html", *KEY)}
 # Of every ten kills.
 SHARES = {"fit": 2, "fit (zarr)": 1, "report": 2, "study": 1, "reduce": 2, "simulate": 2}
 HIDDEN = ".alliance_bayes-*"
