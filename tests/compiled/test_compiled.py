@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import os
 import shutil
 import subprocess
@@ -86,17 +85,3 @@ def test_damaged_code_is_compiled_anew_and_mended(installed: Path, tmp_path: Pat
         assert warned(run(installed, **place)) == 0
         [file] = (tmp_path / "kept").rglob(f"*.{ending}")
         assert len(file.read_bytes()) == len(whole)
-
-
-def test_every_kernel_is_compiled_so() -> None:
-    """Numba's own decorators fail where their cache has no place."""
-    found = []
-    for path in PACKAGE.rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            names: list[str] = []
-            if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "numba":
-                names = [alias.name for alias in node.names]
-            elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "numba":
-                names = [node.attr]
-            found += [path.name for name in names if name in ("njit", "jit", "cfunc", "vectorize", "guvectorize")]
-    assert found == ["compiled.py"]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-import numba
 import numpy as np
 from scipy import special
+
+from alliance_bayes.compiled import njit
 
 __all__ = ["normal_scores", "rounding_of"]
 
@@ -52,7 +53,7 @@ def _score_table(n: int) -> np.ndarray:
         return np.asarray(special.ndtri((ranks - 3 / 8) / (n + 1 / 4)))
 
 
-@numba.njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True)
 def _scores(flat: np.ndarray, order: np.ndarray, table: np.ndarray) -> np.ndarray:
     k, n = flat.shape
     out = np.empty((2, k, n))
@@ -79,7 +80,7 @@ def _scores(flat: np.ndarray, order: np.ndarray, table: np.ndarray) -> np.ndarra
     return out
 
 
-@numba.njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True)
 def _rank(ordered: np.ndarray, places: np.ndarray, table: np.ndarray, out: np.ndarray) -> None:
     """Scores of sorted values, put in their places; neighbours closer than rounding are tied."""
     n = ordered.size
