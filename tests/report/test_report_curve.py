@@ -29,6 +29,33 @@ def test_the_curve_is_the_average_prediction_with_everybody_at_each_value(family
         assert curve.iloc[position, 1:].to_list() == pytest.approx(expected, rel=1e-9)  # rounding only
 
 
+@pytest.mark.parametrize(
+    ("predictor", "formula"),
+    [
+        (name, formula)
+        for formula in (
+            "who5_followup ~ alliance * sex * provider_type + who5_baseline + (alliance || country) + (1 | sex)",
+            "who5_followup ~ alliance:age + I(alliance ** 2) + offset(alliance * age) + offset(days_in_care)"
+            " + (age || sex)",
+            "who5_followup ~ offset(age) + s(age) + alliance + (age:alliance || country)",
+            "who5_followup ~ s(days_in_care) + age + (1 | country:sex)",
+            "who5_followup ~ 0 + alliance + exp(alliance) + (0 + alliance | provider_type:sex)",
+        )
+        for name in ("alliance", "age")
+        if name in formula
+    ],
+)
+def test_rows_that_share_what_the_predictor_meets_are_evaluated_once(predictor: str, formula: str) -> None:
+    fit = fitted(rows(80), formula=formula, draws=10, means={"beta": 0.5})
+
+    curve = average_curve(fit, predictor, prob=0.8, small=5)
+
+    for position in (0, 7, GRID - 1):
+        at = fit.predict(fit.design.frame.assign(**{predictor: curve["x"].iloc[position]})).mean("obs").values.ravel()
+        expected = [at.mean(), *np.quantile(at, [0.1, 0.9])]
+        assert curve.iloc[position, 1:].to_list() == pytest.approx(expected, rel=1e-9)  # rounding only
+
+
 @pytest.mark.parametrize("at_once", [1, 100, 1_000_000])
 def test_the_curve_does_not_depend_on_how_many_rows_are_evaluated_at_once(
     at_once: int, monkeypatch: pytest.MonkeyPatch

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from arviz_stats.base import array_stats
 from scipy import stats
 
 from alliance_bayes.report.figures import density_curve
@@ -40,3 +41,26 @@ def test_a_chain_that_was_stuck_has_a_finite_one() -> None:
     x, density = density_curve(np.r_[np.full(900, 1.0), np.linspace(0, 2, 100)])
     assert np.isfinite(x).all()
     assert np.isfinite(density).all()
+
+
+@pytest.mark.parametrize("positive", [False, True])
+@pytest.mark.parametrize("seed", range(5))
+def test_it_is_the_density_that_arviz_gives(positive: bool, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    draws = rng.standard_t(3, size=int(rng.integers(50, 5000))) * 10.0**seed
+    draws = np.abs(draws) if positive else draws
+
+    x, density = density_curve(draws, positive=positive)
+
+    low, high = np.quantile(draws, [0.0005, 0.9995])
+    ends = (0.0 if positive else low - 0.12 * (high - low), high + 0.12 * (high - low))
+    shown = draws[(ends[0] <= draws) & (draws <= ends[1])]
+    at, expected, _ = array_stats.kde(shown, grid_len=x.size, custom_lims=ends, bw="scott")
+    np.testing.assert_allclose(x, at, rtol=1e-12)
+    # The same sums in another order.
+    np.testing.assert_allclose(density, expected * shown.size / draws.size, rtol=1e-9, atol=1e-9 * density.max())
+
+
+def test_what_varies_in_a_few_outlying_draws_alone_has_none() -> None:
+    x, density = density_curve(np.r_[np.full(9999, 1.0), 50.0])
+    assert x.size == density.size == 0

@@ -19,8 +19,9 @@ from alliance_bayes.remedies import argument
 
 __all__ = ["NumericSetting", "Piece", "Scene", "Scenes"]
 
-# Evaluated rows that are kept for the next estimand: for 3,087 rows some 300 KB each.
-_MOST_CACHED = 64
+# Settings whose evaluated rows are kept for the next estimand, and rows in all of them: for 3,087 rows some 300 KB a
+# setting. Of more rows the latest setting is kept.
+_MOST_CACHED, _MOST_ROWS = 64, 300_000
 _NONE = np.empty(0, dtype=int)
 
 
@@ -227,8 +228,9 @@ class Scenes:
                 problem = problem or str(rough)
             else:
                 problem = problem or self._lost_in_moments(change)
-        if len(self._cache) < _MOST_CACHED:
-            self._cache[key] = rows, problem, change
+        self._cache[key] = rows, problem, change
+        while len(self._cache) > max(1, min(_MOST_CACHED, _MOST_ROWS // len(frame))):
+            del self._cache[next(iter(self._cache))]
         return rows, problem, change
 
     @cached_property

@@ -8,8 +8,11 @@ import numpy as np
 import pandas as pd
 
 from alliance_bayes.bins import bin_counts, bin_numbers
-from alliance_bayes.fit import FittedModel
-from alliance_bayes.model import Design, Rows, Scale
+from alliance_bayes.effects.averages import is_linear
+from alliance_bayes.effects.holding import holding
+from alliance_bayes.fit import BLOCK, FittedModel
+from alliance_bayes.model import Design, PooledFactor, Rows, Scale
+from alliance_bayes.model.grammar import columns_of
 from alliance_bayes.model.likelihood import expectation
 
 __all__ = ["average_curve", "covered_range", "grouped_histogram"]
@@ -52,39 +55,70 @@ def average_curve(fit: FittedModel, predictor: str, *, prob: float, small: int) 
 def _averages(fit: FittedModel, predictor: str, values: np.ndarray) -> Iterator[np.ndarray]:
     """Draws of the average outcome at each value, each of shape (n_draws,)."""
     design = fit.design
-    linear = design.family.name in ("gaussian", "student_t")
+    if is_linear(fit):
+        yield from _linear_averages(fit, predictor, values)
+        return
     total = fit.shape[0] * fit.shape[1]
     which = np.unique(np.linspace(0, total - 1, min(total, THINNED)).astype(int))
-    for rows in _rows_at(design, predictor, values):
-        if linear:
-            yield _mean_predictor(fit, rows)
-        else:
-            eta = fit.linear_predictor(rows, which=which)
-            yield expectation(design.family, eta, fit.parameters_at(which, rows), design.outcome).mean(axis=1)
+    for rows in _rows_at(design, predictor, values, np.arange(design.rows.n)):
+        average = np.empty(which.size)
+        for some in np.array_split(np.arange(which.size), min(which.size, -(-which.size * rows.n // BLOCK))):
+            eta = fit.linear_predictor(rows, which=which[some])
+            own = fit.parameters_at(which[some], rows)
+            average[some] = expectation(design.family, eta, own, design.outcome).mean(axis=1)
+        yield average
 
 
-def _rows_at(design: Design, predictor: str, values: np.ndarray) -> Iterator[Rows]:
-    """The analysed rows with everybody at one value of the predictor after the other."""
-    own = np.arange(design.rows.n)
+def _rows_at(design: Design, predictor: str, values: np.ndarray, places: np.ndarray) -> Iterator[Rows]:
+    """Some of the analysed rows, all of them at one value of the predictor after the other."""
     # The formula is evaluated on many rows at once: most of its cost is one a call.
-    for some in np.array_split(values, min(values.size, -(-values.size * own.size // _AT_ONCE))):
-        frame = design.frame.iloc[np.tile(own, some.size)].reset_index(drop=True)
-        rows = design.evaluate(frame.assign(**{predictor: np.repeat(some, own.size)}))
-        for place in range(some.size):
-            yield rows.take(place * own.size + own)
+    for some in np.array_split(values, min(values.size, -(-values.size * places.size // _AT_ONCE))):
+        frame = design.frame.iloc[np.tile(places, some.size)].reset_index(drop=True)
+        rows = design.evaluate(frame.assign(**{predictor: np.repeat(some, places.size)}))
+        for number in range(some.size):
+            yield rows.take(number * places.size + np.arange(places.size))
 
 
-def _mean_predictor(fit: FittedModel, rows: Rows) -> np.ndarray:
-    """Mean over rows of a linear expectation, shape (n_draws,): only the rows' mean design counts."""
-    mean = fit.coefficients_of_known @ rows.known.mean(axis=0)
-    for factor in fit.design.factors:
-        z, index = rows.z[factor.name], rows.index[factor.name]
-        weights = np.zeros((len(factor.levels), z.shape[1]))
-        np.add.at(weights, index, z / rows.n)
-        mean = mean + np.einsum("dlt,lt->d", fit.stacked[f"u_{factor.name}"], weights)
-    for smooth in fit.design.smooths:
-        mean = mean + fit.stacked[f"u_{smooth.name}"] @ rows.basis[smooth.name].mean(axis=0)
-    return np.asarray(mean)
+def _linear_averages(fit: FittedModel, predictor: str, values: np.ndarray) -> Iterator[np.ndarray]:
+    """Draws of the mean of a linear expectation, for which only the mean of each column counts.
+
+    The columns that hold the predictor are functions of it, of what they multiply it with and of the level they are
+    pooled over: rows that share these are evaluated once. The others keep their means.
+    """
+    design, holders = fit.design, holding(fit.design, predictor)
+    held, others = {term.name for term in holders}, {name for term in holders for name in term.others}
+    offset_moves = any(predictor in columns_of(offset) for offset in design.formula.offsets)
+    if offset_moves:
+        # The offsets are one column.
+        others |= {name for offset in design.formula.offsets for name in columns_of(offset)} - {predictor}
+    moved = {f.name: np.array([f"{column.term}|{f.name}" in held for column in f.columns]) for f in design.factors}
+    codes = [pd.factorize(design.frame[name])[0] for name in sorted(others)]
+    codes += [design.rows.index[name] for name, moves in moved.items() if moves.any()]
+    alike = np.zeros(design.rows.n, dtype=np.intp)
+    for code in codes:
+        alike = np.unique(alike * (code.max() + 1) + code, return_inverse=True)[1]
+    _, places, counts = np.unique(alike, return_index=True, return_counts=True)
+
+    own, each, share = design.rows, np.full(design.rows.n, 1 / design.rows.n), counts / design.rows.n
+    in_common = np.array([column.term in held for column in design.columns] + [offset_moves] * (own.offset is not None))
+    known, levels = each @ own.known, {f.name: _by_level(own, f, each) for f in design.factors}
+    bases = {smooth.name: each @ own.basis[smooth.name] for smooth in design.smooths}
+    for rows in _rows_at(design, predictor, values, places):
+        mean = fit.coefficients_of_known @ np.where(in_common, share @ rows.known, known)
+        for factor in design.factors:
+            weights = np.where(moved[factor.name], _by_level(rows, factor, share), levels[factor.name])
+            mean = mean + np.einsum("dlt,lt->d", fit.stacked[f"u_{factor.name}"], weights)
+        for smooth in design.smooths:
+            moves = smooth.column == predictor
+            weights = share @ rows.basis[smooth.name] if moves else bases[smooth.name]
+            mean = mean + fit.stacked[f"u_{smooth.name}"] @ weights
+        yield np.asarray(mean)
+
+
+def _by_level(rows: Rows, factor: PooledFactor, share: np.ndarray) -> np.ndarray:
+    """Pooled columns of some rows, each with its share, summed by level, shape (n_levels, n_factor_terms)."""
+    index, size = rows.index[factor.name], len(factor.levels)
+    return np.column_stack([np.bincount(index, weights=share * part, minlength=size) for part in rows.z[factor.name].T])
 
 
 def covered_range(

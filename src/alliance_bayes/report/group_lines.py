@@ -64,12 +64,19 @@ def group_curves(fit: FittedModel, factor: str, predictor: str, *, prob: float, 
     low, high = _inner(values, small, fit.people)
     grid = np.linspace(low, high, GRID)
     settings, levels = analysis.settings(factor), analysis.levels(factor)
-    scenes = [
-        analysis.scenes.scene("sample", numeric=NumericSetting(predictor, float(x)), fixed=fixed)
-        for fixed in settings
-        for x in grid
-    ]
-    draws = analysis.averages(scenes).reshape(-1, len(levels), GRID)
+    # One point after the other: the rows evaluated there are not needed at the next.
+    draws = np.stack(
+        [
+            analysis.averages(
+                [
+                    analysis.scenes.scene("sample", numeric=NumericSetting(predictor, x), fixed=fixed)
+                    for fixed in settings
+                ]
+            )
+            for x in map(float, grid)
+        ],
+        axis=-1,
+    )
     tail = (1 - prob) / 2
     lower, upper = np.quantile(draws, [tail, 1 - tail], axis=0)
     mean = draws.mean(axis=0)
