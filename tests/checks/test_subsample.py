@@ -123,6 +123,25 @@ def test_rows_looked_at_have_the_scores_they_have_when_all_are(monkeypatch: pyte
         assert abs(apart) < 4 * table.loc[name, "sampling_se"]
 
 
+def test_of_many_draws_some_are_weighed(monkeypatch: pytest.MonkeyPatch) -> None:
+    fit = exact()
+    whole, all_draws = CHECKS["loo"](Evidence(fit)), Evidence(fit)
+    assert all_draws.every == 1
+    before = all_draws.loo.elpd
+    # Two thousand draws of 1,500 rows: a third of them, were it not that a thousand are left.
+    monkeypatch.setattr(module, "WEIGHED", 1_000_000)
+    evidence = Evidence(fit)
+    assert evidence.every == 2
+    found = CHECKS["loo"](evidence)
+    assert found.sentence.endswith(" One of 2 draws was weighed.")
+    assert "draws was weighed" not in whole.sentence
+    thinned = Evidence(fit.thinned(2)).left_out
+    np.testing.assert_array_equal(evidence.loo.elpd, thinned.loo.elpd)
+    # Log scores from 2,000 draws and from half of them: a row's varies by its own p.
+    error = np.sqrt(np.maximum(all_draws.loo.p, 1e-4) / 1000)
+    assert (np.abs(evidence.loo.elpd - before) < 6 * error).mean() > 0.99
+
+
 def test_up_to_the_limit_all_rows_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
     few(monkeypatch, N, 30)
     evidence = Evidence(exact())
@@ -194,3 +213,31 @@ def test_pit_values_of_a_sample_are_uniform_where_those_of_all_are(monkeypatch: 
         p.append(stats.kstest(np.random.default_rng(seed).uniform(low, high), "uniform").pvalue)
     # The outcomes are not the model's, but close; heavy rows alone would be far out.
     assert min(p) > 1e-4
+
+
+def planted(kind: str, n: int) -> FittedModel:
+    """A Gaussian model of outcomes that are not Gaussian, or not on a straight line."""
+    frame = rows(n, seed=11)
+    rng, x = np.random.default_rng(12), frame["alliance"].to_numpy(float)
+    noise = {
+        "tails": 8 * rng.standard_t(2.5, n),
+        "skew": 9 * (rng.exponential(size=n) - 1),
+        "bend": 9 * rng.normal(size=n) + 4 * (x - x.mean()) ** 2,
+        "none": 12 * rng.normal(size=n),
+    }[kind]
+    y = 45 + 2 * (x - x.mean()) + noise
+    return ExactGaussian(frame, "who5_followup ~ alliance").fit(y, draws=250)
+
+
+@pytest.mark.parametrize(
+    ("kind", "fires"), [("tails", "calibration"), ("skew", "calibration"), ("bend", "curvature"), ("none", None)]
+)
+def test_a_sample_shows_what_is_wrong_with_all(kind: str, fires: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    few(monkeypatch, 600, 50)
+    evidence = Evidence(planted(kind, 3000))
+    assert not evidence.left_out.looked.whole
+    verdicts = {name: CHECKS[name](evidence).verdict for name in ("calibration", "curvature", "posterior_predictive")}
+    if fires is None:
+        assert set(verdicts.values()) == {"pass"}
+    else:
+        assert verdicts[fires] == "warn"

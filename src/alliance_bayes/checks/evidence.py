@@ -24,6 +24,8 @@ __all__ = ["Evidence", "Grouping"]
 
 # Rows that are looked at one by one, by leave-one-out predictions and residuals: of more, a random sample.
 MOST_ROWS = 10_000
+# Draws x rows that leave-one-out predictions weigh (3 seconds): of more draws, some at even distances.
+WEIGHED = 50_000_000
 # Replicates x rows (doubles) that the checks of residuals keep: 80 MB, and 1,000 replicates of so many rows.
 KEPT = 10_000_000
 # Replicates x rows in memory at once where they are not kept: 8 MB.
@@ -241,12 +243,19 @@ class Evidence:
         return float(moving.mean()) if chains > 1 and len(moving) else 1.0
 
     @cached_property
+    def every(self) -> int:
+        """Of how many draws of a chain one is weighed in leave-one-out predictions; a thousand are left at least."""
+        (chains, draws), rows = self.fit.shape, min(self.fit.design.rows.n, MOST_ROWS)
+        return max(1, min(-(-chains * draws * rows // WEIGHED), chains * draws // 1000, draws))
+
+    @cached_property
     def left_out(self) -> LeftOut:
         """Leave-one-out predictions, in one pass over blocks of rows."""
-        fit, drawn = self.fit, self.random_rows(MOST_ROWS)
+        some = self if self.every == 1 else replace(self, fit=self.fit.thinned(self.every))
+        fit, drawn = some.fit, self.random_rows(MOST_ROWS)
         known = None if drawn.size == fit.design.rows.n else proxies(fit, self.step)
         looked = looked_at(fit.design.rows.n, drawn, [] if known is None else [heaviest(known)])
-        return left_out(fit, looked, known, self.which, self.step, relative_efficiency=self.relative_efficiency)
+        return left_out(fit, looked, known, some.which, self.step, relative_efficiency=some.relative_efficiency)
 
     @cached_property
     def loo(self) -> Loo:

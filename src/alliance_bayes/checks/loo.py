@@ -85,6 +85,8 @@ def loo(evidence: Evidence) -> CheckResult:
             f"{accuracy}."
         )
     sentence += looked.counted(elpd, "elpd_loo")
+    if evidence.every > 1:
+        sentence += f" One of {evidence.every} draws was weighed."
     return CheckResult(
         "loo",
         TITLE,
