@@ -149,12 +149,13 @@ class Model(ModelSpec):
             of all of them. Pages of such models say nothing of the few by whom their people would differ.
         progress
             Whether to show a bar (on a terminal's standard error), or a function of (draws done, draws in all,
-            divergences).
+            divergences). Work of more than a minute, or of much memory, is told before it begins by the logger
+            "alliance_bayes"; with False only as information.
 
         Raises
         ------
         UsageError
-            An argument out of its range.
+            An argument out of its range, or more memory wanted than there is.
         ModelError, DataError
             The model does not fit the table, or the engine cannot take it; told before sampling.
         SamplingError

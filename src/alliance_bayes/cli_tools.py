@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import warnings
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
@@ -47,10 +49,21 @@ def warn(cohort: ab.Cohort | ab.Moments, columns: Collection[str] | None = None)
             tell_problem("warning", doubt.problem)
 
 
+class _Notes(logging.Handler):
+    """Prints what is logged as notes."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        errors.print(f"note: {record.getMessage()}", style="dim")
+
+
 @contextmanager
 def notes() -> Iterator[None]:
-    """Have a warning about where compiled code is kept be a line of its own words."""
-    with warnings.catch_warnings():
+    """Have what the package says of its work, and of where compiled code is kept, be a line of its own words."""
+    listener, logger = _Notes(), logging.getLogger("alliance_bayes")
+    logger.addHandler(listener)
+    with contextlib.ExitStack() as stack:
+        stack.callback(logger.removeHandler, listener)
+        stack.enter_context(warnings.catch_warnings())
         before = warnings.showwarning
 
         def show(

@@ -9,7 +9,11 @@ from typing import Any
 import xarray as xr
 
 from alliance_bayes.engines.collapsed import sample_collapsed, why_not_collapsed
-from alliance_bayes.engines.nuts import DRAWS, Progress, SamplerSettings, sample_nuts
+from alliance_bayes.engines.collapsed.forecast import counts_of, forecast_of, memory_of, shown
+from alliance_bayes.engines.collapsed.hyper import hyperparameters
+from alliance_bayes.engines.collapsed.marginal import Marginal
+from alliance_bayes.engines.forecast import announce, refuse
+from alliance_bayes.engines.nuts import DRAWS, Progress, SamplerSettings, forecast_of_nuts, memory_of_nuts, sample_nuts
 from alliance_bayes.errors import ModelError, UsageError
 from alliance_bayes.model import Design, PriorTable
 from alliance_bayes.model.layout import posterior_coords, posterior_dims
@@ -91,14 +95,31 @@ def sample(
         )
     if engine == "collapsed" or (engine == "auto" and not reason):
         settings = replace(settings, draws=DRAWS["collapsed"] if draws is None else draws)
-        _check_size(design, settings)
+        numbers = _check_size(design, settings)
+        counts = counts_of(design, hyperparameters(design, priors))
+        refuse(memory_of(counts, settings, numbers), shown(counts, settings, numbers), label)
+
+        def before(marginal: Marginal) -> None:
+            forecast = forecast_of(marginal, counts, settings, numbers)
+            if forecast is not None:
+                announce(forecast, label, quiet=not progress)
+
         with progress_bar(progress, label=label) as report:
-            tree, info = sample_collapsed(design, priors, moments, settings, progress=report)
+            tree, info = sample_collapsed(design, priors, moments, settings, progress=report, before=before)
     else:
         settings = replace(settings, draws=DRAWS["nuts"] if draws is None else draws)
-        _check_size(design, settings)
+        numbers = _check_size(design, settings)
+        refuse(*memory_of_nuts(settings, numbers), label)
         with progress_bar(progress, label=f"{label} ({settings.sampler})") as report:
-            tree, info = sample_nuts(design, priors, settings, progress=report)
+            tree, info = sample_nuts(
+                design,
+                priors,
+                settings,
+                progress=report,
+                before=lambda gradient: announce(
+                    forecast_of_nuts(gradient, settings, numbers), label, quiet=not progress
+                ),
+            )
         if engine == "auto":
             info["engine_reason"] = reason
     if info["engine"] == "nuts" or "fallback" in info:
@@ -106,7 +127,8 @@ def sample(
     return tree, {**info, "draws": settings.draws, "chains": settings.chains, "seed": settings.seed}
 
 
-def _check_size(design: Design, settings: SamplerSettings) -> None:
+def _check_size(design: Design, settings: SamplerSettings) -> int:
+    """Numbers of one draw, where all draws may be kept."""
     coords = posterior_coords(design)
     numbers = sum(math.prod(len(coords[dim]) for dim in dims) for dims in posterior_dims(design).values())
     size = 8 * numbers * settings.draws * settings.chains
@@ -115,3 +137,4 @@ def _check_size(design: Design, settings: SamplerSettings) -> None:
             f"{settings.chains:,} chains of {settings.draws:,} draws of {numbers:,} numbers would take "
             f"{size / 2**30:.1f} GiB, more than the {FILE_BYTES >> 30} GiB that a fit may. Ask for fewer draws."
         )
+    return numbers

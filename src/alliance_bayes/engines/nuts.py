@@ -12,9 +12,11 @@ import numpy as np
 import xarray as xr
 
 from alliance_bayes.engines.density import log_density, plan_of, starting_point, variables_of, why_no_plan
+from alliance_bayes.engines.forecast import Forecast, seconds_of
 from alliance_bayes.engines.numbers import NumbersModel, numbers_of
 from alliance_bayes.errors import SamplingError, UsageError
 from alliance_bayes.foreign import shown
+from alliance_bayes.machine import processors
 from alliance_bayes.model import Design, PriorTable
 from alliance_bayes.model.layout import posterior_dataset, posterior_dims
 from alliance_bayes.remedies import argument
@@ -25,6 +27,8 @@ __all__ = [
     "Progress",
     "SamplerSettings",
     "compile_nutpie",
+    "forecast_of_nuts",
+    "memory_of_nuts",
     "run_nutpie",
     "sample_nuts",
     "sampler_statistics",
@@ -41,6 +45,8 @@ _LIMITS: Mapping[str, tuple[int, int]] = {
     "seed": (0, 2**63 - 1),
 }
 _ALL_DRAWS = 1_000_000
+# Gradients of a draw in the least tree that is common, and copies of the draws that are in memory at once.
+_LEAST_STEPS, _COPIES = 7, 4
 NUTS_SAMPLERS = ("nutpie", "pymc", "numpyro", "blackjax")
 Progress = Callable[[int, int, int], None]  # draws done over all chains, draws in all, divergences so far
 
@@ -101,8 +107,27 @@ class SamplerSettings:
             )
 
 
+def memory_of_nuts(settings: SamplerSettings, numbers: int) -> tuple[int, str]:
+    """Bytes that a fit by NUTS takes on top of its table, and what they are counted from."""
+    kept = settings.chains * settings.draws
+    return 8 * _COPIES * kept * numbers, f"{kept:,} draws of {numbers:,} numbers"
+
+
+def forecast_of_nuts(gradient: float, settings: SamplerSettings, numbers: int) -> Forecast:
+    """What a fit by NUTS takes at least, from the seconds of one gradient."""
+    memory, counts = memory_of_nuts(settings, numbers)
+    steps = settings.chains * (settings.tune + settings.draws) * _LEAST_STEPS
+    seconds = steps * gradient / min(settings.cores, settings.chains, processors())
+    return Forecast(seconds, memory, f"{counts}, and {steps:,} gradients or more on the way", at_least=True)
+
+
 def sample_nuts(
-    design: Design, priors: PriorTable, settings: SamplerSettings, *, progress: Progress | None = None
+    design: Design,
+    priors: PriorTable,
+    settings: SamplerSettings,
+    *,
+    progress: Progress | None = None,
+    before: Callable[[float], None] | None = None,
 ) -> tuple[xr.DataTree, dict[str, Any]]:
     """Sample the posterior of a design.
 
@@ -114,6 +139,8 @@ def sample_nuts(
         How to sample.
     progress
         Called now and then with (draws done, draws in all, divergences); nutpie only.
+    before
+        Called before anything is sampled, with the seconds that one gradient takes; of the compiled density only.
 
     Returns
     -------
@@ -133,8 +160,10 @@ def sample_nuts(
     """
     started = time.perf_counter()
     own = settings.sampler == "nutpie" and not why_no_plan(design)
-    by = _by_density if own else _by_graph
-    values, statistics, compiled = by(design, priors, settings, progress)
+    if own:
+        values, statistics, compiled = _by_density(design, priors, settings, progress, before)
+    else:
+        values, statistics, compiled = _by_graph(design, priors, settings, progress)
     finished = time.perf_counter()
     for name, drawn in values.items():
         if not np.isfinite(drawn).all():
@@ -154,12 +183,19 @@ def sample_nuts(
 
 
 def _by_density(
-    design: Design, priors: PriorTable, settings: SamplerSettings, progress: Progress | None
+    design: Design,
+    priors: PriorTable,
+    settings: SamplerSettings,
+    progress: Progress | None,
+    before: Callable[[float], None] | None,
 ) -> tuple[dict[str, np.ndarray], xr.Dataset, float]:
     """Draws of the posterior's variables, shape (chain, draw, ...), the sampler's statistics, and when it began."""
     plan = plan_of(design, priors)
     first = starting_point(plan)
-    log_density(first(settings.seed), plan)  # compiles it, where no earlier run has
+    start = first(settings.seed)
+    log_density(start, plan)  # compiles it, where no earlier run has
+    if before is not None:
+        before(seconds_of(lambda: log_density(start, plan)))
     compiled = time.perf_counter()
     tree = run_nutpie(NumbersModel(plan.size, lambda q: log_density(q, plan), first), settings, progress)
     q = numbers_of(tree)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -84,6 +85,7 @@ def sample_collapsed(
     settings: SamplerSettings,
     *,
     progress: Progress | None = None,
+    before: Callable[[Marginal], None] | None = None,
 ) -> tuple[xr.DataTree, dict[str, Any]]:
     """Sample the posterior of a Gaussian model with its coefficients integrated out.
 
@@ -97,6 +99,8 @@ def sample_collapsed(
         Draws, chains, cores and seed; ``tune`` and ``target_accept`` serve only where NUTS has to step in.
     progress
         Called with (draws done, draws in all, divergences) where NUTS has to step in; the chains take no time.
+    before
+        Called with the density before anything is sampled from it.
 
     Returns
     -------
@@ -122,6 +126,8 @@ def sample_collapsed(
     """
     clock = time.perf_counter()
     marginal = marginal_posterior(design, priors, moments, cores=settings.cores)
+    if before is not None:
+        before(marginal)
     chain_seed, draw_seed = np.random.SeedSequence(settings.seed).spawn(2)
     rng = np.random.default_rng(chain_seed)
     mode, covariance = find_mode(marginal, marginal.equations.outcome_sd)

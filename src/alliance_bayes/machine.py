@@ -1,0 +1,81 @@
+"""What this machine has left: memory that could be taken now, and processors."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import resource
+from pathlib import Path
+
+__all__ = ["available_memory", "processors"]
+
+_PROC, _GROUPS = Path("/proc"), Path("/sys/fs/cgroup")
+
+
+def processors() -> int:
+    """How many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def available_memory() -> int | None:
+    """Bytes that could be taken now without anything being killed or refused; None where nobody says.
+
+    The least of what the system, the container and the process's own limit leave.
+    """
+    found = [left for left in (_of_system(), _of_groups(), _of_process()) if left is not None]
+    return max(min(found), 0) if found else None
+
+
+def _of_system() -> int | None:
+    told = _pairs(_PROC / "meminfo")
+    if "MemAvailable:" in told:
+        return 1024 * (told["MemAvailable:"] + told.get("SwapFree:", 0))
+    # Elsewhere only what is built in is known.
+    with contextlib.suppress(OSError, ValueError):
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return None
+
+
+def _of_groups() -> int | None:
+    """What the limits of the process's control groups leave (version 2)."""
+    lines = _text(_PROC / "self" / "cgroup").splitlines()
+    own = next((line[3:] for line in lines if line.startswith("0::/")), None)
+    if own is None:
+        return None
+    left = []
+    folder = _GROUPS / own.lstrip("/")
+    for group in (folder, *folder.parents):
+        most, used = _number(group / "memory.max"), _number(group / "memory.current")
+        if most is not None and used is not None:
+            # Files that are kept in memory give way.
+            left.append(most - used + _pairs(group / "memory.stat").get("inactive_file", 0))
+        if group == _GROUPS:
+            break
+    return min(left, default=None)
+
+
+def _of_process() -> int | None:
+    """What the limit of the address space leaves, where there is one."""
+    most, _ = resource.getrlimit(resource.RLIMIT_AS)
+    pages = _text(_PROC / "self" / "statm").split()
+    if most == resource.RLIM_INFINITY or not pages:
+        return None
+    return most - int(pages[0]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def _pairs(path: Path) -> dict[str, int]:
+    """Numbers by name, one a line."""
+    words = [line.split() for line in _text(path).splitlines()]
+    return {word[0]: int(word[1]) for word in words if len(word) > 1 and word[1].isdigit()}
+
+
+def _number(path: Path) -> int | None:
+    text = _text(path).strip()
+    return int(text) if text.isdigit() else None
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return ""
