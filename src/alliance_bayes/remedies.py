@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import re
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import EllipsisType
@@ -30,6 +29,8 @@ CALLS = {
     "DataError.problems": ("all of them in the error's .problems", "which are shown once these are corrected"),
 }
 
+# What needs no quotation marks in a shell, and in a sentence.
+_PLAIN = re.compile(r"[A-Za-z0-9_/=%+.-]*[A-Za-z0-9_/=%+-]")
 # Code points that are no characters and that Unicode keeps for uses such as this one; no value shown by repr() has any.
 _OPEN, _NEXT, _CLOSE = "\ufdd0", "\ufdd1", "\ufdd2"
 _FIELD = re.compile(f"{_OPEN}(argument|setting|call){_NEXT}([A-Za-z_.]+){_NEXT}([ -~]*){_CLOSE}")
@@ -207,8 +208,10 @@ def _option(option: str, value: Value) -> str:
 
 
 def _given(option: str, value: str) -> str:
-    # A value that looks like an option is joined to its own; a tab is written as the command line reads it.
-    shown = shlex.quote(value.replace("\t", "\\t"))
+    # A value that looks like an option is joined to its own; a tab is written as the command line reads it. Marks that
+    # a sentence has too (a comma) are in quotation marks, so that nobody takes them for its own.
+    value = value.replace("\t", "\\t")
+    shown = value if _PLAIN.fullmatch(value) else "'" + value.replace("'", "'\"'\"'") + "'"
     return f"{option}={shown}" if value.startswith("-") else f"{option} {shown}"
 
 

@@ -235,7 +235,7 @@ def test_prorating_leaves_the_grid() -> None:
     assert read_cohort(pd.DataFrame({"who5_followup": [55]}), prorate=0.8).data["who5_followup"].tolist() == [55.0]
 
 
-PRORATE = "prorate should be a share of items in the interval (0, 1], or None for all, but got"
+PRORATE = "prorate should be a share of items in the interval (0, 1], or left out for all, but got"
 SHARE = "Pass the smallest share that must be answered, as in prorate=0.8."
 
 

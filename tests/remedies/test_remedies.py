@@ -181,6 +181,8 @@ FIT = CommandLine("fit", {"sep": "--sep", "columns": "--map", "levels": "--level
     [
         (argument("sep"), "sep", "--sep"),
         (argument("sep", ";"), "sep=';'", "--sep ';'"),
+        (argument("decimal", ","), "decimal=','", "decimal=',' of Python"),
+        (argument("sep", ","), "sep=','", "--sep ','"),
         (argument("sep", "\t"), r"sep='\t'", r"--sep '\t'"),
         (argument("missing", ["NA", "-9"]), "missing=['NA', '-9']", "--missing NA --missing=-9"),
         (argument("missing", ...), "missing=...", "--missing ..."),

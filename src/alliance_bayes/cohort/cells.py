@@ -45,6 +45,7 @@ _WHOLE = re.compile(r"(-?)(0|[1-9][0-9]*)(?:\.0+)?")
 # Whole numbers beyond this one share a float with their neighbours, so that a float no longer tells which is meant.
 _LARGEST_WHOLE = 2**53
 _LONGEST_MARK = 20
+_ZEROS_BEFORE, _ZEROS_BEHIND = re.compile(r"(?<![0-9])0+(?=[0-9])"), re.compile(r"(?<=[0-9])\.0+$")
 # What spreadsheets write in place of a number that cannot be computed, in English and German.
 _SHEET_ERROR = re.compile(
     r"#(N/?A|NV|DIV/0!|VALUE!|WERT!|REF!|BEZUG!|NUM!|ZAHL!|NAME\?|NULL!|SPILL!|CALC!)", re.IGNORECASE
@@ -203,7 +204,7 @@ def likeness(text: str) -> str:
     plain = "".join(text.lower().split()) if text.isascii() else spelling(text)
     if "0" not in plain:
         return plain
-    return re.sub(r"(?<![0-9])0+(?=[0-9])", "", re.sub(r"(?<=[0-9])\.0+$", "", plain))
+    return _ZEROS_BEFORE.sub("", _ZEROS_BEHIND.sub("", plain) if ".0" in plain else plain)
 
 
 def _name(character: str) -> str:

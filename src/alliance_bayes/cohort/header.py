@@ -51,9 +51,8 @@ def name_columns(header: Sequence[object], empty: Sequence[bool], *, names: str)
     names
         What holds the names: "the first row".
     """
-    problems = []
     places: dict[str, list[int]] = {}
-    nameless = []
+    nameless, odd = [], []
     if not header:
         what, remedy = "has no columns", "Give a table with one row a participant."
         return Names({}, {}, (), [Problem(None, None, None, what, remedy)], 0)
@@ -64,16 +63,17 @@ def name_columns(header: Sequence[object], empty: Sequence[bool], *, names: str)
     for place, name in enumerate(header):
         if not isinstance(name, str):
             what = f"has a column (number {place + 1}) whose name is {name!r}, which is not text"
-            problems.append(Problem(None, None, None, what, "Name every column with text."))
+            odd.append(Problem(None, None, None, what, "Name every column with text."))
         elif name.strip():
             places.setdefault(name.strip(), []).append(place)
         else:
             nameless.append(place)
     named = [place for found in places.values() for place in found]
-    if not named and not problems:
+    if not named and not odd:
         what = f"has no column with a name: {names} should name the columns"
         return Names({}, {}, (), [Problem(None, None, None, what, "Add a header row.")], len(header))
-    notes = []
+    # Nobody can ask for these, so that they are in nobody's way where there are others.
+    problems, notes = ([], odd) if named else (odd, [])
     for place in nameless:
         if not empty[place]:
             what = f"has a column (number {place + 1}) without a name, which is left out"

@@ -179,14 +179,15 @@ def take_in(
 
 def _alike(ids: pd.Series, raw: RawTable) -> list[Problem]:
     """Identifiers of two people that may be of one: they differ in spelling, or in zeros before them, alone."""
+    texts = ids.tolist()
     first: dict[str, int] = {}
     notes: list[Problem] = []
-    for place, text in enumerate(ids.tolist()):
+    for place, text in enumerate(texts):
         if not isinstance(text, str):
             continue
         before = first.setdefault(likeness(text), place)
-        if ids.iloc[before] != text and len(notes) <= _ALIKE:
-            what = f"is almost {ids.iloc[before]!r} in row {raw.rows[before]}, and taken for another participant"
+        if before != place and texts[before] != text and len(notes) <= _ALIKE:
+            what = f"is almost {texts[before]!r} in row {raw.rows[before]}, and taken for another participant"
             notes.append(Problem(str(ids.name), raw.rows[place], text, what, "Write both alike if they are one."))
     if len(notes) > _ALIKE:
         notes[_ALIKE:] = [

@@ -45,6 +45,6 @@ def check_prorate(prorate: float | None) -> None:
     number = isinstance(prorate, (int, float)) and not isinstance(prorate, bool)
     if prorate is not None and not (number and 0 < prorate <= 1):
         raise UsageError(
-            f"{argument('prorate')} should be a share of items in the interval (0, 1], or None for all, but got "
+            f"{argument('prorate')} should be a share of items in the interval (0, 1], or left out for all, but got "
             f"{prorate!r}. Pass the smallest share that must be answered, as in {argument('prorate', 0.8)}."
         )

@@ -28,6 +28,10 @@ _BESIDE = frozenset(
     variance missing fehlend percent prozent
     """.split()  # noqa: SIM905
 )
+# Words for a missing value that the caller may not have named.
+_UNKNOWN = frozenset(
+    ("?", "-", "--", ".", "n/a", "n.a.", "null", "none", "missing", "unknown", "unbekannt", "k.a.", "#n/a")
+)
 # Rows at either end that may be no participants, and rows between that tell what columns hold.
 _ENDS, _BODY = 5, 200
 _SHOWN = 40
@@ -128,8 +132,13 @@ def _under_the_header(raw: RawTable, reading: Reading, person: str) -> Iterator[
         row = {name: raw.cells[name].iloc[place] for name in numeric}
         there = {name: cell for name, cell in row.items() if not is_missing(cell, reading.missing)}
         # The same word in all columns is one for a missing value.
-        words = {str(cell) for cell in there.values()}
-        if len(there) < 2 or len(words) < 2 or any(_is_number(cell, reading) for cell in there.values()):
+        words = {str(cell).strip().casefold() for cell in there.values()}
+        if (
+            len(there) < 2
+            or len(words) < 2
+            or words & _UNKNOWN
+            or any(_is_number(cell, reading) for cell in there.values())
+        ):
             return
         what = f"holds units or labels ({_listed(list(there.values()))}) under the column names, and no participant"
         yield place, Problem(None, raw.rows[place], None, what, "Remove the row.")

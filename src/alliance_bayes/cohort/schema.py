@@ -202,10 +202,13 @@ def same_looking(column: pd.Series, rows: Sequence[int | str]) -> list[Fault]:
     """Identifiers that no reader can tell apart: one text in two Unicode forms, or with characters nobody sees."""
     first: dict[str, int] = {}
     faults = []
-    for position, text in enumerate(column.tolist()):
+    texts = column.tolist()
+    if all(isinstance(text, str) and text.isascii() for text in texts):
+        return []
+    for position, text in enumerate(texts):
         if isinstance(text, str) and not text.isascii():
             before = first.setdefault(visible(text), position)
-            if column.iloc[before] != text:
+            if texts[before] != text:
                 what = f"looks like the identifier in row {rows[before]}, and differs in Unicode form alone"
                 faults.append(Fault(position, what, "Write both alike; keep one row for each participant."))
         elif isinstance(text, str):

@@ -88,7 +88,7 @@ def read_tables(
     today
         Last day that a date may fall on; None means the day of the call, where on earth it is latest.
     set_aside
-        As in `read_cohort`, for the participants' columns.
+        As in `read_cohort`, for columns that are not computed from; those of a provider among them.
 
     Returns
     -------
@@ -142,7 +142,7 @@ def read_tables(
             reading,
             wishes[name],
             further=of_people,
-            set_aside=set_aside and of_people,
+            set_aside=set_aside,
             table=name,
         )
         problems[name] += taken[name].problems
@@ -162,7 +162,12 @@ def read_tables(
     if "provider_type" in data:
         data["provider_type"] = data["provider_type"].cat.set_categories(list(types))
     sessions_of = taken["sessions"].data
-    aside = {name: tuple(prefixed(found, "participants")) for name, found in taken["participants"].aside.items()}
+    aside: dict[str, tuple[Problem, ...]] = {}
+    for table in ("participants", "sessions"):
+        for column, wrong in taken[table].aside.items():
+            # What the participants' table gives is not derived from sessions.
+            if column not in data:
+                aside.setdefault(column, tuple(prefixed(wrong, table)))
     notes = tuple(note for name in TABLES for note in prefixed(taken[name].notes, name))
     return Cohort(
         data, source=label, excluded=excluded, sessions=sessions_of, why_missing=why, aside=aside, notes=notes

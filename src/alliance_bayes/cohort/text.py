@@ -11,7 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from alliance_bayes.cohort.cells import is_number
+from alliance_bayes.cohort.cells import MISSING, is_number
 from alliance_bayes.cohort.contents import unreadable
 from alliance_bayes.errors import Problem, UsageError
 from alliance_bayes.foreign import shown
@@ -208,12 +208,12 @@ def split(text: str, sep: str | None, usual: str, *, most_rows: int, most_cells:
     if own:
         # A spreadsheet does not show that line, and counts from the next.
         text, sep = text[own.end() :], own[1]
-    sep = usual if sep is None else sep
+    asked, sep = sep is not None, usual if sep is None else sep
     rows, others = _rows(text, sep, most_rows, most_cells, most_columns)
     if not rows.header:
         return rows
     start = _beginning(text)
-    first = _wrong_separator(start, rows.header, sep) or _wrong_beginning(start, sep, rows.header)
+    first = _wrong_separator(start, rows.header, sep, asked=asked) or _wrong_beginning(start, sep, rows.header)
     if first:
         rows.problems = [first]
     elif others:
@@ -284,15 +284,19 @@ def _cells(line: str, sep: str) -> list[str]:
         return [cell.strip() for cell in line.split(sep)]
 
 
-def _wrong_separator(lines: Sequence[tuple[int, str]], header: Sequence[str], sep: str) -> Problem | None:
+def _wrong_separator(
+    lines: Sequence[tuple[int, str]], header: Sequence[str], sep: str, *, asked: bool
+) -> Problem | None:
     """Rows of one cell, or of a few, that would be whole rows with another separator."""
     own = [len(_cells(line, sep)) for _, line in lines]
+    if asked and own[0] > 1 and len(set(own)) == 1:
+        return None
     for other in (",", ";", "\t", "|", " "):
         widths = [len(_cells(line, other)) for _, line in lines]
         # Below a title, which need not hold any.
         body = widths[next((k for k, width in enumerate(widths) if width > 1), 0) :]
         alike = len(body) > 1 and body[0] > 1 and len(set(body)) == 1
-        if other == sep or (other == " " and not (alike and max(own) == 1)):
+        if other == sep or (other == " " and not (alike and max(own) == 1 and _begins_table(lines[-len(body) :]))):
             continue
         several = max(own) == 1 and alike and len(body) >= min(3, len(lines))
         if several or (len(header) == 1 and other in header[0]) or (alike and body is widths and body[0] > own[0]):
@@ -312,12 +316,20 @@ def _wrong_separator(lines: Sequence[tuple[int, str]], header: Sequence[str], se
     return None
 
 
+def _begins_table(lines: Sequence[tuple[int, str]]) -> bool:
+    """Whether lines are names and then rows with numbers, and not texts of as many words."""
+    names, *rows = (line.split() for _, line in lines)
+    return not any(map(is_number, names)) and any(is_number(cell) for row in rows for cell in row)
+
+
 def _wrong_beginning(lines: Sequence[tuple[int, str]], sep: str, header: Sequence[str]) -> Problem | None:
     """A first row that is a title, a comment or a heading over several columns, with column names below it."""
     rows = [(number, _cells(line, sep)) for number, line in lines]
     filled = sum(bool(name.strip()) for name in header)
     for place, (number, cells) in enumerate(rows[1 : 1 + _TITLES], start=1):
-        names = len(cells) > max(filled, 1) and all(cells) and not any(map(is_number, cells))
+        names = (
+            len(cells) > max(filled, 1) and all(cells) and not any(is_number(cell) or cell in MISSING for cell in cells)
+        )
         below = [later for _, later in rows[place + 1 :] if len(later) == len(cells)]
         if not names or not below or len(set(cells)) < len(cells):
             continue
