@@ -195,3 +195,12 @@ def test_broken_structure_is_named(case: str, tmp_path: Path) -> None:
     expected = [f"cohort.csv: {count} found; nothing was analysed.", *(f"  - {line}" for line in lines)]
     assert str(caught.value).splitlines() == expected
     assert len(caught.value.problems) == len(lines)
+
+
+def test_columns_between_spaces_are_told_where_values_are_missing_too(tmp_path: Path) -> None:
+    rows = "".join(f"p{k} {20 + k} {'' if k % 3 == 0 else 40}\n" for k in range(12))
+    (tmp_path / "table.csv").write_text(f"participant_id age who5_baseline\n{rows}", encoding="utf-8")
+    with pytest.raises(DataError) as caught:
+        read_cohort(tmp_path / "table.csv")
+    (problem,) = caught.value.problems
+    assert "sep=' '" in problem.remedy

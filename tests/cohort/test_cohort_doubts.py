@@ -45,6 +45,7 @@ def test_a_sound_table_has_only_levels_of_one_person() -> None:
         ("misspelling", "place", texts(["Germany", "France"], "Germnay")),
         ("unknown", "place", texts(["Germany", "France"], "N/A")),
         ("unknown", "place", texts(["Germany", "France"], "unknown")),
+        ("unknown", "sex", pd.Series([*["1", "2", "2"] * 99, *["999"] * 3])),
         ("unknown", "phq9", pd.Series([*np.arange(299) % 20, 999])),
         ("identifier", "record", pd.Series([f"r{k:04d}" for k in range(300)])),
         ("code", "site", pd.Series(np.arange(300) % 7)),
@@ -73,6 +74,7 @@ def test_what_is_like_a_mistake_and_none_is_passed_over() -> None:
             children=np.arange(300) % 4,
             diagnosis=texts(["F10", "F11", "F32"], "F33"),
             site=texts(["site 1", "site 2"], "site 1"),
+            ward=[str(k % 300 + 700) for k in range(300)],
             weight=np.random.default_rng(2).normal(70, 10, 300),
             visit_date=pd.Series(pd.date_range("2021-01-01", periods=300).strftime("%Y-%m-%d")),
         )
@@ -124,3 +126,10 @@ def test_what_is_told_is_json_of_every_column() -> None:
 )
 def test_tables_of_next_to_nothing(change: Callable[[pd.DataFrame], pd.DataFrame]) -> None:
     assert find_doubts(change(SOUND)) == ()
+
+
+def test_one_column_under_many_names_is_told_once_each() -> None:
+    more = {f"again {k}": SOUND["age"] for k in range(40)}
+    found = [doubt for doubt in doubts(**more) if doubt.kind == "same_columns"]
+    assert {doubt.problem.column for doubt in found} == set(more)
+    assert len(found) == 40

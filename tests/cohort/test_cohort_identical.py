@@ -52,6 +52,12 @@ def test_columns_that_follow_from_others_tell_nobody_apart() -> None:
     assert identical_rows(table, np.arange(1000)) is None
 
 
+@pytest.mark.parametrize("columns", [2, 300])
+def test_one_column_under_many_names_is_one(columns: int) -> None:
+    table = pd.DataFrame({f"x{k}": np.arange(1000) % 7 * (k + 1.0) for k in range(columns)})
+    assert identical_rows(table, np.arange(1000)) is None
+
+
 def test_rows_without_a_value_are_nobodys() -> None:
     table = simulated()
     empty = pd.DataFrame(np.nan, index=range(30), columns=table.columns, dtype=object)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -27,6 +26,8 @@ SHOWN = 5
 _ROWS, _NEARLY = 20, 0.8
 # Correlation from which on two columns are one, and the most columns and rows that are compared.
 _SAME, _COLUMNS, _COMPARED = 0.9999, 60, 20_000
+# Longest text that may say that nothing is known.
+_LONGEST = 30
 
 _ITEMS = frozenset(item for items in ITEMS.values() for item in items)
 _KNOWN = frozenset((*FACTORS, *NUMBERS, *_ITEMS, CHANGE))
@@ -222,7 +223,7 @@ def _of_factor(name: str, values: pd.Series, people: npt.ArrayLike, identifier: 
     if len(counts) < 2:
         yield from _constant(name, values)
         return
-    unknown = [level for level in counts if _UNKNOWN.fullmatch(" ".join(level.casefold().split()))]
+    unknown = [level for level in counts if _is_unknown(level, counts)]
     if unknown:
         what = (
             f"has {'levels' if len(unknown) > 1 else 'a level'} that may stand for a missing value: {_listed(unknown)}"
@@ -259,6 +260,16 @@ def _of_factor(name: str, values: pd.Series, people: npt.ArrayLike, identifier: 
         )
         remedy = "Of such a level alone nothing can be learnt: put small levels together, where that makes sense."
         yield _doubt("one_person", name, what, remedy, n=len(single), of=len(counts), levels=single)
+
+
+def _is_unknown(level: str, counts: Mapping[str, int]) -> bool:
+    if len(level) > _LONGEST or not _UNKNOWN.fullmatch(" ".join(level.casefold().split())):
+        return False
+    if not _NUMBER.fullmatch(level):
+        return True
+    # 999 beside 1 and 2, but not as the last of a series.
+    others = [abs(float(other)) for other in counts if other != level and _NUMBER.fullmatch(other)]
+    return len(counts) <= LISTED_LEVELS and 5 * max(others, default=0.0) < abs(float(level))
 
 
 def _of_numbers(name: str, values: pd.Series) -> Iterator[Doubt]:
@@ -304,12 +315,16 @@ def _same_columns(data: pd.DataFrame) -> Iterator[Doubt]:
         distinct = int(codes.max(initial=-1)) + 1
         if len(codes) >= _ROWS and 2 <= distinct <= len(codes) / 2:
             parted.setdefault(codes.tobytes(), []).append(name)
-    pairs = {pair: "tell the same rows apart" for same in parted.values() for pair in combinations(same, 2)}
+    pairs = {(same[0], other): "tell the same rows apart" for same in parted.values() for other in same[1:]}
     numeric = [name for name in names if pd.api.types.is_float_dtype(data[name].dtype)][:_COLUMNS]
     rows = data[numeric].iloc[:: max(1, len(data) // _COMPARED)]
     related = rows.corr(min_periods=_ROWS).to_numpy()
-    for i, j in zip(*np.nonzero(np.triu(np.abs(related) > _SAME, 1)), strict=True):
-        pairs.setdefault((numeric[i], numeric[j]), f"are as good as one (correlation {related[i, j]:.5f})")
+    again = {other for _, other in pairs}
+    for j in range(1, len(numeric)):
+        like = np.flatnonzero(np.abs(related[:j, j]) > _SAME)
+        if like.size and numeric[j] not in again:
+            i = int(like[0])
+            pairs[numeric[i], numeric[j]] = f"are as good as one (correlation {related[i, j]:.5f})"
     for (one, other), what in pairs.items():
         remedy = "Use one of them in a model."
         yield _doubt("same_columns", other, f"and '{one}' {what}", remedy, columns=[one, other])

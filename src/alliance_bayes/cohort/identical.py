@@ -83,7 +83,7 @@ def identical_rows(table: pd.DataFrame, people: npt.ArrayLike) -> Identical | No
     if (sizes == 1).all():
         return None
     different = np.unique(keys, return_index=True)[1]
-    free = _free([code[different] for code in codes], [part[different] for part in hashed])
+    free = _free([code[different] for code in codes], [part[different] for part in hashed], sizes.size)
     expected = _doubles([codes[place] for place in free], [hashed[place] for place in free], sizes)
     own = expected <= _OWN
     copies = round(float((1 - 1 / sizes[own]).sum()))
@@ -98,11 +98,11 @@ def identical_rows(table: pd.DataFrame, people: npt.ArrayLike) -> Identical | No
     return Identical(copies, by_chance, len(codes)) if likely < _CHANCE else None
 
 
-def _free(codes: list[Ints], hashed: list[Keys]) -> list[int]:
+def _free(codes: list[Ints], hashed: list[Keys], rows: int) -> list[int]:
     """Which columns say more than those with fewer values: no age group beside age, no sum beside its parts.
 
-    Of rows that are all different. A column adds nothing when it parts no rows that are the same in those before it,
-    although there are such rows, or would be by chance were rows not left out that are the same in all columns.
+    Of the rows that are different, out of so many. A column adds nothing when it parts none that are the same in those
+    before it, although there are such rows, or would be by chance were those not left out that are the same in all.
     """
     free: list[int] = []
     n = codes[0].size
@@ -110,7 +110,7 @@ def _free(codes: list[Ints], hashed: list[Keys]) -> list[int]:
     for place in sorted(range(len(codes)), key=lambda place: int(codes[place].max())):
         finer = keys + hashed[place]
         parted = np.unique(finer).size
-        if parted == groups and max(n - groups, n * n * chance / 2) >= _PAIRS:
+        if parted == groups and max(n - groups, rows * rows * chance / 2) >= _PAIRS:
             continue
         free.append(place)
         keys, groups = finer, parted

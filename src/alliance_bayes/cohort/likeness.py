@@ -13,6 +13,8 @@ __all__ = ["Alike", "alike_levels"]
 
 #: Longest text of which single letters are compared, and most levels.
 _LONGEST, _MOST = 60, 200_000
+#: Longest text that is a level, and no remark.
+_LABEL = 1_000
 #: Shortest words by how they differ, and those that are long enough to be one word for sure.
 _SHORT, _WORD, _LONG = 5, 6, 8
 #: Levels from which on they are looked at together: where so large a share is like another, they are codes.
@@ -79,7 +81,7 @@ def alike_levels(counts: Mapping[str, int]) -> list[Alike]:
     and prefixes change. Numbers are never alike, nor are levels that many others resemble: those are codes.
     Pairs are found by what is left of a text when one letter is left out, and not by comparing all with all.
     """
-    names = list(counts)
+    names = [name for name in counts if len(name) <= _LABEL]
     found: dict[str, str] = {}
     for key in (_folded, _as_drawn, _numbers_as_drawn):
         for group in _grouped(names, key):

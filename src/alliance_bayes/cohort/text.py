@@ -296,6 +296,9 @@ def _wrong_separator(
         # Below a title, which need not hold any.
         body = widths[next((k for k, width in enumerate(widths) if width > 1), 0) :]
         alike = len(body) > 1 and body[0] > 1 and len(set(body)) == 1
+        if other == " " and body and body[0] > 2:
+            # A missing value leaves nothing between two spaces, or at the end of a line.
+            alike = len(body) > 1 and max(body) == body[0] and 2 * body[1:].count(body[0]) >= len(body) - 1
         if other == sep or (other == " " and not (alike and max(own) == 1 and _begins_table(lines[-len(body) :]))):
             continue
         several = max(own) == 1 and alike and len(body) >= min(3, len(lines))
