@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import pandas as pd
 
-from alliance_bayes.cohort.cells import visible
+from alliance_bayes.cohort.cells import MISSING, visible
 from alliance_bayes.cohort.convert import Fault
 from alliance_bayes.cohort.items import INSTRUMENT_OF
 from alliance_bayes.cohort.names import CHANGE, FACTORS, ID, ITEMS, LEVELS_FIRST, SESSION_PROVIDER_TYPES, SURVEY_ITEMS
 from alliance_bayes.instruments import ALLIANCE2, WHO5, Instrument
+from alliance_bayes.remedies import argument
 
 if TYPE_CHECKING:
     import pandera.pandas as pa
@@ -27,6 +29,9 @@ __all__ = [
     "survey_rules",
 ]
 
+# Numbers that data sets have in place of a missing value.
+_MISSING_CODE = re.compile(r"-[789]|-?(7{2,}|8{2,}|9{2,})")
+_MARKS = [mark for mark in MISSING if mark]
 _CORRECT = "Correct it, or leave the cell empty if it is unknown."
 
 
@@ -237,7 +242,9 @@ def _schema(rules: Collection[ColumnRule]) -> pa.DataFrameSchema:
 
 def _fault(rule: ColumnRule, check: str, position: int, column: pd.Series, rows: Sequence[int | str]) -> Fault:
     if check == "range":
-        return Fault(position, rule.range_text, _CORRECT)
+        code = f"{column.iloc[position]:g}"
+        named = f" If it stands for a missing value, pass {argument('missing', [*_MARKS, code])}."
+        return Fault(position, rule.range_text, _CORRECT + (named if _MISSING_CODE.fullmatch(code) else ""))
     if check == "step":
         return Fault(position, rule.step_text, rule.step_remedy)
     if check == "not_nullable":
