@@ -83,14 +83,14 @@ def _made(parent: Path) -> tuple[Path, int | None]:
             lock = os.open(made / _LOCK, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
             held = _locked(lock)
             (made / _WORK).mkdir()
-            if not held:
-                # A file that anybody can lock would tell a lie.
-                os.unlink(made / _LOCK)
-            elif os.path.samestat(os.fstat(lock), os.stat(made / _LOCK)):
+            if held:
+                # Another may have removed it just before.
+                os.stat(made / _LOCK)
                 return made, lock
+            # A file that anybody can lock would tell a lie.
+            os.unlink(made / _LOCK)
             os.close(lock)
-            if not held:
-                return made, None
+            return made, None
         except BaseException as error:
             if lock is not None:
                 os.close(lock)
@@ -142,23 +142,22 @@ def _remove_leftover(parent: Path, name: str) -> None:
 def _emptied(made: Path) -> None:
     folder = os.open(made, _FOLDER)
     try:
-        _empty(folder, None)
+        _empty(folder, made.parent)
         os.rmdir(made)
     finally:
         os.close(folder)
 
 
-def _empty(folder: int, parent: Path | None) -> None:
+def _empty(folder: int, parent: Path) -> None:
     """Remove what is in a folder, its lock last; a store that waited goes back to ``parent`` if none is there."""
-    if parent is not None:
-        with suppress(OSError):
-            waiting = os.open(BEFORE, _FOLDER, dir_fd=folder)
-            try:
-                for name in os.listdir(waiting):
-                    if not os.path.lexists(parent / name):
-                        os.rename(name, parent / name, src_dir_fd=waiting)
-            finally:
-                os.close(waiting)
+    with suppress(OSError):
+        waiting = os.open(BEFORE, _FOLDER, dir_fd=folder)
+        try:
+            for name in os.listdir(waiting):
+                if not os.path.lexists(parent / name):
+                    os.rename(name, parent / name, src_dir_fd=waiting)
+        finally:
+            os.close(waiting)
     for name in sorted(os.listdir(folder), key=_LOCK.__eq__):
         try:
             os.unlink(name, dir_fd=folder)

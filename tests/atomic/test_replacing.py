@@ -52,6 +52,27 @@ def test_directories_are_replaced_whole(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["a.zarr"]
 
 
+def test_a_store_whose_place_cannot_be_taken_goes_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store, replace = tmp_path / "a.zarr", os.replace
+    store.mkdir()
+    (store / "zarr.json").write_text("old")
+
+    def refusing(source: Path, target: Path) -> None:
+        if target == store:
+            raise OSError(5, "Input/output error")
+        replace(source, target)
+
+    def write() -> None:
+        with replacing(store) as (draft,):
+            draft.mkdir()
+            monkeypatch.setattr(os, "replace", refusing)
+
+    with pytest.raises(WriteError):
+        write()
+    assert (store / "zarr.json").read_text() == "old"
+    assert [path.name for path in tmp_path.iterdir()] == ["a.zarr"]
+
+
 def test_a_link_stays_one_and_its_file_is_replaced(tmp_path: Path) -> None:
     (tmp_path / "far").mkdir()
     target, link = tmp_path / "far" / "a.txt", tmp_path / "b.txt"
