@@ -280,7 +280,7 @@ def _pymc(model: Any, settings: SamplerSettings) -> Any:
     except ImportError as error:
         raise SamplingError(
             f"sampler '{settings.sampler}' is not installed: {error}. "
-            "Install alliance_bayes[samplers], or use {argument('sampler', 'nutpie')}."
+            f"Install alliance_bayes[samplers], or use {argument('sampler', 'nutpie')}."
         ) from error
     except Exception as error:
         # Each of PyMC's samplers has errors of its own; to a user they are all one: it did not sample.
