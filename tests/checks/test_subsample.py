@@ -15,6 +15,7 @@ from alliance_bayes.checks.comparison import compare
 from alliance_bayes.checks.stacking import stacking_weights
 from alliance_bayes.checks.subsample import LookedAt, heaviest, looked_at, proxies
 from alliance_bayes.fit import FittedModel
+from alliance_bayes.study.comparing import score_table
 from builders import fitted, rows
 from checks.exact import ExactGaussian
 
@@ -201,6 +202,10 @@ def test_comparisons_of_some_rows_are_those_of_all_within_their_error(monkeypatc
     random = np.isin(found.rows, Evidence(fits["with"]).random_rows(300))
     np.testing.assert_allclose(found.table["weight"], stacking_weights(found.pointwise[random]), rtol=1e-9)
     assert "sampling_se" not in whole.table.columns
+    assert whole.sampled == ""
+    assert found.sampled.startswith(f"Of {N:,} rows, a random sample of 300 was looked at, and the ")
+    assert found.sampled in found.sentence
+    assert found.sampled in str(score_table(found, name="scores", what="Models", note="A note."))
     part = found.table["sampling_se_difference"].iloc[1]
     assert found.sentence.endswith(f" The SE of the difference counts that in, with {part:.2g}.")
 

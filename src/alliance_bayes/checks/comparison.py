@@ -46,6 +46,8 @@ class Comparison:
         reports.
     rows
         Places of these rows, shape (r,): all, where there are at most 10,000.
+    sampled
+        A sentence on which rows were looked at; empty where all were.
     """
 
     table: pd.DataFrame
@@ -53,6 +55,7 @@ class Comparison:
     models: tuple[str, ...]
     pointwise: np.ndarray = field(repr=False)
     rows: np.ndarray = field(repr=False)
+    sampled: str = ""
 
 
 def compare(fits: Mapping[str, FittedModel], *, step: Step = "default") -> Comparison:
@@ -148,7 +151,7 @@ def compare(fits: Mapping[str, FittedModel], *, step: Step = "default") -> Compa
     table = pd.DataFrame(rows)
     if looked.whole:
         table = table.drop(columns=["sampling_se", "sampling_se_difference"])
-    return Comparison(table, _sentence(table, looked), names, pointwise, looked.rows)
+    return Comparison(table, _sentence(table, looked), names, pointwise, looked.rows, looked.words.strip())
 
 
 def _sentence(table: pd.DataFrame, looked: LookedAt) -> str:

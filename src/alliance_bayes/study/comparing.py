@@ -40,5 +40,5 @@ def score_table(comparison: Comparison, *, name: str, what: str, note: str) -> T
         comparison.table.drop(columns=["family", "score"]),
         name=name,
         caption=f"{what}: leave-one-out log score of the {score} (ELPD), the better first; stacking weights",
-        note=note,
+        note=f"{comparison.sampled} {note}".strip(),
     )
