@@ -27,8 +27,8 @@ CardPath = Annotated[Path, typer.Argument(help="Model card (TOML).", metavar="CA
 CohortPath = Annotated[
     Path,
     typer.Argument(
-        help="Table with one row a participant (CSV, TSV, Parquet), a folder with participants.csv, "
-        "sessions.csv and surveys.csv, or moments made by 'alliance-bayes reduce' (.nc).",
+        help="Table with one row a participant (CSV, TSV, also .gz; Parquet; or a pipe), a folder with "
+        "participants.csv, sessions.csv and surveys.csv, or moments made by 'alliance-bayes reduce' (.nc).",
         metavar="COHORT",
         show_default=False,
     ),

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import gzip
+import os
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from alliance_bayes.cohort import Flow
-from alliance_bayes.errors import DataError
+from alliance_bayes.errors import DataError, UsageError
 from alliance_bayes.model import ModelSpec, Scale
 from alliance_bayes.moments import reduce_table
 from builders import rows
@@ -173,8 +176,8 @@ def test_text_files_must_be_utf8_and_have_the_same_columns(tmp_path):
         reduce_table(tmp_path / "b.csv", SPEC)
     assert str(error.value) == (
         "b.csv: 1 problem found; nothing was analysed.\n  - table: has a file 'b.csv' that is no UTF-8 table ('utf-8' "
-        "codec can't decode byte 0xe2 in position 23: invalid continuation byte). Save it as UTF-8, or read it with "
-        "read_cohort()."
+        "codec can't decode byte 0xe2 in position 23: invalid continuation byte). Save it as UTF-8, or have its rows "
+        "read (read_cohort())."
     )
 
 
@@ -183,3 +186,42 @@ def test_wholly_empty_rows_of_text_files_are_passed_over(tmp_path):
     text = frame.to_csv(index=False)
     (tmp_path / "t.csv").write_text(text + "," * (frame.shape[1] - 1) + "\n\n")
     assert reduce_table(tmp_path / "t.csv", SPEC).flow == Flow(50)
+
+
+def test_columns_that_nobody_can_name_or_needs_are_in_nobodys_way(tmp_path):
+    frame = rows(60, seed=2)[["who5_followup", "alliance", "age", "country"]]
+    frame.insert(0, "number", range(60))
+    text = (
+        frame.assign(x="a", y=1.5, Alliance="b")
+        .to_csv(index=False)
+        .replace("number,", ",", 1)
+        .replace(",x,y,", ",x,x,")
+    )
+    (tmp_path / "t.csv").write_text(text, encoding="utf-8")
+    (tmp_path / "t.csv.gz").write_bytes(gzip.compress(text.encode()))
+    expected = reduce_table(_written(frame, tmp_path / "whole.csv"), SPEC)
+    for name in ("t.csv", "t.csv.gz"):
+        found = reduce_table(tmp_path / name, SPEC)
+        np.testing.assert_allclose(found.total_mean, expected.total_mean, rtol=1e-12)
+        assert found.n == expected.n
+    with pytest.raises(DataError) as error:
+        reduce_table(tmp_path / "t.csv", ModelSpec("who5_followup ~ alliance + x"))
+    assert [problem.column for problem in error.value.problems] == ["x"]
+
+
+def _written(frame, path):
+    frame.to_csv(path, index=False)
+    return path
+
+
+def test_what_is_no_table_is_told_before_it_is_queried(tmp_path):
+    (tmp_path / "a.csv").write_bytes(b"PK\x03\x04[Content_Types].xml")
+    (tmp_path / "b.csv").write_text("who5_followup;alliance;age;country\n40;4;30;C\n", encoding="utf-8")
+    (tmp_path / "c.csv.gz").write_bytes(gzip.compress(b"who5_followup,alliance\n")[:12])
+    for name in ("a.csv", "b.csv", "c.csv.gz"):
+        with pytest.raises(DataError) as error:
+            reduce_table(tmp_path / name, SPEC)
+        assert [problem.column for problem in error.value.problems] == [None], name
+    os.mkfifo(tmp_path / "p.csv")
+    with pytest.raises(UsageError):
+        reduce_table(tmp_path / "p.csv", SPEC)

@@ -207,8 +207,11 @@ def _paths(source: str) -> tuple[list[str], str | None]:
     separator = None if kinds <= set(PARQUET) else SEPARATORS[kinds.pop()]
     problems = []
     for path in paths:
-        with _bytes_of(path) as file:
-            kind = kind_of(file.read(1 << 12))
+        try:
+            with _bytes_of(path) as file:
+                kind = kind_of(file.read(1 << 12))
+        except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+            kind = f"no whole gzip ({str(error).rstrip('.')})", "Check that it was copied whole."
         if kind is not None and not (separator is None and "Parquet" in kind[0]):
             what = f"has a file '{Path(path).name}' that is {kind[0]}, whatever it is called"
             problems.append(Problem(None, None, None, what, kind[1]))
@@ -267,9 +270,6 @@ def _header(paths: Sequence[str], separator: str, source: str) -> Names:
             problems.append(
                 Problem(None, None, None, f"has a file '{name}' that is no UTF-8 table ({error})", _AS_UTF8)
             )
-        except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-            what = f"has a file '{name}' that cannot be unpacked ({error})"
-            problems.append(Problem(None, None, None, what, "Check that it was copied whole."))
     found = list(headers.values())
     if problems:
         raise DataError(problems, source=source)
