@@ -167,6 +167,21 @@ def test_a_single_row_that_pulls_the_fit_is_found_among_many(seed: int, monkeypa
     assert f"rows {N // 3}, counted from 0" in found.sentence
 
 
+def test_a_row_that_the_fit_hangs_on_is_found_though_it_fits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Planted: a leverage near one and no residual, so that the row's own score says nothing."""
+    frame = rows(N, seed=8)
+    frame.loc[N // 3, "who5_baseline"] = 3000.0
+    y = 45 + 0.4 * (frame["who5_baseline"].to_numpy(float) - 41) + 15 * np.random.default_rng(5).normal(size=N)
+    y[N // 3] = 45 + 0.4 * (3000 - 41)
+    fit = ExactGaussian(frame, FORMULA).fit(y, draws=500)
+    whole = CHECKS["loo"](Evidence(fit))
+    assert whole.verdict in ("warn", "fail")
+    few(monkeypatch, 50, 10)
+    found = CHECKS["loo"](Evidence(fit))
+    assert found.verdict == whole.verdict
+    assert found.details["row"].iloc[0] == whole.details["row"].iloc[0] == N // 3
+
+
 @pytest.mark.parametrize("family", ["beta_binomial", "student_t", "cumulative"])
 def test_other_families_have_proxies_close_to_their_scores(family: str, monkeypatch: pytest.MonkeyPatch) -> None:
     fit = fitted(
