@@ -57,8 +57,7 @@ def test_a_full_disk_is_one_line_that_names_the_file_and_nothing_is_left(folder:
         "fit.nc": ["fit", "card.toml", "cohort.csv", "-o", "fit.nc"],
         "fit.zarr": ["fit", "card.toml", "cohort.csv", "-o", "fit.zarr"],
         "table.csv": ["simulate", "-o", "table.csv", "--n", "1000"],
-        # The page is written after its numbers.
-        "page.json": ["report", "kept.nc", "-o", "page.html"],
+        "page.html": ["report", "kept.nc", "-o", "page.html"],
         "moments.nc": ["reduce", "cohort.parquet", "--card", "card.toml", "-o", "moments.nc"],
         # Its rows lie in a temporary file meanwhile.
         None: ["reduce", "cohort.csv", "--card", "card.toml", "-o", "moments.nc"],

@@ -9,7 +9,7 @@ import pytest
 
 from alliance_bayes.cohort import Cohort, read_cohort, read_tables, simulate_cohort
 from alliance_bayes.cohort.writing import write_cohort, write_tables
-from alliance_bayes.errors import UsageError
+from alliance_bayes.errors import UsageError, WriteError
 
 
 def test_written_tables_read_back_as_the_same_cohort(tmp_path: Path):
@@ -61,7 +61,7 @@ def test_a_failure_leaves_earlier_files_and_no_drafts(tmp_path: Path, monkeypatc
             raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(pd.DataFrame, "to_csv", full)
-    with pytest.raises(OSError, match="No space left on device"):
+    with pytest.raises(WriteError, match="no space left on device"):
         write_tables(simulate_cohort(20, seed=2), tmp_path)
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == earlier
 
@@ -80,18 +80,14 @@ def test_impossible_targets_are_refused(tmp_path: Path):
     (tmp_path / "taken").write_text("")
     with pytest.raises(UsageError) as caught:
         write_tables(cohort, tmp_path / "taken")
-    assert str(caught.value) == "write_tables: 'taken' is a file, not a directory. Choose another name."
+    assert str(caught.value) == f"'{tmp_path / 'taken'}' is a file, and no folder. Choose another name."
     with pytest.raises(UsageError) as caught:
         write_cohort(cohort, tmp_path)
-    assert str(caught.value) == (
-        f"write_cohort: {tmp_path.name!r} is a directory. Choose a file's name in an existing directory."
-    )
+    assert str(caught.value) == f"'{tmp_path}' is a folder. Choose another name."
     with pytest.raises(UsageError) as caught:
         write_cohort(cohort, tmp_path / "nowhere" / "cohort.csv")
-    assert str(caught.value) == (
-        "write_cohort: 'cohort.csv' lies in a directory that does not exist. "
-        "Choose a file's name in an existing directory."
-    )
+    target = tmp_path / "nowhere" / "cohort.csv"
+    assert str(caught.value) == f"the folder of '{target}' does not exist. Create it first."
 
 
 def test_a_written_cohort_is_read_again_with_the_same_fingerprint(tmp_path: Path) -> None:

@@ -478,11 +478,11 @@ def test_a_level_that_only_incomplete_rows_have_and_levels_of_one_person() -> No
         ([], "give either a COHORT or --demo. 'alliance-bayes study --help' shows how."),
         (["TABLE", "--demo"], "give either a COHORT or --demo. 'alliance-bayes study --help' shows how."),
         (["MOMENTS"], "the study needs rows, and moments hold none. Give a table, or fit single models to them."),
-        (["TABLE", "-o", "x.pdf"], "output 'x.pdf' should end in .html. Rename it."),
+        (["TABLE", "-o", "x.pdf"], "the report's file 'x.pdf' should end in .html. Rename it."),
         (
             ["TABLE", "--margin", "0", "--elevated", "100"],
-            "run_study: elevated should be in the interval [0, 100) but got 100.0; margin should be a finite number "
-            "above 0 but got 0.0. Nothing was fitted.",
+            "run_study: --elevated should be in the interval [0, 100) but got 100.0; --margin should be a finite "
+            "number above 0 but got 0.0. Nothing was fitted.",
         ),
         (
             ["SHORT"],
@@ -492,7 +492,7 @@ def test_a_level_that_only_incomplete_rows_have_and_levels_of_one_person() -> No
         ),
         (
             ["TABLE", "--keep", "cohort.csv"],
-            "'cohort.csv' is a file, so no posteriors can be kept there. Choose another name.",
+            "'cohort.csv' is a file, and no folder. Choose another name.",
         ),
     ],
 )

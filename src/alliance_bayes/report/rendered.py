@@ -75,8 +75,8 @@ class Rendered:
             The system refuses to write there.
         """
         page, numbers = _files(path)
-        with replacing(numbers, page) as drafts:
-            for draft, text in zip(drafts, (self.json, self.html), strict=True):
+        with replacing(page, numbers) as drafts:
+            for draft, text in zip(drafts, (self.html, self.json), strict=True):
                 draft.write_text(text, encoding="utf-8", newline="\n")
         return page, numbers
 
