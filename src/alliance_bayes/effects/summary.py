@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from itertools import batched
 
 import numpy as np
@@ -45,7 +47,10 @@ def summarise(quantities: Iterable[Quantity], options: Options, *, left_out: Ite
         Two quantities have the same id.
     """
     kept = list(quantities)
-    figures = [row for chunk in batched(kept, _CHUNK) for row in _figures(chunk, options)]
+    # What takes time in a chunk, sorting, releases the interpreter's lock.
+    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
+        done = pool.map(lambda chunk: list(_figures(chunk, options)), batched(kept, _CHUNK))
+        figures = [row for rows in done for row in rows]
     records = [
         {name: getattr(quantity, name, None) for name in TEXT_COLUMNS} | row
         for quantity, row in zip(kept, figures, strict=True)
