@@ -23,6 +23,9 @@ _LINE, _ADAPTATION, _BEFORE = 56, 800, 50
 _SEARCH = 25
 # Numbers in memory for each pair of dense columns while a gradient is computed.
 _GRADIENT = 8
+# Where an evaluation takes longer, a gradient is not measured first but counted as this many of them: of a large dense
+# matrix it needs the inverse.
+_SHORT, _INVERSE = 0.2, 27.0
 # Multiplications of a second that every machine does; what takes a second of them is over before it is measured.
 _SPEED = 5e8
 
@@ -141,7 +144,9 @@ def forecast_of(marginal: Marginal, counts: Counts, settings: SamplerSettings, n
     theta = starting_point(marginal, marginal.equations.outcome_sd)
     seed = np.random.SeedSequence(0)
     evaluation = seconds_of(lambda: marginal.log_density(theta[None]))
-    gradient = seconds_of(lambda: marginal.value_and_gradient(theta))
+    gradient = _INVERSE * evaluation
+    if evaluation < _SHORT:
+        gradient = seconds_of(lambda: marginal.value_and_gradient(theta))
     drawing = seconds_of(lambda: marginal.draw(theta[None], seed=seed.spawn(1)[0]))
     at_once = min(settings.cores, processors())
     return Forecast(
