@@ -48,7 +48,8 @@ def _of_groups() -> int | None:
         most, used = _number(group / "memory.max"), _number(group / "memory.current")
         if most is not None and used is not None:
             # Files that are kept in memory give way.
-            left.append(most - used + _pairs(group / "memory.stat").get("inactive_file", 0))
+            told = _pairs(group / "memory.stat")
+            left.append(most - used + told.get("inactive_file", 0) + told.get("active_file", 0))
         if group == _GROUPS:
             break
     return min(left, default=None)

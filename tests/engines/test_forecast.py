@@ -259,8 +259,8 @@ def test_memory_that_is_left_is_the_least_that_any_limit_leaves(system: Path, mo
     for group, most in (("a/b", "max"), ("a", str(2**30))):
         (system / "groups" / group / "memory.max").write_text(f"{most}\n")
         (system / "groups" / group / "memory.current").write_text(f"{2**29}\n")
-        (system / "groups" / group / "memory.stat").write_text(f"anon 5\ninactive_file {2**20}\n")
-    assert machine.available_memory() == 2**29 + 2**20
+        (system / "groups" / group / "memory.stat").write_text(f"anon 5\ninactive_file {2**20}\nactive_file 3\n")
+    assert machine.available_memory() == 2**29 + 2**20 + 3
     (system / "proc" / "self" / "statm").write_text("10 5 5 5\n")
     page = machine.os.sysconf("SC_PAGE_SIZE")
     monkeypatch.setattr(machine.resource, "getrlimit", lambda _: (50 * page, 50 * page))
