@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alliance_bayes.effects import improvement, joined, responders, superiority
+from alliance_bayes.effects.exceedance import AtLeast
 from alliance_bayes.effects.joined import _Groups, joined_average
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model import FAMILIES
@@ -126,6 +127,29 @@ def test_whole_distributions_are_joined_too(monkeypatch: pytest.MonkeyPatch) -> 
     assert any(taken)
     rows_of = whole["estimand"] == "share_at_ceiling"
     agree(whole[rows_of], quick[rows_of])
+
+
+def test_how_much_is_in_memory_at_once_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    fit = built("cumulative")
+    event = AtLeast(fit.design.outcome.levels[1:])
+
+    def given(eta: np.ndarray, which: np.ndarray, strata: np.ndarray) -> np.ndarray:
+        own = {name: draws[which] for name, draws in fit.parameters.items()}
+        return event(fit.design.family, eta, own, fit.design.outcome)
+
+    monkeypatch.setattr(joined, "EVERY_ROW", 0)
+    monkeypatch.setattr(joined, "TOLERANCE", 1.0)
+    whole = joined_average(fit, fit.design.rows, np.zeros(N, dtype=np.intp), given)
+    # As many as the groups' coefficients need at least, so that draws come one by one and rows in three blocks.
+    monkeypatch.setattr(joined, "_MOST", 256 * 10)
+    blocked = joined_average(fit, fit.design.rows, np.zeros(N, dtype=np.intp), given)
+
+    assert whole is not None
+    assert blocked is not None
+    np.testing.assert_allclose(blocked, whole, rtol=1e-10)
+    exact = given(fit.linear_predictor(), np.arange(200), np.zeros(N, dtype=np.intp)).mean(axis=1)
+    # Every function of the distribution within a few times the tolerance of one.
+    assert (np.sqrt(((whole - exact) ** 2).mean(axis=0)) <= 0.1 * exact.std(axis=0)).all()
 
 
 def test_what_is_too_far_apart_is_computed_in_full(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,7 +29,7 @@ PROBES = 16
 
 # Groups of all rows, and the fewest in a stratum that has as many rows.
 _GROUPS, _FEWEST = 256, 32
-# Groups x coefficients, or draws x groups, in memory at once (doubles): 16 MB.
+# Groups x coefficients, or draws x groups or rows x functions, in memory at once (doubles): 16 MB.
 _MOST = 2_000_000
 
 # What is expected given linear predictors of shape (n_draws, n), the numbers of these draws, and the stratum of each
@@ -70,13 +70,16 @@ def joined_average(fit: FittedModel, rows: Rows, strata: np.ndarray, given: Give
         return None
     probes = np.unique(np.linspace(0, n_draws - 1, PROBES).astype(int))
     exact, variance = [], np.zeros(groups.counts.size)
+    n_functions = given(np.zeros((1, 1)), probes[:1], strata[:1]).size
+    length = max(1, _MOST // n_functions)
+    blocks = [slice(start, start + length) for start in range(0, rows.n, length)]
     for probe in probes[:, None]:
         eta = fit.linear_predictor(rows, which=probe)
-        exact.append(given(eta, probe, strata).mean(axis=1)[0])
+        exact.append(sum(given(eta[:, some], probe, strata[some])[0].sum(axis=0) for some in blocks) / rows.n)
         variance += groups.mean((eta[0] - groups.mean(eta[0])[groups.of_row]) ** 2) / probes.size
     means, spread, shares = _means(fit, rows, groups), np.sqrt(variance), groups.counts / rows.n
     found = []
-    step = max(1, _MOST // (2 * groups.counts.size * max(1, np.size(exact[0]))))
+    step = max(1, _MOST // (2 * groups.counts.size * n_functions))
     for start in range(0, n_draws, step):
         which = np.arange(start, min(start + step, n_draws))
         eta = sum((coefficients[which] @ columns.T for coefficients, columns in means), np.zeros((1, 1)))
