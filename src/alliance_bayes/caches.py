@@ -36,6 +36,9 @@ def settle() -> None:
     folder = _temporary() if needs_code or needs_fonts or needs_graphs else None
     if folder is None:
         return
+    if not os.path.isabs(home):
+        # A user of a container may have none at all, and PyTensor asks for one.
+        os.environ["HOME"] = str(folder)
     if needs_code:
         os.environ["NUMBA_CACHE_DIR"] = str(folder)
         if "numba" in sys.modules:

@@ -16,7 +16,9 @@ VARIABLES = ("NUMBA_CACHE_DIR", "MPLCONFIGDIR", "PYTENSOR_FLAGS")
 def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Neither the home nor the installation can be written to; temporary files can."""
     for name in (*VARIABLES, "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_RUNTIME_DIR"):
-        monkeypatch.delenv(name, raising=False)
+        # Set first, so that what is set meanwhile is gone afterwards.
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", "/dev/null/home")
     (tmp_path / "package").mkdir()
     (tmp_path / "package" / "__pycache__").touch()
@@ -43,6 +45,13 @@ def test_each_library_gets_a_place_where_it_has_none(nowhere: Path, monkeypatch:
         "PYTENSOR_FLAGS": f"floatX=float64,base_compiledir={folder}",
     }
     assert caches.settled() == folder
+
+
+def test_who_has_no_home_gets_one(nowhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr("pwd.getpwuid", lambda _: {}[0])
+    caches.settle()
+    assert os.environ["HOME"] == os.environ["NUMBA_CACHE_DIR"] == str(nowhere / f"alliance_bayes-{os.geteuid()}")
 
 
 @pytest.mark.parametrize("name", ["home", "installation"])
