@@ -11,6 +11,7 @@ import os
 import re
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -24,6 +25,7 @@ BEFORE = "before"
 _PREFIX = ".alliance_bayes-"
 _NAME = re.compile(re.escape(_PREFIX) + r"[a-z0-9_]{8}")
 _LOCK, _WORK = "lock", "work"
+_TRIES = 20
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 
 
@@ -142,8 +144,16 @@ def _remove_leftover(parent: Path, name: str) -> None:
 def _emptied(made: Path) -> None:
     folder = os.open(made, _FOLDER)
     try:
-        _empty(folder, made.parent)
-        os.rmdir(made)
+        for left in reversed(range(_TRIES)):
+            try:
+                _empty(folder, made.parent)
+                os.rmdir(made)
+                return
+            except OSError:
+                # A thread that nobody waited for may be writing yet; over a network the open lock has another name.
+                if not left or all(name.startswith(".nfs") for name in os.listdir(folder)):
+                    raise
+                time.sleep(0.05)
     finally:
         os.close(folder)
 

@@ -25,6 +25,7 @@ import xarray as xr
 
 from alliance_bayes.errors import FileFormatError
 from alliance_bayes.foreign import JSON_BYTES, is_regular, parse_json
+from alliance_bayes.interrupts import undisturbed
 
 __all__ = ["FILE_BYTES", "read_tree", "write_tree"]
 
@@ -108,9 +109,11 @@ def write_tree(tree: xr.DataTree, path: Path) -> None:
             xr.DataTree.from_dict(plain).to_netcdf(sink, engine="h5netcdf", encoding=encoding)
     else:
         plain["/"] = plain["/"].assign_attrs({_DESCRIPTION: text})
-        xr.DataTree.from_dict(plain).to_zarr(
-            path, zarr_format=3, consolidated=False, write_empty_chunks=True, encoding=encoding
-        )
+        # Zarr's own threads write on when they are not waited for.
+        with undisturbed():
+            xr.DataTree.from_dict(plain).to_zarr(
+                path, zarr_format=3, consolidated=False, write_empty_chunks=True, encoding=encoding
+            )
 
 
 class _Sink(io.RawIOBase):

@@ -6,8 +6,9 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -147,4 +148,21 @@ def test_a_folder_taken_for_a_leftover_before_its_lock_is_held_is_made_again(
     with private_folder(tmp_path) as folder:
         assert [path.name for path in tmp_path.iterdir()] == [folder.parent.name]
         assert calls == 3
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_thread_that_still_writes_is_waited_for(tmp_path: Path) -> None:
+    ready = threading.Event()
+
+    def write(folder: Path) -> None:
+        with suppress(FileNotFoundError):
+            for k in range(10**9):
+                (folder / f"{k}").touch()
+                ready.set()
+
+    with private_folder(tmp_path) as folder:
+        thread = threading.Thread(target=write, args=(folder,))
+        thread.start()
+        ready.wait()
+    thread.join()
     assert list(tmp_path.iterdir()) == []

@@ -8,6 +8,7 @@ import json
 import os
 import random
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -425,3 +426,18 @@ def test_a_disk_that_is_full_is_an_error_of_the_system_and_no_crash(tmp_path: Pa
     said = dict(map(int, line.split()) for line in done.stdout.splitlines())
     assert list(said.values()) == [errno.EFBIG] * 6 + [0]
     assert read(tmp_path / f"{max(sizes)}.{ending}").identical(read(path))
+
+
+def test_an_interrupt_waits_for_the_threads_that_write_a_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write = xr.DataTree.to_zarr
+
+    def interrupted(self: xr.DataTree, path: Path, **options: Any) -> None:
+        signal.raise_signal(signal.SIGINT)
+        write(self, path, **options)
+
+    monkeypatch.setattr(xr.DataTree, "to_zarr", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write_tree(tree(), tmp_path / "a.zarr")
+    monkeypatch.undo()
+    write_tree(tree(), tmp_path / "b.zarr")
+    assert read(tmp_path / "a.zarr").identical(read(tmp_path / "b.zarr"))
