@@ -188,7 +188,7 @@ def _sessions(cohort: Cohort, sessions: pd.DataFrame | None) -> pd.DataFrame:
     if found is None:
         raise UsageError(
             f"{cohort.source}: the cohort has no sessions, and single ratings are what the model is of. Give the "
-            f"three tables ({call('read_tables')}), or {argument('sessions', ...)}."
+            f"three tables ({call('read_tables')}), or {argument('sessions', ...)}"
         )
     return found
 
