@@ -69,6 +69,7 @@ ALIGNED = lines(lambda line: "".join(cell.ljust(17) for cell in line.split(","))
         (ALIGNED, {"sep": " "}),
         (lines(lambda line: "   " + line.replace(",", "     ") + "  "), {"sep": " "}),
         (PLAIN + "\n\n,,,,\n", {}),
+        (PLAIN.replace("\n", "\r\n") + "\x1a", {}),
         (PLAIN.encode("utf-8-sig"), {}),
         (PLAIN.encode("utf-16"), {}),
         (b"\xfe\xff" + PLAIN.encode("utf-16-be"), {}),
@@ -119,6 +120,28 @@ CAUSES: dict[str, tuple[str | bytes, list[tuple[int | str | None, str | None]], 
         [(15, None)],
         "second table",
     ),
+    "another table below, padded": (
+        PLAIN + "\nsex,n,mean,sd,share\nfemale,6,3,1,50\nmale,6,4,1,50\n",
+        [(15, None)],
+        "second table",
+    ),
+    "headings between rows": (
+        HEADER + "Group A,,,,\n" + "".join(ROWS[:6]) + "Group B,,,,\n" + "".join(ROWS[6:]),
+        [(2, None), (9, None)],
+        "heading",
+    ),
+    "one unit": (HEADER + ",years,,,\n" + "".join(ROWS), [(2, None)], "units"),
+    "total in another column": (PLAIN + ",426,Total,,\n", [(14, None)], "totals"),
+    "single quotation marks": (
+        lines(lambda line: "'" + line.replace(",", "','") + "'"),
+        [(None, None)],
+        "quotation marks",
+    ),
+    "a table of R": (
+        lines(lambda line: (f'"{line[:2]}" ' if "part" not in line else "") + f'"{line}"'.replace(",", '" "')),
+        [(None, None)],
+        "spaces",
+    ),
     "note below": (PLAIN + "\nSource: clinic\n", [(15, None)], "note"),
     "padded note below": (PLAIN + "Source: clinic X,,,,\n", [(14, None)], "note"),
     "side by side": (lines(lambda line: line + ",,x,y"), [(None, None)], "side"),
@@ -160,6 +183,8 @@ def test_what_is_wrong_is_named_once_and_where_it_is(tmp_path: Path, case: str) 
 @pytest.mark.parametrize(
     "text",
     [
+        # Somebody who is as old as the others are in the mean, and as often seen.
+        "participant_id,age,n_sessions\na,1,2\nb,2,4\nc,3,6\nd,2,4\n",
         # A level that is called as totals are, and comes again; in a table without identifiers.
         "source,age\nmedia,30\nfriends,31\nfriends,32\nmedia,33\n",
         # The last of three is the sum of the others by chance, in one column.

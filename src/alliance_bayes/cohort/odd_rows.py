@@ -65,13 +65,15 @@ def without_odd_rows(raw: RawTable, reading: Reading, person: str) -> tuple[RawT
         *_repeated_headers(raw),
         *_under_the_header(raw, reading, person),
         *_at_the_end(raw, reading, person),
+        *_second_table(raw, reading),
+        *_headings(raw, reading, person),
     ):
         odd.setdefault(place, problem)
     if not odd:
         return raw, []
     keep = np.ones(len(raw.cells), dtype=bool)
     keep[list(odd)] = False
-    problems = [odd[place] for place in sorted(odd)]
+    problems = list(dict.fromkeys(odd[place] for place in sorted(odd)))
     if not keep.any():
         return raw, problems
     rows = tuple(row for row, kept in zip(raw.rows, keep, strict=True) if kept)
@@ -102,8 +104,8 @@ def _repeated_headers(raw: RawTable) -> Iterator[tuple[int, Problem]]:
 def _numeric(raw: RawTable, reading: Reading) -> list[str]:
     """Columns of text that hold numbers and nothing else between the ends of the table."""
     n = len(raw.cells)
-    ends = min(_ENDS, max((n - 1) // 3, 1))
-    body = raw.cells.iloc[ends : min(n - ends, ends + _BODY)]
+    top, bottom = min(_ENDS, n // 2), min(_ENDS, n // 4)
+    body = raw.cells.iloc[top : min(n - bottom, top + _BODY)]
     found = []
     for name in raw.cells.columns:
         cells = body[name].tolist()
@@ -126,22 +128,57 @@ def _is_number(cell: object, reading: Reading) -> bool:
 def _under_the_header(raw: RawTable, reading: Reading, person: str) -> Iterator[tuple[int, Problem]]:
     """First rows with words in the columns of numbers: units, labels, or the texts of questions."""
     numeric = [name for name in _numeric(raw, reading) if name != person]
-    if len(numeric) < 2 or len(raw.cells) < 3:
+    if not numeric or len(raw.cells) < 3:
         return
     for place in range(min(_ENDS, len(raw.cells) - 1)):
         row = {name: raw.cells[name].iloc[place] for name in numeric}
         there = {name: cell for name, cell in row.items() if not is_missing(cell, reading.missing)}
         # The same word in all columns is one for a missing value.
         words = {str(cell).strip().casefold() for cell in there.values()}
-        if (
-            len(there) < 2
-            or len(words) < 2
-            or words & _UNKNOWN
-            or any(_is_number(cell, reading) for cell in there.values())
-        ):
+        # Of nobody one word is enough.
+        fewest = 1 if person in raw.cells and is_missing(raw.cells[person].iloc[place], reading.missing) else 2
+        numbers = any(_is_number(cell, reading) for cell in there.values())
+        if len(words) < fewest or words & _UNKNOWN or numbers:
             return
         what = f"holds units or labels ({_listed(list(there.values()))}) under the column names, and no participant"
         yield place, Problem(None, raw.rows[place], None, what, "Remove the row.")
+
+
+def _second_table(raw: RawTable, reading: Reading) -> Iterator[tuple[int, Problem]]:
+    """A row of words below an empty one, in columns that hold numbers above it, and every row after it."""
+    if not raw.after_gap:
+        return
+    for place in [place for place, row in enumerate(raw.rows) if row in raw.after_gap][:_BODY]:
+        cells = raw.cells.iloc[place].tolist()
+        words = not any(is_missing(cell, reading.missing) or _is_number(cell, reading) for cell in cells)
+        if not words or cells == list(raw.cells.columns):
+            continue
+        above = raw.cells.iloc[max(0, place - _BODY) : place]
+        kinds = [
+            [_is_number(cell, reading) for cell in above[name].tolist() if not is_missing(cell, reading.missing)]
+            for name in raw.cells.columns
+        ]
+        if any(kind and all(kind) for kind in kinds):
+            what = "seems to begin a second table, below the first and an empty row"
+            problem = Problem(None, raw.rows[place], None, what, "Give each table a file of its own.")
+            # One problem for all of its rows.
+            yield from ((later, problem) for later in range(place, len(raw.rows)))
+            return
+
+
+def _headings(raw: RawTable, reading: Reading, person: str) -> Iterator[tuple[int, Problem]]:
+    """Rows that hold some words where the others have an identifier, and nothing else: headings between groups."""
+    if person not in raw.cells or raw.cells.shape[1] < 3:
+        return
+    ids = raw.cells[person].tolist()
+    worded = [place for place, text in enumerate(ids) if isinstance(text, str) and " " in text.strip()]
+    if not worded or 2 * len(worded) > len(ids):
+        return
+    others = raw.cells.iloc[worded].drop(columns=person)
+    if all(is_missing(cell, reading.missing) for name in others for cell in others[name].tolist()):
+        for place in worded:
+            what = f"is a heading between rows ({ids[place][:_SHOWN]!r}), and no participant"
+            yield place, Problem(None, raw.rows[place], None, what, "Remove the row, or make a column of the headings.")
 
 
 def _at_the_end(raw: RawTable, reading: Reading, person: str) -> Iterator[tuple[int, Problem]]:
@@ -153,10 +190,13 @@ def _at_the_end(raw: RawTable, reading: Reading, person: str) -> Iterator[tuple[
     for place in range(n - 1, max(n - 1 - _ENDS, 0), -1):
         row = raw.cells.iloc[place]
         label = row[first]
-        word = "".join(label.split()).strip(":.").casefold() if isinstance(label, str) else ""
+        if first == person and is_missing(label, reading.missing):
+            # Nobody: whatever else the row says says what it is.
+            label = next((cell for cell in row.tolist() if isinstance(cell, str) and _word(cell) in _TOTALS), label)
+        word = _word(label) if isinstance(label, str) else ""
         filled = [cell for cell in row.tolist() if not is_missing(cell, reading.missing)]
         # A level of that name may come again; an identifier may not.
-        if (word in _TOTALS or word in _BESIDE) and (raw.cells[first] == label).sum() == 1:
+        if (word in _TOTALS or word in _BESIDE) and (raw.cells[first] == label).sum() <= 1:
             total = total or word in _TOTALS
             what = f"is a row of totals ({label.strip()!r}), and no participant"
             ends.append((place, Problem(None, raw.rows[place], None, what, "Remove the row.")))
@@ -174,6 +214,10 @@ def _at_the_end(raw: RawTable, reading: Reading, person: str) -> Iterator[tuple[
         yield n - 1, Problem(None, raw.rows[n - 1], None, what, "Remove the row.")
 
 
+def _word(cell: str) -> str:
+    return "".join(cell.split()).strip(":.").casefold()
+
+
 def _is_note(raw: RawTable, first: str, place: int) -> bool:
     """Whether the one cell of a row is words, where the cells above it are each a word."""
     label = raw.cells[first].iloc[place]
@@ -188,7 +232,9 @@ def _sums(raw: RawTable, reading: Reading, person: str) -> str | None:
     n = len(raw.cells)
     if n <= _ROWS_SUMMED:
         return None
-    kinds = {"sums", "means"}
+    # Somebody may be average, but is seldom the sum of all others.
+    nobody = person in raw.cells and is_missing(raw.cells[person].iloc[-1], reading.missing)
+    kinds = {"sums", "means"} if nobody else {"sums"}
     seen = 0
     for name in raw.cells.columns:
         column = raw.cells[name]

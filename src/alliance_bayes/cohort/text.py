@@ -31,6 +31,8 @@ _SEP_LINE = re.compile(r'"?sep=([^\r\n"])"?,*[ \t]*(?:\r\n?|\n)', re.IGNORECASE)
 # Lines that are looked at to tell what a file is, and rows above a header that may be a title.
 _LOOKED_AT, _TITLES = 50, 20
 _SHOWN = 40
+# Marks around names that a program took for quotation marks; not "`", which may be part of one.
+_QUOTES = "'\u2018\u2019\u201a\u201b\u201c\u201d\u201e\u201f\u00ab\u00bb"
 
 # Encodings of Python that are not for files of text: of names in networks, of Python's own literals, of one machine.
 _NO_FILE = ("idna", "mbcs", "oem", "palmos", "punycode", "raw-unicode-escape", "undefined", "unicode-escape")
@@ -140,6 +142,9 @@ def decode(path: Path, data: bytes, encoding: str | None) -> str:
         what = f"is not text in {encoding}: {error}"
         remedy = f"Say how it is written: {argument('encoding', 'utf-8')}, {argument('encoding', 'cp1252')}, ..."
         raise unreadable(path, what, remedy) from None
+    if "\x1a" in text[-4:]:
+        # How files ended under DOS.
+        text = text.rstrip("\x1a\r\n")
     if "\0" in text:
         line = text.count("\n", 0, text.index("\0")) + 1
         raise unreadable(path, f"holds NUL characters, the first on line {line}", "Export the file again.")
@@ -210,10 +215,12 @@ def split(text: str, sep: str | None, usual: str, *, most_rows: int, most_cells:
         text, sep = text[own.end() :], own[1]
     asked, sep = sep is not None, usual if sep is None else sep
     rows, others = _rows(text, sep, most_rows, most_cells, most_columns)
-    if not rows.header:
-        return rows
     start = _beginning(text)
-    first = _wrong_separator(start, rows.header, sep, asked=asked) or _wrong_beginning(start, sep, rows.header)
+    if not start:
+        return rows
+    # Without a header where not even that could be split.
+    header = rows.header or _cells(start[0][1], sep)
+    first = _quoted(header) or _wrong_separator(start, header, sep, asked=asked) or _wrong_beginning(start, sep, header)
     if first:
         rows.problems = [first]
     elif others:
@@ -284,6 +291,15 @@ def _cells(line: str, sep: str) -> list[str]:
         return [cell.strip() for cell in line.split(sep)]
 
 
+def _quoted(header: Sequence[str]) -> Problem | None:
+    """Names in quotation marks that separate nothing."""
+    names = [name.strip() for name in header if name.strip()]
+    if not names or not all(len(name) > 1 and name[0] in _QUOTES and name[-1] in _QUOTES for name in names):
+        return None
+    what = f'has its column names in {names[0][0]} quotation marks, and only " are known'
+    return Problem(None, None, None, what, "Write the file with double quotation marks, or with none.")
+
+
 def _wrong_separator(
     lines: Sequence[tuple[int, str]], header: Sequence[str], sep: str, *, asked: bool
 ) -> Problem | None:
@@ -291,18 +307,25 @@ def _wrong_separator(
     own = [len(_cells(line, sep)) for _, line in lines]
     if asked and own[0] > 1 and len(set(own)) == 1:
         return None
+    fixed = all(re.search(r"\S {2,}\S", line) for _, line in lines)
     for other in (",", ";", "\t", "|", " "):
         widths = [len(_cells(line, other)) for _, line in lines]
         # Below a title, which need not hold any.
         body = widths[next((k for k, width in enumerate(widths) if width > 1), 0) :]
         alike = len(body) > 1 and body[0] > 1 and len(set(body)) == 1
-        if other == " " and body and body[0] > 2:
-            # A missing value leaves nothing between two spaces, or at the end of a line.
-            alike = len(body) > 1 and max(body) == body[0] and 2 * body[1:].count(body[0]) >= len(body) - 1
+        if other == " " and len(body) > 1 and body[0] > 1:
+            # A missing value leaves nothing between two spaces; and R names no column of row names.
+            usual = max(body[1:], key=body[1:].count)
+            alike = max(body) == usual and body[0] in (usual, usual - 1) and 2 * body.count(usual) > len(body) - 1
+            alike = alike and not (fixed and len(set(body[1:])) > 1)
         if other == sep or (other == " " and not (alike and max(own) == 1 and _begins_table(lines[-len(body) :]))):
             continue
         several = max(own) == 1 and alike and len(body) >= min(3, len(lines))
-        if several or (len(header) == 1 and other in header[0]) or (alike and body is widths and body[0] > own[0]):
+        if (
+            several
+            or (len(header) == 1 and other in header[0])
+            or (alike and len(body) == len(widths) and body[0] > own[0])
+        ):
             hint = f", and {argument('decimal', ',')} if its numbers are written 4,5" if other == ";" else ""
             one = "has one column, but its header holds" if other in header[0] else "has one column, but its rows hold"
             what = f"{one if len(header) == 1 else 'has rows that hold'} {_NAMES[other]}"
@@ -313,7 +336,7 @@ def _wrong_separator(
                 f"{what}: it seems to be separated by them",
                 f"Pass {argument('sep', other)}{hint}.",
             )
-    if max(own) == 1 and len(lines) > 1 and all(re.search(r"\S {2,}\S", line) for _, line in lines):
+    if max(own) == 1 and len(lines) > 1 and fixed:
         what = "has one column, but its lines are laid out in columns of fixed width"
         return Problem(None, None, None, what, "Save it with a separator between columns (CSV).")
     return None
@@ -321,7 +344,7 @@ def _wrong_separator(
 
 def _begins_table(lines: Sequence[tuple[int, str]]) -> bool:
     """Whether lines are names and then rows with numbers, and not texts of as many words."""
-    names, *rows = (line.split() for _, line in lines)
+    names, *rows = (_cells(line, " ") for _, line in lines)
     return not any(map(is_number, names)) and any(is_number(cell) for row in rows for cell in row)
 
 
