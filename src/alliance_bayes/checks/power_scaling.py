@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from alliance_bayes.effects.convergence import convergence
-from alliance_bayes.engines.collapsed.hyper import log_density
+from alliance_bayes.convergence import convergence
+from alliance_bayes.engines.collapsed.scale_priors import log_density
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model import Prior
 from alliance_bayes.pareto import smoothed

@@ -9,6 +9,7 @@ import numpy as np
 from scipy import linalg, sparse
 
 from alliance_bayes.engines.collapsed.points import Points
+from alliance_bayes.engines.collapsed.roots import roots
 from alliance_bayes.moments.pooling import cell_numbers
 
 __all__ = ["Block", "Cells", "contrasts", "pilot_estimate"]
@@ -49,6 +50,7 @@ class Cells:
     def __init__(self, points: Points, common: np.ndarray, pilot: np.ndarray) -> None:
         self.points, self.strata = points, points.strata
         sloped = common > 0
+        self._slopes = common[sloped], pilot[sloped]
         # The intercept first: it may be far from zero, and what is left then is not.
         self._outcome = points.values[:, 1] - pilot[~sloped].sum() + points.rest
         self._outcome -= points.values[:, common[sloped]] @ pilot[sloped]
@@ -107,6 +109,20 @@ class Cells:
         out[:, columns] = self.points.cross[:, a - 1, right[columns] - 1]
         out[:, right == 1] = self._own[:, a - 1, None]
         return out
+
+    def rows(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Rows (constant, outcome less the pilot's predictions, columns) with the second moments of some points.
+
+        Returns them, shape (rows, n_columns), and which of the points each is of.
+        """
+        values, counts = self.points.values[points], self.points.counts[points]
+        values[:, 1] = self._outcome[points]
+        whole = np.sqrt(counts)[:, None] * values
+        if self.points.cross is None:
+            return whole, np.arange(len(points))
+        of, within = roots(self.points.cross[points], np.ceil(counts).astype(np.int64) - 1)
+        within[:, 1] -= within[:, self._slopes[0]] @ self._slopes[1]
+        return np.concatenate([whole, within]), np.concatenate([np.arange(len(points)), of])
 
     def gram(self, blocks: list[Block], starts: np.ndarray) -> np.ndarray:
         """Cross-products of all blocks' dense columns, shape (S, d, d)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from alliance_bayes.engines.collapsed.cells import Block, Cells, pilot_estimate
+from alliance_bayes.engines.collapsed.compressed import Compressed, compress
 from alliance_bayes.engines.collapsed.elimination import eliminate
 from alliance_bayes.engines.collapsed.points import points_of
 from alliance_bayes.errors import ModelError
@@ -54,6 +56,8 @@ class Equations:
         First dense column of each smooth and of each factor that is not eliminated.
     correlated
         Dense factors with correlated terms: first column, levels, terms; shape (B, 3).
+    rotate
+        Makes :attr:`compressed`.
     """
 
     n: np.ndarray
@@ -75,6 +79,12 @@ class Equations:
     eliminated: str | None
     starts: dict[str, int]
     correlated: np.ndarray
+    rotate: Callable[[], Compressed]
+
+    @cached_property
+    def compressed(self) -> Compressed:
+        """The rows, rotated: made when first needed."""
+        return self.rotate()
 
     @cached_property
     def kernel(self) -> tuple[Any, ...]:
@@ -155,12 +165,14 @@ def normal_equations(
         for block, start, stop in zip(dense[1:], starts[1:-1], starts[2:], strict=True)
         if block not in smooths and design.factor(block.name).correlated
     ]
+    elimination = eliminate(cells, widest, dense, starts)
+    pattern = tuple(elimination[name] for name in ("ptr", "cols", "runs", "order"))
     return Equations(
         n=cells.n,
         rss=cells.rss,
         g_d=g_d,
         r_d=r_d,
-        **eliminate(cells, widest, dense, starts),
+        **elimination,
         fixed=fixed,
         group=group,
         offset=offset,
@@ -169,4 +181,5 @@ def normal_equations(
         eliminated=None if widest is None else widest.name,
         starts={block.name: int(start) for block, start in zip(dense[1:], starts[1:-1], strict=True)},
         correlated=np.array(correlated, dtype=np.int64).reshape(-1, 3),
+        rotate=lambda: compress(cells, widest, dense, pattern),
     )

@@ -13,7 +13,12 @@ __all__ = ["sample_marginal"]
 
 
 def sample_marginal(
-    marginal: Marginal, mode: np.ndarray, settings: SamplerSettings, *, progress: Progress | None = None
+    marginal: Marginal,
+    mode: np.ndarray,
+    covariance: np.ndarray,
+    settings: SamplerSettings,
+    *,
+    progress: Progress | None = None,
 ) -> tuple[np.ndarray, xr.Dataset]:
     """Sample the hyperparameters by NUTS with the exact gradient of their marginal density.
 
@@ -21,8 +26,9 @@ def sample_marginal(
     ----------
     marginal
         The density.
-    mode
-        Where chains begin, up to a little noise; shape (D,).
+    mode, covariance
+        Where chains begin, up to a little noise, and the curvature there, shapes (D,) and (D, D): what is sampled is
+        the distance from the mode in its SDs, so that the sampler has no scales and correlations to learn.
     settings
         Draws, warm-up, chains, cores, seed and target acceptance.
     progress
@@ -36,9 +42,15 @@ def sample_marginal(
         What the sampler says of itself, dims (chain, draw).
     """
 
-    def first(seed: int) -> np.ndarray:
-        return mode + 0.1 * np.random.default_rng(seed).standard_normal(len(mode))
+    root = np.linalg.cholesky(covariance)
 
-    model = NumbersModel(len(mode), marginal.value_and_gradient, first)
-    tree = run_nutpie(model, settings, progress)
-    return numbers_of(tree), sampler_statistics(tree["sample_stats"].to_dataset(), tree["posterior"].to_dataset())
+    def first(seed: int) -> np.ndarray:
+        return 0.1 * np.random.default_rng(seed).standard_normal(len(mode))
+
+    def value_and_gradient(steps: np.ndarray) -> tuple[float, np.ndarray]:
+        value, gradient = marginal.value_and_gradient(mode + root @ steps)
+        return value, gradient @ root
+
+    tree = run_nutpie(NumbersModel(len(mode), value_and_gradient, first), settings, progress)
+    theta = mode + numbers_of(tree) @ root.T
+    return theta, sampler_statistics(tree["sample_stats"].to_dataset(), tree["posterior"].to_dataset())

@@ -1,21 +1,110 @@
-"""Compiled moments of the coefficients given the hyperparameters: what the gradient of their density is made of."""
+"""Compiled gradient of the marginal log density, from moments of the coefficients given the hyperparameters.
+
+By Fisher's identity it is the posterior expectation of the gradient of the complete-data log density, which needs first
+and second moments of the coefficients only.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 
+<<<<<<< HEAD
 from alliance_bayes.compiled import njit
+=======
+from alliance_bayes.engines.collapsed.hyper import root_slope, scales_at
+>>>>>>> e628873 (Keep the digits of the collapsed density at small residual SDs, from rotated rows)
 from alliance_bayes.engines.collapsed.kernels import (
     FAST,
+    at_theta,
     combine,
-    factor_level,
     log_likelihood,
     reduce_dense,
-    workspace,
+    room_for,
+    scratch_for,
 )
+from alliance_bayes.engines.collapsed.scale_priors import log_prior, prior_slope
 from alliance_bayes.engines.collapsed.scaling import scale_columns
 
-__all__ = ["expected_moments"]
+__all__ = ["expected_moments", "gradient_from", "log_density_and_gradient"]
+
+
+@njit(cache=True, nogil=True)
+def log_density_and_gradient(theta, sizes, place, prior, n, rss, fixed, group, kernel, alone, starts, out):  # type: ignore[no-untyped-def]
+    """Log density of one theta, and whether it has its digits; if so, the gradient is written to ``out``."""
+    strata, pattern, blocks, offset = kernel
+    d, q = strata[0].shape[1], strata[2].shape[2]
+    found, scratch = room_for(d, q, pattern[0], True), scratch_for(d, q, pattern[0])
+    sigma, tau, roots, k_dense, ce = at_theta(sizes, place)
+    c, c_e = np.empty(d), np.zeros((q, q))
+    before = log_prior(theta, prior[0], prior[1], prior[2])
+    if not np.isfinite(before):
+        out[:] = 0.0
+        return -np.inf, True
+    scales_at(theta, place, sigma, tau, roots, k_dense, ce)
+    arrays, r_scale = combine(sigma, tau, ce, fixed, group, strata, c, c_e)
+    log_det, square, shares, length = reduce_dense(
+        arrays, r_scale, c, k_dense, c_e, pattern, blocks, offset, True, found, scratch
+    )
+    value, sure = log_likelihood(sigma, n, rss, offset, log_det, square, shares, length)
+    if sure:
+        unit = sigma[0] if sigma.shape[0] == 1 else 1.0
+        expected = expected_moments(found, c, k_dense, c_e, unit, pattern, blocks, d, q)
+        residual = _residual(expected, strata, rss, unit, pattern)
+        gradient_from(theta, sigma, tau, roots, n, residual, expected, place, prior, group, alone, starts, out)
+    return before + value, sure
+
+
+@njit(cache=True, nogil=True)
+def gradient_from(theta, sigma, tau, roots, n, residual, expected, place, prior, group, alone, starts, out):  # type: ignore[no-untyped-def]
+    """Gradient, from the expected residual sums of squares (S,) and what :func:`expected_moments` returns.
+
+    ``alone`` says of which scales (T,) columns are dense and independent; ``starts`` (B, 3) where the dense correlated
+    factors' columns and scales start, and how many levels they have.
+    """
+    widths, dense, first, own = place
+    mean, second, m_e = expected[0], expected[1], expected[2]
+    strata, d, q = sigma.shape[0], mean.shape[0], m_e.shape[0]
+    prior_slope(theta, prior[0], prior[1], prior[2], out)
+    for s in range(strata):
+        out[s] += residual[s] / sigma[s] / sigma[s] - n[s]
+    for i in range(d):
+        if group[i] >= 0 and alone[group[i]]:
+            out[strata + group[i]] += second[i, i] + mean[i] * mean[i] - 1.0
+    if first >= 0 and own < 0:
+        for i in range(q):
+            out[strata + first + i] += m_e[i, i]
+    free = prior[0]
+    for f in range(widths.shape[0]):
+        terms = widths[f]
+        m = np.zeros((terms, terms))
+        at = first
+        if f == own:
+            for i in range(terms):
+                for j in range(terms):
+                    m[i, j] = m_e[i, j]
+        for b in range(dense.shape[0]):
+            if dense[b] == f:
+                start, at = starts[b, 0], starts[b, 1]
+                for level in range(starts[b, 2]):
+                    for i in range(terms):
+                        for j in range(terms):
+                            row, column = start + level * terms + i, start + level * terms + j
+                            m[i, j] += second[row, column] + mean[row] * mean[column]
+                        m[i, i] -= 1.0
+        root = roots[f]
+        # weight = (root')^-1 m', so that sum(weight * change of root) is the trace of m root^-1 (change of root).
+        weight = np.empty((terms, terms))
+        for j in range(terms):
+            for i in range(terms - 1, -1, -1):
+                weight[i, j] = m[j, i]
+                for k in range(i + 1, terms):
+                    weight[i, j] -= root[k, i] * weight[k, j]
+                weight[i, j] /= root[i, i]
+        for i in range(terms):
+            for j in range(i + 1):
+                out[strata + at + i] += weight[i, j] * root[i, j]
+        root_slope(theta[free:], root, weight, terms, out[free:])
+        free += terms * (terms - 1) // 2
 
 
 @njit(cache=True, nogil=True)
@@ -40,31 +129,21 @@ def _solve_upper(lower, x, d):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True, fastmath=FAST)
-def expected_moments(sigma, tau, k_dense, ce, n, rss, fixed, group, kernel, m_e, second, mean, residual):  # type: ignore[no-untyped-def]
-    """Moments of v (the coefficients in prior SDs) and expected residual sums of squares.
+def expected_moments(found, c, k_dense, c_e, unit, pattern, blocks, d, q):  # type: ignore[no-untyped-def]
+    """Moments of the coefficients given all factors in ``found``.
 
-    Written: ``m_e`` (q, q), the sum over eliminated levels of E[v v'] - I; ``second`` (d, d) and ``mean`` (d,), the
-    covariance and the mean of the dense v; ``residual`` (S,), the expected residual sum of squares by stratum.
-    Returns the log likelihood, -inf where the precision is not positive.
+    Returns ``mean`` (d,) and covariance ``second`` (d, d) of the dense v (coefficients in prior SDs); ``m_e`` (q, q),
+    the sum over eliminated levels of E[v v'] - I; ``x`` (d,) and ``cov`` (d, d), mean and covariance of the dense
+    coefficients over ``unit``; and of the eliminated levels' coefficients over ``unit`` the means ``u`` (L, q),
+    covariances ``cov_u`` (L, q, q) and minus those with the dense columns that they meet, ``h`` (q, nnz).
     """
-    strata, pattern, blocks, offset = kernel
-    g_d, r_d, g_e, r_e, v = strata
     ptr, cols, runs, _ = pattern
-    n_strata, d, q = g_d.shape[0], g_d.shape[1], g_e.shape[2]
-    work = workspace(d, q, ptr, True)
-    a, b, e, gc, t, y = work[0], work[1], work[2], work[3], work[4], work[5]
-    c, c_e = np.empty(d), np.zeros((q, q))
-    arrays, r_scale = combine(sigma, tau, ce, fixed, group, strata, c, c_e)
-    log_det, length = reduce_dense(arrays, r_scale, c, k_dense, c_e, pattern, blocks, offset, True, work)
-    value = log_likelihood(sigma, n, rss, offset, log_det, length)
-    if not np.isfinite(value):
-        return value
-    unit = sigma[0] if n_strata == 1 else 1.0
+    a, b, e, t, y = found
+    levels = e.shape[0]
+    mean, second = b.copy(), np.zeros((d, d))
     for i in range(d):
-        second[:, i] = 0.0
         second[i, i] = 1.0
-        _solve(a, second[:, i], d)
-    mean[:] = b
+        _solve(a, second[i], d)
     _solve_upper(a, mean, d)
     # The same over C, which is in units of the coefficients but for ``unit``.
     x, cov = mean.copy(), second.copy()
@@ -73,20 +152,14 @@ def expected_moments(sigma, tau, k_dense, ce, n, rss, fixed, group, kernel, m_e,
         scale_columns(cov[:, i], c, blocks, k_dense, d)
     for i in range(d):
         scale_columns(cov[i, :], c, blocks, k_dense, d)
-    square = unit * unit
-    for s in range(n_strata):
-        total = rss[s]
-        for i in range(d):
-            total -= 2.0 * unit * x[i] * r_d[s, i]
-            for j in range(d):
-                total += square * g_d[s, max(i, j), min(i, j)] * (x[i] * x[j] + cov[i, j])
-        residual[s] = total
-    m_e[:] = 0.0
-    u, cov_v, cov_u = np.empty(q), np.empty((q, q)), np.empty((q, q))
-    widest = work[7].shape[0]
-    f, h, met, x_met = np.empty((q, widest)), np.empty((q, widest)), np.empty((widest, widest)), np.empty(widest)
+    m_e, u, cov_u, h = np.zeros((q, q)), np.empty((levels, q)), np.empty((levels, q, q)), np.empty((q, ptr[-1]))
+    widest = 0
+    for level in range(levels):
+        widest = max(widest, ptr[level + 1] - ptr[level])
+    own, cov_v = np.empty(q), np.empty((q, q))
+    f, met, x_met = np.empty((q, widest)), np.empty((widest, widest)), np.empty(widest)
     run = 0
-    for level in range(g_e.shape[1]):
+    for level in range(levels):
         start, width = ptr[level], ptr[level + 1] - ptr[level]
         if level == runs[run]:
             # Levels of a run meet the same dense columns.
@@ -95,53 +168,76 @@ def expected_moments(sigma, tau, k_dense, ce, n, rss, fixed, group, kernel, m_e,
                 x_met[i] = x[cols[start + i]]
                 for j in range(width):
                     met[i, j] = cov[cols[start + i], cols[start + j]]
-        factor_level(arrays[2][level], arrays[3][level], r_scale, c_e, q, e, gc, t)
+        el = e[level]
         # f = (e e')^-1 C'V, so that v_level = (e e')^-1 C'r - f w_dense in expectation.
         for i in range(q - 1, -1, -1):
-            inverse = 1.0 / e[i, i]
+            inverse = 1.0 / el[i, i]
+            own[i] = t[level, i]
             for m in range(width):
-                t[i] -= y[i, start + m] * x_met[m]
+                own[i] -= y[i, start + m] * x_met[m]
                 f[i, m] = y[i, start + m] * inverse
             for k in range(i + 1, q):
                 for m in range(width):
-                    f[i, m] -= e[k, i] * inverse * f[k, m]
-        _solve_upper(e, t, q)
+                    f[i, m] -= el[k, i] * inverse * f[k, m]
+        _solve_upper(el, own, q)
         for i in range(q):
             for j in range(q):
-                cov_v[j, i] = 1.0 if i == j else 0.0
-            _solve(e, cov_v[:, i], q)
-        # h = -Cov(v_level, w_dense).
+                cov_v[i, j] = 1.0 if i == j else 0.0
+            _solve(el, cov_v[i], q)
+        # h = -Cov(v_level, w_dense), C times it in the end.
         for i in range(q):
-            h[i, :width] = 0.0
+            for m in range(width):
+                h[i, start + m] = 0.0
             for j in range(width):
                 weight = f[i, j]
                 for m in range(width):
-                    h[i, m] += weight * met[j, m]
+                    h[i, start + m] += weight * met[j, m]
         for i in range(q):
             for j in range(q):
                 for m in range(width):
-                    cov_v[i, j] += h[i, m] * f[j, m]
-                m_e[i, j] += cov_v[i, j] + t[i] * t[j]
+                    cov_v[i, j] += h[i, start + m] * f[j, m]
+                m_e[i, j] += cov_v[i, j] + own[i] * own[j]
             m_e[i, i] -= 1.0
-        for i in range(q):
-            u[i] = 0.0
+        for i in range(q - 1, -1, -1):
+            u[level, i] = 0.0
             for k in range(i + 1):
-                u[i] += c_e[i, k] * t[k]
+                u[level, i] += c_e[i, k] * own[k]
             for j in range(q):
                 total = 0.0
                 for k in range(i + 1):
                     for m in range(j + 1):
                         total += c_e[i, k] * cov_v[k, m] * c_e[j, m]
-                cov_u[i, j] = total
-        for i in range(q):
-            for s in range(n_strata):
-                residual[s] -= 2.0 * unit * u[i] * r_e[s, level, i]
-                for j in range(q):
-                    residual[s] += square * g_e[s, level, i, j] * (u[i] * u[j] + cov_u[i, j])
+                cov_u[level, i, j] = total
             for m in range(width):
-                cross = u[i] * x_met[m]
+                total = 0.0
                 for k in range(i + 1):
-                    cross -= c_e[i, k] * h[k, m]
-                for s in range(n_strata):
-                    residual[s] += 2.0 * square * v[s, i, start + m] * cross
-    return value
+                    total += c_e[i, k] * h[k, start + m]
+                h[i, start + m] = total
+    return mean, second, m_e, x, cov, u, cov_u, h
+
+
+@njit(cache=True, nogil=True, fastmath=FAST)
+def _residual(expected, strata, rss, unit, pattern):  # type: ignore[no-untyped-def]
+    """Expected residual sum of squares of each stratum (S,), from the cross-products."""
+    g_d, r_d, g_e, r_e, v = strata
+    ptr, cols = pattern[0], pattern[1]
+    _, _, _, x, cov, u, cov_u, h = expected
+    n_strata, d, q = g_d.shape[0], g_d.shape[1], g_e.shape[2]
+    out, square = np.empty(n_strata), unit * unit
+    for s in range(n_strata):
+        total = rss[s]
+        for i in range(d):
+            total -= 2.0 * unit * x[i] * r_d[s, i]
+            for j in range(d):
+                total += square * g_d[s, max(i, j), min(i, j)] * (x[i] * x[j] + cov[i, j])
+        for level in range(g_e.shape[1]):
+            start, width = ptr[level], ptr[level + 1] - ptr[level]
+            for i in range(q):
+                total -= 2.0 * unit * u[level, i] * r_e[s, level, i]
+                for j in range(q):
+                    total += square * g_e[s, level, i, j] * (u[level, i] * u[level, j] + cov_u[level, i, j])
+                for m in range(width):
+                    cross = u[level, i] * x[cols[start + m]] - h[i, start + m]
+                    total += 2.0 * square * v[s, i, start + m] * cross
+        out[s] = total
+    return out

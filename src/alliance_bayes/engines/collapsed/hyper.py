@@ -6,14 +6,13 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from numba import njit
 from scipy import special
 
+from alliance_bayes.engines.collapsed.scale_priors import coded, log_priors, prior_slope
 from alliance_bayes.model import Design, Prior, PriorTable
 
-__all__ = ["SCALE_PRIORS", "Hyper", "hyperparameters"]
-
-_LOG_HALF_NORMAL = 0.5 * np.log(2.0 / np.pi)
-SCALE_PRIORS = ("HalfNormal", "HalfStudentT", "Exponential", "Gamma")
+__all__ = ["Hyper", "hyperparameters", "root_slope", "scales_at", "spread"]
 
 
 @dataclass(frozen=True)
@@ -63,50 +62,43 @@ class Hyper:
         ]
         return (*self.sigma, *self.tau, *partial)
 
+    @cached_property
+    def prior(self) -> tuple[int, np.ndarray, np.ndarray]:
+        """What :func:`log_prior` takes: number of logarithms, codes of their priors, shapes of correlations."""
+        codes = np.array([coded(prior) for prior in self.priors], dtype=float).reshape(-1, 4)
+        shapes = np.array(
+            [eta + (q - 2 - j) / 2 for _, q, eta in self.correlated for i in range(q) for j in range(i)], dtype=float
+        )
+        constants = special.betaln(shapes, shapes) + (2 * shapes - 1) * np.log(2.0)
+        return self.positive, codes, np.column_stack([shapes, constants]).reshape(-1, 2)
+
     def natural(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
         """Residual SDs (N, S), scales (N, T) and Cholesky factors of correlation matrices (N, q, q) by factor."""
-        with np.errstate(over="ignore", under="ignore"):
-            # Bounds far beyond any data keep a wild proposal from becoming 0 or infinity; its density is nil anyway.
-            positive = np.exp(np.clip(theta[:, : self.positive], -230.0, 230.0))
-        at, roots = self.positive, {}
-        for factor, q, _ in self.correlated:
-            free = q * (q - 1) // 2
-            # Beyond 15 a correlation would round to 1, which leaves a Cholesky factor without an inverse.
-            roots[factor] = _cholesky(np.tanh(np.clip(theta[:, at : at + free], -15.0, 15.0)), q)
-            at += free
-        return positive[:, : len(self.sigma)], positive[:, len(self.sigma) :], roots
+        n, strata, scales = len(theta), len(self.sigma), len(self.tau)
+        widths = np.array([q for _, q, _ in self.correlated], dtype=np.int64)
+        widest = int(widths.max(initial=1))
+        sigma, tau = np.empty((n, strata)), np.empty((n, scales))
+        roots = np.zeros((n, len(widths), widest, widest))
+        _spread_all(np.ascontiguousarray(theta, dtype=float), widths, sigma, tau, roots)
+        return (
+            sigma,
+            tau,
+            {factor: roots[:, f, :q, :q] for f, (factor, q, _) in enumerate(self.correlated)},
+        )
 
     def log_prior(self, theta: np.ndarray) -> np.ndarray:
         """Log prior density of theta (with the Jacobian of its transformation), shape (N,)."""
-        total = theta[:, : self.positive].sum(axis=1)
-        # A wild proposal may be infinite in natural units: its density is nil, or NaN where parts of it cancel.
-        with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-            for k, prior in enumerate(self.priors):
-                total = total + log_density(prior, np.exp(theta[:, k]))
-        at = self.positive
-        for _, q, eta in self.correlated:
-            for i in range(q):
-                for j in range(i):
-                    shape = eta + (q - 2 - j) / 2
-                    # A partial correlation is 2 Beta(shape, shape) - 1; log(1 - tanh^2) without cancellation.
-                    log_one_minus = -2.0 * np.logaddexp(theta[:, at], -theta[:, at]) + 2.0 * np.log(2.0)
-                    constant = special.betaln(shape, shape) + (2 * shape - 1) * np.log(2.0)
-                    total = total + shape * log_one_minus - constant
-                    at += 1
-        return total
+        out = np.empty(len(theta))
+        log_priors(np.ascontiguousarray(theta, dtype=float), *self.prior, out)
+        return out
 
     def grad_log_prior(self, theta: np.ndarray) -> np.ndarray:
         """Gradient of the log prior density at one theta, shape (size,)."""
-        out = np.ones(self.size)
-        for k, prior in enumerate(self.priors):
-            out[k] += slope(prior, float(np.exp(theta[k])))
-        at = self.positive
-        for _, q, eta in self.correlated:
-            for i in range(q):
-                for j in range(i):
-                    out[at] = -2.0 * (eta + (q - 2 - j) / 2) * np.tanh(theta[at])
-                    at += 1
+        out = np.empty(self.size)
+        prior_slope(np.asarray(theta, dtype=float), *self.prior, out)
         return out
+
+
 
 
 def hyperparameters(design: Design, priors: PriorTable) -> Hyper:
@@ -124,46 +116,69 @@ def hyperparameters(design: Design, priors: PriorTable) -> Hyper:
     return Hyper(sigma, tuple(tau), own, correlated)
 
 
-def log_density(prior: Prior, value: np.ndarray) -> np.ndarray:
-    """Log density of a positive parameter."""
-    p = prior.arguments
-    match prior.distribution:
-        case "HalfNormal":
-            return np.asarray(_LOG_HALF_NORMAL - np.log(p["sigma"]) - 0.5 * (value / p["sigma"]) ** 2)
-        case "HalfStudentT":
-            half = special.gammaln((p["nu"] + 1) / 2) - special.gammaln(p["nu"] / 2)
-            constant = np.log(2.0) + half - 0.5 * np.log(p["nu"] * np.pi) - np.log(p["sigma"])
-            return np.asarray(constant - (p["nu"] + 1) / 2 * np.log1p((value / p["sigma"]) ** 2 / p["nu"]))
-        case "Exponential":
-            return np.asarray(np.log(p["lam"]) - p["lam"] * value)
-    alpha, beta = p["alpha"], p["beta"]
-    return np.asarray(alpha * np.log(beta) - special.gammaln(alpha) + (alpha - 1) * np.log(value) - beta * value)
+@njit(cache=True, nogil=True)
+def spread(theta, widths, sigma, tau, roots):  # type: ignore[no-untyped-def]
+    """From one theta to residual SDs (S,), scales (T,) and Cholesky factors of correlation matrices (F, q, q)."""
+    # Bounds far beyond any data keep a wild proposal from becoming 0 or infinity; its density is nil anyway.
+    at = 0
+    for k in range(sigma.shape[0]):
+        sigma[k] = np.exp(min(max(theta[at], -230.0), 230.0))
+        at += 1
+    for k in range(tau.shape[0]):
+        tau[k] = np.exp(min(max(theta[at], -230.0), 230.0))
+        at += 1
+    for f in range(widths.shape[0]):
+        root = roots[f]
+        root[0, 0] = 1.0
+        for i in range(1, widths[f]):
+            left = 1.0
+            for j in range(i):
+                # Beyond 15 a correlation would round to 1, which leaves a Cholesky factor without an inverse.
+                partial = np.tanh(min(max(theta[at], -15.0), 15.0))
+                root[i, j] = partial * np.sqrt(left)
+                left *= 1.0 - partial * partial
+                at += 1
+            root[i, i] = np.sqrt(left)
 
 
-def slope(prior: Prior, value: float) -> float:
-    """Derivative of the log density by the logarithm of the parameter."""
-    p = prior.arguments
-    match prior.distribution:
-        case "HalfNormal":
-            return -((value / p["sigma"]) ** 2)
-        case "HalfStudentT":
-            square = (value / p["sigma"]) ** 2
-            return -(p["nu"] + 1) * square / (p["nu"] + square)
-        case "Exponential":
-            return -p["lam"] * value
-    return p["alpha"] - 1 - p["beta"] * value
+@njit(cache=True, nogil=True)
+def _spread_all(theta, widths, sigma, tau, roots):  # type: ignore[no-untyped-def]
+    for i in range(theta.shape[0]):
+        spread(theta[i], widths, sigma[i], tau[i], roots[i])
 
 
-def _cholesky(partial: np.ndarray, q: int) -> np.ndarray:
-    """Cholesky factors of correlation matrices from canonical partial correlations (N, q (q - 1) / 2)."""
-    root = np.zeros((len(partial), q, q))
-    root[:, 0, 0] = 1.0
+@njit(cache=True, nogil=True)
+def root_slope(theta, root, weight, q, out):  # type: ignore[no-untyped-def]
+    """Add to ``out`` the derivative of sum(weight * root) by the partial correlations ``theta`` of one factor."""
     at = 0
     for i in range(1, q):
-        left = np.ones(len(partial))
+        left = 1.0
         for j in range(i):
-            root[:, i, j] = partial[:, at] * np.sqrt(left)
-            left = left * (1.0 - partial[:, at] ** 2)
+            bounded = min(max(theta[at], -15.0), 15.0)
+            partial = np.tanh(bounded)
+            if bounded == theta[at]:
+                out[at] += weight[i, j] * np.sqrt(left) * (1.0 - partial * partial)
+                for k in range(j + 1, i + 1):
+                    out[at] -= weight[i, k] * root[i, k] * partial
+            left *= 1.0 - partial * partial
             at += 1
-        root[:, i, i] = np.sqrt(left)
-    return root
+
+
+@njit(cache=True, nogil=True)
+def scales_at(theta, place, sigma, tau, roots, k_dense, ce):  # type: ignore[no-untyped-def]
+    """Spread one theta: also roots of the dense correlated factors (B, q, q), and of the eliminated covariance (q, q).
+
+    ``place`` is, as :attr:`Marginal.place` has it: widths of the correlated factors, which of them are dense, and of
+    the eliminated factor its first scale and which of the correlated factors it is (-1 for none).
+    """
+    widths, dense, first, own = place
+    spread(theta, widths, sigma, tau, roots)
+    for b in range(dense.shape[0]):
+        for i in range(roots.shape[1]):
+            for j in range(i + 1):
+                k_dense[b, i, j] = roots[dense[b], i, j]
+    if first < 0:
+        return
+    for i in range(ce.shape[0]):
+        for j in range(i + 1):
+            ce[i, j] = tau[first + i] * (roots[own, i, j] if own >= 0 else (1.0 if i == j else 0.0))

@@ -8,6 +8,10 @@ level at a time; neighbouring levels that meet the same dense columns are summed
 
 With one residual SD, G is left alone and C is divided by it; with several, G is weighted and summed first.
 
+Cross-products lose digits where a residual SD is small beside what the coefficients explain. Each evaluation bounds what
+rounding may have done to it, and says so where that is too much: :mod:`alliance_bayes.engines.collapsed.orthogonal`
+then does the same from the rows.
+
 Letters: S residual strata, d dense columns, L levels and q columns of the eliminated factor, N sets of
 hyperparameters.
 """
@@ -16,22 +20,34 @@ from __future__ import annotations
 
 import numpy as np
 
+<<<<<<< HEAD
 from alliance_bayes.compiled import njit
 from alliance_bayes.engines.collapsed.scaling import scale_columns, scale_matrix, scale_vector
+=======
+from alliance_bayes.engines.collapsed.hyper import scales_at
+from alliance_bayes.engines.collapsed.scale_priors import log_prior
+from alliance_bayes.engines.collapsed.scaling import scale_columns, scale_matrix, scale_sizes, scale_vector
+>>>>>>> e628873 (Keep the digits of the collapsed density at small residual SDs, from rotated rows)
 
 __all__ = [
     "FAST",
+    "at_theta",
+    "columns_of",
     "combine",
     "draw_coefficients",
-    "factor_level",
+    "draw_given",
+    "log_densities",
     "log_likelihood",
-    "log_likelihoods",
     "reduce_dense",
-    "workspace",
+    "room_for",
+    "scratch_for",
 ]
 
 # Sums may be reordered (vector registers), but infinities and NaN keep their meaning: they are tested for.
 FAST = {"reassoc", "contract", "nsz", "arcp"}
+# Share of a log likelihood that rounding may have changed. The bound is mostly some ten times the error.
+_PRECISE = 1e-9
+_EPS = 2.220446049250313e-16
 
 
 @njit(cache=True, nogil=True, fastmath=FAST)
@@ -55,23 +71,27 @@ def _cholesky(a, d):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True, fastmath=FAST)
-def factor_level(g, r, r_scale, ce, q, e, gc, t):  # type: ignore[no-untyped-def]
-    """Factor one level's block: e <- Cholesky of I + C'GC, t <- e^-1 C'r. Returns its log determinant."""
+def _factor_level(g, r, r_scale, ce, q, e, gc, t):  # type: ignore[no-untyped-def]
+    """Factor one level's block: e <- Cholesky of I + C'GC, t <- e^-1 C'r.
+
+    Returns its log determinant, and the largest share that a diagonal element was of what the others left of it.
+    """
     if q == 2:
         # A level and a slope are the rule, and loops over two terms cost more than what they do.
         g0, g1 = g[0, 0] * ce[0, 0] + g[0, 1] * ce[1, 0], g[0, 1] * ce[0, 0] + g[1, 1] * ce[1, 0]
         first = 1.0 + (ce[0, 0] * g0 + ce[1, 0] * g1)
         if not first > 0.0:
-            return np.inf
+            return np.inf, 1.0
         e[0, 0] = np.sqrt(first)
         e[1, 0] = ce[1, 1] * g1 / e[0, 0]
-        second = 1.0 + ce[1, 1] * ce[1, 1] * g[1, 1] - e[1, 0] * e[1, 0]
+        whole = 1.0 + ce[1, 1] * ce[1, 1] * g[1, 1]
+        second = whole - e[1, 0] * e[1, 0]
         if not second > 0.0:
-            return np.inf
+            return np.inf, 1.0
         e[1, 1] = np.sqrt(second)
         t[0] = r_scale * (ce[0, 0] * r[0] + ce[1, 0] * r[1]) / e[0, 0]
         t[1] = (r_scale * ce[1, 1] * r[1] - e[1, 0] * t[0]) / e[1, 1]
-        return np.log(first) + np.log(second)
+        return np.log(first) + np.log(second), max(first, whole / second)
     for i in range(q):
         for j in range(q):
             total = 0.0
@@ -84,7 +104,10 @@ def factor_level(g, r, r_scale, ce, q, e, gc, t):  # type: ignore[no-untyped-def
             for k in range(i, q):
                 total += ce[k, i] * gc[k, j]
             e[i, j] = total
+    for i in range(q):
+        gc[i, 0] = e[i, i]
     log_det = _cholesky(e, q)
+    share = 1.0
     for i in range(q):
         total = 0.0
         for k in range(i, q):
@@ -93,7 +116,30 @@ def factor_level(g, r, r_scale, ce, q, e, gc, t):  # type: ignore[no-untyped-def
         for k in range(i):
             total -= e[i, k] * t[k]
         t[i] = total / e[i, i]
-    return log_det
+        share = max(share, gc[i, 0] / (e[i, i] * e[i, i]))
+    return log_det, share
+
+
+@njit(cache=True, nogil=True)
+def columns_of(tau, ce, fixed, group, size, c, c_e):  # type: ignore[no-untyped-def]
+    """Scales of the dense columns, and the root of the eliminated factor's covariance, times ``size``."""
+    for i in range(fixed.shape[0]):
+        c[i] = size * fixed[i] * (1.0 if group[i] < 0 else tau[group[i]])
+    for i in range(ce.shape[0]):
+        for j in range(i + 1):
+            c_e[i, j] = size * ce[i, j]
+
+
+@njit(cache=True, nogil=True)
+def _add_vector(w, x, out):  # type: ignore[no-untyped-def]
+    for i in range(x.shape[0]):
+        out[i] += w * x[i]
+
+
+@njit(cache=True, nogil=True)
+def _add_matrix(w, x, out):  # type: ignore[no-untyped-def]
+    for i in range(x.shape[0]):
+        _add_vector(w, x[i], out[i])
 
 
 @njit(cache=True, nogil=True)
@@ -106,41 +152,47 @@ def combine(sigma, tau, ce, fixed, group, strata, c, c_e):  # type: ignore[no-un
     g_d, r_d, g_e, r_e, v = strata
     alone = sigma.shape[0] == 1
     size = 1.0 / sigma[0] if alone else 1.0
-    for i in range(fixed.shape[0]):
-        c[i] = size * fixed[i] * (1.0 if group[i] < 0 else tau[group[i]])
-    for i in range(ce.shape[0]):
-        for j in range(i + 1):
-            c_e[i, j] = size * ce[i, j]
+    columns_of(tau, ce, fixed, group, size, c, c_e)
     if alone:
         return (g_d[0], r_d[0], g_e[0], r_e[0], v[0]), size
-    w = 1.0 / (sigma[0] * sigma[0])
-    sums = (w * g_d[0], w * r_d[0], w * g_e[0], w * r_e[0], w * v[0])
-    for s in range(1, sigma.shape[0]):
+    sums = (
+        np.zeros(g_d.shape[1:]),
+        np.zeros(r_d.shape[1:]),
+        np.zeros(g_e.shape[1:]),
+        np.zeros(r_e.shape[1:]),
+        np.zeros(v.shape[1:]),
+    )
+    for s in range(sigma.shape[0]):
         w = 1.0 / (sigma[s] * sigma[s])
-        sums[0][:] += w * g_d[s]
-        sums[1][:] += w * r_d[s]
-        sums[2][:] += w * g_e[s]
-        sums[3][:] += w * r_e[s]
-        sums[4][:] += w * v[s]
+        _add_matrix(w, g_d[s], sums[0])
+        _add_vector(w, r_d[s], sums[1])
+        _add_matrix(w, r_e[s], sums[3])
+        _add_matrix(w, v[s], sums[4])
+        for level in range(g_e.shape[1]):
+            _add_matrix(w, g_e[s, level], sums[2][level])
     return sums, 1.0
 
 
 @njit(cache=True, nogil=True, fastmath=FAST)
-def reduce_dense(arrays, r_scale, c, k_dense, ce, pattern, blocks, offset, keep, work):  # type: ignore[no-untyped-def]
-    """Cholesky factor of the Schur complement, and its whitened right-hand side, in ``work``.
+def reduce_dense(arrays, r_scale, c, k_dense, ce, pattern, blocks, offset, keep, found, scratch):  # type: ignore[no-untyped-def]
+    """Cholesky factor of the Schur complement, and its whitened right-hand side, in ``found``.
 
-    Returns the log determinant of A (infinite where A is not positive) and the squared length of the whitened
-    right-hand side of all columns. With ``keep``, each level's e^-1 C'V stays in ``work`` too.
+    Returns the log determinant of A (infinite where A is not positive), the squared length of the whitened right-hand
+    side of all columns, and two measures of what rounding may have done: to the log determinant in units of machine
+    precision, and the length of the solution, each element in units of its own diagonal element. With ``keep``, each
+    level's factor, right-hand side and e^-1 C'V stay in ``found`` too.
     """
     g_d, r_d, g_e, r_e, v = arrays
     ptr, cols, runs, _ = pattern
-    a, b, e, gc, t, y, buffer, side = work
+    a, b, e, t, y = found
+    gc, buffer, side, whole, x = scratch
     d, q = g_d.shape[0], g_e.shape[1]
     for i in range(d):
         b[i] = r_scale * r_d[i]
         for j in range(i + 1):
             a[i, j] = g_d[i, j]
-    log_det, square = 0.0, 0.0
+        whole[i] = np.sqrt(g_d[i, i])
+    log_det, square, shares, worst = 0.0, 0.0, 0.0, 1.0
     for run in range(runs.shape[0] - 1):
         first = ptr[runs[run]]
         width = ptr[runs[run] + 1] - first
@@ -149,26 +201,30 @@ def reduce_dense(arrays, r_scale, c, k_dense, ce, pattern, blocks, offset, keep,
             for j in range(m + 1):
                 buffer[m, j] = 0.0
         for level in range(runs[run], runs[run + 1]):
-            part = factor_level(g_e[level], r_e[level], r_scale, ce, q, e, gc, t)
+            own = level if keep else 0
+            el, tl = e[own], t[own]
+            part, share = _factor_level(g_e[level], r_e[level], r_scale, ce, q, el, gc, tl)
             if part == np.inf:
-                return np.inf, 0.0
+                return np.inf, 0.0, np.inf, np.inf
             log_det += part
+            shares += share
+            worst = max(worst, share)
             start = ptr[level]
             at = start if keep else 0
             if q == 2:
-                lead, inverse = 1.0 / e[0, 0], 1.0 / e[1, 1]
+                lead, inverse = 1.0 / el[0, 0], 1.0 / el[1, 1]
                 for m in range(width):
                     y[0, at + m] = (ce[0, 0] * v[0, start + m] + ce[1, 0] * v[1, start + m]) * lead
-                    y[1, at + m] = (ce[1, 1] * v[1, start + m] - e[1, 0] * y[0, at + m]) * inverse
+                    y[1, at + m] = (ce[1, 1] * v[1, start + m] - el[1, 0] * y[0, at + m]) * inverse
                 for m in range(width):
                     y0, y1 = y[0, at + m], y[1, at + m]
-                    side[m] += y0 * t[0] + y1 * t[1]
+                    side[m] += y0 * tl[0] + y1 * tl[1]
                     for j in range(m + 1):
                         buffer[m, j] += y0 * y[0, at + j] + y1 * y[1, at + j]
-                square += t[0] * t[0] + t[1] * t[1]
+                square += tl[0] * tl[0] + tl[1] * tl[1]
                 continue
             for i in range(q):
-                inverse = 1.0 / e[i, i]
+                inverse = 1.0 / el[i, i]
                 for m in range(width):
                     y[i, at + m] = ce[i, i] * v[i, start + m]
                 for k in range(i + 1, q):
@@ -176,14 +232,14 @@ def reduce_dense(arrays, r_scale, c, k_dense, ce, pattern, blocks, offset, keep,
                         y[i, at + m] += ce[k, i] * v[k, start + m]
                 for k in range(i):
                     for m in range(width):
-                        y[i, at + m] -= e[i, k] * y[k, at + m]
+                        y[i, at + m] -= el[i, k] * y[k, at + m]
                 for m in range(width):
                     y[i, at + m] *= inverse
-                square += t[i] * t[i]
+                square += tl[i] * tl[i]
             for i in range(q):
                 for m in range(width):
                     value = y[i, at + m]
-                    side[m] += value * t[i]
+                    side[m] += value * tl[i]
                     for j in range(m + 1):
                         buffer[m, j] += value * y[i, at + j]
         for m in range(width):
@@ -193,42 +249,59 @@ def reduce_dense(arrays, r_scale, c, k_dense, ce, pattern, blocks, offset, keep,
                 a[row, cols[first + j]] -= buffer[m, j]
     scale_matrix(a, c, blocks, k_dense, d)
     scale_vector(b, c, blocks, k_dense, d)
+    scale_sizes(whole, c, blocks, k_dense, d)
     for i in range(d):
         a[i, i] += 1.0
         b[i] += offset[i]
     part = _cholesky(a, d)
     if part == np.inf:
-        return np.inf, 0.0
+        return np.inf, 0.0, np.inf, np.inf
+    length = 0.0
     for i in range(d):
         total = b[i]
         for k in range(i):
             total -= a[i, k] * b[k]
         b[i] = total / a[i, i]
         square += b[i] * b[i]
-    return log_det + part, square
+        x[i] = b[i]
+    for i in range(d - 1, -1, -1):
+        x[i] /= a[i, i]
+        for k in range(i):
+            x[k] -= a[i, k] * x[i]
+        root = np.sqrt(1.0 + whole[i] * whole[i])
+        length += abs(x[i]) * root
+        shares += (root / a[i, i]) ** 2
+    return log_det + part, square, shares, length + np.sqrt(square * worst)
 
 
 @njit(cache=True, nogil=True)
-def workspace(d, q, ptr, keep):  # type: ignore[no-untyped-def]
-    """Arrays that one call reuses for all its sets of hyperparameters."""
-    widest = 0
-    for level in range(ptr.shape[0] - 1):
+def room_for(d, q, ptr, keep):  # type: ignore[no-untyped-def]
+    """Arrays for factors and right-hand sides, of all eliminated levels or of one at a time."""
+    widest, levels = 0, ptr.shape[0] - 1
+    for level in range(levels):
         widest = max(widest, ptr[level + 1] - ptr[level])
+    many = levels if keep else 1
     return (
         np.zeros((d, d)),
         np.empty(d),
-        np.zeros((q, q)),
-        np.zeros((q, q)),
-        np.zeros(q),
+        np.zeros((many, q, q)),
+        np.zeros((many, q)),
         np.empty((q, ptr[-1] if keep else widest)),
-        np.zeros((widest, widest)),
-        np.zeros(widest),
     )
 
 
 @njit(cache=True, nogil=True)
-def log_likelihood(sigma, n, rss, offset, log_det, square):  # type: ignore[no-untyped-def]
-    """Log likelihood from what :func:`reduce_dense` returns; -inf where that is not finite."""
+def scratch_for(d, q, ptr):  # type: ignore[no-untyped-def]
+    """Arrays that one call reuses for all its sets of hyperparameters."""
+    widest = 0
+    for level in range(ptr.shape[0] - 1):
+        widest = max(widest, ptr[level + 1] - ptr[level])
+    return np.zeros((q, q)), np.zeros((widest, widest)), np.zeros(widest), np.zeros(d), np.zeros(d)
+
+
+@njit(cache=True, nogil=True)
+def log_likelihood(sigma, n, rss, offset, log_det, square, shares, length):  # type: ignore[no-untyped-def]
+    """Log likelihood from what :func:`reduce_dense` returns, and whether rounding has left it its digits."""
     constant, total = 0.0, 0.0
     for i in range(offset.shape[0]):
         total += offset[i] * offset[i]
@@ -236,65 +309,103 @@ def log_likelihood(sigma, n, rss, offset, log_det, square):  # type: ignore[no-u
         constant -= n[s] * (np.log(sigma[s]) + 0.9189385332046727)
         total += rss[s] / (sigma[s] * sigma[s])
     value = constant - 0.5 * log_det - 0.5 * (total - square)
-    return value if np.isfinite(value) else -np.inf
-
-
-@njit(cache=True, nogil=True)
-def log_likelihoods(sigma, tau, k_dense, ce, n, rss, fixed, group, kernel, out):  # type: ignore[no-untyped-def]
-    """Marginal log likelihood of each set of hyperparameters, written to ``out`` (N,); -inf where not computable.
-
-    ``sigma`` (N, S), ``tau`` (N, T), ``k_dense`` (N, B, q, q) and ``ce`` (N, q, q) are the scales; ``n`` and ``rss``
-    (S,) count rows and squares by stratum.
-    """
-    strata, pattern, blocks, offset = kernel
-    d, q = strata[0].shape[1], strata[2].shape[2]
-    work = workspace(d, q, pattern[0], False)
-    c, c_e = np.empty(d), np.zeros((q, q))
-    for i in range(sigma.shape[0]):
-        arrays, r_scale = combine(sigma[i], tau[i], ce[i], fixed, group, strata, c, c_e)
-        log_det, square = reduce_dense(arrays, r_scale, c, k_dense[i], c_e, pattern, blocks, offset, False, work)
-        out[i] = log_likelihood(sigma[i], n, rss, offset, log_det, square)
+    # Every element of A and of b may be off by machine precision times the roots of its row's and its column's
+    # diagonal elements: so much reaches the squares through the solution, and the determinant through the pivots.
+    off = _EPS * (shares + (np.sqrt(total) + length) ** 2)
+    return value, np.isfinite(value) and off <= _PRECISE * abs(value)
 
 
 @njit(cache=True, nogil=True, fastmath=FAST)
-def draw_coefficients(sigma, tau, k_dense, ce, fixed, group, kernel, dense, eliminated):  # type: ignore[no-untyped-def]
-    """One exact draw of the coefficients for each set of hyperparameters.
+def draw_given(found, c, k_dense, ce, unit, pattern, blocks, dense, eliminated, x):  # type: ignore[no-untyped-def]
+    """From standard normal numbers to one draw of the coefficients, in place, given all factors in ``found``."""
+    a, b, e, t, y = found
+    ptr, cols, _, order = pattern
+    d, q = a.shape[0], e.shape[1]
+    for j in range(d - 1, -1, -1):
+        total = b[j] + dense[j]
+        for k in range(j + 1, d):
+            total -= a[k, j] * x[k]
+        x[j] = total / a[j, j]
+    scale_columns(x, c, blocks, k_dense, d)
+    for j in range(d):
+        dense[j] = unit * x[j]
+    for level in range(order.shape[0]):
+        to = order[level]
+        for j in range(q):
+            total = t[level, j] + eliminated[to, j]
+            for m in range(ptr[level], ptr[level + 1]):
+                total -= y[j, m] * x[cols[m]]
+            t[level, j] = total
+        for j in range(q - 1, -1, -1):
+            total = t[level, j]
+            for k in range(j + 1, q):
+                total -= e[level, k, j] * t[level, k]
+            t[level, j] = total / e[level, j, j]
+        for j in range(q):
+            total = 0.0
+            for k in range(j + 1):
+                total += ce[j, k] * t[level, k]
+            eliminated[to, j] = unit * total
 
-    ``dense`` (N, d) and ``eliminated`` (N, L, q) come as standard normal draws and leave as draws of the coefficients.
+
+@njit(cache=True, nogil=True)
+def at_theta(sizes, place):  # type: ignore[no-untyped-def]
+    """Arrays for the scales of one theta, as :func:`scales_at` fills them."""
+    strata, scales, q = sizes
+    widths, dense = place[0], place[1]
+    widest = 1
+    for f in range(widths.shape[0]):
+        widest = max(widest, widths[f])
+    return (
+        np.empty(strata),
+        np.empty(scales),
+        np.zeros((widths.shape[0], widest, widest)),
+        np.zeros((dense.shape[0], widest, widest)),
+        np.zeros((q, q)),
+    )
+
+
+@njit(cache=True, nogil=True)
+def log_densities(theta, sizes, place, prior, n, rss, fixed, group, kernel, out, sure):  # type: ignore[no-untyped-def]
+    """Log density of each theta (N, D), written to ``out`` (N,), and to ``sure`` whether it has its digits."""
+    strata, pattern, blocks, offset = kernel
+    d, q = strata[0].shape[1], strata[2].shape[2]
+    found, scratch = room_for(d, q, pattern[0], False), scratch_for(d, q, pattern[0])
+    sigma, tau, roots, k_dense, ce = at_theta(sizes, place)
+    c, c_e = np.empty(d), np.zeros((q, q))
+    for i in range(theta.shape[0]):
+        before = log_prior(theta[i], prior[0], prior[1], prior[2])
+        if not np.isfinite(before):
+            out[i], sure[i] = -np.inf, True
+            continue
+        scales_at(theta[i], place, sigma, tau, roots, k_dense, ce)
+        arrays, r_scale = combine(sigma, tau, ce, fixed, group, strata, c, c_e)
+        log_det, square, shares, length = reduce_dense(
+            arrays, r_scale, c, k_dense, c_e, pattern, blocks, offset, False, found, scratch
+        )
+        value, sure[i] = log_likelihood(sigma, n, rss, offset, log_det, square, shares, length)
+        out[i] = before + value
+
+
+@njit(cache=True, nogil=True)
+def draw_coefficients(theta, sizes, place, n, rss, fixed, group, kernel, dense, eliminated, sure):  # type: ignore[no-untyped-def]
+    """One exact draw of the coefficients for each theta (N, D).
+
+    ``dense`` (N, d) and ``eliminated`` (N, L, q) come as standard normal draws and leave as draws of the coefficients,
+    but where ``sure`` says that cross-products do not have the digits: there they stay.
     """
     strata, pattern, blocks, offset = kernel
-    ptr, cols, _, order = pattern
-    d, q, levels = strata[0].shape[1], strata[2].shape[2], strata[2].shape[1]
-    work = workspace(d, q, ptr, True)
-    a, b, e, gc, t, y = work[0], work[1], work[2], work[3], work[4], work[5]
+    d, q = strata[0].shape[1], strata[2].shape[2]
+    found, scratch = room_for(d, q, pattern[0], True), scratch_for(d, q, pattern[0])
+    sigma, tau, roots, k_dense, ce = at_theta(sizes, place)
     c, c_e, x = np.empty(d), np.zeros((q, q)), np.empty(d)
-    for i in range(sigma.shape[0]):
-        arrays, r_scale = combine(sigma[i], tau[i], ce[i], fixed, group, strata, c, c_e)
-        reduce_dense(arrays, r_scale, c, k_dense[i], c_e, pattern, blocks, offset, True, work)
-        unit = sigma[i, 0] if sigma.shape[1] == 1 else 1.0
-        for j in range(d - 1, -1, -1):
-            total = b[j] + dense[i, j]
-            for k in range(j + 1, d):
-                total -= a[k, j] * x[k]
-            x[j] = total / a[j, j]
-        scale_columns(x, c, blocks, k_dense[i], d)
-        for j in range(d):
-            dense[i, j] = unit * x[j]
-        for level in range(levels):
-            to = order[level]
-            factor_level(arrays[2][level], arrays[3][level], r_scale, c_e, q, e, gc, t)
-            for j in range(q):
-                total = t[j] + eliminated[i, to, j]
-                for m in range(ptr[level], ptr[level + 1]):
-                    total -= y[j, m] * x[cols[m]]
-                t[j] = total
-            for j in range(q - 1, -1, -1):
-                total = t[j]
-                for k in range(j + 1, q):
-                    total -= e[k, j] * t[k]
-                t[j] = total / e[j, j]
-            for j in range(q):
-                total = 0.0
-                for k in range(j + 1):
-                    total += c_e[j, k] * t[k]
-                eliminated[i, to, j] = unit * total
+    for i in range(theta.shape[0]):
+        scales_at(theta[i], place, sigma, tau, roots, k_dense, ce)
+        arrays, r_scale = combine(sigma, tau, ce, fixed, group, strata, c, c_e)
+        log_det, square, shares, length = reduce_dense(
+            arrays, r_scale, c, k_dense, c_e, pattern, blocks, offset, True, found, scratch
+        )
+        sure[i] = log_likelihood(sigma, n, rss, offset, log_det, square, shares, length)[1]
+        if sure[i]:
+            unit = sigma[0] if sigma.shape[0] == 1 else 1.0
+            draw_given(found, c, k_dense, c_e, unit, pattern, blocks, dense[i], eliminated[i], x)

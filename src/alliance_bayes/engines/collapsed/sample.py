@@ -10,14 +10,16 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from alliance_bayes.convergence import convergence
 from alliance_bayes.engines.collapsed.chains import Chains, adapt, independence_chains
 from alliance_bayes.engines.collapsed.equations import normal_equations
 from alliance_bayes.engines.collapsed.fallback import sample_marginal
-from alliance_bayes.engines.collapsed.hyper import SCALE_PRIORS, hyperparameters
+from alliance_bayes.engines.collapsed.hyper import hyperparameters
 from alliance_bayes.engines.collapsed.marginal import Marginal
 from alliance_bayes.engines.collapsed.mode import find_mode
 from alliance_bayes.engines.collapsed.proposal import Proposal, along_ridges
 from alliance_bayes.engines.collapsed.unpack import unpack
+from alliance_bayes.engines.collapsed.scale_priors import SCALE_PRIORS
 from alliance_bayes.engines.nuts import Progress, SamplerSettings
 from alliance_bayes.errors import ModelError
 from alliance_bayes.model import Design, PriorTable
@@ -33,8 +35,12 @@ _ROUND, _ROUNDS = 400, 4
 _GOOD, _POOR = 0.5, 0.04
 # Steps of a chain between draws are as many as make a draw worth about this share of an independent one.
 _WORTH, _MOST_STEPS = 0.5, 10
-# Chains that accept fewer proposals, or whose importance ratios have a heavier tail, are thrown away.
+# Chains that accept fewer proposals, or whose importance ratios have a heavier tail, are thrown away; and those that do
+# not agree, or of which a draw is worth less than this share of an independent one.
 _LEAST_ACCEPTED, _LARGEST_K = 0.15, 0.7
+_LARGEST_RHAT, _LEAST_WORTH = 1.01, 0.1
+# Chance alone makes R-hat 1 + 3 / draws or so. Fewer draws of a chain than the other say little of either.
+_CHANCE, _FEWEST = 10.0, 100
 
 
 def why_not_collapsed(design: Design, priors: PriorTable) -> str:
@@ -139,7 +145,7 @@ def sample_collapsed(
         theta, statistics = found.chains.theta, _statistics(found.chains, found.pareto_k)
     else:
         info |= {"sampler": "NUTS on the marginal density", "fallback": found.reason}
-        theta, statistics = sample_marginal(marginal, mode, settings, progress=progress)
+        theta, statistics = sample_marginal(marginal, mode, covariance, settings, progress=progress)
     info["proposal_efficiency"] = round(found.efficiency, 3)
     dense, eliminated = marginal.draw(theta.reshape(total, -1), seed=draw_seed)
     posterior = unpack(design, marginal, theta, dense, eliminated)
@@ -169,19 +175,34 @@ def _independence(
     accepted, pareto_k = float(chains.accepted.mean()), _tail_shape(chains.log_weight)
     if accepted < _LEAST_ACCEPTED:
         return _Found(None, efficiency, pareto_k, f"{accepted:.0%} of the proposals were accepted")
-    if pareto_k > _LARGEST_K:
+    # What cannot be computed counts as the worst.
+    if not pareto_k <= _LARGEST_K:
         return _Found(None, efficiency, pareto_k, f"the importance ratios have a Pareto k of {pareto_k:.2f}")
+    largest, worth = _mixing(chains.theta)
+    if not largest <= max(_LARGEST_RHAT, 1 + _CHANCE / settings.draws):
+        return _Found(None, efficiency, pareto_k, f"the chains have an R-hat of {largest:.3f}")
+    if not worth >= _LEAST_WORTH:
+        return _Found(None, efficiency, pareto_k, f"a draw of the chains is worth {worth:.1%} of an independent one")
     return _Found(chains, efficiency, pareto_k, "")
 
 
 def _tail_shape(log_weight: np.ndarray) -> float:
     """Pareto k of importance ratios (Vehtari et al. 2024, Journal of Machine Learning Research 25(72):1-58)."""
     finite = log_weight[np.isfinite(log_weight)]
-    if finite.size == 0 or np.ptp(finite) < 1e-12:
-        return -np.inf
-    k = float(smoothed(finite[None])[1][0])
-    # A lighter tail than any Pareto's has no estimate; minus infinity is its limit.
-    return -np.inf if np.isnan(k) else k
+    if finite.size == 0:
+        return np.inf
+    # Without an estimate nearly all the weight is on few draws.
+    return float(np.nan_to_num(smoothed(finite[None])[1][0], nan=np.inf))
+
+
+def _mixing(theta: np.ndarray) -> tuple[float, float]:
+    """Largest R-hat of the hyperparameters, and least bulk effective sample size over the number of draws."""
+    draws = np.moveaxis(theta, 2, 0)
+    if draws.shape[2] < _FEWEST:
+        return 1.0, 1.0
+    found = convergence(draws, np.quantile(draws, [0.055, 0.945], axis=(1, 2)).T)
+    largest = 1.0 if theta.shape[0] == 1 else float(np.max(found["rhat"]))
+    return largest, float(np.min(found["ess_bulk"])) / theta.shape[0] / theta.shape[1]
 
 
 def _statistics(chains: Chains, pareto_k: float) -> xr.Dataset:

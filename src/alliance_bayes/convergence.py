@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from alliance_bayes.effects.mixing import effective_sample_size, rhat
-from alliance_bayes.effects.ranks import normal_scores, rounding_of
+from alliance_bayes.mixing import effective_sample_size, rhat
+from alliance_bayes.ranks import normal_scores, rounding_of
 from alliance_bayes.rounding import is_constant
 
 __all__ = ["arviz", "convergence"]
