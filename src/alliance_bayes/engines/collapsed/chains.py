@@ -9,7 +9,7 @@ import numpy as np
 from alliance_bayes.compiled import njit
 from alliance_bayes.engines.collapsed.proposal import LogDensity, Proposal
 
-__all__ = ["Adapted", "Chains", "adapt", "independence_chains"]
+__all__ = ["Adapted", "Chains", "adapt", "efficiency_of", "independence_chains", "normalised"]
 
 # Proposals out of which each chain's first state is taken.
 _BEFORE = 50
@@ -62,15 +62,25 @@ def adapt(
         log_weight = log_density(theta) - log_q
         if not np.isfinite(log_weight).any():
             break
-        weight = np.exp(log_weight - log_weight.max())
-        weight /= weight.sum()
-        efficiency = float(1.0 / (weight**2).sum() / size)
+        weight = normalised(log_weight)
+        efficiency = efficiency_of(weight)
         if efficiency > best.efficiency:
             best = Adapted(proposal, efficiency, number)
         if efficiency >= good:
             break
         proposal = proposal.refitted(z, weight)
     return best
+
+
+def normalised(log_weight: np.ndarray) -> np.ndarray:
+    """Importance ratios that sum to 1."""
+    weight = np.exp(log_weight - log_weight.max())
+    return np.asarray(weight / weight.sum())
+
+
+def efficiency_of(weight: np.ndarray) -> float:
+    """Effective share of proposals with importance ratios that sum to 1."""
+    return float(1.0 / (weight**2).sum() / len(weight))
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,14 +95,20 @@ class Chains:
         Share of proposals accepted on the way to each draw, shape (chain, draw).
     log_density
         Shape (chain, draw).
-    log_weight
-        Log importance ratios of all proposals, shape (N,).
+    scores, log_weight
+        Scores (N, D) and log importance ratios (N,) of all proposals.
     """
 
     theta: np.ndarray
     accepted: np.ndarray
     log_density: np.ndarray
+    scores: np.ndarray
     log_weight: np.ndarray
+
+    @property
+    def weight(self) -> np.ndarray:
+        """Importance ratios of all proposals, their sum 1, shape (N,)."""
+        return normalised(self.log_weight)
 
 
 def independence_chains(
@@ -108,7 +124,7 @@ def independence_chains(
     Tierney (1994), Annals of Statistics 22:1701-1728, doi 10.1214/aos/1176325750.
     """
     length = draws * steps
-    theta, _, log_q = proposal.draw(rng, chains * (_BEFORE + length))
+    theta, z, log_q = proposal.draw(rng, chains * (_BEFORE + length))
     value = log_density(theta)
     log_weight = value - log_q
     ratio = log_weight.reshape(_BEFORE + length, chains)
@@ -118,7 +134,7 @@ def independence_chains(
     state, moved = _walk(ratio, at, np.log(rng.random((length, chains))), _BEFORE)
     column = np.arange(chains)
     kept = (state[steps - 1 :: steps] * chains + column).T
-    return Chains(theta[kept], moved.reshape(draws, steps, chains).mean(axis=1).T, value[kept], log_weight)
+    return Chains(theta[kept], moved.reshape(draws, steps, chains).mean(axis=1).T, value[kept], z, log_weight)
 
 
 @njit(cache=True)

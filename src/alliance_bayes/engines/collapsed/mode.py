@@ -14,6 +14,8 @@ _STEP = 1e-4
 # A residual SD below this share of the outcome's SD is vanishing: sums of squares hold the square of it, 1e-12, with
 # few digits. Where the pilot leaves nothing, the search begins at the other share.
 _VANISHING, _SMALL = 1e-6, 1e-3
+# Newton's steps after the search, and the rise that ends them.
+_NEWTON, _RISE = 20, 1e-3
 
 
 def starting_point(marginal: Marginal, outcome_sd: float) -> np.ndarray:
@@ -78,6 +80,23 @@ def find_mode(marginal: Marginal, outcome_sd: float) -> tuple[np.ndarray, np.nda
             f"{', '.join(vanished)} runs to zero: the predictors explain the outcome exactly. Remove the term that "
             "repeats the outcome, or check the columns."
         )
+    for _ in range(_NEWTON):
+        covariance = _curvature(marginal, mode)
+        value, gradient = marginal.value_and_gradient(mode)
+        step = covariance @ gradient
+        # Twice what a quadratic has still to rise: nothing that a proposal's shape would show.
+        if gradient @ step < _RISE:
+            break
+        best = _uphill(marginal, mode, step, value)
+        if best is None:
+            break
+        mode = best
+    return mode, covariance
+
+
+def _curvature(marginal: Marginal, mode: np.ndarray) -> np.ndarray:
+    """Positive definite covariance of a normal distribution with the density's curvature, shape (size, size)."""
+    size = len(mode)
     hessian = np.empty((size, size))
     for k in range(size):
         step = np.zeros(size)
@@ -87,4 +106,11 @@ def find_mode(marginal: Marginal, outcome_sd: float) -> tuple[np.ndarray, np.nda
     values, vectors = np.linalg.eigh((hessian + hessian.T) / 2)
     # Flat or upward directions get the curvature of an SD of 2, wide for a logarithm.
     values = np.maximum(values, 0.25)
-    return mode, np.asarray((vectors / values) @ vectors.T)
+    return np.asarray((vectors / values) @ vectors.T)
+
+
+def _uphill(marginal: Marginal, mode: np.ndarray, step: np.ndarray, value: float) -> np.ndarray | None:
+    """The best of some shares of a step; None where all lead downhill."""
+    trials = mode + 0.5 ** np.arange(8)[:, None] * step
+    found = marginal.log_density(trials)
+    return trials[np.argmax(found)] if found.max() > value else None

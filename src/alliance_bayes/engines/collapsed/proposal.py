@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy import special
+from scipy import linalg, special
 from scipy.interpolate import PchipInterpolator
 
 __all__ = ["LogDensity", "Proposal", "along_ridges"]
@@ -16,6 +16,8 @@ LogDensity = Callable[[np.ndarray], np.ndarray]
 # Weight, degrees of freedom and spread of each t component: most of the mass close to the posterior, the rest wide
 # enough that no tail is missed.
 _COMPONENTS = ((0.85, 30.0, 1.03), (0.15, 5.0, 1.4))
+# Weight of a component that is added where these are too thin, its degrees of freedom and spread.
+_MORE, _WIDE = 0.2, (5.0, 1.2)
 # Distances from the mode, in SDs, at which a ridge's extent is looked for, and how far its log density has to fall.
 _REACH = np.array([0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0])
 _FALL = 14.0
@@ -43,32 +45,62 @@ class Marginal1D:
 
 
 @dataclass(frozen=True, eq=False)
+class Component:
+    """A multivariate t distribution of scores.
+
+    Parameters
+    ----------
+    share
+        Its weight in a mixture.
+    df, spread
+        Degrees of freedom, and what its scale matrix's root is multiplied by.
+    centre, root
+        Location, shape (D,), and Cholesky factor of the scale matrix, shape (D, D).
+    """
+
+    share: float
+    df: float
+    spread: float
+    centre: np.ndarray
+    root: np.ndarray
+
+    def log_density(self, z: np.ndarray) -> np.ndarray:
+        """Log density of scores (n, D), shape (n,)."""
+        d = len(self.root)
+        white = linalg.solve_triangular(self.root, (z - self.centre).T, lower=True)
+        square = (white**2).sum(axis=0) / self.spread**2
+        constant = special.gammaln((self.df + d) / 2) - special.gammaln(self.df / 2) - 0.5 * d * np.log(self.df * np.pi)
+        constant -= d * np.log(self.spread) + np.log(np.diag(self.root)).sum()
+        return np.asarray(constant - 0.5 * (self.df + d) * np.log1p(square / self.df))
+
+
+@dataclass(frozen=True, eq=False)
 class Proposal:
     """Distribution of theta = g(z), with g monotone in each element and z from a mixture of multivariate t.
 
     Parameters
     ----------
-    centre, root
-        Location of z, shape (D,), and Cholesky factor of its scale matrix, shape (D, D).
+    components
+        The mixture; their shares sum to 1.
     marginals
         g, an element each.
     """
 
-    centre: np.ndarray
-    root: np.ndarray
+    components: tuple[Component, ...]
     marginals: tuple[Marginal1D, ...]
 
     def draw(self, rng: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Independent draws and their scores, shape (n, D) each, and their log density, shape (n,)."""
-        d = len(self.root)
-        weights, freedom, spread = np.array(_COMPONENTS).T
-        which = (rng.random(n) > weights[0]).astype(int)
-        df = freedom[which]
-        white = rng.standard_normal((n, d)) * (spread[which] * np.sqrt(df / rng.chisquare(df)))[:, None]
-        square = (white**2).sum(axis=1)
-        log_q = np.logaddexp(*(np.log(w) + _log_t(square, d, nu, s) for w, nu, s in _COMPONENTS))
-        log_q -= np.log(np.diag(self.root)).sum()
-        z = self.centre + white @ self.root.T
+        parts = self.components
+        shares = np.cumsum([part.share for part in parts])
+        which = np.searchsorted(shares[:-1], rng.random(n))
+        df, spread = np.array([part.df for part in parts])[which], np.array([part.spread for part in parts])[which]
+        white = rng.standard_normal((n, len(self.marginals))) * (spread * np.sqrt(df / rng.chisquare(df)))[:, None]
+        z = np.empty_like(white)
+        for k, part in enumerate(parts):
+            z[which == k] = part.centre + white[which == k] @ part.root.T
+        with np.errstate(divide="ignore"):
+            log_q = special.logsumexp([np.log(part.share) + part.log_density(z) for part in parts], axis=0)
         theta = np.empty_like(z)
         for k, marginal in enumerate(self.marginals):
             theta[:, k], log_slope = marginal(z[:, k])
@@ -83,13 +115,49 @@ class Proposal:
         z, weight
             Shapes (N, D) and (N,); weights sum to 1.
         """
+        return replace(self, components=_body(*_moments(z, weight)))
+
+    def widened(self, z: np.ndarray, weight: np.ndarray) -> Proposal:
+        """With one more component where a weighted sample of scores says that the proposal is too thin.
+
+        Its centre is the point of the largest weight, its shape that of the points around.
+
+        Parameters
+        ----------
+        z, weight
+            Shapes (N, D) and (N,); weights sum to 1.
+
+        References
+        ----------
+        Raftery and Bao (2010), Biometrics 66(4):1162-1173, doi 10.1111/j.1541-0420.2010.01399.x.
+        """
+        n, d = z.shape
+        centre = z[np.argmax(weight)]
+        away = linalg.solve_triangular(self.components[0].root, (z - centre).T, lower=True)
+        near = np.argsort((away**2).sum(axis=0), kind="stable")[: min(max(n // 20, 10 * d), n)]
+        # Half by weight, half alike: a few points of large weight have no shape of their own.
+        share = (weight[near] + 1 / n) / 2
+        _, root = _moments(z[near], share / share.sum(), centre)
+        more = Component(_MORE, *_WIDE, centre, root)
+        return replace(
+            self, components=(*(replace(part, share=part.share * (1 - _MORE)) for part in self.components), more)
+        )
+
+
+def _body(centre: np.ndarray, root: np.ndarray) -> tuple[Component, ...]:
+    return tuple(Component(share, df, spread, centre, root) for share, df, spread in _COMPONENTS)
+
+
+def _moments(z: np.ndarray, weight: np.ndarray, centre: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Mean of a weighted sample of scores, and Cholesky factor of its covariance (about ``centre``, where given)."""
+    if centre is None:
         centre = weight @ z
-        away = z - centre
-        scale = away.T @ (weight[:, None] * away)
-        # Shrunk towards what the marginals alone say, which keeps it positive definite with few effective points.
-        d = z.shape[1]
-        shrink = d / (d + 1.0 / (weight**2).sum())
-        return replace(self, centre=centre, root=np.linalg.cholesky((1 - shrink) * scale + shrink * np.eye(d)))
+    away = z - centre
+    scale = away.T @ (weight[:, None] * away)
+    # Shrunk towards what the marginals alone say, which keeps it positive definite with few effective points.
+    d = z.shape[1]
+    shrink = d / (d + 1.0 / (weight**2).sum())
+    return centre, np.linalg.cholesky((1 - shrink) * scale + shrink * np.eye(d))
 
 
 def along_ridges(log_density: LogDensity, mode: np.ndarray, covariance: np.ndarray, *, logarithms: int) -> Proposal:
@@ -136,7 +204,7 @@ def along_ridges(log_density: LogDensity, mode: np.ndarray, covariance: np.ndarr
         _quantiles(mode[k] + steps[k] * sd[k], np.maximum(found[k], found[k].max() - 60.0)) for k in range(d)
     )
     correlation = covariance / np.outer(sd, sd)
-    return Proposal(np.zeros(d), np.linalg.cholesky(correlation), marginals)
+    return Proposal(_body(np.zeros(d), np.linalg.cholesky(correlation)), marginals)
 
 
 def _quantiles(values: np.ndarray, log_density: np.ndarray) -> Marginal1D:
@@ -151,8 +219,3 @@ def _quantiles(values: np.ndarray, log_density: np.ndarray) -> Marginal1D:
     scores = np.where(cdf < 0.5, special.ndtri(cdf), -special.ndtri(survival))
     keep = np.concatenate([[True], np.diff(scores) > 1e-9]) & np.isfinite(scores) & (np.abs(scores) < 6.0)
     return Marginal1D(scores[keep], fine[1:-1][keep])
-
-
-def _log_t(square: np.ndarray, d: int, df: float, spread: float) -> np.ndarray:
-    constant = special.gammaln((df + d) / 2) - special.gammaln(df / 2) - 0.5 * d * np.log(df * np.pi)
-    return np.asarray(constant - d * np.log(spread) - 0.5 * (df + d) * np.log1p(square / (spread**2 * df)))

@@ -11,7 +11,7 @@ import numpy as np
 import xarray as xr
 
 from alliance_bayes.convergence import convergence
-from alliance_bayes.engines.collapsed.chains import Chains, adapt, independence_chains
+from alliance_bayes.engines.collapsed.chains import Chains, adapt, efficiency_of, independence_chains
 from alliance_bayes.engines.collapsed.equations import normal_equations
 from alliance_bayes.engines.collapsed.fallback import sample_marginal
 from alliance_bayes.engines.collapsed.hyper import hyperparameters
@@ -31,10 +31,12 @@ __all__ = ["marginal_posterior", "sample_collapsed", "why_not_collapsed"]
 
 # Proposals of one round of adaptation, and the most rounds.
 _ROUND, _ROUNDS = 400, 4
-# Adaptation ends when a round is worth this share of independent draws, and gives up below the other.
-_GOOD, _POOR = 0.5, 0.04
+# Adaptation ends when a round is worth this share of independent draws; less than the other is not told apart.
+_GOOD, _POOR = 0.5, 0.01
+# Sets of chains that are drawn before NUTS steps in.
+_ATTEMPTS = 4
 # Steps of a chain between draws are as many as make a draw worth about this share of an independent one.
-_WORTH, _MOST_STEPS = 0.5, 10
+_WORTH, _MOST_STEPS = 0.5, 20
 # Chains that accept fewer proposals, or whose importance ratios have a heavier tail, are thrown away; and those that do
 # not agree, or of which a draw is worth less than this share of an independent one.
 _LEAST_ACCEPTED, _LARGEST_K = 0.15, 0.7
@@ -165,25 +167,38 @@ def _independence(
     marginal: Marginal, proposal: Proposal, rng: np.random.Generator, settings: SamplerSettings
 ) -> _Found:
     adapted = adapt(marginal.log_density, proposal, rng, size=_ROUND, rounds=_ROUNDS, good=_GOOD)
-    efficiency = adapted.efficiency
-    if efficiency < _POOR:
-        return _Found(None, efficiency, np.nan, f"the proposal is worth {efficiency:.1%} of independent draws")
-    steps = int(np.clip(np.ceil(_WORTH / efficiency), 1, _MOST_STEPS))
-    chains = independence_chains(
-        marginal.log_density, adapted.proposal, rng, chains=settings.chains, draws=settings.draws, steps=steps
-    )
-    accepted, pareto_k = float(chains.accepted.mean()), _tail_shape(chains.log_weight)
-    if accepted < _LEAST_ACCEPTED:
-        return _Found(None, efficiency, pareto_k, f"{accepted:.0%} of the proposals were accepted")
-    # What cannot be computed counts as the worst.
+    proposal, efficiency = adapted.proposal, adapted.efficiency
+    for _ in range(_ATTEMPTS):
+        steps = int(np.clip(np.ceil(_WORTH / max(efficiency, _POOR)), 1, _MOST_STEPS))
+        chains = independence_chains(
+            marginal.log_density, proposal, rng, chains=settings.chains, draws=settings.draws, steps=steps
+        )
+        pareto_k = _tail_shape(chains.log_weight)
+        reason = _fault(chains, pareto_k)
+        if not reason:
+            return _Found(chains, efficiency, pareto_k, "")
+        if not np.isfinite(pareto_k):
+            break
+        # The chains are thrown away, and their proposals say where this one is too thin.
+        weight = chains.weight
+        proposal = proposal.widened(chains.scores, weight)
+        efficiency = min(efficiency, efficiency_of(weight))
+    return _Found(None, efficiency, pareto_k, reason)
+
+
+def _fault(chains: Chains, pareto_k: float) -> str:
+    """Why chains are not to be used; empty where they are. What cannot be computed counts as the worst."""
+    accepted = float(chains.accepted.mean())
+    if not accepted >= _LEAST_ACCEPTED:
+        return f"{accepted:.0%} of the proposals were accepted"
     if not pareto_k <= _LARGEST_K:
-        return _Found(None, efficiency, pareto_k, f"the importance ratios have a Pareto k of {pareto_k:.2f}")
+        return f"the importance ratios have a Pareto k of {pareto_k:.2f}"
     largest, worth = _mixing(chains.theta)
-    if not largest <= max(_LARGEST_RHAT, 1 + _CHANCE / settings.draws):
-        return _Found(None, efficiency, pareto_k, f"the chains have an R-hat of {largest:.3f}")
+    if not largest <= max(_LARGEST_RHAT, 1 + _CHANCE / chains.theta.shape[1]):
+        return f"the chains have an R-hat of {largest:.3f}"
     if not worth >= _LEAST_WORTH:
-        return _Found(None, efficiency, pareto_k, f"a draw of the chains is worth {worth:.1%} of an independent one")
-    return _Found(chains, efficiency, pareto_k, "")
+        return f"a draw of the chains is worth {worth:.1%} of an independent one"
+    return ""
 
 
 def _tail_shape(log_weight: np.ndarray) -> float:
