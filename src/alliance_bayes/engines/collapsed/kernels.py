@@ -45,8 +45,9 @@ __all__ = [
 
 # Sums may be reordered (vector registers), but infinities and NaN keep their meaning: they are tested for.
 FAST = {"reassoc", "contract", "nsz", "arcp"}
-# Share of a log likelihood that rounding may have changed. The bound is mostly some ten times the error.
-_PRECISE = 1e-9
+# What rounding may change of a log likelihood, and of every row (a log likelihood may be next to zero), by an estimate
+# that is some ten times the error or more.
+_PRECISE = 3e-10
 _EPS = 2.220446049250313e-16
 
 
@@ -91,7 +92,7 @@ def _factor_level(g, r, r_scale, ce, q, e, gc, t):  # type: ignore[no-untyped-de
         e[1, 1] = np.sqrt(second)
         t[0] = r_scale * (ce[0, 0] * r[0] + ce[1, 0] * r[1]) / e[0, 0]
         t[1] = (r_scale * ce[1, 1] * r[1] - e[1, 0] * t[0]) / e[1, 1]
-        return np.log(first) + np.log(second), max(first, whole / second)
+        return np.log(first) + np.log(second), max(1.0, whole / second)
     for i in range(q):
         for j in range(q):
             total = 0.0
@@ -192,7 +193,7 @@ def reduce_dense(arrays, r_scale, c, k_dense, ce, pattern, blocks, offset, keep,
         for j in range(i + 1):
             a[i, j] = g_d[i, j]
         whole[i] = np.sqrt(g_d[i, i])
-    log_det, square, shares, worst = 0.0, 0.0, 0.0, 1.0
+    log_det, square, shares, length = 0.0, 0.0, 0.0, 0.0
     for run in range(runs.shape[0] - 1):
         first = ptr[runs[run]]
         width = ptr[runs[run] + 1] - first
@@ -208,7 +209,8 @@ def reduce_dense(arrays, r_scale, c, k_dense, ce, pattern, blocks, offset, keep,
                 return np.inf, 0.0, np.inf, np.inf
             log_det += part
             shares += share
-            worst = max(worst, share)
+            for i in range(q):
+                length += share * tl[i] * tl[i]
             start = ptr[level]
             at = start if keep else 0
             if q == 2:
@@ -256,7 +258,6 @@ def reduce_dense(arrays, r_scale, c, k_dense, ce, pattern, blocks, offset, keep,
     part = _cholesky(a, d)
     if part == np.inf:
         return np.inf, 0.0, np.inf, np.inf
-    length = 0.0
     for i in range(d):
         total = b[i]
         for k in range(i):
@@ -269,9 +270,9 @@ def reduce_dense(arrays, r_scale, c, k_dense, ce, pattern, blocks, offset, keep,
         for k in range(i):
             x[k] -= a[i, k] * x[i]
         root = np.sqrt(1.0 + whole[i] * whole[i])
-        length += abs(x[i]) * root
+        length += (x[i] * root) ** 2
         shares += (root / a[i, i]) ** 2
-    return log_det + part, square, shares, length + np.sqrt(square * worst)
+    return log_det + part, square, shares, length
 
 
 @njit(cache=True, nogil=True)
@@ -302,17 +303,19 @@ def scratch_for(d, q, ptr):  # type: ignore[no-untyped-def]
 @njit(cache=True, nogil=True)
 def log_likelihood(sigma, n, rss, offset, log_det, square, shares, length):  # type: ignore[no-untyped-def]
     """Log likelihood from what :func:`reduce_dense` returns, and whether rounding has left it its digits."""
-    constant, total = 0.0, 0.0
+    constant, total, rows = 0.0, 0.0, 0.0
     for i in range(offset.shape[0]):
         total += offset[i] * offset[i]
     for s in range(sigma.shape[0]):
+        rows += n[s]
         constant -= n[s] * (np.log(sigma[s]) + 0.9189385332046727)
         total += rss[s] / (sigma[s] * sigma[s])
     value = constant - 0.5 * log_det - 0.5 * (total - square)
-    # Every element of A and of b may be off by machine precision times the roots of its row's and its column's
-    # diagonal elements: so much reaches the squares through the solution, and the determinant through the pivots.
-    off = _EPS * (shares + (np.sqrt(total) + length) ** 2)
-    return value, np.isfinite(value) and off <= _PRECISE * abs(value)
+    # Every element of A and of b is off by machine precision times the roots of its row's and its column's diagonal
+    # elements, one way or the other: so much reaches the squares through the solution, and the determinant through the
+    # pivots.
+    off = _EPS * (shares + total + length)
+    return value, np.isfinite(value) and off <= _PRECISE * (abs(value) + rows)
 
 
 @njit(cache=True, nogil=True, fastmath=FAST)
