@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numba
@@ -47,8 +50,24 @@ def njit(*, cache: bool = True, **options: Any) -> Any:
     return compiled
 
 
+@cache
+def _state_of_package() -> str:
+    """Digest of when the package's files were written, and how long they are."""
+    files = sorted(Path(__file__).parent.rglob("*.py"))
+    found = [(str(path), path.stat().st_mtime_ns, path.stat().st_size) for path in files]
+    return hashlib.sha256(repr(found).encode()).hexdigest()
+
+
 class _Cache(FunctionCache):
-    """Numba's cache, of which what cannot be read or written counts as not there."""
+    """Numba's cache, of which what cannot be read or written counts as not there.
+
+    Kernels hold copies of those that they call, of other files too: what was compiled is of use as long as no file of
+    the package has changed, where numba looks at the kernel's own alone.
+    """
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        super().__init__(function)  # type: ignore[no-untyped-call]
+        self._cache_file._source_stamp = (self._cache_file._source_stamp, _state_of_package())
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         try:

@@ -9,10 +9,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-<<<<<<< HEAD
-=======
-from alliance_bayes.convergence import arviz
->>>>>>> e628873 (Keep the digits of the collapsed density at small residual SDs, from rotated rows)
 from alliance_bayes.report.style import ACCENT, BAND, GREY, INK, LIGHT, SECOND
 from alliance_bayes.report.text import shortened
 from alliance_bayes.rounding import is_constant

@@ -1,6 +1,7 @@
-"""The data's rows, rotated within residual strata to as few as carry them: what cross-products hold, with all its digits.
+"""The rows, rotated within residual strata to as few as carry them: what cross-products hold, with all its digits.
 
-Cross-products square what they sum, and a residual SD far below the outcome's finds the digits gone that were to cancel.
+Cross-products square what they sum, and a residual SD far below the outcome's finds the digits gone that were to
+cancel.
 A rotation of the rows of one stratum changes no likelihood, so that the rows themselves can be kept, however many they
 were: of every eliminated level and stratum as many as the level has columns, and of every stratum as many more as there
 are dense columns.
@@ -12,8 +13,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-from numba import njit
 
+from alliance_bayes.compiled import njit
 from alliance_bayes.engines.collapsed.cells import Block, Cells, contrasts
 
 __all__ = ["Compressed", "compress", "triangular"]

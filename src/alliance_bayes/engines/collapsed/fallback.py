@@ -41,7 +41,6 @@ def sample_marginal(
     statistics : xarray.Dataset
         What the sampler says of itself, dims (chain, draw).
     """
-
     root = np.linalg.cholesky(covariance)
 
     def first(seed: int) -> np.ndarray:

@@ -8,11 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-<<<<<<< HEAD
 from alliance_bayes.compiled import njit
-=======
 from alliance_bayes.engines.collapsed.hyper import root_slope, scales_at
->>>>>>> e628873 (Keep the digits of the collapsed density at small residual SDs, from rotated rows)
 from alliance_bayes.engines.collapsed.kernels import (
     FAST,
     at_theta,

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numba import njit
 from scipy import special
 
+from alliance_bayes.compiled import njit
 from alliance_bayes.engines.collapsed.scale_priors import coded, log_priors, prior_slope
 from alliance_bayes.model import Design, Prior, PriorTable
 
@@ -97,8 +97,6 @@ class Hyper:
         out = np.empty(self.size)
         prior_slope(np.asarray(theta, dtype=float), *self.prior, out)
         return out
-
-
 
 
 def hyperparameters(design: Design, priors: PriorTable) -> Hyper:

@@ -8,9 +8,9 @@ level at a time; neighbouring levels that meet the same dense columns are summed
 
 With one residual SD, G is left alone and C is divided by it; with several, G is weighted and summed first.
 
-Cross-products lose digits where a residual SD is small beside what the coefficients explain. Each evaluation bounds what
-rounding may have done to it, and says so where that is too much: :mod:`alliance_bayes.engines.collapsed.orthogonal`
-then does the same from the rows.
+Cross-products lose digits where a residual SD is small beside what the coefficients explain. Each evaluation estimates
+what rounding has done to it, and says so where that is too much: :mod:`alliance_bayes.engines.collapsed.orthogonal` then
+does the same from the rows.
 
 Letters: S residual strata, d dense columns, L levels and q columns of the eliminated factor, N sets of
 hyperparameters.
@@ -20,14 +20,10 @@ from __future__ import annotations
 
 import numpy as np
 
-<<<<<<< HEAD
 from alliance_bayes.compiled import njit
-from alliance_bayes.engines.collapsed.scaling import scale_columns, scale_matrix, scale_vector
-=======
 from alliance_bayes.engines.collapsed.hyper import scales_at
 from alliance_bayes.engines.collapsed.scale_priors import log_prior
 from alliance_bayes.engines.collapsed.scaling import scale_columns, scale_matrix, scale_sizes, scale_vector
->>>>>>> e628873 (Keep the digits of the collapsed density at small residual SDs, from rotated rows)
 
 __all__ = [
     "FAST",

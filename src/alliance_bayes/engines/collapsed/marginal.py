@@ -104,9 +104,7 @@ class Marginal:
             z_d, z_e, sure = dense[piece], eliminated[piece], np.empty(len(theta[piece]), dtype=bool)
             rng.standard_normal(out=z_d)
             rng.standard_normal(out=z_e)
-            draw_coefficients(
-                theta[piece], sizes, place, eq.n, eq.rss, eq.fixed, eq.group, eq.kernel, z_d, z_e, sure
-            )
+            draw_coefficients(theta[piece], sizes, place, eq.n, eq.rss, eq.fixed, eq.group, eq.kernel, z_d, z_e, sure)
             if sure.all():
                 return
             from alliance_bayes.engines.collapsed.orthogonal import draw_by_rows

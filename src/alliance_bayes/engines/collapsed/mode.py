@@ -73,7 +73,6 @@ def find_mode(marginal: Marginal, outcome_sd: float) -> tuple[np.ndarray, np.nda
     # further for want of digits is close enough for a proposal.
     found = optimize.minimize(negative, np.zeros(len(start)), jac=True, method="BFGS", options={"gtol": 1e-2})
     mode = start + unit * np.asarray(found.x)
-    size = len(mode)
     vanished = [marginal.hyper.names[k] for k in range(strata) if mode[k] < lowest[k]]
     if vanished:
         raise SamplingError(

@@ -11,8 +11,8 @@ Letters as there; M compressed rows of the eliminated levels, K of the rest.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from alliance_bayes.compiled import njit
 from alliance_bayes.engines.collapsed.gradient import expected_moments, gradient_from
 from alliance_bayes.engines.collapsed.hyper import scales_at
 from alliance_bayes.engines.collapsed.kernels import at_theta, columns_of, draw_given, room_for

@@ -18,8 +18,8 @@ from alliance_bayes.engines.collapsed.hyper import hyperparameters
 from alliance_bayes.engines.collapsed.marginal import Marginal
 from alliance_bayes.engines.collapsed.mode import find_mode
 from alliance_bayes.engines.collapsed.proposal import Proposal, along_ridges
-from alliance_bayes.engines.collapsed.unpack import unpack
 from alliance_bayes.engines.collapsed.scale_priors import SCALE_PRIORS
+from alliance_bayes.engines.collapsed.unpack import unpack
 from alliance_bayes.engines.nuts import Progress, SamplerSettings
 from alliance_bayes.errors import ModelError
 from alliance_bayes.model import Design, PriorTable

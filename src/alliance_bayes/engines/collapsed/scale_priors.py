@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from scipy import special
 
+from alliance_bayes.compiled import njit
 from alliance_bayes.model import Prior
 
 __all__ = ["SCALE_PRIORS", "coded", "log_density", "log_prior", "log_priors", "prior_slope", "slope"]
@@ -84,7 +84,9 @@ def log_prior(theta, positive, codes, correlated):  # type: ignore[no-untyped-de
     for k in range(correlated.shape[0]):
         # log(1 - tanh^2) without cancellation.
         size = abs(theta[positive + k])
-        total += correlated[k, 0] * (2.0 * np.log(2.0) - 2.0 * (size + np.log1p(np.exp(-2.0 * size)))) - correlated[k, 1]
+        total += (
+            correlated[k, 0] * (2.0 * np.log(2.0) - 2.0 * (size + np.log1p(np.exp(-2.0 * size)))) - correlated[k, 1]
+        )
     return total
 
 
