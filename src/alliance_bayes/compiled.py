@@ -37,7 +37,7 @@ def njit(*, cache: bool = True, **options: Any) -> Any:
         # With NUMBA_DISABLE_JIT it is the function itself.
         if cache and hasattr(made, "enable_caching"):
             try:
-                made._cache = _Cache(made.py_func)  # type: ignore[no-untyped-call]
+                made._cache = _Cache(made.py_func)
             except RuntimeError:
                 _tell(f"neither the installation nor the home folder can be written to, {_EACH_RUN}")
             if folder := settled():

@@ -45,7 +45,7 @@ def moments(case: Case, theta: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> t
     A draw is a linear function of standard normal numbers: of all zeros it is the mean, and of a one among zeros the
     mean and a column of a root of the covariance.
     """
-    size = case.marginal.equations.size
+    size = case.marginal.equations.n_coefficients
     written, thetas = Written(np.vstack([np.zeros(size), np.eye(size)])), np.tile(theta, (size + 1, 1))
     real = np.random.default_rng
     with monkeypatch.context() as patch:

@@ -72,7 +72,7 @@ def test_cases_cover_what_they_are_named_for() -> None:
         "far_priors": "country",
         "heavy_tails": "country",
     }
-    assert BY_NAME["more_coefficients_than_rows"].marginal.equations.size == 39 > 2 * 14
+    assert BY_NAME["more_coefficients_than_rows"].marginal.equations.n_coefficients == 39 > 2 * 14
     assert BY_NAME["no_common_terms"].design.terms == ()
     crowded = np.bincount(BY_NAME["correlated_3"].design.rows.index["provider"])
     assert crowded.min() == 1

@@ -116,7 +116,6 @@ def test_statistics_are_those_of_the_draws() -> None:
     assert list(info) == ["engine", "sampler", "proposal_efficiency", "sample_seconds"]
     assert (info["engine"], info["sampler"]) == ("collapsed", "independence Metropolis-Hastings")
     assert 0.5 < info["proposal_efficiency"] <= 1
-    assert info["sample_seconds"] > 0
 
 
 @pytest.mark.parametrize("name", ["nested_labels", "more_coefficients_than_rows", "correlated_3", "heavy_tails"])
@@ -139,7 +138,7 @@ def forced(monkeypatch: pytest.MonkeyPatch, threshold: str, value: float) -> Non
 @pytest.mark.parametrize(
     ("threshold", "value", "reason"),
     [
-        ("_POOR", 1.1, r"the proposal is worth \d\d\.\d% of independent draws"),
+        ("_LEAST_WORTH", 9.0, r"a draw of the chains is worth \d+\.\d% of an independent one"),
         ("_LEAST_ACCEPTED", 1.1, r"\d\d% of the proposals were accepted"),
         ("_LARGEST_K", -9.0, r"the importance ratios have a Pareto k of -?\d\.\d\d"),
     ],
@@ -170,7 +169,7 @@ def test_nuts_on_the_marginal_density_has_the_posterior_of_the_chains(
     case = BY_NAME[name]
     chains, info = run(case, draws=3000, chains=4)
     assert "fallback" not in info
-    forced(monkeypatch, "_POOR", 1.1)
+    forced(monkeypatch, "_LEAST_ACCEPTED", 1.1)
     nuts, info = run(case, draws=800, chains=4, cores=2, seed=3)
     assert "fallback" in info
     assert int(nuts["sample_stats"]["diverging"].sum()) <= 3
@@ -183,8 +182,8 @@ def test_nuts_on_the_marginal_density_has_the_posterior_of_the_chains(
 def test_nuts_on_the_marginal_density_gives_the_same_draws_again() -> None:
     case = BY_NAME["few_rows"]
     settings = SamplerSettings(**{**SHORT, "draws": 50, "tune": 50})
-    first, _ = sample_marginal(case.marginal, np.zeros(2), settings)
-    again, _ = sample_marginal(case.marginal, np.zeros(2), settings)
+    first, _ = sample_marginal(case.marginal, np.zeros(2), np.eye(2), settings)
+    again, _ = sample_marginal(case.marginal, np.zeros(2), np.eye(2), settings)
     assert first.shape == (2, 50, 2)
     np.testing.assert_array_equal(first, again)
 

@@ -62,6 +62,7 @@ class Cells:
             share[common[sloped] - 1] -= pilot[sloped]
             self._own = points.cross @ share
             self._own[:, 0] = self._own @ share
+            self._size = (np.sqrt(points.cross.diagonal(axis1=1, axis2=2)) @ np.abs(share)) ** 2
 
     @property
     def n(self) -> np.ndarray:
@@ -74,6 +75,14 @@ class Cells:
         square = self.points.counts * self._outcome**2
         if self._own is not None:
             square += self._own[:, 0]
+        return np.bincount(self.points.stratum, square, minlength=self.strata)
+
+    @property
+    def size(self) -> np.ndarray:
+        """What was summed and taken off on the way to :attr:`rss`, to which its rounding errors belong, shape (S,)."""
+        square = self.points.counts * self._outcome**2
+        if self._own is not None:
+            square += self._size
         return np.bincount(self.points.stratum, square, minlength=self.strata)
 
     def sums(self, code: np.ndarray, size: int, left: np.ndarray, right: np.ndarray) -> np.ndarray:

@@ -30,6 +30,8 @@ class Equations:
     ----------
     n, rss
         Rows and sum of squares of the outcome around the pilot, shape (S,).
+    size
+        What was summed and taken off on the way to ``rss``, shape (S,).
     g_d, r_d
         Dense columns: with each other (S, d, d) and with the outcome (S, d). They are the common columns, the smooths'
         bases, and the pooled factors that are not eliminated (a level's columns side by side; exhaustive factors in an
@@ -62,6 +64,7 @@ class Equations:
 
     n: np.ndarray
     rss: np.ndarray
+    size: np.ndarray
     g_d: np.ndarray
     r_d: np.ndarray
     g_e: np.ndarray
@@ -97,7 +100,12 @@ class Equations:
         )
 
     @property
-    def size(self) -> int:
+    def squares(self) -> np.ndarray:
+        """``rss`` and ``size`` side by side, shape (S, 2)."""
+        return np.column_stack([self.rss, self.size])
+
+    @property
+    def n_coefficients(self) -> int:
         """Number of coefficients."""
         return int(self.g_d.shape[1] + self.g_e.shape[1] * self.g_e.shape[2])
 
@@ -170,6 +178,7 @@ def normal_equations(
     return Equations(
         n=cells.n,
         rss=cells.rss,
+        size=cells.size,
         g_d=g_d,
         r_d=r_d,
         **elimination,

@@ -26,7 +26,7 @@ __all__ = ["expected_moments", "gradient_from", "log_density_and_gradient"]
 
 
 @njit(cache=True, nogil=True)
-def log_density_and_gradient(theta, sizes, place, prior, n, rss, fixed, group, kernel, alone, starts, out):  # type: ignore[no-untyped-def]
+def log_density_and_gradient(theta, sizes, place, prior, n, squares, fixed, group, kernel, alone, starts, out):  # type: ignore[no-untyped-def]
     """Log density of one theta, and whether it has its digits; if so, the gradient is written to ``out``."""
     strata, pattern, blocks, offset = kernel
     d, q = strata[0].shape[1], strata[2].shape[2]
@@ -42,11 +42,11 @@ def log_density_and_gradient(theta, sizes, place, prior, n, rss, fixed, group, k
     log_det, square, shares, length = reduce_dense(
         arrays, r_scale, c, k_dense, c_e, pattern, blocks, offset, True, found, scratch
     )
-    value, sure = log_likelihood(sigma, n, rss, offset, log_det, square, shares, length)
+    value, sure = log_likelihood(sigma, n, squares, offset, log_det, square, shares, length)
     if sure:
         unit = sigma[0] if sigma.shape[0] == 1 else 1.0
         expected = expected_moments(found, c, k_dense, c_e, unit, pattern, blocks, d, q)
-        residual = _residual(expected, strata, rss, unit, pattern)
+        residual = _residual(expected, strata, squares, unit, pattern)
         gradient_from(theta, sigma, tau, roots, n, residual, expected, place, prior, group, alone, starts, out)
     return before + value, sure
 
@@ -214,7 +214,7 @@ def expected_moments(found, c, k_dense, c_e, unit, pattern, blocks, d, q):  # ty
 
 
 @njit(cache=True, nogil=True, fastmath=FAST)
-def _residual(expected, strata, rss, unit, pattern):  # type: ignore[no-untyped-def]
+def _residual(expected, strata, squares, unit, pattern):  # type: ignore[no-untyped-def]
     """Expected residual sum of squares of each stratum (S,), from the cross-products."""
     g_d, r_d, g_e, r_e, v = strata
     ptr, cols = pattern[0], pattern[1]
@@ -222,7 +222,7 @@ def _residual(expected, strata, rss, unit, pattern):  # type: ignore[no-untyped-
     n_strata, d, q = g_d.shape[0], g_d.shape[1], g_e.shape[2]
     out, square = np.empty(n_strata), unit * unit
     for s in range(n_strata):
-        total = rss[s]
+        total = squares[s, 0]
         for i in range(d):
             total -= 2.0 * unit * x[i] * r_d[s, i]
             for j in range(d):

@@ -9,8 +9,8 @@ level at a time; neighbouring levels that meet the same dense columns are summed
 With one residual SD, G is left alone and C is divided by it; with several, G is weighted and summed first.
 
 Cross-products lose digits where a residual SD is small beside what the coefficients explain. Each evaluation estimates
-what rounding has done to it, and says so where that is too much: :mod:`alliance_bayes.engines.collapsed.orthogonal` then
-does the same from the rows.
+what rounding has done to it, and says so where that is too much; :mod:`alliance_bayes.engines.collapsed.orthogonal`
+then does the same from the rows.
 
 Letters: S residual strata, d dense columns, L levels and q columns of the eliminated factor, N sets of
 hyperparameters.
@@ -297,20 +297,22 @@ def scratch_for(d, q, ptr):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def log_likelihood(sigma, n, rss, offset, log_det, square, shares, length):  # type: ignore[no-untyped-def]
+def log_likelihood(sigma, n, squares, offset, log_det, square, shares, length):  # type: ignore[no-untyped-def]
     """Log likelihood from what :func:`reduce_dense` returns, and whether rounding has left it its digits."""
     constant, total, rows = 0.0, 0.0, 0.0
     for i in range(offset.shape[0]):
         total += offset[i] * offset[i]
+    size = total
     for s in range(sigma.shape[0]):
         rows += n[s]
         constant -= n[s] * (np.log(sigma[s]) + 0.9189385332046727)
-        total += rss[s] / (sigma[s] * sigma[s])
+        total += squares[s, 0] / (sigma[s] * sigma[s])
+        size += squares[s, 1] / (sigma[s] * sigma[s])
     value = constant - 0.5 * log_det - 0.5 * (total - square)
     # Every element of A and of b is off by machine precision times the roots of its row's and its column's diagonal
     # elements, one way or the other: so much reaches the squares through the solution, and the determinant through the
     # pivots.
-    off = _EPS * (shares + total + length)
+    off = _EPS * (shares + size + length)
     return value, np.isfinite(value) and off <= _PRECISE * (abs(value) + rows)
 
 
@@ -365,7 +367,7 @@ def at_theta(sizes, place):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def log_densities(theta, sizes, place, prior, n, rss, fixed, group, kernel, out, sure):  # type: ignore[no-untyped-def]
+def log_densities(theta, sizes, place, prior, n, squares, fixed, group, kernel, out, sure):  # type: ignore[no-untyped-def]
     """Log density of each theta (N, D), written to ``out`` (N,), and to ``sure`` whether it has its digits."""
     strata, pattern, blocks, offset = kernel
     d, q = strata[0].shape[1], strata[2].shape[2]
@@ -382,12 +384,12 @@ def log_densities(theta, sizes, place, prior, n, rss, fixed, group, kernel, out,
         log_det, square, shares, length = reduce_dense(
             arrays, r_scale, c, k_dense, c_e, pattern, blocks, offset, False, found, scratch
         )
-        value, sure[i] = log_likelihood(sigma, n, rss, offset, log_det, square, shares, length)
+        value, sure[i] = log_likelihood(sigma, n, squares, offset, log_det, square, shares, length)
         out[i] = before + value
 
 
 @njit(cache=True, nogil=True)
-def draw_coefficients(theta, sizes, place, n, rss, fixed, group, kernel, dense, eliminated, sure):  # type: ignore[no-untyped-def]
+def draw_coefficients(theta, sizes, place, n, squares, fixed, group, kernel, dense, eliminated, sure):  # type: ignore[no-untyped-def]
     """One exact draw of the coefficients for each theta (N, D).
 
     ``dense`` (N, d) and ``eliminated`` (N, L, q) come as standard normal draws and leave as draws of the coefficients,
@@ -404,7 +406,7 @@ def draw_coefficients(theta, sizes, place, n, rss, fixed, group, kernel, dense, 
         log_det, square, shares, length = reduce_dense(
             arrays, r_scale, c, k_dense, c_e, pattern, blocks, offset, True, found, scratch
         )
-        sure[i] = log_likelihood(sigma, n, rss, offset, log_det, square, shares, length)[1]
+        sure[i] = log_likelihood(sigma, n, squares, offset, log_det, square, shares, length)[1]
         if sure[i]:
             unit = sigma[0] if sigma.shape[0] == 1 else 1.0
             draw_given(found, c, k_dense, c_e, unit, pattern, blocks, dense[i], eliminated[i], x)

@@ -56,7 +56,7 @@ class Marginal:
 
         def work(piece: slice) -> None:
             log_densities(
-                theta[piece], *self._layout, eq.n, eq.rss, eq.fixed, eq.group, eq.kernel, out[piece], sure[piece]
+                theta[piece], *self._layout, eq.n, eq.squares, eq.fixed, eq.group, eq.kernel, out[piece], sure[piece]
             )
 
         self._share(work, len(theta))
@@ -79,7 +79,7 @@ class Marginal:
         theta = np.ascontiguousarray(theta, dtype=float)
         eq, out = self.equations, np.empty(self.hyper.size)
         value, sure = log_density_and_gradient(
-            theta, *self._layout, eq.n, eq.rss, eq.fixed, eq.group, eq.kernel, *self._columns, out
+            theta, *self._layout, eq.n, eq.squares, eq.fixed, eq.group, eq.kernel, *self._columns, out
         )
         if not sure:
             from alliance_bayes.engines.collapsed.orthogonal import gradient_by_rows
@@ -104,7 +104,9 @@ class Marginal:
             z_d, z_e, sure = dense[piece], eliminated[piece], np.empty(len(theta[piece]), dtype=bool)
             rng.standard_normal(out=z_d)
             rng.standard_normal(out=z_e)
-            draw_coefficients(theta[piece], sizes, place, eq.n, eq.rss, eq.fixed, eq.group, eq.kernel, z_d, z_e, sure)
+            draw_coefficients(
+                theta[piece], sizes, place, eq.n, eq.squares, eq.fixed, eq.group, eq.kernel, z_d, z_e, sure
+            )
             if sure.all():
                 return
             from alliance_bayes.engines.collapsed.orthogonal import draw_by_rows

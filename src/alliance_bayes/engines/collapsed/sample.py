@@ -177,7 +177,7 @@ def _independence(
         reason = _fault(chains, pareto_k)
         if not reason:
             return _Found(chains, efficiency, pareto_k, "")
-        if not np.isfinite(pareto_k):
+        if not np.isfinite(chains.log_weight).any():
             break
         # The chains are thrown away, and their proposals say where this one is too thin.
         weight = chains.weight
