@@ -99,7 +99,7 @@ class Equations:
             self.offset,
         )
 
-    @property
+    @cached_property
     def squares(self) -> np.ndarray:
         """``rss`` and ``size`` side by side, shape (S, 2)."""
         return np.column_stack([self.rss, self.size])
