@@ -9,7 +9,7 @@ import numpy as np
 from alliance_bayes.compiled import njit
 from alliance_bayes.engines.collapsed.proposal import LogDensity, Proposal
 
-__all__ = ["Adapted", "Chains", "adapt", "efficiency_of", "independence_chains", "normalised"]
+__all__ = ["Adapted", "Chains", "adapt", "efficiency_of", "independence_chains", "normalised", "weighted"]
 
 # Proposals out of which each chain's first state is taken.
 _BEFORE = 50
@@ -58,11 +58,9 @@ def adapt(
     """
     best = Adapted(proposal, 0.0, 0)
     for number in range(1, rounds + 1):
-        theta, z, log_q = proposal.draw(rng, size)
-        log_weight = log_density(theta) - log_q
-        if not np.isfinite(log_weight).any():
+        z, weight = weighted(log_density, proposal, rng, size)
+        if not weight.any():
             break
-        weight = normalised(log_weight)
         efficiency = efficiency_of(weight)
         if efficiency > best.efficiency:
             best = Adapted(proposal, efficiency, number)
@@ -72,15 +70,27 @@ def adapt(
     return best
 
 
+def weighted(
+    log_density: LogDensity, proposal: Proposal, rng: np.random.Generator, size: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Scores (size, D) of some proposals, and their importance ratios (size,)."""
+    theta, z, log_q = proposal.draw(rng, size)
+    return z, normalised(log_density(theta) - log_q)
+
+
 def normalised(log_weight: np.ndarray) -> np.ndarray:
-    """Importance ratios that sum to 1."""
-    weight = np.exp(log_weight - log_weight.max())
+    """Importance ratios that sum to 1; all are 0 where none can be computed."""
+    largest = log_weight.max()
+    if not np.isfinite(largest):
+        return np.zeros_like(log_weight)
+    weight = np.exp(log_weight - largest)
     return np.asarray(weight / weight.sum())
 
 
 def efficiency_of(weight: np.ndarray) -> float:
-    """Effective share of proposals with importance ratios that sum to 1."""
-    return float(1.0 / (weight**2).sum() / len(weight))
+    """Effective share of proposals with importance ratios that sum to 1, or are 0 all."""
+    square = (weight**2).sum()
+    return float(1.0 / square / len(weight)) if square > 0 else 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,11 +114,6 @@ class Chains:
     log_density: np.ndarray
     scores: np.ndarray
     log_weight: np.ndarray
-
-    @property
-    def weight(self) -> np.ndarray:
-        """Importance ratios of all proposals, their sum 1, shape (N,)."""
-        return normalised(self.log_weight)
 
 
 def independence_chains(

@@ -12,6 +12,7 @@ from alliance_bayes.compiled import njit
 from alliance_bayes.engines.collapsed.hyper import root_slope, scales_at
 from alliance_bayes.engines.collapsed.kernels import (
     FAST,
+    NOTHING,
     at_theta,
     combine,
     log_likelihood,
@@ -42,7 +43,7 @@ def log_density_and_gradient(theta, sizes, place, prior, n, squares, fixed, grou
     log_det, square, shares, length = reduce_dense(
         arrays, r_scale, c, k_dense, c_e, pattern, blocks, offset, True, found, scratch
     )
-    value, sure = log_likelihood(sigma, n, squares, offset, log_det, square, shares, length)
+    value, sure = log_likelihood(sigma, n, squares, offset, log_det, square, shares, length, NOTHING)
     if sure:
         unit = sigma[0] if sigma.shape[0] == 1 else 1.0
         expected = expected_moments(found, c, k_dense, c_e, unit, pattern, blocks, d, q)

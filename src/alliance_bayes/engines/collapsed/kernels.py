@@ -27,6 +27,7 @@ from alliance_bayes.engines.collapsed.scaling import scale_columns, scale_matrix
 
 __all__ = [
     "FAST",
+    "NOTHING",
     "at_theta",
     "columns_of",
     "combine",
@@ -42,8 +43,8 @@ __all__ = [
 # Sums may be reordered (vector registers), but infinities and NaN keep their meaning: they are tested for.
 FAST = {"reassoc", "contract", "nsz", "arcp"}
 # What rounding may change of a log likelihood, and of every row (a log likelihood may be next to zero), by an estimate
-# that is some ten times the error or more.
-_PRECISE = 3e-10
+# that is some ten times the error or more; and what is nothing to gradients and draws.
+_PRECISE, NOTHING = 3e-10, 1e-6
 _EPS = 2.220446049250313e-16
 
 
@@ -297,8 +298,11 @@ def scratch_for(d, q, ptr):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def log_likelihood(sigma, n, squares, offset, log_det, square, shares, length):  # type: ignore[no-untyped-def]
-    """Log likelihood from what :func:`reduce_dense` returns, and whether rounding has left it its digits."""
+def log_likelihood(sigma, n, squares, offset, log_det, square, shares, length, nothing):  # type: ignore[no-untyped-def]
+    """Log likelihood from what :func:`reduce_dense` returns, and whether rounding has left it its digits.
+
+    Errors of less than ``nothing`` are none.
+    """
     constant, total, rows = 0.0, 0.0, 0.0
     for i in range(offset.shape[0]):
         total += offset[i] * offset[i]
@@ -313,7 +317,7 @@ def log_likelihood(sigma, n, squares, offset, log_det, square, shares, length): 
     # elements, one way or the other: so much reaches the squares through the solution, and the determinant through the
     # pivots.
     off = _EPS * (shares + size + length)
-    return value, np.isfinite(value) and off <= _PRECISE * (abs(value) + rows)
+    return value, np.isfinite(value) and off <= max(nothing, _PRECISE * (abs(value) + rows))
 
 
 @njit(cache=True, nogil=True, fastmath=FAST)
@@ -384,7 +388,7 @@ def log_densities(theta, sizes, place, prior, n, squares, fixed, group, kernel, 
         log_det, square, shares, length = reduce_dense(
             arrays, r_scale, c, k_dense, c_e, pattern, blocks, offset, False, found, scratch
         )
-        value, sure[i] = log_likelihood(sigma, n, squares, offset, log_det, square, shares, length)
+        value, sure[i] = log_likelihood(sigma, n, squares, offset, log_det, square, shares, length, 0.0)
         out[i] = before + value
 
 
@@ -406,7 +410,7 @@ def draw_coefficients(theta, sizes, place, n, squares, fixed, group, kernel, den
         log_det, square, shares, length = reduce_dense(
             arrays, r_scale, c, k_dense, c_e, pattern, blocks, offset, True, found, scratch
         )
-        sure[i] = log_likelihood(sigma, n, squares, offset, log_det, square, shares, length)[1]
+        sure[i] = log_likelihood(sigma, n, squares, offset, log_det, square, shares, length, NOTHING)[1]
         if sure[i]:
             unit = sigma[0] if sigma.shape[0] == 1 else 1.0
             draw_given(found, c, k_dense, c_e, unit, pattern, blocks, dense[i], eliminated[i], x)

@@ -11,7 +11,14 @@ import numpy as np
 import xarray as xr
 
 from alliance_bayes.convergence import convergence
-from alliance_bayes.engines.collapsed.chains import Chains, adapt, efficiency_of, independence_chains
+from alliance_bayes.engines.collapsed.chains import (
+    Chains,
+    adapt,
+    efficiency_of,
+    independence_chains,
+    normalised,
+    weighted,
+)
 from alliance_bayes.engines.collapsed.equations import normal_equations
 from alliance_bayes.engines.collapsed.fallback import sample_marginal
 from alliance_bayes.engines.collapsed.hyper import hyperparameters
@@ -31,15 +38,15 @@ __all__ = ["marginal_posterior", "sample_collapsed", "why_not_collapsed"]
 
 # Proposals of one round of adaptation, and the most rounds.
 _ROUND, _ROUNDS = 400, 4
-# Adaptation ends when a round is worth this share of independent draws; less than the other is not told apart.
-_GOOD, _POOR = 0.5, 0.01
-# Sets of chains that are drawn before NUTS steps in.
-_ATTEMPTS = 4
+# Adaptation ends when a round is worth this share of independent draws; less than the other is too poor for chains.
+_GOOD, _POOR = 0.5, 0.05
+# How often a proposal that is too thin somewhere is widened before NUTS steps in, and draws that say what it is worth.
+_ATTEMPTS, _LOOK = 4, 2000
 # Steps of a chain between draws are as many as make a draw worth about this share of an independent one.
-_WORTH, _MOST_STEPS = 0.5, 20
+_WORTH, _MOST_STEPS = 0.5, 10
 # Chains that accept fewer proposals, or whose importance ratios have a heavier tail, are thrown away; and those that do
 # not agree, or of which a draw is worth less than this share of an independent one.
-_LEAST_ACCEPTED, _LARGEST_K = 0.15, 0.7
+_LEAST_ACCEPTED, _LARGEST_K = 0.03, 0.7
 _LARGEST_RHAT, _LEAST_WORTH = 1.01, 0.1
 # Chance alone makes R-hat 1 + 3 / draws or so. Fewer draws of a chain than the other say little of either.
 _CHANCE, _FEWEST = 10.0, 100
@@ -167,22 +174,26 @@ def _independence(
     marginal: Marginal, proposal: Proposal, rng: np.random.Generator, settings: SamplerSettings
 ) -> _Found:
     adapted = adapt(marginal.log_density, proposal, rng, size=_ROUND, rounds=_ROUNDS, good=_GOOD)
-    proposal, efficiency = adapted.proposal, adapted.efficiency
+    proposal, efficiency, pareto_k = adapted.proposal, adapted.efficiency, np.nan
     for _ in range(_ATTEMPTS):
-        steps = int(np.clip(np.ceil(_WORTH / max(efficiency, _POOR)), 1, _MOST_STEPS))
-        chains = independence_chains(
-            marginal.log_density, proposal, rng, chains=settings.chains, draws=settings.draws, steps=steps
-        )
-        pareto_k = _tail_shape(chains.log_weight)
-        reason = _fault(chains, pareto_k)
-        if not reason:
-            return _Found(chains, efficiency, pareto_k, "")
-        if not np.isfinite(chains.log_weight).any():
+        if efficiency < _POOR:
+            z, weight = weighted(marginal.log_density, proposal, rng, _LOOK)
+            efficiency = efficiency_of(weight)
+            reason = f"the proposal is worth {efficiency:.1%} of independent draws"
+        if efficiency >= _POOR:
+            steps = int(np.clip(np.ceil(_WORTH / efficiency), 1, _MOST_STEPS))
+            chains = independence_chains(
+                marginal.log_density, proposal, rng, chains=settings.chains, draws=settings.draws, steps=steps
+            )
+            pareto_k = _tail_shape(chains.log_weight)
+            reason = _fault(chains, pareto_k)
+            if not reason:
+                return _Found(chains, efficiency, pareto_k, "")
+            z, weight = chains.scores, normalised(chains.log_weight)
+        if not weight.any():
             break
-        # The chains are thrown away, and their proposals say where this one is too thin.
-        weight = chains.weight
-        proposal = proposal.widened(chains.scores, weight)
-        efficiency = min(efficiency, efficiency_of(weight))
+        # What was drawn is thrown away, but says where the proposal is too thin; what it is worth then is seen anew.
+        proposal, efficiency = proposal.widened(z, weight), 0.0
     return _Found(None, efficiency, pareto_k, reason)
 
 
