@@ -15,7 +15,9 @@ _STEP = 1e-4
 # few digits. Where the pilot leaves nothing, the search begins at the other share.
 _VANISHING, _SMALL = 1e-6, 1e-3
 # Newton's steps after the search, and the rise that ends them.
-_NEWTON, _RISE = 20, 1e-3
+_NEWTON, _RISE = 50, 1e-3
+# Flat or upward directions get the curvature of an SD of 2, wide for a logarithm.
+_FLAT = 0.25
 
 
 def starting_point(marginal: Marginal, outcome_sd: float) -> np.ndarray:
@@ -80,21 +82,23 @@ def find_mode(marginal: Marginal, outcome_sd: float) -> tuple[np.ndarray, np.nda
             "repeats the outcome, or check the columns."
         )
     for _ in range(_NEWTON):
-        covariance = _curvature(marginal, mode)
+        values, vectors = _curvature(marginal, mode)
         value, gradient = marginal.value_and_gradient(mode)
-        step = covariance @ gradient
+        # Where the density is hollow, uphill is still uphill (Dauphin et al. 2014, arXiv:1406.2572).
+        step = vectors @ ((vectors.T @ gradient) / np.maximum(np.abs(values), _FLAT))
         # Twice what a quadratic has still to rise: nothing that a proposal's shape would show.
         if gradient @ step < _RISE:
             break
-        best = _uphill(marginal, mode, step, value)
+        best = _uphill(marginal, mode, step / max(1.0, np.abs(step).max()), value)
         if best is None:
             break
         mode = best
-    return mode, covariance
+    values, vectors = _curvature(marginal, mode)
+    return mode, np.asarray((vectors / np.maximum(values, _FLAT)) @ vectors.T)
 
 
-def _curvature(marginal: Marginal, mode: np.ndarray) -> np.ndarray:
-    """Positive definite covariance of a normal distribution with the density's curvature, shape (size, size)."""
+def _curvature(marginal: Marginal, mode: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Eigenvalues (size,) and eigenvectors (size, size) of minus the density's second derivatives."""
     size = len(mode)
     hessian = np.empty((size, size))
     for k in range(size):
@@ -103,13 +107,11 @@ def _curvature(marginal: Marginal, mode: np.ndarray) -> np.ndarray:
         above, below = marginal.value_and_gradient(mode + step)[1], marginal.value_and_gradient(mode - step)[1]
         hessian[k] = (below - above) / (2 * _STEP)
     values, vectors = np.linalg.eigh((hessian + hessian.T) / 2)
-    # Flat or upward directions get the curvature of an SD of 2, wide for a logarithm.
-    values = np.maximum(values, 0.25)
-    return np.asarray((vectors / values) @ vectors.T)
+    return values, vectors
 
 
 def _uphill(marginal: Marginal, mode: np.ndarray, step: np.ndarray, value: float) -> np.ndarray | None:
     """The best of some shares of a step; None where all lead downhill."""
-    trials = mode + 0.5 ** np.arange(8)[:, None] * step
+    trials = mode + 0.5 ** np.arange(12)[:, None] * step
     found = marginal.log_density(trials)
     return trials[np.argmax(found)] if found.max() > value else None
