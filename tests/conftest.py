@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 
-import alliance_bayes
 from browsing import ARGUMENTS, CHROMIUM
 
 # A slow or busy machine is no failure: an example may take as long as it takes, to make and to try. The same examples
@@ -20,15 +19,11 @@ settings.register_profile("any machine", exploring, derandomize=True)
 settings.load_profile("any machine")
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    """Throw away machine code older than a source: numba looks at a function's own file, not at those it calls."""
-    if hasattr(config, "workerinput"):
-        return  # of several processes the first has done it
-    package = Path(alliance_bayes.__file__).parent
-    newest = max(path.stat().st_mtime for path in package.rglob("*.py") if "njit" in path.read_text("utf-8"))
-    for path in package.rglob("__pycache__/*.nbi"):
-        if path.stat().st_mtime < newest:
-            path.unlink(missing_ok=True)
+def pytest_configure() -> None:
+    """Hear the signals that tests send: a run in the background, or below nohup, begins with these ignored."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    if hasattr(signal, "SIGHUP"):
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture(scope="module")

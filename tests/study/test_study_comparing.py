@@ -26,7 +26,7 @@ def test_what_all_models_share_is_in_the_caption() -> None:
             "score": ["density"] * 2,
         }
     )
-    comparison = Comparison(frame, "One is better.", ("line", "spline"), np.zeros((3, 2)))
+    comparison = Comparison(frame, "One is better.", ("line", "spline"), np.zeros((3, 2)), np.arange(3))
     table = score_table(comparison, name="scores", what="Line against spline", note="Little.")
     assert table.caption == (
         "Line against spline: leave-one-out log score of the density (ELPD), the better first; stacking weights"
