@@ -15,7 +15,6 @@ import xarray as xr
 from alliance_bayes.cohort import Flow
 from alliance_bayes.engines import SamplerSettings, posterior_dims, sample_prior
 from alliance_bayes.engines.collapsed import sample_collapsed
-from alliance_bayes.engines.collapsed.hyper import Hyper
 from alliance_bayes.engines.collapsed.marginal import Marginal
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model import Design, ModelSpec, PriorTable
@@ -126,9 +125,14 @@ def test_ranks_show_a_shifted_and_an_overconfident_posterior(ranks: Ranked, name
 def test_ranks_show_a_prior_with_a_jacobian_too_many(
     model: tuple[ModelSpec, Design, PriorTable], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    density, gradient, more = Hyper.log_prior, Hyper.grad_log_prior, np.array([0.0, 0, 0, 1, 1, 1, 0])
-    monkeypatch.setattr(Hyper, "log_prior", lambda self, theta: density(self, theta) + theta @ more)
-    monkeypatch.setattr(Hyper, "grad_log_prior", lambda self, theta: gradient(self, theta) + more)
+    density, both, more = Marginal.log_density, Marginal.value_and_gradient, np.array([0.0, 0, 0, 1, 1, 1, 0])
+
+    def value_and_gradient(self: Marginal, theta: np.ndarray) -> tuple[float, np.ndarray]:
+        value, gradient = both(self, theta)
+        return value + float(theta @ more), gradient + more
+
+    monkeypatch.setattr(Marginal, "log_density", lambda self, theta: density(self, theta) + theta @ more)
+    monkeypatch.setattr(Marginal, "value_and_gradient", value_and_gradient)
     found = p_values(ranked(model, FAULTY, seed=22))
     assert min(found["tau_country", 0], found["tau_country", 1], found["tau_arm", 0]) < 1e-4
 
