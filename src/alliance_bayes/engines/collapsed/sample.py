@@ -39,11 +39,11 @@ __all__ = ["marginal_posterior", "sample_collapsed", "why_not_collapsed"]
 # Proposals of one round of adaptation, and the most rounds.
 _ROUND, _ROUNDS = 400, 4
 # Adaptation ends when a round is worth this share of independent draws; less than the other is too poor for chains.
-_GOOD, _POOR = 0.5, 0.05
+_GOOD, _POOR = 0.5, 0.03
 # How often a proposal that is too thin somewhere is widened before NUTS steps in, and draws that say what it is worth.
 _ATTEMPTS, _LOOK = 4, 2000
 # Steps of a chain between draws are as many as make a draw worth about this share of an independent one.
-_WORTH, _MOST_STEPS = 0.5, 10
+_WORTH, _MOST_STEPS = 0.5, 17
 # Chains that accept fewer proposals, or whose importance ratios have a heavier tail, are thrown away; and those that do
 # not agree, or of which a draw is worth less than this share of an independent one.
 _LEAST_ACCEPTED, _LARGEST_K = 0.03, 0.7
