@@ -171,9 +171,7 @@ class FittedModel:
         UsageError
             The analysed rows are out of reach.
         """
-        if rows is None:
-            self.need_rows("the linear predictor of the analysed rows")
-            rows = self.design.rows
+        rows = self._rows_or_own(rows)
         n_draws = self._count(which)
         known = rows.known
         eta = self.coefficients_of_known[which] @ known.T if known.shape[1] else np.zeros((n_draws, rows.n))
@@ -210,9 +208,7 @@ class FittedModel:
         UsageError
             The analysed rows are out of reach.
         """
-        if rows is None:
-            self.need_rows("the linear predictor of the analysed rows")
-            rows = self.design.rows
+        rows = self._rows_or_own(rows)
         eta = np.asarray(rows.known @ self.coefficients_of_known[which].mean(axis=0))
         for name in (factor.name for factor in self.design.factors if factor.name not in without):
             u = self.stacked[f"u_{name}"][which].mean(axis=0, keepdims=True)
@@ -220,6 +216,13 @@ class FittedModel:
         for smooth in self.design.smooths:
             eta += rows.basis[smooth.name] @ self.stacked[f"u_{smooth.name}"][which].mean(axis=0)
         return eta
+
+    def _rows_or_own(self, rows: Rows | None) -> Rows:
+        """The rows given, or those that were analysed."""
+        if rows is None:
+            self.need_rows("the linear predictor of the analysed rows")
+            return self.design.rows
+        return rows
 
     def new_levels(self, factor: str, labels: Sequence[str], *, seed: int = 0) -> np.ndarray:
         """Effects of levels that the fit has not seen, drawn from Normal(0, tau).

@@ -119,8 +119,8 @@ def compare(fits: Mapping[str, FittedModel], *, step: Step = "default") -> Compa
     }
     # What is close to the score of every row: of its level, where that is what is scored.
     near = {name: own.elpd if own.level is None else own.level for name, own in known.items()}
-    sums = {name: looked.total(own.elpd, near.get(name)).value for name, own in found.items()}
-    names = tuple(sorted(found, key=lambda name: -sums[name]))
+    totals = {name: looked.total(own.elpd, near.get(name)) for name, own in found.items()}
+    names = tuple(sorted(found, key=lambda name: -totals[name].value))
     pointwise = np.column_stack([found[name].elpd for name in names])
     discrete = all(fit.design.family.discrete for fit in fits.values())
     score = LEVEL if discrete or width is not None else DENSITY
@@ -129,7 +129,7 @@ def compare(fits: Mapping[str, FittedModel], *, step: Step = "default") -> Compa
     for name, weight in zip(names, weights, strict=True):
         own, best = found[name], names[0]
         k = np.where(np.isnan(own.pareto_k), np.inf, own.pareto_k)
-        total = looked.total(own.elpd, near.get(name))
+        total = totals[name]
         gap = looked.total(own.elpd - found[best].elpd, near[name] - near[best] if known else None)
         rows.append(
             {

@@ -51,8 +51,9 @@ def power_scaling(fit: FittedModel, slope: np.ndarray) -> pd.DataFrame:
     ----------
     Kallioinen, Paananen, Bürkner and Vehtari (2024), Statistics and Computing 34:57, doi 10.1007/s11222-023-10366-5.
     """
-    prior = sum(log_prior(stated, values) for _, stated, values in scaled_parameters(fit))
-    quantities = {"slope": slope.ravel()} | {name: values for name, _, values in scaled_parameters(fit)}
+    parameters = list(scaled_parameters(fit))
+    prior = sum(log_prior(stated, values) for _, stated, values in parameters)
+    quantities = {"slope": slope.ravel()} | {name: values for name, _, values in parameters}
     table = pd.DataFrame({"quantity": list(quantities), "prior": _sensitivity(np.asarray(prior), quantities.values())})
     table["likelihood"] = np.nan
     if fit.moments is None:

@@ -10,6 +10,7 @@ from scipy import sparse
 
 from alliance_bayes.compiled import njit
 from alliance_bayes.model.families import Outcome
+from alliance_bayes.moments.pooling import cell_numbers
 from alliance_bayes.rounding import ROUNDING
 
 __all__ = ["STATISTICS", "Cells", "Limits", "Statistic", "group_statistics", "simultaneous_limits"]
@@ -118,16 +119,12 @@ class Cells:
             The group of every row in each column, counted from 0, or -1 for none; shape (n,). The groups of all
             columns are numbered in turn.
         """
-        number = np.zeros(columns[0].size, dtype=np.intp)
-        for column in columns:
-            # Numbers of cells stay below the number of rows, so that no product overflows.
-            _, number = np.unique(number * (column.max() + 2) + column + 1, return_inverse=True)
-        _, first = np.unique(number, return_index=True)
+        sizes = [int(column.max()) + 1 for column in columns]
+        cells, number = cell_numbers(np.column_stack(columns) + 1, [size + 1 for size in sizes])
         parts = []
-        for column in columns:
-            own, place = column[first], np.flatnonzero(column[first] >= 0)
-            shape = (first.size, int(column.max()) + 1)
-            parts.append(sparse.csr_array((np.ones(place.size), (place, own[place])), shape=shape))
+        for own, size in zip(cells.T - 1, sizes, strict=True):
+            place = np.flatnonzero(own >= 0)
+            parts.append(sparse.csr_array((np.ones(place.size), (place, own[place])), shape=(len(cells), size)))
         member = sparse.csr_array(sparse.hstack(parts))
         return cls(number, member, np.bincount(number) @ member)
 

@@ -1,10 +1,9 @@
 """The rows, rotated within residual strata to as few as carry them: what cross-products hold, with all its digits.
 
 Cross-products square what they sum, and a residual SD far below the outcome's finds the digits gone that were to
-cancel.
-A rotation of the rows of one stratum changes no likelihood, so that the rows themselves can be kept, however many they
-were: of every eliminated level and stratum as many as the level has columns, and of every stratum as many more as there
-are dense columns.
+cancel. A rotation of the rows of one stratum changes no likelihood, so that the rows themselves can be kept, however
+many they were: of every eliminated level and stratum as many as the level has columns, and of every stratum as many
+more as there are dense columns.
 """
 
 from __future__ import annotations
@@ -16,11 +15,11 @@ import numpy as np
 
 from alliance_bayes.compiled import njit
 from alliance_bayes.engines.collapsed.cells import Block, Cells, contrasts
+from alliance_bayes.engines.collapsed.reflection import reflect
+from alliance_bayes.engines.collapsed.roots import ZERO
 
 __all__ = ["Compressed", "compress", "triangular"]
 
-# Numbers of this share of their column are what rounding left of zero.
-_ZERO = 32 * np.finfo(float).eps
 # Numbers that one piece of rows may hold.
 _PIECE = 1 << 22
 
@@ -151,7 +150,7 @@ def triangular(rows: np.ndarray) -> np.ndarray:
     size = np.abs(rows).max(axis=0, initial=0.0) * np.sqrt(len(rows))
     if len(rows) > 1:
         rows = np.linalg.qr(rows, mode="r")
-        rows[np.abs(rows) <= _ZERO * size] = 0.0
+        rows[np.abs(rows) <= ZERO * size] = 0.0
     return rows[rows.any(axis=1)]
 
 
@@ -160,7 +159,7 @@ def _rotate(rows, q, edges):  # type: ignore[no-untyped-def]
     """Rotate each group of rows in place until at most q have a part in the first q columns; which those are."""
     kept = np.zeros(len(rows), dtype=np.bool_)
     width = rows.shape[1]
-    size = np.empty(width)
+    size, side = np.empty(width), np.empty(width)
     for g in range(len(edges) - 1):
         start, stop = edges[g], edges[g + 1]
         if stop - start <= q:
@@ -175,31 +174,15 @@ def _rotate(rows, q, edges):  # type: ignore[no-untyped-def]
             length = 0.0
             for i in range(top, stop):
                 length += rows[i, j] * rows[i, j]
-            length = np.sqrt(length)
-            if length <= 7.1e-15 * size[j]:
-                for i in range(top, stop):
-                    rows[i, j] = 0.0
+            if np.sqrt(length) > ZERO * size[j]:
+                reflect(rows, top, j, stop, width, side)
+                top += 1
                 continue
-            # A Householder reflection that leaves column j in row ``top`` alone.
-            lead = rows[top, j] + (length if rows[top, j] >= 0.0 else -length)
-            norm = lead * lead
-            for i in range(top + 1, stop):
-                norm += rows[i, j] * rows[i, j]
-            for k in range(j + 1, width):
-                total = lead * rows[top, k]
-                for i in range(top + 1, stop):
-                    total += rows[i, j] * rows[i, k]
-                total *= 2.0 / norm
-                rows[top, k] -= total * lead
-                for i in range(top + 1, stop):
-                    rows[i, k] -= total * rows[i, j]
-            rows[top, j] = -length if lead > 0.0 else length
-            for i in range(top + 1, stop):
+            for i in range(top, stop):
                 rows[i, j] = 0.0
-            top += 1
         kept[start:top] = True
         for i in range(top, stop):
             for k in range(q, width):
-                if abs(rows[i, k]) <= 7.1e-15 * size[k]:
+                if abs(rows[i, k]) <= ZERO * size[k]:
                     rows[i, k] = 0.0
     return kept

@@ -23,7 +23,7 @@ import numpy as np
 from alliance_bayes.compiled import njit
 from alliance_bayes.engines.collapsed.hyper import scales_at
 from alliance_bayes.engines.collapsed.scale_priors import log_prior
-from alliance_bayes.engines.collapsed.scaling import scale_columns, scale_matrix, scale_sizes, scale_vector
+from alliance_bayes.engines.collapsed.scaling import scale_columns, scale_matrix, scale_vector
 
 __all__ = [
     "FAST",
@@ -35,6 +35,7 @@ __all__ = [
     "draw_given",
     "log_densities",
     "log_likelihood",
+    "log_scale",
     "reduce_dense",
     "room_for",
     "scratch_for",
@@ -248,7 +249,8 @@ def reduce_dense(arrays, r_scale, c, k_dense, ce, pattern, blocks, offset, keep,
                 a[row, cols[first + j]] -= buffer[m, j]
     scale_matrix(a, c, blocks, k_dense, d)
     scale_vector(b, c, blocks, k_dense, d)
-    scale_sizes(whole, c, blocks, k_dense, d)
+    # Lengths of columns become bounds on those of the columns times C.
+    scale_vector(whole, c, blocks, np.abs(k_dense), d)
     for i in range(d):
         a[i, i] += 1.0
         b[i] += offset[i]
@@ -298,21 +300,29 @@ def scratch_for(d, q, ptr):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
+def log_scale(sigma, n):  # type: ignore[no-untyped-def]
+    """What residual SDs alone add to the log likelihood: that of n rows without a residual."""
+    total = 0.0
+    for s in range(sigma.shape[0]):
+        total -= n[s] * (np.log(sigma[s]) + 0.9189385332046727)
+    return total
+
+
+@njit(cache=True, nogil=True)
 def log_likelihood(sigma, n, squares, offset, log_det, square, shares, length, nothing):  # type: ignore[no-untyped-def]
     """Log likelihood from what :func:`reduce_dense` returns, and whether rounding has left it its digits.
 
     Errors of less than ``nothing`` are none.
     """
-    constant, total, rows = 0.0, 0.0, 0.0
+    total, rows = 0.0, 0.0
     for i in range(offset.shape[0]):
         total += offset[i] * offset[i]
     size = total
     for s in range(sigma.shape[0]):
         rows += n[s]
-        constant -= n[s] * (np.log(sigma[s]) + 0.9189385332046727)
         total += squares[s, 0] / (sigma[s] * sigma[s])
         size += squares[s, 1] / (sigma[s] * sigma[s])
-    value = constant - 0.5 * log_det - 0.5 * (total - square)
+    value = log_scale(sigma, n) - 0.5 * log_det - 0.5 * (total - square)
     # Every element of A and of b is off by machine precision times the roots of its row's and its column's diagonal
     # elements, one way or the other: so much reaches the squares through the solution, and the determinant through the
     # pivots.

@@ -14,6 +14,7 @@ from alliance_bayes.engines.collapsed.equations import Equations
 from alliance_bayes.engines.collapsed.gradient import log_density_and_gradient
 from alliance_bayes.engines.collapsed.hyper import Hyper
 from alliance_bayes.engines.collapsed.kernels import draw_coefficients, log_densities
+from alliance_bayes.engines.collapsed.orthogonal import draw_by_rows, gradient_by_rows, log_densities_by_rows
 
 __all__ = ["Marginal"]
 
@@ -63,7 +64,6 @@ class Marginal:
         if not sure.all():
             unsure = np.flatnonzero(~sure)
             again, rows = np.empty(len(unsure)), eq.compressed.kernel
-            from alliance_bayes.engines.collapsed.orthogonal import log_densities_by_rows
 
             def work_again(piece: slice) -> None:
                 log_densities_by_rows(
@@ -82,8 +82,6 @@ class Marginal:
             theta, *self._layout, eq.n, eq.squares, eq.fixed, eq.group, eq.kernel, *self._columns, out
         )
         if not sure:
-            from alliance_bayes.engines.collapsed.orthogonal import gradient_by_rows
-
             value = gradient_by_rows(
                 theta, *self._layout, eq.n, eq.fixed, eq.group, eq.compressed.kernel, eq.kernel, *self._columns, out
             )
@@ -109,8 +107,6 @@ class Marginal:
             )
             if sure.all():
                 return
-            from alliance_bayes.engines.collapsed.orthogonal import draw_by_rows
-
             again_d, again_e, rows = z_d[~sure], z_e[~sure], eq.compressed.kernel
             draw_by_rows(theta[piece][~sure], sizes, place, eq.fixed, eq.group, rows, eq.kernel, again_d, again_e)
             z_d[~sure], z_e[~sure] = again_d, again_e

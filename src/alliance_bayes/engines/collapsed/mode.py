@@ -75,13 +75,8 @@ def find_mode(marginal: Marginal, outcome_sd: float) -> tuple[np.ndarray, np.nda
     # further for want of digits is close enough for a proposal.
     found = optimize.minimize(negative, np.zeros(len(start)), jac=True, method="BFGS", options={"gtol": 1e-2})
     mode = start + unit * np.asarray(found.x)
-    vanished = [marginal.hyper.names[k] for k in range(strata) if mode[k] < lowest[k]]
-    if vanished:
-        raise SamplingError(
-            f"{', '.join(vanished)} runs to zero: the predictors explain the outcome exactly. Remove the term that "
-            "repeats the outcome, or check the columns."
-        )
     for _ in range(_NEWTON):
+        _refuse_vanished(marginal, mode, lowest)
         values, vectors = _curvature(marginal, mode)
         value, gradient = marginal.value_and_gradient(mode)
         # Where the density is hollow, uphill is still uphill (Dauphin et al. 2014, arXiv:1406.2572).
@@ -93,8 +88,16 @@ def find_mode(marginal: Marginal, outcome_sd: float) -> tuple[np.ndarray, np.nda
         if best is None:
             break
         mode = best
-    values, vectors = _curvature(marginal, mode)
     return mode, np.asarray((vectors / np.maximum(values, _FLAT)) @ vectors.T)
+
+
+def _refuse_vanished(marginal: Marginal, mode: np.ndarray, lowest: np.ndarray) -> None:
+    vanished = [name for name, own, least in zip(marginal.hyper.names, mode, lowest, strict=True) if own < least]
+    if vanished:
+        raise SamplingError(
+            f"{', '.join(vanished)} runs to zero: the predictors explain the outcome exactly. Remove the term that "
+            "repeats the outcome, or check the columns."
+        )
 
 
 def _curvature(marginal: Marginal, mode: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

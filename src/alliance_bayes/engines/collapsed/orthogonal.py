@@ -15,7 +15,8 @@ import numpy as np
 from alliance_bayes.compiled import njit
 from alliance_bayes.engines.collapsed.gradient import expected_moments, gradient_from
 from alliance_bayes.engines.collapsed.hyper import scales_at
-from alliance_bayes.engines.collapsed.kernels import at_theta, columns_of, draw_given, room_for
+from alliance_bayes.engines.collapsed.kernels import at_theta, columns_of, draw_given, log_scale, room_for
+from alliance_bayes.engines.collapsed.reflection import reflect
 from alliance_bayes.engines.collapsed.scale_priors import log_prior
 from alliance_bayes.engines.collapsed.scaling import scale_columns, scale_vector
 
@@ -57,7 +58,7 @@ def triangularise(a, m, n, width, keep):  # type: ignore[no-untyped-def]
             for i in range(m):
                 work[i, step], work[i, best] = work[i, best], work[i, step]
             column[step], column[best] = column[best], column[step]
-        log_sizes += _reflect(work, step, m, width, side)
+        log_sizes += reflect(work, step, step, m, width, side)
     if keep:
         for i in range(m):
             for j in range(n):
@@ -65,50 +66,12 @@ def triangularise(a, m, n, width, keep):  # type: ignore[no-untyped-def]
             for j in range(n, width):
                 a[i, j] = work[i, j]
         for step in range(min(m, n)):
-            _reflect(a, step, min(m, n), width, side)
+            reflect(a, step, step, min(m, n), width, side)
     else:
         for i in range(m):
             for j in range(width):
                 a[i, j] = work[i, j]
     return log_sizes
-
-
-@njit(cache=True, nogil=True)
-def _reflect(a, at, m, width, side):  # type: ignore[no-untyped-def]
-    """Reflect rows ``at`` to m so that column ``at`` is zero below. Returns the log of what is left in it."""
-    # Over the largest: squares of heavy rows must not overflow.
-    largest = 0.0
-    for i in range(at, m):
-        largest = max(largest, abs(a[i, at]))
-    if largest == 0.0:
-        return -np.inf
-    total = 0.0
-    for i in range(at, m):
-        share = a[i, at] / largest
-        total += share * share
-    length = largest * np.sqrt(total)
-    # The reflector is (1, column below / lead), and acts by |lead| / length.
-    lead = a[at, at] + (length if a[at, at] >= 0.0 else -length)
-    factor = abs(lead) / length
-    for k in range(at + 1, width):
-        side[k] = a[at, k]
-    for i in range(at + 1, m):
-        share = a[i, at] / lead
-        a[i, at] = share
-        if share != 0.0:
-            for k in range(at + 1, width):
-                side[k] += share * a[i, k]
-    for k in range(at + 1, width):
-        side[k] *= factor
-        a[at, k] -= side[k]
-    for i in range(at + 1, m):
-        share = a[i, at]
-        a[i, at] = 0.0
-        if share != 0.0:
-            for k in range(at + 1, width):
-                a[i, k] -= share * side[k]
-    a[at, at] = -length if lead > 0.0 else length
-    return np.log(length)
 
 
 @njit(cache=True, nogil=True)
@@ -193,14 +156,6 @@ def _condensed(pool, filled, d, least):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _log_likelihood(sigma, n, log_det, least):  # type: ignore[no-untyped-def]
-    value = -log_det - 0.5 * least
-    for s in range(sigma.shape[0]):
-        value -= n[s] * (np.log(sigma[s]) + 0.9189385332046727)
-    return value
-
-
-@njit(cache=True, nogil=True)
 def log_densities_by_rows(theta, sizes, place, prior, n, fixed, group, rows, kernel, out):  # type: ignore[no-untyped-def]
     """Log density of each theta (N, D), written to ``out`` (N,); NaN or infinite where it cannot be computed."""
     _, pattern, blocks, offset = kernel
@@ -212,7 +167,7 @@ def log_densities_by_rows(theta, sizes, place, prior, n, fixed, group, rows, ker
         scales_at(theta[i], place, sigma, tau, roots, k_dense, ce)
         columns_of(tau, ce, fixed, group, 1.0, c, c_e)
         log_det, least = reduce_rows(sigma, c, k_dense, c_e, rows, pattern, blocks, offset, False, found)
-        out[i] = log_prior(theta[i], prior[0], prior[1], prior[2]) + _log_likelihood(sigma, n, log_det, least)
+        out[i] = log_prior(theta[i], prior[0], prior[1], prior[2]) + log_scale(sigma, n) - log_det - 0.5 * least
 
 
 @njit(cache=True, nogil=True)
@@ -241,7 +196,7 @@ def gradient_by_rows(theta, sizes, place, prior, n, fixed, group, rows, kernel, 
     scales_at(theta, place, sigma, tau, roots, k_dense, ce)
     columns_of(tau, ce, fixed, group, 1.0, c, c_e)
     log_det, least = reduce_rows(sigma, c, k_dense, c_e, rows, pattern, blocks, offset, True, found)
-    value = log_prior(theta, prior[0], prior[1], prior[2]) + _log_likelihood(sigma, n, log_det, least)
+    value = log_prior(theta, prior[0], prior[1], prior[2]) + log_scale(sigma, n) - log_det - 0.5 * least
     if not np.isfinite(value):
         out[:] = 0.0
         return value

@@ -6,10 +6,10 @@ import numpy as np
 
 from alliance_bayes.compiled import njit
 
-__all__ = ["roots"]
+__all__ = ["ZERO", "roots"]
 
-# Shares of a column's own size, so that units do not matter: what is less is what rounding left of zero.
-_ZERO = 32 * 2.220446049250313e-16
+#: Share of a column's own size, so that units do not matter: what is less is what rounding left of zero.
+ZERO = 32 * 2.220446049250313e-16
 
 
 def roots(cross: np.ndarray, rank: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -44,7 +44,7 @@ def _roots(cross, rank, out):  # type: ignore[no-untyped-def]
         for j in range(k):
             size[j] = a[j, j]
         for at in range(first, first + rank[c]):
-            pivot, best = -1, _ZERO
+            pivot, best = -1, ZERO
             for j in range(k):
                 if size[j] > 0.0 and a[j, j] > best * size[j]:
                     pivot, best = j, a[j, j] / size[j]

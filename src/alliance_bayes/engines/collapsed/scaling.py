@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from alliance_bayes.compiled import njit
 
-__all__ = ["scale_columns", "scale_matrix", "scale_sizes", "scale_vector"]
+__all__ = ["scale_columns", "scale_matrix", "scale_vector"]
 
 
 @njit(cache=True, nogil=True)
@@ -54,22 +54,6 @@ def scale_vector(x, c, blocks, k_dense, d):  # type: ignore[no-untyped-def]
                 total = 0.0
                 for k in range(j, q):
                     total += x[at + k] * k_dense[b, k, j]
-                x[at + j] = total
-
-
-@njit(cache=True, nogil=True)
-def scale_sizes(x, c, blocks, k_dense, d):  # type: ignore[no-untyped-def]
-    """Overwrite the lengths of columns with bounds on those of the columns times C."""
-    for i in range(d):
-        x[i] *= c[i]
-    for b in range(blocks.shape[0]):
-        start, levels, q = blocks[b, 0], blocks[b, 1], blocks[b, 2]
-        for level in range(levels):
-            at = start + level * q
-            for j in range(q):
-                total = 0.0
-                for k in range(j, q):
-                    total += x[at + k] * abs(k_dense[b, k, j])
                 x[at + j] = total
 
 
