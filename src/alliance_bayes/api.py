@@ -19,6 +19,7 @@ from alliance_bayes.engines import DRAWS, Progress, SamplerSettings, sample_prio
 from alliance_bayes.engines.choice import check_engine, sample
 from alliance_bayes.errors import UsageError
 from alliance_bayes.fit import FittedModel, without_times
+from alliance_bayes.machine import processors
 from alliance_bayes.model import Design, ModelSpec, read_card, write_card
 from alliance_bayes.model.likelihood import simulate
 from alliance_bayes.moments import Moments, fingerprint
@@ -166,7 +167,7 @@ class Model(ModelSpec):
             draws=DRAWS["nuts"] if draws is None else draws,
             tune=tune,
             chains=chains,
-            cores=cores if cores is not None else min(chains, os.cpu_count() or 1),
+            cores=cores if cores is not None else min(chains, processors()),
             seed=int(np.random.SeedSequence().generate_state(1)[0]) if seed is None else seed,
             target_accept=target_accept,
             sampler=sampler,

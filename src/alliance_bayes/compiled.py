@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
@@ -53,9 +54,16 @@ def njit(*, cache: bool = True, **options: Any) -> Any:
 @cache
 def _state_of_package() -> str:
     """Digest of when the package's files were written, and how long they are."""
-    files = sorted(Path(__file__).parent.rglob("*.py"))
-    found = [(str(path), path.stat().st_mtime_ns, path.stat().st_size) for path in files]
-    return hashlib.sha256(repr(found).encode()).hexdigest()
+    found, folders = [], [str(Path(__file__).parent)]
+    while folders:
+        with os.scandir(folders.pop()) as entries:
+            for entry in entries:
+                if entry.name.endswith(".py"):
+                    state = entry.stat()
+                    found.append((entry.path, state.st_mtime_ns, state.st_size))
+                elif entry.is_dir() and entry.name != "__pycache__":
+                    folders.append(entry.path)
+    return hashlib.sha256(repr(sorted(found)).encode()).hexdigest()
 
 
 class _Cache(FunctionCache):

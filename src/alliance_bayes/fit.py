@@ -272,7 +272,13 @@ class FittedModel:
         step = max(1, BLOCK // max(n_rows, 1))
         return (slice(start, min(start + step, total)) for start in range(0, total, step))
 
-    def parameters_at(self, which: slice | np.ndarray = slice(None), rows: Rows | None = None) -> dict[str, np.ndarray]:
+    def parameters_at(
+        self,
+        which: slice | np.ndarray = slice(None),
+        rows: Rows | None = None,
+        *,
+        residual: np.ndarray | None = None,
+    ) -> dict[str, np.ndarray]:
         """The family's parameters as the likelihood takes them.
 
         Parameters
@@ -281,6 +287,8 @@ class FittedModel:
             Which of the stacked draws.
         rows
             Rows that the likelihood is of; the analysed rows by default.
+        residual
+            Their levels of the residual factor, where they have others than their own, shape (n_rows,).
 
         Returns
         -------
@@ -290,7 +298,9 @@ class FittedModel:
         """
         own = {name: values[which] for name, values in self.parameters.items()}
         if self.design.residual is not None:
-            own["sigma"] = own["sigma"][:, (self.design.rows if rows is None else rows).residual]
+            if residual is None:
+                residual = (self.design.rows if rows is None else rows).residual
+            own["sigma"] = own["sigma"][:, residual]
         return own
 
     def predict(self, frame: pd.DataFrame | None = None, *, kind: str = "mean", seed: int = 0) -> xr.DataArray:

@@ -74,10 +74,13 @@ def _sensitivity(component: np.ndarray, quantities: Iterable[np.ndarray]) -> lis
     """
     weights = [_weights((alpha - 1) * component) for alpha in _ALPHAS]
     doublings = np.abs(np.log2(_ALPHAS))
-    return [
-        float(np.mean([_distance(draws, own) / by for own, by in zip(weights, doublings, strict=True)]))
-        for draws in quantities
-    ]
+    found = []
+    for draws in quantities:
+        order = np.argsort(draws, kind="stable")
+        ordered = draws[order]
+        distances = [_distance(ordered, own[order]) / by for own, by in zip(weights, doublings, strict=True)]
+        found.append(float(np.mean(distances)))
+    return found
 
 
 def _weights(log_ratios: np.ndarray) -> np.ndarray:
@@ -89,9 +92,8 @@ def _weights(log_ratios: np.ndarray) -> np.ndarray:
 
 
 def _distance(draws: np.ndarray, weights: np.ndarray) -> float:
-    """Cumulative Jensen-Shannon distance of weighted draws from the same without weights, the larger of both sides."""
-    order = np.argsort(draws, kind="stable")
-    return max(_one_sided(draws[order], weights[order]), _one_sided(-draws[order][::-1], weights[order][::-1]))
+    """Cumulative Jensen-Shannon distance of ascending draws from the same without weights, the larger of both sides."""
+    return max(_one_sided(draws, weights), _one_sided(-draws[::-1], weights[::-1]))
 
 
 def _one_sided(draws: np.ndarray, weights: np.ndarray) -> float:

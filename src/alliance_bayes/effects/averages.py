@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -12,12 +11,14 @@ from math import prod
 
 import numpy as np
 
-from alliance_bayes.effects.joined import joined_average
+from alliance_bayes.effects.joined import joined_average, joins
 from alliance_bayes.effects.scenes import Piece, Scene
 from alliance_bayes.effects.tabulated import Tabulations
 from alliance_bayes.errors import UsageError
 from alliance_bayes.fit import FittedModel
+from alliance_bayes.machine import processors
 from alliance_bayes.model import Design, PooledFactor, Rows
+from alliance_bayes.model.predictor import sums_by_level
 from alliance_bayes.remedies import argument
 
 __all__ = ["average", "is_linear", "slope"]
@@ -203,7 +204,7 @@ class _Means:
             # A scene may be of some of the rows.
             own = z / len(z) if weights is None else z * weights[:, None] / self.design.n
             size = n_levels + len(self.rows.unseen.get(name, ()))
-            self._spread[name] = np.column_stack([np.bincount(at, weights=part, minlength=size) for part in own.T])
+            self._spread[name] = sums_by_level(own, at, size)
         return self._spread[name]
 
 
@@ -288,7 +289,7 @@ def _blocked(fit: FittedModel, scenes: Sequence[Scene], seed: int, tables: Tabul
         new = {name: fit.new_levels(name, [label], seed=seed)[:, 0] for name, label in unseen.items()}
         add = partial(_add, out, fit, members, tables, new, seed)
         # Blocks are of different draws, and what takes time in them releases the interpreter's lock.
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
+        with ThreadPoolExecutor(processors()) as pool:
             list(pool.map(add, tables.blocks(members[0][1].rows.n)))
     return out
 
@@ -296,11 +297,13 @@ def _blocked(fit: FittedModel, scenes: Sequence[Scene], seed: int, tables: Tabul
 def _joined(out: np.ndarray, fit: FittedModel, member: _Member, tables: Tabulations) -> bool:
     """Add the average of a piece to ``out`` with its rows joined, and say whether; not where every row is computed."""
     position, piece, weight = member
-    rows, total = piece.rows, np.zeros_like(out[:, position])
+    if not joins(fit, piece.rows.n):
+        return False
+    rows, total, strata = piece.rows, np.zeros_like(out[:, position]), tables.strata(piece.rows)
     for levels in product(*piece.levels.values()):
         placed = {name: np.full(rows.n, level) for name, level in zip(piece.levels, levels, strict=True)}
         at = replace(rows, index={**rows.index, **placed})
-        average = joined_average(fit, at, tables.strata(rows), tables.given)
+        average = joined_average(fit, at, strata, tables.given)
         if average is None:
             return False
         total += weight * average

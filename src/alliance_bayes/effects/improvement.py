@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from math import prod
@@ -20,6 +19,7 @@ from alliance_bayes.effects.summary import summarise
 from alliance_bayes.effects.table import EffectTable
 from alliance_bayes.errors import UsageError
 from alliance_bayes.fit import FittedModel
+from alliance_bayes.machine import processors
 
 __all__ = ["improvement", "improvement_of"]
 
@@ -112,18 +112,15 @@ def _reached(fit: FittedModel, starts: np.ndarray, by: float, chosen: np.ndarray
     places = np.flatnonzero(chosen.any(axis=1) & (starts + by <= top))
     values, which_value = np.unique(starts[places], return_inverse=True)
     cuts = np.array([cut_for(fit, float(value + by), "default") for value in values])
-    event = AtLeast(cuts[which_value, None], single=True)
     design = fit.design
     rows, groups = design.rows.take(places), chosen[places].T
     # What the chance depends on besides the linear predictor: the level of the residual factor, and the start.
     levels = np.zeros(rows.n, dtype=np.intp) if rows.residual is None else np.asarray(rows.residual)
     strata = levels * values.size + which_value
 
-    def given(eta: np.ndarray, which: np.ndarray, strata: np.ndarray) -> np.ndarray:
-        own = {name: draws[which] for name, draws in fit.parameters.items()}
+    def given(eta: np.ndarray, which: slice | np.ndarray, strata: np.ndarray) -> np.ndarray:
         level, value = np.divmod(strata, values.size)
-        if design.residual is not None:
-            own["sigma"] = own["sigma"][:, level]
+        own = fit.parameters_at(which, residual=level)
         return AtLeast(cuts[value, None], single=True)(design.family, eta, own, design.outcome)
 
     reached, left = np.empty((prod(fit.shape), len(groups))), []
@@ -135,13 +132,12 @@ def _reached(fit: FittedModel, starts: np.ndarray, by: float, chosen: np.ndarray
             reached[:, number] = group.sum() * average
 
     def in_block(which: slice) -> None:
-        eta, own = fit.linear_predictor(rows, which=which), fit.parameters_at(which, rows)
-        chances = event(design.family, eta, own, design.outcome)
+        chances = given(fit.linear_predictor(rows, which=which), which, strata)
         for number in left:
             reached[which, number] = chances[:, groups[number]].sum(axis=1)
 
     if left:
         # What takes time releases the interpreter's lock.
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
+        with ThreadPoolExecutor(processors()) as pool:
             list(pool.map(in_block, fit.blocks(places.size)))
     return reached

@@ -16,6 +16,7 @@ import numpy as np
 
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model import Rows
+from alliance_bayes.model.predictor import sums_by_level
 
 __all__ = ["EVERY_ROW", "PROBES", "TOLERANCE", "joined_average", "joins"]
 
@@ -124,8 +125,7 @@ def _means(fit: FittedModel, rows: Rows, groups: _Groups) -> list[tuple[np.ndarr
         u, z = fit.stacked[f"u_{factor.name}"], rows.z[factor.name]
         n_levels, n_terms = u.shape[1:]
         place = groups.of_row * n_levels + rows.index[factor.name]
-        spread = [np.bincount(place, weights=column, minlength=n * n_levels).reshape(n, n_levels) for column in z.T]
-        columns = np.stack(spread, axis=2).reshape(n, n_levels * n_terms) / groups.counts[:, None]
+        columns = sums_by_level(z, place, n * n_levels).reshape(n, n_levels * n_terms) / groups.counts[:, None]
         parts.append((u.reshape(len(u), -1), columns))
     for smooth in fit.design.smooths:
         parts.append((fit.stacked[f"u_{smooth.name}"], np.column_stack([*map(groups.mean, rows.basis[smooth.name].T)])))

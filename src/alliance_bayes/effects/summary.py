@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import batched
@@ -14,6 +13,7 @@ from alliance_bayes.convergence import arviz, convergence
 from alliance_bayes.effects.options import Options
 from alliance_bayes.effects.quantity import Quantity
 from alliance_bayes.effects.table import COLUMNS, TEXT_COLUMNS, EffectTable
+from alliance_bayes.machine import processors
 from alliance_bayes.rounding import is_constant
 
 __all__ = ["summarise"]
@@ -48,7 +48,7 @@ def summarise(quantities: Iterable[Quantity], options: Options, *, left_out: Ite
     """
     kept = list(quantities)
     # What takes time in a chunk, sorting, releases the interpreter's lock.
-    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
+    with ThreadPoolExecutor(min(4, processors())) as pool:
         done = pool.map(lambda chunk: list(_figures(chunk, options)), batched(kept, _CHUNK))
         figures = [row for rows in done for row in rows]
     records = [

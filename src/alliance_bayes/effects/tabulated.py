@@ -114,9 +114,7 @@ class Tabulations:
 
     def given(self, eta: np.ndarray, which: np.ndarray, strata: np.ndarray) -> np.ndarray:
         """What is expected at linear predictors of shape (n_draws, n), of some draws, by strata of shape (n,)."""
-        own = {name: draws[which] for name, draws in self.fit.parameters.items()}
-        if self.fit.design.residual is not None:
-            own["sigma"] = own["sigma"][:, strata]
+        own = self.fit.parameters_at(which, residual=strata)
         return self.function(self.fit.design.family, eta, own, self.fit.design.outcome)
 
     def expected(self, which: slice, low: np.ndarray, high: np.ndarray) -> Tabulated:

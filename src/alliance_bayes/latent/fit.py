@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Mapping
 
@@ -20,6 +19,7 @@ from alliance_bayes.latent.measurement import MEASUREMENT_PRIORS, TRAITS, measur
 from alliance_bayes.latent.predictive import measurement_check
 from alliance_bayes.latent.quantities import derived
 from alliance_bayes.latent.result import LatentFit
+from alliance_bayes.machine import processors
 from alliance_bayes.model import ModelSpec
 from alliance_bayes.model.layout import posterior_dataset, posterior_dims
 from alliance_bayes.model.priors import Prior, StatedPrior
@@ -177,7 +177,7 @@ def _settings(
         draws=draws,
         tune=tune,
         chains=chains,
-        cores=cores if cores is not None else min(chains, os.cpu_count() or 1),
+        cores=cores if cores is not None else min(chains, processors()),
         seed=int(np.random.SeedSequence().generate_state(1)[0]) if seed is None else seed,
         target_accept=target_accept,
     )

@@ -6,7 +6,7 @@ import numpy as np
 
 from alliance_bayes.compiled import njit
 
-__all__ = ["add_effects"]
+__all__ = ["add_effects", "sums_by_level"]
 
 
 @njit(cache=True, nogil=True)
@@ -28,3 +28,8 @@ def add_effects(eta: np.ndarray, u: np.ndarray, index: np.ndarray, z: np.ndarray
         for i in range(eta.shape[1]):
             for t in range(z.shape[1]):
                 eta[d, i] += z[i, t] * u[d, index[i], t]
+
+
+def sums_by_level(z: np.ndarray, index: np.ndarray, size: int) -> np.ndarray:
+    """Sums over rows of columns (n_rows, n_terms) by level (n_rows,) of ``size``, shape (size, n_terms)."""
+    return np.column_stack([np.bincount(index, weights=column, minlength=size) for column in z.T])

@@ -14,6 +14,7 @@ from alliance_bayes.fit import BLOCK, FittedModel
 from alliance_bayes.model import Design, PooledFactor, Rows, Scale
 from alliance_bayes.model.grammar import columns_of
 from alliance_bayes.model.likelihood import expectation
+from alliance_bayes.model.predictor import sums_by_level
 
 __all__ = ["average_curve", "covered_range", "grouped_histogram"]
 
@@ -118,7 +119,7 @@ def _linear_averages(fit: FittedModel, predictor: str, values: np.ndarray) -> It
 def _by_level(rows: Rows, factor: PooledFactor, share: np.ndarray) -> np.ndarray:
     """Pooled columns of some rows, each with its share, summed by level, shape (n_levels, n_factor_terms)."""
     index, size = rows.index[factor.name], len(factor.levels)
-    return np.column_stack([np.bincount(index, weights=share * part, minlength=size) for part in rows.z[factor.name].T])
+    return sums_by_level(rows.z[factor.name] * share[:, None], index, size)
 
 
 def covered_range(

@@ -9,9 +9,16 @@ import numpy as np
 from scipy import sparse
 
 from alliance_bayes.engines.collapsed.cells import Block, Cells, contrasts
+from alliance_bayes.model import Design, PooledFactor
 from alliance_bayes.moments.pooling import cell_numbers
 
-__all__ = ["eliminate"]
+__all__ = ["eliminate", "eliminated_factor"]
+
+
+def eliminated_factor(design: Design) -> PooledFactor | None:
+    """The sampled factor with the most levels, which leaves the others to be dense; None where there is none."""
+    sampled = (factor for factor in design.factors if not factor.exhaustive)
+    return max(sampled, key=lambda factor: len(factor.levels), default=None)
 
 
 def eliminate(cells: Cells, block: Block | None, dense: list[Block], starts: np.ndarray) -> dict[str, np.ndarray]:

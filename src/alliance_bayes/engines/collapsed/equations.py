@@ -11,7 +11,7 @@ import numpy as np
 
 from alliance_bayes.engines.collapsed.cells import Block, Cells, pilot_estimate
 from alliance_bayes.engines.collapsed.compressed import Compressed, compress
-from alliance_bayes.engines.collapsed.elimination import eliminate
+from alliance_bayes.engines.collapsed.elimination import eliminate, eliminated_factor
 from alliance_bayes.engines.collapsed.points import points_of
 from alliance_bayes.errors import ModelError
 from alliance_bayes.model import Design, PriorTable
@@ -152,7 +152,8 @@ def normal_equations(
         )
         for factor in design.factors
     ]
-    widest = max((b for b in factors if not b.exhaustive), key=lambda b: b.levels, default=None)
+    chosen = eliminated_factor(design)
+    widest = next((block for block in factors if chosen is not None and block.name == chosen.name), None)
     dense = [Block("", common, everybody, 1), *smooths, *(block for block in factors if block is not widest)]
     starts = np.cumsum([0, *(block.width for block in dense)])
     g_d, r_d = cells.gram(dense, starts), cells.cross(dense, starts)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from alliance_bayes.engines.collapsed.elimination import eliminated_factor
 from alliance_bayes.engines.collapsed.hyper import Hyper
 from alliance_bayes.engines.collapsed.marginal import Marginal
 from alliance_bayes.engines.collapsed.mode import starting_point
@@ -82,8 +83,7 @@ class Counts:
 def counts_of(design: Design, hyper: Hyper) -> Counts:
     """Sizes of the normal equations that a design will have, before any is made."""
     rows = design.rows
-    sampled = [factor for factor in design.factors if not factor.exhaustive]
-    widest = max(sampled, key=lambda factor: len(factor.levels), default=None)
+    widest = eliminated_factor(design)
     # Columns of each dense block, and how many of them a level of the eliminated factor meets in one row.
     blocks = [(len(design.terms), len(design.terms))]
     blocks += [(len(smooth.labels), len(smooth.labels)) for smooth in design.smooths]
