@@ -82,7 +82,7 @@ def test_interrupting_the_command_line_leaves_nothing_behind(tmp_path: Path, for
         try:
             read_until(terminal, moment, seconds=600)
             process.send_signal(signal.SIGINT)
-            last_words = read_until(terminal, rb"interrupted; nothing was written\.\r?\n", seconds=120)
+            last_words = read_until(terminal, rb"interrupted; no file was left half-written\.\r?\n", seconds=120)
             assert process.wait(timeout=600) == 130
             assert process.stdout is not None
             assert process.stdout.read() == b""
