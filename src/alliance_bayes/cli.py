@@ -10,6 +10,7 @@ import json
 import signal
 import sys
 import traceback
+from functools import cache
 from importlib.metadata import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -42,7 +43,7 @@ from alliance_bayes.cli_tools import DEMO_N, DEMO_SEED, errors, interface, notes
 from alliance_bayes.cli_verify import verify
 from alliance_bayes.cli_writing import check_file, check_page, check_tables
 from alliance_bayes.interrupts import stoppable
-from alliance_bayes.remedies import PYTHON, CommandLine, Interface, worded
+from alliance_bayes.remedies import PYTHON, CommandLine, Interface
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -109,11 +110,11 @@ def validate(
     print(_listing(taken.summary()))
     if doubts := taken.doubts():
         print("\nWarnings of what is likely to be a mistake, and stops no analysis:")
-        print(*(f"  - {worded(doubt.problem.template, interface.get())}" for doubt in doubts), sep="\n")
+        print(*(f"  - {doubt.problem.worded(interface.get())}" for doubt in doubts), sep="\n")
     if taken.aside:
         problems = [problem for found in taken.aside.values() for problem in found]
         print(f"\n{len(taken.aside)} further column(s) cannot be read, which matters to a model that uses them only:")
-        shown = [worded(problem.template, interface.get()) for problem in problems[: ab.DataError.shown]]
+        shown = [problem.worded(interface.get()) for problem in problems[: ab.DataError.shown]]
         print(*(f"  - {problem}" for problem in shown), sep="\n")
 
 
@@ -301,10 +302,9 @@ def main(arguments: list[str] | None = None) -> None:
 
 def command_line(name: str) -> CommandLine:
     """How a command words what remedies ask for, by the options that it and the others have."""
-    commands: dict[str, Any] = typer.main.get_command(app).commands  # type: ignore[attr-defined]
     options = {
         key: {one.name: max(one.opts, key=len) for one in command.params if one.param_type_name == "option"}
-        for key, command in commands.items()
+        for key, command in _commands().items()
     }
     # Of several commands that have an option the first in the order of work: that of 'fit' and not that of 'study'.
     elsewhere = {name: (key, option) for key in reversed(options) for name, option in options[key].items()}
@@ -313,8 +313,13 @@ def command_line(name: str) -> CommandLine:
 
 def _interface(arguments: list[str] | None) -> Interface:
     given = sys.argv[1:] if arguments is None else arguments
-    known = typer.main.get_command(app).commands  # type: ignore[attr-defined]
-    return command_line(given[0]) if given and given[0] in known else PYTHON
+    return command_line(given[0]) if given and given[0] in _commands() else PYTHON
+
+
+@cache
+def _commands() -> dict[str, Any]:
+    """Every command by its name."""
+    return typer.main.get_command(app).commands  # type: ignore[attr-defined]
 
 
 def _status(arguments: list[str] | None, came: list[int]) -> int:

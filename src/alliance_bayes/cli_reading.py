@@ -21,9 +21,6 @@ from alliance_bayes.remedies import argument
 
 __all__ = ["READ", "Map", "ReadOptions", "check_source", "column_mapping", "demonstration", "read", "reads"]
 
-TABLES = ("participants", "sessions", "surveys")
-#: What a table of a folder may be called, after its name.
-ENDINGS = (".csv", ".tsv", ".tab", ".csv.gz", ".tsv.gz", ".tab.gz", ".parquet", ".pq")
 _OF_SURVEYS = ("baseline", "followup", "min_days_between", "max_days_into_care", "date_format", "today")
 
 Map = Annotated[
@@ -205,6 +202,8 @@ def read(path: Path | None, options: ReadOptions, *, set_aside: bool = True) -> 
         return ab.load_moments(path)
     arguments = _arguments(given)
     if path.is_dir():
+        from alliance_bayes.cohort.tables import TABLES
+
         arguments["columns"] = _mappings_of_tables(options.columns)
         cohort = ab.read_tables(*(_table_of(path, name) for name in TABLES), **arguments, set_aside=set_aside)
     else:
@@ -239,6 +238,8 @@ def column_mapping(pairs: list[str] | None) -> dict[str, str]:
 
 def _mappings_of_tables(pairs: list[str] | None) -> dict[str, dict[str, str]]:
     """TABLE.NAME=COLUMN pairs as mappings by table."""
+    from alliance_bayes.cohort.tables import TABLES
+
     mappings: dict[str, dict[str, str]] = {}
     for name, column in column_mapping(pairs).items():
         table, dot, canonical = name.partition(".")
@@ -284,7 +285,9 @@ def _levels(pairs: list[str]) -> dict[str, list[str]]:
 
 def _table_of(folder: Path, name: str) -> Path:
     """The one file of a folder that holds a table; the usual one where none is there, so that reading says so."""
-    found = [path for ending in ENDINGS if (path := folder / f"{name}{ending}").exists()]
+    from alliance_bayes.cohort.files import PARQUET, SEPARATORS
+
+    found = [path for ending in (*SEPARATORS, *PARQUET) if (path := folder / f"{name}{ending}").exists()]
     if len(found) > 1:
         listed = " and ".join(path.name for path in found)
         raise ab.UsageError(f"'{folder}' holds the {name} more than once: {listed}. Remove all but one.")

@@ -15,7 +15,7 @@ from rich.console import Console
 import alliance_bayes as ab
 from alliance_bayes.caches import CacheWarning
 from alliance_bayes.errors import Problem
-from alliance_bayes.remedies import PYTHON, Interface, worded
+from alliance_bayes.remedies import PYTHON, Interface
 
 __all__ = ["DEMO_N", "DEMO_SEED", "errors", "interface", "notes", "progress", "say", "tell_problem", "warn"]
 
@@ -38,12 +38,12 @@ def say(text: str) -> None:
 
 def tell_problem(kind: str, problem: Problem) -> None:
     """A line about something that is no error, on standard error."""
-    errors.print(f"{kind}: {worded(problem.template, interface.get())}")
+    errors.print(f"{kind}: {problem.worded(interface.get())}")
 
 
 def warn(cohort: ab.Cohort | ab.Moments, columns: Collection[str] | None = None) -> None:
     """Say on standard error what is likely to be a mistake in a cohort, of rows and of the columns that are used."""
-    for doubt in () if isinstance(cohort, ab.Moments) else cohort.doubts():
+    for doubt in () if isinstance(cohort, ab.Moments) else cohort.doubts(columns):
         named = doubt.problem.column
         if doubt.kind in _TOLD and (columns is None or named is None or named in columns):
             tell_problem("warning", doubt.problem)

@@ -11,8 +11,6 @@ from alliance_bayes.atomic import check_folder, check_outputs
 
 __all__ = ["check_file", "check_page", "check_tables"]
 
-# Of a simulated cohort.
-_TABLES = ("participants.csv", "sessions.csv", "surveys.csv")
 # A folder of tables has a handful of files.
 _MOST = 1_000
 
@@ -45,9 +43,11 @@ def check_tables(output: Path, folder: Path | None) -> None:
     UsageError, WriteError
         See `check_outputs` and `check_folder`.
     """
+    from alliance_bayes.cohort.tables import TABLES
+
     if folder is not None:
         check_folder(folder)
-    three = [] if folder is None or not folder.is_dir() else [folder / name for name in _TABLES]
+    three = [] if folder is None or not folder.is_dir() else [folder / f"{name}.csv" for name in TABLES]
     check_outputs(output, *three)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from alliance_bayes.remedies import Interface, Message, call, worded
+from alliance_bayes.remedies import PYTHON, Interface, Message, call, worded
 
 __all__ = [
     "AllianceBayesError",
@@ -92,7 +92,11 @@ class Problem:
             object.__setattr__(self, name, Message(getattr(self, name)))
 
     def __str__(self) -> str:
-        return worded(self.template)
+        return self.worded()
+
+    def worded(self, interface: Interface = PYTHON) -> str:
+        """The whole of it, what it asks for as an interface words it."""
+        return worded(self.template, interface)
 
     @property
     def template(self) -> str:

@@ -133,3 +133,18 @@ def test_one_column_under_many_names_is_told_once_each() -> None:
     found = [doubt for doubt in doubts(**more) if doubt.kind == "same_columns"]
     assert {doubt.problem.column for doubt in found} == set(more)
     assert len(found) == 40
+
+
+def test_some_columns_have_the_doubts_that_they_have_among_all() -> None:
+    table = SOUND.assign(site=["norhtern", *["northern"] * 150, *["southern"] * 149], copy=SOUND["age"], constant=1)
+    data = ab.read_cohort(table).data
+    everything = find_doubts(data)
+    assert {doubt.kind for doubt in everything} >= {"same_columns", "constant", "misspelling"}
+    for column in data.columns:
+        own = [str(doubt) for doubt in find_doubts(data, only={column})]
+        assert own == [
+            str(doubt)
+            for doubt in everything
+            if doubt.kind != "same_columns"
+            and (doubt.problem.column == column or doubt.kind in ("identical_rows", "impossible"))
+        ]

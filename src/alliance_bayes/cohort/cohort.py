@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -189,9 +189,12 @@ class Cohort:
         """Describe every column (a "Table 1"); see `alliance_bayes.cohort.summary.summarise`."""
         return summarise(self.data)
 
-    def doubts(self) -> tuple[Doubt, ...]:
-        """Look for likely mistakes that are no errors; see `alliance_bayes.cohort.doubts.find_doubts`."""
-        return find_doubts(self.data, self.person)
+    def doubts(self, columns: Collection[str] | None = None) -> tuple[Doubt, ...]:
+        """Look for likely mistakes that are no errors, of some columns alone or of all.
+
+        See `alliance_bayes.cohort.doubts.find_doubts`.
+        """
+        return find_doubts(self.data, self.person, columns)
 
     def told(self, interface: Interface = PYTHON) -> dict[str, Any]:
         """What `alliance-bayes validate` says of the table, as JSON values, remedies as an interface words them."""

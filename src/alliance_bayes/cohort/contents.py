@@ -10,16 +10,32 @@ from pathlib import Path
 
 from alliance_bayes.errors import DataError, Problem, UsageError
 
-__all__ = ["TABLE_BYTES", "TOO_LARGE", "ending", "is_pipe", "kind_of", "read_bytes", "refuse_device", "unreadable"]
+__all__ = [
+    "TABLE_BYTES",
+    "TABLE_CELLS",
+    "TABLE_COLUMNS",
+    "TABLE_ROWS",
+    "TOO_LARGE",
+    "ending",
+    "is_pipe",
+    "kind_of",
+    "read_bytes",
+    "refuse_device",
+    "source_name",
+    "unreadable",
+]
 
 #: Largest file that is read whole, and largest that a compressed one may become.
 TABLE_BYTES = 256 << 20
+#: Largest table that is read whole. A cell of text takes some sixty bytes in memory, however short it is.
+TABLE_ROWS, TABLE_COLUMNS, TABLE_CELLS = 2_000_000, 10_000, 10_000_000
 TOO_LARGE = "Leave out what no model needs, or reduce the table where it is ('alliance-bayes reduce')."
 
 _SHEET = "Save it from the spreadsheet as CSV (UTF-8)."
 _PACKAGE = "Export it as CSV (UTF-8)."
 _UNPACK = "Unpack it first; of compressed files only those ending in .gz (.csv.gz) are read."
 _PICTURE = "Give the table itself."
+_PARQUET = b"PAR1"
 #: How files begin that are no text, what they are, and what to do.
 _BEGINNINGS: tuple[tuple[bytes, str, str], ...] = (
     (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an Excel workbook (.xls)", _SHEET),
@@ -29,7 +45,7 @@ _BEGINNINGS: tuple[tuple[bytes, str, str], ...] = (
     (b"RDX", "an R workspace", _PACKAGE),
     (b"SQLite format 3\0", "an SQLite database", _PACKAGE),
     (b"\x89HDF\r\n", "an HDF5 or NetCDF file", "Moments and fits are files ending in .nc; a table is CSV or Parquet."),
-    (b"PAR1", "a Parquet file", "Name it so that it ends in .parquet."),
+    (_PARQUET, "a Parquet file", "Name it so that it ends in .parquet."),
     (b"ARROW1", "a Feather (Arrow) file", "Write it as Parquet or CSV."),
     (b"FEA1", "a Feather file", "Write it as Parquet or CSV."),
     (b"%PDF", "a PDF document", "Give the table that it was made of."),
@@ -94,9 +110,11 @@ def read_bytes(path: Path) -> bytes:
     return data
 
 
-def kind_of(data: bytes) -> tuple[str, str] | None:
-    """What bytes are that are no table in text, and what to do; None where they may be one."""
+def kind_of(data: bytes, *, parquet: bool = False) -> tuple[str, str] | None:
+    """What bytes are that are no table in text, and what to do; None where they may be one, or are Parquet if asked."""
     head = data[:4096]
+    if parquet and head.startswith(_PARQUET):
+        return None
     if head.startswith(b"PK\x03\x04"):
         if b"[Content_Types].xml" in head or b"xl/" in head:
             return "an Excel workbook (.xlsx)", _SHEET

@@ -27,7 +27,17 @@ from alliance_bayes.cohort.cells import (
 from alliance_bayes.cohort.names import in_order
 from alliance_bayes.remedies import argument
 
-__all__ = ["Fault", "Reading", "count_numbers", "spelling_faults", "to_dates", "to_levels", "to_numbers", "to_texts"]
+__all__ = [
+    "Fault",
+    "Reading",
+    "count_numbers",
+    "means_number",
+    "spelling_faults",
+    "to_dates",
+    "to_levels",
+    "to_numbers",
+    "to_texts",
+]
 
 
 # Levels that a message names.
@@ -197,11 +207,17 @@ def count_numbers(cells: pd.Series, reading: Reading) -> tuple[int, int]:
     present = [cell for cell in cells.tolist() if not is_missing(cell, reading.missing)]
     if any(isinstance(cell, str) and is_code(cell) for cell in present):
         return 0, len(present)
-    numbers = 0
-    for cell in present:
-        result = _try(lambda value: read_number(value, decimal=reading.decimal, missing=reading.missing), cell)
-        numbers += not isinstance(result, CellError) or result.number
+    # Distinct texts are read once.
+    texts = Counter(cell for cell in present if isinstance(cell, str))
+    numbers = sum(n for text, n in texts.items() if means_number(text, reading))
+    numbers += sum(means_number(cell, reading) for cell in present if not isinstance(cell, str))
     return numbers, len(present) - numbers
+
+
+def means_number(cell: object, reading: Reading) -> bool:
+    """Whether a cell is meant as a number, also one that is written so that it is not read (4,5)."""
+    result = _try(lambda value: read_number(value, decimal=reading.decimal, missing=reading.missing), cell)
+    return not isinstance(result, CellError) or result.number
 
 
 def _is_real(cells: pd.Series) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,7 +13,7 @@ import pandas as pd
 
 from alliance_bayes.cohort.identical import identical_rows
 from alliance_bayes.cohort.likeness import alike_levels
-from alliance_bayes.cohort.names import CHANGE, FACTORS, ID, ITEMS, NUMBERS
+from alliance_bayes.cohort.names import CHANGE, FACTORS, ID, ITEMS, NUMBERS, rows_of
 from alliance_bayes.cohort.summary import LISTED_LEVELS
 from alliance_bayes.errors import Problem
 from alliance_bayes.remedies import argument
@@ -78,7 +78,9 @@ class Doubt:
         return str(self.problem)
 
 
-def find_doubts(data: pd.DataFrame, person: str | None = None) -> tuple[Doubt, ...]:
+def find_doubts(
+    data: pd.DataFrame, person: str | None = None, only: Collection[str] | None = None
+) -> tuple[Doubt, ...]:
     """Look a table over.
 
     Parameters
@@ -87,6 +89,9 @@ def find_doubts(data: pd.DataFrame, person: str | None = None) -> tuple[Doubt, .
         A cohort's table.
     person
         Column that says whose a row is; the participant's id by default.
+    only
+        Columns that are looked at one by one; all by default. Rows, and columns that contradict each other, are
+        looked at in any case.
 
     Returns
     -------
@@ -100,12 +105,15 @@ def find_doubts(data: pd.DataFrame, person: str | None = None) -> tuple[Doubt, .
     identifiers = {column for column in columns if _is_identifier(data[column])}
     doubts = [*_identical(data, people, identifiers), *_impossible(data)]
     for column in columns:
+        if only is not None and column not in only:
+            continue
         values = data[column]
         if isinstance(values.dtype, pd.CategoricalDtype):
             doubts += _of_factor(column, values, people, column in identifiers)
         else:
             doubts += _of_numbers(column, values)
-    doubts += _same_columns(data[[column for column in columns if column not in identifiers]])
+    if only is None:
+        doubts += _same_columns(data[[column for column in columns if column not in identifiers]])
     return tuple(doubts)
 
 
@@ -179,8 +187,7 @@ def _impossible(data: pd.DataFrame) -> Iterator[Doubt]:
     for column, what, which in cases:
         n = int(which.sum())
         if n:
-            rows = f"{n:,} row" + ("" if n == 1 else "s")
-            yield _doubt("impossible", column, f"has {rows} with {what}", "Look at both columns there.", rows=n)
+            yield _doubt("impossible", column, f"has {rows_of(n)} with {what}", "Look at both columns there.", rows=n)
 
 
 def _has(data: pd.DataFrame) -> pd.Series:
@@ -290,8 +297,7 @@ def _of_numbers(name: str, values: pd.Series) -> Iterator[Doubt]:
         gap = np.abs(value - rest).min()
         if value in _SENTINELS and rest.size > 2 and gap > 2 * (rest[-1] - rest[0]):
             n = int((numbers == value).sum())
-            rows = f"{n:,} row" + ("" if n == 1 else "s")
-            what = f"has the value {value:g} in {rows}, far from all others ({rest[0]:g} to {rest[-1]:g})"
+            what = f"has the value {value:g} in {rows_of(n)}, far from all others ({rest[0]:g} to {rest[-1]:g})"
             yield _doubt("unknown", name, what, "Leave these cells empty, if it stands for a missing value.", rows=n)
 
 

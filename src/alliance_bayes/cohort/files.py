@@ -11,6 +11,9 @@ import pandas as pd
 
 from alliance_bayes.cohort.contents import (
     TABLE_BYTES,
+    TABLE_CELLS,
+    TABLE_COLUMNS,
+    TABLE_ROWS,
     TOO_LARGE,
     ending,
     is_pipe,
@@ -29,8 +32,7 @@ from alliance_bayes.remedies import argument
 
 __all__ = ["PARQUET", "SEPARATORS", "RawTable", "read_raw"]
 
-#: Largest table that is read whole. A cell of text takes some sixty bytes in memory, however short it is.
-TABLE_ROWS, TABLE_COLUMNS, TABLE_CELLS, CELL_BYTES = 2_000_000, 10_000, 10_000_000, 1 << 16
+CELL_BYTES = 1 << 16
 SEPARATORS = {".csv": ",", ".tsv": "\t", ".tab": "\t", ".csv.gz": ",", ".tsv.gz": "\t", ".tab.gz": "\t"}
 PARQUET = (".parquet", ".pq")
 _TEXT = (".txt", ".txt.gz")
@@ -114,20 +116,15 @@ def read_raw(
     if sep is not None:
         check_separator(sep)
     if last in PARQUET:
-        _check_kind(path, "Parquet")
+        with path.open("rb") as file:
+            kind = kind_of(file.read(1 << 12), parquet=True)
+        if kind is not None:
+            raise unreadable(path, f"is {kind[0]}, and not Parquet, whatever it is called", kind[1])
         return _from_parquet(path)
     data = read_bytes(path)
     if (kind := kind_of(data)) is not None:
         raise unreadable(path, f"is {kind[0]}, and no table in text, whatever it is called", kind[1])
     return _from_text(path, data, encoding, sep)
-
-
-def _check_kind(path: Path, wanted: str) -> None:
-    """Refuse a file that is plainly something else than its ending says."""
-    with path.open("rb") as file:
-        kind = kind_of(file.read(1 << 12))
-    if kind is not None and wanted not in kind[0]:
-        raise unreadable(path, f"is {kind[0]}, and not {wanted}, whatever it is called", kind[1])
 
 
 def _from_frame(frame: pd.DataFrame, source: str = "DataFrame", rows: Sequence[int | str] | None = None) -> RawTable:
@@ -269,7 +266,7 @@ def _from_text(path: Path, data: bytes, encoding: str | None, sep: str | None) -
     problems = _size_problems(text.count("\n") - 1, 1) or _size_problems(1, 1, cells=text.count(sep or usual))
     if problems and sep != " ":
         raise DataError(problems, source=source)
-    found = split(text, sep, usual, most_rows=TABLE_ROWS, most_cells=TABLE_CELLS, most_columns=TABLE_COLUMNS)
+    found = split(text, sep, usual)
     if not found.header and not found.problems:
         problem = Problem(None, None, None, "is empty", "Check that the export finished; a header row is needed.")
         raise DataError([problem], source=source)

@@ -21,6 +21,7 @@ __all__ = [
     "SURVEY_ITEMS",
     "in_order",
     "level_key",
+    "rows_of",
 ]
 
 _NUMBER = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,15})?")
@@ -86,3 +87,8 @@ def in_order(levels: Iterable[str], first: Sequence[str] = ()) -> list[str]:
     found = sorted(levels, key=level_key)
     known = list(first) if set(first) <= set(found) else []
     return known + [level for level in found if level not in known]
+
+
+def rows_of(n: float) -> str:
+    """A number of rows in words: "1 row", "2,000 rows"."""
+    return "1 row" if n == 1 else f"{n:,.0f} rows"

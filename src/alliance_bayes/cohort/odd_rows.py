@@ -8,8 +8,8 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from alliance_bayes.cohort.cells import CellError, is_missing, read_number
-from alliance_bayes.cohort.convert import Reading
+from alliance_bayes.cohort.cells import is_missing
+from alliance_bayes.cohort.convert import Reading, means_number
 from alliance_bayes.cohort.files import RawTable
 from alliance_bayes.errors import Problem
 
@@ -111,18 +111,15 @@ def _numeric(raw: RawTable, reading: Reading) -> list[str]:
         cells = body[name].tolist()
         if not any(isinstance(cell, str) for cell in cells):
             continue
-        kinds = [_is_number(cell, reading) for cell in cells if not is_missing(cell, reading.missing)]
-        if kinds and all(kinds):
+        if _all_numbers(cells, reading):
             found.append(name)
     return found
 
 
-def _is_number(cell: object, reading: Reading) -> bool:
-    try:
-        read_number(cell, decimal=reading.decimal, missing=reading.missing)
-    except CellError as bad:
-        return bad.number
-    return True
+def _all_numbers(cells: list[object], reading: Reading) -> bool:
+    """Whether there are cells that are not missing, and all of them are meant as numbers."""
+    kinds = [means_number(cell, reading) for cell in cells if not is_missing(cell, reading.missing)]
+    return bool(kinds) and all(kinds)
 
 
 def _under_the_header(raw: RawTable, reading: Reading, person: str) -> Iterator[tuple[int, Problem]]:
@@ -137,7 +134,7 @@ def _under_the_header(raw: RawTable, reading: Reading, person: str) -> Iterator[
         words = {str(cell).strip().casefold() for cell in there.values()}
         # Of nobody one word is enough.
         fewest = 1 if person in raw.cells and is_missing(raw.cells[person].iloc[place], reading.missing) else 2
-        numbers = any(_is_number(cell, reading) for cell in there.values())
+        numbers = any(means_number(cell, reading) for cell in there.values())
         if len(words) < fewest or words & _UNKNOWN or numbers:
             return
         what = f"holds units or labels ({_listed(list(there.values()))}) under the column names, and no participant"
@@ -150,15 +147,11 @@ def _second_table(raw: RawTable, reading: Reading) -> Iterator[tuple[int, Proble
         return
     for place in [place for place, row in enumerate(raw.rows) if row in raw.after_gap][:_BODY]:
         cells = raw.cells.iloc[place].tolist()
-        words = not any(is_missing(cell, reading.missing) or _is_number(cell, reading) for cell in cells)
+        words = not any(is_missing(cell, reading.missing) or means_number(cell, reading) for cell in cells)
         if not words or cells == list(raw.cells.columns):
             continue
         above = raw.cells.iloc[max(0, place - _BODY) : place]
-        kinds = [
-            [_is_number(cell, reading) for cell in above[name].tolist() if not is_missing(cell, reading.missing)]
-            for name in raw.cells.columns
-        ]
-        if any(kind and all(kind) for kind in kinds):
+        if any(_all_numbers(above[name].tolist(), reading) for name in raw.cells.columns):
             what = "seems to begin a second table, below the first and an empty row"
             problem = Problem(None, raw.rows[place], None, what, "Give each table a file of its own.")
             # One problem for all of its rows.
@@ -239,7 +232,7 @@ def _sums(raw: RawTable, reading: Reading, person: str) -> str | None:
     for name in raw.cells.columns:
         column = raw.cells[name]
         last = column.iloc[-1]
-        if name == person or is_missing(last, reading.missing) or not _is_number(last, reading):
+        if name == person or is_missing(last, reading.missing) or not means_number(last, reading):
             continue
         numbers = _numbers(column, reading)
         above = numbers[:-1][~np.isnan(numbers[:-1])]

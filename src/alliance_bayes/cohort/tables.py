@@ -23,7 +23,7 @@ from alliance_bayes.cohort.scoring import MIN_DAYS_BETWEEN, Baseline, Followup, 
 from alliance_bayes.errors import DataError, Problem, UsageError
 from alliance_bayes.remedies import argument
 
-__all__ = ["read_tables"]
+__all__ = ["TABLES", "read_tables"]
 
 TABLES = ("participants", "sessions", "surveys")
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from alliance_bayes.cohort.cells import MISSING, is_number
-from alliance_bayes.cohort.contents import unreadable
+from alliance_bayes.cohort.contents import TABLE_CELLS, TABLE_COLUMNS, TABLE_ROWS, unreadable
 from alliance_bayes.errors import Problem, UsageError
 from alliance_bayes.foreign import shown
 from alliance_bayes.remedies import argument
@@ -186,7 +186,7 @@ class BoundedLines(Iterator[str]):
         return line
 
 
-def split(text: str, sep: str | None, usual: str, *, most_rows: int, most_cells: int, most_columns: int) -> Rows:
+def split(text: str, sep: str | None, usual: str) -> Rows:
     """Split a text into cells.
 
     Parameters
@@ -197,8 +197,6 @@ def split(text: str, sep: str | None, usual: str, *, most_rows: int, most_cells:
         What is between cells; None where nothing was asked for.
     usual
         What it is then, unless a first line ``sep=;`` says something else.
-    most_rows, most_cells, most_columns
-        Where to stop: more than is read at all.
 
     Returns
     -------
@@ -214,7 +212,7 @@ def split(text: str, sep: str | None, usual: str, *, most_rows: int, most_cells:
         # A spreadsheet does not show that line, and counts from the next.
         text, sep = text[own.end() :], own[1]
     asked, sep = sep is not None, usual if sep is None else sep
-    rows, others = _rows(text, sep, most_rows, most_cells, most_columns)
+    rows, others = _rows(text, sep)
     start = _beginning(text)
     if not start:
         return rows
@@ -228,7 +226,7 @@ def split(text: str, sep: str | None, usual: str, *, most_rows: int, most_cells:
     return rows
 
 
-def _rows(text: str, sep: str, most_rows: int, most_cells: int, most_columns: int) -> tuple[Rows, list[_Other]]:
+def _rows(text: str, sep: str) -> tuple[Rows, list[_Other]]:
     """Header, rows that are as long, and rows that are not."""
     # Not StringIO, which takes four bytes a character.
     lines = BoundedLines(found.group() for found in _ONE_LINE.finditer(text))
@@ -241,7 +239,8 @@ def _rows(text: str, sep: str, most_rows: int, most_cells: int, most_columns: in
         for row, cells in enumerate(reader, start=1):
             start, line, lines.taken = line + 1, reader.line_num, 0
             width, taken = len(rows.header) or len(cells), len(rows.records) + len(longer)
-            if taken * width > most_cells or taken > most_rows or width > most_columns or len(others) > _PROBLEMS:
+            large = taken * width > TABLE_CELLS or taken > TABLE_ROWS or width > TABLE_COLUMNS
+            if large or len(others) > _PROBLEMS:
                 rows.header = rows.header or cells
                 break
             if not any(cell.strip() for cell in cells):

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from alliance_bayes.cohort.cells import MISSING, CellError, describe_markers, spelling
+from alliance_bayes.cohort.names import rows_of
 from alliance_bayes.cohort.schema import cohort_rules
 from alliance_bayes.errors import Problem
 from alliance_bayes.model import ModelSpec, scale_of
@@ -57,7 +58,7 @@ def reads_as_number(remote: Remote, name: str) -> tuple[list[Problem], bool]:
     if numbers < others:
         what = f"mixes numbers (in {numbers:,} of its cells) with text (in {others:,})"
         return [Problem(remote.names[name], None, None, what, f"Remove the column or correct it. {hint}")], False
-    what = f"is not a number, but the column holds numbers ({_rows(others)})"
+    what = f"is not a number, but the column holds numbers ({rows_of(others)})"
     return [Problem(remote.names[name], None, found["example"], what, f"Correct it; {_A_GAP}. {hint}")], False
 
 
@@ -88,7 +89,7 @@ def level_faults(
         Whether levels that differ in case or spaces alone are problems when none are declared.
     """
     problems = [
-        Problem(name, None, value, f"{error.what} ({_rows(counts[value])})", error.remedy)
+        Problem(name, None, value, f"{error.what} ({rows_of(counts[value])})", error.remedy)
         for value, error in unreadable.items()
     ]
     if not present and not unreadable:
@@ -96,7 +97,7 @@ def level_faults(
     if declared is not None:
         remedy = f"Declared levels: {', '.join(map(repr, declared))}. Correct the value or declare the level."
         return problems + [
-            Problem(name, None, level, f"is not a declared level ({_rows(n)})", remedy)
+            Problem(name, None, level, f"is not a declared level ({rows_of(n)})", remedy)
             for level, n in present.items()
             if level not in declared
         ]
@@ -110,7 +111,7 @@ def level_faults(
                 name,
                 None,
                 level,
-                f"differs from {usual!r} (n = {present[usual]:,}) in case or spacing alone ({_rows(present[level])})",
+                f"differs from {usual!r} (n = {present[usual]:,}) in case or spacing alone ({rows_of(present[level])})",
                 f"Write {usual!r}, or declare both as levels in the model card ([levels]).",
             )
             for level in sorted(spellings)
@@ -140,7 +141,7 @@ def number_faults(
     for name, value in numbers.items():
         own = remote.names[name]
         if answer.get(f"bad_{name}"):
-            what = f"is not a number ({_rows(int(answer[f'bad_{name}']))})"
+            what = f"is not a number ({rows_of(int(answer[f'bad_{name}']))})"
             problems.append(Problem(own, None, answer[f"example_{name}"], what, f"Correct it; {_A_GAP}."))
         low, high = answer[f"low_{name}"], answer[f"high_{name}"]
         if low is None:
@@ -151,14 +152,14 @@ def number_faults(
         infinite = [end for end in (low, high) if math.isinf(end)]
         if infinite:
             n = _count(remote, value.isinf())
-            problems.append(Problem(own, None, infinite[0], f"is infinite ({_rows(n)})", f"Correct it; {_A_GAP}."))
+            problems.append(Problem(own, None, infinite[0], f"is infinite ({rows_of(n)})", f"Correct it; {_A_GAP}."))
             continue
         least, most, what, remedy = _ends(name, spec)
         below, above = least is not None and low < least, most is not None and high > most
         if below or above:
             outside = [value < least] * below + [value > most] * above
             n = _count(remote, outside[0] if len(outside) == 1 else outside[0] | outside[1])
-            problems.append(Problem(own, None, low if below else high, f"{what} ({_rows(n)})", remedy))
+            problems.append(Problem(own, None, low if below else high, f"{what} ({rows_of(n)})", remedy))
     return problems
 
 
@@ -179,7 +180,3 @@ def _ends(name: str, spec: ModelSpec) -> tuple[float | None, float | None, str, 
 
 def _count(remote: Remote, condition: Any) -> int:
     return int(fetched(remote.table.aggregate(n=condition.sum()), remote.source)["n"][0].as_py())
-
-
-def _rows(n: int) -> str:
-    return "1 row" if n == 1 else f"{n:,} rows"

@@ -6,6 +6,7 @@ from typing import Literal
 
 import numpy as np
 
+from alliance_bayes.cohort.names import rows_of
 from alliance_bayes.errors import DataError, Problem, UsageError
 from alliance_bayes.moments.moments import Moments
 from alliance_bayes.moments.terms import SMALL
@@ -40,12 +41,12 @@ def with_minimum(moments: Moments, size: int, *, small: Literal["refuse", "merge
     if not few:
         return moments
     if moments.n < size:
-        what = f"has {_rows(moments.n)} altogether, fewer than the {size} that a cell must have"
+        what = f"has {rows_of(moments.n)} altogether, fewer than the {size} that a cell must have"
         raise DataError([Problem(None, None, None, what, "Lower the least number, or add rows.")], source="moments")
     if small == "refuse":
         what = (
             f"has {few:,} of {moments.n_cells:,} cells of {', '.join(moments.keys)} with fewer than {size} rows "
-            f"({_rows(float(moments.counts[moments.counts < size].sum()))} of {moments.n:,.0f})"
+            f"({rows_of(float(moments.counts[moments.counts < size].sum()))} of {moments.n:,.0f})"
         )
         remedy = f"Put them together with {argument('small', 'merge')}, leave out a factor, or lower the least number."
         raise DataError([Problem(None, None, None, what, remedy)], source="moments")
@@ -74,7 +75,7 @@ def _merged(moments: Moments, size: int) -> Moments:
         taken = order[: int(np.searchsorted(np.cumsum(out.counts[order]), size)) + 1]
         out = _relabelled(out, np.isin(np.arange(out.n_cells), taken), list(out.keys), lost)
     notes = tuple(
-        f"Cells of fewer than {size} rows: {_rows(rows)} of {len(levels)} "
+        f"Cells of fewer than {size} rows: {rows_of(rows)} of {len(levels)} "
         f"level{'' if len(levels) == 1 else 's'} of '{key}' {'is' if rows == 1 else 'are'} now '{SMALL}'."
         for key, (rows, levels) in lost.items()
     )
@@ -102,7 +103,3 @@ def _relabelled(
 def _number(moments: Moments, key: str) -> int:
     levels = moments.levels[key]
     return levels.index(SMALL) if SMALL in levels else -1
-
-
-def _rows(n: float) -> str:
-    return "1 row" if n == 1 else f"{n:,.0f} rows"

@@ -209,10 +209,10 @@ def _paths(source: str) -> tuple[list[str], str | None]:
     for path in paths:
         try:
             with _bytes_of(path) as file:
-                kind = kind_of(file.read(1 << 12))
+                kind = kind_of(file.read(1 << 12), parquet=separator is None)
         except (gzip.BadGzipFile, EOFError, zlib.error) as error:
             kind = f"no whole gzip ({str(error).rstrip('.')})", "Check that it was copied whole."
-        if kind is not None and not (separator is None and "Parquet" in kind[0]):
+        if kind is not None:
             what = f"has a file '{Path(path).name}' that is {kind[0]}, whatever it is called"
             problems.append(Problem(None, None, None, what, kind[1]))
     if problems:
