@@ -21,7 +21,6 @@ from alliance_bayes.errors import UsageError
 from alliance_bayes.fit import FittedModel, without_times
 from alliance_bayes.machine import processors
 from alliance_bayes.model import Design, ModelSpec, read_card, write_card
-from alliance_bayes.model.likelihood import simulate
 from alliance_bayes.moments import Moments, fingerprint
 from alliance_bayes.moments.weighted import design_of_moments
 from alliance_bayes.remedies import argument
@@ -89,7 +88,7 @@ class Model(ModelSpec):
             self, design, self.priors_for(design), xr.DataTree.from_dict({"posterior": prior}), Flow(design.rows.n), {}
         )
         rng = np.random.default_rng(seed + 1)
-        outcome = simulate(design.family, drawn.linear_predictor(), drawn.parameters_at(), design.outcome, rng)[None]
+        outcome = design.family.simulate(drawn.linear_predictor(), drawn.parameters_at(), design.outcome, rng)[None]
         rows = {"obs": np.arange(design.rows.n)}
         predicted = xr.Dataset(
             {design.outcome.name: (("chain", "draw", "obs"), outcome)},

@@ -16,7 +16,6 @@ from alliance_bayes.cohort import Flow
 from alliance_bayes.errors import UsageError
 from alliance_bayes.model import Design, ModelSpec, PriorTable, Rows
 from alliance_bayes.model.levels import NEW_LEVEL
-from alliance_bayes.model.likelihood import expectation, log_density, simulate
 from alliance_bayes.model.predictor import add_effects
 from alliance_bayes.moments import Moments
 
@@ -342,7 +341,7 @@ class FittedModel:
             eta, own = self.linear_predictor(rows, which=which, seed=seed), self.parameters_at(which, rows)
             family, outcome = self.design.family, self.design.outcome
             out[which] = (
-                expectation(family, eta, own, outcome) if kind == "mean" else simulate(family, eta, own, outcome, rng)
+                family.expectation(eta, own, outcome) if kind == "mean" else family.simulate(eta, own, outcome, rng)
             )
         return xr.DataArray(
             self.with_chains(out),
@@ -391,7 +390,7 @@ class FittedModel:
         design = self.design
         rows = design.rows.take(at)
         eta, own = self.linear_predictor(rows, which=which), self.parameters_at(which, rows)
-        return log_density(design.family, eta, own, design.outcome.take(at))
+        return design.family.log_density(eta, own, design.outcome.take(at))
 
     def __repr__(self) -> str:
         chains, draws = self.shape

@@ -15,8 +15,6 @@ from alliance_bayes.cohort import Flow
 from alliance_bayes.engines import posterior_coords, posterior_dims
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model import ModelSpec
-from alliance_bayes.model.families import prepare_outcome
-from alliance_bayes.model.likelihood import simulate
 from builders import fitted
 
 __all__ = ["ExactGaussian", "Known"]
@@ -129,7 +127,7 @@ class Known:
         """The same fit with new outcomes."""
         fit, first = self.fit, np.array([0])
         own = fit.parameters_at(first)
-        y = simulate(fit.design.family, fit.linear_predictor(which=first), own, fit.design.outcome, rng)[0]
+        y = fit.design.family.simulate(fit.linear_predictor(which=first), own, fit.design.outcome, rng)[0]
         return replace(fit, design=with_outcome(fit.design, np.asarray(y, dtype=float)))
 
 
@@ -137,4 +135,4 @@ def with_outcome(design, y):  # type: ignore[no-untyped-def]
     """The design with other outcomes."""
     name = design.outcome.name
     frame = design.frame.assign(**{name: y})
-    return replace(design, frame=frame, outcome=prepare_outcome(name, y, design.family, design.scales.get(name)))
+    return replace(design, frame=frame, outcome=design.family.prepare(name, y, design.scales.get(name)))

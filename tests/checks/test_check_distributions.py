@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from alliance_bayes.checks.distributions import cumulative_bounds, level_probability, rounding_step
-from alliance_bayes.model.families import FAMILIES, Outcome, prepare_outcome
+from alliance_bayes.checks.evidence import rounding_step
+from alliance_bayes.model.families import FAMILIES, Outcome
 from alliance_bayes.model.scales import BUILT_IN
 
 WHO5 = BUILT_IN["who5"]
@@ -15,14 +15,14 @@ SIGMA, NU = np.array([15.0, 8.0]), np.array([3.0, 12.5])
 
 
 def outcome(family, values=VALUES, scale=WHO5) -> Outcome:
-    return prepare_outcome("who5_followup", values, FAMILIES[family], scale)
+    return FAMILIES[family].prepare("who5_followup", values, scale)
 
 
 @pytest.mark.parametrize("step", [None, 4.0])
 @pytest.mark.parametrize("family", ["gaussian", "student_t"])
 def test_continuous_families_give_the_probabilities_up_to_both_ends_of_the_rounding_interval(family, step):
     own = {"sigma": SIGMA, "nu": NU}
-    low, high = cumulative_bounds(FAMILIES[family], ETA, own, outcome(family), step)
+    low, high = FAMILIES[family].cumulative_bounds(ETA, own, outcome(family), step)
     half = 0 if step is None else 2
     for s in range(2):
         law = stats.norm(ETA[s], SIGMA[s]) if family == "gaussian" else stats.t(NU[s], ETA[s], SIGMA[s])
@@ -32,8 +32,8 @@ def test_continuous_families_give_the_probabilities_up_to_both_ends_of_the_round
 
 @pytest.mark.parametrize("step", [None, 4.0])
 def test_censoring_limits_have_the_whole_tail(step):
-    low, high = cumulative_bounds(
-        FAMILIES["censored_gaussian"], ETA, {"sigma": SIGMA}, outcome("censored_gaussian"), step
+    low, high = FAMILIES["censored_gaussian"].cumulative_bounds(
+        ETA, {"sigma": SIGMA}, outcome("censored_gaussian"), step
     )
     half = 0 if step is None else 2
     for s in range(2):
@@ -46,19 +46,19 @@ def test_censoring_limits_have_the_whole_tail(step):
 def test_a_residual_sd_by_row_is_one_for_every_row(family):
     sigma = np.array([[15.0, 8.0, 3.0, 30.0, 11.0], [9.0, 20.0, 14.0, 5.0, 6.0]])
     made = outcome(family)
-    bounds = cumulative_bounds(FAMILIES[family], ETA, {"sigma": sigma, "nu": NU}, made, 4.0)
-    level = level_probability(FAMILIES[family], ETA, {"sigma": sigma, "nu": NU}, made, 4.0)
+    bounds = FAMILIES[family].cumulative_bounds(ETA, {"sigma": sigma, "nu": NU}, made, 4.0)
+    level = FAMILIES[family].level_probability(ETA, {"sigma": sigma, "nu": NU}, made, 4.0)
     for i in range(5):
         own = {"sigma": sigma[:, i], "nu": NU}
-        alone = cumulative_bounds(FAMILIES[family], ETA, own, made, 4.0)
+        alone = FAMILIES[family].cumulative_bounds(ETA, own, made, 4.0)
         for whole, one in zip(bounds, alone, strict=True):
             np.testing.assert_array_equal(whole[:, i], one[:, i])
-        np.testing.assert_array_equal(level[:, i], level_probability(FAMILIES[family], ETA, own, made, 4.0)[:, i])
+        np.testing.assert_array_equal(level[:, i], FAMILIES[family].level_probability(ETA, own, made, 4.0)[:, i])
 
 
 def test_beta_binomial_sums_its_mass_function():
     eta, phi = np.array([[-1.0, 0.2, 0.0, 1.5, 6.0], [2.0, -6.0, 0.5, 0.0, 3.0]]), np.array([4.0, 0.7])
-    low, high = cumulative_bounds(FAMILIES["beta_binomial"], eta, {"phi": phi}, outcome("beta_binomial"), None)
+    low, high = FAMILIES["beta_binomial"].cumulative_bounds(eta, {"phi": phi}, outcome("beta_binomial"), None)
     mean, k = 1 / (1 + np.exp(-eta)), VALUES / 4
     law = stats.betabinom(25, mean * phi[:, None], (1 - mean) * phi[:, None])
     np.testing.assert_allclose(high, law.cdf(k), rtol=1e-9)
@@ -69,13 +69,13 @@ def test_bernoulli_and_cumulative_are_what_their_definitions_say():
     values = np.array([0.0, 1.0, 1.0])
     eta = np.array([[0.0, 1.0, -2.0]])
     p = 1 / (1 + np.exp(-eta))
-    low, high = cumulative_bounds(FAMILIES["bernoulli"], eta, {}, outcome("bernoulli", values, None), None)
+    low, high = FAMILIES["bernoulli"].cumulative_bounds(eta, {}, outcome("bernoulli", values, None), None)
     np.testing.assert_allclose(low, np.where(values > 0, 1 - p, 0))
     np.testing.assert_allclose(high, np.where(values > 0, 1, 1 - p))
     values = np.array([1.0, 2.0, 3.0])
     cutpoints = np.array([[-1.0, 0.5]])
-    low, high = cumulative_bounds(
-        FAMILIES["cumulative"], eta, {"cutpoints": cutpoints}, outcome("cumulative", values, None), None
+    low, high = FAMILIES["cumulative"].cumulative_bounds(
+        eta, {"cutpoints": cutpoints}, outcome("cumulative", values, None), None
     )
     below = 1 / (1 + np.exp(-(cutpoints[0] - eta.T)))
     np.testing.assert_allclose(low[0], [0, below[1, 0], below[2, 1]])
@@ -85,7 +85,7 @@ def test_bernoulli_and_cumulative_are_what_their_definitions_say():
 def test_level_probabilities_keep_their_digits_far_out_in_either_tail():
     values, eta = np.array([0.0, 100.0, 48.0]), np.array([[100.0, 0.0, 50.0]])
     sigma = np.array([5.0])
-    p = level_probability(FAMILIES["gaussian"], eta, {"sigma": sigma}, outcome("gaussian", values), 4.0)[0]
+    p = FAMILIES["gaussian"].level_probability(eta, {"sigma": sigma}, outcome("gaussian", values), 4.0)[0]
     far = stats.norm.sf(98, 0, 5) - stats.norm.sf(102, 0, 5)
     # 20 SDs out the distribution function itself is 1 to every digit; by symmetry both tails must agree.
     np.testing.assert_allclose(p, [far, far, stats.norm.cdf(50, 50, 5) - stats.norm.cdf(46, 50, 5)], rtol=1e-9)

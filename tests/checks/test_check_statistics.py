@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from alliance_bayes.checks.statistics import STATISTICS, Cells, group_statistics, simultaneous_limits
-from alliance_bayes.model.families import FAMILIES, prepare_outcome
+from alliance_bayes.model.families import FAMILIES
 from alliance_bayes.model.scales import BUILT_IN
 
 WHO5 = BUILT_IN["who5"]
@@ -17,7 +17,7 @@ def test_statistics_of_groups_are_those_of_their_rows():
     rng = np.random.default_rng(0)
     y = np.clip(4 * np.round(rng.gamma(4, 15, 200) / 4), 0, 100)
     codes = rng.integers(0, 3, 200)
-    outcome = prepare_outcome("who5_followup", y, FAMILIES["gaussian"], WHO5)
+    outcome = FAMILIES["gaussian"].prepare("who5_followup", y, WHO5)
     found = group_statistics(y[None, :], Cells.of([codes]), outcome, 4.0)
     assert list(found) == ["mean", "SD", "skewness", "kurtosis", "share at floor", "share at ceiling"]
     for group in range(3):
@@ -35,7 +35,7 @@ def test_statistics_of_groups_are_those_of_their_rows():
 
 def test_what_lies_at_or_beyond_half_a_step_from_an_end_is_at_the_end():
     y = np.array([0.0, 50.0, 100.0])
-    outcome = prepare_outcome("who5_followup", y, FAMILIES["gaussian"], WHO5)
+    outcome = FAMILIES["gaussian"].prepare("who5_followup", y, WHO5)
     replicated = np.array([[-30.0, 1.9, 2.1], [97.9, 98.1, 130.0]])
     found = group_statistics(replicated, Cells.of([np.zeros(3, int)]), outcome, 4.0)
     np.testing.assert_allclose(found["share at floor"][:, 0], [2 / 3, 0])
@@ -44,10 +44,10 @@ def test_what_lies_at_or_beyond_half_a_step_from_an_end_is_at_the_end():
 
 def test_two_valued_and_open_outcomes_have_the_statistics_that_apply():
     y = np.array([0.0, 1.0, 1.0])
-    binary = prepare_outcome("improved", y, FAMILIES["bernoulli"], None)
+    binary = FAMILIES["bernoulli"].prepare("improved", y, None)
     everybody = Cells.of([np.zeros(3, int)])
     assert list(group_statistics(y[None, :], everybody, binary, None)) == ["share at ceiling"]
-    opened = prepare_outcome("y", y, FAMILIES["gaussian"], None)
+    opened = FAMILIES["gaussian"].prepare("y", y, None)
     assert list(group_statistics(y[None, :], everybody, opened, None)) == ["mean", "SD", "skewness", "kurtosis"]
 
 
@@ -104,7 +104,7 @@ def test_the_smallest_p_value_is_one_in_the_number_of_replicates():
 
 def test_groups_of_equal_outcomes_have_no_shape_and_no_spread():
     y = np.array([100.0, 100.0, 100.0, 40.0])
-    outcome = prepare_outcome("who5_followup", y, FAMILIES["gaussian"], WHO5)
+    outcome = FAMILIES["gaussian"].prepare("who5_followup", y, WHO5)
     found = group_statistics(y[None, :], Cells.of([np.array([0, 0, 0, -1]), np.zeros(4, int)]), outcome, 4.0)
     assert [found[name][0, 0] for name in ("mean", "SD", "skewness", "kurtosis")] == [100.0, 0.0, 0.0, 3.0]
     assert found["skewness"][0, 1] == pytest.approx(stats.skew(y))

@@ -10,7 +10,6 @@ import pytest
 
 from alliance_bayes.effects import adjusted_means, bayesian_r2, contrasts, slopes, variance_partition
 from alliance_bayes.fit import FittedModel
-from alliance_bayes.model.likelihood import residual_variance
 from builders import fitted, rows
 
 FORMULA = "who5_followup ~ alliance + sex + (alliance || country)"
@@ -37,7 +36,7 @@ def fit(request: pytest.FixtureRequest) -> FittedModel:
 def average_of_rows(fit: FittedModel) -> np.ndarray:
     """Residual variance row by row, averaged, shape (n_draws,)."""
     design = fit.design
-    by_row = residual_variance(design.family, fit.linear_predictor(), fit.parameters_at(), design.outcome)
+    by_row = design.family.residual_variance(fit.linear_predictor(), fit.parameters_at(), design.outcome)
     return by_row.mean(axis=1)
 
 

@@ -17,7 +17,6 @@ from alliance_bayes.effects.options import Options
 from alliance_bayes.errors import UsageError
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model import FAMILIES
-from alliance_bayes.model.likelihood import expectation
 from builders import fitted, rows
 
 # Everything at once: sex in a common term, in pooled columns and in combinations; a slope pooled over one factor only.
@@ -135,7 +134,7 @@ def test_a_new_level_is_the_one_that_predictions_draw(fit: FittedModel) -> None:
         # Everybody is at one new level of each factor; predictions have one of "sex:country" for each sex.
         one = {name: ("(new level)",) * len(labels) for name, labels in evaluated.unseen.items()}
         eta = fit.linear_predictor(replace(evaluated, unseen=one), seed=5)
-        outcomes = expectation(fit.design.family, eta, fit.parameters_at(rows=evaluated), fit.design.outcome)
+        outcomes = fit.design.family.expectation(eta, fit.parameters_at(rows=evaluated), fit.design.outcome)
         return fit.with_chains(outcomes.mean(axis=1))
 
     table = adjusted_means(fit, "provider_type", population="new", seed=5)

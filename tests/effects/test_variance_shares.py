@@ -9,7 +9,6 @@ import pytest
 from alliance_bayes.effects import bayesian_r2, slopes, variance_partition
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model import FAMILIES, Rows
-from alliance_bayes.model.likelihood import residual_variance
 from builders import fitted, rows
 
 FORMULA = "who5_followup ~ alliance + who5_baseline + (alliance || sex) + (alliance | country) + (1 | sex:country)"
@@ -135,7 +134,7 @@ def test_bayesian_r2_is_that_of_gelman_et_al(fit: FittedModel) -> None:
     assert (len(table), table["estimand"].iloc[0], table["population"].iloc[0]) == (1, "bayesian_r2", "sample")
     eta = fit.linear_predictor()
     expected = fit.predict().values.reshape(20, -1).var(axis=1, ddof=1)
-    residual = residual_variance(fit.design.family, eta, fit.parameters, fit.design.outcome).mean(axis=1)
+    residual = fit.design.family.residual_variance(eta, fit.parameters, fit.design.outcome).mean(axis=1)
     # Interpolated for families that are not linear, to 1e-8 of the outcome's range.
     np.testing.assert_allclose(table.draws["bayesian_r2/sample"].ravel(), expected / (expected + residual), rtol=1e-6)
 

@@ -14,7 +14,6 @@ from alliance_bayes.engines import posterior_coords, posterior_dims
 from alliance_bayes.engines.graph import build_graph
 from alliance_bayes.errors import ModelError
 from alliance_bayes.model import Design, ModelSpec, PriorTable
-from alliance_bayes.model.likelihood import log_density
 from builders import rows
 
 # A sampled factor with shared columns, a correlated one and an exhaustive one.
@@ -72,7 +71,7 @@ def test_likelihood_of_the_graph_is_that_of_numpy(family: str) -> None:
         *drawn, log_p = function(point)
         values = dict(zip(names, drawn, strict=True))
         parameters = {name: np.asarray(values[name]) for name in design.family.parameters}
-        expected = log_density(design.family, linear_predictor(design, values), parameters, design.outcome)
+        expected = design.family.log_density(linear_predictor(design, values), parameters, design.outcome)
         # Both are sums of a few logarithms in double precision.
         np.testing.assert_allclose(log_p, expected, rtol=1e-10, atol=1e-10)
         assert np.ptp(log_p) > 0
@@ -95,7 +94,7 @@ def test_residual_sds_by_level_are_those_of_numpy(family: str) -> None:
         assert values["sigma"].shape == (3,)
         own = {name: np.asarray(values[name]) for name in design.family.parameters}
         own["sigma"] = own["sigma"][design.rows.residual]
-        expected = log_density(design.family, linear_predictor(design, values), own, design.outcome)
+        expected = design.family.log_density(linear_predictor(design, values), own, design.outcome)
         np.testing.assert_allclose(log_p, expected, rtol=1e-10, atol=1e-10)
 
 
@@ -110,7 +109,7 @@ def test_without_common_terms_only_the_level_effects_speak() -> None:
     )
     eta = linear_predictor(design, {"u_country": u})
     np.testing.assert_allclose(
-        log_p, log_density(design.family, eta, {"cutpoints": cutpoints}, design.outcome), rtol=1e-9
+        log_p, design.family.log_density(eta, {"cutpoints": cutpoints}, design.outcome), rtol=1e-9
     )
 
 

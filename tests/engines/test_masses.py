@@ -12,9 +12,11 @@ import pytensor.tensor as pt
 import pytest
 
 from alliance_bayes.engines.graph import build_graph
-from alliance_bayes.engines.masses import bernoulli_logp, beta_binomial_logp, censored_logp, cumulative_logp
 from alliance_bayes.model import FAMILIES, ModelSpec, Outcome, Scale
-from alliance_bayes.model.likelihood import log_density
+from alliance_bayes.model.families.bernoulli import bernoulli_logp
+from alliance_bayes.model.families.beta_binomial import beta_binomial_logp
+from alliance_bayes.model.families.censored_gaussian import censored_logp
+from alliance_bayes.model.families.cumulative import cumulative_logp
 from builders import rows
 
 LEVELS = np.arange(0, 104, 4.0)
@@ -58,7 +60,7 @@ def functions(family: str) -> tuple[Any, Any, list[np.ndarray], Outcome]:
 
 def by_numpy(family: str, outcome: Outcome, values: list[np.ndarray]) -> np.ndarray:
     own = {name: np.asarray(v)[None] for name, v in zip(CASES[family][2], values[1:], strict=True)}
-    return log_density(FAMILIES[family], values[0][None], own, outcome)[0]
+    return FAMILIES[family].log_density(values[0][None], own, outcome)[0]
 
 
 @pytest.mark.parametrize("family", list(CASES))

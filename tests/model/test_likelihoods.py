@@ -7,7 +7,6 @@ import pytest
 from scipy import special, stats
 
 from alliance_bayes.model import FAMILIES, Outcome
-from alliance_bayes.model.likelihood import expectation, log_density, residual_variance, simulate
 
 LEVELS = np.arange(0, 21, 4.0)  # six levels, in steps of 4
 ETA = np.array([[-1.2, 0.3, 2.0]])
@@ -35,39 +34,36 @@ def test_masses_sum_to_one_and_give_mean_and_variance(family: str) -> None:
     codes = np.arange(2 if family == "bernoulli" else LEVELS.size)
     values = np.array([0.0, 1.0]) if family == "bernoulli" else LEVELS
     mass = np.exp(
-        [
-            log_density(FAMILIES[family], ETA, PARAMETERS[family], outcome(family, np.full(3, k, float)))[0]
-            for k in codes
-        ]
+        [FAMILIES[family].log_density(ETA, PARAMETERS[family], outcome(family, np.full(3, k, float)))[0] for k in codes]
     )
     np.testing.assert_allclose(mass.sum(axis=0), 1.0, rtol=1e-12)
     mean = values @ mass
     made = outcome(family, np.zeros(3))
-    np.testing.assert_allclose(expectation(FAMILIES[family], ETA, PARAMETERS[family], made)[0], mean, rtol=1e-12)
+    np.testing.assert_allclose(FAMILIES[family].expectation(ETA, PARAMETERS[family], made)[0], mean, rtol=1e-12)
     np.testing.assert_allclose(
-        residual_variance(FAMILIES[family], ETA, PARAMETERS[family], made)[0], values**2 @ mass - mean**2, rtol=1e-10
+        FAMILIES[family].residual_variance(ETA, PARAMETERS[family], made)[0], values**2 @ mass - mean**2, rtol=1e-10
     )
 
 
 def test_continuous_densities_are_scipys() -> None:
     y = np.array([-3.0, 0.5, 9.0])
-    gaussian = log_density(FAMILIES["gaussian"], ETA, PARAMETERS["gaussian"], outcome("gaussian", y))
+    gaussian = FAMILIES["gaussian"].log_density(ETA, PARAMETERS["gaussian"], outcome("gaussian", y))
     np.testing.assert_allclose(gaussian, stats.norm.logpdf(y, ETA, 2.0), rtol=1e-12)
-    student = log_density(FAMILIES["student_t"], ETA, PARAMETERS["student_t"], outcome("student_t", y))
+    student = FAMILIES["student_t"].log_density(ETA, PARAMETERS["student_t"], outcome("student_t", y))
     np.testing.assert_allclose(student, stats.t.logpdf(y, 5.0, ETA, 2.0), rtol=1e-12)
     np.testing.assert_allclose(
-        residual_variance(FAMILIES["student_t"], ETA, PARAMETERS["student_t"], outcome("student_t", y)), 4 * 5 / 3
+        FAMILIES["student_t"].residual_variance(ETA, PARAMETERS["student_t"], outcome("student_t", y)), 4 * 5 / 3
     )
 
 
 def test_a_student_t_with_two_degrees_of_freedom_has_no_variance() -> None:
     parameters = {"sigma": np.array([2.0]), "nu": np.array([2.0])}
-    assert np.isinf(residual_variance(FAMILIES["student_t"], ETA, parameters, outcome("student_t", np.zeros(3)))).all()
+    assert np.isinf(FAMILIES["student_t"].residual_variance(ETA, parameters, outcome("student_t", np.zeros(3)))).all()
 
 
 def test_censoring_puts_the_tails_on_the_limits() -> None:
     made = outcome("censored_gaussian", np.array([-1.0, 0.5, 2.5]))
-    got = log_density(FAMILIES["censored_gaussian"], ETA, PARAMETERS["censored_gaussian"], made)[0]
+    got = FAMILIES["censored_gaussian"].log_density(ETA, PARAMETERS["censored_gaussian"], made)[0]
     expected = [
         stats.norm.logcdf(-1.0, ETA[0, 0], 2.0),
         stats.norm.logpdf(0.5, ETA[0, 1], 2.0),
@@ -86,10 +82,10 @@ def test_censored_moments_are_those_of_the_integral() -> None:
         square = np.trapezoid(grid**2 * density, grid) + 1.0 * below + 6.25 * above
         # The trapezoid rule with this step is exact to about 1e-10.
         np.testing.assert_allclose(
-            expectation(FAMILIES["censored_gaussian"], ETA, parameters, made)[0, k], mean, rtol=1e-8
+            FAMILIES["censored_gaussian"].expectation(ETA, parameters, made)[0, k], mean, rtol=1e-8
         )
         np.testing.assert_allclose(
-            residual_variance(FAMILIES["censored_gaussian"], ETA, parameters, made)[0, k], square - mean**2, rtol=1e-7
+            FAMILIES["censored_gaussian"].residual_variance(ETA, parameters, made)[0, k], square - mean**2, rtol=1e-7
         )
 
 
@@ -100,9 +96,9 @@ def test_simulated_outcomes_have_the_stated_mean_and_variance(family: str) -> No
     eta = np.repeat(ETA, n, axis=0)
     parameters = {name: np.repeat(values, n, axis=0) for name, values in PARAMETERS[family].items()}
     made = outcome(family, np.zeros(3))
-    drawn = simulate(FAMILIES[family], eta, parameters, made, rng)
-    mean = expectation(FAMILIES[family], ETA, PARAMETERS[family], made)[0]
-    variance = residual_variance(FAMILIES[family], ETA, PARAMETERS[family], made)[0]
+    drawn = FAMILIES[family].simulate(eta, parameters, made, rng)
+    mean = FAMILIES[family].expectation(ETA, PARAMETERS[family], made)[0]
+    variance = FAMILIES[family].residual_variance(ETA, PARAMETERS[family], made)[0]
     # 4.5 standard errors: below 1e-5 by chance for each of the 18 means, at a fixed seed.
     assert np.all(np.abs(drawn.mean(axis=0) - mean) < 4.5 * np.sqrt(variance / n))
     deviation = (drawn - mean) ** 2
@@ -114,6 +110,6 @@ def test_simulated_outcomes_have_the_stated_mean_and_variance(family: str) -> No
 def test_far_tails_of_an_ordinal_model_stay_finite() -> None:
     parameters = {"cutpoints": np.array([[-2.0, -0.5, 0.1, 0.2, 3.0]])}
     eta = np.array([[-60.0, 60.0]])
-    got = log_density(FAMILIES["cumulative"], eta, parameters, outcome("cumulative", np.array([5.0, 0.0])))
+    got = FAMILIES["cumulative"].log_density(eta, parameters, outcome("cumulative", np.array([5.0, 0.0])))
     # P(Y = top | eta = -60) = expit(-63); P(Y = bottom | eta = 60) = expit(-62).
     np.testing.assert_allclose(got[0], special.log_expit([-63.0, -62.0]), rtol=1e-12)

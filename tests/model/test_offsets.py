@@ -14,7 +14,6 @@ from alliance_bayes.effects.slopes import slopes
 from alliance_bayes.effects.variance import bayesian_r2, variance_partition
 from alliance_bayes.errors import ModelError
 from alliance_bayes.model import FAMILIES, ModelSpec, card_arguments, card_text
-from alliance_bayes.model.likelihood import expectation, log_density
 from alliance_bayes.moments.rows import moments_of
 from alliance_bayes.moments.weighted import design_of_moments
 from alliance_bayes.report.model_words import equations
@@ -134,11 +133,9 @@ def test_predictions_and_likelihood_have_the_offset(family: str) -> None:
     eta = beta[:, -1:] * (frame["alliance"] - frame["alliance"].mean()).to_numpy() + known - known.mean()
     eta = eta + (beta[:, :1] if "Intercept" in design.terms else 0.0)
     own = fit.parameters_at()
+    np.testing.assert_allclose(fit.predict().values[0], design.family.expectation(eta, own, design.outcome), rtol=1e-12)
     np.testing.assert_allclose(
-        fit.predict().values[0], expectation(design.family, eta, own, design.outcome), rtol=1e-12
-    )
-    np.testing.assert_allclose(
-        fit.log_likelihood().values[0], log_density(design.family, eta, own, design.outcome), rtol=1e-10
+        fit.log_likelihood().values[0], design.family.log_density(eta, own, design.outcome), rtol=1e-10
     )
 
 

@@ -9,7 +9,6 @@ import pytest
 import alliance_bayes as ab
 from alliance_bayes.errors import ModelError
 from alliance_bayes.model import FAMILIES, ModelSpec, Outcome, ResidualFactor, card_arguments, card_text
-from alliance_bayes.model.likelihood import expectation, log_density, residual_variance, simulate
 from builders import rows
 
 FORMULA = "who5_followup ~ alliance + (1 | country)"
@@ -210,18 +209,19 @@ def test_sigma_by_row_is_one_sigma_for_every_row(family: str) -> None:
     nu = {"nu": np.array([5.0, 3.0])} if family == "student_t" else {}
     y = np.array([-1.0, 0.5, 2.5])
     limits = (-1.0, 2.5) if family == "censored_gaussian" else (None, None)
-    for function in (expectation, log_density, residual_variance):
-        whole = function(FAMILIES[family], eta, {"sigma": sigma, **nu}, Outcome("y", y, y, None, *limits))
+    for name in ("expectation", "log_density", "residual_variance"):
+        function = getattr(FAMILIES[family], name)
+        whole = function(eta, {"sigma": sigma, **nu}, Outcome("y", y, y, None, *limits))
         assert whole.shape == eta.shape
         for i in range(3):
             alone = Outcome("y", y[[i]], y[[i]], None, *limits)
-            one = function(FAMILIES[family], eta[:, [i]], {"sigma": sigma[:, i], **nu}, alone)
+            one = function(eta[:, [i]], {"sigma": sigma[:, i], **nu}, alone)
             np.testing.assert_array_equal(whole[:, [i]], one)
     made = Outcome("y", y, y, None, *limits)
     n = 20_000
     repeated = {"sigma": np.tile(sigma[0], (n, 1)), **{name: np.full(n, value[0]) for name, value in nu.items()}}
-    drawn = simulate(FAMILIES[family], np.tile(eta[0], (n, 1)), repeated, made, np.random.default_rng(3))
-    variance = residual_variance(FAMILIES[family], eta, {"sigma": sigma, **nu}, made)[0]
-    deviation = (drawn - expectation(FAMILIES[family], eta, {"sigma": sigma, **nu}, made)[0]) ** 2
+    drawn = FAMILIES[family].simulate(np.tile(eta[0], (n, 1)), repeated, made, np.random.default_rng(3))
+    variance = FAMILIES[family].residual_variance(eta, {"sigma": sigma, **nu}, made)[0]
+    deviation = (drawn - FAMILIES[family].expectation(eta, {"sigma": sigma, **nu}, made)[0]) ** 2
     # 4.5 standard errors of a mean of 20,000: below 1e-5 by chance for each of the 9 variances, at a fixed seed.
     assert np.all(np.abs(deviation.mean(axis=0) - variance) < 4.5 * deviation.std(axis=0) / np.sqrt(n))

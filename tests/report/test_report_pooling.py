@@ -7,7 +7,6 @@ import pytest
 
 from alliance_bayes.checks import CheckReport, Gate
 from alliance_bayes.effects import effects
-from alliance_bayes.model.likelihood import expectation
 from alliance_bayes.report.group_lines import group_curves
 from alliance_bayes.report.pooling import pooled_means, pooling_picture
 from alliance_bayes.report.report import Report
@@ -88,9 +87,10 @@ def test_pooled_means_are_those_of_every_row_and_draw(family: str, monkeypatch: 
 
     groups, middle = pooled_means(fit, fit.design.factor("country"), 1)
 
-    everything = {"family": fit.design.family, "outcome": fit.design.outcome, "parameters": fit.parameters_at()}
+    everything = {"outcome": fit.design.outcome, "own": fit.parameters_at()}
     full, without = (
-        expectation(eta=fit.linear_predictor(without=names), **everything).mean(axis=0) for names in ((), ("country",))
+        fit.design.family.expectation(eta=fit.linear_predictor(without=names), **everything).mean(axis=0)
+        for names in ((), ("country",))
     )
     assert middle == pytest.approx(without.mean())
     for group in groups:

@@ -18,7 +18,6 @@ from alliance_bayes.engines.collapsed import sample_collapsed
 from alliance_bayes.engines.collapsed.marginal import Marginal
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model import Design, ModelSpec, PriorTable
-from alliance_bayes.model.likelihood import log_density, simulate
 from alliance_bayes.moments import moments_of
 from engines.collapsed.cases import table
 from validation.test_sbc import uniform, verdict
@@ -56,7 +55,7 @@ def ranked(model: tuple[ModelSpec, Design, PriorTable], repetitions: int, *, see
     truth = sample_prior(design, priors, draws=repetitions, seed=seed)
     drawn = FittedModel(spec, design, priors, xr.DataTree.from_dict({"posterior": truth}), Flow(design.rows.n), {})
     rng = np.random.default_rng(seed + 1)
-    outcomes = simulate(design.family, drawn.linear_predictor(), drawn.parameters_at(), design.outcome, rng)
+    outcomes = design.family.simulate(drawn.linear_predictor(), drawn.parameters_at(), design.outcome, rng)
     true = quantities(drawn, np.arange(repetitions), outcomes)
     kept: dict[str, list[np.ndarray]] = {name: [] for name in true}
     thin = np.arange(0, DRAWS, DRAWS // KEPT)
@@ -76,7 +75,7 @@ def quantities(fit: FittedModel, which: np.ndarray, outcomes: np.ndarray) -> dic
     found["corr_country"] = found["corr_country"][:, [1]]
     eta = fit.linear_predictor(which=which)
     observed = dataclasses.replace(fit.design.outcome, values=outcomes, coded=outcomes)
-    log_p = log_density(fit.design.family, eta, fit.parameters_at(which), observed)
+    log_p = fit.design.family.log_density(eta, fit.parameters_at(which), observed)
     # The joint log likelihood sees dependence between parameters that single ranks miss (Modrak et al. 2023).
     found["log_likelihood"] = log_p.sum(axis=1, keepdims=True)
     # So does the size of effects beside their scale.

@@ -12,8 +12,7 @@ from alliance_bayes.cohort import Flow
 from alliance_bayes.engines import SamplerSettings, sample_nuts
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model import ModelSpec, Scale
-from alliance_bayes.model.families import FAMILIES, prepare_outcome
-from alliance_bayes.model.likelihood import simulate
+from alliance_bayes.model.families import FAMILIES
 from builders import rows
 
 pytestmark = pytest.mark.slow
@@ -47,8 +46,8 @@ def test_known_parameters_are_recovered(family: str) -> None:
     centred = {name: frame[name] - frame[name].mean() if name in frame else 1.0 for name in coefficients}
     eta = (sum(slope * centred[name] for name, slope in coefficients.items()) + u[country]).to_numpy()[None]
     parameters = {name: np.asarray(value)[None] for name, value in own.items()}
-    template = prepare_outcome("outcome", np.zeros(N), FAMILIES[family], scale)
-    frame["outcome"] = simulate(FAMILIES[family], eta, parameters, template, rng)[0]
+    template = FAMILIES[family].prepare("outcome", np.zeros(N), scale)
+    frame["outcome"] = FAMILIES[family].simulate(eta, parameters, template, rng)[0]
 
     spec = ModelSpec(
         "outcome ~ alliance + age + (1 || country)", family=family, scales={} if scale is None else {"outcome": scale}

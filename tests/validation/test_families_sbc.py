@@ -18,7 +18,6 @@ from alliance_bayes.cohort import Flow
 from alliance_bayes.engines import SamplerSettings, posterior_dims, sample_nuts, sample_prior
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model import Design, ModelSpec, PriorTable, Scale
-from alliance_bayes.model.likelihood import log_density, simulate
 from builders import rows
 from validation.test_sbc import uniform, verdict
 
@@ -67,7 +66,7 @@ def model(family: str) -> tuple[ModelSpec, Design, PriorTable]:
 
 def as_stated(drawn: FittedModel, rng: np.random.Generator) -> np.ndarray:
     design = drawn.design
-    return simulate(design.family, drawn.linear_predictor(), drawn.parameters_at(), design.outcome, rng)
+    return design.family.simulate(drawn.linear_predictor(), drawn.parameters_at(), design.outcome, rng)
 
 
 def coded(design: Design, outcome: np.ndarray) -> np.ndarray:
@@ -97,7 +96,7 @@ def ranked(family: str, repetitions: int, *, seed: int, simulator: Simulator = a
                 into[name].append(fit.stacked[name][which].reshape(len(which), -1))
             # The joint log likelihood sees dependence between parameters that single ranks miss (Modrak 2023).
             eta, own = fit.linear_predictor(which=which), fit.parameters_at(which)
-            log_p = log_density(design.family, eta, own, observed)
+            log_p = design.family.log_density(eta, own, observed)
             into["log_likelihood"].append(log_p.sum(axis=1, keepdims=True))
     return (
         {name: np.concatenate(values) for name, values in true.items()},

@@ -18,7 +18,6 @@ from alliance_bayes.cohort import Flow
 from alliance_bayes.engines import SamplerSettings, posterior_dims, sample_nuts, sample_prior
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model import Design, ModelSpec, PriorTable
-from alliance_bayes.model.likelihood import log_density, simulate
 from builders import rows
 
 pytestmark = pytest.mark.slow
@@ -51,8 +50,8 @@ def fits(model: tuple[ModelSpec, Design, PriorTable]) -> Fits:
     spec, design, priors = model
     truth = sample_prior(design, priors, draws=REPETITIONS, seed=11)
     drawn = FittedModel(spec, design, priors, xr.DataTree.from_dict({"posterior": truth}), Flow(design.rows.n), {})
-    outcomes = simulate(
-        design.family, drawn.linear_predictor(), drawn.parameters, design.outcome, np.random.default_rng(12)
+    outcomes = design.family.simulate(
+        drawn.linear_predictor(), drawn.parameters, design.outcome, np.random.default_rng(12)
     )
     true = {name: drawn.stacked[name].reshape(REPETITIONS, -1) for name in posterior_dims(design)}
     kept: dict[str, list[np.ndarray]] = {name: [] for name in (*true, "log_likelihood")}
@@ -68,10 +67,10 @@ def fits(model: tuple[ModelSpec, Design, PriorTable]) -> Fits:
         for name in true:
             kept[name].append(fitted.stacked[name][thin].reshape(KEPT, -1))
         # The joint log likelihood sees dependence between parameters that single ranks miss (Modrak et al. 2023).
-        log_p = log_density(design.family, fitted.linear_predictor(which=thin), fitted.parameters_at(thin), observed)
+        log_p = design.family.log_density(fitted.linear_predictor(which=thin), fitted.parameters_at(thin), observed)
         kept["log_likelihood"].append(log_p.sum(axis=1, keepdims=True))
         here = slice(repetition, repetition + 1)
-        log_p = log_density(design.family, drawn.linear_predictor(which=here), drawn.parameters_at(here), observed)
+        log_p = design.family.log_density(drawn.linear_predictor(which=here), drawn.parameters_at(here), observed)
         true_likelihood.append(log_p.sum())
     true["log_likelihood"] = np.array(true_likelihood)[:, None]
     return true, {name: np.stack(values) for name, values in kept.items()}, divergences

@@ -90,9 +90,7 @@ def _refuse_different_limits(continuous: Mapping[str, FittedModel]) -> None:
 def _reached(fit: FittedModel) -> tuple[float, ...]:
     """Censoring limits that some outcome lies at."""
     outcome = fit.design.outcome
-    if fit.design.family.name != "censored_gaussian":
-        return ()
-    return tuple(limit for limit in (outcome.lower, outcome.upper) if limit is not None and limit in outcome.values)
+    return tuple(end for end in fit.design.family.ends(outcome) if end is not None and end in outcome.values)
 
 
 def _listed(names: Mapping[str, FittedModel]) -> str:

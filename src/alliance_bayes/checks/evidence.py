@@ -11,16 +11,15 @@ import numpy as np
 import pandas as pd
 
 from alliance_bayes.checks.diagnostics import diagnose
-from alliance_bayes.checks.distributions import rounding_step
 from alliance_bayes.checks.left_out import LeftOut, left_out
 from alliance_bayes.checks.psis import Loo
 from alliance_bayes.checks.subsample import heaviest, looked_at, proxies
 from alliance_bayes.errors import UsageError
 from alliance_bayes.fit import FittedModel
-from alliance_bayes.model.likelihood import expectation, simulate
+from alliance_bayes.model import Family, Outcome, Scale
 from alliance_bayes.remedies import argument, call
 
-__all__ = ["Evidence", "Grouping"]
+__all__ = ["Evidence", "Grouping", "rounding_step"]
 
 # Rows that are looked at one by one, by leave-one-out predictions and residuals: of more, a random sample.
 MOST_ROWS = 10_000
@@ -163,14 +162,14 @@ class Evidence:
     @cached_property
     def expected(self) -> np.ndarray:
         """Expected outcome, shape (replicates, n)."""
-        return expectation(self.fit.design.family, self.eta, self.parameters, self.fit.design.outcome)
+        return self.fit.design.family.expectation(self.eta, self.parameters, self.fit.design.outcome)
 
     @cached_property
     def simulated(self) -> np.ndarray:
         """Replicated outcomes, shape (replicates, n)."""
         design = self.fit.design
         return np.asarray(
-            simulate(design.family, self.eta, self.parameters, design.outcome, self.generator(1)), dtype=float
+            design.family.simulate(self.eta, self.parameters, design.outcome, self.generator(1)), dtype=float
         )
 
     @cached_property
@@ -191,7 +190,7 @@ class Evidence:
         for start in range(0, self.which_of_all_rows.size, step):
             which = self.which_of_all_rows[start : start + step]
             eta, own = self.fit.linear_predictor(which=which), self.fit.parameters_at(which)
-            yield np.asarray(simulate(design.family, eta, own, design.outcome, rng), dtype=float)
+            yield np.asarray(design.family.simulate(eta, own, design.outcome, rng), dtype=float)
 
     def random_rows(self, most: int) -> np.ndarray:
         """Places of so many rows, drawn at random without replacement, ascending; of all where there are no more."""
@@ -320,3 +319,34 @@ class Evidence:
 
 def _numeric(column: pd.Series) -> bool:
     return pd.api.types.is_numeric_dtype(column.dtype) and not pd.api.types.is_bool_dtype(column.dtype)
+
+
+def rounding_step(family: Family, outcome: Outcome, scale: Scale | None) -> float | None:
+    """Distance between the levels that a continuous family's outcome is recorded on.
+
+    Parameters
+    ----------
+    family, outcome
+        The family and what it was fitted to.
+    scale
+        The outcome's scale, where it is known.
+
+    Returns
+    -------
+    float or None
+        The scale's step when most values lie on its levels; else the smallest gap between values when values repeat
+        and all gaps are multiples of it; None for an outcome without levels and for discrete families, which know
+        their levels.
+    """
+    if family.discrete:
+        return None
+    if scale is not None and scale.step is not None and scale.lower is not None:
+        places = (outcome.values - scale.lower) / scale.step
+        if np.mean(np.abs(places - np.round(places)) < 1e-6) > 0.5:
+            return scale.step
+    distinct = np.unique(outcome.values)
+    if distinct.size < 2 or distinct.size > outcome.values.size / 2:
+        return None
+    gaps = np.diff(distinct)
+    multiples = gaps / gaps.min()
+    return float(gaps.min()) if np.abs(multiples - np.round(multiples)).max() < 1e-6 else None

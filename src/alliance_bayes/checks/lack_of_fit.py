@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from alliance_bayes.checks.evidence import Evidence
-from alliance_bayes.model.likelihood import expectation
 
 __all__ = ["LackOfFit", "lack_of_fit", "level_basis", "parts_limits", "spline_basis"]
 
@@ -150,13 +149,13 @@ def _tangent(evidence: Evidence) -> np.ndarray:
     """Orthonormal basis of how the common coefficients move the expected outcomes; shape (n, rank)."""
     design = evidence.fit.design
     x = np.column_stack([np.ones(design.rows.n), design.rows.x])
-    if design.family.link != "identity" or design.family.name == "censored_gaussian":
+    if not design.family.linear:
         eta = evidence.eta.mean(axis=0)[None, :]
         own = {name: values.mean(axis=0)[None] for name, values in evidence.parameters.items()}
         # The unit of the linear predictor: the outcome's where its expectation is the outcome, else a logit.
         unit = 1.0 if design.family.link != "identity" else design.sd(design.outcome.name)
         small = 1e-4 * max(float(eta.std()), 1e-3 * unit)
-        up, down = (expectation(design.family, eta + move, own, design.outcome)[0] for move in (small, -small))
+        up, down = (design.family.expectation(eta + move, own, design.outcome)[0] for move in (small, -small))
         x = x * ((up - down) / (2 * small))[:, None]
     # Columns are in units of their own, which must not decide which of them are combinations of others.
     size = np.linalg.norm(x, axis=0)

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from alliance_bayes.checks.distributions import cumulative_bounds, level_probability
 from alliance_bayes.checks.psis import Loo, leave_one_out, weights_of
 from alliance_bayes.checks.subsample import LookedAt, Proxies
 from alliance_bayes.fit import FittedModel
@@ -71,11 +70,11 @@ def left_out(
         place, weights = looked.at(at), weights_of(log_weights, which)
         rows, outcome = design.rows.take(place), design.outcome.take(place)
         eta, own = fit.linear_predictor(rows, which=which), fit.parameters_at(which, rows)
-        low, high = cumulative_bounds(design.family, eta, own, outcome, step)
+        low, high = design.family.cumulative_bounds(eta, own, outcome, step)
         below[at] = np.einsum("si,si->i", weights, low)
         upto[at] = below[at] if high is low else np.einsum("si,si->i", weights, high)
         if step is not None:
-            mass = level_probability(design.family, eta, own, outcome, step)
+            mass = design.family.level_probability(eta, own, outcome, step)
             level[at] = np.einsum("si,si->i", weights, mass)
 
     loo = leave_one_out(fit, looked, relative_efficiency=relative_efficiency, visit=visit)

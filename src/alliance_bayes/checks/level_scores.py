@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from alliance_bayes.checks.distributions import level_probability
 from alliance_bayes.checks.psis import leave_one_out
 from alliance_bayes.checks.subsample import LookedAt
 from alliance_bayes.fit import FittedModel
@@ -64,7 +63,7 @@ def scores(fit: FittedModel, step: float | None, looked: LookedAt, *, relative_e
     def visit(at: slice, log_weights: np.ndarray) -> None:
         rows, outcome = design.rows.take(looked.at(at)), design.outcome.take(looked.at(at))
         eta, own = fit.linear_predictor(rows), fit.parameters_at(rows=rows)
-        mass = np.maximum(level_probability(design.family, eta, own, outcome, step), np.finfo(float).tiny)
+        mass = np.maximum(design.family.level_probability(eta, own, outcome, step), np.finfo(float).tiny)
         elpd[at] = np.log(np.einsum("is,si->i", np.exp(log_weights), mass))
         p[at] = np.log(mass.mean(axis=0)) - elpd[at]
 

@@ -14,7 +14,6 @@ from alliance_bayes.errors import ModelError
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model import Design
 from alliance_bayes.model.derivative import RoughnessError
-from alliance_bayes.model.likelihood import expectation, residual_variance, simulate
 
 __all__ = ["AT_ENDS_LIMIT", "OUTSIDE_LIMIT", "R2_LIMIT", "SLOPE_LIMIT", "prior_predictive"]
 
@@ -66,17 +65,17 @@ def prior_predictive(evidence: Evidence) -> CheckResult:
     rows_at = design.rows.take(at)
     parameters = prior.parameters_at(rows=rows_at)
     eta = prior.linear_predictor(rows_at)
-    mean = expectation(design.family, eta, parameters, outcome)
+    mean = design.family.expectation(eta, parameters, outcome)
     with np.errstate(over="ignore"):
-        values = np.asarray(simulate(design.family, eta, parameters, outcome, evidence.generator(2)), dtype=float)
-        spread = residual_variance(design.family, eta, parameters, outcome)
+        values = np.asarray(design.family.simulate(eta, parameters, outcome, evidence.generator(2)), dtype=float)
+        spread = design.family.residual_variance(eta, parameters, outcome)
     spread = _averaged(spread, weights)
     explained = _variance(mean, weights)
     r2 = np.where(np.isinf(spread), 0.0, explained / np.maximum(explained + spread, 1e-300))
     rows = [_row("simulated outcome", values, np.nan, np.nan, weights)]
     warnings = []
     low, high = outcome.lower, outcome.upper
-    bounded = design.family.discrete or design.family.name == "censored_gaussian"
+    bounded = design.family.ends(outcome) != (None, None)
     if not bounded and (low is not None or high is not None):
         outside = (values < (-np.inf if low is None else low)) | (values > (np.inf if high is None else high))
         shares = _averaged(outside, weights)
@@ -166,7 +165,7 @@ def _standardised_slope(
     step = 1e-3 * design.sd(focal)
     family, outcome, own = design.family, design.outcome, prior.parameters_at(rows=still)
     before, after = (
-        expectation(family, prior.linear_predictor(rows), own, outcome)
+        family.expectation(prior.linear_predictor(rows), own, outcome)
         for rows in (still.along(change, -step), still.along(change, step))
     )
     scale = design.scales.get(outcome.name)

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 import xarray as xr
 
-from alliance_bayes.checks.distributions import level_probability
 from alliance_bayes.fit import FittedModel
 
 __all__ = ["LookedAt", "Proxies", "Total", "heaviest", "looked_at", "proxies"]
@@ -196,7 +195,7 @@ def proxies(fit: FittedModel, step: float | None) -> Proxies:
         if step is not None:
             rows = design.rows.take(at)
             eta, own = mean.linear_predictor(rows), mean.parameters_at(rows=rows)
-            mass = level_probability(design.family, eta, own, design.outcome.take(at), step)[0]
+            mass = design.family.level_probability(eta, own, design.outcome.take(at), step)[0]
             level[at] = np.log(np.maximum(mass, np.finfo(float).tiny))
     return Proxies(elpd, p, None if step is None else level)
 

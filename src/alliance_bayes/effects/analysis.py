@@ -16,12 +16,11 @@ from alliance_bayes.effects.options import Options
 from alliance_bayes.effects.prior import prior_fit
 from alliance_bayes.effects.quantity import Fixed
 from alliance_bayes.effects.scenes import NumericSetting, Scene, Scenes
-from alliance_bayes.effects.tabulated import Expected, Tabulations
+from alliance_bayes.effects.tabulated import Expected, Tabulations, expectation
 from alliance_bayes.errors import UsageError
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model import scale_of
 from alliance_bayes.model.levels import NEW_LEVEL
-from alliance_bayes.model.likelihood import expectation
 
 __all__ = ["NEW_LEVEL", "Analysis"]
 
@@ -106,7 +105,7 @@ class Analysis:
     @property
     def outcome_unit(self) -> str:
         """What one unit of the outcome is called."""
-        if self.fit.design.family.name == "bernoulli":
+        if self.fit.design.family.event:
             return "probability"
         return self.unit_of(self.fit.design.outcome.name)
 

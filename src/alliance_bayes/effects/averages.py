@@ -21,11 +21,8 @@ from alliance_bayes.model import Design, PooledFactor, Rows
 from alliance_bayes.model.predictor import sums_by_level
 from alliance_bayes.remedies import argument
 
-__all__ = ["average", "is_linear", "slope"]
+__all__ = ["average", "slope"]
 
-# Families whose expected outcome is the linear predictor itself: an average of outcomes is then the outcome of
-# averaged rows.
-_LINEAR = frozenset({"gaussian", "student_t"})
 # Combinations of levels that one scene may need when the family is not linear: each is a pass over draws x rows.
 _MOST_COMBINATIONS = 1_000
 # Scenes whose averaged rows are in memory at once.
@@ -41,11 +38,6 @@ _STEP = 1e-4
 type _Averaged = tuple[np.ndarray, Mapping[str, np.ndarray], Mapping[str, np.ndarray]]
 # Position of a scene, one of its pieces, and what each combination of the piece's levels weighs in the scene.
 type _Member = tuple[int, Piece, float]
-
-
-def is_linear(fit: FittedModel) -> bool:
-    """Whether the family's expected outcome is the linear predictor."""
-    return fit.design.family.name in _LINEAR
 
 
 def average(
@@ -83,7 +75,7 @@ def average(
     of = tables or Tabulations(fit)
 
     def compute(sound: Sequence[Scene]) -> np.ndarray:
-        if is_linear(fit) and of.of_outcome:
+        if fit.design.family.linear and of.of_outcome:
             unseen = _unseen(fit, sound)
             return _linear(fit, _averages_of(fit, sound, unseen), seed, unseen)
         return _blocked(fit, sound, seed, of)
@@ -103,7 +95,7 @@ def slope(fit: FittedModel, scenes: Sequence[Scene], *, seed: int = 0, tables: T
     """
 
     def compute(sound: Sequence[Scene]) -> np.ndarray:
-        if is_linear(fit):
+        if fit.design.family.linear:
             changes = [_moved(scene, lambda piece: piece.change) for scene in sound]
             unseen = _unseen(fit, changes)
             return _linear(fit, _averages_of(fit, changes, unseen), seed, unseen)

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-from scipy import special
 
-from alliance_bayes.compiled import njit
 from alliance_bayes.effects.tabulated import Tabulated
 from alliance_bayes.errors import UsageError
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model import Family, Outcome
-from alliance_bayes.model.likelihood import residual_sd
+from alliance_bayes.model.families import Draws
+from alliance_bayes.model.families.continuous import residual_sd
 from alliance_bayes.remedies import argument
 
 __all__ = ["AtLeast", "Step", "cut_for"]
@@ -49,20 +47,18 @@ class AtLeast:
     cuts: npt.ArrayLike
     single: bool = False
 
-    def __call__(
-        self, family: Family, eta: np.ndarray, parameters: Mapping[str, np.ndarray], outcome: Outcome
-    ) -> np.ndarray:
+    def __call__(self, family: Family, eta: np.ndarray, parameters: Draws, outcome: Outcome) -> np.ndarray:
         """Probabilities, of the shape of ``eta`` with one more axis for the values unless there is a single one."""
         cuts = np.asarray(self.cuts, dtype=float)
-        found = _discrete(family, eta, parameters, outcome, cuts) if family.discrete else None
-        if found is None:
+        if family.discrete:
+            found = family.exceedance(eta, parameters, outcome, outcome.first_code(cuts))
+        else:
             z = (eta[..., None] - cuts) / residual_sd(eta, parameters)[..., None]
-            found = _standard(z, parameters["nu"] if family.name == "student_t" else None)
-            if family.name == "censored_gaussian":
-                # An end that is open is None, and NaN here: no value is below or above it.
-                lower, upper = np.nan if outcome.lower is None else outcome.lower, outcome.upper
-                found[..., cuts <= lower] = 1.0
-                found[..., cuts > (np.nan if upper is None else upper)] = 0.0
+            found = _standard(family, z, parameters)
+            # An end that is open is None, and NaN here: no value is below or above it.
+            lower, upper = (np.nan if end is None else end for end in family.ends(outcome))
+            found[..., cuts <= lower] = 1.0
+            found[..., cuts > upper] = 0.0
         return np.asarray(found[..., 0] if self.single else found)
 
 
@@ -94,7 +90,7 @@ def cut_for(fit: FittedModel, at_least: float | None, step: Step) -> float:
     design = fit.design
     name, discrete, scale = design.outcome.name, design.family.discrete, design.scales.get(design.outcome.name)
     if at_least is None:
-        if design.family.name != "bernoulli":
+        if not design.family.event:
             raise UsageError(
                 f"{argument('at_least')} should be the smallest value of '{name}' that counts as a response. For "
                 f"example {argument('at_least', 10)} for a change of the WHO-5, {argument('at_least', 32)} for a score "
@@ -134,69 +130,16 @@ def cut_for(fit: FittedModel, at_least: float | None, step: Step) -> float:
     return float(origin + step * (np.ceil((at_least - origin) / step - _ROUNDING) - 0.5))
 
 
-def _discrete(
-    family: Family, eta: np.ndarray, parameters: Mapping[str, np.ndarray], outcome: Outcome, cuts: np.ndarray
-) -> np.ndarray:
-    assert outcome.levels is not None
-    # The number of levels below each cut: the code of the first level that counts.
-    first = (outcome.levels < cuts[..., None] - _ROUNDING * np.diff(outcome.levels).min()).sum(axis=-1)
-    if family.name == "beta_binomial":
-        phi = np.broadcast_to(parameters["phi"][..., None], eta.shape)
-        found = _beta_binomial(eta.ravel(), phi.ravel(), outcome.levels.size - 1, np.atleast_2d(first))
-        return np.asarray(found.reshape(*eta.shape, first.shape[-1]))
-    # Between the first level that counts and the one below it. Every outcome is at least the lowest, none above the
-    # highest.
-    between = parameters["cutpoints"] if family.name != "bernoulli" else np.zeros((*eta.shape[:-1], 1))
-    ends = np.full((*between.shape[:-1], 1), np.inf)
-    between = np.concatenate([-ends, between, ends], axis=-1)
-    found = np.empty((*eta.shape, first.shape[-1]))
-    for place in range(first.shape[-1]):
-        found[..., place] = special.expit(eta - between[..., np.atleast_1d(first[..., place])])
-    return found
-
-
-def _standard(z: np.ndarray, nu: np.ndarray | None) -> np.ndarray:
-    """CDF of the standard normal, or Student t of as many degrees of freedom, shape of ``z`` (n_draws, n, n_cuts)."""
-
-    def cdf(at: np.ndarray) -> np.ndarray:
-        # The draws of nu are along the first axis.
-        return np.asarray(special.ndtr(at) if nu is None else special.stdtr(nu.reshape(-1, *[1] * (at.ndim - 1)), at))
-
+def _standard(family: Family, z: np.ndarray, own: Draws) -> np.ndarray:
+    """Standard CDF of a continuous family, shape of ``z`` (n_draws, n, n_cuts)."""
     flat = z.reshape(len(z), -1)
     if flat.shape[1] <= 2 * _POINTS:
-        return cdf(z)
+        return family.standard_cdf(z, own)
     # Thousands of values a draw: a table of the CDF, interpolated, takes a fifth of the time, for a Student t a
     # thirtieth. It errs by less than 1e-7 where z spans 50.
     low, high = flat.min(axis=1), flat.max(axis=1)
     step = np.maximum(high - low, 1e-6) / _POINTS
     start = low - 2 * step
     grid = start[:, None] + step[:, None] * np.arange(_POINTS + 5)
-    table = Tabulated(start, step, cdf(grid)[:, None])
+    table = Tabulated(start, step, family.standard_cdf(grid, own)[:, None])
     return table(flat, np.zeros(flat.shape[1], dtype=np.intp)).reshape(z.shape)
-
-
-@njit(cache=True, nogil=True)
-def _beta_binomial(eta: np.ndarray, phi: np.ndarray, n: int, first: np.ndarray) -> np.ndarray:
-    """P(Y >= k) of a beta-binomial of n trials with mean expit(eta) and precision phi, shape (n_eta, n_first).
-
-    Rows of ``first`` are those of eta, over and over: it has shape (n_rows, n_first), or (1, n_first) where all are
-    alike. Masses follow each other by a ratio. They start, as 1, at the end nearer to the mean, where none can
-    underflow that counts, and are divided by their sum.
-    """
-    out = np.empty((eta.size, first.shape[1]))
-    tail = np.zeros(n + 2)
-    for i in range(eta.size):
-        up = eta[i] <= 0
-        small = 1 / (1 + np.exp(abs(eta[i])))
-        # Of trials counted from the nearer end.
-        a, b = small * phi[i], (1 - small) * phi[i]
-        mass = 1.0
-        for k in range(n + 1):
-            tail[k if up else n - k] = mass
-            if k < n:
-                mass *= (n - k) * (k + a) / ((k + 1) * (n - k - 1 + b))
-        for k in range(n - 1, -1, -1):
-            tail[k] += tail[k + 1]
-        for j in range(first.shape[1]):
-            out[i, j] = tail[first[i % first.shape[0], j]] / tail[0]
-    return out

@@ -11,13 +11,11 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from scipy import linalg, sparse
 
-from alliance_bayes.effects.averages import is_linear
 from alliance_bayes.effects.contributions import Contribution, contributions, covariance, second_moment
 from alliance_bayes.effects.holding import holding
 from alliance_bayes.effects.tabulated import Tabulations
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model import Rows
-from alliance_bayes.model.likelihood import residual_variance
 from alliance_bayes.rounding import ROUNDING
 
 __all__ = ["Spread", "Unique", "outcome_spread", "total_covariance", "unique_variance"]
@@ -70,10 +68,10 @@ def outcome_spread(fit: FittedModel, *, tables: Tabulations | None = None) -> Sp
 def _spread(fit: FittedModel, tables: Tabulations | None) -> Spread:
     family, outcome, rows = fit.design.family, fit.design.outcome, fit.design.rows
     n_draws = prod(fit.shape)
-    if is_linear(fit):
+    if fit.design.family.linear:
         # The residual variance depends on the row's level of the residual factor at most, so one row a level gives it.
         shares = fit.design.residual_shares
-        by_level = residual_variance(family, np.zeros((n_draws, shares.size)), fit.parameters, outcome)
+        by_level = family.residual_variance(np.zeros((n_draws, shares.size)), fit.parameters, outcome)
         return Spread(np.maximum(total_covariance(contributions(fit)), 0.0), by_level @ shares)
     tables = tables or Tabulations(fit)
     explained, residual = np.empty(n_draws), np.empty(n_draws)
@@ -199,7 +197,7 @@ def _left_over(fit: FittedModel, without: Rows, basis: Sequence[Any], tables: Ta
         The fit's tables, where there are some already.
     """
     rows, n = fit.design.rows, fit.design.n
-    if is_linear(fit):
+    if fit.design.family.linear:
         effect = Rows(
             rows.x - without.x,
             {name: rows.z[name] - without.z[name] for name in rows.z},

@@ -56,7 +56,7 @@ class Options:
 def is_who5(fit: FittedModel) -> bool:
     """Whether the outcome is a WHO-5 score or a change of it, in points."""
     scale = fit.design.scales.get(fit.design.outcome.name)
-    return fit.design.family.name != "bernoulli" and scales.is_who5(scale)
+    return not fit.design.family.event and scales.is_who5(scale)
 
 
 def make_options(

@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 
 from alliance_bayes.effects.analysis import Analysis
-from alliance_bayes.effects.averages import is_linear
 from alliance_bayes.effects.holding import holding
 from alliance_bayes.effects.masks import mask_of_rows
 from alliance_bayes.effects.options import Relevant, Rope, chosen, make_options
@@ -248,7 +247,7 @@ def _population_means(fit: FittedModel, predictor: str, asked: PopulationMean) -
 
 def _kind(fit: FittedModel, predictor: str, asked: str) -> str:
     chosen("outcome", asked, ("default", "change", "followup"))
-    if not is_linear(fit):
+    if not fit.design.family.linear:
         raise UsageError(
             "regression to the mean is read off a linear regression, but the expected outcome of family "
             f"'{fit.spec.family}' is not linear. Fit family 'gaussian' or 'student_t'."

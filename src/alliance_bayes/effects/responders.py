@@ -124,7 +124,7 @@ def responder_quantities(
     if len(factors) > 1 and levels is not None:
         raise UsageError("levels are those of one factor, but several are given. Give one factor, or no levels.")
     outcome = analysis.fit.design.outcome
-    event = f"{outcome.name} {'=' if analysis.fit.design.family.name == 'bernoulli' else '>='} {at_least:g}"
+    event = f"{outcome.name} {'=' if analysis.fit.design.family.event else '>='} {at_least:g}"
     if analysis.among is not None:
         event += f" among {analysis.among.size:,} of {analysis.fit.design.rows.n:,}"
     corrected = "" if cut == at_least else f"cut at {cut:g}, in the middle between two values that can be observed"

@@ -132,7 +132,7 @@ class Scenes:
         Design columns are made of them, or the residual SD differs by them and what is averaged with it.
         """
         own = frozenset.union(*self._variables)
-        if self.design.residual is not None and (self.spread or self.design.family.name == "censored_gaussian"):
+        if self.design.residual is not None and (self.spread or self.design.family.mean_needs_sigma):
             own |= {self.design.residual.name}
         return own & frozenset(self.categorical)
 

@@ -117,7 +117,7 @@ def superiority_quantities(
     _, block, problems = analysis.by_level(factor)
     distributions = [_Distribution(cuts, probabilities, design.family.discrete) for probabilities in block]
     own: dict[str, Any] = {"factor": factor, "population": analysis.options.population}
-    if design.family.name != "bernoulli":
+    if not design.family.event:
         lowest = cuts[0] if design.outcome.levels is None else design.outcome.levels[0]
         for label, distribution, problem in zip(labels, distributions, problems, strict=True):
             median = Fixed(distribution.median(float(lowest)))
@@ -204,18 +204,18 @@ def _cuts(analysis: Analysis) -> np.ndarray:
     # For a censored outcome this is that of the observed one, which the limits below make good.
     sd = np.sqrt(analysis.spread.explained + largest**2)
     low, high = float((mean - _REACH * sd).min()), float((mean + _REACH * sd).max())
-    if fit.design.family.name == "censored_gaussian":
-        # Everything is at least the lower limit; what is above it tells how much is at it.
-        low = low if outcome.lower is None else float(np.nextafter(outcome.lower, np.inf))
-        high = high if outcome.upper is None else outcome.upper
+    lower, upper = fit.design.family.ends(outcome)
+    # Everything is at least the lower end; what is above it tells how much is at it.
+    low = low if lower is None else float(np.nextafter(lower, np.inf))
+    high = high if upper is None else upper
     finest = np.median(sd) if sigma.ndim == 1 else np.median(sigma.min(axis=1))
     cells = int(np.clip(np.ceil((high - low) * _CELLS_PER_SD / finest), 2 * _CELLS_PER_SD, _MOST_CELLS))
     return np.linspace(low, high, cells + 1)
 
 
 def _has_ceiling(analysis: Analysis) -> bool:
-    family, upper = analysis.fit.design.family, analysis.fit.design.outcome.upper
-    return family.name in ("cumulative", "beta_binomial") or (family.name == "censored_gaussian" and upper is not None)
+    family = analysis.fit.design.family
+    return not family.event and family.ends(analysis.fit.design.outcome)[1] is not None
 
 
 def _shares(analysis: Analysis, factor: str, labels: Sequence[str]) -> np.ndarray:

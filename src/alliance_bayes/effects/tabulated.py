@@ -16,13 +16,22 @@ import numpy as np
 from alliance_bayes.compiled import njit
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model import Family, Outcome, Rows
-from alliance_bayes.model.likelihood import expectation, residual_variance
 
-__all__ = ["Expected", "Tabulated", "Tabulations"]
+__all__ = ["Expected", "Tabulated", "Tabulations", "expectation"]
 
 # What a family expects given its linear predictor (..., n), its parameters and the outcome: of shape (..., n), or
 # (..., n, n_functions) for several things at once.
 type Expected = Callable[[Family, np.ndarray, Mapping[str, np.ndarray], Outcome], np.ndarray]
+
+
+def expectation(family: Family, eta: np.ndarray, own: Mapping[str, np.ndarray], outcome: Outcome) -> np.ndarray:
+    """The outcome itself, as what is expected."""
+    return family.expectation(eta, own, outcome)
+
+
+def _residual_variance(family: Family, eta: np.ndarray, own: Mapping[str, np.ndarray], outcome: Outcome) -> np.ndarray:
+    return family.residual_variance(eta, own, outcome)
+
 
 # Points of a draw's grid. With four-point (cubic) interpolation the error is below 1e-7 of the outcome's range where
 # the linear predictor spans 20 logits, and below 1e-5 of itself for a derivative.
@@ -153,7 +162,7 @@ class Tabulations:
 
     def residual(self, which: slice, table: Tabulated) -> Tabulated:
         """Table of the residual variance on the grid of another table."""
-        return self._filled(residual_variance, which, table.low, table.step, table.values.shape[2])
+        return self._filled(_residual_variance, which, table.low, table.step, table.values.shape[2])
 
     def _filled(self, function: Expected, which: slice, low: np.ndarray, step: np.ndarray, size: int) -> Tabulated:
         design = self.fit.design

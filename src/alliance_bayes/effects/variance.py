@@ -16,9 +16,6 @@ from alliance_bayes.fit import FittedModel
 
 __all__ = ["bayesian_r2", "r2_quantities", "variance_partition", "variance_quantities"]
 
-# Variance of the standard logistic distribution.
-_LOGISTIC = np.pi**2 / 3
-
 
 def variance_partition(fit: FittedModel, *, prob: float = 0.89, interval: str = "eti") -> EffectTable:
     """What the variance of the linear predictor and the residual is made of, and intraclass correlations.
@@ -171,20 +168,15 @@ def r2_quantities(analysis: Analysis) -> Iterator[Quantity]:
 
 def _residual(analysis: Analysis) -> np.ndarray:
     """Residual variance on the scale of the linear predictor, shape (n_draws,)."""
-    fit = analysis.fit
-    match fit.design.family.name:
-        case "gaussian" | "student_t":
-            return analysis.spread.residual
-        case "censored_gaussian":
-            return np.asarray(fit.parameters["sigma"].reshape(analysis.n_draws, -1) ** 2 @ fit.design.residual_shares)
-        case "bernoulli" | "cumulative":
-            return np.full(analysis.n_draws, _LOGISTIC)
-    # Beta-binomial: Var(y) / (dE/deta)^2, with E = low + range p and dE/deta = range p (1 - p).
-    assert fit.design.outcome.levels is not None
-    low, high = fit.design.outcome.levels[[0, -1]]
-    steps = fit.design.outcome.levels.size - 1
-    p = (analysis.averages([analysis.scenes.scene()])[:, 0] - low) / (high - low)
-    return np.asarray((1 + (steps - 1) / (fit.parameters["phi"] + 1)) / (steps * p * (1 - p)))
+    fit, design = analysis.fit, analysis.fit.design
+    variance = design.family.predictor_variance(
+        fit.parameters,
+        design.outcome,
+        mean=lambda: analysis.averages([analysis.scenes.scene()])[:, 0],
+        residual=lambda: analysis.spread.residual,
+        shares=design.residual_shares,
+    )
+    return np.broadcast_to(variance, analysis.n_draws)
 
 
 def _new_level(analysis: Analysis, factor: str) -> tuple[np.ndarray, np.ndarray]:

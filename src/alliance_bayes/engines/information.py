@@ -33,20 +33,4 @@ def information(design: Design, factor: PooledFactor) -> np.ndarray:
         if term != "Intercept":
             squares = np.maximum(squares - np.bincount(index, column, n.size) ** 2 / np.maximum(n, 1), 0.0)
         typical.append(np.median(squares))
-    return _of_one(design) * np.array(typical)
-
-
-def _of_one(design: Design) -> float:
-    """What one outcome tells of its linear predictor: squared slope of the expectation over the outcome's variance."""
-    family, outcome = design.family, design.outcome
-    if family.link == "cumulative_logit":
-        return 1 / 3  # of a logistic variable that is seen whole
-    values = outcome.values
-    slope = 1.0
-    if family.link == "logit":
-        assert outcome.levels is not None
-        low, high = outcome.levels[0], outcome.levels[-1]
-        share = (values.mean() - low) / (high - low)
-        slope = (high - low) * share * (1 - share)
-    variance = float(values.var())
-    return slope**2 / variance if variance > 0 else 0.0
+    return design.family.information(design.outcome) * np.array(typical)

@@ -49,11 +49,10 @@ def sample_prior(design: Design, priors: PriorTable, *, draws: int = 500, seed: 
             levels = [priors[own].prior.draw(rng, draws) for own in design.residual.parameters]
             values[name] = np.stack(levels, axis=-1)
             continue
-        if name != "cutpoints":
+        if design.family.parameters[name].support != "simplex":
             values[name] = priors[name].prior.draw(rng, draws)
             continue
-        assert design.outcome.levels is not None
-        concentration = np.full(design.outcome.levels.size, priors[name].prior.arguments["a"])
+        concentration = np.full(design.outcome.known_levels.size, priors[name].prior.arguments["a"])
         below = np.clip(np.cumsum(rng.dirichlet(concentration, draws), axis=-1)[:, :-1], 1e-12, 1 - 1e-12)
         values[name] = np.log(below) - np.log1p(-below)
     for factor in design.factors:

@@ -148,7 +148,7 @@ def _known_levels(everybody: pd.DataFrame, design: Design) -> np.ndarray:
 
 
 def _check_shape(spec: ModelSpec) -> None:
-    if spec.family != "gaussian" or spec.residual_by is not None:
+    if not spec.observation.conjugate or spec.residual_by is not None:
         raise ModelError("the joint model of ratings and outcome is gaussian with one residual SD. Leave both as such.")
     smooths = [smooth.column for smooth in spec.parsed.smooths]
     if ALLIANCE not in spec.parsed.common or ALLIANCE in smooths:

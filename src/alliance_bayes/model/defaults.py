@@ -24,10 +24,6 @@ PRIOR_SETS: Mapping[str, tuple[float, float, str] | None] = {
         "standardised slope Normal(.28, .10), the face-to-face correlation (Fluckiger et al. 2018)",
     ),
 }
-_LOGISTIC_SD = math.pi / math.sqrt(3.0)
-# A Dirichlet prior of 1 a level weighs as much as one participant a level. An outcome whose every distinct value is a
-# level has hundreds of them, so beyond so many levels they share the weight.
-_EVEN_LEVELS = 60
 # On the WHO-5 0-100 scale, per unit of the predictor.
 _WHO5_SLOPES: Mapping[str, tuple[float, str]] = {
     "who5_baseline": (1.0, "per baseline point; a slope beyond +/- 2 would amplify differences"),
@@ -63,18 +59,12 @@ class Defaults:
     @property
     def _sd(self) -> float | None:
         """Reference SD of the outcome on the scale of the linear predictor."""
-        if self.family.link == "cumulative_logit" or self.family.name == "bernoulli":
-            return _LOGISTIC_SD
-        return None if self.scale is None else self.scale.sd * self._factor
+        return self.family.predictor_sd(self.scale)
 
     @property
     def _factor(self) -> float:
-        """Linear-predictor units in one unit of the outcome: on the logit scale where the link is steepest."""
-        if self.scale is None or self.family.link == "identity":
-            return 1.0
-        if self.family.link == "cumulative_logit":
-            return _LOGISTIC_SD / self.scale.sd
-        return 4.0 / self.scale.range if self.scale.range else 1.0
+        """Linear-predictor units in one unit of the outcome."""
+        return 1.0 if self.scale is None else self.family.predictor_unit(self.scale)
 
     def _stated(self, prior: Prior, reason: str) -> StatedPrior:
         """A prior in units of the outcome, brought to the linear predictor."""
@@ -84,12 +74,9 @@ class Defaults:
 
     def intercept(self) -> StatedPrior | None:
         """Prior of the expected outcome at the centring values."""
-        if self.family.link == "logit":
-            return StatedPrior(
-                Prior("Normal", (0.0, 1.5)), "log odds; covers probabilities from .05 to .95 about evenly"
-            )
-        if self.scale is None:
-            return None
+        own = self.family.intercept(self.scale)
+        if own is not None or self.scale is None:
+            return own
         if self.scale == BUILT_IN["who5_change"]:
             return self._stated(
                 Prior("Normal", (0.0, 25.0)), "no change on average expected; half the scale within 2 SD"
@@ -203,35 +190,6 @@ class Defaults:
             Prior("HalfNormal", (0.25 * self._sd,)), "standardised departure from a straight line HalfNormal(0.25)"
         )
 
-    def _shares(self) -> StatedPrior | None:
-        """Prior of the shares of an ordinal outcome's levels, from which its cutpoints follow."""
-        if self.levels is None:
-            return None
-        if self.levels <= _EVEN_LEVELS:
-            return StatedPrior(
-                Prior("Dirichlet", (1.0,)), "every share of the levels at the centring values equally likely"
-            )
-        return StatedPrior(
-            Prior("Dirichlet", (float(f"{_EVEN_LEVELS / self.levels:.3g}"),)),
-            f"even shares of the {self.levels} levels at the centring values, weighing as much as {_EVEN_LEVELS} "
-            "participants",
-        )
-
     def parameter(self, name: str) -> StatedPrior | None:
         """Prior of a parameter of the family."""
-        if name == "nu":
-            return StatedPrior(Prior("Gamma", (2.0, 0.1)), "degrees of freedom; Juarez and Steel (2010)")
-        if name == "phi":
-            return StatedPrior(
-                Prior("Gamma", (2.0, 0.2)), "precision; its mean 10 gives an SD of 18 on a 0-100 score of 25 steps"
-            )
-        if name == "cutpoints":
-            return self._shares()
-        if self.scale is None:
-            return None
-        if is_who5(self.scale):
-            return self._stated(Prior("HalfNormal", (25.0,)), "the SD of a 0-100 score can hardly exceed 50")
-        width = self.scale.range / 4 if self.scale.range is not None else 2.0 * self.scale.sd
-        return self._stated(
-            Prior("HalfNormal", (width,)), "a quarter of the scale" if self.scale.range else "two reference SDs"
-        )
+        return self.family.parameter_prior(name, self.scale, self.levels)

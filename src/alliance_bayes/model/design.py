@@ -14,7 +14,7 @@ from alliance_bayes.model.columns import Column, centring, column_sizes, describ
 from alliance_bayes.model.complete import term_columns
 from alliance_bayes.model.derivative import component_change, term_change
 from alliance_bayes.model.evaluation import evaluate_terms
-from alliance_bayes.model.families import Family, Outcome, prepare_outcome
+from alliance_bayes.model.families import Family, Outcome
 from alliance_bayes.model.formula import Formula
 from alliance_bayes.model.grammar import shown
 from alliance_bayes.model.levels import new_labels, ordered_levels, present_levels
@@ -288,12 +288,12 @@ def build_design(
     if isinstance(values.dtype, pd.CategoricalDtype):
         raise ModelError(f"the outcome '{formula.outcome}' is text. Give it as numbers (0/1 for family 'bernoulli').")
     outcome_scale = scale_of(formula.outcome, declared)
-    outcome = prepare_outcome(formula.outcome, values.to_numpy(float), family, outcome_scale)
+    outcome = family.prepare(formula.outcome, values.to_numpy(float), outcome_scale)
     if outcome_scale is None and autoscale:
         outcome_scale = sample_scale(outcome.values, weights)
 
     common, pooled, offsets = evaluate_terms(formula, frame)
-    if family.link == "cumulative_logit":
+    if family.own_intercepts:
         # The cutpoints are an ordinal model's intercepts; one more would not be identified.
         common = tuple(term for term in common if type(term).__name__ != "Intercept")
     terms = [*common, *(term.expr for term in pooled)]

@@ -49,7 +49,11 @@ def _variables(formula: Formula, family: Family, residual_by: str | None) -> Ite
         return _Name(factor, f"the levels of '{factor}'", factor)
 
     yield _Variable("beta", "the common coefficients", None, (_Name("term", "the common terms"),))
-    own = {"cutpoints": (_Name("cutpoint", "the cutpoints"),)}
+    own = {
+        name: (_Name(parameter.dim, f"the {parameter.dim}s"),)
+        for name, parameter in family.parameters.items()
+        if parameter.dim is not None
+    }
     own |= {} if residual_by is None else {"sigma": (levels(residual_by),)}
     for name in family.parameters:
         yield _Variable(name, f"the parameter '{name}' of the family", None, own.get(name, ()))

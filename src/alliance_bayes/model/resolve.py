@@ -100,7 +100,7 @@ def preview_priors(
         parts = term.split(":")
         return Column(term, term, tuple(part for part in parts if part not in CATEGORICAL_COLUMNS), len(parts))
 
-    common = [column(t) for t in formula.common if not (t == "Intercept" and family.link == "cumulative_logit")]
+    common = [column(t) for t in formula.common if not (t == "Intercept" and family.own_intercepts)]
     # One term alone has correlations only where it has several columns, which the rows tell.
     groups = [
         (group.factor, tuple(map(column, group.terms)), group.correlated and len(group.terms) > 1)
@@ -148,8 +148,12 @@ def _parameters(
             for own in by_level:
                 yield (own, name), "positive", defaults.parameter(name), f"the parameter '{name}' of the family"
             continue
-        support = "simplex" if name == "cutpoints" else "positive"
-        yield (name,), support, defaults.parameter(name), f"the parameter '{name}' of the family"
+        yield (
+            (name,),
+            family.parameters[name].support,
+            defaults.parameter(name),
+            f"the parameter '{name}' of the family",
+        )
     for factor, columns, correlated in groups:
         for column in columns:
             names = (f"tau_{factor}[{column.label}]", f"tau_{factor}")

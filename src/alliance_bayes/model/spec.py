@@ -124,7 +124,7 @@ class ModelSpec:
         if self.residual_by is not None:
             check_residual_by(self.residual_by, self.parsed, self.observation)
         check_names(self.parsed, self.observation, self.residual_by)
-        if self.observation.link == "cumulative_logit" and not self.parsed.has_intercept:
+        if self.observation.own_intercepts and not self.parsed.has_intercept:
             raise ModelError(
                 f"formula {shown(self.formula)} has no intercept, but the cutpoints of family '{self.family}' are its "
                 "intercepts. Remove '0 +' or '- 1'."

@@ -132,7 +132,7 @@ def reduce_table(
 
 def _check_model(spec: ModelSpec) -> None:
     expressions_of(spec.parsed)
-    if spec.family != "gaussian":
+    if not spec.observation.conjugate:
         raise ModelError(
             f"family '{spec.family}' needs every row; count, means and covariances are enough for family 'gaussian' "
             "only. Read the table and fit its rows."

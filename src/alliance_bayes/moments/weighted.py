@@ -53,7 +53,7 @@ def design_of_moments(moments: Moments, spec: ModelSpec) -> tuple[Design, Moment
     ModelError
         The moments are of another model, or the model is one that moments do not determine.
     """
-    if spec.family != "gaussian":
+    if not spec.observation.conjugate:
         raise ModelError(
             "moments hold what a Gaussian model needs to know of its rows, and the family is "
             f"{spec.family}. Use family 'gaussian', or fit the model to the table itself."

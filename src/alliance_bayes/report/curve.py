@@ -8,12 +8,10 @@ import numpy as np
 import pandas as pd
 
 from alliance_bayes.bins import bin_counts, bin_numbers
-from alliance_bayes.effects.averages import is_linear
 from alliance_bayes.effects.holding import holding
 from alliance_bayes.fit import BLOCK, FittedModel
 from alliance_bayes.model import Design, PooledFactor, Rows, Scale
 from alliance_bayes.model.grammar import columns_of
-from alliance_bayes.model.likelihood import expectation
 from alliance_bayes.model.predictor import sums_by_level
 
 __all__ = ["average_curve", "covered_range", "grouped_histogram"]
@@ -56,7 +54,7 @@ def average_curve(fit: FittedModel, predictor: str, *, prob: float, small: int) 
 def _averages(fit: FittedModel, predictor: str, values: np.ndarray) -> Iterator[np.ndarray]:
     """Draws of the average outcome at each value, each of shape (n_draws,)."""
     design = fit.design
-    if is_linear(fit):
+    if fit.design.family.linear:
         yield from _linear_averages(fit, predictor, values)
         return
     total = fit.shape[0] * fit.shape[1]
@@ -66,7 +64,7 @@ def _averages(fit: FittedModel, predictor: str, values: np.ndarray) -> Iterator[
         for some in np.array_split(np.arange(which.size), min(which.size, -(-which.size * rows.n // BLOCK))):
             eta = fit.linear_predictor(rows, which=which[some])
             own = fit.parameters_at(which[some], rows)
-            average[some] = expectation(design.family, eta, own, design.outcome).mean(axis=1)
+            average[some] = design.family.expectation(eta, own, design.outcome).mean(axis=1)
         yield average
 
 

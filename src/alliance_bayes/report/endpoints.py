@@ -66,7 +66,7 @@ def endpoint_effects(fit: FittedModel, *, prob: float, small: int) -> EffectTabl
         None where the outcome has no such end points, or the fit was made from moments.
     """
     outcome = fit.design.outcome.name
-    scored = is_who5(fit.design.scales.get(outcome)) and fit.design.family.name != "bernoulli"
+    scored = is_who5(fit.design.scales.get(outcome)) and not fit.design.family.event
     if not scored or fit.moments is not None or outcome not in (FOLLOWUP, CHANGE):
         return None
     frame, relevant = fit.design.frame, float(WHO5.smallest_relevant_change or 10)

@@ -150,7 +150,7 @@ def _span(fit: FittedModel, estimates: Estimates, focal: str, outcome: str, poin
 def _outcome(fit: FittedModel) -> tuple[str, str]:
     """What the outcome is called, and its unit with a blank before it."""
     name = column_name(fit.design.outcome.name)
-    if fit.design.family.name == "bernoulli":
+    if fit.design.family.event:
         return f"the probability of {name}", ""
     return name, f" {units(unit_of(fit.design, fit.design.outcome.name))}"
 

@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 
 from alliance_bayes.effects.analysis import Analysis
-from alliance_bayes.effects.averages import is_linear
 from alliance_bayes.effects.options import make_options
 from alliance_bayes.effects.scenes import NumericSetting
 from alliance_bayes.fit import FittedModel
@@ -57,7 +56,7 @@ def group_curves(fit: FittedModel, factor: str, predictor: str, *, prob: float, 
         By level whose count may be shown: columns `x`, `mean`, `lower`, `upper`, from the group's 10th to its 90th
         percentile.
     """
-    most = _THINNED if is_linear(fit) else _THINNED_MORE
+    most = _THINNED if fit.design.family.linear else _THINNED_MORE
     thinned = fit.thinned(max(1, min(fit.shape[1], fit.shape[0] * fit.shape[1] // most)))
     analysis = Analysis(thinned, make_options(thinned, prob=prob))
     values = fit.design.frame[predictor].to_numpy(float)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from alliance_bayes.effects.averages import is_linear
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model.scales import is_who5
 from alliance_bayes.report.checking import CAUTIONS
@@ -155,7 +154,7 @@ def _of_model(view: View) -> Iterable[str]:
     fit = view.fit
     design = fit.design
     scale = design.scales.get(design.outcome.name)
-    if is_linear(fit) and scale is not None and scale.lower is not None and scale.upper is not None:
+    if fit.design.family.linear and scale is not None and scale.lower is not None and scale.upper is not None:
         yield (
             f"The outcome has ends ({exact(scale.lower)} and {exact(scale.upper)}"
             + (f", in steps of {exact(scale.step)}" if scale.step is not None else "")

@@ -8,15 +8,6 @@ from alliance_bayes.report.words import column_name, factor_name, term_name, uni
 
 __all__ = ["equations", "meaning"]
 
-_LIKELIHOOD = {
-    "gaussian": "{y} ~ Normal(η, {sigma})",
-    "student_t": "{y} ~ Student-t(ν, η, {sigma})",
-    "censored_gaussian": "{y} = y* kept between the ends of the scale, with y* ~ Normal(η, {sigma})",
-    "beta_binomial": "steps of {y} ~ BetaBinomial(number of steps, mean = logit⁻¹(η), precision φ)",
-    "cumulative": f"log odds({{y}} ≥ level k) = η {MINUS} cutpoint k",
-    "bernoulli": "log odds({y} = 1) = η",
-}
-
 
 def equations(design: Design, *, centres: bool = True) -> tuple[str, ...]:
     """Lines of plain text: likelihood, linear predictor, distribution of every factor's and smooth's effects.
@@ -30,7 +21,7 @@ def equations(design: Design, *, centres: bool = True) -> tuple[str, ...]:
         of models that share most of them give the sum over the others.
     """
     sigma = "σ" if design.residual is None else f"σ[{clean(design.residual.name)}]"
-    lines = [_LIKELIHOOD[design.family.name].format(y=clean(design.outcome.name), sigma=sigma)]
+    lines = [design.family.equation.format(y=clean(design.outcome.name), sigma=sigma)]
     parts = [f"β[{clean(c.label)}]{_columns(c, design, centres)}" for c in design.columns]
     parts += [
         f"u[{clean(f.name)}, {clean(c.label)}]{_columns(c, design, centres)}" for f in design.factors for c in f.columns
@@ -88,12 +79,7 @@ def meaning(design: Design, parameter: str) -> str:
     )
     if parameter == "Intercept":
         return f"expected {outcome} at the centring values, {unit}"
-    fixed = {
-        "sigma": f"SD of the outcome around its expectation, {unit}",
-        "nu": "degrees of freedom of Student’s t",
-        "phi": "precision: how closely scores gather around their mean",
-        "cutpoints": "shares of the levels at the centring values",
-    }
+    fixed = {name: own.meaning.format(unit=unit) for name, own in design.family.parameters.items()}
     if design.residual is not None and parameter.startswith("sigma "):
         return f"{fixed['sigma']}, at some levels of {column_name(design.residual.name)}"
     if parameter in fixed:

@@ -165,16 +165,16 @@ def _parameters(fit: FittedModel, small: int) -> list[tuple[str, str, Any]]:
         )
         for term in terms
     ]
-    symbols = {"sigma": "residual SD σ", "nu": "degrees of freedom ν", "phi": "precision φ"}
-    for name in (name for name in design.family.parameters if name in symbols):
+    titles = {name: own.title for name, own in design.family.parameters.items() if own.title}
+    for name in titles:
         if name == "sigma" and design.residual is not None:
             if identifying(fit, design.residual.name):
                 continue
             named = zip(design.residual.parameters, design.residual.levels, draws[name].T, strict=True)
             own = [one for one in named if one[0] not in hidden]
-            found += [(parameter, f"{symbols[name]}: {clean(level)}", values) for parameter, level, values in own]
+            found += [(parameter, f"{titles[name]}: {clean(level)}", values) for parameter, level, values in own]
         else:
-            found.append((name, symbols[name], draws[name]))
+            found.append((name, titles[name], draws[name]))
     for factor in design.factors:
         for position, term in enumerate(factor.terms):
             what = "level" if term == "Intercept" else "slope"

@@ -8,10 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from alliance_bayes.effects.averages import is_linear
 from alliance_bayes.fit import BLOCK, FittedModel
 from alliance_bayes.model import PooledFactor
-from alliance_bayes.model.likelihood import expectation
 from alliance_bayes.report.counts import shown_counts
 from alliance_bayes.report.forest import ONE_COLUMN, column_ends, forest_size
 from alliance_bayes.report.sections import Picture
@@ -98,13 +96,13 @@ def pooled_means(fit: FittedModel, factor: PooledFactor, small: int) -> tuple[li
 
 def _expected(fit: FittedModel, which: np.ndarray, without: Sequence[str]) -> np.ndarray:
     """Expected outcome of each row, averaged over some draws, without some factors' effects, shape (n_rows,)."""
-    if is_linear(fit):
+    if fit.design.family.linear:
         return fit.mean_predictor(which=which, without=without)
     design, n = fit.design, fit.design.rows.n
     total = np.zeros(n)
     for some in np.array_split(which, min(which.size, -(-which.size * n // BLOCK))):
         eta = fit.linear_predictor(which=some, without=without)
-        total += expectation(design.family, eta, fit.parameters_at(some), design.outcome).sum(axis=0)
+        total += design.family.expectation(eta, fit.parameters_at(some), design.outcome).sum(axis=0)
     return np.asarray(total / which.size)
 
 

@@ -33,16 +33,6 @@ _NAMES: Mapping[str, str] = {
     "n_sessions": "number of sessions",
     "modality": "modality",
 }
-_FAMILIES: Mapping[str, str] = {
-    "gaussian": "varies around its expectation as a normal distribution with SD σ",
-    "student_t": "varies around its expectation as Student’s t with scale σ and ν degrees of freedom, which gives "
-    "outliers less weight",
-    "censored_gaussian": "is a normal variable with SD σ, seen only between the ends of the scale",
-    "beta_binomial": "is a count of steps of the scale that follows a beta-binomial distribution; the linear predictor "
-    "is on the logit scale",
-    "cumulative": "is an ordered level; the linear predictor shifts the log odds of exceeding each cutpoint",
-    "bernoulli": "is an event or not; the linear predictor is its log odds",
-}
 
 
 def column_name(name: str) -> str:
@@ -84,8 +74,7 @@ def units(unit: str) -> str:
 
 def family_sentence(design: Design) -> str:
     """How an outcome varies around its expectation."""
-    name = design.family.name
-    sentence = _FAMILIES.get(name, f"follows the family {clean(name)}")
+    sentence = design.family.sentence
     if design.residual is None:
         return sentence
     levels, what = len(design.residual.levels), column_name(design.residual.name)

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from scipy import special, stats
 
-from alliance_bayes.engines.density.special import FIRST_POSITIVE, KINDS, digamma, log_ndtr, log_prior
+from alliance_bayes.engines.density.priors import FIRST_POSITIVE, KINDS, log_prior
+from alliance_bayes.model.families.special import digamma, log_ndtr
 from alliance_bayes.model.priors import parse_prior
 
 LAWS = {

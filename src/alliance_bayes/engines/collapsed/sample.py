@@ -54,7 +54,7 @@ _CHANCE, _FEWEST = 10.0, 100
 
 def why_not_collapsed(design: Design, priors: PriorTable) -> str:
     """Why the engine cannot take a model; empty where it can."""
-    if design.family.name != "gaussian":
+    if not design.family.conjugate:
         return f"the family is {design.family.name}, not gaussian"
     for term in design.terms:
         if priors[term].prior.distribution != "Normal":

@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from alliance_bayes.engines.density.outcome import cutpoints_of
+from alliance_bayes.engines.density.kernel import cutpoints_of
 from alliance_bayes.engines.density.plan import Plan, scalar_names
-from alliance_bayes.engines.density.special import FIRST_POSITIVE, KINDS
+from alliance_bayes.engines.density.priors import FIRST_POSITIVE, KINDS
 from alliance_bayes.engines.sharing import shared_terms
 from alliance_bayes.model import Design, PriorTable
 

@@ -3,19 +3,41 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from alliance_bayes.compiled import njit
-from alliance_bayes.engines.density import outcome
-from alliance_bayes.engines.density.outcome import BERNOULLI, BETA_BINOMIAL, CENSORED, GAUSSIAN, STUDENT_T
-from alliance_bayes.engines.density.special import FIRST_POSITIVE, log_prior
+from alliance_bayes.engines.density.priors import FIRST_POSITIVE, log_prior
+from alliance_bayes.model import FAMILIES
 
-__all__ = ["log_density"]
+__all__ = ["cutpoints_of", "log_density"]
 
 _HALF_LOG_2PI = 0.5 * math.log(2.0 * math.pi)
 # Sums may be reordered (vector registers), but infinities and NaN keep their meaning: they are tested for.
 _FAST = {"reassoc", "contract", "nsz"}
+# Logarithms of survival probabilities are kept off both ends, where a cutpoint would be infinite.
+_LEAST, _MOST = math.log(1e-12), -1e-12
+
+
+def _chosen(kernels: Sequence[Any], first: int = 0) -> Any:
+    """One function of the families' own, chosen by the plan's number: comparisons that the compiler sees through."""
+    own = kernels[0]
+    if len(kernels) == 1:
+        return own
+    others = _chosen(kernels[1:], first + 1)
+
+    @njit(cache=False, nogil=True, error_model="numpy")
+    def chosen(plan, value, eta, cutpoints, by_value, by_eta, by_cut):  # type: ignore[no-untyped-def]
+        if plan.family == first:
+            return own(plan, value, eta, cutpoints, by_value, by_eta, by_cut)
+        return others(plan, value, eta, cutpoints, by_value, by_eta, by_cut)
+
+    return chosen
+
+
+_log_likelihood = _chosen([family.kernel for family in FAMILIES.values()])
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -189,29 +211,25 @@ def _effects_back(q, plan, value, by_value, units, by_eta, gradient, at):  # typ
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def cutpoints_of(sticks):  # type: ignore[no-untyped-def]
+    """Cutpoints of sticks given as log odds, and the derivative of each by its log survival probability."""
+    cutpoints, slopes = np.empty(sticks.size), np.empty(sticks.size)
+    survival = 0.0
+    for k in range(sticks.size):
+        survival -= max(sticks[k], 0.0) + math.log1p(math.exp(-abs(sticks[k])))
+        kept = min(max(survival, _LEAST), _MOST)
+        cutpoints[k] = math.log(-math.expm1(kept)) - kept
+        slopes[k] = 1.0 / math.expm1(kept) if _LEAST < survival < _MOST else 0.0
+    return cutpoints, slopes
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def _outcome(q, plan, value, by_value, eta, by_eta, gradient, at):  # type: ignore[no-untyped-def]
     """Log likelihood, and the prior of the sticks of an ordinal model."""
-    y, family, index, shape = plan.y, plan.family, plan.sigma_index, plan.shape
-    if family in (GAUSSIAN, STUDENT_T, CENSORED):
-        stop = plan.sigma + plan.sigma_levels
-        sigma, by_sigma = value[plan.sigma : stop], by_value[plan.sigma : stop]
-        if family == GAUSSIAN:
-            return outcome.gaussian(y, eta, sigma, index, by_eta, by_sigma)
-        if family == CENSORED:
-            return outcome.censored(y, eta, sigma, index, plan.lower, plan.upper, by_eta, by_sigma)
-        log_p, slope = outcome.student_t(y, eta, sigma, index, value[shape], by_eta, by_sigma)
-        by_value[shape] += slope
-        return log_p
-    if family == BERNOULLI:
-        return outcome.bernoulli(y, eta, by_eta)
-    if family == BETA_BINOMIAL:
-        log_p, slope = outcome.beta_binomial(y, eta, value[shape], plan.trials, by_eta)
-        by_value[shape] += slope
-        return log_p
     sticks = q[at:]
-    cutpoints, slopes = outcome.cutpoints_of(sticks)
+    cutpoints, slopes = cutpoints_of(sticks)
     by_cut = np.zeros(sticks.size)
-    log_p = outcome.cumulative(y, eta, cutpoints, by_eta, by_cut)
+    log_p = _log_likelihood(plan, value, eta, cutpoints, by_value, by_eta, by_cut)
     a = plan.stick_first
     below = 0.0  # what every later cutpoint says of the log survival probability
     for k in range(sticks.size - 1, -1, -1):

@@ -7,11 +7,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from alliance_bayes.engines.density.outcome import FAMILY_NUMBERS
-from alliance_bayes.engines.density.special import KINDS
+from alliance_bayes.engines.density.priors import KINDS
 from alliance_bayes.engines.information import information
 from alliance_bayes.engines.sharing import shared_terms
-from alliance_bayes.model import Design, Prior, PriorTable
+from alliance_bayes.model import FAMILIES, Design, Prior, PriorTable
 
 __all__ = ["Plan", "plan_of", "scalar_names", "why_no_plan"]
 
@@ -57,7 +56,7 @@ class Plan(NamedTuple):
     sigma: int  # scalar of the first residual SD
     sigma_levels: int
     sigma_index: np.ndarray
-    shape: int  # scalar of nu or phi
+    shape: int  # scalar of the family's other parameter: nu, phi
     lower: float
     upper: float
     trials: int
@@ -83,7 +82,7 @@ def scalar_names(design: Design, priors: PriorTable) -> tuple[str, ...]:
     for own in design.family.parameters:
         if own == "sigma" and design.residual is not None:
             names += list(design.residual.parameters)
-        elif own != "cutpoints":
+        elif design.family.parameters[own].support != "simplex":
             names.append(own)
     return tuple(names)
 
@@ -143,23 +142,18 @@ def _outcome(design: Design, number: dict[str, int]) -> dict[str, Any]:
     outcome, family = design.outcome, design.family
     residual, zeros = design.rows.residual, np.zeros(design.rows.n, dtype=np.int64)
     sigma = "sigma" if design.residual is None else design.residual.parameters[0]
-    trials = 0 if outcome.levels is None else outcome.levels.size - 1
-    censored = family.name == "censored_gaussian"
-    constant = 0.0
-    if family.name == "beta_binomial":
-        y = outcome.coded
-        constant = sum(math.lgamma(trials + 1) - math.lgamma(k + 1) - math.lgamma(trials - k + 1) for k in y)
+    lower, upper = family.ends(outcome)
     return {
-        "family": FAMILY_NUMBERS[family.name],
+        "family": list(FAMILIES).index(family.name),
         "y": _real(outcome.coded),
         "sigma": number.get(sigma, -1),
         "sigma_levels": 1 if design.residual is None else len(design.residual.levels),
         "sigma_index": zeros if residual is None else _whole(residual),
-        "shape": number.get("nu", number.get("phi", -1)),
-        "lower": -math.inf if not censored or outcome.lower is None else float(outcome.lower),
-        "upper": math.inf if not censored or outcome.upper is None else float(outcome.upper),
-        "trials": trials,
-        "constant": float(constant),
+        "shape": next((number[own] for own in family.parameters if own != "sigma" and own in number), -1),
+        "lower": -math.inf if lower is None else float(lower),
+        "upper": math.inf if upper is None else float(upper),
+        "trials": 0 if outcome.levels is None else outcome.levels.size - 1,
+        "constant": family.constant(outcome),
     }
 
 
@@ -167,9 +161,8 @@ def _sticks(design: Design, priors: PriorTable) -> tuple[float, np.ndarray]:
     """Both shapes of the sticks' beta priors: the one they share, and each one's other."""
     if "cutpoints" not in design.family.parameters:
         return 0.0, np.zeros(0)
-    assert design.outcome.levels is not None
     concentration = priors["cutpoints"].prior.arguments["a"]
-    return float(concentration), concentration * np.arange(design.outcome.levels.size - 1, 0, -1, dtype=float)
+    return float(concentration), concentration * np.arange(design.outcome.known_levels.size - 1, 0, -1, dtype=float)
 
 
 def _padded(prior: Prior) -> list[float]:

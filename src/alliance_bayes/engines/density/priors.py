@@ -1,4 +1,4 @@
-"""Special functions as machine code, and the distributions that a prior of one number may have."""
+"""The distributions that a prior of one number may have, as machine code."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 
 from alliance_bayes.compiled import njit
 
-__all__ = ["FIRST_POSITIVE", "KINDS", "digamma", "log_ndtr", "log_prior"]
+__all__ = ["FIRST_POSITIVE", "KINDS", "log_prior"]
 
 # Numbers of the distributions in machine code; those from FIRST_POSITIVE on have positive parameters.
 KINDS = {"Normal": 0, "StudentT": 1, "HalfNormal": 2, "HalfStudentT": 3, "Exponential": 4, "Gamma": 5}
@@ -15,9 +15,6 @@ FIRST_POSITIVE = 2
 _NORMAL, _STUDENT_T, _HALF_NORMAL, _HALF_STUDENT_T, _EXPONENTIAL = range(5)
 _HALF_LOG_2PI = 0.5 * math.log(2.0 * math.pi)
 _LOG_2 = math.log(2.0)
-_SQRT_2 = math.sqrt(2.0)
-# Below it the complementary error function comes near the smallest number there is.
-_FAR = -36.0
 
 
 @njit(cache=True, nogil=True)
@@ -46,33 +43,3 @@ def _log_student_t(nu, mu, sigma, x):  # type: ignore[no-untyped-def]
     value = math.lgamma(0.5 * (nu + 1.0)) - math.lgamma(0.5 * nu) - 0.5 * math.log(nu * math.pi) - math.log(sigma)
     value -= 0.5 * (nu + 1.0) * math.log1p(away * away / nu)
     return value, -(nu + 1.0) * away / ((nu + away * away) * sigma)
-
-
-@njit(cache=True, nogil=True)
-def digamma(x):  # type: ignore[no-untyped-def]
-    """Derivative of the log gamma function at x > 0: the recurrence up to 8, from there its asymptotic series.
-
-    References
-    ----------
-    NIST Digital Library of Mathematical Functions, 5.5.2 and 5.11.2. The first term left out is below 1e-13.
-    """
-    value = 0.0
-    while x < 8.0:
-        value -= 1.0 / x
-        x += 1.0
-    r = 1.0 / (x * x)
-    series = 1 / 12 - r * (1 / 120 - r * (1 / 252 - r * (1 / 240 - r * (1 / 132 - r * (691 / 32760 - r / 12)))))
-    return value + math.log(x) - 0.5 / x - r * series
-
-
-@njit(cache=True, nogil=True)
-def log_ndtr(z):  # type: ignore[no-untyped-def]
-    """Logarithm of the standard normal distribution function, and its derivative, in both tails."""
-    if z < _FAR:
-        # The asymptotic series; what is left out is below 1e-10 of it.
-        r = 1.0 / (z * z)
-        tail = 1.0 - r * (1.0 - r * (3.0 - 15.0 * r))
-        return -0.5 * z * z - _HALF_LOG_2PI - math.log(-z) + math.log(tail), -z / tail
-    below = 0.5 * math.erfc(-z / _SQRT_2)
-    value = math.log1p(-0.5 * math.erfc(z / _SQRT_2)) if z > 0.0 else math.log(below)
-    return value, math.exp(-0.5 * z * z - _HALF_LOG_2PI) / below

@@ -1,0 +1,147 @@
+"""The Bernoulli family: an event, or its absence."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any, override
+
+import numpy as np
+from scipy import special
+
+from alliance_bayes.compiled import njit
+from alliance_bayes.model.families.family import Draws, Family, Outcome, demand
+from alliance_bayes.model.families.logit import LOG_ODDS, LOGISTIC_SD, LOGISTIC_VARIANCE
+from alliance_bayes.model.families.special import MUCH
+from alliance_bayes.model.priors import StatedPrior
+from alliance_bayes.model.scales import Scale
+from alliance_bayes.readonly import ReadOnly
+
+__all__ = ["Bernoulli"]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _kernel(plan, value, eta, cutpoints, by_value, by_eta, by_cut):  # type: ignore[no-untyped-def]
+    """Events (1) and their absence (0) with log odds eta."""
+    y = plan.y
+    log_p, product = 0.0, 1.0
+    for i in range(y.size):
+        against = -eta[i] if y[i] > 0.5 else eta[i]
+        fall = math.exp(-abs(against))
+        product *= 1.0 + fall
+        if product > MUCH:
+            log_p -= math.log(product)
+            product = 1.0
+        log_p -= max(against, 0.0)
+        wrong = (1.0 if against > 0.0 else fall) / (1.0 + fall)
+        by_eta[i] += wrong if y[i] > 0.5 else -wrong
+    return log_p - math.log(product)
+
+
+class Bernoulli(Family):
+    """An event (1) or its absence (0); the linear predictor is its log odds."""
+
+    name = "bernoulli"
+    title = "Bernoulli"
+    equation = "log odds({y} = 1) = η"
+    sentence = "is an event or not; the linear predictor is its log odds"
+    link = "logit"
+    parameters = ReadOnly({})
+    discrete = True
+    event = True
+    kernel = staticmethod(_kernel)
+
+    @override
+    def prepare(self, name: str, values: np.ndarray, scale: Scale | None) -> Outcome:
+        values = np.asarray(values, dtype=float)
+        good = (values == 0) | (values == 1)
+        demand(name, values, good, "is not 0 or 1", "Code the event as 1 and its absence as 0.")
+        return Outcome(name, values, values, np.array([0.0, 1.0]), 0.0, 1.0)
+
+    @override
+    def ends(self, outcome: Outcome) -> tuple[float | None, float | None]:
+        return 0.0, 1.0
+
+    @override
+    def expectation(self, eta: np.ndarray, own: Draws, outcome: Outcome) -> np.ndarray:
+        return np.asarray(special.expit(eta))
+
+    @override
+    def residual_variance(self, eta: np.ndarray, own: Draws, outcome: Outcome) -> np.ndarray:
+        p = special.expit(eta)
+        return np.asarray(p * (1 - p))
+
+    @override
+    def simulate(self, eta: np.ndarray, own: Draws, outcome: Outcome, rng: np.random.Generator) -> np.ndarray:
+        return (rng.random(eta.shape) < special.expit(eta)).astype(float)
+
+    @override
+    def log_density(self, eta: np.ndarray, own: Draws, outcome: Outcome) -> np.ndarray:
+        y = outcome.coded
+        return np.asarray(y * special.log_expit(eta) + (1 - y) * special.log_expit(-eta))
+
+    @override
+    def cumulative_bounds(
+        self, eta: np.ndarray, own: Draws, outcome: Outcome, step: float | None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        p = special.expit(eta)
+        happened = outcome.coded > 0
+        return np.where(happened, 1 - p, 0.0), np.where(happened, 1.0, 1 - p)
+
+    @override
+    def exceedance(self, eta: np.ndarray, own: Draws, outcome: Outcome, codes: np.ndarray) -> np.ndarray:
+        found = np.empty((*eta.shape, codes.shape[-1]))
+        edges = np.array([-np.inf, 0.0, np.inf])
+        for place in range(codes.shape[-1]):
+            found[..., place] = special.expit(eta - edges[np.atleast_1d(codes[..., place])])
+        return found
+
+    @override
+    def predictor_variance(
+        self,
+        own: Draws,
+        outcome: Outcome,
+        *,
+        mean: Callable[[], np.ndarray],
+        residual: Callable[[], np.ndarray],
+        shares: np.ndarray,
+    ) -> np.ndarray:
+        """Of the logistic variable whose sign is seen."""
+        return np.array(LOGISTIC_VARIANCE)
+
+    def _mean_slope(self, outcome: Outcome) -> float:
+        share = float(outcome.values.mean())
+        return share * (1 - share)
+
+    @override
+    def predictor_sd(self, scale: Scale | None) -> float | None:
+        """Of the logistic variable, so that no scale is needed."""
+        return LOGISTIC_SD
+
+    @override
+    def predictor_unit(self, scale: Scale) -> float:
+        return 4.0 / scale.range if scale.range else 1.0
+
+    @override
+    def intercept(self, scale: Scale | None) -> StatedPrior | None:
+        return LOG_ODDS
+
+    @override
+    def observe(self, outcome: Outcome, eta: Any, own: Mapping[str, Any]) -> None:
+        import pymc as pm
+
+        pm.CustomDist(
+            outcome.name,
+            eta,
+            dist=lambda eta, size: pm.Bernoulli.dist(logit_p=eta, size=size),
+            logp=bernoulli_logp,
+            observed=outcome.coded.astype(int),
+            dims="obs",
+        )
+
+
+def bernoulli_logp(value: Any, eta: Any) -> Any:
+    """Log mass in PyTensor: PyMC's own goes by the probability."""
+    import pytensor.tensor as pt
+
+    return -pt.softplus(pt.switch(pt.eq(value, 1), -eta, eta))

@@ -1,0 +1,355 @@
+"""What a family is: everything that the package asks of the distribution of an outcome, in one object."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+
+from alliance_bayes.errors import DataError, Problem
+from alliance_bayes.model.priors import StatedPrior
+from alliance_bayes.model.scales import Scale
+from alliance_bayes.rounding import ON_LEVEL
+
+__all__ = ["NEEDED_OF_SCALE", "Draws", "Family", "Link", "Outcome", "Parameter", "demand", "on_levels"]
+
+Link = Literal["identity", "logit", "cumulative_logit", "log"]
+#: Draws of the family's parameters by name, each of shape (...): see :class:`Family`.
+type Draws = Mapping[str, np.ndarray]
+
+#: What every declared scale has.
+NEEDED_OF_SCALE: Mapping[str, object] = {"mean": ..., "sd": ...}
+# How far, in steps, rounding may put a value off a multiple of the step.
+_ROUNDING = 1e-6
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A parameter of a family besides the linear predictor.
+
+    Parameters
+    ----------
+    title
+        What its panel in a figure is called, with its symbol; empty for one that is not drawn.
+    meaning
+        One clause; ``{unit}`` stands for units of the outcome.
+    support
+        ``"positive"``, or ``"simplex"``: cutpoints, whose prior is of the shares of the levels.
+    dim
+        Its dimension in the posterior, where it is not a single number.
+    """
+
+    title: str
+    meaning: str
+    support: Literal["positive", "simplex"] = "positive"
+    dim: str | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """The outcome as a family sees it.
+
+    Parameters
+    ----------
+    name
+        Column name.
+    values
+        Shape (n,), on the outcome's own scale.
+    coded
+        Shape (n,): what the likelihood reads. The values themselves for continuous families, steps above the lower
+        end for ``beta_binomial``, level codes for ``cumulative``, 0/1 for ``bernoulli``.
+    levels
+        Shape (n_levels,): the value of each code, for families with a known number of them; None otherwise.
+    lower, upper
+        Censoring limits of ``censored_gaussian``, ends of the scale otherwise (None where open).
+    """
+
+    name: str
+    values: np.ndarray
+    coded: np.ndarray
+    levels: np.ndarray | None
+    lower: float | None
+    upper: float | None
+
+    def take(self, at: slice | np.ndarray) -> Outcome:
+        """The outcome of some rows, by place."""
+        return replace(self, values=self.values[at], coded=self.coded[at])
+
+    @property
+    def known_levels(self) -> np.ndarray:
+        """The levels, of a family that has them."""
+        assert self.levels is not None
+        return self.levels
+
+    def first_code(self, cuts: np.ndarray) -> np.ndarray:
+        """The least code whose value is at least a cut, shape of ``cuts``; for discrete families."""
+        if self.levels is None:
+            return np.ceil(cuts - _ROUNDING)
+        return np.asarray((self.levels < cuts[..., None] - _ROUNDING * np.diff(self.levels).min()).sum(axis=-1))
+
+
+class Family(ABC):
+    """One observation family.
+
+    Every function takes draws from any engine. ``eta`` has shape (..., n); parameters have shape (...) and are
+    broadcast against it, except ``cutpoints``, of shape (..., n_levels - 1). ``sigma`` may also differ by row, with
+    shape (..., n).
+
+    A family is a subclass with a file of its own; what it lacks is refused when it is made. Its facts:
+
+    ``name``
+        Used in ``Model(family=...)`` and in model cards.
+    ``title``, ``equation``, ``sentence``
+        How reports call it; its line among the equations (``{y}``, ``{sigma}``); how an outcome varies around its
+        expectation, after the outcome's name.
+    ``link``
+        Maps the linear predictor to the outcome's expectation; for ``cumulative``, to the odds of exceeding each
+        cutpoint.
+    ``parameters``
+        The parameters besides the linear predictor, by name, in the order of the posterior.
+    ``discrete``
+        Whether outcomes have a mass function (their log scores are not comparable with densities).
+    ``kernel``
+        Log likelihood of all outcomes as machine code, with its derivatives: a function of the plan
+        (:class:`alliance_bayes.engines.density.Plan`), the values of the parameters with a prior of their own, the
+        linear predictor (n,) and the cutpoints (n_levels - 1,), which adds to the three arrays of derivatives by
+        those, in this order. It is what :meth:`log_density` says row by row, with the plan's ``constant``.
+    """
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    equation: ClassVar[str]
+    sentence: ClassVar[str]
+    link: ClassVar[Link]
+    parameters: ClassVar[Mapping[str, Parameter]]
+    discrete: ClassVar[bool]
+    kernel: ClassVar[Callable[..., float]]
+
+    #: Whether the expected outcome is the linear predictor itself, so that averages of one are averages of the other.
+    linear: ClassVar[bool] = False
+    #: Whether coefficients can be integrated out exactly.
+    conjugate: ClassVar[bool] = False
+    #: Whether the outcome is an event, so that its expectation is a probability.
+    event: ClassVar[bool] = False
+    #: Whether parameters of the family stand in for the intercept.
+    own_intercepts: ClassVar[bool] = False
+
+    def __init__(self) -> None:
+        facts = ("name", "title", "equation", "sentence", "link", "parameters", "discrete", "kernel")
+        if lacking := [fact for fact in facts if not hasattr(self, fact)]:
+            raise TypeError(f"{type(self).__name__} lacks {', '.join(lacking)}")
+
+    def __repr__(self) -> str:
+        return f"<family {self.name}>"
+
+    @property
+    def mean_needs_sigma(self) -> bool:
+        """Whether the expected outcome depends on the residual SD."""
+        return "sigma" in self.parameters and not self.linear
+
+    # --- The outcome ---
+
+    @abstractmethod
+    def prepare(self, name: str, values: np.ndarray, scale: Scale | None) -> Outcome:
+        """Check an outcome and code it.
+
+        Parameters
+        ----------
+        name
+            Column name.
+        values
+            Shape (n,), finite numbers.
+        scale
+            The column's reference scale; ends and step are read from it where the family needs them.
+
+        Raises
+        ------
+        ModelError
+            The family needs a scale that is not known.
+        DataError
+            Values that the family cannot produce; every one of them is listed.
+        """
+
+    def ends(self, outcome: Outcome) -> tuple[float | None, float | None]:
+        """Least and greatest value that an outcome can have; None where there is no such value."""
+        return None, None
+
+    # --- The distribution ---
+
+    @abstractmethod
+    def expectation(self, eta: np.ndarray, own: Draws, outcome: Outcome) -> np.ndarray:
+        """Expected outcome on the outcome's own scale, shape of ``eta``."""
+
+    @abstractmethod
+    def residual_variance(self, eta: np.ndarray, own: Draws, outcome: Outcome) -> np.ndarray:
+        """Variance of the outcome around its expectation, shape of ``eta``."""
+
+    @abstractmethod
+    def simulate(self, eta: np.ndarray, own: Draws, outcome: Outcome, rng: np.random.Generator) -> np.ndarray:
+        """One draw of the outcome, on its own scale, for each element of ``eta``."""
+
+    @abstractmethod
+    def log_density(self, eta: np.ndarray, own: Draws, outcome: Outcome) -> np.ndarray:
+        """Pointwise log density (log mass for discrete families) of the observed outcome, shape of ``eta``."""
+
+    @abstractmethod
+    def cumulative_bounds(
+        self, eta: np.ndarray, own: Draws, outcome: Outcome, step: float | None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Probabilities of less than, and of at most, the observed outcome.
+
+        A score recorded in steps stands for the interval of half a step to either side, so a continuous family is asked
+        for the probabilities up to both ends of it. Without that, heaping on the levels would be taken for a misfit.
+
+        Parameters
+        ----------
+        eta, own, outcome
+            As in the likelihood; eta has shape (n_draws, n).
+        step
+            Distance between levels for a continuous family, None when every value is possible.
+
+        Returns
+        -------
+        below, upto : numpy.ndarray
+            Shape (n_draws, n); equal where the outcome has no levels. Beyond a censoring limit lies the whole tail.
+        """
+
+    def exceedance(self, eta: np.ndarray, own: Draws, outcome: Outcome, codes: np.ndarray) -> np.ndarray:
+        """Probability of at least some codes, of discrete families.
+
+        Parameters
+        ----------
+        eta, own, outcome
+            As in the likelihood.
+        codes
+            Shape (n_codes,), or (n, n_codes) where every row has its own; see :meth:`Outcome.first_code`.
+
+        Returns
+        -------
+        numpy.ndarray
+            Shape (..., n, n_codes).
+        """
+        raise NotImplementedError
+
+    def standard_cdf(self, z: np.ndarray, own: Draws) -> np.ndarray:
+        """Probability of an outcome up to ``z`` scales above the linear predictor, of continuous families.
+
+        Parameters
+        ----------
+        z
+            Shape (n_draws, ...).
+        own
+            As in the likelihood, of shape (n_draws,).
+        """
+        raise NotImplementedError
+
+    def level_probability(self, eta: np.ndarray, own: Draws, outcome: Outcome, step: float) -> np.ndarray:
+        """Probability of the observed level, of continuous families recorded in steps, shape of ``eta``.
+
+        Unlike a density, it can be compared with the mass functions of discrete families.
+        """
+        raise NotImplementedError
+
+    @abstractmethod
+    def predictor_variance(
+        self,
+        own: Draws,
+        outcome: Outcome,
+        *,
+        mean: Callable[[], np.ndarray],
+        residual: Callable[[], np.ndarray],
+        shares: np.ndarray,
+    ) -> np.ndarray:
+        """Variance of an outcome around its expectation on the scale of the linear predictor, shape (n_draws,).
+
+        Parameters
+        ----------
+        own, outcome
+            As in the likelihood.
+        mean, residual
+            Average expected outcome and average residual variance of the analysed rows, shape (n_draws,).
+        shares
+            Share of the rows by level of the residual factor, shape (n_levels,).
+        """
+
+    def information(self, outcome: Outcome) -> float:
+        """What one outcome tells of its linear predictor: squared slope of the expectation over the variance."""
+        variance = float(outcome.values.var())
+        return self._mean_slope(outcome) ** 2 / variance if variance > 0 else 0.0
+
+    @abstractmethod
+    def _mean_slope(self, outcome: Outcome) -> float:
+        """Slope of the expected outcome by the linear predictor, where the expectation is the observed mean."""
+
+    # --- Priors ---
+
+    @abstractmethod
+    def predictor_sd(self, scale: Scale | None) -> float | None:
+        """Reference SD of the outcome on the scale of the linear predictor; None where it is not known."""
+
+    @abstractmethod
+    def predictor_unit(self, scale: Scale) -> float:
+        """Units of the linear predictor in one unit of the outcome, where the link is steepest."""
+
+    def intercept(self, scale: Scale | None) -> StatedPrior | None:
+        """Default prior of the intercept, where the family has one; None where it follows from the outcome's scale."""
+        return None
+
+    def parameter_prior(self, name: str, scale: Scale | None, levels: int | None) -> StatedPrior | None:
+        """Default prior of one of the parameters.
+
+        Parameters
+        ----------
+        name
+            One of ``parameters``.
+        scale
+            The outcome's reference scale, where it is known.
+        levels
+            Number of the outcome's levels, where it has some.
+        """
+        raise NotImplementedError
+
+    # --- Both forms of the density ---
+
+    @abstractmethod
+    def observe(self, outcome: Outcome, eta: Any, own: Mapping[str, Any]) -> None:
+        """Add the observed outcome to the PyMC model in context.
+
+        Parameters
+        ----------
+        outcome
+            As in the likelihood; its name is the variable's, its dim ``obs``.
+        eta
+            Linear predictor, shape (n,).
+        own
+            The family's parameters, placed; ``sigma`` may have shape (n,).
+        """
+
+    def constant(self, outcome: Outcome) -> float:
+        """What :meth:`log_density` adds to the kernel in every draw, over all rows."""
+        return 0.0
+
+
+def on_levels(name: str, values: np.ndarray, levels: np.ndarray) -> Outcome:
+    """An outcome that has one of some levels, coded by their numbers; DataError where it has none of them."""
+    codes = np.abs(values[:, None] - levels[None, :]).argmin(axis=1)
+    demand(
+        name,
+        values,
+        np.abs(levels[codes] - values) < ON_LEVEL * np.diff(levels).astype(float).min(initial=np.inf),
+        f"is not one of the {levels.size} levels from {levels[0]:g} to {levels[-1]:g}",
+        "Correct it, or declare the scale's step.",
+    )
+    return Outcome(name, values, codes.astype(float), levels, float(levels[0]), float(levels[-1]))
+
+
+def demand(name: str, values: np.ndarray, good: np.ndarray, what: str, remedy: str) -> None:
+    """Raise DataError that lists every value that is not good."""
+    if not good.all():
+        raise DataError(
+            [Problem(name, int(row), float(values[row]), what, remedy) for row in np.flatnonzero(~good)],
+            source="outcome (rows as analysed, from 0)",
+        )

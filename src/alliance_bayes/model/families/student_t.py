@@ -1,0 +1,102 @@
+"""The Student t family."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, override
+
+import numpy as np
+from scipy import special, stats
+
+from alliance_bayes.compiled import njit
+from alliance_bayes.model.families.continuous import SIGMA, Continuous, residual_sd
+from alliance_bayes.model.families.family import Draws, Outcome, Parameter
+from alliance_bayes.model.families.special import MUCH, digamma
+from alliance_bayes.model.priors import Prior, StatedPrior
+from alliance_bayes.model.scales import Scale
+from alliance_bayes.readonly import ReadOnly
+
+__all__ = ["StudentT"]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _kernel(plan, value, eta, cutpoints, by_value, by_eta, by_cut):  # type: ignore[no-untyped-def]
+    """One logarithm for several rows: of a product of factors."""
+    stop = plan.sigma + plan.sigma_levels
+    sigma, by_sigma = value[plan.sigma : stop], by_value[plan.sigma : stop]
+    y, index, nu = plan.y, plan.sigma_index, value[plan.shape]
+    logs, product, by_nu, per_nu = 0.0, 1.0, 0.0, 1.0 / nu
+    precision, log_scale = 1.0 / sigma, np.log(sigma)
+    total_scale = 0.0
+    for i in range(y.size):
+        k = index[i]
+        z = (y[i] - eta[i]) * precision[k]
+        square = z * z
+        product *= 1.0 + square * per_nu
+        if product > MUCH:
+            logs += math.log(product)
+            product = 1.0
+        total_scale += log_scale[k]
+        pull = (nu + 1.0) / (nu + square)
+        by_eta[i] += pull * z * precision[k]
+        by_sigma[k] += (pull * square - 1.0) * precision[k]
+        by_nu += pull * square
+    logs += math.log(product)
+    n, half = y.size, 0.5 * (nu + 1.0)
+    log_p = n * (math.lgamma(half) - math.lgamma(0.5 * nu) - 0.5 * math.log(nu * math.pi)) - total_scale - half * logs
+    by_value[plan.shape] += 0.5 * (n * (digamma(half) - digamma(0.5 * nu) - 1.0 / nu) - logs + by_nu / nu)
+    return log_p
+
+
+class StudentT(Continuous):
+    """Student's t with scale ``sigma`` and ``nu`` degrees of freedom."""
+
+    name = "student_t"
+    title = "Student's t"
+    equation = "{y} ~ Student-t(ν, η, {sigma})"
+    sentence = (
+        "varies around its expectation as Student’s t with scale σ and ν degrees of freedom, which gives outliers less "
+        "weight"
+    )
+    parameters = ReadOnly(
+        {"sigma": SIGMA, "nu": Parameter("degrees of freedom ν", "degrees of freedom of Student’s t")}
+    )
+    linear = True
+    kernel = staticmethod(_kernel)
+
+    @override
+    def expectation(self, eta: np.ndarray, own: Draws, outcome: Outcome) -> np.ndarray:
+        return eta
+
+    @override
+    def residual_variance(self, eta: np.ndarray, own: Draws, outcome: Outcome) -> np.ndarray:
+        """Infinite where ``nu`` is 2 or less."""
+        nu = own["nu"]
+        factor = np.where(nu > 2, nu / np.maximum(nu - 2, 1e-300), np.inf)
+        return np.broadcast_to(residual_sd(eta, own) ** 2 * factor[..., None], eta.shape)
+
+    @override
+    def simulate(self, eta: np.ndarray, own: Draws, outcome: Outcome, rng: np.random.Generator) -> np.ndarray:
+        noise = rng.standard_t(np.broadcast_to(own["nu"][..., None], eta.shape))
+        return np.asarray(eta + residual_sd(eta, own) * noise)
+
+    @override
+    def log_density(self, eta: np.ndarray, own: Draws, outcome: Outcome) -> np.ndarray:
+        return np.asarray(stats.t.logpdf(outcome.coded, own["nu"][..., None], eta, residual_sd(eta, own)))
+
+    @override
+    def standard_cdf(self, z: np.ndarray, own: Draws) -> np.ndarray:
+        return np.asarray(special.stdtr(own["nu"].reshape(-1, *[1] * (z.ndim - 1)), z))
+
+    @override
+    def parameter_prior(self, name: str, scale: Scale | None, levels: int | None) -> StatedPrior | None:
+        if name == "nu":
+            return StatedPrior(Prior("Gamma", (2.0, 0.1)), "degrees of freedom; Juarez and Steel (2010)")
+        return super().parameter_prior(name, scale, levels)
+
+    @override
+    def observe(self, outcome: Outcome, eta: Any, own: Mapping[str, Any]) -> None:
+        import pymc as pm
+
+        pm.StudentT(outcome.name, nu=own["nu"], mu=eta, sigma=own["sigma"], observed=outcome.coded, dims="obs")
