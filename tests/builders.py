@@ -92,7 +92,8 @@ def fitted(
             np.asarray((sds or {}).get(name, 0.1 if name.startswith(("beta", "u_")) else 0.05), float), shape
         )
         values = mean + sd * rng.normal(size=(chains, draws, *shape))
-        if name.startswith("tau_") or name in ("sigma", "nu", "phi"):
+        own = design.family.parameters.get(name)
+        if name.startswith("tau_") or (own is not None and own.support == "positive"):
             values = np.abs(values)
         if name.startswith("corr_"):
             values = np.broadcast_to(np.eye(shape[0]), values.shape).copy()
@@ -137,7 +138,7 @@ def _typical_mean(name: str, terms: tuple[str, ...]) -> Any:
     if name == "beta":
         typical = {"Intercept": 45.0, "alliance": 2.2, "who5_baseline": 0.45}
         return [typical.get(term, 0.0) for term in terms]
-    return {"sigma": 15.0, "nu": 10.0, "phi": 10.0}.get(name, 1.0 if name.startswith("tau_") else 0.0)
+    return {"sigma": 15.0, "nu": 10.0, "phi": 10.0, "alpha": 4.0}.get(name, 1.0 if name.startswith("tau_") else 0.0)
 
 
 def rendered(fit: FittedModel, *, effects: Any = None, checks: Any = None, **options: Any) -> Rendered:

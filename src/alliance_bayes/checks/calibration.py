@@ -18,10 +18,7 @@ __all__ = ["INTERVALS", "calibration"]
 
 TITLE = "Calibration of predictions (LOO-PIT)"
 INTERVALS = (0.50, 0.80, 0.89, 0.95)
-_REMEDY = (
-    "Do not read predictive intervals as stated; compare another family (student_t for heavy tails, beta_binomial, "
-    "cumulative or censored_gaussian for a bounded score)."
-)
+_REMEDY = "Do not read predictive intervals as stated; compare another family"
 
 
 def calibration(evidence: Evidence) -> CheckResult:
@@ -64,7 +61,10 @@ def calibration(evidence: Evidence) -> CheckResult:
     stated, held = float(table["interval"].iloc[furthest]), float(table["coverage"].iloc[furthest])
     found = f"the {percent(stated)} predictive intervals hold {percent(held, 1)} of outcomes"
     if fires:
-        sentence = f"Predictions are not calibrated: {_direction(shape, table)}, and {found}. {_REMEDY}"
+        alternatives = evidence.fit.design.family.alternatives
+        sentence = (
+            f"Predictions are not calibrated: {_direction(shape, table)}, and {found}. {_REMEDY} ({alternatives})."
+        )
     else:
         sentence = (
             "Predictions are calibrated: the LOO-PIT values stay within a band that a calibrated model leaves in at "

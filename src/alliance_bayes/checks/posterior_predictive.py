@@ -253,7 +253,7 @@ def _sentence(table: pd.DataFrame, evidence: Evidence, passed_over: int) -> str:
     more = f"; and {len(outside) - NAMED} more" if len(outside) > NAMED else ""
     return (
         f"{len(outside)} of {len(table)} statistics of the outcome lie outside their limits: {named}{more}. "
-        f"{_remedy(set(outside['statistic']))}{small}"
+        f"{_remedy(set(outside['statistic']), evidence.fit.design.family.alternatives)}{small}"
     )
 
 
@@ -265,7 +265,7 @@ def _describe(row: pd.Series) -> str:
     return f"{row['statistic']}{where} {observed} (limits {lower} to {upper})"
 
 
-def _remedy(statistics: set[str]) -> str:
+def _remedy(statistics: set[str], alternatives: str) -> str:
     remedies = []
     if statistics & {"mean"}:
         remedies.append("A group's mean is off: check the priors of level SDs, and for terms that are missing.")
@@ -274,7 +274,6 @@ def _remedy(statistics: set[str]) -> str:
     if statistics & {"skewness", "kurtosis", "share at floor", "share at ceiling"}:
         remedies.append(
             "The shape of the outcomes is not the family's: mean differences may still be sound, predictions for "
-            "single people and shares at the ends are not; compare another family (student_t for heavy tails, "
-            "beta_binomial or cumulative for a bounded score)."
+            f"single people and shares at the ends are not; compare another family ({alternatives})."
         )
     return " ".join(remedies)

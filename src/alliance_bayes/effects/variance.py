@@ -58,8 +58,8 @@ def variance_partition(fit: FittedModel, *, prob: float = 0.89, interval: str = 
     censored Gaussian that of the uncensored variable); where the residual SD differs by level, its average over the
     analysed rows. Other links are partitioned on the scale of the linear
     predictor, with pi^2 / 3 for ``bernoulli`` and ``cumulative`` (their latent variable is logistic), and for
-    ``beta_binomial`` the variance of the outcome brought there by the delta method at the average expected outcome
-    [1]_.
+    ``beta_binomial`` the variance of the outcome brought there by the delta method, for counts the variance of the
+    logarithm of a gamma variable of their mean and variance, both at the average expected outcome [1]_.
 
     References
     ----------

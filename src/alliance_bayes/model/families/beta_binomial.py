@@ -13,7 +13,7 @@ from alliance_bayes.compiled import njit
 from alliance_bayes.errors import ModelError
 from alliance_bayes.model.families.family import NEEDED_OF_SCALE, Draws, Family, Outcome, Parameter, on_levels
 from alliance_bayes.model.families.logit import LOG_ODDS
-from alliance_bayes.model.families.special import MUCH
+from alliance_bayes.model.families.special import rising
 from alliance_bayes.model.priors import Prior, StatedPrior
 from alliance_bayes.model.scales import Scale
 from alliance_bayes.readonly import ReadOnly
@@ -23,36 +23,18 @@ __all__ = ["BetaBinomial"]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _rising(start, times):  # type: ignore[no-untyped-def]
-    """Logarithm of start (start + 1) ... (start + times - 1), and its derivative by start.
-
-    The product's own derivative follows from multiplications alone.
-    """
-    logs, slopes, product, slope = 0.0, 0.0, 1.0, 0.0
-    for j in range(times):
-        factor = start + j
-        slope = slope * factor + product
-        product *= factor
-        if product > MUCH:
-            logs += math.log(product)
-            slopes += slope / product
-            product, slope = 1.0, 0.0
-    return logs + math.log(product), slopes + slope / product
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
 def _kernel(plan, value, eta, cutpoints, by_value, by_eta, by_cut):  # type: ignore[no-untyped-def]
     """Successes of ``trials``, without the binomial coefficients."""
     y, phi, trials = plan.y, value[plan.shape], plan.trials
-    every, slope = _rising(phi, trials)
+    every, slope = rising(phi, trials)
     log_p, by_phi = -y.size * every, -y.size * slope
     for i in range(y.size):
         fall = math.exp(-abs(eta[i]))
         more, less = 1.0 / (1.0 + fall), fall / (1.0 + fall)
         mean, rest = (more, less) if eta[i] > 0.0 else (less, more)
         successes = int(y[i])
-        yes, by_a = _rising(mean * phi, successes)
-        no, by_b = _rising(rest * phi, trials - successes)
+        yes, by_a = rising(mean * phi, successes)
+        no, by_b = rising(rest * phi, trials - successes)
         log_p += yes + no
         by_eta[i] += (by_a - by_b) * phi * mean * rest
         by_phi += by_a * mean + by_b * rest

@@ -134,6 +134,10 @@ class Family(ABC):
     conjugate: ClassVar[bool] = False
     #: Whether the outcome is an event, so that its expectation is a probability.
     event: ClassVar[bool] = False
+    #: Families to compare where the predictions do not fit, and what they are for.
+    alternatives: ClassVar[str] = (
+        "student_t for heavy tails, beta_binomial, cumulative or censored_gaussian for a bounded score"
+    )
     #: Whether parameters of the family stand in for the intercept.
     own_intercepts: ClassVar[bool] = False
 

@@ -6,7 +6,7 @@ import math
 
 from alliance_bayes.compiled import njit
 
-__all__ = ["MUCH", "digamma", "log_ndtr"]
+__all__ = ["MUCH", "digamma", "log_ndtr", "rising"]
 
 #: Logarithms are taken of products of factors between 1 and what a double holds many times over: one for several rows.
 #: A product is turned into a logarithm before it can pass what a double holds.
@@ -45,3 +45,21 @@ def log_ndtr(z):  # type: ignore[no-untyped-def]
     below = 0.5 * math.erfc(-z / _SQRT_2)
     value = math.log1p(-0.5 * math.erfc(z / _SQRT_2)) if z > 0.0 else math.log(below)
     return value, math.exp(-0.5 * z * z - _HALF_LOG_2PI) / below
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def rising(start, times):  # type: ignore[no-untyped-def]
+    """Logarithm of start (start + 1) ... (start + times - 1), and its derivative by start.
+
+    The product's own derivative follows from multiplications alone.
+    """
+    logs, slopes, product, slope = 0.0, 0.0, 1.0, 0.0
+    for j in range(times):
+        factor = start + j
+        slope = slope * factor + product
+        product *= factor
+        if product > MUCH:
+            logs += math.log(product)
+            slopes += slope / product
+            product, slope = 1.0, 0.0
+    return logs + math.log(product), slopes + slope / product
