@@ -82,6 +82,16 @@ def test_bernoulli_and_cumulative_are_what_their_definitions_say():
     np.testing.assert_allclose(high[0], [below[0, 0], below[1, 1], 1])
 
 
+def test_counts_have_the_probabilities_of_scipy():
+    values = np.array([0.0, 1.0, 7.0, 200.0])
+    eta, alpha = np.array([[-3.0, 0.5, 2.0, 5.0], [1.0, -1.0, 1.5, 6.0]]), np.array([0.4, 30.0])
+    mean = np.exp(eta)
+    for family, law in (("poisson", stats.poisson(mean)),):
+        low, high = FAMILIES[family].cumulative_bounds(eta, {"alpha": alpha}, outcome(family, values, None), None)
+        np.testing.assert_allclose(low, law.cdf(values - 1), rtol=1e-9)
+        np.testing.assert_allclose(high, law.cdf(values), rtol=1e-9)
+
+
 def test_level_probabilities_keep_their_digits_far_out_in_either_tail():
     values, eta = np.array([0.0, 100.0, 48.0]), np.array([[100.0, 0.0, 50.0]])
     sigma = np.array([5.0])

@@ -24,20 +24,31 @@ FORMULA = (
     "who5_followup ~ alliance * sex + who5_baseline + (alliance + sex || provider_type)"
     " + (1 | sex:country) + (alliance | country)"
 )
-SCALES: dict[str, dict[str, object]] = {
-    name: {"means": {}, "spec": {"family": name}, "sds": {"beta": 0.3, "u_country": 2.0, "u_sex:country": 2.0}}
-    for name in ("gaussian", "student_t", "censored_gaussian")
-} | {
-    name: {
-        "means": {"beta": 0.1, "tau_country": 0.5, "tau_sex:country": 0.5},
-        "sds": {"beta": 0.1, "u_country": 0.3, "u_sex:country": 0.3},
-        "spec": {"family": name},
+SCALES: dict[str, dict[str, object]] = (
+    {
+        name: {"means": {}, "spec": {"family": name}, "sds": {"beta": 0.3, "u_country": 2.0, "u_sex:country": 2.0}}
+        for name in ("gaussian", "student_t", "censored_gaussian")
     }
-    for name in ("beta_binomial", "bernoulli", "cumulative")
-}
+    | {
+        name: {
+            "means": {"beta": 0.1, "tau_country": 0.5, "tau_sex:country": 0.5},
+            "sds": {"beta": 0.1, "u_country": 0.3, "u_sex:country": 0.3},
+            "spec": {"family": name},
+        }
+        for name in ("beta_binomial", "bernoulli", "cumulative")
+    }
+    | {
+        name: {
+            "means": {"beta": 0.01, "tau_country": 0.3, "tau_sex:country": 0.3},
+            "sds": {"beta": 0.01, "u_country": 0.1, "u_sex:country": 0.1, "u_provider_type": 0.03},
+            "spec": {"family": name},
+        }
+        for name in ("poisson")
+    }
+)
 # Linear families are exact to rounding. The others interpolate, with an error below 1e-8 of the outcome's range.
 ATOL = {"gaussian": 1e-10, "student_t": 1e-10, "bernoulli": 1e-8} | dict.fromkeys(
-    ("censored_gaussian", "beta_binomial", "cumulative"), 1e-6
+    ("censored_gaussian", "beta_binomial", "cumulative", "poisson"), 1e-6
 )
 
 

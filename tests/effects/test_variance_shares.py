@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import special
 
 from alliance_bayes.effects import bayesian_r2, slopes, variance_partition
 from alliance_bayes.fit import FittedModel
@@ -51,6 +52,8 @@ def latent_residual(fit: FittedModel) -> np.ndarray:
             return fit.stacked["sigma"] ** 2 * fit.stacked["nu"] / (fit.stacked["nu"] - 2)
         case "bernoulli" | "cumulative":
             return np.full(20, np.pi**2 / 3)
+        case "poisson":
+            return special.polygamma(1, fit.predict().mean("obs").values.ravel())
     # 25 steps of 4 points: variance of the score over the squared slope of 100 p with respect to the linear predictor.
     p = fit.predict().mean("obs").values.ravel() / 100
     variance = 16 * 25 * p * (1 - p) * (1 + 24 / (fit.stacked["phi"] + 1))
@@ -64,8 +67,8 @@ def test_shares_are_variances_of_contributions(fit: FittedModel) -> None:
     assert names == ["common terms", "sex", "country", "sex:country", "covariance", "residual"]
     total = fit.linear_predictor().var(axis=1, ddof=1) + latent_residual(fit)
     draws = {name: shares.draws[row].ravel() for name, row in zip(names, shares.index, strict=True)}
-    # The beta-binomial's average is interpolated, to 1e-8 of the range; everything else is exact to rounding.
-    rtol = 1e-6 if fit.spec.family == "beta_binomial" else 1e-9
+    # Averages of the beta-binomial and of counts are interpolated, to 1e-8 of the range; all else is exact to rounding.
+    rtol = 1e-6 if fit.spec.family in ("beta_binomial", "poisson") else 1e-9
     for name in ("sex", "country", "sex:country"):
         np.testing.assert_allclose(draws[name], part(fit, name).var(axis=1, ddof=1) / total, rtol=rtol)
     np.testing.assert_allclose(draws["common terms"], part(fit, None).var(axis=1, ddof=1) / total, rtol=rtol)

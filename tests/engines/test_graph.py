@@ -13,7 +13,7 @@ from alliance_bayes import Model, read_cohort
 from alliance_bayes.engines import posterior_coords, posterior_dims
 from alliance_bayes.engines.graph import build_graph
 from alliance_bayes.errors import ModelError
-from alliance_bayes.model import Design, ModelSpec, PriorTable
+from alliance_bayes.model import FAMILIES, Design, ModelSpec, PriorTable
 from builders import rows
 
 # A sampled factor with shared columns, a correlated one and an exhaustive one.
@@ -56,9 +56,7 @@ def linear_predictor(design: Design, values: dict[str, np.ndarray]) -> np.ndarra
     return eta
 
 
-@pytest.mark.parametrize(
-    "family", ["gaussian", "student_t", "censored_gaussian", "beta_binomial", "cumulative", "bernoulli"]
-)
+@pytest.mark.parametrize("family", list(FAMILIES))
 def test_likelihood_of_the_graph_is_that_of_numpy(family: str) -> None:
     design, priors = applied(EVERY_KIND, family=family, autoscale=True)
     model = build_graph(design, priors)

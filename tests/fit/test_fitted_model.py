@@ -148,7 +148,7 @@ def test_every_family_predicts_and_scores_on_its_own_scale(family: str) -> None:
         spec={"family": family},
         chains=2,
         draws=20,
-        means={"beta": 0.1, "u_country": 0.0, "sigma": 10.0} if family in ("beta_binomial", "cumulative") else None,
+        means={"beta": 0.1, "u_country": 0.0, "sigma": 10.0} if FAMILIES[family].discrete else None,
     )
     mean, new = fit.predict(), fit.predict(kind="outcome", seed=3)
     assert mean.dims == new.dims == ("chain", "draw", "obs")

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy import special, stats
 
+from alliance_bayes.errors import DataError
 from alliance_bayes.model import FAMILIES, Outcome
 
 LEVELS = np.arange(0, 21, 4.0)  # six levels, in steps of 4
@@ -17,7 +18,9 @@ PARAMETERS = {
     "beta_binomial": {"phi": np.array([3.0])},
     "cumulative": {"cutpoints": np.array([[-2.0, -0.5, 0.1, 0.2, 3.0]])},
     "bernoulli": {},
+    "poisson": {},
 }
+COUNTS = "poisson"
 
 
 def outcome(family: str, y: np.ndarray) -> Outcome:
@@ -25,14 +28,17 @@ def outcome(family: str, y: np.ndarray) -> Outcome:
         return Outcome("y", LEVELS[y.astype(int)], y, LEVELS, 0.0, 20.0)
     if family == "bernoulli":
         return Outcome("y", y, y, np.array([0.0, 1.0]), 0.0, 1.0)
+    if family in COUNTS:
+        return Outcome("y", y, y, None, 0.0, None)
     limits = (-1.0, 2.5) if family == "censored_gaussian" else (None, None)
     return Outcome("y", y, y, None, *limits)
 
 
-@pytest.mark.parametrize("family", ["beta_binomial", "cumulative", "bernoulli"])
+@pytest.mark.parametrize("family", ["beta_binomial", "cumulative", "bernoulli", *COUNTS])
 def test_masses_sum_to_one_and_give_mean_and_variance(family: str) -> None:
-    codes = np.arange(2 if family == "bernoulli" else LEVELS.size)
-    values = np.array([0.0, 1.0]) if family == "bernoulli" else LEVELS
+    # Of counts as many as leave out less than 1e-13 of the mass and of its second moment.
+    codes = np.arange(2 if family == "bernoulli" else 400 if family in COUNTS else LEVELS.size)
+    values = LEVELS if family in ("beta_binomial", "cumulative") else codes.astype(float)
     mass = np.exp(
         [FAMILIES[family].log_density(ETA, PARAMETERS[family], outcome(family, np.full(3, k, float)))[0] for k in codes]
     )
@@ -99,7 +105,7 @@ def test_simulated_outcomes_have_the_stated_mean_and_variance(family: str) -> No
     drawn = FAMILIES[family].simulate(eta, parameters, made, rng)
     mean = FAMILIES[family].expectation(ETA, PARAMETERS[family], made)[0]
     variance = FAMILIES[family].residual_variance(ETA, PARAMETERS[family], made)[0]
-    # 4.5 standard errors: below 1e-5 by chance for each of the 18 means, at a fixed seed.
+    # 4.5 standard errors: below 1e-5 by chance for each of the 24 means, at a fixed seed.
     assert np.all(np.abs(drawn.mean(axis=0) - mean) < 4.5 * np.sqrt(variance / n))
     deviation = (drawn - mean) ** 2
     assert np.all(np.abs(deviation.mean(axis=0) - variance) < 4.5 * deviation.std(axis=0) / np.sqrt(n))
@@ -113,3 +119,21 @@ def test_far_tails_of_an_ordinal_model_stay_finite() -> None:
     got = FAMILIES["cumulative"].log_density(eta, parameters, outcome("cumulative", np.array([5.0, 0.0])))
     # P(Y = top | eta = -60) = expit(-63); P(Y = bottom | eta = 60) = expit(-62).
     np.testing.assert_allclose(got[0], special.log_expit([-63.0, -62.0]), rtol=1e-12)
+
+
+@pytest.mark.parametrize("family", COUNTS)
+def test_counts_are_whole_and_not_negative(family: str) -> None:
+    with pytest.raises(DataError) as error:
+        FAMILIES[family].prepare("visits", np.array([0.0, 1.5, 3.0, -1.0]), None)
+    assert [(p.row, p.value, p.what) for p in error.value.problems] == [
+        (1, 1.5, "is not a count (0, 1, 2, ...)"),
+        (3, -1.0, "is not a count (0, 1, 2, ...)"),
+    ]
+
+
+@pytest.mark.parametrize("family", COUNTS)
+def test_priors_far_too_wide_give_counts_all_the_same(family: str) -> None:
+    made = Outcome("y", *[np.zeros(2)] * 2, None, 0.0, None)
+    drawn = FAMILIES[family].simulate(np.array([[800.0, -800.0]]), PARAMETERS[family], made, np.random.default_rng(1))
+    assert np.isfinite(drawn).all()
+    assert drawn[0, 1] == 0.0

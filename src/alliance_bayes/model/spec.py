@@ -65,7 +65,8 @@ class ModelSpec:
         For example ``"who5_followup ~ alliance + who5_baseline + (alliance || country)"``. ``||`` pools the level and
         the slope of a factor independently, ``|`` with a correlation (LKJ(2) prior).
     family
-        ``gaussian``, ``student_t``, ``beta_binomial``, ``cumulative``, ``censored_gaussian`` or ``bernoulli``.
+        One of :data:`FAMILIES`: ``gaussian``, ``student_t``, ``censored_gaussian``, ``beta_binomial``, ``cumulative``,
+        ``bernoulli``, or ``poisson``.
     priors
         Name of a prior set (``weak``, ``literature``, ``sceptical``, ``enthusiastic``), or a mapping from parameter
         names to distributions written as text, in which the key ``"set"`` may name the set that fills the rest

@@ -13,12 +13,11 @@ from alliance_bayes.engines.density import Plan, log_density, plan_of, starting_
 from alliance_bayes.engines.density.plan import scalar_names
 from alliance_bayes.engines.graph import build_graph
 from alliance_bayes.engines.sharing import shared_terms
-from alliance_bayes.model import Design, PriorTable
+from alliance_bayes.model import FAMILIES, Design, PriorTable
 from engines.test_graph import applied, linear_predictor, values_at
 
 pytestmark = pytest.mark.usefixtures("python_mode")
 
-FAMILIES = ("gaussian", "student_t", "censored_gaussian", "beta_binomial", "cumulative", "bernoulli")
 # A sampled factor with shared columns and one that is not, two with one column in common, exhaustive ones.
 FORMULA = (
     "who5_followup ~ alliance + age + (alliance || country) + (1 || provider_type) + (1 + age || sex)"

@@ -9,6 +9,7 @@ from alliance_bayes.model.families.censored_gaussian import CensoredGaussian
 from alliance_bayes.model.families.cumulative import Cumulative
 from alliance_bayes.model.families.family import Draws, Family, Outcome, Parameter
 from alliance_bayes.model.families.gaussian import Gaussian
+from alliance_bayes.model.families.poisson import Poisson
 from alliance_bayes.model.families.student_t import StudentT
 from alliance_bayes.readonly import ReadOnly
 
@@ -18,7 +19,15 @@ __all__ = ["FAMILIES", "Draws", "Family", "Outcome", "Parameter", "family_named"
 FAMILIES: Mapping[str, Family] = ReadOnly(
     {
         family.name: family
-        for family in (Gaussian(), StudentT(), CensoredGaussian(), BetaBinomial(), Cumulative(), Bernoulli())
+        for family in (
+            Gaussian(),
+            StudentT(),
+            CensoredGaussian(),
+            BetaBinomial(),
+            Cumulative(),
+            Bernoulli(),
+            Poisson(),
+        )
     }
 )
 
