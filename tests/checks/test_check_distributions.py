@@ -86,7 +86,10 @@ def test_counts_have_the_probabilities_of_scipy():
     values = np.array([0.0, 1.0, 7.0, 200.0])
     eta, alpha = np.array([[-3.0, 0.5, 2.0, 5.0], [1.0, -1.0, 1.5, 6.0]]), np.array([0.4, 30.0])
     mean = np.exp(eta)
-    for family, law in (("poisson", stats.poisson(mean)),):
+    for family, law in (
+        ("poisson", stats.poisson(mean)),
+        ("negative_binomial", stats.nbinom(alpha[:, None], alpha[:, None] / (alpha[:, None] + mean))),
+    ):
         low, high = FAMILIES[family].cumulative_bounds(eta, {"alpha": alpha}, outcome(family, values, None), None)
         np.testing.assert_allclose(low, law.cdf(values - 1), rtol=1e-9)
         np.testing.assert_allclose(high, law.cdf(values), rtol=1e-9)

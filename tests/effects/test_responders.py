@@ -63,6 +63,9 @@ def probability(fit: FittedModel, eta: np.ndarray, at_least: float, cut: float, 
             return stats.betabinom.sf(np.ceil(at_least / 4) - 1, 25, mean * phi, (1 - mean) * phi)
         case "poisson":
             return stats.poisson.sf(np.ceil(at_least) - 1, np.exp(eta))
+        case "negative_binomial":
+            alpha = fit.stacked["alpha"][:, None]
+            return stats.nbinom.sf(np.ceil(at_least) - 1, alpha, alpha / (alpha + np.exp(eta)))
     level = int(np.ceil(at_least / 4))
     return 1 / (1 + np.exp(fit.stacked["cutpoints"][:, level - 1, None] - eta))
 

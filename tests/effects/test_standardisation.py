@@ -43,12 +43,12 @@ SCALES: dict[str, dict[str, object]] = (
             "sds": {"beta": 0.01, "u_country": 0.1, "u_sex:country": 0.1, "u_provider_type": 0.03},
             "spec": {"family": name},
         }
-        for name in ("poisson")
+        for name in ("poisson", "negative_binomial")
     }
 )
 # Linear families are exact to rounding. The others interpolate, with an error below 1e-8 of the outcome's range.
 ATOL = {"gaussian": 1e-10, "student_t": 1e-10, "bernoulli": 1e-8} | dict.fromkeys(
-    ("censored_gaussian", "beta_binomial", "cumulative", "poisson"), 1e-6
+    ("censored_gaussian", "beta_binomial", "cumulative", "poisson", "negative_binomial"), 1e-6
 )
 
 

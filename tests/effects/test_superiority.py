@@ -72,7 +72,7 @@ def draws(table: EffectTable, estimand: str, level: str, versus: str | None = No
     return table.draws[name].ravel()
 
 
-@pytest.mark.parametrize("family", ["cumulative", "beta_binomial", "bernoulli", "poisson"])
+@pytest.mark.parametrize("family", ["cumulative", "beta_binomial", "bernoulli", "poisson", "negative_binomial"])
 def test_levels_of_discrete_families_are_counted(family: str) -> None:
     fit = built(family)
     table = superiority(fit, "provider_type")

@@ -54,6 +54,9 @@ def latent_residual(fit: FittedModel) -> np.ndarray:
             return np.full(20, np.pi**2 / 3)
         case "poisson":
             return special.polygamma(1, fit.predict().mean("obs").values.ravel())
+        case "negative_binomial":
+            mean = fit.predict().mean("obs").values.ravel()
+            return special.polygamma(1, 1 / (1 / mean + 1 / fit.stacked["alpha"]))
     # 25 steps of 4 points: variance of the score over the squared slope of 100 p with respect to the linear predictor.
     p = fit.predict().mean("obs").values.ravel() / 100
     variance = 16 * 25 * p * (1 - p) * (1 + 24 / (fit.stacked["phi"] + 1))
@@ -68,7 +71,7 @@ def test_shares_are_variances_of_contributions(fit: FittedModel) -> None:
     total = fit.linear_predictor().var(axis=1, ddof=1) + latent_residual(fit)
     draws = {name: shares.draws[row].ravel() for name, row in zip(names, shares.index, strict=True)}
     # Averages of the beta-binomial and of counts are interpolated, to 1e-8 of the range; all else is exact to rounding.
-    rtol = 1e-6 if fit.spec.family in ("beta_binomial", "poisson") else 1e-9
+    rtol = 1e-6 if fit.spec.family in ("beta_binomial", "poisson", "negative_binomial") else 1e-9
     for name in ("sex", "country", "sex:country"):
         np.testing.assert_allclose(draws[name], part(fit, name).var(axis=1, ddof=1) / total, rtol=rtol)
     np.testing.assert_allclose(draws["common terms"], part(fit, None).var(axis=1, ddof=1) / total, rtol=rtol)

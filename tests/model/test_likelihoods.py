@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal, localcontext
+
 import numpy as np
 import pytest
 from scipy import special, stats
@@ -19,8 +21,9 @@ PARAMETERS = {
     "cumulative": {"cutpoints": np.array([[-2.0, -0.5, 0.1, 0.2, 3.0]])},
     "bernoulli": {},
     "poisson": {},
+    "negative_binomial": {"alpha": np.array([3.0])},
 }
-COUNTS = "poisson"
+COUNTS = ("poisson", "negative_binomial")
 
 
 def outcome(family: str, y: np.ndarray) -> Outcome:
@@ -119,6 +122,23 @@ def test_far_tails_of_an_ordinal_model_stay_finite() -> None:
     got = FAMILIES["cumulative"].log_density(eta, parameters, outcome("cumulative", np.array([5.0, 0.0])))
     # P(Y = top | eta = -60) = expit(-63); P(Y = bottom | eta = 60) = expit(-62).
     np.testing.assert_allclose(got[0], special.log_expit([-63.0, -62.0]), rtol=1e-12)
+
+
+@pytest.mark.parametrize("alpha", [1e-3, 0.7, 40.0, 1e6, 1e12])
+@pytest.mark.parametrize("y", [0, 1, 63, 64, 65, 5000])
+def test_negative_binomials_keep_their_digits(alpha: float, y: int) -> None:
+    made = Outcome("y", *[np.array([float(y)])] * 2, None, 0.0, None)
+    for mean in (1e-6, 0.3, 70.0, 1e5):
+        with localcontext() as context:
+            context.prec = 60
+            a, mu, ways = Decimal(alpha), Decimal(mean), Decimal(1)
+            for j in range(y):
+                ways *= (a + j) / (j + 1)
+            log_p = ways.ln() + a * (a / (a + mu)).ln() + y * (mu / (a + mu)).ln()
+        got = FAMILIES["negative_binomial"].log_density(np.log([[mean]]), {"alpha": np.array([alpha])}, made)
+        # Rounding of the terms: SciPy's beta function is a difference of log gammas (1e7) up to 1e6.
+        rounding = 4e-9 + 1e-14 * y * np.log1p(alpha / mean)
+        assert got[0, 0] == pytest.approx(float(log_p), rel=1e-10, abs=rounding)
 
 
 @pytest.mark.parametrize("family", COUNTS)

@@ -34,6 +34,7 @@ KNOWN: Mapping[str, tuple[Mapping[str, float], float, Mapping[str, np.ndarray | 
     ),
     "bernoulli": ({"Intercept": 0.3, "alliance": 0.5, "age": 0.02}, 0.4, {}, None),
     "poisson": ({"Intercept": 0.8, "alliance": 0.2, "age": 0.02}, 0.3, {}, None),
+    "negative_binomial": ({"Intercept": 1.1, "alliance": 0.2, "age": 0.02}, 0.3, {"alpha": 3.0}, None),
 }  # fmt: skip
 
 

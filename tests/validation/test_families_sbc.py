@@ -35,6 +35,7 @@ PRIORS: Mapping[str, Mapping[str, str]] = {
     "cumulative": {"alliance": "Normal(0, 0.7)", "tau_country": "HalfNormal(0.7)", "cutpoints": "Dirichlet(2)"},
     "bernoulli": LOGIT,
     "poisson": LOGIT,
+    "negative_binomial": {**LOGIT, "alpha": "Gamma(2, 0.5)"},
 }
 SCALES = {
     "student_t": Scale(50, 19),
@@ -50,6 +51,7 @@ TYPICAL: Mapping[str, Sequence[float]] = {
     "cumulative": tuple(np.arange(5.0)),
     "bernoulli": (0.0, 1.0),
     "poisson": (0.0, 1.0, 2.0, 5.0),
+    "negative_binomial": (0.0, 1.0, 2.0, 5.0),
 }
 
 Ranked = tuple[dict[str, np.ndarray], dict[str, np.ndarray], int]
@@ -127,7 +129,7 @@ def test_ranks_are_uniform(family: str) -> None:
     p = p_values(found)
     # Coefficients, five levels' effects and their scale, the log likelihood, and the family's own parameters.
     own = {"student_t": 2 + 2, "censored_gaussian": 2 + 1, "beta_binomial": 2 + 1, "cumulative": 1 + 4, "bernoulli": 2}
-    own |= {"poisson": 2}
+    own |= {"poisson": 2, "negative_binomial": 2 + 1}
     assert len(p) == own[family] + 7
     # Up to 24 tests a family, 140 in all: a false alarm in at most 1 of 71 seeds.
     assert min(p.values()) > 1e-4, min(p.items(), key=lambda item: item[1])
@@ -167,6 +169,10 @@ def overdispersed(drawn: FittedModel, rng: np.random.Generator) -> np.ndarray:
     return rng.poisson(mean * rng.gamma(1.0, size=mean.shape)).astype(float)
 
 
+def underdispersed(drawn: FittedModel, rng: np.random.Generator) -> np.ndarray:
+    return rng.poisson(np.exp(drawn.linear_predictor())).astype(float)
+
+
 FAULTS: Mapping[str, tuple[Simulator, str]] = {
     "student_t": (normal_noise, "nu"),
     "censored_gaussian": (limits_taken_for_values, "sigma"),
@@ -174,6 +180,7 @@ FAULTS: Mapping[str, tuple[Simulator, str]] = {
     "cumulative": (probit, "cutpoints"),
     "bernoulli": (complementary_log_log, "beta"),
     "poisson": (overdispersed, "tau_country"),
+    "negative_binomial": (underdispersed, "alpha"),
 }
 
 

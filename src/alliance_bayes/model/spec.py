@@ -66,7 +66,7 @@ class ModelSpec:
         the slope of a factor independently, ``|`` with a correlation (LKJ(2) prior).
     family
         One of :data:`FAMILIES`: ``gaussian``, ``student_t``, ``censored_gaussian``, ``beta_binomial``, ``cumulative``,
-        ``bernoulli``, or ``poisson``.
+        ``bernoulli``, ``poisson`` or ``negative_binomial``.
     priors
         Name of a prior set (``weak``, ``literature``, ``sceptical``, ``enthusiastic``), or a mapping from parameter
         names to distributions written as text, in which the key ``"set"`` may name the set that fills the rest

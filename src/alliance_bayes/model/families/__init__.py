@@ -9,6 +9,7 @@ from alliance_bayes.model.families.censored_gaussian import CensoredGaussian
 from alliance_bayes.model.families.cumulative import Cumulative
 from alliance_bayes.model.families.family import Draws, Family, Outcome, Parameter
 from alliance_bayes.model.families.gaussian import Gaussian
+from alliance_bayes.model.families.negative_binomial import NegativeBinomial
 from alliance_bayes.model.families.poisson import Poisson
 from alliance_bayes.model.families.student_t import StudentT
 from alliance_bayes.readonly import ReadOnly
@@ -27,6 +28,7 @@ FAMILIES: Mapping[str, Family] = ReadOnly(
             Cumulative(),
             Bernoulli(),
             Poisson(),
+            NegativeBinomial(),
         )
     }
 )
