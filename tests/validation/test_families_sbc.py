@@ -164,9 +164,8 @@ def complementary_log_log(drawn: FittedModel, rng: np.random.Generator) -> np.nd
     return (rng.random(eta.shape) < -np.expm1(-np.exp(eta))).astype(float)
 
 
-def overdispersed(drawn: FittedModel, rng: np.random.Generator) -> np.ndarray:
-    mean = np.exp(drawn.linear_predictor())
-    return rng.poisson(mean * rng.gamma(1.0, size=mean.shape)).astype(float)
+def nobody_without_any(drawn: FittedModel, rng: np.random.Generator) -> np.ndarray:
+    return np.maximum(as_stated(drawn, rng), 1.0)
 
 
 def underdispersed(drawn: FittedModel, rng: np.random.Generator) -> np.ndarray:
@@ -179,7 +178,7 @@ FAULTS: Mapping[str, tuple[Simulator, str]] = {
     "beta_binomial": (no_overdispersion, "phi"),
     "cumulative": (probit, "cutpoints"),
     "bernoulli": (complementary_log_log, "beta"),
-    "poisson": (overdispersed, "tau_country"),
+    "poisson": (nobody_without_any, "beta"),
     "negative_binomial": (underdispersed, "alpha"),
 }
 
