@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import stats
 
-from alliance_bayes.checks.bands import POINTS, uniformity
+from alliance_bayes.checks.bands import POINTS, binomial_limits, uniformity
 
 
 @pytest.mark.parametrize("n", [20, 300])
@@ -35,3 +36,11 @@ def test_it_fires_on_values_that_lean_that_crowd_and_that_lie_far_out():
     spoilt[:2] = 1e-9
     for values in (rng.beta(1.5, 1, 300), rng.beta(1.6, 1.6, 300), rng.beta(0.6, 0.6, 300), spoilt):
         assert uniformity(values, rate=0.01).p < 0.01
+
+
+@pytest.mark.parametrize("n", [1, 7, 300, 9_999])
+@pytest.mark.parametrize("tail", [0.4, 0.005, 3.3e-7])
+def test_limits_of_binomial_counts_are_its_quantiles(n, tail):
+    lower, upper = binomial_limits(tail, n, POINTS)
+    np.testing.assert_array_equal(lower, stats.binom.ppf(tail, n, POINTS))
+    np.testing.assert_array_equal(upper, stats.binom.isf(tail, n, POINTS))

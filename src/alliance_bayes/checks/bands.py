@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from scipy import special, stats
+import numpy.typing as npt
+from scipy import special
 
-__all__ = ["Uniformity", "uniformity"]
+__all__ = ["Uniformity", "binomial_limits", "uniformity"]
 
 # Hundredths, and points towards both ends: single outcomes far out show there and nowhere else.
 _TAIL = np.array([1e-6, 1e-5, 1e-4, 3e-4, 1e-3, 3e-3])
@@ -66,8 +68,42 @@ def uniformity(values: np.ndarray, *, rate: float) -> Uniformity:
     # The largest departure that does not fire, a hair smaller because it is itself one of the attainable probabilities.
     quiet = int(np.ceil(rate * (1 + null.size) - 1)) - 1
     tail = float(null[max(quiet, 0)]) * (1 - 1e-9)
-    lower, upper = np.asarray(stats.binom.ppf(tail, n, POINTS)), np.asarray(stats.binom.isf(tail, n, POINTS))
+    lower, upper = binomial_limits(tail, n, POINTS)
     return Uniformity(POINTS, counts / n, lower / n, upper / n, p)
+
+
+def binomial_limits(tail: float, n: int, p: npt.ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    """Counts that a binomial one falls short of, and those that it exceeds, with a probability of at most `tail` each.
+
+    Parameters
+    ----------
+    tail
+        Probability in (0, 1).
+    n
+        Number of trials.
+    p
+        Probability of each.
+
+    Returns
+    -------
+    lower, upper : numpy.ndarray of int
+        The least count k with P(X <= k) >= tail, and the least with P(X > k) <= tail, of the shape of ``p``.
+    """
+    p = np.asarray(p, dtype=float)
+    return (
+        _least(lambda k: special.bdtr(k, n, p) >= tail, n, p.shape),
+        _least(lambda k: special.betainc(k + 1, np.maximum(n - k, 1), p) <= tail, n, p.shape),
+    )
+
+
+def _least(holds: Callable[[np.ndarray], np.ndarray], n: int, shape: tuple[int, ...]) -> np.ndarray:
+    """Least of the counts 0, ..., n from which on something holds; n where it does not before."""
+    low, high = np.zeros(shape, dtype=np.int64), np.full(shape, n)
+    while (low < high).any():
+        middle = (low + high) // 2
+        found = holds(middle)
+        low, high = np.where(found, low, np.minimum(middle + 1, high)), np.where(found, middle, high)
+    return high
 
 
 def _departure(counts: np.ndarray, n: int) -> np.ndarray:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
-from alliance_bayes.checks.bands import Uniformity, uniformity
+from alliance_bayes.checks.bands import Uniformity, binomial_limits, uniformity
 from alliance_bayes.checks.evidence import Evidence
 from alliance_bayes.checks.plots_calibration import interval_coverage, pit_difference
 from alliance_bayes.checks.results import CheckResult
@@ -90,7 +89,7 @@ def _coverage(low: np.ndarray, high: np.ndarray, interval: float, rate: float) -
     start, stop = (1 - interval) / 2, (1 + interval) / 2
     below, above = _share_below(low, high, start), 1 - _share_below(low, high, stop)
     n = low.size
-    lower, upper = (float(stats.binom.ppf(tail, n, interval)) / n for tail in (rate / 2, 1 - rate / 2))
+    lower, upper = (float(count) / n for count in binomial_limits(rate / 2, n, interval))
     return {
         "interval": interval,
         "coverage": 1 - below - above,

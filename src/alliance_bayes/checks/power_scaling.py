@@ -6,15 +6,15 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from alliance_bayes.convergence import convergence
 from alliance_bayes.engines.collapsed.scale_priors import log_density
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model import Prior
+from alliance_bayes.model.families.student_t import student_t_logp
 from alliance_bayes.pareto import smoothed
 
-__all__ = ["LIMIT", "power_scaling", "scaled_parameters"]
+__all__ = ["LIMIT", "log_prior", "power_scaling", "scaled_parameters"]
 
 #: Sensitivity above which ArviZ and Kallioinen et al. (2024) speak of an informative prior.
 LIMIT = 0.05
@@ -137,9 +137,9 @@ def log_prior(prior: Prior, values: np.ndarray) -> np.ndarray:
     p = prior.arguments
     match prior.distribution:
         case "Normal":
-            return np.asarray(stats.norm.logpdf(values, p["mu"], p["sigma"]))
+            return -0.5 * ((values - p["mu"]) / p["sigma"]) ** 2 - np.log(p["sigma"] * np.sqrt(2 * np.pi))
         case "StudentT":
-            return np.asarray(stats.t.logpdf(values, p["nu"], p["mu"], p["sigma"]))
+            return student_t_logp((values - p["mu"]) / p["sigma"], p["nu"]) - np.log(p["sigma"])
     return log_density(prior, values)
 
 

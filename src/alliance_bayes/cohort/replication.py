@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy import stats
 
 from alliance_bayes.cohort.names import ID
 from alliance_bayes.cohort.outcome import ELEVATED
@@ -103,6 +102,8 @@ def _people(data: pd.DataFrame) -> dict[str, float]:
 
 
 def _alliance(data: pd.DataFrame) -> dict[str, float]:
+    from scipy import stats
+
     alliance = as_numbers(data["alliance"])
     women, coach = (data["sex"] == "female").to_numpy(), (data["provider_type"] == "coach").to_numpy()
     countries = [as_numbers(group) for _, group in data.groupby("country", observed=True)["alliance"]]
@@ -123,6 +124,8 @@ def _alliance(data: pd.DataFrame) -> dict[str, float]:
 
 def _rank_z(first: Floats, second: Floats) -> float:
     """Mann-Whitney test as a normal deviate; positive when the first group ranks higher."""
+    from scipy import stats
+
     test = stats.mannwhitneyu(first, second, method="asymptotic", use_continuity=False)
     sign = np.sign(test.statistic - len(first) * len(second) / 2)
     return float(sign * stats.norm.isf(test.pvalue / 2))
@@ -168,6 +171,8 @@ def _slopes(data: pd.DataFrame) -> dict[str, float]:
 
 def _p_added(y: Floats, columns: list[Floats], added: list[Floats]) -> float:
     """Probability of the F test of added columns."""
+    from scipy import stats
+
     small, large = least_squares(y, columns)[3], least_squares(y, columns + added)[3]
     free = len(y) - len(columns) - len(added) - 1
     return float(stats.f.sf((large - small) / len(added) / ((1 - large) / free), len(added), free))

@@ -1,12 +1,13 @@
-"""What each known column must hold, said once: a rule a column, and the pandera schema made of the rules."""
+"""What each known column must hold, said once: a rule a column, and which cells break it."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
+import numpy as np
 import pandas as pd
 
 from alliance_bayes.cohort.cells import MISSING, visible
@@ -15,9 +16,6 @@ from alliance_bayes.cohort.items import INSTRUMENT_OF
 from alliance_bayes.cohort.names import CHANGE, FACTORS, ID, ITEMS, LEVELS_FIRST, SESSION_PROVIDER_TYPES, SURVEY_ITEMS
 from alliance_bayes.instruments import ALLIANCE2, WHO5, Instrument
 from alliance_bayes.remedies import argument
-
-if TYPE_CHECKING:
-    import pandera.pandas as pa
 
 __all__ = [
     "ColumnRule",
@@ -166,7 +164,7 @@ def survey_rules() -> tuple[ColumnRule, ...]:
 def rule_faults(
     data: pd.DataFrame, rules: Sequence[ColumnRule], *, skip: Mapping[str, Collection[int]], rows: Sequence[int | str]
 ) -> dict[str, list[Fault]]:
-    """Check converted columns against their rules with pandera, all at once.
+    """Check converted columns against their rules, all at once.
 
     Parameters
     ----------
@@ -184,23 +182,36 @@ def rule_faults(
     dict of str to list of Fault
         By column, in row order; a cell's first broken rule only.
     """
-    # pandera takes half a second to import, so only those who read a table pay for it.
-    from pandera.errors import SchemaErrors
+    found = {}
+    for rule in rules:
+        if rule.name not in data:
+            continue
+        column, known = data[rule.name], skip.get(rule.name, ())
+        first: dict[int, str] = {}
+        for broken, cells in _broken(rule, column):
+            for position in np.flatnonzero(cells).tolist():
+                if position not in known:
+                    first.setdefault(position, broken)
+        if first:
+            found[rule.name] = [_fault(rule, first[position], position, column, rows) for position in sorted(first)]
+    return found
 
-    by_name = {rule.name: rule for rule in rules if rule.name in data}
-    try:
-        _schema(by_name.values()).validate(data[list(by_name)], lazy=True)
-    except SchemaErrors as errors:
-        cases = errors.failure_cases
-    else:
-        return {}
-    found: dict[str, dict[int, Fault]] = {}
-    for column, check, index in zip(cases["column"], cases["check"], cases["index"], strict=True):
-        position = int(index)
-        if position not in skip.get(column, ()):
-            fault = _fault(by_name[column], str(check), position, data[column], rows)
-            found.setdefault(column, {}).setdefault(position, fault)
-    return {column: [faults[position] for position in sorted(faults)] for column, faults in found.items()}
+
+def _broken(rule: ColumnRule, column: pd.Series) -> Iterator[tuple[str, np.ndarray]]:
+    """Parts of a rule in the order in which a cell's faults are told, each with the cells that break it."""
+    empty = column.isna().to_numpy()
+    if rule.kind in ("id", "key", "date"):
+        yield "empty", empty
+    if rule.kind == "id":
+        yield "repeated", column.duplicated().to_numpy()
+    if rule.kind == "number":
+        numbers = column.to_numpy(float)
+        low = float("-inf") if rule.low is None else rule.low
+        high = float("inf") if rule.high is None else rule.high
+        inside = (numbers >= low) & (numbers <= high)
+        yield "range", ~(empty | inside)
+        if rule.step is not None:
+            yield "step", np.where(inside, numbers - low, 0.0) % rule.step != 0
 
 
 def same_looking(column: pd.Series, rows: Sequence[int | str]) -> list[Fault]:
@@ -221,36 +232,15 @@ def same_looking(column: pd.Series, rows: Sequence[int | str]) -> list[Fault]:
     return faults
 
 
-def _schema(rules: Collection[ColumnRule]) -> pa.DataFrameSchema:
-    import pandera.pandas as pa
-
-    columns = {}
-    for rule in rules:
-        checks = []
-        if rule.kind == "number":
-            low = float("-inf") if rule.low is None else rule.low
-            high = float("inf") if rule.high is None else rule.high
-            checks.append(pa.Check.in_range(low, high, error="range"))
-            if rule.step is not None:
-                checks.append(pa.Check(lambda x, a=low, step=rule.step: (x - a) % step == 0, error="step"))
-        never_missing = rule.kind in ("id", "key", "date")
-        columns[rule.name] = pa.Column(
-            None, checks, nullable=not never_missing, unique=rule.kind == "id", report_duplicates="exclude_first"
-        )
-    return pa.DataFrameSchema(columns)
-
-
-def _fault(rule: ColumnRule, check: str, position: int, column: pd.Series, rows: Sequence[int | str]) -> Fault:
-    if check == "range":
+def _fault(rule: ColumnRule, broken: str, position: int, column: pd.Series, rows: Sequence[int | str]) -> Fault:
+    if broken == "range":
         code = f"{column.iloc[position]:g}"
         named = f" If it stands for a missing value, pass {argument('missing', [*_MARKS, code])}."
         return Fault(position, rule.range_text, _CORRECT + (named if _MISSING_CODE.fullmatch(code) else ""))
-    if check == "step":
+    if broken == "step":
         return Fault(position, rule.step_text, rule.step_remedy)
-    if check == "not_nullable":
+    if broken == "empty":
         noun = "date" if rule.kind == "date" else "identifier"
         return Fault(position, f"has no {noun}", f"Fill in the {noun}, or remove the row.")
-    if check == "field_uniqueness":
-        first = int((column == column.iloc[position]).to_numpy().argmax())
-        return Fault(position, f"is already in row {rows[first]}", "Keep one row for each participant.")
-    raise AssertionError(f"pandera reported a check that no rule makes: {check}")
+    first = int((column == column.iloc[position]).to_numpy().argmax())
+    return Fault(position, f"is already in row {rows[first]}", "Keep one row for each participant.")

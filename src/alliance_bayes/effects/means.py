@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from scipy import stats
-
 from alliance_bayes.effects.analysis import Analysis
 from alliance_bayes.effects.options import Relevant, Rope, chosen, make_options
 from alliance_bayes.effects.quantity import Fixed, Quantity
@@ -182,6 +180,9 @@ def rank_quantities(
     analysis: Analysis, factor: str, *, of: str = "mean", predictor: str | None = None
 ) -> Iterator[Quantity]:
     """Quantities of :func:`ranks`."""
+    # All of its distributions are made when it is imported, which takes longer than this.
+    from scipy import stats
+
     name = analysis.predictor(predictor) if of == "slope" else None
     labels, draws, problems = analysis.by_level(factor, predictor=name)
     # One level that cannot be placed leaves every level without a place.

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
+from alliance_bayes.checks.power_scaling import log_prior
 from alliance_bayes.model import Prior
 
 __all__ = ["prior_density"]
+
+# Probability of less than the middle and the distance from it.
+_MOST = 0.985
+# In place of zero, which has no logarithm.
+_TINY = np.finfo(float).tiny
 
 
 def prior_density(prior: Prior) -> tuple[Callable[[np.ndarray], np.ndarray], float, float] | None:
@@ -28,24 +33,26 @@ def prior_density(prior: Prior) -> tuple[Callable[[np.ndarray], np.ndarray], flo
         None for distributions of several numbers (LKJ, Dirichlet).
     """
     p = prior.arguments
-    known: Any
+    spread: float
     match prior.distribution:
         case "Normal":
-            known = stats.norm(p["mu"], p["sigma"])
+            spread = p["sigma"] * float(special.ndtri(_MOST))
         case "StudentT":
-            known = stats.t(p["nu"], p["mu"], p["sigma"])
+            spread = p["sigma"] * float(special.stdtrit(p["nu"], _MOST))
         case "HalfNormal":
-            known = stats.halfnorm(scale=p["sigma"])
+            spread = p["sigma"] * float(special.ndtri((1 + _MOST) / 2))
         case "HalfStudentT":
-            # A t folded at zero has twice its density there.
-            half = stats.t(p["nu"], 0, p["sigma"])
-            return (lambda x: np.where(x >= 0, 2 * half.pdf(x), 0.0)), 0.0, float(half.ppf(0.99))
+            spread = p["sigma"] * float(special.stdtrit(p["nu"], 0.99))
         case "Exponential":
-            known = stats.expon(scale=1 / p["lam"])
+            spread = -math.log1p(-_MOST) / p["lam"]
         case "Gamma":
-            known = stats.gamma(p["alpha"], scale=1 / p["beta"])
+            spread = float(special.gammaincinv(p["alpha"], _MOST)) / p["beta"]
         case _:
             return None
-    centre = 0.0 if prior.support == "positive" else p["mu"]
-    spread = float(known.ppf(0.985)) - centre
-    return known.pdf, centre, spread if math.isfinite(spread) else 1.0
+    if prior.support != "positive":
+        return lambda x: np.exp(log_prior(prior, x)), p["mu"], spread if math.isfinite(spread) else 1.0
+
+    def density(x: np.ndarray) -> np.ndarray:
+        return np.where(x >= 0, np.exp(log_prior(prior, np.maximum(x, _TINY))), 0.0)
+
+    return density, 0.0, spread if math.isfinite(spread) else 1.0

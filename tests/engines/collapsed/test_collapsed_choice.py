@@ -125,14 +125,16 @@ def test_every_gaussian_model_can_be_taken(case: Case) -> None:
 
 
 def test_collapsed_engine_does_without_pymc() -> None:
-    # In a process of its own: neither PyMC nor what it compiles with is loaded, which would take seconds, nor ArviZ.
+    # In a process of its own: neither PyMC nor what it compiles with is loaded, which would take seconds, nor ArviZ,
+    # nor SciPy's distributions.
     program = """
 import sys
 import alliance_bayes as ab
 from builders import rows
 fit = ab.Model("who5_followup ~ alliance + (alliance | country)").fit(rows(80), draws=500, progress=False, seed=1)
 assert not fit.report().withheld
-loaded = [name for name in ("pymc", "pytensor", "nutpie", "arviz_base", "arviz_stats") if name in sys.modules]
+slow = ("pymc", "pytensor", "nutpie", "arviz_base", "arviz_stats", "scipy.stats")
+loaded = [name for name in slow if name in sys.modules]
 print(fit.info["engine"], *loaded)
 """
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry)}

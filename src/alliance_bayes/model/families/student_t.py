@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, override
 
 import numpy as np
-from scipy import special, stats
+from scipy import special
 
 from alliance_bayes.compiled import njit
 from alliance_bayes.model.families.continuous import SIGMA, Continuous, residual_sd
@@ -17,7 +17,14 @@ from alliance_bayes.model.priors import Prior, StatedPrior
 from alliance_bayes.model.scales import Scale
 from alliance_bayes.readonly import ReadOnly
 
-__all__ = ["StudentT"]
+__all__ = ["StudentT", "student_t_logp"]
+
+
+def student_t_logp(z: np.ndarray, nu: float | np.ndarray) -> np.ndarray:
+    """Log density of a standard Student t; SciPy's own checks its arguments, and takes long to import."""
+    nu = np.asarray(nu, dtype=float)
+    constant = np.log(special.poch(nu / 2, 0.5)) - 0.5 * np.log(np.pi * nu)
+    return np.asarray(constant - (nu + 1) / 2 * np.log1p(z**2 / nu))
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -83,7 +90,8 @@ class StudentT(Continuous):
 
     @override
     def log_density(self, eta: np.ndarray, own: Draws, outcome: Outcome) -> np.ndarray:
-        return np.asarray(stats.t.logpdf(outcome.coded, own["nu"][..., None], eta, residual_sd(eta, own)))
+        sigma = residual_sd(eta, own)
+        return student_t_logp((outcome.coded - eta) / sigma, own["nu"][..., None]) - np.log(sigma)
 
     @override
     def standard_cdf(self, z: np.ndarray, own: Draws) -> np.ndarray:
