@@ -339,7 +339,8 @@ class FittedModel:
         rng = np.random.default_rng(seed)
         for which in self.blocks(n):
             eta, own = self.linear_predictor(rows, which=which, seed=seed), self.parameters_at(which, rows)
-            family, outcome = self.design.family, self.design.outcome
+            family = self.design.family
+            outcome = self.design.outcome if rows is None else self.design.outcome.of(rows.trials)
             out[which] = (
                 family.expectation(eta, own, outcome) if kind == "mean" else family.simulate(eta, own, outcome, rng)
             )

@@ -54,8 +54,13 @@ def common_step(fits: Mapping[str, FittedModel], asked: Step) -> float | None:
         _refuse_different_limits(continuous)
         return None
     for name, fit in discrete.items():
-        levels = fit.design.outcome.levels
-        if levels is not None and (narrowest := float(np.diff(levels).min())) < step * (1 - 1e-9):
+        narrowest = fit.design.outcome.spacing
+        if narrowest is None:
+            raise UsageError(
+                f"the outcome of '{name}' is a share of trials, whose values differ from person to person. Compare it "
+                "with families of shares only."
+            )
+        if narrowest < step * (1 - 1e-9):
             raise UsageError(
                 f"the levels of '{name}' are as close as {narrowest:g}, so a step of {step:g} would "
                 f"give {_listed(continuous)} several of them at once. Give {argument('step', narrowest)} or less, or "

@@ -113,7 +113,7 @@ def outcome_bins(design: Design, simulated: np.ndarray, step: float | None) -> B
     if outcome.levels is not None:
         return bins_around(outcome.levels, outcome.lower, outcome.upper)
     if design.family.discrete:
-        step = 1.0
+        step = outcome.spacing
     low, high = (float(end) for end in np.quantile(simulated, [0.0005, 0.9995]))
     # Beyond nearly all replicates, the end of the scale is drawn rather than the value of one row, where there is one.
     if observed.min() < low:

@@ -63,6 +63,7 @@ def prior_predictive(evidence: Evidence) -> CheckResult:
     prior = prior_fit(fit, draws=DRAWS, seed=evidence.seed)
     at, weights = _looked_at(design, evidence.generator(5))
     rows_at = design.rows.take(at)
+    outcome = outcome.of(rows_at.trials)
     parameters = prior.parameters_at(rows=rows_at)
     eta = prior.linear_predictor(rows_at)
     mean = design.family.expectation(eta, parameters, outcome)

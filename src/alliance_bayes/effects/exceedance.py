@@ -16,7 +16,7 @@ from alliance_bayes.model.families import Draws
 from alliance_bayes.model.families.continuous import residual_sd
 from alliance_bayes.remedies import argument
 
-__all__ = ["AtLeast", "Step", "cut_for"]
+__all__ = ["AtLeast", "Step", "cut_for", "refuse_shares"]
 
 type Step = float | Literal["default"] | None
 
@@ -62,6 +62,22 @@ class AtLeast:
         return np.asarray(found[..., 0] if self.single else found)
 
 
+def refuse_shares(fit: FittedModel) -> None:
+    """Refuse a share of trials, of which no value can be had by everybody.
+
+    Raises
+    ------
+    UsageError
+        The outcome is one.
+    """
+    if fit.design.family.has_trials:
+        raise UsageError(
+            f"the outcome is a share of trials ('{fit.design.outcome.name}' of '{fit.design.trials}'), so how probable "
+            "a value is depends on the number of trials, which differs between people. Ask for adjusted means: they "
+            "are the expected shares."
+        )
+
+
 def cut_for(fit: FittedModel, at_least: float | None, step: Step) -> float:
     """Where a fit's outcome is cut so that what is above are the observed values of at least so much.
 
@@ -84,10 +100,11 @@ def cut_for(fit: FittedModel, at_least: float | None, step: Step) -> float:
     Raises
     ------
     UsageError
-        No value or one that is not finite, a step that is not above 0 or that a discrete family is given, or a value
-        that every outcome reaches or none.
+        A share of trials, no value or one that is not finite, a step that is not above 0 or that a discrete family is
+        given, or a value that every outcome reaches or none.
     """
     design = fit.design
+    refuse_shares(fit)
     name, discrete, scale = design.outcome.name, design.family.discrete, design.scales.get(design.outcome.name)
     if at_least is None:
         if not design.family.event:

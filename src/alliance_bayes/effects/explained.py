@@ -80,6 +80,11 @@ def _spread(fit: FittedModel, tables: Tabulations | None) -> Spread:
         eta = fit.linear_predictor(rows, which=which)
         table = tables.expected(which, eta.min(axis=1), eta.max(axis=1))
         explained[which] = table(eta, strata).var(axis=1, ddof=1)
+        if outcome.trials is not None:
+            # Every row has a variance of its own.
+            own = fit.parameters_at(which)
+            residual[which] = family.residual_variance(eta, own, outcome).mean(axis=1)
+            continue
         residual[which] = tables.residual(which, table).mean(eta, strata, np.zeros((len(eta), 0)), nothing)
     return Spread(explained, residual)
 

@@ -13,7 +13,7 @@ import numpy as np
 from alliance_bayes.effects.analysis import Analysis
 from alliance_bayes.effects.averages import average
 from alliance_bayes.effects.contrasts import levels_to_compare
-from alliance_bayes.effects.exceedance import AtLeast
+from alliance_bayes.effects.exceedance import AtLeast, refuse_shares
 from alliance_bayes.effects.options import make_options
 from alliance_bayes.effects.quantity import Fixed, Quantity
 from alliance_bayes.effects.ratings import ALL_OTHERS, MOST_PAIRED
@@ -94,6 +94,7 @@ def superiority(
     """
     options = make_options(fit, prob=prob, interval=interval, population=population, seed=seed)
     fit.need_rows("the probability of superiority")
+    refuse_shares(fit)
     cuts = _cuts(Analysis(fit, options))
     analysis = Analysis(fit, options, AtLeast(cuts), n_functions=len(cuts))
     return summarise(superiority_quantities(analysis, cuts, factor, levels), options)

@@ -26,9 +26,9 @@ __all__ = ["FORMAT", "card_arguments", "card_text", "read_card", "write_card"]
 FORMAT = 2
 
 _CARD = tuple(field.name for field in dataclasses.fields(Card))
-_MODEL = ("formula", "family", "exhaustive", "focal", "residual_by", "autoscale")
+_MODEL = ("formula", "family", "exhaustive", "focal", "residual_by", "trials", "autoscale")
 _TABLES = ("priors", "centre", "scales", "levels")
-_TEXTS = ("formula", "family", "focal", "residual_by", "name", "title", "question", "estimand")
+_TEXTS = ("formula", "family", "focal", "residual_by", "trials", "name", "title", "question", "estimand")
 _LISTS = ("exhaustive", "assumptions", "sources")
 _NUMBERS = ("mean", "sd", "lower", "upper", "step")
 _SCALE = tuple(field.name for field in dataclasses.fields(Scale))
@@ -48,7 +48,7 @@ def card_arguments(text: str, *, source: str = "model card", name: str = Card.na
     ----------
     text
         TOML with ``format`` and ``formula`` and, optionally, ``family``, ``exhaustive``, ``focal``, ``residual_by``,
-        ``autoscale``, the words (``name, title, question, estimand, assumptions, sources``) and the tables
+        ``trials``, ``autoscale``, the words (``name, title, question, estimand, assumptions, sources``) and the tables
         ``[priors]``, ``[centre]``, ``[scales.<column>]``, ``[levels]``.
     source
         What to call the card in messages.
@@ -67,7 +67,7 @@ def card_arguments(text: str, *, source: str = "model card", name: str = Card.na
     if problems:
         raise FileFormatError(f"{source}: {' '.join(problems)}")
     table = {**_DEFAULTS, **table}
-    plain = ("formula", "family", "focal", "residual_by", "autoscale", "centre")
+    plain = ("formula", "family", "focal", "residual_by", "trials", "autoscale", "centre")
     arguments: dict[str, Any] = {key: table[key] for key in plain if key in table}
     arguments["exhaustive"] = tuple(table["exhaustive"])
     arguments["priors"] = {"set": _DEFAULT_SET, **table.get("priors", {})}
@@ -92,6 +92,8 @@ def card_text(spec: ModelSpec) -> str:
         table["focal"] = spec.focal
     if spec.residual_by is not None:
         table["residual_by"] = spec.residual_by
+    if spec.trials is not None:
+        table["trials"] = spec.trials
     table["autoscale"] = spec.autoscale
     table["priors"] = {"set": spec.prior_set, **{name: prior.exact for name, prior in spec.given_priors.items()}}
     if spec.centre:

@@ -22,6 +22,7 @@ from alliance_bayes.model.residual import ResidualFactor, residual_factor
 from alliance_bayes.model.rows import PooledFactor, Rows
 from alliance_bayes.model.scales import Scale, sample_scale, scale_of
 from alliance_bayes.model.smooth import Smooth, build_smooth
+from alliance_bayes.model.trials import trials_of
 
 __all__ = ["Design", "build_design"]
 
@@ -52,6 +53,8 @@ class Design:
         The design arrays of ``frame``.
     weights
         Participants that each row stands for, shape (n_rows,); None where each row is one.
+    trials
+        Name of the column of trials; None where the family has none.
     """
 
     formula: Formula
@@ -69,6 +72,7 @@ class Design:
     _pooled: tuple[Any, ...] = field(repr=False)
     _offsets: tuple[Any, ...] = field(repr=False)
     weights: np.ndarray | None = None
+    trials: str | None = None
 
     @property
     def terms(self) -> tuple[str, ...]:
@@ -77,8 +81,8 @@ class Design:
 
     @property
     def predictors(self) -> tuple[str, ...]:
-        """Every column besides the outcome: those of the formula, then the residual factor if it is not one."""
-        return tuple(name for name in self.frame.columns if name != self.outcome.name)
+        """Every column that an expected outcome may depend on: those of the formula, then the residual factor."""
+        return tuple(name for name in self.frame.columns if name not in (self.outcome.name, self.trials))
 
     @property
     def n(self) -> int:
@@ -91,7 +95,7 @@ class Design:
 
     def sd(self, column: str) -> float:
         """Standard deviation (n - 1) of a numeric column, or of the outcome, over participants."""
-        values = self.frame[column].to_numpy(float)
+        values = self.outcome.values if column == self.outcome.name else self.frame[column].to_numpy(float)
         # Counted from one of them first, because the mean of numbers far from zero is rounded.
         away = values - values[0]
         if self.weights is None:
@@ -145,7 +149,8 @@ class Design:
                     f"the new rows hold level(s) {', '.join(map(repr, rows.unseen[factor.name]))} of "
                     f"'{factor.name}', which no analysed row has. An unseen level of it cannot be predicted."
                 )
-        return _completed(rows, self.residual, self.smooths, frame, self._offset(frame))
+        trials = None if self.trials is None else frame[self.trials].to_numpy(float)
+        return _completed(rows, self.residual, self.smooths, frame, self._offset(frame), trials)
 
     def change(self, frame: pd.DataFrame, column: str, rows: Rows) -> Rows:
         """Exact derivatives of the design arrays of some rows with respect to a numeric column.
@@ -193,7 +198,7 @@ class Design:
         return np.asarray(np.sum(values, axis=0), dtype=float)
 
     def _conform(self, frame: pd.DataFrame) -> pd.DataFrame:
-        needed = list(self.predictors)
+        needed = [*self.predictors, *([] if self.trials is None else [self.trials])]
         missing = [name for name in needed if name not in frame.columns]
         if missing:
             raise ModelError(
@@ -238,6 +243,7 @@ def build_design(
     residual_by: str | None = None,
     weights: np.ndarray | None = None,
     smooths: tuple[Smooth, ...] | None = None,
+    trials: str | None = None,
 ) -> Design:
     """Apply a formula to complete rows.
 
@@ -261,6 +267,8 @@ def build_design(
         Participants that each row stands for, shape (n_rows,); one each by default.
     smooths
         The formula's smooths, where they are known; made from the rows by default.
+    trials
+        Name of the column of trials, of a family that has them.
 
     Raises
     ------
@@ -275,7 +283,7 @@ def build_design(
         raise ModelError(
             f"the model needs at least 2 complete rows but got {len(frame)}. The participant flow tells why."
         )
-    needed = dict.fromkeys([*formula.columns, *([] if residual_by is None else [residual_by])])
+    needed = dict.fromkeys([*formula.columns, *(name for name in (residual_by, trials) if name is not None)])
     frame = ordered_levels(frame.loc[:, list(needed)].reset_index(drop=True), formula)
     for name in term_columns(formula):
         if isinstance(frame[name].dtype, pd.CategoricalDtype) and len(frame[name].cat.categories) < 2:
@@ -288,7 +296,8 @@ def build_design(
     if isinstance(values.dtype, pd.CategoricalDtype):
         raise ModelError(f"the outcome '{formula.outcome}' is text. Give it as numbers (0/1 for family 'bernoulli').")
     outcome_scale = scale_of(formula.outcome, declared)
-    outcome = family.prepare(formula.outcome, values.to_numpy(float), outcome_scale)
+    counted = None if trials is None else trials_of(frame, trials)
+    outcome = family.prepare(formula.outcome, values.to_numpy(float), outcome_scale, counted)
     if outcome_scale is None and autoscale:
         outcome_scale = sample_scale(outcome.values, weights)
 
@@ -315,7 +324,7 @@ def build_design(
     if smooths is None:
         smooths = tuple(build_smooth(term, frame) for term in formula.smooths)
     offset = [np.asarray(part.value, dtype=float) - centres[part.name] for part in offsets]
-    rows = _completed(rows, residual, smooths, frame, np.sum(offset, axis=0) if offset else None)
+    rows = _completed(rows, residual, smooths, frame, np.sum(offset, axis=0) if offset else None, counted)
     return Design(
         formula,
         family,
@@ -332,6 +341,7 @@ def build_design(
         pooled,
         offsets,
         weights,
+        trials,
     )
 
 
@@ -397,11 +407,13 @@ def _completed(
     smooths: tuple[Smooth, ...],
     frame: pd.DataFrame,
     offset: np.ndarray | None,
+    trials: np.ndarray | None,
 ) -> Rows:
-    """Rows with the levels of the residual factor, the basis columns of the smooths and the offset."""
+    """Rows with the levels of the residual factor, the basis columns of the smooths, the offset and the trials."""
     return replace(
         rows,
         residual=None if residual is None else residual.numbers(frame),
         basis={smooth.name: smooth.evaluate(frame[smooth.column].to_numpy(float)) for smooth in smooths},
         offset=offset,
+        trials=trials,
     )

@@ -72,7 +72,7 @@ def _variables(formula: Formula, family: Family, residual_by: str | None) -> Ite
         yield _Variable(f"tau_{smooth.name}", f"the SD of {title}", column)
 
 
-def check_names(formula: Formula, family: Family, residual_by: str | None) -> None:
+def check_names(formula: Formula, family: Family, residual_by: str | None, trials: str | None = None) -> None:
     """Refuse columns whose names the layout has for something else, before anything is computed.
 
     What a fit returns and keeps, and the PyMC graph, are looked through as they are laid out, so that a new name in the
@@ -83,7 +83,7 @@ def check_names(formula: Formula, family: Family, residual_by: str | None) -> No
     ModelError
         Every column that needs another name.
     """
-    needed = tuple(dict.fromkeys([*formula.columns, *([] if residual_by is None else [residual_by])]))
+    needed = tuple(dict.fromkeys([*formula.columns, *(own for own in (residual_by, trials) if own is not None)]))
     for name in needed:
         marks = [mark for mark in _MARKS if mark in name]
         if marks or not name.strip(". "):

@@ -73,6 +73,8 @@ class Rows:
         Labels, by factor, of the levels that the fit has not seen; factors without any may be absent.
     offset
         What is added to the linear predictor as it is, shape (n,); None where the model has no offset.
+    trials
+        How many trials each outcome is of, shape (n,); None where the family has none.
     """
 
     x: np.ndarray
@@ -82,6 +84,7 @@ class Rows:
     basis: Mapping[str, np.ndarray] = field(default_factory=dict)
     unseen: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     offset: np.ndarray | None = None
+    trials: np.ndarray | None = None
 
     @property
     def n(self) -> int:
@@ -98,6 +101,7 @@ class Rows:
             {name: basis[at] for name, basis in self.basis.items()},
             self.unseen,
             None if self.offset is None else self.offset[at],
+            None if self.trials is None else self.trials[at],
         )
 
     def along(self, change: Rows, by: float) -> Rows:

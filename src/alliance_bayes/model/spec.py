@@ -24,6 +24,7 @@ from alliance_bayes.model.residual import check_residual_by
 from alliance_bayes.model.resolve import preview_priors, resolve_priors
 from alliance_bayes.model.scales import Scale
 from alliance_bayes.model.smooth import Smooth
+from alliance_bayes.model.trials import check_trials
 from alliance_bayes.readonly import ReadOnly
 
 __all__ = ["EXHAUSTIVE", "Card", "ModelSpec"]
@@ -66,7 +67,7 @@ class ModelSpec:
         the slope of a factor independently, ``|`` with a correlation (LKJ(2) prior).
     family
         One of :data:`FAMILIES`: ``gaussian``, ``student_t``, ``censored_gaussian``, ``beta_binomial``, ``cumulative``,
-        ``bernoulli``, ``poisson`` or ``negative_binomial``.
+        ``bernoulli``, ``binomial``, ``poisson`` or ``negative_binomial``.
     priors
         Name of a prior set (``weak``, ``literature``, ``sceptical``, ``enthusiastic``), or a mapping from parameter
         names to distributions written as text, in which the key ``"set"`` may name the set that fills the rest
@@ -91,6 +92,8 @@ class ModelSpec:
     residual_by
         A categorical column by whose levels the residual SD differs, each level's with a prior of its own; one
         residual SD for everybody by default. Families ``gaussian``, ``student_t`` and ``censored_gaussian`` only.
+    trials
+        The column that says of how many trials the outcome counts the successes; family ``binomial`` only.
     card
         The words that go with the model.
 
@@ -110,6 +113,7 @@ class ModelSpec:
     autoscale: bool = False
     levels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     residual_by: str | None = None
+    trials: str | None = None
     card: Card = field(default_factory=Card)
 
     def __post_init__(self) -> None:
@@ -124,7 +128,8 @@ class ModelSpec:
         object.__setattr__(self, "exhaustive", tuple(self.exhaustive))
         if self.residual_by is not None:
             check_residual_by(self.residual_by, self.parsed, self.observation)
-        check_names(self.parsed, self.observation, self.residual_by)
+        check_trials(self.trials, self.parsed, self.observation)
+        check_names(self.parsed, self.observation, self.residual_by, self.trials)
         if self.observation.own_intercepts and not self.parsed.has_intercept:
             raise ModelError(
                 f"formula {shown(self.formula)} has no intercept, but the cutpoints of family '{self.family}' are its "
@@ -162,7 +167,8 @@ class ModelSpec:
     @property
     def columns(self) -> tuple[str, ...]:
         """Every data column the model needs, outcome first: complete rows have a value in all of them."""
-        return tuple(dict.fromkeys([*self.parsed.columns, *([] if self.residual_by is None else [self.residual_by])]))
+        beside = (name for name in (self.residual_by, self.trials) if name is not None)
+        return tuple(dict.fromkeys([*self.parsed.columns, *beside]))
 
     @property
     def prior_set(self) -> str:
@@ -231,6 +237,7 @@ class ModelSpec:
             residual_by=self.residual_by,
             weights=weights,
             smooths=smooths,
+            trials=self.trials,
         )
 
     def priors_for(self, design: Design) -> PriorTable:
@@ -261,7 +268,8 @@ class ModelSpec:
 
     def __repr__(self) -> str:
         given = f"{self.prior_set!r} + {len(self.given_priors)} given"
-        by = "" if self.residual_by is None else f", residual_by={self.residual_by!r}"
+        beside = {"residual_by": self.residual_by, "trials": self.trials}
+        by = "".join(f", {name}={column!r}" for name, column in beside.items() if column is not None)
         return f"{type(self).__name__}({self.formula!r}, family={self.family!r}, priors={given}{by})"
 
 

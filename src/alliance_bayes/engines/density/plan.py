@@ -60,6 +60,7 @@ class Plan(NamedTuple):
     lower: float
     upper: float
     trials: int
+    totals: np.ndarray  # (n,) trials of each row; (0,) where the family has none
     stick_first: float
     stick_second: np.ndarray
     constant: float
@@ -153,6 +154,7 @@ def _outcome(design: Design, number: dict[str, int]) -> dict[str, Any]:
         "lower": -math.inf if lower is None else float(lower),
         "upper": math.inf if upper is None else float(upper),
         "trials": 0 if outcome.levels is None else outcome.levels.size - 1,
+        "totals": _real([] if outcome.trials is None else outcome.trials),
         "constant": family.constant(outcome),
     }
 

@@ -52,7 +52,7 @@ class Bernoulli(Family):
     kernel = staticmethod(_kernel)
 
     @override
-    def prepare(self, name: str, values: np.ndarray, scale: Scale | None) -> Outcome:
+    def prepare(self, name: str, values: np.ndarray, scale: Scale | None, trials: np.ndarray | None = None) -> Outcome:
         values = np.asarray(values, dtype=float)
         good = (values == 0) | (values == 1)
         demand(name, values, good, "is not 0 or 1", "Code the event as 1 and its absence as 0.")

@@ -58,7 +58,7 @@ class BetaBinomial(Family):
     kernel = staticmethod(_kernel)
 
     @override
-    def prepare(self, name: str, values: np.ndarray, scale: Scale | None) -> Outcome:
+    def prepare(self, name: str, values: np.ndarray, scale: Scale | None, trials: np.ndarray | None = None) -> Outcome:
         levels = None if scale is None else scale.levels
         if levels is None:
             raise ModelError(

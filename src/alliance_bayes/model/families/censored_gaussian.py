@@ -60,7 +60,7 @@ class CensoredGaussian(Continuous):
     kernel = staticmethod(_kernel)
 
     @override
-    def prepare(self, name: str, values: np.ndarray, scale: Scale | None) -> Outcome:
+    def prepare(self, name: str, values: np.ndarray, scale: Scale | None, trials: np.ndarray | None = None) -> Outcome:
         outcome = super().prepare(name, values, scale)
         if outcome.lower is None and outcome.upper is None:
             raise ModelError(

@@ -32,7 +32,7 @@ class Continuous(Family):
     discrete = False
 
     @override
-    def prepare(self, name: str, values: np.ndarray, scale: Scale | None) -> Outcome:
+    def prepare(self, name: str, values: np.ndarray, scale: Scale | None, trials: np.ndarray | None = None) -> Outcome:
         """Every finite value can be had."""
         values = np.asarray(values, dtype=float)
         ends = (None, None) if scale is None else (scale.lower, scale.upper)

@@ -27,7 +27,7 @@ class Counts(Family):
     alternatives = "negative_binomial for counts that vary more than their mean, cumulative for few values"
 
     @override
-    def prepare(self, name: str, values: np.ndarray, scale: Scale | None) -> Outcome:
+    def prepare(self, name: str, values: np.ndarray, scale: Scale | None, trials: np.ndarray | None = None) -> Outcome:
         values = np.asarray(values, dtype=float)
         good = (values >= 0) & (values == np.round(values))
         demand(name, values, good, "is not a count (0, 1, 2, ...)", "Correct it, or use a continuous family.")

@@ -89,7 +89,7 @@ class Cumulative(Family):
     kernel = staticmethod(_kernel)
 
     @override
-    def prepare(self, name: str, values: np.ndarray, scale: Scale | None) -> Outcome:
+    def prepare(self, name: str, values: np.ndarray, scale: Scale | None, trials: np.ndarray | None = None) -> Outcome:
         values = np.asarray(values, dtype=float)
         levels = None if scale is None else scale.levels
         if levels is None:

@@ -60,11 +60,13 @@ class Outcome:
         Shape (n,), on the outcome's own scale.
     coded
         Shape (n,): what the likelihood reads. The values themselves for continuous families, steps above the lower
-        end for ``beta_binomial``, level codes for ``cumulative``, 0/1 for ``bernoulli``.
+        end for ``beta_binomial``, level codes for ``cumulative``, 0/1 for ``bernoulli``, successes for ``binomial``.
     levels
         Shape (n_levels,): the value of each code, for families with a known number of them; None otherwise.
     lower, upper
         Censoring limits of ``censored_gaussian``, ends of the scale otherwise (None where open).
+    trials
+        Shape (n,): how many trials each value is the share of successes of; None where it is no share.
     """
 
     name: str
@@ -73,10 +75,29 @@ class Outcome:
     levels: np.ndarray | None
     lower: float | None
     upper: float | None
+    trials: np.ndarray | None = None
 
     def take(self, at: slice | np.ndarray) -> Outcome:
         """The outcome of some rows, by place."""
-        return replace(self, values=self.values[at], coded=self.coded[at])
+        trials = None if self.trials is None else self.trials[at]
+        return replace(self, values=self.values[at], coded=self.coded[at], trials=trials)
+
+    def of(self, trials: np.ndarray | None) -> Outcome:
+        """The outcome of other rows, which is not known, but for their trials."""
+        return self if trials is None else replace(self, trials=trials)
+
+    @property
+    def spacing(self) -> float | None:
+        """Least distance between values of a discrete outcome; None where every row has values of its own."""
+        if self.trials is not None:
+            return None
+        return 1.0 if self.levels is None else float(np.diff(self.levels).min())
+
+    @property
+    def known_trials(self) -> np.ndarray:
+        """The trials, of a family that has them."""
+        assert self.trials is not None
+        return self.trials
 
     @property
     def known_levels(self) -> np.ndarray:
@@ -132,8 +153,10 @@ class Family(ABC):
     linear: ClassVar[bool] = False
     #: Whether coefficients can be integrated out exactly.
     conjugate: ClassVar[bool] = False
-    #: Whether the outcome is an event, so that its expectation is a probability.
+    #: Whether the outcome is an event, or the share of trials with it, so that its expectation is a probability.
     event: ClassVar[bool] = False
+    #: Whether the outcome is the number of successes of as many trials as another column says.
+    has_trials: ClassVar[bool] = False
     #: Families to compare where the predictions do not fit, and what they are for.
     alternatives: ClassVar[str] = (
         "student_t for heavy tails, beta_binomial, cumulative or censored_gaussian for a bounded score"
@@ -157,7 +180,7 @@ class Family(ABC):
     # --- The outcome ---
 
     @abstractmethod
-    def prepare(self, name: str, values: np.ndarray, scale: Scale | None) -> Outcome:
+    def prepare(self, name: str, values: np.ndarray, scale: Scale | None, trials: np.ndarray | None = None) -> Outcome:
         """Check an outcome and code it.
 
         Parameters
@@ -168,6 +191,8 @@ class Family(ABC):
             Shape (n,), finite numbers.
         scale
             The column's reference scale; ends and step are read from it where the family needs them.
+        trials
+            Shape (n,), of a family that has trials.
 
         Raises
         ------
