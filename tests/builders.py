@@ -54,6 +54,20 @@ def rows(n: int = 240, *, seed: int = 0, countries: int = 5) -> pd.DataFrame:
     )
 
 
+def of_family(frame: pd.DataFrame, family: str, *, above: float = 48.0) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """The rows with a ``who5_followup`` that a family can have, and the options of its models.
+
+    A Bernoulli outcome is a score above a value. A binomial one is the score, out of 100 trials or a few more.
+    """
+    frame, options = frame.copy(), {"family": family}
+    if family == "bernoulli":
+        frame["who5_followup"] = (frame["who5_followup"] > above).astype(float)
+    if family == "binomial":
+        frame["n_trials"] = 100.0 + np.arange(len(frame)) % 7
+        options["trials"] = "n_trials"
+    return frame, options
+
+
 def fitted(
     frame: pd.DataFrame | None = None,
     *,

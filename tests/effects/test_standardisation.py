@@ -17,7 +17,7 @@ from alliance_bayes.effects.options import Options
 from alliance_bayes.errors import UsageError
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model import FAMILIES
-from builders import fitted, rows
+from builders import fitted, of_family, rows
 
 # Everything at once: sex in a common term, in pooled columns and in combinations; a slope pooled over one factor only.
 FORMULA = (
@@ -33,9 +33,9 @@ SCALES: dict[str, dict[str, object]] = (
         name: {
             "means": {"beta": 0.1, "tau_country": 0.5, "tau_sex:country": 0.5},
             "sds": {"beta": 0.1, "u_country": 0.3, "u_sex:country": 0.3},
-            "spec": {"family": name},
+            "spec": of_family(rows(9), name)[1],
         }
-        for name in ("beta_binomial", "bernoulli", "cumulative")
+        for name in ("beta_binomial", "bernoulli", "cumulative", "binomial")
     }
     | {
         name: {
@@ -47,16 +47,13 @@ SCALES: dict[str, dict[str, object]] = (
     }
 )
 # Linear families are exact to rounding. The others interpolate, with an error below 1e-8 of the outcome's range.
-ATOL = {"gaussian": 1e-10, "student_t": 1e-10, "bernoulli": 1e-8} | dict.fromkeys(
+ATOL = {"gaussian": 1e-10, "student_t": 1e-10, "bernoulli": 1e-8, "binomial": 1e-8} | dict.fromkeys(
     ("censored_gaussian", "beta_binomial", "cumulative", "poisson", "negative_binomial"), 1e-6
 )
 
 
 def frame_of(family: str) -> pd.DataFrame:
-    frame = rows(48, countries=3, seed=3)
-    if family == "bernoulli":
-        frame["who5_followup"] = (frame["who5_followup"] > 48).astype(float)
-    return frame
+    return of_family(rows(48, countries=3, seed=3), family)[0]
 
 
 @pytest.fixture(scope="module", params=list(FAMILIES))

@@ -10,15 +10,13 @@ from scipy import special
 from alliance_bayes.effects import bayesian_r2, slopes, variance_partition
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model import FAMILIES, Rows
-from builders import fitted, rows
+from builders import fitted, of_family, rows
 
 FORMULA = "who5_followup ~ alliance + who5_baseline + (alliance || sex) + (alliance | country) + (1 | sex:country)"
 
 
 def built(family: str) -> FittedModel:
-    frame = rows(60, countries=4, seed=5)
-    if family == "bernoulli":
-        frame["who5_followup"] = (frame["who5_followup"] > 48).astype(float)
+    frame, options = of_family(rows(60, countries=4, seed=5), family)
     linear = family in ("gaussian", "student_t", "censored_gaussian")
     return fitted(
         frame,
@@ -27,7 +25,7 @@ def built(family: str) -> FittedModel:
         sds={"beta": 0.1, "u_country": 1.0 if linear else 0.3, "u_sex": 1.0 if linear else 0.3, "sigma": 1.0},
         chains=2,
         draws=10,
-        spec={"family": family},
+        spec=options,
     )
 
 
@@ -50,7 +48,7 @@ def latent_residual(fit: FittedModel) -> np.ndarray:
             return fit.stacked["sigma"] ** 2
         case "student_t":
             return fit.stacked["sigma"] ** 2 * fit.stacked["nu"] / (fit.stacked["nu"] - 2)
-        case "bernoulli" | "cumulative":
+        case "bernoulli" | "binomial" | "cumulative":
             return np.full(20, np.pi**2 / 3)
         case "poisson":
             return special.polygamma(1, fit.predict().mean("obs").values.ravel())

@@ -14,7 +14,7 @@ from alliance_bayes.engines import posterior_coords, posterior_dims
 from alliance_bayes.engines.graph import build_graph
 from alliance_bayes.errors import ModelError
 from alliance_bayes.model import FAMILIES, Design, ModelSpec, PriorTable
-from builders import rows
+from builders import of_family, rows
 
 # A sampled factor with shared columns, a correlated one and an exhaustive one.
 EVERY_KIND = "who5_followup ~ alliance + age + (alliance || country) + (alliance | provider_type) + (1 || sex)"
@@ -26,9 +26,8 @@ pytestmark = pytest.mark.usefixtures("python_mode")
 def applied(formula: str, **options: Any) -> tuple[Design, PriorTable]:
     frame = rows(60, countries=4)
     frame.loc[:3, "who5_followup"] = [0.0, 100.0, 0.0, 100.0]  # both ends of the scale, where censoring bites
-    if options.get("family") == "bernoulli":
-        frame["who5_followup"] = (frame["who5_followup"] > 45).astype(float)
-    spec = ModelSpec(formula, **options)
+    frame, own = of_family(frame, options.get("family", "gaussian"), above=45)
+    spec = ModelSpec(formula, **(own | options))
     design = spec.design(frame)
     return design, spec.priors_for(design)
 

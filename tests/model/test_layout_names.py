@@ -12,7 +12,7 @@ from alliance_bayes.engines.graph import graph_of
 from alliance_bayes.errors import ModelError
 from alliance_bayes.model import FAMILIES, ModelSpec
 from alliance_bayes.model.layout import posterior_coords, posterior_dims
-from builders import rows
+from builders import of_family, rows
 
 MODEL = "who5_followup ~ s(alliance, k=4) + age + (alliance | country)"
 
@@ -27,15 +27,14 @@ def spec_of(role: str, name: str, family: str = "gaussian") -> ModelSpec:
         "residual": MODEL,
         "outcome": f"{quoted} ~ s(alliance, k=4) + age + (alliance | country)",
     }[role]
-    return ModelSpec(formula, family=family, residual_by=residual, autoscale=True)
+    options = {"trials": "n_trials"} if family == "binomial" else {}
+    return ModelSpec(formula, family=family, residual_by=residual, autoscale=True, **options)
 
 
 def layout_names(family: str) -> set[str]:
     """Every name in the posterior of the model, as it is laid out."""
-    frame = rows(24)
-    if family == "bernoulli":
-        frame["who5_followup"] = (frame["who5_followup"] > 48).astype(float)
-    design = ModelSpec(MODEL, family=family).design(frame)
+    frame, options = of_family(rows(24), family)
+    design = ModelSpec(MODEL, **options).design(frame)
     found = {"chain", "draw", *posterior_dims(design), *posterior_coords(design)}
     return found - {"country"}
 

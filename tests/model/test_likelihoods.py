@@ -20,10 +20,12 @@ PARAMETERS = {
     "beta_binomial": {"phi": np.array([3.0])},
     "cumulative": {"cutpoints": np.array([[-2.0, -0.5, 0.1, 0.2, 3.0]])},
     "bernoulli": {},
+    "binomial": {},
     "poisson": {},
     "negative_binomial": {"alpha": np.array([3.0])},
 }
 COUNTS = ("poisson", "negative_binomial")
+TRIALS = np.array([1.0, 7.0, 30.0])
 
 
 def outcome(family: str, y: np.ndarray) -> Outcome:
@@ -31,6 +33,8 @@ def outcome(family: str, y: np.ndarray) -> Outcome:
         return Outcome("y", LEVELS[y.astype(int)], y, LEVELS, 0.0, 20.0)
     if family == "bernoulli":
         return Outcome("y", y, y, np.array([0.0, 1.0]), 0.0, 1.0)
+    if family == "binomial":
+        return FAMILIES[family].prepare("y", y, None, TRIALS)
     if family in COUNTS:
         return Outcome("y", y, y, None, 0.0, None)
     limits = (-1.0, 2.5) if family == "censored_gaussian" else (None, None)
@@ -52,6 +56,40 @@ def test_masses_sum_to_one_and_give_mean_and_variance(family: str) -> None:
     np.testing.assert_allclose(
         FAMILIES[family].residual_variance(ETA, PARAMETERS[family], made)[0], values**2 @ mass - mean**2, rtol=1e-10
     )
+
+
+def test_binomials_are_scipys_and_with_one_trial_bernoullis() -> None:
+    family, one = FAMILIES["binomial"], np.ones(3)
+    made = outcome("binomial", np.array([0.0, 3.0, 30.0]))
+    p = special.expit(ETA)
+    law = stats.binom(TRIALS, p)
+    np.testing.assert_allclose(family.log_density(ETA, {}, made), law.logpmf(made.coded), rtol=1e-10)
+    np.testing.assert_allclose(made.values, made.coded / TRIALS, rtol=0, atol=0)
+    np.testing.assert_allclose(family.residual_variance(ETA, {}, made), law.var() / TRIALS**2, rtol=1e-12)
+    low, high = family.cumulative_bounds(ETA, {}, made, None)
+    np.testing.assert_allclose(low, law.cdf(made.coded - 1), rtol=1e-10)
+    np.testing.assert_allclose(high, law.cdf(made.coded), rtol=1e-10)
+    events = np.array([0.0, 1.0, 1.0])
+    of_one, bernoulli = family.prepare("y", events, None, one), outcome("bernoulli", events)
+    for name in ("expectation", "residual_variance", "log_density"):
+        np.testing.assert_allclose(
+            getattr(family, name)(ETA, {}, of_one), getattr(FAMILIES["bernoulli"], name)(ETA, {}, bernoulli), rtol=1e-14
+        )
+
+
+def test_binomial_counts_are_within_the_trials() -> None:
+    with pytest.raises(DataError) as error:
+        FAMILIES["binomial"].prepare("kept", np.array([0.0, 4.0, 1.5]), None, np.array([2.0, 3.0, 3.0]))
+    assert [(p.row, p.what) for p in error.value.problems] == [
+        (1, "is not a count from 0 to the number of trials"),
+        (2, "is not a count from 0 to the number of trials"),
+    ]
+    with pytest.raises(DataError) as error:
+        FAMILIES["binomial"].prepare("kept", np.zeros(3), None, np.array([2.0, 0.0, 3.5]))
+    assert [(p.row, p.what) for p in error.value.problems] == [
+        (1, "is not a number of trials (1, 2, ...)"),
+        (2, "is not a number of trials (1, 2, ...)"),
+    ]
 
 
 def test_continuous_densities_are_scipys() -> None:
@@ -108,7 +146,7 @@ def test_simulated_outcomes_have_the_stated_mean_and_variance(family: str) -> No
     drawn = FAMILIES[family].simulate(eta, parameters, made, rng)
     mean = FAMILIES[family].expectation(ETA, PARAMETERS[family], made)[0]
     variance = FAMILIES[family].residual_variance(ETA, PARAMETERS[family], made)[0]
-    # 4.5 standard errors: below 1e-5 by chance for each of the 24 means, at a fixed seed.
+    # 4.5 standard errors: below 1e-5 by chance for each of the 27 means, at a fixed seed.
     assert np.all(np.abs(drawn.mean(axis=0) - mean) < 4.5 * np.sqrt(variance / n))
     deviation = (drawn - mean) ** 2
     assert np.all(np.abs(deviation.mean(axis=0) - variance) < 4.5 * deviation.std(axis=0) / np.sqrt(n))

@@ -18,7 +18,7 @@ from alliance_bayes.moments.rows import moments_of
 from alliance_bayes.moments.weighted import design_of_moments
 from alliance_bayes.report.model_words import equations
 from alliance_bayes.report.text import MINUS, exact
-from builders import fitted, rows
+from builders import fitted, of_family, rows
 
 QUICK: dict[str, Any] = {"seed": 3, "chains": 2, "tune": 300, "draws": 300, "progress": False}
 PRIORS = {
@@ -123,11 +123,9 @@ def test_several_offsets_and_new_rows() -> None:
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_predictions_and_likelihood_have_the_offset(family: str) -> None:
-    frame = rows(40)
-    if family == "bernoulli":
-        frame["who5_followup"] = (frame["who5_followup"] > 40).astype(float)
+    frame, options = of_family(rows(40), family, above=40)
     formula = "who5_followup ~ alliance + offset(who5_baseline / 40)"
-    fit = fitted(frame, formula=formula, chains=1, draws=4, spec={"family": family, "autoscale": True})
+    fit = fitted(frame, formula=formula, chains=1, draws=4, spec=options | {"autoscale": True})
     design, beta = fit.design, fit.stacked["beta"]
     known = frame["who5_baseline"].to_numpy() / 40
     eta = beta[:, -1:] * (frame["alliance"] - frame["alliance"].mean()).to_numpy() + known - known.mean()

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from alliance_bayes.errors import ModelError
 from alliance_bayes.model.families.bernoulli import Bernoulli
 from alliance_bayes.model.families.beta_binomial import BetaBinomial
+from alliance_bayes.model.families.binomial import Binomial
 from alliance_bayes.model.families.censored_gaussian import CensoredGaussian
 from alliance_bayes.model.families.cumulative import Cumulative
 from alliance_bayes.model.families.family import Draws, Family, Outcome, Parameter
@@ -27,6 +28,7 @@ FAMILIES: Mapping[str, Family] = ReadOnly(
             BetaBinomial(),
             Cumulative(),
             Bernoulli(),
+            Binomial(),
             Poisson(),
             NegativeBinomial(),
         )
