@@ -8,6 +8,8 @@ from alliance_bayes.report.words import column_name, factor_name, term_name, uni
 
 __all__ = ["equations", "meaning"]
 
+_LINEAR = "the linear predictor"
+
 
 def equations(design: Design, *, centres: bool = True) -> tuple[str, ...]:
     """Lines of plain text: likelihood, linear predictor, distribution of every factor's and smooth's effects.
@@ -71,14 +73,13 @@ def _split(column: Column) -> list[str]:
 
 def meaning(design: Design, parameter: str) -> str:
     """One clause for a parameter as the prior table names it."""
+    own_scale = design.family.link == "identity"
+    unit = units(unit_of(design, design.outcome.name)) if own_scale else "units of the linear predictor"
     outcome = column_name(design.outcome.name)
-    unit = (
-        units(unit_of(design, design.outcome.name))
-        if design.family.link == "identity"
-        else "units of the linear predictor"
-    )
     if parameter == "Intercept":
-        return f"expected {outcome} at the centring values, {unit}"
+        return (
+            f"expected {outcome} at the centring values, {unit}" if own_scale else f"{_LINEAR} at the centring values"
+        )
     fixed = {name: own.meaning.format(unit=unit) for name, own in design.family.parameters.items()}
     if design.residual is not None and parameter.startswith("sigma "):
         return f"{fixed['sigma']}, at some levels of {column_name(design.residual.name)}"
@@ -100,5 +101,6 @@ def meaning(design: Design, parameter: str) -> str:
             return f"SD of the departure from a straight line along {column_name(smooth.column)}, {unit}"
     column = next((c for c in design.columns if c.label == parameter), None)
     if column is not None and len(column.numeric) == 1 and column.order == 1:
-        return f"difference in {outcome} per {unit_of(design, column.numeric[0])}"
+        what = outcome if own_scale else _LINEAR
+        return f"difference in {what} per {unit_of(design, column.numeric[0])}"
     return f"coefficient of {term_name(parameter)}"
