@@ -16,9 +16,9 @@ import numpy as np
 import pandas as pd
 
 import alliance_bayes as ab
-from alliance_bayes.cohort.process import Process
-from alliance_bayes.cohort.settings import SimulationSettings
 from alliance_bayes.latent import LatentFit, fit_latent
+from alliance_bayes.simulation.process import Process
+from alliance_bayes.simulation.settings import SimulationSettings
 
 N = 400
 COHORTS = 20

@@ -16,16 +16,11 @@ if TYPE_CHECKING:
     from alliance_bayes.cohort import (
         Cohort,
         Flow,
-        SimulationSettings,
-        pseudo_true,
         read_cohort,
         read_tables,
         session_cohort,
-        simulate_cohort,
-        simulation_assumptions,
         with_alliance_parts,
         write_cohort,
-        write_tables,
     )
     from alliance_bayes.errors import (
         AllianceBayesError,
@@ -42,6 +37,13 @@ if TYPE_CHECKING:
     from alliance_bayes.model import Card, Prior, Scale
     from alliance_bayes.moments import Moments, load_moments, reduce_table, save_moments
     from alliance_bayes.report import Rendered, Report, Section, View
+    from alliance_bayes.simulation import (
+        SimulationSettings,
+        pseudo_true,
+        simulate_cohort,
+        simulation_assumptions,
+        write_tables,
+    )
     from alliance_bayes.study import Study, run_study
     from alliance_bayes.verify import Verification, verify_report
 
@@ -56,16 +58,11 @@ _HOMES = {
     "cohort": (
         "Cohort",
         "Flow",
-        "SimulationSettings",
-        "pseudo_true",
         "read_cohort",
         "read_tables",
         "session_cohort",
-        "simulate_cohort",
-        "simulation_assumptions",
         "with_alliance_parts",
         "write_cohort",
-        "write_tables",
     ),
     "errors": (
         "AllianceBayesError",
@@ -82,6 +79,13 @@ _HOMES = {
     "model": ("Card", "Prior", "Scale"),
     "moments": ("Moments", "load_moments", "reduce_table", "save_moments"),
     "report": ("Rendered", "Report", "Section", "View"),
+    "simulation": (
+        "SimulationSettings",
+        "pseudo_true",
+        "simulate_cohort",
+        "simulation_assumptions",
+        "write_tables",
+    ),
     "study": ("Study", "run_study"),
     "verify": ("Verification", "verify_report"),
 }

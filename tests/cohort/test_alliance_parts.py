@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alliance_bayes.cohort import Cohort, SimulatedCohort, session_cohort, simulate_cohort, with_alliance_parts
+from alliance_bayes.cohort import Cohort, session_cohort, with_alliance_parts
 from alliance_bayes.cohort.scoring import score_sessions
 from alliance_bayes.errors import UsageError
+from alliance_bayes.simulation import SimulatedCohort, simulate_cohort
 
 type Row = tuple[str, str | None, int, int | None, int | None]
 

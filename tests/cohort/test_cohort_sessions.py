@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from alliance_bayes.cohort import Cohort, FlowStep, read_cohort, read_tables, simulate_cohort, write_tables
+from alliance_bayes.cohort import Cohort, FlowStep, read_cohort, read_tables
 from alliance_bayes.errors import UsageError
+from alliance_bayes.simulation import simulate_cohort, write_tables
 
 
 def people() -> pd.DataFrame:

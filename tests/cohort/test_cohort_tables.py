@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from alliance_bayes.cohort import Cohort, Flow, FlowStep, read_tables, simulate_cohort
+from alliance_bayes.cohort import Cohort, Flow, FlowStep, read_tables
 from alliance_bayes.errors import DataError, UsageError
+from alliance_bayes.simulation import simulate_cohort
 
 PARTICIPANTS = """participant_id,age,sex,country,cohort
 007,30,female,DE,2

@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from alliance_bayes.cohort import Cohort, Flow, FlowStep, session_cohort, simulate_cohort
+from alliance_bayes.cohort import Cohort, Flow, FlowStep, session_cohort
 from alliance_bayes.errors import UsageError
+from alliance_bayes.simulation import simulate_cohort
 
 
 def small() -> Cohort:

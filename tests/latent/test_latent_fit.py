@@ -25,17 +25,18 @@ from alliance_bayes.latent.measurement import measurement_priors
 from alliance_bayes.latent.predictive import rating_statistics
 from alliance_bayes.latent.quantities import derived
 from alliance_bayes.model import ModelSpec
+from alliance_bayes.simulation import SimulatedCohort
 
 FORMULA = "who5_followup ~ alliance + who5_baseline + (1 | sex)"
 
 
 @pytest.fixture(scope="module")
-def cohort() -> ab.cohort.simulate.SimulatedCohort:
+def cohort() -> SimulatedCohort:
     return ab.simulate_cohort(150, seed=3)
 
 
 @pytest.fixture(scope="module")
-def fit(cohort: ab.cohort.simulate.SimulatedCohort) -> LatentFit:
+def fit(cohort: SimulatedCohort) -> LatentFit:
     return fit_latent(
         cohort,
         sessions=cohort.tables["sessions"],
@@ -51,7 +52,7 @@ def fit(cohort: ab.cohort.simulate.SimulatedCohort) -> LatentFit:
 
 
 @pytest.mark.parametrize("trait", ["stretched", "normal"])
-def test_log_density_is_that_of_the_written_formula(cohort: ab.cohort.simulate.SimulatedCohort, trait: str) -> None:
+def test_log_density_is_that_of_the_written_formula(cohort: SimulatedCohort, trait: str) -> None:
     """Differences of the graph's log density between two points, which need no normalising constants."""
     spec = ModelSpec("who5_followup ~ alliance + who5_baseline", priors="literature")
     data = joint_data(cohort, cohort.tables["sessions"], spec)
@@ -140,9 +141,7 @@ def test_fit_has_named_dims_and_no_rows(fit: LatentFit) -> None:
     assert fit.info["sessions"] == len(ab.simulate_cohort(150, seed=3).tables["sessions"])
 
 
-def test_people_without_outcome_contribute_ratings_only(
-    fit: LatentFit, cohort: ab.cohort.simulate.SimulatedCohort
-) -> None:
+def test_people_without_outcome_contribute_ratings_only(fit: LatentFit, cohort: SimulatedCohort) -> None:
     assert fit.info["people"] == 150
     assert fit.naive.design.rows.n == int(cohort.data["who5_followup"].notna().sum()) < 150
 
@@ -170,7 +169,7 @@ def test_effects_are_one_table_of_corrected_and_naive(fit: LatentFit) -> None:
     assert per_sd == pytest.approx((slope * fit.posterior["true_sd"].values).mean(), rel=1e-12)
 
 
-def test_reliability_is_that_of_the_kept_people(fit: LatentFit, cohort: ab.cohort.simulate.SimulatedCohort) -> None:
+def test_reliability_is_that_of_the_kept_people(fit: LatentFit, cohort: SimulatedCohort) -> None:
     people = fit.tree["people"]["expected"]
     have = cohort.data["who5_followup"].notna().to_numpy()
     seen = cohort.data["alliance"].to_numpy()[have]
@@ -181,7 +180,7 @@ def test_reliability_is_that_of_the_kept_people(fit: LatentFit, cohort: ab.cohor
     assert float(draw["calibration"]) == pytest.approx(np.polyfit(seen, true, 1)[0], rel=1e-8)
 
 
-def test_provider_share_is_that_of_a_simulation(cohort: ab.cohort.simulate.SimulatedCohort) -> None:
+def test_provider_share_is_that_of_a_simulation(cohort: SimulatedCohort) -> None:
     spec = ModelSpec("who5_followup ~ alliance + who5_baseline", priors="literature")
     data = joint_data(cohort, cohort.tables["sessions"], spec)
     n = data.ratings.n
@@ -227,7 +226,7 @@ def test_measurement_check_compares_observed_with_replicated(fit: LatentFit) -> 
     assert by["p_value"].between(0.001, 0.999).all()
 
 
-def test_replicates_tell_when_leanings_are_denied(fit: LatentFit, cohort: ab.cohort.simulate.SimulatedCohort) -> None:
+def test_replicates_tell_when_leanings_are_denied(fit: LatentFit, cohort: SimulatedCohort) -> None:
     """A planted fault: without chance of their own, goal and bond go together more than they do."""
     from alliance_bayes.latent.predictive import measurement_check
 
@@ -261,9 +260,7 @@ def test_gate_names_what_has_not_converged(fit: LatentFit) -> None:
     assert {"beta[alliance]", "provider_sd", "corrected_slope/alliance/sample"} <= set(table["quantity"])
 
 
-def test_tree_goes_to_a_file_and_back_without_people(
-    fit: LatentFit, cohort: ab.cohort.simulate.SimulatedCohort, tmp_path: Path
-) -> None:
+def test_tree_goes_to_a_file_and_back_without_people(fit: LatentFit, cohort: SimulatedCohort, tmp_path: Path) -> None:
     path = tmp_path / "latent.nc"
     fit.to_tree().to_netcdf(path, engine="h5netcdf")
     with xr.open_datatree(path, engine="h5netcdf") as tree:
@@ -285,7 +282,7 @@ def test_tree_goes_to_a_file_and_back_without_people(
     assert str(caught.value) == ("this tree holds no fit of ratings and outcome. Make one with LatentFit.to_tree.")
 
 
-def test_impossible_requests_are_refused_before_sampling(cohort: ab.cohort.simulate.SimulatedCohort) -> None:
+def test_impossible_requests_are_refused_before_sampling(cohort: SimulatedCohort) -> None:
     sessions = cohort.tables["sessions"]
     bare = ab.read_cohort(pd.DataFrame(cohort.data).drop(columns="who5_change"))
     with pytest.raises(UsageError) as caught:

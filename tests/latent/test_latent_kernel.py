@@ -159,7 +159,7 @@ def test_faults_of_sessions_are_told_at_once() -> None:
 def test_expected_rating_is_the_simulators_truth() -> None:
     """With the simulator's own parameters; its ogive is normal, so the thresholds' scale is matched and not equal."""
     import alliance_bayes as ab
-    from alliance_bayes.cohort.ratings import _expected
+    from alliance_bayes.simulation.ratings import _expected
 
     cohort = ab.simulate_cohort(50, seed=1)
     data = ratings_of(cohort.tables["sessions"], list(cohort.data["participant_id"]))

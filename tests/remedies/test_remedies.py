@@ -38,7 +38,7 @@ ROOMS: dict[str, tuple[tuple[Callable[..., Any], ...], tuple[str, ...]]] = {
     "checks": ((checks.run_checks, compare, conclusions), ()),
     "cli_reading": ((ab.read_cohort, ab.read_tables), READERS),
     "cohort": ((ab.read_cohort, ab.read_tables), READERS),
-    "cohort/simulate": ((ab.simulate_cohort,), ("simulate",)),
+    "simulation": ((ab.simulate_cohort,), ("simulate",)),
     "effects": (tuple(one for one in vars(effects).values() if inspect.isfunction(one)), ()),
     "effects/options": ((ab.Fit.contrasts, effects.effects), ("effects", "report")),
     "engines": ((ab.Model.fit,), SAMPLERS),
@@ -85,7 +85,7 @@ COMPUTED = {
     ("cli_reading.py", "next(iter(given))"): list(inspect.signature(ReadOptions).parameters),
     ("cohort/read.py", "name"): ["categorical", "numeric", "missing"],
     ("cohort/scoring.py", "name"): ["baseline", "followup", "min_days_between", "max_days_into_care"],
-    ("cohort/simulate.py", "name"): ["n", "seed"],
+    ("simulation/simulate.py", "name"): ["n", "seed"],
     ("engines/nuts.py", "name"): ["draws", "tune", "chains", "cores", "seed"],
     ("study/options.py", "name"): ["improvement", "margin", "alliance_margin"],
 }

@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 
 import alliance_bayes as ab
-from alliance_bayes.cohort.published import PUBLISHED, PublishedFigure
-from alliance_bayes.cohort.replication import replicate
 from alliance_bayes.errors import UsageError
+from alliance_bayes.simulation.published import PUBLISHED, PublishedFigure
+from alliance_bayes.simulation.replication import replicate
 from alliance_bayes.study import beside_print
 from alliance_bayes.study.replication import _row
 

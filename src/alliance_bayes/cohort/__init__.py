@@ -5,28 +5,19 @@ from __future__ import annotations
 from alliance_bayes.cohort.alliance_parts import with_alliance_parts
 from alliance_bayes.cohort.cohort import Cohort, single_level_columns
 from alliance_bayes.cohort.flow import Flow, FlowStep
-from alliance_bayes.cohort.pseudo_true import pseudo_true
 from alliance_bayes.cohort.read import read_cohort
 from alliance_bayes.cohort.session_rows import session_cohort
-from alliance_bayes.cohort.settings import SimulationSettings, simulation_assumptions
-from alliance_bayes.cohort.simulate import SimulatedCohort, simulate_cohort
 from alliance_bayes.cohort.tables import read_tables
-from alliance_bayes.cohort.writing import write_cohort, write_tables
+from alliance_bayes.cohort.writing import write_cohort
 
 __all__ = [
     "Cohort",
     "Flow",
     "FlowStep",
-    "SimulatedCohort",
-    "SimulationSettings",
-    "pseudo_true",
     "read_cohort",
     "read_tables",
     "session_cohort",
-    "simulate_cohort",
-    "simulation_assumptions",
     "single_level_columns",
     "with_alliance_parts",
     "write_cohort",
-    "write_tables",
 ]

@@ -11,9 +11,9 @@ import pandas as pd
 from alliance_bayes.api import Fit, Model
 from alliance_bayes.cohort import Cohort
 from alliance_bayes.cohort.names import ID
-from alliance_bayes.cohort.published import PUBLISHED, PublishedFigure
 from alliance_bayes.errors import UsageError
 from alliance_bayes.remedies import call
+from alliance_bayes.simulation.published import PUBLISHED, PublishedFigure
 from alliance_bayes.study.bootstrap import BootstrapWeights
 
 __all__ = ["beside_print"]

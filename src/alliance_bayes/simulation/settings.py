@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from alliance_bayes.cohort.names import PROVIDER_TYPES
-from alliance_bayes.cohort.process import Process, stated
 from alliance_bayes.errors import UsageError
+from alliance_bayes.simulation.process import Process, stated
 
 __all__ = [
     "AGE_CENTRE",

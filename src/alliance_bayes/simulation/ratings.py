@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtr, ndtri
 
-from alliance_bayes.cohort.people import Care
-from alliance_bayes.cohort.process import Process
+from alliance_bayes.simulation.people import Care
+from alliance_bayes.simulation.process import Process
 
 __all__ = ["Alliance", "draw_alliance", "draw_who5_answers"]
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from alliance_bayes.cohort.process import Process
 from alliance_bayes.cohort.scoring import MIN_DAYS_BETWEEN
+from alliance_bayes.simulation.process import Process
 
 __all__ = [
     "COUNTRY_CODES",

@@ -8,10 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from alliance_bayes.cohort.names import MODALITIES, PROVIDER_TYPES
-from alliance_bayes.cohort.outcome import GroupEffects, by_level
-from alliance_bayes.cohort.people import COUNTRY_CODES, Care
-from alliance_bayes.cohort.settings import AGE_CENTRE, ALLIANCE_CENTRE, DAYS_CENTRE, SEXES, SimulationSettings
-from alliance_bayes.cohort.simulated_tables import provider_labels
+from alliance_bayes.simulation.outcome import GroupEffects, by_level
+from alliance_bayes.simulation.people import COUNTRY_CODES, Care
+from alliance_bayes.simulation.settings import AGE_CENTRE, ALLIANCE_CENTRE, DAYS_CENTRE, SEXES, SimulationSettings
+from alliance_bayes.simulation.simulated_tables import provider_labels
 
 __all__ = ["truth_of"]
 

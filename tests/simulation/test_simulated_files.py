@@ -7,9 +7,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from alliance_bayes.cohort import Cohort, read_cohort, read_tables, simulate_cohort
-from alliance_bayes.cohort.writing import write_cohort, write_tables
+from alliance_bayes.cohort import Cohort, read_cohort, read_tables
+from alliance_bayes.cohort.writing import write_cohort
 from alliance_bayes.errors import UsageError, WriteError
+from alliance_bayes.simulation import simulate_cohort
+from alliance_bayes.simulation.simulate import write_tables
 
 
 def test_written_tables_read_back_as_the_same_cohort(tmp_path: Path):

@@ -9,8 +9,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from alliance_bayes.cohort.names import ID
-from alliance_bayes.cohort.outcome import ELEVATED
 from alliance_bayes.errors import UsageError
+from alliance_bayes.simulation.outcome import ELEVATED
 
 __all__ = ["as_numbers", "least_squares", "replicate"]
 

@@ -11,22 +11,14 @@ import pytest
 from scipy.special import ndtri
 from scipy.stats import norm
 
-from alliance_bayes.cohort import (
-    Cohort,
-    FlowStep,
-    pseudo_true,
-    read_cohort,
-    read_tables,
-    simulate_cohort,
-    simulation_assumptions,
-    write_tables,
-)
-from alliance_bayes.cohort.people import draw_care, draw_people
-from alliance_bayes.cohort.process import Process
-from alliance_bayes.cohort.ratings import draw_alliance
-from alliance_bayes.cohort.replication import as_numbers, least_squares
-from alliance_bayes.cohort.settings import SimulationSettings
+from alliance_bayes.cohort import Cohort, FlowStep, read_cohort, read_tables
 from alliance_bayes.errors import DataError, UsageError
+from alliance_bayes.simulation import pseudo_true, simulate_cohort, simulation_assumptions, write_tables
+from alliance_bayes.simulation.people import draw_care, draw_people
+from alliance_bayes.simulation.process import Process
+from alliance_bayes.simulation.ratings import draw_alliance
+from alliance_bayes.simulation.replication import as_numbers, least_squares
+from alliance_bayes.simulation.settings import SimulationSettings
 
 LARGE = 20_000
 

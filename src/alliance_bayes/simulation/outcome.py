@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from alliance_bayes.cohort.names import PROVIDER_TYPES
-from alliance_bayes.cohort.people import Care, People, country_shares
-from alliance_bayes.cohort.ratings import Alliance
-from alliance_bayes.cohort.settings import (
+from alliance_bayes.simulation.people import Care, People, country_shares
+from alliance_bayes.simulation.ratings import Alliance
+from alliance_bayes.simulation.settings import (
     AGE_CENTRE,
     ALLIANCE_CENTRE,
     DAYS_CENTRE,

@@ -7,8 +7,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from alliance_bayes.cohort.names import MODALITIES, PROVIDER_TYPES
-from alliance_bayes.cohort.replication import as_numbers, least_squares
-from alliance_bayes.cohort.settings import (
+from alliance_bayes.simulation.replication import as_numbers, least_squares
+from alliance_bayes.simulation.settings import (
     AGE_CENTRE,
     ALLIANCE_CENTRE,
     DAYS_CENTRE,
@@ -16,7 +16,7 @@ from alliance_bayes.cohort.settings import (
     SimulationSettings,
     settings_with,
 )
-from alliance_bayes.cohort.simulate import simulate_cohort
+from alliance_bayes.simulation.simulate import simulate_cohort
 
 __all__ = ["pseudo_true"]
 

@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alliance_bayes.cohort import Cohort, read_tables
-from alliance_bayes.cohort.people import COUNTRY_CODES
-from alliance_bayes.cohort.process import Process
-from alliance_bayes.cohort.settings import SimulationSettings
-from alliance_bayes.cohort.simulate import SimulatedCohort, simulate_cohort
 from alliance_bayes.errors import UsageError
+from alliance_bayes.simulation.people import COUNTRY_CODES
+from alliance_bayes.simulation.process import Process
+from alliance_bayes.simulation.settings import SimulationSettings
+from alliance_bayes.simulation.simulate import SimulatedCohort, simulate_cohort
 
 LARGE = 30_000
 

@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from alliance_bayes.cohort.process import Process
-from alliance_bayes.cohort.pseudo_true import pseudo_true
-from alliance_bayes.cohort.replication import replicate
-from alliance_bayes.cohort.settings import SimulationSettings, simulation_assumptions
-from alliance_bayes.cohort.simulate import simulate_cohort
 from alliance_bayes.errors import UsageError
+from alliance_bayes.simulation.process import Process
+from alliance_bayes.simulation.pseudo_true import pseudo_true
+from alliance_bayes.simulation.replication import replicate
+from alliance_bayes.simulation.settings import SimulationSettings, simulation_assumptions
+from alliance_bayes.simulation.simulate import simulate_cohort
 
 N = 10_000
 # Least-squares standard error of the alliance slope at this n is about 0.23, and some 0.5 within the smaller provider

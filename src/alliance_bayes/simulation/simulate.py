@@ -5,30 +5,33 @@ from __future__ import annotations
 import numbers
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from alliance_bayes.atomic import make_folder
 from alliance_bayes.cohort.cohort import Cohort
 from alliance_bayes.cohort.names import ID, PROVIDER_TYPES
-from alliance_bayes.cohort.outcome import draw_baseline, draw_followup, draw_group_effects, draw_lost
-from alliance_bayes.cohort.people import draw_care, draw_modality, draw_people
-from alliance_bayes.cohort.ratings import draw_alliance, draw_who5_answers
 from alliance_bayes.cohort.scoring import join_scores
-from alliance_bayes.cohort.settings import SimulationSettings, settings_with
-from alliance_bayes.cohort.simulated_tables import (
+from alliance_bayes.cohort.writing import write_csv
+from alliance_bayes.errors import UsageError
+from alliance_bayes.remedies import argument
+from alliance_bayes.simulation.outcome import draw_baseline, draw_followup, draw_group_effects, draw_lost
+from alliance_bayes.simulation.people import draw_care, draw_modality, draw_people
+from alliance_bayes.simulation.ratings import draw_alliance, draw_who5_answers
+from alliance_bayes.simulation.settings import SimulationSettings, settings_with
+from alliance_bayes.simulation.simulated_tables import (
     labels,
     participants_table,
     sessions_as_read,
     sessions_table,
     surveys_table,
 )
-from alliance_bayes.cohort.simulated_truth import truth_of
-from alliance_bayes.errors import UsageError
-from alliance_bayes.remedies import argument
+from alliance_bayes.simulation.simulated_truth import truth_of
 
-__all__ = ["SimulatedCohort", "simulate_cohort"]
+__all__ = ["SimulatedCohort", "simulate_cohort", "write_tables"]
 
 #: One stream of chance a part, so that changing one part's settings leaves the draws of the others as they were. A new
 #: one goes to the end: the first streams that a seed spawns are the same however many follow.
@@ -172,6 +175,38 @@ def simulate_cohort(
             }
         ),
     )
+
+
+def write_tables(cohort: SimulatedCohort, directory: str | Path) -> tuple[Path, ...]:
+    """Write a simulated cohort's three tables as `read_tables` reads them.
+
+    Parameters
+    ----------
+    cohort
+        What `simulate_cohort` returned.
+    directory
+        Where to; made if it is not there. Files of the same names are replaced.
+
+    Returns
+    -------
+    tuple of pathlib.Path
+        participants.csv, sessions.csv and surveys.csv: UTF-8, a header, commas, dates as YYYY-MM-DD.
+
+    Raises
+    ------
+    UsageError
+        When the cohort has no tables, or the directory is a file.
+    WriteError
+        When the system refuses; earlier files of these names are then as they were, unless it refuses between the
+        renames at the very end.
+    """
+    if not isinstance(cohort, SimulatedCohort) or not cohort.tables:
+        raise UsageError("write_tables needs the tables of a simulated cohort. Write any other one with write_cohort.")
+    folder = Path(directory)
+    make_folder(folder)
+    paths = {folder / f"{name}.csv": table for name, table in cohort.tables.items()}
+    write_csv(paths)
+    return tuple(paths)
 
 
 def _check_whole(name: str, value: object, *, least: int) -> None:

@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from alliance_bayes.cohort.published import PUBLISHED, published, published_table
-from alliance_bayes.cohort.replication import least_squares, replicate
-from alliance_bayes.cohort.simulate import simulate_cohort
 from alliance_bayes.errors import UsageError
+from alliance_bayes.simulation.published import PUBLISHED, published, published_table
+from alliance_bayes.simulation.replication import least_squares, replicate
+from alliance_bayes.simulation.simulate import simulate_cohort
 
 COHORTS = 80
 

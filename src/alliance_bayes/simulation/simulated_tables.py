@@ -7,9 +7,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from alliance_bayes.cohort.names import ID, MODALITIES, PROVIDER_TYPES, SESSION_PROVIDER_TYPES
-from alliance_bayes.cohort.people import COUNTRY_CODES, WINDOW_START, Care, People
-from alliance_bayes.cohort.ratings import Alliance
-from alliance_bayes.cohort.settings import SEXES
+from alliance_bayes.simulation.people import COUNTRY_CODES, WINDOW_START, Care, People
+from alliance_bayes.simulation.ratings import Alliance
+from alliance_bayes.simulation.settings import SEXES
 
 __all__ = ["labels", "participants_table", "provider_labels", "sessions_as_read", "sessions_table", "surveys_table"]
 
