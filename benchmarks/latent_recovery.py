@@ -17,8 +17,7 @@ import pandas as pd
 
 import alliance_bayes as ab
 from alliance_bayes.latent import LatentFit, fit_latent
-from alliance_bayes.simulation.process import Process
-from alliance_bayes.simulation.settings import SimulationSettings
+from alliance_bayes.simulation.settings import Process, SimulationSettings
 
 N = 400
 COHORTS = 20

@@ -18,11 +18,9 @@ import numpy.typing as npt
 from scipy import optimize, stats
 
 from alliance_bayes.simulation.people import draw_care, draw_people
-from alliance_bayes.simulation.process import Process
-from alliance_bayes.simulation.published import published
+from alliance_bayes.simulation.published import published, replicate
 from alliance_bayes.simulation.ratings import draw_alliance
-from alliance_bayes.simulation.replication import replicate
-from alliance_bayes.simulation.settings import SimulationSettings
+from alliance_bayes.simulation.settings import Process, SimulationSettings
 from alliance_bayes.simulation.simulate import simulate_cohort
 
 Floats = npt.NDArray[np.float64]

@@ -8,8 +8,7 @@ import pytest
 from scipy import stats
 
 from alliance_bayes.errors import UsageError
-from alliance_bayes.simulation.published import PUBLISHED, published, published_table
-from alliance_bayes.simulation.replication import least_squares, replicate
+from alliance_bayes.simulation.published import PUBLISHED, least_squares, published, published_table, replicate
 from alliance_bayes.simulation.simulate import simulate_cohort
 
 COHORTS = 80

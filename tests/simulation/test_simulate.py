@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 from alliance_bayes.cohort import Cohort, read_tables
 from alliance_bayes.errors import UsageError
 from alliance_bayes.simulation.people import COUNTRY_CODES
-from alliance_bayes.simulation.process import Process
-from alliance_bayes.simulation.settings import SimulationSettings
+from alliance_bayes.simulation.settings import Process, SimulationSettings
 from alliance_bayes.simulation.simulate import SimulatedCohort, simulate_cohort
 
 LARGE = 30_000

@@ -15,10 +15,9 @@ from alliance_bayes.cohort import Cohort, FlowStep, read_cohort, read_tables
 from alliance_bayes.errors import DataError, UsageError
 from alliance_bayes.simulation import pseudo_true, simulate_cohort, simulation_assumptions, write_tables
 from alliance_bayes.simulation.people import draw_care, draw_people
-from alliance_bayes.simulation.process import Process
+from alliance_bayes.simulation.published import as_numbers, least_squares
 from alliance_bayes.simulation.ratings import draw_alliance
-from alliance_bayes.simulation.replication import as_numbers, least_squares
-from alliance_bayes.simulation.settings import SimulationSettings
+from alliance_bayes.simulation.settings import Process, SimulationSettings
 
 LARGE = 20_000
 

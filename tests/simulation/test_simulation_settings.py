@@ -9,10 +9,9 @@ import pandas as pd
 import pytest
 
 from alliance_bayes.errors import UsageError
-from alliance_bayes.simulation.process import Process
 from alliance_bayes.simulation.pseudo_true import pseudo_true
-from alliance_bayes.simulation.replication import replicate
-from alliance_bayes.simulation.settings import SimulationSettings, simulation_assumptions
+from alliance_bayes.simulation.published import replicate
+from alliance_bayes.simulation.settings import Process, SimulationSettings, simulation_assumptions
 from alliance_bayes.simulation.simulate import simulate_cohort
 
 N = 10_000

@@ -10,8 +10,7 @@ import pytest
 
 import alliance_bayes as ab
 from alliance_bayes.errors import UsageError
-from alliance_bayes.simulation.published import PUBLISHED, PublishedFigure
-from alliance_bayes.simulation.replication import replicate
+from alliance_bayes.simulation.published import PUBLISHED, PublishedFigure, replicate
 from alliance_bayes.study import beside_print
 from alliance_bayes.study.replication import _row
 

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from alliance_bayes.cohort.scoring import MIN_DAYS_BETWEEN
-from alliance_bayes.simulation.process import Process
+from alliance_bayes.simulation.settings import Process
 
 __all__ = [
     "COUNTRY_CODES",

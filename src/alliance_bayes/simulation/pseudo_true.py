@@ -7,7 +7,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from alliance_bayes.cohort.names import MODALITIES, PROVIDER_TYPES
-from alliance_bayes.simulation.replication import as_numbers, least_squares
+from alliance_bayes.simulation.published import as_numbers, least_squares
 from alliance_bayes.simulation.settings import (
     AGE_CENTRE,
     ALLIANCE_CENTRE,

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from scipy.special import ndtr, ndtri
 
 from alliance_bayes.simulation.people import Care
-from alliance_bayes.simulation.process import Process
+from alliance_bayes.simulation.settings import Process
 
 __all__ = ["Alliance", "draw_alliance", "draw_who5_answers"]
 

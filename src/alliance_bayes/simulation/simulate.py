@@ -3,35 +3,54 @@
 from __future__ import annotations
 
 import numbers
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from alliance_bayes.atomic import make_folder
 from alliance_bayes.cohort.cohort import Cohort
-from alliance_bayes.cohort.names import ID, PROVIDER_TYPES
+from alliance_bayes.cohort.names import ID, MODALITIES, PROVIDER_TYPES, SESSION_PROVIDER_TYPES
 from alliance_bayes.cohort.scoring import join_scores
 from alliance_bayes.cohort.writing import write_csv
 from alliance_bayes.errors import UsageError
 from alliance_bayes.remedies import argument
-from alliance_bayes.simulation.outcome import draw_baseline, draw_followup, draw_group_effects, draw_lost
-from alliance_bayes.simulation.people import draw_care, draw_modality, draw_people
-from alliance_bayes.simulation.ratings import draw_alliance, draw_who5_answers
-from alliance_bayes.simulation.settings import SimulationSettings, settings_with
-from alliance_bayes.simulation.simulated_tables import (
-    labels,
-    participants_table,
-    sessions_as_read,
-    sessions_table,
-    surveys_table,
+from alliance_bayes.simulation.outcome import (
+    GroupEffects,
+    by_level,
+    draw_baseline,
+    draw_followup,
+    draw_group_effects,
+    draw_lost,
 )
-from alliance_bayes.simulation.simulated_truth import truth_of
+from alliance_bayes.simulation.people import (
+    COUNTRY_CODES,
+    WINDOW_START,
+    Care,
+    People,
+    draw_care,
+    draw_modality,
+    draw_people,
+)
+from alliance_bayes.simulation.ratings import Alliance, draw_alliance, draw_who5_answers
+from alliance_bayes.simulation.settings import (
+    AGE_CENTRE,
+    ALLIANCE_CENTRE,
+    DAYS_CENTRE,
+    SEXES,
+    SimulationSettings,
+    settings_with,
+)
 
 __all__ = ["SimulatedCohort", "simulate_cohort", "write_tables"]
+
+Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+Floats = npt.NDArray[np.float64]
 
 #: One stream of chance a part, so that changing one part's settings leaves the draws of the others as they were. A new
 #: one goes to the end: the first streams that a seed spawns are the same however many follow.
@@ -149,21 +168,21 @@ def simulate_cohort(
     after = draw_who5_answers(rng["followup"], followup, process)
     lost = draw_lost(rng["lost"], 4 * before.sum(axis=1), followup, chosen)
 
-    ids = labels("P", n)
+    ids = _labels("P", n)
     tables = {
-        "participants": participants_table(ids, people, in_person if chosen.in_person_share > 0 else None),
-        "sessions": sessions_table(ids, care, alliance),
-        "surveys": surveys_table(ids, care, before, after, ~lost),
+        "participants": _participants_table(ids, people, in_person if chosen.in_person_share > 0 else None),
+        "sessions": _sessions_table(ids, care, alliance),
+        "surveys": _surveys_table(ids, care, before, after, ~lost),
     }
     data, excluded, why = join_scores(tables["participants"], tables["sessions"], tables["surveys"])
     return SimulatedCohort(
         data=data,
         source=f"simulated (n={n}, seed={seed})",
         excluded=excluded,
-        sessions=sessions_as_read(tables["sessions"]),
+        sessions=_sessions_as_read(tables["sessions"]),
         why_missing=why,
         tables=tables,
-        truth=truth_of(chosen, groups, care),
+        truth=_truth_of(chosen, groups, care),
         latent=pd.DataFrame(
             {
                 ID: tables["participants"][ID],
@@ -214,3 +233,120 @@ def _check_whole(name: str, value: object, *, least: int) -> None:
         raise UsageError(
             f"simulate_cohort: {argument(name)} should be a whole number, {least} or more, but got {value!r}."
         )
+
+
+def _labels(letter: str, n: int) -> npt.NDArray[np.object_]:
+    """P00001, P00002, ...: all of one width, so that sorting keeps their order."""
+    width = max(5, len(str(n)))
+    return np.array([f"{letter}{number:0{width}d}" for number in range(1, n + 1)], dtype=object)
+
+
+def _provider_labels(care: Care) -> npt.NDArray[np.object_]:
+    """C00001, ... for coaches, then T00001, ... for therapists."""
+    return np.concatenate([_labels("C", care.n_coaches), _labels("T", care.n_providers - care.n_coaches)])
+
+
+def _dates(day: Ints) -> pd.Series:
+    return pd.Series((WINDOW_START + day.astype("timedelta64[D]")).astype("datetime64[s]"))
+
+
+def _factor(codes: Ints, levels: tuple[str, ...]) -> pd.Series:
+    return pd.Series(pd.Categorical.from_codes(codes, categories=pd.Index(levels)))
+
+
+def _participants_table(ids: npt.NDArray[np.object_], people: People, in_person: Bools | None) -> pd.DataFrame:
+    """One row a participant; `modality` only where some may be seen in person (None otherwise)."""
+    # Countries as a reader of the table would find them: those that occur, sorted.
+    country = _factor(people.country, COUNTRY_CODES).astype("str").astype("category")
+    out = pd.DataFrame(
+        {
+            ID: pd.Series(ids, dtype="str"),
+            "age": people.age,
+            "sex": _factor(people.male.astype(np.int64), SEXES),
+            "country": country,
+        }
+    )
+    return out if in_person is None else out.assign(modality=_factor(in_person.astype(np.int64), MODALITIES))
+
+
+def _sessions_table(ids: npt.NDArray[np.object_], care: Care, alliance: Alliance) -> pd.DataFrame:
+    """One row a session, participant by participant, in order of time."""
+    is_therapist = (care.provider >= care.n_coaches).astype(np.int64)
+    return pd.DataFrame(
+        {
+            ID: pd.Series(ids[care.person], dtype="str"),
+            "provider_id": pd.Series(_provider_labels(care)[care.provider], dtype="str"),
+            "provider_type": pd.Series(np.array(PROVIDER_TYPES, dtype=object)[is_therapist], dtype="str"),
+            "date": _dates(care.day),
+            "goal": alliance.goal,
+            "bond": alliance.bond,
+        }
+    )
+
+
+def _sessions_as_read(sessions: pd.DataFrame) -> pd.DataFrame:
+    """The table of sessions as `read_tables` would take it in: providers and their kinds as factors."""
+    providers = pd.CategoricalDtype(pd.Index(sorted(sessions["provider_id"].unique()), dtype="str"))
+    kinds = pd.CategoricalDtype(pd.Index(SESSION_PROVIDER_TYPES, dtype="str"))
+    return sessions.astype({"provider_id": providers, "provider_type": kinds})
+
+
+def _surveys_table(ids: npt.NDArray[np.object_], care: Care, before: Ints, after: Ints, kept: Bools) -> pd.DataFrame:
+    """One row a survey: everybody's baseline, and the follow-up of those kept."""
+    answers = np.concatenate([before, after[kept]])
+    out = pd.DataFrame(
+        {
+            ID: pd.Series(np.concatenate([ids, ids[kept]]), dtype="str"),
+            "date": _dates(np.concatenate([care.baseline_day, care.followup_day[kept]])),
+            **{f"who5_{item + 1}": answers[:, item] for item in range(5)},
+        }
+    )
+    return out.sort_values([ID, "date"], kind="stable", ignore_index=True)
+
+
+def _truth_of(settings: SimulationSettings, groups: GroupEffects, care: Care) -> dict[str, object]:
+    """What generated a cohort; `SimulatedCohort.truth` says what each entry is."""
+    level_type = by_level(settings.level_by_provider_type, PROVIDER_TYPES)
+    slope_type = by_level(settings.slope_by_provider_type, PROVIDER_TYPES)
+    level_sex, slope_sex = by_level(settings.level_by_sex, SEXES), by_level(settings.slope_by_sex, SEXES)
+    # By modality, video first; without a group in person there is no such factor, and nothing to average over.
+    seen_both = settings.in_person_share > 0
+    level_modality = np.array([0.0, settings.level_in_person]) * seen_both
+    slope_modality = np.array([0.0, settings.slope_in_person]) * seen_both
+    countries = COUNTRY_CODES[: settings.process.n_countries]
+    return {
+        "beta": {
+            "Intercept": float(settings.followup_mean + level_type.mean() + level_sex.mean() + level_modality.mean()),
+            "alliance": float(settings.alliance_slope + slope_type.mean() + slope_sex.mean() + slope_modality.mean()),
+            "who5_baseline": settings.baseline_slope,
+            "age": settings.age_slope,
+            "days_in_care": settings.days_slope,
+        },
+        "sigma": settings.residual_sd,
+        "u_provider_type": _centred(PROVIDER_TYPES, level_type, slope_type),
+        "u_sex": _centred(SEXES, level_sex, slope_sex),
+        **({"u_modality": _centred(MODALITIES, level_modality, slope_modality)} if seen_both else {}),
+        "u_country": _effects(countries, groups.country_level, groups.country_slope),
+        "u_provider_id": {"Intercept": _named(_provider_labels(care), groups.provider_level)},
+        "tau_country": {"Intercept": settings.tau_country, "alliance": settings.tau_country_slope},
+        "tau_provider_id": {"Intercept": settings.tau_provider},
+        "centre": {
+            "alliance": ALLIANCE_CENTRE,
+            "who5_baseline": settings.baseline_mean,
+            "age": AGE_CENTRE,
+            "days_in_care": DAYS_CENTRE,
+        },
+        "settings": settings,
+    }
+
+
+def _centred(levels: tuple[str, ...], level: Floats, slope: Floats) -> dict[str, dict[str, float]]:
+    return _effects(levels, level - level.mean(), slope - slope.mean())
+
+
+def _effects(levels: tuple[str, ...], level: npt.ArrayLike, slope: npt.ArrayLike) -> dict[str, dict[str, float]]:
+    return {"Intercept": _named(levels, level), "alliance": _named(levels, slope)}
+
+
+def _named(levels: Iterable[str], values: npt.ArrayLike) -> dict[str, float]:
+    return dict(zip(levels, np.asarray(values, dtype=np.float64).tolist(), strict=True))
