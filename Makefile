@@ -15,7 +15,7 @@ test test-slow: export OPENBLAS_NUM_THREADS := 1
 # One environment is shared: no two targets may set it up at once.
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help report reports test test-slow bench lint format examples check-reports lock clean distclean env-runtime env-dev
+.PHONY: help report reports test test-slow validate bench lint format examples check-reports lock clean distclean env-runtime env-dev
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -31,7 +31,10 @@ test: env-dev ## the fast tests
 	$(PY) -m pytest $(PARALLEL) $(ARGS)
 
 test-slow: env-dev ## the tests that sample for long
-	$(PY) -m pytest -m slow $(PARALLEL) $(ARGS)
+	$(PY) -m pytest -m "slow and not validation" $(PARALLEL) $(ARGS)
+
+validate: env-dev ## coverage, calibration and agreement at full size, into docs/validation/results.md
+	$(PY) scripts/validate.py $(ARGS)
 
 bench: env-dev ## ratios against peers, measured in one run, into benchmarks/results.md (BENCH_SLOW=1: the slow peers too)
 	$(PY) benchmarks/results.py

@@ -9,6 +9,7 @@ from scipy import stats
 from alliance_bayes.checks import CHECKS, Evidence
 from builders import rows
 from checks.exact import ExactGaussian, Known
+from sizes import sized
 
 JUDGED = ("posterior_predictive", "calibration", "curvature", "groups")
 FORMULA = "who5_followup ~ alliance + who5_baseline + (1 | country)"
@@ -73,8 +74,9 @@ def test_exact_posteriors_are_quiet_at_the_rate(rounded):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("family", TRUTHS)
-def test_with_nothing_estimated_the_rate_is_the_stated_one(family):
-    count, total = alarms(known(family, 300, 300), 0.1, replicates=400)
+def test_with_nothing_estimated_the_rate_is_the_stated_one(family, record_property):
+    count, total = alarms(known(family, 300, sized(300, 60)), 0.1, replicates=400)
+    record_property("alarms at .1", f"{min(count.values())} to {max(count.values())} of {total}")
     # Nothing is estimated, so the rate is met from below as well. Only few values are possible for the departure of
     # a two-valued outcome's share or of 400 replicates: a third less is allowed for.
     for name in JUDGED:
@@ -82,6 +84,7 @@ def test_with_nothing_estimated_the_rate_is_the_stated_one(family):
 
 
 @pytest.mark.slow
-def test_the_default_rate_holds_over_many_exact_posteriors():
-    count, total = alarms(gaussian(300, 400), 0.01)
+def test_the_default_rate_holds_over_many_exact_posteriors(record_property):
+    count, total = alarms(gaussian(300, sized(400, 80)), 0.01)
+    record_property("alarms at .01", f"{min(count.values())} to {max(count.values())} of {total}")
     assert max(count.values()) <= most(0.01, total), count

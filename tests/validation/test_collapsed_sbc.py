@@ -7,6 +7,7 @@ from normal.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -20,11 +21,12 @@ from alliance_bayes.fit import FittedModel
 from alliance_bayes.model import Design, ModelSpec, PriorTable
 from alliance_bayes.moments import moments_of
 from engines.collapsed.cases import table
+from sizes import sized
 from validation.test_sbc import uniform, verdict
 
 pytestmark = pytest.mark.slow
 
-REPETITIONS, FAULTY = 500, 120
+REPETITIONS, FAULTY = sized(500, 100), 120
 DRAWS, KEPT = 600, 100  # of a fit; every sixth draw of a chain that accepts most proposals is independent
 PRIORS = {
     "Intercept": "Normal(50, 10)",
@@ -101,8 +103,9 @@ def ranks(model: tuple[ModelSpec, Design, PriorTable]) -> Ranked:
     return ranked(model, REPETITIONS, seed=21)
 
 
-def test_ranks_are_uniform(ranks: Ranked) -> None:
+def test_ranks_are_uniform(ranks: Ranked, record_property: Callable[[str, object], None]) -> None:
     found = p_values(ranks)
+    record_property("least p", f"{min(found.values()):.2g} of {len(found)}, over {REPETITIONS} fits")
     # Three coefficients, two residual SDs, 10 + 3 effects, 2 + 1 scales, a correlation, two weights of the bend and
     # their scale, the log likelihood, two sizes of standardised effects, three adjusted means, the variance.
     assert len(found) == 3 + 2 + 10 + 3 + 3 + 1 + 2 + 1 + 1 + 2 + 3 + 1
@@ -110,6 +113,7 @@ def test_ranks_are_uniform(ranks: Ranked) -> None:
     assert min(found.values()) > 1e-4, min(found.items(), key=lambda item: item[1])
 
 
+@pytest.mark.validation
 @pytest.mark.parametrize("name", ["beta", "sigma", "tau_country", "corr_country", "u_arm", "log_likelihood"])
 def test_ranks_show_a_shifted_and_an_overconfident_posterior(ranks: Ranked, name: str) -> None:
     truth, draws = ranks[0][name][:, 0], ranks[1][name][:, :, 0]
@@ -121,6 +125,7 @@ def test_ranks_show_a_shifted_and_an_overconfident_posterior(ranks: Ranked, name
 # ---------------------------------------------------------------- faults planted in the engine
 
 
+@pytest.mark.validation
 def test_ranks_show_a_prior_with_a_jacobian_too_many(
     model: tuple[ModelSpec, Design, PriorTable], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -136,6 +141,7 @@ def test_ranks_show_a_prior_with_a_jacobian_too_many(
     assert min(found["tau_country", 0], found["tau_country", 1], found["tau_arm", 0]) < 1e-4
 
 
+@pytest.mark.validation
 def test_ranks_show_coefficients_of_other_hyperparameters(
     model: tuple[ModelSpec, Design, PriorTable], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,6 +8,7 @@ all speak of one model.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -19,10 +20,11 @@ from alliance_bayes.engines import SamplerSettings, posterior_dims, sample_nuts,
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model import Design, ModelSpec, PriorTable
 from builders import rows
+from sizes import sized
 
 pytestmark = pytest.mark.slow
 
-REPETITIONS = 200
+REPETITIONS = sized(200, 60)
 DRAWS, KEPT = 1000, 100  # of a fit; those kept are far enough apart to be nearly independent
 PRIORS = {
     "Intercept": "Normal(50, 10)",
@@ -89,13 +91,14 @@ def verdict(u: np.ndarray) -> tuple[float, float]:
     return float(stats.kstest(u, "uniform").pvalue), float(2 * stats.norm.sf(abs(z)))
 
 
-def test_ranks_are_uniform(fits: Fits) -> None:
+def test_ranks_are_uniform(fits: Fits, record_property: Callable[[str, object], None]) -> None:
     true, kept, _ = fits
     p_values = {}
     for name in true:
         ranks = uniform(true[name], kept[name])
         for k in range(ranks.shape[1]):
             p_values[name, k] = min(verdict(ranks[:, k]))
+    record_property("least p", f"{min(p_values.values()):.2g} of {len(p_values)}, over {REPETITIONS} fits")
     # 2 coefficients, sigma, 10 + 2 effects, 2 + 1 scales, the log likelihood; the two effects of sex are each other's
     # negative.
     assert len(p_values) == 19
@@ -109,6 +112,7 @@ def test_divergences_are_rare(fits: Fits) -> None:
     assert fits[2] <= REPETITIONS * DRAWS / 1000
 
 
+@pytest.mark.validation
 @pytest.mark.parametrize("name", ["beta", "sigma", "tau_country"])
 def test_ranks_show_a_shifted_and_an_overconfident_posterior(fits: Fits, name: str) -> None:
     true, kept, _ = fits
