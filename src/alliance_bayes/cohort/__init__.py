@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from alliance_bayes.cohort.alliance_parts import with_alliance_parts
 from alliance_bayes.cohort.cohort import Cohort, single_level_columns
 from alliance_bayes.cohort.flow import Flow, FlowStep
 from alliance_bayes.cohort.read import read_cohort
-from alliance_bayes.cohort.session_rows import session_cohort
+from alliance_bayes.cohort.sessions import session_cohort, with_alliance_parts
 from alliance_bayes.cohort.tables import read_tables
 from alliance_bayes.cohort.writing import write_cohort
 

@@ -12,10 +12,9 @@ from alliance_bayes.cohort.cells import is_missing, likeness
 from alliance_bayes.cohort.convert import Fault, Reading, count_numbers, to_dates, to_levels, to_numbers, to_texts
 from alliance_bayes.cohort.files import RawTable
 from alliance_bayes.cohort.header import rename_columns
-from alliance_bayes.cohort.names import ID
+from alliance_bayes.cohort.names import ID, MANY_LEVELS
 from alliance_bayes.cohort.odd_rows import without_odd_rows
 from alliance_bayes.cohort.schema import ColumnRule, rule_faults, same_looking
-from alliance_bayes.cohort.summary import MANY_LEVELS
 from alliance_bayes.errors import Problem, UsageError
 from alliance_bayes.remedies import argument
 

@@ -13,6 +13,8 @@ __all__ = [
     "ID",
     "ITEMS",
     "LEVELS_FIRST",
+    "LISTED_LEVELS",
+    "MANY_LEVELS",
     "MISSING_REASONS",
     "MODALITIES",
     "NUMBERS",
@@ -61,6 +63,11 @@ PROVIDER_TYPES = ("coach", "therapist", "both")
 MODALITIES = ("video", "in_person")
 #: Levels of a factor that come first, in this order, where all of them occur.
 LEVELS_FIRST = {"modality": MODALITIES, "provider_type": PROVIDER_TYPES}
+
+#: A factor with more levels than this (provider ids, free text) may have more than are written in two ways.
+MANY_LEVELS = 50
+#: A factor with more levels than this is counted, not listed.
+LISTED_LEVELS = 20
 
 MISSING_REASONS = {
     "who5_baseline": "no baseline WHO-5",

@@ -14,9 +14,9 @@ from alliance_bayes.cohort.convert import Reading
 from alliance_bayes.cohort.files import read_raw
 from alliance_bayes.cohort.header import check_mapping
 from alliance_bayes.cohort.intake import Intake, Wishes, check_wishes, take_in
-from alliance_bayes.cohort.items import INSTRUMENT_OF, check_prorate, item_score
 from alliance_bayes.cohort.names import CHANGE, ID, ITEMS
 from alliance_bayes.cohort.schema import cohort_rules
+from alliance_bayes.cohort.scoring import INSTRUMENT_OF, check_prorate, item_score
 from alliance_bayes.errors import DataError, Problem, UsageError
 from alliance_bayes.remedies import argument
 

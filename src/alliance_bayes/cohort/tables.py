@@ -6,26 +6,36 @@ import datetime as dt
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
-from alliance_bayes.cohort.cells import MISSING
+from alliance_bayes.cohort.cells import MISSING, likeness
 from alliance_bayes.cohort.cohort import Cohort
 from alliance_bayes.cohort.convert import Reading
 from alliance_bayes.cohort.files import read_raw
 from alliance_bayes.cohort.header import check_mapping
 from alliance_bayes.cohort.intake import Intake, Wishes, check_wishes, prefixed, take_in
-from alliance_bayes.cohort.items import check_prorate
-from alliance_bayes.cohort.links import link_problems
-from alliance_bayes.cohort.names import PROVIDER_TYPES
+from alliance_bayes.cohort.names import ID, PROVIDER_TYPES
 from alliance_bayes.cohort.read import check_decimal, check_levels, check_texts
 from alliance_bayes.cohort.schema import participant_rules, session_rules, survey_rules
-from alliance_bayes.cohort.scoring import MIN_DAYS_BETWEEN, Baseline, Followup, check_options, join_scores
+from alliance_bayes.cohort.scoring import (
+    MIN_DAYS_BETWEEN,
+    SCORED,
+    Baseline,
+    Followup,
+    check_options,
+    check_prorate,
+    join_scores,
+)
 from alliance_bayes.errors import DataError, Problem, UsageError
 from alliance_bayes.remedies import argument
 
 __all__ = ["TABLES", "read_tables"]
 
 TABLES = ("participants", "sessions", "surveys")
+
+#: What tells two rows of a table apart, as far as the table has it.
+_KEYS = {"sessions": (ID, "date", "provider_id", "provider_type"), "surveys": (ID, "date")}
 
 
 def read_tables(
@@ -146,7 +156,7 @@ def read_tables(
             table=name,
         )
         problems[name] += taken[name].problems
-    for name, found in link_problems(taken, types).items():
+    for name, found in _link_problems(taken, types).items():
         problems[name] += found
     label = ", ".join(dict.fromkeys(_label(source) for source in sources.values()))
     if any(problems.values()):
@@ -186,3 +196,82 @@ def _mappings(columns: Mapping[str, Mapping[str, str]] | None) -> dict[str, dict
             f"in {argument('columns', {'surveys': {'date': 'filled in on'}})}."
         )
     return {name: check_mapping(given.get(name)) for name in TABLES}
+
+
+def _link_problems(taken: Mapping[str, Intake], provider_types: Sequence[str]) -> dict[str, list[Problem]]:
+    """List what is wrong between tables, and between the rows of one.
+
+    Parameters
+    ----------
+    taken
+        "participants", "sessions" and "surveys", those of them that could be read.
+    provider_types
+        Declared levels of a participant's provider type.
+
+    Returns
+    -------
+    dict of str to list of Problem
+        By table.
+    """
+    people, sessions = taken.get("participants"), taken.get("sessions")
+    problems: dict[str, list[Problem]] = {name: [] for name in taken}
+    if people is not None:
+        problems["participants"] += _computed(people)
+    for name, keys in _KEYS.items():
+        if name in taken:
+            problems[name] += _orphans(taken[name], people) + _repeats(taken[name], keys, name.removesuffix("s"))
+    if sessions is not None and people is not None and "provider_type" not in people.data:
+        problems["sessions"] += _underivable(sessions, provider_types)
+    return problems
+
+
+def _computed(people: Intake) -> list[Problem]:
+    what = "is computed from sessions and surveys, so it may not be given"
+    remedy = "Remove or rename the column."
+    return [Problem(people.names[name], None, None, what, remedy) for name in SCORED if name in people.data]
+
+
+def _orphans(table: Intake, people: Intake | None) -> list[Problem]:
+    if people is None or ID not in people.data or ID not in table.data:
+        return []
+    ids = table.data[ID]
+    unknown = ids.notna() & ~ids.isin(people.data[ID].dropna())
+    # Of several people who are alike the first.
+    like = {likeness(known): known for known in reversed(people.data[ID].dropna().tolist())}
+    problems = []
+    for row in np.flatnonzero(unknown):
+        near = like.get(likeness(ids.iloc[row]))
+        what, remedy = "is not in the participants' table", "Add the participant, or remove the row."
+        if near is not None:
+            what = f"{what}, which has {near!r}"
+            remedy = f"Write {near!r} if that is meant; else add the participant, or remove the row."
+        problems.append(table.problem(ID, int(row), what, remedy))
+    return problems
+
+
+def _repeats(table: Intake, keys: Sequence[str], noun: str) -> list[Problem]:
+    """List rows with the participant and time (and provider) of an earlier row: an export's duplicates, as a rule."""
+    if not {ID, "date"} <= set(table.data.columns):
+        return []
+    here = [key for key in keys if key in table.data]
+    complete = table.data[here][table.data[ID].notna() & table.data["date"].notna()]
+    first: dict[tuple[object, ...], int] = {}
+    problems = []
+    # Missing keys become "" so that they compare equal; no provider is called that.
+    cells = complete.astype(object).where(complete.notna(), "")
+    for row, key in zip(cells.index.tolist(), cells.itertuples(index=False, name=None), strict=True):
+        if first.setdefault(key, row) != row:
+            what = f"repeats the {noun} in row {table.raw.rows[first[key]]}"
+            problems.append(table.problem("date", row, what, f"Remove one of them, or give the time of each {noun}."))
+    return problems
+
+
+def _underivable(sessions: Intake, provider_types: Sequence[str]) -> list[Problem]:
+    lacking = [repr(level) for level in PROVIDER_TYPES if level not in provider_types]
+    if "provider_type" not in sessions.data or not lacking:
+        return []
+    yields = ", ".join(map(repr, PROVIDER_TYPES))
+    what = f"yields the levels {yields}, but {argument('levels')} leaves out {', '.join(lacking)}"
+    return [
+        Problem(sessions.names["provider_type"], None, None, what, "List all of them, in the order that is wanted.")
+    ]

@@ -9,8 +9,7 @@ from typing import Any
 
 from alliance_bayes.cohort import Flow, FlowStep
 from alliance_bayes.cohort.cells import MISSING, CellError, read_level
-from alliance_bayes.cohort.names import CHANGE, FACTORS, LEVELS_FIRST, MISSING_REASONS, NUMBERS, in_order
-from alliance_bayes.cohort.summary import MANY_LEVELS
+from alliance_bayes.cohort.names import CHANGE, FACTORS, LEVELS_FIRST, MANY_LEVELS, MISSING_REASONS, NUMBERS, in_order
 from alliance_bayes.errors import DataError, ModelError
 from alliance_bayes.model import ModelSpec, scale_of
 from alliance_bayes.model.grammar import columns_of

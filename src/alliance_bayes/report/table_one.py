@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from alliance_bayes.cohort.names import ID
-from alliance_bayes.cohort.summary import MANY_LEVELS
+from alliance_bayes.cohort.names import ID, MANY_LEVELS
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.report.counts import level_counts, people_in, shown_cells, shown_counts, shown_events, split_factor
 from alliance_bayes.report.left_out import shown_missing

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import alliance_bayes as ab
-from alliance_bayes.cohort.identical import identical_rows
+from alliance_bayes.cohort.doubts import identical_rows
 
 
 def simulated(n: int = 600, seed: int = 3) -> pd.DataFrame:
