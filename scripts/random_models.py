@@ -2,6 +2,7 @@
 
     python scripts/random_models.py                       # 300 models, a line each
     python scripts/random_models.py --models 20 --nuts    # against long runs of NUTS
+    python scripts/random_models.py --seeds 36 269        # these
 
 Tables have 50 to 5,000 rows and one to three pooled factors of up to 400 levels, many with one row; two models in five
 have residual SDs by a factor of up to 50 levels, and one in five about as many coefficients as rows, or more.
@@ -109,7 +110,7 @@ def against_nuts(seed: int) -> dict[str, Any]:
     options = {"residual_by": by} if by else {}
     model = ab.Model(formula, autoscale=True, **options)
     exact = model.fit(frame, seed=seed, draws=2000, progress=False, engine="collapsed")
-    nuts = model.fit(frame, seed=seed, draws=4000, tune=2000, target_accept=0.99, progress=False, engine="nuts")
+    nuts = model.fit(frame, seed=seed, draws=2000, tune=1000, target_accept=0.99, progress=False, engine="nuts")
     a, b = numbers(exact.posterior), numbers(nuts.posterior)
     found = convergence(b, np.quantile(b, [0.055, 0.945], axis=(1, 2)).T)
     z = []
@@ -136,10 +137,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--models", type=int, default=300)
     parser.add_argument("--first", type=int, default=0, metavar="SEED")
+    parser.add_argument("--seeds", type=int, nargs="+", metavar="SEED", help="these, in place of a range")
     parser.add_argument("--nuts", action="store_true", help="against long runs of NUTS")
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
-    for seed in range(arguments.first, arguments.first + arguments.models):
+    for seed in arguments.seeds or range(arguments.first, arguments.first + arguments.models):
         print(json.dumps(against_nuts(seed) if arguments.nuts else one(seed)), flush=True)
 
 

@@ -93,6 +93,11 @@ CASES = (
     Case("correlated_exhaustive", "score ~ x + (x + w | arm) + (1 | country)", options={"exhaustive": ("arm",)}),
     Case("residual_by", "score ~ x + (x | country) + (1 | provider)", options={"residual_by": "arm"}),
     Case(
+        "residual_by_many",
+        "score ~ s(x, k=4) + w + (x + w | country) + (x || site) + (1 | provider)",
+        options={"residual_by": "provider"},
+    ),
+    Case(
         "residual_by_alone",
         "score ~ x",
         options={"residual_by": "country", "priors": {"sigma[C0]": "Exponential(0.2)", "sigma[C4]": "Gamma(2, 0.3)"}},

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alliance_bayes.engines.collapsed import marginal_posterior
+from alliance_bayes.engines.collapsed.elimination import eliminated_factor
 from alliance_bayes.engines.collapsed.marginal import Marginal
 from alliance_bayes.errors import ModelError
 from alliance_bayes.model import ModelSpec
@@ -195,3 +196,19 @@ def test_moments_of_another_model_are_refused() -> None:
     )
     other = case.spec.design(table().assign(arm=["new", *table()["arm"][1:]]))
     assert refusal(case, moments_of(other)) == "the moments hold level(s) of 'arm' that the model lacks: 'new'."
+
+
+@pytest.mark.parametrize(
+    ("factors", "eliminated"),
+    [
+        ("(1 | site) + (1 | country)", "country"),
+        ("(x + w || site) + (1 | country)", "site"),
+        ("(x + w | site) + (x || country)", "country"),
+    ],
+)
+def test_the_factor_with_the_most_columns_is_eliminated(factors: str, eliminated: str) -> None:
+    # Three sites, five countries.
+    design = ModelSpec(f"score ~ x + w + {factors}", exhaustive=()).design(table())
+    found = eliminated_factor(design)
+    assert found is not None
+    assert found.name == eliminated

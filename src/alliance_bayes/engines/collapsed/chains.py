@@ -35,7 +35,14 @@ class Adapted:
 
 
 def adapt(
-    log_density: LogDensity, proposal: Proposal, rng: np.random.Generator, *, size: int, rounds: int, good: float
+    log_density: LogDensity,
+    proposal: Proposal,
+    rng: np.random.Generator,
+    *,
+    size: int,
+    rounds: int,
+    good: float,
+    most: float = 1.0,
 ) -> Adapted:
     """Rounds of importance sampling, each from the proposal refitted to the round before, until one is good.
 
@@ -51,9 +58,12 @@ def adapt(
         Proposals in a round, and the most rounds.
     good
         Efficiency at which to stop.
+    most
+        Largest share of one proposal in a fit, before all are scaled to sum to 1.
 
     References
     ----------
+    Ionides (2008), Journal of Computational and Graphical Statistics 17(2):295-311, doi 10.1198/106186008X320456.
     Cappe, Douc, Guillin, Marin, Robert (2008), Statistics and Computing 18:447-459, doi 10.1007/s11222-008-9059-x.
     """
     best = Adapted(proposal, 0.0, 0)
@@ -66,6 +76,9 @@ def adapt(
             best = Adapted(proposal, efficiency, number)
         if efficiency >= good:
             break
+        if weight.max() > most:
+            weight = np.minimum(weight, most)
+            weight /= weight.sum()
         proposal = proposal.refitted(z, weight)
     return best
 

@@ -16,9 +16,9 @@ __all__ = ["eliminate", "eliminated_factor"]
 
 
 def eliminated_factor(design: Design) -> PooledFactor | None:
-    """The sampled factor with the most levels, which leaves the others to be dense; None where there is none."""
+    """The sampled factor with the most columns, which leaves the fewest to be dense; None where there is none."""
     sampled = (factor for factor in design.factors if not factor.exhaustive)
-    return max(sampled, key=lambda factor: len(factor.levels), default=None)
+    return max(sampled, key=lambda factor: len(factor.levels) * len(factor.terms), default=None)
 
 
 def eliminate(cells: Cells, block: Block | None, dense: list[Block], starts: np.ndarray) -> dict[str, np.ndarray]:

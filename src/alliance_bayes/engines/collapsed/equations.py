@@ -91,9 +91,11 @@ class Equations:
 
     @cached_property
     def kernel(self) -> tuple[Any, ...]:
-        """The arrays as the compiled loops take them."""
+        """The arrays as the compiled loops take them, and which columns and levels each stratum has rows in."""
+        columns = (self.g_d != 0).any(axis=2) | (self.r_d != 0)
+        levels = (self.g_e != 0).any(axis=(2, 3)) | (self.r_e != 0).any(axis=2)
         return (
-            (self.g_d, self.r_d, self.g_e, self.r_e, self.v),
+            (self.g_d, self.r_d, self.g_e, self.r_e, self.v, _spans(columns), _spans(levels)),
             (self.ptr, self.cols, self.runs, self.order),
             self.correlated,
             self.offset,
@@ -193,3 +195,12 @@ def normal_equations(
         correlated=np.array(correlated, dtype=np.int64).reshape(-1, 3),
         rotate=lambda: compress(cells, widest, dense, pattern),
     )
+
+
+def _spans(met: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Each row's first run of True (and their number at the end), and where runs begin and end (n_runs, 2)."""
+    edges = np.diff(met.astype(np.int8), axis=1, prepend=0, append=0)
+    row, start = np.nonzero(edges == 1)
+    stop = np.nonzero(edges == -1)[1]
+    first = np.searchsorted(row, np.arange(len(met) + 1))
+    return first.astype(np.int64), np.column_stack([start, stop]).astype(np.int64)

@@ -39,7 +39,7 @@ def log_density_and_gradient(theta, sizes, place, prior, n, squares, fixed, grou
         out[:] = 0.0
         return -np.inf, True
     scales_at(theta, place, sigma, tau, roots, k_dense, ce)
-    arrays, r_scale = combine(sigma, tau, ce, fixed, group, strata, c, c_e)
+    arrays, r_scale = combine(sigma, tau, ce, fixed, group, strata, pattern[0], c, c_e)
     log_det, square, shares, length = reduce_dense(
         arrays, r_scale, c, k_dense, c_e, pattern, blocks, offset, True, found, scratch
     )
@@ -127,6 +127,39 @@ def _solve_upper(lower, x, d):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True, fastmath=FAST)
+def _inverse(lower, d):  # type: ignore[no-untyped-def]
+    """(L L')^-1, from L^-1; rows of that are taken four at a time, which keeps sums in registers."""
+    w, out = np.zeros((d, d)), np.zeros((d, d))
+    for i in range(d):
+        whole = i - i % 4
+        for k in range(0, whole, 4):
+            l0, l1, l2, l3 = lower[i, k], lower[i, k + 1], lower[i, k + 2], lower[i, k + 3]
+            for j in range(k + 4):
+                w[i, j] += (l0 * w[k, j] + l1 * w[k + 1, j]) + (l2 * w[k + 2, j] + l3 * w[k + 3, j])
+        for k in range(whole, i):
+            for j in range(k + 1):
+                w[i, j] += lower[i, k] * w[k, j]
+        over = 1.0 / lower[i, i]
+        for j in range(i):
+            w[i, j] *= -over
+        w[i, i] = over
+    whole = d - d % 4
+    for k in range(0, whole, 4):
+        for i in range(k + 4):
+            w0, w1, w2, w3 = w[k, i], w[k + 1, i], w[k + 2, i], w[k + 3, i]
+            for j in range(i + 1):
+                out[i, j] += (w0 * w[k, j] + w1 * w[k + 1, j]) + (w2 * w[k + 2, j] + w3 * w[k + 3, j])
+    for k in range(whole, d):
+        for i in range(k + 1):
+            for j in range(i + 1):
+                out[i, j] += w[k, i] * w[k, j]
+    for i in range(d):
+        for j in range(i):
+            out[j, i] = out[i, j]
+    return out
+
+
+@njit(cache=True, nogil=True, fastmath=FAST)
 def expected_moments(found, c, k_dense, c_e, unit, pattern, blocks, d, q):  # type: ignore[no-untyped-def]
     """Moments of the coefficients given all factors in ``found``.
 
@@ -138,18 +171,19 @@ def expected_moments(found, c, k_dense, c_e, unit, pattern, blocks, d, q):  # ty
     ptr, cols, runs, _ = pattern
     a, b, e, t, y = found
     levels = e.shape[0]
-    mean, second = b.copy(), np.zeros((d, d))
-    for i in range(d):
-        second[i, i] = 1.0
-        _solve(a, second[i], d)
+    mean, second = b.copy(), _inverse(a, d)
     _solve_upper(a, mean, d)
     # The same over C, which is in units of the coefficients but for ``unit``.
     x, cov = mean.copy(), second.copy()
     scale_columns(x, c, blocks, k_dense, d)
     for i in range(d):
-        scale_columns(cov[:, i], c, blocks, k_dense, d)
+        scale_columns(cov[i], c, blocks, k_dense, d)
+    # From the left by rows of the transpose, for memory is read along rows.
     for i in range(d):
-        scale_columns(cov[i, :], c, blocks, k_dense, d)
+        for j in range(i):
+            cov[i, j], cov[j, i] = cov[j, i], cov[i, j]
+    for i in range(d):
+        scale_columns(cov[i], c, blocks, k_dense, d)
     m_e, u, cov_u, h = np.zeros((q, q)), np.empty((levels, q)), np.empty((levels, q, q)), np.empty((q, ptr[-1]))
     widest = 0
     for level in range(levels):
@@ -166,17 +200,19 @@ def expected_moments(found, c, k_dense, c_e, unit, pattern, blocks, d, q):  # ty
                 x_met[i] = x[cols[start + i]]
                 for j in range(width):
                     met[i, j] = cov[cols[start + i], cols[start + j]]
-        el = e[level]
+        el, y_own, h_own = e[level], y[:, start : start + width], h[:, start : start + width]
         # f = (e e')^-1 C'V, so that v_level = (e e')^-1 C'r - f w_dense in expectation.
         for i in range(q - 1, -1, -1):
-            inverse = 1.0 / el[i, i]
-            own[i] = t[level, i]
+            over = 1.0 / el[i, i]
+            total = t[level, i]
             for m in range(width):
-                own[i] -= y[i, start + m] * x_met[m]
-                f[i, m] = y[i, start + m] * inverse
+                total -= y_own[i, m] * x_met[m]
+                f[i, m] = y_own[i, m] * over
+            own[i] = total
             for k in range(i + 1, q):
+                weight = el[k, i] * over
                 for m in range(width):
-                    f[i, m] -= el[k, i] * inverse * f[k, m]
+                    f[i, m] -= weight * f[k, m]
         _solve_upper(el, own, q)
         for i in range(q):
             for j in range(q):
@@ -185,16 +221,18 @@ def expected_moments(found, c, k_dense, c_e, unit, pattern, blocks, d, q):  # ty
         # h = -Cov(v_level, w_dense), C times it in the end.
         for i in range(q):
             for m in range(width):
-                h[i, start + m] = 0.0
+                h_own[i, m] = 0.0
             for j in range(width):
                 weight = f[i, j]
                 for m in range(width):
-                    h[i, start + m] += weight * met[j, m]
+                    h_own[i, m] += weight * met[j, m]
         for i in range(q):
             for j in range(q):
+                total = cov_v[i, j]
                 for m in range(width):
-                    cov_v[i, j] += h[i, start + m] * f[j, m]
-                m_e[i, j] += cov_v[i, j] + own[i] * own[j]
+                    total += h_own[i, m] * f[j, m]
+                cov_v[i, j] = total
+                m_e[i, j] += total + own[i] * own[j]
             m_e[i, i] -= 1.0
         for i in range(q - 1, -1, -1):
             u[level, i] = 0.0
@@ -207,35 +245,41 @@ def expected_moments(found, c, k_dense, c_e, unit, pattern, blocks, d, q):  # ty
                         total += c_e[i, k] * cov_v[k, m] * c_e[j, m]
                 cov_u[level, i, j] = total
             for m in range(width):
-                total = 0.0
-                for k in range(i + 1):
-                    total += c_e[i, k] * h[k, start + m]
-                h[i, start + m] = total
+                h_own[i, m] *= c_e[i, i]
+            for k in range(i):
+                for m in range(width):
+                    h_own[i, m] += c_e[i, k] * h_own[k, m]
     return mean, second, m_e, x, cov, u, cov_u, h
 
 
 @njit(cache=True, nogil=True, fastmath=FAST)
 def _residual(expected, strata, squares, unit, pattern):  # type: ignore[no-untyped-def]
     """Expected residual sum of squares of each stratum (S,), from the cross-products."""
-    g_d, r_d, g_e, r_e, v = strata
+    g_d, r_d, g_e, r_e, v, met_d, met_e = strata
     ptr, cols = pattern[0], pattern[1]
     _, _, _, x, cov, u, cov_u, h = expected
-    n_strata, d, q = g_d.shape[0], g_d.shape[1], g_e.shape[2]
+    n_strata, q = g_d.shape[0], g_e.shape[2]
     out, square = np.empty(n_strata), unit * unit
     for s in range(n_strata):
-        total = squares[s, 0]
-        for i in range(d):
-            total -= 2.0 * unit * x[i] * r_d[s, i]
-            for j in range(d):
-                total += square * g_d[s, max(i, j), min(i, j)] * (x[i] * x[j] + cov[i, j])
-        for level in range(g_e.shape[1]):
-            start, width = ptr[level], ptr[level + 1] - ptr[level]
-            for i in range(q):
-                total -= 2.0 * unit * u[level, i] * r_e[s, level, i]
-                for j in range(q):
-                    total += square * g_e[s, level, i, j] * (u[level, i] * u[level, j] + cov_u[level, i, j])
-                for m in range(width):
-                    cross = u[level, i] * x[cols[start + m]] - h[i, start + m]
-                    total += 2.0 * square * v[s, i, start + m] * cross
-        out[s] = total
+        linear, quadratic = 0.0, 0.0
+        first, spans = met_d
+        for row in range(first[s], first[s + 1]):
+            for i in range(spans[row, 0], spans[row, 1]):
+                linear += x[i] * r_d[s, i]
+                for column in range(first[s], row + 1):
+                    for j in range(spans[column, 0], min(spans[column, 1], i)):
+                        quadratic += 2.0 * g_d[s, i, j] * (x[i] * x[j] + cov[i, j])
+                quadratic += g_d[s, i, i] * (x[i] * x[i] + cov[i, i])
+        first, spans = met_e
+        for span in range(first[s], first[s + 1]):
+            for level in range(spans[span, 0], spans[span, 1]):
+                for i in range(q):
+                    linear += u[level, i] * r_e[s, level, i]
+                    for j in range(q):
+                        quadratic += g_e[s, level, i, j] * (u[level, i] * u[level, j] + cov_u[level, i, j])
+                    start, width = ptr[level], ptr[level + 1] - ptr[level]
+                    v_own, h_own, met = v[s, i, start:], h[i, start:], cols[start:]
+                    for m in range(width):
+                        quadratic += 2.0 * v_own[m] * (u[level, i] * x[met[m]] - h_own[m])
+        out[s] = squares[s, 0] - 2.0 * unit * linear + square * quadratic
     return out

@@ -130,46 +130,41 @@ def columns_of(tau, ce, fixed, group, size, c, c_e):  # type: ignore[no-untyped-
 
 
 @njit(cache=True, nogil=True)
-def _add_vector(w, x, out):  # type: ignore[no-untyped-def]
-    for i in range(x.shape[0]):
-        out[i] += w * x[i]
-
-
-@njit(cache=True, nogil=True)
-def _add_matrix(w, x, out):  # type: ignore[no-untyped-def]
-    for i in range(x.shape[0]):
-        _add_vector(w, x[i], out[i])
-
-
-@njit(cache=True, nogil=True)
-def combine(sigma, tau, ce, fixed, group, strata, c, c_e):  # type: ignore[no-untyped-def]
+def combine(sigma, tau, ce, fixed, group, strata, ptr, c, c_e):  # type: ignore[no-untyped-def]
     """Column scales of one set of hyperparameters, and the arrays that they go with.
 
-    Returns ``(g_d, r_d, g_e, r_e, v)`` without strata, and the factor of the outcome's cross-products. With one
-    stratum the arrays are those given, and scales and outcome are divided by the residual SD.
+    Returns ``(g_d, r_d, g_e, r_e, v)`` without strata (of ``g_d`` the lower triangle), and the factor of the outcome's
+    cross-products. With one stratum the arrays are those given, and scales and outcome are divided by the residual SD.
     """
-    g_d, r_d, g_e, r_e, v = strata
+    g_d, r_d, g_e, r_e, v, met_d, met_e = strata
     alone = sigma.shape[0] == 1
     size = 1.0 / sigma[0] if alone else 1.0
     columns_of(tau, ce, fixed, group, size, c, c_e)
     if alone:
         return (g_d[0], r_d[0], g_e[0], r_e[0], v[0]), size
-    sums = (
-        np.zeros(g_d.shape[1:]),
-        np.zeros(r_d.shape[1:]),
-        np.zeros(g_e.shape[1:]),
-        np.zeros(r_e.shape[1:]),
-        np.zeros(v.shape[1:]),
-    )
+    a, b = np.zeros(g_d.shape[1:]), np.zeros(r_d.shape[1:])
+    e, t, y = np.zeros(g_e.shape[1:]), np.zeros(r_e.shape[1:]), np.zeros(v.shape[1:])
+    q = g_e.shape[2]
     for s in range(sigma.shape[0]):
         w = 1.0 / (sigma[s] * sigma[s])
-        _add_matrix(w, g_d[s], sums[0])
-        _add_vector(w, r_d[s], sums[1])
-        _add_matrix(w, r_e[s], sums[3])
-        _add_matrix(w, v[s], sums[4])
-        for level in range(g_e.shape[1]):
-            _add_matrix(w, g_e[s, level], sums[2][level])
-    return sums, 1.0
+        first, spans = met_d
+        for row in range(first[s], first[s + 1]):
+            for i in range(spans[row, 0], spans[row, 1]):
+                b[i] += w * r_d[s, i]
+                for column in range(first[s], row + 1):
+                    for j in range(spans[column, 0], min(spans[column, 1], i + 1)):
+                        a[i, j] += w * g_d[s, i, j]
+        first, spans = met_e
+        for span in range(first[s], first[s + 1]):
+            for level in range(spans[span, 0], spans[span, 1]):
+                for i in range(q):
+                    t[level, i] += w * r_e[s, level, i]
+                    for j in range(q):
+                        e[level, i, j] += w * g_e[s, level, i, j]
+            for i in range(q):
+                for m in range(ptr[spans[span, 0]], ptr[spans[span, 1]]):
+                    y[i, m] += w * v[s, i, m]
+    return (a, b, e, t, y), 1.0
 
 
 @njit(cache=True, nogil=True, fastmath=FAST)
@@ -394,7 +389,7 @@ def log_densities(theta, sizes, place, prior, n, squares, fixed, group, kernel, 
             out[i], sure[i] = -np.inf, True
             continue
         scales_at(theta[i], place, sigma, tau, roots, k_dense, ce)
-        arrays, r_scale = combine(sigma, tau, ce, fixed, group, strata, c, c_e)
+        arrays, r_scale = combine(sigma, tau, ce, fixed, group, strata, pattern[0], c, c_e)
         log_det, square, shares, length = reduce_dense(
             arrays, r_scale, c, k_dense, c_e, pattern, blocks, offset, False, found, scratch
         )
@@ -416,7 +411,7 @@ def draw_coefficients(theta, sizes, place, n, squares, fixed, group, kernel, den
     c, c_e, x = np.empty(d), np.zeros((q, q)), np.empty(d)
     for i in range(theta.shape[0]):
         scales_at(theta[i], place, sigma, tau, roots, k_dense, ce)
-        arrays, r_scale = combine(sigma, tau, ce, fixed, group, strata, c, c_e)
+        arrays, r_scale = combine(sigma, tau, ce, fixed, group, strata, pattern[0], c, c_e)
         log_det, square, shares, length = reduce_dense(
             arrays, r_scale, c, k_dense, c_e, pattern, blocks, offset, True, found, scratch
         )

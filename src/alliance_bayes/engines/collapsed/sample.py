@@ -12,6 +12,7 @@ import xarray as xr
 
 from alliance_bayes.convergence import convergence
 from alliance_bayes.engines.collapsed.chains import (
+    Adapted,
     Chains,
     adapt,
     efficiency_of,
@@ -36,14 +37,37 @@ from alliance_bayes.remedies import argument
 
 __all__ = ["marginal_posterior", "sample_collapsed", "why_not_collapsed"]
 
-# Proposals of one round of adaptation, and the most rounds.
-_ROUND, _ROUNDS = 400, 4
 # Adaptation ends when a round is worth this share of independent draws; less than the other is too poor for chains.
-_GOOD, _POOR = 0.5, 0.03
-# How often a proposal that is too thin somewhere is widened before NUTS steps in, and draws that say what it is worth.
-_ATTEMPTS, _LOOK = 4, 2000
-# Steps of a chain between draws are as many as make a draw worth about this share of an independent one.
-_WORTH, _MOST_STEPS = 0.5, 17
+_ROUNDS, _GOOD, _POOR = 4, 0.5, 0.03
+# Attempts at chains before NUTS steps in, and draws that say what a proposal is worth that was widened.
+_ATTEMPTS, _LOOK = 5, 2000
+
+
+@dataclass(frozen=True)
+class _Effort:
+    """Proposals of a round of adaptation, and steps of a chain between draws.
+
+    Parameters
+    ----------
+    size
+        Proposals of a round.
+    most
+        Largest share of one proposal in a fit.
+    worth, steps
+        Steps are as many as make a draw worth about this share of an independent one, and no more than that.
+    """
+
+    size: int
+    most: float
+    worth: float
+    steps: int
+
+
+# What all models get, and what those get for which it is not enough: of few proposals the heaviest would shrink a fit
+# to themselves. NUTS takes some fifteen gradients for a draw, each the time of three evaluations or more.
+_FIRST, _THOROUGH = _Effort(400, 1.0, 0.5, 17), _Effort(10_000, 0.005, 1.0, 30)
+# A proposal that is worth less at first has not the posterior's shape, and no fit will give it that.
+_HOPELESS = 0.02
 # Chains that accept fewer proposals, or whose importance ratios have a heavier tail, are thrown away; and those that do
 # not agree, or of which a draw is worth less than this share of an independent one.
 _LEAST_ACCEPTED, _LARGEST_K = 0.03, 0.7
@@ -173,7 +197,8 @@ class _Found:
 def _independence(
     marginal: Marginal, proposal: Proposal, rng: np.random.Generator, settings: SamplerSettings
 ) -> _Found:
-    adapted = adapt(marginal.log_density, proposal, rng, size=_ROUND, rounds=_ROUNDS, good=_GOOD)
+    effort, start = _FIRST, proposal
+    adapted = _adapted(marginal, start, rng, effort)
     proposal, efficiency, pareto_k = adapted.proposal, adapted.efficiency, np.nan
     for _ in range(_ATTEMPTS):
         if efficiency < _POOR:
@@ -181,7 +206,7 @@ def _independence(
             efficiency = efficiency_of(weight)
             reason = f"the proposal is worth {efficiency:.1%} of independent draws"
         if efficiency >= _POOR:
-            steps = int(np.clip(np.ceil(_WORTH / efficiency), 1, _MOST_STEPS))
+            steps = int(np.clip(np.ceil(effort.worth / efficiency), 1, effort.steps))
             chains = independence_chains(
                 marginal.log_density, proposal, rng, chains=settings.chains, draws=settings.draws, steps=steps
             )
@@ -192,9 +217,18 @@ def _independence(
             z, weight = chains.scores, normalised(chains.log_weight)
         if not weight.any():
             break
-        # What was drawn is thrown away, but says where the proposal is too thin; what it is worth then is seen anew.
-        proposal, efficiency = proposal.widened(z, weight), 0.0
+        if effort is _FIRST and adapted.efficiency >= _HOPELESS:
+            effort = _THOROUGH
+            again = _adapted(marginal, start, rng, effort)
+            proposal, efficiency = again.proposal, again.efficiency
+        else:
+            # What was drawn is thrown away, but says where the proposal is too thin; what that is worth is seen anew.
+            proposal, efficiency = proposal.widened(z, weight), 0.0
     return _Found(None, efficiency, pareto_k, reason)
+
+
+def _adapted(marginal: Marginal, proposal: Proposal, rng: np.random.Generator, effort: _Effort) -> Adapted:
+    return adapt(marginal.log_density, proposal, rng, size=effort.size, rounds=_ROUNDS, good=_GOOD, most=effort.most)
 
 
 def _fault(chains: Chains, pareto_k: float) -> str:
