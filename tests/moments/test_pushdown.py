@@ -10,8 +10,7 @@ from alliance_bayes.cohort import Flow, FlowStep, read_cohort
 from alliance_bayes.errors import ModelError, UsageError
 from alliance_bayes.model import ModelSpec, Scale, card_text
 from alliance_bayes.moments import moments_of, reduce_table
-from alliance_bayes.moments.census import Tally
-from alliance_bayes.moments.look import Kinds, Levels, Look
+from alliance_bayes.moments.profile import Kinds, Levels, Profile, ProfileQuery
 from alliance_bayes.moments.pushdown import cell_query
 from alliance_bayes.moments.sources import Remote
 from alliance_bayes.moments.structure import structure_of
@@ -351,13 +350,13 @@ def test_the_queries_are_understood_by_other_databases():
     kinds = Kinds("who5_followup", ("alliance", "age"), ("country",))
     levels = {"country": Levels({"DE": "DE", "FR": "FR", "NA": None, None: None}, ("DE", "FR"))}
     structure = structure_of(spec.parsed, kinds.numeric, {"country": ("DE", "FR")})
-    look = Look(spec, remote, kinds, levels, structure, frozenset({"age"}))
+    query = ProfileQuery(spec, remote, kinds, levels, structure, frozenset({"age"}))
     centres = dict.fromkeys(structure.components, 1.0)
-    tally = Tally(look, {}, look.complete_rows(), Flow(10), centres, 40.0, 0.0, 100.0, on_levels=True)
-    first = ibis.to_sql(look.query(), dialect="postgres")
+    profile = Profile(query, {}, query.complete_rows(), Flow(10), centres, 40.0, 0.0, 100.0, on_levels=True)
+    first = ibis.to_sql(query.expression(), dialect="postgres")
     assert (first.count("MIN("), first.count("MAX(")) == (6, 6)
     assert "NULLIF(" in first
-    sql = ibis.to_sql(cell_query(tally, structure, kinds.outcome, kinds.keys), dialect="postgres")
+    sql = ibis.to_sql(cell_query(profile, structure, kinds.outcome, kinds.keys), dialect="postgres")
     # Outcome, alliance, age, their product and the square: ten covariances and five variances by cell.
     assert (sql.count("COVAR_POP("), sql.count(" VAR_POP("), sql.count("AVG(")) == (10, 5, 5)
     assert "'NA'" in sql

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from alliance_bayes.errors import ModelError
 from alliance_bayes.model import Design, ModelSpec
 from alliance_bayes.moments import moments_of, with_minimum
-from alliance_bayes.moments.fingerprint import fingerprint
+from alliance_bayes.moments.moments import fingerprint
 from alliance_bayes.moments.terms import SMALL
 from alliance_bayes.moments.weighted import design_of_moments, weighted_points
 from builders import OUTCOME_FORMULA, rows

@@ -13,23 +13,25 @@ import numpy as np
 from alliance_bayes.cohort.cells import level_label
 from alliance_bayes.cohort.header import check_mapping
 from alliance_bayes.errors import ModelError
-from alliance_bayes.model import Column, ModelSpec, card_text, scale_of
+from alliance_bayes.model import Column, ModelSpec, Smooth, card_text, scale_of
 from alliance_bayes.model.complete import Emptied, refuse, term_columns
 from alliance_bayes.model.grammar import shown
 from alliance_bayes.model.levels import joined_level
-from alliance_bayes.moments.census import Tally, kinds_of, levels_of, tallied
-from alliance_bayes.moments.curves import Curve, curves_of, hats, with_bases
+from alliance_bayes.model.smooth import hat_corners, smooth_of_moments
 from alliance_bayes.moments.histogram import Histogram, empty_histogram
-from alliance_bayes.moments.look import Levels
 from alliance_bayes.moments.minimum import check_minimum, with_minimum
 from alliance_bayes.moments.moments import Moments
 from alliance_bayes.moments.pooling import Cells, cell_numbers, pool, sum_exactly
+from alliance_bayes.moments.profile import Levels, Profile, kinds_of, levels_of, profile_of
 from alliance_bayes.moments.recentring import Source, Sources, derived
 from alliance_bayes.moments.sources import fetched, opened
 from alliance_bayes.moments.structure import Structure, expressions_of, structure_of
 from alliance_bayes.rounding import ROUNDING
 
 __all__ = ["cell_query", "reduce_table"]
+
+# Column, declared knots, and least and largest value of the analysed rows.
+type Curve = tuple[str, tuple[float, ...], tuple[float, float]]
 
 
 def reduce_table(
@@ -86,12 +88,12 @@ def reduce_table(
         kinds = kinds_of(spec, remote)
         levels = levels_of(remote, kinds.keys, spec.levels)
         whole = structure_of(spec.parsed, kinds.numeric, {key: levels[key].order for key in kinds.keys})
-        tally = tallied(spec, remote, kinds, levels, whole)
+        profile = profile_of(spec, remote, kinds, levels, whole)
         products = whole.products
-        curves = curves_of(spec, tally.rows, remote.source)
-        found = fetched(cell_query(tally, whole, kinds.outcome, kinds.keys, curves), remote.source)
+        curves = _curves_of(spec, profile.rows, remote.source)
+        found = fetched(cell_query(profile, whole, kinds.outcome, kinds.keys, curves), remote.source)
         codes, order = _coded(found, kinds.keys, levels)
-        refuse(_emptied(tally, spec, levels, order))
+        refuse(_emptied(profile, spec, levels, order))
         cells, counted = _read(found, 1 + len(products) + sum(len(knots) for _, knots, _ in curves))
         distinct, number = cell_numbers(codes, [len(order[key]) for key in kinds.keys])
         # Codes that the database tells apart (1 and 1.0 as text) may be one level, and then one cell.
@@ -99,16 +101,16 @@ def reduce_table(
         # Columns are those of the levels that analysed rows have, which the cells have only now told.
         structure = structure_of(spec.parsed, kinds.numeric, order)
         reader = Sources((kinds.outcome, *map(_joined, products)), dict(_named(products)), order, distinct)
-        straight = [(1 + products.index((column,)), tally.centres[column]) for column, _, _ in curves]
-        cells, smooths = with_bases(cells, curves, straight, 1 + len(products))
+        straight = [(1 + products.index((column,)), profile.centres[column]) for column, _, _ in curves]
+        cells, smooths = _with_bases(cells, curves, straight, 1 + len(products))
         bent = [f"{smooth.name}[{label}]" for smooth in smooths for label in smooth.labels]
         columns_of = [label for label in structure.parts if label not in structure.base]
         labels = (kinds.outcome, *columns_of, *bent, *structure.base)
         read = [Source(0, None), *(_source(reader, structure, label) for label in columns_of)]
         read += [Source(1 + len(products) + number, None) for number in range(len(bent))]
         read += [_source(reader, structure, label) for label in structure.base]
-        cells = derived(_with_outcome(cells, tally.middle), read)
-        histogram = _histogram(tally, spec, kinds.keys, levels, order, distinct, remote.source)
+        cells = derived(_with_outcome(cells, profile.middle), read)
+        histogram = _histogram(profile, spec, kinds.keys, levels, order, distinct, remote.source)
     moments = Moments(
         labels,
         kinds.keys,
@@ -117,15 +119,15 @@ def reduce_table(
         cells.counts,
         cells.means,
         cells.cross,
-        tally.centres,
+        profile.centres,
         histogram=histogram,
         rest=cells.rest,
         parts={kinds.outcome: (kinds.outcome,), **structure.parts},
         bases={smooth.name: smooth.numbers for smooth in smooths},
-        flow=tally.flow,
+        flow=profile.flow,
         card=card_text(spec),
     )
-    assert counted == tally.flow.analysed
+    assert counted == profile.flow.analysed
     _check_informative(moments, structure)
     return with_minimum(moments, min_cell, small=small)
 
@@ -147,18 +149,18 @@ def _check_model(spec: ModelSpec) -> None:
 
 
 def cell_query(
-    tally: Tally, structure: Structure, outcome: str, keys: Sequence[str], curves: Sequence[Curve] = ()
+    profile: Profile, structure: Structure, outcome: str, keys: Sequence[str], curves: Sequence[Curve] = ()
 ) -> Any:
     """The grouped query: keys, count, means and covariances of the outcome and of products of numeric components."""
-    rows = tally.rows
-    values = [rows[outcome] - tally.middle]
+    rows = profile.rows
+    values = [rows[outcome] - profile.middle]
     for names in structure.products:
-        centred = [structure.component(name, rows.__getitem__) - tally.centres[name] for name in names]
+        centred = [structure.component(name, rows.__getitem__) - profile.centres[name] for name in names]
         product = centred[0]
         for factor in centred[1:]:
             product = product * factor
         values.append(product)
-    values += hats(curves, rows)
+    values += _hats(curves, rows)
     inner = rows.select(
         **{f"key_{place}": rows[key] for place, key in enumerate(keys)},
         **{f"value_{place}": value for place, value in enumerate(values)},
@@ -230,7 +232,7 @@ def _named(products: Sequence[tuple[str, ...]]) -> list[tuple[str, tuple[str, ..
 
 
 def _histogram(
-    tally: Tally,
+    profile: Profile,
     spec: ModelSpec,
     keys: Sequence[str],
     levels: Mapping[str, Levels],
@@ -241,12 +243,12 @@ def _histogram(
     """The outcome's histogram by cell, from a second grouped query."""
     outcome = spec.parsed.outcome
     scale = scale_of(outcome, spec.scales)
-    empty = empty_histogram(scale, tally.low, tally.high, on_levels=tally.on_levels, n_cells=len(distinct))
-    value = tally.rows[outcome]
+    empty = empty_histogram(scale, profile.low, profile.high, on_levels=profile.on_levels, n_cells=len(distinct))
+    value = profile.rows[outcome]
     if empty.levels is None:
         # Places of bins, not values: there may be as many values as rows.
         value = reduce(add, [(value >= float(edge)).cast("int64") for edge in empty.inner])
-    inner = tally.rows.select(value=value, **{f"key_{place}": tally.rows[key] for place, key in enumerate(keys)})
+    inner = profile.rows.select(value=value, **{f"key_{place}": profile.rows[key] for place, key in enumerate(keys)})
     query = inner.group_by([*(f"key_{place}" for place in range(len(keys))), "value"]).aggregate(n=inner.count())
     found = fetched(query, source)
     codes, _ = _coded(found, keys, levels)
@@ -269,20 +271,20 @@ def _size(moments: Moments, column: Column) -> float:
 
 
 def _emptied(
-    tally: Tally, spec: ModelSpec, levels: Mapping[str, Levels], order: Mapping[str, tuple[str, ...]]
+    profile: Profile, spec: ModelSpec, levels: Mapping[str, Levels], order: Mapping[str, tuple[str, ...]]
 ) -> list[Emptied]:
     """Columns, and combinations pooled over, that have one value in the complete rows; as for rows."""
     by_level = [] if spec.residual_by is None else [spec.residual_by]
     factors = [group.factor for group in spec.parsed.groups] + by_level
     out = []
     for name in dict.fromkeys([*factors, *term_columns(spec.parsed)]):
-        if name in tally.constant:
-            out.append(tally.look.emptied(name, {name: [tally.constant[name]]}, lambda values: f"{values[0]:.6g}"))
+        if name in profile.constant:
+            out.append(profile.query.emptied(name, {name: [profile.constant[name]]}, lambda values: f"{values[0]:.6g}"))
         parts = [name] if name in order else name.split(":")
         if not set(parts) <= set(order) or any(len(order[part]) > 1 for part in parts):
             continue
         kept = {part: [v for v, label in levels[part].labels.items() if label == order[part][0]] for part in parts}
-        out.append(tally.look.emptied(name, kept, lambda values: repr(joined_level(map(level_label, values)))))
+        out.append(profile.query.emptied(name, kept, lambda values: repr(joined_level(map(level_label, values)))))
     return out
 
 
@@ -300,3 +302,91 @@ def _check_informative(moments: Moments, structure: Structure) -> None:
                 f"'{column.label}' has the same value in all {moments.n:.0f} analysed rows, so its coefficient "
                 "cannot be estimated. Remove the term or check the table."
             )
+
+
+def _curves_of(spec: ModelSpec, rows: Any, source: str) -> list[Curve]:
+    """Column, knots and ends of every smooth of a formula.
+
+    Raises
+    ------
+    ModelError
+        A smooth whose knots are not declared, lie beyond the rows, or are too many for them.
+    """
+    found: list[Curve] = []
+    for term in spec.parsed.smooths:
+        assert term.knots is not None
+        value = rows[term.column]
+        answer = fetched(rows.aggregate(low=value.min(), high=value.max(), distinct=value.nunique()), source)
+        low, high, distinct = (answer[name].to_pylist()[0] for name in ("low", "high", "distinct"))
+        if distinct < len(term.knots) + 2:
+            raise ModelError(
+                f"s({term.column}) with {len(term.knots)} knots needs at least {len(term.knots) + 2} distinct values, "
+                f"but '{term.column}' has {distinct} in the analysed rows. Declare fewer knots."
+            )
+        if not low < term.knots[0] or not term.knots[-1] < high:
+            raise ModelError(
+                f"s({term.column}): the knots {', '.join(f'{knot:g}' for knot in term.knots)} should lie between the "
+                f"least and the largest value of the analysed rows, {low:g} and {high:g}. Leave the others out."
+            )
+        found.append((term.column, term.knots, (float(low), float(high))))
+    return found
+
+
+def _hats(curves: Sequence[Curve], rows: Any) -> list[Any]:
+    """Integrated hat functions of every curve as expressions of the database."""
+    values = []
+    for column, knots, ends in curves:
+        place = (rows[column] - ends[0]) / (ends[1] - ends[0])
+        weights, corners = hat_corners(knots, ends)
+        for k in range(len(knots)):
+            total = None
+            for weight, corner in zip(weights[:, k], corners[:, k], strict=True):
+                ramp = (place - float(corner)).clip(lower=0.0)
+                cube = ramp * ramp * ramp * float(weight / 6)
+                total = cube if total is None else total + cube
+            values.append(total)
+    return values
+
+
+def _with_bases(
+    cells: Cells, curves: Sequence[Curve], linear: Sequence[tuple[int, float]], first: int
+) -> tuple[Cells, list[Smooth]]:
+    """Basis columns in place of the hat functions they are sums of.
+
+    Parameters
+    ----------
+    cells
+        Moments whose columns from number ``first`` on are the curves' hat functions.
+    curves
+        The curves.
+    linear
+        For each curve, the number of its own column among those of ``cells``, and what that was centred at.
+    first
+        Number of the first hat function.
+    """
+    smooths: list[Smooth] = []
+    total = pool(cells, np.zeros(len(cells.counts), dtype=np.int64), 1)
+    width = cells.means.shape[1]
+    transform, shift = np.eye(width), np.zeros(width)
+    at = first
+    for (column, knots, ends), (own, centre) in zip(curves, linear, strict=True):
+        size, span = len(knots), ends[1] - ends[0]
+        place = [own, *range(at, at + size)]
+        unit = np.array([1 / span, *np.ones(size)])
+        mean = total.means[0, place] * unit
+        mean[0] += (centre - ends[0]) / span
+        cross = total.cross[0][np.ix_(place, place)] * np.outer(unit, unit)
+        smooth = smooth_of_moments(column, knots, ends, n=float(cells.counts.sum()), mean=mean, cross=cross)
+        columns = slice(at, at + size)
+        transform[columns, columns] = smooth.transform
+        transform[own, columns] = -smooth.line[1] / span
+        shift[columns] = -smooth.line[0] - smooth.line[1] * (centre - ends[0]) / span
+        smooths.append(smooth)
+        at += size
+    moved = Cells(
+        cells.counts,
+        cells.means @ transform + shift,
+        cells.rest @ transform,
+        transform.T @ cells.cross @ transform,
+    )
+    return moved, smooths
