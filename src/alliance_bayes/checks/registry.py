@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from typing import Protocol
 
 import pandas as pd
@@ -18,6 +20,7 @@ from alliance_bayes.checks.results import CheckReport, CheckResult, Gate
 from alliance_bayes.checks.sensitivity import influence, prior_sensitivity
 from alliance_bayes.errors import UsageError
 from alliance_bayes.fit import FittedModel
+from alliance_bayes.machine import processors
 
 __all__ = ["CHECKS", "Check", "run_checks"]
 
@@ -41,6 +44,8 @@ CHECKS: Mapping[str, Check] = {
     "prior_sensitivity": prior_sensitivity,
     "influence": influence,
 }
+# They share the leave-one-out predictions, of which no other check knows.
+_WEIGHING = ("calibration", "loo")
 
 
 def run_checks(
@@ -89,7 +94,7 @@ def run_checks(
     if unknown:
         raise UsageError(f"unknown check(s) {', '.join(map(repr, unknown))}. Known checks: {', '.join(CHECKS)}.")
     evidence = Evidence(fit, effects=effects, extra=extra, rate=rate, replicates=replicates, seed=seed)
-    results = tuple(check(evidence) for name, check in CHECKS.items() if only is None or name in only)
+    results = _results(evidence, [name for name in CHECKS if only is None or name in only])
     asked = {
         "only": None if only is None else list(only),
         "extra": None if extra is None else [str(name) for name in extra.columns],
@@ -98,6 +103,20 @@ def run_checks(
         "seed": seed,
     }
     return CheckReport(results, _gate(results), f"{fit.spec.formula} ({fit.design.family.title})", asked)
+
+
+def _results(evidence: Evidence, names: Collection[str]) -> tuple[CheckResult, ...]:
+    """Run checks; those that weigh draws, which NumPy does for most of their time, beside the others."""
+    heavy = [name for name in names if name in _WEIGHING]
+    if len(heavy) in (0, len(names)) or evidence.fit.moments is not None or processors() == 1:
+        return tuple(CHECKS[name](evidence) for name in names)
+    # What both sides need is computed before they part.
+    _ = evidence.relative_efficiency, evidence.fit.coefficients_of_known
+    with ThreadPoolExecutor(1) as pool:
+        ahead = pool.submit(copy_context().run, lambda: {name: CHECKS[name](evidence) for name in heavy})
+        found = {name: CHECKS[name](evidence) for name in names if name not in heavy}
+        found |= ahead.result()
+    return tuple(found[name] for name in names)
 
 
 def _gate(results: tuple[CheckResult, ...]) -> Gate:
