@@ -1,4 +1,4 @@
-"""A canvas that draws SVG and measures every text once: for the layout, the drawing, and all later figures."""
+"""Figures that are drawn as SVG: every text is measured once, for all of them, and no tick is made for nothing."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ import io
 from functools import lru_cache
 from typing import Any, cast
 
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis, Tick, XAxis, YAxis
 from matplotlib.backend_bases import RendererBase
 from matplotlib.backends.backend_mixed import MixedModeRenderer
 from matplotlib.backends.backend_svg import FigureCanvasSVG, RendererSVG
@@ -13,7 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.textpath import text_to_path
 
-__all__ = ["DPI", "SvgCanvas"]
+__all__ = ["DPI", "OwnFigure", "SvgCanvas"]
 
 #: Units of an SVG in an inch. A figure of as many dots is laid out in what it is drawn in.
 DPI = 72
@@ -89,3 +92,50 @@ def _heights(font: FontProperties) -> tuple[float, float, float] | tuple[None, N
             unit = font.get_size_in_points() / read.get_sfnt_table("head")["unitsPerEm"]
             return found[ascent] * unit, -found[descent] * unit, found[gap] * unit
     return None, None, None
+
+
+class OwnFigure(Figure):
+    """A figure whose axes make only the ticks that are drawn."""
+
+    def add_subplot(self, *args: Any, **kwargs: Any) -> Axes:
+        """Add axes; see matplotlib."""
+        if not kwargs.keys() & {"projection", "polar", "axes_class"} and not isinstance(next(iter(args), None), Axes):
+            kwargs["axes_class"] = _Axes
+        return cast(Axes, super().add_subplot(*args, **kwargs))
+
+
+class _Axis(Axis):
+    """What is slow of an axis; where matplotlib does not call these, the drawing is the same."""
+
+    def set_clip_path(self, path: Any, transform: Any = None) -> None:
+        # matplotlib would make a tick of each kind, to clip the line of a grid that is not there.
+        Artist.set_clip_path(self, path, transform)
+        for kind in ("majorTicks", "minorTicks"):
+            for tick in vars(self).get(kind, ()):
+                tick.set_clip_path(path, transform)
+
+    def _get_tick(self, major: bool) -> Tick:
+        tick = cast(Any, super())._get_tick(major)
+        for artist in (tick, tick.gridline):
+            artist.set_clip_box(self.get_clip_box())
+            artist.set_clip_path(self.get_clip_path())
+        return cast(Tick, tick)
+
+    def _copy_tick_props(self, src: Tick, dest: Tick) -> None:
+        # All ticks are made as the axis has it. A copy of their markers takes longer than all the rest of a tick.
+        for name in ("label1", "label2"):
+            getattr(dest, name).update_from(getattr(src, name))
+
+
+class _XAxis(_Axis, XAxis):
+    pass
+
+
+class _YAxis(_Axis, YAxis):
+    pass
+
+
+class _Axes(Axes):
+    def _init_axis(self) -> None:
+        cast(Any, super())._init_axis()
+        self.xaxis.__class__, self.yaxis.__class__ = _XAxis, _YAxis

@@ -9,6 +9,7 @@ import warnings
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from typing import TYPE_CHECKING, Any, cast
 
 from markupsafe import Markup
@@ -17,7 +18,9 @@ from alliance_bayes.report.style import RC
 from alliance_bayes.report.text import clean
 
 if TYPE_CHECKING:
+    from matplotlib.artist import Artist
     from matplotlib.figure import Figure
+    from matplotlib.text import Text
 
 __all__ = ["MAX_SVG", "draw"]
 
@@ -95,23 +98,28 @@ def draw(
 def _figure(size: tuple[float, float]) -> Iterator[Figure]:
     """An empty figure under this package's own settings, whatever the user's matplotlib is set to."""
     import matplotlib as mpl
-    from matplotlib.figure import Figure
 
-    from alliance_bayes.report.canvas import DPI
+    from alliance_bayes.report.canvas import DPI, OwnFigure
 
     own: Mapping[str, Any] = cast(Any, mpl.rcParams)
-    wanted: Mapping[str, Any] = {**cast(Any, mpl.rcParamsDefault), **RC}
     # Each is checked when it is set, so only those are set that differ.
-    settings = {key: value for key, value in wanted.items() if not key.startswith("backend") and value != own[key]}
+    settings = {key: value for key, value in _own_settings().items() if value != own[key]}
     with mpl.rc_context(cast(Any, settings)), warnings.catch_warnings():
         # The reader's browser has the glyphs that the measuring font lacks.
         warnings.filterwarnings("ignore", message="Glyph .* missing from", category=UserWarning)
-        yield Figure(figsize=size, dpi=DPI, layout="constrained")
+        yield OwnFigure(figsize=size, dpi=DPI, layout="constrained")
+
+
+@cache
+def _own_settings() -> Mapping[str, Any]:
+    import matplotlib as mpl
+
+    wanted = {**cast(Any, mpl.rcParamsDefault), **RC}
+    return {key: value for key, value in wanted.items() if not key.startswith("backend")}
 
 
 def _tame(figure: Figure, shown: Callable[[str], str]) -> None:
     """Make every text in a drawing plain: no mathematics, nothing that may not be shown, log ticks written out."""
-    from matplotlib.text import Text
     from matplotlib.ticker import FixedFormatter, FuncFormatter, LogFormatter, NullFormatter
 
     for axes in figure.axes:
@@ -125,11 +133,26 @@ def _tame(figure: Figure, shown: Callable[[str], str]) -> None:
                 axis.set_major_formatter(FixedFormatter([shown(str(label)) for label in formatter.seq]))
             elif isinstance(formatter, FuncFormatter):
                 axis.set_major_formatter(FuncFormatter(_tamed(formatter.func, shown)))
-    for artist in figure.findobj(Text):
-        assert isinstance(artist, Text)
-        artist.set_parse_math(False)
-        if (plain := shown(artist.get_text())) != artist.get_text():
-            artist.set_text(plain)
+    for text in _texts(figure):
+        text.set_parse_math(False)
+        if (plain := shown(text.get_text())) != text.get_text():
+            text.set_text(plain)
+
+
+def _texts(artist: Artist) -> Iterator[Text]:
+    """Every text in a drawing, but those of ticks that are not made yet: these are the formatter's."""
+    from matplotlib.axis import Axis
+    from matplotlib.text import Text
+
+    if isinstance(artist, Text):
+        yield artist
+    if isinstance(artist, Axis):
+        own = vars(artist)
+        parts: list[Artist] = [artist.label, artist.offsetText, *own.get("majorTicks", ()), *own.get("minorTicks", ())]
+    else:
+        parts = artist.get_children()
+    for part in parts:
+        yield from _texts(part)
 
 
 def _lighten(figure: Figure) -> None:
