@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from alliance_bayes.checks import CHECKS, CheckReport, CheckResult, Evidence, Gate, run_checks
+from alliance_bayes.checks import CHECKS, CheckReport, CheckResult, Evidence, Gate, registry, run_checks
 from alliance_bayes.errors import UsageError
 from builders import fitted, rows
 
@@ -156,3 +156,16 @@ def test_what_is_simulated_depends_on_the_seed_only():
     once, again, other = (run_checks(fit, only=("posterior_predictive",), seed=seed) for seed in (1, 1, 2))
     pd.testing.assert_frame_equal(once["posterior_predictive"].table, again["posterior_predictive"].table)
     assert not once["posterior_predictive"].table.equals(other["posterior_predictive"].table)
+
+
+def test_results_do_not_depend_on_what_runs_beside_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    reports = []
+    for processors in (1, 2):
+        monkeypatch.setattr(registry, "processors", lambda found=processors: found)
+        reports.append(run_checks(fitted(), replicates=200))
+    alone, beside = reports
+    assert [result.name for result in beside] == list(CHECKS)
+    for one, other in zip(alone, beside, strict=True):
+        assert one.sentence == other.sentence
+        pd.testing.assert_frame_equal(one.table, other.table, check_exact=True)
+        pd.testing.assert_frame_equal(one.details, other.details, check_exact=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 
 import numpy as np
 import pandas as pd
@@ -159,8 +160,9 @@ def slope_rows(own: Quantity, refits: Sequence[Refit]) -> EffectTable:
     """
     made = [one for one in (Refit(AS_FITTED, 0, own.draws()), *refits) if one.draws.size]
     slopes = [Quantity(own.estimand, Fixed(one.draws), own.unit, term=one.label, signed=True) for one in made]
-    # One by one, because a refit has fewer draws than the fit.
-    return EffectTable.concat([summarise([slope], Options(prob=PROB)) for slope in slopes])
+    # Those of one shape together: a refit has fewer draws than the fit.
+    alike = groupby(slopes, key=lambda slope: slope.draws().shape)
+    return EffectTable.concat([summarise(some, Options(prob=PROB)) for _, some in alike])
 
 
 def error_of_shifts(rows: EffectTable) -> float:

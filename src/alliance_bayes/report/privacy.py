@@ -85,7 +85,14 @@ def unnamed(redact: Redact, quantities: Iterable[str]) -> Redact:
         return redact
     choices = "|".join(map(re.escape, sorted(names, key=lambda name: (-len(name), name))))
     pattern = re.compile(rf"(?<!\w)(?:{choices})(?!\w)")
-    return lambda text: redact(pattern.sub(UNNAMED, str(text)))
+    # Hundreds of names are looked for at every place of a text. Most texts have none of what every name has one of.
+    marks = {next((part for part in name if not f"_{part}".isidentifier()), name[0]) for name in names}
+
+    def redacted(text: str) -> str:
+        text = str(text)
+        return redact(pattern.sub(UNNAMED, text) if any(mark in text for mark in marks) else text)
+
+    return redacted
 
 
 def factors_with_few(fit: FittedModel, small: int) -> list[str]:

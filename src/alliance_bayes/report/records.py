@@ -83,6 +83,8 @@ def kept(value: Any, sd: float | None = None) -> Any:
     sd
         Posterior SD of the row that a number is a figure of.
     """
+    if isinstance(value, str):
+        return value
     if isinstance(value, dict):
         own = value.get("sd")
         scale = own if isinstance(own, float) and own > 0 else None

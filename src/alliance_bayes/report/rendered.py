@@ -18,6 +18,7 @@ __all__ = ["FORMAT", "Rendered", "check_target"]
 
 #: Version of the layout of the JSON file.
 FORMAT = 2
+_ENCODER = json.JSONEncoder(allow_nan=False, ensure_ascii=False)
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,4 +128,4 @@ def _lines(value: Any, margin: str) -> str:
 
 
 def _flat(value: Any) -> str:
-    return json.dumps(value, allow_nan=False, ensure_ascii=False)
+    return _ENCODER.encode(value)
