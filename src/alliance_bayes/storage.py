@@ -142,7 +142,7 @@ def _tree(fit: FittedModel) -> xr.DataTree:
 def _row_groups(fit: FittedModel) -> dict[str, xr.Dataset]:
     design, frame = fit.design, fit.design.frame
     predictors = {}
-    for name in design.predictors:
+    for name in design.needed:
         column = frame[name]
         categorical = isinstance(column.dtype, pd.CategoricalDtype)
         predictors[name] = ("obs", column.astype(str).to_numpy(object) if categorical else column.to_numpy(float))
@@ -150,7 +150,9 @@ def _row_groups(fit: FittedModel) -> dict[str, xr.Dataset]:
         predictors[_PEOPLE] = ("obs", np.asarray(fit.people, dtype=np.int64))
     rows = {"obs": np.arange(len(frame))}
     return {
-        "observed_data": xr.Dataset({design.outcome.name: ("obs", design.outcome.values)}, coords=rows),
+        "observed_data": xr.Dataset(
+            {design.outcome.name: ("obs", frame[design.outcome.name].to_numpy(float))}, coords=rows
+        ),
         "constant_data": xr.Dataset(predictors, coords=rows),
     }
 

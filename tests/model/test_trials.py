@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from alliance_bayes import Model
+from alliance_bayes import Model, load_fit
 from alliance_bayes.effects import adjusted_means, bayesian_r2, responders, slopes, superiority
 from alliance_bayes.errors import ModelError, UsageError
 from alliance_bayes.fit import FittedModel
@@ -99,6 +100,16 @@ def test_new_rows_have_trials_of_their_own() -> None:
     assert np.abs(drawn[:, 20:] - expected[:, 20:]).max() < 6 * np.sqrt(0.25 / 1000)
     with pytest.raises(ModelError, match=r"lack the column\(s\) planned"):
         fit.predict(new.drop(columns="planned"))
+
+
+@pytest.mark.parametrize("ending", ["nc", "zarr"])
+def test_a_kept_fit_has_its_trials(tmp_path: Path, ending: str) -> None:
+    fit = Model(FORMULA, family="binomial", trials="planned").fit(table(), draws=20, tune=50, chains=2, seed=1)
+    fit.save(tmp_path / f"fit.{ending}")
+    again = load_fit(tmp_path / f"fit.{ending}")
+    np.testing.assert_array_equal(again.log_likelihood(), fit.log_likelihood())
+    np.testing.assert_array_equal(again.predict(kind="outcome", seed=3), fit.predict(kind="outcome", seed=3))
+    assert again.design.trials == "planned"
 
 
 def test_values_that_nobody_shares_have_no_probability() -> None:

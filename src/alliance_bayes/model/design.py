@@ -85,6 +85,11 @@ class Design:
         return tuple(name for name in self.frame.columns if name not in (self.outcome.name, self.trials))
 
     @property
+    def needed(self) -> tuple[str, ...]:
+        """Every column besides the outcome: the predictors, and the trials where the family has them."""
+        return tuple(name for name in self.frame.columns if name != self.outcome.name)
+
+    @property
     def n(self) -> int:
         """Number of participants analysed."""
         return self.rows.n if self.weights is None else round(float(self.weights.sum()))
@@ -198,7 +203,7 @@ class Design:
         return np.asarray(np.sum(values, axis=0), dtype=float)
 
     def _conform(self, frame: pd.DataFrame) -> pd.DataFrame:
-        needed = [*self.predictors, *([] if self.trials is None else [self.trials])]
+        needed = self.needed
         missing = [name for name in needed if name not in frame.columns]
         if missing:
             raise ModelError(
@@ -207,7 +212,7 @@ class Design:
         fixed = {part for factor in self.factors if factor.exhaustive for part in factor.name.split(":")}
         fixed |= {name for term in (*self._common, *(t.expr for t in self._pooled)) for name in term.var_names}
         fixed |= set() if self.residual is None else {self.residual.name}
-        out = frame.loc[:, needed].reset_index(drop=True)
+        out = frame.loc[:, list(needed)].reset_index(drop=True)
         for name in needed:
             if out[name].isna().any():
                 raise ModelError(f"the new rows have missing values in '{name}'. Fill or drop them first.")
