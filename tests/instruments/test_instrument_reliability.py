@@ -11,7 +11,7 @@ from hypothesis.extra import numpy as hnp
 
 from alliance_bayes.errors import DataError, UsageError
 from alliance_bayes.instruments import ALLIANCE2, WAI_S, cronbach_alpha, mcdonald_omega, recode, spearman_brown
-from alliance_bayes.instruments.factor import one_factor
+from alliance_bayes.instruments.reliability import one_factor
 
 LOADINGS = np.array([0.8, 0.7, 0.6, 0.5])
 # (sum of loadings)^2 = 2.6^2; uniquenesses 0.36 + 0.51 + 0.64 + 0.75.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from alliance_bayes.instruments.bands import band, meets
 from alliance_bayes.instruments.catalogue import (
     ALLIANCE2,
     INSTRUMENTS,
@@ -15,11 +14,10 @@ from alliance_bayes.instruments.catalogue import (
     WHO5,
     instrument,
 )
-from alliance_bayes.instruments.change import improved, recovered
 from alliance_bayes.instruments.definition import Band, Instrument, Threshold
-from alliance_bayes.instruments.items import item_problems, item_values
+from alliance_bayes.instruments.meaning import band, improved, meets, recovered
 from alliance_bayes.instruments.reliability import Reliability, cronbach_alpha, mcdonald_omega, spearman_brown
-from alliance_bayes.instruments.scoring import recode, score
+from alliance_bayes.instruments.scoring import item_problems, item_values, recode, score
 
 __all__ = [
     "ALLIANCE2",
