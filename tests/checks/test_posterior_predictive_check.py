@@ -5,7 +5,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from alliance_bayes.checks import CHECKS, Evidence
-from alliance_bayes.model import Scale
+from alliance_bayes.model import FAMILIES, Scale
 from builders import fitted, rows
 from checks.exact import ExactGaussian, Known
 
@@ -90,10 +90,7 @@ def test_a_ceiling_under_a_gaussian_shows_in_the_share_at_the_ceiling(model, fra
     assert f"{len(outside)} of 41 statistics of the outcome lie outside their limits: " in found.sentence
     assert found.sentence.endswith(
         "The shape of the outcomes is not the family's: mean differences may still be sound, predictions for single "
-        "people and "
-        "shares at the ends are not; compare another family (student_t for heavy tails, beta_binomial or cumulative "
-        "for a "
-        "bounded score)."
+        f"people and shares at the ends are not; compare another family ({FAMILIES['gaussian'].alternatives})."
     )
 
 

@@ -35,6 +35,6 @@ def test_every_family_says_what_it_is() -> None:
     assert {name: family.name for name, family in FAMILIES.items()} == {name: name for name in FAMILIES}
     for family in FAMILIES.values():
         # What stands in braces is filled in by the report.
-        assert set(re.findall(r"\{(\w+)\}", family.equation)) <= {"y", "sigma"}
+        assert set(re.findall(r"\{(\w+)\}", family.equation)) <= {"y", "sigma", "trials"}
         assert all(re.findall(r"\{(\w+)\}", own.meaning) in ([], ["unit"]) for own in family.parameters.values())
         assert not family.linear or family.link == "identity"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import numpy as np
@@ -15,7 +16,7 @@ from alliance_bayes.report import Rendered
 from alliance_bayes.report.estimates import Estimates
 from alliance_bayes.report.findings import _association
 from alliance_bayes.report.text import MINUS
-from builders import fitted, rendered, rows
+from builders import fitted, of_family, rendered, rows
 
 FORMULA = "who5_followup ~ alliance + age + (1 | sex)"
 # Constant draws: no Monte Carlo error and no spread, so that the numbers in a sentence are the ones planted.
@@ -170,6 +171,22 @@ def test_the_probability_of_an_event_has_no_unit(checks_of: Callable[..., CheckR
         "For each additional alliance point, the probability of improved was almost certainly higher, by 0."
     )
     assert " on average (89% equal-tailed interval 0." in report.findings[0]
+
+
+@pytest.mark.parametrize("family", ["bernoulli", "binomial"])
+def test_probabilities_have_no_unit_in_any_finding(family: str, checks_of: Callable[..., CheckReport]) -> None:
+    frame, options = of_family(rows(200), family, above=50)
+    formula = "who5_followup ~ alliance + (alliance || provider_type)"
+    fit = fitted(frame, formula=formula, spec=options, means={"beta": [0.0, 0.5]}, sds={"beta": 0.05}, draws=100)
+
+    found = " ".join(rendered(fit, effects=effects(fit), checks=checks_of()).findings)
+
+    assert "differences of adjusted means" in found
+    # Of directions (in per cent), and of the outcome itself.
+    assert all(
+        re.fullmatch(r"the|\d+(\.\d+)?%", word) for word in re.findall(r"(\S+) probabilit", found, re.IGNORECASE)
+    )
+    assert "expected the" not in found
 
 
 def test_where_there_is_no_slope_the_difference_that_goes_with_a_step_speaks() -> None:

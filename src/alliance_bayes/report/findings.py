@@ -18,7 +18,7 @@ from alliance_bayes.report.groups import factors_of, fixed_at_zero, ordered_pair
 from alliance_bayes.report.limits import is_simulated, not_to_conclude
 from alliance_bayes.report.privacy import Redact
 from alliance_bayes.report.text import MINUS, capital, count, exact, join, percent, typeset
-from alliance_bayes.report.words import column_name, factor_name, unit_of, units
+from alliance_bayes.report.words import PROBABILITY, column_name, factor_name, unit_of, units
 
 __all__ = ["find"]
 
@@ -137,7 +137,8 @@ def _span(fit: FittedModel, estimates: Estimates, focal: str, outcome: str, poin
         )
         text = (
             f"Between people at the 10th and at the 90th percentile of {name} ({exact(round(low, 3))} and "
-            f"{exact(round(high, 3))}), expected {outcome} {found} ({estimates.spoken(span)})."
+            f"{exact(round(high, 3))}), {'' if fit.design.family.event else 'expected '}{outcome} {found} "
+            f"({estimates.spoken(span)})."
         )
         if pd.notna(span["p_relevant"]):
             text += (
@@ -182,7 +183,8 @@ def _pairs(estimates: Estimates, rows: pd.DataFrame, of: str) -> tuple[str, list
     def say(row: pd.Series, said: Claim, first: bool) -> str:
         unit = text_of(row, "unit")
         head, per, rest = unit.partition(" per ")
-        amount = f"{estimates.mean(row)} {units(head)}{per}{rest}" if first else estimates.mean(row)
+        size = "" if head == PROBABILITY else f" {units(head)}"
+        amount = f"{estimates.mean(row)}{size}{per}{rest}" if first else estimates.mean(row)
         inside = f"{estimates.spoken(row)}; {estimates.direction_spoken(row)}" if first else estimates.interval(row)
         word = f", {said.word} {said.pick('above', 'below')} zero" if said.word != UNSETTLED else ""
         return f"{pair_name(row, width=40)}, {amount}{word} ({inside})"

@@ -23,7 +23,9 @@ def equations(design: Design, *, centres: bool = True) -> tuple[str, ...]:
         of models that share most of them give the sum over the others.
     """
     sigma = "σ" if design.residual is None else f"σ[{clean(design.residual.name)}]"
-    lines = [design.family.equation.format(y=clean(design.outcome.name), sigma=sigma)]
+    lines = [
+        design.family.equation.format(y=clean(design.outcome.name), sigma=sigma, trials=clean(design.trials or ""))
+    ]
     parts = [f"β[{clean(c.label)}]{_columns(c, design, centres)}" for c in design.columns]
     parts += [
         f"u[{clean(f.name)}, {clean(c.label)}]{_columns(c, design, centres)}" for f in design.factors for c in f.columns

@@ -65,7 +65,7 @@ def table_one(fit: FittedModel, small: int) -> tuple[Table, dict[str, Any]]:
     lacking = None if missing is None else shown_missing(missing, fit.flow, small)
     summaries: dict[str | None, list[dict[str, Any]]] = {group.level: [] for group in (*groups, everybody)}
     rows, short = [], []
-    for name in (fit.design.outcome.name, *fit.design.predictors):
+    for name in (fit.design.outcome.name, *fit.design.needed):
         if isinstance(fit.design.frame[name].dtype, pd.CategoricalDtype):
             lines, largest = _levels(fit, name, split, [*groups, everybody], summaries, small)
         else:

@@ -8,6 +8,7 @@ from alliance_bayes.model import Design, PooledFactor, Smooth
 from alliance_bayes.report.text import clean, exact, join
 
 __all__ = [
+    "PROBABILITY",
     "column_name",
     "factor_name",
     "family_sentence",
@@ -18,6 +19,7 @@ __all__ = [
     "units",
 ]
 
+PROBABILITY = "probability"
 _NAMES: Mapping[str, str] = {
     "who5_baseline": "baseline WHO-5",
     "who5_followup": "follow-up WHO-5",
@@ -59,7 +61,9 @@ def term_name(term: str) -> str:
 
 
 def unit_of(design: Design, column: str) -> str:
-    """One unit of a column: "WHO-5 point", "year", and its name where no scale is known."""
+    """One unit of a column: "WHO-5 point", "year", "probability" of an event, its name where no scale is known."""
+    if column == design.outcome.name and design.family.event:
+        return PROBABILITY
     scale = design.scales.get(column)
     if scale is None or scale.unit == "unit":
         return f"unit of {column_name(column)}"
@@ -67,7 +71,9 @@ def unit_of(design: Design, column: str) -> str:
 
 
 def units(unit: str) -> str:
-    """The plural of a unit."""
+    """The plural of a unit; a probability has none."""
+    if unit == PROBABILITY:
+        return unit
     head, of, rest = unit.partition(" of ")
     return f"{head}s{of}{rest}"
 

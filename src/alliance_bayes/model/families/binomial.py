@@ -36,7 +36,7 @@ class Binomial(Family):
 
     name = "binomial"
     title = "binomial"
-    equation = "{y} ~ Binomial(number of trials, logit⁻¹(η))"
+    equation = "{y} ~ Binomial({trials}, logit⁻¹(η))"
     sentence = "is a count of successes in a number of trials; the linear predictor is the log odds of one"
     link = "logit"
     parameters = ReadOnly({})

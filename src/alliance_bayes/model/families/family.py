@@ -124,8 +124,8 @@ class Family(ABC):
     ``name``
         Used in ``Model(family=...)`` and in model cards.
     ``title``, ``equation``, ``sentence``
-        How reports call it; its line among the equations (``{y}``, ``{sigma}``); how an outcome varies around its
-        expectation, after the outcome's name.
+        How reports call it; its line among the equations (``{y}``, ``{sigma}``, ``{trials}``); how an outcome varies
+        around its expectation, after the outcome's name.
     ``link``
         Maps the linear predictor to the outcome's expectation; for ``cumulative``, to the odds of exceeding each
         cutpoint.
