@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 import alliance_bayes as ab
-from alliance_bayes.cli import fit, main, report
+from alliance_bayes.cli import main
+from alliance_bayes.cli.commands import fit, report
 from alliance_bayes.storage import save
 from builders import fitted, rows
 
@@ -260,8 +261,8 @@ def test_an_error_nobody_thought_of_is_one_paragraph_and_status_70(
     assert (status, out) == (70, "")
     assert re.fullmatch(
         r"error: something went wrong that should not have, and nothing that this command printed or wrote should be "
-        r"used: ZeroDivisionError: division by zero \(cli\.py, line \d+, version [\d.]+\)\. Please report this line "
-        r"and the command (to the developers named in CITATION\.cff|at \S+), once you have seen that they name "
+        r"used: ZeroDivisionError: division by zero \(commands\.py, line \d+, version [\d.]+\)\. Please report this "
+        r"line and the command (to the developers named in CITATION\.cff|at \S+), once you have seen that they name "
         r"nobody\.\n",
         err,
     )

@@ -12,7 +12,7 @@ import pytest
 
 import alliance_bayes as ab
 from alliance_bayes.cli import main
-from alliance_bayes.cli_reading import READ, ReadOptions, read
+from alliance_bayes.cli.files import READ, ReadOptions, read
 
 CARD = 'format = 2\nformula = "who5_followup ~ alliance + who5_baseline + (1 | sex)"\n[priors]\nset = "sceptical"\n'
 

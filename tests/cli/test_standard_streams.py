@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from alliance_bayes.cli_streams import Output
+from alliance_bayes.cli.run import Output
 from alliance_bayes.storage import save
 from builders import fitted, rows
 

@@ -21,7 +21,7 @@ from alliance_bayes import moments as of_moments
 from alliance_bayes.checks.comparison import compare
 from alliance_bayes.checks.conclusions import conclusions
 from alliance_bayes.cli import app, command_line
-from alliance_bayes.cli_reading import ReadOptions, column_mapping
+from alliance_bayes.cli.files import ReadOptions, column_mapping
 from alliance_bayes.errors import DataError, Problem, UsageError
 from alliance_bayes.model import ModelSpec
 from alliance_bayes.model.card import card_arguments
@@ -36,7 +36,7 @@ SAMPLERS = ("fit", "report")
 ROOMS: dict[str, tuple[tuple[Callable[..., Any], ...], tuple[str, ...]]] = {
     "api": ((ab.Model.fit,), ("report",)),
     "checks": ((checks.run_checks, compare, conclusions), ()),
-    "cli_reading": ((ab.read_cohort, ab.read_tables), READERS),
+    "cli/files": ((ab.read_cohort, ab.read_tables), READERS),
     "cohort": ((ab.read_cohort, ab.read_tables), READERS),
     "simulation": ((ab.simulate_cohort,), ("simulate",)),
     "effects": (tuple(one for one in vars(effects).values() if inspect.isfunction(one)), ()),
@@ -81,8 +81,8 @@ def names_of(node: ast.Call, path: Path) -> list[str]:
 
 #: Names that are computed where they are used.
 COMPUTED = {
-    ("cli_reading.py", "surveys[0]"): ["baseline", "followup", "min_days_between", "max_days_into_care"],
-    ("cli_reading.py", "next(iter(given))"): list(inspect.signature(ReadOptions).parameters),
+    ("cli/files.py", "surveys[0]"): ["baseline", "followup", "min_days_between", "max_days_into_care"],
+    ("cli/files.py", "next(iter(given))"): list(inspect.signature(ReadOptions).parameters),
     ("cohort/read.py", "name"): ["categorical", "numeric", "missing"],
     ("cohort/scoring.py", "name"): ["baseline", "followup", "min_days_between", "max_days_into_care"],
     ("simulation/simulate.py", "name"): ["n", "seed"],

@@ -1,4 +1,4 @@
-"""How commands read tables: the options of `read_cohort` and `read_tables`, and what they are given to."""
+"""What commands read and write: how tables are read, and outputs that are checked before a minute of work."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import dataclasses
 import datetime as dt
 import functools
 import inspect
-from collections.abc import Callable, Mapping
+import itertools
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,11 +16,29 @@ from typing import Annotated, Any
 import typer
 
 import alliance_bayes as ab
-from alliance_bayes.cli_tools import DEMO_N, DEMO_SEED, say, tell_problem
+from alliance_bayes.atomic import check_folder, check_outputs
+from alliance_bayes.cli.console import say, tell_problem
 from alliance_bayes.errors import Problem
 from alliance_bayes.remedies import argument
 
-__all__ = ["READ", "Map", "ReadOptions", "check_source", "column_mapping", "demonstration", "read", "reads"]
+__all__ = [
+    "DEMO_N",
+    "DEMO_SEED",
+    "READ",
+    "Map",
+    "ReadOptions",
+    "check_file",
+    "check_page",
+    "check_source",
+    "check_tables",
+    "column_mapping",
+    "demonstration",
+    "read",
+    "reads",
+]
+
+# The demonstration: the published study's size, and a seed anybody can name.
+DEMO_N, DEMO_SEED = 3087, 7
 
 _OF_SURVEYS = ("baseline", "followup", "min_days_between", "max_days_into_care", "date_format", "today")
 
@@ -30,6 +49,9 @@ Map = Annotated[
         help="Column mapping NAME=COLUMN, e.g. age='Age at intake'; in a folder TABLE.NAME=COLUMN. May be repeated.",
     ),
 ]
+
+# A folder of tables has a handful of files.
+_MOST = 1_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -292,3 +314,47 @@ def _table_of(folder: Path, name: str) -> Path:
         listed = " and ".join(path.name for path in found)
         raise ab.UsageError(f"'{folder}' holds the {name} more than once: {listed}. Remove all but one.")
     return found[0] if found else folder / f"{name}.csv"
+
+
+def check_file(output: Path, suffixes: tuple[str, ...], *inputs: Path | None) -> None:
+    """Refuse an output that could not be written, or is one of the inputs.
+
+    Raises
+    ------
+    UsageError, WriteError
+        Another ending, or see `check_outputs`.
+    """
+    if output.suffix not in suffixes:
+        raise ab.UsageError(f"output '{output}' should end in {' or '.join(suffixes)}. Rename it.")
+    check_outputs(output, inputs=_files(*inputs))
+
+
+def check_page(output: Path, key: Path | None, *inputs: Path | None) -> None:
+    """The same of a page, with its numbers and its key."""
+    from alliance_bayes.report.rendered import check_target
+
+    check_target(output, key=key, inputs=_files(*inputs))
+
+
+def check_tables(output: Path, folder: Path | None) -> None:
+    """The same of a simulated table, and of the folder for the three tables behind it.
+
+    Raises
+    ------
+    UsageError, WriteError
+        See `check_outputs` and `check_folder`.
+    """
+    from alliance_bayes.cohort.tables import TABLES
+
+    if folder is not None:
+        check_folder(folder)
+    three = [] if folder is None or not folder.is_dir() else [folder / f"{name}.csv" for name in TABLES]
+    check_outputs(output, *three)
+
+
+def _files(*inputs: Path | None) -> Iterator[Path]:
+    for path in inputs:
+        if path is not None:
+            yield path
+            if path.is_dir() and path.suffix != ".zarr":
+                yield from itertools.islice(path.iterdir(), _MOST)

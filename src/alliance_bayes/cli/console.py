@@ -17,10 +17,7 @@ from alliance_bayes.caches import CacheWarning
 from alliance_bayes.errors import Problem
 from alliance_bayes.remedies import PYTHON, Interface
 
-__all__ = ["DEMO_N", "DEMO_SEED", "errors", "interface", "notes", "progress", "say", "tell_problem", "warn"]
-
-# The demonstration: the published study's size, and a seed anybody can name.
-DEMO_N, DEMO_SEED = 3087, 7
+__all__ = ["errors", "interface", "notes", "progress", "say", "tell_problem", "warn"]
 
 # What changes an analysis; 'validate' tells the rest as well.
 _TOLD = ("identical_rows", "misspelling", "unknown", "impossible")
