@@ -21,7 +21,7 @@ import pandas as pd
 import xarray as xr
 
 import alliance_bayes as ab
-from alliance_bayes.convergence import arviz, convergence
+from alliance_bayes.diagnostics import arviz, convergence
 
 _PARTS = ("sigma", "tau", "beta", "u_")
 

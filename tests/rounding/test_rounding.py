@@ -12,11 +12,11 @@ from alliance_bayes import Model
 from alliance_bayes.checks import run_checks
 from alliance_bayes.checks.diagnostics import diagnose
 from alliance_bayes.checks.statistics import Cells, group_statistics, simultaneous_limits
+from alliance_bayes.diagnostics import effective_sample_size
 from alliance_bayes.effects import contrasts, slopes
 from alliance_bayes.errors import DataError, ModelError
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.instruments import cronbach_alpha, mcdonald_omega, spearman_brown
-from alliance_bayes.mixing import effective_sample_size
 from alliance_bayes.model import ModelSpec, Scale
 from alliance_bayes.model.families import Outcome
 from alliance_bayes.model.scales import sample_scale

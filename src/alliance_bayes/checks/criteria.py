@@ -22,7 +22,7 @@ from alliance_bayes.checks.limits import (
 )
 from alliance_bayes.checks.results import Verdict
 from alliance_bayes.checks.wording import count, percent, some
-from alliance_bayes.convergence import arviz
+from alliance_bayes.diagnostics import arviz
 from alliance_bayes.effects.table import steady
 
 __all__ = [

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from alliance_bayes.convergence import convergence
+from alliance_bayes.diagnostics import convergence
 from alliance_bayes.rounding import is_constant
 
 __all__ = ["diagnose"]

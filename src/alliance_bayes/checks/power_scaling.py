@@ -7,12 +7,11 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 import pandas as pd
 
-from alliance_bayes.convergence import convergence
+from alliance_bayes.diagnostics import convergence, smoothed
 from alliance_bayes.engines.collapsed.scale_priors import log_density
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model import Prior
 from alliance_bayes.model.families.student_t import student_t_logp
-from alliance_bayes.pareto import smoothed
 
 __all__ = ["LIMIT", "log_prior", "power_scaling", "scaled_parameters"]
 

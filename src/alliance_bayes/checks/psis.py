@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from alliance_bayes.checks.subsample import LookedAt
+from alliance_bayes.diagnostics import smoothed
 from alliance_bayes.fit import FittedModel
-from alliance_bayes.pareto import smoothed
 
 __all__ = ["Loo", "leave_one_out", "weights_of"]
 

@@ -9,7 +9,7 @@ from itertools import batched
 import numpy as np
 import pandas as pd
 
-from alliance_bayes.convergence import arviz, convergence
+from alliance_bayes.diagnostics import arviz, convergence
 from alliance_bayes.effects.options import Options
 from alliance_bayes.effects.quantity import Quantity
 from alliance_bayes.effects.table import COLUMNS, TEXT_COLUMNS, EffectTable

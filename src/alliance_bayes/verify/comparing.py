@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from alliance_bayes.convergence import arviz
+from alliance_bayes.diagnostics import arviz
 from alliance_bayes.report.manifest import GIVEN, NUMBERS
 from alliance_bayes.report.records import kept, unit
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from alliance_bayes.convergence import convergence
+from alliance_bayes.diagnostics import convergence, smoothed
 from alliance_bayes.engines.collapsed.chains import (
     Adapted,
     Chains,
@@ -32,7 +32,6 @@ from alliance_bayes.engines.nuts import Progress, SamplerSettings
 from alliance_bayes.errors import ModelError
 from alliance_bayes.model import Design, PriorTable
 from alliance_bayes.moments import Moments
-from alliance_bayes.pareto import smoothed
 from alliance_bayes.remedies import argument
 
 __all__ = ["marginal_posterior", "sample_collapsed", "why_not_collapsed"]

@@ -7,8 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from alliance_bayes.convergence import convergence
-from alliance_bayes.ranks import normal_scores
+from alliance_bayes.diagnostics import convergence, normal_scores
 
 
 def scored(values: np.ndarray) -> np.ndarray:

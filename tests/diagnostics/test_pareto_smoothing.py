@@ -8,7 +8,7 @@ from arviz_stats.base import array_stats
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alliance_bayes.pareto import smoothed
+from alliance_bayes.diagnostics import smoothed
 
 
 def ratios(kind: str, rows: int, draws: int, seed: int = 0) -> np.ndarray:

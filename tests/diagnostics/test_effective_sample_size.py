@@ -8,7 +8,7 @@ from arviz_stats.base import array_stats
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alliance_bayes.mixing import effective_sample_size, rhat
+from alliance_bayes.diagnostics import effective_sample_size, rhat
 
 
 def chains(k: int, n_chains: int, n: int, carry: float, seed: int = 0) -> np.ndarray:
