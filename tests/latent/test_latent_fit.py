@@ -16,14 +16,12 @@ import alliance_bayes as ab
 from alliance_bayes.effects import COLUMNS
 from alliance_bayes.errors import FileFormatError, ModelError, UsageError
 from alliance_bayes.latent import LatentFit, fit_latent
-from alliance_bayes.latent.bend import BEND, bent
-from alliance_bayes.latent.data import ratings_of
+from alliance_bayes.latent.data import joint_data, ratings_of
 from alliance_bayes.latent.graph import build_joint_graph
-from alliance_bayes.latent.joint import joint_data
 from alliance_bayes.latent.kernel import ratings_and_expectations
-from alliance_bayes.latent.measurement import measurement_priors
+from alliance_bayes.latent.measurement import BEND, bent, measurement_priors
 from alliance_bayes.latent.predictive import rating_statistics
-from alliance_bayes.latent.quantities import derived
+from alliance_bayes.latent.result import derived
 from alliance_bayes.model import ModelSpec
 from alliance_bayes.simulation import SimulatedCohort
 

@@ -13,8 +13,8 @@ from scipy.stats import norm
 
 from alliance_bayes.errors import DataError
 from alliance_bayes.latent.data import ratings_of
+from alliance_bayes.latent.graph import ratings_graph
 from alliance_bayes.latent.kernel import ratings_and_expectations
-from alliance_bayes.latent.op import ratings_graph
 
 NODES = 5
 

@@ -1,18 +1,24 @@
-"""Sessions as the measurement model reads them: numbered people and providers, and counts of pairs of ratings."""
+"""What the joint model reads: who is in it, with which sessions (numbered and counted), predictors and outcome."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
+from alliance_bayes.cohort import Cohort, Flow
 from alliance_bayes.cohort.names import ID
-from alliance_bayes.errors import DataError, Problem
+from alliance_bayes.errors import DataError, ModelError, Problem
 from alliance_bayes.latent.kernel import CATEGORIES, MISSING
+from alliance_bayes.model import Design, ModelSpec
+from alliance_bayes.model.grammar import columns_of
+from alliance_bayes.model.levels import labels_of
 
-__all__ = ["RATED", "Ratings", "ratings_of", "standard_normal_nodes"]
+__all__ = ["ALLIANCE", "RATED", "JointData", "Ratings", "analysed", "joint_data", "ratings_of", "standard_normal_nodes"]
+
+ALLIANCE = "alliance"
 
 #: Columns of a table of sessions that hold ratings, in the order of the kernel's items.
 RATED = ("goal", "bond")
@@ -149,3 +155,158 @@ def _coded(ratings: pd.Series) -> np.ndarray:
 
 def _whole(values: pd.Series) -> np.ndarray:
     return np.ascontiguousarray(values.to_numpy(np.int64))
+
+
+@dataclass(frozen=True, eq=False)
+class JointData:
+    """Ratings of everybody, and the outcome's design for those who have an outcome.
+
+    Attributes
+    ----------
+    ratings
+        Everybody's, numbered as in ``people``.
+    people
+        Participant ids.
+    observed
+        Everybody's observed alliance: the cohort's own column, points 1-5, shape (n,).
+    design
+        The outcome's model on the people who have an outcome; its alliance column holds the observed alliance.
+    rows
+        Number (in ``people``) of each row of the design, shape (n_rows,).
+    trait_terms, trait_x
+        Common columns of the design besides intercept and alliance, divided by their reference SDs, shape (n, k).
+    trait_index
+        Everybody's level of each pooled factor, -1 where no row of the design has it, shape (n,) each.
+    flow
+        Into the design's rows.
+    """
+
+    ratings: Ratings
+    people: tuple[str, ...]
+    observed: np.ndarray
+    design: Design
+    rows: np.ndarray
+    trait_terms: tuple[str, ...]
+    trait_x: np.ndarray
+    trait_index: Mapping[str, np.ndarray]
+    flow: Flow
+
+
+def joint_data(cohort: Cohort, sessions: pd.DataFrame, spec: ModelSpec) -> JointData:
+    """Choose the people and put their data together.
+
+    Parameters
+    ----------
+    cohort
+        The table.
+    sessions
+        One row a session; see `ratings_of`.
+    spec
+        Model of the outcome. Its alliance slope is one number: no product, smooth or pooled slope of the alliance.
+
+    Raises
+    ------
+    ModelError
+        The model has another shape, or cannot be applied.
+    DataError
+        See `ratings_of`.
+
+    Notes
+    -----
+    Everybody with an alliance rating and a value of every predictor is in; who has no outcome contributes ratings
+    only. That keeps the measurement model that of the whole cohort, and loses nobody's ratings.
+    """
+    design, flow = analysed(cohort, spec)
+    outcome = spec.parsed.outcome
+    predictors = [name for name in spec.columns if name not in (outcome, ALLIANCE)]
+    with_outcome = cohort.complete([outcome, *predictors, ALLIANCE])[0][ID]
+    everybody, _ = cohort.complete([*predictors, ALLIANCE])
+    everybody = everybody[_known_levels(everybody, design)].reset_index(drop=True)
+    have = (
+        everybody[ID].isin(sessions.loc[sessions[list(RATED)].notna().any(axis=1), ID]) if _usable(sessions) else None
+    )
+    # Somebody with an outcome but no session is a fault to be told; without either there is nothing to use.
+    keep = everybody[ID].isin(with_outcome) if have is None else have | everybody[ID].isin(with_outcome)
+    everybody = everybody[keep].reset_index(drop=True)
+    people = tuple(everybody[ID])
+    ratings = ratings_of(sessions, people)
+    evaluated = design.evaluate(everybody)
+    columns = [(k, column) for k, column in enumerate(design.columns) if column.label not in ("Intercept", ALLIANCE)]
+    # One reference SD a column; a column without a scale (a level of a factor) counts as it is.
+    width = [
+        float(np.prod([design.scales[name].sd for name in column.numeric if name in design.scales]))
+        for _, column in columns
+    ]
+    return JointData(
+        ratings,
+        people,
+        everybody[ALLIANCE].to_numpy(float),
+        design,
+        pd.Index(people).get_indexer(with_outcome),
+        tuple(column.label for _, column in columns),
+        evaluated.x[:, [k for k, _ in columns]] / np.array(width),
+        {name: np.maximum(index, -1) for name, index in evaluated.index.items()},
+        flow,
+    )
+
+
+def analysed(cohort: Cohort, spec: ModelSpec) -> tuple[Design, Flow]:
+    """The outcome's model on the people who have a value of everything in it.
+
+    Raises
+    ------
+    ModelError
+        The model has not one slope of the alliance, or cannot be applied.
+    """
+    _check_shape(spec)
+    outcome = spec.parsed.outcome
+    predictors = [name for name in spec.columns if name not in (outcome, ALLIANCE)]
+    frame, flow = spec.complete(cohort, [outcome, *predictors, ALLIANCE])
+    design = spec.design(frame)
+    _check_design(design)
+    return design, flow
+
+
+def _usable(sessions: pd.DataFrame) -> bool:
+    return {ID, *RATED} <= set(sessions.columns)
+
+
+def _known_levels(everybody: pd.DataFrame, design: Design) -> np.ndarray:
+    """Who has only such levels as the design can evaluate."""
+    keep = np.ones(len(everybody), dtype=bool)
+    for name in design.predictors:
+        dtype = design.frame[name].dtype
+        if isinstance(dtype, pd.CategoricalDtype) and not any(
+            factor.name == name and not factor.exhaustive for factor in design.factors
+        ):
+            keep &= np.isin(labels_of(everybody[name]), dtype.categories)
+    return keep
+
+
+def _check_shape(spec: ModelSpec) -> None:
+    if not spec.observation.conjugate or spec.residual_by is not None:
+        raise ModelError("the joint model of ratings and outcome is gaussian with one residual SD. Leave both as such.")
+    smooths = [smooth.column for smooth in spec.parsed.smooths]
+    if ALLIANCE not in spec.parsed.common or ALLIANCE in smooths:
+        raise ModelError(
+            f"the joint model corrects the slope of '{ALLIANCE}', which the formula must have as a term of its own. "
+            f"The formula is {spec.formula!r}."
+        )
+
+    for offset in spec.parsed.offsets:
+        if ALLIANCE in columns_of(offset):
+            raise ModelError(
+                f"the joint model estimates what '{ALLIANCE}' was without error, so {offset} would be unknown. Leave "
+                "it out of the offset."
+            )
+
+
+def _check_design(design: Design) -> None:
+    pooled = [column for factor in design.factors for column in factor.columns]
+    more = [column.label for column in (*design.columns, *pooled) if ALLIANCE in column.numeric]
+    if more != [ALLIANCE]:
+        more.remove(ALLIANCE)
+        raise ModelError(
+            f"the joint model has one slope of '{ALLIANCE}', but the formula has {', '.join(more)} besides. Write "
+            "(1 | factor) for the factors, and leave products of the alliance out."
+        )

@@ -14,11 +14,10 @@ from alliance_bayes.engines.choice import sample
 from alliance_bayes.engines.nuts import Progress, SamplerSettings, compile_nutpie, run_nutpie, sampler_statistics
 from alliance_bayes.errors import SamplingError, UsageError
 from alliance_bayes.fit import FittedModel, without_times
-from alliance_bayes.latent.joint import JointData, joint_data
+from alliance_bayes.latent.data import JointData, joint_data
 from alliance_bayes.latent.measurement import MEASUREMENT_PRIORS, TRAITS, measurement_priors
 from alliance_bayes.latent.predictive import measurement_check
-from alliance_bayes.latent.quantities import derived
-from alliance_bayes.latent.result import LatentFit
+from alliance_bayes.latent.result import LatentFit, derived
 from alliance_bayes.machine import processors
 from alliance_bayes.model import ModelSpec
 from alliance_bayes.model.layout import posterior_dataset, posterior_dims

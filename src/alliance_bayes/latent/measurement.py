@@ -1,13 +1,16 @@
-"""Priors of the measurement model, in logits of a single rating, each with its reason."""
+"""The measurement model of ratings: the shapes of the trait's distribution, and the priors of its parameters."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
 
 from alliance_bayes.errors import ModelError
 from alliance_bayes.model.priors import Prior, StatedPrior, parse_prior
 
-__all__ = ["MEASUREMENT_PRIORS", "TRAITS", "measurement_priors"]
+__all__ = ["BEND", "MEASUREMENT_PRIORS", "TRAITS", "bent", "measurement_priors"]
 
 #: Shapes of the trait's distribution.
 TRAITS = ("stretched", "normal")
@@ -35,6 +38,10 @@ MEASUREMENT_PRIORS: Mapping[str, StatedPrior] = {
     "session_sd": StatedPrior(Prior("HalfNormal", (1.0,)), "logits; good and bad sessions with one provider"),
 }
 
+#: Width, in SDs of the trait, over which its spread below the highest threshold passes into that above it: without a
+#: kink NUTS keeps its energy.
+BEND = 0.5
+
 
 def measurement_priors(given: Mapping[str, str | Prior]) -> dict[str, StatedPrior]:
     """All priors of the measurement model.
@@ -61,3 +68,18 @@ def measurement_priors(given: Mapping[str, str | Prior]) -> dict[str, StatedPrio
             )
         out[name] = StatedPrior(prior, "given by the analyst")
     return out
+
+
+def bent(xi: Any, below: Any, above: Any, *, root: Callable[[Any], Any] = np.sqrt) -> Any:
+    """Stretch a variable by one factor below 0 and by another above it, smoothly; 0 stays 0.
+
+    Parameters
+    ----------
+    xi
+        The variable, in SDs.
+    below, above
+        Units in one SD on either side.
+    root
+        Square root, of NumPy or of PyTensor.
+    """
+    return below * xi + 0.5 * (above - below) * (xi + root(xi**2 + BEND**2) - BEND)

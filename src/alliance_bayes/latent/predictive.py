@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from alliance_bayes.latent.bend import bent
 from alliance_bayes.latent.data import RATED, Ratings
 from alliance_bayes.latent.kernel import CATEGORIES, MISSING
+from alliance_bayes.latent.measurement import bent
 from alliance_bayes.rounding import is_constant
 
 __all__ = ["REPLICATES", "measurement_check", "rating_statistics"]
