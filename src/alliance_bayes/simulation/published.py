@@ -15,7 +15,7 @@ from alliance_bayes.cohort.names import ID
 from alliance_bayes.errors import UsageError
 from alliance_bayes.simulation.outcome import ELEVATED
 
-__all__ = ["PUBLISHED", "PublishedFigure", "as_numbers", "least_squares", "published", "published_table", "replicate"]
+__all__ = ["PUBLISHED", "PublishedFigure", "as_numbers", "least_squares", "published", "replicate"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -133,12 +133,6 @@ def published(key: str) -> PublishedFigure:
         if figure.key == key:
             return figure
     raise UsageError(f"no published figure {key!r}. Figures: {', '.join(figure.key for figure in PUBLISHED)}.")
-
-
-def published_table() -> pd.DataFrame:
-    """Return the figures as a table: columns `key, value, rounding, se, status, source`."""
-    names = ("key", "value", "rounding", "se", "status", "source")
-    return pd.DataFrame([[getattr(figure, name) for name in names] for figure in PUBLISHED], columns=list(names))
 
 
 def replicate(data: pd.DataFrame, sessions: pd.DataFrame) -> dict[str, float]:
