@@ -18,7 +18,7 @@ from builders import fitted, rows
 FORMULA = "who5_followup ~ alliance + who5_baseline + (alliance || provider_type)"
 LOGIT = {"means": {"beta": 0.1, "phi": 6.0}, "sds": {"beta": 0.02}}
 POINTS = {"means": {"nu": 5.0}, "sds": {"beta": 0.1}}
-SCORES = [name for name in FAMILIES if name != "bernoulli"]
+SCORES = [name for name in FAMILIES if not FAMILIES[name].event]
 
 
 def built(family: str) -> FittedModel:
@@ -41,6 +41,11 @@ def chances(fit: FittedModel, by: float) -> np.ndarray:
         case "beta_binomial":
             mean, phi = 1 / (1 + np.exp(-eta)), draws["phi"][:, None]
             found = stats.betabinom.sf(level - 1, 25, mean * phi, (1 - mean) * phi)
+        case "poisson":
+            found = stats.poisson.sf(np.ceil(start + by) - 1, np.exp(eta))
+        case "negative_binomial":
+            alpha = draws["alpha"][:, None]
+            found = stats.nbinom.sf(np.ceil(start + by) - 1, alpha, alpha / (alpha + np.exp(eta)))
         case _:
             place = np.clip(level.astype(int) - 1, 0, 24)
             found = 1 / (1 + np.exp(draws["cutpoints"][:, place] - eta))
