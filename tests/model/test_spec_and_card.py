@@ -99,9 +99,9 @@ def test_given_priors_win_and_a_term_name_covers_its_columns() -> None:
             "prior of 'sigma': Normal(0, 1) has real support, but this parameter needs positive support.",
         ),
         (
-            {"family": "poisson"},
-            "unknown family 'poisson'. Known families: gaussian, student_t, censored_gaussian, beta_binomial, "
-            "cumulative, bernoulli.",
+            {"family": "skewed"},
+            "unknown family 'skewed'. Known families: gaussian, student_t, censored_gaussian, beta_binomial, "
+            "cumulative, bernoulli, binomial, poisson, negative_binomial.",
         ),
         ({"focal": "age"}, "focal predictor 'age' is not in the formula. Its predictors: alliance, country."),
         ({"exhaustive": "sex"}, "exhaustive should be a tuple of factor names but got 'sex'. Write ('sex',)."),
@@ -259,7 +259,7 @@ def test_unknown_keys_are_listed_with_the_known_ones() -> None:
     assert str(caught.value) == (
         "card: unknown key(s) 'famly'. Known keys: format, name, title, question, estimand, assumptions, sources, "
         "formula, family, exhaustive, "
-        "focal, residual_by, autoscale, priors, centre, scales, levels."
+        "focal, residual_by, trials, autoscale, priors, centre, scales, levels."
     )
 
 

@@ -64,6 +64,7 @@ def test_cases_cover_what_they_are_named_for() -> None:
         "correlated_both": "provider",
         "correlated_exhaustive": "country",
         "residual_by": "provider",
+        "residual_by_many": "provider",
         "residual_by_alone": None,
         "smooth": "country",
         "everything": "provider",
