@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, override
 
 import numpy as np
 from scipy import special
 
 from alliance_bayes.compiled import njit
-from alliance_bayes.model.families.family import Draws, Family, Outcome, demand
-from alliance_bayes.model.families.logit import LOG_ODDS, LOGISTIC_SD, LOGISTIC_VARIANCE
-from alliance_bayes.model.priors import StatedPrior
+from alliance_bayes.model.families.bernoulli import Bernoulli
+from alliance_bayes.model.families.family import Draws, Outcome, demand
 from alliance_bayes.model.scales import Scale
-from alliance_bayes.readonly import ReadOnly
 
 __all__ = ["Binomial"]
 
@@ -31,17 +29,16 @@ def _kernel(plan, value, eta, cutpoints, by_value, by_eta, by_cut):  # type: ign
     return log_p
 
 
-class Binomial(Family):
-    """Successes of trials that are alike; the outcome is their share, so that one trial is a Bernoulli outcome."""
+class Binomial(Bernoulli):
+    """Successes of trials that are alike; the outcome is their share, so that one trial is a Bernoulli outcome.
+
+    What is not of the number of trials is that of a single one.
+    """
 
     name = "binomial"
     title = "binomial"
     equation = "{y} ~ Binomial({trials}, logit⁻¹(η))"
     sentence = "is a count of successes in a number of trials; the linear predictor is the log odds of one"
-    link = "logit"
-    parameters = ReadOnly({})
-    discrete = True
-    event = True
     has_trials = True
     alternatives = "a factor with one level a person for shares that vary more than chance has them"
     kernel = staticmethod(_kernel)
@@ -55,14 +52,6 @@ class Binomial(Family):
         good = (values >= 0) & (values <= trials) & (values == np.round(values))
         demand(name, values, good, "is not a count from 0 to the number of trials", "Correct it or the trials.")
         return Outcome(name, values / trials, values, None, 0.0, 1.0, trials)
-
-    @override
-    def ends(self, outcome: Outcome) -> tuple[float | None, float | None]:
-        return 0.0, 1.0
-
-    @override
-    def expectation(self, eta: np.ndarray, own: Draws, outcome: Outcome) -> np.ndarray:
-        return np.asarray(special.expit(eta))
 
     @override
     def residual_variance(self, eta: np.ndarray, own: Draws, outcome: Outcome) -> np.ndarray:
@@ -90,37 +79,6 @@ class Binomial(Family):
         rest = special.expit(-eta)
         below = np.where(y > 0, special.betainc(n - y + 1, np.maximum(y, 1.0), rest), 0.0)
         return below, np.where(y < n, special.betainc(np.maximum(n - y, 1.0), y + 1, rest), 1.0)
-
-    @override
-    def predictor_variance(
-        self,
-        own: Draws,
-        outcome: Outcome,
-        *,
-        mean: Callable[[], np.ndarray],
-        residual: Callable[[], np.ndarray],
-        shares: np.ndarray,
-    ) -> np.ndarray:
-        """Of the logistic variable behind a single trial."""
-        return np.array(LOGISTIC_VARIANCE)
-
-    @override
-    def _mean_slope(self, outcome: Outcome) -> float:
-        share = float(outcome.values.mean())
-        return share * (1 - share)
-
-    @override
-    def predictor_sd(self, scale: Scale | None) -> float | None:
-        """Of the logistic variable, so that no scale is needed."""
-        return LOGISTIC_SD
-
-    @override
-    def predictor_unit(self, scale: Scale) -> float:
-        return 4.0 / scale.range if scale.range else 1.0
-
-    @override
-    def intercept(self, scale: Scale | None) -> StatedPrior | None:
-        return LOG_ODDS
 
     @override
     def observe(self, outcome: Outcome, eta: Any, own: Mapping[str, Any]) -> None:
