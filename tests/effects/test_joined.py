@@ -15,7 +15,7 @@ from alliance_bayes.effects.exceedance import AtLeast
 from alliance_bayes.effects.joined import _Groups, joined_average
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model import FAMILIES
-from builders import fitted, rows
+from builders import fitted, of_family, rows
 
 FORMULA = "who5_followup ~ alliance + who5_baseline + (alliance || provider_type) + (1 | country)"
 # Draws as far apart as a thousand rows leave them: residual SDs or logits / root of 1,000 rows.
@@ -41,11 +41,8 @@ def built(family: str, formula: str = FORMULA, **more: Any) -> FittedModel:
     if family == "cumulative":
         # Its cut points stand for the intercept.
         shape = {of: sizes | {"beta": sizes["beta"][1:]} for of, sizes in shape.items()}
-    frame = rows(N, countries=4, seed=3)
-    if family == "bernoulli":
-        frame["who5_followup"] = (frame["who5_followup"] > 48).astype(float)
-    spec = {"family": family, **more}
-    return fitted(frame, formula=formula, chains=2, draws=100, spec=spec, **shape)
+    frame, options = of_family(rows(N, countries=4, seed=3), family)
+    return fitted(frame, formula=formula, chains=2, draws=100, spec=options | more, **shape)
 
 
 def every_table_is_large(monkeypatch: pytest.MonkeyPatch) -> list[bool]:

@@ -24,7 +24,7 @@ from alliance_bayes.fit import FittedModel
 from alliance_bayes.model import FAMILIES, Scale
 from alliance_bayes.moments import moments_of
 from alliance_bayes.moments.weighted import design_of_moments
-from builders import fitted, rows
+from builders import fitted, of_family, rows
 
 FORMULA = "who5_followup ~ alliance + sex + (alliance || provider_type) + (1 | country)"
 LOGIT = {
@@ -37,10 +37,7 @@ ATOL = 1e-9
 
 
 def frame_of(family: str, n: int = 60) -> pd.DataFrame:
-    frame = rows(n, countries=3, seed=3)
-    if family == "bernoulli":
-        frame["who5_followup"] = (frame["who5_followup"] > 48).astype(float)
-    return frame
+    return of_family(rows(n, countries=3, seed=3), family)[0]
 
 
 def built(family: str, **more: object) -> FittedModel:

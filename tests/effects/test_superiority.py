@@ -13,7 +13,7 @@ from alliance_bayes.effects import EffectTable, adjusted_means, superiority
 from alliance_bayes.errors import UsageError
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model import FAMILIES
-from builders import fitted, rows
+from builders import fitted, of_family, rows
 
 LEVELS = ("coach", "therapist", "both")
 LOGIT = {"means": {"beta": 0.1, "phi": 6.0}, "sds": {"beta": 0.1, "u_country": 0.3, "u_provider_type": 0.6}}
@@ -27,14 +27,12 @@ ATOL = 1e-5
 
 
 def built(family: str, n: int = 60, countries: int = 3, **spec: object) -> FittedModel:
-    frame = rows(n, countries=countries, seed=3)
+    frame, options = of_family(rows(n, countries=countries, seed=3), family)
     formula = "who5_followup ~ alliance + (1 | provider_type) + (1 | country)"
     shape: dict[str, object] = dict(LOGIT if FAMILIES[family].discrete else POINTS)
-    if family == "bernoulli":
-        frame["who5_followup"] = (frame["who5_followup"] > 48).astype(float)
     if family == "censored_gaussian":
         formula, shape = "alliance ~ age + (1 | provider_type) + (1 | country)", dict(RATING)
-    return fitted(frame, formula=formula, chains=2, draws=6, spec={"family": family, **spec}, **shape)  # type: ignore[arg-type]
+    return fitted(frame, formula=formula, chains=2, draws=6, spec=options | spec, **shape)  # type: ignore[arg-type]
 
 
 def at(fit: FittedModel, level: str) -> tuple[np.ndarray, np.ndarray]:

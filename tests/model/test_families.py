@@ -8,27 +8,41 @@ import pytest
 
 from alliance_bayes.model import FAMILIES, Family
 from alliance_bayes.model.families.gaussian import Gaussian
+from alliance_bayes.model.families.poisson import Poisson
 
-FACTS = ("name", "title", "equation", "sentence", "link", "parameters", "discrete", "kernel")
+
+def lacking(family: type[Family], part: str) -> type[Family]:
+    """A family with everything that another has, but one part, which it would inherit from the general one at most."""
+    own = {name: getattr(family, name) for name in dir(family) if not name.startswith("__") and name != part}
+    return type("Lacking", (Family,), own)
 
 
 @pytest.mark.parametrize("fact", ["kernel", "equation", "sentence", "title"])
 def test_a_family_that_lacks_a_fact_is_not_made(fact: str) -> None:
-    # All methods of the Gaussian, and all facts but one.
-    facts = {name: getattr(Gaussian, name) for name in FACTS if name != fact}
-    methods = {name: getattr(Gaussian, name) for name in Family.__abstractmethods__}
-    lacking = type("Lacking", (Family,), {**methods, **facts})
     with pytest.raises(TypeError, match=f"^Lacking lacks {fact}$"):
-        lacking()
-    type("Whole", (Family,), {**methods, **{name: getattr(Gaussian, name) for name in FACTS}})()
+        lacking(Gaussian, fact)()
+    lacking(Gaussian, "nothing")()
 
 
 @pytest.mark.parametrize("part", sorted(Family.__abstractmethods__))
 def test_a_family_that_lacks_a_part_of_its_distribution_is_not_made(part: str) -> None:
-    facts = {name: getattr(Gaussian, name) for name in FACTS}
-    methods = {name: getattr(Gaussian, name) for name in Family.__abstractmethods__ if name != part}
+    made = lacking(Gaussian, part)
     with pytest.raises(TypeError, match=part):
-        type("Lacking", (Family,), {**methods, **facts})()
+        made()
+
+
+@pytest.mark.parametrize(
+    ("family", "part"),
+    [
+        (Gaussian, "standard_cdf"),
+        (Gaussian, "level_probability"),
+        (Gaussian, "parameter_prior"),
+        (Poisson, "exceedance"),
+    ],
+)
+def test_a_family_that_lacks_a_part_of_its_kind_is_not_made(family: type[Family], part: str) -> None:
+    with pytest.raises(TypeError, match=f"^Lacking lacks {part}$"):
+        lacking(family, part)()
 
 
 def test_every_family_says_what_it_is() -> None:

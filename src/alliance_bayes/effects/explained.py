@@ -68,7 +68,7 @@ def outcome_spread(fit: FittedModel, *, tables: Tabulations | None = None) -> Sp
 def _spread(fit: FittedModel, tables: Tabulations | None) -> Spread:
     family, outcome, rows = fit.design.family, fit.design.outcome, fit.design.rows
     n_draws = prod(fit.shape)
-    if fit.design.family.linear:
+    if family.linear:
         # The residual variance depends on the row's level of the residual factor at most, so one row a level gives it.
         shares = fit.design.residual_shares
         by_level = family.residual_variance(np.zeros((n_draws, shares.size)), fit.parameters, outcome)

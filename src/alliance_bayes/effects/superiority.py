@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from alliance_bayes.effects.analysis import Analysis
-from alliance_bayes.effects.averages import average
 from alliance_bayes.effects.contrasts import levels_to_compare
 from alliance_bayes.effects.exceedance import AtLeast, refuse_shares
 from alliance_bayes.effects.options import make_options
@@ -204,14 +203,12 @@ def _cuts(analysis: Analysis) -> np.ndarray:
     fit, outcome = analysis.fit, analysis.fit.design.outcome
     if outcome.levels is not None:
         return outcome.levels[1:]
+    mean = analysis.averages([analysis.scenes.scene(analysis.options.population)])[:, 0]
     if fit.design.family.discrete:
-        sd = np.sqrt(analysis.spread.total)
-        most = float((analysis.averages([analysis.scenes.scene(analysis.options.population)])[:, 0] + _FAR * sd).max())
+        most = float((mean + _FAR * np.sqrt(analysis.spread.total)).max())
         return 1.0 + np.arange(np.ceil(max(most, 1.0))) if most <= _MOST_CELLS else np.linspace(1, most, _MOST_CELLS)
     sigma = fit.stacked["sigma"]
     largest = sigma if sigma.ndim == 1 else sigma.max(axis=1)
-    scene = analysis.scenes.scene(analysis.options.population)
-    mean = average(fit, [scene], seed=analysis.options.seed, tables=analysis.tables)[:, 0]
     # For a censored outcome this is that of the observed one, which the limits below make good.
     sd = np.sqrt(analysis.spread.explained + largest**2)
     low, high = float((mean - _REACH * sd).min()), float((mean + _REACH * sd).max())

@@ -13,6 +13,7 @@ from alliance_bayes.effects.quantity import Quantity
 from alliance_bayes.effects.summary import summarise
 from alliance_bayes.effects.table import EffectTable
 from alliance_bayes.fit import FittedModel
+from alliance_bayes.model.families import Averages
 
 __all__ = ["bayesian_r2", "r2_quantities", "variance_partition", "variance_quantities"]
 
@@ -169,14 +170,12 @@ def r2_quantities(analysis: Analysis) -> Iterator[Quantity]:
 def _residual(analysis: Analysis) -> np.ndarray:
     """Residual variance on the scale of the linear predictor, shape (n_draws,)."""
     fit, design = analysis.fit, analysis.fit.design
-    variance = design.family.predictor_variance(
-        fit.parameters,
-        design.outcome,
+    rows = Averages(
         mean=lambda: analysis.averages([analysis.scenes.scene()])[:, 0],
         residual=lambda: analysis.spread.residual,
         shares=design.residual_shares,
     )
-    return np.broadcast_to(variance, analysis.n_draws)
+    return np.broadcast_to(design.family.predictor_variance(fit.parameters, design.outcome, rows), analysis.n_draws)
 
 
 def _new_level(analysis: Analysis, factor: str) -> tuple[np.ndarray, np.ndarray]:

@@ -8,14 +8,14 @@ from alliance_bayes.model.families.beta_binomial import BetaBinomial
 from alliance_bayes.model.families.binomial import Binomial
 from alliance_bayes.model.families.censored_gaussian import CensoredGaussian
 from alliance_bayes.model.families.cumulative import Cumulative
-from alliance_bayes.model.families.family import Draws, Family, Outcome, Parameter
+from alliance_bayes.model.families.family import Averages, Draws, Family, Outcome, Parameter
 from alliance_bayes.model.families.gaussian import Gaussian
 from alliance_bayes.model.families.negative_binomial import NegativeBinomial
 from alliance_bayes.model.families.poisson import Poisson
 from alliance_bayes.model.families.student_t import StudentT
 from alliance_bayes.readonly import ReadOnly
 
-__all__ = ["FAMILIES", "Draws", "Family", "Outcome", "Parameter", "family_named"]
+__all__ = ["FAMILIES", "Averages", "Draws", "Family", "Outcome", "Parameter", "family_named"]
 
 #: Every family by its name, as messages list them.
 FAMILIES: Mapping[str, Family] = ReadOnly(

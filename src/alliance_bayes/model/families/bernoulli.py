@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, override
 
 import numpy as np
 from scipy import special
 
 from alliance_bayes.compiled import njit
-from alliance_bayes.model.families.family import Draws, Family, Outcome, demand
-from alliance_bayes.model.families.logit import LOG_ODDS, LOGISTIC_SD, LOGISTIC_VARIANCE
+from alliance_bayes.model.families.family import Draws, Outcome, demand
+from alliance_bayes.model.families.logit import LOG_ODDS, Thresholds, logits_in
 from alliance_bayes.model.families.special import MUCH
 from alliance_bayes.model.priors import StatedPrior
 from alliance_bayes.model.scales import Scale
@@ -38,7 +38,7 @@ def _kernel(plan, value, eta, cutpoints, by_value, by_eta, by_cut):  # type: ign
     return log_p - math.log(product)
 
 
-class Bernoulli(Family):
+class Bernoulli(Thresholds):
     """An event (1) or its absence (0); the linear predictor is its log odds."""
 
     name = "bernoulli"
@@ -47,7 +47,6 @@ class Bernoulli(Family):
     sentence = "is an event or not; the linear predictor is its log odds"
     link = "logit"
     parameters = ReadOnly({})
-    discrete = True
     event = True
     kernel = staticmethod(_kernel)
 
@@ -57,10 +56,6 @@ class Bernoulli(Family):
         good = (values == 0) | (values == 1)
         demand(name, values, good, "is not 0 or 1", "Code the event as 1 and its absence as 0.")
         return Outcome(name, values, values, np.array([0.0, 1.0]), 0.0, 1.0)
-
-    @override
-    def ends(self, outcome: Outcome) -> tuple[float | None, float | None]:
-        return 0.0, 1.0
 
     @override
     def expectation(self, eta: np.ndarray, own: Draws, outcome: Outcome) -> np.ndarray:
@@ -89,38 +84,17 @@ class Bernoulli(Family):
         return np.where(happened, 1 - p, 0.0), np.where(happened, 1.0, 1 - p)
 
     @override
-    def exceedance(self, eta: np.ndarray, own: Draws, outcome: Outcome, codes: np.ndarray) -> np.ndarray:
-        found = np.empty((*eta.shape, codes.shape[-1]))
-        edges = np.array([-np.inf, 0.0, np.inf])
-        for place in range(codes.shape[-1]):
-            found[..., place] = special.expit(eta - edges[np.atleast_1d(codes[..., place])])
-        return found
+    def _thresholds(self, own: Draws) -> np.ndarray:
+        return np.array([-np.inf, 0.0, np.inf])
 
     @override
-    def predictor_variance(
-        self,
-        own: Draws,
-        outcome: Outcome,
-        *,
-        mean: Callable[[], np.ndarray],
-        residual: Callable[[], np.ndarray],
-        shares: np.ndarray,
-    ) -> np.ndarray:
-        """Of the logistic variable whose sign is seen."""
-        return np.array(LOGISTIC_VARIANCE)
-
     def _mean_slope(self, outcome: Outcome) -> float:
         share = float(outcome.values.mean())
         return share * (1 - share)
 
     @override
-    def predictor_sd(self, scale: Scale | None) -> float | None:
-        """Of the logistic variable, so that no scale is needed."""
-        return LOGISTIC_SD
-
-    @override
     def predictor_unit(self, scale: Scale) -> float:
-        return 4.0 / scale.range if scale.range else 1.0
+        return logits_in(scale)
 
     @override
     def intercept(self, scale: Scale | None) -> StatedPrior | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, override
 
 import numpy as np
@@ -11,8 +11,8 @@ from scipy import special
 
 from alliance_bayes.compiled import njit
 from alliance_bayes.errors import ModelError
-from alliance_bayes.model.families.family import NEEDED_OF_SCALE, Draws, Family, Outcome, Parameter, on_levels
-from alliance_bayes.model.families.logit import LOG_ODDS
+from alliance_bayes.model.families.family import NEEDED_OF_SCALE, Averages, Draws, Family, Outcome, Parameter, on_levels
+from alliance_bayes.model.families.logit import LOG_ODDS, logits_in
 from alliance_bayes.model.families.special import rising
 from alliance_bayes.model.priors import Prior, StatedPrior
 from alliance_bayes.model.scales import Scale
@@ -66,10 +66,6 @@ class BetaBinomial(Family):
                 f"Declare it: {setting('scales', {name: {**NEEDED_OF_SCALE, 'lower': 0, 'upper': ..., 'step': ...}})}."
             )
         return on_levels(name, np.asarray(values, dtype=float), levels)
-
-    @override
-    def ends(self, outcome: Outcome) -> tuple[float | None, float | None]:
-        return outcome.lower, outcome.upper
 
     @override
     def expectation(self, eta: np.ndarray, own: Draws, outcome: Outcome) -> np.ndarray:
@@ -132,24 +128,17 @@ class BetaBinomial(Family):
         return np.asarray(found.reshape(*eta.shape, codes.shape[-1]))
 
     @override
-    def predictor_variance(
-        self,
-        own: Draws,
-        outcome: Outcome,
-        *,
-        mean: Callable[[], np.ndarray],
-        residual: Callable[[], np.ndarray],
-        shares: np.ndarray,
-    ) -> np.ndarray:
+    def predictor_variance(self, own: Draws, outcome: Outcome, rows: Averages) -> np.ndarray:
         """That of the outcome, by the delta method at the average expected outcome.
 
         Var(y) / (dE/deta)^2, with E = low + range p and dE/deta = range p (1 - p).
         """
         low, high = outcome.known_levels[[0, -1]]
         steps = outcome.known_levels.size - 1
-        p = (mean() - low) / (high - low)
+        p = (rows.mean() - low) / (high - low)
         return np.asarray((1 + (steps - 1) / (own["phi"] + 1)) / (steps * p * (1 - p)))
 
+    @override
     def _mean_slope(self, outcome: Outcome) -> float:
         low, high = outcome.known_levels[0], outcome.known_levels[-1]
         share = (outcome.values.mean() - low) / (high - low)
@@ -161,7 +150,7 @@ class BetaBinomial(Family):
 
     @override
     def predictor_unit(self, scale: Scale) -> float:
-        return 4.0 / scale.range if scale.range else 1.0
+        return logits_in(scale)
 
     @override
     def intercept(self, scale: Scale | None) -> StatedPrior | None:

@@ -81,6 +81,10 @@ class Binomial(Bernoulli):
         return below, np.where(y < n, special.betainc(np.maximum(n - y, 1.0), y + 1, rest), 1.0)
 
     @override
+    def exceedance(self, eta: np.ndarray, own: Draws, outcome: Outcome, codes: np.ndarray) -> np.ndarray:
+        raise NotImplementedError  # a share that one person can have another cannot
+
+    @override
     def observe(self, outcome: Outcome, eta: Any, own: Mapping[str, Any]) -> None:
         import pymc as pm
 

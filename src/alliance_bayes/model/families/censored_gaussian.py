@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, override
 
 import numpy as np
@@ -12,7 +12,7 @@ from scipy import special
 from alliance_bayes.compiled import njit
 from alliance_bayes.errors import ModelError
 from alliance_bayes.model.families.continuous import HALF_LOG_2PI, SIGMA, Continuous, residual_sd
-from alliance_bayes.model.families.family import NEEDED_OF_SCALE, Draws, Outcome, demand
+from alliance_bayes.model.families.family import NEEDED_OF_SCALE, Averages, Draws, Outcome, demand
 from alliance_bayes.model.families.special import log_ndtr
 from alliance_bayes.model.scales import Scale
 from alliance_bayes.readonly import ReadOnly
@@ -105,17 +105,9 @@ class CensoredGaussian(Continuous):
         return np.asarray(special.ndtr(z))
 
     @override
-    def predictor_variance(
-        self,
-        own: Draws,
-        outcome: Outcome,
-        *,
-        mean: Callable[[], np.ndarray],
-        residual: Callable[[], np.ndarray],
-        shares: np.ndarray,
-    ) -> np.ndarray:
+    def predictor_variance(self, own: Draws, outcome: Outcome, rows: Averages) -> np.ndarray:
         """Of the latent variable."""
-        return np.asarray(own["sigma"].reshape(len(own["sigma"]), -1) ** 2 @ shares)
+        return np.asarray(own["sigma"].reshape(len(own["sigma"]), -1) ** 2 @ rows.shares)
 
     @override
     def observe(self, outcome: Outcome, eta: Any, own: Mapping[str, Any]) -> None:
@@ -133,6 +125,7 @@ class CensoredGaussian(Continuous):
             dims="obs",
         )
 
+    @override
     def _edges(self, outcome: Outcome, step: float | None) -> tuple[np.ndarray, np.ndarray]:
         """At an end of the scale the whole tail."""
         low, high = super()._edges(outcome, step)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Callable
 from typing import override
 
 import numpy as np
 
-from alliance_bayes.model.families.family import Draws, Family, Outcome, Parameter
+from alliance_bayes.model.families.family import Averages, Draws, Family, Outcome, Parameter
 from alliance_bayes.model.priors import Prior, StatedPrior
 from alliance_bayes.model.scales import Scale, is_who5
 
@@ -39,6 +38,10 @@ class Continuous(Family):
         return Outcome(name, values, values, None, *ends)
 
     @override
+    def ends(self, outcome: Outcome) -> tuple[float | None, float | None]:
+        return None, None
+
+    @override
     def predictor_sd(self, scale: Scale | None) -> float | None:
         return None if scale is None else scale.sd
 
@@ -56,20 +59,13 @@ class Continuous(Family):
         reason = "a quarter of the scale" if scale.range else "two reference SDs"
         return StatedPrior(Prior("HalfNormal", (width,)), reason)
 
+    @override
     def _mean_slope(self, outcome: Outcome) -> float:
         return 1.0
 
     @override
-    def predictor_variance(
-        self,
-        own: Draws,
-        outcome: Outcome,
-        *,
-        mean: Callable[[], np.ndarray],
-        residual: Callable[[], np.ndarray],
-        shares: np.ndarray,
-    ) -> np.ndarray:
-        return residual()
+    def predictor_variance(self, own: Draws, outcome: Outcome, rows: Averages) -> np.ndarray:
+        return rows.residual()
 
     @abstractmethod
     @override

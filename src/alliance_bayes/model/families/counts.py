@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from abc import abstractmethod
 from typing import override
 
 import numpy as np
 from scipy import special
 
-from alliance_bayes.model.families.family import Draws, Family, Outcome, demand
+from alliance_bayes.model.families.family import Averages, Draws, Family, Outcome, demand
 from alliance_bayes.model.priors import Prior, StatedPrior
 from alliance_bayes.model.scales import Scale
 
@@ -34,31 +34,19 @@ class Counts(Family):
         return Outcome(name, values, values, None, 0.0, None)
 
     @override
-    def ends(self, outcome: Outcome) -> tuple[float | None, float | None]:
-        return 0.0, None
-
-    @override
     def expectation(self, eta: np.ndarray, own: Draws, outcome: Outcome) -> np.ndarray:
         # Infinite where it is more than a double holds, which priors far too wide come to.
         with np.errstate(over="ignore"):
             return np.asarray(np.exp(eta))
 
     @override
-    def predictor_variance(
-        self,
-        own: Draws,
-        outcome: Outcome,
-        *,
-        mean: Callable[[], np.ndarray],
-        residual: Callable[[], np.ndarray],
-        shares: np.ndarray,
-    ) -> np.ndarray:
+    def predictor_variance(self, own: Draws, outcome: Outcome, rows: Averages) -> np.ndarray:
         """Of the logarithm of a gamma variable with the counts' mean and variance (Nakagawa et al. 2017)."""
-        return np.asarray(special.polygamma(1, 1 / self._squared_variation(mean(), own)))
+        return np.asarray(special.polygamma(1, 1 / self._squared_variation(rows.mean(), own)))
 
+    @abstractmethod
     def _squared_variation(self, mean: np.ndarray, own: Draws) -> np.ndarray:
         """Variance over squared mean of counts of some mean, shape (n_draws,)."""
-        raise NotImplementedError
 
     @override
     def _mean_slope(self, outcome: Outcome) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, override
 
 import numpy as np
@@ -11,8 +11,8 @@ from scipy import special
 
 from alliance_bayes.compiled import njit
 from alliance_bayes.errors import ModelError
-from alliance_bayes.model.families.family import Draws, Family, Outcome, Parameter, on_levels
-from alliance_bayes.model.families.logit import LOGISTIC_SD, LOGISTIC_VARIANCE
+from alliance_bayes.model.families.family import Draws, Outcome, Parameter, on_levels
+from alliance_bayes.model.families.logit import LOGISTIC_SD, Thresholds
 from alliance_bayes.model.families.special import MUCH
 from alliance_bayes.model.priors import Prior, StatedPrior
 from alliance_bayes.model.scales import Scale
@@ -73,7 +73,7 @@ def _kernel(plan, value, eta, cutpoints, by_value, by_eta, by_cut):  # type: ign
     return log_p
 
 
-class Cumulative(Family):
+class Cumulative(Thresholds):
     """Ordered levels; the linear predictor shifts the log odds of exceeding each cutpoint."""
 
     name = "cumulative"
@@ -84,7 +84,6 @@ class Cumulative(Family):
     parameters = ReadOnly(
         {"cutpoints": Parameter("", "shares of the levels at the centring values", "simplex", "cutpoint")}
     )
-    discrete = True
     own_intercepts = True
     kernel = staticmethod(_kernel)
 
@@ -101,10 +100,6 @@ class Cumulative(Family):
                     "continuous family."
                 )
         return on_levels(name, values, levels)
-
-    @override
-    def ends(self, outcome: Outcome) -> tuple[float | None, float | None]:
-        return outcome.lower, outcome.upper
 
     @override
     def expectation(self, eta: np.ndarray, own: Draws, outcome: Outcome) -> np.ndarray:
@@ -140,7 +135,7 @@ class Cumulative(Family):
 
     @override
     def log_density(self, eta: np.ndarray, own: Draws, outcome: Outcome) -> np.ndarray:
-        codes, edges = outcome.coded.astype(int), _edges(own["cutpoints"])
+        codes, edges = outcome.coded.astype(int), self._thresholds(own)
         below, above = edges[..., codes] - eta, edges[..., codes + 1] - eta
         # log(F(above) - F(below)) without cancellation: F(a) - F(b) = F(a) F(-b) (1 - exp(b - a)) for the logistic.
         with np.errstate(over="ignore"):
@@ -151,43 +146,22 @@ class Cumulative(Family):
     def cumulative_bounds(
         self, eta: np.ndarray, own: Draws, outcome: Outcome, step: float | None
     ) -> tuple[np.ndarray, np.ndarray]:
-        codes, edges = outcome.coded.astype(int), _edges(own["cutpoints"])
+        codes, edges = outcome.coded.astype(int), self._thresholds(own)
         return special.expit(edges[..., codes] - eta), special.expit(edges[..., codes + 1] - eta)
 
     @override
-    def exceedance(self, eta: np.ndarray, own: Draws, outcome: Outcome, codes: np.ndarray) -> np.ndarray:
-        """Every outcome is at least the lowest level, none above the highest."""
-        edges = _edges(own["cutpoints"])
-        found = np.empty((*eta.shape, codes.shape[-1]))
-        for place in range(codes.shape[-1]):
-            found[..., place] = special.expit(eta - edges[..., np.atleast_1d(codes[..., place])])
-        return found
-
-    @override
-    def predictor_variance(
-        self,
-        own: Draws,
-        outcome: Outcome,
-        *,
-        mean: Callable[[], np.ndarray],
-        residual: Callable[[], np.ndarray],
-        shares: np.ndarray,
-    ) -> np.ndarray:
-        """Of the logistic variable whose level is seen."""
-        return np.array(LOGISTIC_VARIANCE)
+    def _thresholds(self, own: Draws) -> np.ndarray:
+        ends = np.full((*own["cutpoints"].shape[:-1], 1), np.inf)
+        return np.concatenate([-ends, own["cutpoints"], ends], axis=-1)
 
     @override
     def information(self, outcome: Outcome) -> float:
         """Of a logistic variable that is seen whole."""
         return 1 / 3
 
+    @override
     def _mean_slope(self, outcome: Outcome) -> float:
         raise NotImplementedError
-
-    @override
-    def predictor_sd(self, scale: Scale | None) -> float | None:
-        """Of the logistic variable, so that no scale is needed."""
-        return LOGISTIC_SD
 
     @override
     def predictor_unit(self, scale: Scale) -> float:
@@ -243,12 +217,6 @@ def cumulative_logp(value: Any, eta: Any, cutpoints: Any) -> Any:
     below = -pt.softplus(pt.concatenate([end, cutpoints])[code] - eta)
     last = cutpoints.shape[0]
     return log_p + pt.switch(pt.lt(code, last), above, 0.0) + pt.switch(pt.gt(code, 0), below, 0.0)
-
-
-def _edges(cutpoints: np.ndarray) -> np.ndarray:
-    """Cutpoints with both ends, shape (..., n_levels + 1)."""
-    ends = np.full((*cutpoints.shape[:-1], 1), np.inf)
-    return np.concatenate([-ends, cutpoints, ends], axis=-1)
 
 
 def _exceedances(eta: np.ndarray, cutpoints: np.ndarray) -> Iterator[np.ndarray]:

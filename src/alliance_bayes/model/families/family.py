@@ -14,7 +14,7 @@ from alliance_bayes.model.priors import StatedPrior
 from alliance_bayes.model.scales import Scale
 from alliance_bayes.rounding import ON_LEVEL
 
-__all__ = ["NEEDED_OF_SCALE", "Draws", "Family", "Link", "Outcome", "Parameter", "demand", "on_levels"]
+__all__ = ["NEEDED_OF_SCALE", "Averages", "Draws", "Family", "Link", "Outcome", "Parameter", "demand", "on_levels"]
 
 Link = Literal["identity", "logit", "cumulative_logit", "log"]
 #: Draws of the family's parameters by name, each of shape (...): see :class:`Family`.
@@ -112,6 +112,23 @@ class Outcome:
         return np.asarray((self.levels < cuts[..., None] - _ROUNDING * np.diff(self.levels).min()).sum(axis=-1))
 
 
+@dataclass(frozen=True, eq=False)
+class Averages:
+    """Averages over the analysed rows, computed when asked for.
+
+    Parameters
+    ----------
+    mean, residual
+        Give the average expected outcome and the average residual variance, shape (n_draws,).
+    shares
+        Share of the rows by level of the residual factor, shape (n_levels,).
+    """
+
+    mean: Callable[[], np.ndarray]
+    residual: Callable[[], np.ndarray]
+    shares: np.ndarray
+
+
 class Family(ABC):
     """One observation family.
 
@@ -166,7 +183,13 @@ class Family(ABC):
 
     def __init__(self) -> None:
         facts = ("name", "title", "equation", "sentence", "link", "parameters", "discrete", "kernel")
-        if lacking := [fact for fact in facts if not hasattr(self, fact)]:
+        lacking = [fact for fact in facts if not hasattr(self, fact)]
+        # What only some families have.
+        needed = [] if lacking or not self.parameters else ["parameter_prior"]
+        if not lacking and not self.has_trials:
+            needed += ["exceedance"] if self.discrete else ["standard_cdf", "level_probability"]
+        lacking += [part for part in needed if getattr(type(self), part) is getattr(Family, part)]
+        if lacking:
             raise TypeError(f"{type(self).__name__} lacks {', '.join(lacking)}")
 
     def __repr__(self) -> str:
@@ -204,7 +227,7 @@ class Family(ABC):
 
     def ends(self, outcome: Outcome) -> tuple[float | None, float | None]:
         """Least and greatest value that an outcome can have; None where there is no such value."""
-        return None, None
+        return outcome.lower, outcome.upper
 
     # --- The distribution ---
 
@@ -283,25 +306,15 @@ class Family(ABC):
         raise NotImplementedError
 
     @abstractmethod
-    def predictor_variance(
-        self,
-        own: Draws,
-        outcome: Outcome,
-        *,
-        mean: Callable[[], np.ndarray],
-        residual: Callable[[], np.ndarray],
-        shares: np.ndarray,
-    ) -> np.ndarray:
-        """Variance of an outcome around its expectation on the scale of the linear predictor, shape (n_draws,).
+    def predictor_variance(self, own: Draws, outcome: Outcome, rows: Averages) -> np.ndarray:
+        """Variance of an outcome around its expectation on the scale of the linear predictor, shape (n_draws,) or ().
 
         Parameters
         ----------
         own, outcome
             As in the likelihood.
-        mean, residual
-            Average expected outcome and average residual variance of the analysed rows, shape (n_draws,).
-        shares
-            Share of the rows by level of the residual factor, shape (n_levels,).
+        rows
+            What is known of the analysed rows on average.
         """
 
     def information(self, outcome: Outcome) -> float:
