@@ -9,7 +9,7 @@ import pytest
 from scipy import special, stats
 
 from alliance_bayes.errors import DataError
-from alliance_bayes.model import FAMILIES, Outcome
+from alliance_bayes.model import FAMILIES, Outcome, Scale
 
 LEVELS = np.arange(0, 21, 4.0)  # six levels, in steps of 4
 ETA = np.array([[-1.2, 0.3, 2.0]])
@@ -195,3 +195,12 @@ def test_priors_far_too_wide_give_counts_all_the_same(family: str) -> None:
     drawn = FAMILIES[family].simulate(np.array([[800.0, -800.0]]), PARAMETERS[family], made, np.random.default_rng(1))
     assert np.isfinite(drawn).all()
     assert drawn[0, 1] == 0.0
+
+
+@pytest.mark.parametrize("family", COUNTS)
+def test_a_prior_of_counts_says_where_its_scale_comes_from(family: str) -> None:
+    visits = Scale(mean=4.0, sd=2.0, reason="a survey")
+    stated = FAMILIES[family].intercept(visits)
+    assert stated is not None
+    assert stated.prior.parameters == pytest.approx((np.log(4.0), 1.0))
+    assert stated.reason == "log of the expected count; covers 0.54 to 30; a survey"

@@ -69,5 +69,6 @@ class Counts(Family):
         middle = math.log(scale.mean)
         return StatedPrior(
             Prior("Normal", (middle, 1.0)),
-            f"log of the expected count; covers {math.exp(middle - 2):.2g} to {math.exp(middle + 2):.2g}",
+            f"log of the expected count; covers {math.exp(middle - 2):.2g} to {math.exp(middle + 2):.2g}; "
+            f"{scale.reason}",
         )
