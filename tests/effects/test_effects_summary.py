@@ -11,14 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alliance_bayes.effects.options import Options, make_options
-from alliance_bayes.effects.quantity import Difference, Fixed, Quantity
-from alliance_bayes.effects.summary import summarise
+from alliance_bayes.effects.summary import Difference, Estimate, Fixed, summarise
 from alliance_bayes.errors import UsageError
 from builders import fitted
 
 
 def one(draws: np.ndarray, *, options: Options | None = None, **about: object) -> dict[str, object]:
-    table = summarise([Quantity("slope", Fixed(draws), "point", **about)], options or Options())  # type: ignore[arg-type]
+    table = summarise([Estimate("slope", Fixed(draws), "point", **about)], options or Options())  # type: ignore[arg-type]
     assert len(table) == 1
     return table.iloc[0].to_dict()
 
@@ -60,9 +59,9 @@ def test_diagnostics_are_arvizs(kind: str, chains: int, draws: int) -> None:
 def test_a_block_of_quantities_gives_what_each_gives_alone() -> None:
     kinds = ("independent", "autocorrelated", "stuck chain", "ties")
     draws = [series(kind, 4, 60, seed) for seed in range(40) for kind in kinds]
-    together = summarise([Quantity(f"q{i}", Fixed(d), "point", signed=True) for i, d in enumerate(draws)], Options())
+    together = summarise([Estimate(f"q{i}", Fixed(d), "point", signed=True) for i, d in enumerate(draws)], Options())
     for i in (0, 1, 2, 3, 63, 64, 159):
-        alone = summarise([Quantity(f"q{i}", Fixed(draws[i]), "point", signed=True)], Options())
+        alone = summarise([Estimate(f"q{i}", Fixed(draws[i]), "point", signed=True)], Options())
         numbers = [name for name in alone.columns if alone[name].dtype == float]
         np.testing.assert_allclose(together.iloc[[i]][numbers], alone[numbers], rtol=1e-12)
 

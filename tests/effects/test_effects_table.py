@@ -15,8 +15,7 @@ from hypothesis import strategies as st
 
 from alliance_bayes.effects import COLUMNS, EffectTable, adjusted_means, contrasts, slopes
 from alliance_bayes.effects.options import Options
-from alliance_bayes.effects.quantity import Fixed, Quantity
-from alliance_bayes.effects.summary import summarise
+from alliance_bayes.effects.summary import Estimate, Fixed, summarise
 from alliance_bayes.errors import UsageError
 from builders import fitted, rows
 
@@ -73,7 +72,7 @@ def test_rows_without_their_ids_have_no_draws(table: EffectTable) -> None:
 @given(order=st.permutations(range(12)), cut=st.integers(1, 12))
 def test_any_selection_keeps_draws_with_rows(order: list[int], cut: int) -> None:
     draws = np.arange(12.0)[:, None, None] + np.zeros((1, 2, 30))
-    made = summarise([Quantity(f"q{i}", Fixed(draws[i]), "point") for i in range(12)], Options())
+    made = summarise([Estimate(f"q{i}", Fixed(draws[i]), "point") for i in range(12)], Options())
     agrees(made.iloc[order[:cut]])
 
 
@@ -115,7 +114,7 @@ LABELS = st.text(alphabet="a/\\= vs", min_size=1, max_size=6)
 @given(pairs=st.lists(st.tuples(LABELS, LABELS, LABELS), min_size=2, max_size=6, unique=True))
 def test_ids_tell_rows_apart_whatever_the_labels(pairs: list[tuple[str, str, str]]) -> None:
     ids = [
-        Quantity("contrast", Fixed(np.zeros((1, 1))), "p", factor=f, level=a, versus=b, population="sample").row_id
+        Estimate("contrast", Fixed(np.zeros((1, 1))), "p", factor=f, level=a, versus=b, population="sample").row_id
         for f, a, b in pairs
     ]
     # A factor is a column or columns of a formula, which cannot hold "=": only equal factors share a prefix.

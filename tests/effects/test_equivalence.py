@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 from alliance_bayes.effects import EffectTable, contrasts, effects, equivalence, moderation, slopes
 from alliance_bayes.effects.equivalence import DECIDED, VERDICTS, standing, standing_of
 from alliance_bayes.effects.options import Options
-from alliance_bayes.effects.quantity import Fixed, Quantity
-from alliance_bayes.effects.summary import summarise
+from alliance_bayes.effects.summary import Estimate, Fixed, summarise
 from alliance_bayes.errors import UsageError
 from builders import fitted, rows
 
@@ -22,7 +21,7 @@ UNIT = "WHO-5 point per alliance point"
 
 def table(draws: np.ndarray, **more: object) -> EffectTable:
     own = {"term": "alliance", "factor": "sex", "level": "male", "versus": "female", "signed": True}
-    quantity = Quantity("contrast_of_slopes", Fixed(draws), UNIT, **(own | more))  # type: ignore[arg-type]
+    quantity = Estimate("contrast_of_slopes", Fixed(draws), UNIT, **(own | more))  # type: ignore[arg-type]
     return summarise([quantity], Options())
 
 
@@ -179,7 +178,7 @@ def test_limits_that_are_not_symmetric_are_both_named() -> None:
     ],
 )
 def test_units_in_words(unit: str, words: str) -> None:
-    quantity = Quantity("risk_difference", Fixed(np.zeros((1, 4))), unit, term="who5_change >= 10")
+    quantity = Estimate("risk_difference", Fixed(np.zeros((1, 4))), unit, term="who5_change >= 10")
     found = equivalence(summarise([quantity], Options()), margin=0.1)
     assert found["statement"].tolist() == [
         f"The probability of who5_change >= 10 differs from zero by less than {words} with probability above .99."

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from alliance_bayes.effects import adjusted_means, bayesian_r2, slopes, slopes_by_level, variance_partition
-from alliance_bayes.effects.contributions import contributions
+from alliance_bayes.effects.explained import contributions
 from alliance_bayes.fit import FittedModel
 from builders import fitted, rows
 

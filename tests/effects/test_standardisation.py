@@ -279,9 +279,9 @@ def test_unseen_combinations_are_averaged_as_predictions_draw_them(family: str) 
     # Two countries have no men: everybody as a man needs two unseen combinations, which are not one.
     by_hand = built.predict(frame.assign(sex="male"), seed=3).values.mean(axis=2)
     analysis = Analysis(built, Options(seed=3))
-    made = analysis.with_chains(analysis.averages([analysis.scenes.scene(fixed={"sex": "male"})])[:, 0])
+    made = analysis.with_chains(analysis.averages([analysis.counterfactuals.of(fixed={"sex": "male"})])[:, 0])
     np.testing.assert_allclose(made, by_hand, rtol=0, atol=1e-6 * np.abs(by_hand).max())
     # And at a new country, a man's combination is not a woman's.
-    new = [analysis.scenes.scene("new", fixed={"sex": sex}) for sex in ("female", "male")]
-    assert [scene.pieces[0].unseen["country:sex"] for scene in new] == ["(new level):female", "(new level):male"]
+    new = [analysis.counterfactuals.of("new", fixed={"sex": sex}) for sex in ("female", "male")]
+    assert [setting.grids[0].unseen["country:sex"] for setting in new] == ["(new level):female", "(new level):male"]
     assert not np.isclose(*analysis.averages(new).T).all()

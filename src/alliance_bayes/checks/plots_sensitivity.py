@@ -10,7 +10,7 @@ import numpy as np
 from alliance_bayes.checks.drawing import EXPECTED, GREY, OBSERVED, TEXT, axes_of, label_of, short
 from alliance_bayes.checks.refits import PROB, Refit, called
 from alliance_bayes.checks.results import Plot
-from alliance_bayes.effects.quantity import Quantity
+from alliance_bayes.effects.summary import Estimate
 from alliance_bayes.fit import FittedModel
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["slopes_side_by_side"]
 
 
-def slopes_side_by_side(fit: FittedModel, name: str, when: str, own: Quantity, refits: Sequence[Refit]) -> Plot:
+def slopes_side_by_side(fit: FittedModel, name: str, when: str, own: Estimate, refits: Sequence[Refit]) -> Plot:
     """Mean and interval of the slope as fitted and of every refit.
 
     Parameters

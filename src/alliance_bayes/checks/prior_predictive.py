@@ -9,7 +9,7 @@ from alliance_bayes.checks.evidence import Evidence
 from alliance_bayes.checks.plots_predictive import prior_outcomes
 from alliance_bayes.checks.results import CheckResult
 from alliance_bayes.checks.wording import percent
-from alliance_bayes.effects.prior import prior_fit
+from alliance_bayes.effects.analysis import prior_fit
 from alliance_bayes.errors import ModelError
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model import Design

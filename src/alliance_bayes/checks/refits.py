@@ -11,9 +11,8 @@ import pandas as pd
 
 from alliance_bayes.effects.analysis import Analysis
 from alliance_bayes.effects.options import Options
-from alliance_bayes.effects.quantity import Fixed, Quantity
 from alliance_bayes.effects.slopes import slope_quantities
-from alliance_bayes.effects.summary import summarise
+from alliance_bayes.effects.summary import Estimate, Fixed, summarise
 from alliance_bayes.effects.table import EffectTable
 from alliance_bayes.engines import SamplerSettings
 from alliance_bayes.engines.choice import sample
@@ -83,7 +82,7 @@ def focal_slope(fit: FittedModel) -> np.ndarray:
     return focal(fit).draws()
 
 
-def focal(fit: FittedModel) -> Quantity:
+def focal(fit: FittedModel) -> Estimate:
     """The average slope of the focal predictor; where it has none, the difference that goes with its declared step."""
     # One after the other: most fits need the first only, and the others go through all rows.
     made = slope_quantities(Analysis(fit, Options()), None)
@@ -94,7 +93,7 @@ def focal(fit: FittedModel) -> Quantity:
     return own if np.isnan(step.draws()).all() else step
 
 
-def called(own: Quantity) -> str:
+def called(own: Estimate) -> str:
     """What :func:`focal` gives, in words."""
     return "slope" if own.estimand == "slope" else "difference between the percentiles"
 
@@ -148,7 +147,7 @@ def refit(
         return Refit(label, left_out, np.empty((0, 0)), str(error))
 
 
-def slope_rows(own: Quantity, refits: Sequence[Refit]) -> EffectTable:
+def slope_rows(own: Estimate, refits: Sequence[Refit]) -> EffectTable:
     """The slopes of the fit itself and of those refits that came about; their ``term`` is what was changed.
 
     Parameters
@@ -159,7 +158,7 @@ def slope_rows(own: Quantity, refits: Sequence[Refit]) -> EffectTable:
         What it is compared with.
     """
     made = [one for one in (Refit(AS_FITTED, 0, own.draws()), *refits) if one.draws.size]
-    slopes = [Quantity(own.estimand, Fixed(one.draws), own.unit, term=one.label, signed=True) for one in made]
+    slopes = [Estimate(own.estimand, Fixed(one.draws), own.unit, term=one.label, signed=True) for one in made]
     # Those of one shape together: a refit has fewer draws than the fit.
     alike = groupby(slopes, key=lambda slope: slope.draws().shape)
     return EffectTable.concat([summarise(some, Options(prob=PROB)) for _, some in alike])

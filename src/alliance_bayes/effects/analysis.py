@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -9,20 +10,20 @@ from math import prod
 
 import numpy as np
 import pandas as pd
+import xarray as xr
 
-from alliance_bayes.effects.averages import average, slope
+from alliance_bayes.effects.averages import Expected, Tabulations, average, expectation, slope
+from alliance_bayes.effects.counterfactual import Counterfactual, Counterfactuals, NumericSetting
 from alliance_bayes.effects.explained import Spread, outcome_spread
 from alliance_bayes.effects.options import Options
-from alliance_bayes.effects.prior import prior_fit
-from alliance_bayes.effects.quantity import Fixed
-from alliance_bayes.effects.scenes import NumericSetting, Scene, Scenes
-from alliance_bayes.effects.tabulated import Expected, Tabulations, expectation
+from alliance_bayes.effects.summary import Fixed
+from alliance_bayes.engines.prior import sample_prior
 from alliance_bayes.errors import UsageError
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model import scale_of
 from alliance_bayes.model.levels import NEW_LEVEL
 
-__all__ = ["NEW_LEVEL", "Analysis"]
+__all__ = ["NEW_LEVEL", "PRIOR_DRAWS", "Analysis", "prior_fit"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,9 +54,9 @@ class Analysis:
     )
 
     @cached_property
-    def scenes(self) -> Scenes:
+    def counterfactuals(self) -> Counterfactuals:
         """Maker of counterfactual settings."""
-        return Scenes(self.fit.design, spread=self.function is not expectation, among=self.among)
+        return Counterfactuals(self.fit.design, spread=self.function is not expectation, among=self.among)
 
     @cached_property
     def tables(self) -> Tabulations:
@@ -144,7 +145,7 @@ class Analysis:
     def factors(self) -> list[str]:
         """Pooled factors in the formula's order, then those categorical columns of common terms that are not pooled."""
         pooled = [factor.name for factor in self.fit.design.factors]
-        return pooled + [name for name in self.scenes.in_common if name not in pooled]
+        return pooled + [name for name in self.counterfactuals.in_common if name not in pooled]
 
     def levels(self, factor: str) -> list[str]:
         """Labels of a factor's levels in their declared order.
@@ -157,7 +158,7 @@ class Analysis:
         for pooled in self.fit.design.factors:
             if pooled.name == factor:
                 return list(pooled.levels)
-        if factor not in self.scenes.in_common:
+        if factor not in self.counterfactuals.in_common:
             raise UsageError(
                 f"{factor!r} is not a factor of this model. Its factors: {', '.join(self.factors()) or 'none'}."
             )
@@ -171,12 +172,12 @@ class Analysis:
         """What each level of a factor is in terms of columns, in the order of :meth:`levels`."""
         for pooled in self.fit.design.factors:
             if pooled.name == factor:
-                return self.scenes.level_columns(pooled)
+                return self.counterfactuals.level_columns(pooled)
         return [{factor: level} for level in self.levels(factor)]
 
-    def averages(self, scenes: Sequence[Scene]) -> np.ndarray:
-        """Average expected outcomes, shape (n_draws, n_scenes)."""
-        return average(self.fit, scenes, seed=self.options.seed, tables=self.tables)
+    def averages(self, counterfactuals: Sequence[Counterfactual]) -> np.ndarray:
+        """Average expected outcomes, shape (n_draws, n_counterfactuals)."""
+        return average(self.fit, counterfactuals, seed=self.options.seed, tables=self.tables)
 
     def slopes(
         self, predictor: str, settings: Iterable[dict[str, str]], *, at: Sequence[NumericSetting] = ()
@@ -198,12 +199,12 @@ class Analysis:
             Shape (n_draws, n_settings), in outcome units per unit of the predictor; and why a slope is NaN (empty
             where it is not).
         """
-        scenes = [
-            self.scenes.scene(self.options.population, numeric=tuple(at), fixed=fixed, along=predictor)
+        placed = [
+            self.counterfactuals.of(self.options.population, numeric=tuple(at), fixed=fixed, along=predictor)
             for fixed in settings
         ]
-        problems = [scene.problem for scene in scenes]
-        return slope(self.fit, scenes, seed=self.options.seed, tables=self.tables), problems
+        problems = [one.problem for one in placed]
+        return slope(self.fit, placed, seed=self.options.seed, tables=self.tables), problems
 
     def by_level(self, factor: str, *, predictor: str | None = None) -> tuple[list[str], np.ndarray, list[str]]:
         """Means (or slopes on ``predictor``) with everybody at each level of a factor.
@@ -220,8 +221,8 @@ class Analysis:
             if self.options.population == "new" and self.is_sampled(factor):
                 labels, settings = [NEW_LEVEL], [{}]
             if predictor is None:
-                scenes = [self.scenes.scene(self.options.population, fixed=fixed) for fixed in settings]
-                draws, problems = self.averages(scenes), [scene.problem for scene in scenes]
+                placed = [self.counterfactuals.of(self.options.population, fixed=fixed) for fixed in settings]
+                draws, problems = self.averages(placed), [one.problem for one in placed]
             else:
                 draws, problems = self.slopes(predictor, settings)
             self._by_level[key] = labels, self._levels_first(draws), problems
@@ -238,3 +239,22 @@ class Analysis:
     def fixed(self, draws: np.ndarray | float) -> Fixed:
         """Stacked draws as the source of a quantity."""
         return Fixed(self.with_chains(np.broadcast_to(np.asarray(draws, dtype=float), (self.n_draws,))))
+
+
+#: Draws behind a probability that the prior gives: its standard error is below .016, and averages of families that are
+#: not linear take their time.
+PRIOR_DRAWS = 1000
+
+
+def prior_fit(fit: FittedModel, *, draws: int = PRIOR_DRAWS, seed: int = 0) -> FittedModel:
+    """The same model with independent draws from its prior, in one chain.
+
+    Parameters
+    ----------
+    fit
+        The fitted model, for its design and priors.
+    draws, seed
+        Number of draws, and their seed.
+    """
+    tree = xr.DataTree.from_dict({"posterior": sample_prior(fit.design, fit.priors, draws=draws, seed=seed)})
+    return dataclasses.replace(fit, tree=tree)

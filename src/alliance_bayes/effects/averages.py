@@ -1,8 +1,8 @@
-"""Average expected outcomes of scenes, draw by draw."""
+"""Average expected outcomes of counterfactuals, draw by draw, and the tables that make them cheap."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
@@ -11,46 +11,47 @@ from math import prod
 
 import numpy as np
 
+from alliance_bayes.compiled import njit
+from alliance_bayes.effects.counterfactual import Counterfactual, Grid
 from alliance_bayes.effects.joined import joined_average, joins
-from alliance_bayes.effects.scenes import Piece, Scene
-from alliance_bayes.effects.tabulated import Tabulations
 from alliance_bayes.errors import UsageError
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.machine import processors
-from alliance_bayes.model import Design, PooledFactor, Rows
+from alliance_bayes.model import Design, Family, Outcome, PooledFactor, Rows
 from alliance_bayes.model.predictor import sums_by_level
 from alliance_bayes.remedies import argument
 
-__all__ = ["average", "slope"]
+__all__ = ["Expected", "Tabulated", "Tabulations", "average", "expectation", "slope"]
 
-# Combinations of levels that one scene may need when the family is not linear: each is a pass over draws x rows.
+
+# Combinations of levels that one setting may need when the family is not linear: each is a pass over draws x rows.
 _MOST_COMBINATIONS = 1_000
-# Scenes whose averaged rows are in memory at once.
+# Counterfactuals whose averaged rows are in memory at once.
 _CHUNK = 64
 
 # Half the step of a central difference, in SDs of the design column that moves fastest. Truncation costs about 1e-8 of
 # the curvature's size and rounding about 1e-11 of the outcome's.
 _STEP = 1e-4
 
-# A scene as one averaged row: the common columns and the offset, shape (n_known,); by factor the pooled columns spread
-# over its levels and then those that the fit has not seen, shape (n_levels + n_unseen, n_factor_terms); by smooth its
-# basis, shape (n_knots,).
+# A counterfactual as one averaged row: the common columns and the offset, shape (n_known,); by factor the pooled
+# columns spread over its levels and then those that the fit has not seen, shape (n_levels + n_unseen, n_factor_terms);
+# by smooth its basis, shape (n_knots,).
 type _Averaged = tuple[np.ndarray, Mapping[str, np.ndarray], Mapping[str, np.ndarray]]
-# Position of a scene, one of its pieces, and what each combination of the piece's levels weighs in the scene.
-type _Member = tuple[int, Piece, float]
+# Position of a setting, one of its grids, and what each combination of the grid's levels weighs in the setting.
+type _Member = tuple[int, Grid, float]
 
 
 def average(
-    fit: FittedModel, scenes: Sequence[Scene], *, seed: int = 0, tables: Tabulations | None = None
+    fit: FittedModel, settings: Sequence[Counterfactual], *, seed: int = 0, tables: Tabulations | None = None
 ) -> np.ndarray:
-    """Average expected outcome of each scene, or of whatever the tables are of.
+    """Average expected outcome of each counterfactual, or of whatever the tables are of.
 
     Parameters
     ----------
     fit
         The fitted model.
-    scenes
-        Counterfactual settings.
+    settings
+        The counterfactuals.
     seed
         Seed for the effects of new levels; the same seed gives what ``fit.predict`` gives.
     tables
@@ -59,13 +60,14 @@ def average(
     Returns
     -------
     numpy.ndarray
-        Shape (n_draws, n_scenes), in units of the outcome, or (n_draws, n_scenes, n_functions) where the tables are of
-        several functions; NaN for a scene with a problem.
+        Shape (n_draws, n_counterfactuals), in units of the outcome, or (n_draws, n_counterfactuals, n_functions) where
+        the tables are of
+        several functions; NaN for one with a problem.
 
     Raises
     ------
     UsageError
-        A scene crosses too many levels for a family that is not linear.
+        A counterfactual crosses too many levels for a family that is not linear.
 
     References
     ----------
@@ -74,62 +76,70 @@ def average(
     """
     of = tables or Tabulations(fit)
 
-    def compute(sound: Sequence[Scene]) -> np.ndarray:
+    def compute(sound: Sequence[Counterfactual]) -> np.ndarray:
         if fit.design.family.linear and of.of_outcome:
             unseen = _unseen(fit, sound)
             return _linear(fit, _averages_of(fit, sound, unseen), seed, unseen)
         return _blocked(fit, sound, seed, of)
 
-    return _where_sound(fit, scenes, [not scene.problem for scene in scenes], compute, n_functions=of.n_functions)
+    return _where_sound(
+        fit,
+        settings,
+        [not setting.problem for setting in settings],
+        compute,
+        n_functions=of.n_functions,
+    )
 
 
-def slope(fit: FittedModel, scenes: Sequence[Scene], *, seed: int = 0, tables: Tabulations | None = None) -> np.ndarray:
-    """Average derivative of the expected outcome in each scene, shape (n_draws, n_scenes).
+def slope(
+    fit: FittedModel, settings: Sequence[Counterfactual], *, seed: int = 0, tables: Tabulations | None = None
+) -> np.ndarray:
+    """Average derivative of the expected outcome in each counterfactual, shape (n_draws, n_counterfactuals).
 
     Parameters
     ----------
     fit, seed, tables
         See :func:`average`.
-    scenes
-        Scenes whose pieces have a ``change``, the derivatives of the design arrays.
+    settings
+        Counterfactuals whose grids have a ``change``, the derivatives of the design arrays.
     """
 
-    def compute(sound: Sequence[Scene]) -> np.ndarray:
+    def compute(sound: Sequence[Counterfactual]) -> np.ndarray:
         if fit.design.family.linear:
-            changes = [_moved(scene, lambda piece: piece.change) for scene in sound]
+            changes = [_moved(setting, lambda grid: grid.change) for setting in sound]
             unseen = _unseen(fit, changes)
             return _linear(fit, _averages_of(fit, changes, unseen), seed, unseen)
         step = _step(sound)
         made: dict[tuple[int, float], Rows] = {}
 
-        def at(piece: Piece, by: float) -> Rows:
-            assert piece.change is not None
-            key = (id(piece.rows), by)
+        def at(grid: Grid, by: float) -> Rows:
+            assert grid.change is not None
+            key = (id(grid.rows), by)
             # Pieces of the same rows stay of the same rows, so that what they share is computed once.
-            return made.setdefault(key, piece.rows.along(piece.change, by))
+            return made.setdefault(key, grid.rows.along(grid.change, by))
 
-        pairs = [_moved(scene, partial(at, by=by)) for scene in sound for by in (-step, step)]
+        pairs = [_moved(setting, partial(at, by=by)) for setting in sound for by in (-step, step)]
         outcomes = _blocked(fit, pairs, seed, tables or Tabulations(fit))
         return np.asarray((outcomes[:, 1::2] - outcomes[:, ::2]) / (2 * step))
 
-    return _where_sound(fit, scenes, [not scene.problem for scene in scenes], compute)
+    return _where_sound(fit, settings, [not setting.problem for setting in settings], compute)
 
 
-def _moved(scene: Scene, rows_of: Callable[[Piece], Rows | None]) -> Scene:
-    """The scene with other rows in each of its pieces."""
-    pieces = []
-    for piece in scene.pieces:
-        rows = rows_of(piece)
+def _moved(setting: Counterfactual, rows_of: Callable[[Grid], Rows | None]) -> Counterfactual:
+    """The setting with other rows in each of its grids."""
+    grids = []
+    for grid in setting.grids:
+        rows = rows_of(grid)
         assert rows is not None
-        pieces.append(replace(piece, rows=rows))
-    return replace(scene, pieces=tuple(pieces))
+        grids.append(replace(grid, rows=rows))
+    return replace(setting, grids=tuple(grids))
 
 
-def _step(scenes: Sequence[Scene]) -> float:
+def _step(settings: Sequence[Counterfactual]) -> float:
     """Half the width of a central difference: no column moves by more than a ten-thousandth of its spread in a row."""
     fastest = 0.0
-    for piece in (piece for scene in scenes for piece in scene.pieces):
-        rows, change = piece.rows, piece.change
+    for grid in (grid for setting in settings for grid in setting.grids):
+        rows, change = grid.rows, grid.change
         assert change is not None
         arrays = [(rows.known, change.known), *((rows.z[name], change.z[name]) for name in rows.z)]
         arrays += [(rows.basis[name], change.basis[name]) for name in rows.basis]
@@ -157,16 +167,16 @@ def _where_sound[T](
     return out
 
 
-def _unseen(fit: FittedModel, scenes: Sequence[Scene]) -> dict[str, tuple[str, ...]]:
-    """Labels, by factor, of all levels in some scenes that the fit has not seen."""
-    pieces = [piece for scene in scenes for piece in scene.pieces]
+def _unseen(fit: FittedModel, settings: Sequence[Counterfactual]) -> dict[str, tuple[str, ...]]:
+    """Labels, by factor, of all levels in some settings that the fit has not seen."""
+    grids = [grid for setting in settings for grid in setting.grids]
     names = [factor.name for factor in fit.design.factors]
-    return {name: tuple(dict.fromkeys(new for piece in pieces for new in piece.new_labels(name))) for name in names}
+    return {name: tuple(dict.fromkeys(new for grid in grids for new in grid.new_labels(name))) for name in names}
 
 
 @dataclass(frozen=True, eq=False)
 class _Means:
-    """Weighted means of the columns of some rows, each computed once: the scenes of a factor's levels share them."""
+    """Weighted means of the columns of some rows, each computed once: the settings of a factor's levels share them."""
 
     design: Design
     rows: Rows
@@ -193,38 +203,40 @@ class _Means:
         if name not in self._spread:
             z, at = self.rows.z[name], self.rows.index[name]
             at = np.where(at < 0, n_levels - 1 - at, at)
-            # A scene may be of some of the rows.
+            # A setting may be of some of the rows.
             own = z / len(z) if weights is None else z * weights[:, None] / self.design.n
             size = n_levels + len(self.rows.unseen.get(name, ()))
             self._spread[name] = sums_by_level(own, at, size)
         return self._spread[name]
 
 
-def _averages_of(fit: FittedModel, scenes: Sequence[Scene], unseen: Mapping[str, tuple[str, ...]]) -> list[_Averaged]:
+def _averages_of(
+    fit: FittedModel, settings: Sequence[Counterfactual], unseen: Mapping[str, tuple[str, ...]]
+) -> list[_Averaged]:
     means: dict[int, _Means] = {}
-    for piece in (piece for scene in scenes for piece in scene.pieces):
-        means.setdefault(id(piece.rows), _Means(fit.design, piece.rows))
-    return [_averaged(fit, scene, unseen, means) for scene in scenes]
+    for grid in (grid for setting in settings for grid in setting.grids):
+        means.setdefault(id(grid.rows), _Means(fit.design, grid.rows))
+    return [_averaged(fit, setting, unseen, means) for setting in settings]
 
 
 def _averaged(
-    fit: FittedModel, scene: Scene, unseen: Mapping[str, tuple[str, ...]], means: Mapping[int, _Means]
+    fit: FittedModel, setting: Counterfactual, unseen: Mapping[str, tuple[str, ...]], means: Mapping[int, _Means]
 ) -> _Averaged:
-    design, own = fit.design, [means[id(piece.rows)] for piece in scene.pieces]
+    design, own = fit.design, [means[id(grid.rows)] for grid in setting.grids]
     x = np.mean([of.known for of in own], axis=0)
     spread: dict[str, np.ndarray] = {}
     for factor in design.factors:
         name, n_levels = factor.name, len(factor.levels)
         spread[name] = np.zeros((n_levels + len(unseen[name]), len(factor.columns)))
-        for piece, of in zip(scene.pieces, own, strict=True):
-            levels = piece.levels.get(name)
-            place = [n_levels + unseen[name].index(label) for label in piece.new_labels(name)]
+        for grid, of in zip(setting.grids, own, strict=True):
+            levels = grid.levels.get(name)
+            place = [n_levels + unseen[name].index(label) for label in grid.new_labels(name)]
             if levels is not None:
                 at = np.where(levels < 0, place[0], levels) if place else levels
                 spread[name][at] += of.z[name] / len(levels)
             else:
                 spread[name][[*range(n_levels), *place]] += of.spread(factor)
-        spread[name] /= len(scene.pieces)
+        spread[name] /= len(setting.grids)
     basis = {smooth.name: np.mean([of.basis[smooth.name] for of in own], axis=0) for smooth in design.smooths}
     return x, spread, basis
 
@@ -241,7 +253,7 @@ def _linear(
         weights = np.stack([spread[factor.name] for _, spread, _ in averaged], axis=-1)
         n_levels = len(factor.levels)
         seen = weights[:n_levels].reshape(-1, len(averaged))
-        # Scenes mostly differ in a few levels, so the first is computed in full and the others by what differs.
+        # They mostly differ in a few levels, so the first is computed in full and the others by what differs.
         base = seen[:, :1]
         differs = np.flatnonzero((seen != base).any(axis=1))
         flat = u.reshape(len(u), -1)
@@ -253,25 +265,25 @@ def _linear(
     return out
 
 
-def _blocked(fit: FittedModel, scenes: Sequence[Scene], seed: int, tables: Tabulations) -> np.ndarray:
+def _blocked(fit: FittedModel, settings: Sequence[Counterfactual], seed: int, tables: Tabulations) -> np.ndarray:
     """Expected outcomes of every row, averaged; draws x rows are in memory for a block of draws at a time."""
     several = () if tables.n_functions is None else (tables.n_functions,)
-    out = np.zeros((prod(fit.shape), len(scenes), *several))
+    out = np.zeros((prod(fit.shape), len(settings), *several))
     # Pieces that replace levels of the same factors (by the same new ones) in the same rows share the rest of the
     # linear predictor.
     groups: dict[object, list[_Member]] = {}
-    for position, scene in enumerate(scenes):
-        combinations = [prod(map(len, piece.levels.values())) for piece in scene.pieces]
+    for position, setting in enumerate(settings):
+        combinations = [prod(map(len, grid.levels.values())) for grid in setting.grids]
         if sum(combinations) > _MOST_COMBINATIONS:
             raise UsageError(
                 "population 'equal' crosses the levels of all factors, here in "
                 f"{sum(combinations):,} combinations, but a model of family '{fit.spec.family}' can be averaged over "
                 f"at most {_MOST_COMBINATIONS:,}. Use {argument('population', 'sample')}."
             )
-        for piece, count in zip(scene.pieces, combinations, strict=True):
-            same = (id(piece.rows), frozenset(piece.levels), frozenset(piece.unseen.items()))
+        for grid, count in zip(setting.grids, combinations, strict=True):
+            same = (id(grid.rows), frozenset(grid.levels), frozenset(grid.unseen.items()))
             members = groups.setdefault(same, [])
-            members.append((position, piece, 1 / (len(scene.pieces) * count)))
+            members.append((position, grid, 1 / (len(setting.grids) * count)))
     for members in groups.values():
         if not tables.of_outcome:
             members = [member for member in members if not _joined(out, fit, member, tables)]
@@ -287,13 +299,13 @@ def _blocked(fit: FittedModel, scenes: Sequence[Scene], seed: int, tables: Tabul
 
 
 def _joined(out: np.ndarray, fit: FittedModel, member: _Member, tables: Tabulations) -> bool:
-    """Add the average of a piece to ``out`` with its rows joined, and say whether; not where every row is computed."""
-    position, piece, weight = member
-    if not joins(fit, piece.rows.n):
+    """Add the average of a grid to ``out`` with its rows joined, and say whether; not where every row is computed."""
+    position, grid, weight = member
+    if not joins(fit, grid.rows.n):
         return False
-    rows, total, strata = piece.rows, np.zeros_like(out[:, position]), tables.strata(piece.rows)
-    for levels in product(*piece.levels.values()):
-        placed = {name: np.full(rows.n, level) for name, level in zip(piece.levels, levels, strict=True)}
+    rows, total, strata = grid.rows, np.zeros_like(out[:, position]), tables.strata(grid.rows)
+    for levels in product(*grid.levels.values()):
+        placed = {name: np.full(rows.n, level) for name, level in zip(grid.levels, levels, strict=True)}
         at = replace(rows, index={**rows.index, **placed})
         average = joined_average(fit, at, strata, tables.given)
         if average is None:
@@ -312,15 +324,15 @@ def _add(
     seed: int,
     which: slice,
 ) -> None:
-    """Add averages of pieces with the same rows and replaced factors to ``out``, for a block of draws."""
+    """Add averages of grids with the same rows and replaced factors to ``out``, for a block of draws."""
     rows, replaced = members[0][1].rows, tuple(members[0][1].levels)
     z, strata = np.hstack([np.zeros((rows.n, 0)), *(rows.z[name] for name in replaced)]), tables.strata(rows)
     base = fit.linear_predictor(rows, which=which, seed=seed, without=replaced)
     effects = {name: _effects(fit, name, which, new.get(name)) for name in replaced}
     reach = sum((_reach(effects[name], rows.z[name]) for name in replaced), np.zeros((2, len(base))))
     table = tables.expected(which, base.min(axis=1) + reach[0], base.max(axis=1) + reach[1])
-    for position, piece, weight in members:
-        for levels in product(*piece.levels.values()):
+    for position, grid, weight in members:
+        for levels in product(*grid.levels.values()):
             chosen = [effects[name][:, level] for name, level in zip(replaced, levels, strict=True)]
             together = np.hstack([np.zeros((len(base), 0)), *chosen])
             out[which, position] += weight * table.mean(base, strata, together, z)
@@ -336,3 +348,237 @@ def _reach(effects: np.ndarray, z: np.ndarray) -> np.ndarray:
     """Bounds of z'u over all levels and rows, shape (2, n_draws)."""
     ends = np.stack([effects * z.min(axis=0), effects * z.max(axis=0)])
     return np.stack([ends.min(axis=0).sum(axis=2).min(axis=1), ends.max(axis=0).sum(axis=2).max(axis=1)])
+
+
+# What a family expects given its linear predictor (..., n), its parameters and the outcome: of shape (..., n), or
+# (..., n, n_functions) for several things at once.
+type Expected = Callable[[Family, np.ndarray, Mapping[str, np.ndarray], Outcome], np.ndarray]
+
+
+def expectation(family: Family, eta: np.ndarray, own: Mapping[str, np.ndarray], outcome: Outcome) -> np.ndarray:
+    """The outcome itself, as what is expected."""
+    return family.expectation(eta, own, outcome)
+
+
+def _residual_variance(family: Family, eta: np.ndarray, own: Mapping[str, np.ndarray], outcome: Outcome) -> np.ndarray:
+    return family.residual_variance(eta, own, outcome)
+
+
+# Points of a draw's grid. With four-point (cubic) interpolation the error is below 1e-7 of the outcome's range where
+# the linear predictor spans 20 logits, and below 1e-5 of itself for a derivative.
+_POINTS = 1024
+# Several functions at once are probabilities: where the linear predictor spans 10 residual SDs, the error is below
+# 1e-6.
+_POINTS_OF_SEVERAL = 128
+# How many times as many points an extended grid may have.
+_MOST_LONGER = 8
+
+
+@dataclass(frozen=True, eq=False)
+class Tabulated:
+    """Functions of the linear predictor, one a stratum, on a grid of its own for every draw of a block.
+
+    Parameters
+    ----------
+    low, step
+        Start and spacing of the grids, shape (n_draws,).
+    values
+        The functions on the grids, shape (n_draws, n_strata, n_points), or (n_draws, n_strata, n_points, n_functions).
+    """
+
+    low: np.ndarray
+    step: np.ndarray
+    values: np.ndarray
+
+    @property
+    def high(self) -> np.ndarray:
+        """End of the grids, shape (n_draws,)."""
+        return np.asarray(self.low + self.step * (self.values.shape[2] - 1))
+
+    def __call__(self, eta: np.ndarray, strata: np.ndarray) -> np.ndarray:
+        """The functions at linear predictors of shape (n_draws, n_rows), by the rows' strata of shape (n_rows,)."""
+        return np.asarray(_interpolated(eta, strata, self.low, self.step, self.values))
+
+    def mean(self, eta: np.ndarray, strata: np.ndarray, effects: np.ndarray, z: np.ndarray) -> np.ndarray:
+        """Mean over rows of the functions at ``eta + effects @ z.T``, shape (n_draws,) or (n_draws, n_functions)."""
+        effects = np.ascontiguousarray(effects)
+        if self.values.ndim == 3:
+            return np.asarray(_mean(eta, strata, effects, z, self.low, self.step, self.values))
+        # What the rows together weigh each grid point with is the same for all functions.
+        weights = _weights(eta, strata, effects, z, self.low, self.step, self.values.shape[1], self.values.shape[2])
+        functions = self.values.reshape(len(eta), -1, self.values.shape[3])
+        return np.asarray((weights.reshape(len(eta), 1, -1) @ functions)[:, 0])
+
+
+@dataclass(frozen=True, eq=False)
+class Tabulations:
+    """Tables of a fit's expected outcome and residual variance by block of draws, made when they are needed.
+
+    Parameters
+    ----------
+    fit
+        A fit of any family; made for those that are not linear.
+    function
+        What is expected of a row: the outcome itself by default, or the probability of an event.
+    n_functions
+        How many things ``function`` gives at once; None for one without an axis of its own.
+    """
+
+    fit: FittedModel
+    function: Expected = expectation
+    n_functions: int | None = None
+    _kept: dict[tuple[int, int], Tabulated] = field(default_factory=dict, repr=False)
+
+    @property
+    def of_outcome(self) -> bool:
+        """Whether it is the outcome itself that is expected."""
+        return self.function is expectation
+
+    @property
+    def _points(self) -> int:
+        return _POINTS if self.n_functions is None else _POINTS_OF_SEVERAL
+
+    @property
+    def _unit(self) -> float:
+        """Of the linear predictor: that of the outcome where its expectation is the outcome, else a logit."""
+        design = self.fit.design
+        return design.sd(design.outcome.name) if design.family.link == "identity" else 1.0
+
+    def blocks(self, n_rows: int) -> Iterator[slice]:
+        """Slices of the stacked draws such that linear predictors and tables stay within a fixed amount of memory."""
+        return self.fit.blocks(n_rows if self.n_functions is None else max(n_rows, self._points * self.n_functions))
+
+    def strata(self, rows: Rows) -> np.ndarray:
+        """Stratum of each row: its level of the residual factor, 0 without one."""
+        return np.zeros(rows.n, dtype=np.intp) if rows.residual is None else np.asarray(rows.residual)
+
+    def given(self, eta: np.ndarray, which: np.ndarray, strata: np.ndarray) -> np.ndarray:
+        """What is expected at linear predictors of shape (n_draws, n), of some draws, by strata of shape (n,)."""
+        own = self.fit.parameters_at(which, residual=strata)
+        return self.function(self.fit.design.family, eta, own, self.fit.design.outcome)
+
+    def expected(self, which: slice, low: np.ndarray, high: np.ndarray) -> Tabulated:
+        """Table of what is expected for a block of draws, covering linear predictors from ``low`` to ``high``.
+
+        Parameters
+        ----------
+        which
+            A block of the stacked draws.
+        low, high
+            Shape (n_draws,).
+
+        Notes
+        -----
+        A table that has to reach further keeps its grid and gets more points. Differences of averages from two tables
+        then hold no difference of interpolation errors, which a small divisor would blow up.
+        """
+        table = self._kept.get(key := (which.start, which.stop))
+        if table is None:
+            step = np.maximum.reduce([high - low, np.full(low.shape, 1e-6 * self._unit), 1e-9 * np.abs(low)])
+            step = step / self._points
+            table = self._filled(self.function, which, low - 2 * step, step, self._points + 4)
+        elif (low < table.low + table.step).any() or (high > table.high - 2 * table.step).any():
+            below = max(0, int(np.ceil(((table.low - low) / table.step).max())) + 2)
+            above = max(0, int(np.ceil(((high - table.high) / table.step).max())) + 3)
+            if below + table.values.shape[2] + above > _MOST_LONGER * self._points:
+                del self._kept[key]
+                return self.expected(which, np.minimum(low, table.low), np.maximum(high, table.high))
+            start = table.low - below * table.step
+            before = self._filled(self.function, which, start, table.step, below)
+            after = self._filled(self.function, which, table.high + table.step, table.step, above)
+            values = np.concatenate([before.values, table.values, after.values], axis=2)
+            table = Tabulated(start, table.step, values)
+        self._kept[key] = table
+        return table
+
+    def residual(self, which: slice, table: Tabulated) -> Tabulated:
+        """Table of the residual variance on the grid of another table."""
+        return self._filled(_residual_variance, which, table.low, table.step, table.values.shape[2])
+
+    def _filled(self, function: Expected, which: slice, low: np.ndarray, step: np.ndarray, size: int) -> Tabulated:
+        design = self.fit.design
+        grid = low[:, None] + step[:, None] * np.arange(size)
+        own = {name: draws[which] for name, draws in self.fit.parameters.items()}
+        if design.residual is None:
+            strata = [own]
+        else:
+            strata = [own | {"sigma": own["sigma"][:, level]} for level in range(len(design.residual.levels))]
+        values = np.stack([function(design.family, grid, of, design.outcome) for of in strata], axis=1)
+        return Tabulated(low, step, values)
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _at(eta: float, low: float, step: float, values: np.ndarray) -> float:
+    """Cubic interpolation through the two grid points on either side."""
+    place = (eta - low) / step
+    k = min(max(int(place), 1), values.size - 3)
+    f = place - k
+    a, b, c, d = values[k - 1], values[k], values[k + 1], values[k + 2]
+    return float(
+        -f * (f - 1) * (f - 2) / 6 * a
+        + (f + 1) * (f - 1) * (f - 2) / 2 * b
+        - (f + 1) * f * (f - 2) / 2 * c
+        + (f + 1) * f * (f - 1) / 6 * d
+    )
+
+
+@njit(cache=True, nogil=True)
+def _interpolated(
+    eta: np.ndarray, strata: np.ndarray, low: np.ndarray, step: np.ndarray, values: np.ndarray
+) -> np.ndarray:
+    out = np.empty_like(eta)
+    for d in range(eta.shape[0]):
+        for i in range(eta.shape[1]):
+            out[d, i] = _at(eta[d, i], low[d], step[d], values[d, strata[i]])
+    return out
+
+
+@njit(cache=True, nogil=True)
+def _mean(
+    eta: np.ndarray,
+    strata: np.ndarray,
+    effects: np.ndarray,
+    z: np.ndarray,
+    low: np.ndarray,
+    step: np.ndarray,
+    values: np.ndarray,
+) -> np.ndarray:
+    out = np.zeros(eta.shape[0])
+    for d in range(eta.shape[0]):
+        for i in range(eta.shape[1]):
+            own = eta[d, i]
+            for t in range(z.shape[1]):
+                own += effects[d, t] * z[i, t]
+            out[d] += _at(own, low[d], step[d], values[d, strata[i]])
+        out[d] /= eta.shape[1]
+    return out
+
+
+@njit(cache=True, nogil=True)
+def _weights(
+    eta: np.ndarray,
+    strata: np.ndarray,
+    effects: np.ndarray,
+    z: np.ndarray,
+    low: np.ndarray,
+    step: np.ndarray,
+    n_strata: int,
+    n_points: int,
+) -> np.ndarray:
+    """Weights of the grid points that make the interpolation of :func:`_at`, averaged over rows, a dot product."""
+    out = np.zeros((eta.shape[0], n_strata, n_points))
+    each = 1 / eta.shape[1]
+    for d in range(eta.shape[0]):
+        for i in range(eta.shape[1]):
+            own = eta[d, i]
+            for t in range(z.shape[1]):
+                own += effects[d, t] * z[i, t]
+            place = (own - low[d]) / step[d]
+            k = min(max(int(place), 1), n_points - 3)
+            f = place - k
+            to = out[d, strata[i]]
+            to[k - 1] -= each * f * (f - 1) * (f - 2) / 6
+            to[k] += each * (f + 1) * (f - 1) * (f - 2) / 2
+            to[k + 1] -= each * (f + 1) * f * (f - 2) / 2
+            to[k + 2] += each * (f + 1) * f * (f - 1) / 6
+    return out

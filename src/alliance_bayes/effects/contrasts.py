@@ -9,8 +9,7 @@ import numpy as np
 
 from alliance_bayes.effects.analysis import Analysis
 from alliance_bayes.effects.options import DENOMINATORS, Relevant, Rope, chosen, make_options
-from alliance_bayes.effects.quantity import Difference, Quantity
-from alliance_bayes.effects.summary import summarise
+from alliance_bayes.effects.summary import Difference, Estimate, summarise
 from alliance_bayes.effects.table import EffectTable
 from alliance_bayes.errors import UsageError
 from alliance_bayes.fit import FittedModel
@@ -107,7 +106,7 @@ def contrast_quantities(
     levels: Sequence[str] | None = None,
     denominator: str = "residual_sd",
     predictor: str | None = None,
-) -> Iterator[Quantity]:
+) -> Iterator[Estimate]:
     """Quantities of :func:`contrasts`."""
     name = analysis.predictor(predictor) if of == "slope" else None
     chosen_levels = levels_to_compare(analysis, factor, levels)
@@ -121,7 +120,7 @@ def contrast_quantities(
         options = analysis.options
         for (first, label), (second, versus) in ((b, a) for a, b in combinations(chosen_levels, 2)):
             note = problems[first] or problems[second]
-            yield Quantity(
+            yield Estimate(
                 f"{'contrast' if divisor is None else 'cohens_d'}_of_{of}s",
                 Difference(block, first, second, divisor),
                 f"{analysis.outcome_unit if divisor is None else 'SD'}{per}",

@@ -1,4 +1,4 @@
-"""Explained and residual variance of the outcome, and the variance that a predictor has of its own."""
+"""Explained and residual variance of the outcome, what each part contributes, and what a predictor has of its own."""
 
 from __future__ import annotations
 
@@ -11,14 +11,22 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from scipy import linalg, sparse
 
-from alliance_bayes.effects.contributions import Contribution, contributions, covariance, second_moment
-from alliance_bayes.effects.holding import holding
-from alliance_bayes.effects.tabulated import Tabulations
+from alliance_bayes.effects.averages import Tabulations
+from alliance_bayes.effects.counterfactual import terms_with
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model import Rows
 from alliance_bayes.rounding import ROUNDING
 
-__all__ = ["Spread", "Unique", "outcome_spread", "total_covariance", "unique_variance"]
+__all__ = [
+    "Contribution",
+    "Spread",
+    "Unique",
+    "contributions",
+    "covariance",
+    "outcome_spread",
+    "second_moment",
+    "unique_variance",
+]
 
 
 # Gone with the fit.
@@ -151,7 +159,7 @@ def unique_variance(fit: FittedModel, predictor: str, *, tables: Tabulations | N
     within = [factor.name for factor in pooled if factor not in between]
     level = min(between, key=lambda factor: len(factor.levels), default=None)
     index = None if level is None else np.asarray(design.rows.index[level.name])
-    held = {term.name for term in holding(design, predictor)}
+    held = {term.name for term in terms_with(design, predictor)}
     others = _others(fit, held)
     own = _rooted(fit, x - design.average(x))
     rest = own - _projected(own, _basis(fit, within, others, index))
@@ -286,3 +294,76 @@ def _rooted(fit: FittedModel, matrix: Any) -> Any:
 
 def _dense(matrix: Any) -> np.ndarray:
     return np.asarray(matrix.toarray() if hasattr(matrix, "toarray") else matrix)
+
+
+@dataclass(frozen=True, eq=False)
+class Contribution:
+    """One part of the linear predictor: a matrix of the rows times coefficients.
+
+    Parameters
+    ----------
+    name
+        The pooled factor or the smooth; None for the common terms.
+    matrix
+        Shape (n_rows, n_coefficients), dense or sparse.
+    draws
+        Coefficients, shape (n_draws, n_coefficients).
+    weights
+        Participants that each row stands for, shape (n_rows,); None where each row is one.
+    """
+
+    name: str | None
+    matrix: Any
+    draws: np.ndarray
+    weights: np.ndarray | None = None
+
+    @property
+    def weighted(self) -> Any:
+        """The matrix with each row as often as it stands for."""
+        if self.weights is None:
+            return self.matrix
+        return sparse.diags_array(self.weights) @ self.matrix
+
+
+def contributions(fit: FittedModel, rows: Rows | None = None) -> list[Contribution]:
+    """Parts of the linear predictor: the common terms with the offset less their mean, then pooled factors and smooths.
+
+    Parameters
+    ----------
+    fit
+        The fitted model.
+    rows
+        Design arrays of as many rows, all of levels that the fit has seen; the analysed rows by default.
+    """
+    design = fit.design
+    rows, weights = design.rows if rows is None else rows, design.weights
+    parts = []
+    if rows.known.shape[1]:
+        # A column's mean is a constant of the sum. Taking it out first keeps digits where centring values are far off.
+        known = rows.known - design.average(rows.known)
+        parts.append(Contribution(None, known, fit.coefficients_of_known, weights))
+    for factor in design.factors:
+        n_levels, n_terms = len(factor.levels), len(factor.columns)
+        columns = rows.index[factor.name][:, None] * n_terms + np.arange(n_terms)
+        at = (np.repeat(np.arange(rows.n), n_terms), columns.ravel())
+        matrix = sparse.csr_array((rows.z[factor.name].ravel(), at), shape=(rows.n, n_levels * n_terms))
+        u = fit.stacked[f"u_{factor.name}"]
+        parts.append(Contribution(factor.name, matrix, u.reshape(len(u), -1), weights))
+    parts += [
+        Contribution(smooth.name, rows.basis[smooth.name], fit.stacked[f"u_{smooth.name}"], weights)
+        for smooth in design.smooths
+    ]
+    return parts
+
+
+def second_moment(a: Contribution, b: Contribution) -> np.ndarray:
+    """Sum over participants of the product of two parts, draw by draw, shape (n_draws,)."""
+    cross = a.matrix.T @ b.weighted
+    return np.asarray(np.einsum("pd,dp->d", cross.T @ a.draws.T, b.draws))
+
+
+def covariance(a: Contribution, b: Contribution) -> np.ndarray:
+    """Covariance over participants (divisor n - 1) of two parts, draw by draw, shape (n_draws,)."""
+    n = a.matrix.shape[0] if a.weights is None else float(a.weights.sum())
+    first, second = (part.draws @ np.asarray(part.weighted.sum(axis=0)).ravel() / n for part in (a, b))
+    return np.asarray((second_moment(a, b) - n * first * second) / (n - 1))

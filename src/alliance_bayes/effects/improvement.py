@@ -10,12 +10,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from alliance_bayes.effects.counterfactual import row_mask
 from alliance_bayes.effects.exceedance import AtLeast, cut_for
 from alliance_bayes.effects.joined import joined_average
-from alliance_bayes.effects.masks import mask_of_rows
 from alliance_bayes.effects.options import make_options
-from alliance_bayes.effects.quantity import Fixed, Quantity
-from alliance_bayes.effects.summary import summarise
+from alliance_bayes.effects.summary import Estimate, Fixed, summarise
 from alliance_bayes.effects.table import EffectTable
 from alliance_bayes.errors import UsageError
 from alliance_bayes.fit import FittedModel
@@ -91,16 +90,16 @@ def improvement_of(
         raise UsageError(f"by should be a finite number of points greater than 0 but got {by!r}.")
     n = fit.design.rows.n
     chosen = np.stack(
-        [np.ones(n, dtype=bool) if one is None else mask_of_rows(fit.design, "among", one) for one in groups], axis=1
+        [np.ones(n, dtype=bool) if one is None else row_mask(fit.design, "among", one) for one in groups], axis=1
     )
     reached = _reached(fit, frame[baseline].to_numpy(float), by, chosen) / chosen.sum(axis=0)
 
-    def quantity(group: int) -> Quantity:
+    def quantity(group: int) -> Estimate:
         term = f"{fit.design.outcome.name} - {baseline} >= {by:g}"
         if groups[group] is not None:
             term += f" among {int(chosen[:, group].sum()):,} of {n:,}"
         draws = Fixed(fit.with_chains(reached[:, group]))
-        return Quantity("share_improved", draws, "probability", term=term, population="sample")
+        return Estimate("share_improved", draws, "probability", term=term, population="sample")
 
     return summarise([quantity(group) for group in range(len(groups))], options)
 

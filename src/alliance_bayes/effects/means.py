@@ -6,8 +6,7 @@ from collections.abc import Iterator
 
 from alliance_bayes.effects.analysis import Analysis
 from alliance_bayes.effects.options import Relevant, Rope, chosen, make_options
-from alliance_bayes.effects.quantity import Fixed, Quantity
-from alliance_bayes.effects.summary import summarise
+from alliance_bayes.effects.summary import Estimate, Fixed, summarise
 from alliance_bayes.effects.table import EffectTable
 from alliance_bayes.fit import FittedModel
 
@@ -102,29 +101,29 @@ def overall_mean(
     return summarise([overall_quantity(Analysis(fit, options))], options)
 
 
-def overall_quantity(analysis: Analysis) -> Quantity:
-    """Quantity of :func:`overall_mean`."""
+def overall_quantity(analysis: Analysis) -> Estimate:
+    """Estimate of :func:`overall_mean`."""
     options, scale = analysis.options, analysis.fit.design.scales.get(analysis.fit.design.outcome.name)
     ends = (None, None) if scale is None else (scale.lower, scale.upper)
     signed = ends[0] is not None and ends[1] is not None and ends[0] < 0 < ends[1]
-    scene = analysis.scenes.scene(options.population)
-    return Quantity(
+    counterfactual = analysis.counterfactuals.of(options.population)
+    return Estimate(
         "overall_mean",
-        Fixed(analysis.with_chains(analysis.averages([scene])[:, 0])),
+        Fixed(analysis.with_chains(analysis.averages([counterfactual])[:, 0])),
         analysis.outcome_unit,
         population=options.population,
         signed=signed,
         rope=options.rope if signed else None,
         relevant=options.relevant if signed else None,
-        note=scene.problem,
+        note=counterfactual.problem,
     )
 
 
-def mean_quantities(analysis: Analysis, factor: str) -> Iterator[Quantity]:
+def mean_quantities(analysis: Analysis, factor: str) -> Iterator[Estimate]:
     """Quantities of :func:`adjusted_means`."""
     labels, draws, problems = analysis.by_level(factor)
     for label, values, problem in zip(labels, draws, problems, strict=True):
-        yield Quantity(
+        yield Estimate(
             "mean",
             Fixed(values),
             analysis.outcome_unit,
@@ -178,7 +177,7 @@ def ranks(
 
 def rank_quantities(
     analysis: Analysis, factor: str, *, of: str = "mean", predictor: str | None = None
-) -> Iterator[Quantity]:
+) -> Iterator[Estimate]:
     """Quantities of :func:`ranks`."""
     # All of its distributions are made when it is imported, which takes longer than this.
     from scipy import stats
@@ -188,7 +187,7 @@ def rank_quantities(
     # One level that cannot be placed leaves every level without a place.
     problem = next(filter(None, problems), "")
     for label, values in zip(labels, stats.rankdata(-draws, axis=0, nan_policy="propagate"), strict=True):
-        yield Quantity(
+        yield Estimate(
             f"rank_of_{of}",
             Fixed(values),
             f"rank among {len(labels)}",

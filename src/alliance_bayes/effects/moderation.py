@@ -10,11 +10,9 @@ from typing import Any
 import numpy as np
 
 from alliance_bayes.effects.analysis import Analysis
-from alliance_bayes.effects.holding import holding
+from alliance_bayes.effects.counterfactual import NumericSetting, terms_with
 from alliance_bayes.effects.options import Relevant, Rope, make_options
-from alliance_bayes.effects.quantity import Quantity
-from alliance_bayes.effects.scenes import NumericSetting
-from alliance_bayes.effects.summary import summarise
+from alliance_bayes.effects.summary import Estimate, summarise
 from alliance_bayes.effects.table import EffectTable
 from alliance_bayes.errors import UsageError
 from alliance_bayes.fit import FittedModel
@@ -90,7 +88,7 @@ def moderation(
     return summarise(moderation_quantities(analysis, name, spans), options, left_out=left_out)
 
 
-def moderation_quantities(analysis: Analysis, predictor: str, spans: Mapping[str, Span]) -> Iterator[Quantity]:
+def moderation_quantities(analysis: Analysis, predictor: str, spans: Mapping[str, Span]) -> Iterator[Estimate]:
     """Quantities of :func:`moderation`, for the low and the high value of each moderator."""
     options, unit = analysis.options, analysis.unit_of(predictor)
     for moderator, span in spans.items():
@@ -110,14 +108,14 @@ def moderation_quantities(analysis: Analysis, predictor: str, spans: Mapping[str
         }
         points = f"{analysis.outcome_unit} per {unit}"
         for label, draws, problem in zip(labels, slopes, problems, strict=True):
-            yield Quantity(
+            yield Estimate(
                 "slope_at", analysis.fixed(draws), points, level=label, denominator=f"1 {unit}", note=problem, **own
             )
         difference = analysis.fixed(slopes[1] - slopes[0])
         problem = problems[0] or problems[1]
         own["rope"] = analysis.slope_rope(predictor)
         own["prior"] = None if own["rope"] is None else partial(_before, analysis.prior, predictor, moderator, span)
-        yield Quantity(
+        yield Estimate(
             "difference_in_slope", difference, points, level=labels[1], versus=labels[0], note=problem, **own
         )
 
@@ -137,8 +135,8 @@ def _spans(
 ) -> dict[str, Span]:
     """Low and high value of each moderator."""
     design = analysis.fit.design
-    numeric = [term.others for term in holding(design, predictor) if term.common]
-    categorical = analysis.scenes.categorical
+    numeric = [term.others for term in terms_with(design, predictor) if term.common]
+    categorical = analysis.counterfactuals.categorical
     known = list(dict.fromkeys(name for others in numeric for name in others if name not in categorical))
     if not known:
         raise UsageError(

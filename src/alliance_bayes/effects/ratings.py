@@ -12,8 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from alliance_bayes.effects.options import Options, chosen
-from alliance_bayes.effects.quantity import Difference, Fixed, Quantity
-from alliance_bayes.effects.summary import summarise
+from alliance_bayes.effects.summary import Difference, Estimate, Fixed, summarise
 from alliance_bayes.effects.table import EffectTable
 from alliance_bayes.errors import UsageError
 from alliance_bayes.model import scale_of
@@ -156,7 +155,7 @@ def _ratings(values: npt.ArrayLike, groups: npt.ArrayLike, top: float) -> tuple[
 
 def _quantities(
     ratings: _Ratings, top: float, n_draws: int, rope: tuple[float, float] | None, seed: int
-) -> Iterator[Quantity]:
+) -> Iterator[Estimate]:
     labels, factor = ratings.labels, ratings.factor
     pairs = _pairs(len(labels))
     found = _draws(ratings, top, n_draws, pairs, np.random.default_rng(seed))
@@ -172,14 +171,14 @@ def _quantities(
     common: dict[str, Any] = {"term": ratings.name, "factor": factor}
     for estimand, (values, unit) in by_group.items():
         for label, draws, note in zip(labels, values.reshape(shaped), notes, strict=True):
-            yield Quantity(estimand, Fixed(draws), unit, level=label, note=note, **common)
+            yield Estimate(estimand, Fixed(draws), unit, level=label, note=note, **common)
     for estimand, block in (
         ("difference_of_mean_ratings", found.mean),
         ("difference_of_median_ratings", found.median),
     ):
         chains = block.reshape(len(block), _CHAINS, -1)
         for first, second in pairs:
-            yield Quantity(
+            yield Estimate(
                 estimand,
                 Difference(chains, first, second),
                 point,
@@ -190,7 +189,7 @@ def _quantities(
                 **common,
             )
     for (first, second), draws in zip(pairs, found.superiority, strict=True):
-        yield Quantity(
+        yield Estimate(
             "probability_of_superiority",
             Fixed(draws.reshape(_CHAINS, -1)),
             "probability",

@@ -9,9 +9,8 @@ from alliance_bayes.effects.analysis import Analysis
 from alliance_bayes.effects.contrasts import contrast_quantities
 from alliance_bayes.effects.means import mean_quantities, rank_quantities
 from alliance_bayes.effects.options import DENOMINATORS, Relevant, Rope, chosen, make_options
-from alliance_bayes.effects.quantity import Quantity
 from alliance_bayes.effects.slopes import level_slope_quantities, slope_quantities
-from alliance_bayes.effects.summary import summarise
+from alliance_bayes.effects.summary import Estimate, summarise
 from alliance_bayes.effects.table import EffectTable
 from alliance_bayes.effects.variance import r2_quantities, variance_quantities
 from alliance_bayes.errors import UsageError
@@ -116,22 +115,22 @@ def effects(
     return table
 
 
-def _slopes(request: _Request) -> Iterator[Quantity]:
+def _slopes(request: _Request) -> Iterator[Estimate]:
     return slope_quantities(request.analysis, request.predictor)
 
 
-def _slopes_by_level(request: _Request) -> Iterator[Quantity]:
+def _slopes_by_level(request: _Request) -> Iterator[Estimate]:
     for factor in _small_enough(request, _MOST_LEVELS, "slopes by level", "slopes_by_level"):
         yield from level_slope_quantities(request.analysis, factor, request.predictor)
 
 
-def _means(request: _Request) -> Iterator[Quantity]:
+def _means(request: _Request) -> Iterator[Estimate]:
     for factor in _small_enough(request, _MOST_LEVELS, "means", "adjusted_means"):
         yield from mean_quantities(request.analysis, factor)
 
 
-def _contrasts_of(of: str) -> Callable[[_Request], Iterator[Quantity]]:
-    def quantities(request: _Request) -> Iterator[Quantity]:
+def _contrasts_of(of: str) -> Callable[[_Request], Iterator[Estimate]]:
+    def quantities(request: _Request) -> Iterator[Estimate]:
         predictor = request.predictor if of == "slope" else None
         analysis = request.analysis
         for factor in _small_enough(request, _MOST_COMPARED, f"contrasts of {of}s", "contrasts(levels=...)"):
@@ -147,16 +146,16 @@ def _contrasts_of(of: str) -> Callable[[_Request], Iterator[Quantity]]:
     return quantities
 
 
-def _ranks(request: _Request) -> Iterator[Quantity]:
+def _ranks(request: _Request) -> Iterator[Estimate]:
     for factor in _small_enough(request, _MOST_LEVELS, "ranks", "ranks"):
         yield from rank_quantities(request.analysis, factor)
 
 
-def _variance(request: _Request) -> Iterator[Quantity]:
+def _variance(request: _Request) -> Iterator[Estimate]:
     return variance_quantities(request.analysis)
 
 
-def _r2(request: _Request) -> Iterator[Quantity]:
+def _r2(request: _Request) -> Iterator[Estimate]:
     return r2_quantities(request.analysis)
 
 
@@ -169,7 +168,7 @@ def _small_enough(request: _Request, most: int, what: str, instead: str) -> Iter
             request.left_out.append(f"{what} by '{factor}': {count:,} levels; ask for them with {instead}")
 
 
-ESTIMANDS: Mapping[str, Callable[[_Request], Iterator[Quantity]]] = {
+ESTIMANDS: Mapping[str, Callable[[_Request], Iterator[Estimate]]] = {
     "slopes": _slopes,
     "slopes_by_level": _slopes_by_level,
     "means": _means,

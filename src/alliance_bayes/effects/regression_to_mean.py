@@ -10,12 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from alliance_bayes.effects.analysis import Analysis
-from alliance_bayes.effects.holding import holding
-from alliance_bayes.effects.masks import mask_of_rows
+from alliance_bayes.effects.counterfactual import Counterfactual, Grid, row_mask, terms_with
 from alliance_bayes.effects.options import Relevant, Rope, chosen, make_options
-from alliance_bayes.effects.quantity import Quantity
-from alliance_bayes.effects.scenes import Piece, Scene
-from alliance_bayes.effects.summary import summarise
+from alliance_bayes.effects.summary import Estimate, summarise
 from alliance_bayes.effects.table import EffectTable
 from alliance_bayes.errors import UsageError
 from alliance_bayes.fit import FittedModel
@@ -147,7 +144,7 @@ def regression_quantities(
     means: tuple[float, ...],
     retest: float | None,
     change: bool,
-) -> Iterator[Quantity]:
+) -> Iterator[Estimate]:
     """Quantities of :func:`regression_to_mean`.
 
     Parameters
@@ -167,8 +164,10 @@ def regression_quantities(
     """
     design, options = analysis.fit.design, analysis.options
     baseline = analysis.values(predictor)
-    scenes = [Scene((Piece(rows, {}),)) for rows in (design.rows, design.rows.take(np.flatnonzero(mask)))]
-    everybody, those = analysis.averages(scenes).T
+    counterfactuals = [
+        Counterfactual((Grid(rows, {}),)) for rows in (design.rows, design.rows.take(np.flatnonzero(mask)))
+    ]
+    everybody, those = analysis.averages(counterfactuals).T
     slope = analysis.fit.stacked["beta"][:, design.terms.index(predictor)]
     observed = design.outcome.values[mask].mean()
     if not change:
@@ -178,11 +177,11 @@ def regression_quantities(
         slope = np.full_like(slope, retest - 1)
     points = analysis.outcome_unit
 
-    def quantity(estimand: str, draws: np.ndarray, unit: str = points, **more: Any) -> Quantity:
+    def quantity(estimand: str, draws: np.ndarray, unit: str = points, **more: Any) -> Estimate:
         own: dict[str, Any] = {"term": predictor, "population": "sample", "factor": predictor, "level": label}
         if unit == points:
             own |= {"signed": True, "rope": options.rope, "relevant": options.relevant}
-        return Quantity(estimand, analysis.fixed(draws), unit, **(own | more))
+        return Estimate(estimand, analysis.fixed(draws), unit, **(own | more))
 
     # No numbers of people: beside those of a model of other rows they may be a count of a few.
     seen = f"observed: {observed:.4g}"
@@ -267,7 +266,7 @@ def _kind(fit: FittedModel, predictor: str, asked: str) -> str:
 
 def _refuse_other_terms(analysis: Analysis, predictor: str) -> None:
     analysis.predictor(predictor)
-    terms = holding(analysis.fit.design, predictor)
+    terms = terms_with(analysis.fit.design, predictor)
     if predictor not in analysis.fit.design.terms:
         what = f"'{predictor}' is not a common term of its own"
     elif others := [term.name for term in terms if term.name != predictor]:
@@ -292,7 +291,7 @@ def _selection(
         mask, label = analysis.values(predictor) <= at_most, f"at most {at_most:g}"
     else:
         assert selected is not None
-        mask, label = mask_of_rows(analysis.fit.design, "selected", selected), "selected"
+        mask, label = row_mask(analysis.fit.design, "selected", selected), "selected"
     if mask.all() or not mask.any():
         raise UsageError(
             f"the selection has {'all' if mask.all() else 'none'} of the {mask.size:,} analysed rows, so there is "

@@ -11,11 +11,10 @@ import numpy.typing as npt
 
 from alliance_bayes.effects.analysis import Analysis
 from alliance_bayes.effects.contrasts import levels_to_compare
+from alliance_bayes.effects.counterfactual import row_mask
 from alliance_bayes.effects.exceedance import AtLeast, Step, cut_for
-from alliance_bayes.effects.masks import mask_of_rows
 from alliance_bayes.effects.options import make_options
-from alliance_bayes.effects.quantity import Difference, Fixed, Quantity
-from alliance_bayes.effects.summary import summarise
+from alliance_bayes.effects.summary import Difference, Estimate, Fixed, summarise
 from alliance_bayes.effects.table import EffectTable
 from alliance_bayes.errors import UsageError
 from alliance_bayes.fit import FittedModel
@@ -101,7 +100,7 @@ def responders(
     options = make_options(fit, prob=prob, interval=interval, rope=rope, population=population, seed=seed)
     cut = cut_for(fit, at_least, step)
     fit.need_rows("the share of responders")
-    places = None if among is None else np.flatnonzero(mask_of_rows(fit.design, "among", among))
+    places = None if among is None else np.flatnonzero(row_mask(fit.design, "among", among))
     analysis = Analysis(fit, options, AtLeast([cut], single=True), among=places)
     smallest = 1.0 if at_least is None else float(at_least)
     factors = () if factor is None else (factor,) if isinstance(factor, str) else tuple(dict.fromkeys(factor))
@@ -114,7 +113,7 @@ def responder_quantities(
     cut: float,
     factors: Sequence[str] = (),
     levels: Sequence[str] | None = None,
-) -> Iterator[Quantity]:
+) -> Iterator[Estimate]:
     """Quantities of :func:`responders`."""
     options = analysis.options
     if not factors and levels is not None:
@@ -128,14 +127,14 @@ def responder_quantities(
     if analysis.among is not None:
         event += f" among {analysis.among.size:,} of {analysis.fit.design.rows.n:,}"
     corrected = "" if cut == at_least else f"cut at {cut:g}, in the middle between two values that can be observed"
-    scene = analysis.scenes.scene(options.population)
-    everybody = analysis.with_chains(analysis.averages([scene])[:, 0])
+    counterfactual = analysis.counterfactuals.of(options.population)
+    everybody = analysis.with_chains(analysis.averages([counterfactual])[:, 0])
 
-    def quantity(estimand: str, draws: Callable[[], np.ndarray], problem: str, **more: Any) -> Quantity:
+    def quantity(estimand: str, draws: Callable[[], np.ndarray], problem: str, **more: Any) -> Estimate:
         own: dict[str, Any] = {"term": event, "population": options.population, "note": problem or corrected}
-        return Quantity(estimand, draws, "probability", **own, **more)
+        return Estimate(estimand, draws, "probability", **own, **more)
 
-    yield quantity("share_at_least", Fixed(everybody), scene.problem)
+    yield quantity("share_at_least", Fixed(everybody), counterfactual.problem)
     for factor in factors:
         labels, block, problems = analysis.by_level(factor)
         for label, draws, problem in zip(labels, block, problems, strict=True):

@@ -8,11 +8,10 @@ from typing import Any
 import numpy as np
 
 from alliance_bayes.effects.analysis import Analysis
+from alliance_bayes.effects.counterfactual import NumericSetting
 from alliance_bayes.effects.explained import unique_variance
 from alliance_bayes.effects.options import Relevant, Rope, make_options
-from alliance_bayes.effects.quantity import Fixed, Quantity
-from alliance_bayes.effects.scenes import NumericSetting
-from alliance_bayes.effects.summary import summarise
+from alliance_bayes.effects.summary import Estimate, Fixed, summarise
 from alliance_bayes.effects.table import EffectTable
 from alliance_bayes.fit import FittedModel
 
@@ -149,7 +148,7 @@ def slopes_by_level(
     return summarise(level_slope_quantities(Analysis(fit, options), factor, predictor), options)
 
 
-def slope_quantities(analysis: Analysis, predictor: str | None = None) -> Iterator[Quantity]:
+def slope_quantities(analysis: Analysis, predictor: str | None = None) -> Iterator[Estimate]:
     """Quantities of :func:`slopes`."""
     name = analysis.predictor(predictor)
     options, design, outcome = analysis.options, analysis.fit.design, analysis.fit.design.outcome
@@ -158,9 +157,9 @@ def slope_quantities(analysis: Analysis, predictor: str | None = None) -> Iterat
     slope = draws[:, 0]
     sd_x, sd_y = design.sd(name), design.sd(outcome.name)
 
-    def quantity(estimand: str, draws: np.ndarray, unit: str, denominator: str, note: str, **more: Any) -> Quantity:
+    def quantity(estimand: str, draws: np.ndarray, unit: str, denominator: str, note: str, **more: Any) -> Estimate:
         own: dict[str, Any] = {"term": name, "population": options.population, "signed": True}
-        return Quantity(estimand, analysis.fixed(draws), unit, denominator=denominator, note=note, **(own | more))
+        return Estimate(estimand, analysis.fixed(draws), unit, denominator=denominator, note=note, **(own | more))
 
     limits: dict[str, Any] = {"rope": options.rope, "relevant": options.relevant}
     yield quantity("slope", slope, f"{points} per {unit}", f"1 {unit}", problem, **limits)
@@ -187,13 +186,13 @@ def slope_quantities(analysis: Analysis, predictor: str | None = None) -> Iterat
         yield quantity("points_needed", needed, f"{unit} for {change}", change, problem or why, signed=False)
 
 
-def level_slope_quantities(analysis: Analysis, factor: str, predictor: str | None = None) -> Iterator[Quantity]:
+def level_slope_quantities(analysis: Analysis, factor: str, predictor: str | None = None) -> Iterator[Estimate]:
     """Quantities of :func:`slopes_by_level`."""
     name, options = analysis.predictor(predictor), analysis.options
     labels, draws, problems = analysis.by_level(factor, predictor=name)
     unit = analysis.unit_of(name)
     for label, values, problem in zip(labels, draws, problems, strict=True):
-        yield Quantity(
+        yield Estimate(
             "slope_by_level",
             Fixed(values),
             f"{analysis.outcome_unit} per {unit}",
@@ -229,11 +228,12 @@ def _between(analysis: Analysis, name: str) -> tuple[np.ndarray, str, str]:
     where = f" from {name} {low:.4g} to {high:.4g}"
     if low == high:
         return nothing, f"the 10th and the 90th percentile of {name} are both {low:.4g}", where
-    scenes = [
-        analysis.scenes.scene(analysis.options.population, numeric=NumericSetting(name, value)) for value in (low, high)
+    counterfactuals = [
+        analysis.counterfactuals.of(analysis.options.population, numeric=NumericSetting(name, value))
+        for value in (low, high)
     ]
-    averages = analysis.averages(scenes)
-    return averages[:, 1] - averages[:, 0], scenes[0].problem or scenes[1].problem, where
+    averages = analysis.averages(counterfactuals)
+    return averages[:, 1] - averages[:, 0], counterfactuals[0].problem or counterfactuals[1].problem, where
 
 
 def _needed(analysis: Analysis, slope: np.ndarray, relevant: float, name: str) -> tuple[np.ndarray, str]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from itertools import batched
 
 import numpy as np
@@ -11,23 +12,23 @@ import pandas as pd
 
 from alliance_bayes.diagnostics import arviz, convergence
 from alliance_bayes.effects.options import Options
-from alliance_bayes.effects.quantity import Quantity
 from alliance_bayes.effects.table import COLUMNS, TEXT_COLUMNS, EffectTable
 from alliance_bayes.machine import processors
-from alliance_bayes.rounding import is_constant
+from alliance_bayes.rounding import ROUNDING, is_constant
 
-__all__ = ["summarise"]
+__all__ = ["Difference", "Estimate", "Fixed", "summarise"]
 
-# Quantities whose draws are in memory at once: 16 x 4,000 doubles are half a MB, which the processor's cache holds.
+
+# Estimates whose draws are in memory at once: 16 x 4,000 doubles are half a MB, which the processor's cache holds.
 _CHUNK = 16
 
 
-def summarise(quantities: Iterable[Quantity], options: Options, *, left_out: Iterable[str] = ()) -> EffectTable:
-    """Summarise quantities into a table.
+def summarise(estimates: Iterable[Estimate], options: Options, *, left_out: Iterable[str] = ()) -> EffectTable:
+    """Summarise estimates into a table.
 
     Parameters
     ----------
-    quantities
+    estimates
         What to summarise; the draws of all have the same shape (chain, draw).
     options
         Interval, probability and population of the table.
@@ -36,7 +37,7 @@ def summarise(quantities: Iterable[Quantity], options: Options, *, left_out: Ite
 
     Notes
     -----
-    A quantity that is NaN in any draw is NaN throughout, and its note gives the share of such draws. One that is
+    A estimate that is NaN in any draw is NaN throughout, and its note gives the share of such draws. One that is
     infinite in some draws has no mean; its median and limits are quantiles of all draws, NaN where the quantile is
     infinite. Constant draws have no R-hat, ESS or Monte Carlo error. The interval of a size (delta R2) begins at 0
     where that of what it is the size of (the slope) holds 0.
@@ -44,16 +45,16 @@ def summarise(quantities: Iterable[Quantity], options: Options, *, left_out: Ite
     Raises
     ------
     UsageError
-        Two quantities have the same id.
+        Two estimates have the same id.
     """
-    kept = list(quantities)
+    kept = list(estimates)
     # What takes time in a chunk, sorting, releases the interpreter's lock.
     with ThreadPoolExecutor(min(4, processors())) as pool:
         done = pool.map(lambda chunk: list(_figures(chunk, options)), batched(kept, _CHUNK))
         figures = [row for rows in done for row in rows]
     records = [
-        {name: getattr(quantity, name, None) for name in TEXT_COLUMNS} | row
-        for quantity, row in zip(kept, figures, strict=True)
+        {name: getattr(estimate, name, None) for name in TEXT_COLUMNS} | row
+        for estimate, row in zip(kept, figures, strict=True)
     ]
     rows = pd.DataFrame.from_records(
         records, index=pd.Index([q.row_id for q in kept], dtype="str", name="id"), columns=list(COLUMNS)
@@ -63,8 +64,8 @@ def summarise(quantities: Iterable[Quantity], options: Options, *, left_out: Ite
     return EffectTable.build(rows, {q.row_id: q.draws for q in kept}, priors=priors, left_out=left_out)
 
 
-def _figures(chunk: Sequence[Quantity], options: Options) -> Iterator[dict[str, float | str | None]]:
-    draws = np.stack([quantity.draws() for quantity in chunk])
+def _figures(chunk: Sequence[Estimate], options: Options) -> Iterator[dict[str, float | str | None]]:
+    draws = np.stack([estimate.draws() for estimate in chunk])
     flat = draws.reshape(len(chunk), -1)
     undefined = np.isnan(flat).mean(axis=1)
     order = np.argsort(flat, axis=1)
@@ -81,7 +82,7 @@ def _figures(chunk: Sequence[Quantity], options: Options) -> Iterator[dict[str, 
         low, high = _densest(flat, options.prob)
     _from_zero(chunk, ordered, low, high, options)
     above, below = (flat > 0).mean(axis=1), (flat < 0).mean(axis=1)
-    for k, quantity in enumerate(chunk):
+    for k, estimate in enumerate(chunk):
         defined = undefined[k] == 0
         row: dict[str, float | str | None] = {
             "mean": mean[k],
@@ -92,23 +93,23 @@ def _figures(chunk: Sequence[Quantity], options: Options) -> Iterator[dict[str, 
             "interval": options.interval,
             "prob": options.prob,
             "mcse_mean": mcse[k],
-            "note": quantity.note or None if defined else _reason(quantity, undefined[k]),
+            "note": estimate.note or None if defined else _reason(estimate, undefined[k]),
         }
         row |= {name: diagnostics[name][k] for name in ("ess_bulk", "ess_tail", "rhat")}
         row = {name: value if isinstance(value, str) else _finite(value) for name, value in row.items()}
-        if quantity.signed and defined:
+        if estimate.signed and defined:
             row["p_direction"] = max(above[k], below[k])
-        if quantity.rope is not None:
-            row["rope_low"], row["rope_high"] = quantity.rope
+        if estimate.rope is not None:
+            row["rope_low"], row["rope_high"] = estimate.rope
             if defined:
-                row["p_rope"] = float(((flat[k] >= quantity.rope[0]) & (flat[k] <= quantity.rope[1])).mean())
-                row["p_above_rope"] = float((flat[k] > quantity.rope[1]).mean())
-            if quantity.prior is not None and not np.isnan(before := quantity.prior()).any():
-                row["p_rope_prior"] = float(((before >= quantity.rope[0]) & (before <= quantity.rope[1])).mean())
-        if quantity.relevant is not None:
-            row["relevant"] = quantity.relevant
+                row["p_rope"] = float(((flat[k] >= estimate.rope[0]) & (flat[k] <= estimate.rope[1])).mean())
+                row["p_above_rope"] = float((flat[k] > estimate.rope[1]).mean())
+            if estimate.prior is not None and not np.isnan(before := estimate.prior()).any():
+                row["p_rope_prior"] = float(((before >= estimate.rope[0]) & (before <= estimate.rope[1])).mean())
+        if estimate.relevant is not None:
+            row["relevant"] = estimate.relevant
             if defined:
-                row["p_relevant"] = float((np.abs(flat[k]) >= quantity.relevant).mean())
+                row["p_relevant"] = float((np.abs(flat[k]) >= estimate.relevant).mean())
         yield row
 
 
@@ -126,16 +127,16 @@ def _quantiles(ordered: np.ndarray, probs: tuple[float, ...]) -> Iterator[np.nda
 
 
 def _from_zero(
-    chunk: Sequence[Quantity], ordered: np.ndarray, low: np.ndarray, high: np.ndarray, options: Options
+    chunk: Sequence[Estimate], ordered: np.ndarray, low: np.ndarray, high: np.ndarray, options: Options
 ) -> None:
     """Let the interval of a size begin at 0, in place, where that of what it is the size of holds 0.
 
     An equal tail of sizes never reaches 0, however uncertain the sign. The interval from 0 has the same probability.
     """
-    for k, quantity in enumerate(chunk):
-        if quantity.size_of is None:
+    for k, estimate in enumerate(chunk):
+        if estimate.size_of is None:
             continue
-        signed = quantity.size_of.reshape(1, -1)
+        signed = estimate.size_of.reshape(1, -1)
         tails = ((1 - options.prob) / 2, (1 + options.prob) / 2)
         hdi = options.interval == "hdi"
         least, most = _densest(signed, options.prob) if hdi else _quantiles(np.sort(signed), tails)
@@ -151,9 +152,112 @@ def _densest(flat: np.ndarray, prob: float) -> tuple[np.ndarray, np.ndarray]:
     return limits[:, 0], limits[:, 1]
 
 
-def _reason(quantity: Quantity, share: float) -> str:
-    return quantity.note or f"not defined in {share:.1%} of the draws"
+def _reason(estimate: Estimate, share: float) -> str:
+    return estimate.note or f"not defined in {share:.1%} of the draws"
 
 
 def _finite(value: float | None) -> float | None:
     return float(value) if value is not None and np.isfinite(value) else None
+
+
+@dataclass(frozen=True, eq=False)
+class Fixed:
+    """Draws that are at hand, shape (chain, draw)."""
+
+    values: np.ndarray
+
+    def __call__(self) -> np.ndarray:
+        """Return them."""
+        return self.values
+
+
+@dataclass(frozen=True, eq=False)
+class Difference:
+    """Difference of two levels, computed when asked for, so that hundreds of pairs need no memory.
+
+    Parameters
+    ----------
+    block
+        Draws by level, shape (level, chain, draw).
+    first, second
+        The levels: first minus second.
+    denominator
+        What the difference is divided by, shape (chain, draw); None for nothing.
+    """
+
+    block: np.ndarray
+    first: int
+    second: int
+    denominator: np.ndarray | None = None
+
+    def __call__(self) -> np.ndarray:
+        """Return the draws, shape (chain, draw)."""
+        first, second = self.block[self.first], self.block[self.second]
+        difference = first - second
+        # What the model holds equal may still differ by rounding.
+        if np.abs(difference).max() <= ROUNDING * max(np.abs(first).max(), np.abs(second).max()):
+            difference = np.zeros_like(difference)
+        return np.asarray(difference if self.denominator is None else difference / self.denominator)
+
+
+@dataclass(frozen=True, eq=False)
+class Estimate:
+    """One estimand with its draws; a row of an :class:`EffectTable` before it is summarised.
+
+    Parameters
+    ----------
+    estimand
+        What it is ("slope", "mean", "contrast_of_means", ...).
+    draws
+        Gives the draws, shape (chain, draw). NaN: not defined in that draw, which makes the whole row NaN. Infinite:
+        beyond any bound, which leaves quantiles defined and the mean not.
+    unit
+        Unit of the draws.
+    term, factor, level, versus, denominator, population
+        As the table's columns; None where they do not apply.
+    size_of
+        Draws of what this is a size of, shape (n_draws,), where that has a sign: where its interval holds 0, the
+        interval begins at 0.
+    signed
+        Whether zero means "no effect", so that a probability of direction makes sense.
+    prior
+        Gives draws of the same from the prior, any shape; None where they are not asked for.
+    rope, relevant
+        Region of practical equivalence and smallest relevant change, in ``unit``; None where there is none.
+    note
+        What a reader must know about the row, or why it is NaN; empty for nothing.
+    """
+
+    estimand: str
+    draws: Callable[[], np.ndarray]
+    unit: str
+    term: str | None = None
+    factor: str | None = None
+    level: str | None = None
+    versus: str | None = None
+    denominator: str | None = None
+    population: str | None = None
+    size_of: np.ndarray | None = None
+    signed: bool = False
+    prior: Callable[[], np.ndarray] | None = None
+    rope: tuple[float, float] | None = None
+    relevant: float | None = None
+    note: str = ""
+
+    @property
+    def row_id(self) -> str:
+        """Identifies the row within a table: the parts that tell rows apart, joined by slashes."""
+        where = None if self.factor is None else _plain(self.factor)
+        if where is not None and self.level is not None:
+            where += f"={_plain(self.level)}"
+        compared = self.versus is not None
+        if where is not None and self.versus is not None:
+            where += f" vs {_plain(self.versus)}"
+        term = None if self.term is None else _plain(self.term)
+        parts = (self.estimand, term, where, self.population, self.denominator if compared else None)
+        return "/".join(part for part in parts if part is not None)
+
+
+def _plain(label: str) -> str:
+    """A label whose separators are escaped, so that no two rows share an id."""
+    return label.replace("\\", "\\\\").replace("/", "\\/").replace(" vs ", "\\ vs ")

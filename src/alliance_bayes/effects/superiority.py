@@ -14,9 +14,8 @@ from alliance_bayes.effects.analysis import Analysis
 from alliance_bayes.effects.contrasts import levels_to_compare
 from alliance_bayes.effects.exceedance import AtLeast, refuse_shares
 from alliance_bayes.effects.options import make_options
-from alliance_bayes.effects.quantity import Fixed, Quantity
 from alliance_bayes.effects.ratings import ALL_OTHERS, MOST_PAIRED
-from alliance_bayes.effects.summary import summarise
+from alliance_bayes.effects.summary import Estimate, Fixed, summarise
 from alliance_bayes.effects.table import EffectTable
 from alliance_bayes.fit import FittedModel
 
@@ -101,7 +100,7 @@ def superiority(
 
 def superiority_quantities(
     analysis: Analysis, cuts: np.ndarray, factor: str, levels: Sequence[str] | None = None
-) -> Iterator[Quantity]:
+) -> Iterator[Estimate]:
     """Quantities of :func:`superiority`.
 
     Parameters
@@ -127,16 +126,16 @@ def superiority_quantities(
         assert lowest is not None
         for label, distribution, problem in zip(labels, distributions, problems, strict=True):
             median = Fixed(distribution.median(float(lowest)))
-            yield Quantity("predictive_median", median, analysis.outcome_unit, level=label, note=problem, **own)
+            yield Estimate("predictive_median", median, analysis.outcome_unit, level=label, note=problem, **own)
     if _has_ceiling(analysis):
         for label, distribution, problem in zip(labels, distributions, problems, strict=True):
             share = Fixed(distribution.at_least[..., -1])
-            yield Quantity("share_at_ceiling", share, "probability", level=label, note=problem, **own)
+            yield Estimate("share_at_ceiling", share, "probability", level=label, note=problem, **own)
     if not together:
         for (first, label), (second, versus) in ((b, a) for a, b in combinations(compared, 2)):
             sides = _Superiority(distributions[first], distributions[second])
             note = problems[first] or problems[second]
-            yield Quantity(
+            yield Estimate(
                 "probability_of_superiority", sides, "probability", level=label, versus=versus, note=note, **own
             )
         return
@@ -147,7 +146,7 @@ def superiority_quantities(
     for label, share, distribution in zip(labels, shares, distributions, strict=True):
         others = (whole - share * distribution.at_least) / (1 - share)
         sides = _Superiority(distribution, _Distribution(cuts, others, single))
-        yield Quantity(
+        yield Estimate(
             "probability_of_superiority", sides, "probability", level=label, versus=ALL_OTHERS, note=note, **own
         )
 
@@ -203,7 +202,7 @@ def _cuts(analysis: Analysis) -> np.ndarray:
     fit, outcome = analysis.fit, analysis.fit.design.outcome
     if outcome.levels is not None:
         return outcome.levels[1:]
-    mean = analysis.averages([analysis.scenes.scene(analysis.options.population)])[:, 0]
+    mean = analysis.averages([analysis.counterfactuals.of(analysis.options.population)])[:, 0]
     if fit.design.family.discrete:
         most = float((mean + _FAR * np.sqrt(analysis.spread.total)).max())
         return 1.0 + np.arange(np.ceil(max(most, 1.0))) if most <= _MOST_CELLS else np.linspace(1, most, _MOST_CELLS)

@@ -7,10 +7,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from alliance_bayes.effects.analysis import Analysis
-from alliance_bayes.effects.contributions import contributions, covariance
+from alliance_bayes.effects.explained import contributions, covariance
 from alliance_bayes.effects.options import make_options
-from alliance_bayes.effects.quantity import Quantity
-from alliance_bayes.effects.summary import summarise
+from alliance_bayes.effects.summary import Estimate, summarise
 from alliance_bayes.effects.table import EffectTable
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model.families import Averages
@@ -104,7 +103,7 @@ def bayesian_r2(fit: FittedModel, *, prob: float = 0.89, interval: str = "eti") 
     return summarise(r2_quantities(Analysis(fit, options)), options)
 
 
-def variance_quantities(analysis: Analysis) -> Iterator[Quantity]:
+def variance_quantities(analysis: Analysis) -> Iterator[Estimate]:
     """Quantities of :func:`variance_partition`."""
     parts = contributions(analysis.fit)
     residual = _residual(analysis)
@@ -127,7 +126,7 @@ def variance_quantities(analysis: Analysis) -> Iterator[Quantity]:
     with np.errstate(invalid="ignore"):
         shares.append(("residual", None, np.where(np.isinf(residual), 1.0, residual / total)))
     for term, factor, share in shares:
-        yield Quantity(
+        yield Estimate(
             "variance_share",
             analysis.fixed(share),
             "share of variance",
@@ -144,7 +143,7 @@ def variance_quantities(analysis: Analysis) -> Iterator[Quantity]:
         around = [other for other in sampled if other != name and _lies_within(analysis.fit, name, other)]
         shared = sum((spreads[other][1] for other in around), spreads[name][1])
         too = f"two people of one {name} share {' and '.join(around)}, too" if around else ""
-        yield Quantity(
+        yield Estimate(
             "icc",
             analysis.fixed(shared / variance),
             "correlation",
@@ -155,9 +154,9 @@ def variance_quantities(analysis: Analysis) -> Iterator[Quantity]:
         )
 
 
-def r2_quantities(analysis: Analysis) -> Iterator[Quantity]:
+def r2_quantities(analysis: Analysis) -> Iterator[Estimate]:
     """Quantities of :func:`bayesian_r2`."""
-    yield Quantity(
+    yield Estimate(
         "bayesian_r2",
         analysis.fixed(analysis.spread.explained / analysis.spread.total),
         "share of variance",
@@ -171,7 +170,7 @@ def _residual(analysis: Analysis) -> np.ndarray:
     """Residual variance on the scale of the linear predictor, shape (n_draws,)."""
     fit, design = analysis.fit, analysis.fit.design
     rows = Averages(
-        mean=lambda: analysis.averages([analysis.scenes.scene()])[:, 0],
+        mean=lambda: analysis.averages([analysis.counterfactuals.of()])[:, 0],
         residual=lambda: analysis.spread.residual,
         shares=design.residual_shares,
     )

@@ -17,8 +17,7 @@ from alliance_bayes.checks.limits import ESS_LIMIT, RHAT_LIMIT
 from alliance_bayes.checks.results import Gate
 from alliance_bayes.cohort import Cohort
 from alliance_bayes.effects.options import Rope, make_options
-from alliance_bayes.effects.quantity import Fixed, Quantity
-from alliance_bayes.effects.summary import summarise
+from alliance_bayes.effects.summary import Estimate, Fixed, summarise
 from alliance_bayes.effects.table import EffectTable
 from alliance_bayes.errors import FileFormatError
 from alliance_bayes.fit import FittedModel
@@ -258,7 +257,7 @@ def derived(posterior: xr.Dataset, data: JointData) -> xr.Dataset:
 
 def _latent_quantities(
     posterior: xr.Dataset, naive: xr.Dataset, observed_sd: float, unit: str, rope: Rope
-) -> Iterator[Quantity]:
+) -> Iterator[Estimate]:
     """Rows of the table of effects: corrected and naive slope, reliability, providers' share.
 
     Parameters
@@ -280,8 +279,8 @@ def _latent_quantities(
     sd = posterior["true_sd"].values
     point = f"{unit} per alliance point"
 
-    def row(estimand: str, draws: np.ndarray, unit: str, *, slope: bool, denominator: str, note: str = "") -> Quantity:
-        return Quantity(
+    def row(estimand: str, draws: np.ndarray, unit: str, *, slope: bool, denominator: str, note: str = "") -> Estimate:
+        return Estimate(
             estimand,
             Fixed(np.asarray(draws, dtype=float)),
             unit,

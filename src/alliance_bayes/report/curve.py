@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from alliance_bayes.bins import bin_counts, bin_numbers
-from alliance_bayes.effects.holding import holding
+from alliance_bayes.effects.counterfactual import terms_with
 from alliance_bayes.fit import BLOCK, FittedModel
 from alliance_bayes.model import Design, PooledFactor, Rows, Scale
 from alliance_bayes.model.grammar import columns_of
@@ -84,7 +84,7 @@ def _linear_averages(fit: FittedModel, predictor: str, values: np.ndarray) -> It
     The columns that hold the predictor are functions of it, of what they multiply it with and of the level they are
     pooled over: rows that share these are evaluated once. The others keep their means.
     """
-    design, holders = fit.design, holding(fit.design, predictor)
+    design, holders = fit.design, terms_with(fit.design, predictor)
     held, others = {term.name for term in holders}, {name for term in holders for name in term.others}
     offset_moves = any(predictor in columns_of(offset) for offset in design.formula.offsets)
     if offset_moves:

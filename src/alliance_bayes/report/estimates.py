@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from alliance_bayes.effects import EffectTable
-from alliance_bayes.effects.prior import PRIOR_DRAWS
+from alliance_bayes.effects.analysis import PRIOR_DRAWS
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.report.certainty import SCALE, Row
 from alliance_bayes.report.counts import SMALL, hidden_levels, hidden_rows

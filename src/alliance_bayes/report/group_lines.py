@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from alliance_bayes.effects.analysis import Analysis
+from alliance_bayes.effects.counterfactual import NumericSetting
 from alliance_bayes.effects.options import make_options
-from alliance_bayes.effects.scenes import NumericSetting
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.report.counts import hidden_levels, people_in
 from alliance_bayes.report.curve import covered_range
@@ -68,7 +68,7 @@ def group_curves(fit: FittedModel, factor: str, predictor: str, *, prob: float, 
         [
             analysis.averages(
                 [
-                    analysis.scenes.scene("sample", numeric=NumericSetting(predictor, x), fixed=fixed)
+                    analysis.counterfactuals.of("sample", numeric=NumericSetting(predictor, x), fixed=fixed)
                     for fixed in settings
                 ]
             )

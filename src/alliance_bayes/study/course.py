@@ -9,8 +9,7 @@ from alliance_bayes.api import Fit
 from alliance_bayes.cohort import session_cohort, with_alliance_parts
 from alliance_bayes.effects import EffectTable
 from alliance_bayes.effects.options import make_options
-from alliance_bayes.effects.quantity import Fixed, Quantity
-from alliance_bayes.effects.summary import summarise
+from alliance_bayes.effects.summary import Estimate, Fixed, summarise
 from alliance_bayes.report.text import capital, exact
 from alliance_bayes.study.bench import Bench
 from alliance_bayes.study.part import Block, Part, Statement
@@ -65,8 +64,8 @@ def _growth(bench: Bench, fit: Fit) -> Block:
 
     def quantity(
         name: str, values: np.ndarray, unit: str, *, signed: bool = False, factor: str | None = None
-    ) -> Quantity:
-        return Quantity(name, Fixed(fit.with_chains(values)), unit, factor=factor, signed=signed)
+    ) -> Estimate:
+        return Estimate(name, Fixed(fit.with_chains(values)), unit, factor=factor, signed=signed)
 
     slope = beta[:, terms.index("session")]
     found = [
@@ -134,7 +133,7 @@ def _providers(bench: Bench, fit: Fit) -> Block:
     within, between = beta[:, terms.index("alliance_within")], beta[:, terms.index("alliance_provider")]
     unit = "WHO-5 point per alliance point"
     found = [
-        Quantity(name, Fixed(fit.with_chains(values)), unit, term=name, signed=True, rope=options.rope)
+        Estimate(name, Fixed(fit.with_chains(values)), unit, term=name, signed=True, rope=options.rope)
         for name, values in (
             ("slope_within_providers", within),
             ("slope_between_providers", between),

@@ -1,4 +1,4 @@
-"""Counterfactual settings for standardisation (g-computation): everybody in the sample at some value or level."""
+"""Counterfactuals for standardisation (g-computation): everybody in the sample at some value or level."""
 
 from __future__ import annotations
 
@@ -8,16 +8,29 @@ from functools import cached_property
 from itertools import product
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
-from alliance_bayes.effects.degrees import HIGHEST, high_degree
 from alliance_bayes.errors import UsageError
-from alliance_bayes.model import Design, PooledFactor, Rows, described
+from alliance_bayes.model import Column, Design, PooledFactor, Rows, described, grammar
 from alliance_bayes.model.derivative import RoughnessError
+from alliance_bayes.model.grammar import Node, Number, Operation, columns_of
 from alliance_bayes.model.levels import NEW_LEVEL, joined_level
+from alliance_bayes.moments.terms import arithmetic, calls
 from alliance_bayes.remedies import argument
 
-__all__ = ["NumericSetting", "Piece", "Scene", "Scenes"]
+__all__ = [
+    "MOST_KNOWN",
+    "Counterfactual",
+    "Counterfactuals",
+    "Grid",
+    "NumericSetting",
+    "TermWith",
+    "above_degree",
+    "row_mask",
+    "terms_with",
+]
+
 
 # Settings whose evaluated rows are kept for the next estimand, and rows in all of them: for 3,087 rows some 300 KB a
 # setting. Of more rows the latest setting is kept.
@@ -34,7 +47,7 @@ class NumericSetting:
 
 
 @dataclass(frozen=True, eq=False)
-class Piece:
+class Grid:
     """Rows, with the levels of some pooled factors replaced.
 
     Parameters
@@ -66,38 +79,38 @@ class Piece:
 
 
 @dataclass(frozen=True, eq=False)
-class Scene:
-    """A counterfactual: pieces of equal weight, over which the expected outcome is averaged.
+class Counterfactual:
+    """Grids of equal weight, over which the expected outcome is averaged.
 
     Parameters
     ----------
-    pieces
+    grids
         At least one.
     problem
         Why the average is not defined; empty where it is.
     """
 
-    pieces: tuple[Piece, ...]
+    grids: tuple[Grid, ...]
     problem: str = ""
 
 
 @dataclass(frozen=True, eq=False)
-class Scenes:
-    """Makes scenes out of the analysed rows.
+class Counterfactuals:
+    """Makes counterfactuals out of the analysed rows.
 
     Three populations: ``"sample"``, the analysed rows as they are, so that existing levels count by their share;
     ``"equal"``, the same rows with every level of every factor (pooled, or categorical in a term) counting the same,
     factors crossed with each other; ``"new"``, the same rows at one new level of every sampled factor, whose effects
-    are drawn from Normal(0, tau). A factor that a scene fixes stays fixed in all three. People at a new level keep the
-    residual SD of their own.
+    are drawn from Normal(0, tau). A factor that a counterfactual fixes stays fixed in all three. People at a new
+    level keep the residual SD of their own.
 
     Parameters
     ----------
     design
         The design of the fit.
     spread
-        Whether more of a row counts than the mean of its distribution, so that its residual SD does. Where the residual
-        residual SD differs by a factor, a scene that sets the factor then sets the residual SD too.
+        Whether more of a row counts than the mean of its distribution, so that its residual SD does. Where the
+        residual SD differs by a factor, a counterfactual that sets the factor then sets the residual SD too.
     among
         Places of the analysed rows that averages are over; all by default. For designs without weights.
     """
@@ -136,14 +149,14 @@ class Scenes:
             own |= {self.design.residual.name}
         return own & frozenset(self.categorical)
 
-    def scene(
+    def of(
         self,
         population: str = "sample",
         *,
         numeric: NumericSetting | Sequence[NumericSetting] | None = None,
         fixed: Mapping[str, str] | None = None,
         along: str | None = None,
-    ) -> Scene:
+    ) -> Counterfactual:
         """Everybody in the analysed sample, with some columns set.
 
         Parameters
@@ -180,12 +193,12 @@ class Scenes:
             free = [name for name in self.categorical if name in self.in_terms and name not in fixed]
             levels = (self.design.frame[name].cat.categories for name in free)
             crossed = [dict(zip(free, combination, strict=True)) for combination in product(*levels)]
-        pieces = tuple(self._piece(population, settings, fixed | extra, along) for extra in crossed)
-        return Scene(pieces, next(filter(None, map(self._problem, pieces)), ""))
+        grids = tuple(self._grid(population, settings, fixed | extra, along) for extra in crossed)
+        return Counterfactual(grids, next(filter(None, map(self._problem, grids)), ""))
 
-    def _piece(
+    def _grid(
         self, population: str, numeric: tuple[NumericSetting, ...], fixed: Mapping[str, str], along: str | None
-    ) -> Piece:
+    ) -> Grid:
         touched = [factor for factor in self.design.factors if _parts(factor) & set(fixed)]
         # Where fixed columns do nothing but choose whole levels of pooled factors, no row has to be evaluated again.
         whole = not set(fixed) & self.in_terms and all(_parts(factor) <= set(fixed) for factor in touched)
@@ -197,7 +210,7 @@ class Scenes:
             elif population == "new" and not factor.exhaustive:
                 levels[factor.name] = np.array([-1])
         unseen = {f.name: _new_label(f, fixed) for f in self.design.factors if (levels.get(f.name, _NONE) < 0).any()}
-        return Piece(rows, levels, unseen, problem, change)
+        return Grid(rows, levels, unseen, problem, change)
 
     def _evaluate(
         self, numeric: tuple[NumericSetting, ...], fixed: Mapping[str, str], along: str | None
@@ -250,7 +263,7 @@ class Scenes:
         keeps the design's own columns, which are right throughout.
         """
         own, plain, design = self.design.rows, self._plain, self.design
-        high, problem = high_degree(design, HIGHEST), ""
+        high, problem = above_degree(design, MOST_KNOWN), ""
 
         def kept(labels: Sequence[str], new: np.ndarray, old: np.ndarray, exact: np.ndarray) -> np.ndarray:
             nonlocal problem
@@ -274,7 +287,7 @@ class Scenes:
         if design.weights is None:
             return ""
         # A derivative is a product of one column less.
-        high = high_degree(design, HIGHEST + 1)
+        high = above_degree(design, MOST_KNOWN + 1)
         arrays = [(design.terms, change.x), *((f.terms, change.z[f.name]) for f in design.factors)]
         said = [_many_columns(labels, array.any(axis=0), high) for labels, array in arrays]
         said += [
@@ -302,16 +315,16 @@ class Scenes:
         agreeing = [n for n, columns in enumerate(self.level_columns(factor)) if asked.items() <= columns.items()]
         return np.array(agreeing or [-1])
 
-    def _problem(self, piece: Piece) -> str:
-        if piece.problem:
-            return piece.problem
+    def _problem(self, grid: Grid) -> str:
+        if grid.problem:
+            return grid.problem
         for factor in self.design.factors:
-            index = piece.levels.get(factor.name, piece.rows.index[factor.name])
+            index = grid.levels.get(factor.name, grid.rows.index[factor.name])
             if factor.exhaustive and (index < 0).any():
                 return f"needs a level of the exhaustive factor '{factor.name}' that no analysed row has"
-        if not _finite(piece.rows):
+        if not _finite(grid.rows):
             return "a term of the formula is not finite there"
-        if piece.change is not None and not _finite(piece.change):
+        if grid.change is not None and not _finite(grid.change):
             return "the slope of a term is not finite in some of the rows"
         return ""
 
@@ -337,3 +350,97 @@ def _new_label(factor: PooledFactor, fixed: Mapping[str, str]) -> str:
 def _parts(factor: PooledFactor) -> set[str]:
     """The columns whose levels make up a factor's levels."""
     return set(factor.name.split(":"))
+
+
+# Products of two columns are what means and cross-products determine.
+MOST_KNOWN = 2
+
+
+def above_degree(design: Design, most: int = MOST_KNOWN) -> frozenset[str]:
+    """Labels of the design columns that multiply more numeric columns than some number."""
+    called = {name: polynomial_degree(arithmetic(call)) for name, call in calls(design.formula).items()}
+
+    def degree(column: Column) -> int:
+        return sum(called.get(name, 1) for name in column.numeric)
+
+    columns = (*design.columns, *(column for factor in design.factors for column in factor.columns))
+    return frozenset(column.label for column in columns if degree(column) > most)
+
+
+def polynomial_degree(node: Node | None) -> int:
+    """Degree of a polynomial in columns."""
+    match node:
+        case grammar.Column():
+            return 1
+        case Operation("**", (base, Number(value))):
+            return polynomial_degree(base) * int(value)
+        case Operation("*", parts):
+            return sum(map(polynomial_degree, parts))
+        case Operation(_, parts):
+            return max(map(polynomial_degree, parts))
+    return 0
+
+
+@dataclass(frozen=True)
+class TermWith:
+    """A term that holds a column.
+
+    Parameters
+    ----------
+    name
+        The term as the formula has it: "alliance:who5_baseline", "alliance|country", "s(alliance)".
+    others
+        The columns it multiplies the column with, in the formula's order.
+    common
+        Whether it is a common term.
+    """
+
+    name: str
+    others: tuple[str, ...]
+    common: bool
+
+
+def terms_with(design: Design, column: str) -> tuple[TermWith, ...]:
+    """The terms of a model that hold a column: common ones, then pooled ones, then smooths."""
+    description = described(design.formula)
+    found = [(term.name, term.var_names, True) for term in description.common_terms]
+    found += [(term.name, term.expr.var_names, False) for term in description.group_terms]
+    terms = [
+        TermWith(name, tuple(other for other in design.predictors if other in columns and other != column), common)
+        for name, columns, common in found
+        if column in columns
+    ]
+    terms += [
+        TermWith(offset.name, tuple(name for name in columns_of(offset) if name != column), True)
+        for offset in design.formula.offsets
+        if column in columns_of(offset)
+    ]
+    return (*terms, *(TermWith(smooth.title, (), False) for smooth in design.smooths if smooth.column == column))
+
+
+def row_mask(design: Design, name: str, given: npt.ArrayLike) -> np.ndarray:
+    """A mask of the analysed rows, shape (n_rows,).
+
+    Parameters
+    ----------
+    design
+        The design of the fit.
+    name
+        What the argument is called.
+    given
+        True or False for each analysed row.
+
+    Raises
+    ------
+    UsageError
+        Something else, or a mask of no row.
+    """
+    n, mask = design.rows.n, np.asarray(given)
+    if mask.shape != (n,) or mask.dtype != bool:
+        raise UsageError(
+            f"{name} should be {n:,} values True or False, one for each analysed row, but got an array of "
+            f"{mask.dtype} of shape {mask.shape}."
+        )
+    if not mask.any():
+        raise UsageError(f"{name} picks none of the {n:,} analysed rows. Pick at least one.")
+    return mask
