@@ -10,6 +10,7 @@ import pandas as pd
 import xarray as xr
 
 from alliance_bayes.cohort import Flow
+from alliance_bayes.effects import COLUMNS, EffectTable
 from alliance_bayes.engines import posterior_coords, posterior_dims
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model import ModelSpec
@@ -19,6 +20,8 @@ OUTCOME_FORMULA = (
     "who5_followup ~ alliance + who5_baseline + age + days_in_care"
     " + (alliance || provider_type) + (alliance || sex) + (alliance || country)"
 )
+#: Unit of a made-up row.
+UNIT = "WHO-5 point per alliance point"
 
 
 def rows(n: int = 240, *, seed: int = 0, countries: int = 5) -> pd.DataFrame:
@@ -158,3 +161,40 @@ def _typical_mean(name: str, terms: tuple[str, ...]) -> Any:
 def rendered(fit: FittedModel, *, effects: Any = None, checks: Any = None, **options: Any) -> Rendered:
     """The report of a fit; options as in :class:`Report`."""
     return Report(**options).render(fit, effects=effects, checks=checks)
+
+
+def row_of(mean: float, sd: float, **values: object) -> dict[str, object]:
+    """A row as a normal posterior has it."""
+    above = 0.5 * (1 + np.tanh(0.8 * mean / sd))
+    row: dict[str, object] = dict.fromkeys(COLUMNS, np.nan) | {
+        "estimand": "slope",
+        "term": "alliance",
+        "factor": None,
+        "level": None,
+        "versus": None,
+        "unit": UNIT,
+        "denominator": None,
+        "population": "sample",
+        "mean": mean,
+        "sd": sd,
+        "median": mean,
+        "lower": mean - 1.6 * sd,
+        "upper": mean + 1.6 * sd,
+        "interval": "eti",
+        "prob": 0.89,
+        "p_direction": max(above, 1 - above),
+        "ess_bulk": 4000.0,
+        "ess_tail": 4000.0,
+        "rhat": 1.0,
+        "mcse_mean": sd / 63,
+        "note": None,
+    }
+    return row | values
+
+
+def table_of(*rows: dict[str, object], names: list[str] | None = None) -> EffectTable:
+    """A table of such rows, each with draws that are all its number."""
+    names = [f"row{k}" for k in range(len(rows))] if names is None else names
+    frame = pd.DataFrame(list(rows), columns=list(COLUMNS), index=pd.Index(names, dtype="str", name="id"))
+    draws = {name: np.full((4, 10), float(k)) for k, name in enumerate(names)}
+    return EffectTable.build(frame, {name: (lambda values=values: values) for name, values in draws.items()})

@@ -13,8 +13,8 @@ from alliance_bayes.checks.refits import focal
 from alliance_bayes.effects import effects
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.report import Rendered
-from alliance_bayes.report.estimates import Estimates
 from alliance_bayes.report.findings import _association
+from alliance_bayes.report.rows import Estimates
 from alliance_bayes.report.text import MINUS
 from builders import fitted, of_family, rendered, rows
 

@@ -15,9 +15,9 @@ from alliance_bayes.report.certainty import SCALE, excludes_zero
 from alliance_bayes.report.text import MINUS
 from alliance_bayes.study import Block, Part, Statement
 from alliance_bayes.study.tables import (
+    block_forests,
+    block_table,
     condition,
-    effect_table,
-    forest_pictures,
     level_name,
     one_row,
     prefix_of,
@@ -25,45 +25,9 @@ from alliance_bayes.study.tables import (
     shown,
 )
 from alliance_bayes.study.words import more_or_less, share_words, slope_sentence, within_margin
+from builders import UNIT, row_of, table_of
 
-UNIT = "WHO-5 point per alliance point"
 LIMITS = {word: limit for limit, word in SCALE}
-
-
-def row_of(mean: float, sd: float, **values: object) -> dict[str, object]:
-    """A row as a normal posterior has it."""
-    above = 0.5 * (1 + np.tanh(0.8 * mean / sd))
-    row: dict[str, object] = dict.fromkeys(COLUMNS, np.nan) | {
-        "estimand": "slope",
-        "term": "alliance",
-        "factor": None,
-        "level": None,
-        "versus": None,
-        "unit": UNIT,
-        "denominator": None,
-        "population": "sample",
-        "mean": mean,
-        "sd": sd,
-        "median": mean,
-        "lower": mean - 1.6 * sd,
-        "upper": mean + 1.6 * sd,
-        "interval": "eti",
-        "prob": 0.89,
-        "p_direction": max(above, 1 - above),
-        "ess_bulk": 4000.0,
-        "ess_tail": 4000.0,
-        "rhat": 1.0,
-        "mcse_mean": sd / 63,
-        "note": None,
-    }
-    return row | values
-
-
-def table_of(*rows: dict[str, object], names: list[str] | None = None) -> EffectTable:
-    names = [f"row{k}" for k in range(len(rows))] if names is None else names
-    frame = pd.DataFrame(list(rows), columns=list(COLUMNS), index=pd.Index(names, dtype="str", name="id"))
-    draws = {name: np.full((4, 10), float(k)) for k, name in enumerate(names)}
-    return EffectTable.build(frame, {name: (lambda values=values: values) for name, values in draws.items()})
 
 
 MEANS = st.floats(-50, 50).map(lambda x: round(x, 3))
@@ -225,8 +189,8 @@ def test_what_a_row_is_about() -> None:
 
 
 def test_a_table_has_the_columns_that_its_rows_need() -> None:
-    plain = effect_table("t", "Caption", table_of(row_of(0.5, 0.1, p_direction=np.nan)))
-    whole = effect_table(
+    plain = block_table("t", "Caption", table_of(row_of(0.5, 0.1, p_direction=np.nan)))
+    whole = block_table(
         "t",
         "Caption",
         table_of(
@@ -239,7 +203,7 @@ def test_a_table_has_the_columns_that_its_rows_need() -> None:
     # A unit that all rows share stands in the caption.
     assert plain.headings == ("Quantity", "Mean", "89% equal-tailed interval")
     assert plain.caption == f"Caption ({UNIT})"
-    mixed = effect_table("t", "Caption", table_of(row_of(2.0, 0.1), row_of(2.0, 0.1, estimand="r", unit="share")))
+    mixed = block_table("t", "Caption", table_of(row_of(2.0, 0.1), row_of(2.0, 0.1, estimand="r", unit="share")))
     assert mixed.caption == "Caption"
     assert [row[-1] for row in mixed.rows] == [UNIT, "share"]
     assert whole.headings == (
@@ -259,7 +223,7 @@ def test_a_table_has_the_columns_that_its_rows_need() -> None:
 
 @given(st.integers(1, 40))
 def test_a_long_table_is_cut_and_whole_behind_it(n: int) -> None:
-    made = effect_table("t", "Caption", table_of(*(row_of(k, 1.0, factor="country", level=f"L{k}") for k in range(n))))
+    made = block_table("t", "Caption", table_of(*(row_of(k, 1.0, factor="country", level=f"L{k}") for k in range(n))))
 
     assert [row[0] for row in made.rows] == [f"Country: L{k}" for k in range(min(n, 16))]
     assert [row[0] for row in made.more] == ([f"Country: L{k}" for k in range(n)] if n > 16 else [])
@@ -269,7 +233,7 @@ def test_forest_plots_keep_small_factors_together_and_large_ones_apart() -> None
     levels = [("sex", "female"), ("sex", "male"), *(("country", f"C{k}") for k in range(7)), ("modality", "video")]
     rows = table_of(*(row_of(k, 1.0, factor=factor, level=level) for k, (factor, level) in enumerate(levels)))
 
-    pictures = forest_pictures("p", "Slopes", rows, axis="points", caption="Words.")
+    pictures = block_forests("p", "Slopes", rows, axis="points", caption="Words.")
 
     assert [picture.title for picture in pictures] == ["Slopes by sex and modality", "Slopes by country"]
     together, countries = (str(picture.markup) for picture in pictures)
@@ -277,7 +241,7 @@ def test_forest_plots_keep_small_factors_together_and_large_ones_apart() -> None
     described = countries.split("<desc")[1].split("</desc>")[0]
     # Many levels are ordered by their means, the largest first.
     assert re.findall(r"C\d", described) == [f"C{k}" for k in reversed(range(7))]
-    assert forest_pictures("p", "Slopes", rows[:0], axis="points", caption="Words.") == []
+    assert block_forests("p", "Slopes", rows[:0], axis="points", caption="Words.") == []
 
 
 @given(st.lists(st.sampled_from(["slope", "r2", "mean"]), min_size=1, max_size=5), st.sampled_from(["a", "b c", "é"]))
@@ -291,7 +255,7 @@ def test_a_prefix_changes_ids_and_nothing_else(estimands: list[str], prefix: str
     assert list(made.draws) == list(made.index)
     for old, new in zip(table.index, made.index, strict=True):
         assert (made.draws[new] == table.draws[old]).all()
-        assert prefix_of(made.loc[new]) == prefix
+        assert prefix_of({"id": new}) == prefix
     pd.testing.assert_frame_equal(pd.DataFrame(made).reset_index(drop=True), pd.DataFrame(table).reset_index(drop=True))
     assert len(some) == estimands.count("slope")
     assert list(table.index) == [f"row{k}" for k in range(len(estimands))]

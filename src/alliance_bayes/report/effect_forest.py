@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from alliance_bayes.effects.table import steady
-from alliance_bayes.report.figure_data import interval_data
-from alliance_bayes.report.forest import Interval, forest, forest_size
+from alliance_bayes.report.rows import forest_picture, rope_of
 from alliance_bayes.report.sections import Picture
-from alliance_bayes.report.text import MINUS, capital, clean, count, exact, join, shortened
+from alliance_bayes.report.text import MINUS, capital, count, exact, join, shortened
 from alliance_bayes.report.words import column_name, factor_name, unit_of, units
 
 if TYPE_CHECKING:
@@ -52,17 +51,16 @@ def effect_forest(view: View, focal: str) -> Picture | None:
     effects = comparable(view, focal)
     if len(effects) < 2:
         return None
-    estimates, name = view.estimates, "effects-forest"
+    estimates = view.estimates
     rows = pd.DataFrame([row for _, row in effects])
-    labels = dict(zip(rows.index, (label for label, _ in effects), strict=True))
+    labels = dict(zip(map(str, rows.index), (label for label, _ in effects), strict=True))
     first = effects[0][1]
-    rope = (float(first["rope_low"]), float(first["rope_high"])) if pd.notna(first["rope_low"]) else None
+    rope = rope_of(first)
     relevant = float(first["relevant"]) if pd.notna(first["relevant"]) else None
     furthest = float(rows[["lower", "upper"]].abs().to_numpy().max())
     drawn = relevant if relevant is not None and relevant <= FAR * furthest else None
     outcome = column_name(view.fit.design.outcome.name)
     unit = units(unit_of(view.fit.design, view.fit.design.outcome.name))
-    title = f"Effects on {outcome} on one axis"
     caption = f"Every line is a difference in {unit}: posterior mean and {estimates.interval_heading()}."
     if rope is not None:
         caption += f" Grey: the region of practical equivalence, {exact(rope[0])} to {exact(rope[1])}."
@@ -73,24 +71,20 @@ def effect_forest(view: View, focal: str) -> Picture | None:
     if many := [name for name in rows["factor"].dropna().unique() if _pairs(view, name) > MOST_PAIRS]:
         listed = join([f"{factor_name(name)} ({count(_pairs(view, name))})" for name in many])
         caption += f" Of the pairs of {listed} the largest is shown, which chance favours."
-    said = "; ".join(f"{clean(label)}: {estimates.mean(row)} {estimates.interval(row)}" for label, row in effects)
-    painter = forest(
-        [Interval(label, float(row["mean"]), float(row["lower"]), float(row["upper"])) for label, row in effects],
-        label=f"Difference ({unit}),\n{estimates.interval_heading()}",
-        reference=0.0,
+    return forest_picture(
+        "effects-forest",
+        f"Effects on {outcome} on one axis",
+        estimates,
+        rows,
+        caption=caption,
+        axis=f"Difference ({unit})",
+        heading="Effect",
+        label=lambda row: labels[row["id"]],
         rope=rope,
         relevant=drawn,
         width=44,
-    )
-    _, height = forest_size(len(effects))
-    return view.figure(
-        painter,
-        name=name,
-        title=title,
-        caption=caption,
-        description=f"{said}.",
-        size=(6.4, height),
-        data=interval_data(name, title, estimates, rows, lambda row: labels[row.name], "Effect"),
+        inches=6.4,
+        shown=view.redact,
     )
 
 

@@ -8,11 +8,12 @@ import numpy as np
 import pandas as pd
 
 from alliance_bayes.fit import FittedModel
+from alliance_bayes.report.certainty import Row
 from alliance_bayes.report.curve import average_curve, grouped_histogram
 from alliance_bayes.report.effect_forest import effect_forest
-from alliance_bayes.report.estimates import Estimates, text_of
 from alliance_bayes.report.figure_data import curve_data, written
 from alliance_bayes.report.figures import density_figure, slope_figure
+from alliance_bayes.report.rows import Column, Estimates, effect_table, estimate_columns, rows_of, text_of
 from alliance_bayes.report.sections import Picture, Section
 from alliance_bayes.report.svg import draw
 from alliance_bayes.report.tables import Table
@@ -95,7 +96,7 @@ def relevance_words(fit: FittedModel, row: pd.Series) -> str:
     return f"{exact(row['relevant'])} {units(unit_of(fit.design, fit.design.outcome.name))}"
 
 
-def _label(fit: FittedModel, row: pd.Series, focal: str) -> str:
+def _label(fit: FittedModel, row: Row, focal: str) -> str:
     name = column_name(focal)
     unit = unit_of(fit.design, focal)
     return {
@@ -110,27 +111,23 @@ def _label(fit: FittedModel, row: pd.Series, focal: str) -> str:
 
 
 def _table(fit: FittedModel, estimates: Estimates, rows: pd.DataFrame, focal: str) -> Table:
-    ropes, relevants = rows["rope_low"].notna().any(), rows["relevant"].notna().any()
-    headings = ["Association", "Mean", estimates.interval_heading(), "Probability of direction"]
-    headings += ["Probability in ROPE"] if ropes else []
-    headings += [f"Probability of {rows['relevant'].max():g} or more"] if relevants else []
-    headings += ["Unit; denominator"]
-    cells, notes = [], []
-    for _, row in rows.iterrows():
-        line = [_label(fit, row, focal), estimates.mean(row), estimates.interval(row), estimates.direction(row)]
-        line += [estimates.share(row, "p_rope")] if ropes else []
-        line += [estimates.share(row, "p_relevant")] if relevants else []
-        cells.append([*line, "; ".join(filter(None, (text_of(row, "unit"), text_of(row, "denominator"))))])
-        if note := text_of(row, "note"):
-            notes.append(f"{_label(fit, row, focal)}: {note}.")
-    return Table.of(
+    def label(row: Row) -> str:
+        return _label(fit, row, focal)
+
+    def unit(row: Row) -> str:
+        return "; ".join(filter(None, (text_of(row, "unit"), text_of(row, "denominator"))))
+
+    return effect_table(
         "table-slopes",
         f"Association of {column_name(focal)} with {column_name(fit.design.outcome.name)}, averaged over those "
         "analysed; posterior means",
-        headings,
-        cells,
-        words=(len(headings) - 1,),
-        note=" ".join(notes),
+        rows,
+        [
+            Column("Association", label),
+            *estimate_columns(estimates, rows, direction=True),
+            Column("Unit; denominator", unit, words=True),
+        ],
+        note=" ".join(f"{label(row)}: {note}." for row in rows_of(rows) if (note := text_of(row, "note"))),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,12 +17,20 @@ from alliance_bayes.effects.joined import PROBES, TOLERANCE, joins
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.instruments import WHO5
 from alliance_bayes.model.scales import is_who5
+from alliance_bayes.report.certainty import Row
 from alliance_bayes.report.counts import people_in, shown_events
-from alliance_bayes.report.estimates import Estimates, text_of
-from alliance_bayes.report.figure_data import interval_data
-from alliance_bayes.report.forest import Interval, forest, forest_size
+from alliance_bayes.report.frames import SHOWN
 from alliance_bayes.report.groups import pair_name
 from alliance_bayes.report.privacy import identifying
+from alliance_bayes.report.rows import (
+    Column,
+    Estimates,
+    effect_table,
+    estimate_columns,
+    forest_picture,
+    rows_of,
+    text_of,
+)
 from alliance_bayes.report.sections import Picture, Section
 from alliance_bayes.report.tables import Table
 from alliance_bayes.report.text import count, percent
@@ -95,72 +104,58 @@ def endpoints(view: View) -> Section | None:
     differences = estimates.where("risk_difference")
     observed = _observed(view.fit)
     told = _told(view, [None, *dict.fromkeys(shares["factor"].dropna())], observed)
+    percentages = partial(estimates.percentages, least=1, most=1)
     content: list[str | Table | Picture] = [
         "Scores are turned into end points by the model: the probability that the score of a person, as it would "
         "be observed, reaches the mark, averaged over people. Shares by group are adjusted: everybody is placed in "
         "each group in turn. They describe what happened to people who stayed, not what care brought about.",
-        view.table(
-            pd.DataFrame(
-                {
-                    "End point": [_event(row) for _, row in shares.iterrows()],
-                    "Group": [_group(row) for _, row in shares.iterrows()],
-                    "Share": [percent(float(row["mean"]), 1) for _, row in shares.iterrows()],
-                    estimates.interval_heading(): [_range(row) for _, row in shares.iterrows()],
-                    "Observed share": [_seen(view, row, observed, told) for _, row in shares.iterrows()],
-                }
+        effect_table(
+            "table-endpoints",
+            f"Shares of people by end point, posterior means; {count(people_in(view.fit))} people analysed",
+            shares,
+            _wrapping(
+                Column("End point", _event),
+                Column("Group", _group),
+                *estimate_columns(estimates, shares, mean="Share", figures=percentages, direction=False, judged=()),
+                Column("Observed share", lambda row: _seen(view, row, observed, told)),
             ),
-            name="table-endpoints",
-            caption=f"Shares of people by end point, posterior means; {count(people_in(view.fit))} people analysed",
             note="The observed share is a count divided by a count, with no model and no adjustment."
             + _averaging(view.fit),
+            at_once=SHOWN,
         ),
     ]
     if len(differences):
-        content.append(
-            view.table(
-                pd.DataFrame(
-                    {
-                        "End point": [_event(row) for _, row in differences.iterrows()],
-                        "Difference": [
-                            f"{factor_name(text_of(row, 'factor'))}: {pair_name(row)}"
-                            for _, row in differences.iterrows()
-                        ],
-                        "Risk difference": [estimates.mean(row) for _, row in differences.iterrows()],
-                        estimates.interval_heading(): [estimates.interval(row) for _, row in differences.iterrows()],
-                        "Probability of direction": [estimates.direction(row) for _, row in differences.iterrows()],
-                    }
-                ),
-                name="table-risk-differences",
-                caption="Differences of shares between groups, in probabilities; posterior means",
-            )
+        columns = _wrapping(
+            Column("End point", _event),
+            Column("Difference", lambda row: f"{factor_name(text_of(row, 'factor'))}: {pair_name(row)}"),
+            *estimate_columns(estimates, differences, mean="Risk difference", direction=True, judged=()),
         )
-    lines = [
-        Interval(_short(row), float(row["mean"]), float(row["lower"]), float(row["upper"]))
-        for _, row in shares.iterrows()
-    ]
-    picture = view.figure(
-        forest(lines, label=f"Share of people,\n{estimates.interval_heading()}", reference=0.0),
-        name="endpoints",
-        title="Shares of people by end point",
+        caption = "Differences of shares between groups, in probabilities; posterior means"
+        content.append(effect_table("table-risk-differences", caption, differences, columns, at_once=SHOWN))
+    said = [f"{_event(row)}, {_group(row)}: {percentages(row)[0]}" for row in rows_of(shares)]
+    picture = forest_picture(
+        "endpoints",
+        "Shares of people by end point",
+        estimates,
+        shares,
         caption=f"Posterior mean and {estimates.interval_heading()}; groups are adjusted. “Low” are those at "
         f"{ELEVATED:g} or below at baseline.",
-        description="; ".join(
-            f"{_event(row)}, {_group(row)}: {percent(float(row['mean']), 1)}" for _, row in shares.iterrows()
-        )
-        + ".",
-        size=forest_size(len(lines)),
-        data=interval_data(
-            "endpoints",
-            "Shares of people by end point, as probabilities",
-            estimates,
-            shares,
-            lambda row: f"{_event(row)}: {_group(row)}",
-            "End point and group",
-        ),
+        axis="Share of people",
+        heading="End point and group",
+        label=lambda row: f"{_event(row)}: {_group(row)}",
+        line=_short,
+        description=f"{'; '.join(said)}.",
+        data_title="Shares of people by end point, as probabilities",
+        shown=view.redact,
     )
     numbers = {"endpoints": estimates.records()}
     made = Section.of("endpoints", "Clinical end points", *content, picture, numbers=numbers)
     return replace(made, rows=estimates.table)
+
+
+def _wrapping(*columns: Column) -> list[Column]:
+    """Columns that are all set as words."""
+    return [replace(column, words=True) for column in columns]
 
 
 def _averaging(fit: FittedModel) -> str:
@@ -184,7 +179,7 @@ def _responders(fit: FittedModel, at_least: float, among: np.ndarray | None, pro
     return responders(fit, at_least=at_least, factor=factors, among=among, prob=prob)
 
 
-def _event(row: pd.Series) -> str:
+def _event(row: Row) -> str:
     """What counts, in words."""
     term = text_of(row, "term")
     among = f", of those at {ELEVATED:g} or below at baseline" if " among " in term else ""
@@ -193,19 +188,15 @@ def _event(row: pd.Series) -> str:
     return f"Recovered: above {ELEVATED:g} at follow-up{among}"
 
 
-def _group(row: pd.Series) -> str:
+def _group(row: Row) -> str:
     return "all" if pd.isna(row["factor"]) else f"{factor_name(text_of(row, 'factor'))}: {text_of(row, 'level')}"
 
 
-def _short(row: pd.Series) -> str:
+def _short(row: Row) -> str:
     """The same as a label in a figure."""
     what = "Improved" if _event(row).startswith("Improved") else "Recovered"
     low = ", low" if what == "Improved" and " among " in text_of(row, "term") else ""
     return f"{what}{low}: {'all' if pd.isna(row['factor']) else text_of(row, 'level')}"
-
-
-def _range(row: pd.Series) -> str:
-    return f"[{percent(float(row['lower']), 1)}, {percent(float(row['upper']), 1)}]"
 
 
 def _observed(fit: FittedModel) -> tuple[pd.Series, pd.Series]:
@@ -240,7 +231,7 @@ def _told(
 
 def _seen(
     view: View,
-    row: pd.Series,
+    row: Row,
     observed: tuple[pd.Series, pd.Series],
     told: Mapping[str | None, Mapping[str, bool]],
 ) -> str:
@@ -252,7 +243,7 @@ def _seen(
     if row["estimand"] == "share_at_least" and not term.startswith(CHANGE):
         happened = _reached(view.fit)
     who = low if " among " in term else pd.Series(True, index=frame.index)
-    factor = None if pd.isna(row["factor"]) else str(row["factor"])
+    factor: str | None = row["factor"] if isinstance(row["factor"], str) else None
     if not told[factor]["" if factor is None else str(row["level"])]:
         return "–"
     if factor is not None:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 import pandas as pd
 
-from alliance_bayes.report.estimates import Estimates
 from alliance_bayes.report.tables import Table
 from alliance_bayes.report.text import clean, typeset
 
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.patches import StepPatch
 
-__all__ = ["MOST_ROWS", "Recorder", "curve_data", "interval_data", "written"]
+__all__ = ["MOST_ROWS", "Recorder", "curve_data", "written"]
 
 #: Rows of a table read back from a drawing.
 MOST_ROWS = 120
@@ -38,32 +37,6 @@ class _Part:
         """All marks, or so many at even distances."""
         few = min(self.size, most)
         return [self.mark(int(place)) for place in np.unique(np.linspace(0, self.size - 1, few).round().astype(int))]
-
-
-def interval_data(
-    name: str, title: str, estimates: Estimates, rows: pd.DataFrame, label: Callable[[pd.Series], str], heading: str
-) -> Table:
-    """Mean and interval of every row of an effects table that is drawn.
-
-    Parameters
-    ----------
-    name
-        Id of the figure.
-    title
-        Its title.
-    estimates
-        Knows how the numbers are printed.
-    rows
-        What is drawn.
-    label, heading
-        What the first column says of a row, and its heading.
-    """
-    return Table.of(
-        f"{name}-data",
-        title,
-        (heading, "Mean", estimates.interval_heading()),
-        [(clean(label(row)), estimates.mean(row), estimates.interval(row)) for _, row in rows.iterrows()],
-    )
 
 
 def curve_data(name: str, title: str, curves: Sequence[tuple[str, pd.DataFrame]], x: str, band: str) -> Table:

@@ -12,11 +12,11 @@ from alliance_bayes.fit import FittedModel
 from alliance_bayes.report.certainty import UNSETTLED, Claim, claim, excludes_zero, scale_words
 from alliance_bayes.report.checking import Checked
 from alliance_bayes.report.effect_sizes import relevance_words, rope_limits
-from alliance_bayes.report.estimates import Estimates, text_of
 from alliance_bayes.report.finding import Finding, Findings, Topic
 from alliance_bayes.report.groups import factors_of, fixed_at_zero, ordered_pairs, pair_name
 from alliance_bayes.report.limits import is_simulated, not_to_conclude
 from alliance_bayes.report.privacy import Redact
+from alliance_bayes.report.rows import Estimates, text_of
 from alliance_bayes.report.text import MINUS, capital, count, exact, join, percent, typeset
 from alliance_bayes.report.words import PROBABILITY, column_name, factor_name, unit_of, units
 

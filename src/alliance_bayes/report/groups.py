@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -11,13 +11,21 @@ from alliance_bayes.effects.table import steady
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.report.certainty import Row
 from alliance_bayes.report.counts import NOT_SHOWN, shown_counts
-from alliance_bayes.report.estimates import Estimates, text_of
-from alliance_bayes.report.figure_data import interval_data
-from alliance_bayes.report.forest import NAMED_ENDS, Interval, all_named, forest, forest_size
+from alliance_bayes.report.forest import NAMED_ENDS, all_named
 from alliance_bayes.report.group_lines import group_lines_picture
 from alliance_bayes.report.pooling import pooling_picture
+from alliance_bayes.report.rows import (
+    Column,
+    Estimates,
+    beside,
+    described,
+    effect_table,
+    estimate_columns,
+    forest_picture,
+    rope_of,
+    text_of,
+)
 from alliance_bayes.report.sections import Picture, Section
-from alliance_bayes.report.svg import draw
 from alliance_bayes.report.tables import Table
 from alliance_bayes.report.text import MINUS, capital, clean, count, derived, shortened
 from alliance_bayes.report.words import column_name, factor_name, pooling_sentence, unit_of, units
@@ -33,8 +41,12 @@ SHOWN = 10
 MOST_PAIRS = 15
 #: Levels above which a factor's levels are shown in the order of their estimates.
 SORTED_ABOVE = 6
-#: Rows a page can bear; the JSON has the rest.
-MOST_ROWS = 1000
+# Over whom means are taken, by population.
+_OVER = {
+    "sample": "averaged over those analysed",
+    "equal": "averaged over all levels equally",
+    "new": "for a new level",
+}
 
 #: What two slopes are compared by.
 SLOPES_JUDGED = (
@@ -131,62 +143,46 @@ def _level_picture(
 ) -> Picture:
     rows = rows[rows["mean"].notna()]
     if len(rows) > SORTED_ABOVE:
-        rows = rows.sort_values("mean", ascending=False, kind="stable", key=steady)
-    lines = [_line(row, text_of(row, "level")) for _, row in rows.iterrows()]
-    unit = text_of(rows.iloc[0], "unit") if len(rows) else ""
-    focal = fit.spec.focal_predictor(fit.design)
-    of = f"of {column_name(fit.design.outcome.name)}" if what == "Adjusted mean" else f"of {column_name(focal or '')}"
-    title = f"{what} {of} by {factor_name(factor)}"
-    named = all_named(len(lines))
-    overall = float(fit.design.average(fit.design.outcome.values)) if what == "Adjusted mean" else 0.0
-    painter = forest(lines, label=_wrapped(what, unit, estimates.interval_heading()), reference=overall)
-    ends = [f"{text_of(row, 'level')}: {estimates.mean(row)} {estimates.interval(row)}" for _, row in rows.iterrows()]
+        rows = _highest_first(rows)
+    unit, interval = _first(rows, "unit"), estimates.interval_heading()
+    focal, means = fit.spec.focal_predictor(fit.design), what == "Adjusted mean"
+    title = f"{what} of {column_name(fit.design.outcome.name if means else focal or '')} by {factor_name(factor)}"
+    named = "" if all_named(len(rows)) else f" of {count(len(rows))} levels; the {NAMED_ENDS} at either end are named"
+    dashed = "mean of all analysed" if means else "no association"
+    ends = described(estimates, rows, _level)
     listed = "; ".join(ends) if len(ends) <= SORTED_ABOVE else f"{ends[0]} at the top to {ends[-1]} at the bottom"
-    description = f"Point and {estimates.interval_heading()} for each of {count(len(lines))} levels. {listed}."
-    caption = f"Posterior mean and {estimates.interval_heading()}" + (
-        "" if named else f" of {count(len(lines))} levels; the {NAMED_ENDS} at either end are named"
-    )
-    caption += "; dashed: mean of all analysed." if what == "Adjusted mean" else "; dashed: no association."
-    markup = draw(painter, name=name, title=title, description=description, size=forest_size(len(lines)))
-    data = interval_data(
+    return forest_picture(
         name,
-        f"{title} ({unit})",
+        title,
         estimates,
         rows,
-        lambda row: text_of(row, "level"),
-        "Level",
+        caption=f"Posterior mean and {interval}{named}; dashed: {dashed}.",
+        axis=f"{what} ({unit})",
+        heading="Level",
+        label=_level,
+        reference=float(fit.design.average(fit.design.outcome.values)) if means else 0.0,
+        description=f"Point and {interval} for each of {count(len(rows))} levels. {listed}.",
+        data_title=f"{title} ({unit})",
     )
-    return Picture(title, caption, markup, data)
 
 
 def _pair_picture(estimates: Estimates, rows: pd.DataFrame, of: str, factor: str, position: int) -> Picture:
-    lines = [_line(row, pair_name(row, width=13)) for _, row in rows.iterrows()]
-    first = rows.iloc[0]
-    limits = (
-        (float(first["rope_low"]), float(first["rope_high"]))
-        if pd.notna(first["rope_low"]) and pd.notna(first["rope_high"])
-        else None
-    )
+    rope, unit = rope_of(rows.iloc[0]), _first(rows, "unit")
     title = f"Differences of {'adjusted means' if of == 'mean' else 'slopes'} by {factor_name(factor)}"
-    painter = forest(
-        lines,
-        label=_wrapped("Difference", text_of(first, "unit"), estimates.interval_heading()),
-        reference=0.0,
-        rope=limits,
+    grey = "; grey: region of practical equivalence." if rope else "."
+    return forest_picture(
+        f"pairs-{of}-{position}",
+        title,
+        estimates,
+        rows,
+        caption=f"Posterior mean and {estimates.interval_heading()}{grey}",
+        axis=f"Difference ({unit})",
+        heading="Difference",
+        label=pair_name,
+        line=partial(pair_name, width=13),
+        rope=rope,
+        data_title=f"{title} ({unit})",
     )
-    listed = "; ".join(
-        f"{pair_name(row)}: {estimates.mean(row)} {estimates.interval(row)}" for _, row in rows.iterrows()
-    )
-    caption = f"Posterior mean and {estimates.interval_heading()}" + (
-        "; grey: region of practical equivalence." if limits else "."
-    )
-    markup = draw(
-        painter, name=f"pairs-{of}-{position}", title=title, description=f"{listed}.", size=forest_size(len(lines))
-    )
-    data = interval_data(
-        f"pairs-{of}-{position}", f"{title} ({text_of(first, 'unit')})", estimates, rows, pair_name, "Difference"
-    )
-    return Picture(title, caption, markup, data)
 
 
 def _level_table(
@@ -199,108 +195,58 @@ def _level_table(
     small: int,
 ) -> Table:
     people = shown_counts(fit, factor, small)
-    heading = estimates.interval_heading()
-    headings = ["Level", "People", "Adjusted mean", heading]
-    by_level = {text_of(row, "level"): row for _, row in slopes.iterrows()}
-    ranks = (
-        {text_of(row, "level"): row for _, row in estimates.where("rank_of_mean", factor=factor).iterrows()}
-        if len(means) > 2
-        else {}
-    )
-    headings += ["Rank of the mean", heading] if ranks else []
-    headings += ["Slope", heading, "Probability of direction"] if by_level else []
-    if len(means) > SHOWN:
-        means = means.sort_values("mean", ascending=False, kind="stable", key=steady)
-    rows = []
-    for _, row in means.iterrows():
-        level = text_of(row, "level")
-        cells = [
-            level,
-            people[str(row["level"])].text if str(row["level"]) in people else NOT_SHOWN,
-            estimates.mean(row),
-            estimates.interval(row),
-        ]
-        if ranks:
-            rank = ranks.get(level)
-            cells += ["–", "–"] if rank is None else [estimates.mean(rank), estimates.interval(rank)]
-        if by_level:
-            slope = by_level.get(level)
-            cells += (
-                ["–", "–", "–"]
-                if slope is None
-                else [estimates.mean(slope), estimates.interval(slope), estimates.direction(slope)]
-            )
-        rows.append(cells)
+    unjudged = partial(estimate_columns, estimates, judged=())
+    ranks = estimates.where("rank_of_mean", factor=factor) if len(means) > 2 else means.iloc[:0]
+    columns = [
+        Column("Level", _level),
+        Column("People", lambda row: people[row["level"]].text if row["level"] in people else NOT_SHOWN),
+        *unjudged(means, mean="Adjusted mean", direction=False),
+        *beside(ranks, unjudged(ranks, mean="Rank of the mean", direction=False), "level"),
+        *beside(slopes, unjudged(slopes, mean="Slope", direction=True), "level"),
+    ]
     what = f"adjusted mean in {units(unit_of(fit.design, fit.design.outcome.name))}"
-    what += f", slope in {text_of(slopes.iloc[0], 'unit')}" if len(slopes) else ""
-    population = text_of(means.iloc[0], "population") if len(means) else ""
-    where = {
-        "sample": "averaged over those analysed",
-        "equal": "averaged over all levels equally",
-        "new": "for a new level",
-    }
-    population = where.get(population, clean(population))
-    caption = f"{capital(factor_name(factor))}: {what}, {population}; posterior means"
-    half = SHOWN // 2
-    shown, note = (
-        (rows, "")
-        if len(rows) <= SHOWN
-        else (rows[:half] + rows[-half:], f"The {half} highest and the {half} lowest of {count(len(rows))} levels.")
+    what += f", slope in {_first(slopes, 'unit')}" if len(slopes) else ""
+    population = _first(means, "population")
+    caption = f"{capital(factor_name(factor))}: {what}, {_OVER.get(population, population)}; posterior means"
+    half, many = SHOWN // 2, len(means) > SHOWN
+    return effect_table(
+        f"table-levels-{position}",
+        caption,
+        _highest_first(means) if many else means,
+        columns,
+        note=f"The {half} highest and the {half} lowest of {count(len(means))} levels." if many else "",
+        at_once=SHOWN,
+        ends=True,
     )
-    return _cut(f"table-levels-{position}", caption, headings, shown, rows, (), note)
 
 
 def _pair_table(
     estimates: Estimates, rows: pd.DataFrame, sizes: pd.DataFrame, of: str, factor: str, position: int
 ) -> Table:
-    heading = estimates.interval_heading()
-    ropes, relevants = rows["rope_low"].notna().any(), of == "mean" and rows["relevant"].notna().any()
-    headings = ["Difference", "Mean", heading, "Probability of direction"]
-    headings += ["Probability in ROPE"] if ropes else []
-    priors = rows["p_rope_prior"].notna().any()
-    headings += ["Prior’s probability in ROPE"] if priors else []
-    headings += [f"Probability of {rows.iloc[0]['relevant']:g} or more"] if relevants else []
-    by_pair = {(row["level"], row["versus"]): row for row in sizes.to_dict("records")}
-    if by_pair:
-        headings += [f"Cohen’s d ({text_of(sizes.iloc[0], 'denominator')})", heading]
-    cells = []
-    for row in rows.to_dict("records"):
-        line = [pair_name(row), estimates.mean(row), estimates.interval(row), estimates.direction(row)]
-        line += [estimates.share(row, "p_rope")] if ropes else []
-        line += [estimates.share(row, "p_rope_prior")] if priors else []
-        line += [estimates.share(row, "p_relevant")] if relevants else []
-        if by_pair:
-            size = by_pair.get((row["level"], row["versus"]))
-            line += ["–", "–"] if size is None else [estimates.mean(size), estimates.interval(size)]
-        cells.append(line)
-    what = "adjusted means" if of == "mean" else "slopes"
-    unit = text_of(rows.iloc[0], "unit")
-    caption = f"{capital(factor_name(factor))}: differences of {what}, {unit}; posterior means"
-    note = "" if len(cells) <= SHOWN else f"The {SHOWN} largest of {count(len(cells))} differences."
-    if of == "slope" and ropes:
+    # The smallest relevant change is one of points, and no slope is.
+    judged = ("p_rope", "p_rope_prior", *(("p_relevant",) if of == "mean" else ()))
+    size = f"Cohen’s d ({_first(sizes, 'denominator')})"
+    columns = [
+        Column("Difference", pair_name),
+        *estimate_columns(estimates, rows, direction=True, judged=judged),
+        *beside(sizes, estimate_columns(estimates, sizes, mean=size, direction=False, judged=()), "level", "versus"),
+    ]
+    what, unit = "adjusted means" if of == "mean" else "slopes", _first(rows, "unit")
+    note = "" if len(rows) <= SHOWN else f"The {SHOWN} largest of {count(len(rows))} differences."
+    if of == "slope" and rows["rope_low"].notna().any():
         note = f"{note} {SLOPES_JUDGED} Here ±{derived(float(rows.iloc[0]['rope_high']))} {units(unit)}.".strip()
-    return _cut(f"table-{of}-pairs-{position}", caption, headings, cells[:SHOWN], cells, (), note)
+    caption = f"{capital(factor_name(factor))}: differences of {what}, {unit}; posterior means"
+    return effect_table(f"table-{of}-pairs-{position}", caption, rows, columns, note=note, at_once=SHOWN)
 
 
-def _cut(
-    name: str,
-    caption: str,
-    headings: Sequence[str],
-    shown: Sequence[Sequence[str]],
-    rows: Sequence[Sequence[str]],
-    words: Sequence[int],
-    note: str,
-) -> Table:
-    if len(rows) > MOST_ROWS:
-        note = f"{note} The page lists the first {count(MOST_ROWS)}; all are in the JSON file.".strip()
-    return Table.of(
-        name, caption, headings, shown, words=words, note=note, more=rows[:MOST_ROWS] if len(rows) > len(shown) else ()
-    )
+def _highest_first(rows: pd.DataFrame) -> pd.DataFrame:
+    return rows.sort_values("mean", ascending=False, kind="stable", key=steady)
 
 
-def _line(row: pd.Series, label: str) -> Interval:
-    return Interval(label, float(row["mean"]), float(row["lower"]), float(row["upper"]))
+def _level(row: Row) -> str:
+    return text_of(row, "level")
 
 
-def _wrapped(what: str, unit: str, interval: str) -> str:
-    return f"{what} ({unit}),\n{interval}"
+def _first(rows: pd.DataFrame, column: str) -> str:
+    """A text that all rows share; empty where there are none."""
+    return text_of(rows.iloc[0], column) if len(rows) else ""

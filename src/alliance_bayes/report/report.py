@@ -14,7 +14,6 @@ from alliance_bayes.fit import FittedModel
 from alliance_bayes.remedies import argument
 from alliance_bayes.report.checking import Checked, quiet
 from alliance_bayes.report.counts import SMALL, people_in
-from alliance_bayes.report.estimates import Estimates
 from alliance_bayes.report.findings import find
 from alliance_bayes.report.frozen import frozen
 from alliance_bayes.report.manifest import embed, manifest_of
@@ -24,6 +23,7 @@ from alliance_bayes.report.records import kept, plain
 from alliance_bayes.report.registry import SectionMaker, build_sections, check_sections
 from alliance_bayes.report.rendered import FORMAT, Rendered
 from alliance_bayes.report.reproduction import digest_of, made_from
+from alliance_bayes.report.rows import Estimates
 from alliance_bayes.report.sections import Section
 from alliance_bayes.report.text import capital, clean, count
 from alliance_bayes.report.view import View

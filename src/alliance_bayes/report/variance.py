@@ -6,12 +6,20 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from alliance_bayes.report.estimates import Estimates, text_of
-from alliance_bayes.report.forest import Interval, forest, forest_size
+from alliance_bayes.report.certainty import Row
+from alliance_bayes.report.rows import (
+    Column,
+    Estimates,
+    described,
+    effect_table,
+    estimate_columns,
+    forest_picture,
+    rows_of,
+    text_of,
+)
 from alliance_bayes.report.sections import Picture, Section
-from alliance_bayes.report.svg import draw
 from alliance_bayes.report.tables import Table
-from alliance_bayes.report.text import clean, percent
+from alliance_bayes.report.text import clean
 from alliance_bayes.report.words import column_name, factor_name
 
 if TYPE_CHECKING:
@@ -41,7 +49,7 @@ def variance(view: View) -> Section:
     return Section("variance", "Variance partition and R²", "variance.html", context)
 
 
-def _label(row: pd.Series) -> str:
+def _label(row: Row) -> str:
     factor, term = text_of(row, "factor"), text_of(row, "term")
     match str(row["estimand"]):
         case "bayesian_r2":
@@ -56,45 +64,38 @@ def _label(row: pd.Series) -> str:
 
 
 def _table(estimates: Estimates, rows: pd.DataFrame) -> Table:
-    cells, notes = [], []
-    for _, row in rows.iterrows():
-        cells.append((_label(row), *_percentages(estimates, row), text_of(row, "denominator") or "–"))
-        notes.append(text_of(row, "note"))
-    return Table.of(
+    notes = dict.fromkeys(text_of(row, "note") for row in rows_of(rows))
+    return effect_table(
         "table-variance",
         "Variance partition, intraclass correlations and R²; posterior means, as percentages of the denominator",
-        ("Quantity", "Mean", estimates.interval_heading(), "Denominator"),
-        cells,
-        words=(3,),
-        note=" ".join(dict.fromkeys(f"{note}." for note in notes if note)),
+        rows,
+        [
+            Column("Quantity", _label),
+            *estimate_columns(estimates, rows, figures=estimates.percentages, direction=False, judged=()),
+            Column("Denominator", lambda row: text_of(row, "denominator") or "–", words=True),
+        ],
+        note=" ".join(f"{note}." for note in notes if note),
     )
-
-
-def _percentages(estimates: Estimates, row: pd.Series) -> tuple[str, str]:
-    """Mean and interval as percentages; a hundredth of a percent is as much as a share can mean."""
-    places = max(0, min(2, estimates.places(row) - 2))
-    mean, lower, upper = (percent(float(row[name]), places) for name in ("mean", "lower", "upper"))
-    return mean, f"[{lower}, {upper}]"
 
 
 def _picture(estimates: Estimates, rows: pd.DataFrame) -> Picture | None:
     rows = rows[rows["mean"].notna()]
     if rows.empty:
         return None
-    lines = [
-        Interval(_label(row).removeprefix("Share: "), float(row["mean"]), float(row["lower"]), float(row["upper"]))
-        for _, row in rows.iterrows()
-    ]
-    title = "Shares of the variance"
-    listed = "; ".join(
-        f"{_label(row).removeprefix('Share: ')} {' '.join(_percentages(estimates, row))}" for _, row in rows.iterrows()
+
+    def label(row: Row) -> str:
+        return _label(row).removeprefix("Share: ")
+
+    listed = "; ".join(described(estimates, rows, label, figures=estimates.percentages, then=" "))
+    return forest_picture(
+        "variance-shares",
+        "Shares of the variance",
+        estimates,
+        rows,
+        caption=f"Posterior mean and {estimates.interval_heading()}.",
+        axis="Share of the variance",
+        heading="Part",
+        label=label,
+        figures=estimates.percentages,
+        description=f"{listed}.",
     )
-    painter = forest(lines, label=f"Share of the variance,\n{estimates.interval_heading()}", reference=0.0)
-    markup = draw(painter, name="variance-shares", title=title, description=f"{listed}.", size=forest_size(len(lines)))
-    data = Table.of(
-        "variance-shares-data",
-        title,
-        ("Part", "Mean", estimates.interval_heading()),
-        [(_label(row).removeprefix("Share: "), *_percentages(estimates, row)) for _, row in rows.iterrows()],
-    )
-    return Picture(title, f"Posterior mean and {estimates.interval_heading()}.", markup, data)

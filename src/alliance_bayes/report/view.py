@@ -12,9 +12,9 @@ from markupsafe import Markup
 from alliance_bayes.checks import CheckReport
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.report.checking import Checked
-from alliance_bayes.report.estimates import Estimates
 from alliance_bayes.report.frames import frame_table
 from alliance_bayes.report.privacy import Redact
+from alliance_bayes.report.rows import Estimates
 from alliance_bayes.report.sections import Picture, linked
 from alliance_bayes.report.svg import draw
 from alliance_bayes.report.tables import Table

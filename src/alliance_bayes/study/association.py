@@ -20,7 +20,7 @@ from alliance_bayes.study.comparing import compared, score_table
 from alliance_bayes.study.part import Block, Part, Statement
 from alliance_bayes.study.populations import Populations
 from alliance_bayes.study.rows import shown_rows
-from alliance_bayes.study.tables import FEW_LEVELS, effect_table, forest_pictures, joined, one_row, prefixed, shown
+from alliance_bayes.study.tables import FEW_LEVELS, block_forests, block_table, joined, one_row, prefixed, shown
 from alliance_bayes.study.words import slope_sentence
 
 __all__ = ["association"]
@@ -111,7 +111,7 @@ def _sizes(bench: Bench, name: str, fit: Fit, who: str) -> Block:
     block = bench.block(f"association-{name}", capital(f"among {who}{size}"), rows, [fit])
     if block.withheld:
         return block
-    table = effect_table(
+    table = block_table(
         f"table-association-{name}",
         f"Association of alliance with follow-up WHO-5 among {who}",
         block.rows,
@@ -137,7 +137,7 @@ def _groups(bench: Bench, fit: Fit) -> Block:
         return block
     levels = block.rows[block.rows["versus"].isna()]
     pairs = block.rows[block.rows["versus"].notna()]
-    pictures = forest_pictures(
+    pictures = block_forests(
         "picture-association-groups",
         "Slope of follow-up WHO-5 on alliance",
         levels,
@@ -147,11 +147,11 @@ def _groups(bench: Bench, fit: Fit) -> Block:
         reference=0.0,
     )
     tables = (
-        [effect_table("table-association-levels", "Slopes by group", levels, heading="Group")] if len(levels) else []
+        [block_table("table-association-levels", "Slopes by group", levels, heading="Group")] if len(levels) else []
     )
     if len(pairs):
         tables.append(
-            effect_table("table-association-pairs", "Differences of slopes between groups", pairs, heading="Difference")
+            block_table("table-association-pairs", "Differences of slopes between groups", pairs, heading="Difference")
         )
     return block.with_page(tables=tables, pictures=pictures)
 

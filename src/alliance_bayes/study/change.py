@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import pandas as pd
-
 from alliance_bayes.api import Fit
 from alliance_bayes.cohort import Cohort
 from alliance_bayes.effects import EffectTable, overall_mean, regression_to_mean, responders
+from alliance_bayes.report.certainty import Row
 from alliance_bayes.report.endpoints import lowest_above
-from alliance_bayes.report.estimates import text_of
+from alliance_bayes.report.rows import text_of
 from alliance_bayes.report.text import capital, exact, join
 from alliance_bayes.report.words import factor_name
 from alliance_bayes.study.bench import Bench
@@ -16,7 +15,7 @@ from alliance_bayes.study.options import StudyOptions
 from alliance_bayes.study.part import Block, Part, Statement
 from alliance_bayes.study.populations import Populations
 from alliance_bayes.study.predictive import predictive_pictures
-from alliance_bayes.study.tables import FEW_LEVELS, effect_table, level_name, one_row, prefix_of, prefixed, shown
+from alliance_bayes.study.tables import FEW_LEVELS, block_table, level_name, one_row, prefix_of, prefixed, shown
 from alliance_bayes.study.words import more_or_less, share_words
 
 __all__ = ["change"]
@@ -71,17 +70,15 @@ def _means(bench: Bench, everybody: Fit, elevated: Fit, populations: Populations
     if block.withheld:
         return block
 
-    def label(row: pd.Series) -> str:
+    def label(row: Row) -> str:
         who = capital(populations[prefix_of(row)].words)
         return who if not isinstance(row["level"], str) else level_name(row)
 
     levels, pairs = (block.rows[block.rows["versus"].isna()], block.rows[block.rows["versus"].notna()])
-    tables = [
-        effect_table("table-change-means", "Mean change in WHO-5 (follow-up minus baseline)", levels, label=label)
-    ]
+    tables = [block_table("table-change-means", "Mean change in WHO-5 (follow-up minus baseline)", levels, label=label)]
     if len(pairs):
         caption = "Differences of mean change, baseline WHO-5, age and days in care being equal"
-        tables.append(effect_table("table-change-pairs", caption, pairs, heading="Difference"))
+        tables.append(block_table("table-change-pairs", caption, pairs, heading="Difference"))
     return block.with_page(tables=tables)
 
 
@@ -107,14 +104,14 @@ def _regression(bench: Bench, fit: Fit) -> Block:
         "There is no control group to tell these apart.",
     )
 
-    def label(row: pd.Series) -> str:
+    def label(row: Row) -> str:
         estimand, (who, _, mean) = str(row["estimand"]), str(row["level"]).partition(_POPULATION)
         if estimand in _MEANS:
             return _MEANS[estimand].format(f"{limit} or less")
         people = "Everybody" if who == "everybody" else f"Baseline WHO-5 of {limit} or less"
         return f"{people}: {_REGRESSION[estimand].format(mean)}"
 
-    table = effect_table(
+    table = block_table(
         "table-change-regression", "Change, and what regression to the mean would bring", block.rows, label=label
     )
     return block.with_page(text=text, tables=[table])
@@ -139,7 +136,7 @@ def _shares(bench: Bench, name: str, fit: Fit, populations: Populations) -> Bloc
     if block.withheld:
         return block
 
-    def label(row: pd.Series) -> str:
+    def label(row: Row) -> str:
         first = "All" if not isinstance(row["level"], str) else level_name(row)
         return f"{first}{_beside(row)}" if len(fits) > 1 else first
 
@@ -151,14 +148,12 @@ def _shares(bench: Bench, name: str, fit: Fit, populations: Populations) -> Bloc
         else f"a follow-up WHO-5 above {exact(bench.options.elevated)}"
     )
     tables = [
-        effect_table(
-            f"table-change-{name}", f"Probability of {what}, {who_words}", shares, label=label, direction=False
-        )
+        block_table(f"table-change-{name}", f"Probability of {what}, {who_words}", shares, label=label, direction=False)
     ]
     if len(differences):
         pairs = f"table-change-{name}-pairs"
         tables.append(
-            effect_table(
+            block_table(
                 pairs, f"Risk differences of {what}, {who_words}", differences, label=label, heading="Difference"
             )
         )
@@ -178,7 +173,7 @@ def _shares(bench: Bench, name: str, fit: Fit, populations: Populations) -> Bloc
     return block.with_page(text=text, tables=tables, pictures=pictures)
 
 
-def _beside(row: pd.Series) -> str:
+def _beside(row: Row) -> str:
     return " (model of the score)" if prefix_of(row) == "model" else " (Bernoulli model)"
 
 

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
 
 from alliance_bayes.api import Fit
 from alliance_bayes.cohort import session_cohort, with_alliance_parts
 from alliance_bayes.effects import EffectTable
 from alliance_bayes.effects.options import make_options
 from alliance_bayes.effects.summary import Estimate, Fixed, summarise
+from alliance_bayes.report.certainty import Row
 from alliance_bayes.report.text import capital, exact
 from alliance_bayes.study.bench import Bench
 from alliance_bayes.study.part import Block, Part, Statement
-from alliance_bayes.study.tables import effect_table, one_row, prefix_of, prefixed, shown
+from alliance_bayes.study.tables import block_table, one_row, prefix_of, prefixed, shown
 from alliance_bayes.study.words import more_or_less, slope_sentence
 
 __all__ = ["course"]
@@ -91,12 +91,12 @@ def _growth(bench: Bench, fit: Fit) -> Block:
     return block.with_page(
         text=text,
         tables=[
-            effect_table("table-time-growth", "Growth of the alliance over sessions", block.rows, label=_growth_name)
+            block_table("table-time-growth", "Growth of the alliance over sessions", block.rows, label=_growth_name)
         ],
     )
 
 
-def _growth_name(row: pd.Series) -> str:
+def _growth_name(row: Row) -> str:
     what = str(row["estimand"]).replace("sd_of", "SD of").replace("residual_sd", "residual SD").replace("_", " ")
     who = row["factor"]
     return capital(what) + (f" between {who}" if isinstance(who, str) else "")
@@ -113,7 +113,7 @@ def _early(bench: Bench, fits: dict[str, Fit]) -> Block:
     if block.withheld:
         return block
     names = {"slope": "per point", "slope_per_sd": "per SD", "slope_standardised": "standardised"}
-    page = effect_table(
+    page = block_table(
         "table-time-early",
         "Slope of follow-up WHO-5 on the alliance when it was rated",
         block.rows,
@@ -158,7 +158,7 @@ def _providers(bench: Bench, fit: Fit) -> Block:
     return block.with_page(
         text=text,
         tables=[
-            effect_table(
+            block_table(
                 "table-time-providers",
                 "Slope of follow-up WHO-5 on alliance within and between providers",
                 block.rows,

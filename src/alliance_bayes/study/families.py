@@ -8,7 +8,7 @@ from alliance_bayes.study.bench import Bench
 from alliance_bayes.study.comparing import compared, score_table
 from alliance_bayes.study.part import Part, Statement
 from alliance_bayes.study.predictive import predictive_pictures
-from alliance_bayes.study.tables import effect_table, forest_picture, prefix_of, prefixed
+from alliance_bayes.study.tables import block_forest, block_table, prefix_of, prefixed
 
 __all__ = ["families"]
 
@@ -47,7 +47,7 @@ def families(bench: Bench) -> Part:
     if block.withheld:
         return Part("families", "Families for a bounded score", question, (block,))
     slopes = block.rows[block.rows["estimand"] == "slope"]
-    picture = forest_picture(
+    picture = block_forest(
         "picture-families",
         "Slope of follow-up WHO-5 on alliance by family",
         slopes,
@@ -57,7 +57,7 @@ def families(bench: Bench) -> Part:
         reference=0.0,
         rope=rope,
     )
-    table = effect_table(
+    table = block_table(
         "table-families-slopes",
         "Slope of follow-up WHO-5 on alliance by family",
         block.rows,

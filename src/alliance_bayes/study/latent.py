@@ -7,7 +7,7 @@ from alliance_bayes.report.frames import frame_table
 from alliance_bayes.report.text import MINUS
 from alliance_bayes.study.bench import Bench
 from alliance_bayes.study.part import Block, Part, Statement
-from alliance_bayes.study.tables import effect_table, forest_picture, one_row, shown
+from alliance_bayes.study.tables import block_forest, block_table, one_row, shown
 from alliance_bayes.study.words import share_words
 
 __all__ = ["latent", "measurement_equations"]
@@ -37,7 +37,7 @@ def latent(bench: Bench) -> Part:
     if block.withheld:
         return Part("latent", title, question, (Block(block.name, block.title, rows[:0], block.withheld),))
     slopes = rows[rows["estimand"].isin(["corrected_slope", "naive_slope"])]
-    picture = forest_picture(
+    picture = block_forest(
         "picture-latent",
         "Slope of follow-up WHO-5 on alliance, corrected and naive",
         slopes,
@@ -49,7 +49,7 @@ def latent(bench: Bench) -> Part:
         rope=rope,
     )
     tables = [
-        effect_table("table-latent", "Latent alliance", rows, label=lambda row: _LABELS[str(row["estimand"])]),
+        block_table("table-latent", "Latent alliance", rows, label=lambda row: _LABELS[str(row["estimand"])]),
         frame_table(
             fit.measurement_check(),
             name="table-latent-check",

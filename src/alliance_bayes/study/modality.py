@@ -8,7 +8,7 @@ from alliance_bayes.report.frames import frame_table
 from alliance_bayes.report.text import derived
 from alliance_bayes.study.bench import Bench
 from alliance_bayes.study.part import Block, Part, Statement
-from alliance_bayes.study.tables import effect_table, forest_picture
+from alliance_bayes.study.tables import block_forest, block_table
 
 __all__ = ["modality"]
 
@@ -62,7 +62,7 @@ def _compared(
     # Slopes are compared over a contrast of the predictor, by limits that the rows have.
     judged = equivalence(pairs)
     margin = float(pairs["rope_high"].iloc[0])
-    picture = forest_picture(
+    picture = block_forest(
         f"picture-{name}",
         f"{title}: difference between modalities",
         pairs,
@@ -72,8 +72,8 @@ def _compared(
         rope=(-margin, margin),
     )
     tables = [
-        effect_table(f"table-{name}-levels", f"{title} by modality", block.rows[block.rows["versus"].isna()]),
-        effect_table(f"table-{name}-pairs", f"{title}: difference between modalities", pairs),
+        block_table(f"table-{name}-levels", f"{title} by modality", block.rows[block.rows["versus"].isna()]),
+        block_table(f"table-{name}-pairs", f"{title}: difference between modalities", pairs),
         frame_table(
             judged.drop(columns=["statement"]),
             name=f"table-{name}-margin",

@@ -9,11 +9,11 @@ import pandas as pd
 from alliance_bayes.effects import EffectTable
 from alliance_bayes.effects import moderation as moderation_effects
 from alliance_bayes.effects.equivalence import DECIDED, standing_of
-from alliance_bayes.report.estimates import Estimates
+from alliance_bayes.report.rows import Estimates
 from alliance_bayes.report.text import derived, exact
 from alliance_bayes.study.bench import Bench
 from alliance_bayes.study.part import Part, Statement
-from alliance_bayes.study.tables import condition, effect_table, forest_picture, level_name, shown
+from alliance_bayes.study.tables import block_forest, block_table, condition, level_name, shown
 from alliance_bayes.study.words import more_or_less, within_margin
 
 __all__ = ["moderation"]
@@ -45,7 +45,7 @@ def moderation(bench: Bench) -> Part:
         return part
     slopes = block.rows[block.rows["versus"].isna()]
     pairs = block.rows[block.rows["versus"].notna()]
-    picture = forest_picture(
+    picture = block_forest(
         "picture-moderation",
         "Differences of the slope of follow-up WHO-5 on alliance",
         pairs,
@@ -57,7 +57,7 @@ def moderation(bench: Bench) -> Part:
         rope=(-_margin(pairs), _margin(pairs)),
     )
     tables = [
-        effect_table(
+        block_table(
             "table-moderation-pairs",
             "Differences of slopes between low and high values, and between utilization types",
             pairs,
@@ -65,7 +65,7 @@ def moderation(bench: Bench) -> Part:
         )
     ]
     if len(slopes):
-        tables.insert(0, effect_table("table-moderation-slopes", "Slopes at the 10th and the 90th percentile", slopes))
+        tables.insert(0, block_table("table-moderation-slopes", "Slopes at the 10th and the 90th percentile", slopes))
     block = block.with_page(tables=tables, pictures=[picture])
     estimates = shown(block.rows)
     each = [_statement(bench, block.name, estimates, row) for _, row in pairs.iterrows()]

@@ -10,7 +10,9 @@ import pandas as pd
 from alliance_bayes.api import Fit
 from alliance_bayes.effects import EffectTable, group_ratings, superiority
 from alliance_bayes.instruments import cronbach_alpha
+from alliance_bayes.report.certainty import Row
 from alliance_bayes.report.counts import hidden_beside, hidden_levels, shown_events
+from alliance_bayes.report.rows import rows_of
 from alliance_bayes.report.text import capital, clean, exact, number, percent
 from alliance_bayes.report.words import factor_name
 from alliance_bayes.study.bench import Bench
@@ -18,8 +20,8 @@ from alliance_bayes.study.part import Block, Part, Statement
 from alliance_bayes.study.predictive import predictive_pictures
 from alliance_bayes.study.tables import (
     FEW_LEVELS,
-    effect_table,
-    forest_pictures,
+    block_forests,
+    block_table,
     joined,
     level_name,
     prefix_of,
@@ -102,11 +104,11 @@ def _observed(bench: Bench, fit: Fit) -> Block:
     rows = block.rows
     pages = []
     for factor in factors_compared(fit):
-        own = rows[np.array([prefix_of(row) == factor for _, row in rows.iterrows()], dtype=bool)]
+        own = rows[np.array([prefix_of(row) == factor for row in rows_of(rows)], dtype=bool)]
         for kind, part in (("levels", own[own["versus"].isna()]), ("pairs", own[own["versus"].notna()])):
             if len(part):
                 pages.append(
-                    effect_table(
+                    block_table(
                         f"table-ratings-{kind}-{factor}",
                         f"{capital(factor_name(factor))}: ratings observed (1-5), "
                         + ("by level" if kind == "levels" else "pairwise"),
@@ -123,7 +125,7 @@ def _observed(bench: Bench, fit: Fit) -> Block:
     return block.with_page(text=text, tables=pages)
 
 
-def _observed_name(row: pd.Series) -> str:
+def _observed_name(row: Row) -> str:
     what = _OBSERVED.get(str(row["estimand"]), str(row["estimand"]).replace("_", " "))
     who = level_name(row) if isinstance(row["versus"], str) else str(row["level"])
     return f"{who}: {what}"
@@ -139,7 +141,7 @@ def _expected(bench: Bench, fit: Fit) -> Block:
         return block
     levels = block.rows[block.rows["versus"].isna()]
     points = block.rows[block.rows["estimand"] == "contrast_of_means"]
-    pictures = forest_pictures(
+    pictures = block_forests(
         "picture-ratings-expected",
         "Expected alliance",
         levels,
@@ -149,11 +151,11 @@ def _expected(bench: Bench, fit: Fit) -> Block:
     )
     tables = []
     if len(levels):
-        means = effect_table("table-ratings-means", "Adjusted mean ratings", levels, heading="Group", direction=False)
+        means = block_table("table-ratings-means", "Adjusted mean ratings", levels, heading="Group", direction=False)
         tables.append(means)
     if len(points):
         caption = "Differences of adjusted means"
-        tables.append(effect_table("table-ratings-contrasts", caption, points, heading="Difference"))
+        tables.append(block_table("table-ratings-contrasts", caption, points, heading="Difference"))
     text = (
         "A Gaussian model: right for group means, blind to the ceiling. Differences within "
         f"±{exact(options.alliance_margin)} points count as none (ROPE): {options.reason('alliance_margin')}.",
@@ -176,13 +178,13 @@ def _gradients(bench: Bench, fit: Fit) -> Block:
         "partial_correlation": "partial correlation",
     }
 
-    def label(row: pd.Series) -> str:
+    def label(row: Row) -> str:
         who = "Age" if prefix_of(row) == "age" else "Baseline WHO-5"
         return f"{who}: {names[str(row['estimand'])]}"
 
     return block.with_page(
         tables=[
-            effect_table("table-ratings-gradients", "Alliance along age and baseline WHO-5", block.rows, label=label)
+            block_table("table-ratings-gradients", "Alliance along age and baseline WHO-5", block.rows, label=label)
         ]
     )
 
@@ -204,31 +206,31 @@ def _families(bench: Bench, gaussian: Fit) -> Block:
     if block.withheld:
         return block
 
-    def label(row: pd.Series) -> str:
+    def label(row: Row) -> str:
         return f"{level_name(row)}: {_TITLES[prefix_of(row)]}"
 
     def together(estimand: str) -> EffectTable:
         rows = block.rows[block.rows["estimand"] == estimand]
-        names = [f"{row['factor']} {level_name(row)}" for _, row in rows.iterrows()]
+        names = [f"{row['factor']} {level_name(row)}" for row in rows_of(rows)]
         return rows.iloc[sorted(range(len(rows)), key=names.__getitem__)]
 
     tables = [
-        effect_table(
+        block_table(
             "table-ratings-families",
             "Differences of expected ratings by family",
             together("contrast_of_means"),
             label=label,
         ),
-        effect_table(
+        block_table(
             "table-ratings-superiority",
             "Probability that a person of the first group rates higher (ties count half), by family",
             together("probability_of_superiority"),
             label=label,
         ),
-        effect_table(
+        block_table(
             "table-ratings-medians", "Pooled medians by group and family", together("predictive_median"), label=label
         ),
-        effect_table(
+        block_table(
             "table-ratings-ceiling",
             "Pooled share at the top of the scale by group, families that have one",
             together("share_at_ceiling"),

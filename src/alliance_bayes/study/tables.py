@@ -2,28 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from functools import partial
 
 import pandas as pd
 
 from alliance_bayes.effects import COLUMNS, EffectTable
 from alliance_bayes.effects.table import steady
-from alliance_bayes.report.estimates import Estimates, text_of
-from alliance_bayes.report.figure_data import interval_data
-from alliance_bayes.report.forest import Interval, forest, forest_size
+from alliance_bayes.report.certainty import Row
+from alliance_bayes.report.rows import (
+    Column,
+    Estimates,
+    Label,
+    described,
+    effect_table,
+    estimate_columns,
+    forest_picture,
+    notes_of,
+    rows_of,
+    text_of,
+)
 from alliance_bayes.report.sections import Picture
-from alliance_bayes.report.svg import draw
 from alliance_bayes.report.tables import Table
-from alliance_bayes.report.text import MINUS, capital, clean, join
+from alliance_bayes.report.text import MINUS, capital, join
 from alliance_bayes.report.words import column_name, factor_name
 
 __all__ = [
     "FEW_LEVELS",
-    "Label",
+    "block_forest",
+    "block_forests",
+    "block_table",
     "condition",
-    "effect_table",
-    "forest_picture",
-    "forest_pictures",
     "joined",
     "level_name",
     "one_row",
@@ -34,8 +43,8 @@ __all__ = [
 
 #: Levels up to which a factor's groups share a figure and every pair is compared.
 FEW_LEVELS = 6
-
-Label = Callable[[pd.Series], str]
+#: Rows of a table that are shown at once.
+AT_ONCE = 16
 
 
 def shown(rows: EffectTable) -> Estimates:
@@ -49,7 +58,7 @@ def condition(level: str) -> str:
     return f"{column_name(column)} of {value}" if equals else level
 
 
-def level_name(row: pd.Series) -> str:
+def level_name(row: Row) -> str:
     """What a row is about: a level, a pair of levels, or the quantity itself."""
     level, versus, factor = (text_of(row, name) for name in ("level", "versus", "factor"))
     column, held, value = level.partition(" = ")
@@ -63,7 +72,7 @@ def level_name(row: pd.Series) -> str:
     return capital(text_of(row, "estimand").replace("_", " "))
 
 
-def effect_table(
+def block_table(
     name: str,
     caption: str,
     rows: EffectTable,
@@ -87,49 +96,17 @@ def effect_table(
         Whether there is a column with the probability of direction; by default where a row has one.
     """
     estimates = shown(rows)
-    directed = bool(rows["p_direction"].notna().any()) if direction is None else direction
-    ropes, relevants = bool(rows["rope_low"].notna().any()), bool(rows["relevant"].notna().any())
-    headings = [heading, "Mean", estimates.interval_heading()]
-    headings += ["Probability of direction"] if directed else []
-    headings += ["Probability in ROPE"] if ropes else []
-    priors = bool(rows["p_rope_prior"].notna().any())
-    headings += ["Prior’s probability in ROPE"] if priors else []
-    headings += [f"Probability of {rows['relevant'].max():g} or more"] if relevants else []
+    units = {text_of(row, "unit") for row in rows_of(rows)}
     # A unit that all rows share is said once.
-    shared = {text_of(row, "unit") for _, row in rows.iterrows()} if len(rows) else set()
-    if len(shared) == 1:
-        unit = shared.pop()
-        caption = caption if unit == "probability" else f"{caption} ({unit})"
-    headings += ["Unit"] if shared else []
-    cells: list[list[str]] = []
-    notes: dict[str, list[str]] = {}
-    for _, row in rows.iterrows():
-        line = [clean(label(row)), estimates.mean(row), estimates.interval(row)]
-        line += [estimates.direction(row)] if directed else []
-        line += [estimates.share(row, "p_rope")] if ropes else []
-        line += [estimates.share(row, "p_rope_prior")] if priors else []
-        line += [estimates.share(row, "p_relevant")] if relevants else []
-        cells.append([*line, *([text_of(row, "unit")] if shared else [])])
-        if extra := text_of(row, "note"):
-            notes.setdefault(extra, []).append(clean(label(row)))
-    more = cells if len(cells) > 16 else []
-    return Table.of(
-        name,
-        caption,
-        headings,
-        cells[:16],
-        words=(len(headings) - 1,) if shared else (),
-        note=" ".join(filter(None, (note, *(_noted(text, rows) for text, rows in notes.items())))),
-        more=more,
-    )
+    if len(units) == 1 and (unit := units.pop()) != "probability":
+        caption = f"{caption} ({unit})"
+    columns = [Column(heading, label), *estimate_columns(estimates, rows, direction=direction)]
+    columns += [Column("Unit", partial(text_of, column="unit"), words=True)] if units else []
+    note = " ".join(filter(None, (note, notes_of(rows, label))))
+    return effect_table(name, caption, rows, columns, note=note, at_once=AT_ONCE)
 
 
-def _noted(text: str, rows: Sequence[str]) -> str:
-    """A note with the row that it is about; one that several rows share is said once."""
-    return f"{rows[0]}: {text}." if len(rows) == 1 else f"{capital(text)}."
-
-
-def forest_picture(
+def block_forest(
     name: str,
     title: str,
     rows: EffectTable,
@@ -140,37 +117,33 @@ def forest_picture(
     reference: float | None = None,
     rope: tuple[float, float] | None = None,
 ) -> Picture:
-    """Rows as a forest plot.
+    """Rows as a forest plot; those without an estimate are named in its description alone.
 
     Parameters
     ----------
-    name, title, caption
-        Id, heading and words of the figure.
+    name, title, caption, axis, label, reference, rope
+        See :func:`alliance_bayes.report.rows.forest_picture`.
     rows
         One line each, from top to bottom.
-    axis
-        What the horizontal axis measures, with its unit.
-    label
-        What a line is called.
-    reference, rope
-        Where a line and a band are drawn.
     """
     estimates = shown(rows)
-    lines = [
-        Interval(clean(label(row)), float(row["mean"]), float(row["lower"]), float(row["upper"]))
-        for _, row in rows.iterrows()
-        if pd.notna(row["mean"])
-    ]
-    described = "; ".join(
-        f"{clean(label(row))}: {estimates.mean(row)} {estimates.interval(row)}" for _, row in rows.iterrows()
+    return forest_picture(
+        name,
+        title,
+        estimates,
+        rows[rows["mean"].notna()],
+        caption=caption,
+        axis=axis,
+        heading="Line",
+        label=label,
+        reference=reference,
+        rope=rope,
+        description=f"{'; '.join(described(estimates, rows, label))}.",
+        data_title=f"{title}: {axis}",
     )
-    painter = forest(lines, label=f"{axis},\n{estimates.interval_heading()}", reference=reference, rope=rope)
-    markup = draw(painter, name=name, title=title, description=f"{described}.", size=forest_size(len(lines)))
-    data = interval_data(name, f"{title}: {axis}", estimates, rows[rows["mean"].notna()], label, "Line")
-    return Picture(title, caption, markup, data)
 
 
-def forest_pictures(
+def block_forests(
     name: str, title: str, rows: EffectTable, *, axis: str, caption: str, reference: float | None = None
 ) -> list[Picture]:
     """Groups as forest plots: factors of a few levels together, those of many each alone, ordered by their means.
@@ -178,7 +151,7 @@ def forest_pictures(
     Parameters
     ----------
     name, title, axis, caption, reference
-        See :func:`forest_picture`; "by ..." is added to the title.
+        See :func:`block_forest`; "by ..." is added to the title.
     rows
         One row a level.
     """
@@ -191,13 +164,13 @@ def forest_pictures(
             continue
         many = len(factors) == 1 and len(own) > FEW_LEVELS
         pictures.append(
-            forest_picture(
+            block_forest(
                 f"{name}-{place}",
                 f"{title} by {join([factor_name(factor) for factor in factors])}",
                 own.sort_values("mean", ascending=False, kind="stable", key=steady) if many else own,
                 axis=axis,
                 caption=caption,
-                label=(lambda row: text_of(row, "level")) if many else level_name,
+                label=partial(text_of, column="level") if many else level_name,
                 reference=reference,
             )
         )
@@ -226,12 +199,12 @@ def joined(tables: Sequence[EffectTable]) -> EffectTable:
 
 def one_row(rows: EffectTable, estimand: str, prefix: str = "") -> pd.Series:
     """The first row of an estimand, of those with a prefix where one is given."""
-    for _, row in rows.iterrows():
+    for place, row in enumerate(rows_of(rows)):
         if row["estimand"] == estimand and (not prefix or prefix_of(row) == prefix):
-            return row
+            return rows.iloc[place]
     raise KeyError(f"no row {prefix}/{estimand}")
 
 
-def prefix_of(row: pd.Series) -> str:
+def prefix_of(row: Row) -> str:
     """The prefix of a row's id."""
-    return str(row.name).partition("/")[0]
+    return str(row["id"]).partition("/")[0]

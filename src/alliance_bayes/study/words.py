@@ -6,7 +6,7 @@ import pandas as pd
 
 from alliance_bayes.effects.equivalence import DECIDED, standing_of
 from alliance_bayes.report.certainty import claim
-from alliance_bayes.report.estimates import Estimates, text_of
+from alliance_bayes.report.rows import Estimates, text_of
 from alliance_bayes.report.text import MINUS, derived, exact, percent
 from alliance_bayes.report.words import column_name, units
 

@@ -1,0 +1,440 @@
+"""Rows of an effects table as a page shows them: with how many decimals, in which words, as a table and as a forest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
+from typing import Any, cast
+
+import numpy as np
+import pandas as pd
+
+from alliance_bayes.effects import EffectTable
+from alliance_bayes.effects.analysis import PRIOR_DRAWS
+from alliance_bayes.fit import FittedModel
+from alliance_bayes.report.certainty import SCALE, Row
+from alliance_bayes.report.counts import SMALL, hidden_levels, hidden_rows
+from alliance_bayes.report.forest import Interval, forest, forest_size
+from alliance_bayes.report.privacy import identifying
+from alliance_bayes.report.records import records
+from alliance_bayes.report.sections import Picture
+from alliance_bayes.report.svg import draw
+from alliance_bayes.report.tables import Table
+from alliance_bayes.report.text import (
+    capital,
+    clean,
+    count,
+    decimals,
+    interval_name,
+    number,
+    percent,
+    probability,
+    range_of,
+)
+
+__all__ = [
+    "MOST_ROWS",
+    "Column",
+    "Estimates",
+    "Label",
+    "beside",
+    "described",
+    "effect_table",
+    "estimate_columns",
+    "forest_picture",
+    "notes_of",
+    "rope_of",
+    "rows_of",
+    "said",
+    "text_of",
+]
+
+#: What a row is called.
+type Label = Callable[[Any], str]
+#: Mean and interval of a row as they are printed.
+type Figures = Callable[[Row], tuple[str, str]]
+
+#: Rows a page can bear; the JSON has the rest.
+MOST_ROWS = 1000
+# Probabilities of a row that are shown where any row has what stands first, each under its heading.
+_JUDGED: Mapping[str, tuple[str, str]] = {
+    "p_rope": ("rope_low", "Probability in ROPE"),
+    "p_rope_prior": ("p_rope_prior", "Prior’s probability in ROPE"),
+    "p_relevant": ("relevant", "Probability of {:g} or more"),
+}
+
+# Rows with the same of these are printed with the same number of decimals.
+_ALIKE = ("estimand", "term", "factor", "unit", "denominator")
+
+
+@dataclass(frozen=True, eq=False)
+class Estimates:
+    """An effects table that knows how its numbers are printed.
+
+    Parameters
+    ----------
+    table
+        The rows that may be shown.
+    hidden
+        Pooled factors whose rows are left out because a level may be one person.
+    few
+        Other factors of which some levels' rows are left out, since their counts may not be shown.
+    """
+
+    table: EffectTable
+    hidden: tuple[str, ...]
+    few: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, fit: FittedModel, table: EffectTable, small: int = SMALL) -> Estimates:
+        """Leave out what may not be shown: levels that may be one person, and those whose counts are not shown."""
+        hidden = tuple(factor.name for factor in fit.design.factors if identifying(fit, factor.name))
+        keep = [
+            not (isinstance(factor, str) and factor in hidden and isinstance(level, str))
+            for factor, level in zip(table["factor"], table["level"], strict=True)
+        ]
+        keep = np.asarray(keep, dtype=bool) & ~hidden_rows(fit, table, small)
+        few = tuple(name for name, levels in hidden_levels(fit, small).items() if levels and name not in hidden)
+        return cls(table[keep], hidden, few)
+
+    def where(self, estimand: str | Iterable[str], **values: str | None) -> pd.DataFrame:
+        """Rows of an estimand (or several) with given values of other columns (None: missing), in the table's order."""
+        names = [estimand] if isinstance(estimand, str) else list(estimand)
+        keep = self._rows["estimand"].isin(names)
+        for column, value in values.items():
+            keep &= self._rows[column].isna() if value is None else self._rows[column] == value
+        return self._rows[keep]
+
+    def first(self, estimand: str, **values: str | None) -> pd.Series | None:
+        """The first such row whose mean is a number, or None."""
+        found = self.where(estimand, **values)
+        found = found[found["median"].notna()]
+        return found.iloc[0] if len(found) else None
+
+    @cached_property
+    def _rows(self) -> pd.DataFrame:
+        """The table with its texts as Python's own, which are read row by row many times."""
+        rows = pd.DataFrame(self.table)
+        return rows.astype(dict.fromkeys(rows.select_dtypes("str").columns, object))
+
+    @cached_property
+    def _places(self) -> dict[tuple[Any, ...], int]:
+        places: dict[tuple[Any, ...], int] = {}
+        for row in self._rows[[*_ALIKE, "mcse_mean", "sd"]].to_dict("records"):
+            key = tuple(_key(row[name]) for name in _ALIKE)
+            own = decimals(_float(row["mcse_mean"]), _float(row["sd"]))
+            # A row that does not vary says nothing about the others.
+            if _float(row["sd"]) > 0:
+                places[key] = min(places.get(key, 6), own)
+        return places
+
+    def places(self, row: Row) -> int:
+        """Decimals of a row: those that the least precise row of its kind justifies."""
+        return self._places.get(tuple(_key(row[name]) for name in _ALIKE), 2)
+
+    def mean(self, row: Row) -> str:
+        """Posterior mean; the median where there is no mean, and of what has none once the slope may be zero."""
+        value = _float(row["mean"])
+        use = np.isnan(value) or row["estimand"] == "points_needed"
+        return number(_float(row["median"]) if use else value, self.places(row))
+
+    def interval(self, row: Row) -> str:
+        """Ends of the interval in brackets."""
+        return range_of(*_ends(row), self.places(row))
+
+    def figures(self, row: Row) -> tuple[str, str]:
+        """Mean and interval."""
+        return self.mean(row), self.interval(row)
+
+    def percentages(self, row: Row, *, least: int = 0, most: int = 2) -> tuple[str, str]:
+        """Mean and interval as percentages; a hundredth of a percent is as much as a share can mean."""
+        places = max(least, min(most, self.places(row) - 2))
+        mean, lower, upper = (percent(_float(row[name]), places) for name in ("mean", "lower", "upper"))
+        return mean, f"[{lower}, {upper}]"
+
+    def spoken(self, row: Row) -> str:
+        """The interval with its kind and probability, in words: "89% equal-tailed interval 1.3 to 3.0"."""
+        places = self.places(row)
+        ends = (number(end, places) for end in _ends(row))
+        return f"{interval_name(row['interval'], float(row['prob']))} {' to '.join(ends)}"
+
+    def direction(self, row: Row) -> str:
+        """Probability of direction with the side it speaks of: "99% above 0"."""
+        if np.isnan(_float(row["p_direction"])):
+            return "–"
+        side = "above" if _float(row["median"]) >= 0 else "below"
+        return f"{_short_of_limits(row)} {side} 0"
+
+    def direction_spoken(self, row: Row) -> str:
+        """The same as a sentence gives it: "99% probability of being above zero"; empty where it does not apply."""
+        if np.isnan(_float(row["p_direction"])):
+            return ""
+        side = "above" if _float(row["median"]) >= 0 else "below"
+        return f"{said(_short_of_limits(row))} probability of being {side} zero"
+
+    def share_spoken(self, row: Row, column: str) -> str:
+        """A probability of the row in words where it is beyond what can be told: "less than 0.1%"."""
+        return said(self.share(row, column))
+
+    def share(self, row: Row, column: str) -> str:
+        """A probability of the row (`p_rope`, `p_relevant`); of independent draws where it is the prior's."""
+        return probability(_float(row[column]), PRIOR_DRAWS if column == "p_rope_prior" else _float(row["ess_bulk"]))
+
+    def interval_heading(self) -> str:
+        """The interval's probability and kind, for a table's heading."""
+        if not len(self.table):
+            return "Interval"
+        return interval_name(self.table["interval"].iloc[0], float(self.table["prob"].iloc[0]))
+
+    def records(self) -> list[dict[str, Any]]:
+        """Every row for the JSON: the row's id, all columns, and the number of decimals that is printed."""
+        found = records(self._rows)
+        for identity, record in zip(self._rows.index, found, strict=True):
+            record |= {"id": str(identity), "decimals": self.places(record)}
+        return found
+
+
+def _ends(row: Row) -> tuple[float, float]:
+    """Ends of the interval; where the slope may be zero, what is needed of the predictor has no upper end."""
+    lower, upper = _float(row["lower"]), _float(row["upper"])
+    open_ = row["estimand"] == "points_needed" and np.isfinite(lower) and np.isnan(upper)
+    return lower, np.inf if open_ else upper
+
+
+def _short_of_limits(row: Row) -> str:
+    """The probability of direction, never rounded up to a limit of the words for it that it does not reach."""
+    value = _float(row["p_direction"])
+    shown = probability(value, _float(row["ess_bulk"]))
+    for limit, _ in SCALE:
+        if value < limit and shown in (percent(limit), percent(limit, 1)):
+            return f"< {shown}"
+    return shown
+
+
+def said(share: str) -> str:
+    """A share with its comparison sign in words."""
+    return share.replace("< ", "less than ").replace("> ", "more than ")
+
+
+def text_of(row: Row, column: str) -> str:
+    """A text column of a row, cleaned; empty where it does not apply."""
+    value = row[column]
+    return clean(value) if isinstance(value, str) else ""
+
+
+def _key(value: Any) -> Any:
+    return value if isinstance(value, str) else None
+
+
+def _float(value: Any) -> float:
+    return float("nan") if value is None or value is pd.NA else float(value)
+
+
+def rows_of(rows: pd.DataFrame) -> list[dict[str, Any]]:
+    """Rows as mappings, which are read ten times as fast as Series, each with its id."""
+    identified = pd.DataFrame(rows).assign(id=rows.index.astype(str))
+    return cast(list[dict[str, Any]], identified.to_dict("records"))
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table of effects: its heading, what it says of a row, and whether that is words."""
+
+    heading: str
+    cell: Label
+    words: bool = False
+
+
+def estimate_columns(
+    estimates: Estimates,
+    rows: pd.DataFrame,
+    *,
+    mean: str = "Mean",
+    figures: Figures | None = None,
+    direction: bool | None = None,
+    judged: Sequence[str] = tuple(_JUDGED),
+) -> list[Column]:
+    """Columns of mean and interval and, where they apply, of probabilities.
+
+    Parameters
+    ----------
+    estimates
+        Knows how the numbers are printed.
+    rows
+        What the columns are of: they tell which probabilities apply.
+    mean
+        Heading of the mean.
+    figures
+        What gives mean and interval of a row; by default as numbers.
+    direction
+        Whether there is the probability of direction; by default where a row has one.
+    judged
+        Which other probabilities there are where a row has one.
+    """
+    printed = figures or estimates.figures
+    columns = [
+        Column(mean, lambda row: printed(row)[0]),
+        Column(estimates.interval_heading(), lambda row: printed(row)[1]),
+    ]
+    if rows["p_direction"].notna().any() if direction is None else direction:
+        columns.append(Column("Probability of direction", estimates.direction))
+    for name in judged:
+        of, heading = _JUDGED[name]
+        if rows[of].notna().any():
+            columns.append(Column(heading.format(rows[of].max()), partial(estimates.share, column=name)))
+    return columns
+
+
+def beside(rows: pd.DataFrame, columns: Iterable[Column], *key: str) -> list[Column]:
+    """Columns that say of a row what they say of that of `rows` with the same key, or a dash; none without rows."""
+    others = {tuple(row[name] for name in key): row for row in rows_of(rows)}
+
+    def of_other(column: Column) -> Column:
+        def cell(row: Row) -> str:
+            other = others.get(tuple(row[name] for name in key))
+            return "–" if other is None else column.cell(other)
+
+        return replace(column, cell=cell)
+
+    return [of_other(column) for column in columns] if others else []
+
+
+def effect_table(
+    name: str,
+    caption: str,
+    rows: pd.DataFrame,
+    columns: Sequence[Column],
+    *,
+    note: str = "",
+    at_once: int | None = None,
+    ends: bool = False,
+) -> Table:
+    """Rows of an effects table as a table of the page.
+
+    Parameters
+    ----------
+    name, caption, note
+        See :class:`Table`.
+    rows
+        From top to bottom.
+    columns
+        What is said of every row.
+    at_once
+        Rows that are shown before more are asked for; all by default.
+    ends
+        Whether those shown are the first and the last ones, in equal parts, and not the first.
+    """
+
+    def cells(some: pd.DataFrame) -> list[list[str]]:
+        return [[clean(column.cell(row)) for column in columns] for row in rows_of(some)]
+
+    listed, few = cells(rows.iloc[:MOST_ROWS]), len(rows) if at_once is None else min(at_once, len(rows))
+    last = few // 2 if ends and few < len(rows) else 0
+    shown = listed[: few - last] + cells(rows.iloc[len(rows) - last :])
+    if len(rows) > MOST_ROWS:
+        note = f"{note} The page lists the first {count(MOST_ROWS)}; all are in the JSON file.".strip()
+    return Table.of(
+        name,
+        caption,
+        [column.heading for column in columns],
+        shown,
+        words=[place for place, column in enumerate(columns) if column.words],
+        note=note,
+        more=listed if few < len(rows) else (),
+    )
+
+
+def notes_of(rows: pd.DataFrame, label: Label) -> str:
+    """The rows' notes with the row that each is about; one that several rows share is said once."""
+    notes: dict[str, list[str]] = {}
+    for row in rows_of(rows):
+        if note := text_of(row, "note"):
+            notes.setdefault(note, []).append(clean(label(row)))
+    return " ".join(f"{of[0]}: {note}." if len(of) == 1 else f"{capital(note)}." for note, of in notes.items())
+
+
+def described(
+    estimates: Estimates, rows: pd.DataFrame, label: Label, *, figures: Figures | None = None, then: str = ": "
+) -> list[str]:
+    """Every row in words: what it is called, mean and interval."""
+    printed = figures or estimates.figures
+    return [f"{clean(label(row))}{then}{' '.join(printed(row))}" for row in rows_of(rows)]
+
+
+def rope_of(row: Row) -> tuple[float, float] | None:
+    """Ends of a row's region of practical equivalence; None where it has none."""
+    low, high = _float(row["rope_low"]), _float(row["rope_high"])
+    return None if np.isnan(low) or np.isnan(high) else (low, high)
+
+
+def forest_picture(
+    name: str,
+    title: str,
+    estimates: Estimates,
+    rows: pd.DataFrame,
+    *,
+    caption: str,
+    axis: str,
+    heading: str,
+    label: Label,
+    line: Label | None = None,
+    figures: Figures | None = None,
+    reference: float | None = 0.0,
+    rope: tuple[float, float] | None = None,
+    relevant: float | None = None,
+    width: int = 28,
+    inches: float | None = None,
+    description: str | None = None,
+    data_title: str | None = None,
+    shown: Callable[[str], str] = str,
+) -> Picture:
+    """Rows of an effects table as a forest plot, with its words and its data.
+
+    Parameters
+    ----------
+    name, title, caption
+        Id, heading and words of the figure.
+    estimates, figures
+        See :func:`estimate_columns`.
+    rows
+        One line each, from top to bottom.
+    axis
+        What the horizontal axis measures, with its unit; the interval is added.
+    heading, label
+        Heading of the data's first column, and what it calls a row.
+    line
+        What the drawing calls a row; by default the same.
+    reference, rope, relevant, width
+        See :func:`alliance_bayes.report.forest.forest`.
+    inches
+        Width of the figure; by default what so many lines need.
+    description
+        What the figure shows, in words; by default every row.
+    data_title
+        Caption of the data; by default the title.
+    shown
+        What is done to every text in the drawing.
+    """
+    lines = [
+        Interval((line or label)(row), _float(row["mean"]), _float(row["lower"]), _float(row["upper"]))
+        for row in rows_of(rows)
+    ]
+    usual, height = forest_size(len(lines))
+    markup = draw(
+        forest(
+            lines,
+            label=f"{axis},\n{estimates.interval_heading()}",
+            reference=reference,
+            rope=rope,
+            relevant=relevant,
+            width=width,
+        ),
+        name=name,
+        title=title,
+        description=description or f"{'; '.join(described(estimates, rows, label, figures=figures))}.",
+        size=(inches or usual, height),
+        shown=shown,
+    )
+    columns = [Column(heading, label), *estimate_columns(estimates, rows, figures=figures, direction=False, judged=())]
+    return Picture(title, caption, markup, effect_table(f"{name}-data", data_title or title, rows, columns))
