@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from alliance_bayes.checks import CHECKS, Evidence
+from alliance_bayes.checks import CHECKS, Context
 from alliance_bayes.checks.calibration import _share_below
 from builders import rows
 from checks.exact import ExactGaussian, Known
@@ -29,13 +29,13 @@ def outcomes(model, frame, noise, seed=0):
 
 
 def check(fit, **options):
-    return CHECKS["calibration"](Evidence(fit, **options))
+    return CHECKS["calibration"](Context(fit, **options))
 
 
 def test_the_loo_pit_is_that_of_the_model_fitted_without_the_row(frame):
     model = ExactGaussian(frame, "who5_followup ~ alliance + who5_baseline")
     y = outcomes(model, frame, lambda rng: rng.normal(0, 15, 400))
-    low, high = Evidence(model.fit(y, draws=1000)).pit_bounds
+    low, high = Context(model.fit(y, draws=1000)).pit_bounds
     np.testing.assert_array_equal(low, high)
     for row in (3, 200):
         keep = np.arange(400) != row
@@ -48,13 +48,13 @@ def test_the_loo_pit_is_that_of_the_model_fitted_without_the_row(frame):
 
 def test_a_score_in_steps_is_an_interval_and_heaping_is_no_misfit(model, frame):
     y = 4 * np.round(outcomes(model, frame, lambda rng: rng.normal(0, 15, 400)) / 4)
-    evidence = Evidence(model.fit(y))
-    low, high = evidence.pit_bounds
-    assert evidence.step == 4.0
+    context = Context(model.fit(y))
+    low, high = context.pit_bounds
+    assert context.step == 4.0
     # Four points under a density with an SD of 15: at most 4 / (15 sqrt(2 pi)).
     assert (high > low).all()
     assert (high - low).max() < 4 / (14 * np.sqrt(2 * np.pi))
-    found = CHECKS["calibration"](evidence)
+    found = CHECKS["calibration"](context)
     assert found.verdict == "pass"
     assert found.sentence.endswith(" Scores in steps of 4 count as the interval of half a step to either side.")
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from alliance_bayes.checks.bands import POINTS, binomial_limits, uniformity
+from alliance_bayes.checks.calibration import POINTS, binomial_limits, uniformity
 
 
 @pytest.mark.parametrize("n", [20, 300])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from alliance_bayes.checks.evidence import rounding_step
+from alliance_bayes.checks.context import rounding_step
 from alliance_bayes.model.families import FAMILIES, Outcome
 from alliance_bayes.model.scales import BUILT_IN
 

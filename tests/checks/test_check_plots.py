@@ -7,8 +7,8 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from alliance_bayes.checks import run_checks
+from alliance_bayes.checks.context import FEWEST_ROWS
 from alliance_bayes.checks.drawing import label_of
-from alliance_bayes.checks.evidence import FEWEST_ROWS
 from builders import fitted, rows
 
 

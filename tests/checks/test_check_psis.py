@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from alliance_bayes.checks import CHECKS, Evidence
+from alliance_bayes.checks import CHECKS, Context
 from alliance_bayes.checks import psis as module
 from alliance_bayes.checks.psis import leave_one_out as some_left_out
 from alliance_bayes.checks.psis import weights_of
@@ -79,7 +79,7 @@ def test_leave_one_out_is_close_to_leaving_one_out():
     frame = rows(80, seed=4)
     model = ExactGaussian(frame, "who5_followup ~ alliance + who5_baseline")
     y = frame["who5_followup"].to_numpy(float)
-    loo = Evidence(model.fit(y, draws=1000)).loo
+    loo = Context(model.fit(y, draws=1000)).loo
     for row in (0, 11, 42):
         keep = np.arange(80) != row
         rest = ExactGaussian(frame[keep], "who5_followup ~ alliance + who5_baseline", centre=dict(model.design.centres))
@@ -99,7 +99,7 @@ def exact(n=80):
 
 def test_the_check_passes_warns_and_fails_by_the_largest_k():
     frame = rows(80, seed=4)
-    good = CHECKS["loo"](Evidence(exact()))
+    good = CHECKS["loo"](Context(exact()))
     assert good.verdict == "pass"
     assert good.table["quantity"].tolist() == [
         "elpd_loo",
@@ -118,7 +118,7 @@ def test_the_check_passes_warns_and_fails_by_the_largest_k():
     # One outcome far from where the draws, spread widely, put it: a few draws carry its weight.
     frame.loc[3, "who5_followup"] = 100.0
     means = {"beta": [20.0, 0, 0, 0, 0], "sigma": 5.0}
-    bad = CHECKS["loo"](Evidence(fitted(frame, means=means, sds={"beta": [5.0, 0, 0, 0, 0], "sigma": 0.01})))
+    bad = CHECKS["loo"](Context(fitted(frame, means=means, sds={"beta": [5.0, 0, 0, 0, 0], "sigma": 0.01})))
     assert bad.verdict == "fail"
     assert bad.problems == (bad.sentence,)
     assert bad.table["value"].iloc[6] >= 1
@@ -126,20 +126,20 @@ def test_the_check_passes_warns_and_fails_by_the_largest_k():
 
 
 def test_sentences_of_the_loo_check():
-    evidence = Evidence(exact())
-    loo = evidence.loo
-    table = CHECKS["loo"](evidence).table.set_index("quantity")
+    context = Context(exact())
+    loo = context.loo
+    table = CHECKS["loo"](context).table.set_index("quantity")
     elpd, p = (f"{table.loc[name, 'value']:,.1f}" for name in ("elpd_loo", "p_loo"))
     se = f"{table.loc['elpd_loo', 'se']:,.1f}"
     accuracy = f"elpd_loo is {elpd} (SE {se}) with {p} effective parameters"
     largest = f"{loo.pareto_k.max():.2f}"
-    assert CHECKS["loo"](evidence).sentence == (
+    assert CHECKS["loo"](context).sentence == (
         f"Leave-one-out predictions can be trusted: the largest Pareto k is {largest} (limit 0.67); {accuracy}."
     )
     k = loo.pareto_k.copy()
     k[[7, 2]] = 0.9, 0.8
-    evidence.__dict__["loo"] = replace(loo, pareto_k=k)
-    found = CHECKS["loo"](evidence)
+    context.__dict__["loo"] = replace(loo, pareto_k=k)
+    found = CHECKS["loo"](context)
     assert found.verdict == "warn"
     assert found.sentence == (
         "Leave-one-out predictions of 2 of 80 rows cannot be trusted (Pareto k above 0.67, largest 0.90; rows 7, 2, "
@@ -152,9 +152,9 @@ def test_sentences_of_the_loo_check():
 
 
 def test_scores_by_level_are_comparable_with_discrete_families():
-    evidence = Evidence(exact())
-    table = CHECKS["loo"](evidence).table.set_index("quantity")["value"]
+    context = Context(exact())
+    table = CHECKS["loo"](context).table.set_index("quantity")["value"]
     # A density over an interval of four points, narrow against an SD of 15, is the level's probability over four.
     assert table["elpd_loo of levels"] == pytest.approx(table["elpd_loo"] + 80 * np.log(4), abs=80 * 0.005)
     discrete = fitted(formula="who5_followup ~ alliance", spec={"family": "beta_binomial"}, means={"beta": [0.0, 0.1]})
-    assert "elpd_loo of levels" not in CHECKS["loo"](Evidence(discrete)).table["quantity"].tolist()
+    assert "elpd_loo of levels" not in CHECKS["loo"](Context(discrete)).table["quantity"].tolist()

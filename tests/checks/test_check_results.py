@@ -1,18 +1,19 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from alliance_bayes.checks import CHECKS, CheckReport, CheckResult, Evidence, Gate, registry, run_checks
+from alliance_bayes.checks import CHECKS, CheckReport, Context, Gate, registry, run_checks
 from alliance_bayes.errors import UsageError
 from builders import fitted, rows
 
 
 def result(name="loo", verdict="warn", table=None, **more):
-    return CheckResult(name, "Title", verdict, "A sentence.", pd.DataFrame() if table is None else table, **more)
+    return replace(CHECKS[name].result("info", "A sentence.", table, **more), verdict=verdict)
 
 
 def test_a_verdict_that_does_not_exist_is_refused():
@@ -39,13 +40,13 @@ def test_a_report_as_a_frame_and_in_the_terminal():
     frame = report.to_frame()
     assert list(frame.columns) == ["name", "title", "verdict", "sentence"]
     assert frame.to_numpy().tolist() == [
-        ["convergence", "Title", "fail", "A sentence."],
-        ["loo", "Title", "warn", "A sentence."],
+        ["convergence", "Convergence of the sampler", "fail", "A sentence."],
+        ["loo", "Leave-one-out predictions (PSIS-LOO)", "warn", "A sentence."],
     ]
     assert str(report) == (
         "Checks of y ~ x (Gaussian): 0 pass, 1 warn, 1 fail, 0 info\n"
-        "FAIL  Title\n      A sentence.\n"
-        "WARN  Title\n      A sentence.\n"
+        "FAIL  Convergence of the sampler\n      A sentence.\n"
+        "WARN  Leave-one-out predictions (PSIS-LOO)\n      A sentence.\n"
         "Gate: CLOSED. Conclusions are withheld. Too few draws."
     )
     assert repr(report) == "CheckReport(convergence: fail, loo: warn; gate closed)"
@@ -53,7 +54,7 @@ def test_a_report_as_a_frame_and_in_the_terminal():
 
 
 def test_lines_for_the_terminal_are_wrapped_and_an_open_gate_says_so():
-    long = CheckResult("loo", "Title", "pass", "word " * 60, pd.DataFrame())
+    long = CHECKS["loo"].result("pass", "word " * 60)
     text = str(CheckReport((long,), Gate(True)))
     assert max(map(len, text.splitlines())) <= 100
     assert text.splitlines()[0] == "Checks: 1 pass, 0 warn, 0 fail, 0 info"
@@ -93,14 +94,14 @@ def test_all_checks_run_in_their_order_and_the_gate_opens():
 
 
 def test_failed_convergence_closes_the_gate_with_its_reasons():
-    report = run_checks(fitted(draws=1000, divergences=3), only=("convergence",))
+    report = run_checks(fitted(draws=1000, divergences=3), checks=["convergence"])
     assert report.conclusions_withheld
     assert report.gate.reasons == report["convergence"].problems
     assert len(report.gate.reasons) == 1
 
 
 def test_the_gate_stays_closed_when_convergence_was_not_checked():
-    report = run_checks(fitted(), only=("prior_predictive",))
+    report = run_checks(fitted(), checks=["prior_predictive"])
     assert report.gate == Gate(False, ("Convergence was not checked. Run that check too.",))
 
 
@@ -108,12 +109,12 @@ def test_the_gate_stays_closed_when_convergence_was_not_checked():
     ("options", "message"),
     [
         (
-            {"only": ("loo", "waic")},
+            {"checks": ["loo", "waic"]},
             "unknown check(s) 'waic'. Known checks: convergence, prior_predictive, posterior_predictive, "
             "calibration, loo, "
             "curvature, groups, prior_sensitivity, influence.",
         ),
-        ({"only": "loo"}, "only should be a sequence of names but got the text 'loo'. Write ('loo',)."),
+        ({"checks": "loo"}, "checks should be a sequence of names but got the text 'loo'. Write ['loo']."),
         ({"seed": -1}, "seed should be a whole number of at least 0 but got -1."),
         ({"rate": 0.5}, "rate should be in the interval (0, 0.5) but got 0.5."),
         ({"replicates": 150}, "replicates should be a whole number of at least 200 for a rate of 0.01 but got 150."),
@@ -140,20 +141,20 @@ def test_extra_columns_of_the_model_and_identifiers_are_passed_over():
     frame["one"] = "same"
     frame["flat"] = 3.0
     fit = fitted(frame, formula="who5_followup ~ alliance + sex + (1 | country)")
-    evidence = Evidence(fit, extra=frame)
-    assert [(g.name, g.role, g.levels) for g in evidence.groupings] == [
+    context = Context(fit, extra=frame)
+    assert [(g.name, g.role, g.levels) for g in context.groupings] == [
         ("country", "pooled", ("C0", "C1", "C2", "C3", "C4")),
         ("sex", "column", ("female", "male")),
         ("provider_type", "left out", ("both", "coach", "therapist")),
         ("ward", "left out", ("A", "missing")),
     ]
-    assert list(evidence.numeric) == ["alliance", "who5_baseline", "age", "days_in_care", "n_sessions"]
-    assert evidence.groupings[3].counts.tolist() == [30, 30]
+    assert list(context.numeric) == ["alliance", "who5_baseline", "age", "days_in_care", "n_sessions"]
+    assert context.groupings[3].counts.tolist() == [30, 30]
 
 
 def test_what_is_simulated_depends_on_the_seed_only():
     fit = fitted()
-    once, again, other = (run_checks(fit, only=("posterior_predictive",), seed=seed) for seed in (1, 1, 2))
+    once, again, other = (run_checks(fit, checks=["posterior_predictive"], seed=seed) for seed in (1, 1, 2))
     pd.testing.assert_frame_equal(once["posterior_predictive"].table, again["posterior_predictive"].table)
     assert not once["posterior_predictive"].table.equals(other["posterior_predictive"].table)
 

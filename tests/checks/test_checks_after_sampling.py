@@ -76,6 +76,6 @@ def test_a_centred_funnel_closes_the_gate():
         coords=fit.sample_stats.coords,
     )
     stuck = replace(fit, tree=xr.DataTree.from_dict({"posterior": posterior, "sample_stats": statistics}))
-    report = run_checks(stuck, only=("convergence",))
+    report = run_checks(stuck, checks=["convergence"])
     assert report.conclusions_withheld
     assert any(" diverged, so part of the posterior may be missing" in reason for reason in report.gate.reasons)

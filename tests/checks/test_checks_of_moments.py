@@ -10,7 +10,7 @@ import pytest
 import xarray as xr
 from scipy import sparse, stats
 
-from alliance_bayes.checks import CHECKS, Evidence, run_checks
+from alliance_bayes.checks import CHECKS, Context, run_checks
 from alliance_bayes.checks.predictive_moments import cell_replicates, end_shares
 from alliance_bayes.errors import UsageError
 from alliance_bayes.fit import FittedModel
@@ -45,15 +45,15 @@ def test_replicated_means_and_sds_have_the_distribution_of_simulated_rows(
 ) -> None:
     fit, ours = fits
     replicates = 4000
-    found = cell_replicates(Evidence(ours, replicates=replicates), cell_groups(ours))
-    evidence = Evidence(fit, replicates=replicates)
+    found = cell_replicates(Context(ours, replicates=replicates), cell_groups(ours))
+    context = Context(fit, replicates=replicates)
     country = fit.design.rows.index["country"]
     y = fit.design.outcome.values
     for group, at in enumerate([np.ones(500, dtype=bool), *(country == k for k in range(3))]):
         # Sums over cells in another order.
         assert found.mean[group] == pytest.approx(y[at].mean(), rel=1e-12)
         assert found.sd[group] == pytest.approx(y[at].std(ddof=1), rel=1e-10)
-        simulated = evidence.simulated[:, at]
+        simulated = context.simulated[:, at]
         for drawn, expected in (
             (found.replicated_mean[:, group], simulated.mean(axis=1)),
             (found.replicated_sd[:, group], simulated.std(axis=1, ddof=1)),
@@ -69,8 +69,8 @@ def test_a_cell_of_one_or_two_rows_is_replicated_too() -> None:
     assert ours.moments is not None
     assert {1.0, 2.0} <= set(ours.moments.counts)
     everybody = sparse.csr_array(np.ones((ours.moments.n_cells, 1)))
-    found = cell_replicates(Evidence(ours, replicates=2000), everybody)
-    simulated = Evidence(fit, replicates=2000).simulated
+    found = cell_replicates(Context(ours, replicates=2000), everybody)
+    simulated = Context(fit, replicates=2000).simulated
     # Two samples of 2,000 from one distribution: rejected once in 10,000 runs, and the seeds are fixed.
     assert stats.ks_2samp(found.replicated_sd[:, 0], simulated.std(axis=1, ddof=1)).pvalue > 1e-4
     assert stats.ks_2samp(found.replicated_mean[:, 0], simulated.mean(axis=1)).pvalue > 1e-4
@@ -78,8 +78,8 @@ def test_a_cell_of_one_or_two_rows_is_replicated_too() -> None:
 
 def test_shares_at_the_ends_are_counted_and_nearly_replicated(fits: tuple[FittedModel, FittedModel]) -> None:
     fit, ours = fits
-    shares = end_shares(Evidence(ours), cell_groups(ours))
-    y, simulated = fit.design.outcome.values, Evidence(fit).simulated
+    shares = end_shares(Context(ours), cell_groups(ours))
+    y, simulated = fit.design.outcome.values, Context(fit).simulated
     for name, seen, drawn in (
         ("share at floor", y <= 2, simulated <= 2),
         ("share at ceiling", y >= 98, simulated >= 98),
@@ -147,14 +147,14 @@ def collapsed(rate: list[float], k: float, **info: str) -> FittedModel:
 
 
 def figures(fit: FittedModel) -> pd.DataFrame:
-    return CHECKS["convergence"](Evidence(fit)).table.set_index("criterion")
+    return CHECKS["convergence"](Context(fit)).table.set_index("criterion")
 
 
 def test_independence_chains_are_judged_by_acceptance_and_by_their_proposals_tail() -> None:
     good = figures(collapsed([0.6, 0.5, 0.7, 0.8], 0.3))
     assert good.loc["share of proposals accepted, smallest"].tolist() == ["above 0.15", 0.5, "chain 1", "pass"]
     assert good.loc["Pareto k of the proposal"].tolist() == ["below 0.7", 0.3, "", "pass"]
-    bad = CHECKS["convergence"](Evidence(collapsed([0.6, 0.1, 0.7, 0.8], 0.9)))
+    bad = CHECKS["convergence"](Context(collapsed([0.6, 0.1, 0.7, 0.8], 0.9)))
     assert bad.problems == (
         "1 chain accepted 15 % of the proposals or fewer (smallest 10 %), so the proposal does not resemble the "
         "posterior. Use the engine 'nuts'.",

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import special, stats
 
-from alliance_bayes.checks import Evidence
+from alliance_bayes.checks import Context
 from alliance_bayes.checks.comparison import compare
 from alliance_bayes.checks.stacking import stacking_weights
 from alliance_bayes.errors import UsageError
@@ -107,7 +107,7 @@ def test_the_table_is_what_the_pointwise_scores_say(table, normal, shares):
 
 def test_levels_are_scored_as_the_loo_check_scores_them(normal, table):
     found = compare({"one": normal, "two": fitted(table, draws=1000)})
-    check = Evidence(normal, replicates=4000).left_out
+    check = Context(normal, replicates=4000).left_out
     # The same weights; the check averages over evenly spaced draws, here over all of them.
     ours = found.pointwise[:, found.models.index("one")]
     np.testing.assert_allclose(ours, np.log(check.level), rtol=1e-10)
@@ -116,7 +116,7 @@ def test_levels_are_scored_as_the_loo_check_scores_them(normal, table):
 def test_without_levels_continuous_families_are_compared_by_density(normal, table):
     found = compare({"one": normal, "two": fitted(table, draws=1000)}, step=None)
     assert found.table["score"].tolist() == ["density", "density"]
-    np.testing.assert_allclose(found.pointwise[:, found.models.index("one")], Evidence(normal).loo.elpd, rtol=1e-12)
+    np.testing.assert_allclose(found.pointwise[:, found.models.index("one")], Context(normal).loo.elpd, rtol=1e-12)
 
 
 def test_a_score_does_not_depend_on_the_unit_but_a_density_does(normal):

@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from alliance_bayes.checks import CHECKS, Evidence
-from alliance_bayes.checks.diagnostics import diagnose
+from alliance_bayes.checks import CHECKS, Context
+from alliance_bayes.diagnostics import diagnose
 from alliance_bayes.effects import effects
 from builders import fitted, rows
 
@@ -22,7 +22,7 @@ GOOD = {"rhat": 1.0, "ess_bulk": 2000.0, "ess_tail": 2000.0, "mean": 1.0, "sd": 
 
 
 def check(fit, **options):
-    return CHECKS["convergence"](Evidence(fit, **options))
+    return CHECKS["convergence"](Context(fit, **options))
 
 
 def small(**options):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from alliance_bayes.checks import CHECKS, Evidence
+from alliance_bayes.checks import CHECKS, Context
 from builders import rows
 from checks.exact import ExactGaussian, Known
 from sizes import sized
@@ -28,9 +28,9 @@ def alarms(fits, rate, **options):
     count = dict.fromkeys(JUDGED, 0)
     total = 0
     for seed, (fit, extra) in enumerate(fits):
-        evidence = Evidence(fit, extra=extra, rate=rate, seed=seed, **options)
+        context = Context(fit, extra=extra, rate=rate, seed=seed, **options)
         for name in JUDGED:
-            count[name] += CHECKS[name](evidence).verdict == "warn"
+            count[name] += CHECKS[name](context).verdict == "warn"
         total += 1
     return count, total
 

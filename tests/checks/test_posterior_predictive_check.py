@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from alliance_bayes.checks import CHECKS, Evidence
+from alliance_bayes.checks import CHECKS, Context
 from alliance_bayes.model import FAMILIES, Scale
 from builders import fitted, rows
 from checks.exact import ExactGaussian, Known
@@ -28,7 +28,7 @@ def linear(model, frame, rng):
 
 
 def check(fit, **options):
-    return CHECKS["posterior_predictive"](Evidence(fit, **options))
+    return CHECKS["posterior_predictive"](Context(fit, **options))
 
 
 def test_outcomes_of_the_models_own_kind_pass(model, frame):

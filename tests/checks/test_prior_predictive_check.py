@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from alliance_bayes.checks import CHECKS, Evidence
+from alliance_bayes.checks import CHECKS, Context
 from builders import OUTCOME_FORMULA, fitted, rows
 
 WHO = "who5_followup ~ alliance + who5_baseline + (1 | country)"
@@ -11,7 +11,7 @@ WHO = "who5_followup ~ alliance + who5_baseline + (1 | country)"
 
 def check(formula=OUTCOME_FORMULA, frame=None, seed=0, **spec):
     # The posterior is not looked at, so a handful of draws will do.
-    return CHECKS["prior_predictive"](Evidence(fitted(frame, formula=formula, draws=4, spec=spec), seed=seed))
+    return CHECKS["prior_predictive"](Context(fitted(frame, formula=formula, draws=4, spec=spec), seed=seed))
 
 
 def judged(found):

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from alliance_bayes.checks import CHECKS, Evidence
-from alliance_bayes.checks.lack_of_fit import _tangent, lack_of_fit, level_basis, spline_basis
+from alliance_bayes.checks import CHECKS, Context
+from alliance_bayes.checks.residuals import _tangent, lack_of_fit, level_basis, spline_basis
 from builders import fitted, rows
 from checks.exact import ExactGaussian, Known
 
@@ -48,10 +48,10 @@ def test_a_ceiling_leaves_the_knots_apart_and_few_values_get_an_indicator_each()
 
 
 def test_what_the_models_own_columns_express_is_not_tested(model, frame):
-    evidence = Evidence(model.fit(outcomes(model, frame)))
+    context = Context(model.fit(outcomes(model, frame)))
     x = frame["alliance"].to_numpy(float)
     found = lack_of_fit(
-        evidence,
+        context,
         {
             "linear": x[:, None],
             "curved": spline_basis(x),
@@ -66,7 +66,7 @@ def test_what_the_models_own_columns_express_is_not_tested(model, frame):
 
 def test_a_common_factor_is_fitted_freely_and_has_nothing_left(frame):
     model = ExactGaussian(frame, "who5_followup ~ alliance + sex")
-    found = CHECKS["groups"](Evidence(model.fit(outcomes(model, frame, add=20 * (frame["sex"] == "male")))))
+    found = CHECKS["groups"](Context(model.fit(outcomes(model, frame, add=20 * (frame["sex"] == "male")))))
     assert found.table["role"].tolist() == ["common", "common"]
     assert found.table["p"].tolist() == [1.0, 1.0]
     assert found.verdict == "pass"
@@ -74,7 +74,7 @@ def test_a_common_factor_is_fitted_freely_and_has_nothing_left(frame):
 
 def test_unmodelled_curvature_is_seen_and_named(model, frame):
     bend = 4 * ((frame["who5_baseline"] - 41) / 18) ** 2
-    found = CHECKS["curvature"](Evidence(model.fit(outcomes(model, frame, add=bend))))
+    found = CHECKS["curvature"](Context(model.fit(outcomes(model, frame, add=bend))))
     assert found.verdict == "warn"
     assert found.sentence == (
         "The residuals are not level along who5_baseline (p = "
@@ -92,24 +92,24 @@ def test_unmodelled_curvature_is_seen_and_named(model, frame):
 def test_an_omitted_covariate_is_seen_when_it_is_handed_in(model, frame):
     extra = frame[["n_sessions"]].copy()
     y = outcomes(model, frame, add=4 * (frame["n_sessions"] - 3.5))
-    assert CHECKS["curvature"](Evidence(model.fit(y))).verdict == "pass"
-    found = CHECKS["curvature"](Evidence(model.fit(y), extra=extra))
+    assert CHECKS["curvature"](Context(model.fit(y))).verdict == "pass"
+    found = CHECKS["curvature"](Context(model.fit(y), extra=extra))
     assert found.verdict == "warn"
     extra.loc[::3, "n_sessions"] = np.nan
-    gaps = CHECKS["curvature"](Evidence(model.fit(y), extra=extra))
+    gaps = CHECKS["curvature"](Context(model.fit(y), extra=extra))
     assert gaps.verdict == "warn"
     assert gaps.table.query("column == 'n_sessions'")["n"].sum() == 200
 
 
 def test_the_table_holds_mean_residuals_in_parts(model, frame):
     fit = model.fit(outcomes(model, frame))
-    table = CHECKS["curvature"](Evidence(fit)).table
+    table = CHECKS["curvature"](Context(fit)).table
     assert table["column"].unique().tolist() == ["alliance", "who5_baseline"]
     part = table.iloc[1]
     inside = frame["alliance"].between(part["low"], part["high"]).to_numpy()
     assert inside.sum() == part["n"]
     assert part["mean"] == pytest.approx(frame.loc[inside, "alliance"].mean())
-    residual = fit.design.outcome.values - fit.linear_predictor(which=Evidence(fit).which).mean(axis=0)
+    residual = fit.design.outcome.values - fit.linear_predictor(which=Context(fit).which).mean(axis=0)
     assert part["residual"] == pytest.approx(residual[inside].mean(), rel=1e-9)
     assert table.groupby("column")["n"].sum().tolist() == [300, 300]
     # A mean of n residuals with SD 15, and simultaneous 99 % limits over some ten parts: about 3.3 SEs.
@@ -119,9 +119,9 @@ def test_the_table_holds_mean_residuals_in_parts(model, frame):
 def test_an_unmodelled_group_is_seen_and_named(model, frame):
     y = outcomes(model, frame, add=12.0 * (frame["provider_type"] == "therapist"))
     fit = model.fit(y)
-    quiet = CHECKS["groups"](Evidence(fit))
+    quiet = CHECKS["groups"](Context(fit))
     assert (quiet.verdict, quiet.table["column"].unique().tolist()) == ("pass", ["country"])
-    found = CHECKS["groups"](Evidence(fit, extra=frame[["provider_type", "sex"]]))
+    found = CHECKS["groups"](Context(fit, extra=frame[["provider_type", "sex"]]))
     assert found.verdict == "warn"
     p = found.table.set_index("column")["p"]["provider_type"].iloc[0]
     assert found.sentence == (
@@ -139,7 +139,7 @@ def test_an_overconfident_pooling_prior_is_seen(frame):
     # Country means differ by 8 to either side, and the prior gives them an SD of 0.05.
     model = ExactGaussian(frame, FORMULA, tau=0.05)
     shift = np.array([-8.0, -8.0, 0.0, 8.0, 8.0])[frame["country"].cat.codes]
-    found = CHECKS["groups"](Evidence(model.fit(outcomes(model, frame, add=shift))))
+    found = CHECKS["groups"](Context(model.fit(outcomes(model, frame, add=shift))))
     assert found.verdict == "warn"
     assert found.table["role"].unique().tolist() == ["pooled"]
     assert found.sentence == (
@@ -152,7 +152,7 @@ def test_an_overconfident_pooling_prior_is_seen(frame):
 def test_a_column_that_the_model_has_in_combinations_only_is_named_as_such(frame):
     model = ExactGaussian(frame, "who5_followup ~ alliance + (1 | country:sex)", tau=0.05)
     shift = 10.0 * (frame["sex"] == "male")
-    found = CHECKS["groups"](Evidence(model.fit(outcomes(model, frame, add=shift))))
+    found = CHECKS["groups"](Context(model.fit(outcomes(model, frame, add=shift))))
     roles = found.table.groupby("column", sort=False)["role"].first().to_dict()
     assert roles == {"country:sex": "pooled", "country": "in part", "sex": "in part"}
     assert (
@@ -163,23 +163,23 @@ def test_a_column_that_the_model_has_in_combinations_only_is_named_as_such(frame
 
 def test_a_model_without_columns_to_look_at_says_so(frame):
     model = ExactGaussian(frame, "who5_followup ~ 1")
-    evidence = Evidence(model.fit(outcomes(model, frame)))
+    context = Context(model.fit(outcomes(model, frame)))
     for name, sentence in (
         ("curvature", "The model has no numeric predictors, so there is no curve to look for."),
         ("groups", "There are no categorical columns to look at."),
     ):
-        found = CHECKS[name](evidence)
+        found = CHECKS[name](context)
         assert (found.verdict, found.sentence, len(found.table), found.plots) == ("info", sentence, 0, ())
 
 
 def test_sentences_when_all_is_quiet(model, frame):
-    evidence = Evidence(model.fit(outcomes(model, frame)), rate=0.02)
-    assert CHECKS["curvature"](evidence).sentence == (
+    context = Context(model.fit(outcomes(model, frame)), rate=0.02)
+    assert CHECKS["curvature"](context).sentence == (
         "The residuals are level along alliance, who5_baseline: they bend no more than they do in 98 % of data sets "
         "from a "
         "well-specified model."
     )
-    assert CHECKS["groups"](evidence).sentence == (
+    assert CHECKS["groups"](context).sentence == (
         "The residuals do not differ between the levels of country by more than they do in 98 % of data sets from a "
         "well-specified model."
     )
@@ -190,7 +190,7 @@ def test_many_small_levels_are_tested_together(frame):
     rng = np.random.default_rng(2)
     shift = rng.normal(0, 8, 60)[np.arange(300) % 60]
     model = ExactGaussian(frame, FORMULA)
-    found = CHECKS["groups"](Evidence(model.fit(outcomes(model, frame, add=shift)), extra=many.to_frame()))
+    found = CHECKS["groups"](Context(model.fit(outcomes(model, frame, add=shift)), extra=many.to_frame()))
     assert found.verdict == "warn"
     assert (found.table["column"] == "provider_id").sum() == 60
 
@@ -200,11 +200,11 @@ def test_families_with_a_link_are_made_orthogonal_to_what_moves_their_expectatio
     known = Known(
         frame, "who5_followup ~ alliance + who5_baseline", "beta_binomial", {"beta": [0.1, 0.3, 0.03], "phi": 8.0}
     )
-    evidence = Evidence(known.simulated(np.random.default_rng(0)))
-    design = evidence.fit.design
-    p = 1 / (1 + np.exp(-evidence.eta[0]))
+    context = Context(known.simulated(np.random.default_rng(0)))
+    design = context.fit.design
+    p = 1 / (1 + np.exp(-context.eta[0]))
     exact = (100 * p * (1 - p))[:, None] * design.rows.x
-    tangent = _tangent(evidence)
+    tangent = _tangent(context)
     # A central difference with a step of 1e-4 SDs: relative error of about its square.
     np.testing.assert_allclose(tangent @ (tangent.T @ exact), exact, atol=1e-5 * np.abs(exact).max())
 
@@ -217,9 +217,9 @@ def test_fits_with_draws_placed_by_hand_work_for_every_family():
         if family in ("student_t", "censored_gaussian"):
             beta = [45.0, 2.0, 0.4]
         fit = fitted(frame, formula=formula, means={"beta": beta}, sds={"beta": 0.01}, spec={"family": family})
-        evidence = Evidence(fit, extra=frame[["sex", "age"]])
+        context = Context(fit, extra=frame[["sex", "age"]])
         for name in ("curvature", "groups"):
-            found = CHECKS[name](evidence)
+            found = CHECKS[name](context)
             assert np.isfinite(found.table.select_dtypes("number").to_numpy()).all()
             assert found.table["p"].between(0, 1).all()
 
@@ -236,7 +236,7 @@ def test_a_factor_of_the_residual_sd_alone_is_named_when_its_means_differ(frame)
         sds={"beta": 0.0, "sigma": 0.0},
         spec=spec,
     )
-    found = CHECKS["groups"](Evidence(made))
+    found = CHECKS["groups"](Context(made))
     assert found.verdict == "warn"
     assert set(found.table["role"]) == {"residual"}
     assert found.sentence == (
@@ -255,8 +255,8 @@ def test_groups_with_spreads_of_their_own_pass_where_the_model_has_them(frame):
     by_level = fitted(own, means={"sigma": list(sigma.values())}, spec={"residual_by": "provider_type"}, **options)
     pooled = float(np.std(y - mean))
     single = fitted(own, means={"sigma": pooled}, spec={}, formula="who5_followup ~ alliance + provider_type")
-    assert CHECKS["posterior_predictive"](Evidence(by_level)).verdict == "pass"
-    table = CHECKS["posterior_predictive"](Evidence(single)).table
+    assert CHECKS["posterior_predictive"](Context(by_level)).verdict == "pass"
+    table = CHECKS["posterior_predictive"](Context(single)).table
     beyond = table[table["outside"] & (table["statistic"] == "SD")]
     assert set(beyond["level"]) >= {"coach", "both"}
 
@@ -269,8 +269,8 @@ def test_a_smooth_leaves_nothing_to_see_and_one_too_stiff_is_named(frame):
     bent = {"u_s_alliance": np.linspace(-12, 12, 6)}
     y = fitted(frame, formula=formula, means=bent, **options).predict().values[0, 0] + rng.normal(0, 15, len(frame))
     made = frame.assign(who5_followup=y)
-    assert CHECKS["curvature"](Evidence(fitted(made, formula=formula, means=bent, **options))).verdict == "pass"
-    found = CHECKS["curvature"](Evidence(fitted(made, formula=formula, **options)))
+    assert CHECKS["curvature"](Context(fitted(made, formula=formula, means=bent, **options))).verdict == "pass"
+    found = CHECKS["curvature"](Context(fitted(made, formula=formula, **options)))
     assert found.verdict == "warn"
     assert found.sentence == (
         "The residuals are not level along alliance (p = 0.001): the relation is not the one the formula states. "

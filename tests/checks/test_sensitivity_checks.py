@@ -14,7 +14,7 @@ from arviz_stats import psense
 from scipy import stats
 
 import alliance_bayes as ab
-from alliance_bayes.checks import CHECKS, CheckResult, Evidence
+from alliance_bayes.checks import CHECKS, CheckResult, Context
 from alliance_bayes.checks import power_scaling as module
 from alliance_bayes.checks.power_scaling import log_prior, power_scaling, scaled_parameters
 from alliance_bayes.checks.refits import error_of_shifts, focal, focal_slope, refit, slope_rows, summary
@@ -49,7 +49,7 @@ def many() -> ab.Fit:
 
 
 def run(name: str, fit: Any) -> CheckResult:
-    return CHECKS[name](Evidence(fit))
+    return CHECKS[name](Context(fit))
 
 
 def test_with_many_people_the_prior_hardly_matters() -> None:

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from alliance_bayes.checks import CHECKS, Evidence, subsample
+from alliance_bayes.checks import CHECKS, Context, subsample
 from alliance_bayes.checks import comparison as comparing
-from alliance_bayes.checks import evidence as module
+from alliance_bayes.checks import context as module
 from alliance_bayes.checks.comparison import compare
 from alliance_bayes.checks.stacking import stacking_weights
 from alliance_bayes.checks.subsample import LookedAt, heaviest, looked_at, proxies
@@ -45,7 +45,7 @@ def test_estimated_sums_are_right_within_their_stated_error(
     what: str, heavy: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(subsample, "HEAVIEST", heavy)
-    whole = Evidence(exact()).left_out
+    whole = Context(exact()).left_out
     known = proxies(exact(), 4.0)
     assert whole.level is not None
     values = {"elpd": whole.loo.elpd, "p": whole.loo.p, "level": np.log(whole.level)}[what]
@@ -74,7 +74,7 @@ def test_estimated_sums_are_right_within_their_stated_error(
 def test_looking_at_the_heaviest_rows_and_having_proxies_makes_sums_more_exact(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    whole, known = Evidence(exact()).left_out, proxies(exact(), 4.0)
+    whole, known = Context(exact()).left_out, proxies(exact(), 4.0)
     drawn = np.sort(np.random.default_rng(3).choice(N, 150, replace=False))
     none = looked_at(N, drawn, [])
     # Without a proxy worth the name: the textbook's standard error of a total from a simple random sample.
@@ -91,10 +91,10 @@ def test_looking_at_the_heaviest_rows_and_having_proxies_makes_sums_more_exact(
 
 def test_rows_looked_at_have_the_scores_they_have_when_all_are(monkeypatch: pytest.MonkeyPatch) -> None:
     fit = exact()
-    whole = Evidence(fit, seed=2)
+    whole = Context(fit, seed=2)
     everything, all_rows = whole.loo, CHECKS["loo"](whole).table.set_index("quantity")
     few(monkeypatch, 200, 30)
-    some = Evidence(fit, seed=2)
+    some = Context(fit, seed=2)
     looked = some.left_out.looked
     assert isinstance(looked, LookedAt)
     assert not looked.whole
@@ -117,8 +117,8 @@ def test_rows_looked_at_have_the_scores_they_have_when_all_are(monkeypatch: pyte
         f"The SE of elpd_loo counts that in, with {table.loc['elpd_loo', 'sampling_se']:.2g}."
     ) in found.sentence
     # The same seed, the same rows; another, others.
-    np.testing.assert_array_equal(Evidence(fit, seed=2).left_out.looked.rows, looked.rows)
-    assert (Evidence(fit, seed=3).random_rows(200) != drawn).any()
+    np.testing.assert_array_equal(Context(fit, seed=2).left_out.looked.rows, looked.rows)
+    assert (Context(fit, seed=3).random_rows(200) != drawn).any()
     for name in ("elpd_loo", "p_loo", "elpd_loo of levels"):
         apart = table.loc[name, "value"] - all_rows.loc[name, "value"]
         assert abs(apart) < 4 * table.loc[name, "sampling_se"]
@@ -126,40 +126,40 @@ def test_rows_looked_at_have_the_scores_they_have_when_all_are(monkeypatch: pyte
 
 def test_of_many_draws_some_are_weighed(monkeypatch: pytest.MonkeyPatch) -> None:
     fit = exact()
-    whole, all_draws = CHECKS["loo"](Evidence(fit)), Evidence(fit)
+    whole, all_draws = CHECKS["loo"](Context(fit)), Context(fit)
     assert all_draws.every == 1
     before = all_draws.loo.elpd
     # Two thousand draws of 1,500 rows: a third of them, were it not that a thousand are left.
     monkeypatch.setattr(module, "WEIGHED", 1_000_000)
-    evidence = Evidence(fit)
-    assert evidence.every == 2
-    found = CHECKS["loo"](evidence)
+    context = Context(fit)
+    assert context.every == 2
+    found = CHECKS["loo"](context)
     assert found.sentence.endswith(" One of 2 draws was weighed.")
     assert "draws was weighed" not in whole.sentence
-    thinned = Evidence(fit.thinned(2)).left_out
-    np.testing.assert_array_equal(evidence.loo.elpd, thinned.loo.elpd)
+    thinned = Context(fit.thinned(2)).left_out
+    np.testing.assert_array_equal(context.loo.elpd, thinned.loo.elpd)
     # Log scores from 2,000 draws and from half of them: a row's varies by its own p.
     error = np.sqrt(np.maximum(all_draws.loo.p, 1e-4) / 1000)
-    assert (np.abs(evidence.loo.elpd - before) < 6 * error).mean() > 0.99
+    assert (np.abs(context.loo.elpd - before) < 6 * error).mean() > 0.99
 
 
 def test_up_to_the_limit_all_rows_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
     few(monkeypatch, N, 30)
-    evidence = Evidence(exact())
-    assert evidence.left_out.looked.whole
-    assert evidence.left_out.known is None
-    assert "sampling_se" not in CHECKS["loo"](evidence).table.columns
+    context = Context(exact())
+    assert context.left_out.looked.whole
+    assert context.left_out.known is None
+    assert "sampling_se" not in CHECKS["loo"](context).table.columns
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_a_single_row_that_pulls_the_fit_is_found_among_many(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Planted: one row in 1,500, of which the sample has fifty."""
     fit = exact(far=-400.0)
-    whole = CHECKS["loo"](Evidence(fit))
+    whole = CHECKS["loo"](Context(fit))
     assert whole.verdict in ("warn", "fail")
     few(monkeypatch, 50, 10)
-    evidence = Evidence(fit, seed=seed)
-    found = CHECKS["loo"](evidence)
+    context = Context(fit, seed=seed)
+    found = CHECKS["loo"](context)
     assert found.verdict == whole.verdict
     assert found.details["row"].iloc[0] == whole.details["row"].iloc[0] == N // 3
     assert found.details["outcome"].iloc[0] == -400.0
@@ -174,10 +174,10 @@ def test_a_row_that_the_fit_hangs_on_is_found_though_it_fits(monkeypatch: pytest
     y = 45 + 0.4 * (frame["who5_baseline"].to_numpy(float) - 41) + 15 * np.random.default_rng(5).normal(size=N)
     y[N // 3] = 45 + 0.4 * (3000 - 41)
     fit = ExactGaussian(frame, FORMULA).fit(y, draws=500)
-    whole = CHECKS["loo"](Evidence(fit))
+    whole = CHECKS["loo"](Context(fit))
     assert whole.verdict in ("warn", "fail")
     few(monkeypatch, 50, 10)
-    found = CHECKS["loo"](Evidence(fit))
+    found = CHECKS["loo"](Context(fit))
     assert found.verdict == whole.verdict
     assert found.details["row"].iloc[0] == whole.details["row"].iloc[0] == N // 3
 
@@ -191,11 +191,11 @@ def test_other_families_have_proxies_close_to_their_scores(family: str, monkeypa
         means={"beta": [0.0, 0.1] if family == "beta_binomial" else [0.0] if family == "cumulative" else [43.0, 1.0]},
         spec={"family": family},
     )
-    whole = CHECKS["loo"](Evidence(fit)).table.set_index("quantity")
-    known = proxies(fit, Evidence(fit).step)
-    assert np.corrcoef(known.elpd, Evidence(fit).loo.elpd)[0, 1] > 0.99
+    whole = CHECKS["loo"](Context(fit)).table.set_index("quantity")
+    known = proxies(fit, Context(fit).step)
+    assert np.corrcoef(known.elpd, Context(fit).loo.elpd)[0, 1] > 0.99
     few(monkeypatch, 100, 20)
-    found = CHECKS["loo"](Evidence(fit)).table.set_index("quantity")
+    found = CHECKS["loo"](Context(fit)).table.set_index("quantity")
     shared = [name for name in ("elpd_loo", "p_loo", "elpd_loo of levels") if name in whole.index]
     apart = (found["value"] - whole["value"])[shared]
     assert (apart.abs() < 4 * found.loc[shared, "sampling_se"]).all()
@@ -214,7 +214,7 @@ def test_comparisons_of_some_rows_are_those_of_all_within_their_error(monkeypatc
         assert ((ours[name] - theirs[name]).abs() <= 4 * ours[error]).all()
     # Variances from 300 rows: their own relative error is a tenth or so.
     np.testing.assert_allclose(ours["se_difference"], theirs["se_difference"], rtol=0.3)
-    random = np.isin(found.rows, Evidence(fits["with"]).random_rows(300))
+    random = np.isin(found.rows, Context(fits["with"]).random_rows(300))
     np.testing.assert_allclose(found.table["weight"], stacking_weights(found.pointwise[random]), rtol=1e-9)
     assert "sampling_se" not in whole.table.columns
     assert whole.sampled == ""
@@ -229,7 +229,7 @@ def test_pit_values_of_a_sample_are_uniform_where_those_of_all_are(monkeypatch: 
     few(monkeypatch, 400, 100)
     p = []
     for seed in range(5):
-        low, high = Evidence(exact(), seed=seed).pit_bounds
+        low, high = Context(exact(), seed=seed).pit_bounds
         p.append(stats.kstest(np.random.default_rng(seed).uniform(low, high), "uniform").pvalue)
     # The outcomes are not the model's, but close; heavy rows alone would be far out.
     assert min(p) > 1e-4
@@ -254,9 +254,9 @@ def planted(kind: str, n: int) -> FittedModel:
 )
 def test_a_sample_shows_what_is_wrong_with_all(kind: str, fires: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
     few(monkeypatch, 600, 50)
-    evidence = Evidence(planted(kind, 3000))
-    assert not evidence.left_out.looked.whole
-    verdicts = {name: CHECKS[name](evidence).verdict for name in ("calibration", "curvature", "posterior_predictive")}
+    context = Context(planted(kind, 3000))
+    assert not context.left_out.looked.whole
+    verdicts = {name: CHECKS[name](context).verdict for name in ("calibration", "curvature", "posterior_predictive")}
     if fires is None:
         assert set(verdicts.values()) == {"pass"}
     else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -251,11 +252,30 @@ def test_statistics_of_a_table_by_hand() -> None:
 
 
 def test_gate_names_what_has_not_converged(fit: LatentFit) -> None:
-    assert not fit.converged()
-    assert fit.gate.reasons[-1].startswith("The effective sample size is not above 400 for ")
-    table = fit.convergence
-    assert list(table.columns) == ["quantity", "rhat", "ess_bulk", "ess_tail"]
-    assert {"beta[alliance]", "provider_sd", "corrected_slope/alliance/sample"} <= set(table["quantity"])
+    report = fit.check()
+    assert not report.gate.passed
+    assert report.gate.reasons[-1].partition(" (smallest ")[0].endswith("a tail effective sample size of 400 or less")
+    table = report["convergence"].details.set_index("quantity")
+    assert table.loc[["beta[alliance]", "provider_sd", "corrected_slope/alliance/sample"], "kind"].tolist() == [
+        "parameter",
+        "parameter",
+        "effect",
+    ]
+
+
+def test_the_gate_is_that_of_every_fit(fit: LatentFit) -> None:
+    """Two chains are few for R-hat, and a chain whose energy stands still has not explored the tails."""
+    criteria = fit.check()["convergence"].table.set_index("criterion")
+    assert criteria.loc["chains", ["value", "verdict"]].tolist() == [2, "warn"]
+    assert {"R-hat, largest", "divergences", "E-BFMI, smallest"} <= set(criteria.index)
+    still = fit.tree.copy()
+    still["sample_stats"] = xr.DataTree(fit.sample_stats.assign(energy=fit.sample_stats["energy"] * 0.0))
+    alone = replace(fit, tree=still, info=fit.info).check()["convergence"].table.set_index("criterion")
+    assert alone.loc["E-BFMI, smallest", ["value", "verdict"]].tolist() == [0.0, "fail"]
+    single = replace(fit, tree=fit.tree.isel(chain=[0]), naive=replace(fit.naive, tree=fit.naive.tree.isel(chain=[0])))
+    gate = single.check().gate
+    assert not gate.passed
+    assert gate.reasons[0].startswith("There is only 1 chain")
 
 
 def test_tree_goes_to_a_file_and_back_without_people(fit: LatentFit, cohort: SimulatedCohort, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from alliance_bayes.checks import CheckReport, CheckResult, Gate, Plot
+from alliance_bayes.checks import CHECKS, CheckReport, Gate, Plot
 from alliance_bayes.effects import EffectTable, effects
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.report import Rendered
@@ -37,23 +37,15 @@ def made_checks(*, passed: bool = True, warn: bool = False) -> CheckReport:
     secret = pd.DataFrame({"quantity": ["secret slope"], "value": [271.828]})
     return CheckReport(
         (
-            CheckResult(
-                "convergence",
-                "Convergence of the sampler",
+            CHECKS["convergence"].result(
                 "pass" if passed else "fail",
                 "The chains agree." if passed else reasons[0],
                 table,
-                (plot,),
+                plots=[plot],
                 problems=reasons,
             ),
-            CheckResult("prior_predictive", "Prior predictive check", "info", "Limits -10 to 10; 5 % beyond.", table),
-            CheckResult(
-                "curvature",
-                "Residuals along numeric predictors",
-                "warn" if warn else "pass",
-                "Bent by 271.828.",
-                secret,
-            ),
+            CHECKS["prior_predictive"].result("info", "Limits -10 to 10; 5 % beyond.", table),
+            CHECKS["curvature"].result("warn" if warn else "pass", "Bent by 271.828.", secret),
         ),
         Gate(passed, reasons),
     )

@@ -10,14 +10,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from alliance_bayes.checks import CHECKS, CheckReport, CheckResult, Gate
+from alliance_bayes.checks import CHECKS, CheckReport, Gate
 from alliance_bayes.cohort import Flow, FlowStep
 from alliance_bayes.effects import EffectTable, effects
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.report import Rendered
-from alliance_bayes.report.doing import CHECKED_FOR
 from alliance_bayes.report.guidelines import DONE, NOT_APPLICABLE, NOT_DONE, WITHHELD
-from alliance_bayes.report.limitations import AT_THE_END, MEANING, at_the_end
+from alliance_bayes.report.limitations import AT_THE_END, at_the_end
 from builders import fitted, rendered, rows
 from report.test_report_page import parsed
 
@@ -31,13 +30,8 @@ ITEMS = {
 
 def checks_named(*names: str, verdict: str = "pass") -> CheckReport:
     table = pd.DataFrame({"value": [1.0]})
-    results = tuple(CheckResult(name, f"Title of {name}", verdict, f"Sentence of {name}.", table) for name in names)
+    results = tuple(CHECKS[name].result(verdict, f"Sentence of {name}.", table) for name in names)
     return CheckReport(results, Gate(True, ()))
-
-
-def test_the_lists_know_every_check() -> None:
-    assert set(CHECKED_FOR) == set(CHECKS)
-    assert set(MEANING) == set(CHECKS)
 
 
 @pytest.mark.parametrize("name", list(ITEMS))
@@ -104,10 +98,10 @@ def test_a_check_that_warns_or_fails_is_listed_with_what_it_means(
 
     assert report.numbers["limitations"]["checks"] == ["curvature"]
     section = parsed(report.html).by_id("limitations")
-    (line,) = (node for node in section.all("li") if "Title of curvature" in node.text)
+    (line,) = (node for node in section.all("li") if CHECKS["curvature"].title in node.text)
     assert "Sentence of curvature." in line.text
-    assert MEANING["curvature"] in line.text
-    assert MEANING["loo"] not in section.text
+    assert CHECKS["curvature"].meaning in line.text
+    assert CHECKS["loo"].meaning not in section.text
     assert "None of the checks that were run" not in section.text
 
 
@@ -115,8 +109,9 @@ def test_checks_that_were_not_run_are_not_done(fit: FittedModel, table: EffectTa
     report = rendered(fit, effects=table, checks=checks_named("convergence", "loo"))
 
     undone = [sentence.lower() for sentence in report.numbers["limitations"]["not_done"]]
-    for name, words in CHECKED_FOR.items():
-        assert any(sentence.startswith(words.lower()) for sentence in undone) == (name not in ("convergence", "loo"))
+    for name, check in CHECKS.items():
+        said = any(sentence.startswith(check.looks_at.lower()) for sentence in undone)
+        assert said == (name not in ("convergence", "loo"))
     assert "None of the checks that were run warns or fails." in report.html
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from alliance_bayes.checks import CheckReport, CheckResult, Gate
+from alliance_bayes.checks import CHECKS, CheckReport, Gate
 from alliance_bayes.effects import EffectTable, effects
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model.defaults import PRIOR_SETS
@@ -84,7 +84,7 @@ def checks_named(*names: str) -> CheckReport:
     import pandas as pd
 
     table = pd.DataFrame({"value": [1.0]})
-    return CheckReport(tuple(CheckResult(name, name, "pass", "Fine.", table) for name in names), Gate(True, ()))
+    return CheckReport(tuple(CHECKS[name].result("pass", "Fine.", table) for name in names), Gate(True, ()))
 
 
 @pytest.mark.parametrize(

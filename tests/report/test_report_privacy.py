@@ -241,7 +241,7 @@ def test_no_row_of_a_participant_is_in_a_report() -> None:
 @pytest.mark.parametrize(("small", "there"), [(20, True), (21, False)])
 def test_bars_of_twenty_people_are_not_shown_where_more_are_wanted(small: int, there: bool) -> None:
     fit = fitted(rows(240), draws=500)
-    checks = run_checks(fit, effects=effects(fit), only=("convergence", "posterior_predictive"))
+    checks = run_checks(fit, effects=effects(fit), checks=["convergence", "posterior_predictive"])
     html = rendered(fit, checks=checks, sections=["checks"], small=small).html
     assert ("Observed and replicated outcomes" in html) == there
     note = "Figures that would show groups of fewer than 21 people are left out."

@@ -10,9 +10,8 @@ from hypothesis import strategies as st
 
 from alliance_bayes import Model
 from alliance_bayes.checks import run_checks
-from alliance_bayes.checks.diagnostics import diagnose
 from alliance_bayes.checks.statistics import Cells, group_statistics, simultaneous_limits
-from alliance_bayes.diagnostics import effective_sample_size
+from alliance_bayes.diagnostics import diagnose, effective_sample_size
 from alliance_bayes.effects import contrasts, slopes
 from alliance_bayes.errors import DataError, ModelError
 from alliance_bayes.fit import FittedModel
@@ -199,6 +198,6 @@ def test_a_censored_outcome_in_other_units_has_the_same_slope_and_residual_check
     for estimand in ("slope", "slope_standardised", "partial_correlation", "delta_r2"):
         figures = [table.loc[estimand, ["mean", "lower", "upper"]].to_numpy(float) for table in tables]
         np.testing.assert_allclose(figures[1], figures[0], rtol=1e-4)
-    curvature = [run_checks(fit, only=("curvature",)).results[0] for fit in (one, there)]
+    curvature = [run_checks(fit, checks=["curvature"]).results[0] for fit in (one, there)]
     assert curvature[0].sentence == curvature[1].sentence
     assert curvature[0].verdict == curvature[1].verdict

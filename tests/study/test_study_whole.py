@@ -333,7 +333,7 @@ def test_a_closed_gate_withholds_every_number_of_the_models(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     reason = "3 draws of 600 diverged, so part of the posterior may be missing: raise target_accept."
-    monkeypatch.setattr(bench, "run_checks", lambda *_, **__: CheckReport((), Gate(False, (reason,))))
+    monkeypatch.setattr(bench, "run_gate", lambda *_: CheckReport((), Gate(False, (reason,))))
 
     status, out, _ = run(capsys, "study", table, "-o", tmp_path / "x.html")
     html, numbers = ((tmp_path / f"x.{kind}").read_text(encoding="utf-8") for kind in ("html", "json"))
@@ -373,13 +373,13 @@ def test_a_closed_gate_withholds_every_number_of_the_models(
 def test_a_closed_gate_of_one_model_withholds_that_block_and_what_rests_on_it(
     table: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = bench.run_checks
+    real = bench.run_gate
 
-    def one(fit: ab.Fit, **options: object) -> CheckReport:
+    def one(fit: ab.Fit, *effects: object) -> CheckReport:
         bad = fit.spec.formula.startswith("who5_followup ~ alliance + ") and fit.flow.analysed > 200
-        return CheckReport((), Gate(False, ("Bad.",))) if bad else real(fit, **options)
+        return CheckReport((), Gate(False, ("Bad.",))) if bad else real(fit, *effects)
 
-    monkeypatch.setattr(bench, "run_checks", one)
+    monkeypatch.setattr(bench, "run_gate", one)
     study = run_study(ab.read_cohort(table), progress=False)
 
     withheld = [block.name for part in study.parts.values() for block in part.blocks if block.withheld]

@@ -51,9 +51,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     card = Card("alliance", "Alliance", "How do the two go together?")
     fit = ab.Model(FORMULA, card=card).fit(table(), seed=11, draws=200, progress=False)
     effects = fit.effects()
-    only = ("convergence", "posterior_predictive", "prior_sensitivity")
+    checks = fit.check(effects=effects, checks=["convergence", "posterior_predictive", "prior_sensitivity"])
     sections = ["data", "model", "checks", "effects", own, "groups", "sensitivity", "limitations", "reproduction"]
-    ab.Report(sections=sections).render(fit, effects=effects, checks=fit.check(effects=effects, only=only)).write(path)
+    ab.Report(sections=sections).render(fit, effects=effects, checks=checks).write(path)
     return path
 
 

@@ -40,7 +40,7 @@ def fit() -> ab.Fit:
 def page_of(fit: ab.Fit, *sections: str, effects: Any = None, key: Path | None = None) -> str:
     """A page with the one check that decides, and without figures that nobody looks at here."""
     table = fit.effects() if effects is None else effects
-    checks = fit.check(effects=table, only=("convergence",))
+    checks = fit.check(effects=table, checks=["convergence"])
     return fit.report(effects=table, checks=checks, sections=list(sections), key=key).html
 
 
@@ -96,7 +96,7 @@ def test_refits_under_other_priors_and_without_people_are_verified_too(verify: C
     formula = "who5_followup ~ alliance + who5_baseline + (1 | country)"
     fit = ab.Model(formula).fit(table(), seed=11, draws=400, progress=False)
     effects = fit.effects()
-    checks = fit.check(effects=effects, only=("convergence", "prior_sensitivity", "influence"))
+    checks = fit.check(effects=effects, checks=["convergence", "prior_sensitivity", "influence"])
     page = fit.report(effects=effects, checks=checks, sections=["sensitivity"]).html
     manifest = read_manifest(page, name="page")
     shown = [row[0] for row in manifest["rows"] if row[0].startswith("sensitivity/")]

@@ -1,7 +1,7 @@
-"""Checks of a fit, each one function and one result, and the gate that can withhold its conclusions."""
+"""Checks of a fit, one object each, and the gate that can withhold its conclusions."""
 
-from alliance_bayes.checks.evidence import Evidence
-from alliance_bayes.checks.registry import CHECKS, Check, run_checks
-from alliance_bayes.checks.results import CheckReport, CheckResult, Gate, Plot
+from alliance_bayes.checks.check import Check, CheckResult, Plot
+from alliance_bayes.checks.context import Context
+from alliance_bayes.checks.registry import CHECKS, CheckReport, Gate, run_checks, run_gate
 
-__all__ = ["CHECKS", "Check", "CheckReport", "CheckResult", "Evidence", "Gate", "Plot", "run_checks"]
+__all__ = ["CHECKS", "Check", "CheckReport", "CheckResult", "Context", "Gate", "Plot", "run_checks", "run_gate"]

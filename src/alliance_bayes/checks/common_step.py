@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from alliance_bayes.checks.evidence import Evidence
+from alliance_bayes.checks.context import Context
 from alliance_bayes.errors import UsageError
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.remedies import argument
@@ -70,7 +70,7 @@ def common_step(fits: Mapping[str, FittedModel], asked: Step) -> float | None:
 
 
 def _known(continuous: Mapping[str, FittedModel]) -> float | None:
-    steps = {name: Evidence(fit).step for name, fit in continuous.items()}
+    steps = {name: Context(fit).step for name, fit in continuous.items()}
     if len(set(steps.values())) > 1:
         said = ", ".join(f"{'none' if own is None else f'{own:g}'} in '{name}'" for name, own in steps.items())
         raise UsageError(

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from alliance_bayes.checks.common_step import Step, common_step
-from alliance_bayes.checks.evidence import MOST_ROWS, Evidence
+from alliance_bayes.checks.context import MOST_ROWS, Context
 from alliance_bayes.checks.level_scores import scores
 from alliance_bayes.checks.same_rows import check_same_rows
 from alliance_bayes.checks.stacking import stacking_weights
@@ -109,12 +109,12 @@ def compare(fits: Mapping[str, FittedModel], *, step: Step = "default") -> Compa
     check_same_rows(fits, what="comparing models")
     width = common_step(fits, step)
     first = next(iter(fits.values()))
-    n, drawn = first.design.rows.n, Evidence(first).random_rows(MOST_ROWS)
+    n, drawn = first.design.rows.n, Context(first).random_rows(MOST_ROWS)
     steps = {name: None if fit.design.family.discrete else width for name, fit in fits.items()}
     known = {name: proxies(fit, steps[name]) for name, fit in fits.items()} if drawn.size < n else {}
     looked = looked_at(n, drawn, [heaviest(own) for own in known.values()])
     found = {
-        name: scores(fit, width, looked, relative_efficiency=Evidence(fit).relative_efficiency)
+        name: scores(fit, width, looked, relative_efficiency=Context(fit).relative_efficiency)
         for name, fit in fits.items()
     }
     # What is close to the score of every row: of its level, where that is what is scored.

@@ -1,32 +1,43 @@
-"""Did the sampler explore the posterior? This is the check that closes the gate."""
+"""Did the sampler explore the posterior? The check that closes the gate, its criteria and its figures."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 import pandas as pd
+import xarray as xr
 
-from alliance_bayes.checks.criteria import (
-    Criterion,
-    acceptance,
-    chains,
-    divergences,
-    effective_size,
-    energy,
-    fallback,
-    proposal_tail,
-    rhat,
-    tree_depth,
-    usable,
-)
-from alliance_bayes.checks.evidence import Evidence
-from alliance_bayes.checks.limits import ESS_LIMIT, RHAT_LIMIT
-from alliance_bayes.checks.plots_convergence import effective_sizes, rank_histograms
-from alliance_bayes.checks.results import CheckResult, Verdict
-from alliance_bayes.checks.wording import count
+from alliance_bayes.bins import bin_counts
+from alliance_bayes.checks.check import Check, CheckResult, Plot, Verdict
+from alliance_bayes.checks.context import Context, Draws, diagnosed
+from alliance_bayes.checks.drawing import CHAINS, EXPECTED, GREY, OBSERVED, TEXT, axes_of, legend, short
+from alliance_bayes.checks.wording import count, percent, some
+from alliance_bayes.diagnostics import arviz
 from alliance_bayes.effects.table import steady
+from alliance_bayes.fit import FittedModel
 from alliance_bayes.rounding import ROUNDING
 
-__all__ = ["JUDGED", "convergence", "worst"]
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["ESS_LIMIT", "JUDGED", "RHAT_LIMIT", "Convergence"]
+
+# Vehtari et al. (2021), Bayesian Analysis 16(2):667-718, doi 10.1214/20-BA1221.
+RHAT_LIMIT = 1.01
+ESS_LIMIT = 400.0
+# Betancourt (2017), arXiv 1701.02434.
+BFMI_LIMIT = 0.3
+# R-hat compares chains, so there must be two; from four on it is dependable (Vehtari et al. 2021).
+FEWEST_CHAINS = 2
+USUAL_CHAINS = 4
+# An independence chain that accepts less stays where it is for long, and may never propose what it lacks.
+ACCEPTANCE_LIMIT = 0.15
+# Importance ratios are unreliable from there on: Vehtari et al. (2024), JMLR 25(72):1-58.
+PROPOSAL_K_LIMIT = 0.7
 
 #: Statuses of quantities that the criteria are about.
 JUDGED = ("broken", "not converged", "converged")
@@ -34,21 +45,21 @@ JUDGED = ("broken", "not converged", "converged")
 _FIGURES = ["rhat", "ess_bulk", "ess_tail"]
 _ORDER = {"broken": 0, "not converged": 1, "converged": 2, "constant": 3, "undefined": 4}
 _PLOTTED = 4
+_BINS = 20
+# About how many markers a curve of thousands of values has.
+_MARKERS = 60
+_LONGER = "Draw more (draws and tune)"
+_GENTLER = (
+    "raise target_accept towards 0.99, tighten a vague prior, "
+    "or remove a pooled term that the data cannot tell from others"
+)
 
 
-def convergence(evidence: Evidence) -> CheckResult:
+class Convergence(Check):
     """Check the draws of every parameter and of every reported quantity.
 
-    Parameters
-    ----------
-    evidence
-        The fit, and the effects that will be reported.
-
-    Returns
-    -------
-    CheckResult
-        The table has one row a criterion (``criterion``, ``rule``, ``value``, ``where``, ``verdict``), ``details`` one
-        a quantity (``quantity``, ``kind``, ``rhat``, ``ess_bulk``, ``ess_tail``, ``status``), those that fail first.
+    The table has one row a criterion (``criterion``, ``rule``, ``value``, ``where``, ``verdict``), ``details`` one
+    a quantity (``quantity``, ``kind``, ``rhat``, ``ess_bulk``, ``ess_tail``, ``status``), those that fail first.
 
     Notes
     -----
@@ -70,31 +81,229 @@ def convergence(evidence: Evidence) -> CheckResult:
     .. [2] Betancourt (2017), A conceptual introduction to Hamiltonian Monte Carlo, arXiv 1701.02434.
     .. [3] Vehtari et al. (2024), Journal of Machine Learning Research 25(72):1-58.
     """
-    quantities = _quantities(evidence)
-    judged = quantities[quantities["status"].isin(JUDGED)]
-    found = _criteria(evidence, judged)
-    failing = tuple(criterion.words for criterion in found if criterion.verdict == "fail")
-    warning = tuple(criterion.words for criterion in found if criterion.verdict == "warn")
-    verdict: Verdict = "fail" if failing else "warn" if warning else "pass"
-    return CheckResult(
-        "convergence",
-        "Convergence of the sampler",
-        verdict,
-        " ".join([*failing, *warning]) or _reassurance(judged, *evidence.fit.shape),
-        pd.DataFrame(
-            [(c.criterion, c.rule, c.value, c.where, c.verdict) for c in found],
-            columns=["criterion", "rule", "value", "where", "verdict"],
-        ),
-        (effective_sizes(judged, ESS_LIMIT), rank_histograms(evidence.fit.posterior, worst(evidence.quantities))),
-        quantities,
-        failing,
+
+    name = "convergence"
+    title = "Convergence of the sampler"
+    looks_at = "convergence of the chains and effective sample size of every parameter and every effect"
+    meaning = "The numbers may be others when the model is sampled again."
+    holds_estimates = False
+    references = ("vehtari2021",)
+    answers = ("BARG 2B", "BARG 2C", "WAMBS 2", "WAMBS 4", "WAMBS 5")
+    gate = "Convergence was not checked. Run that check too."
+
+    def examine(self, context: Context) -> CheckResult:
+        """Judge the draws of the fit and the effects that will be reported."""
+        return self.of_draws(context.fit, context.effects)
+
+    def of_draws(self, fit: Draws, effects: pd.DataFrame | None = None) -> CheckResult:
+        """Judge the draws of a fit of any kind.
+
+        Parameters
+        ----------
+        fit
+            The fit.
+        effects
+            Table of reported quantities with columns ``rhat``, ``ess_bulk`` and ``ess_tail``.
+        """
+        quantities = _quantities(fit, effects)
+        judged = quantities[quantities["status"].isin(JUDGED)]
+        found = _criteria(fit, judged)
+        failing = tuple(criterion.words for criterion in found if criterion.verdict == "fail")
+        warning = tuple(criterion.words for criterion in found if criterion.verdict == "warn")
+        return self.result(
+            "fail" if failing else "warn" if warning else "pass",
+            " ".join([*failing, *warning]) or _reassurance(judged, *fit.shape),
+            pd.DataFrame(
+                [(c.criterion, c.rule, c.value, c.where, c.verdict) for c in found],
+                columns=["criterion", "rule", "value", "where", "verdict"],
+            ),
+            plots=(effective_sizes(judged), rank_histograms(fit.posterior, _worst(diagnosed(fit)))),
+            details=quantities,
+            problems=failing,
+        )
+
+    def redrawn(self, result: CheckResult, fit: FittedModel, hidden: frozenset[str]) -> tuple[Plot, ...]:
+        """Figures of what the table has: the others would be what one has more than the other."""
+        quantities, details = diagnosed(fit), result.details
+        return (
+            effective_sizes(details[details["status"].isin(JUDGED)]),
+            rank_histograms(fit.posterior, _worst(quantities[~quantities["quantity"].isin(hidden)])),
+        )
+
+
+@dataclass(frozen=True)
+class Criterion:
+    """One criterion applied to a fit.
+
+    Parameters
+    ----------
+    criterion, rule
+        What is looked at, and what it should be.
+    value, where
+        The figure that decides, and the quantity or chain it belongs to.
+    verdict
+        ``pass``, ``warn`` or ``fail``; ``info`` for what is only told.
+    words
+        What is wrong and what to do; empty when it passes.
+    """
+
+    criterion: str
+    rule: str
+    value: float
+    where: str = ""
+    verdict: Verdict = "pass"
+    words: str = ""
+
+
+def chains(n: int) -> Criterion:
+    """Enough chains to compare."""
+    rule = f"at least {FEWEST_CHAINS}, better {USUAL_CHAINS}"
+    if n < FEWEST_CHAINS:
+        words = f"There is only {count(n, 'chain')}, so nothing tells whether it has found all of the posterior."
+        return Criterion("chains", rule, n, "", "fail", f"{words} Sample {USUAL_CHAINS} chains.")
+    if n < USUAL_CHAINS:
+        words = f"There are only {n} chains; R-hat is dependable from {USUAL_CHAINS}. Sample {USUAL_CHAINS} chains."
+        return Criterion("chains", rule, n, "", "warn", words)
+    return Criterion("chains", rule, n)
+
+
+def usable(judged: pd.DataFrame) -> Criterion | None:
+    """Every quantity moves and is a number; None when all do."""
+    broken = judged.loc[judged["status"] == "broken", "quantity"]
+    if broken.empty:
+        return None
+    words = (
+        f"{count(len(broken), 'quantity')} {_have(len(broken))} draws that never move or are not numbers "
+        f"({some(broken)}). Check the columns and priors of these terms, and sample again."
     )
+    return Criterion("quantities without usable draws", "none", len(broken), some(broken), "fail", words)
 
 
-def _criteria(evidence: Evidence, judged: pd.DataFrame) -> list[Criterion]:
-    n_chains, n_draws = evidence.fit.shape
-    statistics = evidence.fit.sample_stats
-    candidates = [
+def rhat(judged: pd.DataFrame) -> Criterion | None:
+    """Rank-normalised R-hat; None where no quantity has one."""
+    known = judged[judged["rhat"].notna()]
+    if known.empty:
+        return None
+    place = int(steady(known["rhat"]).to_numpy().argmax())
+    value, where = float(known["rhat"].iloc[place]), str(known["quantity"].iloc[place])
+    over = int((known["rhat"] >= RHAT_LIMIT).sum())
+    words = (
+        f"{count(over, 'quantity')} of {len(known):,} {_have(over)} an R-hat of {RHAT_LIMIT:g} or more (largest "
+        f"{value:.3f}: {where}), so the chains disagree. {_LONGER}; if that does not help, {_GENTLER}."
+    )
+    rule = f"below {RHAT_LIMIT:g}"
+    return Criterion("R-hat, largest", rule, value, where, *(("fail", words) if over else ("pass", "")))
+
+
+def effective_size(judged: pd.DataFrame, which: str, total: int) -> Criterion | None:
+    """Effective sample size, "bulk" or "tail", of ``total`` draws; None where no quantity has one."""
+    column = f"ess_{which}"
+    known = judged[judged[column].notna()]
+    if known.empty:
+        return None
+    place = int(steady(known[column]).to_numpy().argmin())
+    value, where = float(known[column].iloc[place]), str(known["quantity"].iloc[place])
+    under = int((known[column] <= ESS_LIMIT).sum())
+    # Rounded up to a tenth, and never "1.0 times".
+    imprecise = "interval limits" if which == "tail" else "means"
+    times = max(math.ceil(10 * ESS_LIMIT / max(value, 1.0)) / 10, 1.1)
+    words = (
+        f"{count(under, 'quantity')} of {len(known):,} {_have(under)} a {which} effective sample size of "
+        f"{ESS_LIMIT:g} or less (smallest {value:,.0f}: {where}), so {imprecise} are imprecise. "
+        f"{_LONGER}: about {times:,.1f} times the present {total:,}."
+    )
+    rule = f"above {ESS_LIMIT:g}"
+    name = f"{which} effective sample size, smallest"
+    return Criterion(name, rule, value, where, *(("fail", words) if under else ("pass", "")))
+
+
+def divergences(statistics: xr.Dataset) -> Criterion | None:
+    """Divergent transitions; None where the sampler has none to report."""
+    if "diverging" not in statistics:
+        return None
+    diverging = np.asarray(statistics["diverging"].values).astype(bool)
+    n = int(diverging.sum())
+    words = f"{count(n, 'draw')} of {diverging.size:,} diverged, so part of the posterior may be missing: {_GENTLER}."
+    return Criterion("divergences", "none", n, "", *(("fail", words) if n else ("pass", "")))
+
+
+def energy(statistics: xr.Dataset) -> Criterion | None:
+    """Estimated Bayesian fraction of missing information of each chain; None where the sampler reports no energy."""
+    if "energy" not in statistics or statistics.sizes["draw"] < 2:
+        return None
+    with np.errstate(divide="ignore", invalid="ignore"):
+        bfmi = np.asarray(arviz().bfmi(statistics["energy"].values.astype(np.float64)))
+    # A chain whose energy never changes has no fraction at all: the worst case.
+    bfmi = np.where(np.isfinite(bfmi), bfmi, 0.0)
+    low, under = float(bfmi.min()), int((bfmi <= BFMI_LIMIT).sum())
+    words = (
+        f"The E-BFMI of {count(under, 'chain')} is {BFMI_LIMIT:g} or less (smallest {low:.2f}), so the sampler moves "
+        "slowly through the tails. Tune longer, and tighten vague priors of level SDs."
+    )
+    where = f"chain {int(bfmi.argmin())}"
+    rule = f"above {BFMI_LIMIT:g}"
+    return Criterion("E-BFMI, smallest", rule, low, where, *(("fail", words) if under else ("pass", "")))
+
+
+def tree_depth(statistics: xr.Dataset) -> Criterion | None:
+    """Draws cut short at the largest tree depth; None where the sampler has no trees."""
+    if "reached_max_tree_depth" not in statistics:
+        return None
+    share = float(np.asarray(statistics["reached_max_tree_depth"].values).astype(bool).mean())
+    words = (
+        f"{percent(share)} of draws were cut short at the largest tree depth. This costs time, not validity: centre or "
+        "rescale columns on very different scales."
+    )
+    name = "share of draws at the largest tree depth"
+    return Criterion(name, "none", share, "", *(("warn", words) if share else ("pass", "")))
+
+
+def acceptance(statistics: xr.Dataset) -> Criterion | None:
+    """Share of proposals that each independence chain accepted; None for other samplers.
+
+    NUTS gives another figure the same name: the mean over its trajectories, which its step size is tuned to.
+    """
+    if "acceptance_rate" not in statistics or {"tree_depth", "step_size", "diverging"} & set(statistics.data_vars):
+        return None
+    rate = np.asarray(statistics["acceptance_rate"].values, dtype=float).mean(axis=1)
+    low, under = float(rate.min()), int((rate <= ACCEPTANCE_LIMIT).sum())
+    words = (
+        f"{count(under, 'chain')} accepted {percent(ACCEPTANCE_LIMIT)} of the proposals or fewer (smallest "
+        f"{percent(low)}), so the proposal does not resemble the posterior. Use the engine 'nuts'."
+    )
+    where, rule = f"chain {int(rate.argmin())}", f"above {ACCEPTANCE_LIMIT:g}"
+    return Criterion("share of proposals accepted, smallest", rule, low, where, *(("fail", words) if under else ()))
+
+
+def proposal_tail(statistics: xr.Dataset) -> Criterion | None:
+    """Pareto k of an independence sampler's importance ratios; None where there are none."""
+    if "pareto_k" not in statistics:
+        return None
+    k = float(statistics["pareto_k"].values)
+    words = (
+        f"The importance ratios of the proposal have a Pareto k of {k:.2f} (limit {PROPOSAL_K_LIMIT:g}), so parts of "
+        "the posterior may be proposed too rarely. Use the engine 'nuts'."
+    )
+    rule = f"below {PROPOSAL_K_LIMIT:g}"
+    return Criterion("Pareto k of the proposal", rule, k, "", *(() if k < PROPOSAL_K_LIMIT else ("fail", words)))
+
+
+def fallback(info: Mapping[str, Any]) -> Criterion | None:
+    """Why NUTS had to step in on the marginal density; None where it had not."""
+    reason = info.get("fallback")
+    if not reason:
+        return None
+    return Criterion("NUTS on the marginal density stepped in", "for information", math.nan, str(reason), "info")
+
+
+def _have(n: int) -> str:
+    return "has" if n == 1 else "have"
+
+
+def _criteria(fit: Draws, judged: pd.DataFrame) -> Sequence[Criterion]:
+    n_chains, n_draws = fit.shape
+    statistics = fit.sample_stats
+    candidates = (
         chains(n_chains),
         usable(judged),
         rhat(judged),
@@ -105,20 +314,20 @@ def _criteria(evidence: Evidence, judged: pd.DataFrame) -> list[Criterion]:
         tree_depth(statistics),
         acceptance(statistics),
         proposal_tail(statistics),
-        fallback(evidence.fit.info),
-    ]
+        fallback(fit.info),
+    )
     return [criterion for criterion in candidates if criterion is not None]
 
 
-def _quantities(evidence: Evidence) -> pd.DataFrame:
-    single = evidence.fit.shape[0] < 2
-    own = evidence.quantities
+def _quantities(fit: Draws, effects: pd.DataFrame | None) -> pd.DataFrame:
+    single = fit.shape[0] < 2
+    own = diagnosed(fit)
     parameters = own[["quantity", *_FIGURES]].assign(
         kind="parameter", status=np.where(own["by_construction"], "constant", _missing(own, single))
     )
     tables = [parameters]
-    if evidence.effects is not None and len(evidence.effects):
-        tables.append(_derived(evidence.effects, single))
+    if effects is not None and len(effects):
+        tables.append(_derived(effects, single))
     out = pd.concat(tables, ignore_index=True)
     off = (out["rhat"] >= RHAT_LIMIT) | (out["ess_bulk"] <= ESS_LIMIT) | (out["ess_tail"] <= ESS_LIMIT)
     out["status"] = np.where(out["status"] != "", out["status"], np.where(off, "not converged", "converged"))
@@ -176,8 +385,97 @@ def _reassurance(judged: pd.DataFrame, n_chains: int, n_draws: int) -> str:
     )
 
 
-def worst(quantities: pd.DataFrame) -> pd.DataFrame:
+def _worst(quantities: pd.DataFrame) -> pd.DataFrame:
     """The elements with the largest R-hat, in its absence with the smallest effective sample size."""
     moving = quantities[~quantities["constant"] & quantities["ess_bulk"].notna()]
     order = moving.sort_values(["rhat", "ess_bulk"], ascending=[False, True], kind="stable", key=steady)
     return order[["quantity", "variable", "index"]].head(_PLOTTED)
+
+
+def effective_sizes(quantities: pd.DataFrame) -> Plot:
+    """Bulk and tail effective sample size of every quantity, in ascending order.
+
+    Parameters
+    ----------
+    quantities
+        Columns ``ess_bulk`` and ``ess_tail``.
+    """
+    bulk, tail = (np.sort(quantities[name].dropna().to_numpy(float)) for name in ("ess_bulk", "ess_tail"))
+
+    def draw(figure: Figure) -> None:
+        (axes,) = axes_of(figure)
+        for values, colour, marker, name in ((bulk, EXPECTED, "o", "bulk"), (tail, OBSERVED, "^", "tail")):
+            # The values ascend: the line says where those without a marker are.
+            axes.plot(
+                np.arange(1, values.size + 1),
+                values,
+                f"{marker}-",
+                color=colour,
+                markersize=4,
+                alpha=0.8,
+                markevery=max(1, values.size // _MARKERS),
+                label=name,
+            )
+        axes.axhline(ESS_LIMIT, color=GREY, linestyle="--", linewidth=1.2, label=f"limit {ESS_LIMIT:g}")
+        axes.set_ylim(bottom=0)
+        axes.set_xlabel("Quantities, from the smallest effective sample size")
+        axes.set_ylabel("Effective sample size (draws)")
+        legend(figure, axes)
+
+    lowest = min((float(values[0]) for values in (bulk, tail) if values.size), default=float("nan"))
+    return Plot(
+        "convergence-ess",
+        "Effective sample sizes",
+        f"Bulk and tail effective sample sizes of {len(quantities):,} quantities in ascending order, with the limit "
+        f"of {ESS_LIMIT:g} as a dashed "
+        f"line. The smallest is {lowest:,.0f}.",
+        draw,
+    )
+
+
+def rank_histograms(posterior: xr.Dataset, worst: pd.DataFrame) -> Plot:
+    """Ranks of each chain's draws among all draws, for the quantities that mixed worst.
+
+    Parameters
+    ----------
+    posterior
+        The draws.
+    worst
+        Columns ``quantity``, ``variable`` and ``index``.
+    """
+    names = [str(name) for name in worst["quantity"]]
+
+    def draw(figure: Figure) -> None:
+        all_axes = axes_of(figure, max(1, (len(names) + 1) // 2), min(2, max(1, len(names))), share_x=True)
+        for axes, (_, row) in zip(all_axes, worst.iterrows(), strict=False):
+            values = posterior[row["variable"]].values
+            values = values.reshape(*values.shape[:2], -1)[:, :, int(row["index"])]
+            ranks = values.ravel().argsort().argsort().reshape(values.shape) / values.size
+            edges = np.linspace(0, 1, _BINS + 1)
+            for chain, chain_ranks in enumerate(ranks):
+                counts = bin_counts(chain_ranks, edges)
+                axes.stairs(
+                    counts,
+                    100 * edges,
+                    baseline=None,
+                    color=CHAINS[chain % len(CHAINS)],
+                    linewidth=1.2,
+                    label=f"chain {chain}",
+                )
+            axes.axhline(values.shape[1] / _BINS, color=GREY, linestyle="--", linewidth=1)
+            axes.set_ylim(bottom=0)
+            axes.set_title(short(str(row["quantity"]), 40), fontsize=TEXT)
+            axes.set_xlabel("Rank among all draws (%)")
+            axes.set_ylabel("Draws")
+        for axes in all_axes[len(names) :]:
+            axes.set_visible(False)
+        legend(figure, all_axes[0], 4)
+
+    return Plot(
+        "convergence-ranks",
+        "Ranks of the draws by chain",
+        "Histograms of the ranks of each chain's draws among all draws, for the quantities with the largest R-hat "
+        f"({', '.join(names) or 'none'}). Chains that agree give level histograms.",
+        draw,
+        (6.4, 2.5 + 2.0 * ((len(names) - 1) // 2)) if names else (6.4, 2.5),
+    )

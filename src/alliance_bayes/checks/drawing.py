@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["BAND", "CHAINS", "EXPECTED", "GREY", "OBSERVED", "TEXT", "axes_of", "label_of", "legend", "short"]
+__all__ = ["BAND", "CHAINS", "EXPECTED", "GREY", "OBSERVED", "TEXT", "axes_of", "label_of", "legend", "short", "slug"]
 
 # Okabe and Ito's palette: told apart with every kind of colour vision, and by lightness in print. The light ones are
 # darkened here, so that every line has a contrast of 3:1 on white.
@@ -55,3 +55,8 @@ def label_of(design: Design, column: str, *, prefix: str = "") -> str:
 def short(text: str, most: int = 28) -> str:
     """A label cut to a length that leaves room for the figure."""
     return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def slug(text: str) -> str:
+    """A label as a part of a figure's name."""
+    return "".join(character if character.isalnum() else "-" for character in text).strip("-").lower()

@@ -2,35 +2,30 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pandas as pd
 
-from alliance_bayes.checks.evidence import Evidence
-from alliance_bayes.checks.plots_calibration import pareto_shapes
-from alliance_bayes.checks.results import CheckResult, Verdict
-from alliance_bayes.checks.rows_needed import rows_needed
+from alliance_bayes.checks.check import Check, CheckResult, Plot, Verdict
+from alliance_bayes.checks.context import Context
+from alliance_bayes.checks.drawing import EXPECTED, GREY, OBSERVED, axes_of, legend
 
-__all__ = ["loo"]
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
-TITLE = "Leave-one-out predictions (PSIS-LOO)"
+__all__ = ["LeaveOneOut"]
+
 INFLUENTIAL = 10
 
 
-def loo(evidence: Evidence) -> CheckResult:
+class LeaveOneOut(Check):
     """Estimate leave-one-out predictive accuracy by Pareto-smoothed importance sampling.
 
-    Parameters
-    ----------
-    evidence
-        The fit.
-
-    Returns
-    -------
-    CheckResult
-        ``warn`` when some Pareto k is above ArviZ's ``good_k``, ``fail`` when one is above 1 (the importance ratios
-        then have no mean). The table has rows ``elpd_loo``, ``p_loo``, the largest k and the number of rows by k
-        (columns ``quantity``, ``value``, ``se``, ``limit``, and ``sampling_se`` where some rows were looked at);
-        ``details`` the rows with the largest k (``row`` from 0, ``outcome``, ``pareto_k``, ``elpd``).
+    ``warn`` when some Pareto k is above ArviZ's ``good_k``, ``fail`` when one is above 1 (the importance ratios
+    then have no mean). The table has rows ``elpd_loo``, ``p_loo``, the largest k and the number of rows by k
+    (columns ``quantity``, ``value``, ``se``, ``limit``, and ``sampling_se`` where some rows were looked at);
+    ``details`` the rows with the largest k (``row`` from 0, ``outcome``, ``pareto_k``, ``elpd``).
 
     Notes
     -----
@@ -42,58 +37,111 @@ def loo(evidence: Evidence) -> CheckResult:
     For a continuous family on an outcome with levels, ``elpd_loo of levels`` scores the probability of the observed
     level. It may be compared with discrete families, as ``elpd_loo``, a density there, may not.
     """
-    if evidence.fit.moments is not None:
-        return rows_needed("loo", TITLE, "Leaving one row out")
-    loo, found = evidence.loo, evidence.left_out
-    looked, known = found.looked, found.known
-    outcome = evidence.fit.design.outcome
-    k, good = loo.pareto_k, loo.good_k
-    n, middling, bad = k.size, int(((k > good) & (k <= 1)).sum()), int((~(k <= 1)).sum())
-    largest = float(np.where(np.isnan(k), np.inf, k).max())
-    elpd = looked.total(loo.elpd, None if known is None else known.elpd)
-    p = looked.total(loo.p, None if known is None else known.p)
-    rows = [("elpd_loo", elpd.value, elpd.se, elpd.sampling, np.nan), ("p_loo", p.value, np.nan, p.sampling, np.nan)]
-    if found.level is not None:
-        levels = looked.total(
-            np.log(np.maximum(found.level, np.finfo(float).tiny)), None if known is None else known.level
+
+    name = "loo"
+    title = "Leave-one-out predictions (PSIS-LOO)"
+    looks_at = "leave-one-out predictions (PSIS-LOO)"
+    meaning = (
+        "Single people weigh heavily in the results, and comparisons of models by these scores are not to be trusted."
+    )
+    concerns = ("effects", "groups")
+    references = ("vehtari2017", "vehtari2024")
+    weighs_draws = True
+    needs_rows = "Leaving one row out"
+
+    def examine(self, context: Context) -> CheckResult:
+        """Predict rows, each from all the others."""
+        loo, found = context.loo, context.left_out
+        looked, known = found.looked, found.known
+        outcome = context.fit.design.outcome
+        k, good = loo.pareto_k, loo.good_k
+        n, middling, bad = k.size, int(((k > good) & (k <= 1)).sum()), int((~(k <= 1)).sum())
+        largest = float(np.where(np.isnan(k), np.inf, k).max())
+        elpd = looked.total(loo.elpd, None if known is None else known.elpd)
+        p = looked.total(loo.p, None if known is None else known.p)
+        rows = [
+            ("elpd_loo", elpd.value, elpd.se, elpd.sampling, np.nan),
+            ("p_loo", p.value, np.nan, p.sampling, np.nan),
+        ]
+        if found.level is not None:
+            levels = looked.total(
+                np.log(np.maximum(found.level, np.finfo(float).tiny)), None if known is None else known.level
+            )
+            rows.append(("elpd_loo of levels", levels.value, levels.se, levels.sampling, np.nan))
+        seen = "" if looked.whole else " looked at"
+        of = "" if looked.whole else f" of {n:,}{seen}"
+        rows += [
+            ("Pareto k, largest", largest, np.nan, np.nan, good),
+            (f"rows{of} with k up to {good:.2f}", n - middling - bad, np.nan, np.nan, np.nan),
+            (f"rows{of} with k from {good:.2f} to 1", middling, np.nan, np.nan, 0.0),
+            (f"rows{of} with k above 1", bad, np.nan, np.nan, 0.0),
+        ]
+        table = pd.DataFrame(rows, columns=["quantity", "value", "se", "sampling_se", "limit"])
+        verdict: Verdict = "fail" if bad else "warn" if middling else "pass"
+        order = np.argsort(-np.where(np.isnan(k), np.inf, k), kind="stable")[:INFLUENTIAL]
+        at = looked.rows[order]
+        accuracy = f"elpd_loo is {elpd.value:,.1f} (SE {elpd.se:,.1f}) with {p.value:,.1f} effective parameters"
+        if verdict == "pass":
+            sentence = (
+                f"Leave-one-out predictions can be trusted: the largest Pareto k is {largest:.2f} (limit {good:.2f}); "
+                f"{accuracy}."
+            )
+        else:
+            who = ", ".join(str(int(row)) for row in at[: min(5, middling + bad)])
+            sentence = (
+                f"Leave-one-out predictions of {middling + bad} of {n:,} rows{seen} cannot be trusted (Pareto k above "
+                f"{good:.2f}, largest {largest:.2f}; rows {who}, counted from 0): these rows pull the fit. Check their "
+                "values, compare a family with heavier tails, and do not compare models by elpd_loo before that; "
+                f"{accuracy}."
+            )
+        sentence += looked.counted(elpd, "elpd_loo")
+        if context.every > 1:
+            sentence += f" One of {context.every} draws was weighed."
+        return self.result(
+            verdict,
+            sentence,
+            table.drop(columns="sampling_se") if looked.whole else table,
+            plots=(pareto_shapes(k, good, looked.rows),),
+            details=pd.DataFrame(
+                {"row": at, "outcome": outcome.values[at], "pareto_k": k[order], "elpd": loo.elpd[order]}
+            ),
+            problems=(sentence,) if verdict == "fail" else (),
         )
-        rows.append(("elpd_loo of levels", levels.value, levels.se, levels.sampling, np.nan))
-    seen = "" if looked.whole else " looked at"
-    of = "" if looked.whole else f" of {n:,}{seen}"
-    rows += [
-        ("Pareto k, largest", largest, np.nan, np.nan, good),
-        (f"rows{of} with k up to {good:.2f}", n - middling - bad, np.nan, np.nan, np.nan),
-        (f"rows{of} with k from {good:.2f} to 1", middling, np.nan, np.nan, 0.0),
-        (f"rows{of} with k above 1", bad, np.nan, np.nan, 0.0),
-    ]
-    table = pd.DataFrame(rows, columns=["quantity", "value", "se", "sampling_se", "limit"])
-    verdict: Verdict = "fail" if bad else "warn" if middling else "pass"
-    order = np.argsort(-np.where(np.isnan(k), np.inf, k), kind="stable")[:INFLUENTIAL]
-    at = looked.rows[order]
-    accuracy = f"elpd_loo is {elpd.value:,.1f} (SE {elpd.se:,.1f}) with {p.value:,.1f} effective parameters"
-    if verdict == "pass":
-        sentence = (
-            f"Leave-one-out predictions can be trusted: the largest Pareto k is {largest:.2f} (limit {good:.2f}); "
-            f"{accuracy}."
+
+
+def pareto_shapes(k: np.ndarray, good: float, rows: np.ndarray) -> Plot:
+    """Pareto k of every row that was looked at, with the limit.
+
+    Parameters
+    ----------
+    k
+        Shape (n,).
+    good
+        Estimates with a larger k are not reliable.
+    rows
+        Places of the rows, shape (n,).
+    """
+    finite = np.where(np.isfinite(k), k, 1.5)
+    above = int((finite > good).sum())
+
+    def draw(figure: Figure) -> None:
+        (axes,) = axes_of(figure)
+        over = finite > good
+        axes.plot(
+            rows[~over], finite[~over], ".", color=EXPECTED, markersize=3, alpha=0.6, rasterized=True, label="rows"
         )
-    else:
-        who = ", ".join(str(int(row)) for row in at[: min(5, middling + bad)])
-        sentence = (
-            f"Leave-one-out predictions of {middling + bad} of {n:,} rows{seen} cannot be trusted (Pareto k above "
-            f"{good:.2f}, largest {largest:.2f}; rows {who}, counted from 0): these rows pull the fit. Check their "
-            "values, compare a family with heavier tails, and do not compare models by elpd_loo before that; "
-            f"{accuracy}."
-        )
-    sentence += looked.counted(elpd, "elpd_loo")
-    if evidence.every > 1:
-        sentence += f" One of {evidence.every} draws was weighed."
-    return CheckResult(
-        "loo",
-        TITLE,
-        verdict,
-        sentence,
-        table.drop(columns="sampling_se") if looked.whole else table,
-        (pareto_shapes(k, good, looked.rows),),
-        pd.DataFrame({"row": at, "outcome": outcome.values[at], "pareto_k": k[order], "elpd": loo.elpd[order]}),
-        (sentence,) if verdict == "fail" else (),
+        if over.any():
+            axes.plot(rows[over], finite[over], "^", color=OBSERVED, markersize=6, label="rows above the limit")
+        axes.axhline(good, color=GREY, linestyle="--", linewidth=1.2, label=f"limit {good:.2f}")
+        axes.set_xlabel("Analysed row (counted from 0)")
+        axes.set_ylabel("Pareto k")
+        legend(figure, axes)
+
+    return Plot(
+        "loo-pareto-k",
+        "Influence of single rows: Pareto k",
+        f"Pareto k of {k.size:,} rows. The largest is {finite.max():.2f}; {above or 'none'} of them "
+        f"{'is' if above == 1 else 'are'} above the limit of {good:.2f}.",
+        draw,
+        single_rows=True,
     )

@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 
 from alliance_bayes.bins import bin_counts
-from alliance_bayes.checks.drawing import BAND, EXPECTED, OBSERVED, axes_of, label_of, legend, short
-from alliance_bayes.checks.evidence import FEWEST_ROWS
-from alliance_bayes.checks.results import Plot
+from alliance_bayes.checks.check import Plot
+from alliance_bayes.checks.context import FEWEST_ROWS
+from alliance_bayes.checks.drawing import BAND, EXPECTED, OBSERVED, axes_of, label_of, legend, short, slug
 from alliance_bayes.checks.wording import percent
 from alliance_bayes.effects.table import steady
 from alliance_bayes.model import Design
@@ -182,6 +182,7 @@ def outcome_shares(
             else ""
         ),
         draw,
+        fewest=FEWEST_ROWS,
     )
 
 
@@ -236,7 +237,7 @@ def levels_against_limits(design: Design, factor: str, statistics: pd.DataFrame)
     outside = int(statistics["outside"].sum())
     some = f" The {MOST_LEVELS} levels furthest out are shown." if len(worst) > MOST_LEVELS else ""
     return Plot(
-        f"predictive-by-{''.join(c if c.isalnum() else '-' for c in factor).strip('-').lower()}",
+        f"predictive-by-{slug(factor)}",
         f"Observed and predicted outcomes by {factor}",
         f"{panels[0][0].upper()}{' and '.join(panels)[1:]} of {design.outcome.name} in {len(worst)} levels of "
         f"{factor}, observed and with "
@@ -244,6 +245,7 @@ def levels_against_limits(design: Design, factor: str, statistics: pd.DataFrame)
         f"{'is' if outside == 1 else 'are'} outside.{some}",
         draw,
         (6.4, 2.0 + 0.27 * len(order)),
+        factor,
     )
 
 

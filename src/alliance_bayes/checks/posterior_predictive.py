@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from alliance_bayes.checks.evidence import FEWEST_ROWS, KEPT, Evidence
+from alliance_bayes.checks.check import Check, CheckResult, Plot
+from alliance_bayes.checks.context import FEWEST_ROWS, KEPT, Context
 from alliance_bayes.checks.plots_predictive import (
     Bins,
     levels_against_limits,
@@ -17,13 +18,12 @@ from alliance_bayes.checks.plots_predictive import (
     outcome_shares,
 )
 from alliance_bayes.checks.predictive_moments import cell_replicates, end_shares, first_points, histogram_of_moments
-from alliance_bayes.checks.results import CheckResult, Plot
 from alliance_bayes.checks.statistics import Cells, group_statistics, simultaneous_limits
 from alliance_bayes.checks.wording import percent
 from alliance_bayes.effects.table import steady
 from alliance_bayes.model import Outcome
 
-__all__ = ["posterior_predictive"]
+__all__ = ["PosteriorPredictive"]
 
 NAMED = 4
 # The figure shows so many replicates or more.
@@ -46,20 +46,12 @@ COLUMNS = (
 )
 
 
-def posterior_predictive(evidence: Evidence) -> CheckResult:
+class PosteriorPredictive(Check):
     """Compare statistics of the observed outcomes with those of replicated ones.
 
-    Parameters
-    ----------
-    evidence
-        The fit with its replicates.
-
-    Returns
-    -------
-    CheckResult
-        ``warn`` when a statistic is outside its limits. The table has one row a statistic and group: ``statistic``,
-        ``factor``, ``level``, ``n``, ``observed``, ``predicted``, ``lower``, ``upper``, ``departure`` (replicate SDs,
-        on a scale on which the statistic is roughly normal), ``p`` and ``outside``, the smallest p first.
+    ``warn`` when a statistic is outside its limits. The table has one row a statistic and group: ``statistic``,
+    ``factor``, ``level``, ``n``, ``observed``, ``predicted``, ``lower``, ``upper``, ``departure`` (replicate SDs,
+    on a scale on which the statistic is roughly normal), ``p`` and ``outside``, the smallest p first.
 
     Notes
     -----
@@ -74,25 +66,34 @@ def posterior_predictive(evidence: Evidence) -> CheckResult:
     A fit made from moments has means and SDs, replicated from the sufficient statistics of every cell, and shares at
     the ends of a scale with levels from the counts of levels by cell; skewness and kurtosis need the rows.
     """
-    seen = _of_rows(evidence) if evidence.fit.moments is None else _of_moments(evidence)
-    design, groups = evidence.fit.design, seen.groups
-    frames, columns, draws = [], [], []
-    for name, values in seen.observed.items():
-        at = slice(0, 1) if name in OVERALL_ONLY else slice(None)
-        frames.append(groups.iloc[at].assign(statistic=name))
-        columns.append(values[at])
-        draws.append(seen.replicated[name][:, at])
-    table = pd.concat(frames, ignore_index=True)
-    table = _judged(table, np.concatenate(columns), np.concatenate(draws, axis=1), evidence.rate)
-    by_factor = {factor: table[table["factor"] == factor] for factor in dict.fromkeys(groups["factor"]) if factor}
-    return CheckResult(
-        "posterior_predictive",
-        "Posterior predictive check",
-        "warn" if table["outside"].any() else "pass",
-        _sentence(table, evidence, seen.passed_over) + seen.note,
-        table,
-        (*seen.figures, *(levels_against_limits(design, factor, rows) for factor, rows in by_factor.items())),
+
+    name = "posterior_predictive"
+    title = "Posterior predictive check"
+    looks_at = "posterior predictive check"
+    meaning = (
+        "The model does not reproduce some features of the data. What is said about those features cannot be trusted."
     )
+    answers = ("BARG 3", "WAMBS 6")
+
+    def examine(self, context: Context) -> CheckResult:
+        """Compare statistics of the observed outcomes with those of replicated ones."""
+        seen = _of_rows(context) if context.fit.moments is None else _of_moments(context)
+        design, groups = context.fit.design, seen.groups
+        frames, columns, draws = [], [], []
+        for name, values in seen.observed.items():
+            at = slice(0, 1) if name in OVERALL_ONLY else slice(None)
+            frames.append(groups.iloc[at].assign(statistic=name))
+            columns.append(values[at])
+            draws.append(seen.replicated[name][:, at])
+        table = pd.concat(frames, ignore_index=True)
+        table = _judged(table, np.concatenate(columns), np.concatenate(draws, axis=1), context.rate)
+        by_factor = {factor: table[table["factor"] == factor] for factor in dict.fromkeys(groups["factor"]) if factor}
+        return self.result(
+            "warn" if table["outside"].any() else "pass",
+            _sentence(table, context, seen.passed_over) + seen.note,
+            table,
+            plots=(*seen.figures, *(levels_against_limits(design, factor, rows) for factor, rows in by_factor.items())),
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,18 +122,18 @@ class _Seen:
     note: str = ""
 
 
-def _of_rows(evidence: Evidence) -> _Seen:
-    design = evidence.fit.design
+def _of_rows(context: Context) -> _Seen:
+    design = context.fit.design
     outcome = _with_ends(design.outcome)
-    groups, cells, passed_over = _groups(evidence)
-    observed = group_statistics(outcome.values[None, :], cells, outcome, evidence.step)
+    groups, cells, passed_over = _groups(context)
+    observed = group_statistics(outcome.values[None, :], cells, outcome, context.step)
     parts, shares, beyond, done = [], [], 0, 0
     bins: Bins | None = None
-    made = evidence.which_of_all_rows.size
+    made = context.which_of_all_rows.size
     every = max(1, min(made * design.rows.n // KEPT, made // SHOWN))
-    for simulated in evidence.replicate_blocks():
-        bins = bins or outcome_bins(design, simulated, evidence.step)
-        parts.append(group_statistics(simulated, cells, outcome, evidence.step))
+    for simulated in context.replicate_blocks():
+        bins = bins or outcome_bins(design, simulated, context.step)
+        parts.append(group_statistics(simulated, cells, outcome, context.step))
         shown = simulated[-done % every :: every]
         done += len(simulated)
         shares.append(bins.shares(shown))
@@ -143,21 +144,21 @@ def _of_rows(evidence: Evidence) -> _Seen:
     out = beyond / (len(drawn) * design.rows.n)
     figure = outcome_shares(design, bins, bins.shares(design.outcome.values), drawn, beyond=out)
     own = {name: values[0] for name, values in observed.items()}
-    return _Seen(groups, own, replicated, passed_over, (figure,), _fewer(evidence, groups))
+    return _Seen(groups, own, replicated, passed_over, (figure,), _fewer(context, groups))
 
 
-def _fewer(evidence: Evidence, groups: pd.DataFrame) -> str:
+def _fewer(context: Context, groups: pd.DataFrame) -> str:
     """A sentence on how exact p-values are, after a blank; empty with as many replicates as were asked for."""
-    made = evidence.which_of_all_rows.size
-    if made == evidence.replicates:
+    made = context.which_of_all_rows.size
+    if made == context.replicates:
         return ""
     # Where there are groups, p-values are doubled: those of all rows and those of groups have half the rate each.
     of = 1 if len(groups) == 1 else 2
-    own = evidence.rate / of
+    own = context.rate / of
     error = of * float(np.sqrt(own * (1 - own) / made))
     return (
-        f" With {evidence.fit.design.rows.n:,} rows, the limits are from {made:,} replicates: a p-value of "
-        f"{percent(evidence.rate)} has a Monte Carlo standard error of {percent(error, 1)}."
+        f" With {context.fit.design.rows.n:,} rows, the limits are from {made:,} replicates: a p-value of "
+        f"{percent(context.rate)} has a Monte Carlo standard error of {percent(error, 1)}."
     )
 
 
@@ -170,15 +171,15 @@ def _with_ends(outcome: Outcome) -> Outcome:
     return replace(outcome, lower=lower, upper=upper)
 
 
-def _of_moments(evidence: Evidence) -> _Seen:
-    groups, cells, passed_over = _cell_groups(evidence)
-    found = cell_replicates(evidence, cells)
+def _of_moments(context: Context) -> _Seen:
+    groups, cells, passed_over = _cell_groups(context)
+    found = cell_replicates(context, cells)
     observed = {"mean": found.mean, "SD": found.sd}
     replicated = {"mean": found.replicated_mean, "SD": found.replicated_sd}
-    ends = end_shares(evidence, cells)
+    ends = end_shares(context, cells)
     for name, (seen, drawn) in ends.items():
         observed[name], replicated[name] = seen, drawn
-    figure = histogram_of_moments(evidence)
+    figure = histogram_of_moments(context)
     near = " For shares, the expected outcomes within a cell were taken for normal." if ends else ""
     note = f" The fit was made from moments, so the shape of single groups was not compared.{near}"
     return _Seen(groups, observed, replicated, passed_over, () if figure is None else (figure,), note)
@@ -208,13 +209,13 @@ def _judged(table: pd.DataFrame, observed: np.ndarray, replicated: np.ndarray, r
     return pd.concat(parts).sort_values(["p", "far"], kind="stable", ignore_index=True, key=steady)[list(COLUMNS)]
 
 
-def _groups(evidence: Evidence) -> tuple[pd.DataFrame, Cells, int]:
+def _groups(context: Context) -> tuple[pd.DataFrame, Cells, int]:
     """Groups with enough rows (all rows first), the cells they are made of, and how many groups were too small."""
-    n = evidence.fit.design.rows.n
+    n = context.fit.design.rows.n
     labels, small = [("", EVERYBODY, n)], 0
     columns = [np.zeros(n, dtype=np.intp)]
-    for grouping in evidence.groupings:
-        if grouping.name not in evidence.fit.design.frame.columns and grouping.role == "left out":
+    for grouping in context.groupings:
+        if grouping.name not in context.fit.design.frame.columns and grouping.role == "left out":
             continue  # handed in beside the model: the residuals by group are compared for those
         counts = grouping.counts
         enough = counts >= FEWEST_ROWS
@@ -224,12 +225,12 @@ def _groups(evidence: Evidence) -> tuple[pd.DataFrame, Cells, int]:
     return pd.DataFrame(labels, columns=["factor", "level", "n"]), Cells.of(columns), small
 
 
-def _cell_groups(evidence: Evidence) -> tuple[pd.DataFrame, sparse.csr_array, int]:
+def _cell_groups(context: Context) -> tuple[pd.DataFrame, sparse.csr_array, int]:
     """As :func:`_groups`, for the cells of a fit without rows."""
-    first = first_points(evidence)
-    labels: list[tuple[str, str, int]] = [("", EVERYBODY, evidence.fit.design.n)]
+    first = first_points(context)
+    labels: list[tuple[str, str, int]] = [("", EVERYBODY, context.fit.design.n)]
     columns, small = [sparse.csr_array(np.ones((first.size, 1)))], 0
-    for grouping in evidence.groupings:
+    for grouping in context.groupings:
         counts = grouping.counts
         enough = np.flatnonzero(counts >= FEWEST_ROWS)
         small += int((counts > 0).sum()) - enough.size
@@ -241,19 +242,19 @@ def _cell_groups(evidence: Evidence) -> tuple[pd.DataFrame, sparse.csr_array, in
     return pd.DataFrame(labels, columns=["factor", "level", "n"]), sparse.csr_array(sparse.hstack(columns)), small
 
 
-def _sentence(table: pd.DataFrame, evidence: Evidence, passed_over: int) -> str:
+def _sentence(table: pd.DataFrame, context: Context, passed_over: int) -> str:
     outside = table[table["outside"]]
     small = f" Levels with fewer than {FEWEST_ROWS} rows were not compared." if passed_over else ""
     if outside.empty:
         return (
             f"All {len(table)} statistics of the outcome, overall and by group, lie within limits that a "
-            f"well-specified model leaves anywhere in at most {percent(evidence.rate)} of data sets.{small}"
+            f"well-specified model leaves anywhere in at most {percent(context.rate)} of data sets.{small}"
         )
     named = "; ".join(_describe(outside.iloc[k]) for k in range(min(NAMED, len(outside))))
     more = f"; and {len(outside) - NAMED} more" if len(outside) > NAMED else ""
     return (
         f"{len(outside)} of {len(table)} statistics of the outcome lie outside their limits: {named}{more}. "
-        f"{_remedy(set(outside['statistic']), evidence.fit.design.family.alternatives)}{small}"
+        f"{_remedy(set(outside['statistic']), context.fit.design.family.alternatives)}{small}"
     )
 
 

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse, special
 
-from alliance_bayes.checks.evidence import Evidence
+from alliance_bayes.checks.check import Plot
+from alliance_bayes.checks.context import Context
 from alliance_bayes.checks.plots_predictive import Bins, bins_around, outcome_shares
-from alliance_bayes.checks.results import Plot
 from alliance_bayes.moments import Moments
 from alliance_bayes.moments.weighted import weighted_points
 
@@ -44,12 +44,12 @@ class CellReplicates:
     replicated_sd: np.ndarray
 
 
-def cell_replicates(evidence: Evidence, groups: sparse.csr_array) -> CellReplicates:
+def cell_replicates(context: Context, groups: sparse.csr_array) -> CellReplicates:
     """Mean and SD of the outcome in groups of cells, of the data and of data sets replicated from the fit.
 
     Parameters
     ----------
-    evidence
+    context
         A fit made from moments.
     groups
         Which cells are in which group, shape (n_cells, n_groups).
@@ -61,12 +61,12 @@ def cell_replicates(evidence: Evidence, groups: sparse.csr_array) -> CellReplica
     variable of n - 2 degrees of freedom: the residuals along the expected outcomes, and those in the other directions.
     This is the distribution that simulating every row has.
     """
-    moments = _moments(evidence)
+    moments = _moments(context)
     n, total = moments.counts, groups.T @ moments.counts
     own = _pooled(moments.means[None, :, 0], moments.cross[None, :, 0, 0], n, total, groups)
-    rng = evidence.generator(1)
+    rng = context.generator(1)
     means, sds = [], []
-    for middle, spread, sigma in _expected(evidence, moments):
+    for middle, spread, sigma in _expected(context, moments):
         shape = middle.shape
         noise = rng.normal(size=shape) * sigma / np.sqrt(n)
         along = np.sqrt(spread) + sigma * rng.normal(size=shape)
@@ -80,13 +80,13 @@ def cell_replicates(evidence: Evidence, groups: sparse.csr_array) -> CellReplica
 
 
 def level_shares(
-    evidence: Evidence, edges: np.ndarray, groups: sparse.csr_array, *, replicates: int | None = None
+    context: Context, edges: np.ndarray, groups: sparse.csr_array, *, replicates: int | None = None
 ) -> np.ndarray:
     """Replicated shares of outcomes between edges, in groups of cells.
 
     Parameters
     ----------
-    evidence
+    context
         A fit made from moments.
     edges
         In ascending order, infinite ones allowed, shape (n_bins + 1,).
@@ -105,11 +105,11 @@ def level_shares(
     Moments tell the mean and the variance of the expected outcomes within a cell, and not their shape. They are taken
     for normal there, so that the outcomes of a cell are too, with the residual variance added; counts are binomial.
     """
-    moments = _moments(evidence)
+    moments = _moments(context)
     n, total = moments.counts, groups.T @ moments.counts
-    rng = evidence.generator(4)
+    rng = context.generator(4)
     out = []
-    for middle, spread, sigma in _expected(evidence, moments, width=len(edges), replicates=replicates):
+    for middle, spread, sigma in _expected(context, moments, width=len(edges), replicates=replicates):
         sd = np.sqrt(spread / n + sigma**2)
         below = special.ndtr((edges - middle[..., None]) / sd[..., None])
         expected = np.diff(below, axis=-1) * n[:, None]
@@ -119,12 +119,12 @@ def level_shares(
     return np.concatenate(out)
 
 
-def end_shares(evidence: Evidence, groups: sparse.csr_array) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+def end_shares(context: Context, groups: sparse.csr_array) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Observed and replicated shares at the ends of the scale, by statistic.
 
     Parameters
     ----------
-    evidence, groups
+    context, groups
         As for :func:`level_shares`.
 
     Returns
@@ -132,25 +132,25 @@ def end_shares(evidence: Evidence, groups: sparse.csr_array) -> dict[str, tuple[
     dict
         Empty where the outcome has no levels: its histogram does not tell who is at the end.
     """
-    histogram, outcome = _moments(evidence).histogram, evidence.fit.design.outcome
+    histogram, outcome = _moments(context).histogram, context.fit.design.outcome
     if histogram is None or histogram.levels is None or outcome.lower is None or outcome.upper is None:
         return {}
     half = histogram.width / 2
     edges = np.array([-np.inf, outcome.lower + half, outcome.upper - half, np.inf])
-    drawn = level_shares(evidence, edges, groups)
+    drawn = level_shares(context, edges, groups)
     total = (groups.T @ histogram.counts).sum(axis=1)
     floor = groups.T @ histogram.counts[:, histogram.levels <= outcome.lower + half].sum(axis=1) / total
     ceiling = groups.T @ histogram.counts[:, histogram.levels >= outcome.upper - half].sum(axis=1) / total
     return {"share at floor": (floor, drawn[:, :, 0]), "share at ceiling": (ceiling, drawn[:, :, 2])}
 
 
-def histogram_of_moments(evidence: Evidence) -> Plot | None:
+def histogram_of_moments(context: Context) -> Plot | None:
     """The outcome's histogram over replicated ones; None where the moments have none."""
-    moments = _moments(evidence)
+    moments = _moments(context)
     histogram = moments.histogram
     if histogram is None:
         return None
-    outcome = evidence.fit.design.outcome
+    outcome = context.fit.design.outcome
     if histogram.levels is not None:
         bins = bins_around(histogram.levels, outcome.lower, outcome.upper)
     else:
@@ -160,38 +160,38 @@ def histogram_of_moments(evidence: Evidence) -> Plot | None:
     edges = np.r_[-np.inf, bins.edges[:-1][1:], np.inf]
     beyond = np.r_[-np.inf, bins.edges[[0, -1]], np.inf]
     everybody = sparse.csr_array(np.ones((moments.n_cells, 1)))
-    few = max(_FEWEST, min(evidence.replicates, _MOST // (moments.n_cells * edges.size)))
-    drawn = level_shares(evidence, edges, everybody, replicates=few)[:, 0]
-    outside = 1 - float(level_shares(evidence, beyond, everybody, replicates=few)[:, 0, 1].mean())
+    few = max(_FEWEST, min(context.replicates, _MOST // (moments.n_cells * edges.size)))
+    drawn = level_shares(context, edges, everybody, replicates=few)[:, 0]
+    outside = 1 - float(level_shares(context, beyond, everybody, replicates=few)[:, 0, 1].mean())
     return outcome_shares(
-        evidence.fit.design, bins, histogram.counts.sum(axis=0) / moments.n, drawn, beyond=max(outside, 0.0)
+        context.fit.design, bins, histogram.counts.sum(axis=0) / moments.n, drawn, beyond=max(outside, 0.0)
     )
 
 
-def first_points(evidence: Evidence) -> np.ndarray:
+def first_points(context: Context) -> np.ndarray:
     """Place of the first weighted point of every cell, shape (n_cells,)."""
-    moments = _moments(evidence)
+    moments = _moments(context)
     return np.searchsorted(weighted_points(moments)[1], np.arange(moments.n_cells))
 
 
-def _moments(evidence: Evidence) -> Moments:
-    moments = evidence.fit.moments
+def _moments(context: Context) -> Moments:
+    moments = context.fit.moments
     assert moments is not None
     return moments
 
 
 def _expected(
-    evidence: Evidence, moments: Moments, *, width: int = 1, replicates: int | None = None
+    context: Context, moments: Moments, *, width: int = 1, replicates: int | None = None
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """For a block of replicates: mean and sum of squares of the expected outcomes by cell, and the residual SD."""
-    fit = evidence.fit
+    fit = context.fit
     rows, weights = fit.design.rows, fit.design.weights
     assert weights is not None
     cell = weighted_points(moments)[1]
     adding = sparse.csr_array((np.ones(cell.size), (np.arange(cell.size), cell)), shape=(cell.size, moments.n_cells))
     first = np.searchsorted(cell, np.arange(moments.n_cells))
     step = max(1, BLOCK // max(cell.size, moments.n_cells * width))
-    drawn = evidence.which[:: max(1, evidence.which.size // replicates) if replicates else 1]
+    drawn = context.which[:: max(1, context.which.size // replicates) if replicates else 1]
     for start in range(0, drawn.size, step):
         which = drawn[start : start + step]
         eta = fit.linear_predictor(rows, which=which)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from alliance_bayes.checks.evidence import Evidence
+from alliance_bayes.checks.check import Check, CheckResult
+from alliance_bayes.checks.context import Context
 from alliance_bayes.checks.plots_predictive import prior_outcomes
-from alliance_bayes.checks.results import CheckResult
 from alliance_bayes.checks.wording import percent
 from alliance_bayes.effects.analysis import prior_fit
 from alliance_bayes.errors import ModelError
@@ -15,7 +15,7 @@ from alliance_bayes.fit import FittedModel
 from alliance_bayes.model import Design
 from alliance_bayes.model.derivative import RoughnessError
 
-__all__ = ["AT_ENDS_LIMIT", "OUTSIDE_LIMIT", "R2_LIMIT", "SLOPE_LIMIT", "prior_predictive"]
+__all__ = ["AT_ENDS_LIMIT", "OUTSIDE_LIMIT", "R2_LIMIT", "SLOPE_LIMIT", "PriorPredictive"]
 
 # More than half of all simulated outcomes impossible: the priors are about something else than this scale.
 OUTSIDE_LIMIT = 0.5
@@ -30,20 +30,12 @@ DRAWS = 500
 MOST_ROWS = 10_000
 
 
-def prior_predictive(evidence: Evidence) -> CheckResult:
+class PriorPredictive(Check):
     """Simulate outcomes of the analysed rows from the priors.
 
-    Parameters
-    ----------
-    evidence
-        The fit: its rows and priors; its draws are not used.
-
-    Returns
-    -------
-    CheckResult
-        ``warn`` when a figure passes its limit, else ``info``: a prior is a statement, and only its consequences can
-        be judged. The table has ``quantity``, ``median``, ``lower``, ``upper`` (5 % and 95 % quantiles over prior
-        draws), ``judged`` (the figure compared) and ``limit`` (NaN where there is none).
+    ``warn`` when a figure passes its limit, else ``info``: a prior is a statement, and only its consequences can
+    be judged. The table has ``quantity``, ``median``, ``lower``, ``upper`` (5 % and 95 % quantiles over prior
+    draws), ``judged`` (the figure compared) and ``limit`` (NaN where there is none).
 
     Notes
     -----
@@ -58,73 +50,83 @@ def prior_predictive(evidence: Evidence) -> CheckResult:
     .. [1] Gelman, Goodrich, Gabry and Vehtari (2019), The American Statistician 73(3):307-309, doi
     10.1080/00031305.2018.1549100.
     """
-    fit = evidence.fit
-    design, outcome = fit.design, fit.design.outcome
-    prior = prior_fit(fit, draws=DRAWS, seed=evidence.seed)
-    at, weights = _looked_at(design, evidence.generator(5))
-    rows_at = design.rows.take(at)
-    outcome = outcome.of(rows_at.trials)
-    parameters = prior.parameters_at(rows=rows_at)
-    eta = prior.linear_predictor(rows_at)
-    mean = design.family.expectation(eta, parameters, outcome)
-    with np.errstate(over="ignore"):
-        values = np.asarray(design.family.simulate(eta, parameters, outcome, evidence.generator(2)), dtype=float)
-        spread = design.family.residual_variance(eta, parameters, outcome)
-    spread = _averaged(spread, weights)
-    explained = _variance(mean, weights)
-    r2 = np.where(np.isinf(spread), 0.0, explained / np.maximum(explained + spread, 1e-300))
-    rows = [_row("simulated outcome", values, np.nan, np.nan, weights)]
-    warnings = []
-    low, high = outcome.lower, outcome.upper
-    bounded = design.family.ends(outcome) != (None, None)
-    if not bounded and (low is not None or high is not None):
-        outside = (values < (-np.inf if low is None else low)) | (values > (np.inf if high is None else high))
-        shares = _averaged(outside, weights)
-        rows.append(_row("share outside the scale", shares, shares.mean(), OUTSIDE_LIMIT))
-        if shares.mean() > OUTSIDE_LIMIT:
-            warnings.append(
-                f"{percent(shares.mean())} of outcomes simulated from the priors lie outside {_range(low, high)} "
-                f"(limit {percent(OUTSIDE_LIMIT)})"
-            )
-    elif outcome.levels is None or outcome.levels.size > 2:
-        ends = (values == low) | (values == high)
-        rows.append(_row("share at the ends of the scale", ends.mean(axis=1), ends.mean(), AT_ENDS_LIMIT))
-        if ends.mean() > AT_ENDS_LIMIT:
-            warnings.append(
-                f"{percent(ends.mean())} of outcomes simulated from the priors lie at {_range(low, high, ' or ')} "
-                f"(limit {percent(AT_ENDS_LIMIT)})"
-            )
-    rows.append(_row("R2", r2, np.median(r2), R2_LIMIT))
-    if np.median(r2) > R2_LIMIT:
-        warnings.append(f"half of the prior draws have an R2 above {np.median(r2):.3f} (limit {R2_LIMIT:g})")
-    focal = fit.spec.focal_predictor(design)
-    if focal is not None:
-        slope = _standardised_slope(prior, focal, at, weights)
-        if slope is not None:
-            beyond = float((np.abs(slope) > 1).mean())
-            rows.append(_row(f"standardised slope of {focal}", slope, beyond, SLOPE_LIMIT))
-            if beyond > SLOPE_LIMIT:
+
+    name = "prior_predictive"
+    title = "Prior predictive check"
+    looks_at = "prior predictive check"
+    meaning = "The priors imply outcomes that hardly anybody would expect; another prior set may give other results."
+    concerns = ("effects",)
+    holds_estimates = False
+    repeated_in = "model"
+    answers = ("BARG 1E", "WAMBS 1")
+
+    def examine(self, context: Context) -> CheckResult:
+        """Simulate outcomes of the analysed rows from the priors."""
+        fit = context.fit
+        design, outcome = fit.design, fit.design.outcome
+        prior = prior_fit(fit, draws=DRAWS, seed=context.seed)
+        at, weights = _looked_at(design, context.generator(5))
+        rows_at = design.rows.take(at)
+        outcome = outcome.of(rows_at.trials)
+        parameters = prior.parameters_at(rows=rows_at)
+        eta = prior.linear_predictor(rows_at)
+        mean = design.family.expectation(eta, parameters, outcome)
+        with np.errstate(over="ignore"):
+            values = np.asarray(design.family.simulate(eta, parameters, outcome, context.generator(2)), dtype=float)
+            spread = design.family.residual_variance(eta, parameters, outcome)
+        spread = _averaged(spread, weights)
+        explained = _variance(mean, weights)
+        r2 = np.where(np.isinf(spread), 0.0, explained / np.maximum(explained + spread, 1e-300))
+        rows = [_row("simulated outcome", values, np.nan, np.nan, weights)]
+        warnings = []
+        low, high = outcome.lower, outcome.upper
+        bounded = design.family.ends(outcome) != (None, None)
+        if not bounded and (low is not None or high is not None):
+            outside = (values < (-np.inf if low is None else low)) | (values > (np.inf if high is None else high))
+            shares = _averaged(outside, weights)
+            rows.append(_row("share outside the scale", shares, shares.mean(), OUTSIDE_LIMIT))
+            if shares.mean() > OUTSIDE_LIMIT:
                 warnings.append(
-                    f"the standardised slope of {focal} is beyond -1 or 1 in {percent(beyond)} of prior draws (limit "
-                    f"{percent(SLOPE_LIMIT)})"
+                    f"{percent(shares.mean())} of outcomes simulated from the priors lie outside {_range(low, high)} "
+                    f"(limit {percent(OUTSIDE_LIMIT)})"
                 )
-    if warnings:
-        sentence = f"The priors are hard to believe: {'; '.join(warnings)}. Narrow them, or say why they are meant."
-    else:
-        sentence = f"What the priors imply is within the stated limits: {_summary(rows)}."
-    if fit.moments is not None:
-        sentence += (
-            " The fit was made from moments: outcomes were simulated at points that have the rows' moments, so the "
-            "share of single outcomes outside the scale is approximate."
+        elif outcome.levels is None or outcome.levels.size > 2:
+            ends = (values == low) | (values == high)
+            rows.append(_row("share at the ends of the scale", ends.mean(axis=1), ends.mean(), AT_ENDS_LIMIT))
+            if ends.mean() > AT_ENDS_LIMIT:
+                warnings.append(
+                    f"{percent(ends.mean())} of outcomes simulated from the priors lie at {_range(low, high, ' or ')} "
+                    f"(limit {percent(AT_ENDS_LIMIT)})"
+                )
+        rows.append(_row("R2", r2, np.median(r2), R2_LIMIT))
+        if np.median(r2) > R2_LIMIT:
+            warnings.append(f"half of the prior draws have an R2 above {np.median(r2):.3f} (limit {R2_LIMIT:g})")
+        focal = fit.spec.focal_predictor(design)
+        if focal is not None:
+            slope = _standardised_slope(prior, focal, at, weights)
+            if slope is not None:
+                beyond = float((np.abs(slope) > 1).mean())
+                rows.append(_row(f"standardised slope of {focal}", slope, beyond, SLOPE_LIMIT))
+                if beyond > SLOPE_LIMIT:
+                    warnings.append(
+                        f"the standardised slope of {focal} is beyond -1 or 1 in {percent(beyond)} of prior draws "
+                        f"(limit {percent(SLOPE_LIMIT)})"
+                    )
+        if warnings:
+            sentence = f"The priors are hard to believe: {'; '.join(warnings)}. Narrow them, or say why they are meant."
+        else:
+            sentence = f"What the priors imply is within the stated limits: {_summary(rows)}."
+        if fit.moments is not None:
+            sentence += (
+                " The fit was made from moments: outcomes were simulated at points that have the rows' moments, so the "
+                "share of single outcomes outside the scale is approximate."
+            )
+        return self.result(
+            "warn" if warnings else "info",
+            sentence,
+            pd.DataFrame(rows, columns=["quantity", "median", "lower", "upper", "judged", "limit"]),
+            plots=(prior_outcomes(design, values, weights),),
         )
-    return CheckResult(
-        "prior_predictive",
-        "Prior predictive check",
-        "warn" if warnings else "info",
-        sentence,
-        pd.DataFrame(rows, columns=["quantity", "median", "lower", "upper", "judged", "limit"]),
-        (prior_outcomes(design, values, weights),),
-    )
 
 
 def _looked_at(design: Design, rng: np.random.Generator) -> tuple[slice | np.ndarray, np.ndarray | None]:

@@ -1,59 +1,159 @@
-"""The checks by name, and how they are run."""
+"""The checks by name, how they are run, and the gate that can withhold a fit's conclusions."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+import textwrap
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
-from typing import Protocol
+from dataclasses import dataclass
+from typing import Any, get_args
 
 import pandas as pd
 
-from alliance_bayes.checks.calibration import calibration
-from alliance_bayes.checks.convergence import convergence
-from alliance_bayes.checks.evidence import Evidence
-from alliance_bayes.checks.loo import loo
-from alliance_bayes.checks.posterior_predictive import posterior_predictive
-from alliance_bayes.checks.prior_predictive import prior_predictive
-from alliance_bayes.checks.residuals import curvature, groups
-from alliance_bayes.checks.results import CheckReport, CheckResult, Gate
-from alliance_bayes.checks.sensitivity import influence, prior_sensitivity
+from alliance_bayes.checks.calibration import Calibration
+from alliance_bayes.checks.check import Check, CheckResult, Verdict
+from alliance_bayes.checks.context import Context, Draws
+from alliance_bayes.checks.convergence import Convergence
+from alliance_bayes.checks.loo import LeaveOneOut
+from alliance_bayes.checks.posterior_predictive import PosteriorPredictive
+from alliance_bayes.checks.prior_predictive import PriorPredictive
+from alliance_bayes.checks.residuals import Curvature, Groups
+from alliance_bayes.checks.sensitivity import Influence, PriorSensitivity
 from alliance_bayes.errors import UsageError
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.machine import processors
+from alliance_bayes.readonly import ReadOnly
 
-__all__ = ["CHECKS", "Check", "run_checks"]
+__all__ = ["CHECKS", "CheckReport", "Gate", "run_checks", "run_gate"]
+
+_CONVERGENCE = Convergence()
+#: Every check by its name, in the order in which they are run and shown.
+CHECKS: Mapping[str, Check] = ReadOnly(
+    {
+        check.name: check
+        for check in (
+            _CONVERGENCE,
+            PriorPredictive(),
+            PosteriorPredictive(),
+            Calibration(),
+            LeaveOneOut(),
+            Curvature(),
+            Groups(),
+            PriorSensitivity(),
+            Influence(),
+        )
+    }
+)
 
 
-class Check(Protocol):
-    """What a check is: a function from a fit and what goes with it to a result."""
+@dataclass(frozen=True)
+class Gate:
+    """Whether a fit may be used for conclusions.
 
-    def __call__(self, evidence: Evidence, /) -> CheckResult:
-        """Look at the evidence and judge it."""
-        ...
+    Parameters
+    ----------
+    passed
+        True when every check that decides about it was run, and none of them failed.
+    reasons
+        Why not, one sentence each.
+    """
+
+    passed: bool
+    reasons: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, results: Iterable[CheckResult]) -> Gate:
+        """What the checks that decide about the gate say."""
+        deciding = {result.check: result for result in results if result.check.gate}
+        reasons = [check.gate for check in CHECKS.values() if check.gate and check not in deciding]
+        for result in deciding.values():
+            if result.verdict == "fail":
+                reasons += result.problems or (result.sentence,)
+        return cls(not reasons, tuple(reasons))
+
+    def __str__(self) -> str:
+        if self.passed:
+            return "Gate: open. The draws may be used for conclusions."
+        return " ".join(["Gate: CLOSED. Conclusions are withheld.", *self.reasons])
 
 
-CHECKS: Mapping[str, Check] = {
-    "convergence": convergence,
-    "prior_predictive": prior_predictive,
-    "posterior_predictive": posterior_predictive,
-    "calibration": calibration,
-    "loo": loo,
-    "curvature": curvature,
-    "groups": groups,
-    "prior_sensitivity": prior_sensitivity,
-    "influence": influence,
-}
-# They share the leave-one-out predictions, of which no other check knows.
-_WEIGHING = ("calibration", "loo")
+@dataclass(frozen=True, eq=False)
+class CheckReport:
+    """Results of all checks that were run, and the gate.
+
+    Parameters
+    ----------
+    results
+        In the order they were run.
+    gate
+        Whether conclusions may be drawn.
+    model
+        Formula and family of the checked fit, for printing.
+    asked
+        Arguments of :func:`run_checks` that give the report again, with the names of the extra columns in place of
+        their values and those of the checks as ``only``; None where it was put together otherwise.
+    """
+
+    results: tuple[CheckResult, ...]
+    gate: Gate
+    model: str = ""
+    asked: Mapping[str, Any] | None = None
+
+    @property
+    def conclusions_withheld(self) -> bool:
+        """Whether the gate is closed."""
+        return not self.gate.passed
+
+    def __getitem__(self, name: str) -> CheckResult:
+        for result in self.results:
+            if result.name == name:
+                return result
+        raise UsageError(
+            f"no check {name!r} in this report. Checks that were run: "
+            f"{', '.join(result.name for result in self.results)}."
+        )
+
+    def __iter__(self) -> Iterator[CheckResult]:
+        return iter(self.results)
+
+    def __len__(self) -> int:
+        return len(self.results)
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row a check: ``name``, ``title``, ``verdict``, ``sentence`` (all text)."""
+        return pd.DataFrame(
+            [(result.name, result.title, result.verdict, result.sentence) for result in self.results],
+            columns=["name", "title", "verdict", "sentence"],
+            dtype="str",
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """The report as JSON values."""
+        return {
+            "model": self.model,
+            "gate": {"passed": self.gate.passed, "reasons": list(self.gate.reasons)},
+            "checks": [result.to_dict() for result in self.results],
+        }
+
+    def __str__(self) -> str:
+        counts = [
+            f"{sum(result.verdict == verdict for result in self.results)} {verdict}" for verdict in get_args(Verdict)
+        ]
+        head = f"Checks of {self.model}: {', '.join(counts)}" if self.model else f"Checks: {', '.join(counts)}"
+        return "\n".join([head, *map(str, self.results), *textwrap.wrap(str(self.gate), 100)])
+
+    def __repr__(self) -> str:
+        verdicts = ", ".join(f"{result.name}: {result.verdict}" for result in self.results)
+        return f"{type(self).__name__}({verdicts}; gate {'open' if self.gate.passed else 'closed'})"
 
 
 def run_checks(
     fit: FittedModel,
     *,
+    checks: Sequence[str] | None = None,
     effects: pd.DataFrame | None = None,
     extra: pd.DataFrame | None = None,
-    only: Sequence[str] | None = None,
     rate: float = 0.01,
     replicates: int = 1000,
     seed: int = 0,
@@ -64,13 +164,13 @@ def run_checks(
     ----------
     fit
         The fit.
+    checks
+        Names of the checks to run; all by default.
     effects
         The quantities that will be reported, with their ``rhat``, ``ess_bulk`` and ``ess_tail``.
     extra
         Further columns of the analysed rows, in their order, which the model leaves out (provider type, say); nothing
         that was made from the outcome.
-    only
-        Names of the checks to run; all by default.
     rate
         Share of well-specified fits in which each model check may fire.
     replicates
@@ -86,41 +186,48 @@ def run_checks(
     Raises
     ------
     UsageError
-        An unknown name (the known ones are listed), or see :class:`Evidence`.
+        An unknown name (the known ones are listed), or see :class:`Context`.
     """
-    if isinstance(only, str):
-        raise UsageError(f"only should be a sequence of names but got the text {only!r}. Write ({only!r},).")
-    unknown = [name for name in only or () if name not in CHECKS]
+    if isinstance(checks, str):
+        raise UsageError(f"checks should be a sequence of names but got the text {checks!r}. Write [{checks!r}].")
+    unknown = [name for name in checks or () if name not in CHECKS]
     if unknown:
         raise UsageError(f"unknown check(s) {', '.join(map(repr, unknown))}. Known checks: {', '.join(CHECKS)}.")
-    evidence = Evidence(fit, effects=effects, extra=extra, rate=rate, replicates=replicates, seed=seed)
-    results = _results(evidence, [name for name in CHECKS if only is None or name in only])
+    context = Context(fit, effects=effects, extra=extra, rate=rate, replicates=replicates, seed=seed)
+    results = _results(context, [check for name, check in CHECKS.items() if checks is None or name in checks])
     asked = {
-        "only": None if only is None else list(only),
+        "only": None if checks is None else list(checks),
         "extra": None if extra is None else [str(name) for name in extra.columns],
         "rate": rate,
         "replicates": replicates,
         "seed": seed,
     }
-    return CheckReport(results, _gate(results), f"{fit.spec.formula} ({fit.design.family.title})", asked)
+    return CheckReport(results, Gate.of(results), f"{fit.spec.formula} ({fit.design.family.title})", asked)
 
 
-def _results(evidence: Evidence, names: Collection[str]) -> tuple[CheckResult, ...]:
+def run_gate(fit: Draws, effects: pd.DataFrame | None = None) -> CheckReport:
+    """Run the check that decides about the gate, which asks nothing but the draws.
+
+    Parameters
+    ----------
+    fit
+        A fit of any kind.
+    effects
+        As for :func:`run_checks`.
+    """
+    results = (_CONVERGENCE.of_draws(fit, effects),)
+    return CheckReport(results, Gate.of(results))
+
+
+def _results(context: Context, checks: Sequence[Check]) -> tuple[CheckResult, ...]:
     """Run checks; those that weigh draws, which NumPy does for most of their time, beside the others."""
-    heavy = [name for name in names if name in _WEIGHING]
-    if len(heavy) in (0, len(names)) or evidence.fit.moments is not None or processors() == 1:
-        return tuple(CHECKS[name](evidence) for name in names)
+    heavy = [check for check in checks if check.weighs_draws]
+    if len(heavy) in (0, len(checks)) or context.fit.moments is not None or processors() == 1:
+        return tuple(check(context) for check in checks)
     # What both sides need is computed before they part.
-    _ = evidence.relative_efficiency, evidence.fit.coefficients_of_known
+    _ = context.relative_efficiency, context.fit.coefficients_of_known
     with ThreadPoolExecutor(1) as pool:
-        ahead = pool.submit(copy_context().run, lambda: {name: CHECKS[name](evidence) for name in heavy})
-        found = {name: CHECKS[name](evidence) for name in names if name not in heavy}
+        ahead = pool.submit(copy_context().run, lambda: {check: check(context) for check in heavy})
+        found = {check: check(context) for check in checks if check not in heavy}
         found |= ahead.result()
-    return tuple(found[name] for name in names)
-
-
-def _gate(results: tuple[CheckResult, ...]) -> Gate:
-    for result in results:
-        if result.name == "convergence":
-            return Gate(result.verdict != "fail", result.problems)
-    return Gate(False, ("Convergence was not checked. Run that check too.",))
+    return tuple(found[check] for check in checks)

@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pandas as pd
 
 from alliance_bayes.bins import bin_numbers
-from alliance_bayes.checks.evidence import Evidence
-from alliance_bayes.checks.lack_of_fit import LackOfFit, lack_of_fit, level_basis, parts_limits, spline_basis
-from alliance_bayes.checks.plots_residuals import residuals_along, residuals_by_level
-from alliance_bayes.checks.results import CheckResult
-from alliance_bayes.checks.rows_needed import rows_needed
+from alliance_bayes.checks.check import Check, CheckResult, Plot
+from alliance_bayes.checks.context import Context
+from alliance_bayes.checks.drawing import BAND, GREY, OBSERVED, axes_of, label_of, legend, short, slug
 from alliance_bayes.checks.wording import percent
+from alliance_bayes.effects.table import steady
+from alliance_bayes.model import Design
 
-__all__ = ["curvature", "groups"]
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
-ALONG, BY_GROUP = "Residuals along numeric predictors", "Residuals by group"
+__all__ = ["Curvature", "Groups", "LackOfFit", "lack_of_fit", "level_basis", "parts_limits", "spline_basis"]
+
+KNOTS = (0.05, 0.275, 0.5, 0.725, 0.95)
+FEW_VALUES = 6
 PARTS = 10
+MOST_LEVELS = 25
 _REMEDIES = {
     "left out": "The model leaves out {0}: pool over it, as in (1 | {1}).",
     "residual": "The model lets the residual SD differ by {0}, but not the mean: pool over it, as in (1 | {1}).",
@@ -26,128 +35,125 @@ _REMEDIES = {
 NAMED = 4
 
 
-def curvature(evidence: Evidence) -> CheckResult:
+class Curvature(Check):
     """Compare the residuals along every numeric predictor with those of replicates.
 
-    Parameters
-    ----------
-    evidence
-        The fit with its replicates; numeric columns of ``extra`` are looked at too.
-
-    Returns
-    -------
-    CheckResult
-        ``warn`` when a column's test fires. The table has one row a column and part of its range (tenths of the rows,
-        or fewer): ``column``, ``low``, ``high``, ``n``, ``residual`` (mean of observed minus expected), ``limit``
-        (parts of one column keep within plus and minus it together) and ``p`` (the column's, adjusted for the number
-        of columns). The test looks along a natural cubic spline, the parts are for the eye.
+    ``warn`` when a column's test fires. The table has one row a column and part of its range (tenths of the rows,
+    or fewer): ``column``, ``low``, ``high``, ``n``, ``residual`` (mean of observed minus expected), ``limit``
+    (parts of one column keep within plus and minus it together) and ``p`` (the column's, adjusted for the number
+    of columns). The test looks along a natural cubic spline, the parts are for the eye.
     """
-    if evidence.fit.moments is not None:
-        return rows_needed("curvature", ALONG, "The course of residuals along a predictor")
-    looked_at, evidence = evidence.sampled, evidence.sample
-    columns = evidence.numeric
-    tests = lack_of_fit(evidence, {name: spline_basis(values) for name, values in columns.items()})
-    frames = []
-    for name, values in columns.items():
-        edges = _edges(values)
-        parts = np.where(np.isfinite(values), bin_numbers(values, edges), -1)
-        indicators = parts[:, None] == np.arange(edges.size - 1)
-        residual, limit = parts_limits(evidence, indicators)
-        middle = [float(values[at].mean()) for at in indicators.T]
-        low, high = ([float(f(values[at])) for at in indicators.T] for f in (np.min, np.max))
-        frames.append(
-            pd.DataFrame(
-                {"column": name, "low": low, "high": high, "mean": middle, "n": indicators.sum(axis=0)}
-            ).assign(residual=residual, limit=limit, p=tests[name].p)
+
+    name = "curvature"
+    title = "Residuals along numeric predictors"
+    looks_at = "residuals along numeric predictors"
+    meaning = "A straight line misses a bend, so the slope is the average of a curve and holds nowhere exactly."
+    concerns = ("effects",)
+    needs_rows = "The course of residuals along a predictor"
+
+    def examine(self, context: Context) -> CheckResult:
+        """Compare the residuals along every numeric predictor with those of replicates."""
+        looked_at, context = context.sampled, context.sample
+        columns = context.numeric
+        tests = lack_of_fit(context, {name: spline_basis(values) for name, values in columns.items()})
+        frames = []
+        for name, values in columns.items():
+            edges = _edges(values)
+            parts = np.where(np.isfinite(values), bin_numbers(values, edges), -1)
+            indicators = parts[:, None] == np.arange(edges.size - 1)
+            residual, limit = parts_limits(context, indicators)
+            middle = [float(values[at].mean()) for at in indicators.T]
+            low, high = ([float(f(values[at])) for at in indicators.T] for f in (np.min, np.max))
+            frames.append(
+                pd.DataFrame(
+                    {"column": name, "low": low, "high": high, "mean": middle, "n": indicators.sum(axis=0)}
+                ).assign(residual=residual, limit=limit, p=tests[name].p)
+            )
+        table = _concatenated(frames, ["column", "low", "high", "mean", "n", "residual", "limit", "p"])
+        fired = _fired(tests, context.rate)
+        if fired:
+            smooths = {smooth.column: smooth.size for smooth in context.fit.design.smooths}
+            curve = (
+                f"Give s({fired[0]}) more than {smooths[fired[0]]} knots"
+                if fired[0] in smooths
+                else f"Let it bend, as in s({fired[0]})"
+            )
+            sentence = (
+                f"The residuals are not level along {_named(fired, tests)}: the relation is not the one the formula "
+                f"states. {curve}, or add an interaction, and see whether the reported slope changes."
+            )
+        elif not tests:
+            sentence = "The model has no numeric predictors, so there is no curve to look for."
+        else:
+            sentence = (
+                f"The residuals are level along {', '.join(tests)}: they bend no more than they do in "
+                f"{percent(1 - context.rate)} of data sets from a well-specified model."
+            )
+        return self.result(
+            "warn" if fired else "pass" if tests else "info",
+            sentence + looked_at,
+            table,
+            plots=tuple(
+                residuals_along(context.fit.design, str(name), rows)
+                for name, rows in table.groupby("column", sort=False)
+            ),
         )
-    table = _concatenated(frames, ["column", "low", "high", "mean", "n", "residual", "limit", "p"])
-    fired = _fired(tests, evidence.rate)
-    if fired:
-        smooths = {smooth.column: smooth.size for smooth in evidence.fit.design.smooths}
-        curve = (
-            f"Give s({fired[0]}) more than {smooths[fired[0]]} knots"
-            if fired[0] in smooths
-            else f"Let it bend, as in s({fired[0]})"
-        )
-        sentence = (
-            f"The residuals are not level along {_named(fired, tests)}: the relation is not the one the formula "
-            f"states. {curve}, or add an interaction, and see whether the reported slope changes."
-        )
-    elif not tests:
-        sentence = "The model has no numeric predictors, so there is no curve to look for."
-    else:
-        sentence = (
-            f"The residuals are level along {', '.join(tests)}: they bend no more than they do in "
-            f"{percent(1 - evidence.rate)} of data sets from a well-specified model."
-        )
-    return CheckResult(
-        "curvature",
-        ALONG,
-        "warn" if fired else "pass" if tests else "info",
-        sentence + looked_at,
-        table,
-        tuple(
-            residuals_along(evidence.fit.design, str(name), rows) for name, rows in table.groupby("column", sort=False)
-        ),
-    )
 
 
-def groups(evidence: Evidence) -> CheckResult:
+class Groups(Check):
     """Compare the residuals of every level of every categorical column with those of replicates.
 
-    Parameters
-    ----------
-    evidence
-        The fit with its replicates; categorical columns of ``extra`` are looked at too.
-
-    Returns
-    -------
-    CheckResult
-        ``warn`` when a column's test fires. The table has one row a column and level: ``column``, ``role``
-        (``pooled``, ``common``, ``residual``, ``in part``, ``left out``), ``level``, ``n``, ``residual``, ``limit`` and
-        ``p``, as in :func:`curvature`.
+    ``warn`` when a column's test fires. The table has one row a column and level: ``column``, ``role``
+    (``pooled``, ``common``, ``residual``, ``in part``, ``left out``), ``level``, ``n``, ``residual``, ``limit`` and
+    ``p``, as in :func:`curvature`.
 
     Notes
     -----
     A column of common effects is fitted freely, and has nothing left to test (p is 1).
     """
-    if evidence.fit.moments is not None:
-        return rows_needed("groups", BY_GROUP, "The distribution of residuals by group")
-    looked_at, evidence = evidence.sampled, evidence.sample
-    groupings = {grouping.name: grouping for grouping in evidence.groupings}
-    tests = lack_of_fit(evidence, {name: level_basis(grouping.indicators) for name, grouping in groupings.items()})
-    roles = {name: _role(grouping.role, tests[name]) for name, grouping in groupings.items()}
-    frames = []
-    for name, grouping in groupings.items():
-        there = np.flatnonzero(grouping.counts > 0)
-        residual, limit = parts_limits(evidence, grouping.indicators[:, there])
-        levels = pd.DataFrame({"level": [grouping.levels[k] for k in there], "n": grouping.counts[there]})
-        frames.append(levels.assign(column=name, role=roles[name], residual=residual, limit=limit, p=tests[name].p))
-    table = _concatenated(frames, ["column", "role", "level", "n", "residual", "limit", "p"])
-    fired = _fired(tests, evidence.rate)
-    if fired:
-        remedies = [_remedy(role, [name for name in fired if roles[name] == role]) for role in _REMEDIES]
-        sentence = (
-            f"The residuals differ between the levels of {_named(fired, tests)}. {' '.join(filter(None, remedies))}"
+
+    name = "groups"
+    title = "Residuals by group"
+    looks_at = "residuals by group"
+    meaning = "The model misses differences between groups."
+    concerns = ("groups",)
+    needs_rows = "The distribution of residuals by group"
+
+    def examine(self, context: Context) -> CheckResult:
+        """Compare the residuals of every level of every categorical column with those of replicates."""
+        looked_at, context = context.sampled, context.sample
+        groupings = {grouping.name: grouping for grouping in context.groupings}
+        tests = lack_of_fit(context, {name: level_basis(grouping.indicators) for name, grouping in groupings.items()})
+        roles = {name: _role(grouping.role, tests[name]) for name, grouping in groupings.items()}
+        frames = []
+        for name, grouping in groupings.items():
+            there = np.flatnonzero(grouping.counts > 0)
+            residual, limit = parts_limits(context, grouping.indicators[:, there])
+            levels = pd.DataFrame({"level": [grouping.levels[k] for k in there], "n": grouping.counts[there]})
+            frames.append(levels.assign(column=name, role=roles[name], residual=residual, limit=limit, p=tests[name].p))
+        table = _concatenated(frames, ["column", "role", "level", "n", "residual", "limit", "p"])
+        fired = _fired(tests, context.rate)
+        if fired:
+            remedies = [_remedy(role, [name for name in fired if roles[name] == role]) for role in _REMEDIES]
+            sentence = (
+                f"The residuals differ between the levels of {_named(fired, tests)}. {' '.join(filter(None, remedies))}"
+            )
+        elif not tests:
+            sentence = "There are no categorical columns to look at."
+        else:
+            sentence = (
+                f"The residuals do not differ between the levels of {', '.join(tests)} by more than they do in "
+                f"{percent(1 - context.rate)} of data sets from a well-specified model."
+            )
+        return self.result(
+            "warn" if fired else "pass" if tests else "info",
+            sentence + looked_at,
+            table,
+            plots=tuple(
+                residuals_by_level(context.fit.design, str(name), rows)
+                for name, rows in table.groupby("column", sort=False)
+            ),
         )
-    elif not tests:
-        sentence = "There are no categorical columns to look at."
-    else:
-        sentence = (
-            f"The residuals do not differ between the levels of {', '.join(tests)} by more than they do in "
-            f"{percent(1 - evidence.rate)} of data sets from a well-specified model."
-        )
-    return CheckResult(
-        "groups",
-        BY_GROUP,
-        "warn" if fired else "pass" if tests else "info",
-        sentence + looked_at,
-        table,
-        tuple(
-            residuals_by_level(evidence.fit.design, str(name), rows)
-            for name, rows in table.groupby("column", sort=False)
-        ),
-    )
 
 
 def _edges(values: np.ndarray) -> np.ndarray:
@@ -186,3 +192,258 @@ def _named(fired: list[str], tests: dict[str, LackOfFit]) -> str:
 
 def _concatenated(frames: list[pd.DataFrame], columns: list[str]) -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True)[columns] if frames else pd.DataFrame(columns=columns)
+
+
+@dataclass(frozen=True)
+class LackOfFit:
+    """Test of one column.
+
+    Parameters
+    ----------
+    df
+        Directions tested; 0 when the model's own columns express all of them.
+    p
+        Share of replicated data sets with as large a lack of fit along *any* of the columns tested together; 1 when df
+        is 0.
+    """
+
+    df: int
+    p: float
+
+
+def lack_of_fit(context: Context, bases: Mapping[str, np.ndarray]) -> dict[str, LackOfFit]:
+    """Test columns together, so that their number does not raise the rate of false alarms.
+
+    Parameters
+    ----------
+    context
+        The fit with its replicates.
+    bases
+        By column, functions of it: shape (n, q), rows of NaN where the column has no value.
+
+    Returns
+    -------
+    dict
+        One test a column.
+
+    Notes
+    -----
+    A basis is first made orthogonal to the derivatives of the expected outcomes with respect to the common
+    coefficients: what is left cannot be mistaken for their uncertainty. The discrepancy of a column is the squared
+    length of the residuals' projection on it, for the observed and for the replicated outcomes around the same draw's
+    expectation (a realised discrepancy). Projections of different rank are made comparable by the Wilson-Hilferty
+    transformation, and the largest over the columns is compared with its distribution over replicates. Averaging over
+    posterior draws makes such p-values err on the quiet side.
+
+    References
+    ----------
+    Gelman, Meng and Stern (1996), Statistica Sinica 6:733-807; Westfall and Young (1993), Resampling-based multiple
+    testing.
+    """
+    tangent = _tangent(context)
+    expected, outcome = context.expected, context.fit.design.outcome.values
+    simulated = context.simulated
+    # Replicate by replicate: all residuals at once would be as much again as what is kept.
+    variance = float(np.median([np.mean((own - mean) ** 2) for own, mean in zip(simulated, expected, strict=True)]))
+    ranks, found, null = {}, {}, []
+    for name, basis in bases.items():
+        q = _remainder(basis, tangent)
+        ranks[name] = q.shape[1]
+        if q.shape[1]:
+            middle = expected @ q
+            found[name] = _score(((outcome @ q - middle) ** 2).sum(axis=1) / variance, q.shape[1])
+            null.append(_score(((simulated @ q - middle) ** 2).sum(axis=1) / variance, q.shape[1]))
+    if not null:
+        return {name: LackOfFit(0, 1.0) for name in bases}
+    largest = np.max(null, axis=0)
+    return {
+        name: LackOfFit(rank, (1 + int((largest >= found[name]).sum())) / (1 + largest.size) if rank else 1.0)
+        for name, rank in ranks.items()
+    }
+
+
+def spline_basis(values: np.ndarray) -> np.ndarray:
+    """A column, linearly and as a natural cubic spline with five knots; few distinct values get an indicator each.
+
+    Parameters
+    ----------
+    values
+        Shape (n,); NaN where missing.
+
+    References
+    ----------
+    Harrell (2015), Regression Modeling Strategies, section 2.4.5, for the basis and the quantiles of its knots.
+    """
+    present = np.isfinite(values)
+    distinct = np.unique(values[present])
+    out = np.full((values.size, 1), np.nan)
+    if distinct.size <= FEW_VALUES:
+        out = np.full((values.size, distinct.size), np.nan)
+        out[present] = values[present, None] == distinct
+        return out
+    knots = np.unique(np.quantile(values[present], KNOTS))
+    if knots.size < len(KNOTS):
+        # Many equal values, as at a ceiling: quantiles of the distinct values keep the knots apart.
+        knots = np.quantile(distinct, KNOTS)
+    x, t = (values - knots[0]) / np.ptp(knots), (knots - knots[0]) / np.ptp(knots)
+    cubed = np.maximum(x[:, None] - t, 0.0) ** 3
+    last = (t[-1] - t[:-2]) / (t[-1] - t[-2])
+    nonlinear = cubed[:, :-2] - cubed[:, [-2]] * last + cubed[:, [-1]] * (last - 1)
+    return np.column_stack([x, nonlinear])
+
+
+def level_basis(indicators: np.ndarray) -> np.ndarray:
+    """Indicators of the levels that have rows, shape (n, n_levels)."""
+    return np.asarray(indicators[:, indicators.any(axis=0)], dtype=float)
+
+
+def parts_limits(context: Context, indicators: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean residual of parts of the rows, and how far it may be from zero.
+
+    Parameters
+    ----------
+    context
+        The fit with its replicates.
+    indicators
+        One column a part, shape (n, n_parts), each with rows.
+
+    Returns
+    -------
+    mean : numpy.ndarray
+        Observed minus expected outcome, averaged over the part's rows and the draws; shape (n_parts,).
+    limit : numpy.ndarray
+        In all but a share ``rate`` of replicates, the means of all parts lie within plus and minus this; shape
+        (n_parts,).
+    """
+    share = indicators / indicators.sum(axis=0)
+    expected = context.expected @ share
+    observed = context.fit.design.outcome.values @ share - expected.mean(axis=0)
+    replicated = context.simulated @ share - expected
+    sd = replicated.std(axis=0)
+    worst = (np.abs(replicated) / np.where(sd > 0, sd, 1.0)).max(axis=1)
+    return observed, float(np.quantile(worst, 1 - context.rate)) * sd
+
+
+def _tangent(context: Context) -> np.ndarray:
+    """Orthonormal basis of how the common coefficients move the expected outcomes; shape (n, rank)."""
+    design = context.fit.design
+    x = np.column_stack([np.ones(design.rows.n), design.rows.x])
+    if not design.family.linear:
+        eta = context.eta.mean(axis=0)[None, :]
+        own = {name: values.mean(axis=0)[None] for name, values in context.parameters.items()}
+        # The unit of the linear predictor: the outcome's where its expectation is the outcome, else a logit.
+        unit = 1.0 if design.family.link != "identity" else design.sd(design.outcome.name)
+        small = 1e-4 * max(float(eta.std()), 1e-3 * unit)
+        up, down = (design.family.expectation(eta + move, own, design.outcome)[0] for move in (small, -small))
+        x = x * ((up - down) / (2 * small))[:, None]
+    # Columns are in units of their own, which must not decide which of them are combinations of others.
+    size = np.linalg.norm(x, axis=0)
+    return _orthonormal(x / np.where(size > 0, size, 1.0), 1e-10)
+
+
+def _remainder(basis: np.ndarray, tangent: np.ndarray) -> np.ndarray:
+    present = np.isfinite(basis).all(axis=1)
+    inside = tangent if present.all() else _orthonormal(tangent[present], 1e-10)
+    rows = basis[present]
+    size = np.linalg.norm(rows, axis=0)
+    rows = rows / np.where(size > 0, size, 1.0)
+    # What remains of a column below this share of its length is the arithmetic's, not the column's.
+    left = _orthonormal(rows - inside @ (inside.T @ rows), 1e-6)
+    out = np.zeros((basis.shape[0], left.shape[1]))
+    out[present] = left
+    return out
+
+
+def _orthonormal(columns: np.ndarray, threshold: float) -> np.ndarray:
+    left, singular, _ = np.linalg.svd(columns, full_matrices=False)
+    return left[:, singular > threshold]
+
+
+def _score(discrepancy: np.ndarray, df: int) -> np.ndarray:
+    """Wilson-Hilferty: a chi-squared variable over its degrees of freedom, as a standard normal one."""
+    spread = 2 / (9 * df)
+    return np.asarray((np.cbrt(discrepancy / df) - (1 - spread)) / np.sqrt(spread))
+
+
+def residuals_along(design: Design, column: str, parts: pd.DataFrame) -> Plot:
+    """Mean residual in parts of a column's range, with limits.
+
+    Parameters
+    ----------
+    design
+        For labels.
+    column
+        Name of the column.
+    parts
+        Columns ``mean``, ``low``, ``high``, ``residual``, ``limit``, ``n``.
+    """
+
+    def draw(figure: Figure) -> None:
+        (axes,) = axes_of(figure)
+        x, limit = parts["mean"].to_numpy(float), parts["limit"].to_numpy(float)
+        axes.fill_between(x, -limit, limit, color=BAND, alpha=0.6, linewidth=0, label="limits, all parts at once")
+        axes.axhline(0, color=GREY, linewidth=1)
+        axes.plot(x, parts["residual"], "o-", color=OBSERVED, markersize=5, linewidth=1.2, label="mean residual")
+        axes.set_xlabel(label_of(design, column))
+        axes.set_ylabel(label_of(design, design.outcome.name, prefix="Observed minus expected\n"))
+        legend(figure, axes)
+
+    outside = int((parts["residual"].abs() > parts["limit"]).sum())
+    return Plot(
+        f"residuals-{slug(column)}",
+        f"Residuals along {column}",
+        f"Mean of observed minus expected {design.outcome.name} in {len(parts)} parts of the range of {column}, with "
+        "a band that the means keep within "
+        f"when the model is right. {_outside(outside, len(parts), 'part')}",
+        draw,
+        column=column,
+    )
+
+
+def residuals_by_level(design: Design, column: str, levels: pd.DataFrame) -> Plot:
+    """Mean residual of each level of a column, with limits; the furthest out when there are many.
+
+    Parameters
+    ----------
+    design
+        For labels.
+    column
+        Name of the column.
+    levels
+        Columns ``level``, ``n``, ``residual``, ``limit``.
+    """
+    far = (levels["residual"].abs() / levels["limit"].where(levels["limit"] > 0, np.inf)).sort_values(
+        ascending=False, kind="stable", key=steady
+    )
+    shown = levels.loc[levels.index.isin(far.index[:MOST_LEVELS])]
+
+    def draw(figure: Figure) -> None:
+        (axes,) = axes_of(figure)
+        y = np.arange(len(shown))[::-1]
+        axes.barh(
+            y, 2 * shown["limit"], left=-shown["limit"], height=0.55, color=BAND, label="limits, all levels at once"
+        )
+        axes.axvline(0, color=GREY, linewidth=1)
+        axes.plot(shown["residual"], y, "o", color=OBSERVED, markersize=5, label="mean residual")
+        axes.set_yticks(y, [f"{short(str(row.level))} ({row.n:,})" for row in shown.itertuples()])
+        axes.set_xlabel(label_of(design, design.outcome.name, prefix="Observed minus expected "))
+        axes.set_ylabel(f"{short(column)} (rows)")
+        axes.margins(y=0.12 if len(shown) < 6 else 0.02)
+        legend(figure, axes)
+
+    outside = int((levels["residual"].abs() > levels["limit"]).sum())
+    some = f" The {MOST_LEVELS} levels furthest out are shown." if len(levels) > MOST_LEVELS else ""
+    return Plot(
+        f"residuals-by-{slug(column)}",
+        f"Residuals by {column}",
+        f"Mean of observed minus expected {design.outcome.name} of the {len(levels)} levels of {column}, with bars "
+        "that all of them keep within when the "
+        f"model is right. {_outside(outside, len(levels), 'level')}{some}",
+        draw,
+        (6.4, 1.9 + 0.27 * len(shown)),
+        column,
+    )
+
+
+def _outside(count: int, of: int, what: str) -> str:
+    return f"{count or 'None'} of the {of} {what}s {'is' if count == 1 else 'are'} outside."

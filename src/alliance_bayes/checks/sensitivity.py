@@ -2,27 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from alliance_bayes.checks.evidence import Evidence
-from alliance_bayes.checks.plots_sensitivity import slopes_side_by_side
+from alliance_bayes.checks.check import Check, CheckResult, Plot, Verdict
+from alliance_bayes.checks.context import Context
+from alliance_bayes.checks.drawing import EXPECTED, GREY, OBSERVED, TEXT, axes_of, label_of, short
 from alliance_bayes.checks.power_scaling import LIMIT, power_scaling
-from alliance_bayes.checks.refits import PROB, called, error_of_shifts, focal, refit, slope_rows, summary, why_not
-from alliance_bayes.checks.results import CheckResult, Verdict
-from alliance_bayes.checks.rows_needed import rows_needed
+from alliance_bayes.checks.refits import (
+    PROB,
+    Refit,
+    called,
+    error_of_shifts,
+    focal,
+    refit,
+    slope_rows,
+    summary,
+    why_not,
+)
 from alliance_bayes.checks.wording import some
+from alliance_bayes.effects.summary import Estimate
 from alliance_bayes.effects.table import steady
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model.defaults import PRIOR_SETS
 
-__all__ = ["FEWEST", "influence", "prior_sensitivity"]
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
-PRIOR_TITLE = "Sensitivity to the prior"
-INFLUENCE_TITLE = "Sensitivity to the lowest ratings and to single groups"
+__all__ = ["Influence", "PriorSensitivity"]
+
 #: Ratings below this are few (a tenth), and far from the others.
 LOWEST = 3.0
 #: Who is left out together are so many people at least, and the largest levels of a factor with many.
@@ -31,109 +43,107 @@ FEWEST, MOST = 20, 12
 SHIFT = 1.0
 
 
-def prior_sensitivity(evidence: Evidence) -> CheckResult:
+class PriorSensitivity(Check):
     """Fit again under every named set of priors, and scale the priors' weight.
 
-    Parameters
-    ----------
-    evidence
-        The fit.
-
-    Returns
-    -------
-    CheckResult
-        ``warn`` when the slope's sign is settled (its 89 % interval excludes zero) under some sets only, when its
-        mean moves by a posterior SD, or when power-scaling finds the slope sensitive to the prior; ``info`` where
-        nothing can be fitted again. The table has a row a set (columns of
-        :func:`~alliance_bayes.checks.refits.summary`), ``details`` the power-scaling.
+    ``warn`` when the slope's sign is settled (its 89 % interval excludes zero) under some sets only, when its
+    mean moves by a posterior SD, or when power-scaling finds the slope sensitive to the prior; ``info`` where
+    nothing can be fitted again. The table has a row a set (columns of
+    :func:`~alliance_bayes.checks.refits.summary`), ``details`` the power-scaling.
 
     Notes
     -----
     This is no test and has no rate of false alarms: with few data every conclusion hangs on the prior.
     """
-    fit = evidence.fit
-    if fit.spec.focal_predictor(fit.design) is None:
-        return _not_done("prior_sensitivity", PRIOR_TITLE, why_not(fit))
-    slope = focal(fit)
-    scaled = power_scaling(fit, slope.draws())
-    strength = float(scaled["prior"].iloc[0])
-    informative = strength > LIMIT
-    said = (
-        f"Power-scaling finds the {called(slope)} {'' if informative else 'in'}sensitive to the weight of the priors "
-        f"({strength:.2f}; limit {LIMIT:g})."
-    )
-    sets = _sets(fit)
-    if not sets:
-        reason = why_not(fit) or "the named sets are for the slope of alliance"
-        sentence = f"{said} Refits under other priors were not done: {reason}."
-        verdict: Verdict = "warn" if informative else "pass"
-        return CheckResult("prior_sensitivity", PRIOR_TITLE, verdict, sentence, scaled)
-    refits = [refit(fit, name, priors=priors) for name, priors in sets]
-    rows = slope_rows(slope, refits)
-    table = summary(rows, refits)
-    everywhere, here = "under every named set of priors", "under these sets of priors"
-    verdict, found = _judged(table, error_of_shifts(rows), called(slope), everywhere, here)
-    if informative:
-        verdict = "warn"
-        said += " Report the result under several priors, and say which one is meant."
-    return CheckResult(
-        "prior_sensitivity",
-        PRIOR_TITLE,
-        verdict,
-        f"{found} {said}",
-        table.rename(columns={"label": "priors"}),
-        (slopes_side_by_side(fit, "prior-sets", "under other priors", slope, refits),),
-        scaled,
-        rows=rows,
-    )
+
+    name = "prior_sensitivity"
+    title = "Sensitivity to the prior"
+    looks_at = "sensitivity of the focal slope to the priors"
+    meaning = "The data are too few to settle the association alone: what is said of it is said under these priors."
+    concerns = ("effects",)
+    section = "sensitivity"
+    answers = ("BARG 5", "WAMBS 8", "WAMBS 9")
+
+    def examine(self, context: Context) -> CheckResult:
+        """Fit again under every named set of priors, and scale the priors' weight."""
+        fit = context.fit
+        if fit.spec.focal_predictor(fit.design) is None:
+            return self.result("info", f"Not done: {why_not(fit)}.")
+        slope = focal(fit)
+        scaled = power_scaling(fit, slope.draws())
+        strength = float(scaled["prior"].iloc[0])
+        informative = strength > LIMIT
+        said = (
+            f"Power-scaling finds the {called(slope)} {'' if informative else 'in'}sensitive to the weight of the "
+            f"priors ({strength:.2f}; limit {LIMIT:g})."
+        )
+        sets = _sets(fit)
+        if not sets:
+            reason = why_not(fit) or "the named sets are for the slope of alliance"
+            sentence = f"{said} Refits under other priors were not done: {reason}."
+            verdict: Verdict = "warn" if informative else "pass"
+            return self.result(verdict, sentence, scaled)
+        refits = [refit(fit, name, priors=priors) for name, priors in sets]
+        rows = slope_rows(slope, refits)
+        table = summary(rows, refits)
+        everywhere, here = "under every named set of priors", "under these sets of priors"
+        verdict, found = _judged(table, error_of_shifts(rows), called(slope), everywhere, here)
+        if informative:
+            verdict = "warn"
+            said += " Report the result under several priors, and say which one is meant."
+        return self.result(
+            verdict,
+            f"{found} {said}",
+            table.rename(columns={"label": "priors"}),
+            plots=(slopes_side_by_side(fit, "prior-sets", "under other priors", slope, refits),),
+            details=scaled,
+            rows=rows,
+        )
+
+    def answered(self, result: CheckResult) -> tuple[str, ...]:
+        """Rows are those of refits under priors that say less; power-scaling alone has none."""
+        return self.answers if result.rows is not None else ("BARG 5", "WAMBS 9")
 
 
-def influence(evidence: Evidence) -> CheckResult:
+class Influence(Check):
     """Fit again without the lowest ratings of alliance, and without each large level of every sampled factor.
 
-    Parameters
-    ----------
-    evidence
-        The fit.
-
-    Returns
-    -------
-    CheckResult
-        ``warn`` when the slope's sign is settled in some fits only, or when its mean moves by a posterior SD;
-        ``info`` where nothing can be fitted again. The table has a row a refit: ``label``, ``factor`` and ``level``
-        (missing for the ratings), ``n`` people left out, and the columns of
-        :func:`~alliance_bayes.checks.refits.summary`.
+    ``warn`` when the slope's sign is settled in some fits only, or when its mean moves by a posterior SD;
+    ``info`` where nothing can be fitted again. The table has a row a refit: ``label``, ``factor`` and ``level``
+    (missing for the ratings), ``n`` people left out, and the columns of
+    :func:`~alliance_bayes.checks.refits.summary`.
 
     Notes
     -----
     Fewer than 20 people are not left out on their own, and of a factor with many levels the 12 largest are. This is no
     test and has no rate of false alarms.
     """
-    fit = evidence.fit
-    if fit.moments is not None:
-        return rows_needed("influence", INFLUENCE_TITLE, "Leaving people out")
-    if reason := why_not(fit):
-        return _not_done("influence", INFLUENCE_TITLE, reason)
-    cases = list(_cases(fit))
-    if not cases:
-        return _not_done("influence", INFLUENCE_TITLE, "there is no low rating and no factor to leave a level out of")
-    slope = focal(fit)
-    refits = [refit(fit, label, keep=keep) for label, _, _, keep in cases]
-    rows = slope_rows(slope, refits)
-    table = summary(rows, refits)
-    table.insert(1, "factor", pd.Series([None, *(factor for _, factor, _, _ in cases)], dtype="str"))
-    table.insert(2, "level", pd.Series([None, *(level for _, _, level, _ in cases)], dtype="str"))
-    table.insert(3, "n", [0, *(made.left_out for made in refits)])
-    verdict, found = _judged(table, error_of_shifts(rows), called(slope), "whatever is left out", "in these fits")
-    return CheckResult(
-        "influence",
-        INFLUENCE_TITLE,
-        verdict,
-        found,
-        table,
-        (slopes_side_by_side(fit, "left-out", "with people left out", slope, refits),),
-        rows=rows,
-    )
+
+    name = "influence"
+    title = "Sensitivity to the lowest ratings and to single groups"
+    looks_at = "sensitivity of the focal slope to the lowest ratings and to the largest levels of sampled factors"
+    meaning = "A few people, or one group, weigh heavily in the association. It may not hold for others."
+    concerns = ("effects",)
+    needs_rows = "Leaving people out"
+    section = "sensitivity"
+
+    def examine(self, context: Context) -> CheckResult:
+        """Fit again without the lowest ratings, and without each large level of every sampled factor."""
+        fit = context.fit
+        cases = list(_cases(fit))
+        reason = why_not(fit) or ("" if cases else "there is no low rating and no factor to leave a level out of")
+        if reason:
+            return self.result("info", f"Not done: {reason}.")
+        slope = focal(fit)
+        refits = [refit(fit, label, keep=keep) for label, _, _, keep in cases]
+        rows = slope_rows(slope, refits)
+        table = summary(rows, refits)
+        table.insert(1, "factor", pd.Series([None, *(factor for _, factor, _, _ in cases)], dtype="str"))
+        table.insert(2, "level", pd.Series([None, *(level for _, _, level, _ in cases)], dtype="str"))
+        table.insert(3, "n", [0, *(made.left_out for made in refits)])
+        verdict, found = _judged(table, error_of_shifts(rows), called(slope), "whatever is left out", "in these fits")
+        figure = slopes_side_by_side(fit, "left-out", "with people left out", slope, refits)
+        return self.result(verdict, found, table, plots=(replace(figure, fewest=FEWEST, whole=True),), rows=rows)
 
 
 def _sets(fit: FittedModel) -> list[tuple[str, dict[str, Any]]]:
@@ -189,5 +199,45 @@ def _judged(table: pd.DataFrame, error: float, what: str, everywhere: str, here:
     return verdict, f"The {PROB:.0%} interval of the {what} {how} zero {everywhere}; {moved}.{tail}"
 
 
-def _not_done(name: str, title: str, reason: str) -> CheckResult:
-    return CheckResult(name, title, "info", f"Not done: {reason}.", pd.DataFrame())
+def slopes_side_by_side(fit: FittedModel, name: str, when: str, own: Estimate, refits: Sequence[Refit]) -> Plot:
+    """Mean and interval of the slope as fitted and of every refit.
+
+    Parameters
+    ----------
+    fit
+        For labels.
+    name, when
+        Name of the figure, and what the refits have in common, for its title.
+    own
+        The slope as fitted, or what stands in its place.
+    refits
+        Those to compare; what could not be fitted is not drawn.
+    """
+    what = called(own)
+    lines = [("as fitted", own.draws()), *((made.label, made.draws) for made in refits if made.draws.size)]
+    figures = [(label, draws.mean(), *np.quantile(draws, [(1 - PROB) / 2, (1 + PROB) / 2])) for label, draws in lines]
+
+    def draw(figure: Figure) -> None:
+        (axes,) = axes_of(figure)
+        for place, (_, mean, low, high) in enumerate(figures):
+            color = OBSERVED if place == 0 else EXPECTED
+            axes.plot([low, high], [place, place], color=color, linewidth=2, solid_capstyle="butt")
+            axes.plot([mean], [place], "o", color=color, markersize=6)
+        axes.axvline(0, color=GREY, linewidth=1)
+        axes.set_yticks(range(len(figures)), [short(label, 34) for label, *_ in figures], fontsize=TEXT)
+        axes.set_ylim(len(figures) - 0.5, -0.5)
+        focal = fit.spec.focal_predictor(fit.design)
+        axes.set_xlabel(
+            f"{what.capitalize()} of {label_of(fit.design, fit.design.outcome.name)}\non {focal}, "
+            f"{PROB:.0%} equal-tailed interval"
+        )
+
+    means = [mean for _, mean, *_ in figures]
+    return Plot(
+        name,
+        f"{what.capitalize()} {when}",
+        f"Mean and {PROB:.0%} interval of the {what} as fitted ({means[0]:.2f}) and of {len(figures) - 1} refits, "
+        f"whose means go from {min(means[1:], default=means[0]):.2f} to {max(means[1:], default=means[0]):.2f}.",
+        draw,
+        (6.4, 1.3 + 0.27 * len(figures)),
+    )

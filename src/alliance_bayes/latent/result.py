@@ -12,9 +12,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from alliance_bayes.checks.diagnostics import diagnose
-from alliance_bayes.checks.limits import ESS_LIMIT, RHAT_LIMIT
-from alliance_bayes.checks.results import Gate
+from alliance_bayes.checks import CheckReport, run_gate
 from alliance_bayes.cohort import Cohort
 from alliance_bayes.effects.options import Rope, make_options
 from alliance_bayes.effects.summary import Estimate, Fixed, summarise
@@ -71,6 +69,12 @@ class LatentFit:
         """What the sampler says of itself, dims (chain, draw)."""
         return self.tree["sample_stats"].to_dataset()
 
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Number of chains and of draws in each."""
+        sizes = self.tree["posterior"].sizes
+        return int(sizes["chain"]), int(sizes["draw"])
+
     def effects(self, prob: float = 0.89, *, interval: str = "eti", rope: Rope = "default") -> EffectTable:
         """Corrected and naive slope, and how well the ratings measure.
 
@@ -106,36 +110,16 @@ class LatentFit:
         """Observed against replicated ratings, with posterior predictive p-values; see `measurement_check`."""
         return self.tree["measurement"].to_dataset().to_dataframe().reset_index()
 
-    @cached_property
-    def convergence(self) -> pd.DataFrame:
-        """``quantity``, ``rhat``, ``ess_bulk``, ``ess_tail`` of every parameter and reported quantity, worst first."""
-        parameters = diagnose(self.posterior)[["quantity", "rhat", "ess_bulk", "ess_tail"]]
-        effects = pd.DataFrame(self.effects(rope=None))
-        reported = effects[["rhat", "ess_bulk", "ess_tail"]].reset_index().rename(columns={"id": "quantity"})
-        table = pd.concat([parameters, reported], ignore_index=True)
-        order = (
-            table[["ess_bulk", "ess_tail"]].min(axis=1).round().sort_values(na_position="first", kind="stable").index
-        )
-        return table.loc[order].reset_index(drop=True)
+    def check(self) -> CheckReport:
+        """The convergence of every parameter and reported quantity, and the gate's verdict.
+
+        The ratings have a check of their own, see `measurement_check`.
+        """
+        return self._checks
 
     @cached_property
-    def gate(self) -> Gate:
-        """Whether the draws may be used for conclusions: the limits of the convergence check."""
-        table, divergences = self.convergence, int(self.sample_stats["diverging"].sum())
-        few = table[~(table[["ess_bulk", "ess_tail"]].min(axis=1, skipna=False) > ESS_LIMIT)]
-        far = table[~(table["rhat"] < RHAT_LIMIT)]
-        reasons = []
-        if divergences:
-            reasons.append(f"{divergences} draws ended in a divergence. Raise target_accept.")
-        if len(far):
-            reasons.append(f"R-hat is not below {RHAT_LIMIT:g} for {_some(far)}. Sample more draws.")
-        if len(few):
-            reasons.append(f"The effective sample size is not above {ESS_LIMIT:g} for {_some(few)}. Sample more draws.")
-        return Gate(not reasons, tuple(reasons))
-
-    def converged(self) -> bool:
-        """Whether no draw diverged, and R-hat and effective sample sizes keep their limits everywhere."""
-        return self.gate.passed
+    def _checks(self) -> CheckReport:
+        return run_gate(self, self.effects(rope=None))
 
     def to_tree(self) -> xr.DataTree:
         """Everything but the participants' own rows and draws, as one tree for NetCDF or Zarr; see `from_tree`."""
@@ -196,18 +180,11 @@ class LatentFit:
         )
 
     def __repr__(self) -> str:
-        sizes = self.tree["posterior"].sizes
+        chains, draws = self.shape
         return (
             f"{type(self).__name__}({self.info['people']:,} people, {self.info['sessions']:,} sessions, "
-            f"{sizes['chain']} chains x {sizes['draw']} draws)"
+            f"{chains} chains x {draws} draws)"
         )
-
-
-def _some(table: pd.DataFrame) -> str:
-    """A few of the quantities, and how many more."""
-    names = list(table["quantity"][:3])
-    more = len(table) - len(names)
-    return ", ".join(names) + (f" and {more} more" if more else "")
 
 
 def derived(posterior: xr.Dataset, data: JointData) -> xr.Dataset:

@@ -4,18 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from alliance_bayes.checks import CheckReport, CheckResult, Plot
-from alliance_bayes.checks.convergence import JUDGED, worst
-from alliance_bayes.checks.evidence import FEWEST_ROWS, Evidence
-from alliance_bayes.checks.limits import ESS_LIMIT
-from alliance_bayes.checks.plots_convergence import effective_sizes, rank_histograms
-from alliance_bayes.checks.sensitivity import FEWEST
+from alliance_bayes.checks import CHECKS, Check, CheckReport, CheckResult, Plot
 from alliance_bayes.effects import EffectTable
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.report.counts import hidden_parameters, hidden_rows
@@ -33,24 +28,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Checked", "Item", "checking", "may_show", "quiet", "sensitivity", "told"]
 
-#: Checks whose tables and figures hold no estimate, so that they stay when conclusions are withheld.
-WITHOUT_ESTIMATES = ("convergence", "prior_predictive")
-#: The sections whose numbers a check bears on; all of them where it is not named.
-CONCERNS: Mapping[str, tuple[str, ...]] = {
-    "prior_predictive": ("effects",),
-    "curvature": ("effects",),
-    "groups": ("groups",),
-    "loo": ("effects", "groups"),
-    "calibration": ("variance",),
-    "prior_sensitivity": ("effects",),
-    "influence": ("effects",),
-}
-#: Checks that have a section of their own.
-SENSITIVITY = ("prior_sensitivity", "influence")
-#: Figures that show every participant as a point.
-SINGLE_ROWS = ("loo-pareto-k",)
-# Fewest people that each bar or point of a figure stands for, where that is not decided by the page.
-_FEWEST_SHOWN = {"predictive-distribution": FEWEST_ROWS, "left-out": FEWEST}
 _ROWS = re.compile(r"; rows? [\d, and]*counted from 0")
 #: Verdicts that are repeated where their subject is reported.
 CAUTIONS = ("warn", "fail")
@@ -61,7 +38,7 @@ class Item:
     """One check as the page shows it."""
 
     id: str
-    name: str
+    result: CheckResult
     title: str
     verdict: str
     sentence: str
@@ -72,6 +49,16 @@ class Item:
     numbers: Mapping[str, Any]
     rows: EffectTable | None = None
 
+    @property
+    def check(self) -> Check:
+        """The check."""
+        return self.result.check
+
+    @property
+    def name(self) -> str:
+        """Its key."""
+        return self.check.name
+
 
 @dataclass(frozen=True)
 class Checked:
@@ -79,17 +66,33 @@ class Checked:
 
     items: tuple[Item, ...]
 
-    def by_name(self, name: str) -> Item | None:
-        """A check that was run, or None."""
-        return next((item for item in self.items if item.name == name), None)
+    def in_section(self, section: str) -> tuple[Item, ...]:
+        """The checks that a section has."""
+        return tuple(item for item in self.items if item.check.section == section)
+
+    def repeated_in(self, section: str) -> Item | None:
+        """The check whose sentence another section repeats, or None."""
+        return next((item for item in self.items if item.check.repeated_in == section), None)
+
+    def answering(self, item: str) -> Item | None:
+        """The check that answers an item of a reporting guideline ("BARG 1E"), or None."""
+        return next((found for found in self.made if item in found.check.answered(found.result)), None)
+
+    @property
+    def made(self) -> tuple[Item, ...]:
+        """The checks that came to a result: those of the package, in their order, and then the others."""
+        order = [*CHECKS, *(item.name for item in self.items)]
+        return tuple(sorted((item for item in self.items if item.result.made), key=lambda item: order.index(item.name)))
+
+    @property
+    def not_made(self) -> tuple[Check, ...]:
+        """Checks that come with the package and were not run, or could not be made of the fit."""
+        made = [item.check for item in self.made]
+        return tuple(check for check in CHECKS.values() if check not in made)
 
     def about(self, section: str) -> tuple[Item, ...]:
         """The checks that warn or fail and bear on what a section reports."""
-        return tuple(
-            item
-            for item in self.items
-            if item.verdict in CAUTIONS and section in CONCERNS.get(item.name, ("effects", "groups", "variance"))
-        )
+        return tuple(item for item in self.items if item.verdict in CAUTIONS and section in item.check.concerns)
 
     @classmethod
     def of(
@@ -110,11 +113,10 @@ class Checked:
         few
             The quantities that no check says anything of; see :func:`quiet`.
         """
-        report = replace(report, results=tuple(_without(fit, result, few) for result in report.results))
         withheld = not report.gate.passed
         return cls(
             tuple(
-                _item(fit, result, position, withheld, redact, small)
+                _item(fit, result.without(fit, few), position, withheld, redact, small)
                 for position, result in enumerate(report.results, 1)
             )
         )
@@ -122,7 +124,7 @@ class Checked:
 
 def checking(view: View) -> Section:
     """The section of the checks of draws and model; its numbers are those of all checks."""
-    items = [item for item in view.checked.items if item.name not in SENSITIVITY]
+    items = view.checked.in_section("checks")
     introduction = (
         "Checks judge whether the draws can be trusted and whether the model describes the data. A failed check of the "
         "first kind withholds the conclusions."
@@ -134,7 +136,7 @@ def checking(view: View) -> Section:
 
 def sensitivity(view: View) -> Section | None:
     """The section of the checks that change a choice; None where none was run."""
-    items = [item for item in view.checked.items if item.name in SENSITIVITY]
+    items = view.checked.in_section("sensitivity")
     if not items:
         return None
     introduction = (
@@ -150,7 +152,7 @@ def sensitivity(view: View) -> Section | None:
 
 def _item(fit: FittedModel, result: CheckResult, position: int, withheld: bool, redact: Redact, small: int) -> Item:
     # Any other check would give away the numbers that are withheld.
-    shown = not withheld or result.name in WITHOUT_ESTIMATES
+    shown = not withheld or not result.check.holds_estimates
     anchor, title = f"check-{position}", redact(result.title)
     sentence = (
         _said(told(fit, result, small), redact) if shown else "What this check found is withheld with the conclusions."
@@ -163,17 +165,9 @@ def _item(fit: FittedModel, result: CheckResult, position: int, withheld: bool, 
     tables = [
         frame_table(part, name=f"{anchor}-{name}", caption=caption) for name, caption, part in captions if len(part)
     ]
-    allowed = [plot for plot in result.plots if shown and plot.name not in SINGLE_ROWS]
-    few = _of_few(fit, result.table, small)
-    # A figure of refits has all of them.
-    refits = result.table.get("label", pd.Series(dtype=str)), frame.get("label", pd.Series(dtype=str))
-    plots = [
-        plot
-        for plot in allowed
-        if may_show(plot, small)
-        and not plot.title.endswith(few)
-        and (plot.name != "left-out" or len(refits[0]) == len(refits[1]))
-    ]
+    allowed = [plot for plot in result.plots if shown and not plot.single_rows]
+    few, whole = _of_few(fit, result.table, small), len(frame) == len(result.table)
+    plots = [plot for plot in allowed if may_show(plot, small) and plot.column not in few and (whole or not plot.whole)]
     pictures = [_picture(plot, f"{anchor}-{number}", redact) for number, plot in enumerate(plots, 1)]
     # The sentence already says what the problems are when it is made of them.
     listed = tuple(problem for problem in problems if problem not in sentence)
@@ -198,7 +192,7 @@ def _item(fit: FittedModel, result: CheckResult, position: int, withheld: bool, 
         rows = result.rows[np.array([redact(str(term)) in named for term in result.rows["term"]], dtype=bool)]
     return Item(
         anchor,
-        result.name,
+        result,
         title,
         result.verdict,
         sentence,
@@ -214,27 +208,6 @@ def _item(fit: FittedModel, result: CheckResult, position: int, withheld: bool, 
 def quiet(fit: FittedModel, effects: EffectTable, small: int) -> frozenset[str]:
     """Names of the parameters, and ids of the effects, of which a page says nothing."""
     return hidden_parameters(fit, small).union(map(str, effects.index[hidden_rows(fit, effects, small)]))
-
-
-def _without(fit: FittedModel, result: CheckResult, few: frozenset[str]) -> CheckResult:
-    """A check's result without rows about quantities that may not be shown."""
-    table, details = (
-        part[~part["quantity"].isin(few)] if "quantity" in part.columns else part
-        for part in (result.table, result.details)
-    )
-    plots = result.plots
-    if result.name == "convergence" and len(details) < len(result.details):
-        # Figures of what the table has: the others would be what one has more than the other.
-        quantities = Evidence(fit).quantities
-        own = {
-            plot.name: plot
-            for plot in (
-                effective_sizes(details[details["status"].isin(JUDGED)], ESS_LIMIT),
-                rank_histograms(fit.posterior, worst(quantities[~quantities["quantity"].isin(few)])),
-            )
-        }
-        plots = tuple(own.get(plot.name, plot) for plot in plots)
-    return replace(result, table=table, details=details, plots=plots)
 
 
 def told(fit: FittedModel, result: CheckResult, small: int) -> str:
@@ -256,16 +229,15 @@ def told(fit: FittedModel, result: CheckResult, small: int) -> str:
 
 def may_show(plot: Plot, small: int) -> bool:
     """Whether every bar and point of a figure stands for at least so many people."""
-    return _FEWEST_SHOWN.get(plot.name, small) >= small
+    return plot.fewest is None or plot.fewest >= small
 
 
-def _of_few(fit: FittedModel, frame: pd.DataFrame, small: int) -> tuple[str, ...]:
-    """How the titles of figures end that show groups of fewer than `small` people."""
-    endings = [f" by {name}" for name in factors_with_few(fit, small)]
+def _of_few(fit: FittedModel, frame: pd.DataFrame, small: int) -> set[str]:
+    """Columns of which a figure would show groups of fewer than `small` people."""
+    few = set(factors_with_few(fit, small))
     if {"column", "n"} <= set(frame.columns):
-        few = frame.loc[(frame["n"] > 0) & (frame["n"] < small), "column"].unique()
-        endings += [f" {how} {name}" for name in few for how in ("along", "by")]
-    return tuple(endings)
+        few |= set(frame.loc[(frame["n"] > 0) & (frame["n"] < small), "column"])
+    return few
 
 
 def _said(sentence: str, redact: Redact) -> str:

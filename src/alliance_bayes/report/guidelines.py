@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
-from alliance_bayes.report.checking import SENSITIVITY
-from alliance_bayes.report.doing import ran
 from alliance_bayes.report.sections import Section
 from alliance_bayes.report.tables import Table
 
@@ -33,7 +32,7 @@ class Ground:
         Links to those of the sections ("data", "model", "effects", "groups", "variance", "reproduction") that the page
         has; None where it has none of them.
     checked
-        Link to a check that was run and is shown; None where it was not, or is not.
+        Link to the check that answers an item ("BARG 1E") and is shown; None where there is none.
     withheld
         Whether estimates are withheld.
     stated
@@ -46,8 +45,6 @@ class Ground:
         Whether effects of a level are correlated, so that there is a prior of a matrix.
     densities
         Whether marginal posteriors are drawn.
-    refitted
-        Whether the model was fitted again under other sets of priors.
     """
 
     where: Callable[..., Markup | None]
@@ -58,7 +55,6 @@ class Ground:
     seeded: bool
     correlated: bool
     densities: bool = True
-    refitted: bool = False
 
     @property
     def results(self) -> str:
@@ -72,9 +68,9 @@ class Ground:
             return item, NOWHERE, NOT_DONE
         return item, NOWHERE if status == NOT_DONE else link, status
 
-    def check(self, item: str, name: str) -> Row:
-        """An item that is a check: done where it was run and the page shows it."""
-        link = self.checked(name)
+    def check(self, guideline: str, item: str) -> Row:
+        """An item that is a check: done where one that answers it was run and the page shows it."""
+        link = self.checked(f"{guideline} {item.partition(' ')[0]}")
         return (item, NOWHERE, NOT_DONE) if link is None else (item, link, DONE)
 
 
@@ -84,16 +80,14 @@ def guidelines(view: View) -> Section:
     def where(*sections: str) -> Markup | None:
         return view.link(*sections) if any(name in view.order for name in sections) else None
 
-    def checked(name: str) -> Markup | None:
-        found = ran(view, name)
-        section = "sensitivity" if name in SENSITIVITY else "checks"
-        if found is None or section not in view.order:
+    def checked(item: str) -> Markup | None:
+        found = view.checked.answering(item)
+        if found is None or found.check.section not in view.order:
             return None
-        place = view.order.index(section) + 1
+        place = view.order.index(found.check.section) + 1
         return Markup('Section {}: <a href="#{}">{}</a>').format(place, found.id, found.title)
 
     fit, card = view.fit, view.fit.spec.card
-    tried = next((result for result in view.checks.results if result.name == "prior_sensitivity"), None)
     return filled(
         Ground(
             where,
@@ -103,8 +97,6 @@ def guidelines(view: View) -> Section:
             rope=not view.withheld and bool(view.estimates.table["p_rope"].notna().any()),
             seeded=isinstance(fit.info.get("seed"), int),
             correlated=any(factor.correlated for factor in fit.design.factors),
-            # Rows are those of refits; power-scaling alone has none.
-            refitted=tried is not None and tried.rows is not None,
         )
     )
 
@@ -155,19 +147,19 @@ def filled(ground: Ground) -> Section:
 
 
 def _barg(ground: Ground) -> Iterable[Row]:
-    part, check = ground.part, ground.check
+    part, check = ground.part, partial(ground.check, "BARG")
     yield part("Preamble: why a Bayesian analysis", "model")
     yield part("Preamble: goals, question and estimand", "model", status=DONE if ground.stated else NOT_DONE)
     yield part("1A Variables: outcome and predictors", "data", "model")
     yield part("1B Likelihood, its parameters and the hierarchy", "model")
     yield part("1C Priors, each with its reason", "model")
     yield part("1D Formal specification", "model")
-    yield check("1E Prior predictive check", "prior_predictive")
+    yield check("1E Prior predictive check")
     yield part("2A Software and versions", "reproduction")
-    yield check("2B Convergence of the chains, for every parameter and every effect", "convergence")
-    yield check("2C Effective sample size, for every parameter and every effect", "convergence")
+    yield check("2B Convergence of the chains, for every parameter and every effect")
+    yield check("2C Effective sample size, for every parameter and every effect")
     yield ("2D Computation other than MCMC: its approximations", NOWHERE, NOT_APPLICABLE)
-    yield check("3 Posterior predictive check", "posterior_predictive")
+    yield check("3 Posterior predictive check")
     estimates = ("effects", "groups", "variance")
     yield part("3 Posterior: central tendency and interval, kind and probability", *estimates, status=ground.results)
     yield ("3 Bayes factors and probabilities of models", NOWHERE, NOT_APPLICABLE)
@@ -177,7 +169,7 @@ def _barg(ground: Ground) -> Iterable[Row]:
         yield part(limits, "effects", status=ground.results)
     else:
         yield (limits, NOWHERE, NOT_APPLICABLE)
-    yield check("5 Sensitivity of the posterior to the priors: of the focal slope", "prior_sensitivity")
+    yield check("5 Sensitivity of the posterior to the priors: of the focal slope")
     yield ("5 Sensitivity of Bayes factors and of probabilities of models", NOWHERE, NOT_APPLICABLE)
     yield part("6 Model card and command to run again", "reproduction")
     yield part("6 Seed and settings of the sampler", "reproduction", status=DONE if ground.seeded else NOT_DONE)
@@ -188,22 +180,20 @@ def _barg(ground: Ground) -> Iterable[Row]:
 
 
 def _wambs(ground: Ground) -> Iterable[Row]:
-    part, check = ground.part, ground.check
+    part, check = ground.part, partial(ground.check, "WAMBS")
     yield part("1 Priors and likelihood described", "model")
-    yield check("1 Prior predictive check for conflict of priors and data", "prior_predictive")
-    yield check("2 Convergence, by more than one diagnostic", "convergence")
+    yield check("1 Prior predictive check for conflict of priors and data")
+    yield check("2 Convergence, by more than one diagnostic")
     yield ("3 Convergence again with twice the iterations", NOWHERE, NOT_DONE)
-    yield check("4 Enough draws for the shape of the posterior", "convergence")
-    yield check("5 Autocorrelation: effective sample size of every parameter", "convergence")
+    yield check("4 Enough draws for the shape of the posterior")
+    yield check("5 Autocorrelation: effective sample size of every parameter")
     drawn = ground.results if ground.densities else NOT_DONE
     yield part("6 Marginal posteriors shown, to be judged by the reader", "model", "effects", status=drawn)
-    yield check("6 Posterior predictive check", "posterior_predictive")
+    yield check("6 Posterior predictive check")
     multivariate = "7 Sensitivity to multivariate priors of variances and covariances"
     yield (multivariate, NOWHERE, NOT_DONE if ground.correlated else NOT_APPLICABLE)
-    little = "8 Comparison with priors that say little: of the focal slope"
-    yield (check(little, "prior_sensitivity") if ground.refitted else (little, NOWHERE, NOT_DONE))
-    weights = "9 Sensitivity to the hyperparameters of the priors: all of one number, weighed more and less together"
-    yield check(weights, "prior_sensitivity")
+    yield check("8 Comparison with priors that say little: of the focal slope")
+    yield check("9 Sensitivity to the hyperparameters of the priors: all of one number, weighed more and less together")
     yield part(
         "10 Results reported and interpreted as probabilities", "effects", "groups", "variance", status=ground.results
     )

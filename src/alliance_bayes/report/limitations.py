@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model.scales import is_who5
 from alliance_bayes.report.checking import CAUTIONS
 from alliance_bayes.report.counts import people_in
-from alliance_bayes.report.doing import not_run
 from alliance_bayes.report.left_out import ShownFlow
 from alliance_bayes.report.limits import is_simulated
 from alliance_bayes.report.sections import Section
@@ -24,22 +23,6 @@ __all__ = ["at_the_end", "limitations", "limits_of_data", "limits_of_measures"]
 #: Share of people at an end of a scale from which the end is a ceiling or a floor (Terwee et al. 2007, Journal of
 #: Clinical Epidemiology 60:34-42, doi 10.1016/j.jclinepi.2006.03.012).
 AT_THE_END = 0.15
-#: What a check that warns or fails means for the reader; nothing is said of one that is not named.
-MEANING: Mapping[str, str] = {
-    "convergence": "The numbers may be others when the model is sampled again.",
-    "prior_predictive": "The priors imply outcomes that hardly anybody would expect; another prior set may give other "
-    "results.",
-    "posterior_predictive": "The model does not reproduce some features of the data. What is said about those features "
-    "cannot be trusted.",
-    "calibration": "Predictions for single people are more, or less, certain than they claim to be.",
-    "loo": "Single people weigh heavily in the results, and comparisons of models by these scores are not to be "
-    "trusted.",
-    "curvature": "A straight line misses a bend, so the slope is the average of a curve and holds nowhere exactly.",
-    "groups": "The model misses differences between groups.",
-    "prior_sensitivity": "The data are too few to settle the association alone: what is said of it is said under these "
-    "priors.",
-    "influence": "A few people, or one group, weigh heavily in the association. It may not hold for others.",
-}
 
 
 def limitations(view: View) -> Section:
@@ -53,7 +36,7 @@ def limitations(view: View) -> Section:
     ]
     context = {
         "parts": [(title, sentences) for title, sentences in parts if sentences],
-        "judged": [(item, MEANING.get(item.name, "")) for item in judged],
+        "judged": [(item, view.redact(item.check.meaning)) for item in judged],
         "linked": "checks" in view.order,
         "checked": bool(view.checked.items),
         "undone": [capital(sentence) for sentence in _undone(view)],
@@ -180,8 +163,10 @@ def _of_model(view: View) -> Iterable[str]:
 
 def _undone(view: View) -> Iterable[str]:
     """What a careful reader would want and this page does not have."""
-    for words, out_of_reach in not_run(view):
-        yield words + (", which needs the rows." if out_of_reach else ".")
+    run = [item.check for item in view.checked.items]
+    for check in view.checked.not_made:
+        out_of_reach = view.fit.moments is not None and check in run
+        yield check.looks_at + (", which needs the rows." if out_of_reach else ".")
     if view.fit.flow.analysed < view.fit.flow.participants:
         yield "imputation of missing values, or a tipping-point analysis of those left out."
     if view.fit.spec.focal_predictor(view.fit.design) is not None and "confounding" not in view.order:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model.scales import is_who5
-from alliance_bayes.report.doing import CHECKED_FOR, ran
 from alliance_bayes.report.effect_sizes import rope_words
 from alliance_bayes.report.groups import SLOPES_JUDGED
 from alliance_bayes.report.left_out import ShownFlow
@@ -27,11 +26,6 @@ __all__ = ["Cited", "fit_sentences", "methods", "package_reference", "sampling_s
 
 #: Sources of the named sets of priors for the alliance slope, see `alliance_bayes.model.defaults`.
 _PRIORS = {"literature": ("flueckiger2018", "aafjes2024"), "enthusiastic": ("flueckiger2018",)}
-_CHECKS = {
-    "convergence": ("vehtari2021",),
-    "calibration": ("czado2009",),
-    "loo": ("vehtari2017", "vehtari2024"),
-}
 _PACKAGES = ("python", "pymc", "nutpie", "arviz", "numba", "numpy", "pandas", "scipy", "xarray")
 
 
@@ -165,20 +159,18 @@ def sampling_sentence(shape: tuple[int, int], info: Mapping[str, Any], cite: Cit
 
 
 def _checks(view: View, cite: Cited) -> Iterable[str]:
-    done = [(name, item) for name in CHECKED_FOR if (item := ran(view, name)) is not None]
-    own = [item for item in view.checked.items if item.name not in CHECKED_FOR]
-    if not done and not own:
+    made = view.checked.made
+    if not made:
         yield "No check was run."
         return
-    listed = [f"{CHECKED_FOR[name]}{cite(*_CHECKS.get(name, ()))}" for name, _ in done]
-    yield f"Checks: {'; '.join([*listed, *(item.title for item in own)])}."
+    listed = [f"{view.redact(item.check.looks_at)}{cite(*item.check.references)}" for item in made]
+    yield f"Checks: {'; '.join(listed)}."
     for verdict, word in (("fail", "failed"), ("warn", "warned")):
-        found = [item.title for item in (*(item for _, item in done), *own) if item.verdict == verdict]
+        found = [item.title for item in made if item.verdict == verdict]
         if found:
             yield f"{len(found)} {word}: {'; '.join(found)}."
-    missing = [words for name, words in CHECKED_FOR.items() if name not in dict(done)]
-    if missing:
-        yield f"Not done: {'; '.join(missing)}."
+    if view.checked.not_made:
+        yield f"Not done: {'; '.join(check.looks_at for check in view.checked.not_made)}."
 
 
 def _effects(view: View, cite: Cited) -> Iterable[str]:

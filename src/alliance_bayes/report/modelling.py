@@ -73,7 +73,7 @@ def modelling(view: View) -> Section:
         "centres": centres,
         "prior_set": clean(fit.spec.prior_set),
         "priors": prior_table(fit, "table-priors", "Priors, each with its reason"),
-        "prior_check": view.checked.by_name("prior_predictive"),
+        "prior_check": view.checked.repeated_in("model"),
         "graph": model_graph(view, stated_priors),
         "picture": None if withheld else _prior_picture(fit, view.small),
         "withheld": withheld,

@@ -12,7 +12,7 @@ import pandas as pd
 import xarray as xr
 
 from alliance_bayes.api import Fit, Model
-from alliance_bayes.checks import run_checks
+from alliance_bayes.checks import run_gate
 from alliance_bayes.cohort import Cohort, session_cohort
 from alliance_bayes.cohort.cohort import single_level_columns
 from alliance_bayes.cohort.flow import FlowStep
@@ -163,7 +163,7 @@ class Bench:
         """Sample; by NUTS again with smaller steps, where the default ones were not careful enough."""
         settings: dict[str, Any] = {"seed": self.options.seed, "progress": self._progress}
         made = model.fit(cohort, **settings)
-        if made.info["engine"] == "collapsed" or run_checks(made, only=("convergence",)).gate.passed:
+        if made.info["engine"] == "collapsed" or run_gate(made).gate.passed:
             return made
         self.tell(f"{model.card.title}: again with smaller steps, since the first draws did not pass the checks")
         return model.fit(cohort, **CAREFUL, **settings)
@@ -187,9 +187,9 @@ class Bench:
                 progress=self._progress,
                 **settings,
             )
-            if made.gate.passed:
+            if (gate := made.check().gate).passed:
                 break
-            why = made.gate.reasons[0]
+            why = gate.reasons[0]
             self.tell(f"{model.card.title}: {made.info['draws']:,} draws a chain did not pass the checks ({why})")
         self._kept.store(key, made.to_tree(), made.info)
         self.fitted[name] = Fitted(name, made, time.perf_counter() - started, model=model)
@@ -252,7 +252,7 @@ class Bench:
         for fit in fits:
             # Levels that may be one person each are not named.
             rows = Estimates.of(fit, rows, small).table
-            gate = run_checks(fit, effects=rows, only=("convergence",)).gate
+            gate = run_gate(fit, rows).gate
             named = [] if gate.passed else map(unnamed(redaction(fit), hidden_parameters(fit, small)), gate.reasons)
             reasons += [reason for reason in named if reason not in reasons]
         rows = rows[rows["estimand"] == ""] if reasons else rows.told(self._page, f"{name}/")

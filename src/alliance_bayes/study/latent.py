@@ -29,7 +29,7 @@ def latent(bench: Bench) -> Part:
     fit = bench.latent("latent")
     rope = bench.options.rope
     rows = fit.effects(bench.options.prob, rope=rope)
-    gate = fit.gate
+    gate = fit.check().gate
     reasons = () if gate.passed else gate.reasons
     block = Block("latent", "The slope without error of measurement", rows, reasons, models=("latent",))
     question = "How large is the association once the error and the ceiling of ratings are taken out?"

@@ -7,8 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from alliance_bayes.api import Fit
-from alliance_bayes.checks import run_checks
+from alliance_bayes.checks import run_gate
 from alliance_bayes.checks.convergence import JUDGED
 from alliance_bayes.latent import LatentFit
 from alliance_bayes.study.bench import Fitted
@@ -25,11 +24,14 @@ def model_table(fitted: Mapping[str, Fitted]) -> pd.DataFrame:
 def _row(made: Fitted) -> dict[str, object]:
     fit = made.fit
     if isinstance(fit, LatentFit):
-        judged = fit.convergence
+        report = fit.check()
         family, engine = "graded response, gaussian", str(fit.info["engine"])
     else:
-        judged = _parameters(fit)
+        report = run_gate(fit)
         family, engine = fit.spec.family, str(fit.info["engine"]) + (" (nuts)" if "fallback" in fit.info else "")
+    # R-hat and effective sample sizes of what varies.
+    details = report.results[0].details
+    judged = details[details["status"].isin(JUDGED)]
     ess = float(np.nanmin(judged["ess_bulk"])) if len(judged) else float("nan")
     statistics = fit.sample_stats
     return {
@@ -45,9 +47,3 @@ def _row(made: Fitted) -> dict[str, object]:
         "rhat": float(np.nanmax(judged["rhat"])) if len(judged) else float("nan"),
         "reused": made.reused,
     }
-
-
-def _parameters(fit: Fit) -> pd.DataFrame:
-    """R-hat and effective sample sizes of the parameters that vary."""
-    details = run_checks(fit, only=("convergence",)).results[0].details
-    return details[details["status"].isin(JUDGED)]

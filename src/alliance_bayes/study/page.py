@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from alliance_bayes.checks.limits import ESS_LIMIT, RHAT_LIMIT
+from alliance_bayes.checks.convergence import ESS_LIMIT, RHAT_LIMIT
 from alliance_bayes.effects import EffectTable
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.latent import LatentFit

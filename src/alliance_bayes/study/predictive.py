@@ -28,7 +28,7 @@ def predictive_pictures(name: str, title: str, fit: Fit, small: int) -> list[Pic
     """
     pictures = []
     for words in ("prior", "posterior"):
-        result = run_checks(fit, only=(f"{words}_predictive",)).results[0]
+        result = run_checks(fit, checks=[f"{words}_predictive"]).results[0]
         plot = result.plots[0]
         if not may_show(plot, small):
             continue

@@ -8,8 +8,8 @@ from typing import Any
 from markupsafe import Markup
 
 from alliance_bayes.api import Fit
+from alliance_bayes.checks import CHECKS
 from alliance_bayes.latent import LatentFit
-from alliance_bayes.report.doing import CHECKED_FOR
 from alliance_bayes.report.guidelines import Ground, filled
 from alliance_bayes.report.limitations import limits_of_data, limits_of_measures
 from alliance_bayes.report.methods import Cited, fit_sentences, sampling_sentence, software_sentence
@@ -33,7 +33,7 @@ def study_limitations(study: Study) -> Section:
         gone = [f"Withheld. {reason}" for reason in part.withheld]
         parts.append((part.title, [typeset(clean(line)) for line in (*part.limits, *part.left_out, *gone)]))
     # Every model's draws are judged; the other checks are those of a single model's report.
-    undone = [f"{words}, for each model." for name, words in CHECKED_FOR.items() if name != "convergence"]
+    undone = [f"{check.looks_at}, for each model." for check in CHECKS.values() if not check.gate]
     undone.append(
         "Imputation of missing values; how strong an unmeasured cause would have to be to explain an association away."
     )
@@ -66,8 +66,10 @@ def study_guidelines(study: Study, order: Sequence[str]) -> Section:
     def where(*sections: str) -> Markup:
         return linked(order, *dict.fromkeys(name for section in sections for name in at.get(section, parts)))
 
-    def checked(name: str) -> Markup | None:
-        return linked(order, "models") if name == "convergence" else None
+    judged = {item for check in CHECKS.values() if check.gate for item in check.answers}
+
+    def checked(item: str) -> Markup | None:
+        return linked(order, "models") if item in judged else None
 
     fits = [made.fit for made in study.fitted.values() if isinstance(made.fit, Fit)]
     return filled(

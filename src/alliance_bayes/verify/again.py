@@ -141,7 +141,8 @@ def _report(
                 "data do not have. Give the table with these columns."
             )
         extra = cohort.complete(model.columns)[0][list(checked["extra"])]
-    checks = fit.check(effects=table, **{**checked, "extra": extra})
+    others = {key: value for key, value in checked.items() if key != "only"}
+    checks = fit.check(effects=table, checks=checked["only"], **{**others, "extra": extra})
     tell("writing the page again")
     report = Report(sections=_sections(manifest), **manifest["page_options"])
     return Again(

@@ -1,25 +1,27 @@
-"""Evidence: a fit with what several checks need of it, computed once and only when asked for."""
+"""The context of a check: a fit with what several checks need of it, computed once and only when asked for."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any, Protocol
 from weakref import WeakKeyDictionary
 
 import numpy as np
 import pandas as pd
+import xarray as xr
 
-from alliance_bayes.checks.diagnostics import diagnose
 from alliance_bayes.checks.left_out import LeftOut, left_out
 from alliance_bayes.checks.psis import Loo
 from alliance_bayes.checks.subsample import heaviest, looked_at, proxies
+from alliance_bayes.diagnostics import diagnose
 from alliance_bayes.errors import UsageError
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model import Family, Outcome, Scale
 from alliance_bayes.remedies import argument, call
 
-__all__ = ["Evidence", "Grouping", "rounding_step"]
+__all__ = ["Context", "Draws", "Grouping", "diagnosed", "rounding_step"]
 
 # Rows that are looked at one by one, by leave-one-out predictions and residuals: of more, a random sample.
 MOST_ROWS = 10_000
@@ -34,7 +36,35 @@ SIMULATED = 100_000_000
 # Levels with fewer rows are counted but have no statistics of their own.
 FEWEST_ROWS = 20
 # Thousands of elements take a while, and one fit is checked with every table that is made of it.
-_DIAGNOSED: WeakKeyDictionary[FittedModel, pd.DataFrame] = WeakKeyDictionary()
+_DIAGNOSED: WeakKeyDictionary[Draws, pd.DataFrame] = WeakKeyDictionary()
+
+
+class Draws(Protocol):
+    """A fit of any kind: its draws, and what their sampler says of them."""
+
+    @property
+    def posterior(self) -> xr.Dataset:
+        """The draws, dims chain and draw first."""
+
+    @property
+    def sample_stats(self) -> xr.Dataset:
+        """What the sampler says of itself, dims (chain, draw)."""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Number of chains and of draws in each."""
+
+    @property
+    def info(self) -> Mapping[str, Any]:
+        """How the draws came about."""
+
+
+def diagnosed(fit: Draws) -> pd.DataFrame:
+    """Convergence diagnostics of every element of every posterior variable of a fit; see :func:`diagnose`."""
+    found = _DIAGNOSED.get(fit)
+    if found is None:
+        found = _DIAGNOSED[fit] = diagnose(fit.posterior)
+    return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +105,7 @@ class Grouping:
 
 
 @dataclass(frozen=True, eq=False)
-class Evidence:
+class Context:
     """A fit as the checks see it.
 
     Parameters
@@ -198,8 +228,8 @@ class Evidence:
         return np.arange(n) if n <= most else np.sort(self.generator(6).choice(n, most, replace=False))
 
     @cached_property
-    def sample(self) -> Evidence:
-        """The evidence of all rows, or of a random sample where there are too many to replicate at once."""
+    def sample(self) -> Context:
+        """The context of all rows, or of a random sample where there are too many to replicate at once."""
         at = self.random_rows(min(MOST_ROWS, max(2, KEPT // self.replicates)))
         design = self.fit.design
         if at.size == design.rows.n:
@@ -227,11 +257,8 @@ class Evidence:
 
     @cached_property
     def quantities(self) -> pd.DataFrame:
-        """Convergence diagnostics of every element of every posterior variable; see :func:`diagnose`."""
-        found = _DIAGNOSED.get(self.fit)
-        if found is None:
-            found = _DIAGNOSED[self.fit] = diagnose(self.fit.posterior)
-        return found
+        """Convergence diagnostics of every element of every posterior variable."""
+        return diagnosed(self.fit)
 
     @cached_property
     def relative_efficiency(self) -> float:

@@ -1,0 +1,285 @@
+"""What a check is, everything that the package asks of it in one object, and what it returns."""
+
+from __future__ import annotations
+
+import math
+import re
+import textwrap
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
+
+import pandas as pd
+
+from alliance_bayes.effects.table import EffectTable
+from alliance_bayes.errors import UsageError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from alliance_bayes.checks.context import Context
+    from alliance_bayes.fit import FittedModel
+
+__all__ = ["SUBJECTS", "Check", "CheckResult", "Plot", "Verdict"]
+
+Verdict = Literal["pass", "warn", "fail", "info"]
+#: What findings are about: the association, differences between groups, and what the variance is made of.
+SUBJECTS = ("effects", "groups", "variance")
+_NAME = re.compile(r"[a-z][a-z0-9_]*")
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A figure that can be drawn when somebody wants it.
+
+    Parameters
+    ----------
+    name
+        Unique among a report's figures; letters, digits and hyphens.
+    title
+        What the figure is called.
+    description
+        What it shows, in words: the alternative text.
+    draw
+        Draws on an empty matplotlib figure of that size.
+    size
+        Width and height in inches; text is legible at 100 pixels an inch.
+    column
+        Column whose levels or parts it shows: no page has it that may not show one of them.
+    fewest
+        Fewest people that each bar or point stands for, where the check sees to that.
+    single_rows
+        Whether a participant is a point: no page has it.
+    whole
+        Whether it shows every row of the check's table: no page has it that leaves out some.
+    """
+
+    name: str
+    title: str
+    description: str
+    draw: Callable[[Figure], None] = field(repr=False)
+    size: tuple[float, float] = (6.4, 3.6)
+    column: str = ""
+    fewest: int | None = None
+    single_rows: bool = False
+    whole: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class CheckResult:
+    """The outcome of one check; see :meth:`Check.result`.
+
+    Parameters
+    ----------
+    check
+        The check.
+    verdict
+        ``pass``, ``warn``, ``fail``, or ``info`` where there is nothing to judge.
+    sentence
+        What was found, what it means and what to do.
+    table
+        The figures behind the verdict, one row a thing compared.
+    plots
+        Figures.
+    details
+        A longer table for those who look closer; may be empty.
+    problems
+        One sentence for each thing that made the check fail.
+    rows
+        Estimates among the figures, as rows of an effects table with their draws; None where there are none.
+    """
+
+    check: Check
+    verdict: Verdict
+    sentence: str
+    table: pd.DataFrame = field(default_factory=pd.DataFrame)
+    plots: tuple[Plot, ...] = ()
+    details: pd.DataFrame = field(default_factory=pd.DataFrame)
+    problems: tuple[str, ...] = ()
+    rows: EffectTable | None = None
+
+    def __post_init__(self) -> None:
+        if self.verdict not in get_args(Verdict):
+            raise UsageError(
+                f"verdict should be one of {', '.join(get_args(Verdict))} but got {self.verdict!r} for check "
+                f"'{self.name}'."
+            )
+
+    @property
+    def name(self) -> str:
+        """Key in a report."""
+        return self.check.name
+
+    @property
+    def title(self) -> str:
+        """What the check is called."""
+        return self.check.title
+
+    @property
+    def made(self) -> bool:
+        """Whether the check could be made of the fit; where it could not, its sentence says why."""
+        return self.verdict != "info" or len(self.table) > 0 or bool(self.plots)
+
+    def without(self, fit: FittedModel, hidden: frozenset[str]) -> CheckResult:
+        """The result without rows about some quantities (a column ``quantity``), and figures of what is left."""
+        table, details = (
+            part[~part["quantity"].isin(hidden)] if "quantity" in part.columns else part
+            for part in (self.table, self.details)
+        )
+        if len(table) == len(self.table) and len(details) == len(self.details):
+            return self
+        left = replace(self, table=table, details=details)
+        return replace(left, plots=self.check.redrawn(left, fit, hidden))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything but the figures, as JSON values; numbers that are not finite become None."""
+        return {
+            "name": self.name,
+            "title": self.title,
+            "verdict": self.verdict,
+            "sentence": self.sentence,
+            "table": _records(self.table),
+            "details": _records(self.details),
+            "plots": [{"name": plot.name, "title": plot.title, "description": plot.description} for plot in self.plots],
+        }
+
+    def __str__(self) -> str:
+        head = f"{self.verdict.upper():<5} {self.title}"
+        return "\n".join([head, *textwrap.wrap(self.sentence, 94, initial_indent="      ", subsequent_indent="      ")])
+
+
+class Check(ABC):
+    """One check of a fit: called with a :class:`Context`, it gives a :class:`CheckResult`.
+
+    A check is a subclass with a file of its own; what it lacks is refused when it is made. Its facts:
+
+    ``name``
+        Key in reports and JSON: small letters, digits and underscores.
+    ``title``
+        What it is called.
+    ``looks_at``
+        What it looks at, as a list names it: "residuals by group".
+    ``meaning``
+        What it means for the reader when it warns or fails, in a sentence or two.
+    """
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    looks_at: ClassVar[str]
+    meaning: ClassVar[str]
+
+    #: The subjects (:data:`SUBJECTS`) of the findings that it bears on.
+    concerns: ClassVar[tuple[str, ...]] = SUBJECTS
+    #: Whether its tables and figures hold estimates, which are withheld while the gate is closed.
+    holds_estimates: ClassVar[bool] = True
+    #: What it compares, as the beginning of a sentence, where it needs single rows, which moments do not hold.
+    needs_rows: ClassVar[str] = ""
+    #: Section of the page that has it, and another one that repeats its sentence.
+    section: ClassVar[Literal["checks", "sensitivity"]] = "checks"
+    repeated_in: ClassVar[str] = ""
+    #: Items of reporting guidelines that it answers ("BARG 1E").
+    answers: ClassVar[tuple[str, ...]] = ()
+    #: References of the package's list that the methods text names beside it.
+    references: ClassVar[tuple[str, ...]] = ()
+    #: Why the gate is closed where the check was not run; empty for one that does not decide about the gate.
+    gate: ClassVar[str] = ""
+    #: Whether it shares the leave-one-out predictions, of which no other check knows and which take long.
+    weighs_draws: ClassVar[bool] = False
+
+    def __init__(self) -> None:
+        self.refuse_faults()
+
+    def refuse_faults(self) -> None:
+        """Refuse a check that is not whole.
+
+        Raises
+        ------
+        TypeError
+            A fact is missing, or is not of its kind.
+        """
+        lacking = [fact for fact in ("name", "title", "looks_at", "meaning") if not hasattr(self, fact)]
+        if lacking:
+            raise TypeError(f"{type(self).__name__} lacks {', '.join(lacking)}")
+        faults = [
+            f"{fact} should be text but is {value!r:.80}"
+            for fact in ("name", "title", "looks_at", "meaning")
+            if not isinstance(value := getattr(self, fact), str) or not value.strip()
+        ]
+        if not faults and not _NAME.fullmatch(self.name):
+            faults.append(f"name should be small letters, digits and underscores but is {self.name!r:.80}")
+        concerns = self.concerns if isinstance(self.concerns, tuple) else (self.concerns,)
+        if not isinstance(self.concerns, tuple) or not set(concerns) <= set(SUBJECTS):
+            faults.append(f"concerns should be some of {SUBJECTS} but is {self.concerns!r:.80}")
+        if faults:
+            raise TypeError(f"{type(self).__name__}: {'; '.join(faults)}")
+
+    def __repr__(self) -> str:
+        return f"<check {self.name}>"
+
+    def __call__(self, context: Context, /) -> CheckResult:
+        """Check a fit, or say that it takes rows which the fit does not have."""
+        if self.needs_rows and context.fit.moments is not None:
+            return self.result(
+                "info",
+                f"{self.needs_rows} needs the analysed rows, and this fit was made from moments. Where the rows are, "
+                "fit the model to them and check that fit.",
+            )
+        return self.examine(context)
+
+    @abstractmethod
+    def examine(self, context: Context) -> CheckResult:
+        """Look at a fit and judge it.
+
+        Parameters
+        ----------
+        context
+            The fit, and what several checks need of it.
+        """
+
+    def answered(self, result: CheckResult) -> tuple[str, ...]:
+        """Those of :attr:`answers` that one result answers."""
+        return self.answers
+
+    def redrawn(self, result: CheckResult, fit: FittedModel, hidden: frozenset[str]) -> tuple[Plot, ...]:
+        """The figures of a result that has lost its rows about some quantities."""
+        return result.plots
+
+    def result(
+        self,
+        verdict: Verdict,
+        sentence: str,
+        table: pd.DataFrame | None = None,
+        *,
+        plots: Sequence[Plot] = (),
+        details: pd.DataFrame | None = None,
+        problems: Sequence[str] = (),
+        rows: EffectTable | None = None,
+    ) -> CheckResult:
+        """A result of this check; see :class:`CheckResult`."""
+        empty = pd.DataFrame()
+        return CheckResult(
+            self,
+            verdict,
+            sentence,
+            empty if table is None else table,
+            tuple(plots),
+            empty if details is None else details,
+            tuple(problems),
+            rows,
+        )
+
+
+def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    return [
+        {str(name): _plain(value) for name, value in zip(frame.columns, row, strict=True)}
+        for row in frame.itertuples(index=False, name=None)
+    ]
+
+
+def _plain(value: Any) -> Any:
+    if hasattr(value, "item"):
+        value = value.item()
+    if value is pd.NA or (isinstance(value, float) and not math.isfinite(value)):
+        return None
+    return value
