@@ -12,7 +12,7 @@ from alliance_bayes.caches import settle
 
 if TYPE_CHECKING:
     from alliance_bayes.api import Fit, Model, load_fit, load_model
-    from alliance_bayes.checks import run_checks
+    from alliance_bayes.checks import CHECKS, Check, Plot, run_checks
     from alliance_bayes.cohort import (
         Cohort,
         Flow,
@@ -54,7 +54,7 @@ settle()
 
 _HOMES = {
     "api": ("Fit", "Model", "load_fit", "load_model"),
-    "checks": ("run_checks",),
+    "checks": ("CHECKS", "Check", "Plot", "run_checks"),
     "cohort": (
         "Cohort",
         "Flow",
@@ -92,8 +92,10 @@ _HOMES = {
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "CHECKS",
     "AllianceBayesError",
     "Card",
+    "Check",
     "Cohort",
     "DataError",
     "FileFormatError",
@@ -103,6 +105,7 @@ __all__ = [
     "Model",
     "ModelError",
     "Moments",
+    "Plot",
     "Prior",
     "Problem",
     "Rendered",

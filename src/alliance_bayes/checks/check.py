@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
+import numpy as np
 import pandas as pd
 
 from alliance_bayes.effects.table import EffectTable
@@ -26,6 +27,7 @@ __all__ = ["SUBJECTS", "Check", "CheckResult", "Plot", "Verdict"]
 Verdict = Literal["pass", "warn", "fail", "info"]
 #: What findings are about: the association, differences between groups, and what the variance is made of.
 SUBJECTS = ("effects", "groups", "variance")
+_CELLS = (str, bool, int, float, np.bool_, np.integer, np.floating, type(pd.NA))
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 
@@ -88,6 +90,11 @@ class CheckResult:
         One sentence for each thing that made the check fail.
     rows
         Estimates among the figures, as rows of an effects table with their draws; None where there are none.
+
+    Raises
+    ------
+    UsageError
+        Another verdict, no sentence, or something in a table, a list of figures or of problems that has no place there.
     """
 
     check: Check
@@ -105,6 +112,16 @@ class CheckResult:
                 f"verdict should be one of {', '.join(get_args(Verdict))} but got {self.verdict!r} for check "
                 f"'{self.name}'."
             )
+        faults = [] if isinstance(self.sentence, str) and self.sentence.strip() else ["the sentence is no text"]
+        faults += [
+            f"{name} {fault}"
+            for name, frame in (("table", self.table), ("details", self.details))
+            if (fault := _unfit(frame))
+        ]
+        faults += [f"{plot!r:.80} is no Plot" for plot in self.plots if not isinstance(plot, Plot)]
+        faults += [f"the problem {text!r:.80} is no text" for text in self.problems if not isinstance(text, str)]
+        if faults:
+            raise UsageError(f"check '{self.name}': {'; '.join(faults)}.")
 
     @property
     def name(self) -> str:
@@ -130,7 +147,8 @@ class CheckResult:
         if len(table) == len(self.table) and len(details) == len(self.details):
             return self
         left = replace(self, table=table, details=details)
-        return replace(left, plots=self.check.redrawn(left, fit, hidden))
+        plots = self.check.redrawn(left, fit, hidden)
+        return replace(left, plots=tuple(plot for plot in plots if not plot.whole or len(table) == len(self.table)))
 
     def to_dict(self) -> dict[str, Any]:
         """Everything but the figures, as JSON values; numbers that are not finite become None."""
@@ -152,7 +170,8 @@ class CheckResult:
 class Check(ABC):
     """One check of a fit: called with a :class:`Context`, it gives a :class:`CheckResult`.
 
-    A check is a subclass with a file of its own; what it lacks is refused when it is made. Its facts:
+    A check is a subclass with a file of its own that defines :meth:`examine`; what it lacks is refused when it is made.
+    An analyst's own is handed to :func:`run_checks`. Its facts:
 
     ``name``
         Key in reports and JSON: small letters, digits and underscores.
@@ -208,9 +227,10 @@ class Check(ABC):
         ]
         if not faults and not _NAME.fullmatch(self.name):
             faults.append(f"name should be small letters, digits and underscores but is {self.name!r:.80}")
-        concerns = self.concerns if isinstance(self.concerns, tuple) else (self.concerns,)
-        if not isinstance(self.concerns, tuple) or not set(concerns) <= set(SUBJECTS):
+        if not isinstance(self.concerns, tuple) or any(subject not in SUBJECTS for subject in self.concerns):
             faults.append(f"concerns should be some of {SUBJECTS} but is {self.concerns!r:.80}")
+        if self.section not in (known := ("checks", "sensitivity")):
+            faults.append(f"section should be one of {known} but is {self.section!r:.80}")
         if faults:
             raise TypeError(f"{type(self).__name__}: {'; '.join(faults)}")
 
@@ -268,6 +288,21 @@ class Check(ABC):
             tuple(problems),
             rows,
         )
+
+
+def _unfit(frame: object) -> str:
+    """What keeps a table out of page and JSON; empty for nothing."""
+    if not isinstance(frame, pd.DataFrame):
+        return f"is no DataFrame but {frame!r:.80}"
+    if not frame.columns.is_unique or frame.columns.nlevels > 1:
+        return "has columns that are called the same"
+    for name, values in frame.items():
+        if pd.api.types.is_numeric_dtype(values.dtype) and not pd.api.types.is_complex_dtype(values.dtype):
+            continue
+        odd = next((value for value in values.tolist() if not (value is None or isinstance(value, _CELLS))), None)
+        if odd is not None:
+            return f"has {type(odd).__name__} in the column {str(name)!r:.80}, where numbers and words can stand"
+    return ""
 
 
 def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:

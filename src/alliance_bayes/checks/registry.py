@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from contextvars import copy_context
 from dataclasses import dataclass
 from typing import Any, get_args
@@ -20,12 +21,12 @@ from alliance_bayes.checks.posterior_predictive import PosteriorPredictive
 from alliance_bayes.checks.prior_predictive import PriorPredictive
 from alliance_bayes.checks.residuals import Curvature, Groups
 from alliance_bayes.checks.sensitivity import Influence, PriorSensitivity
-from alliance_bayes.errors import UsageError
+from alliance_bayes.errors import AllianceBayesError, UsageError
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.machine import processors
 from alliance_bayes.readonly import ReadOnly
 
-__all__ = ["CHECKS", "CheckReport", "Gate", "run_checks", "run_gate"]
+__all__ = ["CHECKS", "CheckReport", "Gate", "is_packaged", "named", "run_checks", "run_gate"]
 
 _CONVERGENCE = Convergence()
 #: Every check by its name, in the order in which they are run and shown.
@@ -151,7 +152,7 @@ class CheckReport:
 def run_checks(
     fit: FittedModel,
     *,
-    checks: Sequence[str] | None = None,
+    checks: Sequence[str | Check] | None = None,
     effects: pd.DataFrame | None = None,
     extra: pd.DataFrame | None = None,
     rate: float = 0.01,
@@ -165,7 +166,8 @@ def run_checks(
     fit
         The fit.
     checks
-        Names of the checks to run; all by default.
+        What to run, in order: names of those that come with the package (:data:`CHECKS`), and checks of your own
+        (:class:`Check`); all that come with the package by default.
     effects
         The quantities that will be reported, with their ``rhat``, ``ess_bulk`` and ``ess_tail``.
     extra
@@ -181,22 +183,25 @@ def run_checks(
     Returns
     -------
     CheckReport
-        Results in the order of :data:`CHECKS`. The gate is open when the convergence check ran and did not fail.
+        Results in that order. The gate is open when the convergence check ran and did not fail.
 
     Raises
     ------
     UsageError
-        An unknown name (the known ones are listed), or see :class:`Context`.
+        An unknown name (the known ones are listed); a check of your own that is none, whose name is taken, or in which
+        something goes wrong; or see :class:`Context`.
+
+    Examples
+    --------
+    ``run_checks(fit, checks=[*CHECKS, mine])`` runs a check of your own after all others.
     """
-    if isinstance(checks, str):
-        raise UsageError(f"checks should be a sequence of names but got the text {checks!r}. Write [{checks!r}].")
-    unknown = [name for name in checks or () if name not in CHECKS]
-    if unknown:
-        raise UsageError(f"unknown check(s) {', '.join(map(repr, unknown))}. Known checks: {', '.join(CHECKS)}.")
+    chosen = list(CHECKS.values()) if checks is None else _chosen(checks)
     context = Context(fit, effects=effects, extra=extra, rate=rate, replicates=replicates, seed=seed)
-    results = _results(context, [check for name, check in CHECKS.items() if checks is None or name in checks])
+    results = _results(context, chosen)
     asked = {
-        "only": None if checks is None else list(checks),
+        "only": None
+        if checks is None
+        else [check.name if is_packaged(check) else {"name": check.name, "title": check.title} for check in chosen],
         "extra": None if extra is None else [str(name) for name in extra.columns],
         "rate": rate,
         "replicates": replicates,
@@ -219,15 +224,71 @@ def run_gate(fit: Draws, effects: pd.DataFrame | None = None) -> CheckReport:
     return CheckReport(results, Gate.of(results))
 
 
+def is_packaged(check: Check) -> bool:
+    """Whether a check comes with the package."""
+    return any(check is known for known in CHECKS.values())
+
+
+@contextmanager
+def named(check: Check) -> Iterator[None]:
+    """Name the check in which something goes wrong, where it is not the package's: the fault is its own."""
+    try:
+        yield
+    except Exception as error:
+        if is_packaged(check):
+            raise
+        what = str(error) if isinstance(error, AllianceBayesError) else f"{type(error).__name__}: {error}"
+        raise UsageError(f"the check '{check.name}' went wrong: {what} Mend it, or leave it out.") from error
+
+
+def _chosen(checks: Sequence[str | Check]) -> list[Check]:
+    """The checks asked for; UsageError that lists whatever is none."""
+    if isinstance(checks, str | Check):
+        raise UsageError(f"checks should be a list of names and checks but got {checks!r}. Write [{checks!r}].")
+    unknown = [item for item in checks if isinstance(item, str) and item not in CHECKS]
+    if unknown:
+        raise UsageError(f"unknown check(s) {', '.join(map(repr, unknown))}. Known checks: {', '.join(CHECKS)}.")
+    faults, chosen = [], []
+    for item in checks:
+        if isinstance(item, type) and issubclass(item, Check):
+            faults.append(f"{item.__name__} is a class: write {item.__name__}()")
+        elif not isinstance(item, str | Check):
+            faults.append(f"{item!r:.80} is neither a name nor a Check")
+        else:
+            chosen.append(CHECKS[item] if isinstance(item, str) else item)
+    for check in chosen:
+        if not is_packaged(check):
+            # Again, because a check may have changed since it was made.
+            try:
+                check.refuse_faults()
+            except TypeError as error:
+                faults.append(str(error))
+            else:
+                faults += [f"the name {check.name!r} is that of a check of the package"] * (check.name in CHECKS)
+    names = [check.name for check in chosen] if not faults else []
+    faults += [f"{name!r} is there twice" for name in dict.fromkeys(names) if names.count(name) > 1]
+    if faults:
+        raise UsageError(f"checks: {'; '.join(faults)}.")
+    return chosen
+
+
+def _result(check: Check, context: Context) -> CheckResult:
+    with named(check):
+        result = check(context)
+        if not isinstance(result, CheckResult) or result.check is not check:
+            raise TypeError(f"examine should return what self.result gives but returned {result!r:.80}")
+        return result
+
+
 def _results(context: Context, checks: Sequence[Check]) -> tuple[CheckResult, ...]:
     """Run checks; those that weigh draws, which NumPy does for most of their time, beside the others."""
     heavy = [check for check in checks if check.weighs_draws]
     if len(heavy) in (0, len(checks)) or context.fit.moments is not None or processors() == 1:
-        return tuple(check(context) for check in checks)
+        return tuple(_result(check, context) for check in checks)
     # What both sides need is computed before they part.
     _ = context.relative_efficiency, context.fit.coefficients_of_known
     with ThreadPoolExecutor(1) as pool:
-        ahead = pool.submit(copy_context().run, lambda: {check: check(context) for check in heavy})
-        found = {check: check(context) for check in checks if check not in heavy}
+        ahead = pool.submit(copy_context().run, lambda: {check: _result(check, context) for check in heavy})
+        found = {check: _result(check, context) for check in checks if check not in heavy}
         found |= ahead.result()
     return tuple(found[check] for check in checks)

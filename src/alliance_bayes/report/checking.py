@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from alliance_bayes.checks import CHECKS, Check, CheckReport, CheckResult, Plot
+from alliance_bayes.checks.registry import named
 from alliance_bayes.effects import EffectTable
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.report.counts import hidden_parameters, hidden_rows
@@ -113,13 +114,11 @@ class Checked:
         few
             The quantities that no check says anything of; see :func:`quiet`.
         """
-        withheld = not report.gate.passed
-        return cls(
-            tuple(
-                _item(fit, result.without(fit, few), position, withheld, redact, small)
-                for position, result in enumerate(report.results, 1)
-            )
-        )
+        withheld, items = not report.gate.passed, []
+        for position, result in enumerate(report.results, 1):
+            with named(result.check):
+                items.append(_item(fit, result.without(fit, few), position, withheld, redact, small))
+        return cls(tuple(items))
 
 
 def checking(view: View) -> Section:

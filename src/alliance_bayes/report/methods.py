@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from alliance_bayes.checks.registry import named
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model.scales import is_who5
 from alliance_bayes.report.effect_sizes import rope_words
@@ -163,7 +164,10 @@ def _checks(view: View, cite: Cited) -> Iterable[str]:
     if not made:
         yield "No check was run."
         return
-    listed = [f"{view.redact(item.check.looks_at)}{cite(*item.check.references)}" for item in made]
+    listed = []
+    for item in made:
+        with named(item.check):
+            listed.append(f"{view.redact(item.check.looks_at)}{cite(*item.check.references)}")
     yield f"Checks: {'; '.join(listed)}."
     for verdict, word in (("fail", "failed"), ("warn", "warned")):
         found = [item.title for item in made if item.verdict == verdict]

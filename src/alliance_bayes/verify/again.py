@@ -113,6 +113,11 @@ def _report(
                 f"the {what} of this page were put together by hand, which nothing can make again. "
                 f"Give Report.render what {who} made."
             )
+    if own := [item["name"] for item in checked["only"] or () if not isinstance(item, str)]:
+        raise UsageError(
+            f"the check(s) {', '.join(map(repr, own))} of this page are the analyst's own, which nothing can make "
+            "again from the page."
+        )
     model = Model(**card_arguments(manifest["card"], source="the manifest's card"))
     info = manifest["info"]
     # Another engine was asked for than ran only where the model's kind decided it; the page says why.
