@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alliance_bayes.bins import bin_counts, bin_numbers
-from alliance_bayes.checks.plots_predictive import bins_around, outcome_bins
+from alliance_bayes.checks.outcome_figures import bins_around, outcome_bins
 from alliance_bayes.model import ModelSpec, Scale
 from alliance_bayes.moments.histogram import Histogram, empty_histogram
 from alliance_bayes.report.curve import covered_range, grouped_histogram

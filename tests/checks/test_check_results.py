@@ -114,7 +114,7 @@ def test_the_gate_stays_closed_when_convergence_was_not_checked():
             "calibration, loo, "
             "curvature, groups, prior_sensitivity, influence.",
         ),
-        ({"checks": "loo"}, "checks should be a sequence of names but got the text 'loo'. Write ['loo']."),
+        ({"checks": "loo"}, "checks should be a list of names and checks but got 'loo'. Write ['loo']."),
         ({"seed": -1}, "seed should be a whole number of at least 0 but got -1."),
         ({"rate": 0.5}, "rate should be in the interval (0, 0.5) but got 0.5."),
         ({"replicates": 150}, "replicates should be a whole number of at least 200 for a rate of 0.01 but got 150."),

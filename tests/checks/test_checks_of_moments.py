@@ -11,7 +11,7 @@ import xarray as xr
 from scipy import sparse, stats
 
 from alliance_bayes.checks import CHECKS, Context, run_checks
-from alliance_bayes.checks.predictive_moments import cell_replicates, end_shares
+from alliance_bayes.checks.posterior_predictive import cell_replicates, end_shares
 from alliance_bayes.errors import UsageError
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.moments import moments_of

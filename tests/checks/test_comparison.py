@@ -7,8 +7,7 @@ import pytest
 from scipy import special, stats
 
 from alliance_bayes.checks import Context
-from alliance_bayes.checks.comparison import compare
-from alliance_bayes.checks.stacking import stacking_weights
+from alliance_bayes.checks.comparison import compare, stacking_weights
 from alliance_bayes.errors import UsageError
 from builders import fitted, rows
 
@@ -107,7 +106,7 @@ def test_the_table_is_what_the_pointwise_scores_say(table, normal, shares):
 
 def test_levels_are_scored_as_the_loo_check_scores_them(normal, table):
     found = compare({"one": normal, "two": fitted(table, draws=1000)})
-    check = Context(normal, replicates=4000).left_out
+    check = Context(normal, replicates=4000).loo
     # The same weights; the check averages over evenly spaced draws, here over all of them.
     ours = found.pointwise[:, found.models.index("one")]
     np.testing.assert_allclose(ours, np.log(check.level), rtol=1e-10)

@@ -201,7 +201,7 @@ def test_leaving_out_is_fitting_the_others() -> None:
     )
     other = ab.Model(FORMULA).fit(alone, seed=5, draws=400, progress=False)
     np.testing.assert_array_equal(made.draws, focal_slope(other))
-    assert made.left_out == (~keep).sum()
+    assert made.excluded == (~keep).sum()
 
 
 def test_the_error_of_shifts_is_what_they_differ_by_between_seeds() -> None:

@@ -11,8 +11,7 @@ from scipy import stats
 from alliance_bayes.checks import CHECKS, Context, subsample
 from alliance_bayes.checks import comparison as comparing
 from alliance_bayes.checks import context as module
-from alliance_bayes.checks.comparison import compare
-from alliance_bayes.checks.stacking import stacking_weights
+from alliance_bayes.checks.comparison import compare, stacking_weights
 from alliance_bayes.checks.subsample import LookedAt, heaviest, looked_at, proxies
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.study.comparing import score_table
@@ -45,10 +44,10 @@ def test_estimated_sums_are_right_within_their_stated_error(
     what: str, heavy: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(subsample, "HEAVIEST", heavy)
-    whole = Context(exact()).left_out
+    whole = Context(exact()).loo
     known = proxies(exact(), 4.0)
     assert whole.level is not None
-    values = {"elpd": whole.loo.elpd, "p": whole.loo.p, "level": np.log(whole.level)}[what]
+    values = {"elpd": whole.elpd, "p": whole.p, "level": np.log(whole.level)}[what]
     proxy = getattr(known, what)
     full = whole.looked.total(values, None)
     assert full.sampling == 0.0
@@ -74,19 +73,19 @@ def test_estimated_sums_are_right_within_their_stated_error(
 def test_looking_at_the_heaviest_rows_and_having_proxies_makes_sums_more_exact(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    whole, known = Context(exact()).left_out, proxies(exact(), 4.0)
+    whole, known = Context(exact()).loo, proxies(exact(), 4.0)
     drawn = np.sort(np.random.default_rng(3).choice(N, 150, replace=False))
     none = looked_at(N, drawn, [])
     # Without a proxy worth the name: the textbook's standard error of a total from a simple random sample.
-    plain = none.total(whole.loo.elpd[drawn], np.zeros(N))
-    own = whole.loo.elpd[drawn]
+    plain = none.total(whole.elpd[drawn], np.zeros(N))
+    own = whole.elpd[drawn]
     assert plain.value == pytest.approx(N * own.mean(), rel=1e-12)
     assert plain.sampling == pytest.approx(N * own.std(ddof=1) * np.sqrt((1 - 0.1) / 150), rel=1e-12)
     near = none.total(own, known.elpd)
     assert near.sampling < plain.sampling / 10
     monkeypatch.setattr(subsample, "HEAVIEST", 60)
     besides = looked_at(N, drawn, [heaviest(known)])
-    assert besides.total(whole.loo.elpd[besides.rows], known.elpd).sampling < near.sampling
+    assert besides.total(whole.elpd[besides.rows], known.elpd).sampling < near.sampling
 
 
 def test_rows_looked_at_have_the_scores_they_have_when_all_are(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -95,7 +94,7 @@ def test_rows_looked_at_have_the_scores_they_have_when_all_are(monkeypatch: pyte
     everything, all_rows = whole.loo, CHECKS["loo"](whole).table.set_index("quantity")
     few(monkeypatch, 200, 30)
     some = Context(fit, seed=2)
-    looked = some.left_out.looked
+    looked = some.loo.looked
     assert isinstance(looked, LookedAt)
     assert not looked.whole
     assert looked.random.sum() == 200
@@ -117,7 +116,7 @@ def test_rows_looked_at_have_the_scores_they_have_when_all_are(monkeypatch: pyte
         f"The SE of elpd_loo counts that in, with {table.loc['elpd_loo', 'sampling_se']:.2g}."
     ) in found.sentence
     # The same seed, the same rows; another, others.
-    np.testing.assert_array_equal(Context(fit, seed=2).left_out.looked.rows, looked.rows)
+    np.testing.assert_array_equal(Context(fit, seed=2).loo.looked.rows, looked.rows)
     assert (Context(fit, seed=3).random_rows(200) != drawn).any()
     for name in ("elpd_loo", "p_loo", "elpd_loo of levels"):
         apart = table.loc[name, "value"] - all_rows.loc[name, "value"]
@@ -136,8 +135,8 @@ def test_of_many_draws_some_are_weighed(monkeypatch: pytest.MonkeyPatch) -> None
     found = CHECKS["loo"](context)
     assert found.sentence.endswith(" One of 2 draws was weighed.")
     assert "draws was weighed" not in whole.sentence
-    thinned = Context(fit.thinned(2)).left_out
-    np.testing.assert_array_equal(context.loo.elpd, thinned.loo.elpd)
+    thinned = Context(fit.thinned(2)).loo
+    np.testing.assert_array_equal(context.loo.elpd, thinned.elpd)
     # Log scores from 2,000 draws and from half of them: a row's varies by its own p.
     error = np.sqrt(np.maximum(all_draws.loo.p, 1e-4) / 1000)
     assert (np.abs(context.loo.elpd - before) < 6 * error).mean() > 0.99
@@ -146,8 +145,8 @@ def test_of_many_draws_some_are_weighed(monkeypatch: pytest.MonkeyPatch) -> None
 def test_up_to_the_limit_all_rows_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
     few(monkeypatch, N, 30)
     context = Context(exact())
-    assert context.left_out.looked.whole
-    assert context.left_out.known is None
+    assert context.loo.looked.whole
+    assert context.loo.known is None
     assert "sampling_se" not in CHECKS["loo"](context).table.columns
 
 
@@ -255,7 +254,7 @@ def planted(kind: str, n: int) -> FittedModel:
 def test_a_sample_shows_what_is_wrong_with_all(kind: str, fires: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
     few(monkeypatch, 600, 50)
     context = Context(planted(kind, 3000))
-    assert not context.left_out.looked.whole
+    assert not context.loo.looked.whole
     verdicts = {name: CHECKS[name](context).verdict for name in ("calibration", "curvature", "posterior_predictive")}
     if fires is None:
         assert set(verdicts.values()) == {"pass"}

@@ -12,10 +12,9 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import special
 
-from alliance_bayes.checks.check import Check, CheckResult, Plot
+from alliance_bayes.checks.check import Check, CheckResult, Plot, percent
 from alliance_bayes.checks.context import Context
 from alliance_bayes.checks.drawing import BAND, GREY, OBSERVED, axes_of, legend
-from alliance_bayes.checks.wording import percent
 from alliance_bayes.effects.table import steady
 
 if TYPE_CHECKING:

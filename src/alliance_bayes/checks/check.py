@@ -6,7 +6,7 @@ import math
 import re
 import textwrap
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from alliance_bayes.checks.context import Context
     from alliance_bayes.fit import FittedModel
 
-__all__ = ["SUBJECTS", "Check", "CheckResult", "Plot", "Verdict"]
+__all__ = ["SUBJECTS", "Check", "CheckResult", "Plot", "Verdict", "count", "percent", "some"]
 
 Verdict = Literal["pass", "warn", "fail", "info"]
 #: What findings are about: the association, differences between groups, and what the variance is made of.
@@ -318,3 +318,20 @@ def _plain(value: Any) -> Any:
     if value is pd.NA or (isinstance(value, float) and not math.isfinite(value)):
         return None
     return value
+
+
+def percent(share: float, digits: int | None = None) -> str:
+    """A share as text, to three figures or so many decimal places: ``percent(0.125)`` is "12.5 %"."""
+    return f"{100 * share:.3g} %" if digits is None else f"{100 * share:.{digits}f} %"
+
+
+def count(n: int, what: str) -> str:
+    """A number of things: "1 quantity", "1,200 quantities"."""
+    plural = what[:-1] + "ies" if what.endswith("y") else what + "s"
+    return f"{n:,} {what if n == 1 else plural}"
+
+
+def some(names: Iterable[str], most: int = 4) -> str:
+    """The first few of some names, and how many more there are."""
+    listed = list(names)
+    return ", ".join(listed[:most]) + (f" and {len(listed) - most:,} more" if len(listed) > most else "")

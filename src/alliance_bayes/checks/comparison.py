@@ -4,20 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
+from scipy import optimize
 
-from alliance_bayes.checks.common_step import Step, common_step
+from alliance_bayes.checks.check import count
 from alliance_bayes.checks.context import MOST_ROWS, Context
-from alliance_bayes.checks.level_scores import scores
-from alliance_bayes.checks.same_rows import check_same_rows
-from alliance_bayes.checks.stacking import stacking_weights
+from alliance_bayes.checks.leave_one_out import level_scores
 from alliance_bayes.checks.subsample import LookedAt, Total, heaviest, looked_at, proxies
-from alliance_bayes.checks.wording import count
+from alliance_bayes.errors import UsageError
 from alliance_bayes.fit import FittedModel
+from alliance_bayes.remedies import argument
 
-__all__ = ["Comparison", "compare"]
+__all__ = ["SMALL_DIFFERENCE", "Comparison", "Step", "check_same_rows", "common_step", "compare", "stacking_weights"]
+
+type Step = float | Literal["default"] | None
 
 LEVEL, DENSITY = "probability of the observed level", "density"
 # Below these, the standard error of a difference is not to be relied on (Sivula et al. 2020).
@@ -114,7 +117,7 @@ def compare(fits: Mapping[str, FittedModel], *, step: Step = "default") -> Compa
     known = {name: proxies(fit, steps[name]) for name, fit in fits.items()} if drawn.size < n else {}
     looked = looked_at(n, drawn, [heaviest(own) for own in known.values()])
     found = {
-        name: scores(fit, width, looked, relative_efficiency=Context(fit).relative_efficiency)
+        name: level_scores(fit, width, looked, relative_efficiency=Context(fit).relative_efficiency)
         for name, fit in fits.items()
     }
     # What is close to the score of every row: of its level, where that is what is scored.
@@ -186,3 +189,174 @@ def _sentence(table: pd.DataFrame, looked: LookedAt) -> str:
         part = Total(second["elpd_difference"], se, second["sampling_se_difference"])
         parts.append(looked.counted(part, "the difference").strip())
     return " ".join(parts)
+
+
+def check_same_rows(fits: Mapping[str, FittedModel], *, what: str) -> None:
+    """Refuse fits that cannot be compared.
+
+    Parameters
+    ----------
+    fits
+        Fits by name.
+    what
+        Who asks, as the beginning of a sentence.
+
+    Raises
+    ------
+    UsageError
+        Fewer than two fits, one made from moments, or fits of different outcomes or rows; all that differ from the
+        first are listed.
+    """
+    if len(fits) < 2:
+        raise UsageError(f"{what} needs two fits or more but got {len(fits)}.")
+    for fit in fits.values():
+        fit.need_rows(what)
+    (first, reference), *others = fits.items()
+    expected = reference.design.outcome
+    differing = []
+    for name, fit in others:
+        outcome = fit.design.outcome
+        if outcome.name != expected.name:
+            differing.append(f"'{name}' is of '{outcome.name}'")
+        elif outcome.values.size != expected.values.size:
+            differing.append(f"'{name}' has {count(outcome.values.size, 'row')}")
+        elif unlike := int(np.count_nonzero(outcome.values != expected.values)):
+            differing.append(f"'{name}' has other outcomes in {count(unlike, 'row')}")
+    if differing:
+        raise UsageError(
+            f"{what} needs fits of one outcome in the same rows, but against '{first}' ('{expected.name}', "
+            f"{expected.values.size:,} rows) {', '.join(differing)}. Fit all of them to one table without missing "
+            "values in any column that one of them uses."
+        )
+
+
+def common_step(fits: Mapping[str, FittedModel], asked: Step) -> float | None:
+    """Distance between the outcome's levels that serves all fits.
+
+    Parameters
+    ----------
+    fits
+        Fits by name, of one outcome in the same rows.
+    asked
+        A distance; ``"default"`` for what the continuous families' fits know of the outcome; None for none.
+
+    Returns
+    -------
+    float or None
+        None where densities are compared, or where all families are discrete and need no step.
+
+    Raises
+    ------
+    UsageError
+        Not a number greater than 0; fits that do not agree; densities beside masses without a step, or with one wider
+        than the levels are apart; or densities of fits that are censored at different limits.
+    """
+    if asked is not None and not isinstance(asked, str) and not (np.isfinite(asked) and asked > 0):
+        raise UsageError(f"step should be a finite number greater than 0, None or 'default' but got {asked!r}.")
+    continuous = {name: fit for name, fit in fits.items() if not fit.design.family.discrete}
+    discrete = {name: fit for name, fit in fits.items() if name not in continuous}
+    if not continuous:
+        return None
+    step = _known(continuous) if isinstance(asked, str) else asked
+    if step is None and discrete:
+        raise UsageError(
+            f"the densities of {_listed(continuous)} cannot be compared with the probabilities of {_listed(discrete)}, "
+            f"and the outcome has no known step. Give the distance between its levels: {argument('step', ...)}"
+        )
+    if step is None:
+        _refuse_different_limits(continuous)
+        return None
+    for name, fit in discrete.items():
+        narrowest = fit.design.outcome.spacing
+        if narrowest is None:
+            raise UsageError(
+                f"the outcome of '{name}' is a share of trials, whose values differ from person to person. Compare it "
+                "with families of shares only."
+            )
+        if narrowest < step * (1 - 1e-9):
+            raise UsageError(
+                f"the levels of '{name}' are as close as {narrowest:g}, so a step of {step:g} would "
+                f"give {_listed(continuous)} several of them at once. Give {argument('step', narrowest)} or less, or "
+                "compare families of one kind."
+            )
+    return step
+
+
+def _known(continuous: Mapping[str, FittedModel]) -> float | None:
+    steps = {name: Context(fit).step for name, fit in continuous.items()}
+    if len(set(steps.values())) > 1:
+        said = ", ".join(f"{'none' if own is None else f'{own:g}'} in '{name}'" for name, own in steps.items())
+        raise UsageError(
+            f"the fits do not agree on the step of the outcome's levels: {said}. Give {argument('step', ...)}"
+        )
+    return next(iter(steps.values()))
+
+
+def _refuse_different_limits(continuous: Mapping[str, FittedModel]) -> None:
+    """At a limit that outcomes reach, a censored family has a probability where others have a density."""
+    limits = {name: _reached(fit) for name, fit in continuous.items()}
+    if len(set(limits.values())) > 1:
+        said = ", ".join(
+            f"'{name}' at {' and '.join(f'{limit:g}' for limit in own) or 'none'}" for name, own in limits.items()
+        )
+        raise UsageError(
+            f"the fits are censored at different limits ({said}), where one has a probability and another a density, "
+            f"and the outcome has no known step. Give the distance between its levels: {argument('step', ...)}"
+        )
+
+
+def _reached(fit: FittedModel) -> tuple[float, ...]:
+    """Censoring limits that some outcome lies at."""
+    outcome = fit.design.outcome
+    return tuple(end for end in fit.design.family.ends(outcome) if end is not None and end in outcome.values)
+
+
+def _listed(names: Mapping[str, FittedModel]) -> str:
+    return ", ".join(f"'{name}'" for name in names)
+
+
+def stacking_weights(pointwise: np.ndarray) -> np.ndarray:
+    """Weights of a mixture of predictive distributions that has the highest leave-one-out log score.
+
+    Parameters
+    ----------
+    pointwise
+        Log score of each row under each model, shape (n, n_models).
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape (n_models,), at least 0, summing to 1.
+
+    Notes
+    -----
+    The mean log score of the mixture is concave in the weights, so what the optimiser finds is the highest. Where two
+    models predict every row alike, any split between them is: theirs is even.
+
+    References
+    ----------
+    .. [1] Yao, Vehtari, Simpson, Gelman (2018). Using stacking to average Bayesian predictive distributions. Bayesian
+       Analysis 13(3). doi 10.1214/17-BA1091
+    """
+    count = pointwise.shape[1]
+    # Each row's best model is taken for 1: a mixture's score moves by a constant, and nothing underflows in all models.
+    relative = np.exp(pointwise - pointwise.max(axis=1, keepdims=True))
+
+    def loss(weights: np.ndarray) -> tuple[float, np.ndarray]:
+        # A step of the optimiser may leave a row that only one model can predict with nothing.
+        mixture = np.maximum(relative @ weights, np.finfo(float).tiny)
+        return -float(np.log(mixture).mean()), -(relative / mixture[:, None]).mean(axis=0)
+
+    # SciPy's annotations do not know a constraint that is a dict of functions.
+    minimize: Any = optimize.minimize
+    found = minimize(
+        loss,
+        np.full(count, 1 / count),
+        jac=True,
+        method="SLSQP",
+        bounds=[(0.0, 1.0)] * count,
+        constraints={"type": "eq", "fun": lambda w: w.sum() - 1.0, "jac": lambda w: np.ones(count)},
+        options={"ftol": 1e-12, "maxiter": 1000},
+    )
+    weights = np.clip(found.x, 0.0, None)
+    return np.asarray(weights / weights.sum())

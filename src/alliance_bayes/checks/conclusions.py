@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from alliance_bayes.checks.same_rows import check_same_rows
+from alliance_bayes.checks.comparison import check_same_rows
 from alliance_bayes.effects import slopes
 from alliance_bayes.effects.equivalence import DECIDED, standing_of
 from alliance_bayes.effects.options import Rope

@@ -12,8 +12,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from alliance_bayes.checks.left_out import LeftOut, left_out
-from alliance_bayes.checks.psis import Loo
+from alliance_bayes.checks.leave_one_out import LooPredictions, loo_predictions
 from alliance_bayes.checks.subsample import heaviest, looked_at, proxies
 from alliance_bayes.diagnostics import diagnose
 from alliance_bayes.errors import UsageError
@@ -256,16 +255,12 @@ class Context:
         return rounding_step(design.family, design.outcome, design.scales.get(design.outcome.name))
 
     @cached_property
-    def quantities(self) -> pd.DataFrame:
-        """Convergence diagnostics of every element of every posterior variable."""
-        return diagnosed(self.fit)
-
-    @cached_property
     def relative_efficiency(self) -> float:
         """Mean effective sample size of the parameters' means over the number of draws; 1 for a single chain."""
         chains, draws = self.fit.shape
-        relative = self.quantities["ess_mean"] / (chains * draws)
-        moving = relative[~self.quantities["constant"] & relative.notna()]
+        quantities = diagnosed(self.fit)
+        relative = quantities["ess_mean"] / (chains * draws)
+        moving = relative[~quantities["constant"] & relative.notna()]
         return float(moving.mean()) if chains > 1 and len(moving) else 1.0
 
     @cached_property
@@ -275,18 +270,13 @@ class Context:
         return max(1, min(-(-chains * draws * rows // WEIGHED), chains * draws // 1000, draws))
 
     @cached_property
-    def left_out(self) -> LeftOut:
+    def loo(self) -> LooPredictions:
         """Leave-one-out predictions, in one pass over blocks of rows."""
         some = self if self.every == 1 else replace(self, fit=self.fit.thinned(self.every))
         fit, drawn = some.fit, self.random_rows(MOST_ROWS)
         known = None if drawn.size == fit.design.rows.n else proxies(fit, self.step)
         looked = looked_at(fit.design.rows.n, drawn, [] if known is None else [heaviest(known)])
-        return left_out(fit, looked, known, some.which, self.step, relative_efficiency=some.relative_efficiency)
-
-    @cached_property
-    def loo(self) -> Loo:
-        """Pareto-smoothed leave-one-out predictions; see :func:`leave_one_out`."""
-        return self.left_out.loo
+        return loo_predictions(fit, looked, known, some.which, self.step, relative_efficiency=some.relative_efficiency)
 
     @cached_property
     def pit_bounds(self) -> tuple[np.ndarray, np.ndarray]:
@@ -294,7 +284,7 @@ class Context:
 
         Of the random sample only: rows that were chosen for their weight are not where others are.
         """
-        found = self.left_out
+        found = self.loo
         return found.below[found.looked.random], found.upto[found.looked.random]
 
     @cached_property

@@ -12,10 +12,9 @@ import pandas as pd
 import xarray as xr
 
 from alliance_bayes.bins import bin_counts
-from alliance_bayes.checks.check import Check, CheckResult, Plot, Verdict
+from alliance_bayes.checks.check import Check, CheckResult, Plot, Verdict, count, percent, some
 from alliance_bayes.checks.context import Context, Draws, diagnosed
 from alliance_bayes.checks.drawing import CHAINS, EXPECTED, GREY, OBSERVED, TEXT, axes_of, legend, short
-from alliance_bayes.checks.wording import count, percent, some
 from alliance_bayes.diagnostics import arviz
 from alliance_bayes.effects.table import steady
 from alliance_bayes.fit import FittedModel

@@ -51,8 +51,8 @@ class LeaveOneOut(Check):
 
     def examine(self, context: Context) -> CheckResult:
         """Predict rows, each from all the others."""
-        loo, found = context.loo, context.left_out
-        looked, known = found.looked, found.known
+        loo = context.loo
+        looked, known = loo.looked, loo.known
         outcome = context.fit.design.outcome
         k, good = loo.pareto_k, loo.good_k
         n, middling, bad = k.size, int(((k > good) & (k <= 1)).sum()), int((~(k <= 1)).sum())
@@ -63,9 +63,9 @@ class LeaveOneOut(Check):
             ("elpd_loo", elpd.value, elpd.se, elpd.sampling, np.nan),
             ("p_loo", p.value, np.nan, p.sampling, np.nan),
         ]
-        if found.level is not None:
+        if loo.level is not None:
             levels = looked.total(
-                np.log(np.maximum(found.level, np.finfo(float).tiny)), None if known is None else known.level
+                np.log(np.maximum(loo.level, np.finfo(float).tiny)), None if known is None else known.level
             )
             rows.append(("elpd_loo of levels", levels.value, levels.se, levels.sampling, np.nan))
         seen = "" if looked.whole else " looked at"

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pandas as pd
 
-from alliance_bayes.checks.check import Check, CheckResult
+from alliance_bayes.bins import bin_counts
+from alliance_bayes.checks.check import Check, CheckResult, Plot, percent
 from alliance_bayes.checks.context import Context
-from alliance_bayes.checks.plots_predictive import prior_outcomes
-from alliance_bayes.checks.wording import percent
+from alliance_bayes.checks.drawing import BAND, OBSERVED, axes_of, label_of, legend
+from alliance_bayes.checks.outcome_figures import MOST_BINS, bins_around
 from alliance_bayes.effects.analysis import prior_fit
 from alliance_bayes.errors import ModelError
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model import Design
 from alliance_bayes.model.derivative import RoughnessError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 __all__ = ["AT_ENDS_LIMIT", "OUTSIDE_LIMIT", "R2_LIMIT", "SLOPE_LIMIT", "PriorPredictive"]
 
@@ -203,3 +209,48 @@ def _range(low: float | None, high: float | None, word: str = " to ") -> str:
     if low is None or high is None:
         return f"the end of the scale at {low if high is None else high:g}"
     return f"{low:g}{word}{high:g}"
+
+
+def prior_outcomes(design: Design, values: np.ndarray, weights: np.ndarray | None = None) -> Plot:
+    """Outcomes simulated from the prior, with the ends of the scale.
+
+    Parameters
+    ----------
+    design
+        For the scale and labels.
+    values
+        Simulated outcomes, shape (n_draws, n).
+    weights
+        Participants that each row stands for, shape (n,); as many as the others by default.
+    """
+    ends = [end for end in (design.outcome.lower, design.outcome.upper) if end is not None]
+    low, high = np.quantile(values, [0.005, 0.995])
+    # Not to the lowest and the highest outcome: each is somebody's.
+    low, high = min([low, *ends]), max([high, *ends])
+    outside = float(np.average(((values < low) | (values > high)).mean(axis=0), weights=weights))
+    levels = design.outcome.levels
+    edges = (
+        np.linspace(low, high, MOST_BINS + 1) if levels is None else bins_around(levels, levels[0], levels[-1]).edges
+    )
+    counts = bin_counts(values, edges, weights).sum(axis=0)
+    shares = counts / (values.size if weights is None else len(values) * weights.sum())
+
+    def draw(figure: Figure) -> None:
+        (axes,) = axes_of(figure)
+        axes.stairs(100 * shares, edges, fill=True, color=BAND, label="simulated from the priors")
+        for position, end in enumerate(ends):
+            axes.axvline(
+                end, color=OBSERVED, linestyle="--", linewidth=1.3, label="ends of the scale" if not position else None
+            )
+        axes.set_xlabel(label_of(design, design.outcome.name))
+        axes.set_ylabel("Simulated outcomes (%)")
+        legend(figure, axes)
+
+    return Plot(
+        "prior-outcomes",
+        "Outcomes that the priors expect",
+        f"Histogram of {design.outcome.name} simulated from the priors for the analysed rows"
+        + (f", with the ends of the scale at {' and '.join(f'{end:g}' for end in ends)}" if ends else "")
+        + (f". {percent(outside, 1)} lie beyond the axis." if outside > 0 else "."),
+        draw,
+    )

@@ -51,7 +51,7 @@ class Refit:
     ----------
     label
         What was changed.
-    left_out
+    excluded
         Rows that it was not fitted to.
     draws
         Of the slope, shape (chain, draw); empty where it could not be fitted.
@@ -60,7 +60,7 @@ class Refit:
     """
 
     label: str
-    left_out: int
+    excluded: int
     draws: np.ndarray
     problem: str = ""
 
@@ -118,7 +118,7 @@ def refit(
     keep
         Which rows stay, True or False for each, shape (n_rows,); all by default.
     """
-    left_out = 0 if keep is None else int((~keep).sum())
+    excluded = 0 if keep is None else int((~keep).sum())
     try:
         spec = fit.spec if priors is None else replace(fit.spec, priors=priors)
         if keep is None:
@@ -133,7 +133,7 @@ def refit(
             design = spec.design(rows.assign(**levels).reset_index(drop=True))
         table = spec.priors_for(design)
         if keep is None and table.entries == fit.priors.entries:
-            return Refit(label, left_out, focal_slope(fit))
+            return Refit(label, excluded, focal_slope(fit))
         chains, draws = fit.shape
         draws = min(draws, -(-DRAWS // chains))
         settings = SamplerSettings(draws=draws, chains=chains, seed=int(fit.info.get("seed") or 0))
@@ -141,10 +141,10 @@ def refit(
             design, table, settings, engine="collapsed", draws=draws, moments=None if keep is not None else fit.moments
         )
         again = replace(fit, spec=spec, design=design, priors=table, tree=tree, info=info)
-        return Refit(label, left_out, focal_slope(again))
+        return Refit(label, excluded, focal_slope(again))
     except AllianceBayesError as error:
         # Without some rows a model may not be one any more: a factor is left with one level, say.
-        return Refit(label, left_out, np.empty((0, 0)), str(error))
+        return Refit(label, excluded, np.empty((0, 0)), str(error))
 
 
 def slope_rows(own: Estimate, refits: Sequence[Refit]) -> EffectTable:

@@ -10,10 +10,9 @@ import numpy as np
 import pandas as pd
 
 from alliance_bayes.bins import bin_numbers
-from alliance_bayes.checks.check import Check, CheckResult, Plot
+from alliance_bayes.checks.check import Check, CheckResult, Plot, percent
 from alliance_bayes.checks.context import Context
 from alliance_bayes.checks.drawing import BAND, GREY, OBSERVED, axes_of, label_of, legend, short, slug
-from alliance_bayes.checks.wording import percent
 from alliance_bayes.effects.table import steady
 from alliance_bayes.model import Design
 

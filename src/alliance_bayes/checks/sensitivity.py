@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from alliance_bayes.checks.check import Check, CheckResult, Plot, Verdict
+from alliance_bayes.checks.check import Check, CheckResult, Plot, Verdict, some
 from alliance_bayes.checks.context import Context
 from alliance_bayes.checks.drawing import EXPECTED, GREY, OBSERVED, TEXT, axes_of, label_of, short
 from alliance_bayes.checks.power_scaling import LIMIT, power_scaling
@@ -24,7 +24,6 @@ from alliance_bayes.checks.refits import (
     summary,
     why_not,
 )
-from alliance_bayes.checks.wording import some
 from alliance_bayes.effects.summary import Estimate
 from alliance_bayes.effects.table import steady
 from alliance_bayes.fit import FittedModel
@@ -140,7 +139,7 @@ class Influence(Check):
         table = summary(rows, refits)
         table.insert(1, "factor", pd.Series([None, *(factor for _, factor, _, _ in cases)], dtype="str"))
         table.insert(2, "level", pd.Series([None, *(level for _, _, level, _ in cases)], dtype="str"))
-        table.insert(3, "n", [0, *(made.left_out for made in refits)])
+        table.insert(3, "n", [0, *(made.excluded for made in refits)])
         verdict, found = _judged(table, error_of_shifts(rows), called(slope), "whatever is left out", "in these fits")
         figure = slopes_side_by_side(fit, "left-out", "with people left out", slope, refits)
         return self.result(verdict, found, table, plots=(replace(figure, fewest=FEWEST, whole=True),), rows=rows)

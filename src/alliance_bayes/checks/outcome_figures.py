@@ -1,4 +1,4 @@
-"""Figures of outcomes against what the priors and the fitted model predict."""
+"""The outcome in bins, and figures of it against what the fitted model predicts."""
 
 from __future__ import annotations
 
@@ -9,10 +9,9 @@ import numpy as np
 import pandas as pd
 
 from alliance_bayes.bins import bin_counts
-from alliance_bayes.checks.check import Plot
+from alliance_bayes.checks.check import Plot, percent
 from alliance_bayes.checks.context import FEWEST_ROWS
 from alliance_bayes.checks.drawing import BAND, EXPECTED, OBSERVED, axes_of, label_of, legend, short, slug
-from alliance_bayes.checks.wording import percent
 from alliance_bayes.effects.table import steady
 from alliance_bayes.model import Design
 from alliance_bayes.rounding import ON_LEVEL
@@ -20,9 +19,10 @@ from alliance_bayes.rounding import ON_LEVEL
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["Bins", "bins_around", "levels_against_limits", "outcome_bins", "outcome_shares", "prior_outcomes"]
+__all__ = ["Bins", "bins_around", "levels_against_limits", "outcome_bins", "outcome_shares"]
 
 MOST_LEVELS = 25
+#: Bins of an outcome without levels, and most of one with them by two.
 MOST_BINS = 40
 PANELS = ("mean", "SD")
 
@@ -50,51 +50,6 @@ class Bins:
         """Share of values of shape (..., n) in each bin, shape (..., n_bins); the end bins hold what lies beyond."""
         held = np.clip(values, self.edges[0], self.edges[-1])
         return np.asarray(bin_counts(held, self.edges) / values.shape[-1])
-
-
-def prior_outcomes(design: Design, values: np.ndarray, weights: np.ndarray | None = None) -> Plot:
-    """Outcomes simulated from the prior, with the ends of the scale.
-
-    Parameters
-    ----------
-    design
-        For the scale and labels.
-    values
-        Simulated outcomes, shape (n_draws, n).
-    weights
-        Participants that each row stands for, shape (n,); as many as the others by default.
-    """
-    ends = [end for end in (design.outcome.lower, design.outcome.upper) if end is not None]
-    low, high = np.quantile(values, [0.005, 0.995])
-    # Not to the lowest and the highest outcome: each is somebody's.
-    low, high = min([low, *ends]), max([high, *ends])
-    outside = float(np.average(((values < low) | (values > high)).mean(axis=0), weights=weights))
-    levels = design.outcome.levels
-    edges = (
-        np.linspace(low, high, MOST_BINS + 1) if levels is None else bins_around(levels, levels[0], levels[-1]).edges
-    )
-    counts = bin_counts(values, edges, weights).sum(axis=0)
-    shares = counts / (values.size if weights is None else len(values) * weights.sum())
-
-    def draw(figure: Figure) -> None:
-        (axes,) = axes_of(figure)
-        axes.stairs(100 * shares, edges, fill=True, color=BAND, label="simulated from the priors")
-        for position, end in enumerate(ends):
-            axes.axvline(
-                end, color=OBSERVED, linestyle="--", linewidth=1.3, label="ends of the scale" if not position else None
-            )
-        axes.set_xlabel(label_of(design, design.outcome.name))
-        axes.set_ylabel("Simulated outcomes (%)")
-        legend(figure, axes)
-
-    return Plot(
-        "prior-outcomes",
-        "Outcomes that the priors expect",
-        f"Histogram of {design.outcome.name} simulated from the priors for the analysed rows"
-        + (f", with the ends of the scale at {' and '.join(f'{end:g}' for end in ends)}" if ends else "")
-        + (f". {percent(outside, 1)} lie beyond the axis." if outside > 0 else "."),
-        draw,
-    )
 
 
 def outcome_bins(design: Design, simulated: np.ndarray, step: float | None) -> Bins:

@@ -9,9 +9,9 @@ import pytest
 import xarray as xr
 
 from alliance_bayes.checks import CHECKS, Context
-from alliance_bayes.checks import psis as module
-from alliance_bayes.checks.psis import leave_one_out as some_left_out
-from alliance_bayes.checks.psis import weights_of
+from alliance_bayes.checks import leave_one_out as module
+from alliance_bayes.checks.leave_one_out import leave_one_out as some_left_out
+from alliance_bayes.checks.leave_one_out import weights_of
 from alliance_bayes.checks.subsample import looked_at
 from builders import fitted, rows
 from checks.exact import ExactGaussian
