@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from alliance_bayes.checks import CHECKS, Check, CheckReport, CheckResult, Plot
+from alliance_bayes.checks import CHECKS, Check, CheckReport, CheckResult, Plot, run_checks
 from alliance_bayes.checks.registry import named
 from alliance_bayes.effects import EffectTable
 from alliance_bayes.fit import FittedModel
@@ -144,9 +145,25 @@ def sensitivity(view: View) -> Section | None:
         "estimates are not tried so. No number here replaces those above."
     )
     context = {"items": items, "introduction": introduction}
+    rows = _refits(items)
+    remake = None if rows is None else partial(_refits_of, view)
+    return Section("sensitivity", "Sensitivity", "checks.html", context, rows=rows, remake=remake)
+
+
+def _refits(items: Sequence[Item]) -> EffectTable | None:
+    """The rows of all refits, under their checks' names; None where there are none."""
     estimated = [item.rows.under(item.name) for item in items if item.rows is not None]
-    rows = EffectTable.concat(estimated) if estimated else None
-    return Section("sensitivity", "Sensitivity", "checks.html", context, rows=rows)
+    return EffectTable.concat(estimated) if estimated else None
+
+
+def _refits_of(view: View, fit: FittedModel) -> EffectTable | None:
+    """The same of another fit, by the checks that a view shows; its own are at hand."""
+    items = view.checked.in_section("sensitivity")
+    if fit is not view.fit:
+        settings = {key: value for key, value in (view.checks.asked or {}).items() if key in ("rate", "seed")}
+        report = run_checks(fit, checks=[item.check for item in items], **settings)
+        items = Checked.of(fit, replace(report, gate=view.checks.gate), view.redact, view.small).items
+    return _refits(items)
 
 
 def _item(fit: FittedModel, result: CheckResult, position: int, withheld: bool, redact: Redact, small: int) -> Item:

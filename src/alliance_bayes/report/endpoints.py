@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,7 +24,6 @@ from alliance_bayes.report.groups import pair_name
 from alliance_bayes.report.privacy import identifying
 from alliance_bayes.report.rows import (
     Column,
-    Estimates,
     effect_table,
     estimate_columns,
     forest_picture,
@@ -97,9 +96,11 @@ def endpoint_effects(fit: FittedModel, *, prob: float, small: int) -> EffectTabl
 
 def endpoints(view: View) -> Section | None:
     """The section; None where there are no end points."""
-    if view.withheld or (table := endpoint_effects(view.fit, prob=view.prob, small=view.small)) is None:
+    # Remembered: a page that is made again makes them twice of one fit.
+    remake = lru_cache(maxsize=1)(partial(endpoint_effects, prob=view.prob, small=view.small))
+    if view.withheld or (table := remake(view.fit)) is None:
         return None
-    estimates = Estimates.of(view.fit, table.told(view.told, "endpoints/"), view.small)
+    estimates = view.estimated("endpoints", table)
     shares = estimates.where(("share_improved", "share_at_least"))
     differences = estimates.where("risk_difference")
     observed = _observed(view.fit)
@@ -149,8 +150,7 @@ def endpoints(view: View) -> Section | None:
         shown=view.redact,
     )
     numbers = {"endpoints": estimates.records()}
-    made = Section.of("endpoints", "Clinical end points", *content, picture, numbers=numbers)
-    return replace(made, rows=estimates.table)
+    return Section.of("endpoints", "Clinical end points", *content, picture, numbers=numbers, rows=table, remake=remake)
 
 
 def _wrapping(*columns: Column) -> list[Column]:

@@ -74,6 +74,7 @@ class Ground:
         return (item, NOWHERE, NOT_DONE) if link is None else (item, link, DONE)
 
 
+@Section.last("guidelines")
 def guidelines(view: View) -> Section:
     """The Bayesian Analysis Reporting Guidelines and the WAMBS checklist, filled for the report of a fit."""
 

@@ -25,6 +25,7 @@ __all__ = ["at_the_end", "limitations", "limits_of_data", "limits_of_measures"]
 AT_THE_END = 0.15
 
 
+@Section.last("limitations")
 def limitations(view: View) -> Section:
     """The section."""
     fit = view.fit

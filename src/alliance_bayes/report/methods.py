@@ -48,6 +48,7 @@ class Cited:
         return f" [{key}]"
 
 
+@Section.last("methods")
 def methods(view: View) -> Section:
     """The section."""
     cite = Cited()

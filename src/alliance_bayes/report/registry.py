@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
+from typing import Any
 
 from alliance_bayes.errors import UsageError
 from alliance_bayes.report.checking import checking, sensitivity
@@ -17,14 +19,11 @@ from alliance_bayes.report.methods import methods
 from alliance_bayes.report.modelling import modelling
 from alliance_bayes.report.participants import participants
 from alliance_bayes.report.reproduction import reproduction
-from alliance_bayes.report.sections import Section
+from alliance_bayes.report.sections import LastSection, Section, SectionMaker
 from alliance_bayes.report.variance import variance
 from alliance_bayes.report.view import View
 
-__all__ = ["SECTIONS", "SectionMaker", "build_sections", "check_sections"]
-
-#: Makes a section of a view, or None where there is nothing to report.
-type SectionMaker = Callable[[View], Section | None]
+__all__ = ["SECTIONS", "HandedIn", "build_sections", "check_sections", "own_sections", "stated_sections"]
 
 SECTIONS: Mapping[str, SectionMaker] = {
     "data": participants,
@@ -40,8 +39,6 @@ SECTIONS: Mapping[str, SectionMaker] = {
     "methods": methods,
     "reproduction": reproduction,
 }
-# These say where the other sections are, so they are made last.
-LATE = ("limitations", "guidelines", "methods")
 _ID = re.compile(r"[a-z][a-z0-9-]*")
 # Anchors that the page itself has.
 _TAKEN = ("findings", "manifest")
@@ -83,30 +80,126 @@ def build_sections(view: View, sections: Sequence[str | Section | SectionMaker] 
         See `check_sections`; or two sections have one id, or an id that is no anchor.
     """
     check_sections(sections)
-    wanted = list(SECTIONS) if sections is None else list(sections)
-    made: list[Section | str] = []
-    for item in wanted:
-        if isinstance(item, str) and item in LATE:
-            made.append(item)
-        elif (section := _made(item, view)) is not None:
-            made.append(section)
-    order = tuple(item if isinstance(item, str) else item.id for item in made)
+    items = SECTIONS if sections is None else sections
+    wanted = [_packaged(item) if isinstance(item, str) else item for item in items]
+    made = [item if isinstance(item, LastSection) else _made(item, view) for item in wanted]
+    there = [item for item in made if item is not None]
+    order = tuple(item.id for item in there)
     _check_ids(order)
     whole = replace(view, order=order)
-    final = [_made(item, whole) if isinstance(item, str) else item for item in made]
+    final = (_made(item, whole) for item in there)
     return tuple(section for section in final if section is not None)
 
 
-def _made(item: str | Section | SectionMaker, view: View) -> Section | None:
-    if isinstance(item, Section):
-        return item
-    if isinstance(item, str):
-        known = SECTIONS[item](view)
-        return None if known is None else replace(known, maker=item)
-    made = item(view)
-    if made is not None and not isinstance(made, Section):
-        raise UsageError(f"the function {item!r} should return a Section (see Section.of) or None but got {made!r}.")
-    return made
+def _packaged(name: str) -> SectionMaker:
+    """What makes a section of the package, which then says so."""
+    maker = SECTIONS[name]
+
+    def make(view: View) -> Section | None:
+        section = maker(view)
+        return None if section is None else replace(section, packaged=True)
+
+    return LastSection(name, make) if isinstance(maker, LastSection) else make
+
+
+def _made(item: Section | SectionMaker, view: View) -> Section | None:
+    section = item if isinstance(item, Section) else item(view)
+    if section is not None and not isinstance(section, Section):
+        raise UsageError(f"the function {item!r} should return a Section (see Section.of) or None but got {section!r}.")
+    if isinstance(item, LastSection) and section is not None and section.id != item.id:
+        raise UsageError(
+            f"the section {item.id!r} was made with the id {section.id!r}. Give it the one it was named by."
+        )
+    return section
+
+
+def stated_sections(sections: Sequence[Section]) -> list[str | dict[str, str]]:
+    """What a manifest says of a page's sections: the name, or id and title of one of the analyst's own."""
+    return [section.id if section.packaged else {"id": section.id, "title": section.title} for section in sections]
+
+
+class HandedIn:
+    """Sections of the analyst's own that are handed in, so that those of a page can be made again.
+
+    Parameters
+    ----------
+    sections
+        Sections, and functions that make one of a view.
+
+    Raises
+    ------
+    UsageError
+        Something that is neither.
+
+    Notes
+    -----
+    A page names its own sections and cannot make them: nothing is verified by what the page itself holds.
+    """
+
+    def __init__(self, sections: Sequence[Section | SectionMaker]) -> None:
+        check_sections(sections)
+        if names := [item for item in sections if isinstance(item, str)]:
+            raise UsageError(
+                f"sections should be the analyst's own, but {names[0]!r} comes with the package. Leave it out."
+            )
+        self.sections = tuple(sections)
+        self._made: dict[str, Section] = {}
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """Ids of those that there are, once a page was made with `makers`."""
+        return (*self._made, *(item.id for item in self.sections if isinstance(item, LastSection)))
+
+    def makers(self, stated: Sequence[str | Mapping[str, Any]]) -> list[str | SectionMaker]:
+        """What makes the sections that a manifest states; those of the analyst's own that were not handed in are empty.
+
+        Raises
+        ------
+        ValueError
+            One of the analyst's own has the name of one of the package, for which it would stand.
+        """
+        own = own_sections(stated)
+        if taken := [name for name in own if name in SECTIONS]:
+            raise ValueError(f"own section {taken[0]!r}")
+        # The first makes all that were handed in, those too that the page does not have, and is no section itself.
+        return [self._make_all, *(item if isinstance(item, str) else self._maker(**item) for item in stated)]
+
+    def _make_all(self, view: View) -> None:
+        self._made = {}
+        for item in self.sections:
+            section = None if isinstance(item, LastSection) else _guarded(item, view)
+            if section is not None and section.id in self._made:
+                raise UsageError(f"two sections with the id {section.id!r} were handed in. Hand in one of them.")
+            if section is not None:
+                self._made[section.id] = section
+
+    def _maker(self, id: str, title: str) -> SectionMaker:
+        for item in self.sections:
+            if isinstance(item, LastSection) and item.id == id:
+                return replace(item, make=partial(_guarded, item))
+        return lambda view: self._made.get(id) or Section.of(id, title)
+
+
+def own_sections(stated: Sequence[str | Mapping[str, Any]]) -> dict[str, str]:
+    """Ids and titles of the sections of the analyst's own that a manifest states.
+
+    Raises
+    ------
+    KeyError, TypeError
+        It does not say.
+    """
+    return {str(item["id"]): str(item["title"]) for item in stated if not isinstance(item, str)}
+
+
+def _guarded(item: Section | SectionMaker, view: View) -> Section | None:
+    """A section that was handed in; whatever goes wrong in it is its own fault, and no page's."""
+    try:
+        return _made(item, view)
+    except UsageError:
+        raise
+    except Exception as error:
+        name = item.id if isinstance(item, Section | LastSection) else getattr(item, "__name__", repr(item))
+        raise UsageError(f"the section {name!r} that was handed in cannot be made again ({error!r}).") from error
 
 
 def _check_ids(ids: Sequence[str]) -> None:

@@ -20,11 +20,11 @@ from alliance_bayes.report.manifest import embed, manifest_of
 from alliance_bayes.report.page import page
 from alliance_bayes.report.privacy import redaction, unnamed
 from alliance_bayes.report.records import kept, plain
-from alliance_bayes.report.registry import SectionMaker, build_sections, check_sections
+from alliance_bayes.report.registry import build_sections, check_sections, stated_sections
 from alliance_bayes.report.rendered import FORMAT, Rendered
 from alliance_bayes.report.reproduction import digest_of, made_from
 from alliance_bayes.report.rows import Estimates
-from alliance_bayes.report.sections import Section
+from alliance_bayes.report.sections import Section, SectionMaker
 from alliance_bayes.report.text import capital, clean, count
 from alliance_bayes.report.view import View
 from alliance_bayes.report.words import column_name
@@ -85,6 +85,7 @@ class Report:
         checks: CheckReport | None = None,
         key: bytes | None = None,
         told: Mapping[str, Mapping[str, Any]] | None = None,
+        again: bool = False,
     ) -> Rendered:
         """Write up a fit as one self-contained page with its numbers.
 
@@ -101,6 +102,8 @@ class Report:
         told
             Figures by row of the manifest and column, which the page gives in place of the fit's own: those of another
             run, to be compared with its page.
+        again
+            Whether the page is made to be compared with another one: then sections make their estimates again.
 
         Returns
         -------
@@ -111,7 +114,7 @@ class Report:
         Raises
         ------
         UsageError
-            A section of the analyst's own has an id that is taken, or is none.
+            A section of the analyst's own has an id that is taken, or is none; or it cannot make its estimates again.
 
         Notes
         -----
@@ -131,6 +134,8 @@ class Report:
         view = View(fit, estimates, checks, checked, prob, self.small, redact, told=told)
         found = find(fit, estimates, checked, checks.gate, redact, self.small)
         sections = build_sections(view, self.sections)
+        if again and not withheld:
+            sections = tuple(section.remade(fit) for section in sections)
         version = versions()["alliance_bayes"]
         heading = clean(self.title or fit.spec.card.title or _title(fit))
         source = clean(fit.info.get("cohort_source", "source not recorded"))
@@ -149,7 +154,7 @@ class Report:
             version=version,
         )
         meta = made_from(fit, version)
-        rows = None if withheld else _reported(estimates.table, sections)
+        rows = None if withheld else _reported(view, sections)
         manifest = manifest_of(
             "report",
             rows,
@@ -159,7 +164,7 @@ class Report:
                 "asked": asked,
                 "checks": checks.asked,
                 "page_options": {"title": self.title, "prob": self.prob, "small": self.small},
-                "sections": [own.maker or {"id": own.id, "title": own.title} for own in sections],
+                "sections": stated_sections(sections),
                 "withheld": withheld,
             },
         )
@@ -196,9 +201,14 @@ def _told(checks: CheckReport, told: Mapping[str, Mapping[str, Any]]) -> CheckRe
     return replace(checks, results=results) if told else checks
 
 
-def _reported(effects: EffectTable, sections: Sequence[Section]) -> EffectTable:
-    """The effects and what sections have beside them, under their names."""
-    return EffectTable.concat([effects, *(own.rows.under(own.id) for own in sections if own.rows is not None)])
+def _reported(view: View, sections: Sequence[Section]) -> EffectTable:
+    """The effects and what sections have beside them, under their ids."""
+    beside = (
+        view.estimated(section.id, section.rows).table.under(section.id)
+        for section in sections
+        if section.rows is not None
+    )
+    return EffectTable.concat([view.estimates.table, *beside])
 
 
 def _with(numbers: dict[str, Any], sections: Sequence[Section]) -> dict[str, Any]:

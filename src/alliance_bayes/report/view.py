@@ -10,11 +10,12 @@ import pandas as pd
 from markupsafe import Markup
 
 from alliance_bayes.checks import CheckReport
+from alliance_bayes.effects import EffectTable
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.report.checking import Checked
-from alliance_bayes.report.frames import frame_table
+from alliance_bayes.report.frames import SHOWN, frame_table
 from alliance_bayes.report.privacy import Redact
-from alliance_bayes.report.rows import Estimates
+from alliance_bayes.report.rows import Column, Estimates, effect_table, estimate_columns
 from alliance_bayes.report.sections import Picture, linked
 from alliance_bayes.report.svg import draw
 from alliance_bayes.report.tables import Table
@@ -78,6 +79,53 @@ class View:
     def link(self, *sections: str) -> Markup:
         """The same, each number linked to its section; "not in this page" when none of them is."""
         return linked(self.order, *sections)
+
+    def estimated(self, section: str, rows: EffectTable) -> Estimates:
+        """Estimates of a section's own, to be shown and printed as those of the report are.
+
+        Parameters
+        ----------
+        section
+            Id of the section.
+        rows
+            What is estimated, for example by ``view.fit.contrasts``.
+
+        Returns
+        -------
+        Estimates
+            Without rows about a level of which the page says nothing.
+        """
+        return Estimates.of(self.fit, rows.told(self.told, f"{section}/") if self.told else rows, self.small)
+
+    def effect_table(
+        self,
+        estimates: Estimates,
+        *,
+        name: str,
+        caption: str,
+        label: Callable[[Any], str],
+        heading: str = "Estimate",
+        note: str = "",
+    ) -> Table:
+        """Show estimates: mean, interval and, where they apply, probabilities.
+
+        Parameters
+        ----------
+        estimates
+            See `estimated`.
+        name
+            Id in the page; unique.
+        caption
+            What it holds, with units.
+        label
+            What a row is called; it is given a mapping by column, and by ``id``.
+        heading
+            Of the column that says so.
+        note
+            What needs saying below it.
+        """
+        columns = [Column(heading, label), *estimate_columns(estimates, estimates.table)]
+        return effect_table(name, caption, estimates.table, columns, note=note, at_once=SHOWN)
 
     def table(self, frame: pd.DataFrame, *, name: str, caption: str, note: str = "") -> Table:
         """Show a table of numbers and words; its index is not shown.

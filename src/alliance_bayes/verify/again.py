@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,13 @@ from alliance_bayes.errors import AllianceBayesError, FileFormatError, UsageErro
 from alliance_bayes.model.card import card_arguments
 from alliance_bayes.moments import Moments
 from alliance_bayes.report import Rendered, Report, Section
-from alliance_bayes.report.registry import SECTIONS
+from alliance_bayes.report.registry import HandedIn, own_sections
+from alliance_bayes.report.sections import SectionMaker
 from alliance_bayes.study import Study, StudyOptions
 from alliance_bayes.study.page import study_report
 from alliance_bayes.study.study import answered
 
-__all__ = ["Again", "make_again", "own_sections"]
+__all__ = ["Again", "make_again"]
 
 # Arguments of Model.fit that `info` knows where NUTS ran; the collapsed engine has no sampler to choose.
 _NUTS = ("tune", "target_accept")
@@ -38,10 +40,16 @@ class Again:
         The page, as this version writes it of the refit.
     write
         Writes the page of the refit with a page's own figures, by row and column, in place of the refit's.
+    unknown
+        Titles by id of the page's sections that are the analyst's own and were not handed in: they are empty here.
+    unasked
+        Ids of sections that were handed in and that the page does not have.
     """
 
     rendered: Rendered
     write: Callable[[Mapping[str, Mapping[str, Any]]], Rendered]
+    unknown: Mapping[str, str] = field(default_factory=dict)
+    unasked: tuple[str, ...] = ()
 
 
 def make_again(
@@ -50,6 +58,7 @@ def make_again(
     *,
     tell: Callable[[str], None],
     name: str,
+    sections: Sequence[Section | SectionMaker] = (),
     other: int = 0,
     keep: Path | None = None,
 ) -> Again:
@@ -65,6 +74,8 @@ def make_again(
         Called with a line before each model.
     name
         What the page is called, for errors.
+    sections
+        Those of the analyst's own, as they were given to :class:`alliance_bayes.Report`.
     other
         Number of another seed than the manifest's, which the page then gives all the same; 0 for the manifest's own.
     keep
@@ -82,7 +93,7 @@ def make_again(
     What cannot be made again is taken from the manifest: what the data's file was called, and the versions in use.
     """
     try:
-        return _MAKERS[manifest["kind"]](manifest, cohort, tell, other, keep)
+        return _MAKERS[manifest["kind"]](manifest, cohort, tell, HandedIn(sections), other, keep)
     except AllianceBayesError:
         raise
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -92,19 +103,13 @@ def make_again(
         ) from error
 
 
-def own_sections(manifest: Mapping[str, Any]) -> dict[str, str]:
-    """Ids and titles of the sections that are the analyst's own.
-
-    Raises
-    ------
-    KeyError, TypeError, ValueError
-        The manifest does not say.
-    """
-    return {str(item["id"]): str(item["title"]) for item in manifest.get("sections", []) if not isinstance(item, str)}
-
-
 def _report(
-    manifest: Mapping[str, Any], cohort: Cohort | Moments, tell: Callable[[str], None], other: int, keep: Path | None
+    manifest: Mapping[str, Any],
+    cohort: Cohort | Moments,
+    tell: Callable[[str], None],
+    handed: HandedIn,
+    other: int,
+    keep: Path | None,
 ) -> Again:
     asked, checked = manifest["asked"], manifest["checks"]
     for found, what, who in ((asked, "effects", "effects()"), (checked, "checks", "check()")):
@@ -149,20 +154,15 @@ def _report(
     others = {key: value for key, value in checked.items() if key != "only"}
     checks = fit.check(effects=table, checks=checked["only"], **{**others, "extra": extra})
     tell("writing the page again")
-    report = Report(sections=_sections(manifest), **manifest["page_options"])
+    titles = own_sections(manifest["sections"])
+    report = Report(sections=handed.makers(manifest["sections"]), **manifest["page_options"])
+    write = partial(report.render, fit, effects=table, checks=checks, again=True)
     return Again(
-        report.render(fit, effects=table, checks=checks),
-        lambda told: report.render(fit, effects=table, checks=checks, told=told),
+        write(),
+        lambda told: write(told=told),
+        {name: title for name, title in titles.items() if name not in handed.ids},
+        tuple(name for name in handed.ids if name not in titles),
     )
-
-
-def _sections(manifest: Mapping[str, Any]) -> Sequence[str | Section]:
-    """The page's sections; those of the analyst's own empty."""
-    own = own_sections(manifest)
-    taken = [name for name in own if name in SECTIONS]
-    if taken:
-        raise ValueError(f"own section {taken[0]!r}")
-    return [item if isinstance(item, str) else Section.of(item["id"], item["title"]) for item in manifest["sections"]]
 
 
 def _taken(manifest: Mapping[str, Any]) -> dict[str, Any]:
@@ -178,13 +178,20 @@ def _seed(seed: int, other: int) -> int:
 
 
 def _study(
-    manifest: Mapping[str, Any], cohort: Cohort | Moments, tell: Callable[[str], None], other: int, keep: Path | None
+    manifest: Mapping[str, Any],
+    cohort: Cohort | Moments,
+    tell: Callable[[str], None],
+    handed: HandedIn,
+    other: int,
+    keep: Path | None,
 ) -> Again:
+    if handed.sections:
+        raise UsageError("the page is a study, which has no sections of the analyst's own. Hand none in.")
     if isinstance(cohort, Moments):
         raise UsageError("the page is a study, which needs rows, and moments hold none. Give the table it was made of.")
     taken = _taken(manifest)
     people = replace(cohort, source=taken["cohort_source"])
-    known = {field.name for field in fields(StudyOptions)}
+    known = {option.name for option in fields(StudyOptions)}
     options = StudyOptions(**{key: value for key, value in manifest["options"].items() if key in known})
     seeded = replace(options, seed=_seed(options.seed, other))
 
@@ -202,7 +209,7 @@ def _with_versions(fit: Any, versions: Mapping[str, str]) -> Any:
     return replace(fit, info={**fit.info, "versions": versions}) if isinstance(fit, Fit) else fit
 
 
-type _Maker = Callable[[Mapping[str, Any], Cohort | Moments, Callable[[str], None], int, Path | None], Again]
+type _Maker = Callable[[Mapping[str, Any], Cohort | Moments, Callable[[str], None], HandedIn, int, Path | None], Again]
 
 _MAKERS: Mapping[str, _Maker] = {
     "report": _report,

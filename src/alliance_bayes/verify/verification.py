@@ -17,13 +17,14 @@ from alliance_bayes.cohort import Cohort
 from alliance_bayes.errors import FileFormatError
 from alliance_bayes.foreign import JSON_BYTES, PAGE_BYTES, parse_json, read_text
 from alliance_bayes.moments import Moments
-from alliance_bayes.report import SECTIONS
+from alliance_bayes.report import SECTIONS, Section
 from alliance_bayes.report.data_key import find_key
 from alliance_bayes.report.limits import is_simulated
 from alliance_bayes.report.manifest import GIVEN, MIXING, NUMBERS, body, faults, read_manifest, rows_by_id
 from alliance_bayes.report.records import unit
 from alliance_bayes.report.rendered import Rendered
-from alliance_bayes.verify.again import Again, make_again, own_sections
+from alliance_bayes.report.sections import SectionMaker
+from alliance_bayes.verify.again import Again, make_again
 from alliance_bayes.verify.comparing import Figure, compare, limit
 from alliance_bayes.verify.data import compare_data
 from alliance_bayes.verify.own_sections import without_sections
@@ -111,6 +112,7 @@ def verify_report(
     path: str | os.PathLike[str],
     cohort: Cohort | Moments,
     *,
+    sections: Sequence[Section | SectionMaker] = (),
     key: str | os.PathLike[str] | None = None,
     tell: Callable[[str], None] | None = None,
 ) -> Verification:
@@ -123,6 +125,10 @@ def verify_report(
         is compared too, where there is one.
     cohort
         The data that it was made of.
+    sections
+        The sections of the analyst's own, as they were given to :class:`alliance_bayes.Report`: sections, and functions
+        that make one of a view. They are made again and compared as the package's own are, their estimates by `remake`
+        of the refit. Of those that the page has and that are not handed in, nothing is verified, and the notes say so.
     key
         File with the key of the page's digest of its data; by default ``<page>.key`` beside the page. Without it,
         whether the data are the same is told by the numbers alone.
@@ -143,7 +149,8 @@ def verify_report(
     FileFormatError
         No such file, or no manifest that this version can read.
     UsageError
-        The page was made from an effects table, or from checks, that nothing can make again.
+        The page was made from an effects table, or from checks, that nothing can make again; or a section that is
+        handed in cannot be made again.
     ModelError, DataError, SamplingError
         The model cannot be fitted to the data.
 
@@ -168,10 +175,11 @@ def verify_report(
     if differ:
         return Verification((*problems, *differ, "Nothing was fitted, since other data give other numbers."))
     with scratch() as folder:
-        made = make_again(manifest, cohort, tell=tell, name=path.name, keep=folder)
+        make = partial(make_again, manifest, cohort, name=path.name, sections=sections, keep=folder)
+        made = make(tell=tell)
         again = read_manifest(made.rendered.html, name=path.name)
-        own = own_sections(manifest)
-        figures = _figures(manifest, again, made, tuple(own), problems)
+        problems += [f"The page has no section {name!r}, which was handed in." for name in made.unasked]
+        figures = _figures(manifest, again, made, problems)
         wrong = [figure for figure in figures if not figure.agree]
         problems += [
             f"{figure.row}: {figure.name} is {figure.page!r} in the page, but {_value(figure.again)} by the refit."
@@ -198,15 +206,14 @@ def verify_report(
             )
         compared, notes = Compared(), ["The draws are other ones, so nothing else was compared."]
         if same:
-            compared, notes = _compare(html, manifest, beside, made.rendered, (), own)
+            compared, notes = _compare(html, manifest, beside, made.rendered, (), made.unknown)
         # Without a figure there is no telling whether the draws are the page's.
         if not fixed and ((compared.problems and not figures) or not (same or problems)):
             rows, others = rows_by_id(manifest), []
             for other in range(1, OTHERS + 1):
                 tell(f"the draws are not the page's: fitting with another seed, {other} of {OTHERS}")
-                fresh = make_again(manifest, cohort, tell=lambda line: None, name=path.name, other=other, keep=folder)
-                others.append(fresh.write(rows))
-            compared, notes = _compare(html, manifest, beside, made.write(rows), others, own)
+                others.append(make(tell=lambda line: None, other=other).write(rows))
+            compared, notes = _compare(html, manifest, beside, made.write(rows), others, made.unknown)
     problems += compared.problems
     problems += _simulated(manifest, cohort)
     notes = [*known, _done(manifest, figures, same), *notes, *_versions(manifest)]
@@ -282,9 +289,11 @@ def _compare(
             f"from each other, as a few will be{': ' if whole.unsettled else '.'}{' '.join(whole.unsettled[:5])}"
         )
     if own:
+        estimates = sum(name.partition("/")[0] in own for name in rows_by_id(manifest))
         notes.append(
-            "Sections of the analyst's own cannot be made again, and nothing in them was compared: "
-            f"{', '.join(repr(title) for title in own.values())}."
+            "Sections of the analyst's own are made again where they are handed in, and these were not, so nothing in "
+            f"them was compared: {', '.join(repr(title) for title in own.values())}"
+            + (f", with {estimates:,} estimates." if estimates else ".")
         )
     if missing := [name for name in SECTIONS if manifest["kind"] == "report" and name not in manifest["sections"]]:
         notes.append(f"The page was made without the sections {', '.join(missing)}, or there was nothing to say there.")
@@ -325,9 +334,7 @@ def _versions(manifest: Mapping[str, Any]) -> list[str]:
     return [f"The page was made with other versions: {', '.join(other)}."] if other else []
 
 
-def _figures(
-    manifest: Mapping[str, Any], again: Mapping[str, Any], made: Again, own: Sequence[str], problems: list[str]
-) -> list[Figure]:
+def _figures(manifest: Mapping[str, Any], again: Mapping[str, Any], made: Again, problems: list[str]) -> list[Figure]:
     """The figures of every row; whatever only one of the two has is added to the problems."""
     if (manifest["rows"] is None) != (again["rows"] is None):
         said = ("withheld", "not withheld")
@@ -340,8 +347,8 @@ def _figures(
         return []
     if len(rows) != len(manifest["rows"] or []):
         problems.append("Some row is in the manifest twice.")
-    # Rows of sections that cannot be made again stand under these sections' ids.
-    mine = {name for name in rows if name not in refitted and name.partition("/")[0] in own}
+    # Rows of sections that were not handed in stand under these sections' ids.
+    mine = {name for name in rows if name not in refitted and name.partition("/")[0] in made.unknown}
     lists = (
         ("the refit has no such row", [name for name in rows if name not in refitted and name not in mine]),
         ("the page has no such row", [name for name in refitted if name not in rows]),
