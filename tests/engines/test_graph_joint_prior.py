@@ -1,4 +1,4 @@
-"""The graph splits level means off the coefficients; the joint prior of both is still that of the plain model."""
+"""The joint prior of coefficients and level effects in the graph is the one that is stated."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import numpy as np
 import pymc as pm
 import pytensor
 import pytest
-from pytensor.graph.traversal import ancestors
 from scipy import linalg, stats
 
 from alliance_bayes.engines import posterior_dims, sample_prior
@@ -30,13 +29,10 @@ def conditional_moments(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Exact mean and covariance of stacked outputs given the scales.
 
-    Given the scales, beta and u are linear in independent unit normals, in unit normals that sum to zero and in level
-    effects with the given scales, so the map's columns and the inputs' covariance give the covariance without Monte
-    Carlo error.
+    Given the scales, beta is normal and u linear in independent unit normals and in unit normals that sum to zero, so
+    the map's columns and the inputs' covariance give the covariance without Monte Carlo error.
     """
-    inputs = [
-        v for v in model.free_RVs if v.name.startswith(("deviation_", "z_", "split_", "total")) or v.name in given
-    ]
+    inputs = [v for v in model.free_RVs if v.name.startswith(("z_", "beta")) or v.name in given]
     function = pytensor.function(inputs, [model[name] for name in outputs], on_unused_input="ignore")
     normal = [v.name for v in inputs if v.name not in given]
     shapes = {v.name: v.shape.eval() for v in inputs}
@@ -46,28 +42,38 @@ def conditional_moments(
             [out.ravel() for out in function(*(values.get(v.name, given.get(v.name)) for v in inputs))]
         )
 
-    zero = {name: np.zeros(shapes[name]) for name in normal}
-    mean = evaluate(zero)
+    middle = {name: prior_mean(model[name], shapes[name]) for name in normal}
+    mean = evaluate(middle)
     columns, covariances = [], []
     for name in normal:
         size = int(np.prod(shapes[name]))
         for k in range(size):
             unit = np.zeros(size)
             unit[k] = 1.0
-            columns.append(evaluate({**zero, name: unit.reshape(shapes[name])}) - mean)
-        covariances.append(prior_covariance(model[name], shapes[name], given))
+            columns.append(evaluate({**middle, name: middle[name] + unit.reshape(shapes[name])}) - mean)
+        covariances.append(prior_covariance(model[name], shapes[name]))
     jacobian = np.column_stack(columns)
     return mean, jacobian @ linalg.block_diag(*covariances) @ jacobian.T
 
 
-def prior_covariance(variable: Any, shape: tuple[int, ...], given: dict[str, np.ndarray]) -> np.ndarray:
-    """Covariance of a normal variable's elements, whose rows have one SD each and may sum to zero."""
-    zero_sum = type(variable.owner.op).__name__.startswith("ZeroSum")
-    of_rows = np.eye(shape[-1]) - (1 / shape[-1] if zero_sum else 0.0)
-    sigma = variable.owner.op.dist_params(variable.owner)[0 if zero_sum else 1]
-    scales = [v for v in ancestors([sigma]) if v.name in given]
-    sds = pytensor.function(scales, sigma)(*(given[v.name] for v in scales))
-    return np.kron(np.diag(np.broadcast_to(sds, (*shape[:-1], 1)).ravel() ** 2), of_rows)
+def sums_to_zero(variable: Any) -> bool:
+    return type(variable.owner.op).__name__.startswith("ZeroSum")
+
+
+def prior_mean(variable: Any, shape: tuple[int, ...]) -> np.ndarray:
+    if sums_to_zero(variable):
+        return np.zeros(shape)
+    return np.broadcast_to(variable.owner.op.dist_params(variable.owner)[0].eval(), shape)
+
+
+def prior_covariance(variable: Any, shape: tuple[int, ...]) -> np.ndarray:
+    """Covariance of a normal variable's elements, whose rows may sum to zero."""
+    if not sums_to_zero(variable):
+        sigma = variable.owner.op.dist_params(variable.owner)[1].eval()
+        return np.diag(np.broadcast_to(sigma, shape).ravel() ** 2)
+    of_rows = np.eye(shape[-1]) - 1 / shape[-1]
+    sigma = variable.owner.op.dist_params(variable.owner)[0].eval()
+    return np.kron(np.diag(np.broadcast_to(sigma, (*shape[:-1], 1)).ravel() ** 2), of_rows)
 
 
 SCALES = [
@@ -77,7 +83,7 @@ SCALES = [
 
 
 @pytest.mark.parametrize("scales", SCALES)
-def test_split_graph_has_the_joint_prior_of_the_plain_model(scales: dict[str, list[float]]) -> None:
+def test_the_graph_has_the_joint_prior_of_independent_coefficients_and_effects(scales: dict[str, list[float]]) -> None:
     # Two sampled factors share two columns; one of them also pools a column that has no common coefficient.
     design, priors = applied(
         "who5_followup ~ alliance + age + (alliance || country) + (alliance + days_in_care || provider_type)"
@@ -86,15 +92,14 @@ def test_split_graph_has_the_joint_prior_of_the_plain_model(scales: dict[str, li
         priors={"Intercept": "Normal(50, 25)", "alliance": "Normal(2, 3)", "age": "Normal(1, 2)"},
     )
     model = build_graph(design, priors)
-    given = {name: np.array(value) for name, value in scales.items()} | {"beta_rest": np.array([0.0])}
+    given = {name: np.array(value) for name, value in scales.items()}
     assert design.factor("provider_type").terms == ("Intercept", "alliance", "days_in_care")
     outputs = ["beta", "u_country", "u_provider_type", "u_sex"]
     mean, covariance = conditional_moments(model, given, outputs)
 
-    # The plain model: beta ~ Normal(m, s), u ~ Normal(0, tau) for every level, all independent; exhaustive effects are
-    # centred.
-    expected_mean = np.concatenate([[50, 2, 0], np.zeros(4 * 2 + 3 * 3 + 2 * 2)])
-    blocks = [np.diag([25.0**2, 3.0**2, 0.0])]
+    # beta ~ Normal(m, s), u ~ Normal(0, tau) for every level, all independent; exhaustive effects are centred.
+    expected_mean = np.concatenate([[50, 2, 1], np.zeros(4 * 2 + 3 * 3 + 2 * 2)])
+    blocks = [np.diag([25.0**2, 3.0**2, 2.0**2])]
     for name, levels in (("country", 4), ("provider_type", 3)):
         blocks.append(np.kron(np.eye(levels), np.diag(given[f"tau_{name}"] ** 2)))
     blocks.append(np.kron(np.eye(2) - 0.5, np.diag(given["tau_sex"] ** 2)))

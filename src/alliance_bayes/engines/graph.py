@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
 
-from alliance_bayes.engines.information import information
-from alliance_bayes.engines.observe import observe
-from alliance_bayes.engines.place import place, place_one, pymc_distribution, stacked_arguments
-from alliance_bayes.engines.scaled import ScaledEffects
-from alliance_bayes.engines.sharing import shared_terms
 from alliance_bayes.errors import ModelError
 from alliance_bayes.model import Design, PooledFactor, Prior, PriorTable
 from alliance_bayes.model.layout import posterior_coords
 
-__all__ = ["build_graph", "graph_of", "linear_predictor"]
+__all__ = ["add_prior", "add_priors", "build_graph", "graph_of", "linear_predictor", "observe"]
 
 
 def build_graph(design: Design, priors: PriorTable) -> pm.Model:
@@ -48,12 +43,9 @@ def build_graph(design: Design, priors: PriorTable) -> pm.Model:
 
     Notes
     -----
-    The level effects of a sampled factor are independent Normal(0, tau). Their mean over the K observed levels cannot
-    be told from the common coefficient of the same column: only the sum of both is informed by the data. The graph
-    therefore samples that sum, whose prior is Normal(m, sqrt(s^2 + sum tau^2 / K)), together with level effects that
-    sum to zero, and recovers the coefficient and the level means from their conditional distribution given the sum
-    (Matheron's rule). The model is the same; the ridge that slows samplers down is gone. Level effects are sampled in a
-    unit that fits the data (:class:`ScaledEffects`); those of correlated terms are standardised.
+    It is written as a textbook has it, to be read and extended: level effects are standard normal numbers times their
+    SD (the non-centred form), correlated ones times a Cholesky factor; those of an exhaustive factor sum to zero. The
+    engines sample the same posterior in other coordinates (:mod:`alliance_bayes.engines.density`).
     """
     with graph_of(design) as model:
         _, eta = linear_predictor(design, priors, design.rows.x)
@@ -103,141 +95,122 @@ def linear_predictor(design: Design, priors: PriorTable, x: np.ndarray) -> tuple
 
     Returns
     -------
-    coefficients
-        What multiplies the common columns, shape (n_terms,); None where there are none.
+    beta
+        Coefficients of the common columns, shape (n_terms,); None where there are none.
     eta
         The linear predictor, shape (n_rows,).
     """
-    effects = [_Effects.of(design, factor, priors) for factor in design.factors]
-    coefficients = _coefficients(design, priors, effects)
     offset = design.rows.offset
     eta = pt.constant(np.zeros(design.rows.n) if offset is None else offset)
-    if coefficients is not None:
-        eta = eta + pt.dot(pt.constant(x), coefficients)
-    for effect in effects:
-        rows = pt.constant(design.rows.z[effect.factor.name])
-        eta = eta + (rows * effect.deviations[design.rows.index[effect.factor.name]]).sum(axis=-1)
+    beta = None
+    if design.terms:
+        beta = add_priors("beta", [priors[term].prior for term in design.terms], dims="term")
+        eta = eta + pt.dot(pt.constant(x), beta)
+    for factor in design.factors:
+        u = _level_effects(factor, priors)
+        rows = pt.constant(design.rows.z[factor.name])
+        eta = eta + (rows * u[design.rows.index[factor.name]]).sum(axis=-1)
     for smooth in design.smooths:
-        tau = place_one(f"tau_{smooth.name}", priors[f"tau_{smooth.name}"].prior)
-        z = pm.Normal(f"z_{smooth.name}", 0.0, 1.0, shape=smooth.size)
+        tau = add_prior(f"tau_{smooth.name}", priors[f"tau_{smooth.name}"].prior)
+        z = pm.Normal(f"z_{smooth.name}", 0.0, 1.0, dims=smooth.name)
         u = pm.Deterministic(f"u_{smooth.name}", z * tau, dims=smooth.name)
         eta = eta + pt.dot(pt.constant(design.rows.basis[smooth.name]), u)
-    return coefficients, eta
+    return beta, eta
 
 
-@dataclass
-class _Effects:
-    """Level effects of one factor while the graph is built: u = deviations + the level mean of the shared columns."""
-
-    factor: PooledFactor
-    tau: Any  # (n_factor_terms,)
-    deviations: Any  # (n_levels, n_factor_terms)
-    shared: tuple[str, ...]  # columns whose level mean is sampled apart
-
-    @classmethod
-    def of(cls, design: Design, factor: PooledFactor, priors: PriorTable) -> _Effects:
-        name, terms = factor.name, factor.terms
-        own = [priors[f"tau_{name}[{term}]"].prior for term in terms]
-        if factor.correlated:
-            return cls(factor, *_correlated(factor, own, priors[f"corr_{name}"].prior), shared=())
-        tau = place(f"tau_{name}", own, dims=factor.term_dim)
-        common = shared_terms(design, priors)
-        shared = () if factor.exhaustive else tuple(term for term in terms if term in common)
-        summing = terms if factor.exhaustive else shared
-        free = tuple(term for term in terms if term not in summing)
-        known = information(design, factor)
-        pieces: dict[str, Any] = {}
-        for suffix, some, kind in (("", summing, pm.ZeroSumNormal), ("_free", free, pm.Normal)):
-            if some:
-                at = [terms.index(term) for term in some]
-                effects = kind(
-                    f"deviation_{name}{suffix}",
-                    sigma=tau[at][:, None],
-                    shape=(len(some), len(factor.levels)),
-                    transform=ScaledEffects(kind.__name__, known[at]),
-                )
-                pieces |= {term: effects[position] for position, term in enumerate(some)}
-        deviations = pt.stack([pieces[term] for term in terms], axis=1)
-        if not shared:
-            pm.Deterministic(f"u_{name}", deviations, dims=(name, factor.term_dim))
-        return cls(factor, tau, deviations, shared)
+def _level_effects(factor: PooledFactor, priors: PriorTable) -> Any:
+    """Level effects of one factor, shape (n_levels, n_factor_terms)."""
+    name, terms = factor.name, factor.terms
+    scales = [priors[f"tau_{name}[{term}]"].prior for term in terms]
+    # The last dim is the one over which those of an exhaustive factor sum to zero.
+    z = (pm.ZeroSumNormal if factor.exhaustive else pm.Normal)(f"z_{name}", sigma=1.0, dims=(factor.term_dim, name))
+    if factor.correlated:
+        u = pt.dot(_covariance_root(factor, scales, priors[f"corr_{name}"].prior), z)
+    else:
+        u = add_priors(f"tau_{name}", scales, dims=factor.term_dim)[:, None] * z
+    return pm.Deterministic(f"u_{name}", u.T, dims=(name, factor.term_dim))
 
 
-def _correlated(factor: PooledFactor, own: list[Prior], lkj: Prior) -> tuple[Any, Any]:
-    name = factor.name
-    if len({prior.distribution for prior in own}) > 1:
+def _covariance_root(factor: PooledFactor, scales: list[Prior], lkj: Prior) -> Any:
+    """Cholesky factor of the covariance of a factor's terms, shape (n_factor_terms, n_factor_terms)."""
+    name, n = factor.name, len(scales)
+    if len({prior.distribution for prior in scales}) > 1:
         raise ModelError(
-            f"the correlated terms of '{name}' have scale priors of different kinds ({', '.join(map(str, own))}). "
-            f"Give them one kind, or write (... || {name})."
+            f"the correlated terms of '{name}' have scale priors of different kinds ({', '.join(map(str, scales))}), "
+            f"for which PyMC has no graph. Give them one kind, or write (... || {name})."
         )
-    scale = pymc_distribution(own[0]).dist(**stacked_arguments(own), shape=len(own))
-    packed = pm.LKJCholeskyCov(
+    root, correlation, tau = pm.LKJCholeskyCov(
         f"chol_{name}",
-        n=len(own),
+        n=n,
         eta=lkj.arguments["eta"],
-        sd_dist=scale,
+        sd_dist=_distribution(scales[0]).dist(**_stacked(scales), shape=n),
         compute_corr=True,
         store_in_trace=False,
         # Otherwise chains begin at draws of the scales, by constants that PyTensor may have made read-only, which SciPy
         # refuses.
-        initval=np.eye(len(own))[np.tril_indices(len(own))],
+        initval=np.eye(n)[np.tril_indices(n)],
     )
-    cholesky, correlation, tau = packed
     pm.Deterministic(f"tau_{name}", tau, dims=factor.term_dim)
     pm.Deterministic(f"corr_{name}", correlation, dims=(factor.term_dim, f"{factor.term_dim}_other"))
-    shape = (len(own), len(factor.levels))
-    if factor.exhaustive:
-        z = pm.ZeroSumNormal(f"z_{name}", sigma=1.0, shape=shape, n_zerosum_axes=1)
-    else:
-        z = pm.Normal(f"z_{name}", 0.0, 1.0, shape=shape)
-    deviations = pt.dot(cholesky, z).T
-    pm.Deterministic(f"u_{name}", deviations, dims=(name, factor.term_dim))
-    return tau, deviations
+    return root
 
 
-def _coefficients(design: Design, priors: PriorTable, effects: list[_Effects]) -> Any:
-    """Register ``beta`` and return what multiplies the common columns: beta plus the level means of shared columns."""
-    if not design.terms:
-        for effect in effects:
-            assert not effect.shared
-        return None
-    own = [priors[term].prior for term in design.terms]
-    shared = shared_terms(design, priors)
-    if not shared:
-        return place("beta", own, dims="term")
+def observe(design: Design, priors: PriorTable, eta: Any) -> None:
+    """Add the family's parameters and the observed outcome to the PyMC model in context.
 
-    position = {term: k for k, term in enumerate(shared)}
-    mean = np.array([own[design.terms.index(term)].arguments["mu"] for term in shared])
-    variance = np.array([own[design.terms.index(term)].arguments["sigma"] for term in shared]) ** 2
-    spread = pt.constant(variance)
-    level_variance = []
-    for effect in effects:
-        if effect.shared:
-            at = [position[term] for term in effect.shared]
-            tau = effect.tau[[effect.factor.terms.index(term) for term in effect.shared]]
-            level_variance.append((effect, at, tau**2 / len(effect.factor.levels)))
-            spread = pt.inc_subtensor(spread[at], level_variance[-1][2])
-    total = pm.Normal("total", 0.0, 1.0, shape=len(shared)) * pt.sqrt(spread) + mean
+    Parameters
+    ----------
+    design, priors
+        Rows and priors of the model.
+    eta
+        Linear predictor, shape (n,).
+    """
+    parameters = {name: _parameter(name, design, priors) for name in design.family.parameters}
+    design.family.observe(design.outcome, eta, parameters)
 
-    # Matheron: draw every part from its prior, then spread the gap between the sampled and the drawn sum by variance.
-    base = mean + np.sqrt(variance) * pm.Normal("split_beta", 0.0, 1.0, shape=len(shared))
-    parts = [
-        pt.sqrt(v) * pm.Normal(f"split_{effect.factor.name}", 0.0, 1.0, shape=len(at))
-        for effect, at, v in level_variance
-    ]
-    drawn = base
-    for (_, at, _), part in zip(level_variance, parts, strict=True):
-        drawn = pt.inc_subtensor(drawn[at], part)
-    share = (total - drawn) / spread
-    for (effect, at, v), part in zip(level_variance, parts, strict=True):
-        columns = [effect.factor.terms.index(term) for term in effect.shared]
-        u = pt.inc_subtensor(effect.deviations[:, columns], (part + v * share[at])[None, :])
-        pm.Deterministic(f"u_{effect.factor.name}", u, dims=(effect.factor.name, effect.factor.term_dim))
 
-    at = [design.terms.index(term) for term in shared]
-    rest = [k for k in range(len(own)) if k not in at]
-    fixed = pt.zeros(len(own))
-    if rest:
-        fixed = pt.set_subtensor(fixed[rest], place("beta_rest", [own[k] for k in rest]))
-    pm.Deterministic("beta", pt.set_subtensor(fixed[at], base + variance * share), dims="term")
-    return pt.set_subtensor(fixed[at], total)
+def _parameter(name: str, design: Design, priors: PriorTable) -> Any:
+    """A parameter of the family: a scalar, one value a row (shape (n,)) where it differs by level, or cutpoints."""
+    if design.family.parameters[name].support == "simplex":
+        return _cutpoints(name, design.outcome.known_levels.size, priors[name].prior.arguments["a"])
+    if name != "sigma" or design.residual is None:
+        return add_prior(name, priors[name].prior)
+    levels = add_priors(name, [priors[own].prior for own in design.residual.parameters], dims=design.residual.name)
+    return levels[design.rows.residual]
+
+
+def _cutpoints(name: str, n_levels: int, concentration: float) -> Any:
+    """Cutpoints whose shares of the levels, at a linear predictor of 0, are Dirichlet with one concentration.
+
+    The share of a level among those from it upwards is Beta, independent of the other levels' (stick breaking), and so
+    are these in the posterior as far as the linear predictor leaves it. Sampled as they are, hundreds of levels mix;
+    shares that add up to one do not once many outcomes lie at one level.
+    """
+    above = concentration * np.arange(n_levels - 1, 0, -1)
+    sticks = pm.Beta("sticks", alpha=concentration, beta=above, shape=n_levels - 1)
+    # Logarithm of the probability of more than each level, kept off both ends, where a cutpoint would be infinite.
+    survival = pt.clip(pt.cumsum(pt.log1p(-sticks)), math.log(1e-12), -1e-12)
+    return pm.Deterministic(name, pt.log(-pt.expm1(survival)) - survival, dims="cutpoint")
+
+
+def add_priors(name: str, priors: list[Prior], *, dims: str) -> Any:
+    """A vector of parameters, shape (len(priors),): one variable where all priors are of one kind, else stacked."""
+    if len({prior.distribution for prior in priors}) == 1:
+        return _distribution(priors[0])(name, **_stacked(priors), dims=dims)
+    stacked = pt.stack([add_prior(f"{name}_{k}", prior) for k, prior in enumerate(priors)])
+    return pm.Deterministic(name, stacked, dims=dims)
+
+
+def add_prior(name: str, prior: Prior, **dims: Any) -> Any:
+    """A parameter with its prior in the PyMC model in context: a scalar, or of what ``dims`` or ``shape`` say."""
+    return _distribution(prior)(name, **prior.arguments, **dims)
+
+
+def _distribution(prior: Prior) -> Any:
+    """The PyMC class of a prior; names and argument names are PyMC's own."""
+    return getattr(pm, prior.distribution)
+
+
+def _stacked(priors: list[Prior]) -> dict[str, np.ndarray]:
+    """Arguments of priors of one kind, each of shape (len(priors),)."""
+    return {name: np.array([prior.arguments[name] for prior in priors]) for name in priors[0].arguments}

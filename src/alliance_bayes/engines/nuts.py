@@ -1,9 +1,8 @@
-"""The NUTS engine: nutpie on the compiled density or the PyMC graph; another of PyMC's samplers by name."""
+"""The NUTS engine: nutpie on the compiled density; another of PyMC's samplers, on the PyMC graph, by name."""
 
 from __future__ import annotations
 
 import time
-import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +10,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from alliance_bayes.engines.density import log_density, plan_of, starting_point, variables_of, why_no_plan
+from alliance_bayes.engines.density import log_density, plan_of, starting_point, variables_of
 from alliance_bayes.engines.forecast import Forecast, seconds_of
 from alliance_bayes.engines.numbers import NumbersModel, numbers_of
 from alliance_bayes.errors import SamplingError, UsageError
@@ -26,7 +25,6 @@ __all__ = [
     "NUTS_SAMPLERS",
     "Progress",
     "SamplerSettings",
-    "compile_nutpie",
     "forecast_of_nuts",
     "memory_of_nuts",
     "run_nutpie",
@@ -159,11 +157,11 @@ def sample_nuts(
         Passed on after the sampler's threads have stopped.
     """
     started = time.perf_counter()
-    own = settings.sampler == "nutpie" and not why_no_plan(design)
-    if own:
+    nutpie = settings.sampler == "nutpie"
+    if nutpie:
         values, statistics, compiled = _by_density(design, priors, settings, progress, before)
     else:
-        values, statistics, compiled = _by_graph(design, priors, settings, progress)
+        values, statistics, compiled = _by_graph(design, priors, settings)
     finished = time.perf_counter()
     for name, drawn in values.items():
         if not np.isfinite(drawn).all():
@@ -175,7 +173,7 @@ def sample_nuts(
     info = {
         "engine": "nuts",
         "sampler": settings.sampler,
-        "density": "compiled" if own else "PyMC graph",
+        "density": "compiled" if nutpie else "PyMC graph",
         "compile_seconds": round(compiled - started, 3),
         "sample_seconds": round(finished - compiled, 3),
     }
@@ -207,28 +205,17 @@ def _by_density(
 
 
 def _by_graph(
-    design: Design, priors: PriorTable, settings: SamplerSettings, progress: Progress | None
+    design: Design, priors: PriorTable, settings: SamplerSettings
 ) -> tuple[dict[str, np.ndarray], xr.Dataset, float]:
     # PyMC takes seconds to import.
     from alliance_bayes.engines.graph import build_graph
 
     model, names = build_graph(design, priors), tuple(posterior_dims(design))
-    ready = compile_nutpie(model, names) if settings.sampler == "nutpie" else None
     compiled = time.perf_counter()
-    tree = _pymc(model, settings) if ready is None else run_nutpie(ready, settings, progress)
+    tree = _pymc(model, settings)
     given = tree["posterior"]
     values = {name: np.asarray(given[name].transpose("chain", "draw", ...).values, dtype=float) for name in names}
     return values, tree["sample_stats"].to_dataset(), compiled
-
-
-def compile_nutpie(model: Any, keep: tuple[str, ...]) -> Any:
-    """Compile a PyMC graph for nutpie; of its variables, those in ``keep`` are kept."""
-    import nutpie
-
-    with warnings.catch_warnings():
-        # nutpie runs numba's code; a BLAS of the system would serve only the starting point of correlated models.
-        warnings.filterwarnings("ignore", "PyTensor could not link to a BLAS installation", UserWarning)
-        return nutpie.compile_pymc_model(model, var_names=keep)
 
 
 def run_nutpie(compiled: Any, settings: SamplerSettings, progress: Progress | None) -> Any:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,7 +13,7 @@ import xarray as xr
 
 from alliance_bayes.cohort import Cohort
 from alliance_bayes.engines.choice import sample
-from alliance_bayes.engines.nuts import Progress, SamplerSettings, compile_nutpie, run_nutpie, sampler_statistics
+from alliance_bayes.engines.nuts import Progress, SamplerSettings, run_nutpie, sampler_statistics
 from alliance_bayes.errors import SamplingError, UsageError
 from alliance_bayes.fit import FittedModel, without_times
 from alliance_bayes.latent.data import JointData, joint_data
@@ -121,7 +123,7 @@ def fit_latent(
     naive_done = time.perf_counter()
     own = scalar_variables(data, trait=trait)
     keep = (*posterior_dims(data.design), *own, *PERSON_VARIABLES)
-    compiled = compile_nutpie(model, keep)
+    compiled = _compile(model, keep)
     compiled_at = time.perf_counter()
     with progress_bar(progress, label="ratings and outcome") as report:
         tree = run_nutpie(compiled, settings, report)
@@ -211,3 +213,13 @@ def _finite(posterior: xr.Dataset) -> xr.Dataset:
 def _labelled(raw: xr.Dataset, data: JointData, own: tuple[str, ...]) -> xr.Dataset:
     outcome = posterior_dataset(data.design, {name: raw[name].values for name in posterior_dims(data.design)})
     return xr.merge([outcome, raw[list(own)].assign_coords({k: outcome[k] for k in ("chain", "draw")})])
+
+
+def _compile(model: Any, keep: tuple[str, ...]) -> Any:
+    """Compile a PyMC graph for nutpie; of its variables, those in ``keep`` are kept."""
+    import nutpie
+
+    with warnings.catch_warnings():
+        # nutpie runs numba's code; a BLAS of the system would serve only the starting point of correlated models.
+        warnings.filterwarnings("ignore", "PyTensor could not link to a BLAS installation", UserWarning)
+        return nutpie.compile_pymc_model(model, var_names=keep)

@@ -13,9 +13,7 @@ from pytensor.graph.basic import Apply
 from pytensor.graph.op import Op
 from pytensor.link.numba.dispatch import basic as numba_basic
 
-from alliance_bayes.engines.graph import graph_of, linear_predictor
-from alliance_bayes.engines.observe import observe
-from alliance_bayes.engines.place import pymc_distribution
+from alliance_bayes.engines.graph import add_prior, graph_of, linear_predictor, observe
 from alliance_bayes.latent.data import ALLIANCE, RATED, JointData
 from alliance_bayes.latent.kernel import ratings_and_expectations
 from alliance_bayes.latent.measurement import bent
@@ -141,8 +139,7 @@ def build_joint_graph(
     }
 
     def place(name: str, **dims: Any) -> Any:
-        own = measurement[name].prior
-        return pymc_distribution(own)(name, **own.arguments, **dims)
+        return add_prior(name, measurement[name].prior, **dims)
 
     with graph_of(design, coords) as model:
         shift = place("item_shift")

@@ -1,4 +1,4 @@
-"""The compiled density is the PyMC graph's: the same number at the same point, and the same variables."""
+"""The compiled density is the PyMC graph's, up to the change of variables, and so are its variables."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import pymc as pm
 import pytest
 
 from alliance_bayes.engines import posterior_dims
-from alliance_bayes.engines.density import Plan, log_density, plan_of, starting_point, variables_of, why_no_plan
-from alliance_bayes.engines.density.plan import scalar_names
+from alliance_bayes.engines.density import Plan, log_density, plan_of, starting_point, variables_of
+from alliance_bayes.engines.density.plan import scalar_names, shared_terms
+from alliance_bayes.engines.density.priors import FIRST_POSITIVE
 from alliance_bayes.engines.graph import build_graph
-from alliance_bayes.engines.sharing import shared_terms
 from alliance_bayes.model import FAMILIES, Design, PriorTable
 from engines.test_graph import applied, linear_predictor, values_at
 
@@ -25,52 +25,106 @@ FORMULA = (
 )
 
 
-def graph_point(model: pm.Model, design: Design, priors: PriorTable, plan: Plan, q: np.ndarray) -> dict[str, Any]:
-    """The graph's own point at the sampler's numbers, with what divides the sums left at zero."""
+def part_columns(plan: Plan) -> list[np.ndarray]:
+    """Numbers of the parts (a factor's level means) of each shared column."""
+    return [np.flatnonzero(plan.part_shared == s) for s in range(plan.shared.size)]
+
+
+def graph_values(design: Design, priors: PriorTable, plan: Plan, q: np.ndarray, w: np.ndarray) -> dict[str, np.ndarray]:
+    """The graph's parameters, as PyMC's transforms have them, at the sampler's numbers.
+
+    ``w``, standard normal, one a part, says how each sum of a coefficient and level means is divided.
+    """
     names, shared = scalar_names(design, priors), shared_terms(design, priors)
-    point = {name: np.zeros_like(np.asarray(value, dtype=float)) for name, value in model.initial_point().items()}
-    of_variable = {variable.name: model.rvs_to_values[variable].name for variable in model.free_RVs}
-
-    def put(name: str, values: np.ndarray) -> None:
-        if name in of_variable:
-            point[of_variable[name]] = values.reshape(point[of_variable[name]].shape)
-        else:  # priors of several kinds are variables of their own
-            for k, value in enumerate(values):
-                point[of_variable[f"{name}_{k}"]] = value
-
-    at = {name: k for k, name in enumerate(names)}
-    rest = [at[term] for term in design.terms if term not in shared]
-    if rest:
-        put("beta_rest" if shared else "beta", q[rest])
+    value = dict(zip(names, q, strict=False))
+    natural = {name: np.exp(x) if plan.kind[k] >= FIRST_POSITIVE else x for k, (name, x) in enumerate(value.items())}
+    done = len(names)
+    roots: dict[str, np.ndarray] = {}
     for factor in design.factors:
-        put(f"tau_{factor.name}", q[[at[f"tau_{factor.name}[{term}]"] for term in factor.terms]])
+        if factor.correlated:
+            roots[factor.name] = np.eye(len(factor.terms))
+            for i in range(1, len(factor.terms)):
+                partial = np.tanh(q[done : done + i])
+                left = np.cumprod(np.concatenate([[1.0], 1 - partial**2]))
+                roots[factor.name][i, : i + 1] = np.sqrt(left) * np.concatenate([partial, [1.0]])
+                done += i
+
+    # How a sum is divided: the means of the parts are normal given it; the rest is the coefficient.
+    beta, means = {term: value.get(term, np.nan) for term in design.terms}, np.zeros(plan.part_tau.size)
+    for s, parts in enumerate(part_columns(plan)):
+        prior = priors[shared[s]].prior.arguments
+        variance = np.exp(2 * q[plan.part_tau[parts]]) / plan.part_levels[parts]
+        spread = prior["sigma"] ** 2 + variance.sum()
+        above = np.sqrt(spread) * q[done + s]
+        root = np.linalg.cholesky(np.diag(variance) - np.outer(variance, variance) / spread)
+        means[parts] = variance / spread * above + root @ w[parts]
+        beta[shared[s]] = prior["mu"] + above - means[parts].sum()
+    done += len(shared)
+
+    u: dict[str, np.ndarray] = {f.name: np.zeros((len(f.terms), len(f.levels))) for f in design.factors}
+    for b, f in enumerate(plan.block_factor):
+        factor, t = design.factors[f], b - list(plan.block_factor).index(f)
+        tau = natural[f"tau_{factor.name}[{factor.terms[t]}]"]
+        levels, summing = len(factor.levels), plan.block_summing[b]
+        effects = q[done : done + levels - summing]
+        done += effects.size
+        if not factor.correlated:
+            effects = effects * tau / np.sqrt(1 + tau**2 * plan.block_information[b])
+        if summing:
+            last = -effects.sum() / np.sqrt(levels)
+            effects = np.append(effects - effects.sum() / (np.sqrt(levels) + levels), last)
+        part = np.flatnonzero(plan.part_tau == plan.block_tau[b])
+        u[factor.name][t] = effects + (means[part[0]] if part.size else 0.0)
+        if not factor.correlated:
+            u[factor.name][t] /= tau  # what the graph calls z
+
+    out: dict[str, np.ndarray] = {"beta": np.array([beta[term] for term in design.terms])}
+    for factor in design.factors:
+        log_tau = np.array([value[f"tau_{factor.name}[{term}]"] for term in factor.terms])
+        if factor.correlated:
+            root = np.exp(log_tau)[:, None] * roots[factor.name]
+            packed = root + np.diag(np.log(np.diag(root)) - np.diag(root))
+            out[f"chol_{factor.name}"] = packed[np.tril_indices(len(log_tau))]
+        else:
+            out[f"tau_{factor.name}"] = log_tau
+        z = u[factor.name]
+        if factor.exhaustive:
+            n = z.shape[1]
+            z = z[:, :-1] - z[:, -1:] * np.sqrt(n) / (np.sqrt(n) + n)
+        out[f"z_{factor.name}"] = z
     for smooth in design.smooths:
-        put(f"tau_{smooth.name}", q[[at[f"tau_{smooth.name}"]]])
+        out[f"tau_{smooth.name}"] = np.array(value[f"tau_{smooth.name}"])
+        out[f"z_{smooth.name}"] = q[done : done + smooth.size]
+        done += smooth.size
     for own in design.family.parameters:
         if own == "sigma" and design.residual is not None:
-            put(own, q[[at[level] for level in design.residual.parameters]])
-        elif own != "cutpoints":
-            put(own, q[[at[own]]])
-    done = len(names)
-    if shared:
-        put("total", q[done : done + len(shared)])
-    done += len(shared)
-    blocks: dict[str, list[np.ndarray]] = {}
-    for b, f in enumerate(plan.block_factor):
-        size = plan.block_levels[b] - plan.block_summing[b]
-        name = f"deviation_{design.factors[f].name}{'' if plan.block_summing[b] else '_free'}"
-        blocks.setdefault(name, []).append(q[done : done + size])
-        done += size
-    for name, numbers in blocks.items():
-        put(name, np.stack(numbers))
-    for smooth in design.smooths:
-        put(f"z_{smooth.name}", q[done : done + smooth.size])
-        done += smooth.size
-    if "cutpoints" in design.family.parameters:
-        put("sticks", q[done:])
-    return point
+            out[own] = np.array([value[level] for level in design.residual.parameters])
+        else:
+            out["sticks" if own == "cutpoints" else own] = q[done:] if own == "cutpoints" else np.array(value[own])
+    return out
 
 
+def graph_point(model: pm.Model, values: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The same under the names of the graph's own value variables, each of which is given."""
+    given: dict[str, np.ndarray] = {}
+    for variable in model.free_RVs:
+        name, base, last = variable.name, *variable.name.rpartition("_")[::2]
+        # Priors of several kinds are variables of their own.
+        found = values[name] if name in values else values[base][int(last)]
+        given[model.rvs_to_values[variable].name] = np.asarray(found, dtype=float)
+    initial = model.initial_point()
+    assert given.keys() == initial.keys()
+    return {name: found.reshape(np.shape(initial[name])) for name, found in given.items()}
+
+
+def flat(values: dict[str, np.ndarray]) -> np.ndarray:
+    return np.concatenate([np.ravel(array) for array in values.values()])
+
+
+CORRELATED = (
+    "who5_followup ~ alliance + age + (alliance + age | country) + (1 + alliance | provider_type) + (1 || sex)"
+    " + s(n_sessions, k=4)"
+)
 CASES: dict[str, tuple[str, dict[str, Any]]] = {family: (FORMULA, {"family": family}) for family in FAMILIES}
 CASES |= {
     f"{family} by level": (FORMULA, {"family": family, "residual_by": "provider_type"})
@@ -84,6 +138,12 @@ CASES |= {
         for family, options in ((family, {"family": family}) for family in FAMILIES)
     },
     "nothing but an offset": ("who5_followup ~ 1 + offset(who5_baseline)", {"family": "student_t"}),
+    **{f"{family} correlated": (CORRELATED, {"family": family}) for family in ("gaussian", "cumulative", "poisson")},
+    "correlated and exhaustive": (CORRELATED, {"family": "student_t", "exhaustive": ("country", "provider_type")}),
+    "correlated, and a column shared elsewhere": (
+        "who5_followup ~ alliance + age + (alliance + age | country) + (alliance || provider_type:sex)",
+        {"family": "beta_binomial", "exhaustive": ()},
+    ),
     "no terms": ("who5_followup ~ 1 + (1 || country)", {"family": "cumulative"}),
     "no factors": ("who5_followup ~ alliance + age", {"family": "student_t"}),
     "sampled": (FORMULA, {"family": "student_t", "exhaustive": ()}),
@@ -112,20 +172,26 @@ def test_density_gradient_and_variables_are_those_of_the_graph(case: str) -> Non
     formula, options = CASES[case]
     design, priors = applied(formula, autoscale=True, **options)
     plan, model = plan_of(design, priors), build_graph(design, priors)
-    split = [variable for variable in model.free_RVs if variable.name.startswith("split_")]
-    assert plan.size == sum(np.size(value) for value in model.initial_point().values()) - sum(
-        int(np.prod(variable.type.shape)) for variable in split
-    )
-    assert why_no_plan(design) == ""
-    rest = [variable for variable in model.basic_RVs if variable not in split]
-    log_p = model.compile_logp(vars=rest)
+    log_p, parts = model.compile_logp(), plan.part_tau.size
     names, first = list(posterior_dims(design)), starting_point(plan)
     for seed in range(3):
-        q = first(seed) + np.random.default_rng(seed).normal(0, 0.5, plan.size)
+        rng = np.random.default_rng(seed)
+        q, w = first(seed) + rng.normal(0, 0.5, plan.size), rng.normal(size=parts)
         value, gradient = log_density(q, plan)
-        point = graph_point(model, design, priors, plan, q)
+        values, both = graph_values(design, priors, plan, q, w), np.concatenate([q, w])
+        assert flat(values).size == both.size
+        point = graph_point(model, values)
+
+        def moved(at: np.ndarray) -> np.ndarray:
+            return flat(graph_values(design, priors, plan, at[: plan.size], at[plan.size :]))
+
+        # Densities differ by the determinant of the map; central differences of it are right to 1e-9 of each element.
+        jacobian = [(moved(both + 1e-5 * at) - moved(both - 1e-5 * at)) / 2e-5 for at in np.eye(both.size)]
+        sign, log_determinant = np.linalg.slogdet(np.array(jacobian))
+        assert sign != 0
+        divided = -0.5 * (w @ w) - 0.5 * parts * np.log(2 * np.pi)
         # PyMC holds some constants, such as sqrt(2 / pi), in single precision: below 1e-7 of each prior's density.
-        assert value == pytest.approx(float(log_p(point)), rel=1e-9, abs=2e-6)
+        assert value + divided == pytest.approx(float(log_p(point)) + log_determinant, rel=1e-9, abs=4e-6)
 
         # A central difference in steps h: curvature h^2 / 6 of the third derivative, rounding 1e-16 |log p| / h.
         step = 1e-5
@@ -135,7 +201,7 @@ def test_density_gradient_and_variables_are_those_of_the_graph(case: str) -> Non
         ]
         np.testing.assert_allclose(gradient, differences, rtol=2e-5, atol=1e-10 * abs(value) / step)
 
-        drawn = variables_of(design, priors, plan, q[None], np.random.default_rng(0))
+        drawn = variables_of(design, priors, plan, q[None], rng)
         expected = dict(zip(names, values_at(model, [model[name] for name in names], point), strict=True))
         assert set(drawn) == set(names)
         for name, array in drawn.items():

@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from alliance_bayes.engines.density import log_density, plan_of, starting_point, variables_of, why_no_plan
-from alliance_bayes.engines.density.plan import Plan, scalar_names
-from alliance_bayes.engines.sharing import shared_terms
+from alliance_bayes.engines.density import log_density, plan_of, starting_point, variables_of
+from alliance_bayes.engines.density.plan import Plan, scalar_names, shared_terms
 from alliance_bayes.model import Design, ModelSpec, PriorTable
 from builders import rows
 from engines.density.test_density import CASES
@@ -104,8 +103,3 @@ def test_a_point_without_a_finite_gradient_cannot_be(model: tuple[Design, PriorT
     q = starting_point(plan)(1)
     q[scalar_names(design, priors).index("sigma")] = -800.0  # an SD that a double takes for zero
     assert np.isnan(log_density(q, plan)[0])
-
-
-def test_correlated_terms_are_left_to_the_graph() -> None:
-    spec = ModelSpec("who5_followup ~ alliance + (alliance | country) + (1 || sex)", autoscale=True)
-    assert why_no_plan(spec.design(rows(60, countries=4))) == "the terms of 'country' are correlated"

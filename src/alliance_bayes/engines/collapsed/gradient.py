@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from alliance_bayes.compiled import njit
-from alliance_bayes.engines.collapsed.hyper import root_slope, scales_at
+from alliance_bayes.engines.collapsed.hyper import scales_at
 from alliance_bayes.engines.collapsed.kernels import (
     FAST,
     NOTHING,
@@ -22,6 +22,7 @@ from alliance_bayes.engines.collapsed.kernels import (
 )
 from alliance_bayes.engines.collapsed.scale_priors import log_prior, prior_slope
 from alliance_bayes.engines.collapsed.scaling import scale_columns
+from alliance_bayes.engines.correlation import add_root_slope
 
 __all__ = ["expected_moments", "gradient_from", "log_density_and_gradient"]
 
@@ -101,7 +102,7 @@ def gradient_from(theta, sigma, tau, roots, n, residual, expected, place, prior,
         for i in range(terms):
             for j in range(i + 1):
                 out[strata + at + i] += weight[i, j] * root[i, j]
-        root_slope(theta[free:], root, weight, terms, out[free:])
+        add_root_slope(theta[free:], root, weight, terms, out[free:])
         free += terms * (terms - 1) // 2
 
 

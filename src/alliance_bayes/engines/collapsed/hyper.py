@@ -6,21 +6,21 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from scipy import special
 
 from alliance_bayes.compiled import njit
 from alliance_bayes.engines.collapsed.scale_priors import coded, log_priors, prior_slope
+from alliance_bayes.engines.correlation import fill_root, lkj_arguments, partials
 from alliance_bayes.model import Design, Prior, PriorTable
 
-__all__ = ["Hyper", "hyperparameters", "root_slope", "scales_at", "spread"]
+__all__ = ["Hyper", "hyperparameters", "scales_at", "spread"]
 
 
 @dataclass(frozen=True)
 class Hyper:
     """Names, priors and layout of the hyperparameters.
 
-    The unbounded vector theta holds log residual SDs, log scales, and for each correlated factor the inverse
-    hyperbolic tangents of its partial correlations, a row of the Cholesky factor at a time.
+    The unbounded vector theta holds log residual SDs, log scales, and for each correlated factor its partial
+    correlations (:mod:`alliance_bayes.engines.correlation`).
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ class Hyper:
     @cached_property
     def size(self) -> int:
         """Length of theta."""
-        return self.positive + sum(q * (q - 1) // 2 for _, q, _ in self.correlated)
+        return self.positive + sum(partials(q) for _, q, _ in self.correlated)
 
     @cached_property
     def names(self) -> tuple[str, ...]:
@@ -66,11 +66,8 @@ class Hyper:
     def prior(self) -> tuple[int, np.ndarray, np.ndarray]:
         """What :func:`log_prior` takes: number of logarithms, codes of their priors, shapes of correlations."""
         codes = np.array([coded(prior) for prior in self.priors], dtype=float).reshape(-1, 4)
-        shapes = np.array(
-            [eta + (q - 2 - j) / 2 for _, q, eta in self.correlated for i in range(q) for j in range(i)], dtype=float
-        )
-        constants = special.betaln(shapes, shapes) + (2 * shapes - 1) * np.log(2.0)
-        return self.positive, codes, np.column_stack([shapes, constants]).reshape(-1, 2)
+        shapes = [lkj_arguments(q, eta) for _, q, eta in self.correlated]
+        return self.positive, codes, np.concatenate([np.empty((0, 2)), *shapes])
 
     def natural(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
         """Residual SDs (N, S), scales (N, T) and Cholesky factors of correlation matrices (N, q, q) by factor."""
@@ -126,40 +123,14 @@ def spread(theta, widths, sigma, tau, roots):  # type: ignore[no-untyped-def]
         tau[k] = np.exp(min(max(theta[at], -230.0), 230.0))
         at += 1
     for f in range(widths.shape[0]):
-        root = roots[f]
-        root[0, 0] = 1.0
-        for i in range(1, widths[f]):
-            left = 1.0
-            for j in range(i):
-                # Beyond 15 a correlation would round to 1, which leaves a Cholesky factor without an inverse.
-                partial = np.tanh(min(max(theta[at], -15.0), 15.0))
-                root[i, j] = partial * np.sqrt(left)
-                left *= 1.0 - partial * partial
-                at += 1
-            root[i, i] = np.sqrt(left)
+        fill_root(theta[at:], widths[f], roots[f])
+        at += partials(widths[f])
 
 
 @njit(cache=True, nogil=True)
 def _spread_all(theta, widths, sigma, tau, roots):  # type: ignore[no-untyped-def]
     for i in range(theta.shape[0]):
         spread(theta[i], widths, sigma[i], tau[i], roots[i])
-
-
-@njit(cache=True, nogil=True)
-def root_slope(theta, root, weight, q, out):  # type: ignore[no-untyped-def]
-    """Add to ``out`` the derivative of sum(weight * root) by the partial correlations ``theta`` of one factor."""
-    at = 0
-    for i in range(1, q):
-        left = 1.0
-        for j in range(i):
-            bounded = min(max(theta[at], -15.0), 15.0)
-            partial = np.tanh(bounded)
-            if bounded == theta[at]:
-                out[at] += weight[i, j] * np.sqrt(left) * (1.0 - partial * partial)
-                for k in range(j + 1, i + 1):
-                    out[at] -= weight[i, k] * root[i, k] * partial
-            left *= 1.0 - partial * partial
-            at += 1
 
 
 @njit(cache=True, nogil=True)

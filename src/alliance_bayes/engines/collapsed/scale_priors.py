@@ -6,6 +6,7 @@ import numpy as np
 from scipy import special
 
 from alliance_bayes.compiled import njit
+from alliance_bayes.engines.correlation import lkj_slope, log_lkj
 from alliance_bayes.model import Prior
 
 __all__ = ["SCALE_PRIORS", "coded", "log_density", "log_prior", "log_priors", "prior_slope", "slope"]
@@ -75,18 +76,13 @@ def slope(code, value):  # type: ignore[no-untyped-def]
 def log_prior(theta, positive, codes, correlated):  # type: ignore[no-untyped-def]
     """Log prior density of one theta, with the Jacobian of its transformation.
 
-    ``positive`` logarithms, with ``codes`` (positive, 4), come before the partial correlations, whose shapes and
-    constants are the rows of ``correlated`` (free, 2): a partial correlation is 2 Beta(shape, shape) - 1.
+    ``positive`` logarithms, with ``codes`` (positive, 4), come before the partial correlations, whose arguments are
+    the rows of ``correlated`` (free, 2).
     """
     total = 0.0
     for k in range(positive):
         total += theta[k] + _log_density(codes[k], np.exp(theta[k]), theta[k])
-    for k in range(correlated.shape[0]):
-        # log(1 - tanh^2) without cancellation.
-        size = abs(theta[positive + k])
-        total += (
-            correlated[k, 0] * (2.0 * np.log(2.0) - 2.0 * (size + np.log1p(np.exp(-2.0 * size)))) - correlated[k, 1]
-        )
+    total += log_lkj(theta[positive:], correlated)
     return total
 
 
@@ -103,4 +99,4 @@ def prior_slope(theta, positive, codes, correlated, out):  # type: ignore[no-unt
     for k in range(positive):
         out[k] = 1.0 + slope(codes[k], np.exp(theta[k]))
     for k in range(correlated.shape[0]):
-        out[positive + k] = -2.0 * correlated[k, 0] * np.tanh(theta[positive + k])
+        out[positive + k] = lkj_slope(theta[positive + k], correlated[k, 0])

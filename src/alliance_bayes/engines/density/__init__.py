@@ -2,6 +2,6 @@
 
 from alliance_bayes.engines.density.draws import starting_point, variables_of
 from alliance_bayes.engines.density.kernel import log_density
-from alliance_bayes.engines.density.plan import Plan, plan_of, why_no_plan
+from alliance_bayes.engines.density.plan import Plan, plan_of
 
-__all__ = ["Plan", "log_density", "plan_of", "starting_point", "variables_of", "why_no_plan"]
+__all__ = ["Plan", "log_density", "plan_of", "starting_point", "variables_of"]

@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 import numpy as np
 
+from alliance_bayes.engines.correlation import partials, roots_of
 from alliance_bayes.engines.density.kernel import cutpoints_of
-from alliance_bayes.engines.density.plan import Plan, scalar_names
+from alliance_bayes.engines.density.plan import Plan, scalar_names, shared_terms
 from alliance_bayes.engines.density.priors import FIRST_POSITIVE, KINDS
-from alliance_bayes.engines.sharing import shared_terms
 from alliance_bayes.model import Design, PriorTable
 
 __all__ = ["starting_point", "variables_of"]
@@ -74,12 +74,14 @@ def variables_of(
     with np.errstate(over="ignore"):  # infinite draws are told of by name
         natural[:, positive] = np.exp(natural[:, positive])
     value = dict(zip(names, natural.T, strict=True))
-    effects, at = _effects(plan, natural, q, scalars + len(shared))
+    at_shared = scalars + len(plan.lkj)
+    effects, at = _effects(plan, natural, q, at_shared + len(shared))
+    roots = _correlated(plan, natural, q[:, scalars:at_shared], effects)
     beta = np.zeros((len(q), len(design.terms)))
     for k, term in enumerate(design.terms):
         if term not in shared:
             beta[:, k] = value[term]
-    beta[:, plan.shared] = _divided(plan, natural, q[:, scalars : scalars + len(shared)], effects, rng)
+    beta[:, plan.shared] = _divided(plan, natural, q[:, at_shared : at_shared + len(shared)], effects, rng)
 
     out: dict[str, np.ndarray] = {"beta": beta} if design.terms else {}
     for own in design.family.parameters:
@@ -93,6 +95,9 @@ def variables_of(
         blocks = np.flatnonzero(plan.block_factor == f)
         out[f"u_{factor.name}"] = np.stack([effects[b] for b in blocks], axis=-1)
         out[f"tau_{factor.name}"] = natural[:, plan.block_tau[blocks]]
+        if factor.correlated:
+            root = roots.pop(0)
+            out[f"corr_{factor.name}"] = root @ root.transpose(0, 2, 1)
     for smooth in design.smooths:
         tau = out[f"tau_{smooth.name}"] = value[f"tau_{smooth.name}"]
         out[f"u_{smooth.name}"] = q[:, at : at + smooth.size] * tau[:, None]
@@ -106,13 +111,28 @@ def _effects(plan: Plan, natural: np.ndarray, q: np.ndarray, at: int) -> tuple[l
     for b, levels in enumerate(plan.block_levels):
         tau = natural[:, plan.block_tau[b], None]
         size = levels - plan.block_summing[b]
-        own = q[:, at : at + size] * tau / np.sqrt(1.0 + tau**2 * plan.block_information[b])
+        unit = 1.0 if plan.block_correlated[b] else tau / np.sqrt(1.0 + tau**2 * plan.block_information[b])
+        own = q[:, at : at + size] * unit
         at += size
         if plan.block_summing[b]:
             total, root = own.sum(axis=1, keepdims=True), np.sqrt(levels)
             own = np.concatenate([own - total / (root + levels), -total / root], axis=1)
         effects.append(own)
     return effects, at
+
+
+def _correlated(plan: Plan, natural: np.ndarray, q: np.ndarray, effects: list[np.ndarray]) -> list[np.ndarray]:
+    """Cholesky factors of the correlation matrices, shape (n_draws, q, q); correlates standardised effects in place."""
+    roots, at = [], 0
+    for block, terms in zip(plan.first_block, plan.n_terms, strict=True):
+        size = partials(terms)
+        roots.append(roots_of(np.ascontiguousarray(q[:, at : at + size]), terms))
+        at += size
+        standard = np.stack(effects[block : block + terms])
+        for t in range(terms):
+            tau = natural[:, plan.block_tau[block + t], None]
+            effects[block + t] = tau * np.einsum("dj,jdl->dl", roots[-1][:, t], standard)
+    return roots
 
 
 def _divided(

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from alliance_bayes.compiled import njit
+from alliance_bayes.engines.correlation import add_root_slope, fill_root, lkj_slope, log_lkj, partials
 from alliance_bayes.engines.density.priors import FIRST_POSITIVE, log_prior
 from alliance_bayes.model import FAMILIES
 
@@ -60,7 +61,9 @@ def log_density(q, plan):  # type: ignore[no-untyped-def]
     """
     gradient = np.zeros(plan.size)
     n = plan.y.size
-    scalars, shared = plan.kind.size, plan.shared.size
+    scalars = plan.kind.size
+    at_shared = scalars + len(plan.lkj)
+    at_effects = at_shared + plan.shared.size
     value, by_value = np.empty(scalars), np.empty(scalars)
     log_p = plan.constant
     for k in range(scalars):
@@ -71,11 +74,17 @@ def log_density(q, plan):  # type: ignore[no-untyped-def]
         log_p += prior + (q[k] if positive else 0.0)
 
     eta, by_eta = plan.offset.copy(), np.zeros(n)
-    coefficients, spread = _coefficients(q, plan, value)
+    log_p += log_lkj(q[scalars:], plan.lkj)
+    for k in range(len(plan.lkj)):
+        gradient[scalars + k] += lkj_slope(q[scalars + k], plan.lkj[k, 0])
+    roots = _roots(q, plan)
+
+    coefficients, spread = _coefficients(q, plan, value, at_shared)
     for k in range(coefficients.size):
         _add(eta, plan.x[k], coefficients[k])
-    at_effects = scalars + shared
     effects, units, at_smooths = _level_effects(q, plan, value, at_effects)
+    standard = effects.copy()
+    _correlate(effects, plan, value, roots)
     _add_effects(eta, effects, plan)
     for j in range(plan.basis_tau.size):
         _add(eta, plan.basis[j], q[at_smooths + j] * value[plan.basis_tau[j]])
@@ -84,12 +93,14 @@ def log_density(q, plan):  # type: ignore[no-untyped-def]
     log_p += _outcome(q, plan, value, by_value, eta, by_eta, gradient, at_sticks)
 
     # Standard normal numbers: the totals and the smooths' coefficients.
-    for first, last in ((scalars, at_effects), (at_smooths, at_sticks)):
+    for first, last in ((at_shared, at_effects), (at_smooths, at_sticks)):
         for k in range(first, last):
             log_p -= 0.5 * q[k] * q[k] + _HALF_LOG_2PI
             gradient[k] -= q[k]
-    _coefficients_back(q, plan, value, by_value, spread, by_eta, gradient)
-    log_p += _effects_back(q, plan, value, by_value, units, by_eta, gradient, at_effects)
+    _coefficients_back(q, plan, value, by_value, spread, by_eta, gradient, at_shared)
+    slopes = _effect_slopes(plan, by_eta)
+    _correlate_back(q, plan, value, by_value, roots, standard, slopes, gradient)
+    log_p += _effects_back(q, plan, value, by_value, units, slopes, gradient, at_effects)
     for j in range(plan.basis_tau.size):
         slope = _dot(plan.basis[j], by_eta)
         gradient[at_smooths + j] += slope * value[plan.basis_tau[j]]
@@ -115,7 +126,7 @@ def _dot(column, by_eta):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _coefficients(q, plan, value):  # type: ignore[no-untyped-def]
+def _coefficients(q, plan, value, at):  # type: ignore[no-untyped-def]
     """Coefficients of the common columns, and the prior variance of the shared ones' sums."""
     spread = plan.shared_variance.copy()
     for p in range(plan.part_tau.size):
@@ -125,34 +136,33 @@ def _coefficients(q, plan, value):  # type: ignore[no-untyped-def]
         if plan.coefficient[k] >= 0:
             coefficients[k] = value[plan.coefficient[k]]
     for s in range(spread.size):
-        coefficients[plan.shared[s]] = plan.shared_mean[s] + q[plan.kind.size + s] * math.sqrt(spread[s])
+        coefficients[plan.shared[s]] = plan.shared_mean[s] + q[at + s] * math.sqrt(spread[s])
     return coefficients, spread
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _coefficients_back(q, plan, value, by_value, spread, by_eta, gradient):  # type: ignore[no-untyped-def]
-    scalars = plan.kind.size
+def _coefficients_back(q, plan, value, by_value, spread, by_eta, gradient, at):  # type: ignore[no-untyped-def]
     slopes = np.empty(plan.coefficient.size)
     for k in range(slopes.size):
         slopes[k] = _dot(plan.x[k], by_eta)
         if plan.coefficient[k] >= 0:
             by_value[plan.coefficient[k]] += slopes[k]
     for s in range(spread.size):
-        gradient[scalars + s] += slopes[plan.shared[s]] * math.sqrt(spread[s])
+        gradient[at + s] += slopes[plan.shared[s]] * math.sqrt(spread[s])
     for p in range(plan.part_tau.size):
         s, tau = plan.part_shared[p], plan.part_tau[p]
-        by_spread = 0.5 * slopes[plan.shared[s]] * q[scalars + s] / math.sqrt(spread[s])
+        by_spread = 0.5 * slopes[plan.shared[s]] * q[at + s] / math.sqrt(spread[s])
         by_value[tau] += by_spread * 2.0 * value[tau] / plan.part_levels[p]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _level_effects(q, plan, value, at):  # type: ignore[no-untyped-def]
-    """Effects of all blocks end to end, the unit of each block, and where the sampler's next numbers begin."""
+    """Effects of all blocks end to end (correlated ones still standardised), their units, and where they end in q."""
     effects, units = np.empty(plan.block_levels.sum()), np.empty(plan.block_tau.size)
     first = 0
     for b in range(units.size):
         tau, levels = value[plan.block_tau[b]], plan.block_levels[b]
-        units[b] = tau / math.sqrt(1.0 + tau * tau * plan.block_information[b])
+        units[b] = 1.0 if plan.block_correlated[b] else tau / math.sqrt(1.0 + tau * tau * plan.block_information[b])
         size, total = levels - plan.block_summing[b], 0.0
         for k in range(size):
             effects[first + k] = q[at + k] * units[b]
@@ -180,33 +190,96 @@ def _add_effects(eta, effects, plan):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _effects_back(q, plan, value, by_value, units, by_eta, gradient, at):  # type: ignore[no-untyped-def]
-    """Log density of the level effects' numbers; the derivatives of everything that depends on them."""
-    log_p = 0.0
-    for b in range(units.size):
-        tau, levels, known = value[plan.block_tau[b]], plan.block_levels[b], plan.block_information[b]
-        z, index = plan.z[b], plan.level[plan.block_factor[b]]
+def _roots(q, plan):  # type: ignore[no-untyped-def]
+    """Cholesky factors of the correlation matrices, each in the lower corner of (widest, widest)."""
+    widest = 1
+    for terms in plan.n_terms:
+        widest = max(widest, terms)
+    roots, at = np.zeros((plan.n_terms.size, widest, widest)), plan.kind.size
+    for f in range(plan.n_terms.size):
+        fill_root(q[at:], plan.n_terms[f], roots[f])
+        at += partials(plan.n_terms[f])
+    return roots
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _correlate(effects, plan, value, roots):  # type: ignore[no-untyped-def]
+    """Turn standardised effects of correlated factors into effects, in place: u = diag(tau) root z, level by level."""
+    for f in range(plan.n_terms.size):
+        block, terms, root = plan.first_block[f], plan.n_terms[f], roots[f]
+        levels, first = plan.block_levels[block], plan.block_levels[:block].sum()
+        for k in range(levels):
+            # From the last term, since a term takes only those before it.
+            for t in range(terms - 1, -1, -1):
+                total = 0.0
+                for j in range(t + 1):
+                    total += root[t, j] * effects[first + j * levels + k]
+                effects[first + t * levels + k] = value[plan.block_tau[block + t]] * total
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _correlate_back(q, plan, value, by_value, roots, standard, slopes, gradient):  # type: ignore[no-untyped-def]
+    """Turn derivatives by correlated effects into those by standardised ones, in place; add those by tau and root."""
+    at = plan.kind.size
+    for f in range(plan.n_terms.size):
+        block, terms, root = plan.first_block[f], plan.n_terms[f], roots[f]
+        levels, first = plan.block_levels[block], plan.block_levels[:block].sum()
+        by_root = np.zeros((terms, terms))
+        for k in range(levels):
+            for j in range(terms):
+                total = 0.0
+                for t in range(j, terms):
+                    tau, slope = plan.block_tau[block + t], slopes[first + t * levels + k]
+                    z = standard[first + j * levels + k]
+                    by_value[tau] += slope * root[t, j] * z
+                    by_root[t, j] += slope * value[tau] * z
+                    total += slope * value[tau] * root[t, j]
+                slopes[first + j * levels + k] = total
+        add_root_slope(q[at:], root, by_root, terms, gradient[at:])
+        at += partials(terms)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _effect_slopes(plan, by_eta):  # type: ignore[no-untyped-def]
+    """Derivatives by the effects of all blocks, end to end."""
+    slopes, first = np.empty(plan.block_levels.sum()), 0
+    for b in range(plan.block_levels.size):
+        levels, z, index = plan.block_levels[b], plan.z[b], plan.level[plan.block_factor[b]]
         # Sums of four interleaved parts: with few levels each addition would have to wait for the one before.
         sums = np.zeros((4, levels))
         for i in range(by_eta.size):
             sums[i & 3, index[i]] += z[i] * by_eta[i]
-        slopes = sums[0] + sums[1] + sums[2] + sums[3]
+        slopes[first : first + levels] = sums[0] + sums[1] + sums[2] + sums[3]
+        first += levels
+    return slopes
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _effects_back(q, plan, value, by_value, units, slopes, gradient, at):  # type: ignore[no-untyped-def]
+    """Log density of the level effects' numbers; the derivatives of everything that depends on them."""
+    log_p, first = 0.0, 0
+    for b in range(units.size):
+        tau, levels, known = value[plan.block_tau[b]], plan.block_levels[b], plan.block_information[b]
+        own = slopes[first : first + levels]
+        first += levels
         size = levels - plan.block_summing[b]
         if plan.block_summing[b]:
             root = math.sqrt(levels)
-            shift = slopes[:size].sum() / (root + levels) + slopes[size] / root
+            shift = own[:size].sum() / (root + levels) + own[size] / root
             for k in range(size):
-                slopes[k] -= shift
+                own[k] -= shift
         stretch = 1.0 + tau * tau * known
         squares, by_unit = 0.0, 0.0
         for k in range(size):
             squares += q[at + k] * q[at + k]
-            by_unit += slopes[k] * q[at + k]
-            gradient[at + k] += slopes[k] * units[b] - q[at + k] / stretch
+            by_unit += own[k] * q[at + k]
+            gradient[at + k] += own[k] * units[b] - q[at + k] / stretch
         log_p -= 0.5 * squares / stretch + size * (0.5 * math.log(stretch) + _HALF_LOG_2PI)
+        at += size
+        if plan.block_correlated[b]:
+            continue
         by_value[plan.block_tau[b]] += by_unit / (stretch * math.sqrt(stretch))
         by_value[plan.block_tau[b]] += tau * known * (squares / stretch - size) / stretch
-        at += size
     return log_p
 
 

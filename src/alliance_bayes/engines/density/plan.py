@@ -7,20 +7,20 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from alliance_bayes.engines.correlation import lkj_arguments
 from alliance_bayes.engines.density.priors import KINDS
-from alliance_bayes.engines.information import information
-from alliance_bayes.engines.sharing import shared_terms
-from alliance_bayes.model import FAMILIES, Design, Prior, PriorTable
+from alliance_bayes.model import FAMILIES, Design, PooledFactor, Prior, PriorTable
 
-__all__ = ["Plan", "plan_of", "scalar_names", "why_no_plan"]
+__all__ = ["Plan", "information", "plan_of", "scalar_names", "shared_terms"]
 
 
 class Plan(NamedTuple):
     """Everything that the density depends on besides the sampler's numbers.
 
-    Those are, in this order: the parameters with a prior of their own (positive ones as logarithms); the sums of a
-    shared column's coefficient and level means, standardised; level effects in their unit, block by block (a block is a
-    factor's column); smooths' coefficients, standardised; the sticks of an ordinal model, as log odds.
+    Those are, in this order: the parameters with a prior of their own (positive ones as logarithms); the partial
+    correlations of correlated factors; the sums of a shared column's coefficient and level means, standardised; level
+    effects in their unit, block by block (a block is a factor's column; effects of correlated columns are standardised
+    and independent); smooths' coefficients, standardised; the sticks of an ordinal model, as log odds.
     """
 
     size: int
@@ -45,6 +45,11 @@ class Plan(NamedTuple):
     block_summing: np.ndarray
     block_information: np.ndarray
     block_factor: np.ndarray
+    block_correlated: np.ndarray
+    # Correlated factors: first block, number of blocks, and the arguments of the partial correlations' priors.
+    first_block: np.ndarray
+    n_terms: np.ndarray
+    lkj: np.ndarray  # (n_partials, 2)
     z: np.ndarray  # (n_blocks, n)
     level: np.ndarray  # (n_factors, n), the level of each row
     # Columns of smooths, each with the scalar that is its SD.
@@ -66,12 +71,18 @@ class Plan(NamedTuple):
     constant: float
 
 
-def why_no_plan(design: Design) -> str:
-    """Why a model cannot be laid out so; empty where it can."""
-    for factor in design.factors:
-        if factor.correlated:
-            return f"the terms of '{factor.name}' are correlated"
-    return ""
+def shared_terms(design: Design, priors: PriorTable) -> tuple[str, ...]:
+    """Common columns with a normal prior whose effects differ, uncorrelated, by the levels of a sampled factor.
+
+    The data inform the sum of such a column's coefficient and the level mean only, so the sum is what is sampled.
+    """
+    pooled = {term for factor in design.factors if _shares(factor) for term in factor.terms}
+    return tuple(t for t in design.terms if t in pooled and priors[t].prior.distribution == "Normal")
+
+
+def _shares(factor: PooledFactor) -> bool:
+    """Whether the mean over a factor's levels is free to be anything."""
+    return not (factor.exhaustive or factor.correlated)
 
 
 def scalar_names(design: Design, priors: PriorTable) -> tuple[str, ...]:
@@ -94,7 +105,7 @@ def plan_of(design: Design, priors: PriorTable) -> Plan:
     Parameters
     ----------
     design, priors
-        The model on its rows; :func:`why_no_plan` says whether it can be laid out.
+        The model on its rows.
     """
     names, shared, n = scalar_names(design, priors), shared_terms(design, priors), design.rows.n
     number = {name: position for position, name in enumerate(names)}
@@ -103,15 +114,19 @@ def plan_of(design: Design, priors: PriorTable) -> Plan:
     blocks = [(f, t, term) for f, factor in enumerate(design.factors) for t, term in enumerate(factor.terms)]
     factors = [design.factors[f] for f, _, _ in blocks]
     taus = [number[f"tau_{factor.name}[{term}]"] for factor, (_, _, term) in zip(factors, blocks, strict=True)]
-    summing = [factor.exhaustive or term in shared for factor, (_, _, term) in zip(factors, blocks, strict=True)]
-    parts = [b for b, (_, _, term) in enumerate(blocks) if term in shared and not factors[b].exhaustive]
+    correlated = [factor.correlated for factor in factors]
+    parts = [b for b, (_, _, term) in enumerate(blocks) if term in shared and _shares(factors[b])]
+    summing = [factor.exhaustive or b in parts for b, factor in enumerate(factors)]
     known = [information(design, factor) for factor in design.factors]
     levels = [len(factor.levels) for factor in factors]
     columns = [(smooth, k) for smooth in design.smooths for k in range(smooth.size)]
     first, second = _sticks(design, priors)
     effects = sum(size - out for size, out in zip(levels, summing, strict=True))
+    together = [(f, factor) for f, factor in enumerate(design.factors) if factor.correlated]
+    lkj = [lkj_arguments(len(f.terms), priors[f"corr_{f.name}"].prior.arguments["eta"]) for _, f in together]
+    partial = np.concatenate([np.empty((0, 2)), *lkj])
     return Plan(
-        size=len(names) + len(shared) + effects + len(columns) + second.size,
+        size=len(names) + len(partial) + len(shared) + effects + len(columns) + second.size,
         kind=_whole([KINDS[prior.distribution] for prior in own]),
         arguments=_table([_padded(prior) for prior in own], 3),
         offset=_real(np.zeros(n) if design.rows.offset is None else design.rows.offset),
@@ -126,8 +141,13 @@ def plan_of(design: Design, priors: PriorTable) -> Plan:
         block_tau=_whole(taus),
         block_levels=_whole(levels),
         block_summing=_whole(summing),
-        block_information=_real([known[f][t] for f, t, _ in blocks]),
+        # Of correlated effects, which are standardised, nothing is taken to be known.
+        block_information=_real([0.0 if correlated[b] else known[f][t] for b, (f, t, _) in enumerate(blocks)]),
         block_factor=_whole([f for f, _, _ in blocks]),
+        block_correlated=_whole(correlated),
+        first_block=_whole([blocks.index((f, 0, factor.terms[0])) for f, factor in together]),
+        n_terms=_whole([len(factor.terms) for _, factor in together]),
+        lkj=_table(list(partial), 2),
         z=_table([design.rows.z[factor.name][:, t] for factor, (_, t, _) in zip(factors, blocks, strict=True)], n),
         level=_table([design.rows.index[factor.name] for factor in design.factors], n).astype(np.int64),
         basis=_table([design.rows.basis[smooth.name][:, k] for smooth, k in columns], n),
@@ -136,6 +156,33 @@ def plan_of(design: Design, priors: PriorTable) -> Plan:
         stick_first=first,
         stick_second=second,
     )
+
+
+def information(design: Design, factor: PooledFactor) -> np.ndarray:
+    """What the data say of the effects of a typical level, as one over a squared standard error.
+
+    Parameters
+    ----------
+    design
+        The formula applied to rows.
+    factor
+        One of its factors.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape (n_terms,), the median over levels: of the intercept's column the sum of squares, of other columns that
+        around the level's mean, times what one outcome tells of its linear predictor.
+    """
+    columns, index = design.rows.z[factor.name], design.rows.index[factor.name]
+    n = np.bincount(index, minlength=len(factor.levels))
+    typical = []
+    for term, column in zip(factor.terms, columns.T, strict=True):
+        squares = np.bincount(index, column**2, n.size)
+        if term != "Intercept":
+            squares = np.maximum(squares - np.bincount(index, column, n.size) ** 2 / np.maximum(n, 1), 0.0)
+        typical.append(np.median(squares))
+    return design.family.information(design.outcome) * np.array(typical)
 
 
 def _outcome(design: Design, number: dict[str, int]) -> dict[str, Any]:
