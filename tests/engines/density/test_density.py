@@ -68,8 +68,7 @@ def graph_values(design: Design, priors: PriorTable, plan: Plan, q: np.ndarray, 
         levels, summing = len(factor.levels), plan.block_summing[b]
         effects = q[done : done + levels - summing]
         done += effects.size
-        if not factor.correlated:
-            effects = effects * tau / np.sqrt(1 + tau**2 * plan.block_information[b])
+        effects = effects * (1.0 if factor.correlated else tau) / np.sqrt(1 + tau**2 * plan.block_information[b])
         if summing:
             last = -effects.sum() / np.sqrt(levels)
             effects = np.append(effects - effects.sum() / (np.sqrt(levels) + levels), last)

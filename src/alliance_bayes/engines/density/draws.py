@@ -111,7 +111,7 @@ def _effects(plan: Plan, natural: np.ndarray, q: np.ndarray, at: int) -> tuple[l
     for b, levels in enumerate(plan.block_levels):
         tau = natural[:, plan.block_tau[b], None]
         size = levels - plan.block_summing[b]
-        unit = 1.0 if plan.block_correlated[b] else tau / np.sqrt(1.0 + tau**2 * plan.block_information[b])
+        unit = (1.0 if plan.block_correlated[b] else tau) / np.sqrt(1.0 + tau**2 * plan.block_information[b])
         own = q[:, at : at + size] * unit
         at += size
         if plan.block_summing[b]:

@@ -162,7 +162,7 @@ def _level_effects(q, plan, value, at):  # type: ignore[no-untyped-def]
     first = 0
     for b in range(units.size):
         tau, levels = value[plan.block_tau[b]], plan.block_levels[b]
-        units[b] = 1.0 if plan.block_correlated[b] else tau / math.sqrt(1.0 + tau * tau * plan.block_information[b])
+        units[b] = (1.0 if plan.block_correlated[b] else tau) / math.sqrt(1.0 + tau * tau * plan.block_information[b])
         size, total = levels - plan.block_summing[b], 0.0
         for k in range(size):
             effects[first + k] = q[at + k] * units[b]
@@ -276,9 +276,9 @@ def _effects_back(q, plan, value, by_value, units, slopes, gradient, at):  # typ
             gradient[at + k] += own[k] * units[b] - q[at + k] / stretch
         log_p -= 0.5 * squares / stretch + size * (0.5 * math.log(stretch) + _HALF_LOG_2PI)
         at += size
-        if plan.block_correlated[b]:
-            continue
-        by_value[plan.block_tau[b]] += by_unit / (stretch * math.sqrt(stretch))
+        # What the unit changes by tau: that of a standardised effect is 1 / sqrt(stretch), of others tau times that.
+        by_tau = -tau * known if plan.block_correlated[b] else 1.0
+        by_value[plan.block_tau[b]] += by_unit * by_tau / (stretch * math.sqrt(stretch))
         by_value[plan.block_tau[b]] += tau * known * (squares / stretch - size) / stretch
     return log_p
 

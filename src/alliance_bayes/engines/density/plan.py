@@ -19,8 +19,8 @@ class Plan(NamedTuple):
 
     Those are, in this order: the parameters with a prior of their own (positive ones as logarithms); the partial
     correlations of correlated factors; the sums of a shared column's coefficient and level means, standardised; level
-    effects in their unit, block by block (a block is a factor's column; effects of correlated columns are standardised
-    and independent); smooths' coefficients, standardised; the sticks of an ordinal model, as log odds.
+    effects in their unit, block by block (a block is a factor's column; effects of correlated columns are made
+    independent of each other first); smooths' coefficients, standardised; the sticks of an ordinal model, as log odds.
     """
 
     size: int
@@ -141,8 +141,7 @@ def plan_of(design: Design, priors: PriorTable) -> Plan:
         block_tau=_whole(taus),
         block_levels=_whole(levels),
         block_summing=_whole(summing),
-        # Of correlated effects, which are standardised, nothing is taken to be known.
-        block_information=_real([0.0 if correlated[b] else known[f][t] for b, (f, t, _) in enumerate(blocks)]),
+        block_information=_real([known[f][t] for f, t, _ in blocks]),
         block_factor=_whole([f for f, _, _ in blocks]),
         block_correlated=_whole(correlated),
         first_block=_whole([blocks.index((f, 0, factor.terms[0])) for f, factor in together]),
