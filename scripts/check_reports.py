@@ -15,7 +15,7 @@ from typing import Any
 
 import alliance_bayes as ab
 from alliance_bayes.cli.files import demonstration
-from alliance_bayes.report.manifest import read_manifest
+from alliance_bayes.report.page import read_manifest
 from alliance_bayes.report.records import kept
 from alliance_bayes.verify.pages import compare_numbers
 

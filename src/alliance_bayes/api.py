@@ -282,7 +282,7 @@ class Fit(FittedModel):
         """
         from alliance_bayes.report import Report
         from alliance_bayes.report.data_key import key_of
-        from alliance_bayes.report.rendered import check_target
+        from alliance_bayes.report.page import check_target
 
         given = options.pop("key", None)
         if path is not None:

@@ -16,8 +16,7 @@ from alliance_bayes.errors import ModelError
 from alliance_bayes.model import FAMILIES, ModelSpec, card_arguments, card_text
 from alliance_bayes.moments.rows import moments_of
 from alliance_bayes.moments.weighted import design_of_moments
-from alliance_bayes.report.model_words import equations
-from alliance_bayes.report.text import MINUS, exact
+from alliance_bayes.report.text import MINUS, equations, exact
 from builders import fitted, of_family, rows
 
 QUICK: dict[str, Any] = {"seed": 3, "chains": 2, "tune": 300, "draws": 300, "progress": False}

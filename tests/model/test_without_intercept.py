@@ -13,7 +13,7 @@ from alliance_bayes.model import ModelSpec
 from alliance_bayes.model.formula import parse_formula
 from alliance_bayes.moments.rows import moments_of
 from alliance_bayes.moments.weighted import design_of_moments
-from alliance_bayes.report.model_words import equations
+from alliance_bayes.report.text import equations
 from builders import rows
 
 QUICK: dict[str, Any] = {"seed": 3, "chains": 2, "tune": 300, "draws": 300, "progress": False}

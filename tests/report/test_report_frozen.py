@@ -6,7 +6,7 @@ import gc
 
 import pytest
 
-from alliance_bayes.report.frozen import frozen
+from alliance_bayes.report.page import frozen
 
 
 class Ring:

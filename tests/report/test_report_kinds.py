@@ -14,7 +14,7 @@ from alliance_bayes.fit import FittedModel
 from alliance_bayes.moments import moments_of
 from alliance_bayes.moments.weighted import design_of_moments
 from alliance_bayes.report import SECTIONS, Rendered
-from alliance_bayes.report.manifest import faults, read_manifest, rows_by_id
+from alliance_bayes.report.page import faults, read_manifest, rows_by_id
 from builders import OUTCOME_FORMULA, fitted, rendered, rows
 from report.test_report_page import parsed
 

@@ -14,7 +14,7 @@ from alliance_bayes.effects import EffectTable, effects
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model.defaults import PRIOR_SETS
 from alliance_bayes.report import Rendered
-from alliance_bayes.report.references import REFERENCES, bibtex
+from alliance_bayes.report.methods import REFERENCES, bibtex
 from builders import fitted, rendered, rows
 from report.test_report_page import parsed
 

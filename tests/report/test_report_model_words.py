@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from alliance_bayes.model import FAMILIES, ModelSpec
-from alliance_bayes.report.model_words import equations, meaning
+from alliance_bayes.report.text import equations, meaning
 from builders import of_family, rows
 
 

@@ -14,7 +14,7 @@ from alliance_bayes.errors import UsageError
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.report import Report
 from alliance_bayes.report.guidelines import DONE, NOT_DONE
-from alliance_bayes.report.references import REFERENCES
+from alliance_bayes.report.methods import REFERENCES
 from builders import own_check, rendered
 from report.test_report_hostile import Tags
 from report.test_report_page import parsed

@@ -4,8 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from alliance_bayes.report.frames import MOST, SHOWN, frame_table
-from alliance_bayes.report.tables import Table
+from alliance_bayes.report.tables import MOST, SHOWN, Table, frame_table
 
 
 def test_numbers_of_one_column_have_the_same_decimals() -> None:

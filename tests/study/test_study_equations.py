@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from alliance_bayes.latent.measurement import MEASUREMENT_PRIORS
-from alliance_bayes.report.model_words import equations
-from alliance_bayes.report.text import MINUS
+from alliance_bayes.report.text import MINUS, equations
 from alliance_bayes.study import StudyOptions
 from alliance_bayes.study.latent import measurement_equations
 from builders import fitted, rows

@@ -10,7 +10,7 @@ import pytest
 import alliance_bayes as ab
 from alliance_bayes.cli import main
 from alliance_bayes.model import write_card
-from alliance_bayes.report.manifest import read_manifest
+from alliance_bayes.report.page import read_manifest
 from alliance_bayes.study.needs import COLUMNS
 from builders import rows
 

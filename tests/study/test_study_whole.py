@@ -17,7 +17,7 @@ import alliance_bayes as ab
 from alliance_bayes.checks import CheckReport, Gate
 from alliance_bayes.cli import main
 from alliance_bayes.report import Rendered
-from alliance_bayes.report.manifest import EMPTY, body, embed, read_manifest
+from alliance_bayes.report.page import EMPTY, body, embed, read_manifest
 from alliance_bayes.report.records import unit
 from alliance_bayes.study import Study, bench, run_study
 from alliance_bayes.study.tables import shown

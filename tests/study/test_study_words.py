@@ -11,8 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alliance_bayes.effects import COLUMNS, EffectTable
-from alliance_bayes.report.certainty import SCALE, excludes_zero
-from alliance_bayes.report.text import MINUS
+from alliance_bayes.report.text import MINUS, SCALE, excludes_zero
 from alliance_bayes.study import Block, Part, Statement
 from alliance_bayes.study.tables import (
     block_forests,

@@ -21,7 +21,7 @@ import alliance_bayes as ab
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.moments import load_moments, moments_of
 from alliance_bayes.moments.files import moments_dataset
-from alliance_bayes.report.manifest import EMPTY, FORMAT, embed, faults, read_manifest
+from alliance_bayes.report.page import EMPTY, FORMAT, embed, faults, read_manifest
 from alliance_bayes.storage import _tree, load
 from alliance_bayes.trees import write_tree
 from builders import OUTCOME_FORMULA, fitted, rows

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from alliance_bayes.report.manifest import GIVEN, NUMBERS
+from alliance_bayes.report.page import GIVEN, NUMBERS
 from alliance_bayes.verify.comparing import compare
 
 PROB = 0.89

@@ -15,7 +15,7 @@ import pytest
 
 import alliance_bayes as ab
 from alliance_bayes.model.spec import Card
-from alliance_bayes.report.manifest import EMPTY, embed, read_manifest
+from alliance_bayes.report.page import EMPTY, embed, read_manifest
 from alliance_bayes.report.svg import draw
 from alliance_bayes.verify import verification
 from alliance_bayes.verify.again import Again, make_again

@@ -14,7 +14,7 @@ import pytest
 import alliance_bayes as ab
 from alliance_bayes.effects import EffectTable
 from alliance_bayes.report import SECTIONS
-from alliance_bayes.report.manifest import EMPTY, embed, read_manifest
+from alliance_bayes.report.page import EMPTY, embed, read_manifest
 from alliance_bayes.report.sections import SectionMaker
 from builders import rows
 

@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import alliance_bayes as ab
-from alliance_bayes.report.manifest import EMPTY, GIVEN, MIXING, NUMBERS, embed, read_manifest
+from alliance_bayes.report.page import EMPTY, GIVEN, MIXING, NUMBERS, embed, read_manifest
 from alliance_bayes.verify import verification
 from alliance_bayes.verify.again import Again, make_again
 from builders import rows

@@ -331,7 +331,7 @@ def check_file(output: Path, suffixes: tuple[str, ...], *inputs: Path | None) ->
 
 def check_page(output: Path, key: Path | None, *inputs: Path | None) -> None:
     """The same of a page, with its numbers and its key."""
-    from alliance_bayes.report.rendered import check_target
+    from alliance_bayes.report.page import check_target
 
     check_target(output, key=key, inputs=_files(*inputs))
 

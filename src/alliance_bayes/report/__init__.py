@@ -1,7 +1,7 @@
 """The report: one self-contained page for clinicians and statisticians, and its numbers as JSON."""
 
+from alliance_bayes.report.page import FORMAT, Rendered
 from alliance_bayes.report.registry import SECTIONS
-from alliance_bayes.report.rendered import FORMAT, Rendered
 from alliance_bayes.report.report import Report
 from alliance_bayes.report.sections import Picture, Section
 from alliance_bayes.report.tables import Table

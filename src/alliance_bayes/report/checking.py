@@ -17,12 +17,11 @@ from alliance_bayes.effects import EffectTable
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.report.counts import hidden_parameters, hidden_rows
 from alliance_bayes.report.figure_data import Recorder
-from alliance_bayes.report.frames import frame_table
 from alliance_bayes.report.privacy import HIDDEN, Redact, factors_with_few, grouped_only
 from alliance_bayes.report.records import records
 from alliance_bayes.report.sections import Picture, Section
 from alliance_bayes.report.svg import draw
-from alliance_bayes.report.tables import Table
+from alliance_bayes.report.tables import Table, frame_table
 from alliance_bayes.report.text import typeset
 
 if TYPE_CHECKING:

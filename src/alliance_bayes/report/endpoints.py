@@ -17,9 +17,7 @@ from alliance_bayes.effects.joined import PROBES, TOLERANCE, joins
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.instruments import WHO5
 from alliance_bayes.model.scales import is_who5
-from alliance_bayes.report.certainty import Row
 from alliance_bayes.report.counts import people_in, shown_events
-from alliance_bayes.report.frames import SHOWN
 from alliance_bayes.report.groups import pair_name
 from alliance_bayes.report.privacy import identifying
 from alliance_bayes.report.rows import (
@@ -31,9 +29,8 @@ from alliance_bayes.report.rows import (
     text_of,
 )
 from alliance_bayes.report.sections import Picture, Section
-from alliance_bayes.report.tables import Table
-from alliance_bayes.report.text import count, percent
-from alliance_bayes.report.words import factor_name
+from alliance_bayes.report.tables import SHOWN, Table
+from alliance_bayes.report.text import Row, count, factor_name, percent
 
 if TYPE_CHECKING:
     from alliance_bayes.report.view import View

@@ -9,11 +9,10 @@ from alliance_bayes.fit import FittedModel
 from alliance_bayes.model.scales import is_who5
 from alliance_bayes.report.checking import CAUTIONS
 from alliance_bayes.report.counts import people_in
-from alliance_bayes.report.left_out import ShownFlow
 from alliance_bayes.report.limits import is_simulated
+from alliance_bayes.report.privacy import ShownFlow
 from alliance_bayes.report.sections import Section
-from alliance_bayes.report.text import capital, count, exact, join, percent
-from alliance_bayes.report.words import column_name, factor_name
+from alliance_bayes.report.text import capital, column_name, count, exact, factor_name, join, percent
 
 if TYPE_CHECKING:
     from alliance_bayes.report.view import View

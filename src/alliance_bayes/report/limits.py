@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from alliance_bayes.fit import FittedModel
-from alliance_bayes.report.left_out import ShownFlow
-from alliance_bayes.report.words import column_name
+from alliance_bayes.report.privacy import ShownFlow
+from alliance_bayes.report.text import column_name
 
 __all__ = ["is_simulated", "not_to_conclude"]
 

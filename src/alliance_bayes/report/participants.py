@@ -1,19 +1,27 @@
-"""Where the data come from, who was left out, and who was analysed."""
+"""Where the data come from, who was left out, and who was analysed: Table 1."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import pandas as pd
+
+from alliance_bayes.cohort.names import ID, MANY_LEVELS
 from alliance_bayes.fit import FittedModel
-from alliance_bayes.report.left_out import ShownFlow
+from alliance_bayes.report.counts import level_counts, people_in, shown_cells, shown_counts, shown_events, split_factor
+from alliance_bayes.report.privacy import ShownFlow, shown_missing
 from alliance_bayes.report.sections import Section
-from alliance_bayes.report.table_one import table_one
-from alliance_bayes.report.text import clean, count, percent
+from alliance_bayes.report.tables import Table
+from alliance_bayes.report.text import clean, column_name, count, factor_name, join, number, percent, shortened, units
 
 if TYPE_CHECKING:
     from alliance_bayes.report.view import View
 
-__all__ = ["describe", "participants"]
+__all__ = ["describe", "participants", "table_one"]
 
 
 def participants(view: View) -> Section:
@@ -37,3 +45,225 @@ def describe(fit: FittedModel, small: int) -> Section:
         "table": table,
     }
     return Section("data", "Who was studied", "data.html", context, {"participants": {**flow.numbers, **numbers}})
+
+
+#: Levels of a factor that are listed at once, and how many of a longer list are.
+LISTED, LARGEST = 10, 6
+# Values of a number of which mean and SD tell how often each is there.
+_FEW_VALUES = 3
+_FIGURES = ("mean", "sd", "q25", "median", "q75")
+#: Probabilities of the quartiles, by their names in the JSON.
+_QUARTILES: Mapping[str, float] = {"q25": 0.25, "median": 0.5, "q75": 0.75}
+_OF_MOMENTS = "The fit was made from moments, which hold no medians and quartiles, and do not tell who lacked a value."
+
+
+@dataclass(frozen=True)
+class _Group:
+    """A column of the table: a level whose people may be described, or everybody (None)."""
+
+    level: str | None
+    n: int
+    rows: np.ndarray
+
+
+def table_one(fit: FittedModel, small: int) -> tuple[Table, dict[str, Any]]:
+    """Describe those analysed.
+
+    Parameters
+    ----------
+    fit
+        The fit.
+    small
+        Fewest people that a shown count stands for, and that a column of the table is about.
+
+    Returns
+    -------
+    table : Table
+        Means, quartiles and counts by the levels of the factor that `split_factor` chooses and overall, and how many
+        participants lacked a value.
+    numbers : dict
+        What it shows, and nothing else: `summary` of everybody; `groups`, the factor and a summary of each of its
+        levels; `missing` by variable. The latter two are None where there are none.
+    """
+    split = split_factor(fit, small)
+    groups, hidden = _groups(fit, split, small)
+    everybody = _Group(None, people_in(fit), np.ones(len(fit.design.frame), dtype=bool))
+    missing = fit.info.get("missing")
+    lacking = None if missing is None else shown_missing(missing, fit.flow, small)
+    summaries: dict[str | None, list[dict[str, Any]]] = {group.level: [] for group in (*groups, everybody)}
+    rows, short = [], []
+    for name in (fit.design.outcome.name, *fit.design.needed):
+        if isinstance(fit.design.frame[name].dtype, pd.CategoricalDtype):
+            lines, largest = _levels(fit, name, split, [*groups, everybody], summaries, small)
+        else:
+            lines = largest = list(_numeric(fit, name, split, [*groups, everybody], summaries, small))
+        told = None if lacking is None else lacking.get(name, (None, ""))[1]
+        rows += _with_missing(lines, told)
+        short += _with_missing(largest, told)
+    named = [_heading(shortened(group.level), group.n) for group in groups]
+    headings = ["Variable", *named, _heading("Overall", everybody.n)]
+    headings += [] if lacking is None else ["Missing"]
+    by = f", by {factor_name(split)} and overall" if split is not None else ""
+    kinds = "mean (SD) of numbers" if fit.moments is not None else "mean (SD) and median [quartiles] of numbers"
+    table = Table.of(
+        "table-participants",
+        f"Participants analysed (n = {count(everybody.n)}){by}: {kinds}, n (% of the column) of levels",
+        headings,
+        short,
+        note=_note(fit, split, hidden, [*rows, *short], lacking is not None, small),
+        more=rows if len(rows) > len(short) else (),
+    )
+    numbers = {
+        "summary": summaries[None],
+        "groups": None
+        if split is None
+        else {
+            "factor": split,
+            "levels": [{"level": g.level, "n": g.n, "summary": summaries[g.level]} for g in groups],
+        },
+        "missing": None if lacking is None else {name: size for name, (size, _) in lacking.items()},
+    }
+    return table, numbers
+
+
+def _with_missing(lines: list[list[str]], told: str | None) -> list[list[str]]:
+    """The rows of a variable with one more cell, filled in the first; as they are where missing values are unknown."""
+    return lines if told is None else [[*line, told if place == 0 else ""] for place, line in enumerate(lines)]
+
+
+def _heading(label: str, n: int) -> str:
+    # Only before the bracket may it break.
+    return f"{label} (n\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}{count(n)})"
+
+
+def _groups(fit: FittedModel, split: str | None, small: int) -> tuple[list[_Group], list[str]]:
+    """Levels that may be described, and those that may not."""
+    if split is None:
+        return [], []
+    values = fit.design.frame[split].astype(str).to_numpy()
+    shown = shown_counts(fit, split, small)
+    groups = [_Group(level, cell.number, values == level) for level, cell in shown.items() if cell.number]
+    return groups, [level for level, cell in shown.items() if cell.number is None]
+
+
+def _numeric(
+    fit: FittedModel,
+    name: str,
+    split: str | None,
+    groups: list[_Group],
+    summaries: Mapping[str | None, list[dict[str, Any]]],
+    small: int,
+) -> Iterator[list[str]]:
+    told = _told(fit, name, split, small)
+    sd = fit.design.sd(name)
+    # Two digits of the SD, the custom of a Table 1; quartiles of a scale with steps are shown on its own steps.
+    places = max(0, 1 - int(np.floor(np.log10(sd)))) if sd > 0 else 1
+    found = [
+        _described(fit, name, group.rows) if told[group.level or ""] else dict.fromkeys(_FIGURES, np.nan)
+        for group in groups
+    ]
+    for group, figures in zip(groups, found, strict=True):
+        summaries[group.level].append({"variable": name, "n": group.n, **figures})
+    label = _label(fit, name)
+    yield [f"{label}: mean (SD)", *(f"{number(f['mean'], places)} ({number(f['sd'], places)})" for f in found)]
+    if fit.moments is None:
+        quartiles = [[number(f[key], places) for key in ("median", "q25", "q75")] for f in found]
+        yield [
+            f"{column_name(name)}: median [quartiles]",
+            *(f"{median} [{lower}, {upper}]" for median, lower, upper in quartiles),
+        ]
+
+
+def _told(fit: FittedModel, name: str, split: str | None, small: int) -> Mapping[str, bool]:
+    """Of which groups a number may be described, everybody's under the empty name.
+
+    Of two or three values, mean and SD tell how many people have each.
+    """
+    values = fit.design.frame[name].to_numpy(float)
+    distinct = np.unique(values)
+    if fit.moments is not None or not 1 < distinct.size <= _FEW_VALUES:
+        return defaultdict(lambda: True)
+    told = shown_events(fit, split, [values == value for value in distinct[1:]], small)
+    return told if told[""] else dict.fromkeys(told, False)
+
+
+def _described(fit: FittedModel, name: str, rows: np.ndarray) -> dict[str, float]:
+    values = fit.design.frame[name].to_numpy(float)[rows]
+    weights = np.ones(values.size) if fit.design.weights is None else fit.design.weights[rows]
+    n = weights.sum()
+    mean = float(weights @ values / n)
+    sd = float(np.sqrt(weights @ (values - mean) ** 2 / (n - 1))) if n > 1 else np.nan
+    # The points of moments have their means and SDs, and nothing else of their distribution.
+    cuts = {key: np.nan if fit.moments is not None else float(np.quantile(values, p)) for key, p in _QUARTILES.items()}
+    return {"mean": mean, "sd": sd, **cuts}
+
+
+def _label(fit: FittedModel, name: str) -> str:
+    scale = fit.design.scales.get(name)
+    unit = "" if scale is None or scale.unit == "unit" else units(clean(scale.unit))
+    bounded = scale is not None and scale.lower is not None and scale.upper is not None
+    ends = f" ({scale.lower:g}–{scale.upper:g})" if scale is not None and bounded else ""
+    return f"{column_name(name)}{ends}{f', {unit}' if unit and not column_name(name).startswith(unit) else ''}"
+
+
+def _levels(
+    fit: FittedModel,
+    name: str,
+    split: str | None,
+    groups: list[_Group],
+    summaries: Mapping[str | None, list[dict[str, Any]]],
+    small: int,
+) -> tuple[list[list[str]], list[list[str]]]:
+    """One row a level, and the same cut to the largest levels."""
+    counts = level_counts(fit, name)
+    if len(counts) > MANY_LEVELS or name == ID or float(np.median(list(counts.values()))) < small:
+        # A level may be one person.
+        summaries[None].append({"variable": name, "levels": len(counts)})
+        line = [column_name(name), *("" for _ in groups[1:]), f"{count(len(counts))} levels"]
+        return [line], [line]
+    overall = shown_counts(fit, name, small)
+    cells = {} if split in (None, name) else shown_cells(fit, name, str(split), small)
+    lines = {}
+    for level, cell in overall.items():
+        line = [f"{column_name(name)}: {clean(level)}"]
+        for group in groups:
+            if group.level is None:
+                text, shown = cell.both, cell.text
+            elif name == split:
+                # The columns are its levels: how many is in their headings, and the share is of everybody.
+                line.append("")
+                continue
+            else:
+                text, shown = cells[level][group.level].both, cells[level][group.level].text
+            line.append(text)
+            summaries[group.level].append({"variable": name, "level": level, "shown": shown})
+        lines[level] = line
+    if len(lines) <= LISTED:
+        return list(lines.values()), list(lines.values())
+    # In the order of the shown counts: a place among them would tell how large a hidden one is.
+    largest = sorted(overall, key=lambda level: -(overall[level].number or -1))[:LARGEST]
+    rest = [f"{column_name(name)}: {count(len(lines) - LARGEST)} further levels", *("" for _ in groups[1:])]
+    return list(lines.values()), [*(lines[level] for level in largest), [*rest, "all rows below"]]
+
+
+def _note(
+    fit: FittedModel, split: str | None, hidden: list[str], rows: list[list[str]], lacking: bool, small: int
+) -> str:
+    said = []
+    if any(cell in (f"< {small}", "–") for row in rows for cell in row[1:]):
+        said.append(
+            f"A count of fewer than {small} people is shown as “< {small}” or not at all (–); other counts are not "
+            "shown (–) where a small one could be had from them and the totals."
+        )
+    if split is not None and hidden:
+        said.append(
+            f"No column for {join([clean(level) for level in hidden])}: fewer than {small} people, or such a group "
+            "could be had by subtraction."
+        )
+    if lacking:
+        said.append(
+            "Missing: participants without a value, before anybody was left out; somebody can lack more than one."
+        )
+    if fit.moments is not None:
+        said.append(_OF_MOMENTS)
+    return " ".join(said)

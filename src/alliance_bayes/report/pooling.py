@@ -15,8 +15,17 @@ from alliance_bayes.report.forest import ONE_COLUMN, column_ends, forest_size
 from alliance_bayes.report.sections import Picture
 from alliance_bayes.report.style import ACCENT, GREY, INK, SECOND
 from alliance_bayes.report.tables import Table
-from alliance_bayes.report.text import capital, clean, count, number, shortened
-from alliance_bayes.report.words import column_name, factor_name, unit_of, units
+from alliance_bayes.report.text import (
+    capital,
+    clean,
+    column_name,
+    count,
+    factor_name,
+    number,
+    shortened,
+    unit_of,
+    units,
+)
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

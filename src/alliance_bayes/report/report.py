@@ -15,19 +15,15 @@ from alliance_bayes.remedies import argument
 from alliance_bayes.report.checking import Checked, quiet
 from alliance_bayes.report.counts import SMALL, people_in
 from alliance_bayes.report.findings import find
-from alliance_bayes.report.frozen import frozen
-from alliance_bayes.report.manifest import embed, manifest_of
-from alliance_bayes.report.page import page
+from alliance_bayes.report.page import FORMAT, Rendered, embed, frozen, manifest_of, page
 from alliance_bayes.report.privacy import redaction, unnamed
 from alliance_bayes.report.records import kept, plain
 from alliance_bayes.report.registry import build_sections, check_sections, stated_sections
-from alliance_bayes.report.rendered import FORMAT, Rendered
 from alliance_bayes.report.reproduction import digest_of, made_from
 from alliance_bayes.report.rows import Estimates
 from alliance_bayes.report.sections import Section, SectionMaker
-from alliance_bayes.report.text import capital, clean, count
+from alliance_bayes.report.text import capital, clean, column_name, count
 from alliance_bayes.report.view import View
-from alliance_bayes.report.words import column_name
 from alliance_bayes.versions import versions
 
 __all__ = ["Report"]

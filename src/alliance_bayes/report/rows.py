@@ -13,7 +13,6 @@ import pandas as pd
 from alliance_bayes.effects import EffectTable
 from alliance_bayes.effects.analysis import PRIOR_DRAWS
 from alliance_bayes.fit import FittedModel
-from alliance_bayes.report.certainty import SCALE, Row
 from alliance_bayes.report.counts import SMALL, hidden_levels, hidden_rows
 from alliance_bayes.report.forest import Interval, forest, forest_size
 from alliance_bayes.report.privacy import identifying
@@ -22,6 +21,8 @@ from alliance_bayes.report.sections import Picture
 from alliance_bayes.report.svg import draw
 from alliance_bayes.report.tables import Table
 from alliance_bayes.report.text import (
+    SCALE,
+    Row,
     capital,
     clean,
     count,

@@ -1,14 +1,20 @@
-"""Tables as a page shows them: text cells, each column marked as words or numbers."""
+"""Tables as a page shows them: text cells, each column marked as words or numbers; of any DataFrame, too."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
+import numpy as np
+import pandas as pd
 from markupsafe import Markup
 
-__all__ = ["Table"]
+from alliance_bayes.report.text import clean, count, number
+
+__all__ = ["Table", "frame_table"]
 
 #: Characters up to which a cell of words stays on one line, and from which it needs room.
 SHORT, LONG = 24, 40
@@ -76,3 +82,112 @@ class Table:
 
 def _length(cell: str) -> int:
     return len(cell.striptags() if isinstance(cell, Markup) else cell)
+
+
+#: Rows shown at once; the whole table opens on request.
+SHOWN = 12
+#: Rows a page can bear; beyond them the JSON has the rest.
+MOST = 200
+# Columns whose value says which quantity a row is about.
+_KEYS = ("quantity", "criterion", "statistic", "column", "parameter")
+# Decimals where the custom or the threshold asks for them, by column.
+_DECIMALS = {
+    "rhat": 3,
+    "r_hat": 3,
+    "ess_bulk": 0,
+    "ess_tail": 0,
+    "p_value": 3,
+    "p": 3,
+    "pareto_k": 2,
+    "departure": 2,
+    "weight": 3,  # at an end of its range it is found up to the optimiser's error, which differs between machines
+}
+_HEADINGS = {
+    "rhat": "R-hat",
+    "ess_bulk": "ESS (bulk)",
+    "ess_tail": "ESS (tail)",
+    "ess": "ESS",
+    "mcse_mean": "MCSE",
+    "sd": "SD",
+    "n": "n",
+    "p": "p",
+    "pareto_k": "Pareto k",
+    "elpd": "ELPD",
+    "ecdf": "ECDF",
+    "se": "SE",
+    "sampling_se": "SE, from the sample of rows",
+    "sampling_se_difference": "SE of the difference, from the sample of rows",
+    "elpd_difference": "ELPD difference",
+    "se_difference": "SE of the difference",
+    "p_loo": "p (LOO)",
+    "pareto_k_max": "Pareto k (largest)",
+}
+
+
+def frame_table(frame: pd.DataFrame, *, name: str, caption: str, note: str = "") -> Table:
+    """A DataFrame as a table, with three significant digits of the largest number of a kind.
+
+    Parameters
+    ----------
+    frame
+        Columns of numbers, booleans and words.
+    name, caption, note
+        See :class:`Table`.
+    """
+    columns = [str(column) for column in frame.columns]
+    key = next((name for name in _KEYS if name in columns), None)
+    groups = [""] * len(frame) if key is None else frame[key].astype(str).tolist()
+    cells = [_column(column, frame.iloc[:, position], groups) for position, column in enumerate(columns)]
+    rows = list(zip(*cells, strict=True))
+    words = [position for position in range(len(columns)) if not pd.api.types.is_numeric_dtype(frame.iloc[:, position])]
+    if len(frame) > MOST:
+        note = f"{note} The first {count(MOST)} of {count(len(frame))} rows; all of them are in the JSON file.".strip()
+    more = rows if len(rows) > SHOWN else []
+    return Table.of(
+        name, caption, [_heading(column) for column in columns], rows[:SHOWN], words=words, note=note, more=more
+    )
+
+
+def _heading(column: str) -> str:
+    words = clean(column).replace("_", " ")
+    return _HEADINGS.get(column, words[:1].upper() + words[1:])
+
+
+def _column(name: str, values: pd.Series, groups: Sequence[str]) -> list[str]:
+    """First cells of a column; the numbers of one group (the rows of one quantity) have the same decimals."""
+    dtype, first = values.dtype, values.iloc[:MOST].tolist()
+    if pd.api.types.is_bool_dtype(dtype):
+        return ["yes" if value else "no" for value in first]
+    if not pd.api.types.is_numeric_dtype(dtype):
+        return [_cell(value) for value in first]
+    numbers = values.to_numpy(float, na_value=math.nan)
+    if pd.api.types.is_integer_dtype(dtype) or name in _DECIMALS:
+        places = dict.fromkeys(groups, _DECIMALS.get(name, 0))
+    else:
+        parts = pd.Series(numbers).groupby(pd.Series(groups, dtype=object), sort=False)
+        places = {group: _places(part.to_numpy()) for group, part in parts}
+    return [number(value, places[group]) for value, group in zip(numbers[:MOST].tolist(), groups, strict=False)]
+
+
+def _places(values: np.ndarray) -> int:
+    """Decimals that give the largest of some numbers three significant digits, four where it lies between 1 and 2."""
+    finite = np.abs(values[np.isfinite(values)])
+    if not finite.size or finite.max() == 0:
+        return 0
+    largest = float(finite.max())
+    # Whole but for rounding: one machine has 1, another 0.9999999999999999.
+    if np.abs(finite - np.round(finite)).max() <= 1e-9 * max(largest, 1.0):
+        return 0
+    return 3 if 1 <= largest < 2 else max(0, min(4, 2 - math.floor(math.log10(largest))))
+
+
+def _cell(value: Any) -> str:
+    if value is None or value is pd.NA or (isinstance(value, float) and math.isnan(value)):
+        return "–"
+    if isinstance(value, bool | np.bool_):
+        return "yes" if value else "no"
+    if isinstance(value, int | np.integer):
+        return count(int(value))
+    if isinstance(value, float | np.floating):
+        return number(float(value), _places(np.array([float(value)])))
+    return clean(value)

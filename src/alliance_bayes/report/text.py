@@ -1,29 +1,54 @@
-"""Numbers and labels as a reader sees them: digits above Monte Carlo error, true minus signs, no control characters."""
+"""What a reader sees of numbers, labels, columns and models, and how sure a sentence may be of a direction."""
 
 from __future__ import annotations
 
 import math
 import re
 import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
+from typing import Any
+
+import pandas as pd
+
+from alliance_bayes.model import Column, Design, PooledFactor, Smooth
 
 __all__ = [
     "MINUS",
+    "PROBABILITY",
+    "SCALE",
+    "UNSETTLED",
+    "Claim",
+    "Row",
     "capital",
+    "claim",
     "clean",
+    "column_name",
     "count",
     "decimals",
     "derived",
+    "equations",
     "exact",
+    "excludes_zero",
+    "factor_name",
+    "family_sentence",
     "interval_kind",
     "interval_name",
     "join",
+    "meaning",
     "number",
     "percent",
+    "pooling_sentence",
     "probability",
     "range_of",
+    "scale_words",
     "shortened",
+    "smooth_sentence",
+    "term_name",
     "typeset",
+    "unit_of",
+    "units",
 ]
 
 MINUS = "\N{MINUS SIGN}"
@@ -174,3 +199,286 @@ def interval_kind(kind: object) -> str:
 def interval_name(kind: object, prob: float) -> str:
     """An interval's probability and kind, as every table's heading and every sentence gives it."""
     return f"{100 * prob:g}% {interval_kind(kind)} interval"
+
+
+PROBABILITY = "probability"
+_NAMES: Mapping[str, str] = {
+    "who5_baseline": "baseline WHO-5",
+    "who5_followup": "follow-up WHO-5",
+    "who5_change": "change in WHO-5",
+    "alliance": "alliance",
+    "age": "age",
+    "sex": "sex",
+    "country": "country",
+    "provider_type": "provider type",
+    "provider_id": "provider",
+    "participant_id": "participant",
+    "days_in_care": "days in care",
+    "n_sessions": "number of sessions",
+    "modality": "modality",
+}
+
+
+def column_name(name: str) -> str:
+    """A column as a sentence calls it; unknown names with their underscores as blanks."""
+    return _NAMES.get(name, clean(name).replace("_", " ").strip() or clean(name))
+
+
+def factor_name(name: str) -> str:
+    """A pooled factor as a sentence calls it; "a:b" are combinations."""
+    return " × ".join(column_name(part) for part in name.split(":"))
+
+
+def term_name(term: str) -> str:
+    """A coefficient's label: "sex[male]" is "sex: male", and an interaction is written with ×."""
+    if term == "Intercept":
+        return "intercept"
+    parts = []
+    for part in term.split(":"):
+        head, bracket, level = part.partition("[")
+        parts.append(
+            f"{column_name(head)}: {clean(level.removesuffix(']'))}" if bracket and level else column_name(part)
+        )
+    return " × ".join(parts)
+
+
+def unit_of(design: Design, column: str) -> str:
+    """One unit of a column: "WHO-5 point", "year", "probability" of an event, its name where no scale is known."""
+    if column == design.outcome.name and design.family.event:
+        return PROBABILITY
+    scale = design.scales.get(column)
+    if scale is None or scale.unit == "unit":
+        return f"unit of {column_name(column)}"
+    return clean(scale.unit)
+
+
+def units(unit: str) -> str:
+    """The plural of a unit; a probability has none."""
+    if unit == PROBABILITY:
+        return unit
+    head, of, rest = unit.partition(" of ")
+    return f"{head}s{of}{rest}"
+
+
+def family_sentence(design: Design) -> str:
+    """How an outcome varies around its expectation."""
+    sentence = design.family.sentence
+    if design.residual is None:
+        return sentence
+    levels, what = len(design.residual.levels), column_name(design.residual.name)
+    return f"{sentence}; σ differs between the {levels} levels of {what}, each of which has a prior of its own"
+
+
+def pooling_sentence(factor: PooledFactor) -> str:
+    """What is pooled over a factor, and what kind of factor it is."""
+    what = join(
+        [
+            "the level of the outcome" if term == "Intercept" else f"the slope of {term_name(term)}"
+            for term in factor.terms
+        ]
+    )
+    together = " (with a correlation between them)" if factor.correlated else ""
+    kind = (
+        "its levels are all there are, so their effects sum to zero"
+        if factor.exhaustive
+        else "its levels are a sample of more, so a level that was not seen could be predicted"
+    )
+    return (
+        f"{what}{together} may differ between {len(factor.levels)} levels, each drawn towards the common value; {kind}"
+    )
+
+
+def smooth_sentence(smooth: Smooth) -> str:
+    """What a smooth adds to a straight line; knots that are quantiles may be somebody's values and are not named."""
+    where = (
+        f"at {join([exact(knot) for knot in smooth.knots])}"
+        if smooth.declared
+        else "at equally spaced quantiles of its values"
+    )
+    knots = "1 knot" if smooth.size == 1 else f"{smooth.size} knots"
+    return (
+        f"the association may bend: a straight line, plus a smooth departure from it with {knots} {where}, which is "
+        "drawn towards zero and is straight again beyond the values observed"
+    )
+
+
+_LINEAR = "the linear predictor"
+
+
+def equations(design: Design, *, centres: bool = True) -> tuple[str, ...]:
+    """Lines of plain text: likelihood, linear predictor, distribution of every factor's and smooth's effects.
+
+    Parameters
+    ----------
+    design
+        The model's design.
+    centres
+        Whether the values subtracted from predictors are written as numbers. Beside each other, the means over rows
+        of models that share most of them give the sum over the others.
+    """
+    sigma = "σ" if design.residual is None else f"σ[{clean(design.residual.name)}]"
+    lines = [
+        design.family.equation.format(y=clean(design.outcome.name), sigma=sigma, trials=clean(design.trials or ""))
+    ]
+    parts = [f"β[{clean(c.label)}]{_columns(c, design, centres)}" for c in design.columns]
+    parts += [
+        f"u[{clean(f.name)}, {clean(c.label)}]{_columns(c, design, centres)}" for f in design.factors for c in f.columns
+    ]
+    for smooth in design.smooths:
+        column = clean(smooth.column)
+        parts.append(f"Σₖ u[s({column}), k] · Bₖ({column})")
+    for offset in design.formula.offsets:
+        parts.append(_less(offset.name, design, centres))
+    lines.append("η = " + " + ".join(parts))
+    for factor in design.factors:
+        name = clean(factor.name)
+        how = (
+            f"Normal(0, τ[{name}])"
+            if not factor.correlated
+            else f"MultivariateNormal(0, τ[{name}], correlation ρ[{name}])"
+        )
+        total = ", summing to zero over the levels" if factor.exhaustive else ""
+        lines.append(f"u[{name}] ~ {how} for each of {len(factor.levels)} levels{total}")
+    for smooth in design.smooths:
+        name = f"s({clean(smooth.column)})"
+        lines.append(f"u[{name}] ~ Normal(0, τ[{name}]) for each of {smooth.size} natural cubic splines Bₖ")
+    return tuple(lines)
+
+
+def _columns(column: Column, design: Design, centres: bool) -> str:
+    """What a coefficient multiplies: nothing for an intercept, centred columns, indicators of levels."""
+    if column.order == 0:
+        return ""
+    return "".join(
+        f" · {_less(part, design, centres)}" if part in column.numeric else f" · 1[{clean(part)}]"
+        for part in _split(column)
+    )
+
+
+def _less(part: str, design: Design, centres: bool) -> str:
+    """A numeric component less its centring value."""
+    value = design.centres[part]
+    if value == 0.0 and not design.formula.is_centred(part):
+        return clean(part)
+    return f"({clean(part)} {MINUS} {exact(value) if centres else f'mean {clean(part)}'})"
+
+
+def _split(column: Column) -> list[str]:
+    return column.label.split(":") if column.order > 1 else [column.label]
+
+
+def meaning(design: Design, parameter: str) -> str:
+    """One clause for a parameter as the prior table names it."""
+    own_scale = design.family.link == "identity"
+    unit = units(unit_of(design, design.outcome.name)) if own_scale else "units of the linear predictor"
+    outcome = column_name(design.outcome.name)
+    if parameter == "Intercept":
+        return (
+            f"expected {outcome} at the centring values, {unit}" if own_scale else f"{_LINEAR} at the centring values"
+        )
+    fixed = {name: own.meaning.format(unit=unit) for name, own in design.family.parameters.items()}
+    if design.residual is not None and parameter.startswith("sigma "):
+        return f"{fixed['sigma']}, at some levels of {column_name(design.residual.name)}"
+    if parameter in fixed:
+        return fixed[parameter]
+    if design.residual is not None and parameter in design.residual.parameters:
+        level = design.residual.levels[design.residual.parameters.index(parameter)]
+        return f"{fixed['sigma']}; {column_name(design.residual.name)}: {clean(level)}"
+    for factor in design.factors:
+        name = factor_name(factor.name)
+        if parameter == f"corr_{factor.name}":
+            return f"correlation between the effects of a {name}"
+        for term in factor.terms:
+            if parameter == f"tau_{factor.name}[{term}]":
+                what = "the outcome’s level" if term == "Intercept" else f"the slope of {term_name(term)}"
+                return f"SD of {what} over {name}"
+    for smooth in design.smooths:
+        if parameter == f"tau_{smooth.name}":
+            return f"SD of the departure from a straight line along {column_name(smooth.column)}, {unit}"
+    column = next((c for c in design.columns if c.label == parameter), None)
+    if column is not None and len(column.numeric) == 1 and column.order == 1:
+        what = outcome if own_scale else _LINEAR
+        return f"difference in {what} per {unit_of(design, column.numeric[0])}"
+    return f"coefficient of {term_name(parameter)}"
+
+
+# A row of an effects table; a mapping where there are thousands of them.
+type Row = pd.Series | Mapping[Any, Any]
+
+#: Probability of direction from which a word is used. The limits are those of three of the calibrated terms of the IPCC
+#: ("virtually certain", "extremely likely", "very likely"; Mastrandrea et al. 2010, Guidance note on consistent
+#: treatment of uncertainties); the words are plainer.
+SCALE = ((0.99, "almost certainly"), (0.95, "very probably"), (0.90, "probably"))
+#: What is said of everything below the scale.
+UNSETTLED = "not settled"
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What may be said of the direction of an estimate.
+
+    Parameters
+    ----------
+    row
+        Id of its row in the effects table.
+    word
+        One of the words of `SCALE`, or `UNSETTLED`.
+    above
+        Whether the estimate is above zero.
+    settled
+        Whether the interval excludes zero and a word of the scale applies. Without it no finding states a direction
+        as found.
+    """
+
+    row: str
+    word: str
+    above: bool
+    settled: bool
+
+    @property
+    def leaning(self) -> bool:
+        """Whether a direction is probable though it is not settled."""
+        return not self.settled and self.word != UNSETTLED
+
+    def pick(self, above: str, below: str) -> str:
+        """One of two words, by the side of zero on which the estimate is."""
+        return above if self.above else below
+
+
+def claim(row: pd.Series) -> Claim:
+    """The claim that a row allows.
+
+    Parameters
+    ----------
+    row
+        A row of an effects table with `mean`, `median`, `lower`, `upper` and `p_direction`.
+
+    Notes
+    -----
+    The word is that of the probability of direction. While the interval includes zero it is never more than the lowest
+    word of the scale, whatever the interval's probability; and where mean and median lie on different sides of zero
+    there is none.
+    """
+    median, mean, direction = (float(row[name]) for name in ("median", "mean", "p_direction"))
+    apart = mean * median < 0
+    word = next((word for limit, word in SCALE if direction >= limit and not apart), UNSETTLED)
+    clear = excludes_zero(row)
+    if word != UNSETTLED and not clear:
+        word = SCALE[-1][1]
+    return Claim(str(row.name), word, median >= 0, clear and word != UNSETTLED)
+
+
+def excludes_zero(row: Row) -> bool:
+    """Whether a row's interval is on one side of zero."""
+    return bool(float(row["lower"]) > 0 or float(row["upper"]) < 0)
+
+
+def scale_words() -> str:
+    """The scale and its rule, as a page states them."""
+    words = "; ".join(f"“{word}”: {percent(limit)} or more" for limit, word in SCALE)
+    return (
+        f"How sure a sentence is of a direction follows from the posterior probability of that direction: {words}; "
+        f"less: “{UNSETTLED}”. While an interval includes zero, no more than “{SCALE[-1][1]}” is said, and the "
+        f"direction counts as {UNSETTLED}. The words are about the model and these data; they do not cover what the "
+        "model leaves out."
+    )

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from alliance_bayes.report.certainty import Row
 from alliance_bayes.report.rows import (
     Column,
     Estimates,
@@ -19,8 +18,7 @@ from alliance_bayes.report.rows import (
 )
 from alliance_bayes.report.sections import Picture, Section
 from alliance_bayes.report.tables import Table
-from alliance_bayes.report.text import clean
-from alliance_bayes.report.words import column_name, factor_name
+from alliance_bayes.report.text import Row, clean, column_name, factor_name
 
 if TYPE_CHECKING:
     from alliance_bayes.report.view import View

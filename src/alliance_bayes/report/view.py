@@ -13,12 +13,11 @@ from alliance_bayes.checks import CheckReport
 from alliance_bayes.effects import EffectTable
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.report.checking import Checked
-from alliance_bayes.report.frames import SHOWN, frame_table
 from alliance_bayes.report.privacy import Redact
 from alliance_bayes.report.rows import Column, Estimates, effect_table, estimate_columns
 from alliance_bayes.report.sections import Picture, linked
 from alliance_bayes.report.svg import draw
-from alliance_bayes.report.tables import Table
+from alliance_bayes.report.tables import SHOWN, Table, frame_table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

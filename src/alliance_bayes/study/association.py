@@ -19,8 +19,16 @@ from alliance_bayes.study.bench import Bench
 from alliance_bayes.study.comparing import compared, score_table
 from alliance_bayes.study.part import Block, Part, Statement
 from alliance_bayes.study.populations import Populations
-from alliance_bayes.study.rows import shown_rows
-from alliance_bayes.study.tables import FEW_LEVELS, block_forests, block_table, joined, one_row, prefixed, shown
+from alliance_bayes.study.tables import (
+    FEW_LEVELS,
+    block_forests,
+    block_table,
+    joined,
+    one_row,
+    prefixed,
+    shown,
+    shown_rows,
+)
 from alliance_bayes.study.words import slope_sentence
 
 __all__ = ["association"]

@@ -5,11 +5,9 @@ from __future__ import annotations
 from alliance_bayes.api import Fit
 from alliance_bayes.cohort import Cohort
 from alliance_bayes.effects import EffectTable, overall_mean, regression_to_mean, responders
-from alliance_bayes.report.certainty import Row
 from alliance_bayes.report.endpoints import lowest_above
 from alliance_bayes.report.rows import text_of
-from alliance_bayes.report.text import capital, exact, join
-from alliance_bayes.report.words import factor_name
+from alliance_bayes.report.text import Row, capital, exact, factor_name, join
 from alliance_bayes.study.bench import Bench
 from alliance_bayes.study.options import StudyOptions
 from alliance_bayes.study.part import Block, Part, Statement

@@ -6,8 +6,7 @@ from collections.abc import Mapping
 
 from alliance_bayes.api import Fit
 from alliance_bayes.checks.comparison import Comparison, compare
-from alliance_bayes.report.frames import frame_table
-from alliance_bayes.report.tables import Table
+from alliance_bayes.report.tables import Table, frame_table
 
 __all__ = ["compared", "score_table"]
 

@@ -9,8 +9,7 @@ from alliance_bayes.cohort import session_cohort, with_alliance_parts
 from alliance_bayes.effects import EffectTable
 from alliance_bayes.effects.options import make_options
 from alliance_bayes.effects.summary import Estimate, Fixed, summarise
-from alliance_bayes.report.certainty import Row
-from alliance_bayes.report.text import capital, exact
+from alliance_bayes.report.text import Row, capital, exact
 from alliance_bayes.study.bench import Bench
 from alliance_bayes.study.part import Block, Part, Statement
 from alliance_bayes.study.tables import block_table, one_row, prefix_of, prefixed, shown

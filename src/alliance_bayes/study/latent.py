@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from alliance_bayes.effects import EffectTable
-from alliance_bayes.report.frames import frame_table
+from alliance_bayes.report.tables import frame_table
 from alliance_bayes.report.text import MINUS
 from alliance_bayes.study.bench import Bench
 from alliance_bayes.study.part import Block, Part, Statement

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from alliance_bayes.api import Fit
 from alliance_bayes.effects import EffectTable, equivalence
-from alliance_bayes.report.frames import frame_table
+from alliance_bayes.report.tables import frame_table
 from alliance_bayes.report.text import derived
 from alliance_bayes.study.bench import Bench
 from alliance_bayes.study.part import Block, Part, Statement

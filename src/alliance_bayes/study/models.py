@@ -11,7 +11,7 @@ from alliance_bayes.checks import run_gate
 from alliance_bayes.checks.convergence import JUDGED
 from alliance_bayes.latent import LatentFit
 from alliance_bayes.study.bench import Fitted
-from alliance_bayes.study.rows import analysed
+from alliance_bayes.study.tables import analysed
 
 __all__ = ["model_table"]
 

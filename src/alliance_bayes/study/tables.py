@@ -1,15 +1,17 @@
-"""Rows of an effects table as a table and a figure of the study's page."""
+"""Rows of an effects table as a table and a figure of the study's page, and how many rows each model has."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 import pandas as pd
 
 from alliance_bayes.effects import COLUMNS, EffectTable
 from alliance_bayes.effects.table import steady
-from alliance_bayes.report.certainty import Row
+from alliance_bayes.fit import FittedModel
+from alliance_bayes.report.counts import NOT_SHOWN
+from alliance_bayes.report.privacy import ShownFlow
 from alliance_bayes.report.rows import (
     Column,
     Estimates,
@@ -24,11 +26,12 @@ from alliance_bayes.report.rows import (
 )
 from alliance_bayes.report.sections import Picture
 from alliance_bayes.report.tables import Table
-from alliance_bayes.report.text import MINUS, capital, join
-from alliance_bayes.report.words import column_name, factor_name
+from alliance_bayes.report.text import MINUS, Row, capital, column_name, count, factor_name, join
+from alliance_bayes.study.bench import Fitted
 
 __all__ = [
     "FEW_LEVELS",
+    "analysed",
     "block_forest",
     "block_forests",
     "block_table",
@@ -38,7 +41,9 @@ __all__ = [
     "one_row",
     "prefix_of",
     "prefixed",
+    "rows_text",
     "shown",
+    "shown_rows",
 ]
 
 #: Levels up to which a factor's groups share a figure and every pair is compared.
@@ -208,3 +213,45 @@ def one_row(rows: EffectTable, estimand: str, prefix: str = "") -> pd.Series:
 def prefix_of(row: Row) -> str:
     """The prefix of a row's id."""
     return str(row["id"]).partition("/")[0]
+
+
+# Whose rows are not people but sessions, of which no few can be told.
+_OF_SESSIONS = ("growth",)
+
+
+def analysed(made: Fitted) -> int:
+    """Rows that a model was fitted to; people, for the model of single ratings."""
+    return made.fit.flow.analysed if isinstance(made.fit, FittedModel) else int(made.fit.info["people"])
+
+
+def shown_rows(fitted: Mapping[str, Fitted], small: int) -> dict[str, int | None]:
+    """Numbers of rows by model, None where one is not told.
+
+    Parameters
+    ----------
+    fitted
+        The models by name; among them ``outcome_everybody``, and ``outcome_elevated`` where it is fitted.
+    small
+        Fewest people that a shown count stands for.
+
+    Notes
+    -----
+    A model's rows are mostly another's, so that differences of such numbers, and differences of differences, count the
+    few who lack a value. Told are therefore only those analysed for the association, everybody in the table where the
+    flow tells it, the elevated where neither they nor the others are few, and what is the same as one of these.
+    """
+    first = fitted["outcome_everybody"].fit
+    assert isinstance(first, FittedModel)
+    flow = ShownFlow.of(first.flow, small)
+    told = {flow.analysed, flow.total}
+    if "outcome_elevated" in fitted:
+        elevated = analysed(fitted["outcome_elevated"])
+        if min(elevated, flow.analysed - elevated) >= small:
+            told.add(elevated)
+    sizes = {name: analysed(made) for name, made in fitted.items()}
+    return {name: size if size in told or name in _OF_SESSIONS else None for name, size in sizes.items()}
+
+
+def rows_text(number: int | None) -> str:
+    """The number in a table, or a dash."""
+    return NOT_SHOWN if number is None else count(number)

@@ -5,10 +5,8 @@ from __future__ import annotations
 import pandas as pd
 
 from alliance_bayes.effects.equivalence import DECIDED, standing_of
-from alliance_bayes.report.certainty import claim
 from alliance_bayes.report.rows import Estimates, text_of
-from alliance_bayes.report.text import MINUS, derived, exact, percent
-from alliance_bayes.report.words import column_name, units
+from alliance_bayes.report.text import MINUS, claim, column_name, derived, exact, percent, units
 
 __all__ = ["more_or_less", "share_words", "slope_sentence", "within_margin"]
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from alliance_bayes.diagnostics import arviz
-from alliance_bayes.report.manifest import GIVEN, NUMBERS
+from alliance_bayes.report.page import GIVEN, NUMBERS
 from alliance_bayes.report.records import kept, unit
 
 __all__ = ["LIMIT", "Figure", "compare", "limit"]

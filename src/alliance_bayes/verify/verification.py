@@ -14,24 +14,23 @@ import pandas as pd
 
 from alliance_bayes.atomic import scratch
 from alliance_bayes.cohort import Cohort
-from alliance_bayes.errors import FileFormatError
+from alliance_bayes.cohort.hashing import keyed_digest
+from alliance_bayes.errors import FileFormatError, UsageError
 from alliance_bayes.foreign import JSON_BYTES, PAGE_BYTES, parse_json, read_text
-from alliance_bayes.moments import Moments
+from alliance_bayes.moments import Moments, fingerprint
 from alliance_bayes.report import SECTIONS, Section
 from alliance_bayes.report.data_key import find_key
 from alliance_bayes.report.limits import is_simulated
-from alliance_bayes.report.manifest import GIVEN, MIXING, NUMBERS, body, faults, read_manifest, rows_by_id
+from alliance_bayes.report.page import GIVEN, MIXING, NUMBERS, Rendered, body, faults, read_manifest, rows_by_id
 from alliance_bayes.report.records import unit
-from alliance_bayes.report.rendered import Rendered
 from alliance_bayes.report.sections import SectionMaker
 from alliance_bayes.verify.again import Again, make_again
 from alliance_bayes.verify.comparing import Figure, compare, limit
-from alliance_bayes.verify.data import compare_data
 from alliance_bayes.verify.own_sections import without_sections
 from alliance_bayes.verify.pages import Compared, compare_numbers, compare_pages
 from alliance_bayes.versions import versions
 
-__all__ = ["Verification", "verify_report"]
+__all__ = ["Verification", "compare_data", "verify_report"]
 
 #: Fits with other seeds, where the refit has other draws than the page.
 OTHERS = 4
@@ -389,3 +388,49 @@ def _fixed(manifest: Mapping[str, Any], again: Mapping[str, Any]) -> bool:
 
 def _value(value: Any) -> str:
     return f"{value:.9g}" if isinstance(value, float) else repr(value)
+
+
+def compare_data(
+    manifest: Mapping[str, Any], cohort: Cohort | Moments, key: bytes | None
+) -> tuple[list[str], list[str]]:
+    """Compare data with the digest in a page's manifest.
+
+    Parameters
+    ----------
+    manifest
+        Of the page.
+    cohort
+        The data.
+    key
+        The key of the page's digest; None where it is not at hand.
+
+    Returns
+    -------
+    problems, notes : list of str
+        A problem when the data are others; a note that they are the same, or why nothing can be said of that.
+
+    Raises
+    ------
+    UsageError
+        A table for a page of moments, or the reverse.
+    """
+    data = manifest["data"]
+    if data.get("rows", True) and isinstance(cohort, Moments):
+        raise UsageError("the page was made of rows, and moments hold none. Give the table it was made of.")
+    if not data.get("rows", True) and not isinstance(cohort, Moments):
+        raise UsageError("the page was made of moments. Give the file of moments (.nc), not a table.")
+    digest = data.get("digest")
+    if digest is None:
+        return [], ["The page holds no digest of its data: that they are the same shows in the numbers alone."]
+    if key is None:
+        return [], [
+            "The page's key is not here (a file .key beside the page, or --key): that the data are the same shows in "
+            "the numbers alone."
+        ]
+    if isinstance(cohort, Moments):
+        found = keyed_digest(key, fingerprint(cohort))
+    else:
+        found = cohort.digest(key) if manifest["kind"] == "study" else keyed_digest(key, cohort.hash)
+    if found == digest:
+        return [], ["The data are the same, to the last digit."]
+    return ["The data are not those the page was made of, or the key is another page's: the digest differs."], []

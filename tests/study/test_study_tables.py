@@ -8,7 +8,7 @@ import pytest
 
 from alliance_bayes.cohort import Flow, FlowStep
 from alliance_bayes.study.bench import Fitted
-from alliance_bayes.study.rows import rows_text, shown_rows
+from alliance_bayes.study.tables import rows_text, shown_rows
 from builders import fitted, rows
 
 FIT = fitted(rows(40), draws=20)

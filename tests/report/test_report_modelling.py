@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from alliance_bayes.model.priors import parse_prior
-from alliance_bayes.report.prior_density import prior_density
+from alliance_bayes.report.modelling import prior_density
 
 LAWS: dict[str, Any] = {
     "Normal(-3, 10)": stats.norm(-3, 10),

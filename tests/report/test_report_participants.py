@@ -15,9 +15,8 @@ import alliance_bayes as ab
 from alliance_bayes.checks import CheckReport
 from alliance_bayes.cohort import Flow, FlowStep
 from alliance_bayes.fit import FittedModel
-from alliance_bayes.report.left_out import ShownFlow, shown_missing
-from alliance_bayes.report.participants import describe
-from alliance_bayes.report.table_one import table_one
+from alliance_bayes.report.participants import describe, table_one
+from alliance_bayes.report.privacy import ShownFlow, shown_missing
 from alliance_bayes.report.tables import Table
 from builders import fitted, rendered, rows
 
