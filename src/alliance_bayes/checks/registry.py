@@ -26,7 +26,7 @@ from alliance_bayes.fit import FittedModel
 from alliance_bayes.machine import processors
 from alliance_bayes.readonly import ReadOnly
 
-__all__ = ["CHECKS", "CheckReport", "Gate", "is_packaged", "named", "run_checks", "run_gate"]
+__all__ = ["CHECKS", "CheckReport", "Gate", "choose_checks", "is_packaged", "named", "run_checks", "run_gate"]
 
 _CONVERGENCE = Convergence()
 #: Every check by its name, in the order in which they are run and shown.
@@ -195,7 +195,7 @@ def run_checks(
     --------
     ``run_checks(fit, checks=[*CHECKS, mine])`` runs a check of your own after all others.
     """
-    chosen = list(CHECKS.values()) if checks is None else _chosen(checks)
+    chosen = list(CHECKS.values()) if checks is None else choose_checks(checks)
     context = Context(fit, effects=effects, extra=extra, rate=rate, replicates=replicates, seed=seed)
     results = _results(context, chosen)
     asked = {
@@ -241,7 +241,7 @@ def named(check: Check) -> Iterator[None]:
         raise UsageError(f"the check '{check.name}' went wrong: {what} Mend it, or leave it out.") from error
 
 
-def _chosen(checks: Sequence[str | Check]) -> list[Check]:
+def choose_checks(checks: Sequence[str | Check]) -> list[Check]:
     """The checks asked for; UsageError that lists whatever is none."""
     if isinstance(checks, str | Check):
         raise UsageError(f"checks should be a list of names and checks but got {checks!r}. Write [{checks!r}].")

@@ -8,6 +8,8 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from alliance_bayes.checks import Check
+from alliance_bayes.checks.registry import choose_checks
 from alliance_bayes.errors import UsageError
 from alliance_bayes.report.checking import checking, sensitivity
 from alliance_bayes.report.effect_sizes import effect_sizes
@@ -119,12 +121,14 @@ def stated_sections(sections: Sequence[Section]) -> list[str | dict[str, str]]:
 
 
 class HandedIn:
-    """Sections of the analyst's own that are handed in, so that those of a page can be made again.
+    """Sections and checks of the analyst's own that are handed in, so that those of a page can be made again.
 
     Parameters
     ----------
     sections
         Sections, and functions that make one of a view.
+    checks
+        Checks.
 
     Raises
     ------
@@ -133,16 +137,19 @@ class HandedIn:
 
     Notes
     -----
-    A page names its own sections and cannot make them: nothing is verified by what the page itself holds.
+    A page names its own sections and checks and cannot make them: nothing is verified by what the page itself holds.
     """
 
-    def __init__(self, sections: Sequence[Section | SectionMaker]) -> None:
+    def __init__(self, sections: Sequence[Section | SectionMaker], checks: Sequence[Check]) -> None:
         check_sections(sections)
-        if names := [item for item in sections if isinstance(item, str)]:
-            raise UsageError(
-                f"sections should be the analyst's own, but {names[0]!r} comes with the package. Leave it out."
-            )
+        chosen = choose_checks(checks)
+        for what, given in (("sections", sections), ("checks", checks)):
+            if names := [item for item in given if isinstance(item, str)]:
+                raise UsageError(
+                    f"{what} should be the analyst's own, but {names[0]!r} comes with the package. Leave it out."
+                )
         self.sections = tuple(sections)
+        self.checks = {check.name: check for check in chosen}
         self._made: dict[str, Section] = {}
 
     @property
@@ -164,6 +171,27 @@ class HandedIn:
         # The first makes all that were handed in, those too that the page does not have, and is no section itself.
         return [self._make_all, *(item if isinstance(item, str) else self._maker(**item) for item in stated)]
 
+    def run(self, stated: Sequence[str | Mapping[str, Any]] | None) -> list[str | Check] | None:
+        """The checks that a manifest states.
+
+        Raises
+        ------
+        UsageError
+            One of the analyst's own was not handed in: what it says stands all over the page.
+        """
+        own = own_checks(stated)
+        if missing := [name for name in own if name not in self.checks]:
+            raise UsageError(
+                f"the check(s) {', '.join(map(repr, missing))} of this page are the analyst's own, and what they say "
+                "stands all over it. A page cannot say how they are made: hand them in, as "
+                "verify_report(page, cohort, checks=[...])."
+            )
+        return (
+            None
+            if stated is None
+            else [item if isinstance(item, str) else self.checks[item["name"]] for item in stated]
+        )
+
     def _make_all(self, view: View) -> None:
         self._made = {}
         for item in self.sections:
@@ -178,6 +206,11 @@ class HandedIn:
             if isinstance(item, LastSection) and item.id == id:
                 return replace(item, make=partial(_guarded, item))
         return lambda view: self._made.get(id) or Section.of(id, title)
+
+
+def own_checks(stated: Sequence[str | Mapping[str, Any]] | None) -> list[str]:
+    """Names of the checks of the analyst's own that a manifest states."""
+    return [str(item["name"]) for item in stated or () if not isinstance(item, str)]
 
 
 def own_sections(stated: Sequence[str | Mapping[str, Any]]) -> dict[str, str]:

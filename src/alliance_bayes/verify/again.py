@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 
 from alliance_bayes.api import Fit, Model
+from alliance_bayes.checks import Check
 from alliance_bayes.cohort import Cohort
 from alliance_bayes.errors import AllianceBayesError, FileFormatError, UsageError
 from alliance_bayes.model.card import card_arguments
 from alliance_bayes.moments import Moments
 from alliance_bayes.report import Rendered, Report, Section
-from alliance_bayes.report.registry import HandedIn, own_sections
+from alliance_bayes.report.registry import HandedIn, own_checks, own_sections
 from alliance_bayes.report.sections import SectionMaker
 from alliance_bayes.study import Study, StudyOptions
 from alliance_bayes.study.page import study_report
@@ -43,7 +44,7 @@ class Again:
     unknown
         Titles by id of the page's sections that are the analyst's own and were not handed in: they are empty here.
     unasked
-        Ids of sections that were handed in and that the page does not have.
+        Sections and checks that were handed in and that the page does not have.
     """
 
     rendered: Rendered
@@ -59,6 +60,7 @@ def make_again(
     tell: Callable[[str], None],
     name: str,
     sections: Sequence[Section | SectionMaker] = (),
+    checks: Sequence[Check] = (),
     other: int = 0,
     keep: Path | None = None,
 ) -> Again:
@@ -76,6 +78,8 @@ def make_again(
         What the page is called, for errors.
     sections
         Those of the analyst's own, as they were given to :class:`alliance_bayes.Report`.
+    checks
+        Those of the analyst's own, as they were given to :meth:`alliance_bayes.Fit.check`.
     other
         Number of another seed than the manifest's, which the page then gives all the same; 0 for the manifest's own.
     keep
@@ -93,7 +97,7 @@ def make_again(
     What cannot be made again is taken from the manifest: what the data's file was called, and the versions in use.
     """
     try:
-        return _MAKERS[manifest["kind"]](manifest, cohort, tell, HandedIn(sections), other, keep)
+        return _MAKERS[manifest["kind"]](manifest, cohort, tell, HandedIn(sections, checks), other, keep)
     except AllianceBayesError:
         raise
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -118,11 +122,7 @@ def _report(
                 f"the {what} of this page were put together by hand, which nothing can make again. "
                 f"Give Report.render what {who} made."
             )
-    if own := [item["name"] for item in checked["only"] or () if not isinstance(item, str)]:
-        raise UsageError(
-            f"the check(s) {', '.join(map(repr, own))} of this page are the analyst's own, which nothing can make "
-            "again from the page."
-        )
+    run = handed.run(checked["only"])
     model = Model(**card_arguments(manifest["card"], source="the manifest's card"))
     info = manifest["info"]
     # Another engine was asked for than ran only where the model's kind decided it; the page says why.
@@ -152,7 +152,7 @@ def _report(
             )
         extra = cohort.complete(model.columns)[0][list(checked["extra"])]
     others = {key: value for key, value in checked.items() if key != "only"}
-    checks = fit.check(effects=table, checks=checked["only"], **{**others, "extra": extra})
+    checks = fit.check(effects=table, checks=run, **{**others, "extra": extra})
     tell("writing the page again")
     titles = own_sections(manifest["sections"])
     report = Report(sections=handed.makers(manifest["sections"]), **manifest["page_options"])
@@ -161,7 +161,10 @@ def _report(
         write(),
         lambda told: write(told=told),
         {name: title for name, title in titles.items() if name not in handed.ids},
-        tuple(name for name in handed.ids if name not in titles),
+        (
+            *(f"section {name!r}" for name in handed.ids if name not in titles),
+            *(f"check {name!r}" for name in handed.checks if name not in own_checks(checked["only"])),
+        ),
     )
 
 
@@ -185,8 +188,8 @@ def _study(
     other: int,
     keep: Path | None,
 ) -> Again:
-    if handed.sections:
-        raise UsageError("the page is a study, which has no sections of the analyst's own. Hand none in.")
+    if handed.sections or handed.checks:
+        raise UsageError("the page is a study, which has no sections or checks of the analyst's own. Hand none in.")
     if isinstance(cohort, Moments):
         raise UsageError("the page is a study, which needs rows, and moments hold none. Give the table it was made of.")
     taken = _taken(manifest)

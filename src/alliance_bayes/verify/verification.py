@@ -13,6 +13,7 @@ from typing import Any
 import pandas as pd
 
 from alliance_bayes.atomic import scratch
+from alliance_bayes.checks import Check
 from alliance_bayes.cohort import Cohort
 from alliance_bayes.cohort.hashing import keyed_digest
 from alliance_bayes.errors import FileFormatError, UsageError
@@ -112,6 +113,7 @@ def verify_report(
     cohort: Cohort | Moments,
     *,
     sections: Sequence[Section | SectionMaker] = (),
+    checks: Sequence[Check] = (),
     key: str | os.PathLike[str] | None = None,
     tell: Callable[[str], None] | None = None,
 ) -> Verification:
@@ -128,6 +130,8 @@ def verify_report(
         The sections of the analyst's own, as they were given to :class:`alliance_bayes.Report`: sections, and functions
         that make one of a view. They are made again and compared as the package's own are, their estimates by `remake`
         of the refit. Of those that the page has and that are not handed in, nothing is verified, and the notes say so.
+    checks
+        The checks of the analyst's own, as they were given to :meth:`alliance_bayes.Fit.check`. They are run again.
     key
         File with the key of the page's digest of its data; by default ``<page>.key`` beside the page. Without it,
         whether the data are the same is told by the numbers alone.
@@ -148,8 +152,8 @@ def verify_report(
     FileFormatError
         No such file, or no manifest that this version can read.
     UsageError
-        The page was made from an effects table, or from checks, that nothing can make again; or a section that is
-        handed in cannot be made again.
+        The page was made from an effects table, or from checks, that nothing can make again; a check of the analyst's
+        own is not handed in; or a section or a check that is handed in cannot be made again.
     ModelError, DataError, SamplingError
         The model cannot be fitted to the data.
 
@@ -174,10 +178,10 @@ def verify_report(
     if differ:
         return Verification((*problems, *differ, "Nothing was fitted, since other data give other numbers."))
     with scratch() as folder:
-        make = partial(make_again, manifest, cohort, name=path.name, sections=sections, keep=folder)
+        make = partial(make_again, manifest, cohort, name=path.name, sections=sections, checks=checks, keep=folder)
         made = make(tell=tell)
         again = read_manifest(made.rendered.html, name=path.name)
-        problems += [f"The page has no section {name!r}, which was handed in." for name in made.unasked]
+        problems += [f"The page has no {what}, which was handed in." for what in made.unasked]
         figures = _figures(manifest, again, made, problems)
         wrong = [figure for figure in figures if not figure.agree]
         problems += [
