@@ -327,7 +327,7 @@ def test_sections_of_the_package_make_their_estimates_again_of_any_fit(fit: ab.F
         return make
 
     ab.Report(sections=[watched(name) for name in SECTIONS]).render(fit, effects=effects, checks=checks)
-    assert [section.id for section in made] == ["endpoints", "sensitivity"]
+    assert {section.id for section in made} >= {"endpoints", "sensitivity"}
     for section in made:
         assert section.rows is not None
         # Another fit with the same draws.
