@@ -154,16 +154,23 @@ class Criterion:
     words: str = ""
 
 
+def _criterion(
+    name: str, rule: str, value: float, broken: object, words: str, where: str = "", verdict: Verdict = "fail"
+) -> Criterion:
+    """A criterion that says something only where its rule is broken."""
+    return Criterion(name, rule, value, where, verdict, words) if broken else Criterion(name, rule, value, where)
+
+
 def chains(n: int) -> Criterion:
     """Enough chains to compare."""
-    rule = f"at least {FEWEST_CHAINS}, better {USUAL_CHAINS}"
-    if n < FEWEST_CHAINS:
-        words = f"There is only {count(n, 'chain')}, so nothing tells whether it has found all of the posterior."
-        return Criterion("chains", rule, n, "", "fail", f"{words} Sample {USUAL_CHAINS} chains.")
-    if n < USUAL_CHAINS:
-        words = f"There are only {n} chains; R-hat is dependable from {USUAL_CHAINS}. Sample {USUAL_CHAINS} chains."
-        return Criterion("chains", rule, n, "", "warn", words)
-    return Criterion("chains", rule, n)
+    few = n < FEWEST_CHAINS
+    words = (
+        f"There is only {count(n, 'chain')}, so nothing tells whether it has found all of the posterior."
+        if few
+        else f"There are only {n} chains; R-hat is dependable from {USUAL_CHAINS}."
+    )
+    rule, remedy = f"at least {FEWEST_CHAINS}, better {USUAL_CHAINS}", f"Sample {USUAL_CHAINS} chains."
+    return _criterion("chains", rule, n, n < USUAL_CHAINS, f"{words} {remedy}", verdict="fail" if few else "warn")
 
 
 def usable(judged: pd.DataFrame) -> Criterion | None:
@@ -183,15 +190,13 @@ def rhat(judged: pd.DataFrame) -> Criterion | None:
     known = judged[judged["rhat"].notna()]
     if known.empty:
         return None
-    place = int(steady(known["rhat"]).to_numpy().argmax())
-    value, where = float(known["rhat"].iloc[place]), str(known["quantity"].iloc[place])
-    over = int((known["rhat"] >= RHAT_LIMIT).sum())
+    worst = known.iloc[int(steady(known["rhat"]).to_numpy().argmax())]
+    value, where, over = float(worst["rhat"]), str(worst["quantity"]), int((known["rhat"] >= RHAT_LIMIT).sum())
     words = (
         f"{count(over, 'quantity')} of {len(known):,} {_have(over)} an R-hat of {RHAT_LIMIT:g} or more (largest "
         f"{value:.3f}: {where}), so the chains disagree. {_LONGER}; if that does not help, {_GENTLER}."
     )
-    rule = f"below {RHAT_LIMIT:g}"
-    return Criterion("R-hat, largest", rule, value, where, *(("fail", words) if over else ("pass", "")))
+    return _criterion("R-hat, largest", f"below {RHAT_LIMIT:g}", value, over, words, where)
 
 
 def effective_size(judged: pd.DataFrame, which: str, total: int) -> Criterion | None:
@@ -200,20 +205,17 @@ def effective_size(judged: pd.DataFrame, which: str, total: int) -> Criterion | 
     known = judged[judged[column].notna()]
     if known.empty:
         return None
-    place = int(steady(known[column]).to_numpy().argmin())
-    value, where = float(known[column].iloc[place]), str(known["quantity"].iloc[place])
-    under = int((known[column] <= ESS_LIMIT).sum())
+    worst = known.iloc[int(steady(known[column]).to_numpy().argmin())]
+    value, where, under = float(worst[column]), str(worst["quantity"]), int((known[column] <= ESS_LIMIT).sum())
     # Rounded up to a tenth, and never "1.0 times".
-    imprecise = "interval limits" if which == "tail" else "means"
     times = max(math.ceil(10 * ESS_LIMIT / max(value, 1.0)) / 10, 1.1)
     words = (
         f"{count(under, 'quantity')} of {len(known):,} {_have(under)} a {which} effective sample size of "
-        f"{ESS_LIMIT:g} or less (smallest {value:,.0f}: {where}), so {imprecise} are imprecise. "
+        f"{ESS_LIMIT:g} or less (smallest {value:,.0f}: {where}), so "
+        f"{'interval limits' if which == 'tail' else 'means'} are imprecise. "
         f"{_LONGER}: about {times:,.1f} times the present {total:,}."
     )
-    rule = f"above {ESS_LIMIT:g}"
-    name = f"{which} effective sample size, smallest"
-    return Criterion(name, rule, value, where, *(("fail", words) if under else ("pass", "")))
+    return _criterion(f"{which} effective sample size, smallest", f"above {ESS_LIMIT:g}", value, under, words, where)
 
 
 def divergences(statistics: xr.Dataset) -> Criterion | None:
@@ -223,7 +225,7 @@ def divergences(statistics: xr.Dataset) -> Criterion | None:
     diverging = np.asarray(statistics["diverging"].values).astype(bool)
     n = int(diverging.sum())
     words = f"{count(n, 'draw')} of {diverging.size:,} diverged, so part of the posterior may be missing: {_GENTLER}."
-    return Criterion("divergences", "none", n, "", *(("fail", words) if n else ("pass", "")))
+    return _criterion("divergences", "none", n, n, words)
 
 
 def energy(statistics: xr.Dataset) -> Criterion | None:
@@ -239,9 +241,7 @@ def energy(statistics: xr.Dataset) -> Criterion | None:
         f"The E-BFMI of {count(under, 'chain')} is {BFMI_LIMIT:g} or less (smallest {low:.2f}), so the sampler moves "
         "slowly through the tails. Tune longer, and tighten vague priors of level SDs."
     )
-    where = f"chain {int(bfmi.argmin())}"
-    rule = f"above {BFMI_LIMIT:g}"
-    return Criterion("E-BFMI, smallest", rule, low, where, *(("fail", words) if under else ("pass", "")))
+    return _criterion("E-BFMI, smallest", f"above {BFMI_LIMIT:g}", low, under, words, f"chain {int(bfmi.argmin())}")
 
 
 def tree_depth(statistics: xr.Dataset) -> Criterion | None:
@@ -253,8 +253,7 @@ def tree_depth(statistics: xr.Dataset) -> Criterion | None:
         f"{percent(share)} of draws were cut short at the largest tree depth. This costs time, not validity: centre or "
         "rescale columns on very different scales."
     )
-    name = "share of draws at the largest tree depth"
-    return Criterion(name, "none", share, "", *(("warn", words) if share else ("pass", "")))
+    return _criterion("share of draws at the largest tree depth", "none", share, share, words, verdict="warn")
 
 
 def acceptance(statistics: xr.Dataset) -> Criterion | None:
@@ -270,8 +269,8 @@ def acceptance(statistics: xr.Dataset) -> Criterion | None:
         f"{count(under, 'chain')} accepted {percent(ACCEPTANCE_LIMIT)} of the proposals or fewer (smallest "
         f"{percent(low)}), so the proposal does not resemble the posterior. Use the engine 'nuts'."
     )
-    where, rule = f"chain {int(rate.argmin())}", f"above {ACCEPTANCE_LIMIT:g}"
-    return Criterion("share of proposals accepted, smallest", rule, low, where, *(("fail", words) if under else ()))
+    name, where = "share of proposals accepted, smallest", f"chain {int(rate.argmin())}"
+    return _criterion(name, f"above {ACCEPTANCE_LIMIT:g}", low, under, words, where)
 
 
 def proposal_tail(statistics: xr.Dataset) -> Criterion | None:
@@ -283,14 +282,14 @@ def proposal_tail(statistics: xr.Dataset) -> Criterion | None:
         f"The importance ratios of the proposal have a Pareto k of {k:.2f} (limit {PROPOSAL_K_LIMIT:g}), so parts of "
         "the posterior may be proposed too rarely. Use the engine 'nuts'."
     )
-    rule = f"below {PROPOSAL_K_LIMIT:g}"
-    return Criterion("Pareto k of the proposal", rule, k, "", *(() if k < PROPOSAL_K_LIMIT else ("fail", words)))
+    # What is no number is above the limit too.
+    heavy = not k < PROPOSAL_K_LIMIT
+    return _criterion("Pareto k of the proposal", f"below {PROPOSAL_K_LIMIT:g}", k, heavy, words)
 
 
 def fallback(info: Mapping[str, Any]) -> Criterion | None:
     """Why NUTS had to step in on the marginal density; None where it had not."""
-    reason = info.get("fallback")
-    if not reason:
+    if not (reason := info.get("fallback")):
         return None
     return Criterion("NUTS on the marginal density stepped in", "for information", math.nan, str(reason), "info")
 

@@ -23,7 +23,7 @@ from alliance_bayes.checks.outcome_figures import (
     outcome_bins,
     outcome_shares,
 )
-from alliance_bayes.checks.statistics import Cells, group_statistics, simultaneous_limits
+from alliance_bayes.checks.statistics import Cells, group_statistics, membership, simultaneous_limits
 from alliance_bayes.effects.table import steady
 from alliance_bayes.model import Outcome
 from alliance_bayes.moments import Moments
@@ -90,11 +90,11 @@ class PosteriorPredictive(Check):
         seen = _of_rows(context) if context.fit.moments is None else _of_moments(context)
         design, groups = context.fit.design, seen.groups
         frames, columns, draws = [], [], []
-        for name, values in seen.observed.items():
+        for name, (observed, replicated) in seen.statistics.items():
             at = slice(0, 1) if name in OVERALL_ONLY else slice(None)
             frames.append(groups.iloc[at].assign(statistic=name))
-            columns.append(values[at])
-            draws.append(seen.replicated[name][:, at])
+            columns.append(observed[at])
+            draws.append(replicated[:, at])
         table = pd.concat(frames, ignore_index=True)
         table = _judged(table, np.concatenate(columns), np.concatenate(draws, axis=1), context.rate)
         by_factor = {factor: table[table["factor"] == factor] for factor in dict.fromkeys(groups["factor"]) if factor}
@@ -106,6 +106,10 @@ class PosteriorPredictive(Check):
         )
 
 
+#: A statistic of groups: observed, shape (n_groups,), and replicated, shape (n_replicates, n_groups).
+type Pair = tuple[np.ndarray, np.ndarray]
+
+
 @dataclass(frozen=True, eq=False)
 class _Seen:
     """Statistics of groups of participants.
@@ -114,8 +118,8 @@ class _Seen:
     ----------
     groups
         Columns ``factor``, ``level`` and ``n``; everybody first.
-    observed, replicated
-        By statistic, shapes (n_groups,) and (n_replicates, n_groups).
+    statistics
+        Observed and replicated, by name.
     passed_over
         How many groups were too small.
     figures
@@ -125,8 +129,7 @@ class _Seen:
     """
 
     groups: pd.DataFrame
-    observed: Mapping[str, np.ndarray]
-    replicated: Mapping[str, np.ndarray]
+    statistics: Mapping[str, Pair]
     passed_over: int
     figures: tuple[Plot, ...]
     note: str = ""
@@ -135,7 +138,8 @@ class _Seen:
 def _of_rows(context: Context) -> _Seen:
     design = context.fit.design
     outcome = _with_ends(design.outcome)
-    groups, cells, passed_over = _groups(context)
+    groups, columns, passed_over = _groups(context)
+    cells = Cells.of(columns)
     observed = group_statistics(outcome.values[None, :], cells, outcome, context.step)
     parts, shares, beyond, done = [], [], 0, 0
     bins: Bins | None = None
@@ -148,13 +152,12 @@ def _of_rows(context: Context) -> _Seen:
         done += len(simulated)
         shares.append(bins.shares(shown))
         beyond += int(((shown < bins.edges[0]) | (shown > bins.edges[-1])).sum())
-    replicated = {name: np.concatenate([part[name] for part in parts]) for name in observed}
+    pairs = {name: (seen[0], np.concatenate([part[name] for part in parts])) for name, seen in observed.items()}
     assert bins is not None
     drawn = np.concatenate(shares)
     out = beyond / (len(drawn) * design.rows.n)
     figure = outcome_shares(design, bins, bins.shares(design.outcome.values), drawn, beyond=out)
-    own = {name: values[0] for name, values in observed.items()}
-    return _Seen(groups, own, replicated, passed_over, (figure,), _fewer(context, groups))
+    return _Seen(groups, pairs, passed_over, (figure,), _fewer(context, groups))
 
 
 def _fewer(context: Context, groups: pd.DataFrame) -> str:
@@ -182,17 +185,15 @@ def _with_ends(outcome: Outcome) -> Outcome:
 
 
 def _of_moments(context: Context) -> _Seen:
-    groups, cells, passed_over = _cell_groups(context)
-    found = cell_replicates(context, cells)
-    observed = {"mean": found.mean, "SD": found.sd}
-    replicated = {"mean": found.replicated_mean, "SD": found.replicated_sd}
+    groups, columns, passed_over = _groups(context)
+    first = np.searchsorted(weighted_points(_moments(context))[1], np.arange(_moments(context).n_cells))
+    cells = membership([column[first] for column in columns])
     ends = end_shares(context, cells)
-    for name, (seen, drawn) in ends.items():
-        observed[name], replicated[name] = seen, drawn
     figure = histogram_of_moments(context)
     near = " For shares, the expected outcomes within a cell were taken for normal." if ends else ""
     note = f" The fit was made from moments, so the shape of single groups was not compared.{near}"
-    return _Seen(groups, observed, replicated, passed_over, () if figure is None else (figure,), note)
+    figures = () if figure is None else (figure,)
+    return _Seen(groups, cell_replicates(context, cells) | ends, passed_over, figures, note)
 
 
 def _judged(table: pd.DataFrame, observed: np.ndarray, replicated: np.ndarray, rate: float) -> pd.DataFrame:
@@ -219,37 +220,19 @@ def _judged(table: pd.DataFrame, observed: np.ndarray, replicated: np.ndarray, r
     return pd.concat(parts).sort_values(["p", "far"], kind="stable", ignore_index=True, key=steady)[list(COLUMNS)]
 
 
-def _groups(context: Context) -> tuple[pd.DataFrame, Cells, int]:
-    """Groups with enough rows (all rows first), the cells they are made of, and how many groups were too small."""
-    n = context.fit.design.rows.n
-    labels, small = [("", EVERYBODY, n)], 0
-    columns = [np.zeros(n, dtype=np.intp)]
+def _groups(context: Context) -> tuple[pd.DataFrame, list[np.ndarray], int]:
+    """Groups with enough rows (all rows first), which of each column's every row is in, and how many are too small."""
+    labels: list[tuple[str, str, int]] = [("", EVERYBODY, context.fit.design.n)]
+    columns, small = [np.zeros(context.fit.design.rows.n, dtype=np.intp)], 0
     for grouping in context.groupings:
-        if grouping.name not in context.fit.design.frame.columns and grouping.role == "left out":
+        if grouping.role == "left out":
             continue  # handed in beside the model: the residuals by group are compared for those
         counts = grouping.counts
         enough = counts >= FEWEST_ROWS
         small += int(((counts > 0) & ~enough).sum())
         labels += [(grouping.name, grouping.levels[k], int(counts[k])) for k in np.flatnonzero(enough)]
         columns.append(np.where(enough, np.cumsum(enough) - 1, -1)[grouping.codes])
-    return pd.DataFrame(labels, columns=["factor", "level", "n"]), Cells.of(columns), small
-
-
-def _cell_groups(context: Context) -> tuple[pd.DataFrame, sparse.csr_array, int]:
-    """As :func:`_groups`, for the cells of a fit without rows."""
-    first = first_points(context)
-    labels: list[tuple[str, str, int]] = [("", EVERYBODY, context.fit.design.n)]
-    columns, small = [sparse.csr_array(np.ones((first.size, 1)))], 0
-    for grouping in context.groupings:
-        counts = grouping.counts
-        enough = np.flatnonzero(counts >= FEWEST_ROWS)
-        small += int((counts > 0).sum()) - enough.size
-        labels += [(grouping.name, grouping.levels[k], int(counts[k])) for k in enough]
-        member = sparse.csr_array(
-            (np.ones(first.size), (np.arange(first.size), grouping.codes[first])), shape=(first.size, counts.size)
-        )
-        columns.append(sparse.csr_array(member[:, enough]))
-    return pd.DataFrame(labels, columns=["factor", "level", "n"]), sparse.csr_array(sparse.hstack(columns)), small
+    return pd.DataFrame(labels, columns=["factor", "level", "n"]), columns, small
 
 
 def _sentence(table: pd.DataFrame, context: Context, passed_over: int) -> str:
@@ -290,25 +273,7 @@ def _remedy(statistics: set[str], alternatives: str) -> str:
     return " ".join(remedies)
 
 
-@dataclass(frozen=True, eq=False)
-class CellReplicates:
-    """Statistics of groups of cells, observed and replicated.
-
-    Parameters
-    ----------
-    mean, sd
-        Observed, shape (n_groups,).
-    replicated_mean, replicated_sd
-        Shape (n_replicates, n_groups).
-    """
-
-    mean: np.ndarray
-    sd: np.ndarray
-    replicated_mean: np.ndarray
-    replicated_sd: np.ndarray
-
-
-def cell_replicates(context: Context, groups: sparse.csr_array) -> CellReplicates:
+def cell_replicates(context: Context, groups: sparse.csr_array) -> dict[str, Pair]:
     """Mean and SD of the outcome in groups of cells, of the data and of data sets replicated from the fit.
 
     Parameters
@@ -340,7 +305,7 @@ def cell_replicates(context: Context, groups: sparse.csr_array) -> CellReplicate
         mean, sd = _pooled(middle + noise, around, n, total, groups)
         means.append(mean)
         sds.append(sd)
-    return CellReplicates(own[0][0], own[1][0], np.concatenate(means), np.concatenate(sds))
+    return {"mean": (own[0][0], np.concatenate(means)), "SD": (own[1][0], np.concatenate(sds))}
 
 
 def level_shares(
@@ -383,7 +348,7 @@ def level_shares(
     return np.concatenate(out)
 
 
-def end_shares(context: Context, groups: sparse.csr_array) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+def end_shares(context: Context, groups: sparse.csr_array) -> dict[str, Pair]:
     """Observed and replicated shares at the ends of the scale, by statistic.
 
     Parameters
@@ -430,12 +395,6 @@ def histogram_of_moments(context: Context) -> Plot | None:
     return outcome_shares(
         context.fit.design, bins, histogram.counts.sum(axis=0) / moments.n, drawn, beyond=max(outside, 0.0)
     )
-
-
-def first_points(context: Context) -> np.ndarray:
-    """Place of the first weighted point of every cell, shape (n_cells,)."""
-    moments = _moments(context)
-    return np.searchsorted(weighted_points(moments)[1], np.arange(moments.n_cells))
 
 
 def _moments(context: Context) -> Moments:

@@ -13,7 +13,7 @@ from alliance_bayes.model.families import Outcome
 from alliance_bayes.moments.pooling import cell_numbers
 from alliance_bayes.rounding import ROUNDING
 
-__all__ = ["STATISTICS", "Cells", "Limits", "Statistic", "group_statistics", "simultaneous_limits"]
+__all__ = ["STATISTICS", "Cells", "Limits", "Statistic", "group_statistics", "membership", "simultaneous_limits"]
 
 Transform = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
@@ -119,14 +119,19 @@ class Cells:
             The group of every row in each column, counted from 0, or -1 for none; shape (n,). The groups of all
             columns are numbered in turn.
         """
-        sizes = [int(column.max()) + 1 for column in columns]
-        cells, number = cell_numbers(np.column_stack(columns) + 1, [size + 1 for size in sizes])
-        parts = []
-        for own, size in zip(cells.T - 1, sizes, strict=True):
-            place = np.flatnonzero(own >= 0)
-            parts.append(sparse.csr_array((np.ones(place.size), (place, own[place])), shape=(len(cells), size)))
-        member = sparse.csr_array(sparse.hstack(parts))
+        cells, number = cell_numbers(np.column_stack(columns) + 1, [int(column.max()) + 2 for column in columns])
+        member = membership(list(cells.T - 1))
         return cls(number, member, np.bincount(number) @ member)
+
+
+def membership(columns: Sequence[np.ndarray]) -> sparse.csr_array:
+    """Which elements are in which of the groups that some columns make, shape (n, n_groups); see :meth:`Cells.of`."""
+    parts = []
+    for column in columns:
+        place = np.flatnonzero(column >= 0)
+        shape = column.size, int(column.max()) + 1
+        parts.append(sparse.csr_array((np.ones(place.size), (place, column[place])), shape=shape))
+    return sparse.csr_array(sparse.hstack(parts))
 
 
 def group_statistics(values: np.ndarray, cells: Cells, outcome: Outcome, step: float | None) -> dict[str, np.ndarray]:
