@@ -86,7 +86,7 @@ def test_a_check_of_single_rows_says_that_moments_hold_none() -> None:
         fit = Nobody()
 
     found = own_check("rows", needs_rows="Counting people")(Empty())  # type: ignore[arg-type]
-    assert (found.verdict, found.made) == ("info", False)
+    assert (found.verdict, found.completed) == ("info", False)
     assert found.sentence.startswith("Counting people needs the analysed rows, and this fit was made from moments.")
 
 

@@ -197,5 +197,5 @@ def test_the_context_is_all_that_a_check_is_given(fit: FittedModel) -> None:
         return check.result("info", "Seen.")
 
     found = own_check("look", look)(Context(fit, rate=0.02, seed=3))
-    assert (found.verdict, found.made) == ("info", False)
+    assert (found.verdict, found.completed) == ("info", False)
     assert (seen[0].fit, seen[0].rate, seen[0].seed) == (fit, 0.02, 3)

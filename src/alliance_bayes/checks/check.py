@@ -134,7 +134,7 @@ class CheckResult:
         return self.check.title
 
     @property
-    def made(self) -> bool:
+    def completed(self) -> bool:
         """Whether the check could be made of the fit; where it could not, its sentence says why."""
         return self.verdict != "info" or len(self.table) > 0 or bool(self.plots)
 

@@ -77,18 +77,20 @@ class Checked:
 
     def answering(self, item: str) -> Item | None:
         """The check that answers an item of a reporting guideline ("BARG 1E"), or None."""
-        return next((found for found in self.made if item in found.check.answered(found.result)), None)
+        return next((found for found in self.completed if item in found.check.answered(found.result)), None)
 
     @property
-    def made(self) -> tuple[Item, ...]:
+    def completed(self) -> tuple[Item, ...]:
         """The checks that came to a result: those of the package, in their order, and then the others."""
         order = [*CHECKS, *(item.name for item in self.items)]
-        return tuple(sorted((item for item in self.items if item.result.made), key=lambda item: order.index(item.name)))
+        return tuple(
+            sorted((item for item in self.items if item.result.completed), key=lambda item: order.index(item.name))
+        )
 
     @property
-    def not_made(self) -> tuple[Check, ...]:
+    def not_completed(self) -> tuple[Check, ...]:
         """Checks that come with the package and were not run, or could not be made of the fit."""
-        made = [item.check for item in self.made]
+        made = [item.check for item in self.completed]
         return tuple(check for check in CHECKS.values() if check not in made)
 
     def about(self, section: str) -> tuple[Item, ...]:

@@ -14,7 +14,7 @@ from alliance_bayes.fit import FittedModel
 from alliance_bayes.report.checking import Checked, Item
 from alliance_bayes.report.effect_sizes import relevance_words, rope_limits
 from alliance_bayes.report.groups import factors_of, fixed_at_zero, ordered_pairs, pair_name
-from alliance_bayes.report.limits import is_simulated, not_to_conclude
+from alliance_bayes.report.limitations import is_simulated, not_to_conclude
 from alliance_bayes.report.privacy import Redact
 from alliance_bayes.report.rows import Estimates, text_of
 from alliance_bayes.report.text import (

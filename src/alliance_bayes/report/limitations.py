@@ -1,4 +1,4 @@
-"""What the results do not say, drawn from the data, the model and the checks that were and were not run."""
+"""What the results do not say and what must not be concluded: from data, model, and checks that were and were not run."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from alliance_bayes.fit import FittedModel
 from alliance_bayes.model.scales import is_who5
 from alliance_bayes.report.checking import CAUTIONS
 from alliance_bayes.report.counts import people_in
-from alliance_bayes.report.limits import is_simulated
 from alliance_bayes.report.privacy import ShownFlow
 from alliance_bayes.report.sections import Section
 from alliance_bayes.report.text import capital, column_name, count, exact, factor_name, join, percent
@@ -17,7 +16,14 @@ from alliance_bayes.report.text import capital, column_name, count, exact, facto
 if TYPE_CHECKING:
     from alliance_bayes.report.view import View
 
-__all__ = ["at_the_end", "limitations", "limits_of_data", "limits_of_measures"]
+__all__ = [
+    "at_the_end",
+    "is_simulated",
+    "limitations",
+    "limits_of_data",
+    "limits_of_measures",
+    "not_to_conclude",
+]
 
 #: Share of people at an end of a scale from which the end is a ceiling or a floor (Terwee et al. 2007, Journal of
 #: Clinical Epidemiology 60:34-42, doi 10.1016/j.jclinepi.2006.03.012).
@@ -164,10 +170,43 @@ def _of_model(view: View) -> Iterable[str]:
 def _undone(view: View) -> Iterable[str]:
     """What a careful reader would want and this page does not have."""
     run = [item.check for item in view.checked.items]
-    for check in view.checked.not_made:
+    for check in view.checked.not_completed:
         out_of_reach = view.fit.moments is not None and check in run
         yield check.looks_at + (", which needs the rows." if out_of_reach else ".")
     if view.fit.flow.analysed < view.fit.flow.participants:
         yield "imputation of missing values, or a tipping-point analysis of those left out."
     if view.fit.spec.focal_predictor(view.fit.design) is not None and "confounding" not in view.order:
         yield "how strong an unmeasured cause would have to be to explain the association away."
+
+
+def is_simulated(source: object) -> bool:
+    """Whether a cohort's source says that it comes from the simulator."""
+    return str(source).startswith(("simulated", "sessions of simulated"))
+
+
+def not_to_conclude(fit: FittedModel, small: int) -> tuple[str, ...]:
+    """What the findings of a fit must not be taken to say; counts below `small` are not given away."""
+    focal = fit.spec.focal_predictor(fit.design)
+    limits = []
+    if focal is not None:
+        reason = (
+            " Ratings were gathered while people were in care, so feeling better may also have raised them."
+            if focal == "alliance"
+            else ""
+        )
+        limits.append(
+            f"That raising {column_name(focal)} would change the outcome. This is an association among people who were "
+            f"observed; what was not measured may lie behind it.{reason}"
+        )
+    if "provider_type" in fit.design.formula.columns:
+        limits.append(
+            "That one provider type works better than another. People chose their provider type or were guided to it, "
+            "so those groups differed from the start."
+        )
+    if sentence := ShownFlow.of(fit.flow, small).sentence:
+        limits.append(sentence)
+    limits.append(
+        "That an interval which includes zero shows that there is no difference. It shows that the data do not settle "
+        "the matter."
+    )
+    return tuple(limits)

@@ -12,7 +12,7 @@ from alliance_bayes.fit import FittedModel
 from alliance_bayes.model.scales import is_who5
 from alliance_bayes.report.effect_sizes import rope_words
 from alliance_bayes.report.groups import SLOPES_JUDGED
-from alliance_bayes.report.limits import is_simulated
+from alliance_bayes.report.limitations import is_simulated
 from alliance_bayes.report.modelling import stated_as
 from alliance_bayes.report.privacy import ShownFlow
 from alliance_bayes.report.sections import Section
@@ -180,7 +180,7 @@ def sampling_sentence(shape: tuple[int, int], info: Mapping[str, Any], cite: Cit
 
 
 def _checks(view: View, cite: Cited) -> Iterable[str]:
-    made = view.checked.made
+    made = view.checked.completed
     if not made:
         yield "No check was run."
         return
@@ -193,8 +193,8 @@ def _checks(view: View, cite: Cited) -> Iterable[str]:
         found = [item.title for item in made if item.verdict == verdict]
         if found:
             yield f"{len(found)} {word}: {'; '.join(found)}."
-    if view.checked.not_made:
-        yield f"Not done: {'; '.join(check.looks_at for check in view.checked.not_made)}."
+    if view.checked.not_completed:
+        yield f"Not done: {'; '.join(check.looks_at for check in view.checked.not_completed)}."
 
 
 def _effects(view: View, cite: Cited) -> Iterable[str]:

@@ -17,8 +17,7 @@ from alliance_bayes.latent.measurement import MEASUREMENT_PRIORS
 from alliance_bayes.model.card import card_text
 from alliance_bayes.report.findings import Finding, Findings, Topic
 from alliance_bayes.report.guidelines import Ground, filled
-from alliance_bayes.report.limitations import limits_of_data, limits_of_measures
-from alliance_bayes.report.limits import is_simulated
+from alliance_bayes.report.limitations import is_simulated, limits_of_data, limits_of_measures
 from alliance_bayes.report.methods import Cited, bibtex, fit_sentences, sampling_sentence, software_sentence
 from alliance_bayes.report.modelling import prior_table, stated_as
 from alliance_bayes.report.page import Rendered, embed, frozen, manifest_of, page

@@ -21,7 +21,7 @@ from alliance_bayes.foreign import JSON_BYTES, PAGE_BYTES, parse_json, read_text
 from alliance_bayes.moments import Moments, fingerprint
 from alliance_bayes.report import SECTIONS, Section
 from alliance_bayes.report.data_key import find_key
-from alliance_bayes.report.limits import is_simulated
+from alliance_bayes.report.limitations import is_simulated
 from alliance_bayes.report.page import GIVEN, MIXING, NUMBERS, Rendered, body, faults, read_manifest, rows_by_id
 from alliance_bayes.report.records import unit
 from alliance_bayes.report.sections import SectionMaker
