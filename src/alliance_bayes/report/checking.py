@@ -82,16 +82,14 @@ class Checked:
     @property
     def completed(self) -> tuple[Item, ...]:
         """The checks that came to a result: those of the package, in their order, and then the others."""
-        order = [*CHECKS, *(item.name for item in self.items)]
-        return tuple(
-            sorted((item for item in self.items if item.result.completed), key=lambda item: order.index(item.name))
-        )
+        order, items = [*CHECKS], [item for item in self.items if item.result.completed]
+        return tuple(sorted(items, key=lambda item: order.index(item.name) if item.name in order else len(order)))
 
     @property
     def not_completed(self) -> tuple[Check, ...]:
         """Checks that come with the package and were not run, or could not be made of the fit."""
-        made = [item.check for item in self.completed]
-        return tuple(check for check in CHECKS.values() if check not in made)
+        completed = [item.check for item in self.completed]
+        return tuple(check for check in CHECKS.values() if check not in completed)
 
     def about(self, section: str) -> tuple[Item, ...]:
         """The checks that warn or fail and bear on what a section reports."""

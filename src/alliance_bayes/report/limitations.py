@@ -1,4 +1,4 @@
-"""What the results do not say and what must not be concluded: from data, model, and checks that were and were not run."""
+"""What the results do not say and what must not be concluded, drawn from data, model and the checks that were run."""
 
 from __future__ import annotations
 

@@ -180,17 +180,17 @@ def sampling_sentence(shape: tuple[int, int], info: Mapping[str, Any], cite: Cit
 
 
 def _checks(view: View, cite: Cited) -> Iterable[str]:
-    made = view.checked.completed
-    if not made:
+    completed = view.checked.completed
+    if not completed:
         yield "No check was run."
         return
     listed = []
-    for item in made:
+    for item in completed:
         with named(item.check):
             listed.append(f"{view.redact(item.check.looks_at)}{cite(*item.check.references)}")
     yield f"Checks: {'; '.join(listed)}."
     for verdict, word in (("fail", "failed"), ("warn", "warned")):
-        found = [item.title for item in made if item.verdict == verdict]
+        found = [item.title for item in completed if item.verdict == verdict]
         if found:
             yield f"{len(found)} {word}: {'; '.join(found)}."
     if view.checked.not_completed:
