@@ -192,9 +192,9 @@ def test_density_of_the_graph_is_that_of_the_stated_priors(mixed: tuple[Design, 
 def test_stated_priors_leave_no_parameter_out(mixed: tuple[Design, PriorTable, pm.Model]) -> None:
     _, table, model = mixed
     assert set(table) == {*STATED, "alliance"}
-    # Whatever else is free is a standard normal number for each level effect.
+    # Whatever else is free is a level effect, normal with the stated SD.
     stated = {"beta_0", "beta_1", "beta_2", "sigma", "nu", "tau_country_0", "tau_country_1", "tau_sex"}
-    assert {variable.name for variable in model.free_RVs} == stated | {"z_country", "z_sex"}
+    assert {variable.name for variable in model.free_RVs} == stated | {"effects_country", "effects_sex"}
 
 
 # ---------------------------------------------------------------- names, and what users do with the graph

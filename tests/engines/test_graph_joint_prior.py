@@ -8,6 +8,7 @@ import numpy as np
 import pymc as pm
 import pytensor
 import pytest
+from pytensor.graph.traversal import ancestors
 from scipy import linalg, stats
 
 from alliance_bayes.engines import posterior_dims, sample_prior
@@ -29,10 +30,10 @@ def conditional_moments(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Exact mean and covariance of stacked outputs given the scales.
 
-    Given the scales, beta is normal and u linear in independent unit normals and in unit normals that sum to zero, so
-    the map's columns and the inputs' covariance give the covariance without Monte Carlo error.
+    Given the scales, beta is normal and u linear in independent normals and in normals that sum to zero, so the map's
+    columns and the inputs' covariance give the covariance without Monte Carlo error.
     """
-    inputs = [v for v in model.free_RVs if v.name.startswith(("z_", "beta")) or v.name in given]
+    inputs = [v for v in model.free_RVs if v.name.startswith(("effects_", "z_", "beta")) or v.name in given]
     function = pytensor.function(inputs, [model[name] for name in outputs], on_unused_input="ignore")
     normal = [v.name for v in inputs if v.name not in given]
     shapes = {v.name: v.shape.eval() for v in inputs}
@@ -51,7 +52,7 @@ def conditional_moments(
             unit = np.zeros(size)
             unit[k] = 1.0
             columns.append(evaluate({**middle, name: middle[name] + unit.reshape(shapes[name])}) - mean)
-        covariances.append(prior_covariance(model[name], shapes[name]))
+        covariances.append(prior_covariance(model[name], shapes[name], given))
     jacobian = np.column_stack(columns)
     return mean, jacobian @ linalg.block_diag(*covariances) @ jacobian.T
 
@@ -66,14 +67,16 @@ def prior_mean(variable: Any, shape: tuple[int, ...]) -> np.ndarray:
     return np.broadcast_to(variable.owner.op.dist_params(variable.owner)[0].eval(), shape)
 
 
-def prior_covariance(variable: Any, shape: tuple[int, ...]) -> np.ndarray:
+def prior_covariance(variable: Any, shape: tuple[int, ...], given: dict[str, np.ndarray]) -> np.ndarray:
     """Covariance of a normal variable's elements, whose rows may sum to zero."""
-    if not sums_to_zero(variable):
-        sigma = variable.owner.op.dist_params(variable.owner)[1].eval()
-        return np.diag(np.broadcast_to(sigma, shape).ravel() ** 2)
+    zero_sum = sums_to_zero(variable)
+    sigma = variable.owner.op.dist_params(variable.owner)[0 if zero_sum else 1]
+    scales = [v for v in ancestors([sigma]) if v.name in given]
+    sds = pytensor.function(scales, sigma)(*(given[v.name] for v in scales))
+    if not zero_sum:
+        return np.diag(np.broadcast_to(sds, shape).ravel() ** 2)
     of_rows = np.eye(shape[-1]) - 1 / shape[-1]
-    sigma = variable.owner.op.dist_params(variable.owner)[0].eval()
-    return np.kron(np.diag(np.broadcast_to(sigma, (*shape[:-1], 1)).ravel() ** 2), of_rows)
+    return np.kron(np.diag(np.broadcast_to(sds, (*shape[:-1], 1)).ravel() ** 2), of_rows)
 
 
 SCALES = [

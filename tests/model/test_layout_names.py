@@ -124,8 +124,8 @@ def test_other_names_work_from_the_fit_to_the_file_and_back(tmp_path: Path, role
 
 
 def test_the_graph_refuses_an_outcome_that_is_called_like_one_of_its_parts() -> None:
-    frame = rows(24).rename(columns={"who5_followup": "z_country"})
-    model = ab.Model("z_country ~ alliance + (1 | country)", autoscale=True)
+    frame = rows(24).rename(columns={"who5_followup": "effects_country"})
+    model = ab.Model("effects_country ~ alliance + (1 | country)", autoscale=True)
     with pytest.raises(ModelError, match="two parts of one name"):
         model.pymc(frame)
 

@@ -11,6 +11,8 @@ import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
 
+from alliance_bayes.engines.density.plan import information
+from alliance_bayes.engines.scaled import ScaledEffects
 from alliance_bayes.errors import ModelError
 from alliance_bayes.model import Design, PooledFactor, Prior, PriorTable
 from alliance_bayes.model.layout import posterior_coords
@@ -43,9 +45,10 @@ def build_graph(design: Design, priors: PriorTable) -> pm.Model:
 
     Notes
     -----
-    It is written as a textbook has it, to be read and extended: level effects are standard normal numbers times their
-    SD (the non-centred form), correlated ones times a Cholesky factor; those of an exhaustive factor sum to zero. The
-    engines sample the same posterior in other coordinates (:mod:`alliance_bayes.engines.density`).
+    It is written as a textbook has it, to be read and extended: level effects are normal with SD tau, those of an
+    exhaustive factor sum to zero, and correlated ones are standard normal numbers times a Cholesky factor. Of effects a
+    sampler sees multiples that are easier to sample (:class:`ScaledEffects`). The engines sample the same posterior in
+    other coordinates (:mod:`alliance_bayes.engines.density`).
     """
     with graph_of(design) as model:
         _, eta = linear_predictor(design, priors, design.rows.x)
@@ -107,7 +110,7 @@ def linear_predictor(design: Design, priors: PriorTable, x: np.ndarray) -> tuple
         beta = add_priors("beta", [priors[term].prior for term in design.terms], dims="term")
         eta = eta + pt.dot(pt.constant(x), beta)
     for factor in design.factors:
-        u = _level_effects(factor, priors)
+        u = _level_effects(design, factor, priors)
         rows = pt.constant(design.rows.z[factor.name])
         eta = eta + (rows * u[design.rows.index[factor.name]]).sum(axis=-1)
     for smooth in design.smooths:
@@ -118,17 +121,20 @@ def linear_predictor(design: Design, priors: PriorTable, x: np.ndarray) -> tuple
     return beta, eta
 
 
-def _level_effects(factor: PooledFactor, priors: PriorTable) -> Any:
+def _level_effects(design: Design, factor: PooledFactor, priors: PriorTable) -> Any:
     """Level effects of one factor, shape (n_levels, n_factor_terms)."""
     name, terms = factor.name, factor.terms
     scales = [priors[f"tau_{name}[{term}]"].prior for term in terms]
-    # The last dim is the one over which those of an exhaustive factor sum to zero.
-    z = (pm.ZeroSumNormal if factor.exhaustive else pm.Normal)(f"z_{name}", sigma=1.0, dims=(factor.term_dim, name))
+    # Levels are the last dim: it is over them that effects of an exhaustive factor sum to zero.
+    normal, dims = (pm.ZeroSumNormal if factor.exhaustive else pm.Normal), (factor.term_dim, name)
     if factor.correlated:
-        u = pt.dot(_covariance_root(factor, scales, priors[f"corr_{name}"].prior), z)
+        z = normal(f"z_{name}", sigma=1.0, dims=dims)
+        effects = pt.dot(_covariance_root(factor, scales, priors[f"corr_{name}"].prior), z)
     else:
-        u = add_priors(f"tau_{name}", scales, dims=factor.term_dim)[:, None] * z
-    return pm.Deterministic(f"u_{name}", u.T, dims=(name, factor.term_dim))
+        tau = add_priors(f"tau_{name}", scales, dims=factor.term_dim)
+        unit = ScaledEffects(normal.__name__, information(design, factor))
+        effects = normal(f"effects_{name}", sigma=tau[:, None], dims=dims, transform=unit)
+    return pm.Deterministic(f"u_{name}", effects.T, dims=(name, factor.term_dim))
 
 
 def _covariance_root(factor: PooledFactor, scales: list[Prior], lkj: Prior) -> Any:

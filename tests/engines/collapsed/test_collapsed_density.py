@@ -181,10 +181,13 @@ def integrated(model: pm.Model, hyper: Hyper, theta: np.ndarray) -> float:
     start = model.initial_point()
     free = [v for v in model.value_vars if v.name not in values]
     assert len(values) + len(free) == len(model.value_vars)
-    assert all(v.name.startswith(("z_", "beta")) for v in free)
-    # The transforms of hyperparameters are counted above; other variables are not transformed but by an orthonormal
-    # basis.
-    log_p = model.logp(vars=list(model.basic_RVs), jacobian=False)
+    assert all(v.name.startswith(("effects_", "z_", "beta")) for v in free)
+    # Level effects are sampled in a unit of their own, which counts; the transforms of hyperparameters are counted
+    # above, and other coefficients are not transformed but by an orthonormal basis.
+    scaled = [v for v in model.basic_RVs if v.name.startswith("effects_")]
+    log_p = model.logp(vars=[v for v in model.basic_RVs if v not in scaled], jacobian=False)
+    if scaled:
+        log_p = log_p + model.logp(vars=scaled, jacobian=True)
     log_p = graph_replace(log_p, {v: pt.constant(values[v.name]) for v in model.value_vars if v.name in values})
     batch = {v: pt.tensor(v.name, shape=(None, *v.type.shape), dtype=v.type.dtype) for v in free}
     function = pytensor.function(list(batch.values()), vectorize_graph(log_p, batch), on_unused_input="ignore")

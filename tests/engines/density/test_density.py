@@ -75,7 +75,7 @@ def graph_values(design: Design, priors: PriorTable, plan: Plan, q: np.ndarray, 
         part = np.flatnonzero(plan.part_tau == plan.block_tau[b])
         u[factor.name][t] = effects + (means[part[0]] if part.size else 0.0)
         if not factor.correlated:
-            u[factor.name][t] /= tau  # what the graph calls z
+            u[factor.name][t] *= np.sqrt(1 / tau**2 + plan.block_information[b])  # in the graph's unit, the same
 
     out: dict[str, np.ndarray] = {"beta": np.array([beta[term] for term in design.terms])}
     for factor in design.factors:
@@ -90,7 +90,7 @@ def graph_values(design: Design, priors: PriorTable, plan: Plan, q: np.ndarray, 
         if factor.exhaustive:
             n = z.shape[1]
             z = z[:, :-1] - z[:, -1:] * np.sqrt(n) / (np.sqrt(n) + n)
-        out[f"z_{factor.name}"] = z
+        out[f"{'z' if factor.correlated else 'effects'}_{factor.name}"] = z
     for smooth in design.smooths:
         out[f"tau_{smooth.name}"] = np.array(value[f"tau_{smooth.name}"])
         out[f"z_{smooth.name}"] = q[done : done + smooth.size]
