@@ -11,7 +11,7 @@ import xarray as xr
 
 from alliance_bayes.checks import Check, CheckResult, Context
 from alliance_bayes.cohort import Flow
-from alliance_bayes.effects import COLUMNS, EffectTable
+from alliance_bayes.effects import COLUMNS, ESTIMANDS, EffectTable
 from alliance_bayes.engines import posterior_coords, posterior_dims
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model import ModelSpec
@@ -210,4 +210,6 @@ def table_of(*rows: dict[str, object], names: list[str] | None = None) -> Effect
     names = [f"row{k}" for k in range(len(rows))] if names is None else names
     frame = pd.DataFrame(list(rows), columns=list(COLUMNS), index=pd.Index(names, dtype="str", name="id"))
     draws = {name: np.full((4, 10), float(k)) for k, name in enumerate(names)}
-    return EffectTable.build(frame, {name: (lambda values=values: values) for name, values in draws.items()})
+    measures = {name: measure for estimand in ESTIMANDS.values() for name, measure in estimand.measures.items()}
+    sources = {name: (lambda values=values: values) for name, values in draws.items()}
+    return EffectTable.build(frame, sources, measures=measures)

@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import pandas as pd
@@ -15,6 +15,7 @@ import xarray as xr
 from alliance_bayes import storage
 from alliance_bayes.blas import one_blas_thread
 from alliance_bayes.cohort import Cohort, Flow, read_cohort
+from alliance_bayes.effects import FitWithEffects
 from alliance_bayes.engines import DRAWS, Progress, SamplerSettings, sample_prior
 from alliance_bayes.engines.choice import check_engine, sample
 from alliance_bayes.errors import UsageError
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     import pymc as pm
 
     from alliance_bayes.checks import CheckReport
-    from alliance_bayes.effects import EffectTable
     from alliance_bayes.report import Rendered
 
 __all__ = ["Fit", "Model", "load_fit", "load_model"]
@@ -225,7 +225,7 @@ class Model(ModelSpec):
         return sorted(columns | set(self.columns)) if columns else []
 
 
-class Fit(FittedModel):
+class Fit(FitWithEffects):
     """A fitted model: draws, predictions, effects, checks and the report.
 
     Made by :meth:`Model.fit` and :func:`load_fit`.
@@ -238,25 +238,6 @@ class Fit(FittedModel):
 
         self.need_rows("the PyMC graph")
         return build_graph(self.design, self.priors)
-
-    @one_blas_thread()
-    def effects(self, estimands: Sequence[str] | None = None, **options: Any) -> EffectTable:
-        """Effect sizes and group differences; see :func:`alliance_bayes.effects.effects`."""
-        from alliance_bayes.effects import effects
-
-        return effects(self, estimands=estimands, **options)
-
-    def contrasts(self, factor: str, *, of: Literal["mean", "slope"] = "mean", **options: Any) -> EffectTable:
-        """All pairwise differences between a factor's levels; see :func:`alliance_bayes.effects.contrasts`."""
-        from alliance_bayes.effects import contrasts
-
-        return contrasts(self, factor, of=of, **options)
-
-    def adjusted_means(self, factor: str, **options: Any) -> EffectTable:
-        """Standardised means of a factor's levels; see :func:`alliance_bayes.effects.adjusted_means`."""
-        from alliance_bayes.effects import adjusted_means
-
-        return adjusted_means(self, factor, **options)
 
     @one_blas_thread()
     def check(self, **options: Any) -> CheckReport:

@@ -49,7 +49,7 @@ def test_what_takes_long_works_in_one_thread(verb: str, monkeypatch: pytest.Monk
     built = fitted(frame, formula="who5_followup ~ alliance + (1 | country)", draws=10)
     fit = ab.Fit(**{name: getattr(built, name) for name in ("spec", "design", "priors", "tree", "flow", "info")})
     monkeypatch.setattr("alliance_bayes.api.sample", reached)
-    monkeypatch.setattr("alliance_bayes.effects.effects", reached)
+    monkeypatch.setattr("alliance_bayes.effects.summarise", reached)
     monkeypatch.setattr("alliance_bayes.checks.run_checks", reached)
     call = {
         "fit": lambda: model.fit(frame),

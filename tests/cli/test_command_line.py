@@ -165,6 +165,37 @@ def test_effects_as_json_are_the_tables_records(capsys: pytest.CaptureFixture[st
     assert [record["mean"] for record in records] == pytest.approx(table["mean"].tolist(), nan_ok=True)
 
 
+def test_estimands_by_name_with_options(capsys: pytest.CaptureFixture[str], kept: Path) -> None:
+    named = ["--estimand", "overall_mean", "--estimand", 'responders:at_least=32,factor=["sex","country"]']
+    status, out, err = run(capsys, "effects", kept, "--json", *named)
+    assert (status, err) == (0, "")
+    options = {"overall_mean": {}, "responders": {"at_least": 32, "factor": ["sex", "country"]}}
+    table = ab.load_fit(kept).effects(options)
+    assert [record["mean"] for record in json.loads(out)] == table["mean"].tolist()
+    assert run(capsys, "effects", kept, "--estimand", "superiority:factor=sex")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (
+            "responders",
+            "at_least should be the smallest value of 'who5_followup' that counts as a response. For example "
+            "at_least=10 of Python for a change of the WHO-5, at_least=32 of Python for a score above 28.",
+        ),
+        ("responders:32", "--estimand should be NAME or NAME:OPTION=VALUE,... but got 'responders:32'."),
+        ("slopes:predctor=age", "'slopes' has no option 'predctor'. Its options: predictor."),
+        ("slope", "an estimand should be one of 'slopes', "),
+    ],
+)
+def test_an_estimand_that_cannot_be_had_is_refused_in_words(
+    capsys: pytest.CaptureFixture[str], kept: Path, given: str, message: str
+) -> None:
+    status, out, err = run(capsys, "effects", kept, "--estimand", given)
+    assert (status, out) == (2, "")
+    assert message in err
+
+
 def test_check_passes_on_good_draws_and_fails_on_divergent_ones(
     capsys: pytest.CaptureFixture[str], kept: Path, tmp_path: Path
 ) -> None:

@@ -188,7 +188,8 @@ def test_options_are_checked(arguments: dict[str, object], message: str) -> None
 def test_default_rope_and_relevant_change_are_those_of_the_who5_only() -> None:
     who5 = fitted(chains=1, draws=4)
     assert make_options(who5, rope="default", relevant="default") == Options(rope=(-2.0, 2.0), relevant=10.0)
-    assert make_options(who5) == Options()
+    assert make_options(who5) == make_options(who5, rope="default", relevant="default")
+    assert make_options(who5, rope=None, relevant=None) == Options()
     alliance = fitted(formula="alliance ~ age + (1 | sex)", means={"beta": 0.0}, chains=1, draws=4)
     assert make_options(alliance, rope="default", relevant="default") == Options()
     assert make_options(alliance, rope=(-0.1, 0.2), relevant=0.5) == Options(rope=(-0.1, 0.2), relevant=0.5)

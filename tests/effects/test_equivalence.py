@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alliance_bayes.effects import EffectTable, contrasts, effects, equivalence, moderation, slopes
+from alliance_bayes.effects import ESTIMANDS, EffectTable, contrasts, effects, equivalence, moderation, slopes
 from alliance_bayes.effects.equivalence import DECIDED, VERDICTS, standing, standing_of
 from alliance_bayes.effects.options import Options
 from alliance_bayes.effects.summary import Estimate, Fixed, summarise
@@ -21,8 +21,9 @@ UNIT = "WHO-5 point per alliance point"
 
 def table(draws: np.ndarray, **more: object) -> EffectTable:
     own = {"term": "alliance", "factor": "sex", "level": "male", "versus": "female", "signed": True}
-    quantity = Estimate("contrast_of_slopes", Fixed(draws), UNIT, **(own | more))  # type: ignore[arg-type]
-    return summarise([quantity], Options())
+    measure = ESTIMANDS["contrasts"].measures["contrast_of_slopes"]
+    row = Estimate("contrast_of_slopes", Fixed(draws), UNIT, measure=measure, **(own | more))  # type: ignore[arg-type]
+    return summarise([row], Options())
 
 
 def spread(below: int, inside: int, above: int) -> np.ndarray:
@@ -178,8 +179,9 @@ def test_limits_that_are_not_symmetric_are_both_named() -> None:
     ],
 )
 def test_units_in_words(unit: str, words: str) -> None:
-    quantity = Estimate("risk_difference", Fixed(np.zeros((1, 4))), unit, term="who5_change >= 10")
-    found = equivalence(summarise([quantity], Options()), margin=0.1)
+    measure = ESTIMANDS["responders"].measures["risk_difference"]
+    row = Estimate("risk_difference", Fixed(np.zeros((1, 4))), unit, term="who5_change >= 10", measure=measure)
+    found = equivalence(summarise([row], Options()), margin=0.1)
     assert found["statement"].tolist() == [
         f"The probability of who5_change >= 10 differs from zero by less than {words} with probability above .99."
     ]

@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 from alliance_bayes.effects import improvement, responders
-from alliance_bayes.effects.improvement import improvement_of
+from alliance_bayes.effects.responders import improvement_of
 from alliance_bayes.errors import UsageError
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model import FAMILIES

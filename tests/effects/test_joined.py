@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alliance_bayes.effects import improvement, joined, responders, superiority
-from alliance_bayes.effects.exceedance import AtLeast
 from alliance_bayes.effects.joined import _Groups, joined_average
+from alliance_bayes.effects.responders import AtLeast
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model import FAMILIES
 from builders import fitted, of_family, rows
@@ -55,7 +55,7 @@ def every_table_is_large(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
         return found
 
     monkeypatch.setattr(joined, "EVERY_ROW", 0)
-    for home in ("averages", "improvement"):
+    for home in ("averages", "responders"):
         monkeypatch.setattr(import_module(f"alliance_bayes.effects.{home}"), "joined_average", spied)
     return taken
 

@@ -147,7 +147,7 @@ CAME = {
 @pytest.mark.parametrize("who", CAME)
 def test_what_is_beyond_regression_is_what_people_gained_whoever_came(who: str, gain: float) -> None:
     fit, first = measured(CAME[who], gain=gain)
-    table = regression_to_mean(fit, predictor="score_baseline", at_most=30, population_mean=MEAN, outcome="followup")
+    table = regression_to_mean(fit, baseline="score_baseline", at_most=30, population_mean=MEAN, outcome="followup")
     rest = table.loc[table["estimand"] == "change_beyond_regression", "mean"]
     # Of everybody and of the selected alike: the expected change of who starts at the population's mean.
     assert rest.iloc[0] == pytest.approx(rest.iloc[1], abs=1e-9)
@@ -165,9 +165,7 @@ def test_regression_to_those_who_came_misses_most_of_it() -> None:
     assert first.mean() < 40
 
     def rest(mean: float) -> float:
-        table = regression_to_mean(
-            fit, predictor="score_baseline", at_most=30, population_mean=mean, outcome="followup"
-        )
+        table = regression_to_mean(fit, baseline="score_baseline", at_most=30, population_mean=mean, outcome="followup")
         return float(table.loc[table["estimand"] == "change_beyond_regression", "mean"].iloc[0])
 
     # (1 - r)(MEAN - their mean) is left over.
@@ -182,7 +180,7 @@ def test_a_known_correlation_leaves_out_what_the_low_gained_more() -> None:
 
     def beyond(**more: float) -> list[float]:
         table = regression_to_mean(
-            fit, predictor="score_baseline", at_most=30, population_mean=MEAN, outcome="followup", **more
+            fit, baseline="score_baseline", at_most=30, population_mean=MEAN, outcome="followup", **more
         )
         return table.loc[table["estimand"] == "change_beyond_regression", "mean"].tolist()
 
@@ -284,7 +282,7 @@ NEITHER = "give either at_most, the highest baseline that is selected, or select
             for mean in (101, (-1, 60))
         ),
         (
-            {"at_most": 28, "predictor": "alliance"},
+            {"at_most": 28, "baseline": "alliance"},
             "'alliance' is not a numeric predictor of this model. Numeric predictors: who5_baseline, age.",
         ),
     ],
@@ -343,7 +341,7 @@ def test_families_and_outcomes_that_do_not_say_a_change_are_refused() -> None:
 
 def test_no_mean_is_made_up_for_other_instruments() -> None:
     fit, _ = measured(CAME["everybody"], gain=0.0, n=50)
-    options = {"predictor": "score_baseline", "at_most": 60, "outcome": "followup"}
+    options = {"baseline": "score_baseline", "at_most": 60, "outcome": "followup"}
     message = (
         "people who start low regress to the mean of the population that they come from, and none is known for "
         "'score_baseline'. Give population_mean=..., one number or the two ends of a range, or None for "

@@ -18,7 +18,7 @@ from alliance_bayes.effects import (
     responders,
     superiority,
 )
-from alliance_bayes.effects.exceedance import AtLeast, cut_for
+from alliance_bayes.effects.responders import AtLeast, cut_for
 from alliance_bayes.errors import UsageError
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model import FAMILIES, Scale
@@ -370,7 +370,7 @@ def test_what_needs_the_distribution_of_predictions_needs_the_rows() -> None:
     with pytest.raises(UsageError, match=f"^{re.escape('the probability of superiority ' + rest)}$"):
         superiority(fit, "sex")
     with pytest.raises(UsageError, match=f"^{re.escape('regression to the mean ' + rest)}$"):
-        regression_to_mean(fit, predictor="alliance", at_most=4, outcome="followup")
+        regression_to_mean(fit, baseline="alliance", at_most=4, outcome="followup")
     np.testing.assert_allclose(
         overall_mean(fit).draws["overall_mean/sample"],
         overall_mean(whole).draws["overall_mean/sample"],

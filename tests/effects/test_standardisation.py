@@ -219,7 +219,9 @@ def test_a_factor_of_many_levels_that_only_chooses_levels_needs_no_new_rows(monk
 def test_blocks_of_draws_do_not_change_results(monkeypatch: pytest.MonkeyPatch) -> None:
     def figures() -> pd.DataFrame:
         made = fitted(frame_of("cumulative"), formula=FORMULA, chains=2, draws=25, **SCALES["cumulative"])  # type: ignore[arg-type]
-        table = effects(made, estimands=["slopes", "means", "slopes_by_level", "variance", "r2"])
+        table = effects(
+            made, estimands=["slopes", "adjusted_means", "slopes_by_level", "variance_partition", "bayesian_r2"]
+        )
         return pd.DataFrame(table)[["mean", "sd", "median", "lower", "upper"]]
 
     whole = figures()
@@ -279,7 +281,7 @@ def test_unseen_combinations_are_averaged_as_predictions_draw_them(family: str) 
     # Two countries have no men: everybody as a man needs two unseen combinations, which are not one.
     by_hand = built.predict(frame.assign(sex="male"), seed=3).values.mean(axis=2)
     analysis = Analysis(built, Options(seed=3))
-    made = analysis.with_chains(analysis.averages([analysis.counterfactuals.of(fixed={"sex": "male"})])[:, 0])
+    made = analysis.shaped(analysis.averages([analysis.counterfactuals.of(fixed={"sex": "male"})])[:, 0])
     np.testing.assert_allclose(made, by_hand, rtol=0, atol=1e-6 * np.abs(by_hand).max())
     # And at a new country, a man's combination is not a woman's.
     new = [analysis.counterfactuals.of("new", fixed={"sex": sex}) for sex in ("female", "male")]

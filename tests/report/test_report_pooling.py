@@ -102,7 +102,7 @@ def test_pooled_means_are_those_of_every_row_and_draw(family: str, monkeypatch: 
 def test_lines_of_groups_have_the_slopes_and_means_of_the_effects_table() -> None:
     means = {"u_sex": np.array([[2.0, 1.0], [-2.0, -1.0]])}
     fit = fitted(rows(200), formula="who5_followup ~ alliance + (alliance || sex)", means=means, draws=50)
-    table = effects(fit, estimands=["slopes_by_level", "means"])
+    table = effects(fit, estimands=["slopes_by_level", "adjusted_means"])
 
     curves = group_curves(fit, "sex", "alliance", prob=0.89, small=SMALL)
 

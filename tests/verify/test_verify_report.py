@@ -371,7 +371,7 @@ def test_a_page_that_hides_that_its_gate_was_closed_is_found(verify: Callable[..
 def test_a_table_put_together_by_hand_cannot_be_made_again(fit: ab.Fit, verify: Callable[..., ab.Verification]) -> None:
     from alliance_bayes.effects import EffectTable
 
-    table = EffectTable.concat([fit.effects(["slopes"]), fit.effects(["r2"])])
+    table = EffectTable.concat([fit.effects(["slopes"]), fit.effects(["bayesian_r2"])])
     with pytest.raises(ab.UsageError, match=r"effects of this page were put together by hand"):
         verify(page_of(fit, "reproduction", effects=table))
 

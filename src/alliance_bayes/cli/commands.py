@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import operator
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, cast
 
@@ -69,6 +70,15 @@ Key = Annotated[
     typer.Option(
         help="File with the key of the data's digest, made if it is not there; by default beside the page (.key). "
         "Keep it with the data, not with the page.",
+        show_default=False,
+    ),
+]
+Estimand = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="An estimand by name, with options of its own after a colon (responders:at_least=32,factor=sex); may be "
+        "repeated. By default the usual six; a name that there is not is answered with all that there are.",
+        metavar="NAME[:OPTION=VALUE,...]",
         show_default=False,
     ),
 ]
@@ -345,9 +355,10 @@ def fit(
 
 
 @app.command()
-def effects(fit: FitPath, prob: Prob = 0.89, as_json: AsJson = False) -> None:
+def effects(fit: FitPath, estimand: Estimand = None, prob: Prob = 0.89, as_json: AsJson = False) -> None:
     """Effect sizes and group differences of a fit."""
-    table = ab.load_fit(fit).effects(prob=prob)
+    named = None if estimand is None else dict(map(_estimand, estimand))
+    table = ab.load_fit(fit).effects(named, prob=prob)
     if as_json:
         print(json.dumps(table.to_records_list(), allow_nan=False, indent=1))
         return
@@ -368,6 +379,21 @@ def effects(fit: FitPath, prob: Prob = 0.89, as_json: AsJson = False) -> None:
     ]
     print(f"{prob:g} intervals: {', '.join(sorted({str(kind) for kind in table['interval'].dropna()}))}")
     print(table[shown].to_string(index=False, na_rep="", float_format=lambda value: f"{value:.3g}"))
+
+
+def _estimand(text: str) -> tuple[str, dict[str, object]]:
+    """A name with options: "responders:at_least=32,factor=sex"."""
+    name, _, rest = text.partition(":")
+    options: dict[str, object] = {}
+    for option in re.split(r",(?=\w+=)", rest) if rest else ():
+        key, equals, value = option.partition("=")
+        if not (key.isidentifier() and equals):
+            raise ab.UsageError(f"--estimand should be NAME or NAME:OPTION=VALUE,... but got {text!r}.")
+        try:
+            options[key] = json.loads(value)
+        except ValueError:
+            options[key] = value
+    return name, options
 
 
 @app.command()

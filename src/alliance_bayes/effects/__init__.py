@@ -1,27 +1,65 @@
-"""Effects: slopes, adjusted means, contrasts and variance shares, computed draw by draw from a fitted model."""
+"""Effects: what is estimated of a fit, draw by draw: one object an estimand; here is which there are."""
 
-from alliance_bayes.effects.contrasts import contrasts
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal, Unpack
+
+from alliance_bayes.blas import one_blas_thread
+from alliance_bayes.effects.analysis import NO_SLOPES, Analysis
 from alliance_bayes.effects.equivalence import equivalence
-from alliance_bayes.effects.improvement import improvement
-from alliance_bayes.effects.means import adjusted_means, overall_mean, ranks
-from alliance_bayes.effects.moderation import moderation
+from alliance_bayes.effects.estimand import Estimand, known_options
+from alliance_bayes.effects.means import (
+    ADJUSTED_MEANS,
+    CONTRASTS,
+    OVERALL_MEAN,
+    RANKS,
+    adjusted_means,
+    contrasts,
+    overall_mean,
+    ranks,
+)
+from alliance_bayes.effects.options import (
+    DENOMINATORS,
+    EffectOptions,
+    chosen,
+    defaults_of,
+    make_options,
+    with_common_options,
+)
 from alliance_bayes.effects.ratings import group_ratings
-from alliance_bayes.effects.registry import DEFAULT_ESTIMANDS, ESTIMANDS, effects
-from alliance_bayes.effects.regression_to_mean import regression_to_mean
-from alliance_bayes.effects.responders import responders
-from alliance_bayes.effects.slopes import slopes, slopes_by_level
-from alliance_bayes.effects.superiority import superiority
-from alliance_bayes.effects.table import COLUMNS, Draws, EffectTable
-from alliance_bayes.effects.variance import bayesian_r2, variance_partition
+from alliance_bayes.effects.regression_to_mean import REGRESSION_TO_MEAN, regression_to_mean
+from alliance_bayes.effects.responders import IMPROVEMENT, RESPONDERS, improvement, responders
+from alliance_bayes.effects.slopes import (
+    MODERATION,
+    SLOPES,
+    SLOPES_BY_LEVEL,
+    moderation,
+    slopes,
+    slopes_by_level,
+)
+from alliance_bayes.effects.summary import Estimate, summarise
+from alliance_bayes.effects.superiority import SUPERIORITY, superiority
+from alliance_bayes.effects.table import COLUMNS, Draws, EffectTable, Measure
+from alliance_bayes.effects.variance import BAYESIAN_R2, VARIANCE_PARTITION, bayesian_r2, variance_partition
+from alliance_bayes.errors import UsageError
+from alliance_bayes.fit import FittedModel
+from alliance_bayes.readonly import ReadOnly
 
 __all__ = [
     "COLUMNS",
     "DEFAULT_ESTIMANDS",
     "ESTIMANDS",
+    "Analysis",
     "Draws",
     "EffectTable",
+    "Estimand",
+    "Estimate",
+    "FitWithEffects",
+    "Measure",
     "adjusted_means",
     "bayesian_r2",
+    "choose_estimands",
     "contrasts",
     "effects",
     "equivalence",
@@ -37,3 +75,180 @@ __all__ = [
     "superiority",
     "variance_partition",
 ]
+
+#: The estimands of the package by name, as messages list them.
+ESTIMANDS: Mapping[str, Estimand] = ReadOnly(
+    {
+        estimand.name: estimand
+        for estimand in (
+            SLOPES,
+            SLOPES_BY_LEVEL,
+            ADJUSTED_MEANS,
+            CONTRASTS,
+            VARIANCE_PARTITION,
+            BAYESIAN_R2,
+            RANKS,
+            OVERALL_MEAN,
+            MODERATION,
+            RESPONDERS,
+            IMPROVEMENT,
+            SUPERIORITY,
+            REGRESSION_TO_MEAN,
+        )
+    }
+)
+#: Those of a table that names none.
+DEFAULT_ESTIMANDS = ("slopes", "slopes_by_level", "adjusted_means", "contrasts", "variance_partition", "bayesian_r2")
+
+type Estimands = Iterable[str | Estimand] | Mapping[str | Estimand, Mapping[str, Any]]
+
+
+@one_blas_thread()
+@with_common_options
+def effects(
+    fit: FittedModel,
+    estimands: Estimands | None = None,
+    *,
+    predictor: str | None = None,
+    denominator: Literal["residual_sd", "total_sd"] = "residual_sd",
+    **options: Unpack[EffectOptions],
+) -> EffectTable:
+    """Several estimands, or everything that there is to say about a fit, in one table.
+
+    Parameters
+    ----------
+    fit
+        The fitted model.
+    estimands
+        Names of estimands (each is also a method of a fit), or estimands of your own (:class:`Estimand`), in the order
+        of the table. A mapping gives options of their own to some: ``{"slopes": {}, "responders": {"at_least": 32,
+        "factor": "sex"}}``. By default those of `DEFAULT_ESTIMANDS`; all are in `ESTIMANDS`. Contrasts are of means and
+        of slopes, and what is by factor is so by every factor (the pooled ones and the categorical columns of common
+        terms), unless their options name one.
+    predictor
+        The numeric predictor whose slopes are asked for; the model's focal one by default.
+    denominator
+        What Cohen's d is divided by, ``"residual_sd"`` or ``"total_sd"``; see :func:`contrasts`.
+
+    Returns
+    -------
+    EffectTable
+        ``left_out`` names what the model or its size ruled out: slopes of a model without a numeric predictor, levels
+        of a factor with more than 200 and pairs of one with more than 60, which :func:`adjusted_means` and
+        :func:`contrasts` give. Variance shares, R2, improvement and regression to the mean are of the sample, whatever
+        the population.
+
+    Raises
+    ------
+    UsageError
+        An option is outside what is accepted, an estimand is unknown or lacks an option; the message lists what there
+        is.
+    """
+    known_options("effects", options, list(defaults_of(EffectOptions)))
+    chosen("denominator", denominator, DENOMINATORS)
+    asked = choose_estimands(estimands)
+    analysis = Analysis(fit, make_options(fit, **options))
+    # A slope that was asked for by name is an error where there is none; one that everybody gets is left out.
+    if estimands is None and predictor is None and not analysis.has_slopes:
+        analysis.leave_out(NO_SLOPES)
+        asked = {estimand: {} for estimand in asked if not estimand.needs_predictor}
+    shared = {"denominator": denominator} | ({} if predictor is None else {"predictor": predictor})
+    rows: list[Estimate] = []
+    for estimand, given in asked.items():
+        taken = {name: value for name, value in shared.items() if name in estimand.own_options}
+        rows += estimand.among_others(analysis, {**taken, **given})
+    table = summarise(rows, analysis.options, left_out=analysis.left_out)
+    common = {**defaults_of(EffectOptions), **options}
+    table.asked = _recorded(
+        {"estimands": estimands if estimands is None else asked, "predictor": predictor, "denominator": denominator}
+        | {name: list(value) if isinstance(value, tuple) else value for name, value in common.items()}
+    )
+    return table
+
+
+def choose_estimands(estimands: Estimands | None) -> dict[Estimand, Mapping[str, Any]]:
+    """Estimands and their own options, in the order of the table.
+
+    Raises
+    ------
+    UsageError
+        An unknown name, something that is no estimand, or one of the analyst's own that has a name of the package's.
+    """
+    if isinstance(estimands, str | Estimand):
+        raise UsageError(f"estimands should be a sequence of names but got {estimands!r}. Write [{estimands!r}].")
+    asked: dict[Estimand, Mapping[str, Any]] = {}
+    for item in DEFAULT_ESTIMANDS if estimands is None else estimands:
+        given = estimands[item] if isinstance(estimands, Mapping) else {}
+        if not isinstance(given, Mapping):
+            raise UsageError(
+                f"the options of {item!r} should be a mapping from their names to values but got {given!r}. "
+                "Write {} for none."
+            )
+        if isinstance(item, str):
+            chosen("an estimand", item, ESTIMANDS)
+            asked[ESTIMANDS[item]] = given
+        else:
+            _refuse_taken(item)
+            asked[item] = given
+    names = [estimand.name for estimand in asked]
+    for name in names:
+        if names.count(name) > 1:
+            raise UsageError(f"two different estimands are called {name!r}. Give one of them another name.")
+    return asked
+
+
+def _refuse_taken(estimand: Estimand) -> None:
+    """Refuse what is no estimand, or would pass for one of the package's."""
+    if not isinstance(estimand, Estimand):
+        what = "a class: make an instance of it" if isinstance(estimand, type) else "neither a name nor an Estimand"
+        raise UsageError(f"an estimand should be a name or an instance of Estimand, but {estimand!r} is {what}.")
+    if estimand is ESTIMANDS.get(estimand.name):
+        return
+    if estimand.name in ESTIMANDS:
+        raise UsageError(f"an estimand of the package is called {estimand.name!r}. Give yours another name.")
+    for known in ESTIMANDS.values():
+        if shared := [name for name in estimand.measures if name in known.measures]:
+            raise UsageError(
+                f"{shared[0]!r} is a measure of '{known.name}', so '{estimand.name}' cannot have it. Rename it."
+            )
+
+
+def _recorded(asked: dict[str, Any]) -> Mapping[str, Any] | None:
+    """What was asked, in plain values, by which a page can be made again; None where an option is about single people.
+
+    An estimand that was handed in is known by its name to whoever verifies the page and hands it in again.
+    """
+    if asked["estimands"] is not None:
+        named = {estimand.name: dict(given) for estimand, given in asked["estimands"].items()}
+        if not _is_plain(list(named.values())):
+            return None
+        asked["estimands"] = named if any(named.values()) else list(named)
+    return asked
+
+
+def _is_plain(value: object) -> bool:
+    """Whether a page may hold a value: no array, and no list of True and False, which is one of people."""
+    if isinstance(value, Mapping):
+        return all(isinstance(key, str) and _is_plain(one) for key, one in value.items())
+    if isinstance(value, list | tuple):
+        return all(_is_plain(one) and not isinstance(one, bool) for one in value)
+    return value is None or isinstance(value, str | bool | int | float)
+
+
+class FitWithEffects(FittedModel):
+    """A fitted model with the estimands as methods."""
+
+    effects = effects
+    slopes = slopes
+    slopes_by_level = slopes_by_level
+    adjusted_means = adjusted_means
+    contrasts = contrasts
+    variance_partition = variance_partition
+    bayesian_r2 = bayesian_r2
+    ranks = ranks
+    overall_mean = overall_mean
+    moderation = moderation
+    responders = responders
+    improvement = improvement
+    superiority = superiority
+    regression_to_mean = regression_to_mean

@@ -16,14 +16,16 @@ from alliance_bayes.effects.averages import Expected, Tabulations, average, expe
 from alliance_bayes.effects.counterfactual import Counterfactual, Counterfactuals, NumericSetting
 from alliance_bayes.effects.explained import Spread, outcome_spread
 from alliance_bayes.effects.options import Options
-from alliance_bayes.effects.summary import Fixed
 from alliance_bayes.engines.prior import sample_prior
 from alliance_bayes.errors import UsageError
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model import scale_of
 from alliance_bayes.model.levels import NEW_LEVEL
 
-__all__ = ["NEW_LEVEL", "PRIOR_DRAWS", "Analysis", "prior_fit"]
+__all__ = ["NEW_LEVEL", "NO_SLOPES", "PRIOR_DRAWS", "Analysis", "prior_fit"]
+
+#: Why a table has no slopes that nobody asked for by name.
+NO_SLOPES = "slopes: the model has no numeric predictor"
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +44,8 @@ class Analysis:
         How many things ``function`` gives at once; None for one without an axis of its own.
     among
         Places of the analysed rows that averages are over; all by default.
+    left_out
+        What is not computed, and why; see :meth:`leave_out`.
     """
 
     fit: FittedModel
@@ -49,9 +53,19 @@ class Analysis:
     function: Expected = expectation
     n_functions: int | None = None
     among: np.ndarray | None = None
+    left_out: list[str] = field(default_factory=list, repr=False)
     _by_level: dict[tuple[str, str | None], tuple[list[str], np.ndarray, list[str]]] = field(
         default_factory=dict, repr=False
     )
+
+    def of(self, function: Expected, *, n_functions: int | None = None, among: np.ndarray | None = None) -> Analysis:
+        """The same fit and options with something else expected of each row, or of some rows."""
+        return Analysis(self.fit, self.options, function, n_functions, among)
+
+    def leave_out(self, reason: str) -> None:
+        """Note that something is not computed, and why: once."""
+        if reason not in self.left_out:
+            self.left_out.append(reason)
 
     @cached_property
     def counterfactuals(self) -> Counterfactuals:
@@ -87,6 +101,11 @@ class Analysis:
             low, high = np.quantile(self.values(predictor), (0.1, 0.9))
             span = float(high - low) or 1.0
         return self.options.rope[0] / 2 / span, self.options.rope[1] / 2 / span
+
+    @property
+    def has_slopes(self) -> bool:
+        """Whether the model has a numeric predictor, so that there are slopes where none is named."""
+        return self.fit.spec.focal_predictor(self.fit.design) is not None
 
     @property
     def n_draws(self) -> int:
@@ -168,6 +187,10 @@ class Analysis:
         """Whether a new level of the factor can be imagined."""
         return any(pooled.name == factor and not pooled.exhaustive for pooled in self.fit.design.factors)
 
+    def has_new_level(self, factor: str) -> bool:
+        """Whether the population puts one new level in place of the factor's own."""
+        return self.options.population == "new" and self.is_sampled(factor)
+
     def settings(self, factor: str) -> list[dict[str, str]]:
         """What each level of a factor is in terms of columns, in the order of :meth:`levels`."""
         for pooled in self.fit.design.factors:
@@ -218,7 +241,7 @@ class Analysis:
         key = (factor, predictor)
         if key not in self._by_level:
             labels, settings = self.levels(factor), self.settings(factor)
-            if self.options.population == "new" and self.is_sampled(factor):
+            if self.has_new_level(factor):
                 labels, settings = [NEW_LEVEL], [{}]
             if predictor is None:
                 placed = [self.counterfactuals.of(self.options.population, fixed=fixed) for fixed in settings]
@@ -228,17 +251,21 @@ class Analysis:
             self._by_level[key] = labels, self._levels_first(draws), problems
         return self._by_level[key]
 
-    def with_chains(self, draws: np.ndarray) -> np.ndarray:
-        """Stacked draws (n_draws,) as (chain, draw)."""
-        return self.fit.with_chains(draws)
-
     def _levels_first(self, draws: np.ndarray) -> np.ndarray:
         """Stacked draws (n_draws, n_levels, ...) as (n_levels, chain, draw, ...)."""
-        return np.stack([self.with_chains(draws[:, level]) for level in range(draws.shape[1])])
+        return np.stack([self.fit.with_chains(draws[:, level]) for level in range(draws.shape[1])])
 
-    def fixed(self, draws: np.ndarray | float) -> Fixed:
-        """Stacked draws as the source of a quantity."""
-        return Fixed(self.with_chains(np.broadcast_to(np.asarray(draws, dtype=float), (self.n_draws,))))
+    def shaped(self, draws: np.ndarray | float) -> np.ndarray:
+        """Draws of the fit, stacked (n_draws,) or one number for all, as (chain, draw)."""
+        values = np.asarray(draws, dtype=float)
+        if values.shape == self.fit.shape:
+            return values
+        if values.shape not in ((), (self.n_draws,)):
+            raise UsageError(
+                f"an estimate should have one number a draw, an array of shape ({self.n_draws},) or {self.fit.shape}, "
+                f"but got one of shape {values.shape}."
+            )
+        return self.fit.with_chains(np.broadcast_to(values, (self.n_draws,)))
 
 
 #: Draws behind a probability that the prior gives: its standard error is below .016, and averages of families that are

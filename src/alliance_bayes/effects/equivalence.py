@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from alliance_bayes.effects.options import chosen
-from alliance_bayes.effects.table import EffectTable
+from alliance_bayes.effects.table import EffectTable, Measure
 from alliance_bayes.errors import UsageError
 from alliance_bayes.remedies import argument
 
@@ -23,21 +23,6 @@ type Standing = Literal["inside", "above", "below", "undecided"]
 DECIDED = 0.95
 
 VERDICTS = ("equivalent", "different by more than the margin", "not inferior", "undecided", "not defined")
-
-# What the two sides of a difference are the sizes of; other estimands go by their own names.
-_SUBJECTS = {
-    "contrast_of_means": "the adjusted mean",
-    "cohens_d_of_means": "the adjusted mean",
-    "contrast_of_slopes": "the slope of {term}",
-    "cohens_d_of_slopes": "the slope of {term}",
-    "difference_in_slope": "the slope of {term}",
-    "slope_by_level": "the slope of {term}",
-    "slope_at": "the slope of {term}",
-    "slope": "the slope of {term}",
-    "risk_difference": "the probability of {term}",
-    "difference_of_mean_ratings": "the mean rating",
-    "difference_of_median_ratings": "the median rating",
-}
 
 
 @dataclass(frozen=True)
@@ -142,12 +127,14 @@ def equivalence(
         limits = _Margin(row["rope_low"], row["rope_high"]) if margin is None else _Margin(-margin, margin)
         values = draws.get(str(name), np.array([np.nan])).ravel()
         before = priors[str(name)].ravel() if str(name) in priors else None
-        rows.append(_row({str(key): value for key, value in row.items()}, values, before, limits, level, better))
+        told = {str(key): value for key, value in row.items()}
+        rows.append(_row(told, table.measure(row["estimand"]), values, before, limits, level, better))
     return pd.DataFrame.from_records(rows, index=kept.index)
 
 
 def _row(
     row: Mapping[str, Any],
+    measure: Measure,
     draws: np.ndarray,
     prior: np.ndarray | None,
     margin: _Margin,
@@ -170,7 +157,7 @@ def _row(
     return (
         {name: row[name] for name in names}
         | {"margin_low": margin.low, "margin_high": margin.high, **figures, "required": level, "verdict": verdict}
-        | {"statement": _statement(row, figures, margin, verdict, better)}
+        | {"statement": _statement(row, measure, figures, margin, verdict, better)}
     )
 
 
@@ -183,9 +170,14 @@ def _verdict(figures: Mapping[str, float], level: float) -> str:
 
 
 def _statement(
-    row: Mapping[str, Any], figures: Mapping[str, float], margin: _Margin, verdict: str, better: str | None
+    row: Mapping[str, Any],
+    measure: Measure,
+    figures: Mapping[str, float],
+    margin: _Margin,
+    verdict: str,
+    better: str | None,
 ) -> str:
-    subject, other = _sides(row)
+    subject, other = _sides(row, measure)
     unit = row["unit"]
     before = "" if np.isnan(figures["p_prior"]) else f" (the prior's: {_p(figures['p_prior'])})"
     match verdict:
@@ -214,11 +206,12 @@ def _statement(
     return f"{subject} cannot be compared with {other}: {reason}."
 
 
-def _sides(row: Mapping[str, Any]) -> tuple[str, str]:
+def _sides(row: Mapping[str, Any], measure: Measure) -> tuple[str, str]:
     """The two sides of a difference in words, the first with a capital letter."""
     text = {name: value if isinstance(value, str) else None for name, value in row.items()}
-    default = str(text["estimand"]).replace("_", " ") + ("" if text["term"] is None else " of {term}")
-    subject = _SUBJECTS.get(str(text["estimand"]), f"the {default}").format(term=text["term"])
+    subject = measure.subject.format(**text)
+    if not subject:
+        subject = f"the {str(text['estimand']).replace('_', ' ')}" + (f" of {text['term']}" if text["term"] else "")
     subject = subject[0].upper() + subject[1:]
     if text["level"] is not None:
         subject += f" at {_place(text['factor'], text['level'])}"

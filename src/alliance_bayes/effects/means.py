@@ -1,27 +1,52 @@
-"""Means of the outcome by level of a factor, standardised over the analysed sample, and the levels' ranks."""
+"""Means of the outcome by level of a factor, standardised over the analysed sample; ranks and differences of levels."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from itertools import combinations
+from typing import Any, Literal, Unpack, override
 
-from alliance_bayes.effects.analysis import Analysis
-from alliance_bayes.effects.options import Relevant, Rope, chosen, make_options
-from alliance_bayes.effects.summary import Estimate, Fixed, summarise
-from alliance_bayes.effects.table import EffectTable
+import numpy as np
+
+from alliance_bayes.effects.analysis import NO_SLOPES, Analysis
+from alliance_bayes.effects.estimand import MOST_LEVELS, Estimand
+from alliance_bayes.effects.options import (
+    DENOMINATORS,
+    AverageOptions,
+    EffectOptions,
+    chosen,
+    with_common_options,
+)
+from alliance_bayes.effects.summary import Difference, Estimate
+from alliance_bayes.effects.table import EffectTable, Measure
+from alliance_bayes.errors import UsageError
 from alliance_bayes.fit import FittedModel
+from alliance_bayes.readonly import ReadOnly
+from alliance_bayes.remedies import argument
 
-__all__ = ["adjusted_means", "mean_quantities", "overall_mean", "overall_quantity", "rank_quantities", "ranks"]
+__all__ = [
+    "ADJUSTED_MEANS",
+    "CONTRASTS",
+    "MOST_COMPARED",
+    "OVERALL_MEAN",
+    "RANKS",
+    "adjusted_means",
+    "contrasts",
+    "levels_to_compare",
+    "overall_mean",
+    "ranks",
+]
+
+# 100 levels are 4,950 pairs, about 20 seconds; ten times as many levels are half a million pairs, which nobody reads.
+MOST_COMPARED = 100
+# Levels whose pairs are in a table that did not name their factor.
+_MOST_UNNAMED = 60
+_IN_WORDS = {"residual_sd": "residual SD", "total_sd": "total SD"}
 
 
-def adjusted_means(
-    fit: FittedModel,
-    factor: str,
-    *,
-    population: str = "sample",
-    prob: float = 0.89,
-    interval: str = "eti",
-    seed: int = 0,
-) -> EffectTable:
+@with_common_options
+def adjusted_means(fit: FittedModel, factor: str, **options: Unpack[AverageOptions]) -> EffectTable:
     """Average expected outcome with everybody in the analysed sample at each level of a factor (estimand ``mean``).
 
     Parameters
@@ -30,15 +55,8 @@ def adjusted_means(
         The fitted model.
     factor
         A pooled factor ("country", "country:sex") or a categorical column of a common term. Of combinations of
-        columns, those that have rows.
-    population
-        Over the other factors. ``"sample"``: their existing levels by share; ``"equal"``: every level the same;
-        ``"new"``: a new level of every sampled factor. With ``"new"``, a sampled ``factor`` has one row, its new
-        level.
-    prob, interval
-        Probability and kind of the intervals: ``"eti"`` (equal tails) or ``"hdi"`` (highest density).
-    seed
-        Seed for the effects of new levels.
+        columns, those that have rows. With population ``"new"``, a sampled one has one row, its new level; the
+        population is otherwise over the other factors.
 
     Returns
     -------
@@ -56,30 +74,35 @@ def adjusted_means(
     .. [1] Robins (1986). A new approach to causal inference in mortality studies with a sustained exposure period.
        Mathematical Modelling 7. doi 10.1016/0270-0255(86)90088-6
     """
-    options = make_options(fit, prob=prob, interval=interval, population=population, seed=seed)
-    return summarise(mean_quantities(Analysis(fit, options), factor), options)
+    return ADJUSTED_MEANS(fit, factor=factor, **options)
 
 
-def overall_mean(
-    fit: FittedModel,
-    *,
-    population: str = "sample",
-    prob: float = 0.89,
-    interval: str = "eti",
-    rope: Rope = "default",
-    relevant: Relevant = "default",
-    seed: int = 0,
-) -> EffectTable:
+class AdjustedMeans(Estimand):
+    """See :func:`adjusted_means`."""
+
+    name = "adjusted_means"
+    title = "means"
+    options = AverageOptions
+    most_levels = MOST_LEVELS
+    measures = ReadOnly({"mean": Measure("{factor}: {level}")})
+
+    @override
+    def estimates(self, analysis: Analysis, factor: str) -> Iterator[Estimate]:
+        for label, draws, problem in zip(*analysis.by_level(factor), strict=True):
+            yield self.row(analysis, "mean", draws, factor=factor, level=label, note=problem)
+
+
+ADJUSTED_MEANS = AdjustedMeans()
+
+
+@with_common_options
+def overall_mean(fit: FittedModel, **options: Unpack[EffectOptions]) -> EffectTable:
     """Average expected outcome of everybody in the analysed sample (estimand ``overall_mean``).
 
     Parameters
     ----------
     fit
         The fitted model.
-    population
-        Over the levels of the factors, as in :func:`adjusted_means`.
-    prob, interval, seed
-        As in :func:`adjusted_means`.
     rope, relevant
         Region of practical equivalence and smallest relevant change in points of the outcome, for an outcome whose
         zero means "no effect": one whose scale has zero between its ends, as a change has. Those of the WHO-5 for a
@@ -95,54 +118,39 @@ def overall_mean(
     UsageError
         An option is outside what is accepted, or population ``"new"`` without a sampled factor.
     """
-    options = make_options(
-        fit, prob=prob, interval=interval, rope=rope, relevant=relevant, population=population, seed=seed
-    )
-    return summarise([overall_quantity(Analysis(fit, options))], options)
+    return OVERALL_MEAN(fit, **options)
 
 
-def overall_quantity(analysis: Analysis) -> Estimate:
-    """Estimate of :func:`overall_mean`."""
-    options, scale = analysis.options, analysis.fit.design.scales.get(analysis.fit.design.outcome.name)
-    ends = (None, None) if scale is None else (scale.lower, scale.upper)
-    signed = ends[0] is not None and ends[1] is not None and ends[0] < 0 < ends[1]
-    counterfactual = analysis.counterfactuals.of(options.population)
-    return Estimate(
-        "overall_mean",
-        Fixed(analysis.with_chains(analysis.averages([counterfactual])[:, 0])),
-        analysis.outcome_unit,
-        population=options.population,
-        signed=signed,
-        rope=options.rope if signed else None,
-        relevant=options.relevant if signed else None,
-        note=counterfactual.problem,
-    )
+class OverallMean(Estimand):
+    """See :func:`overall_mean`."""
+
+    name = "overall_mean"
+    title = "overall mean"
+    measures = ReadOnly({"overall_mean": Measure("Mean of everybody", judged=True)})
+
+    @override
+    def estimates(self, analysis: Analysis) -> Iterator[Estimate]:
+        scale = analysis.fit.design.scales.get(analysis.fit.design.outcome.name)
+        ends = (None, None) if scale is None else (scale.lower, scale.upper)
+        # A change has zero between the ends of its scale.
+        signed = ends[0] is not None and ends[1] is not None and ends[0] < 0 < ends[1]
+        judged: Mapping[str, Any] = {"signed": True} if signed else {"rope": None, "relevant": None}
+        everybody = analysis.counterfactuals.of(analysis.options.population)
+        draws = analysis.averages([everybody])[:, 0]
+        yield self.row(analysis, "overall_mean", draws, note=everybody.problem, **judged)
 
 
-def mean_quantities(analysis: Analysis, factor: str) -> Iterator[Estimate]:
-    """Quantities of :func:`adjusted_means`."""
-    labels, draws, problems = analysis.by_level(factor)
-    for label, values, problem in zip(labels, draws, problems, strict=True):
-        yield Estimate(
-            "mean",
-            Fixed(values),
-            analysis.outcome_unit,
-            factor=factor,
-            level=label,
-            population=analysis.options.population,
-            note=problem,
-        )
+OVERALL_MEAN = OverallMean()
 
 
+@with_common_options
 def ranks(
     fit: FittedModel,
     factor: str,
     *,
-    of: str = "mean",
+    of: Literal["mean", "slope"] = "mean",
     predictor: str | None = None,
-    population: str = "sample",
-    prob: float = 0.89,
-    interval: str = "eti",
+    **options: Unpack[AverageOptions],
 ) -> EffectTable:
     """Rank of each level of a factor, 1 for the highest (estimands ``rank_of_mean``, ``rank_of_slope``).
 
@@ -151,13 +159,17 @@ def ranks(
     fit
         The fitted model.
     factor
-        A pooled factor or a categorical column of a common term.
+        A pooled factor or a categorical column of a common term. With population ``"new"``, nothing of a sampled one
+        is left to rank.
     of
         ``"mean"`` or ``"slope"``.
     predictor
         For slopes: a numeric predictor; the model's focal one by default.
-    population, prob, interval
-        As in :func:`adjusted_means`; ``"new"`` leaves nothing of a sampled factor to rank.
+
+    Returns
+    -------
+    EffectTable
+        One row a level.
 
     Raises
     ------
@@ -170,30 +182,225 @@ def ranks(
     their average rank. A mean rank is not the rank of the mean: the intervals say how little one sample tells about
     the order.
     """
-    chosen("of", of, ("mean", "slope"))
-    options = make_options(fit, prob=prob, interval=interval, population=population)
-    return summarise(rank_quantities(Analysis(fit, options), factor, of=of, predictor=predictor), options)
+    return RANKS(fit, factor=factor, of=of, predictor=predictor, **options)
 
 
-def rank_quantities(
-    analysis: Analysis, factor: str, *, of: str = "mean", predictor: str | None = None
-) -> Iterator[Estimate]:
-    """Quantities of :func:`ranks`."""
-    # All of its distributions are made when it is imported, which takes longer than this.
-    from scipy import stats
+class Ranks(Estimand):
+    """See :func:`ranks`."""
 
-    name = analysis.predictor(predictor) if of == "slope" else None
-    labels, draws, problems = analysis.by_level(factor, predictor=name)
-    # One level that cannot be placed leaves every level without a place.
-    problem = next(filter(None, problems), "")
-    for label, values in zip(labels, stats.rankdata(-draws, axis=0, nan_policy="propagate"), strict=True):
-        yield Estimate(
-            f"rank_of_{of}",
-            Fixed(values),
-            f"rank among {len(labels)}",
-            term=name,
-            factor=factor,
-            level=label,
-            population=analysis.options.population,
-            note=problem,
+    name = "ranks"
+    title = "ranks"
+    options = AverageOptions
+    most_levels = MOST_LEVELS
+    measures = ReadOnly(
+        {
+            f"rank_of_{of}": Measure(f"{{factor}}: rank of the {of} of {{level}}", "rank among {n}")
+            for of in ("mean", "slope")
+        }
+    )
+
+    @override
+    def estimates(
+        self, analysis: Analysis, factor: str, *, of: str = "mean", predictor: str | None = None
+    ) -> Iterator[Estimate]:
+        # All of its distributions are made when it is imported, which takes longer than this.
+        from scipy import stats
+
+        chosen("of", of, ("mean", "slope"))
+        name = analysis.predictor(predictor) if of == "slope" else None
+        labels, draws, problems = analysis.by_level(factor, predictor=name)
+        # One level that cannot be placed leaves every level without a place.
+        problem = next(filter(None, problems), "")
+        row = partial(self.row, analysis, f"rank_of_{of}", term=name, factor=factor, words={"n": len(labels)})
+        for label, values in zip(labels, stats.rankdata(-draws, axis=0, nan_policy="propagate"), strict=True):
+            yield row(values, level=label, note=problem)
+
+
+RANKS = Ranks()
+
+
+@with_common_options
+def contrasts(
+    fit: FittedModel,
+    factor: str,
+    *,
+    of: Literal["mean", "slope"] = "mean",
+    levels: Sequence[str] | None = None,
+    denominator: Literal["residual_sd", "total_sd"] = "residual_sd",
+    predictor: str | None = None,
+    **options: Unpack[EffectOptions],
+) -> EffectTable:
+    """All pairwise differences between a factor's levels, in points and as Cohen's d.
+
+    Parameters
+    ----------
+    fit
+        The fitted model.
+    factor
+        A pooled factor or a categorical column of a common term.
+    of
+        ``"mean"`` (adjusted means, as :func:`adjusted_means`) or ``"slope"`` (as :func:`slopes_by_level`).
+    levels
+        Which levels, in an order of their own; all in their declared order by default.
+    denominator
+        What Cohen's d is divided by, draw by draw. ``"residual_sd"``: square root of the average variance of the
+        outcome around its expectation (for a Student t, sigma times the square root of nu / (nu - 2), which is its
+        SD; sigma is not), averaged over the analysed rows; ``"total_sd"``: square root of explained plus residual
+        variance.
+    predictor
+        For slopes: a numeric predictor; the model's focal one by default.
+
+    Returns
+    -------
+    EffectTable
+        For every pair a row in points (``contrast_of_means`` or ``contrast_of_slopes``), then for every pair a row in
+        SDs (``cohens_d_of_means``, ``cohens_d_of_slopes``). Every row is ``level`` minus ``versus``, the later level
+        minus the earlier.
+
+    Raises
+    ------
+    UsageError
+        An option is outside what is accepted, the factor or a level is not one of the model's, there are too many
+        levels to compare all, or the population leaves a sampled factor without levels.
+
+    Notes
+    -----
+    The levels of a pooled factor are estimated together and shrunk towards each other, so the differences need no
+    correction for their number [1]_. For slopes, ``p_rope_prior`` is the prior's probability of lying within the ROPE:
+    how much of an equivalence is the prior's.
+
+    The ROPE and the smallest relevant change are in points and apply to the rows in points. A difference of slopes is
+    judged over the step from the predictor's 10th to its 90th percentile (one unit where they are the same or unknown),
+    against half of the ROPE; the row has these limits per unit.
+
+    References
+    ----------
+    .. [1] Gelman, Hill, Yajima (2012). Why we (usually) don't have to worry about multiple comparisons. Journal of
+       Research on Educational Effectiveness 5(2). doi 10.1080/19345747.2011.618213
+    """
+    return CONTRASTS(fit, factor=factor, of=of, levels=levels, denominator=denominator, predictor=predictor, **options)
+
+
+class Contrasts(Estimand):
+    """See :func:`contrasts`; in a table with others, of means and of slopes unless one of them is asked for."""
+
+    name = "contrasts"
+    title = "contrasts"
+    most_levels = _MOST_UNNAMED
+    instead = "contrasts(levels=...)"
+    compares = True
+    measures = ReadOnly(
+        {
+            "contrast_of_means": Measure(
+                "{level} minus {versus}", subject="the adjusted mean", difference=True, judged=True
+            ),
+            "cohens_d_of_means": Measure("{level} minus {versus}", "SD", subject="the adjusted mean", difference=True),
+            "contrast_of_slopes": Measure(
+                "{level} minus {versus}",
+                "{outcome} per {unit}",
+                subject="the slope of {term}",
+                difference=True,
+                judged=True,
+            ),
+            "cohens_d_of_slopes": Measure(
+                "{level} minus {versus}", "SD per {unit}", subject="the slope of {term}", difference=True
+            ),
+        }
+    )
+
+    @override
+    def estimates(
+        self,
+        analysis: Analysis,
+        factor: str,
+        *,
+        of: str = "mean",
+        levels: Sequence[str] | None = None,
+        denominator: str = "residual_sd",
+        predictor: str | None = None,
+    ) -> Iterator[Estimate]:
+        chosen("of", of, ("mean", "slope"))
+        chosen("denominator", denominator, DENOMINATORS)
+        name = analysis.predictor(predictor) if of == "slope" else None
+        compared = levels_to_compare(analysis, factor, levels)
+        _, block, problems = analysis.by_level(factor, predictor=name)
+        variance = analysis.spread.residual if denominator == "residual_sd" else analysis.spread.total
+        sd = analysis.shaped(np.sqrt(variance))
+        judged: dict[str, Any] = {} if name is None else {"rope": analysis.slope_rope(name)}
+        before = None
+        if judged.get("rope") is not None:
+            before = analysis.prior.by_level(factor, predictor=name)[1]
+        row = partial(self.row, analysis, term=name, factor=factor)
+        pairs = [(b, a) for a, b in combinations(compared, 2)]
+        for (first, level), (second, versus) in pairs:
+            prior = None if before is None else Difference(before, first, second)
+            yield row(
+                f"contrast_of_{of}s",
+                Difference(block, first, second),
+                level=level,
+                versus=versus,
+                prior=prior,
+                note=problems[first] or problems[second],
+                **judged,
+            )
+        for (first, level), (second, versus) in pairs:
+            yield row(
+                f"cohens_d_of_{of}s",
+                Difference(block, first, second, sd),
+                level=level,
+                versus=versus,
+                denominator=_IN_WORDS[denominator],
+                note=problems[first] or problems[second] or analysis.infinite_variance,
+            )
+
+    @override
+    def heading(self, given: Mapping[str, Any]) -> str:
+        return f"contrasts of {given['of']}s"
+
+    @override
+    def among_others(self, analysis: Analysis, given: Mapping[str, Any]) -> Iterator[Estimate]:
+        asked = [given["of"]] if "of" in given else ["mean", "slope"]
+        if "of" not in given and given.get("predictor") is None and not analysis.has_slopes:
+            asked = ["mean"]
+            analysis.leave_out(NO_SLOPES)
+        for of in asked:
+            yield from super().among_others(analysis, {**given, "of": of})
+
+
+CONTRASTS = Contrasts()
+
+
+def levels_to_compare(analysis: Analysis, factor: str, asked: Sequence[str] | None) -> list[tuple[int, str]]:
+    """Numbers and labels of the levels to compare; all by default.
+
+    Raises
+    ------
+    UsageError
+        Unknown, repeated or too many levels, or a population that leaves the factor without any.
+    """
+    known = analysis.levels(factor)
+    if asked is None:
+        if len(known) > MOST_COMPARED:
+            pairs = len(known) * (len(known) - 1) // 2
+            raise UsageError(
+                f"factor '{factor}' has {len(known):,} levels, which make {pairs:,} pairs; "
+                f"at most {MOST_COMPARED} levels are compared at once. Name them: {argument('levels', ...)}"
+            )
+        asked = known
+    if isinstance(asked, str) or len(set(asked)) < 2 or len(set(asked)) < len(asked):
+        raise UsageError(f"levels should be two or more different levels of '{factor}' but got {asked!r}.")
+    unknown = [level for level in asked if level not in known]
+    if unknown:
+        raise UsageError(
+            f"'{factor}' has no level {', '.join(map(repr, unknown))}. Its levels: {', '.join(map(repr, known))}."
         )
+    if len(asked) > MOST_COMPARED:
+        raise UsageError(
+            f"levels names {len(asked)} levels, but at most {MOST_COMPARED} are compared at once. Name fewer."
+        )
+    if analysis.has_new_level(factor):
+        raise UsageError(
+            f"population 'new' puts one new level in place of those of the sampled factor '{factor}', so there is "
+            f"nothing to compare. Use {argument('population', 'sample')} or 'equal'."
+        )
+    return [(known.index(level), level) for level in asked]

@@ -1,19 +1,34 @@
-"""What the rows of one table share: interval, probability, ROPE, smallest relevant change, population."""
+"""What tables of effects have in common: their options, declared, checked and documented once."""
 
 from __future__ import annotations
 
+import inspect
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal, TypedDict, get_args, get_type_hints
 
 from alliance_bayes.errors import UsageError
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.instruments import WHO5
-from alliance_bayes.model import scales
+from alliance_bayes.model.scales import is_who5
 from alliance_bayes.remedies import argument
 
-__all__ = ["DENOMINATORS", "POPULATIONS", "Options", "Relevant", "Rope", "chosen", "is_who5", "make_options"]
+__all__ = [
+    "DENOMINATORS",
+    "POPULATIONS",
+    "AverageOptions",
+    "EffectOptions",
+    "IntervalOptions",
+    "Options",
+    "Relevant",
+    "Rope",
+    "RopeOptions",
+    "chosen",
+    "defaults_of",
+    "make_options",
+    "with_common_options",
+]
 
 type Rope = tuple[float, float] | Literal["default"] | None
 type Relevant = float | Literal["default"] | None
@@ -23,6 +38,55 @@ DENOMINATORS = ("residual_sd", "total_sd")
 # Half-width of the default ROPE in WHO-5 points: a tenth of the SD of about 19 (Kruschke 2018, doi
 # 10.1177/2515245918771304, takes half of a small standardised effect of 0.2).
 WHO5_ROPE = 2.0
+
+
+class IntervalOptions(TypedDict, total=False):
+    """Options of every table.
+
+    Parameters
+    ----------
+    prob, interval
+        Probability and kind of the intervals: ``"eti"`` (equal tails) or ``"hdi"`` (highest density).
+    """
+
+    prob: float
+    interval: Literal["eti", "hdi"]
+
+
+class AverageOptions(IntervalOptions, total=False):
+    """Options of what is averaged over people.
+
+    Parameters
+    ----------
+    population
+        Which levels of the factors an average is over. ``"sample"``: the existing ones by their share; ``"equal"``:
+        every level the same; ``"new"``: a new level of every sampled factor.
+    seed
+        Seed for the effects of new levels.
+    """
+
+    population: Literal["sample", "equal", "new"]
+    seed: int
+
+
+class RopeOptions(IntervalOptions, total=False):
+    """Options of what is in points of the outcome.
+
+    Parameters
+    ----------
+    rope
+        Region of practical equivalence in points of the outcome; -2 to 2 for a WHO-5 outcome by default, none for
+        others.
+    relevant
+        Smallest relevant change in points of the outcome; 10 for a WHO-5 outcome by default, none for others.
+    """
+
+    rope: Rope
+    relevant: Relevant
+
+
+class EffectOptions(AverageOptions, RopeOptions, total=False):
+    """Options of averages in points of the outcome: all that there are."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +104,7 @@ class Options:
     relevant
         Smallest relevant change, in points of the outcome; None where there is none.
     population
-        Which levels of the factors an average is over; see :class:`Standardiser`.
+        Which levels of the factors an average is over.
     seed
         Seed for the effects of new levels.
     """
@@ -53,20 +117,14 @@ class Options:
     seed: int = 0
 
 
-def is_who5(fit: FittedModel) -> bool:
-    """Whether the outcome is a WHO-5 score or a change of it, in points."""
-    scale = fit.design.scales.get(fit.design.outcome.name)
-    return not fit.design.family.event and scales.is_who5(scale)
-
-
 def make_options(
     fit: FittedModel,
     *,
+    population: str = "sample",
     prob: float = 0.89,
     interval: str = "eti",
-    rope: Rope = None,
-    relevant: Relevant = None,
-    population: str = "sample",
+    rope: Rope = "default",
+    relevant: Relevant = "default",
     seed: int = 0,
 ) -> Options:
     """Check the options of a table and fill in what the outcome's instrument says.
@@ -75,6 +133,8 @@ def make_options(
     ----------
     fit
         The fitted model, for its outcome.
+    population, prob, interval, seed
+        See :class:`EffectOptions`.
     rope, relevant
         ``"default"``: -2 to 2 and 10 points for a WHO-5 outcome, nothing for any other, because a point then has no
         known meaning.
@@ -88,10 +148,12 @@ def make_options(
         raise UsageError(f"{argument('prob')} should be in the interval (0, 1) but got {prob!r}. 0.89 is the default.")
     chosen("interval", interval, ("eti", "hdi"))
     chosen("population", population, POPULATIONS)
+    # A score of the WHO-5 or a change of it, in points.
+    who5 = not fit.design.family.event and is_who5(fit.design.scales.get(fit.design.outcome.name))
     if rope == "default":
-        rope = (-WHO5_ROPE, WHO5_ROPE) if is_who5(fit) else None
+        rope = (-WHO5_ROPE, WHO5_ROPE) if who5 else None
     if relevant == "default":
-        relevant = WHO5.smallest_relevant_change if is_who5(fit) else None
+        relevant = WHO5.smallest_relevant_change if who5 else None
     if rope is not None and not (len(rope) == 2 and all(map(math.isfinite, rope)) and rope[0] < rope[1]):
         raise UsageError(
             f"rope should be two finite numbers, the lower first, in points of the outcome, but got {rope!r}."
@@ -107,3 +169,38 @@ def chosen(name: str, value: str, options: Iterable[str]) -> None:
     options = tuple(options)
     if value not in options:
         raise UsageError(f"{name} should be one of {', '.join(map(repr, options))} but got {value!r}.")
+
+
+def defaults_of(options: type) -> dict[str, Any]:
+    """The options that a TypedDict of this module declares, with their defaults, as :func:`make_options` has them."""
+    declared = get_type_hints(options)
+    parameters = inspect.signature(make_options).parameters
+    return {name: parameter.default for name, parameter in parameters.items() if name in declared}
+
+
+def with_common_options[F: Callable[..., Any]](function: F) -> F:
+    """Let a function that takes ``**options: Unpack[...]`` show them one by one in its signature and its docstring.
+
+    Type checkers see them as they are; this is for ``help`` and for notebooks.
+    """
+    signature = inspect.signature(function)
+    *own, packed = signature.parameters.values()
+    (declared,) = get_args(get_type_hints(function, include_extras=True)[packed.name])
+    types = get_type_hints(declared)
+    common = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=types[name])
+        for name, default in defaults_of(declared).items()
+        if name not in signature.parameters
+    ]
+    function.__signature__ = signature.replace(parameters=[*own, *common])  # type: ignore[attr-defined]
+    # Python may have been told to keep no docstrings.
+    if function.__doc__:
+        text, section = inspect.cleandoc(function.__doc__), "\n\nReturns\n---"
+        for options in (IntervalOptions, AverageOptions, RopeOptions):
+            *_, entries = inspect.cleandoc(str(options.__doc__)).partition("----------\n")
+            # What the function itself says of an option stands.
+            said = any(f"\n{entries.split()[0].rstrip(',')}{mark}" in text for mark in ",\n")
+            if options.__annotations__.keys() <= types.keys() and not said:
+                text = text.replace(section, f"\n{entries}{section}", 1)
+        function.__doc__ = text
+    return function

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any
 
@@ -13,12 +13,13 @@ import pandas as pd
 
 from alliance_bayes.effects.options import Options, chosen
 from alliance_bayes.effects.summary import Difference, Estimate, Fixed, summarise
-from alliance_bayes.effects.table import EffectTable
+from alliance_bayes.effects.table import EffectTable, Measure
 from alliance_bayes.errors import UsageError
 from alliance_bayes.model import scale_of
+from alliance_bayes.readonly import ReadOnly
 from alliance_bayes.remedies import argument
 
-__all__ = ["ALL_OTHERS", "MOST_PAIRED", "group_ratings"]
+__all__ = ["ALL_OTHERS", "MEASURES", "MOST_PAIRED", "group_ratings"]
 
 # More groups than these are each compared with all others together: 12 groups are 66 pairs.
 MOST_PAIRED = 12
@@ -28,6 +29,22 @@ ALL_OTHERS = "(all others)"
 _CHAINS = 4
 # Groups x draws x distinct values that are in memory at once (doubles).
 _BLOCK = 4_000_000
+
+#: What the rows measure; the unit is that of the ratings.
+MEASURES: Mapping[str, Measure] = ReadOnly(
+    {
+        "mean_rating": Measure("{level}: mean rating"),
+        "median_rating": Measure("{level}: median rating"),
+        "share_at_ceiling": Measure("{level}: share at the ceiling", "probability"),
+        "difference_of_mean_ratings": Measure(
+            "{level} minus {versus}: mean rating", subject="the mean rating", difference=True
+        ),
+        "difference_of_median_ratings": Measure(
+            "{level} minus {versus}: median rating", subject="the median rating", difference=True
+        ),
+        "probability_of_superiority": Measure("{level} over {versus}", "probability"),
+    }
+)
 
 
 def group_ratings(
@@ -98,7 +115,7 @@ def group_ratings(
     ratings, n_missing, n = _ratings(values, groups, top)
     left_out = [f"{n_missing:,} of {n:,} ratings: the value or the group is missing"] if n_missing else []
     return summarise(
-        _quantities(ratings, top, draws, rope, seed), Options(prob, interval, rope, seed=seed), left_out=left_out
+        _estimates(ratings, top, draws, rope, seed), Options(prob, interval, rope, seed=seed), left_out=left_out
     )
 
 
@@ -153,50 +170,42 @@ def _ratings(values: npt.ArrayLike, groups: npt.ArrayLike, top: float) -> tuple[
     return _Ratings(names[0], names[1], distinct, labels, counts), int((~kept).sum()), len(kept)
 
 
-def _quantities(
+def _estimates(
     ratings: _Ratings, top: float, n_draws: int, rope: tuple[float, float] | None, seed: int
 ) -> Iterator[Estimate]:
-    labels, factor = ratings.labels, ratings.factor
+    labels = ratings.labels
     pairs = _pairs(len(labels))
     found = _draws(ratings, top, n_draws, pairs, np.random.default_rng(seed))
     scale = scale_of(ratings.name, {})
     point = f"unit of {ratings.name}" if scale is None or scale.unit == "unit" else scale.unit
-    shaped = (len(labels), _CHAINS, -1)
-    by_group = {
-        "mean_rating": (found.mean[: len(labels)], point),
-        "median_rating": (found.median[: len(labels)], point),
-        "share_at_ceiling": (found.ceiling, "probability"),
-    }
+
+    def row(measure: str, draws: Callable[[], np.ndarray], **facts: Any) -> Estimate:
+        of = MEASURES[measure]
+        if measure == "share_at_ceiling":
+            of = replace(of, short=f"share at {top:g}")
+        given: dict[str, Any] = {"term": ratings.name, "factor": ratings.factor, "signed": of.difference, "measure": of}
+        return Estimate(measure, draws, of.unit.format(outcome=point), **given, **facts)
+
     notes = [_note(ratings.values, counts) for counts in ratings.counts]
-    common: dict[str, Any] = {"term": ratings.name, "factor": factor}
-    for estimand, (values, unit) in by_group.items():
-        for label, draws, note in zip(labels, values.reshape(shaped), notes, strict=True):
-            yield Estimate(estimand, Fixed(draws), unit, level=label, note=note, **common)
-    for estimand, block in (
+    for measure, values in (
+        ("mean_rating", found.mean[: len(labels)]),
+        ("median_rating", found.median[: len(labels)]),
+        ("share_at_ceiling", found.ceiling),
+    ):
+        by_group = values.reshape(len(labels), _CHAINS, -1)
+        for label, draws, note in zip(labels, by_group, notes, strict=True):
+            yield row(measure, Fixed(draws), level=label, note=note)
+    for measure, block in (
         ("difference_of_mean_ratings", found.mean),
         ("difference_of_median_ratings", found.median),
     ):
         chains = block.reshape(len(block), _CHAINS, -1)
         for first, second in pairs:
-            yield Estimate(
-                estimand,
-                Difference(chains, first, second),
-                point,
-                level=labels[first],
-                versus=_versus(labels, second),
-                signed=True,
-                rope=rope,
-                **common,
-            )
+            sides = Difference(chains, first, second)
+            yield row(measure, sides, level=labels[first], versus=_versus(labels, second), rope=rope)
     for (first, second), draws in zip(pairs, found.superiority, strict=True):
-        yield Estimate(
-            "probability_of_superiority",
-            Fixed(draws.reshape(_CHAINS, -1)),
-            "probability",
-            level=labels[first],
-            versus=_versus(labels, second),
-            **common,
-        )
+        superior = Fixed(draws.reshape(_CHAINS, -1))
+        yield row("probability_of_superiority", superior, level=labels[first], versus=_versus(labels, second))
 
 
 def _pairs(n_groups: int) -> list[tuple[int, int]]:

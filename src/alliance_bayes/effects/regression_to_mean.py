@@ -4,41 +4,47 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Any, Literal
+from functools import partial
+from typing import Literal, Unpack, override
 
 import numpy as np
 import numpy.typing as npt
 
 from alliance_bayes.effects.analysis import Analysis
 from alliance_bayes.effects.counterfactual import Counterfactual, Grid, row_mask, terms_with
-from alliance_bayes.effects.options import Relevant, Rope, chosen, make_options
-from alliance_bayes.effects.summary import Estimate, summarise
-from alliance_bayes.effects.table import EffectTable
+from alliance_bayes.effects.estimand import Estimand
+from alliance_bayes.effects.options import RopeOptions, chosen, with_common_options
+from alliance_bayes.effects.summary import Estimate
+from alliance_bayes.effects.table import EffectTable, Measure
 from alliance_bayes.errors import UsageError
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.instruments import WHO5
 from alliance_bayes.model.scales import BUILT_IN
+from alliance_bayes.readonly import ReadOnly
 from alliance_bayes.remedies import argument
 
-__all__ = ["regression_quantities", "regression_to_mean"]
+__all__ = ["EVERYBODY", "POPULATION_MEAN", "REGRESSION_TO_MEAN", "regression_to_mean"]
 
 type Kind = Literal["default", "change", "followup"]
 type PopulationMean = float | tuple[float, float] | Literal["default"] | None
 
+#: What all analysed people are called in the column ``level``.
+EVERYBODY = "everybody"
+#: What stands between the people and the mean there.
+POPULATION_MEAN = ", population mean "
 
+
+@with_common_options
 def regression_to_mean(
     fit: FittedModel,
     *,
-    predictor: str = "who5_baseline",
+    baseline: str = "who5_baseline",
     at_most: float | None = None,
     selected: npt.ArrayLike | None = None,
     population_mean: PopulationMean = "default",
     retest: float | None = None,
     outcome: Kind = "default",
-    prob: float = 0.89,
-    interval: str = "eti",
-    rope: Rope = "default",
-    relevant: Relevant = "default",
+    **options: Unpack[RopeOptions],
 ) -> EffectTable:
     """Split mean changes into what regression to the population's mean would bring, and the rest.
 
@@ -47,8 +53,8 @@ def regression_to_mean(
     fit
         A model of the change, or of the follow-up, of everybody (not of the selected alone), of a family whose
         expected outcome is its linear predictor, with the baseline as a plain common term.
-    predictor
-        The baseline's column.
+    baseline
+        The predictor that was measured before.
     at_most
         The selected are those with a baseline of at most this.
     selected
@@ -65,10 +71,6 @@ def regression_to_mean(
     outcome
         ``"change"`` or ``"followup"``: what the model's outcome is. ``"default"``: a change where the outcome's scale
         reaches below zero, a follow-up where it is the baseline's scale.
-    prob, interval
-        Probability and kind of the intervals: ``"eti"`` (equal tails) or ``"hdi"`` (highest density).
-    rope, relevant
-        As in :func:`slopes`; they apply to the mean changes and their parts.
 
     Returns
     -------
@@ -103,6 +105,9 @@ def regression_to_mean(
 
     Notes
     -----
+    The ROPE and the smallest relevant change are about the mean changes and their parts. Everything is of the analysed
+    rows as they are.
+
     Let two measurements of a population in which nobody changes have the mean m, equal SDs and the correlation r. Then
     E[y2 - y1 | y1] = (1 - r) (m - y1) [1]_ [2]_: who is measured low scores nearer to the population's mean the next
     time, treated or not. That people come, or are chosen, because of a low y1 does not alter that expectation given y1,
@@ -122,85 +127,90 @@ def regression_to_mean(
        of Epidemiology 104(5). doi 10.1093/oxfordjournals.aje.a112289
     .. [3] European Quality of Life Survey 2007.
     """
-    options = make_options(fit, prob=prob, interval=interval, rope=rope, relevant=relevant)
-    change = _kind(fit, predictor, outcome) == "change"
-    fit.need_rows("regression to the mean")
-    analysis = Analysis(fit, options)
-    _refuse_other_terms(analysis, predictor)
-    mask, label = _selection(analysis, predictor, at_most, selected)
-    means = _population_means(fit, predictor, population_mean)
-    if retest is not None and not 0 <= retest <= 1:
-        raise UsageError(f"retest should be a correlation in the interval [0, 1] but got {retest!r}.")
-    quantities = regression_quantities(analysis, predictor, mask, label, means=means, retest=retest, change=change)
-    return summarise(quantities, options)
-
-
-def regression_quantities(
-    analysis: Analysis,
-    predictor: str,
-    mask: np.ndarray,
-    label: str,
-    *,
-    means: tuple[float, ...],
-    retest: float | None,
-    change: bool,
-) -> Iterator[Estimate]:
-    """Quantities of :func:`regression_to_mean`.
-
-    Parameters
-    ----------
-    analysis
-        Of a model with the baseline as a plain common term only.
-    predictor
-        The baseline's column.
-    mask, label
-        Who is selected, shape (n_rows,), and how to call them.
-    means
-        Means of the population.
-    retest
-        Its correlation, where it is known.
-    change
-        Whether the outcome is the change itself.
-    """
-    design, options = analysis.fit.design, analysis.options
-    baseline = analysis.values(predictor)
-    counterfactuals = [
-        Counterfactual((Grid(rows, {}),)) for rows in (design.rows, design.rows.take(np.flatnonzero(mask)))
-    ]
-    everybody, those = analysis.averages(counterfactuals).T
-    slope = analysis.fit.stacked["beta"][:, design.terms.index(predictor)]
-    observed = design.outcome.values[mask].mean()
-    if not change:
-        everybody, those, slope = everybody - baseline.mean(), those - baseline[mask].mean(), slope - 1
-        observed = observed - baseline[mask].mean()
-    if retest is not None:
-        slope = np.full_like(slope, retest - 1)
-    points = analysis.outcome_unit
-
-    def quantity(estimand: str, draws: np.ndarray, unit: str = points, **more: Any) -> Estimate:
-        own: dict[str, Any] = {"term": predictor, "population": "sample", "factor": predictor, "level": label}
-        if unit == points:
-            own |= {"signed": True, "rope": options.rope, "relevant": options.relevant}
-        return Estimate(estimand, analysis.fixed(draws), unit, **(own | more))
-
-    # No numbers of people: beside those of a model of other rows they may be a count of a few.
-    seen = f"observed: {observed:.4g}"
-    yield quantity("mean_change", everybody, factor=None, level=None)
-    yield quantity("mean_change_selected", those, note=seen)
-    people = (
-        ("everybody", "everybody", everybody, baseline.mean()),
-        (label, "the selected", those, baseline[mask].mean()),
+    return REGRESSION_TO_MEAN(
+        fit,
+        baseline=baseline,
+        at_most=at_most,
+        selected=selected,
+        population_mean=population_mean,
+        retest=retest,
+        outcome=outcome,
+        **options,
     )
-    for who, words, changes, start in people:
-        unstable = _unstable(changes, words, options.prob)
-        for mean in means:
-            expected = slope * (start - mean)
-            with np.errstate(divide="ignore", invalid="ignore"):
-                share = expected / changes
-            level = f"{who}, population mean {mean:g}"
-            yield quantity("regression_to_mean", expected, level=level)
-            yield quantity("change_beyond_regression", changes - expected, level=level)
-            yield quantity("share_of_regression", share, "share of change", level=level, note=unstable)
+
+
+class RegressionToMean(Estimand):
+    """See :func:`regression_to_mean`."""
+
+    name = "regression_to_mean"
+    title = "regression to the mean"
+    options = RopeOptions
+    needs_rows = "regression to the mean"
+    measures = ReadOnly(
+        {
+            "mean_change": Measure("Mean change of everybody", signed=True, judged=True),
+            "mean_change_selected": Measure("Mean change of those with a {term} of {level}", signed=True, judged=True),
+            "regression_to_mean": Measure(
+                "part expected from regression to a population mean of {level}", signed=True, judged=True
+            ),
+            "change_beyond_regression": Measure(
+                "rest of the change, with a population mean of {level}", signed=True, judged=True
+            ),
+            "share_of_regression": Measure(
+                "share expected from regression to a population mean of {level}", "share of change"
+            ),
+        }
+    )
+
+    @override
+    def estimates(
+        self,
+        analysis: Analysis,
+        *,
+        baseline: str = "who5_baseline",
+        at_most: float | None = None,
+        selected: npt.ArrayLike | None = None,
+        population_mean: PopulationMean = "default",
+        retest: float | None = None,
+        outcome: Kind = "default",
+    ) -> Iterator[Estimate]:
+        fit, design = analysis.fit, analysis.fit.design
+        change = _kind(fit, baseline, outcome) == "change"
+        _refuse_other_terms(analysis, baseline)
+        mask, label = _selection(analysis, baseline, at_most, selected)
+        means = _population_means(fit, baseline, population_mean)
+        if retest is not None and not 0 <= retest <= 1:
+            raise UsageError(f"retest should be a correlation in the interval [0, 1] but got {retest!r}.")
+        start = analysis.values(baseline)
+        people = [Counterfactual((Grid(rows, {}),)) for rows in (design.rows, design.rows.take(np.flatnonzero(mask)))]
+        everybody, those = analysis.averages(people).T
+        slope = fit.stacked["beta"][:, design.terms.index(baseline)]
+        observed = design.outcome.values[mask].mean()
+        if not change:
+            everybody, those, slope = everybody - start.mean(), those - start[mask].mean(), slope - 1
+            observed = observed - start[mask].mean()
+        if retest is not None:
+            slope = np.full_like(slope, retest - 1)
+        row = partial(self.row, analysis, term=baseline, population="sample")
+        yield row("mean_change", everybody)
+        # No numbers of people: beside those of a model of other rows they may be a count of a few.
+        yield row("mean_change_selected", those, factor=baseline, level=label, note=f"observed: {observed:.4g}")
+        for who, words, changes, mean_start in (
+            (EVERYBODY, EVERYBODY, everybody, start.mean()),
+            (label, "the selected", those, start[mask].mean()),
+        ):
+            unstable = _unstable(changes, words, analysis.options.prob)
+            for mean in means:
+                expected = slope * (mean_start - mean)
+                with np.errstate(divide="ignore", invalid="ignore"):
+                    share = expected / changes
+                part = partial(row, factor=baseline, level=f"{who}{POPULATION_MEAN}{mean:g}")
+                yield part("regression_to_mean", expected)
+                yield part("change_beyond_regression", changes - expected)
+                yield part("share_of_regression", share, note=unstable)
+
+
+REGRESSION_TO_MEAN = RegressionToMean()
 
 
 def _unstable(changes: np.ndarray, who: str, prob: float) -> str:
@@ -214,16 +224,16 @@ def _unstable(changes: np.ndarray, who: str, prob: float) -> str:
     )
 
 
-def _population_means(fit: FittedModel, predictor: str, asked: PopulationMean) -> tuple[float, ...]:
+def _population_means(fit: FittedModel, baseline: str, asked: PopulationMean) -> tuple[float, ...]:
     """The means to regress to, ascending: none, one, or the ends of a range."""
-    scale = fit.design.scales.get(predictor)
+    scale = fit.design.scales.get(baseline)
     if asked is None:
         return ()
     if asked == "default":
         if scale != BUILT_IN["who5"] or WHO5.population_means is None:
             raise UsageError(
                 "people who start low regress to the mean of the population that they come from, and none is known for "
-                f"'{predictor}'. Give {argument('population_mean', ...)}, one number or the two ends of a range, or "
+                f"'{baseline}'. Give {argument('population_mean', ...)}, one number or the two ends of a range, or "
                 "None for the mean changes alone."
             )
         return WHO5.population_means
@@ -239,12 +249,12 @@ def _population_means(fit: FittedModel, predictor: str, asked: PopulationMean) -
     ends = (None, None) if scale is None else (scale.lower, scale.upper)
     if any((ends[0] is not None and mean < ends[0]) or (ends[1] is not None and mean > ends[1]) for mean in means):
         raise UsageError(
-            f"population_mean should lie on the scale of '{predictor}', {ends[0]:g} to {ends[1]:g}, but got {asked!r}."
+            f"population_mean should lie on the scale of '{baseline}', {ends[0]:g} to {ends[1]:g}, but got {asked!r}."
         )
     return tuple(map(float, means))
 
 
-def _kind(fit: FittedModel, predictor: str, asked: str) -> str:
+def _kind(fit: FittedModel, baseline: str, asked: str) -> str:
     chosen("outcome", asked, ("default", "change", "followup"))
     if not fit.design.family.linear:
         raise UsageError(
@@ -253,34 +263,34 @@ def _kind(fit: FittedModel, predictor: str, asked: str) -> str:
         )
     if asked != "default":
         return asked
-    own, baseline = (fit.design.scales.get(name) for name in (fit.design.outcome.name, predictor))
-    if own is not None and own.lower is not None and own.lower < 0:
+    after, before = (fit.design.scales.get(name) for name in (fit.design.outcome.name, baseline))
+    if after is not None and after.lower is not None and after.lower < 0:
         return "change"
-    if own is not None and own == baseline:
+    if after is not None and after == before:
         return "followup"
     raise UsageError(
         f"nothing tells whether '{fit.design.outcome.name}' is a change or a follow-up score on the scale of "
-        f"'{predictor}'. Say {argument('outcome', 'change')} or {argument('outcome', 'followup')}."
+        f"'{baseline}'. Say {argument('outcome', 'change')} or {argument('outcome', 'followup')}."
     )
 
 
-def _refuse_other_terms(analysis: Analysis, predictor: str) -> None:
-    analysis.predictor(predictor)
-    terms = terms_with(analysis.fit.design, predictor)
-    if predictor not in analysis.fit.design.terms:
-        what = f"'{predictor}' is not a common term of its own"
-    elif others := [term.name for term in terms if term.name != predictor]:
-        what = f"'{predictor}' is also in {', '.join(map(repr, others))}"
+def _refuse_other_terms(analysis: Analysis, baseline: str) -> None:
+    analysis.predictor(baseline)
+    terms = terms_with(analysis.fit.design, baseline)
+    if baseline not in analysis.fit.design.terms:
+        what = f"'{baseline}' is not a common term of its own"
+    elif others := [term.name for term in terms if term.name != baseline]:
+        what = f"'{baseline}' is also in {', '.join(map(repr, others))}"
     else:
         return
     raise UsageError(
         f"regression to the mean is one slope times a difference of means, but in this model {what}. "
-        f"Fit a model with '{predictor}' as a plain common term only."
+        f"Fit a model with '{baseline}' as a plain common term only."
     )
 
 
 def _selection(
-    analysis: Analysis, predictor: str, at_most: float | None, selected: npt.ArrayLike | None
+    analysis: Analysis, baseline: str, at_most: float | None, selected: npt.ArrayLike | None
 ) -> tuple[np.ndarray, str]:
     """Who is selected, shape (n_rows,), and how to call them."""
     if (at_most is None) == (selected is None):
@@ -288,7 +298,7 @@ def _selection(
             "give either at_most, the highest baseline that is selected, or selected, a mask of the analysed rows."
         )
     if at_most is not None:
-        mask, label = analysis.values(predictor) <= at_most, f"at most {at_most:g}"
+        mask, label = analysis.values(baseline) <= at_most, f"at most {at_most:g}"
     else:
         assert selected is not None
         mask, label = row_mask(analysis.fit.design, "selected", selected), "selected"

@@ -1,34 +1,36 @@
-"""Slope of the expected outcome on one predictor, in every unit a reader may ask for."""
+"""Slopes of the expected outcome: on average in every unit, by level of a factor, and by value of a moderator."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any, Unpack, override
 
 import numpy as np
 
 from alliance_bayes.effects.analysis import Analysis
-from alliance_bayes.effects.counterfactual import NumericSetting
+from alliance_bayes.effects.counterfactual import NumericSetting, terms_with
+from alliance_bayes.effects.estimand import MOST_LEVELS, Estimand
 from alliance_bayes.effects.explained import unique_variance
-from alliance_bayes.effects.options import Relevant, Rope, make_options
-from alliance_bayes.effects.summary import Estimate, Fixed, summarise
-from alliance_bayes.effects.table import EffectTable
+from alliance_bayes.effects.options import EffectOptions, with_common_options
+from alliance_bayes.effects.summary import Estimate
+from alliance_bayes.effects.table import EffectTable, Measure
+from alliance_bayes.errors import UsageError
 from alliance_bayes.fit import FittedModel
+from alliance_bayes.readonly import ReadOnly
+from alliance_bayes.remedies import argument
 
-__all__ = ["level_slope_quantities", "slope_quantities", "slopes", "slopes_by_level"]
+__all__ = ["MODERATION", "SLOPES", "SLOPES_BY_LEVEL", "moderation", "slopes", "slopes_by_level"]
+
+type Span = tuple[float, float]
+
+_SLOPE = "the slope of {term}"
+_PER = "{outcome} per {unit}"
 
 
-def slopes(
-    fit: FittedModel,
-    *,
-    predictor: str | None = None,
-    population: str = "sample",
-    prob: float = 0.89,
-    interval: str = "eti",
-    rope: Rope = "default",
-    relevant: Relevant = "default",
-    seed: int = 0,
-) -> EffectTable:
+@with_common_options
+def slopes(fit: FittedModel, *, predictor: str | None = None, **options: Unpack[EffectOptions]) -> EffectTable:
     """Average slope of a predictor in every unit.
 
     Parameters
@@ -37,18 +39,6 @@ def slopes(
         The fitted model.
     predictor
         A numeric predictor; the model's focal one by default.
-    population
-        ``"sample"``: existing levels of the factors by their share; ``"equal"``: every level the same; ``"new"``: a
-        new level of every sampled factor.
-    prob, interval
-        Probability and kind of the intervals: ``"eti"`` (equal tails) or ``"hdi"`` (highest density).
-    rope
-        Region of practical equivalence in points of the outcome; -2 to 2 for a WHO-5 outcome by default, none for
-        others.
-    relevant
-        Smallest relevant change in points of the outcome; 10 for a WHO-5 outcome by default, none for others.
-    seed
-        Seed for the effects of new levels.
 
     Returns
     -------
@@ -107,23 +97,98 @@ def slopes(
     .. [2] Gelman, Goodrich, Gabry, Vehtari (2019). R-squared for Bayesian regression models. The American Statistician
        73(3). doi 10.1080/00031305.2018.1549100
     """
-    options = make_options(
-        fit, prob=prob, interval=interval, rope=rope, relevant=relevant, population=population, seed=seed
+    return SLOPES(fit, predictor=predictor, **options)
+
+
+class Slopes(Estimand):
+    """See :func:`slopes`."""
+
+    name = "slopes"
+    title = "slopes"
+    needs_predictor = True
+    measures = ReadOnly(
+        {
+            "slope": Measure(
+                "Per {unit}",
+                _PER,
+                short="per {unit}",
+                subject=_SLOPE,
+                sentence="For each additional {unit}, {outcome} was {word} {way}, by {size}{points} on average{given}",
+                unsettled="Whether {outcome} was higher or lower with more {term} is not settled{leaning}: for each "
+                "additional {unit} the estimate is {mean}{points}{given}",
+                signed=True,
+                judged=True,
+            ),
+            "slope_per_sd": Measure(
+                "Per SD of {term}", "{outcome} per SD of {term}", short="per SD", signed=True, judged=True
+            ),
+            "slope_p10_p90": Measure(
+                "From the 10th to the 90th percentile of {term}",
+                "{outcome}{where}",
+                short="10th to 90th percentile",
+                sentence="Between people at the 10th and at the 90th percentile of {term} ({span}), {outcome} was "
+                "{word} {way} at the latter, by {size}{points} ({interval}).",
+                unsettled="Between people at the 10th and at the 90th percentile of {term} ({span}), {outcome} "
+                "differed by {mean}{points} ({interval}).",
+                signed=True,
+                judged=True,
+            ),
+            "slope_standardised": Measure("Standardised slope", "SD per SD", short="standardised", signed=True),
+            "partial_correlation": Measure(
+                "Partial correlation", "correlation", short="partial correlation", signed=True
+            ),
+            "delta_r2": Measure(
+                "ΔR²: share of the variance that goes with the average slope of {term}", "share of variance"
+            ),
+            "points_needed": Measure(
+                "{units} that go with {change} (median)",
+                "{unit} for {change}",
+                sentence="A difference of {change}, the smallest that is relevant, goes with {mean} {units} (median; "
+                "{interval}){further}, if the association is a straight line.",
+                unbounded=True,
+            ),
+        }
     )
-    return summarise(slope_quantities(Analysis(fit, options), predictor), options)
+
+    @override
+    def estimates(self, analysis: Analysis, *, predictor: str | None = None) -> Iterator[Estimate]:
+        name = analysis.predictor(predictor)
+        options, design, outcome = analysis.options, analysis.fit.design, analysis.fit.design.outcome
+        unit, points = analysis.unit_of(name), analysis.outcome_unit
+        draws, (problem,) = analysis.slopes(name, [{}])
+        slope = draws[:, 0]
+        sd_x, sd_y = design.sd(name), design.sd(outcome.name)
+        row = partial(self.row, analysis, term=name)
+        yield row("slope", slope, denominator=f"1 {unit}", note=problem)
+        yield row("slope_per_sd", slope * sd_x, denominator=f"sample SD of {name}, {sd_x:.4g}", note=problem)
+        span, why, where = _between(analysis, name)
+        percentiles = f"10th to 90th percentile of {name}"
+        yield row("slope_p10_p90", span, words={"where": where}, denominator=percentiles, note=why)
+        both = f"sample SDs of {name}, {sd_x:.4g}, and {outcome.name}, {sd_y:.4g}"
+        yield row("slope_standardised", slope * sd_x / sd_y, denominator=both, note=problem)
+        if options.population == "sample":
+            unique = unique_variance(analysis.fit, name, tables=analysis.tables)
+            spread, why = analysis.spread, problem or analysis.infinite_variance
+            explained = slope**2 * unique.variance
+            partial_correlation = np.sign(slope) * np.sqrt(explained / (explained + unique.left + spread.residual))
+            level = "" if unique.level is None else f", between levels of {unique.level}"
+            parts = f"explained by the slope + unexplained variance{level}"
+            yield row("partial_correlation", partial_correlation, denominator=parts, note=why)
+            parts = "explained + residual variance"
+            yield row("delta_r2", explained / spread.total, denominator=parts, note=why, size_of=slope)
+        if options.relevant is not None:
+            needed, why = _needed(analysis, slope, options.relevant, name)
+            change = _counted(options.relevant, points)
+            words = {"change": change}
+            yield row("points_needed", needed, words=words, denominator=change, note=problem or why)
 
 
+SLOPES = Slopes()
+
+
+@with_common_options
 def slopes_by_level(
-    fit: FittedModel,
-    factor: str,
-    *,
-    predictor: str | None = None,
-    population: str = "sample",
-    prob: float = 0.89,
-    interval: str = "eti",
-    rope: Rope = "default",
-    relevant: Relevant = "default",
-    seed: int = 0,
+    fit: FittedModel, factor: str, *, predictor: str | None = None, **options: Unpack[EffectOptions]
 ) -> EffectTable:
     """Average slope of a predictor with everybody at each level of a factor (estimand ``slope_by_level``).
 
@@ -132,80 +197,147 @@ def slopes_by_level(
     fit
         The fitted model.
     factor
-        A pooled factor ("country", "country:sex") or a categorical column of a common term.
-    predictor, population, prob, interval, rope, relevant, seed
-        As in :func:`slopes`; the population is over the other factors. With ``"new"``, a sampled ``factor`` has one
-        row, its new level.
+        A pooled factor ("country", "country:sex") or a categorical column of a common term. With population ``"new"``,
+        a sampled one has one row, its new level; the population is otherwise over the other factors.
+    predictor
+        A numeric predictor; the model's focal one by default.
+
+    Returns
+    -------
+    EffectTable
+        One row a level, as ``slope`` of :func:`slopes`.
 
     Raises
     ------
     UsageError
         As :func:`slopes`; or the factor is not one of the model's.
     """
-    options = make_options(
-        fit, prob=prob, interval=interval, rope=rope, relevant=relevant, population=population, seed=seed
+    return SLOPES_BY_LEVEL(fit, factor=factor, predictor=predictor, **options)
+
+
+class SlopesByLevel(Estimand):
+    """See :func:`slopes_by_level`."""
+
+    name = "slopes_by_level"
+    title = "slopes by level"
+    needs_predictor = True
+    most_levels = MOST_LEVELS
+    measures = ReadOnly(
+        {"slope_by_level": Measure("{factor}: {level}", _PER, subject=_SLOPE, signed=True, judged=True)}
     )
-    return summarise(level_slope_quantities(Analysis(fit, options), factor, predictor), options)
+
+    @override
+    def estimates(self, analysis: Analysis, factor: str, *, predictor: str | None = None) -> Iterator[Estimate]:
+        name = analysis.predictor(predictor)
+        for label, draws, problem in zip(*analysis.by_level(factor, predictor=name), strict=True):
+            one = f"1 {analysis.unit_of(name)}"
+            yield self.row(
+                analysis, "slope_by_level", draws, term=name, factor=factor, level=label, denominator=one, note=problem
+            )
 
 
-def slope_quantities(analysis: Analysis, predictor: str | None = None) -> Iterator[Estimate]:
-    """Quantities of :func:`slopes`."""
-    name = analysis.predictor(predictor)
-    options, design, outcome = analysis.options, analysis.fit.design, analysis.fit.design.outcome
-    unit, points = analysis.unit_of(name), analysis.outcome_unit
-    draws, (problem,) = analysis.slopes(name, [{}])
-    slope = draws[:, 0]
-    sd_x, sd_y = design.sd(name), design.sd(outcome.name)
-
-    def quantity(estimand: str, draws: np.ndarray, unit: str, denominator: str, note: str, **more: Any) -> Estimate:
-        own: dict[str, Any] = {"term": name, "population": options.population, "signed": True}
-        return Estimate(estimand, analysis.fixed(draws), unit, denominator=denominator, note=note, **(own | more))
-
-    limits: dict[str, Any] = {"rope": options.rope, "relevant": options.relevant}
-    yield quantity("slope", slope, f"{points} per {unit}", f"1 {unit}", problem, **limits)
-    per_sd = f"sample SD of {name}, {sd_x:.4g}"
-    yield quantity("slope_per_sd", slope * sd_x, f"{points} per SD of {name}", per_sd, problem, **limits)
-    span, why, where = _between(analysis, name)
-    step = f"{points}{where}"
-    yield quantity("slope_p10_p90", span, step, f"10th to 90th percentile of {name}", why, **limits)
-    both = f"sample SDs of {name}, {sd_x:.4g}, and {outcome.name}, {sd_y:.4g}"
-    yield quantity("slope_standardised", slope * sd_x / sd_y, "SD per SD", both, problem)
-    if options.population == "sample":
-        unique = unique_variance(analysis.fit, name, tables=analysis.tables)
-        spread, why = analysis.spread, problem or analysis.infinite_variance
-        explained = slope**2 * unique.variance
-        partial = np.sign(slope) * np.sqrt(explained / (explained + unique.left + spread.residual))
-        where = "" if unique.level is None else f", between levels of {unique.level}"
-        parts = f"explained by the slope + unexplained variance{where}"
-        yield quantity("partial_correlation", partial, "correlation", parts, why)
-        share, parts = explained / spread.total, "explained + residual variance"
-        yield quantity("delta_r2", share, "share of variance", parts, why, signed=False, size_of=slope)
-    if options.relevant is not None:
-        needed, why = _needed(analysis, slope, options.relevant, name)
-        change = _counted(options.relevant, points)
-        yield quantity("points_needed", needed, f"{unit} for {change}", change, problem or why, signed=False)
+SLOPES_BY_LEVEL = SlopesByLevel()
 
 
-def level_slope_quantities(analysis: Analysis, factor: str, predictor: str | None = None) -> Iterator[Estimate]:
-    """Quantities of :func:`slopes_by_level`."""
-    name, options = analysis.predictor(predictor), analysis.options
-    labels, draws, problems = analysis.by_level(factor, predictor=name)
-    unit = analysis.unit_of(name)
-    for label, values, problem in zip(labels, draws, problems, strict=True):
-        yield Estimate(
-            "slope_by_level",
-            Fixed(values),
-            f"{analysis.outcome_unit} per {unit}",
-            term=name,
-            factor=factor,
-            level=label,
-            denominator=f"1 {unit}",
-            population=options.population,
-            signed=True,
-            rope=options.rope,
-            relevant=options.relevant,
-            note=problem,
-        )
+@with_common_options
+def moderation(
+    fit: FittedModel,
+    *,
+    predictor: str | None = None,
+    moderators: Sequence[str] | Mapping[str, Span] | None = None,
+    quantiles: Span = (0.1, 0.9),
+    **options: Unpack[EffectOptions],
+) -> EffectTable:
+    """Slope of a predictor with everybody at a low and at a high value of each numeric moderator.
+
+    Parameters
+    ----------
+    fit
+        The fitted model.
+    predictor
+        A numeric predictor; the model's focal one by default.
+    moderators
+        Numeric columns that a common term multiplies the predictor with ("alliance:who5_baseline"); all of them by
+        default. A mapping gives the low and the high value of each, in its own unit, in place of quantiles.
+    quantiles
+        Which quantiles of a moderator in the analysed rows are its low and its high value.
+
+    Returns
+    -------
+    EffectTable
+        For every moderator ``slope_at`` its low and its high value, then ``difference_in_slope``, high (``level``)
+        minus low (``versus``); ``factor`` names the moderator and the levels read "who5_baseline = 64". ``left_out``
+        names moderators whose two quantiles are the same value.
+
+    Raises
+    ------
+    UsageError
+        An option is outside what is accepted, the predictor has no numeric moderator or a column is none, its two
+        values are the same, or quantiles are asked of a fit made from moments, which do not tell them.
+
+    Notes
+    -----
+    Slopes are averages over the analysed rows of the derivative of the expected outcome, as in :func:`slopes`, with the
+    moderator set to the value for everybody. In a linear model the difference is the coefficient of the product times
+    the distance of the two values. Differences between the levels of a factor are those of
+    ``contrasts(fit, factor, of="slope")``.
+
+    The ROPE and the smallest relevant change are in points of the outcome: they apply to the difference that goes with
+    one unit of the predictor. A difference of slopes is judged against half of the ROPE over the step from the
+    predictor's 10th to its 90th percentile, as in :func:`contrasts`.
+    """
+    return MODERATION(fit, predictor=predictor, moderators=moderators, quantiles=quantiles, **options)
+
+
+class Moderation(Estimand):
+    """See :func:`moderation`."""
+
+    name = "moderation"
+    title = "moderation"
+    needs_predictor = True
+    measures = ReadOnly(
+        {
+            "slope_at": Measure("Slope at {level}", _PER, subject=_SLOPE, signed=True, judged=True),
+            "difference_in_slope": Measure(
+                "Slope at {level} minus that at {versus}", _PER, subject=_SLOPE, difference=True, judged=True
+            ),
+        }
+    )
+
+    @override
+    def estimates(
+        self,
+        analysis: Analysis,
+        *,
+        predictor: str | None = None,
+        moderators: Sequence[str] | Mapping[str, Span] | None = None,
+        quantiles: Span = (0.1, 0.9),
+    ) -> Iterator[Estimate]:
+        if not (len(quantiles) == 2 and 0 <= quantiles[0] < quantiles[1] <= 1):
+            raise UsageError(
+                f"quantiles should be two numbers between 0 and 1, the lower first, but got {quantiles!r}."
+            )
+        name = analysis.predictor(predictor)
+        for moderator, span in _spans(analysis, name, moderators, quantiles).items():
+            slopes, problems = [], []
+            for value in span:
+                draws, (problem,) = analysis.slopes(name, [{}], at=(NumericSetting(moderator, value),))
+                slopes.append(draws[:, 0])
+                problems.append(problem)
+            labels = [f"{moderator} = {value:.4g}" for value in span]
+            row, one = partial(self.row, analysis, term=name, factor=moderator), f"1 {analysis.unit_of(name)}"
+            for label, slope, problem in zip(labels, slopes, problems, strict=True):
+                yield row("slope_at", slope, level=label, denominator=one, note=problem)
+            rope = analysis.slope_rope(name)
+            judged: dict[str, Any] = {"rope": rope}
+            if rope is not None:
+                judged["prior"] = partial(_before, analysis.prior, name, moderator, span)
+            difference, problem = slopes[1] - slopes[0], problems[0] or problems[1]
+            low, high = labels
+            yield row("difference_in_slope", difference, level=high, versus=low, note=problem, **judged)
+
+
+MODERATION = Moderation()
 
 
 def _counted(number: float, unit: str) -> str:
@@ -254,3 +386,60 @@ def _needed(analysis: Analysis, slope: np.ndarray, relevant: float, name: str) -
     if beyond:
         notes.append(f"in {beyond:.1%} of the draws it is more than the predictor's whole observed range of {span:.4g}")
     return needed, "; ".join(notes)
+
+
+def _before(prior: Analysis, predictor: str, moderator: str, span: Span) -> np.ndarray:
+    """Draws of the difference of slopes from the prior."""
+    low, high = (prior.slopes(predictor, [{}], at=(NumericSetting(moderator, value),))[0][:, 0] for value in span)
+    return high - low
+
+
+def _spans(
+    analysis: Analysis,
+    predictor: str,
+    asked: Sequence[str] | Mapping[str, Span] | None,
+    quantiles: Span,
+) -> dict[str, Span]:
+    """Low and high value of each moderator."""
+    design = analysis.fit.design
+    numeric = [term.others for term in terms_with(design, predictor) if term.common]
+    categorical = analysis.counterfactuals.categorical
+    known = list(dict.fromkeys(name for others in numeric for name in others if name not in categorical))
+    if not known:
+        raise UsageError(
+            f"no common term multiplies '{predictor}' with another numeric column, so it has no numeric moderator. Add "
+            f"one to the formula ('{predictor}:who5_baseline'); for factors use contrasts(fit, factor, of='slope')."
+        )
+    if isinstance(asked, str):
+        raise UsageError(f"moderators should be a sequence of names but got {asked!r}. Write [{asked!r}].")
+    names = known if asked is None else list(dict.fromkeys(asked))
+    unknown = [name for name in names if name not in known]
+    if unknown or not names:
+        raise UsageError(
+            f"moderators should be columns that a common term multiplies '{predictor}' with, but got "
+            f"{', '.join(map(repr, unknown)) or 'none'}. "
+            f"Numeric moderators of '{predictor}': {', '.join(known)}."
+        )
+    if isinstance(asked, Mapping):
+        for name, span in asked.items():
+            if not (len(span) == 2 and all(map(math.isfinite, span)) and span[0] < span[1]):
+                raise UsageError(
+                    f"the values of '{name}' should be two finite numbers, the lower first, but got {span!r}."
+                )
+        return {name: (float(low), float(high)) for name, (low, high) in asked.items()}
+    if analysis.fit.moments is not None:
+        raise UsageError(
+            "quantiles need the analysed rows, and this fit was made from moments. Give two values of "
+            f"{names[0]!r} instead, the lower first: {argument('moderators', ...)}"
+        )
+    spans = {}
+    for name in names:
+        low, high = (float(value) for value in np.quantile(analysis.values(name), quantiles))
+        same = f"both quantiles of '{name}', {quantiles[0]:g} and {quantiles[1]:g}, are {low:.4g}"
+        if low < high:
+            spans[name] = (low, high)
+        elif asked is not None:
+            raise UsageError(f"{same}. Give two values instead: {argument('moderators', ...)}")
+        else:
+            analysis.leave_out(f"moderation by '{name}': {same}")
+    return spans

@@ -12,7 +12,8 @@ import pandas as pd
 
 from alliance_bayes.diagnostics import arviz, convergence
 from alliance_bayes.effects.options import Options
-from alliance_bayes.effects.table import COLUMNS, TEXT_COLUMNS, EffectTable
+from alliance_bayes.effects.table import COLUMNS, TEXT_COLUMNS, EffectTable, Measure
+from alliance_bayes.errors import UsageError
 from alliance_bayes.machine import processors
 from alliance_bayes.rounding import ROUNDING, is_constant
 
@@ -21,6 +22,112 @@ __all__ = ["Difference", "Estimate", "Fixed", "summarise"]
 
 # Estimates whose draws are in memory at once: 16 x 4,000 doubles are half a MB, which the processor's cache holds.
 _CHUNK = 16
+
+
+@dataclass(frozen=True, eq=False)
+class Fixed:
+    """Draws that are at hand, shape (chain, draw)."""
+
+    values: np.ndarray
+
+    def __call__(self) -> np.ndarray:
+        """Return them."""
+        return self.values
+
+
+@dataclass(frozen=True, eq=False)
+class Difference:
+    """Difference of two levels, computed when asked for, so that hundreds of pairs need no memory.
+
+    Parameters
+    ----------
+    block
+        Draws by level, shape (level, chain, draw).
+    first, second
+        The levels: first minus second.
+    denominator
+        What the difference is divided by, shape (chain, draw); None for nothing.
+    """
+
+    block: np.ndarray
+    first: int
+    second: int
+    denominator: np.ndarray | None = None
+
+    def __call__(self) -> np.ndarray:
+        """Return the draws, shape (chain, draw)."""
+        first, second = self.block[self.first], self.block[self.second]
+        difference = first - second
+        # What the model holds equal may still differ by rounding.
+        if np.abs(difference).max() <= ROUNDING * max(np.abs(first).max(), np.abs(second).max()):
+            difference = np.zeros_like(difference)
+        return np.asarray(difference if self.denominator is None else difference / self.denominator)
+
+
+@dataclass(frozen=True, eq=False)
+class Estimate:
+    """What is estimated, with its draws; a row of an :class:`EffectTable` before it is summarised.
+
+    Parameters
+    ----------
+    estimand
+        What it is ("slope", "mean", "contrast_of_means", ...).
+    draws
+        Gives the draws, shape (chain, draw). NaN: not defined in that draw, which makes the whole row NaN. Infinite:
+        beyond any bound, which leaves quantiles defined and the mean not.
+    unit
+        Unit of the draws.
+    term, factor, level, versus, denominator, population
+        As the table's columns; None where they do not apply.
+    size_of
+        Draws of what this is a size of, shape (n_draws,), where that has a sign: where its interval holds 0, the
+        interval begins at 0.
+    signed
+        Whether zero means "no effect", so that a probability of direction makes sense.
+    prior
+        Gives draws of the same from the prior, any shape; None where they are not asked for.
+    rope, relevant
+        Region of practical equivalence and smallest relevant change, in ``unit``; None where there is none.
+    note
+        What a reader must know about the row, or why it is NaN; empty for nothing.
+    measure
+        What it is a measure of; None where only the name is known.
+    """
+
+    estimand: str
+    draws: Callable[[], np.ndarray]
+    unit: str
+    term: str | None = None
+    factor: str | None = None
+    level: str | None = None
+    versus: str | None = None
+    denominator: str | None = None
+    population: str | None = None
+    size_of: np.ndarray | None = None
+    signed: bool = False
+    prior: Callable[[], np.ndarray] | None = None
+    rope: tuple[float, float] | None = None
+    relevant: float | None = None
+    note: str = ""
+    measure: Measure | None = None
+
+    @property
+    def row_id(self) -> str:
+        """Identifies the row within a table: the parts that tell rows apart, joined by slashes."""
+        where = None if self.factor is None else _plain(self.factor)
+        if where is not None and self.level is not None:
+            where += f"={_plain(self.level)}"
+        compared = self.versus is not None
+        if where is not None and self.versus is not None:
+            where += f" vs {_plain(self.versus)}"
+        term = None if self.term is None else _plain(self.term)
+        parts = (self.estimand, term, where, self.population, self.denominator if compared else None)
+        return "/".join(part for part in parts if part is not None)
+
+
+def _plain(label: str) -> str:
+    """A label whose separators are escaped, so that no two rows share an id."""
+    return label.replace("\\", "\\\\").replace("/", "\\/").replace(" vs ", "\\ vs ")
 
 
 def summarise(estimates: Iterable[Estimate], options: Options, *, left_out: Iterable[str] = ()) -> EffectTable:
@@ -37,7 +144,7 @@ def summarise(estimates: Iterable[Estimate], options: Options, *, left_out: Iter
 
     Notes
     -----
-    A estimate that is NaN in any draw is NaN throughout, and its note gives the share of such draws. One that is
+    An estimate that is NaN in any draw is NaN throughout, and its note gives the share of such draws. One that is
     infinite in some draws has no mean; its median and limits are quantiles of all draws, NaN where the quantile is
     infinite. Constant draws have no R-hat, ESS or Monte Carlo error. The interval of a size (delta R2) begins at 0
     where that of what it is the size of (the slope) holds 0.
@@ -45,7 +152,7 @@ def summarise(estimates: Iterable[Estimate], options: Options, *, left_out: Iter
     Raises
     ------
     UsageError
-        Two estimates have the same id.
+        Two estimates have the same id, or draws of different shapes.
     """
     kept = list(estimates)
     # What takes time in a chunk, sorting, releases the interpreter's lock.
@@ -61,11 +168,20 @@ def summarise(estimates: Iterable[Estimate], options: Options, *, left_out: Iter
     )
     rows = rows.astype({name: "str" if name in TEXT_COLUMNS else "float64" for name in COLUMNS})
     priors = {q.row_id: q.prior for q in kept if q.prior is not None}
-    return EffectTable.build(rows, {q.row_id: q.draws for q in kept}, priors=priors, left_out=left_out)
+    sources = {q.row_id: q.draws for q in kept}
+    measures = {q.estimand: q.measure for q in kept if q.measure is not None}
+    return EffectTable.build(rows, sources, priors=priors, measures=measures, left_out=left_out)
 
 
 def _figures(chunk: Sequence[Estimate], options: Options) -> Iterator[dict[str, float | str | None]]:
-    draws = np.stack([estimate.draws() for estimate in chunk])
+    several = [np.asarray(estimate.draws(), dtype=float) for estimate in chunk]
+    for estimate, own in zip(chunk, several, strict=True):
+        if own.ndim != 2 or own.shape != several[0].shape:
+            raise UsageError(
+                f"the rows of a table have draws of one shape (chain, draw), but those of {estimate.row_id!r} have the "
+                f"shape {own.shape} and those of {chunk[0].row_id!r} {several[0].shape}."
+            )
+    draws = np.stack(several)
     flat = draws.reshape(len(chunk), -1)
     undefined = np.isnan(flat).mean(axis=1)
     order = np.argsort(flat, axis=1)
@@ -158,106 +274,3 @@ def _reason(estimate: Estimate, share: float) -> str:
 
 def _finite(value: float | None) -> float | None:
     return float(value) if value is not None and np.isfinite(value) else None
-
-
-@dataclass(frozen=True, eq=False)
-class Fixed:
-    """Draws that are at hand, shape (chain, draw)."""
-
-    values: np.ndarray
-
-    def __call__(self) -> np.ndarray:
-        """Return them."""
-        return self.values
-
-
-@dataclass(frozen=True, eq=False)
-class Difference:
-    """Difference of two levels, computed when asked for, so that hundreds of pairs need no memory.
-
-    Parameters
-    ----------
-    block
-        Draws by level, shape (level, chain, draw).
-    first, second
-        The levels: first minus second.
-    denominator
-        What the difference is divided by, shape (chain, draw); None for nothing.
-    """
-
-    block: np.ndarray
-    first: int
-    second: int
-    denominator: np.ndarray | None = None
-
-    def __call__(self) -> np.ndarray:
-        """Return the draws, shape (chain, draw)."""
-        first, second = self.block[self.first], self.block[self.second]
-        difference = first - second
-        # What the model holds equal may still differ by rounding.
-        if np.abs(difference).max() <= ROUNDING * max(np.abs(first).max(), np.abs(second).max()):
-            difference = np.zeros_like(difference)
-        return np.asarray(difference if self.denominator is None else difference / self.denominator)
-
-
-@dataclass(frozen=True, eq=False)
-class Estimate:
-    """One estimand with its draws; a row of an :class:`EffectTable` before it is summarised.
-
-    Parameters
-    ----------
-    estimand
-        What it is ("slope", "mean", "contrast_of_means", ...).
-    draws
-        Gives the draws, shape (chain, draw). NaN: not defined in that draw, which makes the whole row NaN. Infinite:
-        beyond any bound, which leaves quantiles defined and the mean not.
-    unit
-        Unit of the draws.
-    term, factor, level, versus, denominator, population
-        As the table's columns; None where they do not apply.
-    size_of
-        Draws of what this is a size of, shape (n_draws,), where that has a sign: where its interval holds 0, the
-        interval begins at 0.
-    signed
-        Whether zero means "no effect", so that a probability of direction makes sense.
-    prior
-        Gives draws of the same from the prior, any shape; None where they are not asked for.
-    rope, relevant
-        Region of practical equivalence and smallest relevant change, in ``unit``; None where there is none.
-    note
-        What a reader must know about the row, or why it is NaN; empty for nothing.
-    """
-
-    estimand: str
-    draws: Callable[[], np.ndarray]
-    unit: str
-    term: str | None = None
-    factor: str | None = None
-    level: str | None = None
-    versus: str | None = None
-    denominator: str | None = None
-    population: str | None = None
-    size_of: np.ndarray | None = None
-    signed: bool = False
-    prior: Callable[[], np.ndarray] | None = None
-    rope: tuple[float, float] | None = None
-    relevant: float | None = None
-    note: str = ""
-
-    @property
-    def row_id(self) -> str:
-        """Identifies the row within a table: the parts that tell rows apart, joined by slashes."""
-        where = None if self.factor is None else _plain(self.factor)
-        if where is not None and self.level is not None:
-            where += f"={_plain(self.level)}"
-        compared = self.versus is not None
-        if where is not None and self.versus is not None:
-            where += f" vs {_plain(self.versus)}"
-        term = None if self.term is None else _plain(self.term)
-        parts = (self.estimand, term, where, self.population, self.denominator if compared else None)
-        return "/".join(part for part in parts if part is not None)
-
-
-def _plain(label: str) -> str:
-    """A label whose separators are escaped, so that no two rows share an id."""
-    return label.replace("\\", "\\\\").replace("/", "\\/").replace(" vs ", "\\ vs ")

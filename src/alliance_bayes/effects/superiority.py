@@ -4,22 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import combinations
-from typing import Any
+from typing import Unpack, override
 
 import numpy as np
 
 from alliance_bayes.effects.analysis import Analysis
-from alliance_bayes.effects.contrasts import levels_to_compare
-from alliance_bayes.effects.exceedance import AtLeast, refuse_shares
-from alliance_bayes.effects.options import make_options
+from alliance_bayes.effects.estimand import MOST_LEVELS, Estimand
+from alliance_bayes.effects.means import levels_to_compare
+from alliance_bayes.effects.options import AverageOptions, with_common_options
 from alliance_bayes.effects.ratings import ALL_OTHERS, MOST_PAIRED
-from alliance_bayes.effects.summary import Estimate, Fixed, summarise
-from alliance_bayes.effects.table import EffectTable
+from alliance_bayes.effects.responders import AtLeast, refuse_shares
+from alliance_bayes.effects.summary import Estimate
+from alliance_bayes.effects.table import EffectTable, Measure
 from alliance_bayes.fit import FittedModel
+from alliance_bayes.readonly import ReadOnly
 
-__all__ = ["superiority", "superiority_quantities"]
+__all__ = ["SUPERIORITY", "superiority"]
 
 # Cells of a continuous outcome in its SD, how many SDs it reaches to either side, and how many cells there may be.
 _CELLS_PER_SD = 8
@@ -29,15 +31,9 @@ _MOST_CELLS = 400
 _FAR = 15.0
 
 
+@with_common_options
 def superiority(
-    fit: FittedModel,
-    factor: str,
-    *,
-    levels: Sequence[str] | None = None,
-    population: str = "sample",
-    prob: float = 0.89,
-    interval: str = "eti",
-    seed: int = 0,
+    fit: FittedModel, factor: str, *, levels: Sequence[str] | None = None, **options: Unpack[AverageOptions]
 ) -> EffectTable:
     """Probability of superiority between levels of a factor, predicted medians and shares at the ceiling.
 
@@ -46,17 +42,11 @@ def superiority(
     fit
         The fitted model, of any family.
     factor
-        A pooled factor ("country", "country:sex") or a categorical column of a common term.
+        A pooled factor ("country", "country:sex") or a categorical column of a common term. With population ``"new"``,
+        nothing of a sampled one is left to compare; the population is otherwise over the other factors.
     levels
         Which levels are compared, in an order of their own. By default all pairs of up to 12 levels; of more, each
         level is compared with all others together, which count by their share of the analysed rows.
-    population
-        Over the levels of the other factors: ``"sample"``, ``"equal"`` or ``"new"``, as in :func:`adjusted_means`.
-        ``"new"`` leaves nothing of a sampled ``factor`` to compare.
-    prob, interval
-        Probability and kind of the intervals: ``"eti"`` (equal tails) or ``"hdi"`` (highest density).
-    seed
-        Seed for the effects of new levels.
 
     Returns
     -------
@@ -90,65 +80,69 @@ def superiority(
     .. [1] Acion, Peterson, Temple, Arndt (2006). Probabilistic index: an intuitive non-parametric approach to measuring
        the size of treatment effects. Statistics in Medicine 25(4). doi 10.1002/sim.2256
     """
-    options = make_options(fit, prob=prob, interval=interval, population=population, seed=seed)
-    fit.need_rows("the probability of superiority")
-    refuse_shares(fit)
-    cuts = _cuts(Analysis(fit, options))
-    analysis = Analysis(fit, options, AtLeast(cuts), n_functions=len(cuts))
-    return summarise(superiority_quantities(analysis, cuts, factor, levels), options)
+    return SUPERIORITY(fit, factor=factor, levels=levels, **options)
 
 
-def superiority_quantities(
-    analysis: Analysis, cuts: np.ndarray, factor: str, levels: Sequence[str] | None = None
-) -> Iterator[Estimate]:
-    """Quantities of :func:`superiority`.
+class Superiority(Estimand):
+    """See :func:`superiority`."""
 
-    Parameters
-    ----------
-    analysis
-        Of the probabilities of at least each cut.
-    cuts
-        Every level but the lowest, or points along a continuous outcome.
-    factor, levels
-        As in :func:`superiority`.
-    """
-    design, labels = analysis.fit.design, analysis.levels(factor)
-    together = levels is None and len(labels) > MOST_PAIRED
-    # Checked here for the population too; which levels are compared all together is not asked for.
-    compared = levels_to_compare(analysis, factor, labels[:2] if together else levels)
-    _, block, problems = analysis.by_level(factor)
-    # Counts that reach far are taken together, as the values of a continuous outcome are.
-    single = design.family.discrete and (design.outcome.levels is not None or len(cuts) < 2 or cuts[1] - cuts[0] == 1)
-    distributions = [_Distribution(cuts, probabilities, single) for probabilities in block]
-    own: dict[str, Any] = {"factor": factor, "population": analysis.options.population}
-    if not design.family.event:
-        lowest = design.family.ends(design.outcome)[0] if design.family.discrete else cuts[0]
-        assert lowest is not None
-        for label, distribution, problem in zip(labels, distributions, problems, strict=True):
-            median = Fixed(distribution.median(float(lowest)))
-            yield Estimate("predictive_median", median, analysis.outcome_unit, level=label, note=problem, **own)
-    if _has_ceiling(analysis):
-        for label, distribution, problem in zip(labels, distributions, problems, strict=True):
-            share = Fixed(distribution.at_least[..., -1])
-            yield Estimate("share_at_ceiling", share, "probability", level=label, note=problem, **own)
-    if not together:
-        for (first, label), (second, versus) in ((b, a) for a, b in combinations(compared, 2)):
-            sides = _Superiority(distributions[first], distributions[second])
-            note = problems[first] or problems[second]
-            yield Estimate(
-                "probability_of_superiority", sides, "probability", level=label, versus=versus, note=note, **own
-            )
-        return
-    shares = _shares(analysis, factor, labels)
-    whole = np.tensordot(shares, block, axes=1)
-    # One level without a distribution leaves all others together without one.
-    note = next(filter(None, problems), "")
-    for label, share, distribution in zip(labels, shares, distributions, strict=True):
-        others = (whole - share * distribution.at_least) / (1 - share)
-        sides = _Superiority(distribution, _Distribution(cuts, others, single))
-        yield Estimate(
-            "probability_of_superiority", sides, "probability", level=label, versus=ALL_OTHERS, note=note, **own
+    name = "superiority"
+    title = "probabilities of superiority"
+    options = AverageOptions
+    needs_rows = "the probability of superiority"
+    most_levels = MOST_LEVELS
+    compares = True
+    measures = ReadOnly(
+        {
+            "predictive_median": Measure("{level}: median"),
+            "share_at_ceiling": Measure("{level}: share at the ceiling", "probability"),
+            "probability_of_superiority": Measure("Probability of superiority: {level} over {versus}", "probability"),
+        }
+    )
+
+    @override
+    def estimates(self, analysis: Analysis, factor: str, *, levels: Sequence[str] | None = None) -> Iterator[Estimate]:
+        fit, design = analysis.fit, analysis.fit.design
+        refuse_shares(fit)
+        cuts = _cuts(analysis)
+        # Probabilities of at least each cut: every level but the lowest, or points along a continuous outcome.
+        exceeding = analysis.of(AtLeast(cuts), n_functions=len(cuts))
+        labels = exceeding.levels(factor)
+        together = levels is None and len(labels) > MOST_PAIRED
+        # Checked here for the population too; which levels are compared all together is not asked for.
+        compared = levels_to_compare(exceeding, factor, labels[:2] if together else levels)
+        _, block, problems = exceeding.by_level(factor)
+        # Counts that reach far are taken together, as the values of a continuous outcome are.
+        single = design.family.discrete and (
+            design.outcome.levels is not None or len(cuts) < 2 or cuts[1] - cuts[0] == 1
         )
+        distributions = [_Distribution(cuts, probabilities, single) for probabilities in block]
+        row = partial(self.row, analysis, factor=factor)
+        if not design.family.event:
+            lowest = design.family.ends(design.outcome)[0] if design.family.discrete else cuts[0]
+            assert lowest is not None
+            for label, distribution, problem in zip(labels, distributions, problems, strict=True):
+                yield row("predictive_median", distribution.median(float(lowest)), level=label, note=problem)
+        if _has_ceiling(analysis):
+            for label, distribution, problem in zip(labels, distributions, problems, strict=True):
+                yield row("share_at_ceiling", distribution.at_least[..., -1], level=label, note=problem)
+        superior = partial(row, "probability_of_superiority")
+        if not together:
+            for (first, label), (second, versus) in ((b, a) for a, b in combinations(compared, 2)):
+                sides = _Superiority(distributions[first], distributions[second])
+                yield superior(sides, level=label, versus=versus, note=problems[first] or problems[second])
+            return
+        shares = _shares(analysis, factor, labels)
+        whole = np.tensordot(shares, block, axes=1)
+        # One level without a distribution leaves all others together without one.
+        problem = next(filter(None, problems), "")
+        for label, share, distribution in zip(labels, shares, distributions, strict=True):
+            others = (whole - share * distribution.at_least) / (1 - share)
+            sides = _Superiority(distribution, _Distribution(cuts, others, single))
+            yield superior(sides, level=label, versus=ALL_OTHERS, note=problem)
+
+
+SUPERIORITY = Superiority()
 
 
 @dataclass(frozen=True, eq=False)

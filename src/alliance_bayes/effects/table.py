@@ -1,9 +1,11 @@
-"""EffectTable: one row an estimand, with the draws behind each row."""
+"""EffectTable: one estimate a row, with the draws behind each and what it is a measure of."""
 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -12,7 +14,7 @@ import pandas as pd
 from alliance_bayes.errors import UsageError
 from alliance_bayes.readonly import ReadOnly
 
-__all__ = ["COLUMNS", "Draws", "EffectTable", "steady"]
+__all__ = ["COLUMNS", "Draws", "EffectTable", "Measure", "steady"]
 
 TEXT_COLUMNS = (
     "estimand",
@@ -69,6 +71,83 @@ def steady(values: pd.Series) -> pd.Series:
     return (numbers / (scale or 1.0)).round(7)
 
 
+_LABEL = ("term", "unit", "units", "factor", "level", "versus", "change")
+_FINDING = ("outcome", "points", "mean", "size", "interval", "word", "way", "leaning", "given", "further", "span")
+# What the texts of a measure may have in braces; a unit may also have what the estimand gives to each row.
+_WORDS: Mapping[str, tuple[str, ...]] = {
+    **dict.fromkeys(("label", "short", "subject"), _LABEL),
+    **dict.fromkeys(("sentence", "unsettled"), (*_FINDING, *_LABEL)),
+    "unit": (),
+}
+
+
+@dataclass(frozen=True)
+class Measure:
+    """What rows of one name in the column ``estimand`` hold, and how they are spoken of.
+
+    Texts may have names in braces. ``{term}``, ``{factor}``, ``{level}`` and ``{versus}`` are the row's columns,
+    ``{unit}`` is one unit of the term, ``{units}`` several, ``{change}`` the row's denominator; a page says them in its
+    own words ("baseline WHO-5").
+
+    Parameters
+    ----------
+    label
+        What a row is called in a table of several measures; by default the name with blanks.
+    unit
+        Of the draws: ``{outcome}`` and ``{unit}`` are one unit of the outcome and of the term, and the estimand may
+        give more names row by row.
+    short
+        The label where the table says the rest.
+    subject
+        What a difference is one of, or a distance from zero is that of ("the slope of {term}"); by default the name and
+        its term.
+    sentence
+        A finding: what a row says whose direction is settled, or which has none. Names: those of the label,
+        ``{outcome}``, ``{points}`` (several of its units, with a blank before), ``{mean}``, ``{size}`` (without its
+        sign), ``{interval}``, ``{word}`` ("probably") and ``{way}`` ("higher"), ``{given}`` (what it
+        is adjusted for), ``{span}`` (what it lies between), ``{further}`` (what else there is to say).
+    unsettled
+        The same where no direction is settled; ``{leaning}`` where one is probable.
+    difference
+        Whether it is ``level`` minus ``versus``.
+    signed
+        Whether zero means "no effect", so that there is a probability of direction; of every difference it does.
+    judged
+        Whether it is in points of the outcome, so that the table's ROPE and smallest relevant change are about it.
+    unbounded
+        Whether it may be infinite in some draws, so that its mean says nothing, and its interval may have no upper end.
+
+    Raises
+    ------
+    ValueError
+        A text has a name in braces that is not one of these.
+    """
+
+    label: str = ""
+    unit: str = "{outcome}"
+    short: str = ""
+    subject: str = ""
+    sentence: str = ""
+    unsettled: str = ""
+    difference: bool = False
+    signed: bool = False
+    judged: bool = False
+    unbounded: bool = False
+
+    def __post_init__(self) -> None:
+        for kind, known in _WORDS.items():
+            for part in re.split(r"({\w+})", getattr(self, kind)):
+                if ("{" in part or "}" in part) and not (
+                    part[1:-1].isidentifier() and (part[1:-1] in known or not known)
+                ):
+                    may = ", ".join(known) or "outcome, unit, term and names of your own"
+                    raise ValueError(f"{kind} {getattr(self, kind)!r} has {part!r}, but in braces it may have {may}.")
+
+
+#: A measure of which only the name is known.
+UNKNOWN = Measure()
+
+
 class Draws(Mapping[str, np.ndarray]):
     """Draws by row id, each of shape (chain, draw), computed when they are asked for."""
 
@@ -107,6 +186,8 @@ class EffectTable(pd.DataFrame):
         it never assigns them to another row.
     prior_draws : Mapping
         Draws of the same from the prior, of differences of slopes.
+    measures : Mapping
+        What the rows are measures of, by the names in the column ``estimand``.
     left_out : tuple of str
         What was not computed, and why.
     asked : Mapping or None
@@ -114,9 +195,10 @@ class EffectTable(pd.DataFrame):
     """
 
     # pandas reads these names from the class, adds them to a list of its own, and never changes them.
-    _metadata: ClassVar[list[str]] = ["_sources", "_priors", "left_out", "asked"]
+    _metadata: ClassVar[list[str]] = ["_sources", "_priors", "measures", "left_out", "asked"]
     _sources: Mapping[str, Callable[[], np.ndarray]] = ReadOnly({})
     _priors: Mapping[str, Callable[[], np.ndarray]] = ReadOnly({})
+    measures: Mapping[str, Measure] = ReadOnly({})
     left_out: tuple[str, ...] = ()
     asked: Mapping[str, Any] | None = None
 
@@ -131,6 +213,7 @@ class EffectTable(pd.DataFrame):
         sources: Mapping[str, Callable[[], np.ndarray]],
         *,
         priors: Mapping[str, Callable[[], np.ndarray]] = ReadOnly({}),
+        measures: Mapping[str, Measure] = ReadOnly({}),
         left_out: Iterable[str] = (),
     ) -> EffectTable:
         """Put a table together.
@@ -143,6 +226,8 @@ class EffectTable(pd.DataFrame):
             What gives each row's draws, by row id.
         priors
             What gives draws of a row from the prior, by row id.
+        measures
+            What the rows are measures of, by name.
         left_out
             What was not computed, and why.
 
@@ -158,6 +243,7 @@ class EffectTable(pd.DataFrame):
             )
         table = cls(rows)
         table._sources, table._priors = dict(sources), dict(priors)
+        table.measures = dict(measures)
         table.left_out = tuple(left_out)
         return table
 
@@ -174,16 +260,17 @@ class EffectTable(pd.DataFrame):
         rows = pd.concat([pd.DataFrame(table) for table in tables])
         sources = {row: source for table in tables for row, source in table._sources.items()}
         priors = {row: source for table in tables for row, source in table._priors.items()}
-        return cls.build(
-            rows, sources, priors=priors, left_out=[reason for table in tables for reason in table.left_out]
-        )
+        measures = {name: measure for table in tables for name, measure in table.measures.items()}
+        left_out = [reason for table in tables for reason in table.left_out]
+        return cls.build(rows, sources, priors=priors, measures=measures, left_out=left_out)
 
     def under(self, name: str) -> EffectTable:
         """The table with a name and a slash before its ids, so that it can be put below others of the same rows."""
         sources = {f"{name}/{row}": source for row, source in self._sources.items()}
         index = pd.Index([f"{name}/{row}" for row in self.index], dtype="str", name="id")
         priors = {f"{name}/{row}": source for row, source in self._priors.items()}
-        return self.build(pd.DataFrame(self).set_axis(index, axis=0), sources, priors=priors, left_out=self.left_out)
+        rows = pd.DataFrame(self).set_axis(index, axis=0)
+        return self.build(rows, sources, priors=priors, measures=self.measures, left_out=self.left_out)
 
     def told(self, rows: Mapping[str, Mapping[str, Any]], under: str = "") -> EffectTable:
         """The table with the figures of a page in place of its own, for rows that the page has.
@@ -201,6 +288,10 @@ class EffectTable(pd.DataFrame):
             values = [rows[f"{under}{row}"][column] for row in known]
             out.loc[known, column] = pd.Series(values, index=known, dtype="float64")
         return out
+
+    def measure(self, estimand: str) -> Measure:
+        """What the rows of a name are a measure of; of one that does not say, only what it is called is known."""
+        return self.measures.get(estimand, UNKNOWN)
 
     @property
     def draws(self) -> Draws:

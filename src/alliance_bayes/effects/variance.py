@@ -3,29 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Unpack, override
 
 import numpy as np
 
 from alliance_bayes.effects.analysis import Analysis
+from alliance_bayes.effects.estimand import Estimand
 from alliance_bayes.effects.explained import contributions, covariance
-from alliance_bayes.effects.options import make_options
-from alliance_bayes.effects.summary import Estimate, summarise
-from alliance_bayes.effects.table import EffectTable
+from alliance_bayes.effects.options import IntervalOptions, with_common_options
+from alliance_bayes.effects.summary import Estimate
+from alliance_bayes.effects.table import EffectTable, Measure
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model.families import Averages
+from alliance_bayes.readonly import ReadOnly
 
-__all__ = ["bayesian_r2", "r2_quantities", "variance_partition", "variance_quantities"]
+__all__ = ["BAYESIAN_R2", "VARIANCE_PARTITION", "bayesian_r2", "variance_partition"]
 
 
-def variance_partition(fit: FittedModel, *, prob: float = 0.89, interval: str = "eti") -> EffectTable:
+@with_common_options
+def variance_partition(fit: FittedModel, **options: Unpack[IntervalOptions]) -> EffectTable:
     """What the variance of the linear predictor and the residual is made of, and intraclass correlations.
 
     Parameters
     ----------
     fit
         The fitted model.
-    prob, interval
-        Probability and kind of the intervals: ``"eti"`` (equal tails) or ``"hdi"`` (highest density).
 
     Returns
     -------
@@ -56,33 +58,97 @@ def variance_partition(fit: FittedModel, *, prob: float = 0.89, interval: str = 
     -----
     The residual variance is that of the outcome for identity links (for a Student t sigma^2 nu / (nu - 2), for a
     censored Gaussian that of the uncensored variable); where the residual SD differs by level, its average over the
-    analysed rows. Other links are partitioned on the scale of the linear
-    predictor, with pi^2 / 3 for ``bernoulli`` and ``cumulative`` (their latent variable is logistic), and for
-    ``beta_binomial`` the variance of the outcome brought there by the delta method, for counts the variance of the
-    logarithm of a gamma variable of their mean and variance, both at the average expected outcome [1]_.
+    analysed rows. Other links are partitioned on the scale of the linear predictor, with pi^2 / 3 for ``bernoulli`` and
+    ``cumulative`` (their latent variable is logistic), and for ``beta_binomial`` the variance of the outcome brought
+    there by the delta method, for counts the variance of the logarithm of a gamma variable of their mean and variance,
+    both at the average expected outcome [1]_.
 
     References
     ----------
     .. [1] Nakagawa, Johnson, Schielzeth (2017). The coefficient of determination R2 and intra-class correlation
-    coefficient
-       from generalized linear mixed-effects models revisited and expanded. Journal of the Royal Society Interface 14.
-       doi 10.1098/rsif.2017.0213
+       coefficient from generalized linear mixed-effects models revisited and expanded. Journal of the Royal Society
+       Interface 14. doi 10.1098/rsif.2017.0213
     .. [2] Johnson (2014). Extension of Nakagawa & Schielzeth's R2GLMM to random slopes models. Methods in Ecology and
        Evolution 5(9). doi 10.1111/2041-210X.12225
     """
-    options = make_options(fit, prob=prob, interval=interval)
-    return summarise(variance_quantities(Analysis(fit, options)), options)
+    return VARIANCE_PARTITION(fit, **options)
 
 
-def bayesian_r2(fit: FittedModel, *, prob: float = 0.89, interval: str = "eti") -> EffectTable:
+class VariancePartition(Estimand):
+    """See :func:`variance_partition`."""
+
+    name = "variance_partition"
+    title = "shares of variance"
+    options = IntervalOptions
+    measures = ReadOnly(
+        {
+            "variance_share": Measure("Share: {term}", "share of variance", short="Share: {term}"),
+            "icc": Measure("Intraclass correlation: {factor}", "correlation", short="Intraclass correlation: {factor}"),
+        }
+    )
+
+    @override
+    def estimates(self, analysis: Analysis) -> Iterator[Estimate]:
+        parts = contributions(analysis.fit)
+        residual = _residual(analysis)
+        variances = [np.maximum(covariance(part, part), 0.0) for part in parts]
+        cross = np.zeros(analysis.n_draws)
+        for number, part in enumerate(parts):
+            for other in parts[:number]:
+                cross += 2 * covariance(part, other)
+        explained = np.maximum(sum(variances, cross), 0.0)
+        total = explained + residual
+        scale = "" if analysis.fit.design.family.link == "identity" else " (scale of the linear predictor)"
+        titles: dict[str | None, str] = {smooth.name: smooth.title for smooth in analysis.fit.design.smooths}
+        titles[None] = "common terms"
+        shares: list[tuple[str | None, str | None, np.ndarray]] = [
+            (titles.get(part.name), None if part.name in titles else part.name, variance / total)
+            for part, variance in zip(parts, variances, strict=True)
+        ]
+        shares.append(("covariance", None, cross / total))
+        # Where the residual variance is infinite it is all there is.
+        with np.errstate(invalid="ignore"):
+            shares.append(("residual", None, np.where(np.isinf(residual), 1.0, residual / total)))
+        for term, factor, share in shares:
+            yield self.row(
+                analysis,
+                "variance_share",
+                share,
+                term=term,
+                factor=factor,
+                denominator=f"variance of the linear predictor + residual variance{scale}",
+                population="sample",
+                note=analysis.infinite_variance,
+            )
+        sampled = [factor.name for factor in analysis.fit.design.factors if not factor.exhaustive]
+        spreads = {name: _new_level(analysis, name) for name in sampled}
+        variance = sum((own for own, _ in spreads.values()), residual)
+        for name in sampled:
+            around = [other for other in sampled if other != name and _lies_within(analysis.fit, name, other)]
+            shared = sum((spreads[other][1] for other in around), spreads[name][1])
+            too = f"two people of one {name} share {' and '.join(around)}, too" if around else ""
+            yield self.row(
+                analysis,
+                "icc",
+                shared / variance,
+                factor=name,
+                denominator=f"variance of all sampled factors + residual variance{scale}",
+                population="new",
+                note="; ".join(part for part in (analysis.infinite_variance, too) if part),
+            )
+
+
+VARIANCE_PARTITION = VariancePartition()
+
+
+@with_common_options
+def bayesian_r2(fit: FittedModel, **options: Unpack[IntervalOptions]) -> EffectTable:
     """Bayesian R2 (estimand ``bayesian_r2``): variance of the expected outcome over that plus the residual variance.
 
     Parameters
     ----------
     fit
         The fitted model.
-    prob, interval
-        Probability and kind of the interval: ``"eti"`` (equal tails) or ``"hdi"`` (highest density).
 
     Returns
     -------
@@ -99,71 +165,39 @@ def bayesian_r2(fit: FittedModel, *, prob: float = 0.89, interval: str = "eti") 
     .. [1] Gelman, Goodrich, Gabry, Vehtari (2019). R-squared for Bayesian regression models. The American Statistician
        73(3). doi 10.1080/00031305.2018.1549100
     """
-    options = make_options(fit, prob=prob, interval=interval)
-    return summarise(r2_quantities(Analysis(fit, options)), options)
+    return BAYESIAN_R2(fit, **options)
 
 
-def variance_quantities(analysis: Analysis) -> Iterator[Estimate]:
-    """Quantities of :func:`variance_partition`."""
-    parts = contributions(analysis.fit)
-    residual = _residual(analysis)
-    variances = [np.maximum(covariance(part, part), 0.0) for part in parts]
-    cross = np.zeros(analysis.n_draws)
-    for number, part in enumerate(parts):
-        for other in parts[:number]:
-            cross += 2 * covariance(part, other)
-    explained = np.maximum(sum(variances, cross), 0.0)
-    total = explained + residual
-    scale = "" if analysis.fit.design.family.link == "identity" else " (scale of the linear predictor)"
-    titles: dict[str | None, str] = {smooth.name: smooth.title for smooth in analysis.fit.design.smooths}
-    titles[None] = "common terms"
-    shares: list[tuple[str | None, str | None, np.ndarray]] = [
-        (titles.get(part.name), None if part.name in titles else part.name, variance / total)
-        for part, variance in zip(parts, variances, strict=True)
-    ]
-    shares.append(("covariance", None, cross / total))
-    # Where the residual variance is infinite it is all there is.
-    with np.errstate(invalid="ignore"):
-        shares.append(("residual", None, np.where(np.isinf(residual), 1.0, residual / total)))
-    for term, factor, share in shares:
-        yield Estimate(
-            "variance_share",
-            analysis.fixed(share),
-            "share of variance",
-            term=term,
-            factor=factor,
-            denominator=f"variance of the linear predictor + residual variance{scale}",
+class BayesianR2(Estimand):
+    """See :func:`bayesian_r2`."""
+
+    name = "bayesian_r2"
+    title = "R2"
+    options = IntervalOptions
+    measures = ReadOnly(
+        {
+            "bayesian_r2": Measure(
+                "R² of the whole model (Bayesian)",
+                "share of variance",
+                short="Bayesian R²",
+                sentence="The model explains {mean} of the variance of the outcome (Bayesian R²; {interval}).",
+            )
+        }
+    )
+
+    @override
+    def estimates(self, analysis: Analysis) -> Iterator[Estimate]:
+        yield self.row(
+            analysis,
+            "bayesian_r2",
+            analysis.spread.explained / analysis.spread.total,
+            denominator="explained + residual variance",
             population="sample",
             note=analysis.infinite_variance,
         )
-    sampled = [factor.name for factor in analysis.fit.design.factors if not factor.exhaustive]
-    spreads = {name: _new_level(analysis, name) for name in sampled}
-    variance = sum((own for own, _ in spreads.values()), residual)
-    for name in sampled:
-        around = [other for other in sampled if other != name and _lies_within(analysis.fit, name, other)]
-        shared = sum((spreads[other][1] for other in around), spreads[name][1])
-        too = f"two people of one {name} share {' and '.join(around)}, too" if around else ""
-        yield Estimate(
-            "icc",
-            analysis.fixed(shared / variance),
-            "correlation",
-            factor=name,
-            denominator=f"variance of all sampled factors + residual variance{scale}",
-            population="new",
-            note="; ".join(part for part in (analysis.infinite_variance, too) if part),
-        )
 
 
-def r2_quantities(analysis: Analysis) -> Iterator[Estimate]:
-    """Quantities of :func:`bayesian_r2`."""
-    yield Estimate(
-        "bayesian_r2",
-        analysis.fixed(analysis.spread.explained / analysis.spread.total),
-        "share of variance",
-        denominator="explained + residual variance",
-        population="sample",
-        note=analysis.infinite_variance,
-    )
+BAYESIAN_R2 = BayesianR2()
 
 
 def _residual(analysis: Analysis) -> np.ndarray:

@@ -16,13 +16,14 @@ from alliance_bayes.checks import CheckReport, run_gate
 from alliance_bayes.cohort import Cohort
 from alliance_bayes.effects.options import Rope, make_options
 from alliance_bayes.effects.summary import Estimate, Fixed, summarise
-from alliance_bayes.effects.table import EffectTable
+from alliance_bayes.effects.table import EffectTable, Measure
 from alliance_bayes.errors import FileFormatError
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.foreign import parse_json
 from alliance_bayes.latent.data import ALLIANCE, JointData, analysed, standard_normal_nodes
 from alliance_bayes.latent.measurement import bent
 from alliance_bayes.model import ModelSpec
+from alliance_bayes.readonly import ReadOnly
 
 __all__ = ["LatentFit", "derived"]
 
@@ -33,6 +34,20 @@ _ATTRIBUTE = "latent_fit"
 # Quadrature over traits, providers, and what differs within a person.
 _TRAIT_NODES, _PROVIDER_NODES, _WITHIN_NODES = 31, 7, 9
 _BLOCK = 50
+
+#: What the rows of the table of effects measure.
+MEASURES: Mapping[str, Measure] = ReadOnly(
+    {
+        "corrected_slope": Measure("Corrected slope, per point of true alliance", signed=True),
+        "corrected_slope_per_sd": Measure("Corrected slope, per SD of true alliance", signed=True),
+        "naive_slope": Measure("Naive slope, per point of the observed mean rating", signed=True),
+        "naive_slope_per_sd": Measure("Naive slope, per SD of the observed mean rating", signed=True),
+        "reliability": Measure("Reliability of the observed mean rating"),
+        "calibration_slope": Measure("Slope of true on observed alliance"),
+        "true_sd": Measure("SD of true alliance"),
+        "provider_share": Measure("Share of providers in the variance of a rating"),
+    }
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -256,7 +271,8 @@ def _latent_quantities(
     sd = posterior["true_sd"].values
     point = f"{unit} per alliance point"
 
-    def row(estimand: str, draws: np.ndarray, unit: str, *, slope: bool, denominator: str, note: str = "") -> Estimate:
+    def row(estimand: str, draws: np.ndarray, unit: str, *, denominator: str, note: str = "") -> Estimate:
+        of = MEASURES[estimand]
         return Estimate(
             estimand,
             Fixed(np.asarray(draws, dtype=float)),
@@ -264,40 +280,36 @@ def _latent_quantities(
             term=ALLIANCE,
             denominator=denominator,
             population="sample",
-            signed=slope,
-            rope=limits if slope else None,
+            signed=of.signed,
+            rope=limits if of.signed else None,
             note=note,
+            measure=of,
         )
 
-    yield row("corrected_slope", corrected, point, slope=True, denominator="1 alliance point, free of error")
+    yield row("corrected_slope", corrected, point, denominator="1 alliance point, free of error")
     yield row(
         "corrected_slope_per_sd",
         corrected * sd,
         f"{unit} per SD of true alliance",
-        slope=True,
         denominator="SD of true alliance in each draw",
     )
-    yield row("naive_slope", plain, point, slope=True, denominator="1 point of the observed mean rating")
+    yield row("naive_slope", plain, point, denominator="1 point of the observed mean rating")
     yield row(
         "naive_slope_per_sd",
         plain * observed_sd,
         f"{unit} per SD of observed alliance",
-        slope=True,
         denominator=f"sample SD of observed alliance, {observed_sd:.4g}",
     )
     share = "share of variance"
-    yield row("reliability", posterior["reliability"].values, share, slope=False, denominator="true and observed")
+    yield row("reliability", posterior["reliability"].values, share, denominator="true and observed")
     yield row(
         "calibration_slope",
         posterior["calibration"].values,
         "alliance points per alliance point",
-        slope=False,
         denominator="1 point of the observed mean rating",
     )
-    yield row("true_sd", sd, "alliance points", slope=False, denominator="people with an outcome")
-    yield row(
-        "provider_share", posterior["provider_share"].values, share, slope=False, denominator="variance of one rating"
-    )
+    yield row("true_sd", sd, "alliance points", denominator="people with an outcome")
+    yield row("provider_share", posterior["provider_share"].values, share, denominator="variance of one rating")
 
 
 def _provider_share(posterior: xr.Dataset) -> np.ndarray:

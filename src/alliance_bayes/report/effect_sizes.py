@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
+from alliance_bayes.effects import ESTIMANDS
 from alliance_bayes.effects.table import steady
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.report.curve import average_curve, grouped_histogram
@@ -18,7 +20,10 @@ from alliance_bayes.report.rows import (
     effect_table,
     estimate_columns,
     forest_picture,
+    measured,
+    notes_of,
     rope_of,
+    row_words,
     rows_of,
     text_of,
 )
@@ -45,17 +50,21 @@ from alliance_bayes.report.text import (
 if TYPE_CHECKING:
     from alliance_bayes.report.view import View
 
-__all__ = ["SLOPES", "comparable", "effect_forest", "effect_sizes", "relevance_words", "rope_limits", "rope_words"]
+__all__ = [
+    "SLOPES",
+    "comparable",
+    "effect_forest",
+    "effect_sizes",
+    "further_rows",
+    "relevance_words",
+    "rope_limits",
+    "rope_words",
+]
 
-SLOPES = (
-    "slope",
-    "slope_per_sd",
-    "slope_p10_p90",
-    "slope_standardised",
-    "partial_correlation",
-    "delta_r2",
-    "points_needed",
-)
+#: What is said of the association, from top to bottom.
+SLOPES = tuple(ESTIMANDS["slopes"].measures)
+#: What has a place of its own on the page; rows of all else are in a table of other estimands.
+_PLACED = ("slopes", "slopes_by_level", "adjusted_means", "contrasts", "ranks", "variance_partition", "bayesian_r2")
 
 
 def effect_sizes(view: View) -> Section:
@@ -68,6 +77,7 @@ def effect_sizes(view: View) -> Section:
         "focal": None if focal is None else column_name(focal),
         "table": None,
         "forest": None,
+        "further": None if withheld else _further(fit, estimates),
     }
     curve = None
     if focal is not None and not withheld:
@@ -118,23 +128,9 @@ def relevance_words(fit: FittedModel, row: pd.Series) -> str:
     return f"{exact(row['relevant'])} {units(unit_of(fit.design, fit.design.outcome.name))}"
 
 
-def _label(fit: FittedModel, row: Row, focal: str) -> str:
-    name = column_name(focal)
-    unit = unit_of(fit.design, focal)
-    return {
-        "slope": f"Per {unit}",
-        "slope_per_sd": f"Per SD of {name}",
-        "slope_p10_p90": f"From the 10th to the 90th percentile of {name}",
-        "slope_standardised": "Standardised slope",
-        "partial_correlation": "Partial correlation",
-        "delta_r2": f"ΔR²: share of the variance that goes with the average slope of {name}",
-        "points_needed": f"{capital(units(unit))} that go with {text_of(row, 'denominator')} (median)",
-    }[str(row["estimand"])]
-
-
 def _table(fit: FittedModel, estimates: Estimates, rows: pd.DataFrame, focal: str) -> Table:
     def label(row: Row) -> str:
-        return _label(fit, row, focal)
+        return capital(measured(estimates.table, row, design=fit.design))
 
     def unit(row: Row) -> str:
         return "; ".join(filter(None, (text_of(row, "unit"), text_of(row, "denominator"))))
@@ -150,6 +146,29 @@ def _table(fit: FittedModel, estimates: Estimates, rows: pd.DataFrame, focal: st
             Column("Unit; denominator", unit, words=True),
         ],
         note=" ".join(f"{label(row)}: {note}." for row in rows_of(rows) if (note := text_of(row, "note"))),
+    )
+
+
+def further_rows(estimates: Estimates) -> pd.DataFrame:
+    """Rows of estimands that have no place of their own on the page."""
+    placed = {name for estimand in _PLACED for name in ESTIMANDS[estimand].measures}
+    return estimates.where(set(estimates.table["estimand"]) - placed)
+
+
+def _further(fit: FittedModel, estimates: Estimates) -> Table | None:
+    rows = further_rows(estimates)
+    if rows.empty:
+        return None
+
+    def label(row: Row) -> str:
+        name, words = measured(estimates.table, row, design=fit.design), row_words(row, fit.design)
+        where = words["level"] + (f" {MINUS} {words['versus']}" if words["versus"] else "")
+        return capital(name if not where or words["level"] in name else f"{name}: {where}")
+
+    columns = [Column("Estimand", label), *estimate_columns(estimates, rows)]
+    columns.append(Column("Unit", partial(text_of, column="unit"), words=True))
+    return effect_table(
+        "table-further", "Other estimands; posterior means", rows, columns, note=notes_of(rows, label), at_once=16
     )
 
 

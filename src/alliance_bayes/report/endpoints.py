@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 
 from alliance_bayes.effects import EffectTable, responders
-from alliance_bayes.effects.improvement import improvement_of
 from alliance_bayes.effects.joined import PROBES, TOLERANCE, joins
+from alliance_bayes.effects.responders import improvement_of
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.instruments import WHO5
 from alliance_bayes.model.scales import is_who5

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -12,11 +13,11 @@ import pandas as pd
 from alliance_bayes.checks import Gate
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.report.checking import Checked, Item
-from alliance_bayes.report.effect_sizes import relevance_words, rope_limits
+from alliance_bayes.report.effect_sizes import further_rows, relevance_words, rope_limits
 from alliance_bayes.report.groups import factors_of, fixed_at_zero, ordered_pairs, pair_name
 from alliance_bayes.report.limitations import is_simulated, not_to_conclude
 from alliance_bayes.report.privacy import Redact
-from alliance_bayes.report.rows import Estimates, text_of
+from alliance_bayes.report.rows import Estimates, row_words, text_of
 from alliance_bayes.report.text import (
     MINUS,
     PROBABILITY,
@@ -66,6 +67,7 @@ def find(fit: FittedModel, estimates: Estimates, checked: Checked, gate: Gate, r
         ("Association", "effects", tuple(_association(fit, estimates))),
         ("Groups", "groups", tuple(_groups(estimates))),
         ("How much is explained", "variance", tuple(_explained(estimates))),
+        ("Other estimands", "effects", tuple(_further(fit, estimates))),
     )
     topics: list[Topic] = []
     for title, section, findings in parts:
@@ -94,15 +96,10 @@ def _association(fit: FittedModel, estimates: Estimates) -> Iterable[Finding]:
     given = f", adjusted for {join(others)}" if others else ""
     said = claim(slope)
     way = said.pick("higher", "lower")
-    if said.settled:
-        size = estimates.mean(slope).removeprefix(MINUS)
-        text = f"For each additional {step}, {outcome} was {said.word} {way}, by {size}{points} on average{given}"
-    else:
-        leaning = f", though it was {said.word} {way}" if said.leaning else ""
-        text = (
-            f"Whether {outcome} was higher or lower with more {name} is not settled{leaning}: for each additional "
-            f"{step} the estimate is {estimates.mean(slope)}{points}{given}"
-        )
+    leaning = f", though it was {said.word} {way}" if said.leaning else ""
+    text = _sentence(
+        estimates, slope, said, unit=step, term=name, outcome=outcome, points=points, given=given, leaning=leaning
+    )
     text += f" ({estimates.spoken(slope)}; {estimates.direction_spoken(slope)})."
     if focal in {smooth.column for smooth in fit.design.smooths}:
         text += " The association may bend; this is its average over those analysed."
@@ -133,9 +130,7 @@ def _needed(fit: FittedModel, estimates: Estimates, focal: str) -> Iterable[Find
     yield Finding(
         "needed",
         "",
-        f"A difference of {goal}, the smallest that is relevant, goes with {estimates.mean(row)} "
-        f"{units(unit_of(fit.design, focal))} (median; {estimates.spoken(row)}){further}, if the association is a "
-        "straight line.",
+        _sentence(estimates, row, change=goal, units=units(unit_of(fit.design, focal)), further=further),
         (str(row.name),),
     )
 
@@ -146,23 +141,37 @@ def _span(fit: FittedModel, estimates: Estimates, focal: str, outcome: str, poin
     span = estimates.first("slope_p10_p90", term=focal)
     if span is not None:
         low, high = np.quantile(fit.design.frame[focal].to_numpy(float), [0.1, 0.9])
-        said, size = claim(span), estimates.mean(span)
-        found = (
-            f"was {said.word} {said.pick('higher', 'lower')} at the latter, by {size.removeprefix(MINUS)}{points}"
-            if said.settled
-            else f"differed by {size}{points}"
-        )
-        text = (
-            f"Between people at the 10th and at the 90th percentile of {name} ({exact(round(low, 3))} and "
-            f"{exact(round(high, 3))}), {'' if fit.design.family.event else 'expected '}{outcome} {found} "
-            f"({estimates.spoken(span)})."
-        )
+        said, between = claim(span), f"{exact(round(low, 3))} and {exact(round(high, 3))}"
+        expected = f"{'' if fit.design.family.event else 'expected '}{outcome}"
+        text = _sentence(estimates, span, said, term=name, outcome=expected, points=points, span=between)
         if pd.notna(span["p_relevant"]):
             text += (
                 f" The probability that this reaches the smallest relevant difference, {relevance_words(fit, span)}, "
                 f"is {estimates.share_spoken(span, 'p_relevant')}."
             )
         yield Finding("span", "", text, (str(span.name),), (said,) if said.settled else ())
+
+
+def _sentence(estimates: Estimates, row: pd.Series, said: Claim | None = None, **words: str) -> str:
+    """What the row's estimand says of it, settled or not."""
+    measure, mean = estimates.table.measure(str(row["estimand"])), estimates.mean(row)
+    text = measure.sentence if said is None or said.settled else measure.unsettled
+    known = {"mean": mean, "size": mean.removeprefix(MINUS), "interval": estimates.spoken(row)}
+    if said is not None:
+        known |= {"word": said.word, "way": said.pick("higher", "lower")}
+    return text.format_map(defaultdict(str, known | words))
+
+
+def _further(fit: FittedModel, estimates: Estimates) -> Iterable[Finding]:
+    """What estimands without a place of their own on the page say in a sentence."""
+    outcome, points = _outcome(fit)
+    for _, row in further_rows(estimates).iterrows():
+        measure = estimates.table.measure(str(row["estimand"]))
+        if measure.sentence and pd.notna(row["median"]):
+            said = claim(row) if measure.unsettled and pd.notna(row["p_direction"]) else None
+            words = row_words(row, fit.design) | {"outcome": outcome, "points": points}
+            text = capital(_sentence(estimates, row, said, **words))
+            yield Finding(f"estimand: {row.name}", "", text, (str(row.name),), () if said is None else (said,))
 
 
 def _outcome(fit: FittedModel) -> tuple[str, str]:
@@ -233,8 +242,7 @@ def _explained(estimates: Estimates) -> Iterable[Finding]:
         yield Finding(
             "r2",
             "",
-            f"The model explains {percent(float(r2['mean']), places)} of the variance of the outcome (Bayesian R²; "
-            f"{heading} interval {ends}).",
+            _sentence(estimates, r2, mean=percent(float(r2["mean"]), places), interval=f"{heading} interval {ends}"),
             (str(r2.name),),
         )
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from alliance_bayes.checks import Check
 from alliance_bayes.checks.registry import choose_checks
+from alliance_bayes.effects import ESTIMANDS, Estimand, choose_estimands
 from alliance_bayes.errors import UsageError
 from alliance_bayes.report.checking import checking, sensitivity
 from alliance_bayes.report.effect_sizes import effect_sizes
@@ -121,29 +122,35 @@ def stated_sections(sections: Sequence[Section]) -> list[str | dict[str, str]]:
 
 
 class HandedIn:
-    """Sections and checks of the analyst's own that are handed in, so that those of a page can be made again.
+    """What of the analyst's own is handed in, so that what a page has of it can be made again.
 
     Parameters
     ----------
     sections
         Sections, and functions that make one of a view.
-    checks
-        Checks.
+    checks, estimands
+        Checks and estimands.
 
     Raises
     ------
     UsageError
-        Something that is neither.
+        Something that is none of these.
 
     Notes
     -----
-    A page names its own sections and checks and cannot make them: nothing is verified by what the page itself holds.
+    A page names what is the analyst's own and cannot make them: nothing is verified by what the page itself holds.
     """
 
-    def __init__(self, sections: Sequence[Section | SectionMaker], checks: Sequence[Check]) -> None:
+    def __init__(
+        self,
+        sections: Sequence[Section | SectionMaker] = (),
+        checks: Sequence[Check] = (),
+        estimands: Sequence[Estimand] = (),
+    ) -> None:
         check_sections(sections)
         chosen = choose_checks(checks)
-        for what, given in (("sections", sections), ("checks", checks)):
+        self.estimands = {estimand.name: estimand for estimand in choose_estimands(estimands)}
+        for what, given in (("sections", sections), ("checks", checks), ("estimands", estimands)):
             if names := [item for item in given if isinstance(item, str)]:
                 raise UsageError(
                     f"{what} should be the analyst's own, but {names[0]!r} comes with the package. Leave it out."
@@ -192,6 +199,24 @@ class HandedIn:
             else [item if isinstance(item, str) else self.checks[item["name"]] for item in stated]
         )
 
+    def computed(self, stated: Any) -> Any:
+        """The estimands that a manifest states, with their options.
+
+        Raises
+        ------
+        UsageError
+            One of the analyst's own was not handed in.
+        """
+        if stated is None:
+            return None
+        given = stated if isinstance(stated, Mapping) else {name: {} for name in stated}
+        if missing := [name for name in own_estimands(stated) if name not in self.estimands]:
+            raise UsageError(
+                f"the estimand(s) {', '.join(map(repr, missing))} of this page are the analyst's own. A page cannot "
+                "say how they are computed: hand them in, as verify_report(page, cohort, estimands=[...])."
+            )
+        return {self.estimands.get(name, name): options for name, options in given.items()}
+
     def _make_all(self, view: View) -> None:
         self._made = {}
         for item in self.sections:
@@ -211,6 +236,11 @@ class HandedIn:
 def own_checks(stated: Sequence[str | Mapping[str, Any]] | None) -> list[str]:
     """Names of the checks of the analyst's own that a manifest states."""
     return [str(item["name"]) for item in stated or () if not isinstance(item, str)]
+
+
+def own_estimands(stated: Iterable[str] | None) -> list[str]:
+    """Names of the estimands of the analyst's own that a manifest states."""
+    return [name for name in stated or () if name not in ESTIMANDS]
 
 
 def own_sections(stated: Sequence[str | Mapping[str, Any]]) -> dict[str, str]:

@@ -13,6 +13,7 @@ import pandas as pd
 from alliance_bayes.effects import EffectTable
 from alliance_bayes.effects.analysis import PRIOR_DRAWS
 from alliance_bayes.fit import FittedModel
+from alliance_bayes.model import Design
 from alliance_bayes.report.counts import SMALL, hidden_levels, hidden_rows
 from alliance_bayes.report.forest import Interval, forest, forest_size
 from alliance_bayes.report.privacy import identifying
@@ -25,13 +26,17 @@ from alliance_bayes.report.text import (
     Row,
     capital,
     clean,
+    column_name,
     count,
     decimals,
+    factor_name,
     interval_name,
     number,
     percent,
     probability,
     range_of,
+    unit_of,
+    units,
 )
 
 __all__ = [
@@ -40,12 +45,15 @@ __all__ = [
     "Estimates",
     "Label",
     "beside",
+    "condition",
     "described",
     "effect_table",
     "estimate_columns",
     "forest_picture",
+    "measured",
     "notes_of",
     "rope_of",
+    "row_words",
     "rows_of",
     "said",
     "text_of",
@@ -135,14 +143,20 @@ class Estimates:
         return self._places.get(tuple(_key(row[name]) for name in _ALIKE), 2)
 
     def mean(self, row: Row) -> str:
-        """Posterior mean; the median where there is no mean, and of what has none once the slope may be zero."""
+        """Posterior mean; the median where there is no mean, and of what has none once a draw may be infinite."""
         value = _float(row["mean"])
-        use = np.isnan(value) or row["estimand"] == "points_needed"
+        use = np.isnan(value) or self.table.measure(str(row["estimand"])).unbounded
         return number(_float(row["median"]) if use else value, self.places(row))
 
     def interval(self, row: Row) -> str:
         """Ends of the interval in brackets."""
-        return range_of(*_ends(row), self.places(row))
+        return range_of(*self._ends(row), self.places(row))
+
+    def _ends(self, row: Row) -> tuple[float, float]:
+        """Ends of the interval, of which what may be infinite may have no upper one."""
+        lower, upper = _float(row["lower"]), _float(row["upper"])
+        unbounded = self.table.measure(str(row["estimand"])).unbounded
+        return lower, np.inf if unbounded and np.isfinite(lower) and np.isnan(upper) else upper
 
     def figures(self, row: Row) -> tuple[str, str]:
         """Mean and interval."""
@@ -157,7 +171,7 @@ class Estimates:
     def spoken(self, row: Row) -> str:
         """The interval with its kind and probability, in words: "89% equal-tailed interval 1.3 to 3.0"."""
         places = self.places(row)
-        ends = (number(end, places) for end in _ends(row))
+        ends = (number(end, places) for end in self._ends(row))
         return f"{interval_name(row['interval'], float(row['prob']))} {' to '.join(ends)}"
 
     def direction(self, row: Row) -> str:
@@ -196,13 +210,6 @@ class Estimates:
         return found
 
 
-def _ends(row: Row) -> tuple[float, float]:
-    """Ends of the interval; where the slope may be zero, what is needed of the predictor has no upper end."""
-    lower, upper = _float(row["lower"]), _float(row["upper"])
-    open_ = row["estimand"] == "points_needed" and np.isfinite(lower) and np.isnan(upper)
-    return lower, np.inf if open_ else upper
-
-
 def _short_of_limits(row: Row) -> str:
     """The probability of direction, never rounded up to a limit of the words for it that it does not reach."""
     value = _float(row["p_direction"])
@@ -230,6 +237,40 @@ def _key(value: Any) -> Any:
 
 def _float(value: Any) -> float:
     return float("nan") if value is None or value is pd.NA else float(value)
+
+
+def measured(table: EffectTable, row: Row, *, design: Design | None = None, short: bool = False, **words: str) -> str:
+    """What a row is called, as its estimand has it; by its name with blanks where none says.
+
+    Parameters
+    ----------
+    table, row
+        A table of effects and one of its rows.
+    design
+        Tells the unit of the row's term.
+    short
+        Whether the table says the rest.
+    **words
+        What the label has in braces, in place of what the row says.
+    """
+    of, name = table.measure(str(row["estimand"])), clean(row["estimand"]).replace("_", " ")
+    return clean(((of.short if short else of.label) or name).format(**(row_words(row, design) | words)))
+
+
+def row_words(row: Row, design: Design | None = None) -> dict[str, str]:
+    """What the words of an estimand have in braces, as a row of it says them."""
+    term, factor, level, versus, change = (
+        row[key] if isinstance(row[key], str) else "" for key in ("term", "factor", "level", "versus", "denominator")
+    )
+    unit = unit_of(design, term) if design is not None and term in design.frame else ""
+    said = {"term": column_name(term), "unit": unit, "units": units(unit), "factor": factor_name(factor)}
+    return said | {"level": condition(clean(level)), "versus": condition(clean(versus)), "change": clean(change)}
+
+
+def condition(level: str) -> str:
+    """A level, or the value that a predictor is held at, in words: "baseline WHO-5 of 68"."""
+    column, equals, value = level.partition(" = ")
+    return f"{column_name(column)} of {value}" if equals else level
 
 
 def rows_of(rows: pd.DataFrame) -> list[dict[str, Any]]:

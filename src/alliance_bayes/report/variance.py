@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from alliance_bayes.effects import ESTIMANDS
 from alliance_bayes.report.rows import (
     Column,
     Estimates,
@@ -13,6 +15,7 @@ from alliance_bayes.report.rows import (
     effect_table,
     estimate_columns,
     forest_picture,
+    measured,
     rows_of,
     text_of,
 )
@@ -35,7 +38,7 @@ _PARTS = {
 def variance(view: View) -> Section:
     """The section."""
     fit, estimates, withheld = view.fit, view.estimates, view.withheld
-    rows = estimates.where(("bayesian_r2", "variance_share", "icc"))
+    rows = estimates.where((*ESTIMANDS["bayesian_r2"].measures, *ESTIMANDS["variance_partition"].measures))
     shown = not withheld and len(rows) > 0
     context = {
         "withheld": withheld,
@@ -47,18 +50,10 @@ def variance(view: View) -> Section:
     return Section("variance", "Variance partition and R²", "variance.html", context)
 
 
-def _label(row: Row) -> str:
+def _label(estimates: Estimates, row: Row) -> str:
     factor, term = text_of(row, "factor"), text_of(row, "term")
-    match str(row["estimand"]):
-        case "bayesian_r2":
-            return "Bayesian R²"
-        case "icc":
-            return f"Intraclass correlation: {factor_name(factor)}"
-    if factor:
-        return f"Share: {factor_name(factor)}"
-    if term.startswith("s("):
-        return f"Share: bend of {column_name(term[2:-1])}"
-    return f"Share: {_PARTS.get(term, clean(term))}"
+    bend = f"bend of {column_name(term[2:-1])}" if term.startswith("s(") else _PARTS.get(term, clean(term))
+    return measured(estimates.table, row, short=True, term=factor_name(factor) if factor else bend)
 
 
 def _table(estimates: Estimates, rows: pd.DataFrame) -> Table:
@@ -68,7 +63,7 @@ def _table(estimates: Estimates, rows: pd.DataFrame) -> Table:
         "Variance partition, intraclass correlations and R²; posterior means, as percentages of the denominator",
         rows,
         [
-            Column("Quantity", _label),
+            Column("Quantity", partial(_label, estimates)),
             *estimate_columns(estimates, rows, figures=estimates.percentages, direction=False, judged=()),
             Column("Denominator", lambda row: text_of(row, "denominator") or "–", words=True),
         ],
@@ -82,7 +77,7 @@ def _picture(estimates: Estimates, rows: pd.DataFrame) -> Picture | None:
         return None
 
     def label(row: Row) -> str:
-        return _label(row).removeprefix("Share: ")
+        return _label(estimates, row).removeprefix("Share: ")
 
     listed = "; ".join(described(estimates, rows, label, figures=estimates.percentages, then=" "))
     return forest_picture(

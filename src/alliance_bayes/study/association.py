@@ -12,6 +12,7 @@ from alliance_bayes.report.curve import average_curve, grouped_histogram
 from alliance_bayes.report.effect_sizes import SLOPES
 from alliance_bayes.report.figure_data import curve_data
 from alliance_bayes.report.figures import slope_figure
+from alliance_bayes.report.rows import measured
 from alliance_bayes.report.sections import Picture
 from alliance_bayes.report.svg import draw
 from alliance_bayes.report.text import capital, count, exact
@@ -34,16 +35,6 @@ from alliance_bayes.study.words import slope_sentence
 __all__ = ["association"]
 
 LINE = "straight line"
-_LABELS = {
-    "slope": "Per alliance point",
-    "slope_per_sd": "Per SD of alliance",
-    "slope_p10_p90": "From the 10th to the 90th percentile of alliance",
-    "slope_standardised": "Standardised slope",
-    "partial_correlation": "Partial correlation",
-    "delta_r2": "ΔR²: share of the variance that goes with the average slope of alliance",
-    "points_needed": "Alliance points that go with 10 WHO-5 points (median)",
-    "bayesian_r2": "R² of the whole model (Bayesian)",
-}
 
 
 def association(bench: Bench, populations: Populations) -> Part:
@@ -111,7 +102,7 @@ def _bend(comparison: Comparison) -> str:
 
 def _sizes(bench: Bench, name: str, fit: Fit, who: str) -> Block:
     rows = fit.effects(
-        ["slopes", "r2"], prob=bench.options.prob, rope=bench.options.rope, relevant=bench.options.improvement
+        ["slopes", "bayesian_r2"], prob=bench.options.prob, rope=bench.options.rope, relevant=bench.options.improvement
     )
     rows = prefixed(rows, name, estimands=(*SLOPES, "bayesian_r2"))
     number = shown_rows(bench.fitted, bench.options.small)[f"outcome_{name}"]
@@ -123,7 +114,7 @@ def _sizes(bench: Bench, name: str, fit: Fit, who: str) -> Block:
         f"table-association-{name}",
         f"Association of alliance with follow-up WHO-5 among {who}",
         block.rows,
-        label=lambda row: _LABELS[str(row["estimand"])],
+        label=lambda row: capital(measured(block.rows, row, design=fit.design)),
         heading="Association",
     )
     return block.with_page(tables=[table])

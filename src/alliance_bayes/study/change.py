@@ -5,8 +5,9 @@ from __future__ import annotations
 from alliance_bayes.api import Fit
 from alliance_bayes.cohort import Cohort
 from alliance_bayes.effects import EffectTable, overall_mean, regression_to_mean, responders
+from alliance_bayes.effects.regression_to_mean import EVERYBODY, POPULATION_MEAN
 from alliance_bayes.report.endpoints import lowest_above
-from alliance_bayes.report.rows import text_of
+from alliance_bayes.report.rows import measured, text_of
 from alliance_bayes.report.text import Row, capital, exact, factor_name, join
 from alliance_bayes.study.bench import Bench
 from alliance_bayes.study.options import StudyOptions
@@ -17,17 +18,6 @@ from alliance_bayes.study.tables import FEW_LEVELS, block_table, level_name, one
 from alliance_bayes.study.words import more_or_less, share_words
 
 __all__ = ["change"]
-
-_MEANS = {
-    "mean_change": "Mean change of everybody",
-    "mean_change_selected": "Mean change of those with a baseline WHO-5 of {}",
-}
-_REGRESSION = {
-    "regression_to_mean": "part expected from regression to a population mean of {}",
-    "change_beyond_regression": "rest of the change, with a population mean of {}",
-    "share_of_regression": "share expected from regression to a population mean of {}",
-}
-_POPULATION = ", population mean "
 
 
 def change(bench: Bench, populations: Populations) -> Part:
@@ -103,11 +93,11 @@ def _regression(bench: Bench, fit: Fit) -> Block:
     )
 
     def label(row: Row) -> str:
-        estimand, (who, _, mean) = str(row["estimand"]), str(row["level"]).partition(_POPULATION)
-        if estimand in _MEANS:
-            return _MEANS[estimand].format(f"{limit} or less")
-        people = "Everybody" if who == "everybody" else f"Baseline WHO-5 of {limit} or less"
-        return f"{people}: {_REGRESSION[estimand].format(mean)}"
+        who, part, mean = str(row["level"]).partition(POPULATION_MEAN)
+        if not part:
+            return measured(block.rows, row, level=f"{limit} or less")
+        people = "Everybody" if who == EVERYBODY else f"Baseline WHO-5 of {limit} or less"
+        return f"{people}: {measured(block.rows, row, level=mean)}"
 
     table = block_table(
         "table-change-regression", "Change, and what regression to the mean would bring", block.rows, label=label
@@ -215,11 +205,11 @@ def _statements(bench: Bench, means: Block, regression: Block, shares: list[Bloc
     if not regression.withheld:
         estimates = shown(regression.rows)
         shares_of = regression.rows[regression.rows["estimand"] == "share_of_regression"]
-        for who, words in (("everybody", "everybody"), ("at most", "those with elevated symptoms")):
+        for who, words in ((EVERYBODY, "everybody"), ("at most", "those with elevated symptoms")):
             rows = [row for _, row in shares_of.iterrows() if str(row["level"]).startswith(who)]
             # A share of a change that may be zero means little.
             parts = [
-                f"{share_words(estimates, row)} if that mean is {str(row['level']).partition(_POPULATION)[2]}"
+                f"{share_words(estimates, row)} if that mean is {str(row['level']).partition(POPULATION_MEAN)[2]}"
                 for row in rows
                 if not text_of(row, "note")
             ]

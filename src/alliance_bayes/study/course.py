@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 from alliance_bayes.api import Fit
 from alliance_bayes.cohort import session_cohort, with_alliance_parts
-from alliance_bayes.effects import EffectTable
+from alliance_bayes.effects import EffectTable, Estimate, Measure
 from alliance_bayes.effects.options import make_options
-from alliance_bayes.effects.summary import Estimate, Fixed, summarise
+from alliance_bayes.effects.summary import Fixed, summarise
+from alliance_bayes.report.rows import measured
 from alliance_bayes.report.text import Row, capital, exact
 from alliance_bayes.study.bench import Bench
 from alliance_bayes.study.part import Block, Part, Statement
@@ -111,12 +114,11 @@ def _early(bench: Bench, fits: dict[str, Fit]) -> Block:
     block = bench.block("time-early", "Rated early", EffectTable.concat(found), fits.values())
     if block.withheld:
         return block
-    names = {"slope": "per point", "slope_per_sd": "per SD", "slope_standardised": "standardised"}
     page = block_table(
         "table-time-early",
         "Slope of follow-up WHO-5 on the alliance when it was rated",
         block.rows,
-        label=lambda row: f"{_WHEN[prefix_of(row)][1]}: {names[str(row['estimand'])]}",
+        label=lambda row: f"{_WHEN[prefix_of(row)][1]}: {measured(block.rows, row, short=True, unit='point')}",
         heading="Rated in",
     )
     text = (
@@ -132,11 +134,19 @@ def _providers(bench: Bench, fit: Fit) -> Block:
     within, between = beta[:, terms.index("alliance_within")], beta[:, terms.index("alliance_provider")]
     unit = "WHO-5 point per alliance point"
     found = [
-        Estimate(name, Fixed(fit.with_chains(values)), unit, term=name, signed=True, rope=options.rope)
-        for name, values in (
-            ("slope_within_providers", within),
-            ("slope_between_providers", between),
-            ("between_minus_within", between - within),
+        Estimate(
+            name,
+            Fixed(fit.with_chains(values)),
+            unit,
+            term=name,
+            signed=True,
+            rope=options.rope,
+            measure=Measure(label, signed=True),
+        )
+        for name, label, values in (
+            ("slope_within_providers", "Within providers", within),
+            ("slope_between_providers", "Between providers", between),
+            ("between_minus_within", "Difference", between - within),
         )
     ]
     block = bench.block("time-providers", "Within and between providers", summarise(found, options), [fit])
@@ -149,11 +159,6 @@ def _providers(bench: Bench, fit: Fit) -> Block:
         "clients here, so their averages are themselves uncertain, which draws the slope between providers towards the "
         "one within.",
     )
-    labels = {
-        "slope_within_providers": "Within providers",
-        "slope_between_providers": "Between providers",
-        "between_minus_within": "Difference",
-    }
     return block.with_page(
         text=text,
         tables=[
@@ -161,7 +166,7 @@ def _providers(bench: Bench, fit: Fit) -> Block:
                 "table-time-providers",
                 "Slope of follow-up WHO-5 on alliance within and between providers",
                 block.rows,
-                label=lambda row: labels[str(row["estimand"])],
+                label=partial(measured, block.rows),
                 heading="Slope",
             )
         ],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from alliance_bayes.checks.conclusions import Conclusions, conclusions
 from alliance_bayes.effects import EffectTable
+from alliance_bayes.report.rows import measured
 from alliance_bayes.study.bench import Bench
 from alliance_bayes.study.comparing import compared, score_table
 from alliance_bayes.study.part import Part, Statement
@@ -61,9 +62,7 @@ def families(bench: Bench) -> Part:
         "table-families-slopes",
         "Slope of follow-up WHO-5 on alliance by family",
         block.rows,
-        label=lambda row: (
-            f"{_TITLES[prefix_of(row)]}: " + ("per point" if row["estimand"] == "slope" else "10th to 90th percentile")
-        ),
+        label=lambda row: f"{_TITLES[prefix_of(row)]}: " + measured(block.rows, row, short=True, unit="point"),
         heading="Family",
     )
     bench.tell("comparing families by leave-one-out prediction")

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from alliance_bayes.effects import EffectTable
+from alliance_bayes.report.rows import measured
 from alliance_bayes.report.tables import frame_table
 from alliance_bayes.report.text import MINUS
 from alliance_bayes.study.bench import Bench
@@ -11,17 +14,6 @@ from alliance_bayes.study.tables import block_forest, block_table, one_row, show
 from alliance_bayes.study.words import share_words
 
 __all__ = ["latent", "measurement_equations"]
-
-_LABELS = {
-    "corrected_slope": "Corrected slope, per point of true alliance",
-    "corrected_slope_per_sd": "Corrected slope, per SD of true alliance",
-    "naive_slope": "Naive slope, per point of the observed mean rating",
-    "naive_slope_per_sd": "Naive slope, per SD of the observed mean rating",
-    "reliability": "Reliability of the observed mean rating",
-    "calibration_slope": "Slope of true on observed alliance",
-    "true_sd": "SD of true alliance",
-    "provider_share": "Share of providers in the variance of a rating",
-}
 
 
 def latent(bench: Bench) -> Part:
@@ -49,7 +41,7 @@ def latent(bench: Bench) -> Part:
         rope=rope,
     )
     tables = [
-        block_table("table-latent", "Latent alliance", rows, label=lambda row: _LABELS[str(row["estimand"])]),
+        block_table("table-latent", "Latent alliance", rows, label=partial(measured, rows)),
         frame_table(
             fit.measurement_check(),
             name="table-latent-check",

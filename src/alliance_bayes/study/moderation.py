@@ -9,11 +9,11 @@ import pandas as pd
 from alliance_bayes.effects import EffectTable
 from alliance_bayes.effects import moderation as moderation_effects
 from alliance_bayes.effects.equivalence import DECIDED, standing_of
-from alliance_bayes.report.rows import Estimates
+from alliance_bayes.report.rows import Estimates, condition
 from alliance_bayes.report.text import derived, exact
 from alliance_bayes.study.bench import Bench
 from alliance_bayes.study.part import Part, Statement
-from alliance_bayes.study.tables import block_forest, block_table, condition, level_name, shown
+from alliance_bayes.study.tables import block_forest, block_table, level_name, shown
 from alliance_bayes.study.words import more_or_less, within_margin
 
 __all__ = ["moderation"]

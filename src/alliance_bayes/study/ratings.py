@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from alliance_bayes.api import Fit
 from alliance_bayes.effects import EffectTable, group_ratings, superiority
 from alliance_bayes.instruments import cronbach_alpha
 from alliance_bayes.report.counts import hidden_beside, hidden_levels, shown_events
-from alliance_bayes.report.rows import rows_of
+from alliance_bayes.report.rows import measured, rows_of
 from alliance_bayes.report.text import Row, capital, clean, exact, factor_name, number, percent
 from alliance_bayes.study.bench import Bench
 from alliance_bayes.study.part import Block, Part, Statement
@@ -34,8 +35,6 @@ TOP = 5.0
 ORDINAL_THINNING = 4
 _FAMILIES = {"gaussian": "alliance_gaussian", "censored": "alliance", "ordinal": "alliance_ordinal"}
 _TITLES = {"gaussian": "Gaussian", "censored": "Gaussian, censored at 1 and 5", "ordinal": "ordinal"}
-# What an estimand is called where its own name does not say it.
-_OBSERVED = {"share_at_ceiling": "share at 5"}
 
 
 def ratings(bench: Bench) -> Part:
@@ -111,7 +110,7 @@ def _observed(bench: Bench, fit: Fit) -> Block:
                         f"{capital(factor_name(factor))}: ratings observed (1-5), "
                         + ("by level" if kind == "levels" else "pairwise"),
                         part,
-                        label=_observed_name,
+                        label=partial(_observed_name, rows),
                     )
                 )
     text = (
@@ -123,10 +122,9 @@ def _observed(bench: Bench, fit: Fit) -> Block:
     return block.with_page(text=text, tables=pages)
 
 
-def _observed_name(row: Row) -> str:
-    what = _OBSERVED.get(str(row["estimand"]), str(row["estimand"]).replace("_", " "))
+def _observed_name(rows: EffectTable, row: Row) -> str:
     who = level_name(row) if isinstance(row["versus"], str) else str(row["level"])
-    return f"{who}: {what}"
+    return f"{who}: {measured(rows, row, short=True)}"
 
 
 def _expected(bench: Bench, fit: Fit) -> Block:
@@ -170,15 +168,10 @@ def _gradients(bench: Bench, fit: Fit) -> Block:
     block = bench.block("ratings-gradients", "Age and baseline well-being", EffectTable.concat(found), [fit])
     if block.withheld:
         return block
-    names = {
-        "slope": "per unit",
-        "slope_p10_p90": "10th to 90th percentile",
-        "partial_correlation": "partial correlation",
-    }
 
     def label(row: Row) -> str:
         who = "Age" if prefix_of(row) == "age" else "Baseline WHO-5"
-        return f"{who}: {names[str(row['estimand'])]}"
+        return f"{who}: {measured(block.rows, row, short=True, unit='unit')}"
 
     return block.with_page(
         tables=[

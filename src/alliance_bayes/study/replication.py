@@ -198,5 +198,5 @@ def _intercept(fit: Fit) -> npt.NDArray[np.float64]:
 
 
 def _r2(fit: Fit) -> npt.NDArray[np.float64]:
-    table = fit.effects(["r2"])
+    table = fit.effects(["bayesian_r2"])
     return np.asarray(table.draws[str(table.index[0])].ravel())

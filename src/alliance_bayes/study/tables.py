@@ -16,6 +16,7 @@ from alliance_bayes.report.rows import (
     Column,
     Estimates,
     Label,
+    condition,
     described,
     effect_table,
     estimate_columns,
@@ -35,7 +36,6 @@ __all__ = [
     "block_forest",
     "block_forests",
     "block_table",
-    "condition",
     "joined",
     "level_name",
     "one_row",
@@ -55,12 +55,6 @@ AT_ONCE = 16
 def shown(rows: EffectTable) -> Estimates:
     """An effects table that knows how its numbers are printed; the study names no level that may be one person."""
     return Estimates(rows, ())
-
-
-def condition(level: str) -> str:
-    """A level, or the value that a predictor is held at, in words: "baseline WHO-5 of 68"."""
-    column, equals, value = level.partition(" = ")
-    return f"{column_name(column)} of {value}" if equals else level
 
 
 def level_name(row: Row) -> str:

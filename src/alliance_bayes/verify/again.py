@@ -13,11 +13,12 @@ import numpy as np
 from alliance_bayes.api import Fit, Model
 from alliance_bayes.checks import Check
 from alliance_bayes.cohort import Cohort
+from alliance_bayes.effects import Estimand
 from alliance_bayes.errors import AllianceBayesError, FileFormatError, UsageError
 from alliance_bayes.model.card import card_arguments
 from alliance_bayes.moments import Moments
 from alliance_bayes.report import Rendered, Report, Section
-from alliance_bayes.report.registry import HandedIn, own_checks, own_sections
+from alliance_bayes.report.registry import HandedIn, own_checks, own_estimands, own_sections
 from alliance_bayes.report.sections import SectionMaker
 from alliance_bayes.study import Study, StudyOptions
 from alliance_bayes.study.page import study_report
@@ -44,7 +45,7 @@ class Again:
     unknown
         Titles by id of the page's sections that are the analyst's own and were not handed in: they are empty here.
     unasked
-        Sections and checks that were handed in and that the page does not have.
+        Sections, checks and estimands that were handed in and that the page does not have.
     """
 
     rendered: Rendered
@@ -61,6 +62,7 @@ def make_again(
     name: str,
     sections: Sequence[Section | SectionMaker] = (),
     checks: Sequence[Check] = (),
+    estimands: Sequence[Estimand] = (),
     other: int = 0,
     keep: Path | None = None,
 ) -> Again:
@@ -80,6 +82,8 @@ def make_again(
         Those of the analyst's own, as they were given to :class:`alliance_bayes.Report`.
     checks
         Those of the analyst's own, as they were given to :meth:`alliance_bayes.Fit.check`.
+    estimands
+        Those of the analyst's own, as they were given to :meth:`alliance_bayes.Fit.effects`.
     other
         Number of another seed than the manifest's, which the page then gives all the same; 0 for the manifest's own.
     keep
@@ -97,7 +101,7 @@ def make_again(
     What cannot be made again is taken from the manifest: what the data's file was called, and the versions in use.
     """
     try:
-        return _MAKERS[manifest["kind"]](manifest, cohort, tell, HandedIn(sections, checks), other, keep)
+        return _MAKERS[manifest["kind"]](manifest, cohort, tell, HandedIn(sections, checks, estimands), other, keep)
     except AllianceBayesError:
         raise
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -122,7 +126,7 @@ def _report(
                 f"the {what} of this page were put together by hand, which nothing can make again. "
                 f"Give Report.render what {who} made."
             )
-    run = handed.run(checked["only"])
+    run, computed = handed.run(checked["only"]), handed.computed(asked["estimands"])
     model = Model(**card_arguments(manifest["card"], source="the manifest's card"))
     info = manifest["info"]
     # Another engine was asked for than ran only where the model's kind decided it; the page says why.
@@ -140,9 +144,10 @@ def _report(
     )
     fit = replace(fit, info={**fit.info, **_taken(manifest), "seed": manifest["seed"]})
     tell("computing effects and running the checks")
-    table = fit.effects(
-        **{key: tuple(value) if isinstance(value, list) and key == "rope" else value for key, value in asked.items()}
-    )
+    options: dict[str, Any] = {
+        key: tuple(value) if isinstance(value, list) and key == "rope" else value for key, value in asked.items()
+    }
+    table = fit.effects(**{**options, "estimands": computed})
     extra = None
     if checked["extra"] is not None:
         if isinstance(cohort, Moments) or any(column not in cohort.data for column in checked["extra"]):
@@ -164,6 +169,7 @@ def _report(
         (
             *(f"section {name!r}" for name in handed.ids if name not in titles),
             *(f"check {name!r}" for name in handed.checks if name not in own_checks(checked["only"])),
+            *(f"estimand {name!r}" for name in handed.estimands if name not in own_estimands(asked["estimands"])),
         ),
     )
 
@@ -188,8 +194,10 @@ def _study(
     other: int,
     keep: Path | None,
 ) -> Again:
-    if handed.sections or handed.checks:
-        raise UsageError("the page is a study, which has no sections or checks of the analyst's own. Hand none in.")
+    if handed.sections or handed.checks or handed.estimands:
+        raise UsageError(
+            "the page is a study, which has no sections, checks or estimands of the analyst's own. Hand none in."
+        )
     if isinstance(cohort, Moments):
         raise UsageError("the page is a study, which needs rows, and moments hold none. Give the table it was made of.")
     taken = _taken(manifest)

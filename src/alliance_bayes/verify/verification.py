@@ -16,6 +16,7 @@ from alliance_bayes.atomic import scratch
 from alliance_bayes.checks import Check
 from alliance_bayes.cohort import Cohort
 from alliance_bayes.cohort.hashing import keyed_digest
+from alliance_bayes.effects import Estimand
 from alliance_bayes.errors import FileFormatError, UsageError
 from alliance_bayes.foreign import JSON_BYTES, PAGE_BYTES, parse_json, read_text
 from alliance_bayes.moments import Moments, fingerprint
@@ -114,6 +115,7 @@ def verify_report(
     *,
     sections: Sequence[Section | SectionMaker] = (),
     checks: Sequence[Check] = (),
+    estimands: Sequence[Estimand] = (),
     key: str | os.PathLike[str] | None = None,
     tell: Callable[[str], None] | None = None,
 ) -> Verification:
@@ -132,6 +134,8 @@ def verify_report(
         of the refit. Of those that the page has and that are not handed in, nothing is verified, and the notes say so.
     checks
         The checks of the analyst's own, as they were given to :meth:`alliance_bayes.Fit.check`. They are run again.
+    estimands
+        The estimands of the analyst's own, as they were given to :meth:`alliance_bayes.Fit.effects`.
     key
         File with the key of the page's digest of its data; by default ``<page>.key`` beside the page. Without it,
         whether the data are the same is told by the numbers alone.
@@ -152,8 +156,8 @@ def verify_report(
     FileFormatError
         No such file, or no manifest that this version can read.
     UsageError
-        The page was made from an effects table, or from checks, that nothing can make again; a check of the analyst's
-        own is not handed in; or a section or a check that is handed in cannot be made again.
+        The page was made from an effects table, or from checks, that nothing can make again; a check or an estimand
+        of the analyst's own is not handed in; or one of these or a section that is handed in cannot be made again.
     ModelError, DataError, SamplingError
         The model cannot be fitted to the data.
 
@@ -178,7 +182,8 @@ def verify_report(
     if differ:
         return Verification((*problems, *differ, "Nothing was fitted, since other data give other numbers."))
     with scratch() as folder:
-        make = partial(make_again, manifest, cohort, name=path.name, sections=sections, checks=checks, keep=folder)
+        own: dict[str, Any] = {"sections": sections, "checks": checks, "estimands": estimands}
+        make = partial(make_again, manifest, cohort, name=path.name, keep=folder, **own)
         made = make(tell=tell)
         again = read_manifest(made.rendered.html, name=path.name)
         problems += [f"The page has no {what}, which was handed in." for what in made.unasked]
