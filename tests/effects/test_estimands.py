@@ -171,7 +171,8 @@ def test_what_is_about_single_people_is_not_recorded(fit: ab.Fit) -> None:
         ),
         (
             {"prbo": 0.5},
-            "'effects' has no option 'prbo'. Its options: population, prob, interval, rope, relevant, seed.",
+            "'effects' has no option 'prbo'. Its options: estimands, predictor, denominator, population, prob, "
+            "interval, rope, relevant, seed.",
         ),
         ({"estimands": [7]}, "an estimand should be a name or an instance of Estimand, but 7 is neither a name nor an"),
     ],

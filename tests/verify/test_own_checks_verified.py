@@ -11,7 +11,7 @@ import pytest
 import alliance_bayes as ab
 from alliance_bayes.checks import CheckResult, Context
 from alliance_bayes.errors import UsageError
-from alliance_bayes.report.manifest import EMPTY, embed, read_manifest
+from alliance_bayes.report.page import EMPTY, embed, read_manifest
 from builders import rows
 from verify.test_forged_pages import MANIFEST
 

@@ -144,7 +144,7 @@ def effects(
         An option is outside what is accepted, an estimand is unknown or lacks an option; the message lists what there
         is.
     """
-    known_options("effects", options, list(defaults_of(EffectOptions)))
+    known_options("effects", options, ["estimands", "predictor", "denominator", *defaults_of(EffectOptions)])
     chosen("denominator", denominator, DENOMINATORS)
     asked = choose_estimands(estimands)
     analysis = Analysis(fit, make_options(fit, **options))

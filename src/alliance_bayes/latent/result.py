@@ -116,10 +116,8 @@ class LatentFit:
         options = make_options(self.naive, prob=prob, interval=interval, rope=rope)
         scale = self.naive.design.scales.get(self.naive.design.outcome.name)
         unit = f"unit of {self.naive.design.outcome.name}" if scale is None else scale.unit
-        quantities = _latent_quantities(
-            self.posterior, self.naive.posterior, float(self.info["observed_sd"]), unit, options.rope
-        )
-        return summarise(quantities, options)
+        rows = _latent_rows(self.posterior, self.naive.posterior, float(self.info["observed_sd"]), unit, options.rope)
+        return summarise(rows, options)
 
     def measurement_check(self) -> pd.DataFrame:
         """Observed against replicated ratings, with posterior predictive p-values; see `measurement_check`."""
@@ -247,7 +245,7 @@ def derived(posterior: xr.Dataset, data: JointData) -> xr.Dataset:
     return xr.Dataset({name: (("chain", "draw"), value) for name, value in values.items()}, coords=coords)
 
 
-def _latent_quantities(
+def _latent_rows(
     posterior: xr.Dataset, naive: xr.Dataset, observed_sd: float, unit: str, rope: Rope
 ) -> Iterator[Estimate]:
     """Rows of the table of effects: corrected and naive slope, reliability, providers' share.

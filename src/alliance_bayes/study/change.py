@@ -166,7 +166,7 @@ def _beside(row: Row) -> str:
 
 
 def _in_order(rows: EffectTable) -> EffectTable:
-    """Rows of the same quantity from different models beside each other."""
+    """Rows of the same from different models beside each other."""
 
     def place(k: int) -> tuple[int, str, str]:
         row = rows.iloc[k]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from alliance_bayes.effects import EffectTable, Estimate, Measure
 from alliance_bayes.effects.options import make_options
 from alliance_bayes.effects.summary import Fixed, summarise
 from alliance_bayes.report.rows import measured
-from alliance_bayes.report.text import Row, capital, exact
+from alliance_bayes.report.text import exact
 from alliance_bayes.study.bench import Bench
 from alliance_bayes.study.part import Block, Part, Statement
 from alliance_bayes.study.tables import block_table, one_row, prefix_of, prefixed, shown
@@ -64,23 +65,22 @@ def _growth(bench: Bench, fit: Fit) -> Block:
     beta = draws["beta"]
     centre = fit.design.centres.get("session", 0.0)
 
-    def quantity(
-        name: str, values: np.ndarray, unit: str, *, signed: bool = False, factor: str | None = None
-    ) -> Estimate:
-        return Estimate(name, Fixed(fit.with_chains(values)), unit, factor=factor, signed=signed)
+    def row(name: str, label: str, values: np.ndarray, unit: str, **facts: Any) -> Estimate:
+        return Estimate(name, Fixed(fit.with_chains(values)), unit, measure=Measure(label), **facts)
 
-    slope = beta[:, terms.index("session")]
+    slope, point = beta[:, terms.index("session")], "alliance point"
+    start = beta[:, terms.index("Intercept")] - centre * slope
     found = [
-        quantity("rating_in_first_session", beta[:, terms.index("Intercept")] - centre * slope, "alliance point"),
-        quantity("change_per_session", slope, "alliance point per session", signed=True),
+        row("rating_in_first_session", "Rating in first session", start, point),
+        row("change_per_session", "Change per session", slope, f"{point} per session", signed=True),
     ]
     for name, factor in names.items():
         who = "participants" if name == "person" else "providers"
         for place, term in enumerate(factor.terms):
-            what = "level" if term == "Intercept" else "change"
-            unit = "alliance point" + ("" if term == "Intercept" else " per session")
-            found.append(quantity(f"sd_of_{what}", draws[f"tau_{name}"][:, place], unit, factor=who))
-    found.append(quantity("residual_sd", draws["sigma"], "alliance point"))
+            what, unit = ("level", point) if term == "Intercept" else ("change", f"{point} per session")
+            values = draws[f"tau_{name}"][:, place]
+            found.append(row(f"sd_of_{what}", f"SD of {what} between {{factor}}", values, unit, factor=who))
+    found.append(row("residual_sd", "Residual SD", draws["sigma"], point))
     rows = summarise(found, make_options(fit, prob=bench.options.prob))
     block = bench.block("time-growth", "From session to session", rows, [fit])
     if block.withheld:
@@ -93,15 +93,14 @@ def _growth(bench: Bench, fit: Fit) -> Block:
     return block.with_page(
         text=text,
         tables=[
-            block_table("table-time-growth", "Growth of the alliance over sessions", block.rows, label=_growth_name)
+            block_table(
+                "table-time-growth",
+                "Growth of the alliance over sessions",
+                block.rows,
+                label=partial(measured, block.rows),
+            )
         ],
     )
-
-
-def _growth_name(row: Row) -> str:
-    what = str(row["estimand"]).replace("sd_of", "SD of").replace("residual_sd", "residual SD").replace("_", " ")
-    who = row["factor"]
-    return capital(what) + (f" between {who}" if isinstance(who, str) else "")
 
 
 def _early(bench: Bench, fits: dict[str, Fit]) -> Block:
