@@ -241,7 +241,10 @@ class Fit(FitWithEffects):
 
     @one_blas_thread()
     def check(self, **options: Any) -> CheckReport:
-        """All checks and the gate's verdict; see :func:`alliance_bayes.checks.run_checks`."""
+        """Checks and the gate's verdict; see :func:`alliance_bayes.checks.run_checks`.
+
+        All that come with the package, or those named and handed in as ``checks=[...]``.
+        """
         from alliance_bayes.checks import run_checks
 
         if options.get("effects") is None:

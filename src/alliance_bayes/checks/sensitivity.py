@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,6 @@ from alliance_bayes.checks.drawing import EXPECTED, GREY, OBSERVED, TEXT, axes_o
 from alliance_bayes.checks.power_scaling import LIMIT, power_scaling
 from alliance_bayes.checks.refits import (
     PROB,
-    Refit,
     called,
     error_of_shifts,
     focal,
@@ -24,8 +23,7 @@ from alliance_bayes.checks.refits import (
     summary,
     why_not,
 )
-from alliance_bayes.effects.summary import Estimate
-from alliance_bayes.effects.table import steady
+from alliance_bayes.effects.table import EffectTable, steady
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model.defaults import PRIOR_SETS
 
@@ -94,7 +92,7 @@ class PriorSensitivity(Check):
             verdict,
             f"{found} {said}",
             table.rename(columns={"label": "priors"}),
-            plots=(slopes_side_by_side(fit, "prior-sets", "under other priors", slope, refits),),
+            plots=(slopes_side_by_side(fit, "prior-sets", "under other priors", called(slope), rows),),
             details=scaled,
             rows=rows,
         )
@@ -141,7 +139,7 @@ class Influence(Check):
         table.insert(2, "level", pd.Series([None, *(level for _, _, level, _ in cases)], dtype="str"))
         table.insert(3, "n", [0, *(made.excluded for made in refits)])
         verdict, found = _judged(table, error_of_shifts(rows), called(slope), "whatever is left out", "in these fits")
-        figure = slopes_side_by_side(fit, "left-out", "with people left out", slope, refits)
+        figure = slopes_side_by_side(fit, "left-out", "with people left out", called(slope), rows)
         return self.result(verdict, found, table, plots=(replace(figure, fewest=FEWEST, whole=True),), rows=rows)
 
 
@@ -198,7 +196,7 @@ def _judged(table: pd.DataFrame, error: float, what: str, everywhere: str, here:
     return verdict, f"The {PROB:.0%} interval of the {what} {how} zero {everywhere}; {moved}.{tail}"
 
 
-def slopes_side_by_side(fit: FittedModel, name: str, when: str, own: Estimate, refits: Sequence[Refit]) -> Plot:
+def slopes_side_by_side(fit: FittedModel, name: str, when: str, what: str, rows: EffectTable) -> Plot:
     """Mean and interval of the slope as fitted and of every refit.
 
     Parameters
@@ -207,36 +205,33 @@ def slopes_side_by_side(fit: FittedModel, name: str, when: str, own: Estimate, r
         For labels.
     name, when
         Name of the figure, and what the refits have in common, for its title.
-    own
-        The slope as fitted, or what stands in its place.
-    refits
-        Those to compare; what could not be fitted is not drawn.
+    what
+        What is drawn: the slope, or what stands in its place.
+    rows
+        Those of :func:`~alliance_bayes.checks.refits.slope_rows`; what could not be fitted is not drawn.
     """
-    what = called(own)
-    lines = [("as fitted", own.draws()), *((made.label, made.draws) for made in refits if made.draws.size)]
-    figures = [(label, draws.mean(), *np.quantile(draws, [(1 - PROB) / 2, (1 + PROB) / 2])) for label, draws in lines]
+    labels, means = rows["term"].tolist(), rows["mean"].tolist()
 
     def draw(figure: Figure) -> None:
         (axes,) = axes_of(figure)
-        for place, (_, mean, low, high) in enumerate(figures):
+        for place, (mean, low, high) in enumerate(zip(means, rows["lower"], rows["upper"], strict=True)):
             color = OBSERVED if place == 0 else EXPECTED
             axes.plot([low, high], [place, place], color=color, linewidth=2, solid_capstyle="butt")
             axes.plot([mean], [place], "o", color=color, markersize=6)
         axes.axvline(0, color=GREY, linewidth=1)
-        axes.set_yticks(range(len(figures)), [short(label, 34) for label, *_ in figures], fontsize=TEXT)
-        axes.set_ylim(len(figures) - 0.5, -0.5)
+        axes.set_yticks(range(len(rows)), [short(label, 34) for label in labels], fontsize=TEXT)
+        axes.set_ylim(len(rows) - 0.5, -0.5)
         focal = fit.spec.focal_predictor(fit.design)
         axes.set_xlabel(
             f"{what.capitalize()} of {label_of(fit.design, fit.design.outcome.name)}\non {focal}, "
             f"{PROB:.0%} equal-tailed interval"
         )
 
-    means = [mean for _, mean, *_ in figures]
     return Plot(
         name,
         f"{what.capitalize()} {when}",
-        f"Mean and {PROB:.0%} interval of the {what} as fitted ({means[0]:.2f}) and of {len(figures) - 1} refits, "
+        f"Mean and {PROB:.0%} interval of the {what} as fitted ({means[0]:.2f}) and of {len(rows) - 1} refits, "
         f"whose means go from {min(means[1:], default=means[0]):.2f} to {max(means[1:], default=means[0]):.2f}.",
         draw,
-        (6.4, 1.3 + 0.27 * len(figures)),
+        (6.4, 1.3 + 0.27 * len(rows)),
     )
