@@ -330,15 +330,39 @@ def test_a_unit_that_lacks_a_word_is_named(fit: ab.Fit) -> None:
 
 
 def test_what_an_estimand_raises_says_where(fit: ab.Fit) -> None:
-    def broken(self: Estimand, analysis: Analysis) -> Iterator[Estimate]:
-        yield self.row(analysis, "mine", 1.0)
+    def fails() -> Any:
         raise ZeroDivisionError("at home")
 
-    with pytest.raises(UsageError, match=r"^the estimand 'mine' went wrong: ZeroDivisionError: at home.$") as caught:
-        fit.effects([faulty(rows=broken)])
-    assert isinstance(caught.value.__cause__, ZeroDivisionError)
+    def at_once(self: Estimand, analysis: Analysis) -> Iterator[Estimate]:
+        yield self.row(analysis, "mine", 1.0)
+        fails()
+
+    def when_asked(self: Estimand, analysis: Analysis) -> list[Estimate]:
+        return [self.row(analysis, "mine", fails)]
+
+    message = "the estimand 'mine' went wrong: ZeroDivisionError: at home. Mend it, or leave it out."
+    for broken in (at_once, when_asked):
+        with pytest.raises(UsageError, match=f"^{re.escape(message)}$") as caught:
+            fit.effects(["slopes", faulty(rows=broken)])
+        assert isinstance(caught.value.__cause__, ZeroDivisionError)
     with pytest.raises(UsageError, match=r"^'sex' is not a numeric predictor"):
         fit.effects([faulty(rows=lambda self, analysis: [analysis.predictor("sex")])])
+
+
+def test_what_the_package_raises_is_its_own(fit: ab.Fit, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*arguments: object, **options: object) -> Any:
+        raise KeyError("a fault of ours")
+
+    monkeypatch.setattr(Analysis, "slopes", broken)
+    with pytest.raises(KeyError, match="a fault of ours"):
+        fit.effects(["slopes"])
+
+
+@pytest.mark.parametrize("column", ["term", "factor", "level", "versus", "denominator", "note"])
+def test_columns_of_text_are_text(fit: ab.Fit, column: str) -> None:
+    own = faulty(rows=lambda self, analysis: [self.row(analysis, "mine", 1.0, **{column: 4})])
+    with pytest.raises(UsageError, match=f"^the {column} of 'mine' should be text but got 4.$"):
+        fit.effects([own])
 
 
 def test_an_option_that_is_needed_is_asked_for(fit: ab.Fit) -> None:

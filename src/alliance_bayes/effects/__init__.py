@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, Literal, Unpack
 
 from alliance_bayes.blas import one_blas_thread
@@ -38,11 +40,11 @@ from alliance_bayes.effects.slopes import (
     slopes,
     slopes_by_level,
 )
-from alliance_bayes.effects.summary import Estimate, summarise
+from alliance_bayes.effects.summary import Estimate, Fixed, summarise
 from alliance_bayes.effects.superiority import SUPERIORITY, superiority
 from alliance_bayes.effects.table import COLUMNS, Draws, EffectTable, Measure
 from alliance_bayes.effects.variance import BAYESIAN_R2, VARIANCE_PARTITION, bayesian_r2, variance_partition
-from alliance_bayes.errors import UsageError
+from alliance_bayes.errors import AllianceBayesError, UsageError
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.readonly import ReadOnly
 
@@ -156,7 +158,10 @@ def effects(
     rows: list[Estimate] = []
     for estimand, given in asked.items():
         taken = {name: value for name, value in shared.items() if name in estimand.own_options}
-        rows += estimand.among_others(analysis, {**taken, **given})
+        with _blamed(estimand):
+            found = list(estimand.among_others(analysis, {**taken, **given}))
+            # Computed here, so that what goes wrong is known to be its own.
+            rows += found if _is_packaged(estimand) else [replace(row, draws=Fixed(row.draws())) for row in found]
     table = summarise(rows, analysis.options, left_out=analysis.left_out)
     common = {**defaults_of(EffectOptions), **options}
     table.asked = _recorded(
@@ -164,6 +169,23 @@ def effects(
         | {name: list(value) if isinstance(value, tuple) else value for name, value in common.items()}
     )
     return table
+
+
+def _is_packaged(estimand: Estimand) -> bool:
+    """Whether an estimand comes with the package."""
+    return estimand is ESTIMANDS.get(estimand.name)
+
+
+@contextmanager
+def _blamed(estimand: Estimand) -> Iterator[None]:
+    """Name the estimand in which something goes wrong, where it is not the package's: the fault is its own."""
+    try:
+        yield
+    except Exception as error:
+        if _is_packaged(estimand) or isinstance(error, AllianceBayesError):
+            raise
+        what = f"{type(error).__name__}: {error}"
+        raise UsageError(f"the estimand '{estimand.name}' went wrong: {what}. Mend it, or leave it out.") from error
 
 
 def choose_estimands(estimands: Estimands | None) -> dict[Estimand, Mapping[str, Any]]:
@@ -202,7 +224,7 @@ def _refuse_taken(estimand: Estimand) -> None:
     if not isinstance(estimand, Estimand):
         what = "a class: make an instance of it" if isinstance(estimand, type) else "neither a name nor an Estimand"
         raise UsageError(f"an estimand should be a name or an instance of Estimand, but {estimand!r} is {what}.")
-    if estimand is ESTIMANDS.get(estimand.name):
+    if _is_packaged(estimand):
         return
     if estimand.name in ESTIMANDS:
         raise UsageError(f"an estimand of the package is called {estimand.name!r}. Give yours another name.")

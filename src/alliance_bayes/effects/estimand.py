@@ -13,7 +13,7 @@ from alliance_bayes.effects.analysis import Analysis
 from alliance_bayes.effects.options import EffectOptions, defaults_of, make_options
 from alliance_bayes.effects.summary import Estimate, Fixed, summarise
 from alliance_bayes.effects.table import EffectTable, Measure
-from alliance_bayes.errors import AllianceBayesError, UsageError
+from alliance_bayes.errors import UsageError
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.remedies import argument
 
@@ -21,6 +21,7 @@ __all__ = ["MOST_LEVELS", "Estimand", "known_options"]
 
 #: Levels that a factor may have for its levels to be in a table that did not name it.
 MOST_LEVELS = 200
+_TEXTS = ("unit", "term", "factor", "level", "versus", "denominator", "population", "note")
 
 
 class Estimand(ABC):
@@ -162,20 +163,18 @@ class Estimand(ABC):
             raise UsageError(f"'{self.name}' needs {' and '.join(map(repr, lacking))}. Give what it needs: {example}.")
         if self.needs_rows:
             analysis.fit.need_rows(self.needs_rows)
-        try:
-            for row in self.estimates(analysis, **given):
-                if not isinstance(row, Estimate) or row.estimand not in self.measures:
-                    got = row.estimand if isinstance(row, Estimate) else row
-                    raise UsageError(
-                        f"the rows of '{self.name}' should be estimates of its measures "
-                        f"({', '.join(map(repr, self.measures))}) but got {got!r}."
-                    )
-                yield row
-        except AllianceBayesError:
-            raise
-        except Exception as error:
-            # What is wrong is in the estimand.
-            raise UsageError(f"the estimand '{self.name}' went wrong: {type(error).__name__}: {error}.") from error
+        for row in self.estimates(analysis, **given):
+            if not isinstance(row, Estimate) or row.estimand not in self.measures:
+                got = row.estimand if isinstance(row, Estimate) else row
+                raise UsageError(
+                    f"the rows of '{self.name}' should be estimates of its measures "
+                    f"({', '.join(map(repr, self.measures))}) but got {got!r}."
+                )
+            if wrong := [name for name in _TEXTS if not isinstance(getattr(row, name), str | None)]:
+                raise UsageError(
+                    f"the {wrong[0]} of {row.estimand!r} should be text but got {getattr(row, wrong[0])!r}."
+                )
+            yield row
 
     def row(
         self,
