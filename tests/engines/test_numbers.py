@@ -7,8 +7,7 @@ import threading
 import numpy as np
 
 from alliance_bayes.engines import SamplerSettings
-from alliance_bayes.engines.numbers import NumbersModel, numbers_of
-from alliance_bayes.engines.nuts import run_nutpie
+from alliance_bayes.engines.nuts import NumbersModel, numbers_of, run_nutpie
 
 SETTINGS = SamplerSettings(draws=1000, tune=300, chains=2, cores=1, seed=3)
 

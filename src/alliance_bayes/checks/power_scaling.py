@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from alliance_bayes.diagnostics import convergence, smoothed
-from alliance_bayes.engines.collapsed.scale_priors import log_density
+from alliance_bayes.engines.collapsed.hyper import log_density
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model import Prior
 from alliance_bayes.model.families.student_t import student_t_logp

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from alliance_bayes.engines import posterior_dims
-from alliance_bayes.engines.collapsed.unpack import unpack
+from alliance_bayes.engines.collapsed.sample import unpack
 from engines.collapsed.cases import BY_NAME, CASES, Case
 from engines.collapsed.dense import coefficients, extremes, natural, points, prior_of_coefficients
 

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alliance_bayes.engines.collapsed import marginal_posterior
-from alliance_bayes.engines.collapsed.elimination import eliminated_factor
+from alliance_bayes.engines.collapsed.equations import eliminated_factor
 from alliance_bayes.engines.collapsed.marginal import Marginal
 from alliance_bayes.errors import ModelError
 from alliance_bayes.model import ModelSpec

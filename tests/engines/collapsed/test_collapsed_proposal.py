@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 from scipy import special, stats
 
-from alliance_bayes.engines.collapsed.chains import adapt, independence_chains
-from alliance_bayes.engines.collapsed.proposal import Proposal, along_ridges
+from alliance_bayes.engines.collapsed.proposal import Proposal, adapt, along_ridges, independence_chains
 from alliance_bayes.engines.collapsed.sample import _tail_shape
 
 LogDensity = Callable[[np.ndarray], np.ndarray]

@@ -13,8 +13,8 @@ import xarray as xr
 
 from alliance_bayes.engines import SamplerSettings, posterior_coords, posterior_dims, sample_nuts
 from alliance_bayes.engines.collapsed import sample, sample_collapsed
-from alliance_bayes.engines.collapsed.chains import Adapted, Chains
-from alliance_bayes.engines.collapsed.fallback import sample_marginal
+from alliance_bayes.engines.collapsed.proposal import Adapted, Chains
+from alliance_bayes.engines.collapsed.sample import sample_marginal
 from alliance_bayes.model import ModelSpec
 from alliance_bayes.moments import moments_of
 from engines.collapsed.agreement import deviations, once

@@ -15,7 +15,7 @@ import numpy as np
 
 from alliance_bayes.compiled import njit
 from alliance_bayes.engines.collapsed.cells import Block, Cells, contrasts
-from alliance_bayes.engines.collapsed.reflection import reflect
+from alliance_bayes.engines.collapsed.orthogonal import reflect
 from alliance_bayes.engines.collapsed.roots import ZERO
 
 __all__ = ["Compressed", "compress", "triangular"]

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from alliance_bayes.engines.collapsed.elimination import eliminated_factor
+from alliance_bayes.engines.collapsed.equations import eliminated_factor
 from alliance_bayes.engines.collapsed.hyper import Hyper
 from alliance_bayes.engines.collapsed.marginal import Marginal
-from alliance_bayes.engines.collapsed.mode import starting_point
+from alliance_bayes.engines.collapsed.proposal import starting_point
 from alliance_bayes.engines.forecast import Forecast, seconds_of
 from alliance_bayes.engines.nuts import SamplerSettings
 from alliance_bayes.machine import processors

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from alliance_bayes.compiled import njit
-from alliance_bayes.engines.collapsed.hyper import scales_at
+from alliance_bayes.engines.collapsed.hyper import log_prior, prior_slope, scales_at
 from alliance_bayes.engines.collapsed.kernels import (
     FAST,
     NOTHING,
@@ -18,10 +18,9 @@ from alliance_bayes.engines.collapsed.kernels import (
     log_likelihood,
     reduce_dense,
     room_for,
+    scale_columns,
     scratch_for,
 )
-from alliance_bayes.engines.collapsed.scale_priors import log_prior, prior_slope
-from alliance_bayes.engines.collapsed.scaling import scale_columns
 from alliance_bayes.engines.correlation import add_root_slope
 
 __all__ = ["expected_moments", "gradient_from", "log_density_and_gradient"]

@@ -14,13 +14,19 @@ import numpy as np
 
 from alliance_bayes.compiled import njit
 from alliance_bayes.engines.collapsed.gradient import expected_moments, gradient_from
-from alliance_bayes.engines.collapsed.hyper import scales_at
-from alliance_bayes.engines.collapsed.kernels import at_theta, columns_of, draw_given, log_scale, room_for
-from alliance_bayes.engines.collapsed.reflection import reflect
-from alliance_bayes.engines.collapsed.scale_priors import log_prior
-from alliance_bayes.engines.collapsed.scaling import scale_columns, scale_vector
+from alliance_bayes.engines.collapsed.hyper import log_prior, scales_at
+from alliance_bayes.engines.collapsed.kernels import (
+    at_theta,
+    columns_of,
+    draw_given,
+    log_scale,
+    room_for,
+    scale_columns,
+    scale_vector,
+)
 
-__all__ = ["draw_by_rows", "gradient_by_rows", "log_densities_by_rows", "triangularise"]
+__all__ = ["draw_by_rows", "gradient_by_rows", "log_densities_by_rows", "reflect", "triangularise"]
+
 
 # Rows that are gathered before they are reduced to as many as there are columns.
 _POOL = 4096
@@ -258,3 +264,44 @@ def _spread_of(x, a, c, k_dense, blocks, d):  # type: ignore[no-untyped-def]
         x[i] /= a[i, i]
         total += x[i] * x[i]
     return total
+
+
+@njit(cache=True, nogil=True)
+def reflect(a, row, column, m, width, side):  # type: ignore[no-untyped-def]
+    """Reflect rows ``row`` to m so that ``column`` is zero below ``row``, and the columns up to ``width`` with it.
+
+    ``side`` is room for ``width`` numbers. Returns the logarithm of what is left in the column.
+    """
+    # Over the largest: squares of heavy rows must not overflow.
+    largest = 0.0
+    for i in range(row, m):
+        largest = max(largest, abs(a[i, column]))
+    if largest == 0.0:
+        return -np.inf
+    total = 0.0
+    for i in range(row, m):
+        share = a[i, column] / largest
+        total += share * share
+    length = largest * np.sqrt(total)
+    # The reflector is (1, column below / lead), and acts by |lead| / length.
+    lead = a[row, column] + (length if a[row, column] >= 0.0 else -length)
+    factor = abs(lead) / length
+    for k in range(column + 1, width):
+        side[k] = a[row, k]
+    for i in range(row + 1, m):
+        share = a[i, column] / lead
+        a[i, column] = share
+        if share != 0.0:
+            for k in range(column + 1, width):
+                side[k] += share * a[i, k]
+    for k in range(column + 1, width):
+        side[k] *= factor
+        a[row, k] -= side[k]
+    for i in range(row + 1, m):
+        share = a[i, column]
+        a[i, column] = 0.0
+        if share != 0.0:
+            for k in range(column + 1, width):
+                a[i, k] -= share * side[k]
+    a[row, column] = -length if lead > 0.0 else length
+    return np.log(length)

@@ -1,4 +1,7 @@
-"""A proposal that resembles a low-dimensional posterior: marginal shapes along its ridges, joined by a t copula."""
+"""A proposal that resembles a low-dimensional posterior, and independence chains from it.
+
+Marginal shapes along the ridges of the posterior around its mode, joined by a t copula, adapted by importance sampling.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +9,28 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy import linalg, special
+from scipy import linalg, optimize, special
 from scipy.interpolate import PchipInterpolator
 
-__all__ = ["LogDensity", "Proposal", "along_ridges"]
+from alliance_bayes.compiled import njit
+from alliance_bayes.engines.collapsed.marginal import Marginal
+from alliance_bayes.errors import SamplingError
+
+__all__ = [
+    "Adapted",
+    "Chains",
+    "LogDensity",
+    "Proposal",
+    "adapt",
+    "along_ridges",
+    "efficiency_of",
+    "find_mode",
+    "independence_chains",
+    "normalised",
+    "starting_point",
+    "weighted",
+]
+
 
 LogDensity = Callable[[np.ndarray], np.ndarray]
 
@@ -219,3 +240,272 @@ def _quantiles(values: np.ndarray, log_density: np.ndarray) -> Marginal1D:
     scores = np.where(cdf < 0.5, special.ndtri(cdf), -special.ndtri(survival))
     keep = np.concatenate([[True], np.diff(scores) > 1e-9]) & np.isfinite(scores) & (np.abs(scores) < 6.0)
     return Marginal1D(scores[keep], fine[1:-1][keep])
+
+
+_STEP = 1e-4
+# A residual SD below this share of the outcome's SD is vanishing: sums of squares hold the square of it, 1e-12, with
+# few digits. Where the pilot leaves nothing, the search begins at the other share.
+_VANISHING, _SMALL = 1e-6, 1e-3
+# Newton's steps after the search, and the rise that ends them.
+_NEWTON, _RISE = 50, 1e-3
+# Flat or upward directions get the curvature of an SD of 2, wide for a logarithm.
+_FLAT = 0.25
+
+
+def starting_point(marginal: Marginal, outcome_sd: float) -> np.ndarray:
+    """Where the search begins: residual SDs as the pilot left them, scales at half their prior's, no correlation."""
+    eq, hyper = marginal.equations, marginal.hyper
+    theta = np.zeros(hyper.size)
+    strata = len(hyper.sigma)
+    # The pilot explains all of few rows, but priors hold its coefficients back.
+    overall = max(eq.rss.sum() / eq.n.sum(), (_SMALL * outcome_sd) ** 2)
+    spread = np.where(eq.rss > eq.n * (_VANISHING * outcome_sd) ** 2, eq.rss / np.maximum(eq.n, 1.0), overall)
+    theta[:strata] = 0.5 * np.log(spread)
+    for k, prior in enumerate(hyper.priors[strata:]):
+        p = prior.arguments
+        size = p["sigma"] if "sigma" in p else p["alpha"] / p["beta"] if "alpha" in p else 1.0 / p["lam"]
+        theta[strata + k] = np.log(size / 2)
+    return theta
+
+
+def find_mode(marginal: Marginal, outcome_sd: float) -> tuple[np.ndarray, np.ndarray]:
+    """Mode (size,) and a positive definite covariance (size, size) from the curvature there.
+
+    Parameters
+    ----------
+    marginal
+        The density.
+    outcome_sd
+        SD of the outcome over all rows.
+
+    Raises
+    ------
+    SamplingError
+        The density cannot be computed where the search begins, or a residual SD runs to zero.
+    """
+    start = starting_point(marginal, outcome_sd)
+    # Steps are counted in rough posterior SDs: those of log residual SDs are known, the others' are about one.
+    strata = len(marginal.hyper.sigma)
+    unit = np.ones(len(start))
+    unit[:strata] = 1 / np.sqrt(2 * np.maximum(marginal.equations.n, 1.0))
+
+    lowest = np.full(len(start), -np.inf)
+    lowest[:strata] = np.log(_VANISHING * outcome_sd)
+
+    def negative(steps: np.ndarray) -> tuple[float, np.ndarray]:
+        theta = start + unit * steps
+        # A residual SD that runs to zero comes to rest where the density can still be computed.
+        value, gradient = marginal.value_and_gradient(np.maximum(theta, lowest))
+        gradient[theta < lowest] = 0.0
+        return (-value, -unit * gradient) if np.isfinite(value) else (1e300, np.zeros_like(steps))
+
+    if not np.isfinite(marginal.log_density(start[None])[0]):
+        raise SamplingError(
+            "the marginal density cannot be computed at the start. Check for columns on very different scales."
+        )
+    # The density is a large number that changes little, so the search ends by its gradient; what it cannot reduce
+    # further for want of digits is close enough for a proposal.
+    found = optimize.minimize(negative, np.zeros(len(start)), jac=True, method="BFGS", options={"gtol": 1e-2})
+    mode = start + unit * np.asarray(found.x)
+    for _ in range(_NEWTON):
+        _refuse_vanished(marginal, mode, lowest)
+        values, vectors = _curvature(marginal, mode)
+        value, gradient = marginal.value_and_gradient(mode)
+        # Where the density is hollow, uphill is still uphill (Dauphin et al. 2014, arXiv:1406.2572).
+        step = vectors @ ((vectors.T @ gradient) / np.maximum(np.abs(values), _FLAT))
+        # Twice what a quadratic has still to rise: nothing that a proposal's shape would show.
+        if gradient @ step < _RISE:
+            break
+        best = _uphill(marginal, mode, step / max(1.0, np.abs(step).max()), value)
+        if best is None:
+            break
+        mode = best
+    return mode, np.asarray((vectors / np.maximum(values, _FLAT)) @ vectors.T)
+
+
+def _refuse_vanished(marginal: Marginal, mode: np.ndarray, lowest: np.ndarray) -> None:
+    vanished = [name for name, own, least in zip(marginal.hyper.names, mode, lowest, strict=True) if own < least]
+    if vanished:
+        raise SamplingError(
+            f"{', '.join(vanished)} runs to zero: the predictors explain the outcome exactly. Remove the term that "
+            "repeats the outcome, or check the columns."
+        )
+
+
+def _curvature(marginal: Marginal, mode: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Eigenvalues (size,) and eigenvectors (size, size) of minus the density's second derivatives."""
+    size = len(mode)
+    hessian = np.empty((size, size))
+    for k in range(size):
+        step = np.zeros(size)
+        step[k] = _STEP
+        above, below = marginal.value_and_gradient(mode + step)[1], marginal.value_and_gradient(mode - step)[1]
+        hessian[k] = (below - above) / (2 * _STEP)
+    values, vectors = np.linalg.eigh((hessian + hessian.T) / 2)
+    return values, vectors
+
+
+def _uphill(marginal: Marginal, mode: np.ndarray, step: np.ndarray, value: float) -> np.ndarray | None:
+    """The best of some shares of a step; None where all lead downhill."""
+    trials = mode + 0.5 ** np.arange(12)[:, None] * step
+    found = marginal.log_density(trials)
+    return trials[np.argmax(found)] if found.max() > value else None
+
+
+# Proposals out of which each chain's first state is taken.
+_BEFORE = 50
+
+
+@dataclass(frozen=True, eq=False)
+class Adapted:
+    """The best proposal found, and what its round said of it.
+
+    Parameters
+    ----------
+    proposal
+        The proposal.
+    efficiency
+        Effective share of its draws, 1 / (N sum w^2).
+    rounds
+        Which round it was drawn in.
+    """
+
+    proposal: Proposal
+    efficiency: float
+    rounds: int
+
+
+def adapt(
+    log_density: LogDensity,
+    proposal: Proposal,
+    rng: np.random.Generator,
+    *,
+    size: int,
+    rounds: int,
+    good: float,
+    most: float = 1.0,
+) -> Adapted:
+    """Rounds of importance sampling, each from the proposal refitted to the round before, until one is good.
+
+    Parameters
+    ----------
+    log_density
+        Unnormalised log density of thetas (N, D).
+    proposal
+        Where to begin.
+    rng
+        Generator.
+    size, rounds
+        Proposals in a round, and the most rounds.
+    good
+        Efficiency at which to stop.
+    most
+        Largest share of one proposal in a fit, before all are scaled to sum to 1.
+
+    References
+    ----------
+    Ionides (2008), Journal of Computational and Graphical Statistics 17(2):295-311, doi 10.1198/106186008X320456.
+    Cappe, Douc, Guillin, Marin, Robert (2008), Statistics and Computing 18:447-459, doi 10.1007/s11222-008-9059-x.
+    """
+    best = Adapted(proposal, 0.0, 0)
+    for number in range(1, rounds + 1):
+        z, weight = weighted(log_density, proposal, rng, size)
+        if not weight.any():
+            break
+        efficiency = efficiency_of(weight)
+        if efficiency > best.efficiency:
+            best = Adapted(proposal, efficiency, number)
+        if efficiency >= good:
+            break
+        if weight.max() > most:
+            weight = np.minimum(weight, most)
+            weight /= weight.sum()
+        proposal = proposal.refitted(z, weight)
+    return best
+
+
+def weighted(
+    log_density: LogDensity, proposal: Proposal, rng: np.random.Generator, size: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Scores (size, D) of some proposals, and their importance ratios (size,)."""
+    theta, z, log_q = proposal.draw(rng, size)
+    return z, normalised(log_density(theta) - log_q)
+
+
+def normalised(log_weight: np.ndarray) -> np.ndarray:
+    """Importance ratios that sum to 1; all are 0 where none can be computed."""
+    largest = log_weight.max()
+    if not np.isfinite(largest):
+        return np.zeros_like(log_weight)
+    weight = np.exp(log_weight - largest)
+    return np.asarray(weight / weight.sum())
+
+
+def efficiency_of(weight: np.ndarray) -> float:
+    """Effective share of proposals with importance ratios that sum to 1, or are 0 all."""
+    square = (weight**2).sum()
+    return float(1.0 / square / len(weight)) if square > 0 else 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class Chains:
+    """Independence chains.
+
+    Parameters
+    ----------
+    theta
+        Shape (chain, draw, D).
+    accepted
+        Share of proposals accepted on the way to each draw, shape (chain, draw).
+    log_density
+        Shape (chain, draw).
+    scores, log_weight
+        Scores (N, D) and log importance ratios (N,) of all proposals.
+    """
+
+    theta: np.ndarray
+    accepted: np.ndarray
+    log_density: np.ndarray
+    scores: np.ndarray
+    log_weight: np.ndarray
+
+
+def independence_chains(
+    log_density: LogDensity, proposal: Proposal, rng: np.random.Generator, *, chains: int, draws: int, steps: int
+) -> Chains:
+    """Metropolis-Hastings chains that propose independently of where they are.
+
+    Each chain starts from a draw, by importance weights, out of proposals of its own, and keeps every ``steps``-th
+    state.
+
+    References
+    ----------
+    Tierney (1994), Annals of Statistics 22:1701-1728, doi 10.1214/aos/1176325750.
+    """
+    length = draws * steps
+    theta, z, log_q = proposal.draw(rng, chains * (_BEFORE + length))
+    value = log_density(theta)
+    log_weight = value - log_q
+    ratio = log_weight.reshape(_BEFORE + length, chains)
+    weight = np.exp(ratio[:_BEFORE] - ratio[:_BEFORE].max(axis=0))
+    cumulative = np.cumsum(weight / weight.sum(axis=0), axis=0)
+    at = np.minimum((cumulative < rng.random(chains)).sum(axis=0), _BEFORE - 1)
+    state, moved = _walk(ratio, at, np.log(rng.random((length, chains))), _BEFORE)
+    column = np.arange(chains)
+    kept = (state[steps - 1 :: steps] * chains + column).T
+    return Chains(theta[kept], moved.reshape(draws, steps, chains).mean(axis=1).T, value[kept], z, log_weight)
+
+
+@njit(cache=True)
+def _walk(ratio, start, log_uniform, before):  # type: ignore[no-untyped-def]
+    """Row of ``ratio`` that each chain is in after each step, and whether it moved; shape (length, chains) each."""
+    length, chains = log_uniform.shape
+    state, moved = np.empty((length, chains), dtype=np.int64), np.empty((length, chains), dtype=np.bool_)
+    for chain in range(chains):
+        at = start[chain]
+        for step in range(length):
+            moved[step, chain] = log_uniform[step, chain] < ratio[before + step, chain] - ratio[at, chain]
+            if moved[step, chain]:
+                at = before + step
+            state[step, chain] = at
+    return state, moved

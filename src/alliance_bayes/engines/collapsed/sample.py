@@ -11,30 +11,38 @@ import numpy as np
 import xarray as xr
 
 from alliance_bayes.diagnostics import convergence, smoothed
-from alliance_bayes.engines.collapsed.chains import (
+from alliance_bayes.engines.collapsed.cells import contrasts
+from alliance_bayes.engines.collapsed.equations import normal_equations
+from alliance_bayes.engines.collapsed.hyper import SCALE_PRIORS, hyperparameters
+from alliance_bayes.engines.collapsed.marginal import Marginal
+from alliance_bayes.engines.collapsed.proposal import (
     Adapted,
     Chains,
+    Proposal,
     adapt,
+    along_ridges,
     efficiency_of,
+    find_mode,
     independence_chains,
     normalised,
     weighted,
 )
-from alliance_bayes.engines.collapsed.equations import normal_equations
-from alliance_bayes.engines.collapsed.fallback import sample_marginal
-from alliance_bayes.engines.collapsed.hyper import hyperparameters
-from alliance_bayes.engines.collapsed.marginal import Marginal
-from alliance_bayes.engines.collapsed.mode import find_mode
-from alliance_bayes.engines.collapsed.proposal import Proposal, along_ridges
-from alliance_bayes.engines.collapsed.scale_priors import SCALE_PRIORS
-from alliance_bayes.engines.collapsed.unpack import unpack
-from alliance_bayes.engines.nuts import Progress, SamplerSettings
+from alliance_bayes.engines.nuts import (
+    NumbersModel,
+    Progress,
+    SamplerSettings,
+    numbers_of,
+    run_nutpie,
+    sampler_statistics,
+)
 from alliance_bayes.errors import ModelError
 from alliance_bayes.model import Design, PriorTable
+from alliance_bayes.model.layout import posterior_dataset
 from alliance_bayes.moments import Moments
 from alliance_bayes.remedies import argument
 
-__all__ = ["marginal_posterior", "sample_collapsed", "why_not_collapsed"]
+__all__ = ["marginal_posterior", "sample_collapsed", "sample_marginal", "unpack", "why_not_collapsed"]
+
 
 # Adaptation ends when a round is worth this share of independent draws; less than the other is too poor for chains.
 _ROUNDS, _GOOD, _POOR = 4, 0.5, 0.03
@@ -273,4 +281,90 @@ def _statistics(chains: Chains, pareto_k: float) -> xr.Dataset:
             "pareto_k": ((), pareto_k),
         },
         coords={"chain": np.arange(n_chains), "draw": np.arange(n_draws)},
+    )
+
+
+def sample_marginal(
+    marginal: Marginal,
+    mode: np.ndarray,
+    covariance: np.ndarray,
+    settings: SamplerSettings,
+    *,
+    progress: Progress | None = None,
+) -> tuple[np.ndarray, xr.Dataset]:
+    """Sample the hyperparameters by NUTS with the exact gradient of their marginal density.
+
+    Parameters
+    ----------
+    marginal
+        The density.
+    mode, covariance
+        Where chains begin, up to a little noise, and the curvature there, shapes (D,) and (D, D): what is sampled is
+        the distance from the mode in its SDs, so that the sampler has no scales and correlations to learn.
+    settings
+        Draws, warm-up, chains, cores, seed and target acceptance.
+    progress
+        As for :func:`sample_nuts`.
+
+    Returns
+    -------
+    theta : numpy.ndarray
+        Shape (chain, draw, D).
+    statistics : xarray.Dataset
+        What the sampler says of itself, dims (chain, draw).
+    """
+    root = np.linalg.cholesky(covariance)
+
+    def first(seed: int) -> np.ndarray:
+        return 0.1 * np.random.default_rng(seed).standard_normal(len(mode))
+
+    def value_and_gradient(steps: np.ndarray) -> tuple[float, np.ndarray]:
+        value, gradient = marginal.value_and_gradient(mode + root @ steps)
+        return value, gradient @ root
+
+    tree = run_nutpie(NumbersModel(len(mode), value_and_gradient, first), settings, progress)
+    theta = mode + numbers_of(tree) @ root.T
+    return theta, sampler_statistics(tree["sample_stats"].to_dataset(), tree["posterior"].to_dataset())
+
+
+def unpack(
+    design: Design, marginal: Marginal, theta: np.ndarray, dense: np.ndarray, eliminated: np.ndarray
+) -> xr.Dataset:
+    """Name the draws.
+
+    Parameters
+    ----------
+    design
+        The model.
+    marginal
+        Its marginal posterior.
+    theta
+        Hyperparameters, shape (chain, draw, D).
+    dense, eliminated
+        Coefficients counted from the pilot, shapes (chain x draw, d) and (chain x draw, L, q).
+    """
+    eq, hyper = marginal.equations, marginal.hyper
+    chains, draws = theta.shape[:2]
+    n = chains * draws
+    sigma, tau, roots = hyper.natural(theta.reshape(n, -1))
+    values: dict[str, np.ndarray] = {"sigma": sigma if design.residual is not None else sigma[:, 0]}
+    if design.terms:
+        values["beta"] = dense[:, : len(design.terms)] + eq.pilot
+    for smooth in design.smooths:
+        start = eq.starts[smooth.name]
+        values[f"u_{smooth.name}"] = dense[:, start : start + len(smooth.labels)]
+        values[f"tau_{smooth.name}"] = tau[:, hyper.scale[f"tau_{smooth.name}"]]
+    for factor in design.factors:
+        name, q, levels = factor.name, len(factor.terms), len(factor.levels)
+        values[f"tau_{name}"] = tau[:, [hyper.scale[f"tau_{name}[{term}]"] for term in factor.terms]]
+        if factor.correlated:
+            values[f"corr_{name}"] = roots[name] @ roots[name].transpose(0, 2, 1)
+        if name == eq.eliminated:
+            values[f"u_{name}"] = eliminated
+            continue
+        start, width = eq.starts[name], levels - 1 if factor.exhaustive else levels
+        u = dense[:, start : start + width * q].reshape(n, width, q)
+        values[f"u_{name}"] = np.einsum("lk,nkq->nlq", contrasts(levels), u) if factor.exhaustive else u
+    return posterior_dataset(
+        design, {name: drawn.reshape(chains, draws, *drawn.shape[1:]) for name, drawn in values.items()}
     )
