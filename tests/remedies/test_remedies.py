@@ -46,7 +46,7 @@ ROOMS: dict[str, tuple[tuple[Callable[..., Any], ...], tuple[str, ...]]] = {
     "moments": ((ab.reduce_table, of_moments.with_minimum), ("reduce",)),
     "report": ((ab.Report,), ("report",)),
     "study": ((ab.run_study, StudyOptions), ("study",)),
-    "study/needs": ((ab.read_cohort,), ("study",)),
+    "study/study": ((ab.read_cohort,), ("study",)),
 }
 
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from alliance_bayes.study.bootstrap import BootstrapWeights
+from alliance_bayes.study.replication import BootstrapWeights
 
 DRAWS = 5
 # Sums of a dozen products of numbers of order 100: rounding stays far below this.

@@ -14,7 +14,7 @@ import alliance_bayes as ab
 from alliance_bayes.cohort import Cohort
 from alliance_bayes.errors import UsageError
 from alliance_bayes.study import StudyOptions, run_study
-from alliance_bayes.study.needs import COLUMNS, FEWEST, check_columns
+from alliance_bayes.study.study import COLUMNS, FEWEST, check_columns
 from builders import rows
 
 

@@ -11,7 +11,7 @@ import alliance_bayes as ab
 from alliance_bayes.cli import main
 from alliance_bayes.model import write_card
 from alliance_bayes.report.page import read_manifest
-from alliance_bayes.study.needs import COLUMNS
+from alliance_bayes.study.study import COLUMNS
 from builders import rows
 
 FIRST = "who5_followup ~ alliance + who5_baseline + (1 | sex)"

@@ -8,23 +8,47 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 from alliance_bayes.blas import one_blas_thread
-from alliance_bayes.cohort import Cohort, read_cohort
+from alliance_bayes.checks import run_gate
+from alliance_bayes.checks.convergence import JUDGED
+from alliance_bayes.cohort import Cohort, read_cohort, with_alliance_parts
 from alliance_bayes.engines import Progress
+from alliance_bayes.errors import UsageError
+from alliance_bayes.latent import LatentFit
+from alliance_bayes.remedies import argument
 from alliance_bayes.report.text import clean
+from alliance_bayes.study.association import association
 from alliance_bayes.study.bench import Bench, Fitted
+from alliance_bayes.study.change import change
+from alliance_bayes.study.course import course
+from alliance_bayes.study.families import families
 from alliance_bayes.study.kept import Kept
-from alliance_bayes.study.needs import check_columns, same_people
+from alliance_bayes.study.latent import latent
+from alliance_bayes.study.modality import FACTOR, modality
+from alliance_bayes.study.moderation import moderation
 from alliance_bayes.study.options import StudyOptions
 from alliance_bayes.study.part import Part
-from alliance_bayes.study.plan import answer
+from alliance_bayes.study.populations import populations
+from alliance_bayes.study.ratings import ratings
+from alliance_bayes.study.tables import analysed
 
 if TYPE_CHECKING:
     from alliance_bayes.report import Rendered
 
-__all__ = ["Study", "answered", "run_study"]
+
+__all__ = [
+    "COLUMNS",
+    "Study",
+    "answer",
+    "answered",
+    "check_columns",
+    "model_table",
+    "run_study",
+    "same_people",
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,8 +113,6 @@ class Study:
             were kept from an earlier run), `divergences`, `ess_bulk` (the smallest of a parameter), `ess_per_second`,
             `rhat` (the largest), `reused`.
         """
-        from alliance_bayes.study.models import model_table
-
         return model_table(self.fitted)
 
     def report(
@@ -188,3 +210,133 @@ def answered(
     with one_blas_thread():
         parts = answer(bench)
     return Study(cohort, chosen, {part.name: part for part in parts}, dict(bench.fitted))
+
+
+NO_SESSIONS = (
+    "the table has one row a participant. Give the three tables (a folder on the command line, read_tables in Python) "
+    "for what needs single sessions."
+)
+
+
+def answer(bench: Bench) -> list[Part]:
+    """Answer every question that was asked for and that the table allows."""
+    people = populations(bench)
+    parts = [ratings(bench), change(bench, people), association(bench, people), moderation(bench)]
+    if FACTOR in bench.cohort.data and bench.cohort.data[FACTOR].nunique() > 1:
+        parts.append(modality(bench))
+    if bench.options.full:
+        parts.append(families(bench))
+        parts.append(_with_sessions(bench, latent, "latent", "Latent alliance"))
+        parts.append(_with_sessions(bench, course, "time", "Alliance over time and between providers"))
+    return parts
+
+
+def _with_sessions(bench: Bench, make: Callable[[Bench], Part], name: str, title: str) -> Part:
+    if bench.cohort.sessions is not None:
+        return make(bench)
+    return Part(
+        name, title, "This part needs the ratings of single sessions.", (), left_out=(f"{title}: {NO_SESSIONS}",)
+    )
+
+
+COLUMNS = (
+    "alliance",
+    "who5_baseline",
+    "who5_followup",
+    "age",
+    "sex",
+    "country",
+    "provider_type",
+    "days_in_care",
+    "n_sessions",
+)
+# What the models of early ratings, and of ratings within and between providers, need besides.
+_OF_SESSIONS = ("alliance_early", "alliance_first", "alliance_provider")
+# Fewer leave nothing to estimate a residual SD and a handful of slopes from.
+FEWEST = 20
+
+
+def check_columns(cohort: Cohort, options: StudyOptions) -> None:
+    """Refuse a cohort that the study cannot be run on.
+
+    Raises
+    ------
+    UsageError
+        Columns that are missing, or too few people with all of them; everything at once.
+    """
+    missing = [name for name in COLUMNS if name not in cohort.data]
+    if missing:
+        raise UsageError(
+            f"{cohort.source}: the study needs the columns {', '.join(COLUMNS)}, and this table has no "
+            f"{', '.join(missing)}. Add them (rename columns with {argument('columns', ...)}), or fit single models "
+            "with 'alliance-bayes fit'."
+        )
+    complete = cohort.data[list(COLUMNS)].dropna()
+    elevated = int((complete["who5_baseline"] <= options.elevated).sum())
+    limit = f"{options.elevated:g}"
+    faults = [
+        f"{count} {who} a value in every column"
+        for count, who in (
+            (len(complete), "people have"),
+            (elevated, f"people with a baseline WHO-5 of {limit} or less have"),
+            # Without them there is no mean that the others could regress to.
+            (len(complete) - elevated, f"people with a baseline WHO-5 above {limit} have"),
+        )
+        if count < FEWEST
+    ]
+    if faults:
+        raise UsageError(
+            f"{cohort.source}: {', '.join(faults)}, and the study needs {FEWEST} of each. Fit single models with "
+            "'alliance-bayes fit' instead."
+        )
+
+
+def same_people(cohort: Cohort, *, full: bool) -> Cohort:
+    """Those of a cohort who have a value in every column of all the study's models.
+
+    Parameters
+    ----------
+    cohort
+        With the columns that the study needs.
+    full
+        Whether the models of early and of single ratings are fitted too.
+    """
+    names = [*COLUMNS, *(["modality"] if cohort.data.get("modality", pd.Series(dtype=object)).nunique() > 1 else [])]
+    beside = None
+    if full and cohort.sessions is not None:
+        beside = with_alliance_parts(cohort).data
+        names += [name for name in _OF_SESSIONS if name in beside and beside[name].notna().any()]
+    return cohort.same_people(names, beside=beside)
+
+
+def model_table(fitted: Mapping[str, Fitted]) -> pd.DataFrame:
+    """One row a model; see :meth:`alliance_bayes.study.Study.models`."""
+    return pd.DataFrame([_row(made) for made in fitted.values()])
+
+
+def _row(made: Fitted) -> dict[str, object]:
+    fit = made.fit
+    if isinstance(fit, LatentFit):
+        report = fit.check()
+        family, engine = "graded response, gaussian", str(fit.info["engine"])
+    else:
+        report = run_gate(fit)
+        family, engine = fit.spec.family, str(fit.info["engine"]) + (" (nuts)" if "fallback" in fit.info else "")
+    # R-hat and effective sample sizes of what varies.
+    details = report.results[0].details
+    judged = details[details["status"].isin(JUDGED)]
+    ess = float(np.nanmin(judged["ess_bulk"])) if len(judged) else float("nan")
+    statistics = fit.sample_stats
+    return {
+        "model": made.name,
+        "formula": made.spec.formula,
+        "family": family,
+        "people": analysed(made),
+        "engine": engine,
+        "seconds": made.seconds,
+        "divergences": int(statistics["diverging"].sum()) if "diverging" in statistics else 0,
+        "ess_bulk": ess,
+        "ess_per_second": ess / made.seconds if made.seconds > 0 else float("nan"),
+        "rhat": float(np.nanmax(judged["rhat"])) if len(judged) else float("nan"),
+        "reused": made.reused,
+    }
