@@ -265,8 +265,7 @@ class Fit(FitWithEffects):
             guesses of the whole table.
         """
         from alliance_bayes.report import Report
-        from alliance_bayes.report.data_key import key_of
-        from alliance_bayes.report.page import check_target
+        from alliance_bayes.report.page import check_target, key_of
 
         given = options.pop("key", None)
         if path is not None:

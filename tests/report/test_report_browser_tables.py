@@ -69,7 +69,7 @@ PLAIN = {
 
 def gallery_of(section: Section) -> str:
     findings = SimpleNamespace(withheld=False, simulated=False, topics=(), limits=("nothing",), certainty="")
-    return page_of(title="Gallery", subtitle=(), sections=[section], findings=findings, version="0")
+    return page_of(title="Gallery", subtitle=(), sections=[section], findings=findings)
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from alliance_bayes.errors import FileFormatError
-from alliance_bayes.report.data_key import find_key, key_of, read_key
+from alliance_bayes.report.page import find_key, key_of, read_key
 
 
 def test_a_key_is_made_once_and_found_beside_its_page(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import alliance_bayes as ab
+from alliance_bayes.effects import EffectTable
 from alliance_bayes.report.page import EMPTY, GIVEN, MIXING, NUMBERS, embed, read_manifest
 from alliance_bayes.verify import verification
 from alliance_bayes.verify.again import Again, make_again
@@ -37,7 +38,7 @@ def fit() -> ab.Fit:
     return ab.Model(FORMULA).fit(table(), seed=11, draws=400, progress=False)
 
 
-def page_of(fit: ab.Fit, *sections: str, effects: Any = None, key: Path | None = None) -> str:
+def page_of(fit: ab.Fit, *sections: Any, effects: Any = None, key: Path | None = None) -> str:
     """A page with the one check that decides, and without figures that nobody looks at here."""
     table = fit.effects() if effects is None else effects
     checks = fit.check(effects=table, checks=["convergence"])
@@ -51,10 +52,10 @@ def html(fit: ab.Fit) -> str:
 
 @pytest.fixture
 def verify(tmp_path: Path) -> Callable[..., ab.Verification]:
-    def call(page: str, data: Any = None) -> ab.Verification:
+    def call(page: str, data: Any = None, *sections: Any) -> ab.Verification:
         path = tmp_path / "page.html"
         path.write_text(page, encoding="utf-8")
-        return ab.verify_report(path, ab.read_cohort(table()) if data is None else data)
+        return ab.verify_report(path, ab.read_cohort(table()) if data is None else data, sections=sections)
 
     return call
 
@@ -122,7 +123,21 @@ def test_lines_that_end_as_on_windows_are_the_same_page(html: str, verify: Calla
     assert verify(html.replace("\n", "\r\n")).passed
 
 
-def drawn_elsewhere(seed: int, *sections: str, **versions: str) -> str:
+def between_sexes(fit: Any) -> EffectTable:
+    found: EffectTable = fit.contrasts("sex")
+    return found
+
+
+def sexes(view: ab.View) -> ab.Section:
+    """A section of the analyst's own, with words and a table that follow from its estimates."""
+    found = between_sexes(view.fit)
+    estimates = view.estimated("sexes", found)
+    shown = view.effect_table(estimates, name="own", caption="Sexes", label=lambda row: row["estimand"])
+    words = f"The difference is {estimates.mean(estimates.table.iloc[0])}."
+    return ab.Section.of("sexes", "Sexes", words, shown, rows=found, remake=between_sexes)
+
+
+def drawn_elsewhere(seed: int, *sections: Any, **versions: str) -> str:
     """A page as another machine makes it: it states the same seed, and has other draws."""
     fit = ab.Model(FORMULA).fit(table(), seed=seed, draws=400, progress=False)
     stated = {**fit.info["versions"], **versions}
@@ -150,8 +165,9 @@ def test_other_draws_agree_within_their_error_and_are_not_the_same(
     monkeypatch: pytest.MonkeyPatch, verify: Callable[..., ab.Verification]
 ) -> None:
     monkeypatch.setattr(verification, "make_again", _kept_again)
-    found = verify(elsewhere())
+    found = verify(elsewhere(), None, sexes)
     assert found.problems == ()
+    assert {figure.row for figure in found.figures if figure.row.startswith("sexes/") and figure.errors > 0}
     counts = found.summary().set_index("figure")
     # Differences of slopes between the sexes are zero in this model, in every draw: nothing moves them.
     assert counts.loc["mean", "within_error"] == counts.loc["mean", "compared"] - 2
@@ -169,6 +185,7 @@ def test_other_draws_agree_within_their_error_and_are_not_the_same(
         (r"</style>", "p { display: none }</style>"),
         (r"<tr><th scope=\"row\".*?</tr>", ""),
         (r"<footer>", "<p>All is well.</p><footer>"),
+        (r"The difference is (\S)", r"The difference is 9\1"),
     ],
 )
 def test_what_is_changed_of_a_page_with_other_draws_is_found(
@@ -179,7 +196,7 @@ def test_what_is_changed_of_a_page_with_other_draws_is_found(
     assert changed != page
     made: dict[int, Again] = _made_again
     monkeypatch.setattr(verification, "make_again", _kept_again)
-    problems = verify(resealed(changed, read_manifest(changed, name="page"))).problems
+    problems = verify(resealed(changed, read_manifest(changed, name="page")), None, sexes).problems
     assert len(made) == 1 + verification.OTHERS
     assert problems
     assert not any("fingerprint" in problem for problem in problems)
@@ -187,7 +204,7 @@ def test_what_is_changed_of_a_page_with_other_draws_is_found(
 
 @cache
 def elsewhere() -> str:
-    return drawn_elsewhere(12, "effects", "endpoints", "reproduction", numpy="2.0.0")
+    return drawn_elsewhere(12, "effects", "endpoints", sexes, "reproduction", numpy="2.0.0")
 
 
 _made_again: dict[int, Again] = {}

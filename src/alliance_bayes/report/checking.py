@@ -123,30 +123,31 @@ class Checked:
 
 def checking(view: View) -> Section:
     """The section of the checks of draws and model; its numbers are those of all checks."""
-    items = view.checked.in_section("checks")
     introduction = (
         "Checks judge whether the draws can be trusted and whether the model describes the data. A failed check of the "
         "first kind withholds the conclusions."
     )
-    context = {"items": items, "introduction": introduction}
     numbers = {"checks": [item.numbers for item in view.checked.items]}
-    return Section("checks", "Whether to trust it", "checks.html", context, numbers)
+    return _of_checks(view, "checks", "Whether to trust it", introduction, numbers)
 
 
 def sensitivity(view: View) -> Section | None:
     """The section of the checks that change a choice; None where none was run."""
-    items = view.checked.in_section("sensitivity")
-    if not items:
-        return None
     introduction = (
         "Would the focal slope be another one under other priors, without the lowest ratings, or without one group? "
         "Each check says what it tried: the model is fitted again where that takes a fraction of a second. Other "
         "estimates are not tried so. No number here replaces those above."
     )
+    found = view.checked.in_section("sensitivity")
+    return _of_checks(view, "sensitivity", "Sensitivity", introduction, {}) if found else None
+
+
+def _of_checks(view: View, section: str, title: str, introduction: str, numbers: Mapping[str, Any]) -> Section:
+    items = view.checked.in_section(section)
     context = {"items": items, "introduction": introduction}
     rows = _refits(items)
-    remake = None if rows is None else partial(_refits_of, view)
-    return Section("sensitivity", "Sensitivity", "checks.html", context, rows=rows, remake=remake)
+    remake = None if rows is None else partial(_refits_of, view, items)
+    return Section(section, title, "checks.html", context, numbers, rows, remake)
 
 
 def _refits(items: Sequence[Item]) -> EffectTable | None:
@@ -155,9 +156,8 @@ def _refits(items: Sequence[Item]) -> EffectTable | None:
     return EffectTable.concat(estimated) if estimated else None
 
 
-def _refits_of(view: View, fit: FittedModel) -> EffectTable | None:
+def _refits_of(view: View, items: Sequence[Item], fit: FittedModel) -> EffectTable | None:
     """The same of another fit, by the checks that a view shows; its own are at hand."""
-    items = view.checked.in_section("sensitivity")
     if fit is not view.fit:
         settings = {key: value for key, value in (view.checks.asked or {}).items() if key in ("rate", "seed")}
         report = run_checks(fit, checks=[item.check for item in items], **settings)

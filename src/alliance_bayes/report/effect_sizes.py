@@ -28,7 +28,6 @@ from alliance_bayes.report.rows import (
     text_of,
 )
 from alliance_bayes.report.sections import Picture, Section
-from alliance_bayes.report.svg import draw
 from alliance_bayes.report.tables import Table
 from alliance_bayes.report.text import (
     MINUS,
@@ -199,9 +198,15 @@ def _slope_picture(fit: FittedModel, focal: str, curve: pd.DataFrame, prob: floa
         f"those analysed), with its {band} and the distribution of {predictor}. Every bar stands for at least {small} "
         "people, and no individual is shown."
     )
-    markup = draw(painter, name="slope-curve", title=title, description=description, size=(4.9, 3.7))
-    data = curve_data("slope-curve", f"Expected {outcome}, with its {band}", [("", curve)], predictor, band)
-    return Picture(title, caption, markup, data)
+    return Picture.drawn(
+        painter,
+        name="slope-curve",
+        title=title,
+        caption=caption,
+        description=description,
+        size=(4.9, 3.7),
+        data=curve_data("slope-curve", f"Expected {outcome}, with its {band}", [("", curve)], predictor, band),
+    )
 
 
 def _density(fit: FittedModel, estimates: Estimates, row: pd.Series, focal: str) -> Picture | None:
@@ -222,7 +227,6 @@ def _density(fit: FittedModel, estimates: Estimates, row: pd.Series, focal: str)
         if pd.notna(row["p_rope"])
         else ""
     )
-    markup = draw(painter, name="slope-density", title=title, description=description, size=(4.9, 3.1))
     shares = (0.005, 0.025, 0.055, 0.25, 0.5, 0.75, 0.945, 0.975, 0.995)
     quantiles = zip(shares, np.quantile(values, shares), strict=True)
     data = Table.of(
@@ -232,7 +236,15 @@ def _density(fit: FittedModel, estimates: Estimates, row: pd.Series, focal: str)
         [(percent(share, 1), written(value)) for share, value in quantiles],
         note=f"Mean {estimates.mean(row)}, {estimates.interval_heading()} {estimates.interval(row)}.",
     )
-    return Picture(title, caption, markup, data)
+    return Picture.drawn(
+        painter,
+        name="slope-density",
+        title=title,
+        caption=caption,
+        description=description,
+        size=(4.9, 3.1),
+        data=data,
+    )
 
 
 #: Pairs of a factor up to which all of them are shown; of more, the largest.

@@ -19,7 +19,6 @@ from alliance_bayes.report.figures import Panel, prior_panels
 from alliance_bayes.report.privacy import identifying
 from alliance_bayes.report.sections import Picture, Section
 from alliance_bayes.report.style import ACCENT, BAND, GREY, INK, LIGHT
-from alliance_bayes.report.svg import draw
 from alliance_bayes.report.tables import Table
 from alliance_bayes.report.text import (
     MINUS,
@@ -140,13 +139,6 @@ def _prior_picture(fit: FittedModel, small: int) -> Picture | None:
     painter, size = prior_panels(panels)
     title = "Prior and posterior of the main parameters"
     names = ", ".join(panel.title for panel in panels)
-    markup = draw(
-        painter,
-        name="prior-posterior",
-        title=title,
-        description=f"Dashed prior density and filled posterior density of {names}.",
-        size=size,
-    )
     caption = (
         "Dashed: prior. Filled: posterior. Where both have the same shape, the data said little about that parameter; "
         "where the dashed line is flat, the prior said little. Heights are scaled to each panel."
@@ -159,7 +151,15 @@ def _prior_picture(fit: FittedModel, small: int) -> Picture | None:
         words=(1,),
         note="The last columns are quantiles of the posterior.",
     )
-    return Picture(title, caption, markup, data)
+    return Picture.drawn(
+        painter,
+        name="prior-posterior",
+        title=title,
+        caption=caption,
+        description=f"Dashed prior density and filled posterior density of {names}.",
+        size=size,
+        data=data,
+    )
 
 
 def _parameters(fit: FittedModel, small: int) -> list[tuple[str, str, Any]]:

@@ -7,13 +7,15 @@ import gc
 import hashlib
 import json
 import os
+import re
+import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -22,16 +24,20 @@ from markupsafe import Markup
 from alliance_bayes.atomic import check_outputs, replacing
 from alliance_bayes.effects import EffectTable
 from alliance_bayes.errors import FileFormatError, UsageError
-from alliance_bayes.foreign import parse_json
-from alliance_bayes.report.data_key import key_path
+from alliance_bayes.foreign import parse_json, read_text
 from alliance_bayes.report.records import kept, plain
 from alliance_bayes.report.sections import Section
 from alliance_bayes.report.style import dark_rules
+from alliance_bayes.versions import versions
+
+if TYPE_CHECKING:
+    from alliance_bayes.report.findings import Findings
 
 __all__ = [
     "EMPTY",
     "FORMAT",
     "GIVEN",
+    "KEY_SUFFIX",
     "MIXING",
     "NUMBERS",
     "Rendered",
@@ -39,15 +45,19 @@ __all__ = [
     "check_target",
     "embed",
     "faults",
+    "find_key",
     "frozen",
+    "key_of",
+    "key_path",
     "manifest_of",
     "page",
+    "read_key",
     "read_manifest",
     "rows_by_id",
 ]
 
 
-def page(*, title: str, subtitle: Sequence[str], sections: Sequence[Section], findings: Any, version: str) -> str:
+def page(*, title: str, subtitle: Sequence[str], sections: Sequence[Section], findings: Findings) -> str:
     """Render the page.
 
     Parameters
@@ -58,8 +68,6 @@ def page(*, title: str, subtitle: Sequence[str], sections: Sequence[Section], fi
         In order; they are numbered from 1.
     findings
         What `findings.html` shows.
-    version
-        Of the package.
     """
     css, script = _css(), _text("script.js")
     # Only this very style sheet, this very script and pictures inside the page: no font, no frame, no request.
@@ -79,7 +87,7 @@ def page(*, title: str, subtitle: Sequence[str], sections: Sequence[Section], fi
             subtitle=subtitle,
             sections=sections,
             findings=findings,
-            version=version,
+            version=versions()["alliance_bayes"],
             css=Markup(css),
             script=Markup(script),
             policy="; ".join(policy),
@@ -145,6 +153,39 @@ class Rendered:
     findings: tuple[str, ...] = field(repr=False)
     withheld: bool
     rows: EffectTable | None = field(default=None, repr=False)
+
+    @classmethod
+    def of(
+        cls,
+        kind: str,
+        *,
+        title: str,
+        subtitle: Sequence[str],
+        findings: Findings,
+        sections: Sequence[Section],
+        numbers: Mapping[str, Any],
+        rows: EffectTable | None,
+        made: Mapping[str, Any],
+        sentences: tuple[str, ...] | None = None,
+    ) -> Rendered:
+        """Put a page together with its manifest and its numbers.
+
+        Parameters
+        ----------
+        kind, rows, made
+            See `manifest_of`.
+        title, subtitle, findings, sections
+            See `page`.
+        numbers
+            As JSON values; `withheld` is one of them.
+        sentences
+            The key findings; by default those of `findings`.
+        """
+        withheld = bool(numbers["withheld"])
+        html = page(title=title, subtitle=list(filter(None, subtitle)), sections=sections, findings=findings)
+        manifest = manifest_of(kind, rows, {**made, "withheld": withheld})
+        said = findings.sentences if sentences is None else sentences
+        return cls(title, embed(html, manifest), kept(numbers), said, withheld, rows)
 
     @property
     def json(self) -> str:
@@ -395,3 +436,73 @@ def rows_by_id(manifest: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """The rows of a manifest as mappings, by id; none when conclusions were withheld."""
     columns: Sequence[str] = manifest["columns"]
     return {row[0]: dict(zip(columns, row, strict=True)) for row in manifest["rows"] or []}
+
+
+#: Ending of the file beside the page.
+KEY_SUFFIX = ".key"
+_BYTES = 32
+_TEXT = re.compile(rf"[0-9a-f]{{{2 * _BYTES}}}\n?")
+
+
+def key_path(page: Path, key: str | os.PathLike[str] | None) -> Path:
+    """Where a page's key is, or would be."""
+    return page.with_suffix(KEY_SUFFIX) if key is None else Path(key)
+
+
+def read_key(path: Path) -> bytes:
+    """The key in a file.
+
+    Raises
+    ------
+    FileFormatError
+        No such file, or one that holds no key.
+    """
+    text = read_text(path, what=f"the key '{path}'", limit=4 * _BYTES)
+    if not _TEXT.fullmatch(text):
+        raise FileFormatError(
+            f"'{path}' holds no key: {2 * _BYTES} hexadecimal digits are expected. Give the .key file written with the "
+            "page, or another name for a new one."
+        )
+    return bytes.fromhex(text.strip())
+
+
+def find_key(page: Path, key: str | os.PathLike[str] | None) -> bytes | None:
+    """The key of a page that is to be verified: the file given, else the one beside the page, else None."""
+    if key is not None:
+        return read_key(Path(key))
+    beside = key_path(page, None)
+    return read_key(beside) if beside.is_file() else None
+
+
+def key_of(page: Path | None, key: str | os.PathLike[str] | None) -> bytes | None:
+    """The key for a page that is to be written, from its file; a file that is not there is written with a new key.
+
+    Parameters
+    ----------
+    page
+        The page; None where it is not written.
+    key
+        The key's file; by default ``<page>.key`` beside the page, and no key without a page.
+
+    Raises
+    ------
+    FileFormatError
+        A file that holds no key.
+    UsageError, WriteError
+        The file cannot be written.
+    """
+    if key is None and page is None:
+        return None
+    path = Path(key) if page is None else key_path(page, key)  # type: ignore[arg-type]
+    if path.exists():
+        return read_key(path)
+    made = secrets.token_bytes(_BYTES)
+    try:
+        with replacing(path, again=False) as (draft,):
+            # Readable by its owner alone.
+            draft.touch(mode=0o600)
+            draft.write_text(f"{made.hex()}\n", encoding="ascii")
+    except FileExistsError:
+        # Of two runs at once, one writes it.
+        return read_key(path)
+    return made

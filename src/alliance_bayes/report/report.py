@@ -15,16 +15,15 @@ from alliance_bayes.remedies import argument
 from alliance_bayes.report.checking import Checked, quiet
 from alliance_bayes.report.counts import SMALL, people_in
 from alliance_bayes.report.findings import find
-from alliance_bayes.report.page import FORMAT, Rendered, embed, frozen, manifest_of, page
+from alliance_bayes.report.page import FORMAT, Rendered, frozen
 from alliance_bayes.report.privacy import redaction, unnamed
-from alliance_bayes.report.records import kept, plain
+from alliance_bayes.report.records import plain
 from alliance_bayes.report.registry import build_sections, check_sections, stated_sections
 from alliance_bayes.report.reproduction import digest_of, made_from
 from alliance_bayes.report.rows import Estimates
 from alliance_bayes.report.sections import Section, SectionMaker
 from alliance_bayes.report.text import capital, clean, column_name, count
 from alliance_bayes.report.view import View
-from alliance_bayes.versions import versions
 
 __all__ = ["Report"]
 
@@ -132,53 +131,45 @@ class Report:
         sections = build_sections(view, self.sections)
         if again and not withheld:
             sections = tuple(section.remade(fit) for section in sections)
-        version = versions()["alliance_bayes"]
+        rows = None if withheld else _reported(view, sections)
+        meta = made_from(fit)
         heading = clean(self.title or fit.spec.card.title or _title(fit))
         source = clean(fit.info.get("cohort_source", "source not recorded"))
-        html = page(
-            title=heading,
-            subtitle=[
-                line
-                for line in (
-                    clean(fit.spec.card.question),
-                    f"{count(people_in(fit))} people analysed · data: {source}",
-                )
-                if line
-            ],
-            sections=sections,
-            findings=found,
-            version=version,
+        numbers = plain(
+            _with(
+                {
+                    "format": FORMAT,
+                    "title": heading,
+                    "withheld": withheld,
+                    "reasons": found.reasons,
+                    "prob": prob,
+                    "findings": found.numbers(),
+                    "effects": None,
+                    "meta": meta,
+                },
+                sections,
+            )
         )
-        meta = made_from(fit, version)
-        rows = None if withheld else _reported(view, sections)
-        manifest = manifest_of(
+        if not withheld:
+            # The bulk of the numbers is as JSON holds it already.
+            numbers["effects"] = estimates.records()
+        return Rendered.of(
             "report",
-            rows,
-            {
+            title=heading,
+            subtitle=[clean(fit.spec.card.question), f"{count(people_in(fit))} people analysed · data: {source}"],
+            findings=found,
+            sections=sections,
+            numbers=numbers,
+            rows=rows,
+            made={
                 **meta,
                 "data": {**meta["data"], "digest": digest_of(fit, key)},
                 "asked": asked,
                 "checks": checks.asked,
                 "page_options": {"title": self.title, "prob": self.prob, "small": self.small},
                 "sections": stated_sections(sections),
-                "withheld": withheld,
             },
         )
-        numbers: dict[str, Any] = {
-            "format": FORMAT,
-            "title": heading,
-            "withheld": withheld,
-            "reasons": found.reasons,
-            "prob": prob,
-            "findings": found.numbers(),
-            "effects": None,
-            "meta": meta,
-        }
-        numbers = plain(_with(numbers, sections))
-        if not withheld:
-            # The bulk of the numbers is as JSON holds it already.
-            numbers["effects"] = estimates.records()
-        return Rendered(heading, embed(html, manifest), kept(numbers), found.sentences, withheld, rows)
 
 
 def _completed(
@@ -191,7 +182,9 @@ def _completed(
 def _told(checks: CheckReport, told: Mapping[str, Mapping[str, Any]]) -> CheckReport:
     """The checks with a page's figures in place of their own."""
     results = tuple(
-        result if result.rows is None else replace(result, rows=result.rows.told(told, f"sensitivity/{result.name}/"))
+        result
+        if result.rows is None
+        else replace(result, rows=result.rows.told(told, f"{result.check.section}/{result.name}/"))
         for result in checks.results
     )
     return replace(checks, results=results) if told else checks

@@ -47,7 +47,7 @@ TOLD = (
 def reproduction(view: View) -> Section:
     """The section."""
     fit = view.fit
-    meta = made_from(fit, versions()["alliance_bayes"])
+    meta = made_from(fit)
     info = {"chains": fit.shape[0], "draws": fit.shape[1], **fit.info}
     settings = [(label, clean(info[key])) for key, label in _SETTINGS.items() if key in info]
     if "same_people" in info:
@@ -72,7 +72,7 @@ def reproduction(view: View) -> Section:
     return Section("reproduction", "Reproduction details", "reproduction.html", context)
 
 
-def made_from(fit: FittedModel, version: str) -> dict[str, Any]:
+def made_from(fit: FittedModel) -> dict[str, Any]:
     """What a fit was made from and how, for the JSON's `meta`."""
     chains, draws = fit.shape
     info: dict[str, Any] = {"chains": chains, "draws": draws, **fit.info}
@@ -90,7 +90,7 @@ def made_from(fit: FittedModel, version: str) -> dict[str, Any]:
         "chains": chains,
         "draws": draws,
         "info": told(info),
-        "versions": {"alliance_bayes (this report)": version, **dict(info.get("versions", {}))},
+        "versions": {"alliance_bayes (this report)": versions()["alliance_bayes"], **dict(info.get("versions", {}))},
     }
 
 

@@ -19,7 +19,6 @@ from alliance_bayes.report.forest import Interval, forest, forest_size
 from alliance_bayes.report.privacy import identifying
 from alliance_bayes.report.records import records
 from alliance_bayes.report.sections import Picture
-from alliance_bayes.report.svg import draw
 from alliance_bayes.report.tables import Table
 from alliance_bayes.report.text import (
     SCALE,
@@ -463,20 +462,22 @@ def forest_picture(
         for row in rows_of(rows)
     ]
     usual, height = forest_size(len(lines))
-    markup = draw(
-        forest(
-            lines,
-            label=f"{axis},\n{estimates.interval_heading()}",
-            reference=reference,
-            rope=rope,
-            relevant=relevant,
-            width=width,
-        ),
+    columns = [Column(heading, label), *estimate_columns(estimates, rows, figures=figures, direction=False, judged=())]
+    painter = forest(
+        lines,
+        label=f"{axis},\n{estimates.interval_heading()}",
+        reference=reference,
+        rope=rope,
+        relevant=relevant,
+        width=width,
+    )
+    return Picture.drawn(
+        painter,
         name=name,
         title=title,
+        caption=caption,
         description=description or f"{'; '.join(described(estimates, rows, label, figures=figures))}.",
         size=(inches or usual, height),
+        data=effect_table(f"{name}-data", data_title or title, rows, columns),
         shown=shown,
     )
-    columns = [Column(heading, label), *estimate_columns(estimates, rows, figures=figures, direction=False, judged=())]
-    return Picture(title, caption, markup, effect_table(f"{name}-data", data_title or title, rows, columns))

@@ -10,9 +10,12 @@ from markupsafe import Markup
 
 from alliance_bayes.effects import COLUMNS, EffectTable
 from alliance_bayes.errors import UsageError
+from alliance_bayes.report.svg import draw
 from alliance_bayes.report.tables import Table
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from alliance_bayes.report.view import View
 
 __all__ = ["LastSection", "Picture", "Section", "SectionMaker", "linked"]
@@ -31,6 +34,23 @@ class Picture:
     caption: str
     markup: Markup
     data: Table | None = None
+
+    @classmethod
+    def drawn(
+        cls,
+        painter: Callable[[Figure], None],
+        *,
+        name: str,
+        title: str,
+        caption: str,
+        description: str,
+        size: tuple[float, float],
+        data: Table | None = None,
+        shown: Callable[[str], str] = str,
+    ) -> Picture:
+        """Draw one; see :func:`alliance_bayes.report.svg.draw`."""
+        markup = draw(painter, name=name, title=title, description=description, size=size, shown=shown)
+        return cls(title, caption, markup, data)
 
 
 @dataclass(frozen=True)

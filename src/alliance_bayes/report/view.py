@@ -16,7 +16,6 @@ from alliance_bayes.report.checking import Checked
 from alliance_bayes.report.privacy import Redact
 from alliance_bayes.report.rows import Column, Estimates, effect_table, estimate_columns
 from alliance_bayes.report.sections import Picture, linked
-from alliance_bayes.report.svg import draw
 from alliance_bayes.report.tables import SHOWN, Table, frame_table
 
 if TYPE_CHECKING:
@@ -170,5 +169,13 @@ class View:
         data
             What is drawn, as a table.
         """
-        markup = draw(painter, name=name, title=title, description=description, size=size, shown=self.redact)
-        return Picture(title, caption, markup, data)
+        return Picture.drawn(
+            painter,
+            name=name,
+            title=title,
+            caption=caption,
+            description=description,
+            size=size,
+            data=data,
+            shown=self.redact,
+        )

@@ -14,7 +14,6 @@ from alliance_bayes.report.figure_data import curve_data
 from alliance_bayes.report.figures import slope_figure
 from alliance_bayes.report.rows import measured
 from alliance_bayes.report.sections import Picture
-from alliance_bayes.report.svg import draw
 from alliance_bayes.report.text import capital, count, exact
 from alliance_bayes.study.bench import Bench
 from alliance_bayes.study.comparing import compared, score_table
@@ -192,12 +191,17 @@ def _picture(fit: Fit, prob: float, small: int) -> Picture:
         f"The expected follow-up WHO-5 is {first['mean']:.1f} at an alliance of {first['x']:.2f} and "
         f"{last['mean']:.1f} at {last['x']:.2f}."
     )
-    markup = draw(painter, name="picture-association-curve", title=title, description=description, size=(4.9, 3.7))
     caption = (
         "What is expected on average if everybody had that alliance, all else as it is. Where the band is wide there "
         f"are few people. Every bar stands for at least {small}."
     )
-    data = curve_data(
-        "picture-association-curve", title, [("", curve)], "alliance", f"{100 * prob:g}% equal-tailed band"
+    name = "picture-association-curve"
+    return Picture.drawn(
+        painter,
+        name=name,
+        title=title,
+        caption=caption,
+        description=description,
+        size=(4.9, 3.7),
+        data=curve_data(name, title, [("", curve)], "alliance", f"{100 * prob:g}% equal-tailed band"),
     )
-    return Picture(title, caption, markup, data)

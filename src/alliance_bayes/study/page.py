@@ -11,7 +11,6 @@ from alliance_bayes.api import Fit
 from alliance_bayes.checks import CHECKS
 from alliance_bayes.checks.convergence import ESS_LIMIT, RHAT_LIMIT
 from alliance_bayes.effects import EffectTable
-from alliance_bayes.fit import FittedModel
 from alliance_bayes.latent import LatentFit
 from alliance_bayes.latent.measurement import MEASUREMENT_PRIORS
 from alliance_bayes.model.card import card_text
@@ -20,10 +19,10 @@ from alliance_bayes.report.guidelines import Ground, filled
 from alliance_bayes.report.limitations import is_simulated, limits_of_data, limits_of_measures
 from alliance_bayes.report.methods import Cited, bibtex, fit_sentences, sampling_sentence, software_sentence
 from alliance_bayes.report.modelling import prior_table, stated_as
-from alliance_bayes.report.page import Rendered, embed, frozen, manifest_of, page
+from alliance_bayes.report.page import Rendered, frozen
 from alliance_bayes.report.participants import describe
 from alliance_bayes.report.privacy import ShownFlow
-from alliance_bayes.report.records import kept, plain, records
+from alliance_bayes.report.records import plain, records
 from alliance_bayes.report.reproduction import told
 from alliance_bayes.report.sections import Section, linked
 from alliance_bayes.report.tables import Table
@@ -57,58 +56,54 @@ def study_report(study: Study, *, key: bytes | None = None, software: Mapping[st
         Versions that the page names, for a page that is made again to be compared; those in use by default.
     """
     software = versions() if software is None else software
-    first = study.fitted["outcome_everybody"].fit
-    assert isinstance(first, FittedModel)
+    first, parts = _first(study), study.parts.values()
     data = describe(first, study.options.small)
     shown = shown_rows(study.fitted, study.options.small)
     models, how = _models(study, shown, software)
-    version = versions()["alliance_bayes"]
     found = _findings(study)
-    order = ("data", *study.parts, "limitations", "guidelines", "methods", "models")
-    guidelines = study_guidelines(study, order)
-    html = page(
+    guidelines = study_guidelines(study, ("data", *study.parts, "limitations", "guidelines", "methods", "models"))
+    meta = _meta(study, software)
+    numbers = {
+        "format": FORMAT,
+        "title": TITLE,
+        "withheld": study.withheld,
+        "reasons": [reason for part in parts for reason in part.withheld],
+        "prob": study.options.prob,
+        "findings": found.numbers(),
+        "effects": [
+            {"id": str(identity), **record}
+            for identity, record in zip(study.table().index, records(study.table()), strict=True)
+        ],
+        "parts": {part.name: {"left_out": part.left_out, **part.numbers} for part in parts},
+        **data.numbers,
+        **guidelines.numbers,
+        "models": how,
+        "meta": meta,
+    }
+    digest = None if key is None else study.cohort.digest(key)
+    return Rendered.of(
+        "study",
         title=TITLE,
         subtitle=[
             "Ratings of the alliance, change in well-being, how the two go together, and for whom",
             f"{count(first.flow.analysed)} people analysed for the association · data: {clean(study.cohort.source)}",
         ],
+        findings=found,
         sections=[
             data,
-            *(_section(part, shown) for part in study.parts.values()),
+            *(_section(part, shown) for part in parts),
             study_limitations(study),
             guidelines,
             study_methods(study),
             models,
         ],
-        findings=found,
-        version=version,
+        numbers=plain(numbers),
+        rows=EffectTable.concat(
+            block.rows.under(block.name) for part in parts for block in part.blocks if len(block.rows)
+        ),
+        made={**meta, "data": {**meta["data"], "digest": digest}},
+        sentences=study.findings,
     )
-    meta = _meta(study, version, software)
-    numbers: dict[str, Any] = plain(
-        {
-            "format": FORMAT,
-            "title": TITLE,
-            "withheld": study.withheld,
-            "reasons": [reason for part in study.parts.values() for reason in part.withheld],
-            "prob": study.options.prob,
-            "findings": found.numbers(),
-            "effects": [
-                {"id": str(identity), **record}
-                for identity, record in zip(study.table().index, records(study.table()), strict=True)
-            ],
-            "parts": {part.name: {"left_out": part.left_out, **part.numbers} for part in study.parts.values()},
-            **data.numbers,
-            **guidelines.numbers,
-            "models": how,
-            "meta": meta,
-        }
-    )
-    blocks = [block for part in study.parts.values() for block in part.blocks if len(block.rows)]
-    rows = EffectTable.concat(block.rows.under(block.name) for block in blocks)
-    digest = None if key is None else study.cohort.digest(key)
-    made = {**meta, "data": {**meta["data"], "digest": digest}, "withheld": study.withheld}
-    manifest = manifest_of("study", rows, made)
-    return Rendered(TITLE, embed(html, manifest), kept(numbers), study.findings, study.withheld, rows)
 
 
 def _section(part: Part, shown: Mapping[str, int | None]) -> Section:
@@ -146,9 +141,7 @@ def _findings(study: Study) -> Findings:
 
 
 def _left(study: Study) -> tuple[str, ...]:
-    first = study.fitted["outcome_everybody"].fit
-    assert isinstance(first, FittedModel)
-    sentence = ShownFlow.of(first.flow, study.options.small).sentence
+    sentence = ShownFlow.of(_first(study).flow, study.options.small).sentence
     return (sentence,) if sentence else ()
 
 
@@ -231,13 +224,13 @@ def _card(made: Fitted) -> dict[str, Any]:
     }
 
 
-def _meta(study: Study, version: str, software: Mapping[str, str]) -> dict[str, Any]:
+def _meta(study: Study, software: Mapping[str, str]) -> dict[str, Any]:
     return {
         "data": {"source": study.cohort.source, "rows": True},
         "options": dict(vars(study.options)),
         "cards": {name: card_text(made.spec) for name, made in study.fitted.items()},
         "info": {name: told(made.fit.info) for name, made in study.fitted.items()},
-        "versions": {"alliance_bayes (this report)": version, **software},
+        "versions": {"alliance_bayes (this report)": versions()["alliance_bayes"], **software},
     }
 
 

@@ -127,8 +127,7 @@ class Study:
         key
             As in :meth:`alliance_bayes.Fit.report`.
         """
-        from alliance_bayes.report.data_key import key_of
-        from alliance_bayes.report.page import check_target
+        from alliance_bayes.report.page import check_target, key_of
         from alliance_bayes.study.page import study_report
 
         if path is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from pathlib import Path
@@ -12,14 +12,15 @@ import numpy as np
 
 from alliance_bayes.api import Fit, Model
 from alliance_bayes.checks import Check
+from alliance_bayes.checks.registry import choose_checks
 from alliance_bayes.cohort import Cohort
-from alliance_bayes.effects import Estimand
+from alliance_bayes.effects import ESTIMANDS, Estimand, choose_estimands
 from alliance_bayes.errors import AllianceBayesError, FileFormatError, UsageError
 from alliance_bayes.model.card import card_arguments
 from alliance_bayes.moments import Moments
-from alliance_bayes.report import Rendered, Report, Section
-from alliance_bayes.report.registry import HandedIn, own_checks, own_estimands, own_sections
-from alliance_bayes.report.sections import SectionMaker
+from alliance_bayes.report import Rendered, Report, Section, View
+from alliance_bayes.report.registry import SECTIONS, check_sections, make_section
+from alliance_bayes.report.sections import LastSection, SectionMaker
 from alliance_bayes.study import Study, StudyOptions
 from alliance_bayes.study.page import study_report
 from alliance_bayes.study.study import answered
@@ -30,6 +31,150 @@ __all__ = ["Again", "make_again"]
 _NUTS = ("tune", "target_accept")
 # Adds its own version to those that the fit was made with.
 _THIS = "alliance_bayes (this report)"
+
+
+class HandedIn:
+    """What of the analyst's own is handed in, so that what a page has of it can be made again.
+
+    Parameters
+    ----------
+    sections
+        Sections, and functions that make one of a view.
+    checks, estimands
+        Checks and estimands.
+
+    Raises
+    ------
+    UsageError
+        Something that is none of these.
+
+    Notes
+    -----
+    A page names what is the analyst's own and cannot make them: nothing is verified by what the page itself holds.
+    """
+
+    def __init__(
+        self,
+        sections: Sequence[Section | SectionMaker] = (),
+        checks: Sequence[Check] = (),
+        estimands: Sequence[Estimand] = (),
+    ) -> None:
+        check_sections(sections)
+        chosen = choose_checks(checks)
+        self.estimands = {estimand.name: estimand for estimand in choose_estimands(estimands)}
+        for what, given in (("sections", sections), ("checks", checks), ("estimands", estimands)):
+            if names := [item for item in given if isinstance(item, str)]:
+                raise UsageError(
+                    f"{what} should be the analyst's own, but {names[0]!r} comes with the package. Leave it out."
+                )
+        self.sections = tuple(sections)
+        self.checks = {check.name: check for check in chosen}
+        self._made: dict[str, Section] = {}
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """Ids of those that there are, once a page was made with `makers`."""
+        return (*self._made, *(item.id for item in self.sections if isinstance(item, LastSection)))
+
+    def makers(self, stated: Sequence[str | Mapping[str, Any]]) -> list[str | SectionMaker]:
+        """What makes the sections that a manifest states; those of the analyst's own that were not handed in are empty.
+
+        Raises
+        ------
+        ValueError
+            One of the analyst's own has the name of one of the package, for which it would stand.
+        """
+        own = own_sections(stated)
+        if taken := [name for name in own if name in SECTIONS]:
+            raise ValueError(f"own section {taken[0]!r}")
+        # The first makes all that were handed in, those too that the page does not have, and is no section itself.
+        return [self._make_all, *(item if isinstance(item, str) else self._maker(**item) for item in stated)]
+
+    def run(self, stated: Sequence[str | Mapping[str, Any]] | None) -> list[str | Check] | None:
+        """The checks that a manifest states.
+
+        Raises
+        ------
+        UsageError
+            One of the analyst's own was not handed in: what it says stands all over the page.
+        """
+        own = own_checks(stated)
+        if missing := [name for name in own if name not in self.checks]:
+            raise UsageError(
+                f"the check(s) {', '.join(map(repr, missing))} of this page are the analyst's own, and what they say "
+                "stands all over it. A page cannot say how they are made: hand them in, as "
+                "verify_report(page, cohort, checks=[...])."
+            )
+        return (
+            None
+            if stated is None
+            else [item if isinstance(item, str) else self.checks[item["name"]] for item in stated]
+        )
+
+    def computed(self, stated: Any) -> Any:
+        """The estimands that a manifest states, with their options.
+
+        Raises
+        ------
+        UsageError
+            One of the analyst's own was not handed in.
+        """
+        if stated is None:
+            return None
+        given = stated if isinstance(stated, Mapping) else {name: {} for name in stated}
+        if missing := [name for name in own_estimands(stated) if name not in self.estimands]:
+            raise UsageError(
+                f"the estimand(s) {', '.join(map(repr, missing))} of this page are the analyst's own. A page cannot "
+                "say how they are computed: hand them in, as verify_report(page, cohort, estimands=[...])."
+            )
+        return {self.estimands.get(name, name): options for name, options in given.items()}
+
+    def _make_all(self, view: View) -> None:
+        self._made = {}
+        for item in self.sections:
+            section = None if isinstance(item, LastSection) else _guarded(item, view)
+            if section is not None and section.id in self._made:
+                raise UsageError(f"two sections with the id {section.id!r} were handed in. Hand in one of them.")
+            if section is not None:
+                self._made[section.id] = section
+
+    def _maker(self, id: str, title: str) -> SectionMaker:
+        for item in self.sections:
+            if isinstance(item, LastSection) and item.id == id:
+                return replace(item, make=partial(_guarded, item))
+        return lambda view: self._made.get(id) or Section.of(id, title)
+
+
+def own_checks(stated: Sequence[str | Mapping[str, Any]] | None) -> list[str]:
+    """Names of the checks of the analyst's own that a manifest states."""
+    return [str(item["name"]) for item in stated or () if not isinstance(item, str)]
+
+
+def own_estimands(stated: Iterable[str] | None) -> list[str]:
+    """Names of the estimands of the analyst's own that a manifest states."""
+    return [name for name in stated or () if name not in ESTIMANDS]
+
+
+def own_sections(stated: Sequence[str | Mapping[str, Any]]) -> dict[str, str]:
+    """Ids and titles of the sections of the analyst's own that a manifest states.
+
+    Raises
+    ------
+    KeyError, TypeError
+        It does not say.
+    """
+    return {str(item["id"]): str(item["title"]) for item in stated if not isinstance(item, str)}
+
+
+def _guarded(item: Section | SectionMaker, view: View) -> Section | None:
+    """A section that was handed in; whatever goes wrong in it is its own fault, and no page's."""
+    try:
+        return make_section(item, view)
+    except UsageError:
+        raise
+    except Exception as error:
+        name = item.id if isinstance(item, Section | LastSection) else getattr(item, "__name__", repr(item))
+        raise UsageError(f"the section {name!r} that was handed in cannot be made again ({error!r}).") from error
 
 
 @dataclass(frozen=True, eq=False)

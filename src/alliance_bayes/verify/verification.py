@@ -21,9 +21,18 @@ from alliance_bayes.errors import FileFormatError, UsageError
 from alliance_bayes.foreign import JSON_BYTES, PAGE_BYTES, parse_json, read_text
 from alliance_bayes.moments import Moments, fingerprint
 from alliance_bayes.report import SECTIONS, Section
-from alliance_bayes.report.data_key import find_key
 from alliance_bayes.report.limitations import is_simulated
-from alliance_bayes.report.page import GIVEN, MIXING, NUMBERS, Rendered, body, faults, read_manifest, rows_by_id
+from alliance_bayes.report.page import (
+    GIVEN,
+    MIXING,
+    NUMBERS,
+    Rendered,
+    body,
+    faults,
+    find_key,
+    read_manifest,
+    rows_by_id,
+)
 from alliance_bayes.report.records import unit
 from alliance_bayes.report.sections import SectionMaker
 from alliance_bayes.verify.again import Again, make_again
