@@ -15,7 +15,7 @@ test test-slow: export OPENBLAS_NUM_THREADS := 1
 # One environment is shared: no two targets may set it up at once.
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help report reports test test-slow validate bench lint format examples check-reports lock clean distclean env-runtime env-dev
+.PHONY: help report reports test test-slow validate bench lint format examples docs check-reports lock clean distclean env-runtime env-dev
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -52,6 +52,9 @@ format: env-dev ## let ruff rewrite what it can
 examples: env-dev ## every numbered script in examples/, in build/examples
 	@sh scripts/run_each.sh $(PY) build/examples examples/[0-9]*.py
 
+docs: env-dev ## the site, in build/docs; whatever Sphinx would warn of is an error
+	$(PY) -m sphinx --fail-on-warning --keep-going --quiet --doctree-dir build/doctrees docs build/docs
+
 check-reports: env-dev ## whether reports/ is what the package makes today
 	$(PY) scripts/check_reports.py
 
@@ -59,7 +62,7 @@ lock: ## write the lock files again from pyproject.toml (UPGRADE=1: newest versi
 	@sh scripts/lock.sh
 
 clean: ## remove caches and build output, and keep .venv
-	rm -rf build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf build dist docs/generated .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	find src tests examples benchmarks scripts -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
 
 distclean: clean ## remove .venv too

@@ -241,7 +241,7 @@ class Fit(FitWithEffects):
 
     @one_blas_thread()
     def check(self, **options: Any) -> CheckReport:
-        """Checks and the gate's verdict; see :func:`alliance_bayes.checks.run_checks`.
+        """Checks and the gate's verdict; see :func:`alliance_bayes.run_checks`.
 
         All that come with the package, or those named and handed in as ``checks=[...]``.
         """

@@ -327,7 +327,7 @@ class FittedModel:
         UsageError
             Unknown kind, or no frame where the analysed rows are out of reach.
         ModelError
-            See :meth:`Design.evaluate`.
+            See :meth:`alliance_bayes.model.Design.evaluate`.
         """
         if kind not in ("mean", "outcome"):
             raise UsageError(f"kind should be 'mean' or 'outcome' but got {kind!r}.")

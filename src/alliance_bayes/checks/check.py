@@ -70,7 +70,7 @@ class Plot:
 
 @dataclass(frozen=True, eq=False)
 class CheckResult:
-    """The outcome of one check; see :meth:`Check.result`.
+    """The outcome of one check; see :meth:`alliance_bayes.Check.result`.
 
     Parameters
     ----------
@@ -171,7 +171,7 @@ class Check(ABC):
     """One check of a fit: called with a :class:`Context`, it gives a :class:`CheckResult`.
 
     A check is a subclass with a file of its own that defines :meth:`examine`; what it lacks is refused when it is made.
-    An analyst's own is handed to :func:`run_checks`. Its facts:
+    An analyst's own is handed to :func:`alliance_bayes.run_checks`. Its facts:
 
     ``name``
         Key in reports and JSON: small letters, digits and underscores.
@@ -188,7 +188,7 @@ class Check(ABC):
     looks_at: ClassVar[str]
     meaning: ClassVar[str]
 
-    #: The subjects (:data:`SUBJECTS`) of the findings that it bears on.
+    #: The subjects (`SUBJECTS`) of the findings that it bears on.
     concerns: ClassVar[tuple[str, ...]] = SUBJECTS
     #: Whether its tables and figures hold estimates, which are withheld while the gate is closed.
     holds_estimates: ClassVar[bool] = True

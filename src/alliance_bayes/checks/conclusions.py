@@ -59,7 +59,8 @@ def conclusions(
     prob
         Probability of the (equal-tailed) intervals.
     rope
-        Region of practical equivalence per unit of the predictor, in points of the outcome; see :func:`slopes`.
+        Region of practical equivalence per unit of the predictor, in points of the outcome; see
+        :func:`alliance_bayes.effects.slopes`.
 
     Returns
     -------

@@ -92,8 +92,8 @@ class CheckReport:
     model
         Formula and family of the checked fit, for printing.
     asked
-        Arguments of :func:`run_checks` that give the report again, with the names of the extra columns in place of
-        their values and those of the checks as ``only``; None where it was put together otherwise.
+        Arguments of :func:`alliance_bayes.run_checks` that give the report again, with the names of the extra columns
+        in place of their values and those of the checks as ``only``; None where it was put together otherwise.
     """
 
     results: tuple[CheckResult, ...]
@@ -218,7 +218,7 @@ def run_gate(fit: Draws, effects: pd.DataFrame | None = None) -> CheckReport:
     fit
         A fit of any kind.
     effects
-        As for :func:`run_checks`.
+        As for :func:`alliance_bayes.run_checks`.
     """
     results = (_CONVERGENCE.of_draws(fit, effects),)
     return CheckReport(results, Gate.of(results))

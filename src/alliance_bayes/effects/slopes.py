@@ -80,7 +80,7 @@ def slopes(fit: FittedModel, *, predictor: str | None = None, **options: Unpack[
     rows, so they are there for population ``"sample"`` only.
 
     With b the average slope and v the variance of the predictor given the other common terms, at the level at which it
-    varies (:func:`unique_variance`), delta R2 is b^2 v divided by the explained plus the residual variance, and the
+    varies (`explained.unique_variance`), delta R2 is b^2 v divided by the explained plus the residual variance, and the
     partial correlation is the root of b^2 v / (b^2 v + unexplained variance) with the sign of b. What a slope that
     differs between groups, a product or a bend adds is no part of them, so that they are nothing where the average
     slope is. With flat priors and many rows they are those of least squares. For families that are not linear, the
@@ -92,8 +92,7 @@ def slopes(fit: FittedModel, *, predictor: str | None = None, **options: Unpack[
     References
     ----------
     .. [1] Gelman, Pardoe (2007). Average predictive comparisons for models with nonlinearity, interactions, and
-    variance
-       components. Sociological Methodology 37. doi 10.1111/j.1467-9531.2007.00181.x
+       variance components. Sociological Methodology 37. doi 10.1111/j.1467-9531.2007.00181.x
     .. [2] Gelman, Goodrich, Gabry, Vehtari (2019). R-squared for Bayesian regression models. The American Statistician
        73(3). doi 10.1080/00031305.2018.1549100
     """
@@ -101,7 +100,7 @@ def slopes(fit: FittedModel, *, predictor: str | None = None, **options: Unpack[
 
 
 class Slopes(Estimand):
-    """See :func:`slopes`."""
+    """See :func:`alliance_bayes.effects.slopes`."""
 
     name = "slopes"
     title = "slopes"
@@ -205,12 +204,12 @@ def slopes_by_level(
     Returns
     -------
     EffectTable
-        One row a level, as ``slope`` of :func:`slopes`.
+        One row a level, as ``slope`` of :func:`alliance_bayes.effects.slopes`.
 
     Raises
     ------
     UsageError
-        As :func:`slopes`; or the factor is not one of the model's.
+        As :func:`alliance_bayes.effects.slopes`; or the factor is not one of the model's.
     """
     return SLOPES_BY_LEVEL(fit, factor=factor, predictor=predictor, **options)
 
@@ -277,10 +276,10 @@ def moderation(
 
     Notes
     -----
-    Slopes are averages over the analysed rows of the derivative of the expected outcome, as in :func:`slopes`, with the
-    moderator set to the value for everybody. In a linear model the difference is the coefficient of the product times
-    the distance of the two values. Differences between the levels of a factor are those of
-    ``contrasts(fit, factor, of="slope")``.
+    Slopes are averages over the analysed rows of the derivative of the expected outcome, as in :func:`slopes
+    <alliance_bayes.effects.slopes>`, with the moderator set to the value for everybody. In a linear model the
+    difference is the coefficient of the product times the distance of the two values. Differences between the levels
+    of a factor are those of ``contrasts(fit, factor, of="slope")``.
 
     The ROPE and the smallest relevant change are in points of the outcome: they apply to the difference that goes with
     one unit of the predictor. A difference of slopes is judged against half of the ROPE over the step from the

@@ -67,8 +67,8 @@ def superiority(
     The distribution predicted at a level is that of the outcome of a random analysed person were they at the level,
     draw by draw: each row's own distribution, averaged over rows as in :func:`adjusted_means`. The probability of
     superiority is P(a > b) + P(a = b) / 2 for independent outcomes of two such distributions [1]_. It can be put beside
-    that of the observed ratings (:func:`group_ratings`, Mann-Whitney); unlike that, it is adjusted, and pooled over
-    the levels of a factor.
+    that of the observed ratings (:func:`alliance_bayes.effects.group_ratings`, Mann-Whitney); unlike that, it is
+    adjusted, and pooled over the levels of a factor.
 
     Counts are computed one by one up to 15 SDs above the mean where these are at most 400, else at as many points. For
     a continuous family distributions are computed at points an eighth of an SD apart over at least six SDs to

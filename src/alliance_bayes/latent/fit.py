@@ -71,7 +71,7 @@ def fit_latent(
     n_nodes
         Quadrature nodes for what a session adds to both ratings.
     draws, tune, chains, cores, seed, target_accept
-        As in :meth:`alliance_bayes.api.Model.fit`; the model of observed alliance keeps as many draws.
+        As in :meth:`alliance_bayes.Model.fit`; the model of observed alliance keeps as many draws.
     keep_people
         Whether to keep the draws of every person's expected rating: 8 bytes x people x draws.
     progress

@@ -144,7 +144,7 @@ def parse_formula(text: str) -> Formula:
     Raises
     ------
     ModelError
-        Any token that has no place (see :func:`read_formula`), an outcome that is a predictor too, a term that is
+        Any token that has no place (see `read_formula`), an outcome that is a predictor too, a term that is
         taken out without being in, one factor pooled in two ways, or a smooth or offset that is none.
     """
     outcome, tree = read_formula(text)

@@ -84,7 +84,7 @@ def preview_priors(
     Raises
     ------
     ModelError
-        As :func:`resolve_priors`, for what the formula alone can show.
+        As `resolve_priors`, for what the formula alone can show.
     """
     scales = {
         part: scale

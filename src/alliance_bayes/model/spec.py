@@ -198,7 +198,7 @@ class ModelSpec:
         Raises
         ------
         UsageError, DataError
-            See :meth:`alliance_bayes.cohort.Cohort.complete`.
+            See :meth:`alliance_bayes.Cohort.complete`.
         ModelError
             Leaving out incomplete rows leaves fewer than two, or a column without anything to differ.
         """
@@ -224,7 +224,7 @@ class ModelSpec:
         Raises
         ------
         ModelError, DataError
-            See :func:`build_design`.
+            See `build_design`.
         """
         return build_design(
             self.parsed,
@@ -246,7 +246,7 @@ class ModelSpec:
         Raises
         ------
         ModelError
-            See :func:`resolve_priors`.
+            See `resolve_priors`.
         """
         return resolve_priors(design, self.given_priors, self.prior_set)
 

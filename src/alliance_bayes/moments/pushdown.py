@@ -49,11 +49,11 @@ def reduce_table(
     Parameters
     ----------
     source
-        Path or glob of .csv, .tsv, .tab or .parquet files ("cohort/*.parquet"), which DuckDB queries, or an Ibis table
-        of any backend that has covariances (PostgreSQL, Spark).
+        Path or glob of .csv, .tsv, .tab or .parquet files (``"cohort/*.parquet"``), which DuckDB queries, or an Ibis
+        table of any backend that has covariances (PostgreSQL, Spark).
     spec
-        A Gaussian model. Its formula may have columns, products (a:b, a*b), ``I(...)`` of sums, products and powers,
-        smooths with declared knots, and categorical terms.
+        A Gaussian model. Its formula may have columns, products (``a:b``, ``a * b``), ``I(...)`` of sums, products and
+        powers, smooths with declared knots, and categorical terms.
     columns
         Canonical name -> name in the table, for those that differ.
     min_cell, small
