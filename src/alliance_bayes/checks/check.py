@@ -201,7 +201,7 @@ class Check(ABC):
     answers: ClassVar[tuple[str, ...]] = ()
     #: References of the package's list that the methods text names beside it.
     references: ClassVar[tuple[str, ...]] = ()
-    #: Why the gate is closed where the check was not run; empty for one that does not decide about the gate.
+    #: Why the gate is closed where the check was not run. Empty for one that does not close the gate when it fails.
     gate: ClassVar[str] = ""
     #: Whether it shares the leave-one-out predictions, of which no other check knows and which take long.
     weighs_draws: ClassVar[bool] = False
@@ -235,7 +235,7 @@ class Check(ABC):
             raise TypeError(f"{type(self).__name__}: {'; '.join(faults)}")
 
     def __repr__(self) -> str:
-        return f"<check {self.name}>"
+        return f"<check {getattr(self, 'name', type(self).__name__)}>"
 
     def __call__(self, context: Context, /) -> CheckResult:
         """Check a fit, or say that it takes rows which the fit does not have."""
