@@ -95,8 +95,10 @@ def test_signatures_and_docstrings_show_every_option(name: str) -> None:
 
 
 def test_common_options_are_typed_in_the_signature() -> None:
-    interval = inspect.signature(slopes).parameters["interval"].annotation
-    assert get_args(interval) == ("eti", "hdi")
+    shown = inspect.signature(ab.Fit.contrasts)
+    assert get_args(shown.parameters["interval"].annotation) == ("eti", "hdi")
+    assert get_args(shown.parameters["of"].annotation) == ("mean", "slope")
+    assert shown.return_annotation is EffectTable
 
 
 def test_default_and_order() -> None:

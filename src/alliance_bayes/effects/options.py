@@ -183,16 +183,17 @@ def with_common_options[F: Callable[..., Any]](function: F) -> F:
 
     Type checkers see them as they are; this is for ``help`` and for notebooks.
     """
-    signature = inspect.signature(function)
+    signature, hints = inspect.signature(function), get_type_hints(function, include_extras=True)
     *own, packed = signature.parameters.values()
-    (declared,) = get_args(get_type_hints(function, include_extras=True)[packed.name])
+    (declared,) = get_args(hints[packed.name])
     types = get_type_hints(declared)
     common = [
         inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=types[name])
         for name, default in defaults_of(declared).items()
         if name not in signature.parameters
     ]
-    function.__signature__ = signature.replace(parameters=[*own, *common])  # type: ignore[attr-defined]
+    shown = [*(one.replace(annotation=hints[one.name]) for one in own), *common]
+    function.__signature__ = inspect.Signature(shown, return_annotation=hints["return"])  # type: ignore[attr-defined]
     # Python may have been told to keep no docstrings.
     if function.__doc__:
         text, section = inspect.cleandoc(function.__doc__), "\n\nReturns\n---"
