@@ -95,3 +95,12 @@ def test_a_share_that_no_draw_has_may_differ_by_a_few_draws_only() -> None:
     assert summary(draws)["p_rope"] == 0.0
     assert disagreeing({**summary(draws), "p_rope": 1 / 4000}, draws) == []
     assert disagreeing({**summary(draws), "p_rope": 0.01}, draws) == ["p_rope"]
+
+
+@pytest.mark.parametrize("end", [np.inf, -np.inf, np.nan])
+def test_a_figure_that_is_not_finite_is_none_in_a_page_and_nothing_else(end: float) -> None:
+    draws = normal(1)
+    again = {**summary(draws), "upper": end}
+    for value, agree in ((None, True), (3.0, False)):
+        figures = compare("row", {**again, "upper": value}, again, lambda: draws)
+        assert all(figure.agree for figure in figures) is agree

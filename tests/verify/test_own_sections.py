@@ -282,6 +282,17 @@ def test_estimates_come_with_how_they_are_made_again(options: dict[str, Any], sa
         ab.Section.of("a", "A", "words", **given)
 
 
+def test_a_row_is_called_what_its_estimand_says(page: Any) -> None:
+    def plain(view: ab.View) -> ab.Section:
+        found = view.fit.contrasts("sex").iloc[:1]
+        table = view.effect_table(view.estimated("plain", found), name="plain-table", caption="Means")
+        assert table.headings[:2] == ("Estimate", "Mean")
+        assert [row[0] for row in (*table.rows, *table.more)] == ["Male minus female"]
+        return ab.Section.of("plain", "Plain", table)
+
+    assert 'id="plain-table"' in page(["effects", plain]).read_text("utf-8")
+
+
 def test_a_last_section_has_the_id_it_was_named_by(fit: ab.Fit, page: Any) -> None:
     @ab.Section.last("one")
     def other(view: ab.View) -> ab.Section:

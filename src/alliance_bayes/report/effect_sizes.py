@@ -21,9 +21,9 @@ from alliance_bayes.report.rows import (
     estimate_columns,
     forest_picture,
     measured,
+    measured_where,
     notes_of,
     rope_of,
-    row_words,
     rows_of,
     text_of,
 )
@@ -159,11 +159,7 @@ def _further(fit: FittedModel, estimates: Estimates) -> Table | None:
     if rows.empty:
         return None
 
-    def label(row: Row) -> str:
-        name, words = measured(estimates.table, row, design=fit.design), row_words(row, fit.design)
-        where = words["level"] + (f" {MINUS} {words['versus']}" if words["versus"] else "")
-        return capital(name if not where or words["level"] in name else f"{name}: {where}")
-
+    label = partial(measured_where, estimates.table, design=fit.design)
     columns = [Column("Estimand", label), *estimate_columns(estimates, rows)]
     columns.append(Column("Unit", partial(text_of, column="unit"), words=True))
     return effect_table(

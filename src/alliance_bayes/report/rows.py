@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -21,6 +21,7 @@ from alliance_bayes.report.records import records
 from alliance_bayes.report.sections import Picture
 from alliance_bayes.report.tables import Table
 from alliance_bayes.report.text import (
+    MINUS,
     SCALE,
     Row,
     capital,
@@ -50,6 +51,7 @@ __all__ = [
     "estimate_columns",
     "forest_picture",
     "measured",
+    "measured_where",
     "notes_of",
     "rope_of",
     "row_words",
@@ -256,6 +258,13 @@ def measured(table: EffectTable, row: Row, *, design: Design | None = None, shor
     return clean(((of.short if short else of.label) or name).format(**(row_words(row, design) | words)))
 
 
+def measured_where(table: EffectTable, row: Row, *, design: Design) -> str:
+    """The same with the row's level, or pair of levels, where that does not say it."""
+    name, words = measured(table, row, design=design), row_words(row, design)
+    where = words["level"] + (f" {MINUS} {words['versus']}" if words["versus"] else "")
+    return capital(name if not where or words["level"] in name else f"{name}: {where}")
+
+
 def row_words(row: Row, design: Design | None = None) -> dict[str, str]:
     """What the words of an estimand have in braces, as a row of it says them."""
     term, factor, level, versus, change = (
@@ -274,8 +283,9 @@ def condition(level: str) -> str:
 
 def rows_of(rows: pd.DataFrame) -> list[dict[str, Any]]:
     """Rows as mappings, which are read ten times as fast as Series, each with its id."""
-    identified = pd.DataFrame(rows).assign(id=rows.index.astype(str))
-    return cast(list[dict[str, Any]], identified.to_dict("records"))
+    columns = [column.tolist() for _, column in pd.DataFrame(rows).items()]
+    names = [*map(str, rows.columns), "id"]
+    return [dict(zip(names, row, strict=True)) for row in zip(*columns, map(str, rows.index), strict=True)]
 
 
 @dataclass(frozen=True)
@@ -313,11 +323,10 @@ def estimate_columns(
     judged
         Which other probabilities there are where a row has one.
     """
-    printed = figures or estimates.figures
-    columns = [
-        Column(mean, lambda row: printed(row)[0]),
-        Column(estimates.interval_heading(), lambda row: printed(row)[1]),
-    ]
+    cells: tuple[Label, Label] = (estimates.mean, estimates.interval)
+    if figures is not None:
+        cells = (lambda row: figures(row)[0], lambda row: figures(row)[1])
+    columns = [Column(mean, cells[0]), Column(estimates.interval_heading(), cells[1])]
     if rows["p_direction"].notna().any() if direction is None else direction:
         columns.append(Column("Probability of direction", estimates.direction))
     for name in judged:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -14,7 +15,7 @@ from alliance_bayes.effects import EffectTable
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.report.checking import Checked
 from alliance_bayes.report.privacy import Redact
-from alliance_bayes.report.rows import Column, Estimates, effect_table, estimate_columns
+from alliance_bayes.report.rows import Column, Estimates, effect_table, estimate_columns, measured_where
 from alliance_bayes.report.sections import Picture, linked
 from alliance_bayes.report.tables import SHOWN, Table, frame_table
 
@@ -101,7 +102,7 @@ class View:
         *,
         name: str,
         caption: str,
-        label: Callable[[Any], str],
+        label: Callable[[Any], str] | None = None,
         heading: str = "Estimate",
         note: str = "",
     ) -> Table:
@@ -116,14 +117,16 @@ class View:
         caption
             What it holds, with units.
         label
-            What a row is called; it is given a mapping by column, and by ``id``.
+            What a row is called; it is given a mapping by column, and by ``id``. By default what its estimand says.
         heading
             Of the column that says so.
         note
             What needs saying below it.
         """
-        columns = [Column(heading, label), *estimate_columns(estimates, estimates.table)]
-        return effect_table(name, caption, estimates.table, columns, note=note, at_once=SHOWN)
+        table = estimates.table
+        named = label or partial(measured_where, table, design=self.fit.design)
+        columns = [Column(heading, named), *estimate_columns(estimates, table)]
+        return effect_table(name, caption, table, columns, note=note, at_once=SHOWN)
 
     def table(self, frame: pd.DataFrame, *, name: str, caption: str, note: str = "") -> Table:
         """Show a table of numbers and words; its index is not shown.

@@ -128,7 +128,8 @@ def _mcse(name: str, value: float, draws: np.ndarray) -> float:
 
 
 def _missing(value: Any) -> bool:
-    return value is None or (isinstance(value, float) and math.isnan(value))
+    # A page has no infinite figure: JSON has none.
+    return value is None or (isinstance(value, float) and not math.isfinite(value))
 
 
 def _is_number(value: Any) -> bool:
