@@ -142,6 +142,12 @@ def test_contrasts_are_of_means_and_of_slopes_where_there_are_slopes(fit: ab.Fit
     assert found.left_out == ("slopes: the model has no numeric predictor",)
 
 
+def test_a_new_level_has_nothing_to_be_compared_with(fit: ab.Fit) -> None:
+    found = fit.effects(["superiority"], population="new")
+    assert set(found["factor"]) == {"sex"}
+    assert found.left_out == ("probabilities of superiority by 'country': a new level has nothing to be compared with",)
+
+
 def test_what_is_about_single_people_is_not_recorded(fit: ab.Fit) -> None:
     low = fit.design.frame["who5_baseline"] <= 40
     for mask in (low, low.to_numpy(), low.tolist()):

@@ -95,6 +95,19 @@ def test_levels_that_are_hidden_stay_hidden(checks_of: Callable[..., CheckReport
     assert not any("C5" in label for label in shown)
 
 
+@pytest.mark.parametrize(("people", "shown"), [(9, False), (10, True), (190, True), (191, False), (200, True)])
+def test_shares_among_a_few_people_are_on_no_page(
+    fit: FittedModel, checks_of: Callable[..., CheckReport], people: int, shown: bool
+) -> None:
+    among = np.arange(200) < people
+    found = effects(
+        fit, {"slopes": {}, "responders": {"at_least": 32, "among": among}, "improvement": {"among": among}}
+    )
+    page = rendered(fit, effects=found, checks=checks_of(), sections=["effects"])
+    told = [f"among {people} of 200" in text for text in (page.html, page.json)]
+    assert told == [shown, shown]
+
+
 def test_what_is_withheld_has_no_other_estimands(
     fit: FittedModel, table: EffectTable, checks_of: Callable[..., CheckReport]
 ) -> None:

@@ -180,15 +180,26 @@ def hidden_beside(fit: FittedModel, first: FittedModel, factor: str, small: int)
 
 
 def hidden_rows(fit: FittedModel, rows: pd.DataFrame, small: int) -> np.ndarray:
-    """Which rows of an effects table are about a level of which a page says nothing, shape (n_rows,)."""
+    """Which rows of an effects table are about a few people or a level of which a page says nothing, (n_rows,)."""
     hidden = hidden_levels(fit, small)
+    columns = (rows[name] for name in ("term", "factor", "level", "versus"))
     return np.array(
         [
-            isinstance(factor, str) and bool({level, versus} & hidden.get(factor, frozenset()))
-            for factor, level, versus in zip(rows["factor"], rows["level"], rows["versus"], strict=True)
+            (isinstance(factor, str) and bool({level, versus} & hidden.get(factor, frozenset())))
+            or (isinstance(term, str) and _of_few(term, small))
+            for term, factor, level, versus in zip(*columns, strict=True)
         ],
         dtype=bool,
     )
+
+
+def _of_few(term: str, small: int) -> bool:
+    """Whether a share is among a few of the people or all but a few ("who5_followup >= 32 among 3 of 60")."""
+    *_, counts = term.rpartition(" among ")
+    some, of, people = counts.replace(",", "").partition(" of ")
+    if not (of and some.isdecimal() and people.isdecimal()):
+        return False
+    return int(some) < small or 0 < int(people) - int(some) < small
 
 
 def hidden_parameters(fit: FittedModel, small: int) -> frozenset[str]:
