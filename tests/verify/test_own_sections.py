@@ -224,6 +224,12 @@ def test_a_function_that_fails_is_its_own_fault_and_not_the_page_s(page: Any, ve
     with pytest.raises(ab.UsageError, match="should return a Section"):
         verify(path, lambda view: "words")
 
+    def mistaken(view: ab.View) -> ab.Section:
+        return ab.Section.of("slopes", "Slopes", f"{len(view.fit.contrasts('weather'))} differences.")
+
+    with pytest.raises(ab.UsageError, match=r"'mistaken' that was handed in cannot be made again .*'weather'"):
+        verify(path, mistaken)
+
 
 def test_what_is_handed_in_and_not_in_the_page_is_told(page: Any, verify: Verify) -> None:
     path = page(["effects", slopes])

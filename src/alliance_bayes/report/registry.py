@@ -95,6 +95,7 @@ def _packaged(name: str) -> SectionMaker:
 
     def make(view: View) -> Section | None:
         section = maker(view)
+        assert section is None or section.id == name, f"the section {name!r} has the id {section.id!r}"
         return None if section is None else replace(section, packaged=True)
 
     return LastSection(name, make) if isinstance(maker, LastSection) else make

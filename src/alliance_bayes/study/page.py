@@ -61,7 +61,10 @@ def study_report(study: Study, *, key: bytes | None = None, software: Mapping[st
     shown = shown_rows(study.fitted, study.options.small)
     models, how = _models(study, shown, software)
     found = _findings(study)
-    guidelines = study_guidelines(study, ("data", *study.parts, "limitations", "guidelines", "methods", "models"))
+    before = [data, *(_section(part, shown) for part in parts), study_limitations(study)]
+    after = [study_methods(study), models]
+    order = (*(section.id for section in before), "guidelines", *(section.id for section in after))
+    guidelines = study_guidelines(study, order)
     meta = _meta(study, software)
     numbers = {
         "format": FORMAT,
@@ -89,14 +92,7 @@ def study_report(study: Study, *, key: bytes | None = None, software: Mapping[st
             f"{count(first.flow.analysed)} people analysed for the association · data: {clean(study.cohort.source)}",
         ],
         findings=found,
-        sections=[
-            data,
-            *(_section(part, shown) for part in parts),
-            study_limitations(study),
-            guidelines,
-            study_methods(study),
-            models,
-        ],
+        sections=[*before, guidelines, *after],
         numbers=plain(numbers),
         rows=EffectTable.concat(
             block.rows.under(block.name) for part in parts for block in part.blocks if len(block.rows)

@@ -170,11 +170,10 @@ def _guarded(item: Section | SectionMaker, view: View) -> Section | None:
     """A section that was handed in; whatever goes wrong in it is its own fault, and no page's."""
     try:
         return make_section(item, view)
-    except UsageError:
-        raise
     except Exception as error:
         name = item.id if isinstance(item, Section | LastSection) else getattr(item, "__name__", repr(item))
-        raise UsageError(f"the section {name!r} that was handed in cannot be made again ({error!r}).") from error
+        why = str(error) if isinstance(error, AllianceBayesError) else repr(error)
+        raise UsageError(f"the section {name!r} that was handed in cannot be made again ({why}).") from error
 
 
 @dataclass(frozen=True, eq=False)

@@ -306,7 +306,8 @@ def _compare(
             f"from each other, as a few will be{': ' if whole.unsettled else '.'}{' '.join(whole.unsettled[:5])}"
         )
     if own:
-        estimates = sum(name.partition("/")[0] in own for name in rows_by_id(manifest))
+        refitted = set() if made.rows is None else set(made.rows.index)
+        estimates = sum(name.partition("/")[0] in own for name in rows_by_id(manifest) if name not in refitted)
         notes.append(
             "Sections of the analyst's own are made again where they are handed in, and these were not, so nothing in "
             f"them was compared: {', '.join(repr(title) for title in own.values())}"
