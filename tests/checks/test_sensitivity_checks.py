@@ -16,8 +16,9 @@ from scipy import stats
 import alliance_bayes as ab
 from alliance_bayes.checks import CHECKS, CheckResult, Context
 from alliance_bayes.checks import power_scaling as module
-from alliance_bayes.checks.power_scaling import log_prior, power_scaling, scaled_parameters
+from alliance_bayes.checks.power_scaling import power_scaling, scaled_parameters
 from alliance_bayes.checks.refits import error_of_shifts, focal, focal_slope, refit, slope_rows, summary
+from alliance_bayes.engines.prior_density import log_prior
 from alliance_bayes.model import Prior
 from alliance_bayes.moments import moments_of
 from builders import fitted, rows

@@ -18,8 +18,8 @@ import pytest
 import xarray as xr
 
 from alliance_bayes.engines import SamplerSettings, nuts, sample_nuts
-from alliance_bayes.engines.density import log_density, plan_of
-from alliance_bayes.engines.density.plan import Plan, scalar_names
+from alliance_bayes.engines.density import log_density, model_data_of
+from alliance_bayes.engines.density.model_data import ModelData, scalar_names
 from alliance_bayes.errors import SamplingError
 from alliance_bayes.model import Design, PriorTable
 
@@ -33,11 +33,11 @@ def test_progress_counts_up_to_the_total(sample: Callable[..., xr.DataTree], mon
         if len(calls) == 3:
             thrice.set()
 
-    def waiting(q: np.ndarray, plan: Plan) -> tuple[float, np.ndarray]:
+    def waiting(q: np.ndarray, data: ModelData) -> tuple[float, np.ndarray]:
         # Well under way, a chain waits for reports: a quick machine would be done before the second.
         if next(evaluated) > 2000:
             thrice.wait(timeout=600)
-        return log_density(q, plan)
+        return log_density(q, data)
 
     monkeypatch.setattr(nuts, "log_density", waiting)
     sample(progress=progress, draws=4000)
@@ -145,7 +145,7 @@ def test_sampler_that_cannot_start_says_so_in_one_paragraph(
 def test_draws_that_are_not_finite_are_refused(
     small: tuple[Design, PriorTable], sample: Callable[..., xr.DataTree], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    numbers = np.zeros((2, 20, plan_of(*small).size))
+    numbers = np.zeros((2, 20, model_data_of(*small).size))
     numbers[0, 3, scalar_names(*small).index("sigma")] = 1e4  # the logarithm of a number that is too large
 
     class Finished:

@@ -8,12 +8,11 @@ import numpy as np
 import pandas as pd
 
 from alliance_bayes.diagnostics import convergence, smoothed
-from alliance_bayes.engines.collapsed.hyper import log_density
+from alliance_bayes.engines.prior_density import log_prior
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model import Prior
-from alliance_bayes.model.families.student_t import student_t_logp
 
-__all__ = ["LIMIT", "log_prior", "power_scaling", "scaled_parameters"]
+__all__ = ["LIMIT", "power_scaling", "scaled_parameters"]
 
 #: Sensitivity above which ArviZ and Kallioinen et al. (2024) speak of an informative prior.
 LIMIT = 0.05
@@ -129,17 +128,6 @@ def scaled_parameters(fit: FittedModel) -> Iterator[tuple[str, Prior, np.ndarray
             yield name, priors[name].prior, draws[f"tau_{factor.name}"][:, position]
     for smooth in design.smooths:
         yield f"tau_{smooth.name}", priors[f"tau_{smooth.name}"].prior, draws[f"tau_{smooth.name}"]
-
-
-def log_prior(prior: Prior, values: np.ndarray) -> np.ndarray:
-    """Log density of a prior of one number."""
-    p = prior.arguments
-    match prior.distribution:
-        case "Normal":
-            return -0.5 * ((values - p["mu"]) / p["sigma"]) ** 2 - np.log(p["sigma"] * np.sqrt(2 * np.pi))
-        case "StudentT":
-            return student_t_logp((values - p["mu"]) / p["sigma"], p["nu"]) - np.log(p["sigma"])
-    return log_density(prior, values)
 
 
 def _diagnosis(prior: float, likelihood: float) -> str:

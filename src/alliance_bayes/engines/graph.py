@@ -11,7 +11,7 @@ import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
 
-from alliance_bayes.engines.density.plan import information
+from alliance_bayes.engines.density.model_data import information
 from alliance_bayes.engines.scaled import ScaledEffects
 from alliance_bayes.errors import ModelError
 from alliance_bayes.model import Design, PooledFactor, Prior, PriorTable

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from alliance_bayes.engines.density import log_density, plan_of, starting_point, variables_of
+from alliance_bayes.engines.density import log_density, model_data_of, starting_point, variables_of
 from alliance_bayes.engines.forecast import Forecast, seconds_of
 from alliance_bayes.errors import SamplingError, UsageError
 from alliance_bayes.foreign import shown
@@ -25,15 +25,15 @@ from alliance_bayes.remedies import argument
 __all__ = [
     "DRAWS",
     "NUTS_SAMPLERS",
-    "NumbersModel",
+    "NutpieDensity",
     "Progress",
     "SamplerSettings",
     "forecast_of_nuts",
     "memory_of_nuts",
-    "numbers_of",
     "run_nutpie",
     "sample_nuts",
     "sampler_statistics",
+    "unconstrained_draws",
 ]
 
 
@@ -193,18 +193,18 @@ def _by_density(
     before: Callable[[float], None] | None,
 ) -> tuple[dict[str, np.ndarray], xr.Dataset, float]:
     """Draws of the posterior's variables, shape (chain, draw, ...), the sampler's statistics, and when it began."""
-    plan = plan_of(design, priors)
-    first = starting_point(plan)
+    data = model_data_of(design, priors)
+    first = starting_point(data)
     start = first(settings.seed)
-    log_density(start, plan)  # compiles it, where no earlier run has
+    log_density(start, data)  # compiles it, where no earlier run has
     if before is not None:
-        before(seconds_of(lambda: log_density(start, plan)))
+        before(seconds_of(lambda: log_density(start, data)))
     compiled = time.perf_counter()
-    tree = run_nutpie(NumbersModel(plan.size, lambda q: log_density(q, plan), first), settings, progress)
-    q = numbers_of(tree)
+    tree = run_nutpie(NutpieDensity(data.size, lambda q: log_density(q, data), first), settings, progress)
+    q = unconstrained_draws(tree)
     # A stream of its own: the sampler has taken the seed itself.
     rng = np.random.default_rng(np.random.SeedSequence(settings.seed).spawn(1)[0])
-    drawn = variables_of(design, priors, plan, q.reshape(-1, plan.size), rng)
+    drawn = variables_of(design, priors, data, q.reshape(-1, data.size), rng)
     values = {name: array.reshape(*q.shape[:2], *array.shape[1:]) for name, array in drawn.items()}
     return values, tree["sample_stats"].to_dataset(), compiled
 
@@ -228,9 +228,9 @@ def run_nutpie(compiled: Any, settings: SamplerSettings, progress: Progress | No
     import nutpie
 
     reporter = None if progress is None else _Reporter(progress, settings)
-    numbers = compiled if isinstance(compiled, NumbersModel) else None
+    density = compiled if isinstance(compiled, NutpieDensity) else None
     sampler = nutpie.sample(
-        compiled if numbers is None else numbers.compiled,
+        compiled if density is None else density.compiled,
         draws=settings.draws,
         tune=settings.tune,
         chains=settings.chains,
@@ -247,8 +247,8 @@ def run_nutpie(compiled: Any, settings: SamplerSettings, progress: Progress | No
     except BaseException:
         # Threads are stopped before anything else happens; partial draws are never returned as a fit.
         sampler.abort()
-        if numbers is not None:
-            numbers.stop(sampler)
+        if density is not None:
+            density.stop(sampler)
         raise
     return tree
 
@@ -345,7 +345,7 @@ def sampler_statistics(given: xr.Dataset, posterior: xr.Dataset) -> xr.Dataset:
     return xr.Dataset(found, coords={"chain": posterior["chain"], "draw": posterior["draw"]})
 
 
-_NAME = "numbers"
+_NAME = "unconstrained"
 # Seconds without a chain after which there will be none, and the most to wait for that.
 _SETTLED, _PATIENCE = 0.2, 5.0
 
@@ -355,7 +355,7 @@ _known = threading.local()
 ValueAndGradient = Callable[[np.ndarray], tuple[float, np.ndarray]]
 
 
-class NumbersModel:
+class NutpieDensity:
     """A density ready for :func:`alliance_bayes.engines.nuts.run_nutpie`.
 
     Parameters
@@ -381,7 +381,7 @@ class NumbersModel:
         self.compiled = from_pyfunc(
             size,
             self._chain,
-            lambda *_: lambda numbers: {_NAME: np.asarray(numbers, dtype=float)},
+            lambda *_: lambda vector: {_NAME: np.asarray(vector, dtype=float)},
             [np.dtype(np.float64)],
             [(size,)],
             [_NAME],
@@ -410,7 +410,7 @@ class NumbersModel:
 class _Chain:
     """The density as one chain calls it."""
 
-    def __init__(self, model: NumbersModel) -> None:
+    def __init__(self, model: NutpieDensity) -> None:
         self._model, self._function = model, model._function
 
     def __call__(self, q: np.ndarray) -> tuple[float, np.ndarray]:
@@ -432,6 +432,6 @@ def _keep_thread_state() -> None:
         _known.thread = True
 
 
-def numbers_of(tree: Any) -> np.ndarray:
+def unconstrained_draws(tree: Any) -> np.ndarray:
     """The vectors that were drawn, shape (chain, draw, size)."""
     return np.asarray(tree["posterior"][_NAME].transpose("chain", "draw", ...).values, dtype=float)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import special
 
-from alliance_bayes.checks.power_scaling import log_prior
+from alliance_bayes.engines.prior_density import log_prior
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model import Prior, StatedPrior
 from alliance_bayes.report.counts import hidden_parameters

@@ -9,10 +9,10 @@ import pymc as pm
 import pytest
 
 from alliance_bayes.engines import posterior_dims
-from alliance_bayes.engines.density import Plan, log_density, plan_of, starting_point, variables_of
-from alliance_bayes.engines.density.plan import scalar_names, shared_terms
-from alliance_bayes.engines.density.priors import FIRST_POSITIVE
+from alliance_bayes.engines.density import ModelData, log_density, model_data_of, starting_point, variables_of
+from alliance_bayes.engines.density.model_data import scalar_names, shared_terms
 from alliance_bayes.engines.graph import build_graph
+from alliance_bayes.engines.prior_density import FIRST_POSITIVE
 from alliance_bayes.model import FAMILIES, Design, PriorTable
 from engines.test_graph import applied, linear_predictor, values_at
 
@@ -25,19 +25,23 @@ FORMULA = (
 )
 
 
-def part_columns(plan: Plan) -> list[np.ndarray]:
+def part_columns(data: ModelData) -> list[np.ndarray]:
     """Numbers of the parts (a factor's level means) of each shared column."""
-    return [np.flatnonzero(plan.part_shared == s) for s in range(plan.shared.size)]
+    return [np.flatnonzero(data.part_shared == s) for s in range(data.shared.size)]
 
 
-def graph_values(design: Design, priors: PriorTable, plan: Plan, q: np.ndarray, w: np.ndarray) -> dict[str, np.ndarray]:
-    """The graph's parameters, as PyMC's transforms have them, at the sampler's numbers.
+def graph_values(
+    design: Design, priors: PriorTable, data: ModelData, q: np.ndarray, w: np.ndarray
+) -> dict[str, np.ndarray]:
+    """The graph's parameters, as PyMC's transforms have them, at the unconstrained vector.
 
     ``w``, standard normal, one a part, says how each sum of a coefficient and level means is divided.
     """
     names, shared = scalar_names(design, priors), shared_terms(design, priors)
     value = dict(zip(names, q, strict=False))
-    natural = {name: np.exp(x) if plan.kind[k] >= FIRST_POSITIVE else x for k, (name, x) in enumerate(value.items())}
+    natural = {
+        name: np.exp(x) if data.priors[k, 0] >= FIRST_POSITIVE else x for k, (name, x) in enumerate(value.items())
+    }
     done = len(names)
     roots: dict[str, np.ndarray] = {}
     for factor in design.factors:
@@ -50,10 +54,10 @@ def graph_values(design: Design, priors: PriorTable, plan: Plan, q: np.ndarray, 
                 done += i
 
     # How a sum is divided: the means of the parts are normal given it; the rest is the coefficient.
-    beta, means = {term: value.get(term, np.nan) for term in design.terms}, np.zeros(plan.part_tau.size)
-    for s, parts in enumerate(part_columns(plan)):
+    beta, means = {term: value.get(term, np.nan) for term in design.terms}, np.zeros(data.part_tau.size)
+    for s, parts in enumerate(part_columns(data)):
         prior = priors[shared[s]].prior.arguments
-        variance = np.exp(2 * q[plan.part_tau[parts]]) / plan.part_levels[parts]
+        variance = np.exp(2 * q[data.part_tau[parts]]) / data.part_levels[parts]
         spread = prior["sigma"] ** 2 + variance.sum()
         above = np.sqrt(spread) * q[done + s]
         root = np.linalg.cholesky(np.diag(variance) - np.outer(variance, variance) / spread)
@@ -62,20 +66,20 @@ def graph_values(design: Design, priors: PriorTable, plan: Plan, q: np.ndarray, 
     done += len(shared)
 
     u: dict[str, np.ndarray] = {f.name: np.zeros((len(f.terms), len(f.levels))) for f in design.factors}
-    for b, f in enumerate(plan.block_factor):
-        factor, t = design.factors[f], b - list(plan.block_factor).index(f)
+    for b, f in enumerate(data.block_factor):
+        factor, t = design.factors[f], b - list(data.block_factor).index(f)
         tau = natural[f"tau_{factor.name}[{factor.terms[t]}]"]
-        levels, summing = len(factor.levels), plan.block_summing[b]
+        levels, summing = len(factor.levels), data.block_summing[b]
         effects = q[done : done + levels - summing]
         done += effects.size
-        effects = effects * (1.0 if factor.correlated else tau) / np.sqrt(1 + tau**2 * plan.block_information[b])
+        effects = effects * (1.0 if factor.correlated else tau) / np.sqrt(1 + tau**2 * data.block_information[b])
         if summing:
             last = -effects.sum() / np.sqrt(levels)
             effects = np.append(effects - effects.sum() / (np.sqrt(levels) + levels), last)
-        part = np.flatnonzero(plan.part_tau == plan.block_tau[b])
+        part = np.flatnonzero(data.part_tau == data.block_tau[b])
         u[factor.name][t] = effects + (means[part[0]] if part.size else 0.0)
         if not factor.correlated:
-            u[factor.name][t] *= np.sqrt(1 / tau**2 + plan.block_information[b])  # in the graph's unit, the same
+            u[factor.name][t] *= np.sqrt(1 / tau**2 + data.block_information[b])  # in the graph's unit, the same
 
     out: dict[str, np.ndarray] = {"beta": np.array([beta[term] for term in design.terms])}
     for factor in design.factors:
@@ -170,19 +174,19 @@ CASES |= {
 def test_density_gradient_and_variables_are_those_of_the_graph(case: str) -> None:
     formula, options = CASES[case]
     design, priors = applied(formula, autoscale=True, **options)
-    plan, model = plan_of(design, priors), build_graph(design, priors)
-    log_p, parts = model.compile_logp(), plan.part_tau.size
-    names, first = list(posterior_dims(design)), starting_point(plan)
+    data, model = model_data_of(design, priors), build_graph(design, priors)
+    log_p, parts = model.compile_logp(), data.part_tau.size
+    names, first = list(posterior_dims(design)), starting_point(data)
     for seed in range(3):
         rng = np.random.default_rng(seed)
-        q, w = first(seed) + rng.normal(0, 0.5, plan.size), rng.normal(size=parts)
-        value, gradient = log_density(q, plan)
-        values, both = graph_values(design, priors, plan, q, w), np.concatenate([q, w])
+        q, w = first(seed) + rng.normal(0, 0.5, data.size), rng.normal(size=parts)
+        value, gradient = log_density(q, data)
+        values, both = graph_values(design, priors, data, q, w), np.concatenate([q, w])
         assert flat(values).size == both.size
         point = graph_point(model, values)
 
         def moved(at: np.ndarray) -> np.ndarray:
-            return flat(graph_values(design, priors, plan, at[: plan.size], at[plan.size :]))
+            return flat(graph_values(design, priors, data, at[: data.size], at[data.size :]))
 
         # Densities differ by the determinant of the map; central differences of it are right to 1e-9 of each element.
         jacobian = [(moved(both + 1e-5 * at) - moved(both - 1e-5 * at)) / 2e-5 for at in np.eye(both.size)]
@@ -195,12 +199,12 @@ def test_density_gradient_and_variables_are_those_of_the_graph(case: str) -> Non
         # A central difference in steps h: curvature h^2 / 6 of the third derivative, rounding 1e-16 |log p| / h.
         step = 1e-5
         differences = [
-            (log_density(q + step * at, plan)[0] - log_density(q - step * at, plan)[0]) / (2 * step)
-            for at in np.eye(plan.size)
+            (log_density(q + step * at, data)[0] - log_density(q - step * at, data)[0]) / (2 * step)
+            for at in np.eye(data.size)
         ]
         np.testing.assert_allclose(gradient, differences, rtol=2e-5, atol=1e-10 * abs(value) / step)
 
-        drawn = variables_of(design, priors, plan, q[None], rng)
+        drawn = variables_of(design, priors, data, q[None], rng)
         expected = dict(zip(names, values_at(model, [model[name] for name in names], point), strict=True))
         assert set(drawn) == set(names)
         for name, array in drawn.items():

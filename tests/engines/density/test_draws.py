@@ -1,12 +1,12 @@
-"""From the sampler's numbers to variables: sums are divided as the prior has it, and chains begin where it has mass."""
+"""From the unconstrained vector to variables: sums are divided as the prior has it; chains begin where it has mass."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from alliance_bayes.engines.density import log_density, plan_of, starting_point, variables_of
-from alliance_bayes.engines.density.plan import Plan, scalar_names, shared_terms
+from alliance_bayes.engines.density import log_density, model_data_of, starting_point, variables_of
+from alliance_bayes.engines.density.model_data import ModelData, scalar_names, shared_terms
 from alliance_bayes.model import Design, ModelSpec, PriorTable
 from builders import rows
 from engines.density.test_density import CASES
@@ -26,7 +26,7 @@ N = 40_000
 
 
 @pytest.fixture(scope="module")
-def model() -> tuple[Design, PriorTable, Plan]:
+def model() -> tuple[Design, PriorTable, ModelData]:
     spec = ModelSpec(
         "who5_followup ~ alliance + age + (alliance || country) + (1 || provider_type) + (0 + age || sex)",
         priors=PRIORS,
@@ -35,29 +35,29 @@ def model() -> tuple[Design, PriorTable, Plan]:
     )
     design = spec.design(rows(60, countries=4))
     priors = spec.priors_for(design)
-    return design, priors, plan_of(design, priors)
+    return design, priors, model_data_of(design, priors)
 
 
 def test_a_sum_is_divided_among_coefficient_and_level_means_as_the_prior_has_it(
-    model: tuple[Design, PriorTable, Plan],
+    model: tuple[Design, PriorTable, ModelData],
 ) -> None:
-    design, priors, plan = model
+    design, priors, data = model
     names = scalar_names(design, priors)
     # The intercept has two factors whose level means add to it, alliance one, and age, which is not normal, none.
     assert shared_terms(design, priors) == ("Intercept", "alliance")
     rng = np.random.default_rng(1)
-    q = rng.normal(size=(N, plan.size))
+    q = rng.normal(size=(N, data.size))
     taus = {"tau_country[Intercept]": 6.0, "tau_country[alliance]": 2.0, "tau_provider_type[Intercept]": 3.0}
     taus |= {"tau_sex[age]": 1.5}
     for name, tau in taus.items():
         q[:, names.index(name)] = np.log(tau)
     # In their unit, level effects have variance 1 + tau^2 x information under the prior.
     at = len(names) + 2
-    for b, tau in enumerate(taus[names[scalar]] for scalar in plan.block_tau):
-        size = plan.block_levels[b] - plan.block_summing[b]
-        q[:, at : at + size] *= np.sqrt(1 + tau**2 * plan.block_information[b])
+    for b, tau in enumerate(taus[names[scalar]] for scalar in data.block_tau):
+        size = data.block_levels[b] - data.block_summing[b]
+        q[:, at : at + size] *= np.sqrt(1 + tau**2 * data.block_information[b])
         at += size
-    drawn = variables_of(design, priors, plan, q, rng)
+    drawn = variables_of(design, priors, data, q, rng)
     columns, sds = [], []
     for term, (mean, sd) in {"Intercept": (50, 8), "alliance": (1, 3)}.items():
         columns.append(drawn["beta"][:, design.terms.index(term)] - mean)
@@ -80,10 +80,10 @@ def test_a_sum_is_divided_among_coefficient_and_level_means_as_the_prior_has_it(
 @pytest.mark.parametrize("case", CASES)
 def test_chains_begin_where_the_density_is_finite(case: str) -> None:
     formula, options = CASES[case]
-    plan = plan_of(*applied(formula, autoscale=True, **options))
-    first = starting_point(plan)
+    data = model_data_of(*applied(formula, autoscale=True, **options))
+    first = starting_point(data)
     points = [first(seed) for seed in range(20)]
-    assert all(np.isfinite(log_density(q, plan)[0]) for q in points)
+    assert all(np.isfinite(log_density(q, data)[0]) for q in points)
     np.testing.assert_array_equal(points[3], first(3))
     assert np.ptp(points, axis=0).max() <= 2.0
 
@@ -93,13 +93,13 @@ def test_hundreds_of_levels_begin_where_the_density_is_finite() -> None:
     frame["score"] = np.arange(400.0)
     spec = ModelSpec("score ~ alliance + (1 || country)", family="cumulative", autoscale=True)
     design = spec.design(frame)
-    plan = plan_of(design, spec.priors_for(design))
-    assert plan.stick_second.size == 399
-    assert all(np.isfinite(log_density(starting_point(plan)(seed), plan)[0]) for seed in range(20))
+    data = model_data_of(design, spec.priors_for(design))
+    assert data.stick_second.size == 399
+    assert all(np.isfinite(log_density(starting_point(data)(seed), data)[0]) for seed in range(20))
 
 
-def test_a_point_without_a_finite_gradient_cannot_be(model: tuple[Design, PriorTable, Plan]) -> None:
-    design, priors, plan = model
-    q = starting_point(plan)(1)
+def test_a_point_without_a_finite_gradient_cannot_be(model: tuple[Design, PriorTable, ModelData]) -> None:
+    design, priors, data = model
+    q = starting_point(data)(1)
     q[scalar_names(design, priors).index("sigma")] = -800.0  # an SD that a double takes for zero
-    assert np.isnan(log_density(q, plan)[0])
+    assert np.isnan(log_density(q, data)[0])

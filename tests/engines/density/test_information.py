@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from alliance_bayes.engines.density.plan import information
+from alliance_bayes.engines.density.model_data import information
 from alliance_bayes.engines.nuts import SamplerSettings, sample_nuts
 from alliance_bayes.model import Design, ModelSpec
 from builders import rows

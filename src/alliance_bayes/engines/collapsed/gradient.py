@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from alliance_bayes.compiled import njit
-from alliance_bayes.engines.collapsed.hyper import log_prior, prior_slope, scales_at
+from alliance_bayes.engines.collapsed.hyper import log_prior_of, prior_slope, scales_at
 from alliance_bayes.engines.collapsed.kernels import (
     FAST,
     NOTHING,
@@ -34,7 +34,7 @@ def log_density_and_gradient(theta, sizes, place, prior, n, squares, fixed, grou
     found, scratch = room_for(d, q, pattern[0], True), scratch_for(d, q, pattern[0])
     sigma, tau, roots, k_dense, ce = at_theta(sizes, place)
     c, c_e = np.empty(d), np.zeros((q, q))
-    before = log_prior(theta, prior[0], prior[1], prior[2])
+    before = log_prior_of(theta, prior[0], prior[1], prior[2])
     if not np.isfinite(before):
         out[:] = 0.0
         return -np.inf, True

@@ -21,7 +21,7 @@ from __future__ import annotations
 import numpy as np
 
 from alliance_bayes.compiled import njit
-from alliance_bayes.engines.collapsed.hyper import log_prior, scales_at
+from alliance_bayes.engines.collapsed.hyper import log_prior_of, scales_at
 
 __all__ = [
     "FAST",
@@ -386,7 +386,7 @@ def log_densities(theta, sizes, place, prior, n, squares, fixed, group, kernel, 
     sigma, tau, roots, k_dense, ce = at_theta(sizes, place)
     c, c_e = np.empty(d), np.zeros((q, q))
     for i in range(theta.shape[0]):
-        before = log_prior(theta[i], prior[0], prior[1], prior[2])
+        before = log_prior_of(theta[i], prior[0], prior[1], prior[2])
         if not np.isfinite(before):
             out[i], sure[i] = -np.inf, True
             continue

@@ -14,7 +14,7 @@ import numpy as np
 
 from alliance_bayes.compiled import njit
 from alliance_bayes.engines.collapsed.gradient import expected_moments, gradient_from
-from alliance_bayes.engines.collapsed.hyper import log_prior, scales_at
+from alliance_bayes.engines.collapsed.hyper import log_prior_of, scales_at
 from alliance_bayes.engines.collapsed.kernels import (
     at_theta,
     columns_of,
@@ -173,7 +173,7 @@ def log_densities_by_rows(theta, sizes, place, prior, n, fixed, group, rows, ker
         scales_at(theta[i], place, sigma, tau, roots, k_dense, ce)
         columns_of(tau, ce, fixed, group, 1.0, c, c_e)
         log_det, least = reduce_rows(sigma, c, k_dense, c_e, rows, pattern, blocks, offset, False, found)
-        out[i] = log_prior(theta[i], prior[0], prior[1], prior[2]) + log_scale(sigma, n) - log_det - 0.5 * least
+        out[i] = log_prior_of(theta[i], prior[0], prior[1], prior[2]) + log_scale(sigma, n) - log_det - 0.5 * least
 
 
 @njit(cache=True, nogil=True)
@@ -202,7 +202,7 @@ def gradient_by_rows(theta, sizes, place, prior, n, fixed, group, rows, kernel, 
     scales_at(theta, place, sigma, tau, roots, k_dense, ce)
     columns_of(tau, ce, fixed, group, 1.0, c, c_e)
     log_det, least = reduce_rows(sigma, c, k_dense, c_e, rows, pattern, blocks, offset, True, found)
-    value = log_prior(theta, prior[0], prior[1], prior[2]) + log_scale(sigma, n) - log_det - 0.5 * least
+    value = log_prior_of(theta, prior[0], prior[1], prior[2]) + log_scale(sigma, n) - log_det - 0.5 * least
     if not np.isfinite(value):
         out[:] = 0.0
         return value

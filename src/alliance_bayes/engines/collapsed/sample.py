@@ -13,7 +13,7 @@ import xarray as xr
 from alliance_bayes.diagnostics import convergence, smoothed
 from alliance_bayes.engines.collapsed.cells import contrasts
 from alliance_bayes.engines.collapsed.equations import normal_equations
-from alliance_bayes.engines.collapsed.hyper import SCALE_PRIORS, hyperparameters
+from alliance_bayes.engines.collapsed.hyper import hyperparameters
 from alliance_bayes.engines.collapsed.marginal import Marginal
 from alliance_bayes.engines.collapsed.proposal import (
     Adapted,
@@ -28,12 +28,12 @@ from alliance_bayes.engines.collapsed.proposal import (
     weighted,
 )
 from alliance_bayes.engines.nuts import (
-    NumbersModel,
+    NutpieDensity,
     Progress,
     SamplerSettings,
-    numbers_of,
     run_nutpie,
     sampler_statistics,
+    unconstrained_draws,
 )
 from alliance_bayes.errors import ModelError
 from alliance_bayes.model import Design, PriorTable
@@ -90,9 +90,6 @@ def why_not_collapsed(design: Design, priors: PriorTable) -> str:
     for term in design.terms:
         if priors[term].prior.distribution != "Normal":
             return f"the prior of '{term}' is {priors[term].prior}, not a Normal"
-    for name, stated in priors.items():
-        if stated.prior.support == "positive" and stated.prior.distribution not in SCALE_PRIORS:
-            return f"the prior of '{name}' is {stated.prior}, not one of {', '.join(SCALE_PRIORS)}"
     return ""
 
 
@@ -322,8 +319,8 @@ def sample_marginal(
         value, gradient = marginal.value_and_gradient(mode + root @ steps)
         return value, gradient @ root
 
-    tree = run_nutpie(NumbersModel(len(mode), value_and_gradient, first), settings, progress)
-    theta = mode + numbers_of(tree) @ root.T
+    tree = run_nutpie(NutpieDensity(len(mode), value_and_gradient, first), settings, progress)
+    theta = mode + unconstrained_draws(tree) @ root.T
     return theta, sampler_statistics(tree["sample_stats"].to_dataset(), tree["posterior"].to_dataset())
 
 

@@ -21,9 +21,9 @@ __all__ = ["Bernoulli"]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _kernel(plan, value, eta, cutpoints, by_value, by_eta, by_cut):  # type: ignore[no-untyped-def]
+def _kernel(data, value, eta, cutpoints, by_value, by_eta, by_cut):  # type: ignore[no-untyped-def]
     """Events (1) and their absence (0) with log odds eta."""
-    y = plan.y
+    y = data.y
     log_p, product = 0.0, 1.0
     for i in range(y.size):
         against = -eta[i] if y[i] > 0.5 else eta[i]

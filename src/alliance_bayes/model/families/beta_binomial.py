@@ -23,9 +23,9 @@ __all__ = ["BetaBinomial"]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _kernel(plan, value, eta, cutpoints, by_value, by_eta, by_cut):  # type: ignore[no-untyped-def]
+def _kernel(data, value, eta, cutpoints, by_value, by_eta, by_cut):  # type: ignore[no-untyped-def]
     """Successes of ``trials``, without the binomial coefficients."""
-    y, phi, trials = plan.y, value[plan.shape], plan.trials
+    y, phi, trials = data.y, value[data.shape], data.trials
     every, slope = rising(phi, trials)
     log_p, by_phi = -y.size * every, -y.size * slope
     for i in range(y.size):
@@ -38,7 +38,7 @@ def _kernel(plan, value, eta, cutpoints, by_value, by_eta, by_cut):  # type: ign
         log_p += yes + no
         by_eta[i] += (by_a - by_b) * phi * mean * rest
         by_phi += by_a * mean + by_b * rest
-    by_value[plan.shape] += by_phi
+    by_value[data.shape] += by_phi
     return log_p
 
 

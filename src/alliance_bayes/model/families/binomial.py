@@ -18,9 +18,9 @@ __all__ = ["Binomial"]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _kernel(plan, value, eta, cutpoints, by_value, by_eta, by_cut):  # type: ignore[no-untyped-def]
+def _kernel(data, value, eta, cutpoints, by_value, by_eta, by_cut):  # type: ignore[no-untyped-def]
     """Successes, without the binomial coefficients."""
-    y, trials = plan.y, plan.totals
+    y, trials = data.y, data.totals
     log_p = 0.0
     for i in range(y.size):
         fall = math.exp(-abs(eta[i]))

@@ -22,11 +22,11 @@ __all__ = ["CensoredGaussian"]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _kernel(plan, value, eta, cutpoints, by_value, by_eta, by_cut):  # type: ignore[no-untyped-def]
+def _kernel(data, value, eta, cutpoints, by_value, by_eta, by_cut):  # type: ignore[no-untyped-def]
     """Outcomes between the limits, and the probability of the tail at a limit."""
-    stop = plan.sigma + plan.sigma_levels
-    sigma, by_sigma = value[plan.sigma : stop], by_value[plan.sigma : stop]
-    y, index, lower, upper = plan.y, plan.sigma_index, plan.lower, plan.upper
+    stop = data.sigma + data.sigma_levels
+    sigma, by_sigma = value[data.sigma : stop], by_value[data.sigma : stop]
+    y, index, lower, upper = data.y, data.sigma_index, data.lower, data.upper
     precision, log_scale = 1.0 / sigma, np.log(sigma)
     log_p = 0.0
     for i in range(y.size):

@@ -32,13 +32,13 @@ _FAR = 350.0
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _kernel(plan, value, eta, cutpoints, by_value, by_eta, by_cut):  # type: ignore[no-untyped-def]
+def _kernel(data, value, eta, cutpoints, by_value, by_eta, by_cut):  # type: ignore[no-untyped-def]
     """Level codes.
 
     F(above) - F(below) = F(above) F(-below) (1 - exp(below - above)) for the logistic F, whose last factor is one
     number a level.
     """
-    y = plan.y
+    y = data.y
     last, log_p, product = cutpoints.size, 0.0, 1.0
     times = np.zeros(last + 1)
     for i in range(y.size):

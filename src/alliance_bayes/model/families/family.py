@@ -151,10 +151,10 @@ class Family(ABC):
     ``discrete``
         Whether outcomes have a mass function (their log scores are not comparable with densities).
     ``kernel``
-        Log likelihood of all outcomes as machine code, with its derivatives: a function of the plan
-        (:class:`alliance_bayes.engines.density.Plan`), the values of the parameters with a prior of their own, the
+        Log likelihood of all outcomes as machine code, with its derivatives: a function of the model's data
+        (:class:`alliance_bayes.engines.density.ModelData`), the values of the parameters with a prior of their own, the
         linear predictor (n,) and the cutpoints (n_levels - 1,), which adds to the three arrays of derivatives by
-        those, in this order. It is what :meth:`log_density` says row by row, with the plan's ``constant``.
+        those, in this order. It is what :meth:`log_density` says row by row, with the ``constant``.
     """
 
     name: ClassVar[str]

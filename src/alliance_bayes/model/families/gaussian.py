@@ -17,11 +17,11 @@ __all__ = ["Gaussian"]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _kernel(plan, value, eta, cutpoints, by_value, by_eta, by_cut):  # type: ignore[no-untyped-def]
+def _kernel(data, value, eta, cutpoints, by_value, by_eta, by_cut):  # type: ignore[no-untyped-def]
     """Outcomes with the residual SD of each row's level."""
-    stop = plan.sigma + plan.sigma_levels
-    sigma, by_sigma = value[plan.sigma : stop], by_value[plan.sigma : stop]
-    y, index = plan.y, plan.sigma_index
+    stop = data.sigma + data.sigma_levels
+    sigma, by_sigma = value[data.sigma : stop], by_value[data.sigma : stop]
+    y, index = data.y, data.sigma_index
     precision, log_scale = 1.0 / sigma, np.log(sigma)
     log_p = -HALF_LOG_2PI * y.size
     for i in range(y.size):

@@ -24,9 +24,9 @@ _FEW = 64
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _kernel(plan, value, eta, cutpoints, by_value, by_eta, by_cut):  # type: ignore[no-untyped-def]
+def _kernel(data, value, eta, cutpoints, by_value, by_eta, by_cut):  # type: ignore[no-untyped-def]
     """Counts, without their factorials; with d = eta - log(alpha), the mean is a share expit(d) of mean + alpha."""
-    y, alpha = plan.y, value[plan.shape]
+    y, alpha = data.y, value[data.shape]
     log_alpha = math.log(alpha)
     at_alpha, slope_at_alpha = math.lgamma(alpha), digamma(alpha)
     log_p, by_alpha = 0.0, 0.0
@@ -43,7 +43,7 @@ def _kernel(plan, value, eta, cutpoints, by_value, by_eta, by_cut):  # type: ign
         log_p += ways - alpha * (max(d, 0.0) + soft) - y[i] * (max(-d, 0.0) + soft)
         by_eta[i] += y[i] * rest - alpha * mean
         by_alpha += slope - (max(d, 0.0) + soft) + mean - y[i] / alpha * rest
-    by_value[plan.shape] += by_alpha
+    by_value[data.shape] += by_alpha
     return log_p
 
 

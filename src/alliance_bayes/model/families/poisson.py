@@ -18,9 +18,9 @@ __all__ = ["Poisson"]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _kernel(plan, value, eta, cutpoints, by_value, by_eta, by_cut):  # type: ignore[no-untyped-def]
+def _kernel(data, value, eta, cutpoints, by_value, by_eta, by_cut):  # type: ignore[no-untyped-def]
     """Counts, without their factorials."""
-    y = plan.y
+    y = data.y
     log_p = 0.0
     for i in range(y.size):
         mean = math.exp(eta[i])

@@ -28,11 +28,11 @@ def student_t_logp(z: np.ndarray, nu: float | np.ndarray) -> np.ndarray:
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _kernel(plan, value, eta, cutpoints, by_value, by_eta, by_cut):  # type: ignore[no-untyped-def]
+def _kernel(data, value, eta, cutpoints, by_value, by_eta, by_cut):  # type: ignore[no-untyped-def]
     """One logarithm for several rows: of a product of factors."""
-    stop = plan.sigma + plan.sigma_levels
-    sigma, by_sigma = value[plan.sigma : stop], by_value[plan.sigma : stop]
-    y, index, nu = plan.y, plan.sigma_index, value[plan.shape]
+    stop = data.sigma + data.sigma_levels
+    sigma, by_sigma = value[data.sigma : stop], by_value[data.sigma : stop]
+    y, index, nu = data.y, data.sigma_index, value[data.shape]
     logs, product, by_nu, per_nu = 0.0, 1.0, 0.0, 1.0 / nu
     precision, log_scale = 1.0 / sigma, np.log(sigma)
     total_scale = 0.0
@@ -52,7 +52,7 @@ def _kernel(plan, value, eta, cutpoints, by_value, by_eta, by_cut):  # type: ign
     logs += math.log(product)
     n, half = y.size, 0.5 * (nu + 1.0)
     log_p = n * (math.lgamma(half) - math.lgamma(0.5 * nu) - 0.5 * math.log(nu * math.pi)) - total_scale - half * logs
-    by_value[plan.shape] += 0.5 * (n * (digamma(half) - digamma(0.5 * nu) - 1.0 / nu) - logs + by_nu / nu)
+    by_value[data.shape] += 0.5 * (n * (digamma(half) - digamma(0.5 * nu) - 1.0 / nu) - logs + by_nu / nu)
     return log_p
 
 

@@ -10,13 +10,13 @@ import numpy as np
 
 from alliance_bayes.engines.correlation import lkj_arguments, partials, roots_of
 from alliance_bayes.engines.density.kernel import cutpoints_of
-from alliance_bayes.engines.density.priors import FIRST_POSITIVE, KINDS
-from alliance_bayes.model import FAMILIES, Design, PooledFactor, Prior, PriorTable
+from alliance_bayes.engines.prior_density import FIRST_POSITIVE, KINDS, coded
+from alliance_bayes.model import FAMILIES, Design, PooledFactor, PriorTable
 
 __all__ = [
-    "Plan",
+    "ModelData",
     "information",
-    "plan_of",
+    "model_data_of",
     "scalar_names",
     "shared_terms",
     "starting_point",
@@ -24,8 +24,8 @@ __all__ = [
 ]
 
 
-class Plan(NamedTuple):
-    """Everything that the density depends on besides the sampler's numbers.
+class ModelData(NamedTuple):
+    """Everything that the density depends on besides the unconstrained vector.
 
     Those are, in this order: the parameters with a prior of their own (positive ones as logarithms); the partial
     correlations of correlated factors; the sums of a shared column's coefficient and level means, standardised; level
@@ -34,9 +34,8 @@ class Plan(NamedTuple):
     """
 
     size: int
-    # Parameters with a prior of their own: number of its distribution and its arguments.
-    kind: np.ndarray
-    arguments: np.ndarray  # (n_scalars, 3)
+    # Parameters with a prior of their own: each prior as :func:`coded` has it.
+    priors: np.ndarray  # (n_scalars, 5)
     # What is added to each row's linear predictor.
     offset: np.ndarray  # (n,)
     # Common columns, each with the scalar that is its coefficient; -1 where it is a shared one.
@@ -96,7 +95,7 @@ def _shares(factor: PooledFactor) -> bool:
 
 
 def scalar_names(design: Design, priors: PriorTable) -> tuple[str, ...]:
-    """Names of the parameters with a prior of their own, in the plan's order."""
+    """Names of the parameters with a prior of their own, in the order of the unconstrained vector."""
     shared = shared_terms(design, priors)
     names = [term for term in design.terms if term not in shared]
     names += [f"tau_{factor.name}[{term}]" for factor in design.factors for term in factor.terms]
@@ -109,7 +108,7 @@ def scalar_names(design: Design, priors: PriorTable) -> tuple[str, ...]:
     return tuple(names)
 
 
-def plan_of(design: Design, priors: PriorTable) -> Plan:
+def model_data_of(design: Design, priors: PriorTable) -> ModelData:
     """Lay out a model.
 
     Parameters
@@ -135,10 +134,9 @@ def plan_of(design: Design, priors: PriorTable) -> Plan:
     together = [(f, factor) for f, factor in enumerate(design.factors) if factor.correlated]
     lkj = [lkj_arguments(len(f.terms), priors[f"corr_{f.name}"].prior.arguments["eta"]) for _, f in together]
     partial = np.concatenate([np.empty((0, 2)), *lkj])
-    return Plan(
+    return ModelData(
         size=len(names) + len(partial) + len(shared) + effects + len(columns) + second.size,
-        kind=_whole([KINDS[prior.distribution] for prior in own]),
-        arguments=_table([_padded(prior) for prior in own], 3),
+        priors=_table([coded(prior) for prior in own], 5),
         offset=_real(np.zeros(n) if design.rows.offset is None else design.rows.offset),
         x=np.ascontiguousarray(design.rows.x.T, dtype=float),
         coefficient=_whole([number.get(term, -1) for term in design.terms]),
@@ -195,7 +193,7 @@ def information(design: Design, factor: PooledFactor) -> np.ndarray:
 
 
 def _outcome(design: Design, number: dict[str, int]) -> dict[str, Any]:
-    """Fields of the plan that say what was observed."""
+    """Fields that say what was observed."""
     outcome, family = design.outcome, design.family
     residual, zeros = design.rows.residual, np.zeros(design.rows.n, dtype=np.int64)
     sigma = "sigma" if design.residual is None else design.residual.parameters[0]
@@ -223,10 +221,6 @@ def _sticks(design: Design, priors: PriorTable) -> tuple[float, np.ndarray]:
     return float(concentration), concentration * np.arange(design.outcome.known_levels.size - 1, 0, -1, dtype=float)
 
 
-def _padded(prior: Prior) -> list[float]:
-    return [*prior.parameters, *[0.0] * (3 - len(prior.parameters))]
-
-
 # One layout in memory whatever the model, or the kernel would be compiled again.
 def _whole(values: object) -> np.ndarray:
     return np.array(values, dtype=np.int64)
@@ -240,50 +234,39 @@ def _table(rows: list[object], width: int) -> np.ndarray:
     return np.array(rows, dtype=np.float64).reshape(len(rows), width)
 
 
-_NAMES = {number: name for name, number in KINDS.items()}
-
-
-def starting_point(plan: Plan) -> Callable[[int], np.ndarray]:
-    """Where chains begin: typical values under the priors, up to 1 away from them in the sampler's numbers."""
-    centre = np.zeros(plan.size)
-    for k, (kind, arguments) in enumerate(zip(plan.kind, plan.arguments, strict=True)):
-        centre[k] = _typical(kind, *arguments)
+def starting_point(data: ModelData) -> Callable[[int], np.ndarray]:
+    """Where chains begin: typical values under the priors, up to 1 away from them in the unconstrained vector."""
+    centre = np.zeros(data.size)
+    centre[: len(data.priors)] = [_typical(*prior) for prior in data.priors]
     # Sticks at the odds of their prior means: equal shares of all levels.
-    centre[plan.size - plan.stick_second.size :] = np.log(plan.stick_first / plan.stick_second)
+    centre[data.size - data.stick_second.size :] = np.log(data.stick_first / data.stick_second)
 
     def first_point(seed: int) -> np.ndarray:
-        return centre + np.random.default_rng(seed).uniform(-1.0, 1.0, plan.size)
+        return centre + np.random.default_rng(seed).uniform(-1.0, 1.0, data.size)
 
     return first_point
 
 
-def _typical(kind: int, first: float, second: float, _: float) -> float:
-    """Location of a prior; of a positive parameter the logarithm of its prior's scale or mean."""
-    match _NAMES[kind]:
-        case "Normal":
-            return first
-        case "StudentT":
-            return second
-        case "HalfNormal":
-            return float(np.log(first))
-        case "HalfStudentT":
-            return float(np.log(second))
-        case "Exponential":
-            return float(-np.log(first))
-    return float(np.log(first / second))
+def _typical(kind: float, location: float, scale: float, shape: float, _: float) -> float:
+    """Location of a prior as :func:`coded` has it; of a positive parameter the logarithm of its scale or mean."""
+    if kind < FIRST_POSITIVE:
+        return location
+    if kind == KINDS["Gamma"]:
+        return float(np.log(shape / scale))
+    return float(-np.log(scale)) if kind == KINDS["Exponential"] else float(np.log(scale))
 
 
 def variables_of(
-    design: Design, priors: PriorTable, plan: Plan, q: np.ndarray, rng: np.random.Generator
+    design: Design, priors: PriorTable, data: ModelData, q: np.ndarray, rng: np.random.Generator
 ) -> dict[str, np.ndarray]:
     """The posterior's variables.
 
     Parameters
     ----------
-    design, priors, plan
+    design, priors, data
         The model.
     q
-        The sampler's numbers, shape (n_draws, size).
+        The unconstrained vector, shape (n_draws, size).
     rng
         Divides each sum of a shared column's coefficient and level means among its parts, of which the data know
         nothing more: by their conditional distribution given the sum (Matheron's rule).
@@ -296,31 +279,31 @@ def variables_of(
     names, shared = scalar_names(design, priors), shared_terms(design, priors)
     scalars = len(names)
     natural = q[:, :scalars].copy()
-    positive = plan.kind >= FIRST_POSITIVE
+    positive = data.priors[:, 0] >= FIRST_POSITIVE
     with np.errstate(over="ignore"):  # infinite draws are told of by name
         natural[:, positive] = np.exp(natural[:, positive])
     value = dict(zip(names, natural.T, strict=True))
-    at_shared = scalars + len(plan.lkj)
-    effects, at = _effects(plan, natural, q, at_shared + len(shared))
-    roots = _correlated(plan, natural, q[:, scalars:at_shared], effects)
+    at_shared = scalars + len(data.lkj)
+    effects, at = _effects(data, natural, q, at_shared + len(shared))
+    roots = _correlated(data, natural, q[:, scalars:at_shared], effects)
     beta = np.zeros((len(q), len(design.terms)))
     for k, term in enumerate(design.terms):
         if term not in shared:
             beta[:, k] = value[term]
-    beta[:, plan.shared] = _divided(plan, natural, q[:, at_shared : at_shared + len(shared)], effects, rng)
+    beta[:, data.shared] = _divided(data, natural, q[:, at_shared : at_shared + len(shared)], effects, rng)
 
     out: dict[str, np.ndarray] = {"beta": beta} if design.terms else {}
     for own in design.family.parameters:
         if own == "cutpoints":
-            out[own] = np.array([cutpoints_of(row[q.shape[1] - plan.stick_second.size :])[0] for row in q])
+            out[own] = np.array([cutpoints_of(row[q.shape[1] - data.stick_second.size :])[0] for row in q])
         elif own == "sigma" and design.residual is not None:
             out[own] = np.stack([value[level] for level in design.residual.parameters], axis=-1)
         else:
             out[own] = value[own]
     for f, factor in enumerate(design.factors):
-        blocks = np.flatnonzero(plan.block_factor == f)
+        blocks = np.flatnonzero(data.block_factor == f)
         out[f"u_{factor.name}"] = np.stack([effects[b] for b in blocks], axis=-1)
-        out[f"tau_{factor.name}"] = natural[:, plan.block_tau[blocks]]
+        out[f"tau_{factor.name}"] = natural[:, data.block_tau[blocks]]
         if factor.correlated:
             root = roots.pop(0)
             out[f"corr_{factor.name}"] = root @ root.transpose(0, 2, 1)
@@ -331,50 +314,50 @@ def variables_of(
     return out
 
 
-def _effects(plan: Plan, natural: np.ndarray, q: np.ndarray, at: int) -> tuple[list[np.ndarray], int]:
-    """Level effects of each block, shape (n_draws, n_levels), and where the next numbers begin."""
+def _effects(data: ModelData, natural: np.ndarray, q: np.ndarray, at: int) -> tuple[list[np.ndarray], int]:
+    """Level effects of each block, shape (n_draws, n_levels), and where the next begin."""
     effects = []
-    for b, levels in enumerate(plan.block_levels):
-        tau = natural[:, plan.block_tau[b], None]
-        size = levels - plan.block_summing[b]
-        unit = (1.0 if plan.block_correlated[b] else tau) / np.sqrt(1.0 + tau**2 * plan.block_information[b])
+    for b, levels in enumerate(data.block_levels):
+        tau = natural[:, data.block_tau[b], None]
+        size = levels - data.block_summing[b]
+        unit = (1.0 if data.block_correlated[b] else tau) / np.sqrt(1.0 + tau**2 * data.block_information[b])
         own = q[:, at : at + size] * unit
         at += size
-        if plan.block_summing[b]:
+        if data.block_summing[b]:
             total, root = own.sum(axis=1, keepdims=True), np.sqrt(levels)
             own = np.concatenate([own - total / (root + levels), -total / root], axis=1)
         effects.append(own)
     return effects, at
 
 
-def _correlated(plan: Plan, natural: np.ndarray, q: np.ndarray, effects: list[np.ndarray]) -> list[np.ndarray]:
+def _correlated(data: ModelData, natural: np.ndarray, q: np.ndarray, effects: list[np.ndarray]) -> list[np.ndarray]:
     """Cholesky factors of the correlation matrices, shape (n_draws, q, q); correlates standardised effects in place."""
     roots, at = [], 0
-    for block, terms in zip(plan.first_block, plan.n_terms, strict=True):
+    for block, terms in zip(data.first_block, data.n_terms, strict=True):
         size = partials(terms)
         roots.append(roots_of(np.ascontiguousarray(q[:, at : at + size]), terms))
         at += size
         standard = np.stack(effects[block : block + terms])
         for t in range(terms):
-            tau = natural[:, plan.block_tau[block + t], None]
+            tau = natural[:, data.block_tau[block + t], None]
             effects[block + t] = tau * np.einsum("dj,jdl->dl", roots[-1][:, t], standard)
     return roots
 
 
 def _divided(
-    plan: Plan, natural: np.ndarray, standard: np.ndarray, effects: list[np.ndarray], rng: np.random.Generator
+    data: ModelData, natural: np.ndarray, standard: np.ndarray, effects: list[np.ndarray], rng: np.random.Generator
 ) -> np.ndarray:
     """Coefficients of the shared columns; the level means, drawn with them, are added to the effects in place."""
     parts = [
         (s, b, natural[:, tau] ** 2 / levels)
-        for s, tau, levels in zip(plan.part_shared, plan.part_tau, plan.part_levels, strict=True)
-        for b in np.flatnonzero(plan.block_tau == tau)
+        for s, tau, levels in zip(data.part_shared, data.part_tau, data.part_levels, strict=True)
+        for b in np.flatnonzero(data.block_tau == tau)
     ]
-    spread = np.tile(plan.shared_variance, (len(natural), 1))
+    spread = np.tile(data.shared_variance, (len(natural), 1))
     for s, _, variance in parts:
         spread[:, s] += variance
-    drawn = np.sqrt(plan.shared_variance) * rng.normal(size=standard.shape)
-    coefficients = plan.shared_mean + drawn
+    drawn = np.sqrt(data.shared_variance) * rng.normal(size=standard.shape)
+    coefficients = data.shared_mean + drawn
     means = []
     for s, _, variance in parts:
         means.append(np.sqrt(variance) * rng.normal(size=len(natural)))
@@ -382,4 +365,4 @@ def _divided(
     share = (standard * np.sqrt(spread) - drawn) / spread
     for (s, b, variance), mean in zip(parts, means, strict=True):
         effects[b] += (mean + variance * share[:, s])[:, None]
-    return coefficients + plan.shared_variance * share
+    return coefficients + data.shared_variance * share

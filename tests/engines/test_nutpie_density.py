@@ -7,7 +7,7 @@ import threading
 import numpy as np
 
 from alliance_bayes.engines import SamplerSettings
-from alliance_bayes.engines.nuts import NumbersModel, numbers_of, run_nutpie
+from alliance_bayes.engines.nuts import NutpieDensity, run_nutpie, unconstrained_draws
 
 SETTINGS = SamplerSettings(draws=1000, tune=300, chains=2, cores=1, seed=3)
 
@@ -17,7 +17,7 @@ def test_draws_are_those_of_the_density() -> None:
         scaled = (q - 1.0) / np.array([1.0, 10.0])
         return float(-0.5 * scaled @ scaled), -scaled / np.array([1.0, 10.0])
 
-    draws = numbers_of(run_nutpie(NumbersModel(2, density, lambda seed: np.zeros(2)), SETTINGS, None))
+    draws = unconstrained_draws(run_nutpie(NutpieDensity(2, density, lambda seed: np.zeros(2)), SETTINGS, None))
     assert draws.shape == (2, 1000, 2)
     # 2,000 draws of NUTS from two independent normals: five Monte Carlo standard errors, were they as good as 500.
     flat = (draws.reshape(-1, 2) - 1.0) / np.array([1.0, 10.0])
@@ -34,6 +34,6 @@ def test_python_knows_a_samplers_thread_from_one_call_to_the_next() -> None:
         calls, longest = calls + 1, max(longest, own.calls)
         return float(-0.5 * q @ q), -q
 
-    run_nutpie(NumbersModel(1, density, lambda seed: np.ones(1)), SETTINGS, None)
+    run_nutpie(NutpieDensity(1, density, lambda seed: np.ones(1)), SETTINGS, None)
     # One thread runs both chains, or each has its own.
     assert longest >= calls / 2 > 1000
