@@ -205,18 +205,8 @@ def _judged(table: pd.DataFrame, observed: np.ndarray, replicated: np.ndarray, r
         part, of = table[at], len(families)
         names, counts = list(part["statistic"]), part["n"].to_numpy(float)
         limits = simultaneous_limits(names, counts, observed[at], replicated[:, at], rate=rate / of)
-        parts.append(
-            part.assign(
-                observed=observed[at],
-                predicted=limits.predicted,
-                lower=limits.lower,
-                upper=limits.upper,
-                departure=limits.departure,
-                p=np.minimum(of * limits.p, 1.0),
-                outside=limits.outside,
-                far=-np.abs(limits.departure),
-            )
-        )
+        found = part.assign(observed=observed[at], **vars(limits))
+        parts.append(found.assign(p=np.minimum(of * limits.p, 1.0), far=-np.abs(limits.departure)))
     return pd.concat(parts).sort_values(["p", "far"], kind="stable", ignore_index=True, key=steady)[list(COLUMNS)]
 
 

@@ -13,54 +13,33 @@ from alliance_bayes.model.families import Outcome
 from alliance_bayes.moments.pooling import cell_numbers
 from alliance_bayes.rounding import ROUNDING
 
-__all__ = ["STATISTICS", "Cells", "Limits", "Statistic", "group_statistics", "membership", "simultaneous_limits"]
+__all__ = ["STATISTICS", "Cells", "Limits", "Normalising", "group_statistics", "membership", "simultaneous_limits"]
 
-Transform = Callable[[np.ndarray, np.ndarray], np.ndarray]
+type Transform = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True)
-class Statistic:
-    """One statistic of a set of outcomes.
+class Normalising:
+    """A scale on which a statistic is roughly normal.
 
     Parameters
     ----------
-    name
-        What it is called.
     transform, back
-        To a scale on which it is roughly normal, and back; functions of values and counts.
+        To the scale, and back; functions of values and counts.
     least_sd
-        Smallest SD it is given on that scale, a function of counts and of the values' size: statistics that never vary
-        over replicates would else turn any difference into an infinite one.
+        Smallest SD that a statistic is given there, a function of counts and of the values' size: statistics that never
+        vary over replicates would else turn any difference into an infinite one.
     """
 
-    name: str
     transform: Transform
     back: Transform
-    least_sd: Callable[[np.ndarray, np.ndarray], np.ndarray]
+    least_sd: Transform = lambda counts, size: 1e-9 * size
 
 
-def _same(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    return values
-
-
-def _sqrt(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    return np.sqrt(values)
-
-
-def _square(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    return np.asarray(np.maximum(values, 0.0) ** 2)
-
-
-def _log(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    return np.log(np.maximum(values, 1e-12))
-
-
-def _exp(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    return np.exp(values)
-
-
-def _anscombe(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    return np.arcsin(np.sqrt((values * counts + 0.375) / (counts + 0.75)))
+_UNCHANGED = Normalising(lambda values, counts: values, lambda values, counts: values)
+# The square root, unlike the logarithm, stays finite when all outcomes of a group are equal.
+_ROOT = Normalising(lambda values, counts: np.sqrt(values), lambda values, counts: np.maximum(values, 0.0) ** 2)
+_LOG = Normalising(lambda values, counts: np.log(np.maximum(values, 1e-12)), lambda values, counts: np.exp(values))
 
 
 def _from_anscombe(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
@@ -68,26 +47,20 @@ def _from_anscombe(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
     return np.clip((share * (counts + 0.75) - 0.375) / counts, 0.0, 1.0)
 
 
-def _tiny(counts: np.ndarray, size: np.ndarray) -> np.ndarray:
-    return np.asarray(1e-9 * size)
-
-
-def _half_over_root(counts: np.ndarray, size: np.ndarray) -> np.ndarray:
+_ANSCOMBE = Normalising(
+    lambda values, counts: np.arcsin(np.sqrt((values * counts + 0.375) / (counts + 0.75))),
+    _from_anscombe,
     # The SD of a binomial share after Anscombe's transformation, whatever the share.
-    return np.asarray(0.5 / np.sqrt(counts + 0.5))
-
-
-STATISTICS: Mapping[str, Statistic] = {
-    statistic.name: statistic
-    for statistic in (
-        Statistic("mean", _same, _same, _tiny),
-        # The square root, unlike the logarithm, stays finite when all outcomes of a group are equal.
-        Statistic("SD", _sqrt, _square, _tiny),
-        Statistic("skewness", _same, _same, _tiny),
-        Statistic("kurtosis", _log, _exp, _tiny),
-        Statistic("share at floor", _anscombe, _from_anscombe, _half_over_root),
-        Statistic("share at ceiling", _anscombe, _from_anscombe, _half_over_root),
-    )
+    lambda counts, size: 0.5 / np.sqrt(counts + 0.5),
+)
+#: Every statistic by name, with the scale on which it is compared.
+STATISTICS: Mapping[str, Normalising] = {
+    "mean": _UNCHANGED,
+    "SD": _ROOT,
+    "skewness": _UNCHANGED,
+    "kurtosis": _LOG,
+    "share at floor": _ANSCOMBE,
+    "share at ceiling": _ANSCOMBE,
 }
 
 
@@ -252,12 +225,8 @@ def simultaneous_limits(
     Westfall and Young (1993), Resampling-based multiple testing, for the distribution of the largest departure.
     """
     kinds = np.array(names)
-    z, null, centre, sd = (
-        np.empty(observed.shape),
-        np.empty(replicated.shape),
-        np.empty(observed.shape),
-        np.empty(observed.shape),
-    )
+    z, centre, sd, lower, upper = (np.empty(observed.shape) for _ in range(5))
+    null = np.empty(replicated.shape)
     for name in dict.fromkeys(names):
         at, kind = kinds == name, STATISTICS[name]
         values = kind.transform(replicated[:, at], counts[at])
@@ -271,7 +240,6 @@ def simultaneous_limits(
     # The largest departure whose p-value is not below the rate.
     quiet = int(np.ceil(rate * (1 + largest.size) - 1)) - 1
     limit = float(largest[largest.size - 1 - quiet])
-    lower, upper = np.empty(observed.shape), np.empty(observed.shape)
     for name in dict.fromkeys(names):
         at, kind = kinds == name, STATISTICS[name]
         lower[at] = kind.back(centre[at] - limit * sd[at], counts[at])
