@@ -19,7 +19,7 @@ extensions = [
     "sphinx.ext.napoleon",
     "mathml",
     "cards",
-    "references",
+    "docstrings",
 ]
 source_suffix = {".md": "markdown", ".rst": "restructuredtext"}
 exclude_patterns = ["_extensions", "_templates"]
