@@ -166,8 +166,9 @@ def raising(error: BaseException) -> Any:
     ("examine", "said"),
     [
         (raising(ValueError("no such column")), "ValueError: no such column"),
-        (raising(ZeroDivisionError()), "ZeroDivisionError: "),
-        (raising(UsageError("It needs rows.")), "It needs rows."),
+        (raising(ZeroDivisionError()), "went wrong: ZeroDivisionError. Mend it"),
+        (raising(UsageError("It needs rows.")), "went wrong: It needs rows. Mend it"),
+        (raising(ValueError("no\nsuch")), "ValueError: no\nsuch. Mend it"),
         (lambda check, context: None, "TypeError: examine should return what self.result gives but returned None"),
         (
             lambda check, context: CHECKS["loo"].result("pass", "All is well."),
@@ -202,7 +203,8 @@ def test_whatever_goes_wrong_in_an_own_check_is_told_with_its_name(fit: FittedMo
         run_checks(fit, checks=[own_check("mine", examine)])
     assert str(error.value).startswith("the check 'mine' went wrong: ")
     assert said in str(error.value)
-    assert str(error.value).endswith(" Mend it, or leave it out.")
+    assert str(error.value).endswith(". Mend it, or leave it out.")
+    assert ".. Mend" not in str(error.value)
 
 
 def test_an_interrupt_and_an_error_of_the_packages_own_checks_pass_through(

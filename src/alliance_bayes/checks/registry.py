@@ -238,7 +238,9 @@ def named(check: Check) -> Iterator[None]:
         if is_packaged(check):
             raise
         what = str(error) if isinstance(error, AllianceBayesError) else f"{type(error).__name__}: {error}"
-        raise UsageError(f"the check '{check.name}' went wrong: {what} Mend it, or leave it out.") from error
+        raise UsageError(
+            f"the check '{check.name}' went wrong: {what.rstrip('.: ')}. Mend it, or leave it out."
+        ) from error
 
 
 def choose_checks(checks: Sequence[str | Check]) -> list[Check]:
