@@ -1,0 +1,53 @@
+"""The public names and where they live: read by type checkers, and on first use of a name."""
+
+from .api import Fit as Fit
+from .api import Model as Model
+from .api import load_fit as load_fit
+from .api import load_model as load_model
+from .checks import CHECKS as CHECKS
+from .checks import Check as Check
+from .checks import Plot as Plot
+from .checks import run_checks as run_checks
+from .cohort import Cohort as Cohort
+from .cohort import Flow as Flow
+from .cohort import read_cohort as read_cohort
+from .cohort import read_tables as read_tables
+from .cohort import session_cohort as session_cohort
+from .cohort import with_alliance_parts as with_alliance_parts
+from .cohort import write_cohort as write_cohort
+from .errors import AllianceBayesError as AllianceBayesError
+from .errors import DataError as DataError
+from .errors import FileFormatError as FileFormatError
+from .errors import ModelError as ModelError
+from .errors import Problem as Problem
+from .errors import SamplingError as SamplingError
+from .errors import UsageError as UsageError
+from .errors import WriteError as WriteError
+from .instruments import cronbach_alpha as cronbach_alpha
+from .instruments import instrument as instrument
+from .instruments import mcdonald_omega as mcdonald_omega
+from .instruments import score as score
+from .latent import LatentFit as LatentFit
+from .latent import fit_latent as fit_latent
+from .model import Card as Card
+from .model import Prior as Prior
+from .model import Scale as Scale
+from .moments import Moments as Moments
+from .moments import load_moments as load_moments
+from .moments import reduce_table as reduce_table
+from .moments import save_moments as save_moments
+from .report import Rendered as Rendered
+from .report import Report as Report
+from .report import Section as Section
+from .report import View as View
+from .simulation import SimulationSettings as SimulationSettings
+from .simulation import pseudo_true as pseudo_true
+from .simulation import simulate_cohort as simulate_cohort
+from .simulation import simulation_assumptions as simulation_assumptions
+from .simulation import write_tables as write_tables
+from .study import Study as Study
+from .study import run_study as run_study
+from .verify import Verification as Verification
+from .verify import verify_report as verify_report
+
+__version__: str
