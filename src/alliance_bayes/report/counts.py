@@ -18,7 +18,6 @@ from alliance_bayes.report.text import count, percent
 __all__ = [
     "NOT_SHOWN",
     "SMALL",
-    "ShownCount",
     "fewer",
     "hidden_beside",
     "hidden_levels",

@@ -52,7 +52,6 @@ if TYPE_CHECKING:
 __all__ = [
     "SLOPES",
     "comparable",
-    "effect_forest",
     "effect_sizes",
     "further_rows",
     "relevance_words",

@@ -15,7 +15,14 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["ALL_NAMED", "NAMED_ENDS", "Interval", "all_named", "column_ends", "forest", "forest_size", "row_places"]
+__all__ = [
+    "NAMED_ENDS",
+    "Interval",
+    "all_named",
+    "column_ends",
+    "forest",
+    "forest_size",
+]
 
 #: Lines up to which there is one column, and up to which every line has its name.
 ONE_COLUMN, ALL_NAMED = 24, 60

@@ -59,7 +59,6 @@ __all__ = [
     "factors_of",
     "fixed_at_zero",
     "group_curves",
-    "group_lines_picture",
     "groups",
     "ordered_pairs",
     "pair_name",

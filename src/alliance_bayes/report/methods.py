@@ -39,7 +39,6 @@ __all__ = [
     "bibtex",
     "fit_sentences",
     "methods",
-    "package_reference",
     "sampling_sentence",
     "software_sentence",
 ]

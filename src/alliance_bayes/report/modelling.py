@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
     from alliance_bayes.report.view import View
 
-__all__ = ["Node", "model_graph", "modelling", "nodes_of", "prior_density", "prior_table", "stated_as"]
+__all__ = ["Node", "modelling", "prior_density", "prior_table", "stated_as"]
 
 MOST_PANELS = 12
 

@@ -25,7 +25,6 @@ __all__ = [
     "factors_with_few",
     "grouped_only",
     "identifying",
-    "reason_of",
     "redaction",
     "shown_missing",
     "unnamed",

@@ -17,7 +17,7 @@ from alliance_bayes.versions import versions
 if TYPE_CHECKING:
     from alliance_bayes.report.view import View
 
-__all__ = ["TOLD", "digest_of", "made_from", "reproduction", "told"]
+__all__ = ["digest_of", "made_from", "reproduction", "told"]
 
 _SETTINGS = {
     "engine": "Engine",

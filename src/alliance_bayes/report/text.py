@@ -33,7 +33,6 @@ __all__ = [
     "excludes_zero",
     "factor_name",
     "family_sentence",
-    "interval_kind",
     "interval_name",
     "join",
     "meaning",

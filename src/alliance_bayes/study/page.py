@@ -35,7 +35,7 @@ from alliance_bayes.study.study import Study
 from alliance_bayes.study.tables import rows_text, shown_rows
 from alliance_bayes.versions import versions
 
-__all__ = ["FORMAT", "study_guidelines", "study_limitations", "study_methods", "study_report"]
+__all__ = ["FORMAT", "study_report"]
 
 #: Version of the layout of the JSON file.
 FORMAT = 2

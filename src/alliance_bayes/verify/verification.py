@@ -41,7 +41,7 @@ from alliance_bayes.verify.own_sections import without_sections
 from alliance_bayes.verify.pages import Compared, compare_numbers, compare_pages
 from alliance_bayes.versions import versions
 
-__all__ = ["Verification", "compare_data", "verify_report"]
+__all__ = ["Verification", "verify_report"]
 
 #: Fits with other seeds, where the refit has other draws than the page.
 OTHERS = 4
