@@ -53,6 +53,7 @@ examples: env-dev ## every numbered script in examples/, in build/examples
 	@sh scripts/run_each.sh $(PY) build/examples examples/[0-9]*.py
 
 docs: env-dev ## the site, in build/docs; whatever Sphinx would warn of is an error
+	@rm -rf docs/generated
 	$(PY) -m sphinx --fail-on-warning --keep-going --quiet --doctree-dir build/doctrees docs build/docs
 
 check-reports: env-dev ## whether reports/ is what the package makes today

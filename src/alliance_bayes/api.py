@@ -39,7 +39,47 @@ __all__ = ["Fit", "Model", "load_fit", "load_model"]
 class Model(ModelSpec):
     """A model of how alliance and follow-up well-being go together, or any model of that shape.
 
-    Takes the arguments of :class:`alliance_bayes.model.ModelSpec`.
+    Parameters
+    ----------
+    formula
+        For example ``"who5_followup ~ alliance + who5_baseline + (alliance || country)"``. ``||`` pools the level and
+        the slope of a factor independently, ``|`` with a correlation (LKJ(2) prior).
+    family
+        One of :data:`alliance_bayes.model.FAMILIES`: ``gaussian``, ``student_t``, ``censored_gaussian``,
+        ``beta_binomial``, ``cumulative``, ``bernoulli``, ``binomial``, ``poisson`` or ``negative_binomial``.
+    priors
+        Name of a prior set (``weak``, ``literature``, ``sceptical``, ``enthusiastic``), or a mapping from parameter
+        names to distributions written as text, in which the key ``"set"`` may name the set that fills the rest
+        (``weak`` if absent). As an attribute: the table of all priors with their reasons, as far as the formula alone
+        tells (:meth:`priors_for` gives all of them once there are rows).
+    exhaustive
+        Pooled factors whose levels are all there are: their effects sum to zero and no new level can be predicted.
+        Names that the formula does not pool are ignored, so that the default fits any formula.
+    focal
+        The predictor whose association is asked for; by default ``alliance`` where it is a predictor, else the first
+        numeric one.
+    centre
+        Centring value by numeric column; elsewhere the mean of the analysed rows, or zero where an intercept is missing
+        that would take up the mean.
+    scales
+        Reference scales of columns the package does not know (see :class:`Scale`).
+    autoscale
+        Whether columns without a reference scale take one from the analysed rows. The priors then depend on the data,
+        and say so.
+    levels
+        Declared levels by categorical column, in order.
+    residual_by
+        A categorical column by whose levels the residual SD differs, each level's with a prior of its own; one
+        residual SD for everybody by default. Families ``gaussian``, ``student_t`` and ``censored_gaussian`` only.
+    trials
+        The column that says of how many trials the outcome counts the successes; family ``binomial`` only.
+    card
+        The words that go with the model.
+
+    Raises
+    ------
+    ModelError
+        Anything that does not make a model, told before any rows are read.
 
     Examples
     --------
@@ -53,6 +93,16 @@ class Model(ModelSpec):
     def from_card(cls, path: str | os.PathLike[str]) -> Self:
         """Read a model card (TOML).
 
+        Parameters
+        ----------
+        path
+            A TOML file.
+
+        Returns
+        -------
+        Model
+            The model that the card describes.
+
         Raises
         ------
         FileFormatError, ModelError
@@ -61,7 +111,13 @@ class Model(ModelSpec):
         return cls(**read_card(path))
 
     def to_card(self, path: str | os.PathLike[str]) -> None:
-        """Write the model's card (TOML), whole or not at all."""
+        """Write the model's card (TOML), whole or not at all.
+
+        Parameters
+        ----------
+        path
+            A TOML file; a file that is there is replaced.
+        """
         write_card(self, path)
 
     def prior_predictive(self, cohort: Cohort | pd.DataFrame, *, draws: int = 500, seed: int = 0) -> xr.DataTree:
@@ -98,7 +154,18 @@ class Model(ModelSpec):
         return xr.DataTree.from_dict({"prior": prior, "prior_predictive": predicted, "observed_data": observed})
 
     def pymc(self, cohort: Cohort | pd.DataFrame) -> pm.Model:
-        """The PyMC graph of the model on a cohort, to inspect or extend."""
+        """The PyMC graph of the model on a cohort, to inspect or extend.
+
+        Parameters
+        ----------
+        cohort
+            The cohort, or a table that `read_cohort` accepts.
+
+        Returns
+        -------
+        pymc.Model
+            Written as a textbook has it.
+        """
         from alliance_bayes.engines.graph import build_graph
 
         design, _, _ = self._applied(cohort)
@@ -151,6 +218,11 @@ class Model(ModelSpec):
             Whether to show a bar (on a terminal's standard error), or a function of (draws done, draws in all,
             divergences). Work of more than a minute, or of much memory, is told before it begins by the logger
             "alliance_bayes"; with False only as information.
+
+        Returns
+        -------
+        Fit
+            The posterior, with all that is asked of it as methods.
 
         Raises
         ------
@@ -244,6 +316,16 @@ class Fit(FitWithEffects):
         """Checks and the gate's verdict; see :func:`alliance_bayes.run_checks`.
 
         All that come with the package, or those named and handed in as ``checks=[...]``.
+
+        Parameters
+        ----------
+        **options
+            Those of :func:`alliance_bayes.run_checks`.
+
+        Returns
+        -------
+        CheckReport
+            Results by name, and the gate.
         """
         from alliance_bayes.checks import run_checks
 
@@ -263,6 +345,11 @@ class Fit(FitWithEffects):
             `key`, the file with the key of the digest by which the page knows its data, which is made if it is not
             there: by default ``<stem>.key`` beside the page. Keep it with the data: whoever has page and key can try
             guesses of the whole table.
+
+        Returns
+        -------
+        Rendered
+            The page, its numbers, and what it found.
         """
         from alliance_bayes.report import Report
         from alliance_bayes.report.page import check_target, key_of
@@ -285,6 +372,16 @@ class Fit(FitWithEffects):
 
         They are posterior, sample_stats, posterior_predictive, log_likelihood, prior and observed_data; of a fit made
         from moments posterior, sample_stats and prior.
+
+        Parameters
+        ----------
+        seed
+            Seed of the predictive and the prior draws.
+
+        Returns
+        -------
+        xarray.DataTree
+            A group each, with named dims.
         """
         draws = {
             "posterior": self.posterior,
@@ -310,6 +407,11 @@ class Fit(FitWithEffects):
         The file holds the analysed rows of the model's columns (without participant ids), or the moments that the fit
         was made from, so share it only as the table, or its moments, may be shared.
 
+        Parameters
+        ----------
+        path
+            Ends in ``.nc`` or ``.zarr``.
+
         Raises
         ------
         FileFormatError
@@ -325,6 +427,16 @@ class Fit(FitWithEffects):
 def load_fit(path: str | os.PathLike[str]) -> Fit:
     """Read a fit that :meth:`Fit.save` wrote.
 
+    Parameters
+    ----------
+    path
+        A ``.nc`` file or ``.zarr`` store.
+
+    Returns
+    -------
+    Fit
+        The fit that was saved.
+
     Raises
     ------
     FileFormatError
@@ -336,5 +448,16 @@ def load_fit(path: str | os.PathLike[str]) -> Fit:
 
 
 def load_model(path: str | os.PathLike[str]) -> Model:
-    """Read a model card; the same as :meth:`Model.from_card`."""
+    """Read a model card; the same as :meth:`Model.from_card`.
+
+    Parameters
+    ----------
+    path
+        A TOML file.
+
+    Returns
+    -------
+    Model
+        The model that the card describes.
+    """
     return Model.from_card(path)

@@ -38,7 +38,18 @@ class AllianceBayesError(Exception):
         super().__init__(str(self.message))
 
     def worded(self, interface: Interface) -> str:
-        """The message as an interface words it."""
+        """The message as an interface words it.
+
+        Parameters
+        ----------
+        interface
+            Python, or a command of the command line.
+
+        Returns
+        -------
+        str
+            The whole message.
+        """
         return worded(self.message.template, interface)
 
 
@@ -95,7 +106,18 @@ class Problem:
         return self.worded()
 
     def worded(self, interface: Interface = PYTHON) -> str:
-        """The whole of it, what it asks for as an interface words it."""
+        """The whole of it, what it asks for as an interface words it.
+
+        Parameters
+        ----------
+        interface
+            Python, or a command of the command line.
+
+        Returns
+        -------
+        str
+            One line.
+        """
         return worded(self.template, interface)
 
     @property

@@ -73,6 +73,11 @@ class FittedModel:
     def need_rows(self, what: str) -> None:
         """Refuse what the analysed rows are needed for.
 
+        Parameters
+        ----------
+        what
+            What they are needed for, for the message.
+
         Raises
         ------
         UsageError
@@ -112,6 +117,16 @@ class FittedModel:
     def thinned(self, by: int) -> Self:
         """The fit with every ``by``-th draw of each chain, for summaries that cost much a draw.
 
+        Parameters
+        ----------
+        by
+            1 keeps every draw.
+
+        Returns
+        -------
+        Fit
+            Of the same model and rows.
+
         Raises
         ------
         UsageError
@@ -136,7 +151,18 @@ class FittedModel:
         return beta if self.design.rows.offset is None else np.column_stack([beta, np.ones(n_draws)])
 
     def with_chains(self, draws: np.ndarray) -> np.ndarray:
-        """Stacked draws (n_draws, ...) as (chain, draw, ...)."""
+        """Stacked draws (n_draws, ...) as (chain, draw, ...).
+
+        Parameters
+        ----------
+        draws
+            One entry a draw, chain after chain.
+
+        Returns
+        -------
+        numpy.ndarray
+            A view, where that can be.
+        """
         return draws.reshape(*self.shape, *draws.shape[1:])
 
     def linear_predictor(
@@ -266,7 +292,18 @@ class FittedModel:
         return len(range(*which.indices(total))) if isinstance(which, slice) else int(np.size(which))
 
     def blocks(self, n_rows: int) -> Iterator[slice]:
-        """Slices of the stacked draws such that draws x ``n_rows`` stays within a fixed amount of memory."""
+        """Slices of the stacked draws such that draws x ``n_rows`` stays within a fixed amount of memory.
+
+        Parameters
+        ----------
+        n_rows
+            Rows that are looked at together.
+
+        Returns
+        -------
+        iterator of slice
+            In order.
+        """
         total = self.shape[0] * self.shape[1]
         step = max(1, BLOCK // max(n_rows, 1))
         return (slice(start, min(start + step, total)) for start in range(0, total, step))
@@ -354,6 +391,11 @@ class FittedModel:
     def log_likelihood(self) -> xr.DataArray:
         """Pointwise log density (log mass for discrete families) of the analysed outcomes, dims (chain, draw, obs).
 
+        Returns
+        -------
+        xarray.DataArray
+            On the outcome's own scale.
+
         Raises
         ------
         UsageError
@@ -381,6 +423,11 @@ class FittedModel:
             Which of the analysed rows, by place.
         which
             Which of the stacked draws.
+
+        Returns
+        -------
+        numpy.ndarray
+            On the outcome's own scale.
 
         Raises
         ------

@@ -139,7 +139,20 @@ class CheckResult:
         return self.verdict != "info" or len(self.table) > 0 or bool(self.plots)
 
     def without(self, fit: FittedModel, hidden: frozenset[str]) -> CheckResult:
-        """The result without rows about some quantities (a column ``quantity``), and figures of what is left."""
+        """The result without rows about some quantities (a column ``quantity``), and figures of what is left.
+
+        Parameters
+        ----------
+        fit
+            The fit that was checked.
+        hidden
+            Quantities of which nothing may be shown.
+
+        Returns
+        -------
+        CheckResult
+            What is left.
+        """
         table, details = (
             part[~part["quantity"].isin(hidden)] if "quantity" in part.columns else part
             for part in (self.table, self.details)
@@ -151,7 +164,13 @@ class CheckResult:
         return replace(left, plots=tuple(plot for plot in plots if not plot.whole or len(table) == len(self.table)))
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything but the figures, as JSON values; numbers that are not finite become None."""
+        """Everything but the figures, as JSON values; numbers that are not finite become None.
+
+        Returns
+        -------
+        dict
+            By field.
+        """
         return {
             "name": self.name,
             "title": self.title,
@@ -258,11 +277,37 @@ class Check(ABC):
         """
 
     def answered(self, result: CheckResult) -> tuple[str, ...]:
-        """Those of :attr:`answers` that one result answers."""
+        """Those of :attr:`answers` that one result answers.
+
+        Parameters
+        ----------
+        result
+            A result of this check.
+
+        Returns
+        -------
+        tuple of str
+            Items of the reporting guidelines.
+        """
         return self.answers
 
     def redrawn(self, result: CheckResult, fit: FittedModel, hidden: frozenset[str]) -> tuple[Plot, ...]:
-        """The figures of a result that has lost its rows about some quantities."""
+        """The figures of a result that has lost its rows about some quantities.
+
+        Parameters
+        ----------
+        result
+            The result, without those rows.
+        fit
+            The fit that was checked.
+        hidden
+            Quantities of which nothing may be shown.
+
+        Returns
+        -------
+        tuple of Plot
+            Figures of what is left.
+        """
         return result.plots
 
     def result(
@@ -276,7 +321,30 @@ class Check(ABC):
         problems: Sequence[str] = (),
         rows: EffectTable | None = None,
     ) -> CheckResult:
-        """A result of this check; see :class:`CheckResult`."""
+        """A result of this check; see :class:`CheckResult`.
+
+        Parameters
+        ----------
+        verdict
+            ``"pass"``, ``"warn"``, ``"fail"`` or ``"info"``.
+        sentence
+            What was found, in one or two sentences.
+        table
+            The numbers behind it.
+        plots
+            Figures.
+        details
+            A longer table.
+        problems
+            A sentence for each thing that is wrong.
+        rows
+            Estimates that the check made, with their draws.
+
+        Returns
+        -------
+        CheckResult
+            The result, with this check.
+        """
         empty = pd.DataFrame()
         return CheckResult(
             self,

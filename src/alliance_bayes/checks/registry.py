@@ -65,7 +65,18 @@ class Gate:
 
     @classmethod
     def of(cls, results: Iterable[CheckResult]) -> Gate:
-        """What the checks that decide about the gate say."""
+        """What the checks that decide about the gate say.
+
+        Parameters
+        ----------
+        results
+            Results of any checks.
+
+        Returns
+        -------
+        Gate
+            Open unless one of them closes it.
+        """
         deciding = {result.check: result for result in results if result.check.gate}
         reasons = [check.gate for check in CHECKS.values() if check.gate and check not in deciding]
         for result in deciding.values():
@@ -122,7 +133,13 @@ class CheckReport:
         return len(self.results)
 
     def to_frame(self) -> pd.DataFrame:
-        """One row a check: ``name``, ``title``, ``verdict``, ``sentence`` (all text)."""
+        """One row a check: ``name``, ``title``, ``verdict``, ``sentence`` (all text).
+
+        Returns
+        -------
+        pandas.DataFrame
+            In the order of the checks.
+        """
         return pd.DataFrame(
             [(result.name, result.title, result.verdict, result.sentence) for result in self.results],
             columns=["name", "title", "verdict", "sentence"],
@@ -130,7 +147,13 @@ class CheckReport:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """The report as JSON values."""
+        """The report as JSON values.
+
+        Returns
+        -------
+        dict
+            Model, gate and results.
+        """
         return {
             "model": self.model,
             "gate": {"passed": self.gate.passed, "reasons": list(self.gate.reasons)},
@@ -219,6 +242,11 @@ def run_gate(fit: Draws, effects: pd.DataFrame | None = None) -> CheckReport:
         A fit of any kind.
     effects
         As for :func:`alliance_bayes.run_checks`.
+
+    Returns
+    -------
+    CheckReport
+        Its result, and the gate.
     """
     results = (_CONVERGENCE.of_draws(fit, effects),)
     return CheckReport(results, Gate.of(results))

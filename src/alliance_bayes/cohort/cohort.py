@@ -113,11 +113,33 @@ class Cohort:
         return frame_hash(self.data)
 
     def digest(self, key: bytes) -> str:
-        """Digest of `data` and `sessions` for those who have the key; see `alliance_bayes.cohort.hashing`."""
+        """Digest of `data` and `sessions` for those who have the key; see `alliance_bayes.cohort.hashing`.
+
+        Parameters
+        ----------
+        key
+            Any number of bytes; kept with the data.
+
+        Returns
+        -------
+        str
+            HMAC-SHA-256, hexadecimal.
+        """
         return keyed_digest(key, self.hash, *(() if self.sessions is None else (frame_hash(self.sessions),)))
 
     def people(self, columns: Sequence[str]) -> np.ndarray | None:
-        """Number of the person of each row that is complete (see `complete`); None where every row is somebody else."""
+        """Number of the person of each row that is complete (see `complete`); None where every row is somebody else.
+
+        Parameters
+        ----------
+        columns
+            Names of columns.
+
+        Returns
+        -------
+        numpy.ndarray or None
+            Shape (n_complete,).
+        """
         name = self.person or ID
         if name not in self.data:
             return None
@@ -178,6 +200,11 @@ class Cohort:
         beside
             The table with columns that were computed from it, row by row.
 
+        Returns
+        -------
+        Cohort
+            With the flow of those who were left out.
+
         Raises
         ------
         UsageError
@@ -192,18 +219,45 @@ class Cohort:
         return replace(self, data=self.data[keep], excluded=steps)
 
     def summary(self) -> pd.DataFrame:
-        """Describe every column (a "Table 1"); see `alliance_bayes.cohort.summary.summarise`."""
+        """Describe every column (a "Table 1"); see `alliance_bayes.cohort.summary.summarise`.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row a column, or a level of one.
+        """
         return _summarise(self.data)
 
     def doubts(self, columns: Collection[str] | None = None) -> tuple[Doubt, ...]:
         """Look for likely mistakes that are no errors, of some columns alone or of all.
 
         See `alliance_bayes.cohort.doubts.find_doubts`.
+
+        Parameters
+        ----------
+        columns
+            Which columns; all by default.
+
+        Returns
+        -------
+        tuple of Doubt
+            What was found.
         """
         return find_doubts(self.data, self.person, columns)
 
     def told(self, interface: Interface = PYTHON) -> dict[str, Any]:
-        """What `alliance-bayes validate` says of the table, as JSON values, remedies as an interface words them."""
+        """What `alliance-bayes validate` says of the table, as JSON values, remedies as an interface words them.
+
+        Parameters
+        ----------
+        interface
+            Python, or a command of the command line.
+
+        Returns
+        -------
+        dict
+            By what it is about.
+        """
 
         def record(problem: Problem) -> dict[str, Any]:
             what, remedy = (worded(Message(text).template, interface) for text in (problem.what, problem.remedy))

@@ -81,6 +81,13 @@ class Estimand(ABC):
         ----------
         analysis
             The fit, the table's options, and what the estimands share: averages of counterfactuals, slopes, levels.
+        *args, **given
+            Own options, as the subclass names them.
+
+        Returns
+        -------
+        iterable of Estimate
+            One a row.
 
         Raises
         ------
@@ -121,7 +128,18 @@ class Estimand(ABC):
         return summarise(rows, analysis.options, left_out=analysis.left_out)
 
     def heading(self, given: Mapping[str, Any]) -> str:
-        """What it gives with some options, in the plural."""
+        """What it gives with some options, in the plural.
+
+        Parameters
+        ----------
+        given
+            Own options.
+
+        Returns
+        -------
+        str
+            "contrasts of slopes", say.
+        """
         return self.title
 
     def among_others(self, analysis: Analysis, given: Mapping[str, Any]) -> Iterator[Estimate]:
@@ -133,6 +151,11 @@ class Estimand(ABC):
             The analysis that the estimands of the table share; it notes what is left out.
         given
             Own options.
+
+        Yields
+        ------
+        Estimate
+            One a row.
         """
         known_options(self.name, given, list(self.own_options))
         if not self.most_levels or "factor" in given:
@@ -151,6 +174,18 @@ class Estimand(ABC):
 
     def checked(self, analysis: Analysis, given: Mapping[str, Any]) -> Iterator[Estimate]:
         """The rows, each held to what the estimand says of itself.
+
+        Parameters
+        ----------
+        analysis
+            What :meth:`estimates` is given.
+        given
+            Own options.
+
+        Yields
+        ------
+        Estimate
+            One a row.
 
         Raises
         ------
@@ -203,6 +238,11 @@ class Estimand(ABC):
             What the measure's unit has in braces besides ``{outcome}``, ``{unit}`` and ``{term}``.
         **facts
             Other fields of :class:`Estimate`, in place of what the measure and the table's options say.
+
+        Returns
+        -------
+        Estimate
+            Not summarised yet.
 
         Raises
         ------

@@ -251,6 +251,16 @@ class EffectTable(pd.DataFrame):
     def concat(cls, tables: Iterable[EffectTable]) -> EffectTable:
         """Put tables below each other, with their draws.
 
+        Parameters
+        ----------
+        tables
+            In the order wanted.
+
+        Returns
+        -------
+        EffectTable
+            All rows.
+
         Raises
         ------
         UsageError
@@ -265,7 +275,18 @@ class EffectTable(pd.DataFrame):
         return cls.build(rows, sources, priors=priors, measures=measures, left_out=left_out)
 
     def under(self, name: str) -> EffectTable:
-        """The table with a name and a slash before its ids, so that it can be put below others of the same rows."""
+        """The table with a name and a slash before its ids, so that it can be put below others of the same rows.
+
+        Parameters
+        ----------
+        name
+            What comes before the slash.
+
+        Returns
+        -------
+        EffectTable
+            The same rows and draws.
+        """
         sources = {f"{name}/{row}": source for row, source in self._sources.items()}
         index = pd.Index([f"{name}/{row}" for row in self.index], dtype="str", name="id")
         priors = {f"{name}/{row}": source for row, source in self._priors.items()}
@@ -281,6 +302,11 @@ class EffectTable(pd.DataFrame):
             Figures by row id and column; None where there is none.
         under
             What stands before the table's ids there.
+
+        Returns
+        -------
+        EffectTable
+            A copy, with the draws of this one.
         """
         out = self.copy()
         known = [row for row in self.index if f"{under}{row}" in rows]
@@ -290,7 +316,18 @@ class EffectTable(pd.DataFrame):
         return out
 
     def measure(self, estimand: str) -> Measure:
-        """What the rows of a name are a measure of; of one that does not say, only what it is called is known."""
+        """What the rows of a name are a measure of; of one that does not say, only what it is called is known.
+
+        Parameters
+        ----------
+        estimand
+            As in the column ``estimand``.
+
+        Returns
+        -------
+        Measure
+            Labels, units and sentences.
+        """
         return self.measures.get(estimand, UNKNOWN)
 
     @property
@@ -304,7 +341,13 @@ class EffectTable(pd.DataFrame):
         return Draws({row: self._priors[row] for row in self.index if row in self._priors})
 
     def to_records_list(self) -> list[dict[str, Any]]:
-        """Rows as dicts of JSON values; None where a figure does not apply or is not finite."""
+        """Rows as dicts of JSON values; None where a figure does not apply or is not finite.
+
+        Returns
+        -------
+        list of dict
+            In the table's order.
+        """
         return [
             {str(name): _plain_value(value) for name, value in zip(self.columns, row, strict=True)}
             for row in self.itertuples(index=False)

@@ -216,6 +216,16 @@ class Instrument:
     def threshold(self, name: str) -> Threshold:
         """Look a threshold up by its name.
 
+        Parameters
+        ----------
+        name
+            Of the threshold.
+
+        Returns
+        -------
+        Threshold
+            With its source.
+
         Raises
         ------
         UsageError

@@ -120,13 +120,24 @@ class LatentFit:
         return summarise(rows, options)
 
     def measurement_check(self) -> pd.DataFrame:
-        """Observed against replicated ratings, with posterior predictive p-values; see `measurement_check`."""
+        """Observed against replicated ratings, with posterior predictive p-values; see `measurement_check`.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row a statistic.
+        """
         return self.tree["measurement"].to_dataset().to_dataframe().reset_index()
 
     def check(self) -> CheckReport:
         """The convergence of every parameter and reported quantity, and the gate's verdict.
 
         The ratings have a check of their own, see `measurement_check`.
+
+        Returns
+        -------
+        CheckReport
+            The gate is open where the draws may be used.
         """
         return self._checks
 
@@ -135,7 +146,13 @@ class LatentFit:
         return run_gate(self, self.effects(rope=None))
 
     def to_tree(self) -> xr.DataTree:
-        """Everything but the participants' own rows and draws, as one tree for NetCDF or Zarr; see `from_tree`."""
+        """Everything but the participants' own rows and draws, as one tree for NetCDF or Zarr; see `from_tree`.
+
+        Returns
+        -------
+        xarray.DataTree
+            A group each.
+        """
         groups = {name: self.tree[name].to_dataset() for name in ("posterior", "sample_stats", "measurement")}
         groups |= {f"naive_{name}": self.naive.tree[name].to_dataset() for name in ("posterior", "sample_stats")}
         tree = xr.DataTree.from_dict(groups)

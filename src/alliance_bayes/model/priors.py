@@ -76,7 +76,18 @@ class Prior:
         return dict(zip(_FORMS[self.distribution].arguments, self.parameters, strict=True))
 
     def rescaled(self, factor: float) -> Prior:
-        """The prior of ``factor`` times the parameter (factor > 0)."""
+        """The prior of ``factor`` times the parameter (factor > 0).
+
+        Parameters
+        ----------
+        factor
+            A positive number.
+
+        Returns
+        -------
+        Prior
+            Of the same kind.
+        """
         arguments = self.arguments
         if self.distribution in ("Exponential",):
             return Prior("Exponential", (arguments["lam"] / factor,))
@@ -90,6 +101,18 @@ class Prior:
 
     def draw(self, rng: np.random.Generator, size: int | tuple[int, ...]) -> np.ndarray:
         """Independent draws of a real or positive parameter, shape ``size``.
+
+        Parameters
+        ----------
+        rng
+            Source of randomness.
+        size
+            Shape of the draws.
+
+        Returns
+        -------
+        numpy.ndarray
+            In the parameter's unit.
 
         Raises
         ------
@@ -122,6 +145,11 @@ def parse_prior(text: str | Prior, *, name: str = "prior") -> Prior:
         For example ``"Normal(0, 10)"``; a Prior is returned as it is.
     name
         The parameter it is for, used in messages.
+
+    Returns
+    -------
+    Prior
+        The distribution with its parameters.
 
     Raises
     ------
@@ -168,7 +196,15 @@ def _usage() -> list[str]:
 
 @dataclass(frozen=True)
 class StatedPrior:
-    """A prior together with why it is what it is."""
+    """A prior together with why it is what it is.
+
+    Parameters
+    ----------
+    prior
+        The distribution.
+    reason
+        A sentence without its full stop.
+    """
 
     prior: Prior
     reason: str
@@ -202,7 +238,13 @@ class PriorTable(Mapping[str, StatedPrior]):
         return len(self.entries)
 
     def to_frame(self) -> pd.DataFrame:
-        """One row a parameter: parameter, prior, reason (all text)."""
+        """One row a parameter: parameter, prior, reason (all text).
+
+        Returns
+        -------
+        pandas.DataFrame
+            In the order of the parameters.
+        """
         return pd.DataFrame(
             [(name, str(stated.prior), stated.reason) for name, stated in self.entries.items()],
             columns=["parameter", "prior", "reason"],

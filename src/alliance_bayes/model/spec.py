@@ -58,50 +58,7 @@ class Card:
 
 @dataclass(frozen=True, eq=False)
 class ModelSpec:
-    """A model: formula, family, priors and pooling.
-
-    Parameters
-    ----------
-    formula
-        For example ``"who5_followup ~ alliance + who5_baseline + (alliance || country)"``. ``||`` pools the level and
-        the slope of a factor independently, ``|`` with a correlation (LKJ(2) prior).
-    family
-        One of :data:`FAMILIES`: ``gaussian``, ``student_t``, ``censored_gaussian``, ``beta_binomial``, ``cumulative``,
-        ``bernoulli``, ``binomial``, ``poisson`` or ``negative_binomial``.
-    priors
-        Name of a prior set (``weak``, ``literature``, ``sceptical``, ``enthusiastic``), or a mapping from parameter
-        names to distributions written as text, in which the key ``"set"`` may name the set that fills the rest
-        (``weak`` if absent). As an attribute: the table of all priors with their reasons, as far as the formula alone
-        tells (:meth:`priors_for` gives all of them once there are rows).
-    exhaustive
-        Pooled factors whose levels are all there are: their effects sum to zero and no new level can be predicted.
-        Names that the formula does not pool are ignored, so that the default fits any formula.
-    focal
-        The predictor whose association is asked for; by default ``alliance`` where it is a predictor, else the first
-        numeric one.
-    centre
-        Centring value by numeric column; elsewhere the mean of the analysed rows, or zero where an intercept is missing
-        that would take up the mean.
-    scales
-        Reference scales of columns the package does not know (see :class:`Scale`).
-    autoscale
-        Whether columns without a reference scale take one from the analysed rows. The priors then depend on the data,
-        and say so.
-    levels
-        Declared levels by categorical column, in order.
-    residual_by
-        A categorical column by whose levels the residual SD differs, each level's with a prior of its own; one
-        residual SD for everybody by default. Families ``gaussian``, ``student_t`` and ``censored_gaussian`` only.
-    trials
-        The column that says of how many trials the outcome counts the successes; family ``binomial`` only.
-    card
-        The words that go with the model.
-
-    Raises
-    ------
-    ModelError
-        Anything that does not make a model, told before any rows are read.
-    """
+    """A model: formula, family, priors and pooling; the fields are the arguments of :class:`alliance_bayes.Model`."""
 
     formula: str
     family: str = "gaussian"
@@ -195,6 +152,11 @@ class ModelSpec:
         columns
             The model's columns in the order in which people are to be left out; the outcome first by default.
 
+        Returns
+        -------
+        tuple
+            The rows, and the flow.
+
         Raises
         ------
         UsageError, DataError
@@ -221,6 +183,11 @@ class ModelSpec:
         smooths
             The formula's smooths, where they are known; made from the rows by default.
 
+        Returns
+        -------
+        Design
+            Columns, levels and centres.
+
         Raises
         ------
         ModelError, DataError
@@ -243,6 +210,16 @@ class ModelSpec:
     def priors_for(self, design: Design) -> PriorTable:
         """Every prior of the model on a design, with reasons.
 
+        Parameters
+        ----------
+        design
+            The model's design on some rows.
+
+        Returns
+        -------
+        PriorTable
+            By parameter.
+
         Raises
         ------
         ModelError
@@ -251,7 +228,18 @@ class ModelSpec:
         return resolve_priors(design, self.given_priors, self.prior_set)
 
     def focal_predictor(self, design: Design) -> str | None:
-        """The numeric predictor whose slope is reported; None when the model has none."""
+        """The numeric predictor whose slope is reported; None when the model has none.
+
+        Parameters
+        ----------
+        design
+            The model's design on some rows.
+
+        Returns
+        -------
+        str or None
+            Name of a column.
+        """
         if self.focal is not None:
             return self.focal
         known = {name for call in self.parsed.offsets for name in columns_of(call)} - set(self.parsed.common)

@@ -39,11 +39,6 @@ def save_moments(moments: Moments, path: str | os.PathLike[str], *, spec: ModelS
     spec
         The model they were made for, if they do not say so themselves.
 
-    Notes
-    -----
-    No row is in the file, but a cell of one row is that row, and the histogram tells its outcome: see
-    `alliance_bayes.moments.with_minimum`.
-
     Raises
     ------
     FileFormatError
@@ -52,6 +47,11 @@ def save_moments(moments: Moments, path: str | os.PathLike[str], *, spec: ModelS
         A folder that does not exist, or something that may not be replaced.
     WriteError
         The system refuses to write there.
+
+    Notes
+    -----
+    No row is in the file, but a cell of one row is that row, and the histogram tells its outcome: see
+    `alliance_bayes.moments.with_minimum`.
     """
     path = Path(path)
     if path.suffix != ".nc":
@@ -64,6 +64,16 @@ def save_moments(moments: Moments, path: str | os.PathLike[str], *, spec: ModelS
 
 def load_moments(path: str | os.PathLike[str]) -> Moments:
     """Read moments that :func:`save_moments` wrote.
+
+    Parameters
+    ----------
+    path
+        A ``.nc`` file.
+
+    Returns
+    -------
+    Moments
+        What was saved.
 
     Raises
     ------

@@ -123,6 +123,16 @@ class Moments:
     def column(self, label: str) -> int:
         """Position of a column.
 
+        Parameters
+        ----------
+        label
+            As in ``columns``.
+
+        Returns
+        -------
+        int
+            Counted from 0.
+
         Raises
         ------
         ModelError
@@ -143,6 +153,11 @@ class Moments:
         keys
             Keys to keep, in the order wanted; none pools everything.
 
+        Returns
+        -------
+        Moments
+            With fewer cells.
+
         Raises
         ------
         ModelError
@@ -158,7 +173,18 @@ class Moments:
         return self.regrouped(tuple(keys), {key: self.levels[key] for key in keys}, codes)
 
     def centres_for(self, formula: Formula) -> dict[str, float]:
-        """Centres of a formula's own components, without those of base columns: what a model's ``centre`` takes."""
+        """Centres of a formula's own components, without those of base columns: what a model's ``centre`` takes.
+
+        Parameters
+        ----------
+        formula
+            A formula whose columns the moments have.
+
+        Returns
+        -------
+        dict
+            Centre by component.
+        """
         names = component_names(formula)
         return {name: value for name, value in self.centres.items() if name in names}
 
@@ -169,6 +195,11 @@ class Moments:
         ----------
         centres
             New centre by numeric component; the others keep theirs.
+
+        Returns
+        -------
+        Moments
+            Of the same rows.
 
         Raises
         ------
@@ -200,6 +231,16 @@ class Moments:
         in. Centres that differ become those of all rows together. The flow is kept only if both tables have one, and
         the histogram only if both have the same bins.
 
+        Parameters
+        ----------
+        other
+            Moments of other rows, of the same model.
+
+        Returns
+        -------
+        Moments
+            With the cells of both.
+
         Raises
         ------
         ModelError
@@ -219,6 +260,11 @@ class Moments:
             New keys and their levels; levels that no cell has are dropped.
         codes
             New level numbers of each cell, shape (n_cells, n_keys).
+
+        Returns
+        -------
+        Moments
+            Of the same rows.
         """
         levels, codes = _used(keys, levels, codes)
         distinct, number = cell_numbers(codes, [len(levels[key]) for key in keys])
@@ -232,7 +278,20 @@ class Moments:
         return Sources(self.columns, self.parts, {key: self.levels[key] for key in self.keys}, self.codes)
 
     def with_cells(self, cells: Cells, **changes: Any) -> Moments:
-        """The moments with other arrays, and other fields where named."""
+        """The moments with other arrays, and other fields where named.
+
+        Parameters
+        ----------
+        cells
+            Arrays by cell.
+        **changes
+            Other fields, by name.
+
+        Returns
+        -------
+        Moments
+            A new object.
+        """
         return replace(self, **cells._asdict(), **changes)
 
 

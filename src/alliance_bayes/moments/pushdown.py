@@ -66,12 +66,6 @@ def reduce_table(
     Moments
         With the participant flow and the model's card.
 
-    Notes
-    -----
-    A first pass checks the values and takes the means that columns are centred at (unless the card states them); the
-    second takes count, means and covariances by cell, by the database's own numerically stable aggregates. Indicators
-    are the same for all rows of a cell, so they are made afterwards.
-
     Raises
     ------
     UsageError
@@ -80,6 +74,12 @@ def reduce_table(
         A model that moments are not enough for, or that the rows cannot tell anything about.
     DataError
         The table cannot be queried, lacks columns, or holds values that cannot be: all of them at once.
+
+    Notes
+    -----
+    A first pass checks the values and takes the means that columns are centred at (unless the card states them); the
+    second takes count, means and covariances by cell, by the database's own numerically stable aggregates. Indicators
+    are the same for all rows of a cell, so they are made afterwards.
     """
     mapping = check_mapping(columns)
     check_minimum(min_cell, small)

@@ -143,11 +143,26 @@ class Section:
         ----------
         id
             Anchor in the page. The view's `place` and `link` then know of all sections, this one included.
+
+        Returns
+        -------
+        callable
+            The decorator.
         """
         return lambda make: LastSection(id, make)
 
     def remade(self, fit: Any) -> Section:
         """The section with its estimates made again from a fit.
+
+        Parameters
+        ----------
+        fit
+            The fit that ``remake`` is given.
+
+        Returns
+        -------
+        Section
+            The same, with the rows of that fit.
 
         Raises
         ------

@@ -67,7 +67,18 @@ class View:
         return not self.checks.gate.passed
 
     def place(self, *sections: str) -> str:
-        """Where sections stand: "Section 3", "Sections 3 and 4"; empty when none of them is in the page."""
+        """Where sections stand: "Section 3", "Sections 3 and 4"; empty when none of them is in the page.
+
+        Parameters
+        ----------
+        *sections
+            Ids of sections.
+
+        Returns
+        -------
+        str
+            Plain text.
+        """
         numbers = [str(self.order.index(name) + 1) for name in sections if name in self.order]
         if not numbers:
             return ""
@@ -76,7 +87,18 @@ class View:
         return f"Sections {', '.join(numbers[:-1])} and {numbers[-1]}"
 
     def link(self, *sections: str) -> Markup:
-        """The same, each number linked to its section; "not in this page" when none of them is."""
+        """The same, each number linked to its section; "not in this page" when none of them is.
+
+        Parameters
+        ----------
+        *sections
+            Ids of sections.
+
+        Returns
+        -------
+        markupsafe.Markup
+            HTML.
+        """
         return linked(self.order, *sections)
 
     def estimated(self, section: str, rows: EffectTable) -> Estimates:
@@ -122,6 +144,11 @@ class View:
             Of the column that says so.
         note
             What needs saying below it.
+
+        Returns
+        -------
+        Table
+            To be put into a section.
         """
         table = estimates.table
         named = label or partial(measured_where, table, design=self.fit.design)
@@ -141,6 +168,11 @@ class View:
             What it holds, with units and, where there are intervals, their kind and probability.
         note
             What needs saying below it.
+
+        Returns
+        -------
+        Table
+            To be put into a section.
         """
         return frame_table(frame, name=name, caption=caption, note=note)
 
@@ -171,6 +203,11 @@ class View:
             Width and height in inches.
         data
             What is drawn, as a table.
+
+        Returns
+        -------
+        Picture
+            To be put into a section.
         """
         return Picture.drawn(
             painter,

@@ -124,6 +124,16 @@ PUBLISHED: tuple[PublishedFigure, ...] = (
 def published(key: str) -> PublishedFigure:
     """Look a figure up.
 
+    Parameters
+    ----------
+    key
+        Name of the figure, as in `PUBLISHED`.
+
+    Returns
+    -------
+    PublishedFigure
+        With where it was printed.
+
     Raises
     ------
     UsageError

@@ -22,6 +22,11 @@ def study_card(name: str) -> dict[str, Any]:
     name
         Of the card, without ``.toml``.
 
+    Returns
+    -------
+    dict
+        For :class:`alliance_bayes.Model`.
+
     Raises
     ------
     FileFormatError
@@ -34,7 +39,13 @@ def study_card(name: str) -> dict[str, Any]:
 
 
 def study_cards() -> dict[str, Traversable]:
-    """The cards by name, sorted: those that were installed with the package, in a checkout those of ``models/``."""
+    """The cards by name, sorted: those that were installed with the package, in a checkout those of ``models/``.
+
+    Returns
+    -------
+    dict
+        Files by name.
+    """
     installed = files("alliance_bayes") / "cards"
     folder: Traversable = installed if installed.is_dir() else Path(__file__).parents[3] / "models"
     found = [file for file in folder.iterdir() if file.name.endswith(".toml")]

@@ -66,7 +66,18 @@ class StudyOptions:
     same_people: bool = False
 
     def reason(self, name: str) -> str:
-        """Why a margin (``"margin"`` or ``"alliance_margin"``) is what it is."""
+        """Why a margin (``"margin"`` or ``"alliance_margin"``) is what it is.
+
+        Parameters
+        ----------
+        name
+            Of the margin.
+
+        Returns
+        -------
+        str
+            A sentence.
+        """
         scale = scale_of(_MEASURED[name], {})
         assert scale is not None
         # 2 stands for a tenth of 19.

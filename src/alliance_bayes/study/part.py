@@ -67,7 +67,22 @@ class Block:
     def with_page(
         self, *, text: Iterable[str] = (), tables: Iterable[Table] = (), pictures: Iterable[Picture] = ()
     ) -> Block:
-        """The block with what the page shows of it."""
+        """The block with what the page shows of it.
+
+        Parameters
+        ----------
+        text
+            Paragraphs.
+        tables
+            Tables.
+        pictures
+            Figures.
+
+        Returns
+        -------
+        Block
+            With the same rows.
+        """
         return replace(self, text=tuple(text), tables=tuple(tables), pictures=tuple(pictures))
 
 
@@ -89,6 +104,8 @@ class Part:
         What they must not be taken to say.
     left_out
         What was not computed, and why.
+    numbers
+        What else there is, by name.
     """
 
     name: str
@@ -106,7 +123,13 @@ class Part:
         return tuple(f"{block.title}: {reason}" for block in self.blocks for reason in block.withheld)
 
     def table(self) -> pd.DataFrame:
-        """All rows with a column ``block``, to the left of the columns of an effects table."""
+        """All rows with a column ``block``, to the left of the columns of an effects table.
+
+        Returns
+        -------
+        pandas.DataFrame
+            With the draws' summaries.
+        """
         frames = [pd.DataFrame(block.rows).assign(block=block.name) for block in self.blocks if len(block.rows)]
         if not frames:
             return pd.DataFrame(columns=["block"])

@@ -92,13 +92,25 @@ class Study:
         return any(part.withheld for part in self.parts.values())
 
     def table(self) -> pd.DataFrame:
-        """Every reported number in one table: columns ``part``, ``block`` and those of an effects table."""
+        """Every reported number in one table: columns ``part``, ``block`` and those of an effects table.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row an estimate.
+        """
         frames = [part.table().assign(part=part.name) for part in self.parts.values() if len(part.table())]
         out = pd.concat(frames)
         return out[["part", *(name for name in out.columns if name != "part")]]
 
     def rows(self) -> pd.DataFrame:
-        """The same table with ids that are unique in the study: ``block/row``, as statements name them."""
+        """The same table with ids that are unique in the study: ``block/row``, as statements name them.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Indexed by those ids.
+        """
         table = self.table()
         ids = [f"{block}/{row}" for block, row in zip(table["block"], table.index, strict=True)]
         return table.set_axis(pd.Index(ids, name="id"), axis=0)
@@ -126,6 +138,11 @@ class Study:
             Ends in ``.html``; its numbers are written beside it (``.json``).
         key
             As in :meth:`alliance_bayes.Fit.report`.
+
+        Returns
+        -------
+        Rendered
+            The page, its numbers, and what it found.
         """
         from alliance_bayes.report.page import check_target, key_of
         from alliance_bayes.study.page import study_report

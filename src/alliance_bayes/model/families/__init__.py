@@ -39,6 +39,16 @@ FAMILIES: Mapping[str, Family] = ReadOnly(
 def family_named(name: str) -> Family:
     """Look a family up.
 
+    Parameters
+    ----------
+    name
+        ``"gaussian"``, say.
+
+    Returns
+    -------
+    Family
+        The one object of that name.
+
     Raises
     ------
     ModelError
