@@ -13,27 +13,27 @@ import alliance_bayes as ab
 from alliance_bayes.checks import run_gate
 from alliance_bayes.effects import effects
 from alliance_bayes.report.text import excludes_zero
-from alliance_bayes.study import Part, StudyOptions, bench, run_study
-from alliance_bayes.study.bench import Bench
+from alliance_bayes.study import Part, StudyOptions, run_study, runner
+from alliance_bayes.study.cache import PosteriorCache
 from alliance_bayes.study.course import course
-from alliance_bayes.study.kept import Kept
 from alliance_bayes.study.modality import modality
 from alliance_bayes.study.moderation import moderation
+from alliance_bayes.study.runner import StudyRunner
 from alliance_bayes.study.tables import shown
 from builders import fitted, rows
 
 
-def bench_of(cohort: ab.Cohort, *, folder: Path | None = None, seed: int = 7) -> Bench:
+def bench_of(cohort: ab.Cohort, *, folder: Path | None = None, seed: int = 7) -> StudyRunner:
     options = StudyOptions(seed=seed)
-    return Bench(cohort, options, kept=Kept(folder), tell=lambda _: None, progress=False)
+    return StudyRunner(cohort, options, cache=PosteriorCache(folder), tell=lambda _: None, progress=False)
 
 
 def agrees(part: Part) -> None:
     """Statements name rows that there are, and say of each what it holds."""
     blocks = {block.name: block for block in part.blocks}
     assert part.withheld == ()
-    assert part.statements
-    for statement in part.statements:
+    assert part.findings
+    for statement in part.findings:
         assert statement.rows
         for reference in statement.rows:
             name, _, identity = reference.partition("/")
@@ -55,8 +55,8 @@ def test_a_model_that_its_fit_does_not_know_whole_is_its_card(mixed: ab.Cohort) 
     made = bench_of(mixed)
     card, fit = made.model("latent", mixed), made.fit("outcome")
     assert card.card.question
-    assert bench.Fitted("latent", fit, 1.0, model=card).spec is card
-    assert bench.Fitted("other", fit, 1.0).spec is fit.spec
+    assert runner.Fitted("latent", fit, 1.0, model=card).spec is card
+    assert runner.Fitted("other", fit, 1.0).spec is fit.spec
 
 
 def test_moderation_statements_agree_with_their_rows(mixed: ab.Cohort) -> None:
@@ -65,16 +65,15 @@ def test_moderation_statements_agree_with_their_rows(mixed: ab.Cohort) -> None:
     agrees(part)
     (block,) = part.blocks
     pairs = block.rows[block.rows["versus"].notna()]
-    assert len(part.statements) == 1 + len(pairs)
+    assert len(part.findings) == 1 + len(pairs)
     same = int((pairs["p_rope"] >= 0.95).sum())
     above = int((pairs["p_above_rope"] >= 0.95).sum())
     below = int((1 - pairs["p_rope"] - pairs["p_above_rope"] >= 0.95).sum())
     assert (
-        f"; {same} {'lies' if same == 1 else 'lie'} within ±{pairs['rope_high'].iloc[0]:.3g} "
-        in part.statements[0].text
+        f"; {same} {'lies' if same == 1 else 'lie'} within ±{pairs['rope_high'].iloc[0]:.3g} " in part.findings[0].text
     )
-    assert "(1 point between the 10th and the 90th percentile of alliance)" in part.statements[0].text
-    assert part.statements[0].text.endswith(
+    assert "(1 point between the 10th and the 90th percentile of alliance)" in part.findings[0].text
+    assert part.findings[0].text.endswith(
         f"{above + below} above or below it with as much, and {len(pairs) - same - above - below} are undecided."
     )
     assert pairs["p_rope_prior"].between(0, 1).all()
@@ -85,8 +84,8 @@ def test_modality_compares_ratings_outcome_and_slope(mixed: ab.Cohort) -> None:
 
     agrees(part)
     assert [block.name for block in part.blocks] == ["modality-alliance", "modality-wellbeing", "modality-slope"]
-    assert len(part.statements) == 3
-    for block, statement in zip(part.blocks, part.statements, strict=True):
+    assert len(part.findings) == 3
+    for block, statement in zip(part.blocks, part.findings, strict=True):
         pairs = block.rows[block.rows["versus"].notna()]
         assert statement.rows == tuple(f"{block.name}/{name}" for name in pairs.index)
         assert set(block.rows["level"]) == {"video", "in_person"}
@@ -122,7 +121,7 @@ def test_the_course_over_sessions_agrees_with_its_rows(mixed: ab.Cohort) -> None
     assert np.array_equal(difference, between - within)
 
 
-def improved(folder: Path, *, seed: int = 7, cohort_seed: int = 3) -> tuple[Bench, ab.Fit]:
+def improved(folder: Path, *, seed: int = 7, cohort_seed: int = 3) -> tuple[StudyRunner, ab.Fit]:
     cohort = ab.simulate_cohort(n=80, seed=cohort_seed)
     data = cohort.data.assign(improved=(cohort.data["who5_change"] >= 10).astype(float))
     made = bench_of(ab.Cohort(data, source="small"), folder=folder, seed=seed)
@@ -146,7 +145,7 @@ def test_a_kept_posterior_is_reused_and_another_cohort_or_seed_is_not(
         raise AssertionError("fitted again")
 
     with monkeypatch.context() as patched:
-        patched.setattr(bench.Model, "fit", refuse)
+        patched.setattr(runner.Model, "fit", refuse)
         again, kept = improved(folder)
         assert again.fitted["improved"].reused is True
         # How long it took is in no file, so that the same run keeps the same one.
@@ -169,8 +168,8 @@ def test_participants_are_neither_kept_nor_named(tmp_path: Path, monkeypatch: py
     frame["participant_id"] = [f"ID-{k:04d}" for k in range(60)]
     built = fitted(frame, formula="who5_followup ~ alliance + (1 | participant_id) + (1 | sex)", draws=20)
     stored: list[xr.DataTree] = []
-    monkeypatch.setattr(Kept, "store", lambda _self, _key, tree, _info: stored.append(tree))
-    monkeypatch.setattr(bench.Model, "fit", lambda *_, **__: built)
+    monkeypatch.setattr(PosteriorCache, "store", lambda _self, _key, tree, _info: stored.append(tree))
+    monkeypatch.setattr(runner.Model, "fit", lambda *_, **__: built)
     made = bench_of(ab.Cohort(frame, source="small"), folder=tmp_path)
 
     fit = made.fit("outcome")

@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 
 from alliance_bayes.cohort import Flow, FlowStep
-from alliance_bayes.study.bench import Fitted
+from alliance_bayes.study.runner import Fitted
 from alliance_bayes.study.tables import rows_text, shown_rows
 from builders import fitted, rows
 

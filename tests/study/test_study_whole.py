@@ -19,7 +19,7 @@ from alliance_bayes.cli import main
 from alliance_bayes.report import Rendered
 from alliance_bayes.report.page import EMPTY, body, embed, read_manifest
 from alliance_bayes.report.records import unit
-from alliance_bayes.study import Study, bench, run_study
+from alliance_bayes.study import Study, run_study, runner
 from alliance_bayes.study.tables import shown
 from report import test_report_page as house
 from report.test_report_hostile import Tags
@@ -95,7 +95,7 @@ def holds_together(study: Study) -> tuple[Rendered, house.Node]:
     for part in study.parts.values():
         for block in part.blocks:
             page.by_id(block.name)
-        for statement in part.statements:
+        for statement in part.findings:
             assert set(statement.rows) <= known, statement.text
             assert not re.search(r"\bnan\b|NaN|None", statement.text), statement.text
     check_numbers(study, json.loads(report.json))
@@ -114,7 +114,7 @@ def test_regression_to_the_mean_is_shown_for_a_range_of_populations_and_never_as
     assert len(set(labels)) == len(labels) == 14
     assert labels[4] == "Everybody: share expected from regression to a population mean of 47"
     assert labels[-1] == "Baseline WHO-5 of 28 or less: share expected from regression to a population mean of 70"
-    said = [one for one in study.parts["change"].statements if one.rows[0].startswith(block.name)]
+    said = [one for one in study.parts["change"].findings if one.rows[0].startswith(block.name)]
     assert [one.rows for one in said] == [
         tuple(f"{block.name}/{name}" for name in shares.index[place : place + 2]) for place in (0, 2)
     ]
@@ -148,7 +148,7 @@ def test_the_parts_and_their_blocks(study: Study) -> None:
     assert {name: [block.name for block in part.blocks] for name, part in study.parts.items()} == PARTS
     assert not study.withheld
     assert all(part.left_out == () for part in study.parts.values())
-    assert [name for name, part in study.parts.items() if not part.statements] == []
+    assert [name for name, part in study.parts.items() if not part.findings] == []
     assert not study.table()["mean"].isna().all()
 
 
@@ -156,7 +156,7 @@ def test_statements_table_page_and_json_agree(study: Study) -> None:
     report, page = holds_together(study)
 
     assert report.findings == study.findings
-    sentences = [statement for part in study.parts.values() for statement in part.statements]
+    sentences = [statement for part in study.parts.values() for statement in part.findings]
     assert study.findings == tuple(statement.text for statement in sentences if statement.key)
     text = page.text
     for statement in sentences:
@@ -241,7 +241,7 @@ def test_the_numbers_of_statements_are_those_of_their_rows(study: Study) -> None
     checked = 0
     for part in study.parts.values():
         blocks = {block.name: block for block in part.blocks}
-        for statement in part.statements:
+        for statement in part.findings:
             for reference in statement.rows:
                 name, _, identity = reference.partition("/")
                 estimates, row = shown(blocks[name].rows), blocks[name].rows.loc[identity]
@@ -333,7 +333,7 @@ def test_a_closed_gate_withholds_every_number_of_the_models(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     reason = "3 draws of 600 diverged, so part of the posterior may be missing: raise target_accept."
-    monkeypatch.setattr(bench, "run_gate", lambda *_: CheckReport((), Gate(False, (reason,))))
+    monkeypatch.setattr(runner, "run_gate", lambda *_: CheckReport((), Gate(False, (reason,))))
 
     status, out, _ = run(capsys, "study", table, "-o", tmp_path / "x.html")
     html, numbers = ((tmp_path / f"x.{kind}").read_text(encoding="utf-8") for kind in ("html", "json"))
@@ -373,13 +373,13 @@ def test_a_closed_gate_withholds_every_number_of_the_models(
 def test_a_closed_gate_of_one_model_withholds_that_block_and_what_rests_on_it(
     table: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = bench.run_gate
+    real = runner.run_gate
 
     def one(fit: ab.Fit, *effects: object) -> CheckReport:
         bad = fit.spec.formula.startswith("who5_followup ~ alliance + ") and fit.flow.analysed > 200
         return CheckReport((), Gate(False, ("Bad.",))) if bad else real(fit, *effects)
 
-    monkeypatch.setattr(bench, "run_gate", one)
+    monkeypatch.setattr(runner, "run_gate", one)
     study = run_study(ab.read_cohort(table), progress=False)
 
     withheld = [block.name for part in study.parts.values() for block in part.blocks if block.withheld]
@@ -448,7 +448,7 @@ def test_nothing_to_compare_at_all() -> None:
 
     formulas = {made.spec.formula for made in study.fitted.values()}
     assert not [formula for formula in formulas if "|" in formula]
-    (overall,) = (s.text for s in study.parts["moderation"].statements if s.key)
+    (overall,) = (s.text for s in study.parts["moderation"].findings if s.key)
     assert overall.startswith(
         "Of 2 differences of the slope (between low and high baseline WHO-5, between few and many sessions), "
     )

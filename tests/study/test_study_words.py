@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alliance_bayes.effects import COLUMNS, EffectTable
+from alliance_bayes.report import Finding
 from alliance_bayes.report.text import MINUS, SCALE, excludes_zero
-from alliance_bayes.study import Block, Part, Statement
+from alliance_bayes.study import Block, Part
 from alliance_bayes.study.tables import (
     block_forests,
     block_table,
@@ -273,7 +274,7 @@ def test_a_part_tells_what_it_withholds_and_holds_the_rows_that_are_left() -> No
     rows = table_of(row_of(1, 1), row_of(2, 1))
     open_, closed = Block("one", "One", rows), Block("two", "Two", rows[:0], ("Why.", "And why."))
 
-    part = Part("p", "P", "?", (open_, closed), (Statement("s", ("one/row0",)),))
+    part = Part("p", "P", "?", (open_, closed), (Finding("s", ("one/row0",)),))
 
     assert part.withheld == ("Two: Why.", "Two: And why.")
     assert part.table()["block"].tolist() == ["one", "one"]

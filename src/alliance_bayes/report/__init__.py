@@ -1,5 +1,6 @@
 """The report: one self-contained page for clinicians and statisticians, and its numbers as JSON."""
 
+from alliance_bayes.report.findings import Finding
 from alliance_bayes.report.page import FORMAT, Rendered
 from alliance_bayes.report.registry import SECTIONS
 from alliance_bayes.report.report import Report
@@ -7,4 +8,4 @@ from alliance_bayes.report.sections import Picture, Section
 from alliance_bayes.report.tables import Table
 from alliance_bayes.report.view import View
 
-__all__ = ["FORMAT", "SECTIONS", "Picture", "Rendered", "Report", "Section", "Table", "View"]
+__all__ = ["FORMAT", "SECTIONS", "Finding", "Picture", "Rendered", "Report", "Section", "Table", "View"]

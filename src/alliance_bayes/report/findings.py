@@ -108,7 +108,7 @@ def _association(fit: FittedModel, estimates: Estimates) -> Iterable[Finding]:
             f" The probability that this difference is too small to matter (within {rope_limits(fit, slope)}) is "
             f"{estimates.share_spoken(slope, 'p_rope')}."
         )
-    yield Finding("slope", "", text, (str(slope.name),), (said,))
+    yield Finding(text, (str(slope.name),), "slope", claims=(said,))
     if said.settled:
         yield from _needed(fit, estimates, focal)
     yield from _span(fit, estimates, focal, outcome, points)
@@ -128,10 +128,9 @@ def _needed(fit: FittedModel, estimates: Estimates, focal: str) -> Iterable[Find
         else ""
     )
     yield Finding(
-        "needed",
-        "",
         _sentence(estimates, row, change=goal, units=units(unit_of(fit.design, focal)), further=further),
         (str(row.name),),
+        "needed",
     )
 
 
@@ -149,7 +148,7 @@ def _span(fit: FittedModel, estimates: Estimates, focal: str, outcome: str, poin
                 f" The probability that this reaches the smallest relevant difference, {relevance_words(fit, span)}, "
                 f"is {estimates.share_spoken(span, 'p_relevant')}."
             )
-        yield Finding("span", "", text, (str(span.name),), (said,) if said.settled else ())
+        yield Finding(text, (str(span.name),), "span", claims=(said,) if said.settled else ())
 
 
 def _sentence(estimates: Estimates, row: pd.Series, said: Claim | None = None, **words: str) -> str:
@@ -171,7 +170,7 @@ def _further(fit: FittedModel, estimates: Estimates) -> Iterable[Finding]:
             said = claim(row) if measure.unsettled and pd.notna(row["p_direction"]) else None
             words = row_words(row, fit.design) | {"outcome": outcome, "points": points}
             text = capital(_sentence(estimates, row, said, **words))
-            yield Finding(f"estimand: {row.name}", "", text, (str(row.name),), () if said is None else (said,))
+            yield Finding(text, (str(row.name),), f"estimand: {row.name}", claims=() if said is None else (said,))
 
 
 def _outcome(fit: FittedModel) -> tuple[str, str]:
@@ -196,7 +195,7 @@ def _groups(estimates: Estimates) -> Iterable[Finding]:
         if parts:
             name = factor_name(factor)
             text = " ".join([parts[0], *(capital(part) for part in parts[1:])])
-            yield Finding(f"groups: {factor}", capital(name), text, tuple(said.row for said in used), tuple(used))
+            yield Finding(text, tuple(said.row for said in used), f"groups: {factor}", capital(name), tuple(used))
 
 
 def _pairs(estimates: Estimates, rows: pd.DataFrame, of: str) -> tuple[str, list[Claim]]:
@@ -240,10 +239,9 @@ def _explained(estimates: Estimates) -> Iterable[Finding]:
         ends = f"{percent(float(r2['lower']), places)} to {percent(float(r2['upper']), places)}"
         heading = estimates.spoken(r2).split(" interval ")[0]
         yield Finding(
-            "r2",
-            "",
             _sentence(estimates, r2, mean=percent(float(r2["mean"]), places), interval=f"{heading} interval {ends}"),
             (str(r2.name),),
+            "r2",
         )
 
 
@@ -253,23 +251,26 @@ class Finding:
 
     Parameters
     ----------
+    text
+        What is said, after the lead.
+    rows
+        Ids of rows; of a study as ``block/row``.
     name
         What it is about, for the JSON.
     lead
         The first words, set off from the rest; may be empty.
-    text
-        The rest.
-    rows
-        Ids of rows.
     claims
-        What is said of the direction of some of them.
+        What is said of the direction of some of the rows.
+    key
+        Whether it belongs to the key findings, above the first section.
     """
 
-    name: str
-    lead: str
     text: str
-    rows: tuple[str, ...]
+    rows: tuple[str, ...] = ()
+    name: str = ""
+    lead: str = ""
     claims: tuple[Claim, ...] = ()
+    key: bool = True
 
     @property
     def sentence(self) -> str:

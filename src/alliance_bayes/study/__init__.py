@@ -2,14 +2,13 @@
 
 from alliance_bayes.study.cards import study_card, study_cards
 from alliance_bayes.study.options import StudyOptions
-from alliance_bayes.study.part import Block, Part, Statement
+from alliance_bayes.study.part import Block, Part
 from alliance_bayes.study.replication import beside_print
 from alliance_bayes.study.study import Study, run_study
 
 __all__ = [
     "Block",
     "Part",
-    "Statement",
     "Study",
     "StudyOptions",
     "beside_print",

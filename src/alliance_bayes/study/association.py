@@ -12,13 +12,14 @@ from alliance_bayes.report.curve import average_curve, grouped_histogram
 from alliance_bayes.report.effect_sizes import SLOPES
 from alliance_bayes.report.figure_data import curve_data
 from alliance_bayes.report.figures import slope_figure
+from alliance_bayes.report.findings import Finding
 from alliance_bayes.report.rows import measured
 from alliance_bayes.report.sections import Picture
 from alliance_bayes.report.text import capital, count, exact
-from alliance_bayes.study.bench import Bench
 from alliance_bayes.study.comparing import compared, score_table
-from alliance_bayes.study.part import Block, Part, Statement
+from alliance_bayes.study.part import Block, Part
 from alliance_bayes.study.populations import Populations
+from alliance_bayes.study.runner import StudyRunner
 from alliance_bayes.study.tables import (
     FEW_LEVELS,
     block_forests,
@@ -36,20 +37,21 @@ __all__ = ["association"]
 LINE = "straight line"
 
 
-def association(bench: Bench, populations: Populations) -> Part:
+def association(runner: StudyRunner, populations: Populations) -> Part:
     """The slope in every unit, by group, and as a curve."""
     fits = {
-        name: bench.fit(f"outcome_{name}", card="outcome", cohort=people.cohort) for name, people in populations.items()
+        name: runner.fit(f"outcome_{name}", card="outcome", cohort=people.cohort)
+        for name, people in populations.items()
     }
-    sizes = [_sizes(bench, name, fit, populations[name].words) for name, fit in fits.items()]
-    groups = _groups(bench, fits["everybody"])
-    curve, comparison = _curve(bench, fits["everybody"])
+    sizes = [_sizes(runner, name, fit, populations[name].words) for name, fit in fits.items()]
+    groups = _groups(runner, fits["everybody"])
+    curve, comparison = _curve(runner, fits["everybody"])
     # A score of draws that failed the checks, of either model, is no more to be shown than a slope of theirs.
     if sizes[0].withheld:
         curve = replace(
             curve, rows=curve.rows[:0], withheld=tuple(dict.fromkeys((*curve.withheld, *sizes[0].withheld)))
         )
-    statements = []
+    findings = []
     for block, name in zip(sizes, fits, strict=True):
         if not block.withheld:
             estimates = shown(block.rows)
@@ -59,19 +61,19 @@ def association(bench: Bench, populations: Populations) -> Part:
             )
             text = (
                 f"Given age, sex, baseline WHO-5 and days in care, {sentence}. The probability that a point of "
-                f"alliance goes with less than {exact(bench.options.margin)} WHO-5 points either way is "
+                f"alliance goes with less than {exact(runner.options.margin)} WHO-5 points either way is "
                 f"{estimates.share_spoken(row, 'p_rope')}."
             )
-            statements.append(Statement(text, (f"{block.name}/{row.name}",), key=True))
+            findings.append(Finding(text, (f"{block.name}/{row.name}",)))
     if not curve.withheld:
-        statements.append(Statement(_bend(comparison), key=True))
+        findings.append(Finding(_bend(comparison)))
     return Part(
         "association",
         "Alliance and follow-up well-being",
         "Aim 3. How is the alliance related to well-being at follow-up, given age, sex, baseline well-being and days "
         "in care?",
         (*sizes, groups, curve),
-        tuple(statements),
+        tuple(findings),
         (
             "That raising the alliance would raise well-being. Ratings were gathered while people were in care, so "
             "feeling better may also have raised them, and what was not measured may lie behind both.",
@@ -99,14 +101,17 @@ def _bend(comparison: Comparison) -> str:
     )
 
 
-def _sizes(bench: Bench, name: str, fit: Fit, who: str) -> Block:
+def _sizes(runner: StudyRunner, name: str, fit: Fit, who: str) -> Block:
     rows = fit.effects(
-        ["slopes", "bayesian_r2"], prob=bench.options.prob, rope=bench.options.rope, relevant=bench.options.improvement
+        ["slopes", "bayesian_r2"],
+        prob=runner.options.prob,
+        rope=runner.options.rope,
+        relevant=runner.options.improvement,
     )
     rows = prefixed(rows, name, estimands=(*SLOPES, "bayesian_r2"))
-    number = shown_rows(bench.fitted, bench.options.small)[f"outcome_{name}"]
+    number = shown_rows(runner.fitted, runner.options.small)[f"outcome_{name}"]
     size = "" if number is None else f" (n = {count(number)})"
-    block = bench.block(f"association-{name}", capital(f"among {who}{size}"), rows, [fit])
+    block = runner.block(f"association-{name}", capital(f"among {who}{size}"), rows, [fit])
     if block.withheld:
         return block
     table = block_table(
@@ -119,18 +124,18 @@ def _sizes(bench: Bench, name: str, fit: Fit, who: str) -> Block:
     return block.with_page(tables=[table])
 
 
-def _groups(bench: Bench, fit: Fit) -> Block:
-    options = bench.options
+def _groups(runner: StudyRunner, fit: Fit) -> Block:
+    options = runner.options
     sloped = [factor for factor in fit.design.factors if "alliance" in factor.terms]
     by_level = [fit.effects(["slopes_by_level"], prob=options.prob, rope=None, relevant=None)] if sloped else []
     contrasts = [
-        fit.contrasts(factor.name, of="slope", prob=options.prob, rope=bench.options.rope, relevant=None)
+        fit.contrasts(factor.name, of="slope", prob=options.prob, rope=runner.options.rope, relevant=None)
         for factor in sloped
         if len(factor.levels) <= FEW_LEVELS
     ]
     contrasts = [table[table["estimand"] == "contrast_of_slopes"] for table in contrasts]
     rows = joined([*by_level, *contrasts])
-    block = bench.block("association-groups", "By group", rows, [fit])
+    block = runner.block("association-groups", "By group", rows, [fit])
     if block.withheld:
         return block
     levels = block.rows[block.rows["versus"].isna()]
@@ -154,12 +159,12 @@ def _groups(bench: Bench, fit: Fit) -> Block:
     return block.with_page(tables=tables, pictures=pictures)
 
 
-def _curve(bench: Bench, line: Fit) -> tuple[Block, Comparison]:
-    spline = bench.fit("dose_response")
+def _curve(runner: StudyRunner, line: Fit) -> tuple[Block, Comparison]:
+    spline = runner.fit("dose_response")
     rows = prefixed(
-        spline.effects(["slopes"], prob=bench.options.prob, rope=bench.options.rope, relevant=None), "spline"
+        spline.effects(["slopes"], prob=runner.options.prob, rope=runner.options.rope, relevant=None), "spline"
     )
-    block = bench.block("association-curve", "The dose-response curve", rows[:1], [spline])
+    block = runner.block("association-curve", "The dose-response curve", rows[:1], [spline])
     comparison = compared({LINE: line, "spline": spline})
     if block.withheld:
         return block, comparison
@@ -170,7 +175,7 @@ def _curve(bench: Bench, line: Fit) -> tuple[Block, Comparison]:
         note="A difference counts for little when it is not several times its standard error.",
     )
     return block.with_page(
-        tables=[table], pictures=[_picture(spline, bench.options.prob, bench.options.small)]
+        tables=[table], pictures=[_picture(spline, runner.options.prob, runner.options.small)]
     ), comparison
 
 

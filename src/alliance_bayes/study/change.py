@@ -7,35 +7,36 @@ from alliance_bayes.cohort import Cohort
 from alliance_bayes.effects import EffectTable, overall_mean, regression_to_mean, responders
 from alliance_bayes.effects.regression_to_mean import EVERYBODY, POPULATION_MEAN
 from alliance_bayes.report.endpoints import lowest_above
+from alliance_bayes.report.findings import Finding
 from alliance_bayes.report.rows import measured, text_of
 from alliance_bayes.report.text import Row, capital, exact, factor_name, join
-from alliance_bayes.study.bench import Bench
 from alliance_bayes.study.options import StudyOptions
-from alliance_bayes.study.part import Block, Part, Statement
+from alliance_bayes.study.part import Block, Part
 from alliance_bayes.study.populations import Populations
 from alliance_bayes.study.predictive import predictive_pictures
+from alliance_bayes.study.runner import StudyRunner
 from alliance_bayes.study.tables import FEW_LEVELS, block_table, level_name, one_row, prefix_of, prefixed, shown
 from alliance_bayes.study.words import more_or_less, share_words
 
 __all__ = ["change"]
 
 
-def change(bench: Bench, populations: Populations) -> Part:
+def change(runner: StudyRunner, populations: Populations) -> Part:
     """Mean change, improvement and recovery, and how much of the change a low start alone would bring."""
-    everybody = bench.fit("change_everybody", card="change", cohort=populations["everybody"].cohort)
-    elevated = bench.fit("change_elevated", card="change", cohort=populations["elevated"].cohort)
-    after = bench.fit("followup_elevated", card="followup", cohort=populations["elevated"].cohort)
-    means = _means(bench, everybody, elevated, populations)
-    regression = _regression(bench, everybody)
+    everybody = runner.fit("change_everybody", card="change", cohort=populations["everybody"].cohort)
+    elevated = runner.fit("change_elevated", card="change", cohort=populations["elevated"].cohort)
+    after = runner.fit("followup_elevated", card="followup", cohort=populations["elevated"].cohort)
+    means = _means(runner, everybody, elevated, populations)
+    regression = _regression(runner, everybody)
     fits = {"improved": everybody, "improved-elevated": elevated, "recovered-elevated": after}
-    shares = [_shares(bench, name, fit, populations) for name, fit in fits.items()]
+    shares = [_shares(runner, name, fit, populations) for name, fit in fits.items()]
     return Part(
         "change",
         "Change in well-being",
         "Aim 2. How much does well-being change, and which share of people improves or recovers, among everybody and "
         "among those with elevated depressive symptoms at baseline?",
         (means, regression, *shares),
-        tuple(_statements(bench, means, regression, shares)),
+        tuple(_findings(runner, means, regression, shares)),
         (
             "That care brought the change about. There is no control group: people also change by themselves, and "
             "those who were chosen for a low start would be expected to score higher later in any case.",
@@ -43,8 +44,8 @@ def change(bench: Bench, populations: Populations) -> Part:
     )
 
 
-def _means(bench: Bench, everybody: Fit, elevated: Fit, populations: Populations) -> Block:
-    prob, relevant = bench.options.prob, bench.options.improvement
+def _means(runner: StudyRunner, everybody: Fit, elevated: Fit, populations: Populations) -> Block:
+    prob, relevant = runner.options.prob, runner.options.improvement
     found = [
         prefixed(overall_mean(fit, prob=prob, relevant=relevant), name)
         for name, fit in (("everybody", everybody), ("elevated", elevated))
@@ -52,9 +53,9 @@ def _means(bench: Bench, everybody: Fit, elevated: Fit, populations: Populations
     for factor in ("provider_type", "sex"):
         if factor in {own.name for own in everybody.design.factors}:
             found.append(prefixed(everybody.adjusted_means(factor, prob=prob), "everybody"))
-            pairs = everybody.contrasts(factor, prob=prob, rope=bench.options.rope)
+            pairs = everybody.contrasts(factor, prob=prob, rope=runner.options.rope)
             found.append(prefixed(pairs, "everybody", estimands=("contrast_of_means",)))
-    block = bench.block("change-means", "Mean change", EffectTable.concat(found), [everybody, elevated])
+    block = runner.block("change-means", "Mean change", EffectTable.concat(found), [everybody, elevated])
     if block.withheld:
         return block
 
@@ -70,12 +71,12 @@ def _means(bench: Bench, everybody: Fit, elevated: Fit, populations: Populations
     return block.with_page(tables=tables)
 
 
-def _regression(bench: Bench, fit: Fit) -> Block:
-    options = bench.options
+def _regression(runner: StudyRunner, fit: Fit) -> Block:
+    options = runner.options
     found = regression_to_mean(
         fit, at_most=options.elevated, population_mean=options.population_mean, prob=options.prob
     )
-    block = bench.block("change-regression", "Regression to the mean", found, [fit])
+    block = runner.block("change-regression", "Regression to the mean", found, [fit])
     if block.withheld:
         return block
     limit = exact(options.elevated)
@@ -105,22 +106,22 @@ def _regression(bench: Bench, fit: Fit) -> Block:
     return block.with_page(text=text, tables=[table])
 
 
-def _shares(bench: Bench, name: str, fit: Fit, populations: Populations) -> Block:
+def _shares(runner: StudyRunner, name: str, fit: Fit, populations: Populations) -> Block:
     """Model-implied shares; with the full study those of a Bernoulli model beside them."""
     event, _, who = name.partition("-")
-    least = bench.options.improvement if event == "improved" else lowest_above(bench.options.elevated)
+    least = runner.options.improvement if event == "improved" else lowest_above(runner.options.elevated)
     fits = {"model": fit}
-    if bench.options.full:
-        cohort = _with_event(bench, event, populations[who or "everybody"].cohort)
-        fits["bernoulli"] = bench.fit(f"bernoulli_{name}", card=event, cohort=cohort)
+    if runner.options.full:
+        cohort = _with_event(runner, event, populations[who or "everybody"].cohort)
+        fits["bernoulli"] = runner.fit(f"bernoulli_{name}", card=event, cohort=cohort)
     found = []
     for kind, own in fits.items():
         few = [factor.name for factor in own.design.factors if len(factor.levels) <= FEW_LEVELS]
         at_least = least if kind == "model" else 1.0
-        found.append(prefixed(responders(own, at_least=at_least, factor=few, prob=bench.options.prob), kind))
+        found.append(prefixed(responders(own, at_least=at_least, factor=few, prob=runner.options.prob), kind))
     who_words = populations[who or "everybody"].words
     title = f"{'Improved' if event == 'improved' else 'Recovered'}, {who_words}"
-    block = bench.block(f"change-{name}", title, EffectTable.concat(found), fits.values())
+    block = runner.block(f"change-{name}", title, EffectTable.concat(found), fits.values())
     if block.withheld:
         return block
 
@@ -133,7 +134,7 @@ def _shares(bench: Bench, name: str, fit: Fit, populations: Populations) -> Bloc
     what = (
         f"an improvement of {exact(least)} points or more"
         if event == "improved"
-        else f"a follow-up WHO-5 above {exact(bench.options.elevated)}"
+        else f"a follow-up WHO-5 above {exact(runner.options.elevated)}"
     )
     tables = [
         block_table(f"table-change-{name}", f"Probability of {what}, {who_words}", shares, label=label, direction=False)
@@ -154,7 +155,7 @@ def _shares(bench: Bench, name: str, fit: Fit, populations: Populations) -> Bloc
         ),
     )
     pictures = (
-        predictive_pictures(f"change-{name}", "Bernoulli model", fits["bernoulli"], bench.options.small)
+        predictive_pictures(f"change-{name}", "Bernoulli model", fits["bernoulli"], runner.options.small)
         if name == "improved" and len(fits) > 1
         else []
     )
@@ -176,30 +177,29 @@ def _in_order(rows: EffectTable) -> EffectTable:
     return rows.iloc[sorted(range(len(rows)), key=place)]
 
 
-def _with_event(bench: Bench, event: str, cohort: Cohort) -> Cohort:
+def _with_event(runner: StudyRunner, event: str, cohort: Cohort) -> Cohort:
     data = cohort.data
     if event == "improved":
-        happened, known = data["who5_change"] >= bench.options.improvement, data["who5_change"].notna()
+        happened, known = data["who5_change"] >= runner.options.improvement, data["who5_change"].notna()
     else:
-        happened, known = data["who5_followup"] > bench.options.elevated, data["who5_followup"].notna()
+        happened, known = data["who5_followup"] > runner.options.elevated, data["who5_followup"].notna()
     values = happened.astype("float64").where(known)
     # Whoever has no follow-up has no event.
     why = {**cohort.why_missing, event: cohort.why_missing.get("who5_followup", {})}
     return Cohort(data.assign(**{event: values}), cohort.source, cohort.excluded, why_missing=why, aside=cohort.aside)
 
 
-def _statements(bench: Bench, means: Block, regression: Block, shares: list[Block]) -> list[Statement]:
-    statements = []
+def _findings(runner: StudyRunner, means: Block, regression: Block, shares: list[Block]) -> list[Finding]:
+    findings = []
     if not means.withheld:
         estimates = shown(means.rows)
         for who, words in (("everybody", "among everybody"), ("elevated", "among those with elevated symptoms")):
             row = one_row(means.rows, "overall_mean", who)
             sentence = more_or_less(estimates, row, unit="WHO-5 points")
-            statements.append(
-                Statement(
+            findings.append(
+                Finding(
                     f"Compared with baseline, well-being at follow-up was, {words}, {sentence}.",
                     (f"{means.name}/{row.name}",),
-                    key=True,
                 )
             )
     if not regression.withheld:
@@ -214,12 +214,11 @@ def _statements(bench: Bench, means: Block, regression: Block, shares: list[Bloc
                 if not text_of(row, "note")
             ]
             if parts:
-                statements.append(
-                    Statement(
+                findings.append(
+                    Finding(
                         f"Of the change of {words}, regression to the mean of the population that they come from would "
                         f"by itself be expected to bring {join(parts)}; the cohort cannot tell which.",
                         tuple(f"{regression.name}/{row.name}" for row in rows),
-                        key=True,
                     )
                 )
     for block in shares:
@@ -229,12 +228,10 @@ def _statements(bench: Bench, means: Block, regression: Block, shares: list[Bloc
         overall = block.rows[(block.rows["estimand"] == "share_at_least") & block.rows["level"].isna()]
         row = overall.iloc[0]
         happened = (
-            f"improved by {exact(bench.options.improvement)} points or more"
+            f"improved by {exact(runner.options.improvement)} points or more"
             if "improved" in block.name
-            else f"had a follow-up WHO-5 above {exact(bench.options.elevated)}"
+            else f"had a follow-up WHO-5 above {exact(runner.options.elevated)}"
         )
         who = "those with elevated symptoms" if "elevated" in block.name else "everybody"
-        statements.append(
-            Statement(f"Of {who}, {share_words(estimates, row)} {happened}.", (f"{block.name}/{row.name}",), key=True)
-        )
-    return statements
+        findings.append(Finding(f"Of {who}, {share_words(estimates, row)} {happened}.", (f"{block.name}/{row.name}",)))
+    return findings

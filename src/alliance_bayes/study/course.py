@@ -12,10 +12,11 @@ from alliance_bayes.cohort import session_cohort, with_alliance_parts
 from alliance_bayes.effects import EffectTable, Estimate, Measure
 from alliance_bayes.effects.options import make_options
 from alliance_bayes.effects.summary import Fixed, summarise
+from alliance_bayes.report.findings import Finding
 from alliance_bayes.report.rows import measured
 from alliance_bayes.report.text import exact
-from alliance_bayes.study.bench import Bench
-from alliance_bayes.study.part import Block, Part, Statement
+from alliance_bayes.study.part import Block, Part
+from alliance_bayes.study.runner import StudyRunner
 from alliance_bayes.study.tables import block_table, one_row, prefix_of, prefixed, shown
 from alliance_bayes.study.words import more_or_less, slope_sentence
 
@@ -30,27 +31,27 @@ _WHEN = {
 _RATED_EARLY = {"early": "early", "first": "first_session"}
 
 
-def course(bench: Bench) -> Part:
+def course(runner: StudyRunner) -> Part:
     """Three views of time and of providers, each from models of its own."""
-    sessions = session_cohort(bench.cohort)
-    parts = with_alliance_parts(bench.cohort)
-    growth = bench.fit("growth", cohort=sessions)
-    fits = {"overall": bench.fit("outcome_everybody", card="outcome")}
-    fits |= {when: bench.fit(card, cohort=parts) for when, card in _RATED_EARLY.items()}
-    blocks = [_growth(bench, growth), _early(bench, fits)]
+    sessions = session_cohort(runner.cohort)
+    parts = with_alliance_parts(runner.cohort)
+    growth = runner.fit("growth", cohort=sessions)
+    fits = {"overall": runner.fit("outcome_everybody", card="outcome")}
+    fits |= {when: runner.fit(card, cohort=parts) for when, card in _RATED_EARLY.items()}
+    blocks = [_growth(runner, growth), _early(runner, fits)]
     left_out = []
     if "alliance_provider" in parts.data and parts.data["alliance_provider"].notna().any():
-        blocks.append(_providers(bench, bench.fit("within_between", cohort=parts)))
+        blocks.append(_providers(runner, runner.fit("within_between", cohort=parts)))
     else:
         left_out.append("slopes within and between providers: the sessions do not name the provider.")
-    statements = [statement for block in blocks for statement in _statements(bench, block)]
+    findings = [finding for block in blocks for finding in _findings(runner, block)]
     return Part(
         "time",
         "Alliance over time and between providers",
         "How does the alliance develop from session to session, does it go with later well-being when it is rated "
         "early, and is it the client's own alliance or the provider's average that matters?",
         tuple(blocks),
-        tuple(statements),
+        tuple(findings),
         (
             "That early alliance brings later well-being about. It comes first in time, but what people brought with "
             "them may lie behind both.",
@@ -59,7 +60,7 @@ def course(bench: Bench) -> Part:
     )
 
 
-def _growth(bench: Bench, fit: Fit) -> Block:
+def _growth(runner: StudyRunner, fit: Fit) -> Block:
     draws, names = fit.stacked, {factor.name: factor for factor in fit.design.factors}
     terms = list(fit.design.terms)
     beta = draws["beta"]
@@ -81,8 +82,8 @@ def _growth(bench: Bench, fit: Fit) -> Block:
             values = draws[f"tau_{name}"][:, place]
             found.append(row(f"sd_of_{what}", f"SD of {what} between {{factor}}", values, unit, factor=who))
     found.append(row("residual_sd", "Residual SD", draws["sigma"], point))
-    rows = summarise(found, make_options(fit, prob=bench.options.prob))
-    block = bench.block("time-growth", "From session to session", rows, [fit])
+    rows = summarise(found, make_options(fit, prob=runner.options.prob))
+    block = runner.block("time-growth", "From session to session", rows, [fit])
     if block.withheld:
         return block
     text = (
@@ -103,14 +104,14 @@ def _growth(bench: Bench, fit: Fit) -> Block:
     )
 
 
-def _early(bench: Bench, fits: dict[str, Fit]) -> Block:
+def _early(runner: StudyRunner, fits: dict[str, Fit]) -> Block:
     found = []
     for when, fit in fits.items():
         table = fit.effects(
-            ["slopes"], predictor=_WHEN[when][0], prob=bench.options.prob, rope=bench.options.rope, relevant=None
+            ["slopes"], predictor=_WHEN[when][0], prob=runner.options.prob, rope=runner.options.rope, relevant=None
         )
         found.append(prefixed(table, when, estimands=("slope", "slope_per_sd", "slope_standardised")))
-    block = bench.block("time-early", "Rated early", EffectTable.concat(found), fits.values())
+    block = runner.block("time-early", "Rated early", EffectTable.concat(found), fits.values())
     if block.withheld:
         return block
     page = block_table(
@@ -127,8 +128,8 @@ def _early(bench: Bench, fits: dict[str, Fit]) -> Block:
     return block.with_page(text=text, tables=[page])
 
 
-def _providers(bench: Bench, fit: Fit) -> Block:
-    options = make_options(fit, prob=bench.options.prob, rope=bench.options.rope)
+def _providers(runner: StudyRunner, fit: Fit) -> Block:
+    options = make_options(fit, prob=runner.options.prob, rope=runner.options.rope)
     terms, beta = list(fit.design.terms), fit.stacked["beta"]
     within, between = beta[:, terms.index("alliance_within")], beta[:, terms.index("alliance_provider")]
     unit = "WHO-5 point per alliance point"
@@ -148,7 +149,7 @@ def _providers(bench: Bench, fit: Fit) -> Block:
             ("between_minus_within", "Difference", between - within),
         )
     ]
-    block = bench.block("time-providers", "Within and between providers", summarise(found, options), [fit])
+    block = runner.block("time-providers", "Within and between providers", summarise(found, options), [fit])
     if block.withheld:
         return block
     clients = fit.design.frame.groupby("provider_id", observed=True).size()
@@ -172,7 +173,7 @@ def _providers(bench: Bench, fit: Fit) -> Block:
     )
 
 
-def _statements(bench: Bench, block: Block) -> list[Statement]:
+def _findings(runner: StudyRunner, block: Block) -> list[Finding]:
     if block.withheld:
         return []
     estimates = shown(block.rows)
@@ -180,15 +181,14 @@ def _statements(bench: Bench, block: Block) -> list[Statement]:
         row = block.rows[block.rows["estimand"] == "change_per_session"].iloc[0]
         sentence = more_or_less(estimates, row, unit="alliance points")
         text = f"From one session to the next, the alliance was rated {sentence}."
-        return [Statement(text, (f"{block.name}/{row.name}",), key=True)]
+        return [Finding(text, (f"{block.name}/{row.name}",))]
     if block.name == "time-early":
         row = one_row(block.rows, "slope", "first")
         sentence = slope_sentence(estimates, row, predictor="alliance_first", outcome="who5_followup", who="everybody")
         return [
-            Statement(
+            Finding(
                 f"With the alliance as it was rated in the first session, {sentence}.",
                 (f"{block.name}/{row.name}",),
-                key=True,
             )
         ]
     row = block.rows[block.rows["estimand"] == "between_minus_within"].iloc[0]
@@ -196,4 +196,4 @@ def _statements(bench: Bench, block: Block) -> list[Statement]:
         "The slope between providers compared with that within providers was "
         f"{more_or_less(estimates, row, unit='WHO-5 points per alliance point')}."
     )
-    return [Statement(text, (f"{block.name}/{row.name}",), key=True)]
+    return [Finding(text, (f"{block.name}/{row.name}",))]

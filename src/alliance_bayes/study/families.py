@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from alliance_bayes.checks.conclusions import Conclusions, conclusions
 from alliance_bayes.effects import EffectTable
+from alliance_bayes.report.findings import Finding
 from alliance_bayes.report.rows import measured
-from alliance_bayes.study.bench import Bench
 from alliance_bayes.study.comparing import compared, score_table
-from alliance_bayes.study.part import Part, Statement
+from alliance_bayes.study.part import Part
 from alliance_bayes.study.predictive import predictive_pictures
+from alliance_bayes.study.runner import StudyRunner
 from alliance_bayes.study.tables import block_forest, block_table, prefix_of, prefixed
 
 __all__ = ["families"]
@@ -27,11 +28,11 @@ _TITLES = {
 }
 
 
-def families(bench: Bench) -> Part:
+def families(runner: StudyRunner) -> Part:
     """The outcome model under four families, on one scale."""
-    options = bench.options
+    options = runner.options
     fits = {
-        name: bench.fit("outcome_everybody", card=card) if name == "gaussian" else bench.fit(card)
+        name: runner.fit("outcome_everybody", card=card) if name == "gaussian" else runner.fit(card)
         for name, card in _CARDS.items()
     }
     rope = options.rope
@@ -43,7 +44,7 @@ def families(bench: Bench) -> Part:
         )
         for name, fit in fits.items()
     )
-    block = bench.block("families-slopes", "The slope under each family", rows, fits.values())
+    block = runner.block("families-slopes", "The slope under each family", rows, fits.values())
     question = "Does the family that is assumed for a score with ends and steps change what is concluded?"
     if block.withheld:
         return Part("families", "Families for a bounded score", question, (block,))
@@ -65,7 +66,7 @@ def families(bench: Bench) -> Part:
         label=lambda row: f"{_TITLES[prefix_of(row)]}: " + measured(block.rows, row, short=True, unit="point"),
         heading="Family",
     )
-    bench.tell("comparing families by leave-one-out prediction")
+    runner.tell("comparing families by leave-one-out prediction")
     named = {_TITLES[name]: fit for name, fit in fits.items()}
     comparison = compared(named)
     same = conclusions(named, prob=options.prob, rope=rope)
@@ -75,7 +76,7 @@ def families(bench: Bench) -> Part:
         what="Families",
         note="Stacking weights are those of the mixture that predicts best, not probabilities of the families.",
     )
-    predicted = bench.block("families-predictive", "Prior and posterior predictive checks", rows[:0], []).with_page(
+    predicted = runner.block("families-predictive", "Prior and posterior predictive checks", rows[:0], []).with_page(
         text=("What each family would have drawn before it saw the data, and after, against what was observed.",),
         pictures=[
             picture
@@ -89,8 +90,8 @@ def families(bench: Bench) -> Part:
         question,
         (block.with_page(text=(same.sentence,), tables=[table, scores], pictures=[picture]), predicted),
         (
-            Statement(_same(same), tuple(f"{block.name}/{row}" for row in slopes.index), key=True),
-            Statement(comparison.sentence),
+            Finding(_same(same), tuple(f"{block.name}/{row}" for row in slopes.index)),
+            Finding(comparison.sentence, key=False),
         ),
         numbers={"scores": comparison.table, "conclusions": same.table},
     )

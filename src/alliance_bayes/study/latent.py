@@ -5,22 +5,23 @@ from __future__ import annotations
 from functools import partial
 
 from alliance_bayes.effects import EffectTable
+from alliance_bayes.report.findings import Finding
 from alliance_bayes.report.rows import measured
 from alliance_bayes.report.tables import frame_table
 from alliance_bayes.report.text import MINUS
-from alliance_bayes.study.bench import Bench
-from alliance_bayes.study.part import Block, Part, Statement
+from alliance_bayes.study.part import Block, Part
+from alliance_bayes.study.runner import StudyRunner
 from alliance_bayes.study.tables import block_forest, block_table, one_row, shown
 from alliance_bayes.study.words import share_words
 
 __all__ = ["latent", "measurement_equations"]
 
 
-def latent(bench: Bench) -> Part:
+def latent(runner: StudyRunner) -> Part:
     """The corrected slope beside the naive one, and how well ratings measure."""
-    fit = bench.latent("latent")
-    rope = bench.options.rope
-    rows = fit.effects(bench.options.prob, rope=rope)
+    fit = runner.latent("latent")
+    rope = runner.options.rope
+    rows = fit.effects(runner.options.prob, rope=rope)
     gate = fit.check().gate
     reasons = () if gate.passed else gate.reasons
     block = Block("latent", "The slope without error of measurement", rows, reasons, models=("latent",))
@@ -59,12 +60,12 @@ def latent(bench: Bench) -> Part:
         title,
         question,
         (block.with_page(text=text, tables=tables, pictures=[picture]),),
-        tuple(_statements(block, rows)),
+        tuple(_findings(block, rows)),
         ("That the corrected slope is a causal effect. It corrects for error of measurement, and for nothing else.",),
     )
 
 
-def _statements(block: Block, rows: EffectTable) -> list[Statement]:
+def _findings(block: Block, rows: EffectTable) -> list[Finding]:
     estimates = shown(rows)
     corrected, naive = one_row(rows, "corrected_slope"), one_row(rows, "naive_slope")
     reliability = share_words(estimates, one_row(rows, "reliability"))
@@ -73,7 +74,7 @@ def _statements(block: Block, rows: EffectTable) -> list[Statement]:
         f"point ({estimates.spoken(corrected)}), against {estimates.mean(naive)} ({estimates.spoken(naive)}) on "
         f"observed ratings, whose reliability is {reliability}."
     )
-    return [Statement(text, tuple(f"{block.name}/{row.name}" for row in (corrected, naive)), key=True)]
+    return [Finding(text, tuple(f"{block.name}/{row.name}" for row in (corrected, naive)))]
 
 
 def measurement_equations(trait: str) -> tuple[str, ...]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from alliance_bayes.api import Fit
 from alliance_bayes.effects import EffectTable, equivalence
+from alliance_bayes.report.findings import Finding
 from alliance_bayes.report.tables import frame_table
 from alliance_bayes.report.text import derived
-from alliance_bayes.study.bench import Bench
-from alliance_bayes.study.part import Block, Part, Statement
+from alliance_bayes.study.part import Block, Part
+from alliance_bayes.study.runner import StudyRunner
 from alliance_bayes.study.tables import block_forest, block_table
 
 __all__ = ["modality"]
@@ -15,25 +16,25 @@ __all__ = ["modality"]
 FACTOR = "modality"
 
 
-def modality(bench: Bench) -> Part:
+def modality(runner: StudyRunner) -> Part:
     """Equivalence and non-inferiority by stated margins, of ratings, of well-being and of their association."""
-    options = bench.options
-    rated, outcome = bench.fit("alliance_modality"), bench.fit("modality")
-    blocks, statements = [], []
+    options = runner.options
+    rated, outcome = runner.fit("alliance_modality"), runner.fit("modality")
+    blocks, findings = [], []
     for name, title, fit, of, margin, unit in (
         ("alliance", "Ratings of the alliance", rated, "mean", options.alliance_margin, "alliance points"),
         ("wellbeing", "Follow-up well-being", outcome, "mean", options.margin, "WHO-5 points"),
         ("slope", "Association of the two", outcome, "slope", options.margin, "WHO-5 points per alliance point"),
     ):
-        block, said = _compared(bench, f"modality-{name}", title, fit, of, margin, unit)
+        block, said = _compared(runner, f"modality-{name}", title, fit, of, margin, unit)
         blocks.append(block)
-        statements += said
+        findings += said
     return Part(
         "modality",
         "Video and in-person care",
         "Are ratings of the alliance, follow-up well-being and their association the same in video and in-person care?",
         tuple(blocks),
-        tuple(statements),
+        tuple(findings),
         (
             "That a difference between video and in-person care, or its absence, is due to the modality. People were "
             "not assigned to one of them at random.",
@@ -42,9 +43,9 @@ def modality(bench: Bench) -> Part:
 
 
 def _compared(
-    bench: Bench, name: str, title: str, fit: Fit, of: str, margin: float, unit: str
-) -> tuple[Block, list[Statement]]:
-    prob = bench.options.prob
+    runner: StudyRunner, name: str, title: str, fit: Fit, of: str, margin: float, unit: str
+) -> tuple[Block, list[Finding]]:
+    prob = runner.options.prob
     levels = (
         fit.adjusted_means(FACTOR, prob=prob)
         if of == "mean"
@@ -55,7 +56,7 @@ def _compared(
         FACTOR, of="mean" if of == "mean" else "slope", prob=prob, rope=(-margin, margin), relevant=None
     )
     pairs = pairs[pairs["estimand"] == f"contrast_of_{of}s"]
-    block = bench.block(name, title, EffectTable.concat([levels, pairs]), [fit])
+    block = runner.block(name, title, EffectTable.concat([levels, pairs]), [fit])
     if block.withheld:
         return block, []
     pairs = block.rows[block.rows["versus"].notna()]
@@ -80,5 +81,5 @@ def _compared(
             caption=f"Equivalence and non-inferiority by a margin of {derived(margin)} {unit}",
         ),
     ]
-    said = [Statement(str(sentence), (f"{name}/{row}",), key=True) for row, sentence in judged["statement"].items()]
+    said = [Finding(str(sentence), (f"{name}/{row}",)) for row, sentence in judged["statement"].items()]
     return block.with_page(tables=tables, pictures=[picture]), said

@@ -9,27 +9,28 @@ import pandas as pd
 from alliance_bayes.effects import EffectTable
 from alliance_bayes.effects import moderation as moderation_effects
 from alliance_bayes.effects.equivalence import DECIDED, standing_of
+from alliance_bayes.report.findings import Finding
 from alliance_bayes.report.rows import Estimates, condition
 from alliance_bayes.report.text import derived, exact
-from alliance_bayes.study.bench import Bench
-from alliance_bayes.study.part import Part, Statement
+from alliance_bayes.study.part import Part
+from alliance_bayes.study.runner import StudyRunner
 from alliance_bayes.study.tables import block_forest, block_table, level_name, shown
 from alliance_bayes.study.words import more_or_less, within_margin
 
 __all__ = ["moderation"]
 
 
-def moderation(bench: Bench) -> Part:
+def moderation(runner: StudyRunner) -> Part:
     """Interactions as estimates, each with the probability that it is too small to matter."""
-    options = bench.options
+    options = runner.options
     rope = options.rope
-    fit = bench.fit("moderation")
+    fit = runner.fit("moderation")
     numeric = moderation_effects(fit, prob=options.prob, rope=rope)
     found = [numeric]
     if any(factor.name == "provider_type" for factor in fit.design.factors):
         pairs = fit.contrasts("provider_type", of="slope", prob=options.prob, rope=rope, relevant=None)
         found.append(pairs[pairs["estimand"] == "contrast_of_slopes"])
-    block = bench.block("moderation", "Differences of the slope", EffectTable.concat(found), [fit])
+    block = runner.block("moderation", "Differences of the slope", EffectTable.concat(found), [fit])
     part = Part(
         "moderation",
         "For whom the alliance matters",
@@ -51,7 +52,7 @@ def moderation(bench: Bench) -> Part:
         pairs,
         axis="WHO-5 points per alliance point",
         caption=f"Posterior mean and interval. Grey: differences of less than {derived(_margin(pairs))} WHO-5 points "
-        f"per alliance point, which count as none: {_over(bench)}.",
+        f"per alliance point, which count as none: {_over(runner)}.",
         label=level_name,
         reference=0.0,
         rope=(-_margin(pairs), _margin(pairs)),
@@ -68,11 +69,11 @@ def moderation(bench: Bench) -> Part:
         tables.insert(0, block_table("table-moderation-slopes", "Slopes at the 10th and the 90th percentile", slopes))
     block = block.with_page(tables=tables, pictures=[picture])
     estimates = shown(block.rows)
-    each = [_statement(bench, block.name, estimates, row) for _, row in pairs.iterrows()]
-    return replace(part, blocks=(block,), statements=(_overall(bench, block.name, pairs), *each))
+    each = [_finding(runner, block.name, estimates, row) for _, row in pairs.iterrows()]
+    return replace(part, blocks=(block,), findings=(_overall(runner, block.name, pairs), *each))
 
 
-def _overall(bench: Bench, block: str, pairs: EffectTable) -> Statement:
+def _overall(runner: StudyRunner, block: str, pairs: EffectTable) -> Finding:
     """How many differences are settled, and how many are small enough to count as none."""
     n = len(pairs)
     clear = int(((pairs["lower"] > 0) | (pairs["upper"] < 0)).sum())
@@ -86,12 +87,12 @@ def _overall(bench: Bench, block: str, pairs: EffectTable) -> Statement:
     text = (
         f"Of {n} differences of the slope ({types}between low and high baseline WHO-5, between few and many "
         f"sessions), {settled}; {same} {'lies' if same == 1 else 'lie'} within "
-        f"±{derived(_margin(pairs))} WHO-5 points per alliance point ({_over(bench)}) with a probability of "
+        f"±{derived(_margin(pairs))} WHO-5 points per alliance point ({_over(runner)}) with a probability of "
         f"{exact(DECIDED)} or more, which is equivalence by that margin, {different} above or below it with as much, "
         f"and {open_} "
         f"{'is' if open_ == 1 else 'are'} undecided."
     )
-    return Statement(text, tuple(f"{block}/{row}" for row in pairs.index), key=True)
+    return Finding(text, tuple(f"{block}/{row}" for row in pairs.index))
 
 
 def _margin(pairs: EffectTable) -> float:
@@ -99,17 +100,18 @@ def _margin(pairs: EffectTable) -> float:
     return float(pairs["rope_high"].max())
 
 
-def _over(bench: Bench) -> str:
+def _over(runner: StudyRunner) -> str:
     """The margin in the outcome's points over the contrast that it is declared for."""
-    half = exact(bench.options.margin / 2)
+    half = exact(runner.options.margin / 2)
     return f"{half} {'point' if half == '1' else 'points'} between the 10th and the 90th percentile of alliance"
 
 
-def _statement(bench: Bench, block: str, estimates: Estimates, row: pd.Series) -> Statement:
+def _finding(runner: StudyRunner, block: str, estimates: Estimates, row: pd.Series) -> Finding:
     unit = "WHO-5 points per alliance point"
     first, second = (condition(str(row[name])) for name in ("level", "versus"))
-    return Statement(
+    return Finding(
         f"At {first} compared with {second}, the slope was {more_or_less(estimates, row, unit=unit)}. "
         + within_margin(estimates, row, margin=float(row["rope_high"]), unit=unit),
         (f"{block}/{row.name}",),
+        key=False,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from markupsafe import Markup
@@ -27,10 +28,10 @@ from alliance_bayes.report.reproduction import told
 from alliance_bayes.report.sections import Section, linked
 from alliance_bayes.report.tables import Table
 from alliance_bayes.report.text import capital, clean, count, equations, exact, number, scale_words, typeset
-from alliance_bayes.study.bench import Fitted
 from alliance_bayes.study.latent import measurement_equations
 from alliance_bayes.study.options import StudyOptions
 from alliance_bayes.study.part import Part
+from alliance_bayes.study.runner import Fitted
 from alliance_bayes.study.study import Study
 from alliance_bayes.study.tables import rows_text, shown_rows
 from alliance_bayes.versions import versions
@@ -110,7 +111,7 @@ def _section(part: Part, shown: Mapping[str, int | None]) -> Section:
         {
             "name": part.name,
             "question": part.question,
-            "statements": [typeset(capital(clean(statement.text))) for statement in part.statements],
+            "statements": [typeset(capital(clean(finding.text))) for finding in part.findings],
             "limits": part.limits,
             "blocks": part.blocks,
             "rows": {name: count(number) for name, number in shown.items() if number is not None},
@@ -123,11 +124,11 @@ def _findings(study: Study) -> Findings:
     topics = []
     for part in study.parts.values():
         said = [
-            Finding(f"{part.name}-{place}", "", typeset(capital(clean(statement.text))), statement.rows)
-            for place, statement in enumerate(part.statements, 1)
-            if statement.key
+            replace(finding, text=typeset(capital(clean(finding.text))), name=f"{part.name}-{place}")
+            for place, finding in enumerate(part.findings, 1)
+            if finding.key
         ]
-        said += [Finding(f"{part.name}-withheld", "Withheld", typeset(reason), ()) for reason in part.withheld]
+        said += [Finding(typeset(reason), name=f"{part.name}-withheld", lead="Withheld") for reason in part.withheld]
         if said:
             topics.append(Topic(part.title, tuple(said), ()))
     limits = tuple(dict.fromkeys(limit for part in study.parts.values() for limit in part.limits))

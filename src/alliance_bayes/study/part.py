@@ -8,29 +8,11 @@ from dataclasses import dataclass, field, replace
 import pandas as pd
 
 from alliance_bayes.effects import EffectTable
+from alliance_bayes.report.findings import Finding
 from alliance_bayes.report.sections import Picture
 from alliance_bayes.report.tables import Table
 
-__all__ = ["Block", "Part", "Statement"]
-
-
-@dataclass(frozen=True)
-class Statement:
-    """A finding in one sentence or more.
-
-    Parameters
-    ----------
-    text
-        The sentence.
-    rows
-        Ids of the rows that its numbers come from, as ``block/row``.
-    key
-        Whether it belongs to the study's key findings.
-    """
-
-    text: str
-    rows: tuple[str, ...] = ()
-    key: bool = False
+__all__ = ["Block", "Part"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,7 +80,7 @@ class Part:
         Heading, and what is asked.
     blocks
         The numbers, in order.
-    statements
+    findings
         What they say.
     limits
         What they must not be taken to say.
@@ -112,7 +94,7 @@ class Part:
     title: str
     question: str
     blocks: tuple[Block, ...]
-    statements: tuple[Statement, ...] = ()
+    findings: tuple[Finding, ...] = ()
     limits: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
     numbers: Mapping[str, object] = field(default_factory=dict)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from alliance_bayes.cohort import Cohort
-from alliance_bayes.study.bench import Bench
+from alliance_bayes.study.runner import StudyRunner
 
 __all__ = ["Population", "Populations", "populations"]
 
@@ -22,12 +22,12 @@ class Population:
 type Populations = Mapping[str, Population]
 
 
-def populations(bench: Bench) -> Populations:
+def populations(runner: StudyRunner) -> Populations:
     """Everybody, and the elevated. Whoever has no baseline score is in neither's analysis."""
-    limit = bench.options.elevated
-    baseline = bench.cohort.data["who5_baseline"]
-    elevated = bench.subset(bench.cohort, baseline <= limit, f"baseline WHO-5 above {limit:g}, or missing")
+    limit = runner.options.elevated
+    baseline = runner.cohort.data["who5_baseline"]
+    elevated = runner.subset(runner.cohort, baseline <= limit, f"baseline WHO-5 above {limit:g}, or missing")
     return {
-        "everybody": Population(bench.cohort, "everybody"),
+        "everybody": Population(runner.cohort, "everybody"),
         "elevated": Population(elevated, f"those with elevated symptoms (baseline WHO-5 of {limit:g} or less)"),
     }

@@ -12,11 +12,12 @@ from alliance_bayes.api import Fit
 from alliance_bayes.effects import EffectTable, group_ratings, superiority
 from alliance_bayes.instruments import cronbach_alpha
 from alliance_bayes.report.counts import hidden_beside, hidden_levels, shown_events
+from alliance_bayes.report.findings import Finding
 from alliance_bayes.report.rows import measured, rows_of
 from alliance_bayes.report.text import Row, capital, clean, exact, factor_name, number, percent
-from alliance_bayes.study.bench import Bench
-from alliance_bayes.study.part import Block, Part, Statement
+from alliance_bayes.study.part import Block, Part
 from alliance_bayes.study.predictive import predictive_pictures
+from alliance_bayes.study.runner import StudyRunner
 from alliance_bayes.study.tables import (
     FEW_LEVELS,
     block_forests,
@@ -37,26 +38,26 @@ _FAMILIES = {"gaussian": "alliance_gaussian", "censored": "alliance", "ordinal":
 _TITLES = {"gaussian": "Gaussian", "censored": "Gaussian, censored at 1 and 5", "ordinal": "ordinal"}
 
 
-def ratings(bench: Bench) -> Part:
+def ratings(runner: StudyRunner) -> Part:
     """Ratings as they were given, and what the models expect of each group."""
-    gaussian = bench.fit("alliance_gaussian")
-    rated = _rated(bench, gaussian)
-    observed = _observed(bench, rated)
-    expected = _expected(bench, gaussian)
-    blocks = [observed, expected, _gradients(bench, gaussian)]
-    if bench.options.full:
-        blocks.append(_families(bench, gaussian))
+    gaussian = runner.fit("alliance_gaussian")
+    rated = _rated(runner, gaussian)
+    observed = _observed(runner, rated)
+    expected = _expected(runner, gaussian)
+    blocks = [observed, expected, _gradients(runner, gaussian)]
+    if runner.options.full:
+        blocks.append(_families(runner, gaussian))
     return Part(
         "ratings",
         "Ratings of the alliance",
         "Aim 1. How do ratings of the alliance differ by provider type, sex, country, age and baseline well-being?",
         tuple(blocks),
-        tuple(_statements(bench, observed, expected, rated)),
+        tuple(_findings(runner, observed, expected, rated)),
         (
             "That one provider type brings about a better alliance than another. People chose their provider type or "
             "were guided to it, so those groups differed from the start.",
         ),
-        numbers={"reliability": _reliability(bench)},
+        numbers={"reliability": _reliability(runner)},
     )
 
 
@@ -65,12 +66,12 @@ def factors_compared(fit: Fit) -> list[str]:
     return [factor.name for factor in fit.design.factors if len(factor.levels) <= FEW_LEVELS]
 
 
-def _rated(bench: Bench, fit: Fit) -> Fit:
+def _rated(runner: StudyRunner, fit: Fit) -> Fit:
     """The fit whose people's ratings are described: all that were rated, unless few of them are not in Table 1.
 
     What is observed of a group tells how many people it has, and beside Table 1 how many of them are not there.
     """
-    small, first = bench.options.small, bench.first
+    small, first = runner.options.small, runner.first
     for factor in factors_compared(fit):
         known = hidden_levels(fit, small)[factor] | hidden_levels(first, small).get(factor, frozenset())
         if factor in first.design.frame and hidden_beside(fit, first, factor, small) != known:
@@ -78,11 +79,11 @@ def _rated(bench: Bench, fit: Fit) -> Fit:
     return fit
 
 
-def _observed(bench: Bench, fit: Fit) -> Block:
+def _observed(runner: StudyRunner, fit: Fit) -> Block:
     """Medians, means and shares at the ceiling as observed, with no model but that people are exchangeable."""
-    tables, small = [], bench.options.small
+    tables, small = [], runner.options.small
     for factor in factors_compared(fit):
-        hidden = hidden_beside(fit, bench.first, factor, small)
+        hidden = hidden_beside(fit, runner.first, factor, small)
         frame = fit.design.frame[~fit.design.frame[factor].isin(list(hidden))]
         if frame[factor].nunique() < 2:
             continue
@@ -90,14 +91,14 @@ def _observed(bench: Bench, fit: Fit) -> Block:
             frame["alliance"],
             frame[factor].cat.remove_unused_categories(),
             top=TOP,
-            seed=bench.options.seed,
-            prob=bench.options.prob,
+            seed=runner.options.seed,
+            prob=runner.options.prob,
         )
         # The mean and SD of a share tell how many people have the event, and how many do not.
         told = shown_events(fit, factor, [(fit.design.frame["alliance"] >= TOP).to_numpy()], small)
         counted = [row["estimand"] != "share_at_ceiling" or told[str(row["level"])] for _, row in found.iterrows()]
         tables.append(prefixed(found[np.asarray(counted, dtype=bool)], factor))
-    block = bench.block("ratings-observed", "Ratings as they were given", joined(tables), [])
+    block = runner.block("ratings-observed", "Ratings as they were given", joined(tables), [])
     rows = block.rows
     pages = []
     for factor in factors_compared(fit):
@@ -117,7 +118,7 @@ def _observed(bench: Bench, fit: Fit) -> Block:
         "Posterior of what is true of the people these were drawn from, by the Bayesian bootstrap: it assumes no shape "
         "of the distribution, so the ceiling needs no model, and it pools nothing. The probability of superiority is "
         "that of a person of the first group rating higher than one of the second (ties count half); 50% is no "
-        "difference." + (" Described are those of Table 1: few others were rated." if fit is bench.first else ""),
+        "difference." + (" Described are those of Table 1: few others were rated." if fit is runner.first else ""),
     )
     return block.with_page(text=text, tables=pages)
 
@@ -127,12 +128,12 @@ def _observed_name(rows: EffectTable, row: Row) -> str:
     return f"{who}: {measured(rows, row, short=True)}"
 
 
-def _expected(bench: Bench, fit: Fit) -> Block:
-    options = bench.options
+def _expected(runner: StudyRunner, fit: Fit) -> Block:
+    options = runner.options
     by_group = [fit.adjusted_means(factor.name, prob=options.prob) for factor in fit.design.factors]
     pairs = [fit.contrasts(name, prob=options.prob, rope=options.alliance_rope) for name in factors_compared(fit)]
     rows = joined([*by_group, *pairs])
-    block = bench.block("ratings-expected", "Expected ratings, pooled and adjusted", rows, [fit])
+    block = runner.block("ratings-expected", "Expected ratings, pooled and adjusted", rows, [fit])
     if block.withheld:
         return block
     levels = block.rows[block.rows["versus"].isna()]
@@ -159,13 +160,13 @@ def _expected(bench: Bench, fit: Fit) -> Block:
     return block.with_page(text=text, tables=tables, pictures=pictures)
 
 
-def _gradients(bench: Bench, fit: Fit) -> Block:
+def _gradients(runner: StudyRunner, fit: Fit) -> Block:
     """How ratings go with age and baseline well-being."""
     found = []
     for predictor in ("age", "who5_baseline"):
-        table = fit.effects(["slopes"], predictor=predictor, prob=bench.options.prob, rope=None, relevant=None)
+        table = fit.effects(["slopes"], predictor=predictor, prob=runner.options.prob, rope=None, relevant=None)
         found.append(prefixed(table, predictor, estimands=("slope", "slope_p10_p90", "partial_correlation")))
-    block = bench.block("ratings-gradients", "Age and baseline well-being", EffectTable.concat(found), [fit])
+    block = runner.block("ratings-gradients", "Age and baseline well-being", EffectTable.concat(found), [fit])
     if block.withheld:
         return block
 
@@ -180,10 +181,10 @@ def _gradients(bench: Bench, fit: Fit) -> Block:
     )
 
 
-def _families(bench: Bench, gaussian: Fit) -> Block:
+def _families(runner: StudyRunner, gaussian: Fit) -> Block:
     """The same differences under families that know of the ceiling."""
-    options = bench.options
-    fits = {name: gaussian if name == "gaussian" else bench.fit(card) for name, card in _FAMILIES.items()}
+    options = runner.options
+    fits = {name: gaussian if name == "gaussian" else runner.fit(card) for name, card in _FAMILIES.items()}
     found = []
     for name, whole in fits.items():
         # Hundreds of levels make every draw costly; the draws of an ordinal model are some thousands.
@@ -193,7 +194,7 @@ def _families(bench: Bench, gaussian: Fit) -> Block:
             found.append(prefixed(pairs, name, estimands=("contrast_of_means",)))
             better = superiority(fit, factor, prob=options.prob)
             found.append(prefixed(better, name))
-    block = bench.block("ratings-families", "The ceiling", EffectTable.concat(found), fits.values())
+    block = runner.block("ratings-families", "The ceiling", EffectTable.concat(found), fits.values())
     if block.withheld:
         return block
 
@@ -236,22 +237,22 @@ def _families(bench: Bench, gaussian: Fit) -> Block:
     pictures = [
         picture
         for name in ("censored", "ordinal")
-        for picture in predictive_pictures(f"ratings-{name}", capital(_TITLES[name]), fits[name], bench.options.small)
+        for picture in predictive_pictures(f"ratings-{name}", capital(_TITLES[name]), fits[name], runner.options.small)
     ]
     return block.with_page(text=text, tables=tables, pictures=pictures)
 
 
-def _statements(bench: Bench, observed: Block, expected: Block, fit: Fit) -> list[Statement]:
+def _findings(runner: StudyRunner, observed: Block, expected: Block, fit: Fit) -> list[Finding]:
     values = fit.design.frame["alliance"].to_numpy(float)
     median = number(float(pd.Series(values).median()), 2)
-    told = shown_events(fit, None, [values >= TOP], bench.options.small)[""]
+    told = shown_events(fit, None, [values >= TOP], runner.options.small)[""]
     text = (
         f"{percent(float((values >= TOP).mean()))} of people gave their provider the highest possible rating in every "
         f"session (the median of people's average ratings is {median} of 5)."
         if told
         else f"The median of people's average ratings is {median} of 5."
     )
-    statements = [Statement(text, key=True)]
+    findings = [Finding(text)]
     estimates, seen = shown(expected.rows), shown(observed.rows)
     for _, row in estimates.where("contrast_of_means").iterrows():
         if expected.withheld or str(row["factor"]) not in ("sex", "provider_type"):
@@ -262,22 +263,23 @@ def _statements(bench: Bench, observed: Block, expected: Block, fit: Fit) -> lis
         if len(better):
             text += f"; probability of superiority {share_words(seen, better.iloc[0])}"
         rows = (f"{expected.name}/{row.name}", *(f"{observed.name}/{name}" for name in better.index))
-        statements.append(Statement(f"{text}.", rows, key=str(row["factor"]) == "sex"))
-    reliability = _reliability(bench)
+        findings.append(Finding(f"{text}.", rows, key=str(row["factor"]) == "sex"))
+    reliability = _reliability(runner)
     if reliability is not None:
         alpha, ends = reliability["value"], f"{reliability['lower']:.2f} to {reliability['upper']:.2f}"
-        statements.append(
-            Statement(
+        findings.append(
+            Finding(
                 f"Goal and bond, each averaged over a person's sessions, have a Cronbach's alpha of {alpha:.2f} "
-                f"({reliability['interval']} {ends})."
+                f"({reliability['interval']} {ends}).",
+                key=False,
             )
         )
-    return statements
+    return findings
 
 
-def _reliability(bench: Bench) -> dict[str, Any] | None:
+def _reliability(runner: StudyRunner) -> dict[str, Any] | None:
     """Cronbach's alpha of the two items averaged over sessions, where the cohort knows them."""
-    sessions = bench.cohort.sessions
+    sessions = runner.cohort.sessions
     if sessions is None:
         return None
     items = sessions.groupby("participant_id", sort=False)[["goal", "bond"]].mean().dropna()

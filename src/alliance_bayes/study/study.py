@@ -21,11 +21,10 @@ from alliance_bayes.latent import LatentFit
 from alliance_bayes.remedies import argument
 from alliance_bayes.report.text import clean
 from alliance_bayes.study.association import association
-from alliance_bayes.study.bench import Bench, Fitted
+from alliance_bayes.study.cache import PosteriorCache
 from alliance_bayes.study.change import change
 from alliance_bayes.study.course import course
 from alliance_bayes.study.families import families
-from alliance_bayes.study.kept import Kept
 from alliance_bayes.study.latent import latent
 from alliance_bayes.study.modality import FACTOR, modality
 from alliance_bayes.study.moderation import moderation
@@ -33,6 +32,7 @@ from alliance_bayes.study.options import StudyOptions
 from alliance_bayes.study.part import Part
 from alliance_bayes.study.populations import populations
 from alliance_bayes.study.ratings import ratings
+from alliance_bayes.study.runner import Fitted, StudyRunner
 from alliance_bayes.study.tables import analysed
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ class Study:
             for part in self.parts.values()
             for sentence in (
                 *(f"{part.title}: withheld. {reason}" for reason in part.withheld),
-                *(clean(statement.text) for statement in part.statements if statement.key),
+                *(clean(finding.text) for finding in part.findings if finding.key),
             )
         )
 
@@ -104,7 +104,7 @@ class Study:
         return out[["part", *(name for name in out.columns if name != "part")]]
 
     def rows(self) -> pd.DataFrame:
-        """The same table with ids that are unique in the study: ``block/row``, as statements name them.
+        """The same table with ids that are unique in the study: ``block/row``, as findings name them.
 
         Returns
         -------
@@ -217,15 +217,15 @@ def answered(
     progress: bool | Progress = True,
     told: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Study:
-    """Answer a study's questions; see :func:`run_study` and, for ``told``, :class:`Bench`."""
+    """Answer a study's questions; see :func:`run_study` and, for ``told``, :class:`StudyRunner`."""
     check_columns(cohort, chosen)
-    kept = Kept(None if keep is None else Path(keep))
+    cache = PosteriorCache(None if keep is None else Path(keep))
     people = same_people(cohort, full=chosen.full) if chosen.same_people else cohort
     check_columns(people, chosen)
-    bench = Bench(people, chosen, kept=kept, tell=tell or (lambda line: None), progress=progress, told=told)
+    runner = StudyRunner(people, chosen, cache=cache, tell=tell or (lambda line: None), progress=progress, told=told)
     with one_blas_thread():
-        parts = answer(bench)
-    return Study(cohort, chosen, {part.name: part for part in parts}, dict(bench.fitted))
+        parts = answer(runner)
+    return Study(cohort, chosen, {part.name: part for part in parts}, dict(runner.fitted))
 
 
 NO_SESSIONS = (
@@ -234,22 +234,22 @@ NO_SESSIONS = (
 )
 
 
-def answer(bench: Bench) -> list[Part]:
+def answer(runner: StudyRunner) -> list[Part]:
     """Answer every question that was asked for and that the table allows."""
-    people = populations(bench)
-    parts = [ratings(bench), change(bench, people), association(bench, people), moderation(bench)]
-    if FACTOR in bench.cohort.data and bench.cohort.data[FACTOR].nunique() > 1:
-        parts.append(modality(bench))
-    if bench.options.full:
-        parts.append(families(bench))
-        parts.append(_with_sessions(bench, latent, "latent", "Latent alliance"))
-        parts.append(_with_sessions(bench, course, "time", "Alliance over time and between providers"))
+    people = populations(runner)
+    parts = [ratings(runner), change(runner, people), association(runner, people), moderation(runner)]
+    if FACTOR in runner.cohort.data and runner.cohort.data[FACTOR].nunique() > 1:
+        parts.append(modality(runner))
+    if runner.options.full:
+        parts.append(families(runner))
+        parts.append(_with_sessions(runner, latent, "latent", "Latent alliance"))
+        parts.append(_with_sessions(runner, course, "time", "Alliance over time and between providers"))
     return parts
 
 
-def _with_sessions(bench: Bench, make: Callable[[Bench], Part], name: str, title: str) -> Part:
-    if bench.cohort.sessions is not None:
-        return make(bench)
+def _with_sessions(runner: StudyRunner, make: Callable[[StudyRunner], Part], name: str, title: str) -> Part:
+    if runner.cohort.sessions is not None:
+        return make(runner)
     return Part(
         name, title, "This part needs the ratings of single sessions.", (), left_out=(f"{title}: {NO_SESSIONS}",)
     )

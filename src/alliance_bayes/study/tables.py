@@ -28,7 +28,7 @@ from alliance_bayes.report.rows import (
 from alliance_bayes.report.sections import Picture
 from alliance_bayes.report.tables import Table
 from alliance_bayes.report.text import MINUS, Row, capital, column_name, count, factor_name, join
-from alliance_bayes.study.bench import Fitted
+from alliance_bayes.study.runner import Fitted
 
 __all__ = [
     "FEW_LEVELS",

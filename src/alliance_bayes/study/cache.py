@@ -15,13 +15,13 @@ from alliance_bayes.errors import FileFormatError, UsageError
 from alliance_bayes.foreign import parse_json
 from alliance_bayes.trees import read_tree, write_tree
 
-__all__ = ["Kept"]
+__all__ = ["PosteriorCache"]
 
 # Raised whenever a file of another layout, or draws of another meaning, would be written.
 FORMAT = 3
 
 
-class Kept:
+class PosteriorCache:
     """A folder of posteriors by what they were made from.
 
     The files hold draws of parameters and how they came about, and no row of data. A file that cannot be read counts as

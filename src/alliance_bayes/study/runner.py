@@ -27,13 +27,13 @@ from alliance_bayes.model.layout import posterior_dataset
 from alliance_bayes.report.counts import hidden_beside, hidden_parameters, hidden_rows
 from alliance_bayes.report.privacy import redaction, unnamed
 from alliance_bayes.report.rows import Estimates
+from alliance_bayes.study.cache import PosteriorCache
 from alliance_bayes.study.cards import study_card, without_factors
-from alliance_bayes.study.kept import Kept
 from alliance_bayes.study.options import StudyOptions
 from alliance_bayes.study.part import Block
 from alliance_bayes.versions import versions
 
-__all__ = ["Bench", "Fitted"]
+__all__ = ["Fitted", "StudyRunner"]
 
 # What a posterior depends on besides data and model; other packages' versions change digits, not meaning.
 _VERSIONS = ("alliance_bayes",)
@@ -81,7 +81,7 @@ def _info(tree: xr.DataTree) -> dict[str, Any]:
     return dict(parse_json(tree.attrs["info"], what="a kept posterior", remedy="Empty the folder of posteriors."))
 
 
-class Bench:
+class StudyRunner:
     """Fits a study's models on a cohort and on parts of it.
 
     Parameters
@@ -90,7 +90,7 @@ class Bench:
         Everybody.
     options
         Of the study.
-    kept
+    cache
         Where posteriors are kept.
     tell
         Called with a line of progress before anything that takes time.
@@ -105,12 +105,12 @@ class Bench:
         cohort: Cohort,
         options: StudyOptions,
         *,
-        kept: Kept,
+        cache: PosteriorCache,
         tell: Callable[[str], None],
         progress: bool | Progress,
         told: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> None:
-        self.cohort, self.options, self.tell, self._kept, self._progress = cohort, options, tell, kept, progress
+        self.cohort, self.options, self.tell, self._cache, self._progress = cohort, options, tell, cache, progress
         self._page = told or {}
         self.fitted: dict[str, Fitted] = {}
 
@@ -149,7 +149,7 @@ class Bench:
             # Labels may be participants' ids; they come back with the rows.
             posterior = made.posterior.drop_vars(list(made.posterior.coords))
             tree = xr.DataTree.from_dict({"posterior": posterior, "sample_stats": made.sample_stats})
-            self._kept.store(key, tree, made.info)
+            self._cache.store(key, tree, made.info)
         part = cohort.person is None and len(cohort) < len(self.cohort)
         self.fitted[name] = Fitted(name, made, seconds, reused, part=part)
         return made
@@ -173,7 +173,7 @@ class Bench:
         model = self.model(name, self.cohort)
         self.tell(f"{model.card.title}: {len(self.cohort):,} people, single ratings (some minutes)")
         key = self._key(model, self.cohort, sessions=session_cohort(self.cohort).hash)
-        tree, started = self._kept.load(key), time.perf_counter()
+        tree, started = self._cache.load(key), time.perf_counter()
         if tree is not None:
             made = LatentFit.from_tree(tree, self.cohort)
             self.fitted[name] = Fitted(name, made, float("nan"), True, model)
@@ -191,12 +191,12 @@ class Bench:
                 break
             why = gate.reasons[0]
             self.tell(f"{model.card.title}: {made.info['draws']:,} draws a chain did not pass the checks ({why})")
-        self._kept.store(key, made.to_tree(), made.info)
+        self._cache.store(key, made.to_tree(), made.info)
         self.fitted[name] = Fitted(name, made, time.perf_counter() - started, model=model)
         return made
 
     def _key(self, model: Model, cohort: Cohort, **more: str) -> str:
-        return self._kept.key(
+        return self._cache.key(
             {
                 "card": card_text(model),
                 "data": cohort.hash,
@@ -220,7 +220,7 @@ class Bench:
         return Model(**arguments) if few else model
 
     def _again(self, model: Model, cohort: Cohort, key: str) -> Fit | None:
-        tree = self._kept.load(key)
+        tree = self._cache.load(key)
         if tree is None:
             return None
         info = _info(tree)

@@ -1,4 +1,4 @@
-"""Kept posteriors: named by what they were made from, given back as they were, and none when damaged."""
+"""PosteriorCache posteriors: named by what they were made from, given back as they were, and none when damaged."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alliance_bayes.errors import UsageError
-from alliance_bayes.study.kept import Kept
+from alliance_bayes.study.cache import PosteriorCache
 from alliance_bayes.trees import write_tree
 
 INFO = {"engine": "nuts", "seed": 3, "proposal_efficiency": 0.25}
@@ -38,20 +38,20 @@ WHAT = {"card": "formula", "data": "0" * 64, "seed": 7, "versions": {"alliance_b
 def test_every_ingredient_changes_the_name(name: str) -> None:
     other = {"card": "another", "data": "1" * 64, "seed": 8, "versions": {"alliance_bayes": "0.2.0"}}[name]
 
-    assert Kept.key({**WHAT, name: other}) != Kept.key(WHAT)
-    assert Kept.key({**WHAT, "sessions": "2" * 64}) != Kept.key(WHAT)
-    assert Kept.key({key: value for key, value in WHAT.items() if key != name}) != Kept.key(WHAT)
+    assert PosteriorCache.key({**WHAT, name: other}) != PosteriorCache.key(WHAT)
+    assert PosteriorCache.key({**WHAT, "sessions": "2" * 64}) != PosteriorCache.key(WHAT)
+    assert PosteriorCache.key({key: value for key, value in WHAT.items() if key != name}) != PosteriorCache.key(WHAT)
 
 
 @given(st.permutations(list(WHAT)))
 def test_the_order_of_ingredients_does_not(order: list[str]) -> None:
-    assert Kept.key({name: WHAT[name] for name in order}) == Kept.key(WHAT)
-    assert set(Kept.key(WHAT)) <= set("0123456789abcdef")
-    assert len(Kept.key(WHAT)) == 32
+    assert PosteriorCache.key({name: WHAT[name] for name in order}) == PosteriorCache.key(WHAT)
+    assert set(PosteriorCache.key(WHAT)) <= set("0123456789abcdef")
+    assert len(PosteriorCache.key(WHAT)) == 32
 
 
 def test_what_is_stored_comes_back_draw_by_draw(tmp_path: Path) -> None:
-    kept, made = Kept(tmp_path / "kept"), tree()
+    kept, made = PosteriorCache(tmp_path / "kept"), tree()
     kept.store("a", made, INFO)
 
     back = kept.load("a")
@@ -66,7 +66,7 @@ def test_what_is_stored_comes_back_draw_by_draw(tmp_path: Path) -> None:
 
 
 def test_storing_again_replaces(tmp_path: Path) -> None:
-    kept = Kept(tmp_path)
+    kept = PosteriorCache(tmp_path)
     kept.store("a", tree(0), INFO)
     kept.store("a", tree(1), {**INFO, "seed": 4})
 
@@ -79,7 +79,7 @@ def test_storing_again_replaces(tmp_path: Path) -> None:
 
 def test_no_folder_keeps_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    kept = Kept(None)
+    kept = PosteriorCache(None)
     kept.store("a", tree(), INFO)
 
     assert kept.load("a") is None
@@ -87,7 +87,7 @@ def test_no_folder_keeps_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 
 def test_the_folder_is_made_when_something_is_kept_and_not_before(tmp_path: Path) -> None:
-    kept = Kept(tmp_path / "kept")
+    kept = PosteriorCache(tmp_path / "kept")
     assert not (tmp_path / "kept").exists()
     assert kept.load("a") is None
     kept.store("a", tree(), INFO)
@@ -98,16 +98,16 @@ def test_a_file_in_the_way_and_a_missing_parent_are_refused(tmp_path: Path) -> N
     (tmp_path / "file").write_text("x", encoding="utf-8")
 
     with pytest.raises(UsageError) as in_the_way:
-        Kept(tmp_path / "file")
+        PosteriorCache(tmp_path / "file")
     with pytest.raises(UsageError) as missing:
-        Kept(tmp_path / "none" / "kept")
+        PosteriorCache(tmp_path / "none" / "kept")
 
     assert str(in_the_way.value) == f"'{tmp_path / 'file'}' is a file, and no folder. Choose another name."
     assert str(missing.value) == f"the folder of '{tmp_path / 'none' / 'kept'}' does not exist. Create it first."
 
 
 def whole(folder: Path) -> bytes:
-    Kept(folder).store("a", tree(), INFO)
+    PosteriorCache(folder).store("a", tree(), INFO)
     return (folder / "a.nc").read_bytes()
 
 
@@ -116,13 +116,13 @@ def test_a_file_that_was_cut_off_counts_as_none(tmp_path: Path, share: float) ->
     content = whole(tmp_path)
     (tmp_path / "a.nc").write_bytes(content[: int(share * len(content))])
 
-    assert Kept(tmp_path).load("a") is None
+    assert PosteriorCache(tmp_path).load("a") is None
 
 
 @pytest.mark.parametrize("content", [b"", b"no HDF5 file", b"\x89HDF\r\n\x1a\n" + b"\x00" * 400, b"CDF\x01"])
 def test_a_file_of_something_else_counts_as_none(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "a.nc").write_bytes(content)
-    assert Kept(tmp_path).load("a") is None
+    assert PosteriorCache(tmp_path).load("a") is None
 
 
 @pytest.mark.parametrize("start", range(0, 1000, 50))
@@ -133,7 +133,7 @@ def test_a_file_with_bytes_overwritten_counts_as_none_or_is_what_was_written(tmp
     (tmp_path / "a.nc").write_bytes(content)
 
     # Some places hold nothing that is read.
-    back = Kept(tmp_path).load("a")
+    back = PosteriorCache(tmp_path).load("a")
     assert back is None or all(
         back[group].to_dataset().identical(tree()[group].to_dataset()) for group in ("posterior", "sample_stats")
     )
@@ -145,13 +145,13 @@ def test_one_changed_draw_is_noticed(tmp_path: Path) -> None:
     assert content.count(value) == 1
     (tmp_path / "a.nc").write_bytes(content.replace(value, np.float64(0.0).tobytes()))
 
-    assert Kept(tmp_path).load("a") is None
+    assert PosteriorCache(tmp_path).load("a") is None
 
 
 @pytest.mark.parametrize("info", [None, "no JSON", "[1]"])
 def test_a_file_without_its_description_counts_as_none(tmp_path: Path, info: str | None) -> None:
     whole(tmp_path)
-    made = Kept(tmp_path).load("a")
+    made = PosteriorCache(tmp_path).load("a")
     assert made is not None
     del made.attrs["info"]
     if info is not None:
@@ -159,11 +159,11 @@ def test_a_file_without_its_description_counts_as_none(tmp_path: Path, info: str
     (tmp_path / "a.nc").unlink()
     write_tree(made, tmp_path / "a.nc")
 
-    assert Kept(tmp_path).load("a") is None
+    assert PosteriorCache(tmp_path).load("a") is None
 
 
 def test_an_interrupted_write_leaves_the_earlier_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    kept = Kept(tmp_path)
+    kept = PosteriorCache(tmp_path)
     kept.store("a", tree(0), INFO)
 
     def stop(*_: object, **__: object) -> None:
