@@ -15,7 +15,8 @@ import pytest
 from markupsafe import Markup
 
 from alliance_bayes.report.page import page as page_of
-from alliance_bayes.report.sections import Picture, Section
+from alliance_bayes.report.sections import Section
+from alliance_bayes.report.svg import Picture
 from alliance_bayes.report.tables import Table
 from browsing import CHROMIUM
 

@@ -17,8 +17,8 @@ from alliance_bayes.report.effect_sizes import effect_sizes
 from alliance_bayes.report.figure_data import MOST_ROWS, Recorder
 from alliance_bayes.report.groups import groups
 from alliance_bayes.report.modelling import modelling
-from alliance_bayes.report.sections import Picture, Section
-from alliance_bayes.report.svg import draw
+from alliance_bayes.report.sections import Section
+from alliance_bayes.report.svg import Picture, draw
 from alliance_bayes.report.text import MINUS
 from alliance_bayes.report.variance import variance
 from alliance_bayes.report.view import View

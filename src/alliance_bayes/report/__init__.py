@@ -4,7 +4,8 @@ from alliance_bayes.report.findings import Finding
 from alliance_bayes.report.page import FORMAT, Rendered
 from alliance_bayes.report.registry import SECTIONS
 from alliance_bayes.report.report import Report
-from alliance_bayes.report.sections import Picture, Section
+from alliance_bayes.report.sections import Section
+from alliance_bayes.report.svg import Picture
 from alliance_bayes.report.tables import Table
 from alliance_bayes.report.view import View
 

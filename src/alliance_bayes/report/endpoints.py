@@ -28,7 +28,8 @@ from alliance_bayes.report.rows import (
     rows_of,
     text_of,
 )
-from alliance_bayes.report.sections import Picture, Section
+from alliance_bayes.report.sections import Section
+from alliance_bayes.report.svg import Picture
 from alliance_bayes.report.tables import SHOWN, Table
 from alliance_bayes.report.text import Row, count, factor_name, percent
 

@@ -12,7 +12,7 @@ import pandas as pd
 
 from alliance_bayes.checks import Gate
 from alliance_bayes.fit import FittedModel
-from alliance_bayes.report.checking import Checked, Item
+from alliance_bayes.report.checked import Checked, Item
 from alliance_bayes.report.effect_sizes import further_rows, relevance_words, rope_limits
 from alliance_bayes.report.groups import factors_of, fixed_at_zero, ordered_pairs, pair_name
 from alliance_bayes.report.limitations import is_simulated, not_to_conclude

@@ -30,7 +30,8 @@ from alliance_bayes.report.rows import (
     rope_of,
     text_of,
 )
-from alliance_bayes.report.sections import Picture, Section
+from alliance_bayes.report.sections import Section
+from alliance_bayes.report.svg import Picture
 from alliance_bayes.report.tables import Table
 from alliance_bayes.report.text import (
     MINUS,

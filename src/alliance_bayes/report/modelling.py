@@ -17,8 +17,9 @@ from alliance_bayes.report.counts import hidden_parameters
 from alliance_bayes.report.figure_data import written
 from alliance_bayes.report.figures import Panel, prior_panels
 from alliance_bayes.report.privacy import identifying
-from alliance_bayes.report.sections import Picture, Section
+from alliance_bayes.report.sections import Section
 from alliance_bayes.report.style import ACCENT, BAND, GREY, INK, LIGHT
+from alliance_bayes.report.svg import Picture
 from alliance_bayes.report.tables import Table
 from alliance_bayes.report.text import (
     MINUS,

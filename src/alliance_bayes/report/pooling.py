@@ -12,8 +12,8 @@ from alliance_bayes.fit import BLOCK, FittedModel
 from alliance_bayes.model import PooledFactor
 from alliance_bayes.report.counts import shown_counts
 from alliance_bayes.report.forest import ONE_COLUMN, column_ends, forest_size
-from alliance_bayes.report.sections import Picture
 from alliance_bayes.report.style import ACCENT, GREY, INK, SECOND
+from alliance_bayes.report.svg import Picture
 from alliance_bayes.report.tables import Table
 from alliance_bayes.report.text import (
     capital,

@@ -12,7 +12,7 @@ from alliance_bayes.effects import EffectTable, effects
 from alliance_bayes.errors import UsageError
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.remedies import argument
-from alliance_bayes.report.checking import Checked, quiet
+from alliance_bayes.report.checked import Checked, quiet
 from alliance_bayes.report.counts import SMALL, people_in
 from alliance_bayes.report.findings import find
 from alliance_bayes.report.page import FORMAT, Rendered, frozen

@@ -18,7 +18,7 @@ from alliance_bayes.report.counts import SMALL, hidden_levels, hidden_rows
 from alliance_bayes.report.forest import Interval, forest, forest_size
 from alliance_bayes.report.privacy import identifying
 from alliance_bayes.report.records import records
-from alliance_bayes.report.sections import Picture
+from alliance_bayes.report.svg import Picture
 from alliance_bayes.report.tables import Table
 from alliance_bayes.report.text import (
     MINUS,

@@ -2,55 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
-
-from markupsafe import Markup
+from typing import Any
 
 from alliance_bayes.effects import COLUMNS, EffectTable
 from alliance_bayes.errors import UsageError
-from alliance_bayes.report.svg import draw
+from alliance_bayes.report.svg import Picture
 from alliance_bayes.report.tables import Table
+from alliance_bayes.report.view import View
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-    from alliance_bayes.report.view import View
-
-__all__ = ["LastSection", "Picture", "Section", "SectionMaker", "linked"]
+__all__ = ["LastSection", "Section", "SectionMaker"]
 
 #: Makes a section of a view, or None where there is nothing to report.
 type SectionMaker = Callable[[View], Section | None]
 #: Makes the estimates of a section of a fit.
 type Remake = Callable[[Any], EffectTable | None]
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A drawn figure with its words and, where given, its data."""
-
-    title: str
-    caption: str
-    markup: Markup
-    data: Table | None = None
-
-    @classmethod
-    def drawn(
-        cls,
-        painter: Callable[[Figure], None],
-        *,
-        name: str,
-        title: str,
-        caption: str,
-        description: str,
-        size: tuple[float, float],
-        data: Table | None = None,
-        shown: Callable[[str], str] = str,
-    ) -> Picture:
-        """Draw one; see :func:`alliance_bayes.report.svg.draw`."""
-        markup = draw(painter, name=name, title=title, description=description, size=size, shown=shown)
-        return cls(title, caption, markup, data)
 
 
 @dataclass(frozen=True)
@@ -200,20 +167,3 @@ def _check_rows(section: str, what: str, rows: object) -> None:
         )
     if missing := [name for name in COLUMNS if name not in rows.columns]:
         raise UsageError(f"section {section!r}: {what} lacks the columns {', '.join(missing)} of an effects table.")
-
-
-def linked(order: Sequence[str], *sections: str) -> Markup:
-    """Where sections stand in a page, each number a link: "Section 3", "Sections 3, 4"; else "not in this page".
-
-    Parameters
-    ----------
-    order
-        Ids of the page's sections, in order.
-    *sections
-        Ids; those that the page lacks are passed over.
-    """
-    there = [(name, number) for number, name in enumerate(order, 1) if name in sections]
-    if not there:
-        return Markup("not in this page")
-    links = [Markup('<a href="#{}">{}</a>').format(name, number) for name, number in there]
-    return Markup("Section {}").format(links[0]) if len(links) == 1 else Markup("Sections ") + Markup(", ").join(links)

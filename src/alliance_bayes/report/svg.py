@@ -9,12 +9,14 @@ import warnings
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, cast
 
 from markupsafe import Markup
 
 from alliance_bayes.report.style import RC
+from alliance_bayes.report.tables import Table
 from alliance_bayes.report.text import clean
 
 if TYPE_CHECKING:
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.text import Text
 
-__all__ = ["MAX_SVG", "draw"]
+__all__ = ["MAX_SVG", "Picture", "draw"]
 
 #: Characters of SVG above which a picture is sent as PNG.
 MAX_SVG = 150_000
@@ -241,3 +243,30 @@ def _named(value: str, ids: Mapping[str, str]) -> str:
 def _kind(width: int) -> str:
     """Class of a picture: one as wide as a phone shrinks with it, a wider one scrolls."""
     return "picture" if width <= 500 else "picture wide"
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A drawn figure with its words and, where given, its data."""
+
+    title: str
+    caption: str
+    markup: Markup
+    data: Table | None = None
+
+    @classmethod
+    def drawn(
+        cls,
+        painter: Callable[[Figure], None],
+        *,
+        name: str,
+        title: str,
+        caption: str,
+        description: str,
+        size: tuple[float, float],
+        data: Table | None = None,
+        shown: Callable[[str], str] = str,
+    ) -> Picture:
+        """Draw one; see :func:`draw`."""
+        markup = draw(painter, name=name, title=title, description=description, size=size, shown=shown)
+        return cls(title, caption, markup, data)

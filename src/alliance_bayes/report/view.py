@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -13,16 +13,16 @@ from markupsafe import Markup
 from alliance_bayes.checks import CheckReport
 from alliance_bayes.effects import EffectTable
 from alliance_bayes.fit import FittedModel
-from alliance_bayes.report.checking import Checked
+from alliance_bayes.report.checked import Checked
 from alliance_bayes.report.privacy import Redact
 from alliance_bayes.report.rows import Column, Estimates, effect_table, estimate_columns, measured_where
-from alliance_bayes.report.sections import Picture, linked
+from alliance_bayes.report.svg import Picture
 from alliance_bayes.report.tables import SHOWN, Table, frame_table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["View"]
+__all__ = ["View", "linked"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -219,3 +219,20 @@ class View:
             data=data,
             shown=self.redact,
         )
+
+
+def linked(order: Sequence[str], *sections: str) -> Markup:
+    """Where sections stand in a page, each number a link: "Section 3", "Sections 3, 4"; else "not in this page".
+
+    Parameters
+    ----------
+    order
+        Ids of the page's sections, in order.
+    *sections
+        Ids; those that the page lacks are passed over.
+    """
+    there = [(name, number) for number, name in enumerate(order, 1) if name in sections]
+    if not there:
+        return Markup("not in this page")
+    links = [Markup('<a href="#{}">{}</a>').format(name, number) for name, number in there]
+    return Markup("Section {}").format(links[0]) if len(links) == 1 else Markup("Sections ") + Markup(", ").join(links)

@@ -14,7 +14,7 @@ from alliance_bayes.report.figure_data import curve_data
 from alliance_bayes.report.figures import slope_figure
 from alliance_bayes.report.findings import Finding
 from alliance_bayes.report.rows import measured
-from alliance_bayes.report.sections import Picture
+from alliance_bayes.report.svg import Picture
 from alliance_bayes.report.text import capital, count, exact
 from alliance_bayes.study.comparing import compared, score_table
 from alliance_bayes.study.part import Block, Part

@@ -25,14 +25,15 @@ from alliance_bayes.report.participants import describe
 from alliance_bayes.report.privacy import ShownFlow
 from alliance_bayes.report.records import plain, records
 from alliance_bayes.report.reproduction import told
-from alliance_bayes.report.sections import Section, linked
+from alliance_bayes.report.sections import Section
 from alliance_bayes.report.tables import Table
 from alliance_bayes.report.text import capital, clean, count, equations, exact, number, scale_words, typeset
+from alliance_bayes.report.view import linked
+from alliance_bayes.study.answers import Answers
 from alliance_bayes.study.latent import measurement_equations
 from alliance_bayes.study.options import StudyOptions
 from alliance_bayes.study.part import Part
 from alliance_bayes.study.runner import Fitted
-from alliance_bayes.study.study import Study
 from alliance_bayes.study.tables import rows_text, shown_rows
 from alliance_bayes.versions import versions
 
@@ -44,7 +45,7 @@ TITLE = "Alliance and well-being: the whole study"
 
 
 @frozen()
-def study_report(study: Study, *, key: bytes | None = None, software: Mapping[str, str] | None = None) -> Rendered:
+def study_report(study: Answers, *, key: bytes | None = None, software: Mapping[str, str] | None = None) -> Rendered:
     """Write a study up as one self-contained page with its numbers.
 
     Parameters
@@ -120,7 +121,7 @@ def _section(part: Part, shown: Mapping[str, int | None]) -> Section:
     )
 
 
-def _findings(study: Study) -> Findings:
+def _findings(study: Answers) -> Findings:
     topics = []
     for part in study.parts.values():
         said = [
@@ -137,13 +138,13 @@ def _findings(study: Study) -> Findings:
     return Findings(False, (), tuple(topics), (*limits, *left), simulated, scale_words())
 
 
-def _left(study: Study) -> tuple[str, ...]:
+def _left(study: Answers) -> tuple[str, ...]:
     sentence = ShownFlow.of(_first(study).flow, study.options.small).sentence
     return (sentence,) if sentence else ()
 
 
 def _models(
-    study: Study, shown: Mapping[str, int | None], software: Mapping[str, str]
+    study: Answers, shown: Mapping[str, int | None], software: Mapping[str, str]
 ) -> tuple[Section, list[dict[str, Any]]]:
     table = study.models()
     rows = [
@@ -221,7 +222,7 @@ def _card(made: Fitted) -> dict[str, Any]:
     }
 
 
-def _meta(study: Study, software: Mapping[str, str]) -> dict[str, Any]:
+def _meta(study: Answers, software: Mapping[str, str]) -> dict[str, Any]:
     return {
         "data": {"source": study.cohort.source, "rows": True},
         "options": dict(vars(study.options)),
@@ -231,7 +232,7 @@ def _meta(study: Study, software: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
-def study_limitations(study: Study) -> Section:
+def study_limitations(study: Answers) -> Section:
     """What the study does not say: of its data, its measures and each of its parts, and what was not done."""
     first = _first(study)
     parts = [
@@ -254,7 +255,7 @@ def study_limitations(study: Study) -> Section:
     return Section("limitations", "Limitations", "limitations.html", context)
 
 
-def study_guidelines(study: Study, order: Sequence[str]) -> Section:
+def study_guidelines(study: Answers, order: Sequence[str]) -> Section:
     """The reporting guidelines, filled for the study.
 
     Parameters
@@ -295,7 +296,7 @@ def study_guidelines(study: Study, order: Sequence[str]) -> Section:
     )
 
 
-def study_methods(study: Study) -> Section:
+def study_methods(study: Answers) -> Section:
     """A methods text and the references it names, from the models that were fitted."""
     cite, first, options = Cited(), _first(study), study.options
     shown = shown_rows(study.fitted, options.small)
@@ -341,7 +342,7 @@ def _sampling(fit: Fit | LatentFit) -> tuple[tuple[int, int], Mapping[str, Any]]
     return (fit.shape if isinstance(fit, Fit) else (fit.info["chains"], fit.info["draws"])), fit.info
 
 
-def _first(study: Study) -> Fit:
+def _first(study: Answers) -> Fit:
     """The model of the association among everybody, which every study has."""
     first = study.fitted["outcome_everybody"].fit
     assert isinstance(first, Fit)

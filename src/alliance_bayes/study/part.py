@@ -9,7 +9,7 @@ import pandas as pd
 
 from alliance_bayes.effects import EffectTable
 from alliance_bayes.report.findings import Finding
-from alliance_bayes.report.sections import Picture
+from alliance_bayes.report.svg import Picture
 from alliance_bayes.report.tables import Table
 
 __all__ = ["Block", "Part"]

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from alliance_bayes.api import Fit
 from alliance_bayes.checks import run_checks
-from alliance_bayes.report.checking import may_show, told
+from alliance_bayes.report.checked import may_show, told
 from alliance_bayes.report.figure_data import Recorder
-from alliance_bayes.report.sections import Picture
-from alliance_bayes.report.svg import draw
+from alliance_bayes.report.svg import Picture, draw
 
 __all__ = ["predictive_pictures"]
 

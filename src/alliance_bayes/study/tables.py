@@ -25,7 +25,7 @@ from alliance_bayes.report.rows import (
     rows_of,
     text_of,
 )
-from alliance_bayes.report.sections import Picture
+from alliance_bayes.report.svg import Picture
 from alliance_bayes.report.tables import Table
 from alliance_bayes.report.text import MINUS, Row, capital, column_name, count, factor_name, join
 from alliance_bayes.study.runner import Fitted

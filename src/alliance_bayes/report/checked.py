@@ -1,0 +1,227 @@
+"""Every check as the page shows it: verdict, sentence, tables and figures, and the sections its warnings belong to."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from alliance_bayes.checks import CHECKS, Check, CheckReport, CheckResult, Plot
+from alliance_bayes.checks.registry import named
+from alliance_bayes.effects import EffectTable
+from alliance_bayes.fit import FittedModel
+from alliance_bayes.report.counts import hidden_parameters, hidden_rows
+from alliance_bayes.report.figure_data import Recorder
+from alliance_bayes.report.privacy import HIDDEN, Redact, factors_with_few, grouped_only
+from alliance_bayes.report.records import records
+from alliance_bayes.report.svg import Picture, draw
+from alliance_bayes.report.tables import Table, frame_table
+from alliance_bayes.report.text import typeset
+
+__all__ = ["CAUTIONS", "Checked", "Item", "may_show", "quiet", "told"]
+
+_ROWS = re.compile(r"; rows? [\d, and]*counted from 0")
+#: Verdicts that are repeated where their subject is reported.
+CAUTIONS = ("warn", "fail")
+
+
+@dataclass(frozen=True)
+class Item:
+    """One check as the page shows it."""
+
+    id: str
+    result: CheckResult
+    title: str
+    verdict: str
+    sentence: str
+    problems: tuple[str, ...]
+    tables: tuple[Table, ...]
+    pictures: tuple[Picture, ...]
+    note: str
+    numbers: Mapping[str, Any]
+    rows: EffectTable | None = None
+
+    @property
+    def check(self) -> Check:
+        """The check."""
+        return self.result.check
+
+    @property
+    def name(self) -> str:
+        """Its key."""
+        return self.check.name
+
+
+@dataclass(frozen=True)
+class Checked:
+    """All checks, to be looked up by the sections that they concern."""
+
+    items: tuple[Item, ...]
+
+    def in_section(self, section: str) -> tuple[Item, ...]:
+        """The checks that a section has."""
+        return tuple(item for item in self.items if item.check.section == section)
+
+    def repeated_in(self, section: str) -> Item | None:
+        """The check whose sentence another section repeats, or None."""
+        return next((item for item in self.items if item.check.repeated_in == section), None)
+
+    def answering(self, item: str) -> Item | None:
+        """The check that answers an item of a reporting guideline ("BARG 1E"), or None."""
+        return next((found for found in self.completed if item in found.check.answered(found.result)), None)
+
+    @property
+    def completed(self) -> tuple[Item, ...]:
+        """The checks that came to a result: those of the package, in their order, and then the others."""
+        order, items = [*CHECKS], [item for item in self.items if item.result.completed]
+        return tuple(sorted(items, key=lambda item: order.index(item.name) if item.name in order else len(order)))
+
+    @property
+    def not_completed(self) -> tuple[Check, ...]:
+        """Checks that come with the package and were not run, or could not be made of the fit."""
+        completed = [item.check for item in self.completed]
+        return tuple(check for check in CHECKS.values() if check not in completed)
+
+    def about(self, section: str) -> tuple[Item, ...]:
+        """The checks that warn or fail and bear on what a section reports."""
+        return tuple(item for item in self.items if item.verdict in CAUTIONS and section in item.check.concerns)
+
+    @classmethod
+    def of(
+        cls, fit: FittedModel, report: CheckReport, redact: Redact, small: int, *, few: frozenset[str] = frozenset()
+    ) -> Checked:
+        """Draw and tabulate every check of a report.
+
+        Parameters
+        ----------
+        fit
+            What was checked.
+        report
+            The checks.
+        redact
+            Takes out of a text what may not be shown.
+        small
+            Fewest people that a shown group has.
+        few
+            The quantities that no check says anything of; see :func:`quiet`.
+        """
+        withheld, items = not report.gate.passed, []
+        for position, result in enumerate(report.results, 1):
+            with named(result.check):
+                items.append(_item(fit, result.without(fit, few), position, withheld, redact, small))
+        return cls(tuple(items))
+
+
+def _item(fit: FittedModel, result: CheckResult, position: int, withheld: bool, redact: Redact, small: int) -> Item:
+    # Any other check would give away the numbers that are withheld.
+    shown = not withheld or not result.check.holds_estimates
+    anchor, title = f"check-{position}", redact(result.title)
+    sentence = (
+        _said(told(fit, result, small), redact) if shown else "What this check found is withheld with the conclusions."
+    )
+    problems = tuple(_said(problem, redact) for problem in result.problems) if shown else ()
+    frame, details = (
+        _shown(fit, part, redact, small) if shown else pd.DataFrame() for part in (result.table, result.details)
+    )
+    captions = (("table", title, frame), ("details", f"{title}: details", details))
+    tables = [
+        frame_table(part, name=f"{anchor}-{name}", caption=caption) for name, caption, part in captions if len(part)
+    ]
+    allowed = [plot for plot in result.plots if shown and not plot.single_rows]
+    few, whole = _of_few(fit, result.table, small), len(frame) == len(result.table)
+    plots = [plot for plot in allowed if may_show(plot, small) and plot.column not in few and (whole or not plot.whole)]
+    pictures = [_picture(plot, f"{anchor}-{number}", redact) for number, plot in enumerate(plots, 1)]
+    # The sentence already says what the problems are when it is made of them.
+    listed = tuple(problem for problem in problems if problem not in sentence)
+    numbers = {
+        "name": result.name,
+        "title": title,
+        "verdict": result.verdict,
+        "sentence": sentence if shown else None,
+        "problems": problems,
+        "table": records(frame) if shown else None,
+        "details": records(details) if shown else None,
+    }
+    note = (
+        f"Figures that would show groups of fewer than {small} people are left out."
+        if len(plots) < len(allowed)
+        else ""
+    )
+    rows = None
+    if shown and result.rows is not None:
+        # Not those of groups that the table does not have, or whose name it does not say.
+        named = [name for name in frame.iloc[:, 0].astype(str) if HIDDEN not in name]
+        rows = result.rows[np.array([redact(str(term)) in named for term in result.rows["term"]], dtype=bool)]
+    return Item(
+        anchor,
+        result,
+        title,
+        result.verdict,
+        sentence,
+        listed,
+        tuple(tables),
+        tuple(pictures),
+        note,
+        numbers,
+        rows,
+    )
+
+
+def quiet(fit: FittedModel, effects: EffectTable, small: int) -> frozenset[str]:
+    """Names of the parameters, and ids of the effects, of which a page says nothing."""
+    return hidden_parameters(fit, small).union(map(str, effects.index[hidden_rows(fit, effects, small)]))
+
+
+def told(fit: FittedModel, result: CheckResult, small: int) -> str:
+    """A check's sentence; where it speaks of a group that may not be shown, one without it."""
+    table, kept = result.table, grouped_only(fit, result.table, small)
+    if len(kept) == len(table):
+        return result.sentence
+    gone = table.loc[table.index.difference(kept.index)]
+    if "outside" in table.columns and gone["outside"].any():
+        return (
+            f"{int(table['outside'].sum())} of {len(table)} statistics of the outcome lie outside their limits; the "
+            "table has those that may be shown."
+        )
+    sentence = result.sentence
+    for label in gone["label"] if "label" in gone.columns else ():
+        sentence = re.sub(rf"{re.escape(str(label))}(?!\w)", "without a group that may not be shown", sentence)
+    return sentence
+
+
+def may_show(plot: Plot, small: int) -> bool:
+    """Whether every bar and point of a figure stands for at least so many people."""
+    return plot.fewest is None or plot.fewest >= small
+
+
+def _of_few(fit: FittedModel, frame: pd.DataFrame, small: int) -> set[str]:
+    """Columns of which a figure would show groups of fewer than `small` people."""
+    few = set(factors_with_few(fit, small))
+    if {"column", "n"} <= set(frame.columns):
+        few |= set(frame.loc[(frame["n"] > 0) & (frame["n"] < small), "column"])
+    return few
+
+
+def _said(sentence: str, redact: Redact) -> str:
+    """A sentence of a check without numbers of rows: each is one person."""
+    return typeset(redact(_ROWS.sub("", sentence)))
+
+
+def _shown(fit: FittedModel, frame: pd.DataFrame, redact: Redact, small: int) -> pd.DataFrame:
+    """A table without what may not be shown, in its rows and in its words."""
+    frame = grouped_only(fit, frame, small).copy()
+    for name in frame.columns:
+        if not pd.api.types.is_numeric_dtype(frame[name]):
+            frame[name] = [redact(value) if isinstance(value, str) else value for value in frame[name]]
+    return frame
+
+
+def _picture(plot: Plot, name: str, redact: Redact) -> Picture:
+    title, description = redact(plot.title), typeset(redact(plot.description))
+    recorder = Recorder(plot.draw)
+    markup = draw(recorder, name=name, title=title, description=description, size=plot.size, shown=redact)
+    return Picture(title, description, markup, recorder.table(name, title, redact))
