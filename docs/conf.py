@@ -19,6 +19,7 @@ extensions = [
     "sphinx.ext.napoleon",
     "mathml",
     "cards",
+    "commands",
     "docstrings",
 ]
 source_suffix = {".md": "markdown", ".rst": "restructuredtext"}
@@ -60,4 +61,5 @@ html_theme_options = {
     "secondary_sidebar_items": ["page-toc"],
 }
 # What these pages have beside the text would be a copy of the top navigation.
-html_sidebars = {page: [] for page in ("index", "getting-started", "cards", "statistics", "changelog", "contributing")}
+PLAIN = ("index", "getting-started", "cards", "statistics", "command-line", "changelog", "contributing")
+html_sidebars = {page: [] for page in PLAIN}
