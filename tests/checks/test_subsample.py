@@ -14,7 +14,7 @@ from alliance_bayes.checks import context as module
 from alliance_bayes.checks.comparison import compare, stacking_weights
 from alliance_bayes.checks.subsample import LookedAt, heaviest, looked_at, proxies
 from alliance_bayes.fit import FittedModel
-from alliance_bayes.study.comparing import score_table
+from alliance_bayes.study.model_comparison import score_table
 from builders import fitted, rows
 from checks.exact import ExactGaussian
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import alliance_bayes as ab
-from alliance_bayes.moments.rows import moments_of
+from alliance_bayes.moments.from_rows import moments_of
 from alliance_bayes.readonly import ReadOnly
 from builders import fitted, rows
 

@@ -14,7 +14,7 @@ from alliance_bayes.effects.slopes import slopes
 from alliance_bayes.effects.variance import bayesian_r2, variance_partition
 from alliance_bayes.errors import ModelError
 from alliance_bayes.model import FAMILIES, ModelSpec, card_arguments, card_text
-from alliance_bayes.moments.rows import moments_of
+from alliance_bayes.moments.from_rows import moments_of
 from alliance_bayes.moments.weighted import design_of_moments
 from alliance_bayes.report.text import MINUS, equations, exact
 from builders import fitted, of_family, rows

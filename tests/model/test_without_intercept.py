@@ -11,7 +11,7 @@ import alliance_bayes as ab
 from alliance_bayes.errors import ModelError
 from alliance_bayes.model import ModelSpec
 from alliance_bayes.model.formula import parse_formula
-from alliance_bayes.moments.rows import moments_of
+from alliance_bayes.moments.from_rows import moments_of
 from alliance_bayes.moments.weighted import design_of_moments
 from alliance_bayes.report.text import equations
 from builders import rows

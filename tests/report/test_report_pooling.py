@@ -8,7 +8,7 @@ import pytest
 from alliance_bayes.checks import CheckReport, Gate
 from alliance_bayes.effects import effects
 from alliance_bayes.report.groups import group_curves
-from alliance_bayes.report.pooling import pooled_means, pooling_picture
+from alliance_bayes.report.partial_pooling import pooled_means, pooling_picture
 from alliance_bayes.report.report import Report
 from builders import fitted, rows
 
@@ -83,7 +83,7 @@ def test_pooled_means_are_those_of_every_row_and_draw(family: str, monkeypatch: 
         means={"beta": 0.3},
         sds={"u_country": 0.2},
     )
-    monkeypatch.setattr("alliance_bayes.report.pooling.BLOCK", 300)  # three draws at a time
+    monkeypatch.setattr("alliance_bayes.report.partial_pooling.BLOCK", 300)  # three draws at a time
 
     groups, middle = pooled_means(fit, fit.design.factor("country"), 1)
 

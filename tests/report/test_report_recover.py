@@ -18,10 +18,10 @@ from alliance_bayes.cohort import Flow
 from alliance_bayes.cohort.flow import FlowStep
 from alliance_bayes.cohort.names import MISSING_REASONS
 from alliance_bayes.fit import FittedModel
-from alliance_bayes.report.counts import hidden_levels, hidden_parameters, people_in, shown_events
 from alliance_bayes.report.page import read_manifest, rows_by_id
 from alliance_bayes.report.participants import table_one
 from alliance_bayes.report.privacy import ShownFlow, shown_missing
+from alliance_bayes.report.small_counts import hidden_levels, hidden_parameters, people_in, shown_events
 from builders import fitted, rendered, rows
 from recovering import (
     SMALL,

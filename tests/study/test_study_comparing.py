@@ -7,7 +7,7 @@ import pandas as pd
 
 from alliance_bayes.checks.comparison import Comparison
 from alliance_bayes.report.text import MINUS
-from alliance_bayes.study.comparing import score_table
+from alliance_bayes.study.model_comparison import score_table
 
 
 def test_what_all_models_share_is_in_the_caption() -> None:

@@ -23,9 +23,9 @@ from alliance_bayes.cohort.contents import (
     source_name,
     unreadable,
 )
+from alliance_bayes.cohort.decoding import check_encoding, check_separator, decode, split
 from alliance_bayes.cohort.header import Names, name_columns
 from alliance_bayes.cohort.names import ID
-from alliance_bayes.cohort.text import check_encoding, check_separator, decode, split
 from alliance_bayes.errors import DataError, FileFormatError, Problem, UsageError
 from alliance_bayes.foreign import parse_json
 from alliance_bayes.remedies import argument

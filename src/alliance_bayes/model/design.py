@@ -13,13 +13,13 @@ from alliance_bayes.errors import ModelError
 from alliance_bayes.model.columns import Column, centring, column_sizes, describe, refuse_constant, term_block
 from alliance_bayes.model.complete import term_columns
 from alliance_bayes.model.derivative import component_change, term_change
+from alliance_bayes.model.design_rows import PooledFactor, Rows
 from alliance_bayes.model.evaluation import evaluate_terms
 from alliance_bayes.model.families import Family, Outcome
 from alliance_bayes.model.formula import Formula
 from alliance_bayes.model.grammar import shown
 from alliance_bayes.model.levels import new_labels, ordered_levels, present_levels
 from alliance_bayes.model.residual import ResidualFactor, residual_factor
-from alliance_bayes.model.rows import PooledFactor, Rows
 from alliance_bayes.model.scales import Scale, sample_scale, scale_of
 from alliance_bayes.model.smooth import Smooth, build_smooth
 from alliance_bayes.model.trials import trials_of

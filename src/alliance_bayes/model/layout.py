@@ -11,10 +11,10 @@ import xarray as xr
 
 from alliance_bayes.errors import ModelError
 from alliance_bayes.model.design import Design
+from alliance_bayes.model.design_rows import term_dim
 from alliance_bayes.model.families import Family
 from alliance_bayes.model.formula import Formula
 from alliance_bayes.model.grammar import shown
-from alliance_bayes.model.rows import term_dim
 
 __all__ = ["check_names", "posterior_coords", "posterior_dataset", "posterior_dims", "refuse_shared"]
 

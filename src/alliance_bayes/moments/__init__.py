@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from alliance_bayes.moments.files import check_belongs, load_moments, save_moments
+from alliance_bayes.moments.from_rows import moments_of
 from alliance_bayes.moments.histogram import Histogram
 from alliance_bayes.moments.minimum import with_minimum
 from alliance_bayes.moments.moments import Moments, fingerprint
 from alliance_bayes.moments.pushdown import reduce_table
-from alliance_bayes.moments.rows import moments_of
 
 __all__ = [
     "Histogram",

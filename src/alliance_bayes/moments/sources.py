@@ -17,9 +17,9 @@ from typing import Any, TextIO
 
 from alliance_bayes.atomic import scratch
 from alliance_bayes.cohort.contents import ending, is_pipe, kind_of
+from alliance_bayes.cohort.decoding import LINE, BoundedLines
 from alliance_bayes.cohort.files import PARQUET, SEPARATORS
 from alliance_bayes.cohort.header import Names, name_columns, rename_columns
-from alliance_bayes.cohort.text import LINE, BoundedLines
 from alliance_bayes.errors import DataError, Problem, UsageError, WriteError
 from alliance_bayes.remedies import argument, call
 

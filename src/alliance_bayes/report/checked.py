@@ -14,10 +14,10 @@ from alliance_bayes.checks import CHECKS, Check, CheckReport, CheckResult, Plot
 from alliance_bayes.checks.registry import named
 from alliance_bayes.effects import EffectTable
 from alliance_bayes.fit import FittedModel
-from alliance_bayes.report.counts import hidden_parameters, hidden_rows
 from alliance_bayes.report.figure_data import Recorder
 from alliance_bayes.report.privacy import HIDDEN, Redact, factors_with_few, grouped_only
 from alliance_bayes.report.records import records
+from alliance_bayes.report.small_counts import hidden_parameters, hidden_rows
 from alliance_bayes.report.svg import Picture, draw
 from alliance_bayes.report.tables import Table, frame_table
 from alliance_bayes.report.text import typeset

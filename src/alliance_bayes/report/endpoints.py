@@ -17,7 +17,6 @@ from alliance_bayes.effects.responders import improvement_of
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.instruments import WHO5
 from alliance_bayes.model.scales import is_who5
-from alliance_bayes.report.counts import people_in, shown_events
 from alliance_bayes.report.groups import pair_name
 from alliance_bayes.report.privacy import identifying
 from alliance_bayes.report.rows import (
@@ -29,6 +28,7 @@ from alliance_bayes.report.rows import (
     text_of,
 )
 from alliance_bayes.report.sections import Section
+from alliance_bayes.report.small_counts import people_in, shown_events
 from alliance_bayes.report.svg import Picture
 from alliance_bayes.report.tables import SHOWN, Table
 from alliance_bayes.report.text import Row, count, factor_name, percent

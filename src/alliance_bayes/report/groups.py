@@ -14,11 +14,10 @@ from alliance_bayes.effects.counterfactual import NumericSetting
 from alliance_bayes.effects.options import make_options
 from alliance_bayes.effects.table import steady
 from alliance_bayes.fit import FittedModel
-from alliance_bayes.report.counts import NOT_SHOWN, hidden_levels, people_in, shown_counts
 from alliance_bayes.report.curve import covered_range
 from alliance_bayes.report.figure_data import curve_data
 from alliance_bayes.report.forest import NAMED_ENDS, all_named
-from alliance_bayes.report.pooling import pooling_picture
+from alliance_bayes.report.partial_pooling import pooling_picture
 from alliance_bayes.report.rows import (
     Column,
     Estimates,
@@ -31,6 +30,7 @@ from alliance_bayes.report.rows import (
     text_of,
 )
 from alliance_bayes.report.sections import Section
+from alliance_bayes.report.small_counts import NOT_SHOWN, hidden_levels, people_in, shown_counts
 from alliance_bayes.report.svg import Picture
 from alliance_bayes.report.tables import Table
 from alliance_bayes.report.text import (

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model.scales import is_who5
 from alliance_bayes.report.checked import CAUTIONS
-from alliance_bayes.report.counts import people_in
 from alliance_bayes.report.privacy import ShownFlow
 from alliance_bayes.report.sections import Section
+from alliance_bayes.report.small_counts import people_in
 from alliance_bayes.report.text import capital, column_name, count, exact, factor_name, join, percent
 
 if TYPE_CHECKING:

@@ -13,11 +13,11 @@ from scipy import special
 from alliance_bayes.engines.prior_density import log_prior
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model import Prior, StatedPrior
-from alliance_bayes.report.counts import hidden_parameters
 from alliance_bayes.report.figure_data import written
 from alliance_bayes.report.figures import Panel, prior_panels
 from alliance_bayes.report.privacy import identifying
 from alliance_bayes.report.sections import Section
+from alliance_bayes.report.small_counts import hidden_parameters
 from alliance_bayes.report.style import ACCENT, BAND, GREY, INK, LIGHT
 from alliance_bayes.report.svg import Picture
 from alliance_bayes.report.tables import Table

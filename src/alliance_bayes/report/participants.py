@@ -12,9 +12,16 @@ import pandas as pd
 
 from alliance_bayes.cohort.names import ID, MANY_LEVELS
 from alliance_bayes.fit import FittedModel
-from alliance_bayes.report.counts import level_counts, people_in, shown_cells, shown_counts, shown_events, split_factor
 from alliance_bayes.report.privacy import ShownFlow, shown_missing
 from alliance_bayes.report.sections import Section
+from alliance_bayes.report.small_counts import (
+    level_counts,
+    people_in,
+    shown_cells,
+    shown_counts,
+    shown_events,
+    split_factor,
+)
 from alliance_bayes.report.tables import Table
 from alliance_bayes.report.text import clean, column_name, count, factor_name, join, number, percent, shortened, units
 

@@ -14,7 +14,7 @@ from alliance_bayes.cohort import Flow
 from alliance_bayes.cohort.names import ID, MISSING_REASONS
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model.levels import split_level
-from alliance_bayes.report.counts import NOT_SHOWN, fewer, hidden_levels, level_counts, people_in, shown_counts
+from alliance_bayes.report.small_counts import NOT_SHOWN, fewer, hidden_levels, level_counts, people_in, shown_counts
 from alliance_bayes.report.suppression import Mark, one_way, two_way
 from alliance_bayes.report.text import clean, count, percent
 

@@ -13,7 +13,6 @@ from alliance_bayes.errors import UsageError
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.remedies import argument
 from alliance_bayes.report.checked import Checked, quiet
-from alliance_bayes.report.counts import SMALL, people_in
 from alliance_bayes.report.findings import find
 from alliance_bayes.report.page import FORMAT, Rendered, frozen
 from alliance_bayes.report.privacy import redaction, unnamed
@@ -22,6 +21,7 @@ from alliance_bayes.report.registry import build_sections, check_sections, state
 from alliance_bayes.report.reproduction import digest_of, made_from
 from alliance_bayes.report.rows import Estimates
 from alliance_bayes.report.sections import Section, SectionMaker
+from alliance_bayes.report.small_counts import SMALL, people_in
 from alliance_bayes.report.text import capital, clean, column_name, count
 from alliance_bayes.report.view import View
 

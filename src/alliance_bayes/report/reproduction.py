@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from alliance_bayes.cohort.hashing import keyed_digest
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model import card_text
-from alliance_bayes.report.counts import SMALL
 from alliance_bayes.report.sections import Section
+from alliance_bayes.report.small_counts import SMALL
 from alliance_bayes.report.tables import Table
 from alliance_bayes.report.text import clean, count
 from alliance_bayes.versions import versions

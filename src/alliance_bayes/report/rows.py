@@ -14,10 +14,10 @@ from alliance_bayes.effects import EffectTable
 from alliance_bayes.effects.analysis import PRIOR_DRAWS
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model import Design
-from alliance_bayes.report.counts import SMALL, hidden_levels, hidden_rows
 from alliance_bayes.report.forest import Interval, forest, forest_size
 from alliance_bayes.report.privacy import identifying
 from alliance_bayes.report.records import records
+from alliance_bayes.report.small_counts import SMALL, hidden_levels, hidden_rows
 from alliance_bayes.report.svg import Picture
 from alliance_bayes.report.tables import Table
 from alliance_bayes.report.text import (

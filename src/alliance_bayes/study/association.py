@@ -16,7 +16,7 @@ from alliance_bayes.report.findings import Finding
 from alliance_bayes.report.rows import measured
 from alliance_bayes.report.svg import Picture
 from alliance_bayes.report.text import capital, count, exact
-from alliance_bayes.study.comparing import compared, score_table
+from alliance_bayes.study.model_comparison import compared, score_table
 from alliance_bayes.study.part import Block, Part
 from alliance_bayes.study.populations import Populations
 from alliance_bayes.study.runner import StudyRunner

@@ -6,7 +6,7 @@ from alliance_bayes.checks.conclusions import Conclusions, conclusions
 from alliance_bayes.effects import EffectTable
 from alliance_bayes.report.findings import Finding
 from alliance_bayes.report.rows import measured
-from alliance_bayes.study.comparing import compared, score_table
+from alliance_bayes.study.model_comparison import compared, score_table
 from alliance_bayes.study.part import Part
 from alliance_bayes.study.predictive import predictive_pictures
 from alliance_bayes.study.runner import StudyRunner

@@ -9,8 +9,8 @@ from alliance_bayes.errors import UsageError
 from alliance_bayes.instruments import WHO5
 from alliance_bayes.model.scales import scale_of
 from alliance_bayes.remedies import argument
-from alliance_bayes.report.counts import SMALL
 from alliance_bayes.report.endpoints import ELEVATED
+from alliance_bayes.report.small_counts import SMALL
 
 __all__ = ["StudyOptions"]
 

@@ -11,9 +11,9 @@ import pandas as pd
 from alliance_bayes.api import Fit
 from alliance_bayes.effects import EffectTable, group_ratings, superiority
 from alliance_bayes.instruments import cronbach_alpha
-from alliance_bayes.report.counts import hidden_beside, hidden_levels, shown_events
 from alliance_bayes.report.findings import Finding
 from alliance_bayes.report.rows import measured, rows_of
+from alliance_bayes.report.small_counts import hidden_beside, hidden_levels, shown_events
 from alliance_bayes.report.text import Row, capital, clean, exact, factor_name, number, percent
 from alliance_bayes.study.part import Block, Part
 from alliance_bayes.study.predictive import predictive_pictures

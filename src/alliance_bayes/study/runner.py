@@ -24,9 +24,9 @@ from alliance_bayes.latent import LatentFit, fit_latent
 from alliance_bayes.model import ModelSpec
 from alliance_bayes.model.card import card_text
 from alliance_bayes.model.layout import posterior_dataset
-from alliance_bayes.report.counts import hidden_beside, hidden_parameters, hidden_rows
 from alliance_bayes.report.privacy import redaction, unnamed
 from alliance_bayes.report.rows import Estimates
+from alliance_bayes.report.small_counts import hidden_beside, hidden_parameters, hidden_rows
 from alliance_bayes.study.cache import PosteriorCache
 from alliance_bayes.study.cards import study_card, without_factors
 from alliance_bayes.study.options import StudyOptions

@@ -10,7 +10,6 @@ import pandas as pd
 from alliance_bayes.effects import COLUMNS, EffectTable
 from alliance_bayes.effects.table import steady
 from alliance_bayes.fit import FittedModel
-from alliance_bayes.report.counts import NOT_SHOWN
 from alliance_bayes.report.privacy import ShownFlow
 from alliance_bayes.report.rows import (
     Column,
@@ -25,6 +24,7 @@ from alliance_bayes.report.rows import (
     rows_of,
     text_of,
 )
+from alliance_bayes.report.small_counts import NOT_SHOWN
 from alliance_bayes.report.svg import Picture
 from alliance_bayes.report.tables import Table
 from alliance_bayes.report.text import MINUS, Row, capital, column_name, count, factor_name, join

@@ -14,7 +14,7 @@ from itertools import pairwise
 import numpy as np
 
 from alliance_bayes.compiled import njit
-from alliance_bayes.engines.collapsed.cells import Block, Cells, contrasts
+from alliance_bayes.engines.collapsed.blocks import Block, Cells, contrasts
 from alliance_bayes.engines.collapsed.orthogonal import reflect
 from alliance_bayes.engines.collapsed.roots import ZERO
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from alliance_bayes.engines.collapsed.cells import Block, Cells, contrasts, pilot_estimate
+from alliance_bayes.engines.collapsed.blocks import Block, Cells, contrasts, pilot_estimate
 from alliance_bayes.engines.collapsed.compressed import Compressed, compress
 from alliance_bayes.engines.collapsed.points import points_of
 from alliance_bayes.errors import ModelError

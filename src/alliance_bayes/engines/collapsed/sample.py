@@ -11,7 +11,7 @@ import numpy as np
 import xarray as xr
 
 from alliance_bayes.diagnostics import convergence, smoothed
-from alliance_bayes.engines.collapsed.cells import contrasts
+from alliance_bayes.engines.collapsed.blocks import contrasts
 from alliance_bayes.engines.collapsed.equations import normal_equations
 from alliance_bayes.engines.collapsed.hyper import hyperparameters
 from alliance_bayes.engines.collapsed.marginal import Marginal

@@ -10,8 +10,8 @@ import numpy as np
 
 from alliance_bayes.fit import BLOCK, FittedModel
 from alliance_bayes.model import PooledFactor
-from alliance_bayes.report.counts import shown_counts
 from alliance_bayes.report.forest import ONE_COLUMN, column_ends, forest_size
+from alliance_bayes.report.small_counts import shown_counts
 from alliance_bayes.report.style import ACCENT, GREY, INK, SECOND
 from alliance_bayes.report.svg import Picture
 from alliance_bayes.report.tables import Table
