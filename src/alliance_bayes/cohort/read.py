@@ -8,13 +8,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from alliance_bayes.cohort.cells import MISSING, CellError, level_label
+from alliance_bayes.cohort.cells import MISSING, CellError, ReadOptions, level_label
 from alliance_bayes.cohort.cohort import Cohort
-from alliance_bayes.cohort.convert import Reading
 from alliance_bayes.cohort.files import read_raw
 from alliance_bayes.cohort.header import check_mapping
-from alliance_bayes.cohort.intake import Intake, Wishes, check_wishes, take_in
 from alliance_bayes.cohort.names import CHANGE, ID, ITEMS
+from alliance_bayes.cohort.parsing import ColumnOptions, ParsedTable, check_column_options, parse_table
 from alliance_bayes.cohort.schema import cohort_rules
 from alliance_bayes.cohort.scoring import INSTRUMENT_OF, check_prorate, item_score
 from alliance_bayes.errors import DataError, Problem, UsageError
@@ -98,21 +97,23 @@ def read_cohort(
     """
     check_prorate(prorate)
     rules = cohort_rules(prorated=prorate is not None)
-    wishes = Wishes(
+    column_options = ColumnOptions(
         check_mapping(columns),
         check_levels(levels),
         check_texts("categorical", categorical),
         check_texts("numeric", numeric),
     )
-    check_wishes(wishes, rules)
-    reading = Reading(decimal=check_decimal(decimal), missing=check_texts("missing", missing))
-    taken = take_in(read_raw(source, encoding=encoding, sep=sep), rules, reading, wishes, set_aside=set_aside)
-    data = taken.data.copy()
-    problems, aside = list(taken.problems), dict(taken.aside)
-    if ID not in data and ID not in wishes.columns:
+    check_column_options(column_options, rules)
+    reading = ReadOptions(decimal=check_decimal(decimal), missing=check_texts("missing", missing))
+    parsed = parse_table(
+        read_raw(source, encoding=encoding, sep=sep), rules, reading, column_options, set_aside=set_aside
+    )
+    data = parsed.data.copy()
+    problems, aside = list(parsed.problems), dict(parsed.aside)
+    if ID not in data and ID not in column_options.columns:
         data.insert(0, ID, pd.Series(range(1, len(data) + 1), index=data.index).astype("str"))
     for name, items in ITEMS.items():
-        data, found = _score(data, taken, name, items, prorate)
+        data, found = _score(data, parsed, name, items, prorate)
         found = found or _of_items(data, aside, name, items)
         if found and set_aside:
             aside[name] = tuple(found)
@@ -122,18 +123,18 @@ def read_cohort(
     if of := [problem for name in _CHANGED for problem in aside.get(name, ())]:
         aside.setdefault(CHANGE, tuple(of))
         data = data.drop(columns=CHANGE, errors="ignore")
-    if differing := _change_problems(data, taken):
+    if differing := _change_problems(data, parsed):
         if set_aside:
             aside[CHANGE] = tuple(differing)
         else:
             problems += differing
     if problems:
-        raise DataError(problems, source=taken.raw.source)
-    return Cohort(data, source=taken.raw.source, aside=aside, notes=taken.notes)
+        raise DataError(problems, source=parsed.raw.source)
+    return Cohort(data, source=parsed.raw.source, aside=aside, notes=parsed.notes)
 
 
 def check_levels(levels: Mapping[str, Sequence[str]] | None) -> dict[str, tuple[str, ...]]:
-    """Copy declared levels as labels; anything odd is left for `check_wishes` to refuse."""
+    """Copy declared levels as labels; anything odd is left for `check_column_options` to refuse."""
     if levels is None:
         return {}
     if not isinstance(levels, Mapping) or any(isinstance(listed, str) for listed in levels.values()):
@@ -164,11 +165,11 @@ def check_decimal(decimal: str) -> str:
 
 
 def _score(
-    data: pd.DataFrame, taken: Intake, name: str, items: tuple[str, ...], prorate: float | None
+    data: pd.DataFrame, parsed: ParsedTable, name: str, items: tuple[str, ...], prorate: float | None
 ) -> tuple[pd.DataFrame, list[Problem]]:
     """Add a score from its items, or check the one that is there against them."""
     here = [item for item in items if item in data]
-    if not here or any(item in taken.aside for item in items):
+    if not here or any(item in parsed.aside for item in items):
         return data, []
     if len(here) < len(items):
         if name in data:
@@ -176,8 +177,8 @@ def _score(
         lacking = ", ".join(item for item in items if item not in data)
         remedy = f"Add {lacking}, or give '{name}' itself."
         what = f"is one of {len(here)} items of '{name}', which needs {len(items)}"
-        return data, [Problem(taken.names[here[0]], None, None, what, remedy)]
-    if any(problem.column in {taken.names[item] for item in items} for problem in taken.problems):
+        return data, [Problem(parsed.names[here[0]], None, None, what, remedy)]
+    if any(problem.column in {parsed.names[item] for item in items} for problem in parsed.problems):
         # The items' own problems come first; a score of wrong items would only repeat them.
         return data, []
     scored = item_score(data, items, INSTRUMENT_OF[name], prorate=prorate)
@@ -187,7 +188,7 @@ def _score(
     # Written with few decimals, a mean of ratings may differ from the computed one in the last of them.
     wrong = np.flatnonzero((given - scored).abs().to_numpy() > 0.01)
     problems = [
-        taken.problem(
+        parsed.problem(
             name, int(row), f"differs from the score of its items ({scored.iloc[row]:g})", "Correct one of them."
         )
         for row in wrong
@@ -204,7 +205,7 @@ def _of_items(
     return [problem for item in items for problem in aside.get(item, ())]
 
 
-def _change_problems(data: pd.DataFrame, taken: Intake) -> list[Problem]:
+def _change_problems(data: pd.DataFrame, parsed: ParsedTable) -> list[Problem]:
     """List changes in the table that are not follow-up minus baseline; the cohort's own are always computed."""
     if not {CHANGE, *_CHANGED} <= set(data.columns):
         return []
@@ -213,6 +214,6 @@ def _change_problems(data: pd.DataFrame, taken: Intake) -> list[Problem]:
     extra = data[CHANGE].notna() & change.isna()
     remedy = "Correct it, or remove the column: it is always computed."
     return [
-        taken.problem(CHANGE, int(row), "is not follow-up minus baseline", remedy)
+        parsed.problem(CHANGE, int(row), "is not follow-up minus baseline", remedy)
         for row in np.flatnonzero(differs | extra)
     ]

@@ -10,8 +10,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from alliance_bayes.cohort.cells import MISSING, visible
-from alliance_bayes.cohort.convert import Fault
+from alliance_bayes.cohort.cells import MISSING, Fault, visible
 from alliance_bayes.cohort.names import CHANGE, FACTORS, ID, ITEMS, LEVELS_FIRST, SESSION_PROVIDER_TYPES, SURVEY_ITEMS
 from alliance_bayes.cohort.scoring import INSTRUMENT_OF
 from alliance_bayes.instruments import ALLIANCE2, WHO5, Instrument

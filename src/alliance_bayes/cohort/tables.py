@@ -9,13 +9,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from alliance_bayes.cohort.cells import MISSING, likeness
+from alliance_bayes.cohort.cells import MISSING, ReadOptions, likeness
 from alliance_bayes.cohort.cohort import Cohort
-from alliance_bayes.cohort.convert import Reading
 from alliance_bayes.cohort.files import read_raw
 from alliance_bayes.cohort.header import check_mapping
-from alliance_bayes.cohort.intake import Intake, Wishes, check_wishes, prefixed, take_in
 from alliance_bayes.cohort.names import ID, PROVIDER_TYPES
+from alliance_bayes.cohort.parsing import ColumnOptions, ParsedTable, check_column_options, parse_table, prefixed
 from alliance_bayes.cohort.read import check_decimal, check_levels, check_texts
 from alliance_bayes.cohort.schema import participant_rules, session_rules, survey_rules
 from alliance_bayes.cohort.scoring import (
@@ -128,16 +127,16 @@ def read_tables(
     declared = check_levels(levels)
     types = declared.pop("provider_type", PROVIDER_TYPES)
     rules = {"participants": participant_rules(types), "sessions": session_rules(), "surveys": survey_rules()}
-    wishes = {name: Wishes(mapped[name], {}) for name in TABLES}
-    wishes["participants"] = Wishes(
+    column_options = {name: ColumnOptions(mapped[name], {}) for name in TABLES}
+    column_options["participants"] = ColumnOptions(
         mapped["participants"], declared, check_texts("categorical", categorical), check_texts("numeric", numeric)
     )
-    check_wishes(wishes["participants"], rules["participants"])
+    check_column_options(column_options["participants"], rules["participants"])
     # Tables are read in other time zones than they were written in.
     latest = today or dt.datetime.now(dt.timezone(dt.timedelta(hours=14))).date()
-    reading = Reading(check_decimal(decimal), check_texts("missing", missing), date_format, latest)
+    reading = ReadOptions(check_decimal(decimal), check_texts("missing", missing), date_format, latest)
     sources = dict(zip(TABLES, (participants, sessions, surveys), strict=True))
-    taken: dict[str, Intake] = {}
+    parsed: dict[str, ParsedTable] = {}
     problems: dict[str, list[Problem]] = {name: [] for name in TABLES}
     for name in TABLES:
         try:
@@ -146,23 +145,23 @@ def read_tables(
             problems[name] += error.problems
             continue
         of_people = name == "participants"
-        taken[name] = take_in(
+        parsed[name] = parse_table(
             raw,
             rules[name],
             reading,
-            wishes[name],
+            column_options[name],
             further=of_people,
             set_aside=set_aside,
             table=name,
         )
-        problems[name] += taken[name].problems
-    for name, found in _link_problems(taken, types).items():
+        problems[name] += parsed[name].problems
+    for name, found in _link_problems(parsed, types).items():
         problems[name] += found
     label = ", ".join(dict.fromkeys(_label(source) for source in sources.values()))
     if any(problems.values()):
         raise DataError([one for name in TABLES for one in prefixed(problems[name], name)], source=label)
     data, excluded, why = join_scores(
-        *(taken[name].data for name in TABLES),
+        *(parsed[name].data for name in TABLES),
         baseline=baseline,
         followup=followup,
         min_days_between=min_days_between,
@@ -171,14 +170,14 @@ def read_tables(
     )
     if "provider_type" in data:
         data["provider_type"] = data["provider_type"].cat.set_categories(list(types))
-    sessions_of = taken["sessions"].data
+    sessions_of = parsed["sessions"].data
     aside: dict[str, tuple[Problem, ...]] = {}
     for table in ("participants", "sessions"):
-        for column, wrong in taken[table].aside.items():
+        for column, wrong in parsed[table].aside.items():
             # What the participants' table gives is not derived from sessions.
             if column not in data:
                 aside.setdefault(column, tuple(prefixed(wrong, table)))
-    notes = tuple(note for name in TABLES for note in prefixed(taken[name].notes, name))
+    notes = tuple(note for name in TABLES for note in prefixed(parsed[name].notes, name))
     return Cohort(
         data, source=label, excluded=excluded, sessions=sessions_of, why_missing=why, aside=aside, notes=notes
     )
@@ -198,12 +197,12 @@ def _mappings(columns: Mapping[str, Mapping[str, str]] | None) -> dict[str, dict
     return {name: check_mapping(given.get(name)) for name in TABLES}
 
 
-def _link_problems(taken: Mapping[str, Intake], provider_types: Sequence[str]) -> dict[str, list[Problem]]:
+def _link_problems(parsed: Mapping[str, ParsedTable], provider_types: Sequence[str]) -> dict[str, list[Problem]]:
     """List what is wrong between tables, and between the rows of one.
 
     Parameters
     ----------
-    taken
+    parsed
         "participants", "sessions" and "surveys", those of them that could be read.
     provider_types
         Declared levels of a participant's provider type.
@@ -213,25 +212,25 @@ def _link_problems(taken: Mapping[str, Intake], provider_types: Sequence[str]) -
     dict of str to list of Problem
         By table.
     """
-    people, sessions = taken.get("participants"), taken.get("sessions")
-    problems: dict[str, list[Problem]] = {name: [] for name in taken}
+    people, sessions = parsed.get("participants"), parsed.get("sessions")
+    problems: dict[str, list[Problem]] = {name: [] for name in parsed}
     if people is not None:
         problems["participants"] += _computed(people)
     for name, keys in _KEYS.items():
-        if name in taken:
-            problems[name] += _orphans(taken[name], people) + _repeats(taken[name], keys, name.removesuffix("s"))
+        if name in parsed:
+            problems[name] += _orphans(parsed[name], people) + _repeats(parsed[name], keys, name.removesuffix("s"))
     if sessions is not None and people is not None and "provider_type" not in people.data:
         problems["sessions"] += _underivable(sessions, provider_types)
     return problems
 
 
-def _computed(people: Intake) -> list[Problem]:
+def _computed(people: ParsedTable) -> list[Problem]:
     what = "is computed from sessions and surveys, so it may not be given"
     remedy = "Remove or rename the column."
     return [Problem(people.names[name], None, None, what, remedy) for name in SCORED if name in people.data]
 
 
-def _orphans(table: Intake, people: Intake | None) -> list[Problem]:
+def _orphans(table: ParsedTable, people: ParsedTable | None) -> list[Problem]:
     if people is None or ID not in people.data or ID not in table.data:
         return []
     ids = table.data[ID]
@@ -249,7 +248,7 @@ def _orphans(table: Intake, people: Intake | None) -> list[Problem]:
     return problems
 
 
-def _repeats(table: Intake, keys: Sequence[str], noun: str) -> list[Problem]:
+def _repeats(table: ParsedTable, keys: Sequence[str], noun: str) -> list[Problem]:
     """List rows with the participant and time (and provider) of an earlier row: an export's duplicates, as a rule."""
     if not {ID, "date"} <= set(table.data.columns):
         return []
@@ -266,7 +265,7 @@ def _repeats(table: Intake, keys: Sequence[str], noun: str) -> list[Problem]:
     return problems
 
 
-def _underivable(sessions: Intake, provider_types: Sequence[str]) -> list[Problem]:
+def _underivable(sessions: ParsedTable, provider_types: Sequence[str]) -> list[Problem]:
     lacking = [repr(level) for level in PROVIDER_TYPES if level not in provider_types]
     if "provider_type" not in sessions.data or not lacking:
         return []
