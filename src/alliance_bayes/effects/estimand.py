@@ -50,7 +50,7 @@ class Estimand(ABC):
     needs_predictor: ClassVar[bool] = False
     #: Of one that takes a ``factor``: levels that it may have to be in a table that did not name it; 0 without one.
     most_levels: ClassVar[int] = 0
-    #: What gives a factor of more levels,, as "ask for them with ..." has it.
+    #: What gives a factor of more levels, as "ask for them with ..." has it.
     instead: ClassVar[str] = ""
     #: Whether it compares the levels of its factor, of which a new one has nothing to be compared with.
     compares: ClassVar[bool] = False
