@@ -20,7 +20,7 @@ def installed(tmp_path: Path) -> Path:
     """A copy of the package with one small kernel, where nothing compiled can be kept; nobody may write there."""
     package = tmp_path / "installation" / "alliance_bayes"
     package.mkdir(parents=True)
-    for name in ("__init__.py", "caches.py", "compiled.py"):
+    for name in ("__init__.py", "__init__.pyi", "caches.py", "compiled.py"):
         shutil.copy(PACKAGE / name, package)
     (package / "kernel.py").write_text(
         "from alliance_bayes.compiled import njit\n\n\n@njit(cache=True)\ndef total(n):\n"

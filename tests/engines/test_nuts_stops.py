@@ -150,7 +150,7 @@ def test_draws_that_are_not_finite_are_refused(
 
     class Finished:
         def wait(self, *, timeout: float | None = None) -> xr.DataTree:
-            posterior = xr.Dataset({"numbers": (("chain", "draw", "number"), numbers)})
+            posterior = xr.Dataset({"unconstrained": (("chain", "draw", "number"), numbers)})
             statistics = xr.Dataset({"diverging": (("chain", "draw"), np.zeros((2, 20), dtype=bool))})
             return xr.DataTree.from_dict({"posterior": posterior, "sample_stats": statistics})
 
