@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from alliance_bayes.cohort import Cohort, FlowStep, read_cohort
 from alliance_bayes.cohort.cells import MISSING, read_number
+from alliance_bayes.cohort.parsing import _BESIDE, _TOTALS
 from alliance_bayes.errors import DataError
 
 type Table = dict[str, list[str]]
@@ -58,10 +59,11 @@ COLUMNS = {
 @st.composite
 def tables(draw: st.DrawFn, min_rows: int = 1) -> Table:
     n = draw(st.integers(min_rows, 6))
-    ids = st.text(st.characters(codec="utf-8", categories=("L", "N")), min_size=1, max_size=6)
-    out = {
-        "participant_id": draw(st.lists(ids.filter(lambda i: i not in MISSING), min_size=n, max_size=n, unique=True))
-    }
+    # A row of totals is no participant ("MEAN").
+    ids = st.text(st.characters(codec="utf-8", categories=("L", "N")), min_size=1, max_size=6).filter(
+        lambda i: i not in MISSING and i.casefold() not in _TOTALS | _BESIDE
+    )
+    out = {"participant_id": draw(st.lists(ids, min_size=n, max_size=n, unique=True))}
     for name in draw(st.lists(st.sampled_from(list(COLUMNS)), unique=True)):
         cells = COLUMNS[name]
         if cells is None:

@@ -75,14 +75,24 @@ def test_equations_are_sums_of_products_of_dense_columns(case: Case, n: int) -> 
         if found.eliminated is None:
             continue
         z, index = rows.z[found.eliminated][here], rows.index[found.eliminated][here]
+        levels, width = len(found.order), z.shape[1]
+        met = np.zeros((levels, width, dense.shape[1]))
+        squares, products, with_outcome = (
+            np.zeros((levels, width, width)),
+            np.zeros_like(met),
+            np.zeros((levels, width)),
+        )
         for at, level in enumerate(found.order):
-            mine = z[index == level]
             meets = slice(found.ptr[at], found.ptr[at + 1])
-            whole = np.zeros((z.shape[1], dense.shape[1]))
-            whole[:, found.cols[meets]] = found.v[s, :, meets]
-            np.testing.assert_allclose(found.g_e[s, at], mine.T @ mine, rtol=1e-11, atol=1e-9)
-            np.testing.assert_allclose(whole, mine.T @ own[index == level], rtol=1e-11, atol=1e-8)
-            np.testing.assert_allclose(found.r_e[s, at], mine.T @ away[here][index == level], rtol=1e-9, atol=1e-6)
+            met[at][:, found.cols[meets]] = found.v[s, :, meets]
+            if not (there := index == level).any():
+                continue
+            mine = z[there]
+            squares[at], products[at] = mine.T @ mine, mine.T @ own[there]
+            with_outcome[at] = mine.T @ away[here][there]
+        np.testing.assert_allclose(found.g_e[s], squares, rtol=1e-11, atol=1e-9)
+        np.testing.assert_allclose(met, products, rtol=1e-11, atol=1e-8)
+        np.testing.assert_allclose(found.r_e[s], with_outcome, rtol=1e-9, atol=1e-6)
 
 
 def _helmert(levels: int) -> np.ndarray:
