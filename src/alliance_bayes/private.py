@@ -24,7 +24,7 @@ __all__ = ["BEFORE", "private_folder", "remove_leftovers"]
 BEFORE = "before"
 _PREFIX = ".alliance_bayes-"
 _NAME = re.compile(re.escape(_PREFIX) + r"[a-z0-9_]{8}")
-_LOCK, _WORK = "lock", "work"
+_LOCK, _WORK, _GOING = "lock", "work", "going"
 _TRIES = 20
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 
@@ -172,5 +172,9 @@ def _empty(folder: int, parent: Path) -> None:
         try:
             os.unlink(name, dir_fd=folder)
         except (IsADirectoryError, PermissionError):
+            # Whoever still writes by its path finds it gone, and cannot fill it faster than it is emptied.
+            with suppress(OSError):
+                os.rename(name, _GOING, src_dir_fd=folder, dst_dir_fd=folder)
+                name = _GOING
             # What cannot be removed keeps the lock's file, and with it the folder.
             shutil.rmtree(name, dir_fd=folder)

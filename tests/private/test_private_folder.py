@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -152,17 +153,22 @@ def test_a_folder_taken_for_a_leftover_before_its_lock_is_held_is_made_again(
 
 
 def test_a_thread_that_still_writes_is_waited_for(tmp_path: Path) -> None:
-    ready = threading.Event()
+    ready, end = threading.Event(), threading.Event()
 
     def write(folder: Path) -> None:
         with suppress(FileNotFoundError):
-            for k in range(10**9):
+            for k in count():
                 (folder / f"{k}").touch()
                 ready.set()
+                # A folder that stays would be written to for ever.
+                if end.is_set():
+                    return
 
     with private_folder(tmp_path) as folder:
         thread = threading.Thread(target=write, args=(folder,))
         thread.start()
         ready.wait()
+    left = list(tmp_path.iterdir())
+    end.set()
     thread.join()
-    assert list(tmp_path.iterdir()) == []
+    assert left == []
