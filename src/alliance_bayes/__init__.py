@@ -13,5 +13,9 @@ __version__ = "0.1.0"
 settle()
 
 # The names and their homes are those of the stub beside this file.
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__getattr__, _, __all__ = lazy_loader.attach_stub(__name__, __file__)
 __all__ += ["__version__"]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -28,6 +28,8 @@ def fit(cohort: ab.Cohort) -> ab.Fit:
 def test_every_public_name_is_there() -> None:
     for name in ab.__all__:
         assert getattr(ab, name) is not None
+    assert dir(ab) == sorted(ab.__all__)
+    assert "__version__" in ab.__all__
     with pytest.raises(AttributeError, match=r"^No alliance_bayes attribute nothing$"):
         ab.nothing  # noqa: B018
 

@@ -196,6 +196,14 @@ def test_an_estimand_that_cannot_be_had_is_refused_in_words(
     assert message in err
 
 
+def test_an_estimand_has_one_set_of_options(capsys: pytest.CaptureFixture[str], kept: Path) -> None:
+    twice = ["--estimand", "contrasts:of=mean", "--estimand"]
+    status, out, err = run(capsys, "effects", kept, *twice, "contrasts:of=slope")
+    assert (status, out) == (2, "")
+    assert err == "error: --estimand gives two sets of options for 'contrasts'. Choose one.\n"
+    assert run(capsys, "effects", kept, *twice, "contrasts:of=mean")[0] == 0
+
+
 def test_check_passes_on_good_draws_and_fails_on_divergent_ones(
     capsys: pytest.CaptureFixture[str], kept: Path, tmp_path: Path
 ) -> None:

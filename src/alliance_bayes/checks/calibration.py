@@ -20,7 +20,7 @@ from alliance_bayes.effects.table import steady
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["INTERVALS", "POINTS", "Calibration", "Uniformity", "binomial_limits", "uniformity"]
+__all__ = ["POINTS", "Calibration", "Uniformity", "binomial_limits", "uniformity"]
 
 INTERVALS = (0.50, 0.80, 0.89, 0.95)
 _REMEDY = "Do not read predictive intervals as stated; compare another family"

@@ -18,7 +18,7 @@ from alliance_bayes.errors import UsageError
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.remedies import argument
 
-__all__ = ["SMALL_DIFFERENCE", "Comparison", "Step", "check_same_rows", "common_step", "compare", "stacking_weights"]
+__all__ = ["SMALL_DIFFERENCE", "Comparison", "Step", "check_same_rows", "compare", "stacking_weights"]
 
 type Step = float | Literal["default"] | None
 

@@ -21,7 +21,7 @@ from alliance_bayes.model.derivative import RoughnessError
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["AT_ENDS_LIMIT", "OUTSIDE_LIMIT", "R2_LIMIT", "SLOPE_LIMIT", "PriorPredictive"]
+__all__ = ["PriorPredictive"]
 
 # More than half of all simulated outcomes impossible: the priors are about something else than this scale.
 OUTSIDE_LIMIT = 0.5

@@ -21,7 +21,6 @@ from alliance_bayes.fit import FittedModel
 from alliance_bayes.model import Prior
 
 __all__ = [
-    "AS_FITTED",
     "DRAWS",
     "PROB",
     "Refit",

@@ -26,7 +26,7 @@ from alliance_bayes.fit import FittedModel
 from alliance_bayes.machine import processors
 from alliance_bayes.readonly import ReadOnly
 
-__all__ = ["CHECKS", "CheckReport", "Gate", "choose_checks", "is_packaged", "named", "run_checks", "run_gate"]
+__all__ = ["CHECKS", "CheckReport", "Gate", "choose_checks", "named", "run_checks", "run_gate"]
 
 _CONVERGENCE = Convergence()
 #: Every check by its name, in the order in which they are run and shown.

@@ -19,7 +19,7 @@ from alliance_bayes.model import Design
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["Curvature", "Groups", "LackOfFit", "lack_of_fit", "level_basis", "parts_limits", "spline_basis"]
+__all__ = ["Curvature", "Groups", "LackOfFit", "lack_of_fit", "level_basis", "spline_basis"]
 
 KNOTS = (0.05, 0.275, 0.5, 0.725, 0.95)
 FEW_VALUES = 6
@@ -104,7 +104,7 @@ class Groups(Check):
 
     ``warn`` when a column's test fires. The table has one row a column and level: ``column``, ``role``
     (``pooled``, ``common``, ``residual``, ``in part``, ``left out``), ``level``, ``n``, ``residual``, ``limit`` and
-    ``p``, as in :func:`curvature`.
+    ``p``, as in :class:`Curvature`.
 
     Notes
     -----

@@ -6,6 +6,7 @@ import functools
 import json
 import operator
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, cast
 
@@ -357,8 +358,7 @@ def fit(
 @app.command()
 def effects(fit: FitPath, estimand: Estimand = None, prob: Prob = 0.89, as_json: AsJson = False) -> None:
     """Effect sizes and group differences of a fit."""
-    named = None if estimand is None else dict(map(_estimand, estimand))
-    table = ab.load_fit(fit).effects(named, prob=prob)
+    table = ab.load_fit(fit).effects(None if estimand is None else _estimands(estimand), prob=prob)
     if as_json:
         print(json.dumps(table.to_records_list(), allow_nan=False, indent=1))
         return
@@ -379,6 +379,15 @@ def effects(fit: FitPath, estimand: Estimand = None, prob: Prob = 0.89, as_json:
     ]
     print(f"{prob:g} intervals: {', '.join(sorted({str(kind) for kind in table['interval'].dropna()}))}")
     print(table[shown].to_string(index=False, na_rep="", float_format=lambda value: f"{value:.3g}"))
+
+
+def _estimands(texts: Sequence[str]) -> dict[str, dict[str, object]]:
+    """Names with their options, each name once."""
+    named: dict[str, dict[str, object]] = {}
+    for name, options in map(_estimand, texts):
+        if named.setdefault(name, options) != options:
+            raise ab.UsageError(f"--estimand gives two sets of options for {name!r}. Choose one.")
+    return named
 
 
 def _estimand(text: str) -> tuple[str, dict[str, object]]:

@@ -22,7 +22,7 @@ from alliance_bayes.fit import FittedModel
 from alliance_bayes.model import scale_of
 from alliance_bayes.model.levels import NEW_LEVEL
 
-__all__ = ["NEW_LEVEL", "NO_SLOPES", "PRIOR_DRAWS", "Analysis", "prior_fit"]
+__all__ = ["NO_SLOPES", "PRIOR_DRAWS", "Analysis", "prior_fit"]
 
 #: Why a table has no slopes that nobody asked for by name.
 NO_SLOPES = "slopes: the model has no numeric predictor"
@@ -112,7 +112,7 @@ class Analysis:
         """Number of draws over all chains."""
         return prod(self.fit.shape)
 
-    @property
+    @cached_property
     def infinite_variance(self) -> str:
         """A note where the outcome's variance is infinite in some draws; empty where it never is."""
         share = float(np.isinf(self.spread.residual).mean())
@@ -183,13 +183,10 @@ class Analysis:
             )
         return [str(level) for level in self.fit.design.frame[factor].cat.categories]
 
-    def is_sampled(self, factor: str) -> bool:
-        """Whether a new level of the factor can be imagined."""
-        return any(pooled.name == factor and not pooled.exhaustive for pooled in self.fit.design.factors)
-
     def has_new_level(self, factor: str) -> bool:
-        """Whether the population puts one new level in place of the factor's own."""
-        return self.options.population == "new" and self.is_sampled(factor)
+        """Whether the population puts one new level in place of the factor's own: of a sampled one only."""
+        sampled = [pooled.name for pooled in self.fit.design.factors if not pooled.exhaustive]
+        return self.options.population == "new" and factor in sampled
 
     def settings(self, factor: str) -> list[dict[str, str]]:
         """What each level of a factor is in terms of columns, in the order of :meth:`levels`."""

@@ -61,8 +61,7 @@ def average(
     -------
     numpy.ndarray
         Shape (n_draws, n_counterfactuals), in units of the outcome, or (n_draws, n_counterfactuals, n_functions) where
-        the tables are of
-        several functions; NaN for one with a problem.
+        the tables are of several functions; NaN for one with a problem.
 
     Raises
     ------
@@ -82,13 +81,7 @@ def average(
             return _linear(fit, _averages_of(fit, sound, unseen), seed, unseen)
         return _blocked(fit, sound, seed, of)
 
-    return _where_sound(
-        fit,
-        settings,
-        [not setting.problem for setting in settings],
-        compute,
-        n_functions=of.n_functions,
-    )
+    return _where_sound(fit, settings, compute, n_functions=of.n_functions)
 
 
 def slope(
@@ -115,14 +108,14 @@ def slope(
         def at(grid: Grid, by: float) -> Rows:
             assert grid.change is not None
             key = (id(grid.rows), by)
-            # Pieces of the same rows stay of the same rows, so that what they share is computed once.
+            # Grids of the same rows stay of the same rows, so that what they share is computed once.
             return made.setdefault(key, grid.rows.along(grid.change, by))
 
         pairs = [_moved(setting, partial(at, by=by)) for setting in sound for by in (-step, step)]
         outcomes = _blocked(fit, pairs, seed, tables or Tabulations(fit))
         return np.asarray((outcomes[:, 1::2] - outcomes[:, ::2]) / (2 * step))
 
-    return _where_sound(fit, settings, [not setting.problem for setting in settings], compute)
+    return _where_sound(fit, settings, compute)
 
 
 def _moved(setting: Counterfactual, rows_of: Callable[[Grid], Rows | None]) -> Counterfactual:
@@ -149,21 +142,20 @@ def _step(settings: Sequence[Counterfactual]) -> float:
     return _STEP / fastest if fastest else 1.0
 
 
-def _where_sound[T](
+def _where_sound(
     fit: FittedModel,
-    asked: Sequence[T],
-    sound: Sequence[bool],
-    compute: Callable[[Sequence[T]], np.ndarray],
+    settings: Sequence[Counterfactual],
+    compute: Callable[[Sequence[Counterfactual]], np.ndarray],
     *,
     n_functions: int | None = None,
 ) -> np.ndarray:
-    """Results of ``compute`` in the columns of sound entries, NaN in the others."""
+    """Results of ``compute`` in the columns of counterfactuals without a problem, NaN in the others."""
     several = () if n_functions is None else (n_functions,)
-    out = np.full((prod(fit.shape), len(asked), *several), np.nan)
-    places = np.flatnonzero(sound)
+    out = np.full((prod(fit.shape), len(settings), *several), np.nan)
+    places = np.flatnonzero([not setting.problem for setting in settings])
     for start in range(0, len(places), _CHUNK):
         chunk = places[start : start + _CHUNK]
-        out[:, chunk] = compute([asked[place] for place in chunk])
+        out[:, chunk] = compute([settings[place] for place in chunk])
     return out
 
 
@@ -269,8 +261,8 @@ def _blocked(fit: FittedModel, settings: Sequence[Counterfactual], seed: int, ta
     """Expected outcomes of every row, averaged; draws x rows are in memory for a block of draws at a time."""
     several = () if tables.n_functions is None else (tables.n_functions,)
     out = np.zeros((prod(fit.shape), len(settings), *several))
-    # Pieces that replace levels of the same factors (by the same new ones) in the same rows share the rest of the
-    # linear predictor.
+    # Grids that replace levels of the same factors (by the same new ones) in the same rows share the rest of the linear
+    # predictor.
     groups: dict[object, list[_Member]] = {}
     for position, setting in enumerate(settings):
         combinations = [prod(map(len, grid.levels.values())) for grid in setting.grids]
@@ -303,7 +295,7 @@ def _joined(out: np.ndarray, fit: FittedModel, member: _Member, tables: Tabulati
     position, grid, weight = member
     if not joins(fit, grid.rows.n):
         return False
-    rows, total, strata = grid.rows, np.zeros_like(out[:, position]), tables.strata(grid.rows)
+    rows, total, strata = grid.rows, np.zeros_like(out[:, position]), grid.rows.strata
     for levels in product(*grid.levels.values()):
         placed = {name: np.full(rows.n, level) for name, level in zip(grid.levels, levels, strict=True)}
         at = replace(rows, index={**rows.index, **placed})
@@ -326,7 +318,7 @@ def _add(
 ) -> None:
     """Add averages of grids with the same rows and replaced factors to ``out``, for a block of draws."""
     rows, replaced = members[0][1].rows, tuple(members[0][1].levels)
-    z, strata = np.hstack([np.zeros((rows.n, 0)), *(rows.z[name] for name in replaced)]), tables.strata(rows)
+    z, strata = np.hstack([np.zeros((rows.n, 0)), *(rows.z[name] for name in replaced)]), rows.strata
     base = fit.linear_predictor(rows, which=which, seed=seed, without=replaced)
     effects = {name: _effects(fit, name, which, new.get(name)) for name in replaced}
     reach = sum((_reach(effects[name], rows.z[name]) for name in replaced), np.zeros((2, len(base))))
@@ -447,10 +439,6 @@ class Tabulations:
     def blocks(self, n_rows: int) -> Iterator[slice]:
         """Slices of the stacked draws such that linear predictors and tables stay within a fixed amount of memory."""
         return self.fit.blocks(n_rows if self.n_functions is None else max(n_rows, self._points * self.n_functions))
-
-    def strata(self, rows: Rows) -> np.ndarray:
-        """Stratum of each row: its level of the residual factor, 0 without one."""
-        return np.zeros(rows.n, dtype=np.intp) if rows.residual is None else np.asarray(rows.residual)
 
     def given(self, eta: np.ndarray, which: np.ndarray, strata: np.ndarray) -> np.ndarray:
         """What is expected at linear predictors of shape (n_draws, n), of some draws, by strata of shape (n,)."""

@@ -20,13 +20,11 @@ from alliance_bayes.moments.terms import arithmetic, calls
 from alliance_bayes.remedies import argument
 
 __all__ = [
-    "MOST_KNOWN",
     "Counterfactual",
     "Counterfactuals",
     "Grid",
     "NumericSetting",
     "TermWith",
-    "above_degree",
     "row_mask",
     "terms_with",
 ]
@@ -263,7 +261,7 @@ class Counterfactuals:
         keeps the design's own columns, which are right throughout.
         """
         own, plain, design = self.design.rows, self._plain, self.design
-        high, problem = above_degree(design, MOST_KNOWN), ""
+        high, problem = _above_degree(design, _MOST_KNOWN), ""
 
         def kept(labels: Sequence[str], new: np.ndarray, old: np.ndarray, exact: np.ndarray) -> np.ndarray:
             nonlocal problem
@@ -287,7 +285,7 @@ class Counterfactuals:
         if design.weights is None:
             return ""
         # A derivative is a product of one column less.
-        high = above_degree(design, MOST_KNOWN + 1)
+        high = _above_degree(design, _MOST_KNOWN + 1)
         arrays = [(design.terms, change.x), *((f.terms, change.z[f.name]) for f in design.factors)]
         said = [_many_columns(labels, array.any(axis=0), high) for labels, array in arrays]
         said += [
@@ -353,12 +351,12 @@ def _parts(factor: PooledFactor) -> set[str]:
 
 
 # Products of two columns are what means and cross-products determine.
-MOST_KNOWN = 2
+_MOST_KNOWN = 2
 
 
-def above_degree(design: Design, most: int = MOST_KNOWN) -> frozenset[str]:
+def _above_degree(design: Design, most: int) -> frozenset[str]:
     """Labels of the design columns that multiply more numeric columns than some number."""
-    called = {name: polynomial_degree(arithmetic(call)) for name, call in calls(design.formula).items()}
+    called = {name: _polynomial_degree(arithmetic(call)) for name, call in calls(design.formula).items()}
 
     def degree(column: Column) -> int:
         return sum(called.get(name, 1) for name in column.numeric)
@@ -367,17 +365,17 @@ def above_degree(design: Design, most: int = MOST_KNOWN) -> frozenset[str]:
     return frozenset(column.label for column in columns if degree(column) > most)
 
 
-def polynomial_degree(node: Node | None) -> int:
+def _polynomial_degree(node: Node | None) -> int:
     """Degree of a polynomial in columns."""
     match node:
         case grammar.Column():
             return 1
         case Operation("**", (base, Number(value))):
-            return polynomial_degree(base) * int(value)
+            return _polynomial_degree(base) * int(value)
         case Operation("*", parts):
-            return sum(map(polynomial_degree, parts))
+            return sum(map(_polynomial_degree, parts))
         case Operation(_, parts):
-            return max(map(polynomial_degree, parts))
+            return max(map(_polynomial_degree, parts))
     return 0
 
 

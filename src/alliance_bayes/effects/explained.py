@@ -24,7 +24,6 @@ __all__ = [
     "contributions",
     "covariance",
     "outcome_spread",
-    "second_moment",
     "unique_variance",
 ]
 
@@ -83,7 +82,7 @@ def _spread(fit: FittedModel, tables: Tabulations | None) -> Spread:
         return Spread(np.maximum(total_covariance(contributions(fit)), 0.0), by_level @ shares)
     tables = tables or Tabulations(fit)
     explained, residual = np.empty(n_draws), np.empty(n_draws)
-    nothing, strata = np.zeros((rows.n, 0)), tables.strata(rows)
+    nothing, strata = np.zeros((rows.n, 0)), rows.strata
     for which in fit.blocks(rows.n):
         eta = fit.linear_predictor(rows, which=which)
         table = tables.expected(which, eta.min(axis=1), eta.max(axis=1))
@@ -229,7 +228,7 @@ def _left_over(fit: FittedModel, without: Rows, basis: Sequence[Any], tables: Ta
             sum_of_squares -= (fitted**2).sum(axis=1)
         return np.maximum(sum_of_squares, 0.0) / (n - 1)
     tables, out = tables or Tabulations(fit), np.empty(prod(fit.shape))
-    strata = tables.strata(rows)
+    strata = rows.strata
     for which in fit.blocks(n):
         actual, other = fit.linear_predictor(rows, which=which), fit.linear_predictor(without, which=which)
         low, high = np.minimum(actual, other).min(axis=1), np.maximum(actual, other).max(axis=1)

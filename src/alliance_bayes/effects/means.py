@@ -28,21 +28,20 @@ from alliance_bayes.remedies import argument
 __all__ = [
     "ADJUSTED_MEANS",
     "CONTRASTS",
-    "MOST_COMPARED",
     "OVERALL_MEAN",
     "RANKS",
     "adjusted_means",
     "contrasts",
+    "later_first",
     "levels_to_compare",
     "overall_mean",
     "ranks",
 ]
 
 # 100 levels are 4,950 pairs, about 20 seconds; ten times as many levels are half a million pairs, which nobody reads.
-MOST_COMPARED = 100
+_MOST_COMPARED = 100
 # Levels whose pairs are in a table that did not name their factor.
 _MOST_UNNAMED = 60
-_IN_WORDS = {"residual_sd": "residual SD", "total_sd": "total SD"}
 
 
 @with_common_options
@@ -331,7 +330,7 @@ class Contrasts(Estimand):
         if judged.get("rope") is not None:
             before = analysis.prior.by_level(factor, predictor=name)[1]
         row = partial(self.row, analysis, term=name, factor=factor)
-        pairs = [(b, a) for a, b in combinations(compared, 2)]
+        pairs = later_first(compared)
         for (first, level), (second, versus) in pairs:
             prior = None if before is None else Difference(before, first, second)
             yield row(
@@ -349,7 +348,7 @@ class Contrasts(Estimand):
                 Difference(block, first, second, sd),
                 level=level,
                 versus=versus,
-                denominator=_IN_WORDS[denominator],
+                denominator=DENOMINATORS[denominator],
                 note=problems[first] or problems[second] or analysis.infinite_variance,
             )
 
@@ -380,11 +379,11 @@ def levels_to_compare(analysis: Analysis, factor: str, asked: Sequence[str] | No
     """
     known = analysis.levels(factor)
     if asked is None:
-        if len(known) > MOST_COMPARED:
+        if len(known) > _MOST_COMPARED:
             pairs = len(known) * (len(known) - 1) // 2
             raise UsageError(
                 f"factor '{factor}' has {len(known):,} levels, which make {pairs:,} pairs; "
-                f"at most {MOST_COMPARED} levels are compared at once. Name them: {argument('levels', ...)}"
+                f"at most {_MOST_COMPARED} levels are compared at once. Name them: {argument('levels', ...)}"
             )
         asked = known
     if isinstance(asked, str) or len(set(asked)) < 2 or len(set(asked)) < len(asked):
@@ -394,9 +393,9 @@ def levels_to_compare(analysis: Analysis, factor: str, asked: Sequence[str] | No
         raise UsageError(
             f"'{factor}' has no level {', '.join(map(repr, unknown))}. Its levels: {', '.join(map(repr, known))}."
         )
-    if len(asked) > MOST_COMPARED:
+    if len(asked) > _MOST_COMPARED:
         raise UsageError(
-            f"levels names {len(asked)} levels, but at most {MOST_COMPARED} are compared at once. Name fewer."
+            f"levels names {len(asked)} levels, but at most {_MOST_COMPARED} are compared at once. Name fewer."
         )
     if analysis.has_new_level(factor):
         raise UsageError(
@@ -404,3 +403,8 @@ def levels_to_compare(analysis: Analysis, factor: str, asked: Sequence[str] | No
             f"nothing to compare. Use {argument('population', 'sample')} or 'equal'."
         )
     return [(known.index(level), level) for level in asked]
+
+
+def later_first[T](compared: Sequence[T]) -> list[tuple[T, T]]:
+    """Every pair of what is compared: the later one, and the earlier one that is taken from it."""
+    return [(later, earlier) for earlier, later in combinations(compared, 2)]

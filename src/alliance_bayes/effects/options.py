@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypedDict, get_args, get_type_hints
 
@@ -16,12 +16,10 @@ from alliance_bayes.remedies import argument
 
 __all__ = [
     "DENOMINATORS",
-    "POPULATIONS",
     "AverageOptions",
     "EffectOptions",
     "IntervalOptions",
     "Options",
-    "Relevant",
     "Rope",
     "RopeOptions",
     "chosen",
@@ -33,8 +31,9 @@ __all__ = [
 type Rope = tuple[float, float] | Literal["default"] | None
 type Relevant = float | Literal["default"] | None
 
-POPULATIONS = ("sample", "equal", "new")
-DENOMINATORS = ("residual_sd", "total_sd")
+_POPULATIONS = ("sample", "equal", "new")
+#: What Cohen's d is divided by, and what it is called.
+DENOMINATORS: Mapping[str, str] = {"residual_sd": "residual SD", "total_sd": "total SD"}
 # Half-width of the default ROPE in WHO-5 points: a tenth of the SD of about 19 (Kruschke 2018, doi
 # 10.1177/2515245918771304, takes half of a small standardised effect of 0.2).
 WHO5_ROPE = 2.0
@@ -147,7 +146,7 @@ def make_options(
     if not 0 < prob < 1:
         raise UsageError(f"{argument('prob')} should be in the interval (0, 1) but got {prob!r}. 0.89 is the default.")
     chosen("interval", interval, ("eti", "hdi"))
-    chosen("population", population, POPULATIONS)
+    chosen("population", population, _POPULATIONS)
     # A score of the WHO-5 or a change of it, in points.
     who5 = not fit.design.family.event and is_who5(fit.design.scales.get(fit.design.outcome.name))
     if rope == "default":

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from itertools import combinations
 from math import prod
 from typing import Literal, Unpack, override
 
@@ -19,7 +18,7 @@ from alliance_bayes.effects.averages import Tabulated
 from alliance_bayes.effects.counterfactual import row_mask
 from alliance_bayes.effects.estimand import Estimand
 from alliance_bayes.effects.joined import joined_average
-from alliance_bayes.effects.means import levels_to_compare
+from alliance_bayes.effects.means import later_first, levels_to_compare
 from alliance_bayes.effects.options import AverageOptions, IntervalOptions, make_options, with_common_options
 from alliance_bayes.effects.summary import Difference, Estimate, summarise
 from alliance_bayes.effects.table import EffectTable, Measure
@@ -183,7 +182,7 @@ class Responders(Estimand):
             if levels is None and len(labels) < 2:
                 continue
             compared = levels_to_compare(shares, name, levels)
-            for (first, label), (second, versus) in ((b, a) for a, b in combinations(compared, 2)):
+            for (first, label), (second, versus) in later_first(compared):
                 yield row(
                     "risk_difference",
                     Difference(block, first, second),
@@ -311,8 +310,7 @@ def _reached(fit: FittedModel, starts: np.ndarray, by: float, chosen: np.ndarray
     design = fit.design
     rows, groups = design.rows.take(places), chosen[places].T
     # What the chance depends on besides the linear predictor: the level of the residual factor, and the start.
-    levels = np.zeros(rows.n, dtype=np.intp) if rows.residual is None else np.asarray(rows.residual)
-    strata = levels * values.size + which_value
+    strata = rows.strata * values.size + which_value
 
     def given(eta: np.ndarray, which: slice | np.ndarray, strata: np.ndarray) -> np.ndarray:
         level, value = np.divmod(strata, values.size)

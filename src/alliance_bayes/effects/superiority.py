@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
-from itertools import combinations
 from typing import Unpack, override
 
 import numpy as np
 
 from alliance_bayes.effects.analysis import Analysis
 from alliance_bayes.effects.estimand import MOST_LEVELS, Estimand
-from alliance_bayes.effects.means import levels_to_compare
+from alliance_bayes.effects.means import later_first, levels_to_compare
 from alliance_bayes.effects.options import AverageOptions, with_common_options
 from alliance_bayes.effects.ratings import ALL_OTHERS, MOST_PAIRED
 from alliance_bayes.effects.responders import AtLeast, refuse_shares
@@ -128,7 +127,7 @@ class Superiority(Estimand):
                 yield row("share_at_ceiling", distribution.at_least[..., -1], level=label, note=problem)
         superior = partial(row, "probability_of_superiority")
         if not together:
-            for (first, label), (second, versus) in ((b, a) for a, b in combinations(compared, 2)):
+            for (first, label), (second, versus) in later_first(compared):
                 sides = _Superiority(distributions[first], distributions[second])
                 yield superior(sides, level=label, versus=versus, note=problems[first] or problems[second])
             return

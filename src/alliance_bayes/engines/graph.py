@@ -17,7 +17,7 @@ from alliance_bayes.errors import ModelError
 from alliance_bayes.model import Design, PooledFactor, Prior, PriorTable
 from alliance_bayes.model.layout import posterior_coords
 
-__all__ = ["add_prior", "add_priors", "build_graph", "graph_of", "linear_predictor", "observe"]
+__all__ = ["add_prior", "build_graph", "graph_of", "linear_predictor", "observe"]
 
 
 def build_graph(design: Design, priors: PriorTable) -> pm.Model:

@@ -11,7 +11,7 @@ from alliance_bayes.latent.kernel import CATEGORIES, MISSING
 from alliance_bayes.latent.measurement import bent
 from alliance_bayes.rounding import is_constant
 
-__all__ = ["REPLICATES", "measurement_check", "rating_statistics"]
+__all__ = ["measurement_check", "rating_statistics"]
 
 #: Replicated tables of sessions; a p-value then has a Monte Carlo standard error of at most .025.
 REPLICATES = 400

@@ -286,7 +286,7 @@ def _latent_rows(
     sd = posterior["true_sd"].values
     point = f"{unit} per alliance point"
 
-    def row(estimand: str, draws: np.ndarray, unit: str, *, denominator: str, note: str = "") -> Estimate:
+    def row(estimand: str, draws: np.ndarray, unit: str, *, denominator: str) -> Estimate:
         of = MEASURES[estimand]
         return Estimate(
             estimand,
@@ -297,7 +297,6 @@ def _latent_rows(
             population="sample",
             signed=of.signed,
             rope=limits if of.signed else None,
-            note=note,
             measure=of,
         )
 

@@ -91,6 +91,11 @@ class Rows:
         """Number of rows."""
         return int(self.x.shape[0])
 
+    @property
+    def strata(self) -> np.ndarray:
+        """Number of the residual SD of each row, shape (n,): 0 where one is everybody's."""
+        return np.zeros(self.n, dtype=np.intp) if self.residual is None else np.asarray(self.residual)
+
     def take(self, at: slice | np.ndarray) -> Rows:
         """Some of the rows, by place."""
         return Rows(

@@ -109,7 +109,7 @@ class Checked:
         few
             The quantities that no check says anything of; see :func:`quiet`.
         """
-        withheld, items = not report.gate.passed, []
+        withheld, items = report.conclusions_withheld, []
         for position, result in enumerate(report.results, 1):
             with named(result.check):
                 items.append(_item(fit, result.without(fit, few), position, withheld, redact, small))

@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 
 from alliance_bayes.effects import ESTIMANDS
-from alliance_bayes.effects.table import steady
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.report.curve import average_curve, grouped_histogram
 from alliance_bayes.report.figure_data import curve_data, written
 from alliance_bayes.report.figures import density_figure, slope_figure
+from alliance_bayes.report.groups import ordered_pairs, pair_name
 from alliance_bayes.report.rows import (
     Column,
     Estimates,
@@ -31,7 +31,6 @@ from alliance_bayes.report.sections import Section
 from alliance_bayes.report.svg import Picture
 from alliance_bayes.report.tables import Table
 from alliance_bayes.report.text import (
-    MINUS,
     Row,
     capital,
     clean,
@@ -42,7 +41,6 @@ from alliance_bayes.report.text import (
     join,
     number,
     percent,
-    shortened,
     unit_of,
     units,
 )
@@ -265,10 +263,8 @@ def comparable(view: View, focal: str) -> list[tuple[str, pd.Series]]:
         rows = rows[rows["mean"].notna() & (rows["sd"] > 0)]
         # Only differences in the outcome's own unit may share the axis.
         rows = rows[rows["unit"] == unit_of(view.fit.design, view.fit.design.outcome.name)]
-        largest = rows.loc[steady(rows["mean"].abs()).sort_values(ascending=False, kind="stable").index]
-        for _, row in largest.head(MOST_PAIRS if len(rows) <= MOST_PAIRS else 1).iterrows():
-            pair = f"{shortened(row['level'], 14)} {MINUS} {shortened(row['versus'], 14)}"
-            found.append((f"{capital(factor_name(factor))}: {pair}", row))
+        for _, row in ordered_pairs(rows).head(MOST_PAIRS if len(rows) <= MOST_PAIRS else 1).iterrows():
+            found.append((f"{capital(factor_name(factor))}: {pair_name(row, width=14)}", row))
     return found
 
 

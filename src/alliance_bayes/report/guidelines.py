@@ -85,8 +85,7 @@ def guidelines(view: View) -> Section:
         found = view.checked.answering(item)
         if found is None or found.check.section not in view.order:
             return None
-        place = view.order.index(found.check.section) + 1
-        return Markup('Section {}: <a href="#{}">{}</a>').format(place, found.id, found.title)
+        return Markup('{}: <a href="#{}">{}</a>').format(view.place(found.check.section), found.id, found.title)
 
     fit, card = view.fit, view.fit.spec.card
     return filled(

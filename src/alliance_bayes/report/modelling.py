@@ -121,9 +121,10 @@ def _stated(fit: FittedModel) -> dict[str, StatedPrior]:
     return {name: stated for name, stated in fit.priors.items() if name not in hidden} | named
 
 
-def stated_as(prior: Prior) -> str:
-    """A prior with four digits of each number; the JSON has all of them."""
-    return f"{prior.distribution}({', '.join(f'{value:.4g}' for value in prior.parameters)})".replace("-", MINUS)
+def stated_as(prior: Prior, digits: int = 4) -> str:
+    """A prior with a few digits of each number; the JSON has all of them."""
+    numbers = ", ".join(f"{value:.{digits}g}" for value in prior.parameters)
+    return f"{prior.distribution}({numbers})".replace("-", MINUS)
 
 
 def _prior_picture(fit: FittedModel, small: int) -> Picture | None:
@@ -249,7 +250,7 @@ def nodes_of(view: View, priors: Mapping[str, StatedPrior]) -> list[Node]:
 
     def prior(parameter: str) -> str:
         stated = priors.get(parameter)
-        return "" if stated is None else f" ~ {_short(stated)}"
+        return "" if stated is None else f" ~ {stated_as(stated.prior, 3)}"
 
     common = tuple(f"{term_name(term)}{prior(term)}" for term in design.terms)
     common += tuple(f"{term_name(offset.name)}, times 1" for offset in design.formula.offsets)
@@ -265,7 +266,7 @@ def nodes_of(view: View, priors: Mapping[str, StatedPrior]) -> list[Node]:
         lines = (f"SD of the bend{prior(f'tau_{smooth.name}')}",)
         nodes.append(Node(f"Bend of {column_name(smooth.column)}", lines, smooth.size, "expectation"))
     symbols = {"sigma": "residual SD", "nu": "degrees of freedom", "phi": "precision", "cutpoints": "cutpoints"}
-    named = {name for node in design.terms for name in (node,)} | {name for name in priors if name.startswith("tau_")}
+    named = set(design.terms) | {name for name in priors if name.startswith("tau_")}
     rest = [name for name in priors if name not in named and not name.startswith("corr_")]
     spread = tuple(f"{symbols.get(name.split('[')[0].split(' ')[0], 'parameter')}{prior(name)}" for name in rest)
     if spread:
@@ -275,11 +276,6 @@ def nodes_of(view: View, priors: Mapping[str, StatedPrior]) -> list[Node]:
         )
         nodes.append(Node(what, tuple(dict.fromkeys(spread)), levels, "outcome"))
     return nodes
-
-
-def _short(stated: StatedPrior) -> str:
-    prior = stated.prior
-    return f"{prior.distribution}({', '.join(f'{value:.3g}' for value in prior.parameters)})".replace("-", MINUS)
 
 
 def model_graph(view: View, priors: Mapping[str, StatedPrior]) -> Picture:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from alliance_bayes.blas import one_blas_thread
@@ -118,10 +118,10 @@ class Report:
         """
         effects, checks = _completed(fit, effects, checks, self.prob)
         prob = float(effects["prob"].iloc[0]) if len(effects) else self.prob
-        withheld = not checks.gate.passed
+        withheld = checks.conclusions_withheld
         asked = effects.asked
         told = told or {}
-        effects, checks = effects.told(told), _told(checks, told)
+        effects = effects.told(told)
         estimates = Estimates.of(fit, effects[effects["estimand"] == ""] if withheld else effects, self.small)
         few = quiet(fit, effects, self.small)
         redact = unnamed(redaction(fit), few)
@@ -177,17 +177,6 @@ def _completed(
 ) -> tuple[EffectTable, CheckReport]:
     table = effects(fit, prob=prob) if table is None else table
     return table, run_checks(fit, effects=table) if checks is None else checks
-
-
-def _told(checks: CheckReport, told: Mapping[str, Mapping[str, Any]]) -> CheckReport:
-    """The checks with a page's figures in place of their own."""
-    results = tuple(
-        result
-        if result.rows is None
-        else replace(result, rows=result.rows.told(told, f"{result.check.section}/{result.name}/"))
-        for result in checks.results
-    )
-    return replace(checks, results=results) if told else checks
 
 
 def _reported(view: View, sections: Sequence[Section]) -> EffectTable:

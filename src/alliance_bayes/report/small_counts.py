@@ -464,12 +464,20 @@ def _cell_marks(fit: FittedModel, first: str, second: str, small: int) -> np.nda
 
 def _crossed_marks(fit: FittedModel, factor: str, small: int) -> list[Mark]:
     """Marks of the levels of a combination ("a:b"), as the table of its parts has them."""
+    known = _DECIDED.setdefault(fit, {})
+    if (small, factor) not in known:
+        known[small, factor] = _marks_of_combination(fit, factor, small)
+    return list(known[small, factor])
+
+
+def _marks_of_combination(fit: FittedModel, factor: str, small: int) -> list[Mark]:
     codes, levels = _codes(fit, factor)
     parts = factor.split(":")
     if not all(part in fit.design.frame for part in parts):
         return list(one_way(list(level_counts(fit, factor).values()), small))
     # A label may itself hold a colon, so the parts of a level are those of a row that is in it.
-    rows = {int(code): row for row, code in reversed(list(enumerate(codes)))}
+    there, first = np.unique(codes, return_index=True)
+    rows = dict(zip(there.tolist(), first.tolist(), strict=True))
     inside = [_codes(fit, part)[0] for part in parts]
     counts = one_way(list(level_counts(fit, factor).values()), small)
     marks = []

@@ -64,7 +64,7 @@ class View:
     @property
     def withheld(self) -> bool:
         """Whether the gate is closed: then no estimate may be shown."""
-        return not self.checks.gate.passed
+        return self.checks.conclusions_withheld
 
     def place(self, *sections: str) -> str:
         """Where sections stand: "Section 3", "Sections 3 and 4"; empty when none of them is in the page.

@@ -1,4 +1,4 @@
-"""Sections of the analyst's own, which nothing can make again: taken out of a page, and held to what they may hold.
+"""Sections of the analyst's own that were not handed in: taken out of a page, and held to what they may hold.
 
 Exactly what a page has of :meth:`Section.of`, `View.table` and `View.figure` is let through: these elements, in these
 places, with these attributes. A drawing is clipped to its own box as long as nothing says otherwise at its root.
@@ -84,7 +84,7 @@ _VOID = frozenset(("br", "img"))
 def without_sections(html: str, ids: Iterable[str]) -> tuple[str, list[str]]:
     """A page without the content of some sections, their headings apart, and what is wrong with these.
 
-    A section that cannot be made again may hold words, tables and drawings, whole and properly nested: nothing that
+    A section that was not handed in may hold words, tables and drawings, whole and properly nested: nothing that
     could change, or cover, what stands around it.
     """
     faults = []

@@ -117,8 +117,7 @@ def _of_rows(design: Design) -> Points:
     codes = {factor.name: rows.index[factor.name] for factor in design.factors}
     sizes = [len(factor.levels) for factor in design.factors]
     strata = 1 if design.residual is None else len(design.residual.levels)
-    stratum = np.zeros(rows.n, dtype=np.intp) if rows.residual is None else rows.residual
-    keys = np.column_stack([*codes.values(), stratum])
+    keys = np.column_stack([*codes.values(), rows.strata])
     cells, number = cell_numbers(keys, [*sizes, strata])
     if design.weights is not None or len(cells) * p > rows.n:
         values = np.ones((rows.n, 1 + p))

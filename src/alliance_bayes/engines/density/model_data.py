@@ -195,7 +195,6 @@ def information(design: Design, factor: PooledFactor) -> np.ndarray:
 def _outcome(design: Design, number: dict[str, int]) -> dict[str, Any]:
     """Fields that say what was observed."""
     outcome, family = design.outcome, design.family
-    residual, zeros = design.rows.residual, np.zeros(design.rows.n, dtype=np.int64)
     sigma = "sigma" if design.residual is None else design.residual.parameters[0]
     lower, upper = family.ends(outcome)
     return {
@@ -203,7 +202,7 @@ def _outcome(design: Design, number: dict[str, int]) -> dict[str, Any]:
         "y": _real(outcome.coded),
         "sigma": number.get(sigma, -1),
         "sigma_levels": 1 if design.residual is None else len(design.residual.levels),
-        "sigma_index": zeros if residual is None else _whole(residual),
+        "sigma_index": _whole(design.rows.strata),
         "shape": next((number[own] for own in family.parameters if own != "sigma" and own in number), -1),
         "lower": -math.inf if lower is None else float(lower),
         "upper": math.inf if upper is None else float(upper),
