@@ -12,16 +12,16 @@ from hypothesis import strategies as st
 
 from alliance_bayes.effects import COLUMNS, EffectTable
 from alliance_bayes.report import Finding
+from alliance_bayes.report.rows import condition
 from alliance_bayes.report.text import MINUS, SCALE, excludes_zero
 from alliance_bayes.study import Block, Part
+from alliance_bayes.study.declared import chosen_rows
 from alliance_bayes.study.tables import (
     block_forests,
     block_table,
-    condition,
     level_name,
     one_row,
     prefix_of,
-    prefixed,
     shown,
 )
 from alliance_bayes.study.words import more_or_less, share_words, slope_sentence, within_margin
@@ -248,8 +248,8 @@ def test_forest_plots_keep_small_factors_together_and_large_ones_apart() -> None
 def test_a_prefix_changes_ids_and_nothing_else(estimands: list[str], prefix: str) -> None:
     table = table_of(*(row_of(k, 1.0, estimand=name) for k, name in enumerate(estimands)))
 
-    made = prefixed(table, prefix)
-    some = prefixed(table, prefix, estimands=("slope",))
+    made = table.under(prefix)
+    some = chosen_rows(table, "slope").under(prefix)
 
     assert list(made.index) == [f"{prefix}/{name}" for name in table.index]
     assert list(made.draws) == list(made.index)
@@ -262,7 +262,7 @@ def test_a_prefix_changes_ids_and_nothing_else(estimands: list[str], prefix: str
 
 
 def test_one_row_of_a_prefix() -> None:
-    table = EffectTable.concat([prefixed(table_of(row_of(1, 1)), "a"), prefixed(table_of(row_of(2, 1)), "b")])
+    table = EffectTable.concat([table_of(row_of(1, 1)).under("a"), table_of(row_of(2, 1)).under("b")])
 
     assert one_row(table, "slope")["mean"] == 1
     assert one_row(table, "slope", "b")["mean"] == 2

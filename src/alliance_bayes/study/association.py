@@ -3,210 +3,114 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from alliance_bayes.api import Fit
 from alliance_bayes.checks.comparison import SMALL_DIFFERENCE, Comparison
 from alliance_bayes.report.curve import average_curve, grouped_histogram
-from alliance_bayes.report.effect_sizes import SLOPES
 from alliance_bayes.report.figure_data import curve_data
 from alliance_bayes.report.figures import slope_figure
-from alliance_bayes.report.findings import Finding
-from alliance_bayes.report.rows import measured
 from alliance_bayes.report.svg import Picture
-from alliance_bayes.report.text import capital, count, exact
+from alliance_bayes.report.text import count
+from alliance_bayes.study.declared import DeclaredPart, few_levels
 from alliance_bayes.study.model_comparison import compared, score_table
 from alliance_bayes.study.part import Block, Part
-from alliance_bayes.study.populations import Populations
+from alliance_bayes.study.populations import population_words
 from alliance_bayes.study.runner import StudyRunner
-from alliance_bayes.study.tables import (
-    FEW_LEVELS,
-    block_forests,
-    block_table,
-    joined,
-    one_row,
-    prefixed,
-    shown,
-    shown_rows,
-)
-from alliance_bayes.study.words import slope_sentence
+from alliance_bayes.study.tables import joined, shown_rows
 
 __all__ = ["association"]
 
-LINE = "straight line"
 
-
-def association(runner: StudyRunner, populations: Populations) -> Part:
+def association(runner: StudyRunner) -> Part:
     """The slope in every unit, by group, and as a curve."""
-    fits = {
-        name: runner.fit(f"outcome_{name}", card="outcome", cohort=people.cohort)
-        for name, people in populations.items()
+    part = DeclaredPart("association", runner)
+    everybody, elevated = part.fits("everybody", "elevated").values()
+    whole = _size(part, "everybody", everybody)
+    _size(part, "elevated", elevated)
+    _groups(part, everybody)
+    comparison = _curve(part, everybody, whole)
+    return part.part(numbers={} if comparison is None else {"line_against_spline": comparison.table})
+
+
+def _size(part: DeclaredPart, population: str, fit: Fit) -> Block:
+    options = part.runner.options
+    number = shown_rows(part.runner.fitted, options.small)[f"outcome_{population}"]
+    values: dict[str, Any] = {
+        "population": population,
+        "who": population_words(population, options),
+        "size": "" if number is None else f" (n = {count(number)})",
     }
-    sizes = [_sizes(runner, name, fit, populations[name].words) for name, fit in fits.items()]
-    groups = _groups(runner, fits["everybody"])
-    curve, comparison = _curve(runner, fits["everybody"])
+    return part.add("size", part.block("size", fits={population: fit}, **values), fit=fit, **values)
+
+
+def _groups(part: DeclaredPart, fit: Fit) -> None:
+    """Slopes of the groups between which they differ, and the differences."""
+    options = part.runner.options
+    sloped = [factor.name for factor in fit.design.factors if "alliance" in factor.terms]
+    tables = [fit.effects(["slopes_by_level"], prob=options.prob, rope=None, relevant=None)] if sloped else []
+    for factor in few_levels(fit):
+        if factor in sloped:
+            pairs = fit.contrasts(factor, of="slope", prob=options.prob, rope=options.rope, relevant=None)
+            tables.append(pairs[pairs["estimand"] == "contrast_of_slopes"])
+    part.add("groups", part.block("groups", joined(tables)))
+
+
+def _curve(part: DeclaredPart, line: Fit, whole: Block) -> Comparison | None:
+    """The curve and what it predicts; no comparison where the draws of either model failed the checks."""
+    spline = part.fit("spline")
+    block = part.block("curve", part.estimated("curve", {"spline": spline})[:1])
+    comparison = compared({part.sentence("straight_line"): line, "spline": spline})
     # A score of draws that failed the checks, of either model, is no more to be shown than a slope of theirs.
-    if sizes[0].withheld:
-        curve = replace(
-            curve, rows=curve.rows[:0], withheld=tuple(dict.fromkeys((*curve.withheld, *sizes[0].withheld)))
-        )
-    findings = []
-    for block, name in zip(sizes, fits, strict=True):
-        if not block.withheld:
-            estimates = shown(block.rows)
-            row = one_row(block.rows, "slope", name)
-            sentence = slope_sentence(
-                estimates, row, predictor="alliance", outcome="who5_followup", who=populations[name].words
-            )
-            text = (
-                f"Given age, sex, baseline WHO-5 and days in care, {sentence}. The probability that a point of "
-                f"alliance goes with less than {exact(runner.options.margin)} WHO-5 points either way is "
-                f"{estimates.share_spoken(row, 'p_rope')}."
-            )
-            findings.append(Finding(text, (f"{block.name}/{row.name}",)))
-    if not curve.withheld:
-        findings.append(Finding(_bend(comparison)))
-    return Part(
-        "association",
-        "Alliance and follow-up well-being",
-        "Aim 3. How is the alliance related to well-being at follow-up, given age, sex, baseline well-being and days "
-        "in care?",
-        (*sizes, groups, curve),
-        tuple(findings),
-        (
-            "That raising the alliance would raise well-being. Ratings were gathered while people were in care, so "
-            "feeling better may also have raised them, and what was not measured may lie behind both.",
-        ),
-        numbers={} if curve.withheld else {"line_against_spline": comparison.table},
-    )
-
-
-def _bend(comparison: Comparison) -> str:
-    """Whether a curve predicts better than a straight line, in words that hold whatever the comparison says."""
-    second = comparison.table.iloc[1]
-    gap, se = abs(float(second["elpd_difference"])), float(second["se_difference"])
-    first = str(comparison.table.iloc[0]["model"])
-    size = f"(difference in expected log score {gap:.1f}, standard error {se:.1f})"
-    if gap < SMALL_DIFFERENCE or gap < 2 * se:
-        return (
-            "A straight line and a curve predict follow-up well-being about equally well "
-            f"{size}, so nothing speaks for a bend in the association over the range observed."
-        )
-    if first == LINE:
-        return f"A straight line predicts follow-up well-being better than a curve {size}."
-    return (
-        f"A curve predicts follow-up well-being better than a straight line {size}: the association bends, and its "
-        "slope is an average."
-    )
-
-
-def _sizes(runner: StudyRunner, name: str, fit: Fit, who: str) -> Block:
-    rows = fit.effects(
-        ["slopes", "bayesian_r2"],
-        prob=runner.options.prob,
-        rope=runner.options.rope,
-        relevant=runner.options.improvement,
-    )
-    rows = prefixed(rows, name, estimands=(*SLOPES, "bayesian_r2"))
-    number = shown_rows(runner.fitted, runner.options.small)[f"outcome_{name}"]
-    size = "" if number is None else f" (n = {count(number)})"
-    block = runner.block(f"association-{name}", capital(f"among {who}{size}"), rows, [fit])
+    if whole.withheld:
+        withheld = tuple(dict.fromkeys((*block.withheld, *whole.withheld)))
+        block = replace(block, rows=block.rows[:0], withheld=withheld)
     if block.withheld:
-        return block
-    table = block_table(
-        f"table-association-{name}",
-        f"Association of alliance with follow-up WHO-5 among {who}",
-        block.rows,
-        label=lambda row: capital(measured(block.rows, row, design=fit.design)),
-        heading="Association",
-    )
-    return block.with_page(tables=[table])
-
-
-def _groups(runner: StudyRunner, fit: Fit) -> Block:
-    options = runner.options
-    sloped = [factor for factor in fit.design.factors if "alliance" in factor.terms]
-    by_level = [fit.effects(["slopes_by_level"], prob=options.prob, rope=None, relevant=None)] if sloped else []
-    contrasts = [
-        fit.contrasts(factor.name, of="slope", prob=options.prob, rope=runner.options.rope, relevant=None)
-        for factor in sloped
-        if len(factor.levels) <= FEW_LEVELS
-    ]
-    contrasts = [table[table["estimand"] == "contrast_of_slopes"] for table in contrasts]
-    rows = joined([*by_level, *contrasts])
-    block = runner.block("association-groups", "By group", rows, [fit])
-    if block.withheld:
-        return block
-    levels = block.rows[block.rows["versus"].isna()]
-    pairs = block.rows[block.rows["versus"].notna()]
-    pictures = block_forests(
-        "picture-association-groups",
-        "Slope of follow-up WHO-5 on alliance",
-        levels,
-        axis="WHO-5 points per alliance point",
-        caption="Posterior mean and interval of the slope in each group. Groups are drawn towards each other, the more "
-        "so the fewer people they have, so the differences need no correction for their number.",
-        reference=0.0,
-    )
-    tables = (
-        [block_table("table-association-levels", "Slopes by group", levels, heading="Group")] if len(levels) else []
-    )
-    if len(pairs):
-        tables.append(
-            block_table("table-association-pairs", "Differences of slopes between groups", pairs, heading="Difference")
-        )
-    return block.with_page(tables=tables, pictures=pictures)
-
-
-def _curve(runner: StudyRunner, line: Fit) -> tuple[Block, Comparison]:
-    spline = runner.fit("dose_response")
-    rows = prefixed(
-        spline.effects(["slopes"], prob=runner.options.prob, rope=runner.options.rope, relevant=None), "spline"
-    )
-    block = runner.block("association-curve", "The dose-response curve", rows[:1], [spline])
-    comparison = compared({LINE: line, "spline": spline})
-    if block.withheld:
-        return block, comparison
-    table = score_table(
+        part.show("curve", block)
+        return None
+    scores = score_table(
         comparison,
         name="table-association-curve",
-        what="Straight line against spline",
-        note="A difference counts for little when it is not several times its standard error.",
+        what=part.sentence("scores"),
+        note=part.sentence("scores_note"),
     )
-    return block.with_page(
-        tables=[table], pictures=[_picture(spline, runner.options.prob, runner.options.small)]
-    ), comparison
+    part.show("curve", block, tables=[scores], pictures=[_picture(part, spline)])
+    first, second = (comparison.table.iloc[place] for place in (0, 1))
+    gap, se = abs(float(second["elpd_difference"])), float(second["se_difference"])
+    part.find(
+        "bend",
+        alike=gap < SMALL_DIFFERENCE or gap < 2 * se,
+        straight=first["model"] == part.sentence("straight_line"),
+        gap=f"{gap:.1f}",
+        se=f"{se:.1f}",
+    )
+    return comparison
 
 
-def _picture(fit: Fit, prob: float, small: int) -> Picture:
-    curve = average_curve(fit, "alliance", prob=prob, small=small)
+def _picture(part: DeclaredPart, fit: Fit) -> Picture:
+    options, name, title = part.runner.options, "picture-association-curve", part.sentence("curve")
+    curve = average_curve(fit, "alliance", prob=options.prob, small=options.small)
     values = fit.design.frame["alliance"].to_numpy(float)
+    band = part.sentence("curve_band")
     painter = slope_figure(
         curve,
-        grouped_histogram(values, small, scale=fit.design.scales.get("alliance"), people=fit.people),
+        grouped_histogram(values, options.small, scale=fit.design.scales.get("alliance"), people=fit.people),
         predictor="alliance (points, 1-5)",
         outcome="follow-up WHO-5",
         centre=float(np.mean(values)),
-        band=f"{100 * prob:g}% equal-tailed band",
+        band=band,
     )
     first, last = curve.iloc[0], curve.iloc[-1]
-    title = "Expected follow-up WHO-5 along alliance, allowed to bend"
-    description = (
-        f"The expected follow-up WHO-5 is {first['mean']:.1f} at an alliance of {first['x']:.2f} and "
-        f"{last['mean']:.1f} at {last['x']:.2f}."
-    )
-    caption = (
-        "What is expected on average if everybody had that alliance, all else as it is. Where the band is wide there "
-        f"are few people. Every bar stands for at least {small}."
-    )
-    name = "picture-association-curve"
+    ends = {"first": f"{first['mean']:.1f}", "low": f"{first['x']:.2f}"}
+    ends |= {"last": f"{last['mean']:.1f}", "high": f"{last['x']:.2f}"}
     return Picture.drawn(
         painter,
         name=name,
         title=title,
-        caption=caption,
-        description=description,
+        caption=part.sentence("curve_caption"),
+        description=part.sentence("curve_description", **ends),
         size=(4.9, 3.7),
-        data=curve_data(name, title, [("", curve)], "alliance", f"{100 * prob:g}% equal-tailed band"),
+        data=curve_data(name, title, [("", curve)], "alliance", band),
     )

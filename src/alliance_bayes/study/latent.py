@@ -2,79 +2,37 @@
 
 from __future__ import annotations
 
-from functools import partial
+from dataclasses import replace
+from typing import Any
 
-from alliance_bayes.effects import EffectTable
-from alliance_bayes.report.findings import Finding
-from alliance_bayes.report.rows import measured
 from alliance_bayes.report.tables import frame_table
 from alliance_bayes.report.text import MINUS
+from alliance_bayes.study.declared import DeclaredPart
 from alliance_bayes.study.part import Block, Part
 from alliance_bayes.study.runner import StudyRunner
-from alliance_bayes.study.tables import block_forest, block_table, one_row, shown
-from alliance_bayes.study.words import share_words
+from alliance_bayes.study.tables import one_row, shown
+from alliance_bayes.study.words import spoken
 
 __all__ = ["latent", "measurement_equations"]
 
 
 def latent(runner: StudyRunner) -> Part:
     """The corrected slope beside the naive one, and how well ratings measure."""
-    fit = runner.latent("latent")
-    rope = runner.options.rope
-    rows = fit.effects(runner.options.prob, rope=rope)
-    gate = fit.check().gate
-    reasons = () if gate.passed else gate.reasons
-    block = Block("latent", "The slope without error of measurement", rows, reasons, models=("latent",))
-    question = "How large is the association once the error and the ceiling of ratings are taken out?"
-    title = "Latent alliance"
-    if block.withheld:
-        return Part("latent", title, question, (Block(block.name, block.title, rows[:0], block.withheld),))
-    slopes = rows[rows["estimand"].isin(["corrected_slope", "naive_slope"])]
-    picture = block_forest(
-        "picture-latent",
-        "Slope of follow-up WHO-5 on alliance, corrected and naive",
-        slopes,
-        axis="WHO-5 points per alliance point",
-        caption="Naive: on the observed mean rating. Corrected: on the rating that a person is expected to give, which "
-        "the ratings of single sessions inform.",
-        label=lambda row: "Corrected" if row["estimand"] == "corrected_slope" else "Naive",
-        reference=0.0,
-        rope=rope,
-    )
-    tables = [
-        block_table("table-latent", "Latent alliance", rows, label=partial(measured, rows)),
-        frame_table(
-            fit.measurement_check(),
-            name="table-latent-check",
-            caption="Does the measurement model give back the ratings? Observed against replicated",
-        ),
-    ]
-    text = (
-        "Every rating is an ordered answer of a person to an item in a session: the person's trait, the person's "
-        "leaning to goal or bond, the provider, the session and chance decide which. True alliance is the average "
-        "rating that the person would be expected to give these providers, with chance taken out; the outcome is "
-        "regressed on it in the same model, so that what is not known of it widens the interval.",
-    )
-    return Part(
-        "latent",
-        title,
-        question,
-        (block.with_page(text=text, tables=tables, pictures=[picture]),),
-        tuple(_findings(block, rows)),
-        ("That the corrected slope is a causal effect. It corrects for error of measurement, and for nothing else.",),
-    )
-
-
-def _findings(block: Block, rows: EffectTable) -> list[Finding]:
-    estimates = shown(rows)
-    corrected, naive = one_row(rows, "corrected_slope"), one_row(rows, "naive_slope")
-    reliability = share_words(estimates, one_row(rows, "reliability"))
-    text = (
-        f"With error of measurement taken out, the slope is {estimates.mean(corrected)} WHO-5 points per alliance "
-        f"point ({estimates.spoken(corrected)}), against {estimates.mean(naive)} ({estimates.spoken(naive)}) on "
-        f"observed ratings, whose reliability is {reliability}."
-    )
-    return [Finding(text, tuple(f"{block.name}/{row.name}" for row in (corrected, naive)))]
+    part = DeclaredPart("latent", runner)
+    fit = runner.latent(part.declaration.models["latent"].card)
+    rows, gate = fit.effects(runner.options.prob, rope=runner.options.rope), fit.check().gate
+    of = part.declaration.blocks["slope"]
+    if not gate.passed:
+        part.show("slope", Block(of.name, of.title, rows[:0], gate.reasons))
+        return replace(part.part(), limits=())
+    check = frame_table(fit.measurement_check(), name="table-latent-check", caption=part.sentence("check"))
+    block = part.show("slope", Block(of.name, of.title, rows, models=("latent",)), tables=[check])
+    names = {"corrected": "corrected_slope", "naive": "naive_slope", "reliability": "reliability"}
+    by_name = {name: one_row(rows, estimand) for name, estimand in names.items()}
+    cited = [f"{block.name}/{by_name[name].name}" for name in ("corrected", "naive")]
+    phrases: dict[str, Any] = {name: spoken(shown(rows), row) for name, row in by_name.items()}
+    part.find("slopes", cited, **phrases)
+    return part.part()
 
 
 def measurement_equations(trait: str) -> tuple[str, ...]:

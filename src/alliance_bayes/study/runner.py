@@ -8,14 +8,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import xarray as xr
 
 from alliance_bayes.api import Fit, Model
 from alliance_bayes.checks import run_gate
 from alliance_bayes.cohort import Cohort, session_cohort
 from alliance_bayes.cohort.cohort import single_level_columns
-from alliance_bayes.cohort.flow import FlowStep
 from alliance_bayes.cohort.names import FACTORS
 from alliance_bayes.effects import EffectTable
 from alliance_bayes.engines import Progress
@@ -31,6 +29,7 @@ from alliance_bayes.study.cache import PosteriorCache
 from alliance_bayes.study.cards import study_card, without_factors
 from alliance_bayes.study.options import StudyOptions
 from alliance_bayes.study.part import Block
+from alliance_bayes.study.populations import population as population_rows
 from alliance_bayes.versions import versions
 
 __all__ = ["Fitted", "StudyRunner"]
@@ -113,13 +112,17 @@ class StudyRunner:
         self.cohort, self.options, self.tell, self._cache, self._progress = cohort, options, tell, cache, progress
         self._page = told or {}
         self.fitted: dict[str, Fitted] = {}
+        self._people: dict[str, Cohort] = {}
 
-    def subset(self, cohort: Cohort, keep: pd.Series, reason: str) -> Cohort:
-        """Those of a cohort who are marked, the others counted under a reason."""
-        excluded = (*cohort.excluded, FlowStep(reason, int((~keep).sum())))
-        return Cohort(cohort.data[keep], cohort.source, excluded, why_missing=cohort.why_missing, aside=cohort.aside)
+    def people(self, population: str) -> Cohort:
+        """A population of the study, by its name in :mod:`alliance_bayes.study.populations`."""
+        if population not in self._people:
+            self._people[population] = population_rows(population, self.cohort, self.options)
+        return self._people[population]
 
-    def fit(self, name: str, *, card: str | None = None, cohort: Cohort | None = None) -> Fit:
+    def fit(
+        self, name: str, *, card: str | None = None, people: str = "everybody", cohort: Cohort | None = None
+    ) -> Fit:
         """Fit one of the cards; the same name gives the same fit again.
 
         Parameters
@@ -128,31 +131,33 @@ class StudyRunner:
             Of the fit, unique in the study.
         card
             Name of the card; the fit's own by default.
+        people
+            Of which population. Factors that have fewer than two levels there are left out of the formula.
         cohort
-            Rows; everybody by default. Factors that have fewer than two levels there are left out of the formula.
+            Other rows.
         """
         if name in self.fitted:
             known = self.fitted[name].fit
             assert isinstance(known, Fit), f"{name!r} is no fit of a card"
             return known
-        cohort = self.cohort if cohort is None else cohort
+        cohort = self.people(people) if cohort is None else cohort
         model = self.model(card or name, cohort)
         self.tell(f"{model.card.title or name}: {len(cohort):,} rows")
         key = self._key(model, cohort)
-        made = self._again(model, cohort, key)
-        reused = made is not None
-        started = time.perf_counter()
-        if made is None:
-            made = self._sampled(model, cohort)
-        seconds = float("nan") if reused else time.perf_counter() - started
-        if not reused and made.info["engine"] != "collapsed":
-            # Labels may be participants' ids; they come back with the rows.
-            posterior = made.posterior.drop_vars(list(made.posterior.coords))
-            tree = xr.DataTree.from_dict({"posterior": posterior, "sample_stats": made.sample_stats})
-            self._cache.store(key, tree, made.info)
+        fit, seconds = self._reused(model, cohort, key), float("nan")
+        reused = fit is not None
+        if fit is None:
+            started = time.perf_counter()
+            fit = self._sampled(model, cohort)
+            seconds = time.perf_counter() - started
+            if fit.info["engine"] != "collapsed":
+                # Labels may be participants' ids; they come back with the rows.
+                posterior = fit.posterior.drop_vars(list(fit.posterior.coords))
+                tree = xr.DataTree.from_dict({"posterior": posterior, "sample_stats": fit.sample_stats})
+                self._cache.store(key, tree, fit.info)
         part = cohort.person is None and len(cohort) < len(self.cohort)
-        self.fitted[name] = Fitted(name, made, seconds, reused, part=part)
-        return made
+        self.fitted[name] = Fitted(name, fit, seconds, reused, part=part)
+        return fit
 
     @property
     def first(self) -> Fit:
@@ -162,9 +167,9 @@ class StudyRunner:
     def _sampled(self, model: Model, cohort: Cohort) -> Fit:
         """Sample; by NUTS again with smaller steps, where the default ones were not careful enough."""
         settings: dict[str, Any] = {"seed": self.options.seed, "progress": self._progress}
-        made = model.fit(cohort, **settings)
-        if made.info["engine"] == "collapsed" or run_gate(made).gate.passed:
-            return made
+        fit = model.fit(cohort, **settings)
+        if fit.info["engine"] == "collapsed" or run_gate(fit).gate.passed:
+            return fit
         self.tell(f"{model.card.title}: again with smaller steps, since the first draws did not pass the checks")
         return model.fit(cohort, **CAREFUL, **settings)
 
@@ -175,11 +180,11 @@ class StudyRunner:
         key = self._key(model, self.cohort, sessions=session_cohort(self.cohort).hash)
         tree, started = self._cache.load(key), time.perf_counter()
         if tree is not None:
-            made = LatentFit.from_tree(tree, self.cohort)
-            self.fitted[name] = Fitted(name, made, float("nan"), True, model)
-            return made
+            fit = LatentFit.from_tree(tree, self.cohort)
+            self.fitted[name] = Fitted(name, fit, float("nan"), True, model)
+            return fit
         for settings in LATENT:
-            made = fit_latent(
+            fit = fit_latent(
                 self.cohort,
                 formula=model.formula,
                 priors={"set": model.prior_set, **model.given_priors},
@@ -187,13 +192,13 @@ class StudyRunner:
                 progress=self._progress,
                 **settings,
             )
-            if (gate := made.check().gate).passed:
+            if (gate := fit.check().gate).passed:
                 break
             why = gate.reasons[0]
-            self.tell(f"{model.card.title}: {made.info['draws']:,} draws a chain did not pass the checks ({why})")
-        self._cache.store(key, made.to_tree(), made.info)
-        self.fitted[name] = Fitted(name, made, time.perf_counter() - started, model=model)
-        return made
+            self.tell(f"{model.card.title}: {fit.info['draws']:,} draws a chain did not pass the checks ({why})")
+        self._cache.store(key, fit.to_tree(), fit.info)
+        self.fitted[name] = Fitted(name, fit, time.perf_counter() - started, model=model)
+        return fit
 
     def _key(self, model: Model, cohort: Cohort, **more: str) -> str:
         return self._cache.key(
@@ -219,7 +224,7 @@ class StudyRunner:
         arguments["formula"] = without_factors(arguments["formula"], few)
         return Model(**arguments) if few else model
 
-    def _again(self, model: Model, cohort: Cohort, key: str) -> Fit | None:
+    def _reused(self, model: Model, cohort: Cohort, key: str) -> Fit | None:
         tree = self._cache.load(key)
         if tree is None:
             return None
@@ -246,9 +251,9 @@ class StudyRunner:
         """
         reasons: list[str] = []
         fits = list(fits)
-        made_by = [made for made in self.fitted.values() if any(made.fit is fit for fit in fits)]
-        models, small = tuple(made.name for made in made_by), self.options.small
-        rows = self._told(rows, [made.fit for made in made_by if made.part and isinstance(made.fit, Fit)])
+        fitted = [one for one in self.fitted.values() if any(one.fit is fit for fit in fits)]
+        models, small = tuple(one.name for one in fitted), self.options.small
+        rows = self._told(rows, [one.fit for one in fitted if one.part and isinstance(one.fit, Fit)])
         for fit in fits:
             # Levels that may be one person each are not named.
             rows = Estimates.of(fit, rows, small).table
@@ -270,9 +275,9 @@ class StudyRunner:
                 for factor in rows["factor"].dropna().unique()
                 if factor in part.design.frame and factor in self.first.design.frame
             }
-            told = [
+            keep = [
                 not {level, versus} & few.get(factor, frozenset())
                 for factor, level, versus in zip(rows["factor"], rows["level"], rows["versus"], strict=True)
             ]
-            rows = rows[np.asarray(told, dtype=bool)]
+            rows = rows[np.asarray(keep, dtype=bool)]
         return rows

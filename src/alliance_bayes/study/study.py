@@ -16,19 +16,12 @@ from alliance_bayes.engines import Progress
 from alliance_bayes.errors import UsageError
 from alliance_bayes.remedies import argument
 from alliance_bayes.study.answers import Answers
-from alliance_bayes.study.association import association
 from alliance_bayes.study.cache import PosteriorCache
-from alliance_bayes.study.change import change
-from alliance_bayes.study.course import course
-from alliance_bayes.study.families import families
-from alliance_bayes.study.latent import latent
-from alliance_bayes.study.modality import FACTOR, modality
-from alliance_bayes.study.moderation import moderation
+from alliance_bayes.study.declared import declaration
 from alliance_bayes.study.options import StudyOptions
 from alliance_bayes.study.page import study_report
 from alliance_bayes.study.part import Part
-from alliance_bayes.study.populations import populations
-from alliance_bayes.study.ratings import ratings
+from alliance_bayes.study.registry import PARTS
 from alliance_bayes.study.runner import StudyRunner
 
 if TYPE_CHECKING:
@@ -170,23 +163,18 @@ NO_SESSIONS = (
 
 def answer(runner: StudyRunner) -> list[Part]:
     """Answer every question that was asked for and that the table allows."""
-    people = populations(runner)
-    parts = [ratings(runner), change(runner, people), association(runner, people), moderation(runner)]
-    if FACTOR in runner.cohort.data and runner.cohort.data[FACTOR].nunique() > 1:
-        parts.append(modality(runner))
-    if runner.options.full:
-        parts.append(families(runner))
-        parts.append(_with_sessions(runner, latent, "latent", "Latent alliance"))
-        parts.append(_with_sessions(runner, course, "time", "Alliance over time and between providers"))
-    return parts
+    return [part for name in PARTS if (part := _answered(name, runner)) is not None]
 
 
-def _with_sessions(runner: StudyRunner, make: Callable[[StudyRunner], Part], name: str, title: str) -> Part:
-    if runner.cohort.sessions is not None:
-        return make(runner)
-    return Part(
-        name, title, "This part needs the ratings of single sessions.", (), left_out=(f"{title}: {NO_SESSIONS}",)
-    )
+def _answered(name: str, runner: StudyRunner) -> Part | None:
+    """A part; None where it was not asked for, or the table has nothing for it."""
+    of, data = declaration(name), runner.cohort.data
+    if (of.full and not runner.options.full) or (of.column and data.get(of.column, pd.Series()).nunique() < 2):
+        return None
+    if of.sessions and runner.cohort.sessions is None:
+        question = "This part needs the ratings of single sessions."
+        return Part(name, of.title, question, (), left_out=(f"{of.title}: {NO_SESSIONS}",))
+    return PARTS[name](runner)
 
 
 COLUMNS = (

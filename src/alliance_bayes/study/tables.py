@@ -36,11 +36,11 @@ __all__ = [
     "block_forest",
     "block_forests",
     "block_table",
+    "factor_order",
     "joined",
     "level_name",
     "one_row",
     "prefix_of",
-    "prefixed",
     "rows_text",
     "shown",
     "shown_rows",
@@ -158,15 +158,15 @@ def block_forests(
     few = [str(factor) for factor in counts.index if counts[factor] <= FEW_LEVELS]
     pictures = []
     for place, factors in enumerate([few, *([str(f)] for f in counts.index if str(f) not in few)]):
-        own = rows[rows["factor"].isin(factors)]
-        if not len(own):
+        groups = rows[rows["factor"].isin(factors)]
+        if not len(groups):
             continue
-        many = len(factors) == 1 and len(own) > FEW_LEVELS
+        many = len(factors) == 1 and len(groups) > FEW_LEVELS
         pictures.append(
             block_forest(
                 f"{name}-{place}",
                 f"{title} by {join([factor_name(factor) for factor in factors])}",
-                own.sort_values("mean", ascending=False, kind="stable", key=steady) if many else own,
+                groups.sort_values("mean", ascending=False, kind="stable", key=steady) if many else groups,
                 axis=axis,
                 caption=caption,
                 label=partial(text_of, column="level") if many else level_name,
@@ -176,24 +176,20 @@ def block_forests(
     return pictures
 
 
-def prefixed(table: EffectTable, prefix: str, *, estimands: Sequence[str] = ()) -> EffectTable:
-    """Rows (of some estimands) with a prefix before their ids, so that tables of several fits can be joined.
-
-    Parameters
-    ----------
-    table
-        Of one fit.
-    prefix
-        Says which fit.
-    estimands
-        Which rows; all by default.
-    """
-    return (table[table["estimand"].isin(estimands)] if estimands else table).under(prefix)
-
-
 def joined(tables: Sequence[EffectTable]) -> EffectTable:
     """Tables below each other; of none, a table without rows."""
     return EffectTable.concat(tables) if tables else EffectTable(columns=list(COLUMNS))
+
+
+def factor_order(rows: EffectTable) -> EffectTable:
+    """Rows by what they are about: overall, then by factor and level, so that several models' stand together."""
+
+    def place(row: Row) -> tuple[bool, str, str]:
+        about = bool(text_of(row, "level"))
+        return about, factor_name(text_of(row, "factor")) if about else "", level_name(row) if about else ""
+
+    keys = [place(row) for row in rows_of(rows)]
+    return rows.iloc[sorted(range(len(rows)), key=keys.__getitem__)]
 
 
 def one_row(rows: EffectTable, estimand: str, prefix: str = "") -> pd.Series:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
+from typing import Any
+
 import pandas as pd
 
 from alliance_bayes.effects.equivalence import DECIDED, standing_of
-from alliance_bayes.report.rows import Estimates, text_of
+from alliance_bayes.report.rows import Estimates, condition, text_of
 from alliance_bayes.report.text import MINUS, claim, column_name, derived, exact, percent, units
 
-__all__ = ["more_or_less", "share_words", "slope_sentence", "within_margin"]
+__all__ = ["more_or_less", "share_words", "slope_sentence", "spoken", "within_margin"]
 
 
 def slope_sentence(estimates: Estimates, row: pd.Series, *, predictor: str, outcome: str, who: str) -> str:
@@ -24,16 +27,16 @@ def slope_sentence(estimates: Estimates, row: pd.Series, *, predictor: str, outc
         Among whom: "everybody", "those with elevated symptoms".
     """
     unit, _, per = text_of(row, "unit").partition(" per ")
-    said = claim(row)
-    way = said.pick("higher", "lower")
-    if said.settled:
+    direction = claim(row)
+    way = direction.pick("higher", "lower")
+    if direction.settled:
         amount = estimates.mean(row).removeprefix(MINUS)
         text = (
-            f"among {who}, {column_name(outcome)} was {said.word} {way}, by {amount} {units(unit)} for each additional "
-            f"{per}"
+            f"among {who}, {column_name(outcome)} was {direction.word} {way}, by {amount} {units(unit)} for each "
+            f"additional {per}"
         )
     else:
-        leaning = f", though it was {said.word} {way}" if said.leaning else ""
+        leaning = f", though it was {direction.word} {way}" if direction.leaning else ""
         text = (
             f"among {who}, it is not settled whether {column_name(outcome)} was higher or lower with more "
             f"{column_name(predictor)}{leaning}: the estimate is {estimates.mean(row)} {units(unit)} per {per}"
@@ -44,11 +47,11 @@ def slope_sentence(estimates: Estimates, row: pd.Series, *, predictor: str, outc
 def more_or_less(estimates: Estimates, row: pd.Series, *, unit: str) -> str:
     """A difference with its interval, and whether its sign is settled."""
     value, inside = estimates.mean(row), f"({estimates.spoken(row)}; {estimates.direction_spoken(row)})"
-    said = claim(row)
-    way = said.pick("higher", "lower")
-    if said.settled:
-        return f"{said.word} {way}, by {value.removeprefix(MINUS)} {unit} {inside}"
-    leaning = f", though {said.word} {way}" if said.leaning else ""
+    direction = claim(row)
+    way = direction.pick("higher", "lower")
+    if direction.settled:
+        return f"{direction.word} {way}, by {value.removeprefix(MINUS)} {unit} {inside}"
+    leaning = f", though {direction.word} {way}" if direction.leaning else ""
     return f"neither clearly higher nor clearly lower{leaning}: {value} {unit} {inside}"
 
 
@@ -62,9 +65,9 @@ def share_words(estimates: Estimates, row: pd.Series) -> str:
 
 def within_margin(estimates: Estimates, row: pd.Series, *, margin: float, unit: str) -> str:
     """What a difference's probability of lying within a margin says, undecided included."""
-    said = estimates.share_spoken(row, "p_rope")
+    inside = estimates.share_spoken(row, "p_rope")
     before = "" if pd.isna(row["p_rope_prior"]) else f" (before the data {estimates.share_spoken(row, 'p_rope_prior')})"
-    what = f"The probability that it is smaller than {derived(margin)} {unit} is {said}{before}"
+    what = f"The probability that it is smaller than {derived(margin)} {unit} is {inside}{before}"
     match standing_of(row):
         case "inside":
             return f"{what}: equivalent by that margin."
@@ -72,3 +75,18 @@ def within_margin(estimates: Estimates, row: pd.Series, *, margin: float, unit: 
             return f"{what}, which decides neither for equivalence nor for a difference."
         case side:
             return f"{what}; it lies {side} that margin with a probability of {exact(DECIDED)} or more."
+
+
+def spoken(estimates: Estimates, row: pd.Series) -> dict[str, Any]:
+    """What the sentences of a part's file may say of a row, as ``{{ row.mean }}``."""
+    return {
+        "mean": estimates.mean(row),
+        "interval": estimates.spoken(row),
+        "share": share_words(estimates, row),
+        "in_rope": estimates.share_spoken(row, "p_rope"),
+        "level": condition(str(row["level"])),
+        "versus": condition(str(row["versus"])),
+        "more_or_less": partial(more_or_less, estimates, row),
+        "slope": partial(slope_sentence, estimates, row),
+        "within_margin": partial(within_margin, estimates, row, margin=float(row["rope_high"])),
+    }
