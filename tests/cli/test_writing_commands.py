@@ -23,6 +23,8 @@ import contextlib, io, json, os, resource, sys
 from alliance_bayes.cli import main
 
 os.chdir(sys.argv[1])
+# Python would keep the code of modules imported below by halves.
+sys.dont_write_bytecode = True
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), resource.RLIM_INFINITY))
 ends = []
 for command in json.loads(sys.argv[3]):

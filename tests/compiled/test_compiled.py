@@ -69,7 +69,11 @@ def test_without_any_place_it_is_compiled_in_each_run(installed: Path) -> None:
 
 
 def test_a_full_disk_keeps_nothing_and_stops_nothing(installed: Path, tmp_path: Path) -> None:
-    limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))"
+    # Python would keep the code of the modules that it imports by halves.
+    limit = (
+        "import resource, sys; sys.dont_write_bytecode = True; "
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))"
+    )
     assert warned(run(installed, limit, NUMBA_CACHE_DIR=str(tmp_path / "full"))) == 1
     assert [path for path in (tmp_path / "full").rglob("*") if path.is_file()] == []
 

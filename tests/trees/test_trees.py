@@ -398,6 +398,8 @@ def test_a_store_is_read_from_its_own_files_only(tmp_path: Path) -> None:
 WRITES = """
 import resource, sys
 from pathlib import Path
+# Python would keep the code of modules imported below by halves.
+sys.dont_write_bytecode = True
 sys.path.insert(0, sys.argv[1])
 from test_trees import tree
 from alliance_bayes.trees import write_tree
