@@ -44,6 +44,16 @@ class Wording:
         """
         return filled(read_wording(self.package, self.file)[name], values)
 
+    def all(self, name: str, **values: object) -> list[str]:
+        """The sentences of a list, without those that are empty with these values.
+
+        Parameters
+        ----------
+        name, **values
+            As for one sentence.
+        """
+        return list(filter(None, (filled(text, values) for text in read_wording(self.package, self.file)[name])))
+
 
 def filled(text: str, values: Mapping[str, object]) -> str:
     """A text with its values, as plain text: what shows it escapes it, and no value is read as a template."""

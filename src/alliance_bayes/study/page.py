@@ -237,7 +237,7 @@ def study_limitations(study: Answers) -> Section:
     first = _first(study)
     parts = [
         ("The data", limits_of_data(first, study.options.small)),
-        ("What was measured", list(limits_of_measures(first, study.options.small))),
+        ("What was measured", limits_of_measures(first, study.options.small)),
     ]
     for part in study.parts.values():
         gone = [f"Withheld. {reason}" for reason in part.withheld]
