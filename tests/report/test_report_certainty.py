@@ -15,8 +15,9 @@ from alliance_bayes.checks import CheckReport
 from alliance_bayes.effects import effects
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.report import Rendered
+from alliance_bayes.report.findings import scale_words
 from alliance_bayes.report.rows import Estimates
-from alliance_bayes.report.text import MINUS, SCALE, UNSETTLED, claim, excludes_zero, scale_words
+from alliance_bayes.report.text import MINUS, SCALE, UNSETTLED, claim, excludes_zero
 from builders import fitted, rendered, rows
 
 LIMITS = {word: limit for limit, word in SCALE}

@@ -13,34 +13,27 @@ from alliance_bayes.fit import FittedModel
 from alliance_bayes.report.checked import Checked, Item
 from alliance_bayes.report.sections import Section
 from alliance_bayes.report.view import View
+from alliance_bayes.report.wording import Wording
 
 __all__ = ["checking", "sensitivity"]
+
+SENTENCES = Wording("alliance_bayes.report", "sentences/checking.toml")
 
 
 def checking(view: View) -> Section:
     """The section of the checks of draws and model; its numbers are those of all checks."""
-    introduction = (
-        "Checks judge whether the draws can be trusted and whether the model describes the data. A failed check of the "
-        "first kind withholds the conclusions."
-    )
     numbers = {"checks": [item.numbers for item in view.checked.items]}
-    return _of_checks(view, "checks", "Whether to trust it", introduction, numbers)
+    return _of_checks(view, "checks", "Whether to trust it", numbers)
 
 
 def sensitivity(view: View) -> Section | None:
     """The section of the checks that change a choice; None where none was run."""
-    introduction = (
-        "Would the focal slope be another one under other priors, without the lowest ratings, or without one group? "
-        "Each check says what it tried: the model is fitted again where that takes a fraction of a second. Other "
-        "estimates are not tried so. No number here replaces those above."
-    )
-    found = view.checked.in_section("sensitivity")
-    return _of_checks(view, "sensitivity", "Sensitivity", introduction, {}) if found else None
+    return _of_checks(view, "sensitivity", "Sensitivity", {}) if view.checked.in_section("sensitivity") else None
 
 
-def _of_checks(view: View, section: str, title: str, introduction: str, numbers: Mapping[str, Any]) -> Section:
+def _of_checks(view: View, section: str, title: str, numbers: Mapping[str, Any]) -> Section:
     items = view.checked.in_section(section)
-    context = {"items": items, "introduction": introduction}
+    context = {"items": items, "introduction": SENTENCES(section)}
     rows = _refits(items)
     remake = None if rows is None else partial(_refits_of, view, items)
     return Section(section, title, "checks.html", context, numbers, rows, remake)

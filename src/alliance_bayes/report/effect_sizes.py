@@ -44,6 +44,7 @@ from alliance_bayes.report.text import (
     unit_of,
     units,
 )
+from alliance_bayes.report.wording import Wording
 
 if TYPE_CHECKING:
     from alliance_bayes.report.view import View
@@ -58,6 +59,7 @@ __all__ = [
     "rope_words",
 ]
 
+SENTENCES = Wording("alliance_bayes.report", "sentences/effect_sizes.toml")
 #: What is said of the association, from top to bottom.
 SLOPES = tuple(ESTIMANDS["slopes"].measures)
 #: What has a place of its own on the page; rows of all else are in a table of other estimands.
@@ -183,21 +185,13 @@ def _slope_picture(fit: FittedModel, focal: str, curve: pd.DataFrame, prob: floa
     places = 0 if span > 3 else 1
     ends = " and ".join(f"{number(p['mean'], places)} at {exact(round(float(p['x']), 3))}" for p in (first, last))
     title = f"Expected {outcome} along {predictor}"
-    description = (
-        f"A line with its {band} over the range of {predictor} in which people were analysed: the expected {outcome} "
-        f"is {ends}. Below it a histogram of {predictor}."
-    )
-    caption = (
-        f"What the model expects on average if everybody had that {predictor}, all else as it is (standardisation over "
-        f"those analysed), with its {band} and the distribution of {predictor}. Every bar stands for at least {small} "
-        "people, and no individual is shown."
-    )
+    words = {"band": band, "predictor": predictor, "outcome": outcome, "ends": ends, "small": small}
     return Picture.drawn(
         painter,
         name="slope-curve",
         title=title,
-        caption=caption,
-        description=description,
+        caption=SENTENCES("curve_caption", **words),
+        description=SENTENCES("curve_description", **words),
         size=(4.9, 3.7),
         data=curve_data("slope-curve", f"Expected {outcome}, with its {band}", [("", curve)], predictor, band),
     )
@@ -207,20 +201,20 @@ def _density(fit: FittedModel, estimates: Estimates, row: pd.Series, focal: str)
     draws = estimates.table.draws
     if row.name not in draws:
         return None
-    unit = text_of(row, "unit")
-    rope = "region of practical equivalence"
+    unit, heading = text_of(row, "unit"), estimates.interval_heading()
     values = draws[str(row.name)].ravel()
-    painter = density_figure(values, row, label=f"slope ({clean(unit)})", name=estimates.interval_heading(), rope=rope)
+    painter = density_figure(values, row, label=f"slope ({clean(unit)})", name=heading, rope=SENTENCES("rope"))
     title = f"Posterior of the slope of {column_name(focal)}"
-    description = (
-        f"Density of the slope, {unit}: mean {estimates.mean(row)}, {estimates.spoken(row)}, {estimates.direction(row)}"
-        + (f"; {estimates.share(row, 'p_rope')} inside the {rope}." if pd.notna(row["p_rope"]) else ".")
-    )
-    caption = f"The dot is the mean and the bar the {estimates.interval_heading()}: {estimates.interval(row)}." + (
-        f" Grey: the {rope}, {rope_words(fit, row)}, which holds {estimates.share(row, 'p_rope')} of the posterior."
-        if pd.notna(row["p_rope"])
-        else ""
-    )
+    words = {
+        "unit": unit,
+        "mean": estimates.mean(row),
+        "interval": estimates.spoken(row),
+        "direction": estimates.direction(row),
+        "heading": heading,
+        "ends": estimates.interval(row),
+        "inside": estimates.share(row, "p_rope") if pd.notna(row["p_rope"]) else "",
+        "rope": rope_words(fit, row),
+    }
     shares = (0.005, 0.025, 0.055, 0.25, 0.5, 0.75, 0.945, 0.975, 0.995)
     quantiles = zip(shares, np.quantile(values, shares), strict=True)
     data = Table.of(
@@ -228,14 +222,14 @@ def _density(fit: FittedModel, estimates: Estimates, row: pd.Series, focal: str)
         f"Quantiles of the posterior of the slope ({clean(unit)})",
         ("Share of the posterior below", "Slope"),
         [(percent(share, 1), written(value)) for share, value in quantiles],
-        note=f"Mean {estimates.mean(row)}, {estimates.interval_heading()} {estimates.interval(row)}.",
+        note=f"Mean {words['mean']}, {heading} {words['ends']}.",
     )
     return Picture.drawn(
         painter,
         name="slope-density",
         title=title,
-        caption=caption,
-        description=description,
+        caption=SENTENCES("density_caption", **words),
+        description=SENTENCES("density_description", **words),
         size=(4.9, 3.1),
         data=data,
     )
@@ -283,16 +277,16 @@ def effect_forest(view: View, focal: str) -> Picture | None:
     drawn = relevant if relevant is not None and relevant <= FAR * furthest else None
     outcome = column_name(view.fit.design.outcome.name)
     unit = units(unit_of(view.fit.design, view.fit.design.outcome.name))
-    caption = f"Every line is a difference in {unit}: posterior mean and {estimates.interval_heading()}."
-    if rope is not None:
-        caption += f" Grey: the region of practical equivalence, {exact(rope[0])} to {exact(rope[1])}."
-    if drawn is not None:
-        caption += f" Dotted: the smallest relevant difference, {exact(drawn)}; only what lies beyond it would matter."
-    elif relevant is not None:
-        caption += f" The smallest relevant difference, {exact(relevant)}, is beyond the axis."
-    if many := [name for name in rows["factor"].dropna().unique() if _pairs(view, name) > MOST_PAIRS]:
-        listed = join([f"{factor_name(name)} ({count(_pairs(view, name))})" for name in many])
-        caption += f" Of the pairs of {listed} the largest is shown, which chance favours."
+    pairs = {name: len(estimates.where("contrast_of_means", factor=name)) for name in rows["factor"].dropna().unique()}
+    caption = SENTENCES(
+        "forest_caption",
+        unit=unit,
+        heading=estimates.interval_heading(),
+        rope="" if rope is None else f"{exact(rope[0])} to {exact(rope[1])}",
+        relevant="" if relevant is None else exact(relevant),
+        drawn=drawn is not None,
+        many=join([f"{factor_name(name)} ({count(n)})" for name, n in pairs.items() if n > MOST_PAIRS]),
+    )
     return forest_picture(
         "effects-forest",
         f"Effects on {outcome} on one axis",
@@ -308,7 +302,3 @@ def effect_forest(view: View, focal: str) -> Picture | None:
         inches=6.4,
         shown=view.redact,
     )
-
-
-def _pairs(view: View, factor: str) -> int:
-    return len(view.estimates.where("contrast_of_means", factor=factor))

@@ -32,6 +32,7 @@ from alliance_bayes.report.small_counts import people_in, shown_events
 from alliance_bayes.report.svg import Picture
 from alliance_bayes.report.tables import SHOWN, Table
 from alliance_bayes.report.text import Row, count, factor_name, percent
+from alliance_bayes.report.wording import Wording
 
 if TYPE_CHECKING:
     from alliance_bayes.report.view import View
@@ -47,6 +48,8 @@ BASELINE, FOLLOWUP, CHANGE = "who5_baseline", "who5_followup", "who5_change"
 _LEAST = 20
 # Groups are compared when there are a few: the pairs of many are a table of their own.
 _FEW = 6
+
+SENTENCES = Wording("alliance_bayes.report", "sentences/endpoints.toml")
 
 
 def lowest_above(mark: float) -> float:
@@ -105,9 +108,7 @@ def endpoints(view: View) -> Section | None:
     told = _told(view, [None, *dict.fromkeys(shares["factor"].dropna())], observed)
     percentages = partial(estimates.percentages, least=1, most=1)
     content: list[str | Table | Picture] = [
-        "Scores are turned into end points by the model: the probability that the score of a person, as it would "
-        "be observed, reaches the mark, averaged over people. Shares by group are adjusted: everybody is placed in "
-        "each group in turn. They describe what happened to people who stayed, not what care brought about.",
+        SENTENCES("introduction"),
         effect_table(
             "table-endpoints",
             f"Shares of people by end point, posterior means; {count(people_in(view.fit))} people analysed",
@@ -118,8 +119,12 @@ def endpoints(view: View) -> Section | None:
                 *estimate_columns(estimates, shares, mean="Share", figures=percentages, direction=False, judged=()),
                 Column("Observed share", lambda row: _seen(view, row, observed, told)),
             ),
-            note="The observed share is a count divided by a count, with no model and no adjustment."
-            + _averaging(view.fit),
+            note=SENTENCES(
+                "note",
+                joined=joins(view.fit, view.fit.design.rows.n),
+                tolerance=f"{TOLERANCE:g}",
+                probes=PROBES,
+            ),
             at_once=SHOWN,
         ),
     ]
@@ -131,19 +136,18 @@ def endpoints(view: View) -> Section | None:
         )
         caption = "Differences of shares between groups, in probabilities; posterior means"
         content.append(effect_table("table-risk-differences", caption, differences, columns, at_once=SHOWN))
-    said = [f"{_event(row)}, {_group(row)}: {percentages(row)[0]}" for row in rows_of(shares)]
+    shown = [f"{_event(row)}, {_group(row)}: {percentages(row)[0]}" for row in rows_of(shares)]
     picture = forest_picture(
         "endpoints",
         "Shares of people by end point",
         estimates,
         shares,
-        caption=f"Posterior mean and {estimates.interval_heading()}; groups are adjusted. “Low” are those at "
-        f"{ELEVATED:g} or below at baseline.",
+        caption=SENTENCES("figure_caption", heading=estimates.interval_heading(), elevated=f"{ELEVATED:g}"),
         axis="Share of people",
         heading="End point and group",
         label=lambda row: f"{_event(row)}: {_group(row)}",
         line=_short,
-        description=f"{'; '.join(said)}.",
+        description=f"{'; '.join(shown)}.",
         data_title="Shares of people by end point, as probabilities",
         shown=view.redact,
     )
@@ -154,17 +158,6 @@ def endpoints(view: View) -> Section | None:
 def _wrapping(*columns: Column) -> list[Column]:
     """Columns that are all set as words."""
     return [replace(column, words=True) for column in columns]
-
-
-def _averaging(fit: FittedModel) -> str:
-    """How averages over many people were had; empty where everybody was computed in every draw."""
-    if not joins(fit, fit.design.rows.n):
-        return ""
-    return (
-        " With so many people, probabilities are averaged over groups of people who are nearly alike, where that moves "
-        f"no share by more than {TOLERANCE:g} of its posterior SD (root mean square over {PROBES} draws in which "
-        "everybody is computed)."
-    )
 
 
 def _responders(fit: FittedModel, at_least: float, among: np.ndarray | None, prob: float) -> EffectTable:

@@ -21,6 +21,7 @@ from alliance_bayes.report.rows import Estimates, row_words, text_of
 from alliance_bayes.report.text import (
     MINUS,
     PROBABILITY,
+    SCALE,
     UNSETTLED,
     Claim,
     capital,
@@ -32,14 +33,15 @@ from alliance_bayes.report.text import (
     factor_name,
     join,
     percent,
-    scale_words,
     typeset,
     unit_of,
     units,
 )
+from alliance_bayes.report.wording import Wording
 
-__all__ = ["Finding", "Findings", "Topic", "find"]
+__all__ = ["Finding", "Findings", "Topic", "find", "scale_words"]
 
+SENTENCES = Wording("alliance_bayes.report", "sentences/findings.toml")
 #: Differences that a finding names.
 NAMED = 3
 #: Pairs from which on an unclear one is not named.
@@ -243,6 +245,12 @@ def _explained(estimates: Estimates) -> Iterable[Finding]:
             (str(r2.name),),
             "r2",
         )
+
+
+def scale_words() -> str:
+    """The words for certainty and their rule, as a page states them."""
+    scale = "; ".join(f"“{word}”: {percent(limit)} or more" for limit, word in SCALE)
+    return SENTENCES("certainty", scale=scale, unsettled=UNSETTLED, least=SCALE[-1][1])
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ from alliance_bayes.report.text import (
     unit_of,
     units,
 )
+from alliance_bayes.report.wording import Wording
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -42,6 +43,8 @@ _THINNED = 200
 _SPAN = 0.25
 # Inches of the legend above the axes.
 _LEGEND = 0.45
+
+SENTENCES = Wording("alliance_bayes.report", "sentences/partial_pooling.toml")
 
 
 @dataclass(frozen=True)
@@ -129,20 +132,18 @@ def pooling_picture(view: View, factor: PooledFactor, name: str) -> Picture | No
     outcome, unit = column_name(fit.design.outcome.name), units(unit_of(fit.design, fit.design.outcome.name))
     title = f"Partial pooling of {outcome} by {factor_name(factor.name)}"
     furthest = max(shown, key=lambda group: abs(group.own - group.pooled))
-    description = (
-        f"Own and partially pooled mean of {count(len(shown))} groups around {number(middle, 1)}. The furthest moved "
-        f"is {clean(furthest.level)} ({furthest.people} people), from {number(furthest.own, 1)} to "
-        f"{number(furthest.pooled, 1)}."
-    )
-    caption = (
-        "Open circle: the mean of the group’s own people, adjusted for the model’s other terms. Filled: the model’s "
-        f"estimate, drawn towards the dashed line (everybody, {number(middle, 1)}), the more so the fewer people. In "
-        "brackets: people."
-    )
-    if len(groups) < len(factor.levels):
-        caption += f" Groups of fewer than {small} people, and those by which they could be counted, are left out."
-    if len(shown) < len(groups):
-        caption += f" The {count(len(shown))} groups with the most people of {count(len(groups))}."
+    words = {
+        "shown": count(len(shown)),
+        "groups": count(len(groups)),
+        "middle": number(middle, 1),
+        "level": clean(furthest.level),
+        "people": furthest.people,
+        "own": number(furthest.own, 1),
+        "pooled": number(furthest.pooled, 1),
+        "small": small,
+        "left_out": len(groups) < len(factor.levels),
+        "more": len(shown) < len(groups),
+    }
     data = Table.of(
         f"{name}-data",
         title,
@@ -155,8 +156,8 @@ def pooling_picture(view: View, factor: PooledFactor, name: str) -> Picture | No
         _Painter(shown, middle, f"{outcome} ({unit})", _SPAN * float(np.std(fit.design.outcome.values))),
         name=name,
         title=title,
-        caption=caption,
-        description=description,
+        caption=SENTENCES("caption", **words),
+        description=SENTENCES("description", **words),
         size=(width, height + _LEGEND),
         data=data,
     )

@@ -41,7 +41,6 @@ __all__ = [
     "pooling_sentence",
     "probability",
     "range_of",
-    "scale_words",
     "shortened",
     "smooth_sentence",
     "term_name",
@@ -470,14 +469,3 @@ def claim(row: pd.Series) -> Claim:
 def excludes_zero(row: Row) -> bool:
     """Whether a row's interval is on one side of zero."""
     return bool(float(row["lower"]) > 0 or float(row["upper"]) < 0)
-
-
-def scale_words() -> str:
-    """The scale and its rule, as a page states them."""
-    words = "; ".join(f"“{word}”: {percent(limit)} or more" for limit, word in SCALE)
-    return (
-        f"How sure a sentence is of a direction follows from the posterior probability of that direction: {words}; "
-        f"less: “{UNSETTLED}”. While an interval includes zero, no more than “{SCALE[-1][1]}” is said, and the "
-        f"direction counts as {UNSETTLED}. The words are about the model and these data; they do not cover what the "
-        "model leaves out."
-    )

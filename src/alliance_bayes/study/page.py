@@ -15,7 +15,7 @@ from alliance_bayes.effects import EffectTable
 from alliance_bayes.latent import LatentFit
 from alliance_bayes.latent.measurement import MEASUREMENT_PRIORS
 from alliance_bayes.model.card import card_text
-from alliance_bayes.report.findings import Finding, Findings, Topic
+from alliance_bayes.report.findings import Finding, Findings, Topic, scale_words
 from alliance_bayes.report.guidelines import Ground, filled
 from alliance_bayes.report.limitations import is_simulated, limits_of_data, limits_of_measures
 from alliance_bayes.report.methods import Cited, bibtex, fit_sentences, sampling_sentence, software_sentence
@@ -27,7 +27,7 @@ from alliance_bayes.report.records import plain, records
 from alliance_bayes.report.reproduction import told
 from alliance_bayes.report.sections import Section
 from alliance_bayes.report.tables import Table
-from alliance_bayes.report.text import capital, clean, count, equations, exact, number, scale_words, typeset
+from alliance_bayes.report.text import capital, clean, count, equations, exact, number, typeset
 from alliance_bayes.report.view import linked
 from alliance_bayes.study.answers import Answers
 from alliance_bayes.study.latent import measurement_equations
