@@ -8,12 +8,9 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
-from jinja2 import TemplateSyntaxError, UndefinedError, meta
 
 import alliance_bayes as ab
 from alliance_bayes.effects import ESTIMANDS
-from alliance_bayes.report.text import capital
-from alliance_bayes.report.wording import Wording, _environment, filled, read_wording
 from alliance_bayes.study import StudyOptions, declared, study_cards
 from alliance_bayes.study.cache import PosteriorCache
 from alliance_bayes.study.declared import DeclaredBlock, declaration, whole_part
@@ -21,17 +18,6 @@ from alliance_bayes.study.registry import PARTS
 from alliance_bayes.study.runner import StudyRunner
 
 FOLDER = Path(declared.__file__).parent / "parts"
-
-
-def texts_of(value: object) -> list[str]:
-    match value:
-        case str():
-            return [value]
-        case dict():
-            return [text for inner in value.values() for text in texts_of(inner)]
-        case list():
-            return [text for inner in value for text in texts_of(inner)]
-    return []
 
 
 def test_every_file_is_a_part_and_every_part_has_one() -> None:
@@ -63,28 +49,6 @@ def test_what_a_part_names_is_there(name: str) -> None:
 def test_every_sentence_of_a_part_is_said_by_its_code(name: str) -> None:
     code = inspect.getsource(import_module(PARTS[name].__module__))
     assert [key for key in declaration(name).sentences if f'"{key}"' not in code] == []
-
-
-@pytest.mark.parametrize("name", PARTS)
-def test_every_text_is_a_template_on_one_line(name: str) -> None:
-    texts = texts_of(read_wording("alliance_bayes.study", f"parts/{name}.toml"))
-    assert len(texts) > 10
-    for text in texts:
-        meta.find_undeclared_variables(_environment().parse(text))
-        assert text == text.strip()
-        assert "\n" not in text
-        assert "  " not in text
-
-
-def test_a_text_is_filled_with_what_it_names_and_a_value_is_never_a_template() -> None:
-    assert filled("Of {{ n }}{% if all %} all{% endif %}.", {"n": "3", "all": False}) == "Of 3."
-    assert filled("{{ who | capital }}", {"who": "a {{ b }} <i>\n c"}) == capital("a {{ b }} <i>\n c")
-    with pytest.raises(UndefinedError, match="'n' is undefined"):
-        filled("Of {{ n }}.", {})
-    with pytest.raises(TemplateSyntaxError):
-        filled("{% if %}", {})
-    with pytest.raises(KeyError, match="no_such"):
-        Wording("alliance_bayes.study", "parts/latent.toml")("no_such")
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,7 @@ from alliance_bayes.report.sections import Section
 from alliance_bayes.report.tables import Table
 from alliance_bayes.report.text import capital, clean, count, equations, exact, number, typeset
 from alliance_bayes.report.view import linked
+from alliance_bayes.report.wording import Wording
 from alliance_bayes.study.answers import Answers
 from alliance_bayes.study.latent import measurement_equations
 from alliance_bayes.study.options import StudyOptions
@@ -41,7 +42,7 @@ __all__ = ["FORMAT", "study_report"]
 
 #: Version of the layout of the JSON file.
 FORMAT = 2
-TITLE = "Alliance and well-being: the whole study"
+SENTENCES = Wording("alliance_bayes.study", "page.toml")
 
 
 @frozen()
@@ -62,7 +63,7 @@ def study_report(study: Answers, *, key: bytes | None = None, software: Mapping[
     data = describe(first, study.options.small)
     shown = shown_rows(study.fitted, study.options.small)
     models, how = _models(study, shown, software)
-    found = _findings(study)
+    findings, title = _findings(study), SENTENCES("title")
     before = [data, *(_section(part, shown) for part in parts), study_limitations(study)]
     after = [study_methods(study), models]
     order = (*(section.id for section in before), "guidelines", *(section.id for section in after))
@@ -70,11 +71,11 @@ def study_report(study: Answers, *, key: bytes | None = None, software: Mapping[
     meta = _meta(study, software)
     numbers = {
         "format": FORMAT,
-        "title": TITLE,
+        "title": title,
         "withheld": study.withheld,
         "reasons": [reason for part in parts for reason in part.withheld],
         "prob": study.options.prob,
-        "findings": found.numbers(),
+        "findings": findings.numbers(),
         "effects": [
             {"id": str(identity), **record}
             for identity, record in zip(study.table().index, records(study.table()), strict=True)
@@ -88,12 +89,12 @@ def study_report(study: Answers, *, key: bytes | None = None, software: Mapping[
     digest = None if key is None else study.cohort.digest(key)
     return Rendered.of(
         "study",
-        title=TITLE,
+        title=title,
         subtitle=[
-            "Ratings of the alliance, change in well-being, how the two go together, and for whom",
-            f"{count(first.flow.analysed)} people analysed for the association · data: {clean(study.cohort.source)}",
+            SENTENCES("subtitle"),
+            SENTENCES("people", n=count(first.flow.analysed), source=clean(study.cohort.source)),
         ],
-        findings=found,
+        findings=findings,
         sections=[*before, guidelines, *after],
         numbers=plain(numbers),
         rows=EffectTable.concat(
@@ -124,23 +125,18 @@ def _section(part: Part, shown: Mapping[str, int | None]) -> Section:
 def _findings(study: Answers) -> Findings:
     topics = []
     for part in study.parts.values():
-        said = [
+        findings = [
             replace(finding, text=typeset(capital(clean(finding.text))), name=f"{part.name}-{place}")
             for place, finding in enumerate(part.findings, 1)
             if finding.key
         ]
-        said += [Finding(typeset(reason), name=f"{part.name}-withheld", lead="Withheld") for reason in part.withheld]
-        if said:
-            topics.append(Topic(part.title, tuple(said), ()))
-    limits = tuple(dict.fromkeys(limit for part in study.parts.values() for limit in part.limits))
-    left = _left(study)
-    simulated = is_simulated(study.cohort.source)
-    return Findings(False, (), tuple(topics), (*limits, *left), simulated, scale_words())
-
-
-def _left(study: Answers) -> tuple[str, ...]:
-    sentence = ShownFlow.of(_first(study).flow, study.options.small).sentence
-    return (sentence,) if sentence else ()
+        withheld = [Finding(typeset(why), name=f"{part.name}-withheld", lead="Withheld") for why in part.withheld]
+        if findings or withheld:
+            topics.append(Topic(part.title, (*findings, *withheld), ()))
+    limits = dict.fromkeys(limit for part in study.parts.values() for limit in part.limits)
+    left_out = ShownFlow.of(_first(study).flow, study.options.small).sentence
+    not_to_conclude = (*limits, *filter(None, [left_out]))
+    return Findings(False, (), tuple(topics), not_to_conclude, is_simulated(study.cohort.source), scale_words())
 
 
 def _models(
@@ -244,9 +240,7 @@ def study_limitations(study: Answers) -> Section:
         parts.append((part.title, [typeset(clean(line)) for line in (*part.limits, *part.left_out, *gone)]))
     # Every model's draws are judged; the other checks are those of a single model's report.
     undone = [f"{check.looks_at}, for each model." for check in CHECKS.values() if not check.gate]
-    undone.append(
-        "Imputation of missing values; how strong an unmeasured cause would have to be to explain an association away."
-    )
+    undone.append(SENTENCES("not_done"))
     context = {
         "parts": [(title, sentences) for title, sentences in parts if sentences],
         "judged": None,
@@ -304,32 +298,24 @@ def study_methods(study: Answers) -> Section:
     models = [
         f"{name}: {clean(made.spec.formula)} ({_family(made.fit)}{rows[name]})" for name, made in study.fitted.items()
     ]
-    sampled = dict.fromkeys(sampling_sentence(*_sampling(made.fit), cite) for made in study.fitted.values())
-    checked = (
-        "Convergence of the chains and effective sample size of every parameter and reported quantity were checked"
-        f"{cite('vehtari2021')}; numbers of models that failed are withheld."
+    sampling = dict.fromkeys(sampling_sentence(*_sampling(made.fit), cite) for made in study.fitted.values())
+    compared = "line_against_spline" in study.parts["association"].numbers or "families" in study.parts
+    checked = SENTENCES.all("checked", cite=cite, compared=compared)
+    estimates = SENTENCES(
+        "estimates",
+        cite=cite,
+        prob=f"{100 * options.prob:g}%",
+        margin=exact(options.margin),
+        reason=options.reason("margin"),
+        improvement=exact(options.improvement),
     )
-    compared = (
-        [f"Models were compared by leave-one-out predictions{cite('vehtari2017')} and stacking{cite('yao2018')}."]
-        if "line_against_spline" in study.parts["association"].numbers or "families" in study.parts
-        else []
+    paragraphs = (
+        [SENTENCES("aims", cite=cite), *fit_sentences(first, cite, options.small)],
+        [f"All models: {'; '.join(models)}."],
+        [*sampling, *checked],
+        [estimates, software_sentence(first, cite)],
     )
-    observed = f"Observed ratings were described by the Bayesian bootstrap{cite('rubin1981')}."
-    judged = (
-        f"Estimates are posterior means with {100 * options.prob:g}% equal-tailed intervals; differences within "
-        f"±{exact(options.margin)} WHO-5 points count as none{cite('kruschke2018')} ({options.reason('margin')}; of "
-        "slopes, half of it over the step from the 10th to the 90th percentile of alliance), and "
-        f"changes of {exact(options.improvement)} points or more as relevant."
-    )
-    text = "\n\n".join(
-        (
-            f"The analysis follows the aims of an earlier study{cite('saguihenson2022')}. "
-            + " ".join(fit_sentences(first, cite, options.small)),
-            f"All models: {'; '.join(models)}.",
-            " ".join([*sampled, checked, *compared]),
-            " ".join([observed, judged, software_sentence(first, cite)]),
-        )
-    )
+    text = "\n\n".join(map(" ".join, paragraphs))
     context = {"text": text, "bibtex": bibtex(cite.entries.items())}
     return Section("methods", "Methods and references to copy", "methods.html", context)
 
