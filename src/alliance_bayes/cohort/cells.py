@@ -9,7 +9,7 @@ import math
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,10 +17,13 @@ import numpy.typing as npt
 import pandas as pd
 
 from alliance_bayes.cohort.names import in_order
-from alliance_bayes.remedies import argument
+from alliance_bayes.remedies import argument, setting
 
 __all__ = [
+    "CODE",
+    "MAX_SHOWN",
     "MISSING",
+    "NUMBER",
     "CellError",
     "Fault",
     "ReadOptions",
@@ -49,13 +52,19 @@ __all__ = [
 #: What a text cell may hold, besides spaces, when the value is missing.
 MISSING = ("", "NA", "NaN")
 
-_NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
-_COMMA_NUMBER = re.compile(r"[+-]?([0-9]+(,[0-9]*)?|,[0-9]+)([eE][+-]?[0-9]+)?")
+#: What a text that is a number looks like, by decimal mark; databases are asked by the same expressions.
+NUMBER = {
+    ".": re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?"),
+    ",": re.compile(r"[+-]?([0-9]+(,[0-9]*)?|,[0-9]+)([eE][+-]?[0-9]+)?"),
+}
+#: Characters of a cell that a problem shows.
+MAX_SHOWN = 60
+#: Digits with leading zeros, which a number would lose.
+CODE = re.compile(r"[+-]?0[0-9]+")
 _THOUSANDS = re.compile(
     r"[+-]?[0-9]{1,3}(?P<mark>[.,'\u2019 \u00a0\u2007\u2009\u202f])[0-9]{3}((?P=mark)[0-9]{3})*([.,][0-9]+)?"
 )
 _INFINITE = re.compile(r"[+-]?inf(inity)?", re.IGNORECASE)
-_CODE = re.compile(r"[+-]?0[0-9]+")
 _WHOLE = re.compile(r"(-?)(0|[1-9][0-9]*)(?:\.0+)?")
 # Whole numbers beyond this one share a float with their neighbours, so that a float no longer tells which is meant.
 _LARGEST_WHOLE = 2**53
@@ -127,12 +136,12 @@ def is_missing(cell: object, missing: Collection[str]) -> bool:
 
 def is_number(text: str) -> bool:
     """Whether text reads as a number with a decimal point and is no code with leading zeros (007)."""
-    return bool(_NUMBER.fullmatch(text.strip())) and not is_code(text)
+    return bool(NUMBER["."].fullmatch(text.strip())) and not is_code(text)
 
 
 def is_code(text: str) -> bool:
     """Whether text is digits with leading zeros, which a number would lose."""
-    return bool(_CODE.fullmatch(text.strip()))
+    return bool(CODE.fullmatch(text.strip()))
 
 
 def read_number(cell: object, *, decimal: str, missing: Collection[str]) -> float:
@@ -151,7 +160,7 @@ def read_number(cell: object, *, decimal: str, missing: Collection[str]) -> floa
 
 
 def _parse(text: str, decimal: str, missing: Collection[str]) -> float:
-    mine, other = (_NUMBER, _COMMA_NUMBER) if decimal == "." else (_COMMA_NUMBER, _NUMBER)
+    mine, other = NUMBER[decimal], NUMBER["," if decimal == "." else "."]
     if mine.fullmatch(text):
         return float(text.replace(",", "."))
     if _INFINITE.fullmatch(text):
@@ -241,7 +250,8 @@ def read_text(cell: object) -> str:
 def read_level(cell: object) -> str:
     """Read a cell that is not missing as a level of a factor, or raise CellError."""
     if isinstance(cell, str) and cell != cell.strip():
-        raise CellError("has spaces around it", f"Write {cell.strip()!r}.")
+        remedy = f"Write {cell.strip()!r}." if len(cell) <= MAX_SHOWN else "Remove them."
+        raise CellError("has spaces around it", remedy)
     if isinstance(cell, str) and _SHEET_ERROR.fullmatch(cell):
         raise CellError("is an error of the spreadsheet, not a level", _empty_or(cell, MISSING))
     return level_label(cell)
@@ -289,6 +299,8 @@ def level_label(value: object) -> str:
 
 def spelling(text: str) -> str:
     """What two texts share that differ in case, spaces, invisible characters or Unicode form alone."""
+    if text.isascii():
+        return "".join(text.casefold().split())
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
     return "".join(
         character for character in folded if not character.isspace() and unicodedata.category(character) != "Cf"
@@ -372,12 +384,20 @@ class ReadOptions:
         How dates are written (strptime), None for ISO 8601.
     today
         Last day that a date may fall on.
+    of_model
+        Whether the columns are read for one model, which declares their levels itself.
     """
 
     decimal: str = "."
     missing: tuple[str, ...] = MISSING
     date_format: str | None = None
     today: dt.date = dt.date.max
+    of_model: bool = False
+
+    def levels(self, name: str, levels: Sequence[str]) -> str:
+        """How levels of a column are declared: these, or where they are too many to be listed, any."""
+        listed = {name: list(levels)} if len(levels) <= _MOST_LISTED else ...
+        return setting("levels", listed) if self.of_model else argument("levels", listed)
 
 
 def _each[T](
@@ -452,6 +472,7 @@ def to_levels(
     check_spelling: bool,
     first: Sequence[str] = (),
     fixed: bool = False,
+    counts: Sequence[int] | None = None,
 ) -> tuple[pd.Series, list[Fault]]:
     """Read a factor; see `to_numbers`.
 
@@ -471,6 +492,8 @@ def to_levels(
         Levels that come before the others, in this order, when none are declared and all of these occur.
     fixed
         Whether the levels are the package's own, so that the caller cannot declare others.
+    counts
+        Rows that each cell stands for; one each by default.
 
     Returns
     -------
@@ -482,10 +505,12 @@ def to_levels(
     texts = pd.Series(values, index=cells.index, dtype="str")
     if levels is None:
         if check_spelling:
-            faults += spelling_faults(texts, name)
+            faults += spelling_faults(texts, name, reading, counts)
         levels = _own_levels(cells, markers) or in_order(texts.dropna().unique(), first)
     else:
-        faults += [_unexpected(name, position, text, levels, fixed) for position, text in _others(texts, levels)]
+        faults += [
+            _unexpected(name, position, text, levels, fixed, reading) for position, text in _others(texts, levels)
+        ]
     declared = pd.CategoricalDtype(pd.Index(list(levels), dtype="str"))
     return texts.where(texts.isin(list(levels))).astype(declared), faults
 
@@ -498,25 +523,39 @@ def _own_levels(cells: pd.Series, markers: Collection[str]) -> list[str]:
     return list(dict.fromkeys(level for level in read if isinstance(level, str)))
 
 
-def count_numbers(cells: pd.Series, reading: ReadOptions) -> tuple[int, int]:
+def count_numbers(cells: pd.Series, reading: ReadOptions, counts: Sequence[int] | None = None) -> tuple[int, int]:
     """Count the cells of an undeclared column that are meant as numbers, and those that are anything else.
 
     Numbers written in a way that is not read (4,5) are meant as numbers. A column of codes with leading zeros (007)
-    holds none; nor do truth values, dates and categories.
+    holds none; nor do truth values, dates and categories. Each cell stands for one row, or for as many as ``counts``
+    says.
     """
     dtype = cells.dtype
+    rows = np.ones(len(cells), dtype=np.int64) if counts is None else np.asarray(counts, dtype=np.int64)
     if _is_real(cells):
-        return int(cells.notna().sum()), 0
+        return int(rows[cells.notna()].sum()), 0
     if isinstance(dtype, pd.CategoricalDtype) or pd.api.types.is_datetime64_any_dtype(dtype):
-        return 0, int(cells.notna().sum())
-    present = [cell for cell in cells.tolist() if not is_missing(cell, reading.missing)]
-    if any(isinstance(cell, str) and is_code(cell) for cell in present):
-        return 0, len(present)
+        return 0, int(rows[cells.notna()].sum())
+    present = [
+        (cell, n)
+        for cell, n in zip(cells.tolist(), rows.tolist(), strict=True)
+        if not is_missing(cell, reading.missing)
+    ]
+    total = sum(n for _, n in present)
+    if any(isinstance(cell, str) and is_code(cell) for cell, _ in present):
+        return 0, total
     # Distinct texts are read once.
-    texts = Counter(cell for cell in present if isinstance(cell, str))
+    texts = _totals((cell, n) for cell, n in present if isinstance(cell, str))
     numbers = sum(n for text, n in texts.items() if means_number(text, reading))
-    numbers += sum(means_number(cell, reading) for cell in present if not isinstance(cell, str))
-    return numbers, len(present) - numbers
+    numbers += sum(n for cell, n in present if not isinstance(cell, str) and means_number(cell, reading))
+    return numbers, total - numbers
+
+
+def _totals(counted: Iterable[tuple[str, int]]) -> Counter[str]:
+    totals: Counter[str] = Counter()
+    for text, n in counted:
+        totals[text] += n
+    return totals
 
 
 def means_number(cell: object, reading: ReadOptions) -> bool:
@@ -533,22 +572,30 @@ def _is_real(cells: pd.Series) -> bool:
     )
 
 
-def spelling_faults(texts: pd.Series, name: str) -> list[Fault]:
-    """Find levels that are one level in two spellings: the rarer spelling is at fault, the later seen of equals."""
-    counts = Counter(texts.dropna())
+def spelling_faults(
+    texts: pd.Series, name: str, reading: ReadOptions, counts: Sequence[int] | None = None
+) -> list[Fault]:
+    """Find levels that are one level in two spellings: the rarer spelling is at fault.
+
+    Of equally frequent ones that is whichever has characters beyond ASCII, or is sorted first (``Coach`` before
+    ``coach``), so that the order of the rows does not matter.
+    """
+    rows = [1] * len(texts) if counts is None else counts
+    total = _totals((text, n) for text, n in zip(texts, rows, strict=True) if isinstance(text, str))
     groups: dict[str, list[str]] = {}
-    for text in counts:
+    for text in total:
         groups.setdefault(spelling(text), []).append(text)
     wrong: dict[str, str] = {}
     for spellings in groups.values():
-        # max() returns the first of equals, and a Counter keeps the order of appearance.
-        usual = max(spellings, key=lambda text: counts[text])
+        usual = max(spellings, key=lambda text: (total[text], text.isascii(), text))
         wrong |= {text: usual for text in spellings if text != usual}
-    declared = argument("levels", {name: in_order(counts)} if len(counts) <= _MOST_LISTED else ...)
+    if not wrong:
+        return []
+    declared = reading.levels(name, in_order(total))
     return [
         Fault(
             position,
-            f"differs from {wrong[text]!r} (n = {counts[wrong[text]]}) in {_difference(text, wrong[text])} alone",
+            f"differs from {wrong[text]!r} (n = {total[wrong[text]]:,}) in {_difference(text, wrong[text])} alone",
             f"Write {wrong[text]!r}, or declare both: {declared}.",
         )
         for position, text in enumerate(texts)
@@ -569,12 +616,12 @@ def _others(texts: pd.Series, levels: Sequence[str]) -> list[tuple[int, str]]:
     return [(position, text) for position, text in enumerate(texts) if isinstance(text, str) and text not in known]
 
 
-def _unexpected(name: str, position: int, text: str, levels: Sequence[str], fixed: bool) -> Fault:
+def _unexpected(name: str, position: int, text: str, levels: Sequence[str], fixed: bool, reading: ReadOptions) -> Fault:
     listed = ", ".join(map(repr, levels[:_MOST_LISTED])) + (", ..." if len(levels) > _MOST_LISTED else "")
     same = [level for level in levels if spelling(level) == spelling(text)]
     near = same or difflib.get_close_matches(text, levels, n=1)
     remedy = f"Write {near[0]!r} if that is meant" if near else "Correct it"
     if fixed:
         return Fault(position, f"is not one of the levels {listed}", f"{remedy}.")
-    longer = argument("levels", {name: [*levels, text]}) if len(levels) <= _MOST_LISTED else argument("levels", ...)
+    longer = reading.levels(name, [*levels, text])
     return Fault(position, f"is not a declared level ({listed})", f"{remedy}, or declare it with {longer}.")

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from alliance_bayes.cohort.cells import (
+    MAX_SHOWN,
     Fault,
     ReadOptions,
     count_numbers,
@@ -25,13 +26,19 @@ from alliance_bayes.cohort.header import rename_columns
 from alliance_bayes.cohort.names import ID, MANY_LEVELS
 from alliance_bayes.cohort.schema import ColumnRule, rule_faults, same_looking
 from alliance_bayes.errors import Problem, UsageError
-from alliance_bayes.remedies import argument
+from alliance_bayes.remedies import argument, setting
 
-__all__ = ["ColumnOptions", "ParsedTable", "check_column_options", "parse_table", "without_odd_rows"]
+__all__ = [
+    "ColumnOptions",
+    "ParsedTable",
+    "check_column_options",
+    "parse_table",
+    "problem_of",
+    "read_column",
+    "without_odd_rows",
+]
 
 
-#: Characters of a cell that a problem shows.
-MAX_SHOWN = 60
 #: Identifiers that are almost alike, each with a note of its own.
 _ALIKE = 5
 
@@ -146,7 +153,6 @@ def parse_table(
     problems += renamed.problems
     values: dict[str, pd.Series] = {}
     names: dict[str, str] = {}
-    faults: dict[str, list[Fault]] = {}
     wrong: dict[str, list[Problem]] = {}
     for name, canonical in renamed.names.items():
         if canonical in names or not (further or canonical in by_name):
@@ -155,19 +161,12 @@ def parse_table(
         if name in raw.aside:
             wrong[canonical] = list(raw.aside[name])
             continue
-        values[canonical], faults[canonical] = _convert(
-            raw.cells[name], canonical, by_name.get(canonical), reading, column_options
+        values[canonical], faults = read_column(
+            raw.cells[name], canonical, by_name.get(canonical), reading, column_options, rows=raw.rows
         )
-        if canonical in by_name and by_name[canonical].kind == "id":
-            faults[canonical] += same_looking(values[canonical], raw.rows)
+        if faults:
+            wrong[canonical] = [_problem(raw, name, fault) for fault in faults]
     data = pd.DataFrame(values, index=raw.cells.index)
-    seen = {name: {fault.position for fault in listed if fault.position is not None} for name, listed in faults.items()}
-    broken = rule_faults(data, [by_name[name] for name in values if name in by_name], skip=seen, rows=raw.rows)
-    for canonical in values:
-        listed = faults[canonical] + broken.get(canonical, [])
-        listed.sort(key=lambda fault: -1 if fault.position is None else fault.position)
-        if listed:
-            wrong[canonical] = [_problem(raw, names[canonical], fault) for fault in listed]
     aside: dict[str, tuple[Problem, ...]] = {}
     # In the order of the columns, whatever is wrong with them.
     for canonical in [canonical for canonical in names if canonical in wrong]:
@@ -205,13 +204,63 @@ def _alike(ids: pd.Series, raw: RawTable) -> list[Problem]:
     return notes
 
 
+def read_column(
+    cells: pd.Series,
+    name: str,
+    rule: ColumnRule | None,
+    reading: ReadOptions,
+    column_options: ColumnOptions,
+    *,
+    rows: Sequence[int | str | None],
+    counts: Sequence[int] | None = None,
+) -> tuple[pd.Series, list[Fault]]:
+    """Convert one column and check it.
+
+    Parameters
+    ----------
+    cells
+        The column, RangeIndex.
+    name
+        Its canonical name.
+    rule
+        Its rule; None for a further column.
+    reading, column_options
+        See `parse_table`.
+    rows
+        How a problem names each row.
+    counts
+        Rows that each cell stands for, where it is a table of distinct values; one each by default.
+
+    Returns
+    -------
+    values : pandas.Series
+        float64 for numbers, category for factors, str for identifiers, datetime64 for dates; missing where a cell
+        could not be read.
+    faults : list of Fault
+        In the order of the cells, those of the whole column first.
+    """
+    values, faults = _convert(cells, name, rule, reading, column_options, counts)
+    if rule is None:
+        return values, faults
+    if rule.kind == "id":
+        faults += same_looking(values, rows)
+    seen = {fault.position for fault in faults if fault.position is not None}
+    faults += rule_faults(values, rule, skip=seen, rows=rows)
+    return values, sorted(faults, key=lambda fault: -1 if fault.position is None else fault.position)
+
+
 def _convert(
-    cells: pd.Series, name: str, rule: ColumnRule | None, reading: ReadOptions, column_options: ColumnOptions
+    cells: pd.Series,
+    name: str,
+    rule: ColumnRule | None,
+    reading: ReadOptions,
+    column_options: ColumnOptions,
+    counts: Sequence[int] | None,
 ) -> tuple[pd.Series, list[Fault]]:
     kind = _kind(name, rule, column_options)
     levels = column_options.levels.get(name, rule.levels if rule else None)
     if kind is None:
-        numbers, others = count_numbers(cells, reading)
+        numbers, others = count_numbers(cells, reading, counts)
         if numbers and others:
             kind_faults = _mixed(name, cells, numbers, others, reading)
             return pd.Series(np.nan, index=cells.index), kind_faults
@@ -229,6 +278,7 @@ def _convert(
             check_spelling=spelling or _few(cells),
             first=rule.first if rule else (),
             fixed=rule is not None and rule.fixed,
+            counts=counts,
         )
     elif kind == "date":
         values, faults = to_dates(cells, reading)
@@ -258,9 +308,12 @@ def _kind(name: str, rule: ColumnRule | None, column_options: ColumnOptions) -> 
 
 def _mixed(name: str, cells: pd.Series, numbers: int, others: int, reading: ReadOptions) -> list[Fault]:
     """A further column of numbers and text: the cells at fault if it is mostly numbers, else the column."""
-    hint = f"If the column is a factor, pass {argument('categorical', [name])}."
+    if reading.of_model:
+        hint = f"If the column is a factor, declare its levels: {setting('levels', {name: ['...']})}."
+    else:
+        hint = f"If the column is a factor, pass {argument('categorical', [name])}."
     if numbers < others:
-        what = f"mixes numbers (in {numbers} of its cells) with text (in {others})"
+        what = f"mixes numbers (in {numbers:,} of its cells) with text (in {others:,})"
         return [Fault(None, what, f"Remove the column or correct it. {hint}")]
     return [
         Fault(fault.position, f"{fault.what}, but the column holds numbers", f"{fault.remedy} {hint}")
@@ -276,13 +329,17 @@ def _few(cells: pd.Series) -> bool:
 def _problem(raw: RawTable, name: str, fault: Fault) -> Problem:
     if fault.position is None:
         return Problem(name, None, None, fault.what, fault.remedy)
-    value = raw.cells[name].iloc[fault.position]
+    return problem_of(name, raw.rows[fault.position], raw.cells[name].iloc[fault.position], fault.what, fault.remedy)
+
+
+def problem_of(name: str, row: int | str | None, value: object, what: str, remedy: str) -> Problem:
+    """Say what is wrong with a cell; of a long text its beginning is shown."""
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, str) and len(value) > MAX_SHOWN:
         value = f"{value[:MAX_SHOWN]}..."
     missing = not isinstance(value, str) and is_missing(value, ())
-    return Problem(name, raw.rows[fault.position], None if missing else value, fault.what, fault.remedy)
+    return Problem(name, row, None if missing else value, what, remedy)
 
 
 def prefixed(problems: Collection[Problem], table: str) -> list[Problem]:

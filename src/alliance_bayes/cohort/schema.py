@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -44,6 +44,8 @@ class ColumnRule:
         "id" (text, no two alike), "key" (text), "number", "factor" or "date"; only numbers and factors may be missing.
     low, high
         Bounds of a number, both allowed; None for no bound.
+    remedy
+        What to do about a number beyond them.
     step
         Numbers must lie this far apart, counted from `low`; None when any number will do.
     what
@@ -74,15 +76,15 @@ class ColumnRule:
     fixed: bool = False
     required: bool = False
     may_be_empty: bool = False
+    remedy: str = _CORRECT
 
     @property
     def range_text(self) -> str:
         """The broken rule when a number is out of bounds."""
-        return (
-            f"is below {self.low:g} ({self.what})"
-            if self.high is None
-            else f"is outside {self.low:g} to {self.high:g} ({self.what})"
-        )
+        named = f" ({self.what})" if self.what else ""
+        if self.low is None or self.high is None:
+            return f"is above {self.high:g}{named}" if self.low is None else f"is below {self.low:g}{named}"
+        return f"is outside {self.low:g} to {self.high:g}{named}"
 
     @property
     def step_text(self) -> str:
@@ -161,39 +163,32 @@ def survey_rules() -> tuple[ColumnRule, ...]:
 
 
 def rule_faults(
-    data: pd.DataFrame, rules: Sequence[ColumnRule], *, skip: Mapping[str, Collection[int]], rows: Sequence[int | str]
-) -> dict[str, list[Fault]]:
-    """Check converted columns against their rules, all at once.
+    column: pd.Series, rule: ColumnRule, *, skip: Collection[int], rows: Sequence[int | str | None]
+) -> list[Fault]:
+    """Check a converted column against its rule.
 
     Parameters
     ----------
-    data
-        Converted columns under canonical names, RangeIndex.
-    rules
-        Rules; those of columns that `data` lacks are passed over.
+    column
+        The column, RangeIndex.
+    rule
+        Its rule.
     skip
-        Positions, by column, that could not be converted and are reported already.
+        Positions that could not be converted and are reported already.
     rows
         Row names, to say where a repeated identifier was first.
 
     Returns
     -------
-    dict of str to list of Fault
-        By column, in row order; a cell's first broken rule only.
+    list of Fault
+        In row order; a cell's first broken part of the rule only.
     """
-    found = {}
-    for rule in rules:
-        if rule.name not in data:
-            continue
-        column, known = data[rule.name], skip.get(rule.name, ())
-        first: dict[int, str] = {}
-        for broken, cells in _broken(rule, column):
-            for position in np.flatnonzero(cells).tolist():
-                if position not in known:
-                    first.setdefault(position, broken)
-        if first:
-            found[rule.name] = [_fault(rule, first[position], position, column, rows) for position in sorted(first)]
-    return found
+    first: dict[int, str] = {}
+    for broken, cells in _broken(rule, column):
+        for position in np.flatnonzero(cells).tolist():
+            if position not in skip:
+                first.setdefault(position, broken)
+    return [_fault(rule, first[position], position, column, rows) for position in sorted(first)]
 
 
 def _broken(rule: ColumnRule, column: pd.Series) -> Iterator[tuple[str, np.ndarray]]:
@@ -213,7 +208,7 @@ def _broken(rule: ColumnRule, column: pd.Series) -> Iterator[tuple[str, np.ndarr
             yield "step", np.where(inside, numbers - low, 0.0) % rule.step != 0
 
 
-def same_looking(column: pd.Series, rows: Sequence[int | str]) -> list[Fault]:
+def same_looking(column: pd.Series, rows: Sequence[int | str | None]) -> list[Fault]:
     """Identifiers that no reader can tell apart: one text in two Unicode forms, or with characters nobody sees."""
     first: dict[str, int] = {}
     faults = []
@@ -231,11 +226,11 @@ def same_looking(column: pd.Series, rows: Sequence[int | str]) -> list[Fault]:
     return faults
 
 
-def _fault(rule: ColumnRule, broken: str, position: int, column: pd.Series, rows: Sequence[int | str]) -> Fault:
+def _fault(rule: ColumnRule, broken: str, position: int, column: pd.Series, rows: Sequence[int | str | None]) -> Fault:
     if broken == "range":
         code = f"{column.iloc[position]:g}"
         named = f" If it stands for a missing value, pass {argument('missing', [*_MARKS, code])}."
-        return Fault(position, rule.range_text, _CORRECT + (named if _MISSING_CODE.fullmatch(code) else ""))
+        return Fault(position, rule.range_text, rule.remedy + (named if _MISSING_CODE.fullmatch(code) else ""))
     if broken == "step":
         return Fault(position, rule.step_text, rule.step_remedy)
     if broken == "empty":
