@@ -7,10 +7,12 @@ import pandas as pd
 import pytest
 
 from alliance_bayes.cohort import Flow, FlowStep, read_cohort
+from alliance_bayes.cohort.cells import ReadOptions
 from alliance_bayes.errors import ModelError, UsageError
 from alliance_bayes.model import ModelSpec, Scale, card_text
 from alliance_bayes.moments import moments_of, reduce_table
-from alliance_bayes.moments.profile import Kinds, Levels, Profile, ProfileQuery
+from alliance_bayes.moments.columns import Columns, Levels, _Judge
+from alliance_bayes.moments.profile import Profile, ProfileQuery
 from alliance_bayes.moments.pushdown import cell_query
 from alliance_bayes.moments.sources import Remote
 from alliance_bayes.moments.structure import structure_of
@@ -346,17 +348,20 @@ def test_the_queries_are_understood_by_other_databases():
     spec = ModelSpec("who5_followup ~ alliance * age + I(age**2) + (1 | country)")
     types = dict.fromkeys(("who5_followup", "alliance", "age"), "float64")
     table = ibis.table({**types, "country": "string"}, name="cohort")
-    remote = Remote(table, {name: name for name in table.columns}, "cohort", casts_text=False)
-    kinds = Kinds("who5_followup", ("alliance", "age"), ("country",))
+    remote = Remote(table, {name: name for name in table.columns}, "cohort", ReadOptions(), casts_text=False)
     levels = {"country": Levels({"DE": "DE", "FR": "FR", "NA": None, None: None}, ("DE", "FR"))}
+    ends = dict.fromkeys(types, (0.0, 100.0))
+    kinds = Columns("who5_followup", ("alliance", "age"), ("country",), levels, ends, frozenset({"age"}))
     structure = structure_of(spec.parsed, kinds.numeric, {"country": ("DE", "FR")})
-    query = ProfileQuery(spec, remote, kinds, levels, structure, frozenset({"age"}))
+    query = ProfileQuery(spec, remote, kinds, structure)
     centres = dict.fromkeys(structure.components, 1.0)
     profile = Profile(query, {}, query.complete_rows(), Flow(10), centres, 40.0, 0.0, 100.0, on_levels=True)
     first = ibis.to_sql(query.expression(), dialect="postgres")
-    assert (first.count("MIN("), first.count("MAX(")) == (6, 6)
+    assert (first.count("MIN("), first.count("MAX(")) == (3, 3)
     assert "NULLIF(" in first
     sql = ibis.to_sql(cell_query(profile, structure, kinds.outcome, kinds.keys), dialect="postgres")
     # Outcome, alliance, age, their product and the square: ten covariances and five variances by cell.
     assert (sql.count("COVAR_POP("), sql.count(" VAR_POP("), sql.count("AVG(")) == (10, 5, 5)
     assert "'NA'" in sql
+    values = ibis.to_sql(_Judge(spec, remote, prorated=False)._query("country"), dialect="postgres")
+    assert (values.count("GROUP BY"), values.count("COUNT(*)"), values.count("ORDER BY")) == (1, 1, 1)

@@ -46,12 +46,16 @@ def test_columns_that_are_not_there_are_named_with_what_is_like_them(tmp_path):
 
 
 @pytest.mark.parametrize("ending", [".csv", ".parquet"])
-def test_text_among_numbers_is_counted_with_an_example(tmp_path, ending):
+def test_text_among_numbers_is_counted_value_by_value(tmp_path, ending):
     frame = rows(60).assign(alliance=lambda f: f["alliance"].astype(str))
-    frame = placed(placed(frame, "alliance", r3="high", r7="low", r9="NA", r11=""), "who5_followup", r1=None)
+    frame = placed(placed(frame, "alliance", r3="high", r7="low", r8="high", r9="NA", r11=""), "who5_followup", r1=None)
     found = refusal(frame, tmp_path, ending=ending)
+    # Rows of one Parquet file have numbers: the first of each value, as a spreadsheet has it.
+    rows_of = {"high": ", row 5", "low": ", row 9"} if ending == ".parquet" else {"high": "", "low": ""}
     assert found == [
-        "column 'alliance': 'high' is not a number (2 rows). Correct it; a missing value is an empty cell, NA or NaN."
+        f"column 'alliance'{rows_of[value]}: {value!r} is not a number ({n}). Correct it; a missing value is an empty "
+        f"cell, NA or NaN, or is named in missing=['NA', 'NaN', {value!r}]."
+        for value, n in (("high", "2 rows"), ("low", "1 row"))
     ]
 
 
@@ -62,22 +66,27 @@ def test_infinite_values_and_values_beyond_their_scale_are_counted(tmp_path):
     frame.loc[[5, 6], "age"] = [np.inf, -np.inf]
     frame.loc[[7, 8, 9], "alliance"] = 9.0
     assert refusal(frame, tmp_path, ending=".parquet") == [
-        "column 'who5_followup': -4.0 is outside 0 to 100 (2 rows). Correct it or the scale.",
-        "column 'alliance': 9.0 is outside 1 to 5 (mean alliance rating) (3 rows). Correct it; a missing value is an "
-        "empty cell, NA or NaN.",
-        "column 'age': -inf is infinite (2 rows). Correct it; a missing value is an empty cell, NA or NaN.",
+        "column 'who5_followup', row 5: 104.0 is outside 0 to 100 (WHO-5 score) (1 row). Correct it, or leave the cell "
+        "empty if it is unknown.",
+        "column 'who5_followup', row 6: -4.0 is outside 0 to 100 (WHO-5 score) (1 row). Correct it, or leave the cell "
+        "empty if it is unknown.",
+        "column 'alliance', row 9: 9.0 is outside 1 to 5 (mean alliance rating) (3 rows). Correct it, or leave the "
+        "cell "
+        "empty if it is unknown.",
+        "column 'age', row 7: inf is infinite (1 row). Correct it; a missing value is an empty cell, NA or NaN.",
+        "column 'age', row 8: -inf is infinite (1 row). Correct it; a missing value is an empty cell, NA or NaN.",
     ]
 
 
 def test_ends_of_a_declared_scale_are_kept(tmp_path):
-    frame = rows(60).assign(y=np.arange(60.0))
+    frame = rows(60).assign(y=np.r_[np.arange(52.0), np.full(8, 51.0)])
     for scale, what in (
-        (Scale(30, 10, lower=0, upper=50), "59.0 is outside 0 to 50 (9 rows)"),
-        (Scale(30, 10, lower=2), "0.0 is below 2 (2 rows)"),
-        (Scale(30, 10, upper=50), "59.0 is above 50 (9 rows)"),
+        (Scale(30, 10, lower=0, upper=50), ["'51.0' is outside 0 to 50 (9 rows)"]),
+        (Scale(30, 10, lower=2), ["'0.0' is below 2 (1 row)", "'1.0' is below 2 (1 row)"]),
+        (Scale(30, 10, upper=50), ["'51.0' is above 50 (9 rows)"]),
     ):
         spec = ModelSpec("y ~ age", scales={"y": scale})
-        assert refusal(frame, tmp_path, spec) == [f"column 'y': {what}. Correct it or the scale."]
+        assert refusal(frame, tmp_path, spec) == [f"column 'y': {one}. Correct it or the scale." for one in what]
 
 
 def test_levels_that_cannot_be_are_counted(tmp_path):
@@ -87,7 +96,7 @@ def test_levels_that_cannot_be_are_counted(tmp_path):
     assert refusal(frame, tmp_path) == [
         "column 'country': 'C0 ' has spaces around it (1 row). Write 'C0'.",
         f"column 'country': 'c1' differs from 'C1' (n = {n}) in case or spacing alone (2 rows). Write 'C1', or declare "
-        "both as levels in the model card ([levels]).",
+        "both: levels={'country': ['C0', 'C1', 'C2', 'C3', 'C4', 'c1']}.",
     ]
 
 
@@ -96,8 +105,9 @@ def test_levels_that_were_not_declared_are_counted(tmp_path):
     spec = ModelSpec("who5_followup ~ alliance + (1 | country)", levels={"country": ("C0", "C1", "C2", "C3")})
     n = int((frame["country"] == "C4").sum())
     assert refusal(frame, tmp_path, spec) == [
-        f"column 'country': 'C4' is not a declared level ({n} rows). Declared levels: 'C0', 'C1', 'C2', 'C3'. Correct "
-        "the value or declare the level."
+        f"column 'country': 'C4' is not a declared level ('C0', 'C1', 'C2', 'C3') ({n} rows). Correct it, or declare "
+        "it "
+        "with levels={'country': ['C0', 'C1', 'C2', 'C3', 'C4']}."
     ]
 
 
@@ -114,13 +124,17 @@ def test_columns_without_any_value_are_named(tmp_path):
 def test_numbers_that_are_no_levels_and_types_that_are_neither_are_named(tmp_path):
     frame = rows(60).assign(country=np.resize([1.0, 2.0**53], 60))
     assert refusal(frame, tmp_path, ending=".parquet") == [
-        "column 'country': 9007199254740992.0 is too large a float to tell a code from its neighbours (30 rows). Give "
+        "column 'country', row 3: 9007199254740992.0 is too large a float to tell a code from its neighbours (30 "
+        "rows). Give "
         "the codes as text or whole numbers."
     ]
-    frame = rows(60).assign(age=True, country=pd.Timestamp("2024-01-01 12:00"))
-    assert refusal(frame, tmp_path, ending=".parquet") == [
-        "column 'age': is of type boolean, not a number. Convert the column to numbers.",
-        "column 'country': is of type timestamp(6), not a level. Give levels as text or whole numbers.",
+    frame = rows(60).assign(age=True, country=pd.Timestamp("2024-01-01 12:00", tz="UTC"))
+    assert refusal(frame.assign(alliance=[[1]] * 60), tmp_path, ending=".parquet") == [
+        "column 'alliance': is of type array<int64>, which is no single number, text, truth value or date. Give it one "
+        "value a row, or leave it out.",
+        "column 'age', row 2: True is a truth value, not a number (60 rows). Write the number that is meant.",
+        "column 'country': is of type timestamp('UTC', 6), which is no single number, text, truth value or date. Give "
+        "it one value a row, or leave it out.",
     ]
 
 
@@ -137,11 +151,13 @@ def test_a_column_of_no_known_kind_that_mixes_numbers_and_text_is_refused(tmp_pa
     frame = rows(60).assign(stress=lambda f: f["age"].astype(str))
     assert refusal(placed(frame, "stress", r2="much"), tmp_path, spec) == [
         "column 'stress': 'much' is not a number, but the column holds numbers (1 row). Correct it; a missing value is "
-        "an empty cell, NA or NaN. If the column is a factor, declare its levels in the model card ([levels])."
+        "an empty cell, NA or NaN, or is named in missing=['NA', 'NaN', 'much']. If the column is a factor, declare "
+        "its "
+        "levels: levels={'stress': ['...']}."
     ]
     assert refusal(placed(frame.assign(stress="much"), "stress", r2="3"), tmp_path, spec) == [
         "column 'stress': mixes numbers (in 1 of its cells) with text (in 59). Remove the column or correct it. If the "
-        "column is a factor, declare its levels in the model card ([levels])."
+        "column is a factor, declare its levels: levels={'stress': ['...']}."
     ]
 
 

@@ -18,7 +18,10 @@ from alliance_bayes.cli.files import (
     DEMO_N,
     DEMO_SEED,
     READ,
+    Decimal,
     Map,
+    Missing,
+    Prorate,
     ReadOptions,
     check_file,
     check_page,
@@ -28,6 +31,7 @@ from alliance_bayes.cli.files import (
     read,
     reads,
 )
+from alliance_bayes.cohort.cells import MISSING
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -100,6 +104,9 @@ def reduce(
     card: Annotated[Path, typer.Option(help="Model card (TOML) that the moments are for.", show_default=False)],
     output: Annotated[Path, typer.Option("--output", "-o", help="Where to keep the moments (.nc).")],
     columns: Map = None,
+    missing: Missing = None,
+    decimal: Decimal = ".",
+    prorate: Prorate = None,
     min_cell: Annotated[int, typer.Option(help="Least number of rows in a cell.")] = 1,
     small: Annotated[str, typer.Option(help="What to do about smaller cells: refuse or merge.")] = "refuse",
     threads: Annotated[
@@ -112,11 +119,21 @@ def reduce(
     if small not in ("refuse", "merge"):
         raise ab.UsageError(f"--small should be refuse or merge but got {small!r}.")
     model, mapping = ab.load_model(card), column_mapping(columns)
+    marks = MISSING if missing is None else missing
     # Cells that are small in one table may not be so in all of them together.
     parts = [
         ab.load_moments(source)
         if Path(source).suffix == ".nc"
-        else ab.reduce_table(source, model, columns=mapping or None, threads=threads, memory=memory)
+        else ab.reduce_table(
+            source,
+            model,
+            columns=mapping or None,
+            missing=marks,
+            decimal=decimal,
+            prorate=prorate,
+            threads=threads,
+            memory=memory,
+        )
         for source in sources
     ]
     moments = functools.reduce(operator.add, parts)

@@ -25,7 +25,10 @@ __all__ = [
     "DEMO_N",
     "DEMO_SEED",
     "READ",
+    "Decimal",
     "Map",
+    "Missing",
+    "Prorate",
     "ReadOptions",
     "check_file",
     "check_page",
@@ -48,6 +51,19 @@ Map = Annotated[
         "--map",
         help="Column mapping NAME=COLUMN, e.g. age='Age at intake'; in a folder TABLE.NAME=COLUMN. May be repeated.",
     ),
+]
+
+Missing = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Text that stands for a missing value, as an empty cell always does; by default NA and NaN. May be "
+        "repeated.",
+        show_default=False,
+    ),
+]
+Decimal = Annotated[str, typer.Option(help="Decimal mark of numbers in text files.")]
+Prorate = Annotated[
+    float | None, typer.Option(help="Least share of WHO-5 items that must be answered; by default all.")
 ]
 
 # A folder of tables has a handful of files.
@@ -74,18 +90,11 @@ class ReadOptions:
     numeric: Annotated[
         list[str] | None, typer.Option(help="A further column to read as numbers. May be repeated.", show_default=False)
     ] = None
-    missing: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Text that stands for a missing value, as an empty cell always does; by default NA and NaN. May be "
-            "repeated.",
-            show_default=False,
-        ),
-    ] = None
+    missing: Missing = None
     encoding: Annotated[
         str | None, typer.Option(help="Encoding of a text file; UTF-8 by default, or what its mark says.")
     ] = None
-    decimal: Annotated[str, typer.Option(help="Decimal mark of numbers in text files.")] = "."
+    decimal: Decimal = "."
     sep: Annotated[
         str | None,
         typer.Option(
@@ -93,9 +102,7 @@ class ReadOptions:
             "ending stands for."
         ),
     ] = None
-    prorate: Annotated[
-        float | None, typer.Option(help="Least share of WHO-5 items that must be answered; by default all.")
-    ] = None
+    prorate: Prorate = None
     baseline: Annotated[
         str | None,
         typer.Option(

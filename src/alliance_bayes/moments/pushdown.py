@@ -10,19 +10,22 @@ from typing import Any, Literal
 
 import numpy as np
 
-from alliance_bayes.cohort.cells import level_label
+from alliance_bayes.cohort.cells import MISSING, ReadOptions, level_label
 from alliance_bayes.cohort.header import check_mapping
+from alliance_bayes.cohort.read import check_decimal, check_texts
+from alliance_bayes.cohort.scoring import check_prorate
 from alliance_bayes.errors import ModelError
 from alliance_bayes.model import Column, ModelSpec, Smooth, card_text, scale_of
 from alliance_bayes.model.complete import Emptied, refuse, term_columns
 from alliance_bayes.model.grammar import shown
 from alliance_bayes.model.levels import joined_level
 from alliance_bayes.model.smooth import hat_corners, smooth_of_moments
+from alliance_bayes.moments.columns import Levels, read_columns
 from alliance_bayes.moments.histogram import Histogram, empty_histogram
 from alliance_bayes.moments.minimum import check_minimum, with_minimum
 from alliance_bayes.moments.moments import Moments
 from alliance_bayes.moments.pooling import Cells, cell_numbers, pool, sum_exactly
-from alliance_bayes.moments.profile import Levels, Profile, kinds_of, levels_of, profile_of
+from alliance_bayes.moments.profile import Profile, profile_of
 from alliance_bayes.moments.recentring import Source, Sources, derived
 from alliance_bayes.moments.sources import fetched, opened
 from alliance_bayes.moments.structure import Structure, expressions_of, structure_of
@@ -39,6 +42,9 @@ def reduce_table(
     spec: ModelSpec,
     *,
     columns: Mapping[str, str] | None = None,
+    missing: Sequence[str] = MISSING,
+    decimal: str = ".",
+    prorate: float | None = None,
     min_cell: int = 1,
     small: Literal["refuse", "merge"] = "refuse",
     threads: int | None = None,
@@ -56,6 +62,11 @@ def reduce_table(
         powers, smooths with declared knots, and categorical terms.
     columns
         Canonical name -> name in the table, for those that differ.
+    missing, decimal
+        Of text, as in `read_cohort`.
+    prorate
+        Least share of WHO-5 items that the table's scores were made of; as in `read_cohort`, these may then lie between
+        the steps of 4.
     min_cell, small
         Least number of rows in a cell, and what to do about smaller ones; see `alliance_bayes.moments.with_minimum`.
     threads, memory
@@ -77,18 +88,21 @@ def reduce_table(
 
     Notes
     -----
-    A first pass checks the values and takes the means that columns are centred at (unless the card states them); the
-    second takes count, means and covariances by cell, by the database's own numerically stable aggregates. Indicators
-    are the same for all rows of a cell, so they are made afterwards.
+    The columns that the model needs are judged by the rules of `read_cohort`, from their distinct values with counts.
+    A first pass then takes the means that columns are centred at (unless the card states them); the second takes count,
+    means and covariances by cell, by the database's own numerically stable aggregates. Indicators are the same for all
+    rows of a cell, so they are made afterwards.
     """
     mapping = check_mapping(columns)
     check_minimum(min_cell, small)
+    check_prorate(prorate)
+    reading = ReadOptions(check_decimal(decimal), check_texts("missing", missing), of_model=True)
     _check_model(spec)
-    with opened(source, mapping, spec.columns, threads=threads, memory=memory) as remote:
-        kinds = kinds_of(spec, remote)
-        levels = levels_of(remote, kinds.keys, spec.levels)
+    with opened(source, mapping, spec.columns, reading, threads=threads, memory=memory) as remote:
+        kinds = read_columns(spec, remote, prorated=prorate is not None)
+        levels = kinds.levels
         whole = structure_of(spec.parsed, kinds.numeric, {key: levels[key].order for key in kinds.keys})
-        profile = profile_of(spec, remote, kinds, levels, whole)
+        profile = profile_of(spec, remote, kinds, whole)
         products = whole.products
         curves = _curves_of(spec, profile.rows, remote.source)
         found = fetched(cell_query(profile, whole, kinds.outcome, kinds.keys, curves), remote.source)

@@ -12,10 +12,12 @@ import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any, TextIO
 
 from alliance_bayes.atomic import scratch
+from alliance_bayes.cohort.cells import CODE, MISSING, NUMBER, ReadOptions
 from alliance_bayes.cohort.contents import ending, is_pipe, kind_of
 from alliance_bayes.cohort.decoding import LINE, BoundedLines
 from alliance_bayes.cohort.files import PARQUET, SEPARATORS
@@ -30,6 +32,23 @@ _ALIKE = "Write the same columns in the same order into every file."
 
 #: Lines of DuckDB's messages that say what is wrong, and quote no cells.
 _REASONS = ("Expected Number", "Value with", "Invalid unicode")
+
+
+# What DuckDB calls the number of a row in a Parquet file, which begins with 0 where a spreadsheet has row 2.
+_FILE_ROW, _FIRST_ROW = "file_row_number", 2
+# What str.strip() removes, which is more than databases do.
+_SPACES = "".join(character for character in map(chr, range(0x3001)) if character.isspace())
+
+
+@cache
+def _trim() -> Any:
+    """DuckDB's function that takes given characters away from both ends of a text."""
+    import ibis
+
+    @ibis.udf.scalar.builtin(name="trim")
+    def trim(text: str, characters: str) -> str: ...  # type: ignore[empty-body]
+
+    return trim
 
 
 # How DuckDB says that the disk is full, or its share of it.
@@ -48,19 +67,54 @@ class Remote:
         The table's own name of each.
     source
         What to call it in messages: a file's name without its directory, or the table's name.
+    reading
+        How cells are read.
     casts_text
         Whether the backend can try to read text as a number.
+    row
+        Column of the table that numbers its rows as a file's are (the header is row 1), if there is one.
     """
 
     table: Any
     names: Mapping[str, str]
     source: str
+    reading: ReadOptions
     casts_text: bool
+    row: str | None = None
+
+    def number(self, name: str, *, wrap: bool = False) -> Any:
+        """A column as 64-bit floats; text that is no number is missing, and so is, if asked for, what is no number."""
+        column = self.table[name]
+        if not column.type().is_string():
+            value = column.cast("float64")
+            return value.nullif(float("nan")) if wrap else value
+        text = column.replace(",", ".") if self.reading.decimal == "," else column
+        # The spaces that Python takes away are many, and texts that have others than the database's few.
+        value = text.try_cast("float64").coalesce(_trim()(text, _SPACES).try_cast("float64")).nullif(float("nan"))
+        further = [re.escape(mark) for mark in self.reading.missing if mark not in MISSING]
+        return _is(column, "|".join(further)).ifelse(None, value) if further else value
+
+    def is_plain(self, name: str, *, codes: bool) -> Any:
+        """Whether a text is a finite number that is written as the package reads one; codes (007) among them or not."""
+        column, value = self.table[name], self.number(name)
+        plain = _is(column, NUMBER[self.reading.decimal].pattern) & value.notnull() & ~value.isinf()
+        return (plain if codes else plain & ~_is(column, CODE.pattern)).fill_null(False)
+
+
+def _is(column: Any, pattern: str) -> Any:
+    """Whether a text is what a regular expression describes, and spaces around it."""
+    return column.re_search(f"^[{_SPACES}]*({pattern})[{_SPACES}]*$")
 
 
 @contextmanager
 def opened(
-    source: Any, columns: Mapping[str, str], needed: Sequence[str], *, threads: int | None, memory: str
+    source: Any,
+    columns: Mapping[str, str],
+    needed: Sequence[str],
+    reading: ReadOptions,
+    *,
+    threads: int | None,
+    memory: str,
 ) -> Iterator[Remote]:
     """Open a table for queries.
 
@@ -72,6 +126,8 @@ def opened(
         Canonical name -> name in the table, for those that differ.
     needed
         Canonical names of the columns that will be queried.
+    reading
+        How cells are read.
     threads, memory
         What DuckDB may use. A table of a database of its own is not affected.
 
@@ -94,7 +150,7 @@ def opened(
     if isinstance(source, ibis.Table):
         # Only tables as they stand have a name; those made by an expression do not.
         label = source.get_name() if hasattr(source.op(), "name") else "table"
-        yield _selected(source, columns, needed, label, casts_text=_backend(source) == "duckdb")
+        yield _selected(source, columns, needed, label, reading, casts_text=_backend(source) == "duckdb")
         return
     if not isinstance(source, (str, os.PathLike)):
         raise UsageError(f"source should be a path, a glob or an Ibis table but got {type(source).__name__}.")
@@ -120,7 +176,11 @@ def opened(
             connection.raw_sql("SET preserve_insertion_order = false")
             with _reading(label):
                 if header is None:
+                    # A row's number says where it is if there is one file, and none has a column of that name.
                     table = connection.read_parquet(paths)
+                    numbered = len(paths) == 1 and _FILE_ROW not in table.columns
+                    if numbered:
+                        table = connection.read_parquet(paths, file_row_number=True)
                 else:
                     # Nothing is guessed: every cell is text, and a row of another length is an error.
                     table = connection.read_csv(
@@ -133,12 +193,13 @@ def opened(
                         escape='"',
                     )
             if header is None:
-                remote = _selected(table, columns, needed, label, casts_text=True)
+                row = _FILE_ROW if numbered else None
+                remote = _selected(table, columns, needed, label, reading, casts_text=True, row=row)
             else:
                 own = {name: _place(place) for name, place in header.places.items()}
                 there = ibis.or_(*(table[name].notnull() for name in table.columns))
                 remote = _selected(
-                    table.filter(there), columns, needed, label, casts_text=True, own=own, aside=header.aside
+                    table.filter(there), columns, needed, label, reading, casts_text=True, own=own, aside=header.aside
                 )
                 with _reading(label):
                     remote = replace(remote, table=connection.create_table("kept_rows", remote.table))
@@ -230,13 +291,15 @@ def _selected(
     columns: Mapping[str, str],
     needed: Sequence[str],
     source: str,
+    reading: ReadOptions,
     *,
     casts_text: bool,
     own: Mapping[str, str] | None = None,
     aside: Mapping[str, tuple[Problem, ...]] | None = None,
+    row: str | None = None,
 ) -> Remote:
     """The columns that are needed: ``own`` is what the backend calls each, ``aside`` has those that nobody can use."""
-    own = {name.strip(): name for name in table.columns} if own is None else own
+    own = {name.strip(): name for name in table.columns if name != row} if own is None else own
     aside = aside or {}
     mapped = {canonical: name for canonical, name in columns.items() if canonical in needed}
     renamed = rename_columns([*own, *aside], mapped, known=needed, required=needed)
@@ -244,8 +307,14 @@ def _selected(
     repeated = [problem for name in wanted.values() for problem in aside.get(name, ())]
     if problems := renamed.problems + repeated:
         raise DataError(problems, source=source)
-    selected = table.select(**{canonical: table[own[wanted[canonical]]] for canonical in needed})
-    return Remote(selected, {canonical: wanted[canonical] for canonical in needed}, source, casts_text)
+    selected = {canonical: table[own[wanted[canonical]]] for canonical in needed}
+    names = {canonical: wanted[canonical] for canonical in needed}
+    if row is None:
+        return Remote(table.select(**selected), names, source, reading, casts_text)
+    # No column that is needed is called so.
+    number = "row" + "_" * max(map(len, needed))
+    selected[number] = table[row] + _FIRST_ROW
+    return Remote(table.select(**selected), names, source, reading, casts_text, number)
 
 
 def _place(place: int) -> str:
