@@ -178,7 +178,7 @@ def opened(
                 if header is None:
                     # A row's number says where it is if there is one file, and none has a column of that name.
                     table = connection.read_parquet(paths)
-                    numbered = len(paths) == 1 and _FILE_ROW not in table.columns
+                    numbered = len(paths) == 1 and _FILE_ROW not in map(str.casefold, table.columns)
                     if numbered:
                         table = connection.read_parquet(paths, file_row_number=True)
                 else:
