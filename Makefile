@@ -11,6 +11,9 @@ ARGS ?=
 PARALLEL := -n auto --dist loadfile
 # Every core has a worker already: threads of BLAS would only take turns with them.
 test test-slow: export OPENBLAS_NUM_THREADS := 1
+# Containers often forbid Python to keep what it compiles. Each worker and each command that a test starts would then
+# compile every module again, and pytest rewrite every assertion.
+unexport PYTHONDONTWRITEBYTECODE
 
 # One environment is shared: no two targets may set it up at once.
 .NOTPARALLEL:

@@ -26,6 +26,15 @@ def pytest_configure() -> None:
         signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
+@pytest.fixture
+def python_mode() -> Iterator[None]:
+    """Functions of a graph are called a few times in a test, so compiling them would take longer than running them."""
+    import pytensor
+
+    with pytensor.config.change_flags(mode="FAST_COMPILE", cxx=""):
+        yield
+
+
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     sync_playwright = pytest.importorskip("playwright.sync_api").sync_playwright

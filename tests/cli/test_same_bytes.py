@@ -58,7 +58,8 @@ def run(folder: Path, hashes: int, commands: tuple[str, ...]) -> dict[str, bytes
     return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 
-@pytest.mark.parametrize("commands", [COMMANDS, pytest.param(MORE, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("commands", [COMMANDS, MORE])
 def test_the_same_run_gives_the_same_bytes(tmp_path: Path, commands: tuple[str, ...]) -> None:
     first, second = (run(tmp_path / str(hashes), hashes, commands) for hashes in (1, 2))
     assert list(first) == list(second)

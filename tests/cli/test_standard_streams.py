@@ -53,7 +53,7 @@ def test_a_reader_that_stops_reading_changes_nothing(folder: Path, line: str, st
 
 
 @pytest.mark.parametrize("where", [">/dev/full", ">&-"])
-@pytest.mark.parametrize("options", [(), ("-u",)])
+@pytest.mark.parametrize("options", [(), pytest.param(("-u",), marks=pytest.mark.slow)])
 def test_output_that_is_lost_is_status_2_and_one_line(folder: Path, where: str, options: tuple[str, ...]) -> None:
     for command in ("simulate -o full.csv --n 30", "check bad.nc"):
         ended, out, err = shell(folder, f"ab {command} {where}", *options)

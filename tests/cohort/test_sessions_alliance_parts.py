@@ -142,6 +142,7 @@ def by_loops(rows: list[Row], early: int) -> dict[str, list[float]]:
     return out
 
 
+@pytest.mark.slow
 @given(rows=rows_of_sessions, early=st.integers(1, 4))
 @settings(max_examples=200, deadline=None)
 def test_parts_agree_with_loops(rows: list[Row], early: int) -> None:

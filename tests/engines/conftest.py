@@ -1,26 +1,18 @@
-"""What the engine's tests share: functions run as Python, and one small model."""
+"""What the engine's tests share: one small model, and short runs of NUTS."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import pytensor
 import pytest
 import xarray as xr
 
 from alliance_bayes.engines import SamplerSettings, sample_nuts
 from alliance_bayes.model import Design, ModelSpec, PriorTable
 from builders import rows
-
-
-@pytest.fixture
-def python_mode() -> Iterator[None]:
-    """Functions of a graph are called a few times in a test, so compiling them would take longer than running them."""
-    with pytensor.config.change_flags(mode="FAST_COMPILE", cxx=""):
-        yield
 
 
 @pytest.fixture(scope="session")

@@ -202,6 +202,7 @@ def test_sampler_that_is_not_installed(
     )
 
 
+@pytest.mark.slow
 def test_pymc_sampler_gives_the_same_layout(
     small: tuple[Design, PriorTable], sample: Callable[..., xr.DataTree], capfd: pytest.CaptureFixture[str]
 ) -> None:

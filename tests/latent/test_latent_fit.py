@@ -50,6 +50,7 @@ def fit(cohort: SimulatedCohort) -> LatentFit:
     )
 
 
+@pytest.mark.usefixtures("python_mode")
 @pytest.mark.parametrize("trait", ["stretched", "normal"])
 def test_log_density_is_that_of_the_written_formula(cohort: SimulatedCohort, trait: str) -> None:
     """Differences of the graph's log density between two points, which need no normalising constants."""
@@ -127,6 +128,7 @@ def test_the_bend_has_one_slope_far_below_zero_and_another_far_above() -> None:
         assert (np.diff(bent(np.linspace(-6, 6, 241), below, above)) > 0).all()
 
 
+@pytest.mark.slow
 def test_fit_has_named_dims_and_no_rows(fit: LatentFit) -> None:
     posterior = fit.posterior
     assert dict(posterior.sizes)["chain"] == 2
@@ -140,11 +142,13 @@ def test_fit_has_named_dims_and_no_rows(fit: LatentFit) -> None:
     assert fit.info["sessions"] == len(ab.simulate_cohort(150, seed=3).tables["sessions"])
 
 
+@pytest.mark.slow
 def test_people_without_outcome_contribute_ratings_only(fit: LatentFit, cohort: SimulatedCohort) -> None:
     assert fit.info["people"] == 150
     assert fit.naive.design.rows.n == int(cohort.data["who5_followup"].notna().sum()) < 150
 
 
+@pytest.mark.slow
 def test_effects_are_one_table_of_corrected_and_naive(fit: LatentFit) -> None:
     table = fit.effects(prob=0.5)
     assert tuple(table.columns) == COLUMNS
@@ -168,6 +172,7 @@ def test_effects_are_one_table_of_corrected_and_naive(fit: LatentFit) -> None:
     assert per_sd == pytest.approx((slope * fit.posterior["true_sd"].values).mean(), rel=1e-12)
 
 
+@pytest.mark.slow
 def test_reliability_is_that_of_the_kept_people(fit: LatentFit, cohort: SimulatedCohort) -> None:
     people = fit.tree["people"]["expected"]
     have = cohort.data["who5_followup"].notna().to_numpy()
@@ -209,6 +214,7 @@ def test_provider_share_is_that_of_a_simulation(cohort: SimulatedCohort) -> None
     assert share == pytest.approx(between / total, abs=0.006)
 
 
+@pytest.mark.slow
 def test_measurement_check_compares_observed_with_replicated(fit: LatentFit) -> None:
     table = fit.measurement_check()
     assert list(table.columns) == ["statistic", "observed", "mean", "lower", "upper", "prob", "p_value"]
@@ -225,6 +231,7 @@ def test_measurement_check_compares_observed_with_replicated(fit: LatentFit) -> 
     assert by["p_value"].between(0.001, 0.999).all()
 
 
+@pytest.mark.slow
 def test_replicates_tell_when_leanings_are_denied(fit: LatentFit, cohort: SimulatedCohort) -> None:
     """A planted fault: without chance of their own, goal and bond go together more than they do."""
     from alliance_bayes.latent.predictive import measurement_check
@@ -251,6 +258,7 @@ def test_statistics_of_a_table_by_hand() -> None:
     assert found["SD within people of a session's rating"] == pytest.approx(np.sqrt((2 * 0.25**2 + 2 * 1.0) / 2))
 
 
+@pytest.mark.slow
 def test_gate_names_what_has_not_converged(fit: LatentFit) -> None:
     report = fit.check()
     assert not report.gate.passed
@@ -263,6 +271,7 @@ def test_gate_names_what_has_not_converged(fit: LatentFit) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_the_gate_is_that_of_every_fit(fit: LatentFit) -> None:
     """Two chains are few for R-hat, and a chain whose energy stands still has not explored the tails."""
     criteria = fit.check()["convergence"].table.set_index("criterion")
@@ -278,6 +287,7 @@ def test_the_gate_is_that_of_every_fit(fit: LatentFit) -> None:
     assert gate.reasons[0].startswith("There is only 1 chain")
 
 
+@pytest.mark.slow
 def test_tree_goes_to_a_file_and_back_without_people(fit: LatentFit, cohort: SimulatedCohort, tmp_path: Path) -> None:
     path = tmp_path / "latent.nc"
     fit.to_tree().to_netcdf(path, engine="h5netcdf")

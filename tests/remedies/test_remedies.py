@@ -7,7 +7,8 @@ import inspect
 import pickle
 import re
 import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -50,19 +51,22 @@ ROOMS: dict[str, tuple[tuple[Callable[..., Any], ...], tuple[str, ...]]] = {
 }
 
 
-def calls_in_source() -> Iterator[tuple[Path, ast.Call, str]]:
+@cache
+def calls_in_source() -> list[tuple[Path, ast.Call, str]]:
     """Every use of a field in the package: file, call, kind."""
+    found = []
     for path in sorted(SOURCE.rglob("*.py")):
-        if path.name == "remedies.py":
+        text = path.read_text(encoding="utf-8")
+        if path.name == "remedies.py" or "alliance_bayes.remedies import" not in text:
             continue
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if (
-                isinstance(node, ast.Call)
-                and isinstance(node.func, ast.Name)
-                and node.func.id in ("argument", "setting", "call")
-                and "alliance_bayes.remedies import" in path.read_text(encoding="utf-8")
-            ):
-                yield path, node, node.func.id
+        found += [
+            (path, node, node.func.id)
+            for node in ast.walk(ast.parse(text))
+            if isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Name)
+            and node.func.id in ("argument", "setting", "call")
+        ]
+    return found
 
 
 def room_of(path: Path) -> str:
@@ -97,6 +101,7 @@ def parameters(function: Callable[..., Any]) -> set[str]:
     return set(inspect.signature(function).parameters)
 
 
+@cache
 def options_of(command: str) -> set[str]:
     import typer
 

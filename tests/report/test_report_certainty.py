@@ -83,6 +83,7 @@ def random_fit(slope: float, slope_sd: float, sex: float, sex_sd: float, seed: i
 ROWS = rows(120, countries=3)
 
 
+@pytest.mark.slow
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     slope=st.floats(-3, 3).map(lambda x: round(x, 2)),

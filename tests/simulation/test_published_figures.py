@@ -54,6 +54,7 @@ def _tolerance(key: str) -> float:
     return figure.se / 2 + figure.rounding / 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", SIMULATED)
 def test_mean_over_cohorts_agrees_with_the_published_figure(simulated: pd.DataFrame, key: str):
     values = simulated[key]
@@ -62,6 +63,7 @@ def test_mean_over_cohorts_agrees_with_the_published_figure(simulated: pd.DataFr
     assert values.mean() == pytest.approx(published(key).value, abs=_tolerance(key) + monte_carlo)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", SIMULATED)
 def test_published_figure_could_be_that_of_one_simulated_cohort(simulated: pd.DataFrame, key: str):
     # The study is one cohort. Were the simulator true, 95 of 100 of its figures would lie in the central 95 % of the
@@ -73,12 +75,14 @@ def test_published_figure_could_be_that_of_one_simulated_cohort(simulated: pd.Da
     assert low - slack <= figure.value <= high + slack
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", sorted(CHOSEN_INSTEAD))
 def test_where_figures_disagree_the_documented_choice_is_simulated(simulated: pd.DataFrame, key: str):
     mean, tolerance = CHOSEN_INSTEAD[key]
     assert simulated[key].mean() == pytest.approx(mean, abs=tolerance)
 
 
+@pytest.mark.slow
 def test_disagreeing_figures_stay_within_two_of_their_own_standard_errors(simulated: pd.DataFrame):
     # All but the residual SD, whose disagreement is no matter of chance: 19.5 against 15.2.
     errors = {
@@ -90,6 +94,7 @@ def test_disagreeing_figures_stay_within_two_of_their_own_standard_errors(simula
     assert max(map(abs, errors.values())) < 2
 
 
+@pytest.mark.slow
 def test_interval_of_the_slope_is_narrower_than_published_as_documented(simulated: pd.DataFrame):
     # SD over cohorts 0.010; the Notes give two digits.
     assert simulated["slope_se"].mean() == pytest.approx(0.42, abs=0.01)
@@ -99,6 +104,7 @@ def test_interval_of_the_slope_is_narrower_than_published_as_documented(simulate
     assert simulated["slope"].std() == pytest.approx(simulated["slope_se"].mean(), rel=0.24)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("key", "expected"),
     [
@@ -120,11 +126,13 @@ def test_differences_the_study_did_not_find_are_seldom_found(simulated: pd.DataF
     assert (simulated[key] > 0.34).mean() > 0.45
 
 
+@pytest.mark.slow
 def test_groups_rank_as_published_in_nearly_every_cohort(simulated: pd.DataFrame):
     assert (simulated["alliance_median_women"] > simulated["alliance_median_men"]).mean() > 0.9
     assert (simulated["alliance_median_coach"] >= simulated["alliance_median_other"]).mean() > 0.9
 
 
+@pytest.mark.slow
 def test_replicate_computes_every_published_figure(simulated: pd.DataFrame):
     assert {figure.key for figure in PUBLISHED} <= set(simulated.columns)
     assert simulated.notna().all(axis=None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -12,12 +13,24 @@ from alliance_bayes.errors import UsageError
 from alliance_bayes.simulation.pseudo_true import pseudo_true
 from alliance_bayes.simulation.published import replicate
 from alliance_bayes.simulation.settings import Process, SimulationSettings, simulation_assumptions
-from alliance_bayes.simulation.simulate import simulate_cohort
+from alliance_bayes.simulation.simulate import SimulatedCohort, simulate_cohort
 
 N = 10_000
 # Least-squares standard error of the alliance slope at this n is about 0.23, and some 0.5 within the smaller provider
 # types; effects of 4 points an alliance point are far outside chance, on the same seed even more so.
 EFFECT = 4.0
+
+
+def simulated(**changed: float) -> SimulatedCohort:
+    """The cohort of one seed with settings changed; where they are as they were, it is made once."""
+    plain = SimulationSettings()
+    as_it_was = all(getattr(plain, name) == value for name, value in changed.items())
+    return unchanged() if as_it_was else simulate_cohort(N, seed=2, **changed)
+
+
+@cache
+def unchanged() -> SimulatedCohort:
+    return simulate_cohort(N, seed=2)
 
 
 @pytest.fixture(scope="module")
@@ -145,7 +158,7 @@ def test_country_slopes_are_drawn_with_their_tau():
 
 def test_curvature_bends_the_line():
     def bend(curvature: float) -> float:
-        data = simulate_cohort(N, seed=2, curvature=curvature).data.dropna()
+        data = simulated(curvature=curvature).data.dropna()
         return float(np.polyfit(data["alliance"] - 4.5, data["who5_followup"], 2)[0])
 
     assert bend(-3.0) < bend(0.0) - 1 < bend(3.0) - 2
@@ -153,7 +166,7 @@ def test_curvature_bends_the_line():
 
 def test_contextual_slope_steepens_the_line_between_providers():
     def between(contextual: float) -> float:
-        cohort = simulate_cohort(N, seed=2, contextual_slope=contextual)
+        cohort = simulated(contextual_slope=contextual)
         data = cohort.data.assign(part=cohort.latent["alliance_from_provider"]).dropna()
         return float(np.polyfit(data["part"], data["who5_followup"], 1)[0])
 
@@ -162,7 +175,7 @@ def test_contextual_slope_steepens_the_line_between_providers():
 
 def test_provider_effects_correlate_outcomes_within_providers():
     def share(tau: float) -> float:
-        data = simulate_cohort(N, seed=2, tau_provider=tau).data.dropna()
+        data = simulated(tau_provider=tau).data.dropna()
         groups = data["who5_change"].groupby(data["provider_id"], observed=True)
         table = groups.agg(["mean", "var", "size"]).query("size >= 5")
         # Variance of the means beyond what the variance within providers gives.
@@ -182,7 +195,7 @@ def test_residual_sd_differs_as_set():
 
 def test_followups_missing_by_what_they_would_have_been():
     def gap(per_point: float) -> float:
-        latent = simulate_cohort(N, seed=2, attrition_per_followup_point=per_point).latent
+        latent = simulated(attrition_per_followup_point=per_point).latent
         means = latent.groupby("lost")["who5_followup"].mean()
         return float(means[True] - means[False])
 
@@ -197,7 +210,7 @@ def test_attrition_of_zero_loses_nobody():
 
 def test_group_differences_of_alliance_can_be_switched_off():
     def deviates(**changed: float) -> tuple[float, float]:
-        cohort = simulate_cohort(N, seed=2, **changed)
+        cohort = simulated(**changed)
         found = replicate(cohort.data, cohort.tables["sessions"])
         return found["alliance_z_sex"], found["alliance_z_coach"]
 

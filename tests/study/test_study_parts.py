@@ -94,6 +94,7 @@ def test_modality_compares_ratings_outcome_and_slope(mixed: ab.Cohort) -> None:
         assert len(block.pictures) == 1
 
 
+@pytest.mark.slow
 def test_a_modality_adds_the_part_to_the_study(mixed: ab.Cohort) -> None:
     study = run_study(mixed, progress=False)
 

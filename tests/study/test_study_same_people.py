@@ -64,6 +64,7 @@ def test_what_is_no_model_is_refused(cohort: ab.Cohort, given: object, said: str
         ab.Model(FIRST).fit(cohort, same_people=given, progress=False)  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_the_study_is_of_the_same_people(cohort: ab.Cohort) -> None:
     study = ab.run_study(cohort, same_people=True, progress=False)
     complete = cohort.data[list(COLUMNS)].dropna()
@@ -78,6 +79,7 @@ def test_the_study_is_of_the_same_people(cohort: ab.Cohort) -> None:
     assert "--same-people" in page.html
 
 
+@pytest.mark.slow
 def test_the_command_takes_cards_and_columns(
     cohort: ab.Cohort, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

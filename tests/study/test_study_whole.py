@@ -171,6 +171,7 @@ def test_statements_table_page_and_json_agree(study: Study) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_nothing_of_the_page_counts_the_few_who_lack_one_value_more() -> None:
     """Rows of nested models: neither their numbers nor the means of their predictors are there to be subtracted."""
     lacking = np.isin(np.arange(400), [50, 60, 70, 80])
@@ -397,6 +398,7 @@ HOSTILE = {
 }
 
 
+@pytest.mark.slow
 def test_labels_that_are_markup_are_shown_and_gaps_are_left_out(study: Study, report: Rendered) -> None:
     rng = np.random.default_rng(0)
 
@@ -431,6 +433,7 @@ def test_labels_that_are_markup_are_shown_and_gaps_are_left_out(study: Study, re
     assert flow["analysed"] == int(frame.drop(columns=["n_sessions"]).notna().all(axis=1).sum())
 
 
+@pytest.mark.slow
 def test_one_country_and_one_sex() -> None:
     study = studied(people(country=lambda _: "US", sex=lambda _: "female"))
 
@@ -441,6 +444,7 @@ def test_one_country_and_one_sex() -> None:
     assert "Sex, " not in " ".join(study.findings)
 
 
+@pytest.mark.slow
 def test_nothing_to_compare_at_all() -> None:
     study = studied(people(country=lambda _: "US", sex=lambda _: "female", provider_type=lambda _: "coach"))
 
@@ -455,6 +459,7 @@ def test_nothing_to_compare_at_all() -> None:
     assert page.by_id("moderation").text
 
 
+@pytest.mark.slow
 def test_a_level_that_only_incomplete_rows_have_and_levels_of_one_person() -> None:
     def countries(frame: pd.DataFrame) -> np.ndarray:
         return np.where(np.arange(len(frame)) < 30, "Lost", np.where(np.arange(len(frame)) == 50, "Alone", "Here"))

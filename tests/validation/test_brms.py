@@ -44,7 +44,7 @@ QUANTILES = {"q5.5": 0.055, "q94.5": 0.945}
 ENGINES = {"collapsed": {"draws": 4000}, "nuts": {"draws": 1500, "target_accept": 0.98}}
 
 
-@pytest.fixture(scope="module", params=ENGINES)
+@pytest.fixture(scope="module", params=["collapsed", pytest.param("nuts", marks=pytest.mark.slow)])
 def fit(request: pytest.FixtureRequest) -> ab.Fit:
     cohort = ab.read_cohort(DATA / "cohort_reference.csv", columns=COLUMNS)
     model = ab.Model(FORMULA, priors=PRIORS, exhaustive=())

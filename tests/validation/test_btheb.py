@@ -58,7 +58,7 @@ def visits() -> pd.DataFrame:
     return long.assign(month=long["visit"].str.extract(r"(\d)", expand=False).astype(int)).drop(columns="visit")
 
 
-@pytest.fixture(scope="module", params=["collapsed", "nuts"])
+@pytest.fixture(scope="module", params=["collapsed", pytest.param("nuts", marks=pytest.mark.slow)])
 def fit(request: pytest.FixtureRequest, visits: pd.DataFrame) -> ab.Fit:
     cohort = ab.read_cohort(visits, levels=LEVELS, categorical=["subject"])
     formula = "bdi ~ bdi_pre + month + treatment + drug + length + (1 | subject)"

@@ -175,6 +175,7 @@ def _anywhere(html: str, chance: random.Random) -> str:
             return html[:at] + other + html[at + 1 :]
 
 
+@pytest.mark.slow
 def test_forty_random_edits_are_found_or_below_what_rounding_moves(made: Path, verify: Verify) -> None:
     html, chance = made.read_text("utf-8"), random.Random(5)
     below = 0

@@ -171,7 +171,7 @@ def choose_surveys(
     # The first survey of somebody without a baseline says when the surveys began.
     begun = scored.drop_duplicates(ID).set_index(ID).index
     ended = pd.Series(after_care[~scored[ID].duplicated()].to_numpy(), index=begun)
-    none = ~people.isin(start.index)
+    none = start.index.get_indexer(people) < 0
     no_baseline = {
         LATER_BASELINE: frozenset(people[none & ended.reindex(people).to_numpy()]),
         LATE_BASELINE: frozenset(people[none & ~ended.reindex(people).to_numpy()]),
@@ -228,8 +228,11 @@ def join_scores(
         min_days_between=min_days_between,
         max_days_into_care=max_days_into_care,
     )
-    has_session = participants[ID].isin(sessions[ID])
-    has_survey = participants[ID].isin(surveys[ID])
+    has_session, has_survey = (
+        # What isin does, which takes ten times as long on text.
+        pd.Index(table[ID].unique()).get_indexer(participants[ID]) >= 0
+        for table in (sessions, surveys)
+    )
     steps = (
         FlowStep("no session", int((~has_session).sum())),
         FlowStep("no WHO-5 survey", int((has_session & ~has_survey).sum())),

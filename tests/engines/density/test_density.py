@@ -14,7 +14,7 @@ from alliance_bayes.engines.density.model_data import scalar_names, shared_terms
 from alliance_bayes.engines.graph import build_graph
 from alliance_bayes.engines.prior_density import FIRST_POSITIVE
 from alliance_bayes.model import FAMILIES, Design, PriorTable
-from engines.test_graph import applied, linear_predictor, values_at
+from engines.test_graph import applied, compiled, linear_predictor
 
 pytestmark = pytest.mark.usefixtures("python_mode")
 
@@ -177,6 +177,7 @@ def test_density_gradient_and_variables_are_those_of_the_graph(case: str) -> Non
     data, model = model_data_of(design, priors), build_graph(design, priors)
     log_p, parts = model.compile_logp(), data.part_tau.size
     names, first = list(posterior_dims(design)), starting_point(data)
+    variables = compiled(model, [model[name] for name in names])
     for seed in range(3):
         rng = np.random.default_rng(seed)
         q, w = first(seed) + rng.normal(0, 0.5, data.size), rng.normal(size=parts)
@@ -205,7 +206,7 @@ def test_density_gradient_and_variables_are_those_of_the_graph(case: str) -> Non
         np.testing.assert_allclose(gradient, differences, rtol=2e-5, atol=1e-10 * abs(value) / step)
 
         drawn = variables_of(design, priors, data, q[None], rng)
-        expected = dict(zip(names, values_at(model, [model[name] for name in names], point), strict=True))
+        expected = dict(zip(names, variables(point), strict=True))
         assert set(drawn) == set(names)
         for name, array in drawn.items():
             assert array.shape == (1, *expected[name].shape)
