@@ -36,7 +36,7 @@ test: env-dev ## the fast tests
 test-slow: env-dev ## the tests that sample for long
 	$(PY) -m pytest -m "slow and not validation" $(PARALLEL) $(ARGS)
 
-validate: env-dev ## coverage, calibration and agreement at full size, into docs/validation/results.md
+validate: env-dev ## coverage, calibration and agreement at full size, into docs/validation/results.md (ARGS="FILE ..." for some)
 	$(PY) scripts/validate.py $(ARGS)
 
 bench: env-dev ## ratios against peers, measured in one run, into benchmarks/results.md (BENCH_SLOW=1: the slow peers too)

@@ -62,4 +62,4 @@ html_theme_options = {
 }
 # What these pages have beside the text would be a copy of the top navigation.
 PLAIN = ("index", "getting-started", "cards", "statistics", "command-line", "changelog", "contributing")
-html_sidebars = {page: [] for page in PLAIN}
+html_sidebars = {page: [] for page in (*PLAIN, "validation/results")}

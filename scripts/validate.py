@@ -1,28 +1,49 @@
-"""Run the validations at full size and write what they found to docs/validation/results.md.
+"""Run the validations at full size, a file at a time, and keep what they found in docs/validation/results.md.
 
-    python scripts/validate.py [what pytest takes]
+    python scripts/validate.py                                    # all of them, two hours or so on two cores
+    python scripts/validate.py tests/validation/test_sbc.py ...   # these
 
-Coverage, calibration and agreement of engines over hundreds of fits: the tests marked `slow` or `validation` in
-`tests/validation`, `tests/latent` and `tests/checks`, with `ALLIANCE_BAYES_VALIDATE=full`. Tests say by
-`record_property` what they found. The table is written where all of them ran, passed or not.
+Coverage, calibration and agreement of engines over hundreds of fits: the tests marked `slow` or `validation` of each
+file, with `ALLIANCE_BAYES_VALIDATE=full`. Tests say by `record_property` what they found, and by which seeds. As soon
+as a file is done its section is written in place of the earlier one, whether its tests passed or not, so a run that is
+stopped loses one file only.
 """
 
 from __future__ import annotations
 
 import os
 import platform
+import re
 import subprocess
 import sys
 import tempfile
 import xml.etree.ElementTree as ET
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
-
-import alliance_bayes as ab
+from threading import Lock
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "docs" / "validation" / "results.md"
-WHERE = ("tests/validation", "tests/latent", "tests/checks", "tests/engines/collapsed/test_collapsed_sampling.py")
+# Those that take longest first, so that no core is left alone with one of them.
+FILES = (
+    "tests/validation/test_families_sbc.py",
+    "tests/latent/test_latent_recovery.py",
+    "tests/validation/test_sbc.py",
+    "tests/validation/test_collapsed_sbc.py",
+    "tests/checks/test_false_alarms.py",
+    "tests/validation/test_collapsed_nuts.py",
+    "tests/validation/test_families_recovery.py",
+    "tests/validation/test_random_models.py",
+    "tests/validation/test_hsb82.py",
+    "tests/checks/test_checks_after_sampling.py",
+    "tests/engines/collapsed/test_collapsed_sampling.py",
+)
+HEAD = """# Validation at full size
+
+What hundreds of fits showed. Each section was written by its command, and says with which seeds, when, and of which
+state of the package. `make validate` runs all of them; CI runs a small instance of each (`make test-slow`).
+"""
 
 
 def processor() -> str:
@@ -33,51 +54,85 @@ def processor() -> str:
     return next(named, platform.processor() or platform.machine())
 
 
-def rows(report: Path) -> list[tuple[str, str, str, float]]:
-    """Test, what it found, verdict and seconds, of every test in a JUnit report."""
+def commit() -> str:
+    """The state of the repository."""
+    command = ("git", "describe", "--always", "--dirty", "--abbrev=8", "--exclude=*")
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def rows(report: Path) -> list[str]:
+    """Test, seeds, what it found, verdict and seconds, of every test in a JUnit report."""
     found = []
     # pytest wrote it just now.
     for case in ET.parse(report).getroot().iter("testcase"):
-        properties = [f"{p.get('name')} {p.get('value')}" for p in case.iter("property")]
+        properties = {str(p.get("name")): p.get("value") for p in case.iter("property")}
+        seeds = properties.pop("seeds", "in the test")
         failed = case.find("failure") is not None or case.find("error") is not None
         verdict = "failed" if failed else "skipped" if case.find("skipped") is not None else "passed"
-        file = (case.get("classname") or "").rsplit(".", 1)[-1].removeprefix("test_").replace("_", " ")
         name = (case.get("name") or "").removeprefix("test_").replace("_", " ")
-        found.append((f"{file}: {name}", "; ".join(properties), verdict, float(case.get("time") or 0.0)))
+        what = "; ".join(f"{name} {value}" for name, value in properties.items())
+        found.append(f"| {name} | {seeds} | {what} | {verdict} | {float(case.get('time') or 0.0):.0f} |")
     return found
 
 
-def main() -> int:
-    """Run, write, and give pytest's exit status."""
+def validated(file: str) -> tuple[int, str]:
+    """Exit status of pytest, and the section of a file."""
+    state, began = commit(), datetime.now(UTC)
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
-        asked = ("-m", "slow or validation", "-q", "-n", "auto", "--dist", "loadfile", f"--junitxml={report}")
-        command = (sys.executable, "-m", "pytest", *WHERE, *asked, *sys.argv[1:])
+        command = (sys.executable, "-m", "pytest", file, "-m", "slow or validation", "-q", f"--junitxml={report}")
+        # Two files are at work side by side: threads of BLAS would only take turns.
         environment = os.environ | {"ALLIANCE_BAYES_VALIDATE": "full", "OPENBLAS_NUM_THREADS": "1"}
-        status = subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
-        if status not in (0, 1):
-            return status
+        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+        if done.returncode not in (0, 1):
+            return done.returncode, done.stdout + done.stderr
         found = rows(report)
-    commit = subprocess.run(
-        ("git", "rev-parse", "--short", "HEAD"), cwd=ROOT, capture_output=True, text=True, check=True
-    )
+    title = Path(file).stem.removeprefix("test_").replace("_", " ")
+    minutes = (datetime.now(UTC) - began).total_seconds() / 60
     lines = [
-        "# Validation at full size",
+        f"## {title[0].upper()}{title[1:]}",
         "",
-        f"`make validate`, {datetime.now(UTC):%Y-%m-%d}, alliance_bayes {ab.__version__} at commit "
-        f"{commit.stdout.strip()}; Python {platform.python_version()} on {platform.system()}, {processor()}, "
-        f"{os.cpu_count()} cores. Seeds stand in the tests. CI runs a small instance of each.",
+        f"`python scripts/validate.py {file}`, {began:%Y-%m-%d}, {minutes:.0f} minutes at commit {state}; Python "
+        f"{platform.python_version()} on {platform.system()}, {processor()}, {os.cpu_count()} cores.",
         "",
-        f"{sum(verdict == 'passed' for *_, verdict, _ in found)} of {len(found)} passed.",
-        "",
-        "| test | found | verdict | seconds |",
-        "|---|---|---|---|",
-        *(f"| {test} | {what} | {verdict} | {seconds:.0f} |" for test, what, verdict, seconds in sorted(found)),
-        "",
+        "| test | seeds | found | verdict | seconds |",
+        "|---|---|---|---|---|",
+        *found,
     ]
-    RESULTS.parent.mkdir(parents=True, exist_ok=True)
-    RESULTS.write_text("\n".join(lines), encoding="utf-8")
-    return status
+    return done.returncode, "\n".join(lines) + "\n"
+
+
+def kept(text: str) -> dict[str, str]:
+    """Sections of the results by the file that they are of."""
+    sections = re.split(r"^(?=## )", text, flags=re.MULTILINE)[1:]
+    named = (re.search(r"^`python scripts/validate\.py (\S+)`", section, re.MULTILINE) for section in sections)
+    return {name[1]: section.rstrip() + "\n" for name, section in zip(named, sections, strict=True) if name}
+
+
+def main() -> int:
+    """Run, write, and give 1 where a test failed."""
+    files, lock, worst = tuple(sys.argv[1:]) or FILES, Lock(), 0
+    if unknown := [file for file in files if file not in FILES]:
+        print(f"no validation is in {', '.join(unknown)}. Give some of {', '.join(FILES)}.", file=sys.stderr)
+        return 2
+
+    def run(file: str) -> int:
+        status, section = validated(file)
+        with lock:
+            if status not in (0, 1):
+                print(section, file=sys.stderr)
+                return status
+            sections = kept(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
+            sections[file] = section
+            RESULTS.parent.mkdir(parents=True, exist_ok=True)
+            text = "\n".join((HEAD, *(sections[name] for name in FILES if name in sections)))
+            RESULTS.write_text(text, encoding="utf-8")
+            print(f"{file}: {'passed' if status == 0 else 'failed'}", flush=True)
+        return status
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        worst = max(pool.map(run, files))
+    return worst
 
 
 if __name__ == "__main__":

@@ -90,4 +90,5 @@ def test_with_nothing_estimated_the_rate_is_the_stated_one(family, record_proper
 def test_the_default_rate_holds_over_many_exact_posteriors(record_property):
     count, total = alarms(gaussian(300, sized(400, 80)), 0.01)
     record_property("alarms at .01", f"{min(count.values())} to {max(count.values())} of {total}")
+    record_property("seeds", f"(5, 0) to (5, {total - 1})")
     assert max(count.values()) <= most(0.01, total), count

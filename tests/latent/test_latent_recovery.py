@@ -51,6 +51,7 @@ def test_joint_model_covers_the_truth_without_bias(
     record_property(
         "covered", f"{found['covers']:.0f} of {len(table)}, mean error {found['error']:.2f} ({found['se']:.2f})"
     )
+    record_property("seeds", f"0 to {len(table) - 1}")
     assert recovered(own, table, "corrected") == []
     assert table["divergences"].sum() == 0
 

@@ -114,3 +114,4 @@ def test_posterior_is_that_of_nuts_quickly(name: str) -> None:
 def test_posterior_is_that_of_nuts(name: str, record_property: Callable[[str, object], None]) -> None:
     found = agree(name, draws=4000)
     record_property("furthest", f"{found:.1f} Monte Carlo SEs of {2 * PAIRS[name].quantities}")
+    record_property("seeds", "1 and 2")

@@ -106,6 +106,7 @@ def ranks(model: tuple[ModelSpec, Design, PriorTable]) -> Ranked:
 def test_ranks_are_uniform(ranks: Ranked, record_property: Callable[[str, object], None]) -> None:
     found = p_values(ranks)
     record_property("least p", f"{min(found.values()):.2g} of {len(found)}, over {REPETITIONS} fits")
+    record_property("seeds", f"21 to {22 + REPETITIONS}")
     # Three coefficients, two residual SDs, 10 + 3 effects, 2 + 1 scales, a correlation, two weights of the bend and
     # their scale, the log likelihood, two sizes of standardised effects, three adjusted means, the variance.
     assert len(found) == 3 + 2 + 10 + 3 + 3 + 1 + 2 + 1 + 1 + 2 + 3 + 1

@@ -83,6 +83,7 @@ def test_known_parameters_are_recovered(family: str, record_property: Callable[[
     found["tau_country"] = (fit.stacked["tau_country"][:, 0], spread)
     z = {name: (draws.mean() - true) / draws.std() for name, (draws, true) in found.items()}
     record_property("furthest", f"{max(map(abs, z.values())):.1f} posterior SDs of {len(z)}")
+    record_property("seeds", "5, 31, 9")
     # Some 13 parameters a family, 103 in all: beyond 3.5 posterior SDs in 1 of 21 seeds. The seed is fixed.
     assert max(map(abs, z.values())) < 3.5, z
     # The data told: slopes are known to a third of themselves or better, shapes to a half.

@@ -122,9 +122,13 @@ def ranked(family: str, repetitions: int, *, seed: int, simulator: Simulator = a
     )
 
 
+def seed_of(family: str) -> int:
+    return 100 * (1 + list(PRIORS).index(family))
+
+
 @cache
 def ranks(family: str) -> Ranked:
-    return ranked(family, REPETITIONS, seed=100 * (1 + list(PRIORS).index(family)))
+    return ranked(family, REPETITIONS, seed=seed_of(family))
 
 
 def p_values(found: Ranked) -> dict[tuple[str, int], float]:
@@ -141,6 +145,7 @@ def test_ranks_are_uniform(family: str, record_property: Callable[[str, object],
     found = ranks(family)
     p = p_values(found)
     record_property("least p", f"{min(p.values()):.2g} of {len(p)}, over {REPETITIONS} fits")
+    record_property("seeds", f"{seed_of(family)} to {seed_of(family) + 1 + REPETITIONS}")
     # Coefficients, five levels' effects and their scale, the log likelihood, and the family's own parameters.
     own = {"student_t": 2 + 2, "censored_gaussian": 2 + 1, "beta_binomial": 2 + 1, "cumulative": 1 + 4, "bernoulli": 2}
     own |= {"binomial": 2, "poisson": 2, "negative_binomial": 2 + 1}

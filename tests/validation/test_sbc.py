@@ -99,6 +99,7 @@ def test_ranks_are_uniform(fits: Fits, record_property: Callable[[str, object], 
         for k in range(ranks.shape[1]):
             p_values[name, k] = min(verdict(ranks[:, k]))
     record_property("least p", f"{min(p_values.values()):.2g} of {len(p_values)}, over {REPETITIONS} fits")
+    record_property("seeds", f"11, 12, 1000 to {999 + REPETITIONS}")
     # 2 coefficients, sigma, 10 + 2 effects, 2 + 1 scales, the log likelihood; the two effects of sex are each other's
     # negative.
     assert len(p_values) == 19

@@ -1,0 +1,43 @@
+"""Models that nobody chose, by the exact engine: how well the draws mix, and how seldom it needs NUTS."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+from sizes import sized
+
+MODELS = sized(100, 10)
+
+
+def script() -> ModuleType:
+    path = Path(__file__).parents[2] / "scripts" / "random_models.py"
+    spec = importlib.util.spec_from_file_location("random_models", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.slow
+def test_draws_of_random_models_mix(record_property: Callable[[str, object], None]) -> None:
+    own = script()
+    found = [own.one(seed) for seed in range(MODELS)]
+    ess = np.array([model["least_ess"] for model in found])
+    rhat = np.array([model["largest_rhat"] for model in found])
+    fallbacks = [model["seed"] for model in found if model["fallback"]]
+    record_property("seeds", f"0 to {MODELS - 1}")
+    record_property("least ESS", f"{ess.min()}, median {np.median(ess):.0f}, of 4,000 draws")
+    record_property("largest R-hat", f"{rhat.max():.4f}")
+    record_property("fell back to NUTS", fallbacks or "none")
+    # What is let through: a draw worth a tenth of an independent one. R-hat is looked at over thousands of numbers, of
+    # which the largest may be beyond 1.01 by chance.
+    assert ess.min() >= 400
+    assert rhat.max() < 1.02
+    assert len(fallbacks) <= MODELS // 20
