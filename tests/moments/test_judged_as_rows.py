@@ -14,10 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alliance_bayes.cohort import Flow, FlowStep, read_cohort
+from alliance_bayes.cohort.cells import NUMBER, ReadOptions
 from alliance_bayes.errors import DataError, ModelError, UsageError
 from alliance_bayes.model import ModelSpec
 from alliance_bayes.moments import columns as of_columns
 from alliance_bayes.moments import moments_of, reduce_table
+from alliance_bayes.moments.sources import Remote
 from builders import rows
 
 ibis = pytest.importorskip("ibis")
@@ -217,6 +219,31 @@ def test_a_file_that_is_queried_is_judged_as_one_that_is_read(
         with pytest.raises(DataError) as read:
             cohort_of(path, spec).complete(spec.columns)
         assert first_rows(queried.value.problems) == first_rows(read.value.problems)
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    st.lists(st.from_regex(re.compile(NUMBER["."].pattern, re.ASCII), fullmatch=True), min_size=20, max_size=200),
+    st.lists(st.floats(allow_nan=False), max_size=50),
+    st.sampled_from(".,"),
+)
+def test_a_database_reads_numbers_digit_by_digit_as_python_does(
+    texts: list[str], floats: list[float], decimal: str
+) -> None:
+    written = [*texts, *map(repr, floats)]
+    table = pa.table({"x": [f" {text}\u2003".replace(".", decimal) for text in written]})
+    connection = ibis.duckdb.connect()
+    try:
+        remote = Remote(
+            connection.create_table("t", table), {"x": "x"}, "t", ReadOptions(decimal=decimal), casts_text=True
+        )
+        asked = remote.table.select(x="x", number=remote.number("x"), plain=remote.is_plain("x", codes=True))
+        found = asked.to_pyarrow().to_pydict()
+    finally:
+        connection.disconnect()
+    by_text = {x.strip().replace(",", "."): (number, plain) for x, number, plain in zip(*found.values(), strict=True)}
+    assert {text: number for text, (number, _) in by_text.items()} == {text: float(text) for text in written}
+    assert {text: plain for text, (_, plain) in by_text.items()} == {text: np.isfinite(float(text)) for text in written}
 
 
 def query_of(
