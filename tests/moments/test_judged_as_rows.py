@@ -192,7 +192,7 @@ def assert_same(found, expected) -> None:
     np.testing.assert_allclose(mine.cross, theirs.cross, rtol=1e-9, atol=1e-9 * np.abs(theirs.cross).max())
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(tables(), st.sampled_from([SPEC, DECLARED]))
 def test_a_table_of_a_database_is_judged_as_its_rows_are(table: pa.Table, spec: ModelSpec) -> None:
     frame = table.to_pandas(ignore_metadata=True, integer_object_nulls=True)
