@@ -247,19 +247,19 @@ def comparable(view: View, focal: str) -> list[tuple[str, pd.Series]]:
     The focal predictor from its 10th to its 90th percentile, the same per SD, and differences of adjusted means.
     """
     estimates, along = view.estimates, column_name(focal)
-    found = []
+    effects = []
     for estimand, what in (("slope_p10_p90", f"{along}: 10th to 90th pct."), ("slope_per_sd", f"{along}: per SD")):
         row = estimates.first(estimand, term=focal)
         if row is not None:
-            found.append((capital(what), row))
+            effects.append((capital(what), row))
     for factor in dict.fromkeys(estimates.where("contrast_of_means")["factor"].dropna()):
         rows = estimates.where("contrast_of_means", factor=factor)
         rows = rows[rows["mean"].notna() & (rows["sd"] > 0)]
         # Only differences in the outcome's own unit may share the axis.
         rows = rows[rows["unit"] == unit_of(view.fit.design, view.fit.design.outcome.name)]
         for _, row in ordered_pairs(rows).head(MOST_PAIRS if len(rows) <= MOST_PAIRS else 1).iterrows():
-            found.append((f"{capital(factor_name(factor))}: {pair_name(row, width=14)}", row))
-    return found
+            effects.append((f"{capital(factor_name(factor))}: {pair_name(row, width=14)}", row))
+    return effects
 
 
 def effect_forest(view: View, focal: str) -> Picture | None:

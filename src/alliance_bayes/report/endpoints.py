@@ -213,11 +213,11 @@ def _told(
     tables = [[improved]]
     if low.any():
         tables += [[low, improved], [low, low & _reached(fit).to_numpy(bool)]]
-    found: dict[str | None, dict[str, bool]] = {}
+    by_factor: dict[str | None, dict[str, bool]] = {}
     for factor in factors:
         answers = [shown_events(fit, factor, events, view.small) for events in tables]
-        found[factor] = {level: all(answer[level] for answer in answers) for level in answers[0]}
-    return found
+        by_factor[factor] = {level: all(answer[level] for answer in answers) for level in answers[0]}
+    return by_factor
 
 
 def _seen(

@@ -96,11 +96,11 @@ def _association(fit: FittedModel, estimates: Estimates) -> Iterable[Finding]:
     step = step if name in step else f"{step} of {name}"
     others = [column_name(c) for c in fit.design.formula.columns[1:] if c != focal]
     given = f", adjusted for {join(others)}" if others else ""
-    said = claim(slope)
-    way = said.pick("higher", "lower")
-    leaning = f", though it was {said.word} {way}" if said.leaning else ""
+    direction = claim(slope)
+    way = direction.pick("higher", "lower")
+    leaning = f", though it was {direction.word} {way}" if direction.leaning else ""
     text = _sentence(
-        estimates, slope, said, unit=step, term=name, outcome=outcome, points=points, given=given, leaning=leaning
+        estimates, slope, direction, unit=step, term=name, outcome=outcome, points=points, given=given, leaning=leaning
     )
     text += f" ({estimates.spoken(slope)}; {estimates.direction_spoken(slope)})."
     if focal in {smooth.column for smooth in fit.design.smooths}:
@@ -110,8 +110,8 @@ def _association(fit: FittedModel, estimates: Estimates) -> Iterable[Finding]:
             f" The probability that this difference is too small to matter (within {rope_limits(fit, slope)}) is "
             f"{estimates.share_spoken(slope, 'p_rope')}."
         )
-    yield Finding(text, (str(slope.name),), "slope", claims=(said,))
-    if said.settled:
+    yield Finding(text, (str(slope.name),), "slope", claims=(direction,))
+    if direction.settled:
         yield from _needed(fit, estimates, focal)
     yield from _span(fit, estimates, focal, outcome, points)
 
@@ -142,24 +142,24 @@ def _span(fit: FittedModel, estimates: Estimates, focal: str, outcome: str, poin
     span = estimates.first("slope_p10_p90", term=focal)
     if span is not None:
         low, high = np.quantile(fit.design.frame[focal].to_numpy(float), [0.1, 0.9])
-        said, between = claim(span), f"{exact(round(low, 3))} and {exact(round(high, 3))}"
+        direction, between = claim(span), f"{exact(round(low, 3))} and {exact(round(high, 3))}"
         expected = f"{'' if fit.design.family.event else 'expected '}{outcome}"
-        text = _sentence(estimates, span, said, term=name, outcome=expected, points=points, span=between)
+        text = _sentence(estimates, span, direction, term=name, outcome=expected, points=points, span=between)
         if pd.notna(span["p_relevant"]):
             text += (
                 f" The probability that this reaches the smallest relevant difference, {relevance_words(fit, span)}, "
                 f"is {estimates.share_spoken(span, 'p_relevant')}."
             )
-        yield Finding(text, (str(span.name),), "span", claims=(said,) if said.settled else ())
+        yield Finding(text, (str(span.name),), "span", claims=(direction,) if direction.settled else ())
 
 
-def _sentence(estimates: Estimates, row: pd.Series, said: Claim | None = None, **words: str) -> str:
+def _sentence(estimates: Estimates, row: pd.Series, direction: Claim | None = None, **words: str) -> str:
     """What the row's estimand says of it, settled or not."""
     measure, mean = estimates.table.measure(str(row["estimand"])), estimates.mean(row)
-    text = measure.sentence if said is None or said.settled else measure.unsettled
+    text = measure.sentence if direction is None or direction.settled else measure.unsettled
     known = {"mean": mean, "size": mean.removeprefix(MINUS), "interval": estimates.spoken(row)}
-    if said is not None:
-        known |= {"word": said.word, "way": said.pick("higher", "lower")}
+    if direction is not None:
+        known |= {"word": direction.word, "way": direction.pick("higher", "lower")}
     return text.format_map(defaultdict(str, known | words))
 
 
@@ -169,10 +169,12 @@ def _further(fit: FittedModel, estimates: Estimates) -> Iterable[Finding]:
     for _, row in further_rows(estimates).iterrows():
         measure = estimates.table.measure(str(row["estimand"]))
         if measure.sentence and pd.notna(row["median"]):
-            said = claim(row) if measure.unsettled and pd.notna(row["p_direction"]) else None
+            direction = claim(row) if measure.unsettled and pd.notna(row["p_direction"]) else None
             words = row_words(row, fit.design) | {"outcome": outcome, "points": points}
-            text = capital(_sentence(estimates, row, said, **words))
-            yield Finding(text, (str(row.name),), f"estimand: {row.name}", claims=() if said is None else (said,))
+            text = capital(_sentence(estimates, row, direction, **words))
+            yield Finding(
+                text, (str(row.name),), f"estimand: {row.name}", claims=() if direction is None else (direction,)
+            )
 
 
 def _outcome(fit: FittedModel) -> tuple[str, str]:
@@ -197,7 +199,7 @@ def _groups(estimates: Estimates) -> Iterable[Finding]:
         if parts:
             name = factor_name(factor)
             text = " ".join([parts[0], *(capital(part) for part in parts[1:])])
-            yield Finding(text, tuple(said.row for said in used), f"groups: {factor}", capital(name), tuple(used))
+            yield Finding(text, tuple(one.row for one in used), f"groups: {factor}", capital(name), tuple(used))
 
 
 def _pairs(estimates: Estimates, rows: pd.DataFrame, of: str) -> tuple[str, list[Claim]]:
@@ -207,18 +209,16 @@ def _pairs(estimates: Estimates, rows: pd.DataFrame, of: str) -> tuple[str, list
 
     claims = [claim(row) for _, row in shown.iterrows()]
 
-    def say(row: pd.Series, said: Claim, first: bool) -> str:
+    def say(row: pd.Series, direction: Claim, first: bool) -> str:
         unit = text_of(row, "unit")
         head, per, rest = unit.partition(" per ")
         size = "" if head == PROBABILITY else f" {units(head)}"
         amount = f"{estimates.mean(row)}{size}{per}{rest}" if first else estimates.mean(row)
         inside = f"{estimates.spoken(row)}; {estimates.direction_spoken(row)}" if first else estimates.interval(row)
-        word = f", {said.word} {said.pick('above', 'below')} zero" if said.word != UNSETTLED else ""
+        word = f", {direction.word} {direction.pick('above', 'below')} zero" if direction.word != UNSETTLED else ""
         return f"{pair_name(row, width=40)}, {amount}{word} ({inside})"
 
-    named = "; ".join(
-        say(row, said, said is claims[0]) for (_, row), said in zip(shown.iterrows(), claims, strict=True)
-    )
+    named = "; ".join(say(row, one, one is claims[0]) for (_, row), one in zip(shown.iterrows(), claims, strict=True))
     if len(rows) == 1:
         start = f"the {what} differ" if claims[0].settled else f"whether the {what} differ is not settled"
         return f"{start}: {named}.", claims
@@ -338,8 +338,8 @@ class Findings:
                 "text": finding.sentence,
                 "rows": list(finding.rows),
                 "claims": [
-                    {"row": said.row, "certainty": said.word, "above": said.above, "settled": said.settled}
-                    for said in finding.claims
+                    {"row": one.row, "certainty": one.word, "above": one.above, "settled": one.settled}
+                    for one in finding.claims
                 ],
                 "cautions": [item.name for item in (*topic.cautions, *topic.repeated)],
             }

@@ -79,10 +79,10 @@ class Ground:
         self, guideline: str, item: str, where: Sequence[str] = (), status: str = DONE, check: bool = False
     ) -> Row:
         link = self.checked(f"{guideline} {item.partition(' ')[0]}") if check else self.where(*where)
-        said = self.status[status]
-        if said == NOT_APPLICABLE:
-            return item, NOWHERE, said
-        return (item, NOWHERE, NOT_DONE) if link is None or said == NOT_DONE else (item, link, said)
+        verdict = self.status[status]
+        if verdict == NOT_APPLICABLE:
+            return item, NOWHERE, verdict
+        return (item, NOWHERE, NOT_DONE) if link is None or verdict == NOT_DONE else (item, link, verdict)
 
 
 @Section.last("guidelines")
@@ -93,10 +93,10 @@ def guidelines(view: View) -> Section:
         return view.link(*sections) if any(name in view.order for name in sections) else None
 
     def checked(item: str) -> Markup | None:
-        found = view.checked.answering(item)
-        if found is None or found.check.section not in view.order:
+        answer = view.checked.answering(item)
+        if answer is None or answer.check.section not in view.order:
             return None
-        return Markup('{}: <a href="#{}">{}</a>').format(view.place(found.check.section), found.id, found.title)
+        return Markup('{}: <a href="#{}">{}</a>').format(view.place(answer.check.section), answer.id, answer.title)
 
     fit, card = view.fit, view.fit.spec.card
     return filled(

@@ -374,7 +374,7 @@ def meaning(design: Design, parameter: str) -> str:
         return (
             f"expected {outcome} at the centring values, {unit}" if own_scale else f"{_LINEAR} at the centring values"
         )
-    fixed = {name: own.meaning.format(unit=unit) for name, own in design.family.parameters.items()}
+    fixed = {name: parameter.meaning.format(unit=unit) for name, parameter in design.family.parameters.items()}
     if design.residual is not None and parameter.startswith("sigma "):
         return f"{fixed['sigma']}, at some levels of {column_name(design.residual.name)}"
     if parameter in fixed:

@@ -98,11 +98,11 @@ class Answers:
 
 def model_table(fitted: Mapping[str, Fitted]) -> pd.DataFrame:
     """One row a model; see :meth:`alliance_bayes.study.Study.models`."""
-    return pd.DataFrame([_row(made) for made in fitted.values()])
+    return pd.DataFrame([_row(model) for model in fitted.values()])
 
 
-def _row(made: Fitted) -> dict[str, object]:
-    fit = made.fit
+def _row(model: Fitted) -> dict[str, object]:
+    fit = model.fit
     if isinstance(fit, LatentFit):
         report = fit.check()
         family, engine = "graded response, gaussian", str(fit.info["engine"])
@@ -115,15 +115,15 @@ def _row(made: Fitted) -> dict[str, object]:
     ess = float(np.nanmin(judged["ess_bulk"])) if len(judged) else float("nan")
     statistics = fit.sample_stats
     return {
-        "model": made.name,
-        "formula": made.spec.formula,
+        "model": model.name,
+        "formula": model.spec.formula,
         "family": family,
-        "people": analysed(made),
+        "people": analysed(model),
         "engine": engine,
-        "seconds": made.seconds,
+        "seconds": model.seconds,
         "divergences": int(statistics["diverging"].sum()) if "diverging" in statistics else 0,
         "ess_bulk": ess,
-        "ess_per_second": ess / made.seconds if made.seconds > 0 else float("nan"),
+        "ess_per_second": ess / model.seconds if model.seconds > 0 else float("nan"),
         "rhat": float(np.nanmax(judged["rhat"])) if len(judged) else float("nan"),
-        "reused": made.reused,
+        "reused": model.reused,
     }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
@@ -14,12 +13,12 @@ from alliance_bayes.report.figure_data import curve_data
 from alliance_bayes.report.figures import slope_figure
 from alliance_bayes.report.svg import Picture
 from alliance_bayes.report.text import count
-from alliance_bayes.study.declared import DeclaredPart, few_levels
+from alliance_bayes.study.declared import DeclaredPart
 from alliance_bayes.study.model_comparison import compared, score_table
 from alliance_bayes.study.part import Block, Part
 from alliance_bayes.study.populations import population_words
 from alliance_bayes.study.runner import StudyRunner
-from alliance_bayes.study.tables import joined, shown_rows
+from alliance_bayes.study.tables import shown_rows
 
 __all__ = ["association"]
 
@@ -30,32 +29,20 @@ def association(runner: StudyRunner) -> Part:
     everybody, elevated = part.fits("everybody", "elevated").values()
     whole = _size(part, "everybody", everybody)
     _size(part, "elevated", elevated)
-    _groups(part, everybody)
+    part.add("groups")
     comparison = _curve(part, everybody, whole)
-    return part.part(numbers={} if comparison is None else {"line_against_spline": comparison.table})
+    return part.part(numbers={"line_against_spline": comparison.table} if comparison else {})
 
 
 def _size(part: DeclaredPart, population: str, fit: Fit) -> Block:
     options = part.runner.options
     number = shown_rows(part.runner.fitted, options.small)[f"outcome_{population}"]
-    values: dict[str, Any] = {
+    values = {
         "population": population,
         "who": population_words(population, options),
         "size": "" if number is None else f" (n = {count(number)})",
     }
-    return part.add("size", part.block("size", fits={population: fit}, **values), fit=fit, **values)
-
-
-def _groups(part: DeclaredPart, fit: Fit) -> None:
-    """Slopes of the groups between which they differ, and the differences."""
-    options = part.runner.options
-    sloped = [factor.name for factor in fit.design.factors if "alliance" in factor.terms]
-    tables = [fit.effects(["slopes_by_level"], prob=options.prob, rope=None, relevant=None)] if sloped else []
-    for factor in few_levels(fit):
-        if factor in sloped:
-            pairs = fit.contrasts(factor, of="slope", prob=options.prob, rope=options.rope, relevant=None)
-            tables.append(pairs[pairs["estimand"] == "contrast_of_slopes"])
-    part.add("groups", part.block("groups", joined(tables)))
+    return part.add("size", part.block("size", fits={population: fit}, values=values), values, fit=fit)
 
 
 def _curve(part: DeclaredPart, line: Fit, whole: Block) -> Comparison | None:

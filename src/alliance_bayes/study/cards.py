@@ -48,8 +48,8 @@ def study_cards() -> dict[str, Traversable]:
     """
     installed = files("alliance_bayes") / "cards"
     folder: Traversable = installed if installed.is_dir() else Path(__file__).parents[3] / "models"
-    found = [file for file in folder.iterdir() if file.name.endswith(".toml")]
-    return {file.name.removesuffix(".toml"): file for file in sorted(found, key=lambda file: file.name)}
+    cards = [file for file in folder.iterdir() if file.name.endswith(".toml")]
+    return {file.name.removesuffix(".toml"): file for file in sorted(cards, key=lambda file: file.name)}
 
 
 def without_factors(formula: str, factors: tuple[str, ...]) -> str:
@@ -64,9 +64,9 @@ def without_factors(formula: str, factors: tuple[str, ...]) -> str:
     """
     outcome, _, right = formula.partition("~")
     kept = [term.strip() for term in _terms(right) if not any(_pools(term, factor) for factor in factors)]
-    made = f"{outcome.strip()} ~ {' + '.join(kept) or '1'}"
-    parse_formula(made)
-    return made
+    shorter = f"{outcome.strip()} ~ {' + '.join(kept) or '1'}"
+    parse_formula(shorter)
+    return shorter
 
 
 def _terms(text: str) -> list[str]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from alliance_bayes.cohort import Cohort
 from alliance_bayes.effects import EffectTable, responders
 from alliance_bayes.effects.regression_to_mean import EVERYBODY, POPULATION_MEAN
@@ -46,7 +44,7 @@ def _regression(part: DeclaredPart) -> None:
 
     low, high = map(exact, options.population_mean)
     usual = options.population_mean == StudyOptions().population_mean
-    part.show("regression", block, label=label, low=low, high=high, usual=usual)
+    part.show("regression", block, {"low": low, "high": high, "usual": usual}, label=label)
     if block.withheld:
         return
     estimates = shown(block.rows)
@@ -77,7 +75,7 @@ def _share(part: DeclaredPart, event: str, people: str, model: str) -> None:
         responders(fit, at_least=cut, factor=few_levels(fit), prob=options.prob).under(kind)
         for (kind, fit), cut in zip(fits.items(), (least, 1.0), strict=False)
     )
-    values: dict[str, Any] = {
+    values = {
         "share": name,
         "improved": improved,
         "who": population_words(people, options),
@@ -85,10 +83,10 @@ def _share(part: DeclaredPart, event: str, people: str, model: str) -> None:
         "compared": len(fits) > 1,
         "event": part.sentence("event", improved=improved),
     }
-    block, pictures = part.block("shares", rows, fits, **values), []
+    block, pictures = part.block("shares", rows, fits, values), []
     if name == "improved" and options.full and not block.withheld:
         pictures = predictive_pictures(f"change-{name}", "Bernoulli model", fits["bernoulli"], options.small)
-    part.add("shares", block, pictures=pictures, **values)
+    part.add("shares", block, values, pictures=pictures)
 
 
 def _with_event(cohort: Cohort, event: str, options: StudyOptions) -> Cohort:

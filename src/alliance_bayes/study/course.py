@@ -23,24 +23,17 @@ def course(runner: StudyRunner) -> Part:
     """Three views of time and of providers, each from models of its own."""
     part, options = DeclaredPart("time", runner), runner.options
     growth, *_ = part.fits("growth", "overall", "early", "first").values()
-    part.add(
-        "growth",
-        part.block("growth", _growth(growth, options)),
-        n=f"{len(growth.design.frame):,}",
-        centre=exact(round(growth.design.centres.get("session", 0.0) + 1, 1)),
-    )
+    centre = growth.design.centres.get("session", 0.0) + 1
+    values = {"n": f"{len(growth.design.frame):,}", "centre": exact(round(centre, 1))}
+    part.add("growth", part.block("growth", _growth(growth, options)), values)
     part.add("early")
     between = runner.people("with parts of the alliance").data.get("alliance_provider")
     if between is None or not between.notna().any():
         return part.part(left_out=[part.sentence("no_providers")])
     fit = part.fit("providers")
     clients = fit.design.frame.groupby("provider_id", observed=True).size()
-    part.add(
-        "providers",
-        part.block("providers", _providers(fit, options)),
-        providers=f"{len(clients):,}",
-        clients=exact(float(clients.median())),
-    )
+    values = {"providers": f"{len(clients):,}", "clients": exact(float(clients.median()))}
+    part.add("providers", part.block("providers", _providers(fit, options)), values)
     return part.part()
 
 

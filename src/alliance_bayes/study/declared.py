@@ -12,6 +12,7 @@ import numpy as np
 
 from alliance_bayes.api import Fit
 from alliance_bayes.effects import ESTIMANDS, EffectTable, effects
+from alliance_bayes.readonly import ReadOnly
 from alliance_bayes.report.findings import Finding
 from alliance_bayes.report.rows import Label, measured, rows_of, text_of
 from alliance_bayes.report.svg import Picture
@@ -38,6 +39,8 @@ from alliance_bayes.study.words import spoken
 
 __all__ = ["Declaration", "DeclaredPart", "declaration", "few_levels", "whole_part"]
 
+NO_VALUES: Mapping[str, Any] = ReadOnly({})
+
 
 @dataclass(frozen=True, kw_only=True)
 class Model:
@@ -60,6 +63,8 @@ class Estimates:
         Keys of the part's models; those of the block by default.
     by
         Of each of these factors that the model has; ``"factors"``: all pooled ones; ``"factors of few levels"``.
+    sloped
+        Whether only of those by which the slope of the focal predictor differs.
     options
         Of the estimand; False is None.
     from_study
@@ -73,6 +78,7 @@ class Estimates:
     estimand: str | list[str]
     models: Sequence[str] = ()
     by: str | Sequence[str] = ""
+    sloped: bool = False
     options: Mapping[str, Any] = field(default_factory=dict)
     from_study: Mapping[str, str] = field(default_factory=dict)
     keep: Sequence[str] = ()
@@ -94,14 +100,13 @@ class Estimates:
 
     def factors(self, fit: Fit) -> list[str]:
         """The factors that the rows are by; one without a name where they are by none."""
-        pooled = {factor.name: len(factor.levels) for factor in fit.design.factors}
-        match self.by:
-            case "":
-                return [""]
-            case "factors":
-                return list(pooled)
-            case "factors of few levels":
-                return few_levels(fit)
+        if not self.by:
+            return [""]
+        focal = fit.spec.focal_predictor(fit.design)
+        pooled = [factor.name for factor in fit.design.factors if not self.sloped or focal in factor.terms]
+        if isinstance(self.by, str):
+            few = few_levels(fit)
+            return [name for name in pooled if self.by == "factors" or name in few]
         return [name for name in self.by if name in pooled]
 
 
@@ -241,12 +246,10 @@ def few_levels(fit: Fit) -> list[str]:
     return [factor.name for factor in fit.design.factors if len(factor.levels) <= FEW_LEVELS]
 
 
-# What is no value of a text among the arguments of `DeclaredPart.show`.
-_OF_SHOW = ("label", "tables", "pictures", "fit")
-
-
 class DeclaredPart:
     """Makes a part of what its file declares; what a part computes of its own it adds.
+
+    Blocks go by their keys in the file. Values are what texts name besides the study's options.
 
     Parameters
     ----------
@@ -261,10 +264,8 @@ class DeclaredPart:
         self.blocks: list[Block] = []
         self.findings: list[Finding] = []
         options = runner.options
-        self._values = {
-            **{
-                name: exact(getattr(options, name)) for name in ("improvement", "elevated", "margin", "alliance_margin")
-            },
+        chosen = {key: exact(getattr(options, key)) for key in ("improvement", "elevated", "margin", "alliance_margin")}
+        self._values = chosen | {
             "half_margin": exact(options.margin / 2),
             "alliance_margin_reason": options.reason("alliance_margin"),
             "the_elevated": population_words("elevated", options),
@@ -274,116 +275,101 @@ class DeclaredPart:
 
     def fit(self, model: str) -> Fit:
         """The fit of one of the part's models."""
-        of = self.declaration.models[model]
-        return self.runner.fit(of.fit or of.card, card=of.card, people=of.people)
+        use = self.declaration.models[model]
+        return self.runner.fit(use.fit or use.card, card=use.card, people=use.people)
 
     def fits(self, *models: str) -> dict[str, Fit]:
         """Fits by model, in the order of the file; of all models by default."""
         return {name: self.fit(name) for name in models or self.declaration.models}
 
-    def estimated(self, block: str, fits: Mapping[str, Fit]) -> EffectTable:
+    def estimated(self, key: str, fits: Mapping[str, Fit]) -> EffectTable:
         """The rows of a block's estimates."""
         tables = []
-        for (models, _), group in groupby(self.declaration.blocks[block].estimates, lambda one: (one.models, one.by)):
-            together = list(group)
+        for _, group in groupby(self.declaration.blocks[key].estimates, lambda one: (one.models, one.by)):
+            first, *others = group
             tables += [
-                one.table(fits[model], model, factor, self.runner.options)
-                for model in models or fits
-                for factor in together[0].factors(fits[model])
-                for one in together
+                estimates.table(fits[model], model, factor, self.runner.options)
+                for model in first.models or fits
+                for factor in first.factors(fits[model])
+                for estimates in (first, *others)
             ]
         return joined(tables)
 
     def block(
         self,
-        block: str,
+        key: str,
         rows: EffectTable | None = None,
         fits: Mapping[str, Fit] | None = None,
-        *,
-        estimated_with: Mapping[str, Fit] | None = None,
-        **values: Any,
+        values: Mapping[str, Any] = NO_VALUES,
     ) -> Block:
         """A block's numbers, with the verdict on the draws behind them.
 
         Parameters
         ----------
-        block
-            Its key in the file.
+        key, values
+            See the class.
         rows
             What is estimated; the estimates that the file declares by default.
         fits
-            The fits behind the rows; those of its models by default.
-        estimated_with
-            Fits that the estimates are made of in place of these.
-        **values
-            What its texts name.
+            The fits behind the rows; those of the block's models by default.
         """
-        of = self.declaration.blocks[block]
-        if fits is None:
-            fits = self.fits(*of.models)
-        if rows is None:
-            rows = self.estimated(block, estimated_with or fits)
-        return self.runner.block(self.say(of.name, **values), self.say(of.title, **values), rows, fits.values())
+        block = self.declaration.blocks[key]
+        fits = self.fits(*block.models) if fits is None else fits
+        rows = self.estimated(key, fits) if rows is None else rows
+        return self.runner.block(self.say(block.name, **values), self.say(block.title, **values), rows, fits.values())
 
     def show(
         self,
-        block: str,
-        made: Block,
+        key: str,
+        block: Block,
+        values: Mapping[str, Any] = NO_VALUES,
         *,
         label: Label | None = None,
         tables: Iterable[Table] = (),
         pictures: Iterable[Picture] = (),
         fit: Fit | None = None,
-        **values: Any,
     ) -> Block:
-        """Add a block to the part, with what the file shows and says of it unless it is withheld.
+        """Add a block to the part, with what the file shows of it unless it is withheld.
 
         Parameters
         ----------
+        key, values
+            See the class.
         block
-            Its key in the file.
-        made
-            The block.
+            The numbers.
         label
             What rows are called in its tables, in place of what the file says.
         tables, pictures
             More of them, after those of the file.
         fit
             Whose units the rows are in.
-        **values
-            What its texts name.
         """
-        of = self.declaration.blocks[block]
-        if not made.withheld:
-            values = {"name": made.name, "title": made.title, **of.values, **values}
-            text = [self.say(paragraph, **values) for paragraph in of.text]
-            forests = [picture for one in of.forests for picture in self._forests(one, of, made.rows, fit, values)]
-            made = made.with_page(
-                text=filter(None, text),
-                tables=[*self._tables(block, made.rows, label=label, fit=fit, **values), *tables],
-                pictures=[*forests, *pictures],
+        if not block.withheld:
+            layout = _Layout(self, self.declaration.blocks[key], block, values, fit)
+            block = block.with_page(
+                text=layout.text(), tables=[*layout.tables(label), *tables], pictures=[*layout.forests(), *pictures]
             )
-        self.blocks.append(made)
-        return made
+        self.blocks.append(block)
+        return block
 
-    def tell(self, block: str, made: Block, **values: Any) -> None:
+    def tell(self, key: str, block: Block, values: Mapping[str, Any] = NO_VALUES) -> None:
         """Add the findings that the file declares of a block, unless it is withheld."""
-        for of in () if made.withheld else self.declaration.blocks[block].findings:
-            if of.each:
-                rows = [row for _, row in chosen_rows(made.rows, of.each).iterrows()]
+        estimates = shown(block.rows)
+        for declared in () if block.withheld else self.declaration.blocks[key].findings:
+            if declared.each:
+                rows = [row for _, row in chosen_rows(block.rows, declared.each).iterrows()]
             else:
-                prefix, _, estimand = self.say(of.row, **values).rpartition("/")
-                rows = [one_row(made.rows, estimand, prefix)]
-            estimates = shown(made.rows)
+                prefix, _, estimand = self.say(declared.row, **values).rpartition("/")
+                rows = [one_row(block.rows, estimand, prefix)]
             for row in rows:
-                text = self.say(of.text, row=spoken(estimates, row), **values)
-                self.findings.append(Finding(text, (f"{made.name}/{row.name}",), key=of.key))
+                text = self.say(declared.text, row=spoken(estimates, row), **values)
+                self.findings.append(Finding(text, (f"{block.name}/{row.name}",), key=declared.key))
 
-    def add(self, block: str, made: Block | None = None, **shown_with: Any) -> Block:
-        """Add a block, made as the file declares it by default, and what the file says of it; see :meth:`show`."""
-        made = self.show(block, self.block(block) if made is None else made, **shown_with)
-        self.tell(block, made, **{name: value for name, value in shown_with.items() if name not in _OF_SHOW})
-        return made
+    def add(self, key: str, block: Block | None = None, values: Mapping[str, Any] = NO_VALUES, **layout: Any) -> Block:
+        """Add a block, by default made as the file declares it, and its findings; see :meth:`show`."""
+        block = self.show(key, self.block(key, values=values) if block is None else block, values, **layout)
+        self.tell(key, block, values)
+        return block
 
     def find(self, sentence: str, rows: Iterable[str] = (), *, key: bool = True, **values: Any) -> None:
         """Add a finding of one of the file's sentences."""
@@ -397,84 +383,89 @@ class DeclaredPart:
         """A text of the file with its values, and those of the study's options."""
         return filled(text, self._values | values)
 
-    def part(self, *, left_out: Iterable[str] = (), numbers: Mapping[str, object] | None = None) -> Part:
+    def part(self, *, left_out: Iterable[str] = (), numbers: Mapping[str, object] = NO_VALUES) -> Part:
         """The part as far as it is made."""
-        of = self.declaration
-        blocks, findings = tuple(self.blocks), tuple(self.findings)
         return Part(
-            self.name, of.title, of.question, blocks, findings, tuple(of.limits), tuple(left_out), dict(numbers or {})
+            self.name,
+            self.declaration.title,
+            self.declaration.question,
+            tuple(self.blocks),
+            tuple(self.findings),
+            tuple(self.declaration.limits),
+            tuple(left_out),
+            numbers,
         )
 
-    def _tables(
-        self, block: str, rows: EffectTable, *, label: Label | None = None, fit: Fit | None = None, **values: Any
-    ) -> list[Table]:
-        """The tables of a block that have rows."""
-        of, groups = self.declaration.blocks[block], {"": rows}
-        if of.by_factor:
-            prefixes = np.array([prefix_of(row) for row in rows_of(rows)], dtype=object)
-            groups = {factor: rows[prefixes == factor] for factor in dict.fromkeys(prefixes)}
-        tables = []
-        for factor, group in groups.items():
-            named = {**values, "factor": factor, "factor_name": factor_name(factor)} if factor else values
-            for one in of.tables:
-                if len(some := one.of(group)):
-                    table = block_table(
-                        self.say(one.name, **named),
-                        self.say(one.caption, **named),
-                        some,
-                        label=label or self._label(one, of, rows, fit, values),
-                        heading=one.heading,
-                        direction=one.direction,
-                    )
-                    tables.append(table)
-        return tables
 
-    def _forests(
-        self, of: ShownForest, block: DeclaredBlock, rows: EffectTable, fit: Fit | None, values: Mapping[str, Any]
-    ) -> list[Picture]:
-        some = of.of(rows)
-        if not len(some):
-            return []
-        limit = float(some["rope_high"].max())
-        values = {**values, "rope": derived(limit)}
-        name, title, axis, caption = (self.say(text, **values) for text in (of.name, of.title, of.axis, of.caption))
-        if of.by_factor:
-            return block_forests(name, title, some, axis=axis, caption=caption, reference=of.reference)
-        picture = block_forest(
-            name,
-            title,
-            some,
-            axis=axis,
-            caption=caption,
-            label=self._label(of, block, rows, fit, values),
-            reference=of.reference,
-            rope=(-limit, limit) if of.rope else None,
-        )
-        return [picture]
+class _Layout:
+    """What a block shows as its declaration has it."""
 
-    def _label(
-        self, of: Shown, block: DeclaredBlock, rows: EffectTable, fit: Fit | None, values: Mapping[str, Any]
-    ) -> Label:
+    def __init__(
+        self, part: DeclaredPart, declared: DeclaredBlock, block: Block, values: Mapping[str, Any], fit: Fit | None
+    ) -> None:
+        self._declared, self._rows, self._design = declared, block.rows, None if fit is None else fit.design
+        self._part, self._values = part, {"name": block.name, "title": block.title, **declared.values, **values}
+        self._called = {prefix: self._say(text) for prefix, text in declared.called.items()}
+
+    def _say(self, text: str, **values: Any) -> str:
+        return self._part.say(text, **self._values, **values)
+
+    def text(self) -> list[str]:
+        """Paragraphs, without those that are empty with these values."""
+        return list(filter(None, map(self._say, self._declared.text)))
+
+    def tables(self, label: Label | None) -> list[Table]:
+        """The tables that have rows; with another label for their rows where one is given."""
+        groups = {"": self._rows}
+        if self._declared.by_factor:
+            prefixes = np.array([prefix_of(row) for row in rows_of(self._rows)], dtype=object)
+            groups = {factor: self._rows[prefixes == factor] for factor in dict.fromkeys(prefixes)}
+        return [
+            block_table(
+                self._say(declared.name, factor=factor),
+                self._say(declared.caption, factor_name=factor_name(factor)),
+                rows,
+                label=label or self._label(declared),
+                heading=declared.heading,
+                direction=declared.direction,
+            )
+            for factor, group in groups.items()
+            for declared in self._declared.tables
+            if len(rows := declared.of(group))
+        ]
+
+    def forests(self) -> list[Picture]:
+        """The forest plots that have rows."""
+        pictures: list[Picture] = []
+        for declared in self._declared.forests:
+            rows = declared.of(self._rows)
+            limit = float(rows["rope_high"].max())
+            name, title, axis = map(self._say, (declared.name, declared.title, declared.axis))
+            caption = self._say(declared.caption, rope=derived(limit))
+            words: dict[str, Any] = {"axis": axis, "caption": caption, "reference": declared.reference}
+            if declared.by_factor:
+                pictures += block_forests(name, title, rows, **words)
+            elif len(rows):
+                rope = (-limit, limit) if declared.rope else None
+                pictures.append(block_forest(name, title, rows, label=self._label(declared), rope=rope, **words))
+        return pictures
+
+    def _label(self, declared: Shown) -> Label:
         """What rows are called: the level or pair, unless the file says more."""
-        if not of.label:
-            return level_name
-        called = {prefix: self.say(text, **values) for prefix, text in block.called.items()}
-        design = None if fit is None else fit.design
-        words: dict[str, Any] = {"unit": of.unit} if of.unit else {}
+        words: dict[str, Any] = {"design": self._design} | ({"unit": declared.unit} if declared.unit else {})
 
         def label(row: Row) -> str:
-            return self.say(
-                of.label,
-                **values,
+            return self._say(
+                declared.label,
                 level=level_name(row) if text_of(row, "level") else "",
                 at=text_of(row, "level"),
                 estimand=row["estimand"],
-                called=called.get(prefix_of(row), ""),
-                measure=measured(rows, row, design=design, **words),
-                short=measured(rows, row, design=design, short=True, **words),
+                called=self._called.get(prefix_of(row), ""),
+                measure=measured(self._rows, row, **words),
+                short=measured(self._rows, row, short=True, **words),
             )
 
-        return label
+        return label if declared.label else level_name
 
 
 def whole_part(name: str, runner: StudyRunner) -> Part:

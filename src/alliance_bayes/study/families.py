@@ -29,7 +29,7 @@ def families(runner: StudyRunner) -> Part:
     scores = score_table(
         comparison, name="table-families-scores", what=part.sentence("scores"), note=part.sentence("scores_note")
     )
-    part.show("slopes", block, tables=[scores], verdict=agreement.sentence)
+    part.show("slopes", block, {"verdict": agreement.sentence}, tables=[scores])
     pictures = [
         picture for name, fit in fits.items() for picture in predictive_pictures(name, titles[name], fit, options.small)
     ]

@@ -173,7 +173,7 @@ def _models(
             rows,
             words=(1, 3),
         ),
-        "cards": [_card(made) for made in study.fitted.values()],
+        "cards": [_card(model) for model in study.fitted.values()],
         "command": command
         + (" --full" if study.options.full else "")
         + (" --same-people" if study.options.same_people else ""),
@@ -199,20 +199,20 @@ def _setting(value: object) -> str:
     return f"{exact(value[0])} to {exact(value[1])}" if isinstance(value, tuple) else clean(value)
 
 
-def _card(made: Fitted) -> dict[str, Any]:
+def _card(model: Fitted) -> dict[str, Any]:
     """A model's card, and what follows from it: equations, and priors with their reasons."""
     ratings: tuple[str, ...] = ()
-    outcome = made.fit.naive if isinstance(made.fit, LatentFit) else made.fit
-    tables = [prior_table(outcome, f"table-priors-{made.name}", f"Priors of {made.name}, each with its reason")]
-    if isinstance(made.fit, LatentFit):
-        ratings = measurement_equations(made.fit.info["trait"])
+    outcome = model.fit.naive if isinstance(model.fit, LatentFit) else model.fit
+    tables = [prior_table(outcome, f"table-priors-{model.name}", f"Priors of {model.name}, each with its reason")]
+    if isinstance(model.fit, LatentFit):
+        ratings = measurement_equations(model.fit.info["trait"])
         rows = [(name, stated_as(stated.prior), clean(stated.reason)) for name, stated in MEASUREMENT_PRIORS.items()]
         headings = ("Parameter", "Prior", "Reason")
-        caption = f"Priors of {made.name}: model of the ratings"
-        tables.append(Table.of(f"table-priors-{made.name}-ratings", caption, headings, rows, words=(1, 2)))
+        caption = f"Priors of {model.name}: model of the ratings"
+        tables.append(Table.of(f"table-priors-{model.name}-ratings", caption, headings, rows, words=(1, 2)))
     return {
-        "name": made.name,
-        "text": card_text(made.spec),
+        "name": model.name,
+        "text": card_text(model.spec),
         "equations": (*ratings, *equations(outcome.design, centres=False)),
         "tables": tables,
     }
@@ -222,8 +222,8 @@ def _meta(study: Answers, software: Mapping[str, str]) -> dict[str, Any]:
     return {
         "data": {"source": study.cohort.source, "rows": True},
         "options": dict(vars(study.options)),
-        "cards": {name: card_text(made.spec) for name, made in study.fitted.items()},
-        "info": {name: told(made.fit.info) for name, made in study.fitted.items()},
+        "cards": {name: card_text(model.spec) for name, model in study.fitted.items()},
+        "info": {name: told(model.fit.info) for name, model in study.fitted.items()},
         "versions": {"alliance_bayes (this report)": versions()["alliance_bayes"], **software},
     }
 
@@ -275,13 +275,13 @@ def study_guidelines(study: Answers, order: Sequence[str]) -> Section:
     def checked(item: str) -> Markup | None:
         return linked(order, "models") if item in judged else None
 
-    fits = [made.fit for made in study.fitted.values() if isinstance(made.fit, Fit)]
+    fits = [model.fit for model in study.fitted.values() if isinstance(model.fit, Fit)]
     return filled(
         Ground(
             where,
             checked,
             withheld=study.withheld,
-            stated=all(made.spec.card.question or made.spec.card.estimand for made in study.fitted.values()),
+            stated=all(model.spec.card.question or model.spec.card.estimand for model in study.fitted.values()),
             rope=bool(study.table()["p_rope"].notna().any()),
             seeded=True,
             correlated=any(factor.correlated for fit in fits for factor in fit.design.factors),
@@ -296,9 +296,10 @@ def study_methods(study: Answers) -> Section:
     shown = shown_rows(study.fitted, options.small)
     rows = {name: "" if number is None else f", {count(number)} rows" for name, number in shown.items()}
     models = [
-        f"{name}: {clean(made.spec.formula)} ({_family(made.fit)}{rows[name]})" for name, made in study.fitted.items()
+        f"{name}: {clean(model.spec.formula)} ({_family(model.fit)}{rows[name]})"
+        for name, model in study.fitted.items()
     ]
-    sampling = dict.fromkeys(sampling_sentence(*_sampling(made.fit), cite) for made in study.fitted.values())
+    sampling = dict.fromkeys(sampling_sentence(*_sampling(model.fit), cite) for model in study.fitted.values())
     compared = "line_against_spline" in study.parts["association"].numbers or "families" in study.parts
     checked = SENTENCES.all("checked", cite=cite, compared=compared)
     estimates = SENTENCES(

@@ -74,14 +74,14 @@ def _observed(part: DeclaredPart, fit: Fit) -> Block:
         keep = [row["estimand"] != "share_at_ceiling" or counted[str(row["level"])] for row in rows_of(table)]
         described.append(table[np.asarray(keep, dtype=bool)].under(factor))
     block = part.block("observed", joined(described), {})
-    return part.show("observed", block, of_table_1=fit is runner.first)
+    return part.show("observed", block, {"of_table_1": fit is runner.first})
 
 
 def _ceiling(part: DeclaredPart) -> None:
     """The same differences under families that know of the ceiling."""
     fits, small = part.fits(), part.runner.options.small
     thinned = {**fits, "ordinal": fits["ordinal"].thinned(ORDINAL_THINNING)}
-    block = part.block("ceiling", fits=fits, estimated_with=thinned)
+    block = part.block("ceiling", part.estimated("ceiling", thinned), fits)
     called = part.declaration.blocks["ceiling"].called
     pictures = [
         picture

@@ -101,7 +101,7 @@ def _described(cohort: Cohort, draws: int, seed: int) -> dict[str, Posterior]:
     women, coach = (data["sex"] == "female").to_numpy(bool), (data["provider_type"] == "coach").to_numpy(bool)
     alliance, change = numbers["alliance"], numbers["who5_change"]
     rated = ~np.isnan(alliance)
-    found = {
+    figures = {
         "age_mean": weights.mean(numbers["age"]),
         "age_sd": weights.sd(numbers["age"]),
         "share_female": weights.mean(np.where(women, 1.0, 0.0)),
@@ -135,7 +135,7 @@ def _described(cohort: Cohort, draws: int, seed: int) -> dict[str, Posterior]:
     }
     how = "Bayesian bootstrap"
     deviate = "Bayesian bootstrap; probability of superiority as a normal deviate"
-    return {name: (values, how) for name, values in found.items()} | {
+    return {name: (values, how) for name, values in figures.items()} | {
         name: (values, deviate) for name, values in tests.items()
     }
 
@@ -163,7 +163,7 @@ def _regressed(cohort: Cohort, seed: int) -> dict[str, Posterior]:
     kept = (cohort.data["who5_baseline"] <= LIMIT).to_numpy(bool)
     low = Model(ELEVATED, priors="weak").fit(Cohort(cohort.data[kept], source=cohort.source), seed=seed, progress=False)
     how = f"Gaussian model, weak priors: {EVERYBODY}"
-    found: dict[str, Posterior] = {"slope": (_slope(everybody, "alliance"), how), "r2": (_r2(everybody), how)}
+    posteriors: dict[str, Posterior] = {"slope": (_slope(everybody, "alliance"), how), "r2": (_r2(everybody), how)}
     how = f"Gaussian model, weak priors, baseline WHO-5 of {LIMIT:g} or less: {ELEVATED}"
     terms: dict[str, Callable[[], npt.NDArray[np.float64]]] = {
         "elevated_intercept": lambda: _intercept(low),
@@ -175,14 +175,17 @@ def _regressed(cohort: Cohort, seed: int) -> dict[str, Posterior]:
         "elevated_r2": lambda: _r2(low),
         "elevated_sigma": lambda: np.asarray(low.stacked["sigma"]),
     }
-    found |= {name: (values(), how) for name, values in terms.items()}
+    posteriors |= {name: (values(), how) for name, values in terms.items()}
     frame = cohort.data[kept & cohort.data["who5_followup"].notna().to_numpy(bool)]
     weights = BootstrapWeights(len(frame), seed=seed)
-    found["elevated_days_sd"] = (weights.sd(frame["days_in_care"].to_numpy(float)), "Bayesian bootstrap")
+    posteriors["elevated_days_sd"] = (weights.sd(frame["days_in_care"].to_numpy(float)), "Bayesian bootstrap")
     # A count is known; it is the share of everybody behind it that has a posterior.
     share = np.random.default_rng(seed).beta(len(frame) + 0.5, len(cohort) - len(frame) + 0.5, 1000)
-    found["elevated_n"] = (share * len(cohort), "Jeffreys posterior of the share, times the number of participants")
-    return found
+    posteriors["elevated_n"] = (
+        share * len(cohort),
+        "Jeffreys posterior of the share, times the number of participants",
+    )
+    return posteriors
 
 
 def _slope(fit: Fit, term: str) -> npt.NDArray[np.float64]:
@@ -228,8 +231,8 @@ class BootstrapWeights:
 
     def of(self, mask: npt.NDArray[np.bool_]) -> Floats:
         """Weights of some people, summing to one; shape (draws, people)."""
-        own = self._weights[:, mask]
-        return np.asarray(own / own.sum(axis=1, keepdims=True))
+        weights = self._weights[:, mask]
+        return np.asarray(weights / weights.sum(axis=1, keepdims=True))
 
     def mean(self, values: Floats) -> Floats:
         """Mean of values with gaps, over those that are there; shape (draws,)."""
@@ -272,9 +275,9 @@ class BootstrapWeights:
     def alpha(self, items: Floats) -> Floats:
         """Cronbach's alpha of items, shape (people, items), over those with all of them; shape (draws,)."""
         known = ~np.isnan(items).any(axis=1)
-        weights, own = self.of(known), items[known] - items[known].mean(axis=0)
-        total = own.sum(axis=1)
+        weights, centred = self.of(known), items[known] - items[known].mean(axis=0)
+        total = centred.sum(axis=1)
         k = items.shape[1]
-        parts = (weights @ own**2 - (weights @ own) ** 2).sum(axis=1)
+        parts = (weights @ centred**2 - (weights @ centred) ** 2).sum(axis=1)
         whole = weights @ total**2 - (weights @ total) ** 2
         return np.asarray(k / (k - 1) * (1 - parts / whole))

@@ -209,9 +209,9 @@ def prefix_of(row: Row) -> str:
 _OF_SESSIONS = ("growth",)
 
 
-def analysed(made: Fitted) -> int:
+def analysed(model: Fitted) -> int:
     """Rows that a model was fitted to; people, for the model of single ratings."""
-    return made.fit.flow.analysed if isinstance(made.fit, FittedModel) else int(made.fit.info["people"])
+    return model.fit.flow.analysed if isinstance(model.fit, FittedModel) else int(model.fit.info["people"])
 
 
 def shown_rows(fitted: Mapping[str, Fitted], small: int) -> dict[str, int | None]:
@@ -238,7 +238,7 @@ def shown_rows(fitted: Mapping[str, Fitted], small: int) -> dict[str, int | None
         elevated = analysed(fitted["outcome_elevated"])
         if min(elevated, flow.analysed - elevated) >= small:
             told.add(elevated)
-    sizes = {name: analysed(made) for name, made in fitted.items()}
+    sizes = {name: analysed(model) for name, model in fitted.items()}
     return {name: size if size in told or name in _OF_SESSIONS else None for name, size in sizes.items()}
 
 
