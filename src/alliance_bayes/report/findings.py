@@ -99,17 +99,18 @@ def _association(fit: FittedModel, estimates: Estimates) -> Iterable[Finding]:
     direction = claim(slope)
     way = direction.pick("higher", "lower")
     leaning = f", though it was {direction.word} {way}" if direction.leaning else ""
-    text = _sentence(
+    sentence = _sentence(
         estimates, slope, direction, unit=step, term=name, outcome=outcome, points=points, given=given, leaning=leaning
     )
-    text += f" ({estimates.spoken(slope)}; {estimates.direction_spoken(slope)})."
-    if focal in {smooth.column for smooth in fit.design.smooths}:
-        text += " The association may bend; this is its average over those analysed."
-    if pd.notna(slope["p_rope"]):
-        text += (
-            f" The probability that this difference is too small to matter (within {rope_limits(fit, slope)}) is "
-            f"{estimates.share_spoken(slope, 'p_rope')}."
-        )
+    text = SENTENCES(
+        "association",
+        sentence=sentence,
+        interval=estimates.spoken(slope),
+        direction=estimates.direction_spoken(slope),
+        bent=focal in {smooth.column for smooth in fit.design.smooths},
+        in_rope=estimates.share_spoken(slope, "p_rope") if pd.notna(slope["p_rope"]) else "",
+        limits=rope_limits(fit, slope),
+    )
     yield Finding(text, (str(slope.name),), "slope", claims=(direction,))
     if direction.settled:
         yield from _needed(fit, estimates, focal)
@@ -145,11 +146,8 @@ def _span(fit: FittedModel, estimates: Estimates, focal: str, outcome: str, poin
         direction, between = claim(span), f"{exact(round(low, 3))} and {exact(round(high, 3))}"
         expected = f"{'' if fit.design.family.event else 'expected '}{outcome}"
         text = _sentence(estimates, span, direction, term=name, outcome=expected, points=points, span=between)
-        if pd.notna(span["p_relevant"]):
-            text += (
-                f" The probability that this reaches the smallest relevant difference, {relevance_words(fit, span)}, "
-                f"is {estimates.share_spoken(span, 'p_relevant')}."
-            )
+        reached = estimates.share_spoken(span, "p_relevant") if pd.notna(span["p_relevant"]) else ""
+        text = SENTENCES("span", sentence=text, reached=reached, relevant=relevance_words(fit, span))
         yield Finding(text, (str(span.name),), "span", claims=(direction,) if direction.settled else ())
 
 

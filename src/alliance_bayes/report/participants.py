@@ -24,11 +24,14 @@ from alliance_bayes.report.small_counts import (
 )
 from alliance_bayes.report.tables import Table
 from alliance_bayes.report.text import clean, column_name, count, factor_name, join, number, percent, shortened, units
+from alliance_bayes.report.wording import Wording
 
 if TYPE_CHECKING:
     from alliance_bayes.report.view import View
 
 __all__ = ["describe", "participants", "table_one"]
+
+SENTENCES = Wording("alliance_bayes.report", "sentences/participants.toml")
 
 
 def participants(view: View) -> Section:
@@ -61,7 +64,6 @@ _FEW_VALUES = 3
 _FIGURES = ("mean", "sd", "q25", "median", "q75")
 #: Probabilities of the quartiles, by their names in the JSON.
 _QUARTILES: Mapping[str, float] = {"q25": 0.25, "median": 0.5, "q75": 0.75}
-_OF_MOMENTS = "The fit was made from moments, which hold no medians and quartiles, and do not tell who lacked a value."
 
 
 @dataclass(frozen=True)
@@ -112,12 +114,20 @@ def table_one(fit: FittedModel, small: int) -> tuple[Table, dict[str, Any]]:
     headings += [] if lacking is None else ["Missing"]
     by = f", by {factor_name(split)} and overall" if split is not None else ""
     kinds = "mean (SD) of numbers" if fit.moments is not None else "mean (SD) and median [quartiles] of numbers"
+    notes = SENTENCES.all(
+        "note",
+        small=small,
+        few=any(cell in (f"< {small}", "–") for row in (*rows, *short) for cell in row[1:]),
+        hidden=join([clean(level) for level in hidden]),
+        lacking=lacking is not None,
+        moments=fit.moments is not None,
+    )
     table = Table.of(
         "table-participants",
         f"Participants analysed (n = {count(everybody.n)}){by}: {kinds}, n (% of the column) of levels",
         headings,
         short,
-        note=_note(fit, split, hidden, [*rows, *short], lacking is not None, small),
+        note=" ".join(notes),
         more=rows if len(rows) > len(short) else (),
     )
     numbers = {
@@ -165,16 +175,16 @@ def _numeric(
     sd = fit.design.sd(name)
     # Two digits of the SD, the custom of a Table 1; quartiles of a scale with steps are shown on its own steps.
     places = max(0, 1 - int(np.floor(np.log10(sd)))) if sd > 0 else 1
-    found = [
+    described = [
         _described(fit, name, group.rows) if told[group.level or ""] else dict.fromkeys(_FIGURES, np.nan)
         for group in groups
     ]
-    for group, figures in zip(groups, found, strict=True):
+    for group, figures in zip(groups, described, strict=True):
         summaries[group.level].append({"variable": name, "n": group.n, **figures})
     label = _label(fit, name)
-    yield [f"{label}: mean (SD)", *(f"{number(f['mean'], places)} ({number(f['sd'], places)})" for f in found)]
+    yield [f"{label}: mean (SD)", *(f"{number(f['mean'], places)} ({number(f['sd'], places)})" for f in described)]
     if fit.moments is None:
-        quartiles = [[number(f[key], places) for key in ("median", "q25", "q75")] for f in found]
+        quartiles = [[number(f[key], places) for key in ("median", "q25", "q75")] for f in described]
         yield [
             f"{column_name(name)}: median [quartiles]",
             *(f"{median} [{lower}, {upper}]" for median, lower, upper in quartiles),
@@ -251,26 +261,3 @@ def _levels(
     largest = sorted(overall, key=lambda level: -(overall[level].number or -1))[:LARGEST]
     rest = [f"{column_name(name)}: {count(len(lines) - LARGEST)} further levels", *("" for _ in groups[1:])]
     return list(lines.values()), [*(lines[level] for level in largest), [*rest, "all rows below"]]
-
-
-def _note(
-    fit: FittedModel, split: str | None, hidden: list[str], rows: list[list[str]], lacking: bool, small: int
-) -> str:
-    said = []
-    if any(cell in (f"< {small}", "–") for row in rows for cell in row[1:]):
-        said.append(
-            f"A count of fewer than {small} people is shown as “< {small}” or not at all (–); other counts are not "
-            "shown (–) where a small one could be had from them and the totals."
-        )
-    if split is not None and hidden:
-        said.append(
-            f"No column for {join([clean(level) for level in hidden])}: fewer than {small} people, or such a group "
-            "could be had by subtraction."
-        )
-    if lacking:
-        said.append(
-            "Missing: participants without a value, before anybody was left out; somebody can lack more than one."
-        )
-    if fit.moments is not None:
-        said.append(_OF_MOMENTS)
-    return " ".join(said)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from alliance_bayes.errors import UsageError
 from alliance_bayes.instruments import WHO5
@@ -95,37 +97,49 @@ class StudyOptions:
         return -self.alliance_margin, self.alliance_margin
 
     def __post_init__(self) -> None:
-        faults = []
-        if not (_finite(self.prob) and 0 < self.prob < 1):
-            faults.append(f"{argument('prob')} should be in the interval (0, 1) but got {self.prob!r}")
-        if not (_finite(self.elevated) and 0 <= self.elevated < 100):
-            faults.append(f"{argument('elevated')} should be in the interval [0, 100) but got {self.elevated!r}")
-        for name in ("improvement", "margin", "alliance_margin"):
-            value = getattr(self, name)
-            if not (_finite(value) and value > 0):
-                faults.append(f"{argument(name)} should be a finite number above 0 but got {value!r}")
-        means = self.population_mean
-        if not (
-            isinstance(means, tuple | list)
-            and len(means) == 2
-            and all(map(_finite, means))
-            and 0 <= means[0] < means[1] <= 100
-        ):
-            faults.append(
-                f"{argument('population_mean')} should be two numbers from 0 to 100, the lower first, but got {means!r}"
-            )
-        else:
-            object.__setattr__(self, "population_mean", (float(means[0]), float(means[1])))
-        if not isinstance(self.seed, int) or isinstance(self.seed, bool) or self.seed < 0:
-            faults.append(f"{argument('seed')} should be a whole number, 0 or more, but got {self.seed!r}")
-        if not isinstance(self.small, int) or isinstance(self.small, bool) or self.small < 1:
-            faults.append(f"{argument('small')} should be a whole number, 1 or more, but got {self.small!r}")
-        if not isinstance(self.same_people, bool):
-            faults.append(f"{argument('same_people')} should be True or False but got {self.same_people!r}")
+        faults = [
+            f"{argument(name)} should be {what} but got {getattr(self, name)!r}"
+            for names, what, holds in _RULES
+            for name in names
+            if not holds(getattr(self, name))
+        ]
         if faults:
             raise UsageError(f"run_study: {'; '.join(faults)}. Nothing was fitted.")
+        low, high = self.population_mean
+        object.__setattr__(self, "population_mean", (float(low), float(high)))
 
 
 def _finite(value: object) -> bool:
     """Whether something is a number at all, and finite; truth values are none."""
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _whole(value: object) -> bool:
+    """Whether something is a whole number; truth values are none."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _range(means: object) -> bool:
+    """Whether something is two numbers from 0 to 100, the lower first."""
+    return (
+        isinstance(means, tuple | list)
+        and len(means) == 2
+        and all(map(_finite, means))
+        and 0 <= means[0] < means[1] <= 100
+    )
+
+
+# Which fields should be what.
+_RULES: tuple[tuple[tuple[str, ...], str, Callable[[Any], bool]], ...] = (
+    (("prob",), "in the interval (0, 1)", lambda value: _finite(value) and 0 < value < 1),
+    (("elevated",), "in the interval [0, 100)", lambda value: _finite(value) and 0 <= value < 100),
+    (
+        ("improvement", "margin", "alliance_margin"),
+        "a finite number above 0",
+        lambda value: _finite(value) and value > 0,
+    ),
+    (("population_mean",), "two numbers from 0 to 100, the lower first,", _range),
+    (("seed",), "a whole number, 0 or more,", lambda value: _whole(value) and value >= 0),
+    (("small",), "a whole number, 1 or more,", lambda value: _whole(value) and value >= 1),
+    (("same_people",), "True or False", lambda value: isinstance(value, bool)),
+)
