@@ -217,19 +217,19 @@ def _pairs(estimates: Estimates, rows: pd.DataFrame, of: str) -> tuple[str, list
         return f"{pair_name(row, width=40)}, {amount}{word} ({inside})"
 
     named = "; ".join(say(row, one, one is claims[0]) for (_, row), one in zip(shown.iterrows(), claims, strict=True))
-    if len(rows) == 1:
-        start = f"the {what} differ" if claims[0].settled else f"whether the {what} differ is not settled"
-        return f"{start}: {named}.", claims
-    if len(clear):
-        largest = "; the largest are " if len(clear) > NAMED else ": "
-        return (
-            f"{count(len(clear))} of {count(len(rows))} differences of {what} have an interval that excludes zero"
-            f"{largest}{named}.",
-            claims,
-        )
-    none = f"none of the {count(len(rows))} differences of {what} has an interval that excludes zero"
     # Among hundreds of pairs the largest is of no interest unless it is clear.
-    return (f"{none}.", []) if len(rows) > MANY else (f"{none}; the largest is {named}.", claims)
+    of_none = len(rows) > MANY and not len(clear)
+    text = SENTENCES(
+        "pairs",
+        what=what,
+        n=count(len(rows)),
+        one=len(rows) == 1,
+        settled=claims[0].settled,
+        clear=count(len(clear)) if len(clear) else "",
+        more=len(clear) > NAMED,
+        named="" if of_none else named,
+    )
+    return text, [] if of_none else claims
 
 
 def _explained(estimates: Estimates) -> Iterable[Finding]:

@@ -367,37 +367,33 @@ def _split(column: Column) -> list[str]:
 
 def meaning(design: Design, parameter: str) -> str:
     """One clause for a parameter as the prior table names it."""
-    own_scale = design.family.link == "identity"
-    unit = units(unit_of(design, design.outcome.name)) if own_scale else "units of the linear predictor"
-    outcome = column_name(design.outcome.name)
-    if parameter == "Intercept":
-        return (
-            f"expected {outcome} at the centring values, {unit}" if own_scale else f"{_LINEAR} at the centring values"
-        )
-    fixed = {name: parameter.meaning.format(unit=unit) for name, parameter in design.family.parameters.items()}
-    if design.residual is not None and parameter.startswith("sigma "):
-        return f"{fixed['sigma']}, at some levels of {column_name(design.residual.name)}"
-    if parameter in fixed:
-        return fixed[parameter]
-    if design.residual is not None and parameter in design.residual.parameters:
-        level = design.residual.levels[design.residual.parameters.index(parameter)]
-        return f"{fixed['sigma']}; {column_name(design.residual.name)}: {clean(level)}"
-    for factor in design.factors:
-        name = factor_name(factor.name)
-        if parameter == f"corr_{factor.name}":
-            return f"correlation between the effects of a {name}"
-        for term in factor.terms:
-            if parameter == f"tau_{factor.name}[{term}]":
-                what = "the outcome’s level" if term == "Intercept" else f"the slope of {term_name(term)}"
-                return f"SD of {what} over {name}"
+    identity, outcome = design.family.link == "identity", column_name(design.outcome.name)
+    unit = units(unit_of(design, design.outcome.name)) if identity else "units of the linear predictor"
+    what = outcome if identity else _LINEAR
+    fixed = {name: of.meaning.format(unit=unit) for name, of in design.family.parameters.items()}
+    known = {
+        column.label: f"difference in {what} per {unit_of(design, column.numeric[0])}"
+        for column in design.columns
+        if len(column.numeric) == column.order == 1
+    }
     for smooth in design.smooths:
-        if parameter == f"tau_{smooth.name}":
-            return f"SD of the departure from a straight line along {column_name(smooth.column)}, {unit}"
-    column = next((c for c in design.columns if c.label == parameter), None)
-    if column is not None and len(column.numeric) == 1 and column.order == 1:
-        what = outcome if own_scale else _LINEAR
-        return f"difference in {what} per {unit_of(design, column.numeric[0])}"
-    return f"coefficient of {term_name(parameter)}"
+        along = f"the departure from a straight line along {column_name(smooth.column)}"
+        known[f"tau_{smooth.name}"] = f"SD of {along}, {unit}"
+    for factor in design.factors:
+        for term in factor.terms:
+            differs = "the outcome’s level" if term == "Intercept" else f"the slope of {term_name(term)}"
+            known[f"tau_{factor.name}[{term}]"] = f"SD of {differs} over {factor_name(factor.name)}"
+        known[f"corr_{factor.name}"] = f"correlation between the effects of a {factor_name(factor.name)}"
+    known |= fixed
+    if (residual := design.residual) is not None:
+        by = column_name(residual.name)
+        for name, level in zip(residual.parameters, residual.levels, strict=True):
+            known.setdefault(name, f"{fixed['sigma']}; {by}: {clean(level)}")
+        if parameter.startswith("sigma "):
+            known[parameter] = f"{fixed['sigma']}, at some levels of {by}"
+    of_centre = f"expected {outcome} at the centring values, {unit}"
+    known["Intercept"] = of_centre if identity else f"{_LINEAR} at the centring values"
+    return known.get(parameter, f"coefficient of {term_name(parameter)}")
 
 
 # A row of an effects table; a mapping where there are thousands of them.

@@ -112,7 +112,21 @@ class Estimates:
 
 @dataclass(frozen=True, kw_only=True)
 class Shown:
-    """Rows of a block that are shown: all, "levels", "pairs", or those of an estimand or of several."""
+    """Rows of a block that are shown.
+
+    Parameters
+    ----------
+    name, caption
+        Id in the page, and what stands above or below.
+    rows
+        "all", "levels" (those of one level, or none), "pairs", or the name of an estimand, or several.
+    label
+        What a row is called; its level or pair by default. The text may name `level` (the level or pair in words, empty
+        without one), `at` (the level as it is), `called` (what the block calls the prefix of its id), `measure` and
+        `short` (what its estimand calls it), and `estimand`.
+    unit
+        In place of the unit that those have in braces.
+    """
 
     name: str
     caption: str
