@@ -19,6 +19,8 @@ from alliance_bayes.cohort.cells import MISSING, read_number
 from alliance_bayes.cohort.parsing import _BESIDE, _TOTALS
 from alliance_bayes.errors import DataError
 
+pytestmark = pytest.mark.slow
+
 type Table = dict[str, list[str]]
 
 QUICK = settings(max_examples=50, deadline=None)

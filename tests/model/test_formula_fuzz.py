@@ -209,6 +209,7 @@ def frame() -> pd.DataFrame:
     return numbers.assign(g=rng.choice(list("pqr"), 60), h=rng.choice(list("uv"), 60))
 
 
+@pytest.mark.slow
 @settings(max_examples=400, deadline=None)
 @given(st.lists(TERMS, min_size=1, max_size=4))
 def test_random_formulas_make_the_columns_that_are_printed(frame: pd.DataFrame, terms: list[str]) -> None:

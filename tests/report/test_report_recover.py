@@ -35,6 +35,8 @@ from recovering import (
     solved,
 )
 
+pytestmark = pytest.mark.slow
+
 FORMULA = "who5_followup ~ alliance + who5_baseline + (1 | provider_type) + (1 | sex) + (1 | country)"
 PROPERTY = settings(
     max_examples=40,

@@ -371,6 +371,7 @@ def test_a_closed_gate_withholds_every_number_of_the_models(
     assert "Withheld: the draws did not pass the checks." in section.text
 
 
+@pytest.mark.slow
 def test_a_closed_gate_of_one_model_withholds_that_block_and_what_rests_on_it(
     table: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

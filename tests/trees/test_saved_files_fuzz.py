@@ -26,6 +26,8 @@ from alliance_bayes.storage import _tree, load
 from alliance_bayes.trees import write_tree
 from builders import OUTCOME_FORMULA, fitted, rows
 
+pytestmark = pytest.mark.slow
+
 FORMULA = "who5_followup ~ alliance + s(age, knots=(30, 40)) + sex + (alliance || country)"
 LEAVES = st.one_of(
     st.none(),

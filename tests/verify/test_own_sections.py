@@ -18,6 +18,8 @@ from alliance_bayes.report.page import EMPTY, embed, read_manifest
 from alliance_bayes.report.sections import SectionMaker
 from builders import rows
 
+pytestmark = pytest.mark.slow
+
 FORMULA = "who5_followup ~ alliance + who5_baseline + (alliance || provider_type) + (1 || sex)"
 MANIFEST = re.compile(r'<script type="application/json" id="manifest">.*?</script>', re.DOTALL)
 WORDS = "Slopes of the analyst&#39;s own choice."

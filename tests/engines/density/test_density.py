@@ -170,7 +170,9 @@ CASES |= {
 }
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize(
+    "case", [pytest.param(case, marks=[pytest.mark.slow] if "with an offset" in case else []) for case in CASES]
+)
 def test_density_gradient_and_variables_are_those_of_the_graph(case: str) -> None:
     formula, options = CASES[case]
     design, priors = applied(formula, autoscale=True, **options)
