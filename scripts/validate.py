@@ -80,12 +80,16 @@ def validated(file: str) -> tuple[int, str]:
     state, began = commit(), datetime.now(UTC)
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
-        command = (sys.executable, "-m", "pytest", file, "-m", "slow or validation", "-q", f"--junitxml={report}")
+        # The family of reports that has properties of tests.
+        asked = ("-m", "slow or validation", "-q", "-o", "junit_family=xunit1", f"--junitxml={report}")
+        command = (sys.executable, "-m", "pytest", file, *asked)
         # Two files are at work side by side: threads of BLAS would only take turns.
         environment = os.environ | {"ALLIANCE_BAYES_VALIDATE": "full", "OPENBLAS_NUM_THREADS": "1"}
         done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
         if done.returncode not in (0, 1):
             return done.returncode, done.stdout + done.stderr
+        if done.returncode == 1:
+            print(done.stdout, file=sys.stderr)
         found = rows(report)
     title = Path(file).stem.removeprefix("test_").replace("_", " ")
     minutes = (datetime.now(UTC) - began).total_seconds() / 60
