@@ -42,7 +42,7 @@ FILES = (
 HEAD = """# Validation at full size
 
 What hundreds of fits showed. Each section was written by its command, and says with which seeds, when, and of which
-state of the package. `make validate` runs all of them; CI runs a small instance of each (`make test-slow`).
+commit the package was. `make validate` runs all of them; CI runs a small instance of each (`make test-slow`).
 """
 
 
@@ -54,10 +54,15 @@ def processor() -> str:
     return next(named, platform.processor() or platform.machine())
 
 
-def commit() -> str:
-    """The state of the repository."""
-    command = ("git", "describe", "--always", "--dirty", "--abbrev=8", "--exclude=*")
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
+def git(*words: str) -> str:
+    """What git says."""
+    return subprocess.run(("git", *words), cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def state() -> str:
+    """The last commit that changed the package, and whether it was changed since."""
+    changed = git("status", "--porcelain", "--", "src", "tests")
+    return git("log", "-1", "--format=%h", "--abbrev=8", "--", "src") + (", changed since" if changed else "")
 
 
 def rows(report: Path) -> list[str]:
@@ -77,7 +82,7 @@ def rows(report: Path) -> list[str]:
 
 def validated(file: str) -> tuple[int, str]:
     """Exit status of pytest, and the section of a file."""
-    state, began = commit(), datetime.now(UTC)
+    package, began = state(), datetime.now(UTC)
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
         # The family of reports that has properties of tests.
@@ -96,8 +101,8 @@ def validated(file: str) -> tuple[int, str]:
     lines = [
         f"## {title[0].upper()}{title[1:]}",
         "",
-        f"`python scripts/validate.py {file}`, {began:%Y-%m-%d}, {minutes:.0f} minutes at commit {state}; Python "
-        f"{platform.python_version()} on {platform.system()}, {processor()}, {os.cpu_count()} cores.",
+        f"`python scripts/validate.py {file}`, {began:%Y-%m-%d}, {minutes:.0f} minutes, package of commit {package}; "
+        f"Python {platform.python_version()} on {platform.system()}, {processor()}, {os.cpu_count()} cores.",
         "",
         "| test | seeds | found | verdict | seconds |",
         "|---|---|---|---|---|",

@@ -192,6 +192,7 @@ def assert_same(found, expected) -> None:
     np.testing.assert_allclose(mine.cross, theirs.cross, rtol=1e-9, atol=1e-9 * np.abs(theirs.cross).max())
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(tables(), st.sampled_from([SPEC, DECLARED]))
 def test_a_table_of_a_database_is_judged_as_its_rows_are(table: pa.Table, spec: ModelSpec) -> None:
@@ -203,6 +204,7 @@ def test_a_table_of_a_database_is_judged_as_its_rows_are(table: pa.Table, spec: 
         connection.disconnect()
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(tables(), st.sampled_from([SPEC, DECLARED]), st.sampled_from(["csv", "parquet"]))
 def test_a_file_that_is_queried_is_judged_as_one_that_is_read(
