@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Sequence
 from functools import cached_property
@@ -22,6 +23,7 @@ from alliance_bayes.errors import UsageError
 from alliance_bayes.fit import FittedModel, without_times
 from alliance_bayes.machine import processors
 from alliance_bayes.model import Design, ModelSpec, read_card, write_card
+from alliance_bayes.model.roles import persons_of, role_wanted
 from alliance_bayes.moments import Moments, fingerprint
 from alliance_bayes.moments.weighted import design_of_moments
 from alliance_bayes.remedies import argument
@@ -34,6 +36,8 @@ if TYPE_CHECKING:
     from alliance_bayes.report import Rendered
 
 __all__ = ["Fit", "Model", "load_fit", "load_model"]
+
+logger = logging.getLogger("alliance_bayes")
 
 
 class Model(ModelSpec):
@@ -56,16 +60,24 @@ class Model(ModelSpec):
         Pooled factors whose levels are all there are: their effects sum to zero and no new level can be predicted.
         Names that the formula does not pool are ignored, so that the default fits any formula.
     focal
-        The predictor whose association is asked for; by default ``alliance`` where it is a predictor, else the first
-        numeric one.
+        The predictor whose association is asked for; by default the alliance score where there is one, else the first
+        numeric predictor.
+    alliance
+        The predictor that is an alliance score, in whatever points; the named prior sets are about its slope, and need
+        its scale (``scales``) where it is not that of the column ``alliance``, 1 to 5, and is not to be taken from the
+        rows.
     centre
         Centring value by numeric column; elsewhere the mean of the analysed rows, or zero where an intercept is missing
         that would take up the mean.
     scales
         Reference scales of columns the package does not know (see :class:`Scale`).
     autoscale
-        Whether columns without a reference scale take one from the analysed rows. The priors then depend on the data,
-        and say so.
+        Whether columns without a reference scale take one from the analysed rows. Their priors are then weak, depend on
+        the data, and say so. False refuses such columns.
+    roles
+        What the levels of pooled factors are: ``"person"``, ``"provider"`` or ``"group"``. Default priors of their
+        effects follow it. ``participant_id``, ``provider_id``, ``country``, ``site``, ``provider_type``, ``sex`` and
+        ``modality`` have theirs by name; levels of another factor are taken for persons, which is the weakest prior.
     levels
         Declared levels by categorical column, in order.
     residual_by
@@ -257,6 +269,11 @@ class Model(ModelSpec):
             cohort = cohort if isinstance(cohort, Cohort) else read_cohort(cohort, set_aside=True)
             design, flow, about = self._applied(cohort, same_people)
             people = (cohort.same_people(about["same_people"]) if same_people else cohort).people(self.columns)
+            if people is None:
+                people = persons_of(design, self.roles)
+        for factor in design.factors:
+            if not factor.role.known and (wanted := role_wanted(factor.name, len(factor.levels), design.rows.n)):
+                logger.log(logging.WARNING if progress is not False else logging.INFO, "%s", wanted)
         priors = self.priors_for(design)
         tree, ran = sample(
             design,

@@ -19,17 +19,20 @@ from alliance_bayes.cli import main
 from alliance_bayes.storage import save
 from builders import fitted, rows
 
-CARD = 'format = 2\nformula = "who5_followup ~ alliance + (1 | sex)"\n'
+CARD = 'format = 3\nformula = "who5_followup ~ alliance + (1 | sex)"\n'
 
 
 @contextmanager
 def full_disk(limit: int) -> Iterator[None]:
     """No file can grow beyond so many bytes."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    before, keeping = resource.getrlimit(resource.RLIMIT_FSIZE), sys.dont_write_bytecode
+    # Python would keep the code of modules imported meanwhile by halves.
+    sys.dont_write_bytecode = True
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, before[1]))
     try:
         yield
     finally:
+        sys.dont_write_bytecode = keeping
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 

@@ -17,6 +17,7 @@ from alliance_bayes.errors import ModelError
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model import Design
 from alliance_bayes.model.derivative import RoughnessError
+from alliance_bayes.model.scales import SampleScale
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -105,7 +106,9 @@ class PriorPredictive(Check):
                     f"(limit {percent(AT_ENDS_LIMIT)})"
                 )
         rows.append(_row("R2", r2, np.median(r2), R2_LIMIT))
-        if np.median(r2) > R2_LIMIT:
+        # Where no instrument fixes the outcome's scale the default priors are weak on purpose.
+        weak = isinstance(design.scales.get(design.outcome.name), SampleScale)
+        if np.median(r2) > R2_LIMIT and not weak:
             warnings.append(f"half of the prior draws have an R2 above {np.median(r2):.3f} (limit {R2_LIMIT:g})")
         focal = fit.spec.focal_predictor(design)
         if focal is not None:
@@ -113,7 +116,8 @@ class PriorPredictive(Check):
             if slope is not None:
                 beyond = float((np.abs(slope) > 1).mean())
                 rows.append(_row(f"standardised slope of {focal}", slope, beyond, SLOPE_LIMIT))
-                if beyond > SLOPE_LIMIT:
+                weak = weak or isinstance(design.scales.get(focal), SampleScale)
+                if beyond > SLOPE_LIMIT and not weak:
                     warnings.append(
                         f"the standardised slope of {focal} is beyond -1 or 1 in {percent(beyond)} of prior draws "
                         f"(limit {percent(SLOPE_LIMIT)})"
@@ -122,6 +126,11 @@ class PriorPredictive(Check):
             sentence = f"The priors are hard to believe: {'; '.join(warnings)}. Narrow them, or say why they are meant."
         else:
             sentence = f"What the priors imply is within the stated limits: {_summary(rows)}."
+            if weak:
+                sentence = (
+                    f"The priors are weak, since no instrument fixes a scale, and rule little out: {_summary(rows)}. "
+                    "Declare scales, or state priors, to say what is believed."
+                )
         if fit.moments is not None:
             sentence += (
                 " The fit was made from moments: outcomes were simulated at points that have the rows' moments, so the "

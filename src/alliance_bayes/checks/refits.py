@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from alliance_bayes.effects.analysis import Analysis
-from alliance_bayes.effects.options import Options
+from alliance_bayes.effects.options import Options, default_population
 from alliance_bayes.effects.slopes import SLOPES
 from alliance_bayes.effects.summary import Estimate, Fixed, summarise
 from alliance_bayes.effects.table import EffectTable
@@ -84,7 +84,7 @@ def focal_slope(fit: FittedModel) -> np.ndarray:
 def focal(fit: FittedModel) -> Estimate:
     """The average slope of the focal predictor; where it has none, the difference that goes with its declared step."""
     # One after the other: most fits need the first only, and the others go through all rows.
-    made = SLOPES.estimates(Analysis(fit, Options()))
+    made = SLOPES.estimates(Analysis(fit, Options(population=default_population(fit))))
     own = next(quantity for quantity in made if quantity.estimand == "slope")
     if not np.isnan(own.draws()).all():
         return own

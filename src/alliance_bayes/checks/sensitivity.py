@@ -26,6 +26,7 @@ from alliance_bayes.checks.refits import (
 from alliance_bayes.effects.table import EffectTable, steady
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model.defaults import PRIOR_SETS
+from alliance_bayes.model.scales import BUILT_IN
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -146,7 +147,7 @@ class Influence(Check):
 def _sets(fit: FittedModel) -> list[tuple[str, dict[str, Any]]]:
     """Named sets with the analyst's own priors, but for that of the slope: the sets are about nothing else."""
     focal = fit.spec.focal_predictor(fit.design)
-    if focal != "alliance" or why_not(fit):
+    if focal != fit.spec.alliance or why_not(fit):
         return []
     given = {name: prior for name, prior in fit.spec.given_priors.items() if name != focal}
     return [(name, {"set": name, **given}) for name in PRIOR_SETS]
@@ -155,7 +156,7 @@ def _sets(fit: FittedModel) -> list[tuple[str, dict[str, Any]]]:
 def _cases(fit: FittedModel) -> Iterator[tuple[str, str | None, str | None, np.ndarray]]:
     """Label, factor, level, and which rows stay."""
     frame, focal = fit.design.frame, fit.spec.focal_predictor(fit.design)
-    if focal == "alliance":
+    if focal == fit.spec.alliance and fit.design.scales.get(focal) == BUILT_IN["alliance"]:
         low = frame[focal].to_numpy(float) < LOWEST
         if FEWEST <= low.sum() < len(low) / 2:
             yield f"without alliance below {LOWEST:g}", None, None, ~low

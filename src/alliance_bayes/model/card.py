@@ -15,6 +15,7 @@ from alliance_bayes.errors import FileFormatError, ModelError
 from alliance_bayes.foreign import TOML_BYTES, parse_toml, read_text, shown
 from alliance_bayes.model.defaults import PRIOR_SETS
 from alliance_bayes.model.priors import parse_prior
+from alliance_bayes.model.roles import ROLES
 from alliance_bayes.model.scales import Scale
 from alliance_bayes.model.spec import Card, ModelSpec
 from alliance_bayes.remedies import call
@@ -23,12 +24,12 @@ __all__ = ["FORMAT", "card_arguments", "card_text", "read_card", "write_card"]
 
 #: Raised whenever a card would mean something else: another key, another default, other numbers behind a prior set's
 #: name. The first format had no number.
-FORMAT = 2
+FORMAT = 3
 
 _CARD = tuple(field.name for field in dataclasses.fields(Card))
-_MODEL = ("formula", "family", "exhaustive", "focal", "residual_by", "trials", "autoscale")
-_TABLES = ("priors", "centre", "scales", "levels")
-_TEXTS = ("formula", "family", "focal", "residual_by", "trials", "name", "title", "question", "estimand")
+_MODEL = ("formula", "family", "exhaustive", "focal", "alliance", "residual_by", "trials", "autoscale")
+_TABLES = ("priors", "centre", "scales", "roles", "levels")
+_TEXTS = ("formula", "family", "focal", "alliance", "residual_by", "trials", "name", "title", "question", "estimand")
 _LISTS = ("exhaustive", "assumptions", "sources")
 _NUMBERS = ("mean", "sd", "lower", "upper", "step")
 _SCALE = tuple(field.name for field in dataclasses.fields(Scale))
@@ -36,7 +37,8 @@ _SCALE = tuple(field.name for field in dataclasses.fields(Scale))
 _DEFAULTS: Mapping[str, Any] = {
     "family": "gaussian",
     "exhaustive": ["provider_type", "sex", "modality"],
-    "autoscale": False,
+    "autoscale": True,
+    "alliance": "alliance",
 }
 _DEFAULT_SET = "weak"
 
@@ -47,9 +49,9 @@ def card_arguments(text: str, *, source: str = "model card", name: str = Card.na
     Parameters
     ----------
     text
-        TOML with ``format`` and ``formula`` and, optionally, ``family``, ``exhaustive``, ``focal``, ``residual_by``,
-        ``trials``, ``autoscale``, the words (``name, title, question, estimand, assumptions, sources``) and the tables
-        ``[priors]``, ``[centre]``, ``[scales.<column>]``, ``[levels]``.
+        TOML with ``format`` and ``formula`` and, optionally, ``family``, ``exhaustive``, ``focal``, ``alliance``,
+        ``residual_by``, ``trials``, ``autoscale``, the words (``name, title, question, estimand, assumptions,
+        sources``) and the tables ``[priors]``, ``[centre]``, ``[scales.<column>]``, ``[roles]``, ``[levels]``.
     source
         What to call the card in messages.
     name
@@ -67,7 +69,7 @@ def card_arguments(text: str, *, source: str = "model card", name: str = Card.na
     if problems:
         raise FileFormatError(f"{source}: {' '.join(problems)}")
     table = {**_DEFAULTS, **table}
-    plain = ("formula", "family", "focal", "residual_by", "trials", "autoscale", "centre")
+    plain = ("formula", "family", "focal", "alliance", "residual_by", "trials", "autoscale", "centre", "roles")
     arguments: dict[str, Any] = {key: table[key] for key in plain if key in table}
     arguments["exhaustive"] = tuple(table["exhaustive"])
     arguments["priors"] = {"set": _DEFAULT_SET, **table.get("priors", {})}
@@ -90,6 +92,8 @@ def card_text(spec: ModelSpec) -> str:
     table |= {"formula": spec.formula, "family": spec.family, "exhaustive": list(spec.exhaustive)}
     if spec.focal is not None:
         table["focal"] = spec.focal
+    if spec.alliance != _DEFAULTS["alliance"]:
+        table["alliance"] = spec.alliance
     if spec.residual_by is not None:
         table["residual_by"] = spec.residual_by
     if spec.trials is not None:
@@ -103,6 +107,8 @@ def card_text(spec: ModelSpec) -> str:
             name: {key: value for key in _SCALE if (value := getattr(scale, key)) is not None}
             for name, scale in spec.scales.items()
         }
+    if spec.roles:
+        table["roles"] = dict(spec.roles)
     if spec.levels:
         table["levels"] = {name: list(levels) for name, levels in spec.levels.items()}
     return tomli_w.dumps(table)
@@ -157,9 +163,15 @@ def _problems(table: Mapping[str, Any]) -> Iterator[str]:
         listed = table.get(key, [])
         if not (isinstance(listed, list) and all(isinstance(item, str) for item in listed)):
             yield f"'{key}' should be a list of texts but got {shown(listed)}."
-    if not isinstance(table.get("autoscale", False), bool):
+    if not isinstance(table.get("autoscale", True), bool):
         yield f"'autoscale' should be true or false but got {shown(table['autoscale'])}."
-    for key, check in (("priors", _prior), ("centre", _centre), ("scales", _scale), ("levels", _levels)):
+    for key, check in (
+        ("priors", _prior),
+        ("centre", _centre),
+        ("scales", _scale),
+        ("roles", _role),
+        ("levels", _levels),
+    ):
         inner = table.get(key, {})
         if not isinstance(inner, dict):
             yield f"'{key}' should be a table ([{key}]) but got {shown(inner)}."
@@ -207,6 +219,11 @@ def _scale(name: str, given: object) -> Iterator[str]:
             Scale(**fields)
         except ModelError as error:
             yield f"[scales.{name}]: {error.message.template}"
+
+
+def _role(name: str, role: object) -> Iterator[str]:
+    if role not in ROLES:
+        yield f"the role of {shown(name)} should be one of {', '.join(map(repr, ROLES))} but got {shown(role)}."
 
 
 def _levels(name: str, given: object) -> Iterator[str]:

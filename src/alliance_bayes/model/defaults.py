@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from alliance_bayes.model.columns import Column
 from alliance_bayes.model.families import Family
 from alliance_bayes.model.priors import Prior, StatedPrior
-from alliance_bayes.model.scales import BUILT_IN, Scale, is_who5
+from alliance_bayes.model.roles import Role, RoleOf
+from alliance_bayes.model.scales import BUILT_IN, SampleScale, Scale, is_who5
 
 __all__ = ["PRIOR_SETS", "Defaults"]
 
@@ -31,6 +32,15 @@ _WHO5_SLOPES: Mapping[str, tuple[float, str]] = {
     "days_in_care": (0.5, "per day; a month is unlikely to matter by more than 30 points"),
 }
 
+# Standardised slopes and interactions between columns whose scales instruments fix.
+_SLOPE, _INTERACTION = 0.5, 0.25
+# Elsewhere, as rstanarm and bambi have it: weak, since the scales are those of the data.
+_WEAK = 2.5
+# SD of levels, and of slopes by level, in SDs: persons differ from one another as much as outcomes do; providers
+# account for 0.2 to 29 % of the variance (Johns et al. 2019); groups differ less.
+_LEVELS: Mapping[Role, float] = {"person": 1.0, "provider": 0.35, "group": 0.25}
+_SLOPES: Mapping[Role, float] = {"person": 0.5, "provider": 0.175, "group": 0.15}
+
 
 @dataclass(frozen=True)
 class Defaults:
@@ -48,6 +58,8 @@ class Defaults:
         Name of the prior set for the alliance slope.
     levels
         Number of an ordinal outcome's levels, None when unknown (others need none).
+    alliance
+        The predictor that is an alliance score, which the named sets are about.
     """
 
     outcome: str
@@ -55,6 +67,7 @@ class Defaults:
     scale: Scale | None
     named: str
     levels: int | None = None
+    alliance: str = "alliance"
 
     @property
     def _sd(self) -> float | None:
@@ -65,6 +78,23 @@ class Defaults:
     def _factor(self) -> float:
         """Linear-predictor units in one unit of the outcome."""
         return 1.0 if self.scale is None else self.family.predictor_unit(self.scale)
+
+    def _fixed(self, numeric: Sequence[str], scales: Mapping[str, Scale]) -> bool:
+        """Whether instruments, not data, fix the scale of a coefficient of some numeric components."""
+        outcome = self.scale is not None and not isinstance(self.scale, SampleScale)
+        # A logit has a scale of its own, but by it alone no difference of groups is large or small.
+        own = bool(numeric) and self.family.predictor_sd(None) is not None
+        return (outcome or own) and not any(isinstance(scales[name], SampleScale) for name in numeric)
+
+    def _sds(self, numeric: Sequence[str], scales: Mapping[str, Scale]) -> str:
+        """The SDs that a prior is made of, and where they come from."""
+        if self.family.predictor_sd(None) is not None:
+            own = f"{self._sd:.3g} of the {self.family.link} of '{self.outcome}'"
+        else:
+            own = f"{self._sd:.3g} of '{self.outcome}'{_source(self.scale)}"
+        return ", ".join(
+            [f"SD {own}", *(f"{scales[name].sd:.3g} of '{name}'{_source(scales[name])}" for name in numeric)]
+        )
 
     def _stated(self, prior: Prior, reason: str) -> StatedPrior:
         """A prior in units of the outcome, brought to the linear predictor."""
@@ -113,29 +143,30 @@ class Defaults:
             if numeric[0] in _WHO5_SLOPES:
                 width, reason = _WHO5_SLOPES[numeric[0]]
                 return self._stated(Prior("Normal", (0.0, width)), reason)
-            if numeric[0] == "alliance" and self.named == "weak":
+            if self._is_alliance(numeric, scales) and self.named == "weak":
                 return self._stated(
                     Prior("Normal", (0.0, 10.0)), "weak: per alliance point, the smallest relevant change is 10"
                 )
         if self._sd is None or any(name not in scales for name in numeric):
             return None
         unit = self._sd / math.prod(scales[name].sd for name in numeric)
-        if main and numeric == ("alliance",) and (named := PRIOR_SETS[self.named]) is not None:
+        if main and numeric == (self.alliance,) and (named := PRIOR_SETS[self.named]) is not None:
             mean, sd, reason = named
             sign = 1.0 if self.scale is None or self.scale.higher_is_better else -1.0
             return StatedPrior(
                 Prior("Normal", (sign * mean * unit, sd * unit)),
-                f"{self.named}: {reason}; SDs {self._sd:.3g} and {scales['alliance'].sd:g}",
+                f"{self.named}: {reason}; {self._sds(numeric, scales)}",
             )
-        width = 0.5 if main else 0.25
-        what = (
-            "standardised interaction"
-            if not main
-            else "standardised slope"
-            if numeric
-            else "standardised group difference"
+        width = _WEAK if not self._fixed(numeric, scales) else _SLOPE if main else _INTERACTION
+        what = "interaction" if not main else "slope" if numeric else "group difference"
+        return StatedPrior(
+            Prior("Normal", (0.0, width * unit)),
+            f"standardised {what} Normal(0, {width:g}); {self._sds(numeric, scales)}",
         )
-        return StatedPrior(Prior("Normal", (0.0, width * unit)), f"{what} Normal(0, {width:g})")
+
+    def _is_alliance(self, numeric: Sequence[str], scales: Mapping[str, Scale]) -> bool:
+        """Whether a coefficient is that of the alliance score in points of 1 to 5."""
+        return tuple(numeric) == (self.alliance,) and scales.get(self.alliance) == BUILT_IN["alliance"]
 
     def _without_intercept(
         self, column: Column, scales: Mapping[str, Scale], origins: Mapping[str, float]
@@ -158,24 +189,40 @@ class Defaults:
             f"about zero, {math.hypot(mean, sd):.3g} over {size:.3g}",
         )
 
-    def spread(self, column: Column, scales: Mapping[str, Scale]) -> StatedPrior | None:
-        """Prior of the SD of a pooled column's effect over the levels of a factor."""
-        numeric = column.numeric
-        if is_who5(self.scale) and column.order == 0:
-            return self._stated(
-                Prior("HalfNormal", (5.0,)),
-                "country means in Europe differ by an SD of about 5 (EQLS 2007); other factors hardly by more",
-            )
-        if is_who5(self.scale) and column.order == 1 and numeric == ("alliance",):
-            return self._stated(
-                Prior("HalfNormal", (2.0,)), "per alliance point; groups' slopes are alike within a few points"
-            )
+    def spread(self, column: Column, scales: Mapping[str, Scale], factor: str, role: RoleOf) -> StatedPrior | None:
+        """Prior of the SD of a pooled column's effect over the levels of a factor.
+
+        Parameters
+        ----------
+        column
+            The pooled column.
+        scales
+            Reference scales by numeric component.
+        factor, role
+            The factor's name, and what its levels are.
+        """
+        numeric, level = column.numeric, column.order == 0
+        who = f"levels of '{factor}' are {role.role}s"
+        if not role.known:
+            who = f"nothing says what the levels of '{factor}' are, so they are taken for {role.role}s"
+        if is_who5(self.scale) and role.role == "group":
+            if level:
+                return self._stated(
+                    Prior("HalfNormal", (5.0,)),
+                    f"{who}: country means in Europe differ by an SD of about 5 (EQLS 2007)",
+                )
+            if column.order == 1 and self._is_alliance(numeric, scales):
+                return self._stated(
+                    Prior("HalfNormal", (2.0,)), f"{who}, whose slopes per alliance point are alike within a few points"
+                )
         if self._sd is None or any(name not in scales for name in numeric):
             return None
-        unit = self._sd / math.prod(scales[name].sd for name in numeric)
-        width = 0.25 if not numeric else 0.075
-        what = "level SD" if not numeric else "slope SD"
-        return StatedPrior(Prior("HalfNormal", (width * unit,)), f"standardised {what} HalfNormal({width:g})")
+        width = (_LEVELS if level else _SLOPES)[role.role]
+        return StatedPrior(
+            Prior("HalfNormal", (width * self._sd / math.prod(scales[name].sd for name in numeric),)),
+            f"{who}: standardised {'level' if level else 'slope' if numeric else 'difference'} SD "
+            f"HalfNormal({width:g}); {self._sds(numeric, scales)}",
+        )
 
     def bend(self) -> StatedPrior | None:
         """Prior of the SD of a smooth's departure from its straight line."""
@@ -186,10 +233,17 @@ class Defaults:
             )
         if self._sd is None:
             return None
+        width = 1.0 if isinstance(self.scale, SampleScale) else 0.25
         return StatedPrior(
-            Prior("HalfNormal", (0.25 * self._sd,)), "standardised departure from a straight line HalfNormal(0.25)"
+            Prior("HalfNormal", (width * self._sd,)),
+            f"standardised departure from a straight line HalfNormal({width:g}); {self._sds((), {})}",
         )
 
     def parameter(self, name: str) -> StatedPrior | None:
         """Prior of a parameter of the family."""
         return self.family.parameter_prior(name, self.scale, self.levels)
+
+
+def _source(scale: Scale | None) -> str:
+    """Where a scale comes from, where it is not an instrument's or the analyst's."""
+    return " in the analysed rows" if isinstance(scale, SampleScale) else ""

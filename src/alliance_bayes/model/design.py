@@ -20,6 +20,7 @@ from alliance_bayes.model.formula import Formula
 from alliance_bayes.model.grammar import shown
 from alliance_bayes.model.levels import new_labels, ordered_levels, present_levels
 from alliance_bayes.model.residual import ResidualFactor, residual_factor
+from alliance_bayes.model.roles import Role, role_of
 from alliance_bayes.model.scales import Scale, sample_scale, scale_of
 from alliance_bayes.model.smooth import Smooth, build_smooth
 from alliance_bayes.model.trials import trials_of
@@ -244,7 +245,8 @@ def build_design(
     exhaustive: tuple[str, ...] = (),
     centre: Mapping[str, float] | None = None,
     scales: Mapping[str, Scale] | None = None,
-    autoscale: bool = False,
+    autoscale: bool = True,
+    roles: Mapping[str, Role] | None = None,
     residual_by: str | None = None,
     weights: np.ndarray | None = None,
     smooths: tuple[Smooth, ...] | None = None,
@@ -266,6 +268,8 @@ def build_design(
         Declared reference scales, added to the built-in ones.
     autoscale
         Whether a column without a reference scale gets one from the rows themselves.
+    roles
+        Declared roles of pooled factors.
     residual_by
         Name of the categorical column by whose levels the residual SD differs.
     weights
@@ -303,7 +307,7 @@ def build_design(
     outcome_scale = scale_of(formula.outcome, declared)
     counted = None if trials is None else trials_of(frame, trials)
     outcome = family.prepare(formula.outcome, values.to_numpy(float), outcome_scale, counted)
-    if outcome_scale is None and autoscale:
+    if outcome_scale is None and autoscale and family.predictor_sd(None) is None:
         outcome_scale = sample_scale(outcome.values, weights)
 
     common, pooled, offsets = evaluate_terms(formula, frame)
@@ -323,7 +327,7 @@ def build_design(
     if outcome_scale is not None:
         known[formula.outcome] = outcome_scale
     columns = tuple(column for term in common for column in describe(term))
-    factors = _factors(formula, pooled, frame, exhaustive)
+    factors = _factors(formula, pooled, frame, exhaustive, roles or {})
     rows = _assemble(common, pooled, factors, frame, centres, new=False)
     refuse_constant(rows.x, columns, column_sizes(common, centres))
     if smooths is None:
@@ -351,7 +355,11 @@ def build_design(
 
 
 def _factors(
-    formula: Formula, pooled: tuple[Any, ...], frame: pd.DataFrame, exhaustive: tuple[str, ...]
+    formula: Formula,
+    pooled: tuple[Any, ...],
+    frame: pd.DataFrame,
+    exhaustive: tuple[str, ...],
+    roles: Mapping[str, Role],
 ) -> tuple[PooledFactor, ...]:
     factors = []
     for chunk in formula.groups:
@@ -372,7 +380,8 @@ def _factors(
                     "term, with '|' where all are correlated and '||' where none is."
                 )
         correlated = chunk.correlated and len(columns) > 1
-        factors.append(PooledFactor(chunk.factor, levels, columns, chunk.factor in exhaustive, correlated))
+        role = role_of(chunk.factor, roles)
+        factors.append(PooledFactor(chunk.factor, levels, columns, chunk.factor in exhaustive, correlated, role))
     return tuple(factors)
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from alliance_bayes.model.columns import Column
+from alliance_bayes.model.roles import RoleOf
 
 __all__ = ["PooledFactor", "Rows", "term_dim"]
 
@@ -34,6 +35,8 @@ class PooledFactor:
         Whether all levels there are have been observed: effects then sum to zero over levels.
     correlated
         Whether the pooled terms are correlated a priori.
+    role
+        What its levels are: persons, providers or groups.
     """
 
     name: str
@@ -41,6 +44,7 @@ class PooledFactor:
     columns: tuple[Column, ...]
     exhaustive: bool
     correlated: bool
+    role: RoleOf
 
     @property
     def terms(self) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from alliance_bayes.model.families import Family
 from alliance_bayes.model.formula import Formula
 from alliance_bayes.model.layout import refuse_shared
 from alliance_bayes.model.priors import SET, Prior, PriorTable, StatedPrior
+from alliance_bayes.model.roles import Role, RoleOf, role_of
 from alliance_bayes.model.scales import Scale, scale_of
 from alliance_bayes.remedies import setting
 
@@ -25,7 +26,7 @@ _Parameter = tuple[tuple[str, ...], str, StatedPrior | None, str]
 _COEFFICIENT = "the coefficient of"
 
 
-def resolve_priors(design: Design, given: Mapping[str, Prior], named: str) -> PriorTable:
+def resolve_priors(design: Design, given: Mapping[str, Prior], named: str, alliance: str) -> PriorTable:
     """Priors of every parameter of a design.
 
     Parameters
@@ -37,6 +38,8 @@ def resolve_priors(design: Design, given: Mapping[str, Prior], named: str) -> Pr
         ``sigma`` all levels of the residual factor.
     named
         The prior set that fills the rest.
+    alliance
+        The predictor that is an alliance score.
 
     Raises
     ------
@@ -45,8 +48,9 @@ def resolve_priors(design: Design, given: Mapping[str, Prior], named: str) -> Pr
         neither a prior nor a reference scale to derive one from.
     """
     levels = None if design.outcome.levels is None else design.outcome.levels.size
-    defaults = Defaults(design.outcome.name, design.family, design.scales.get(design.outcome.name), named, levels)
-    groups = [(factor.name, factor.columns, factor.correlated) for factor in design.factors]
+    scale = design.scales.get(design.outcome.name)
+    defaults = Defaults(design.outcome.name, design.family, scale, named, levels, alliance)
+    groups = [(factor.name, factor.columns, factor.correlated, factor.role) for factor in design.factors]
     by_level = () if design.residual is None else design.residual.parameters
     smooths = [smooth.name for smooth in design.smooths]
     origins = None if design.formula.has_intercept else design.centres
@@ -60,7 +64,7 @@ def resolve_priors(design: Design, given: Mapping[str, Prior], named: str) -> Pr
             f"no default prior is known for {', '.join(lacking)}: the package does not know the scale of every "
             "column involved. "
             f"Give these priors, or the columns' scales ({setting('scales', {'name': {'mean': ..., 'sd': ...}})}), or "
-            f"set {setting('autoscale', True)} to take scales from the analysed rows."
+            f"leave {setting('autoscale', True)} to take scales from the analysed rows."
         )
     return PriorTable(entries, given, named)
 
@@ -71,15 +75,16 @@ def preview_priors(
     given: Mapping[str, Prior],
     named: str,
     declared: Mapping[str, Scale],
-    autoscale: bool,
+    alliance: str,
+    roles: Mapping[str, Role],
     *,
     by_level: bool = False,
     centre: Mapping[str, float] | None = None,
 ) -> PriorTable:
     """The priors that can be told from the formula alone, before there are rows.
 
-    Parameters whose default depends on the rows (an undeclared scale with ``autoscale``, a column of unknown kind)
-    are left out. Where the residual SD differs by level (``by_level``), ``sigma`` stands for all of them.
+    Parameters whose default depends on the rows (an unknown scale, a column of unknown kind) are left out. Where the
+    residual SD differs by level (``by_level``), ``sigma`` stands for all of them.
 
     Raises
     ------
@@ -103,11 +108,16 @@ def preview_priors(
     common = [column(t) for t in formula.common if not (t == "Intercept" and family.own_intercepts)]
     # One term alone has correlations only where it has several columns, which the rows tell.
     groups = [
-        (group.factor, tuple(map(column, group.terms)), group.correlated and len(group.terms) > 1)
+        (
+            group.factor,
+            tuple(map(column, group.terms)),
+            group.correlated and len(group.terms) > 1,
+            role_of(group.factor, roles),
+        )
         for group in formula.groups
     ]
     levels = None if outcome is None or outcome.levels is None else outcome.levels.size
-    defaults = Defaults(formula.outcome, family, outcome, named, levels)
+    defaults = Defaults(formula.outcome, family, outcome, named, levels, alliance)
     smooths = [smooth.name for smooth in formula.smooths]
     origins = None if formula.has_intercept else centre or {}
     # Without an intercept, the rows tell which indicator is a level and which a difference from one.
@@ -131,7 +141,7 @@ def preview_priors(
 def _parameters(
     family: Family,
     common: Iterable[Column],
-    groups: Iterable[tuple[str, tuple[Column, ...], bool]],
+    groups: Iterable[tuple[str, tuple[Column, ...], bool, RoleOf]],
     smooths: Iterable[str],
     defaults: Defaults,
     scales: Mapping[str, Scale],
@@ -154,10 +164,15 @@ def _parameters(
             defaults.parameter(name),
             f"the parameter '{name}' of the family",
         )
-    for factor, columns, correlated in groups:
+    for factor, columns, correlated, role in groups:
         for column in columns:
             names = (f"tau_{factor}[{column.label}]", f"tau_{factor}")
-            yield names, "positive", defaults.spread(column, scales), f"the SDs of the effects of '{factor}'"
+            yield (
+                names,
+                "positive",
+                defaults.spread(column, scales, factor, role),
+                f"the SDs of the effects of '{factor}'",
+            )
         if correlated:
             reason = "LKJ(2): correlations near +/- 1 are less likely than those near 0"
             own_prior = StatedPrior(Prior("LKJ", (2.0,)), reason)

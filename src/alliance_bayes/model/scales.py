@@ -12,7 +12,7 @@ import numpy as np
 from alliance_bayes.errors import ModelError
 from alliance_bayes.rounding import is_constant
 
-__all__ = ["BUILT_IN", "Scale", "is_who5", "sample_scale", "scale_of"]
+__all__ = ["BUILT_IN", "SampleScale", "Scale", "is_who5", "sample_scale", "scale_of"]
 
 #: Most steps of a scale with levels.
 MAX_LEVELS = 100_000
@@ -89,6 +89,10 @@ class Scale:
         return self.lower + self.step * np.arange(round(self.range / self.step) + 1)
 
 
+class SampleScale(Scale):
+    """The scale of a column that no instrument fixes: mean and SD of the analysed rows."""
+
+
 _WHO5 = "WHO-5 percentage score, 0-100 in steps of 4; SD 19 in adults in video care (Sagui-Henson et al. 2022, derived)"
 BUILT_IN: Mapping[str, Scale] = {
     "who5": Scale(50.0, 19.0, 0.0, 100.0, 4.0, "WHO-5 point", reason=_WHO5),
@@ -125,8 +129,8 @@ def scale_of(column: str, declared: Mapping[str, Scale]) -> Scale | None:
     return BUILT_IN[match.group(1)] if match else None
 
 
-def sample_scale(values: np.ndarray, weights: np.ndarray | None = None) -> Scale:
-    """A scale from the analysed rows themselves (asked for by ``autoscale=True`` only).
+def sample_scale(values: np.ndarray, weights: np.ndarray | None = None) -> SampleScale:
+    """The scale of a column from the analysed rows themselves.
 
     Parameters
     ----------
@@ -140,8 +144,8 @@ def sample_scale(values: np.ndarray, weights: np.ndarray | None = None) -> Scale
         sd = float(np.std(values, ddof=1)) if values.size > 1 else 0.0
     else:
         sd = float(np.sqrt(weights @ (values - mean) ** 2 / max(weights.sum() - 1, 1)))
-    return Scale(
+    return SampleScale(
         mean,
         sd if sd > 0 and not is_constant(values) else abs(mean) or 1.0,
-        reason="mean and SD of the analysed rows (autoscale: this prior depends on the data)",
+        reason="mean and SD of the analysed rows, so that this prior depends on the data",
     )

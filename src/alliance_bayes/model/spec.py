@@ -22,6 +22,7 @@ from alliance_bayes.model.levels import check_declared, declare_levels
 from alliance_bayes.model.priors import SET, Prior, PriorTable, parse_prior
 from alliance_bayes.model.residual import check_residual_by
 from alliance_bayes.model.resolve import preview_priors, resolve_priors
+from alliance_bayes.model.roles import Role, check_roles
 from alliance_bayes.model.scales import Scale
 from alliance_bayes.model.smooth import Smooth
 from alliance_bayes.model.trials import check_trials
@@ -67,14 +68,17 @@ class ModelSpec:
     focal: str | None = None
     centre: Mapping[str, float] = field(default_factory=dict)
     scales: Mapping[str, Scale] = field(default_factory=dict)
-    autoscale: bool = False
+    autoscale: bool = True
+    roles: Mapping[str, Role] = field(default_factory=dict)
+    alliance: str = "alliance"
     levels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     residual_by: str | None = None
     trials: str | None = None
     card: Card = field(default_factory=Card)
 
     def __post_init__(self) -> None:
-        for name in ("centre", "scales", "levels"):
+        object.__setattr__(self, "roles", check_roles(self.roles, [group.factor for group in self.parsed.groups]))
+        for name in ("centre", "scales", "levels", "roles"):
             object.__setattr__(self, name, ReadOnly(getattr(self, name)))
         object.__setattr__(self, "levels", ReadOnly(check_declared(self.levels)))
         if isinstance(self.exhaustive, str):
@@ -100,11 +104,17 @@ class ModelSpec:
             given,
             named,
             self.scales,
-            self.autoscale,
+            self.alliance,
+            self.roles,
             by_level=self.residual_by is not None,
             centre=self.centre,
         )
         object.__setattr__(self, "priors", table)
+        if self.alliance != "alliance" and self.alliance not in self.parsed.columns[1:]:
+            raise ModelError(
+                f"the alliance score {shown(self.alliance)} is not in the formula. Its predictors: "
+                f"{', '.join(self.parsed.columns[1:])}."
+            )
         if self.focal is not None and self.focal not in self.parsed.columns[1:]:
             raise ModelError(
                 f"focal predictor '{self.focal}' is not in the formula. Its predictors: "
@@ -201,6 +211,7 @@ class ModelSpec:
             centre=self.centre,
             scales=self.scales,
             autoscale=self.autoscale,
+            roles=self.roles,
             residual_by=self.residual_by,
             weights=weights,
             smooths=smooths,
@@ -225,7 +236,7 @@ class ModelSpec:
         ModelError
             See `resolve_priors`.
         """
-        return resolve_priors(design, self.given_priors, self.prior_set)
+        return resolve_priors(design, self.given_priors, self.prior_set, self.alliance)
 
     def focal_predictor(self, design: Design) -> str | None:
         """The numeric predictor whose slope is reported; None when the model has none.
@@ -248,7 +259,7 @@ class ModelSpec:
             for name in self.parsed.columns[1:]
             if pd.api.types.is_numeric_dtype(design.frame[name]) and name not in known
         ]
-        return "alliance" if "alliance" in predictors else predictors[0] if predictors else None
+        return self.alliance if self.alliance in predictors else predictors[0] if predictors else None
 
     def __str__(self) -> str:
         """The formula as it was understood, written out term by term."""

@@ -13,7 +13,7 @@ from scipy import linalg
 from alliance_bayes.errors import ModelError
 from alliance_bayes.model import Design, ModelSpec, Rows, Smooth, described
 from alliance_bayes.model.grammar import shown
-from alliance_bayes.model.scales import sample_scale
+from alliance_bayes.model.scales import SampleScale, sample_scale
 from alliance_bayes.moments.files import check_belongs
 from alliance_bayes.moments.moments import Moments
 from alliance_bayes.moments.terms import SMALL, arithmetic, calls, refuse_offsets
@@ -23,7 +23,6 @@ __all__ = ["design_of_moments", "weighted_points"]
 # Directions of a cell's cross-products below this share of the largest, after scaling, are rounding. A point in such a
 # direction would make two columns that are one look like two.
 _ROUNDING = 1e-12
-_FROM_ROWS = sample_scale(np.array([0.0, 1.0])).reason
 # Means of columns that are this close to their centre, in SDs, are at it.
 _CENTRED = 1e-9
 
@@ -210,6 +209,6 @@ def _with_columns(design: Design, moments: Moments, points: np.ndarray, place: M
     # A component that is a call has its scale from the rows; a call of a point is not the call's point either.
     scales, called = dict(design.scales), calls(design.formula)
     for name, scale in scales.items():
-        if name in place and name in called and scale.reason == _FROM_ROWS:
+        if name in place and name in called and isinstance(scale, SampleScale):
             scales[name] = sample_scale(points[:, place[name]] + design.centres[name], design.weights)
     return dataclasses.replace(design, rows=rows, scales=scales)

@@ -1,0 +1,126 @@
+"""What the levels of a pooled factor are: persons, providers or groups. Default priors of their effects follow it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, get_args
+
+import numpy as np
+
+from alliance_bayes.errors import ModelError
+from alliance_bayes.foreign import shown
+
+if TYPE_CHECKING:
+    from alliance_bayes.model.design import Design
+    from alliance_bayes.model.design_rows import PooledFactor
+
+__all__ = ["ROLES", "Role", "RoleOf", "check_roles", "is_of_persons", "persons_of", "role_of", "role_wanted"]
+
+type Role = Literal["person", "provider", "group"]
+#: From what differs most from level to level to what differs least.
+ROLES: tuple[Role, ...] = get_args(Role.__value__)
+
+# Columns of a cohort, by the names that `read_cohort` gives them.
+_KNOWN: Mapping[str, Role] = {
+    "participant_id": "person",
+    "provider_id": "provider",
+    "provider_type": "group",
+    "sex": "group",
+    "country": "group",
+    "modality": "group",
+    "site": "group",
+}
+# Rows of a level up to which a factor of unknown role looks like one of persons or providers.
+_FEW_ROWS = 20
+
+
+@dataclass(frozen=True)
+class RoleOf:
+    """The role of one factor, and where it comes from.
+
+    Parameters
+    ----------
+    role
+        Its role; that of persons where it is not known, since their effects may be the largest.
+    known
+        Whether the analyst or the column's name says so.
+    """
+
+    role: Role
+    known: bool
+
+
+def role_of(factor: str, declared: Mapping[str, Role]) -> RoleOf:
+    """The role of a pooled factor.
+
+    Parameters
+    ----------
+    factor
+        Its name; of a combination ("country:sex"), which is as fine as the finest of its columns.
+    declared
+        Roles by factor, or by column of a combination.
+    """
+    if factor in declared:
+        return RoleOf(declared[factor], known=True)
+    roles = [declared.get(part, _KNOWN.get(part)) for part in factor.split(":")]
+    known = [role for role in roles if role is not None]
+    if len(known) < len(roles):
+        return RoleOf("person", known=False)
+    return RoleOf(min(known, key=ROLES.index), known=True)
+
+
+def check_roles(roles: Mapping[str, object], factors: Iterable[str]) -> dict[str, Role]:
+    """Declared roles.
+
+    Raises
+    ------
+    ModelError
+        Something that is no role, or a name that is no pooled factor of the formula and no column of one.
+    """
+    factors = list(factors)
+    known = list(dict.fromkeys([*factors, *(part for factor in factors for part in factor.split(":"))]))
+    said = [
+        f"the role of {shown(name)} should be one of {', '.join(map(repr, ROLES))} but got {shown(role)}."
+        for name, role in roles.items()
+        if role not in ROLES
+    ]
+    unknown = [name for name in roles if name not in known]
+    if unknown:
+        said.append(
+            f"roles names {', '.join(map(shown, unknown))}, but the formula pools over "
+            f"{', '.join(map(repr, known)) or 'no factor'}."
+        )
+    if said:
+        raise ModelError(" ".join(said))
+    return {name: next(one for one in ROLES if one == role) for name, role in roles.items()}
+
+
+def is_of_persons(factor: PooledFactor, n_rows: int) -> bool:
+    """Whether the levels of a factor are persons, by what is said of it or, where nothing is, by their number."""
+    return factor.role.role == "person" and (
+        factor.role.known or bool(role_wanted(factor.name, len(factor.levels), n_rows))
+    )
+
+
+def persons_of(design: Design, declared: Mapping[str, Role]) -> np.ndarray | None:
+    """Number of the person of each row, where a pooled factor is of persons who have several; None without one."""
+    for factor in design.factors:
+        for part in factor.name.split(":"):
+            role = factor.role if part == factor.name else role_of(part, declared)
+            codes = design.frame[part].cat.codes.to_numpy()
+            count = int(np.unique(codes).size)
+            if role.role == "person" and count < codes.size and (role.known or role_wanted(part, count, codes.size)):
+                return np.asarray(codes, dtype=np.int64)
+    return None
+
+
+def role_wanted(factor: str, n_levels: int, n_rows: int) -> str:
+    """A request to declare the role of a factor that has about one level for every few rows; empty without need."""
+    if n_rows > _FEW_ROWS * n_levels:
+        return ""
+    return (
+        f"'{factor}' has {n_levels:,} levels in {n_rows:,} rows, and nothing says what they are, so they are taken for "
+        "persons. Say under 'roles' (of the model, or [roles] in its card) whether they are persons, providers or "
+        "groups: priors, the people that are counted, and who is named in a report follow it."
+    )
