@@ -9,6 +9,7 @@ from typing import Any, Literal, Unpack
 
 from alliance_bayes.blas import one_blas_thread
 from alliance_bayes.effects.analysis import NO_SLOPES, Analysis
+from alliance_bayes.effects.coefficients import COEFFICIENTS, coefficients
 from alliance_bayes.effects.equivalence import equivalence
 from alliance_bayes.effects.estimand import Estimand, known_options
 from alliance_bayes.effects.means import (
@@ -62,6 +63,7 @@ __all__ = [
     "adjusted_means",
     "bayesian_r2",
     "choose_estimands",
+    "coefficients",
     "contrasts",
     "effects",
     "equivalence",
@@ -96,6 +98,7 @@ ESTIMANDS: Mapping[str, Estimand] = ReadOnly(
             IMPROVEMENT,
             SUPERIORITY,
             REGRESSION_TO_MEAN,
+            COEFFICIENTS,
         )
     }
 )
@@ -274,3 +277,4 @@ class FitWithEffects(FittedModel):
     improvement = improvement
     superiority = superiority
     regression_to_mean = regression_to_mean
+    coefficients = coefficients

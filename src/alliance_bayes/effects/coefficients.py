@@ -1,0 +1,180 @@
+"""The plain table of a model's parameters, as lme4 and brms print it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
+from itertools import combinations
+from typing import Literal, Unpack, override
+
+import numpy as np
+
+from alliance_bayes.effects.analysis import Analysis
+from alliance_bayes.effects.estimand import Estimand
+from alliance_bayes.effects.options import IntervalOptions, chosen, with_common_options
+from alliance_bayes.effects.summary import Estimate
+from alliance_bayes.effects.table import EffectTable, Measure
+from alliance_bayes.fit import FittedModel
+from alliance_bayes.model import Column, Design
+from alliance_bayes.readonly import ReadOnly
+
+__all__ = ["COEFFICIENTS", "coefficients"]
+
+# Largest part of a column that may be left when it is written by columns without centring: it is their rounding.
+_ROUNDING = 1e-8
+
+
+@with_common_options
+def coefficients(
+    fit: FittedModel, *, at: Literal["zero", "centre"] = "zero", **options: Unpack[IntervalOptions]
+) -> EffectTable:
+    """Coefficients of the common terms, SDs and correlations of level effects, and the family's parameters.
+
+    Parameters
+    ----------
+    fit
+        The fitted model.
+    at
+        Where the predictors are that a coefficient holds constant: ``"zero"``, as lme4 and brms print coefficients, or
+        ``"centre"``, the centring values, which priors and draws are stated at.
+
+    Returns
+    -------
+    EffectTable
+        One row for each of these, on the scale of the linear predictor:
+
+        ``coefficient``
+            Of a design column of the common terms: what it goes with at level effects of 0.
+        ``level_sd``
+            SD of a term's effects over all levels that a factor could have (of an exhaustive one, over its levels).
+        ``level_correlation``
+            Correlation of two terms' effects.
+        ``parameter``
+            A parameter of the family, such as the residual SD.
+
+    Raises
+    ------
+    UsageError
+        An option is outside what is accepted.
+
+    Notes
+    -----
+    Off the identity link a coefficient is about people at one level, those whose effects are 0, and no average over
+    levels: for that ask for :func:`slopes <alliance_bayes.effects.slopes>`.
+
+    A predictor that is held at another value changes the intercept, the coefficients of what it is multiplied with,
+    and the SDs and correlations of their effects. SDs of effects that are not correlated in the model stay those at the
+    centring values, as the model is about these; their notes say so.
+    """
+    return COEFFICIENTS(fit, at=at, **options)
+
+
+class Coefficients(Estimand):
+    """See :func:`coefficients`."""
+
+    name = "coefficients"
+    title = "coefficients"
+    options = IntervalOptions
+    measures = ReadOnly(
+        {
+            "coefficient": Measure("{term}", "{outcome}", signed=True),
+            "level_sd": Measure("SD of {term} over levels of {factor}", "{outcome}"),
+            "level_correlation": Measure("Correlation of {term} over levels of {factor}", "correlation", signed=True),
+            "parameter": Measure("{term}", ""),
+        }
+    )
+
+    @override
+    def estimates(self, analysis: Analysis, *, at: str = "zero") -> Iterator[Estimate]:
+        chosen("at", at, ("zero", "centre"))
+        fit, design = analysis.fit, analysis.fit.design
+        moved = _Moved(design) if at == "zero" else None
+        scale = analysis.outcome_unit if design.family.link == "identity" else design.family.link
+        row = partial(self.row, analysis, population=None)
+
+        def unit(column: Column) -> dict[str, str]:
+            per = " × ".join(analysis.unit_of(name) for name in column.numeric)
+            return {"outcome": f"{scale} per {per}" if per else scale}
+
+        known, note = fit.coefficients_of_known, ""
+        if moved is not None:
+            known, note = moved.coefficients(known)
+        for column, draws in zip(design.columns, known.T, strict=False):
+            yield row("coefficient", draws, term=column.label, words=unit(column), note=note)
+        for factor in design.factors:
+            tau, note = fit.stacked[f"tau_{factor.name}"], ""
+            corr = fit.stacked[f"corr_{factor.name}"] if factor.correlated else None
+            if moved is not None:
+                tau, corr, note = moved.levels(factor.name, tau, corr)
+            for number, column in enumerate(factor.columns):
+                yield row(
+                    "level_sd", tau[:, number], term=column.label, factor=factor.name, words=unit(column), note=note
+                )
+            if corr is not None:
+                for a, b in combinations(range(len(factor.terms)), 2):
+                    both = f"{factor.terms[a]}, {factor.terms[b]}"
+                    yield row("level_correlation", corr[:, a, b], term=both, factor=factor.name, note=note)
+        for smooth in design.smooths:
+            tau = fit.stacked[f"tau_{smooth.name}"].reshape(-1)
+            yield row("level_sd", tau, term=smooth.title, factor=smooth.name, words={"outcome": scale})
+        for name, draws in fit.parameters.items():
+            columns = draws.reshape(len(draws), -1).T
+            for number, values in enumerate(columns):
+                if design.residual is not None and name == "sigma":
+                    of = design.residual
+                    yield row("parameter", values, term=name, factor=of.name, level=of.levels[number])
+                else:
+                    yield row("parameter", values, term=name if len(columns) == 1 else f"{name}[{number + 1}]")
+
+
+COEFFICIENTS = Coefficients()
+
+
+class _Moved:
+    """Parameters of a model whose columns are not centred, from those of the one whose are.
+
+    A centred column is a linear combination of columns that are not: its own, and those of what it is multiplied with.
+    """
+
+    def __init__(self, design: Design) -> None:
+        self.design = design
+        # Where products are of weighted points, both are evaluated on these, on which the combinations are the same.
+        frame = design.frame
+        self.centred = design.evaluate(frame)
+        self.plain = replace(design, centres=dict.fromkeys(design.centres, 0.0)).evaluate(frame)
+
+    def coefficients(self, known: np.ndarray) -> tuple[np.ndarray, str]:
+        """Common coefficients, and a note where they are still those at the centring values."""
+        combination = _combination(self.plain.known, self.centred.known)
+        return (known, self._note()) if combination is None else (known @ combination.T, "")
+
+    def levels(
+        self, factor: str, tau: np.ndarray, corr: np.ndarray | None
+    ) -> tuple[np.ndarray, np.ndarray | None, str]:
+        """SDs and correlations of level effects, and a note where they are still those at the centring values."""
+        combination = _combination(self.plain.z[factor], self.centred.z[factor])
+        if combination is not None and np.array_equal(combination, np.eye(len(combination))):
+            return tau, corr, ""
+        if combination is None or corr is None:
+            return tau, corr, self._note()
+        covariance = combination @ (corr * tau[:, :, None] * tau[:, None, :]) @ combination.T
+        sd = np.sqrt(np.diagonal(covariance, axis1=1, axis2=2))
+        return sd, covariance / np.maximum(sd[:, :, None] * sd[:, None, :], np.finfo(float).tiny), ""
+
+    def _note(self) -> str:
+        held = [f"{name} = {value:.4g}" for name, value in self.design.centres.items() if value]
+        return f"at {', '.join(held)}" if held else ""
+
+
+def _combination(plain: np.ndarray, centred: np.ndarray) -> np.ndarray | None:
+    """The matrix C with ``centred = plain @ C``; None where there is none, as without an intercept."""
+    if np.array_equal(plain, centred):
+        return np.eye(plain.shape[1])
+    size = np.linalg.norm(plain, axis=0)
+    size[size == 0] = 1.0
+    solved, *_ = np.linalg.lstsq(plain / size, centred, rcond=None)
+    left = np.abs(plain / size @ solved - centred).max(axis=0, initial=0.0)
+    if (left > _ROUNDING * np.abs(centred).max(axis=0, initial=1.0)).any():
+        return None
+    return np.asarray(solved / size[:, None])
