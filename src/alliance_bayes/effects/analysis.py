@@ -21,6 +21,7 @@ from alliance_bayes.errors import UsageError
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model import scale_of
 from alliance_bayes.model.levels import NEW_LEVEL
+from alliance_bayes.model.roles import is_of_persons
 
 __all__ = ["NO_SLOPES", "PRIOR_DRAWS", "Analysis", "prior_fit"]
 
@@ -165,6 +166,11 @@ class Analysis:
         """Pooled factors in the formula's order, then those categorical columns of common terms that are not pooled."""
         pooled = [factor.name for factor in self.fit.design.factors]
         return pooled + [name for name in self.counterfactuals.in_common if name not in pooled]
+
+    def is_of_persons(self, factor: str) -> bool:
+        """Whether the levels of a pooled factor are single persons, or look like it."""
+        n_rows = self.fit.design.rows.n
+        return any(one.name == factor and is_of_persons(one, n_rows) for one in self.fit.design.factors)
 
     def levels(self, factor: str) -> list[str]:
         """Labels of a factor's levels in their declared order.

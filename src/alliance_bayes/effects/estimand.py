@@ -164,7 +164,9 @@ class Estimand(ABC):
         what = self.heading(given)
         for factor in analysis.factors():
             count = len(analysis.levels(factor))
-            if count > self.most_levels:
+            if analysis.is_of_persons(factor):
+                analysis.leave_out(f"{what} by '{factor}': its levels are single persons; ask for them by name")
+            elif count > self.most_levels:
                 instead = self.instead or self.name
                 analysis.leave_out(f"{what} by '{factor}': {count:,} levels; ask for them with {instead}")
             elif self.compares and analysis.has_new_level(factor):

@@ -10,7 +10,7 @@ from alliance_bayes.model.scales import is_who5
 from alliance_bayes.report.checked import CAUTIONS
 from alliance_bayes.report.privacy import ShownFlow
 from alliance_bayes.report.sections import Section
-from alliance_bayes.report.small_counts import people_in
+from alliance_bayes.report.small_counts import people_in, row_words
 from alliance_bayes.report.text import capital, column_name, count, exact, factor_name, join, percent
 from alliance_bayes.report.wording import Wording
 
@@ -67,6 +67,7 @@ def limits_of_data(fit: FittedModel, small: int) -> list[str]:
         simulated=is_simulated(fit.info.get("cohort_source")),
         provider_types="provider_type" in fit.design.formula.columns,
         complete=flow.left == 0,
+        units=row_words(fit),
         left="" if flow.left is None else count(flow.left),
         total="" if flow.total is None else count(flow.total),
         share=percent(flow.left / flow.total, 1) if flow.left and flow.total else "",
@@ -153,6 +154,6 @@ def not_to_conclude(fit: FittedModel, small: int) -> tuple[str, ...]:
         focal=None if focal is None else column_name(focal),
         alliance=focal == "alliance",
         provider_types="provider_type" in fit.design.formula.columns,
-        left_out=ShownFlow.of(fit.flow, small).sentence,
+        left_out=ShownFlow.of(fit.flow, small, unit="people" if fit.people is None else "rows").sentence,
     )
     return tuple(sentences)

@@ -17,6 +17,7 @@ from alliance_bayes.report.sections import Section
 from alliance_bayes.report.small_counts import (
     level_counts,
     people_in,
+    row_words,
     shown_cells,
     shown_counts,
     shown_events,
@@ -43,16 +44,18 @@ def describe(fit: FittedModel, small: int) -> Section:
     """The people of a fit; counts below `small` are not shown."""
     table, numbers = table_one(fit, small)
     flow = ShownFlow.of(fit.flow, small)
-    stages = [("stage", f"{flow.participants} participants in the table")]
+    stages = [("stage", f"{flow.participants} {row_words(fit)} in the table")]
     stages += [("left", f"{size} left out: {clean(reason)}") for reason, size in flow.steps]
     share = f" ({percent(flow.analysed / flow.total, 1)})" if flow.total else ""
-    stages.append(("stage final", f"{count(flow.analysed)} analysed{share}"))
+    whose = "" if fit.people is None else f", of {count(people_in(fit))} people"
+    stages.append(("stage final", f"{count(flow.analysed)} analysed{share}{whose}"))
     context = {
         "source": clean(fit.info.get("cohort_source", "not recorded")),
         "stages": stages,
         "hidden": flow.total is None,
         "small": small,
         "table": table,
+        "rows": fit.people is not None,
     }
     return Section("data", "Who was studied", "data.html", context, {"participants": {**flow.numbers, **numbers}})
 
@@ -120,11 +123,14 @@ def table_one(fit: FittedModel, small: int) -> tuple[Table, dict[str, Any]]:
         few=any(cell in (f"< {small}", "–") for row in (*rows, *short) for cell in row[1:]),
         hidden=join([clean(level) for level in hidden]),
         lacking=lacking is not None,
+        units=row_words(fit),
         moments=fit.moments is not None,
     )
     table = Table.of(
         "table-participants",
-        f"Participants analysed (n = {count(everybody.n)}){by}: {kinds}, n (% of the column) of levels",
+        f"{'Participants' if fit.people is None else 'People'} analysed (n = {count(everybody.n)}"
+        f"{'' if fit.people is None else f', with {count(fit.flow.analysed)} rows'}){by}: {kinds}, "
+        "n (% of the column) of levels",
         headings,
         short,
         note=" ".join(notes),

@@ -214,6 +214,8 @@ class ShownFlow:
         Participants, and those left out; None where that would give a small step away.
     numbers
         The same for the JSON.
+    unit
+        What is counted.
     """
 
     participants: str
@@ -222,10 +224,11 @@ class ShownFlow:
     total: int | None
     left: int | None
     numbers: Mapping[str, object]
+    unit: str = "people"
 
     @classmethod
-    def of(cls, flow: Flow, small: int) -> Self:
-        """A flow without steps of fewer than `small` people."""
+    def of(cls, flow: Flow, small: int, *, unit: str = "people") -> Self:
+        """A flow without steps of fewer than `small` people, or rows."""
         few = [0 < step.n < small for step in flow.steps]
         steps = tuple(
             (step.reason, fewer(small) if hidden else count(step.n))
@@ -243,7 +246,7 @@ class ShownFlow:
         ]
         numbers = {"participants": total, "left_out": listed, "analysed": flow.analysed}
         left = None if total is None else total - flow.analysed
-        return cls(text, steps, flow.analysed, total, left, numbers)
+        return cls(text, steps, flow.analysed, total, left, numbers, unit)
 
     @property
     def sentence(self) -> str:
@@ -251,10 +254,10 @@ class ShownFlow:
         if self.left == 0:
             return ""
         known = self.left is not None and self.total is not None
-        share = f" {count(self.left)} people ({percent(self.left / self.total)})" if known else " people"  # type: ignore
+        share = f" {count(self.left)} {self.unit} ({percent(self.left / self.total)})" if known else f" {self.unit}"  # type: ignore
         return (
-            f"That the results hold for the{share} who were left out because a value is missing or cannot be used: "
-            "they may differ from those analysed."
+            f"That the results hold for the{share} {'who' if self.unit == 'people' else 'that'} were left out because "
+            "a value is missing or cannot be used: they may differ from those analysed."
         )
 
 

@@ -21,8 +21,8 @@ from alliance_bayes.report.registry import build_sections, check_sections, state
 from alliance_bayes.report.reproduction import digest_of, made_from
 from alliance_bayes.report.rows import Estimates
 from alliance_bayes.report.sections import Section, SectionMaker
-from alliance_bayes.report.small_counts import SMALL, people_in
-from alliance_bayes.report.text import capital, clean, column_name, count
+from alliance_bayes.report.small_counts import SMALL, analysed_words
+from alliance_bayes.report.text import capital, clean, column_name
 from alliance_bayes.report.view import View
 
 __all__ = ["Report"]
@@ -156,7 +156,7 @@ class Report:
         return Rendered.of(
             "report",
             title=heading,
-            subtitle=[clean(fit.spec.card.question), f"{count(people_in(fit))} people analysed · data: {source}"],
+            subtitle=[clean(fit.spec.card.question), f"{analysed_words(fit)} analysed · data: {source}"],
             findings=found,
             sections=sections,
             numbers=numbers,

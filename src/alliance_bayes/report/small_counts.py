@@ -84,6 +84,17 @@ def people_in(fit: FittedModel, rows: np.ndarray | None = None) -> int:
     return int(np.unique(fit.people if rows is None else fit.people[rows]).size)
 
 
+def row_words(fit: FittedModel) -> str:
+    """What a row of the table is: a participant, or one of several of somebody."""
+    return "participants" if fit.people is None else "rows"
+
+
+def analysed_words(fit: FittedModel) -> str:
+    """How many were analysed: "2,773 people", "18 people (180 rows)"."""
+    rows = "" if fit.people is None else f" ({fit.flow.analysed:,} rows)"
+    return f"{people_in(fit):,} people{rows}"
+
+
 def level_counts(fit: FittedModel, factor: str) -> dict[str, int]:
     """People analysed in each level of a pooled factor or of a categorical column, in the levels' order."""
     codes, levels = _codes(fit, factor)
