@@ -50,7 +50,7 @@ def test_all_pairs_of_slopes(fit: FittedModel) -> None:
     # Nothing but the country's own slope differs between countries.
     u = fit.posterior["u_country"].sel(country_term="alliance")
     expected = u.sel(country="C3") - u.sel(country="C1")
-    actual = table.draws["contrast_of_slopes/alliance/country=C3 vs C1/sample"]
+    actual = table.draws["contrast_of_slopes/alliance/country=C3 vs C1/average"]
     np.testing.assert_allclose(actual, expected.values, rtol=0, atol=1e-10)
     age = contrasts(fit, "country", of="slope", predictor="age")
     assert set(age["mean"]) == {0.0}
@@ -71,8 +71,8 @@ def test_turning_a_contrast_round_changes_its_sign(fit: FittedModel, of: str) ->
 
 def test_contrasts_add_up(fit: FittedModel) -> None:
     table = contrasts(fit, "country").draws
-    direct = table["contrast_of_means/country=C3 vs C0/sample"]
-    detour = table["contrast_of_means/country=C3 vs C2/sample"] + table["contrast_of_means/country=C2 vs C0/sample"]
+    direct = table["contrast_of_means/country=C3 vs C0/average"]
+    detour = table["contrast_of_means/country=C3 vs C2/average"] + table["contrast_of_means/country=C2 vs C0/average"]
     np.testing.assert_allclose(direct, detour, rtol=0, atol=1e-12)
 
 

@@ -78,8 +78,8 @@ def test_every_effect_is_that_of_the_rows_but_percentiles(name: str, population:
 
 def test_what_the_predictors_range_says_is_left_out_of_the_note() -> None:
     theirs, ours = pair("outcome", sds={"beta": [1, 2.0, 0.1, 0.1, 0.1]})
-    note = str(effects(ours).loc["points_needed/alliance/sample", "note"])
-    longer = str(effects(theirs).loc["points_needed/alliance/sample", "note"])
+    note = str(effects(ours).loc["points_needed/alliance/average", "note"])
+    longer = str(effects(theirs).loc["points_needed/alliance/average", "note"])
     assert longer.startswith(f"{note}; in ")
     span = np.ptp(theirs.design.frame["alliance"])
     assert longer.endswith(f"more than the predictor's whole observed range of {span:.4g}")
@@ -116,7 +116,7 @@ def test_a_product_of_four_columns_leaves_its_slopes_open() -> None:
         "slope", "slope_per_sd", "slope_p10_p90", "slope_standardised", "partial_correlation", "delta_r2",
         "points_needed",
     })  # fmt: skip
-    assert table.loc["slope/alliance/sample", "note"] == (
+    assert table.loc["slope/alliance/average", "note"] == (
         "it averages products of more columns than two ('age:I(alliance ** 3)'), which moments do not hold"
     )
     compare(table.query("estimand == 'mean'"), expected.query("estimand == 'mean'"), but=set())

@@ -164,7 +164,7 @@ def test_differences_are_computed_from_levels() -> None:
         ({"prob": 1.0}, "prob should be in the interval (0, 1) but got 1.0. 0.89 is the default."),
         ({"prob": float("nan")}, "prob should be in the interval (0, 1) but got nan. 0.89 is the default."),
         ({"interval": "hpd"}, "interval should be one of 'eti', 'hdi' but got 'hpd'."),
-        ({"population": "all"}, "population should be one of 'sample', 'equal', 'new' but got 'all'."),
+        ({"population": "all"}, "population should be one of 'average', 'sample', 'equal', 'new' but got 'all'."),
         (
             {"rope": (2.0, -2.0)},
             "rope should be two finite numbers, the lower first, in points of the outcome, but got (2.0, -2.0).",
@@ -187,9 +187,10 @@ def test_options_are_checked(arguments: dict[str, object], message: str) -> None
 
 def test_default_rope_and_relevant_change_are_those_of_the_who5_only() -> None:
     who5 = fitted(chains=1, draws=4)
-    assert make_options(who5, rope="default", relevant="default") == Options(rope=(-2.0, 2.0), relevant=10.0)
+    usual = Options(rope=(-2.0, 2.0), relevant=10.0, population="average")
+    assert make_options(who5, rope="default", relevant="default") == usual
     assert make_options(who5) == make_options(who5, rope="default", relevant="default")
-    assert make_options(who5, rope=None, relevant=None) == Options()
+    assert make_options(who5, rope=None, relevant=None) == Options(population="average")
     alliance = fitted(formula="alliance ~ age + (1 | sex)", means={"beta": 0.0}, chains=1, draws=4)
     assert make_options(alliance, rope="default", relevant="default") == Options()
     assert make_options(alliance, rope=(-0.1, 0.2), relevant=0.5) == Options(rope=(-0.1, 0.2), relevant=0.5)

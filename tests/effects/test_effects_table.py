@@ -89,7 +89,7 @@ def test_concatenated_tables_keep_everything(table: EffectTable) -> None:
 
 def test_a_row_cannot_come_twice(table: EffectTable) -> None:
     message = (
-        "an effects table holds every estimand once, but 'contrast_of_means/country=C1 vs C0/sample' came twice. "
+        "an effects table holds every estimand once, but 'contrast_of_means/country=C1 vs C0/average' came twice. "
         "Remove one of the two."
     )
     with pytest.raises(UsageError, match=f"^{re.escape(message)}$"):

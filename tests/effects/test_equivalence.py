@@ -156,7 +156,7 @@ def test_without_a_margin_each_row_has_its_rope_and_others_are_left_out() -> Non
     np.testing.assert_allclose(found.loc[between, "margin_high"], 1 / (high - low), rtol=1e-12)
     # p_rope counts the limits themselves, which no continuous draw meets.
     np.testing.assert_allclose(found["p_equivalent"], whole["p_rope"].dropna(), rtol=0, atol=1e-12)
-    means = found.loc["contrast_of_means/country=C1 vs C0/sample", "statement"]
+    means = found.loc["contrast_of_means/country=C1 vs C0/average", "statement"]
     assert means.startswith("Undecided: the adjusted mean at country = C1 is") or means.startswith("The adjusted mean")
 
 

@@ -305,12 +305,12 @@ def test_a_measure_whose_words_cannot_be_filled_in_is_refused(texts: dict[str, s
         ),
         (
             lambda self, analysis: [self.row(analysis, "mine", lambda: np.zeros((2, 7)))],
-            "the rows of a table have draws of one shape (chain, draw), but those of 'mine/sample' have the shape "
-            "(2, 7) and those of 'slope/alliance/sample' (2, 30).",
+            "the rows of a table have draws of one shape (chain, draw), but those of 'mine/average' have the shape "
+            "(2, 7) and those of 'slope/alliance/average' (2, 30).",
         ),
         (
             lambda self, analysis: [self.row(analysis, "mine", lambda: np.zeros(60))],
-            "the rows of a table have draws of one shape (chain, draw), but those of 'mine/sample' have the shape",
+            "the rows of a table have draws of one shape (chain, draw), but those of 'mine/average' have the shape",
         ),
         (lambda self, analysis: ["rows"], "the rows of 'mine' should be estimates of its measures ('mine') but got"),
         (
@@ -319,7 +319,7 @@ def test_a_measure_whose_words_cannot_be_filled_in_is_refused(texts: dict[str, s
         ),
         (
             lambda self, analysis: [self.row(analysis, "mine", np.zeros(60))] * 2,
-            "an effects table holds every estimand once, but 'mine/sample' came twice. Remove one of the two.",
+            "an effects table holds every estimand once, but 'mine/average' came twice. Remove one of the two.",
         ),
     ],
 )

@@ -95,10 +95,10 @@ def test_shares_of_joined_rows_are_those_of_every_row(family: str, monkeypatch: 
 @pytest.mark.parametrize("family", ["gaussian", "student_t", "censored_gaussian"])
 def test_strata_keep_their_own_residual_sd(family: str, monkeypatch: pytest.MonkeyPatch) -> None:
     fit = built(family, residual_by="provider_type")
-    whole = responders(fit, at_least=32.0, factor="provider_type"), improvement(fit)
+    whole = responders(fit, at_least=32.0, factor="provider_type", population="sample"), improvement(fit)
     taken = every_table_is_large(monkeypatch)
 
-    quick = responders(fit, at_least=32.0, factor="provider_type"), improvement(fit)
+    quick = responders(fit, at_least=32.0, factor="provider_type", population="sample"), improvement(fit)
 
     assert taken
     assert all(taken)
@@ -123,10 +123,10 @@ def test_improvement_of_joined_rows_is_that_of_every_row(family: str, monkeypatc
 
 def test_whole_distributions_are_joined_too(monkeypatch: pytest.MonkeyPatch) -> None:
     fit = built("cumulative")
-    whole = superiority(fit, "provider_type")
+    whole = superiority(fit, "provider_type", population="sample")
     taken = every_table_is_large(monkeypatch)
 
-    quick = superiority(fit, "provider_type")
+    quick = superiority(fit, "provider_type", population="sample")
 
     assert any(taken)
     rows_of = whole["estimand"] == "share_at_ceiling"
@@ -165,10 +165,10 @@ def test_what_is_too_far_apart_is_computed_in_full(monkeypatch: pytest.MonkeyPat
         draws=50,
         sds={"u_person": 40.0, "beta": 0.1},
     )
-    whole = responders(fit, at_least=32.0)
+    whole = responders(fit, at_least=32.0, population="sample")
     taken = every_table_is_large(monkeypatch)
 
-    quick = responders(fit, at_least=32.0)
+    quick = responders(fit, at_least=32.0, population="sample")
 
     assert not any(taken)
     np.testing.assert_array_equal(quick.draws[quick.index[0]], whole.draws[whole.index[0]])

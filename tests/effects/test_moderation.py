@@ -31,7 +31,7 @@ def beta(fit: FittedModel, term: str) -> np.ndarray:
 
 
 def test_the_difference_is_the_products_coefficient_times_the_distance(fit: FittedModel) -> None:
-    table = moderation(fit)
+    table = moderation(fit, population="sample")
     assert table["estimand"].tolist() == ["slope_at", "slope_at", "difference_in_slope"] * 2
     assert table["factor"].tolist() == ["who5_baseline"] * 3 + ["n_sessions"] * 3
     assert table["unit"].tolist() == ["WHO-5 point per alliance point"] * 6
@@ -52,17 +52,17 @@ def test_the_difference_is_the_products_coefficient_times_the_distance(fit: Fitt
 
 def test_a_slope_at_the_mean_of_the_moderator_is_the_average_slope(fit: FittedModel) -> None:
     mean = float(fit.design.frame["who5_baseline"].mean())
-    table = moderation(fit, moderators={"who5_baseline": (mean, mean + 10)})
+    table = moderation(fit, moderators={"who5_baseline": (mean, mean + 10)}, population="sample")
     assert table["level"].iloc[0] == f"who5_baseline = {mean:.4g}"
     np.testing.assert_allclose(
-        table.draws[table.index[0]], slopes(fit).draws["slope/alliance/sample"], rtol=0, atol=1e-9
+        table.draws[table.index[0]], slopes(fit, population="sample").draws["slope/alliance/sample"], rtol=0, atol=1e-9
     )
     (one,) = table.index[table["estimand"] == "difference_in_slope"]
     np.testing.assert_allclose(table.draws[one], 10 * beta(fit, "alliance:who5_baseline"), rtol=0, atol=1e-9)
 
 
 def test_any_of_two_may_be_the_predictor(fit: FittedModel) -> None:
-    table = moderation(fit, predictor="who5_baseline", quantiles=(0.25, 0.75))
+    table = moderation(fit, predictor="who5_baseline", quantiles=(0.25, 0.75), population="sample")
     low, high = np.quantile(fit.design.frame["alliance"], (0.25, 0.75))
     assert table["versus"].dropna().tolist() == [f"alliance = {low:.4g}"]
     np.testing.assert_allclose(
@@ -80,7 +80,7 @@ def test_families_that_are_not_linear_have_the_slope_of_the_average_outcome() ->
         draws=10,
         spec={"family": "beta_binomial"},
     )
-    table = moderation(fit, moderators={"who5_baseline": (20, 60)})
+    table = moderation(fit, moderators={"who5_baseline": (20, 60)}, population="sample")
 
     def average(value: float, shift: float) -> np.ndarray:
         frame = fit.design.frame.assign(who5_baseline=float(value))
@@ -93,7 +93,7 @@ def test_families_that_are_not_linear_have_the_slope_of_the_average_outcome() ->
 
 
 def test_a_difference_can_be_judged_and_reads_well(fit: FittedModel) -> None:
-    table = moderation(fit, moderators={"who5_baseline": (20, 64)})
+    table = moderation(fit, moderators={"who5_baseline": (20, 64)}, population="sample")
     (row,) = table.index[table["estimand"] == "difference_in_slope"]
     assert row == "difference_in_slope/alliance/who5_baseline=who5_baseline = 64 vs who5_baseline = 20/sample"
     said = equivalence(table.loc[[row]], margin=100)["statement"].tolist()
@@ -118,9 +118,12 @@ def test_moments_need_values() -> None:
         "instead, the lower first: moderators=..."
     )
     with pytest.raises(UsageError, match=f"^{re.escape(message)}$"):
-        moderation(fit)
+        moderation(fit, population="sample")
     spans = {"who5_baseline": (20.0, 64.0)}
-    ours, theirs = moderation(fit, moderators=spans), moderation(whole, moderators=spans)
+    ours, theirs = (
+        moderation(fit, moderators=spans, population="sample"),
+        moderation(whole, moderators=spans, population="sample"),
+    )
     for one, other in zip(ours.draws.values(), theirs.draws.values(), strict=True):
         np.testing.assert_allclose(one, other, rtol=0, atol=1e-8)
 
@@ -128,12 +131,12 @@ def test_moments_need_values() -> None:
 def test_a_moderator_that_hardly_varies_is_left_out_or_refused() -> None:
     frame = rows(80).assign(n_sessions=[1.0] * 76 + [9.0] * 4)
     fit = fitted(frame, formula=FORMULA, chains=1, draws=4, spec={"priors": "weak"})
-    table = moderation(fit)
+    table = moderation(fit, population="sample")
     assert set(table["factor"]) == {"who5_baseline"}
     assert table.left_out == ("moderation by 'n_sessions': both quantiles of 'n_sessions', 0.1 and 0.9, are 1",)
     message = "both quantiles of 'n_sessions', 0.1 and 0.9, are 1. Give two values instead: moderators=..."
     with pytest.raises(UsageError, match=f"^{re.escape(message)}$"):
-        moderation(fit, moderators=["n_sessions"])
+        moderation(fit, moderators=["n_sessions"], population="sample")
 
 
 @pytest.mark.parametrize(
@@ -174,5 +177,5 @@ def test_a_model_without_numeric_products_points_to_contrasts() -> None:
         "the formula ('alliance:who5_baseline'); for factors use contrasts(fit, factor, of='slope')."
     )
     with pytest.raises(UsageError, match=f"^{re.escape(message)}$"):
-        moderation(fit)
-    assert len(contrasts(fit, "sex", of="slope")) == 2
+        moderation(fit, population="sample")
+    assert len(contrasts(fit, "sex", of="slope", population="sample")) == 2

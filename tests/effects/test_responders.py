@@ -92,7 +92,7 @@ def test_shares_are_average_probabilities(family: str) -> None:
     cut = at_least if FAMILIES[family].discrete else 30.0
     sign = "=" if family == "bernoulli" else ">="
     event = f"who5_followup {sign} {at_least:g}"
-    table = responders(fit, at_least=at_least, factor="provider_type")
+    table = responders(fit, at_least=at_least, factor="provider_type", population="sample")
     np.testing.assert_allclose(
         table.draws[f"share_at_least/{event}/sample"], expected(fit, at_least, cut), rtol=0, atol=ATOL
     )
@@ -106,12 +106,12 @@ def test_shares_are_average_probabilities(family: str) -> None:
     assert table["mean"][:4].between(0, 1).all()
     # A column of a common term, and a threshold that is not a value of the scale: 28.5 is the same event as 32.
     between = 1.0 if family == "bernoulli" else 2.5 if counts else 28.5
-    by_sex = responders(fit, at_least=between, factor="sex")
+    by_sex = responders(fit, at_least=between, factor="sex", population="sample")
     np.testing.assert_allclose(draws(by_sex, "male"), expected(fit, at_least, cut, sex="male"), rtol=0, atol=ATOL)
 
 
 def test_differences_are_later_minus_earlier_and_signed() -> None:
-    table = responders(built("gaussian"), at_least=32, factor="provider_type", rope=(-0.05, 0.05))
+    table = responders(built("gaussian"), at_least=32, factor="provider_type", rope=(-0.05, 0.05), population="sample")
     pairs = table[table["estimand"] == "risk_difference"]
     assert list(zip(pairs["level"], pairs["versus"], strict=True)) == [
         ("therapist", "coach"),
@@ -124,15 +124,17 @@ def test_differences_are_later_minus_earlier_and_signed() -> None:
     assert set(pairs["rope_low"]) == {-0.05}
     assert table["p_direction"].notna().tolist() == [False] * 4 + [True] * 3
     assert table["rope_low"].notna().tolist() == [False] * 4 + [True] * 3
-    chosen = responders(built("gaussian"), at_least=32, factor="provider_type", levels=("both", "coach"))
+    chosen = responders(
+        built("gaussian"), at_least=32, factor="provider_type", levels=("both", "coach"), population="sample"
+    )
     assert chosen["versus"].dropna().tolist() == ["both"]
 
 
 def test_without_a_factor_there_is_one_row() -> None:
-    table = responders(built("gaussian"), at_least=32)
+    table = responders(built("gaussian"), at_least=32, population="sample")
     assert table.index.tolist() == ["share_at_least/who5_followup >= 32/sample"]
     assert table["note"].tolist() == ["cut at 30, in the middle between two values that can be observed"]
-    assert responders(built("gaussian"), at_least=32, step=None)["note"].isna().all()
+    assert responders(built("gaussian"), at_least=32, step=None, population="sample")["note"].isna().all()
 
 
 def test_a_bernoulli_share_is_the_adjusted_mean() -> None:
@@ -162,11 +164,11 @@ def test_everybody_at_a_level_has_its_residual_sd() -> None:
         draws=12,
         spec={"residual_by": "provider_type"},
     )
-    table = responders(fit, at_least=60, factor="provider_type")
+    table = responders(fit, at_least=60, factor="provider_type", population="sample")
     # The steepest residual SD is 6 where the linear predictor spans 50 points.
     for level in ("coach", "therapist", "both"):
         np.testing.assert_allclose(draws(table, level), expected(fit, 60, 58, provider_type=level), rtol=0, atol=ATOL)
-    by_country = responders(fit, at_least=60, factor="country")
+    by_country = responders(fit, at_least=60, factor="country", population="sample")
     np.testing.assert_allclose(draws(by_country, "C1"), expected(fit, 60, 58, country="C1"), rtol=0, atol=ATOL)
 
 
@@ -232,13 +234,13 @@ def test_a_censored_scale_has_its_ends() -> None:
 def test_an_overall_mean_of_a_change_is_signed_and_of_a_score_is_not() -> None:
     frame = rows(60).assign(who5_change=lambda f: f["who5_followup"] - f["who5_baseline"])
     change = fitted(frame, formula="who5_change ~ alliance + (1 | country)", chains=2, draws=10)
-    table = overall_mean(change)
+    table = overall_mean(change, population="sample")
     expected = change.predict().mean("obs").values
     np.testing.assert_allclose(table.draws["overall_mean/sample"], expected, rtol=0, atol=1e-10)
     row = table.loc["overall_mean/sample"]
     assert (row["rope_low"], row["rope_high"], row["relevant"]) == (-2.0, 2.0, 10.0)
     assert row["p_direction"] == max((expected > 0).mean(), (expected < 0).mean())
-    score = overall_mean(built("gaussian")).loc["overall_mean/sample"]
+    score = overall_mean(built("gaussian"), population="sample").loc["overall_mean/sample"]
     assert score[["p_direction", "rope_low", "relevant"]].isna().all()
     assert score["unit"] == "WHO-5 point"
 
@@ -310,7 +312,7 @@ def test_a_share_among_some_rows_is_the_average_over_them(family: str) -> None:
     fit = built(family)
     among = fit.design.frame["alliance"] <= 4.5
     at_least = None if family == "bernoulli" else 32
-    table = responders(fit, at_least=at_least, factor="sex", among=among)
+    table = responders(fit, at_least=at_least, factor="sex", among=among, population="sample")
     sign = "= 1" if family == "bernoulli" else ">= 32"
     event = f"who5_followup {sign} among {among.sum()} of 60"
     assert set(table["term"]) == {event}
@@ -325,7 +327,7 @@ def test_a_share_among_some_rows_is_the_average_over_them(family: str) -> None:
         actual = table.draws[f"share_at_least/{event}/sample"] if sex is None else draws(table, sex)
         np.testing.assert_allclose(actual, found, rtol=0, atol=ATOL)
     # Pooled levels are chosen without evaluating rows again.
-    by_country = responders(fit, at_least=at_least, factor="country", among=among)
+    by_country = responders(fit, at_least=at_least, factor="country", among=among, population="sample")
     frame = fit.design.frame.assign(country=pd.Series(["C2"] * 60).astype(str))
     eta = fit.linear_predictor(fit.design.evaluate(frame[among.to_numpy()]))
     found = probability(fit, eta, 32.0, cut, sigma).mean(axis=1).reshape(2, 12)
@@ -335,16 +337,19 @@ def test_a_share_among_some_rows_is_the_average_over_them(family: str) -> None:
 @pytest.mark.parametrize("family", ["gaussian", "cumulative"])
 def test_several_factors_are_one_after_the_other(family: str) -> None:
     fit = built(family)
-    alone = {name: responders(fit, at_least=32, factor=name) for name in ("country", "sex")}
-    both = responders(fit, at_least=32, factor=["country", "sex"])
+    alone = {name: responders(fit, at_least=32, factor=name, population="sample") for name in ("country", "sex")}
+    both = responders(fit, at_least=32, factor=["country", "sex"], population="sample")
     expected = [*alone["country"].index, *alone["sex"].index[1:]]
     assert both.index.tolist() == expected
     for table in alone.values():
         for row in table.index:
             np.testing.assert_allclose(both.draws[row], table.draws[row], rtol=0, atol=ATOL)
     # Any sequence of names, and one that is named twice counts once.
-    assert responders(fit, at_least=32, factor=pd.Index(["country", "sex", "country"])).index.tolist() == expected
-    assert responders(fit, at_least=32, factor=[]).index.tolist() == expected[:1]
+    assert (
+        responders(fit, at_least=32, factor=pd.Index(["country", "sex", "country"]), population="sample").index.tolist()
+        == expected
+    )
+    assert responders(fit, at_least=32, factor=[], population="sample").index.tolist() == expected[:1]
 
 
 def test_who_counts_must_be_a_mask() -> None:
@@ -352,9 +357,9 @@ def test_who_counts_must_be_a_mask() -> None:
         "among should be 60 values True or False, one for each analysed row, but got an array of int64 of shape (2,)."
     )
     with pytest.raises(UsageError, match=f"^{re.escape(message)}$"):
-        responders(built("gaussian"), at_least=32, among=[0, 1])
+        responders(built("gaussian"), at_least=32, among=[0, 1], population="sample")
     with pytest.raises(UsageError, match=r"^among picks none of the 60 analysed rows\. Pick at least one\.$"):
-        responders(built("gaussian"), at_least=32, among=[False] * 60)
+        responders(built("gaussian"), at_least=32, among=[False] * 60, population="sample")
 
 
 def test_what_needs_the_distribution_of_predictions_needs_the_rows() -> None:
@@ -366,14 +371,14 @@ def test_what_needs_the_distribution_of_predictions_needs_the_rows() -> None:
         "itself, or give the rows to predict."
     )
     with pytest.raises(UsageError, match=f"^{re.escape('the share of responders ' + rest)}$"):
-        responders(fit, at_least=32)
+        responders(fit, at_least=32, population="sample")
     with pytest.raises(UsageError, match=f"^{re.escape('the probability of superiority ' + rest)}$"):
-        superiority(fit, "sex")
+        superiority(fit, "sex", population="sample")
     with pytest.raises(UsageError, match=f"^{re.escape('regression to the mean ' + rest)}$"):
         regression_to_mean(fit, baseline="alliance", at_most=4, outcome="followup")
     np.testing.assert_allclose(
-        overall_mean(fit).draws["overall_mean/sample"],
-        overall_mean(whole).draws["overall_mean/sample"],
+        overall_mean(fit, population="sample").draws["overall_mean/sample"],
+        overall_mean(whole, population="sample").draws["overall_mean/sample"],
         rtol=0,
         atol=1e-9,
     )

@@ -54,7 +54,7 @@ def test_units_in_closed_form(frame: pd.DataFrame, pooled: FittedModel) -> None:
     slope = 2.2 + share @ PROVIDER[:, 1] + country @ COUNTRY[:, 1]
     x, y = frame["alliance"].to_numpy(), frame["who5_followup"].to_numpy()
     low, high = np.quantile(x, [0.1, 0.9])
-    table = slopes(pooled)
+    table = slopes(pooled, population="sample")
     found = values(table)
     expected = {
         "slope": slope,
@@ -106,39 +106,41 @@ def test_populations_weight_the_levels_differently(frame: pd.DataFrame, pooled: 
 def test_slopes_by_level(frame: pd.DataFrame, pooled: FittedModel) -> None:
     share = frame["provider_type"].value_counts(normalize=True, sort=False).to_numpy()
     country = frame["country"].value_counts(normalize=True, sort=False).to_numpy()
-    by_country = slopes_by_level(pooled, "country")
+    by_country = slopes_by_level(pooled, "country", population="sample")
     assert by_country["level"].tolist() == ["C0", "C1", "C2", "C3"]
     np.testing.assert_allclose(by_country["mean"], 2.2 + COUNTRY[:, 1] + share @ PROVIDER[:, 1], rtol=1e-10)
-    by_provider = slopes_by_level(pooled, "provider_type")
+    by_provider = slopes_by_level(pooled, "provider_type", population="sample")
     np.testing.assert_allclose(by_provider["mean"], 2.2 + PROVIDER[:, 1] + country @ COUNTRY[:, 1], rtol=1e-10)
     equal = slopes_by_level(pooled, "provider_type", population="equal")
     np.testing.assert_allclose(equal["mean"], 2.2 + PROVIDER[:, 1] + COUNTRY[:, 1].mean(), rtol=1e-10)
     assert slopes_by_level(pooled, "country", population="new")["level"].tolist() == ["(new level)"]
     # Weighted by share, the levels' slopes are the sample's.
-    assert country @ by_country["mean"] == pytest.approx(values(slopes(pooled))["slope"], rel=1e-10)
+    assert country @ by_country["mean"] == pytest.approx(
+        values(slopes(pooled, population="sample"))["slope"], rel=1e-10
+    )
 
 
 def test_interactions_and_curves(frame: pd.DataFrame) -> None:
     x, base = frame["alliance"].to_numpy(), frame["who5_baseline"].to_numpy()
     product = constant(frame, "who5_followup ~ alliance * who5_baseline", {"beta": [45, 2, 0.4, 0.1]})
     # Columns are centred, so the product adds nothing on average over the baseline.
-    assert values(slopes(product))["slope"] == pytest.approx(2, rel=1e-9)
+    assert values(slopes(product, population="sample"))["slope"] == pytest.approx(2, rel=1e-9)
     moved = constant(
         frame, "who5_followup ~ alliance * who5_baseline", {"beta": [45, 2, 0.4, 0.1]}, centre={"who5_baseline": 0.0}
     )
-    assert values(slopes(moved))["slope"] == pytest.approx(2 + 0.1 * base.mean(), rel=1e-9)
+    assert values(slopes(moved, population="sample"))["slope"] == pytest.approx(2 + 0.1 * base.mean(), rel=1e-9)
     square = constant(
         frame,
         "who5_followup ~ alliance + I(alliance**2)",
         {"beta": [45, 2, 0.7]},
         priors={"I(alliance ** 2)": "Normal(0, 1)"},
     )
-    found = values(slopes(square))
+    found = values(slopes(square, population="sample"))
     assert found["slope"] == pytest.approx(2 + 2 * 0.7 * x.mean(), rel=1e-9)
     low, high = np.quantile(x, [0.1, 0.9])
     assert found["slope_p10_p90"] == pytest.approx(2 * (high - low) + 0.7 * (high**2 - low**2), rel=1e-9)
     log = constant(frame, "who5_followup ~ np.log(alliance)", {"beta": [45, 9.0]})
-    assert values(slopes(log))["slope"] == pytest.approx((9 / x).mean(), rel=1e-7)  # h^2 f''' / 6
+    assert values(slopes(log, population="sample"))["slope"] == pytest.approx((9 / x).mean(), rel=1e-7)  # h^2 f''' / 6
 
 
 def test_splines_are_differentiated_to_the_boundary(frame: pd.DataFrame) -> None:
@@ -150,7 +152,7 @@ def test_splines_are_differentiated_to_the_boundary(frame: pd.DataFrame) -> None
 
     slope = (8 * (mean(1e-3) - mean(-1e-3)) - (mean(2e-3) - mean(-2e-3))) / 12e-3
     # Cubic pieces have a constant third derivative, so the error is h^2 / 6 of it, with h = 1e-4 SD.
-    assert values(slopes(fit))["slope"] == pytest.approx(slope, rel=1e-6)
+    assert values(slopes(fit, population="sample"))["slope"] == pytest.approx(slope, rel=1e-6)
 
 
 def least_squares(y: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, float]:
@@ -169,14 +171,14 @@ def test_delta_r2_and_partial_correlation_are_the_classical_ones_at_least_square
     fit = constant(
         frame, "who5_followup ~ alliance + who5_baseline + age", {"beta": full, "sigma": np.sqrt(left / (len(y) - 1))}
     )
-    found = values(slopes(fit))
+    found = values(slopes(fit, population="sample"))
     assert found["delta_r2"] == pytest.approx((without - left) / total, rel=1e-9)
     residuals = [v - x[:, [0, 2, 3]] @ np.linalg.lstsq(x[:, [0, 2, 3]], v, rcond=None)[0] for v in (x[:, 1], y)]
     assert found["partial_correlation"] == pytest.approx(np.corrcoef(residuals)[0, 1], rel=1e-9)
     for other in ("who5_baseline", "age"):
         position = ["alliance", "who5_baseline", "age"].index(other) + 1
         _, without = least_squares(y, np.delete(centred, position, axis=1))
-        table = values(slopes(fit, predictor=other))
+        table = values(slopes(fit, predictor=other, population="sample"))
         assert table["slope"] == pytest.approx(full[position], rel=1e-9)
         assert table["delta_r2"] == pytest.approx((without - left) / total, rel=1e-9)
 
@@ -196,7 +198,7 @@ def test_explained_is_by_the_average_slope_alone(frame: pd.DataFrame) -> None:
         "who5_followup ~ alliance * who5_baseline + (alliance || country)",
         {"beta": beta, "u_country": u, "sigma": 15.0},
     )
-    table = slopes(fit)
+    table = slopes(fit, population="sample")
     found, slope = values(table), values(table)["slope"]
     x, base = frame["alliance"].to_numpy(), frame["who5_baseline"].to_numpy()
     v = residual_of(x, base, pd.get_dummies(frame["country"]).iloc[:, 1:]).var(ddof=1)
@@ -235,7 +237,7 @@ def test_a_predictor_of_providers_has_the_correlation_of_least_squares() -> None
         chains=2,
         draws=5,
     )
-    table = slopes(fit, predictor="between").set_index("estimand")
+    table = slopes(fit, predictor="between", population="sample").set_index("estimand")
     correlation = np.corrcoef(x, y)[0, 1]
     assert table.loc["partial_correlation", "mean"] == pytest.approx(correlation, rel=1e-9)
     assert table.loc["delta_r2", "mean"] == pytest.approx(correlation**2, rel=1e-9)
@@ -280,7 +282,7 @@ def test_weak_pooling_agrees_with_least_squares_on_sampled_fits() -> None:
     y, w = frame["y"].to_numpy(), frame["w"].to_numpy()
     dummies = pd.get_dummies(frame["provider"]).iloc[:, 1:].to_numpy(float)
     left = [residual_of(y, w, dummies), residual_of(y, frame["within"], w, dummies)]
-    table = slopes(fit, predictor="within").set_index("estimand")
+    table = slopes(fit, predictor="within", population="sample").set_index("estimand")
     expected = ((left[0] ** 2).sum() - (left[1] ** 2).sum()) / ((y - y.mean()) ** 2).sum()
     assert expected > 0.05
     # Least squares has one slope for all, the fit its average: well within the posterior's SD of each other.
@@ -300,7 +302,7 @@ def test_the_interval_of_delta_r2_begins_at_0_where_the_slopes_holds_0(interval:
         sds={"beta": [0.1, 1.0], "u_country": 0.5},
         seed=seed,
     )
-    found = slopes(fit, interval=interval)
+    found = slopes(fit, interval=interval, population="sample")
     table = found.set_index("estimand")
     slope, share = table.loc["slope"], table.loc["delta_r2"]
     assert (slope["lower"] <= 0 <= slope["upper"]) == (share["lower"] == 0)
@@ -315,7 +317,7 @@ def test_the_interval_of_delta_r2_begins_at_0_where_the_slopes_holds_0(interval:
 def test_nothing_is_unique_to_a_predictor_that_the_others_determine(frame: pd.DataFrame) -> None:
     twin = frame.assign(age=3 * frame["alliance"] + 1)
     fit = constant(twin, "who5_followup ~ alliance + age", {"beta": [45, 2, 1]})
-    found = values(slopes(fit))
+    found = values(slopes(fit, population="sample"))
     # Exactly zero in theory; the square root of rounding, 1e-16, in practice.
     assert found["delta_r2"] == pytest.approx(0, abs=1e-12)
     assert found["partial_correlation"] == pytest.approx(0, abs=1e-6)
@@ -337,7 +339,7 @@ def test_delta_r2_on_the_outcomes_scale_by_brute_force(family: str, frame: pd.Da
     )
     kept = [frame["sex"] == "male", frame["who5_baseline"], pd.get_dummies(frame["country"]).iloc[:, 1:]]
     v = residual_of(frame["alliance"].to_numpy(), *kept).var(ddof=1)
-    table = slopes(fit)
+    table = slopes(fit, population="sample")
     slope, delta, partial = (
         table.draws[f"{name}/alliance/sample"] for name in ("slope", "delta_r2", "partial_correlation")
     )
@@ -360,7 +362,7 @@ def test_points_needed_when_some_slopes_point_the_other_way(frame: pd.DataFrame)
         draws=250,
     )
     slope = fit.stacked["beta"][:, 1]
-    table = slopes(fit)
+    table = slopes(fit, population="sample")
     row = table.loc["points_needed/alliance/sample"]
     needed = np.where(slope > 0, 10 / np.maximum(slope, 1e-300), np.inf)
     np.testing.assert_allclose(table.draws["points_needed/alliance/sample"].ravel(), needed, rtol=1e-8)
@@ -378,12 +380,12 @@ def test_points_needed_when_some_slopes_point_the_other_way(frame: pd.DataFrame)
 def test_points_needed_follow_the_direction_of_improvement(frame: pd.DataFrame) -> None:
     frame = frame.assign(phq9_followup=np.arange(len(frame)) % 28)
     symptoms = constant(frame, "phq9_followup ~ alliance", {"beta": [10.0, -0.5]})
-    assert "points_needed" not in values(slopes(symptoms))
-    assert values(slopes(symptoms, relevant=5))["points_needed"] == pytest.approx(10, rel=1e-9)
+    assert "points_needed" not in values(slopes(symptoms, population="sample"))
+    assert values(slopes(symptoms, relevant=5, population="sample"))["points_needed"] == pytest.approx(10, rel=1e-9)
     worse = constant(frame, "phq9_followup ~ alliance", {"beta": [10.0, 0.5]})
-    assert np.isnan(values(slopes(worse, relevant=5))["points_needed"])
+    assert np.isnan(values(slopes(worse, relevant=5, population="sample"))["points_needed"])
     flat = constant(frame, "who5_followup ~ alliance", {"beta": [45.0, 0.0]})
-    row = slopes(flat).set_index("estimand").loc["points_needed"]
+    row = slopes(flat, population="sample").set_index("estimand").loc["points_needed"]
     assert row["note"] == (
         "in 100.0% of the draws no increase is enough, because the slope is zero or points the other way; in 100.0% of "
         f"the draws it is more than the predictor's whole observed range of {np.ptp(frame['alliance']):.4g}"
@@ -393,19 +395,19 @@ def test_points_needed_follow_the_direction_of_improvement(frame: pd.DataFrame) 
 def test_units_in_words(frame: pd.DataFrame) -> None:
     frame = frame.assign(score=frame["who5_followup"] / 3, well=(frame["who5_followup"] > 50).astype(float))
     fit = constant(frame, "score ~ n_sessions", {"beta": [15.0, 0.5]}, scales={"score": Scale(15, 6)})
-    table = slopes(fit, relevant=3).set_index("estimand")
+    table = slopes(fit, relevant=3, population="sample").set_index("estimand")
     assert table.loc["slope", "unit"] == "unit of score per session"
     assert table.loc["points_needed", "unit"] == "session for 3 units of score"
     event = constant(frame, "well ~ alliance", {"beta": [0.0, 0.5]}, family="bernoulli")
-    table = slopes(event, relevant=0.1).set_index("estimand")
+    table = slopes(event, relevant=0.1, population="sample").set_index("estimand")
     assert table.loc["slope", "unit"] == "probability per alliance point"
     assert table.loc["points_needed", "unit"] == "alliance point for a probability of 0.1"
-    assert slopes(fit, relevant=1).iloc[-1]["unit"] == "session for 1 unit of score"
+    assert slopes(fit, relevant=1, population="sample").iloc[-1]["unit"] == "session for 1 unit of score"
 
 
 def test_percentiles_that_coincide(frame: pd.DataFrame) -> None:
     frame = frame.assign(alliance=np.where(np.arange(len(frame)) < 5, 1.0, 5.0))
-    row = slopes(constant(frame, "who5_followup ~ alliance", {"beta": [45.0, 2.0]})).iloc[2]
+    row = slopes(constant(frame, "who5_followup ~ alliance", {"beta": [45.0, 2.0]}), population="sample").iloc[2]
     assert row["estimand"] == "slope_p10_p90"
     assert np.isnan(row["mean"])
     assert row["note"] == "the 10th and the 90th percentile of alliance are both 5"
@@ -414,7 +416,7 @@ def test_percentiles_that_coincide(frame: pd.DataFrame) -> None:
 def test_a_slope_that_does_not_exist_says_so(frame: pd.DataFrame) -> None:
     frame = frame.assign(days_in_care=frame["days_in_care"] - frame["days_in_care"].min())
     fit = constant(frame, "who5_followup ~ np.sqrt(days_in_care)", {"beta": [45.0, 2.0]})
-    table = slopes(fit).set_index("estimand")
+    table = slopes(fit, population="sample").set_index("estimand")
     assert table["note"].tolist()[0] == "the slope of a term is not finite in some of the rows"
     assert table["mean"].isna().tolist() == [True, True, False, True, True, True, True]
     assert table.loc["slope_p10_p90", "median"] > 0
@@ -423,12 +425,12 @@ def test_a_slope_that_does_not_exist_says_so(frame: pd.DataFrame) -> None:
 def test_rope_and_relevant_change_are_those_asked_for(frame: pd.DataFrame) -> None:
     fit = fitted(frame, formula="who5_followup ~ alliance", means={"beta": [45.0, 2.0]}, sds={"beta": [0, 1.0]})
     slope = fit.stacked["beta"][:, 1]
-    row = slopes(fit, rope=(-1.0, 1.5), relevant=3.0).iloc[0]
+    row = slopes(fit, rope=(-1.0, 1.5), relevant=3.0, population="sample").iloc[0]
     # One draw may fall on the other side by rounding.
     assert row["p_rope"] == pytest.approx(((slope >= -1) & (slope <= 1.5)).mean(), abs=1.5 / slope.size)
     assert row["p_relevant"] == pytest.approx((np.abs(slope) >= 3).mean(), abs=1.5 / slope.size)
     assert row["p_direction"] == pytest.approx((slope > 0).mean(), abs=1.5 / slope.size)
-    none = slopes(fit, rope=None, relevant=None)
+    none = slopes(fit, rope=None, relevant=None, population="sample")
     assert none["p_rope"].isna().all()
     assert none["p_relevant"].isna().all()
     assert "points_needed" not in none["estimand"].tolist()
@@ -442,7 +444,10 @@ def test_a_change_of_the_predictors_unit(factor: float, shift: float, slope: flo
 
     def in_units(rating: pd.Series, b: float) -> dict[str, float]:
         return values(
-            slopes(constant(frame.assign(rating=rating), "who5_followup ~ rating", {"beta": [45, b]}, scales=scales))
+            slopes(
+                constant(frame.assign(rating=rating), "who5_followup ~ rating", {"beta": [45, b]}, scales=scales),
+                population="sample",
+            )
         )
 
     before, after = in_units(frame["alliance"], slope), in_units(factor * frame["alliance"] + shift, slope / factor)
@@ -480,4 +485,4 @@ def test_predictors_that_have_no_slope(formula: str, arguments: dict[str, str], 
 def test_a_factor_that_the_model_does_not_have(pooled: FittedModel) -> None:
     message = "'sex' is not a factor of this model. Its factors: provider_type, country."
     with pytest.raises(UsageError, match=f"^{re.escape(message)}$"):
-        slopes_by_level(pooled, "sex")
+        slopes_by_level(pooled, "sex", population="sample")

@@ -51,11 +51,11 @@ def test_the_linear_predictor_holds_the_bend_exactly(fit: FittedModel) -> None:
 
 def test_means_and_steps_are_average_predictions(fit: FittedModel) -> None:
     atol = FAMILIES[fit.spec.family][1]
-    table = adjusted_means(fit, "country")
+    table = adjusted_means(fit, "country", population="sample")
     for level in ("C0", "C2"):
         row = table.index[table["level"] == level][0]
         np.testing.assert_allclose(table.draws[row], average(fit, country=level), rtol=0, atol=atol)
-    table = slopes(fit)
+    table = slopes(fit, population="sample")
     low, high = np.quantile(fit.design.frame["alliance"], [0.1, 0.9])
     step = average(fit, alliance=high) - average(fit, alliance=low)
     np.testing.assert_allclose(table.draws["slope_p10_p90/alliance/sample"], step, rtol=0, atol=2 * atol)
@@ -80,10 +80,10 @@ def test_slopes_are_average_derivatives(fit: FittedModel, predictor: str) -> Non
     # of 1e-4 costs 1e-10 of them; interpolated ones 1e-6 of the slope more.
     step = 1e-4 * values.std(ddof=1)
     expected = (average(fit, **{predictor: values + step}) - average(fit, **{predictor: values - step})) / (2 * step)
-    table = slopes(fit, predictor=predictor)
+    table = slopes(fit, predictor=predictor, population="sample")
     scale = np.abs(expected).max()
     np.testing.assert_allclose(table.draws[f"slope/{predictor}/sample"], expected, rtol=0, atol=1e-5 * scale)
-    by_level = slopes_by_level(fit, "country", predictor=predictor)
+    by_level = slopes_by_level(fit, "country", predictor=predictor, population="sample")
     assert np.isfinite(by_level["mean"]).all()
 
 
@@ -128,7 +128,7 @@ def test_unique_variance_is_what_no_other_column_explains() -> None:
     left = x - others @ np.linalg.lstsq(others, x, rcond=None)[0]
     residual = fit.stacked["sigma"] ** 2
     total = fit.linear_predictor().var(axis=1, ddof=1) + residual
-    table = slopes(fit, predictor="alliance")
+    table = slopes(fit, predictor="alliance", population="sample")
     # Of the average slope along the bend.
     unique = table.draws["slope/alliance/sample"].ravel() ** 2 * (left @ left) / (len(frame) - 1)
     np.testing.assert_allclose(table.draws["delta_r2/alliance/sample"].ravel(), unique / total, rtol=1e-7)

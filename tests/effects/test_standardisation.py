@@ -87,14 +87,14 @@ def draws_of(table: object, level: str) -> np.ndarray:
 
 @pytest.mark.parametrize("factor", ["provider_type", "country", "sex"])
 def test_means_are_average_predictions_at_a_level(fit: FittedModel, factor: str) -> None:
-    table = adjusted_means(fit, factor)
+    table = adjusted_means(fit, factor, population="sample")
     for level in fit.design.frame[factor].cat.categories:
         expected = average(fit, setting(**{factor: level}))
         np.testing.assert_allclose(draws_of(table, level), expected, rtol=0, atol=ATOL[fit.spec.family])
 
 
 def test_means_of_combinations_set_both_columns(fit: FittedModel) -> None:
-    table = adjusted_means(fit, "sex:country")
+    table = adjusted_means(fit, "sex:country", population="sample")
     assert table["level"].tolist() == [f"{s}:{c}" for s in ("female", "male") for c in ("C0", "C1", "C2")]
     for level in ("female:C2", "male:C0"):
         sex, country = level.split(":")
@@ -114,25 +114,25 @@ def derivative(fit: FittedModel, **fixed: object) -> np.ndarray:
 
 
 def test_slopes_are_average_derivatives(fit: FittedModel) -> None:
-    table = slopes(fit)
+    table = slopes(fit, population="sample")
     # Otherwise it is the slope of cubics through points 1/1000 of the range (here 25 logits) apart: error of order
     # step^3.
     rtol = 1e-10 if fit.spec.family in ("gaussian", "student_t") else 1e-6
     expected = derivative(fit)
     scale = np.abs(expected).max()
     np.testing.assert_allclose(table.draws["slope/alliance/sample"], expected, rtol=0, atol=rtol * scale)
-    by_country = slopes_by_level(fit, "country")
+    by_country = slopes_by_level(fit, "country", population="sample")
     np.testing.assert_allclose(
         draws_of(by_country, "C1"), derivative(fit, country="C1"), rtol=0, atol=10 * rtol * scale
     )
-    by_sex = slopes_by_level(fit, "sex")
+    by_sex = slopes_by_level(fit, "sex", population="sample")
     np.testing.assert_allclose(draws_of(by_sex, "male"), derivative(fit, sex="male"), rtol=0, atol=10 * rtol * scale)
 
 
 def test_the_step_between_percentiles_is_a_difference_of_averages(fit: FittedModel) -> None:
     low, high = np.quantile(fit.design.frame["alliance"], [0.1, 0.9])
     expected = average(fit, setting(alliance=high)) - average(fit, setting(alliance=low))
-    actual = slopes(fit).draws["slope_p10_p90/alliance/sample"]
+    actual = slopes(fit, population="sample").draws["slope_p10_p90/alliance/sample"]
     np.testing.assert_allclose(actual, expected, rtol=0, atol=2 * ATOL[fit.spec.family])
 
 
@@ -193,24 +193,24 @@ def test_new_combinations_of_a_sampled_factor_are_drawn_and_of_an_exhaustive_one
     frame = frame[~((frame["sex"] == "male") & (frame["country"] == "C0"))]
     formula = "who5_followup ~ alliance + (1 | country) + (1 | sex:country)"
     sampled = fitted(frame, formula=formula, chains=1, draws=8)
-    table = adjusted_means(sampled, "country", seed=2)
+    table = adjusted_means(sampled, "country", seed=2, population="sample")
     expected = average(sampled, setting(country="C0"), seed=2)
     np.testing.assert_allclose(draws_of(table, "C0"), expected, rtol=0, atol=1e-10)
     exhaustive = fitted(frame, formula=formula, chains=1, draws=8, spec={"exhaustive": ("sex:country",)})
-    table = adjusted_means(exhaustive, "country").set_index("level")
+    table = adjusted_means(exhaustive, "country", population="sample").set_index("level")
     assert np.isnan(table.loc["C0", "mean"])
     assert table.loc["C0", "note"] == "needs a level of the exhaustive factor 'sex:country' that no analysed row has"
     assert table["note"].isna().tolist() == [False, True, True]
-    pairs = contrasts(exhaustive, "country")
+    pairs = contrasts(exhaustive, "country", population="sample")
     assert pairs["mean"].isna().tolist() == [True, True, False] * 2
-    assert ranks(exhaustive, "country")["mean"].isna().all()
+    assert ranks(exhaustive, "country", population="sample")["mean"].isna().all()
 
 
 def test_a_factor_of_many_levels_that_only_chooses_levels_needs_no_new_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     fit = fitted(rows(60, countries=12), chains=1, draws=5)
     expected = {level: average(fit, setting(country=level)) for level in ("C0", "C11")}
     monkeypatch.setattr(type(fit.design), "evaluate", lambda *_: pytest.fail("evaluated rows again"))
-    table = adjusted_means(fit, "country")
+    table = adjusted_means(fit, "country", population="sample")
     assert len(table) == 12
     for level, values in expected.items():
         np.testing.assert_allclose(draws_of(table, level), values, rtol=0, atol=1e-10)
@@ -220,7 +220,9 @@ def test_blocks_of_draws_do_not_change_results(monkeypatch: pytest.MonkeyPatch) 
     def figures() -> pd.DataFrame:
         made = fitted(frame_of("cumulative"), formula=FORMULA, chains=2, draws=25, **SCALES["cumulative"])  # type: ignore[arg-type]
         table = effects(
-            made, estimands=["slopes", "adjusted_means", "slopes_by_level", "variance_partition", "bayesian_r2"]
+            made,
+            estimands=["slopes", "adjusted_means", "slopes_by_level", "variance_partition", "bayesian_r2"],
+            population="sample",
         )
         return pd.DataFrame(table)[["mean", "sd", "median", "lower", "upper"]]
 

@@ -73,14 +73,14 @@ def draws(table: EffectTable, estimand: str, level: str, versus: str | None = No
 @pytest.mark.parametrize("family", ["cumulative", "beta_binomial", "bernoulli", "poisson", "negative_binomial"])
 def test_levels_of_discrete_families_are_counted(family: str) -> None:
     fit = built(family)
-    table = superiority(fit, "provider_type")
+    table = superiority(fit, "provider_type", population="sample")
     a, b = masses(fit, "both"), masses(fit, "coach")
     values = np.arange(401.0) if fit.design.outcome.levels is None else fit.design.outcome.levels
     expected = (a[:, :, None] * b[:, None, :] * (np.sign(values[:, None] - values) + 1) / 2).sum(axis=(1, 2))
     np.testing.assert_allclose(draws(table, "probability_of_superiority", "both", "coach"), expected, rtol=0, atol=ATOL)
     if family == "bernoulli":
         assert set(table["estimand"]) == {"probability_of_superiority"}
-        means = adjusted_means(fit, "provider_type")
+        means = adjusted_means(fit, "provider_type", population="sample")
         difference = draws(means, "mean", "both") - draws(means, "mean", "coach")
         np.testing.assert_allclose(expected, (1 + difference) / 2, rtol=0, atol=ATOL)
         return
@@ -96,7 +96,7 @@ def test_levels_of_discrete_families_are_counted(family: str) -> None:
 @pytest.mark.parametrize("residual_by", [None, "provider_type"])
 def test_a_gaussian_is_the_average_over_all_pairs_of_rows(residual_by: str | None) -> None:
     fit = built("gaussian", residual_by=residual_by)
-    table = superiority(fit, "provider_type")
+    table = superiority(fit, "provider_type", population="sample")
     assert table["estimand"].tolist() == ["predictive_median"] * 3 + ["probability_of_superiority"] * 3
     assert table["unit"].tolist() == ["WHO-5 point"] * 3 + ["probability"] * 3
     for level, versus in (("therapist", "coach"), ("both", "coach"), ("both", "therapist")):
@@ -115,7 +115,7 @@ def test_a_gaussian_is_the_average_over_all_pairs_of_rows(residual_by: str | Non
 
 def test_a_student_t_is_integrated() -> None:
     fit = built("student_t")
-    table = superiority(fit, "provider_type")
+    table = superiority(fit, "provider_type", population="sample")
     (a, sd), (b, _) = at(fit, "both"), at(fit, "coach")
     nu = fit.stacked["nu"][:, None]
     grid = np.linspace(-3000, 3000, 120_001)
@@ -131,7 +131,7 @@ def test_a_student_t_is_integrated() -> None:
 
 def test_a_censored_rating_has_its_ceiling_and_ties_there() -> None:
     fit = built("censored_gaussian")
-    table = superiority(fit, "provider_type")
+    table = superiority(fit, "provider_type", population="sample")
     assert table["unit"].iloc[0] == "alliance point"
     rng = np.random.default_rng(1)
     (a, sd), (b, _) = at(fit, "both"), at(fit, "coach")
@@ -153,8 +153,8 @@ def test_a_censored_rating_has_its_ceiling_and_ties_there() -> None:
 @pytest.mark.parametrize("family", [name for name in FAMILIES if not FAMILIES[name].has_trials])
 def test_turning_a_pair_round_gives_one_minus_it(family: str) -> None:
     fit = built(family)
-    there = superiority(fit, "provider_type", levels=("coach", "both"))
-    back = superiority(fit, "provider_type", levels=("both", "coach"))
+    there = superiority(fit, "provider_type", levels=("coach", "both"), population="sample")
+    back = superiority(fit, "provider_type", levels=("both", "coach"), population="sample")
     one = draws(there, "probability_of_superiority", "both", "coach")
     other = draws(back, "probability_of_superiority", "coach", "both")
     # Rounding only: the sums are the same.
@@ -164,12 +164,12 @@ def test_turning_a_pair_round_gives_one_minus_it(family: str) -> None:
 
 def test_more_than_twelve_levels_are_compared_with_all_others() -> None:
     fit = built("cumulative", n=90, countries=13)
-    table = superiority(fit, "country")
+    table = superiority(fit, "country", population="sample")
     compared = table[table["estimand"] == "probability_of_superiority"]
     assert set(compared["versus"]) == {"(all others)"}
     assert compared["level"].tolist() == [f"C{k}" for k in range(13)]
     names = [f"C{k}" for k in range(13)]
-    pairs = superiority(fit, "country", levels=names)
+    pairs = superiority(fit, "country", levels=names, population="sample")
     shares = fit.design.frame["country"].value_counts().reindex(names).to_numpy() / 90
     expected = np.zeros(12)
     for k, name in enumerate(names[:-1]):
@@ -193,5 +193,5 @@ def test_what_cannot_be_asked() -> None:
         superiority(fit, "country", population="new")
     message = "'age' is not a factor of this model. Its factors: provider_type, country."
     with pytest.raises(UsageError, match=f"^{re.escape(message)}$"):
-        superiority(fit, "age")
+        superiority(fit, "age", population="sample")
     assert len(superiority(fit, "provider_type", population="new")) == 9

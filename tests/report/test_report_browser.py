@@ -135,7 +135,7 @@ def test_without_its_script_the_page_is_whole(browser: Any, pages: dict[str, Pat
 
     assert page.locator("button").count() == 0
     assert page.locator("#table-slopes thead th").first.inner_text() == "Association"
-    assert page.locator("#table-slopes tbody tr").count() == 7
+    assert page.locator("#table-slopes tbody tr").count() == 8
     page.locator("details summary").first.click()
     assert page.locator("details[open] table").first.is_visible()
     context.close()

@@ -3,8 +3,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from alliance_bayes.effects.analysis import Analysis
+from alliance_bayes.effects.counterfactual import NumericSetting
+from alliance_bayes.effects.options import Options
 from alliance_bayes.report.curve import GRID, average_curve, covered_range
-from builders import fitted, rows
+from builders import fitted, of_family, rows
 
 FORMULAS = {
     "gaussian": "who5_followup ~ alliance * age + (alliance || sex) + (alliance | country)",
@@ -18,13 +21,35 @@ FORMULAS = {
 def test_the_curve_is_the_average_prediction_with_everybody_at_each_value(family: str) -> None:
     fit = fitted(rows(60), formula=FORMULAS[family], spec={"family": family}, draws=25, means={"beta": 0.5})
 
-    curve = average_curve(fit, "alliance", prob=0.8, small=5)
+    curve = average_curve(fit, "alliance", prob=0.8, small=5, population="sample")
 
     assert len(curve) == GRID
     assert (curve["x"].iloc[0], curve["x"].iloc[-1]) == covered_range(fit.design.frame["alliance"].to_numpy(), 5)
     # 100 draws: fewer than are thinned to, so that every family uses all of them and the numbers are the same ones.
     for position in (0, 12, GRID - 1):
         at = fit.predict(fit.design.frame.assign(alliance=curve["x"].iloc[position])).mean("obs").values.ravel()
+        expected = [at.mean(), *np.quantile(at, [0.1, 0.9])]
+        # Rounding only; other families are interpolated, with an error below 1e-7 of the outcome's range.
+        tolerance = 1e-9 if fit.design.family.linear else 1e-6
+        assert curve.iloc[position, 1:].to_list() == pytest.approx(expected, rel=tolerance)
+
+
+@pytest.mark.parametrize("family", ["gaussian", "cumulative", "bernoulli"])
+def test_the_curve_is_of_the_population_that_the_slope_is_of(family: str) -> None:
+    frame, spec = of_family(rows(60, countries=4), family)
+    fit = fitted(
+        frame,
+        formula="who5_followup ~ alliance + (alliance | country)",
+        spec=spec,
+        draws=25,
+        means={"beta": 0.3, "tau_country": 0.8},
+        sds={"u_country": 0.5},
+    )
+    curve = average_curve(fit, "alliance", prob=0.8, small=5)
+    analysis = Analysis(fit, Options(population="average"))
+    for position in (0, 12, GRID - 1):
+        setting = NumericSetting("alliance", float(curve["x"].iloc[position]))
+        at = analysis.averages([analysis.counterfactuals.of("average", numeric=setting)])[:, 0]
         expected = [at.mean(), *np.quantile(at, [0.1, 0.9])]
         assert curve.iloc[position, 1:].to_list() == pytest.approx(expected, rel=1e-9)  # rounding only
 
@@ -48,7 +73,7 @@ def test_the_curve_is_the_average_prediction_with_everybody_at_each_value(family
 def test_rows_that_share_what_the_predictor_meets_are_evaluated_once(predictor: str, formula: str) -> None:
     fit = fitted(rows(80), formula=formula, draws=10, means={"beta": 0.5})
 
-    curve = average_curve(fit, predictor, prob=0.8, small=5)
+    curve = average_curve(fit, predictor, prob=0.8, small=5, population="sample")
 
     for position in (0, 7, GRID - 1):
         at = fit.predict(fit.design.frame.assign(**{predictor: curve["x"].iloc[position]})).mean("obs").values.ravel()

@@ -75,8 +75,8 @@ def test_a_difference_that_is_not_settled_is_said_so(fit: FittedModel, checks_of
     page = rendered(fit, effects=effects(fit, {"slopes": {}, Own(): {"by": 0.1}}), checks=checks_of())
     assert "Whether follow-up WHO-5 differs is not settled." in page.findings
     claims = {found["name"]: found["claims"] for found in json.loads(page.json)["findings"]}
-    assert [said["settled"] for said in claims["estimand: own_difference/sex=male vs female/sample"]] == [False]
-    assert claims['estimand: own_share/sex="<script>alert(1)<\\/script>/sample'] == []
+    assert [said["settled"] for said in claims["estimand: own_difference/sex=male vs female/average"]] == [False]
+    assert claims['estimand: own_share/sex="<script>alert(1)<\\/script>/average'] == []
 
 
 def test_levels_that_are_hidden_stay_hidden(checks_of: Callable[..., CheckReport]) -> None:
@@ -136,6 +136,7 @@ def test_the_names_of_the_slopes() -> None:
     assert found["estimand"].tolist() == list(SLOPES)
     assert [measured(found, row, design=made.design) for row in rows_of(found)] == [
         "Per alliance point",
+        "Per alliance point, over the levels in the data",
         "Per SD of alliance",
         "From the 10th to the 90th percentile of alliance",
         "Standardised slope",
@@ -144,7 +145,8 @@ def test_the_names_of_the_slopes() -> None:
         "alliance points that go with 10 WHO-5 points (median)",
     ]
     short = [measured(found, row, short=True, unit="point") for row in rows_of(found)]
-    assert short[:5] == ["per point", "per SD", "10th to 90th percentile", "standardised", "partial correlation"]
+    assert short[:3] == ["per point", "per point, levels in the data", "per SD"]
+    assert short[3:6] == ["10th to 90th percentile", "standardised", "partial correlation"]
     # Without what says what they measure, rows go by their names.
     bare = replace(Estimates(found, ()), table=EffectTable(pd.DataFrame(found))).table
-    assert measured(bare, rows_of(found)[1]) == "slope per sd"
+    assert measured(bare, rows_of(found)[2]) == "slope per sd"

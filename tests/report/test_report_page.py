@@ -206,12 +206,14 @@ def test_the_numbers_of_the_slope_table_are_those_of_the_effects(
         f"{first['mean']:.2f}",
         f"[{first['lower']:.2f}, {first['upper']:.2f}]",
         "> 99% above 0",
-        f"{100 * first['p_rope']:.0f}%",
+        # Halves are rounded up.
+        f"{int(100 * first['p_rope'] + 0.5)}%",
         "< 1%",
         "WHO-5 point per alliance point; 1 alliance point",
     ]
     assert [row[0] for row in body] == [
         "Per alliance point",
+        "Per alliance point, over the levels in the data",
         "Per SD of alliance",
         "From the 10th to the 90th percentile of alliance",
         "Standardised slope",

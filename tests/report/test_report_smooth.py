@@ -22,10 +22,10 @@ def test_the_curve_of_the_report_bends_as_predictions_do() -> None:
             draws=60,
             spec={"family": family},
         )
-        curve = average_curve(fit, "alliance", prob=0.9, small=10)
+        curve = average_curve(fit, "alliance", prob=0.9, small=10, population="sample")
         for place in (0, 12, 24):
             at = fit.predict(fit.design.frame.assign(alliance=curve["x"][place])).mean().item()
-            np.testing.assert_allclose(curve["mean"][place], at, rtol=1e-10)
+            np.testing.assert_allclose(curve["mean"][place], at, rtol=1e-10 if family == "gaussian" else 1e-7)
         # Curvature: the middle is off the chord between the ends by more than rounding.
         chord = (curve["mean"][0] + curve["mean"][24]) / 2
         assert abs(curve["mean"][12] - chord) > 0.1

@@ -8,7 +8,7 @@ import operator
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, cast
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import typer
 
@@ -84,6 +84,14 @@ Estimand = Annotated[
         help="An estimand by name, with options of its own after a colon (responders:at_least=32,factor=sex); may be "
         "repeated. By default the usual six; a name that there is not is answered with all that there are.",
         metavar="NAME[:OPTION=VALUE,...]",
+        show_default=False,
+    ),
+]
+Population = Annotated[
+    str | None,
+    typer.Option(
+        help="Over which levels averages are: average (all that sampled factors could have), sample (those in the "
+        "data), equal or new. By default average where the model has a sampled factor.",
         show_default=False,
     ),
 ]
@@ -373,9 +381,16 @@ def fit(
 
 
 @app.command()
-def effects(fit: FitPath, estimand: Estimand = None, prob: Prob = 0.89, as_json: AsJson = False) -> None:
+def effects(
+    fit: FitPath,
+    estimand: Estimand = None,
+    prob: Prob = 0.89,
+    population: Population = None,
+    as_json: AsJson = False,
+) -> None:
     """Effect sizes and group differences of a fit."""
-    table = ab.load_fit(fit).effects(None if estimand is None else _estimands(estimand), prob=prob)
+    named = None if estimand is None else _estimands(estimand)
+    table = ab.load_fit(fit).effects(named, prob=prob, population=cast("Any", population))
     if as_json:
         print(json.dumps(table.to_records_list(), allow_nan=False, indent=1))
         return
@@ -385,6 +400,7 @@ def effects(fit: FitPath, estimand: Estimand = None, prob: Prob = 0.89, as_json:
         "factor",
         "level",
         "versus",
+        "population",
         "unit",
         "mean",
         "sd",

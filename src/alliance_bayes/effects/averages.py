@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
-from itertools import product
+from itertools import combinations, product
 from math import prod
 
 import numpy as np
@@ -32,6 +32,10 @@ _CHUNK = 64
 # Half the step of a central difference, in SDs of the design column that moves fastest. Truncation costs about 1e-8 of
 # the curvature's size and rounding about 1e-11 of the outcome's.
 _STEP = 1e-4
+
+# Points of Gauss-Hermite quadrature up to some SD of the effects that are integrated out. Beyond, the trapezoidal rule,
+# whose error falls exponentially with its step, needs fewer: here a step of an SD, or of 1.2 logits.
+_POINTS_BY_SPREAD, _LONGEST, _REACH, _MOST_POINTS = ((0.5, 5), (1.0, 9)), 1.2, 6.0, 401
 
 # A counterfactual as one averaged row: the common columns and the offset, shape (n_known,); by factor the pooled
 # columns spread over its levels and then those that the fit has not seen, shape (n_levels + n_unseen, n_factor_terms);
@@ -221,6 +225,8 @@ def _averaged(
         name, n_levels = factor.name, len(factor.levels)
         spread[name] = np.zeros((n_levels + len(unseen[name]), len(factor.columns)))
         for grid, of in zip(setting.grids, own, strict=True):
+            if name in grid.averaged:
+                continue
             levels = grid.levels.get(name)
             place = [n_levels + unseen[name].index(label) for label in grid.new_labels(name)]
             if levels is not None:
@@ -273,7 +279,7 @@ def _blocked(fit: FittedModel, settings: Sequence[Counterfactual], seed: int, ta
                 f"at most {_MOST_COMBINATIONS:,}. Use {argument('population', 'sample')}."
             )
         for grid, count in zip(setting.grids, combinations, strict=True):
-            same = (id(grid.rows), frozenset(grid.levels), frozenset(grid.unseen.items()))
+            same = (id(grid.rows), frozenset(grid.levels), frozenset(grid.unseen.items()), grid.averaged)
             members = groups.setdefault(same, [])
             members.append((position, grid, 1 / (len(setting.grids) * count)))
     for members in groups.values():
@@ -293,7 +299,7 @@ def _blocked(fit: FittedModel, settings: Sequence[Counterfactual], seed: int, ta
 def _joined(out: np.ndarray, fit: FittedModel, member: _Member, tables: Tabulations) -> bool:
     """Add the average of a grid to ``out`` with its rows joined, and say whether; not where every row is computed."""
     position, grid, weight = member
-    if not joins(fit, grid.rows.n):
+    if grid.averaged or not joins(fit, grid.rows.n):
         return False
     rows, total, strata = grid.rows, np.zeros_like(out[:, position]), grid.rows.strata
     for levels in product(*grid.levels.values()):
@@ -317,17 +323,62 @@ def _add(
     which: slice,
 ) -> None:
     """Add averages of grids with the same rows and replaced factors to ``out``, for a block of draws."""
-    rows, replaced = members[0][1].rows, tuple(members[0][1].levels)
+    rows, replaced, averaged = members[0][1].rows, tuple(members[0][1].levels), members[0][1].averaged
     z, strata = np.hstack([np.zeros((rows.n, 0)), *(rows.z[name] for name in replaced)]), rows.strata
-    base = fit.linear_predictor(rows, which=which, seed=seed, without=replaced)
+    base = fit.linear_predictor(rows, which=which, seed=seed, without=(*replaced, *averaged))
     effects = {name: _effects(fit, name, which, new.get(name)) for name in replaced}
     reach = sum((_reach(effects[name], rows.z[name]) for name in replaced), np.zeros((2, len(base))))
+    sd = level_sd(fit, rows, averaged, which)
+    nodes, node_weights = _quadrature(
+        float(sd.max(initial=0.0)) / _bending(fit, which), unbounded=fit.design.family.link == "log"
+    )
+    reach = reach + np.outer([-1, 1], nodes.max() * sd.max(axis=1))
     table = tables.expected(which, base.min(axis=1) + reach[0], base.max(axis=1) + reach[1])
-    for position, grid, weight in members:
-        for levels in product(*grid.levels.values()):
-            chosen = [effects[name][:, level] for name, level in zip(replaced, levels, strict=True)]
-            together = np.hstack([np.zeros((len(base), 0)), *chosen])
-            out[which, position] += weight * table.mean(base, strata, together, z)
+    for node, node_weight in zip(nodes, node_weights, strict=True):
+        eta = base + node * sd if averaged else base
+        for position, grid, weight in members:
+            for levels in product(*grid.levels.values()):
+                chosen = [effects[name][:, level] for name, level in zip(replaced, levels, strict=True)]
+                together = np.hstack([np.zeros((len(base), 0)), *chosen])
+                out[which, position] += weight * node_weight * table.mean(eta, strata, together, z)
+
+
+def level_sd(fit: FittedModel, rows: Rows, factors: Sequence[str], which: slice) -> np.ndarray:
+    """SD of what the levels of some sampled factors add to each row's linear predictor, shape (n_draws, n_rows)."""
+    draws = fit.stacked["beta"][which] if fit.design.terms else next(iter(fit.stacked.values()))[which]
+    variance = np.zeros((len(draws), rows.n if factors else 1))
+    for name in factors:
+        tau, z = fit.stacked[f"tau_{name}"][which], rows.z[name]
+        variance += tau**2 @ z.T**2
+        if fit.design.factor(name).correlated:
+            covariance = fit.stacked[f"corr_{name}"][which] * tau[:, :, None] * tau[:, None, :]
+            for a, b in combinations(range(z.shape[1]), 2):
+                variance += 2 * covariance[:, a, b, None] * (z[:, a] * z[:, b])
+    return np.sqrt(np.maximum(variance, 0.0))
+
+
+def _bending(fit: FittedModel, which: slice) -> float:
+    """Over what length of the linear predictor an expected outcome or a probability bends: a logit, a residual SD."""
+    return float(fit.stacked["sigma"][which].min()) if fit.design.family.link == "identity" else 1.0
+
+
+def _quadrature(spread: float, *, unbounded: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Points and weights that integrate over a standard normal; more of them the wider the effects are.
+
+    ``spread`` is their SD in units in which the expected outcome bends; the error stays below 1e-6 of its range.
+    """
+    if spread == 0:
+        return np.zeros(1), np.ones(1)
+    for most, count in _POINTS_BY_SPREAD:
+        if spread <= most:
+            nodes, weights = np.polynomial.hermite_e.hermegauss(count)
+            return nodes, weights / weights.sum()
+    # What grows as the exponential of the effects has its mass as many SDs further out.
+    reach = _REACH + (spread if unbounded else 0.0)
+    count = min(int(np.ceil(reach / min(1.0, _LONGEST / spread))), _MOST_POINTS // 2)
+    nodes = np.linspace(-reach, reach, 2 * count + 1)
+    weights = np.exp(-(nodes**2) / 2)
+    return nodes, weights / weights.sum()
 
 
 def _effects(fit: FittedModel, factor: str, which: slice, new: np.ndarray | None) -> np.ndarray:

@@ -61,6 +61,8 @@ class Grid:
         Why an average over the rows is not what it seems; empty where it is.
     change
         Derivatives of the design arrays along a column, where asked for.
+    averaged
+        Sampled factors whose effects are integrated out: everybody gets all the levels that there could be.
     """
 
     rows: Rows
@@ -68,9 +70,12 @@ class Grid:
     unseen: Mapping[str, str] = field(default_factory=dict)
     problem: str = ""
     change: Rows | None = None
+    averaged: tuple[str, ...] = ()
 
     def new_labels(self, factor: str) -> tuple[str, ...]:
         """Labels of a factor's levels that the fit has not seen: number -1 - k is the k-th."""
+        if factor in self.averaged:
+            return ()
         if factor in self.levels:
             return (self.unseen[factor],) if factor in self.unseen else ()
         return self.rows.unseen.get(factor, ())
@@ -96,11 +101,12 @@ class Counterfactual:
 class Counterfactuals:
     """Makes counterfactuals out of the analysed rows.
 
-    Three populations: ``"sample"``, the analysed rows as they are, so that existing levels count by their share;
-    ``"equal"``, the same rows with every level of every factor (pooled, or categorical in a term) counting the same,
-    factors crossed with each other; ``"new"``, the same rows at one new level of every sampled factor, whose effects
-    are drawn from Normal(0, tau). A factor that a counterfactual fixes stays fixed in all three. People at a new
-    level keep the residual SD of their own.
+    Four populations: ``"average"``, the analysed rows, each at every level that a sampled factor could have, so that
+    its effects are integrated over Normal(0, tau); ``"sample"``, the analysed rows as they are, so that existing levels
+    count by their share; ``"equal"``, the same rows with every level of every factor (pooled, or categorical in a term)
+    counting the same, factors crossed with each other; ``"new"``, the same rows at one new level of every sampled
+    factor, whose effects are drawn from Normal(0, tau). A factor that a counterfactual fixes stays fixed in all of
+    them. People at another level keep the residual SD of their own.
 
     Parameters
     ----------
@@ -160,7 +166,7 @@ class Counterfactuals:
         Parameters
         ----------
         population
-            ``"sample"``, ``"equal"`` or ``"new"``; see the class.
+            ``"average"``, ``"sample"``, ``"equal"`` or ``"new"``; see the class.
         numeric
             A numeric column to set, or several.
         fixed
@@ -202,13 +208,16 @@ class Counterfactuals:
         whole = not set(fixed) & self.in_terms and all(_parts(factor) <= set(fixed) for factor in touched)
         rows, problem, change = self._evaluate(numeric, {} if whole else fixed, along)
         levels: dict[str, np.ndarray] = {}
+        averaged: list[str] = []
         for factor in self.design.factors:
             if _parts(factor) <= set(fixed) or population == "equal":
                 levels[factor.name] = self._compatible(factor, fixed)
+            elif population == "average" and not factor.exhaustive:
+                averaged.append(factor.name)
             elif population == "new" and not factor.exhaustive:
                 levels[factor.name] = np.array([-1])
         unseen = {f.name: _new_label(f, fixed) for f in self.design.factors if (levels.get(f.name, _NONE) < 0).any()}
-        return Grid(rows, levels, unseen, problem, change)
+        return Grid(rows, levels, unseen, problem, change, tuple(averaged))
 
     def _evaluate(
         self, numeric: tuple[NumericSetting, ...], fixed: Mapping[str, str], along: str | None

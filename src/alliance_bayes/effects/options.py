@@ -23,6 +23,7 @@ __all__ = [
     "Rope",
     "RopeOptions",
     "chosen",
+    "default_population",
     "defaults_of",
     "make_options",
     "with_common_options",
@@ -31,7 +32,7 @@ __all__ = [
 type Rope = tuple[float, float] | Literal["default"] | None
 type Relevant = float | Literal["default"] | None
 
-_POPULATIONS = ("sample", "equal", "new")
+_POPULATIONS = ("average", "sample", "equal", "new")
 #: What Cohen's d is divided by, and what it is called.
 DENOMINATORS: Mapping[str, str] = {"residual_sd": "residual SD", "total_sd": "total SD"}
 # Half-width of the default ROPE in WHO-5 points: a tenth of the SD of about 19 (Kruschke 2018, doi
@@ -58,13 +59,16 @@ class AverageOptions(IntervalOptions, total=False):
     Parameters
     ----------
     population
-        Which levels of the factors an average is over. ``"sample"``: the existing ones by their share; ``"equal"``:
-        every level the same; ``"new"``: a new level of every sampled factor.
+        Which levels of the factors an average is over. ``"average"``: all that a sampled factor could have, of which
+        those in the data are a sample (their effects are integrated out, not set to zero), and of other factors the
+        existing ones by their share; ``"sample"``: the existing ones of every factor, by their share; ``"equal"``:
+        every existing level the same; ``"new"``: one new level of every sampled factor. By default ``"average"`` where
+        the model has a sampled factor, else ``"sample"``.
     seed
         Seed for the effects of new levels.
     """
 
-    population: Literal["sample", "equal", "new"]
+    population: Literal["average", "sample", "equal", "new"] | None
     seed: int
 
 
@@ -119,7 +123,7 @@ class Options:
 def make_options(
     fit: FittedModel,
     *,
-    population: str = "sample",
+    population: str | None = None,
     prob: float = 0.89,
     interval: str = "eti",
     rope: Rope = "default",
@@ -146,6 +150,7 @@ def make_options(
     if not 0 < prob < 1:
         raise UsageError(f"{argument('prob')} should be in the interval (0, 1) but got {prob!r}. 0.89 is the default.")
     chosen("interval", interval, ("eti", "hdi"))
+    population = default_population(fit) if population is None else population
     chosen("population", population, _POPULATIONS)
     # A score of the WHO-5 or a change of it, in points.
     who5 = not fit.design.family.event and is_who5(fit.design.scales.get(fit.design.outcome.name))
@@ -161,6 +166,11 @@ def make_options(
         raise UsageError(f"relevant should be a finite number of points greater than 0 but got {relevant!r}.")
     limits = None if rope is None else (float(rope[0]), float(rope[1]))
     return Options(prob, interval, limits, None if relevant is None else float(relevant), population, seed)
+
+
+def default_population(fit: FittedModel) -> str:
+    """Over whom averages are taken where nothing is said: what is asked of sampled levels is not about these alone."""
+    return "sample" if all(factor.exhaustive for factor in fit.design.factors) else "average"
 
 
 def chosen(name: str, value: str, options: Iterable[str]) -> None:

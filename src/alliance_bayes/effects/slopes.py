@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, Unpack, override
 
@@ -50,8 +51,11 @@ def slopes(fit: FittedModel, *, predictor: str | None = None, **options: Unpack[
             columns), in outcome units per unit of the predictor. Missing, as what follows from it, where the predictor
             enters by a step (``I(alliance >= 4.5)``) or some of the rows lie at a corner or where the slope is
             infinite: ``slope_p10_p90`` then says what goes with it.
+        ``slope_in_sample``
+            The same of population ``"sample"``, beside one of ``"average"`` where a sampled factor makes the two
+            differ.
         ``slope_per_sd``
-            The same times the predictor's sample SD.
+            The first times the predictor's sample SD.
         ``slope_p10_p90``
             Average expected outcome with everybody at the predictor's 90th percentile, minus that at its 10th. Missing
             for a fit made from moments, which do not tell percentiles.
@@ -77,7 +81,7 @@ def slopes(fit: FittedModel, *, predictor: str | None = None, **options: Unpack[
     -----
     The ROPE and the smallest relevant change apply to the rows in points of the outcome: to the difference that goes
     with one unit, one SD, or the step between the percentiles. Partial correlation and delta R2 describe the analysed
-    rows, so they are there for population ``"sample"`` only.
+    rows, so they are there for populations ``"average"`` and ``"sample"`` only, with the slope of either.
 
     With b the average slope and v the variance of the predictor given the other common terms, at the level at which it
     varies (`explained.unique_variance`), delta R2 is b^2 v divided by the explained plus the residual variance, and the
@@ -112,9 +116,17 @@ class Slopes(Estimand):
                 _PER,
                 short="per {unit}",
                 subject=_SLOPE,
-                sentence="For each additional {unit}, {outcome} was {word} {way}, by {size}{points} on average{given}",
+                sentence="For each additional {unit}, {outcome} was {word} {way}, by {size}{points} on average{over}"
+                "{given}",
                 unsettled="Whether {outcome} was higher or lower with more {term} is not settled{leaning}: for each "
-                "additional {unit} the estimate is {mean}{points}{given}",
+                "additional {unit} the estimate is {mean}{points}{over}{given}",
+                signed=True,
+                judged=True,
+            ),
+            "slope_in_sample": Measure(
+                "Per {unit}, over the levels in the data",
+                _PER,
+                short="per {unit}, levels in the data",
                 signed=True,
                 judged=True,
             ),
@@ -126,9 +138,9 @@ class Slopes(Estimand):
                 "{outcome}{where}",
                 short="10th to 90th percentile",
                 sentence="Between people at the 10th and at the 90th percentile of {term} ({span}), {outcome} was "
-                "{word} {way} at the latter, by {size}{points} ({interval}).",
+                "{word} {way} at the latter, by {size}{points}{over} ({interval}).",
                 unsettled="Between people at the 10th and at the 90th percentile of {term} ({span}), {outcome} "
-                "differed by {mean}{points} ({interval}).",
+                "differed by {mean}{points}{over} ({interval}).",
                 signed=True,
                 judged=True,
             ),
@@ -159,13 +171,17 @@ class Slopes(Estimand):
         sd_x, sd_y = design.sd(name), design.sd(outcome.name)
         row = partial(self.row, analysis, term=name)
         yield row("slope", slope, denominator=f"1 {unit}", note=problem)
+        if options.population == "average":
+            draws, (why,) = replace(analysis, options=replace(options, population="sample")).slopes(name, [{}])
+            if not np.allclose(draws[:, 0], slope, rtol=1e-9, atol=0, equal_nan=True):
+                yield row("slope_in_sample", draws[:, 0], denominator=f"1 {unit}", note=why, population="sample")
         yield row("slope_per_sd", slope * sd_x, denominator=f"sample SD of {name}, {sd_x:.4g}", note=problem)
         span, why, where = _between(analysis, name)
         percentiles = f"10th to 90th percentile of {name}"
         yield row("slope_p10_p90", span, words={"where": where}, denominator=percentiles, note=why)
         both = f"sample SDs of {name}, {sd_x:.4g}, and {outcome.name}, {sd_y:.4g}"
         yield row("slope_standardised", slope * sd_x / sd_y, denominator=both, note=problem)
-        if options.population == "sample":
+        if options.population in ("average", "sample"):
             unique = unique_variance(analysis.fit, name, tables=analysis.tables)
             spread, why = analysis.spread, problem or analysis.infinite_variance
             explained = slope**2 * unique.variance

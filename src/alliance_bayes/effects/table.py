@@ -72,7 +72,20 @@ def steady(values: pd.Series) -> pd.Series:
 
 
 _LABEL = ("term", "unit", "units", "factor", "level", "versus", "change")
-_FINDING = ("outcome", "points", "mean", "size", "interval", "word", "way", "leaning", "given", "further", "span")
+_FINDING = (
+    "outcome",
+    "points",
+    "mean",
+    "size",
+    "interval",
+    "word",
+    "way",
+    "leaning",
+    "given",
+    "over",
+    "further",
+    "span",
+)
 # What the texts of a measure may have in braces; a unit may also have what the estimand gives to each row.
 _WORDS: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys(("label", "short", "subject"), _LABEL),
@@ -105,7 +118,8 @@ class Measure:
         A finding: what a row says whose direction is settled, or which has none. Names: those of the label,
         ``{outcome}``, ``{points}`` (several of its units, with a blank before), ``{mean}``, ``{size}`` (without its
         sign), ``{interval}``, ``{word}`` ("probably") and ``{way}`` ("higher"), ``{given}`` (what it
-        is adjusted for), ``{span}`` (what it lies between), ``{further}`` (what else there is to say).
+        is adjusted for), ``{over}`` (what an average is over), ``{span}`` (what it lies between), ``{further}`` (what
+        else there is to say).
     unsettled
         The same where no direction is settled; ``{leaning}`` where one is probable.
     difference

@@ -1,4 +1,4 @@
-"""Expected outcome along a predictor, averaged over those analysed, and the predictor's distribution."""
+"""Expected outcome along a predictor, averaged over people and sampled levels, and the predictor's distribution."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ import numpy as np
 import pandas as pd
 
 from alliance_bayes.bins import bin_counts, bin_numbers
-from alliance_bayes.effects.counterfactual import terms_with
-from alliance_bayes.fit import BLOCK, FittedModel
+from alliance_bayes.effects.analysis import Analysis
+from alliance_bayes.effects.counterfactual import NumericSetting, terms_with
+from alliance_bayes.effects.options import Options, default_population
+from alliance_bayes.fit import FittedModel
 from alliance_bayes.model import Design, PooledFactor, Rows, Scale
 from alliance_bayes.model.grammar import columns_of
 from alliance_bayes.model.predictor import sums_by_level
@@ -23,7 +25,9 @@ THINNED = 400
 _AT_ONCE = 100_000
 
 
-def average_curve(fit: FittedModel, predictor: str, *, prob: float, small: int) -> pd.DataFrame:
+def average_curve(
+    fit: FittedModel, predictor: str, *, prob: float, small: int, population: str | None = None
+) -> pd.DataFrame:
     """Average expected outcome if everybody had the same value of a predictor, all else as it is (g-computation).
 
     Parameters
@@ -36,6 +40,8 @@ def average_curve(fit: FittedModel, predictor: str, *, prob: float, small: int) 
         Probability of the equal-tailed band.
     small
         Fewest people beyond either end of the curve; see `covered_range`.
+    population
+        Over which levels the average is; as in effects by default.
 
     Returns
     -------
@@ -45,27 +51,24 @@ def average_curve(fit: FittedModel, predictor: str, *, prob: float, small: int) 
     values = fit.design.frame[predictor].to_numpy(float)
     lower, upper = covered_range(values, small, fit.design.scales.get(predictor), fit.people)
     values = np.linspace(lower, upper, GRID)
-    draws = np.stack(list(_averages(fit, predictor, values)), axis=1)
+    population = default_population(fit) if population is None else population
+    draws = np.stack(list(_averages(fit, predictor, values, population)), axis=1)
     tail = (1 - prob) / 2
     ends = np.quantile(draws, [tail, 1 - tail], axis=0)
     return pd.DataFrame({"x": values, "mean": draws.mean(axis=0), "lower": ends[0], "upper": ends[1]})
 
 
-def _averages(fit: FittedModel, predictor: str, values: np.ndarray) -> Iterator[np.ndarray]:
+def _averages(fit: FittedModel, predictor: str, values: np.ndarray, population: str) -> Iterator[np.ndarray]:
     """Draws of the average outcome at each value, each of shape (n_draws,)."""
-    design = fit.design
     if fit.design.family.linear:
-        yield from _linear_averages(fit, predictor, values)
+        yield from _linear_averages(fit, predictor, values, averaged=population == "average")
         return
     total = fit.shape[0] * fit.shape[1]
-    which = np.unique(np.linspace(0, total - 1, min(total, THINNED)).astype(int))
-    for rows in _rows_at(design, predictor, values, np.arange(design.rows.n)):
-        average = np.empty(which.size)
-        for some in np.array_split(np.arange(which.size), min(which.size, -(-which.size * rows.n // BLOCK))):
-            eta = fit.linear_predictor(rows, which=which[some])
-            own = fit.parameters_at(which[some], rows)
-            average[some] = design.family.expectation(eta, own, design.outcome).mean(axis=1)
-        yield average
+    thinned = fit.thinned(max(1, min(fit.shape[1], total // THINNED)))
+    analysis = Analysis(thinned, Options(population=population))
+    for value in map(float, values):
+        at = analysis.counterfactuals.of(population, numeric=NumericSetting(predictor, value))
+        yield analysis.averages([at])[:, 0]
 
 
 def _rows_at(design: Design, predictor: str, values: np.ndarray, places: np.ndarray) -> Iterator[Rows]:
@@ -78,7 +81,7 @@ def _rows_at(design: Design, predictor: str, values: np.ndarray, places: np.ndar
             yield rows.take(number * places.size + np.arange(places.size))
 
 
-def _linear_averages(fit: FittedModel, predictor: str, values: np.ndarray) -> Iterator[np.ndarray]:
+def _linear_averages(fit: FittedModel, predictor: str, values: np.ndarray, *, averaged: bool) -> Iterator[np.ndarray]:
     """Draws of the mean of a linear expectation, for which only the mean of each column counts.
 
     The columns that hold the predictor are functions of it, of what they multiply it with and of the level they are
@@ -105,6 +108,8 @@ def _linear_averages(fit: FittedModel, predictor: str, values: np.ndarray) -> It
     for rows in _rows_at(design, predictor, values, places):
         mean = fit.coefficients_of_known @ np.where(in_common, share @ rows.known, known)
         for factor in design.factors:
+            if averaged and not factor.exhaustive:
+                continue
             weights = np.where(moved[factor.name], _by_level(rows, factor, share), levels[factor.name])
             mean = mean + np.einsum("dlt,lt->d", fit.stacked[f"u_{factor.name}"], weights)
         for smooth in design.smooths:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from alliance_bayes.effects import ESTIMANDS
+from alliance_bayes.effects.options import default_population
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.report.curve import average_curve, grouped_histogram
 from alliance_bayes.report.figure_data import curve_data, written
@@ -32,6 +33,7 @@ from alliance_bayes.report.svg import Picture
 from alliance_bayes.report.tables import Table
 from alliance_bayes.report.text import (
     Row,
+    averaged_words,
     capital,
     clean,
     column_name,
@@ -136,8 +138,8 @@ def _table(fit: FittedModel, estimates: Estimates, rows: pd.DataFrame, focal: st
 
     return effect_table(
         "table-slopes",
-        f"Association of {column_name(focal)} with {column_name(fit.design.outcome.name)}, averaged over those "
-        "analysed; posterior means",
+        f"Association of {column_name(focal)} with {column_name(fit.design.outcome.name)}, "
+        f"{averaged_words(fit.design, str(rows['population'].iloc[0]))}; posterior means",
         rows,
         [
             Column("Association", label),
@@ -186,6 +188,7 @@ def _slope_picture(fit: FittedModel, focal: str, curve: pd.DataFrame, prob: floa
     ends = " and ".join(f"{number(p['mean'], places)} at {exact(round(float(p['x']), 3))}" for p in (first, last))
     title = f"Expected {outcome} along {predictor}"
     words = {"band": band, "predictor": predictor, "outcome": outcome, "ends": ends, "small": small}
+    words |= {"averaged": averaged_words(design, default_population(fit))}
     return Picture.drawn(
         painter,
         name="slope-curve",

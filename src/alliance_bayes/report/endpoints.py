@@ -167,7 +167,8 @@ def _responders(fit: FittedModel, at_least: float, among: np.ndarray | None, pro
         for factor in fit.design.factors
         if ":" not in factor.name and 2 <= len(factor.levels) <= _FEW and not identifying(fit, factor.name)
     ]
-    return responders(fit, at_least=at_least, factor=factors, among=among, prob=prob)
+    # A share stands beside the one that was observed, of the same people at their own levels.
+    return responders(fit, at_least=at_least, factor=factors, among=among, prob=prob, population="sample")
 
 
 def _event(row: Row) -> str:

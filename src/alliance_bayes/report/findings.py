@@ -32,6 +32,8 @@ from alliance_bayes.report.text import (
     excludes_zero,
     factor_name,
     join,
+    levels_words,
+    over_words,
     percent,
     typeset,
     unit_of,
@@ -44,6 +46,8 @@ __all__ = ["Finding", "Findings", "Topic", "find", "scale_words"]
 SENTENCES = Wording("alliance_bayes.report", "sentences/findings.toml")
 #: Differences that a finding names.
 NAMED = 3
+#: Part of a posterior SD by which two populations' means, or part by which their SDs, may differ and count as the same.
+DIFFERENT = 0.1
 #: Pairs from which on an unclear one is not named.
 MANY = 15
 
@@ -100,7 +104,16 @@ def _association(fit: FittedModel, estimates: Estimates) -> Iterable[Finding]:
     way = direction.pick("higher", "lower")
     leaning = f", though it was {direction.word} {way}" if direction.leaning else ""
     sentence = _sentence(
-        estimates, slope, direction, unit=step, term=name, outcome=outcome, points=points, given=given, leaning=leaning
+        estimates,
+        slope,
+        direction,
+        unit=step,
+        term=name,
+        outcome=outcome,
+        points=points,
+        given=given,
+        leaning=leaning,
+        over=over_words(fit.design, str(slope["population"])),
     )
     text = SENTENCES(
         "association",
@@ -112,9 +125,28 @@ def _association(fit: FittedModel, estimates: Estimates) -> Iterable[Finding]:
         limits=rope_limits(fit, slope),
     )
     yield Finding(text, (str(slope.name),), "slope", claims=(direction,))
+    yield from _in_sample(fit, estimates, slope, focal, points)
     if direction.settled:
         yield from _needed(fit, estimates, focal)
     yield from _span(fit, estimates, focal, outcome, points)
+
+
+def _in_sample(fit: FittedModel, estimates: Estimates, slope: pd.Series, focal: str, points: str) -> Iterable[Finding]:
+    """The slope over the levels in the data, where it is not about that over all that there could be."""
+    row = estimates.first("slope_in_sample", term=focal)
+    if row is None:
+        return
+    moved, ratio = abs(row["mean"] - slope["mean"]) / slope["sd"], row["sd"] / slope["sd"]
+    if moved <= DIFFERENT and abs(ratio - 1) <= DIFFERENT:
+        return
+    text = SENTENCES(
+        "in_sample",
+        levels=levels_words(fit.design, [factor for factor in fit.design.factors if not factor.exhaustive]),
+        mean=f"{estimates.mean(row)}{points}",
+        interval=estimates.spoken(row),
+        surer=ratio < 1 - DIFFERENT,
+    )
+    yield Finding(text, (str(row.name),), "slope in the sample")
 
 
 def _needed(fit: FittedModel, estimates: Estimates, focal: str) -> Iterable[Finding]:
@@ -145,7 +177,10 @@ def _span(fit: FittedModel, estimates: Estimates, focal: str, outcome: str, poin
         low, high = np.quantile(fit.design.frame[focal].to_numpy(float), [0.1, 0.9])
         direction, between = claim(span), f"{exact(round(low, 3))} and {exact(round(high, 3))}"
         expected = f"{'' if fit.design.family.event else 'expected '}{outcome}"
-        text = _sentence(estimates, span, direction, term=name, outcome=expected, points=points, span=between)
+        over = over_words(fit.design, str(span["population"]))
+        text = _sentence(
+            estimates, span, direction, term=name, outcome=expected, points=points, span=between, over=over
+        )
         reached = estimates.share_spoken(span, "p_relevant") if pd.notna(span["p_relevant"]) else ""
         text = SENTENCES("span", sentence=text, reached=reached, relevant=relevance_words(fit, span))
         yield Finding(text, (str(span.name),), "span", claims=(direction,) if direction.settled else ())

@@ -36,6 +36,7 @@ from alliance_bayes.report.tables import Table
 from alliance_bayes.report.text import (
     MINUS,
     Row,
+    averaged_words,
     capital,
     clean,
     column_name,
@@ -72,13 +73,6 @@ SHOWN = 10
 MOST_PAIRS = 15
 #: Levels above which a factor's levels are shown in the order of their estimates.
 SORTED_ABOVE = 6
-# Over whom means are taken, by population.
-_OVER = {
-    "sample": "averaged over those analysed",
-    "equal": "averaged over all levels equally",
-    "new": "for a new level",
-}
-
 #: What two slopes are compared by.
 SLOPES_JUDGED = (
     "A difference of slopes is judged against half of the region of practical equivalence, over the step from the "
@@ -238,7 +232,9 @@ def _level_table(
     what = f"adjusted mean in {units(unit_of(fit.design, fit.design.outcome.name))}"
     what += f", slope in {_first(slopes, 'unit')}" if len(slopes) else ""
     population = _first(means, "population")
-    caption = f"{capital(factor_name(factor))}: {what}, {_OVER.get(population, population)}; posterior means"
+    caption = (
+        f"{capital(factor_name(factor))}: {what}, {averaged_words(fit.design, population, factor)}; posterior means"
+    )
     half, many = SHOWN // 2, len(means) > SHOWN
     return effect_table(
         f"table-levels-{position}",
@@ -325,7 +321,9 @@ def group_curves(fit: FittedModel, factor: str, predictor: str, *, prob: float, 
         [
             analysis.averages(
                 [
-                    analysis.counterfactuals.of("sample", numeric=NumericSetting(predictor, x), fixed=fixed)
+                    analysis.counterfactuals.of(
+                        analysis.options.population, numeric=NumericSetting(predictor, x), fixed=fixed
+                    )
                     for fixed in settings
                 ]
             )

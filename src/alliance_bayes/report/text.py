@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 import pandas as pd
 
 from alliance_bayes.model import Column, Design, PooledFactor, Smooth
+from alliance_bayes.model.roles import RoleOf
 
 __all__ = [
     "MINUS",
@@ -225,6 +226,45 @@ def column_name(name: str) -> str:
 def factor_name(name: str) -> str:
     """A pooled factor as a sentence calls it; "a:b" are combinations."""
     return " × ".join(column_name(part) for part in name.split(":"))
+
+
+_PLURALS = {"country": "countries", "site": "sites", "provider_id": "providers"}
+
+
+def levels_words(design: Design, factors: Iterable[PooledFactor]) -> str:
+    """What the levels of some pooled factors are called: "countries", "persons and levels of ward"."""
+    words = [
+        _PLURALS.get(factor.name)
+        or ("persons" if factor.role == RoleOf("person", known=True) else "")
+        or ("providers" if factor.role.role == "provider" else f"levels of {factor_name(factor.name)}")
+        for factor in factors
+    ]
+    return join(words)
+
+
+def over_words(design: Design, population: str) -> str:
+    """Over which levels of the sampled factors an average is, to follow "on average"; empty without any."""
+    sampled = levels_words(design, [factor for factor in design.factors if not factor.exhaustive])
+    if not sampled:
+        return ""
+    return {
+        "average": f" over all {sampled} that there could be",
+        "sample": f" over the {sampled} in the data",
+        "equal": f" over the {sampled} in the data, each counting the same",
+        "new": f" in one further level of each of the {sampled}",
+    }.get(population, "")
+
+
+def averaged_words(design: Design, population: str, factor: str | None = None) -> str:
+    """Over whom an average is; of a table by the levels of a factor, besides that factor."""
+    others = [one for one in design.factors if not one.exhaustive and one.name != factor]
+    if population == "average" and others:
+        return f"averaged over those analysed and over all {levels_words(design, others)} that there could be"
+    if population == "equal":
+        return "averaged over all levels equally"
+    if population == "new":
+        return "for a new level"
+    return "averaged over those analysed"
 
 
 def term_name(term: str) -> str:

@@ -72,7 +72,8 @@ def _share(part: DeclaredPart, event: str, people: str, model: str) -> None:
         fits["bernoulli"] = runner.fit(f"bernoulli_{name}", card=event, cohort=cohort)
     least = options.improvement if improved else lowest_above(options.elevated)
     rows = EffectTable.concat(
-        responders(fit, at_least=cut, factor=few_levels(fit), prob=options.prob).under(kind)
+        # Shares of those studied, at the levels that they have.
+        responders(fit, at_least=cut, factor=few_levels(fit), prob=options.prob, population="sample").under(kind)
         for (kind, fit), cut in zip(fits.items(), (least, 1.0), strict=False)
     )
     values = {

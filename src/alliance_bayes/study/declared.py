@@ -12,6 +12,7 @@ import numpy as np
 
 from alliance_bayes.api import Fit
 from alliance_bayes.effects import ESTIMANDS, EffectTable, effects
+from alliance_bayes.model import Design
 from alliance_bayes.readonly import ReadOnly
 from alliance_bayes.report.findings import Finding
 from alliance_bayes.report.rows import Label, measured, rows_of, text_of
@@ -376,8 +377,13 @@ class DeclaredPart:
                 prefix, _, estimand = self.say(declared.row, **values).rpartition("/")
                 rows = [one_row(block.rows, estimand, prefix)]
             for row in rows:
-                text = self.say(declared.text, row=spoken(estimates, row), **values)
+                text = self.say(declared.text, row=spoken(estimates, row, self._design(block)), **values)
                 self.findings.append(Finding(text, (f"{block.name}/{row.name}",), key=declared.key))
+
+    def _design(self, block: Block) -> Design | None:
+        """The design of a block's first model; all of them pool over the same factors."""
+        fit = self.runner.fitted[block.models[0]].fit if block.models else None
+        return fit.design if isinstance(fit, Fit) else None
 
     def add(self, key: str, block: Block | None = None, values: Mapping[str, Any] = NO_VALUES, **layout: Any) -> Block:
         """Add a block, by default made as the file declares it, and its findings; see :meth:`show`."""

@@ -8,13 +8,16 @@ from typing import Any
 import pandas as pd
 
 from alliance_bayes.effects.equivalence import DECIDED, standing_of
+from alliance_bayes.model import Design
 from alliance_bayes.report.rows import Estimates, condition, text_of
-from alliance_bayes.report.text import MINUS, claim, column_name, derived, exact, percent, units
+from alliance_bayes.report.text import MINUS, claim, column_name, derived, exact, over_words, percent, units
 
 __all__ = ["more_or_less", "share_words", "slope_sentence", "spoken", "within_margin"]
 
 
-def slope_sentence(estimates: Estimates, row: pd.Series, *, predictor: str, outcome: str, who: str) -> str:
+def slope_sentence(
+    estimates: Estimates, row: pd.Series, *, predictor: str, outcome: str, who: str, over: str = ""
+) -> str:
     """What one more unit of a predictor goes with.
 
     Parameters
@@ -25,6 +28,8 @@ def slope_sentence(estimates: Estimates, row: pd.Series, *, predictor: str, outc
         Columns.
     who
         Among whom: "everybody", "those with elevated symptoms".
+    over
+        Over which levels of sampled factors it is an average, as `over_words` says it.
     """
     unit, _, per = text_of(row, "unit").partition(" per ")
     direction = claim(row)
@@ -33,13 +38,13 @@ def slope_sentence(estimates: Estimates, row: pd.Series, *, predictor: str, outc
         amount = estimates.mean(row).removeprefix(MINUS)
         text = (
             f"among {who}, {column_name(outcome)} was {direction.word} {way}, by {amount} {units(unit)} for each "
-            f"additional {per}"
+            f"additional {per}{f' on average{over}' if over else ''}"
         )
     else:
         leaning = f", though it was {direction.word} {way}" if direction.leaning else ""
         text = (
             f"among {who}, it is not settled whether {column_name(outcome)} was higher or lower with more "
-            f"{column_name(predictor)}{leaning}: the estimate is {estimates.mean(row)} {units(unit)} per {per}"
+            f"{column_name(predictor)}{leaning}: the estimate is {estimates.mean(row)} {units(unit)} per {per}{over}"
         )
     return f"{text} ({estimates.spoken(row)}; {estimates.direction_spoken(row)})"
 
@@ -77,8 +82,9 @@ def within_margin(estimates: Estimates, row: pd.Series, *, margin: float, unit: 
             return f"{what}; it lies {side} that margin with a probability of {exact(DECIDED)} or more."
 
 
-def spoken(estimates: Estimates, row: pd.Series) -> dict[str, Any]:
-    """What the sentences of a part's file may say of a row, as ``{{ row.mean }}``."""
+def spoken(estimates: Estimates, row: pd.Series, design: Design | None = None) -> dict[str, Any]:
+    """What the sentences of a part's file may say of a row, as ``{{ row.mean }}``; the design is that of its model."""
+    over = "" if design is None else over_words(design, str(row["population"]))
     return {
         "mean": estimates.mean(row),
         "interval": estimates.spoken(row),
@@ -87,6 +93,6 @@ def spoken(estimates: Estimates, row: pd.Series) -> dict[str, Any]:
         "level": condition(str(row["level"])),
         "versus": condition(str(row["versus"])),
         "more_or_less": partial(more_or_less, estimates, row),
-        "slope": partial(slope_sentence, estimates, row),
+        "slope": partial(slope_sentence, estimates, row, over=over),
         "within_margin": partial(within_margin, estimates, row, margin=float(row["rope_high"])),
     }
