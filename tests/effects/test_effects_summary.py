@@ -10,10 +10,11 @@ from arviz_stats.base import array_stats
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from alliance_bayes import Scale
 from alliance_bayes.effects.options import Options, make_options
 from alliance_bayes.effects.summary import Difference, Estimate, Fixed, summarise
 from alliance_bayes.errors import UsageError
-from builders import fitted
+from builders import fitted, rows
 
 
 def one(draws: np.ndarray, *, options: Options | None = None, **about: object) -> dict[str, object]:
@@ -185,7 +186,7 @@ def test_options_are_checked(arguments: dict[str, object], message: str) -> None
         make_options(fit, **arguments)  # type: ignore[arg-type]
 
 
-def test_default_rope_and_relevant_change_are_those_of_the_who5_only() -> None:
+def test_default_rope_and_relevant_change_are_those_of_the_outcomes_scale() -> None:
     who5 = fitted(chains=1, draws=4)
     usual = Options(rope=(-2.0, 2.0), relevant=10.0, population="average")
     assert make_options(who5, rope="default", relevant="default") == usual
@@ -194,6 +195,26 @@ def test_default_rope_and_relevant_change_are_those_of_the_who5_only() -> None:
     alliance = fitted(formula="alliance ~ age + (1 | sex)", means={"beta": 0.0}, chains=1, draws=4)
     assert make_options(alliance, rope="default", relevant="default") == Options()
     assert make_options(alliance, rope=(-0.1, 0.2), relevant=0.5) == Options(rope=(-0.1, 0.2), relevant=0.5)
+    frame = rows(60).assign(score=lambda data: data["who5_followup"] % 20)
+    frame["better"] = (frame["score"] > 9).astype(float)
+
+    def known(outcome: str, **spec: object) -> tuple[tuple[float, float] | None, float | None]:
+        data = frame.rename(columns={"score": outcome}) if outcome not in frame else frame
+        fit = fitted(data, formula=f"{outcome} ~ alliance", means={"beta": 0.0}, chains=1, draws=4, spec=spec)
+        options = make_options(fit)
+        return options.rope, options.relevant
+
+    # A fifth of the smallest relevant change: of 5, of 4, of 6; none where that is not known.
+    assert known("phq9_followup") == ((-1.0, 1.0), 5.0)
+    assert known("gad7_followup") == ((-0.8, 0.8), 4.0)
+    assert known("core_om_followup") == (None, None)
+    assert known("score") == (None, None)
+    rope, relevant = known("score", scales={"score": Scale(10, 6, smallest_relevant_change=6)})
+    assert rope == pytest.approx((-1.2, 1.2))
+    assert relevant == 6
+    # A declared scale takes the place of the instrument's.
+    assert known("phq9_followup", scales={"phq9_followup": Scale(10, 6)}) == (None, None)
+    assert known("better", family="bernoulli") == (None, None)
 
 
 @settings(max_examples=20, deadline=None, derandomize=True)

@@ -380,10 +380,10 @@ def test_points_needed_when_some_slopes_point_the_other_way(frame: pd.DataFrame)
 def test_points_needed_follow_the_direction_of_improvement(frame: pd.DataFrame) -> None:
     frame = frame.assign(phq9_followup=np.arange(len(frame)) % 28)
     symptoms = constant(frame, "phq9_followup ~ alliance", {"beta": [10.0, -0.5]})
-    assert "points_needed" not in values(slopes(symptoms, population="sample"))
-    assert values(slopes(symptoms, relevant=5, population="sample"))["points_needed"] == pytest.approx(10, rel=1e-9)
+    assert "points_needed" not in values(slopes(symptoms, relevant=None, population="sample"))
+    assert values(slopes(symptoms, population="sample"))["points_needed"] == pytest.approx(10, rel=1e-9)
     worse = constant(frame, "phq9_followup ~ alliance", {"beta": [10.0, 0.5]})
-    assert np.isnan(values(slopes(worse, relevant=5, population="sample"))["points_needed"])
+    assert np.isnan(values(slopes(worse, population="sample"))["points_needed"])
     flat = constant(frame, "who5_followup ~ alliance", {"beta": [45.0, 0.0]})
     row = slopes(flat, population="sample").set_index("estimand").loc["points_needed"]
     assert row["note"] == (

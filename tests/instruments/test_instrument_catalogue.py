@@ -2,7 +2,20 @@ from __future__ import annotations
 
 import pytest
 
-from alliance_bayes.instruments import ALLIANCE2, INSTRUMENTS, PHQ2, PHQ9, SRS, WAI, WAI_S, WAI_SR, WHO5
+from alliance_bayes.errors import UsageError
+from alliance_bayes.instruments import (
+    ALLIANCE2,
+    INSTRUMENTS,
+    PHQ2,
+    PHQ9,
+    SRS,
+    WAI,
+    WAI_S,
+    WAI_SR,
+    WHO5,
+    instrument,
+    score,
+)
 
 
 @pytest.mark.parametrize(
@@ -16,6 +29,14 @@ from alliance_bayes.instruments import ALLIANCE2, INSTRUMENTS, PHQ2, PHQ9, SRS, 
         (SRS, 4, (0, 10), None, (0, 40)),
         (PHQ9, 9, (0, 3), 1, (0, 27)),
         (PHQ2, 2, (0, 3), 1, (0, 6)),
+        (instrument("GAD-7"), 7, (0, 3), 1, (0, 21)),
+        (instrument("OQ-45"), 45, (0, 4), 1, (0, 180)),
+        (instrument("CORE-OM"), 34, (0, 4), 1, (0, 40)),
+        (instrument("ORS"), 4, (0, 10), None, (0, 40)),
+        (instrument("WEMWBS"), 14, (1, 5), 1, (14, 70)),
+        (instrument("SAI"), 6, (0, 5), 1, (0, 5)),
+        (instrument("HAq-II"), 19, (1, 6), 1, (19, 114)),
+        (instrument("CALPAS"), 24, (1, 7), 1, (1, 7)),
     ],
     ids=lambda value: getattr(value, "name", ""),
 )
@@ -42,6 +63,19 @@ def test_keys():
     assert {entry.name: entry.reversed_items for entry in INSTRUMENTS if entry.reversed_items} == {
         "WAI": (1, 3, 7, 9, 10, 11, 12, 15, 20, 27, 29, 31, 33, 34),
         "WAI-S": (4, 10),
+        "OQ-45": (1, 12, 13, 20, 21, 24, 31, 37, 43),
+        "CORE-OM": (3, 4, 7, 12, 19, 21, 31, 32),
+        "HAq-II": (4, 8, 11, 16, 19),
+    }
+    sizes = {name: len(items) for entry in ("OQ-45", "CORE-OM") for name, items in instrument(entry).subscale_items}
+    assert sizes == {
+        "symptom_distress": 25,
+        "interpersonal_relations": 11,
+        "social_role": 9,
+        "wellbeing": 4,
+        "problems": 12,
+        "functioning": 12,
+        "risk": 6,
     }
 
 
@@ -57,15 +91,73 @@ def test_cut_offs():
         ("SRS", "alliance_alert"): ("below", 36),
         ("PHQ-9", "depression_screen"): ("at or above", 10),
         ("PHQ-2", "depression_screen"): ("at or above", 3),
+        ("GAD-7", "anxiety_screen"): ("at or above", 10),
+        ("CORE-OM", "clinical_range"): ("at or above", 10),
+        ("ORS", "clinical_range"): ("at or below", 25),
     }
     assert {entry.name: entry.smallest_relevant_change for entry in INSTRUMENTS if entry.smallest_relevant_change} == {
-        "WHO-5": 10
+        "WHO-5": 10,
+        "PHQ-9": 5,
+        "GAD-7": 4,
     }
+    assert {entry.name: entry.relevant_source for entry in INSTRUMENTS if entry.relevant_source} == {
+        "WHO-5": "Topp et al. 2015",
+        "PHQ-9": "Löwe et al. 2004",
+        "GAD-7": "Toussaint et al. 2020",
+    }
+
+
+def test_references_and_reliabilities():
+    assert {entry.name: (known.mean, known.sd) for entry in INSTRUMENTS if (known := entry.reference)} == {
+        "WHO-5": (50, 19),
+        "ALLIANCE2": (4.5, 0.7),
+        "SRS": (36, 4),
+        "PHQ-9": (10, 6),
+        "PHQ-2": (2, 1.7),
+    }
+    assert {entry.name: entry.reliability for entry in INSTRUMENTS if entry.reliability} == {
+        "ALLIANCE2": (0.72, "Sagui-Henson et al. 2022"),
+        "CALPAS": (0.83, "Gaston 1991"),
+    }
+
+
+def test_items_of_a_key_that_is_not_known_are_not_scored():
+    assert [entry.name for entry in INSTRUMENTS if not entry.scored] == ["CALPAS"]
+    with pytest.raises(UsageError) as caught:
+        score([[4] * 24], instrument("CALPAS"))
+    assert str(caught.value) == (
+        "which items of CALPAS are reversed is not known here, so they cannot be scored. Score them by the authors' "
+        "manual, and use the totals."
+    )
+
+
+def test_a_clinical_score_is_ten_times_the_mean():
+    """34 answers of 1, of which eight are reversed to 3: (26 + 24) / 34 x 10; with two missing, by those answered."""
+    answers = [1.0] * 34
+    assert score([answers], instrument("CORE-OM"))["total"].iloc[0] == 500 / 34
+    answers[0] = answers[1] = float("nan")
+    assert score([answers], instrument("CORE-OM"), prorate=0.9)["total"].iloc[0] == 480 / 32
 
 
 def test_what_is_unverified_says_so_and_everything_has_a_source():
-    assert {entry.name for entry in INSTRUMENTS if not entry.verified} == {"WAI", "WAI-S", "SRS"}
+    assert {entry.name for entry in INSTRUMENTS if not entry.verified} == {
+        "WAI",
+        "WAI-S",
+        "SRS",
+        "OQ-45",
+        "CORE-OM",
+        "ORS",
+        "SAI",
+        "HAq-II",
+        "CALPAS",
+    }
     for entry in INSTRUMENTS:
         assert entry.sources
         assert str(entry).count("UNVERIFIED") == len(entry.unverified)
-    assert {entry.name for entry in INSTRUMENTS if entry.higher_is == "worse"} == {"PHQ-9", "PHQ-2"}
+    assert {entry.name for entry in INSTRUMENTS if entry.higher_is == "worse"} == {
+        "PHQ-9",
+        "PHQ-2",
+        "GAD-7",
+        "OQ-45",
+        "CORE-OM",
+    }

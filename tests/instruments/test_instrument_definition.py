@@ -41,7 +41,13 @@ def test_on_grid_tells_possible_totals_from_the_rest():
     [
         ({"n_items": 0}, "it needs at least one item and an item range whose low end is below its high end"),
         ({"item_range": (5, 1)}, "it needs at least one item and an item range whose low end is below its high end"),
-        ({"total": "product"}, "total is 'product'; choose one of 'sum', 'mean', 'sum x 4'"),
+        ({"smallest_relevant_change": 5}, "a smallest relevant change needs its source, and a source its figure"),
+        (
+            {"smallest_relevant_change": -1, "relevant_source": "x"},
+            "its smallest relevant change is not between 0 and the 12 points of its range",
+        ),
+        ({"reliability": (1.0, "x")}, "a reliability lies between 0 and 1"),
+        ({"total": "product"}, "total is 'product'; choose one of 'sum', 'mean', 'sum x 4', 'mean x 10'"),
         ({"item_step": 3}, "a step of 3 does not lead from 1 to 5"),
         ({"item_step": -1}, "a step of -1 does not lead from 1 to 5"),
         ({"reversed_items": (0, 2, 4)}, "reversed items name item 0, 4, but there are 3 items"),
@@ -107,14 +113,16 @@ def test_an_instrument_prints_its_key_and_what_is_unverified():
         "  source: Tracey & Kokotovic (1989), Psychological Assessment 1:207-210, doi 10.1037/1040-3590.1.3.207",
         "  UNVERIFIED: the subscale key and the reversed items have not been checked against the authors' scoring key",
     ]
-    assert str(WHO5).splitlines()[:7] == [
+    assert str(WHO5).splitlines()[:8] == [
         "WHO-5: WHO-5 Well-Being Index",
         "  items: 5, answered 0 to 5 (steps of 1)",
         "  total: sum of the items times 4, 0 to 100, steps of 4; higher is better",
         "  threshold low_wellbeing: at or below 50: low well-being (raw sum below 13) (Topp et al. 2015)",
         "  threshold depression_screen: at or below 28: screen for depression (Topp et al. 2015)",
         "  bands: <= 28 (up to 28); 29-50 (up to 50); 51-79 (below 80); >= 80 (up to 100)",
-        "  smallest relevant change: 10 points",
+        "  smallest relevant change: 10 points (Topp et al. 2015)",
+        "  reference: mean 50, SD 19 (WHO-5 percentage score, 0-100 in steps of 4; SD 19 in adults in video care "
+        "(Sagui-Henson et al. 2022, derived))",
     ]
     assert str(SRS).splitlines()[1:3] == [
         "  items: 4, answered 0 to 10 (any value)",

@@ -27,10 +27,11 @@ from alliance_bayes.instruments import (
 
 # Sums of continuous answers are rounded once an addition: a few units in the last place of 40.
 ROUNDING = 1e-12
+SCORED = [entry for entry in INSTRUMENTS if entry.scored]
 
 
 @st.composite
-def answers(draw, *, missing: bool = False, entries=INSTRUMENTS):
+def answers(draw, *, missing: bool = False, entries=SCORED):
     """An instrument and some people's answers to it, people x items."""
     entry = draw(st.sampled_from(entries))
     low, high = map(int, entry.item_range)

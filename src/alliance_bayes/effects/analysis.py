@@ -19,9 +19,9 @@ from alliance_bayes.effects.options import Options
 from alliance_bayes.engines.prior import sample_prior
 from alliance_bayes.errors import UsageError
 from alliance_bayes.fit import FittedModel
-from alliance_bayes.model import scale_of
 from alliance_bayes.model.levels import NEW_LEVEL
 from alliance_bayes.model.roles import is_of_persons
+from alliance_bayes.model.scales import unit_of
 
 __all__ = ["NO_SLOPES", "PRIOR_DRAWS", "Analysis", "prior_fit"]
 
@@ -132,8 +132,7 @@ class Analysis:
 
     def unit_of(self, column: str) -> str:
         """What one unit of a column is called: its scale's word, else "unit of <column>"."""
-        scale = scale_of(column, self.fit.spec.scales)
-        return f"unit of {column}" if scale is None or scale.unit == "unit" else scale.unit
+        return unit_of(column, self.fit.spec.scales)
 
     def predictor(self, asked: str | None) -> str:
         """The numeric predictor whose slope is asked for, the model's focal one by default.

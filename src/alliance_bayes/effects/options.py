@@ -10,8 +10,6 @@ from typing import Any, Literal, TypedDict, get_args, get_type_hints
 
 from alliance_bayes.errors import UsageError
 from alliance_bayes.fit import FittedModel
-from alliance_bayes.instruments import WHO5
-from alliance_bayes.model.scales import is_who5
 from alliance_bayes.remedies import argument
 
 __all__ = [
@@ -35,9 +33,10 @@ type Relevant = float | Literal["default"] | None
 _POPULATIONS = ("average", "sample", "equal", "new")
 #: What Cohen's d is divided by, and what it is called.
 DENOMINATORS: Mapping[str, str] = {"residual_sd": "residual SD", "total_sd": "total SD"}
-# Half-width of the default ROPE in WHO-5 points: a tenth of the SD of about 19 (Kruschke 2018, doi
-# 10.1177/2515245918771304, takes half of a small standardised effect of 0.2).
-WHO5_ROPE = 2.0
+# Half-width of the default ROPE as a share of the smallest relevant change: 2 of the 10 points of the WHO-5, which is a
+# tenth of its SD of about 19 (Kruschke 2018, doi 10.1177/2515245918771304, takes half of a small standardised effect of
+# 0.2).
+ROPE_SHARE = 0.2
 
 
 class IntervalOptions(TypedDict, total=False):
@@ -78,10 +77,11 @@ class RopeOptions(IntervalOptions, total=False):
     Parameters
     ----------
     rope
-        Region of practical equivalence in points of the outcome; -2 to 2 for a WHO-5 outcome by default, none for
-        others.
+        Region of practical equivalence in points of the outcome; by default a fifth of the smallest relevant change of
+        the outcome's scale to either side of zero (-2 to 2 for the WHO-5), none where that is not known.
     relevant
-        Smallest relevant change in points of the outcome; 10 for a WHO-5 outcome by default, none for others.
+        Smallest relevant change in points of the outcome; by default that of the outcome's scale (10 for the WHO-5),
+        none where that is not known.
     """
 
     rope: Rope
@@ -139,8 +139,7 @@ def make_options(
     population, prob, interval, seed
         See :class:`EffectOptions`.
     rope, relevant
-        ``"default"``: -2 to 2 and 10 points for a WHO-5 outcome, nothing for any other, because a point then has no
-        known meaning.
+        ``"default"``: what the outcome's scale says, see :class:`RopeOptions`; nothing for a probability.
 
     Raises
     ------
@@ -152,12 +151,12 @@ def make_options(
     chosen("interval", interval, ("eti", "hdi"))
     population = default_population(fit) if population is None else population
     chosen("population", population, _POPULATIONS)
-    # A score of the WHO-5 or a change of it, in points.
-    who5 = not fit.design.family.event and is_who5(fit.design.scales.get(fit.design.outcome.name))
+    scale = None if fit.design.family.event else fit.design.scales.get(fit.design.outcome.name)
+    known = None if scale is None else scale.smallest_relevant_change
     if rope == "default":
-        rope = (-WHO5_ROPE, WHO5_ROPE) if who5 else None
+        rope = None if known is None else (-ROPE_SHARE * known, ROPE_SHARE * known)
     if relevant == "default":
-        relevant = WHO5.smallest_relevant_change if who5 else None
+        relevant = known
     if rope is not None and not (len(rope) == 2 and all(map(math.isfinite, rope)) and rope[0] < rope[1]):
         raise UsageError(
             f"rope should be two finite numbers, the lower first, in points of the outcome, but got {rope!r}."

@@ -15,7 +15,7 @@ from alliance_bayes.effects.options import Options, chosen
 from alliance_bayes.effects.summary import Difference, Estimate, Fixed, summarise
 from alliance_bayes.effects.table import EffectTable, Measure
 from alliance_bayes.errors import UsageError
-from alliance_bayes.model import scale_of
+from alliance_bayes.model.scales import unit_of
 from alliance_bayes.readonly import ReadOnly
 from alliance_bayes.remedies import argument
 
@@ -176,8 +176,7 @@ def _estimates(
     labels = ratings.labels
     pairs = _pairs(len(labels))
     found = _draws(ratings, top, n_draws, pairs, np.random.default_rng(seed))
-    scale = scale_of(ratings.name, {})
-    point = f"unit of {ratings.name}" if scale is None or scale.unit == "unit" else scale.unit
+    point = unit_of(ratings.name, {})
 
     def row(measure: str, draws: Callable[[], np.ndarray], **facts: Any) -> Estimate:
         of = MEASURES[measure]

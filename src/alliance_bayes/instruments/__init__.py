@@ -14,7 +14,7 @@ from alliance_bayes.instruments.catalogue import (
     WHO5,
     instrument,
 )
-from alliance_bayes.instruments.definition import Band, Instrument, Threshold
+from alliance_bayes.instruments.definition import Band, Instrument, Reference, Threshold
 from alliance_bayes.instruments.meaning import band, improved, meets, recovered
 from alliance_bayes.instruments.reliability import Reliability, cronbach_alpha, mcdonald_omega, spearman_brown
 from alliance_bayes.instruments.scoring import item_problems, item_values, recode, score
@@ -31,6 +31,7 @@ __all__ = [
     "WHO5",
     "Band",
     "Instrument",
+    "Reference",
     "Reliability",
     "Threshold",
     "band",

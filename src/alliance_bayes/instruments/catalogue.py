@@ -3,9 +3,29 @@
 from __future__ import annotations
 
 from alliance_bayes.errors import UsageError
-from alliance_bayes.instruments.definition import Band, Instrument, Threshold
+from alliance_bayes.instruments.definition import Band, Instrument, Reference, Threshold
 
-__all__ = ["ALLIANCE2", "INSTRUMENTS", "PHQ2", "PHQ9", "SRS", "WAI", "WAI_S", "WAI_SR", "WHO5", "instrument"]
+__all__ = [
+    "ALLIANCE2",
+    "CALPAS",
+    "CORE_OM",
+    "GAD7",
+    "HAQ_II",
+    "INSTRUMENTS",
+    "OQ45",
+    "ORS",
+    "PHQ2",
+    "PHQ9",
+    "SAI",
+    "SRS",
+    "WAI",
+    "WAI_S",
+    "WAI_SR",
+    "WEMWBS",
+    "WHO5",
+    "instrument",
+    "known_as",
+]
 
 _TOPP = (
     "Topp, Østergaard, Søndergaard & Bech (2015), Psychotherapy and Psychosomatics 84:167-176, doi 10.1159/000376585"
@@ -15,6 +35,7 @@ _KROENKE_2001 = (
     "doi 10.1046/j.1525-1497.2001.016009606.x"
 )
 _KROENKE_2003 = "Kroenke, Spitzer & Williams (2003), Medical Care 41:1284-1292, doi 10.1097/01.MLR.0000093487.78664.3C"
+_LOEWE = "Löwe et al. (2004), Medical Care 42:1194-1201, doi 10.1097/00005650-200412000-00006"
 _DUNCAN = "Duncan, Miller, Sparks, Claud, Reynolds, Brown & Johnson (2003), Journal of Brief Therapy 3:3-12"
 
 WHO5 = Instrument(
@@ -32,6 +53,13 @@ WHO5 = Instrument(
     # Between grid points (28 and 32, say) only pro-rated scores fall; the bands leave no gap for them.
     bands=(Band("<= 28", 28, True), Band("29-50", 50, True), Band("51-79", 80, False), Band(">= 80", 100, True)),
     smallest_relevant_change=10,
+    relevant_source="Topp et al. 2015",
+    reference=Reference(
+        50,
+        19,
+        "WHO-5 percentage score, 0-100 in steps of 4; SD 19 in adults in video care (Sagui-Henson et al. 2022, "
+        "derived)",
+    ),
     population_means=(47, 70),
     sources=(_TOPP, "country means of the population: European Quality of Life Survey 2007"),
 )
@@ -105,6 +133,8 @@ ALLIANCE2 = Instrument(
     total="mean",
     higher_is="better",
     subscale_items=(("goal", (1,)), ("bond", (2,))),
+    reference=Reference(4.5, 0.7, "mean of ratings 1-5; SD about 0.7 (derived)"),
+    reliability=(0.72, "Sagui-Henson et al. 2022"),
     sources=(
         "Sagui-Henson et al. (2022), Journal of Technology in Behavioral Science 7:439-450, "
         "doi 10.1007/s41347-022-00263-5",
@@ -122,6 +152,7 @@ SRS = Instrument(
     higher_is="better",
     thresholds=(Threshold("alliance_alert", 36, "below", "talk about the alliance", "unverified"),),
     bands=(Band("alert", 36, False), Band("no alert", 40, True)),
+    reference=Reference(36, 4, "SRS range 0-40; SD assumed 4"),
     sources=(_DUNCAN,),
     unverified=(
         "the cut-off of 36 has not been checked against the authors' manual; public guides differ on whether "
@@ -148,7 +179,10 @@ PHQ9 = Instrument(
         Band("moderately severe", 20, False),
         Band("severe", 27, True),
     ),
-    sources=(_KROENKE_2001,),
+    smallest_relevant_change=5,
+    relevant_source="Löwe et al. 2004",
+    reference=Reference(10, 6, "PHQ-9 range 0-27; SD assumed 6"),
+    sources=(_KROENKE_2001, f"smallest relevant change, two standard errors of measurement: {_LOEWE}"),
 )
 """Nine items 0-3, total 0-27; bands from 5, 10, 15 and 20; a screen is positive from 10."""
 
@@ -162,11 +196,188 @@ PHQ2 = Instrument(
     higher_is="worse",
     thresholds=(Threshold("depression_screen", 3, "at or above", "screen positive", "Kroenke et al. 2003"),),
     bands=(Band("screen negative", 3, False), Band("screen positive", 6, True)),
+    reference=Reference(2, 1.7, "PHQ-2 range 0-6; SD assumed 1.7"),
     sources=(_KROENKE_2003,),
 )
 """Two items 0-3, total 0-6; a screen is positive from 3."""
 
-INSTRUMENTS: tuple[Instrument, ...] = (WHO5, WAI, WAI_S, WAI_SR, ALLIANCE2, SRS, PHQ9, PHQ2)
+GAD7 = Instrument(
+    name="GAD-7",
+    title="Generalized Anxiety Disorder scale, 7 items",
+    n_items=7,
+    item_range=(0, 3),
+    item_step=1,
+    total="sum",
+    higher_is="worse",
+    thresholds=(Threshold("anxiety_screen", 10, "at or above", "screen positive", "Spitzer et al. 2006"),),
+    bands=(
+        Band("minimal", 5, False),
+        Band("mild", 10, False),
+        Band("moderate", 15, False),
+        Band("severe", 21, True),
+    ),
+    smallest_relevant_change=4,
+    relevant_source="Toussaint et al. 2020",
+    sources=(
+        "Spitzer, Kroenke, Williams & Löwe (2006), Archives of Internal Medicine 166:1092-1097, "
+        "doi 10.1001/archinte.166.10.1092",
+        "smallest relevant change: Toussaint et al. (2020), Journal of Affective Disorders 265:395-401, "
+        "doi 10.1016/j.jad.2020.01.032",
+    ),
+)
+"""Seven items 0-3, total 0-21; bands from 5, 10 and 15; a screen is positive from 10."""
+
+OQ45 = Instrument(
+    name="OQ-45",
+    title="Outcome Questionnaire, 45 items",
+    n_items=45,
+    item_range=(0, 4),
+    item_step=1,
+    total="sum",
+    higher_is="worse",
+    reversed_items=(1, 12, 13, 20, 21, 24, 31, 37, 43),
+    subscale_items=(
+        (
+            "symptom_distress",
+            (2, 3, 5, 6, 8, 9, 10, 11, 13, 15, 22, 23, 24, 25, 27, 29, 31, 33, 34, 35, 36, 40, 41, 42, 45),
+        ),
+        ("interpersonal_relations", (1, 7, 16, 17, 18, 19, 20, 26, 30, 37, 43)),
+        ("social_role", (4, 12, 14, 21, 28, 32, 38, 39, 44)),
+    ),
+    sources=("Lambert et al. (2004), Administration and scoring manual for the OQ-45.2",),
+    unverified=(
+        "the subscale key and the reversed items have not been checked against the manual; range, number of items and "
+        "direction follow https://en.wikipedia.org/wiki/Outcome_Questionnaire_45",
+    ),
+)
+"""45 items 0-4, total 0-180. Cut-off and smallest relevant change are not known here; the key is unverified."""
+
+CORE_OM = Instrument(
+    name="CORE-OM",
+    title="Clinical Outcomes in Routine Evaluation, outcome measure, 34 items",
+    n_items=34,
+    item_range=(0, 4),
+    item_step=1,
+    total="mean x 10",
+    higher_is="worse",
+    reversed_items=(3, 4, 7, 12, 19, 21, 31, 32),
+    subscale_items=(
+        ("wellbeing", (4, 14, 17, 31)),
+        ("problems", (2, 5, 8, 11, 13, 15, 18, 20, 23, 27, 28, 30)),
+        ("functioning", (1, 3, 7, 10, 12, 19, 21, 25, 26, 29, 32, 33)),
+        ("risk", (6, 9, 16, 22, 24, 34)),
+    ),
+    thresholds=(Threshold("clinical_range", 10, "at or above", "in the clinical range", "Connell et al. 2007"),),
+    sources=(
+        "clinical score and its cut-off: https://www.coreims.co.uk/About_Core_System_How_Used.html",
+        "Connell et al. (2007), British Journal of Psychiatry 190:69-74, http://bjp.rcpsych.org/content/190/1/69",
+    ),
+    unverified=("the subscale key and the reversed items have not been checked against the authors' manual",),
+)
+"""34 items 0-4; clinical score = mean x 10, 0-40. A smallest relevant change is not known here."""
+
+ORS = Instrument(
+    name="ORS",
+    title="Outcome Rating Scale",
+    n_items=4,
+    item_range=(0, 10),
+    item_step=None,
+    total="sum",
+    higher_is="better",
+    thresholds=(
+        Threshold("clinical_range", 25, "at or below", "in the clinical range", "https://hiboop.com/assessments/ors/"),
+    ),
+    sources=("Miller, Duncan, Brown, Sparks & Claud (2003), Journal of Brief Therapy 2:91-100",),
+    unverified=(
+        "the cut-off of 25, and whether 25 itself is below it, has not been checked against the authors' manual",
+    ),
+)
+"""Four visual-analogue items 0-10, total 0-40. The cut-off of 25 is unverified."""
+
+WEMWBS = Instrument(
+    name="WEMWBS",
+    title="Warwick-Edinburgh Mental Well-being Scale, 14 items",
+    n_items=14,
+    item_range=(1, 5),
+    item_step=1,
+    total="sum",
+    higher_is="better",
+    sources=("https://warwick.ac.uk/fac/sci/med/research/platform/wemwbs/using/howto",),
+)
+"""Fourteen items 1-5, total 14-70, none reversed. A smallest relevant change is not known here."""
+
+SAI = Instrument(
+    name="SAI",
+    title="Session Alliance Inventory, 6 items",
+    n_items=6,
+    item_range=(0, 5),
+    item_step=1,
+    total="mean",
+    higher_is="better",
+    sources=(
+        "Falkenström, Hatcher, Skjulsvik, Larsson & Holmqvist (2015), Psychological Assessment 27:169-183, "
+        "doi 10.1037/pas0000038",
+    ),
+    unverified=("answers from 0 to 5 and the mean as the total have not been checked against the publication",),
+)
+"""Six items, their mean. The range of answers, 0-5, is unverified."""
+
+HAQ_II = Instrument(
+    name="HAq-II",
+    title="Helping Alliance Questionnaire, revised, 19 items",
+    n_items=19,
+    item_range=(1, 6),
+    item_step=1,
+    total="sum",
+    higher_is="better",
+    reversed_items=(4, 8, 11, 16, 19),
+    sources=(
+        "Luborsky et al. (1996), Journal of Psychotherapy Practice and Research 5:260-271, "
+        "https://pubmed.ncbi.nlm.nih.gov/22700294/",
+    ),
+    unverified=(
+        "answers from 1 to 6 have not been checked against the publication; the reversed items are those that one "
+        "published list words negatively (https://scales.arabpsychology.com/s/the-helping-alliance-questionnaire-2/)",
+    ),
+)
+"""Nineteen items 1-6, total 19-114, five reversed. The key is unverified."""
+
+CALPAS = Instrument(
+    name="CALPAS",
+    title="California Psychotherapy Alliance Scales, patient version, 24 items",
+    n_items=24,
+    item_range=(1, 7),
+    item_step=1,
+    total="mean",
+    higher_is="better",
+    scored=False,
+    reliability=(0.83, "Gaston 1991"),
+    sources=("Gaston (1991), Psychological Assessment 3:68-74, doi 10.1037/1040-3590.3.1.68",),
+    unverified=(
+        "answers from 1 to 7 and the mean as the total have not been checked against the publication; which items are "
+        "reversed and which make the four scales is not known here",
+    ),
+)
+"""24 items 1-7, their mean; totals only, since the key is not known here."""
+
+INSTRUMENTS: tuple[Instrument, ...] = (
+    WHO5,
+    WAI,
+    WAI_S,
+    WAI_SR,
+    ALLIANCE2,
+    SRS,
+    PHQ9,
+    PHQ2,
+    GAD7,
+    OQ45,
+    CORE_OM,
+    ORS,
+    WEMWBS,
+    SAI,
+    HAQ_II,
+    CALPAS,
+)
 """Every instrument the package knows."""
 
 
@@ -188,12 +399,17 @@ def instrument(name: str) -> Instrument:
     UsageError
         When there is none; the message lists those there are.
     """
-    wanted = _plain(name)
-    for entry in INSTRUMENTS:
-        if _plain(entry.name) == wanted:
-            return entry
+    entry = known_as(name)
+    if entry is not None:
+        return entry
     known = ", ".join(entry.name for entry in INSTRUMENTS)
     raise UsageError(f"there is no instrument '{name}'. Choose one of: {known}.")
+
+
+def known_as(name: str) -> Instrument | None:
+    """The instrument of a name, however it is written; None where there is none."""
+    wanted = _plain(name)
+    return next((entry for entry in INSTRUMENTS if _plain(entry.name) == wanted), None)
 
 
 def _plain(name: str) -> str:

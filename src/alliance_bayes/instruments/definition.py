@@ -11,9 +11,14 @@ import numpy.typing as npt
 
 from alliance_bayes.errors import UsageError
 
-__all__ = ["Band", "Instrument", "Threshold"]
+__all__ = ["Band", "Instrument", "Reference", "Threshold"]
 
-_TOTAL_WORDS = {"sum": "sum of the items", "mean": "mean of the items", "sum x 4": "sum of the items times 4"}
+_TOTAL_WORDS = {
+    "sum": "sum of the items",
+    "mean": "mean of the items",
+    "sum x 4": "sum of the items times 4",
+    "mean x 10": "mean of the items times 10",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +72,26 @@ class Band:
 
 
 @dataclass(frozen=True, slots=True)
+class Reference:
+    """Mean and standard deviation of totals that default priors are scaled by.
+
+    Parameters
+    ----------
+    mean, sd
+        In points of the total.
+    source
+        Where they come from; what is assumed says so.
+    """
+
+    mean: float
+    sd: float
+    source: str
+
+    def __str__(self) -> str:
+        return f"mean {self.mean:g}, SD {self.sd:g} ({self.source})"
+
+
+@dataclass(frozen=True, slots=True)
 class Instrument:
     """A questionnaire's key: everything needed to score it except its wording.
 
@@ -83,7 +108,8 @@ class Instrument:
     item_step
         Distance between neighbouring answers; None for a continuous (visual-analogue) item.
     total
-        How items make a score: "sum", "mean" or "sum x 4". Subscales are a plain sum, or a mean where the total is one.
+        How items make a score: "sum", "mean", "sum x 4" or "mean x 10". Subscales are a plain sum, or a plain mean
+        where the total is made of one.
     higher_is
         Whether a higher total is "better" or "worse" for the person.
     reversed_items
@@ -95,7 +121,15 @@ class Instrument:
     bands
         Named stretches of the total, lowest first; the last one ends at the highest possible score.
     smallest_relevant_change
-        Smallest change of the total that is said to matter, in points; None where no figure is given.
+        Smallest change of the total that is said to matter, in points; None where none is known.
+    relevant_source
+        Where that figure comes from; there is none without the other.
+    reference
+        Mean and SD that default priors are scaled by; None where none is known, so that they come from the rows.
+    reliability
+        Cronbach's alpha of the total and its source; None where none is known.
+    scored
+        Whether items can be scored here; False where which items are reversed is not known.
     population_means
         Lowest and highest mean of the total that was found in general populations; None where no figure is given.
     sources
@@ -114,13 +148,17 @@ class Instrument:
     n_items: int
     item_range: tuple[float, float]
     item_step: float | None
-    total: Literal["sum", "mean", "sum x 4"]
+    total: Literal["sum", "mean", "sum x 4", "mean x 10"]
     higher_is: Literal["better", "worse"]
     reversed_items: tuple[int, ...] = ()
     subscale_items: tuple[tuple[str, tuple[int, ...]], ...] = ()
     thresholds: tuple[Threshold, ...] = ()
     bands: tuple[Band, ...] = ()
     smallest_relevant_change: float | None = None
+    relevant_source: str = ""
+    reference: Reference | None = None
+    reliability: tuple[float, str] | None = None
+    scored: bool = True
     population_means: tuple[float, float] | None = None
     sources: tuple[str, ...] = ()
     unverified: tuple[str, ...] = ()
@@ -154,6 +192,15 @@ class Instrument:
             ends = [band.upper for band in self.bands]
             if ends != sorted(set(ends)) or ends[-1] != self.score_range[1] or not self.bands[-1].closed:
                 faults.append(f"bands must rise and the last one must end at {self.score_range[1]:g}, included")
+        if (self.smallest_relevant_change is not None) != bool(self.relevant_source):
+            faults.append("a smallest relevant change needs its source, and a source its figure")
+        bottom, top = self.score_range
+        if self.smallest_relevant_change is not None and not 0 < self.smallest_relevant_change <= top - bottom:
+            faults.append(f"its smallest relevant change is not between 0 and the {top - bottom:g} points of its range")
+        if self.reference is not None and not (bottom <= self.reference.mean <= top and self.reference.sd > 0):
+            faults.append("the reference mean lies outside its range, or the SD is not above 0")
+        if self.reliability is not None and not 0 < self.reliability[0] < 1:
+            faults.append("a reliability lies between 0 and 1")
         return faults
 
     @property
@@ -189,7 +236,7 @@ class Instrument:
     @property
     def _weight(self) -> float:
         """Total of a person who answers 1 to everything."""
-        return {"sum": self.n_items, "mean": 1, "sum x 4": self.n_items * 4}[self.total]
+        return {"sum": self.n_items, "mean": 1, "sum x 4": self.n_items * 4, "mean x 10": 10}[self.total]
 
     def on_grid(self, scores: npt.ArrayLike) -> npt.NDArray[np.bool_]:
         """Say which totals complete answers could have given.
@@ -247,6 +294,8 @@ class Instrument:
             f"  items: {self.n_items}, answered {low:g} to {high:g} ({answers})",
             f"  total: {_TOTAL_WORDS[self.total]}, {bottom:g} to {top:g}{grid}; higher is {self.higher_is}",
         ]
+        if not self.scored:
+            lines.append("  reversed: not known, so that items are not scored here")
         if self.reversed_items:
             lines.append(f"  reversed: {_listed(self.reversed_items)}")
         lines += [f"  {name}: items {_listed(items)}" for name, items in self.subscale_items]
@@ -254,7 +303,13 @@ class Instrument:
         if self.bands:
             lines.append(f"  bands: {'; '.join(map(str, self.bands))}")
         if self.smallest_relevant_change is not None:
-            lines.append(f"  smallest relevant change: {self.smallest_relevant_change:g} points")
+            lines.append(
+                f"  smallest relevant change: {self.smallest_relevant_change:g} points ({self.relevant_source})"
+            )
+        if self.reference is not None:
+            lines.append(f"  reference: {self.reference}")
+        if self.reliability is not None:
+            lines.append("  reliability: {:g} ({})".format(*self.reliability))
         if self.population_means is not None:
             lines.append("  means of populations: {:g} to {:g}".format(*self.population_means))
         lines += [f"  source: {source}" for source in self.sources]

@@ -252,7 +252,7 @@ def score(
     Raises
     ------
     UsageError
-        When `items` has the wrong shape, or `prorate` is not a share in (0, 1].
+        When `items` has the wrong shape, `prorate` is not a share in (0, 1], or the instrument's key is not known.
     DataError
         When any answer is not a number, is infinite, out of range or off the steps: one Problem for each.
 
@@ -264,10 +264,15 @@ def score(
     continuous models; where scores must be on the instrument's grid (`Instrument.on_grid`), leave them missing.
     """
     _check_prorate(prorate)
+    if not instrument.scored:
+        raise UsageError(
+            f"which items of {instrument.name} are reversed is not known here, so they cannot be scored. Score them by "
+            "the authors' manual, and use the totals."
+        )
     frame = item_frame(items, instrument)
     recoded = recode(item_values(frame, instrument, source=source), instrument)
-    factor = 4 if instrument.total == "sum x 4" else 1
-    mean = instrument.total == "mean"
+    factor = {"sum x 4": 4, "mean x 10": 10}.get(instrument.total, 1)
+    mean = instrument.total.startswith("mean")
     columns: dict[str, npt.NDArray[np.float64] | npt.NDArray[np.int64]] = {
         "total": _scale(recoded, prorate=prorate, factor=factor, mean=mean)
     }
@@ -288,7 +293,7 @@ def _scale(
     sums = np.nansum(recoded, axis=1)
     divisor = np.maximum(answered, 1)
     if mean:
-        return np.where(answered >= needed, sums / divisor, np.nan)
+        return np.where(answered >= needed, sums * factor / divisor, np.nan)
     # Multiplying before the one division keeps scores exact wherever they can be.
     scores = np.where(answered == size, sums * factor, sums * (size * factor) / divisor)
     return np.where(answered >= needed, scores, np.nan)

@@ -31,7 +31,7 @@ _MODEL = ("formula", "family", "exhaustive", "focal", "alliance", "residual_by",
 _TABLES = ("priors", "centre", "scales", "roles", "levels")
 _TEXTS = ("formula", "family", "focal", "alliance", "residual_by", "trials", "name", "title", "question", "estimand")
 _LISTS = ("exhaustive", "assumptions", "sources")
-_NUMBERS = ("mean", "sd", "lower", "upper", "step")
+_NUMBERS = ("mean", "sd", "lower", "upper", "step", "smallest_relevant_change")
 _SCALE = tuple(field.name for field in dataclasses.fields(Scale))
 # What a card of this format means where it says nothing, whatever the package's own defaults become.
 _DEFAULTS: Mapping[str, Any] = {

@@ -151,7 +151,7 @@ def centring(
             known = scale_of(name, declared)
             if known is None and (autoscale or not isinstance(part, Variable)):
                 # A derived basis has no instrument scale, so its own spread is the only one there is.
-                known = sample_scale(column, weights)
+                known = sample_scale(column, weights, name)
             if known is not None:
                 scales[name] = known
     unknown = sorted(set(asked) - set(centres))

@@ -21,7 +21,7 @@ from alliance_bayes.model.grammar import shown
 from alliance_bayes.model.levels import new_labels, ordered_levels, present_levels
 from alliance_bayes.model.residual import ResidualFactor, residual_factor
 from alliance_bayes.model.roles import Role, role_of
-from alliance_bayes.model.scales import Scale, sample_scale, scale_of
+from alliance_bayes.model.scales import Scale, is_measured, sample_scale, scale_of
 from alliance_bayes.model.smooth import Smooth, build_smooth
 from alliance_bayes.model.trials import trials_of
 
@@ -306,7 +306,11 @@ def build_design(
         raise ModelError(f"the outcome '{formula.outcome}' is text. Give it as numbers (0/1 for family 'bernoulli').")
     outcome_scale = scale_of(formula.outcome, declared)
     counted = None if trials is None else trials_of(frame, trials)
-    outcome = family.prepare(formula.outcome, values.to_numpy(float), outcome_scale, counted)
+    numbers = values.to_numpy(float)
+    if outcome_scale is None and autoscale and is_measured(formula.outcome) and np.isfinite(numbers).all():
+        # Families with levels need the instrument's, though its mean and SD are the rows'.
+        outcome_scale = sample_scale(numbers, weights, formula.outcome)
+    outcome = family.prepare(formula.outcome, numbers, outcome_scale, counted)
     if outcome_scale is None and autoscale and family.predictor_sd(None) is None:
         outcome_scale = sample_scale(outcome.values, weights)
 

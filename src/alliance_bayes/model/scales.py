@@ -6,13 +6,16 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
 from alliance_bayes.errors import ModelError
+from alliance_bayes.instruments.catalogue import ALLIANCE2, known_as
+from alliance_bayes.instruments.definition import Instrument
 from alliance_bayes.rounding import is_constant
 
-__all__ = ["BUILT_IN", "SampleScale", "Scale", "is_who5", "sample_scale", "scale_of"]
+__all__ = ["BUILT_IN", "SampleScale", "Scale", "is_measured", "is_who5", "sample_scale", "scale_of", "unit_of"]
 
 #: Most steps of a scale with levels.
 MAX_LEVELS = 100_000
@@ -34,9 +37,12 @@ class Scale:
     unit
         What one unit is called ("point", "year").
     higher_is_better
-        False for symptom scores, so that the literature's positive association gets its sign.
+        False for symptom scores, so that the literature's positive association gets its sign, and what is said to be
+        better is.
     reason
         Where the figures come from.
+    smallest_relevant_change
+        Smallest change that matters, in the column's own unit; None where none is known.
     """
 
     mean: float
@@ -47,19 +53,25 @@ class Scale:
     unit: str = "unit"
     higher_is_better: bool = True
     reason: str = "declared by the analyst"
+    smallest_relevant_change: float | None = None
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.mean) and math.isfinite(self.sd) and self.sd > 0):
             raise ModelError(
                 f"a scale needs a finite mean and an sd greater than 0 but got mean={self.mean}, sd={self.sd}."
             )
-        for name in ("lower", "upper", "step"):
+        for name in ("lower", "upper", "step", "smallest_relevant_change"):
             value = getattr(self, name)
             if value is not None and not math.isfinite(value):
                 raise ModelError(f"a scale's {name} should be a finite number but got {value}.")
         if self.lower is not None and self.upper is not None and not self.lower < self.upper:
             raise ModelError(
                 f"a scale's lower end should be below its upper end but got {self.lower} and {self.upper}."
+            )
+        if self.smallest_relevant_change is not None and self.smallest_relevant_change <= 0:
+            raise ModelError(
+                f"a scale's smallest relevant change should be greater than 0 but got {self.smallest_relevant_change}. "
+                "Leave it out where none is known; higher_is_better says the direction."
             )
         if self.step is not None:
             if self.lower is None or self.upper is None or self.step <= 0:
@@ -93,25 +105,93 @@ class SampleScale(Scale):
     """The scale of a column that no instrument fixes: mean and SD of the analysed rows."""
 
 
-_WHO5 = "WHO-5 percentage score, 0-100 in steps of 4; SD 19 in adults in video care (Sagui-Henson et al. 2022, derived)"
-BUILT_IN: Mapping[str, Scale] = {
-    "who5": Scale(50.0, 19.0, 0.0, 100.0, 4.0, "WHO-5 point", reason=_WHO5),
-    "who5_change": Scale(0.0, 19.0, -100.0, 100.0, 4.0, "WHO-5 point", reason="difference of two WHO-5 scores"),
-    "alliance": Scale(4.5, 0.7, 1.0, 5.0, None, "alliance point", reason="mean of ratings 1-5; SD about 0.7 (derived)"),
+_OCCASION = re.compile(r"^(?P<what>.+?)_(?P<when>baseline|followup|first|early|last|mean|change|\d+)$")
+# The alliance of a person is an average over sessions, which has no steps.
+_AVERAGED = "alliance"
+_DAYS = "right-skewed with median 28 days; SD assumed one standardised unit of 38"
+_SETTINGS: Mapping[str, Scale] = {
     "age": Scale(36.0, 9.0, unit="year", reason="36 +/- 9 years (Sagui-Henson et al. 2022)"),
-    "days_in_care": Scale(
-        28.0, 38.0, unit="day", reason="right-skewed with median 28 days; SD assumed one standardised unit of 38"
-    ),
+    "days_in_care": Scale(28.0, 38.0, unit="day", reason=_DAYS),
     "n_sessions": Scale(3.0, 3.0, unit="session", reason="right-skewed with median 3; SD assumed about the median"),
-    "phq9": Scale(
-        10.0, 6.0, 0.0, 27.0, 1.0, "PHQ-9 point", higher_is_better=False, reason="PHQ-9 range 0-27; SD assumed 6"
-    ),
-    "phq2": Scale(
-        2.0, 1.7, 0.0, 6.0, 1.0, "PHQ-2 point", higher_is_better=False, reason="PHQ-2 range 0-6; SD assumed 1.7"
-    ),
-    "srs": Scale(36.0, 4.0, 0.0, 40.0, None, "SRS point", reason="SRS range 0-40; SD assumed 4"),
 }
-_OCCASION = re.compile(r"^(who5|phq9|phq2|srs|alliance)_(baseline|followup|first|early|last|mean|\d+)$")
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """What a column named after an instrument holds.
+
+    Parameters
+    ----------
+    instrument
+        The instrument.
+    change
+        Whether the column is a difference of two totals.
+    averaged
+        Whether it is an average of totals, which has no steps.
+    """
+
+    instrument: Instrument
+    change: bool = False
+    averaged: bool = False
+
+    def on(self, mean: float, sd: float, reason: str, kind: type[Scale]) -> Scale:
+        """A scale with the instrument's ends, step, unit, direction and smallest relevant change."""
+        low, high = map(float, self.instrument.score_range)
+        step, relevant = self.instrument.score_step, self.instrument.smallest_relevant_change
+        return kind(
+            mean,
+            sd,
+            low - high if self.change else low,
+            high - low if self.change else high,
+            None if self.averaged or step is None else float(step),
+            self.unit,
+            self.instrument.higher_is == "better",
+            reason,
+            None if relevant is None else float(relevant),
+        )
+
+    @property
+    def unit(self) -> str:
+        """What one unit is called."""
+        return f"{_AVERAGED if self.averaged else self.instrument.name} point"
+
+    @property
+    def scale(self) -> Scale | None:
+        """By the instrument's reference; None where it has none."""
+        known = self.instrument.reference
+        if known is None:
+            return None
+        if self.change:
+            return self.on(0.0, float(known.sd), f"difference of two {self.unit.removesuffix(' point')} scores", Scale)
+        return self.on(float(known.mean), float(known.sd), known.source, Scale)
+
+
+@cache
+def _measured(column: str) -> _Measured | None:
+    """What instrument a column is named after ("who5", "phq9_baseline", "core_om_change"), if any."""
+    match = _OCCASION.match(column)
+    for what, when in ((column, ""), *([(match["what"], match["when"])] if match else [])):
+        averaged = what == _AVERAGED
+        entry = ALLIANCE2 if averaged else known_as(what)
+        if entry is not None:
+            return _Measured(entry, when == "change", averaged)
+    return None
+
+
+def _known(column: str) -> Scale:
+    """The scale of a column of which one is known."""
+    measured = _measured(column)
+    scale = None if measured is None else measured.scale
+    if scale is None:
+        raise LookupError(column)
+    return scale
+
+
+#: Scales that default priors know by name.
+BUILT_IN: Mapping[str, Scale] = {
+    **{column: _known(column) for column in ("who5", "who5_change", "alliance")},
+    **_SETTINGS,
+}
 
 
 def is_who5(scale: Scale | None) -> bool:
@@ -120,16 +200,32 @@ def is_who5(scale: Scale | None) -> bool:
 
 
 def scale_of(column: str, declared: Mapping[str, Scale]) -> Scale | None:
-    """The scale of a column: declared, else known by name ("who5_baseline" is a "who5"), else None."""
+    """The scale of a column: declared, else its instrument's ("who5_baseline" is the WHO-5), else None.
+
+    None too where the instrument has no reference mean and SD: the rows then have them (see `sample_scale`).
+    """
     if column in declared:
         return declared[column]
-    if column in BUILT_IN:
-        return BUILT_IN[column]
-    match = _OCCASION.match(column)
-    return BUILT_IN[match.group(1)] if match else None
+    if column in _SETTINGS:
+        return _SETTINGS[column]
+    measured = _measured(column)
+    return None if measured is None else measured.scale
 
 
-def sample_scale(values: np.ndarray, weights: np.ndarray | None = None) -> SampleScale:
+def is_measured(column: str) -> bool:
+    """Whether a column is named after an instrument."""
+    return _measured(column) is not None
+
+
+def unit_of(column: str, declared: Mapping[str, Scale]) -> str:
+    """What one unit of a column is called: its scale's or its instrument's word, else "unit of <column>"."""
+    scale, measured = scale_of(column, declared), _measured(column)
+    if scale is None and measured is not None:
+        return measured.unit
+    return f"unit of {column}" if scale is None or scale.unit == "unit" else scale.unit
+
+
+def sample_scale(values: np.ndarray, weights: np.ndarray | None = None, column: str = "") -> SampleScale:
     """The scale of a column from the analysed rows themselves.
 
     Parameters
@@ -138,14 +234,19 @@ def sample_scale(values: np.ndarray, weights: np.ndarray | None = None) -> Sampl
         Shape (n,), finite.
     weights
         Participants that each value stands for; one each by default.
+    column
+        Its name: where that is an instrument's, ends, step, unit, direction and smallest relevant change are, too.
     """
     mean = float(np.average(values, weights=weights))
     if weights is None:
         sd = float(np.std(values, ddof=1)) if values.size > 1 else 0.0
     else:
         sd = float(np.sqrt(weights @ (values - mean) ** 2 / max(weights.sum() - 1, 1)))
-    return SampleScale(
-        mean,
-        sd if sd > 0 and not is_constant(values) else abs(mean) or 1.0,
-        reason="mean and SD of the analysed rows, so that this prior depends on the data",
-    )
+    sd = sd if sd > 0 and not is_constant(values) else abs(mean) or 1.0
+    reason = "mean and SD of the analysed rows, so that this prior depends on the data"
+    measured = _measured(column)
+    if measured is None:
+        return SampleScale(mean, sd, reason=reason)
+    made = measured.on(mean, sd, reason, SampleScale)
+    assert isinstance(made, SampleScale)
+    return made

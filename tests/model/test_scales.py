@@ -1,0 +1,103 @@
+"""Scales of columns by name: every figure is that of the instrument's entry."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from alliance_bayes.errors import ModelError
+from alliance_bayes.instruments import INSTRUMENTS
+from alliance_bayes.model.scales import BUILT_IN, SampleScale, Scale, sample_scale, scale_of, unit_of
+from builders import fitted, rows
+
+WHO5 = "WHO-5 percentage score, 0-100 in steps of 4; SD 19 in adults in video care (Sagui-Henson et al. 2022, derived)"
+
+
+def test_the_scales_that_priors_are_fixed_by() -> None:
+    who5 = Scale(50.0, 19.0, 0.0, 100.0, 4.0, "WHO-5 point", True, WHO5, 10.0)
+    change = Scale(0.0, 19.0, -100.0, 100.0, 4.0, "WHO-5 point", True, "difference of two WHO-5 scores", 10.0)
+    alliance = Scale(4.5, 0.7, 1.0, 5.0, None, "alliance point", True, "mean of ratings 1-5; SD about 0.7 (derived)")
+    phq9 = Scale(10.0, 6.0, 0.0, 27.0, 1.0, "PHQ-9 point", False, "PHQ-9 range 0-27; SD assumed 6", 5.0)
+    assert {name: BUILT_IN[name] for name in ("who5", "who5_change", "alliance")} == {
+        "who5": who5,
+        "who5_change": change,
+        "alliance": alliance,
+    }
+    assert scale_of("phq9", {}) == phq9
+    assert scale_of("srs_3", {}) == Scale(36.0, 4.0, 0.0, 40.0, None, "SRS point", True, "SRS range 0-40; SD assumed 4")
+    assert BUILT_IN["age"].sd == 9
+
+
+@pytest.mark.parametrize("when", ["baseline", "followup", "first", "early", "last", "mean", "7"])
+def test_an_occasion_has_the_instruments_scale(when: str) -> None:
+    for column in ("who5", "alliance", "phq9", "phq2", "srs"):
+        known = scale_of(column, {})
+        assert known is not None
+        assert scale_of(f"{column}_{when}", {}) == known
+    assert scale_of(f"who5_{when}_x", {}) is None
+    assert scale_of(f"who_{when}", {}) is None
+
+
+def test_a_name_is_found_however_it_is_written() -> None:
+    for column in ("phq9", "phq_9", "PHQ9", "PHQ_9_baseline"):
+        assert scale_of(column, {}) == scale_of("phq9", {})
+    declared = Scale(1.0, 2.0)
+    assert scale_of("phq9", {"phq9": declared}) is declared
+    assert scale_of("score", {}) is None
+
+
+@pytest.mark.parametrize("entry", INSTRUMENTS, ids=lambda entry: entry.name)
+@pytest.mark.parametrize("change", [False, True])
+def test_a_column_of_an_instrument_has_its_facts(entry, change) -> None:
+    """Without a reference, mean and SD are the rows' (3, and 1 by hand), and everything else is the instrument's."""
+    column = entry.name.lower().replace("-", "_") + "_change" * change
+    made = sample_scale(np.array([2.0, 3.0, 4.0]), column=column)
+    low, high = entry.score_range
+    assert isinstance(made, SampleScale)
+    assert (made.mean, made.sd) == (3.0, 1.0)
+    assert (made.lower, made.upper) == ((low - high, high - low) if change else (low, high))
+    assert made.step == entry.score_step
+    assert made.higher_is_better is (entry.higher_is == "better")
+    assert made.smallest_relevant_change == entry.smallest_relevant_change
+    assert made.unit == unit_of(column, {}) == f"{entry.name} point"
+    known = scale_of(column, {})
+    assert (known is None) == (entry.reference is None)
+    if known is not None:
+        assert (known.mean, known.sd) == (0.0 if change else entry.reference.mean, entry.reference.sd)
+        assert (known.lower, known.upper, known.step) == (made.lower, made.upper, made.step)
+
+
+def test_a_smallest_relevant_change_is_positive() -> None:
+    with pytest.raises(ModelError, match="smallest relevant change should be greater than 0 but got -5"):
+        Scale(10, 6, higher_is_better=False, smallest_relevant_change=-5)
+    with pytest.raises(ModelError, match="smallest_relevant_change should be a finite number but got inf"):
+        Scale(10, 6, smallest_relevant_change=math.inf)
+
+
+@pytest.mark.parametrize(
+    ("column", "low", "high"),
+    [("wai_sr", 12.0, 60.0), ("srs", 0.0, 40.0), ("wai", 36.0, 252.0), ("sai_early", 0.0, 5.0)],
+)
+def test_an_alliance_score_is_taken_on_its_instruments_own_scale(column: str, low: float, high: float) -> None:
+    """The standardised slope .15 (SD .10), times the outcome's SD, over the score's; negative for symptoms."""
+    frame = rows(60)
+    frame[column] = np.round(low + (high - low) * (frame["alliance"] - 1) / 4)
+    frame["phq9_followup"] = np.arange(60) % 28
+    for outcome, sd, sign in (("who5_followup", 19.0, 1), ("phq9_followup", 6.0, -1)):
+        spec = {"alliance": column, "priors": "literature"}
+        fit = fitted(frame, formula=f"{outcome} ~ {column}", means={"beta": 0.0}, chains=1, draws=4, spec=spec)
+        own = 4.0 if column == "srs" else float(np.std(frame[column], ddof=1))
+        prior = fit.priors[column].prior.arguments
+        assert prior["mu"] == pytest.approx(sign * 0.15 * sd / own)
+        assert prior["sigma"] == pytest.approx(0.10 * sd / own)
+        scale = fit.design.scales[column]
+        assert (scale.lower, scale.upper, scale.higher_is_better) == (low, high, True)
+
+
+def test_a_family_with_levels_has_those_of_the_instrument() -> None:
+    frame = rows(60).assign(gad7_followup=np.arange(60) % 15)
+    for family in ("beta_binomial", "cumulative"):
+        fit = fitted(frame, formula="gad7_followup ~ alliance", means={"beta": 0.0}, draws=4, spec={"family": family})
+        assert fit.design.outcome.levels.tolist() == list(range(22))
