@@ -1,6 +1,6 @@
 """Run the validations at full size, a file at a time, and keep what they found in docs/validation/results.md.
 
-    python scripts/validate.py                                    # all of them, two hours or so on two cores
+    python scripts/validate.py                                    # all of them, half an hour on two cores
     python scripts/validate.py tests/validation/test_sbc.py ...   # these
 
 Coverage, calibration and agreement of engines over hundreds of fits: the tests marked `slow` or `validation` of each
@@ -25,20 +25,20 @@ from threading import Lock
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "docs" / "validation" / "results.md"
-# Those that take longest first, so that no core is left alone with one of them.
-FILES = (
-    "tests/validation/test_families_sbc.py",
-    "tests/latent/test_latent_recovery.py",
-    "tests/validation/test_sbc.py",
-    "tests/validation/test_collapsed_sbc.py",
-    "tests/checks/test_false_alarms.py",
-    "tests/validation/test_collapsed_nuts.py",
-    "tests/validation/test_families_recovery.py",
-    "tests/validation/test_random_models.py",
-    "tests/validation/test_hsb82.py",
-    "tests/checks/test_checks_after_sampling.py",
-    "tests/engines/collapsed/test_collapsed_sampling.py",
-)
+# File and title. Those that take longest first, so that no core is left alone with one of them.
+FILES = {
+    "tests/latent/test_latent_recovery.py": "Recovery of the slope behind ratings with error",
+    "tests/validation/test_families_sbc.py": "Calibration of NUTS, every other family",
+    "tests/checks/test_false_alarms.py": "False alarms of the checks",
+    "tests/validation/test_collapsed_nuts.py": "Agreement of the two engines",
+    "tests/validation/test_sbc.py": "Calibration of NUTS, Gaussian model",
+    "tests/validation/test_collapsed_sbc.py": "Calibration of the collapsed engine",
+    "tests/validation/test_random_models.py": "Random models by the collapsed engine",
+    "tests/validation/test_families_recovery.py": "Recovery of known parameters, every other family",
+    "tests/validation/test_hsb82.py": "Agreement of NUTS with lme4",
+    "tests/checks/test_checks_after_sampling.py": "Checks of draws from NUTS",
+    "tests/engines/collapsed/test_collapsed_sampling.py": "NUTS on the marginal density",
+}
 HEAD = """# Validation at full size
 
 What hundreds of fits showed. Each section was written by its command, and says with which seeds, when, and of which
@@ -96,12 +96,11 @@ def validated(file: str) -> tuple[int, str]:
         if done.returncode == 1:
             print(done.stdout, file=sys.stderr)
         found = rows(report)
-    title = Path(file).stem.removeprefix("test_").replace("_", " ")
-    minutes = (datetime.now(UTC) - began).total_seconds() / 60
+    seconds = (datetime.now(UTC) - began).total_seconds()
     lines = [
-        f"## {title[0].upper()}{title[1:]}",
+        f"## {FILES[file]}",
         "",
-        f"`python scripts/validate.py {file}`, {began:%Y-%m-%d}, {minutes:.0f} minutes, package of commit {package}; "
+        f"`python scripts/validate.py {file}`, {began:%Y-%m-%d}, {seconds:,.0f} s, package of commit {package}; "
         f"Python {platform.python_version()} on {platform.system()}, {processor()}, {os.cpu_count()} cores.",
         "",
         "| test | seeds | found | verdict | seconds |",
@@ -120,7 +119,7 @@ def kept(text: str) -> dict[str, str]:
 
 def main() -> int:
     """Run, write, and give 1 where a test failed."""
-    files, lock, worst = tuple(sys.argv[1:]) or FILES, Lock(), 0
+    files, lock = tuple(sys.argv[1:]) or tuple(FILES), Lock()
     if unknown := [file for file in files if file not in FILES]:
         print(f"no validation is in {', '.join(unknown)}. Give some of {', '.join(FILES)}.", file=sys.stderr)
         return 2
@@ -140,8 +139,7 @@ def main() -> int:
         return status
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        worst = max(pool.map(run, files))
-    return worst
+        return max(pool.map(run, files))
 
 
 if __name__ == "__main__":
