@@ -210,7 +210,7 @@ def test_rows_can_be_picked_first() -> None:
     [
         ({"margin": 2, "level": 0.5}, "level should be in the interval (0.5, 1) but got 0.5. 0.95 is the default."),
         ({"margin": 0}, "margin should be a finite number greater than 0, in the unit of the rows, but got 0."),
-        ({"margin": 2, "better": "more"}, "better should be one of 'higher', 'lower' but got 'more'."),
+        ({"margin": 2, "better": "more"}, "better should be one of 'higher', 'lower', 'default' but got 'more'."),
         (
             {},
             "no row of this table has a ROPE, so there is no margin to compare it with. Give one, in the unit of the "

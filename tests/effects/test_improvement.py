@@ -120,3 +120,49 @@ def test_people_with_one_baseline_are_responders() -> None:
 def test_what_makes_no_sense_is_refused(options: dict[str, object], said: str) -> None:
     with pytest.raises(UsageError, match=re.escape(said)):
         improvement(built("gaussian"), **options)  # type: ignore[arg-type]
+
+
+def symptoms(family: str) -> FittedModel:
+    frame = rows(80, seed=3)
+    frame["phq9_baseline"], frame["phq9_followup"] = np.arange(80) % 28, np.arange(80)[::-1] % 28
+    formula = "phq9_followup ~ alliance + phq9_baseline"
+    shape = (
+        LOGIT if FAMILIES[family].discrete else {"means": {"beta": [12.0, -1.0, 0.4], "nu": 5.0}, "sds": {"beta": 0.1}}
+    )
+    return fitted(frame, formula=formula, chains=2, draws=10, spec={"family": family}, **shape)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("family", ["gaussian", "student_t", "beta_binomial", "cumulative", "poisson"])
+def test_fewer_symptoms_are_an_improvement(family: str) -> None:
+    """P(outcome <= baseline - 5) by SciPy, 5 points being the smallest relevant change of the PHQ-9."""
+    fit = symptoms(family)
+    table = improvement(fit, baseline="phq9_baseline")
+    assert table["term"].tolist() == ["phq9_baseline - phq9_followup >= 5"]
+    eta, level, draws = fit.linear_predictor(), fit.design.frame["phq9_baseline"].to_numpy(float) - 5, fit.stacked
+    match family:
+        case "gaussian":
+            found = stats.norm.cdf(level + 0.5, eta, draws["sigma"][:, None])
+        case "student_t":
+            found = stats.t.cdf(level + 0.5, draws["nu"][:, None], eta, draws["sigma"][:, None])
+        case "beta_binomial":
+            mean, phi = 1 / (1 + np.exp(-eta)), draws["phi"][:, None]
+            found = stats.betabinom.cdf(level, 27, mean * phi, (1 - mean) * phi)
+        case "poisson":
+            found = stats.poisson.cdf(level, np.exp(eta))
+        case _:
+            place = np.clip(level.astype(int), 0, 26)
+            found = 1 / (1 + np.exp(eta - draws["cutpoints"][:, place]))
+    expected = np.where(level < 0, 0.0, found).mean(axis=1)
+    np.testing.assert_allclose(table.draws[table.index[0]], fit.with_chains(expected), rtol=0, atol=1e-7)
+
+
+def test_what_counts_as_improved_is_asked_for_where_it_is_not_known() -> None:
+    frame = rows(80, seed=3).assign(score=np.arange(80) % 28, before=np.arange(80)[::-1] % 28)
+    fit = fitted(frame, formula="score ~ alliance + before", chains=2, draws=10)
+    with pytest.raises(UsageError) as caught:
+        improvement(fit, baseline="before")
+    assert str(caught.value) == (
+        "no smallest relevant change of 'score' is known, so nothing tells what counts as improved. Give it in points: "
+        "by=..."
+    )
+    assert improvement(fit, baseline="before", by=3)["term"].tolist() == ["score - before >= 3"]

@@ -61,7 +61,7 @@ def standing_of(row: Mapping[Any, Any] | pd.Series) -> Standing:
 
 
 def equivalence(
-    table: EffectTable, *, margin: float | None = None, level: float = DECIDED, better: str | None = "higher"
+    table: EffectTable, *, margin: float | None = None, level: float = DECIDED, better: str | None = "default"
 ) -> pd.DataFrame:
     """Whether the rows of a table are within a margin of zero, beyond it, or at least not worse than it.
 
@@ -76,8 +76,8 @@ def equivalence(
     level
         Probability that a verdict needs, between 0.5 and 1.
     better
-        Which direction of the difference is good, ``"higher"`` or ``"lower"``, for non-inferiority; None for no such
-        verdict.
+        Which direction of the difference is good, ``"higher"`` or ``"lower"``, for non-inferiority; by default what the
+        outcome's scale says. None for no such verdict.
 
     Returns
     -------
@@ -111,7 +111,8 @@ def equivalence(
     if not 0.5 < level < 1:
         raise UsageError(f"level should be in the interval (0.5, 1) but got {level!r}. 0.95 is the default.")
     if better is not None:
-        chosen("better", better, ("higher", "lower"))
+        chosen("better", better, ("higher", "lower", "default"))
+        better = table.better if better == "default" else better
     if margin is not None and not (math.isfinite(margin) and margin > 0):
         raise UsageError(
             f"margin should be a finite number greater than 0, in the unit of the rows, but got {margin!r}."

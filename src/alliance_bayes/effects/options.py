@@ -110,6 +110,8 @@ class Options:
         Which levels of the factors an average is over.
     seed
         Seed for the effects of new levels.
+    better
+        Which direction of the outcome is good, ``"higher"`` or ``"lower"``, as its scale says.
     """
 
     prob: float = 0.89
@@ -118,6 +120,7 @@ class Options:
     relevant: float | None = None
     population: str = "sample"
     seed: int = 0
+    better: str = "higher"
 
 
 def make_options(
@@ -163,8 +166,9 @@ def make_options(
         )
     if relevant is not None and not (math.isfinite(relevant) and relevant > 0):
         raise UsageError(f"relevant should be a finite number of points greater than 0 but got {relevant!r}.")
+    better = "higher" if scale is None or scale.higher_is_better else "lower"
     limits = None if rope is None else (float(rope[0]), float(rope[1]))
-    return Options(prob, interval, limits, None if relevant is None else float(relevant), population, seed)
+    return Options(prob, interval, limits, None if relevant is None else float(relevant), population, seed, better)
 
 
 def default_population(fit: FittedModel) -> str:

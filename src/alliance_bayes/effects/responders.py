@@ -202,11 +202,11 @@ def improvement(
     fit: FittedModel,
     *,
     baseline: str = "who5_baseline",
-    by: float = 10.0,
+    by: float | None = None,
     among: npt.ArrayLike | None = None,
     **options: Unpack[IntervalOptions],
 ) -> EffectTable:
-    """Probability that the outcome, as it would be observed, exceeds a person's own baseline by at least some amount.
+    """Probability that the outcome, as it would be observed, is better than a person's own baseline by some amount.
 
     Parameters
     ----------
@@ -215,26 +215,27 @@ def improvement(
     baseline
         The predictor on the outcome's scale.
     by
-        The smallest difference that counts, in points; 10 is the smallest relevant change of the WHO-5.
+        The smallest difference that counts, in points; by default the smallest relevant change of the outcome's scale
+        (10 for the WHO-5, 5 for the PHQ-9).
     among
         Whose share it is: True or False for each analysed row, shape (n_rows,); everybody's by default.
 
     Returns
     -------
     EffectTable
-        One row, ``share_improved``, a probability: the average over those people of P(outcome >= baseline + by), draw
-        by draw. ``term`` says what counts.
+        One row, ``share_improved``, a probability: the average over those people of P(outcome >= baseline + by), or of
+        P(outcome <= baseline - by) on a scale where lower is better, draw by draw. ``term`` says what counts.
 
     Raises
     ------
     UsageError
-        The baseline is not a numeric predictor of the model, an option is outside what is accepted, or the fit was
-        made from moments.
+        The baseline is not a numeric predictor of the model, an option is outside what is accepted, no smallest
+        relevant change is known and none is given, or the fit was made from moments.
 
     Notes
     -----
     A continuous family is cut in the middle between two values that can be observed, as in :func:`responders`. Who
-    cannot improve by so much, being too close to the top of the scale, counts as not improved. Very many rows are
+    cannot improve by so much, being too close to the good end of the scale, counts as not improved. Very many rows are
     joined as there.
     """
     return IMPROVEMENT(fit, baseline=baseline, by=by, among=among, **options)
@@ -255,13 +256,13 @@ class Improvement(Estimand):
         analysis: Analysis,
         *,
         baseline: str = "who5_baseline",
-        by: float = 10.0,
+        by: float | None = None,
         among: npt.ArrayLike | None = None,
     ) -> Iterator[Estimate]:
         return self.of_groups(analysis, [among], baseline=baseline, by=by)
 
     def of_groups(
-        self, analysis: Analysis, groups: Sequence[npt.ArrayLike | None], *, baseline: str, by: float
+        self, analysis: Analysis, groups: Sequence[npt.ArrayLike | None], *, baseline: str, by: float | None
     ) -> Iterator[Estimate]:
         """The share in several groups (None: everybody) in one pass; their sizes, which name the rows, differ."""
         fit, design, frame = analysis.fit, analysis.fit.design, analysis.fit.design.frame
@@ -270,6 +271,12 @@ class Improvement(Estimand):
                 f"'{baseline}' is not a numeric predictor of this model, so nobody's improvement is known. Name the "
                 "outcome's own baseline, or fit a model of the change."
             )
+        scale = design.scales.get(design.outcome.name)
+        if by is None and (by := None if scale is None else scale.smallest_relevant_change) is None:
+            raise UsageError(
+                f"no smallest relevant change of '{design.outcome.name}' is known, so nothing tells what counts as "
+                f"improved. Give it in points: {argument('by', ...)}"
+            )
         if not (np.isfinite(by) and by > 0):
             raise UsageError(f"by should be a finite number of points greater than 0 but got {by!r}.")
         n = design.rows.n
@@ -277,7 +284,10 @@ class Improvement(Estimand):
         members = np.stack(masks, axis=1)
         reached = _reached(fit, frame[baseline].to_numpy(float), by, members) / members.sum(axis=0)
         for number, group in enumerate(groups):
-            term = f"{design.outcome.name} - {baseline} >= {by:g}"
+            better, worse = (
+                (design.outcome.name, baseline) if _higher_is_better(fit) else (baseline, design.outcome.name)
+            )
+            term = f"{better} - {worse} >= {by:g}"
             if group is not None:
                 term += f" among {int(members[:, number].sum()):,} of {n:,}"
             yield self.row(analysis, "share_improved", reached[:, number], term=term, population="sample")
@@ -291,7 +301,7 @@ def improvement_of(
     groups: Sequence[npt.ArrayLike | None],
     *,
     baseline: str = "who5_baseline",
-    by: float = 10.0,
+    by: float | None = None,
     **options: Unpack[IntervalOptions],
 ) -> EffectTable:
     """:func:`improvement` of several groups (None: everybody) in one pass; their sizes, which name the rows, differ."""
@@ -300,13 +310,25 @@ def improvement_of(
     return summarise(IMPROVEMENT.of_groups(analysis, groups, baseline=baseline, by=by), analysis.options)
 
 
+def _higher_is_better(fit: FittedModel) -> bool:
+    """Whether more of the outcome is better."""
+    scale = fit.design.scales.get(fit.design.outcome.name)
+    return scale is None or scale.higher_is_better
+
+
 def _reached(fit: FittedModel, starts: np.ndarray, by: float, chosen: np.ndarray) -> np.ndarray:
     """Expected number of people who improve in each group of rows (n_rows, n_groups), shape (n_draws, n_groups)."""
     scale = fit.design.scales.get(fit.design.outcome.name)
     top = np.inf if scale is None or scale.upper is None else scale.upper
-    places = np.flatnonzero(chosen.any(axis=1) & (starts + by <= top))
+    bottom = -np.inf if scale is None or scale.lower is None else scale.lower
+    higher = _higher_is_better(fit)
+    possible = starts + by <= top if higher else starts - by >= bottom
+    places = np.flatnonzero(chosen.any(axis=1) & possible)
     values, which_value = np.unique(starts[places], return_inverse=True)
-    cuts = np.array([cut_for(fit, float(value + by), "default") for value in values])
+    # At most so much is not at least what comes next.
+    beyond = 0.0 if higher else (1e-3 if scale is None or scale.step is None else scale.step) * 1e-3
+    goals = values + by if higher else values - by + beyond
+    cuts = np.array([cut_for(fit, float(goal), "default") for goal in goals])
     design = fit.design
     rows, groups = design.rows.take(places), chosen[places].T
     # What the chance depends on besides the linear predictor: the level of the residual factor, and the start.
@@ -315,7 +337,8 @@ def _reached(fit: FittedModel, starts: np.ndarray, by: float, chosen: np.ndarray
     def given(eta: np.ndarray, which: slice | np.ndarray, strata: np.ndarray) -> np.ndarray:
         level, value = np.divmod(strata, values.size)
         own = fit.parameters_at(which, residual=level)
-        return AtLeast(cuts[value, None], single=True)(design.family, eta, own, design.outcome)
+        chances = AtLeast(cuts[value, None], single=True)(design.family, eta, own, design.outcome)
+        return chances if higher else 1 - chances
 
     reached, left = np.empty((prod(fit.shape), len(groups))), []
     for number, group in enumerate(groups):

@@ -193,7 +193,7 @@ class Slopes(Estimand):
             yield row("delta_r2", explained / spread.total, denominator=parts, note=why, size_of=slope)
         if options.relevant is not None:
             needed, why = _needed(analysis, slope, options.relevant, name)
-            change = _counted(options.relevant, points)
+            change = _counted(options.relevant, points, fewer=options.better == "lower")
             words = {"change": change}
             yield row("points_needed", needed, words=words, denominator=change, note=problem or why)
 
@@ -355,12 +355,12 @@ class Moderation(Estimand):
 MODERATION = Moderation()
 
 
-def _counted(number: float, unit: str) -> str:
-    """A number of units in words: "10 WHO-5 points", "10 units of score", "a probability of 0.1"."""
+def _counted(number: float, unit: str, *, fewer: bool = False) -> str:
+    """A number of units in words: "10 WHO-5 points", "5 fewer PHQ-9 points", "a probability of 0.1"."""
     if unit == "probability":
         return f"a probability of {number:g}"
     head, of, tail = unit.partition(" of ")
-    return f"{number:g} {head}{'' if number == 1 else 's'}{of}{tail}"
+    return f"{number:g}{' fewer' if fewer else ''} {head}{'' if number == 1 else 's'}{of}{tail}"
 
 
 def _between(analysis: Analysis, name: str) -> tuple[np.ndarray, str, str]:
@@ -385,8 +385,7 @@ def _between(analysis: Analysis, name: str) -> tuple[np.ndarray, str, str]:
 
 def _needed(analysis: Analysis, slope: np.ndarray, relevant: float, name: str) -> tuple[np.ndarray, str]:
     """Units of the predictor that go with the smallest relevant improvement, infinite where none; and a note."""
-    scale = analysis.fit.design.scales.get(analysis.fit.design.outcome.name)
-    change = relevant if scale is None or scale.higher_is_better else -relevant
+    change = relevant if analysis.options.better == "higher" else -relevant
     with np.errstate(divide="ignore", over="ignore"):
         needed = np.where(slope * change > 0, change / slope, np.inf)
     needed = np.where(np.isnan(slope), np.nan, needed)

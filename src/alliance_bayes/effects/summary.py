@@ -170,7 +170,9 @@ def summarise(estimates: Iterable[Estimate], options: Options, *, left_out: Iter
     priors = {q.row_id: q.prior for q in kept if q.prior is not None}
     sources = {q.row_id: q.draws for q in kept}
     measures = {q.estimand: q.measure for q in kept if q.measure is not None}
-    return EffectTable.build(rows, sources, priors=priors, measures=measures, left_out=left_out)
+    table = EffectTable.build(rows, sources, priors=priors, measures=measures, left_out=left_out)
+    table.better = options.better
+    return table
 
 
 def _figures(chunk: Sequence[Estimate], options: Options) -> Iterator[dict[str, float | str | None]]:

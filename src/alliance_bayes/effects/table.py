@@ -204,16 +204,19 @@ class EffectTable(pd.DataFrame):
         What the rows are measures of, by the names in the column ``estimand``.
     left_out : tuple of str
         What was not computed, and why.
+    better : str or None
+        Which direction of the outcome is good, "higher" or "lower"; None where tables of several disagree.
     asked : Mapping or None
         Arguments of :func:`alliance_bayes.effects.effects` that give the table again, where that made it.
     """
 
     # pandas reads these names from the class, adds them to a list of its own, and never changes them.
-    _metadata: ClassVar[list[str]] = ["_sources", "_priors", "measures", "left_out", "asked"]
+    _metadata: ClassVar[list[str]] = ["_sources", "_priors", "measures", "left_out", "better", "asked"]
     _sources: Mapping[str, Callable[[], np.ndarray]] = ReadOnly({})
     _priors: Mapping[str, Callable[[], np.ndarray]] = ReadOnly({})
     measures: Mapping[str, Measure] = ReadOnly({})
     left_out: tuple[str, ...] = ()
+    better: str | None = "higher"
     asked: Mapping[str, Any] | None = None
 
     @property
@@ -286,7 +289,10 @@ class EffectTable(pd.DataFrame):
         priors = {row: source for table in tables for row, source in table._priors.items()}
         measures = {name: measure for table in tables for name, measure in table.measures.items()}
         left_out = [reason for table in tables for reason in table.left_out]
-        return cls.build(rows, sources, priors=priors, measures=measures, left_out=left_out)
+        made = cls.build(rows, sources, priors=priors, measures=measures, left_out=left_out)
+        ways = {table.better for table in tables}
+        made.better = ways.pop() if len(ways) == 1 else None
+        return made
 
     def under(self, name: str) -> EffectTable:
         """The table with a name and a slash before its ids, so that it can be put below others of the same rows.
@@ -305,7 +311,9 @@ class EffectTable(pd.DataFrame):
         index = pd.Index([f"{name}/{row}" for row in self.index], dtype="str", name="id")
         priors = {f"{name}/{row}": source for row, source in self._priors.items()}
         rows = pd.DataFrame(self).set_axis(index, axis=0)
-        return self.build(rows, sources, priors=priors, measures=self.measures, left_out=self.left_out)
+        made = self.build(rows, sources, priors=priors, measures=self.measures, left_out=self.left_out)
+        made.better = self.better
+        return made
 
     def told(self, rows: Mapping[str, Mapping[str, Any]], under: str = "") -> EffectTable:
         """The table with the figures of a page in place of its own, for rows that the page has.

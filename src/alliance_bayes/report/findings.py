@@ -120,6 +120,7 @@ def _association(fit: FittedModel, estimates: Estimates) -> Iterable[Finding]:
         sentence=sentence,
         interval=estimates.spoken(slope),
         direction=estimates.direction_spoken(slope),
+        symptoms=lower_is_better(fit),
         bent=focal in {smooth.column for smooth in fit.design.smooths},
         in_rope=estimates.share_spoken(slope, "p_rope") if pd.notna(slope["p_rope"]) else "",
         limits=rope_limits(fit, slope),
@@ -208,6 +209,12 @@ def _further(fit: FittedModel, estimates: Estimates) -> Iterable[Finding]:
             yield Finding(
                 text, (str(row.name),), f"estimand: {row.name}", claims=() if direction is None else (direction,)
             )
+
+
+def lower_is_better(fit: FittedModel) -> bool:
+    """Whether less of the outcome is better, as with symptoms."""
+    scale = None if fit.design.family.event else fit.design.scales.get(fit.design.outcome.name)
+    return scale is not None and not scale.higher_is_better
 
 
 def _outcome(fit: FittedModel) -> tuple[str, str]:

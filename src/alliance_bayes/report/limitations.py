@@ -39,7 +39,7 @@ def limitations(view: View) -> Section:
     judged = [item for item in view.checked.items if item.verdict in CAUTIONS]
     parts = [
         ("The data", limits_of_data(fit, view.small)),
-        ("What was measured", limits_of_measures(fit, view.small)),
+        ("What was measured", [*limits_of_measures(fit, view.small), *_unknown_change(view)]),
         ("The model", _of_model(view)),
     ]
     context = {
@@ -83,13 +83,20 @@ def limits_of_measures(fit: FittedModel, small: int) -> list[str]:
         for name in dict.fromkeys(filter(None, (focal, outcome)))
         for end, share in at_the_end(fit, name, small).items()
     ]
-    rated = focal is not None and focal.partition("_")[0] == "alliance"
+    rated = focal is not None and (focal.partition("_")[0] == "alliance" or focal == fit.spec.alliance)
     return ends + SENTENCES.all(
         "measures",
         same_raters=rated and is_who5(fit.design.scales.get(outcome)),
         alliance=focal == "alliance",
         focal=None if focal is None else column_name(focal),
     )
+
+
+def _unknown_change(view: View) -> Iterable[str]:
+    """A request for the smallest relevant change, where none is known of an outcome in points."""
+    design, table = view.fit.design, view.estimates.table
+    if not (view.withheld or design.family.event or design.family.has_trials or table["relevant"].notna().any()):
+        yield SENTENCES("unknown_change", outcome=column_name(design.outcome.name))
 
 
 def at_the_end(fit: FittedModel, column: str, small: int) -> dict[str, float]:
@@ -152,7 +159,7 @@ def not_to_conclude(fit: FittedModel, small: int) -> tuple[str, ...]:
     sentences = SENTENCES.all(
         "not_to_conclude",
         focal=None if focal is None else column_name(focal),
-        alliance=focal == "alliance",
+        alliance=focal in ("alliance", fit.spec.alliance),
         provider_types="provider_type" in fit.design.formula.columns,
         left_out=ShownFlow.of(fit.flow, small, unit="people" if fit.people is None else "rows").sentence,
     )
