@@ -85,6 +85,19 @@ class Model(ModelSpec):
         residual SD for everybody by default. Families ``gaussian``, ``student_t`` and ``censored_gaussian`` only.
     trials
         The column that says of how many trials the outcome counts the successes; family ``binomial`` only.
+    rows
+        What a row is: ``"participants"``, or ``"sessions"`` for one row a rated session, as `session_cohort` makes
+        them of a cohort.
+    derived
+        Columns that are made of the cohort's sessions, as `with_alliance_parts` makes them: ``alliance_first``,
+        ``alliance_early``, ``alliance_provider``, ``alliance_within``, ``provider_clients``. A table that has all of
+        them already is used as it is.
+    events
+        Columns of 0 and 1 that say whether another column is beyond a limit, such as ``{"improved": {"column":
+        "who5_change", "at_least": 10}}``; the limit is one of ``at_least``, ``above``, ``at_most``, ``below``.
+    among
+        Of whom the model is: limits by numeric column, such as ``{"who5_baseline": {"at_most": 28}}``. The flow counts
+        those beyond them.
     card
         The words that go with the model.
 
@@ -150,7 +163,7 @@ class Model(ModelSpec):
             Groups ``prior`` (the variables of the posterior), ``prior_predictive`` (chain, draw, obs; in units of the
             outcome) and ``observed_data``.
         """
-        design, _, _ = self._applied(cohort)
+        design = self._applied(cohort)[0]
         prior = sample_prior(design, self.priors_for(design), draws=draws, seed=seed)
         drawn = FittedModel(
             self, design, self.priors_for(design), xr.DataTree.from_dict({"posterior": prior}), Flow(design.rows.n), {}
@@ -180,7 +193,7 @@ class Model(ModelSpec):
         """
         from alliance_bayes.engines.graph import build_graph
 
-        design, _, _ = self._applied(cohort)
+        design = self._applied(cohort)[0]
         return build_graph(design, self.priors_for(design))
 
     @one_blas_thread()
@@ -266,9 +279,8 @@ class Model(ModelSpec):
             flow = cohort.flow or Flow(design.n)
             about = {"cohort_source": "moments, without rows", "cohort_hash": fingerprint(moments)}
         else:
-            cohort = cohort if isinstance(cohort, Cohort) else read_cohort(cohort, set_aside=True)
-            design, flow, about = self._applied(cohort, same_people)
-            people = (cohort.same_people(about["same_people"]) if same_people else cohort).people(self.columns)
+            design, flow, about, rows = self._applied(cohort, same_people)
+            people = rows.people(self.columns)
             if people is None:
                 people = persons_of(design, self.roles)
         for factor in design.factors:
@@ -291,17 +303,20 @@ class Model(ModelSpec):
 
     def _applied(
         self, cohort: Cohort | pd.DataFrame, same_people: Sequence[ModelSpec | str] = ()
-    ) -> tuple[Design, Flow, dict[str, Any]]:
+    ) -> tuple[Design, Flow, dict[str, Any], Cohort]:
+        """The design on a cohort's rows, who was left out, what is told of the data, and the rows."""
         cohort = cohort if isinstance(cohort, Cohort) else read_cohort(cohort, set_aside=True)
-        shared = self._shared(same_people)
-        frame, flow = self.complete(cohort.same_people(shared) if shared else cohort)
+        rows, shared = self.derive(cohort), self._shared(same_people)
+        chosen = rows.same_people(shared) if shared else rows
+        frame, flow = self.complete(chosen)
         about: dict[str, Any] = {"same_people": shared} if shared else {}
         about |= {
-            "cohort_source": cohort.source,
+            "cohort_source": rows.source,
+            # Of what was given, since that is what a page is verified with.
             "cohort_hash": cohort.hash,
-            "missing": {name: int(cohort.data[name].isna().sum()) for name in self.columns},
+            "missing": {name: int(rows.data[name].isna().sum()) for name in self.columns},
         }
-        return self.design(frame), flow, about
+        return self.design(frame), flow, about, chosen
 
     def _shared(self, same_people: Sequence[ModelSpec | str]) -> list[str]:
         """The columns of this and other models, sorted; none where there are no others."""

@@ -53,7 +53,7 @@ def mixed() -> ab.Cohort:
 
 def test_a_model_that_its_fit_does_not_know_whole_is_its_card(mixed: ab.Cohort) -> None:
     made = bench_of(mixed)
-    card, fit = made.model("latent", mixed), made.fit("outcome")
+    card, fit = made.model("latent", mixed)[0], made.fit("outcome")
     assert card.card.question
     assert runner.Fitted("latent", fit, 1.0, model=card).spec is card
     assert runner.Fitted("other", fit, 1.0).spec is fit.spec

@@ -14,6 +14,7 @@ from alliance_bayes.atomic import replacing
 from alliance_bayes.errors import FileFormatError, ModelError
 from alliance_bayes.foreign import TOML_BYTES, parse_toml, read_text, shown
 from alliance_bayes.model.defaults import PRIOR_SETS
+from alliance_bayes.model.derivations import problems_of
 from alliance_bayes.model.priors import parse_prior
 from alliance_bayes.model.roles import ROLES
 from alliance_bayes.model.scales import Scale
@@ -27,8 +28,19 @@ __all__ = ["FORMAT", "card_arguments", "card_text", "read_card", "write_card"]
 FORMAT = 3
 
 _CARD = tuple(field.name for field in dataclasses.fields(Card))
-_MODEL = ("formula", "family", "exhaustive", "focal", "alliance", "residual_by", "trials", "autoscale")
-_TABLES = ("priors", "centre", "scales", "roles", "levels")
+_MODEL = (
+    "formula",
+    "family",
+    "exhaustive",
+    "focal",
+    "alliance",
+    "residual_by",
+    "trials",
+    "autoscale",
+    "rows",
+    "derived",
+)
+_TABLES = ("priors", "centre", "scales", "roles", "levels", "events", "among")
 _TEXTS = ("formula", "family", "focal", "alliance", "residual_by", "trials", "name", "title", "question", "estimand")
 _LISTS = ("exhaustive", "assumptions", "sources")
 _NUMBERS = ("mean", "sd", "lower", "upper", "step", "smallest_relevant_change")
@@ -39,8 +51,10 @@ _DEFAULTS: Mapping[str, Any] = {
     "exhaustive": ["provider_type", "sex", "modality"],
     "autoscale": True,
     "alliance": "alliance",
+    "rows": "participants",
 }
 _DEFAULT_SET = "weak"
+_NOTHING_DERIVED: Mapping[str, Any] = {"rows": _DEFAULTS["rows"], "derived": (), "events": {}, "among": {}}
 
 
 def card_arguments(text: str, *, source: str = "model card", name: str = Card.name) -> dict[str, Any]:
@@ -50,8 +64,9 @@ def card_arguments(text: str, *, source: str = "model card", name: str = Card.na
     ----------
     text
         TOML with ``format`` and ``formula`` and, optionally, ``family``, ``exhaustive``, ``focal``, ``alliance``,
-        ``residual_by``, ``trials``, ``autoscale``, the words (``name, title, question, estimand, assumptions,
-        sources``) and the tables ``[priors]``, ``[centre]``, ``[scales.<column>]``, ``[roles]``, ``[levels]``.
+        ``residual_by``, ``trials``, ``autoscale``, ``rows``, ``derived``, the words (``name, title, question, estimand,
+        assumptions, sources``) and the tables ``[priors]``, ``[centre]``, ``[scales.<column>]``, ``[roles]``,
+        ``[levels]``, ``[events.<column>]``, ``[among.<column>]``.
     source
         What to call the card in messages.
     name
@@ -69,8 +84,9 @@ def card_arguments(text: str, *, source: str = "model card", name: str = Card.na
     if problems:
         raise FileFormatError(f"{source}: {' '.join(problems)}")
     table = {**_DEFAULTS, **table}
-    plain = ("formula", "family", "focal", "alliance", "residual_by", "trials", "autoscale", "centre", "roles")
+    plain = [key for key in (*_MODEL, "centre", "roles", "events", "among") if key not in ("exhaustive", "derived")]
     arguments: dict[str, Any] = {key: table[key] for key in plain if key in table}
+    arguments["derived"] = tuple(table.get("derived", ()))
     arguments["exhaustive"] = tuple(table["exhaustive"])
     arguments["priors"] = {"set": _DEFAULT_SET, **table.get("priors", {})}
     arguments["scales"] = {column: Scale(**given) for column, given in table.get("scales", {}).items()}
@@ -99,6 +115,10 @@ def card_text(spec: ModelSpec) -> str:
     if spec.trials is not None:
         table["trials"] = spec.trials
     table["autoscale"] = spec.autoscale
+    if spec.rows != _DEFAULTS["rows"]:
+        table["rows"] = spec.rows
+    if spec.derived:
+        table["derived"] = list(spec.derived)
     table["priors"] = {"set": spec.prior_set, **{name: prior.exact for name, prior in spec.given_priors.items()}}
     if spec.centre:
         table["centre"] = dict(spec.centre)
@@ -111,6 +131,9 @@ def card_text(spec: ModelSpec) -> str:
         table["roles"] = dict(spec.roles)
     if spec.levels:
         table["levels"] = {name: list(levels) for name, levels in spec.levels.items()}
+    for key in ("events", "among"):
+        if declared := getattr(spec, key):
+            table[key] = {name: dict(one) for name, one in declared.items()}
     return tomli_w.dumps(table)
 
 
@@ -165,6 +188,7 @@ def _problems(table: Mapping[str, Any]) -> Iterator[str]:
             yield f"'{key}' should be a list of texts but got {shown(listed)}."
     if not isinstance(table.get("autoscale", True), bool):
         yield f"'autoscale' should be true or false but got {shown(table['autoscale'])}."
+    yield from problems_of(*(table.get(key, empty) for key, empty in _NOTHING_DERIVED.items()))
     for key, check in (
         ("priors", _prior),
         ("centre", _centre),

@@ -13,6 +13,7 @@ from alliance_bayes.cohort import Cohort, Flow
 from alliance_bayes.errors import ModelError
 from alliance_bayes.model.complete import refuse_emptied
 from alliance_bayes.model.defaults import PRIOR_SETS
+from alliance_bayes.model.derivations import Derivations
 from alliance_bayes.model.design import Design, build_design
 from alliance_bayes.model.families import Family, family_named
 from alliance_bayes.model.formula import Formula, parse_formula
@@ -74,6 +75,10 @@ class ModelSpec:
     levels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     residual_by: str | None = None
     trials: str | None = None
+    rows: str = "participants"
+    derived: tuple[str, ...] = ()
+    events: Mapping[str, Mapping[str, str | float]] = field(default_factory=dict)
+    among: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     card: Card = field(default_factory=Card)
 
     def __post_init__(self) -> None:
@@ -90,6 +95,10 @@ class ModelSpec:
         if self.residual_by is not None:
             check_residual_by(self.residual_by, self.parsed, self.observation)
         check_trials(self.trials, self.parsed, self.observation)
+        made = Derivations(self.rows, self.derived, self.events, self.among)
+        made.check_used(self.columns)
+        for name in ("derived", "events", "among"):
+            object.__setattr__(self, name, getattr(made, name))
         check_names(self.parsed, self.observation, self.residual_by, self.trials)
         if self.observation.own_intercepts and not self.parsed.has_intercept:
             raise ModelError(
@@ -137,6 +146,26 @@ class ModelSpec:
         beside = (name for name in (self.residual_by, self.trials) if name is not None)
         return tuple(dict.fromkeys([*self.parsed.columns, *beside]))
 
+    def derive(self, cohort: Cohort) -> Cohort:
+        """The rows that the model is of, with the columns that it makes: ``rows``, ``derived``, ``events``, ``among``.
+
+        Parameters
+        ----------
+        cohort
+            The cohort; rows that were made before are the same again.
+
+        Returns
+        -------
+        Cohort
+            What `complete` takes.
+
+        Raises
+        ------
+        UsageError, DataError
+            See :meth:`alliance_bayes.model.derivations.Derivations.of`.
+        """
+        return Derivations(self.rows, self.derived, self.events, self.among).of(cohort)
+
     @property
     def prior_set(self) -> str:
         """Name of the prior set that fills what the analyst left open."""
@@ -158,7 +187,7 @@ class ModelSpec:
         Parameters
         ----------
         cohort
-            The cohort.
+            The cohort, as `derive` gives it.
         columns
             The model's columns in the order in which people are to be left out; the outcome first by default.
 

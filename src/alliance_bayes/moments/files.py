@@ -139,6 +139,8 @@ def check_belongs(moments: Moments, spec: ModelSpec) -> None:
     absent = [name for name in dict.fromkeys(factors) if name not in moments.keys]
     if absent:
         differ.append(f"they lack the factor(s) {', '.join(map(repr, absent))}")
+    if {name: dict(limit) for name, limit in spec.among.items()} != own.get("among", {}):
+        differ.append("they are of other people (the table [among] of a card)")
     for name in spec.levels.keys() & own["levels"].keys():
         if spec.levels[name] != own["levels"][name]:
             differ.append(

@@ -29,6 +29,7 @@ from alliance_bayes.moments.profile import Profile, profile_of
 from alliance_bayes.moments.recentring import Source, Sources, derived
 from alliance_bayes.moments.sources import fetched, opened
 from alliance_bayes.moments.structure import Structure, expressions_of, structure_of
+from alliance_bayes.remedies import setting
 from alliance_bayes.rounding import ROUNDING
 
 __all__ = ["cell_query", "reduce_table"]
@@ -152,6 +153,12 @@ def _check_model(spec: ModelSpec) -> None:
         raise ModelError(
             f"family '{spec.family}' needs every row; count, means and covariances are enough for family 'gaussian' "
             "only. Read the table and fit its rows."
+        )
+    if spec.among or spec.events or spec.rows != "participants":
+        raise ModelError(
+            f"{setting('rows')}, {setting('events')} and {setting('among')} are applied to rows as they are read. Read "
+            "the table and fit its rows, or make a table of the rows that are wanted where it is, and take them out of "
+            "the model."
         )
     free = [term.column for term in spec.parsed.smooths if term.knots is None]
     if free:

@@ -67,7 +67,7 @@ def reproduction(view: View) -> Section:
         "seed": clean(meta["seed"]) if isinstance(meta["seed"], int) else "SEED",
         "prob": f"{view.prob:g}",
         "small": "" if view.small == SMALL else f" --small {view.small}",
-        "data": "cohort.csv" if fit.moments is None else "moments.nc",
+        **dict(zip(("data", "data_kind"), _data_name(fit), strict=True)),
     }
     return Section("reproduction", "Reproduction details", "reproduction.html", context)
 
@@ -103,6 +103,13 @@ def digest_of(fit: FittedModel, key: bytes | None) -> str | None:
     """Digest of the table or moments that a fit was made from, which only those who have the key can compare."""
     known = fit.info.get("cohort_hash")
     return None if key is None or known is None else keyed_digest(key, str(known))
+
+
+def _data_name(fit: FittedModel) -> tuple[str, str]:
+    """What the data are called in a command line (a folder where the model is made of sessions), and what they are."""
+    if fit.moments is not None:
+        return "moments.nc", "moments"
+    return ("tables", "tables") if fit.spec.derived or fit.spec.rows == "sessions" else ("cohort.csv", "table")
 
 
 def _file_name(name: str) -> str:

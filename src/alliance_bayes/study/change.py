@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from alliance_bayes.cohort import Cohort
+from typing import Any
+
+from alliance_bayes.cohort.names import CHANGE
 from alliance_bayes.effects import EffectTable, responders
 from alliance_bayes.effects.regression_to_mean import EVERYBODY, POPULATION_MEAN
 from alliance_bayes.report.endpoints import lowest_above
@@ -68,8 +70,7 @@ def _share(part: DeclaredPart, event: str, people: str, model: str) -> None:
     improved, name = event == "improved", event if people == "everybody" else f"{event}-{people}"
     fits = {"model": part.fit(model)}
     if options.full:
-        cohort = _with_event(runner.people(people), event, options)
-        fits["bernoulli"] = runner.fit(f"bernoulli_{name}", card=event, cohort=cohort)
+        fits["bernoulli"] = runner.fit(f"bernoulli_{name}", card=event, people=people, changes=_limits(event, options))
     least = options.improvement if improved else lowest_above(options.elevated)
     rows = EffectTable.concat(
         # Shares of those studied, at the levels that they have.
@@ -90,11 +91,11 @@ def _share(part: DeclaredPart, event: str, people: str, model: str) -> None:
     part.add("shares", block, values, pictures=pictures)
 
 
-def _with_event(cohort: Cohort, event: str, options: StudyOptions) -> Cohort:
-    """A cohort with a column that says who has an event; whoever has no follow-up has none."""
-    score = cohort.data["who5_change" if event == "improved" else "who5_followup"]
-    happened = score >= options.improvement if event == "improved" else score > options.elevated
-    values = happened.astype("float64").where(score.notna())
-    why = {**cohort.why_missing, event: cohort.why_missing.get("who5_followup", {})}
-    data = cohort.data.assign(**{event: values})
-    return Cohort(data, cohort.source, cohort.excluded, why_missing=why, aside=cohort.aside)
+def _limits(event: str, options: StudyOptions) -> dict[str, Any]:
+    """What the study's options change in the card of an event."""
+    if event == "improved":
+        return {"events": {event: {"column": CHANGE, "at_least": options.improvement}}}
+    return {
+        "events": {event: {"column": "who5_followup", "above": options.elevated}},
+        "among": {"who5_baseline": {"at_most": options.elevated}},
+    }

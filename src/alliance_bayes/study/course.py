@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from alliance_bayes.api import Fit
+from alliance_bayes.cohort import with_alliance_parts
 from alliance_bayes.effects import EffectTable, Estimate, Measure
 from alliance_bayes.effects.options import make_options
 from alliance_bayes.effects.summary import Fixed, summarise
@@ -27,7 +28,7 @@ def course(runner: StudyRunner) -> Part:
     values = {"n": f"{len(growth.design.frame):,}", "centre": exact(round(centre, 1))}
     part.add("growth", part.block("growth", _growth(growth, options)), values)
     part.add("early")
-    between = runner.people("with parts of the alliance").data.get("alliance_provider")
+    between = with_alliance_parts(runner.cohort).data.get("alliance_provider")
     if between is None or not between.notna().any():
         return part.part(left_out=[part.sentence("no_providers")])
     fit = part.fit("providers")

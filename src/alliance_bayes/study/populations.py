@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from alliance_bayes.cohort import Cohort, session_cohort, with_alliance_parts
-from alliance_bayes.cohort.flow import FlowStep
+from alliance_bayes.cohort import Cohort
+from alliance_bayes.model.derivations import only_among
 from alliance_bayes.study.options import StudyOptions
 
 __all__ = ["population", "population_words"]
@@ -15,14 +15,7 @@ def population(name: str, cohort: Cohort, options: StudyOptions) -> Cohort:
         case "everybody":
             return cohort
         case "elevated":
-            low = cohort.data["who5_baseline"] <= options.elevated
-            step = FlowStep(f"baseline WHO-5 above {options.elevated:g}, or missing", int((~low).sum()))
-            excluded = (*cohort.excluded, step)
-            return Cohort(cohort.data[low], cohort.source, excluded, why_missing=cohort.why_missing, aside=cohort.aside)
-        case "sessions":
-            return session_cohort(cohort)
-        case "with parts of the alliance":
-            return with_alliance_parts(cohort)
+            return only_among(cohort, "who5_baseline", {"at_most": options.elevated})
     raise KeyError(f"the study has no population {name!r}")
 
 

@@ -38,6 +38,7 @@ __all__ = ["Fitted", "StudyRunner"]
 _VERSIONS = ("alliance_bayes",)
 # Where draws by NUTS do not pass the checks: smaller steps, tuned for longer, which is the remedy that the checks name.
 CAREFUL: Mapping[str, Any] = {"target_accept": 0.99, "tune": 1000}
+NO_CHANGES: Mapping[str, Any] = {}
 # How the joint model of ratings and outcome is sampled; more draws of smaller steps where the first do not pass. Of the
 # simulated study a draw is worth as much at 0.8 as at 0.9, takes fewer steps, and none diverged.
 LATENT: Sequence[Mapping[str, Any]] = ({"target_accept": 0.8}, {"draws": 4000})
@@ -121,7 +122,7 @@ class StudyRunner:
         return self._people[population]
 
     def fit(
-        self, name: str, *, card: str | None = None, people: str = "everybody", cohort: Cohort | None = None
+        self, name: str, *, card: str | None = None, people: str = "everybody", changes: Mapping[str, Any] = NO_CHANGES
     ) -> Fit:
         """Fit one of the cards; the same name gives the same fit again.
 
@@ -133,15 +134,14 @@ class StudyRunner:
             Name of the card; the fit's own by default.
         people
             Of which population. Factors that have fewer than two levels there are left out of the formula.
-        cohort
-            Other rows.
+        changes
+            Arguments of the model in place of the card's.
         """
         if name in self.fitted:
             known = self.fitted[name].fit
             assert isinstance(known, Fit), f"{name!r} is no fit of a card"
             return known
-        cohort = self.people(people) if cohort is None else cohort
-        model = self.model(card or name, cohort)
+        model, cohort = self.model(card or name, self.people(people), changes)
         self.tell(f"{model.card.title or name}: {len(cohort):,} rows")
         key = self._key(model, cohort)
         fit, seconds = self._reused(model, cohort, key), float("nan")
@@ -175,7 +175,7 @@ class StudyRunner:
 
     def latent(self, name: str) -> LatentFit:
         """Fit the joint model of single ratings and outcome whose outcome's model is a card."""
-        model = self.model(name, self.cohort)
+        model, _ = self.model(name, self.cohort)
         self.tell(f"{model.card.title}: {len(self.cohort):,} people, single ratings (some minutes)")
         key = self._key(model, self.cohort, sessions=session_cohort(self.cohort).hash)
         tree, started = self._cache.load(key), time.perf_counter()
@@ -211,18 +211,19 @@ class StudyRunner:
             }
         )
 
-    def model(self, card: str, cohort: Cohort) -> Model:
-        """The model of a card, as far as the rows can bear it."""
-        arguments = study_card(card)
+    def model(self, card: str, cohort: Cohort, changes: Mapping[str, Any] = NO_CHANGES) -> tuple[Model, Cohort]:
+        """The model of a card, as far as the rows can bear it, and its rows."""
+        arguments = {**study_card(card), **changes}
+        cohort = Model(**arguments).derive(cohort)
         few = tuple(name for name in single_level_columns(cohort.data) if name in FACTORS)
         arguments["formula"] = without_factors(arguments["formula"], few)
         model = Model(**arguments)
         if not set(model.columns) <= set(cohort.data):
-            return model
+            return model, cohort
         # A level may be there in the table and yet in none of the rows that are complete.
         few = tuple(name for name in single_level_columns(cohort.complete(model.columns)[0]) if name in FACTORS)
         arguments["formula"] = without_factors(arguments["formula"], few)
-        return Model(**arguments) if few else model
+        return (Model(**arguments) if few else model), cohort
 
     def _reused(self, model: Model, cohort: Cohort, key: str) -> Fit | None:
         tree = self._cache.load(key)

@@ -294,12 +294,13 @@ def _report(
     table = fit.effects(**{**options, "estimands": computed})
     extra = None
     if checked["extra"] is not None:
-        if isinstance(cohort, Moments) or any(column not in cohort.data for column in checked["extra"]):
+        rows = None if isinstance(cohort, Moments) else model.derive(cohort)
+        if rows is None or any(column not in rows.data for column in checked["extra"]):
             raise UsageError(
                 f"the checks of this page looked at the columns {', '.join(map(str, checked['extra']))}, which the "
                 "data do not have. Give the table with these columns."
             )
-        extra = cohort.complete(model.columns)[0][list(checked["extra"])]
+        extra = rows.complete(model.columns)[0][list(checked["extra"])]
     others = {key: value for key, value in checked.items() if key != "only"}
     checks = fit.check(effects=table, checks=run, **{**others, "extra": extra})
     tell("writing the page again")

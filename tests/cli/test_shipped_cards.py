@@ -1,0 +1,77 @@
+"""Every card that comes with the package runs from the command line on the tables that `simulate` writes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import alliance_bayes as ab
+from alliance_bayes.cli import main
+
+MODELS = Path(__file__).parents[2] / "models"
+CARDS = sorted(path.stem for path in MODELS.glob("*.toml"))
+FEW = ("--draws", "50", "--tune", "100", "--chains", "2", "--seed", "3")
+
+
+@pytest.fixture(scope="module")
+def tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the three tables of a simulated cohort that also has two modalities."""
+    folder = tmp_path_factory.mktemp("tables")
+    ab.write_tables(ab.simulate_cohort(n=500, seed=4, in_person_share=0.4), folder)
+    return folder
+
+
+def fit_of(card: str, tables: Path, folder: Path) -> ab.Fit:
+    with pytest.raises(SystemExit) as ended:
+        main(["fit", str(MODELS / f"{card}.toml"), str(tables), "-o", str(folder / "fit.nc"), *FEW])
+    assert ended.value.code == 0
+    return ab.load_fit(folder / "fit.nc")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("card", CARDS)
+def test_a_card_fits(card: str, tables: Path, tmp_path: Path) -> None:
+    fit = fit_of(card, tables, tmp_path)
+    assert fit.spec.card.name == card
+    assert fit.shape == (2, 50)
+    assert set(fit.spec.columns) <= set(fit.design.frame)
+
+
+@pytest.mark.parametrize("card", ["growth", "within_between"])
+def test_a_card_that_makes_rows_or_columns_of_sessions_fits(card: str, tables: Path, tmp_path: Path) -> None:
+    fit = fit_of(card, tables, tmp_path)
+    model, cohort = ab.load_model(MODELS / f"{card}.toml"), ab.read_tables(*(tables / f"{t}.csv" for t in TABLES))
+    made = model.derive(cohort)
+    assert fit.flow.analysed == len(made.complete(model.columns)[0]) > 0
+    assert fit.flow.analysed == fit.design.rows.n
+
+
+TABLES = ("participants", "sessions", "surveys")
+
+
+def test_the_recovered_are_asked_for_among_those_with_elevated_symptoms(tables: Path) -> None:
+    model = ab.load_model(MODELS / "recovered.toml")
+    cohort = ab.read_tables(*(tables / f"{name}.csv" for name in TABLES))
+    frame, flow = model.complete(model.derive(cohort))
+    assert frame["who5_baseline"].max() <= 28
+    assert (frame["recovered"] == (frame["who5_followup"] > 28)).all()
+    elevated = int((cohort.data["who5_baseline"] <= 28).sum())
+    assert [step.n for step in flow.steps if step.reason == "baseline WHO-5 above 28, or missing"] == [
+        len(cohort) - elevated
+    ]
+    assert set(frame["recovered"]) == {0.0, 1.0}
+
+
+def test_a_table_with_one_row_a_participant_is_refused_with_what_is_wanted(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    ab.write_cohort(ab.simulate_cohort(n=60, seed=4), tmp_path / "cohort.csv")
+    with pytest.raises(SystemExit) as ended:
+        main(["fit", str(MODELS / "growth.toml"), str(tmp_path / "cohort.csv"), "-o", str(tmp_path / "fit.nc")])
+    assert ended.value.code == 2
+    said = " ".join(capsys.readouterr().err.split())
+    assert said == (
+        "error: session_cohort: cohort.csv has no sessions, only one row a participant. Give the three tables (a "
+        "folder that holds them)."
+    )
