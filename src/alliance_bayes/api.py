@@ -62,6 +62,9 @@ class Model(ModelSpec):
     focal
         The predictor whose association is asked for; by default the alliance score where there is one, else the first
         numeric predictor.
+    against
+        Another predictor, in the unit of the focal one, whose slope a table of effects has too, with its difference
+        from that of the focal one; none by default.
     alliance
         The predictor that is an alliance score, in whatever points; the named prior sets are about its slope, and need
         its scale (``scales``) where it is not that of the column ``alliance``, 1 to 5, and is not to be taken from the

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -75,3 +76,13 @@ def test_a_table_with_one_row_a_participant_is_refused_with_what_is_wanted(
         "error: session_cohort: cohort.csv has no sessions, only one row a participant. Give the three tables (a "
         "folder that holds them)."
     )
+
+
+def test_the_page_of_within_between_has_both_slopes_and_their_difference(tables: Path, tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    with pytest.raises(SystemExit):
+        main(["report", str(MODELS / "within_between.toml"), str(tables), "-o", str(page), "--seed", "3"])
+    told = json.loads(page.with_suffix(".json").read_text(encoding="utf-8"))
+    found = {(row["estimand"], row["term"]): row["mean"] for row in told["effects"]}
+    within, between = found["slope", "alliance_within"], found["compared_slope", "alliance_provider"]
+    assert found["slope_minus_focal", "alliance_provider"] == pytest.approx(between - within, abs=0.01)

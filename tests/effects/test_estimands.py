@@ -36,7 +36,13 @@ from builders import fitted, rows
 FORMULA = "who5_followup ~ alliance * who5_baseline + age + (alliance || sex) + (1 | country)"
 PLAIN = "who5_followup ~ alliance + who5_baseline + (1 | sex)"
 #: Options without which an estimand has nothing to say of that model.
-NEEDED: Mapping[str, dict[str, Any]] = {"responders": {"at_least": 32}, "regression_to_mean": {"at_most": 28}}
+NEEDED: Mapping[str, dict[str, Any]] = {
+    "responders": {"at_least": 32},
+    "regression_to_mean": {"at_most": 28},
+    "compared_slopes": {"against": "age"},
+}
+# In the unit of the alliance, so that the two can be compared.
+AGE = {"scales": {"age": ab.Scale(36, 9, unit="alliance point")}}
 
 
 def fit_of(formula: str = FORMULA, **more: Any) -> ab.Fit:
@@ -55,7 +61,7 @@ def same(one: EffectTable, other: EffectTable) -> None:
 
 @pytest.mark.parametrize("name", ESTIMANDS)
 def test_every_estimand_is_a_function_a_method_and_a_name(name: str) -> None:
-    fit = fit_of(PLAIN if name == "regression_to_mean" else FORMULA)
+    fit = fit_of(PLAIN if name == "regression_to_mean" else FORMULA, spec=AGE if name == "compared_slopes" else None)
     estimand, function, given = ESTIMANDS[name], getattr(room, name), NEEDED.get(name, {})
     factors = [{"factor": "sex"}, {"factor": "country"}] if estimand.most_levels else [{}]
     single = EffectTable.concat([function(fit, prob=0.5, **one, **given) for one in factors])

@@ -14,6 +14,7 @@ import pytest
 from alliance_bayes.checks import CheckReport
 from alliance_bayes.effects import ESTIMANDS, Analysis, EffectTable, Estimand, Estimate, Measure, effects
 from alliance_bayes.fit import FittedModel
+from alliance_bayes.model import Scale
 from alliance_bayes.report.effect_sizes import SLOPES, further_rows
 from alliance_bayes.report.rows import Estimates, measured, rows_of
 from builders import fitted, rendered, rows
@@ -122,8 +123,14 @@ def test_every_row_of_every_estimand_has_a_name(name: str) -> None:
     formula = "who5_followup ~ alliance + who5_baseline + (1 | sex)"
     if name == "moderation":
         formula = "who5_followup ~ alliance * who5_baseline + (1 | sex)"
-    made = fitted(rows(60), formula=formula, chains=2, draws=20)
-    given = {"responders": {"at_least": 32, "factor": "sex"}, "regression_to_mean": {"at_most": 28}}.get(name, {})
+    options = {
+        "responders": {"at_least": 32, "factor": "sex"},
+        "regression_to_mean": {"at_most": 28},
+        "compared_slopes": {"against": "who5_baseline"},
+    }
+    scales = {"who5_baseline": Scale(50, 19, unit="alliance point")} if name == "compared_slopes" else {}
+    made = fitted(rows(60), formula=formula, chains=2, draws=20, spec={"scales": scales})
+    given = options.get(name, {})
     found = effects(made, {name: given})
     labels = [measured(found, row, design=made.design) for row in rows_of(found)]
     assert all(label and "{" not in label and "_" not in label for label in labels)

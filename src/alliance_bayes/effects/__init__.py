@@ -10,6 +10,7 @@ from typing import Any, Literal, Unpack
 from alliance_bayes.blas import one_blas_thread
 from alliance_bayes.effects.analysis import NO_SLOPES, Analysis
 from alliance_bayes.effects.coefficients import COEFFICIENTS, coefficients
+from alliance_bayes.effects.compared import COMPARED_SLOPES, compared_slopes
 from alliance_bayes.effects.equivalence import equivalence
 from alliance_bayes.effects.estimand import Estimand, known_options
 from alliance_bayes.effects.means import (
@@ -64,6 +65,7 @@ __all__ = [
     "bayesian_r2",
     "choose_estimands",
     "coefficients",
+    "compared_slopes",
     "contrasts",
     "effects",
     "equivalence",
@@ -94,6 +96,7 @@ ESTIMANDS: Mapping[str, Estimand] = ReadOnly(
             RANKS,
             OVERALL_MEAN,
             MODERATION,
+            COMPARED_SLOPES,
             RESPONDERS,
             IMPROVEMENT,
             SUPERIORITY,
@@ -127,7 +130,8 @@ def effects(
     estimands
         Names of estimands (each is also a method of a fit), or estimands of your own (:class:`Estimand`), in the order
         of the table. A mapping gives options of their own to some: ``{"slopes": {}, "responders": {"at_least": 32,
-        "factor": "sex"}}``. By default those of `DEFAULT_ESTIMANDS`; all are in `ESTIMANDS`. Contrasts are of means and
+        "factor": "sex"}}``. By default those of `DEFAULT_ESTIMANDS`, and `compared_slopes` where
+        the model names what to compare (``against``); all are in `ESTIMANDS`. Contrasts are of means and
         of slopes, and what is by factor is so by every factor (the pooled ones and the categorical columns of common
         terms), unless their options name one.
     predictor
@@ -157,6 +161,8 @@ def effects(
     if estimands is None and predictor is None and not analysis.has_slopes:
         analysis.leave_out(NO_SLOPES)
         asked = {estimand: {} for estimand in asked if not estimand.needs_predictor}
+    if estimands is None and predictor is None and fit.spec.against is not None:
+        asked[COMPARED_SLOPES] = {}
     shared = {"denominator": denominator} | ({} if predictor is None else {"predictor": predictor})
     rows: list[Estimate] = []
     for estimand, given in asked.items():
@@ -273,6 +279,7 @@ class FitWithEffects(FittedModel):
     ranks = ranks
     overall_mean = overall_mean
     moderation = moderation
+    compared_slopes = compared_slopes
     responders = responders
     improvement = improvement
     superiority = superiority

@@ -33,6 +33,7 @@ _MODEL = (
     "family",
     "exhaustive",
     "focal",
+    "against",
     "alliance",
     "residual_by",
     "trials",
@@ -41,7 +42,10 @@ _MODEL = (
     "derived",
 )
 _TABLES = ("priors", "centre", "scales", "roles", "levels", "events", "among")
-_TEXTS = ("formula", "family", "focal", "alliance", "residual_by", "trials", "name", "title", "question", "estimand")
+_TEXTS = (
+    *("formula", "family", "focal", "against", "alliance", "residual_by", "trials"),
+    *("name", "title", "question", "estimand"),
+)
 _LISTS = ("exhaustive", "assumptions", "sources")
 _NUMBERS = ("mean", "sd", "lower", "upper", "step", "smallest_relevant_change")
 _SCALE = tuple(field.name for field in dataclasses.fields(Scale))
@@ -63,10 +67,10 @@ def card_arguments(text: str, *, source: str = "model card", name: str = Card.na
     Parameters
     ----------
     text
-        TOML with ``format`` and ``formula`` and, optionally, ``family``, ``exhaustive``, ``focal``, ``alliance``,
-        ``residual_by``, ``trials``, ``autoscale``, ``rows``, ``derived``, the words (``name, title, question, estimand,
-        assumptions, sources``) and the tables ``[priors]``, ``[centre]``, ``[scales.<column>]``, ``[roles]``,
-        ``[levels]``, ``[events.<column>]``, ``[among.<column>]``.
+        TOML with ``format`` and ``formula`` and, optionally, ``family``, ``exhaustive``, ``focal``, ``against``,
+        ``alliance``, ``residual_by``, ``trials``, ``autoscale``, ``rows``, ``derived``, the words (``name, title,
+        question, estimand, assumptions, sources``) and the tables ``[priors]``, ``[centre]``, ``[scales.<column>]``,
+        ``[roles]``, ``[levels]``, ``[events.<column>]``, ``[among.<column>]``.
     source
         What to call the card in messages.
     name
@@ -108,6 +112,8 @@ def card_text(spec: ModelSpec) -> str:
     table |= {"formula": spec.formula, "family": spec.family, "exhaustive": list(spec.exhaustive)}
     if spec.focal is not None:
         table["focal"] = spec.focal
+    if spec.against is not None:
+        table["against"] = spec.against
     if spec.alliance != _DEFAULTS["alliance"]:
         table["alliance"] = spec.alliance
     if spec.residual_by is not None:

@@ -24,10 +24,11 @@ from alliance_bayes.model.priors import SET, Prior, PriorTable, parse_prior
 from alliance_bayes.model.residual import check_residual_by
 from alliance_bayes.model.resolve import preview_priors, resolve_priors
 from alliance_bayes.model.roles import Role, check_roles
-from alliance_bayes.model.scales import Scale
+from alliance_bayes.model.scales import Scale, scale_of
 from alliance_bayes.model.smooth import Smooth
 from alliance_bayes.model.trials import check_trials
 from alliance_bayes.readonly import ReadOnly
+from alliance_bayes.remedies import setting
 
 __all__ = ["EXHAUSTIVE", "Card", "ModelSpec"]
 
@@ -67,6 +68,7 @@ class ModelSpec:
     priors: str | Mapping[str, str | Prior] | PriorTable = "weak"
     exhaustive: tuple[str, ...] = EXHAUSTIVE
     focal: str | None = None
+    against: str | None = None
     centre: Mapping[str, float] = field(default_factory=dict)
     scales: Mapping[str, Scale] = field(default_factory=dict)
     autoscale: bool = True
@@ -124,6 +126,8 @@ class ModelSpec:
                 f"the alliance score {shown(self.alliance)} is not in the formula. Its predictors: "
                 f"{', '.join(self.parsed.columns[1:])}."
             )
+        if self.against is not None:
+            _check_against(self.against, self.focal, self.parsed, self.scales)
         if self.focal is not None and self.focal not in self.parsed.columns[1:]:
             raise ModelError(
                 f"focal predictor '{self.focal}' is not in the formula. Its predictors: "
@@ -299,6 +303,33 @@ class ModelSpec:
         beside = {"residual_by": self.residual_by, "trials": self.trials}
         by = "".join(f", {name}={column!r}" for name, column in beside.items() if column is not None)
         return f"{type(self).__name__}({self.formula!r}, family={self.family!r}, priors={given}{by})"
+
+
+def _check_against(against: str, focal: str | None, parsed: Formula, scales: Mapping[str, Scale]) -> None:
+    """Refuse what cannot be compared with the predictor of interest.
+
+    Raises
+    ------
+    ModelError
+        No such predictor, none of interest, the same one, or one in another unit.
+    """
+    if against not in parsed.columns[1:]:
+        raise ModelError(
+            f"{setting('against')} names {shown(against)}, which is not in the formula. Its predictors: "
+            f"{', '.join(parsed.columns[1:])}."
+        )
+    if focal is None or focal == against:
+        raise ModelError(
+            f"{setting('against', against)} is compared with another predictor, which is that of interest. Name it: "
+            f"{setting('focal')}."
+        )
+    known = {name: scale_of(name, scales) for name in (against, focal)}
+    units = {name: "no known unit" if scale is None else scale.unit for name, scale in known.items()}
+    if None in known.values() or len(set(units.values())) > 1:
+        said = " and ".join(f"{shown(name)} in {unit}" for name, unit in units.items())
+        raise ModelError(
+            f"slopes are compared per one unit, but there is {said}. Give {setting('scales')} of one unit."
+        )
 
 
 def _read_priors(priors: str | Mapping[str, str | Prior] | PriorTable) -> tuple[dict[str, Prior], str]:

@@ -48,6 +48,8 @@ __all__ = [
 #: Sources of the named sets of priors for the alliance slope, see `alliance_bayes.model.defaults`.
 _PRIORS = {"literature": ("flueckiger2018", "aafjes2024"), "enthusiastic": ("flueckiger2018",)}
 SENTENCES = Wording("alliance_bayes.report", "sentences/methods.toml")
+# Differences of slopes, which have limits of their own.
+_BETWEEN_SLOPES = ("contrast_of_slopes", "difference_in_slope", "slope_minus_focal")
 _PACKAGES = ("python", "pymc", "nutpie", "arviz", "numba", "numpy", "pandas", "scipy", "xarray")
 
 
@@ -178,7 +180,7 @@ def _effects(view: View, cite: Cited) -> list[str]:
     if not len(table):
         return []
     estimands, relevant = set(table["estimand"]), table["relevant"].dropna()
-    judged, between = table["p_rope"].notna(), table["estimand"].isin(["contrast_of_slopes", "difference_in_slope"])
+    judged, between = table["p_rope"].notna(), table["estimand"].isin(_BETWEEN_SLOPES)
     unit = units(unit_of(view.fit.design, view.fit.design.outcome.name))
     return SENTENCES.all(
         "effects",
