@@ -154,3 +154,14 @@ def test_moments_of_another_model_are_refused_with_every_difference(moments):
         "levels of 'sex' are 'male', 'female', the model's 'female', 'male'. Reduce the table again with this model's "
         "card."
     )
+
+
+def test_moments_of_everybody_are_not_of_those_within_a_limit(moments):
+    elevated = dataclasses.replace(SPEC, among={"who5_baseline": {"at_most": 28}})
+    with pytest.raises(ModelError) as error:
+        check_belongs(moments, elevated)
+    assert str(error.value) == (
+        "these moments were made for another model: they are of other people (the table [among] of a card). Reduce the "
+        "table again with this model's card."
+    )
+    check_belongs(dataclasses.replace(moments, card=card_text(elevated)), elevated)

@@ -286,6 +286,16 @@ def test_models_that_moments_are_not_enough_for_are_refused(files):
     )
 
 
+@pytest.mark.parametrize("declared", [{"rows": "sessions"}, {"among": {"age": {"at_least": 40}}}])
+def test_rows_that_are_made_as_a_table_is_read_are_refused(files, declared):
+    with pytest.raises(ModelError) as error:
+        reduce_table(str(files / "*.csv"), ModelSpec("who5_followup ~ alliance", **declared))
+    assert str(error.value) == (
+        "rows, events and among are applied to rows as they are read. Read the table and fit its rows, or make a table "
+        "of the rows that are wanted where it is, and take them out of the model."
+    )
+
+
 def test_columns_and_factors_that_say_nothing_are_refused(tmp_path):
     frame = rows(100).assign(constant=36.1, country="DE")
     frame.to_parquet(tmp_path / "t.parquet")
