@@ -154,7 +154,10 @@ def test_log_priors_are_scipys(prior: Prior, known: Any) -> None:
     np.testing.assert_allclose(log_prior(prior, values), known.logpdf(values), rtol=1e-12)
 
 
-def test_a_slope_that_the_lowest_ratings_make_is_found() -> None:
+@pytest.mark.parametrize(
+    ("score", "points", "middle"), [("alliance", 1.0, "alliance below 3"), ("wai_sr", 12.0, "wai_sr below 36")]
+)
+def test_a_slope_that_the_lowest_ratings_make_is_found(score: str, points: float, middle: str) -> None:
     """Planted: no association but for twenty people who rated lowest, and whose outcome is lowest too."""
     frame = people(400, slope=0.0)
     low = pd.Series(np.arange(400) % 20 == 7)
@@ -162,13 +165,14 @@ def test_a_slope_that_the_lowest_ratings_make_is_found() -> None:
         alliance=frame["alliance"].where(~low, 1.5).clip(lower=np.where(low, 1.0, 3.0)),
         who5_followup=frame["who5_followup"].where(~low, 8.0),
     )
-    found = run("influence", sampled(planted))
+    planted[score] = planted["alliance"] * points
+    found = run("influence", sampled(planted, FORMULA.replace("alliance", score), alliance=score))
     assert found.verdict == "warn"
     table = found.table.set_index("label")
-    assert table.loc["without alliance below 3", "n"] == 20
-    assert table.loc["without alliance below 3", "settled"] == "no"
-    assert (table.drop(index="without alliance below 3")["settled"] == "yes").all()
-    assert "without alliance below 3" not in found.sentence.split("only: ")[1].split(";")[0]
+    assert table.loc[f"without {middle}", "n"] == 20
+    assert table.loc[f"without {middle}", "settled"] == "no"
+    assert (table.drop(index=f"without {middle}")["settled"] == "yes").all()
+    assert f"without {middle}" not in found.sentence.split("only: ")[1].split(";")[0]
 
 
 def test_a_slope_that_one_country_makes_is_found() -> None:

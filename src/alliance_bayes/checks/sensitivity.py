@@ -26,15 +26,13 @@ from alliance_bayes.checks.refits import (
 from alliance_bayes.effects.table import EffectTable, steady
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model.defaults import PRIOR_SETS
-from alliance_bayes.model.scales import BUILT_IN
+from alliance_bayes.model.scales import Scale
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = ["Influence", "PriorSensitivity"]
 
-#: Ratings below this are few (a tenth), and far from the others.
-LOWEST = 3.0
 #: Who is left out together are so many people at least, and the largest levels of a factor with many.
 FEWEST, MOST = 20, 12
 #: A shift of so many posterior SDs is worth a word even when the sign stays settled.
@@ -156,10 +154,10 @@ def _sets(fit: FittedModel) -> list[tuple[str, dict[str, Any]]]:
 def _cases(fit: FittedModel) -> Iterator[tuple[str, str | None, str | None, np.ndarray]]:
     """Label, factor, level, and which rows stay."""
     frame, focal = fit.design.frame, fit.spec.focal_predictor(fit.design)
-    if focal == fit.spec.alliance and fit.design.scales.get(focal) == BUILT_IN["alliance"]:
-        low = frame[focal].to_numpy(float) < LOWEST
+    if focal == fit.spec.alliance and (middle := _middle(fit.design.scales.get(focal))) is not None:
+        low = frame[focal].to_numpy(float) < middle
         if FEWEST <= low.sum() < len(low) / 2:
-            yield f"without alliance below {LOWEST:g}", None, None, ~low
+            yield f"without {focal} below {middle:g}", None, None, ~low
     for factor in fit.design.factors:
         if factor.exhaustive or len(factor.levels) < 3:
             continue
@@ -169,6 +167,13 @@ def _cases(fit: FittedModel) -> Iterator[tuple[str, str | None, str | None, np.n
         for level in largest:
             label = factor.levels[level]
             yield f"without {factor.name} {label}", factor.name, label, codes != level
+
+
+def _middle(scale: Scale | None) -> float | None:
+    """The middle of a scale of ratings (3 of 1 to 5, 36 of 12 to 60): those below are few, and far from the others."""
+    if scale is None or scale.lower is None or scale.upper is None or scale.lower < 0:
+        return None
+    return (scale.lower + scale.upper) / 2
 
 
 def _judged(table: pd.DataFrame, error: float, what: str, everywhere: str, here: str) -> tuple[Verdict, str]:

@@ -18,6 +18,7 @@ from alliance_bayes.instruments.definition import Band, Instrument, Reference, T
 from alliance_bayes.instruments.meaning import band, improved, meets, recovered
 from alliance_bayes.instruments.reliability import Reliability, cronbach_alpha, mcdonald_omega, spearman_brown
 from alliance_bayes.instruments.scoring import item_problems, item_values, recode, score
+from alliance_bayes.instruments.significance import clinical_cutoff, reliable_change, significant_change
 
 __all__ = [
     "ALLIANCE2",
@@ -35,6 +36,7 @@ __all__ = [
     "Reliability",
     "Threshold",
     "band",
+    "clinical_cutoff",
     "cronbach_alpha",
     "improved",
     "instrument",
@@ -44,6 +46,8 @@ __all__ = [
     "meets",
     "recode",
     "recovered",
+    "reliable_change",
     "score",
+    "significant_change",
     "spearman_brown",
 ]
