@@ -9,7 +9,7 @@ import pytest
 
 from alliance_bayes.errors import ModelError
 from alliance_bayes.instruments import INSTRUMENTS
-from alliance_bayes.model.scales import BUILT_IN, SampleScale, Scale, sample_scale, scale_of, unit_of
+from alliance_bayes.model.scales import BUILT_IN, SampleScale, Scale, called, sample_scale, scale_of, unit_of
 from builders import fitted, rows
 
 WHO5 = "WHO-5 percentage score, 0-100 in steps of 4; SD 19 in adults in video care (Sagui-Henson et al. 2022, derived)"
@@ -67,6 +67,19 @@ def test_a_column_of_an_instrument_has_its_facts(entry, change) -> None:
     if known is not None:
         assert (known.mean, known.sd) == (0.0 if change else entry.reference.mean, entry.reference.sd)
         assert (known.lower, known.upper, known.step) == (made.lower, made.upper, made.step)
+
+
+def test_what_sentences_call_a_column() -> None:
+    words = {
+        "who5_baseline": "baseline WHO-5",
+        "phq9_followup": "follow-up PHQ-9",
+        "core_om_change": "change in CORE-OM",
+        "wai_sr": "WAI-SR",
+        "wai_sr_3": None,
+        "alliance": None,
+        "score": None,
+    }
+    assert {column: called(column) for column in words} == words
 
 
 def test_a_smallest_relevant_change_is_positive() -> None:

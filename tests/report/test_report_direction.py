@@ -94,7 +94,7 @@ def test_not_inferior_is_not_worse_on_the_outcomes_own_scale(outcome: str, bette
 
 def test_a_page_asks_for_the_smallest_relevant_change_that_is_not_known() -> None:
     asked = "No smallest relevant change of {} is known, so nothing here says whether a difference is large enough"
-    for outcome, name in (("core_om_followup", "core om followup"), ("phq9_followup", None)):
+    for outcome, name in (("core_om_followup", "follow-up CORE-OM"), ("phq9_followup", None)):
         fit = symptoms(outcome, -1.0)
         said = " ".join(page(fit).numbers["limitations"]["sentences"])
         assert said.count("No smallest relevant change") == (name is not None)

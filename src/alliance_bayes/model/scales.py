@@ -15,7 +15,17 @@ from alliance_bayes.instruments.catalogue import ALLIANCE2, known_as
 from alliance_bayes.instruments.definition import Instrument
 from alliance_bayes.rounding import is_constant
 
-__all__ = ["BUILT_IN", "SampleScale", "Scale", "is_measured", "is_who5", "sample_scale", "scale_of", "unit_of"]
+__all__ = [
+    "BUILT_IN",
+    "SampleScale",
+    "Scale",
+    "called",
+    "is_measured",
+    "is_who5",
+    "sample_scale",
+    "scale_of",
+    "unit_of",
+]
 
 #: Most steps of a scale with levels.
 MAX_LEVELS = 100_000
@@ -215,6 +225,23 @@ def scale_of(column: str, declared: Mapping[str, Scale]) -> Scale | None:
 def is_measured(column: str) -> bool:
     """Whether a column is named after an instrument."""
     return _measured(column) is not None
+
+
+_CALLED: Mapping[str, str] = {
+    "": "{}",
+    "baseline": "baseline {}",
+    "followup": "follow-up {}",
+    "change": "change in {}",
+}
+
+
+def called(column: str) -> str | None:
+    """What a sentence calls a column named after an instrument ("follow-up PHQ-9"); None for another."""
+    measured, match = _measured(column), _OCCASION.match(column)
+    if measured is None or measured.averaged:
+        return None
+    when = "" if known_as(column) is not None or match is None else match["when"]
+    return _CALLED[when].format(measured.instrument.name) if when in _CALLED else None
 
 
 def unit_of(column: str, declared: Mapping[str, Scale]) -> str:

@@ -14,6 +14,7 @@ import pandas as pd
 
 from alliance_bayes.model import Column, Design, PooledFactor, Smooth
 from alliance_bayes.model.roles import RoleOf
+from alliance_bayes.model.scales import called
 
 __all__ = [
     "MINUS",
@@ -202,9 +203,6 @@ def interval_name(kind: object, prob: float) -> str:
 
 PROBABILITY = "probability"
 _NAMES: Mapping[str, str] = {
-    "who5_baseline": "baseline WHO-5",
-    "who5_followup": "follow-up WHO-5",
-    "who5_change": "change in WHO-5",
     "alliance": "alliance",
     "age": "age",
     "sex": "sex",
@@ -220,7 +218,8 @@ _NAMES: Mapping[str, str] = {
 
 def column_name(name: str) -> str:
     """A column as a sentence calls it; unknown names with their underscores as blanks."""
-    return _NAMES.get(name, clean(name).replace("_", " ").strip() or clean(name))
+    known = _NAMES.get(name) or called(name)
+    return known or clean(name).replace("_", " ").strip() or clean(name)
 
 
 def factor_name(name: str) -> str:
