@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 import pandas as pd
@@ -23,15 +23,15 @@ _MOST, _FEWEST = 4_000_000, 400
 _ALPHAS = (0.99, 1.01)
 
 
-def power_scaling(fit: FittedModel, slope: np.ndarray) -> pd.DataFrame:
-    """Sensitivity of the focal slope and of the parameters to their priors and to the likelihood.
+def power_scaling(fit: FittedModel, numbers: Mapping[str, np.ndarray]) -> pd.DataFrame:
+    """Sensitivity of some numbers and of the parameters to their priors and to the likelihood.
 
     Parameters
     ----------
     fit
         The fit.
-    slope
-        Draws of its focal slope, shape (chain, draw).
+    numbers
+        Their draws by name, each of shape (n_draws,) or (chain, draw).
 
     Returns
     -------
@@ -51,7 +51,8 @@ def power_scaling(fit: FittedModel, slope: np.ndarray) -> pd.DataFrame:
     """
     parameters = list(scaled_parameters(fit))
     prior = sum(log_prior(stated, values) for _, stated, values in parameters)
-    quantities = {"slope": slope.ravel()} | {name: values for name, _, values in parameters}
+    quantities = {name: values.ravel() for name, values in numbers.items()}
+    quantities |= {name: values for name, _, values in parameters if name not in quantities}
     table = pd.DataFrame({"quantity": list(quantities), "prior": _sensitivity(np.asarray(prior), quantities.values())})
     table["likelihood"] = np.nan
     if fit.moments is None:

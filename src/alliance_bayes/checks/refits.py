@@ -29,6 +29,7 @@ __all__ = [
     "focal",
     "focal_slope",
     "refit",
+    "refitted",
     "slope_rows",
     "summary",
     "why_not",
@@ -64,12 +65,12 @@ class Refit:
     problem: str = ""
 
 
-def why_not(fit: FittedModel) -> str:
-    """Why a check cannot fit the model again; empty when it can.
+def why_not(fit: FittedModel, *, slope: bool = True) -> str:
+    """Why a check cannot fit the model again (for its slope); empty when it can.
 
     Only what the collapsed engine sampled is fitted again, in a fraction of a second. NUTS takes minutes.
     """
-    if fit.spec.focal_predictor(fit.design) is None:
+    if slope and fit.spec.focal_predictor(fit.design) is None:
         return "the model has no numeric predictor"
     if fit.info.get("engine") != "collapsed" or "fallback" in fit.info:
         return "a refit by NUTS takes minutes; fit the other models yourself and compare"
@@ -97,6 +98,48 @@ def called(own: Estimate) -> str:
     return "slope" if own.estimand == "slope" else "difference between the percentiles"
 
 
+def refitted(
+    fit: FittedModel, *, priors: str | Mapping[str, str | Prior] | None = None, keep: np.ndarray | None = None
+) -> FittedModel:
+    """The model fitted again; the fit itself where nothing is another.
+
+    Parameters
+    ----------
+    fit
+        What was fitted, by the collapsed engine.
+    priors
+        Other priors, as for a model; the same by default.
+    keep
+        Which rows stay, True or False for each, shape (n_rows,); all by default.
+
+    Raises
+    ------
+    AllianceBayesError
+        Without some rows a model may not be one any more: a factor is left with one level, say.
+    """
+    spec = fit.spec if priors is None else replace(fit.spec, priors=priors)
+    if keep is None:
+        design = fit.design
+    else:
+        rows = fit.design.frame[keep]
+        levels = {
+            str(name): rows[name].cat.remove_unused_categories() for name in rows.select_dtypes("category").columns
+        }
+        # Declared levels that nobody has left would be refused.
+        spec = replace(spec, levels={})
+        design = spec.design(rows.assign(**levels).reset_index(drop=True))
+    table = spec.priors_for(design)
+    if keep is None and table.entries == fit.priors.entries:
+        return fit
+    chains, draws = fit.shape
+    draws = min(draws, -(-DRAWS // chains))
+    settings = SamplerSettings(draws=draws, chains=chains, seed=int(fit.info.get("seed") or 0))
+    tree, info = sample(
+        design, table, settings, engine="collapsed", draws=draws, moments=None if keep is not None else fit.moments
+    )
+    return replace(fit, spec=spec, design=design, priors=table, tree=tree, info=info)
+
+
 def refit(
     fit: FittedModel,
     label: str,
@@ -104,45 +147,11 @@ def refit(
     priors: str | Mapping[str, str | Prior] | None = None,
     keep: np.ndarray | None = None,
 ) -> Refit:
-    """Fit again.
-
-    Parameters
-    ----------
-    fit
-        What was fitted, by the collapsed engine.
-    label
-        What is changed, in words.
-    priors
-        Other priors, as for a model; the same by default.
-    keep
-        Which rows stay, True or False for each, shape (n_rows,); all by default.
-    """
+    """The focal slope of a refit, called ``label``; see :func:`refitted`."""
     excluded = 0 if keep is None else int((~keep).sum())
     try:
-        spec = fit.spec if priors is None else replace(fit.spec, priors=priors)
-        if keep is None:
-            design = fit.design
-        else:
-            rows = fit.design.frame[keep]
-            levels = {
-                str(name): rows[name].cat.remove_unused_categories() for name in rows.select_dtypes("category").columns
-            }
-            # Declared levels that nobody has left would be refused.
-            spec = replace(spec, levels={})
-            design = spec.design(rows.assign(**levels).reset_index(drop=True))
-        table = spec.priors_for(design)
-        if keep is None and table.entries == fit.priors.entries:
-            return Refit(label, excluded, focal_slope(fit))
-        chains, draws = fit.shape
-        draws = min(draws, -(-DRAWS // chains))
-        settings = SamplerSettings(draws=draws, chains=chains, seed=int(fit.info.get("seed") or 0))
-        tree, info = sample(
-            design, table, settings, engine="collapsed", draws=draws, moments=None if keep is not None else fit.moments
-        )
-        again = replace(fit, spec=spec, design=design, priors=table, tree=tree, info=info)
-        return Refit(label, excluded, focal_slope(again))
+        return Refit(label, excluded, focal_slope(refitted(fit, priors=priors, keep=keep)))
     except AllianceBayesError as error:
-        # Without some rows a model may not be one any more: a factor is left with one level, say.
         return Refit(label, excluded, np.empty((0, 0)), str(error))
 
 

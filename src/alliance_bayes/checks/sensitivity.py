@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +23,7 @@ from alliance_bayes.checks.refits import (
     summary,
     why_not,
 )
+from alliance_bayes.checks.stated import MOVED, RATIO, moved, stated, under_other_scales
 from alliance_bayes.effects.table import EffectTable, steady
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model.defaults import PRIOR_SETS
@@ -43,9 +44,10 @@ class PriorSensitivity(Check):
     """Fit again under every named set of priors, and scale the priors' weight.
 
     ``warn`` when the slope's sign is settled (its 89 % interval excludes zero) under some sets only, when its
-    mean moves by a posterior SD, or when power-scaling finds the slope sensitive to the prior; ``info`` where
-    nothing can be fitted again. The table has a row a set (columns of
-    :func:`~alliance_bayes.checks.refits.summary`), ``details`` the power-scaling.
+    mean moves by a posterior SD, or when any number that a finding states or rests on (slope, products, differences of
+    groups, SDs of sampled levels) depends on the priors: by power-scaling or, where a refit takes a fraction of a
+    second, with the scales of all priors halved and doubled. The table has a row a set (columns of
+    :func:`~alliance_bayes.checks.refits.summary`) where there are any, ``details`` (else the table) a row a number.
 
     Notes
     -----
@@ -54,45 +56,39 @@ class PriorSensitivity(Check):
 
     name = "prior_sensitivity"
     title = "Sensitivity to the prior"
-    looks_at = "sensitivity of the focal slope to the priors"
+    looks_at = "sensitivity of what findings state to the priors"
     meaning = "The data are too few to settle the association alone: what is said of it is said under these priors."
     concerns = ("effects",)
     section = "sensitivity"
     answers = ("BARG 5", "WAMBS 8", "WAMBS 9")
 
     def examine(self, context: Context) -> CheckResult:
-        """Fit again under every named set of priors, and scale the priors' weight."""
+        """Fit again under every named set of priors and with other scales, and scale the priors' weight."""
         fit = context.fit
-        if fit.spec.focal_predictor(fit.design) is None:
-            return self.result("info", f"Not done: {why_not(fit)}.")
-        slope = focal(fit)
-        scaled = power_scaling(fit, slope.draws())
-        strength = float(scaled["prior"].iloc[0])
-        informative = strength > LIMIT
-        said = (
-            f"Power-scaling finds the {called(slope)} {'' if informative else 'in'}sensitive to the weight of the "
-            f"priors ({strength:.2f}; limit {LIMIT:g})."
-        )
+        numbers = stated(fit)
+        if not numbers:
+            return self.result("info", "Not done: the model states no association and no difference.")
+        details, moving = _of_numbers(fit, numbers)
+        reason = why_not(fit, slope=False)
+        said = _told(numbers, moving, refits=not reason)
+        if reason:
+            said += f" Refits under other priors were not done: {reason}."
         sets = _sets(fit)
-        if not sets:
-            reason = why_not(fit) or "the named sets are for the slope of alliance"
-            sentence = f"{said} Refits under other priors were not done: {reason}."
-            verdict: Verdict = "warn" if informative else "pass"
-            return self.result(verdict, sentence, scaled)
+        if fit.spec.focal_predictor(fit.design) is None or not sets:
+            verdict: Verdict = "warn" if moving else "pass"
+            return self.result(verdict, said, details)
+        slope = focal(fit)
         refits = [refit(fit, name, priors=priors) for name, priors in sets]
         rows = slope_rows(slope, refits)
         table = summary(rows, refits)
         everywhere, here = "under every named set of priors", "under these sets of priors"
         verdict, found = _judged(table, error_of_shifts(rows), called(slope), everywhere, here)
-        if informative:
-            verdict = "warn"
-            said += " Report the result under several priors, and say which one is meant."
         return self.result(
-            verdict,
+            "warn" if moving else verdict,
             f"{found} {said}",
             table.rename(columns={"label": "priors"}),
             plots=(slopes_side_by_side(fit, "prior-sets", "under other priors", called(slope), rows),),
-            details=scaled,
+            details=details,
             rows=rows,
         )
 
@@ -140,6 +136,30 @@ class Influence(Check):
         verdict, found = _judged(table, error_of_shifts(rows), called(slope), "whatever is left out", "in these fits")
         figure = slopes_side_by_side(fit, "left-out", "with people left out", called(slope), rows)
         return self.result(verdict, found, table, plots=(replace(figure, fewest=FEWEST, whole=True),), rows=rows)
+
+
+def _of_numbers(fit: FittedModel, numbers: Mapping[str, np.ndarray]) -> tuple[pd.DataFrame, list[str]]:
+    """How stated numbers and parameters depend on the priors, and which of the numbers depend on them by much."""
+    table = power_scaling(fit, numbers)
+    moving = table["quantity"].isin(list(numbers)) & (table["prior"] > LIMIT)
+    if not why_not(fit, slope=False):
+        others = under_other_scales(fit, numbers)
+        moving |= table["quantity"].isin(others.index[moved(others)])
+        table = table.merge(others, how="left", left_on="quantity", right_index=True)
+    return table, table.loc[moving, "quantity"].tolist()
+
+
+def _told(numbers: Mapping[str, np.ndarray], moving: list[str], *, refits: bool) -> str:
+    """Which numbers depend on the priors, in words."""
+    how = f"power-scaling above {LIMIT:g}"
+    if refits:
+        how += f"; with the scales of all priors halved or doubled, a mean moved by {MOVED:g} SD or an SD by {RATIO:.0%}"
+    if not moving:
+        return f"None of the {len(numbers)} numbers that findings state or rest on depends on the priors ({how})."
+    return (
+        f"{len(moving)} of the {len(numbers)} numbers that findings state or rest on depend{'s' * (len(moving) == 1)} "
+        f"on the priors: {some(moving)} ({how}). Report these under several priors, and say which are meant."
+    )
 
 
 def _sets(fit: FittedModel) -> list[tuple[str, dict[str, Any]]]:

@@ -1,0 +1,103 @@
+"""The numbers that findings state or rest on, and what they are when all priors are narrower or wider."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+
+from alliance_bayes.checks.refits import called, focal, refitted
+from alliance_bayes.fit import FittedModel
+from alliance_bayes.model import Prior
+from alliance_bayes.model.roles import is_of_persons
+
+__all__ = ["MOVED", "RATIO", "moved", "stated", "under_other_scales"]
+
+#: Pairs of levels are stated of a factor with so many levels at most; of more, none is named unless it is clear.
+FEW_LEVELS = 6
+#: How much the scales of all priors are multiplied with, by what that is called.
+SCALES: Mapping[str, float] = {"halved": 0.5, "doubled": 2.0}
+#: Shift of a mean, in posterior SDs, and change of an SD, as a part of it, above which a number depends on the priors.
+MOVED, RATIO = 0.5, 0.2
+
+
+def stated(fit: FittedModel) -> dict[str, np.ndarray]:
+    """Draws of the numbers, each of shape (n_draws,), by what they are called.
+
+    The focal slope; coefficients of its products and of differences between groups; differences between levels of
+    pooled factors with few of them, of level and slope, on the scale of the linear predictor; and the SDs of sampled
+    factors' levels on which averages over all levels rest. Levels that are persons are compared by none.
+    """
+    design, draws = fit.design, fit.stacked
+    predictor = fit.spec.focal_predictor(design)
+    found: dict[str, np.ndarray] = {}
+    if predictor is not None:
+        slope = focal(fit)
+        found[called(slope)] = slope.draws().ravel()
+    for number, column in enumerate(design.columns):
+        product = column.order > 1 and predictor in column.numeric
+        if product or (column.order == 1 and not column.numeric):
+            found[column.label] = draws["beta"][:, number]
+    for factor in design.factors:
+        if len(factor.levels) <= FEW_LEVELS and not is_of_persons(factor, design.rows.n):
+            for number, term in enumerate(factor.terms):
+                of = "level" if term == "Intercept" else term
+                for a, b in combinations(range(len(factor.levels)), 2):
+                    effects = draws[f"u_{factor.name}"]
+                    label = f"{factor.name}, {of}: {factor.levels[b]} - {factor.levels[a]}"
+                    found[label] = effects[:, b, number] - effects[:, a, number]
+        if not factor.exhaustive:
+            for number, term in enumerate(factor.terms):
+                # On an identity link no slope and no difference rests on how far levels differ in level.
+                if term == "Intercept" and design.family.linear:
+                    continue
+                found[f"tau_{factor.name}[{term}]"] = draws[f"tau_{factor.name}"][:, number]
+    return found
+
+
+def under_other_scales(fit: FittedModel, numbers: Mapping[str, np.ndarray]) -> pd.DataFrame:
+    """Shifts of means and ratios of SDs of some numbers in refits with the scales of all priors halved and doubled.
+
+    Parameters
+    ----------
+    fit
+        A fit by the collapsed engine.
+    numbers
+        Those of :func:`stated`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Index the numbers; columns ``halved`` and ``doubled``, the shift of the mean in posterior SDs, and
+        ``sd_halved`` and ``sd_doubled``, the SD as a multiple of the fit's own.
+    """
+    columns: dict[str, list[float]] = {}
+    for name, factor in SCALES.items():
+        priors = {parameter: scaled(known.prior, factor) for parameter, known in fit.priors.items()}
+        again = stated(refitted(fit, priors=priors))
+        columns[name] = [float((again[key].mean() - own.mean()) / own.std()) for key, own in numbers.items()]
+        columns[f"sd_{name}"] = [float(again[key].std() / own.std()) for key, own in numbers.items()]
+    return pd.DataFrame(columns, index=list(numbers))
+
+
+def moved(table: pd.DataFrame) -> np.ndarray:
+    """Which rows of :func:`under_other_scales` depend on the scales of the priors, shape (n_rows,)."""
+    shift = np.abs(table[list(SCALES)].to_numpy()).max(axis=1)
+    ratio = np.abs(np.log(table[[f"sd_{name}" for name in SCALES]].to_numpy())).max(axis=1)
+    return (shift > MOVED) | (ratio > np.log1p(RATIO))
+
+
+def scaled(prior: Prior, factor: float) -> Prior:
+    """A prior whose scale is multiplied and whose place is what it was; one of several numbers is left as it is."""
+    match prior.distribution:
+        case "Normal" | "StudentT":
+            arguments = prior.arguments
+            return Prior(
+                prior.distribution,
+                tuple(value * factor if name == "sigma" else value for name, value in arguments.items()),
+            )
+        case "LKJ" | "Dirichlet":
+            return prior
+    return prior.rescaled(factor)
