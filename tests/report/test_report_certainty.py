@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 
@@ -11,13 +12,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import alliance_bayes as ab
 from alliance_bayes.checks import CheckReport
 from alliance_bayes.effects import effects
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.report import Rendered
 from alliance_bayes.report.findings import scale_words
 from alliance_bayes.report.rows import Estimates
-from alliance_bayes.report.text import MINUS, SCALE, UNSETTLED, claim, excludes_zero
+from alliance_bayes.report.text import MINUS, SCALE, UNSETTLED, Claim, claim, excludes_zero, least_claim
 from builders import fitted, rendered, rows
 
 LIMITS = {word: limit for limit, word in SCALE}
@@ -174,3 +176,48 @@ def test_more_than_the_scale_holds_is_said(checks_of: Callable[..., CheckReport]
     # Ratings go from 1 to 5, so 10 points need a slope of 2.5.
     assert "more than the 4 between the ends of its scale" in needed(2.0)
     assert "between the ends of its scale" not in needed(3.0)
+
+
+@pytest.mark.parametrize(("slope", "n"), [(2.2, 150), (6.0, 400), (-1.5, 150)])
+def test_a_word_of_certainty_is_what_holds_under_all_priors_that_were_tried(slope: float, n: int) -> None:
+    rng = np.random.default_rng(4)
+    frame = rows(n, seed=4, countries=4)
+    score = 45 + slope * (frame["alliance"] - 4.6) + 0.45 * (frame["who5_baseline"] - 41) + rng.normal(0, 12, n)
+    frame["who5_followup"] = (4 * (score / 4).round()).clip(0, 100)
+    frame["participant_id"] = [f"p{number}" for number in range(n)]
+    model = ab.Model("who5_followup ~ alliance + who5_baseline + (1 | country)", priors="enthusiastic")
+    fit = model.fit(frame, seed=5, progress=False)
+    checks = fit.check()
+    tried = checks["prior_sensitivity"].rows
+    assert tried is not None
+    assert tried["term"].tolist() == [
+        "as fitted",
+        "weak",
+        "literature",
+        "sceptical",
+        "enthusiastic",
+        "all scales halved",
+        "all scales doubled",
+    ]
+    own = claim(fit.slopes().iloc[0])
+    order = [*(word for _, word in SCALE), UNSETTLED]
+    others = [claim(row) for _, row in tried.iterrows()]
+    least = max((one.word for one in (own, *others)), key=order.index)
+    if len({one.above for one in (own, *others)}) > 1:
+        least = UNSETTLED
+    found = json.loads(fit.report(checks=checks).json)["findings"]
+    said = next(finding for finding in found if finding["name"] == "slope")
+    assert said["claims"][0]["certainty"] == least
+    assert said["claims"][0]["settled"] is (least != UNSETTLED and all(one.settled for one in (own, *others)))
+    told = "Under these priors alone it would be" in said["text"]
+    assert told is (least != own.word)
+
+
+def test_the_least_of_several_claims() -> None:
+    sure, likely = (Claim("x", word, True, True) for word in (SCALE[0][1], SCALE[2][1]))
+    assert least_claim(sure, [likely, sure]) == Claim("x", SCALE[2][1], True, True)
+    assert least_claim(likely, [sure]) == likely
+    assert least_claim(sure, []) == sure
+    assert least_claim(sure, [Claim("y", SCALE[0][1], False, True)]) == Claim("x", UNSETTLED, True, False)
+    assert least_claim(sure, [Claim("y", UNSETTLED, True, False)]) == Claim("x", UNSETTLED, True, False)
+    assert least_claim(sure, [Claim("y", SCALE[2][1], True, False)]) == Claim("x", SCALE[2][1], True, False)

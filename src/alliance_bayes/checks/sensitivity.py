@@ -15,15 +15,17 @@ from alliance_bayes.checks.drawing import EXPECTED, GREY, OBSERVED, TEXT, axes_o
 from alliance_bayes.checks.power_scaling import LIMIT, power_scaling
 from alliance_bayes.checks.refits import (
     PROB,
+    Refit,
     called,
     error_of_shifts,
     focal,
+    focal_slope,
     refit,
     slope_rows,
     summary,
     why_not,
 )
-from alliance_bayes.checks.stated import MOVED, RATIO, moved, stated, under_other_scales
+from alliance_bayes.checks.stated import MOVED, RATIO, moved, of_other_scales, stated, under_other_scales
 from alliance_bayes.effects.table import EffectTable, steady
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model.defaults import PRIOR_SETS
@@ -43,10 +45,10 @@ SHIFT = 1.0
 class PriorSensitivity(Check):
     """Fit again under every named set of priors, and scale the priors' weight.
 
-    ``warn`` when the slope's sign is settled (its 89 % interval excludes zero) under some sets only, when its
-    mean moves by a posterior SD, or when any number that a finding states or rests on (slope, products, differences of
+    ``warn`` when the slope's sign is settled (its 89 % interval excludes zero) under some priors only, when its mean
+    moves by a posterior SD, or when any number that a finding states or rests on (slope, products, differences of
     groups, SDs of sampled levels) depends on the priors: by power-scaling or, where a refit takes a fraction of a
-    second, with the scales of all priors halved and doubled. The table has a row a set (columns of
+    second, with the scales of all priors halved and doubled. The table has a row a refit (columns of
     :func:`~alliance_bayes.checks.refits.summary`) where there are any, ``details`` (else the table) a row a number.
 
     Notes
@@ -68,20 +70,21 @@ class PriorSensitivity(Check):
         numbers = stated(fit)
         if not numbers:
             return self.result("info", "Not done: the model states no association and no difference.")
-        details, moving = _of_numbers(fit, numbers)
         reason = why_not(fit, slope=False)
+        others = {} if reason else of_other_scales(fit)
+        details, moving = _of_numbers(fit, numbers, others)
         said = _told(numbers, moving, refits=not reason)
         if reason:
             said += f" Refits under other priors were not done: {reason}."
-        sets = _sets(fit)
-        if fit.spec.focal_predictor(fit.design) is None or not sets:
+        if fit.spec.focal_predictor(fit.design) is None or reason:
             verdict: Verdict = "warn" if moving else "pass"
             return self.result(verdict, said, details)
         slope = focal(fit)
-        refits = [refit(fit, name, priors=priors) for name, priors in sets]
+        refits = [refit(fit, name, priors=priors) for name, priors in _sets(fit)]
+        refits += [Refit(f"all scales {name}", 0, focal_slope(again)) for name, again in others.items()]
         rows = slope_rows(slope, refits)
         table = summary(rows, refits)
-        everywhere, here = "under every named set of priors", "under these sets of priors"
+        everywhere, here = "under all these priors", "under some of these priors"
         verdict, found = _judged(table, error_of_shifts(rows), called(slope), everywhere, here)
         return self.result(
             "warn" if moving else verdict,
@@ -138,12 +141,14 @@ class Influence(Check):
         return self.result(verdict, found, table, plots=(replace(figure, fewest=FEWEST, whole=True),), rows=rows)
 
 
-def _of_numbers(fit: FittedModel, numbers: Mapping[str, np.ndarray]) -> tuple[pd.DataFrame, list[str]]:
+def _of_numbers(
+    fit: FittedModel, numbers: Mapping[str, np.ndarray], refits: Mapping[str, FittedModel]
+) -> tuple[pd.DataFrame, list[str]]:
     """How stated numbers and parameters depend on the priors, and which of the numbers depend on them by much."""
     table = power_scaling(fit, numbers)
     moving = table["quantity"].isin(list(numbers)) & (table["prior"] > LIMIT)
-    if not why_not(fit, slope=False):
-        others = under_other_scales(fit, numbers)
+    if refits:
+        others = under_other_scales(numbers, refits)
         moving |= table["quantity"].isin(others.index[moved(others)])
         table = table.merge(others, how="left", left_on="quantity", right_index=True)
     return table, table.loc[moving, "quantity"].tolist()
@@ -153,7 +158,7 @@ def _told(numbers: Mapping[str, np.ndarray], moving: list[str], *, refits: bool)
     """Which numbers depend on the priors, in words."""
     how = f"power-scaling above {LIMIT:g}"
     if refits:
-        how += f"; with the scales of all priors halved or doubled, a mean moved by {MOVED:g} SD or an SD by {RATIO:.0%}"
+        how += f"; all priors' scales halved or doubled: a mean moved by {MOVED:g} SD, or an SD by {RATIO:.0%}"
     if not moving:
         return f"None of the {len(numbers)} numbers that findings state or rest on depends on the priors ({how})."
     return (

@@ -13,7 +13,7 @@ from alliance_bayes.fit import FittedModel
 from alliance_bayes.model import Prior
 from alliance_bayes.model.roles import is_of_persons
 
-__all__ = ["MOVED", "RATIO", "moved", "stated", "under_other_scales"]
+__all__ = ["MOVED", "RATIO", "moved", "of_other_scales", "stated", "under_other_scales"]
 
 #: Pairs of levels are stated of a factor with so many levels at most; of more, none is named unless it is clear.
 FEW_LEVELS = 6
@@ -57,15 +57,23 @@ def stated(fit: FittedModel) -> dict[str, np.ndarray]:
     return found
 
 
-def under_other_scales(fit: FittedModel, numbers: Mapping[str, np.ndarray]) -> pd.DataFrame:
-    """Shifts of means and ratios of SDs of some numbers in refits with the scales of all priors halved and doubled.
+def of_other_scales(fit: FittedModel) -> dict[str, FittedModel]:
+    """A fit by the collapsed engine, made again with the scales of all priors halved and doubled."""
+    return {
+        name: refitted(fit, priors={parameter: scaled(known.prior, factor) for parameter, known in fit.priors.items()})
+        for name, factor in SCALES.items()
+    }
+
+
+def under_other_scales(numbers: Mapping[str, np.ndarray], refits: Mapping[str, FittedModel]) -> pd.DataFrame:
+    """Shifts of means and ratios of SDs of some numbers under other scales of the priors.
 
     Parameters
     ----------
-    fit
-        A fit by the collapsed engine.
     numbers
         Those of :func:`stated`.
+    refits
+        Those of :func:`of_other_scales`.
 
     Returns
     -------
@@ -74,9 +82,8 @@ def under_other_scales(fit: FittedModel, numbers: Mapping[str, np.ndarray]) -> p
         ``sd_halved`` and ``sd_doubled``, the SD as a multiple of the fit's own.
     """
     columns: dict[str, list[float]] = {}
-    for name, factor in SCALES.items():
-        priors = {parameter: scaled(known.prior, factor) for parameter, known in fit.priors.items()}
-        again = stated(refitted(fit, priors=priors))
+    for name, fit in refits.items():
+        again = stated(fit)
         columns[name] = [float((again[key].mean() - own.mean()) / own.std()) for key, own in numbers.items()]
         columns[f"sd_{name}"] = [float(again[key].std() / own.std()) for key, own in numbers.items()]
     return pd.DataFrame(columns, index=list(numbers))

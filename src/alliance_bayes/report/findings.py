@@ -32,6 +32,7 @@ from alliance_bayes.report.text import (
     excludes_zero,
     factor_name,
     join,
+    least_claim,
     levels_words,
     over_words,
     percent,
@@ -70,7 +71,7 @@ def find(fit: FittedModel, estimates: Estimates, checked: Checked, gate: Gate, r
     if not gate.passed:
         return Findings(True, tuple(typeset(redact(reason)) for reason in gate.reasons), (), (), simulated)
     parts = (
-        ("Association", "effects", tuple(_association(fit, estimates))),
+        ("Association", "effects", tuple(_association(fit, estimates, checked))),
         ("Groups", "groups", tuple(_groups(estimates))),
         ("How much is explained", "variance", tuple(_explained(estimates))),
         ("Other estimands", "effects", tuple(_further(fit, estimates))),
@@ -86,21 +87,28 @@ def find(fit: FittedModel, estimates: Estimates, checked: Checked, gate: Gate, r
     return Findings(False, (), tuple(topics), not_to_conclude(fit, small), simulated, certainty)
 
 
-def _association(fit: FittedModel, estimates: Estimates) -> Iterable[Finding]:
+def _under_other_priors(direction: Claim, checked: Checked) -> Claim:
+    """What may be said of the focal slope under all priors that it was tried with."""
+    rows = [item.rows for item in checked.items if item.name == "prior_sensitivity" and item.rows is not None]
+    return least_claim(direction, [claim(row) for table in rows for _, row in table.iterrows()])
+
+
+def _association(fit: FittedModel, estimates: Estimates, checked: Checked) -> Iterable[Finding]:
     focal = fit.spec.focal_predictor(fit.design)
     slope = None if focal is None else estimates.first("slope", term=focal)
     if focal is None:
         return
     if slope is None:
         # The predictor enters by a step, say: what goes with a step of it says all that there is to say.
-        yield from _span(fit, estimates, focal, *_outcome(fit))
+        yield from _span(fit, estimates, checked, focal, *_outcome(fit))
         return
     name, outcome, points = column_name(focal), *_outcome(fit)
     step = unit_of(fit.design, focal)
     step = step if name in step else f"{step} of {name}"
     others = [column_name(c) for c in fit.design.formula.columns[1:] if c != focal]
     given = f", adjusted for {join(others)}" if others else ""
-    direction = claim(slope)
+    fitted = claim(slope)
+    direction = _under_other_priors(fitted, checked)
     way = direction.pick("higher", "lower")
     leaning = f", though it was {direction.word} {way}" if direction.leaning else ""
     sentence = _sentence(
@@ -122,6 +130,7 @@ def _association(fit: FittedModel, estimates: Estimates) -> Iterable[Finding]:
         direction=estimates.direction_spoken(slope),
         symptoms=lower_is_better(fit),
         bent=focal in {smooth.column for smooth in fit.design.smooths},
+        fitted="" if direction.word == fitted.word else fitted.word,
         in_rope=estimates.share_spoken(slope, "p_rope") if pd.notna(slope["p_rope"]) else "",
         limits=rope_limits(fit, slope),
     )
@@ -129,7 +138,7 @@ def _association(fit: FittedModel, estimates: Estimates) -> Iterable[Finding]:
     yield from _in_sample(fit, estimates, slope, focal, points)
     if direction.settled:
         yield from _needed(fit, estimates, focal)
-    yield from _span(fit, estimates, focal, outcome, points)
+    yield from _span(fit, estimates, checked, focal, outcome, points)
 
 
 def _in_sample(fit: FittedModel, estimates: Estimates, slope: pd.Series, focal: str, points: str) -> Iterable[Finding]:
@@ -170,13 +179,16 @@ def _needed(fit: FittedModel, estimates: Estimates, focal: str) -> Iterable[Find
     )
 
 
-def _span(fit: FittedModel, estimates: Estimates, focal: str, outcome: str, points: str) -> Iterable[Finding]:
+def _span(
+    fit: FittedModel, estimates: Estimates, checked: Checked, focal: str, outcome: str, points: str
+) -> Iterable[Finding]:
     """The difference between people low and high on the predictor."""
     name = column_name(focal)
     span = estimates.first("slope_p10_p90", term=focal)
     if span is not None:
         low, high = np.quantile(fit.design.frame[focal].to_numpy(float), [0.1, 0.9])
-        direction, between = claim(span), f"{exact(round(low, 3))} and {exact(round(high, 3))}"
+        direction = _under_other_priors(claim(span), checked)
+        between = f"{exact(round(low, 3))} and {exact(round(high, 3))}"
         expected = f"{'' if fit.design.family.event else 'expected '}{outcome}"
         over = over_words(fit.design, str(span["population"]))
         text = _sentence(

@@ -6,7 +6,7 @@ import math
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
@@ -499,6 +499,20 @@ def claim(row: pd.Series) -> Claim:
     if word != UNSETTLED and not clear:
         word = SCALE[-1][1]
     return Claim(str(row.name), word, median >= 0, clear and word != UNSETTLED)
+
+
+def least_claim(direction: Claim, others: Iterable[Claim]) -> Claim:
+    """The claim that holds under all of several fits: the least certain word, or none if their sides differ."""
+    claims = [direction, *others]
+    # From the surest to the least.
+    words = [word for _, word in SCALE]
+    if len({one.above for one in claims}) > 1 or any(one.word not in words for one in claims):
+        return replace(direction, word=UNSETTLED, settled=False)
+    return replace(
+        direction,
+        word=max((one.word for one in claims), key=words.index),
+        settled=all(one.settled for one in claims),
+    )
 
 
 def excludes_zero(row: Row) -> bool:
