@@ -11,7 +11,7 @@ from scipy import special
 
 from alliance_bayes.compiled import njit
 from alliance_bayes.model.families.family import Draws, Outcome, demand
-from alliance_bayes.model.families.logit import LOG_ODDS, Thresholds, logits_in
+from alliance_bayes.model.families.logit import WIDE_LOG_ODDS, Thresholds, logits_in
 from alliance_bayes.model.families.special import MUCH
 from alliance_bayes.model.priors import StatedPrior
 from alliance_bayes.model.scales import Scale
@@ -98,7 +98,7 @@ class Bernoulli(Thresholds):
 
     @override
     def intercept(self, scale: Scale | None) -> StatedPrior | None:
-        return LOG_ODDS
+        return WIDE_LOG_ODDS
 
     @override
     def observe(self, outcome: Outcome, eta: Any, own: Mapping[str, Any]) -> None:
