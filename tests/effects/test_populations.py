@@ -210,3 +210,44 @@ def test_the_default_is_the_average_where_a_sampled_factor_varies_and_the_sample
         slopes(exhaustive, population="average").draws["slope/alliance/average"],
         slopes(exhaustive).draws["slope/alliance/sample"],
     )
+
+
+@pytest.mark.parametrize("family", ["bernoulli", "poisson", "gaussian", "cumulative"])
+def test_effects_that_are_as_wide_for_everybody_are_integrated_once(family: str) -> None:
+    """Levels that differ in level alone, of two factors: the integral is of a function of the linear predictor."""
+    frame, spec = of_family(rows(40, countries=4, seed=3), family)
+    given = SCALES.get(family, LOGIT)
+    fit = fitted(
+        frame,
+        formula="who5_followup ~ alliance + (1 | country) + (1 | sex:country)",
+        chains=2,
+        draws=6,
+        spec=spec,
+        means=given["means"],  # type: ignore[arg-type]
+        sds={name: sd for name, sd in given["sds"].items() if name != "u_provider_type"},  # type: ignore[attr-defined]
+    )
+    draws, design = fit.stacked, fit.design
+    alliance = design.frame["alliance"].to_numpy() - design.centres["alliance"]
+    slope = draws["beta"][:, -1:]
+    intercept = draws["beta"][:, :1] if design.terms[0] == "Intercept" else 0.0
+    eta = intercept + slope * alliance
+    sd = np.hypot(draws["tau_country"][:, 0], draws["tau_sex:country"][:, 0])[:, None]
+    points = np.linspace(-9, 9, 1801)
+    weights = stats.norm.pdf(points) * (points[1] - points[0])
+    if family == "gaussian":
+        share = stats.norm.sf((30 - eta) / np.hypot(sd, draws["sigma"][:, None]))
+        table = responders(fit, at_least=30, step=None, population="average")
+        found = table.draws["share_at_least/who5_followup >= 30/average"]
+        np.testing.assert_allclose(found, fit.with_chains(share.mean(axis=1)), rtol=0, atol=2e-6)
+        return
+    found = overall_mean(fit, population="average").draws["overall_mean/average"]
+    if family == "poisson":
+        mean = np.exp(eta + sd**2 / 2)
+    else:
+        own = fit.parameters_at()
+        mean = sum(
+            w * design.family.expectation(eta + p * sd, own, design.outcome)
+            for p, w in zip(points, weights, strict=True)
+        )
+    size = np.abs(mean).max()
+    np.testing.assert_allclose(found, fit.with_chains(mean.mean(axis=1)), rtol=0, atol=2e-6 * size)

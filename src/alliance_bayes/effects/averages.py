@@ -333,7 +333,13 @@ def _add(
         float(sd.max(initial=0.0)) / _bending(fit, which), unbounded=fit.design.family.link == "log"
     )
     reach = reach + np.outer([-1, 1], nodes.max() * sd.max(axis=1))
-    table = tables.expected(which, base.min(axis=1) + reach[0], base.max(axis=1) + reach[1])
+    low, high = base.min(axis=1) + reach[0], base.max(axis=1) + reach[1]
+    table = tables.expected(which, low, high)
+    if averaged and not np.ptp(sd, axis=1).any():
+        # Everybody's effects are as wide: the integral is one of the table, and no further pass over rows is needed.
+        # Interpolation between smoothed points then needs some points more at either end.
+        table = tables.expected(which, low - 4 * table.step, high + 4 * table.step)
+        table, nodes, node_weights = table.smoothed(sd[:, 0], nodes, node_weights), np.zeros(1), np.ones(1)
     for node, node_weight in zip(nodes, node_weights, strict=True):
         eta = base + node * sd if averaged else base
         for position, grid, weight in members:
@@ -437,6 +443,15 @@ class Tabulated:
     def high(self) -> np.ndarray:
         """End of the grids, shape (n_draws,)."""
         return np.asarray(self.low + self.step * (self.values.shape[2] - 1))
+
+    def smoothed(self, sd: np.ndarray, nodes: np.ndarray, weights: np.ndarray) -> Tabulated:
+        """Tables of the functions' means over ``eta + sd * node``, by weight; ``sd`` has shape (n_draws,).
+
+        They hold where the tables reach as far as the nodes do.
+        """
+        functions = self.values.reshape(*self.values.shape[:3], -1)
+        means = _smoothed(functions, sd[:, None] * nodes / self.step[:, None], weights)
+        return replace(self, values=means.reshape(self.values.shape))
 
     def __call__(self, eta: np.ndarray, strata: np.ndarray) -> np.ndarray:
         """The functions at linear predictors of shape (n_draws, n_rows), by the rows' strata of shape (n_rows,)."""
@@ -559,6 +574,30 @@ def _at(eta: float, low: float, step: float, values: np.ndarray) -> float:
         - (f + 1) * f * (f - 2) / 2 * c
         + (f + 1) * f * (f - 1) / 6 * d
     )
+
+
+@njit(cache=True, nogil=True)
+def _smoothed(values: np.ndarray, shifts: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Weighted means of functions on a grid, shape (n_draws, n_strata, n_points, n_functions), at shifts in steps."""
+    out = np.zeros_like(values)
+    n_points = values.shape[2]
+    for d in range(values.shape[0]):
+        for k in range(shifts.shape[1]):
+            whole = int(np.floor(shifts[d, k]))
+            f = shifts[d, k] - whole
+            a, b = -f * (f - 1) * (f - 2) / 6, (f + 1) * (f - 1) * (f - 2) / 2
+            c, e = -(f + 1) * f * (f - 2) / 2, (f + 1) * f * (f - 1) / 6
+            for s in range(values.shape[1]):
+                for p in range(max(0, 1 - whole), min(n_points, n_points - 2 - whole)):
+                    at = p + whole
+                    for j in range(values.shape[3]):
+                        out[d, s, p, j] += weights[k] * (
+                            a * values[d, s, at - 1, j]
+                            + b * values[d, s, at, j]
+                            + c * values[d, s, at + 1, j]
+                            + e * values[d, s, at + 2, j]
+                        )
+    return out
 
 
 @njit(cache=True, nogil=True)
