@@ -215,7 +215,7 @@ def test_the_headline_covers_the_slope_of_the_population(
         covered.append(table["lower"].iloc[0] <= truth <= table["upper"].iloc[0])
         row = table.loc[table["estimand"] == "slope_in_sample"].iloc[0]
         inside.append(row["lower"] <= truth <= row["upper"])
-    record_property("sets", SETS)
+    record_property("seeds", f"0 to {SETS - 1}")
     record_property("coverage of the average", f"{np.mean(covered):.3f}")
     record_property("coverage by the slope over the levels in the data", f"{np.mean(inside):.3f}")
     assert LEAST <= np.mean(covered) <= MOST
@@ -255,7 +255,7 @@ def test_a_trial_of_yes_and_no_covers_the_risk_difference(record_property: Calla
         covered.append(row["lower"] <= truth <= row["upper"])
         row = fit.coefficients().loc["coefficient/treat[P]"]
         conditional.append(row["lower"] <= effect <= row["upper"])
-    record_property("sets", TRIALS)
+    record_property("seeds", f"0 to {TRIALS - 1}")
     record_property("coverage of the integrated risk difference", f"{np.mean(covered):.3f}")
     record_property("coverage of the conditional coefficient", f"{np.mean(conditional):.3f}")
     assert LEAST <= np.mean(covered) <= MOST
