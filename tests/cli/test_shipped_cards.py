@@ -1,4 +1,4 @@
-"""Every card that comes with the package runs from the command line on the tables that `simulate` writes."""
+"""Every card that comes with the package runs from the command line, on the tables that come with it."""
 
 from __future__ import annotations
 
@@ -10,16 +10,20 @@ import pytest
 import alliance_bayes as ab
 from alliance_bayes.cli import main
 
-MODELS = Path(__file__).parents[2] / "models"
+ROOT = Path(__file__).parents[2]
+MODELS, TABLES = ROOT / "models", ROOT / "examples" / "data"
 CARDS = sorted(path.stem for path in MODELS.glob("*.toml"))
 FEW = ("--draws", "50", "--tune", "100", "--chains", "2", "--seed", "3")
 
 
 @pytest.fixture(scope="module")
-def tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the three tables of a simulated cohort that also has two modalities."""
+def modalities(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with three tables of participants of whom some are seen in person."""
     folder = tmp_path_factory.mktemp("tables")
-    ab.write_tables(ab.simulate_cohort(n=500, seed=4, in_person_share=0.4), folder)
+    written = ["simulate", "-o", str(folder / "cohort.csv"), "--n", "500", "--tables", str(folder)]
+    with pytest.raises(SystemExit) as ended:
+        main([*written, "--in-person-share", "0.4"])
+    assert ended.value.code == 0
     return folder
 
 
@@ -32,28 +36,29 @@ def fit_of(card: str, tables: Path, folder: Path) -> ab.Fit:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("card", CARDS)
-def test_a_card_fits(card: str, tables: Path, tmp_path: Path) -> None:
-    fit = fit_of(card, tables, tmp_path)
+def test_a_card_fits(card: str, modalities: Path, tmp_path: Path) -> None:
+    fit = fit_of(card, modalities if "modality" in card else TABLES, tmp_path)
     assert fit.spec.card.name == card
     assert fit.shape == (2, 50)
     assert set(fit.spec.columns) <= set(fit.design.frame)
 
 
 @pytest.mark.parametrize("card", ["growth", "within_between"])
-def test_a_card_that_makes_rows_or_columns_of_sessions_fits(card: str, tables: Path, tmp_path: Path) -> None:
-    fit = fit_of(card, tables, tmp_path)
-    model, cohort = ab.load_model(MODELS / f"{card}.toml"), ab.read_tables(*(tables / f"{t}.csv" for t in TABLES))
-    made = model.derive(cohort)
+def test_a_card_that_makes_rows_or_columns_of_sessions_fits(card: str, tmp_path: Path) -> None:
+    fit = fit_of(card, TABLES, tmp_path)
+    model = ab.load_model(MODELS / f"{card}.toml")
+    made = model.derive(shipped_cohort())
     assert fit.flow.analysed == len(made.complete(model.columns)[0]) > 0
     assert fit.flow.analysed == fit.design.rows.n
 
 
-TABLES = ("participants", "sessions", "surveys")
+def shipped_cohort() -> ab.Cohort:
+    return ab.read_tables(*(TABLES / f"{name}.csv" for name in ("participants", "sessions", "surveys")))
 
 
-def test_the_recovered_are_asked_for_among_those_with_elevated_symptoms(tables: Path) -> None:
+def test_the_recovered_are_asked_for_among_those_with_elevated_symptoms() -> None:
     model = ab.load_model(MODELS / "recovered.toml")
-    cohort = ab.read_tables(*(tables / f"{name}.csv" for name in TABLES))
+    cohort = shipped_cohort()
     frame, flow = model.complete(model.derive(cohort))
     assert frame["who5_baseline"].max() <= 28
     assert (frame["recovered"] == (frame["who5_followup"] > 28)).all()
@@ -78,11 +83,20 @@ def test_a_table_with_one_row_a_participant_is_refused_with_what_is_wanted(
     )
 
 
-def test_the_page_of_within_between_has_both_slopes_and_their_difference(tables: Path, tmp_path: Path) -> None:
+def test_the_page_of_within_between_has_both_slopes_and_their_difference(tmp_path: Path) -> None:
     page = tmp_path / "page.html"
     with pytest.raises(SystemExit):
-        main(["report", str(MODELS / "within_between.toml"), str(tables), "-o", str(page), "--seed", "3"])
+        main(["report", str(MODELS / "within_between.toml"), str(TABLES), "-o", str(page), "--seed", "3"])
     told = json.loads(page.with_suffix(".json").read_text(encoding="utf-8"))
     found = {(row["estimand"], row["term"]): row["mean"] for row in told["effects"]}
     within, between = found["slope", "alliance_within"], found["compared_slope", "alliance_provider"]
     assert found["slope_minus_focal", "alliance_provider"] == pytest.approx(between - within, abs=0.01)
+
+
+def test_a_fit_is_of_a_table_or_of_the_demonstration(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    for given in ([], [str(TABLES), "--demo"]):
+        with pytest.raises(SystemExit) as ended:
+            main(["fit", str(MODELS / "growth.toml"), *given, "-o", str(tmp_path / "fit.nc")])
+        assert ended.value.code == 2
+        said = " ".join(capsys.readouterr().err.split())
+        assert said == "error: give either a COHORT or --demo. 'alliance-bayes fit --help' shows how."

@@ -46,15 +46,12 @@ app = typer.Typer(
 )
 
 CardPath = Annotated[Path, typer.Argument(help="Model card (TOML).", metavar="CARD", show_default=False)]
-CohortPath = Annotated[
-    Path,
-    typer.Argument(
-        help="Table with one row a participant (CSV, TSV, also .gz; Parquet; or a pipe), a folder with "
-        "participants.csv, sessions.csv and surveys.csv, or moments made by 'alliance-bayes reduce' (.nc).",
-        metavar="COHORT",
-        show_default=False,
-    ),
-]
+_COHORT = (
+    "Table with one row a participant (CSV, TSV, also .gz; Parquet; or a pipe), a folder with participants.csv, "
+    "sessions.csv and surveys.csv, or moments made by 'alliance-bayes reduce' (.nc)."
+)
+CohortPath = Annotated[Path, typer.Argument(help=_COHORT, metavar="COHORT", show_default=False)]
+OptionalCohort = Annotated[Path | None, typer.Argument(help=_COHORT, metavar="[COHORT]", show_default=False)]
 FitPath = Annotated[
     Path, typer.Argument(help="Fit made by 'alliance-bayes fit' (.nc or .zarr).", metavar="FIT", show_default=False)
 ]
@@ -291,10 +288,11 @@ def simulate(
     n: Annotated[int, typer.Option(help="Number of participants.")] = DEMO_N,
     seed: Seed = DEMO_SEED,
     tables: Annotated[Path | None, typer.Option(help="Folder for the three tables behind it as well.")] = None,
+    in_person_share: Annotated[float, typer.Option(help="Share of participants seen in person, not by video.")] = 0.0,
 ) -> None:
     """Simulate a cohort calibrated to the published study."""
     check_tables(output, tables)
-    cohort = ab.simulate_cohort(n=n, seed=seed)
+    cohort = ab.simulate_cohort(n=n, seed=seed, in_person_share=in_person_share)
     written = [ab.write_cohort(cohort, output)]
     if tables is not None:
         written += ab.write_tables(cohort, tables)
@@ -348,8 +346,9 @@ def _listing(summary: pd.DataFrame) -> str:
 @reads
 def fit(
     card: CardPath,
-    cohort: CohortPath,
     output: Annotated[Path, typer.Option("--output", "-o", help="Where to keep the fit (.nc or .zarr).")],
+    cohort: OptionalCohort = None,
+    demo: Annotated[bool, typer.Option("--demo", help="Use the simulated demonstration cohort.")] = False,
     reading: ReadOptions = READ,
     engine: Engine = "auto",
     sampler: Sampler = "nutpie",
@@ -361,6 +360,7 @@ def fit(
 ) -> None:
     """Fit a model to a table and keep the draws."""
     check_file(output, (".nc", ".zarr"), card, cohort)
+    check_source("fit", cohort, demo)
     model = ab.load_model(card)
     taken = read(cohort, reading)
     warn(taken, model.columns)
