@@ -314,6 +314,21 @@ def test_one_straight_line_is_needed(formula: str, what: str) -> None:
         regression_to_mean(fit, at_most=28)
 
 
+def test_two_scores_of_an_instrument_without_a_reference_are_of_one_scale() -> None:
+    """Their means and SDs are those of their own rows."""
+    data = frame().rename(columns={"who5_baseline": "wemwbs_baseline", "who5_followup": "wemwbs_followup"})
+    data[["wemwbs_baseline", "wemwbs_followup"]] = 14 + 0.56 * data[["wemwbs_baseline", "wemwbs_followup"]]
+    fit = fitted(data, formula="wemwbs_followup ~ wemwbs_baseline", chains=1, draws=4)
+    assert fit.design.scales["wemwbs_followup"].mean != fit.design.scales["wemwbs_baseline"].mean
+    said = {"baseline": "wemwbs_baseline", "at_most": 30.0, "population_mean": 50.0}
+    found, told = regression_to_mean(fit, **said), regression_to_mean(fit, outcome="followup", **said)
+    assert found["mean"].tolist() == told["mean"].tolist()
+    plain = frame().rename(columns={"who5_baseline": "before", "who5_followup": "score"})
+    fit = fitted(plain, formula="score ~ before", chains=1, draws=4)
+    with pytest.raises(UsageError, match=r"^nothing tells whether 'score' is a change or a follow-up score"):
+        regression_to_mean(fit, baseline="before", at_most=30, population_mean=50)
+
+
 def test_families_and_outcomes_that_do_not_say_a_change_are_refused() -> None:
     fit = fitted(frame(), formula=FOLLOWUP, means={"beta": 0.1}, chains=1, draws=4, spec={"family": "beta_binomial"})
     message = (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from typing import Literal, Unpack, override
 
@@ -19,7 +20,7 @@ from alliance_bayes.effects.table import EffectTable, Measure
 from alliance_bayes.errors import UsageError
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.instruments import WHO5
-from alliance_bayes.model.scales import BUILT_IN
+from alliance_bayes.model.scales import BUILT_IN, SampleScale
 from alliance_bayes.readonly import ReadOnly
 from alliance_bayes.remedies import argument
 
@@ -266,7 +267,11 @@ def _kind(fit: FittedModel, baseline: str, asked: str) -> str:
     after, before = (fit.design.scales.get(name) for name in (fit.design.outcome.name, baseline))
     if after is not None and after.lower is not None and after.lower < 0:
         return "change"
-    if after is not None and after == before:
+    # Mean and SD of two columns of one instrument may be those of the rows of each.
+    if after is not None and before is not None and before.lower is not None:
+        before = replace(before, mean=after.mean, sd=after.sd)
+    known = after is not None and not (isinstance(after, SampleScale) and after.lower is None)
+    if known and after == before:
         return "followup"
     raise UsageError(
         f"nothing tells whether '{fit.design.outcome.name}' is a change or a follow-up score on the scale of "
