@@ -90,6 +90,7 @@ COMPUTED = {
     ("cohort/read.py", "name"): ["categorical", "numeric", "missing"],
     ("cohort/scoring.py", "name"): ["baseline", "followup", "min_days_between", "max_days_into_care"],
     ("simulation/simulate.py", "name"): ["n", "seed"],
+    ("model/derivations.py", "what"): ["events", "among"],
     ("engines/nuts.py", "name"): ["draws", "tune", "chains", "cores", "seed"],
     ("study/options.py", "name"): ["improvement", "margin", "alliance_margin"],
 }

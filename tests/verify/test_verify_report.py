@@ -101,6 +101,9 @@ def test_end_points_are_verified_too(fit: ab.Fit, verify: Callable[..., ab.Verif
     assert [figure.row for figure in verify(resealed(page, manifest)).figures if not figure.agree] == [line[0]]
 
 
+PRIORS = ("as fitted", "weak", "literature", "sceptical", "enthusiastic", "all scales halved", "all scales doubled")
+
+
 def test_refits_under_other_priors_and_without_people_are_verified_too(verify: Callable[..., ab.Verification]) -> None:
     formula = "who5_followup ~ alliance + who5_baseline + (1 | country)"
     fit = ab.Model(formula).fit(table(), seed=11, draws=400, progress=False)
@@ -112,7 +115,7 @@ def test_refits_under_other_priors_and_without_people_are_verified_too(verify: C
     assert [name.removeprefix("sensitivity/") for name in shown] == [
         f"{check}/slope/{label}"
         for check, labels in (
-            ("prior_sensitivity", ("as fitted", "weak", "literature", "sceptical", "enthusiastic")),
+            ("prior_sensitivity", PRIORS),
             ("influence", ("as fitted", *(f"without country C{k}" for k in LARGEST))),
         )
         for label in labels
