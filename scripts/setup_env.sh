@@ -134,12 +134,18 @@ locks=$(cksum requirements.lock requirements-dev.lock scripts/setup_env.sh scrip
 wanted=$(printf '%s\n' "$locks" && cksum pyproject.toml)
 holds() { [ -f "$1" ] && [ "$(cat "$1")" = "$2" ]; }
 
+# Whether two interpreters, as probe_python prints them, are one: python and python3.13 may be names of the same file.
+same_python() {
+    "$venv/bin/python" -I -c 'import os, sys; sys.exit(not os.path.samefile(*sys.argv[1:]))' \
+        "${1#* * }" "${2#* * }" 2>/dev/null
+}
+
 # Ends the script when there is nothing to do; else sets `keep`: whether what is there can be built on.
 look() {
     keep=no
     holds "$state/locks" "$locks" || return 0
     have=$(probe_python "$venv/bin/python") || return 0
-    [ -z "${PYTHON:-}" ] || [ "$(probe_python "$PYTHON" || :)" = "$have" ] || return 0
+    [ -z "${PYTHON:-}" ] || same_python "$have" "$(probe_python "$PYTHON" || :)" || return 0
     keep=yes
     if holds "$state/$profile" "$wanted"; then exit 0; fi
 }
