@@ -166,7 +166,7 @@ class ModelSpec:
         Raises
         ------
         UsageError, DataError
-            See :meth:`alliance_bayes.model.derivations.Derivations.of`.
+            The tables lack what a row or column is made of, or have another column of its name.
         """
         return Derivations(self.rows, self.derived, self.events, self.among).of(cohort)
 
