@@ -275,6 +275,24 @@ class FittedModel:
             kept = self._new_levels[factor] = (asked, drawn)
         return kept[1]
 
+    def level_covariance(self, factor: str) -> np.ndarray:
+        """Covariance of the terms' effects over all levels that a factor could have.
+
+        Parameters
+        ----------
+        factor
+            Name of the pooled factor.
+
+        Returns
+        -------
+        numpy.ndarray
+            Shape (n_draws, n_factor_terms, n_factor_terms).
+        """
+        tau = self.stacked[f"tau_{factor}"]
+        scale = tau[:, :, None] * tau[:, None, :]
+        known = self.design.factor(factor)
+        return scale * (self.stacked[f"corr_{factor}"] if known.correlated else np.eye(len(known.terms)))
+
     def _new_level(self, factor: str, label: str, seed: int) -> np.ndarray:
         """Effects of one level, shape (n_draws, n_factor_terms)."""
         tau = self.stacked[f"tau_{factor}"]

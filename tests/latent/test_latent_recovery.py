@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable
-from pathlib import Path
 from types import ModuleType
 
 import numpy as np
@@ -12,23 +10,13 @@ import pandas as pd
 import pytest
 from scipy.stats import binom
 
+from scripted import script
 from sizes import sized
-
-SCRIPT = Path(__file__).parents[2] / "benchmarks" / "latent_recovery.py"
-
-
-def script() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("latent_recovery", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture(scope="module")
 def trials() -> tuple[ModuleType, pd.DataFrame]:
-    own = script()
+    own = script("benchmarks", "latent_recovery")
     return own, own.recover(sized(20, 6))
 
 
@@ -69,7 +57,7 @@ def test_observed_mean_in_place_of_the_expected_rating_breaks_the_rules(monkeypa
     """The fault planted in the graph itself: its slope is then the naive one, which the rules above refuse."""
     import alliance_bayes.latent.graph as graph
 
-    own = script()
+    own = script("benchmarks", "latent_recovery")
     build = graph.build_joint_graph
 
     def faulty(data, *arguments, **options):  # type: ignore[no-untyped-def]

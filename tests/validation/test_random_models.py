@@ -2,32 +2,20 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable
-from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
 
+from scripted import script
 from sizes import sized
 
 MODELS = sized(100, 10)
 
 
-def script() -> ModuleType:
-    path = Path(__file__).parents[2] / "scripts" / "random_models.py"
-    spec = importlib.util.spec_from_file_location("random_models", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.mark.slow
 def test_draws_of_random_models_mix(record_property: Callable[[str, object], None]) -> None:
-    own = script()
+    own = script("scripts", "random_models")
     found = [own.one(seed) for seed in range(MODELS)]
     ess = np.array([model["least_ess"] for model in found])
     rhat = np.array([model["largest_rhat"] for model in found])

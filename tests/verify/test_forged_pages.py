@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import random
 import re
@@ -22,6 +21,7 @@ from alliance_bayes.verify.again import Again, make_again
 from alliance_bayes.verify.own_sections import without_sections
 from alliance_bayes.verify.pages import compare_pages
 from builders import rows
+from scripted import script
 
 FORMULA = "who5_followup ~ alliance + who5_baseline + (alliance || provider_type) + (1 || sex)"
 MANIFEST = re.compile(r'<script type="application/json" id="manifest">.*?</script>', re.DOTALL)
@@ -352,12 +352,7 @@ def test_a_json_file_that_is_none_is_refused(made: Path, tmp_path: Path) -> None
 def test_the_check_of_kept_pages_compares_as_verify_does(
     made: Path, refit: Again, monkeypatch: Any, tmp_path: Path
 ) -> None:
-    script = Path(__file__).parents[2] / "scripts" / "check_reports.py"
-    spec = importlib.util.spec_from_file_location("check_reports", script)
-    assert spec is not None
-    assert spec.loader is not None
-    checking = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(checking)
+    checking = script("scripts", "check_reports")
     monkeypatch.setattr(verification, "make_again", lambda *arguments, **options: refit)
     cohort = ab.read_cohort(table())
     assert checking.differences(made, made, cohort) == []

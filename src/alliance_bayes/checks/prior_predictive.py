@@ -124,13 +124,13 @@ class PriorPredictive(Check):
                     )
         if warnings:
             sentence = f"The priors are hard to believe: {'; '.join(warnings)}. Narrow them, or say why they are meant."
+        elif weak:
+            sentence = (
+                f"The priors are weak, since no instrument fixes a scale, and rule little out: {_summary(rows)}. "
+                "Declare scales, or state priors, to say what is believed."
+            )
         else:
             sentence = f"What the priors imply is within the stated limits: {_summary(rows)}."
-            if weak:
-                sentence = (
-                    f"The priors are weak, since no instrument fixes a scale, and rule little out: {_summary(rows)}. "
-                    "Declare scales, or state priors, to say what is believed."
-                )
         if fit.moments is not None:
             sentence += (
                 " The fit was made from moments: outcomes were simulated at points that have the rows' moments, so the "

@@ -19,7 +19,6 @@ from alliance_bayes.checks.refits import (
     called,
     error_of_shifts,
     focal,
-    focal_slope,
     refit,
     slope_rows,
     summary,
@@ -81,7 +80,8 @@ class PriorSensitivity(Check):
             return self.result(verdict, said, details)
         slope = focal(fit)
         refits = [refit(fit, name, priors=priors) for name, priors in _sets(fit)]
-        refits += [Refit(f"all scales {name}", 0, focal_slope(again)) for name, again in others.items()]
+        draws = {name: again[called(slope)].reshape(fit.shape[0], -1) for name, again in others.items()}
+        refits += [Refit(f"all scales {name}", 0, own) for name, own in draws.items()]
         rows = slope_rows(slope, refits)
         table = summary(rows, refits)
         everywhere, here = "under all these priors", "under some of these priors"
@@ -142,15 +142,15 @@ class Influence(Check):
 
 
 def _of_numbers(
-    fit: FittedModel, numbers: Mapping[str, np.ndarray], refits: Mapping[str, FittedModel]
+    fit: FittedModel, numbers: Mapping[str, np.ndarray], others: Mapping[str, Mapping[str, np.ndarray]]
 ) -> tuple[pd.DataFrame, list[str]]:
     """How stated numbers and parameters depend on the priors, and which of the numbers depend on them by much."""
     table = power_scaling(fit, numbers)
     moving = table["quantity"].isin(list(numbers)) & (table["prior"] > LIMIT)
-    if refits:
-        others = under_other_scales(numbers, refits)
-        moving |= table["quantity"].isin(others.index[moved(others)])
-        table = table.merge(others, how="left", left_on="quantity", right_index=True)
+    if others:
+        shifts = under_other_scales(numbers, others)
+        moving |= table["quantity"].isin(shifts.index[moved(shifts)])
+        table = table.merge(shifts, how="left", left_on="quantity", right_index=True)
     return table, table.loc[moving, "quantity"].tolist()
 
 

@@ -57,22 +57,25 @@ def stated(fit: FittedModel) -> dict[str, np.ndarray]:
     return found
 
 
-def of_other_scales(fit: FittedModel) -> dict[str, FittedModel]:
-    """A fit by the collapsed engine, made again with the scales of all priors halved and doubled."""
-    return {
-        name: refitted(fit, priors={parameter: scaled(known.prior, factor) for parameter, known in fit.priors.items()})
-        for name, factor in SCALES.items()
-    }
+def of_other_scales(fit: FittedModel) -> dict[str, dict[str, np.ndarray]]:
+    """The numbers of a fit by the collapsed engine with the scales of all priors halved and doubled."""
+    made = {}
+    for name, factor in SCALES.items():
+        priors = {parameter: scaled(known.prior, factor) for parameter, known in fit.priors.items()}
+        made[name] = stated(refitted(fit, priors=priors))
+    return made
 
 
-def under_other_scales(numbers: Mapping[str, np.ndarray], refits: Mapping[str, FittedModel]) -> pd.DataFrame:
+def under_other_scales(
+    numbers: Mapping[str, np.ndarray], others: Mapping[str, Mapping[str, np.ndarray]]
+) -> pd.DataFrame:
     """Shifts of means and ratios of SDs of some numbers under other scales of the priors.
 
     Parameters
     ----------
     numbers
         Those of :func:`stated`.
-    refits
+    others
         Those of :func:`of_other_scales`.
 
     Returns
@@ -82,8 +85,7 @@ def under_other_scales(numbers: Mapping[str, np.ndarray], refits: Mapping[str, F
         ``sd_halved`` and ``sd_doubled``, the SD as a multiple of the fit's own.
     """
     columns: dict[str, list[float]] = {}
-    for name, fit in refits.items():
-        again = stated(fit)
+    for name, again in others.items():
         columns[name] = [float((again[key].mean() - own.mean()) / own.std()) for key, own in numbers.items()]
         columns[f"sd_{name}"] = [float(again[key].std() / own.std()) for key, own in numbers.items()]
     return pd.DataFrame(columns, index=list(numbers))
@@ -98,13 +100,5 @@ def moved(table: pd.DataFrame) -> np.ndarray:
 
 def scaled(prior: Prior, factor: float) -> Prior:
     """A prior whose scale is multiplied and whose place is what it was; one of several numbers is left as it is."""
-    match prior.distribution:
-        case "Normal" | "StudentT":
-            arguments = prior.arguments
-            return Prior(
-                prior.distribution,
-                tuple(value * factor if name == "sigma" else value for name, value in arguments.items()),
-            )
-        case "LKJ" | "Dirichlet":
-            return prior
-    return prior.rescaled(factor)
+    place = {name: value for name, value in prior.arguments.items() if name == "mu"}
+    return Prior(prior.distribution, tuple((prior.rescaled(factor).arguments | place).values()))

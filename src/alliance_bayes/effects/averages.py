@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
-from itertools import combinations, product
+from itertools import combinations_with_replacement, product
 from math import prod
 
 import numpy as np
@@ -351,15 +351,12 @@ def _add(
 
 def level_sd(fit: FittedModel, rows: Rows, factors: Sequence[str], which: slice) -> np.ndarray:
     """SD of what the levels of some sampled factors add to each row's linear predictor, shape (n_draws, n_rows)."""
-    draws = fit.stacked["beta"][which] if fit.design.terms else next(iter(fit.stacked.values()))[which]
-    variance = np.zeros((len(draws), rows.n if factors else 1))
+    variance = np.zeros((len(next(iter(fit.stacked.values()))[which]), rows.n if factors else 1))
     for name in factors:
-        tau, z = fit.stacked[f"tau_{name}"][which], rows.z[name]
-        variance += tau**2 @ z.T**2
-        if fit.design.factor(name).correlated:
-            covariance = fit.stacked[f"corr_{name}"][which] * tau[:, :, None] * tau[:, None, :]
-            for a, b in combinations(range(z.shape[1]), 2):
-                variance += 2 * covariance[:, a, b, None] * (z[:, a] * z[:, b])
+        covariance, z = fit.level_covariance(name)[which], rows.z[name]
+        for a, b in combinations_with_replacement(range(z.shape[1]), 2):
+            if a == b or fit.design.factor(name).correlated:
+                variance += (1 if a == b else 2) * covariance[:, a, b, None] * (z[:, a] * z[:, b])
     return np.sqrt(np.maximum(variance, 0.0))
 
 

@@ -16,7 +16,7 @@ from alliance_bayes.effects.options import IntervalOptions, chosen, with_common_
 from alliance_bayes.effects.summary import Estimate
 from alliance_bayes.effects.table import EffectTable, Measure
 from alliance_bayes.fit import FittedModel
-from alliance_bayes.model import Column, Design
+from alliance_bayes.model import Column
 from alliance_bayes.readonly import ReadOnly
 
 __all__ = ["COEFFICIENTS", "coefficients"]
@@ -89,7 +89,7 @@ class Coefficients(Estimand):
     def estimates(self, analysis: Analysis, *, at: str = "zero") -> Iterator[Estimate]:
         chosen("at", at, ("zero", "centre"))
         fit, design = analysis.fit, analysis.fit.design
-        moved = _Moved(design) if at == "zero" else None
+        moved = _Moved(fit) if at == "zero" else None
         scale = analysis.outcome_unit if design.family.link == "identity" else design.family.link
         row = partial(self.row, analysis, population=None)
 
@@ -137,8 +137,9 @@ class _Moved:
     A centred column is a linear combination of columns that are not: its own, and those of what it is multiplied with.
     """
 
-    def __init__(self, design: Design) -> None:
-        self.design = design
+    def __init__(self, fit: FittedModel) -> None:
+        design = fit.design
+        self.fit = fit
         # Where products are of weighted points, both are evaluated on these, on which the combinations are the same.
         frame = design.frame
         self.centred = design.evaluate(frame)
@@ -158,12 +159,12 @@ class _Moved:
             return tau, corr, ""
         if combination is None or corr is None:
             return tau, corr, self._note()
-        covariance = combination @ (corr * tau[:, :, None] * tau[:, None, :]) @ combination.T
+        covariance = combination @ self.fit.level_covariance(factor) @ combination.T
         sd = np.sqrt(np.diagonal(covariance, axis1=1, axis2=2))
         return sd, covariance / np.maximum(sd[:, :, None] * sd[:, None, :], np.finfo(float).tiny), ""
 
     def _note(self) -> str:
-        held = [f"{name} = {value:.4g}" for name, value in self.design.centres.items() if value]
+        held = [f"{name} = {value:.4g}" for name, value in self.fit.design.centres.items() if value]
         return f"at {', '.join(held)}" if held else ""
 
 

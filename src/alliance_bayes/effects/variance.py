@@ -214,15 +214,13 @@ def _residual(analysis: Analysis) -> np.ndarray:
 def _new_level(analysis: Analysis, factor: str) -> tuple[np.ndarray, np.ndarray]:
     """Variance of a new level's effect on a person, and its covariance between two people, each of shape (n_draws,)."""
     fit = analysis.fit
-    tau = fit.stacked[f"tau_{factor}"]
+    covariances = fit.level_covariance(factor)
     z = fit.design.rows.z[factor]
     own = z if fit.design.weights is None else z * fit.design.weights[:, None]
     mean = fit.design.average(z)
-    correlation = fit.stacked[f"corr_{factor}"] if fit.design.factor(factor).correlated else np.eye(z.shape[1])
-    correlation = np.broadcast_to(correlation, (len(tau), z.shape[1], z.shape[1]))
 
     def spread(moments: np.ndarray) -> np.ndarray:
-        return np.asarray(np.einsum("ds,dt,dst,st->d", tau, tau, correlation, moments))
+        return np.asarray(np.einsum("dst,st->d", covariances, moments))
 
     return spread(z.T @ own / fit.design.n), spread(np.outer(mean, mean))
 

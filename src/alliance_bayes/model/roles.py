@@ -98,9 +98,7 @@ def check_roles(roles: Mapping[str, object], factors: Iterable[str]) -> dict[str
 
 def is_of_persons(factor: PooledFactor, n_rows: int) -> bool:
     """Whether the levels of a factor are persons, by what is said of it or, where nothing is, by their number."""
-    return factor.role.role == "person" and (
-        factor.role.known or bool(role_wanted(factor.name, len(factor.levels), n_rows))
-    )
+    return _are_persons(factor.role, len(factor.levels), n_rows)
 
 
 def persons_of(design: Design, declared: Mapping[str, Role]) -> np.ndarray | None:
@@ -110,14 +108,22 @@ def persons_of(design: Design, declared: Mapping[str, Role]) -> np.ndarray | Non
             role = factor.role if part == factor.name else role_of(part, declared)
             codes = design.frame[part].cat.codes.to_numpy()
             count = int(np.unique(codes).size)
-            if role.role == "person" and count < codes.size and (role.known or role_wanted(part, count, codes.size)):
+            if count < codes.size and _are_persons(role, count, codes.size):
                 return np.asarray(codes, dtype=np.int64)
     return None
 
 
+def _are_persons(role: RoleOf, n_levels: int, n_rows: int) -> bool:
+    return role.role == "person" and (role.known or _looks_like_persons(n_levels, n_rows))
+
+
+def _looks_like_persons(n_levels: int, n_rows: int) -> bool:
+    return n_rows <= _FEW_ROWS * n_levels
+
+
 def role_wanted(factor: str, n_levels: int, n_rows: int) -> str:
     """A request to declare the role of a factor that has about one level for every few rows; empty without need."""
-    if n_rows > _FEW_ROWS * n_levels:
+    if not _looks_like_persons(n_levels, n_rows):
         return ""
     return (
         f"'{factor}' has {n_levels:,} levels in {n_rows:,} rows, and nothing says what they are, so they are taken for "

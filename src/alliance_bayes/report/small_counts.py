@@ -91,8 +91,8 @@ def row_words(fit: FittedModel) -> str:
 
 def analysed_words(fit: FittedModel) -> str:
     """How many were analysed: "2,773 people", "18 people (180 rows)"."""
-    rows = "" if fit.people is None else f" ({fit.flow.analysed:,} rows)"
-    return f"{people_in(fit):,} people{rows}"
+    rows = "" if fit.people is None else f" ({count(fit.flow.analysed)} rows)"
+    return f"{count(people_in(fit))} people{rows}"
 
 
 def level_counts(fit: FittedModel, factor: str) -> dict[str, int]:
