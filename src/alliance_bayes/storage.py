@@ -187,7 +187,7 @@ def _fit(
         design,
         _priors(spec, design, _json(attributes, "priors", list)),
         xr.DataTree.from_dict({"posterior": posterior, "sample_stats": tree["sample_stats"].to_dataset()}),
-        Flow(flow["participants"], tuple(FlowStep(**step) for step in flow["steps"])),
+        Flow(**flow | {"steps": tuple(FlowStep(**step) for step in flow["steps"])}),
         info,
         moments,
         None if moments is not None else _people(tree["constant_data"].to_dataset(), len(design.frame)),

@@ -135,7 +135,8 @@ CASES: dict[str, tuple[str, dict[str, object], list[str]]] = {
         "participant_id,age,sex,alliance,who5_baseline\n1,36,female,4.5,40\n1,150,Female,9,41\n,abc,female,NA,40\n",
         {},
         [
-            "column 'participant_id', row 3: '1' is already in row 2. Keep one row for each participant.",
+            "column 'participant_id', row 3: '1' is already in row 2. Keep one row for each participant, "
+            "or pass person='participant_id' if participants have several rows.",
             ("column 'participant_id', row 4: '' has no identifier. Fill in the identifier, or remove the row."),
             (
                 "column 'age', row 3: '150' is outside 0 to 120 (years). Correct it, or leave the cell empty if "

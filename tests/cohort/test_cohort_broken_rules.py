@@ -15,7 +15,8 @@ CASES: dict[str, tuple[str, dict[str, object], list[str]]] = {
         "participant_id,age\n007,30\n008,31\n007,32\n",
         {},
         [
-            "column 'participant_id', row 4: '007' is already in row 2. Keep one row for each participant.",
+            "column 'participant_id', row 4: '007' is already in row 2. Keep one row for each participant, "
+            "or pass person='participant_id' if participants have several rows.",
         ],
     ),
     "missing_id": (

@@ -27,6 +27,7 @@ __all__ = [
     "CellError",
     "Fault",
     "ReadOptions",
+    "are_dates",
     "count_numbers",
     "is_code",
     "is_missing",
@@ -459,6 +460,15 @@ def to_dates(cells: pd.Series, reading: ReadOptions) -> tuple[pd.Series, list[Fa
         cells, reading.missing, lambda cell: read_date(cell, date_format=reading.date_format, today=reading.today)
     )
     return pd.Series(pd.to_datetime(pd.Series(values, dtype=object)), index=cells.index), faults
+
+
+def are_dates(cells: pd.Series, reading: ReadOptions) -> bool:
+    """Whether a column that says when its rows were is of dates: by its type, or since most of its texts are dates."""
+    if pd.api.types.is_datetime64_any_dtype(cells.dtype) or reading.date_format is not None:
+        return True
+    distinct = [cell for cell in dict.fromkeys(cells.tolist()) if not is_missing(cell, reading.missing)]
+    dates = [isinstance(one, dt.date) or (isinstance(one, str) and _DATE.fullmatch(one)) for one in distinct]
+    return 2 * sum(map(bool, dates)) > len(distinct)
 
 
 def to_levels(

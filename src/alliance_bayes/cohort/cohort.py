@@ -1,7 +1,8 @@
-"""The cohort: one validated row a participant, and who was left out of it."""
+"""The cohort: validated rows, of one participant each or several of each, and who was left out of it."""
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -11,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from alliance_bayes.cohort.doubts import Doubt, find_doubts
-from alliance_bayes.cohort.flow import Flow, FlowStep, merge_steps
+from alliance_bayes.cohort.flow import ROW, Flow, FlowStep, check_unit, counted, merge_steps, step_of
 from alliance_bayes.cohort.hashing import frame_hash, keyed_digest
 from alliance_bayes.cohort.names import ANALYSIS_COLUMNS, CHANGE, ID, LISTED_LEVELS, MISSING_REASONS
 from alliance_bayes.errors import DataError, Problem, UsageError
@@ -38,9 +39,9 @@ class Cohort:
     Parameters
     ----------
     data
-        One row a participant. Numbers are float64, factors are categorical with str levels in declared order,
-        `participant_id` is str. Values may be missing. Its rows are renumbered from 0, and `who5_change`
-        (follow-up minus baseline, WHO-5 points) is added when both scores are there.
+        One row a participant, or several of each. Numbers are float64, factors are categorical with str levels in
+        declared order, `participant_id` is str, `time` may be dates. Values may be missing. Its rows are renumbered
+        from 0, and `who5_change` (follow-up minus baseline, WHO-5 points) is added when both scores are there.
     source
         Where the table came from, to be printed: a file's name without its directory.
     excluded
@@ -54,8 +55,12 @@ class Cohort:
         Column -> reason -> ids of the people who lack a value there for that reason, where one is known: a survey at
         the wrong time, say. The flow counts them by it.
     person
-        Column that says whose a row is, in a table with several rows a participant; `participant_id` where there is
-        one. Without either, a row is a participant.
+        Column that says whose a row is, in a table with several rows a participant (a factor, or `participant_id`).
+        Without it a row is a participant, unless some have one `participant_id`.
+    time
+        Column that says when a row was, of numbers or dates; only with `person`, who has one row at a time.
+    unit
+        What a row is called, in the singular: "session". Only with `person`.
     aside
         Columns of the table that cannot be read and that nobody asked for, with what is wrong; whoever asks for one is
         told.
@@ -77,9 +82,17 @@ class Cohort:
     person: str | None = None
     aside: Mapping[str, tuple[Problem, ...]] = field(default_factory=dict)
     notes: tuple[Problem, ...] = ()
+    time: str | None = None
+    unit: str = ROW
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "data", _canonical_data(self.data))
+        object.__setattr__(self, "data", _canonical_data(self.data, self.time))
+        check_unit(self.unit)
+        for name in (self.person, self.time):
+            if name is not None and (name not in self.data or self.data[name].isna().any()):
+                raise UsageError(f"Cohort: {name!r} should be a column without gaps. Use read_cohort.")
+        if self.person is None and (self.time is not None or self.unit != ROW):
+            raise UsageError("Cohort: time and unit are about the rows of a person. Say whose they are (person).")
         object.__setattr__(self, "excluded", merge_steps(self.excluded))
         if self.sessions is not None:
             object.__setattr__(self, "sessions", _canonical_sessions(self.sessions, self.data))
@@ -96,7 +109,9 @@ class Cohort:
             held = ", 1 session" if len(self.sessions) == 1 else f", {len(self.sessions):,} sessions"
         columns = ", ".join(self.data.columns)
         columns += f"; not read: {', '.join(self.aside)}" if self.aside else ""
-        people = "1 participant" if len(self) == 1 else f"{len(self):,} participants"
+        people = counted(len(self), "participant")
+        if (codes := self.persons) is not None:
+            people = f"{counted(np.unique(codes).size, 'participant')}, {counted(len(self), self.unit)}"
         return f"<{type(self).__name__} {self.source!r}: {people}{before}{held}; columns: {columns}>"
 
     @property
@@ -144,8 +159,12 @@ class Cohort:
         if name not in self.data:
             return None
         codes = pd.factorize(self.complete(columns)[0][name])[0]
-        codes[codes < 0] = codes.size + np.arange((codes < 0).sum())
         return None if np.unique(codes).size == codes.size else codes
+
+    @property
+    def persons(self) -> np.ndarray | None:
+        """Number of the person of each row, shape (n_rows,); None where `person` does not say whose a row is."""
+        return None if self.person is None else pd.factorize(self.data[self.person])[0]
 
     def complete(self, columns: Sequence[str]) -> tuple[pd.DataFrame, Flow]:
         """Keep the participants who have a value in every one of some columns.
@@ -174,20 +193,28 @@ class Cohort:
                 f"columns should be a sequence of names but got the text {columns!r}. Write [{columns!r}]."
             )
         keep = pd.Series(True, index=self.data.index)
-        steps = list(self.excluded)
+        steps, persons = list(self.excluded), self.persons
+
+        def leave_out(reason: str, rows: pd.Series) -> None:
+            nonlocal keep
+            left = keep & ~rows
+            steps.append(step_of(reason, keep.to_numpy(), left.to_numpy(), persons))
+            keep = left
+
         self._require(columns)
         for name in dict.fromkeys(columns):
-            present = self.data[name].notna()
-            lacking = keep & ~present
+            lacking = keep & self.data[name].isna()
             # A change lacks what the follow-up lacks, or the baseline, without which there is no follow-up.
             for reason, ids in self.why_missing.get("who5_followup" if name == CHANGE else name, {}).items():
                 so = lacking & self.data[ID].isin(ids)
-                steps.append(FlowStep(reason, int(so.sum())))
+                leave_out(reason, so)
                 lacking &= ~so
-            steps.append(FlowStep(MISSING_REASONS.get(name, f"no value of {name}"), int(lacking.sum())))
-            keep &= present
+            leave_out(MISSING_REASONS.get(name, f"no value of {name}"), lacking)
         everybody = len(self.data) + sum(step.n for step in self.excluded)
-        return self.data[keep].reset_index(drop=True), Flow(everybody, merge_steps(steps))
+        people = None
+        if persons is not None:
+            people = np.unique(persons).size + sum(step.people or 0 for step in self.excluded)
+        return self.data[keep].reset_index(drop=True), Flow(everybody, merge_steps(steps), people, self.unit)
 
     def same_people(self, columns: Iterable[str], *, beside: pd.DataFrame | None = None) -> Cohort:
         """Only those who have a value in every one of some columns, for models that are to be of the same people.
@@ -226,7 +253,7 @@ class Cohort:
         pandas.DataFrame
             One row a column, or a level of one.
         """
-        return _summarise(self.data)
+        return _summarise(self.data.drop(columns=[] if self.person is None else self.person))
 
     def doubts(self, columns: Collection[str] | None = None) -> tuple[Doubt, ...]:
         """Look for likely mistakes that are no errors, of some columns alone or of all.
@@ -243,7 +270,7 @@ class Cohort:
         tuple of Doubt
             What was found.
         """
-        return find_doubts(self.data, self.person, columns)
+        return find_doubts(self.data, self.person, columns, time=self.time)
 
     def told(self, interface: Interface = PYTHON) -> dict[str, Any]:
         """What `alliance-bayes validate` says of the table, as JSON values, remedies as an interface words them.
@@ -269,9 +296,14 @@ class Cohort:
             "source": self.source,
             "flow": {
                 "participants": flow.participants,
-                "left_out": [{"reason": step.reason, "n": step.n} for step in flow.steps],
+                "left_out": [
+                    {key: value for key, value in dataclasses.asdict(step).items() if value is not None}
+                    for step in flow.steps
+                ],
                 "analysed": flow.analysed,
-            },
+            }
+            | ({} if flow.people is None else {"people": flow.people, "analysed_people": flow.analysed_people}),
+            "unit": "participant" if self.person is None else self.unit,
             "columns": [{str(name): value for name, value in row.items() if not pd.isna(value)} for row in rows],
             "doubts": [{"kind": doubt.kind, **record(doubt.problem), **doubt.details} for doubt in self.doubts()],
             "notes": [record(note) for note in self.notes],
@@ -310,18 +342,20 @@ def single_level_columns(data: pd.DataFrame) -> tuple[str, ...]:
     return tuple(name for name in factors if data[name].nunique() < 2)
 
 
-def _canonical_data(data: pd.DataFrame) -> pd.DataFrame:
+def _canonical_data(data: pd.DataFrame, time: str | None) -> pd.DataFrame:
     """Copy a table of participants with kinds checked, rows renumbered and the change score in place.
 
     Parameters
     ----------
     data
-        One row a participant.
+        One row a participant, or several.
+    time
+        The column that may be of dates.
 
     Returns
     -------
     pandas.DataFrame
-        `participant_id` str, every other column float64 or categorical with str levels.
+        `participant_id` str, every other column float64 or categorical with str levels, or datetime64 for `time`.
 
     Raises
     ------
@@ -330,6 +364,9 @@ def _canonical_data(data: pd.DataFrame) -> pd.DataFrame:
     """
     out = _named(data, "Cohort: ").reset_index(drop=True)
     for name in out.columns:
+        if name == time and pd.api.types.is_datetime64_dtype(out[name].dtype):
+            out[name] = out[name].astype("datetime64[us]")
+            continue
         out[name] = _column(name, out[name], "Cohort: ", "Use read_cohort.")
     if {"who5_baseline", "who5_followup"} <= set(out.columns):
         out[CHANGE] = out["who5_followup"] - out["who5_baseline"]
@@ -459,6 +496,8 @@ def _summarise(data: pd.DataFrame) -> pd.DataFrame:
                 }
                 for level, n in counts.items()
             ]
+        elif pd.api.types.is_datetime64_dtype(column.dtype):
+            rows.append({"variable": name, "level": "(dates)", "n": present, "missing": missing})
         else:
             rows.append(
                 {

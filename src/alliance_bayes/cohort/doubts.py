@@ -91,7 +91,7 @@ class Doubt:
 
 
 def find_doubts(
-    data: pd.DataFrame, person: str | None = None, only: Collection[str] | None = None
+    data: pd.DataFrame, person: str | None = None, only: Collection[str] | None = None, *, time: str | None = None
 ) -> tuple[Doubt, ...]:
     """Look a table over.
 
@@ -104,6 +104,8 @@ def find_doubts(
     only
         Columns that are looked at one by one; all by default. Rows, and columns that contradict each other, are
         looked at in any case.
+    time
+        Column that says when a row was, which is not looked at on its own.
 
     Returns
     -------
@@ -111,13 +113,15 @@ def find_doubts(
         Those of rows first, then by column and kind. They name levels, also of one person, and no participant: they
         are for those who have the data.
     """
+    if time is not None and pd.api.types.is_datetime64_dtype(data[time].dtype):
+        data = data.assign(**{time: (data[time] - data[time].min()) / pd.Timedelta(days=1)})
     name = person or ID
     people = pd.factorize(data[name])[0] if name in data else np.arange(len(data))
     columns = [column for column in data.columns if column not in (ID, name)]
     identifiers = {column for column in columns if _is_identifier(data[column])}
     doubts = [*_identical(data, people, identifiers), *_impossible(data)]
     for column in columns:
-        if only is not None and column not in only:
+        if column == time or (only is not None and column not in only):
             continue
         values = data[column]
         if isinstance(values.dtype, pd.CategoricalDtype):

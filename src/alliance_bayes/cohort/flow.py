@@ -2,35 +2,63 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
 from alliance_bayes.errors import UsageError
+from alliance_bayes.remedies import argument
 
-__all__ = ["Flow", "FlowStep"]
+__all__ = ["ROW", "Flow", "FlowStep", "check_unit", "counted", "merge_steps", "plural", "step_of"]
+
+
+#: What a row is called where nobody says.
+ROW = "row"
+# A noun of a few words: it stands in sentences, headings and file contents as it is.
+_UNIT = re.compile(r"[^\W\d_]+(?:[ -][^\W\d_]+){0,3}")
+_LONGEST = 40
+
+
+def check_unit(unit: object) -> str:
+    """What a row is called, or UsageError."""
+    if not isinstance(unit, str) or len(unit) > _LONGEST or not _UNIT.fullmatch(unit):
+        raise UsageError(
+            f"{argument('unit')} should be what one row is called, a noun of a few words such as 'session' or 'week', "
+            f"but got {unit!r}."
+        )
+    return unit
 
 
 @dataclass(frozen=True, slots=True)
 class FlowStep:
-    """One reason for leaving people out.
+    """One reason for leaving people, or rows of them, out.
 
     Parameters
     ----------
     reason
         Why, as a noun phrase: "no follow-up WHO-5".
     n
-        People left out at this step; nobody is counted at two steps.
+        Rows left out at this step, which are people where a row is one; nothing is counted at two steps.
+    people
+        In a table with several rows a person, people of whom no row is left after this step and one was before it.
     """
 
     reason: str
     n: int
+    people: int | None = None
 
     def __post_init__(self) -> None:
         if self.n < 0:
             raise UsageError(
                 f"FlowStep {self.reason!r}: n should be 0 or more but got {self.n}. Count people left out."
+            )
+        if self.people is not None and not 0 <= self.people <= self.n:
+            raise UsageError(
+                f"FlowStep {self.reason!r}: people should be 0 to n ({self.n}) but got {self.people}. Count those of "
+                "whom no row is left."
             )
 
 
@@ -41,30 +69,47 @@ class Flow:
     Parameters
     ----------
     participants
-        People at the start.
+        Rows at the start, which are people where a row is one.
     steps
         Reasons in the order they were applied; the counts never overlap.
+    people
+        People at the start, where a table may have several rows of one; None where a row is a person.
+    unit
+        What a row is called there: "session".
 
     Raises
     ------
     UsageError
-        When the steps leave out more people than there were.
+        When the steps leave out more rows or people than there were, or do not say how many people.
     """
 
     participants: int
     steps: tuple[FlowStep, ...] = ()
+    people: int | None = None
+    unit: str = ROW
 
     def __post_init__(self) -> None:
+        check_unit(self.unit)
         if self.analysed < 0:
             raise UsageError(
                 f"Flow: the steps leave out {self.participants - self.analysed} of {self.participants} participants. "
                 "Count each person at one step only."
             )
+        if any((step.people is None) != (self.people is None) for step in self.steps):
+            raise UsageError("Flow: people should be counted at the start and at every step, or nowhere.")
+        left = self.analysed_people
+        if left is not None and not (left <= self.analysed and (left > 0) == (self.analysed > 0)):
+            raise UsageError(f"Flow: {self.analysed} rows cannot be those of {left} people. Count both anew.")
 
     @property
     def analysed(self) -> int:
-        """People who remain after the last step."""
+        """Rows that remain after the last step; people where a row is one."""
         return self.participants - sum(step.n for step in self.steps)
+
+    @property
+    def analysed_people(self) -> int | None:
+        """People of whom a row remains after the last step; None where a row is a person."""
+        return None if self.people is None else self.people - sum(step.people or 0 for step in self.steps)
 
     def to_frame(self) -> pd.DataFrame:
         """Return the flow as a table.
@@ -72,25 +117,54 @@ class Flow:
         Returns
         -------
         pandas.DataFrame
-            Columns `stage`, `left_out`, `remaining` (people): a row for everybody, one for each step, and one for those
-            analysed.
+            Columns `stage`, `left_out`, `remaining`: a row for everybody, one for each step, and one for those
+            analysed. They count people, or in a table with several rows a person its rows, with `people_left_out`
+            and `people_remaining` beside them.
         """
         rows: list[tuple[str, int, int]] = [("participants", 0, self.participants)]
         for step in self.steps:
             rows.append((step.reason, step.n, rows[-1][2] - step.n))
         rows.append(("analysed", 0, self.analysed))
-        return pd.DataFrame(rows, columns=["stage", "left_out", "remaining"])
+        table = pd.DataFrame(rows, columns=["stage", "left_out", "remaining"])
+        if self.people is None:
+            return table
+        left_out = [0, *(step.people or 0 for step in self.steps), 0]
+        remaining = [self.people - sum(left_out[: place + 1]) for place in range(len(left_out))]
+        return table.assign(people_left_out=left_out, people_remaining=remaining)
 
     def __str__(self) -> str:
-        lines = [("participants", f"{self.participants:,}")]
-        lines += [(f"  left out: {step.reason}", f"{step.n:,}") for step in self.steps]
-        lines.append(("analysed", f"{self.analysed:,}"))
-        wide = max(len(label) for label, _ in lines)
-        digits = max(len(count) for _, count in lines)
-        text = "\n".join(f"{label:<{wide}}  {count:>{digits}}" for label, count in lines)
+        counts = [("participants", self.participants, self.people)]
+        counts += [(f"  left out: {step.reason}", step.n, step.people) for step in self.steps]
+        counts.append(("analysed", self.analysed, self.analysed_people))
+        lines = [(label, f"{rows:,}", "" if people is None else f"{people:,}") for label, rows, people in counts]
+        if self.people is not None:
+            lines.insert(0, ("", plural(self.unit), "people"))
+        wide, digits, last = (max(len(line[place]) for line in lines) for place in range(3))
+        text = "\n".join(f"{label:<{wide}}  {n:>{digits}}  {people:>{last}}".rstrip() for label, n, people in lines)
         if self.participants:
-            text += f"  ({100 * self.analysed / self.participants:.1f} %)"
+            of = "" if self.people is None else f" of the {plural(self.unit)}"
+            text += f"  ({100 * self.analysed / self.participants:.1f} %{of})"
         return text
+
+
+def plural(noun: str) -> str:
+    """The plural of a noun that a row is called: "sessions", "diary entries"."""
+    if re.search(r"(?<![aeiou])y$", noun):
+        return f"{noun[:-1]}ies"
+    return f"{noun}es" if re.search(r"(s|x|z|ch|sh)$", noun) else f"{noun}s"
+
+
+def counted(n: float, noun: str) -> str:
+    """A number of rows by what one is called: "1 session", "2,000 sessions"."""
+    return f"1 {noun}" if n == 1 else f"{n:,.0f} {plural(noun)}"
+
+
+def step_of(reason: str, before: np.ndarray, after: np.ndarray, persons: np.ndarray | None) -> FlowStep:
+    """What left some rows out, of those before it (True where a row was there) and those after it."""
+    n = int(before.sum()) - int(after.sum())
+    if persons is None:
+        return FlowStep(reason, n)
+    return FlowStep(reason, n, np.unique(persons[before]).size - np.unique(persons[after]).size)
 
 
 def merge_steps(steps: Iterable[FlowStep]) -> tuple[FlowStep, ...]:

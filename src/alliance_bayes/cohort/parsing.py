@@ -12,6 +12,7 @@ from alliance_bayes.cohort.cells import (
     MAX_SHOWN,
     Fault,
     ReadOptions,
+    are_dates,
     count_numbers,
     is_missing,
     likeness,
@@ -41,6 +42,7 @@ __all__ = [
 
 #: Identifiers that are almost alike, each with a note of its own.
 _ALIKE = 5
+_KINDS = {"person": "says whose a row is", "time": "says when a row was"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,13 +93,14 @@ def check_column_options(column_options: ColumnOptions, rules: Sequence[ColumnRu
     for name in (*column_options.levels, *column_options.categorical):
         if kinds.get(name, "factor") != "factor":
             raise UsageError(
-                f"column '{name}' is a {kinds[name]}, not a factor. Leave it out of {argument('levels')} and "
-                f"{argument('categorical')}."
+                f"column '{name}' {_KINDS.get(kinds[name], f'is a {kinds[name]}')}, not a factor. Leave it out of "
+                f"{argument('levels')} and {argument('categorical')}."
             )
     for name in column_options.numeric:
         if kinds.get(name, "number") != "number":
             raise UsageError(
-                f"column '{name}' is a {kinds[name]}, not a number. Leave it out of {argument('numeric')}."
+                f"column '{name}' {_KINDS.get(kinds[name], f'is a {kinds[name]}')}, not a number. Leave it out of "
+                f"{argument('numeric')}."
             )
         if name in column_options.levels or name in column_options.categorical:
             raise UsageError(f"column '{name}' is asked for as numeric and as a factor. Choose one.")
@@ -144,7 +147,8 @@ def parse_table(
         With every problem; none is raised.
     """
     by_name = {rule.name: rule for rule in rules}
-    raw, problems = without_odd_rows(raw, reading, column_options.columns.get(ID, ID))
+    person = next((rule.name for rule in rules if rule.kind == "person"), ID)
+    raw, problems = without_odd_rows(raw, reading, column_options.columns.get(person, person))
     found = [*raw.cells.columns, *raw.aside]
     known = [rule.name for rule in rules]
     asked = [*column_options.levels, *column_options.categorical, *column_options.numeric]
@@ -172,16 +176,15 @@ def parse_table(
     for canonical in [canonical for canonical in names if canonical in wrong]:
         rule = by_name.get(canonical)
         wanted = rule is not None or canonical in (*asked, *column_options.columns)
-        needed = rule is not None and (rule.required or rule.kind in ("id", "key"))
+        needed = rule is not None and (rule.required or rule.kind in ("id", "key", "person"))
         if needed or (wanted and not set_aside):
             problems += wrong[canonical]
         else:
             # A column of remarks, say, must not keep anybody from an analysis that does not use it.
             aside[canonical] = tuple(wrong[canonical])
     data = data.drop(columns=[name for name in aside if name in data])
-    alike = [
-        note for name in data if name in by_name and by_name[name].kind == "id" for note in _alike(data[name], raw)
-    ]
+    identifiers = [name for name in data if name in by_name and by_name[name].kind in ("id", "person")]
+    alike = [note for name in identifiers for note in _alike(data[name], raw)]
     return ParsedTable(data, names, raw, tuple(problems), aside, (*raw.notes, *renamed.notes, *alike))
 
 
@@ -190,9 +193,9 @@ def _alike(ids: pd.Series, raw: RawTable) -> list[Problem]:
     texts = ids.tolist()
     first: dict[str, int] = {}
     notes: list[Problem] = []
-    for place, text in enumerate(texts):
-        if not isinstance(text, str):
-            continue
+    # Of several rows of a person, the first.
+    for place in np.flatnonzero(~(ids.duplicated() | ids.isna())).tolist():
+        text = texts[place]
         before = first.setdefault(likeness(text), place)
         if before != place and texts[before] != text and len(notes) <= _ALIKE:
             what = f"is almost {texts[before]!r} in row {raw.rows[before]}, and taken for another participant"
@@ -242,7 +245,7 @@ def read_column(
     values, faults = _convert(cells, name, rule, reading, column_options, counts)
     if rule is None:
         return values, faults
-    if rule.kind == "id":
+    if rule.kind in ("id", "person"):
         faults += same_looking(values, rows)
     seen = {fault.position for fault in faults if fault.position is not None}
     faults += rule_faults(values, rule, skip=seen, rows=rows)
@@ -280,8 +283,10 @@ def _convert(
             fixed=rule is not None and rule.fixed,
             counts=counts,
         )
-    elif kind == "date":
+    elif kind == "date" or (kind == "time" and are_dates(cells, reading)):
         values, faults = to_dates(cells, reading)
+    elif kind == "time":
+        values, faults = to_numbers(cells, reading)
     else:
         values, faults = to_texts(cells, reading)
     # An undeclared column may be empty (notes that nobody took); one that the analysis may use may not.

@@ -1,4 +1,4 @@
-"""Read a table with one row a participant."""
+"""Read a table with one row a participant, or several."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ import pandas as pd
 from alliance_bayes.cohort.cells import MISSING, CellError, ReadOptions, level_label
 from alliance_bayes.cohort.cohort import Cohort
 from alliance_bayes.cohort.files import read_raw
+from alliance_bayes.cohort.flow import ROW, check_unit
 from alliance_bayes.cohort.header import check_mapping
 from alliance_bayes.cohort.names import CHANGE, ID, ITEMS
 from alliance_bayes.cohort.parsing import ColumnOptions, ParsedTable, check_column_options, parse_table
+from alliance_bayes.cohort.persons import long_rules, of_persons, person_problems, time_problems
 from alliance_bayes.cohort.schema import cohort_rules
 from alliance_bayes.cohort.scoring import INSTRUMENT_OF, check_prorate, item_score
 from alliance_bayes.errors import DataError, Problem, UsageError
@@ -38,8 +40,12 @@ def read_cohort(
     sep: str | None = None,
     prorate: float | None = None,
     set_aside: bool = False,
+    person: str | None = None,
+    time: str | None = None,
+    unit: str = ROW,
+    date_format: str | None = None,
 ) -> Cohort:
-    """Read, check and score a table with one row a participant.
+    """Read, check and score a table with one row a participant, or a long one with several.
 
     Nothing is converted that does not say plainly what it is, and no row is left out: a cell that breaks a rule is an
     error, and all errors are reported together. A table need not hold every known column; those it holds are checked.
@@ -74,18 +80,31 @@ def read_cohort(
     set_aside
         Whether known columns, too, are set aside where they break a rule, and are an error only for whoever uses them,
         as further columns always are. Fits from a table or on the command line read so.
+    person
+        Column that says whose a row is, in a table with several rows a person. It is read as text, character by
+        character, and every row must have one. People and rows are then counted apart, and no person is named.
+    time
+        Column that says when a row was, of numbers or of dates; every row must have one, and no person two rows at one
+        time. Only with `person`.
+    unit
+        What a row is called, a noun in the singular: "session", "week", "visit". Only with `person`.
+    date_format
+        How dates in `time` are written, such as "%d.%m.%Y"; by default YYYY-MM-DD.
 
     Returns
     -------
     Cohort
         Known columns:
 
-        * `participant_id`: text, kept character by character (007 and 1.0 stay so); numbered from 1 when there is none;
+        * `participant_id`: text, kept character by character (007 and 1.0 stay so); numbered from 1 when there is none
+          and no `person`, since a row then is a participant;
         * `age` 0-120 years, `days_in_care` 0 or more, `n_sessions` a whole number, 0 or more;
         * `sex`, `country`, `provider_type`, `modality`: factors ("video" comes before "in_person" where both occur);
         * `alliance` 1-5, or its items `alliance_goal` and `alliance_bond` (whole numbers 1-5; their mean);
         * `who5_baseline`, `who5_followup`: 0-100 in steps of 4, or their items `who5_baseline_1` ... `_5` (0-5). Where
           a score and all its items are given they must agree; a score's empty cell is filled from the items.
+
+        The column of `person` is a factor (`participant_id` stays text), that of `time` numbers or dates.
 
     Raises
     ------
@@ -103,14 +122,24 @@ def read_cohort(
         check_texts("categorical", categorical),
         check_texts("numeric", numeric),
     )
+    rules = long_rules(rules, column_options, person=person, time=time, unit=check_unit(unit))
     check_column_options(column_options, rules)
-    reading = ReadOptions(decimal=check_decimal(decimal), missing=check_texts("missing", missing))
+    if date_format is not None and time is None:
+        raise UsageError(f"{argument('date_format')} is how dates in {argument('time')} are written. Name that column.")
+    reading = ReadOptions(
+        decimal=check_decimal(decimal), missing=check_texts("missing", missing), date_format=date_format
+    )
     parsed = parse_table(
         read_raw(source, encoding=encoding, sep=sep), rules, reading, column_options, set_aside=set_aside
     )
     data = parsed.data.copy()
     problems, aside = list(parsed.problems), dict(parsed.aside)
-    if ID not in data and ID not in column_options.columns:
+    if person is not None and person in data:
+        problems += person_problems(parsed, person)
+        data[person] = of_persons(data[person])
+        if time is not None and time in data:
+            problems += time_problems(parsed, person, time)
+    elif ID not in data and ID not in column_options.columns:
         data.insert(0, ID, pd.Series(range(1, len(data) + 1), index=data.index).astype("str"))
     for name, items in ITEMS.items():
         data, found = _score(data, parsed, name, items, prorate)
@@ -130,7 +159,7 @@ def read_cohort(
             problems += differing
     if problems:
         raise DataError(problems, source=parsed.raw.source)
-    return Cohort(data, source=parsed.raw.source, aside=aside, notes=parsed.notes)
+    return Cohort(data, source=parsed.raw.source, aside=aside, notes=parsed.notes, person=person, time=time, unit=unit)
 
 
 def check_levels(levels: Mapping[str, Sequence[str]] | None) -> dict[str, tuple[str, ...]]:

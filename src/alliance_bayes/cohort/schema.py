@@ -41,7 +41,8 @@ class ColumnRule:
     name
         Canonical name.
     kind
-        "id" (text, no two alike), "key" (text), "number", "factor" or "date"; only numbers and factors may be missing.
+        "id" (text, no two alike), "key" (text), "person" (text, of a table with several rows a person), "number",
+        "factor", "date" or "time" (a number or a date); only numbers and factors may be missing.
     low, high
         Bounds of a number, both allowed; None for no bound.
     remedy
@@ -62,10 +63,12 @@ class ColumnRule:
         Whether the table must have the column.
     may_be_empty
         Whether the column may hold no value at all.
+    repeated
+        What to do about an identifier that is there twice.
     """
 
     name: str
-    kind: Literal["id", "key", "number", "factor", "date"]
+    kind: Literal["id", "key", "person", "number", "factor", "date", "time"]
     low: float | None = None
     high: float | None = None
     step: float | None = None
@@ -77,6 +80,7 @@ class ColumnRule:
     required: bool = False
     may_be_empty: bool = False
     remedy: str = _CORRECT
+    repeated: str = "Keep one row for each participant."
 
     @property
     def range_text(self) -> str:
@@ -112,8 +116,9 @@ def _item_rule(name: str, instrument: Instrument, *, required: bool = False) -> 
 
 def cohort_rules(*, prorated: bool = False) -> tuple[ColumnRule, ...]:
     """Rules of the one-row-a-participant table. Pro-rated WHO-5 scores may lie between grid points."""
+    several = f"Keep one row for each participant, or pass {argument('person', ID)} if participants have several rows."
     rules = [
-        ColumnRule(ID, "id"),
+        ColumnRule(ID, "id", repeated=several),
         ColumnRule("age", "number", 0, 120, what="years"),
         *(ColumnRule(name, "factor", first=LEVELS_FIRST.get(name, ())) for name in FACTORS),
         ColumnRule("n_sessions", "number", 0, step=1, what="sessions"),
@@ -194,11 +199,11 @@ def rule_faults(
 def _broken(rule: ColumnRule, column: pd.Series) -> Iterator[tuple[str, np.ndarray]]:
     """Parts of a rule in the order in which a cell's faults are told, each with the cells that break it."""
     empty = column.isna().to_numpy()
-    if rule.kind in ("id", "key", "date"):
+    if rule.kind in ("id", "key", "person", "date", "time"):
         yield "empty", empty
     if rule.kind == "id":
         yield "repeated", column.duplicated().to_numpy()
-    if rule.kind == "number":
+    if rule.kind == "number" or (rule.kind == "time" and pd.api.types.is_numeric_dtype(column.dtype)):
         numbers = column.to_numpy(float)
         low = float("-inf") if rule.low is None else rule.low
         high = float("inf") if rule.high is None else rule.high
@@ -215,12 +220,14 @@ def same_looking(column: pd.Series, rows: Sequence[int | str | None]) -> list[Fa
     texts = column.tolist()
     if all(isinstance(text, str) and text.isascii() for text in texts):
         return []
+    told: set[str] = set()
     for position, text in enumerate(texts):
         if isinstance(text, str) and not text.isascii():
             before = first.setdefault(visible(text), position)
-            if texts[before] != text:
+            if texts[before] != text and text not in told:
+                told.add(text)
                 what = f"looks like the identifier in row {rows[before]}, and differs in Unicode form alone"
-                faults.append(Fault(position, what, "Write both alike; keep one row for each participant."))
+                faults.append(Fault(position, what, "Write both alike."))
         elif isinstance(text, str):
             first.setdefault(text, position)
     return faults
@@ -234,7 +241,7 @@ def _fault(rule: ColumnRule, broken: str, position: int, column: pd.Series, rows
     if broken == "step":
         return Fault(position, rule.step_text, rule.step_remedy)
     if broken == "empty":
-        noun = "date" if rule.kind == "date" else "identifier"
+        noun = rule.kind if rule.kind in ("date", "time") else "identifier"
         return Fault(position, f"has no {noun}", f"Fill in the {noun}, or remove the row.")
     first = int((column == column.iloc[position]).to_numpy().argmax())
-    return Fault(position, f"is already in row {rows[first]}", "Keep one row for each participant.")
+    return Fault(position, f"is already in row {rows[first]}", rule.repeated)

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from alliance_bayes.cohort.cohort import Cohort
-from alliance_bayes.cohort.flow import FlowStep
+from alliance_bayes.cohort.flow import step_of
 from alliance_bayes.cohort.names import ID
 from alliance_bayes.cohort.scoring import item_score, score_sessions
 from alliance_bayes.errors import UsageError
@@ -63,8 +63,11 @@ def session_cohort(cohort: Cohort) -> Cohort:
     for name in FROM_PERSON:
         if name in cohort.data:
             data[name] = cohort.data[name].take(place).array
-    left_out = FlowStep("session without both ratings", len(held) - len(rated))
-    return Cohort(data, source=f"sessions of {cohort.source}", excluded=(left_out,), person="person")
+    with_one = held["rating"].notna().to_numpy()
+    persons = pd.factorize(held[ID])[0]
+    left_out = step_of("session without both ratings", np.ones(len(held), dtype=bool), with_one, persons)
+    source = f"sessions of {cohort.source}"
+    return Cohort(data, source=source, excluded=(left_out,), person="person", time="session", unit="session")
 
 
 def _held_sessions(cohort: Cohort, caller: str) -> pd.DataFrame:

@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
+import numpy as np
 import pandas as pd
 
 from alliance_bayes.cohort import Cohort, session_cohort, with_alliance_parts
-from alliance_bayes.cohort.flow import FlowStep
+from alliance_bayes.cohort.flow import step_of
 from alliance_bayes.cohort.names import CHANGE, MISSING_REASONS
 from alliance_bayes.errors import ModelError, UsageError
 from alliance_bayes.foreign import shown
@@ -216,7 +217,8 @@ def only_among(cohort: Cohort, name: str, limit: Mapping[str, float]) -> Cohort:
     keep = side(values, float(value))
     reason = MISSING_REASONS.get(name, "")
     words = reason.removeprefix("no ") if reason.startswith("no ") else name
-    step = FlowStep(f"{words} {beyond.format(f'{value:g}')}, or missing", int((~keep).sum()))
+    everybody = np.ones(len(keep), dtype=bool)
+    step = step_of(f"{words} {beyond.format(f'{value:g}')}, or missing", everybody, keep.to_numpy(), cohort.persons)
     return dataclasses.replace(cohort, data=cohort.data[keep], excluded=(*cohort.excluded, step))
 
 

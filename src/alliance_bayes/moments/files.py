@@ -239,7 +239,7 @@ def moments_from(dataset: xr.Dataset) -> Moments:
         dataset["rest"].values,
         {label: tuple(parts) for label, parts in words["parts"].items()},
         {name: tuple(numbers) for name, numbers in words["bases"].items()},
-        None if flow is None else Flow(flow["participants"], tuple(FlowStep(**step) for step in flow["steps"])),
+        None if flow is None else Flow(**flow | {"steps": tuple(FlowStep(**step) for step in flow["steps"])}),
         tuple(words["notes"]),
         words["model_card"],
     )
