@@ -24,6 +24,7 @@ from alliance_bayes.fit import FittedModel, without_times
 from alliance_bayes.machine import processors
 from alliance_bayes.model import Design, ModelSpec, read_card, write_card
 from alliance_bayes.model.roles import persons_of, role_wanted
+from alliance_bayes.model.windows import lagged_outcome
 from alliance_bayes.moments import Moments, fingerprint
 from alliance_bayes.moments.weighted import design_of_moments
 from alliance_bayes.remedies import argument
@@ -47,7 +48,9 @@ class Model(ModelSpec):
     ----------
     formula
         For example ``"who5_followup ~ alliance + who5_baseline + (alliance || country)"``. ``||`` pools the level and
-        the slope of a factor independently, ``|`` with a correlation (LKJ(2) prior).
+        the slope of a factor independently, ``|`` with a correlation (LKJ(2) prior). In a table with several rows a
+        person, ``within(x)`` is the difference from the person's mean, ``between(x)`` that mean, and ``lag(x)`` the
+        value one occasion before.
     family
         One of :data:`alliance_bayes.model.FAMILIES`: ``gaussian``, ``student_t``, ``censored_gaussian``,
         ``beta_binomial``, ``cumulative``, ``bernoulli``, ``binomial``, ``poisson`` or ``negative_binomial``.
@@ -289,6 +292,8 @@ class Model(ModelSpec):
         for factor in design.factors:
             if not factor.role.known and (wanted := role_wanted(factor.name, len(factor.levels), design.rows.n)):
                 logger.log(logging.WARNING if progress is not False else logging.INFO, "%s", wanted)
+        if (lagged := lagged_outcome(design)) is not None:
+            logger.log(logging.WARNING if progress is not False else logging.INFO, "%s", lagged.warning)
         priors = self.priors_for(design)
         tree, ran = sample(
             design,

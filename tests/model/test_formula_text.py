@@ -196,7 +196,7 @@ def test_what_would_be_read_otherwise_than_meant_is_refused(terms: str, what: st
         ("proportion(a, 3)", "make a column of the outcome"),
         ("sin(a)", "make a column of it in the table"),
         ("np.sin(a)", "make a column of it in the table"),
-        ("lag(a)", "make a column of it in the table"),
+        ("rolling(a)", "make a column of it in the table"),
     ],
 )
 def test_a_call_that_is_not_supported_says_what_to_write(call: str, instead: str) -> None:

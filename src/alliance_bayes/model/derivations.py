@@ -16,6 +16,9 @@ from alliance_bayes.cohort.flow import step_of
 from alliance_bayes.cohort.names import CHANGE, MISSING_REASONS
 from alliance_bayes.errors import ModelError, UsageError
 from alliance_bayes.foreign import shown
+from alliance_bayes.model.grammar import Windowed
+from alliance_bayes.model.roles import Role
+from alliance_bayes.model.windows import with_windows
 from alliance_bayes.readonly import ReadOnly
 from alliance_bayes.remedies import call, setting
 
@@ -92,6 +95,10 @@ class Derivations:
         Columns that are 1 where another column is beyond a limit, 0 where it is not, and missing where it is.
     among
         Columns with the limit within which a row is taken.
+    windows
+        Columns that are made of several rows; of all of them, before ``among`` takes some.
+    roles
+        Declared roles of pooled factors.
 
     Raises
     ------
@@ -103,6 +110,8 @@ class Derivations:
     derived: tuple[str, ...] = ()
     events: Mapping[str, Mapping[str, str | float]] = field(default_factory=dict)
     among: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    windows: tuple[Windowed, ...] = ()
+    roles: Mapping[str, Role] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         found = list(problems_of(self.rows, self.derived, self.events, self.among))
@@ -152,6 +161,7 @@ class Derivations:
             cohort = _with_parts(cohort, self.derived)
         for name, event in self.events.items():
             cohort = _with_event(cohort, name, event)
+        cohort = with_windows(cohort, self.windows, self.roles)
         for name, limit in self.among.items():
             cohort = only_among(cohort, name, limit)
         return cohort

@@ -24,6 +24,7 @@ from alliance_bayes.model.roles import Role, role_of
 from alliance_bayes.model.scales import Scale, is_measured, sample_scale, scale_of
 from alliance_bayes.model.smooth import Smooth, build_smooth
 from alliance_bayes.model.trials import trials_of
+from alliance_bayes.model.windows import completed
 
 __all__ = ["Design", "build_design"]
 
@@ -205,6 +206,9 @@ class Design:
 
     def _conform(self, frame: pd.DataFrame) -> pd.DataFrame:
         needed = self.needed
+        if self.formula.windows:
+            persons = [part for one in self.factors if one.role.role == "person" for part in one.name.split(":")]
+            frame = completed(frame, self.formula.windows, self.frame, persons)
         missing = [name for name in needed if name not in frame.columns]
         if missing:
             raise ModelError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
 from alliance_bayes.errors import ModelError
@@ -16,9 +16,11 @@ from alliance_bayes.model.grammar import (
     Power,
     SmoothTerm,
     Sum,
+    Windowed,
     columns_of,
     read_formula,
     shown,
+    windowed_in,
 )
 
 __all__ = ["Formula", "GroupChunk", "parse_formula"]
@@ -75,6 +77,9 @@ class Formula:
         Calls of ``offset``, each added to the linear predictor as it is.
     calls
         Every call among the components of the terms, by its name there. A component that is no call is a column.
+    windows
+        Columns that are made of several rows (``within(x)``, ``lag(x)``), and those that these are made of, each before
+        what is made of it.
     """
 
     text: str
@@ -85,6 +90,7 @@ class Formula:
     smooths: tuple[SmoothTerm, ...] = ()
     offsets: tuple[Call, ...] = ()
     calls: tuple[Call, ...] = ()
+    windows: tuple[Windowed, ...] = ()
 
     @property
     def has_intercept(self) -> bool:
@@ -104,7 +110,7 @@ class Formula:
 
     def __str__(self) -> str:
         """The formula written out: every term by itself, in the order of the coefficients. It reads back the same."""
-        calls = {call.name for call in self.calls}
+        calls = {call.name for call in self.calls} | {made.name for made in self.windows}
         smooth = {term.column: str(term) for term in self.smooths}
 
         def one(name: str) -> str:
@@ -178,7 +184,7 @@ class _Meaning:
                         f"'{part.column}' has two smooths. Keep one, with more knots if need be.", part.at
                     )
                 smooths.append(part)
-                _add(terms, [(Column(part.column),)])
+                _add(terms, [(part.of,)])
             elif isinstance(part, Group):
                 if sign == "-":
                     raise self.refuse("a group term cannot be taken out. Leave it away instead.", part.at)
@@ -217,7 +223,29 @@ class _Meaning:
             if outcome in names:
                 raise self.refuse(f"the outcome '{outcome}' is also used as a predictor. Remove it from one side.")
         calls = tuple(part for part in components.values() if isinstance(part, Call))
-        return Formula(self.text, outcome, common, merged, tuple(columns), tuple(smooths), tuple(offsets), calls)
+        windows = dict.fromkeys(made for node in (*components.values(), *offsets) for made in windowed_in(node))
+        self.check_windows(outcome, windows, columns)
+        return Formula(
+            self.text, outcome, common, merged, tuple(columns), tuple(smooths), tuple(offsets), calls, tuple(windows)
+        )
+
+    def check_windows(self, outcome: str, windows: Iterable[Windowed], columns: Collection[str]) -> None:
+        """Refuse columns made of several rows that hold the outcome of their own row, or what is beside them."""
+        for made in windows:
+            if made.source == outcome and set(made.functions) != {"lag"}:
+                raise self.refuse(
+                    f"{made} holds the outcome '{outcome}' of the row itself. Of the outcome there is only "
+                    f"lag({Column(outcome)}), its value on an earlier occasion.",
+                    made.at,
+                )
+            if made.by is not None and made.by.name == outcome:
+                raise self.refuse(f"{made} groups rows by the outcome. Name another column.", made.at)
+            if made.function == "within" and made.of.name in columns:
+                raise self.refuse(
+                    f"{made} stands beside {made.of}, of which it is a part, so that neither can change while the "
+                    f"other is held. Write {made} + {_other_part(made)} in place of both.",
+                    made.at,
+                )
 
     def not_apart(self, smooth: SmoothTerm) -> ModelError:
         return self.refuse(
@@ -338,7 +366,7 @@ class _Meaning:
             self.bounded(factors, part.at)
         for factor in factors:
             for column in factor:
-                if isinstance(column, Call):
+                if isinstance(column, Call | Windowed):
                     raise self.refuse(
                         f"{column} cannot be a grouping factor. Make a column of it in the table.", part.at
                     )
@@ -397,6 +425,11 @@ class _Meaning:
                     f"out again. Remove '- {smooth.column}'.",
                     smooth.at,
                 )
+
+
+def _other_part(made: Windowed) -> Windowed:
+    """What is left of a column without its part within persons, or within other levels."""
+    return Windowed.made("between", made.of, made.by, 1, made.at)
 
 
 def _add(terms: list[_Term], more: Iterable[_Term]) -> None:

@@ -10,6 +10,7 @@ import itertools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from alliance_bayes.errors import ModelError
 from alliance_bayes.remedies import setting
@@ -18,6 +19,7 @@ __all__ = [
     "COMPARISONS",
     "DEFAULT_K",
     "FUNCTIONS",
+    "WINDOWS",
     "Call",
     "Chain",
     "Column",
@@ -29,9 +31,12 @@ __all__ = [
     "Power",
     "SmoothTerm",
     "Sum",
+    "Windowed",
     "columns_of",
     "read_formula",
     "shown",
+    "windowed_in",
+    "windowed_named",
 ]
 
 #: Functions of numbers that a formula may call, also as ``np.<name>``, with their number of arguments.
@@ -39,6 +44,8 @@ FUNCTIONS = {
     **dict.fromkeys(("log", "log1p", "log2", "log10", "exp", "sqrt", "abs"), 1),
     **dict.fromkeys(("minimum", "maximum"), 2),
 }
+#: Functions of a column that are made of several rows, those of one person say, so that they are columns themselves.
+WINDOWS = ("within", "between", "lag")
 # The other functions. bs and poly make several columns, so that they are terms, not parts of an expression.
 _OTHERS = ("I", "center", "scale", "bs", "poly", "offset")
 _BASES = {"bs": ("df", "degree", "knots", "lower_bound", "upper_bound"), "poly": ("degree",)}
@@ -49,6 +56,10 @@ _INSTEAD = {
     **dict.fromkeys(("S", "T"), f"{_ITSELF}, the first of which is the reference"),
     **dict.fromkeys(("B", "binary"), "write the column itself: a column with two levels is one indicator"),
     **dict.fromkeys(("p", "prop", "proportion"), "make a column of the outcome and choose the family"),
+    **dict.fromkeys(
+        ("diff", "lead"), "write I(x - lag(x)) for a difference in time, or make a column of it in the table"
+    ),
+    **dict.fromkeys(("cwc", "demean"), "write within(x), the difference from the person's mean"),
     **dict.fromkeys(("cr", "cc", "tp", "te", "ti", "t2", "hsgp", "ns"), "write s(column) for a smooth"),
 }
 
@@ -59,10 +70,12 @@ _MOST_OPERATIONS = 100  # in one call
 _MOST_COLUMNS = 100  # of a basis
 _HIGHEST_POWER = 10  # of a number
 _HIGHEST_ORDER = 5  # of an interaction
+_LONGEST_LAG = 100  # occasions
 DEFAULT_K = 8
 
 _USAGE = "Terms are joined by '+', interactions written 'a:b' or 'a*b', group terms '(a || factor)' in parentheses."
 _PLAIN = re.compile(r"[^\W\d][\w.]*")
+_OF_WINDOW = re.compile(rf"(?:{'|'.join(WINDOWS)})\(.*\)")
 _TOKEN = re.compile(
     r"""
     (?P<space>\s+)
@@ -86,6 +99,55 @@ class Column:
 
     def __str__(self) -> str:
         return self.name if _PLAIN.fullmatch(self.name) else f"`{self.name}`"
+
+
+@dataclass(frozen=True)
+class Windowed(Column):
+    """A column that is made of several rows of another: ``within(x)``, ``between(x, provider_id)``, ``lag(x, 2)``.
+
+    It is a column of the cohort like any other once it is made, called as formulas write it.
+
+    Parameters
+    ----------
+    function
+        One of `WINDOWS`.
+    of
+        The column that it is made of; of a lag it may be a part within persons, and of such a part a lag.
+    by
+        The column whose levels share a mean; None for persons.
+    steps
+        Occasions between a row and the one whose value it has.
+    """
+
+    function: str = "within"
+    of: Column = field(default_factory=lambda: Column(""))
+    by: Column | None = None
+    steps: int = 1
+
+    @classmethod
+    def made(cls, function: str, of: Column, by: Column | None, steps: int, at: int) -> Windowed:
+        """The column under its name."""
+        more = [] if by is None else [str(by)]
+        more += [] if steps == 1 else [str(steps)]
+        return cls(f"{function}({', '.join([str(of), *more])})", at, function, of, by, steps)
+
+    @property
+    def source(self) -> str:
+        """The column of the table that it is made of in the end."""
+        return self.of.source if isinstance(self.of, Windowed) else self.of.name
+
+    @property
+    def functions(self) -> tuple[str, ...]:
+        """What is done to that column, the last first."""
+        return (self.function, *(self.of.functions if isinstance(self.of, Windowed) else ()))
+
+    @property
+    def made_of(self) -> tuple[str, ...]:
+        """Columns of the table that its values follow from, besides those that say whose and when a row is."""
+        return (self.source, *([] if self.by is None else [self.by.name]))
+
+    def __str__(self) -> str:
+        return self.name
 
 
 @dataclass(frozen=True)
@@ -149,12 +211,20 @@ class SmoothTerm:
         Number of penalised basis columns: k - 2, or the number of declared knots.
     knots
         Declared knots in increasing order; None where they are quantiles of the column.
+    made
+        The column, where it is made of several rows.
     """
 
     column: str
     size: int
     knots: tuple[float, ...] | None = None
     at: int = field(default=0, compare=False, repr=False)
+    made: Windowed | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def of(self) -> Column:
+        """The column."""
+        return self.made or Column(self.column, self.at)
 
     @property
     def name(self) -> str:
@@ -163,8 +233,8 @@ class SmoothTerm:
 
     def __str__(self) -> str:
         if self.knots is not None:
-            return f"s({self.column}, knots={self.knots!r})"
-        return f"s({self.column})" if self.size == DEFAULT_K - 2 else f"s({self.column}, k={self.size + 2})"
+            return f"s({self.of}, knots={self.knots!r})"
+        return f"s({self.of})" if self.size == DEFAULT_K - 2 else f"s({self.of}, k={self.size + 2})"
 
 
 @dataclass(frozen=True)
@@ -220,6 +290,29 @@ def columns_of(node: Node) -> tuple[str, ...]:
         return (node.name,)
     parts = node.arguments if isinstance(node, Call) else node.parts if isinstance(node, Operation) else ()
     return tuple(dict.fromkeys(name for part in parts for name in columns_of(part)))
+
+
+@lru_cache(maxsize=1_000)
+def windowed_named(name: str) -> Windowed | None:
+    """The column made of several rows that has a name; None for any other."""
+    if not _OF_WINDOW.fullmatch(name) or len(name) > _LONGEST:
+        return None
+    try:
+        reader = _Reader(name)
+        made = reader.windowed()
+    except ModelError:
+        return None
+    return made if reader.next.kind == "end" and made.name == name else None
+
+
+def windowed_in(node: Node) -> Iterator[Windowed]:
+    """Columns made of several rows in an expression, each before those that are made of it."""
+    if isinstance(node, Windowed):
+        yield from windowed_in(node.of)
+        yield node
+    parts = node.arguments if isinstance(node, Call) else node.parts if isinstance(node, Operation) else ()
+    for part in parts:
+        yield from windowed_in(part)
 
 
 def shown(text: str, at: int | None = None) -> str:
@@ -414,6 +507,8 @@ class _Reader:
     def term(self) -> Part:
         token = self.next
         if token.kind == "name" and self.ahead().text == "(":
+            if token.text in WINDOWS:
+                return self.windowed()
             return self.smooth() if token.text == "s" else self.call(inside=False)
         if token.kind in ("name", "quoted"):
             return self.column()
@@ -444,7 +539,69 @@ class _Reader:
         name = token.text.strip("`")
         if name == "Intercept" or not name.strip() or any(mark in name for mark in ":\n\r"):
             raise self.refuse(token, "cannot be the name of a column in a formula; rename the column", "")
+        if _OF_WINDOW.fullmatch(name):
+            raise self.refuse(token, "is made of other rows and no name to be quoted; write it without backquotes", "")
         return Column(name, token.at)
+
+    def windowed(self) -> Windowed:
+        """``within(x)``, ``between(x, provider_id)``, ``lag(x, 2)``: of a column, as its values are in several rows."""
+        token = self.next
+        function = token.text
+        self.place += 2
+        self.deeper(token)
+        of, by, steps = self.windowed_of(function), None, 1
+        if self.take(","):
+            if function == "lag":
+                steps = self.steps()
+            elif self.next.kind in ("name", "quoted") and self.ahead().text != "(":
+                by = self.column()
+            else:
+                raise self.refuse(self.next, f"stands where {function}() takes the column whose levels share a mean")
+        if self.next.text != ")":
+            what = "a number of occasions" if function == "lag" else "the column whose levels share a mean"
+            raise self.refuse(
+                self.next, f"has no place in {function}(), which takes one column of the table and perhaps {what}", ""
+            )
+        self.place += 1
+        self.depth -= 1
+        if by is not None and by.name == of.name:
+            raise self.refuse(
+                token, f"takes the mean of '{by.name}' over its own levels, which is '{by.name}' itself", ""
+            )
+        return Windowed.made(function, of, by, steps, token.at)
+
+    def windowed_of(self, function: str) -> Column:
+        """The first argument: a column, a lag of one, or of a lag the part within persons."""
+        token = self.next
+        if token.kind in ("name", "quoted") and self.ahead().text != "(":
+            return self.column()
+        what = f"{function}() takes a column of the table"
+        if token.kind != "name":
+            raise self.refuse(token, f"is no column, and {what}", "")
+        if token.text not in WINDOWS:
+            raise self.refuse(token, f"makes an expression, and {what}; make a column of it there and name that", "")
+        inner = self.windowed()
+        if function == "lag" and inner.function == "lag":
+            raise self.refuse(token, "is a lag of a lag; write one with the occasions of both, as in lag(x, 2)", "")
+        if "lag" not in (function, inner.function):
+            raise self.refuse(token, "is a part already, and has no parts of its own; write one of the functions", "")
+        if inner.function == "between":
+            raise self.refuse(token, "is the same on every occasion, so it has no lag; write it without", "")
+        if len(inner.functions) > 1:
+            raise self.refuse(token, "is made in three steps; make a column of it in the table and name that", "")
+        return inner
+
+    def steps(self) -> int:
+        """The number of occasions of a lag."""
+        token = self.next
+        if token.text not in {str(n) for n in range(1, _LONGEST_LAG + 1)}:
+            raise self.refuse(
+                token,
+                f"stands where lag() takes a number of occasions before, 1 to {_LONGEST_LAG}, as in lag(x, 2)",
+                "",
+            )
+        self.place += 1
+        return int(token.text)
 
     # Calls
 
@@ -457,7 +614,7 @@ class _Reader:
             raise self.refuse(
                 token,
                 f"is not a function of formulas: {instead}",
-                f"Functions: {', '.join((*_OTHERS, *FUNCTIONS))}, s.",
+                f"Functions: {', '.join((*_OTHERS, *FUNCTIONS, *WINDOWS))}, s.",
             )
         if inside and name in (*_BASES, "offset", "s"):
             raise self.refuse(token, "is a term of its own and no part of an expression")
@@ -596,7 +753,7 @@ class _Reader:
         if token.kind == "number":
             return Number(self.number())
         if token.kind == "name" and self.ahead().text == "(":
-            return self.call(inside=True)
+            return self.windowed() if token.text in WINDOWS else self.call(inside=True)
         if token.kind in ("name", "quoted"):
             return self.column()
         if token.text == "{":
@@ -622,9 +779,13 @@ class _Reader:
         self.place += 2
         options: dict[str, int | float | tuple[int | float, ...]] = {}
         token = self.next
-        if token.kind != "name" or self.ahead().text not in (",", ")"):
+        column: Column
+        if token.kind == "name" and token.text in WINDOWS and self.ahead().text == "(":
+            column = self.windowed()
+        elif token.kind != "name" or self.ahead().text not in (",", ")"):
             raise self.bad_call(start, "should name one column")
-        column = self.column().name
+        else:
+            column = self.column()
         while self.take(","):
             name = self.next
             if name.kind != "name" or self.ahead().text != "=":
@@ -641,14 +802,14 @@ class _Reader:
         self.need(")", "',' or ')'")
         if len(options) > 1:
             raise self.bad_call(start, "has both k and knots, which is the number of knots twice")
-        at = self.tokens[start].at
+        at, made = self.tokens[start].at, column if isinstance(column, Windowed) else None
         if "knots" in options:
             given = options["knots"]
             assert isinstance(given, tuple)
-            return SmoothTerm(column, len(given), tuple(map(float, given)), at)
+            return SmoothTerm(column.name, len(given), tuple(map(float, given)), at, made)
         k = options.get("k", DEFAULT_K)
         assert isinstance(k, int)
-        return SmoothTerm(column, k - 2, None, at)
+        return SmoothTerm(column.name, k - 2, None, at, made)
 
     def count(self, start: int) -> int:
         token = self.next

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
@@ -13,6 +13,7 @@ import numpy as np
 from alliance_bayes.errors import ModelError
 from alliance_bayes.instruments.catalogue import ALLIANCE2, known_as
 from alliance_bayes.instruments.definition import Instrument
+from alliance_bayes.model.grammar import Windowed, windowed_named
 from alliance_bayes.rounding import is_constant
 
 __all__ = [
@@ -216,10 +217,21 @@ def scale_of(column: str, declared: Mapping[str, Scale]) -> Scale | None:
     """
     if column in declared:
         return declared[column]
+    if (made := windowed_named(column)) is not None:
+        whole = scale_of(made.source, declared)
+        return None if whole is None else _of_part(made, whole)
     if column in _SETTINGS:
         return _SETTINGS[column]
     measured = _measured(column)
     return None if measured is None else measured.scale
+
+
+def _of_part(made: Windowed, whole: Scale) -> Scale:
+    """The scale of a column that is made of several rows of another: in its unit and with its SD, the larger one."""
+    if "within" in made.functions:
+        reason = f"difference from a mean, in points of '{made.source}' and with its SD ({whole.reason})"
+        return replace(whole, mean=0.0, lower=None, upper=None, step=None, reason=reason)
+    return replace(whole, step=None) if "between" in made.functions else whole
 
 
 def is_measured(column: str) -> bool:
@@ -246,6 +258,9 @@ def called(column: str) -> str | None:
 
 def unit_of(column: str, declared: Mapping[str, Scale]) -> str:
     """What one unit of a column is called: its scale's or its instrument's word, else "unit of <column>"."""
+    made = windowed_named(column)
+    if made is not None and column not in declared:
+        return unit_of(made.source, declared)
     scale, measured = scale_of(column, declared), _measured(column)
     if scale is None and measured is not None:
         return measured.unit
@@ -271,9 +286,13 @@ def sample_scale(values: np.ndarray, weights: np.ndarray | None = None, column: 
         sd = float(np.sqrt(weights @ (values - mean) ** 2 / max(weights.sum() - 1, 1)))
     sd = sd if sd > 0 and not is_constant(values) else abs(mean) or 1.0
     reason = "mean and SD of the analysed rows, so that this prior depends on the data"
-    measured = _measured(column)
+    part = windowed_named(column)
+    measured = _measured(column if part is None else part.source)
     if measured is None:
         return SampleScale(mean, sd, reason=reason)
+    if part is not None:
+        better = measured.instrument.higher_is == "better"
+        return SampleScale(mean, sd, unit=measured.unit, higher_is_better=better, reason=reason)
     made = measured.on(mean, sd, reason, SampleScale)
     assert isinstance(made, SampleScale)
     return made

@@ -24,7 +24,7 @@ from alliance_bayes.model.priors import SET, Prior, PriorTable, parse_prior
 from alliance_bayes.model.residual import check_residual_by
 from alliance_bayes.model.resolve import preview_priors, resolve_priors
 from alliance_bayes.model.roles import Role, check_roles
-from alliance_bayes.model.scales import Scale, scale_of
+from alliance_bayes.model.scales import Scale, scale_of, unit_of
 from alliance_bayes.model.smooth import Smooth
 from alliance_bayes.model.trials import check_trials
 from alliance_bayes.readonly import ReadOnly
@@ -97,8 +97,8 @@ class ModelSpec:
         if self.residual_by is not None:
             check_residual_by(self.residual_by, self.parsed, self.observation)
         check_trials(self.trials, self.parsed, self.observation)
-        made = Derivations(self.rows, self.derived, self.events, self.among)
-        made.check_used(self.columns)
+        made = self._derivations
+        made.check_used((*self.columns, *(name for one in self.parsed.windows for name in one.made_of)))
         for name in ("derived", "events", "among"):
             object.__setattr__(self, name, getattr(made, name))
         check_names(self.parsed, self.observation, self.residual_by, self.trials)
@@ -151,7 +151,10 @@ class ModelSpec:
         return tuple(dict.fromkeys([*self.parsed.columns, *beside]))
 
     def derive(self, cohort: Cohort) -> Cohort:
-        """The rows that the model is of, with the columns that it makes: ``rows``, ``derived``, ``events``, ``among``.
+        """The rows that the model is of, with the columns that it makes.
+
+        They are those of ``rows``, ``derived``, ``events`` and ``among``, and ``within(x)``, ``between(x)`` and
+        ``lag(x)`` of the formula, which are made of all rows before ``among`` takes some.
 
         Parameters
         ----------
@@ -168,7 +171,11 @@ class ModelSpec:
         UsageError, DataError
             The tables lack what a row or column is made of, or have another column of its name.
         """
-        return Derivations(self.rows, self.derived, self.events, self.among).of(cohort)
+        return self._derivations.of(cohort)
+
+    @property
+    def _derivations(self) -> Derivations:
+        return Derivations(self.rows, self.derived, self.events, self.among, self.parsed.windows, self.roles)
 
     @property
     def prior_set(self) -> str:
@@ -323,9 +330,10 @@ def _check_against(against: str, focal: str | None, parsed: Formula, scales: Map
             f"{setting('against', against)} is compared with another predictor, which is that of interest. Name it: "
             f"{setting('focal')}."
         )
-    known = {name: scale_of(name, scales) for name in (against, focal)}
-    units = {name: "no known unit" if scale is None else scale.unit for name, scale in known.items()}
-    if None in known.values() or len(set(units.values())) > 1:
+    # A part of a column is in its unit, whatever that is.
+    if unit_of(against, scales) != unit_of(focal, scales):
+        known = {name: scale_of(name, scales) for name in (against, focal)}
+        units = {name: "no known unit" if scale is None else scale.unit for name, scale in known.items()}
         said = " and ".join(f"{shown(name)} in {unit}" for name, unit in units.items())
         raise ModelError(
             f"slopes are compared per one unit, but there is {said}. Give {setting('scales')} of one unit."

@@ -160,6 +160,13 @@ def _check_model(spec: ModelSpec) -> None:
             "the table and fit its rows, or make a table of the rows that are wanted where it is, and take them out of "
             "the model."
         )
+    if spec.parsed.windows:
+        names = ", ".join(made.name for made in spec.parsed.windows)
+        raise ModelError(
+            f"formula {shown(spec.formula)}: {names} would be made of several rows of the table, which is not done "
+            "where it is. Read the table and fit its rows, or make the columns there, by window functions, and name "
+            "those."
+        )
     free = [term.column for term in spec.parsed.smooths if term.knots is None]
     if free:
         raise ModelError(

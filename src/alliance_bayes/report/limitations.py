@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model.scales import is_who5
+from alliance_bayes.model.windows import lagged_outcome
 from alliance_bayes.report.checked import CAUTIONS
 from alliance_bayes.report.privacy import ShownFlow
 from alliance_bayes.report.sections import Section
 from alliance_bayes.report.small_counts import people_in, row_words
-from alliance_bayes.report.text import capital, column_name, count, exact, factor_name, join, percent
+from alliance_bayes.report.text import capital, column_name, count, exact, factor_name, join, levels_of, percent
 from alliance_bayes.report.wording import Wording
 
 if TYPE_CHECKING:
@@ -24,6 +27,7 @@ __all__ = [
     "limits_of_data",
     "limits_of_measures",
     "not_to_conclude",
+    "parts_of",
 ]
 
 SENTENCES = Wording("alliance_bayes.report", "sentences/limitations.toml")
@@ -123,6 +127,7 @@ def _of_model(view: View) -> list[str]:
     scale = design.scales.get(design.outcome.name)
     limits = () if scale is None or not design.family.linear else (scale.lower, scale.upper)
     ends = [exact(end) for end in limits if end is not None]
+    lagged = lagged_outcome(design)
     curved = {smooth.column for smooth in design.smooths} | {offset.name for offset in design.formula.offsets}
     return SENTENCES.all(
         "model",
@@ -130,9 +135,26 @@ def _of_model(view: View) -> list[str]:
         step="" if scale is None or scale.step is None else exact(scale.step),
         straight=join([column_name(name) for name in design.centres if name not in curved]),
         pooled=join([factor_name(factor.name) for factor in design.factors]),
+        parts=parts_of(view.fit),
+        lagged=None if lagged is None else join([column_name(name) for name in lagged.names]),
+        occasions="" if lagged is None else f"{lagged.occasions:.1f}",
         withheld=view.withheld,
         hidden=join([factor_name(name) for name in view.estimates.hidden]),
     )
+
+
+def parts_of(fit: FittedModel) -> list[dict[str, str]]:
+    """What was split into parts within and between levels, with the analysed rows a level, where that is known."""
+    found: dict[tuple[str, str], dict[str, str]] = {}
+    for made in fit.design.formula.windows:
+        if made.function == "lag":
+            continue
+        by = "" if made.by is None else made.by.name
+        codes = fit.people if made.by is None else fit.design.frame.get(by)
+        rows = "" if codes is None or fit.moments is not None else f"{len(codes) / len(np.unique(codes)):.1f}"
+        whose, one = ("persons", "person") if not by else (levels_of(by), column_name(by))
+        found[made.of.name, by] = {"what": column_name(made.of.name), "whose": whose, "one": one, "rows": rows}
+    return list(found.values())
 
 
 def _undone(view: View) -> Iterable[str]:

@@ -13,7 +13,7 @@ from alliance_bayes.model import PooledFactor
 from alliance_bayes.model.scales import is_who5
 from alliance_bayes.report.effect_sizes import rope_words
 from alliance_bayes.report.groups import SLOPES_JUDGED
-from alliance_bayes.report.limitations import is_simulated
+from alliance_bayes.report.limitations import is_simulated, parts_of
 from alliance_bayes.report.modelling import stated_as
 from alliance_bayes.report.privacy import ShownFlow
 from alliance_bayes.report.sections import Section
@@ -113,6 +113,8 @@ def fit_sentences(fit: FittedModel, cite: Cited, small: int) -> list[str]:
         family=design.family.title,
         formula=clean(fit.spec.formula),
         factors=[_pooled(factor) for factor in design.factors],
+        parts=parts_of(fit),
+        lags=bool([made for made in design.formula.windows if made.function == "lag"]),
         smooths=[column_name(smooth.column) for smooth in design.smooths],
         offsets=[column_name(clean(offset.name)) for offset in design.formula.offsets],
         centres=join([f"{column_name(name)} at {exact(value)}" for name, value in centred.items()]),

@@ -13,6 +13,7 @@ from typing import Any
 import pandas as pd
 
 from alliance_bayes.model import Column, Design, PooledFactor, Smooth
+from alliance_bayes.model.grammar import Windowed, windowed_named
 from alliance_bayes.model.roles import RoleOf
 from alliance_bayes.model.scales import called
 
@@ -37,6 +38,7 @@ __all__ = [
     "family_sentence",
     "interval_name",
     "join",
+    "levels_of",
     "meaning",
     "number",
     "percent",
@@ -218,8 +220,19 @@ _NAMES: Mapping[str, str] = {
 
 def column_name(name: str) -> str:
     """A column as a sentence calls it; unknown names with their underscores as blanks."""
+    if (made := windowed_named(name)) is not None:
+        return _windowed_words(made)
     known = _NAMES.get(name) or called(name)
     return known or clean(name).replace("_", " ").strip() or clean(name)
+
+
+def _windowed_words(made: Windowed) -> str:
+    """A column that is made of several rows of another: "alliance within persons", "alliance 2 occasions before"."""
+    inner, by = column_name(made.of.name), "" if made.by is None else made.by.name
+    if made.function == "lag":
+        return f"{inner} {'one occasion' if made.steps == 1 else f'{made.steps} occasions'} before"
+    whose = levels_of(by) if by else "persons"
+    return f"{inner} within {whose}" if made.function == "within" else f"mean {inner} of {whose}"
 
 
 def factor_name(name: str) -> str:
@@ -228,6 +241,11 @@ def factor_name(name: str) -> str:
 
 
 _PLURALS = {"country": "countries", "site": "sites", "provider_id": "providers"}
+
+
+def levels_of(column: str) -> str:
+    """What the levels of a column are called: "countries", "levels of ward"."""
+    return _PLURALS.get(column, f"levels of {column_name(column)}")
 
 
 def levels_words(design: Design, factors: Iterable[PooledFactor]) -> str:
@@ -285,7 +303,8 @@ def unit_of(design: Design, column: str) -> str:
         return PROBABILITY
     scale = design.scales.get(column)
     if scale is None or scale.unit == "unit":
-        return f"unit of {column_name(column)}"
+        made = windowed_named(column)
+        return f"unit of {column_name(column if made is None else made.source)}"
     return clean(scale.unit)
 
 

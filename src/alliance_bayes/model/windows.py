@@ -1,0 +1,279 @@
+"""Columns that are made of several rows: parts within and between persons, and values of earlier occasions."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from alliance_bayes.cohort import Cohort
+from alliance_bayes.cohort.cells import level_label
+from alliance_bayes.cohort.names import ID
+from alliance_bayes.errors import ModelError, UsageError
+from alliance_bayes.model.grammar import Windowed
+from alliance_bayes.model.roles import Role, is_of_persons
+from alliance_bayes.remedies import argument
+
+if TYPE_CHECKING:
+    from alliance_bayes.model.design import Design
+
+__all__ = ["LaggedOutcome", "completed", "lagged_outcome", "person_column", "with_windows"]
+
+
+@dataclass(frozen=True)
+class LaggedOutcome:
+    """A lagged outcome beside effects of persons, which it is related to by construction.
+
+    Parameters
+    ----------
+    names
+        Lags of the outcome.
+    factor
+        The pooled factor of persons.
+    occasions
+        Analysed rows a person, on average.
+    """
+
+    names: tuple[str, ...]
+    factor: str
+    occasions: float
+
+    @property
+    def warning(self) -> str:
+        """What to expect of it, for whoever fits the model."""
+        return (
+            f"{', '.join(self.names)} is the outcome itself on an earlier occasion and holds the person's own level, "
+            f"which the effects of '{self.factor}' hold, too. With T occasions a person (here {self.occasions:.1f} on "
+            "average) its coefficient is biased by about 1/T: too small where the effects of persons are left free "
+            "(Nickell 1981), and too large, with few occasions by more than that, where they are pooled, as here, and "
+            "taken as unrelated to the first occasion. The SD of persons and other slopes are biased with it. Change "
+            "within persons from one occasion to the next is the subject of another model, which has the first "
+            "occasion in it."
+        )
+
+
+def lagged_outcome(design: Design) -> LaggedOutcome | None:
+    """The lags of the outcome in a model that has effects of persons; None without either."""
+    outcome = design.outcome.name
+    names = [made.name for made in design.formula.windows if made.source == outcome and made.name in design.frame]
+    persons = [factor for factor in design.factors if is_of_persons(factor, design.rows.n)]
+    if not names or not persons:
+        return None
+    return LaggedOutcome(tuple(names), persons[0].name, design.n / len(persons[0].levels))
+
+
+def person_column(cohort: Cohort, roles: Mapping[str, Role]) -> str | None:
+    """The column that says whose a row is: the cohort's own, or the one whose levels a model declares to be persons."""
+    if cohort.person is not None:
+        return cohort.person
+    if ID in cohort.data and cohort.data[ID].duplicated().any():
+        return ID
+    declared = [name for name, role in roles.items() if role == "person" and name in cohort.data]
+    return declared[0] if len(declared) == 1 else None
+
+
+def with_windows(cohort: Cohort, windows: Sequence[Windowed], roles: Mapping[str, Role]) -> Cohort:
+    """Add the columns that are made of several rows.
+
+    Means are over all rows with a value, whether or not a row lacks something else that a model needs, and a lag is
+    looked up among all rows. A column that the table has under such a name is used as it is.
+
+    Parameters
+    ----------
+    cohort
+        With every row that there is.
+    windows
+        What is to be made, each after what it is made of.
+    roles
+        Declared roles of pooled factors, which may say who is a person where the cohort does not.
+
+    Returns
+    -------
+    Cohort
+        With these columns as numbers.
+
+    Raises
+    ------
+    UsageError
+        A column that is not there, or holds no numbers; nobody to be within or between; no time, or times that are no
+        whole numbers or that a person has twice; a part within persons that is 0 for everybody, or a lag that nobody
+        has. All of the first kinds at once.
+    DataError
+        A column that could not be read.
+    """
+    wanted = [made for made in windows if made.name not in cohort.data]
+    if not wanted:
+        return cohort
+    person = person_column(cohort, roles)
+    made_here = {made.name for made in wanted}
+    cohort.complete([made.of.name for made in wanted if made.of.name not in made_here])
+    cohort.complete([made.by.name for made in wanted if made.by is not None])
+    if problems := list(dict.fromkeys(_problems(cohort, wanted, person))):
+        raise UsageError(f"{cohort.source}: {' '.join(problems)}")
+    data = cohort.data.copy()
+    for made in wanted:
+        by = person if made.by is None else made.by.name
+        assert by is not None
+        data[made.name] = _values(made, data, by, cohort.time)
+        if not data[made.name].notna().any() or (made.function == "within" and not data[made.name].fillna(0).any()):
+            raise UsageError(f"{cohort.source}: {_nothing(made, data, by, cohort.time)}")
+    return dataclasses.replace(cohort, data=data)
+
+
+def _problems(cohort: Cohort, wanted: Iterable[Windowed], person: str | None) -> Iterator[str]:
+    for made in wanted:
+        if made.of.name in cohort.data and not pd.api.types.is_numeric_dtype(cohort.data[made.of.name]):
+            yield f"{made} needs numbers, and '{made.of.name}' holds levels."
+        if made.by is None and person is None:
+            yield (
+                f"{made} is of the rows of a person, and every row is somebody else's. Say whose a row is "
+                f"({argument('person')}), or name the column whose levels share a mean, as in within(x, provider_id)."
+                if made.function != "lag"
+                else f"{made} is a person's value on an earlier occasion, and every row is somebody else's. Say whose "
+                f"a row is ({argument('person')}), and when it was ({argument('time')})."
+            )
+        elif made.function == "lag":
+            yield from _problems_of_time(made, cohort, person)
+
+
+def _problems_of_time(made: Windowed, cohort: Cohort, person: str | None) -> Iterator[str]:
+    """Why the rows of a person have no order of occasions."""
+    if cohort.time is None:
+        yield f"{made} is a value of an earlier occasion, and nothing says when a row was ({argument('time')})."
+        return
+    number = f"Number the occasions in a column (0, 1, 2, ...) and give that as {argument('time')}."
+    times = cohort.data[cohort.time]
+    if not pd.api.types.is_numeric_dtype(times):
+        yield (
+            f"{made} counts occasions, and '{cohort.time}' holds dates, which do not say what the occasion before is. "
+            f"{number}"
+        )
+        return
+    broken = np.flatnonzero((times.notna() & (times != times.round())).to_numpy())
+    if broken.size:
+        yield (
+            f"{made} counts occasions, so the times in '{cohort.time}' should be whole numbers, but {broken.size:,} "
+            f"are not, such as {times.iloc[broken[0]]:g} in row {broken[0]} (from 0). {number}"
+        )
+    there = cohort.data[[person, cohort.time]].dropna()
+    if (twice := there.duplicated()).any():
+        at = twice[twice].index[0]
+        yield (
+            f"{made} is not one value, because a person has two rows at one time in '{cohort.time}' ("
+            f"{int(twice.sum()):,} rows, such as row {at}, from 0). Leave one of them out. {number}"
+        )
+
+
+def _values(made: Windowed, data: pd.DataFrame, by: str, time: str | None) -> pd.Series:
+    """Values of one column, missing where there are none."""
+    values = data[made.of.name].astype("float64")
+    codes = pd.Series(pd.factorize(data[by])[0], index=data.index, dtype="float64")
+    codes = codes.where(codes >= 0)
+    if made.function == "lag":
+        assert time is not None
+        earlier = pd.DataFrame({"code": codes, "time": data[time] + made.steps, "value": values}).dropna()
+        keys = pd.MultiIndex.from_arrays([codes, data[time]])
+        found = earlier.set_index(["code", "time"])["value"].reindex(keys)
+        return pd.Series(found.to_numpy(), index=data.index)
+    means = values.groupby(codes).transform("mean")
+    return means if made.function == "between" else values - means
+
+
+def _nothing(made: Windowed, data: pd.DataFrame, by: str, time: str | None) -> str:
+    """Why a column holds nothing."""
+    if not data[made.of.name].notna().any():
+        return f"'{made.of.name}' has no value in any row, so there is no {made}."
+    if made.function != "lag":
+        return (
+            f"{made} is 0 in every row, because no level of '{by}' has two different values of '{made.of.name}'. Write "
+            f"{made.of} itself, or name the column whose levels share a mean."
+        )
+    assert time is not None
+    own = data.dropna(subset=[by, time, made.of.name]).sort_values(time).groupby(by, observed=True)[time]
+    gaps = [after - before for _, times in own for before, after in pairwise(times)]
+    least = min(gaps, default=0)
+    hint = (
+        f" A person's times are at least {least:g} apart, so write lag({made.of}, {least:g})."
+        if least > made.steps
+        else ""
+    )
+    return (
+        f"{made} has no value in any row, because no row of a person is {made.steps} after another with a value.{hint}"
+    )
+
+
+def completed(
+    frame: pd.DataFrame, windows: Sequence[Windowed], known: pd.DataFrame, persons: Sequence[str]
+) -> pd.DataFrame:
+    """New rows with the parts between and within that can be told: a known level's mean is that of the fit.
+
+    Parameters
+    ----------
+    frame
+        The new rows; columns that they have are left as they are, but for means that are missing.
+    windows
+        Columns made of several rows that the model has.
+    known
+        The analysed rows of the model's columns.
+    persons
+        Columns whose levels may be persons.
+
+    Raises
+    ------
+    ModelError
+        A column that neither the new rows nor the fit tell, with what to give.
+    """
+    lacking = []
+    for made in windows:
+        if made.function == "between" and made.name in known:
+            frame = _with_means(frame, made, known, persons)
+    for made in windows:
+        if made.name in frame or made.name not in known:
+            continue
+        other = Windowed.made("between", made.of, made.by, 1, 0).name
+        if made.function == "within" and {made.of.name, other} <= set(frame):
+            frame = frame.assign(**{made.name: frame[made.of.name] - frame[other]})
+        elif made.function == "within":
+            lacking.append(f"'{made.name}', or '{made.of.name}' and '{other}'")
+        else:
+            lacking.append(f"'{made.name}'")
+    if lacking:
+        raise ModelError(
+            f"the new rows lack columns that are made of several rows: {'; '.join(lacking)}. Give them their values; "
+            "the fit knows a person's mean only where it has both the effects of persons and the mean as a predictor."
+        )
+    return frame
+
+
+def _with_means(frame: pd.DataFrame, made: Windowed, known: pd.DataFrame, persons: Sequence[str]) -> pd.DataFrame:
+    """New rows with the means of the levels that the fit has seen, where the rows do not give them."""
+    if made.name in frame and frame[made.name].notna().all():
+        return frame
+    of = _means(made, known, persons if made.by is None else [made.by.name])
+    name = next((name for name in of if name in frame), None)
+    if name is None:
+        return frame
+    given = frame[made.name] if made.name in frame else pd.Series(np.nan, index=frame.index)
+    means = frame[name].map(lambda value: of[name].get(level_label(value)), na_action="ignore").astype("float64")
+    if gaps := int((given.isna() & means.isna()).sum()):
+        raise ModelError(
+            f"the fit has not seen the levels of '{name}' of {gaps:,} new row(s), so it does not know their "
+            f"'{made.name}'. Give it as a column of the new rows; it may be missing where the level is known."
+        )
+    return frame.assign(**{made.name: given.fillna(means)})
+
+
+def _means(made: Windowed, known: pd.DataFrame, names: Iterable[str]) -> dict[str, dict[str, float]]:
+    """By factor whose levels have one mean each: the mean of each level."""
+    found = {}
+    for name in names:
+        if name in known and isinstance(known[name].dtype, pd.CategoricalDtype):
+            own = known[made.name].groupby(known[name], observed=True)
+            if (own.nunique() == 1).all() and own.ngroups < len(known):
+                found[name] = {str(level): float(value) for level, value in own.first().items()}
+    return found
