@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -16,6 +16,7 @@ import xarray as xr
 from alliance_bayes import storage
 from alliance_bayes.blas import one_blas_thread
 from alliance_bayes.cohort import Cohort, Flow, read_cohort
+from alliance_bayes.cohort.flow import ROW, counted
 from alliance_bayes.effects import FitWithEffects
 from alliance_bayes.engines import DRAWS, Progress, SamplerSettings, sample_prior
 from alliance_bayes.engines.choice import check_engine, sample
@@ -23,11 +24,12 @@ from alliance_bayes.errors import UsageError
 from alliance_bayes.fit import FittedModel, without_times
 from alliance_bayes.machine import processors
 from alliance_bayes.model import Design, ModelSpec, read_card, write_card
-from alliance_bayes.model.roles import persons_of, role_wanted
+from alliance_bayes.model.roles import role_wanted
 from alliance_bayes.model.windows import lagged_outcome
 from alliance_bayes.moments import Moments, fingerprint
 from alliance_bayes.moments.weighted import design_of_moments
-from alliance_bayes.remedies import argument
+from alliance_bayes.readonly import ReadOnly
+from alliance_bayes.remedies import argument, call
 from alliance_bayes.versions import versions
 
 if TYPE_CHECKING:
@@ -39,6 +41,12 @@ if TYPE_CHECKING:
 __all__ = ["Fit", "Model", "load_fit", "load_model"]
 
 logger = logging.getLogger("alliance_bayes")
+
+NO_OPTIONS: Mapping[str, Any] = ReadOnly({})
+_NO_EFFECT = (
+    "{rows} are of {people} people, and the model has no effect of the person: it takes rows of one person for as "
+    "independent as those of two, so that intervals may be much too narrow. Pool over persons, as in (1 | pid)."
+)
 
 
 class Model(ModelSpec):
@@ -151,7 +159,9 @@ class Model(ModelSpec):
         """
         write_card(self, path)
 
-    def prior_predictive(self, cohort: Cohort | pd.DataFrame, *, draws: int = 500, seed: int = 0) -> xr.DataTree:
+    def prior_predictive(
+        self, cohort: Cohort | pd.DataFrame | str | Path, *, draws: int = 500, seed: int = 0
+    ) -> xr.DataTree:
         """Draw parameters and outcomes from the prior, before anything is fitted.
 
         Parameters
@@ -169,11 +179,10 @@ class Model(ModelSpec):
             Groups ``prior`` (the variables of the posterior), ``prior_predictive`` (chain, draw, obs; in units of the
             outcome) and ``observed_data``.
         """
-        design = self._applied(cohort)[0]
-        prior = sample_prior(design, self.priors_for(design), draws=draws, seed=seed)
-        drawn = FittedModel(
-            self, design, self.priors_for(design), xr.DataTree.from_dict({"posterior": prior}), Flow(design.rows.n), {}
-        )
+        spec, design = self._applied(cohort)[:2]
+        priors = spec.priors_for(design)
+        prior = sample_prior(design, priors, draws=draws, seed=seed)
+        drawn = FittedModel(spec, design, priors, xr.DataTree.from_dict({"posterior": prior}), Flow(design.rows.n), {})
         rng = np.random.default_rng(seed + 1)
         outcome = design.family.simulate(drawn.linear_predictor(), drawn.parameters_at(), design.outcome, rng)[None]
         rows = {"obs": np.arange(design.rows.n)}
@@ -184,7 +193,7 @@ class Model(ModelSpec):
         observed = xr.Dataset({design.outcome.name: ("obs", design.outcome.values)}, coords=rows)
         return xr.DataTree.from_dict({"prior": prior, "prior_predictive": predicted, "observed_data": observed})
 
-    def pymc(self, cohort: Cohort | pd.DataFrame) -> pm.Model:
+    def pymc(self, cohort: Cohort | pd.DataFrame | str | Path) -> pm.Model:
         """The PyMC graph of the model on a cohort, to inspect or extend.
 
         Parameters
@@ -199,14 +208,17 @@ class Model(ModelSpec):
         """
         from alliance_bayes.engines.graph import build_graph
 
-        design = self._applied(cohort)[0]
-        return build_graph(design, self.priors_for(design))
+        spec, design = self._applied(cohort)[:2]
+        return build_graph(design, spec.priors_for(design))
 
     @one_blas_thread()
     def fit(
         self,
-        cohort: Cohort | pd.DataFrame | Moments,
+        cohort: Cohort | pd.DataFrame | str | Path | Moments,
         *,
+        person: str | None = None,
+        time: str | None = None,
+        unit: str = ROW,
         engine: str = "auto",
         draws: int | None = None,
         tune: int = SamplerSettings.tune,
@@ -226,6 +238,10 @@ class Model(ModelSpec):
             The cohort, or a table that `read_cohort` accepts. Participants without a value in a column of the model
             are left out, and counted in ``fit.flow``. Or the moments of a table that is out of reach (`reduce_table`,
             `load_moments`): a Gaussian model then has the same posterior, but nothing is known of single participants.
+        person, time, unit
+            Of a table that is read here and has several rows a person: which columns say whose and when a row is, and
+            what a row is called ("session"); see `read_cohort`. People and rows are then counted apart, and levels of
+            the person's column are persons without being declared in `roles`.
         engine
             ``"collapsed"`` for Gaussian models: exact, and as fast for millions of rows as for thousands. ``"nuts"``
             for every model. ``"auto"`` takes the first wherever it applies; ``fit.info`` says which engine ran, and why
@@ -275,8 +291,14 @@ class Model(ModelSpec):
             sampler=sampler,
         )
         moments = cohort if isinstance(cohort, Moments) else None
-        people = None
+        people, spec = None, self
+        reading = {"person": person, "time": time} | ({} if unit == ROW else {"unit": unit})
+        reading = {name: given for name, given in reading.items() if given is not None}
         if isinstance(cohort, Moments):
+            if reading:
+                raise UsageError(
+                    f"moments hold no rows of people, so {argument(next(iter(reading)))} needs the table itself."
+                )
             if same_people:
                 raise UsageError(
                     f"moments hold no rows to choose people from, so {argument('same_people')} needs the table itself."
@@ -285,16 +307,14 @@ class Model(ModelSpec):
             flow = cohort.flow or Flow(design.n)
             about = {"cohort_source": "moments, without rows", "cohort_hash": fingerprint(moments)}
         else:
-            design, flow, about, rows = self._applied(cohort, same_people)
-            people = rows.people(self.columns)
-            if people is None:
-                people = persons_of(design, self.roles)
+            spec, design, flow, about, rows = self._applied(cohort, same_people, reading)
+            people = rows.people(spec.columns)
         for factor in design.factors:
             if not factor.role.known and (wanted := role_wanted(factor.name, len(factor.levels), design.rows.n)):
                 logger.log(logging.WARNING if progress is not False else logging.INFO, "%s", wanted)
         if (lagged := lagged_outcome(design)) is not None:
             logger.log(logging.WARNING if progress is not False else logging.INFO, "%s", lagged.warning)
-        priors = self.priors_for(design)
+        priors = spec.priors_for(design)
         tree, ran = sample(
             design,
             priors,
@@ -307,16 +327,30 @@ class Model(ModelSpec):
         )
         ran, seconds = without_times(ran)
         info = {**ran, **about, "versions": versions()}
-        return Fit(self, design, priors, tree, flow, info, moments, people, seconds)
+        fit = Fit(spec, design, priors, tree, flow, info, moments, people, seconds)
+        if people is not None and not fit.pools_persons:
+            words = _NO_EFFECT.format(rows=counted(flow.analysed, flow.unit), people=f"{np.unique(people).size:,}")
+            logger.log(logging.WARNING if progress is not False else logging.INFO, "%s", words)
+        return fit
 
     def _applied(
-        self, cohort: Cohort | pd.DataFrame, same_people: Sequence[ModelSpec | str] = ()
-    ) -> tuple[Design, Flow, dict[str, Any], Cohort]:
-        """The design on a cohort's rows, who was left out, what is told of the data, and the rows."""
-        cohort = cohort if isinstance(cohort, Cohort) else read_cohort(cohort, set_aside=True)
+        self,
+        cohort: Cohort | pd.DataFrame | str | Path,
+        same_people: Sequence[ModelSpec | str] = (),
+        reading: Mapping[str, Any] = NO_OPTIONS,
+    ) -> tuple[Self, Design, Flow, dict[str, Any], Cohort]:
+        """The model, and its design, on a cohort's rows, who was left out, what is told of the data, and the rows."""
+        if not isinstance(cohort, Cohort):
+            cohort = read_cohort(cohort, set_aside=True, **reading)
+        elif reading:
+            raise UsageError(
+                f"the cohort was read before, so {argument(next(iter(reading)))} cannot say how. Give it to "
+                f"{call('read_cohort')}."
+            )
         rows, shared = self.derive(cohort), self._shared(same_people)
+        spec, rows = self.of_persons(rows)
         chosen = rows.same_people(shared) if shared else rows
-        frame, flow = self.complete(chosen)
+        frame, flow = spec.complete(chosen)
         about: dict[str, Any] = {"same_people": shared} if shared else {}
         about |= {
             "cohort_source": rows.source,
@@ -324,7 +358,9 @@ class Model(ModelSpec):
             "cohort_hash": cohort.hash,
             "missing": {name: int(rows.data[name].isna().sum()) for name in self.columns},
         }
-        return self.design(frame), flow, about, chosen
+        if cohort.person is not None:
+            about["long"] = {"person": cohort.person, "time": cohort.time, "unit": cohort.unit}
+        return spec, spec.design(frame), flow, about, chosen
 
     def _shared(self, same_people: Sequence[ModelSpec | str]) -> list[str]:
         """The columns of this and other models, sorted; none where there are no others."""

@@ -13,6 +13,7 @@ import pandas as pd
 import xarray as xr
 
 from alliance_bayes.cohort import Flow
+from alliance_bayes.cohort.flow import counted
 from alliance_bayes.errors import UsageError
 from alliance_bayes.model import Design, ModelSpec, PriorTable, Rows
 from alliance_bayes.model.levels import NEW_LEVEL
@@ -69,6 +70,21 @@ class FittedModel:
     _new_levels: dict[str, tuple[tuple[tuple[str, ...], int], np.ndarray]] = field(
         default_factory=dict, init=False, repr=False
     )
+
+    @property
+    def pools_persons(self) -> bool:
+        """Whether rows of one person share an effect; True where a row is a person.
+
+        They do where a pooled factor has levels of one person each, of which some have several rows.
+        """
+        if self.people is None:
+            return True
+        for index in self.design.rows.index.values():
+            pairs = np.unique(np.column_stack([index, self.people]), axis=0)
+            levels = np.unique(index).size
+            if levels == len(pairs) and levels < self.people.size:
+                return True
+        return False
 
     def need_rows(self, what: str) -> None:
         """Refuse what the analysed rows are needed for.
@@ -458,10 +474,16 @@ class FittedModel:
         eta, own = self.linear_predictor(rows, which=which), self.parameters_at(which, rows)
         return design.family.log_density(eta, own, design.outcome.take(at))
 
+    @property
+    def _analysed(self) -> str:
+        people = self.flow.analysed_people
+        if people is None:
+            return f"{self.flow.analysed} participants"
+        return f"{people} participants, {counted(self.flow.analysed, self.flow.unit)}"
+
     def __repr__(self) -> str:
         chains, draws = self.shape
         return (
-            f"{type(self).__name__}({self.spec.formula!r}, family={self.spec.family!r}: {self.flow.analysed} "
-            "participants, "
+            f"{type(self).__name__}({self.spec.formula!r}, family={self.spec.family!r}: {self._analysed}, "
             f"{chains} chains x {draws} draws, engine {self.info.get('engine', 'unknown')})"
         )

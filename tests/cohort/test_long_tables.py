@@ -36,7 +36,7 @@ def test_a_long_table_by_hand() -> None:
     assert (cohort.person, cohort.time, cohort.unit) == ("pid", "week", "session")
     assert cohort.persons is not None
     assert cohort.persons.tolist() == [0, 0, 1, 1, 1, 2]
-    assert cohort.complete(["mood"])[1] == Flow(6, (FlowStep("no value of mood", 2, 1),), 3, "session")
+    assert cohort.complete(["mood"])[1] == Flow(6, (FlowStep("no value of mood", 2, 2, 1),), 3, "session")
     people = cohort.people(["mood"])
     assert people is not None
     assert people.tolist() == [0, 1, 1, 1]
@@ -61,7 +61,7 @@ def test_the_flow_says_rows_and_people() -> None:
         "stage": ["participants", "no value of mood", "analysed"],
         "left_out": [0, 2, 0],
         "remaining": [6, 4, 4],
-        "people_left_out": [0, 1, 0],
+        "people_lost": [0, 1, 0],
         "people_remaining": [3, 2, 2],
     }
 
@@ -168,8 +168,8 @@ def test_a_flow_that_cannot_be() -> None:
         Flow(4, (), 5)
     with pytest.raises(UsageError, match="people should be counted at the start and at every step"):
         Flow(4, (FlowStep("x", 1),), 2)
-    with pytest.raises(UsageError, match=r"people should be 0 to n \(1\) but got 2"):
-        FlowStep("x", 1, 2)
+    with pytest.raises(UsageError, match=r"people \(2\) should be 0 to n \(1\)"):
+        FlowStep("x", 1, 2, 1)
     with pytest.raises(UsageError, match="unit should be"):
         Flow(4, (), 2, "<script>")
     with pytest.raises(UsageError, match="Say whose they are"):

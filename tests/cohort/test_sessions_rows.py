@@ -53,7 +53,7 @@ def test_session_rows_by_hand() -> None:
     pd.testing.assert_frame_equal(rows.data, expected)
     assert rows.source == "sessions of small"
     assert rows.sessions is None
-    assert rows.complete([])[1] == Flow(5, (FlowStep("session without both ratings", 2, 1),), 3, "session")
+    assert rows.complete([])[1] == Flow(5, (FlowStep("session without both ratings", 2, 2, 1),), 3, "session")
 
 
 def test_simulated_sessions_become_rows_with_the_persons_own_columns() -> None:
@@ -88,7 +88,7 @@ def test_nobody_rated_is_a_flow_not_a_crash() -> None:
     assert cohort.sessions is not None
     rows = session_cohort(Cohort(cohort.data, "small", sessions=cohort.sessions.assign(goal=np.nan)))
     assert len(rows) == 0
-    assert rows.complete([])[1] == Flow(5, (FlowStep("session without both ratings", 5, 3),), 3, "session")
+    assert rows.complete([])[1] == Flow(5, (FlowStep("session without both ratings", 5, 3, 3),), 3, "session")
 
 
 def test_a_cohort_without_sessions_is_refused() -> None:

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 import alliance_bayes as ab
-from alliance_bayes.model.roles import persons_of
+from alliance_bayes.model.roles import person_column
 
 PEOPLE, EACH = 14, 8
 
@@ -97,16 +97,10 @@ def test_where_the_two_populations_are_one_only_one_is_told() -> None:
 
 def test_whom_a_combination_is_of() -> None:
     frame = sessions().assign(site=np.repeat(["a", "b"], PEOPLE * EACH // 2))
-    model = ab.Model("score ~ week + (1 | site) + (1 | pid:site)", roles={"pid": "person"})
-    people = persons_of(model.design(frame), model.roles)
-    assert people is not None
-    assert np.unique(people).size == PEOPLE
+    assert person_column(["site", "pid:site"], frame, {"pid": "person"}) == "pid"
     # A factor of groups is of no persons, and one of as many levels as rows is of no unit but the row.
-    groups = ab.Model("score ~ week + (1 | site)").design(frame)
-    assert persons_of(groups, {}) is None
-    single = ab.Model("score ~ week + (1 | pid)", roles={"pid": "person"})
-    rows = single.design(frame.assign(pid=[f"r{k}" for k in range(len(frame))]))
-    assert persons_of(rows, single.roles) is None
+    assert person_column(["site"], frame, {}) is None
+    assert person_column(["pid"], frame.assign(pid=[f"r{k}" for k in range(len(frame))]), {"pid": "person"}) is None
 
 
 def test_a_factor_of_unknown_role_is_asked_about(caplog: pytest.LogCaptureFixture) -> None:

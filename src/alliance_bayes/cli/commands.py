@@ -47,8 +47,8 @@ app = typer.Typer(
 
 CardPath = Annotated[Path, typer.Argument(help="Model card (TOML).", metavar="CARD", show_default=False)]
 _COHORT = (
-    "Table with one row a participant (CSV, TSV, also .gz; Parquet; or a pipe), a folder with participants.csv, "
-    "sessions.csv and surveys.csv, or moments made by 'alliance-bayes reduce' (.nc)."
+    "Table with one row a participant, or with --person several (CSV, TSV, also .gz; Parquet; or a pipe), a folder "
+    "with participants.csv, sessions.csv and surveys.csv, or moments made by 'alliance-bayes reduce' (.nc)."
 )
 CohortPath = Annotated[Path, typer.Argument(help=_COHORT, metavar="COHORT", show_default=False)]
 OptionalCohort = Annotated[Path | None, typer.Argument(help=_COHORT, metavar="[COHORT]", show_default=False)]

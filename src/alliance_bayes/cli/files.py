@@ -18,6 +18,7 @@ import typer
 import alliance_bayes as ab
 from alliance_bayes.atomic import check_folder, check_outputs
 from alliance_bayes.cli.console import say, tell_problem
+from alliance_bayes.cohort.flow import ROW
 from alliance_bayes.errors import Problem
 from alliance_bayes.remedies import argument
 
@@ -103,6 +104,17 @@ class ReadOptions:
         ),
     ] = None
     prorate: Prorate = None
+    person: Annotated[
+        str | None,
+        typer.Option(
+            help="Column that says whose a row is, of a table with several rows a person.", show_default=False
+        ),
+    ] = None
+    time: Annotated[
+        str | None,
+        typer.Option(help="With --person: column that says when a row was, numbers or dates.", show_default=False),
+    ] = None
+    unit: Annotated[str, typer.Option(help="With --person: what a row is called, such as session or week.")] = ROW
     baseline: Annotated[
         str | None,
         typer.Option(
@@ -132,7 +144,7 @@ class ReadOptions:
     date_format: Annotated[
         str | None,
         typer.Option(
-            help="Of three tables: how dates are written, such as '%d.%m.%Y'; by default YYYY-MM-DD.",
+            help="Of three tables, and with --time: how dates are written, such as '%d.%m.%Y'; by default YYYY-MM-DD.",
             show_default=False,
         ),
     ] = None
@@ -213,7 +225,8 @@ def read(path: Path | None, options: ReadOptions, *, set_aside: bool = True) -> 
         Options that do not go with what the path is.
     """
     given = options.given()
-    surveys = [name for name in _OF_SURVEYS if name in given]
+    # How dates are written is also said of one table in which a column tells when its rows were.
+    surveys = [name for name in _OF_SURVEYS if name in given and not (name == "date_format" and "time" in given)]
     if surveys and (path is None or not path.is_dir()):
         raise ab.UsageError(
             f"{argument(surveys[0])} is for surveys and sessions, and needs a folder with the three tables. A table "
@@ -233,6 +246,11 @@ def read(path: Path | None, options: ReadOptions, *, set_aside: bool = True) -> 
     if path.is_dir():
         from alliance_bayes.cohort.tables import TABLES
 
+        if long := [name for name in ("person", "time", "unit") if name in given]:
+            raise ab.UsageError(
+                f"{argument(long[0])} is for one table with several rows a person, and '{path.name}' is a folder of "
+                "three, of which the participants' has one. Leave it out; a card asks for one row a session by 'rows'."
+            )
         arguments["columns"] = _mappings_of_tables(options.columns)
         cohort = ab.read_tables(*(_table_of(path, name) for name in TABLES), **arguments, set_aside=set_aside)
     else:

@@ -88,9 +88,8 @@ class Cohort:
     def __post_init__(self) -> None:
         object.__setattr__(self, "data", _canonical_data(self.data, self.time))
         check_unit(self.unit)
-        for name in (self.person, self.time):
-            if name is not None and (name not in self.data or self.data[name].isna().any()):
-                raise UsageError(f"Cohort: {name!r} should be a column without gaps. Use read_cohort.")
+        if lacking := [name for name in (self.person, self.time) if name is not None and name not in self.data]:
+            raise UsageError(f"Cohort: no column {lacking[0]!r}. Use read_cohort.")
         if self.person is None and (self.time is not None or self.unit != ROW):
             raise UsageError("Cohort: time and unit are about the rows of a person. Say whose they are (person).")
         object.__setattr__(self, "excluded", merge_steps(self.excluded))
@@ -158,13 +157,13 @@ class Cohort:
         name = self.person or ID
         if name not in self.data:
             return None
-        codes = pd.factorize(self.complete(columns)[0][name])[0]
+        codes = _numbered(self.complete(columns)[0][name])
         return None if np.unique(codes).size == codes.size else codes
 
     @property
     def persons(self) -> np.ndarray | None:
         """Number of the person of each row, shape (n_rows,); None where `person` does not say whose a row is."""
-        return None if self.person is None else pd.factorize(self.data[self.person])[0]
+        return None if self.person is None else _numbered(self.data[self.person])
 
     def complete(self, columns: Sequence[str]) -> tuple[pd.DataFrame, Flow]:
         """Keep the participants who have a value in every one of some columns.
@@ -213,7 +212,7 @@ class Cohort:
         everybody = len(self.data) + sum(step.n for step in self.excluded)
         people = None
         if persons is not None:
-            people = np.unique(persons).size + sum(step.people or 0 for step in self.excluded)
+            people = np.unique(persons).size + sum(step.lost or 0 for step in self.excluded)
         return self.data[keep].reset_index(drop=True), Flow(everybody, merge_steps(steps), people, self.unit)
 
     def same_people(self, columns: Iterable[str], *, beside: pd.DataFrame | None = None) -> Cohort:
@@ -321,6 +320,13 @@ class Cohort:
             near = difflib.get_close_matches(name, list(self.data.columns), n=1)
             hint = f"Did you mean {near[0]!r}? " if near else ""
             raise UsageError(f"{self.source}: no column {name!r}. {hint}Columns: {', '.join(self.data.columns)}.")
+
+
+def _numbered(persons: pd.Series) -> np.ndarray:
+    """Number of the person of each row; a row of nobody known is somebody of its own."""
+    codes = pd.factorize(persons)[0]
+    codes[codes < 0] = codes.size + np.arange((codes < 0).sum())
+    return np.asarray(codes, dtype=np.int64)
 
 
 def single_level_columns(data: pd.DataFrame) -> tuple[str, ...]:

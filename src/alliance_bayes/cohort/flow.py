@@ -43,22 +43,27 @@ class FlowStep:
     n
         Rows left out at this step, which are people where a row is one; nothing is counted at two steps.
     people
-        In a table with several rows a person, people of whom no row is left after this step and one was before it.
+        In a table with several rows a person, those whose rows these are.
+    lost
+        Those of them of whom no row is left.
     """
 
     reason: str
     n: int
     people: int | None = None
+    lost: int | None = None
 
     def __post_init__(self) -> None:
         if self.n < 0:
             raise UsageError(
                 f"FlowStep {self.reason!r}: n should be 0 or more but got {self.n}. Count people left out."
             )
-        if self.people is not None and not 0 <= self.people <= self.n:
+        if (self.people is None) != (self.lost is None):
+            raise UsageError(f"FlowStep {self.reason!r}: people and lost should be given together, or neither.")
+        if self.people is not None and self.lost is not None and not 0 <= self.lost <= self.people <= self.n:
             raise UsageError(
-                f"FlowStep {self.reason!r}: people should be 0 to n ({self.n}) but got {self.people}. Count those of "
-                "whom no row is left."
+                f"FlowStep {self.reason!r}: people ({self.people}) should be 0 to n ({self.n}), and lost ({self.lost}) "
+                "0 to people. Count those whose rows are left out, and those of whom none is left."
             )
 
 
@@ -109,7 +114,7 @@ class Flow:
     @property
     def analysed_people(self) -> int | None:
         """People of whom a row remains after the last step; None where a row is a person."""
-        return None if self.people is None else self.people - sum(step.people or 0 for step in self.steps)
+        return None if self.people is None else self.people - sum(step.lost or 0 for step in self.steps)
 
     def to_frame(self) -> pd.DataFrame:
         """Return the flow as a table.
@@ -118,8 +123,8 @@ class Flow:
         -------
         pandas.DataFrame
             Columns `stage`, `left_out`, `remaining`: a row for everybody, one for each step, and one for those
-            analysed. They count people, or in a table with several rows a person its rows, with `people_left_out`
-            and `people_remaining` beside them.
+            analysed. They count people, or in a table with several rows a person its rows; beside them are then
+            `people_lost`, of whom no row is left, and `people_remaining`.
         """
         rows: list[tuple[str, int, int]] = [("participants", 0, self.participants)]
         for step in self.steps:
@@ -128,13 +133,13 @@ class Flow:
         table = pd.DataFrame(rows, columns=["stage", "left_out", "remaining"])
         if self.people is None:
             return table
-        left_out = [0, *(step.people or 0 for step in self.steps), 0]
-        remaining = [self.people - sum(left_out[: place + 1]) for place in range(len(left_out))]
-        return table.assign(people_left_out=left_out, people_remaining=remaining)
+        lost = [0, *(step.lost or 0 for step in self.steps), 0]
+        remaining = [self.people - sum(lost[: place + 1]) for place in range(len(lost))]
+        return table.assign(people_lost=lost, people_remaining=remaining)
 
     def __str__(self) -> str:
         counts = [("participants", self.participants, self.people)]
-        counts += [(f"  left out: {step.reason}", step.n, step.people) for step in self.steps]
+        counts += [(f"  left out: {step.reason}", step.n, step.lost) for step in self.steps]
         counts.append(("analysed", self.analysed, self.analysed_people))
         lines = [(label, f"{rows:,}", "" if people is None else f"{people:,}") for label, rows, people in counts]
         if self.people is not None:
@@ -164,7 +169,8 @@ def step_of(reason: str, before: np.ndarray, after: np.ndarray, persons: np.ndar
     n = int(before.sum()) - int(after.sum())
     if persons is None:
         return FlowStep(reason, n)
-    return FlowStep(reason, n, np.unique(persons[before]).size - np.unique(persons[after]).size)
+    lost = np.unique(persons[before]).size - np.unique(persons[after]).size
+    return FlowStep(reason, n, np.unique(persons[before & ~after]).size, lost)
 
 
 def merge_steps(steps: Iterable[FlowStep]) -> tuple[FlowStep, ...]:

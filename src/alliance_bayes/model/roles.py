@@ -6,16 +6,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, get_args
 
-import numpy as np
+import pandas as pd
 
 from alliance_bayes.errors import ModelError
 from alliance_bayes.foreign import shown
 
 if TYPE_CHECKING:
-    from alliance_bayes.model.design import Design
     from alliance_bayes.model.design_rows import PooledFactor
 
-__all__ = ["ROLES", "Role", "RoleOf", "check_roles", "is_of_persons", "persons_of", "role_of", "role_wanted"]
+__all__ = ["ROLES", "Role", "RoleOf", "check_roles", "is_of_persons", "person_column", "role_of", "role_wanted"]
 
 type Role = Literal["person", "provider", "group"]
 #: From what differs most from level to level to what differs least.
@@ -101,15 +100,16 @@ def is_of_persons(factor: PooledFactor, n_rows: int) -> bool:
     return _are_persons(factor.role, len(factor.levels), n_rows)
 
 
-def persons_of(design: Design, declared: Mapping[str, Role]) -> np.ndarray | None:
-    """Number of the person of each row, where a pooled factor is of persons who have several; None without one."""
-    for factor in design.factors:
-        for part in factor.name.split(":"):
-            role = factor.role if part == factor.name else role_of(part, declared)
-            codes = design.frame[part].cat.codes.to_numpy()
-            count = int(np.unique(codes).size)
-            if count < codes.size and _are_persons(role, count, codes.size):
-                return np.asarray(codes, dtype=np.int64)
+def person_column(factors: Iterable[str], frame: pd.DataFrame, declared: Mapping[str, Role]) -> str | None:
+    """The column of a pooled factor of persons who have several rows, by its role or its number of levels; or None."""
+    for factor in factors:
+        for part in factor.split(":"):
+            if part not in frame:
+                continue
+            known = frame[part].dropna()
+            count = known.nunique()
+            if count < len(known) and _are_persons(role_of(part, declared), count, len(known)):
+                return part
     return None
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Self
 
 import numpy as np
 import pandas as pd
@@ -23,12 +24,12 @@ from alliance_bayes.model.levels import check_declared, declare_levels
 from alliance_bayes.model.priors import SET, Prior, PriorTable, parse_prior
 from alliance_bayes.model.residual import check_residual_by
 from alliance_bayes.model.resolve import preview_priors, resolve_priors
-from alliance_bayes.model.roles import Role, check_roles
+from alliance_bayes.model.roles import Role, RoleOf, check_roles, person_column, role_of
 from alliance_bayes.model.scales import Scale, scale_of, unit_of
 from alliance_bayes.model.smooth import Smooth
 from alliance_bayes.model.trials import check_trials
 from alliance_bayes.readonly import ReadOnly
-from alliance_bayes.remedies import setting
+from alliance_bayes.remedies import argument, setting
 
 __all__ = ["EXHAUSTIVE", "Card", "ModelSpec"]
 
@@ -176,6 +177,41 @@ class ModelSpec:
     @property
     def _derivations(self) -> Derivations:
         return Derivations(self.rows, self.derived, self.events, self.among, self.parsed.windows, self.roles)
+
+    def of_persons(self, cohort: Cohort) -> tuple[Self, Cohort]:
+        """The model and the rows, agreed on whose a row is.
+
+        Parameters
+        ----------
+        cohort
+            What `derive` gives.
+
+        Returns
+        -------
+        spec : ModelSpec
+            With the role of the cohort's column of persons, where it pools over it.
+        cohort : Cohort
+            With the column of persons, where it names none and the model pools over one in which some have several
+            rows.
+
+        Raises
+        ------
+        ModelError
+            The model's roles say something else of that column.
+        """
+        factors, person = [group.factor for group in self.parsed.groups], cohort.person
+        if person is None:
+            found = person_column(factors, cohort.data, self.roles)
+            return self, cohort if found is None else replace(cohort, person=found)
+        pooled = any(person in factor.split(":") for factor in factors)
+        if not pooled or role_of(person, self.roles) == RoleOf("person", known=True):
+            return self, cohort
+        if person in self.roles:
+            raise ModelError(
+                f"{setting('roles')} says that {shown(person)} is a {self.roles[person]}, and {argument('person')} "
+                "that it tells whose a row is. Take it out of one of them."
+            )
+        return replace(self, roles={**self.roles, person: "person"}), cohort
 
     @property
     def prior_set(self) -> str:

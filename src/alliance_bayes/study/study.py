@@ -145,6 +145,11 @@ def answered(
     told: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Study:
     """Answer a study's questions; see :func:`run_study` and, for ``told``, :class:`StudyRunner`."""
+    if cohort.person is not None:
+        raise UsageError(
+            f"{cohort.source} has several rows a person, and the study is of people, one row each. Fit single models "
+            "to it, or give the three tables."
+        )
     check_columns(cohort, chosen)
     cache = PosteriorCache(None if keep is None else Path(keep))
     people = same_people(cohort, full=chosen.full) if chosen.same_people else cohort
