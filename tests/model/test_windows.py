@@ -350,3 +350,19 @@ def test_any_text_is_read_or_refused(text: str) -> None:
     except ModelError:
         return
     assert parse_formula(str(parsed)).columns == parsed.columns
+
+
+def test_the_focal_predictor_is_no_lag_of_the_outcome_where_there_is_another() -> None:
+    cohort = read(long_table())
+    for formula, expected in (("y ~ lag(y) + lag(x)", "lag(x)"), ("y ~ lag(y) + (1 | pid)", "lag(y)")):
+        model = ab.Model(formula)
+        rows = model.derive(cohort)
+        assert model.focal_predictor(model.design(model.complete(rows)[0])) == expected
+
+
+def test_parts_within_persons_are_centred_at_nothing() -> None:
+    """What adds up to rounding has the centre 0, not a number that means nothing."""
+    table = long_table()
+    whole = table[table["x"].notna() & table["y"].notna()].reset_index(drop=True)
+    model = ab.Model("y ~ within(x)")
+    assert model.design(model.complete(model.derive(read(whole)))[0]).centres == {"within(x)": 0.0}

@@ -137,9 +137,9 @@ class Slopes(Estimand):
                 "From the 10th to the 90th percentile of {term}",
                 "{outcome}{where}",
                 short="10th to 90th percentile",
-                sentence="Between people at the 10th and at the 90th percentile of {term} ({span}), {outcome} was "
+                sentence="Between {who} at the 10th and at the 90th percentile of {term} ({span}), {outcome} was "
                 "{word} {way} at the latter, by {size}{points}{over} ({interval}).",
-                unsettled="Between people at the 10th and at the 90th percentile of {term} ({span}), {outcome} "
+                unsettled="Between {who} at the 10th and at the 90th percentile of {term} ({span}), {outcome} "
                 "differed by {mean}{points}{over} ({interval}).",
                 signed=True,
                 judged=True,

@@ -28,6 +28,10 @@ __all__ = [
 ]
 
 
+# A mean of numbers that add up to zero, as a share of the largest of them.
+_ROUNDED = 1e-12
+
+
 @dataclass(frozen=True)
 class Column:
     """One design column.
@@ -145,6 +149,9 @@ def centring(
                     "Choose a transformation that is finite for every row, or leave the row out."
                 )
             mean = np.average(column, weights=weights) if is_centred(str(part.name)) else 0.0
+            if abs(mean) < _ROUNDED * np.abs(column).max():
+                # Differences from means add up to nothing but rounding.
+                mean = 0.0
             centres[name] = float(asked.get(name, mean))
             if any(part is offset for offset in offsets):
                 continue

@@ -97,8 +97,8 @@ class Derivations:
         Columns with the limit within which a row is taken.
     windows
         Columns that are made of several rows; of all of them, before ``among`` takes some.
-    roles
-        Declared roles of pooled factors.
+    factors, roles
+        Pooled factors, and their declared roles.
 
     Raises
     ------
@@ -111,6 +111,7 @@ class Derivations:
     events: Mapping[str, Mapping[str, str | float]] = field(default_factory=dict)
     among: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     windows: tuple[Windowed, ...] = ()
+    factors: tuple[str, ...] = ()
     roles: Mapping[str, Role] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -161,7 +162,7 @@ class Derivations:
             cohort = _with_parts(cohort, self.derived)
         for name, event in self.events.items():
             cohort = _with_event(cohort, name, event)
-        cohort = with_windows(cohort, self.windows, self.roles)
+        cohort = with_windows(cohort, self.windows, self.factors, self.roles)
         for name, limit in self.among.items():
             cohort = only_among(cohort, name, limit)
         return cohort

@@ -21,7 +21,6 @@ from alliance_bayes.model.formula import Formula, parse_formula
 from alliance_bayes.model.grammar import columns_of, shown
 from alliance_bayes.model.layout import check_names
 from alliance_bayes.model.levels import check_declared, declare_levels
-from alliance_bayes.model.nobody import filled
 from alliance_bayes.model.priors import SET, Prior, PriorTable, parse_prior
 from alliance_bayes.model.residual import check_residual_by
 from alliance_bayes.model.resolve import preview_priors, resolve_priors
@@ -158,8 +157,6 @@ class ModelSpec:
         They are those of ``rows``, ``derived``, ``events`` and ``among``, and ``within(x)``, ``between(x)`` and
         ``lag(x)`` of the formula, which are made of all rows before ``among`` takes some.
 
-        Where a row has no level of a factor and nothing to pool over it, it is given the level "(nobody)".
-
         Parameters
         ----------
         cohort
@@ -175,13 +172,12 @@ class ModelSpec:
         UsageError, DataError
             The tables lack what a row or column is made of, or have another column of its name.
         """
-        made = self._derivations.of(cohort)
-        data = filled(made.data, self.parsed, self.residual_by)
-        return made if data is made.data else replace(made, data=data)
+        return self._derivations.of(cohort)
 
     @property
     def _derivations(self) -> Derivations:
-        return Derivations(self.rows, self.derived, self.events, self.among, self.parsed.windows, self.roles)
+        factors = tuple(group.factor for group in self.parsed.groups)
+        return Derivations(self.rows, self.derived, self.events, self.among, self.parsed.windows, factors, self.roles)
 
     def of_persons(self, cohort: Cohort) -> tuple[Self, Cohort]:
         """The model and the rows, agreed on whose a row is.
@@ -340,6 +336,9 @@ class ModelSpec:
             for name in self.parsed.columns[1:]
             if pd.api.types.is_numeric_dtype(design.frame[name]) and name not in known
         ]
+        # A lag of the outcome says how lasting the outcome is, which is nobody's question of a predictor.
+        lags = [made.name for made in self.parsed.windows if made.source == self.parsed.outcome]
+        predictors.sort(key=lambda name: name in lags)
         return self.alliance if self.alliance in predictors else predictors[0] if predictors else None
 
     def __str__(self) -> str:

@@ -16,13 +16,13 @@ from alliance_bayes.cohort.cells import level_label
 from alliance_bayes.cohort.names import ID
 from alliance_bayes.errors import ModelError, UsageError
 from alliance_bayes.model.grammar import Windowed
-from alliance_bayes.model.roles import Role, is_of_persons
+from alliance_bayes.model.roles import Role, is_of_persons, person_column
 from alliance_bayes.remedies import argument
 
 if TYPE_CHECKING:
     from alliance_bayes.model.design import Design
 
-__all__ = ["LaggedOutcome", "completed", "lagged_outcome", "person_column", "with_windows"]
+__all__ = ["LaggedOutcome", "completed", "lagged_outcome", "with_windows"]
 
 
 @dataclass(frozen=True)
@@ -67,17 +67,9 @@ def lagged_outcome(design: Design) -> LaggedOutcome | None:
     return LaggedOutcome(tuple(names), persons[0].name, design.n / len(persons[0].levels))
 
 
-def person_column(cohort: Cohort, roles: Mapping[str, Role]) -> str | None:
-    """The column that says whose a row is: the cohort's own, or the one whose levels a model declares to be persons."""
-    if cohort.person is not None:
-        return cohort.person
-    if ID in cohort.data and cohort.data[ID].duplicated().any():
-        return ID
-    declared = [name for name, role in roles.items() if role == "person" and name in cohort.data]
-    return declared[0] if len(declared) == 1 else None
-
-
-def with_windows(cohort: Cohort, windows: Sequence[Windowed], roles: Mapping[str, Role]) -> Cohort:
+def with_windows(
+    cohort: Cohort, windows: Sequence[Windowed], factors: Sequence[str], roles: Mapping[str, Role]
+) -> Cohort:
     """Add the columns that are made of several rows.
 
     Means are over all rows with a value, whether or not a row lacks something else that a model needs, and a lag is
@@ -89,8 +81,8 @@ def with_windows(cohort: Cohort, windows: Sequence[Windowed], roles: Mapping[str
         With every row that there is.
     windows
         What is to be made, each after what it is made of.
-    roles
-        Declared roles of pooled factors, which may say who is a person where the cohort does not.
+    factors, roles
+        Pooled factors and their declared roles, which may say who is a person where the cohort does not.
 
     Returns
     -------
@@ -109,7 +101,10 @@ def with_windows(cohort: Cohort, windows: Sequence[Windowed], roles: Mapping[str
     wanted = [made for made in windows if made.name not in cohort.data]
     if not wanted:
         return cohort
-    person = person_column(cohort, roles)
+    person = cohort.person
+    if person is None:
+        repeated = ID in cohort.data and cohort.data[ID].duplicated().any()
+        person = ID if repeated else person_column(factors, cohort.data, roles)
     made_here = {made.name for made in wanted}
     cohort.complete([made.of.name for made in wanted if made.of.name not in made_here])
     cohort.complete([made.by.name for made in wanted if made.by is not None])

@@ -18,6 +18,7 @@ from alliance_bayes.report.groups import factors_of, fixed_at_zero, ordered_pair
 from alliance_bayes.report.limitations import is_simulated, not_to_conclude
 from alliance_bayes.report.privacy import Redact
 from alliance_bayes.report.rows import Estimates, row_words, text_of
+from alliance_bayes.report.small_counts import alike_but_for
 from alliance_bayes.report.text import (
     MINUS,
     PROBABILITY,
@@ -192,7 +193,15 @@ def _span(
         expected = f"{'' if fit.design.family.event else 'expected '}{outcome}"
         over = over_words(fit.design, str(span["population"]))
         text = _sentence(
-            estimates, span, direction, term=name, outcome=expected, points=points, span=between, over=over
+            estimates,
+            span,
+            direction,
+            who=alike_but_for(fit, focal),
+            term=name,
+            outcome=expected,
+            points=points,
+            span=between,
+            over=over,
         )
         reached = estimates.share_spoken(span, "p_relevant") if pd.notna(span["p_relevant"]) else ""
         text = SENTENCES("span", sentence=text, reached=reached, relevant=relevance_words(fit, span))

@@ -177,12 +177,14 @@ def is_simulated(source: object) -> bool:
 
 def not_to_conclude(fit: FittedModel, small: int) -> tuple[str, ...]:
     """What the findings of a fit must not be taken to say; counts below `small` are not given away."""
-    focal = fit.spec.focal_predictor(fit.design)
+    focal, lagged = fit.spec.focal_predictor(fit.design), lagged_outcome(fit.design)
     sentences = SENTENCES.all(
         "not_to_conclude",
         focal=None if focal is None else column_name(focal),
         alliance=focal in ("alliance", fit.spec.alliance),
         provider_types="provider_type" in fit.design.formula.columns,
+        lagged=None if lagged is None else join([column_name(name) for name in lagged.names]),
+        occasions="" if lagged is None else f"{lagged.occasions:.1f}",
         left_out=ShownFlow.of(fit.flow, small, unit="people" if fit.people is None else "rows").sentence,
     )
     return tuple(sentences)
