@@ -27,8 +27,8 @@ def table() -> EffectTable:
 
 def test_columns_and_their_order(table: EffectTable) -> None:
     assert tuple(table.columns) == COLUMNS
-    assert COLUMNS[:23] == (
-        *("estimand", "term", "factor", "level", "versus", "unit", "denominator", "population"),
+    assert COLUMNS[:24] == (
+        *("estimand", "term", "factor", "level", "versus", "at", "unit", "denominator", "population"),
         *("mean", "sd", "median", "lower", "upper", "interval", "prob", "p_direction"),
         *("rope_low", "rope_high", "p_rope", "ess_bulk", "ess_tail", "rhat", "mcse_mean"),
     )

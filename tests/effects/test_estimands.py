@@ -40,6 +40,7 @@ NEEDED: Mapping[str, dict[str, Any]] = {
     "responders": {"at_least": 32},
     "regression_to_mean": {"at_most": 28},
     "compared_slopes": {"against": "age"},
+    "predictions": {"at": {"age": [30, 40]}},
 }
 # In the unit of the alliance, so that the two can be compared.
 AGE = {"scales": {"age": ab.Scale(36, 9, unit="alliance point")}}
@@ -141,7 +142,9 @@ def test_options_by_name_and_those_of_all(fit: ab.Fit) -> None:
 
 
 def test_contrasts_are_of_means_and_of_slopes_where_there_are_slopes(fit: ab.Fit) -> None:
-    assert set(effects(fit, ["contrasts"])["estimand"]) == set(ESTIMANDS["contrasts"].measures)
+    assert set(effects(fit, ["contrasts"])["estimand"]) == {
+        f"{what}_of_{of}s" for what in ("contrast", "cohens_d") for of in ("mean", "slope")
+    }
     flat = fit_of("who5_followup ~ (1 | sex)")
     found = effects(flat, ["contrasts"])
     assert set(found["estimand"]) == {"contrast_of_means", "cohens_d_of_means"}
@@ -186,7 +189,7 @@ def test_what_is_about_single_people_is_not_recorded(fit: ab.Fit) -> None:
         (
             {"prbo": 0.5},
             "'effects' has no option 'prbo'. Its options: estimands, predictor, denominator, population, prob, "
-            "interval, rope, relevant, seed.",
+            "interval, rope, relevant, seed, at.",
         ),
         ({"estimands": [7]}, "an estimand should be a name or an instance of Estimand, but 7 is neither a name nor an"),
     ],
@@ -197,7 +200,9 @@ def test_wrong_use_says_what_there_is(fit: ab.Fit, arguments: dict[str, Any], me
 
 
 def test_functions_and_methods_refuse_unknown_options(fit: ab.Fit) -> None:
-    message = "'slopes' has no option 'prbo'. Its options: predictor, population, prob, interval, rope, relevant, seed."
+    message = (
+        "'slopes' has no option 'prbo'. Its options: predictor, population, prob, interval, rope, relevant, seed, at."
+    )
     for call in (fit.slopes, lambda **given: slopes(fit, **given)):
         with pytest.raises(UsageError, match=f"^{re.escape(message)}$"):
             call(prbo=0.5)

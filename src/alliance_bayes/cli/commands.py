@@ -31,6 +31,7 @@ from alliance_bayes.cli.files import (
     read,
     reads,
 )
+from alliance_bayes.cli.values import numbers_at, values_at
 from alliance_bayes.cohort.cells import MISSING
 
 if TYPE_CHECKING:
@@ -89,6 +90,15 @@ Population = Annotated[
     typer.Option(
         help="Over which levels averages are: average (all that sampled factors could have), sample (those in the "
         "data), equal or new. By default average where the model has a sampled factor.",
+        show_default=False,
+    ),
+]
+At = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Value, or several, of a predictor that everybody is set to before averages are taken (month=12, "
+        "month=2,12, sex=female); may be repeated, and every combination has rows of its own.",
+        metavar="COLUMN=VALUE[,VALUE...]",
         show_default=False,
     ),
 ]
@@ -386,11 +396,19 @@ def effects(
     estimand: Estimand = None,
     prob: Prob = 0.89,
     population: Population = None,
+    at: At = None,
     as_json: AsJson = False,
 ) -> None:
     """Effect sizes and group differences of a fit."""
     named = None if estimand is None else _estimands(estimand)
-    table = ab.load_fit(fit).effects(named, prob=prob, population=cast("Any", population))
+    values = None if at is None else values_at(at)
+    fitted = ab.load_fit(fit)
+    table = fitted.effects(
+        named,
+        prob=prob,
+        population=cast("Any", population),
+        at=None if values is None else numbers_at(values, fitted.design.frame),
+    )
     if as_json:
         print(json.dumps(table.to_records_list(), allow_nan=False, indent=1))
         return
@@ -400,6 +418,7 @@ def effects(
         "factor",
         "level",
         "versus",
+        *(["at"] if table["at"].notna().any() else []),
         "population",
         "unit",
         "mean",
@@ -412,6 +431,10 @@ def effects(
     ]
     print(f"{prob:g} intervals: {', '.join(sorted({str(kind) for kind in table['interval'].dropna()}))}")
     print(table[shown].to_string(index=False, na_rep="", float_format=lambda value: f"{value:.3g}"))
+    for note, rows in table["note"].dropna().groupby(table["note"], sort=False):
+        print(f"  * {rows.index[0] if len(rows) == 1 else f'{len(rows):,} rows'}: {note}")
+    for reason in table.left_out:
+        print(f"  - not done: {reason}")
 
 
 def _estimands(texts: Sequence[str]) -> dict[str, dict[str, object]]:

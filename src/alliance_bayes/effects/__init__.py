@@ -8,7 +8,8 @@ from dataclasses import replace
 from typing import Any, Literal, Unpack
 
 from alliance_bayes.blas import one_blas_thread
-from alliance_bayes.effects.analysis import NO_SLOPES, Analysis
+from alliance_bayes.effects.analysis import Analysis
+from alliance_bayes.effects.at import cells_of, plain_at
 from alliance_bayes.effects.coefficients import COEFFICIENTS, coefficients
 from alliance_bayes.effects.compared import COMPARED_SLOPES, compared_slopes
 from alliance_bayes.effects.equivalence import equivalence
@@ -25,12 +26,13 @@ from alliance_bayes.effects.means import (
 )
 from alliance_bayes.effects.options import (
     DENOMINATORS,
-    EffectOptions,
+    EffectAtOptions,
     chosen,
     defaults_of,
     make_options,
     with_common_options,
 )
+from alliance_bayes.effects.predictions import PREDICTIONS, predictions
 from alliance_bayes.effects.ratings import group_ratings
 from alliance_bayes.effects.regression_to_mean import REGRESSION_TO_MEAN, regression_to_mean
 from alliance_bayes.effects.responders import IMPROVEMENT, RESPONDERS, improvement, responders
@@ -49,6 +51,7 @@ from alliance_bayes.effects.variance import BAYESIAN_R2, VARIANCE_PARTITION, bay
 from alliance_bayes.errors import AllianceBayesError, UsageError
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.readonly import ReadOnly
+from alliance_bayes.remedies import argument
 
 __all__ = [
     "COLUMNS",
@@ -73,6 +76,7 @@ __all__ = [
     "improvement",
     "moderation",
     "overall_mean",
+    "predictions",
     "ranks",
     "regression_to_mean",
     "responders",
@@ -95,6 +99,7 @@ ESTIMANDS: Mapping[str, Estimand] = ReadOnly(
             BAYESIAN_R2,
             RANKS,
             OVERALL_MEAN,
+            PREDICTIONS,
             MODERATION,
             COMPARED_SLOPES,
             RESPONDERS,
@@ -119,7 +124,7 @@ def effects(
     *,
     predictor: str | None = None,
     denominator: Literal["residual_sd", "total_sd"] = "residual_sd",
-    **options: Unpack[EffectOptions],
+    **options: Unpack[EffectAtOptions],
 ) -> EffectTable:
     """Several estimands, or everything that there is to say about a fit, in one table.
 
@@ -133,7 +138,8 @@ def effects(
         "factor": "sex"}}``. By default those of `DEFAULT_ESTIMANDS`, and `compared_slopes` where
         the model names what to compare (``against``); all are in `ESTIMANDS`. Contrasts are of means and
         of slopes, and what is by factor is so by every factor (the pooled ones and the categorical columns of common
-        terms), unless their options name one.
+        terms), unless their options name one. ``at`` is theirs too: ``{"slopes": {}, "contrasts": {"factor": "arm",
+        "at": {"month": [2, 12]}}}``.
     predictor
         The numeric predictor whose slopes are asked for; the model's focal one by default.
     denominator
@@ -144,40 +150,63 @@ def effects(
     EffectTable
         ``left_out`` names what the model or its size ruled out: slopes of a model without a numeric predictor, levels
         of a factor with more than 200 and pairs of one with more than 60, which :func:`adjusted_means` and
-        :func:`contrasts` give. Variance shares, R2, improvement and regression to the mean are of the sample, whatever
-        the population.
+        :func:`contrasts` give; with ``at``, also what varies the same predictor by itself, and variance shares and R2.
+        These, improvement and regression to the mean are of the sample, whatever the population.
 
     Raises
     ------
     UsageError
-        An option is outside what is accepted, an estimand is unknown or lacks an option; the message lists what there
-        is.
+        An option is outside what is accepted, an estimand is unknown or lacks an option, or ``at`` is given to one
+        named that is of the analysed rows as they are; the message lists what there is.
     """
-    known_options("effects", options, ["estimands", "predictor", "denominator", *defaults_of(EffectOptions)])
+    known_options("effects", options, ["estimands", "predictor", "denominator", *defaults_of(EffectAtOptions)])
     chosen("denominator", denominator, DENOMINATORS)
     asked = choose_estimands(estimands)
     analysis = Analysis(fit, make_options(fit, **options))
+    if options.get("at") is not None:
+        asked = _with_at(asked, analysis, named=estimands is not None)
     # A slope that was asked for by name is an error where there is none; one that everybody gets is left out.
-    if estimands is None and predictor is None and not analysis.has_slopes:
-        analysis.leave_out(NO_SLOPES)
+    if estimands is None and predictor is None and (reason := analysis.no_slopes):
+        analysis.leave_out(reason)
         asked = {estimand: {} for estimand in asked if not estimand.needs_predictor}
-    if estimands is None and predictor is None and fit.spec.against is not None:
+    if estimands is None and predictor is None and fit.spec.against is not None and not analysis.no_slopes:
         asked[COMPARED_SLOPES] = {}
     shared = {"denominator": denominator} | ({} if predictor is None else {"predictor": predictor})
     rows: list[Estimate] = []
     for estimand, given in asked.items():
         taken = {name: value for name, value in shared.items() if name in estimand.own_options}
+        own, placed = {**taken, **given}, analysis
+        if estimand.takes_at and "at" in own:
+            placed = replace(analysis, options=replace(analysis.options, at=cells_of(fit, own.pop("at"))))
         with _blamed(estimand):
-            found = list(estimand.among_others(analysis, {**taken, **given}))
+            found = list(estimand.among_others(placed, own))
             # Computed here, so that what goes wrong is known to be its own.
             rows += found if _is_packaged(estimand) else [replace(row, draws=Fixed(row.draws())) for row in found]
     table = summarise(rows, analysis.options, left_out=analysis.left_out)
-    common = {**defaults_of(EffectOptions), **options}
+    common = {**defaults_of(EffectAtOptions), **options}
+    at = common.pop("at")
+    common |= {} if at is None else {"at": plain_at(at)}
     table.asked = _recorded(
         {"estimands": estimands if estimands is None else asked, "predictor": predictor, "denominator": denominator}
         | {name: list(value) if isinstance(value, tuple) else value for name, value in common.items()}
     )
     return table
+
+
+def _with_at(
+    asked: Mapping[Estimand, Mapping[str, Any]], analysis: Analysis, *, named: bool
+) -> dict[Estimand, Mapping[str, Any]]:
+    """The estimands that have rows with everybody set to some values; others are left out, unless they were named."""
+    others = [estimand for estimand in asked if not estimand.takes_at]
+    if others and named:
+        with_at = ", ".join(estimand.name for estimand in ESTIMANDS.values() if estimand.takes_at)
+        raise UsageError(
+            f"{argument('at')} is for averages over people with some predictors set, and '{others[0].name}' is of the "
+            f"analysed rows as they are. Leave one of the two out. Those that take it: {with_at}."
+        )
+    for estimand in others:
+        analysis.leave_out(f"{estimand.title}: of the analysed rows as they are, and everybody is set to some values")
+    return {estimand: given for estimand, given in asked.items() if estimand.takes_at}
 
 
 def _is_packaged(estimand: Estimand) -> bool:
@@ -250,7 +279,11 @@ def _recorded(asked: dict[str, Any]) -> Mapping[str, Any] | None:
     An estimand that was handed in is known by its name to whoever verifies the page and hands it in again.
     """
     if asked["estimands"] is not None:
-        named = {estimand.name: dict(given) for estimand, given in asked["estimands"].items()}
+        named = {
+            estimand.name: dict(given)
+            | ({"at": plain_at(given["at"])} if estimand.takes_at and given.get("at") is not None else {})
+            for estimand, given in asked["estimands"].items()
+        }
         if not _is_plain(list(named.values())):
             return None
         asked["estimands"] = named if any(named.values()) else list(named)
@@ -278,6 +311,7 @@ class FitWithEffects(FittedModel):
     bayesian_r2 = bayesian_r2
     ranks = ranks
     overall_mean = overall_mean
+    predictions = predictions
     moderation = moderation
     compared_slopes = compared_slopes
     responders = responders

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import prod
 
@@ -12,6 +11,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from alliance_bayes.effects.at import AS_THEY_ARE, Cell
 from alliance_bayes.effects.averages import Expected, Tabulations, average, expectation, slope
 from alliance_bayes.effects.counterfactual import Counterfactual, Counterfactuals, NumericSetting
 from alliance_bayes.effects.explained import Spread, outcome_spread
@@ -22,6 +22,7 @@ from alliance_bayes.fit import FittedModel
 from alliance_bayes.model.levels import NEW_LEVEL
 from alliance_bayes.model.roles import is_of_persons
 from alliance_bayes.model.scales import unit_of
+from alliance_bayes.remedies import argument
 
 __all__ = ["NO_SLOPES", "PRIOR_DRAWS", "Analysis", "prior_fit"]
 
@@ -45,6 +46,8 @@ class Analysis:
         How many things ``function`` gives at once; None for one without an axis of its own.
     among
         Places of the analysed rows that averages are over; all by default.
+    cell
+        Values that everybody is set to in every average; see :meth:`at`.
     left_out
         What is not computed, and why; see :meth:`leave_out`.
     """
@@ -54,14 +57,36 @@ class Analysis:
     function: Expected = expectation
     n_functions: int | None = None
     among: np.ndarray | None = None
+    cell: Cell = AS_THEY_ARE
     left_out: list[str] = field(default_factory=list, repr=False)
+    _whole: Analysis | None = field(default=None, repr=False)
+    _at: dict[Cell, Analysis] = field(default_factory=dict, repr=False)
     _by_level: dict[tuple[str, str | None], tuple[list[str], np.ndarray, list[str]]] = field(
         default_factory=dict, repr=False
     )
 
     def of(self, function: Expected, *, n_functions: int | None = None, among: np.ndarray | None = None) -> Analysis:
         """The same fit and options with something else expected of each row, or of some rows."""
-        return Analysis(self.fit, self.options, function, n_functions, among)
+        return Analysis(self.fit, self.options, function, n_functions, among, self.cell)
+
+    def at(self, cell: Cell) -> Analysis:
+        """The same analysis with everybody set to some values; it shares what does not depend on them."""
+        if not cell.values:
+            return self
+        if cell not in self._at:
+            self._at[cell] = replace(self, cell=cell, _whole=self, _at={}, _by_level={})
+        return self._at[cell]
+
+    def refuse_set(self, column: str, what: str) -> None:
+        """Refuse to set a column that an estimand varies by itself.
+
+        Raises
+        ------
+        UsageError
+            ``at`` sets the column, or one of a combination's.
+        """
+        if taken := [part for part in column.split(":") if part in self.cell.columns]:
+            raise UsageError(f"{argument('at')} sets '{taken[0]}', {what}. Leave it out of {argument('at')}.")
 
     def leave_out(self, reason: str) -> None:
         """Note that something is not computed, and why: once."""
@@ -71,11 +96,19 @@ class Analysis:
     @cached_property
     def counterfactuals(self) -> Counterfactuals:
         """Maker of counterfactual settings."""
-        return Counterfactuals(self.fit.design, spread=self.function is not expectation, among=self.among)
+        return Counterfactuals(
+            self.fit.design,
+            spread=self.function is not expectation,
+            among=self.among,
+            numeric=self.cell.numeric,
+            fixed=self.cell.fixed,
+        )
 
     @cached_property
     def tables(self) -> Tabulations:
         """Expected outcomes of families that are not linear, or whatever ``function`` gives."""
+        if self._whole is not None:
+            return self._whole.tables
         return Tabulations(self.fit, self.function, self.n_functions)
 
     @property
@@ -86,6 +119,8 @@ class Analysis:
     @cached_property
     def prior(self) -> Analysis:
         """The same of the prior's draws."""
+        if self._whole is not None:
+            return self._whole.prior.at(self.cell)
         return Analysis(prior_fit(self.fit, seed=self.options.seed), self.options)
 
     def slope_rope(self, predictor: str) -> tuple[float, float] | None:
@@ -104,9 +139,13 @@ class Analysis:
         return self.options.rope[0] / 2 / span, self.options.rope[1] / 2 / span
 
     @property
-    def has_slopes(self) -> bool:
-        """Whether the model has a numeric predictor, so that there are slopes where none is named."""
-        return self.fit.spec.focal_predictor(self.fit.design) is not None
+    def no_slopes(self) -> str:
+        """Why there are no slopes where none is named by its predictor; empty where there are."""
+        focal = self.fit.spec.focal_predictor(self.fit.design)
+        if focal is None:
+            return NO_SLOPES
+        taken = any(focal in cell.columns for cell in self.options.at)
+        return f"slopes: everybody is set to the same value of '{focal}'" if taken else ""
 
     @property
     def n_draws(self) -> int:
@@ -155,6 +194,7 @@ class Analysis:
             raise UsageError(
                 f"'{name}' has the same value in all analysed rows, so it has no slope. Choose another predictor."
             )
+        self.refuse_set(name, "whose slope is asked for")
         return name
 
     def values(self, predictor: str) -> np.ndarray:
@@ -240,6 +280,7 @@ class Analysis:
             Labels; draws of shape (n_levels, chain, draw), or with an axis of functions at the end; and why a level's
             are NaN (empty where they are not). Population "new" has one new level in place of a sampled factor's.
         """
+        self.refuse_set(factor, f"but the levels of '{factor}' are asked for, one after the other")
         key = (factor, predictor)
         if key not in self._by_level:
             labels, settings = self.levels(factor), self.settings(factor)
@@ -286,4 +327,4 @@ def prior_fit(fit: FittedModel, *, draws: int = PRIOR_DRAWS, seed: int = 0) -> F
         Number of draws, and their seed.
     """
     tree = xr.DataTree.from_dict({"posterior": sample_prior(fit.design, fit.priors, draws=draws, seed=seed)})
-    return dataclasses.replace(fit, tree=tree)
+    return replace(fit, tree=tree)

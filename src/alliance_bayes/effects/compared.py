@@ -10,7 +10,7 @@ import numpy as np
 
 from alliance_bayes.effects.analysis import Analysis
 from alliance_bayes.effects.estimand import Estimand
-from alliance_bayes.effects.options import EffectOptions, with_common_options
+from alliance_bayes.effects.options import EffectAtOptions, with_common_options
 from alliance_bayes.effects.summary import Estimate
 from alliance_bayes.effects.table import EffectTable, Measure
 from alliance_bayes.errors import UsageError
@@ -27,7 +27,7 @@ _MINUS_FOCAL = "slope of {term} minus that of the predictor of interest"
 
 @with_common_options
 def compared_slopes(
-    fit: FittedModel, *, against: str | None = None, predictor: str | None = None, **options: Unpack[EffectOptions]
+    fit: FittedModel, *, against: str | None = None, predictor: str | None = None, **options: Unpack[EffectAtOptions]
 ) -> EffectTable:
     """Average slope of another predictor, and how much it differs from that of the predictor of interest.
 
@@ -71,6 +71,7 @@ class ComparedSlopes(Estimand):
 
     name = "compared_slopes"
     title = "compared slopes"
+    options = EffectAtOptions
     needs_predictor = True
     measures = ReadOnly(
         {

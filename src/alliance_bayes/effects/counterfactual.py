@@ -117,11 +117,15 @@ class Counterfactuals:
         residual SD differs by a factor, a counterfactual that sets the factor then sets the residual SD too.
     among
         Places of the analysed rows that averages are over; all by default. For designs without weights.
+    numeric, fixed
+        Numeric columns, and levels of categorical ones, that everybody is set to in every counterfactual.
     """
 
     design: Design
     spread: bool = False
     among: np.ndarray | None = None
+    numeric: tuple[NumericSetting, ...] = ()
+    fixed: Mapping[str, str] = field(default_factory=dict)
     _cache: dict[object, tuple[Rows, str, Rows | None]] = field(default_factory=dict, repr=False)
 
     @cached_property
@@ -179,8 +183,9 @@ class Counterfactuals:
         UsageError
             Population ``"new"`` without a sampled factor.
         """
-        fixed = dict(fixed or {})
+        fixed = {**self.fixed, **(fixed or {})}
         settings = () if numeric is None else (numeric,) if isinstance(numeric, NumericSetting) else tuple(numeric)
+        settings = (*self.numeric, *settings)
         if population == "new" and all(factor.exhaustive for factor in self.design.factors):
             pooled = ", ".join(f"'{factor.name}'" for factor in self.design.factors)
             raise UsageError(

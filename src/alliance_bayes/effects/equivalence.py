@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
+from alliance_bayes.effects.at import sides_of
 from alliance_bayes.effects.options import chosen
 from alliance_bayes.effects.table import EffectTable, Measure
 from alliance_bayes.errors import UsageError
@@ -82,7 +83,7 @@ def equivalence(
     Returns
     -------
     pandas.DataFrame
-        Indexed as the table: what it says of the row (``estimand, term, factor, level, versus, unit``),
+        Indexed as the table: what it says of the row (``estimand, term, factor, level, versus, at, unit``),
         ``margin_low`` and ``margin_high``, ``p_equivalent`` (strictly between them), ``p_below`` and ``p_above`` (at
         or beyond either), ``p_not_inferior`` (not at or beyond the one on the bad side), ``p_prior`` (the prior's of
         lying between the limits; for differences of slopes), ``required`` (``level``),
@@ -154,7 +155,7 @@ def _row(
             good = draws > margin.low if better == "higher" else draws < margin.high
             figures["p_not_inferior"] = float(good.mean())
         verdict = _verdict(figures, level)
-    names = ("estimand", "term", "factor", "level", "versus", "unit")
+    names = ("estimand", "term", "factor", "level", "versus", "at", "unit")
     return (
         {name: row[name] for name in names}
         | {"margin_low": margin.low, "margin_high": margin.high, **figures, "required": level, "verdict": verdict}
@@ -214,8 +215,16 @@ def _sides(row: Mapping[str, Any], measure: Measure) -> tuple[str, str]:
     if not subject:
         subject = f"the {str(text['estimand']).replace('_', ' ')}" + (f" of {text['term']}" if text["term"] else "")
     subject = subject[0].upper() + subject[1:]
+    at = text.get("at")
+    if at is not None and (sides := sides_of(at)) is not None:
+        # A difference of differences.
+        later, earlier, held = sides
+        levels = f"{_place(text['factor'], str(text['level']))} and {_place(text['factor'], str(text['versus']))}"
+        subject = f"The difference in {subject[0].lower()}{subject[1:]} between {levels}"
+        return f"{subject} at {later}{f' (with {held})' if held else ''}", f"that at {earlier}"
     if text["level"] is not None:
         subject += f" at {_place(text['factor'], text['level'])}"
+    subject += f" (with {at})" if at is not None else ""
     return subject, "zero" if text["versus"] is None else f"that at {_place(text['factor'], text['versus'])}"
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -21,7 +22,7 @@ __all__ = ["MOST_LEVELS", "Estimand", "known_options"]
 
 #: Levels that a factor may have for its levels to be in a table that did not name it.
 MOST_LEVELS = 200
-_TEXTS = ("unit", "term", "factor", "level", "versus", "denominator", "population", "note")
+_TEXTS = ("unit", "term", "factor", "level", "versus", "denominator", "population", "at", "note")
 
 
 class Estimand(ABC):
@@ -102,6 +103,15 @@ class Estimand(ABC):
         return dict(own)
 
     @property
+    def takes_at(self) -> bool:
+        """Whether it has rows with everybody set to some values (``at``): where its ``options`` say so.
+
+        Its averages are then over counterfactuals of the analysis that :meth:`estimates` is given, which have the
+        values.
+        """
+        return "at" in defaults_of(self.options)
+
+    @property
     def common_options(self) -> list[str]:
         """Names of the common options that it takes and has no meaning of its own for."""
         return [name for name in defaults_of(self.options) if name not in self.own_options]
@@ -169,18 +179,20 @@ class Estimand(ABC):
             elif count > self.most_levels:
                 instead = self.instead or self.name
                 analysis.leave_out(f"{what} by '{factor}': {count:,} levels; ask for them with {instead}")
+            elif taken := [name for cell in analysis.options.at for name in factor.split(":") if name in cell.columns]:
+                analysis.leave_out(f"{what} by '{factor}': everybody is set to the same value of '{taken[0]}'")
             elif self.compares and analysis.has_new_level(factor):
                 analysis.leave_out(f"{what} by '{factor}': a new level has nothing to be compared with")
             else:
                 yield from self.checked(analysis, {"factor": factor, **given})
 
     def checked(self, analysis: Analysis, given: Mapping[str, Any]) -> Iterator[Estimate]:
-        """The rows, each held to what the estimand says of itself.
+        """The rows at each of the values that everybody is set to, each held to what the estimand says of itself.
 
         Parameters
         ----------
         analysis
-            What :meth:`estimates` is given.
+            What :meth:`estimates` is given, with everybody as they are.
         given
             Own options.
 
@@ -200,7 +212,7 @@ class Estimand(ABC):
             raise UsageError(f"'{self.name}' needs {' and '.join(map(repr, lacking))}. Give what it needs: {example}.")
         if self.needs_rows:
             analysis.fit.need_rows(self.needs_rows)
-        for row in self.estimates(analysis, **given):
+        for row in self.at_cells([analysis.at(cell) for cell in analysis.options.at], given):
             if not isinstance(row, Estimate) or row.estimand not in self.measures:
                 got = row.estimand if isinstance(row, Estimate) else row
                 raise UsageError(
@@ -212,6 +224,27 @@ class Estimand(ABC):
                     f"the {wrong[0]} of {row.estimand!r} should be text but got {getattr(row, wrong[0])!r}."
                 )
             yield row
+
+    def at_cells(self, analyses: Sequence[Analysis], given: Mapping[str, Any]) -> Iterator[Estimate]:
+        """The rows at each of the values that everybody is set to, and what compares these.
+
+        Parameters
+        ----------
+        analyses
+            One for each combination of values.
+        given
+            Own options.
+
+        Yields
+        ------
+        Estimate
+            One a row.
+        """
+        for analysis in analyses:
+            for row in self.estimates(analysis, **given):
+                cell = analysis.cell
+                placed = cell.values and isinstance(row, Estimate)
+                yield replace(row, at=cell.label, note=_joined(row.note, cell.note)) if placed else row
 
     def row(
         self,
@@ -264,6 +297,10 @@ class Estimand(ABC):
             given |= {"rope": options.rope, "relevant": options.relevant}
         source = draws if callable(draws) else Fixed(analysis.shaped(draws))
         return Estimate(measure, source, unit, term=term, measure=of, **(given | facts))
+
+
+def _joined(*notes: str) -> str:
+    return "; ".join(filter(None, notes))
 
 
 def known_options(name: str, given: Iterable[str], known: list[str]) -> None:

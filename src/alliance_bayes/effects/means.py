@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from itertools import combinations
 from typing import Any, Literal, Unpack, override
 
 import numpy as np
 
-from alliance_bayes.effects.analysis import NO_SLOPES, Analysis
+from alliance_bayes.effects.analysis import Analysis
+from alliance_bayes.effects.at import compared_cells
 from alliance_bayes.effects.estimand import MOST_LEVELS, Estimand
 from alliance_bayes.effects.options import (
     DENOMINATORS,
-    AverageOptions,
+    AtOptions,
+    EffectAtOptions,
     EffectOptions,
     chosen,
     with_common_options,
@@ -24,6 +27,7 @@ from alliance_bayes.errors import UsageError
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.readonly import ReadOnly
 from alliance_bayes.remedies import argument
+from alliance_bayes.rounding import ROUNDING
 
 __all__ = [
     "ADJUSTED_MEANS",
@@ -32,6 +36,7 @@ __all__ = [
     "RANKS",
     "adjusted_means",
     "contrasts",
+    "judged_if_change",
     "later_first",
     "levels_to_compare",
     "overall_mean",
@@ -42,10 +47,12 @@ __all__ = [
 _MOST_COMPARED = 100
 # Levels whose pairs are in a table that did not name their factor.
 _MOST_UNNAMED = 60
+# Differences and differences of differences in one table, at all values of `at`: as many as 100 levels make pairs.
+_MOST_ROWS = 5_000
 
 
 @with_common_options
-def adjusted_means(fit: FittedModel, factor: str, **options: Unpack[AverageOptions]) -> EffectTable:
+def adjusted_means(fit: FittedModel, factor: str, **options: Unpack[AtOptions]) -> EffectTable:
     """Average expected outcome with everybody in the analysed sample at each level of a factor (estimand ``mean``).
 
     Parameters
@@ -81,7 +88,7 @@ class AdjustedMeans(Estimand):
 
     name = "adjusted_means"
     title = "means"
-    options = AverageOptions
+    options = AtOptions
     most_levels = MOST_LEVELS
     measures = ReadOnly({"mean": Measure("{factor}: {level}")})
 
@@ -96,7 +103,9 @@ ADJUSTED_MEANS = AdjustedMeans()
 
 @with_common_options
 def overall_mean(fit: FittedModel, **options: Unpack[EffectOptions]) -> EffectTable:
-    """Average expected outcome of everybody in the analysed sample (estimand ``overall_mean``).
+    """Average expected outcome of everybody in the analysed sample as they are (estimand ``overall_mean``).
+
+    With some of their predictors set to given values it is :func:`predictions`.
 
     Parameters
     ----------
@@ -129,17 +138,21 @@ class OverallMean(Estimand):
 
     @override
     def estimates(self, analysis: Analysis) -> Iterator[Estimate]:
-        scale = analysis.fit.design.scales.get(analysis.fit.design.outcome.name)
-        ends = (None, None) if scale is None else (scale.lower, scale.upper)
-        # A change has zero between the ends of its scale.
-        signed = ends[0] is not None and ends[1] is not None and ends[0] < 0 < ends[1]
-        judged: Mapping[str, Any] = {"signed": True} if signed else {"rope": None, "relevant": None}
         everybody = analysis.counterfactuals.of(analysis.options.population)
         draws = analysis.averages([everybody])[:, 0]
-        yield self.row(analysis, "overall_mean", draws, note=everybody.problem, **judged)
+        yield self.row(analysis, "overall_mean", draws, note=everybody.problem, **judged_if_change(analysis.fit))
 
 
 OVERALL_MEAN = OverallMean()
+
+
+def judged_if_change(fit: FittedModel) -> dict[str, Any]:
+    """Facts of a row that is a mean of the outcome: zero means "no effect" where the outcome is a change alone."""
+    scale = fit.design.scales.get(fit.design.outcome.name)
+    ends = (None, None) if scale is None else (scale.lower, scale.upper)
+    # A change has zero between the ends of its scale.
+    signed = ends[0] is not None and ends[1] is not None and ends[0] < 0 < ends[1]
+    return {"signed": True} if signed else {"rope": None, "relevant": None}
 
 
 @with_common_options
@@ -149,7 +162,7 @@ def ranks(
     *,
     of: Literal["mean", "slope"] = "mean",
     predictor: str | None = None,
-    **options: Unpack[AverageOptions],
+    **options: Unpack[AtOptions],
 ) -> EffectTable:
     """Rank of each level of a factor, 1 for the highest (estimands ``rank_of_mean``, ``rank_of_slope``).
 
@@ -189,7 +202,7 @@ class Ranks(Estimand):
 
     name = "ranks"
     title = "ranks"
-    options = AverageOptions
+    options = AtOptions
     most_levels = MOST_LEVELS
     measures = ReadOnly(
         {
@@ -227,7 +240,7 @@ def contrasts(
     levels: Sequence[str] | None = None,
     denominator: Literal["residual_sd", "total_sd"] = "residual_sd",
     predictor: str | None = None,
-    **options: Unpack[EffectOptions],
+    **options: Unpack[EffectAtOptions],
 ) -> EffectTable:
     """All pairwise differences between a factor's levels, in points and as Cohen's d.
 
@@ -256,6 +269,12 @@ def contrasts(
         SDs (``cohens_d_of_means``, ``cohens_d_of_slopes``). Every row is ``level`` minus ``versus``, the later level
         minus the earlier.
 
+        With several values in ``at``, these are of each combination of values. Then come the differences between them,
+        a row for every pair of levels and every two combinations that differ in one predictor, in points:
+        ``interaction_contrast_of_means`` or ``interaction_contrast_of_slopes``, ``level`` minus ``versus`` at the later
+        value minus the same at the earlier ("month = 12 minus month = 2"): a difference in differences. Of a predictor
+        that is itself a factor it is the interaction contrast of the two factors.
+
     Raises
     ------
     UsageError
@@ -267,6 +286,8 @@ def contrasts(
     The levels of a pooled factor are estimated together and shrunk towards each other, so the differences need no
     correction for their number [1]_. For slopes, ``p_rope_prior`` is the prior's probability of lying within the ROPE:
     how much of an equivalence is the prior's.
+
+    The SD that Cohen's d is divided by is of the analysed rows as they are, whatever ``at`` says.
 
     The ROPE and the smallest relevant change are in points and apply to the rows in points. A difference of slopes is
     judged over the step from the predictor's 10th to its 90th percentile (one unit where they are the same or unknown),
@@ -285,6 +306,7 @@ class Contrasts(Estimand):
 
     name = "contrasts"
     title = "contrasts"
+    options = EffectAtOptions
     most_levels = _MOST_UNNAMED
     instead = "contrasts(levels=...)"
     compares = True
@@ -303,6 +325,19 @@ class Contrasts(Estimand):
             ),
             "cohens_d_of_slopes": Measure(
                 "{level} minus {versus}", "SD per {unit}", subject="the slope of {term}", difference=True
+            ),
+            "interaction_contrast_of_means": Measure(
+                "Interaction contrast: {level} minus {versus}",
+                subject="the adjusted mean",
+                difference=True,
+                judged=True,
+            ),
+            "interaction_contrast_of_slopes": Measure(
+                "Interaction contrast: {level} minus {versus}",
+                "{outcome} per {unit}",
+                subject="the slope of {term}",
+                difference=True,
+                judged=True,
             ),
         }
     )
@@ -353,20 +388,92 @@ class Contrasts(Estimand):
             )
 
     @override
+    def at_cells(self, analyses: Sequence[Analysis], given: Mapping[str, Any]) -> Iterator[Estimate]:
+        cells = list(compared_cells([analysis.cell for analysis in analyses]))
+        if cells:
+            n_levels = len(levels_to_compare(analyses[0], given["factor"], given.get("levels")))
+            count = n_levels * (n_levels - 1) // 2 * (2 * len(analyses) + len(cells))
+            if count > _MOST_ROWS:
+                raise UsageError(
+                    f"{n_levels} levels of '{given['factor']}' at {len(analyses)} combinations of values make "
+                    f"{count:,} differences, and at most {_MOST_ROWS:,} are in one table. Name fewer values, or fewer "
+                    f"levels: {argument('levels', ...)}"
+                )
+        yield from super().at_cells(analyses, given)
+        if cells:
+            yield from self._interactions(analyses, cells, **given)
+
+    def _interactions(
+        self,
+        analyses: Sequence[Analysis],
+        cells: Sequence[tuple[int, int, str]],
+        *,
+        factor: str,
+        of: str = "mean",
+        levels: Sequence[str] | None = None,
+        predictor: str | None = None,
+        **others: Any,
+    ) -> Iterator[Estimate]:
+        """Differences between two combinations of values in the differences between two levels."""
+        name = analyses[0].predictor(predictor) if of == "slope" else None
+        judged: dict[str, Any] = {} if name is None else {"rope": analyses[0].slope_rope(name)}
+        blocks = [analysis.by_level(factor, predictor=name)[1:] for analysis in analyses]
+        before = None
+        if judged.get("rope") is not None:
+            before = [analysis.prior.by_level(factor, predictor=name)[1] for analysis in analyses]
+        for later, earlier, at in cells:
+            (block, problems), (other, more) = blocks[later], blocks[earlier]
+            note = "; ".join(dict.fromkeys(filter(None, (analyses[k].cell.note for k in (earlier, later)))))
+            for (first, level), (second, versus) in later_first(levels_to_compare(analyses[0], factor, levels)):
+                prior = None if before is None else _OfDifferences(before[later], before[earlier], first, second)
+                problem = problems[first] or problems[second] or more[first] or more[second]
+                yield self.row(
+                    analyses[later],
+                    f"interaction_contrast_of_{of}s",
+                    _OfDifferences(block, other, first, second),
+                    term=name,
+                    factor=factor,
+                    level=level,
+                    versus=versus,
+                    at=at,
+                    prior=prior,
+                    note="; ".join(filter(None, (problem, note))),
+                    **judged,
+                )
+
+    @override
     def heading(self, given: Mapping[str, Any]) -> str:
         return f"contrasts of {given['of']}s"
 
     @override
     def among_others(self, analysis: Analysis, given: Mapping[str, Any]) -> Iterator[Estimate]:
         asked = [given["of"]] if "of" in given else ["mean", "slope"]
-        if "of" not in given and given.get("predictor") is None and not analysis.has_slopes:
+        if "of" not in given and given.get("predictor") is None and (reason := analysis.no_slopes):
             asked = ["mean"]
-            analysis.leave_out(NO_SLOPES)
+            analysis.leave_out(reason)
         for of in asked:
             yield from super().among_others(analysis, {**given, "of": of})
 
 
 CONTRASTS = Contrasts()
+
+
+@dataclass(frozen=True, eq=False)
+class _OfDifferences:
+    """The difference of two levels in one block of draws minus that in another, computed when asked for."""
+
+    block: np.ndarray
+    other: np.ndarray
+    first: int
+    second: int
+
+    def __call__(self) -> np.ndarray:
+        """Return the draws, shape (chain, draw)."""
+        sides = np.stack([Difference(block, self.first, self.second)() for block in (self.block, self.other)])
+        scale = max(np.abs(block[[self.first, self.second]]).max() for block in (self.block, self.other))
+        difference = sides[0] - sides[1]
+        # What the model holds equal may still differ by rounding.
+        return np.zeros_like(difference) if np.abs(difference).max() <= ROUNDING * scale else difference
 
 
 def levels_to_compare(analysis: Analysis, factor: str, asked: Sequence[str] | None) -> list[tuple[int, str]]:

@@ -8,13 +8,16 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypedDict, get_args, get_type_hints
 
+from alliance_bayes.effects.at import AS_THEY_ARE, At, Cell, cells_of
 from alliance_bayes.errors import UsageError
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.remedies import argument
 
 __all__ = [
     "DENOMINATORS",
+    "AtOptions",
     "AverageOptions",
+    "EffectAtOptions",
     "EffectOptions",
     "IntervalOptions",
     "Options",
@@ -89,7 +92,26 @@ class RopeOptions(IntervalOptions, total=False):
 
 
 class EffectOptions(AverageOptions, RopeOptions, total=False):
-    """Options of averages in points of the outcome: all that there are."""
+    """Options of averages in points of the outcome."""
+
+
+class AtOptions(AverageOptions, total=False):
+    """Options of what is averaged over people with some of their predictors set.
+
+    Parameters
+    ----------
+    at
+        Values that everybody is set to before the average, by predictor: a number (``{"month": 12}``), a level
+        (``{"sex": "female"}``), or several of them (``{"month": [2, 12]}``), of which every combination has rows of its
+        own, up to 100. The column ``at`` says which. By default everybody stays as they are. A value that no analysed
+        row reaches is extrapolated, which the row's note says; levels that are single persons are refused.
+    """
+
+    at: At | None
+
+
+class EffectAtOptions(AtOptions, EffectOptions, total=False):
+    """Options of averages in points of the outcome with some predictors set: all that there are."""
 
 
 @dataclass(frozen=True)
@@ -112,6 +134,8 @@ class Options:
         Seed for the effects of new levels.
     better
         Which direction of the outcome is good, ``"higher"`` or ``"lower"``, as its scale says.
+    at
+        Values that everybody is set to: rows are of each of these cells.
     """
 
     prob: float = 0.89
@@ -121,6 +145,7 @@ class Options:
     population: str = "sample"
     seed: int = 0
     better: str = "higher"
+    at: tuple[Cell, ...] = (AS_THEY_ARE,)
 
 
 def make_options(
@@ -132,6 +157,7 @@ def make_options(
     rope: Rope = "default",
     relevant: Relevant = "default",
     seed: int = 0,
+    at: At | None = None,
 ) -> Options:
     """Check the options of a table and fill in what the outcome's instrument says.
 
@@ -139,8 +165,8 @@ def make_options(
     ----------
     fit
         The fitted model, for its outcome.
-    population, prob, interval, seed
-        See :class:`EffectOptions`.
+    population, prob, interval, seed, at
+        See :class:`EffectAtOptions`.
     rope, relevant
         ``"default"``: what the outcome's scale says, see :class:`RopeOptions`; nothing for a probability.
 
@@ -168,7 +194,8 @@ def make_options(
         raise UsageError(f"relevant should be a finite number of points greater than 0 but got {relevant!r}.")
     better = "higher" if scale is None or scale.higher_is_better else "lower"
     limits = None if rope is None else (float(rope[0]), float(rope[1]))
-    return Options(prob, interval, limits, None if relevant is None else float(relevant), population, seed, better)
+    change = None if relevant is None else float(relevant)
+    return Options(prob, interval, limits, change, population, seed, better, cells_of(fit, at))
 
 
 def default_population(fit: FittedModel) -> str:
@@ -209,7 +236,7 @@ def with_common_options[F: Callable[..., Any]](function: F) -> F:
     # Python may have been told to keep no docstrings.
     if function.__doc__:
         text, section = inspect.cleandoc(function.__doc__), "\n\nReturns\n---"
-        for options in (IntervalOptions, AverageOptions, RopeOptions):
+        for options in (IntervalOptions, AverageOptions, RopeOptions, AtOptions):
             *_, entries = inspect.cleandoc(str(options.__doc__)).partition("----------\n")
             # What the function itself says of an option stands.
             said = any(f"\n{entries.split()[0].rstrip(',')}{mark}" in text for mark in ",\n")

@@ -19,7 +19,7 @@ from alliance_bayes.effects.counterfactual import row_mask
 from alliance_bayes.effects.estimand import Estimand
 from alliance_bayes.effects.joined import joined_average
 from alliance_bayes.effects.means import later_first, levels_to_compare
-from alliance_bayes.effects.options import AverageOptions, IntervalOptions, make_options, with_common_options
+from alliance_bayes.effects.options import AtOptions, IntervalOptions, make_options, with_common_options
 from alliance_bayes.effects.summary import Difference, Estimate, summarise
 from alliance_bayes.effects.table import EffectTable, Measure
 from alliance_bayes.errors import UsageError
@@ -61,7 +61,7 @@ def responders(
     among: npt.ArrayLike | None = None,
     step: Step = "default",
     rope: tuple[float, float] | None = None,
-    **options: Unpack[AverageOptions],
+    **options: Unpack[AtOptions],
 ) -> EffectTable:
     """Probability that the outcome, as it would be observed, is at least some value.
 
@@ -127,7 +127,7 @@ class Responders(Estimand):
 
     name = "responders"
     title = "shares of responders"
-    options = AverageOptions
+    options = AtOptions
     needs_rows = "the share of responders"
     measures = ReadOnly(
         {

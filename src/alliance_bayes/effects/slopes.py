@@ -14,7 +14,7 @@ from alliance_bayes.effects.analysis import Analysis
 from alliance_bayes.effects.counterfactual import NumericSetting, terms_with
 from alliance_bayes.effects.estimand import MOST_LEVELS, Estimand
 from alliance_bayes.effects.explained import unique_variance
-from alliance_bayes.effects.options import EffectOptions, with_common_options
+from alliance_bayes.effects.options import EffectAtOptions, with_common_options
 from alliance_bayes.effects.summary import Estimate
 from alliance_bayes.effects.table import EffectTable, Measure
 from alliance_bayes.errors import UsageError
@@ -31,7 +31,7 @@ _PER = "{outcome} per {unit}"
 
 
 @with_common_options
-def slopes(fit: FittedModel, *, predictor: str | None = None, **options: Unpack[EffectOptions]) -> EffectTable:
+def slopes(fit: FittedModel, *, predictor: str | None = None, **options: Unpack[EffectAtOptions]) -> EffectTable:
     """Average slope of a predictor in every unit.
 
     Parameters
@@ -81,7 +81,8 @@ def slopes(fit: FittedModel, *, predictor: str | None = None, **options: Unpack[
     -----
     The ROPE and the smallest relevant change apply to the rows in points of the outcome: to the difference that goes
     with one unit, one SD, or the step between the percentiles. Partial correlation and delta R2 describe the analysed
-    rows, so they are there for populations ``"average"`` and ``"sample"`` only, with the slope of either.
+    rows as they are, so they are there for populations ``"average"`` and ``"sample"`` only, with the slope of either,
+    and not with ``at``.
 
     With b the average slope and v the variance of the predictor given the other common terms, at the level at which it
     varies (`explained.unique_variance`), delta R2 is b^2 v divided by the explained plus the residual variance, and the
@@ -108,6 +109,7 @@ class Slopes(Estimand):
 
     name = "slopes"
     title = "slopes"
+    options = EffectAtOptions
     needs_predictor = True
     measures = ReadOnly(
         {
@@ -181,7 +183,7 @@ class Slopes(Estimand):
         yield row("slope_p10_p90", span, words={"where": where}, denominator=percentiles, note=why)
         both = f"sample SDs of {name}, {sd_x:.4g}, and {outcome.name}, {sd_y:.4g}"
         yield row("slope_standardised", slope * sd_x / sd_y, denominator=both, note=problem)
-        if options.population in ("average", "sample"):
+        if options.population in ("average", "sample") and not analysis.cell.values:
             unique = unique_variance(analysis.fit, name, tables=analysis.tables)
             spread, why = analysis.spread, problem or analysis.infinite_variance
             explained = slope**2 * unique.variance
@@ -203,7 +205,7 @@ SLOPES = Slopes()
 
 @with_common_options
 def slopes_by_level(
-    fit: FittedModel, factor: str, *, predictor: str | None = None, **options: Unpack[EffectOptions]
+    fit: FittedModel, factor: str, *, predictor: str | None = None, **options: Unpack[EffectAtOptions]
 ) -> EffectTable:
     """Average slope of a predictor with everybody at each level of a factor (estimand ``slope_by_level``).
 
@@ -235,6 +237,7 @@ class SlopesByLevel(Estimand):
 
     name = "slopes_by_level"
     title = "slopes by level"
+    options = EffectAtOptions
     needs_predictor = True
     most_levels = MOST_LEVELS
     measures = ReadOnly(
@@ -261,7 +264,7 @@ def moderation(
     predictor: str | None = None,
     moderators: Sequence[str] | Mapping[str, Span] | None = None,
     quantiles: Span = (0.1, 0.9),
-    **options: Unpack[EffectOptions],
+    **options: Unpack[EffectAtOptions],
 ) -> EffectTable:
     """Slope of a predictor with everybody at a low and at a high value of each numeric moderator.
 
@@ -309,6 +312,7 @@ class Moderation(Estimand):
 
     name = "moderation"
     title = "moderation"
+    options = EffectAtOptions
     needs_predictor = True
     measures = ReadOnly(
         {
@@ -419,6 +423,10 @@ def _spans(
     numeric = [term.others for term in terms_with(design, predictor) if term.common]
     categorical = analysis.counterfactuals.categorical
     known = list(dict.fromkeys(name for others in numeric for name in others if name not in categorical))
+    if asked is None and (left := [name for name in known if name not in analysis.cell.columns]):
+        known = left
+    for name in known if asked is None else asked:
+        analysis.refuse_set(name, "the moderator whose values are compared")
     if not known:
         raise UsageError(
             f"no common term multiplies '{predictor}' with another numeric column, so it has no numeric moderator. Add "

@@ -77,7 +77,7 @@ class Estimate:
         beyond any bound, which leaves quantiles defined and the mean not.
     unit
         Unit of the draws.
-    term, factor, level, versus, denominator, population
+    term, factor, level, versus, denominator, population, at
         As the table's columns; None where they do not apply.
     size_of
         Draws of what this is a size of, shape (n_draws,), where that has a sign: where its interval holds 0, the
@@ -110,6 +110,7 @@ class Estimate:
     relevant: float | None = None
     note: str = ""
     measure: Measure | None = None
+    at: str | None = None
 
     @property
     def row_id(self) -> str:
@@ -121,7 +122,8 @@ class Estimate:
         if where is not None and self.versus is not None:
             where += f" vs {_plain(self.versus)}"
         term = None if self.term is None else _plain(self.term)
-        parts = (self.estimand, term, where, self.population, self.denominator if compared else None)
+        at = None if self.at is None else f"at {_plain(self.at)}"
+        parts = (self.estimand, term, where, self.population, self.denominator if compared else None, at)
         return "/".join(part for part in parts if part is not None)
 
 

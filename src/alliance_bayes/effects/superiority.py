@@ -12,7 +12,7 @@ import numpy as np
 from alliance_bayes.effects.analysis import Analysis
 from alliance_bayes.effects.estimand import MOST_LEVELS, Estimand
 from alliance_bayes.effects.means import later_first, levels_to_compare
-from alliance_bayes.effects.options import AverageOptions, with_common_options
+from alliance_bayes.effects.options import AtOptions, with_common_options
 from alliance_bayes.effects.ratings import ALL_OTHERS, MOST_PAIRED
 from alliance_bayes.effects.responders import AtLeast, refuse_shares
 from alliance_bayes.effects.summary import Estimate
@@ -32,7 +32,7 @@ _FAR = 15.0
 
 @with_common_options
 def superiority(
-    fit: FittedModel, factor: str, *, levels: Sequence[str] | None = None, **options: Unpack[AverageOptions]
+    fit: FittedModel, factor: str, *, levels: Sequence[str] | None = None, **options: Unpack[AtOptions]
 ) -> EffectTable:
     """Probability of superiority between levels of a factor, predicted medians and shares at the ceiling.
 
@@ -87,7 +87,7 @@ class Superiority(Estimand):
 
     name = "superiority"
     title = "probabilities of superiority"
-    options = AverageOptions
+    options = AtOptions
     needs_rows = "the probability of superiority"
     most_levels = MOST_LEVELS
     compares = True

@@ -22,6 +22,7 @@ TEXT_COLUMNS = (
     "factor",
     "level",
     "versus",
+    "at",
     "unit",
     "denominator",
     "population",
@@ -34,6 +35,7 @@ COLUMNS = (
     "factor",
     "level",
     "versus",
+    "at",
     "unit",
     "denominator",
     "population",
@@ -187,8 +189,9 @@ class EffectTable(pd.DataFrame):
     """A table of estimands, one a row; the index holds the rows' ids.
 
     Columns: ``estimand, term, factor, level, versus`` (what is estimated; contrasts are ``level`` minus ``versus``),
-    ``unit``, ``denominator`` (what a standardised figure is divided by), ``population`` (which levels are averaged
-    over), ``mean, sd, median, lower, upper`` of the posterior, ``interval`` ("eti" or "hdi") and its ``prob``,
+    ``at`` (values that everybody is set to: "month = 12, sex = female"; "month = 12 minus month = 2" of a difference
+    between two), ``unit``, ``denominator`` (what a standardised figure is divided by), ``population`` (which levels are
+    averaged over), ``mean, sd, median, lower, upper`` of the posterior, ``interval`` ("eti" or "hdi") and its ``prob``,
     ``p_direction`` (the larger of the probabilities of being above and below zero), ``rope_low, rope_high`` and the
     probability ``p_rope`` of lying between them, ``ess_bulk, ess_tail, rhat, mcse_mean``, ``relevant`` (smallest
     relevant change) and the probability ``p_relevant`` of an effect at least as large in either direction,

@@ -87,7 +87,7 @@ def effect_sizes(view: View) -> Section:
         # The curve and the histogram below it are drawn over the range of the rows.
         curve = average_curve(fit, focal, prob=prob, small=view.small) if fit.moments is None else None
         context |= {
-            "table": _table(fit, estimates, rows, focal),
+            "table": _table(fit, estimates, rows, focal) if len(rows) else None,
             "slope_picture": None if curve is None else _slope_picture(fit, focal, curve, prob, view.small),
             "density": None if slope is None else _density(fit, estimates, slope, focal),
             "forest": effect_forest(view, focal),
@@ -151,9 +151,10 @@ def _table(fit: FittedModel, estimates: Estimates, rows: pd.DataFrame, focal: st
 
 
 def further_rows(estimates: Estimates) -> pd.DataFrame:
-    """Rows of estimands that have no place of their own on the page."""
+    """Rows of estimands that have no place of their own on the page, and those with some predictors set."""
     placed = {name for estimand in _PLACED for name in ESTIMANDS[estimand].measures}
-    return estimates.where(set(estimates.table["estimand"]) - placed)
+    further, with_at = estimates.where(set(estimates.table["estimand"]) - placed), estimates.with_at()
+    return pd.concat([further, with_at]) if len(with_at) else further
 
 
 def _further(fit: FittedModel, estimates: Estimates) -> Table | None:

@@ -17,7 +17,7 @@ from alliance_bayes.report.effect_sizes import further_rows, relevance_words, ro
 from alliance_bayes.report.groups import factors_of, fixed_at_zero, ordered_pairs, pair_name
 from alliance_bayes.report.limitations import is_simulated, not_to_conclude
 from alliance_bayes.report.privacy import Redact
-from alliance_bayes.report.rows import Estimates, row_words, text_of
+from alliance_bayes.report.rows import Estimates, measured_where, row_words, text_of
 from alliance_bayes.report.small_counts import alike_but_for
 from alliance_bayes.report.text import (
     MINUS,
@@ -52,6 +52,16 @@ NAMED = 3
 DIFFERENT = 0.1
 #: Pairs from which on an unclear one is not named.
 MANY = 15
+#: Rows with some predictors set up to which each is said, and which of them are.
+MANY_AT = 6
+_SAID_AT = (
+    "slope",
+    "contrast_of_means",
+    "contrast_of_slopes",
+    "interaction_contrast_of_means",
+    "interaction_contrast_of_slopes",
+    "predicted_mean",
+)
 
 
 def find(fit: FittedModel, estimates: Estimates, checked: Checked, gate: Gate, redact: Redact, small: int) -> Findings:
@@ -75,7 +85,7 @@ def find(fit: FittedModel, estimates: Estimates, checked: Checked, gate: Gate, r
         ("Association", "effects", tuple(_association(fit, estimates, checked))),
         ("Groups", "groups", tuple(_groups(estimates))),
         ("How much is explained", "variance", tuple(_explained(estimates))),
-        ("Other estimands", "effects", tuple(_further(fit, estimates))),
+        ("Other estimands", "effects", (*_further(fit, estimates), *_at_values(fit, estimates))),
     )
     topics: list[Topic] = []
     for title, section, findings in parts:
@@ -223,13 +233,40 @@ def _further(fit: FittedModel, estimates: Estimates) -> Iterable[Finding]:
     outcome, points = _outcome(fit)
     for _, row in further_rows(estimates).iterrows():
         measure = estimates.table.measure(str(row["estimand"]))
-        if measure.sentence and pd.notna(row["median"]):
+        # What a sentence says of everybody as they are is not so at other values.
+        if measure.sentence and not isinstance(row["at"], str) and pd.notna(row["median"]):
             direction = claim(row) if measure.unsettled and pd.notna(row["p_direction"]) else None
             words = row_words(row, fit.design) | {"outcome": outcome, "points": points}
             text = capital(_sentence(estimates, row, direction, **words))
             yield Finding(
                 text, (str(row.name),), f"estimand: {row.name}", claims=() if direction is None else (direction,)
             )
+
+
+def _at_values(fit: FittedModel, estimates: Estimates) -> Iterable[Finding]:
+    """What the few main rows with some predictors set are, each with the values; of more, their table tells all."""
+    rows = estimates.with_at()
+    rows = rows[rows["estimand"].isin(_SAID_AT) & rows["median"].notna()]
+    if len(rows) <= MANY_AT:
+        for _, row in rows.iterrows():
+            head, per, rest = text_of(row, "unit").partition(" per ")
+            text = SENTENCES(
+                "at_values",
+                label=measured_where(estimates.table, row, design=fit.design),
+                of=_subject(fit, estimates, row),
+                amount=f"{estimates.mean(row)}{'' if head == PROBABILITY else f' {units(head)}'}{per}{rest}",
+                over=over_words(fit.design, text_of(row, "population")),
+                interval=estimates.spoken(row),
+                direction=estimates.direction_spoken(row),
+                note=text_of(row, "note"),
+            )
+            yield Finding(text, (str(row.name),), f"at values: {row.name}")
+
+
+def _subject(fit: FittedModel, estimates: Estimates, row: pd.Series) -> str:
+    """Of what a difference is one; empty where the row is none."""
+    measure = estimates.table.measure(str(row["estimand"]))
+    return measure.subject.format(**row_words(row, fit.design)) if measure.difference else ""
 
 
 def lower_is_better(fit: FittedModel) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-__all__ = ["DIGITS", "kept", "plain", "records", "unit"]
+__all__ = ["DIGITS", "effect_records", "kept", "plain", "records", "unit"]
 
 #: Significant digits of a number in a JSON file or manifest; of figures with a posterior SD, digits of that SD.
 DIGITS = 6
@@ -55,6 +55,11 @@ def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
     names = [str(name) for name in frame.columns]
     columns = [_values(frame.iloc[:, place]) for place in range(len(names))]
     return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
+
+
+def effect_records(rows: pd.DataFrame) -> list[dict[str, Any]]:
+    """One mapping a row of an effects table; what people are set to is there where they are set to something."""
+    return [{name: value for name, value in row.items() if name != "at" or value is not None} for row in records(rows)]
 
 
 def _values(column: pd.Series) -> list[Any]:

@@ -12,11 +12,12 @@ import pandas as pd
 
 from alliance_bayes.effects import EffectTable
 from alliance_bayes.effects.analysis import PRIOR_DRAWS
+from alliance_bayes.effects.at import at_words, levels_at
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model import Design
 from alliance_bayes.report.forest import Interval, forest, forest_size
 from alliance_bayes.report.privacy import identifying
-from alliance_bayes.report.records import records
+from alliance_bayes.report.records import effect_records
 from alliance_bayes.report.small_counts import SMALL, hidden_levels, hidden_rows
 from alliance_bayes.report.svg import Picture
 from alliance_bayes.report.tables import Table
@@ -104,14 +105,19 @@ class Estimates:
             not (isinstance(factor, str) and factor in hidden and isinstance(level, str))
             for factor, level in zip(table["factor"], table["level"], strict=True)
         ]
-        keep = np.asarray(keep, dtype=bool) & ~hidden_rows(fit, table, small)
+        named = [set(levels_at(at)) if isinstance(at, str) else set() for at in table["at"]]
+        single = [any(columns & set(factor.split(":")) for factor in hidden) for columns in named]
+        keep = np.asarray(keep, dtype=bool) & ~np.asarray(single, dtype=bool) & ~hidden_rows(fit, table, small)
         few = tuple(name for name, levels in hidden_levels(fit, small).items() if levels and name not in hidden)
         return cls(table[keep], hidden, few)
 
     def where(self, estimand: str | Iterable[str], **values: str | None) -> pd.DataFrame:
-        """Rows of an estimand (or several) with given values of other columns (None: missing), in the table's order."""
+        """Rows of an estimand (or several) with given values of other columns (None: missing), in the table's order.
+
+        Of everybody as they are: rows with some predictors set (``at``) have names of their own.
+        """
         names = [estimand] if isinstance(estimand, str) else list(estimand)
-        keep = self._rows["estimand"].isin(names)
+        keep = self._rows["estimand"].isin(names) & self._rows["at"].isna()
         for column, value in values.items():
             keep &= self._rows[column].isna() if value is None else self._rows[column] == value
         return self._rows[keep]
@@ -121,6 +127,10 @@ class Estimates:
         found = self.where(estimand, **values)
         found = found[found["median"].notna()]
         return found.iloc[0] if len(found) else None
+
+    def with_at(self) -> pd.DataFrame:
+        """Rows of everybody with some predictors set, in the table's order."""
+        return self._rows[self._rows["at"].notna()]
 
     @cached_property
     def _rows(self) -> pd.DataFrame:
@@ -205,7 +215,7 @@ class Estimates:
 
     def records(self) -> list[dict[str, Any]]:
         """Every row for the JSON: the row's id, all columns, and the number of decimals that is printed."""
-        found = records(self._rows)
+        found = effect_records(self._rows)
         for identity, record in zip(self._rows.index, found, strict=True):
             record |= {"id": str(identity), "decimals": self.places(record)}
         return found
@@ -259,10 +269,11 @@ def measured(table: EffectTable, row: Row, *, design: Design | None = None, shor
 
 
 def measured_where(table: EffectTable, row: Row, *, design: Design) -> str:
-    """The same with the row's level, or pair of levels, where that does not say it."""
+    """The same with the row's level, or pair of levels, where that does not say it, and the values that are set."""
     name, words = measured(table, row, design=design), row_words(row, design)
     where = words["level"] + (f" {MINUS} {words['versus']}" if words["versus"] else "")
-    return capital(name if not where or words["level"] in name else f"{name}: {where}")
+    name = capital(name if not where or words["level"] in name else f"{name}: {where}")
+    return f"{name}, {clean(at_words(row['at'], column_name))}" if isinstance(row["at"], str) else name
 
 
 def row_words(row: Row, design: Design | None = None) -> dict[str, str]:

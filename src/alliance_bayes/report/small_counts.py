@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from alliance_bayes.cohort.flow import plural
+from alliance_bayes.effects.at import levels_at
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model.grammar import Windowed, windowed_named
 from alliance_bayes.report.suppression import Mark, one_way, two_way
@@ -208,15 +209,37 @@ def hidden_beside(fit: FittedModel, first: FittedModel, factor: str, small: int)
 def hidden_rows(fit: FittedModel, rows: pd.DataFrame, small: int) -> np.ndarray:
     """Which rows of an effects table are about a few people or a level of which a page says nothing, (n_rows,)."""
     hidden = hidden_levels(fit, small)
-    columns = (rows[name] for name in ("term", "factor", "level", "versus"))
+    columns = (rows[name] for name in ("term", "factor", "level", "versus", "at"))
     return np.array(
         [
             (isinstance(factor, str) and bool({level, versus} & hidden.get(factor, frozenset())))
             or (isinstance(term, str) and _of_few(term, small))
-            for term, factor, level, versus in zip(*columns, strict=True)
+            or (isinstance(at, str) and _hidden_at(fit, at, factor, {level, versus}, hidden, small))
+            for term, factor, level, versus, at in zip(*columns, strict=True)
         ],
         dtype=bool,
     )
+
+
+def _hidden_at(
+    fit: FittedModel, at: str, factor: object, levels: set[object], hidden: Mapping[str, frozenset[str]], small: int
+) -> bool:
+    """Whether levels that everybody is set to, or they and those of the row's factor, are of a few people."""
+    frame, values = fit.design.frame, levels_at(at)
+    numeric = {name for name in frame if not isinstance(frame[name].dtype, pd.CategoricalDtype)}
+    about = {name: own for name, own in values.items() if name not in numeric}
+    # Of what cannot be read nothing is known.
+    if not about:
+        return not values
+    own = {level for level in levels if isinstance(level, str)}
+    if isinstance(factor, str) and own and factor not in numeric:
+        about[factor] = own
+    if any(values & hidden.get(name, frozenset()) for name, values in about.items()):
+        return True
+    # As of coefficients: no page has a table of three columns.
+    if len(about) > 2 or any(name not in frame for name in about):
+        return True
+    return len(about) == 2 and _hidden_cell(fit, about, small)
 
 
 def _of_few(term: str, small: int) -> bool:

@@ -23,7 +23,7 @@ from alliance_bayes.report.modelling import prior_table, stated_as
 from alliance_bayes.report.page import Rendered, frozen
 from alliance_bayes.report.participants import describe
 from alliance_bayes.report.privacy import ShownFlow
-from alliance_bayes.report.records import plain, records
+from alliance_bayes.report.records import effect_records, plain, records
 from alliance_bayes.report.reproduction import told
 from alliance_bayes.report.sections import Section
 from alliance_bayes.report.tables import Table
@@ -78,7 +78,7 @@ def study_report(study: Answers, *, key: bytes | None = None, software: Mapping[
         "findings": findings.numbers(),
         "effects": [
             {"id": str(identity), **record}
-            for identity, record in zip(study.table().index, records(study.table()), strict=True)
+            for identity, record in zip(study.table().index, effect_records(study.table()), strict=True)
         ],
         "parts": {part.name: {"left_out": part.left_out, **part.numbers} for part in parts},
         **data.numbers,

@@ -1,0 +1,309 @@
+"""Values that everybody is set to before an average (``at={"month": 12}``): read, checked, and named in a row."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations, product
+from math import prod
+
+import numpy as np
+import pandas as pd
+
+from alliance_bayes.cohort.cells import CellError, level_label
+from alliance_bayes.effects.counterfactual import NumericSetting
+from alliance_bayes.errors import UsageError
+from alliance_bayes.fit import FittedModel
+from alliance_bayes.foreign import shown
+from alliance_bayes.model.roles import is_of_persons, role_of
+from alliance_bayes.remedies import argument
+
+__all__ = [
+    "AS_THEY_ARE",
+    "MOST_CELLS",
+    "At",
+    "Cell",
+    "at_words",
+    "cells_of",
+    "compared_cells",
+    "levels_at",
+    "plain_at",
+    "sides_of",
+]
+
+#: What ``at`` takes: a value, or several, by predictor.
+type At = Mapping[str, float | str | Sequence[float | str]]
+type Value = float | str
+
+#: Combinations of values that one table may hold.
+MOST_CELLS = 100
+# Levels that a message lists.
+_LISTED = 20
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Values that everybody is set to: one combination of those asked for.
+
+    Parameters
+    ----------
+    values
+        Column and value, in the order asked for; a number or a level.
+    note
+        What a reader must know about these values; empty for nothing.
+    """
+
+    values: tuple[tuple[str, Value], ...] = ()
+    note: str = ""
+
+    @property
+    def columns(self) -> frozenset[str]:
+        """What is set."""
+        return frozenset(column for column, _ in self.values)
+
+    @property
+    def numeric(self) -> tuple[NumericSetting, ...]:
+        """Numeric columns and their values."""
+        return tuple(NumericSetting(column, value) for column, value in self.values if isinstance(value, float))
+
+    @property
+    def fixed(self) -> dict[str, str]:
+        """Categorical columns and their levels."""
+        return {column: value for column, value in self.values if isinstance(value, str)}
+
+    @property
+    def label(self) -> str | None:
+        """As the column ``at`` of a table has it: "month = 12, sex = female"; None where nothing is set."""
+        return ", ".join(_named(column, value) for column, value in self.values) or None
+
+
+#: Everybody as they are.
+AS_THEY_ARE = Cell()
+
+
+def cells_of(fit: FittedModel, at: At | None) -> tuple[Cell, ...]:
+    """All combinations of the values asked for; one that sets nothing where nothing is asked for.
+
+    Parameters
+    ----------
+    fit
+        The fitted model.
+    at
+        A value, or several, by predictor.
+
+    Returns
+    -------
+    tuple of Cell
+        The last predictor's values change first.
+
+    Raises
+    ------
+    UsageError
+        Something else than a mapping, a column that is no predictor of the model, a value that is no finite number or
+        no level of the column, one that comes twice, levels that are single persons, or too many combinations. All
+        that is wrong is said at once.
+    """
+    if at is None:
+        return (AS_THEY_ARE,)
+    if not isinstance(at, Mapping) or not at:
+        example = argument("at", {"month": 12})
+        raise UsageError(f"at should be a mapping from predictors to values, such as {example}, but got {shown(at)}.")
+    problems: list[str] = []
+    known: dict[str, list[Value]] = {}
+    for column, given in at.items():
+        try:
+            known[column] = _values(fit, column, given)
+        except _RefusedError as refused:
+            problems.append(str(refused))
+    count = prod(map(len, known.values()))
+    if count > MOST_CELLS:
+        problems.append(
+            f"{argument('at')} asks for {count:,} combinations of values, and at most {MOST_CELLS} are computed at "
+            "once. Name fewer values."
+        )
+    if problems:
+        raise UsageError(" ".join(problems))
+    cells = (tuple(zip(known, values, strict=True)) for values in product(*known.values()))
+    return tuple(Cell(values, _beyond(fit, values)) for values in cells)
+
+
+class _RefusedError(Exception):
+    """What is wrong with the values of one column, as a sentence."""
+
+
+def _values(fit: FittedModel, column: object, given: object) -> list[Value]:
+    """The values of one column, checked."""
+    design = fit.design
+    if column == design.outcome.name:
+        raise _RefusedError(f"{argument('at')} sets '{column}', the outcome, but it is for predictors.")
+    if column not in design.predictors:
+        raise _RefusedError(
+            f"{argument('at')} sets {shown(column)}, which is no predictor of this model. "
+            f"Its predictors: {', '.join(design.predictors) or 'none'}."
+        )
+    name, several = str(column), _listed(given)
+    if not 1 <= len(several) <= MOST_CELLS:
+        raise _RefusedError(
+            f"{argument('at')} should give '{name}' 1 to {MOST_CELLS} values, but gives it {len(several):,}."
+        )
+    levels = _levels(fit, name)
+    made = [_number(one) if levels is None else _level(one, levels) for one in several]
+    if wrong := ", ".join(shown(one) for one, value in zip(several, made, strict=True) if value is None):
+        if levels is None:
+            raise _RefusedError(f"{argument('at')} should give '{name}' finite numbers, but got {wrong}.")
+        known = ", ".join(map(repr, levels[:_LISTED])) + (", ..." if len(levels) > _LISTED else "")
+        raise _RefusedError(
+            f"{argument('at')} should give '{name}' levels that it has, but got {wrong}. Its levels: {known}."
+        )
+    values = [value for value in made if value is not None]
+    if twice := [value for value in values if values.count(value) > 1]:
+        raise _RefusedError(f"{argument('at')} gives '{name}' the value {shown(twice[0])} twice. Give it once.")
+    return values
+
+
+def _listed(given: object) -> list[object]:
+    """One value or several as a list."""
+    several = isinstance(given, Sequence | np.ndarray | pd.Series | pd.Index) and not isinstance(given, str | bytes)
+    return list(given) if several else [given]  # type: ignore[call-overload]
+
+
+def _levels(fit: FittedModel, column: str) -> list[str] | None:
+    """The levels of a categorical column; None of a numeric one."""
+    values = fit.design.frame[column]
+    if not isinstance(values.dtype, pd.CategoricalDtype):
+        return None
+    for factor in fit.design.factors:
+        role = role_of(column, fit.spec.roles)
+        persons = role.known and role.role == "person" and column in factor.name.split(":")
+        if persons or (factor.name == column and is_of_persons(factor, fit.design.rows.n)):
+            raise _RefusedError(
+                f"{argument('at')} sets '{column}', whose levels are single persons, and nobody is named. "
+                "Leave it out: averages are over all persons."
+            )
+    return list(map(str, values.cat.categories))
+
+
+def _number(given: object) -> float | None:
+    """A finite number; None of anything else. A truth value is a number to Python, and a mistake here."""
+    if not isinstance(given, int | float | np.integer | np.floating) or isinstance(given, bool):
+        return None
+    try:
+        value = float(given)
+    except OverflowError:
+        return None
+    # Zero has one sign, so that it is one value.
+    return value + 0.0 if math.isfinite(value) else None
+
+
+def _level(given: object, levels: Sequence[str]) -> str | None:
+    """The level that a value stands for; None where it stands for none of them."""
+    try:
+        label = level_label(given)
+    except CellError:
+        return None
+    return label if label in levels else None
+
+
+def _beyond(fit: FittedModel, values: Sequence[tuple[str, Value]]) -> str:
+    """A note of values that no analysed row reaches; their limits may be single persons' and are not told."""
+    # The points of moments have the rows' means, not their ends.
+    if fit.moments is not None:
+        return ""
+    found = []
+    for column, value in values:
+        own = fit.design.frame[column]
+        if isinstance(value, float) and not own.min() <= value <= own.max():
+            found.append(_named(column, value))
+    return f"extrapolated: no analysed row reaches {' or '.join(found)}" if found else ""
+
+
+def plain_at(at: At) -> dict[str, list[Value]]:
+    """Values that were accepted, as JSON has them."""
+    return {str(column): [_plain(one) for one in _listed(given)] for column, given in at.items()}
+
+
+def _plain(value: object) -> Value:
+    return value if isinstance(value, str) else float(value) if _number(value) is not None else level_label(value)  # type: ignore[arg-type]
+
+
+def compared_cells(cells: Sequence[Cell]) -> Iterator[tuple[int, int, str]]:
+    """Pairs of cells that differ in one column, the later first: their numbers, and what the column ``at`` says."""
+    for earlier, later in combinations(range(len(cells)), 2):
+        pairs = list(zip(cells[later].values, cells[earlier].values, strict=True))
+        differ = [f"{_named(*first)} minus {_named(*second)}" for first, second in pairs if first != second]
+        if len(differ) == 1:
+            # What is compared comes first.
+            yield later, earlier, ", ".join([*differ, *(_named(*first) for first, second in pairs if first == second)])
+
+
+def _named(column: str, value: Value) -> str:
+    text = value if isinstance(value, str) else f"{value:g}" if float(f"{value:g}") == value else repr(value)
+    return f"{_quoted(column)} = {_quoted(text)}"
+
+
+def _quoted(text: str) -> str:
+    """A text in quotation marks where it holds what separates parts of a label."""
+    plain = text and not re.search(r'[,="\\]| minus |^\s|\s$', text)
+    # No mark of quotation within two of them, so that a label can be read without knowing what is in it.
+    return text if plain else '"' + json.dumps(text, ensure_ascii=False)[1:-1].replace('\\"', "\\u0022") + '"'
+
+
+_TEXT = r'("[^"]*"|[^",=]+?)'
+_ITEM = re.compile(rf"{_TEXT} = {_TEXT}(?: minus {_TEXT} = {_TEXT})?", flags=re.DOTALL)
+_SEPARATED = re.compile(r'(?:"[^"]*"|[^",])+', flags=re.DOTALL)
+
+
+def _unquoted(text: str) -> str:
+    return str(json.loads(text)) if text.startswith('"') else text
+
+
+def _items(at: str) -> list[tuple[str, str, str | None]]:
+    """Column, value, and the value that is taken from it, of each part of a label."""
+    found = []
+    for part in _SEPARATED.findall(at):
+        item = _ITEM.fullmatch(part.strip())
+        if item is None:
+            return []
+        column, value, _, other = item.groups()
+        found.append((_unquoted(column), _unquoted(value), None if other is None else _unquoted(other)))
+    return found
+
+
+def at_words(at: str, name: Callable[[str], str] = str) -> str:
+    """What a row's ``at`` says, in words: "with month at 12 and sex at female".
+
+    Parameters
+    ----------
+    at
+        The column of a table of effects.
+    name
+        What a column is called.
+    """
+    items = _items(at)
+    if not items:
+        return f"at {at}"
+    held = [f"{name(column)} at {value}" for column, value, other in items if other is None]
+    compared = [f"{name(column)} at {value} minus {name(column)} at {other}" for column, value, other in items if other]
+    listed = [*compared, *held]
+    return f"with {' and '.join(filter(None, [', '.join(listed[:-1]), listed[-1]]))}"
+
+
+def sides_of(at: str) -> tuple[str, str, str] | None:
+    """Both sides of what a row compares over values of ``at``, and what is held; None where it compares none."""
+    items = _items(at)
+    for column, value, other in items:
+        if other is not None:
+            held = ", ".join(_named(name, own) for name, own, against in items if against is None)
+            return f"{column} = {value}", f"{column} = {other}", held
+    return None
+
+
+def levels_at(at: str) -> dict[str, set[str]]:
+    """Columns and values that a row's ``at`` names, as text."""
+    found: dict[str, set[str]] = {}
+    for column, value, other in _items(at):
+        found.setdefault(column, set()).update({value} if other is None else {value, other})
+    return found
