@@ -71,8 +71,10 @@ class Model(ModelSpec):
         Pooled factors whose levels are all there are: their effects sum to zero and no new level can be predicted.
         Names that the formula does not pool are ignored, so that the default fits any formula.
     focal
-        The predictor whose association is asked for; by default the alliance score where there is one, else the first
-        numeric predictor.
+        The predictor that is asked about: a numeric one for its slope, or a categorical one (a treatment arm) for the
+        differences of its levels, the first of which the others are compared with. By default the alliance score where
+        there is one, else the first numeric predictor; without any, the categorical predictor of a common term, if
+        there is one only.
     against
         Another predictor, in the unit of the focal one, whose slope a table of effects has too, with its difference
         from that of the focal one; none by default.

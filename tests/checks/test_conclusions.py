@@ -82,6 +82,6 @@ def test_another_predictor_may_be_asked_for_and_fits_must_be_of_the_same_rows():
     other["who5_followup"] = np.roll(other["who5_followup"], 1)
     with pytest.raises(UsageError, match=r"^comparing conclusions needs fits of one outcome in the same rows"):
         conclusions({"a": line(7.0, 0.5), "b": line(7.0, 0.5, other)})
-    only_sex = {key: fitted(formula="who5_followup ~ sex") for key in "ab"}
+    only_sex = {key: fitted(formula="who5_followup ~ 1 + (1 | sex)") for key in "ab"}
     with pytest.raises(UsageError, match=r"^the first fit has no numeric predictor\. Give predictor=\.\.\.$"):
         conclusions(only_sex)

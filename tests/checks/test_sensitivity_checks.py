@@ -17,7 +17,7 @@ import alliance_bayes as ab
 from alliance_bayes.checks import CHECKS, CheckResult, Context
 from alliance_bayes.checks import power_scaling as module
 from alliance_bayes.checks.power_scaling import power_scaling, scaled_parameters
-from alliance_bayes.checks.refits import error_of_shifts, focal, focal_slope, refit, slope_rows, summary
+from alliance_bayes.checks.refits import error_of_shifts, focal, refit, refit_rows, summary
 from alliance_bayes.checks.stated import scaled, stated
 from alliance_bayes.engines.prior_density import log_prior
 from alliance_bayes.model import Prior
@@ -207,7 +207,7 @@ def test_leaving_out_is_fitting_the_others() -> None:
         participant_id=[f"p{k}" for k in range(len(others))],
     )
     other = ab.Model(FORMULA).fit(alone, seed=5, draws=400, progress=False)
-    np.testing.assert_array_equal(made.draws, focal_slope(other))
+    np.testing.assert_array_equal(made.draws["slope"], focal(other).draws())
     assert made.excluded == (~keep).sum()
 
 
@@ -217,23 +217,23 @@ def test_the_error_of_shifts_is_what_they_differ_by_between_seeds() -> None:
     own = focal(fit)
     keep = (fit.design.frame["country"] != "C2").to_numpy()
     made = [refit(replace(fit, info={**fit.info, "seed": seed}), str(seed), keep=keep) for seed in range(40)]
-    assert made[0].draws.shape == (4, 400)
-    rows = slope_rows(own, made[:1])
-    between = np.std([one.draws.mean() for one in made], ddof=1)
+    assert made[0].draws["slope"].shape == (4, 400)
+    rows = refit_rows(own, made[:1])
+    between = np.std([one.draws["slope"].mean() for one in made], ddof=1)
     mine = float(own.draws().std(ddof=1))
     # The fit's own error is in it too, and is of 4,000 draws.
     expected = np.hypot(between, float(rows["mcse_mean"].iloc[0])) / mine
     # An SD of forty has a relative error of 11 %, of which three.
     assert error_of_shifts(rows) == pytest.approx(expected, rel=0.35)
     assert error_of_shifts(rows) < 0.06
-    assert np.isnan(error_of_shifts(slope_rows(own, [])))
+    assert np.isnan(error_of_shifts(refit_rows(own, [])))
 
 
 def test_what_cannot_be_fitted_without_some_is_said() -> None:
     fit = sampled(people(300), "who5_followup ~ alliance + (1 | sex)")
     made = refit(fit, "women only", keep=(fit.design.frame["sex"] == "female").to_numpy())
     assert "sex" in made.problem
-    rows = slope_rows(focal(fit), [made])
+    rows = refit_rows(focal(fit), [made])
     assert rows["term"].tolist() == ["as fitted"]
     table = summary(rows, [made])
     assert table["mean"].isna().tolist() == [False, True]
@@ -248,8 +248,8 @@ def test_the_table_and_its_rows_are_of_the_same_draws() -> None:
     assert table.index.tolist() == rows.index.tolist()
     for name in ("mean", "lower", "upper", "p_direction"):
         assert table[name].tolist() == rows[name].tolist()
-    own = focal_slope(fit)
-    draws = refit(fit, "sceptical", priors="sceptical").draws
+    own = focal(fit).draws()
+    draws = refit(fit, "sceptical", priors="sceptical").draws["slope"]
     assert table.loc["sceptical", "mean"] == pytest.approx(draws.mean(), rel=1e-12)
     assert table.loc["sceptical", "lower"] == pytest.approx(np.quantile(draws, 0.055), rel=1e-12)
     assert table.loc["sceptical", "shift"] == pytest.approx((draws.mean() - own.mean()) / own.std(ddof=1), rel=1e-9)

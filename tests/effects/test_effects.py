@@ -142,7 +142,7 @@ def test_a_new_level_has_means_but_no_contrasts() -> None:
         ({"interval": "ci"}, "interval should be one of 'eti', 'hdi' but got 'ci'."),
         (
             {"predictor": "sex"},
-            "'sex' is not a numeric predictor of this model. "
+            "'sex' is not a numeric predictor of this model but a factor, whose levels are compared by contrasts(). "
             "Numeric predictors: alliance, who5_baseline, age, days_in_care.",
         ),
     ],

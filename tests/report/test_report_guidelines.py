@@ -24,7 +24,7 @@ ITEMS = {
     "convergence": ("barg", "2B Convergence of the chains, for every parameter and every effect"),
     "prior_predictive": ("barg", "1E Prior predictive check"),
     "posterior_predictive": ("barg", "3 Posterior predictive check"),
-    "prior_sensitivity": ("barg", "5 Sensitivity of the posterior to the priors: of the focal slope"),
+    "prior_sensitivity": ("barg", "5 Sensitivity of the posterior to the priors: of the focal estimate"),
 }
 
 

@@ -214,7 +214,7 @@ def test_the_guidelines_say_what_a_study_does_and_does_not(study: Study, report:
     assert {item for item, status in numbers["barg"].items() if status == "not done"} == {
         "1E Prior predictive check",
         "3 Posterior predictive check",
-        "5 Sensitivity of the posterior to the priors: of the focal slope",
+        "5 Sensitivity of the posterior to the priors: of the focal estimate",
         "6 Data made available",
         "6 Draws made available",
     }
@@ -223,7 +223,7 @@ def test_the_guidelines_say_what_a_study_does_and_does_not(study: Study, report:
         "3 Convergence again with twice the iterations",
         "6 Marginal posteriors shown, to be judged by the reader",
         "6 Posterior predictive check",
-        "8 Comparison with priors that say little: of the focal slope",
+        "8 Comparison with priors that say little: of the focal estimate",
         "9 Sensitivity to the hyperparameters of the priors: all of one number, weighed more and less together",
     }
     assert numbers["barg"]["1C Priors, each with its reason"] == "done"

@@ -160,6 +160,7 @@ class CheckResult:
         if len(table) == len(self.table) and len(details) == len(self.details):
             return self
         left = replace(self, table=table, details=details)
+        left = replace(left, sentence=self.check.restated(left, self))
         plots = self.check.redrawn(left, fit, hidden)
         return replace(left, plots=tuple(plot for plot in plots if not plot.whole or len(table) == len(self.table)))
 
@@ -309,6 +310,23 @@ class Check(ABC):
             Figures of what is left.
         """
         return result.plots
+
+    def restated(self, left: CheckResult, whole: CheckResult) -> str:
+        """The sentence of a result that has lost its rows about some quantities.
+
+        Parameters
+        ----------
+        left
+            The result, without those rows.
+        whole
+            The result as it was.
+
+        Returns
+        -------
+        str
+            What may be said.
+        """
+        return whole.sentence
 
     def result(
         self,

@@ -1,4 +1,4 @@
-"""What every family of a comparison concludes about the focal predictor, and whether the choice matters."""
+"""What every family of a comparison concludes about what the model is asked, and whether the choice matters."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from alliance_bayes.checks.comparison import check_same_rows
-from alliance_bayes.effects import slopes
+from alliance_bayes.effects import contrasts, slopes
 from alliance_bayes.effects.equivalence import DECIDED, standing_of
 from alliance_bayes.effects.options import Rope
 from alliance_bayes.errors import UsageError
@@ -26,12 +26,13 @@ _KEPT = ("mean", "sd", "median", "lower", "upper", "interval", "prob", "p_direct
 
 @dataclass(frozen=True, eq=False)
 class Conclusions:
-    """One conclusion a family.
+    """One conclusion a family; of a factor, one a family and pair of levels.
 
     Parameters
     ----------
     table
-        One row a fit: ``model``, ``family``, ``term``, ``unit``, the slope's ``mean, sd, median, lower, upper,
+        One row a fit: ``model``, ``family``, ``term`` (the predictor; of a factor the pair of levels that is compared,
+        a row each), ``unit``, the slope's or difference's ``mean, sd, median, lower, upper,
         interval, prob, p_direction, rope_low, rope_high, p_rope``, its ``ess_bulk`` and ``rhat``, ``direction`` (what
         may be said of its sign), ``relevance`` (of the ROPE; missing without one) and ``verdict`` (both).
     changes
@@ -48,7 +49,10 @@ class Conclusions:
 def conclusions(
     fits: Mapping[str, FittedModel], *, predictor: str | None = None, prob: float = 0.89, rope: Rope = "default"
 ) -> Conclusions:
-    """The average slope of the expected outcome in every fit, in the same unit, and what may be said of it.
+    """What the model is asked, of every fit in the same unit, and what may be said of it.
+
+    That is the average slope of the expected outcome or, where the first fit's focal predictor is a factor, the
+    differences of its levels' adjusted means.
 
     Parameters
     ----------
@@ -80,27 +84,41 @@ def conclusions(
     over the analysed rows of the slope of the expected outcome is in points of the outcome in all of them.
     """
     check_same_rows(fits, what="comparing conclusions")
-    if predictor is None:
-        first = next(iter(fits.values()))
+    first = next(iter(fits.values()))
+    factor = first.spec.focal_factor(first.design) if predictor is None else None
+    if predictor is None and factor is None:
         predictor = first.spec.focal_predictor(first.design)
         if predictor is None:
             raise UsageError(f"the first fit has no numeric predictor. Give {argument('predictor', ...)}")
     rows = []
     for name, fit in fits.items():
-        found = slopes(fit, predictor=predictor, prob=prob, rope=rope)
-        # Where there is no slope, the difference that goes with a step stands in its place.
-        rows_of = found[found["estimand"].isin(["slope", "slope_p10_p90"])]
-        slope = rows_of[rows_of["mean"].notna()].iloc[0] if rows_of["mean"].notna().any() else rows_of.iloc[0]
-        direction, relevance = _direction(slope), _relevance(slope)
-        rows.append(
-            {"model": name, "family": fit.design.family.name, "term": predictor, "unit": slope["unit"]}
-            | {column: slope[column] for column in (*_KEPT, "ess_bulk", "rhat")}
-            | {"direction": direction, "relevance": relevance}
-            | {"verdict": direction if relevance is None else f"{direction}; {relevance}"}
-        )
+        if factor is None:
+            assert predictor is not None
+            stated = {predictor: _slope(slopes(fit, predictor=predictor, prob=prob, rope=rope))}
+        else:
+            pairs = contrasts(fit, factor, prob=prob, rope=rope)
+            pairs = pairs[pairs["estimand"] == "contrast_of_means"]
+            stated = {f"{factor}: {row['level']} - {row['versus']}": row for _, row in pairs.iterrows()}
+        for term, row in stated.items():
+            direction, relevance = _direction(row), _relevance(row)
+            rows.append(
+                {"model": name, "family": fit.design.family.name, "term": term, "unit": row["unit"]}
+                | {column: row[column] for column in (*_KEPT, "ess_bulk", "rhat")}
+                | {"direction": direction, "relevance": relevance}
+                | {"verdict": direction if relevance is None else f"{direction}; {relevance}"}
+            )
     table = pd.DataFrame(rows)
-    changes = bool(table["verdict"].nunique() > 1)
-    return Conclusions(table, changes, _sentence(table, changes))
+    of_each = [own for _, own in table.groupby("term", sort=False)]
+    changing = [own["verdict"].nunique() > 1 for own in of_each]
+    what = "average slope on" if factor is None else "difference of"
+    said = [_sentence(own, changes, what) for own, changes in zip(of_each, changing, strict=True)]
+    return Conclusions(table, any(changing), " ".join(said))
+
+
+def _slope(found: pd.DataFrame) -> pd.Series:
+    """The row of the slope; where there is none, of the difference that goes with a step."""
+    rows = found[found["estimand"].isin(["slope", "slope_p10_p90"])]
+    return rows[rows["mean"].notna()].iloc[0] if rows["mean"].notna().any() else rows.iloc[0]
 
 
 def _direction(slope: pd.Series) -> str:
@@ -118,10 +136,10 @@ def _relevance(slope: pd.Series) -> str | None:
     return {"inside": "negligible", "undecided": "size open"}.get(where, "not negligible")
 
 
-def _sentence(table: pd.DataFrame, changes: bool) -> str:
+def _sentence(table: pd.DataFrame, changes: bool, what: str) -> str:
     unit, term = table["unit"].iloc[0], table["term"].iloc[0]
     low, high = table["mean"].min(), table["mean"].max()
-    span = f"The average slope on {term} is {low:.2f} to {high:.2f} {unit} in the {len(table)} models"
+    span = f"The {what} {term} is {low:.2f} to {high:.2f} {unit} in the {len(table)} models"
     if not changes:
         return f"{span}, and the choice between them changes no conclusion: {table['verdict'].iloc[0]} in all."
     groups: dict[str, list[str]] = {}

@@ -1,15 +1,17 @@
-"""Fit a model again with other priors or without some of its rows, and what its focal slope then is."""
+"""Fit a model again with other priors or without some of its rows, and what it then says of what it is asked."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import groupby
 
 import numpy as np
 import pandas as pd
 
 from alliance_bayes.effects.analysis import Analysis
+from alliance_bayes.effects.means import CONTRASTS
 from alliance_bayes.effects.options import Options, default_population
 from alliance_bayes.effects.slopes import SLOPES
 from alliance_bayes.effects.summary import Estimate, Fixed, summarise
@@ -22,19 +24,24 @@ from alliance_bayes.model import Prior
 
 __all__ = [
     "DRAWS",
+    "FEW_LEVELS",
     "PROB",
     "Refit",
+    "asked",
     "called",
+    "called_difference",
     "error_of_shifts",
     "focal",
-    "focal_slope",
+    "is_asked",
     "refit",
+    "refit_rows",
     "refitted",
-    "slope_rows",
     "summary",
     "why_not",
 ]
 
+#: Pairs of levels are stated of a factor with so many levels at most; of more, none is named unless it is clear.
+FEW_LEVELS = 6
 #: What the fit itself is called.
 AS_FITTED = "as fitted"
 #: Draws of a refit, over all chains: the mean slope then has a Monte Carlo error of some 0.03 posterior SDs.
@@ -45,7 +52,7 @@ PROB = 0.89
 
 @dataclass(frozen=True)
 class Refit:
-    """The focal slope of a refit.
+    """What a refit says of what the model is asked.
 
     Parameters
     ----------
@@ -54,32 +61,50 @@ class Refit:
     excluded
         Rows that it was not fitted to.
     draws
-        Of the slope, shape (chain, draw); empty where it could not be fitted.
+        By what :func:`called` has it, shape (chain, draw); none where it could not be fitted, or has no such number.
     problem
         Why not; empty otherwise.
     """
 
     label: str
     excluded: int
-    draws: np.ndarray
+    draws: Mapping[str, np.ndarray]
     problem: str = ""
 
 
 def why_not(fit: FittedModel, *, slope: bool = True) -> str:
-    """Why a check cannot fit the model again (for its slope); empty when it can.
+    """Why a check cannot fit the model again (for what it is asked); empty when it can.
 
     Only what the collapsed engine sampled is fitted again, in a fraction of a second. NUTS takes minutes.
     """
-    if slope and fit.spec.focal_predictor(fit.design) is None:
-        return "the model has no numeric predictor"
+    if slope and not is_asked(fit):
+        return "the model has no numeric predictor, and no factor of few levels is the one of interest"
     if fit.info.get("engine") != "collapsed" or "fallback" in fit.info:
         return "a refit by NUTS takes minutes; fit the other models yourself and compare"
     return ""
 
 
-def focal_slope(fit: FittedModel) -> np.ndarray:
-    """Draws of the average slope of the focal predictor, shape (chain, draw)."""
-    return focal(fit).draws()
+def is_asked(fit: FittedModel) -> bool:
+    """Whether the model is asked about a slope, or about the differences of a few levels."""
+    factor = fit.spec.focal_factor(fit.design)
+    if factor is None:
+        return fit.spec.focal_predictor(fit.design) is not None
+    return len(Analysis(fit, Options()).levels(factor)) <= FEW_LEVELS
+
+
+def asked(fit: FittedModel) -> list[Estimate]:
+    """What the model is asked: its focal slope, or the differences of its focal factor's levels; none without either.
+
+    Differences are of adjusted means, those from the first level first. Of many levels there are none: no one of them
+    is singled out.
+    """
+    if not is_asked(fit):
+        return []
+    factor = fit.spec.focal_factor(fit.design)
+    if factor is None:
+        return [focal(fit)]
+    analysis = Analysis(fit, Options(population=default_population(fit)))
+    return [one for one in CONTRASTS.estimates(analysis, factor) if one.estimand == "contrast_of_means"]
 
 
 def focal(fit: FittedModel) -> Estimate:
@@ -94,8 +119,16 @@ def focal(fit: FittedModel) -> Estimate:
 
 
 def called(own: Estimate) -> str:
-    """What :func:`focal` gives, in words."""
+    """What :func:`asked` gives, in words."""
+    if own.factor is not None and own.level is not None and own.versus is not None:
+        return called_difference(own.factor, "mean", own.level, own.versus)
     return "slope" if own.estimand == "slope" else "difference between the percentiles"
+
+
+def called_difference(factor: str, of: str, level: str, versus: str) -> str:
+    """A difference between two levels of a factor, in words: of its means, of their levels or of a slope."""
+    what = f"difference by {factor}" if of == "mean" else f"{factor}, {of}"
+    return f"{what}: {level} - {versus}"
 
 
 def refitted(
@@ -147,38 +180,43 @@ def refit(
     priors: str | Mapping[str, str | Prior] | None = None,
     keep: np.ndarray | None = None,
 ) -> Refit:
-    """The focal slope of a refit, called ``label``; see :func:`refitted`."""
+    """What a refit, called ``label``, says of what the model is asked; see :func:`refitted`."""
     excluded = 0 if keep is None else int((~keep).sum())
     try:
-        return Refit(label, excluded, focal_slope(refitted(fit, priors=priors, keep=keep)))
+        again = asked(refitted(fit, priors=priors, keep=keep))
+        return Refit(label, excluded, {called(one): one.draws() for one in again})
     except AllianceBayesError as error:
-        return Refit(label, excluded, np.empty((0, 0)), str(error))
+        return Refit(label, excluded, {}, str(error))
 
 
-def slope_rows(own: Estimate, refits: Sequence[Refit]) -> EffectTable:
-    """The slopes of the fit itself and of those refits that came about; their ``term`` is what was changed.
+def refit_rows(own: Estimate, refits: Sequence[Refit]) -> EffectTable:
+    """A number of the fit itself and of those refits that have it; their ``term`` is what was changed.
 
     Parameters
     ----------
     own
-        The fit's own slope.
+        The fit's own number: one of :func:`asked`.
     refits
         What it is compared with.
     """
-    made = [one for one in (Refit(AS_FITTED, 0, own.draws()), *refits) if one.draws.size]
-    slopes = [Estimate(own.estimand, Fixed(one.draws), own.unit, term=one.label, signed=True) for one in made]
+    what = called(own)
+    made = [
+        (one.label, one.draws[what]) for one in (Refit(AS_FITTED, 0, {what: own.draws()}), *refits) if what in one.draws
+    ]
+    pair = partial(Estimate, factor=own.factor, level=own.level, versus=own.versus, signed=True)
+    numbers = [pair(own.estimand, Fixed(draws), own.unit, term=label) for label, draws in made]
     # Those of one shape together: a refit has fewer draws than the fit.
-    alike = groupby(slopes, key=lambda slope: slope.draws().shape)
-    return EffectTable.concat([summarise(some, Options(prob=PROB)) for _, some in alike])
+    shapes = groupby(numbers, key=lambda one: one.draws().shape)
+    return EffectTable.concat([summarise(some, Options(prob=PROB)) for _, some in shapes])
 
 
 def error_of_shifts(rows: EffectTable) -> float:
-    """Largest Monte Carlo standard error of a shift, in posterior SDs of the fit's own slope; NaN without refits.
+    """Largest Monte Carlo standard error of a shift, in posterior SDs of the fit's own number; NaN without refits.
 
     Parameters
     ----------
     rows
-        Those of :func:`slope_rows`.
+        Those of :func:`refit_rows`.
     """
     own, others = rows.iloc[0], rows.iloc[1:]
     if others.empty:
@@ -187,12 +225,12 @@ def error_of_shifts(rows: EffectTable) -> float:
 
 
 def summary(rows: EffectTable, refits: Sequence[Refit]) -> pd.DataFrame:
-    """Slopes side by side.
+    """A number under all refits, side by side.
 
     Parameters
     ----------
     rows
-        Those of :func:`slope_rows`.
+        Those of :func:`refit_rows`.
     refits
         What the fit is compared with; rows below that of the fit itself.
 
@@ -200,13 +238,13 @@ def summary(rows: EffectTable, refits: Sequence[Refit]) -> pd.DataFrame:
     -------
     pandas.DataFrame
         Columns ``label``, ``mean``, ``lower``, ``upper`` (equal-tailed), ``p_direction``, ``shift`` (difference
-        of the means in posterior SDs of the fit's own slope) and ``settled`` (whether the interval excludes zero).
+        of the means in posterior SDs of the fit's own) and ``settled`` (whether the interval excludes zero).
         Missing where a model could not be fitted.
     """
     numbers = ["mean", "lower", "upper", "p_direction"]
-    slopes = pd.DataFrame(rows).set_index("term")
-    table = slopes.reindex([AS_FITTED, *(made.label for made in refits)])[numbers]
-    table["shift"] = (table["mean"] - table["mean"].iloc[0]) / slopes["sd"].iloc[0]
+    known = pd.DataFrame(rows).set_index("term")
+    table = known.reindex([AS_FITTED, *(made.label for made in refits)])[numbers]
+    table["shift"] = (table["mean"] - table["mean"].iloc[0]) / known["sd"].iloc[0]
     settled = np.where((table["lower"] > 0) | (table["upper"] < 0), "yes", "no")
     table["settled"] = pd.Series(settled, index=table.index, dtype="str").where(table["mean"].notna())
     return table.rename_axis("label").reset_index()

@@ -1,9 +1,9 @@
-"""Whether the conclusion about the focal slope hangs on the prior, on the lowest ratings or on one group."""
+"""Whether the conclusion about what is asked hangs on the prior, on the lowest ratings or on one group."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,15 +16,17 @@ from alliance_bayes.checks.power_scaling import LIMIT, power_scaling
 from alliance_bayes.checks.refits import (
     PROB,
     Refit,
+    asked,
     called,
     error_of_shifts,
-    focal,
+    is_asked,
     refit,
-    slope_rows,
+    refit_rows,
     summary,
     why_not,
 )
 from alliance_bayes.checks.stated import MOVED, RATIO, moved, of_other_scales, stated, under_other_scales
+from alliance_bayes.effects.summary import Estimate
 from alliance_bayes.effects.table import EffectTable, steady
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model.defaults import PRIOR_SETS
@@ -37,6 +39,8 @@ __all__ = ["Influence", "PriorSensitivity"]
 
 #: Who is left out together are so many people at least, and the largest levels of a factor with many.
 FEWEST, MOST = 20, 12
+#: Of so many numbers a sentence and a figure speak; the table has all.
+MOST_SAID = 3
 #: A shift of so many posterior SDs is worth a word even when the sign stays settled.
 SHIFT = 1.0
 
@@ -44,11 +48,12 @@ SHIFT = 1.0
 class PriorSensitivity(Check):
     """Fit again under every named set of priors, and scale the priors' weight.
 
-    ``warn`` when the slope's sign is settled (its 89 % interval excludes zero) under some priors only, when its mean
-    moves by a posterior SD, or when any number that a finding states or rests on (slope, products, differences of
-    groups, SDs of sampled levels) depends on the priors: by power-scaling or, where a refit takes a fraction of a
-    second, with the scales of all priors halved and doubled. The table has a row a refit (columns of
-    :func:`~alliance_bayes.checks.refits.summary`) where there are any, ``details`` (else the table) a row a number.
+    ``warn`` when the sign of the slope, or of a difference of the focal factor's levels, is settled (its 89 % interval
+    excludes zero) under some priors only, when its mean moves by a posterior SD, or when any number that a finding
+    states or rests on (slope, differences, products, SDs of sampled levels) depends on the priors: by power-scaling or,
+    where a refit takes a fraction of a second, with the scales of all priors halved and doubled. The table has a row a
+    refit (columns of :func:`~alliance_bayes.checks.refits.summary`; of every difference, which ``quantity`` names)
+    where there are any, ``details`` (else the table) a row a number.
 
     Notes
     -----
@@ -75,25 +80,28 @@ class PriorSensitivity(Check):
         said = _told(numbers, moving, refits=not reason)
         if reason:
             said += f" Refits under other priors were not done: {reason}."
-        if fit.spec.focal_predictor(fit.design) is None or reason:
+        if not is_asked(fit) or reason:
             verdict: Verdict = "warn" if moving else "pass"
             return self.result(verdict, said, details)
-        slope = focal(fit)
+        owns = asked(fit)
         refits = [refit(fit, name, priors=priors) for name, priors in _sets(fit)]
-        draws = {name: again[called(slope)].reshape(fit.shape[0], -1) for name, again in others.items()}
-        refits += [Refit(f"all scales {name}", 0, own) for name, own in draws.items()]
-        rows = slope_rows(slope, refits)
-        table = summary(rows, refits)
-        everywhere, here = "under all these priors", "under some of these priors"
-        verdict, found = _judged(table, error_of_shifts(rows), called(slope), everywhere, here)
+        for name, again in others.items():
+            draws = {called(own): again[called(own)].reshape(fit.shape[0], -1) for own in owns}
+            refits.append(Refit(f"all scales {name}", 0, draws))
+        compared = _Compared.of(owns, refits)
+        verdict, found = compared.judged("under all these priors", "under some of these priors")
         return self.result(
             "warn" if moving else verdict,
             f"{found} {said}",
-            table.rename(columns={"label": "priors"}),
-            plots=(slopes_side_by_side(fit, "prior-sets", "under other priors", called(slope), rows),),
+            compared.table().rename(columns={"label": "priors"}),
+            plots=compared.plots(fit, "prior-sets", "under other priors"),
             details=details,
-            rows=rows,
+            rows=compared.rows,
         )
+
+    def restated(self, left: CheckResult, whole: CheckResult) -> str:
+        """No number of a difference that may not be shown."""
+        return _without(left, whole)
 
     def answered(self, result: CheckResult) -> tuple[str, ...]:
         """Rows are those of refits under priors that say less; power-scaling alone has none."""
@@ -103,10 +111,10 @@ class PriorSensitivity(Check):
 class Influence(Check):
     """Fit again without the lowest ratings of alliance, and without each large level of every sampled factor.
 
-    ``warn`` when the slope's sign is settled in some fits only, or when its mean moves by a posterior SD;
-    ``info`` where nothing can be fitted again. The table has a row a refit: ``label``, ``factor`` and ``level``
-    (missing for the ratings), ``n`` people left out, and the columns of
-    :func:`~alliance_bayes.checks.refits.summary`.
+    ``warn`` when the sign of the slope, or of a difference of the focal factor's levels, is settled in some fits only,
+    or when its mean moves by a posterior SD; ``info`` where nothing can be fitted again. The table has a row a refit:
+    ``label``, ``factor`` and ``level`` (missing for the ratings), ``n`` people left out, and the columns of
+    :func:`~alliance_bayes.checks.refits.summary`; of every difference, which ``quantity`` names.
 
     Notes
     -----
@@ -116,7 +124,7 @@ class Influence(Check):
 
     name = "influence"
     title = "Sensitivity to the lowest ratings and to single groups"
-    looks_at = "sensitivity of the focal slope to the lowest ratings and to the largest levels of sampled factors"
+    looks_at = "sensitivity of the focal estimate to the lowest ratings and to the largest levels of sampled factors"
     meaning = "A few people, or one group, weigh heavily in the association. It may not hold for others."
     concerns = ("effects",)
     needs_rows = "Leaving people out"
@@ -129,16 +137,90 @@ class Influence(Check):
         reason = why_not(fit) or ("" if cases else "there is no low rating and no factor to leave a level out of")
         if reason:
             return self.result("info", f"Not done: {reason}.")
-        slope = focal(fit)
         refits = [refit(fit, label, keep=keep) for label, _, _, keep in cases]
-        rows = slope_rows(slope, refits)
-        table = summary(rows, refits)
-        table.insert(1, "factor", pd.Series([None, *(factor for _, factor, _, _ in cases)], dtype="str"))
-        table.insert(2, "level", pd.Series([None, *(level for _, _, level, _ in cases)], dtype="str"))
-        table.insert(3, "n", [0, *(made.excluded for made in refits)])
-        verdict, found = _judged(table, error_of_shifts(rows), called(slope), "whatever is left out", "in these fits")
-        figure = slopes_side_by_side(fit, "left-out", "with people left out", called(slope), rows)
-        return self.result(verdict, found, table, plots=(replace(figure, fewest=FEWEST, whole=True),), rows=rows)
+        compared = _Compared.of(asked(fit), refits)
+        table, times = compared.table(), len(compared.tables)
+        table.insert(1, "factor", pd.Series([None, *(factor for _, factor, _, _ in cases)] * times, dtype="str"))
+        table.insert(2, "level", pd.Series([None, *(level for _, _, level, _ in cases)] * times, dtype="str"))
+        table.insert(3, "n", [0, *(made.excluded for made in refits)] * times)
+        verdict, found = compared.judged("whatever is left out", "in these fits")
+        plots = compared.plots(fit, "left-out", "with people left out")
+        return self.result(
+            verdict,
+            found,
+            table,
+            plots=tuple(replace(figure, fewest=FEWEST, whole=True) for figure in plots),
+            rows=compared.rows,
+        )
+
+    def restated(self, left: CheckResult, whole: CheckResult) -> str:
+        """No number of a difference that may not be shown."""
+        return _without(left, whole)
+
+
+@dataclass(frozen=True, eq=False)
+class _Compared:
+    """What the model is asked, of the fit and of its refits: one part a number."""
+
+    owns: tuple[Estimate, ...]
+    parts: tuple[EffectTable, ...]
+    tables: tuple[pd.DataFrame, ...]
+
+    @classmethod
+    def of(cls, owns: Sequence[Estimate], refits: Sequence[Refit]) -> _Compared:
+        """Summarise the numbers of a fit and of its refits."""
+        parts = tuple(refit_rows(own, refits) for own in owns)
+        return cls(tuple(owns), parts, tuple(summary(part, refits) for part in parts))
+
+    @property
+    def rows(self) -> EffectTable:
+        """The rows of all numbers."""
+        return self.parts[0] if len(self.parts) == 1 else EffectTable.concat(self.parts)
+
+    def table(self) -> pd.DataFrame:
+        """A row a number and refit; differences are named, of which a page may not show all."""
+        named = [
+            table if own.versus is None else table.assign(quantity=called(own))
+            for own, table in zip(self.owns, self.tables, strict=True)
+        ]
+        return pd.concat(named, ignore_index=True)
+
+    def judged(self, everywhere: str, here: str) -> tuple[Verdict, str]:
+        """Whether every conclusion about a sign is the same in all fits; the worst verdict, and what was found."""
+        found = [
+            _judged(table, error_of_shifts(part), called(own), everywhere, here)
+            for own, part, table in zip(self.owns, self.parts, self.tables, strict=True)
+        ]
+        verdicts = [verdict for verdict, _ in found]
+        worst: Verdict = "warn" if "warn" in verdicts else "pass" if "pass" in verdicts else "info"
+        said = [sentence for verdict, sentence in found if verdict == worst]
+        rest = len(found) - len(said)
+        others = f" The other {rest} keep their conclusion." if rest and worst == "warn" else ""
+        return worst, " ".join(said[:MOST_SAID]) + _more(len(said) - MOST_SAID) + others
+
+    def plots(self, fit: FittedModel, name: str, when: str) -> tuple[Plot, ...]:
+        """One figure a number."""
+        one = len(self.owns) == 1
+        figures = (
+            side_by_side(fit, name if one else f"{name}-{number}", when, called(own), part)
+            for number, (own, part) in enumerate(zip(self.owns[:MOST_SAID], self.parts, strict=False), 1)
+        )
+        # Of a difference that a page may not show, there is no figure either.
+        return tuple(replace(plot, whole=own.versus is not None) for plot, own in zip(figures, self.owns, strict=False))
+
+
+def _more(number: int) -> str:
+    return f" So do {number} more, which the table has." if number > 0 else ""
+
+
+def _without(left: CheckResult, whole: CheckResult) -> str:
+    """What is said where some differences may not be shown."""
+    if len(left.table) == len(whole.table):
+        return whole.sentence
+    return (
+        "Some of the differences that were looked at are of levels of which nothing may be shown; the table has the "
+        "others, if any."
+    )
 
 
 def _of_numbers(
@@ -202,7 +284,7 @@ def _middle(scale: Scale | None) -> float | None:
 
 
 def _judged(table: pd.DataFrame, error: float, what: str, everywhere: str, here: str) -> tuple[Verdict, str]:
-    """Whether the conclusion about the sign is the same in all fits, and by how much the slope moves, and its error."""
+    """Whether the conclusion about the sign is the same in all fits, and by how much a number moves, and its error."""
     made = table.dropna(subset=["mean"])
     failed = len(table) - len(made)
     tail = f" {failed} could not be fitted." if failed else ""
@@ -227,8 +309,8 @@ def _judged(table: pd.DataFrame, error: float, what: str, everywhere: str, here:
     return verdict, f"The {PROB:.0%} interval of the {what} {how} zero {everywhere}; {moved}.{tail}"
 
 
-def slopes_side_by_side(fit: FittedModel, name: str, when: str, what: str, rows: EffectTable) -> Plot:
-    """Mean and interval of the slope as fitted and of every refit.
+def side_by_side(fit: FittedModel, name: str, when: str, what: str, rows: EffectTable) -> Plot:
+    """Mean and interval of a number as fitted and of every refit.
 
     Parameters
     ----------
@@ -237,10 +319,13 @@ def slopes_side_by_side(fit: FittedModel, name: str, when: str, what: str, rows:
     name, when
         Name of the figure, and what the refits have in common, for its title.
     what
-        What is drawn: the slope, or what stands in its place.
+        What is drawn: the slope, what stands in its place, or a difference.
     rows
-        Those of :func:`~alliance_bayes.checks.refits.slope_rows`; what could not be fitted is not drawn.
+        Those of :func:`~alliance_bayes.checks.refits.refit_rows`; what could not be fitted is not drawn.
     """
+    predictor = fit.spec.focal_predictor(fit.design)
+    title, outcome = f"{what[:1].upper()}{what[1:]}", label_of(fit.design, fit.design.outcome.name)
+    of = f"{title}\nof {outcome}" if predictor is None else f"{title} of {outcome}\non {predictor}"
     labels, means = rows["term"].tolist(), rows["mean"].tolist()
 
     def draw(figure: Figure) -> None:
@@ -252,15 +337,11 @@ def slopes_side_by_side(fit: FittedModel, name: str, when: str, what: str, rows:
         axes.axvline(0, color=GREY, linewidth=1)
         axes.set_yticks(range(len(rows)), [short(label, 34) for label in labels], fontsize=TEXT)
         axes.set_ylim(len(rows) - 0.5, -0.5)
-        focal = fit.spec.focal_predictor(fit.design)
-        axes.set_xlabel(
-            f"{what.capitalize()} of {label_of(fit.design, fit.design.outcome.name)}\non {focal}, "
-            f"{PROB:.0%} equal-tailed interval"
-        )
+        axes.set_xlabel(f"{of}, {PROB:.0%} equal-tailed interval")
 
     return Plot(
         name,
-        f"{what.capitalize()} {when}",
+        f"{title} {when}",
         f"Mean and {PROB:.0%} interval of the {what} as fitted ({means[0]:.2f}) and of {len(rows) - 1} refits, "
         f"whose means go from {min(means[1:], default=means[0]):.2f} to {max(means[1:], default=means[0]):.2f}.",
         draw,

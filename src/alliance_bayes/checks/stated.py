@@ -8,15 +8,13 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
-from alliance_bayes.checks.refits import called, focal, refitted
+from alliance_bayes.checks.refits import FEW_LEVELS, asked, called, called_difference, refitted
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model import Prior
 from alliance_bayes.model.roles import is_of_persons
 
 __all__ = ["MOVED", "RATIO", "moved", "of_other_scales", "stated", "under_other_scales"]
 
-#: Pairs of levels are stated of a factor with so many levels at most; of more, none is named unless it is clear.
-FEW_LEVELS = 6
 #: How much the scales of all priors are multiplied with, by what that is called.
 SCALES: Mapping[str, float] = {"halved": 0.5, "doubled": 2.0}
 #: Shift of a mean, in posterior SDs, and change of an SD, as a part of it, above which a number depends on the priors.
@@ -26,27 +24,30 @@ MOVED, RATIO = 0.5, 0.2
 def stated(fit: FittedModel) -> dict[str, np.ndarray]:
     """Draws of the numbers, each of shape (n_draws,), by what they are called.
 
-    The focal slope; coefficients of its products and of differences between groups; differences between levels of
-    pooled factors with few of them, of level and slope, on the scale of the linear predictor; and the SDs of sampled
-    factors' levels on which averages over all levels rest. Levels that are persons are compared by none.
+    The focal slope, or the differences of adjusted means of a focal factor; coefficients of its products and of other
+    differences between groups; differences between levels of pooled factors with few of them, of level and slope, on
+    the scale of the linear predictor; and the SDs of sampled factors' levels on which averages over all levels rest.
+    Levels that are persons are compared by none.
     """
     design, draws = fit.design, fit.stacked
-    predictor = fit.spec.focal_predictor(design)
-    found: dict[str, np.ndarray] = {}
-    if predictor is not None:
-        slope = focal(fit)
-        found[called(slope)] = slope.draws().ravel()
+    predictor, arm = fit.spec.focal_predictor(design), fit.spec.focal_factor(design)
+    found = {called(one): one.draws().ravel() for one in asked(fit)}
     for number, column in enumerate(design.columns):
-        product = column.order > 1 and predictor in column.numeric
-        if product or (column.order == 1 and not column.numeric):
+        parts = column.term.split(":")
+        product = column.order > 1 and (predictor in column.numeric or arm in parts)
+        # The differences of a focal factor are those above.
+        group = column.order == 1 and not column.numeric and not (found and arm in parts)
+        if product or group:
             found[column.label] = draws["beta"][:, number]
     for factor in design.factors:
         if len(factor.levels) <= FEW_LEVELS and not is_of_persons(factor, design.rows.n):
             for number, term in enumerate(factor.terms):
+                if term == "Intercept" and found and factor.name == arm:
+                    continue
                 of = "level" if term == "Intercept" else term
                 for a, b in combinations(range(len(factor.levels)), 2):
                     effects = draws[f"u_{factor.name}"]
-                    label = f"{factor.name}, {of}: {factor.levels[b]} - {factor.levels[a]}"
+                    label = called_difference(factor.name, of, factor.levels[b], factor.levels[a])
                     found[label] = effects[:, b, number] - effects[:, a, number]
         if not factor.exhaustive:
             for number, term in enumerate(factor.terms):

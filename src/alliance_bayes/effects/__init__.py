@@ -141,7 +141,8 @@ def effects(
         terms), unless their options name one. ``at`` is theirs too: ``{"slopes": {}, "contrasts": {"factor": "arm",
         "at": {"month": [2, 12]}}}``.
     predictor
-        The numeric predictor whose slopes are asked for; the model's focal one by default.
+        The numeric predictor whose slopes are asked for; the model's focal one by default. Where the focal one is a
+        factor, there are no slopes unless one is named here: its levels are compared by contrasts.
     denominator
         What Cohen's d is divided by, ``"residual_sd"`` or ``"total_sd"``; see :func:`contrasts`.
 

@@ -22,7 +22,7 @@ from alliance_bayes.fit import FittedModel
 from alliance_bayes.model.levels import NEW_LEVEL
 from alliance_bayes.model.roles import is_of_persons
 from alliance_bayes.model.scales import unit_of
-from alliance_bayes.remedies import argument
+from alliance_bayes.remedies import argument, call
 
 __all__ = ["NO_SLOPES", "PRIOR_DRAWS", "Analysis", "prior_fit"]
 
@@ -141,11 +141,24 @@ class Analysis:
     @property
     def no_slopes(self) -> str:
         """Why there are no slopes where none is named by its predictor; empty where there are."""
-        focal = self.fit.spec.focal_predictor(self.fit.design)
+        focal, factor = self.fit.spec.focal_predictor(self.fit.design), self.focal_factor
+        if focal is None and factor is not None and self._numeric:
+            return f"slopes: the predictor of interest, '{factor}', is a factor; name a numeric one for its slopes"
         if focal is None:
             return NO_SLOPES
         taken = any(focal in cell.columns for cell in self.options.at)
         return f"slopes: everybody is set to the same value of '{focal}'" if taken else ""
+
+    @property
+    def focal_factor(self) -> str | None:
+        """The factor that the model is asked about, whose levels are compared; None where it is a slope, or nothing."""
+        return self.fit.spec.focal_factor(self.fit.design)
+
+    @property
+    def _numeric(self) -> list[str]:
+        """Numeric predictors of the model."""
+        frame = self.fit.design.frame
+        return [name for name in self.fit.design.predictors if pd.api.types.is_numeric_dtype(frame[name])]
 
     @property
     def n_draws(self) -> int:
@@ -181,13 +194,20 @@ class Analysis:
         UsageError
             There is none, it is not a numeric predictor of the model, or it does not vary.
         """
-        frame = self.fit.design.frame
-        names = [n for n in self.fit.design.predictors if pd.api.types.is_numeric_dtype(frame[n])]
+        frame, names = self.fit.design.frame, self._numeric
         name = self.fit.spec.focal_predictor(self.fit.design) if asked is None else asked
+        if name is None and self.focal_factor is not None and names:
+            raise UsageError(
+                f"the predictor of interest, {self.focal_factor!r}, is a factor, which has no slope: its levels are "
+                f"compared by {call('contrasts')}. For a slope name one of the numeric predictors: {', '.join(names)}."
+            )
         if name is None or name not in names:
             what = "the model has no numeric predictor, so it has no slope" if name is None else ""
+            factor = (
+                f" but a factor, whose levels are compared by {call('contrasts')}" if name in self.factors() else ""
+            )
             raise UsageError(
-                f"{what or f'{name!r} is not a numeric predictor of this model'}. "
+                f"{what or f'{name!r} is not a numeric predictor of this model{factor}'}. "
                 f"Numeric predictors: {', '.join(names) or 'none'}."
             )
         if frame[name].nunique() < 2:
@@ -196,6 +216,11 @@ class Analysis:
             )
         self.refuse_set(name, "whose slope is asked for")
         return name
+
+    def multiplied(self, factor: str) -> list[str]:
+        """Numeric predictors that a common term multiplies with a factor, as they are, in the formula's order."""
+        terms = [term.split(":") for term in self.fit.design.formula.common]
+        return [name for name in self._numeric if any(factor in parts and name in parts for parts in terms)]
 
     def values(self, predictor: str) -> np.ndarray:
         """The predictor in the analysed rows, shape (n_rows,)."""

@@ -313,7 +313,14 @@ class Contrasts(Estimand):
     measures = ReadOnly(
         {
             "contrast_of_means": Measure(
-                "{level} minus {versus}", subject="the adjusted mean", difference=True, judged=True
+                "{level} minus {versus}",
+                subject="the adjusted mean",
+                sentence="{outcome} was {word} {way} for {factor} “{level}” than for “{versus}”, by {size}{points}"
+                "{over}{given}",
+                unsettled="Whether {outcome} was higher or lower for {factor} “{level}” than for “{versus}” is not "
+                "settled{leaning}: the estimate of “{level}” minus “{versus}” is {mean}{points}{over}{given}",
+                difference=True,
+                judged=True,
             ),
             "cohens_d_of_means": Measure("{level} minus {versus}", "SD", subject="the adjusted mean", difference=True),
             "contrast_of_slopes": Measure(
@@ -447,12 +454,18 @@ class Contrasts(Estimand):
 
     @override
     def among_others(self, analysis: Analysis, given: Mapping[str, Any]) -> Iterator[Estimate]:
+        factor = analysis.focal_factor
         asked = [given["of"]] if "of" in given else ["mean", "slope"]
         if "of" not in given and given.get("predictor") is None and (reason := analysis.no_slopes):
             asked = ["mean"]
             analysis.leave_out(reason)
         for of in asked:
             yield from super().among_others(analysis, {**given, "of": of})
+        if asked == ["mean"] and "of" not in given and factor is not None and given.get("factor", factor) == factor:
+            # How the differences that the model is asked about vary with what their factor is multiplied with.
+            held = {name for cell in analysis.options.at for name in cell.columns}
+            for name in (one for one in analysis.multiplied(factor) if one not in held):
+                yield from super().among_others(analysis, {**given, "of": "slope", "predictor": name, "factor": factor})
 
 
 CONTRASTS = Contrasts()

@@ -24,7 +24,7 @@ from alliance_bayes.model.levels import check_declared, declare_levels
 from alliance_bayes.model.priors import SET, Prior, PriorTable, parse_prior
 from alliance_bayes.model.residual import check_residual_by
 from alliance_bayes.model.resolve import preview_priors, resolve_priors
-from alliance_bayes.model.roles import Role, RoleOf, check_roles, person_column, role_of
+from alliance_bayes.model.roles import Role, RoleOf, check_roles, is_of_persons, person_column, role_of
 from alliance_bayes.model.scales import Scale, scale_of, unit_of
 from alliance_bayes.model.smooth import Smooth
 from alliance_bayes.model.trials import check_trials
@@ -280,10 +280,11 @@ class ModelSpec:
         ModelError, DataError
             See `build_design`.
         """
-        return build_design(
+        declared = declare_levels(frame, self.levels)
+        design = build_design(
             self.parsed,
             self.observation,
-            declare_levels(frame, self.levels),
+            declared,
             exhaustive=self.exhaustive,
             centre=self.centre,
             scales=self.scales,
@@ -294,6 +295,9 @@ class ModelSpec:
             smooths=smooths,
             trials=self.trials,
         )
+        if self.focal is not None and _is_categorical(declared, self.focal):
+            _check_factor(self.focal, design)
+        return design
 
     def priors_for(self, design: Design) -> PriorTable:
         """Every prior of the model on a design, with reasons.
@@ -316,7 +320,7 @@ class ModelSpec:
         return resolve_priors(design, self.given_priors, self.prior_set, self.alliance)
 
     def focal_predictor(self, design: Design) -> str | None:
-        """The numeric predictor whose slope is reported; None when the model has none.
+        """The numeric predictor whose slope is reported; None when there is none, or when a factor is asked about.
 
         Parameters
         ----------
@@ -329,7 +333,7 @@ class ModelSpec:
             Name of a column.
         """
         if self.focal is not None:
-            return self.focal
+            return None if _is_categorical(design.frame, self.focal) else self.focal
         known = {name for call in self.parsed.offsets for name in columns_of(call)} - set(self.parsed.common)
         predictors = [
             name
@@ -341,6 +345,30 @@ class ModelSpec:
         predictors.sort(key=lambda name: name in lags)
         return self.alliance if self.alliance in predictors else predictors[0] if predictors else None
 
+    def focal_factor(self, design: Design) -> str | None:
+        """The factor whose levels are compared, a treatment arm say; None when a slope is reported, or neither.
+
+        Where no predictor of interest is named, it is the one categorical predictor of a common term, if there is
+        one only and no numeric predictor.
+
+        Parameters
+        ----------
+        design
+            The model's design on some rows.
+
+        Returns
+        -------
+        str or None
+            Name of a column.
+        """
+        if self.focal is not None:
+            return self.focal if _is_categorical(design.frame, self.focal) else None
+        if self.focal_predictor(design) is not None:
+            return None
+        common = _in_common(self.parsed)
+        found = [name for name in self.parsed.columns[1:] if name in common and _is_categorical(design.frame, name)]
+        return found[0] if len(found) == 1 else None
+
     def __str__(self) -> str:
         """The formula as it was understood, written out term by term."""
         return str(self.parsed)
@@ -350,6 +378,37 @@ class ModelSpec:
         beside = {"residual_by": self.residual_by, "trials": self.trials}
         by = "".join(f", {name}={column!r}" for name, column in beside.items() if column is not None)
         return f"{type(self).__name__}({self.formula!r}, family={self.family!r}, priors={given}{by})"
+
+
+def _is_categorical(frame: pd.DataFrame, name: str) -> bool:
+    return name in frame and isinstance(frame[name].dtype, pd.CategoricalDtype)
+
+
+def _in_common(parsed: Formula) -> set[str]:
+    """Components of the common terms: those that are categorical are columns."""
+    return {part for term in parsed.common for part in term.split(":")}
+
+
+def _check_factor(focal: str, design: Design) -> None:
+    """Refuse a categorical column of interest whose levels have no difference that could be reported.
+
+    Raises
+    ------
+    ModelError
+        It is part of combinations only, or its levels are single persons.
+    """
+    pooled = {factor.name: factor for factor in design.factors}
+    if focal not in pooled and focal not in _in_common(design.formula):
+        among = ", ".join(repr(name) for name in pooled if focal in name.split(":"))
+        raise ModelError(
+            f"the predictor of interest {shown(focal)} is part of the combinations {among} only, so its own levels "
+            f"have no difference. Add {shown(focal)} to the formula as a term of its own."
+        )
+    if focal in pooled and is_of_persons(pooled[focal], design.rows.n):
+        raise ModelError(
+            f"the predictor of interest {shown(focal)} has levels that are single persons, who are not compared. Name "
+            f"another: {setting('focal')}."
+        )
 
 
 def _check_against(against: str, focal: str | None, parsed: Formula, scales: Mapping[str, Scale]) -> None:

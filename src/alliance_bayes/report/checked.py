@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import permutations
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from alliance_bayes.checks import CHECKS, Check, CheckReport, CheckResult, Plot
+from alliance_bayes.checks.refits import FEW_LEVELS, called_difference
 from alliance_bayes.checks.registry import named
 from alliance_bayes.effects import EffectTable
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.report.figure_data import Recorder
 from alliance_bayes.report.privacy import HIDDEN, Redact, factors_with_few, grouped_only
 from alliance_bayes.report.records import records
-from alliance_bayes.report.small_counts import hidden_parameters, hidden_rows
+from alliance_bayes.report.small_counts import hidden_levels, hidden_parameters, hidden_rows, level_counts
 from alliance_bayes.report.svg import Picture, draw
 from alliance_bayes.report.tables import Table, frame_table
 from alliance_bayes.report.text import typeset
@@ -155,7 +157,8 @@ def _item(fit: FittedModel, result: CheckResult, position: int, withheld: bool, 
     if shown and result.rows is not None:
         # Not those of groups that the table does not have, or whose name it does not say.
         named = [name for name in frame.iloc[:, 0].astype(str) if HIDDEN not in name]
-        rows = result.rows[np.array([redact(str(term)) in named for term in result.rows["term"]], dtype=bool)]
+        keep = np.array([redact(str(term)) in named for term in result.rows["term"]], dtype=bool)
+        rows = result.rows[keep & ~hidden_rows(fit, result.rows, small)]
     return Item(
         anchor,
         result,
@@ -172,8 +175,20 @@ def _item(fit: FittedModel, result: CheckResult, position: int, withheld: bool, 
 
 
 def quiet(fit: FittedModel, effects: EffectTable, small: int) -> frozenset[str]:
-    """Names of the parameters, and ids of the effects, of which a page says nothing."""
-    return hidden_parameters(fit, small).union(map(str, effects.index[hidden_rows(fit, effects, small)]))
+    """Names of the parameters and of the differences, and ids of the effects, of which a page says nothing."""
+    ids = map(str, effects.index[hidden_rows(fit, effects, small)])
+    return hidden_parameters(fit, small).union(ids, hidden_differences(fit, small))
+
+
+def hidden_differences(fit: FittedModel, small: int) -> Iterable[str]:
+    """What checks call the differences of a level of which a page says nothing."""
+    sloped = {factor.name: factor.terms for factor in fit.design.factors}
+    for factor, few in hidden_levels(fit, small).items():
+        levels = level_counts(fit, factor) if few and len(few) <= FEW_LEVELS else {}
+        for one, other in permutations(levels if len(levels) <= FEW_LEVELS else (), 2):
+            if {one, other} & few:
+                for of in ("mean", "level", *sloped.get(factor, ())):
+                    yield called_difference(factor, of, one, other)
 
 
 def told(fit: FittedModel, result: CheckResult, small: int) -> str:

@@ -11,6 +11,7 @@ import pandas as pd
 from alliance_bayes.effects import ESTIMANDS
 from alliance_bayes.effects.options import default_population
 from alliance_bayes.fit import FittedModel
+from alliance_bayes.report.arms import arms, differences
 from alliance_bayes.report.curve import average_curve, grouped_histogram
 from alliance_bayes.report.figure_data import curve_data, written
 from alliance_bayes.report.figures import density_figure, slope_figure
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
 __all__ = [
     "SLOPES",
     "comparable",
+    "density_picture",
     "effect_sizes",
     "further_rows",
     "relevance_words",
@@ -77,9 +79,25 @@ def effect_sizes(view: View) -> Section:
         "cautions": view.checked.about("effects"),
         "focal": None if focal is None else column_name(focal),
         "table": None,
+        "arms": None,
         "forest": None,
         "further": None if withheld else _further(fit, estimates),
     }
+    factor = fit.spec.focal_factor(fit.design)
+    if factor is not None and not withheld:
+        rows = differences(estimates, factor)
+        first = rows.iloc[0] if len(rows) else None
+        context |= {
+            "arms": arms(view, factor),
+            "density": None,
+            "forest": effect_forest(view, factor),
+            "rope": "" if first is None else rope_words(fit, first),
+            "relevance": "" if first is None else relevance_words(fit, first),
+            "outcome": column_name(fit.design.outcome.name),
+        }
+        if first is not None and len(rows) == 1:
+            # More pairs have a figure together.
+            context["density"] = density_picture(fit, estimates, first, "difference", pair_name(first))
     curve = None
     if focal is not None and not withheld:
         rows = estimates.where(SLOPES, term=focal)
@@ -89,7 +107,7 @@ def effect_sizes(view: View) -> Section:
         context |= {
             "table": _table(fit, estimates, rows, focal) if len(rows) else None,
             "slope_picture": None if curve is None else _slope_picture(fit, focal, curve, prob, view.small),
-            "density": None if slope is None else _density(fit, estimates, slope, focal),
+            "density": None if slope is None else density_picture(fit, estimates, slope, "slope", column_name(focal)),
             "forest": effect_forest(view, focal),
             "rope": None if slope is None else rope_words(fit, slope),
             "relevance": None if slope is None else relevance_words(fit, slope),
@@ -201,15 +219,17 @@ def _slope_picture(fit: FittedModel, focal: str, curve: pd.DataFrame, prob: floa
     )
 
 
-def _density(fit: FittedModel, estimates: Estimates, row: pd.Series, focal: str) -> Picture | None:
+def density_picture(fit: FittedModel, estimates: Estimates, row: pd.Series, what: str, of: str) -> Picture | None:
+    """Posterior density of a row, a "slope" or a "difference" of something; None where its draws are not at hand."""
     draws = estimates.table.draws
     if row.name not in draws:
         return None
     unit, heading = text_of(row, "unit"), estimates.interval_heading()
     values = draws[str(row.name)].ravel()
-    painter = density_figure(values, row, label=f"slope ({clean(unit)})", name=heading, rope=SENTENCES("rope"))
-    title = f"Posterior of the slope of {column_name(focal)}"
+    painter = density_figure(values, row, label=f"{what} ({clean(unit)})", name=heading, rope=SENTENCES("rope"))
+    title = f"Posterior of the {what} of {of}"
     words = {
+        "what": what,
         "unit": unit,
         "mean": estimates.mean(row),
         "interval": estimates.spoken(row),
@@ -222,15 +242,15 @@ def _density(fit: FittedModel, estimates: Estimates, row: pd.Series, focal: str)
     shares = (0.005, 0.025, 0.055, 0.25, 0.5, 0.75, 0.945, 0.975, 0.995)
     quantiles = zip(shares, np.quantile(values, shares), strict=True)
     data = Table.of(
-        "slope-density-data",
-        f"Quantiles of the posterior of the slope ({clean(unit)})",
-        ("Share of the posterior below", "Slope"),
+        f"{what}-density-data",
+        f"Quantiles of the posterior of the {what} ({clean(unit)})",
+        ("Share of the posterior below", capital(what)),
         [(percent(share, 1), written(value)) for share, value in quantiles],
         note=f"Mean {words['mean']}, {heading} {words['ends']}.",
     )
     return Picture.drawn(
         painter,
-        name="slope-density",
+        name=f"{what}-density",
         title=title,
         caption=SENTENCES("density_caption", **words),
         description=SENTENCES("density_description", **words),
@@ -248,7 +268,8 @@ FAR = 4.0
 def comparable(view: View, focal: str) -> list[tuple[str, pd.Series]]:
     """Effects that are all differences in points of the outcome, each with what it is called.
 
-    The focal predictor from its 10th to its 90th percentile, the same per SD, and differences of adjusted means.
+    The focal predictor from its 10th to its 90th percentile, the same per SD, and differences of adjusted means; those
+    of a focal factor first, in their order.
     """
     estimates, along = view.estimates, column_name(focal)
     effects = []
@@ -256,12 +277,14 @@ def comparable(view: View, focal: str) -> list[tuple[str, pd.Series]]:
         row = estimates.first(estimand, term=focal)
         if row is not None:
             effects.append((capital(what), row))
-    for factor in dict.fromkeys(estimates.where("contrast_of_means")["factor"].dropna()):
+    factors = dict.fromkeys(estimates.where("contrast_of_means")["factor"].dropna())
+    for factor in sorted(factors, key=lambda name: name != focal):
         rows = estimates.where("contrast_of_means", factor=factor)
         rows = rows[rows["mean"].notna() & (rows["sd"] > 0)]
         # Only differences in the outcome's own unit may share the axis.
         rows = rows[rows["unit"] == unit_of(view.fit.design, view.fit.design.outcome.name)]
-        for _, row in ordered_pairs(rows).head(MOST_PAIRS if len(rows) <= MOST_PAIRS else 1).iterrows():
+        shown = rows if factor == focal else ordered_pairs(rows)
+        for _, row in shown.head(MOST_PAIRS if len(rows) <= MOST_PAIRS or factor == focal else 1).iterrows():
             effects.append((f"{capital(factor_name(factor))}: {pair_name(row, width=14)}", row))
     return effects
 
@@ -289,7 +312,9 @@ def effect_forest(view: View, focal: str) -> Picture | None:
         rope="" if rope is None else f"{exact(rope[0])} to {exact(rope[1])}",
         relevant="" if relevant is None else exact(relevant),
         drawn=drawn is not None,
-        many=join([f"{factor_name(name)} ({count(n)})" for name, n in pairs.items() if n > MOST_PAIRS]),
+        many=join(
+            [f"{factor_name(name)} ({count(n)})" for name, n in pairs.items() if n > MOST_PAIRS and name != focal]
+        ),
     )
     return forest_picture(
         "effects-forest",

@@ -11,7 +11,11 @@ import numpy as np
 import pandas as pd
 
 from alliance_bayes.checks import Gate
+from alliance_bayes.checks.refits import FEW_LEVELS
+from alliance_bayes.effects.options import DENOMINATORS
 from alliance_bayes.fit import FittedModel
+from alliance_bayes.model.roles import is_of_persons
+from alliance_bayes.report.arms import differences, moderated, reference_of, varied_by
 from alliance_bayes.report.checked import Checked, Item
 from alliance_bayes.report.effect_sizes import further_rows, relevance_words, rope_limits
 from alliance_bayes.report.groups import factors_of, fixed_at_zero, ordered_pairs, pair_name
@@ -27,6 +31,7 @@ from alliance_bayes.report.text import (
     Claim,
     capital,
     claim,
+    clean,
     column_name,
     count,
     exact,
@@ -81,9 +86,12 @@ def find(fit: FittedModel, estimates: Estimates, checked: Checked, gate: Gate, r
     simulated = is_simulated(fit.info.get("cohort_source"))
     if not gate.passed:
         return Findings(True, tuple(typeset(redact(reason)) for reason in gate.reasons), (), (), simulated)
+    factor = fit.spec.focal_factor(fit.design)
     parts = (
-        ("Association", "effects", tuple(_association(fit, estimates, checked))),
-        ("Groups", "groups", tuple(_groups(estimates))),
+        ("Association", "effects", tuple(_association(fit, estimates, checked)))
+        if factor is None
+        else (f"Differences by {factor_name(factor)}", "effects", tuple(_arms(fit, estimates, checked, factor))),
+        ("Groups", "groups", tuple(_groups(estimates, [name for name in factors_of(estimates) if name != factor]))),
         ("How much is explained", "variance", tuple(_explained(estimates))),
         ("Other estimands", "effects", (*_further(fit, estimates), *_at_values(fit, estimates))),
     )
@@ -98,10 +106,13 @@ def find(fit: FittedModel, estimates: Estimates, checked: Checked, gate: Gate, r
     return Findings(False, (), tuple(topics), not_to_conclude(fit, small), simulated, certainty)
 
 
-def _under_other_priors(direction: Claim, checked: Checked) -> Claim:
-    """What may be said of the focal slope under all priors that it was tried with."""
-    rows = [item.rows for item in checked.items if item.name == "prior_sensitivity" and item.rows is not None]
-    return least_claim(direction, [claim(row) for table in rows for _, row in table.iterrows()])
+def _under_other_priors(direction: Claim, checked: Checked, of: pd.Series | None = None) -> Claim:
+    """What may be said of the focal slope, or of a difference of levels, under all priors that it was tried with."""
+    tables = [item.rows for item in checked.items if item.name == "prior_sensitivity" and item.rows is not None]
+    rows = [row for table in tables for _, row in table.iterrows()]
+    if of is not None:
+        rows = [row for row in rows if all(row[name] == of[name] for name in ("factor", "level", "versus"))]
+    return least_claim(direction, [claim(row) for row in rows])
 
 
 def _association(fit: FittedModel, estimates: Estimates, checked: Checked) -> Iterable[Finding]:
@@ -283,8 +294,102 @@ def _outcome(fit: FittedModel) -> tuple[str, str]:
     return name, f" {units(unit_of(fit.design, fit.design.outcome.name))}"
 
 
-def _groups(estimates: Estimates) -> Iterable[Finding]:
-    for factor in factors_of(estimates):
+def _arms(fit: FittedModel, estimates: Estimates, checked: Checked, factor: str) -> Iterable[Finding]:
+    """The differences of the levels that the model is asked about: those from the first, then the others together."""
+    rows, reference = differences(estimates, factor), reference_of(fit.design, factor)
+    name = factor_name(factor)
+    if rows.empty:
+        if factor in (*estimates.few, *estimates.hidden):
+            yield Finding(SENTENCES("arms_hidden", factor=name), (), "difference")
+        return
+    if len(set(rows["level"]) | set(rows["versus"])) > FEW_LEVELS:
+        text, claims = _pairs(estimates, ordered_pairs(rows), "mean")
+        yield Finding(text, tuple(one.row for one in claims), "differences", capital(name), tuple(claims))
+        return
+    first = rows["versus"] == reference
+    for _, row in rows[first].iterrows():
+        yield from _difference(fit, estimates, checked, row)
+    if not first.all():
+        text, claims = _pairs(estimates, ordered_pairs(rows[~first]), "mean", checked)
+        what = "Beside them" if first.any() else capital(name)
+        yield Finding(text, tuple(one.row for one in claims), "other differences", what, tuple(claims))
+    for column, own in moderated(estimates, factor).items():
+        text, claims = _pairs(estimates, ordered_pairs(own), "slope")
+        lead = f"By {column_name(column)}, with which the differences may vary"
+        yield Finding(text, tuple(one.row for one in claims), f"moderation: {column}", lead, tuple(claims))
+
+
+def _difference(fit: FittedModel, estimates: Estimates, checked: Checked, row: pd.Series) -> Iterable[Finding]:
+    """One difference with the two means that it is of, and how large it is."""
+    factor, outcome, points = str(row["factor"]), *_outcome(fit)
+    where = {"factor": factor, "level": row["level"], "versus": row["versus"]}
+    fitted = claim(row)
+    direction = _under_other_priors(fitted, checked, row)
+    way, few = direction.pick("higher", "lower"), lower_is_better(fit)
+    symptoms = direction.pick(" (more symptoms)", " (fewer symptoms)") if few else ""
+    varied = varied_by(fit.design, factor)
+    population = str(row["population"])
+    # Where nothing varies with the sampled levels, it does not matter which they are.
+    fixed = fit.design.family.linear and not any(one.name in varied for one in fit.design.factors)
+    sentence = _sentence(
+        estimates,
+        row,
+        direction,
+        factor=factor_name(factor),
+        level=clean(row["level"]),
+        versus=clean(row["versus"]),
+        outcome=outcome,
+        points=points or f" in {PROBABILITY}",
+        way=f"{way}{symptoms}" if direction.settled else way,
+        leaning=f", though it was {direction.word} {way}" if direction.leaning else "",
+        over="" if fixed else over_words(fit.design, population, factor).replace(" over", " on average over", 1),
+        given=_adjusted(fit, factor),
+    )
+    means = [estimates.first("mean", factor=factor, level=where[end]) for end in ("level", "versus")]
+    text = SENTENCES(
+        "difference",
+        sentence=capital(sentence),
+        interval=estimates.spoken(row),
+        direction=estimates.direction_spoken(row),
+        fitted="" if direction.word == fitted.word else fitted.word,
+        means=join(
+            [f"{' '.join(estimates.figures(one))} for “{text_of(one, 'level')}”" for one in means if one is not None]
+        ),
+        varied=join([factor_name(name) for name in varied]),
+        symptoms=few and not direction.settled,
+    )
+    yield Finding(text, (str(row.name),), "difference", claims=(direction,))
+    size = None if fit.design.family.event else estimates.first("cohens_d_of_means", **where)
+    denominator = "" if size is None else text_of(size, "denominator")
+    text = SENTENCES(
+        "size",
+        size="" if size is None else " ".join(estimates.figures(size)),
+        denominator=denominator,
+        persons=denominator == DENOMINATORS["residual_sd"] and bool(_persons(fit)),
+        in_rope=estimates.share_spoken(row, "p_rope") if pd.notna(row["p_rope"]) else "",
+        limits=rope_limits(fit, row) if pd.notna(row["p_rope"]) else "",
+        reached=estimates.share_spoken(row, "p_relevant") if pd.notna(row["p_relevant"]) else "",
+        relevant=relevance_words(fit, row),
+    )
+    if text:
+        rows = (str(row.name),) if size is None else (str(row.name), str(size.name))
+        yield Finding(text, rows, "size of the difference")
+
+
+def _persons(fit: FittedModel) -> set[str]:
+    """Pooled factors whose levels are single persons, or look like it."""
+    return {one.name for one in fit.design.factors if is_of_persons(one, fit.design.rows.n)}
+
+
+def _adjusted(fit: FittedModel, factor: str) -> str:
+    """What a difference of a factor's levels is adjusted for; persons are no covariate."""
+    persons = _persons(fit)
+    others = [column_name(name) for name in fit.design.formula.columns[1:] if name != factor and name not in persons]
+    return f", adjusted for {join(others)}" if others else ""
+
+
+def _groups(estimates: Estimates, factors: Iterable[str]) -> Iterable[Finding]:
+    for factor in factors:
         parts: list[str] = []
         used: list[Claim] = []
         for of in ("mean", "slope"):
@@ -300,12 +405,16 @@ def _groups(estimates: Estimates) -> Iterable[Finding]:
             yield Finding(text, tuple(one.row for one in used), f"groups: {factor}", capital(name), tuple(used))
 
 
-def _pairs(estimates: Estimates, rows: pd.DataFrame, of: str) -> tuple[str, list[Claim]]:
+def _pairs(
+    estimates: Estimates, rows: pd.DataFrame, of: str, checked: Checked | None = None
+) -> tuple[str, list[Claim]]:
     what = "adjusted means" if of == "mean" else "slopes"
     clear = rows[np.array([excludes_zero(row) for row in rows.to_dict("records")], dtype=bool)]
     shown = (clear if len(clear) else rows).head(NAMED if len(clear) else 1)
 
-    claims = [claim(row) for _, row in shown.iterrows()]
+    claims = [
+        claim(row) if checked is None else _under_other_priors(claim(row), checked, row) for _, row in shown.iterrows()
+    ]
 
     def say(row: pd.Series, direction: Claim, first: bool) -> str:
         unit = text_of(row, "unit")

@@ -62,8 +62,12 @@ __all__ = [
     "fixed_at_zero",
     "group_curves",
     "groups",
+    "level_picture",
+    "level_table",
     "ordered_pairs",
     "pair_name",
+    "pair_picture",
+    "pair_table",
     "spread_out",
 ]
 
@@ -87,7 +91,10 @@ _NOTES = {
 def groups(view: View) -> Section:
     """The section: one part a factor, in the formula's order."""
     fit, estimates, withheld = view.fit, view.estimates, view.withheld
-    parts = [] if withheld else [_part(view, name, number) for number, name in enumerate(factors_of(estimates), 1)]
+    # The factor that the page is about is where the effect sizes are.
+    focal = fit.spec.focal_factor(fit.design)
+    named = [name for name in factors_of(estimates) if name != focal]
+    parts = [] if withheld else [_part(view, name, number) for number, name in enumerate(named, 1)]
     hidden = [factor_name(name) for name in estimates.hidden]
     few = [factor_name(name) for name in estimates.few]
     left_out = [clean(reason).rstrip(".") for reason in estimates.table.left_out]
@@ -95,6 +102,8 @@ def groups(view: View) -> Section:
         "withheld": withheld,
         "cautions": view.checked.about("groups"),
         "parts": parts,
+        "sloped": focal is None,
+        "elsewhere": "" if focal is None or withheld else capital(factor_name(focal)),
         "hidden": hidden,
         "few": few,
         "small": view.small,
@@ -135,23 +144,23 @@ def _part(view: View, factor: str, position: int) -> dict[str, Any]:
     if same_slope:
         slopes = slopes.iloc[:0]
     pooled = next((f for f in fit.design.factors if f.name == factor), None)
-    pictures = [_level_picture(fit, estimates, means, f"means-{position}", "Adjusted mean", factor)]
+    pictures = [level_picture(fit, estimates, means, f"means-{position}", "Adjusted mean", factor)]
     if pooled is not None and (pooling := pooling_picture(view, pooled, f"pooling-{position}")) is not None:
         pictures.append(pooling)
     if len(slopes):
-        pictures.append(_level_picture(fit, estimates, slopes, f"slopes-{position}", "Slope", factor))
+        pictures.append(level_picture(fit, estimates, slopes, f"slopes-{position}", "Slope", factor))
         focal = str(slopes["term"].iloc[0])
         if (lines := group_lines_picture(view, factor, focal, f"lines-{position}")) is not None:
             pictures.append(lines)
-    tables = [_level_table(fit, estimates, means, slopes, factor, position, small)]
+    tables = [level_table(fit, estimates, means, slopes, factor, position, small)]
     for of in ("mean", "slope"):
         rows = ordered_pairs(estimates.where(f"contrast_of_{of}s", factor=factor))
         if len(rows) and not fixed_at_zero(rows):
             tables.append(
-                _pair_table(estimates, rows, estimates.where(f"cohens_d_of_{of}s", factor=factor), of, factor, position)
+                pair_table(estimates, rows, estimates.where(f"cohens_d_of_{of}s", factor=factor), of, factor, position)
             )
             if 2 < len(rows) <= MOST_PAIRS:
-                pictures.append(_pair_picture(estimates, rows, of, factor, position))
+                pictures.append(pair_picture(estimates, rows, of, factor, position))
     return {
         "id": f"group-{position}",
         "title": capital(factor_name(factor)),
@@ -163,9 +172,10 @@ def _part(view: View, factor: str, position: int) -> dict[str, Any]:
     }
 
 
-def _level_picture(
+def level_picture(
     fit: FittedModel, estimates: Estimates, rows: pd.DataFrame, name: str, what: str, factor: str
 ) -> Picture:
+    """Mean or slope of every level of a factor as a forest plot."""
     rows = rows[rows["mean"].notna()]
     if len(rows) > SORTED_ABOVE:
         rows = _highest_first(rows)
@@ -191,7 +201,8 @@ def _level_picture(
     )
 
 
-def _pair_picture(estimates: Estimates, rows: pd.DataFrame, of: str, factor: str, position: int) -> Picture:
+def pair_picture(estimates: Estimates, rows: pd.DataFrame, of: str, factor: str, position: int | str) -> Picture:
+    """Every difference of a factor's levels as a forest plot."""
     rope, unit = rope_of(rows.iloc[0]), _first(rows, "unit")
     title = f"Differences of {'adjusted means' if of == 'mean' else 'slopes'} by {factor_name(factor)}"
     grey = "; grey: region of practical equivalence." if rope else "."
@@ -210,15 +221,16 @@ def _pair_picture(estimates: Estimates, rows: pd.DataFrame, of: str, factor: str
     )
 
 
-def _level_table(
+def level_table(
     fit: FittedModel,
     estimates: Estimates,
     means: pd.DataFrame,
     slopes: pd.DataFrame,
     factor: str,
-    position: int,
+    position: int | str,
     small: int,
 ) -> Table:
+    """Mean, and slope where there is one, of every level of a factor."""
     people = shown_counts(fit, factor, small)
     unjudged = partial(estimate_columns, estimates, judged=())
     ranks = estimates.where("rank_of_mean", factor=factor) if len(means) > 2 else means.iloc[:0]
@@ -247,9 +259,17 @@ def _level_table(
     )
 
 
-def _pair_table(
-    estimates: Estimates, rows: pd.DataFrame, sizes: pd.DataFrame, of: str, factor: str, position: int
+def pair_table(
+    estimates: Estimates,
+    rows: pd.DataFrame,
+    sizes: pd.DataFrame,
+    of: str,
+    factor: str,
+    position: int | str,
+    *,
+    first: str = "largest",
 ) -> Table:
+    """Every difference of a factor's levels, in points and in SDs."""
     # The smallest relevant change is one of points, and no slope is.
     judged = ("p_rope", "p_rope_prior", *(("p_relevant",) if of == "mean" else ()))
     size = f"Cohen’s d ({_first(sizes, 'denominator')})"
@@ -259,7 +279,7 @@ def _pair_table(
         *beside(sizes, estimate_columns(estimates, sizes, mean=size, direction=False, judged=()), "level", "versus"),
     ]
     what, unit = "adjusted means" if of == "mean" else "slopes", _first(rows, "unit")
-    note = "" if len(rows) <= SHOWN else f"The {SHOWN} largest of {count(len(rows))} differences."
+    note = "" if len(rows) <= SHOWN else f"The {SHOWN} {first} of {count(len(rows))} differences."
     if of == "slope" and rows["rope_low"].notna().any():
         note = f"{note} {SLOPES_JUDGED} Here ±{derived(float(rows.iloc[0]['rope_high']))} {units(unit)}.".strip()
     caption = f"{capital(factor_name(factor))}: differences of {what}, {unit}; posterior means"

@@ -69,6 +69,7 @@ def limits_of_data(fit: FittedModel, small: int) -> list[str]:
     return SENTENCES.all(
         "data",
         simulated=is_simulated(fit.info.get("cohort_source")),
+        arms=_arms(fit),
         provider_types="provider_type" in fit.design.formula.columns,
         complete=flow.left == 0,
         units=row_words(fit),
@@ -163,11 +164,19 @@ def _undone(view: View) -> Iterable[str]:
     for check in view.checked.not_completed:
         out_of_reach = fit.moments is not None and check in run
         yield check.looks_at + (", which needs the rows." if out_of_reach else ".")
+    focal = fit.spec.focal_predictor(fit.design)
     yield from SENTENCES.all(
         "not_done",
         left_out=fit.flow.analysed < fit.flow.participants,
-        unmeasured=fit.spec.focal_predictor(fit.design) is not None and "confounding" not in view.order,
+        unmeasured=(focal is not None or bool(_arms(fit))) and "confounding" not in view.order,
+        what="association" if focal is not None else "difference",
     )
+
+
+def _arms(fit: FittedModel) -> str:
+    """The factor whose levels the page compares; empty where it is about something else."""
+    factor = fit.spec.focal_factor(fit.design)
+    return "" if factor is None else factor_name(factor)
 
 
 def is_simulated(source: object) -> bool:
@@ -182,6 +191,7 @@ def not_to_conclude(fit: FittedModel, small: int) -> tuple[str, ...]:
         "not_to_conclude",
         focal=None if focal is None else column_name(focal),
         alliance=focal in ("alliance", fit.spec.alliance),
+        arms=_arms(fit),
         provider_types="provider_type" in fit.design.formula.columns,
         lagged=None if lagged is None else join([column_name(name) for name in lagged.names]),
         occasions="" if lagged is None else f"{lagged.occasions:.1f}",

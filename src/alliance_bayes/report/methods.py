@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from alliance_bayes.checks.registry import named
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model import PooledFactor
+from alliance_bayes.model.priors import StatedPrior
 from alliance_bayes.model.scales import is_who5
 from alliance_bayes.report.effect_sizes import rope_words
 from alliance_bayes.report.groups import SLOPES_JUDGED
@@ -17,7 +18,7 @@ from alliance_bayes.report.limitations import is_simulated, parts_of
 from alliance_bayes.report.modelling import stated_as
 from alliance_bayes.report.privacy import ShownFlow
 from alliance_bayes.report.sections import Section
-from alliance_bayes.report.small_counts import people_in
+from alliance_bayes.report.small_counts import hidden_parameters, people_in
 from alliance_bayes.report.text import (
     clean,
     column_name,
@@ -96,7 +97,8 @@ def fit_sentences(fit: FittedModel, cite: Cited, small: int) -> list[str]:
     design, focal, flow = fit.design, fit.spec.focal_predictor(fit.design), ShownFlow.of(fit.flow, small)
     left = [name for name in design.centres if not design.formula.is_centred(name) and name not in fit.spec.centre]
     centred = {name: value for name, value in design.centres.items() if name not in left}
-    prior = None if focal is None else fit.priors.get(focal)
+    factor = fit.spec.focal_factor(design)
+    prior = _prior_of(fit, focal or factor, small)
     source = fit.info.get("cohort_source")
     return SENTENCES.all(
         "fit",
@@ -104,6 +106,7 @@ def fit_sentences(fit: FittedModel, cite: Cited, small: int) -> list[str]:
         outcome=column_name(design.outcome.name),
         who5=is_who5(design.scales.get(design.outcome.name)),
         focal=None if focal is None else column_name(focal),
+        factor=None if factor is None else factor_name(factor),
         analysed=count(fit.flow.analysed),
         total=None if flow.total is None else count(flow.total),
         complete=flow.left == 0,
@@ -125,6 +128,15 @@ def fit_sentences(fit: FittedModel, cite: Cited, small: int) -> list[str]:
         prior_reason="" if prior is None else clean(prior.reason),
         prior_sources=_PRIORS.get(fit.spec.prior_set, ()),
     )
+
+
+def _prior_of(fit: FittedModel, name: str | None, small: int) -> StatedPrior | None:
+    """The prior of a slope, or that which all differences of a factor's levels share; None where they share none."""
+    own = [column for column in fit.design.columns if column.term == name and column.order == 1]
+    hidden = hidden_parameters(fit, small)
+    found = {fit.priors[one.label] for one in own if one.label in fit.priors and one.label not in hidden}
+    # Without an intercept a coefficient is a level itself.
+    return found.pop() if len(found) == 1 and not any(one.whole and not one.numeric for one in own) else None
 
 
 def _pooled(factor: PooledFactor) -> dict[str, Any]:
@@ -188,6 +200,7 @@ def _effects(view: View, cite: Cited) -> list[str]:
         "effects",
         cite=cite,
         interval=interval_name(table["interval"].iloc[0], view.prob),
+        arms=view.fit.spec.focal_factor(view.fit.design) is not None,
         averaged=bool(estimands & {"slope", "mean", "contrast_of_means"}),
         rope=rope_words(view.fit, table[judged & ~between].iloc[0]) if (judged & ~between).any() else "",
         slopes_judged=SLOPES_JUDGED if (judged & between).any() else "",

@@ -12,7 +12,7 @@ from scipy import special
 
 from alliance_bayes.engines.prior_density import log_prior
 from alliance_bayes.fit import FittedModel
-from alliance_bayes.model import Prior, StatedPrior
+from alliance_bayes.model import Column, Prior, StatedPrior
 from alliance_bayes.report.figure_data import written
 from alliance_bayes.report.figures import Panel, prior_panels
 from alliance_bayes.report.privacy import identifying
@@ -165,20 +165,15 @@ def _prior_picture(fit: FittedModel, small: int) -> Picture | None:
 
 
 def _parameters(fit: FittedModel, small: int) -> list[tuple[str, str, Any]]:
-    """Prior-table name, title and draws: the focal slope first, the others in the order of the priors."""
+    """Prior-table name, title and draws: what the page is about first, the others in the order of the priors."""
     design, draws = fit.design, fit.stacked
-    focal, hidden = fit.spec.focal_predictor(design), hidden_parameters(fit, small)
-    terms = sorted(
-        (term for term in design.terms if term not in hidden),
-        key=lambda term: (term != focal, term == "Intercept"),
+    focal, hidden = fit.spec.focal_predictor(design) or fit.spec.focal_factor(design), hidden_parameters(fit, small)
+    columns = sorted(
+        (column for column in design.columns if column.label not in hidden),
+        key=lambda column: (column.term != focal, column.label == "Intercept"),
     )
     found: list[tuple[str, str, Any]] = [
-        (
-            term,
-            "intercept" if term == "Intercept" else f"slope: {term_name(term)}",
-            draws["beta"][:, design.terms.index(term)],
-        )
-        for term in terms
+        (column.label, _titled(column), draws["beta"][:, design.terms.index(column.label)]) for column in columns
     ]
     titles = {name: own.title for name, own in design.family.parameters.items() if own.title}
     for name in titles:
@@ -201,6 +196,14 @@ def _parameters(fit: FittedModel, small: int) -> list[tuple[str, str, Any]]:
         name = f"tau_{smooth.name}"
         found.append((name, f"SD of the bend: {column_name(smooth.column)}", draws[name]))
     return found
+
+
+def _titled(column: Column) -> str:
+    """What a coefficient is called beside its prior."""
+    if column.label == "Intercept":
+        return "intercept"
+    difference = column.order == 1 and not column.numeric and not column.whole
+    return f"{'difference' if difference else 'slope'}: {term_name(column.label)}"
 
 
 #: Lines of a box that are shown; of more, the number.

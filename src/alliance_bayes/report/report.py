@@ -202,7 +202,7 @@ def _with(numbers: dict[str, Any], sections: Sequence[Section]) -> dict[str, Any
 
 
 def _title(fit: FittedModel) -> str:
-    focal = fit.spec.focal_predictor(fit.design)
+    focal = fit.spec.focal_predictor(fit.design) or fit.spec.focal_factor(fit.design)
     outcome = column_name(fit.design.outcome.name)
     text = outcome if focal is None else f"{column_name(focal)} and {outcome}"
     return capital(text)

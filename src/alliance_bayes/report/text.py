@@ -259,9 +259,9 @@ def levels_words(design: Design, factors: Iterable[PooledFactor]) -> str:
     return join(words)
 
 
-def over_words(design: Design, population: str) -> str:
-    """Over which levels of the sampled factors an average is, to follow "on average"; empty without any."""
-    sampled = levels_words(design, [factor for factor in design.factors if not factor.exhaustive])
+def over_words(design: Design, population: str, factor: str | None = None) -> str:
+    """Over which levels of the sampled factors, besides one, an average is, after "on average"; empty without any."""
+    sampled = levels_words(design, [one for one in design.factors if not one.exhaustive and one.name != factor])
     if not sampled:
         return ""
     return {

@@ -1,0 +1,126 @@
+"""The levels of the factor that a page is about: adjusted means, differences from the first level, then the others."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from alliance_bayes.model import Design
+from alliance_bayes.report.groups import (
+    SLOPES_JUDGED,
+    fixed_at_zero,
+    level_picture,
+    level_table,
+    pair_name,
+    pair_picture,
+    pair_table,
+)
+from alliance_bayes.report.partial_pooling import pooling_picture
+from alliance_bayes.report.rows import Column, Estimates, effect_table, estimate_columns
+from alliance_bayes.report.text import clean, column_name, count, factor_name, join, unit_of, units
+
+if TYPE_CHECKING:
+    from alliance_bayes.report.svg import Picture
+    from alliance_bayes.report.tables import Table
+    from alliance_bayes.report.view import View
+
+__all__ = ["arms", "differences", "moderated", "reference_of", "varied_by"]
+
+#: Pairs of which a figure is drawn.
+_MOST_PAIRS = 15
+
+
+def reference_of(design: Design, factor: str) -> str:
+    """The first level of a factor, from which the others' differences are told first."""
+    return str(design.frame[factor].cat.categories[0])
+
+
+def differences(estimates: Estimates, factor: str) -> pd.DataFrame:
+    """Differences of a factor's adjusted means that may be shown: from the first level, then the others."""
+    rows = estimates.where("contrast_of_means", factor=factor)
+    rows = rows[rows["mean"].notna()]
+    return rows.iloc[:0] if fixed_at_zero(rows) else rows
+
+
+def moderated(estimates: Estimates, factor: str) -> dict[str, pd.DataFrame]:
+    """By how much each difference changes with one more unit of a numeric predictor, by predictor."""
+    rows = estimates.where("contrast_of_slopes", factor=factor)
+    rows = rows[rows["mean"].notna() & rows["term"].notna()]
+    return {str(name): own for name, own in rows.groupby("term", sort=False) if not fixed_at_zero(own)}
+
+
+def varied_by(design: Design, factor: str) -> list[str]:
+    """What the model lets the differences of a factor vary with: columns, and pooled factors."""
+    parts = [
+        part
+        for term in design.formula.common
+        if factor in term.split(":")
+        for part in term.split(":")
+        if part != factor
+    ]
+    pooled = [
+        one.name
+        for one in design.factors
+        if one.name != factor
+        and (factor in one.name.split(":") or any(factor in column.term.split(":") for column in one.columns))
+    ]
+    return list(dict.fromkeys([*parts, *pooled]))
+
+
+def arms(view: View, factor: str) -> dict[str, Any]:
+    """What the section of effect sizes has of the levels of a factor.
+
+    Parameters
+    ----------
+    view
+        What the page is made from.
+    factor
+        The focal factor.
+    """
+    fit, estimates = view.fit, view.estimates
+    means, rows = estimates.where("mean", factor=factor), differences(estimates, factor)
+    pictures: list[Picture] = []
+    tables: list[Table] = []
+    if means["mean"].notna().any():
+        pictures.append(level_picture(fit, estimates, means, "means-focal", "Adjusted mean", factor))
+        pooled = next((one for one in fit.design.factors if one.name == factor), None)
+        if pooled is not None and (pooling := pooling_picture(view, pooled, "pooling-focal")) is not None:
+            pictures.append(pooling)
+        tables.append(level_table(fit, estimates, means, means.iloc[:0], factor, "focal", view.small))
+    if len(rows):
+        if 1 < len(rows) <= _MOST_PAIRS:
+            pictures.append(pair_picture(estimates, rows, "mean", factor, "focal"))
+        sizes = estimates.where("cohens_d_of_means", factor=factor)
+        if fit.design.family.event:
+            # The SD of an event follows from its probability: in SDs a difference says nothing more.
+            sizes = sizes.iloc[:0]
+        tables.append(pair_table(estimates, rows, sizes, "mean", factor, "focal", first="first"))
+    for number, (name, own) in enumerate(moderated(estimates, factor).items(), 1):
+        tables.append(_moderation(view, factor, name, own, number))
+    return {
+        "factor": factor_name(factor),
+        "reference": clean(reference_of(fit.design, factor)),
+        "levels": count(len(fit.design.frame[factor].cat.categories)),
+        "varied": join([factor_name(name) for name in varied_by(fit.design, factor)]),
+        "pictures": pictures,
+        "tables": tables,
+    }
+
+
+def _moderation(view: View, factor: str, name: str, rows: pd.DataFrame, number: int) -> Table:
+    """By how much the differences change with one more unit of a predictor."""
+    estimates = view.estimates
+    unit = units(unit_of(view.fit.design, view.fit.design.outcome.name))
+    judged = rows["rope_low"].notna().any()
+    return effect_table(
+        f"table-moderation-{number}",
+        f"By how much differences by {factor_name(factor)} change with one more {unit_of(view.fit.design, name)} "
+        f"({column_name(name)}), in {unit}; posterior means",
+        rows,
+        [
+            Column("Difference", pair_name),
+            *estimate_columns(estimates, rows, direction=True, judged=("p_rope", "p_rope_prior")),
+        ],
+        note=SLOPES_JUDGED if judged else "",
+    )

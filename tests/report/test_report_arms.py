@@ -1,0 +1,242 @@
+"""The page of a model that is asked about a factor leads with the difference, in true words, and hides small arms."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import alliance_bayes as ab
+from alliance_bayes.checks import CheckReport, run_checks
+from alliance_bayes.effects import effects
+from alliance_bayes.fit import FittedModel
+from alliance_bayes.model import Scale
+from alliance_bayes.report import Rendered
+from alliance_bayes.report.checked import Checked
+from alliance_bayes.report.findings import _arms
+from alliance_bayes.report.rows import Estimates
+from alliance_bayes.report.text import MINUS, clean
+from builders import fitted, rendered
+
+BDI = Scale(mean=15, sd=10, lower=0, upper=63, unit="BDI point", smallest_relevant_change=5, higher_is_better=False)
+# Constant draws: the numbers in a sentence are the ones planted.
+FIXED = {"beta": 0.0, "sigma": 0.0}
+
+
+def trial(arms: Sequence[str] = ("usual", "new"), n: int = 120, sizes: Sequence[int] | None = None) -> pd.DataFrame:
+    rng = np.random.default_rng(2)
+    codes = np.resize(np.arange(len(arms)), n) if sizes is None else np.repeat(np.arange(len(arms)), sizes)
+    arm = pd.Categorical.from_codes(codes, categories=list(arms), ordered=True)
+    start = np.round(rng.normal(20, 5, len(codes)), 1)
+    return pd.DataFrame({"bdi": 10 + start / 2, "start": start, "arm": arm})
+
+
+def fit_of(
+    frame: pd.DataFrame,
+    *effects_of: float,
+    formula: str = "bdi ~ arm + start",
+    spec: dict[str, object] | None = None,
+    **more: object,
+) -> FittedModel:
+    given = {"focal": "arm", "scales": {"bdi": BDI}, "centre": {"start": 20.0}, **(spec or {})}
+    means = {"beta": [15.0, *effects_of], "sigma": 5.0}
+    return fitted(frame, formula=formula, spec=given, **({"means": means, "sds": FIXED, "draws": 100} | more))
+
+
+def page_of(fit: FittedModel, checks_of: Callable[..., CheckReport], **options: object) -> Rendered:
+    return rendered(fit, effects=effects(fit), checks=checks_of(), **options)
+
+
+def test_the_page_leads_with_the_difference_of_the_arms(checks_of: Callable[..., CheckReport]) -> None:
+    page = page_of(fit_of(trial(), -3.0, 0.5), checks_of)
+
+    mean = 15.0 + 0.5 * (trial()["start"].mean() - 20.0)
+    assert page.findings[:2] == (
+        "Bdi was almost certainly lower (fewer symptoms) for arm “new” than for “usual”, by 3.00 BDI points, adjusted "
+        f"for start (89% equal-tailed interval {MINUS}3.00 to {MINUS}3.00; more than 99% probability of being below "
+        f"zero). Adjusted means: {mean - 3:.2f} [{mean - 3:.2f}, {mean - 3:.2f}] for “new” and {mean:.2f} [{mean:.2f}, "
+        f"{mean:.2f}] for “usual”.",
+        f"In units of the residual SD the difference is {MINUS}0.60 [{MINUS}0.60, {MINUS}0.60] (Cohen’s d). The "
+        "probability that it is too small to matter (within ±1 BDI points) is less than 1%. The probability that it "
+        "reaches the smallest relevant difference, 5 BDI points, is less than 1%.",
+    )
+    # The rows that the sentences' numbers come from.
+    first, second, *_ = page.numbers["findings"]
+    assert first["rows"] == ["contrast_of_means/arm=new vs usual/sample"]
+    assert second["rows"] == [*first["rows"], "cohens_d_of_means/arm=new vs usual/sample/residual SD"]
+    assert first["claims"][0] == {
+        "row": first["rows"][0],
+        "certainty": "almost certainly",
+        "above": False,
+        "settled": True,
+    }
+    assert page.title == "Arm and bdi"
+    assert page.html.index("Differences by arm") < page.html.index("How much is explained")
+    # The arms are in the section of effect sizes, once, and nothing speaks of slopes that there are none of.
+    assert page.html.count('id="table-levels-focal"') == page.html.count('id="table-mean-pairs-focal"') == 1
+    for name in ("means-focal", "difference-density"):
+        assert f'id="{name}-title"' in page.html
+    assert "table-levels-1" not in page.html
+    assert "Arm, which this page is about, is among the effect sizes." in page.html
+    assert "nobody was assigned to anything" not in page.html
+    assert "Unless it was by chance, as in a randomised trial" in page.html
+
+
+def test_what_is_not_settled_states_no_direction(checks_of: Callable[..., CheckReport]) -> None:
+    fit = fit_of(trial(), -1.0, 0.5, sds={"beta": [0.1, 0.75, 0.1], "sigma": 0.1}, draws=500)
+    page = page_of(fit, checks_of)
+    row = effects(fit).loc["contrast_of_means/arm=new vs usual/sample"]
+    assert row["lower"] < 0 < row["upper"]
+    assert page.findings[0].startswith(
+        "Whether bdi was higher or lower for arm “new” than for “usual” is not settled, though it was probably lower: "
+        f"the estimate of “new” minus “usual” is {MINUS}{abs(row['mean']):.1f} BDI points, adjusted for start ("
+    )
+    assert page.findings[0].endswith("On the scale of the outcome lower is better: fewer symptoms.")
+    assert "symptoms)" not in page.findings[0]
+
+
+def test_of_three_arms_those_from_the_first_come_first(checks_of: Callable[..., CheckReport]) -> None:
+    page = page_of(fit_of(trial(("usual", "new", "both")), -3.0, 1.0, 0.5), checks_of)
+    leads = [text.partition(",")[0] for text in page.findings[:4:2]]
+    assert leads == [
+        "Bdi was almost certainly lower (fewer symptoms) for arm “new” than for “usual”",
+        "Bdi was almost certainly higher (more symptoms) for arm “both” than for “usual”",
+    ]
+    assert page.findings[4].startswith(
+        f"Beside them: the adjusted means differ: both {MINUS} new, 4.00 BDI points, almost certainly above zero ("
+    )
+    table = page.html[page.html.index('id="table-mean-pairs-focal"') :]
+    places = [
+        table.index(f"{level} {MINUS} {versus}")
+        for level, versus in (("new", "usual"), ("both", "usual"), ("both", "new"))
+    ]
+    assert places == sorted(places)
+    assert 'id="pairs-mean-focal-title"' in page.html
+    assert "difference-density" not in page.html
+
+
+def test_a_product_is_said_and_has_a_row(checks_of: Callable[..., CheckReport]) -> None:
+    fit = fit_of(trial(), -3.0, 0.5, 0.2, formula="bdi ~ arm * start")
+    page = page_of(fit, checks_of)
+    assert "The model lets the difference vary with start; this is its average." in page.findings[0]
+    average = -3 + 0.2 * (trial()["start"].mean() - 20.0)
+    assert f"by {abs(average):.2f} BDI points, adjusted for start" in page.findings[0]
+    assert page.findings[2].startswith(
+        f"By start, with which the differences may vary: the slopes differ: new {MINUS} usual, 0.20 BDI points per "
+        "unit of start, almost certainly above zero"
+    )
+    assert 'id="table-moderation-1"' in page.html
+
+
+def test_of_an_event_the_difference_is_one_of_probabilities(checks_of: Callable[..., CheckReport]) -> None:
+    frame = trial().assign(well=np.arange(120) % 3 == 0)
+    frame["well"] = frame["well"].astype(float)
+    fit = fitted(
+        frame,
+        formula="well ~ arm",
+        spec={"family": "bernoulli", "focal": "arm"},
+        means={"beta": [0.0, 1.0]},
+        sds={"beta": 0.0},
+        draws=100,
+    )
+    page = page_of(fit, checks_of)
+    low, high = 0.5, 1 / (1 + np.exp(-1))
+    assert page.findings[0].startswith(
+        "The probability of well was almost certainly higher for arm “new” than for “usual”, by "
+        f"{high - low:.2f} in probability (89% equal-tailed interval"
+    )
+    assert f"Adjusted means: {high:.2f} [{high:.2f}, {high:.2f}] for “new”" in page.findings[0]
+    # In SDs of an event a difference says nothing more.
+    assert "Cohen" not in " ".join(page.findings)
+    assert "Cohen" not in page.html[page.html.index('id="table-mean-pairs-focal"') :].partition("</table>")[0]
+
+
+def test_without_a_name_one_factor_is_what_the_page_is_about(checks_of: Callable[..., CheckReport]) -> None:
+    fit = fit_of(trial(), -3.0, formula="bdi ~ arm", spec={"focal": None, "centre": {}})
+    page = page_of(fit, checks_of)
+    assert page.findings[0].startswith("Bdi was almost certainly lower (fewer symptoms) for arm “new” than for “usual”")
+    assert "adjusted for" not in page.findings[0]
+
+
+def test_a_level_whose_count_is_hidden_has_no_estimate_anywhere() -> None:
+    """Of two arms one has four people: then the other's count is not shown either. Of three, one difference is left."""
+    rng = np.random.default_rng(5)
+
+    def page_of_sizes(*sizes: int) -> tuple[Rendered, list[str]]:
+        names = [f"arm{k}" for k in range(len(sizes))]
+        frame = trial(names, sizes=sizes)
+        frame["bdi"] += rng.normal(0, 4, len(frame))
+        fit = ab.Model("bdi ~ arm + start", focal="arm", levels={"arm": tuple(names)}).fit(
+            frame, seed=3, progress=False
+        )
+        return rendered(fit, checks=run_checks(fit)), names
+
+    page, _ = page_of_sizes(60, 4)
+    assert page.findings[0] == "The levels of arm have too few people for a difference between them to be shown."
+    assert "No level of arm has so many people that an estimate of it may be shown." in page.html
+    text = re.sub(r"<[^>]+>", " ", page.html) + page.json
+    assert f"arm1 {MINUS} arm0" not in text
+    assert "arm1 - arm0" not in text
+    assert "arm=arm1" not in text
+    page, _ = page_of_sizes(60, 50, 40, 4)
+    assert page.findings[0].startswith(("Bdi was", "Whether bdi was higher or lower for arm “arm1” than for “arm0”"))
+    text = re.sub(r"<[^>]+>", " ", page.html) + page.json
+    assert f"arm1 {MINUS} arm0" in text
+    for level in ("arm2", "arm3"):
+        assert f"{level} {MINUS} arm" not in text
+        assert f"{level} - arm" not in text
+        assert f"arm={level}" not in text
+    assert {row["level"] for row in page.numbers["effects"] if row["factor"] == "arm"} == {"arm0", "arm1"}
+
+
+ODD = st.text(
+    st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"]) | st.sampled_from("<>&\"'{}[]:=|%$/\\- 0123456789"),
+    min_size=1,
+    max_size=12,
+).filter(lambda text: text.strip() == text and text.isprintable())
+NAMED = st.sampled_from(["0", "1", "a:b", "<b>", "x = 3", "{level}", "β–γ", "a - b", "10%", "“q”", "nan"])
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    levels=st.lists(ODD | NAMED, min_size=2, max_size=3, unique=True),
+    differences=st.lists(st.floats(-5, 5).map(lambda x: round(x, 1)), min_size=2, max_size=2),
+    sd=st.floats(0.05, 3).map(lambda x: round(x, 2)),
+)
+def test_whatever_arms_are_called_sentences_agree_with_their_rows(
+    levels: list[str], differences: list[float], sd: float
+) -> None:
+    frame = trial(levels)
+    fit = fit_of(
+        frame,
+        *differences[: len(levels) - 1],
+        0.5,
+        sds={"beta": [0.1, *[sd] * (len(levels) - 1), 0.1], "sigma": 0.1},
+        draws=50,
+    )
+    table = effects(fit)
+    found = list(_arms(fit, Estimates.of(fit, table), Checked(()), "arm"))
+    pairs = [one for one in found if one.name == "difference"]
+    assert len(pairs) == len(levels) - 1
+    for one, level in zip(pairs, levels[1:], strict=True):
+        row = table.loc[one.rows[0]]
+        assert (row["level"], row["versus"]) == (level, levels[0])
+        way = "lower (fewer symptoms)" if row["median"] < 0 else "higher (more symptoms)"
+        pair = f"for arm “{clean(level)}” than for “{clean(levels[0])}”"
+        (claim,) = one.claims
+        expected = f"Bdi was {claim.word} {way} {pair}" if claim.settled else f"Whether bdi was higher or lower {pair}"
+        assert one.text.startswith(expected)
+        assert claim.settled == (row["lower"] > 0 or row["upper"] < 0)
+        if claim.settled:
+            assert row["p_direction"] >= 0.9
+        number = float(re.search(rf"(?:, by |” is )({MINUS}?[\d.]+) BDI points", one.text)[1].replace(MINUS, "-"))
+        assert number == pytest.approx(abs(row["mean"]) if claim.settled else row["mean"], abs=0.51)
+        for level_, mean in ((level, "mean"), (levels[0], "mean")):
+            own = table[(table["estimand"] == mean) & (table["level"] == level_) & (table["factor"] == "arm")]
+            assert f"for “{clean(level_)}”" in one.text.partition("Adjusted means: ")[2]
+            assert len(own) == 1
