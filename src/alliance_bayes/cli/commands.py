@@ -128,12 +128,27 @@ def reduce(
         int | None, typer.Option(help="Processors that DuckDB may use; by default all.", show_default=False)
     ] = None,
     memory: Annotated[str, typer.Option(help="Memory that DuckDB may use.")] = "1GB",
+    person: Annotated[
+        str | None,
+        typer.Option(
+            help="Column that says whose a row is, where the model has parts within persons or lags.",
+            show_default=False,
+        ),
+    ] = None,
+    time: Annotated[
+        str | None, typer.Option(help="With --person: column that numbers the occasions.", show_default=False)
+    ] = None,
 ) -> None:
     """Reduce tables to the moments that a model needs, without reading their rows."""
     check_file(output, (".nc",), card, *map(Path, sources))
     if small not in ("refuse", "merge"):
         raise ab.UsageError(f"--small should be refuse or merge but got {small!r}.")
     model, mapping = ab.load_model(card), column_mapping(columns)
+    if model.parsed.windows and sum(Path(source).suffix != ".nc" for source in sources) > 1:
+        raise ab.UsageError(
+            f"the model has {', '.join(made.name for made in model.parsed.windows)}, which are made of all rows of a "
+            "table, and several tables were given. Give them as one, by a pattern such as 'cohort/*.parquet'."
+        )
     marks = MISSING if missing is None else missing
     # Cells that are small in one table may not be so in all of them together.
     parts = [
@@ -148,6 +163,8 @@ def reduce(
             prorate=prorate,
             threads=threads,
             memory=memory,
+            person=person,
+            time=time,
         )
         for source in sources
     ]

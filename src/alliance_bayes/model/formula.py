@@ -240,7 +240,7 @@ class _Meaning:
                 )
             if made.by is not None and made.by.name == outcome:
                 raise self.refuse(f"{made} groups rows by the outcome. Name another column.", made.at)
-            if made.function == "within" and made.of.name in columns:
+            if made.function == "within" and {made.name, made.of.name} <= set(columns):
                 raise self.refuse(
                     f"{made} stands beside {made.of}, of which it is a part, so that neither can change while the "
                     f"other is held. Write {made} + {_other_part(made)} in place of both.",

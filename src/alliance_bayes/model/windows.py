@@ -22,7 +22,16 @@ from alliance_bayes.remedies import argument
 if TYPE_CHECKING:
     from alliance_bayes.model.design import Design
 
-__all__ = ["LaggedOutcome", "completed", "lagged_outcome", "with_windows"]
+__all__ = [
+    "LaggedOutcome",
+    "completed",
+    "dates_as_times",
+    "lagged_outcome",
+    "no_person",
+    "no_time",
+    "number_occasions",
+    "with_windows",
+]
 
 
 @dataclass(frozen=True)
@@ -125,42 +134,63 @@ def _problems(cohort: Cohort, wanted: Iterable[Windowed], person: str | None) ->
         if made.of.name in cohort.data and not pd.api.types.is_numeric_dtype(cohort.data[made.of.name]):
             yield f"{made} needs numbers, and '{made.of.name}' holds levels."
         if made.by is None and person is None:
-            yield (
-                f"{made} is of the rows of a person, and every row is somebody else's. Say whose a row is "
-                f"({argument('person')}), or name the column whose levels share a mean, as in within(x, provider_id)."
-                if made.function != "lag"
-                else f"{made} is a person's value on an earlier occasion, and every row is somebody else's. Say whose "
-                f"a row is ({argument('person')}), and when it was ({argument('time')})."
-            )
+            yield no_person(made)
         elif made.function == "lag":
             yield from _problems_of_time(made, cohort, person)
+
+
+def no_person(made: Windowed) -> str:
+    """What to say where nothing tells whose a row is."""
+    if made.function == "lag":
+        return (
+            f"{made} is a person's value on an earlier occasion, and every row is somebody else's. Say whose a row is "
+            f"({argument('person')}), and when it was ({argument('time')})."
+        )
+    return (
+        f"{made} is of the rows of a person, and every row is somebody else's. Say whose a row is "
+        f"({argument('person')}), or name the column whose levels share a mean, as in within(x, provider_id)."
+    )
+
+
+def no_time(made: Windowed) -> str:
+    """What to say where nothing tells when a row was."""
+    return f"{made} is a value of an earlier occasion, and nothing says when a row was ({argument('time')})."
+
+
+def number_occasions() -> str:
+    """What to do where times do not count occasions."""
+    return f"Number the occasions in a column (0, 1, 2, ...) and give that as {argument('time')}."
+
+
+def dates_as_times(made: Windowed, time: str) -> str:
+    """What to say where times are dates."""
+    return (
+        f"{made} counts occasions, and '{time}' holds dates, which do not say what the occasion before is. "
+        f"{number_occasions()}"
+    )
 
 
 def _problems_of_time(made: Windowed, cohort: Cohort, person: str | None) -> Iterator[str]:
     """Why the rows of a person have no order of occasions."""
     if cohort.time is None:
-        yield f"{made} is a value of an earlier occasion, and nothing says when a row was ({argument('time')})."
+        yield no_time(made)
         return
-    number = f"Number the occasions in a column (0, 1, 2, ...) and give that as {argument('time')}."
     times = cohort.data[cohort.time]
     if not pd.api.types.is_numeric_dtype(times):
-        yield (
-            f"{made} counts occasions, and '{cohort.time}' holds dates, which do not say what the occasion before is. "
-            f"{number}"
-        )
+        yield dates_as_times(made, cohort.time)
         return
     broken = np.flatnonzero((times.notna() & (times != times.round())).to_numpy())
     if broken.size:
         yield (
             f"{made} counts occasions, so the times in '{cohort.time}' should be whole numbers, but {broken.size:,} "
-            f"are not, such as {times.iloc[broken[0]]:g} in row {broken[0]} (from 0). {number}"
+            f"are not, such as {times.iloc[broken[0]]:g} in row {broken[0]} (from 0). {number_occasions()}"
         )
     there = cohort.data[[person, cohort.time]].dropna()
     if (twice := there.duplicated()).any():
         at = twice[twice].index[0]
         yield (
-            f"{made} is not one value, because a person has two rows at one time in '{cohort.time}' ("
-            f"{int(twice.sum()):,} rows, such as row {at}, from 0). Leave one of them out. {number}"
+            f"{made} is not one value, because a person has two rows at one time in '{cohort.time}' "
+            f"({int(twice.sum()):,} rows, such as row {at}, from 0). Leave one of them out. {number_occasions()}"
         )
 
 

@@ -22,7 +22,7 @@ from alliance_bayes.model.resolve import CATEGORICAL_COLUMNS
 from alliance_bayes.moments.sources import Remote, fetched
 from alliance_bayes.moments.structure import expressions_of
 
-__all__ = ["Columns", "Levels", "read_columns"]
+__all__ = ["Columns", "Levels", "judged", "read_columns"]
 
 #: Distinct values of a column that are looked at one by one: levels, all of which the moments name, and any others.
 MOST_LEVELS, MOST_VALUES = TABLE_ROWS, 50_000
@@ -150,10 +150,7 @@ def read_columns(spec: ModelSpec, remote: Remote, *, prorated: bool) -> Columns:
     Numbers that are written as such, and keep their rule if the least and the greatest of them do, are not looked at
     one by one; any other value is, once.
     """
-    judge = _Judge(spec, remote, prorated=prorated)
-    judge.read_all()
-    if problems := [problem for name in spec.columns for problem in judge.problems[name]]:
-        raise DataError(problems, source=remote.source)
+    judge = _judged(_Judge(spec, remote, prorated=prorated))
     outcome, *others = spec.columns
     return Columns(
         outcome,
@@ -165,29 +162,65 @@ def read_columns(spec: ModelSpec, remote: Remote, *, prorated: bool) -> Columns:
     )
 
 
-class _Judge:
-    """Reads one column after the other."""
+def judged(
+    spec: ModelSpec, remote: Remote, *, prorated: bool, numeric: Sequence[str], levelled: Sequence[str]
+) -> _Judge:
+    """Judge columns that others are made of, which need not be the model's own.
 
-    def __init__(self, spec: ModelSpec, remote: Remote, *, prorated: bool) -> None:
+    Parameters
+    ----------
+    spec, remote, prorated
+        See `read_columns`.
+    numeric, levelled
+        Columns that hold numbers, and those that hold levels.
+
+    Raises
+    ------
+    DataError
+        Everything that is wrong with them.
+    """
+    return _judged(_Judge(spec, remote, prorated=prorated, numeric=numeric, levelled=levelled))
+
+
+def _judged(judge: _Judge) -> _Judge:
+    judge.read_all()
+    if problems := [problem for name in judge.columns for problem in judge.problems[name]]:
+        raise DataError(problems, source=judge.remote.source)
+    return judge
+
+
+class _Judge:
+    """Reads one column after the other: those of the model, or others in their place."""
+
+    def __init__(
+        self,
+        spec: ModelSpec,
+        remote: Remote,
+        *,
+        prorated: bool,
+        numeric: Sequence[str] = (),
+        levelled: Sequence[str] = (),
+    ) -> None:
         formula = spec.parsed
         outcome = formula.outcome
         self.remote = remote
-        self.columns = spec.columns
-        self.rules = {rule.name: rule for rule in cohort_rules(prorated=prorated) if rule.name in spec.columns}
+        self.columns = tuple(dict.fromkeys((*numeric, *levelled))) or spec.columns
+        self.rules = {rule.name: rule for rule in cohort_rules(prorated=prorated) if rule.name in self.columns}
         if ID in self.rules:
             # A table of sessions has several rows a participant.
             self.rules[ID] = replace(self.rules[ID], kind="key")
         if outcome in self.rules and self.rules[outcome].kind != "number":
             del self.rules[outcome]
-        levelled = {part for group in formula.groups for part in group.factor.split(":")}
-        levelled |= {*spec.levels, *CATEGORICAL_COLUMNS, spec.residual_by or ""}
+        grouping = {part for group in formula.groups for part in group.factor.split(":")}
+        grouping |= {*spec.levels, *CATEGORICAL_COLUMNS, spec.residual_by or "", *levelled}
         counted = {name for expression in expressions_of(formula).values() for name in columns_of(expression)}
-        counted |= {*spec.centre, *(name for name in spec.columns if scale_of(name, spec.scales) is not None)}
-        free = [name for name in spec.columns if name not in self.rules]
-        self.levelled = {name for name in spec.columns[1:] if name in levelled}
+        counted |= {*spec.centre, *(name for name in self.columns if scale_of(name, spec.scales) is not None)}
+        counted |= {*numeric}
+        free = [name for name in self.columns if name not in self.rules]
+        self.levelled = {name for name in self.columns if name in grouping and name not in (outcome, *numeric)}
         self.options = ColumnOptions(
             remote.names,
-            {name: levels for name, levels in spec.levels.items() if name in spec.columns},
+            {name: levels for name, levels in spec.levels.items() if name in self.columns},
             tuple(name for name in free if name in self.levelled),
             tuple(name for name in free if name == outcome or (name in counted and name not in self.levelled)),
         )
@@ -195,7 +228,7 @@ class _Judge:
         self.levels: dict[str, Levels] = {}
         self.ends: dict[str, _Ends] = {}
         self.wrapped: set[str] = set()
-        self.problems: dict[str, list[Problem]] = {name: [] for name in spec.columns}
+        self.problems: dict[str, list[Problem]] = {name: [] for name in self.columns}
 
     def read_all(self) -> None:
         """Read every column; what is wrong with it is in ``problems`` then."""

@@ -29,6 +29,7 @@ from alliance_bayes.moments.profile import Profile, profile_of
 from alliance_bayes.moments.recentring import Source, Sources, derived
 from alliance_bayes.moments.sources import fetched, opened
 from alliance_bayes.moments.structure import Structure, expressions_of, structure_of
+from alliance_bayes.moments.windows import Persons, columns_needed, with_windows
 from alliance_bayes.remedies import setting
 from alliance_bayes.rounding import ROUNDING
 
@@ -50,6 +51,8 @@ def reduce_table(
     small: Literal["refuse", "merge"] = "refuse",
     threads: int | None = None,
     memory: str = "1GB",
+    person: str | None = None,
+    time: str | None = None,
 ) -> Moments:
     """Reduce a table to a model's moments where it is, without reading its rows.
 
@@ -72,6 +75,9 @@ def reduce_table(
         Least number of rows in a cell, and what to do about smaller ones; see `alliance_bayes.moments.with_minimum`.
     threads, memory
         What DuckDB may use; all processors by default.
+    person, time
+        Columns that say whose and when a row is, of which ``within(x)``, ``between(x)`` and ``lag(x)`` in the formula
+        are made, by window functions over the whole table. All rows of a person have to be in it.
 
     Returns
     -------
@@ -99,7 +105,10 @@ def reduce_table(
     check_prorate(prorate)
     reading = ReadOptions(check_decimal(decimal), check_texts("missing", missing), of_model=True)
     _check_model(spec)
-    with opened(source, mapping, spec.columns, reading, threads=threads, memory=memory) as remote:
+    persons = Persons.of(spec, person, time)
+    needed = columns_needed(spec, persons)
+    with opened(source, mapping, needed, reading, threads=threads, memory=memory) as remote:
+        remote = with_windows(spec, remote, persons, prorated=prorate is not None)
         kinds = read_columns(spec, remote, prorated=prorate is not None)
         levels = kinds.levels
         whole = structure_of(spec.parsed, kinds.numeric, {key: levels[key].order for key in kinds.keys})
@@ -159,13 +168,6 @@ def _check_model(spec: ModelSpec) -> None:
             f"{setting('rows')}, {setting('events')} and {setting('among')} are applied to rows as they are read. Read "
             "the table and fit its rows, or make a table of the rows that are wanted where it is, and take them out of "
             "the model."
-        )
-    if spec.parsed.windows:
-        names = ", ".join(made.name for made in spec.parsed.windows)
-        raise ModelError(
-            f"formula {shown(spec.formula)}: {names} would be made of several rows of the table, which is not done "
-            "where it is. Read the table and fit its rows, or make the columns there, by window functions, and name "
-            "those."
         )
     free = [term.column for term in spec.parsed.smooths if term.knots is None]
     if free:

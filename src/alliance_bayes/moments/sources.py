@@ -9,7 +9,7 @@ import io
 import os
 import re
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
@@ -110,7 +110,7 @@ def _is(column: Any, pattern: str) -> Any:
 def opened(
     source: Any,
     columns: Mapping[str, str],
-    needed: Sequence[str],
+    needed: Callable[[Collection[str]], Sequence[str]],
     reading: ReadOptions,
     *,
     threads: int | None,
@@ -125,7 +125,7 @@ def opened(
     columns
         Canonical name -> name in the table, for those that differ.
     needed
-        Canonical names of the columns that will be queried.
+        Canonical names of the columns that will be queried, of a table with some columns.
     reading
         How cells are read.
     threads, memory
@@ -289,7 +289,7 @@ def _bytes_of(path: str) -> Any:
 def _selected(
     table: Any,
     columns: Mapping[str, str],
-    needed: Sequence[str],
+    wanted_of: Callable[[Collection[str]], Sequence[str]],
     source: str,
     reading: ReadOptions,
     *,
@@ -301,6 +301,7 @@ def _selected(
     """The columns that are needed: ``own`` is what the backend calls each, ``aside`` has those that nobody can use."""
     own = {name.strip(): name for name in table.columns if name != row} if own is None else own
     aside = aside or {}
+    needed = wanted_of({*own, *aside, *columns})
     mapped = {canonical: name for canonical, name in columns.items() if canonical in needed}
     renamed = rename_columns([*own, *aside], mapped, known=needed, required=needed)
     wanted = {canonical: name for name, canonical in renamed.names.items() if canonical in needed}
