@@ -24,6 +24,7 @@ from alliance_bayes.errors import UsageError
 from alliance_bayes.fit import FittedModel, without_times
 from alliance_bayes.machine import processors
 from alliance_bayes.model import Design, ModelSpec, read_card, write_card
+from alliance_bayes.model.nobody import lone_levels
 from alliance_bayes.model.roles import role_wanted
 from alliance_bayes.model.windows import lagged_outcome
 from alliance_bayes.moments import Moments, fingerprint
@@ -311,11 +312,14 @@ class Model(ModelSpec):
         else:
             spec, design, flow, about, rows = self._applied(cohort, same_people, reading)
             people = rows.people(spec.columns)
-        for factor in design.factors:
-            if not factor.role.known and (wanted := role_wanted(factor.name, len(factor.levels), design.rows.n)):
-                logger.log(logging.WARNING if progress is not False else logging.INFO, "%s", wanted)
-        if (lagged := lagged_outcome(design)) is not None:
-            logger.log(logging.WARNING if progress is not False else logging.INFO, "%s", lagged.warning)
+        lagged = lagged_outcome(design)
+        advice = [
+            *(role_wanted(one.name, len(one.levels), design.rows.n) for one in design.factors if not one.role.known),
+            *lone_levels(design),
+            "" if lagged is None else lagged.warning,
+        ]
+        for said in filter(None, advice):
+            logger.log(logging.WARNING if progress is not False else logging.INFO, "%s", said)
         priors = spec.priors_for(design)
         tree, ran = sample(
             design,

@@ -295,13 +295,14 @@ class Context:
         """
         design, frame = self.fit.design, self.fit.design.frame
         weights = design.weights
-        found = [Grouping(f.name, f.levels, design.rows.index[f.name], "pooled", weights) for f in design.factors]
+        levels_of = {factor.name: design.levels_of(factor.name) for factor in design.factors}
+        found = [Grouping(name, levels, codes, "pooled", weights) for name, (codes, levels) in levels_of.items()]
         names = {grouping.name for grouping in found}
         for name in frame.columns:
             if name not in names and isinstance(frame[name].dtype, pd.CategoricalDtype):
-                levels = tuple(str(level) for level in frame[name].cat.categories)
                 role = "column" if name in design.formula.columns else "residual"
-                found.append(Grouping(name, levels, frame[name].cat.codes.to_numpy(np.intp), role, weights))
+                codes, levels = design.levels_of(name)
+                found.append(Grouping(name, levels, codes, role, weights))
         for name, column in self._extra_columns():
             if not _numeric(column):
                 # A missing value is a level of its own: who has none may differ too.

@@ -268,8 +268,8 @@ def _cases(fit: FittedModel) -> Iterator[tuple[str, str | None, str | None, np.n
     for factor in fit.design.factors:
         if factor.exhaustive or len(factor.levels) < 3:
             continue
-        codes = fit.design.rows.index[factor.name]
-        sizes = np.bincount(codes, minlength=len(factor.levels))
+        codes, _ = fit.design.levels_of(factor.name)
+        sizes = np.bincount(codes)[: len(factor.levels)]
         largest = [level for level in np.argsort(-sizes, kind="stable")[:MOST] if sizes[level] >= FEWEST]
         for level in largest:
             label = factor.levels[level]

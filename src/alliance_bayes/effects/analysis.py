@@ -311,13 +311,30 @@ class Analysis:
             labels, settings = self.levels(factor), self.settings(factor)
             if self.has_new_level(factor):
                 labels, settings = [NEW_LEVEL], [{}]
-            if predictor is None:
-                placed = [self.counterfactuals.of(self.options.population, fixed=fixed) for fixed in settings]
-                draws, problems = self.averages(placed), [one.problem for one in placed]
+            own, said = self._of_rows_with(factor)
+            if own is None:
+                draws, problems = np.full((self.n_draws, len(labels)), np.nan), [said] * len(labels)
+            elif predictor is None:
+                placed = [own.counterfactuals.of(self.options.population, fixed=fixed) for fixed in settings]
+                draws, problems = own.averages(placed), [one.problem or said for one in placed]
             else:
-                draws, problems = self.slopes(predictor, settings)
+                draws, problems = own.slopes(predictor, settings)
+                problems = [problem or said for problem in problems]
             self._by_level[key] = labels, self._levels_first(draws), problems
         return self._by_level[key]
+
+    def _of_rows_with(self, factor: str) -> tuple[Analysis | None, str]:
+        """The analysis of the rows that have a level of a factor, and a note where not all of them do."""
+        design = self.fit.design
+        lacking = design.rows.lacking.get(factor)
+        if lacking is None:
+            return self, ""
+        if design.weights is not None:
+            return None, f"is averaged over the rows that have a level of '{factor}', which moments do not tell apart"
+        places = np.arange(design.rows.n) if self.among is None else self.among
+        having = places[~lacking[places]]
+        # Without their number, which would tell how many have none.
+        return dataclasses.replace(self, among=having, _by_level={}), f"averaged over rows with a level of '{factor}'"
 
     def _levels_first(self, draws: np.ndarray) -> np.ndarray:
         """Stacked draws (n_draws, n_levels, ...) as (n_levels, chain, draw, ...)."""

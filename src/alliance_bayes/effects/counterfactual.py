@@ -311,8 +311,8 @@ class Counterfactuals:
 
     def level_columns(self, factor: PooledFactor) -> list[dict[str, str]]:
         """Columns and values that make each level of a pooled factor (``{"country": "DE", "sex": "male"}``)."""
-        first = np.zeros(len(factor.levels), dtype=int)
-        index = self.design.rows.index[factor.name]
+        index, _ = self.design.levels_of(factor.name)
+        first = np.zeros(index.max() + 1, dtype=int)
         first[index[::-1]] = np.arange(len(index))[::-1]
         parts = {name: self.design.frame[name].astype(str).to_numpy()[first] for name in factor.name.split(":")}
         return [{name: str(labels[number]) for name, labels in parts.items()} for number in range(len(factor.levels))]
@@ -331,6 +331,11 @@ class Counterfactuals:
         if grid.problem:
             return grid.problem
         for factor in self.design.factors:
+            if self.design.weights is not None and factor.name in grid.rows.lacking and factor.name not in grid.levels:
+                pooled = grid.rows if grid.change is None else grid.change
+                lacking = grid.rows.lacking[factor.name]
+                if factor.name not in grid.averaged and pooled.z[factor.name][lacking].any():
+                    return f"needs levels of '{factor.name}' for rows that have none, which moments do not hold"
             index = grid.levels.get(factor.name, grid.rows.index[factor.name])
             if factor.exhaustive and (index < 0).any():
                 return f"needs a level of the exhaustive factor '{factor.name}' that no analysed row has"

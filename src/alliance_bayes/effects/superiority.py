@@ -220,8 +220,6 @@ def _has_ceiling(analysis: Analysis) -> bool:
 
 def _shares(analysis: Analysis, factor: str, labels: Sequence[str]) -> np.ndarray:
     """Share of the analysed rows by level, shape (n_levels,)."""
-    index = analysis.fit.design.rows.index.get(factor)
-    if index is None:
-        index = analysis.fit.design.frame[factor].cat.codes.to_numpy()
-    counts = np.bincount(index, minlength=len(labels))
+    index, _ = analysis.fit.design.levels_of(factor)
+    counts = np.bincount(index)[: len(labels)]
     return np.asarray(counts / counts.sum())

@@ -227,6 +227,6 @@ def _new_level(analysis: Analysis, factor: str) -> tuple[np.ndarray, np.ndarray]
 
 def _lies_within(fit: FittedModel, factor: str, other: str) -> bool:
     """Whether every level of a factor has people of one level of another factor only."""
-    inner, outer = (np.asarray(fit.design.rows.index[name]) for name in (factor, other))
+    inner, outer = (fit.design.levels_of(name)[0] for name in (factor, other))
     pairs = np.unique(np.column_stack([inner, outer]), axis=0)
     return len(pairs) == len(np.unique(inner))

@@ -60,16 +60,32 @@ class Emptied:
         )
 
 
-def refuse(emptied: Sequence[Emptied]) -> None:
+def refuse(emptied: Sequence[Emptied], formula: Formula) -> None:
     """Raise ModelError, with all of them, where there are any."""
     if emptied:
         remedy = "Take it out of the model, or check the table."
         if any(one.n_others for one in emptied):
-            remedy = (
-                "Fill the missing values in, give people without one a level of their own (such as 'none'), or take a "
-                "column out of the model."
-            )
+            nested = [said for one in emptied for said in _partly_nested(one, formula)][:1]
+            own = "" if nested else " give people without one a level of their own (such as 'none'),"
+            remedy = f"Fill the missing values in,{own} or take a column out of the model."
+            remedy = " ".join([remedy, *nested])
         raise ModelError(f"nothing can be estimated of what does not vary: {'; '.join(map(str, emptied))}. {remedy}")
+
+
+def _partly_nested(emptied: Emptied, formula: Formula) -> Iterator[str]:
+    """How a factor is pooled over of which some people have no level, such as therapists in one arm of a trial."""
+    zero = not emptied.levels and emptied.others == ("0",)
+    for group in formula.groups:
+        name, pooled = group.factor, {part for term in group.terms for part in term.split(":")}
+        # Moments are of rows with a level, however it is pooled.
+        there = zero and "Intercept" not in pooled and emptied.name in pooled
+        if name in emptied.lacking and name != emptied.name and not there:
+            column = emptied.name if zero else "treated"
+            made = "" if zero else f" with a column {column!r} that is 1 for those who have one and 0 for the others"
+            yield (
+                f"Where the others have no '{name}' (therapists in one arm of a trial), pool over it what only those "
+                f"who have one get: '(0 + {column} | {name})'{made}; empty cells of '{name}' are then right."
+            )
 
 
 def too_few(n: int, complete: int, lacking: Mapping[str, int]) -> ModelError:
@@ -113,7 +129,7 @@ def refuse_emptied(data: pd.DataFrame, columns: Sequence[str], formula: Formula,
     kept = ~missing.any(axis=1).to_numpy()
     if kept.sum() < 2:
         raise too_few(len(data), int(kept.sum()), {str(name): int(gaps.sum()) for name, gaps in missing.items()})
-    refuse(list(_emptied(data, missing, kept, formula, residual_by)))
+    refuse(list(_emptied(data, missing, kept, formula, residual_by)), formula)
 
 
 def _emptied(

@@ -18,7 +18,8 @@ from alliance_bayes.model.evaluation import evaluate_terms
 from alliance_bayes.model.families import Family, Outcome
 from alliance_bayes.model.formula import Formula
 from alliance_bayes.model.grammar import shown
-from alliance_bayes.model.levels import new_labels, ordered_levels, present_levels
+from alliance_bayes.model.levels import NOBODY, new_labels, ordered_levels, present_levels
+from alliance_bayes.model.nobody import filled, idle_levels, in_turn
 from alliance_bayes.model.residual import ResidualFactor, residual_factor
 from alliance_bayes.model.roles import Role, role_of
 from alliance_bayes.model.scales import Scale, is_measured, sample_scale, scale_of
@@ -131,6 +132,21 @@ class Design:
         known = ", ".join(factor.name for factor in self.factors) or "none"
         raise ModelError(f"'{name}' is not a pooled factor of this model. Its pooled factors: {known}.")
 
+    def levels_of(self, name: str) -> tuple[np.ndarray, tuple[str, ...]]:
+        """Level number of each analysed row, shape (n_rows,), and the levels, of a pooled factor or categorical column.
+
+        Rows without a level of a pooled factor have one more, the last.
+        """
+        for factor in self.factors:
+            if factor.name == name:
+                codes = np.asarray(self.rows.index[name], dtype=np.intp)
+                if name not in self.rows.lacking:
+                    return codes, factor.levels
+                nobody = factor.idle[0] if len(factor.idle) == 1 else NOBODY
+                return np.where(self.rows.lacking[name], len(factor.levels), codes), (*factor.levels, nobody)
+        column = self.frame[name].cat
+        return column.codes.to_numpy(np.intp), tuple(map(str, column.categories))
+
     def evaluate(self, frame: pd.DataFrame, *, counterfactual: bool = False) -> Rows:
         """Design arrays of other rows, with this design's centring, levels and bases.
 
@@ -149,7 +165,9 @@ class Design:
             factor, of a categorical common term or of the residual factor).
         """
         frame = self._conform(frame)
-        rows = _assemble(self._common, self._pooled, self.factors, frame, self.centres, new=True)
+        rows = _assemble(
+            self._common, self._pooled, self.factors, frame, self.centres, own=self.rows, counterfactual=counterfactual
+        )
         for factor in self.factors:
             if factor.exhaustive and not counterfactual and factor.name in rows.unseen:
                 raise ModelError(
@@ -217,7 +235,8 @@ class Design:
         fixed = {part for factor in self.factors if factor.exhaustive for part in factor.name.split(":")}
         fixed |= {name for term in (*self._common, *(t.expr for t in self._pooled)) for name in term.var_names}
         fixed |= set() if self.residual is None else {self.residual.name}
-        out = frame.loc[:, list(needed)].reset_index(drop=True)
+        residual_by = None if self.residual is None else self.residual.name
+        out = filled(frame.loc[:, list(needed)], self.formula, residual_by).reset_index(drop=True)
         for name in needed:
             if out[name].isna().any():
                 raise ModelError(f"the new rows have missing values in '{name}'. Fill or drop them first.")
@@ -336,7 +355,13 @@ def build_design(
         known[formula.outcome] = outcome_scale
     columns = tuple(column for term in common for column in describe(term))
     factors = _factors(formula, pooled, frame, exhaustive, roles or {})
-    rows = _assemble(common, pooled, factors, frame, centres, new=False)
+    rows = _assemble(common, pooled, factors, frame, centres)
+    idle = [_idle(factor, rows) for factor in factors]
+    if any(some.any() for some in idle):
+        factors = tuple(
+            _without(factor, some) if some.any() else factor for factor, some in zip(factors, idle, strict=True)
+        )
+        rows = _assemble(common, pooled, factors, frame, centres)
     refuse_constant(rows.x, columns, column_sizes(common, centres))
     if smooths is None:
         smooths = tuple(build_smooth(term, frame) for term in formula.smooths)
@@ -406,21 +431,56 @@ def _assemble(
     frame: pd.DataFrame,
     centres: Mapping[str, float],
     *,
-    new: bool,
+    own: Rows | None = None,
+    counterfactual: bool = False,
 ) -> Rows:
+    """Design arrays of the analysed rows, or of others (``own`` are then those of the analysed rows)."""
+    new = own is not None
     blocks = [term_block(term, frame, centres, new=new) for term in common]
-    z, index, unseen = {}, {}, {}
+    z, index, unseen, lacking = {}, {}, {}, {}
     for factor in factors:
         terms = _terms_of(pooled, factor.name)
         z[factor.name] = np.hstack([term_block(term.expr, frame, centres, new=new) for term in terms])
         labels, number = present_levels(frame, factor.name.split(":"))
         place = pd.Index(factor.levels).get_indexer(pd.Index(labels))
-        absent = np.flatnonzero(place < 0)
+        # Rows without a level get one of those in the data where something is to be pooled for them all the same;
+        # of rows to predict, that is a new level.
+        idle = np.isin(labels, factor.idle)[number]
+        if new and not counterfactual:
+            idle &= ~z[factor.name].any(axis=1)
+        here = np.isin(np.arange(len(labels)), number[~idle])
+        absent = np.flatnonzero((place < 0) & here)
         if absent.size:
             place[absent] = -1 - np.arange(absent.size)
             unseen[factor.name] = tuple(labels[k] for k in absent)
         index[factor.name] = place[number]
-    return Rows(np.hstack(blocks) if blocks else np.empty((len(frame), 0)), z, index, unseen=unseen)
+        if idle.any():
+            levels = index[factor.name][~idle] if own is None else own.index[factor.name][~own.lacking[factor.name]]
+            counts = np.bincount(levels, minlength=len(factor.levels))
+            index[factor.name][idle] = in_turn(counts, int(idle.sum()))
+            lacking[factor.name] = idle
+    x = np.hstack(blocks) if blocks else np.empty((len(frame), 0))
+    return Rows(x, z, index, unseen=unseen, lacking=lacking)
+
+
+def _idle(factor: PooledFactor, rows: Rows) -> np.ndarray:
+    """Whether the rows of each level have nothing to pool, shape (n_levels,)."""
+    if "Intercept" in factor.terms:
+        return np.zeros(len(factor.levels), dtype=bool)
+    return idle_levels(rows.z[factor.name], rows.index[factor.name], len(factor.levels))
+
+
+def _without(factor: PooledFactor, idle: np.ndarray) -> PooledFactor:
+    """The factor without the levels whose rows have nothing to pool."""
+    levels = np.array(factor.levels, dtype=object)
+    left = tuple(levels[~idle])
+    if len(left) < 2:
+        raise ModelError(
+            f"{' and '.join(map(repr, factor.terms))} is zero in all analysed rows but those of "
+            f"{len(left) or 'no'} level of '{factor.name}', so nothing can be pooled over it. Remove it from the "
+            "formula."
+        )
+    return replace(factor, levels=left, idle=tuple(levels[idle]))
 
 
 def _completed(

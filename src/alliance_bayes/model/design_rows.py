@@ -37,6 +37,8 @@ class PooledFactor:
         Whether the pooled terms are correlated a priori.
     role
         What its levels are: persons, providers or groups.
+    idle
+        Labels of rows that have nothing to pool over the factor (all their pooled columns are zero): no levels of it.
     """
 
     name: str
@@ -45,6 +47,7 @@ class PooledFactor:
     exhaustive: bool
     correlated: bool
     role: RoleOf
+    idle: tuple[str, ...] = ()
 
     @property
     def terms(self) -> tuple[str, ...]:
@@ -68,7 +71,10 @@ class Rows:
     z
         Pooled columns by factor, each of shape (n, n_factor_terms).
     index
-        Level number by factor, each of shape (n,); -1 - k for the k-th level of ``unseen``.
+        Level number by factor, each of shape (n,); -1 - k for the k-th level of ``unseen``. Rows without a level have
+        one, too, for counterfactuals that give them something to pool.
+    lacking
+        Whether a row has no level of its own, by factor with such rows, each of shape (n,).
     residual
         Level number of the residual factor, shape (n,); None where one residual SD is everybody's.
     basis
@@ -89,6 +95,7 @@ class Rows:
     unseen: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     offset: np.ndarray | None = None
     trials: np.ndarray | None = None
+    lacking: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     @property
     def n(self) -> int:
@@ -111,6 +118,7 @@ class Rows:
             self.unseen,
             None if self.offset is None else self.offset[at],
             None if self.trials is None else self.trials[at],
+            {name: lacking[at] for name, lacking in self.lacking.items()},
         )
 
     def along(self, change: Rows, by: float) -> Rows:

@@ -17,6 +17,7 @@ from alliance_bayes.model.formula import Formula
 
 __all__ = [
     "NEW_LEVEL",
+    "NOBODY",
     "check_declared",
     "declare_levels",
     "joined_level",
@@ -29,6 +30,8 @@ __all__ = [
 
 # Label of a level that the data do not have, where it has none of its own.
 NEW_LEVEL = "(new level)"
+#: Label of rows that have no level of a factor and need none; see `alliance_bayes.model.nobody`.
+NOBODY = "(nobody)"
 
 
 def labels_of(column: pd.Series) -> pd.Categorical:
@@ -184,6 +187,7 @@ def declare_levels(frame: pd.DataFrame, levels: Mapping[str, tuple[str, ...]]) -
         if name not in frame:
             continue
         labels = labels_of(frame[name])
+        allowed = (*allowed, *(NOBODY for label in labels.categories if label == NOBODY))
         remedy = f"Declared levels: {', '.join(map(repr, allowed))}. Correct the value or declare the level."
         unknown = np.flatnonzero(~np.isin(labels.codes, np.flatnonzero(labels.categories.isin(allowed))))
         problems += [Problem(name, int(row), labels[row], "is not a declared level", remedy) for row in unknown]

@@ -21,6 +21,7 @@ from alliance_bayes.model.formula import Formula, parse_formula
 from alliance_bayes.model.grammar import columns_of, shown
 from alliance_bayes.model.layout import check_names
 from alliance_bayes.model.levels import check_declared, declare_levels
+from alliance_bayes.model.nobody import filled
 from alliance_bayes.model.priors import SET, Prior, PriorTable, parse_prior
 from alliance_bayes.model.residual import check_residual_by
 from alliance_bayes.model.resolve import preview_priors, resolve_priors
@@ -157,6 +158,8 @@ class ModelSpec:
         They are those of ``rows``, ``derived``, ``events`` and ``among``, and ``within(x)``, ``between(x)`` and
         ``lag(x)`` of the formula, which are made of all rows before ``among`` takes some.
 
+        Where a row has no level of a factor and nothing to pool over it, it is given the level "(nobody)".
+
         Parameters
         ----------
         cohort
@@ -172,7 +175,9 @@ class ModelSpec:
         UsageError, DataError
             The tables lack what a row or column is made of, or have another column of its name.
         """
-        return self._derivations.of(cohort)
+        made = self._derivations.of(cohort)
+        data = filled(made.data, self.parsed, self.residual_by)
+        return made if data is made.data else replace(made, data=data)
 
     @property
     def _derivations(self) -> Derivations:

@@ -117,7 +117,7 @@ def reduce_table(
         curves = _curves_of(spec, profile.rows, remote.source)
         found = fetched(cell_query(profile, whole, kinds.outcome, kinds.keys, curves), remote.source)
         codes, order = _coded(found, kinds.keys, levels)
-        refuse(_emptied(profile, spec, levels, order))
+        refuse(_emptied(profile, spec, levels, order), spec.parsed)
         cells, counted = _read(found, 1 + len(products) + sum(len(knots) for _, knots, _ in curves))
         distinct, number = cell_numbers(codes, [len(order[key]) for key in kinds.keys])
         # Codes that the database tells apart (1 and 1.0 as text) may be one level, and then one cell.

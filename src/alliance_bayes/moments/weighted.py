@@ -205,6 +205,7 @@ def _with_columns(design: Design, moments: Moments, points: np.ndarray, place: M
         design.rows.index,
         design.rows.residual,
         {smooth.name: columns(tuple(f"{smooth.name}[{n}]" for n in smooth.labels)) for smooth in design.smooths},
+        lacking=design.rows.lacking,
     )
     # A component that is a call has its scale from the rows; a call of a point is not the call's point either.
     scales, called = dict(design.scales), calls(design.formula)

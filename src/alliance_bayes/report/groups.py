@@ -354,7 +354,7 @@ def group_curves(fit: FittedModel, factor: str, predictor: str, *, prob: float, 
     tail = (1 - prob) / 2
     lower, upper = np.quantile(draws, [tail, 1 - tail], axis=0)
     mean = draws.mean(axis=0)
-    codes = _codes(fit, factor)
+    codes, _ = fit.design.levels_of(factor)
     found = {}
     hidden = hidden_levels(fit, small).get(factor, frozenset())
     for number_, level in enumerate(levels):
@@ -383,11 +383,6 @@ def _inner(values: np.ndarray, small: int, people: np.ndarray | None) -> tuple[f
     low, high = covered_range(values, small, people=people)
     tenth, ninetieth = (float(end) for end in np.quantile(values, [0.1, 0.9]))
     return max(low, tenth), min(high, ninetieth)
-
-
-def _codes(fit: FittedModel, factor: str) -> np.ndarray:
-    index = fit.design.rows.index.get(factor)
-    return np.asarray(fit.design.frame[factor].cat.codes if index is None else index)
 
 
 def group_lines_picture(view: View, factor: str, predictor: str, name: str) -> Picture | None:

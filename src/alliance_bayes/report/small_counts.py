@@ -114,7 +114,7 @@ def analysed_words(fit: FittedModel) -> str:
 
 def level_counts(fit: FittedModel, factor: str) -> dict[str, int]:
     """People analysed in each level of a pooled factor or of a categorical column, in the levels' order."""
-    codes, levels = _codes(fit, factor)
+    codes, levels = fit.design.levels_of(factor)
     return dict(zip(levels, tally(fit, codes, len(levels)).tolist(), strict=True))
 
 
@@ -179,7 +179,7 @@ def hidden_levels(fit: FittedModel, small: int) -> dict[str, frozenset[str]]:
         else:
             marks = _crossed_marks(fit, factor, small)
         found[factor] = frozenset(
-            level for level, mark in zip(_codes(fit, factor)[1], marks, strict=True) if mark is not Mark.SHOWN
+            level for level, mark in zip(fit.design.levels_of(factor)[1], marks, strict=True) if mark is not Mark.SHOWN
         )
     return found
 
@@ -313,7 +313,7 @@ def shown_events(fit: FittedModel, factor: str | None, events: Sequence[np.ndarr
     everybody = not ((columns > 0) & (columns < small)).any()
     if factor is None:
         return {"": everybody}
-    index, levels = _codes(fit, factor)
+    index, levels = fit.design.levels_of(factor)
     table = tally(fit, index * n_cells + codes, len(levels) * n_cells).reshape(len(levels), n_cells)
     shown = np.array([mark is Mark.SHOWN for mark in _column_marks(fit, small)[factor]])
     marks = np.full(table.shape, Mark.HIDDEN, dtype=object)
@@ -358,7 +358,7 @@ def shown_cells(fit: FittedModel, factor: str, split: str, small: int) -> dict[s
         Level, then group. Levels and groups whose own counts are not shown have no counts here either.
     """
     table, marks = _crossed(fit, factor, split), _cell_marks(fit, factor, split, small)
-    (_, levels), (_, groups) = _codes(fit, factor), _codes(fit, split)
+    (_, levels), (_, groups) = fit.design.levels_of(factor), fit.design.levels_of(split)
     totals = list(level_counts(fit, split).values())
     return {
         level: {
@@ -369,7 +369,7 @@ def shown_cells(fit: FittedModel, factor: str, split: str, small: int) -> dict[s
 
 
 def _crossed(fit: FittedModel, first: str, second: str) -> np.ndarray:
-    (rows, levels), (columns, groups) = _codes(fit, first), _codes(fit, second)
+    (rows, levels), (columns, groups) = fit.design.levels_of(first), fit.design.levels_of(second)
     return tally(fit, rows * len(groups) + columns, len(levels) * len(groups)).reshape(len(levels), len(groups))
 
 
@@ -377,7 +377,7 @@ def _about_hidden(fit: FittedModel, terms: Sequence[str], hidden: Mapping[str, f
     """Which of the columns that a predictor is made of are about a level, or a combination, that is not shown."""
     frame = fit.design.frame
     levels = {
-        name: frozenset(_codes(fit, name)[1])
+        name: frozenset(fit.design.levels_of(name)[1])
         for name in _factors(fit)
         if name in frame and any(f"{name}[" in term for term in terms)
     }
@@ -419,8 +419,8 @@ def _hidden_cell(fit: FittedModel, about: Mapping[str, set[str]], small: int) ->
     """Whether a combination of some levels of two columns is not shown."""
     (first, own), (second, other) = about.items()
     marks = _cell_marks(fit, first, second, small)
-    rows = [k for k, level in enumerate(_codes(fit, first)[1]) if level in own]
-    columns = [k for k, level in enumerate(_codes(fit, second)[1]) if level in other]
+    rows = [k for k, level in enumerate(fit.design.levels_of(first)[1]) if level in own]
+    columns = [k for k, level in enumerate(fit.design.levels_of(second)[1]) if level in other]
     return any(mark is not Mark.SHOWN for mark in marks[np.ix_(rows, columns)].ravel())
 
 
@@ -453,7 +453,7 @@ def _nest(fit: FittedModel, fine: str, coarse: str) -> tuple[str, str, list[np.n
     """Which levels of a column make up each level of another; None where one is not nested in the other."""
     if fine == coarse:
         return None
-    (a, _), (b, groups) = _codes(fit, fine), _codes(fit, coarse)
+    (a, _), (b, groups) = fit.design.levels_of(fine), fit.design.levels_of(coarse)
     pairs = np.unique(np.column_stack([a, b]), axis=0)
     if len(np.unique(pairs[:, 0])) < len(pairs) or len(np.unique(pairs[:, 1])) < 2:
         return None
@@ -521,14 +521,14 @@ def _crossed_marks(fit: FittedModel, factor: str, small: int) -> list[Mark]:
 
 
 def _marks_of_combination(fit: FittedModel, factor: str, small: int) -> list[Mark]:
-    codes, levels = _codes(fit, factor)
+    codes, levels = fit.design.levels_of(factor)
     parts = factor.split(":")
     if not all(part in fit.design.frame for part in parts):
         return list(one_way(list(level_counts(fit, factor).values()), small))
     # A label may itself hold a colon, so the parts of a level are those of a row that is in it.
     there, first = np.unique(codes, return_index=True)
     rows = dict(zip(there.tolist(), first.tolist(), strict=True))
-    inside = [_codes(fit, part)[0] for part in parts]
+    inside = [fit.design.levels_of(part)[0] for part in parts]
     counts = one_way(list(level_counts(fit, factor).values()), small)
     marks = []
     for code in range(len(levels)):
@@ -545,11 +545,3 @@ def _marks_of_combination(fit: FittedModel, factor: str, small: int) -> list[Mar
 def _with_rest(table: np.ndarray, shown: np.ndarray) -> np.ndarray:
     """The rows that are shown and, where there are others, their sum."""
     return table if shown.all() else np.vstack([table[shown], table[~shown].sum(axis=0)])
-
-
-def _codes(fit: FittedModel, factor: str) -> tuple[np.ndarray, Sequence[str]]:
-    for pooled in fit.design.factors:
-        if pooled.name == factor:
-            return np.asarray(fit.design.rows.index[factor], dtype=np.intp), pooled.levels
-    column = fit.design.frame[factor].cat
-    return column.codes.to_numpy(np.intp), tuple(map(str, column.categories))

@@ -275,13 +275,14 @@ def over_words(design: Design, population: str, factor: str | None = None) -> st
 def averaged_words(design: Design, population: str, factor: str | None = None) -> str:
     """Over whom an average is; of a table by the levels of a factor, besides that factor."""
     others = [one for one in design.factors if not one.exhaustive and one.name != factor]
+    whom = "those analysed" + (" who have one" if factor in design.rows.lacking else "")
     if population == "average" and others:
-        return f"averaged over those analysed and over all {levels_words(design, others)} that there could be"
+        return f"averaged over {whom} and over all {levels_words(design, others)} that there could be"
     if population == "equal":
         return "averaged over all levels equally"
     if population == "new":
         return "for a new level"
-    return "averaged over those analysed"
+    return f"averaged over {whom}"
 
 
 def term_name(term: str) -> str:
@@ -341,6 +342,7 @@ def pooling_sentence(factor: PooledFactor) -> str:
     )
     return (
         f"{what}{together} may differ between {len(factor.levels)} levels, each drawn towards the common value; {kind}"
+        + ("; people to whom it does not apply have none" if factor.idle else "")
     )
 
 

@@ -101,7 +101,7 @@ def _of_moments(design: Design, moments: Moments) -> Points:
         np.concatenate([np.ones((moments.n_cells, 1)), moments.means], axis=1),
         moments.rest[:, 0],
         moments.cross,
-        {factor.name: level_codes(factor.name, factor.levels, moments) for factor in design.factors},
+        {factor.name: level_codes(factor.name, factor.levels, moments, factor.idle) for factor in design.factors},
         stratum,
         1 if residual is None else len(residual.levels),
         moments.total_mean,
@@ -183,8 +183,8 @@ def _totals(counts: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndar
     return mean + slip / n, square - np.outer(slip, slip) / n
 
 
-def level_codes(name: str, levels: tuple[str, ...], moments: Moments) -> np.ndarray:
-    """Level number of each cell in a factor, which may be a cross of several keys."""
+def level_codes(name: str, levels: tuple[str, ...], moments: Moments, idle: tuple[str, ...] = ()) -> np.ndarray:
+    """Level number of each cell in a factor, which may be a cross of several keys; any where nothing is pooled."""
     parts = name.split(":")
     missing = [part for part in parts if part not in moments.keys]
     if missing:
@@ -194,7 +194,7 @@ def level_codes(name: str, levels: tuple[str, ...], moments: Moments) -> np.ndar
         )
     codes = moments.codes[:, [moments.keys.index(part) for part in parts]]
     combinations, inverse = cell_numbers(codes, [len(moments.levels[part]) for part in parts])
-    number = {label: k for k, label in enumerate(levels)}
+    number = {label: k for k, label in enumerate(levels)} | dict.fromkeys(idle, 0)
     labels = [
         joined_level(moments.levels[part][code] for part, code in zip(parts, combination, strict=True))
         for combination in combinations
