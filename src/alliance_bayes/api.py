@@ -313,14 +313,15 @@ class Model(ModelSpec):
             spec, design, flow, about, rows = self._applied(cohort, same_people, reading)
             people = rows.people(spec.columns)
         lagged = lagged_outcome(design)
+        priors = spec.priors_for(design)
         advice = [
             *(role_wanted(one.name, len(one.levels), design.rows.n) for one in design.factors if not one.role.known),
             *lone_levels(design),
+            spec.set_without_use(design, priors),
             "" if lagged is None else lagged.warning,
         ]
         for said in filter(None, advice):
             logger.log(logging.WARNING if progress is not False else logging.INFO, "%s", said)
-        priors = spec.priors_for(design)
         tree, ran = sample(
             design,
             priors,

@@ -12,6 +12,7 @@ from alliance_bayes.errors import ModelError
 from alliance_bayes.model import ModelSpec, Prior, Scale
 from alliance_bayes.model.card import card_arguments, card_text
 from alliance_bayes.model.roles import RoleOf, role_of, role_wanted
+from builders import rows as people
 
 LOGIT = math.pi / math.sqrt(3)
 
@@ -178,3 +179,32 @@ def test_roles_by_name() -> None:
     assert role_of("participant_id", {}) == RoleOf("person", known=True)
     assert role_of("site", {}) == RoleOf("group", known=True)
     assert role_of("clinic", {}) == RoleOf("person", known=False)
+
+
+@pytest.mark.parametrize(
+    ("formula", "priors", "alliance", "why"),
+    [
+        ("who5_followup ~ alliance + age", "literature", "alliance", ""),
+        ("who5_followup ~ alliance + age", "weak", "alliance", ""),
+        ("who5_followup ~ age", "weak", "alliance", ""),
+        ("who5_followup ~ age + who5_baseline", "literature", "alliance", "is no predictor of this model"),
+        ("who5_followup ~ age", "sceptical", "age", ""),
+        ("who5_followup ~ log(alliance) + age", "sceptical", "alliance", "no coefficient of its own"),
+        ("who5_followup ~ alliance", {"set": "enthusiastic", "alliance": "Normal(0, 1)"}, "alliance", "was given"),
+    ],
+)
+def test_a_named_set_that_has_no_part_in_the_priors_is_said_to_have_none(
+    formula: str, priors: str | dict[str, str], alliance: str, why: str
+) -> None:
+    spec = ModelSpec(formula, priors=priors, alliance=alliance)
+    design = spec.design(people())
+    stated = spec.priors_for(design)
+    said = spec.set_without_use(design, stated)
+    # Independently: the set has a part where taking the weak one in its place changes a prior.
+    given = {name: str(prior) for name, prior in spec.given_priors.items()}
+    weak = ModelSpec(formula, priors={"set": "weak", **given}, alliance=alliance)
+    same = [str(one.prior) for one in stated.values()] == [
+        str(one.prior) for one in weak.priors_for(weak.design(people())).values()
+    ]
+    assert bool(said) == (same and spec.prior_set != "weak")
+    assert why in said

@@ -16,7 +16,7 @@ from alliance_bayes.report import Rendered
 from alliance_bayes.report.checked import Checked
 from alliance_bayes.report.findings import _association
 from alliance_bayes.report.rows import Estimates
-from alliance_bayes.report.text import MINUS
+from alliance_bayes.report.text import MINUS, capital, factor_name, over_words
 from builders import fitted, of_family, rendered, rows
 
 FORMULA = "who5_followup ~ alliance + age + (1 | sex)"
@@ -206,3 +206,23 @@ def test_where_there_is_no_slope_the_difference_that_goes_with_a_step_speaks() -
     assert found.name == "span"
     assert f"by {jump.mean():.1f} WHO-5 points" in found.text
     assert found.rows == ("slope_p10_p90/alliance/sample",)
+
+
+@pytest.mark.parametrize(
+    ("factor", "population", "said"),
+    [
+        ("provider_type", "average", " over all countries that there could be"),
+        ("country", "average", ""),
+        ("provider_type", "sample", " over the countries in the data"),
+        ("country", "sample", ""),
+    ],
+)
+def test_differences_of_groups_say_over_whom_they_are(
+    checks_of: Callable[..., CheckReport], factor: str, population: str, said: str
+) -> None:
+    fit = fitted()
+    assert over_words(fit.design, population, factor) == said
+    findings = rendered(fit, effects=effects(fit, population=population), checks=checks_of()).findings
+    (group,) = [text for text in findings if text.startswith(f"{capital(factor_name(factor))}:")]
+    over = (" over all countries that there could be", " over the countries in the data")
+    assert [words for words in over if words in group] == [words for words in over if words == said]

@@ -334,7 +334,7 @@ class Analysis:
         places = np.arange(design.rows.n) if self.among is None else self.among
         having = places[~lacking[places]]
         # Without their number, which would tell how many have none.
-        return dataclasses.replace(self, among=having, _by_level={}), f"averaged over rows with a level of '{factor}'"
+        return replace(self, among=having, _by_level={}), f"averaged over rows with a level of '{factor}'"
 
     def _levels_first(self, draws: np.ndarray) -> np.ndarray:
         """Stacked draws (n_draws, n_levels, ...) as (n_levels, chain, draw, ...)."""

@@ -80,9 +80,9 @@ class ComparedSlopes(Estimand):
                 _PER,
                 subject=_SLOPE,
                 sentence="For each additional {unit} of {term}, {outcome} was {word} {way}, by {size}{points} on "
-                "average ({interval}).",
+                "average{over} ({interval}).",
                 unsettled="Whether {outcome} was higher or lower with more {term} is not settled: for each additional "
-                "{unit} the estimate is {mean}{points} ({interval}).",
+                "{unit} the estimate is {mean}{points}{over} ({interval}).",
                 signed=True,
                 judged=True,
             ),
@@ -91,9 +91,9 @@ class ComparedSlopes(Estimand):
                 _PER,
                 subject=f"the {_MINUS_FOCAL}",
                 sentence="The slope of {term} was {word} {way} than that of the predictor of interest, by "
-                "{size}{points} for each {unit} ({interval}).",
+                "{size}{points} for each {unit}{over} ({interval}).",
                 unsettled="Whether the slope of {term} was higher or lower than that of the predictor of interest is "
-                "not settled: the difference is {mean}{points} for each {unit} ({interval}).",
+                "not settled: the difference is {mean}{points} for each {unit}{over} ({interval}).",
                 signed=True,
                 judged=True,
             ),

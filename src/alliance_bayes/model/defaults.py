@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 from alliance_bayes.model.columns import Column
 from alliance_bayes.model.families import Family
-from alliance_bayes.model.priors import Prior, StatedPrior
+from alliance_bayes.model.priors import Prior, PriorTable, StatedPrior
 from alliance_bayes.model.roles import Role, RoleOf
 from alliance_bayes.model.scales import BUILT_IN, SampleScale, Scale, is_who5
 
-__all__ = ["PRIOR_SETS", "Defaults"]
+__all__ = ["PRIOR_SETS", "Defaults", "set_without_use"]
 
 # Standardised slope of alliance: (mean, sd, reason). Sources: Fluckiger et al. 2018, Aafjes-van Doorn et al. 2024.
 PRIOR_SETS: Mapping[str, tuple[float, float, str] | None] = {
@@ -40,6 +40,31 @@ _WEAK = 2.5
 # account for 0.2 to 29 % of the variance (Johns et al. 2019); groups differ less.
 _LEVELS: Mapping[Role, float] = {"person": 1.0, "provider": 0.35, "group": 0.25}
 _SLOPES: Mapping[Role, float] = {"person": 0.5, "provider": 0.175, "group": 0.15}
+
+
+def set_without_use(priors: PriorTable, alliance: str, predictors: Sequence[str]) -> str:
+    """That a named set has no part in a model's priors, and why; empty where it has, and for the weak set.
+
+    Parameters
+    ----------
+    priors
+        The priors on some rows.
+    alliance
+        The predictor that is an alliance score.
+    predictors
+        The model's columns without the outcome.
+    """
+    if PRIOR_SETS[priors.named] is None or priors.is_named_applied:
+        return ""
+    about = f"The prior set '{priors.named}' is about the slope of an alliance score and does not apply"
+    if alliance in priors.given:
+        return f"{about}: the slope of '{alliance}' has a prior that was given."
+    if alliance in predictors:
+        return f"{about}: '{alliance}' has no coefficient of its own in this model."
+    return (
+        f"{about}: '{alliance}' is no predictor of this model, and 'alliance' (of the model, or its card) "
+        "names no other."
+    )
 
 
 @dataclass(frozen=True)

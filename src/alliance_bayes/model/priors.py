@@ -237,6 +237,11 @@ class PriorTable(Mapping[str, StatedPrior]):
     def __len__(self) -> int:
         return len(self.entries)
 
+    @property
+    def is_named_applied(self) -> bool:
+        """Whether a prior is that of the named set, whose reason begins with its name."""
+        return any(stated.reason.startswith(f"{self.named}: ") for stated in self.entries.values())
+
     def to_frame(self) -> pd.DataFrame:
         """One row a parameter: parameter, prior, reason (all text).
 

@@ -13,7 +13,7 @@ import pandas as pd
 from alliance_bayes.cohort import Cohort, Flow
 from alliance_bayes.errors import ModelError
 from alliance_bayes.model.complete import refuse_emptied
-from alliance_bayes.model.defaults import PRIOR_SETS
+from alliance_bayes.model.defaults import PRIOR_SETS, set_without_use
 from alliance_bayes.model.derivations import Derivations
 from alliance_bayes.model.design import Design, build_design
 from alliance_bayes.model.families import Family, family_named
@@ -323,6 +323,10 @@ class ModelSpec:
             See `resolve_priors`.
         """
         return resolve_priors(design, self.given_priors, self.prior_set, self.alliance)
+
+    def set_without_use(self, design: Design, priors: PriorTable) -> str:
+        """That the named prior set has no part in the priors, and why; empty where it has, and for the weak set."""
+        return set_without_use(priors, self.alliance, design.predictors)
 
     def focal_predictor(self, design: Design) -> str | None:
         """The numeric predictor whose slope is reported; None when there is none, or when a factor is asked about.

@@ -91,7 +91,11 @@ def find(fit: FittedModel, estimates: Estimates, checked: Checked, gate: Gate, r
         ("Association", "effects", tuple(_association(fit, estimates, checked)))
         if factor is None
         else (f"Differences by {factor_name(factor)}", "effects", tuple(_arms(fit, estimates, checked, factor))),
-        ("Groups", "groups", tuple(_groups(estimates, [name for name in factors_of(estimates) if name != factor]))),
+        (
+            "Groups",
+            "groups",
+            tuple(_groups(fit, estimates, besides=factor)),
+        ),
         ("How much is explained", "variance", tuple(_explained(estimates))),
         ("Other estimands", "effects", (*_further(fit, estimates), *_at_values(fit, estimates))),
     )
@@ -247,7 +251,8 @@ def _further(fit: FittedModel, estimates: Estimates) -> Iterable[Finding]:
         # What a sentence says of everybody as they are is not so at other values.
         if measure.sentence and not isinstance(row["at"], str) and pd.notna(row["median"]):
             direction = claim(row) if measure.unsettled and pd.notna(row["p_direction"]) else None
-            words = row_words(row, fit.design) | {"outcome": outcome, "points": points}
+            over = over_words(fit.design, str(row["population"])) if pd.notna(row["population"]) else ""
+            words = row_words(row, fit.design) | {"outcome": outcome, "points": points, "over": over}
             text = capital(_sentence(estimates, row, direction, **words))
             yield Finding(
                 text, (str(row.name),), f"estimand: {row.name}", claims=() if direction is None else (direction,)
@@ -303,18 +308,18 @@ def _arms(fit: FittedModel, estimates: Estimates, checked: Checked, factor: str)
             yield Finding(SENTENCES("arms_hidden", factor=name), (), "difference")
         return
     if len(set(rows["level"]) | set(rows["versus"])) > FEW_LEVELS:
-        text, claims = _pairs(estimates, ordered_pairs(rows), "mean")
+        text, claims = _pairs(fit, estimates, ordered_pairs(rows), "mean")
         yield Finding(text, tuple(one.row for one in claims), "differences", capital(name), tuple(claims))
         return
     first = rows["versus"] == reference
     for _, row in rows[first].iterrows():
         yield from _difference(fit, estimates, checked, row)
     if not first.all():
-        text, claims = _pairs(estimates, ordered_pairs(rows[~first]), "mean", checked)
+        text, claims = _pairs(fit, estimates, ordered_pairs(rows[~first]), "mean", checked)
         what = "Beside them" if first.any() else capital(name)
         yield Finding(text, tuple(one.row for one in claims), "other differences", what, tuple(claims))
     for column, own in moderated(estimates, factor).items():
-        text, claims = _pairs(estimates, ordered_pairs(own), "slope")
+        text, claims = _pairs(fit, estimates, ordered_pairs(own), "slope")
         lead = f"By {column_name(column)}, with which the differences may vary"
         yield Finding(text, tuple(one.row for one in claims), f"moderation: {column}", lead, tuple(claims))
 
@@ -388,15 +393,15 @@ def _adjusted(fit: FittedModel, factor: str) -> str:
     return f", adjusted for {join(others)}" if others else ""
 
 
-def _groups(estimates: Estimates, factors: Iterable[str]) -> Iterable[Finding]:
-    for factor in factors:
+def _groups(fit: FittedModel, estimates: Estimates, besides: str | None) -> Iterable[Finding]:
+    for factor in (name for name in factors_of(estimates) if name != besides):
         parts: list[str] = []
         used: list[Claim] = []
         for of in ("mean", "slope"):
             rows = ordered_pairs(estimates.where(f"contrast_of_{of}s", factor=factor))
             rows = rows[rows["mean"].notna()]
             if len(rows) and not fixed_at_zero(rows):
-                text, claims = _pairs(estimates, rows, of)
+                text, claims = _pairs(fit, estimates, rows, of)
                 parts.append(text)
                 used += claims
         if parts:
@@ -406,7 +411,7 @@ def _groups(estimates: Estimates, factors: Iterable[str]) -> Iterable[Finding]:
 
 
 def _pairs(
-    estimates: Estimates, rows: pd.DataFrame, of: str, checked: Checked | None = None
+    fit: FittedModel, estimates: Estimates, rows: pd.DataFrame, of: str, checked: Checked | None = None
 ) -> tuple[str, list[Claim]]:
     what = "adjusted means" if of == "mean" else "slopes"
     clear = rows[np.array([excludes_zero(row) for row in rows.to_dict("records")], dtype=bool)]
@@ -431,6 +436,7 @@ def _pairs(
     text = SENTENCES(
         "pairs",
         what=what,
+        over=over_words(fit.design, str(rows["population"].iloc[0]), str(rows["factor"].iloc[0])),
         n=count(len(rows)),
         one=len(rows) == 1,
         settled=claims[0].settled,

@@ -124,9 +124,10 @@ def fit_sentences(fit: FittedModel, cite: Cited, small: int) -> list[str]:
         uncentred=join([column_name(name) for name in left]),
         one_uncentred=len(left) == 1,
         prior_set=clean(fit.spec.prior_set),
+        without_set=bool(fit.spec.set_without_use(design, fit.priors)),
         prior="" if prior is None else stated_as(prior.prior),
         prior_reason="" if prior is None else clean(prior.reason),
-        prior_sources=_PRIORS.get(fit.spec.prior_set, ()),
+        prior_sources=_PRIORS.get(fit.spec.prior_set, ()) if fit.priors.is_named_applied else (),
     )
 
 

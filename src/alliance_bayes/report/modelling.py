@@ -85,6 +85,7 @@ def modelling(view: View) -> Section:
         "equations": equations(design),
         "centres": centres,
         "prior_set": clean(fit.spec.prior_set),
+        "without_set": clean(fit.spec.set_without_use(design, fit.priors)),
         "priors": prior_table(fit, "table-priors", "Priors, each with its reason"),
         "prior_check": view.checked.repeated_in("model"),
         "graph": model_graph(view, stated_priors),
