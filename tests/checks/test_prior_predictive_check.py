@@ -103,7 +103,7 @@ def test_a_two_valued_outcome_has_neither_an_outside_nor_a_middle():
 
 
 def test_a_model_without_numeric_predictors_has_no_slope():
-    found = check("who5_followup ~ sex")
+    found = check("who5_followup ~ 1 + (1 | sex)")
     assert found.table["quantity"].tolist() == ["simulated outcome", "share outside the scale", "R2"]
 
 

@@ -10,6 +10,7 @@ import alliance_bayes as ab
 from alliance_bayes.checks import run_checks
 from alliance_bayes.checks.refits import asked, called, refit
 from alliance_bayes.checks.stated import stated
+from alliance_bayes.model import Scale
 from alliance_bayes.report import Report
 from builders import fitted, of_family, rows
 
@@ -124,3 +125,19 @@ def test_what_is_stated_of_a_factor() -> None:
     frame, options = of_family(rows(80, countries=7), "bernoulli")
     logit = fitted(frame, formula="who5_followup ~ sex + (1 | country)", spec=options | {"focal": "sex"})
     assert list(stated(logit)) == ["difference by sex: male - female", "tau_country[Intercept]"]
+
+
+def test_what_priors_imply_for_a_difference() -> None:
+    """The prior of an additive model's difference is that of its coefficient."""
+    scale = Scale(mean=20, sd=8)
+    fit = fitted(
+        trial(),
+        formula="score ~ arm + start",
+        spec={"focal": "arm", "scales": {"score": scale, "start": Scale(20, 5)}, "priors": {"arm": "Normal(0, 4)"}},
+    )
+    (found,) = run_checks(fit, checks=["prior_predictive"]).results
+    row = found.table.set_index("quantity").loc["standardised difference by arm: b - a"]
+    # A normal of SD 4 over 8 is beyond -1 or 1 with probability .0455; five hundred draws.
+    assert row["judged"] == pytest.approx(0.0455, abs=4 * np.sqrt(0.0455 * 0.9545 / 500))
+    # Standard error of the 95 % quantile: sqrt(.05 .95 / 500) over the density there, .103 / .5.
+    assert row["upper"] == pytest.approx(0.5 * 1.645, abs=4 * 0.047)

@@ -145,3 +145,16 @@ def test_a_fit_of_moments_has_them_too(tmp_path: Path) -> None:
     np.testing.assert_allclose(found["alliance"], beta[:, place["alliance"]] - w * product, rtol=1e-7)
     expected = beta[:, 0] - x * beta[:, place["alliance"]] - w * beta[:, place["who5_baseline"]] + x * w * product
     np.testing.assert_allclose(found["Intercept"], expected, rtol=1e-7)
+
+
+def test_odds_ratios_are_exponentials_of_coefficients_on_log_odds() -> None:
+    frame, spec = of_family(rows(80), "bernoulli")
+    fit = fitted(frame, formula="who5_followup ~ alliance * sex", spec=spec, means={"beta": 0.3})
+    table = coefficients(fit)
+    ratios = table[table["estimand"] == "odds_ratio"]
+    assert ratios["term"].tolist() == ["alliance", "sex[male]", "alliance:sex[male]"]
+    for row, term in zip(ratios.index, ratios["term"], strict=True):
+        np.testing.assert_allclose(table.draws[row], np.exp(table.draws[f"coefficient/{term}"]), rtol=1e-12)
+    # One is no effect, so there is no probability of being above zero.
+    assert ratios["p_direction"].isna().all()
+    assert "odds_ratio" not in set(coefficients(fitted(rows(80), formula="who5_followup ~ alliance"))["estimand"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -21,7 +22,7 @@ from alliance_bayes.report.checked import Checked
 from alliance_bayes.report.findings import _arms
 from alliance_bayes.report.rows import Estimates
 from alliance_bayes.report.text import MINUS, clean
-from builders import fitted, rendered
+from builders import fitted, rendered, rows
 
 BDI = Scale(mean=15, sd=10, lower=0, upper=63, unit="BDI point", smallest_relevant_change=5, higher_is_better=False)
 # Constant draws: the numbers in a sentence are the ones planted.
@@ -148,7 +149,7 @@ def test_of_an_event_the_difference_is_one_of_probabilities(checks_of: Callable[
     low, high = 0.5, 1 / (1 + np.exp(-1))
     assert page.findings[0].startswith(
         "The probability of well was almost certainly higher for arm “new” than for “usual”, by "
-        f"{high - low:.2f} in probability (89% equal-tailed interval"
+        f"{high - low:.2f}, or 23 percentage points (89% equal-tailed interval"
     )
     assert f"Adjusted means: {high:.2f} [{high:.2f}, {high:.2f}] for “new”" in page.findings[0]
     # In SDs of an event a difference says nothing more.
@@ -192,6 +193,35 @@ def test_a_level_whose_count_is_hidden_has_no_estimate_anywhere() -> None:
         assert f"{level} - arm" not in text
         assert f"arm={level}" not in text
     assert {row["level"] for row in page.numbers["effects"] if row["factor"] == "arm"} == {"arm0", "arm1"}
+
+
+def test_table_1_describes_people_by_arm(checks_of: Callable[..., CheckReport]) -> None:
+    page = page_of(fit_of(trial(sizes=(70, 50)), -3.0, 0.5), checks_of)
+    groups = page.numbers["participants"]["groups"]
+    assert groups["factor"] == "arm"
+    assert [(level["level"], level["n"]) for level in groups["levels"]] == [("usual", 70), ("new", 50)]
+    assert "by arm and overall" in page.html
+
+
+def test_end_points_are_told_by_arm(checks_of: Callable[..., CheckReport]) -> None:
+    frame = rows(240)
+    fit = fitted(frame, formula="who5_followup ~ sex + who5_baseline", spec={"focal": "sex"})
+    page = page_of(fit, checks_of)
+    shares = [row for row in page.numbers["endpoints"] if row["estimand"] == "share_at_least" and row["factor"]]
+    assert [row["level"] for row in shares] == ["female", "male"]
+
+
+def test_a_page_about_arms_is_verified(tmp_path: Path) -> None:
+    rng = np.random.default_rng(4)
+    frame = trial(("usual", "new", "both")).assign(bdi=lambda own: own["bdi"] - 3 * own["arm"].cat.codes)
+    frame["bdi"] += rng.normal(0, 4, len(frame))
+    frame.to_csv(tmp_path / "trial.csv", index=False)
+    cohort = ab.read_cohort(tmp_path / "trial.csv")
+    model = ab.Model("bdi ~ arm * start", focal="arm", levels={"arm": ("usual", "new", "both")})
+    fit = model.fit(cohort, seed=3, draws=400, progress=False)
+    fit.report(tmp_path / "trial.html")
+    found = ab.verify_report(tmp_path / "trial.html", ab.read_cohort(tmp_path / "trial.csv"))
+    assert found.problems == ()
 
 
 ODD = st.text(

@@ -122,3 +122,12 @@ def test_effects_of_patients_shrink_towards_the_mean(fit: ab.Fit) -> None:
     # Averaging over coefficients and SDs moves single effects by less than a point; the SD of the effects is 7.
     np.testing.assert_allclose(u, shrunk, atol=1.0)
     assert np.corrcoef(u, shrunk)[0, 1] > 0.999
+
+
+def test_the_difference_of_arms_is_that_of_lmer(fit: ab.Fit) -> None:
+    """Additive on an identity link: the difference of adjusted means over all patients is the coefficient."""
+    estimate, error = COEFFICIENTS["treatment[BtheB]"]
+    row = fit.contrasts("treatment").iloc[0]
+    assert (row["level"], row["versus"], row["population"]) == ("BtheB", "TAU", "average")
+    assert abs(row["mean"] - estimate) < 0.05 * error + 4 * row["mcse_mean"]
+    assert row["sd"] == pytest.approx(error, rel=0.08)

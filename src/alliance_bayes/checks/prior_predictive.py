@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,7 +13,9 @@ from alliance_bayes.checks.check import Check, CheckResult, Plot, percent
 from alliance_bayes.checks.context import Context
 from alliance_bayes.checks.drawing import BAND, OBSERVED, axes_of, label_of, legend
 from alliance_bayes.checks.outcome_figures import MOST_BINS, bins_around
-from alliance_bayes.effects.analysis import prior_fit
+from alliance_bayes.checks.refits import called_difference, is_asked
+from alliance_bayes.effects.analysis import Analysis, prior_fit
+from alliance_bayes.effects.options import Options, default_population
 from alliance_bayes.errors import ModelError
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model import Design
@@ -48,9 +51,10 @@ class PriorPredictive(Check):
     -----
     R2 is the variance of the expected outcomes over that plus the mean residual variance [1]_. The slope is the mean
     derivative of the expected outcome by the focal predictor times the predictor's SD in the rows, over the reference
-    SD of the outcome's scale (the SD of the rows where the scale is not known). Of more than 10,000 rows a random
-    sample is looked at. For a fit made from moments, outcomes are simulated at weighted points that have the moments of
-    the rows: R2 is then that of the rows, and the distribution of single outcomes is approximate.
+    SD of the outcome's scale (the SD of the rows where the scale is not known); of a focal factor it is the difference
+    of adjusted means over that SD, from the first level. Of more than 10,000 rows a random sample is looked at. For a
+    fit made from moments, outcomes are simulated at weighted points that have the moments of the rows: R2 is then that
+    of the rows, and the distribution of single outcomes is approximate.
 
     References
     ----------
@@ -122,6 +126,14 @@ class PriorPredictive(Check):
                         f"the standardised slope of {focal} is beyond -1 or 1 in {percent(beyond)} of prior draws "
                         f"(limit {percent(SLOPE_LIMIT)})"
                     )
+        for name, difference in _standardised_differences(prior, fit.design):
+            beyond = float((np.abs(difference) > 1).mean())
+            rows.append(_row(name, difference, beyond, SLOPE_LIMIT))
+            weak = weak or isinstance(design.scales.get(design.outcome.name), SampleScale)
+            if beyond > SLOPE_LIMIT and not weak:
+                warnings.append(
+                    f"the {name} is beyond -1 or 1 in {percent(beyond)} of prior draws (limit {percent(SLOPE_LIMIT)})"
+                )
         if warnings:
             sentence = f"The priors are hard to believe: {'; '.join(warnings)}. Narrow them, or say why they are meant."
         elif weak:
@@ -189,6 +201,21 @@ def _standardised_slope(
     scale = design.scales.get(outcome.name)
     sd = design.sd(outcome.name) if scale is None else scale.sd
     return np.asarray(_averaged((after - before) / (2 * step), weights) * design.sd(focal) / sd)
+
+
+def _standardised_differences(prior: FittedModel, design: Design) -> Iterator[tuple[str, np.ndarray]]:
+    """Differences of a focal factor's adjusted means from its first level in each draw, over the outcome's SD."""
+    factor = prior.spec.focal_factor(design)
+    # The SD of an event is no unit: how far probabilities differ is bounded by itself.
+    if factor is None or design.family.event or not is_asked(prior):
+        return
+    outcome = design.outcome.name
+    scale = design.scales.get(outcome)
+    sd = design.sd(outcome) if scale is None else scale.sd
+    levels, means, problems = Analysis(prior, Options(population=default_population(prior))).by_level(factor)
+    for level, own, problem in zip(levels[1:], means[1:], problems[1:], strict=True):
+        if not problem and not problems[0]:
+            yield f"standardised {called_difference(factor, 'mean', level, levels[0])}", (own - means[0]).ravel() / sd
 
 
 def _row(

@@ -46,6 +46,9 @@ def coefficients(
 
         ``coefficient``
             Of a design column of the common terms: what it goes with at level effects of 0.
+        ``odds_ratio``
+            With a logit link, the exponential of a coefficient other than the intercept: how many times the odds are
+            what they are without one unit, or at the first level of a factor.
         ``level_sd``
             SD of a term's effects over all levels that a factor could have (of an exhaustive one, over its levels).
         ``level_correlation``
@@ -79,6 +82,7 @@ class Coefficients(Estimand):
     measures = ReadOnly(
         {
             "coefficient": Measure("{term}", "{outcome}", signed=True),
+            "odds_ratio": Measure("Odds ratio of {term}", "odds ratio"),
             "level_sd": Measure("SD of {term} over levels of {factor}", "{outcome}"),
             "level_correlation": Measure("Correlation of {term} over levels of {factor}", "correlation", signed=True),
             "parameter": Measure("{term}", ""),
@@ -102,6 +106,10 @@ class Coefficients(Estimand):
             known, note = moved.coefficients(known)
         for column, draws in zip(design.columns, known.T, strict=False):
             yield row("coefficient", draws, term=column.label, words=unit(column), note=note)
+        if design.family.link == "logit":
+            for column, draws in zip(design.columns, known.T, strict=False):
+                if column.order:
+                    yield row("odds_ratio", np.exp(draws), term=column.label, note=note)
         for factor in design.factors:
             tau, note = fit.stacked[f"tau_{factor.name}"], ""
             corr = fit.stacked[f"corr_{factor.name}"] if factor.correlated else None

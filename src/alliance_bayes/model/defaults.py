@@ -183,7 +183,7 @@ class Defaults:
                 f"{self.named}: {reason}; {self._sds(numeric, scales)}",
             )
         width = _WEAK if not self._fixed(numeric, scales) else _SLOPE if main else _INTERACTION
-        what = "interaction" if not main else "slope" if numeric else "group difference"
+        what = "interaction" if not main else "slope" if numeric else f"difference between levels of '{column.term}'"
         return StatedPrior(
             Prior("Normal", (0.0, width * unit)),
             f"standardised {what} Normal(0, {width:g}); {self._sds(numeric, scales)}",

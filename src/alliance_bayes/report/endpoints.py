@@ -167,6 +167,9 @@ def _responders(fit: FittedModel, at_least: float, among: np.ndarray | None, pro
         for factor in fit.design.factors
         if ":" not in factor.name and 2 <= len(factor.levels) <= _FEW and not identifying(fit, factor.name)
     ]
+    arm = fit.spec.focal_factor(fit.design)
+    if arm is not None and arm not in factors and 2 <= len(fit.design.frame[arm].cat.categories) <= _FEW:
+        factors.insert(0, arm)
     # A share stands beside the one that was observed, of the same people at their own levels.
     return responders(fit, at_least=at_least, factor=factors, among=among, prob=prob, population="sample")
 

@@ -344,7 +344,7 @@ def _difference(fit: FittedModel, estimates: Estimates, checked: Checked, row: p
         level=clean(row["level"]),
         versus=clean(row["versus"]),
         outcome=outcome,
-        points=points or f" in {PROBABILITY}",
+        points=points or _percentage_points(estimates, row),
         way=f"{way}{symptoms}" if direction.settled else way,
         leaning=f", though it was {direction.word} {way}" if direction.leaning else "",
         over="" if fixed else over_words(fit.design, population, factor).replace(" over", " on average over", 1),
@@ -379,6 +379,12 @@ def _difference(fit: FittedModel, estimates: Estimates, checked: Checked, row: p
     if text:
         rows = (str(row.name),) if size is None else (str(row.name), str(size.name))
         yield Finding(text, rows, "size of the difference")
+
+
+def _percentage_points(estimates: Estimates, row: pd.Series) -> str:
+    """A difference of probabilities as it is mostly said."""
+    said = percent(abs(float(row["mean"])), max(0, estimates.places(row) - 2))
+    return f", or {said.removesuffix('%')} percentage points"
 
 
 def _persons(fit: FittedModel) -> set[str]:

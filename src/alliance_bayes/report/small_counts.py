@@ -324,15 +324,15 @@ def shown_events(fit: FittedModel, factor: str | None, events: Sequence[np.ndarr
 
 
 def split_factor(fit: FittedModel, small: int) -> str | None:
-    """The factor by whose levels Table 1 describes people: the provider type, else the first with all its levels known.
+    """The factor by whose levels Table 1 describes people: the focal one, the provider type, or an exhaustive one.
 
     None where there is no such factor, or it has more levels than a table has room for, or none of whom enough people
     can be shown.
     """
     frame = fit.design.frame
     exhaustive = [factor.name for factor in fit.design.factors if factor.exhaustive]
-    for name in ("provider_type", *exhaustive):
-        if name in frame and isinstance(frame[name].dtype, pd.CategoricalDtype):
+    for name in (fit.spec.focal_factor(fit.design), "provider_type", *exhaustive):
+        if name is not None and name in frame and isinstance(frame[name].dtype, pd.CategoricalDtype):
             counts = list(level_counts(fit, name).values())
             if 2 <= len(counts) <= MOST_GROUPS:
                 marks = _column_marks(fit, small)[name]
