@@ -354,7 +354,8 @@ class Model(ModelSpec):
                 f"the cohort was read before, so {argument(next(iter(reading)))} cannot say how. Give it to "
                 f"{call('read_cohort')}."
             )
-        rows, shared = self.derive(cohort), self._shared(same_people)
+        shared = self._shared(same_people)
+        rows = self.derive(cohort, beside=shared)
         spec, rows = self.of_persons(rows)
         chosen = rows.same_people(shared) if shared else rows
         frame, flow = spec.complete(chosen)

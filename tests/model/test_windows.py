@@ -366,3 +366,39 @@ def test_parts_within_persons_are_centred_at_nothing() -> None:
     whole = table[table["x"].notna() & table["y"].notna()].reset_index(drop=True)
     model = ab.Model("y ~ within(x)")
     assert model.design(model.complete(model.derive(read(whole)))[0]).centres == {"within(x)": 0.0}
+
+
+def test_other_models_of_the_same_people_have_their_columns_made() -> None:
+    cohort = read(long_table())
+    parts, lagged = ab.Model("y ~ within(x) + (1 | pid)"), ab.Model("y ~ lag(x, 2)")
+    both = [
+        one.fit(cohort, same_people=[other], seed=1, draws=50, progress=False)
+        for one, other in ((parts, lagged), (lagged, parts))
+    ]
+    assert both[0].flow == both[1].flow
+    by_names = parts.fit(cohort, same_people=["lag(x, 2)"], seed=1, draws=50, progress=False)
+    np.testing.assert_array_equal(by_names.posterior["beta"], both[0].posterior["beta"])
+
+
+def test_slopes_are_those_of_fixed_effects_and_of_means() -> None:
+    """In a balanced table the slope within is that of least squares with a level a person, the other that of means."""
+    rng = np.random.default_rng(8)
+    table = pd.DataFrame({"pid": np.repeat([f"p{n}" for n in range(40)], 5), "week": np.tile(np.arange(5), 40)})
+    usual = np.repeat(rng.normal(size=40), 5)
+    table["x"] = usual + rng.normal(size=200)
+    table["y"] = 0.3 * (table["x"] - usual) - 0.8 * usual + np.repeat(rng.normal(size=40), 5) + rng.normal(size=200)
+    wide = "Normal(0, 1000)"
+    model = ab.Model(
+        "y ~ within(x) + between(x) + (1 | pid)", priors={"within(x)": wide, "between(x)": wide, "Intercept": wide}
+    )
+    fit = model.fit(read(table), seed=1, progress=False)
+    own = table[["x", "y"]] - table.groupby("pid")[["x", "y"]].transform("mean")
+    means = table.groupby("pid")[["x", "y"]].mean()
+    expected = {
+        "within(x)": (own["x"] @ own["y"]) / (own["x"] @ own["x"]),
+        "between(x)": np.polyfit(means["x"], means["y"], 1)[0],
+    }
+    for name, slope in expected.items():
+        draws = fit.posterior["beta"].sel(term=name)
+        # The draws of coefficients are independent given the SDs, so that the MCSE is that of independent draws.
+        assert float(draws.mean()) == pytest.approx(slope, abs=4 * float(draws.std()) / np.sqrt(draws.size))

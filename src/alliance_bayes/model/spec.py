@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Self
@@ -18,7 +18,7 @@ from alliance_bayes.model.derivations import Derivations
 from alliance_bayes.model.design import Design, build_design
 from alliance_bayes.model.families import Family, family_named
 from alliance_bayes.model.formula import Formula, parse_formula
-from alliance_bayes.model.grammar import columns_of, shown
+from alliance_bayes.model.grammar import columns_of, shown, windowed_in, windowed_named
 from alliance_bayes.model.layout import check_names
 from alliance_bayes.model.levels import check_declared, declare_levels
 from alliance_bayes.model.nobody import filled
@@ -99,7 +99,7 @@ class ModelSpec:
         if self.residual_by is not None:
             check_residual_by(self.residual_by, self.parsed, self.observation)
         check_trials(self.trials, self.parsed, self.observation)
-        made = self._derivations
+        made = self._derivations()
         made.check_used((*self.columns, *(name for one in self.parsed.windows for name in one.made_of)))
         for name in ("derived", "events", "among"):
             object.__setattr__(self, name, getattr(made, name))
@@ -152,7 +152,7 @@ class ModelSpec:
         beside = (name for name in (self.residual_by, self.trials) if name is not None)
         return tuple(dict.fromkeys([*self.parsed.columns, *beside]))
 
-    def derive(self, cohort: Cohort) -> Cohort:
+    def derive(self, cohort: Cohort, *, beside: Iterable[str] = ()) -> Cohort:
         """The rows that the model is of, with the columns that it makes.
 
         They are those of ``rows``, ``derived``, ``events`` and ``among``, and ``within(x)``, ``between(x)`` and
@@ -164,6 +164,8 @@ class ModelSpec:
         ----------
         cohort
             The cohort; rows that were made before are the same again.
+        beside
+            Columns of other models of the same rows, of which those like ``lag(x)`` are made, too.
 
         Returns
         -------
@@ -175,14 +177,16 @@ class ModelSpec:
         UsageError, DataError
             The tables lack what a row or column is made of, or have another column of its name.
         """
-        made = self._derivations.of(cohort)
+        made = self._derivations(beside).of(cohort)
         data = filled(made.data, self.parsed, self.residual_by)
         return made if data is made.data else replace(made, data=data)
 
-    @property
-    def _derivations(self) -> Derivations:
+    def _derivations(self, beside: Iterable[str] = ()) -> Derivations:
+        others = (made for name in beside if (of := windowed_named(name)) is not None for made in windowed_in(of))
+        # In an order that does not depend on whose column it is: people are left out in that of the table.
+        windows = tuple(sorted({*self.parsed.windows, *others}, key=lambda made: (len(made.functions), made.name)))
         factors = tuple(group.factor for group in self.parsed.groups)
-        return Derivations(self.rows, self.derived, self.events, self.among, self.parsed.windows, factors, self.roles)
+        return Derivations(self.rows, self.derived, self.events, self.among, windows, factors, self.roles)
 
     def of_persons(self, cohort: Cohort) -> tuple[Self, Cohort]:
         """The model and the rows, agreed on whose a row is.

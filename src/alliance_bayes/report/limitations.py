@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from alliance_bayes.fit import FittedModel
+from alliance_bayes.model.grammar import windowed_named
 from alliance_bayes.model.scales import is_who5
 from alliance_bayes.model.windows import lagged_outcome
 from alliance_bayes.report.checked import CAUTIONS
@@ -88,7 +89,8 @@ def limits_of_measures(fit: FittedModel, small: int) -> list[str]:
         for name in dict.fromkeys(filter(None, (focal, outcome)))
         for end, share in at_the_end(fit, name, small).items()
     ]
-    rated = focal is not None and (focal.partition("_")[0] == "alliance" or focal == fit.spec.alliance)
+    of = focal if focal is None or (made := windowed_named(focal)) is None else made.source
+    rated = of is not None and (of.partition("_")[0] == "alliance" or fit.spec.alliance in (of, focal))
     return ends + SENTENCES.all(
         "measures",
         same_raters=rated and is_who5(fit.design.scales.get(outcome)),
