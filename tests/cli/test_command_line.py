@@ -175,6 +175,54 @@ def test_estimands_by_name_with_options(capsys: pytest.CaptureFixture[str], kept
     assert run(capsys, "effects", kept, "--estimand", "superiority:factor=sex")[0] == 0
 
 
+def test_effects_at_values(capsys: pytest.CaptureFixture[str], kept: Path) -> None:
+    status, out, err = run(
+        capsys, "effects", kept, "--estimand", "predictions", "--at", "alliance=3,9", "--at", 'sex="female"', "--json"
+    )
+    assert (status, err) == (0, "")
+    table = ab.load_fit(kept).effects(["predictions"], at={"alliance": [3, 9], "sex": "female"})
+    assert [record["mean"] for record in json.loads(out)] == table["mean"].tolist()
+    assert [record["at"] for record in json.loads(out)] == [f"alliance = {n}, sex = female" for n in (3, 9)]
+    named = ["--estimand", "contrasts:factor=sex", "--at", "alliance=3", "--at", "alliance=9"]
+    status, out, err = run(capsys, "effects", kept, *named)
+    assert (status, err) == (0, "")
+    lines = out.splitlines()
+    assert lines[1].split()[:6] == ["estimand", "term", "factor", "level", "versus", "at"]
+    assert [line.split()[0] for line in lines[2:7]] == [
+        *(["contrast_of_means", "cohens_d_of_means"] * 2),
+        "interaction_contrast_of_means",
+    ]
+    assert lines[7:] == [
+        "  * 3 rows: extrapolated: no analysed row reaches alliance = 9",
+        "  - not done: slopes: everybody is set to the same value of 'alliance'",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        *(
+            (
+                text,
+                f"--at {text!r} should be COLUMN=VALUE or COLUMN=VALUE,VALUE,..., such as --at month=12. A value with "
+                "a comma is written in quotation marks.",
+            )
+            for text in ("alliance", "=3", "alliance=", "alliance=3,,4", 'sex="male', "alliance=3\n4")
+        ),
+        ("mnth=3", "--at sets 'mnth', which is no predictor of this model. Its predictors: alliance, "),
+        ("age=forty,nan", "--at should give 'age' finite numbers, but got 'forty', nan."),
+        ("sex=m", "--at should give 'sex' levels that it has, but got 'm'. Its levels: 'female', 'male'."),
+        ("who5_followup=3", "--at sets 'who5_followup', the outcome, but it is for predictors."),
+    ],
+)
+def test_values_that_cannot_be_had_are_refused_in_words(
+    capsys: pytest.CaptureFixture[str], kept: Path, given: str, message: str
+) -> None:
+    status, out, err = run(capsys, "effects", kept, "--at", given)
+    assert (status, out) == (2, "")
+    assert err.startswith(f"error: {message}")
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [
@@ -184,7 +232,7 @@ def test_estimands_by_name_with_options(capsys: pytest.CaptureFixture[str], kept
             "at_least=10 of Python for a change of the WHO-5, at_least=32 of Python for a score above 28.",
         ),
         ("responders:32", "--estimand should be NAME or NAME:OPTION=VALUE,... but got 'responders:32'."),
-        ("slopes:predctor=age", "'slopes' has no option 'predctor'. Its options: predictor."),
+        ("slopes:predctor=age", "'slopes' has no option 'predctor'. Its options: predictor, at."),
         ("slope", "an estimand should be one of 'slopes', "),
     ],
 )

@@ -321,6 +321,33 @@ def test_moments_say_where_they_do_not_know() -> None:
     assert table["note"].str.contains("products of more columns than two").all()
 
 
+def test_levels_that_nobody_has_together_are_extrapolated() -> None:
+    frame = rows(40)
+    frame = frame[(frame["sex"] == "female") | (frame["provider_type"] != "both")]
+    fit = fitted(frame, formula="who5_followup ~ alliance + sex + provider_type", chains=1, draws=10)
+    table = predictions(fit, at={"sex": SEXES, "provider_type": ["coach", "both"], "alliance": [4, 40]})
+    notes = dict(zip(table["at"], table["note"].fillna(""), strict=True))
+    assert notes["sex = male, provider_type = coach, alliance = 4"] == ""
+    both = "no analysed row has sex = male with provider_type = both"
+    assert notes["sex = male, provider_type = both, alliance = 4"] == f"extrapolated: {both}"
+    assert notes["sex = male, provider_type = both, alliance = 40"] == (
+        f"extrapolated: no analysed row reaches alliance = 40, and {both}"
+    )
+
+
+def test_smooths_polynomials_and_offsets_are_evaluated_at_the_values() -> None:
+    formula = "who5_followup ~ s(alliance) + poly(age, 2) + sex + offset(log(n_sessions)) + (1 | country)"
+    fit = fitted(rows(60, countries=3), formula=formula, chains=1, draws=20, spec={"priors": "weak", "autoscale": True})
+    table = predictions(fit, at={"alliance": 4, "age": 30, "n_sessions": [2, 4]}, population="sample")
+    for n in (2.0, 4.0):
+        changed = fit.design.frame.assign(alliance=4.0, age=30.0, n_sessions=n)
+        wanted = fit.predict(changed).mean("obs").values
+        draws = one(table, at=f"alliance = 4, age = 30, n_sessions = {n:g}")
+        np.testing.assert_allclose(draws, wanted, rtol=0, atol=1e-9)
+    gap = np.diff([table.draws[row] for row in table.index], axis=0)
+    np.testing.assert_allclose(gap, np.log(2), rtol=0, atol=1e-9)
+
+
 # A further person
 
 
@@ -365,7 +392,7 @@ def test_an_outcome_in_the_sample_has_its_own_level_and_the_residual_sd_of_its_l
     np.testing.assert_allclose(new["sd"], np.sqrt([909, 1044]), rtol=6 / np.sqrt(40_000))
 
 
-@pytest.mark.parametrize("family", [name for name in FAMILIES if name != "binomial"])
+@pytest.mark.parametrize("family", [name for name in FAMILIES if name not in ("binomial", "bernoulli")])
 @pytest.mark.parametrize("population", ["average", "equal"])
 def test_outcomes_of_every_family_have_their_mean(family: str, population: Any) -> None:
     frame, spec = of_family(rows(48, countries=3, seed=3), family)
@@ -377,7 +404,7 @@ def test_outcomes_of_every_family_have_their_mean(family: str, population: Any) 
     assert abs(row["mean"] - mean) < 5 * row["sd"] / np.sqrt(3000)
 
 
-def test_predictions_need_values_and_no_shares_of_trials(fit: FittedModel) -> None:
+def test_predictions_need_values_and_outcomes_that_vary(fit: FittedModel) -> None:
     refused(
         lambda: predictions(fit),
         "predictions are at values of some predictors. Give them: at={'alliance': '...'}.",
@@ -388,6 +415,13 @@ def test_predictions_need_values_and_no_shares_of_trials(fit: FittedModel) -> No
     refused(lambda: predictions(fit, at={"sex": "male"}, kind=wrong), message)
     frame, spec = of_family(rows(30), "binomial")
     shares = fitted(frame, formula="who5_followup ~ alliance", chains=1, draws=10, spec=spec)
+    frame, spec = of_family(rows(30), "bernoulli")
+    event = fitted(frame, formula="who5_followup ~ alliance", chains=1, draws=10, spec=spec)
+    refused(
+        lambda: predictions(event, at={"alliance": 4}, kind="outcome"),
+        "the outcome 'who5_followup' is an event, which happens to a person or does not; how probable it is, is what "
+        "is expected. Ask for that: kind='mean'",
+    )
     with pytest.raises(UsageError, match="share of trials"):
         predictions(shares, at={"alliance": 4}, kind="outcome")
 
@@ -490,6 +524,23 @@ def test_everything_that_is_wrong_is_said_at_once(fit: FittedModel) -> None:
         "3 levels of 'provider_type' at 100 combinations of values make 15,450 differences, and at most 5,000 are in "
         "one table. Name fewer values, or fewer levels: levels=...",
     )
+
+
+def test_distributions_of_many_levels_at_many_values_are_refused() -> None:
+    fit = fitted(rows(60, countries=20), formula="who5_followup ~ alliance + (1 | country)", chains=1, draws=4)
+    message = (
+        "the 20 levels of 'country' at 11 combinations of values make 220 averages, and at most 200 are computed at "
+        "once. Give at fewer values."
+    )
+    refused(lambda: superiority(fit, "country", at={"alliance": np.linspace(1, 5, 11)}), message)  # type: ignore[dict-item]
+    assert len(adjusted_means(fit, "country", at={"alliance": np.linspace(1, 5, 11)})) == 220  # type: ignore[dict-item]
+
+
+def test_a_focal_factor_that_is_set_is_left_out() -> None:
+    fit = fitted(rows(60), formula="who5_followup ~ alliance * sex", chains=1, draws=10, spec={"focal": "sex"})
+    table = effects(fit, at={"sex": "male"})
+    assert table.empty or not set(table["factor"].dropna()) & {"sex"}
+    assert set(effects(fit, at={"alliance": 4})["estimand"]) >= {"contrast_of_means"}
 
 
 def test_what_an_estimand_varies_by_itself_cannot_be_set(fit: FittedModel) -> None:

@@ -170,11 +170,11 @@ def test_what_is_about_single_people_is_not_recorded(fit: ab.Fit) -> None:
     [
         (
             {"estimands": {"slopes": {"predctor": "age"}}},
-            "'slopes' has no option 'predctor'. Its options: predictor.",
+            "'slopes' has no option 'predctor'. Its options: predictor, at.",
         ),
         (
             {"estimands": {"slopes": {"prob": 0.5}}},
-            "'slopes' has no option 'prob'. Its options: predictor.",
+            "'slopes' has no option 'prob'. Its options: predictor, at.",
         ),
         ({"estimands": {"bayesian_r2": {"of": "x"}}}, "'bayesian_r2' has no option 'of'. Its options: none."),
         (

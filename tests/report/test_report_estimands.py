@@ -127,6 +127,7 @@ def test_every_row_of_every_estimand_has_a_name(name: str) -> None:
         "responders": {"at_least": 32, "factor": "sex"},
         "regression_to_mean": {"at_most": 28},
         "compared_slopes": {"against": "who5_baseline"},
+        "predictions": {"at": {"alliance": 4}},
     }
     scales = {"who5_baseline": Scale(50, 19, unit="alliance point")} if name == "compared_slopes" else {}
     made = fitted(rows(60), formula=formula, chains=2, draws=20, spec={"scales": scales})

@@ -28,6 +28,8 @@ __all__ = ["NO_SLOPES", "PRIOR_DRAWS", "Analysis", "prior_fit"]
 
 #: Why a table has no slopes that nobody asked for by name.
 NO_SLOPES = "slopes: the model has no numeric predictor"
+# Levels times combinations of values (`at`) in one table; fewer where each has a whole distribution.
+_MOST_AT, _MOST_DISTRIBUTIONS = 5_000, 200
 
 
 @dataclass(frozen=True, eq=False)
@@ -311,6 +313,7 @@ class Analysis:
             labels, settings = self.levels(factor), self.settings(factor)
             if self.has_new_level(factor):
                 labels, settings = [NEW_LEVEL], [{}]
+            self._refuse_many(factor, len(labels))
             own, said = self._of_rows_with(factor)
             if own is None:
                 draws, problems = np.full((self.n_draws, len(labels)), np.nan), [said] * len(labels)
@@ -334,7 +337,16 @@ class Analysis:
         places = np.arange(design.rows.n) if self.among is None else self.among
         having = places[~lacking[places]]
         # Without their number, which would tell how many have none.
-        return replace(self, among=having, _by_level={}), f"averaged over rows with a level of '{factor}'"
+        return replace(self, among=having, _by_level={}, _at={}), f"averaged over rows with a level of '{factor}'"
+
+    def _refuse_many(self, factor: str, n_levels: int) -> None:
+        """Refuse more levels at several values than a table holds, or memory where each has a distribution."""
+        count, most = n_levels * len(self.options.at), _MOST_AT if self.n_functions is None else _MOST_DISTRIBUTIONS
+        if len(self.options.at) > 1 and count > most:
+            raise UsageError(
+                f"the {n_levels:,} levels of '{factor}' at {len(self.options.at)} combinations of values make "
+                f"{count:,} averages, and at most {most:,} are computed at once. Give {argument('at')} fewer values."
+            )
 
     def _levels_first(self, draws: np.ndarray) -> np.ndarray:
         """Stacked draws (n_draws, n_levels, ...) as (n_levels, chain, draw, ...)."""

@@ -208,16 +208,19 @@ def _level(given: object, levels: Sequence[str]) -> str | None:
 
 
 def _beyond(fit: FittedModel, values: Sequence[tuple[str, Value]]) -> str:
-    """A note of values that no analysed row reaches; their limits may be single persons' and are not told."""
-    # The points of moments have the rows' means, not their ends.
-    if fit.moments is not None:
-        return ""
-    found = []
+    """A note of values, or levels together, that no analysed row has; their limits may be single persons', untold."""
+    frame, beyond, levels = fit.design.frame, [], []
+    together = np.ones(len(frame), dtype=bool)
     for column, value in values:
-        own = fit.design.frame[column]
-        if isinstance(value, float) and not own.min() <= value <= own.max():
-            found.append(_named(column, value))
-    return f"extrapolated: no analysed row reaches {' or '.join(found)}" if found else ""
+        if isinstance(value, str):
+            levels.append(_named(column, value))
+            together &= (frame[column].astype(str) == value).to_numpy()
+        # The points of moments have the rows' means, not their ends.
+        elif fit.moments is None and not frame[column].min() <= value <= frame[column].max():
+            beyond.append(_named(column, value))
+    said = [f"no analysed row reaches {' or '.join(beyond)}"] if beyond else []
+    said += [] if together.any() else [f"no analysed row has {' with '.join(levels)}"]
+    return f"extrapolated: {', and '.join(said)}" if said else ""
 
 
 def plain_at(at: At) -> dict[str, list[Value]]:

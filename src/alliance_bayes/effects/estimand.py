@@ -167,7 +167,7 @@ class Estimand(ABC):
         Estimate
             One a row.
         """
-        known_options(self.name, given, list(self.own_options))
+        known_options(self.name, given, [*self.own_options, *(["at"] if self.takes_at else [])])
         if not self.most_levels or "factor" in given:
             yield from self.checked(analysis, given)
             return

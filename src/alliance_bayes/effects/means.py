@@ -461,9 +461,11 @@ class Contrasts(Estimand):
             analysis.leave_out(reason)
         for of in asked:
             yield from super().among_others(analysis, {**given, "of": of})
-        if asked == ["mean"] and "of" not in given and factor is not None and given.get("factor", factor) == factor:
+        held = {name for cell in analysis.options.at for name in cell.columns}
+        if asked != ["mean"] or "of" in given or factor is None or held & set(factor.split(":")):
+            return
+        if given.get("factor", factor) == factor:
             # How the differences that the model is asked about vary with what their factor is multiplied with.
-            held = {name for cell in analysis.options.at for name in cell.columns}
             for name in (one for one in analysis.multiplied(factor) if one not in held):
                 yield from super().among_others(analysis, {**given, "of": "slope", "predictor": name, "factor": factor})
 

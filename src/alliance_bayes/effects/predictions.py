@@ -60,7 +60,7 @@ def predictions(
     ------
     UsageError
         An option is outside what is accepted, nothing is set, ``at`` sets something that is no predictor, or to what
-        it cannot be, or outcomes are asked of a share of trials or of a fit made from moments.
+        it cannot be, or outcomes are asked of an event, a share of trials or a fit made from moments.
 
     Notes
     -----
@@ -104,6 +104,11 @@ class Predictions(Estimand):
             return
         analysis.fit.need_rows("the outcome of a further person")
         refuse_shares(analysis.fit)
+        if analysis.fit.design.family.event:
+            raise UsageError(
+                f"the outcome '{analysis.fit.design.outcome.name}' is an event, which happens to a person or does not; "
+                f"how probable it is, is what is expected. Ask for that: {argument('kind', 'mean')}"
+            )
         # An outcome has the residual SD of the level that somebody is set to.
         everybody = replace(analysis.counterfactuals, spread=True).of(analysis.options.population)
         draws = np.full(analysis.n_draws, np.nan) if everybody.problem else _outcomes(analysis, everybody)

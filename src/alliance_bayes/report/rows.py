@@ -141,8 +141,8 @@ class Estimates:
     @cached_property
     def _places(self) -> dict[tuple[Any, ...], int]:
         places: dict[tuple[Any, ...], int] = {}
-        for row in self._rows[[*_ALIKE, "mcse_mean", "sd"]].to_dict("records"):
-            key = tuple(_key(row[name]) for name in _ALIKE)
+        for row in self._rows[[*_ALIKE, "at", "mcse_mean", "sd"]].to_dict("records"):
+            key = _alike(row)
             own = decimals(_float(row["mcse_mean"]), _float(row["sd"]))
             # A row that does not vary says nothing about the others.
             if _float(row["sd"]) > 0:
@@ -151,7 +151,7 @@ class Estimates:
 
     def places(self, row: Row) -> int:
         """Decimals of a row: those that the least precise row of its kind justifies."""
-        return self._places.get(tuple(_key(row[name]) for name in _ALIKE), 2)
+        return self._places.get(_alike(row), 2)
 
     def mean(self, row: Row) -> str:
         """Posterior mean; the median where there is no mean, and of what has none once a draw may be infinite."""
@@ -242,8 +242,10 @@ def text_of(row: Row, column: str) -> str:
     return clean(value) if isinstance(value, str) else ""
 
 
-def _key(value: Any) -> Any:
-    return value if isinstance(value, str) else None
+def _alike(row: Row) -> tuple[Any, ...]:
+    """What rows that are printed alike share; those with some predictors set do not decide on the others."""
+    texts = (row[name] for name in _ALIKE)
+    return (*(value if isinstance(value, str) else None for value in texts), isinstance(row.get("at"), str))
 
 
 def _float(value: Any) -> float:
