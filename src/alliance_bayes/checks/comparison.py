@@ -12,7 +12,8 @@ from scipy import optimize
 
 from alliance_bayes.checks.check import count
 from alliance_bayes.checks.context import MOST_ROWS, Context
-from alliance_bayes.checks.leave_one_out import level_scores
+from alliance_bayes.checks.leave_one_out import Loo, level_scores
+from alliance_bayes.checks.people import leave_people_out, why_rows
 from alliance_bayes.checks.subsample import LookedAt, Total, heaviest, looked_at, proxies
 from alliance_bayes.errors import UsageError
 from alliance_bayes.fit import FittedModel
@@ -37,7 +38,8 @@ class Comparison:
         One row a model, in order of ``elpd``: ``model``, ``family``, ``elpd`` (sum of the rows' leave-one-out log
         scores), ``se``, ``elpd_difference`` (to the best, at most 0), ``se_difference``, ``p_loo`` (effective number
         of parameters), ``weight`` (stacking), ``pareto_k_max``, ``rows_above_good_k`` (rows whose score is not
-        reliable) and ``score`` (what is scored: "probability of the observed level" or "density"). Where only some rows
+        reliable) and ``score`` (what is scored: "probability of the observed level" or "density"; where people are left
+        out, "density" or "probability" of "all rows of a person", and all else is of people, too). Where only some rows
         were looked at, ``se`` and ``se_difference`` count that in, and ``sampling_se`` and ``sampling_se_difference``
         are its part.
     sentence
@@ -45,10 +47,10 @@ class Comparison:
     models
         Names in the order of ``pointwise``.
     pointwise
-        Log score of each row looked at under each model, shape (r, n_models). One number a participant: not for
-        reports.
+        Log score of each row looked at (or person) under each model, shape (r, n_models). One number a participant: not
+        for reports.
     rows
-        Places of these rows, shape (r,): all, where there are at most 10,000.
+        Places of these rows, shape (r,): all, where there are at most 10,000. Of a person, the first row.
     sampled
         A sentence on which rows were looked at; empty where all were.
     """
@@ -90,6 +92,10 @@ def compare(fits: Mapping[str, FittedModel], *, step: Step = "default") -> Compa
     family, and of a continuous one the probability of half a step to either side (the whole tail at a censoring
     limit). What a continuous family gives to values between and beyond the levels counts against it.
 
+    Where rows are several of one person, a model is to predict persons: each is left out with all rows, and scored by
+    their joint density (or probability) with the person's effects integrated out, as in the check ``loo``. Densities
+    are then not compared with probabilities; where fits are of both kinds, or a step is given, rows are left out.
+
     The leave-one-out posterior is reached by Pareto-smoothed importance sampling from the fitted likelihood [1]_.
     Stacking weights are those of the mixture that predicts best [2]_; they are not probabilities of the models.
     Standard errors of differences are too small where models predict alike or rows are few [3]_.
@@ -110,8 +116,19 @@ def compare(fits: Mapping[str, FittedModel], *, step: Step = "default") -> Compa
        in large data. AISTATS, PMLR 108
     """
     check_same_rows(fits, what="comparing models")
-    width = common_step(fits, step)
     first = next(iter(fits.values()))
+    if step == "default" and _are_of_people(fits):
+        people = {
+            name: leave_people_out(fit, relative_efficiency=Context(fit).relative_efficiency)
+            for name, fit in fits.items()
+        }
+        places = next(iter(people.values())).first
+        everybody = LookedAt(
+            places.size, np.arange(places.size), np.ones(places.size, bool), np.ones(places.size, bool)
+        )
+        kind = "probability" if first.design.family.discrete else DENSITY
+        return _compared(fits, people, {}, everybody, f"{kind} of all rows of a person", places)
+    width = common_step(fits, step)
     n, drawn = first.design.rows.n, Context(first).random_rows(MOST_ROWS)
     steps = {name: None if fit.design.family.discrete else width for name, fit in fits.items()}
     known = {name: proxies(fit, steps[name]) for name, fit in fits.items()} if drawn.size < n else {}
@@ -122,18 +139,43 @@ def compare(fits: Mapping[str, FittedModel], *, step: Step = "default") -> Compa
     }
     # What is close to the score of every row: of its level, where that is what is scored.
     near = {name: own.elpd if own.level is None else own.level for name, own in known.items()}
+    discrete = all(fit.design.family.discrete for fit in fits.values())
+    score = LEVEL if discrete or width is not None else DENSITY
+    effective = {name: own.p for name, own in known.items()}
+    return _compared(fits, found, near, looked, score, looked.rows, effective)
+
+
+def _are_of_people(fits: Mapping[str, FittedModel]) -> bool:
+    """Whether persons can be left out of all fits, and their scores are of one kind."""
+    if any(fit.people is None or why_rows(fit) for fit in fits.values()):
+        return False
+    people, *others = (np.asarray(fit.people) for fit in fits.values())
+    discrete = {fit.design.family.discrete for fit in fits.values()}
+    limits = {_reached(fit) for fit in fits.values() if not fit.design.family.discrete}
+    return len(discrete) == 1 and len(limits) < 2 and all(np.array_equal(people, other) for other in others)
+
+
+def _compared(
+    fits: Mapping[str, FittedModel],
+    found: Mapping[str, Loo],
+    near: Mapping[str, np.ndarray],
+    looked: LookedAt,
+    score: str,
+    places: np.ndarray,
+    effective: Mapping[str, np.ndarray] | None = None,
+) -> Comparison:
+    """Models side by side, from their scores and what is close to those of every row."""
+    known = effective or {}
     totals = {name: looked.total(own.elpd, near.get(name)) for name, own in found.items()}
     names = tuple(sorted(found, key=lambda name: -totals[name].value))
     pointwise = np.column_stack([found[name].elpd for name in names])
-    discrete = all(fit.design.family.discrete for fit in fits.values())
-    score = LEVEL if discrete or width is not None else DENSITY
     weights = stacking_weights(pointwise[looked.random])
     rows = []
     for name, weight in zip(names, weights, strict=True):
         own, best = found[name], names[0]
         k = np.where(np.isnan(own.pareto_k), np.inf, own.pareto_k)
         total = totals[name]
-        gap = looked.total(own.elpd - found[best].elpd, near[name] - near[best] if known else None)
+        gap = looked.total(own.elpd - found[best].elpd, near[name] - near[best] if near else None)
         rows.append(
             {
                 "model": name,
@@ -142,7 +184,7 @@ def compare(fits: Mapping[str, FittedModel], *, step: Step = "default") -> Compa
                 "se": total.se,
                 "elpd_difference": gap.value,
                 "se_difference": gap.se,
-                "p_loo": looked.total(own.p, known[name].p if known else None).value,
+                "p_loo": looked.total(own.p, known.get(name)).value,
                 "weight": float(weight),
                 "pareto_k_max": float(k.max()),
                 "rows_above_good_k": int(np.count_nonzero(~(k <= own.good_k))),
@@ -154,14 +196,15 @@ def compare(fits: Mapping[str, FittedModel], *, step: Step = "default") -> Compa
     table = pd.DataFrame(rows)
     if looked.whole:
         table = table.drop(columns=["sampling_se", "sampling_se_difference"])
-    return Comparison(table, _sentence(table, looked), names, pointwise, looked.rows, looked.words.strip())
+    return Comparison(table, _sentence(table, looked), names, pointwise, places, looked.words.strip())
 
 
 def _sentence(table: pd.DataFrame, looked: LookedAt) -> str:
     best, second, n = table.iloc[0], table.iloc[1], looked.n
     gap, se = abs(second["elpd_difference"]), second["se_difference"]
+    one, several = ("person", "people") if str(best["score"]).endswith("of a person") else ("row", "rows")
     parts = [
-        f"By the leave-one-out {best['score']}, '{best['model']}' predicts the {n:,} rows best (elpd "
+        f"By the leave-one-out {best['score']}, '{best['model']}' predicts the {n:,} {several} best (elpd "
         f"{best['elpd']:,.1f}, SE {best['se']:,.1f}), followed by '{second['model']}' with {gap:,.1f} less "
         f"(SE of the difference {se:,.1f})."
     ]
@@ -171,13 +214,13 @@ def _sentence(table: pd.DataFrame, looked: LookedAt) -> str:
             "between these two by what they assume, not by this."
         )
     elif n < FEW_ROWS:
-        parts.append(f"With fewer than {FEW_ROWS} rows, standard errors of differences are not to be relied on.")
+        parts.append(f"With fewer than {FEW_ROWS} {several}, standard errors of differences are not to be relied on.")
     elif gap < 2 * se:
         parts.append("The difference is within two standard errors: which of the two predicts better is open.")
     unreliable = table[table["rows_above_good_k"] > 0]
     if len(unreliable):
         said = ", ".join(
-            f"{count(int(rows), 'row')} of '{model}' (largest k {k:.2f})"
+            f"{int(rows):,} {one if rows == 1 else several} of '{model}' (largest k {k:.2f})"
             for model, rows, k in zip(
                 unreliable["model"], unreliable["rows_above_good_k"], unreliable["pareto_k_max"], strict=True
             )

@@ -13,6 +13,7 @@ import pandas as pd
 import xarray as xr
 
 from alliance_bayes.checks.leave_one_out import LooPredictions, loo_predictions
+from alliance_bayes.checks.people import LeftOut, leave_people_out
 from alliance_bayes.checks.subsample import heaviest, looked_at, proxies
 from alliance_bayes.diagnostics import diagnose
 from alliance_bayes.errors import UsageError
@@ -277,6 +278,11 @@ class Context:
         known = None if drawn.size == fit.design.rows.n else proxies(fit, self.step)
         looked = looked_at(fit.design.rows.n, drawn, [] if known is None else [heaviest(known)])
         return loo_predictions(fit, looked, known, some.which, self.step, relative_efficiency=some.relative_efficiency)
+
+    @cached_property
+    def loo_of_people(self) -> LeftOut:
+        """Leave-one-person-out predictions, of a fit with several rows a person."""
+        return leave_people_out(self.fit, relative_efficiency=self.relative_efficiency)
 
     @cached_property
     def pit_bounds(self) -> tuple[np.ndarray, np.ndarray]:

@@ -11,7 +11,7 @@ from alliance_bayes.checks.subsample import LookedAt, Proxies
 from alliance_bayes.diagnostics import smoothed
 from alliance_bayes.fit import FittedModel
 
-__all__ = ["Loo", "LooPredictions", "leave_one_out", "level_scores", "loo_predictions", "weights_of"]
+__all__ = ["Loo", "LooPredictions", "leave_one_out", "level_scores", "loo_of", "loo_predictions", "weights_of"]
 
 # Rows smoothed at once: 256 rows x 4,000 draws are 8 MB. Draws x rows are never in memory beyond that.
 ROWS = 256
@@ -70,15 +70,31 @@ def leave_one_out(
     for start in range(0, n, ROWS):
         at = slice(start, min(start + ROWS, n))
         block = np.ascontiguousarray(fit.log_likelihood_at(looked.at(at)).T)
-        # Importance ratios of the posterior without a row are the inverse of the row's likelihood.
-        log_weights, k = smoothed(-block, relative_efficiency=relative_efficiency)
-        pareto_k[at] = np.where(np.isnan(k), np.inf, k)
-        elpd[at] = _log_sum(log_weights + block)
-        p[at] = _log_sum(block) - np.log(n_draws) - elpd[at]
+        log_weights, elpd[at], p[at], pareto_k[at] = _weighed(block, relative_efficiency)
         if visit is not None:
             visit(at, log_weights)
+    return Loo(elpd, p, pareto_k, _good_k(n_draws, relative_efficiency))
+
+
+def loo_of(scores: np.ndarray, *, relative_efficiency: float = 1.0) -> Loo:
+    """Leave-one-out predictions of what has a log density for each draw, shape (n, n_draws)."""
+    blocks = [scores[start : start + ROWS] for start in range(0, len(scores), ROWS)]
+    found = [_weighed(block, relative_efficiency)[1:] for block in blocks]
+    elpd, p, pareto_k = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    return Loo(elpd, p, pareto_k, _good_k(scores.shape[1], relative_efficiency))
+
+
+def _weighed(block: np.ndarray, relative_efficiency: float) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Smoothed log weights, shape (n, n_draws), and elpd, p and Pareto k, each of shape (n,)."""
+    # Importance ratios of the posterior without a row are the inverse of the row's likelihood.
+    log_weights, k = smoothed(-block, relative_efficiency=relative_efficiency)
+    elpd = _log_sum(log_weights + block)
+    return log_weights, elpd, _log_sum(block) - np.log(block.shape[1]) - elpd, np.where(np.isnan(k), np.inf, k)
+
+
+def _good_k(n_draws: int, relative_efficiency: float) -> float:
     effective = max(n_draws * min(relative_efficiency, 1.0), 2.0)
-    return Loo(elpd, p, pareto_k, min(1 - 1 / np.log10(effective), 0.7))
+    return float(min(1 - 1 / np.log10(effective), 0.7))
 
 
 @dataclass(frozen=True, eq=False)

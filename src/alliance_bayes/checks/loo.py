@@ -10,6 +10,7 @@ import pandas as pd
 from alliance_bayes.checks.check import Check, CheckResult, Plot, Verdict
 from alliance_bayes.checks.context import Context
 from alliance_bayes.checks.drawing import EXPECTED, GREY, OBSERVED, axes_of, legend
+from alliance_bayes.checks.people import why_rows
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -34,6 +35,10 @@ class LeaveOneOut(Check):
     estimator (:meth:`~alliance_bayes.checks.subsample.LookedAt.total`); ``se`` counts in what this adds, and
     ``sampling_se`` is that part.
 
+    Where rows are several of one person, persons are left out, each with all rows and with the person's effects
+    integrated out (:func:`~alliance_bayes.checks.people.leave_people_out`): what is predicted is somebody new.
+    ``row`` is then the first row of the person. Where that cannot be done, the sentence says why rows are left out.
+
     For a continuous family on an outcome with levels, ``elpd_loo of levels`` scores the probability of the observed
     level. It may be compared with discrete families, as ``elpd_loo``, a density there, may not.
     """
@@ -50,7 +55,10 @@ class LeaveOneOut(Check):
     needs_rows = "Leaving one row out"
 
     def examine(self, context: Context) -> CheckResult:
-        """Predict rows, each from all the others."""
+        """Predict rows, or persons with several rows, each from all the others."""
+        why = why_rows(context.fit)
+        if context.fit.people is not None and not why:
+            return self._of_people(context)
         loo = context.loo
         looked, known = loo.looked, loo.known
         outcome = context.fit.design.outcome
@@ -95,6 +103,8 @@ class LeaveOneOut(Check):
                 f"{accuracy}."
             )
         sentence += looked.counted(elpd, "elpd_loo")
+        if why:
+            sentence += f" Single rows are left out, not persons with all of theirs: {why}."
         if context.every > 1:
             sentence += f" One of {context.every} draws was weighed."
         return self.result(
@@ -108,9 +118,50 @@ class LeaveOneOut(Check):
             problems=(sentence,) if verdict == "fail" else (),
         )
 
+    def _of_people(self, context: Context) -> CheckResult:
+        loo = context.loo_of_people
+        k, good, n = loo.pareto_k, loo.good_k, loo.elpd.size
+        middling, bad = int(((k > good) & (k <= 1)).sum()), int((~(k <= 1)).sum())
+        again, largest = int(loo.refitted.sum()), float(k.max())
+        elpd, p, se = float(loo.elpd.sum()), float(loo.p.sum()), float(np.sqrt(n * loo.elpd.var(ddof=1)))
+        rows = [
+            ("elpd_loo", elpd, se, np.nan),
+            ("p_loo", p, np.nan, np.nan),
+            ("Pareto k, largest", largest, np.nan, good),
+            (f"people with k up to {good:.2f}", n - middling - bad - again, np.nan, np.nan),
+            (f"people with k from {good:.2f} to 1", middling, np.nan, 0.0),
+            ("people with k above 1", bad, np.nan, 0.0),
+        ]
+        if again:
+            rows.append(("people left out by fitting the model again", again, np.nan, np.nan))
+        verdict: Verdict = "fail" if bad else "warn" if middling else "pass"
+        said = f"elpd_loo is {elpd:,.1f} (SE {se:,.1f}) over {n:,} people with {p:,.1f} effective parameters"
+        others = f" {again} of them were left out by fitting the model again." if again else ""
+        if verdict == "pass":
+            sentence = (
+                "Predictions of people who are left out, each with all their rows, can be trusted: the largest "
+                f"Pareto k is {largest:.2f} (limit {good:.2f}); {said}.{others}"
+            )
+        else:
+            sentence = (
+                f"Predictions of {middling + bad} of {n:,} people who are left out, each with all their rows, cannot "
+                f"be trusted (Pareto k above {good:.2f}, largest {largest:.2f}): these people pull the fit. Check "
+                "their values, compare a family with heavier tails, and do not compare models by elpd_loo before that; "
+                f"{said}.{others}"
+            )
+        order = np.argsort(-k, kind="stable")[:INFLUENTIAL]
+        return self.result(
+            verdict,
+            sentence,
+            pd.DataFrame(rows, columns=["quantity", "value", "se", "limit"]),
+            plots=(pareto_shapes(k, good, np.arange(n), what="person"),),
+            details=pd.DataFrame({"row": loo.first[order], "pareto_k": k[order], "elpd": loo.elpd[order]}),
+            problems=(sentence,) if verdict == "fail" else (),
+        )
 
-def pareto_shapes(k: np.ndarray, good: float, rows: np.ndarray) -> Plot:
-    """Pareto k of every row that was looked at, with the limit.
+
+def pareto_shapes(k: np.ndarray, good: float, rows: np.ndarray, *, what: str = "row") -> Plot:
+    """Pareto k of every row (or person) that was looked at, with the limit.
 
     Parameters
     ----------
@@ -120,7 +171,10 @@ def pareto_shapes(k: np.ndarray, good: float, rows: np.ndarray) -> Plot:
         Estimates with a larger k are not reliable.
     rows
         Places of the rows, shape (n,).
+    what
+        What was left out.
     """
+    several = "people" if what == "person" else f"{what}s"
     finite = np.where(np.isfinite(k), k, 1.5)
     above = int((finite > good).sum())
 
@@ -128,19 +182,19 @@ def pareto_shapes(k: np.ndarray, good: float, rows: np.ndarray) -> Plot:
         (axes,) = axes_of(figure)
         over = finite > good
         axes.plot(
-            rows[~over], finite[~over], ".", color=EXPECTED, markersize=3, alpha=0.6, rasterized=True, label="rows"
+            rows[~over], finite[~over], ".", color=EXPECTED, markersize=3, alpha=0.6, rasterized=True, label=several
         )
         if over.any():
-            axes.plot(rows[over], finite[over], "^", color=OBSERVED, markersize=6, label="rows above the limit")
+            axes.plot(rows[over], finite[over], "^", color=OBSERVED, markersize=6, label=f"{several} above the limit")
         axes.axhline(good, color=GREY, linestyle="--", linewidth=1.2, label=f"limit {good:.2f}")
-        axes.set_xlabel("Analysed row (counted from 0)")
+        axes.set_xlabel(f"Analysed {what} (counted from 0)")
         axes.set_ylabel("Pareto k")
         legend(figure, axes)
 
     return Plot(
         "loo-pareto-k",
-        "Influence of single rows: Pareto k",
-        f"Pareto k of {k.size:,} rows. The largest is {finite.max():.2f}; {above or 'none'} of them "
+        f"Influence of single {several}: Pareto k",
+        f"Pareto k of {k.size:,} {several}. The largest is {finite.max():.2f}; {above or 'none'} of them "
         f"{'is' if above == 1 else 'are'} above the limit of {good:.2f}.",
         draw,
         single_rows=True,
