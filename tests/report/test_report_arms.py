@@ -128,8 +128,8 @@ def test_a_product_is_said_and_has_a_row(checks_of: Callable[..., CheckReport]) 
     average = -3 + 0.2 * (trial()["start"].mean() - 20.0)
     assert f"by {abs(average):.2f} BDI points, adjusted for start" in page.findings[0]
     assert page.findings[2].startswith(
-        f"By start, with which the differences may vary: the slopes differ: new {MINUS} usual, 0.20 BDI points per "
-        "unit of start, almost certainly above zero"
+        "For each additional unit of start, the difference “new” minus “usual” was almost certainly higher, by 0.20 "
+        "BDI points (89% equal-tailed interval 0.20 to 0.20; more than 99% probability of being above zero)."
     )
     assert 'id="table-moderation-1"' in page.html
 

@@ -193,10 +193,24 @@ class _Compared:
         ]
         verdicts = [verdict for verdict, _ in found]
         worst: Verdict = "warn" if "warn" in verdicts else "pass" if "pass" in verdicts else "info"
+        if worst == "pass" and len(found) > 1:
+            return worst, self._calm(everywhere)
         said = [sentence for verdict, sentence in found if verdict == worst]
         rest = len(found) - len(said)
         others = f" The other {rest} keep their conclusion." if rest and worst == "warn" else ""
         return worst, " ".join(said[:MOST_SAID]) + _more(len(said) - MOST_SAID) + others
+
+    def _calm(self, everywhere: str) -> str:
+        """That no conclusion changes, and which number moves most."""
+        shifts = [steady(table["shift"].abs()).to_numpy() for table in self.tables]
+        most = int(np.argmax([np.nanmax(own) for own in shifts]))
+        furthest = self.tables[most].to_dict("records")[int(np.nanargmax(shifts[most]))]
+        return (
+            f"Whether the {PROB:.0%} interval of a difference excludes zero is the same {everywhere} for each of the "
+            f"{len(self.tables)}; a mean moves by {abs(furthest['shift']):.2f} posterior SDs at most "
+            f"({called(self.owns[most])}, {furthest['label']}; Monte Carlo standard error "
+            f"{max(map(error_of_shifts, self.parts)):.2f})."
+        )
 
     def plots(self, fit: FittedModel, name: str, when: str) -> tuple[Plot, ...]:
         """One figure a number."""

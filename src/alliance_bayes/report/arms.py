@@ -111,12 +111,12 @@ def arms(view: View, factor: str) -> dict[str, Any]:
 def _moderation(view: View, factor: str, name: str, rows: pd.DataFrame, number: int) -> Table:
     """By how much the differences change with one more unit of a predictor."""
     estimates = view.estimates
-    unit = units(unit_of(view.fit.design, view.fit.design.outcome.name))
+    unit, step = units(unit_of(view.fit.design, view.fit.design.outcome.name)), unit_of(view.fit.design, name)
+    step = step if column_name(name) in step else f"{step} of {column_name(name)}"
     judged = rows["rope_low"].notna().any()
     return effect_table(
         f"table-moderation-{number}",
-        f"By how much differences by {factor_name(factor)} change with one more {unit_of(view.fit.design, name)} "
-        f"({column_name(name)}), in {unit}; posterior means",
+        f"By how much differences by {factor_name(factor)} change with one more {step}, in {unit}; posterior means",
         rows,
         [
             Column("Difference", pair_name),

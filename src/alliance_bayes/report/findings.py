@@ -319,9 +319,30 @@ def _arms(fit: FittedModel, estimates: Estimates, checked: Checked, factor: str)
         what = "Beside them" if first.any() else capital(name)
         yield Finding(text, tuple(one.row for one in claims), "other differences", what, tuple(claims))
     for column, own in moderated(estimates, factor).items():
-        text, claims = _pairs(fit, estimates, ordered_pairs(own), "slope")
-        lead = f"By {column_name(column)}, with which the differences may vary"
-        yield Finding(text, tuple(one.row for one in claims), f"moderation: {column}", lead, tuple(claims))
+        for _, row in own[own["versus"] == reference].iterrows():
+            yield _moderation(fit, estimates, row, column)
+
+
+def _moderation(fit: FittedModel, estimates: Estimates, row: pd.Series, column: str) -> Finding:
+    """By how much a difference changes with one more unit of a predictor."""
+    direction, mean, step = claim(row), estimates.mean(row), unit_of(fit.design, column)
+    _, points = _outcome(fit)
+    text = SENTENCES(
+        "moderation",
+        level=clean(row["level"]),
+        versus=clean(row["versus"]),
+        column=column_name(column),
+        step=step if column_name(column) in step else f"{step} of {column_name(column)}",
+        settled=direction.settled,
+        word=direction.word,
+        way=direction.pick("higher", "lower"),
+        mean=mean if not direction.settled else mean.removeprefix(MINUS),
+        points=points or _percentage_points(estimates, row),
+        over=over_words(fit.design, str(row["population"]), str(row["factor"])),
+        interval=estimates.spoken(row),
+        direction=estimates.direction_spoken(row),
+    )
+    return Finding(text, (str(row.name),), f"moderation: {column}", claims=(direction,))
 
 
 def _difference(fit: FittedModel, estimates: Estimates, checked: Checked, row: pd.Series) -> Iterable[Finding]:

@@ -29,6 +29,7 @@ from alliance_bayes.report.text import (
     join,
     unit_of,
     units,
+    varying,
 )
 from alliance_bayes.report.wording import Wording, read_wording
 
@@ -142,7 +143,7 @@ def _prior_of(fit: FittedModel, name: str | None, small: int) -> StatedPrior | N
 
 def _pooled(factor: PooledFactor) -> dict[str, Any]:
     """What is pooled over a factor, in words."""
-    terms = ["level" if term == "Intercept" else f"slope of {column_name(clean(term))}" for term in factor.terms]
+    terms = ["level" if term == "Intercept" else varying(term) for term in factor.terms]
     words = {"terms": join(terms), "levels": len(factor.levels), "name": factor_name(factor.name)}
     return words | {"exhaustive": factor.exhaustive, "correlated": factor.correlated}
 

@@ -51,6 +51,7 @@ __all__ = [
     "typeset",
     "unit_of",
     "units",
+    "varying",
 ]
 
 MINUS = "\N{MINUS SIGN}"
@@ -326,13 +327,15 @@ def family_sentence(design: Design) -> str:
     return f"{sentence}; σ differs between the {levels} levels of {what}, each of which has a prior of its own"
 
 
+def varying(term: str) -> str:
+    """What a pooled column other than the intercept is: the slope of a number, or the difference of a level."""
+    return f"{'difference' if '[' in term else 'slope'} of {term_name(term)}"
+
+
 def pooling_sentence(factor: PooledFactor) -> str:
     """What is pooled over a factor, and what kind of factor it is."""
     what = join(
-        [
-            "the level of the outcome" if term == "Intercept" else f"the slope of {term_name(term)}"
-            for term in factor.terms
-        ]
+        ["the level of the outcome" if term == "Intercept" else f"the {varying(term)}" for term in factor.terms]
     )
     together = " (with a correlation between them)" if factor.correlated else ""
     kind = (
