@@ -335,7 +335,7 @@ class Model(ModelSpec):
         ran, seconds = without_times(ran)
         info = {**ran, **about, "versions": versions()}
         fit = Fit(spec, design, priors, tree, flow, info, moments, people, seconds)
-        if people is not None and not fit.pools_persons:
+        if people is not None and not fit.has_person_effects:
             words = _NO_EFFECT.format(rows=counted(flow.analysed, flow.unit), people=f"{np.unique(people).size:,}")
             logger.log(logging.WARNING if progress is not False else logging.INFO, "%s", words)
         return fit
@@ -366,6 +366,9 @@ class Model(ModelSpec):
             "cohort_hash": cohort.hash,
             "missing": {name: int(rows.data[name].isna().sum()) for name in self.columns},
         }
+        if (persons := rows.persons) is not None:
+            lacking = {name: persons[rows.data[name].isna().to_numpy()] for name in self.columns}
+            about["missing_people"] = {name: int(np.unique(theirs).size) for name, theirs in lacking.items()}
         if cohort.person is not None:
             about["long"] = {"person": cohort.person, "time": cohort.time, "unit": cohort.unit}
         return spec, spec.design(frame), flow, about, chosen

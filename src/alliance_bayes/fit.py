@@ -14,6 +14,7 @@ import xarray as xr
 
 from alliance_bayes.cohort import Flow
 from alliance_bayes.cohort.flow import counted
+from alliance_bayes.cohort.names import ID
 from alliance_bayes.errors import UsageError
 from alliance_bayes.model import Design, ModelSpec, PriorTable, Rows
 from alliance_bayes.model.levels import NEW_LEVEL
@@ -72,16 +73,28 @@ class FittedModel:
     )
 
     @property
-    def pools_persons(self) -> bool:
+    def person_columns(self) -> frozenset[str]:
+        """Columns whose levels are persons: that of participants, and what a table or a model declares to be one."""
+        said = dict(self.info.get("long") or {}).get("person")
+        roles = {ID: "person", **({} if said is None else {str(said): "person"}), **self.spec.roles}
+        return frozenset(name for name, role in roles.items() if role == "person")
+
+    @property
+    def has_person_effects(self) -> bool:
         """Whether rows of one person share an effect; True where a row is a person.
 
-        They do where a pooled factor has levels of one person each, of which some have several rows.
+        They do where a pooled factor, or a categorical predictor, has levels of one person each, of which some have
+        several rows.
         """
         if self.people is None:
             return True
-        for index in self.design.rows.index.values():
-            pairs = np.unique(np.column_stack([index, self.people]), axis=0)
-            levels = np.unique(index).size
+        codes = list(self.design.rows.index.values())
+        for name in {part for term in self.design.formula.common for part in term.split(":")}:
+            if name in self.design.frame and isinstance(self.design.frame[name].dtype, pd.CategoricalDtype):
+                codes.append(self.design.frame[name].cat.codes.to_numpy())
+        for code in codes:
+            levels = np.unique(code).size
+            pairs = np.unique(np.column_stack([code, self.people]), axis=0)
             if levels == len(pairs) and levels < self.people.size:
                 return True
         return False

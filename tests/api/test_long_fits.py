@@ -84,7 +84,7 @@ def test_a_saved_fit_keeps_who_and_what_a_row_is(fit: ab.Fit, tmp_path: Path) ->
     np.testing.assert_array_equal(kept.people, fit.people)
     assert kept.design.factor("pid").role == RoleOf("person", known=True)
     assert kept.info["long"] == {"person": "pid", "time": "week", "unit": "session"}
-    assert kept.pools_persons
+    assert kept.has_person_effects
 
 
 def test_rows_of_one_person_that_share_no_effect_are_warned_of(caplog: pytest.LogCaptureFixture) -> None:
@@ -95,10 +95,10 @@ def test_rows_of_one_person_that_share_no_effect_are_warned_of(caplog: pytest.Lo
         "61 sessions are of 11 people, and the model has no effect of the person: it takes rows of one person for as "
         "independent as those of two, so that intervals may be much too narrow. Pool over persons, as in (1 | pid)."
     ]
-    assert not fit.pools_persons
+    assert not fit.has_person_effects
     assert fit.flow.analysed_people == PEOPLE - 1
     crossed = ab.Model("score ~ week + (1 | pid:arm)").fit(table(), **LONG, seed=2, progress=False)
-    assert crossed.pools_persons
+    assert crossed.has_person_effects
 
 
 def test_who_is_in_a_part_of_the_rows_is_counted_too() -> None:
@@ -113,3 +113,19 @@ def test_who_is_in_a_part_of_the_rows_is_counted_too() -> None:
 def test_moments_and_the_study_have_no_persons(fit: ab.Fit) -> None:
     with pytest.raises(ab.UsageError, match="the study is of people, one row each"):
         ab.run_study(ab.read_cohort(table(), **LONG))
+
+
+@pytest.mark.parametrize("formula", ["score ~ week + pid", "score ~ week + week:pid", "score ~ week + (0 + pid | arm)"])
+def test_persons_have_no_coefficients_by_name(formula: str) -> None:
+    with pytest.raises(
+        ab.ModelError, match=r"'pid' says whose a row is, and as a predictor would have .* \(1 \| pid\)"
+    ):
+        ab.Model(formula).fit(table(), **LONG, progress=False)
+
+
+def test_dates_have_no_slope() -> None:
+    dated = table().assign(week=[f"2024-01-{day + 1:02.0f}" for day in table()["week"]])
+    with pytest.raises(ab.ModelError, match=r"'week' holds dates, which have no slope\. Make a column of numbers"):
+        RANDOM_LEVELS.fit(dated, **LONG, progress=False)
+    fit = ab.Model("score ~ arm + (1 | pid)").fit(dated, **LONG, seed=2, draws=200, progress=False)
+    assert fit.flow.unit == "session"

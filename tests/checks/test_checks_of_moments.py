@@ -99,7 +99,7 @@ def test_what_needs_rows_says_so_and_the_rest_agrees(fits: tuple[FittedModel, Fi
     theirs, report = run_checks(fit), run_checks(ours)
     assert [result.name for result in report] == list(CHECKS)
     for name, what in (
-        ("calibration", "The calibration of predictions for single people"),
+        ("calibration", "The calibration of single predictions"),
         ("loo", "Leaving one row out"),
         ("curvature", "The course of residuals along a predictor"),
         ("groups", "The distribution of residuals by group"),

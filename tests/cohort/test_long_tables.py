@@ -53,12 +53,12 @@ def test_the_flow_says_rows_and_people() -> None:
     flow = read_cohort(LONG, person="pid", time="week", unit="session").complete(["mood"])[1]
     assert str(flow).splitlines() == [
         "                              sessions  people",
-        "participants                         6       3",
+        "in the table                         6       3",
         "  left out: no value of mood         2       1",
         "analysed                             4       2  (66.7 % of the sessions)",
     ]
     assert flow.to_frame().to_dict("list") == {
-        "stage": ["participants", "no value of mood", "analysed"],
+        "stage": ["in the table", "no value of mood", "analysed"],
         "left_out": [0, 2, 0],
         "remaining": [6, 4, 4],
         "people_lost": [0, 1, 0],

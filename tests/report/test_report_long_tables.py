@@ -50,7 +50,7 @@ def test_people_are_counted(fit: ab.Fit) -> None:
 
 def test_a_page_of_them_counts_people_too(fit: ab.Fit, tmp_path: Path) -> None:
     page = fit.report(tmp_path / "long.html", checks=fit.check(checks=["convergence", "posterior_predictive"]))
-    assert "82 people analysed" in page.html
+    assert "82 people, 492 rows analysed" in page.html
     shown = {row["level"]: row["shown"] for row in page.numbers["participants"]["summary"] if "level" in row}
     assert (shown["B"], shown["C"]) == ("< 10", "–")
     told = {row["level"] for row in page.numbers["effects"] if row["factor"] == "country" and row["level"]}

@@ -95,7 +95,7 @@ def test_missing_values_are_counted_when_a_model_is_applied() -> None:
     frame.loc[20:50, "who5_followup"] = np.nan
     model = ab.Model(FORMULA, priors="literature")
 
-    _, flow, about, _ = model._applied(frame)
+    flow, about = model._applied(frame)[2:4]
 
     assert about["missing"] == {"who5_followup": 31, "alliance": 0, "age": 25, "provider_type": 0, "sex": 0}
     assert flow.analysed == 249

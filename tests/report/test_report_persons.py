@@ -51,10 +51,10 @@ def test_people_and_rows_are_counted_apart(fit: ab.Fit, page: str) -> None:
     assert np.unique(people).size == PEOPLE
     text = text_of(page)
     for said in (
-        f"{PEOPLE} people ({PEOPLE * EACH} rows) analysed",
-        f"{PEOPLE * EACH} rows in the table",
-        f"{PEOPLE * EACH} analysed (100.0%), of {PEOPLE} people",
-        f"People analysed (n = {PEOPLE}, with {PEOPLE * EACH} rows)",
+        f"{PEOPLE} people, {PEOPLE * EACH} rows analysed",
+        f"{PEOPLE} people, {PEOPLE * EACH} rows in the table",
+        f"{PEOPLE} people, {PEOPLE * EACH} rows (100.0%) analysed",
+        f"People analysed (n = {PEOPLE}, {PEOPLE * EACH} rows)",
         f"in {PEOPLE * EACH} rows of {PEOPLE} people, none with a missing value",
     ):
         assert said in text

@@ -54,12 +54,12 @@ class Calibration(Check):
 
     name = "calibration"
     title = "Calibration of predictions (LOO-PIT)"
-    looks_at = "calibration of predictions for single people (LOO-PIT)"
-    meaning = "Predictions for single people are more, or less, certain than they claim to be."
+    looks_at = "calibration of single predictions (LOO-PIT)"
+    meaning = "Single predictions are more, or less, certain than they claim to be."
     concerns = ("variance",)
     references = ("czado2009",)
     weighs_draws = True
-    needs_rows = "The calibration of predictions for single people"
+    needs_rows = "The calibration of single predictions"
 
     def examine(self, context: Context) -> CheckResult:
         """Compare observed outcomes with their leave-one-out predictive distributions."""

@@ -47,7 +47,7 @@ class LeaveOneOut(Check):
     title = "Leave-one-out predictions (PSIS-LOO)"
     looks_at = "leave-one-out predictions (PSIS-LOO)"
     meaning = (
-        "Single people weigh heavily in the results, and comparisons of models by these scores are not to be trusted."
+        "Single rows weigh heavily in the results, and comparisons of models by these scores are not to be trusted."
     )
     concerns = ("effects", "groups")
     references = ("vehtari2017", "vehtari2024")

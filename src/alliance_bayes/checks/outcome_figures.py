@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from alliance_bayes.bins import bin_counts
+from alliance_bayes.bins import bin_counts, bin_numbers
 from alliance_bayes.checks.check import Plot, percent
 from alliance_bayes.checks.context import FEWEST_ROWS
 from alliance_bayes.checks.drawing import BAND, EXPECTED, OBSERVED, axes_of, label_of, legend, short, slug
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 __all__ = ["Bins", "bins_around", "levels_against_limits", "outcome_bins", "outcome_shares"]
 
 MOST_LEVELS = 25
+#: Fewest people of a bar, where people have several rows.
+FEWEST_PEOPLE = 10
 #: Bins of an outcome without levels, and most of one with them by two.
 MOST_BINS = 40
 PANELS = ("mean", "SD")
@@ -89,12 +91,18 @@ def outcome_bins(design: Design, simulated: np.ndarray, step: float | None) -> B
 
 
 def outcome_shares(
-    design: Design, bins: Bins, observed: np.ndarray, replicated: np.ndarray, *, beyond: float = 0.0
+    design: Design,
+    bins: Bins,
+    observed: np.ndarray,
+    replicated: np.ndarray,
+    *,
+    beyond: float = 0.0,
+    people: np.ndarray | None = None,
 ) -> Plot:
     """Observed shares of the outcome by bin over replicated ones.
 
-    Neighbouring bins are joined until every one holds at least `FEWEST_ROWS` observed rows: a page may show the figure,
-    and a bar is a count.
+    Neighbouring bins are joined until every one holds at least `FEWEST_ROWS` observed rows, and where people have
+    several `FEWEST_PEOPLE` people: a page may show the figure, and a bar is a count.
 
     Parameters
     ----------
@@ -106,8 +114,13 @@ def outcome_shares(
         Shapes (n_bins,) and (n_replicates, n_bins).
     beyond
         Share of the replicated outcomes that lie beyond the outer edges, and count in the end bars.
+    people
+        Number of the person of each observed row, shape (n_rows,), where some have several.
     """
-    starts = _joined(observed * design.n)
+    held = np.clip(design.outcome.values, bins.edges[0], bins.edges[-1])
+    starts = _joined(observed * design.n, None if people is None else (bin_numbers(held, bins.edges), people))
+    fewest = FEWEST_ROWS if people is None else FEWEST_PEOPLE
+    each = f"{FEWEST_ROWS} observed rows" + ("" if people is None else f" of {FEWEST_PEOPLE} people")
     edges = np.r_[bins.edges[starts], bins.edges[-1]]
     # Per level or bin, so that a joined bar stands for its rows by its area.
     bars = np.add.reduceat(bins.units, starts)
@@ -130,14 +143,14 @@ def outcome_shares(
         "Observed and replicated outcomes",
         f"Histogram of the {design.n:,} observed values of {design.outcome.name}, with the median and 95 % "
         "range of histograms of outcomes "
-        f"replicated from the fitted model. Every bar is of at least {FEWEST_ROWS} observed rows."
+        f"replicated from the fitted model. Every bar is of at least {each}."
         + (
             f" The bars at the ends hold what is replicated beyond them, {percent(beyond, 1)}."
             if beyond >= 0.0005
             else ""
         ),
         draw,
-        fewest=FEWEST_ROWS,
+        fewest=fewest,
     )
 
 
@@ -215,13 +228,28 @@ def bins_around(levels: np.ndarray, lower: float | None = None, upper: float | N
     return Bins(np.r_[ends[0], middle, ends[1]], np.ones(levels.size), float(np.diff(levels).min()))
 
 
-def _joined(counts: np.ndarray) -> np.ndarray:
-    """First bins of the bars that hold at least `FEWEST_ROWS` each; all bins are one bar where there are fewer."""
+def _joined(counts: np.ndarray, whose: tuple[np.ndarray, np.ndarray] | None = None) -> np.ndarray:
+    """First bins of the bars that hold at least `FEWEST_ROWS` each; all bins are one bar where there are fewer.
+
+    Where people have several rows (bin and person of each row), a bar is of `FEWEST_PEOPLE` at least, too.
+    """
+
+    def enough(first: int, last: int) -> bool:
+        if whose is None:
+            return True
+        at, people = whose
+        return np.unique(people[(at >= first) & (at < last)]).size >= FEWEST_PEOPLE
+
     starts, running = [0], 0.0
     for place, size in enumerate(counts, 1):
         running += size
         # Half a row for rounding: shares of rows come as doubles.
-        if running > FEWEST_ROWS - 0.5 and counts[place:].sum() > FEWEST_ROWS - 0.5:
+        if (
+            running > FEWEST_ROWS - 0.5
+            and counts[place:].sum() > FEWEST_ROWS - 0.5
+            and enough(starts[-1], place)
+            and enough(place, len(counts))
+        ):
             starts.append(place)
             running = 0.0
     return np.array(starts)

@@ -156,7 +156,9 @@ def _of_rows(context: Context) -> _Seen:
     assert bins is not None
     drawn = np.concatenate(shares)
     out = beyond / (len(drawn) * design.rows.n)
-    figure = outcome_shares(design, bins, bins.shares(design.outcome.values), drawn, beyond=out)
+    figure = outcome_shares(
+        design, bins, bins.shares(design.outcome.values), drawn, beyond=out, people=context.fit.people
+    )
     return _Seen(groups, pairs, passed_over, (figure,), _fewer(context, groups))
 
 

@@ -126,7 +126,8 @@ class Flow:
             analysed. They count people, or in a table with several rows a person its rows; beside them are then
             `people_lost`, of whom no row is left, and `people_remaining`.
         """
-        rows: list[tuple[str, int, int]] = [("participants", 0, self.participants)]
+        everybody = "participants" if self.people is None else "in the table"
+        rows: list[tuple[str, int, int]] = [(everybody, 0, self.participants)]
         for step in self.steps:
             rows.append((step.reason, step.n, rows[-1][2] - step.n))
         rows.append(("analysed", 0, self.analysed))
@@ -138,7 +139,8 @@ class Flow:
         return table.assign(people_lost=lost, people_remaining=remaining)
 
     def __str__(self) -> str:
-        counts = [("participants", self.participants, self.people)]
+        everybody = "participants" if self.people is None else "in the table"
+        counts = [(everybody, self.participants, self.people)]
         counts += [(f"  left out: {step.reason}", step.n, step.lost) for step in self.steps]
         counts.append(("analysed", self.analysed, self.analysed_people))
         lines = [(label, f"{rows:,}", "" if people is None else f"{people:,}") for label, rows, people in counts]

@@ -11,10 +11,10 @@ import pandas as pd
 from alliance_bayes.cohort.cells import level_label
 from alliance_bayes.errors import ModelError
 from alliance_bayes.model.formula import Formula
-from alliance_bayes.model.grammar import columns_of
+from alliance_bayes.model.grammar import columns_of, shown
 from alliance_bayes.model.levels import joined_level, labels_of
 
-__all__ = ["Emptied", "refuse", "refuse_emptied", "term_columns", "too_few"]
+__all__ = ["Emptied", "refuse", "refuse_as_predictors", "refuse_emptied", "term_columns", "too_few"]
 
 # Levels and columns that a message names before it counts.
 _MOST_NAMED = 5
@@ -105,6 +105,36 @@ def term_columns(formula: Formula) -> tuple[str, ...]:
     parts = [part for name in names if name != "Intercept" for part in name.split(":")]
     used = {column for part in parts for column in (columns_of(calls[part]) if part in calls else (part,))}
     return tuple(name for name in formula.columns[1:] if name in used)
+
+
+def refuse_as_predictors(formula: Formula, person: str, time: str | None, data: pd.DataFrame) -> None:
+    """Refuse persons and dates in the terms of a formula, which have no coefficients that a page could show.
+
+    Parameters
+    ----------
+    formula
+        The model's.
+    person, time
+        Columns that say whose and when a row is.
+    data
+        All rows.
+
+    Raises
+    ------
+    ModelError
+        A coefficient for each person by name, or a column of dates.
+    """
+    used = term_columns(formula)
+    if person in used:
+        raise ModelError(
+            f"{shown(person)} says whose a row is, and as a predictor would have a coefficient for each person by "
+            f"name. Pool over persons, as in (1 | {person}); for slopes within persons, write within(x)."
+        )
+    if time is not None and time in formula.columns and pd.api.types.is_datetime64_dtype(data[time].dtype):
+        raise ModelError(
+            f"{shown(time)} holds dates, which have no slope. Make a column of numbers, such as days or weeks since "
+            "the first, and use that."
+        )
 
 
 def refuse_emptied(data: pd.DataFrame, columns: Sequence[str], formula: Formula, residual_by: str | None) -> None:

@@ -12,7 +12,7 @@ import pandas as pd
 
 from alliance_bayes.cohort import Cohort, Flow
 from alliance_bayes.errors import ModelError
-from alliance_bayes.model.complete import refuse_emptied
+from alliance_bayes.model.complete import refuse_as_predictors, refuse_emptied
 from alliance_bayes.model.defaults import PRIOR_SETS, set_without_use
 from alliance_bayes.model.derivations import Derivations
 from alliance_bayes.model.design import Design, build_design
@@ -207,12 +207,13 @@ class ModelSpec:
         Raises
         ------
         ModelError
-            The model's roles say something else of that column.
+            The model's roles say something else of that column, it is a predictor, or dates are.
         """
         factors, person = [group.factor for group in self.parsed.groups], cohort.person
         if person is None:
             found = person_column(factors, cohort.data, self.roles)
             return self, cohort if found is None else replace(cohort, person=found)
+        refuse_as_predictors(self.parsed, person, cohort.time, cohort.data)
         pooled = any(person in factor.split(":") for factor in factors)
         if not pooled or role_of(person, self.roles) == RoleOf("person", known=True):
             return self, cohort

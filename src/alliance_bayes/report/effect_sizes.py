@@ -30,6 +30,7 @@ from alliance_bayes.report.rows import (
     text_of,
 )
 from alliance_bayes.report.sections import Section
+from alliance_bayes.report.small_counts import unit_words
 from alliance_bayes.report.svg import Picture
 from alliance_bayes.report.tables import Table
 from alliance_bayes.report.text import (
@@ -200,6 +201,7 @@ def _slope_picture(fit: FittedModel, focal: str, curve: pd.DataFrame, prob: floa
         outcome=outcome,
         centre=float(np.mean(values)),
         band=band,
+        units=unit_words(fit),
     )
     first, last = curve.iloc[0], curve.iloc[-1]
     span = float((curve["upper"] - curve["lower"]).min())

@@ -28,10 +28,10 @@ from alliance_bayes.report.rows import (
     text_of,
 )
 from alliance_bayes.report.sections import Section
-from alliance_bayes.report.small_counts import people_in, shown_events
+from alliance_bayes.report.small_counts import analysed_words, one_row, people_in, shown_events, unit_words
 from alliance_bayes.report.svg import Picture
 from alliance_bayes.report.tables import SHOWN, Table
-from alliance_bayes.report.text import Row, count, factor_name, percent
+from alliance_bayes.report.text import Row, factor_name, percent
 from alliance_bayes.report.wording import Wording
 
 if TYPE_CHECKING:
@@ -82,8 +82,8 @@ def endpoint_effects(fit: FittedModel, *, prob: float, small: int) -> EffectTabl
     low = frame[BASELINE].to_numpy(float) <= ELEVATED if BASELINE in fit.design.predictors else None
     tables = []
     least = max(_LEAST, small)
-    enough = low is not None and low.sum() >= least
-    some = enough and low is not None and low.size - low.sum() >= least
+    enough = low is not None and people_in(fit, low) >= least
+    some = enough and low is not None and people_in(fit, ~low) >= least
     if outcome == CHANGE:
         tables.append(_responders(fit, relevant, None, prob))
         if some:
@@ -106,12 +106,13 @@ def endpoints(view: View) -> Section | None:
     differences = estimates.where("risk_difference")
     observed = _observed(view.fit)
     told = _told(view, [None, *dict.fromkeys(shares["factor"].dropna())], observed)
+    whom = unit_words(view.fit)
     percentages = partial(estimates.percentages, least=1, most=1)
     content: list[str | Table | Picture] = [
-        SENTENCES("introduction"),
+        SENTENCES("introduction", one=one_row(view.fit), units=whom),
         effect_table(
             "table-endpoints",
-            f"Shares of people by end point, posterior means; {count(people_in(view.fit))} people analysed",
+            f"Shares of {whom} by end point, posterior means; {analysed_words(view.fit)} analysed",
             shares,
             _wrapping(
                 Column("End point", _event),
@@ -139,16 +140,16 @@ def endpoints(view: View) -> Section | None:
     shown = [f"{_event(row)}, {_group(row)}: {percentages(row)[0]}" for row in rows_of(shares)]
     picture = forest_picture(
         "endpoints",
-        "Shares of people by end point",
+        f"Shares of {whom} by end point",
         estimates,
         shares,
         caption=SENTENCES("figure_caption", heading=estimates.interval_heading(), elevated=f"{ELEVATED:g}"),
-        axis="Share of people",
+        axis=f"Share of {whom}",
         heading="End point and group",
         label=lambda row: f"{_event(row)}: {_group(row)}",
         line=_short,
         description=f"{'; '.join(shown)}.",
-        data_title="Shares of people by end point, as probabilities",
+        data_title=f"Shares of {whom} by end point, as probabilities",
         shown=view.redact,
     )
     numbers = {"endpoints": estimates.records()}

@@ -65,6 +65,7 @@ def slope_figure(
     outcome: str,
     centre: float | None,
     band: str,
+    units: str = "people",
 ) -> Painter:
     """Expected outcome against a predictor, with the predictor's histogram below and no individual's point."""
 
@@ -73,7 +74,9 @@ def slope_figure(
         upper.fill_between(curve["x"], curve["lower"], curve["upper"], color=BAND, linewidth=0, label=band)
         upper.plot(curve["x"], curve["mean"], color=ACCENT, label="posterior mean")
         if centre is not None:
-            upper.axvline(centre, color=GREY, linewidth=0.8, linestyle=(0, (4, 3)), label="mean of the people analysed")
+            upper.axvline(
+                centre, color=GREY, linewidth=0.8, linestyle=(0, (4, 3)), label=f"mean of the {units} analysed"
+            )
         upper.set_ylabel(f"expected {outcome}")
         upper.grid(axis="y")
         figure.legend(*upper.get_legend_handles_labels(), loc="outside upper left", ncols=2)
@@ -81,7 +84,7 @@ def slope_figure(
         lower.bar(edges[:-1], density, width=np.diff(edges), align="edge", color=LIGHT, edgecolor=GREY, linewidth=0.6)
         lower.set_yticks([])
         lower.spines["left"].set_visible(False)
-        lower.set_ylabel("people", rotation=0, ha="right", va="center")
+        lower.set_ylabel(units, rotation=0, ha="right", va="center")
         lower.set_xlabel(predictor)
 
     return paint

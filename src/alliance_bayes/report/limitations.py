@@ -14,8 +14,8 @@ from alliance_bayes.model.windows import lagged_outcome
 from alliance_bayes.report.checked import CAUTIONS
 from alliance_bayes.report.privacy import ShownFlow
 from alliance_bayes.report.sections import Section
-from alliance_bayes.report.small_counts import people_in, row_words
-from alliance_bayes.report.text import capital, column_name, count, exact, factor_name, join, levels_of, percent
+from alliance_bayes.report.small_counts import analysed_words, people_in, unit_words
+from alliance_bayes.report.text import capital, clean, column_name, count, exact, factor_name, join, levels_of, percent
 from alliance_bayes.report.wording import Wording
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def limits_of_data(fit: FittedModel, small: int) -> list[str]:
         arms=_arms(fit),
         provider_types="provider_type" in fit.design.formula.columns,
         complete=flow.left == 0,
-        units=row_words(fit),
+        units=unit_words(fit, "participants"),
         left="" if flow.left is None else count(flow.left),
         total="" if flow.total is None else count(flow.total),
         share=percent(flow.left / flow.total, 1) if flow.left and flow.total else "",
@@ -138,6 +138,9 @@ def _of_model(view: View) -> list[str]:
         step="" if scale is None or scale.step is None else exact(scale.step),
         straight=join([column_name(name) for name in design.centres if name not in curved]),
         pooled=join([factor_name(factor.name) for factor in design.factors]),
+        dependent="" if view.fit.has_person_effects else analysed_words(view.fit),
+        units=unit_words(view.fit),
+        person=clean(dict(view.fit.info.get("long") or {}).get("person") or "person"),
         parts=parts_of(view.fit),
         lagged=None if lagged is None else join([column_name(name) for name in lagged.names]),
         occasions="" if lagged is None else f"{lagged.occasions:.1f}",
@@ -197,6 +200,8 @@ def not_to_conclude(fit: FittedModel, small: int) -> tuple[str, ...]:
         provider_types="provider_type" in fit.design.formula.columns,
         lagged=None if lagged is None else join([column_name(name) for name in lagged.names]),
         occasions="" if lagged is None else f"{lagged.occasions:.1f}",
-        left_out=ShownFlow.of(fit.flow, small, unit="people" if fit.people is None else "rows").sentence,
+        left_out=ShownFlow.of(fit.flow, small, unit=unit_words(fit)).sentence,
+        dependent="" if fit.has_person_effects else analysed_words(fit),
+        units=unit_words(fit),
     )
     return tuple(sentences)

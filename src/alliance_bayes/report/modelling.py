@@ -17,7 +17,7 @@ from alliance_bayes.report.figure_data import written
 from alliance_bayes.report.figures import Panel, prior_panels
 from alliance_bayes.report.privacy import identifying
 from alliance_bayes.report.sections import Section
-from alliance_bayes.report.small_counts import hidden_parameters
+from alliance_bayes.report.small_counts import hidden_parameters, one_row
 from alliance_bayes.report.style import ACCENT, BAND, GREY, INK, LIGHT
 from alliance_bayes.report.svg import Picture
 from alliance_bayes.report.tables import Table
@@ -80,6 +80,7 @@ def modelling(view: View) -> Section:
         "outcome": column_name(design.outcome.name),
         "family": design.family.title,
         "sentence": family_sentence(design),
+        "one": one_row(fit),
         "factors": [(factor_name(factor.name), pooling_sentence(factor)) for factor in design.factors]
         + [(column_name(smooth.column), smooth_sentence(smooth)) for smooth in design.smooths],
         "equations": equations(design),

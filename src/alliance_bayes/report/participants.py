@@ -10,18 +10,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from alliance_bayes.cohort.names import ID, MANY_LEVELS
+from alliance_bayes.cohort.flow import plural
+from alliance_bayes.cohort.names import MANY_LEVELS
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.report.privacy import ShownFlow, shown_missing
 from alliance_bayes.report.sections import Section
 from alliance_bayes.report.small_counts import (
     level_counts,
+    one_row,
+    one_value_each,
     people_in,
-    row_words,
+    rows_in_words,
     shown_cells,
     shown_counts,
     shown_events,
     split_factor,
+    unit_words,
 )
 from alliance_bayes.report.tables import Table
 from alliance_bayes.report.text import clean, column_name, count, factor_name, join, number, percent, shortened, units
@@ -44,18 +48,29 @@ def describe(fit: FittedModel, small: int) -> Section:
     """The people of a fit; counts below `small` are not shown."""
     table, numbers = table_one(fit, small)
     flow = ShownFlow.of(fit.flow, small)
-    stages = [("stage", f"{flow.participants} {row_words(fit)} in the table")]
-    stages += [("left", f"{size} left out: {clean(reason)}") for reason, size in flow.steps]
     share = f" ({percent(flow.analysed / flow.total, 1)})" if flow.total else ""
-    whose = "" if fit.people is None else f", of {count(people_in(fit))} people"
-    stages.append(("stage final", f"{count(flow.analysed)} analysed{share}{whose}"))
+    if flow.people is None:
+        units = unit_words(fit, "participants")
+        whose = "" if fit.people is None else f" {units}, of {count(people_in(fit))} people"
+        stages = [("stage", f"{flow.participants} {units} in the table")]
+        stages += [("left", f"{size} left out: {clean(reason)}") for reason, size in flow.steps]
+        stages.append(("stage final", f"{count(flow.analysed)}{whose} analysed{share}"))
+    else:
+        units = plural(fit.flow.unit)
+        stages = [("stage", f"{flow.people} people, {flow.participants} {units} in the table")]
+        stages += [
+            ("left", f"{size} {units} left out{f', and with them {lost} people' if lost else ''}: {clean(reason)}")
+            for (reason, size), lost in zip(flow.steps, flow.lost, strict=True)
+        ]
+        people = count(people_in(fit))
+        stages.append(("stage final", f"{people} people, {count(flow.analysed)} {units}{share} analysed"))
     context = {
         "source": clean(fit.info.get("cohort_source", "not recorded")),
         "stages": stages,
-        "hidden": flow.total is None,
+        "inexact": join(flow.inexact or [unit_words(fit, "participants")]) if flow.hidden else "",
         "small": small,
         "table": table,
-        "rows": fit.people is not None,
+        "one": one_row(fit, ""),
     }
     return Section("data", "Who was studied", "data.html", context, {"participants": {**flow.numbers, **numbers}})
 
@@ -101,7 +116,8 @@ def table_one(fit: FittedModel, small: int) -> tuple[Table, dict[str, Any]]:
     groups, hidden = _groups(fit, split, small)
     everybody = _Group(None, people_in(fit), np.ones(len(fit.design.frame), dtype=bool))
     missing = fit.info.get("missing")
-    lacking = None if missing is None else shown_missing(missing, fit.flow, small)
+    theirs = None if fit.flow.people is None else dict(fit.info.get("missing_people") or {})
+    lacking = None if missing is None else shown_missing(missing, fit.flow, small, theirs)
     summaries: dict[str | None, list[dict[str, Any]]] = {group.level: [] for group in (*groups, everybody)}
     rows, short = [], []
     for name in (fit.design.outcome.name, *fit.design.needed):
@@ -123,14 +139,14 @@ def table_one(fit: FittedModel, small: int) -> tuple[Table, dict[str, Any]]:
         few=any(cell in (f"< {small}", "–") for row in (*rows, *short) for cell in row[1:]),
         hidden=join([clean(level) for level in hidden]),
         lacking=lacking is not None,
-        units=row_words(fit),
+        units=unit_words(fit, "participants"),
+        several=fit.people is not None,
         moments=fit.moments is not None,
     )
+    who = "Participants" if fit.people is None else "People"
     table = Table.of(
         "table-participants",
-        f"{'Participants' if fit.people is None else 'People'} analysed (n = {count(everybody.n)}"
-        f"{'' if fit.people is None else f', with {count(fit.flow.analysed)} rows'}){by}: {kinds}, "
-        "n (% of the column) of levels",
+        f"{who} analysed (n = {count(everybody.n)}{rows_in_words(fit)}){by}: {kinds}, n (% of the column) of levels",
         headings,
         short,
         note=" ".join(notes),
@@ -181,20 +197,36 @@ def _numeric(
     sd = fit.design.sd(name)
     # Two digits of the SD, the custom of a Table 1; quartiles of a scale with steps are shown on its own steps.
     places = max(0, 1 - int(np.floor(np.log10(sd)))) if sd > 0 else 1
+    # What is the same in all rows of a person is described by people, and all else by rows.
+    by_person = one_value_each(fit, name)
     described = [
-        _described(fit, name, group.rows) if told[group.level or ""] else dict.fromkeys(_FIGURES, np.nan)
+        _described(fit, name, _first_rows(fit, group.rows) if by_person else group.rows)
+        if told[group.level or ""]
+        else dict.fromkeys(_FIGURES, np.nan)
         for group in groups
     ]
+    of = {} if fit.people is None else {"of": "people" if by_person else plural(fit.flow.unit)}
     for group, figures in zip(groups, described, strict=True):
-        summaries[group.level].append({"variable": name, "n": group.n, **figures})
-    label = _label(fit, name)
+        n = group.n if by_person else int(group.rows.sum())
+        summaries[group.level].append({"variable": name, "n": n, **of, **figures})
+    label = _label(fit, name) + (f", of {of['of']}" if of else "")
     yield [f"{label}: mean (SD)", *(f"{number(f['mean'], places)} ({number(f['sd'], places)})" for f in described)]
     if fit.moments is None:
         quartiles = [[number(f[key], places) for key in ("median", "q25", "q75")] for f in described]
         yield [
-            f"{column_name(name)}: median [quartiles]",
+            f"{column_name(name)}{f', of {of["of"]}' if of else ''}: median [quartiles]",
             *(f"{median} [{lower}, {upper}]" for median, lower, upper in quartiles),
         ]
+
+
+def _first_rows(fit: FittedModel, rows: np.ndarray) -> np.ndarray:
+    """The first of each person's rows among some, as a mask, shape (n,); all of them where a row is a person."""
+    if fit.people is None:
+        return rows
+    places = np.flatnonzero(rows)
+    firsts = np.zeros_like(rows)
+    firsts[places[np.unique(fit.people[places], return_index=True)[1]]] = True
+    return firsts
 
 
 def _told(fit: FittedModel, name: str, split: str | None, small: int) -> Mapping[str, bool]:
@@ -239,7 +271,7 @@ def _levels(
 ) -> tuple[list[list[str]], list[list[str]]]:
     """One row a level, and the same cut to the largest levels."""
     counts = level_counts(fit, name)
-    if len(counts) > MANY_LEVELS or name == ID or float(np.median(list(counts.values()))) < small:
+    if len(counts) > MANY_LEVELS or name in fit.person_columns or float(np.median(list(counts.values()))) < small:
         # A level may be one person.
         summaries[None].append({"variable": name, "levels": len(counts)})
         line = [column_name(name), *("" for _ in groups[1:]), f"{count(len(counts))} levels"]
@@ -247,8 +279,10 @@ def _levels(
     overall = shown_counts(fit, name, small)
     cells = {} if split in (None, name) else shown_cells(fit, name, str(split), small)
     lines = {}
+    # Somebody may be at several levels, and is counted at each.
+    some = "" if one_value_each(fit, name) else f" (in any {fit.flow.unit})"
     for level, cell in overall.items():
-        line = [f"{column_name(name)}: {clean(level)}"]
+        line = [f"{column_name(name)}: {clean(level)}{some}"]
         for group in groups:
             if group.level is None:
                 text, shown = cell.both, cell.text

@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 
 from alliance_bayes.cohort import Flow
-from alliance_bayes.cohort.names import ID, MISSING_REASONS
+from alliance_bayes.cohort.flow import plural
+from alliance_bayes.cohort.names import MISSING_REASONS
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model.levels import split_level
 from alliance_bayes.report.small_counts import NOT_SHOWN, fewer, hidden_levels, level_counts, people_in, shown_counts
@@ -41,7 +42,7 @@ PERSONAL = 5
 
 def identifying(fit: FittedModel, factor: str) -> bool:
     """Whether a factor's levels may each be one person: participants, or most levels with fewer than five people."""
-    if ID in factor.split(":"):
+    if set(factor.split(":")) & fit.person_columns:
         return True
     return float(np.median(list(level_counts(fit, factor).values()))) < PERSONAL
 
@@ -55,12 +56,14 @@ def redaction(fit: FittedModel) -> Redact:
     factors = {factor.name: factor.levels for factor in fit.design.factors}
     if fit.design.residual is not None:
         factors.setdefault(fit.design.residual.name, fit.design.residual.levels)
+    persons = fit.person_columns
     for name, levels in factors.items():
         if identifying(fit, name):
             hidden |= {clean(label) for label in levels}
             parts = name.split(":")
-            if ID in parts[:-1] + parts[1:]:
-                hidden |= {clean(split_level(label)[parts.index(ID)]) for label in levels}
+            for place, part in enumerate(parts):
+                if part in persons and len(parts) > 1:
+                    hidden |= {clean(split_level(label)[place]) for label in levels}
     shown = [levels for name, levels in factors.items() if not identifying(fit, name)]
     hidden -= {clean(level) for levels in shown for level in levels} | {""}
     # Longest first, so that "P10:a" is not taken for "P10" with something behind it.
@@ -199,23 +202,29 @@ def _countable(fit: FittedModel, name: str, rows: pd.DataFrame, small: int) -> n
 class ShownFlow:
     """A participant flow as a page may show it.
 
-    How many were analysed is in every part of a page. So when a step left out a few people, it is the number of
-    participants that is not told, and with it how many were left out in all.
+    How many were analysed is in every part of a page. So when a step left out a few people, or rows of a few, it is the
+    number of participants, or of rows, that is not told, and with it how many were left out in all.
 
     Parameters
     ----------
     participants
-        How many there were, or between which numbers.
+        How many rows there were, or between which numbers.
     steps
-        Reason and count as text.
+        Reason and count of rows as text.
     analysed
-        How many were analysed.
+        How many rows were analysed.
     total, left
-        Participants, and those left out; None where that would give a small step away.
+        All rows, and those left out; None where that would give a small step away.
     numbers
         The same for the JSON.
     unit
-        What is counted.
+        What a row is called, in the plural.
+    people
+        How many people there were, or between which numbers; None where a row is a person.
+    lost
+        By step, people of whom no row is left, as text; empty where there are none, or where a row is a person.
+    people_analysed
+        How many people were analysed; None where a row is a person.
     """
 
     participants: str
@@ -225,20 +234,32 @@ class ShownFlow:
     left: int | None
     numbers: Mapping[str, object]
     unit: str = "people"
+    people: str | None = None
+    lost: tuple[str, ...] = ()
+    people_analysed: int | None = None
+
+    @property
+    def hidden(self) -> bool:
+        """Whether some number is not given exactly."""
+        return self.total is None or self.numbers.get("people", 0) is None
+
+    @property
+    def inexact(self) -> list[str]:
+        """What is not given exactly of a table with several rows a person."""
+        rows = [] if self.people is None or self.total is not None else [plural(str(self.numbers["unit"]))]
+        return (["people"] if self.numbers.get("people", 0) is None else []) + rows
 
     @classmethod
     def of(cls, flow: Flow, small: int, *, unit: str = "people") -> Self:
-        """A flow without steps of fewer than `small` people, or rows."""
+        """A flow without steps of fewer than `small` people."""
+        if flow.people is not None:
+            return cls._of_rows(flow, small, unit)
         few = [0 < step.n < small for step in flow.steps]
         steps = tuple(
             (step.reason, fewer(small) if hidden else count(step.n))
             for step, hidden in zip(flow.steps, few, strict=True)
         )
-        # What anybody can work out from what is shown.
-        least = flow.participants - sum(step.n - 1 for step, hidden in zip(flow.steps, few, strict=True) if hidden)
-        text = count(flow.participants)
-        if any(few):
-            text = f"{count(least)} to {count(least + sum(few) * (small - 2))}" if small > 2 else NOT_SHOWN
+        text = _between(flow.participants, [step.n for step in flow.steps], small)
         total = None if any(few) else flow.participants
         listed = [
             {"reason": step.reason, "n": None if hidden else step.n}
@@ -247,6 +268,46 @@ class ShownFlow:
         numbers = {"participants": total, "left_out": listed, "analysed": flow.analysed}
         left = None if total is None else total - flow.analysed
         return cls(text, steps, flow.analysed, total, left, numbers, unit)
+
+    @classmethod
+    def _of_rows(cls, flow: Flow, small: int, unit: str) -> Self:
+        """The same of a table with several rows a person: how many rows a few people have is not told either."""
+        assert flow.people is not None
+        few = [0 < (step.people or 0) < small for step in flow.steps]
+        lost = [step.lost or 0 for step in flow.steps]
+        shown = flow.analysed + sum(step.n for step, hidden in zip(flow.steps, few, strict=True) if not hidden)
+        total = None if any(few) else flow.participants
+        whole = None if any(0 < n < small for n in lost) else flow.people
+        told = [None if hidden or 0 < n < small else n for n, hidden in zip(lost, few, strict=True)]
+        listed = [
+            {"reason": step.reason, "n": None if hidden else step.n, "people_lost": n}
+            for step, hidden, n in zip(flow.steps, few, told, strict=True)
+        ]
+        return cls(
+            count(flow.participants) if total is not None else f"more than {count(shown)}",
+            tuple(
+                (step.reason, f"some (of fewer than {small} people)" if hidden else count(step.n))
+                for step, hidden in zip(flow.steps, few, strict=True)
+            ),
+            flow.analysed,
+            total,
+            None if total is None else total - flow.analysed,
+            {
+                "participants": total,
+                "left_out": listed,
+                "analysed": flow.analysed,
+                "people": whole,
+                "people_analysed": flow.analysed_people,
+                "unit": flow.unit,
+            },
+            unit,
+            _between(flow.people, lost, small),
+            tuple(
+                "" if hidden or not n else f"fewer than {small}" if n < small else count(n)
+                for n, hidden in zip(lost, few, strict=True)
+            ),
+            flow.analysed_people,
+        )
 
     @property
     def sentence(self) -> str:
@@ -261,36 +322,56 @@ class ShownFlow:
         )
 
 
+def _between(total: int, steps: list[int], small: int) -> str:
+    """A total as text, or what anybody can work out of it from the steps that are shown."""
+    few = [n for n in steps if 0 < n < small]
+    if not few:
+        return count(total)
+    least = total - sum(n - 1 for n in few)
+    return f"{count(least)} to {count(least + len(few) * (small - 2))}" if small > 2 else NOT_SHOWN
+
+
 def reason_of(column: str) -> str:
     """How the flow says that people were left out for want of a value in a column."""
     return MISSING_REASONS.get(column, f"no value of {column}")
 
 
-def shown_missing(missing: Mapping[str, int], flow: Flow, small: int) -> dict[str, tuple[int | None, str]]:
+def shown_missing(
+    missing: Mapping[str, int], flow: Flow, small: int, people: Mapping[str, int] | None = None
+) -> dict[str, tuple[int | None, str]]:
     """Missing values by variable, as number and text.
 
     Parameters
     ----------
     missing
-        Participants of the table without a value, by variable.
+        Rows of the table without a value, by variable.
     flow
         The participant flow, whose steps count each of them once.
     small
         Fewest people that a shown count stands for.
+    people
+        People with such rows, by variable, in a table with several rows a person; None where a row is a person.
 
     Returns
     -------
     dict
-        A count is not shown when it is small, or when it differs from its step of the flow by a small count: those
-        who had been left out before for another reason.
+        A count is not shown when it is of few people, or when it differs from its step of the flow by that of few:
+        those who had been left out before for another reason.
     """
-    steps = {step.reason: step.n for step in flow.steps}
+    steps = {step.reason: step for step in flow.steps}
     found: dict[str, tuple[int | None, str]] = {}
     for name, size in missing.items():
-        before = size - steps.get(reason_of(name), 0)
-        if 0 < size < small:
-            found[name] = (None, fewer(small))
-        elif 0 < before < small:
+        step = steps.get(reason_of(name))
+        before = size - (0 if step is None else step.n)
+        if people is None:
+            whose, theirs, few = size, before, fewer(small)
+        else:
+            # Of the people with rows that were left out before, at least those who are not of the step.
+            whose, few = people.get(name, 0), NOT_SHOWN
+            theirs = 0 if before == 0 else max(1, whose - (0 if step is None else step.people or 0))
+        if 0 < whose < small or (size and not whose):
+            found[name] = (None, few)
+        elif 0 < theirs < small:
             found[name] = (None, NOT_SHOWN)
         else:
             found[name] = (size, count(size))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from alliance_bayes.cohort.flow import ROW
 from alliance_bayes.cohort.hashing import keyed_digest
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model import card_text
@@ -67,6 +69,7 @@ def reproduction(view: View) -> Section:
         "seed": clean(meta["seed"]) if isinstance(meta["seed"], int) else "SEED",
         "prob": f"{view.prob:g}",
         "small": "" if view.small == SMALL else f" --small {view.small}",
+        "reading": _reading(fit),
         **dict(zip(("data", "data_kind"), _data_name(fit), strict=True)),
     }
     return Section("reproduction", "Reproduction details", "reproduction.html", context)
@@ -81,7 +84,9 @@ def made_from(fit: FittedModel) -> dict[str, Any]:
             "source": info.get("cohort_source"),
             "rows": fit.moments is None,
             "analysed": fit.flow.analysed,
-        },
+        }
+        | ({} if fit.flow.people is None else {"people": fit.flow.analysed_people, "unit": fit.flow.unit})
+        | ({"read": long} if (long := _long(fit)) else {}),
         "card": card_text(fit.spec),
         "formula": fit.spec.formula,
         "family": fit.spec.family,
@@ -110,6 +115,18 @@ def _data_name(fit: FittedModel) -> tuple[str, str]:
     if fit.moments is not None:
         return "moments.nc", "moments"
     return ("tables", "tables") if fit.spec.derived or fit.spec.rows == "sessions" else ("cohort.csv", "table")
+
+
+def _reading(fit: FittedModel) -> str:
+    """Options that tell whose and when a row is, with a blank before each; empty where a row is a person."""
+    return "".join(f" --{name} {shlex.quote(clean(value))}" for name, value in _long(fit).items())
+
+
+def _long(fit: FittedModel) -> dict[str, str]:
+    """Which columns say whose and when a row is, and what it is called, as `read_cohort` takes them."""
+    known = dict(fit.info.get("long") or {})
+    given = {name: known.get(name) for name in ("person", "time", "unit")}
+    return {name: str(value) for name, value in given.items() if value is not None and (name, value) != ("unit", ROW)}
 
 
 def _file_name(name: str) -> str:

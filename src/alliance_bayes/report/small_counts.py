@@ -11,7 +11,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 import pandas as pd
 
-from alliance_bayes.cohort.flow import plural
+from alliance_bayes.cohort.flow import counted, plural
 from alliance_bayes.effects.at import levels_at
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model.grammar import Windowed, windowed_named
@@ -88,9 +88,19 @@ def people_in(fit: FittedModel, rows: np.ndarray | None = None) -> int:
     return int(np.unique(fit.people if rows is None else fit.people[rows]).size)
 
 
-def row_words(fit: FittedModel) -> str:
-    """What a row of the table is: a participant, or one of several of somebody."""
-    return "participants" if fit.people is None else "rows"
+def unit_words(fit: FittedModel, people: str = "people") -> str:
+    """What rows are called: people, or what somebody has several of ("sessions")."""
+    return people if fit.people is None else plural(fit.flow.unit)
+
+
+def one_row(fit: FittedModel, person: str = "person") -> str:
+    """What a row is called, in the singular."""
+    return person if fit.people is None else fit.flow.unit
+
+
+def rows_in_words(fit: FittedModel) -> str:
+    """How many rows were analysed, where they are not people: ", 180 days"; empty where they are."""
+    return "" if fit.people is None else f", {counted(fit.flow.analysed, fit.flow.unit)}"
 
 
 def alike_but_for(fit: FittedModel, predictor: str) -> str:
@@ -107,9 +117,16 @@ def alike_but_for(fit: FittedModel, predictor: str) -> str:
 
 
 def analysed_words(fit: FittedModel) -> str:
-    """How many were analysed: "2,773 people", "18 people (180 rows)"."""
-    rows = "" if fit.people is None else f" ({count(fit.flow.analysed)} rows)"
-    return f"{count(people_in(fit))} people{rows}"
+    """How many were analysed: "2,773 people", "18 people, 180 days"."""
+    return f"{count(people_in(fit))} people{rows_in_words(fit)}"
+
+
+def one_value_each(fit: FittedModel, column: str) -> bool:
+    """Whether a column says the same of a person in all analysed rows; True where a row is a person."""
+    if fit.people is None:
+        return True
+    codes = pd.factorize(fit.design.frame[column])[0]
+    return len(np.unique(np.column_stack([fit.people, codes]), axis=0)) == np.unique(fit.people).size
 
 
 def level_counts(fit: FittedModel, factor: str) -> dict[str, int]:

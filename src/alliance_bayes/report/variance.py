@@ -20,6 +20,7 @@ from alliance_bayes.report.rows import (
     text_of,
 )
 from alliance_bayes.report.sections import Section
+from alliance_bayes.report.small_counts import unit_words
 from alliance_bayes.report.svg import Picture
 from alliance_bayes.report.tables import Table
 from alliance_bayes.report.text import Row, clean, column_name, factor_name
@@ -47,6 +48,7 @@ def variance(view: View) -> Section:
         "table": _table(estimates, rows) if shown else None,
         "picture": _picture(estimates, estimates.where("variance_share")) if shown else None,
         "outcome": column_name(fit.design.outcome.name),
+        "units": unit_words(fit),
     }
     return Section("variance", "Variance partition and R²", "variance.html", context)
 

@@ -15,11 +15,13 @@ import pandas as pd
 from alliance_bayes.atomic import scratch
 from alliance_bayes.checks import Check
 from alliance_bayes.cohort import Cohort
+from alliance_bayes.cohort.flow import ROW
 from alliance_bayes.cohort.hashing import keyed_digest
 from alliance_bayes.effects import Estimand
 from alliance_bayes.errors import FileFormatError, UsageError
 from alliance_bayes.foreign import JSON_BYTES, PAGE_BYTES, parse_json, read_text
 from alliance_bayes.moments import Moments, fingerprint
+from alliance_bayes.remedies import argument
 from alliance_bayes.report import SECTIONS, Section
 from alliance_bayes.report.limitations import is_simulated
 from alliance_bayes.report.page import (
@@ -438,6 +440,8 @@ def compare_data(
         raise UsageError("the page was made of rows, and moments hold none. Give the table it was made of.")
     if not data.get("rows", True) and not isinstance(cohort, Moments):
         raise UsageError("the page was made of moments. Give the file of moments (.nc), not a table.")
+    if isinstance(cohort, Cohort) and isinstance(read := data.get("read", {}), dict):
+        _check_reading(read, cohort)
     digest = data.get("digest")
     if digest is None:
         return [], ["The page holds no digest of its data: that they are the same shows in the numbers alone."]
@@ -453,3 +457,19 @@ def compare_data(
     if found == digest:
         return [], ["The data are the same, to the last digit."]
     return ["The data are not those the page was made of, or the key is another page's: the digest differs."], []
+
+
+def _check_reading(read: Mapping[str, Any], cohort: Cohort) -> None:
+    """Refuse a table that does not say whose and when its rows are as the page's table did.
+
+    Raises
+    ------
+    UsageError
+        What it was read with, or without.
+    """
+    own = {"person": cohort.person, "time": cohort.time, "unit": cohort.unit}
+    wanted = {"person": read.get("person"), "time": read.get("time"), "unit": read.get("unit", ROW)}
+    if differing := [name for name in own if own[name] != wanted[name]]:
+        given = [argument(name, str(wanted[name])) for name in differing if wanted[name] is not None]
+        said = f"with {' '.join(given)}" if given else f"without {argument(differing[0])}"
+        raise UsageError(f"the page was made of a table that was read {said}. Read the table so.")

@@ -1,0 +1,173 @@
+"""Pages of tables with several rows a person: people and rows counted apart, in the words of the table."""
+
+from __future__ import annotations
+
+import html
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import alliance_bayes as ab
+from alliance_bayes.cohort import Flow, FlowStep
+from alliance_bayes.report.privacy import ShownFlow, shown_missing
+
+LONG = {"person": "pid", "time": "week", "unit": "diary entry"}
+PEOPLE, WEEKS = 40, 5
+
+
+def table() -> pd.DataFrame:
+    """Forty people in five weeks: an arm and an age of theirs, a mood that changes, and scores that some lack."""
+    rng = np.random.default_rng(8)
+    who = np.repeat(np.arange(PEOPLE), WEEKS)
+    week = np.tile(np.arange(WEEKS), PEOPLE)
+    score = 20 + rng.normal(0, 4, PEOPLE)[who] + 0.8 * week + rng.normal(0, 2, who.size)
+    score[np.isin(who, range(12))] = np.nan
+    score[(week == 4) & (who < 30)] = np.nan
+    return pd.DataFrame(
+        {
+            "pid": [f"Zoltan{k:02d}" for k in who],
+            "week": week,
+            "score": score,
+            "age": rng.integers(20, 70, PEOPLE)[who].astype(float),
+            "arm": np.where(who % 3 == 0, "care as usual", "therapy"),
+            "mood": rng.choice(["low", "high"], who.size),
+        }
+    )
+
+
+MODEL = ab.Model("score ~ week + age + arm + mood + (1 | pid)", focal="week")
+
+
+@pytest.fixture(scope="module")
+def fit() -> ab.Fit:
+    return MODEL.fit(table(), **LONG, seed=4, draws=400, progress=False)
+
+
+@pytest.fixture(scope="module")
+def page(fit: ab.Fit, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, object], str]:
+    path = tmp_path_factory.mktemp("page") / "units.html"
+    made = fit.report(path, checks=fit.check(checks=["convergence", "posterior_predictive"]))
+    return path, dict(made.numbers), words_of(made.html)
+
+
+def words_of(page: str) -> str:
+    page = re.sub(r"<(style|script).*?</\1>", "", page, flags=re.DOTALL)
+    return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", page)).split())
+
+
+def test_table_one_by_hand(page: tuple[Path, dict[str, object], str]) -> None:
+    _, numbers, _ = page
+    complete = table().dropna()
+    firsts = complete.drop_duplicates("pid")
+    told = {(row["variable"], row.get("level")): row for row in numbers["participants"]["summary"]}  # type: ignore[index]
+    # A row each for what changes, one person each for what does not.
+    for name, rows, of in (("score", complete, "diary entries"), ("age", firsts, "people")):
+        found = told[name, None]
+        assert (found["n"], found["of"]) == (len(rows), of)
+        assert found["mean"] == pytest.approx(rows[name].mean(), abs=6e-4)
+        assert found["sd"] == pytest.approx(rows[name].std(), abs=6e-4)
+        assert found["median"] == pytest.approx(rows[name].median(), abs=6e-4)
+    arms = firsts["arm"].value_counts()
+    moods = complete.groupby("mood")["pid"].nunique()
+    assert [told["arm", level]["shown"] for level in arms.index] == [str(n) for n in arms]
+    assert [told["mood", level]["shown"] for level in moods.index] == [str(n) for n in moods]
+
+
+def test_the_words_of_the_page(page: tuple[Path, dict[str, object], str]) -> None:
+    _, numbers, text = page
+    data = table()
+    complete = data.dropna()
+    people, rows = complete["pid"].nunique(), len(complete)
+    lost = data["pid"].nunique() - people
+    assert (people, rows, lost) == (28, 122, 12)
+    for said in (
+        "28 people, 122 diary entries analysed · data: DataFrame",
+        "40 people, 200 diary entries in the table",
+        "78 diary entries left out, and with them 12 people: no value of score",
+        "28 people, 122 diary entries (61.0%) analysed",
+        "A diary entry that lacks a value",
+        "People analysed (n = 28, 122 diary entries)",
+        ", of people: mean (SD)",
+        "score, of diary entries: mean (SD)",
+        "mood: high (in any diary entry)",
+        "Missing: diary entries without a value",
+        "in 122 of 200 diary entries of 28 people",
+        "Each diary entry’s score",
+        "78 of 200 diary entries (39.0%) were left out",
+        "That the results hold for the 78 diary entries (39%) that were left out",
+        "that of two diary entries, drawn from those analysed",
+        "Between diary entries at the 10th and at the 90th percentile of week",
+        "mean of the diary entries analysed",
+        "--person pid --time week --unit 'diary entry' -o report.html",
+    ):
+        assert said in text, said
+    assert "122 people" not in text
+    assert "Zoltan" not in text
+    assert numbers["meta"]["data"] == {  # type: ignore[index]
+        "source": "DataFrame",
+        "rows": True,
+        "analysed": 122,
+        "people": 28,
+        "unit": "diary entry",
+        "read": LONG,
+    }
+
+
+def test_such_a_page_is_verified(page: tuple[Path, dict[str, object], str]) -> None:
+    path, _, _ = page
+    assert "Zoltan" not in path.read_text() + path.with_suffix(".json").read_text()
+    found = ab.verify_report(path, ab.read_cohort(table(), **LONG))
+    assert found.passed, found.problems
+    with pytest.raises(
+        ab.UsageError, match=r"read with person='pid' time='week' unit='diary entry'\. Read the table so"
+    ):
+        ab.verify_report(path, ab.read_cohort(table()))
+
+
+def test_a_model_without_an_effect_of_the_person_says_what_that_means() -> None:
+    fit = ab.Model("score ~ week + arm").fit(table(), **LONG, seed=4, draws=400, progress=False)
+    text = words_of(fit.report(checks=fit.check(checks=["convergence"])).html)
+    assert (
+        "That the intervals are as narrow as they look. The model has no effect of the person and takes diary entries "
+        "of one person for independent (28 people, 122 diary entries)." in text
+    )
+    assert "such as (1 | pid) in the formula" in text
+
+
+def test_steps_of_few_people_are_not_counted_out_however_many_rows_they_have() -> None:
+    steps = (FlowStep("no value of x", 60, 3, 2), FlowStep("no value of y", 40, 25, 0), FlowStep("no z", 90, 30, 12))
+    flow = ShownFlow.of(Flow(1000, steps, 100, "session"), 10)
+    assert flow.steps == (
+        ("no value of x", "some (of fewer than 10 people)"),
+        ("no value of y", "40"),
+        ("no z", "90"),
+    )
+    assert flow.lost == ("", "", "12")
+    # 810 analysed, 40 and 90 left out, and somebody else.
+    assert (flow.participants, flow.total, flow.left) == ("more than 940", None, None)
+    # 86 analysed and 12 lost, and one to nine more.
+    assert (flow.people, flow.people_analysed) == ("99 to 107", 86)
+    assert flow.inexact == ["people", "sessions"]
+    assert flow.numbers["left_out"] == [
+        {"reason": "no value of x", "n": None, "people_lost": None},
+        {"reason": "no value of y", "n": 40, "people_lost": 0},
+        {"reason": "no z", "n": 90, "people_lost": 12},
+    ]
+    whole = ShownFlow.of(Flow(1000, steps, 100, "session"), 1)
+    assert (whole.participants, whole.people, whole.lost) == ("1,000", "100", ("2", "", "12"))
+
+
+def test_missing_values_of_few_people_are_not_counted() -> None:
+    flow = Flow(1000, (FlowStep("no value of x", 60, 20, 2),), 100, "session")
+    missing, people = {"x": 60, "y": 50, "z": 90, "w": 0}, {"x": 20, "y": 4, "z": 15, "w": 0}
+    assert shown_missing(missing, flow, 10, people) == {
+        "x": (60, "60"),
+        "y": (None, "–"),
+        "z": (90, "90"),
+        "w": (0, "0"),
+    }
+    # Of 25 more rows without x than at its step, at least five people are not among those of the step.
+    assert shown_missing({"x": 85}, flow, 10, {"x": 25})["x"] == (None, "–")
