@@ -392,10 +392,11 @@ class FittedModel:
         Parameters
         ----------
         frame
-            Rows with every predictor column; the analysed rows by default. A new level of a sampled factor is
-            predicted from the factor's distribution, each new level from draws of its own that its label and the seed
-            determine; a new level of an exhaustive factor is an error, and so is a known level that is written in
-            another way.
+            Rows with every predictor column; the analysed rows by default. Of ``within(x)`` and ``between(x)`` what the
+            rows lack is made of ``x`` and the mean, theirs or that of a person whom the fit knows. A new level of a
+            sampled factor is predicted from the factor's distribution, each new level from draws of its own that its
+            label and the seed determine; a new level of an exhaustive factor is an error, and so is a known level that
+            is written in another way.
         kind
             ``"mean"``: the expected outcome. ``"outcome"``: a new outcome, with residual variation.
         seed

@@ -36,7 +36,10 @@ NAMES = st.sampled_from(
     ]
 )
 FUNCTIONS = st.sampled_from(
-    ["I", "log", "np.log", "maximum", "scale", "center", "bs", "poly", "offset", "s", "C", "eval", "I.__call__", "exec"]
+    [
+        *("I", "log", "np.log", "maximum", "scale", "center", "bs", "poly", "offset", "s", "within", "between", "lag"),
+        *("C", "eval", "I.__call__", "exec"),
+    ]
 )
 NUMBERS = st.sampled_from(["0", "1", "2", "3.5", ".5", "1e3", "1e999", "10", "99999999999999999999"])
 TOKENS = st.one_of(
@@ -76,6 +79,8 @@ PARTS = st.recursive(
         NAMES,
         st.builds("{}({})".format, FUNCTIONS, NAMES),
         st.builds("{}({}, {})".format, FUNCTIONS, NAMES, NUMBERS),
+        st.builds("{}({}, {})".format, FUNCTIONS, NAMES, NAMES),
+        st.builds("{}({}({}))".format, FUNCTIONS, FUNCTIONS, NAMES),
         st.builds("{}({}, {}={})".format, FUNCTIONS, NAMES, st.sampled_from(["df", "k", "degree"]), NUMBERS),
         st.builds("I({} {} {})".format, NAMES, st.sampled_from(["+", "-", "*", "/", "**", ">="]), NUMBERS),
         NUMBERS,
@@ -161,7 +166,7 @@ def test_a_model_prints_its_formula_as_it_was_read(text: str) -> None:
 
 NUMERIC = st.sampled_from(["a", "b", "c", "`a b`"])
 INSIDE = st.recursive(
-    st.one_of(NUMERIC, NUMERIC, st.sampled_from(["2", "0.5", "3"])),
+    st.one_of(NUMERIC, NUMERIC, st.sampled_from(["2", "0.5", "3", "lag(a)", "between(b, g)"])),
     lambda inner: st.one_of(
         st.builds("{} {} {}".format, inner, st.sampled_from(["+", "-", "*"]), inner),
         st.builds("({}) ** {}".format, inner, st.sampled_from(["2", "3"])),
@@ -173,7 +178,7 @@ INSIDE = st.recursive(
     max_leaves=4,
 )
 ATOMS = st.one_of(
-    st.sampled_from(["a", "b", "c", "`a b`", "g", "h"]),
+    st.sampled_from(["a", "b", "c", "`a b`", "g", "h", "lag(a)", "within(b, g)", "between(b, g)"]),
     st.builds("I({})".format, INSIDE),
     st.builds("{{{}}}".format, INSIDE),
     st.builds("scale({})".format, NUMERIC),
@@ -193,7 +198,7 @@ TERMS = st.one_of(
     SUMS,
     SUMS,
     st.builds("offset({})".format, INSIDE),
-    st.builds("s({})".format, st.sampled_from(["a", "b, k=5", "c, knots=(2, 3)"])),
+    st.builds("s({})".format, st.sampled_from(["a", "b, k=5", "c, knots=(2, 3)", "lag(a), k=4"])),
     st.builds(
         "({}{} {} {})".format, st.sampled_from(["", "0 + "]), SUMS, st.sampled_from(["|", "||"]), st.sampled_from("gh")
     ),
@@ -205,7 +210,8 @@ TERMS = st.one_of(
 @pytest.fixture(scope="module")
 def frame() -> pd.DataFrame:
     rng = np.random.default_rng(0)
-    numbers = pd.DataFrame({name: rng.normal(3, 1, 60) for name in ("y", "a", "b", "c", "a b")})
+    names = ("y", "a", "b", "c", "a b", "lag(a)", "within(b, g)", "between(b, g)")
+    numbers = pd.DataFrame({name: rng.normal(3, 1, 60) for name in names})
     return numbers.assign(g=rng.choice(list("pqr"), 60), h=rng.choice(list("uv"), 60))
 
 

@@ -328,18 +328,31 @@ def test_a_part_has_the_unit_and_the_scale_of_the_whole() -> None:
         ab.Model("y ~ within(x) + between(z)", focal="within(x)", against="between(z)")
 
 
-def test_a_lagged_outcome_beside_effects_of_persons_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
-    table = long_table()
-    model = ab.Model("y ~ lag(y) + (1 | pid)", roles={"pid": "person"})
-    fit = model.fit(read(table), seed=1, draws=50)
-    found = lagged_outcome(fit.design)
+@pytest.mark.parametrize(
+    ("formula", "pooled", "said"),
+    [
+        ("y ~ lag(y) + (1 | pid)", True, "too large"),
+        ("y ~ lag(y) + pid", False, "too small by about (1 + coefficient)"),
+    ],
+)
+def test_a_lagged_outcome_beside_effects_of_persons_is_warned_of(
+    formula: str, pooled: bool, said: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    fit = ab.Model(formula).fit(read(long_table()), seed=1, draws=50)
+    found = lagged_outcome(fit.design, "pid")
     assert found is not None
-    assert (found.names, found.factor) == (("lag(y)",), "pid")
-    assert found.occasions == pytest.approx(fit.design.rows.n / len(fit.design.factor("pid").levels))
+    assert (found.names, found.factor, found.pooled) == (("lag(y)",), "pid", pooled)
+    assert found.occasions == pytest.approx(fit.design.rows.n / fit.design.frame["pid"].nunique())
     assert [record.getMessage() for record in caplog.records if "Nickell" in record.getMessage()] == [found.warning]
-    for formula, roles in (("y ~ lag(y)", {}), ("y ~ lag(x) + (1 | pid)", {"pid": "person"})):
-        other = ab.Model(formula, roles=roles)
-        assert lagged_outcome(other.design(other.complete(other.derive(read(table)))[0])) is None
+    assert said in found.warning
+
+
+@pytest.mark.parametrize("formula", ["y ~ lag(y)", "y ~ lag(x) + (1 | pid)", "y ~ lag(y) + (1 | ward)"])
+def test_nothing_is_warned_of_without_a_lagged_outcome_or_effects_of_persons(formula: str) -> None:
+    table = long_table().assign(ward=lambda d: np.where(d["week"] % 2, "a", "b"))
+    model = ab.Model(formula, roles={"ward": "group"} if "ward" in formula else {})
+    design = model.design(model.complete(model.derive(read(table)))[0])
+    assert lagged_outcome(design, "pid") is None
 
 
 @settings(max_examples=60)

@@ -419,7 +419,7 @@ def _columns(column: Column, design: Design, centres: bool) -> str:
 def _less(part: str, design: Design, centres: bool) -> str:
     """A numeric component less its centring value."""
     value = design.centres[part]
-    if value == 0.0 and not design.formula.is_centred(part):
+    if value == 0.0 and (centres or not design.formula.is_centred(part)):
         return clean(part)
     return f"({clean(part)} {MINUS} {exact(value) if centres else f'mean {clean(part)}'})"
 
