@@ -536,6 +536,20 @@ def test_distributions_of_many_levels_at_many_values_are_refused() -> None:
     assert len(adjusted_means(fit, "country", at={"alliance": np.linspace(1, 5, 11)})) == 220  # type: ignore[dict-item]
 
 
+def test_a_table_of_everything_leaves_out_what_would_be_too_much() -> None:
+    fit = fitted(rows(90, countries=20), formula="who5_followup ~ age + sex + (1 | country)", chains=1, draws=4)
+    ages = list(range(20, 40, 2))
+    table = effects(fit, {"adjusted_means": {}, "contrasts": {"of": "mean"}}, at={"age": ages})
+    assert set(table.loc[table["estimand"] == "mean", "factor"]) == {"country", "sex"}
+    assert set(table.loc[table["estimand"].str.startswith("contrast_of"), "factor"]) == {"sex"}
+    assert table.left_out == ("contrasts of means by 'country': too many at 10 combinations of values; give fewer",)
+    refused(
+        lambda: contrasts(fit, "country", at={"age": ages}),
+        "20 levels of 'country' at 10 combinations of values make 12,350 differences, and at most 5,000 are in one "
+        "table. Name fewer values, or fewer levels: levels=...",
+    )
+
+
 def test_a_focal_factor_that_is_set_is_left_out() -> None:
     fit = fitted(rows(60), formula="who5_followup ~ alliance * sex", chains=1, draws=10, spec={"focal": "sex"})
     table = effects(fit, at={"sex": "male"})

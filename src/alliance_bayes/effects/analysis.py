@@ -313,7 +313,8 @@ class Analysis:
             labels, settings = self.levels(factor), self.settings(factor)
             if self.has_new_level(factor):
                 labels, settings = [NEW_LEVEL], [{}]
-            self._refuse_many(factor, len(labels))
+            if reason := self.too_many(factor):
+                raise UsageError(reason)
             own, said = self._of_rows_with(factor)
             if own is None:
                 draws, problems = np.full((self.n_draws, len(labels)), np.nan), [said] * len(labels)
@@ -339,14 +340,19 @@ class Analysis:
         # Without their number, which would tell how many have none.
         return replace(self, among=having, _by_level={}, _at={}), f"averaged over rows with a level of '{factor}'"
 
-    def _refuse_many(self, factor: str, n_levels: int) -> None:
-        """Refuse more levels at several values than a table holds, or memory where each has a distribution."""
-        count, most = n_levels * len(self.options.at), _MOST_AT if self.n_functions is None else _MOST_DISTRIBUTIONS
-        if len(self.options.at) > 1 and count > most:
-            raise UsageError(
-                f"the {n_levels:,} levels of '{factor}' at {len(self.options.at)} combinations of values make "
-                f"{count:,} averages, and at most {most:,} are computed at once. Give {argument('at')} fewer values."
-            )
+    def too_many(self, factor: str) -> str:
+        """Why a factor's levels at several values are more than a table holds; empty where they are not.
+
+        They are fewer where each has a whole distribution, which memory holds.
+        """
+        n_levels, n_cells = len(self.levels(factor)), len(self.options.at)
+        most = _MOST_AT if self.n_functions is None else _MOST_DISTRIBUTIONS
+        if n_cells < 2 or n_levels * n_cells <= most:
+            return ""
+        return (
+            f"the {n_levels:,} levels of '{factor}' at {n_cells} combinations of values make {n_levels * n_cells:,} "
+            f"averages, and at most {most:,} are computed at once. Give {argument('at')} fewer values."
+        )
 
     def _levels_first(self, draws: np.ndarray) -> np.ndarray:
         """Stacked draws (n_draws, n_levels, ...) as (n_levels, chain, draw, ...)."""

@@ -181,10 +181,30 @@ class Estimand(ABC):
                 analysis.leave_out(f"{what} by '{factor}': {count:,} levels; ask for them with {instead}")
             elif taken := [name for cell in analysis.options.at for name in factor.split(":") if name in cell.columns]:
                 analysis.leave_out(f"{what} by '{factor}': everybody is set to the same value of '{taken[0]}'")
+            elif self.too_many(analysis, factor):
+                n_cells = len(analysis.options.at)
+                analysis.leave_out(f"{what} by '{factor}': too many at {n_cells} combinations of values; give fewer")
             elif self.compares and analysis.has_new_level(factor):
                 analysis.leave_out(f"{what} by '{factor}': a new level has nothing to be compared with")
             else:
                 yield from self.checked(analysis, {"factor": factor, **given})
+
+    def too_many(self, analysis: Analysis, factor: str) -> str:
+        """Why a factor's levels at several values (``at``) are more than a table holds.
+
+        Parameters
+        ----------
+        analysis
+            With everybody as they are.
+        factor
+            A factor of the model.
+
+        Returns
+        -------
+        str
+            Empty where they are not.
+        """
+        return analysis.too_many(factor)
 
     def checked(self, analysis: Analysis, given: Mapping[str, Any]) -> Iterator[Estimate]:
         """The rows at each of the values that everybody is set to, each held to what the estimand says of itself.

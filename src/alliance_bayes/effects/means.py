@@ -396,19 +396,16 @@ class Contrasts(Estimand):
 
     @override
     def at_cells(self, analyses: Sequence[Analysis], given: Mapping[str, Any]) -> Iterator[Estimate]:
-        cells = list(compared_cells([analysis.cell for analysis in analyses]))
-        if cells:
-            n_levels = len(levels_to_compare(analyses[0], given["factor"], given.get("levels")))
-            count = n_levels * (n_levels - 1) // 2 * (2 * len(analyses) + len(cells))
-            if count > _MOST_ROWS:
-                raise UsageError(
-                    f"{n_levels} levels of '{given['factor']}' at {len(analyses)} combinations of values make "
-                    f"{count:,} differences, and at most {_MOST_ROWS:,} are in one table. Name fewer values, or fewer "
-                    f"levels: {argument('levels', ...)}"
-                )
+        compared = levels_to_compare(analyses[0], given["factor"], given.get("levels"))
+        if reason := _too_many(analyses[0], given["factor"], len(compared)):
+            raise UsageError(reason)
         yield from super().at_cells(analyses, given)
-        if cells:
+        if cells := list(compared_cells([analysis.cell for analysis in analyses])):
             yield from self._interactions(analyses, cells, **given)
+
+    @override
+    def too_many(self, analysis: Analysis, factor: str) -> str:
+        return _too_many(analysis, factor, len(analysis.levels(factor)))
 
     def _interactions(
         self,
@@ -471,6 +468,18 @@ class Contrasts(Estimand):
 
 
 CONTRASTS = Contrasts()
+
+
+def _too_many(analysis: Analysis, factor: str, n_levels: int) -> str:
+    """Why so many levels at several values make more differences than a table holds; empty where they do not."""
+    n_cells, n_compared = len(analysis.options.at), len(list(compared_cells(analysis.options.at)))
+    count = n_levels * (n_levels - 1) // 2 * (2 * n_cells + n_compared)
+    if n_cells < 2 or count <= _MOST_ROWS:
+        return ""
+    return (
+        f"{n_levels} levels of '{factor}' at {n_cells} combinations of values make {count:,} differences, and at most "
+        f"{_MOST_ROWS:,} are in one table. Name fewer values, or fewer levels: {argument('levels', ...)}"
+    )
 
 
 @dataclass(frozen=True, eq=False)
