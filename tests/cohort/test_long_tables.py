@@ -222,3 +222,34 @@ def test_a_second_row_at_one_time_and_a_row_of_nobody_are_told_by_row(table: pd.
     assert ("pid", len(table) + 1, "has no identifier") in told
     assert ("when", len(table), f"is the time of row {copied}, too, which is of the same person") in told
     assert len(told) == 2
+
+
+def test_the_summary_counts_people_beside_rows() -> None:
+    table = LONG.assign(arm=["a", "a", "b", "b", "", "b"])
+    found = read_cohort(table, person="pid", time="week").summary()
+    rows = {
+        (row["variable"], row["level"] if isinstance(row["level"], str) else None): (row["n"], row["people"])
+        for row in found.to_dict("records")
+    }
+    assert rows == {("week", None): (6, 3), ("mood", None): (4, 2), ("arm", "a"): (2, 1), ("arm", "b"): (3, 2)}
+    assert "people" not in read_cohort(table).summary()
+    told = read_cohort(table, person="pid", time="week", unit="session").told()
+    assert told["unit"] == "session"
+    assert told["flow"] == {"participants": 6, "left_out": [], "analysed": 6, "people": 3, "analysed_people": 3}
+
+
+@pytest.mark.parametrize(
+    ("name", "doubted"), [("Subject", True), ("patient_id", True), ("clientId", True), ("site_id", False), ("x", False)]
+)
+def test_a_long_table_that_is_not_read_as_one_is_doubted(name: str, doubted: bool) -> None:
+    table = pd.DataFrame({name: np.repeat(np.arange(308, 318), 4), "y": np.arange(40) % 7 + 0.5})
+    found = [doubt for doubt in read_cohort(table).doubts() if doubt.kind == "several_rows"]
+    assert len(found) == doubted
+    if doubted:
+        assert str(found[0]) == (
+            f"column '{name}': has 10 values in 40 rows and may say whose they are; each is counted as a person. Pass "
+            f"person='{name}' if people have several rows."
+        )
+        assert not [doubt for doubt in read_cohort(table, person=name).doubts() if doubt.kind == "several_rows"]
+    known = table.assign(participant_id=[f"p{k}" for k in range(40)])
+    assert not [doubt for doubt in read_cohort(known).doubts() if doubt.kind == "several_rows"]

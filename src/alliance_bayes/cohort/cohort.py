@@ -250,9 +250,10 @@ class Cohort:
         Returns
         -------
         pandas.DataFrame
-            One row a column, or a level of one.
+            One row a column, or a level of one. In a table with several rows a person, `n` and `share` are of rows, and
+            `people` says how many have a value, or are at the level in some row.
         """
-        return _summarise(self.data.drop(columns=[] if self.person is None else self.person))
+        return _summarise(self.data.drop(columns=[] if self.person is None else self.person), self.persons)
 
     def doubts(self, columns: Collection[str] | None = None) -> tuple[Doubt, ...]:
         """Look for likely mistakes that are no errors, of some columns alone or of all.
@@ -320,6 +321,12 @@ class Cohort:
             near = difflib.get_close_matches(name, list(self.data.columns), n=1)
             hint = f"Did you mean {near[0]!r}? " if near else ""
             raise UsageError(f"{self.source}: no column {name!r}. {hint}Columns: {', '.join(self.data.columns)}.")
+
+
+def _where(column: pd.Series, level: object) -> np.ndarray:
+    """Which rows have a value, or are at a level where a row of a summary is of one."""
+    at_level = isinstance(column.dtype, pd.CategoricalDtype) and level in column.cat.categories
+    return np.asarray(column == level if at_level else column.notna(), dtype=bool)
 
 
 def _numbered(persons: pd.Series) -> np.ndarray:
@@ -459,13 +466,15 @@ def _column(name: str, column: pd.Series, where: str, remedy: str) -> pd.Series:
     raise UsageError(f"{where}column {name!r} has dtype {dtype}; it should be numeric or categorical. {remedy}")
 
 
-def _summarise(data: pd.DataFrame) -> pd.DataFrame:
+def _summarise(data: pd.DataFrame, persons: np.ndarray | None = None) -> pd.DataFrame:
     """Describe every column but the participant's id.
 
     Parameters
     ----------
     data
         A cohort's table.
+    persons
+        Number of the person of each row, where there are several.
 
     Returns
     -------
@@ -519,6 +528,11 @@ def _summarise(data: pd.DataFrame) -> pd.DataFrame:
                 }
             )
     table = pd.DataFrame(rows, columns=[*_COLUMNS, *_OF_MANY])
+    shown = list(_COLUMNS)
+    if persons is not None:
+        at = [_where(data[name], level) for name, level in zip(table["variable"], table["level"], strict=True)]
+        table.insert(3, "people", [int(np.unique(persons[there]).size) for there in at])
+        shown.insert(3, "people")
     if table["levels"].isna().all():
-        return table[_COLUMNS]
+        return table[shown]
     return table.astype({name: "Int64" for name in _OF_MANY if name != "largest"})

@@ -43,6 +43,11 @@ _CODE_WORD = re.compile(
     "id|code|nr|no|number|site|clinic|cent(er|re)|ward|group|team|provider|therapist|coach|plz|zip|postcode|arm|region"
     "|country|sex|gender|type|category"
 )
+# Words of columns that may say whose a row is, and those of columns that say something else with an id.
+_WHOSE = frozenset("id pid patient subject person participant client respondent case user member".split())  # noqa: SIM905
+_NOT_WHOSE = frozenset(
+    "provider therapist coach site clinic center centre ward group team school class country item arm".split()  # noqa: SIM905
+)
 _TIME_WORDS = frozenset(("date", "day", "days", "week", "weeks", "month", "time", "year"))
 _EARLIER = {
     "baseline": ("followup", "follow", "fu"),
@@ -74,8 +79,8 @@ class Doubt:
     Parameters
     ----------
     kind
-        "identical_rows", "misspelling", "unknown", "impossible", "identifier", "code", "constant", "same_columns" or
-        "one_person".
+        "identical_rows", "misspelling", "unknown", "impossible", "several_rows", "identifier", "code", "constant",
+        "same_columns" or "one_person".
     problem
         Where it is, what it is, and what to do.
     details
@@ -124,6 +129,12 @@ def find_doubts(
         if column == time or (only is not None and column not in only):
             continue
         values = data[column]
+        if person is None and _numbered(data) and _says_whose(column, values):
+            n = values.nunique()
+            what = f"has {n:,} values in {rows_of(len(values))} and may say whose they are; each is counted as a person"
+            remedy = f"Pass {argument('person', column)} if people have several rows."
+            doubts.append(_doubt("several_rows", column, what, remedy, values=int(n), rows=len(values)))
+            continue
         if isinstance(values.dtype, pd.CategoricalDtype):
             doubts += _of_factor(column, values, people, column in identifiers)
         else:
@@ -157,6 +168,21 @@ def _is_identifier(values: pd.Series) -> bool:
     whole = bool((numbers == np.round(numbers)).all())
     running = np.unique(numbers).size == present and numbers.max() - numbers.min() == present - 1
     return whole and (running or bool({"id", "nr", "no", "number", "index", "row"} & set(_words(str(values.name)))))
+
+
+def _numbered(data: pd.DataFrame) -> bool:
+    """Whether the table has no identifiers of participants but those that count its rows."""
+    return ID not in data or data[ID].tolist() == [str(row) for row in range(1, len(data) + 1)]
+
+
+def _says_whose(name: str, values: pd.Series) -> bool:
+    """Whether a column is named as one of persons, most of whom have several rows."""
+    words = set(_words(name))
+    if len(values) < _ROWS or not words & _WHOSE or words & _NOT_WHOSE:
+        return False
+    counts = values.value_counts()
+    counts = counts[counts > 0]
+    return len(counts) > 2 and bool(counts.median() >= 2)
 
 
 # ------------------------------------------------------------------------------------------------------------- rows
