@@ -308,11 +308,11 @@ class Model(ModelSpec):
                 )
             design, moments = design_of_moments(cohort, self)
             flow = cohort.flow or Flow(design.n)
-            about: dict[str, Any] = {"cohort_source": "moments, without rows", "cohort_hash": fingerprint(moments)}
+            about = {"cohort_source": "moments, without rows", "cohort_hash": fingerprint(moments)}
         else:
             spec, design, flow, about, rows = self._applied(cohort, same_people, reading)
             people = rows.people(spec.columns)
-        lagged = lagged_outcome(design, about.get("long", {}).get("person"))
+        lagged = lagged_outcome(design)
         priors = spec.priors_for(design)
         advice = [
             *(role_wanted(one.name, len(one.levels), design.rows.n) for one in design.factors if not one.role.known),

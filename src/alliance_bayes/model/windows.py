@@ -15,7 +15,6 @@ from alliance_bayes.cohort import Cohort
 from alliance_bayes.cohort.cells import level_label
 from alliance_bayes.cohort.names import ID
 from alliance_bayes.errors import ModelError, UsageError
-from alliance_bayes.model.complete import term_columns
 from alliance_bayes.model.grammar import Windowed
 from alliance_bayes.model.roles import Role, is_of_persons, person_column
 from alliance_bayes.remedies import argument
@@ -37,63 +36,44 @@ __all__ = [
 
 @dataclass(frozen=True)
 class LaggedOutcome:
-    """A lagged outcome beside effects of persons, which it is related to by construction.
+    """A lagged outcome beside pooled effects of persons, which it is related to by construction.
 
     Parameters
     ----------
     names
         Lags of the outcome.
     factor
-        The column of persons.
-    pooled
-        Whether their effects are pooled, and not left free.
+        The pooled factor of persons.
     occasions
         Analysed rows a person, on average.
     """
 
     names: tuple[str, ...]
     factor: str
-    pooled: bool
     occasions: float
 
     @property
     def warning(self) -> str:
         """What to expect of it, for whoever fits the model."""
-        bias = (
-            "biased by about 1/T: too small where the effects of persons are left free (Nickell 1981), and too large, "
-            "with few occasions by more than that, where they are pooled, as here, and taken as unrelated to the first "
-            "occasion. The SD of persons and other slopes are biased with it."
-            if self.pooled
-            else "too small by about (1 + coefficient)/T, since these are left free (Nickell 1981), and other slopes "
-            "are biased with it."
-        )
         return (
             f"{', '.join(self.names)} is the outcome itself on an earlier occasion and holds the person's own level, "
             f"which the effects of '{self.factor}' hold, too. With T occasions a person (here {self.occasions:.1f} on "
-            f"average) its coefficient is {bias} Change within persons from one occasion to the next is the subject of "
-            "another model, which has the first occasion in it."
+            "average) its coefficient is biased by about 1/T: too small where the effects of persons are left free "
+            "(Nickell 1981), and too large, with few occasions by more than that, where they are pooled, as here, and "
+            "taken as unrelated to the first occasion. The SD of persons and other slopes are biased with it. Change "
+            "within persons from one occasion to the next is the subject of another model, which has the first "
+            "occasion in it."
         )
 
 
-def lagged_outcome(design: Design, person: str | None) -> LaggedOutcome | None:
-    """The lags of the outcome in a model that has effects of persons; None without either.
-
-    Parameters
-    ----------
-    design
-        The model's design.
-    person
-        The column that says whose a row is, where the table has one.
-    """
+def lagged_outcome(design: Design) -> LaggedOutcome | None:
+    """The lags of the outcome in a model that pools over persons; None without either."""
     outcome = design.outcome.name
     names = [made.name for made in design.formula.windows if made.source == outcome and made.name in design.frame]
-    pooled = [factor for factor in design.factors if is_of_persons(factor, design.rows.n)]
-    if names and pooled:
-        return LaggedOutcome(tuple(names), pooled[0].name, True, design.n / len(pooled[0].levels))
-    if names and person in term_columns(design.formula):
-        levels = design.frame[person].nunique()
-        return LaggedOutcome(tuple(names), str(person), False, design.n / levels)
-    return None
+    persons = [factor for factor in design.factors if is_of_persons(factor, design.rows.n)]
+    if not names or not persons:
+        return None
+    return LaggedOutcome(tuple(names), persons[0].name, design.n / len(persons[0].levels))
 
 
 def with_windows(
@@ -290,7 +270,8 @@ def completed(
     if lacking:
         raise ModelError(
             f"the new rows lack columns that are made of several rows: {'; '.join(lacking)}. Give them their values; "
-            "the fit knows a person's mean only where it has both the effects of persons and the mean as a predictor."
+            "the fit knows the mean of a person, or of another level, only where the model has both that column, as a "
+            "factor, and the mean as a predictor."
         )
     return frame
 

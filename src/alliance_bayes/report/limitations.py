@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,7 +11,7 @@ from alliance_bayes.fit import FittedModel
 from alliance_bayes.model.grammar import windowed_named
 from alliance_bayes.model.roles import is_of_persons
 from alliance_bayes.model.scales import is_who5
-from alliance_bayes.model.windows import LaggedOutcome, lagged_outcome
+from alliance_bayes.model.windows import lagged_outcome
 from alliance_bayes.report.checked import CAUTIONS
 from alliance_bayes.report.privacy import ShownFlow
 from alliance_bayes.report.sections import Section
@@ -132,7 +132,7 @@ def _of_model(view: View) -> list[str]:
     scale = design.scales.get(design.outcome.name)
     limits = () if scale is None or not design.family.linear else (scale.lower, scale.upper)
     ends = [exact(end) for end in limits if end is not None]
-    lagged = _lagged(view.fit)
+    lagged = lagged_outcome(design)
     curved = {smooth.column for smooth in design.smooths} | {offset.name for offset in design.formula.offsets}
     return SENTENCES.all(
         "model",
@@ -146,16 +146,9 @@ def _of_model(view: View) -> list[str]:
         parts=parts_of(view.fit),
         lagged=None if lagged is None else join([column_name(name) for name in lagged.names]),
         occasions="" if lagged is None else f"{lagged.occasions:.1f}",
-        pooled_persons=lagged is not None and lagged.pooled,
         withheld=view.withheld,
         hidden=join([factor_name(name) for name in view.estimates.hidden]),
     )
-
-
-def _lagged(fit: FittedModel) -> LaggedOutcome | None:
-    """The lags of the outcome beside effects of persons."""
-    long = fit.info.get("long")
-    return lagged_outcome(fit.design, long.get("person") if isinstance(long, Mapping) else None)
 
 
 def parts_of(fit: FittedModel) -> list[dict[str, str]]:
@@ -200,7 +193,7 @@ def is_simulated(source: object) -> bool:
 
 def not_to_conclude(fit: FittedModel, small: int) -> tuple[str, ...]:
     """What the findings of a fit must not be taken to say; counts below `small` are not given away."""
-    focal, lagged = fit.spec.focal_predictor(fit.design), _lagged(fit)
+    focal, lagged = fit.spec.focal_predictor(fit.design), lagged_outcome(fit.design)
     sentences = SENTENCES.all(
         "not_to_conclude",
         focal=None if focal is None else column_name(focal),
