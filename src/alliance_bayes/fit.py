@@ -72,6 +72,25 @@ class FittedModel:
         default_factory=dict, init=False, repr=False
     )
 
+    def count_people(self, rows: np.ndarray | None = None) -> int:
+        """People among some of the analysed rows, of which somebody may have several.
+
+        Parameters
+        ----------
+        rows
+            True for each of these rows, shape (n,); all by default.
+
+        Returns
+        -------
+        int
+            The sum of weights, of a fit made from moments.
+        """
+        if self.design.weights is not None:
+            return round(float(self.design.weights.sum() if rows is None else self.design.weights[rows].sum()))
+        if self.people is None:
+            return len(self.design.frame) if rows is None else int(np.count_nonzero(rows))
+        return int(np.unique(self.people if rows is None else self.people[rows]).size)
+
     @property
     def person_columns(self) -> frozenset[str]:
         """Columns whose levels are persons: that of participants, and what a table or a model declares to be one."""

@@ -129,3 +129,15 @@ def test_dates_have_no_slope() -> None:
         RANDOM_LEVELS.fit(dated, **LONG, progress=False)
     fit = ab.Model("score ~ arm + (1 | pid)").fit(dated, **LONG, seed=2, draws=200, progress=False)
     assert fit.flow.unit == "session"
+
+
+def test_those_left_out_by_checks_are_people_and_not_rows() -> None:
+    """Of three sites of 22, 8 and 4 people with 6 rows each, one has twenty people to leave out."""
+    rng = np.random.default_rng(3)
+    who = np.repeat(np.arange(34), WEEKS)
+    site = np.repeat(["a"] * 22 + ["b"] * 8 + ["c"] * 4, WEEKS)
+    data = pd.DataFrame({"pid": [f"p{k}" for k in who], "week": np.tile(np.arange(WEEKS), 34), "site": site})
+    data["score"] = rng.normal(0, 1, 34)[who] + rng.normal(0, 1, who.size)
+    fit = ab.Model("score ~ week + (1 | pid) + (1 | site)").fit(data, **LONG, seed=1, draws=300, progress=False)
+    table = fit.check(checks=["influence"]).results[0].table
+    assert table[["factor", "level", "n"]].iloc[1:].values.tolist() == [["site", "a", 22]]

@@ -59,7 +59,7 @@ class Refit:
     label
         What was changed.
     excluded
-        Rows that it was not fitted to.
+        People whose rows it was not fitted to.
     draws
         By what :func:`called` has it, shape (chain, draw); none where it could not be fitted, or has no such number.
     problem
@@ -181,7 +181,7 @@ def refit(
     keep: np.ndarray | None = None,
 ) -> Refit:
     """What a refit, called ``label``, says of what the model is asked; see :func:`refitted`."""
-    excluded = 0 if keep is None else int((~keep).sum())
+    excluded = 0 if keep is None else fit.count_people(~keep)
     try:
         again = asked(refitted(fit, priors=priors, keep=keep))
         return Refit(label, excluded, {called(one): one.draws() for one in again})

@@ -277,13 +277,15 @@ def _cases(fit: FittedModel) -> Iterator[tuple[str, str | None, str | None, np.n
     frame, focal = fit.design.frame, fit.spec.focal_predictor(fit.design)
     if focal == fit.spec.alliance and (middle := _middle(fit.design.scales.get(focal))) is not None:
         low = frame[focal].to_numpy(float) < middle
-        if FEWEST <= low.sum() < len(low) / 2:
+        if fit.count_people(low) >= FEWEST and low.sum() < len(low) / 2:
             yield f"without {focal} below {middle:g}", None, None, ~low
     for factor in fit.design.factors:
         if factor.exhaustive or len(factor.levels) < 3:
             continue
         codes, _ = fit.design.levels_of(factor.name)
-        sizes = np.bincount(codes)[: len(factor.levels)]
+        # Of people with several rows each counts once at a level.
+        each = codes if fit.people is None else np.unique(np.column_stack([codes, fit.people]), axis=0)[:, 0]
+        sizes = np.bincount(each, minlength=len(factor.levels))[: len(factor.levels)]
         largest = [level for level in np.argsort(-sizes, kind="stable")[:MOST] if sizes[level] >= FEWEST]
         for level in largest:
             label = factor.levels[level]

@@ -142,6 +142,7 @@ def _of_model(view: View) -> list[str]:
         pooled=join([factor_name(factor.name) for factor in design.factors]),
         dependent="" if view.fit.has_person_effects else analysed_words(view.fit),
         units=unit_words(view.fit),
+        uneven=view.fit.people is not None and bool(np.ptp(np.unique(view.fit.people, return_counts=True)[1])),
         person=clean(dict(view.fit.info.get("long") or {}).get("person") or "person"),
         parts=parts_of(view.fit),
         lagged=None if lagged is None else join([column_name(name) for name in lagged.names]),

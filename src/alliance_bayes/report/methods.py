@@ -204,6 +204,7 @@ def _effects(view: View, cite: Cited) -> list[str]:
         interval=interval_name(table["interval"].iloc[0], view.prob),
         arms=view.fit.spec.focal_factor(view.fit.design) is not None,
         averaged=bool(estimands & {"slope", "mean", "contrast_of_means"}),
+        of="those" if view.fit.people is None else f"the {unit_words(view.fit)}",
         rope=rope_words(view.fit, table[judged & ~between].iloc[0]) if (judged & ~between).any() else "",
         slopes_judged=SLOPES_JUDGED if (judged & between).any() else "",
         relevant=f"{exact(float(relevant.iloc[0]))} {unit}" if len(relevant) else "",

@@ -81,11 +81,7 @@ def fewer(small: int) -> str:
 
 def people_in(fit: FittedModel, rows: np.ndarray | None = None) -> int:
     """People among some of the analysed rows (a mask, shape (n,)), or among all: somebody may have several rows."""
-    if fit.design.weights is not None:
-        return round(float(fit.design.weights.sum() if rows is None else fit.design.weights[rows].sum()))
-    if fit.people is None:
-        return len(fit.design.frame) if rows is None else int(np.count_nonzero(rows))
-    return int(np.unique(fit.people if rows is None else fit.people[rows]).size)
+    return fit.count_people(rows)
 
 
 def unit_words(fit: FittedModel, people: str = "people") -> str:
