@@ -123,6 +123,25 @@ def test_of_an_event_a_difference_is_that_of_the_integrated_probabilities() -> N
         assert table.draws[row].ravel()[number] == pytest.approx(expected(1) - expected(0), abs=1e-5)
 
 
+def test_what_varies_by_site_is_given_over_all_sites_and_over_those_in_the_data() -> None:
+    frame = trial()
+    fit = fitted(frame, formula="score ~ arm + start + (arm | site)", spec={"focal": "arm"})
+    table = effects(fit)
+    beta = fit.stacked["beta"][:, fit.design.terms.index("arm[new]")]
+    np.testing.assert_allclose(table.draws["contrast_of_means/arm=new vs usual/average"].ravel(), beta, atol=1e-12)
+    row = "contrast_in_sample/arm=new vs usual/sample"
+    # Each site as often as among those analysed.
+    shares = frame["site"].value_counts(sort=False, normalize=True).to_numpy()
+    expected = beta + fit.stacked["u_site"][:, :, 1] @ shares
+    np.testing.assert_allclose(table.draws[row].ravel(), expected, rtol=1e-9)
+    # Where only the sites' levels differ, the difference is the same over both.
+    same = effects(fitted(frame, formula="score ~ arm + start + (1 | site)", spec={"focal": "arm"}))
+    assert "contrast_in_sample" not in set(same["estimand"])
+    # And of no other factor than that which is asked about.
+    other = effects(fitted(frame, formula="score ~ arm + start + (arm | site)"))
+    assert "contrast_in_sample" not in set(other["estimand"])
+
+
 def test_a_pooled_factor_is_compared_by_its_levels() -> None:
     fit = fitted(formula="who5_followup ~ alliance + (1 | provider_type)", spec={"focal": "provider_type"})
     table = effects(fit)

@@ -17,6 +17,7 @@ from alliance_bayes.checks import CheckReport, run_checks
 from alliance_bayes.effects import effects
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model import Scale
+from alliance_bayes.moments.from_rows import moments_of
 from alliance_bayes.report import Rendered
 from alliance_bayes.report.checked import Checked
 from alliance_bayes.report.findings import _arms
@@ -193,6 +194,43 @@ def test_a_level_whose_count_is_hidden_has_no_estimate_anywhere() -> None:
         assert f"{level} - arm" not in text
         assert f"arm={level}" not in text
     assert {row["level"] for row in page.numbers["effects"] if row["factor"] == "arm"} == {"arm0", "arm1"}
+
+
+def test_where_sites_differ_those_in_the_data_are_told_apart(checks_of: Callable[..., CheckReport]) -> None:
+    frame = trial().assign(site=pd.Categorical([f"S{k}" for k in np.arange(120) // 20]))
+    fit = fit_of(
+        frame,
+        -3.0,
+        formula="bdi ~ arm + (arm | site)",
+        spec={"roles": {"site": "group"}, "centre": {}},
+        means={"beta": [15.0, -3.0], "u_site": [0.0, 0.5]},
+        sds={"beta": [0.3, 0.5], "u_site": 0.2},
+    )
+    page = page_of(fit, checks_of)
+    assert " on average over all sites that there could be" in page.findings[0]
+    assert page.findings[1].startswith(
+        "Over the sites in the data alone, each as often as among those analysed, it is "
+    )
+    assert 'id="table-sample-pairs"' in page.html
+
+
+def test_moments_give_the_same_page_of_arms(checks_of: Callable[..., CheckReport]) -> None:
+    frame = trial(("usual", "new", "both"))
+    frame["bdi"] += np.random.default_rng(1).normal(0, 4, len(frame))
+    model = ab.Model("bdi ~ arm + start", focal="arm", levels={"arm": ("usual", "new", "both")})
+    cohort = ab.read_cohort(frame)
+    fit = model.fit(cohort, seed=5, progress=False)
+    moments = moments_of(model.design(cohort.complete(model.columns)[0]), spec=model)
+    again = model.fit(moments, seed=5, progress=False)
+    first, second = (rendered(one, checks=run_checks(one)) for one in (fit, again))
+    assert second.findings[0].startswith(first.findings[0].partition(", by ")[0])
+    own, other = (effects(one)["mean"].dropna() for one in (fit, again))
+    shared = [row for row in own.index if row.startswith("contrast_of_means")]
+    assert len(shared) == 3
+    # The same up to Monte Carlo error.
+    for row in shared:
+        assert other[row] == pytest.approx(own[row], abs=6 * effects(fit).loc[row, "mcse_mean"])
+    assert 'id="means-focal-title"' in second.html
 
 
 def test_table_1_describes_people_by_arm(checks_of: Callable[..., CheckReport]) -> None:

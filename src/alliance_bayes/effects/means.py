@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import combinations
 from typing import Any, Literal, Unpack, override
@@ -265,9 +265,10 @@ def contrasts(
     Returns
     -------
     EffectTable
-        For every pair a row in points (``contrast_of_means`` or ``contrast_of_slopes``), then for every pair a row in
-        SDs (``cohens_d_of_means``, ``cohens_d_of_slopes``). Every row is ``level`` minus ``versus``, the later level
-        minus the earlier.
+        For every pair a row in points (``contrast_of_means`` or ``contrast_of_slopes``; of the factor that the model is
+        asked about also ``contrast_in_sample``, of population ``"sample"``, beside one of ``"average"`` where a sampled
+        factor makes the two differ), then for every pair a row in SDs (``cohens_d_of_means``, ``cohens_d_of_slopes``).
+        Every row is ``level`` minus ``versus``, the later level minus the earlier.
 
         With several values in ``at``, these are of each combination of values. Then come the differences between them,
         a row for every pair of levels and every two combinations that differ in one predictor, in points:
@@ -319,6 +320,12 @@ class Contrasts(Estimand):
                 "{over}{given}",
                 unsettled="Whether {outcome} was higher or lower for {factor} “{level}” than for “{versus}” is not "
                 "settled{leaning}: the estimate of “{level}” minus “{versus}” is {mean}{points}{over}{given}",
+                difference=True,
+                judged=True,
+            ),
+            "contrast_in_sample": Measure(
+                "{level} minus {versus}, over the levels in the data",
+                subject="the adjusted mean",
                 difference=True,
                 judged=True,
             ),
@@ -384,6 +391,8 @@ class Contrasts(Estimand):
                 note=problems[first] or problems[second],
                 **judged,
             )
+        if name is None and factor == analysis.focal_factor:
+            yield from self._in_sample(analysis, factor, block, pairs)
         for (first, level), (second, versus) in pairs:
             yield row(
                 f"cohens_d_of_{of}s",
@@ -392,6 +401,28 @@ class Contrasts(Estimand):
                 versus=versus,
                 denominator=DENOMINATORS[denominator],
                 note=problems[first] or problems[second] or analysis.infinite_variance,
+            )
+
+    def _in_sample(
+        self, analysis: Analysis, factor: str, block: np.ndarray, pairs: Sequence[tuple[Any, Any]]
+    ) -> Iterator[Estimate]:
+        """The differences over the levels of sampled factors in the data, where those over all that could be differ."""
+        if analysis.options.population != "average":
+            return
+        options = replace(analysis.options, population="sample")
+        _, own, problems = replace(analysis, options=options, _by_level={}, _at={}).by_level(factor)
+        if np.allclose(own - own[:1], block - block[:1], rtol=1e-9, atol=1e-9 * np.abs(block).max(), equal_nan=True):
+            return
+        for (first, level), (second, versus) in pairs:
+            yield self.row(
+                analysis,
+                "contrast_in_sample",
+                Difference(own, first, second),
+                factor=factor,
+                level=level,
+                versus=versus,
+                note=problems[first] or problems[second],
+                population="sample",
             )
 
     @override

@@ -18,7 +18,17 @@ from alliance_bayes.report.groups import (
 )
 from alliance_bayes.report.partial_pooling import pooling_picture
 from alliance_bayes.report.rows import Column, Estimates, effect_table, estimate_columns
-from alliance_bayes.report.text import clean, column_name, count, factor_name, join, unit_of, units
+from alliance_bayes.report.text import (
+    capital,
+    clean,
+    column_name,
+    count,
+    factor_name,
+    join,
+    levels_words,
+    unit_of,
+    units,
+)
 
 if TYPE_CHECKING:
     from alliance_bayes.report.svg import Picture
@@ -96,6 +106,9 @@ def arms(view: View, factor: str) -> dict[str, Any]:
             # The SD of an event follows from its probability: in SDs a difference says nothing more.
             sizes = sizes.iloc[:0]
         tables.append(pair_table(estimates, rows, sizes, "mean", factor, "focal", first="first"))
+    sampled = estimates.where("contrast_in_sample", factor=factor)
+    if len(sampled):
+        tables.append(_in_sample(view, factor, sampled))
     for number, (name, own) in enumerate(moderated(estimates, factor).items(), 1):
         tables.append(_moderation(view, factor, name, own, number))
     return {
@@ -106,6 +119,19 @@ def arms(view: View, factor: str) -> dict[str, Any]:
         "pictures": pictures,
         "tables": tables,
     }
+
+
+def _in_sample(view: View, factor: str, rows: pd.DataFrame) -> Table:
+    """The differences over those levels of sampled factors that are in the data."""
+    sampled = [one for one in view.fit.design.factors if not one.exhaustive and one.name != factor]
+    which = levels_words(view.fit.design, sampled)
+    return effect_table(
+        "table-sample-pairs",
+        f"{capital(factor_name(factor))}: the same differences over the {which} in the data, "
+        f"{unit_of(view.fit.design, view.fit.design.outcome.name)}; posterior means",
+        rows,
+        [Column("Difference", pair_name), *estimate_columns(view.estimates, rows, direction=True)],
+    )
 
 
 def _moderation(view: View, factor: str, name: str, rows: pd.DataFrame, number: int) -> Table:

@@ -170,9 +170,15 @@ def _association(fit: FittedModel, estimates: Estimates, checked: Checked) -> It
 def _in_sample(fit: FittedModel, estimates: Estimates, slope: pd.Series, focal: str, points: str) -> Iterable[Finding]:
     """The slope over the levels in the data, where it is not about that over all that there could be."""
     row = estimates.first("slope_in_sample", term=focal)
-    if row is None:
-        return
-    moved, ratio = abs(row["mean"] - slope["mean"]) / slope["sd"], row["sd"] / slope["sd"]
+    if row is not None:
+        yield from _beside(fit, estimates, slope, row, points, "slope in the sample")
+
+
+def _beside(
+    fit: FittedModel, estimates: Estimates, own: pd.Series, row: pd.Series, points: str, name: str
+) -> Iterable[Finding]:
+    """An estimate over the levels in the data, where it is not about that over all that there could be."""
+    moved, ratio = abs(row["mean"] - own["mean"]) / own["sd"], row["sd"] / own["sd"]
     if moved <= DIFFERENT and abs(ratio - 1) <= DIFFERENT:
         return
     text = SENTENCES(
@@ -182,7 +188,7 @@ def _in_sample(fit: FittedModel, estimates: Estimates, slope: pd.Series, focal: 
         interval=estimates.spoken(row),
         surer=ratio < 1 - DIFFERENT,
     )
-    yield Finding(text, (str(row.name),), "slope in the sample")
+    yield Finding(text, (str(row.name),), name)
 
 
 def _needed(fit: FittedModel, estimates: Estimates, focal: str) -> Iterable[Finding]:
@@ -385,6 +391,10 @@ def _difference(fit: FittedModel, estimates: Estimates, checked: Checked, row: p
         symptoms=few and not direction.settled,
     )
     yield Finding(text, (str(row.name),), "difference", claims=(direction,))
+    sampled = estimates.first("contrast_in_sample", **where)
+    if sampled is not None:
+        unit = points or _percentage_points(estimates, sampled)
+        yield from _beside(fit, estimates, row, sampled, unit, "difference in the sample")
     size = None if fit.design.family.event else estimates.first("cohens_d_of_means", **where)
     denominator = "" if size is None else text_of(size, "denominator")
     text = SENTENCES(
