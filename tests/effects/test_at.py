@@ -615,7 +615,7 @@ def test_labels_can_be_read_again(values: dict[str, str], column: str, other: st
         assert sides is not None
         assert sides[:2] == (f"{column} = {other}'", f"{column} = {other}")
         assert levels_at(label)[column] == {other, f"{other}'"}
-        assert at_words(label).startswith(f"with {column} at {other}' minus {column} at {other}")
+        assert at_words(label).startswith(f"{column} at {other}' minus {column} at {other}, with ")
 
 
 ANYTHING = st.recursive(

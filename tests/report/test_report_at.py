@@ -41,15 +41,19 @@ def test_rows_at_values_are_in_the_table_of_others_and_said_with_the_values(cros
     pair = "Male minus female"
     assert names == [
         *(f"{pair}, {low}", f"{pair}, {low}", f"{pair}, {high}", f"{pair}, {high}"),
-        "Interaction contrast: male minus female, with baseline WHO-5 at 60 minus baseline WHO-5 at 20",
+        "Difference in differences: male minus female, baseline WHO-5 at 60 minus baseline WHO-5 at 20",
     ]
     shown = Estimates.of(crossed, table)
     said = [finding for finding in page.numbers["findings"] if finding["name"].startswith("at values")]
     assert [finding["rows"] for finding in said] == [[row] for row in own.index if not row.startswith("cohens_d")]
     (_, row), *_ = shown.with_at().iterrows()
     assert said[0]["text"] == (
-        f"{pair}, {low}, of the adjusted mean: {shown.mean(row)} WHO-5 points over all countries that there could be "
+        f"{pair} in the adjusted mean, {low}: {shown.mean(row)} WHO-5 points over all countries that there could be "
         f"({shown.spoken(row)}; {shown.direction_spoken(row)})."
+    )
+    assert said[2]["text"].startswith(
+        "Difference in differences: male minus female in the adjusted mean, baseline WHO-5 at 60 minus baseline "
+        "WHO-5 at 20: "
     )
     # What is said of everybody as they are is of these rows alone.
     alone = rendered(crossed, effects=effects(crossed), checks=checks(crossed, table), sections=["effects"])

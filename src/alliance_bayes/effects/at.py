@@ -276,7 +276,7 @@ def _items(at: str) -> list[tuple[str, str, str | None]]:
 
 
 def at_words(at: str, name: Callable[[str], str] = str) -> str:
-    """What a row's ``at`` says, in words: "with month at 12 and sex at female".
+    """What a row's ``at`` says, in words: "with month at 12 and sex at female", "month at 12 minus month at 2".
 
     Parameters
     ----------
@@ -290,8 +290,8 @@ def at_words(at: str, name: Callable[[str], str] = str) -> str:
         return f"at {at}"
     held = [f"{name(column)} at {value}" for column, value, other in items if other is None]
     compared = [f"{name(column)} at {value} minus {name(column)} at {other}" for column, value, other in items if other]
-    listed = [*compared, *held]
-    return f"with {' and '.join(filter(None, [', '.join(listed[:-1]), listed[-1]]))}"
+    joined = " and ".join(filter(None, [", ".join(held[:-1]), *held[-1:]]))
+    return ", ".join([*compared, *([f"with {joined}"] if held else [])])
 
 
 def sides_of(at: str) -> tuple[str, str, str] | None:

@@ -341,13 +341,13 @@ class Contrasts(Estimand):
                 "{level} minus {versus}", "SD per {unit}", subject="the slope of {term}", difference=True
             ),
             "interaction_contrast_of_means": Measure(
-                "Interaction contrast: {level} minus {versus}",
+                "Difference in differences: {level} minus {versus}",
                 subject="the adjusted mean",
                 difference=True,
                 judged=True,
             ),
             "interaction_contrast_of_slopes": Measure(
-                "Interaction contrast: {level} minus {versus}",
+                "Difference in differences: {level} minus {versus}",
                 "{outcome} per {unit}",
                 subject="the slope of {term}",
                 difference=True,

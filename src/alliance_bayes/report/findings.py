@@ -12,6 +12,7 @@ import pandas as pd
 
 from alliance_bayes.checks import Gate
 from alliance_bayes.checks.refits import FEW_LEVELS
+from alliance_bayes.effects.at import at_words
 from alliance_bayes.effects.options import DENOMINATORS
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model.roles import is_of_persons
@@ -274,8 +275,9 @@ def _at_values(fit: FittedModel, estimates: Estimates) -> Iterable[Finding]:
             head, per, rest = text_of(row, "unit").partition(" per ")
             text = SENTENCES(
                 "at_values",
-                label=measured_where(estimates.table, row, design=fit.design),
+                label=measured_where(estimates.table, {**row.to_dict(), "at": None}, design=fit.design),
                 of=_subject(fit, estimates, row),
+                at=clean(at_words(str(row["at"]), column_name)),
                 amount=f"{estimates.mean(row)}{'' if head == PROBABILITY else f' {units(head)}'}{per}{rest}",
                 over=over_words(fit.design, text_of(row, "population")),
                 interval=estimates.spoken(row),
