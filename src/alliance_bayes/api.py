@@ -356,7 +356,7 @@ class Model(ModelSpec):
             )
         shared = self._shared(same_people)
         rows = self.derive(cohort, beside=shared)
-        spec, rows = self.of_persons(rows)
+        spec, rows = self.on_scales_of(rows).of_persons(rows)
         chosen = rows.same_people(shared) if shared else rows
         frame, flow = spec.complete(chosen)
         about: dict[str, Any] = {"same_people": shared} if shared else {}

@@ -104,6 +104,15 @@ class ReadOptions:
         ),
     ] = None
     prorate: Prorate = None
+    instruments: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--instrument",
+            help="On which instrument's own scale the alliance score is: alliance=wai_sr. By default it is a mean "
+            "rating of 1 to 5.",
+            show_default=False,
+        ),
+    ] = None
     person: Annotated[
         str | None,
         typer.Option(
@@ -252,6 +261,11 @@ def read(path: Path | None, options: ReadOptions, *, set_aside: bool = True) -> 
                 "three, of which the participants' has one. Leave it out; a card asks for one row a session by 'rows'."
             )
         arguments["columns"] = _mappings_of_tables(options.columns)
+        if "instruments" in given:
+            raise ab.UsageError(
+                f"{argument('instruments')} is for one table: the sessions of '{path.name}' are rated 1 to 5. "
+                "Leave it out."
+            )
         cohort = ab.read_tables(*(_table_of(path, name) for name in TABLES), **arguments, set_aside=set_aside)
     else:
         arguments["columns"] = column_mapping(options.columns)
@@ -303,6 +317,8 @@ def _arguments(given: Mapping[str, Any]) -> dict[str, Any]:
     arguments = {name: value for name, value in given.items() if name != "columns"}
     if "levels" in arguments:
         arguments["levels"] = _levels(arguments["levels"])
+    if "instruments" in arguments:
+        arguments["instruments"] = _instruments(arguments["instruments"])
     if arguments.get("sep") == "\\t":
         arguments["sep"] = "\t"
     if "today" in arguments:
@@ -311,6 +327,14 @@ def _arguments(given: Mapping[str, Any]) -> dict[str, Any]:
         except ValueError:
             raise ab.UsageError(f"--today {arguments['today']!r} should be a day, written YYYY-MM-DD.") from None
     return arguments
+
+
+def _instruments(pairs: list[str]) -> dict[str, str]:
+    """NAME=INSTRUMENT pairs as a mapping."""
+    parts = [pair.partition("=") for pair in pairs]
+    if not all(name and equals and instrument for name, equals, instrument in parts):
+        raise ab.UsageError("--instrument should be NAME=INSTRUMENT, such as --instrument alliance=wai_sr.")
+    return {name: instrument for name, _, instrument in parts}
 
 
 def _levels(pairs: list[str]) -> dict[str, list[str]]:

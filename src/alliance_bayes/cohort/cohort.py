@@ -66,6 +66,9 @@ class Cohort:
         told.
     notes
         What is no error, and yet should be known of the table: columns without a name, names almost like known ones.
+    instruments
+        Instrument on whose own scale a score is, by column: ``{"alliance": "WAI-SR"}``. By default the alliance is a
+        mean rating of 1 to 5.
 
     Raises
     ------
@@ -84,6 +87,7 @@ class Cohort:
     notes: tuple[Problem, ...] = ()
     time: str | None = None
     unit: str = ROW
+    instruments: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "data", _canonical_data(self.data, self.time))

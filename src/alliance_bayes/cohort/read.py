@@ -19,6 +19,8 @@ from alliance_bayes.cohort.persons import long_rules, of_persons, person_problem
 from alliance_bayes.cohort.schema import cohort_rules
 from alliance_bayes.cohort.scoring import INSTRUMENT_OF, check_prorate, item_score
 from alliance_bayes.errors import DataError, Problem, UsageError
+from alliance_bayes.foreign import shown
+from alliance_bayes.instruments import INSTRUMENTS, WHO5, Instrument, known_as
 from alliance_bayes.remedies import argument
 
 __all__ = ["read_cohort"]
@@ -44,6 +46,7 @@ def read_cohort(
     time: str | None = None,
     unit: str = ROW,
     date_format: str | None = None,
+    instruments: Mapping[str, str] | None = None,
 ) -> Cohort:
     """Read, check and score a table with one row a participant, or a long one with several.
 
@@ -91,6 +94,10 @@ def read_cohort(
     date_format
         How dates in `time` are written, such as "%d.%m.%Y"; by default YYYY-MM-DD.
 
+    instruments
+        On which instrument's own scale the alliance score is: ``{"alliance": "wai_sr"}`` for totals of 12 to 60. By
+        default it is a mean rating of 1 to 5. Models of the cohort, their priors and the study take it as it is.
+
     Returns
     -------
     Cohort
@@ -100,7 +107,8 @@ def read_cohort(
           and no `person`, since a row then is a participant;
         * `age` 0-120 years, `days_in_care` 0 or more, `n_sessions` a whole number, 0 or more;
         * `sex`, `country`, `provider_type`, `modality`: factors ("video" comes before "in_person" where both occur);
-        * `alliance` 1-5, or its items `alliance_goal` and `alliance_bond` (whole numbers 1-5; their mean);
+        * `alliance` 1-5, or its items `alliance_goal` and `alliance_bond` (whole numbers 1-5; their mean), or the score
+          of another instrument (see `instruments`);
         * `who5_baseline`, `who5_followup`: 0-100 in steps of 4, or their items `who5_baseline_1` ... `_5` (0-5). Where
           a score and all its items are given they must agree; a score's empty cell is filled from the items.
 
@@ -115,7 +123,8 @@ def read_cohort(
         numbered as a spreadsheet does (the header is row 1), those of a DataFrame by index label.
     """
     check_prorate(prorate)
-    rules = cohort_rules(prorated=prorate is not None)
+    measured = check_instruments(instruments)
+    rules = cohort_rules(prorated=prorate is not None, instruments=measured)
     column_options = ColumnOptions(
         check_mapping(columns),
         check_levels(levels),
@@ -142,6 +151,8 @@ def read_cohort(
     elif ID not in data and ID not in column_options.columns:
         data.insert(0, ID, pd.Series(range(1, len(data) + 1), index=data.index).astype("str"))
     for name, items in ITEMS.items():
+        if measured[name] is not INSTRUMENT_OF[name]:
+            continue
         data, found = _score(data, parsed, name, items, prorate)
         found = found or _of_items(data, aside, name, items)
         if found and set_aside:
@@ -159,7 +170,43 @@ def read_cohort(
             problems += differing
     if problems:
         raise DataError(problems, source=parsed.raw.source)
-    return Cohort(data, source=parsed.raw.source, aside=aside, notes=parsed.notes, person=person, time=time, unit=unit)
+    own = {name: one.name for name, one in measured.items() if one is not INSTRUMENT_OF[name]}
+    return Cohort(
+        data,
+        source=parsed.raw.source,
+        aside=aside,
+        notes=parsed.notes,
+        person=person,
+        time=time,
+        unit=unit,
+        instruments=own,
+    )
+
+
+def check_instruments(given: Mapping[str, str] | None) -> dict[str, Instrument]:
+    """The instrument of each score, with those that are declared.
+
+    Raises
+    ------
+    UsageError
+        Another score than `alliance`, or what is no instrument of the catalogue of which more is better.
+    """
+    if given is None:
+        return dict(INSTRUMENT_OF)
+    known = [one.name for one in INSTRUMENTS if one.higher_is == "better" and one is not WHO5]
+    if not isinstance(given, Mapping) or set(given) - {"alliance"}:
+        raise UsageError(
+            f"{argument('instruments')} should map 'alliance' to an instrument, as in "
+            f"{argument('instruments', {'alliance': 'wai_sr'})}, but got {shown(given)}."
+        )
+    found = {name: known_as(one) if isinstance(one, str) else None for name, one in given.items()}
+    for name, instrument in found.items():
+        if instrument is None or instrument.name not in known:
+            raise UsageError(
+                f"{argument('instruments')}: {shown(given[name])} is no instrument on which an alliance is scored. "
+                f"There are: {', '.join(known)}."
+            )
+    return {**INSTRUMENT_OF, **{name: one for name, one in found.items() if one is not None}}
 
 
 def check_levels(levels: Mapping[str, Sequence[str]] | None) -> dict[str, tuple[str, ...]]:

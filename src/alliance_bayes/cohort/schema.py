@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -103,9 +103,13 @@ class ColumnRule:
 def _score_rule(name: str, instrument: Instrument, *, grid: bool) -> ColumnRule:
     low, high = instrument.score_range
     step = instrument.score_step if grid else None
-    what = "WHO-5 score" if instrument is WHO5 else "mean alliance rating"
-    remedy = "Give the percentage score (the raw sum times 4), or leave the cell empty if it is unknown."
-    return ColumnRule(name, "number", low, high, step, what, remedy)
+    what = "mean alliance rating" if instrument is ALLIANCE2 else f"{instrument.name} score"
+    on_grid = "Give the percentage score (the raw sum times 4), or leave the cell empty if it is unknown."
+    if instrument is WHO5:
+        return ColumnRule(name, "number", low, high, step, what, on_grid)
+    scale = argument("instruments", {name: "wai_sr"})
+    remedy = f"Correct it, leave the cell empty, or say on which instrument's scale it is: {scale}."
+    return ColumnRule(name, "number", low, high, step, what, on_grid, remedy=remedy)
 
 
 def _item_rule(name: str, instrument: Instrument, *, required: bool = False) -> ColumnRule:
@@ -114,7 +118,9 @@ def _item_rule(name: str, instrument: Instrument, *, required: bool = False) -> 
     return ColumnRule(name, "number", low, high, instrument.item_step, what, required=required)
 
 
-def cohort_rules(*, prorated: bool = False) -> tuple[ColumnRule, ...]:
+def cohort_rules(
+    *, prorated: bool = False, instruments: Mapping[str, Instrument] = INSTRUMENT_OF
+) -> tuple[ColumnRule, ...]:
     """Rules of the one-row-a-participant table. Pro-rated WHO-5 scores may lie between grid points."""
     several = f"Keep one row for each participant, or pass {argument('person', ID)} if participants have several rows."
     rules = [
@@ -125,10 +131,11 @@ def cohort_rules(*, prorated: bool = False) -> tuple[ColumnRule, ...]:
         ColumnRule("days_in_care", "number", 0, what="days"),
     ]
     for name, items in ITEMS.items():
-        instrument = INSTRUMENT_OF[name]
+        instrument = instruments[name]
         # An alliance score is a mean over sessions, so any number in its range is possible.
         rules.append(_score_rule(name, instrument, grid=instrument is WHO5 and not prorated))
-        rules += [_item_rule(item, instrument) for item in items]
+        if instrument is INSTRUMENT_OF[name]:
+            rules += [_item_rule(item, instrument) for item in items]
     # A change is missing for everybody when nobody has both scores.
     rules.append(ColumnRule(CHANGE, "number", -100, 100, what="WHO-5 points", may_be_empty=True))
     return tuple(rules)

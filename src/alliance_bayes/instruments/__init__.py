@@ -13,6 +13,7 @@ from alliance_bayes.instruments.catalogue import (
     WAI_SR,
     WHO5,
     instrument,
+    known_as,
 )
 from alliance_bayes.instruments.definition import Band, Instrument, Reference, Threshold
 from alliance_bayes.instruments.meaning import band, improved, meets, recovered
@@ -42,6 +43,7 @@ __all__ = [
     "instrument",
     "item_problems",
     "item_values",
+    "known_as",
     "mcdonald_omega",
     "meets",
     "recode",

@@ -10,8 +10,9 @@ from functools import cache
 
 import numpy as np
 
+from alliance_bayes.cohort import Cohort
 from alliance_bayes.errors import ModelError
-from alliance_bayes.instruments.catalogue import ALLIANCE2, known_as
+from alliance_bayes.instruments.catalogue import ALLIANCE2, instrument, known_as
 from alliance_bayes.instruments.definition import Instrument
 from alliance_bayes.model.grammar import Windowed, windowed_named
 from alliance_bayes.rounding import is_constant
@@ -25,6 +26,7 @@ __all__ = [
     "is_who5",
     "sample_scale",
     "scale_of",
+    "scales_of",
     "unit_of",
 ]
 
@@ -232,6 +234,28 @@ def _of_part(made: Windowed, whole: Scale) -> Scale:
         reason = f"difference from a mean, in points of '{made.source}' and with its SD ({whole.reason})"
         return replace(whole, mean=0.0, lower=None, upper=None, step=None, reason=reason)
     return replace(whole, step=None) if "between" in made.functions else whole
+
+
+def scales_of(cohort: Cohort) -> dict[str, Scale]:
+    """The scales of a cohort's scores that are others than those of their names, by column (``cohort.instruments``).
+
+    Parameters
+    ----------
+    cohort
+        The cohort. Where an instrument has no reference, mean and SD are those of the scores in it.
+    """
+    made = {}
+    for name, key in cohort.instruments.items():
+        if name not in cohort.data:
+            continue
+        # A score may be an average of several, which has no steps.
+        measured = _Measured(instrument(key), averaged=True)
+        low, high = measured.instrument.score_range
+        found = sample_scale(cohort.data[name].dropna().to_numpy(float))
+        why = f"{key} range {low:g}-{high:g}; mean and SD of the table, so that this prior depends on the data"
+        own = measured.on(float(f"{found.mean:.4g}"), float(f"{found.sd:.4g}"), why, Scale)
+        made[name] = measured.scale or own
+    return made
 
 
 def is_measured(column: str) -> bool:

@@ -26,7 +26,7 @@ from alliance_bayes.model.priors import SET, Prior, PriorTable, parse_prior
 from alliance_bayes.model.residual import check_residual_by
 from alliance_bayes.model.resolve import preview_priors, resolve_priors
 from alliance_bayes.model.roles import Role, RoleOf, check_roles, is_of_persons, person_column, role_of
-from alliance_bayes.model.scales import Scale, scale_of, unit_of
+from alliance_bayes.model.scales import Scale, scale_of, scales_of, unit_of
 from alliance_bayes.model.smooth import Smooth
 from alliance_bayes.model.trials import check_trials
 from alliance_bayes.readonly import ReadOnly
@@ -223,6 +223,23 @@ class ModelSpec:
                 "that it tells whose a row is. Take it out of one of them."
             )
         return replace(self, roles={**self.roles, person: "person"}), cohort
+
+    def on_scales_of(self, cohort: Cohort) -> Self:
+        """The model with the scales on which the cohort's scores are, where they are others than those of their names.
+
+        Parameters
+        ----------
+        cohort
+            The cohort.
+
+        Returns
+        -------
+        ModelSpec
+            Itself, where there are none or it declares their scales.
+        """
+        found = scales_of(cohort) if cohort.instruments else {}
+        made = {name: scale for name, scale in found.items() if name in self.columns and name not in self.scales}
+        return replace(self, scales={**self.scales, **made}) if made else self
 
     @property
     def prior_set(self) -> str:

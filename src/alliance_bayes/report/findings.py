@@ -38,6 +38,7 @@ from alliance_bayes.report.text import (
     exact,
     excludes_zero,
     factor_name,
+    is_small_step,
     join,
     least_claim,
     levels_words,
@@ -158,7 +159,7 @@ def _association(fit: FittedModel, estimates: Estimates, checked: Checked) -> It
         symptoms=lower_is_better(fit),
         bent=focal in {smooth.column for smooth in fit.design.smooths},
         fitted="" if direction.word == fitted.word else fitted.word,
-        in_rope=estimates.share_spoken(slope, "p_rope") if pd.notna(slope["p_rope"]) else "",
+        in_rope="" if _over_a_step(fit, estimates, focal) else _in_rope(estimates, slope),
         limits=rope_limits(fit, slope),
     )
     yield Finding(text, (str(slope.name),), "slope", claims=(direction,))
@@ -236,8 +237,25 @@ def _span(
             over=over,
         )
         reached = estimates.share_spoken(span, "p_relevant") if pd.notna(span["p_relevant"]) else ""
-        text = SENTENCES("span", sentence=text, reached=reached, relevant=relevance_words(fit, span))
+        text = SENTENCES(
+            "span",
+            sentence=text,
+            in_rope=_in_rope(estimates, span) if _over_a_step(fit, estimates, focal) else "",
+            limits=rope_limits(fit, span),
+            reached=reached,
+            relevant=relevance_words(fit, span),
+        )
         yield Finding(text, (str(span.name),), "span", claims=(direction,) if direction.settled else ())
+
+
+def _in_rope(estimates: Estimates, row: pd.Series) -> str:
+    return estimates.share_spoken(row, "p_rope") if pd.notna(row["p_rope"]) else ""
+
+
+def _over_a_step(fit: FittedModel, estimates: Estimates, focal: str) -> bool:
+    """Whether the step between percentiles is judged by the margin, since a unit of the predictor is a small one."""
+    span = estimates.first("slope_p10_p90", term=focal)
+    return span is not None and pd.notna(span["p_rope"]) and is_small_step(fit.design, focal)
 
 
 def _sentence(estimates: Estimates, row: pd.Series, direction: Claim | None = None, **words: str) -> str:
@@ -404,7 +422,7 @@ def _difference(fit: FittedModel, estimates: Estimates, checked: Checked, row: p
         size="" if size is None else " ".join(estimates.figures(size)),
         denominator=denominator,
         persons=denominator == DENOMINATORS["residual_sd"] and bool(_persons(fit)),
-        in_rope=estimates.share_spoken(row, "p_rope") if pd.notna(row["p_rope"]) else "",
+        in_rope=_in_rope(estimates, row),
         limits=rope_limits(fit, row) if pd.notna(row["p_rope"]) else "",
         reached=estimates.share_spoken(row, "p_relevant") if pd.notna(row["p_relevant"]) else "",
         relevant=relevance_words(fit, row),

@@ -273,6 +273,11 @@ def over_words(design: Design, population: str, factor: str | None = None) -> st
     }.get(population, "")
 
 
+def is_small_step(design: Design, predictor: str) -> bool:
+    """Whether one unit of a predictor is less than half an SD, so that little goes with it whatever the association."""
+    return design.sd(predictor) > 2
+
+
 def averaged_words(design: Design, population: str, factor: str | None = None) -> str:
     """Over whom an average is; of a table by the levels of a factor, besides that factor."""
     others = [one for one in design.factors if not one.exhaustive and one.name != factor]

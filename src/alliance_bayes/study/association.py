@@ -12,7 +12,7 @@ from alliance_bayes.report.curve import average_curve, grouped_histogram
 from alliance_bayes.report.figure_data import curve_data
 from alliance_bayes.report.figures import slope_figure
 from alliance_bayes.report.svg import Picture
-from alliance_bayes.report.text import count
+from alliance_bayes.report.text import count, is_small_step
 from alliance_bayes.study.declared import DeclaredPart
 from alliance_bayes.study.model_comparison import compared, score_table
 from alliance_bayes.study.part import Block, Part
@@ -41,6 +41,8 @@ def _size(part: DeclaredPart, population: str, fit: Fit) -> Block:
         "population": population,
         "who": population_words(population, options),
         "size": "" if number is None else f" (n = {count(number)})",
+        # What goes with a point is bound to be little where there are many: the table has the step between percentiles.
+        "small_point": is_small_step(fit.design, "alliance"),
     }
     return part.add("size", part.block("size", fits={population: fit}, values=values), values, fit=fit)
 
@@ -84,7 +86,7 @@ def _picture(part: DeclaredPart, fit: Fit) -> Picture:
     painter = slope_figure(
         curve,
         grouped_histogram(values, options.small, scale=fit.design.scales.get("alliance"), people=fit.people),
-        predictor="alliance (points, 1-5)",
+        predictor=f"alliance (points, {part.runner.alliance_ends})",
         outcome="follow-up WHO-5",
         centre=float(np.mean(values)),
         band=band,

@@ -282,8 +282,9 @@ class DeclaredPart:
         chosen = {key: exact(getattr(options, key)) for key in ("improvement", "elevated", "margin", "alliance_margin")}
         self._values = chosen | {
             "half_margin": exact(options.margin / 2),
-            "alliance_margin_reason": options.reason("alliance_margin"),
+            "alliance_margin_reason": options.reason("alliance_margin", runner.alliance_scale),
             "the_elevated": population_words("elevated", options),
+            "alliance_ends": runner.alliance_ends,
             "prob": f"{100 * options.prob:g}%",
             "small": str(options.small),
         }

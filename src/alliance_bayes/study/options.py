@@ -7,14 +7,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from alliance_bayes.cohort import Cohort
 from alliance_bayes.errors import UsageError
 from alliance_bayes.instruments import WHO5
-from alliance_bayes.model.scales import scale_of
+from alliance_bayes.model.scales import BUILT_IN, Scale, scale_of, scales_of
 from alliance_bayes.remedies import argument
 from alliance_bayes.report.endpoints import ELEVATED
 from alliance_bayes.report.small_counts import SMALL
 
-__all__ = ["StudyOptions"]
+__all__ = ["StudyOptions", "alliance_scale"]
 
 # The column whose reference SD a margin is a tenth of by default.
 _MEASURED = {"margin": "who5_followup", "alliance_margin": "alliance"}
@@ -67,20 +68,22 @@ class StudyOptions:
     small: int = SMALL
     same_people: bool = False
 
-    def reason(self, name: str) -> str:
+    def reason(self, name: str, scale: Scale | None = None) -> str:
         """Why a margin (``"margin"`` or ``"alliance_margin"``) is what it is.
 
         Parameters
         ----------
         name
             Of the margin.
+        scale
+            Of what it is a margin of; by default that of its name.
 
         Returns
         -------
         str
             A sentence.
         """
-        scale = scale_of(_MEASURED[name], {})
+        scale = scale or scale_of(_MEASURED[name], {})
         assert scale is not None
         # 2 stands for a tenth of 19.
         near = abs(10 * getattr(self, name) / scale.sd - 1) < 0.1
@@ -107,6 +110,11 @@ class StudyOptions:
             raise UsageError(f"run_study: {'; '.join(faults)}. Nothing was fitted.")
         low, high = self.population_mean
         object.__setattr__(self, "population_mean", (float(low), float(high)))
+
+
+def alliance_scale(cohort: Cohort) -> Scale:
+    """The scale of the alliance score."""
+    return scales_of(cohort).get("alliance", BUILT_IN["alliance"])
 
 
 def _finite(value: object) -> bool:

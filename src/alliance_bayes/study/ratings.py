@@ -22,7 +22,6 @@ from alliance_bayes.study.words import spoken
 
 __all__ = ["ratings"]
 
-TOP = 5.0
 # Hundreds of levels make every draw costly; the draws of an ordinal model are some thousands.
 ORDINAL_THINNING = 4
 
@@ -58,6 +57,13 @@ def _rated(runner: StudyRunner, fit: Fit) -> Fit:
     return fit
 
 
+def highest(runner: StudyRunner) -> float:
+    """The highest rating that there is."""
+    upper = runner.alliance_scale.upper
+    assert upper is not None
+    return upper
+
+
 def _observed(part: DeclaredPart, fit: Fit) -> Block:
     """Medians, means and shares at the ceiling as observed, with no model but that people are exchangeable."""
     runner, options = part.runner, part.runner.options
@@ -68,9 +74,11 @@ def _observed(part: DeclaredPart, fit: Fit) -> Block:
         if frame[factor].nunique() < 2:
             continue
         groups = frame[factor].cat.remove_unused_categories()
-        table = group_ratings(frame["alliance"], groups, top=TOP, seed=options.seed, prob=options.prob)
+        table = group_ratings(frame["alliance"], groups, top=highest(runner), seed=options.seed, prob=options.prob)
         # The mean and SD of a share tell how many people have the event, and how many do not.
-        counted = shown_events(fit, factor, [(fit.design.frame["alliance"] >= TOP).to_numpy()], options.small)
+        counted = shown_events(
+            fit, factor, [(fit.design.frame["alliance"] >= highest(runner)).to_numpy()], options.small
+        )
         keep = [row["estimand"] != "share_at_ceiling" or counted[str(row["level"])] for row in rows_of(table)]
         described.append(table[np.asarray(keep, dtype=bool)].under(factor))
     block = part.block("observed", joined(described), {})
@@ -94,9 +102,15 @@ def _ceiling(part: DeclaredPart) -> None:
 
 def _findings(part: DeclaredPart, observed: Block, expected: Block, fit: Fit) -> None:
     values = fit.design.frame["alliance"].to_numpy(float)
-    countable = shown_events(fit, None, [values >= TOP], part.runner.options.small)[""]
-    top = percent(float((values >= TOP).mean())) if countable else ""
-    part.find("median", top=top, median=number(float(pd.Series(values).median()), 2))
+    countable = shown_events(fit, None, [values >= highest(part.runner)], part.runner.options.small)[""]
+    top = percent(float((values >= highest(part.runner)).mean())) if countable else ""
+    part.find(
+        "median",
+        top=top,
+        median=number(float(pd.Series(values).median()), 2),
+        highest=f"{highest(part.runner):g}",
+        averaged=not part.runner.cohort.instruments,
+    )
     if expected.withheld:
         return
     means, seen = shown(expected.rows), shown(observed.rows)

@@ -22,12 +22,13 @@ from alliance_bayes.latent import LatentFit, fit_latent
 from alliance_bayes.model import ModelSpec
 from alliance_bayes.model.card import card_text
 from alliance_bayes.model.layout import posterior_dataset
+from alliance_bayes.model.scales import Scale
 from alliance_bayes.report.privacy import redaction, unnamed
 from alliance_bayes.report.rows import Estimates
 from alliance_bayes.report.small_counts import hidden_beside, hidden_parameters, hidden_rows
 from alliance_bayes.study.cache import PosteriorCache
 from alliance_bayes.study.cards import study_card, without_factors
-from alliance_bayes.study.options import StudyOptions
+from alliance_bayes.study.options import StudyOptions, alliance_scale
 from alliance_bayes.study.part import Block
 from alliance_bayes.study.populations import population as population_rows
 from alliance_bayes.versions import versions
@@ -114,6 +115,16 @@ class StudyRunner:
         self._page = told or {}
         self.fitted: dict[str, Fitted] = {}
         self._people: dict[str, Cohort] = {}
+
+    @property
+    def alliance_scale(self) -> Scale:
+        """The scale of the alliance score."""
+        return alliance_scale(self.cohort)
+
+    @property
+    def alliance_ends(self) -> str:
+        """Its ends, as in "1-5"."""
+        return f"{self.alliance_scale.lower:g}-{self.alliance_scale.upper:g}"
 
     def people(self, population: str) -> Cohort:
         """A population of the study, by its name in :mod:`alliance_bayes.study.populations`."""
@@ -219,11 +230,11 @@ class StudyRunner:
         arguments["formula"] = without_factors(arguments["formula"], few)
         model = Model(**arguments)
         if not set(model.columns) <= set(cohort.data):
-            return model, cohort
+            return model.on_scales_of(self.cohort), cohort
         # A level may be there in the table and yet in none of the rows that are complete.
         few = tuple(name for name in single_level_columns(cohort.complete(model.columns)[0]) if name in FACTORS)
         arguments["formula"] = without_factors(arguments["formula"], few)
-        return (Model(**arguments) if few else model), cohort
+        return (Model(**arguments) if few else model).on_scales_of(self.cohort), cohort
 
     def _reused(self, model: Model, cohort: Cohort, key: str) -> Fit | None:
         tree = self._cache.load(key)

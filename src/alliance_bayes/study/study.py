@@ -18,7 +18,7 @@ from alliance_bayes.remedies import argument
 from alliance_bayes.study.answers import Answers
 from alliance_bayes.study.cache import PosteriorCache
 from alliance_bayes.study.declared import declaration
-from alliance_bayes.study.options import StudyOptions
+from alliance_bayes.study.options import StudyOptions, alliance_scale
 from alliance_bayes.study.page import study_report
 from alliance_bayes.study.part import Part
 from alliance_bayes.study.registry import PARTS
@@ -132,6 +132,9 @@ def run_study(
     doi 10.1007/s41347-022-00263-5.
     """
     cohort = cohort if isinstance(cohort, Cohort) else read_cohort(cohort)
+    if cohort.instruments and "alliance" in cohort.data:
+        # A tenth of an SD, as by default on the scale of 1 to 5.
+        options = {"alliance_margin": float(f"{alliance_scale(cohort).sd / 10:.2g}"), **options}
     return answered(cohort, StudyOptions(full=full, **options), keep=keep, tell=tell, progress=progress)
 
 
