@@ -72,6 +72,11 @@ class FittedModel:
         default_factory=dict, init=False, repr=False
     )
 
+    @property
+    def person(self) -> str:
+        """The column that says whose a row is, or "person" where it has no name."""
+        return str(dict(self.info.get("long") or {}).get("person") or "person")
+
     def count_people(self, rows: np.ndarray | None = None) -> int:
         """People among some of the analysed rows, of which somebody may have several.
 
@@ -94,8 +99,7 @@ class FittedModel:
     @property
     def person_columns(self) -> frozenset[str]:
         """Columns whose levels are persons: that of participants, and what a table or a model declares to be one."""
-        said = dict(self.info.get("long") or {}).get("person")
-        roles = {ID: "person", **({} if said is None else {str(said): "person"}), **self.spec.roles}
+        roles = {ID: "person", self.person: "person", **self.spec.roles}
         return frozenset(name for name, role in roles.items() if role == "person")
 
     @property

@@ -139,6 +139,31 @@ def test_a_model_without_an_effect_of_the_person_says_what_that_means() -> None:
     assert "such as (1 | pid) in the formula" in text
 
 
+def test_rows_of_one_person_that_are_alike_are_found_and_no_person_is_shown() -> None:
+    """Twelve people with fifteen rows each: enough rows to be shown, were they people."""
+    rng = np.random.default_rng(2)
+    who = np.repeat(np.arange(12), 15)
+    data = pd.DataFrame({"pid": [f"Zoltan{k:02d}" for k in who], "week": np.tile(np.arange(15.0), 12)})
+    data["score"] = rng.normal(0, 3, 12)[who] + rng.normal(0, 1, who.size)
+    fit = ab.Model("score ~ week").fit(data, **LONG, seed=1, draws=400, progress=False)
+    checks = fit.check(checks=["convergence", "groups"])
+    found = next(result for result in checks.results if result.name == "groups")
+    assert found.verdict == "warn"
+    assert "The model leaves out pid: pool over it, as in (1 | pid)." in found.sentence
+    means = data.groupby("pid", sort=False)["score"].mean()
+    line = fit.mean_predictor()
+    expected = (data["score"] - line).groupby(data["pid"], sort=False).mean()
+    assert means.size == 12
+    np.testing.assert_allclose(found.table["residual"], expected, atol=0.05)
+    made = fit.report(checks=checks)
+    shown = next(check for check in made.numbers["checks"] if check["name"] == "groups")
+    assert shown["table"] == []
+    assert "The model leaves out pid" in shown["sentence"]
+    assert "Zoltan" not in made.html + made.json
+    pooled = ab.Model("score ~ week + (1 | pid)").fit(data, **LONG, seed=1, draws=400, progress=False)
+    assert next(iter(pooled.check(checks=["groups"]).results)).verdict == "pass"
+
+
 def test_steps_of_few_people_are_not_counted_out_however_many_rows_they_have() -> None:
     steps = (FlowStep("no value of x", 60, 3, 2), FlowStep("no value of y", 40, 25, 0), FlowStep("no z", 90, 30, 12))
     flow = ShownFlow.of(Flow(1000, steps, 100, "session"), 10)

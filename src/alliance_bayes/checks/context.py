@@ -35,6 +35,8 @@ BLOCK = 1_000_000
 SIMULATED = 100_000_000
 # Levels with fewer rows are counted but have no statistics of their own.
 FEWEST_ROWS = 20
+#: Most persons whose residuals are compared, where the model leaves them out: a column of numbers each.
+MOST_PERSONS = 500
 # Thousands of elements take a while, and one fit is checked with every table that is made of it.
 _DIAGNOSED: WeakKeyDictionary[Draws, pd.DataFrame] = WeakKeyDictionary()
 
@@ -237,7 +239,8 @@ class Context:
         frame = design.frame.iloc[at].reset_index(drop=True)
         few = replace(design, frame=frame, rows=design.rows.take(at), outcome=design.outcome.take(at))
         extra = None if self.extra is None else self.extra.iloc[at].reset_index(drop=True)
-        return replace(self, fit=replace(self.fit, design=few), extra=extra)
+        people = None if self.fit.people is None else self.fit.people[at]
+        return replace(self, fit=replace(self.fit, design=few, people=people), extra=extra)
 
     @property
     def sampled(self) -> str:
@@ -295,7 +298,7 @@ class Context:
 
     @cached_property
     def groupings(self) -> tuple[Grouping, ...]:
-        """Every factor and categorical column of the analysed rows, then those of ``extra``.
+        """Every factor and categorical column of the analysed rows, then persons left out, then those of ``extra``.
 
         A column of ``extra`` with more levels than half the rows (an identifier) is passed over.
         """
@@ -309,6 +312,12 @@ class Context:
                 role = "column" if name in design.formula.columns else "residual"
                 codes, levels = design.levels_of(name)
                 found.append(Grouping(name, levels, codes, role, weights))
+        # Persons whom the model leaves out, by numbers: nobody's name is looked at.
+        if self.fit.people is not None and not self.fit.has_person_effects:
+            codes = np.unique(self.fit.people, return_inverse=True)[1]
+            persons = tuple(str(number) for number in range(1, codes.max() + 2))
+            if len(persons) <= min(codes.size / 2, MOST_PERSONS) and self.fit.person not in names:
+                found.append(Grouping(self.fit.person, persons, codes, "left out"))
         for name, column in self._extra_columns():
             if not _numeric(column):
                 # A missing value is a level of its own: who has none may differ too.

@@ -215,7 +215,7 @@ def may_show(plot: Plot, small: int) -> bool:
 
 def _of_few(fit: FittedModel, frame: pd.DataFrame, small: int) -> set[str]:
     """Columns of which a figure would show groups of fewer than `small` people."""
-    few = set(factors_with_few(fit, small))
+    few = {*factors_with_few(fit, small), *fit.person_columns}
     if {"column", "n"} <= set(frame.columns):
         few |= set(frame.loc[(frame["n"] > 0) & (frame["n"] < small), "column"])
     return few

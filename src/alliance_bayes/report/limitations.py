@@ -143,7 +143,7 @@ def _of_model(view: View) -> list[str]:
         dependent="" if view.fit.has_person_effects else analysed_words(view.fit),
         units=unit_words(view.fit),
         uneven=view.fit.people is not None and bool(np.ptp(np.unique(view.fit.people, return_counts=True)[1])),
-        person=clean(dict(view.fit.info.get("long") or {}).get("person") or "person"),
+        person=clean(view.fit.person),
         parts=parts_of(view.fit),
         lagged=None if lagged is None else join([column_name(name) for name in lagged.names]),
         occasions="" if lagged is None else f"{lagged.occasions:.1f}",

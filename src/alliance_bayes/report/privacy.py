@@ -123,12 +123,17 @@ def grouped_only(fit: FittedModel, frame: pd.DataFrame, small: int) -> pd.DataFr
     fit
         The fit the table is about.
     frame
-        Any table of a check. Without its rows when it has one a participant (a column `row` or `obs`); without the ends
+        Any table of a check. Without its rows when it has one a participant (a column `row` or `obs`), and without
+        those of single persons; without the ends
         of parts of a column (`low`, `high`), which are somebody's values; and without groups (`n`) of fewer than
         `small` people, and those whose count the page does not show lest a small one be had by subtraction.
     """
     if {"row", "obs"} & set(frame.columns):
         return frame.iloc[:0]
+    for of in {"factor", "column"} & set(frame.columns):
+        if "level" in frame.columns:
+            # A row each of persons, by numbers that are nobody's name.
+            frame = frame[~(frame[of].isin(fit.person_columns) & frame["level"].notna())]
     parts = {"column", "low", "high", "n"} <= set(frame.columns)
     if parts:
         if fit.people is not None:
