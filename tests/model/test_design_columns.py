@@ -155,7 +155,7 @@ def broken(**changes: object) -> pd.DataFrame:
             rows(),
             "formula 'who5_followup ~ system(alliance)': at character 17, 'system' is not a function of formulas: make "
             "a column of it in the table and name that. Functions: I, center, scale, bs, poly, offset, log, log1p, "
-            "log2, log10, exp, sqrt, abs, minimum, maximum, s.",
+            "log2, log10, exp, sqrt, abs, minimum, maximum, within, between, lag, s.",
         ),
     ],
 )
