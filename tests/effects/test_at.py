@@ -154,6 +154,7 @@ def test_differences_of_slopes_and_their_differences(fit: FittedModel) -> None:
     # No product of three columns: exactly nothing, and judged as a difference of slopes is, with the prior beside it.
     row = table[table["estimand"] == "interaction_contrast_of_slopes"].iloc[0]
     assert (row["mean"], row["sd"], row["unit"]) == (0, 0, "WHO-5 point per alliance point")
+    assert row["note"] == "zero by the model, in which no term lets this difference depend on n_sessions"
     alliance = np.quantile(fit.design.frame["alliance"], (0.1, 0.9))
     np.testing.assert_allclose(row["rope_high"], 1 / np.diff(alliance)[0], rtol=1e-12)
     assert (row["p_rope"], row["p_rope_prior"]) == (1, 1)

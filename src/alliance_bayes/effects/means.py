@@ -453,19 +453,24 @@ class Contrasts(Estimand):
         name = analyses[0].predictor(predictor) if of == "slope" else None
         judged: dict[str, Any] = {} if name is None else {"rope": analyses[0].slope_rope(name)}
         blocks = [analysis.by_level(factor, predictor=name)[1:] for analysis in analyses]
+        cells_at = [analysis.cell for analysis in analyses]
         before = None
         if judged.get("rope") is not None:
             before = [analysis.prior.by_level(factor, predictor=name)[1] for analysis in analyses]
         for later, earlier, at in cells:
             (block, problems), (other, more) = blocks[later], blocks[earlier]
-            note = "; ".join(dict.fromkeys(filter(None, (analyses[k].cell.note for k in (earlier, later)))))
+            note = "; ".join(dict.fromkeys(filter(None, (cells_at[k].note for k in (earlier, later)))))
             for (first, level), (second, versus) in later_first(levels_to_compare(analyses[0], factor, levels)):
                 prior = None if before is None else _OfDifferences(before[later], before[earlier], first, second)
                 problem = problems[first] or problems[second] or more[first] or more[second]
+                draws = _OfDifferences(block, other, first, second)
+                if not draws().any():
+                    changed = ", ".join(column for column, _ in {*cells_at[later].values} - {*cells_at[earlier].values})
+                    problem = f"zero by the model, in which no term lets this difference depend on {changed}"
                 yield self.row(
                     analyses[later],
                     f"interaction_contrast_of_{of}s",
-                    _OfDifferences(block, other, first, second),
+                    draws,
                     term=name,
                     factor=factor,
                     level=level,

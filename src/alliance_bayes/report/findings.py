@@ -287,7 +287,8 @@ def _further(fit: FittedModel, estimates: Estimates) -> Iterable[Finding]:
 def _at_values(fit: FittedModel, estimates: Estimates) -> Iterable[Finding]:
     """What the few main rows with some predictors set are, each with the values; of more, their table tells all."""
     rows = estimates.with_at()
-    rows = rows[rows["estimand"].isin(_SAID_AT) & rows["median"].notna()]
+    # What the model holds to be zero is no finding.
+    rows = rows[rows["estimand"].isin(_SAID_AT) & rows["median"].notna() & ((rows["mean"] != 0) | (rows["sd"] != 0))]
     if len(rows) <= MANY_AT:
         for _, row in rows.iterrows():
             head, per, rest = text_of(row, "unit").partition(" per ")
