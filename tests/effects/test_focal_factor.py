@@ -151,6 +151,16 @@ def test_a_pooled_factor_is_compared_by_its_levels() -> None:
     assert not table["estimand"].str.contains("slope").any()
 
 
+def test_a_pooled_slope_is_how_the_difference_changes() -> None:
+    fit = fitted(formula="who5_followup ~ alliance + (alliance || provider_type)", spec={"focal": "provider_type"})
+    table = effects(fit)
+    changes = table.index[table["estimand"] == "contrast_of_slopes"]
+    assert table.loc[changes, "term"].unique().tolist() == ["alliance"]
+    u = fit.stacked["u_provider_type"][:, :, 1]
+    np.testing.assert_allclose(table.draws[changes[0]].ravel(), u[:, 1] - u[:, 0], atol=1e-12)
+    assert "slope" not in set(table["estimand"])
+
+
 def test_an_option_that_is_a_factor_is_answered_with_contrasts() -> None:
     fit = fitted(trial(), formula="score ~ arm + start", spec={"focal": "arm"})
     with pytest.raises(UsageError, match=r"^'arm' is not a numeric predictor of this model but a factor, whose levels"):

@@ -135,6 +135,37 @@ def test_a_product_is_said_and_has_a_row(checks_of: Callable[..., CheckReport]) 
     assert 'id="table-moderation-1"' in page.html
 
 
+def test_differences_within_the_margin_are_called_equivalent(checks_of: Callable[..., CheckReport]) -> None:
+    near = page_of(fit_of(trial(), -0.2, 0.5, sds={"beta": [0.1, 0.3, 0.1], "sigma": 0.1}, draws=400), checks_of)
+    said = re.search(r"within ±1 BDI points\) is (?:more than )?9\d(?:\.\d)?%, which is (.*?)\.", near.findings[1])
+    assert said is not None
+    assert said[1] == "equivalence by that margin"
+    far = page_of(fit_of(trial(), -1.2, 0.5, sds={"beta": [0.1, 0.3, 0.1], "sigma": 0.1}, draws=400), checks_of)
+    assert "equivalence" not in " ".join(far.findings)
+
+
+def test_a_pooled_factor_may_be_what_the_page_is_about(checks_of: Callable[..., CheckReport]) -> None:
+    means = {"u_provider_type": np.array([[-2.0, -0.5], [2.0, 0.5], [0.0, 0.0]])}
+    sds = {"u_provider_type": np.array([[0.2, 0.05], [0.2, 0.05], [0.2, 0.05]])}
+    fit = fitted(
+        rows(240),
+        formula="who5_followup ~ alliance + (alliance || provider_type)",
+        spec={"focal": "provider_type"},
+        means=means,
+        sds=sds,
+    )
+    page = page_of(fit, checks_of)
+    assert page.findings[0].startswith(
+        "Follow-up WHO-5 was almost certainly higher for provider type “therapist” than for “coach”, by 4.0"
+    )
+    assert "The model lets the difference vary with alliance; this is its average." in page.findings[0]
+    changes = [text for text in page.findings if text.startswith("For each additional alliance point, the difference")]
+    assert "the difference “therapist” minus “coach” was almost certainly higher, by 1.0" in changes[0]
+    assert 'id="pooling-focal-title"' in page.html
+    # Nobody came to the levels of a provider type by chance, and the page says both.
+    assert "That one provider type works better than another." in page.html
+
+
 def test_of_an_event_the_difference_is_one_of_probabilities(checks_of: Callable[..., CheckReport]) -> None:
     frame = trial().assign(well=np.arange(120) % 3 == 0)
     frame["well"] = frame["well"].astype(float)

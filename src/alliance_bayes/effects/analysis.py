@@ -220,8 +220,10 @@ class Analysis:
         return name
 
     def multiplied(self, factor: str) -> list[str]:
-        """Numeric predictors that a common term multiplies with a factor, as they are, in the formula's order."""
+        """Numeric predictors that a factor is multiplied with, or whose slope it pools, in the formula's order."""
         terms = [term.split(":") for term in self.fit.design.formula.common]
+        pooled = [one for one in self.fit.design.factors if one.name == factor]
+        terms += [[factor, *column.term.split(":")] for one in pooled for column in one.columns]
         return [name for name in self._numeric if any(factor in parts and name in parts for parts in terms)]
 
     def values(self, predictor: str) -> np.ndarray:

@@ -75,7 +75,15 @@ def varied_by(design: Design, factor: str) -> list[str]:
         if one.name != factor
         and (factor in one.name.split(":") or any(factor in column.term.split(":") for column in one.columns))
     ]
-    return list(dict.fromkeys([*parts, *pooled]))
+    own = [
+        part
+        for one in design.factors
+        if one.name == factor
+        for column in one.columns
+        if column.order
+        for part in column.term.split(":")
+    ]
+    return list(dict.fromkeys([*parts, *own, *pooled]))
 
 
 def arms(view: View, factor: str) -> dict[str, Any]:

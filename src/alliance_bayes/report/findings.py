@@ -13,6 +13,7 @@ import pandas as pd
 from alliance_bayes.checks import Gate
 from alliance_bayes.checks.refits import FEW_LEVELS
 from alliance_bayes.effects.at import at_words
+from alliance_bayes.effects.equivalence import standing_of
 from alliance_bayes.effects.options import DENOMINATORS
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model.roles import is_of_persons
@@ -425,6 +426,7 @@ def _difference(fit: FittedModel, estimates: Estimates, checked: Checked, row: p
         persons=denominator == DENOMINATORS["residual_sd"] and bool(_persons(fit)),
         in_rope=_in_rope(estimates, row),
         limits=rope_limits(fit, row) if pd.notna(row["p_rope"]) else "",
+        equivalent=standing_of(row) == "inside",
         reached=estimates.share_spoken(row, "p_relevant") if pd.notna(row["p_relevant"]) else "",
         relevant=relevance_words(fit, row),
     )
