@@ -85,9 +85,12 @@ def names_of(node: ast.Call, path: Path) -> list[str]:
 
 #: Names that are computed where they are used.
 COMPUTED = {
+    ("api.py", "next(iter(reading))"): ["person", "time", "unit"],
+    ("cli/files.py", "long[0]"): ["person", "time", "unit"],
     ("cli/files.py", "surveys[0]"): ["baseline", "followup", "min_days_between", "max_days_into_care"],
     ("cli/files.py", "next(iter(given))"): list(inspect.signature(ReadOptions).parameters),
     ("cohort/read.py", "name"): ["categorical", "numeric", "missing"],
+    ("cohort/persons.py", "argued"): ["person", "time", "unit"],
     ("cohort/scoring.py", "name"): ["baseline", "followup", "min_days_between", "max_days_into_care"],
     ("simulation/simulate.py", "name"): ["n", "seed"],
     ("model/derivations.py", "what"): ["events", "among"],

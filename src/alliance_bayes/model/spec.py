@@ -347,7 +347,20 @@ class ModelSpec:
         return resolve_priors(design, self.given_priors, self.prior_set, self.alliance)
 
     def set_without_use(self, design: Design, priors: PriorTable) -> str:
-        """That the named prior set has no part in the priors, and why; empty where it has, and for the weak set."""
+        """That the named prior set has no part in the priors, and why.
+
+        Parameters
+        ----------
+        design
+            The model's design on some rows.
+        priors
+            Its priors there.
+
+        Returns
+        -------
+        str
+            A sentence; empty where it has, and for the weak set.
+        """
         return set_without_use(priors, self.alliance, design.predictors)
 
     def focal_predictor(self, design: Design) -> str | None:
