@@ -44,6 +44,9 @@ ROOMS: dict[str, tuple[tuple[Callable[..., Any], ...], tuple[str, ...]]] = {
     "effects/options": ((ab.Fit.contrasts, effects.effects), ("effects", "report")),
     "engines": ((ab.Model.fit,), SAMPLERS),
     "latent": ((ab.fit_latent,), ()),
+    # Whose a row is and when it was, of whatever reads a table.
+    "model": ((ab.Model.fit, ab.read_cohort), ("fit", "report", "study")),
+    "verify": ((ab.read_cohort,), ("verify",)),
     "moments": ((ab.reduce_table, of_moments.with_minimum), ("reduce",)),
     "report": ((ab.Report,), ("report",)),
     "study": ((ab.run_study, StudyOptions), ("study",)),
@@ -95,6 +98,8 @@ COMPUTED = {
     ("simulation/simulate.py", "name"): ["n", "seed"],
     ("model/derivations.py", "what"): ["events", "among"],
     ("engines/nuts.py", "name"): ["draws", "tune", "chains", "cores", "seed"],
+    ("verify/verification.py", "name"): ["person", "time", "unit"],
+    ("verify/verification.py", "differing[0]"): ["person", "time", "unit"],
     ("study/options.py", "name"): ["improvement", "margin", "alliance_margin"],
 }
 #: Arguments that no command has, since it sets them itself or has no use for them.
