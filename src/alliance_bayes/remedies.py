@@ -26,6 +26,7 @@ CALLS = {
     "save_moments": ("save_moments()", "'alliance-bayes reduce'"),
     "Model.to_card": ("to_card()", "the keys of this one (docs/models.md)"),
     "contrasts": ("contrasts()", "'alliance-bayes effects --estimand contrasts:factor=...'"),
+    "predictions": ("predictions()", "'alliance-bayes effects --estimand predictions'"),
     "effects": ("effects()", "'alliance-bayes effects'"),
     "DataError.problems": ("all of them in the error's .problems", "which are shown once these are corrected"),
 }

@@ -405,6 +405,15 @@ def test_outcomes_of_every_family_have_their_mean(family: str, population: Any) 
     assert abs(row["mean"] - mean) < 5 * row["sd"] / np.sqrt(3000)
 
 
+def test_a_number_in_place_of_a_factor_has_predictions(fit: FittedModel) -> None:
+    refused(
+        lambda: contrasts(fit, "n_sessions"),
+        "'n_sessions' is not a factor of this model. Its factors: country, sex, provider_type.",
+        "'n_sessions' is a number: predictions() say what is expected at values of it; for differences between two of them read it as a factor, "
+        "categorical=['n_sessions'].",
+    )
+
+
 def test_predictions_need_values_and_outcomes_that_vary(fit: FittedModel) -> None:
     refused(
         lambda: predictions(fit),

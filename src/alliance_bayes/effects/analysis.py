@@ -252,8 +252,14 @@ class Analysis:
             if pooled.name == factor:
                 return list(pooled.levels)
         if factor not in self.counterfactuals.in_common:
+            number = (
+                f" '{factor}' is a number: {call('predictions')} say what is expected at values of it; for differences "
+                f"between two of them read it as a factor, {argument('categorical', [factor])}."
+                if factor in self._numeric
+                else ""
+            )
             raise UsageError(
-                f"{factor!r} is not a factor of this model. Its factors: {', '.join(self.factors()) or 'none'}."
+                f"{factor!r} is not a factor of this model. Its factors: {', '.join(self.factors()) or 'none'}.{number}"
             )
         return [str(level) for level in self.fit.design.frame[factor].cat.categories]
 
