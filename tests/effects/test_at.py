@@ -409,7 +409,8 @@ def test_a_number_in_place_of_a_factor_has_predictions(fit: FittedModel) -> None
     refused(
         lambda: contrasts(fit, "n_sessions"),
         "'n_sessions' is not a factor of this model. Its factors: country, sex, provider_type.",
-        "'n_sessions' is a number: predictions() say what is expected at values of it; for differences between two of them read it as a factor, "
+        "'n_sessions' is a number: predictions() says what is expected at values of it; for differences between two of "
+        "them read it as a factor, "
         "categorical=['n_sessions'].",
     )
 

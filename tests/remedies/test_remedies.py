@@ -41,6 +41,7 @@ ROOMS: dict[str, tuple[tuple[Callable[..., Any], ...], tuple[str, ...]]] = {
     "cohort": ((ab.read_cohort, ab.read_tables), READERS),
     "simulation": ((ab.simulate_cohort,), ("simulate",)),
     "effects": (tuple(one for one in vars(effects).values() if inspect.isfunction(one)), ()),
+    "effects/analysis": ((effects.effects, ab.read_cohort), ()),
     "effects/options": ((ab.Fit.contrasts, effects.effects), ("effects", "report")),
     "engines": ((ab.Model.fit,), SAMPLERS),
     "latent": ((ab.fit_latent,), ()),

@@ -52,8 +52,9 @@ def command_line(name: str) -> CommandLine:
         key: {one.name: max(one.opts, key=len) for one in command.params if one.param_type_name == "option"}
         for key, command in _commands().items()
     }
-    # Of several commands that have an option the first in the order of work: that of 'fit' and not that of 'study'.
-    elsewhere = {name: (key, option) for key in reversed(options) for name, option in options[key].items()}
+    # Of several commands that have an option that of 'fit', or else the first: not that of 'study'.
+    work = [*(key for key in reversed(options) if key != "fit"), "fit"]
+    elsewhere = {name: (key, option) for key in work for name, option in options[key].items()}
     return CommandLine(name, options[name], elsewhere)
 
 

@@ -253,8 +253,8 @@ class Analysis:
                 return list(pooled.levels)
         if factor not in self.counterfactuals.in_common:
             number = (
-                f" '{factor}' is a number: {call('predictions')} say what is expected at values of it; for differences "
-                f"between two of them read it as a factor, {argument('categorical', [factor])}."
+                f" '{factor}' is a number: {call('predictions')} says what is expected at values of it; for "
+                f"differences between two of them read it as a factor, {argument('categorical', [factor])}."
                 if factor in self._numeric
                 else ""
             )
