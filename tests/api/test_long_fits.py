@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -85,6 +86,15 @@ def test_a_saved_fit_keeps_who_and_what_a_row_is(fit: ab.Fit, tmp_path: Path) ->
     assert kept.design.factor("pid").role == RoleOf("person", known=True)
     assert kept.info["long"] == {"person": "pid", "time": "week", "unit": "session"}
     assert kept.has_person_effects
+
+
+@pytest.mark.parametrize("info", [{"long": ["pid"]}, {"long": {"person": 7}}, {"missing_people": {"score": "x"}}])
+def test_a_file_that_says_something_else_of_persons_is_refused(
+    fit: ab.Fit, tmp_path: Path, info: dict[str, object]
+) -> None:
+    dataclasses.replace(fit, info={**fit.info, **info}).save(tmp_path / "fit.nc")
+    with pytest.raises(ab.FileFormatError, match="is no mapping of what it should be"):
+        ab.load_fit(tmp_path / "fit.nc")
 
 
 def test_rows_of_one_person_that_share_no_effect_are_warned_of(caplog: pytest.LogCaptureFixture) -> None:
