@@ -134,6 +134,8 @@ def _association(fit: FittedModel, estimates: Estimates, checked: Checked) -> It
     name, outcome, points = column_name(focal), *_outcome(fit)
     step = unit_of(fit.design, focal)
     step = step if name in step else f"{step} of {name}"
+    if is_indicator(fit, focal):
+        step += " (1 against 0)"
     others = [column_name(c) for c in fit.design.formula.columns[1:] if c != focal]
     given = f", adjusted for {join(others)}" if others else ""
     fitted = claim(slope)
@@ -220,7 +222,9 @@ def _span(
     """The difference between people low and high on the predictor."""
     name = column_name(focal)
     span = estimates.first("slope_p10_p90", term=focal)
-    if span is not None:
+    # Between 0 and 1 a straight line's step is its slope, of which the finding before speaks.
+    said = fit.design.family.linear and is_indicator(fit, focal) and estimates.first("slope", term=focal) is not None
+    if span is not None and not said:
         low, high = np.quantile(fit.design.frame[focal].to_numpy(float), [0.1, 0.9])
         direction = _under_other_priors(claim(span), checked)
         between = f"{exact(round(low, 3))} and {exact(round(high, 3))}"
@@ -247,6 +251,11 @@ def _span(
             relevant=relevance_words(fit, span),
         )
         yield Finding(text, (str(span.name),), "span", claims=(direction,) if direction.settled else ())
+
+
+def is_indicator(fit: FittedModel, column: str) -> bool:
+    """Whether a numeric column is 0 or 1 for everybody."""
+    return bool(np.isin(fit.design.frame[column].to_numpy(float), (0.0, 1.0)).all())
 
 
 def _in_rope(estimates: Estimates, row: pd.Series) -> str:
