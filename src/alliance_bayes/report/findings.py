@@ -418,6 +418,7 @@ def _difference(fit: FittedModel, estimates: Estimates, checked: Checked, row: p
         means=join(
             [f"{' '.join(estimates.figures(one))} for “{text_of(one, 'level')}”" for one in means if one is not None]
         ),
+        over=over_words(fit.design, population, factor) if fixed else "",
         varied=join([factor_name(name) for name in varied]),
         symptoms=few and not direction.settled,
     )
