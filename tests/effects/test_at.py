@@ -568,6 +568,12 @@ def test_a_focal_factor_that_is_set_is_left_out() -> None:
     assert set(effects(fit, at={"alliance": 4})["estimand"]) >= {"contrast_of_means"}
 
 
+def test_a_message_has_an_end(fit: FittedModel) -> None:
+    with pytest.raises(UsageError) as caught:
+        slopes(fit, at={f"x{k}": k for k in range(5_000)})
+    assert str(caught.value).count("which is no predictor") == 20
+
+
 def test_what_an_estimand_varies_by_itself_cannot_be_set(fit: FittedModel) -> None:
     slope = "at sets 'alliance', whose slope is asked for. Leave it out of at."
     level = "at sets 'sex', but the levels of 'sex' are asked for, one after the other. Leave it out of at."

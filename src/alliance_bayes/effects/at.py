@@ -40,7 +40,7 @@ type Value = float | str
 
 #: Combinations of values that one table may hold.
 MOST_CELLS = 100
-# Levels that a message lists.
+# Levels, and problems, that a message lists.
 _LISTED = 20
 
 
@@ -125,7 +125,8 @@ def cells_of(fit: FittedModel, at: At | None) -> tuple[Cell, ...]:
             "once. Name fewer values."
         )
     if problems:
-        raise UsageError(" ".join(problems))
+        # Files may ask for thousands.
+        raise UsageError(" ".join(problems[:_LISTED]))
     cells = (tuple(zip(known, values, strict=True)) for values in product(*known.values()))
     return tuple(Cell(values, _beyond(fit, values)) for values in cells)
 
