@@ -16,7 +16,7 @@ from alliance_bayes.report import Rendered
 from alliance_bayes.report.checked import Checked
 from alliance_bayes.report.findings import _association
 from alliance_bayes.report.rows import Estimates
-from alliance_bayes.report.text import MINUS, capital, factor_name, over_words
+from alliance_bayes.report.text import MINUS, capital, factor_name
 from builders import fitted, of_family, rendered, rows
 
 FORMULA = "who5_followup ~ alliance + age + (1 | sex)"
@@ -209,19 +209,20 @@ def test_where_there_is_no_slope_the_difference_that_goes_with_a_step_speaks() -
 
 
 @pytest.mark.parametrize(
-    ("factor", "population", "said"),
+    ("formula", "factor", "population", "said"),
     [
-        ("provider_type", "average", " over all countries that there could be"),
-        ("country", "average", ""),
-        ("provider_type", "sample", " over the countries in the data"),
-        ("country", "sample", ""),
+        ("(sex | country)", "sex", "average", " over all countries that there could be"),
+        ("(sex | country)", "sex", "sample", " over the countries in the data"),
+        ("(sex | country)", "country", "average", ""),
+        # Where the difference is the same in every country, it does not matter which there are.
+        ("(1 | country)", "sex", "average", ""),
+        ("(alliance | country)", "sex", "sample", ""),
     ],
 )
-def test_differences_of_groups_say_over_whom_they_are(
-    checks_of: Callable[..., CheckReport], factor: str, population: str, said: str
+def test_differences_of_groups_say_over_whom_they_are_where_it_matters(
+    checks_of: Callable[..., CheckReport], formula: str, factor: str, population: str, said: str
 ) -> None:
-    fit = fitted()
-    assert over_words(fit.design, population, factor) == said
+    fit = fitted(formula=f"who5_followup ~ alliance + sex + {formula}")
     findings = rendered(fit, effects=effects(fit, population=population), checks=checks_of()).findings
     (group,) = [text for text in findings if text.startswith(f"{capital(factor_name(factor))}:")]
     over = (" over all countries that there could be", " over the countries in the data")

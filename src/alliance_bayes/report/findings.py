@@ -253,6 +253,13 @@ def _span(
         yield Finding(text, (str(span.name),), "span", claims=(direction,) if direction.settled else ())
 
 
+def _over(fit: FittedModel, factor: str, population: str) -> str:
+    """Over which sampled levels a difference of a factor's levels is, where it matters: where it varies with them."""
+    varied = varied_by(fit.design, factor)
+    fixed = fit.design.family.linear and not any(one.name in varied for one in fit.design.factors)
+    return "" if fixed else over_words(fit.design, population, factor)
+
+
 def is_indicator(fit: FittedModel, column: str) -> bool:
     """Whether a numeric column is 0 or 1 for everybody."""
     return bool(np.isin(fit.design.frame[column].to_numpy(float), (0.0, 1.0)).all())
@@ -392,8 +399,7 @@ def _difference(fit: FittedModel, estimates: Estimates, checked: Checked, row: p
     symptoms = direction.pick(" (more symptoms)", " (fewer symptoms)") if few else ""
     varied = varied_by(fit.design, factor)
     population = str(row["population"])
-    # Where nothing varies with the sampled levels, it does not matter which they are.
-    fixed = fit.design.family.linear and not any(one.name in varied for one in fit.design.factors)
+    over = _over(fit, factor, population)
     sentence = _sentence(
         estimates,
         row,
@@ -405,7 +411,7 @@ def _difference(fit: FittedModel, estimates: Estimates, checked: Checked, row: p
         points=points or _percentage_points(estimates, row),
         way=f"{way}{symptoms}" if direction.settled else way,
         leaning=f", though it was {direction.word} {way}" if direction.leaning else "",
-        over="" if fixed else over_words(fit.design, population, factor).replace(" over", " on average over", 1),
+        over=over.replace(" over", " on average over", 1),
         given=_adjusted(fit, factor),
     )
     means = [estimates.first("mean", factor=factor, level=where[end]) for end in ("level", "versus")]
@@ -418,7 +424,8 @@ def _difference(fit: FittedModel, estimates: Estimates, checked: Checked, row: p
         means=join(
             [f"{' '.join(estimates.figures(one))} for “{text_of(one, 'level')}”" for one in means if one is not None]
         ),
-        over=over_words(fit.design, population, factor) if fixed else "",
+        # Means are over levels even where their difference is not; said once.
+        over="" if over else over_words(fit.design, population, factor),
         varied=join([factor_name(name) for name in varied]),
         symptoms=few and not direction.settled,
     )
@@ -506,7 +513,7 @@ def _pairs(
     text = SENTENCES(
         "pairs",
         what=what,
-        over=over_words(fit.design, str(rows["population"].iloc[0]), str(rows["factor"].iloc[0])),
+        over=_over(fit, str(rows["factor"].iloc[0]), str(rows["population"].iloc[0])),
         n=count(len(rows)),
         one=len(rows) == 1,
         settled=claims[0].settled,
