@@ -151,8 +151,8 @@ CASES: dict[str, tuple[str, dict[str, object], list[str]]] = {
                 "'female', or declare both: levels={'sex': ['Female', 'female']}."
             ),
             (
-                "column 'alliance', row 3: '9' is outside 1 to 5 (mean alliance rating). Correct it, or leave "
-                "the cell empty if it is unknown."
+                "column 'alliance', row 3: '9' is outside 1 to 5 (mean alliance rating). Correct it, leave the "
+                "cell empty, or say on which instrument's scale it is: instruments={'alliance': 'wai_sr'}."
             ),
             (
                 "column 'who5_baseline', row 3: '41' is not on the grid 0, 4, ..., 100 (WHO-5 score). Give the "

@@ -139,12 +139,12 @@ CASES: dict[str, tuple[str, dict[str, object], list[str]]] = {
         {},
         [
             (
-                "column 'alliance', row 2: '0.5' is outside 1 to 5 (mean alliance rating). Correct it, or leave "
-                "the cell empty if it is unknown."
+                "column 'alliance', row 2: '0.5' is outside 1 to 5 (mean alliance rating). Correct it, leave the "
+                "cell empty, or say on which instrument's scale it is: instruments={'alliance': 'wai_sr'}."
             ),
             (
-                "column 'alliance', row 3: '5.5' is outside 1 to 5 (mean alliance rating). Correct it, or leave "
-                "the cell empty if it is unknown."
+                "column 'alliance', row 3: '5.5' is outside 1 to 5 (mean alliance rating). Correct it, leave the "
+                "cell empty, or say on which instrument's scale it is: instruments={'alliance': 'wai_sr'}."
             ),
         ],
     ),

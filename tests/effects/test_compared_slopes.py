@@ -72,7 +72,8 @@ def test_a_model_that_names_what_to_compare_has_it_in_its_table() -> None:
         ),
         (
             {"against": "country"},
-            "'country' is not a numeric predictor of this model. Numeric predictors: within, between, age.",
+            "'country' is not a numeric predictor of this model but a factor, whose levels are compared by "
+            "contrasts(). Numeric predictors: within, between, age.",
         ),
     ],
 )

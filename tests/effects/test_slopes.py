@@ -462,7 +462,8 @@ def test_a_change_of_the_predictors_unit(factor: float, shift: float, slope: flo
         (
             "who5_followup ~ alliance + sex",
             {"predictor": "sex"},
-            "'sex' is not a numeric predictor of this model. Numeric predictors: alliance.",
+            "'sex' is not a numeric predictor of this model but a factor, whose levels are compared by contrasts(). "
+            "Numeric predictors: alliance.",
         ),
         (
             "who5_followup ~ alliance + age",

@@ -71,9 +71,10 @@ def fit(request: pytest.FixtureRequest, visits: pd.DataFrame) -> ab.Fit:
 def test_missing_follow_ups_are_left_out_and_counted(fit: ab.Fit, visits: pd.DataFrame) -> None:
     assert len(visits) == 400
     assert str(fit.flow) == (
-        "participants                 400\n"
-        "  left out: no value of bdi  120\n"
-        "analysed                     280  (70.0 %)"
+        "                             rows  people\n"
+        "in the table                  400     100\n"
+        "  left out: no value of bdi   120       3\n"
+        "analysed                      280      97  (70.0 % of the rows)"
     )  # fmt: skip
     assert fit.flow.analysed == visits["bdi"].notna().sum() == OBSERVED
     # Three patients have no follow-up at all.

@@ -100,12 +100,12 @@ class ColumnRule:
         return f"is not on the grid {self.low:g}, {self.low + self.step:g}, ..., {self.high:g} ({self.what})"
 
 
-def _score_rule(name: str, instrument: Instrument, *, grid: bool) -> ColumnRule:
+def _score_rule(name: str, instrument: Instrument, *, grid: bool, named: bool) -> ColumnRule:
     low, high = instrument.score_range
     step = instrument.score_step if grid else None
     what = "mean alliance rating" if instrument is ALLIANCE2 else f"{instrument.name} score"
     on_grid = "Give the percentage score (the raw sum times 4), or leave the cell empty if it is unknown."
-    if instrument is WHO5:
+    if instrument is WHO5 or not named:
         return ColumnRule(name, "number", low, high, step, what, on_grid)
     scale = argument("instruments", {name: "wai_sr"})
     remedy = f"Correct it, leave the cell empty, or say on which instrument's scale it is: {scale}."
@@ -119,9 +119,12 @@ def _item_rule(name: str, instrument: Instrument, *, required: bool = False) -> 
 
 
 def cohort_rules(
-    *, prorated: bool = False, instruments: Mapping[str, Instrument] = INSTRUMENT_OF
+    *, prorated: bool = False, instruments: Mapping[str, Instrument] | None = None
 ) -> tuple[ColumnRule, ...]:
-    """Rules of the one-row-a-participant table. Pro-rated WHO-5 scores may lie between grid points."""
+    """Rules of the one-row-a-participant table. Pro-rated WHO-5 scores may lie between grid points.
+
+    ``instruments`` are those that scores are on the scale of, where whoever reads the table may name others.
+    """
     several = f"Keep one row for each participant, or pass {argument('person', ID)} if participants have several rows."
     rules = [
         ColumnRule(ID, "id", repeated=several),
@@ -131,9 +134,10 @@ def cohort_rules(
         ColumnRule("days_in_care", "number", 0, what="days"),
     ]
     for name, items in ITEMS.items():
-        instrument = instruments[name]
+        instrument = (instruments or INSTRUMENT_OF)[name]
         # An alliance score is a mean over sessions, so any number in its range is possible.
-        rules.append(_score_rule(name, instrument, grid=instrument is WHO5 and not prorated))
+        grid, named = instrument is WHO5 and not prorated, instruments is not None
+        rules.append(_score_rule(name, instrument, grid=grid, named=named))
         if instrument is INSTRUMENT_OF[name]:
             rules += [_item_rule(item, instrument) for item in items]
     # A change is missing for everybody when nobody has both scores.
