@@ -11,7 +11,7 @@ from hypothesis.extra import numpy as hnp
 
 from alliance_bayes.errors import ModelError
 from alliance_bayes.model import ModelSpec, Smooth
-from alliance_bayes.model.grammar import SmoothTerm
+from alliance_bayes.model.nodes import SmoothTerm
 from alliance_bayes.model.smooth import build_smooth
 from builders import rows
 

@@ -6,7 +6,7 @@ import pytest
 
 from alliance_bayes.errors import ModelError
 from alliance_bayes.model import ModelSpec, card_arguments, card_text, parse_formula
-from alliance_bayes.model.grammar import SmoothTerm
+from alliance_bayes.model.nodes import SmoothTerm
 from builders import rows
 
 

@@ -12,10 +12,10 @@ import numpy.typing as npt
 import pandas as pd
 
 from alliance_bayes.errors import UsageError
-from alliance_bayes.model import Column, Design, PooledFactor, Rows, described, grammar
+from alliance_bayes.model import Column, Design, PooledFactor, Rows, described, nodes
 from alliance_bayes.model.derivative import RoughnessError
-from alliance_bayes.model.grammar import Node, Number, Operation, columns_of
 from alliance_bayes.model.levels import NEW_LEVEL, joined_level
+from alliance_bayes.model.nodes import Node, Number, Operation, columns_of
 from alliance_bayes.moments.terms import arithmetic, calls
 from alliance_bayes.remedies import argument
 
@@ -387,7 +387,7 @@ def _above_degree(design: Design, most: int) -> frozenset[str]:
 def _polynomial_degree(node: Node | None) -> int:
     """Degree of a polynomial in columns."""
     match node:
-        case grammar.Column():
+        case nodes.Column():
             return 1
         case Operation("**", (base, Number(value))):
             return _polynomial_degree(base) * int(value)

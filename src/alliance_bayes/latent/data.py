@@ -13,8 +13,8 @@ from alliance_bayes.cohort.names import ID
 from alliance_bayes.errors import DataError, ModelError, Problem
 from alliance_bayes.latent.kernel import CATEGORIES, MISSING
 from alliance_bayes.model import Design, ModelSpec
-from alliance_bayes.model.grammar import columns_of
 from alliance_bayes.model.levels import labels_of
+from alliance_bayes.model.nodes import columns_of
 
 __all__ = ["ALLIANCE", "RATED", "JointData", "Ratings", "analysed", "joint_data", "ratings_of", "standard_normal_nodes"]
 

@@ -11,8 +11,9 @@ import pandas as pd
 from alliance_bayes.cohort.cells import level_label
 from alliance_bayes.errors import ModelError
 from alliance_bayes.model.formula import Formula
-from alliance_bayes.model.grammar import columns_of, shown
+from alliance_bayes.model.grammar import shown
 from alliance_bayes.model.levels import joined_level, labels_of
+from alliance_bayes.model.nodes import columns_of
 
 __all__ = ["Emptied", "refuse", "refuse_as_predictors", "refuse_emptied", "term_columns", "too_few"]
 

@@ -16,7 +16,7 @@ from alliance_bayes.cohort.flow import step_of
 from alliance_bayes.cohort.names import CHANGE, MISSING_REASONS
 from alliance_bayes.errors import ModelError, UsageError
 from alliance_bayes.foreign import shown
-from alliance_bayes.model.grammar import Windowed
+from alliance_bayes.model.nodes import Windowed
 from alliance_bayes.model.roles import Role
 from alliance_bayes.model.windows import with_windows
 from alliance_bayes.readonly import ReadOnly

@@ -18,7 +18,8 @@ from formulae.terms.terms import GroupSpecificTerm
 
 from alliance_bayes.errors import ModelError
 from alliance_bayes.model.formula import Formula
-from alliance_bayes.model.grammar import COMPARISONS, FUNCTIONS, Call, Column, Node, Number, columns_of, shown
+from alliance_bayes.model.grammar import FUNCTIONS, shown
+from alliance_bayes.model.nodes import COMPARISONS, Call, Column, Node, Number, columns_of
 
 __all__ = ["check_width", "described", "evaluate_terms"]
 

@@ -7,7 +7,8 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
 from alliance_bayes.errors import ModelError
-from alliance_bayes.model.grammar import (
+from alliance_bayes.model.grammar import read_formula, shown
+from alliance_bayes.model.nodes import (
     Call,
     Chain,
     Column,
@@ -18,8 +19,6 @@ from alliance_bayes.model.grammar import (
     Sum,
     Windowed,
     columns_of,
-    read_formula,
-    shown,
     windowed_in,
 )
 

@@ -14,7 +14,8 @@ from alliance_bayes.cohort import Cohort
 from alliance_bayes.errors import ModelError
 from alliance_bayes.instruments.catalogue import ALLIANCE2, instrument, known_as
 from alliance_bayes.instruments.definition import Instrument
-from alliance_bayes.model.grammar import Windowed, windowed_named
+from alliance_bayes.model.grammar import windowed_named
+from alliance_bayes.model.nodes import Windowed
 from alliance_bayes.rounding import is_constant
 
 __all__ = [

@@ -9,7 +9,7 @@ import pandas as pd
 from scipy import linalg
 
 from alliance_bayes.errors import ModelError
-from alliance_bayes.model.grammar import SmoothTerm
+from alliance_bayes.model.nodes import SmoothTerm
 
 __all__ = ["Smooth", "build_smooth", "hat_corners", "smooth_of_moments"]
 

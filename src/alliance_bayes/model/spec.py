@@ -18,10 +18,11 @@ from alliance_bayes.model.derivations import Derivations
 from alliance_bayes.model.design import Design, build_design
 from alliance_bayes.model.families import Family, family_named
 from alliance_bayes.model.formula import Formula, parse_formula
-from alliance_bayes.model.grammar import columns_of, shown, windowed_in, windowed_named
+from alliance_bayes.model.grammar import shown, windowed_named
 from alliance_bayes.model.layout import check_names
 from alliance_bayes.model.levels import check_declared, declare_levels
 from alliance_bayes.model.nobody import filled
+from alliance_bayes.model.nodes import columns_of, windowed_in
 from alliance_bayes.model.priors import SET, Prior, PriorTable, parse_prior
 from alliance_bayes.model.residual import check_residual_by
 from alliance_bayes.model.resolve import preview_priors, resolve_priors

@@ -15,7 +15,7 @@ from alliance_bayes.cohort import Cohort
 from alliance_bayes.cohort.cells import level_label
 from alliance_bayes.cohort.names import ID
 from alliance_bayes.errors import ModelError, UsageError
-from alliance_bayes.model.grammar import Windowed
+from alliance_bayes.model.nodes import Windowed
 from alliance_bayes.model.roles import Role, is_of_persons, person_column
 from alliance_bayes.remedies import argument
 

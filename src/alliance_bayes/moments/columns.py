@@ -17,7 +17,7 @@ from alliance_bayes.cohort.parsing import ColumnOptions, problem_of, read_column
 from alliance_bayes.cohort.schema import ColumnRule, cohort_rules, rule_faults
 from alliance_bayes.errors import DataError, Problem
 from alliance_bayes.model import ModelSpec, scale_of
-from alliance_bayes.model.grammar import columns_of
+from alliance_bayes.model.nodes import columns_of
 from alliance_bayes.model.resolve import CATEGORICAL_COLUMNS
 from alliance_bayes.moments.sources import Remote, fetched
 from alliance_bayes.moments.structure import expressions_of

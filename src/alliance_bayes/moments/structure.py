@@ -15,7 +15,8 @@ from alliance_bayes.errors import ModelError
 from alliance_bayes.model import Column, Formula, described
 from alliance_bayes.model.columns import describe
 from alliance_bayes.model.evaluation import check_width
-from alliance_bayes.model.grammar import Node, columns_of, shown
+from alliance_bayes.model.grammar import shown
+from alliance_bayes.model.nodes import Node, columns_of
 from alliance_bayes.moments.terms import (
     arithmetic,
     base_components,

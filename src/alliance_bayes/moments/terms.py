@@ -9,7 +9,8 @@ from typing import Any
 
 from alliance_bayes.errors import ModelError
 from alliance_bayes.model import Formula
-from alliance_bayes.model.grammar import Call, Column, Node, Number, Operation, columns_of, shown
+from alliance_bayes.model.grammar import shown
+from alliance_bayes.model.nodes import Call, Column, Node, Number, Operation, columns_of
 
 __all__ = [
     "SMALL",

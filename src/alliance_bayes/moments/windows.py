@@ -8,7 +8,7 @@ from typing import Any
 
 from alliance_bayes.errors import UsageError
 from alliance_bayes.model import ModelSpec
-from alliance_bayes.model.grammar import Windowed
+from alliance_bayes.model.nodes import Windowed
 from alliance_bayes.model.windows import dates_as_times, no_person, no_time, number_occasions
 from alliance_bayes.moments.columns import Levels, judged
 from alliance_bayes.moments.sources import Remote, fetched

@@ -13,7 +13,7 @@ from alliance_bayes.effects.counterfactual import NumericSetting, terms_with
 from alliance_bayes.effects.options import Options, default_population
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model import Design, PooledFactor, Rows, Scale
-from alliance_bayes.model.grammar import columns_of
+from alliance_bayes.model.nodes import columns_of
 from alliance_bayes.model.predictor import sums_by_level
 
 __all__ = ["average_curve", "covered_range", "grouped_histogram"]

@@ -14,7 +14,8 @@ import pandas as pd
 from alliance_bayes.cohort.flow import counted, plural
 from alliance_bayes.effects.at import levels_at
 from alliance_bayes.fit import FittedModel
-from alliance_bayes.model.grammar import Windowed, windowed_named
+from alliance_bayes.model.grammar import windowed_named
+from alliance_bayes.model.nodes import Windowed
 from alliance_bayes.report.suppression import Mark, one_way, two_way
 from alliance_bayes.report.text import column_name, count, percent
 

@@ -13,7 +13,8 @@ from typing import Any
 import pandas as pd
 
 from alliance_bayes.model import Column, Design, PooledFactor, Smooth
-from alliance_bayes.model.grammar import Windowed, windowed_named
+from alliance_bayes.model.grammar import windowed_named
+from alliance_bayes.model.nodes import Windowed
 from alliance_bayes.model.roles import RoleOf
 from alliance_bayes.model.scales import called
 
