@@ -106,6 +106,14 @@ def test_every_pair_of_three_arms_is_tried_and_a_refit_is_a_fit() -> None:
         np.testing.assert_array_equal(made.draws[called(one)], one.draws())
 
 
+def test_the_sentence_names_the_difference_that_moves_most() -> None:
+    fit = fit_of(trial(180, arms=3, seed=5))
+    (result,) = fit.check(checks=["prior_sensitivity"]).results
+    shifts = result.table.dropna(subset=["shift"])
+    most = shifts.loc[shifts["shift"].abs().idxmax()]
+    assert f"a mean moves by {abs(most['shift']):.2f} posterior SDs at most ({most['quantity']}, " in result.sentence
+
+
 def test_what_is_stated_of_a_factor() -> None:
     fit = fitted(
         rows(120, countries=7),

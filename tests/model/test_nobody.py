@@ -134,6 +134,16 @@ def test_numbers_by_therapist_are_of_the_treated() -> None:
     np.testing.assert_allclose(average, beta[..., 1].mean(), rtol=1e-9)
 
 
+def test_two_people_of_one_therapist_are_two_who_have_one() -> None:
+    fit = built()
+    draws = fit.tree["posterior"]
+    tau, sigma = draws["tau_therapist"].to_numpy()[..., 0], draws["sigma"].to_numpy()
+    table = effects(fit, ["variance_partition"])
+    icc = table.loc[table["estimand"] == "icc"].iloc[0]
+    np.testing.assert_allclose(icc["mean"], (tau**2 / (tau**2 + sigma**2)).mean(), rtol=1e-9)
+    assert "who have a therapist" in icc["note"]
+
+
 def test_new_rows_without_a_therapist_and_with_one_more() -> None:
     fit = built()
     new = pd.DataFrame({"arm": [0.0, 0.0], "x": [0.0, 0.0], "therapist": [None, "T1"]})

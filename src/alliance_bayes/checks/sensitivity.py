@@ -63,7 +63,10 @@ class PriorSensitivity(Check):
     name = "prior_sensitivity"
     title = "Sensitivity to the prior"
     looks_at = "sensitivity of what findings state to the priors"
-    meaning = "The data are too few to settle the association alone: what is said of it is said under these priors."
+    meaning = (
+        "The data are too few to settle by themselves all that findings state: what is said of the numbers that the "
+        "check names is said under these priors."
+    )
     concerns = ("effects",)
     section = "sensitivity"
     answers = ("BARG 5", "WAMBS 8", "WAMBS 9")
@@ -134,7 +137,11 @@ class Influence(Check):
         """Fit again without the lowest ratings, and without each large level of every sampled factor."""
         fit = context.fit
         cases = list(_cases(fit))
-        reason = why_not(fit) or ("" if cases else "there is no low rating and no factor to leave a level out of")
+        reason = why_not(fit) or (
+            ""
+            if cases
+            else f"no level of a sampled factor has {FEWEST} people, and so many are not low on the predictor"
+        )
         if reason:
             return self.result("info", f"Not done: {reason}.")
         refits = [refit(fit, label, keep=keep) for label, _, _, keep in cases]
@@ -202,9 +209,11 @@ class _Compared:
 
     def _calm(self, everywhere: str) -> str:
         """That no conclusion changes, and which number moves most."""
-        shifts = [steady(table["shift"].abs()).to_numpy() for table in self.tables]
-        most = int(np.argmax([np.nanmax(own) for own in shifts]))
-        furthest = self.tables[most].to_dict("records")[int(np.nanargmax(shifts[most]))]
+        # Together, since what is steady within one number says nothing of which number moves most.
+        shifts = steady(pd.concat([table["shift"].abs() for table in self.tables])).to_numpy()
+        place = int(np.nanargmax(shifts))
+        most = int(np.searchsorted(np.cumsum([len(table) for table in self.tables]), place, side="right"))
+        furthest = [record for table in self.tables for record in table.to_dict("records")][place]
         return (
             f"Whether the {PROB:.0%} interval of a difference excludes zero is the same {everywhere} for each of the "
             f"{len(self.tables)}; a mean moves by {abs(furthest['shift']):.2f} posterior SDs at most "

@@ -121,12 +121,16 @@ class VariancePartition(Estimand):
                 note=analysis.infinite_variance,
             )
         sampled = [factor.name for factor in analysis.fit.design.factors if not factor.exhaustive]
-        spreads = {name: _new_level(analysis, name) for name in sampled}
-        variance = sum((own for own, _ in spreads.values()), residual)
+        everybody = {name: _new_level(analysis, name) for name in sampled}
         for name in sampled:
+            # Two people of one level are two who have one.
+            lacking = analysis.fit.design.rows.lacking.get(name)
+            spreads = everybody if lacking is None else {n: _new_level(analysis, n, ~lacking) for n in sampled}
+            variance = sum((own for own, _ in spreads.values()), residual)
             around = [other for other in sampled if other != name and _lies_within(analysis.fit, name, other)]
             shared = sum((spreads[other][1] for other in around), spreads[name][1])
             too = f"two people of one {name} share {' and '.join(around)}, too" if around else ""
+            having = "" if lacking is None else f"of two among those who have a {name}"
             yield self.row(
                 analysis,
                 "icc",
@@ -134,7 +138,7 @@ class VariancePartition(Estimand):
                 factor=name,
                 denominator=f"variance of all sampled factors + residual variance{scale}",
                 population="new",
-                note="; ".join(part for part in (analysis.infinite_variance, too) if part),
+                note="; ".join(part for part in (analysis.infinite_variance, too, having) if part),
             )
 
 
@@ -211,18 +215,21 @@ def _residual(analysis: Analysis) -> np.ndarray:
     return np.broadcast_to(design.family.predictor_variance(fit.parameters, design.outcome, rows), analysis.n_draws)
 
 
-def _new_level(analysis: Analysis, factor: str) -> tuple[np.ndarray, np.ndarray]:
+def _new_level(
+    analysis: Analysis, factor: str, among: np.ndarray | slice = slice(None)
+) -> tuple[np.ndarray, np.ndarray]:
     """Variance of a new level's effect on a person, and its covariance between two people, each of shape (n_draws,)."""
     fit = analysis.fit
     covariances = fit.level_covariance(factor)
-    z = fit.design.rows.z[factor]
-    own = z if fit.design.weights is None else z * fit.design.weights[:, None]
-    mean = fit.design.average(z)
+    z = fit.design.rows.z[factor][among]
+    weights = np.ones(len(z)) if fit.design.weights is None else fit.design.weights[among]
+    own, total = z * weights[:, None], weights.sum()
+    mean = own.sum(axis=0) / total
 
     def spread(moments: np.ndarray) -> np.ndarray:
         return np.asarray(np.einsum("dst,st->d", covariances, moments))
 
-    return spread(z.T @ own / fit.design.n), spread(np.outer(mean, mean))
+    return spread(z.T @ own / total), spread(np.outer(mean, mean))
 
 
 def _lies_within(fit: FittedModel, factor: str, other: str) -> bool:

@@ -17,7 +17,7 @@ from alliance_bayes.checks.registry import named
 from alliance_bayes.effects import EffectTable
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.report.figure_data import Recorder
-from alliance_bayes.report.privacy import HIDDEN, Redact, factors_with_few, grouped_only
+from alliance_bayes.report.privacy import HIDDEN, Redact, factors_with_few, grouped_only, people_between
 from alliance_bayes.report.records import records
 from alliance_bayes.report.small_counts import hidden_levels, hidden_parameters, hidden_rows, level_counts
 from alliance_bayes.report.svg import Picture, draw
@@ -218,6 +218,10 @@ def _of_few(fit: FittedModel, frame: pd.DataFrame, small: int) -> set[str]:
     few = {*factors_with_few(fit, small), *fit.person_columns}
     if {"column", "n"} <= set(frame.columns):
         few |= set(frame.loc[(frame["n"] > 0) & (frame["n"] < small), "column"])
+    if fit.people is not None and {"column", "low", "high"} <= set(frame.columns):
+        # A part of a column may hold many rows of few people.
+        parts = frame.to_dict("records")
+        few |= {str(part["column"]) for part in parts if people_between(fit, part) < small}
     return few
 
 

@@ -39,6 +39,7 @@ from alliance_bayes.report.text import (
     exact,
     excludes_zero,
     factor_name,
+    is_indicator,
     is_small_step,
     join,
     least_claim,
@@ -134,10 +135,9 @@ def _association(fit: FittedModel, estimates: Estimates, checked: Checked) -> It
     name, outcome, points = column_name(focal), *_outcome(fit)
     step = unit_of(fit.design, focal)
     step = step if name in step else f"{step} of {name}"
-    if is_indicator(fit, focal):
+    if is_indicator(fit.design, focal):
         step += " (1 against 0)"
-    others = [column_name(c) for c in fit.design.formula.columns[1:] if c != focal]
-    given = f", adjusted for {join(others)}" if others else ""
+    given = _adjusted(fit, focal)
     fitted = claim(slope)
     direction = _under_other_priors(fitted, checked)
     way = direction.pick("higher", "lower")
@@ -167,7 +167,7 @@ def _association(fit: FittedModel, estimates: Estimates, checked: Checked) -> It
     )
     yield Finding(text, (str(slope.name),), "slope", claims=(direction,))
     yield from _in_sample(fit, estimates, slope, focal, points)
-    if direction.settled:
+    if direction.settled and not is_indicator(fit.design, focal):
         yield from _needed(fit, estimates, focal)
     yield from _span(fit, estimates, checked, focal, outcome, points)
 
@@ -223,7 +223,11 @@ def _span(
     name = column_name(focal)
     span = estimates.first("slope_p10_p90", term=focal)
     # Between 0 and 1 a straight line's step is its slope, of which the finding before speaks.
-    said = fit.design.family.linear and is_indicator(fit, focal) and estimates.first("slope", term=focal) is not None
+    said = (
+        fit.design.family.linear
+        and is_indicator(fit.design, focal)
+        and estimates.first("slope", term=focal) is not None
+    )
     if span is not None and not said:
         low, high = np.quantile(fit.design.frame[focal].to_numpy(float), [0.1, 0.9])
         direction = _under_other_priors(claim(span), checked)
@@ -258,11 +262,6 @@ def _over(fit: FittedModel, factor: str, population: str) -> str:
     varied = varied_by(fit.design, factor)
     fixed = fit.design.family.linear and not any(one.name in varied for one in fit.design.factors)
     return "" if fixed else over_words(fit.design, population, factor)
-
-
-def is_indicator(fit: FittedModel, column: str) -> bool:
-    """Whether a numeric column is 0 or 1 for everybody."""
-    return bool(np.isin(fit.design.frame[column].to_numpy(float), (0.0, 1.0)).all())
 
 
 def _in_rope(estimates: Estimates, row: pd.Series) -> str:
@@ -463,10 +462,10 @@ def _persons(fit: FittedModel) -> set[str]:
     return {one.name for one in fit.design.factors if is_of_persons(one, fit.design.rows.n)}
 
 
-def _adjusted(fit: FittedModel, factor: str) -> str:
-    """What a difference of a factor's levels is adjusted for; persons are no covariate."""
-    persons = _persons(fit)
-    others = [column_name(name) for name in fit.design.formula.columns[1:] if name != factor and name not in persons]
+def _adjusted(fit: FittedModel, asked: str) -> str:
+    """What an association is adjusted for: not persons, who are no covariate, nor what some have no level of."""
+    besides = {asked, *_persons(fit), *fit.design.rows.lacking}
+    others = [column_name(name) for name in fit.design.formula.columns[1:] if name not in besides]
     return f", adjusted for {join(others)}" if others else ""
 
 

@@ -16,7 +16,18 @@ from alliance_bayes.report.checked import CAUTIONS
 from alliance_bayes.report.privacy import ShownFlow
 from alliance_bayes.report.sections import Section
 from alliance_bayes.report.small_counts import analysed_words, people_in, unit_words
-from alliance_bayes.report.text import capital, clean, column_name, count, exact, factor_name, join, levels_of, percent
+from alliance_bayes.report.text import (
+    capital,
+    clean,
+    column_name,
+    count,
+    exact,
+    factor_name,
+    is_indicator,
+    join,
+    levels_of,
+    percent,
+)
 from alliance_bayes.report.wording import Wording
 
 if TYPE_CHECKING:
@@ -182,8 +193,10 @@ def _undone(view: View) -> Iterable[str]:
 
 
 def _arms(fit: FittedModel) -> str:
-    """The factor whose levels the page compares; empty where it is about something else."""
-    factor = fit.spec.focal_factor(fit.design)
+    """The factor, or the column of 0 and 1, whose levels the page compares; empty where it is about something else."""
+    factor, focal = fit.spec.focal_factor(fit.design), fit.spec.focal_predictor(fit.design)
+    if focal is not None and is_indicator(fit.design, focal):
+        return column_name(focal)
     return "" if factor is None else factor_name(factor)
 
 
@@ -197,7 +210,7 @@ def not_to_conclude(fit: FittedModel, small: int) -> tuple[str, ...]:
     focal, lagged = fit.spec.focal_predictor(fit.design), lagged_outcome(fit.design)
     sentences = SENTENCES.all(
         "not_to_conclude",
-        focal=None if focal is None else column_name(focal),
+        focal=None if focal is None or is_indicator(fit.design, focal) else column_name(focal),
         alliance=focal in ("alliance", fit.spec.alliance),
         arms=_arms(fit),
         provider_types="provider_type" in fit.design.formula.columns,

@@ -26,6 +26,7 @@ __all__ = [
     "factors_with_few",
     "grouped_only",
     "identifying",
+    "people_between",
     "redaction",
     "shown_missing",
     "unnamed",
@@ -137,7 +138,7 @@ def grouped_only(fit: FittedModel, frame: pd.DataFrame, small: int) -> pd.DataFr
     parts = {"column", "low", "high", "n"} <= set(frame.columns)
     if parts:
         if fit.people is not None:
-            enough = [_people_between(fit, row) >= small for row in frame.to_dict("records")]
+            enough = [people_between(fit, row) >= small for row in frame.to_dict("records")]
             frame = frame[np.asarray(enough, dtype=bool)]
         frame = frame.drop(columns=["low", "high"])
     factor = next((name for name in ("factor", "column") if name in frame.columns), None)
@@ -181,7 +182,7 @@ def _without_counts(fit: FittedModel, frame: pd.DataFrame, small: int) -> np.nda
     return keep
 
 
-def _people_between(fit: FittedModel, part: Mapping[Any, Any]) -> int:
+def people_between(fit: FittedModel, part: Mapping[Any, Any]) -> int:
     """People with a value in a part of a column; none where the column is not one of the model's."""
     if part["column"] not in fit.design.frame:
         return 0

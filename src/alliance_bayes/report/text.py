@@ -274,6 +274,11 @@ def over_words(design: Design, population: str, factor: str | None = None) -> st
     }.get(population, "")
 
 
+def is_indicator(design: Design, column: str) -> bool:
+    """Whether a numeric column is 0 or 1 for everybody."""
+    return bool(design.frame[column].isin((0, 1)).all())
+
+
 def is_small_step(design: Design, predictor: str) -> bool:
     """Whether one unit of a predictor is less than half an SD, so that little goes with it whatever the association."""
     return design.sd(predictor) > 2

@@ -12,7 +12,7 @@ from alliance_bayes.report.curve import average_curve, grouped_histogram
 from alliance_bayes.report.figure_data import curve_data
 from alliance_bayes.report.figures import slope_figure
 from alliance_bayes.report.svg import Picture
-from alliance_bayes.report.text import count, is_small_step
+from alliance_bayes.report.text import column_name, count, is_small_step, join
 from alliance_bayes.study.declared import DeclaredPart
 from alliance_bayes.study.model_comparison import compared, score_table
 from alliance_bayes.study.part import Block, Part
@@ -42,6 +42,7 @@ def _size(part: DeclaredPart, population: str, fit: Fit) -> Block:
         "who": population_words(population, options),
         "size": "" if number is None else f" (n = {count(number)})",
         # What goes with a point is bound to be little where there are many: the table has the step between percentiles.
+        "others": join([column_name(name) for name in fit.design.formula.columns[1:] if name != "alliance"]),
         "small_point": is_small_step(fit.design, "alliance"),
     }
     return part.add("size", part.block("size", fits={population: fit}, values=values), values, fit=fit)
