@@ -222,6 +222,7 @@ class Model(ModelSpec):
         person: str | None = None,
         time: str | None = None,
         unit: str = ROW,
+        instruments: Mapping[str, str] | None = None,
         engine: str = "auto",
         draws: int | None = None,
         tune: int = SamplerSettings.tune,
@@ -245,6 +246,8 @@ class Model(ModelSpec):
             Of a table that is read here and has several rows a person: which columns say whose and when a row is, and
             what a row is called ("session"); see `read_cohort`. People and rows are then counted apart, and levels of
             the person's column are persons without being declared in `roles`.
+        instruments
+            Of a table that is read here: on which instrument's scale the alliance score is; see `read_cohort`.
         engine
             ``"collapsed"`` for Gaussian models: exact, and as fast for millions of rows as for thousands. ``"nuts"``
             for every model. ``"auto"`` takes the first wherever it applies; ``fit.info`` says which engine ran, and why
@@ -295,7 +298,7 @@ class Model(ModelSpec):
         )
         moments = cohort if isinstance(cohort, Moments) else None
         people, spec = None, self
-        reading = {"person": person, "time": time} | ({} if unit == ROW else {"unit": unit})
+        reading = {"person": person, "time": time, "instruments": instruments} | ({} if unit == ROW else {"unit": unit})
         reading = {name: given for name, given in reading.items() if given is not None}
         if isinstance(cohort, Moments):
             if reading:

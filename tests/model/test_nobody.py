@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import alliance_bayes as ab
-from alliance_bayes.effects import adjusted_means, effects, slopes
+from alliance_bayes.effects import adjusted_means, effects, predictions, slopes
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model import ModelSpec
 from alliance_bayes.model.levels import NOBODY
@@ -20,6 +20,7 @@ from alliance_bayes.report.text import averaged_words
 from builders import fitted
 
 FORMULA = "y ~ arm + x + (0 + arm | therapist)"
+ROLE = {"roles": {"therapist": "provider"}}
 
 
 def trial(n: int = 90, therapists: int = 6) -> pd.DataFrame:
@@ -126,12 +127,44 @@ def test_numbers_by_therapist_are_of_the_treated() -> None:
     np.testing.assert_allclose(means["mean"].iloc[3], expected.mean(), rtol=1e-9)
     # Over the therapists in the data, the untreated get each of them as often as the treated have.
     share = np.bincount([int(name[1]) for name in frame["therapist"][arm == 1]], minlength=6) / 45
-    dealt = np.bincount(fit.design.rows.index["therapist"], minlength=6) / 90
-    np.testing.assert_allclose(dealt, share, atol=1 / 90)
     sample = slopes(fit, predictor="arm", population="sample")["mean"].iloc[0]
-    np.testing.assert_allclose(sample, (beta[..., 1] + u[..., 0] @ dealt).mean(), rtol=1e-9)
+    np.testing.assert_allclose(sample, (beta[..., 1] + u[..., 0] @ share).mean(), rtol=1e-9)
     average = slopes(fit, predictor="arm", population="average")["mean"].iloc[0]
     np.testing.assert_allclose(average, beta[..., 1].mean(), rtol=1e-9)
+
+
+def test_over_the_therapists_in_the_data_the_order_of_rows_does_not_matter() -> None:
+    formula = "y ~ arm * x + (0 + arm + arm:x || therapist)"
+    found = []
+    for table in (trial().sort_values("x"), trial().sort_values("x", ascending=False), trial()):
+        _, frame, _ = complete(table.reset_index(drop=True), formula)
+        level = np.column_stack([np.arange(6.0), np.arange(6.0) ** 2])
+        fit = fitted(
+            frame, formula=formula, means={"u_therapist": level}, sds={"u_therapist": 0.0, "beta": 0.0}, spec=ROLE
+        )
+        found.append(slopes(fit, predictor="arm", population="sample")["mean"].iloc[0])
+    x, arm = frame["x"].to_numpy() - fit.design.centres["x"], frame["arm"].to_numpy()
+    names = frame["therapist"].astype(str).to_numpy()
+    # By row and therapist; those who have none get each of them by its share.
+    each = np.arange(6.0) + np.arange(6.0) ** 2 * x[:, None]
+    share = np.array([np.mean(names[arm == 1] == f"T{k}") for k in range(6)])
+    own = [
+        row @ share if name == NOBODY else row[int(name.removeprefix("T"))]
+        for row, name in zip(each, names, strict=True)
+    ]
+    np.testing.assert_allclose(found, np.mean(own), rtol=1e-9)
+
+
+def test_a_level_called_as_rows_without_one_are_is_refused() -> None:
+    table = trial()
+    table.loc[1, "therapist"] = NOBODY
+    with pytest.raises(ab.ModelError, match="Rename it"):
+        complete(table)
+
+
+def test_nobody_is_set_to_having_no_level() -> None:
+    with pytest.raises(ab.UsageError, match=r"Its levels: 'T0'.*'T5'\.$"):
+        predictions(built(), at={"therapist": NOBODY})
 
 
 def test_two_people_of_one_therapist_are_two_who_have_one() -> None:

@@ -89,7 +89,7 @@ def names_of(node: ast.Call, path: Path) -> list[str]:
 
 #: Names that are computed where they are used.
 COMPUTED = {
-    ("api.py", "next(iter(reading))"): ["person", "time", "unit"],
+    ("api.py", "next(iter(reading))"): ["person", "time", "unit", "instruments"],
     ("cli/files.py", "long[0]"): ["person", "time", "unit"],
     ("cli/files.py", "surveys[0]"): ["baseline", "followup", "min_days_between", "max_days_into_care"],
     ("cli/files.py", "next(iter(given))"): list(inspect.signature(ReadOptions).parameters),

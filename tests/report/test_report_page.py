@@ -195,7 +195,7 @@ def test_the_numbers_of_the_slope_table_are_those_of_the_effects(
         "89% equal-tailed interval",
         "Probability of direction",
         "Probability in ROPE",
-        "Probability of 10 or more",
+        "Probability of 10 or more, up or down",
         "Unit; denominator",
     ]
     first = table.loc[table["estimand"] == "slope"].iloc[0]

@@ -64,7 +64,7 @@ def test_probabilities_are_there_where_a_row_has_them_and_the_table_asks_for_the
     def headings(**options: object) -> list[str]:
         return [column.heading for column in estimate_columns(estimates, rows, **options)][2:]  # type: ignore[arg-type]
 
-    whole = ["Probability in ROPE", "Prior’s probability in ROPE", "Probability of 10 or more"]
+    whole = ["Probability in ROPE", "Prior’s probability in ROPE", "Probability of 10 or more, up or down"]
     assert headings() == ["Probability of direction", *whole]
     assert headings(direction=False) == whole
     assert headings(judged=("p_rope",)) == ["Probability of direction", "Probability in ROPE"]

@@ -212,7 +212,7 @@ def test_a_table_has_the_columns_that_its_rows_need() -> None:
         "89% equal-tailed interval",
         "Probability of direction",
         "Probability in ROPE",
-        "Probability of 10 or more",
+        "Probability of 10 or more, up or down",
     )
     assert [tuple(row) for row in whole.rows] == [
         ("Slope", "2.00", "[1.84, 2.16]", "> 99.9% above 0", "50%", "< 0.1%"),

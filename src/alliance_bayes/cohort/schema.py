@@ -109,6 +109,8 @@ def _score_rule(name: str, instrument: Instrument, *, grid: bool, named: bool) -
         return ColumnRule(name, "number", low, high, step, what, on_grid)
     scale = argument("instruments", {name: "wai_sr"})
     remedy = f"Correct it, leave the cell empty, or say on which instrument's scale it is: {scale}."
+    if instrument is not ALLIANCE2:
+        remedy = f"Correct it, or leave the cell empty; mean ratings of 1 to 5 need no {argument('instruments')}."
     return ColumnRule(name, "number", low, high, step, what, on_grid, remedy=remedy)
 
 

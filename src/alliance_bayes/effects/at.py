@@ -168,6 +168,8 @@ def _values(fit: FittedModel, column: object, given: object) -> list[Value]:
 def _listed(given: object) -> list[object]:
     """One value or several as a list."""
     several = isinstance(given, Sequence | np.ndarray | pd.Series | pd.Index) and not isinstance(given, str | bytes)
+    if isinstance(given, np.ndarray) and not given.ndim:
+        return [given.item()]
     return list(given) if several else [given]  # type: ignore[call-overload]
 
 
@@ -184,7 +186,9 @@ def _levels(fit: FittedModel, column: str) -> list[str] | None:
                 f"{argument('at')} sets '{column}', whose levels are single persons, and nobody is named. "
                 "Leave it out: averages are over all persons."
             )
-    return list(map(str, values.cat.categories))
+    # What rows have that have no level is none to set others to.
+    idle = {label for factor in fit.design.factors if factor.name == column for label in factor.idle}
+    return [str(label) for label in values.cat.categories if str(label) not in idle]
 
 
 def _number(given: object) -> float | None:

@@ -202,7 +202,16 @@ class _Means:
             # A setting may be of some of the rows.
             own = z / len(z) if weights is None else z * weights[:, None] / self.design.n
             size = n_levels + len(self.rows.unseen.get(name, ()))
+            lacking = self.rows.lacking.get(name)
+            nobody = np.zeros(own.shape[1]) if lacking is None else own[lacking].sum(axis=0)
+            if lacking is not None:
+                own = np.where(lacking[:, None], 0.0, own)
             self._spread[name] = sums_by_level(own, at, size)
+            if nobody.any():
+                # Rows without a level have each of those in the data, as often as rows with one do.
+                known = self.design.rows
+                counts = np.bincount(known.index[name][~known.lacking[name]], minlength=n_levels)
+                self._spread[name][:n_levels] += np.outer(counts / counts.sum(), nobody)
         return self._spread[name]
 
 

@@ -131,6 +131,14 @@ def refuse_as_predictors(formula: Formula, person: str, time: str | None, data: 
             f"{shown(person)} says whose a row is, and as a predictor would have a coefficient for each person by "
             f"name. Pool over persons, as in (1 | {person}); for slopes within persons, write within(x)."
         )
+    for name in used:
+        if person not in data or not isinstance(data[name].dtype, pd.CategoricalDtype):
+            continue
+        if data.groupby(name, observed=True)[person].nunique().max() == 1 < data[person].nunique():
+            raise ModelError(
+                f"each level of {shown(name)} has rows of one person only, so that as a predictor it would name "
+                f"persons. Pool over it, as in (1 | {name}), or take it out of the model."
+            )
     if time is not None and time in formula.columns and pd.api.types.is_datetime64_dtype(data[time].dtype):
         raise ModelError(
             f"{shown(time)} holds dates, which have no slope. Make a column of numbers, such as days or weeks since "

@@ -36,6 +36,7 @@ from alliance_bayes.remedies import setting
 
 __all__ = [
     "FUNCTIONS",
+    "LONGEST_LAG",
     "read_formula",
     "shown",
     "windowed_named",
@@ -70,7 +71,7 @@ _MOST_OPERATIONS = 100  # in one call
 _MOST_COLUMNS = 100  # of a basis
 _HIGHEST_POWER = 10  # of a number
 _HIGHEST_ORDER = 5  # of an interaction
-_LONGEST_LAG = 100  # occasions
+LONGEST_LAG = 100  # occasions
 
 _USAGE = "Terms are joined by '+', interactions written 'a:b' or 'a*b', group terms '(a || factor)' in parentheses."
 _OF_WINDOW = re.compile(rf"(?:{'|'.join(WINDOWS)})\(.*\)")
@@ -379,10 +380,10 @@ class _Reader:
     def steps(self) -> int:
         """The number of occasions of a lag."""
         token = self.next
-        if token.text not in {str(n) for n in range(1, _LONGEST_LAG + 1)}:
+        if token.text not in {str(n) for n in range(1, LONGEST_LAG + 1)}:
             raise self.refuse(
                 token,
-                f"stands where lag() takes a number of occasions before, 1 to {_LONGEST_LAG}, as in lag(x, 2)",
+                f"stands where lag() takes a number of occasions before, 1 to {LONGEST_LAG}, as in lag(x, 2)",
                 "",
             )
         self.place += 1

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from alliance_bayes.errors import ModelError
 from alliance_bayes.model.formula import Formula, GroupChunk
 from alliance_bayes.model.levels import NOBODY, labels_of
 
@@ -44,6 +45,11 @@ def filled(data: pd.DataFrame, formula: Formula, residual_by: str | None = None)
         idle = empty & np.logical_and.reduce([_is_zero(data, term) for term in chunk.terms])
         if idle.any():
             there = labels_of(data.loc[~empty, chunk.factor])
+            if NOBODY in there.categories:
+                raise ModelError(
+                    f"'{chunk.factor}' has a level '{NOBODY}', which is what rows without a level are called. "
+                    "Rename it."
+                )
             labels = np.full(len(data), None, dtype=object)
             labels[~empty], labels[idle] = np.asarray(there, dtype=object), NOBODY
             levels = dict.fromkeys([*map(str, there.categories), NOBODY])
@@ -69,13 +75,19 @@ def idle_levels(z: np.ndarray, number: np.ndarray, n_levels: int) -> np.ndarray:
     n_levels
         Number of levels, each of which has rows.
     """
-    return np.bincount(number[(z != 0).any(axis=1)], minlength=n_levels) == 0
+    # Points of moments may be a rounding error away from zero.
+    nothing = np.abs(z) <= 1e-9 * np.abs(z).max(axis=0, initial=0.0)
+    return np.bincount(number[~nothing.all(axis=1)], minlength=n_levels) == 0
 
 
 def in_turn(counts: np.ndarray, n: int) -> np.ndarray:
-    """Level numbers of ``n`` rows, each level as often as its share of ``counts``, shape (n,)."""
+    """Level numbers of ``n`` rows, each level as often as its share of ``counts``, shape (n,).
+
+    They are dealt out by chance, the same in every run, so that no predictor that rows are sorted by goes with them.
+    """
     reached = np.cumsum(counts)
-    return np.searchsorted(reached, (np.arange(n) + 0.5) * reached[-1] / max(n, 1), side="right")
+    dealt = np.searchsorted(reached, (np.arange(n) + 0.5) * reached[-1] / max(n, 1), side="right")
+    return np.random.default_rng(n).permutation(dealt)
 
 
 def lone_levels(design: Design) -> Iterator[str]:

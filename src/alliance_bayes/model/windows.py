@@ -15,6 +15,7 @@ from alliance_bayes.cohort import Cohort
 from alliance_bayes.cohort.cells import level_label
 from alliance_bayes.cohort.names import ID
 from alliance_bayes.errors import ModelError, UsageError
+from alliance_bayes.model.grammar import LONGEST_LAG
 from alliance_bayes.model.nodes import Windowed
 from alliance_bayes.model.roles import Role, is_of_persons, person_column
 from alliance_bayes.remedies import argument
@@ -223,9 +224,11 @@ def _nothing(made: Windowed, data: pd.DataFrame, by: str, time: str | None) -> s
     gaps = [after - before for _, times in own for before, after in pairwise(times)]
     least = min(gaps, default=0)
     hint = (
-        f" A person's times are at least {least:g} apart, so write lag({made.of}, {least:g})."
-        if least > made.steps
-        else ""
+        ""
+        if least <= made.steps
+        else f" A person's times are at least {least:g} apart, so write lag({made.of}, {least:g})."
+        if least <= LONGEST_LAG and float(least).is_integer()
+        else f" A person's times are at least {least:g} apart: number the occasions 1, 2, 3 in a column of the table."
     )
     return (
         f"{made} has no value in any row, because no row of a person is {made.steps} after another with a value.{hint}"

@@ -183,7 +183,11 @@ def level_picture(
     focal, means = fit.spec.focal_predictor(fit.design), what == "Adjusted mean"
     title = f"{what} of {column_name(fit.design.outcome.name if means else focal or '')} by {factor_name(factor)}"
     named = "" if all_named(len(rows)) else f" of {count(len(rows))} levels; the {NAMED_ENDS} at either end are named"
-    dashed = "mean of all analysed" if means else "no association"
+    outcome, lacking = fit.design.outcome.values, fit.design.rows.lacking.get(factor)
+    # Those who have no level are not among those whom the means are of.
+    middle = float(fit.design.average(outcome)) if lacking is None else float(outcome[~lacking].mean())
+    of_all = "mean of all analysed" if lacking is None else "mean of those analysed who have one"
+    dashed = of_all if means else "no association"
     ends = described(estimates, rows, _level)
     listed = "; ".join(ends) if len(ends) <= SORTED_ABOVE else f"{ends[0]} at the top to {ends[-1]} at the bottom"
     return forest_picture(
@@ -195,7 +199,7 @@ def level_picture(
         axis=f"{what} ({unit})",
         heading="Level",
         label=_level,
-        reference=float(fit.design.average(fit.design.outcome.values)) if means else 0.0,
+        reference=middle if means else 0.0,
         description=f"Point and {interval} for each of {count(len(rows))} levels. {listed}.",
         data_title=f"{title} ({unit})",
     )

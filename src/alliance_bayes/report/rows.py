@@ -72,7 +72,7 @@ MOST_ROWS = 1000
 _JUDGED: Mapping[str, tuple[str, str]] = {
     "p_rope": ("rope_low", "Probability in ROPE"),
     "p_rope_prior": ("p_rope_prior", "Prior’s probability in ROPE"),
-    "p_relevant": ("relevant", "Probability of {:g} or more"),
+    "p_relevant": ("relevant", "Probability of {:g} or more, up or down"),
 }
 
 # Rows with the same of these are printed with the same number of decimals.
