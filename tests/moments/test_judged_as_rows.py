@@ -126,6 +126,10 @@ def told(problem) -> tuple[str, object, str, str]:
     """Column, value, rule and remedy of a problem, without the number of rows; whom one asks for a factor differs."""
     what = re.sub(r" \((1 row|[0-9,]+ rows)\)$", "", str(problem.what))
     hint = re.sub(r"(pass categorical=\[|declare its levels: levels=\{).*$", "", str(problem.remedy))
+    # What only a table that is read can be told: that a score is another instrument's.
+    hint = re.sub(
+        r", leave the cell empty, or say on which instrument's.*$", ", or leave the cell empty if it is unknown.", hint
+    )
     return problem.column, repr(problem.value), what, hint
 
 
