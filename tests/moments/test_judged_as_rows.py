@@ -127,9 +127,8 @@ def told(problem) -> tuple[str, object, str, str]:
     what = re.sub(r" \((1 row|[0-9,]+ rows)\)$", "", str(problem.what))
     hint = re.sub(r"(pass categorical=\[|declare its levels: levels=\{).*$", "", str(problem.remedy))
     # What only a table that is read can be told: that a score is another instrument's.
-    hint = re.sub(
-        r", leave the cell empty, or say on which instrument's.*$", ", or leave the cell empty if it is unknown.", hint
-    )
+    of_another = r", leave the cell empty, or say on which instrument's scale it is: instruments=\{[^}]*\}\."
+    hint = re.sub(of_another, ", or leave the cell empty if it is unknown.", hint)
     return problem.column, repr(problem.value), what, hint
 
 
