@@ -17,7 +17,7 @@ from alliance_bayes.cohort.flow import counted
 from alliance_bayes.cohort.names import ID
 from alliance_bayes.errors import UsageError
 from alliance_bayes.model import Design, ModelSpec, PriorTable, Rows
-from alliance_bayes.model.levels import NEW_LEVEL
+from alliance_bayes.model.levels import NEW_LEVEL, lies_within
 from alliance_bayes.model.predictor import add_effects
 from alliance_bayes.moments import Moments
 
@@ -115,12 +115,7 @@ class FittedModel:
         for name in {part for term in self.design.formula.common for part in term.split(":")}:
             if name in self.design.frame and isinstance(self.design.frame[name].dtype, pd.CategoricalDtype):
                 codes.append(self.design.frame[name].cat.codes.to_numpy())
-        for code in codes:
-            levels = np.unique(code).size
-            pairs = np.unique(np.column_stack([code, self.people]), axis=0)
-            if levels == len(pairs) and levels < self.people.size:
-                return True
-        return False
+        return any(lies_within(code, self.people) and np.unique(code).size < self.people.size for code in codes)
 
     def need_rows(self, what: str) -> None:
         """Refuse what the analysed rows are needed for.

@@ -12,7 +12,7 @@ import pytest
 import alliance_bayes as ab
 from alliance_bayes.cohort import Cohort, session_cohort
 from alliance_bayes.report.curve import covered_range, grouped_histogram
-from alliance_bayes.report.small_counts import hidden_levels, level_counts, people_in, shown_counts
+from alliance_bayes.report.small_counts import hidden_levels, level_counts, shown_counts
 from builders import fitted, rows
 
 
@@ -36,7 +36,7 @@ def fit() -> ab.Fit:
 
 
 def test_people_are_counted(fit: ab.Fit) -> None:
-    assert people_in(fit) == 82
+    assert fit.count_people() == 82
     assert level_counts(fit, "country") == PEOPLE
     # Three people with six rows each are few, and one more country hides them.
     assert hidden_levels(fit, 10)["country"] == {"B", "C"}

@@ -21,7 +21,7 @@ from alliance_bayes.fit import FittedModel
 from alliance_bayes.report.page import read_manifest, rows_by_id
 from alliance_bayes.report.participants import table_one
 from alliance_bayes.report.privacy import ShownFlow, shown_missing
-from alliance_bayes.report.small_counts import hidden_levels, hidden_parameters, people_in, shown_events
+from alliance_bayes.report.small_counts import hidden_levels, hidden_parameters, shown_events
 from builders import fitted, rendered, rows
 from recovering import (
     SMALL,
@@ -329,7 +329,7 @@ def test_the_attacks_work_where_nothing_is_hidden(cohort: ab.Cohort) -> None:
     frame = fitted(rows(90), formula=FORMULA, draws=4)
     unknowns = Unknowns()
     _, numbers = table_one(frame, 1)
-    of_table({"analysed": people_in(frame), **numbers}, unknowns)
+    of_table({"analysed": frame.count_people(), **numbers}, unknowns)
     small = {key: size for key, size in truth_of(frame).items() if 0 < size < SMALL and key in unknowns.names}
     assert small
     assert len(solved(unknowns, small)) == len(small)

@@ -13,7 +13,7 @@ from scipy import optimize
 from alliance_bayes.checks.check import count
 from alliance_bayes.checks.context import MOST_ROWS, Context
 from alliance_bayes.checks.leave_one_out import Loo, level_scores
-from alliance_bayes.checks.people import leave_people_out, why_rows
+from alliance_bayes.checks.people import why_rows
 from alliance_bayes.checks.subsample import LookedAt, Total, heaviest, looked_at, proxies
 from alliance_bayes.errors import UsageError
 from alliance_bayes.fit import FittedModel
@@ -118,14 +118,9 @@ def compare(fits: Mapping[str, FittedModel], *, step: Step = "default") -> Compa
     check_same_rows(fits, what="comparing models")
     first = next(iter(fits.values()))
     if step == "default" and _are_of_people(fits):
-        people = {
-            name: leave_people_out(fit, relative_efficiency=Context(fit).relative_efficiency)
-            for name, fit in fits.items()
-        }
+        people = {name: Context(fit).loo_of_people for name, fit in fits.items()}
         places = next(iter(people.values())).first
-        everybody = LookedAt(
-            places.size, np.arange(places.size), np.ones(places.size, bool), np.ones(places.size, bool)
-        )
+        everybody = looked_at(places.size, np.arange(places.size), [])
         kind = "probability" if first.design.family.discrete else DENSITY
         return _compared(fits, people, {}, everybody, f"{kind} of all rows of a person", places)
     width = common_step(fits, step)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,7 +11,9 @@ import pandas as pd
 from alliance_bayes.checks.check import Check, CheckResult, Plot, Verdict
 from alliance_bayes.checks.context import Context
 from alliance_bayes.checks.drawing import EXPECTED, GREY, OBSERVED, axes_of, legend
+from alliance_bayes.checks.leave_one_out import Loo
 from alliance_bayes.checks.people import why_rows
+from alliance_bayes.checks.subsample import looked_at
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["LeaveOneOut"]
 
 INFLUENTIAL = 10
+_COLUMNS = ["quantity", "value", "se", "sampling_se", "limit"]
 
 
 class LeaveOneOut(Check):
@@ -62,9 +66,7 @@ class LeaveOneOut(Check):
         loo = context.loo
         looked, known = loo.looked, loo.known
         outcome = context.fit.design.outcome
-        k, good = loo.pareto_k, loo.good_k
-        n, middling, bad = k.size, int(((k > good) & (k <= 1)).sum()), int((~(k <= 1)).sum())
-        largest = float(np.where(np.isnan(k), np.inf, k).max())
+        k, good, n = loo.pareto_k, loo.good_k, loo.pareto_k.size
         elpd = looked.total(loo.elpd, None if known is None else known.elpd)
         p = looked.total(loo.p, None if known is None else known.p)
         rows = [
@@ -77,27 +79,21 @@ class LeaveOneOut(Check):
             )
             rows.append(("elpd_loo of levels", levels.value, levels.se, levels.sampling, np.nan))
         seen = "" if looked.whole else " looked at"
-        of = "" if looked.whole else f" of {n:,}{seen}"
-        rows += [
-            ("Pareto k, largest", largest, np.nan, np.nan, good),
-            (f"rows{of} with k up to {good:.2f}", n - middling - bad, np.nan, np.nan, np.nan),
-            (f"rows{of} with k from {good:.2f} to 1", middling, np.nan, np.nan, 0.0),
-            (f"rows{of} with k above 1", bad, np.nan, np.nan, 0.0),
-        ]
-        table = pd.DataFrame(rows, columns=["quantity", "value", "se", "sampling_se", "limit"])
-        verdict: Verdict = "fail" if bad else "warn" if middling else "pass"
-        order = np.argsort(-np.where(np.isnan(k), np.inf, k), kind="stable")[:INFLUENTIAL]
+        shapes = _Shapes.of(loo)
+        rows += shapes.rows("rows" if looked.whole else f"rows of {n:,}{seen}")
+        table = pd.DataFrame(rows, columns=_COLUMNS)
+        largest, beyond, order = shapes.largest, shapes.middling + shapes.bad, shapes.order
         at = looked.rows[order]
         accuracy = f"elpd_loo is {elpd.value:,.1f} (SE {elpd.se:,.1f}) with {p.value:,.1f} effective parameters"
-        if verdict == "pass":
+        if shapes.verdict == "pass":
             sentence = (
                 f"Leave-one-out predictions can be trusted: the largest Pareto k is {largest:.2f} (limit {good:.2f}); "
                 f"{accuracy}."
             )
         else:
-            who = ", ".join(str(int(row)) for row in at[: min(5, middling + bad)])
+            who = ", ".join(str(int(row)) for row in at[: min(5, beyond)])
             sentence = (
-                f"Leave-one-out predictions of {middling + bad} of {n:,} rows{seen} cannot be trusted (Pareto k above "
+                f"Leave-one-out predictions of {beyond} of {n:,} rows{seen} cannot be trusted (Pareto k above "
                 f"{good:.2f}, largest {largest:.2f}; rows {who}, counted from 0): these rows pull the fit. Check their "
                 "values, compare a family with heavier tails, and do not compare models by elpd_loo before that; "
                 f"{accuracy}."
@@ -108,56 +104,100 @@ class LeaveOneOut(Check):
         if context.every > 1:
             sentence += f" One of {context.every} draws was weighed."
         return self.result(
-            verdict,
+            shapes.verdict,
             sentence,
             table.drop(columns="sampling_se") if looked.whole else table,
             plots=(pareto_shapes(k, good, looked.rows),),
             details=pd.DataFrame(
                 {"row": at, "outcome": outcome.values[at], "pareto_k": k[order], "elpd": loo.elpd[order]}
             ),
-            problems=(sentence,) if verdict == "fail" else (),
+            problems=(sentence,) if shapes.verdict == "fail" else (),
         )
 
     def _of_people(self, context: Context) -> CheckResult:
         loo = context.loo_of_people
-        k, good, n = loo.pareto_k, loo.good_k, loo.elpd.size
-        middling, bad = int(((k > good) & (k <= 1)).sum()), int((~(k <= 1)).sum())
-        again, largest = int(loo.refitted.sum()), float(k.max())
-        elpd, p, se = float(loo.elpd.sum()), float(loo.p.sum()), float(np.sqrt(n * loo.elpd.var(ddof=1)))
+        k, good, n = loo.pareto_k, loo.good_k, loo.pareto_k.size
+        again, shapes = int(loo.refitted.sum()), _Shapes.of(loo)
+        everybody = looked_at(n, np.arange(n), [])
+        elpd, p = everybody.total(loo.elpd, None), everybody.total(loo.p, None)
         rows = [
-            ("elpd_loo", elpd, se, np.nan),
-            ("p_loo", p, np.nan, np.nan),
-            ("Pareto k, largest", largest, np.nan, good),
-            (f"people with k up to {good:.2f}", n - middling - bad - again, np.nan, np.nan),
-            (f"people with k from {good:.2f} to 1", middling, np.nan, 0.0),
-            ("people with k above 1", bad, np.nan, 0.0),
+            ("elpd_loo", elpd.value, elpd.se, elpd.sampling, np.nan),
+            ("p_loo", p.value, np.nan, p.sampling, np.nan),
+            *shapes.rows("people", apart=again),
         ]
         if again:
-            rows.append(("people left out by fitting the model again", again, np.nan, np.nan))
-        verdict: Verdict = "fail" if bad else "warn" if middling else "pass"
-        said = f"elpd_loo is {elpd:,.1f} (SE {se:,.1f}) over {n:,} people with {p:,.1f} effective parameters"
+            rows.append(("people left out by fitting the model again", again, np.nan, np.nan, np.nan))
+        said = (
+            f"elpd_loo is {elpd.value:,.1f} (SE {elpd.se:,.1f}) over {n:,} people with {p.value:,.1f} effective "
+            "parameters"
+        )
         others = f" {again} of them were left out by fitting the model again." if again else ""
-        if verdict == "pass":
+        if shapes.verdict == "pass":
             sentence = (
                 "Predictions of people who are left out, each with all their rows, can be trusted: the largest "
-                f"Pareto k is {largest:.2f} (limit {good:.2f}); {said}.{others}"
+                f"Pareto k is {shapes.largest:.2f} (limit {good:.2f}); {said}.{others}"
             )
         else:
             sentence = (
-                f"Predictions of {middling + bad} of {n:,} people who are left out, each with all their rows, cannot "
-                f"be trusted (Pareto k above {good:.2f}, largest {largest:.2f}): these people pull the fit. Check "
-                "their values, compare a family with heavier tails, and do not compare models by elpd_loo before that; "
+                f"Predictions of {shapes.middling + shapes.bad} of {n:,} people who are left out, each with all their "
+                f"rows, cannot be trusted (Pareto k above {good:.2f}, largest {shapes.largest:.2f}): these people pull "
+                "the fit. Check their values, compare a family with heavier tails, and do not compare models by "
+                "elpd_loo before that; "
                 f"{said}.{others}"
             )
-        order = np.argsort(-k, kind="stable")[:INFLUENTIAL]
+        order = shapes.order
         return self.result(
-            verdict,
+            shapes.verdict,
             sentence,
-            pd.DataFrame(rows, columns=["quantity", "value", "se", "limit"]),
+            pd.DataFrame(rows, columns=_COLUMNS).drop(columns="sampling_se"),
             plots=(pareto_shapes(k, good, np.arange(n), what="person"),),
             details=pd.DataFrame({"row": loo.first[order], "pareto_k": k[order], "elpd": loo.elpd[order]}),
-            problems=(sentence,) if verdict == "fail" else (),
+            problems=(sentence,) if shapes.verdict == "fail" else (),
         )
+
+
+@dataclass(frozen=True, eq=False)
+class _Shapes:
+    """How far the shapes of importance ratios go: those between the limit and 1, and those beyond."""
+
+    k: np.ndarray
+    good: float
+
+    @classmethod
+    def of(cls, loo: Loo) -> _Shapes:
+        """Of leave-one-out predictions; a shape that cannot be told counts as the worst."""
+        return cls(np.where(np.isnan(loo.pareto_k), np.inf, loo.pareto_k), loo.good_k)
+
+    @property
+    def middling(self) -> int:
+        return int(((self.k > self.good) & (self.k <= 1)).sum())
+
+    @property
+    def bad(self) -> int:
+        return int((self.k > 1).sum())
+
+    @property
+    def largest(self) -> float:
+        return float(self.k.max())
+
+    @property
+    def verdict(self) -> Verdict:
+        return "fail" if self.bad else "warn" if self.middling else "pass"
+
+    @property
+    def order(self) -> np.ndarray:
+        """Places of the largest."""
+        return np.argsort(-self.k, kind="stable")[:INFLUENTIAL]
+
+    def rows(self, what: str, *, apart: int = 0) -> list[tuple[str, float, float, float, float]]:
+        """Rows of the table, of which some are counted apart."""
+        within = self.k.size - self.middling - self.bad - apart
+        return [
+            ("Pareto k, largest", self.largest, np.nan, np.nan, self.good),
+            (f"{what} with k up to {self.good:.2f}", within, np.nan, np.nan, np.nan),
+            (f"{what} with k from {self.good:.2f} to 1", self.middling, np.nan, np.nan, 0.0),
+            (f"{what} with k above 1", self.bad, np.nan, np.nan, 0.0),
+        ]
 
 
 def pareto_shapes(k: np.ndarray, good: float, rows: np.ndarray, *, what: str = "row") -> Plot:

@@ -12,7 +12,8 @@ from alliance_bayes.checks.leave_one_out import Loo, loo_of
 from alliance_bayes.checks.refits import refitted, why_not
 from alliance_bayes.errors import AllianceBayesError
 from alliance_bayes.fit import FittedModel
-from alliance_bayes.model import Outcome, PooledFactor, Rows
+from alliance_bayes.model import Family, Outcome, PooledFactor, Rows
+from alliance_bayes.model.levels import lies_within
 
 __all__ = ["LeftOut", "leave_people_out", "log_likelihood_of_people", "why_rows"]
 
@@ -125,7 +126,9 @@ def log_likelihood_of_people(
     root = np.linalg.cholesky(fit.level_covariance(own.name)[which] + np.finfo(float).tiny * np.eye(z.shape[1]))
     if family.conjugate:
         return _gaussian(eta, pars, outcome, z, root, starts)
-    return _quadrature(fit, eta, pars, outcome, z, root, starts, own, rows, which)
+    u = fit.stacked[f"u_{own.name}"][which][:, rows.index[own.name][starts]]
+    standard = np.linalg.solve(root[:, None], u[..., None])[..., 0]
+    return _quadrature(family, eta, pars, outcome, z, root, starts, standard)
 
 
 def _gaussian(
@@ -146,36 +149,34 @@ def _gaussian(
 
 
 def _quadrature(
-    fit: FittedModel,
+    family: Family,
     eta: np.ndarray,
     pars: dict[str, Any],
     outcome: Outcome,
     z: np.ndarray,
     root: np.ndarray,
     starts: np.ndarray,
-    own: PooledFactor,
-    rows: Rows,
-    which: np.ndarray,
+    standard: np.ndarray,
 ) -> np.ndarray:
-    """Gauss-Hermite quadrature over standard normal effects, about the mean that each person's effects have."""
-    n_rows, q = z.shape
-    person = np.repeat(np.arange(starts.size), np.diff([*starts, n_rows]))
-    level = rows.index[own.name][starts]
-    u = fit.stacked[f"u_{own.name}"][which][:, level]
-    standard = np.linalg.solve(root[:, None], u[..., None])[..., 0]
+    """Gauss-Hermite quadrature over standard normal effects, about the mean and in the spread that a person's have.
+
+    ``standard`` are their draws, shape (n_draws, n_people, n_effects).
+    """
+    n_draws, _, q = standard.shape
+    person = np.repeat(np.arange(starts.size), np.diff([*starts, len(z)]))
     middle = standard.mean(axis=0)
     away = standard - middle
-    spread = np.einsum("dpq,dpr->pqr", away, away) / max(len(which) - 1, 1)
-    # Not wider than what the effects are drawn from, and with room for draws in which they lie elsewhere.
+    spread = np.einsum("dpq,dpr->pqr", away, away) / max(n_draws - 1, 1)
+    # A spread of nothing has no root.
     wide = np.linalg.cholesky(spread + 1e-6 * np.eye(q))
     nodes, weights = np.polynomial.hermite_e.hermegauss(_POINTS[q])
-    out = np.full((len(which), starts.size), -np.inf)
+    out = np.full((n_draws, starts.size), -np.inf)
     log_wide = np.log(np.diagonal(wide, axis1=-2, axis2=-1)).sum(axis=-1)
     for combination in product(range(nodes.size), repeat=q):
         x = nodes[list(combination)]
         v = middle + wide @ x
         moved = np.einsum("nq,dqr,nr->dn", z, root, v[person])
-        density = np.add.reduceat(fit.design.family.log_density(eta + moved, pars, outcome), starts, axis=1)
+        density = np.add.reduceat(family.log_density(eta + moved, pars, outcome), starts, axis=1)
         # The rule's own weight is taken out; that of the effects' standard normal distribution is put in.
         weight = np.log(weights[list(combination)]).sum() + 0.5 * (x**2).sum() - 0.5 * (v**2).sum(axis=1)
         out = np.logaddexp(out, density + weight - 0.5 * q * np.log(2 * np.pi))
@@ -209,10 +210,5 @@ def _with_refits(
 
 def _own_factors(fit: FittedModel, people: np.ndarray) -> list[PooledFactor]:
     """Pooled factors each of whose levels is of one person."""
-    found = []
-    for factor in fit.design.factors:
-        index = fit.design.rows.index[factor.name]
-        pairs = np.unique(np.column_stack([index, people]), axis=0)
-        if len(pairs) == np.unique(index).size:
-            found.append(factor)
-    return found
+    index = fit.design.rows.index
+    return [factor for factor in fit.design.factors if lies_within(index[factor.name], people)]

@@ -15,6 +15,7 @@ from alliance_bayes.effects.summary import Estimate
 from alliance_bayes.effects.table import EffectTable, Measure
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model.families import Averages
+from alliance_bayes.model.levels import lies_within
 from alliance_bayes.readonly import ReadOnly
 
 __all__ = ["BAYESIAN_R2", "VARIANCE_PARTITION", "bayesian_r2", "variance_partition"]
@@ -235,5 +236,4 @@ def _new_level(
 def _lies_within(fit: FittedModel, factor: str, other: str) -> bool:
     """Whether every level of a factor has people of one level of another factor only."""
     inner, outer = (fit.design.levels_of(name)[0] for name in (factor, other))
-    pairs = np.unique(np.column_stack([inner, outer]), axis=0)
-    return len(pairs) == len(np.unique(inner))
+    return lies_within(inner, outer)

@@ -22,6 +22,7 @@ __all__ = [
     "declare_levels",
     "joined_level",
     "labels_of",
+    "lies_within",
     "new_labels",
     "ordered_levels",
     "present_levels",
@@ -204,6 +205,11 @@ def ordered_levels(frame: pd.DataFrame, formula: Formula) -> pd.DataFrame:
         if name in grouping or not pd.api.types.is_numeric_dtype(frame[name]):
             frame[name] = labels_of(frame[name])
     return frame
+
+
+def lies_within(inner: np.ndarray, outer: np.ndarray) -> bool:
+    """Whether each level of a column has rows of one level of another only; level numbers by row, shape (n,)."""
+    return len(np.unique(np.column_stack([inner, outer]), axis=0)) == np.unique(inner).size
 
 
 def present_levels(frame: pd.DataFrame, parts: list[str]) -> tuple[tuple[str, ...], np.ndarray]:

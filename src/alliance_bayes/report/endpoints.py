@@ -28,7 +28,7 @@ from alliance_bayes.report.rows import (
     text_of,
 )
 from alliance_bayes.report.sections import Section
-from alliance_bayes.report.small_counts import analysed_words, one_row, people_in, shown_events, unit_words
+from alliance_bayes.report.small_counts import analysed_words, one_row, shown_events, unit_words
 from alliance_bayes.report.svg import Picture
 from alliance_bayes.report.tables import SHOWN, Table
 from alliance_bayes.report.text import Row, factor_name, percent
@@ -82,8 +82,8 @@ def endpoint_effects(fit: FittedModel, *, prob: float, small: int) -> EffectTabl
     low = frame[BASELINE].to_numpy(float) <= ELEVATED if BASELINE in fit.design.predictors else None
     tables = []
     least = max(_LEAST, small)
-    enough = low is not None and people_in(fit, low) >= least
-    some = enough and low is not None and people_in(fit, ~low) >= least
+    enough = low is not None and fit.count_people(low) >= least
+    some = enough and low is not None and fit.count_people(~low) >= least
     if outcome == CHANGE:
         tables.append(_responders(fit, relevant, None, prob))
         if some:

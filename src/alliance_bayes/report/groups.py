@@ -30,7 +30,7 @@ from alliance_bayes.report.rows import (
     text_of,
 )
 from alliance_bayes.report.sections import Section
-from alliance_bayes.report.small_counts import NOT_SHOWN, hidden_levels, people_in, shown_counts
+from alliance_bayes.report.small_counts import NOT_SHOWN, hidden_levels, shown_counts
 from alliance_bayes.report.svg import Picture
 from alliance_bayes.report.tables import Table
 from alliance_bayes.report.text import (
@@ -366,7 +366,7 @@ def group_curves(fit: FittedModel, factor: str, predictor: str, *, prob: float, 
             continue
         at = codes == number_
         # The range of a few people would be somebody's values.
-        several = people_in(fit, at) >= 2 * small
+        several = fit.count_people(at) >= 2 * small
         start, end = (
             _inner(values[at], small, None if fit.people is None else fit.people[at]) if several else (low, high)
         )

@@ -15,7 +15,7 @@ from alliance_bayes.model.windows import lagged_outcome
 from alliance_bayes.report.checked import CAUTIONS
 from alliance_bayes.report.privacy import ShownFlow
 from alliance_bayes.report.sections import Section
-from alliance_bayes.report.small_counts import analysed_words, people_in, unit_words
+from alliance_bayes.report.small_counts import analysed_words, unit_words
 from alliance_bayes.report.text import (
     capital,
     clean,
@@ -134,7 +134,7 @@ def at_the_end(fit: FittedModel, column: str, small: int) -> dict[str, float]:
     return {
         end: float(at.mean())
         for end, at in there.items()
-        if at.mean() >= AT_THE_END and min(people_in(fit, at), people_in(fit, ~at)) >= small
+        if at.mean() >= AT_THE_END and min(fit.count_people(at), fit.count_people(~at)) >= small
     }
 
 

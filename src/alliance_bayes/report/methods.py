@@ -18,7 +18,7 @@ from alliance_bayes.report.limitations import is_simulated, parts_of
 from alliance_bayes.report.modelling import stated_as
 from alliance_bayes.report.privacy import ShownFlow
 from alliance_bayes.report.sections import Section
-from alliance_bayes.report.small_counts import hidden_parameters, people_in, unit_words
+from alliance_bayes.report.small_counts import hidden_parameters, unit_words
 from alliance_bayes.report.text import (
     clean,
     column_name,
@@ -111,7 +111,8 @@ def fit_sentences(fit: FittedModel, cite: Cited, small: int) -> list[str]:
         analysed=count(fit.flow.analysed),
         total=None if flow.total is None else count(flow.total),
         complete=flow.left == 0,
-        units=unit_words(fit, "participants") + ("" if fit.people is None else f" of {count(people_in(fit))} people"),
+        units=unit_words(fit, "participants")
+        + ("" if fit.people is None else f" of {count(fit.count_people())} people"),
         simulated=is_simulated(source),
         source=clean(source) if source else "",
         family=design.family.title,

@@ -19,7 +19,6 @@ from alliance_bayes.report.small_counts import (
     level_counts,
     one_row,
     one_value_each,
-    people_in,
     rows_in_words,
     shown_cells,
     shown_counts,
@@ -51,7 +50,7 @@ def describe(fit: FittedModel, small: int) -> Section:
     share = f" ({percent(flow.analysed / flow.total, 1)})" if flow.total else ""
     if flow.people is None:
         units = unit_words(fit, "participants")
-        whose = "" if fit.people is None else f" {units}, of {count(people_in(fit))} people"
+        whose = "" if fit.people is None else f" {units}, of {count(fit.count_people())} people"
         stages = [("stage", f"{flow.participants} {units} in the table")]
         stages += [("left", f"{size} left out: {clean(reason)}") for reason, size in flow.steps]
         stages.append(("stage final", f"{count(flow.analysed)}{whose} analysed{share}"))
@@ -62,7 +61,7 @@ def describe(fit: FittedModel, small: int) -> Section:
             ("left", f"{size} {units} left out{f', and with them {lost} people' if lost else ''}: {clean(reason)}")
             for (reason, size), lost in zip(flow.steps, flow.lost, strict=True)
         ]
-        people = count(people_in(fit))
+        people = count(fit.count_people())
         stages.append(("stage final", f"{people} people, {count(flow.analysed)} {units}{share} analysed"))
     context = {
         "source": clean(fit.info.get("cohort_source", "not recorded")),
@@ -114,7 +113,7 @@ def table_one(fit: FittedModel, small: int) -> tuple[Table, dict[str, Any]]:
     """
     split = split_factor(fit, small)
     groups, hidden = _groups(fit, split, small)
-    everybody = _Group(None, people_in(fit), np.ones(len(fit.design.frame), dtype=bool))
+    everybody = _Group(None, fit.count_people(), np.ones(len(fit.design.frame), dtype=bool))
     missing = fit.info.get("missing")
     theirs = None if fit.flow.people is None else dict(fit.info.get("missing_people") or {})
     lacking = None if missing is None else shown_missing(missing, fit.flow, small, theirs)

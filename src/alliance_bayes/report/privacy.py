@@ -15,7 +15,7 @@ from alliance_bayes.cohort.flow import plural
 from alliance_bayes.cohort.names import MISSING_REASONS
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model.levels import split_level
-from alliance_bayes.report.small_counts import NOT_SHOWN, fewer, hidden_levels, level_counts, people_in, shown_counts
+from alliance_bayes.report.small_counts import NOT_SHOWN, fewer, hidden_levels, level_counts, shown_counts
 from alliance_bayes.report.suppression import Mark, one_way, two_way
 from alliance_bayes.report.text import clean, count, percent
 
@@ -187,7 +187,7 @@ def people_between(fit: FittedModel, part: Mapping[Any, Any]) -> int:
     if part["column"] not in fit.design.frame:
         return 0
     values = fit.design.frame[part["column"]].to_numpy(float)
-    return people_in(fit, (values >= part["low"]) & (values <= part["high"]))
+    return fit.count_people((values >= part["low"]) & (values <= part["high"]))
 
 
 def _countable(fit: FittedModel, name: str, rows: pd.DataFrame, small: int) -> np.ndarray:

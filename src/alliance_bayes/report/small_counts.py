@@ -15,6 +15,7 @@ from alliance_bayes.cohort.flow import counted, plural
 from alliance_bayes.effects.at import levels_at
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model.grammar import windowed_named
+from alliance_bayes.model.levels import lies_within
 from alliance_bayes.model.nodes import Windowed
 from alliance_bayes.report.suppression import Mark, one_way, two_way
 from alliance_bayes.report.text import column_name, count, percent
@@ -29,7 +30,6 @@ __all__ = [
     "hidden_parameters",
     "hidden_rows",
     "level_counts",
-    "people_in",
     "shown_cells",
     "shown_counts",
     "shown_events",
@@ -80,11 +80,6 @@ def fewer(small: int) -> str:
     return f"< {small}" if small > 2 else NOT_SHOWN
 
 
-def people_in(fit: FittedModel, rows: np.ndarray | None = None) -> int:
-    """People among some of the analysed rows (a mask, shape (n,)), or among all: somebody may have several rows."""
-    return fit.count_people(rows)
-
-
 def unit_words(fit: FittedModel, people: str = "people") -> str:
     """What rows are called: people, or what somebody has several of ("sessions")."""
     return people if fit.people is None else plural(fit.flow.unit)
@@ -115,7 +110,7 @@ def alike_but_for(fit: FittedModel, predictor: str) -> str:
 
 def analysed_words(fit: FittedModel) -> str:
     """How many were analysed: "2,773 people", "18 people, 180 days"."""
-    return f"{count(people_in(fit))} people{rows_in_words(fit)}"
+    return f"{count(fit.count_people())} people{rows_in_words(fit)}"
 
 
 def one_value_each(fit: FittedModel, column: str) -> bool:
@@ -123,7 +118,7 @@ def one_value_each(fit: FittedModel, column: str) -> bool:
     if fit.people is None:
         return True
     codes = pd.factorize(fit.design.frame[column])[0]
-    return len(np.unique(np.column_stack([fit.people, codes]), axis=0)) == np.unique(fit.people).size
+    return lies_within(fit.people, codes)
 
 
 def level_counts(fit: FittedModel, factor: str) -> dict[str, int]:
@@ -156,7 +151,7 @@ def shown_counts(fit: FittedModel, factor: str, small: int) -> dict[str, ShownCo
     small
         Fewest people that a shown count stands for.
     """
-    counts, total = level_counts(fit, factor), people_in(fit)
+    counts, total = level_counts(fit, factor), fit.count_people()
     if factor in fit.design.frame:
         marks = _column_marks(fit, small)[factor]
         return {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -116,7 +117,7 @@ class StudyRunner:
         self.fitted: dict[str, Fitted] = {}
         self._people: dict[str, Cohort] = {}
 
-    @property
+    @cached_property
     def alliance_scale(self) -> Scale:
         """The scale of the alliance score."""
         return alliance_scale(self.cohort)
