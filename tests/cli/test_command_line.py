@@ -348,7 +348,7 @@ def test_an_error_nobody_thought_of_is_one_paragraph_and_status_70(
     assert (status, out) == (70, "")
     assert re.fullmatch(
         r"error: something went wrong that should not have, and nothing that this command printed or wrote should be "
-        r"used: ZeroDivisionError: division by zero \(commands\.py, line \d+, version [\d.]+\)\. Please report this "
+        r"used: ZeroDivisionError: division by zero \(tables\.py, line \d+, version [\d.]+\)\. Please report this "
         r"line and the command (to the developers named in CITATION\.cff|at \S+), once you have seen that they name "
         r"nobody\.\n",
         err,

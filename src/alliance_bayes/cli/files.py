@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import csv
-import dataclasses
 import datetime as dt
-import functools
-import inspect
 import itertools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import typer
 
 import alliance_bayes as ab
 from alliance_bayes.atomic import check_folder, check_outputs
 from alliance_bayes.cli.console import say, tell_problem
+from alliance_bayes.cli.groups import OptionGroup
 from alliance_bayes.cohort.flow import ROW
 from alliance_bayes.errors import Problem
 from alliance_bayes.remedies import argument
@@ -38,7 +36,6 @@ __all__ = [
     "column_mapping",
     "demonstration",
     "read",
-    "reads",
 ]
 
 # The demonstration: the published study's size, and a seed anybody can name.
@@ -72,8 +69,10 @@ _MOST = 1_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReadOptions:
-    """The options, by the names of the arguments that they stand for, as they were given."""
+class ReadOptions(OptionGroup):
+    """How tables are read."""
+
+    panel: ClassVar[str] = "Reading"
 
     columns: Map = None
     levels: Annotated[
@@ -165,37 +164,9 @@ class ReadOptions:
         ),
     ] = None
 
-    def given(self) -> dict[str, Any]:
-        """Those that differ from what they are by default."""
-        return {
-            field.name: getattr(self, field.name)
-            for field in dataclasses.fields(self)
-            if getattr(self, field.name) != field.default
-        }
-
 
 #: What is given where nothing is.
 READ = ReadOptions()
-
-
-def reads(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options of reading, in place of its parameter of type `ReadOptions`."""
-    signature = inspect.signature(command, eval_str=True)
-    ((name, _),) = [(key, one) for key, one in signature.parameters.items() if one.annotation is ReadOptions]
-    # Evaluated here, since whoever builds the parser from them does not know this module.
-    options = inspect.signature(ReadOptions, eval_str=True).parameters
-    parameters = []
-    for key, one in signature.parameters.items():
-        parameters += list(options.values()) if key == name else [one.replace(kind=inspect.Parameter.KEYWORD_ONLY)]
-
-    @functools.wraps(command)
-    def wrapped(**given: Any) -> None:
-        options_given = {key: given.pop(key) for key in options}
-        command(**given, **{name: ReadOptions(**options_given)})
-
-    wrapped.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
-    wrapped.__annotations__ = {one.name: one.annotation for one in parameters}
-    return wrapped
 
 
 def check_source(command: str, cohort: Path | None, demo: bool) -> None:

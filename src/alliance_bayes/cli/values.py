@@ -1,8 +1,10 @@
-"""Values of predictors as the command line gives them: COLUMN=VALUE[,VALUE...]."""
+"""What the command line gives as text: values of predictors, and options of what is named."""
 
 from __future__ import annotations
 
 import csv
+import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -11,7 +13,7 @@ import alliance_bayes as ab
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["numbers_at", "values_at"]
+__all__ = ["estimands_of", "numbers_at", "values_at"]
 
 
 def values_at(texts: Sequence[str]) -> dict[str, list[str]]:
@@ -47,6 +49,30 @@ def numbers_at(values: Mapping[str, Sequence[str]], frame: pd.DataFrame) -> dict
 
     numeric = {name for name in values if name in frame and pd.api.types.is_numeric_dtype(frame[name])}
     return {name: [_number(text) if name in numeric else text for text in texts] for name, texts in values.items()}
+
+
+def estimands_of(texts: Sequence[str]) -> dict[str, dict[str, object]]:
+    """Names with their options, each name once."""
+    named: dict[str, dict[str, object]] = {}
+    for name, options in map(_estimand, texts):
+        if named.setdefault(name, options) != options:
+            raise ab.UsageError(f"--estimand gives two sets of options for {name!r}. Choose one.")
+    return named
+
+
+def _estimand(text: str) -> tuple[str, dict[str, object]]:
+    """A name with options: "responders:at_least=32,factor=sex"."""
+    name, _, rest = text.partition(":")
+    options: dict[str, object] = {}
+    for option in re.split(r",(?=\w+=)", rest) if rest else ():
+        key, equals, value = option.partition("=")
+        if not (key.isidentifier() and equals):
+            raise ab.UsageError(f"--estimand should be NAME or NAME:OPTION=VALUE,... but got {text!r}.")
+        try:
+            options[key] = json.loads(value)
+        except ValueError:
+            options[key] = value
+    return name, options
 
 
 def _number(text: str) -> str | float:

@@ -1,0 +1,170 @@
+"""Commands about tables: simulate one, look at one, reduce one to moments."""
+
+from __future__ import annotations
+
+import functools
+import json
+import operator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal, cast
+
+import typer
+
+import alliance_bayes as ab
+from alliance_bayes.cli.console import interface
+from alliance_bayes.cli.files import (
+    DEMO_N,
+    DEMO_SEED,
+    READ,
+    Decimal,
+    Map,
+    Missing,
+    Prorate,
+    ReadOptions,
+    check_file,
+    check_tables,
+    column_mapping,
+    read,
+)
+from alliance_bayes.cli.groups import grouped
+from alliance_bayes.cli.options import AsJson, CohortPath, Seed
+from alliance_bayes.cohort.cells import MISSING
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["reduce", "simulate", "validate"]
+
+
+def simulate(
+    output: Annotated[Path, typer.Option("--output", "-o", help="Where to write the table (CSV).")],
+    n: Annotated[int, typer.Option(help="Number of participants.")] = DEMO_N,
+    seed: Seed = DEMO_SEED,
+    tables: Annotated[Path | None, typer.Option(help="Folder for the three tables behind it as well.")] = None,
+    in_person_share: Annotated[float, typer.Option(help="Share of participants seen in person, not by video.")] = 0.0,
+) -> None:
+    """Simulate a cohort calibrated to the published study."""
+    check_tables(output, tables)
+    cohort = ab.simulate_cohort(n=n, seed=seed, in_person_share=in_person_share)
+    written = [ab.write_cohort(cohort, output)]
+    if tables is not None:
+        written += ab.write_tables(cohort, tables)
+    print(f"{len(cohort):,} simulated participants (seed {seed}) written to {', '.join(map(str, written))}")
+
+
+@grouped
+def validate(
+    cohort: CohortPath,
+    reading: ReadOptions = READ,
+    as_json: AsJson = False,
+) -> None:
+    """Check a table, and show who would be left out, what is in it, and what is likely to be a mistake.
+
+    What is printed names levels of one person: it is for those who have the data.
+    """
+    taken = read(cohort, reading, set_aside=False)
+    if isinstance(taken, ab.Moments):
+        raise ab.UsageError(f"'{cohort.name}' holds moments, which were checked when they were made. Give a table.")
+    if as_json:
+        print(json.dumps(taken.told(interface.get()), allow_nan=False, indent=1))
+        return
+    print(taken.flow)
+    print()
+    print(_listing(taken.summary()))
+    if doubts := taken.doubts():
+        print("\nWarnings of what is likely to be a mistake, and stops no analysis:")
+        print(*(f"  - {doubt.problem.worded(interface.get())}" for doubt in doubts), sep="\n")
+    if taken.aside:
+        problems = [problem for found in taken.aside.values() for problem in found]
+        print(f"\n{len(taken.aside)} further column(s) cannot be read, which matters to a model that uses them only:")
+        shown = [problem.worded(interface.get()) for problem in problems[: ab.DataError.shown]]
+        print(*(f"  - {problem}" for problem in shown), sep="\n")
+
+
+def _listing(summary: pd.DataFrame) -> str:
+    """A summary as text, a factor of many levels in one line."""
+    if "levels" in summary:
+        many = summary["levels"].notna()
+        words = (
+            f"({row.levels:,} levels, the largest {row.largest!r} with {row.n_largest:,}, {row.n_single:,} with one)"
+            for row in summary[many].itertuples()
+        )
+        summary.loc[many, "level"] = list(words)
+        summary = summary.drop(columns=["levels", "largest", "n_largest", "n_single"])
+    return summary.to_string(index=False, na_rep="", max_colwidth=120)
+
+
+def reduce(
+    sources: Annotated[
+        list[str],
+        typer.Argument(
+            help="Tables (.csv, .tsv, .parquet; patterns such as 'cohort/*.parquet' in quotes), or moments of others "
+            "(.nc) to add them up with.",
+            metavar="SOURCE...",
+            show_default=False,
+        ),
+    ],
+    card: Annotated[Path, typer.Option(help="Model card (TOML) that the moments are for.", show_default=False)],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Where to keep the moments (.nc).")],
+    columns: Map = None,
+    missing: Missing = None,
+    decimal: Decimal = ".",
+    prorate: Prorate = None,
+    min_cell: Annotated[int, typer.Option(help="Least number of rows in a cell.")] = 1,
+    small: Annotated[str, typer.Option(help="What to do about smaller cells: refuse or merge.")] = "refuse",
+    threads: Annotated[
+        int | None, typer.Option(help="Processors that DuckDB may use; by default all.", show_default=False)
+    ] = None,
+    memory: Annotated[str, typer.Option(help="Memory that DuckDB may use.")] = "1GB",
+    person: Annotated[
+        str | None,
+        typer.Option(
+            help="Column that says whose a row is, where the model has parts within persons or lags.",
+            show_default=False,
+        ),
+    ] = None,
+    time: Annotated[
+        str | None, typer.Option(help="With --person: column that numbers the occasions.", show_default=False)
+    ] = None,
+) -> None:
+    """Reduce tables to the moments that a model needs, without reading their rows."""
+    check_file(output, (".nc",), card, *map(Path, sources))
+    if small not in ("refuse", "merge"):
+        raise ab.UsageError(f"--small should be refuse or merge but got {small!r}.")
+    model, mapping = ab.load_model(card), column_mapping(columns)
+    if model.parsed.windows and sum(Path(source).suffix != ".nc" for source in sources) > 1:
+        raise ab.UsageError(
+            f"the model has {', '.join(made.name for made in model.parsed.windows)}, which are made of all rows of a "
+            "table, and several tables were given. Give them as one, by a pattern such as 'cohort/*.parquet'."
+        )
+    marks = MISSING if missing is None else missing
+    # Cells that are small in one table may not be so in all of them together.
+    parts = [
+        ab.load_moments(source)
+        if Path(source).suffix == ".nc"
+        else ab.reduce_table(
+            source,
+            model,
+            columns=mapping or None,
+            missing=marks,
+            decimal=decimal,
+            prorate=prorate,
+            threads=threads,
+            memory=memory,
+            person=person,
+            time=time,
+        )
+        for source in sources
+    ]
+    moments = functools.reduce(operator.add, parts)
+    if min_cell != 1:
+        from alliance_bayes.moments import with_minimum
+
+        moments = with_minimum(moments, min_cell, small=cast(Literal["refuse", "merge"], small))
+    ab.save_moments(moments, output, spec=model)
+    if moments.flow is not None:
+        print(moments.flow)
+    least = moments.counts.min()
+    print(f"\n{output}: {moments.n:,.0f} rows in {moments.n_cells:,} cells, the smallest of {least:,.0f}")
+    for note in moments.notes:
+        print(note)
