@@ -14,7 +14,7 @@ import pytest
 
 from alliance_bayes.cohort import read_cohort
 from alliance_bayes.cohort.contents import TABLE_BYTES
-from alliance_bayes.cohort.files import read_raw
+from alliance_bayes.cohort.files import ENDINGS, read_raw
 from alliance_bayes.errors import DataError, UsageError
 
 TEXT = "participant_id,sex\n1,weiblich\n2,männlich\n"
@@ -169,9 +169,9 @@ def test_unreadable_parquet(tmp_path: Path, content: bytes) -> None:
 
 
 def test_paths_that_lead_to_no_table(tmp_path: Path) -> None:
-    sheet = write(tmp_path, "a.xlsx", b"x")
+    sheet = write(tmp_path, "a.docx", b"x")
     text = write(tmp_path, "a.txt", "participant_id\n1\n")
-    types = "Give a file ending in .csv, .tsv, .tab, .csv.gz, .tsv.gz, .tab.gz, .parquet, .pq (or .txt with sep=...)."
+    types = f"Give a file ending in {', '.join(ENDINGS)} (or .txt with sep=...)."
     expected = {
         tmp_path
         / "b.csv": f"source: there is no file {tmp_path / 'b.csv'}. Check the path; it is read from {Path.cwd()}.",

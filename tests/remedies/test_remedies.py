@@ -39,6 +39,7 @@ ROOMS: dict[str, tuple[tuple[Callable[..., Any], ...], tuple[str, ...]]] = {
     "checks": ((checks.run_checks, compare, conclusions), ()),
     "cli/files": ((ab.read_cohort, ab.read_tables), READERS),
     "cohort": ((ab.read_cohort, ab.read_tables), READERS),
+    "formats": ((ab.read_cohort,), READERS),
     "simulation": ((ab.simulate_cohort,), ("simulate",)),
     "effects": (tuple(one for one in vars(effects).values() if inspect.isfunction(one)), ()),
     "effects/analysis": ((effects.effects, ab.read_cohort), ()),

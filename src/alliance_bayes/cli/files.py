@@ -102,6 +102,10 @@ class ReadOptions(OptionGroup):
             "ending stands for."
         ),
     ] = None
+    sheet: Annotated[
+        str | None,
+        typer.Option(help="Name of a workbook's sheet; by default the only one with cells.", show_default=False),
+    ] = None
     prorate: Prorate = None
     instruments: Annotated[
         list[str] | None,
@@ -216,6 +220,8 @@ def read(path: Path | None, options: ReadOptions, *, set_aside: bool = True) -> 
         if given:
             raise ab.UsageError(f"{argument(next(iter(given)))} tells how to read a table, and --demo reads none.")
         return demonstration()
+    if str(path) == "-":
+        path = Path("/dev/stdin")
     if path.suffix == ".nc":
         if given:
             raise ab.UsageError(
@@ -236,6 +242,11 @@ def read(path: Path | None, options: ReadOptions, *, set_aside: bool = True) -> 
             raise ab.UsageError(
                 f"{argument('instruments')} is for one table: the sessions of '{path.name}' are rated 1 to 5. "
                 "Leave it out."
+            )
+        if "sheet" in given:
+            raise ab.UsageError(
+                f"{argument('sheet')} is for one workbook, and '{path.name}' is a folder of three tables. Save each "
+                "sheet as a file of its own."
             )
         cohort = ab.read_tables(*(_table_of(path, name) for name in TABLES), **arguments, set_aside=set_aside)
     else:
@@ -327,9 +338,9 @@ def _levels(pairs: list[str]) -> dict[str, list[str]]:
 
 def _table_of(folder: Path, name: str) -> Path:
     """The one file of a folder that holds a table; the usual one where none is there, so that reading says so."""
-    from alliance_bayes.cohort.files import PARQUET, SEPARATORS
+    from alliance_bayes.cohort.files import ENDINGS
 
-    found = [path for ending in (*SEPARATORS, *PARQUET) if (path := folder / f"{name}{ending}").exists()]
+    found = [path for ending in ENDINGS if (path := folder / f"{name}{ending}").exists()]
     if len(found) > 1:
         listed = " and ".join(path.name for path in found)
         raise ab.UsageError(f"'{folder}' holds the {name} more than once: {listed}. Remove all but one.")

@@ -30,8 +30,9 @@ __all__ = [
 
 CardPath = Annotated[Path, typer.Argument(help="Model card (TOML).", metavar="CARD", show_default=False)]
 _COHORT = (
-    "Table with one row a participant, or with --person several (CSV, TSV, also .gz; Parquet; or a pipe), a folder "
-    "with participants.csv, sessions.csv and surveys.csv, or moments made by 'alliance-bayes reduce' (.nc)."
+    "Table with one row a participant, or with --person several (CSV, TSV, also .gz; Parquet, Feather; Excel, ODS; "
+    "SPSS, Stata, SAS, R; or - for text on standard input), a folder with participants, sessions and surveys in such "
+    "files, or moments made by 'alliance-bayes reduce' (.nc)."
 )
 CohortPath = Annotated[Path, typer.Argument(help=_COHORT, metavar="COHORT", show_default=False)]
 OptionalCohort = Annotated[Path | None, typer.Argument(help=_COHORT, metavar="[COHORT]", show_default=False)]

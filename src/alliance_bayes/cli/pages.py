@@ -90,7 +90,7 @@ def study(
     cohort: Annotated[
         Path | None,
         typer.Argument(
-            help="Table with one row a participant, or a folder with participants.csv, sessions.csv and surveys.csv.",
+            help="Table with one row a participant, or a folder with participants, sessions and surveys, as for 'fit'.",
             metavar="[COHORT]",
             show_default=False,
         ),

@@ -98,8 +98,8 @@ def reduce(
     sources: Annotated[
         list[str],
         typer.Argument(
-            help="Tables (.csv, .tsv, .parquet; patterns such as 'cohort/*.parquet' in quotes), or moments of others "
-            "(.nc) to add them up with.",
+            help="Tables (.csv, .tsv, .parquet, no others; patterns such as 'cohort/*.parquet' in quotes), or moments "
+            "of others (.nc) to add them up with.",
             metavar="SOURCE...",
             show_default=False,
         ),

@@ -6,6 +6,7 @@ import gzip
 import re
 import stat
 import zlib
+from collections.abc import Container
 from pathlib import Path
 
 from alliance_bayes.errors import DataError, Problem, UsageError
@@ -18,6 +19,7 @@ __all__ = [
     "TOO_LARGE",
     "ending",
     "is_pipe",
+    "is_text",
     "kind_of",
     "read_bytes",
     "refuse_device",
@@ -31,28 +33,31 @@ TABLE_BYTES = 256 << 20
 TABLE_ROWS, TABLE_COLUMNS, TABLE_CELLS = 2_000_000, 10_000, 10_000_000
 TOO_LARGE = "Leave out what no model needs, or reduce the table where it is ('alliance-bayes reduce')."
 
-_SHEET = "Save it from the spreadsheet as CSV (UTF-8)."
-_PACKAGE = "Export it as CSV (UTF-8)."
 _UNPACK = "Unpack it first; of compressed files only those ending in .gz (.csv.gz) are read."
 _PICTURE = "Give the table itself."
 _PARQUET = b"PAR1"
-#: How files begin that are no text, what they are, and what to do.
-_BEGINNINGS: tuple[tuple[bytes, str, str], ...] = (
-    (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an Excel workbook (.xls)", _SHEET),
-    (b"$FL2", "an SPSS file (.sav)", _PACKAGE),
-    (b"$FL3", "a compressed SPSS file (.zsav)", _PACKAGE),
-    (b"<stata_dta>", "a Stata file (.dta)", _PACKAGE),
-    (b"RDX", "an R workspace", _PACKAGE),
-    (b"SQLite format 3\0", "an SQLite database", _PACKAGE),
+_OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+#: How files begin that are no text, what they are, and the endings that they are read under, or else what to do.
+_BEGINNINGS: tuple[tuple[bytes, str, tuple[str, ...] | str], ...] = (
+    (_OLE, "an Excel workbook (.xls)", (".xls",)),
+    (b"$FL2", "an SPSS file (.sav)", (".sav",)),
+    (b"$FL3", "a compressed SPSS file (.zsav)", (".zsav", ".sav")),
+    (b"<stata_dta>", "a Stata file (.dta)", (".dta",)),
+    (b"HEADER RECORD*******LIB", "a SAS transport file (.xpt)", (".xpt",)),
+    (b"RDX", "an R workspace", "Save one data.frame: saveRDS(x, 'table.rds')."),
+    (b"X\n\0\0\0", "an R file (.rds)", (".rds",)),
+    (b"A\n2\n", "an R file (.rds)", (".rds",)),
+    (b"A\n3\n", "an R file (.rds)", (".rds",)),
+    (b"SQLite format 3\0", "an SQLite database", "Export the table as CSV (UTF-8)."),
     (b"\x89HDF\r\n", "an HDF5 or NetCDF file", "Moments and fits are files ending in .nc; a table is CSV or Parquet."),
-    (_PARQUET, "a Parquet file", "Name it so that it ends in .parquet."),
-    (b"ARROW1", "a Feather (Arrow) file", "Write it as Parquet or CSV."),
-    (b"FEA1", "a Feather file", "Write it as Parquet or CSV."),
+    (_PARQUET, "a Parquet file", (".parquet", ".pq")),
+    (b"ARROW1", "a Feather (Arrow) file", (".feather", ".arrow")),
+    (b"FEA1", "a Feather file", (".feather", ".arrow")),
     (b"%PDF", "a PDF document", "Give the table that it was made of."),
     (b"{\\rtf", "an RTF document", "Give the table that it was made of."),
-    (b"\x1f\x8b", "compressed (gzip)", "Unpack it, or name it so that it ends in .csv.gz."),
-    (b"BZh", "compressed (bzip2)", _UNPACK),
-    (b"\xfd7zXZ\0", "compressed (xz)", _UNPACK),
+    (b"\x1f\x8b", "compressed (gzip)", (".csv.gz", ".rds")),
+    (b"BZh", "compressed (bzip2)", (".rds",)),
+    (b"\xfd7zXZ\0", "compressed (xz)", (".rds",)),
     (b"\x28\xb5\x2f\xfd", "compressed (Zstandard)", _UNPACK),
     (b"7z\xbc\xaf\x27\x1c", "a 7z archive", _UNPACK),
     (b"\x89PNG", "a picture (PNG)", _PICTURE),
@@ -110,27 +115,63 @@ def read_bytes(path: Path) -> bytes:
     return data
 
 
-def kind_of(data: bytes, *, parquet: bool = False) -> tuple[str, str] | None:
-    """What bytes are that are no table in text, and what to do; None where they may be one, or are Parquet if asked."""
+def kind_of(data: bytes, ending: str | None = None, *, read: Container[str] = ()) -> tuple[str, str] | None:
+    """What bytes are that are not what a file's ending says, and what to do.
+
+    Parameters
+    ----------
+    data
+        The first of them, or all.
+    ending
+        What the file is called; None where it is to be text.
+    read
+        Endings under which the caller reads files: it can be renamed to one of them.
+
+    Returns
+    -------
+    tuple of str, or None
+        None where nothing tells that the file is something else.
+    """
     head = data[:4096]
-    if parquet and head.startswith(_PARQUET):
+    found = _kind(head)
+    if found is None:
         return None
+    name, endings = found
+    if isinstance(endings, str):
+        return name, endings
+    if ending in endings:
+        return None
+    if name.startswith("compressed"):
+        return name, _UNPACK if ".csv.gz" not in endings else "Unpack it, or name it so that it ends in .csv.gz."
+    under = next((one for one in endings if one in read), None)
+    return name, "Export it as CSV (UTF-8)." if under is None else f"Name it so that it ends in {under}."
+
+
+def _kind(head: bytes) -> tuple[str, tuple[str, ...] | str] | None:
+    """What a file begins as, and the endings that such files are read under, or what to do."""
     if head.startswith(b"PK\x03\x04"):
-        if b"[Content_Types].xml" in head or b"xl/" in head:
-            return "an Excel workbook (.xlsx)", _SHEET
         if b"opendocument.spreadsheet" in head:
-            return "an OpenDocument spreadsheet (.ods)", _SHEET
+            return "an OpenDocument spreadsheet (.ods)", (".ods",)
+        if b"[Content_Types].xml" in head or b"xl/" in head:
+            return "an Excel workbook (.xlsx)", (".xlsx", ".xlsm", ".xlsb")
         return "a ZIP archive", _UNPACK
     if head[12:32] == _SAS:
-        return "a SAS file (.sas7bdat)", _PACKAGE
-    for beginning, name, remedy in _BEGINNINGS:
+        return "a SAS file (.sas7bdat)", (".sas7bdat",)
+    if b"SPSS PORT FILE" in head[:600]:
+        return "an SPSS portable file (.por)", (".por",)
+    for beginning, name, endings in _BEGINNINGS:
         if head.startswith(beginning):
-            return name, remedy
+            return name, endings
     if _MARKUP.match(head):
         return "a page in HTML or XML", "Save the table itself as CSV (a download may have given a page of a website)."
     if _JSON.match(head):
         return "JSON", "Write it as CSV or Parquet, one row a participant."
     return None
+
+
+def is_text(head: bytes) -> bool:
+    """Whether the first bytes of a file are of a text, and of nothing that a program keeps for itself."""
+    return bool(head) and not any(byte < 32 and byte not in (9, 10, 13) for byte in head)
 
 
 def unreadable(path: Path, what: str, remedy: str) -> DataError:

@@ -17,7 +17,17 @@ from alliance_bayes.errors import Problem, UsageError
 from alliance_bayes.foreign import shown
 from alliance_bayes.remedies import argument
 
-__all__ = ["LINE", "BoundedLines", "Rows", "check_encoding", "check_separator", "decode", "split"]
+__all__ = [
+    "LINE",
+    "LOOKED_AT",
+    "BoundedLines",
+    "Rows",
+    "check_encoding",
+    "check_separator",
+    "decode",
+    "split",
+    "wrong_beginning",
+]
 
 #: Longest row of a text file: characters of a line, and lines.
 LINE, _LINES = 1 << 20, 10_000
@@ -28,8 +38,8 @@ _PROBLEMS = 100_000
 _NAMES = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars", " ": "spaces"}
 # What Excel writes above a header, or takes from there.
 _SEP_LINE = re.compile(r'"?sep=([^\r\n"])"?,*[ \t]*(?:\r\n?|\n)', re.IGNORECASE)
-# Lines that are looked at to tell what a file is, and rows above a header that may be a title.
-_LOOKED_AT, _TITLES = 50, 20
+#: Lines that are looked at to tell what a file is, and rows above a header that may be a title.
+LOOKED_AT, _TITLES = 50, 20
 _SHOWN = 40
 # Marks around names that a program took for quotation marks; not "`", which may be part of one.
 _QUOTES = "'\u2018\u2019\u201a\u201b\u201c\u201d\u201e\u201f\u00ab\u00bb"
@@ -218,7 +228,7 @@ def split(text: str, sep: str | None, usual: str) -> Rows:
         return rows
     # Without a header where not even that could be split.
     header = rows.header or _cells(start[0][1], sep)
-    first = _quoted(header) or _wrong_separator(start, header, sep, asked=asked) or _wrong_beginning(start, sep, header)
+    first = _quoted(header) or _wrong_separator(start, header, sep, asked=asked) or wrong_beginning(start, sep, header)
     if first:
         rows.problems = [first]
     elif others:
@@ -279,8 +289,8 @@ def _reader(lines: Iterator[str], sep: str) -> Any:
 
 def _beginning(text: str) -> list[tuple[int, str]]:
     """The first lines that are not empty, with their numbers."""
-    lines = enumerate((found.group() for found in islice(_ONE_LINE.finditer(text), 4 * _LOOKED_AT)), start=1)
-    return [(number, line[:LINE]) for number, line in lines if line.strip()][:_LOOKED_AT]
+    lines = enumerate((found.group() for found in islice(_ONE_LINE.finditer(text), 4 * LOOKED_AT)), start=1)
+    return [(number, line[:LINE]) for number, line in lines if line.strip()][:LOOKED_AT]
 
 
 def _cells(line: str, sep: str) -> list[str]:
@@ -347,7 +357,7 @@ def _begins_table(lines: Sequence[tuple[int, str]]) -> bool:
     return not any(map(is_number, names)) and any(is_number(cell) for row in rows for cell in row)
 
 
-def _wrong_beginning(lines: Sequence[tuple[int, str]], sep: str, header: Sequence[str]) -> Problem | None:
+def wrong_beginning(lines: Sequence[tuple[int, str]], sep: str, header: Sequence[str]) -> Problem | None:
     """A first row that is a title, a comment or a heading over several columns, with column names below it."""
     rows = [(number, _cells(line, sep)) for number, line in lines]
     filled = sum(bool(name.strip()) for name in header)

@@ -22,9 +22,10 @@ from alliance_bayes.cohort.cells import (
     to_numbers,
     to_texts,
 )
-from alliance_bayes.cohort.files import RawTable
 from alliance_bayes.cohort.header import rename_columns
+from alliance_bayes.cohort.labelled import with_labels, without_marks
 from alliance_bayes.cohort.names import ID, MANY_LEVELS
+from alliance_bayes.cohort.raw import RawTable
 from alliance_bayes.cohort.schema import ColumnRule, rule_faults, same_looking
 from alliance_bayes.errors import Problem, UsageError
 from alliance_bayes.remedies import argument, setting
@@ -158,6 +159,8 @@ def parse_table(
     values: dict[str, pd.Series] = {}
     names: dict[str, str] = {}
     wrong: dict[str, list[Problem]] = {}
+    labelled: list[Problem] = []
+    raw = replace(raw, cells=raw.cells.copy())
     for name, canonical in renamed.names.items():
         if canonical in names or not (further or canonical in by_name):
             continue
@@ -165,8 +168,11 @@ def parse_table(
         if name in raw.aside:
             wrong[canonical] = list(raw.aside[name])
             continue
+        cells, note = _prepared(raw, name, canonical, by_name.get(canonical), reading, column_options)
+        raw.cells[name] = cells
+        labelled += [] if note is None else [note]
         values[canonical], faults = read_column(
-            raw.cells[name], canonical, by_name.get(canonical), reading, column_options, rows=raw.rows
+            cells, canonical, by_name.get(canonical), reading, column_options, rows=raw.rows
         )
         if faults:
             wrong[canonical] = [_problem(raw, name, fault) for fault in faults]
@@ -185,7 +191,23 @@ def parse_table(
     data = data.drop(columns=[name for name in aside if name in data])
     identifiers = [name for name in data if name in by_name and by_name[name].kind in ("id", "person")]
     alike = [note for name in identifiers for note in _alike(data[name], raw)]
-    return ParsedTable(data, names, raw, tuple(problems), aside, (*raw.notes, *renamed.notes, *alike))
+    return ParsedTable(data, names, raw, tuple(problems), aside, (*raw.notes, *renamed.notes, *labelled, *alike))
+
+
+def _prepared(
+    raw: RawTable,
+    name: str,
+    canonical: str,
+    rule: ColumnRule | None,
+    reading: ReadOptions,
+    column_options: ColumnOptions,
+) -> tuple[pd.Series, Problem | None]:
+    """Cells of a column, codes of missing values taken out and others as the levels that they stand for."""
+    kind, declared = _kind(canonical, rule, column_options), column_options.levels.get(canonical)
+    cells = without_marks(raw.cells[name], [mark for mark in reading.missing if mark not in (declared or ())])
+    if name not in raw.value_labels or kind not in ("factor", None):
+        return cells, None
+    return with_labels(cells, raw.value_labels[name], name, wanted=kind == "factor", declared=declared)
 
 
 def _alike(ids: pd.Series, raw: RawTable) -> list[Problem]:
@@ -418,8 +440,7 @@ def without_odd_rows(raw: RawTable, reading: ReadOptions, person: str) -> tuple[
     problems = list(dict.fromkeys(odd[place] for place in sorted(odd)))
     if not keep.any():
         return raw, problems
-    rows = tuple(row for row, kept in zip(raw.rows, keep, strict=True) if kept)
-    return replace(raw, cells=raw.cells[keep].reset_index(drop=True), rows=rows), problems
+    return raw.where(keep), problems
 
 
 def _repeated_headers(raw: RawTable) -> Iterator[tuple[int, Problem]]:

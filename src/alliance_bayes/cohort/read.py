@@ -40,6 +40,7 @@ def read_cohort(
     encoding: str | None = None,
     decimal: str = ".",
     sep: str | None = None,
+    sheet: str | None = None,
     prorate: float | None = None,
     set_aside: bool = False,
     person: str | None = None,
@@ -56,14 +57,15 @@ def read_cohort(
     Parameters
     ----------
     source
-        Path of a .csv, .tsv, .tab or .parquet file, of a compressed one (.csv.gz), or of a pipe; or a DataFrame, whose
-        text cells are read as those of a CSV file are.
+        Path of a text (.csv, .tsv, .tab, also compressed, .csv.gz; or a pipe), of a Parquet, Feather or Arrow file, a
+        workbook (.xlsx, .xlsb, .xls, .ods), or a file of SPSS (.sav, .zsav, .por), Stata (.dta), SAS (.sas7bdat, .xpt)
+        or R (.rds); or a DataFrame, whose text cells are read as those of a CSV file are.
     columns
         Canonical name -> name in the table: ``{"age": "Age at intake"}``.
     levels
         Column -> its allowed levels in order. Undeclared levels are those of the data, sorted (a categorical column
-        of a DataFrame or Parquet file declares its own). Codes are levels by their value: 1, 1.0 and "1.00" are one
-        level, "01" is another.
+        of a DataFrame, Parquet or R file declares its own, and so do value labels). Codes are levels by their value:
+        1, 1.0 and "1.00" are one level, "01" is another.
     categorical, numeric
         Further columns to be read as a factor or as numbers whatever their cells look like. Otherwise a further
         column is numeric when all its values are numbers, and a factor when none is; codes with leading zeros (007)
@@ -77,6 +79,8 @@ def read_cohort(
     sep
         Separator of a text file: by default what a first line ``sep=;`` says, else "," for .csv and a tab for .tsv and
         .tab. A space stands for any number of spaces.
+    sheet
+        Name of a workbook's sheet; by default the only one that holds anything.
     prorate
         Least share of WHO-5 items that must be answered, in (0, 1], for a score from items; the scores may then lie
         between the steps of 4. None scores complete answers only.
@@ -120,7 +124,8 @@ def read_cohort(
         When an option is impossible, or there is no such file.
     DataError
         When the table breaks a rule: every structural problem at once, else every cell's at once. Rows of files are
-        numbered as a spreadsheet does (the header is row 1), those of a DataFrame by index label.
+        numbered as a spreadsheet does (the header is row 1), cases of SPSS, Stata, SAS and R from 1, and rows of a
+        DataFrame by index label.
     """
     check_prorate(prorate)
     measured = check_instruments(instruments)
@@ -139,7 +144,7 @@ def read_cohort(
         decimal=check_decimal(decimal), missing=check_texts("missing", missing), date_format=date_format
     )
     parsed = parse_table(
-        read_raw(source, encoding=encoding, sep=sep), rules, reading, column_options, set_aside=set_aside
+        read_raw(source, encoding=encoding, sep=sep, sheet=sheet), rules, reading, column_options, set_aside=set_aside
     )
     data = parsed.data.copy()
     problems, aside = list(parsed.problems), dict(parsed.aside)

@@ -18,9 +18,10 @@ from typing import Any, TextIO
 
 from alliance_bayes.atomic import scratch
 from alliance_bayes.cohort.cells import CODE, MISSING, NUMBER, ReadOptions
+from alliance_bayes.cohort.columnar import PARQUET
 from alliance_bayes.cohort.contents import ending, is_pipe, kind_of
 from alliance_bayes.cohort.decoding import LINE, BoundedLines
-from alliance_bayes.cohort.files import PARQUET, SEPARATORS
+from alliance_bayes.cohort.files import SEPARATORS
 from alliance_bayes.cohort.header import Names, name_columns, rename_columns
 from alliance_bayes.errors import DataError, Problem, UsageError, WriteError
 from alliance_bayes.remedies import argument, call
@@ -270,7 +271,8 @@ def _paths(source: str) -> tuple[list[str], str | None]:
     for path in paths:
         try:
             with _bytes_of(path) as file:
-                kind = kind_of(file.read(1 << 12), parquet=separator is None)
+                last = ending(Path(path)) if separator is None else None
+                kind = kind_of(file.read(1 << 12), last, read=(*SEPARATORS, *PARQUET))
         except (gzip.BadGzipFile, EOFError, zlib.error) as error:
             kind = f"no whole gzip ({str(error).rstrip('.')})", "Check that it was copied whole."
         if kind is not None:

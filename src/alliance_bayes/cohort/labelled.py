@@ -1,0 +1,88 @@
+"""Codes and what they stand for: value labels as levels, and codes of missing values in columns of numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+import numpy as np
+import pandas as pd
+
+from alliance_bayes.cohort.cells import is_number, level_label
+from alliance_bayes.errors import Problem
+from alliance_bayes.remedies import argument
+
+__all__ = ["with_labels", "without_marks"]
+
+type Pairs = Sequence[tuple[float | str, str]]
+
+_SHOWN = 40
+
+
+def with_labels(
+    cells: pd.Series, pairs: Pairs, name: str, *, wanted: bool, declared: Sequence[str] | None = None
+) -> tuple[pd.Series, Problem | None]:
+    """The levels that a column's codes stand for, where they are names.
+
+    Parameters
+    ----------
+    cells
+        Codes.
+    pairs
+        Code and label, in the order of the file.
+    name
+        The column's name, for notes.
+    wanted
+        Whether the column is to be a factor; else it is one where every code that occurs has a label.
+    declared
+        Levels that the caller declares.
+
+    Returns
+    -------
+    cells : pandas.Series
+        Categorical, its levels those of the file that occur, by code (texts by place); or as it was.
+    note : Problem or None
+        That only some codes have labels.
+    """
+    labels = {code: " ".join(label.split()) for code, label in pairs if label.strip()}
+    text = not pd.api.types.is_numeric_dtype(cells.dtype)
+    present = [cell for cell in pd.unique(cells.dropna()).tolist() if not (isinstance(cell, str) and not cell.strip())]
+    if not labels or not present:
+        return cells, None
+    codes = {level_label(code) for code in labels}
+    if declared is not None and set(declared) <= codes and not set(declared) <= set(labels.values()):
+        return cells, None
+    # Numbers that stand for numbers name nothing.
+    if not wanted and all(is_number(label) for label in labels.values()):
+        return cells, None
+    bare = [cell for cell in present if cell not in labels]
+    if bare and not wanted:
+        if len(bare) == len(present):
+            return cells, None
+        code, label = next((code, label) for code, label in labels.items() if code in present)
+        kind = "text" if text else "numbers"
+        what = (
+            f"has labels for some of its values only ({level_label(code)} = {label[:_SHOWN]!r}), and is read as {kind}"
+        )
+        return cells, Problem(name, None, None, what, f"If it is a factor, pass {argument('categorical', [name])}.")
+    order = list(labels) if text else sorted(labels)
+    order += [cell for cell in (present if text else sorted(present)) if cell not in labels]
+    if not text:
+        order.sort()
+    shown = {code: labels.get(code, level_label(code)) for code in order}
+    counts = pd.Series(list(shown.values())).value_counts()
+    # Two codes of one name remain two levels.
+    shown = {code: f"{label} ({level_label(code)})" if counts[label] > 1 else label for code, label in shown.items()}
+    used = [shown[code] for code in order if code in set(present)]
+    levels = pd.CategoricalDtype(used)
+    return cells.map(shown, na_action="ignore").astype(object).where(cells.notna(), None).astype(levels), None
+
+
+def without_marks(cells: pd.Series, missing: Collection[str]) -> pd.Series:
+    """A column of numbers without those that stand for a missing value, as their texts do in a text."""
+    if not pd.api.types.is_numeric_dtype(cells.dtype) or pd.api.types.is_bool_dtype(cells.dtype):
+        return cells
+    marks = [float(mark) for mark in missing if is_number(mark)]
+    if not marks:
+        return cells
+    marked = np.isin(cells.to_numpy(dtype=np.float64, na_value=np.nan), marks)
+    return cells.mask(marked) if marked.any() else cells
