@@ -138,7 +138,8 @@ class Model(ModelSpec):
         Parameters
         ----------
         path
-            A TOML file.
+            A TOML file; or where there is none of that name, a card that comes with the package, by its name
+            (``"outcome"``).
 
         Returns
         -------
@@ -543,7 +544,8 @@ def load_model(path: str | os.PathLike[str]) -> Model:
     Parameters
     ----------
     path
-        A TOML file.
+        A TOML file; or where there is none of that name, a card that comes with the package, by its name
+        (``"outcome"``).
 
     Returns
     -------

@@ -18,6 +18,7 @@ __all__ = [
     "PAGE_BYTES",
     "TOML_BYTES",
     "is_regular",
+    "number_in",
     "parse_json",
     "parse_toml",
     "read_text",
@@ -29,6 +30,8 @@ JSON_BYTES, TOML_BYTES, PAGE_BYTES = 16 << 20, 1 << 20, 64 << 20
 #: Deepest nesting of lists and tables, and most parts of a dotted key.
 NESTING = 16
 
+# A number as everybody writes it: not 1_000, not in digits of other scripts, not a word such as "nan".
+_NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
 # What a shown value is cut to.
 _SHOWN = 60
 _TOO_LONG = "a whole number does not fit into 64 bits"
@@ -161,6 +164,13 @@ def shown(value: object) -> str:
         return "a whole number of more than 19 digits"
     text = repr(value[: _SHOWN + 1] if isinstance(value, (str, bytes, list, tuple)) else value)
     return text if len(text) <= _SHOWN + 2 else f"{text[:_SHOWN]}..."
+
+
+def number_in(text: str) -> float | None:
+    """The finite decimal number that a text is, spaces around it aside; None where it is none."""
+    plain = text.strip(" \t")
+    value = float(plain) if len(plain) <= _SHOWN and _NUMBER.fullmatch(plain) else math.nan
+    return value if math.isfinite(value) else None
 
 
 def _whole(text: str) -> int:

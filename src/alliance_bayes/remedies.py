@@ -14,7 +14,19 @@ from dataclasses import dataclass, field
 from types import EllipsisType
 from typing import Protocol
 
-__all__ = ["CALLS", "PYTHON", "CommandLine", "Interface", "Message", "Python", "argument", "call", "setting", "worded"]
+__all__ = [
+    "CALLS",
+    "PYTHON",
+    "CommandLine",
+    "Interface",
+    "Message",
+    "Python",
+    "argument",
+    "call",
+    "setting",
+    "toml_value",
+    "worded",
+]
 
 type Value = str | float | Sequence[str] | Mapping[str, object] | EllipsisType | None
 
@@ -132,7 +144,12 @@ class CommandLine:
         return name if value is None else f"{PYTHON.argument(name, value)} of Python"
 
     def setting(self, name: str, value: Value) -> str:
-        """``family = "gaussian"`` in the card."""
+        """``--family gaussian`` where the command has the option, else ``family = "gaussian"`` in the card."""
+        if value is not None and name in self.options:
+            if name == "scales" and isinstance(value, Mapping):
+                facts = (f"{key}:{_facts(one, '=', ',')}" for key, one in value.items())
+                return " ".join(_given(self.options[name], one) for one in facts)
+            return _option(self.options[name], value)
         if value is None:
             return name
         if name == "scales" and isinstance(value, Mapping):
@@ -140,9 +157,9 @@ class CommandLine:
                 f"[scales.{_toml_key(key)}] with {_facts(facts, ' = ')} in the card" for key, facts in value.items()
             )
         if isinstance(value, Mapping):
-            keys = "; ".join(f"{_toml_key(key)} = {_toml(one)}" for key, one in value.items())
+            keys = "; ".join(f"{_toml_key(key)} = {toml_value(one)}" for key, one in value.items())
             return f"{keys} under [{name}] in the card"
-        return f"{name} = {'...' if value is ... else _toml(value)} in the card"
+        return f"{name} = {'...' if value is ... else toml_value(value)} in the card"
 
     def call(self, name: str) -> str:
         """``'alliance-bayes fit'``."""
@@ -187,9 +204,9 @@ class Message(str):
         return made
 
 
-def _facts(facts: object, equals: str) -> str:
+def _facts(facts: object, equals: str, between: str = ", ") -> str:
     assert isinstance(facts, Mapping), facts
-    return ", ".join(f"{key}{equals}{value}" for key, value in facts.items())
+    return between.join(f"{key}{equals}{value}" for key, value in facts.items())
 
 
 def _option(option: str, value: Value) -> str:
@@ -223,13 +240,14 @@ def _listed(value: object) -> str:
     return str(value)
 
 
-def _toml(value: object) -> str:
+def toml_value(value: object) -> str:
+    """A value as a card has it."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, (list, tuple)):
-        return f"[{', '.join(map(_toml, value))}]"
+        return f"[{', '.join(map(toml_value, value))}]"
     if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{key} = {_toml(one)}" for key, one in value.items()) + "}"
+        return "{" + ", ".join(f"{key} = {toml_value(one)}" for key, one in value.items()) + "}"
     return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else f"{value:g}"
 
 

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 import alliance_bayes as ab
 from alliance_bayes.cli import main
-from alliance_bayes.cli.commands import fit, report
 from alliance_bayes.storage import save
 from builders import fitted, rows
 
@@ -158,7 +155,7 @@ def test_an_unknown_option_shows_the_usage(capsys: pytest.CaptureFixture[str]) -
 def test_effects_as_json_are_the_tables_records(capsys: pytest.CaptureFixture[str], kept: Path) -> None:
     status, out, err = run(capsys, "effects", kept, "--json", "--prob", "0.95")
     assert (status, err) == (0, "")
-    records = json.loads(out)
+    records = json.loads(out)["effects"]
     table = ab.load_fit(kept).effects(prob=0.95)
     assert len(records) == len(table)
     assert {record["prob"] for record in records} == {0.95}
@@ -171,7 +168,7 @@ def test_estimands_by_name_with_options(capsys: pytest.CaptureFixture[str], kept
     assert (status, err) == (0, "")
     options = {"overall_mean": {}, "responders": {"at_least": 32, "factor": ["sex", "country"]}}
     table = ab.load_fit(kept).effects(options)
-    assert [record["mean"] for record in json.loads(out)] == table["mean"].tolist()
+    assert [record["mean"] for record in json.loads(out)["effects"]] == table["mean"].tolist()
     assert run(capsys, "effects", kept, "--estimand", "superiority:factor=sex")[0] == 0
 
 
@@ -181,8 +178,8 @@ def test_effects_at_values(capsys: pytest.CaptureFixture[str], kept: Path) -> No
     )
     assert (status, err) == (0, "")
     table = ab.load_fit(kept).effects(["predictions"], at={"alliance": [3, 9], "sex": "female"})
-    assert [record["mean"] for record in json.loads(out)] == table["mean"].tolist()
-    assert [record["at"] for record in json.loads(out)] == [f"alliance = {n}, sex = female" for n in (3, 9)]
+    assert [record["mean"] for record in json.loads(out)["effects"]] == table["mean"].tolist()
+    assert [record["at"] for record in json.loads(out)["effects"]] == [f"alliance = {n}, sex = female" for n in (3, 9)]
     named = ["--estimand", "contrasts:factor=sex", "--at", "alliance=3", "--at", "alliance=9"]
     status, out, err = run(capsys, "effects", kept, *named)
     assert (status, err) == (0, "")
@@ -210,7 +207,7 @@ def test_effects_at_values(capsys: pytest.CaptureFixture[str], kept: Path) -> No
             for text in ("alliance", "=3", "alliance=", "alliance=3,,4", 'sex="male', "alliance=3\n4")
         ),
         ("mnth=3", "--at sets 'mnth', which is no predictor of this model. Its predictors: alliance, "),
-        ("age=forty,nan", "--at should give 'age' finite numbers, but got 'forty', nan."),
+        ("age=forty,nan", "--at should give 'age' finite numbers, but got 'forty', 'nan'."),
         ("sex=m", "--at should give 'sex' levels that it has, but got 'm'. Its levels: 'female', 'male'."),
         ("who5_followup=3", "--at sets 'who5_followup', the outcome, but it is for predictors."),
     ],
@@ -312,15 +309,6 @@ def test_the_module_runs_as_a_command_without_importing_samplers() -> None:
         [sys.executable, "-m", "alliance_bayes", "version"], check=True, capture_output=True, text=True
     )
     assert shown.stdout == f"{ab.__version__}\n"
-
-
-@pytest.mark.parametrize("command", [fit, report])
-def test_defaults_of_the_command_line_are_those_of_the_library(command: Callable[..., None]) -> None:
-    # Written out there, since the engines take a second to import and a command line should answer at once.
-    given = {name: parameter.default for name, parameter in inspect.signature(command).parameters.items()}
-    library = {name: parameter.default for name, parameter in inspect.signature(ab.Model.fit).parameters.items()}
-    shared = ("engine", "draws", "tune", "chains", "target_accept", "sampler")
-    assert {name: given[name] for name in shared} == {name: library[name] for name in shared}
 
 
 @pytest.mark.parametrize(

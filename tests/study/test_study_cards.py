@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 import alliance_bayes as ab
 from alliance_bayes.errors import FileFormatError
 from alliance_bayes.model.formula import parse_formula
-from alliance_bayes.study import study_card, study_cards
+from alliance_bayes.model.shipped import shipped_cards
+from alliance_bayes.study import study_card
 from alliance_bayes.study.cards import without_factors
 
 MODELS = Path(__file__).parents[2] / "models"
@@ -24,7 +25,7 @@ FAMILIES = {
 
 
 def test_every_file_of_the_folder_is_a_card_and_no_other() -> None:
-    cards = study_cards()
+    cards = shipped_cards()
 
     assert list(cards) == NAMES
     assert {name: card.read_text(encoding="utf-8") for name, card in cards.items()} == {

@@ -11,7 +11,8 @@ import pytest
 
 import alliance_bayes as ab
 from alliance_bayes.effects import ESTIMANDS
-from alliance_bayes.study import StudyOptions, declared, study_cards
+from alliance_bayes.model.shipped import shipped_cards
+from alliance_bayes.study import StudyOptions, declared
 from alliance_bayes.study.cache import PosteriorCache
 from alliance_bayes.study.declared import DeclaredBlock, declaration, whole_part
 from alliance_bayes.study.registry import PARTS
@@ -29,7 +30,7 @@ def test_what_a_part_names_is_there(name: str) -> None:
     part, blocks = declaration(name), declaration(name).blocks.values()
 
     assert part.question.endswith("?")
-    assert {model.card for model in part.models.values()} <= set(study_cards())
+    assert {model.card for model in part.models.values()} <= set(shipped_cards())
     fits = [model.fit or model.card for model in part.models.values()]
     assert len(set(fits)) == len(fits)
     used = {model for block in blocks for model in (*block.models, *(m for one in block.estimates for m in one.models))}

@@ -14,9 +14,9 @@ import typer
 
 import alliance_bayes as ab
 from alliance_bayes.atomic import check_folder, check_outputs
+from alliance_bayes.cli import complete
 from alliance_bayes.cli.console import say, tell_problem
 from alliance_bayes.cli.groups import OptionGroup
-from alliance_bayes.cohort.flow import ROW
 from alliance_bayes.errors import Problem
 from alliance_bayes.remedies import argument
 
@@ -35,6 +35,7 @@ __all__ = [
     "check_tables",
     "column_mapping",
     "demonstration",
+    "levels_of",
     "read",
 ]
 
@@ -111,6 +112,7 @@ class ReadOptions(OptionGroup):
         list[str] | None,
         typer.Option(
             "--instrument",
+            autocompletion=complete.instruments,
             help="On which instrument's own scale the alliance score is: alliance=wai_sr. By default it is a mean "
             "rating of 1 to 5.",
             show_default=False,
@@ -126,7 +128,7 @@ class ReadOptions(OptionGroup):
         str | None,
         typer.Option(help="With --person: column that says when a row was, numbers or dates.", show_default=False),
     ] = None
-    unit: Annotated[str, typer.Option(help="With --person: what a row is called, such as session or week.")] = ROW
+    unit: Annotated[str, typer.Option(help="With --person: what a row is called, such as session or week.")] = "row"
     baseline: Annotated[
         str | None,
         typer.Option(
@@ -261,6 +263,11 @@ def read(path: Path | None, options: ReadOptions, *, set_aside: bool = True) -> 
     return cohort
 
 
+def levels_of(options: ReadOptions) -> tuple[str, ...]:
+    """The columns whose levels the options declare."""
+    return tuple(_levels(options.levels or []))
+
+
 def column_mapping(pairs: list[str] | None) -> dict[str, str]:
     """NAME=COLUMN pairs as a mapping.
 
@@ -316,7 +323,13 @@ def _instruments(pairs: list[str]) -> dict[str, str]:
     parts = [pair.partition("=") for pair in pairs]
     if not all(name and equals and instrument for name, equals, instrument in parts):
         raise ab.UsageError("--instrument should be NAME=INSTRUMENT, such as --instrument alliance=wai_sr.")
-    return {name: instrument for name, _, instrument in parts}
+    named: dict[str, str] = {}
+    for name, _, instrument in parts:
+        if named.setdefault(name, instrument) != instrument:
+            raise ab.UsageError(
+                f"--instrument names two instruments for {name!r}, {named[name]!r} and {instrument!r}. Choose one."
+            )
+    return named
 
 
 def _levels(pairs: list[str]) -> dict[str, list[str]]:

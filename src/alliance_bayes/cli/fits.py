@@ -1,115 +1,141 @@
-"""Commands about fits: make one, estimate what it says, check it."""
+"""Commands about models and their fits: write a card, fit it, estimate what the fit says, check it."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Annotated, Any
 
 import typer
 
 import alliance_bayes as ab
+from alliance_bayes.cli import complete
 from alliance_bayes.cli.console import progress, warn
-from alliance_bayes.cli.files import DEMO_SEED, READ, ReadOptions, check_file, check_source, read
+from alliance_bayes.cli.files import READ, ReadOptions, check_file, check_source, levels_of, read
 from alliance_bayes.cli.groups import grouped
+from alliance_bayes.cli.models import MODEL, ModelOptions, card_file, model_of, models_or_columns
 from alliance_bayes.cli.options import (
-    Accept,
+    EFFECTS,
+    SAMPLING,
     AsJson,
-    At,
-    CardPath,
-    Chains,
-    Draws,
-    Engine,
-    Estimand,
+    CardOrFormula,
+    Demo,
+    EffectOptions,
     FitPath,
     OptionalCohort,
-    Population,
-    Prob,
-    Sampler,
-    Seed,
-    Tune,
+    Rope,
+    SamePeople,
+    SamplingOptions,
+    effects_of,
+    number_or_none,
+    rope_of,
 )
-from alliance_bayes.cli.values import estimands_of, numbers_at, values_at
+from alliance_bayes.cli.printing import flow_record, print_json
 
-__all__ = ["check", "effects", "engine_words", "fit"]
+__all__ = ["card", "check", "compare", "effects", "engine_words", "fit", "fitted"]
+
+_SHOWN = ("estimand", "term", "factor", "level", "versus", "at", "population", "unit")
+_FIGURES = ("mean", "sd", "lower", "upper", "p_direction", "ess_bulk", "rhat")
+
+
+@grouped
+def card(
+    card: Annotated[
+        str | None,
+        typer.Argument(
+            help="Model card (TOML), the name of a card of the package, or a formula. Without one, the cards of the "
+            "package are listed.",
+            metavar="[CARD|FORMULA]",
+            show_default=False,
+            autocompletion=complete.cards,
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="Where to write the card (.toml); by default it is printed."),
+    ] = None,
+    model: ModelOptions = MODEL,
+    as_json: AsJson = False,
+) -> None:
+    """Write the card of a model, to be changed or kept; or list the cards of the package."""
+    from alliance_bayes.model.card import card_text
+    from alliance_bayes.model.shipped import shipped_cards
+
+    if card is None:
+        if output is not None or model.given():
+            raise ab.UsageError("a card is made of a card or of a formula. Give one, such as outcome.")
+        titles = {name: ab.load_model(name).card.title for name in shipped_cards()}
+        if as_json:
+            print_json({"cards": titles})
+        else:
+            print(*(f"{name:<{max(map(len, titles))}}  {title}" for name, title in titles.items()), sep="\n")
+        return
+    if output is not None:
+        check_file(output, (".toml",), card_file(card))
+    made = model_of(card, model)
+    if output is not None:
+        made.to_card(output)
+    if as_json:
+        print_json({"output": None if output is None else str(output), "card": card_text(made)})
+    else:
+        print(card_text(made) if output is None else output, end="" if output is None else "\n")
 
 
 @grouped
 def fit(
-    card: CardPath,
+    card: CardOrFormula,
     output: Annotated[Path, typer.Option("--output", "-o", help="Where to keep the fit (.nc or .zarr).")],
     cohort: OptionalCohort = None,
-    demo: Annotated[bool, typer.Option("--demo", help="Use the simulated demonstration cohort.")] = False,
+    demo: Demo = False,
+    model: ModelOptions = MODEL,
     reading: ReadOptions = READ,
-    engine: Engine = "auto",
-    sampler: Sampler = "nutpie",
-    draws: Draws = None,
-    tune: Tune = 600,
-    chains: Chains = 4,
-    target_accept: Accept = 0.9,
-    seed: Seed = DEMO_SEED,
+    sampling: SamplingOptions = SAMPLING,
+    same_people: SamePeople = None,
+    as_json: AsJson = False,
 ) -> None:
     """Fit a model to a table and keep the draws."""
-    check_file(output, (".nc", ".zarr"), card, cohort)
+    check_file(output, (".nc", ".zarr"), card_file(card), cohort)
     check_source("fit", cohort, demo)
-    model = ab.load_model(card)
+    made = fitted(model_of(card, model, levels_of(reading)), cohort, reading, sampling, same_people)
+    made.save(output)
+    if as_json:
+        ran = {key: made.info.get(key) for key in ("engine", "sampler", "engine_reason", "fallback", "seed")}
+        shape = {"chains": made.shape[0], "draws": made.shape[1]}
+        spec = {"formula": made.spec.formula, "family": made.spec.family, "card": made.spec.card.name}
+        print_json({"output": str(output), **spec, **ran, **shape, "flow": flow_record(made.flow)})
+        return
+    print(made.flow)
+    print(f"\n{output}: {made.shape[0]} chains x {made.shape[1]} draws by {engine_words(made)}, seed {sampling.seed}")
+
+
+def fitted(
+    model: ab.Model,
+    cohort: Path | None,
+    reading: ReadOptions,
+    sampling: SamplingOptions,
+    same_people: list[str] | None,
+) -> ab.Fit:
+    """A model fitted to what is read."""
+    others = models_or_columns(same_people or [])
     taken = read(cohort, reading)
     warn(taken, model.columns)
-    fitted = model.fit(
-        taken,
-        engine=engine,
-        sampler=sampler,
-        draws=draws,
-        tune=tune,
-        chains=chains,
-        target_accept=target_accept,
-        seed=seed,
-        progress=progress(),
-    )
-    fitted.save(output)
-    print(fitted.flow)
-    print(f"\n{output}: {fitted.shape[0]} chains x {fitted.shape[1]} draws by {engine_words(fitted)}, seed {seed}")
+    return model.fit(taken, **sampling.arguments(), same_people=others, progress=progress())
 
 
+@grouped
 def effects(
     fit: FitPath,
-    estimand: Estimand = None,
-    prob: Prob = 0.89,
-    population: Population = None,
-    at: At = None,
+    options: EffectOptions = EFFECTS,
+    seed: Annotated[int, typer.Option(help="Seed for the effects of new levels.")] = 0,
     as_json: AsJson = False,
 ) -> None:
     """Effect sizes and group differences of a fit."""
-    named = None if estimand is None else estimands_of(estimand)
-    values = None if at is None else values_at(at)
-    fitted = ab.load_fit(fit)
-    table = fitted.effects(
-        named,
-        prob=prob,
-        population=cast("Any", population),
-        at=None if values is None else numbers_at(values, fitted.design.frame),
-    )
+    arguments = options.read()
+    table = effects_of(ab.load_fit(fit), arguments, seed)
     if as_json:
-        print(json.dumps(table.to_records_list(), allow_nan=False, indent=1))
+        print_json({"effects": table.to_records_list(), "left_out": list(table.left_out)})
         return
-    shown = [
-        "estimand",
-        "term",
-        "factor",
-        "level",
-        "versus",
-        *(["at"] if table["at"].notna().any() else []),
-        "population",
-        "unit",
-        "mean",
-        "sd",
-        "lower",
-        "upper",
-        "p_direction",
-        "ess_bulk",
-        "rhat",
-    ]
-    print(f"{prob:g} intervals: {', '.join(sorted({str(kind) for kind in table['interval'].dropna()}))}")
+    shown = [name for name in (*_SHOWN, *_FIGURES) if name != "at" or table["at"].notna().any()]
+    print(f"{options.prob:g} intervals: {', '.join(sorted({str(kind) for kind in table['interval'].dropna()}))}")
     print(table[shown].to_string(index=False, na_rep="", float_format=lambda value: f"{value:.3g}"))
     for note, rows in table["note"].dropna().groupby(table["note"], sort=False):
         print(f"  * {rows.index[0] if len(rows) == 1 else f'{len(rows):,} rows'}: {note}")
@@ -117,20 +143,87 @@ def effects(
         print(f"  - not done: {reason}")
 
 
-def check(fit: FitPath, as_json: AsJson = False) -> None:
-    """Posterior checks of a fit; exit status 1 when conclusions are withheld."""
-    report = ab.load_fit(fit).check()
+@grouped
+def check(
+    fit: FitPath,
+    checks: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--check",
+            help="A check by name; may be repeated. By default all: a name that there is not is answered with them.",
+            metavar="NAME",
+            autocompletion=complete.checks,
+            show_default=False,
+        ),
+    ] = None,
+    rate: Annotated[float, typer.Option(help="Share of right models in which each model check may fire.")] = 0.01,
+    replicates: Annotated[int, typer.Option(help="How many data sets are simulated from the posterior.")] = 1000,
+    seed: Annotated[int, typer.Option(help="Seed of everything simulated.")] = 0,
+    options: EffectOptions = EFFECTS,
+    as_json: AsJson = False,
+) -> None:
+    """Posterior checks of a fit and of its effects; exit status 1 when conclusions are withheld."""
+    arguments = options.read()
+    made = ab.load_fit(fit)
+    given: dict[str, Any] = {"rate": rate, "replicates": replicates, "seed": seed}
+    report = made.check(checks=checks, effects=effects_of(made, arguments), **given)
     if as_json:
-        verdicts = {result.name: {"verdict": result.verdict, "sentence": result.sentence} for result in report.results}
-        print(
-            json.dumps(
-                {"passed": report.gate.passed, "reasons": list(report.gate.reasons), "checks": verdicts}, indent=1
-            )
-        )
+        found = {
+            one.name: {"title": one.title, "verdict": one.verdict, "sentence": one.sentence} for one in report.results
+        }
+        print_json({"passed": report.gate.passed, "reasons": list(report.gate.reasons), "checks": found})
     else:
         print(report)
     if not report.gate.passed:
         raise typer.Exit(1)
+
+
+def compare(
+    fits: Annotated[
+        list[Path],
+        typer.Argument(
+            help="Fits of one outcome in the same rows (.nc, .zarr): two or more, called by their files' names.",
+            metavar="FIT...",
+            show_default=False,
+        ),
+    ],
+    step: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NUMBER",
+            help="Distance between the levels that the outcome is recorded on, or none; by default the scale's.",
+            show_default=False,
+        ),
+    ] = None,
+    predictor: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN", help="Whose slopes are set side by side; by default the first fit's focal predictor."
+        ),
+    ] = None,
+    prob: Annotated[float, typer.Option(help="Probability of the intervals.")] = 0.89,
+    rope: Rope = None,
+    as_json: AsJson = False,
+) -> None:
+    """Compare fits by how well they predict people they have not seen, and by what they say."""
+    from alliance_bayes.checks.comparison import compare as by_prediction
+    from alliance_bayes.checks.conclusions import conclusions
+
+    names = [path.stem for path in fits]
+    if len(set(names)) < max(2, len(names)):
+        raise ab.UsageError("give two fits or more, each a file of a name of its own.")
+    levels = {} if step is None else {"step": number_or_none("--step", step)}
+    limits = {} if rope is None else {"rope": rope_of(rope)}
+    loaded = {name: ab.load_fit(path) for name, path in zip(names, fits, strict=True)}
+    scores = by_prediction(loaded, **levels)
+    said = conclusions(loaded, predictor=predictor, prob=prob, **limits)
+    if as_json:
+        found = {"sentence": scores.sentence, "models": scores.table, "sampled": scores.sampled}
+        print_json({**found, "conclusions": {"sentence": said.sentence, "rows": said.table}})
+        return
+    for table, sentence in ((scores.table, scores.sentence), (said.table, said.sentence)):
+        print(table.to_string(index=False, na_rep="", float_format=lambda value: f"{value:.3g}"))
+        print(f"  * {sentence}\n")
 
 
 def engine_words(fitted: ab.Fit) -> str:

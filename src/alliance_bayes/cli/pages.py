@@ -3,85 +3,130 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 import alliance_bayes as ab
+from alliance_bayes.cli import complete
 from alliance_bayes.cli.console import errors, progress, say, warn
-from alliance_bayes.cli.files import DEMO_SEED, READ, ReadOptions, check_page, check_source, read
-from alliance_bayes.cli.fits import engine_words
-from alliance_bayes.cli.groups import grouped
-from alliance_bayes.cli.options import Accept, Chains, Draws, Engine, Key, Prob, Sampler, Seed, Small, Tune
+from alliance_bayes.cli.files import DEMO_SEED, READ, ReadOptions, check_page, check_source, levels_of, read
+from alliance_bayes.cli.fits import engine_words, fitted
+from alliance_bayes.cli.groups import OptionGroup, grouped
+from alliance_bayes.cli.models import MODEL, ModelOptions, card_file, is_formula, model_of
+from alliance_bayes.cli.options import (
+    EFFECTS,
+    SAMPLING,
+    AsJson,
+    Demo,
+    EffectOptions,
+    Key,
+    SamePeople,
+    SamplingOptions,
+    Seed,
+    Small,
+    effects_of,
+)
+from alliance_bayes.cli.printing import print_json
+from alliance_bayes.remedies import argument
 
 __all__ = ["report", "study", "verify"]
 
 
 @grouped
 def report(
-    card: Annotated[Path, typer.Argument(help="Model card (TOML), or a fit (.nc, .zarr).", metavar="CARD")],
+    card: Annotated[
+        str,
+        typer.Argument(
+            help="Model card (TOML), the name of a card of the package, a formula, or a fit (.nc, .zarr).",
+            metavar="CARD|FORMULA|FIT",
+            show_default=False,
+            autocompletion=complete.cards,
+        ),
+    ],
     cohort: Annotated[
         Path | None, typer.Argument(help="Table or folder, as for 'fit'.", metavar="[COHORT]", show_default=False)
     ] = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="Where to write the report (.html).")] = Path(
         "report.html"
     ),
-    demo: Annotated[bool, typer.Option("--demo", help="Use the simulated demonstration cohort.")] = False,
+    demo: Demo = False,
+    model: ModelOptions = MODEL,
     reading: ReadOptions = READ,
-    engine: Engine = "auto",
-    sampler: Sampler = "nutpie",
-    draws: Draws = None,
-    tune: Tune = 600,
-    chains: Chains = 4,
-    target_accept: Accept = 0.9,
-    seed: Seed = DEMO_SEED,
-    prob: Prob = 0.89,
-    small: Small = 10,
-    key: Key = None,
-    same_people: Annotated[
+    sampling: SamplingOptions = SAMPLING,
+    options: EffectOptions = EFFECTS,
+    sections: Annotated[
         list[str] | None,
         typer.Option(
-            help="Another model card (.toml), or a column: only those with a value in all of its columns too. Give it "
-            "for every other page of this cohort.",
-            metavar="CARD|COLUMN",
+            "--section",
+            help="A section below the key findings, by name; may be repeated, in order. By default all: a name that "
+            "there is not is answered with them.",
+            metavar="NAME",
+            autocompletion=complete.sections,
             show_default=False,
         ),
     ] = None,
+    title: Annotated[
+        str | None, typer.Option(help="Heading of the page; by default the card's title.", show_default=False)
+    ] = None,
+    small: Small = 10,
+    key: Key = None,
+    same_people: SamePeople = None,
+    as_json: AsJson = False,
 ) -> None:
     """Fit a model and write its report; exit status 1 when conclusions are withheld."""
-    check_page(output, key, card, cohort)
-    if card.suffix in (".nc", ".zarr"):
+    of_fit = card.endswith((".nc", ".zarr")) and not is_formula(card)
+    check_page(output, key, card_file(card), cohort)
+    arguments = options.read()
+    # What cannot be asked of a page is told before a model is fitted.
+    page = ab.Report(sections=sections, prob=options.prob, small=small, title=title)
+    if of_fit:
+        _refuse_of_fit(model, reading, sampling)
         if demo or cohort is not None or same_people:
             raise ab.UsageError("a fit already has its cohort. Give either a fit, or a card and a cohort.")
-        fitted = ab.load_fit(card)
+        made = ab.load_fit(card)
     else:
         check_source("report", cohort, demo)
-        model = ab.load_model(card)
-        taken = read(cohort, reading)
-        warn(taken, model.columns)
-        say(f"fitting '{model.card.name}'")
-        fitted = model.fit(
-            taken,
-            engine=engine,
-            sampler=sampler,
-            draws=draws,
-            tune=tune,
-            chains=chains,
-            target_accept=target_accept,
-            seed=seed,
-            same_people=[ab.load_model(name) if name.endswith(".toml") else name for name in same_people or []],
-            progress=progress(),
-        )
-    say(f"{fitted.shape[0]} chains of {fitted.shape[1]:,} draws by {engine_words(fitted)}")
+        chosen = model_of(card, model, levels_of(reading))
+        say(f"fitting '{chosen.card.name}'")
+        made = fitted(chosen, cohort, reading, sampling, same_people)
+    say(f"{made.shape[0]} chains of {made.shape[1]:,} draws by {engine_words(made)}")
     say("computing effects and running the checks")
-    found = fitted.effects(prob=prob)
-    checks = fitted.check(effects=found)
+    found = effects_of(made, arguments)
+    checks = made.check(effects=found)
     say("writing the report")
-    written = fitted.report(output, effects=found, checks=checks, prob=prob, small=small, key=key)
-    print(output)
-    for sentence in written.findings:
-        print(f"  * {sentence}")
-    if not checks.gate.passed:
+    own: dict[str, Any] = {name: getattr(page, name) for name in ("sections", "prob", "small", "title")}
+    written = made.report(output, effects=found, checks=checks, key=key, **own)
+    _tell(output, written.findings, withheld=written.withheld, as_json=as_json)
+
+
+def _refuse_of_fit(*groups: OptionGroup) -> None:
+    """Options of a model, of reading and of sampling say nothing of a fit, which has all of that behind it."""
+    for group in groups:
+        if given := group.given():
+            named = next(iter(given))
+            raise ab.UsageError(
+                f"{argument(named)} has no effect on a fit, which was made before. Give it to 'alliance-bayes fit', "
+                "or give a card and a cohort."
+            )
+
+
+def _tell(
+    output: Path, findings: tuple[str, ...], *, withheld: bool, as_json: bool, not_done: list[str] | None = None
+) -> None:
+    """Say what a page found; the command ends with status 1 where conclusions are withheld."""
+    if as_json:
+        print_json(
+            {"output": str(output), "withheld": withheld, "findings": findings}
+            | ({} if not_done is None else {"not_done": not_done})
+        )
+    else:
+        print(output)
+        for sentence in findings:
+            print(f"  * {sentence}")
+        for reason in not_done or ():
+            print(f"  - not done: {reason}")
+    if withheld:
         raise typer.Exit(1)
 
 
@@ -98,7 +143,7 @@ def study(
     output: Annotated[Path, typer.Option("--output", "-o", help="Where to write the page (.html).")] = Path(
         "study.html"
     ),
-    demo: Annotated[bool, typer.Option("--demo", help="Use the simulated demonstration cohort.")] = False,
+    demo: Demo = False,
     full: Annotated[
         bool, typer.Option("--full", help="Also families, latent alliance and sessions: minutes, not seconds.")
     ] = False,
@@ -117,14 +162,22 @@ def study(
         tuple[float, float],
         typer.Option(help="Range of the mean WHO-5 of the population that the participants come from."),
     ] = (47.0, 70.0),
+    alliance_margin: Annotated[
+        float | None,
+        typer.Option(
+            help="The same of ratings of the alliance, in their points; by default a tenth of their reference SD.",
+            show_default=False,
+        ),
+    ] = None,
     reading: ReadOptions = READ,
     seed: Seed = DEMO_SEED,
-    prob: Prob = 0.89,
+    prob: Annotated[float, typer.Option(help="Probability of the intervals.")] = 0.89,
     small: Small = 10,
     key: Key = None,
     same_people: Annotated[
         bool, typer.Option("--same-people", help="All models on those who have a value in every column of all of them.")
     ] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Run the published study's whole analysis; exit status 1 when conclusions are withheld."""
     check_page(output, key, cohort)
@@ -147,17 +200,12 @@ def study(
         prob=prob,
         small=small,
         same_people=same_people,
+        **({} if alliance_margin is None else {"alliance_margin": alliance_margin}),
     )
     say("writing the report")
     done.report(output, key=key)
-    print(output)
-    for sentence in done.findings:
-        print(f"  * {sentence}")
-    for part in done.parts.values():
-        for reason in part.left_out:
-            print(f"  - not done: {reason}")
-    if done.withheld:
-        raise typer.Exit(1)
+    not_done = [reason for part in done.parts.values() for reason in part.left_out]
+    _tell(output, done.findings, withheld=done.withheld, as_json=as_json, not_done=not_done)
 
 
 @grouped
@@ -169,7 +217,7 @@ def verify(
     cohort: Annotated[
         Path | None, typer.Argument(help="The data it was made of.", metavar="[COHORT]", show_default=False)
     ] = None,
-    demo: Annotated[bool, typer.Option("--demo", help="Use the simulated demonstration cohort.")] = False,
+    demo: Demo = False,
     reading: ReadOptions = READ,
     key: Annotated[
         Path | None,
@@ -177,11 +225,22 @@ def verify(
             help="File with the key of the data's digest; by default beside the page (.key).", show_default=False
         ),
     ] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Fit a page's models again, write the page again, and compare the two; exit status 1 when they differ."""
     check_source("verify", cohort, demo)
     taken = read(cohort, reading)
     found = ab.verify_report(report, taken, key=key, tell=say)
+    if as_json:
+        record = {"report": str(report), "verified": found.passed, "problems": found.problems, "notes": found.notes}
+        print_json({**record, "figures": found.summary() if found.figures else []})
+    else:
+        _print_comparison(report, found)
+    if not found.passed:
+        raise typer.Exit(1)
+
+
+def _print_comparison(report: Path, found: ab.Verification) -> None:
     if found.figures:
         shown = found.summary().to_string(index=False, na_rep="", float_format=lambda value: f"{value:.2f}")
         print(shown)
@@ -195,5 +254,3 @@ def verify(
         if found.passed
         else f"{report}: NOT verified, {len(found.problems):,} problems"
     )
-    if not found.passed:
-        raise typer.Exit(1)

@@ -73,7 +73,7 @@ def _status(arguments: list[str] | None, came: list[int]) -> int:
     words = _interface(arguments)
     interface.set(words)
     try:
-        status = app(args=arguments, standalone_mode=False)
+        status = app(args=arguments, prog_name="alliance-bayes", standalone_mode=False)
         if status == 130:
             # How Typer passes an interrupt on.
             raise KeyboardInterrupt

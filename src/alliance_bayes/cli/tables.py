@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import functools
-import json
 import operator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, cast
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import typer
 
 import alliance_bayes as ab
+from alliance_bayes.cli import complete
 from alliance_bayes.cli.console import interface
 from alliance_bayes.cli.files import (
     DEMO_N,
@@ -27,8 +27,11 @@ from alliance_bayes.cli.files import (
     read,
 )
 from alliance_bayes.cli.groups import grouped
+from alliance_bayes.cli.models import MODEL, ModelOptions, card_file, model_of
 from alliance_bayes.cli.options import AsJson, CohortPath, Seed
-from alliance_bayes.cohort.cells import MISSING
+from alliance_bayes.cli.printing import flow_record, print_json
+from alliance_bayes.cli.values import pairs
+from alliance_bayes.foreign import number_in
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,14 +45,46 @@ def simulate(
     seed: Seed = DEMO_SEED,
     tables: Annotated[Path | None, typer.Option(help="Folder for the three tables behind it as well.")] = None,
     in_person_share: Annotated[float, typer.Option(help="Share of participants seen in person, not by video.")] = 0.0,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            help="Another setting of the simulation: alliance_slope=0, slope_by_sex.female=2. May be repeated; a name "
+            "that there is not is answered with all that there are.",
+            metavar="NAME[.LEVEL]=NUMBER",
+            autocompletion=complete.settings,
+            show_default=False,
+        ),
+    ] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Simulate a cohort calibrated to the published study."""
+    chosen = _settings(settings or [])
+    if "in_person_share" in chosen and in_person_share:
+        raise ab.UsageError("--set gives in_person_share a second time. Leave one of them out.")
     check_tables(output, tables)
-    cohort = ab.simulate_cohort(n=n, seed=seed, in_person_share=in_person_share)
+    cohort = ab.simulate_cohort(n=n, seed=seed, **{"in_person_share": in_person_share, **chosen})
     written = [ab.write_cohort(cohort, output)]
     if tables is not None:
         written += ab.write_tables(cohort, tables)
+    if as_json:
+        print_json({"participants": len(cohort), "seed": seed, "written": [str(path) for path in written]})
+        return
     print(f"{len(cohort):,} simulated participants (seed {seed}) written to {', '.join(map(str, written))}")
+
+
+def _settings(texts: list[str]) -> dict[str, Any]:
+    """NAME=NUMBER and NAME.LEVEL=NUMBER texts as settings of a simulation."""
+    found: dict[str, Any] = {}
+    for name, text in pairs(texts, "--set", "alliance_slope=0").items():
+        setting, dot, level = name.partition(".")
+        number = number_in(text)
+        if number is None:
+            raise ab.UsageError(f"--set {name}={text}: {text!r} is no number.")
+        if isinstance(found.get(setting, {} if dot else None), dict) != bool(dot):
+            raise ab.UsageError(f"--set gives {setting!r} both a number and numbers by level. Choose one.")
+        found[setting] = {**found.get(setting, {}), level: number} if dot else number
+    return found
 
 
 @grouped
@@ -66,7 +101,7 @@ def validate(
     if isinstance(taken, ab.Moments):
         raise ab.UsageError(f"'{cohort.name}' holds moments, which were checked when they were made. Give a table.")
     if as_json:
-        print(json.dumps(taken.told(interface.get()), allow_nan=False, indent=1))
+        print_json(taken.told(interface.get()))
         return
     print(taken.flow)
     print()
@@ -94,6 +129,7 @@ def _listing(summary: pd.DataFrame) -> str:
     return summary.to_string(index=False, na_rep="", max_colwidth=120)
 
 
+@grouped
 def reduce(
     sources: Annotated[
         list[str],
@@ -104,8 +140,17 @@ def reduce(
             show_default=False,
         ),
     ],
-    card: Annotated[Path, typer.Option(help="Model card (TOML) that the moments are for.", show_default=False)],
+    card: Annotated[
+        str,
+        typer.Option(
+            help="Model card (TOML) that the moments are for, the name of a card of the package, or a formula.",
+            metavar="CARD|FORMULA",
+            autocompletion=complete.cards,
+            show_default=False,
+        ),
+    ],
     output: Annotated[Path, typer.Option("--output", "-o", help="Where to keep the moments (.nc).")],
+    options: ModelOptions = MODEL,
     columns: Map = None,
     missing: Missing = None,
     decimal: Decimal = ".",
@@ -126,17 +171,20 @@ def reduce(
     time: Annotated[
         str | None, typer.Option(help="With --person: column that numbers the occasions.", show_default=False)
     ] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Reduce tables to the moments that a model needs, without reading their rows."""
-    check_file(output, (".nc",), card, *map(Path, sources))
+    check_file(output, (".nc",), card_file(card), *map(Path, sources))
     if small not in ("refuse", "merge"):
         raise ab.UsageError(f"--small should be refuse or merge but got {small!r}.")
-    model, mapping = ab.load_model(card), column_mapping(columns)
+    model, mapping = model_of(card, options), column_mapping(columns)
     if model.parsed.windows and sum(Path(source).suffix != ".nc" for source in sources) > 1:
         raise ab.UsageError(
             f"the model has {', '.join(made.name for made in model.parsed.windows)}, which are made of all rows of a "
             "table, and several tables were given. Give them as one, by a pattern such as 'cohort/*.parquet'."
         )
+    from alliance_bayes.cohort.cells import MISSING
+
     marks = MISSING if missing is None else missing
     # Cells that are small in one table may not be so in all of them together.
     parts = [
@@ -162,9 +210,14 @@ def reduce(
 
         moments = with_minimum(moments, min_cell, small=cast(Literal["refuse", "merge"], small))
     ab.save_moments(moments, output, spec=model)
+    least = moments.counts.min()
+    if as_json:
+        counts = {"rows": moments.n, "cells": moments.n_cells, "smallest_cell": least}
+        flow = None if moments.flow is None else flow_record(moments.flow)
+        print_json({"output": str(output), **counts, "flow": flow, "notes": moments.notes})
+        return
     if moments.flow is not None:
         print(moments.flow)
-    least = moments.counts.min()
     print(f"\n{output}: {moments.n:,.0f} rows in {moments.n_cells:,} cells, the smallest of {least:,.0f}")
     for note in moments.notes:
         print(note)

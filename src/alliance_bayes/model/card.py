@@ -18,10 +18,20 @@ from alliance_bayes.model.derivations import problems_of
 from alliance_bayes.model.priors import parse_prior
 from alliance_bayes.model.roles import ROLES
 from alliance_bayes.model.scales import Scale
+from alliance_bayes.model.shipped import shipped_cards
 from alliance_bayes.model.spec import Card, ModelSpec
 from alliance_bayes.remedies import call
 
-__all__ = ["FORMAT", "card_arguments", "card_text", "read_card", "write_card"]
+__all__ = [
+    "FORMAT",
+    "card_arguments",
+    "card_text",
+    "formula_table",
+    "open_card",
+    "read_card",
+    "table_arguments",
+    "write_card",
+]
 
 #: Raised whenever a card would mean something else: another key, another default, other numbers behind a prior set's
 #: name. The first format had no number.
@@ -82,7 +92,12 @@ def card_arguments(text: str, *, source: str = "model card", name: str = Card.na
         Not TOML, another format, or everything that is wrong with the card at once: no formula, unknown keys (the known
         ones are listed), values of the wrong kind.
     """
-    table = parse_toml(text, what=source)
+    return table_arguments(parse_toml(text, what=source), source=source, name=name)
+
+
+def table_arguments(given: Mapping[str, Any], *, source: str, name: str = Card.name) -> dict[str, Any]:
+    """The arguments of a model from the keys of its card; see :func:`card_arguments`."""
+    table = dict(given)
     _check_format(table.pop("format", None), source)
     problems = list(_problems(table))
     if problems:
@@ -144,18 +159,47 @@ def card_text(spec: ModelSpec) -> str:
 
 
 def read_card(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """The arguments of a model from a card file.
+    """The arguments of a model from a card file, or from a card that comes with the package.
 
     Raises
     ------
     FileFormatError
         No such file, or see :func:`card_arguments`.
     """
+    table, source, name = open_card(path)
+    return table_arguments(table, source=source, name=name)
+
+
+def open_card(path: str | os.PathLike[str]) -> tuple[dict[str, Any], str, str]:
+    """The keys of a card, what messages call it, and what the model is called where the card does not say.
+
+    Parameters
+    ----------
+    path
+        A file; or where there is none of that name, a card of the package by its name ("outcome").
+
+    Raises
+    ------
+    FileFormatError
+        Neither of them, or not TOML.
+    """
     path = Path(path)
     source = f"model card '{path.name}'"
+    if path.name == str(path) and not path.suffix and not path.exists():
+        cards = shipped_cards()
+        if path.name not in cards:
+            raise FileFormatError(
+                f"{source} does not exist. Check the path; the cards that come with the package are {', '.join(cards)}."
+            )
+        return parse_toml(cards[path.name].read_text(encoding="utf-8"), what=source), source, path.name
     # Some editors mark a file as UTF-8 by three bytes at its start, which are no TOML.
     text = read_text(path, what=source, limit=TOML_BYTES).removeprefix("\ufeff")
-    return card_arguments(text, source=source, name=path.stem)
+    return parse_toml(text, what=source), source, path.stem
+
+
+def formula_table(formula: str) -> dict[str, Any]:
+    """The keys of the card of a formula of which nothing else is said."""
+    return {"format": FORMAT, "formula": formula}
 
 
 def write_card(spec: ModelSpec, path: str | os.PathLike[str]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from alliance_bayes.errors import ModelError
+from alliance_bayes.foreign import number_in
 
 __all__ = ["SET", "Prior", "PriorTable", "StatedPrior", "parse_prior"]
 
@@ -178,11 +178,8 @@ def parse_prior(text: str | Prior, *, name: str = "prior") -> Prior:
         )
     values: list[float] = []
     for argument, part in zip(form.arguments, parts, strict=True):
-        try:
-            value = float(part)
-        except ValueError:
-            value = math.nan
-        if not math.isfinite(value):
+        value = number_in(part)
+        if value is None:
             raise ModelError(f"prior of '{name}': {argument} should be a finite number but got {part!r} in {text!r}.")
         if argument in form.positive and value <= 0:
             raise ModelError(f"prior of '{name}': {argument} should be greater than 0 but got {part} in {text!r}.")

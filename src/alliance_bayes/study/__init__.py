@@ -1,6 +1,6 @@
 """The published study's questions, answered on any cohort of that shape."""
 
-from alliance_bayes.study.cards import study_card, study_cards
+from alliance_bayes.study.cards import study_card
 from alliance_bayes.study.options import StudyOptions
 from alliance_bayes.study.part import Block, Part
 from alliance_bayes.study.replication import beside_print
@@ -14,5 +14,4 @@ __all__ = [
     "beside_print",
     "run_study",
     "study_card",
-    "study_cards",
 ]

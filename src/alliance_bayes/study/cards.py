@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from importlib.resources import files
-from importlib.resources.abc import Traversable
-from pathlib import Path
 from typing import Any
 
 from alliance_bayes.errors import FileFormatError
 from alliance_bayes.model.card import card_arguments
 from alliance_bayes.model.formula import parse_formula
+from alliance_bayes.model.shipped import shipped_cards
 
-__all__ = ["study_card", "study_cards", "without_factors"]
+__all__ = ["study_card", "without_factors"]
 
 
 def study_card(name: str) -> dict[str, Any]:
@@ -32,24 +30,10 @@ def study_card(name: str) -> dict[str, Any]:
     FileFormatError
         There is no such card; the message lists those there are.
     """
-    known = study_cards()
+    known = shipped_cards()
     if name not in known:
         raise FileFormatError(f"the study has no card {name!r}. Cards: {', '.join(known)}.")
     return card_arguments(known[name].read_text(encoding="utf-8"), source=f"model card '{name}.toml'")
-
-
-def study_cards() -> dict[str, Traversable]:
-    """The cards by name, sorted: those that were installed with the package, in a checkout those of ``models/``.
-
-    Returns
-    -------
-    dict
-        Files by name.
-    """
-    installed = files("alliance_bayes") / "cards"
-    folder: Traversable = installed if installed.is_dir() else Path(__file__).parents[3] / "models"
-    cards = [file for file in folder.iterdir() if file.name.endswith(".toml")]
-    return {file.name.removesuffix(".toml"): file for file in sorted(cards, key=lambda file: file.name)}
 
 
 def without_factors(formula: str, factors: tuple[str, ...]) -> str:
