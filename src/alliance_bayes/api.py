@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import os
 from collections.abc import Mapping, Sequence
@@ -373,6 +374,8 @@ class Model(ModelSpec):
         if (persons := rows.persons) is not None:
             lacking = {name: persons[rows.data[name].isna().to_numpy()] for name in self.columns}
             about["missing_people"] = {name: int(np.unique(theirs).size) for name, theirs in lacking.items()}
+        if made := {name: dataclasses.asdict(rows.prorated[name]) for name in self.columns if name in rows.prorated}:
+            about["prorated"] = made
         if cohort.person is not None:
             about["long"] = {"person": cohort.person, "time": cohort.time, "unit": cohort.unit}
         return spec, spec.design(frame), flow, about, chosen

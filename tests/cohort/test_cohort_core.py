@@ -153,7 +153,7 @@ def test_default_flow_uses_the_columns_there_are() -> None:
 
 def test_complete_names_further_columns() -> None:
     cohort = Cohort(pd.DataFrame({"phq9": [1.0, np.nan]}), "x.csv")
-    assert cohort.complete(["phq9"])[1] == Flow(2, (FlowStep("no value of phq9", 1),))
+    assert cohort.complete(["phq9"])[1] == Flow(2, (FlowStep("no PHQ-9", 1),))
     assert Cohort(table(), "x.csv").complete(["who5_change"])[1] == Flow(4, (FlowStep("no WHO-5 change", 1),))
 
 

@@ -46,7 +46,7 @@ def test_a_sound_table_has_only_levels_of_one_person() -> None:
         ("unknown", "place", texts(["Germany", "France"], "N/A")),
         ("unknown", "place", texts(["Germany", "France"], "unknown")),
         ("unknown", "sex", pd.Series([*["1", "2", "2"] * 99, *["999"] * 3])),
-        ("unknown", "phq9", pd.Series([*np.arange(299) % 20, 999])),
+        ("unknown", "stress", pd.Series([*np.arange(299) % 20, 999])),
         ("identifier", "record", pd.Series([f"r{k:04d}" for k in range(300)])),
         ("code", "site", pd.Series(np.arange(300) % 7)),
         ("code", "Clinic ID", pd.Series(np.arange(300) % 40)),

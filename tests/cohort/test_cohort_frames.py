@@ -236,7 +236,9 @@ def test_prorating_leaves_the_grid() -> None:
 
 
 PRORATE = "prorate should be a share of items in the interval (0, 1], or left out for all, but got"
-SHARE = "Pass the smallest share that must be answered, as in prorate=0.8."
+SHARE = (
+    "Pass the smallest share that must be answered, as in prorate=0.8, or 'instrument' for each instrument's own rule."
+)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from alliance_bayes.errors import UsageError
@@ -90,8 +92,11 @@ def test_cut_offs():
         ("WHO-5", "depression_screen"): ("at or below", 28),
         ("SRS", "alliance_alert"): ("below", 36),
         ("PHQ-9", "depression_screen"): ("at or above", 10),
+        ("PHQ-9", "remission"): ("below", 5),
         ("PHQ-2", "depression_screen"): ("at or above", 3),
         ("GAD-7", "anxiety_screen"): ("at or above", 10),
+        ("GAD-7", "anxiety_case"): ("at or above", 8),
+        ("OQ-45", "clinical_range"): ("at or above", 64),
         ("CORE-OM", "clinical_range"): ("at or above", 10),
         ("ORS", "clinical_range"): ("at or below", 25),
     }
@@ -105,6 +110,48 @@ def test_cut_offs():
         "PHQ-9": "Löwe et al. 2004",
         "GAD-7": "Toussaint et al. 2020",
     }
+
+
+def test_what_counts_as_change_and_how_many_items_may_be_missing():
+    """Copied from the sources that the entries name."""
+    assert {one.name: one.reliable_change.value for one in INSTRUMENTS if one.reliable_change} == {
+        "PHQ-9": 6,
+        "GAD-7": 4,
+        "OQ-45": 14,
+        "ORS": 5,
+    }
+    assert {one.name: one.response.value for one in INSTRUMENTS if one.response} == {"PHQ-9": 0.5}
+    assert {one.name: one.case for one in INSTRUMENTS if one.case} == {
+        "WHO-5": "depression_screen",
+        "PHQ-9": "depression_screen",
+        "GAD-7": "anxiety_case",
+        "OQ-45": "clinical_range",
+        "CORE-OM": "clinical_range",
+        "ORS": "clinical_range",
+    }
+    assert {one.name: (one.missing.most, dict(one.missing.subscales)) for one in INSTRUMENTS if one.missing} == {
+        "PHQ-9": (2, {}),
+        "CORE-OM": (3, {"problems": 1, "functioning": 1}),
+    }
+    assert {one.measures for one in INSTRUMENTS if one.higher_is == "worse"} == {"symptoms", "distress"}
+
+
+def test_every_figure_has_a_source():
+    """A short name of one that is listed, an address, a doi, or the word that it is assumed."""
+    for entry in INSTRUMENTS:
+        listed = " ".join(entry.sources)
+        figures = [(threshold.name, threshold.source) for threshold in entry.thresholds]
+        figures += [("relevant", entry.relevant_source)] if entry.smallest_relevant_change else []
+        figures += [("missing", entry.missing.source)] if entry.missing else []
+        figures += [("reliability", entry.reliability[1])] if entry.reliability else []
+        figures += [(name, one.source) for name in ("reliable_change", "response") if (one := getattr(entry, name))]
+        for name, source in figures:
+            short = re.split(r" et al\.|,| \(", source)[0]
+            known = short in listed or source.startswith("https://") or short.split()[-1] in listed
+            assert known, (entry.name, name, source)
+        if entry.reference is not None:
+            assert re.search(r"assumed|derived", entry.reference.source), entry.name
+        assert entry.population_means is None or "population" in listed
 
 
 def test_references_and_reliabilities():

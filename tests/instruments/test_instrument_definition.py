@@ -7,7 +7,18 @@ import numpy as np
 import pytest
 
 from alliance_bayes.errors import UsageError
-from alliance_bayes.instruments import ALLIANCE2, INSTRUMENTS, SRS, WAI_S, WHO5, Band, Instrument, instrument
+from alliance_bayes.instruments import (
+    ALLIANCE2,
+    INSTRUMENTS,
+    SRS,
+    WAI_S,
+    WHO5,
+    Band,
+    Figure,
+    Instrument,
+    MissingItems,
+    instrument,
+)
 
 
 def test_every_entry_is_frozen_hashable_and_survives_pickling():
@@ -46,6 +57,14 @@ def test_on_grid_tells_possible_totals_from_the_rest():
             {"smallest_relevant_change": -1, "relevant_source": "x"},
             "its smallest relevant change is not between 0 and the 12 points of its range",
         ),
+        ({"reliable_change": Figure(13, "x")}, "its reliable change is not between 0 and the 12 points of its range"),
+        (
+            {"response": Figure(0.5, "x")},
+            "a response is a share between 0 and 1 of a score of symptoms that begins at 0",
+        ),
+        ({"case": "ill"}, "it has no threshold 'ill' that a person could leave"),
+        ({"missing": MissingItems(3, "x")}, "its rule for missing items does not fit its items"),
+        ({"missing": MissingItems(1, "x", (("a", 0),))}, "its rule for missing items does not fit its items"),
         ({"reliability": (1.0, "x")}, "a reliability lies between 0 and 1"),
         ({"total": "product"}, "total is 'product'; choose one of 'sum', 'mean', 'sum x 4', 'mean x 10'"),
         ({"item_step": 3}, "a step of 3 does not lead from 1 to 5"),
@@ -72,6 +91,7 @@ def test_parts_that_do_not_fit_together_are_refused_all_at_once(change, message)
         "n_items": 3,
         "item_range": (1, 5),
         "item_step": 1,
+        "measures": "symptoms",
         "total": "sum",
         "higher_is": "better",
     }
@@ -110,10 +130,11 @@ def test_an_instrument_prints_its_key_and_what_is_unverified():
         "  task: items 1, 2, 8, 12",
         "  bond: items 3, 5, 7, 9",
         "  goal: items 4, 6, 10, 11",
+        "  missing items: no rule known",
         "  source: Tracey & Kokotovic (1989), Psychological Assessment 1:207-210, doi 10.1037/1040-3590.1.3.207",
         "  UNVERIFIED: the subscale key and the reversed items have not been checked against the authors' scoring key",
     ]
-    assert str(WHO5).splitlines()[:8] == [
+    assert str(WHO5).splitlines()[:10] == [
         "WHO-5: WHO-5 Well-Being Index",
         "  items: 5, answered 0 to 5 (steps of 1)",
         "  total: sum of the items times 4, 0 to 100, steps of 4; higher is better",
@@ -121,6 +142,8 @@ def test_an_instrument_prints_its_key_and_what_is_unverified():
         "  threshold depression_screen: at or below 28: screen for depression (Topp et al. 2015)",
         "  bands: <= 28 (up to 28); 29-50 (up to 50); 51-79 (below 80); >= 80 (up to 100)",
         "  smallest relevant change: 10 points (Topp et al. 2015)",
+        "  recovery: leaving depression_screen",
+        "  missing items: no rule known",
         "  reference: mean 50, SD 19 (WHO-5 percentage score, 0-100 in steps of 4; SD 19 in adults in video care "
         "(Sagui-Henson et al. 2022, derived))",
     ]

@@ -183,7 +183,8 @@ def test_prorating_averages_recoded_answers():
 
 
 def custom(**parts) -> Instrument:
-    common = {"name": "X", "title": "An instrument", "item_step": None, "total": "sum", "higher_is": "better"}
+    common = {"name": "X", "title": "An instrument", "item_step": None, "measures": "alliance", "total": "sum"}
+    common |= {"higher_is": "better"}
     return Instrument(**common | parts)
 
 
@@ -211,7 +212,7 @@ def test_prorate_must_be_a_share(prorate):
         score([[1, 2, 3, 4, 5]], WHO5, prorate=prorate)
     assert str(caught.value) == (
         f"prorate should be in the interval (0, 1] but got {prorate!r}. Pass the smallest share of items that must be "
-        "answered (0.8, say), or None to score complete answers only."
+        "answered (0.8, say), 'instrument' for the instrument's own rule, or None to score complete answers only."
     )
 
 

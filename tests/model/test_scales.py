@@ -16,17 +16,29 @@ WHO5 = "WHO-5 percentage score, 0-100 in steps of 4; SD 19 in adults in video ca
 
 
 def test_the_scales_that_priors_are_fixed_by() -> None:
-    who5 = Scale(50.0, 19.0, 0.0, 100.0, 4.0, "WHO-5 point", True, WHO5, 10.0)
-    change = Scale(0.0, 19.0, -100.0, 100.0, 4.0, "WHO-5 point", True, "difference of two WHO-5 scores", 10.0)
-    alliance = Scale(4.5, 0.7, 1.0, 5.0, None, "alliance point", True, "mean of ratings 1-5; SD about 0.7 (derived)")
-    phq9 = Scale(10.0, 6.0, 0.0, 27.0, 1.0, "PHQ-9 point", False, "PHQ-9 range 0-27; SD assumed 6", 5.0)
+    who5 = Scale(50.0, 19.0, 0.0, 100.0, 4.0, "WHO-5 point", True, WHO5, 10.0, "WHO-5")
+    change = Scale(0.0, 19.0, -100.0, 100.0, 4.0, "WHO-5 point", True, "difference of two WHO-5 scores", 10.0, "WHO-5")
+    alliance = Scale(
+        4.5,
+        0.7,
+        1.0,
+        5.0,
+        None,
+        "alliance point",
+        True,
+        "mean of ratings 1-5; SD about 0.7 (derived)",
+        instrument="ALLIANCE2",
+    )
+    phq9 = Scale(10.0, 6.0, 0.0, 27.0, 1.0, "PHQ-9 point", False, "PHQ-9 range 0-27; SD assumed 6", 5.0, "PHQ-9")
     assert {name: BUILT_IN[name] for name in ("who5", "who5_change", "alliance")} == {
         "who5": who5,
         "who5_change": change,
         "alliance": alliance,
     }
     assert scale_of("phq9", {}) == phq9
-    assert scale_of("srs_3", {}) == Scale(36.0, 4.0, 0.0, 40.0, None, "SRS point", True, "SRS range 0-40; SD assumed 4")
+    assert scale_of("srs_3", {}) == Scale(
+        36.0, 4.0, 0.0, 40.0, None, "SRS point", True, "SRS range 0-40; SD assumed 4", instrument="SRS"
+    )
     assert BUILT_IN["age"].sd == 9
 
 

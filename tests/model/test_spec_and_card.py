@@ -252,7 +252,7 @@ def test_everything_a_card_can_say_reads_back(tmp_path: Path) -> None:
         (
             'formula = "y ~ x"\n[scales.y]\nmean = 1',
             "card: [scales.y] needs mean and sd and knows mean, sd, lower, upper, step, unit, "
-            "higher_is_better, reason, smallest_relevant_change.",
+            "higher_is_better, reason, smallest_relevant_change, instrument.",
         ),
     ],
 )
@@ -348,7 +348,7 @@ ward = [1, "1"]
         "[scales.score]: unit should be text but got 1. "
         "[scales.other]: a scale needs a finite mean and an sd greater than 0 but got mean=1.0, sd=-1. "
         "[scales.third] needs mean and sd and knows mean, sd, lower, upper, step, unit, higher_is_better, reason, "
-        "smallest_relevant_change; not (not a table). "
+        "smallest_relevant_change, instrument; not (not a table). "
         "levels of 'sex' should be a list of distinct texts or whole numbers but got 5. "
         "levels of 'country' should be a list of distinct texts or whole numbers but got []. "
         "levels of 'site' should be a list of distinct texts or whole numbers but got [1.5]. "

@@ -36,6 +36,7 @@ __all__ = [
     "column_mapping",
     "demonstration",
     "levels_of",
+    "prorate_argument",
     "read",
 ]
 
@@ -62,7 +63,13 @@ Missing = Annotated[
 ]
 Decimal = Annotated[str, typer.Option(help="Decimal mark of numbers in text files.")]
 Prorate = Annotated[
-    float | None, typer.Option(help="Least share of WHO-5 items that must be answered; by default all.")
+    list[str] | None,
+    typer.Option(
+        help="Least share of a score's items that must be answered (0.8; by default all), or instrument: as its own "
+        "rule has it. For some only: phq9=0.75, by instrument or column. May be repeated.",
+        metavar="SHARE|NAME=SHARE",
+        show_default=False,
+    ),
 ]
 
 # A folder of tables has a handful of files.
@@ -113,8 +120,16 @@ class ReadOptions(OptionGroup):
         typer.Option(
             "--instrument",
             autocompletion=complete.instruments,
-            help="On which instrument's own scale the alliance score is: alliance=wai_sr. By default it is a mean "
-            "rating of 1 to 5.",
+            help="Which instrument a column is a score of, where its name does not say so: mood=phq9, "
+            "alliance=wai_sr. By default the alliance is a mean rating of 1 to 5. May be repeated.",
+            show_default=False,
+        ),
+    ] = None
+    subscales: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--subscale",
+            help="A subscale to score from its items, such as wai_goal. May be repeated.",
             show_default=False,
         ),
     ] = None
@@ -240,10 +255,10 @@ def read(path: Path | None, options: ReadOptions, *, set_aside: bool = True) -> 
                 "three, of which the participants' has one. Leave it out; a card asks for one row a session by 'rows'."
             )
         arguments["columns"] = _mappings_of_tables(options.columns)
-        if "instruments" in given:
+        if of_one := [name for name in ("instruments", "subscales") if name in given]:
             raise ab.UsageError(
-                f"{argument('instruments')} is for one table: the sessions of '{path.name}' are rated 1 to 5. "
-                "Leave it out."
+                f"{argument(of_one[0])} is for one table, and '{path.name}' is a folder of three, whose sessions are "
+                "rated 1 to 5. Leave it out."
             )
         if "sheet" in given:
             raise ab.UsageError(
@@ -306,6 +321,8 @@ def _arguments(given: Mapping[str, Any]) -> dict[str, Any]:
     arguments = {name: value for name, value in given.items() if name != "columns"}
     if "levels" in arguments:
         arguments["levels"] = _levels(arguments["levels"])
+    if "prorate" in arguments:
+        arguments["prorate"] = prorate_argument(arguments["prorate"])
     if "instruments" in arguments:
         arguments["instruments"] = _instruments(arguments["instruments"])
     if arguments.get("sep") == "\\t":
@@ -316,6 +333,27 @@ def _arguments(given: Mapping[str, Any]) -> dict[str, Any]:
         except ValueError:
             raise ab.UsageError(f"--today {arguments['today']!r} should be a day, written YYYY-MM-DD.") from None
     return arguments
+
+
+def prorate_argument(texts: list[str] | None) -> Any:
+    """A share, the word, or several of them by name, as the argument that they stand for."""
+
+    def rule(text: str) -> float | str:
+        try:
+            return float(text)
+        except ValueError:
+            return text
+
+    if not texts:
+        return None
+    if len(texts) == 1 and "=" not in texts[0]:
+        return rule(texts[0])
+    parts = [text.partition("=") for text in texts]
+    if not all(name and equals and share for name, equals, share in parts):
+        raise ab.UsageError(
+            "--prorate should be one share for all scores (--prorate 0.8), or a share each (--prorate phq9=0.75)."
+        )
+    return {name: rule(share) for name, _, share in parts}
 
 
 def _instruments(pairs: list[str]) -> dict[str, str]:

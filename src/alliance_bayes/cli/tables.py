@@ -24,6 +24,7 @@ from alliance_bayes.cli.files import (
     check_file,
     check_tables,
     column_mapping,
+    prorate_argument,
     read,
 )
 from alliance_bayes.cli.groups import grouped
@@ -196,7 +197,7 @@ def reduce(
             columns=mapping or None,
             missing=marks,
             decimal=decimal,
-            prorate=prorate,
+            prorate=prorate_argument(prorate),
             threads=threads,
             memory=memory,
             person=person,

@@ -14,8 +14,10 @@ import pandas as pd
 from alliance_bayes.cohort.doubts import Doubt, find_doubts
 from alliance_bayes.cohort.flow import ROW, Flow, FlowStep, check_unit, counted, merge_steps, step_of
 from alliance_bayes.cohort.hashing import frame_hash, keyed_digest
+from alliance_bayes.cohort.items import Prorated
 from alliance_bayes.cohort.names import ANALYSIS_COLUMNS, CHANGE, ID, LISTED_LEVELS, MISSING_REASONS
 from alliance_bayes.errors import DataError, Problem, UsageError
+from alliance_bayes.instruments.naming import called
 from alliance_bayes.remedies import PYTHON, Interface, Message, worded
 
 __all__ = ["Cohort", "single_level_columns"]
@@ -67,8 +69,10 @@ class Cohort:
     notes
         What is no error, and yet should be known of the table: columns without a name, names almost like known ones.
     instruments
-        Instrument on whose own scale a score is, by column: ``{"alliance": "WAI-SR"}``. By default the alliance is a
-        mean rating of 1 to 5.
+        Instrument on whose own scale a score is, by column, where its name does not say so: ``{"alliance": "WAI-SR",
+        "mood": "PHQ-9"}``. By default the alliance is a mean rating of 1 to 5.
+    prorated
+        How many scores were made up for missing items, by column.
 
     Raises
     ------
@@ -88,6 +92,7 @@ class Cohort:
     time: str | None = None
     unit: str = ROW
     instruments: Mapping[str, str] = field(default_factory=dict)
+    prorated: Mapping[str, Prorated] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "data", _canonical_data(self.data, self.time))
@@ -212,7 +217,8 @@ class Cohort:
                 so = lacking & self.data[ID].isin(ids)
                 leave_out(reason, so)
                 lacking &= ~so
-            leave_out(MISSING_REASONS.get(name, f"no value of {name}"), lacking)
+            told = called(name)
+            leave_out(MISSING_REASONS.get(name, f"no value of {name}" if told is None else f"no {told}"), lacking)
         everybody = len(self.data) + sum(step.n for step in self.excluded)
         people = None
         if persons is not None:

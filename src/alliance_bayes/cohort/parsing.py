@@ -151,7 +151,7 @@ def parse_table(
     person = next((rule.name for rule in rules if rule.kind == "person"), ID)
     raw, problems = without_odd_rows(raw, reading, column_options.columns.get(person, person))
     found = [*raw.cells.columns, *raw.aside]
-    known = [rule.name for rule in rules]
+    known = [rule.name for rule in rules if not rule.by_name]
     asked = [*column_options.levels, *column_options.categorical, *column_options.numeric]
     required = list(dict.fromkeys([rule.name for rule in rules if rule.required] + (asked if further else [])))
     renamed = rename_columns(found, column_options.columns, known=known, required=required, table=table)
@@ -181,7 +181,7 @@ def parse_table(
     # In the order of the columns, whatever is wrong with them.
     for canonical in [canonical for canonical in names if canonical in wrong]:
         rule = by_name.get(canonical)
-        wanted = rule is not None or canonical in (*asked, *column_options.columns)
+        wanted = (rule is not None and not rule.by_name) or canonical in (*asked, *column_options.columns)
         needed = rule is not None and (rule.required or rule.kind in ("id", "key", "person"))
         if needed or (wanted and not set_aside):
             problems += wrong[canonical]
@@ -265,7 +265,7 @@ def read_column(
         In the order of the cells, those of the whole column first.
     """
     values, faults = _convert(cells, name, rule, reading, column_options, counts)
-    if rule is None:
+    if rule is None or (rule.by_name and not pd.api.types.is_numeric_dtype(values.dtype)):
         return values, faults
     if rule.kind in ("id", "person"):
         faults += same_looking(values, rows)
@@ -294,7 +294,7 @@ def _convert(
     if kind == "number":
         values, faults = to_numbers(cells, reading)
     elif kind == "factor":
-        spelling = rule is not None or name in column_options.categorical
+        spelling = (rule is not None and not rule.by_name) or name in column_options.categorical
         values, faults = to_levels(
             cells,
             reading,
@@ -314,7 +314,7 @@ def _convert(
     # An undeclared column may be empty (notes that nobody took); one that the analysis may use may not.
     if rule is not None and rule.may_be_empty:
         return values, faults
-    wanted = rule is not None or name in (
+    wanted = (rule is not None and not rule.by_name) or name in (
         *column_options.levels,
         *column_options.categorical,
         *column_options.numeric,
@@ -326,7 +326,7 @@ def _convert(
 
 
 def _kind(name: str, rule: ColumnRule | None, column_options: ColumnOptions) -> str | None:
-    if rule is not None:
+    if rule is not None and not rule.by_name:
         return rule.kind
     if name in column_options.levels or name in column_options.categorical:
         return "factor"

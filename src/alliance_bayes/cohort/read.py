@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,14 +14,29 @@ from alliance_bayes.cohort.cohort import Cohort
 from alliance_bayes.cohort.files import read_raw
 from alliance_bayes.cohort.flow import ROW, check_unit
 from alliance_bayes.cohort.header import check_mapping
-from alliance_bayes.cohort.names import CHANGE, ID, ITEMS
+from alliance_bayes.cohort.items import (
+    BUILT_IN_SCORES,
+    Prorate,
+    Prorated,
+    Rule,
+    Score,
+    check_instruments,
+    check_prorate,
+    check_prorated,
+    check_subscales,
+    disagreeing,
+    prorate_of,
+    prorating,
+    score_column,
+    scores_in,
+    without_score,
+)
+from alliance_bayes.cohort.names import CHANGE, ID
 from alliance_bayes.cohort.parsing import ColumnOptions, ParsedTable, check_column_options, parse_table
 from alliance_bayes.cohort.persons import long_rules, of_persons, person_problems, time_problems
-from alliance_bayes.cohort.schema import cohort_rules
-from alliance_bayes.cohort.scoring import INSTRUMENT_OF, check_prorate, item_score
+from alliance_bayes.cohort.schema import ColumnRule, cohort_rules, named_rules
 from alliance_bayes.errors import DataError, Problem, UsageError
-from alliance_bayes.foreign import shown
-from alliance_bayes.instruments import INSTRUMENTS, WHO5, Instrument, known_as
+from alliance_bayes.instruments import Instrument
 from alliance_bayes.remedies import argument
 
 __all__ = ["read_cohort"]
@@ -41,13 +57,14 @@ def read_cohort(
     decimal: str = ".",
     sep: str | None = None,
     sheet: str | None = None,
-    prorate: float | None = None,
+    prorate: Prorate = None,
     set_aside: bool = False,
     person: str | None = None,
     time: str | None = None,
     unit: str = ROW,
     date_format: str | None = None,
     instruments: Mapping[str, str] | None = None,
+    subscales: Sequence[str] = (),
 ) -> Cohort:
     """Read, check and score a table with one row a participant, or a long one with several.
 
@@ -82,8 +99,10 @@ def read_cohort(
     sheet
         Name of a workbook's sheet; by default the only one that holds anything.
     prorate
-        Least share of WHO-5 items that must be answered, in (0, 1], for a score from items; the scores may then lie
-        between the steps of 4. None scores complete answers only.
+        What to do about a score whose items were not all answered. None: it is missing. A share in (0, 1]: it is given
+        to those who answered at least that share, by their own mean, and may lie between the steps of its scale.
+        "instrument": by the instrument's own rule, where one is known (`Instrument.missing`). A mapping says so by
+        instrument or by column: ``{"phq9": 0.75, "core_om": "instrument"}``; scores that it does not name need all.
     set_aside
         Whether known columns, too, are set aside where they break a rule, and are an error only for whoever uses them,
         as further columns always are. Fits from a table or on the command line read so.
@@ -99,8 +118,12 @@ def read_cohort(
         How dates in `time` are written, such as "%d.%m.%Y"; by default YYYY-MM-DD.
 
     instruments
-        On which instrument's own scale the alliance score is: ``{"alliance": "wai_sr"}`` for totals of 12 to 60. By
-        default it is a mean rating of 1 to 5. Models of the cohort, their priors and the study take it as it is.
+        Which instrument of the catalogue a column is a score of, where its name does not say so: ``{"mood": "phq9"}``,
+        with the items ``mood_1`` ... ``mood_9``. Its range, steps, direction and thresholds are those of the column.
+        ``{"alliance": "wai_sr"}``: the alliance is on that instrument's own scale, 12 to 60, and no mean rating of 1 to
+        5; models of the cohort, their priors and the study take it as it is.
+    subscales
+        Scores of subscales to be made, by score and subscale: ``["wai_goal", "core_om_baseline_risk"]``.
 
     Returns
     -------
@@ -114,7 +137,10 @@ def read_cohort(
         * `alliance` 1-5, or its items `alliance_goal` and `alliance_bond` (whole numbers 1-5; their mean), or the score
           of another instrument (see `instruments`);
         * `who5_baseline`, `who5_followup`: 0-100 in steps of 4, or their items `who5_baseline_1` ... `_5` (0-5). Where
-          a score and all its items are given they must agree; a score's empty cell is filled from the items.
+          a score and all its items are given they must agree; a score's empty cell is filled from the items;
+        * any score of the catalogue's instruments, by its name or declared (`instruments`), or its items, numbered as
+          the instrument has them: ``phq9_followup_1`` ... ``phq9_followup_9`` make `phq9_followup`. Items that are
+          reversed are answers as they were given.
 
         The column of `person` is a factor (`participant_id` stays text), that of `time` numbers or dates.
 
@@ -128,24 +154,28 @@ def read_cohort(
         DataFrame by index label.
     """
     check_prorate(prorate)
-    measured = check_instruments(instruments)
-    rules = cohort_rules(prorated=prorate is not None, instruments=measured)
+    declared = check_instruments(instruments, [rule.name for rule in cohort_rules(scores=())])
+    wanted = check_subscales(subscales)
     column_options = ColumnOptions(
         check_mapping(columns),
         check_levels(levels),
         check_texts("categorical", categorical),
         check_texts("numeric", numeric),
     )
-    rules = long_rules(rules, column_options, person=person, time=time, unit=check_unit(unit))
-    check_column_options(column_options, rules)
+    long = partial(long_rules, options=column_options, person=person, time=time, unit=check_unit(unit))
+    known = cohort_rules(scores=scores_in((), declared))
+    check_column_options(column_options, long(known))
     if date_format is not None and time is None:
         raise UsageError(f"{argument('date_format')} is how dates in {argument('time')} are written. Name that column.")
     reading = ReadOptions(
         decimal=check_decimal(decimal), missing=check_texts("missing", missing), date_format=date_format
     )
-    parsed = parse_table(
-        read_raw(source, encoding=encoding, sep=sep, sheet=sheet), rules, reading, column_options, set_aside=set_aside
-    )
+    raw = read_raw(source, encoding=encoding, sep=sep, sheet=sheet)
+    called = {name: canonical for canonical, name in column_options.columns.items()}
+    names = [called.get(name, name) for name in raw.cells.columns]
+    scores, rules = _scores_and_rules(names, declared, wanted, prorate, column_options, (person, time))
+    check_prorated(prorate, scores)
+    parsed = parse_table(raw, long(rules), reading, column_options, set_aside=set_aside)
     data = parsed.data.copy()
     problems, aside = list(parsed.problems), dict(parsed.aside)
     if person is not None and person in data:
@@ -155,16 +185,20 @@ def read_cohort(
             problems += time_problems(parsed, person, time)
     elif ID not in data and ID not in column_options.columns:
         data.insert(0, ID, pd.Series(range(1, len(data) + 1), index=data.index).astype("str"))
-    for name, items in ITEMS.items():
-        if measured[name] is not INSTRUMENT_OF[name]:
-            continue
-        data, found = _score(data, parsed, name, items, prorate)
-        found = found or _of_items(data, aside, name, items)
-        if found and set_aside:
-            aside[name] = tuple(found)
-            data = data.drop(columns=name, errors="ignore")
+    persons = None if person is None or person not in data else pd.factorize(data[person])[0]
+    prorated: dict[str, Prorated] = {}
+    for one in scores:
+        rule = prorate_of(prorate, one)
+        data, found, made = _score(data, parsed, one, rule, persons)
+        found = found or _of_items(data, aside, one)
+        if found and (set_aside or not one.asked):
+            aside[one.name] = tuple(found)
+            data = data.drop(columns=one.name, errors="ignore")
         elif found:
             problems += found
+        elif made is not None:
+            prorated[one.name] = made
+    problems += _absent(declared, data, aside, names)
     if of := [problem for name in _CHANGED for problem in aside.get(name, ())]:
         aside.setdefault(CHANGE, tuple(of))
         data = data.drop(columns=CHANGE, errors="ignore")
@@ -175,7 +209,8 @@ def read_cohort(
             problems += differing
     if problems:
         raise DataError(problems, source=parsed.raw.source)
-    own = {name: one.name for name, one in measured.items() if one is not INSTRUMENT_OF[name]}
+    usual = {one.name: one.instrument for one in BUILT_IN_SCORES}
+    own = {name: one.name for name, one in declared.items() if usual.get(name) is not one}
     return Cohort(
         data,
         source=parsed.raw.source,
@@ -185,33 +220,48 @@ def read_cohort(
         time=time,
         unit=unit,
         instruments=own,
+        prorated=prorated,
     )
 
 
-def check_instruments(given: Mapping[str, str] | None) -> dict[str, Instrument]:
-    """The instrument of each score, with those that are declared.
+def _scores_and_rules(
+    names: Sequence[str],
+    declared: Mapping[str, Instrument],
+    subscales: Sequence[str],
+    prorate: Prorate,
+    options: ColumnOptions,
+    taken: tuple[str | None, ...],
+) -> tuple[tuple[Score, ...], tuple[ColumnRule, ...]]:
+    """The scores of a table with these columns, and the rules of all columns that are known by name."""
+    plain = {rule.name for rule in cohort_rules(scores=())}
+    otherwise = {*plain, *options.levels, *options.categorical, *(name for name in taken if name is not None)}
+    scores = scores_in(names, declared, subscales=subscales, otherwise=otherwise)
+    between = [one.name for one in scores if prorate_of(prorate, one) is not None]
+    rules = cohort_rules(prorated=between, scores=scores)
+    known = {rule.name for rule in rules} | otherwise
+    return scores, (*rules, *named_rules([name for name in names if name not in known], scores))
 
-    Raises
-    ------
-    UsageError
-        Another score than `alliance`, or what is no instrument of the catalogue of which more is better.
-    """
-    if given is None:
-        return dict(INSTRUMENT_OF)
-    known = [one.name for one in INSTRUMENTS if one.higher_is == "better" and one is not WHO5]
-    if not isinstance(given, Mapping) or set(given) - {"alliance"}:
-        raise UsageError(
-            f"{argument('instruments')} should map 'alliance' to an instrument, as in "
-            f"{argument('instruments', {'alliance': 'wai_sr'})}, but got {shown(given)}."
+
+def _absent(
+    declared: Mapping[str, Instrument], data: pd.DataFrame, aside: Mapping[str, object], names: Sequence[str]
+) -> list[Problem]:
+    """Declared scores of which the table has neither the column nor an item."""
+    return [
+        Problem(
+            name,
+            None,
+            None,
+            f"is declared as a score of the {one.name}, and neither it nor its items are in the table",
+            f"Leave it out of {argument('instruments')}, or map its columns: {argument('columns', {name: ...})}. "
+            f"Columns: {', '.join(names)}.",
         )
-    found = {name: known_as(one) if isinstance(one, str) else None for name, one in given.items()}
-    for name, instrument in found.items():
-        if instrument is None or instrument.name not in known:
-            raise UsageError(
-                f"{argument('instruments')}: {shown(given[name])} is no instrument on which an alliance is scored. "
-                f"There are: {', '.join(known)}."
-            )
-    return {**INSTRUMENT_OF, **{name: one for name, one in found.items() if one is not None}}
+        for name, one in declared.items()
+        if name not in data and name not in aside and not any(item in names for item in _numbered(name, one))
+    ]
+
+
+def _numbered(name: str, one: Instrument) -> list[str]:
+    return [f"{name}_{item}" for item in range(1, one.n_items + 1)]
 
 
 def check_levels(levels: Mapping[str, Sequence[str]] | None) -> dict[str, tuple[str, ...]]:
@@ -246,44 +296,42 @@ def check_decimal(decimal: str) -> str:
 
 
 def _score(
-    data: pd.DataFrame, parsed: ParsedTable, name: str, items: tuple[str, ...], prorate: float | None
-) -> tuple[pd.DataFrame, list[Problem]]:
+    data: pd.DataFrame, parsed: ParsedTable, one: Score, rule: Rule, persons: np.ndarray | None
+) -> tuple[pd.DataFrame, list[Problem], Prorated | None]:
     """Add a score from its items, or check the one that is there against them."""
-    here = [item for item in items if item in data]
-    if not here or any(item in parsed.aside for item in items):
-        return data, []
-    if len(here) < len(items):
-        if name in data:
-            return data, []
-        lacking = ", ".join(item for item in items if item not in data)
-        remedy = f"Add {lacking}, or give '{name}' itself."
-        what = f"is one of {len(here)} items of '{name}', which needs {len(items)}"
-        return data, [Problem(parsed.names[here[0]], None, None, what, remedy)]
-    if any(problem.column in {parsed.names[item] for item in items} for problem in parsed.problems):
+    name = one.name
+    here = [item for item in one.items if item in data]
+    if not here or any(item in parsed.aside for item in one.items) or name in parsed.aside:
+        return data, [], None
+    if len(here) < len(one.items):
+        return data, [] if name in data else without_score(one, here, parsed.names), None
+    if any(problem.column in {parsed.names[item] for item in one.items} for problem in parsed.problems):
         # The items' own problems come first; a score of wrong items would only repeat them.
-        return data, []
-    scored = item_score(data, items, INSTRUMENT_OF[name], prorate=prorate)
+        return data, [], None
+    if not one.instrument.scored:
+        remedy = f"Score them by the authors' manual, give '{name}', and rename the items."
+        what = f"is an item of the {one.instrument.name}, of which it is not known here which items are reversed"
+        return data, [] if name in data else [Problem(parsed.names[here[0]], None, None, what, remedy)], None
+    scored = score_column(data, one, rule)
+    made = prorating(data, one, rule, persons)
     if name not in data:
-        return data.assign(**{name: scored}), []
+        return data.assign(**{name: scored}), [], made
     given = data[name]
-    # Written with few decimals, a mean of ratings may differ from the computed one in the last of them.
-    wrong = np.flatnonzero((given - scored).abs().to_numpy() > 0.01)
+    wrong = disagreeing(given, scored, one, data[list(one.own_items)].notna().all(axis=1).to_numpy())
     problems = [
         parsed.problem(
             name, int(row), f"differs from the score of its items ({scored.iloc[row]:g})", "Correct one of them."
         )
         for row in wrong
     ]
-    return data.assign(**{name: given.fillna(scored)}), problems
+    return data.assign(**{name: given.fillna(scored)}), problems, made
 
 
-def _of_items(
-    data: pd.DataFrame, aside: Mapping[str, tuple[Problem, ...]], name: str, items: tuple[str, ...]
-) -> list[Problem]:
+def _of_items(data: pd.DataFrame, aside: Mapping[str, tuple[Problem, ...]], one: Score) -> list[Problem]:
     """What is wrong with the items of a score that the table does not give."""
-    if name in data or name in aside:
+    if one.name in data or one.name in aside:
         return []
-    return [problem for item in items for problem in aside.get(item, ())]
+    return [problem for item in one.items for problem in aside.get(item, ())]
 
 
 def _change_problems(data: pd.DataFrame, parsed: ParsedTable) -> list[Problem]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -11,14 +11,16 @@ import numpy as np
 import pandas as pd
 
 from alliance_bayes.cohort.cells import MISSING, Fault, visible
-from alliance_bayes.cohort.names import CHANGE, FACTORS, ID, ITEMS, LEVELS_FIRST, SESSION_PROVIDER_TYPES, SURVEY_ITEMS
-from alliance_bayes.cohort.scoring import INSTRUMENT_OF
+from alliance_bayes.cohort.items import BUILT_IN_SCORES, Score
+from alliance_bayes.cohort.names import CHANGE, FACTORS, ID, LEVELS_FIRST, SESSION_PROVIDER_TYPES, SURVEY_ITEMS
 from alliance_bayes.instruments import ALLIANCE2, WHO5, Instrument
+from alliance_bayes.instruments.naming import named_after
 from alliance_bayes.remedies import argument
 
 __all__ = [
     "ColumnRule",
     "cohort_rules",
+    "named_rules",
     "participant_rules",
     "rule_faults",
     "same_looking",
@@ -65,6 +67,9 @@ class ColumnRule:
         Whether the column may hold no value at all.
     repeated
         What to do about an identifier that is there twice.
+    by_name
+        Whether nobody asked for the column, which is told by its name alone: what is wrong with it is then told to
+        those who use it.
     """
 
     name: str
@@ -81,6 +86,7 @@ class ColumnRule:
     may_be_empty: bool = False
     remedy: str = _CORRECT
     repeated: str = "Keep one row for each participant."
+    by_name: bool = False
 
     @property
     def range_text(self) -> str:
@@ -100,32 +106,63 @@ class ColumnRule:
         return f"is not on the grid {self.low:g}, {self.low + self.step:g}, ..., {self.high:g} ({self.what})"
 
 
-def _score_rule(name: str, instrument: Instrument, *, grid: bool, named: bool) -> ColumnRule:
-    low, high = instrument.score_range
-    step = instrument.score_step if grid else None
-    what = "mean alliance rating" if instrument is ALLIANCE2 else f"{instrument.name} score"
-    on_grid = "Give the percentage score (the raw sum times 4), or leave the cell empty if it is unknown."
+_ON_GRID = "Give the percentage score (the raw sum times 4), or leave the cell empty if it is unknown."
+
+
+def _score_rule(one: Score, *, prorated: bool, named: bool) -> ColumnRule:
+    """The rule of a score that the package knows or that is declared; see `cohort_rules`."""
+    instrument = one.instrument
+    (low, high), step = instrument.range_of(one.subscale), instrument.score_step
+    on_grid = one.stepped and not prorated
+    own = f"{instrument.name} {one.subscale}".strip() + " score"
+    what = "mean alliance rating" if instrument is ALLIANCE2 else own
     if instrument is WHO5 or not named:
-        return ColumnRule(name, "number", low, high, step, what, on_grid)
-    scale = argument("instruments", {name: "wai_sr"})
-    remedy = f"Correct it, leave the cell empty, or say on which instrument's scale it is: {scale}."
-    if instrument is not ALLIANCE2:
-        remedy = f"Correct it, or leave the cell empty; mean ratings of 1 to 5 need no {argument('instruments')}."
-    return ColumnRule(name, "number", low, high, step, what, on_grid, remedy=remedy)
+        return ColumnRule(one.name, "number", low, high, step if on_grid else None, what, _ON_GRID)
+    remedy = _CORRECT
+    if one.name == "alliance":
+        scale = argument("instruments", {one.name: "wai_sr"})
+        remedy = f"Correct it, leave the cell empty, or say on which instrument's scale it is: {scale}."
+        if instrument is not ALLIANCE2:
+            remedy = f"Correct it, or leave the cell empty; mean ratings of 1 to 5 need no {argument('instruments')}."
+    between = f"Correct it, or pass {argument('prorate', 0.8)} if scores were made up for missing items."
+    return ColumnRule(one.name, "number", low, high, step if on_grid else None, what, between, remedy=remedy)
 
 
-def _item_rule(name: str, instrument: Instrument, *, required: bool = False) -> ColumnRule:
+def _item_rule(name: str, instrument: Instrument, *, required: bool = False, by_name: bool = False) -> ColumnRule:
     low, high = instrument.item_range
-    what = "WHO-5 item" if instrument is WHO5 else "alliance rating"
-    return ColumnRule(name, "number", low, high, instrument.item_step, what, required=required)
+    what = "alliance rating" if instrument is ALLIANCE2 else f"{instrument.name} item"
+    remedy = _CORRECT
+    if by_name:
+        base = name.rpartition("_")[0]
+        remedy = (
+            f"Correct it, or leave the cell empty. If '{name}' is no item but a score of its own, say so: "
+            f"{argument('instruments', {name: base})}."
+            if named_after(name) is not None
+            else f"{_CORRECT} If '{name}' is no item, rename it: {argument('columns', {'new_name': name})}."
+        )
+    return ColumnRule(
+        name,
+        "number",
+        low,
+        high,
+        instrument.item_step,
+        what,
+        remedy if by_name else _CORRECT,
+        required=required,
+        may_be_empty=by_name,
+        remedy=remedy,
+        by_name=by_name,
+    )
 
 
 def cohort_rules(
-    *, prorated: bool = False, instruments: Mapping[str, Instrument] | None = None
+    *, prorated: bool | Collection[str] = False, scores: Iterable[Score] | None = None
 ) -> tuple[ColumnRule, ...]:
-    """Rules of the one-row-a-participant table. Pro-rated WHO-5 scores may lie between grid points.
+    """Rules of a table's known columns.
 
-    ``instruments`` are those that scores are on the scale of, where whoever reads the table may name others.
+    Scores that may be made up for missing items (``prorated``: all, or those of these names) may lie between steps.
+    ``scores`` are those of the table where whoever reads it may declare others than those that the package knows; those
+    that are told by their names alone have rules of their own (`named_rules`).
     """
     several = f"Keep one row for each participant, or pass {argument('person', ID)} if participants have several rows."
     rules = [
@@ -135,16 +172,43 @@ def cohort_rules(
         ColumnRule("n_sessions", "number", 0, step=1, what="sessions"),
         ColumnRule("days_in_care", "number", 0, what="days"),
     ]
-    for name, items in ITEMS.items():
-        instrument = (instruments or INSTRUMENT_OF)[name]
-        # An alliance score is a mean over sessions, so any number in its range is possible.
-        grid, named = instrument is WHO5 and not prorated, instruments is not None
-        rules.append(_score_rule(name, instrument, grid=grid, named=named))
-        if instrument is INSTRUMENT_OF[name]:
-            rules += [_item_rule(item, instrument) for item in items]
+    for one in BUILT_IN_SCORES if scores is None else scores:
+        if one.asked:
+            between = prorated if isinstance(prorated, bool) else one.name in prorated
+            rules.append(_score_rule(one, prorated=between, named=scores is not None))
+            rules += [_item_rule(item, one.instrument) for item in (() if one.subscale else one.items)]
     # A change is missing for everybody when nobody has both scores.
     rules.append(ColumnRule(CHANGE, "number", -100, 100, what="WHO-5 points", may_be_empty=True))
     return tuple(rules)
+
+
+def named_rules(columns: Iterable[str], scores: Iterable[Score] = ()) -> list[ColumnRule]:
+    """Rules of columns that are named after an instrument, of which nobody said anything.
+
+    Scores must lie within the instrument's range, and items on its answers.
+
+    Parameters
+    ----------
+    columns
+        Names of columns without another rule.
+    scores
+        The table's, some of them with items.
+    """
+    items = {item: one.instrument for one in scores if not one.asked for item in one.items}
+    rules = []
+    for name in columns:
+        if name in items:
+            rules.append(_item_rule(name, items[name], by_name=True))
+        elif (named := named_after(name)) is not None:
+            low, high = named.score_range
+            score = " ".join(filter(None, (named.instrument.name, named.subscale.replace("_", " "))))
+            what = f"{score} {'change' if named.when == 'change' else 'score'}"
+            other = f"If it is another measure, rename it: {argument('columns', {'new_name': name})}."
+            remedy = f"{_CORRECT} {other}"
+            rules.append(
+                ColumnRule(name, "number", low, high, what=what, may_be_empty=True, remedy=remedy, by_name=True)
+            )
+    return rules
 
 
 def participant_rules(provider_types: tuple[str, ...]) -> tuple[ColumnRule, ...]:

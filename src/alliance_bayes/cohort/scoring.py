@@ -8,16 +8,15 @@ from typing import Literal, get_args
 import pandas as pd
 
 from alliance_bayes.cohort.flow import FlowStep
+from alliance_bayes.cohort.items import Rule
 from alliance_bayes.cohort.names import ID, PROVIDER_TYPES, SURVEY_ITEMS
 from alliance_bayes.errors import UsageError
 from alliance_bayes.instruments import ALLIANCE2, WHO5, Instrument, score
 from alliance_bayes.remedies import argument
 
 __all__ = [
-    "INSTRUMENT_OF",
     "Baseline",
     "Followup",
-    "check_prorate",
     "choose_surveys",
     "item_score",
     "join_scores",
@@ -40,9 +39,6 @@ EARLY_FOLLOWUP = "follow-up WHO-5 before care"
 
 #: Column -> reason -> ids of the people for whom that is why the value is missing.
 WhyMissing = dict[str, dict[str, frozenset[str]]]
-
-#: The instrument behind each score column of a cohort.
-INSTRUMENT_OF: dict[str, Instrument] = {"alliance": ALLIANCE2, "who5_baseline": WHO5, "who5_followup": WHO5}
 
 
 def score_sessions(sessions: pd.DataFrame) -> pd.DataFrame:
@@ -87,7 +83,7 @@ def score_sessions(sessions: pd.DataFrame) -> pd.DataFrame:
     return out
 
 
-def score_surveys(surveys: pd.DataFrame, *, prorate: float | None = None) -> pd.DataFrame:
+def score_surveys(surveys: pd.DataFrame, *, prorate: Rule = None) -> pd.DataFrame:
     """Score each survey.
 
     Parameters
@@ -95,7 +91,7 @@ def score_surveys(surveys: pd.DataFrame, *, prorate: float | None = None) -> pd.
     surveys
         One row a survey: `participant_id` (str), `date` (datetime64), `who5_1` ... `who5_5` (0-5, may be missing).
     prorate
-        Least share of items that must be answered, in (0, 1]; None scores complete surveys only.
+        Least share of items that must be answered, in (0, 1], or "instrument"; None scores complete surveys only.
 
     Returns
     -------
@@ -190,7 +186,7 @@ def join_scores(
     followup: Followup = "last",
     min_days_between: int = MIN_DAYS_BETWEEN,
     max_days_into_care: int = 0,
-    prorate: float | None = None,
+    prorate: Rule = None,
 ) -> tuple[pd.DataFrame, tuple[FlowStep, ...], WhyMissing]:
     """Join three tables into one row a participant.
 
@@ -278,9 +274,7 @@ def _main_provider(sessions: pd.DataFrame) -> pd.Series:
     return main.astype(pd.CategoricalDtype(pd.Index(sorted(main.unique()), dtype="str")))
 
 
-def item_score(
-    data: pd.DataFrame, items: Sequence[str], instrument: Instrument, *, prorate: float | None = None
-) -> pd.Series:
+def item_score(data: pd.DataFrame, items: Sequence[str], instrument: Instrument, *, prorate: Rule = None) -> pd.Series:
     """Score one instrument from its item columns.
 
     Parameters
@@ -292,7 +286,7 @@ def item_score(
     instrument
         Whose scoring to use.
     prorate
-        Least share of items that must be answered, in (0, 1]; None scores complete answers only.
+        Least share of items that must be answered, in (0, 1], or "instrument"; None scores complete answers only.
 
     Returns
     -------
@@ -300,13 +294,3 @@ def item_score(
         Totals in the instrument's points, index of `data`; missing where they cannot be scored.
     """
     return score(data[list(items)], instrument, prorate=prorate)["total"]
-
-
-def check_prorate(prorate: float | None) -> None:
-    """Raise UsageError unless this is None or a share of items, before any file is read."""
-    number = isinstance(prorate, (int, float)) and not isinstance(prorate, bool)
-    if prorate is not None and not (number and 0 < prorate <= 1):
-        raise UsageError(
-            f"{argument('prorate')} should be a share of items in the interval (0, 1], or left out for all, but got "
-            f"{prorate!r}. Pass the smallest share that must be answered, as in {argument('prorate', 0.8)}."
-        )

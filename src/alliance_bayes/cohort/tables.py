@@ -13,6 +13,7 @@ from alliance_bayes.cohort.cells import MISSING, ReadOptions, likeness
 from alliance_bayes.cohort.cohort import Cohort
 from alliance_bayes.cohort.files import read_raw
 from alliance_bayes.cohort.header import check_mapping
+from alliance_bayes.cohort.items import check_prorate
 from alliance_bayes.cohort.names import ID, PROVIDER_TYPES
 from alliance_bayes.cohort.parsing import ColumnOptions, ParsedTable, check_column_options, parse_table, prefixed
 from alliance_bayes.cohort.read import check_decimal, check_levels, check_texts
@@ -23,7 +24,6 @@ from alliance_bayes.cohort.scoring import (
     Baseline,
     Followup,
     check_options,
-    check_prorate,
     join_scores,
 )
 from alliance_bayes.errors import DataError, Problem, UsageError

@@ -15,7 +15,7 @@ from alliance_bayes.instruments.catalogue import (
     instrument,
     known_as,
 )
-from alliance_bayes.instruments.definition import Band, Instrument, Reference, Threshold
+from alliance_bayes.instruments.definition import Band, Figure, Instrument, MissingItems, Reference, Threshold
 from alliance_bayes.instruments.meaning import band, improved, meets, recovered
 from alliance_bayes.instruments.reliability import Reliability, cronbach_alpha, mcdonald_omega, spearman_brown
 from alliance_bayes.instruments.scoring import item_problems, item_values, recode, score
@@ -32,7 +32,9 @@ __all__ = [
     "WAI_SR",
     "WHO5",
     "Band",
+    "Figure",
     "Instrument",
+    "MissingItems",
     "Reference",
     "Reliability",
     "Threshold",

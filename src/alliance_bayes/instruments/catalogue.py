@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from alliance_bayes.errors import UsageError
-from alliance_bayes.instruments.definition import Band, Instrument, Reference, Threshold
+from alliance_bayes.instruments.definition import Band, Figure, Instrument, MissingItems, Reference, Threshold
 
 __all__ = [
     "ALLIANCE2",
@@ -36,6 +36,14 @@ _KROENKE_2001 = (
 )
 _KROENKE_2003 = "Kroenke, Spitzer & Williams (2003), Medical Care 41:1284-1292, doi 10.1097/01.MLR.0000093487.78664.3C"
 _LOEWE = "Löwe et al. (2004), Medical Care 42:1194-1201, doi 10.1097/00005650-200412000-00006"
+_HEDIS = (
+    "HEDIS, as stated in “Defining success in measurement-based care for depression”, Psychiatric Services, "
+    "doi 10.1176/appi.ps.201900295"
+)
+_IAPT = (
+    "IAPT, as stated in ClinicalTrials.gov NCT05134103 and used by Gyani et al. (2013), Behaviour Research and Therapy "
+    "51:597-606"
+)
 _DUNCAN = "Duncan, Miller, Sparks, Claud, Reynolds, Brown & Johnson (2003), Journal of Brief Therapy 3:3-12"
 
 WHO5 = Instrument(
@@ -44,6 +52,7 @@ WHO5 = Instrument(
     n_items=5,
     item_range=(0, 5),
     item_step=1,
+    measures="well-being",
     total="sum x 4",
     higher_is="better",
     thresholds=(
@@ -54,6 +63,7 @@ WHO5 = Instrument(
     bands=(Band("<= 28", 28, True), Band("29-50", 50, True), Band("51-79", 80, False), Band(">= 80", 100, True)),
     smallest_relevant_change=10,
     relevant_source="Topp et al. 2015",
+    case="depression_screen",
     reference=Reference(
         50,
         19,
@@ -71,6 +81,7 @@ WAI = Instrument(
     n_items=36,
     item_range=(1, 7),
     item_step=1,
+    measures="alliance",
     total="sum",
     higher_is="better",
     # Not 19: it is worded positively.
@@ -97,6 +108,7 @@ WAI_S = Instrument(
     n_items=12,
     item_range=(1, 7),
     item_step=1,
+    measures="alliance",
     total="sum",
     higher_is="better",
     reversed_items=(4, 10),
@@ -112,6 +124,7 @@ WAI_SR = Instrument(
     n_items=12,
     item_range=(1, 5),
     item_step=1,
+    measures="alliance",
     total="sum",
     higher_is="better",
     subscale_items=(("task", (1, 2, 10, 12)), ("goal", (4, 6, 8, 11)), ("bond", (3, 5, 7, 9))),
@@ -130,6 +143,7 @@ ALLIANCE2 = Instrument(
     n_items=2,
     item_range=(1, 5),
     item_step=1,
+    measures="alliance",
     total="mean",
     higher_is="better",
     subscale_items=(("goal", (1,)), ("bond", (2,))),
@@ -142,26 +156,27 @@ ALLIANCE2 = Instrument(
 )
 """Goal and bond, 1-5; a session's score is their mean (over sessions, the mean of the sessions' scores)."""
 
+_SRS_GUIDE = "https://openfitcustomersupport.powerappsportals.com/knowledgebase/article/KA-01028/en-us"
 SRS = Instrument(
     name="SRS",
     title="Session Rating Scale",
     n_items=4,
     item_range=(0, 10),
     item_step=None,
+    measures="alliance",
     total="sum",
     higher_is="better",
-    thresholds=(Threshold("alliance_alert", 36, "below", "talk about the alliance", "unverified"),),
+    thresholds=(Threshold("alliance_alert", 36, "below", "talk about the alliance", _SRS_GUIDE),),
     bands=(Band("alert", 36, False), Band("no alert", 40, True)),
     reference=Reference(36, 4, "SRS range 0-40; SD assumed 4"),
     sources=(_DUNCAN,),
     unverified=(
         "the cut-off of 36 has not been checked against the authors' manual; public guides differ on whether "
-        "36 itself calls for attention (https://hiboop.com/fr/assessments/srs/ counts it; "
-        "https://bearnaiserestaurant.com/academic-papers/how-do-you-score-a-session-rating-scale "
-        "says lower than 36, as here)",
+        f"36 itself calls for attention (https://hiboop.com/fr/assessments/srs/ counts it; {_SRS_GUIDE} says below 36, "
+        "as here)",
     ),
 )
-"""Four visual-analogue items 0-10, total 0-40. The alert below 36 is unverified."""
+"""Four visual-analogue items 0-10, total 0-40. Whether 36 itself is an alert is unverified."""
 
 PHQ9 = Instrument(
     name="PHQ-9",
@@ -169,9 +184,13 @@ PHQ9 = Instrument(
     n_items=9,
     item_range=(0, 3),
     item_step=1,
+    measures="symptoms",
     total="sum",
     higher_is="worse",
-    thresholds=(Threshold("depression_screen", 10, "at or above", "screen positive", "Kroenke et al. 2001"),),
+    thresholds=(
+        Threshold("depression_screen", 10, "at or above", "screen positive", "Kroenke et al. 2001"),
+        Threshold("remission", 5, "below", "remission", "HEDIS"),
+    ),
     bands=(
         Band("minimal", 5, False),
         Band("mild", 10, False),
@@ -181,10 +200,21 @@ PHQ9 = Instrument(
     ),
     smallest_relevant_change=5,
     relevant_source="Löwe et al. 2004",
+    reliable_change=Figure(6, "IAPT"),
+    response=Figure(0.5, "HEDIS"),
+    case="depression_screen",
+    missing=MissingItems(2, "NHS Data Dictionary"),
     reference=Reference(10, 6, "PHQ-9 range 0-27; SD assumed 6"),
-    sources=(_KROENKE_2001, f"smallest relevant change, two standard errors of measurement: {_LOEWE}"),
+    sources=(
+        _KROENKE_2001,
+        f"smallest relevant change, two standard errors of measurement: {_LOEWE}",
+        f"reliable change and cases, as the English national service counts them: {_IAPT}",
+        f"response and remission: {_HEDIS}",
+        "missing items: NHS Data Dictionary, http://www.datadictionary.nhs.uk/data_dictionary/nhs_business_definitions/p/"
+        "patient_health_questionnaire-9_de.asp, and https://rdrr.io/github/nrkoehler/qscorer/man/scoring_phq9.html",
+    ),
 )
-"""Nine items 0-3, total 0-27; bands from 5, 10, 15 and 20; a screen is positive from 10."""
+"""Nine items 0-3, total 0-27; bands from 5, 10, 15 and 20; a screen is positive from 10; up to two items missing."""
 
 PHQ2 = Instrument(
     name="PHQ-2",
@@ -192,6 +222,7 @@ PHQ2 = Instrument(
     n_items=2,
     item_range=(0, 3),
     item_step=1,
+    measures="symptoms",
     total="sum",
     higher_is="worse",
     thresholds=(Threshold("depression_screen", 3, "at or above", "screen positive", "Kroenke et al. 2003"),),
@@ -207,9 +238,13 @@ GAD7 = Instrument(
     n_items=7,
     item_range=(0, 3),
     item_step=1,
+    measures="symptoms",
     total="sum",
     higher_is="worse",
-    thresholds=(Threshold("anxiety_screen", 10, "at or above", "screen positive", "Spitzer et al. 2006"),),
+    thresholds=(
+        Threshold("anxiety_screen", 10, "at or above", "screen positive", "Spitzer et al. 2006"),
+        Threshold("anxiety_case", 8, "at or above", "a case", "IAPT"),
+    ),
     bands=(
         Band("minimal", 5, False),
         Band("mild", 10, False),
@@ -218,14 +253,17 @@ GAD7 = Instrument(
     ),
     smallest_relevant_change=4,
     relevant_source="Toussaint et al. 2020",
+    reliable_change=Figure(4, "IAPT"),
+    case="anxiety_case",
     sources=(
         "Spitzer, Kroenke, Williams & Löwe (2006), Archives of Internal Medicine 166:1092-1097, "
         "doi 10.1001/archinte.166.10.1092",
         "smallest relevant change: Toussaint et al. (2020), Journal of Affective Disorders 265:395-401, "
         "doi 10.1016/j.jad.2020.01.032",
+        f"reliable change and cases, as the English national service counts them: {_IAPT}",
     ),
 )
-"""Seven items 0-3, total 0-21; bands from 5, 10 and 15; a screen is positive from 10."""
+"""Seven items 0-3, total 0-21; bands from 5, 10 and 15; a screen is positive from 10, a case begins at 8."""
 
 OQ45 = Instrument(
     name="OQ-45",
@@ -233,6 +271,7 @@ OQ45 = Instrument(
     n_items=45,
     item_range=(0, 4),
     item_step=1,
+    measures="distress",
     total="sum",
     higher_is="worse",
     reversed_items=(1, 12, 13, 20, 21, 24, 31, 37, 43),
@@ -244,13 +283,25 @@ OQ45 = Instrument(
         ("interpersonal_relations", (1, 7, 16, 17, 18, 19, 20, 26, 30, 37, 43)),
         ("social_role", (4, 12, 14, 21, 28, 32, 38, 39, 44)),
     ),
-    sources=("Lambert et al. (2004), Administration and scoring manual for the OQ-45.2",),
+    thresholds=(Threshold("clinical_range", 64, "at or above", "in the clinical range", "Lambert et al. 2004"),),
+    reliable_change=Figure(14, "OQ Measures"),
+    case="clinical_range",
+    # No rule for missing items: a published scoring sheet (the same as for the reversed items) puts the rounded mean of
+    # its subscale in an item's place, and does not say how many may be missing.
+    sources=(
+        "Lambert et al. (2004), Administration and scoring manual for the OQ-45.2",
+        "range, number of items and direction: https://en.wikipedia.org/wiki/Outcome_Questionnaire_45",
+        "reversed items: https://vi.scribd.com/document/357559782/OQ45-Scoring-doc and the Dutch form in "
+        "https://github.com/roqua/quby_engine (oq-45.rb)",
+        "reliable change: OQ Measures, https://www.oqmeasures.com/faqs/",
+        "cut-off between 63 and 64: https://en.everybodywiki.com/Outcome_Questionnaire-45.2",
+    ),
     unverified=(
-        "the subscale key and the reversed items have not been checked against the manual; range, number of items and "
-        "direction follow https://en.wikipedia.org/wiki/Outcome_Questionnaire_45",
+        "the subscale key has not been checked against the manual",
+        "whether 63 itself is in the clinical range has not been checked against the manual",
     ),
 )
-"""45 items 0-4, total 0-180. Cut-off and smallest relevant change are not known here; the key is unverified."""
+"""45 items 0-4, total 0-180; a change of 14 points is reliable. Subscales and the cut-off are unverified."""
 
 CORE_OM = Instrument(
     name="CORE-OM",
@@ -258,6 +309,7 @@ CORE_OM = Instrument(
     n_items=34,
     item_range=(0, 4),
     item_step=1,
+    measures="distress",
     total="mean x 10",
     higher_is="worse",
     reversed_items=(3, 4, 7, 12, 19, 21, 31, 32),
@@ -268,13 +320,18 @@ CORE_OM = Instrument(
         ("risk", (6, 9, 16, 22, 24, 34)),
     ),
     thresholds=(Threshold("clinical_range", 10, "at or above", "in the clinical range", "Connell et al. 2007"),),
+    case="clinical_range",
+    missing=MissingItems(3, "CORE System Trust", (("problems", 1), ("functioning", 1))),
     sources=(
+        "missing items: CORE System Trust, https://www.coresystemtrust.org.uk/whats-in-a-name-1-scoring-core-measures/",
+        "subscales and reversed items: https://github.com/alkaest2002/mpa (core-om/specs.json); subscales: "
+        "https://github.com/awell-health/awell-score (core_om)",
         "clinical score and its cut-off: https://www.coreims.co.uk/About_Core_System_How_Used.html",
         "Connell et al. (2007), British Journal of Psychiatry 190:69-74, http://bjp.rcpsych.org/content/190/1/69",
     ),
-    unverified=("the subscale key and the reversed items have not been checked against the authors' manual",),
+    unverified=("the reversed items have not been checked against the authors' manual",),
 )
-"""34 items 0-4; clinical score = mean x 10, 0-40. A smallest relevant change is not known here."""
+"""34 items 0-4; clinical score = mean x 10, 0-40; up to three items missing. No change that matters is known here."""
 
 ORS = Instrument(
     name="ORS",
@@ -282,17 +339,21 @@ ORS = Instrument(
     n_items=4,
     item_range=(0, 10),
     item_step=None,
+    measures="well-being",
     total="sum",
     higher_is="better",
     thresholds=(
         Threshold("clinical_range", 25, "at or below", "in the clinical range", "https://hiboop.com/assessments/ors/"),
     ),
+    reliable_change=Figure(5, "https://hiboop.com/assessments/ors/"),
+    case="clinical_range",
     sources=("Miller, Duncan, Brown, Sparks & Claud (2003), Journal of Brief Therapy 2:91-100",),
     unverified=(
+        "the reliable change of 5 points has not been checked against the authors' manual",
         "the cut-off of 25, and whether 25 itself is below it, has not been checked against the authors' manual",
     ),
 )
-"""Four visual-analogue items 0-10, total 0-40. The cut-off of 25 is unverified."""
+"""Four visual-analogue items 0-10, total 0-40. The cut-off of 25 and the reliable change of 5 are unverified."""
 
 WEMWBS = Instrument(
     name="WEMWBS",
@@ -300,6 +361,7 @@ WEMWBS = Instrument(
     n_items=14,
     item_range=(1, 5),
     item_step=1,
+    measures="well-being",
     total="sum",
     higher_is="better",
     sources=("https://warwick.ac.uk/fac/sci/med/research/platform/wemwbs/using/howto",),
@@ -312,15 +374,17 @@ SAI = Instrument(
     n_items=6,
     item_range=(0, 5),
     item_step=1,
+    measures="alliance",
     total="mean",
     higher_is="better",
     sources=(
         "Falkenström, Hatcher, Skjulsvik, Larsson & Holmqvist (2015), Psychological Assessment 27:169-183, "
         "doi 10.1037/pas0000038",
+        "six answers and no reversed item: https://github.com/nivlab/jspsych-demos (surveys)",
     ),
-    unverified=("answers from 0 to 5 and the mean as the total have not been checked against the publication",),
+    unverified=("answers counted from 0 and the mean as the total have not been checked against the publication",),
 )
-"""Six items, their mean. The range of answers, 0-5, is unverified."""
+"""Six items, their mean. That answers count from 0, so that they end at 5, is unverified."""
 
 HAQ_II = Instrument(
     name="HAq-II",
@@ -328,19 +392,20 @@ HAQ_II = Instrument(
     n_items=19,
     item_range=(1, 6),
     item_step=1,
+    measures="alliance",
     total="sum",
     higher_is="better",
     reversed_items=(4, 8, 11, 16, 19),
     sources=(
         "Luborsky et al. (1996), Journal of Psychotherapy Practice and Research 5:260-271, "
         "https://pubmed.ncbi.nlm.nih.gov/22700294/",
+        "reversed items: those worded negatively in https://scales.arabpsychology.com/s/"
+        "the-helping-alliance-questionnaire-2/, as many as Le Bloc'h et al. (2006), Schweizer Archiv für Neurologie "
+        "und Psychiatrie 157:23-28, count",
     ),
-    unverified=(
-        "answers from 1 to 6 have not been checked against the publication; the reversed items are those that one "
-        "published list words negatively (https://scales.arabpsychology.com/s/the-helping-alliance-questionnaire-2/)",
-    ),
+    unverified=("answers from 1 to 6 have not been checked against the publication",),
 )
-"""Nineteen items 1-6, total 19-114, five reversed. The key is unverified."""
+"""Nineteen items 1-6, total 19-114, five reversed. The range of answers is unverified."""
 
 CALPAS = Instrument(
     name="CALPAS",
@@ -348,6 +413,7 @@ CALPAS = Instrument(
     n_items=24,
     item_range=(1, 7),
     item_step=1,
+    measures="alliance",
     total="mean",
     higher_is="better",
     scored=False,

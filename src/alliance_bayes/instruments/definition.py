@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from alliance_bayes.errors import UsageError
 
-__all__ = ["Band", "Instrument", "Reference", "Threshold"]
+__all__ = ["Band", "Figure", "Instrument", "MissingItems", "Reference", "Threshold"]
 
 _TOTAL_WORDS = {
     "sum": "sum of the items",
@@ -92,6 +92,48 @@ class Reference:
 
 
 @dataclass(frozen=True, slots=True)
+class Figure:
+    """A published number.
+
+    Parameters
+    ----------
+    value
+        The number.
+    source
+        Where it comes from.
+    """
+
+    value: float
+    source: str
+
+    def __str__(self) -> str:
+        return f"{self.value:g} ({self.source})"
+
+
+@dataclass(frozen=True, slots=True)
+class MissingItems:
+    """The instrument's own rule for items that were not answered: up to so many are taken to be the mean of the others.
+
+    Parameters
+    ----------
+    most
+        Most items of the total that may be missing.
+    source
+        Where the rule comes from.
+    subscales
+        Pairs of a subscale's name and the most of its items that may be missing; others must be complete.
+    """
+
+    most: int
+    source: str
+    subscales: tuple[tuple[str, int], ...] = ()
+
+    def __str__(self) -> str:
+        own = "".join(f", {name} {most}" for name, most in self.subscales)
+        return f"up to {self.most}{own} ({self.source})"
+
+
+@dataclass(frozen=True, slots=True)
 class Instrument:
     """A questionnaire's key: everything needed to score it except its wording.
 
@@ -107,6 +149,8 @@ class Instrument:
         Lowest and highest answer.
     item_step
         Distance between neighbouring answers; None for a continuous (visual-analogue) item.
+    measures
+        What it is a measure of, as a sentence says it.
     total
         How items make a score: "sum", "mean", "sum x 4" or "mean x 10". Subscales are a plain sum, or a plain mean
         where the total is made of one.
@@ -124,6 +168,16 @@ class Instrument:
         Smallest change of the total that is said to matter, in points; None where none is known.
     relevant_source
         Where that figure comes from; there is none without the other.
+    reliable_change
+        Smallest change of the total that error of measurement alone would rarely make, in points; None where no figure
+        is known (`reliable_change` computes one from an SD and a reliability).
+    response
+        Share of the total at baseline by which a response reduces it; None where none is known.
+    case
+        Name of the threshold that separates those in need of care from others, so that leaving it is recovery; empty
+        where there is none.
+    missing
+        The instrument's own rule for items that were not answered; None where none is known.
     reference
         Mean and SD that default priors are scaled by; None where none is known, so that they come from the rows.
     reliability
@@ -148,6 +202,7 @@ class Instrument:
     n_items: int
     item_range: tuple[float, float]
     item_step: float | None
+    measures: Literal["alliance", "well-being", "symptoms", "distress"]
     total: Literal["sum", "mean", "sum x 4", "mean x 10"]
     higher_is: Literal["better", "worse"]
     reversed_items: tuple[int, ...] = ()
@@ -156,6 +211,10 @@ class Instrument:
     bands: tuple[Band, ...] = ()
     smallest_relevant_change: float | None = None
     relevant_source: str = ""
+    reliable_change: Figure | None = None
+    response: Figure | None = None
+    case: str = ""
+    missing: MissingItems | None = None
     reference: Reference | None = None
     reliability: tuple[float, str] | None = None
     scored: bool = True
@@ -197,6 +256,20 @@ class Instrument:
         bottom, top = self.score_range
         if self.smallest_relevant_change is not None and not 0 < self.smallest_relevant_change <= top - bottom:
             faults.append(f"its smallest relevant change is not between 0 and the {top - bottom:g} points of its range")
+        if self.reliable_change is not None and not 0 < self.reliable_change.value <= top - bottom:
+            faults.append(f"its reliable change is not between 0 and the {top - bottom:g} points of its range")
+        if self.response is not None and not (
+            0 < self.response.value < 1 and bottom == 0 and self.higher_is == "worse"
+        ):
+            faults.append("a response is a share between 0 and 1 of a score of symptoms that begins at 0")
+        if self.case and self.case not in [threshold.name for threshold in self.thresholds]:
+            faults.append(f"it has no threshold '{self.case}' that a person could leave")
+        if self.missing is not None:
+            sizes = {name: len(items) for name, items in self.subscale_items}
+            allowed = [(self.missing.most, self.n_items)]
+            allowed += [(most, sizes.get(name, 0)) for name, most in self.missing.subscales]
+            if not all(0 <= most < size for most, size in allowed):
+                faults.append("its rule for missing items does not fit its items")
         if self.reference is not None and not (bottom <= self.reference.mean <= top and self.reference.sd > 0):
             faults.append("the reference mean lies outside its range, or the SD is not above 0")
         if self.reliability is not None and not 0 < self.reliability[0] < 1:
@@ -260,6 +333,31 @@ class Instrument:
         steps = np.where(inside, values - low, 0.0) / self.score_step
         return np.asarray(inside & (np.abs(steps - np.round(steps)) < 1e-9))
 
+    def range_of(self, subscale: str = "") -> tuple[float, float]:
+        """Lowest and highest possible score of a subscale; of the total by default.
+
+        Parameters
+        ----------
+        subscale
+            Its name.
+
+        Returns
+        -------
+        tuple of float
+            In points of that score.
+        """
+        if not subscale:
+            return self.score_range
+        low, high = self.item_range
+        size = 1 if self.total.startswith("mean") else len(self.subscales[subscale])
+        return low * size, high * size
+
+    @property
+    def steps_in_ones(self) -> bool:
+        """Whether complete answers give whole numbers, so that a score between two of them was not their sum."""
+        step = self.score_step
+        return step is not None and float(step).is_integer()
+
     def threshold(self, name: str) -> Threshold:
         """Look a threshold up by its name.
 
@@ -306,6 +404,13 @@ class Instrument:
             lines.append(
                 f"  smallest relevant change: {self.smallest_relevant_change:g} points ({self.relevant_source})"
             )
+        if self.reliable_change is not None:
+            lines.append(f"  reliable change: {self.reliable_change.value:g} points ({self.reliable_change.source})")
+        if self.response is not None:
+            lines.append(f"  response: {self.response.value:.0%} less than at baseline ({self.response.source})")
+        if self.case:
+            lines.append(f"  recovery: leaving {self.case}")
+        lines.append(f"  missing items: {self.missing or 'no rule known'}")
         if self.reference is not None:
             lines.append(f"  reference: {self.reference}")
         if self.reliability is not None:

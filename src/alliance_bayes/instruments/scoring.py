@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +14,7 @@ import pandas as pd
 from alliance_bayes.errors import DataError, Problem, UsageError
 from alliance_bayes.instruments.definition import Instrument
 
-__all__ = ["item_frame", "item_problems", "item_values", "recode", "score"]
+__all__ = ["item_frame", "item_problems", "item_values", "needed_items", "recode", "score"]
 
 _REMEDY = "Correct the entry, or leave it empty if the item was not answered."
 
@@ -223,7 +223,7 @@ def score(
     items: pd.DataFrame | npt.ArrayLike,
     instrument: Instrument,
     *,
-    prorate: float | None = None,
+    prorate: float | Literal["instrument"] | None = None,
     source: str = "items",
 ) -> pd.DataFrame:
     """Score an instrument: total, subscales, and how many items each person answered.
@@ -238,7 +238,8 @@ def score(
     prorate
         What to do about missing items. None (default): a scale is scored only where all of its items are answered.
         A share in (0, 1]: it is scored where at least that share of its items is answered, each missing item taken
-        to be the mean of the person's own answers to that scale.
+        to be the mean of the person's own answers to that scale. "instrument": the same where no more items are missing
+        than the instrument's own rule allows (`Instrument.missing`), complete answers only where none is known.
     source
         Name of the table in errors.
 
@@ -252,7 +253,7 @@ def score(
     Raises
     ------
     UsageError
-        When `items` has the wrong shape, `prorate` is not a share in (0, 1], or the instrument's key is not known.
+        When `items` has the wrong shape, `prorate` is none of these, or the instrument's key is not known.
     DataError
         When any answer is not a number, is infinite, out of range or off the steps: one Problem for each.
 
@@ -274,22 +275,39 @@ def score(
     factor = {"sum x 4": 4, "mean x 10": 10}.get(instrument.total, 1)
     mean = instrument.total.startswith("mean")
     columns: dict[str, npt.NDArray[np.float64] | npt.NDArray[np.int64]] = {
-        "total": _scale(recoded, prorate=prorate, factor=factor, mean=mean)
+        "total": _scale(recoded, needed=needed_items(instrument, prorate), factor=factor, mean=mean)
     }
     for name, members in instrument.subscale_items:
-        columns[name] = _scale(recoded[:, [item - 1 for item in members]], prorate=prorate, factor=1, mean=mean)
+        needed = needed_items(instrument, prorate, name)
+        columns[name] = _scale(recoded[:, [item - 1 for item in members]], needed=needed, factor=1, mean=mean)
     columns["answered"] = np.sum(~np.isnan(recoded), axis=1, dtype=np.int64)
     return pd.DataFrame(columns, index=frame.index)
 
 
-def _scale(
-    recoded: npt.NDArray[np.float64], *, prorate: float | None, factor: int, mean: bool
-) -> npt.NDArray[np.float64]:
+def needed_items(instrument: Instrument, prorate: float | Literal["instrument"] | None, subscale: str = "") -> int:
+    """Fewest items that must be answered for a score.
+
+    Parameters
+    ----------
+    instrument
+        What was answered.
+    prorate
+        As in `score`.
+    subscale
+        Whose score; the total by default.
+    """
+    size = len(instrument.subscales[subscale]) if subscale else instrument.n_items
+    if prorate == "instrument":
+        rule = instrument.missing
+        return size if rule is None else size - (dict(rule.subscales).get(subscale, 0) if subscale else rule.most)
+    # The tolerance keeps 0.28 of 25 items at 7: the product comes out a hair above.
+    return size if prorate is None else max(1, math.ceil(prorate * size - 1e-9))
+
+
+def _scale(recoded: npt.NDArray[np.float64], *, needed: int, factor: int, mean: bool) -> npt.NDArray[np.float64]:
     """Score one scale; NaN where too few of its items are answered."""
     size = recoded.shape[1]
     answered = np.sum(~np.isnan(recoded), axis=1)
-    # The tolerance keeps 0.28 of 25 items at 7: the product comes out a hair above.
-    needed = size if prorate is None else max(1, math.ceil(prorate * size - 1e-9))
     sums = np.nansum(recoded, axis=1)
     divisor = np.maximum(answered, 1)
     if mean:
@@ -299,13 +317,14 @@ def _scale(
     return np.where(answered >= needed, scores, np.nan)
 
 
-def _check_prorate(prorate: float | None) -> None:
-    if prorate is None:
+def _check_prorate(prorate: Any) -> None:
+    if prorate is None or (isinstance(prorate, str) and prorate == "instrument"):
         return
     # True is a number to Python, and a share of 1 would quietly mean "complete answers only".
     number = isinstance(prorate, (int, float, np.number)) and not isinstance(prorate, bool)
     if not number or not 0 < prorate <= 1:
         raise UsageError(
             f"prorate should be in the interval (0, 1] but got {prorate!r}. Pass the smallest share of items that must "
-            "be answered (0.8, say), or None to score complete answers only."
+            "be answered (0.8, say), 'instrument' for the instrument's own rule, or None to score complete answers "
+            "only."
         )

@@ -145,7 +145,7 @@ def card_text(spec: ModelSpec) -> str:
         table["centre"] = dict(spec.centre)
     if spec.scales:
         table["scales"] = {
-            name: {key: value for key in _SCALE if (value := getattr(scale, key)) is not None}
+            name: {key: value for key in _SCALE if (value := getattr(scale, key)) not in (None, "")}
             for name, scale in spec.scales.items()
         }
     if spec.roles:

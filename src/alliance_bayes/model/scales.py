@@ -12,8 +12,10 @@ import numpy as np
 
 from alliance_bayes.cohort import Cohort
 from alliance_bayes.errors import ModelError
+from alliance_bayes.foreign import shown
 from alliance_bayes.instruments.catalogue import ALLIANCE2, instrument, known_as
 from alliance_bayes.instruments.definition import Instrument
+from alliance_bayes.instruments.naming import called, named_after
 from alliance_bayes.model.grammar import windowed_named
 from alliance_bayes.model.nodes import Windowed
 from alliance_bayes.rounding import is_constant
@@ -57,6 +59,9 @@ class Scale:
         Where the figures come from.
     smallest_relevant_change
         Smallest change that matters, in the column's own unit; None where none is known.
+    instrument
+        The instrument of the catalogue whose total this is (or a change of it), whose thresholds are those of the
+        column; empty where it is none.
     """
 
     mean: float
@@ -68,8 +73,11 @@ class Scale:
     higher_is_better: bool = True
     reason: str = "declared by the analyst"
     smallest_relevant_change: float | None = None
+    instrument: str = ""
 
     def __post_init__(self) -> None:
+        if self.instrument and known_as(self.instrument) is None:
+            raise ModelError(f"a scale's instrument should be one of the catalogue but got {shown(self.instrument)}.")
         if not (math.isfinite(self.mean) and math.isfinite(self.sd) and self.sd > 0):
             raise ModelError(
                 f"a scale needs a finite mean and an sd greater than 0 but got mean={self.mean}, sd={self.sd}."
@@ -119,9 +127,9 @@ class SampleScale(Scale):
     """The scale of a column that no instrument fixes: mean and SD of the analysed rows."""
 
 
-_OCCASION = re.compile(r"^(?P<what>.+?)_(?P<when>baseline|followup|first|early|last|mean|change|\d+)$")
 # The alliance of a person is an average over sessions, which has no steps.
-_AVERAGED = "alliance"
+_ALLIANCE = "alliance"
+_OF_ALLIANCE = re.compile(r"^alliance_(baseline|followup|first|early|last|mean|change|\d+)$")
 _DAYS = "right-skewed with median 28 days; SD assumed one standardised unit of 38"
 _SETTINGS: Mapping[str, Scale] = {
     "age": Scale(36.0, 9.0, unit="year", reason="36 +/- 9 years (Sagui-Henson et al. 2022)"),
@@ -142,16 +150,24 @@ class _Measured:
         Whether the column is a difference of two totals.
     averaged
         Whether it is an average of totals, which has no steps.
+    subscale
+        The subscale whose score it is; empty for the total.
+    alliance
+        Whether it is the alliance itself, which a point is called after.
     """
 
     instrument: Instrument
     change: bool = False
     averaged: bool = False
+    subscale: str = ""
+    alliance: bool = False
 
     def on(self, mean: float, sd: float, reason: str, kind: type[Scale]) -> Scale:
         """A scale with the instrument's ends, step, unit, direction and smallest relevant change."""
-        low, high = map(float, self.instrument.score_range)
+        low, high = map(float, self.instrument.range_of(self.subscale))
         step, relevant = self.instrument.score_step, self.instrument.smallest_relevant_change
+        if self.subscale:
+            step, relevant = None if self.instrument.total.startswith("mean") else self.instrument.item_step, None
         return kind(
             mean,
             sd,
@@ -162,18 +178,20 @@ class _Measured:
             self.instrument.higher_is == "better",
             reason,
             None if relevant is None else float(relevant),
+            "" if self.subscale else self.instrument.name,
         )
 
     @property
     def unit(self) -> str:
         """What one unit is called."""
-        return f"{_AVERAGED if self.averaged else self.instrument.name} point"
+        named = f"{self.instrument.name} {self.subscale.replace('_', ' ')}".strip()
+        return f"{_ALLIANCE if self.alliance else named} point"
 
     @property
     def scale(self) -> Scale | None:
         """By the instrument's reference; None where it has none."""
         known = self.instrument.reference
-        if known is None:
+        if known is None or self.subscale:
             return None
         if self.change:
             return self.on(0.0, float(known.sd), f"difference of two {self.unit.removesuffix(' point')} scores", Scale)
@@ -183,12 +201,10 @@ class _Measured:
 @cache
 def _measured(column: str) -> _Measured | None:
     """What instrument a column is named after ("who5", "phq9_baseline", "core_om_change"), if any."""
-    match = _OCCASION.match(column)
-    for what, when in ((column, ""), *([(match["what"], match["when"])] if match else [])):
-        averaged = what == _AVERAGED
-        entry = ALLIANCE2 if averaged else known_as(what)
-        if entry is not None:
-            return _Measured(entry, when == "change", averaged)
+    if (found := named_after(column)) is not None:
+        return _Measured(found.instrument, found.when == "change", subscale=found.subscale)
+    if column == _ALLIANCE or _OF_ALLIANCE.match(column):
+        return _Measured(ALLIANCE2, column.endswith("_change"), averaged=True, alliance=True)
     return None
 
 
@@ -233,8 +249,8 @@ def _of_part(made: Windowed, whole: Scale) -> Scale:
     """The scale of a column that is made of several rows of another: in its unit and with its SD, the larger one."""
     if "within" in made.functions:
         reason = f"difference from a mean, in points of '{made.source}' and with its SD ({whole.reason})"
-        return replace(whole, mean=0.0, lower=None, upper=None, step=None, reason=reason)
-    return replace(whole, step=None) if "between" in made.functions else whole
+        return replace(whole, mean=0.0, lower=None, upper=None, step=None, reason=reason, instrument="")
+    return replace(whole, step=None, instrument="") if "between" in made.functions else whole
 
 
 def scales_of(cohort: Cohort) -> dict[str, Scale]:
@@ -249,8 +265,9 @@ def scales_of(cohort: Cohort) -> dict[str, Scale]:
     for name, key in cohort.instruments.items():
         if name not in cohort.data:
             continue
-        # A score may be an average of several, which has no steps.
-        measured = _Measured(instrument(key), averaged=True)
+        # A person's alliance may be an average of several scores, which has no steps.
+        alliance = name == _ALLIANCE
+        measured = _Measured(instrument(key), averaged=alliance, alliance=alliance)
         low, high = measured.instrument.score_range
         found = sample_scale(cohort.data[name].dropna().to_numpy(float))
         why = f"{key} range {low:g}-{high:g}; mean and SD of the table, so that this prior depends on the data"
@@ -262,23 +279,6 @@ def scales_of(cohort: Cohort) -> dict[str, Scale]:
 def is_measured(column: str) -> bool:
     """Whether a column is named after an instrument."""
     return _measured(column) is not None
-
-
-_CALLED: Mapping[str, str] = {
-    "": "{}",
-    "baseline": "baseline {}",
-    "followup": "follow-up {}",
-    "change": "change in {}",
-}
-
-
-def called(column: str) -> str | None:
-    """What a sentence calls a column named after an instrument ("follow-up PHQ-9"); None for another."""
-    measured, match = _measured(column), _OCCASION.match(column)
-    if measured is None or measured.averaged:
-        return None
-    when = "" if known_as(column) is not None or match is None else match["when"]
-    return _CALLED[when].format(measured.instrument.name) if when in _CALLED else None
 
 
 def unit_of(column: str, declared: Mapping[str, Scale]) -> str:

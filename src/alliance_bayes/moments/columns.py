@@ -14,8 +14,9 @@ from alliance_bayes.cohort.cells import Fault, to_levels
 from alliance_bayes.cohort.contents import TABLE_ROWS
 from alliance_bayes.cohort.names import ID, rows_of
 from alliance_bayes.cohort.parsing import ColumnOptions, problem_of, read_column
-from alliance_bayes.cohort.schema import ColumnRule, cohort_rules, rule_faults
+from alliance_bayes.cohort.schema import ColumnRule, cohort_rules, named_rules, rule_faults
 from alliance_bayes.errors import DataError, Problem
+from alliance_bayes.instruments.naming import named_after
 from alliance_bayes.model import ModelSpec, scale_of
 from alliance_bayes.model.nodes import columns_of
 from alliance_bayes.model.resolve import CATEGORICAL_COLUMNS
@@ -224,7 +225,8 @@ class _Judge:
             tuple(name for name in free if name in self.levelled),
             tuple(name for name in free if name == outcome or (name in counted and name not in self.levelled)),
         )
-        self.scale_rules = _scale_rules(spec)
+        named = named_rules(name for name in free if name not in self.levelled)
+        self.scale_rules = {**{rule.name: rule for rule in named}, **_scale_rules(spec)}
         self.levels: dict[str, Levels] = {}
         self.ends: dict[str, _Ends] = {}
         self.wrapped: set[str] = set()
@@ -320,7 +322,7 @@ class _Judge:
         read, faults = read_column(
             values.cells, name, rule, self.remote.reading, self.options, rows=values.rows, counts=values.counts
         )
-        if name in self.scale_rules:
+        if name in self.scale_rules and pd.api.types.is_numeric_dtype(read.dtype):
             known = {fault.position for fault in faults if fault.position is not None}
             faults += rule_faults(read, self.scale_rules[name], skip=known, rows=values.rows)
         return read, faults
@@ -409,7 +411,7 @@ class _Judge:
 def _scale_rules(spec: ModelSpec) -> dict[str, ColumnRule]:
     """The ends of the outcome's scale, which the model states, as a rule."""
     outcome = spec.parsed.outcome
-    scale = scale_of(outcome, spec.scales)
+    scale = spec.scales.get(outcome, None if named_after(outcome) else scale_of(outcome, spec.scales))
     if scale is None or (scale.lower is None and scale.upper is None):
         return {}
     remedy = "Correct it or the scale."

@@ -12,8 +12,8 @@ import numpy as np
 
 from alliance_bayes.cohort.cells import MISSING, ReadOptions, level_label
 from alliance_bayes.cohort.header import check_mapping
+from alliance_bayes.cohort.items import check_prorate
 from alliance_bayes.cohort.read import check_decimal, check_texts
-from alliance_bayes.cohort.scoring import check_prorate
 from alliance_bayes.errors import ModelError
 from alliance_bayes.model import Column, ModelSpec, Smooth, card_text, scale_of
 from alliance_bayes.model.complete import Emptied, refuse, term_columns

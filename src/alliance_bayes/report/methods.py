@@ -113,6 +113,7 @@ def fit_sentences(fit: FittedModel, cite: Cited, small: int) -> list[str]:
         complete=flow.left == 0,
         units=unit_words(fit, "participants")
         + ("" if fit.people is None else f" of {count(fit.count_people())} people"),
+        prorated=_prorated(fit, small),
         simulated=is_simulated(source),
         source=clean(source) if source else "",
         family=design.family.title,
@@ -131,6 +132,24 @@ def fit_sentences(fit: FittedModel, cite: Cited, small: int) -> list[str]:
         prior_reason="" if prior is None else clean(prior.reason),
         prior_sources=_PRIORS.get(fit.spec.prior_set, ()) if fit.priors.is_named_applied else (),
     )
+
+
+def _prorated(fit: FittedModel, small: int) -> list[dict[str, Any]]:
+    """Scores that were made up for missing items: how many, where that is not the number of few people."""
+    told = []
+    for name, one in dict(fit.info.get("prorated") or {}).items():
+        few = any(0 < n < small for n in one["people"])
+        told.append(
+            {
+                "score": column_name(name),
+                "n": None if few else count(one["n"]),
+                "one": one["n"] == 1,
+                "needed": count(one["needed"]),
+                "items": count(one["items"]),
+                "source": clean(one["source"]),
+            }
+        )
+    return told
 
 
 def _prior_of(fit: FittedModel, name: str | None, small: int) -> StatedPrior | None:
