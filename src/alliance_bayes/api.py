@@ -371,6 +371,8 @@ class Model(ModelSpec):
             "cohort_hash": cohort.hash,
             "missing": {name: int(rows.data[name].isna().sum()) for name in self.columns},
         }
+        if labels := {name: rows.labels[name] for name in self.columns if name in rows.labels}:
+            about["labels"] = labels
         if (persons := rows.persons) is not None:
             lacking = {name: persons[rows.data[name].isna().to_numpy()] for name in self.columns}
             about["missing_people"] = {name: int(np.unique(theirs).size) for name, theirs in lacking.items()}

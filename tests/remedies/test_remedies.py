@@ -96,6 +96,7 @@ COMPUTED = {
     ("api.py", "next(iter(reading))"): ["person", "time", "unit", "instruments"],
     ("cli/files.py", "long[0]"): ["person", "time", "unit"],
     ("cli/files.py", "of_one[0]"): ["instruments", "subscales"],
+    ("cli/files.py", "single[0]"): ["sheet", "wide", "join", "labels"],
     ("cli/files.py", "surveys[0]"): ["baseline", "followup", "min_days_between", "max_days_into_care"],
     ("cli/files.py", "next(iter(given))"): list(inspect.signature(ReadOptions).parameters),
     # Of a fit that was made before; two of the model's stand for an entry of an argument, and for the words of one.

@@ -72,6 +72,14 @@ Prorate = Annotated[
     ),
 ]
 
+#: Options that are pairs, each with an example.
+_PAIRS = {
+    "instruments": "--instrument alliance=wai_sr",
+    "wide": "--wide who5=who5_t{time}",
+    "join": "--join therapist_id=therapists.xlsx",
+    "labels": "--label age='age at intake'",
+}
+
 # A folder of tables has a handful of files.
 _MOST = 1_000
 
@@ -144,6 +152,34 @@ class ReadOptions(OptionGroup):
         typer.Option(help="With --person: column that says when a row was, numbers or dates.", show_default=False),
     ] = None
     unit: Annotated[str, typer.Option(help="With --person: what a row is called, such as session or week.")] = "row"
+    wide: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="With --person: a measure and how its columns are named, one a time, in a table with one row a "
+            "person: who5=who5_t{time}. May be repeated.",
+            metavar="NAME=PATTERN",
+            show_default=False,
+        ),
+    ] = None
+    join: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A second table with one row for each value of a key that both have: therapist_id=therapists.xlsx, or "
+            "therapist_id=staff.xlsx:Therapists for a sheet. May be repeated.",
+            metavar="KEY=TABLE[:SHEET]",
+            show_default=False,
+        ),
+    ] = None
+    labels: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--label",
+            help="What a page calls a column: age='age at intake'. By default what the file calls it, if it does. May "
+            "be repeated.",
+            metavar="NAME=WORDS",
+            show_default=False,
+        ),
+    ] = None
     baseline: Annotated[
         str | None,
         typer.Option(
@@ -260,10 +296,9 @@ def read(path: Path | None, options: ReadOptions, *, set_aside: bool = True) -> 
                 f"{argument(of_one[0])} is for one table, and '{path.name}' is a folder of three, whose sessions are "
                 "rated 1 to 5. Leave it out."
             )
-        if "sheet" in given:
+        if single := [name for name in ("sheet", "wide", "join", "labels") if name in given]:
             raise ab.UsageError(
-                f"{argument('sheet')} is for one workbook, and '{path.name}' is a folder of three tables. Save each "
-                "sheet as a file of its own."
+                f"{argument(single[0])} is for one table, and '{path.name}' is a folder of three. Leave it out."
             )
         cohort = ab.read_tables(*(_table_of(path, name) for name in TABLES), **arguments, set_aside=set_aside)
     else:
@@ -323,8 +358,11 @@ def _arguments(given: Mapping[str, Any]) -> dict[str, Any]:
         arguments["levels"] = _levels(arguments["levels"])
     if "prorate" in arguments:
         arguments["prorate"] = prorate_argument(arguments["prorate"])
-    if "instruments" in arguments:
-        arguments["instruments"] = _instruments(arguments["instruments"])
+    for name, example in _PAIRS.items():
+        if name in arguments:
+            arguments[name] = _mapping(arguments[name], example)
+    if "join" in arguments:
+        arguments["join"] = {key: _table_and_sheet(table) for key, table in arguments["join"].items()}
     if arguments.get("sep") == "\\t":
         arguments["sep"] = "\t"
     if "today" in arguments:
@@ -356,18 +394,25 @@ def prorate_argument(texts: list[str] | None) -> Any:
     return {name: rule(share) for name, _, share in parts}
 
 
-def _instruments(pairs: list[str]) -> dict[str, str]:
-    """NAME=INSTRUMENT pairs as a mapping."""
-    parts = [pair.partition("=") for pair in pairs]
-    if not all(name and equals and instrument for name, equals, instrument in parts):
-        raise ab.UsageError("--instrument should be NAME=INSTRUMENT, such as --instrument alliance=wai_sr.")
-    named: dict[str, str] = {}
-    for name, _, instrument in parts:
-        if named.setdefault(name, instrument) != instrument:
-            raise ab.UsageError(
-                f"--instrument names two instruments for {name!r}, {named[name]!r} and {instrument!r}. Choose one."
-            )
-    return named
+def _mapping(pairs: list[str], example: str) -> dict[str, str]:
+    """NAME=VALUE pairs as a mapping."""
+    option = example.partition(" ")[0]
+    mapping: dict[str, str] = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not (name and equals and value):
+            raise ab.UsageError(f"{option} {pair!r} should be NAME=VALUE, such as {example}.")
+        if mapping.setdefault(name, value) != value:
+            raise ab.UsageError(f"{option} gives two values for {name!r}, {mapping[name]!r} and {value!r}. Choose one.")
+    return mapping
+
+
+def _table_and_sheet(text: str) -> str | tuple[str, str]:
+    """A table, or a workbook and the name of its sheet after a colon."""
+    from alliance_bayes.cohort.files import SHEETS
+
+    path, colon, sheet = text.rpartition(":")
+    return (path, sheet) if colon and sheet and path.lower().endswith(SHEETS) else text
 
 
 def _levels(pairs: list[str]) -> dict[str, list[str]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -27,6 +27,8 @@ _NEEDED = (ID, "date", "goal", "bond")
 _FACTORS = ("provider_id", "provider_type")
 _NUMBERS = ("goal", "bond")
 
+#: Reasons for which a column's cells are empty that are told apart.
+_REASONS = 10
 _COLUMNS = ["variable", "level", "n", "missing", "share", "mean", "sd", "median", "min", "max"]
 _OF_MANY = ["levels", "largest", "n_largest", "n_single"]
 
@@ -73,6 +75,11 @@ class Cohort:
         "mood": "PHQ-9"}``. By default the alliance is a mean rating of 1 to 5.
     prorated
         How many scores were made up for missing items, by column.
+    labels
+        What a column is called in words, by its name; a page of a model calls it so.
+    reasons
+        A row for each of `data` (the same index), and a column for each column of which is known why a cell is empty:
+        "refused (-99)". The flow counts rows by it.
 
     Raises
     ------
@@ -93,8 +100,13 @@ class Cohort:
     unit: str = ROW
     instruments: Mapping[str, str] = field(default_factory=dict)
     prorated: Mapping[str, Prorated] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    reasons: pd.DataFrame | None = None
 
     def __post_init__(self) -> None:
+        if self.reasons is not None:
+            # Rows that were taken from a table keep their numbers until here.
+            object.__setattr__(self, "reasons", self.reasons.reindex(self.data.index).reset_index(drop=True))
         object.__setattr__(self, "data", _canonical_data(self.data, self.time))
         check_unit(self.unit)
         if lacking := [name for name in (self.person, self.time) if name is not None and name not in self.data]:
@@ -218,12 +230,27 @@ class Cohort:
                 leave_out(reason, so)
                 lacking &= ~so
             told = called(name)
-            leave_out(MISSING_REASONS.get(name, f"no value of {name}" if told is None else f"no {told}"), lacking)
+            otherwise = MISSING_REASONS.get(name, f"no value of {name}" if told is None else f"no {told}")
+            for reason, rows in self._coded("who5_followup" if name == CHANGE else name):
+                leave_out(f"{otherwise}: {reason}", lacking & rows)
+                lacking &= ~rows
+            leave_out(otherwise, lacking)
         everybody = len(self.data) + sum(step.n for step in self.excluded)
         people = None
         if persons is not None:
             people = np.unique(persons).size + sum(step.lost or 0 for step in self.excluded)
         return self.data[keep].reset_index(drop=True), Flow(everybody, merge_steps(steps), people, self.unit)
+
+    def _coded(self, name: str) -> Iterator[tuple[str, pd.Series]]:
+        """Why cells of a column are empty, as far as the table says so, the most frequent reason first; and which."""
+        if self.reasons is None or name not in self.reasons:
+            return
+        counts = self.reasons[name].value_counts()
+        kinds = sorted(counts.index, key=lambda reason: (-counts[reason], reason))
+        for reason in kinds[:_REASONS]:
+            yield reason, self.reasons[name] == reason
+        if kinds[_REASONS:]:
+            yield "other codes of the table", self.reasons[name].isin(kinds[_REASONS:])
 
     def same_people(self, columns: Iterable[str], *, beside: pd.DataFrame | None = None) -> Cohort:
         """Only those who have a value in every one of some columns, for models that are to be of the same people.

@@ -24,7 +24,7 @@ from alliance_bayes.cohort.raw import RawTable, from_frame, is_empty, named, siz
 from alliance_bayes.errors import DataError, Problem, UsageError
 from alliance_bayes.remedies import argument
 
-__all__ = ["ENDINGS", "SEPARATORS", "read_raw"]
+__all__ = ["ENDINGS", "SEPARATORS", "SHEETS", "read_raw"]
 
 SEPARATORS = {".csv": ",", ".tsv": "\t", ".tab": "\t", ".csv.gz": ",", ".tsv.gz": "\t", ".tab.gz": "\t"}
 _TEXT = (".txt", ".txt.gz")

@@ -83,6 +83,19 @@ class ParsedTable:
     aside: Mapping[str, tuple[Problem, ...]] = field(default_factory=dict)
     notes: tuple[Problem, ...] = ()
 
+    @property
+    def labels(self) -> dict[str, str]:
+        """What the file calls each column in words, by canonical name."""
+        return {canonical: self.raw.labels[name] for canonical, name in self.names.items() if name in self.raw.labels}
+
+    @property
+    def reasons(self) -> pd.DataFrame | None:
+        """Why cells are empty, by canonical name, as far as the file says so."""
+        found = {
+            canonical: self.raw.reasons[name] for canonical, name in self.names.items() if name in self.raw.reasons
+        }
+        return pd.DataFrame(found) if found else None
+
     def problem(self, column: str, position: int, what: str, remedy: str) -> Problem:
         """Say what is wrong with one cell, by the table's own names."""
         return _problem(self.raw, self.names[column], Fault(position, what, remedy))

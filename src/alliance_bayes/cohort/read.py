@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -31,10 +32,13 @@ from alliance_bayes.cohort.items import (
     scores_in,
     without_score,
 )
+from alliance_bayes.cohort.joined import JoinedTables, check_join
 from alliance_bayes.cohort.names import CHANGE, ID
 from alliance_bayes.cohort.parsing import ColumnOptions, ParsedTable, check_column_options, parse_table
 from alliance_bayes.cohort.persons import long_rules, of_persons, person_problems, time_problems
+from alliance_bayes.cohort.programs import plain_label
 from alliance_bayes.cohort.schema import ColumnRule, cohort_rules, named_rules
+from alliance_bayes.cohort.wide import check_wide, to_long
 from alliance_bayes.errors import DataError, Problem, UsageError
 from alliance_bayes.instruments import Instrument
 from alliance_bayes.remedies import argument
@@ -65,6 +69,9 @@ def read_cohort(
     date_format: str | None = None,
     instruments: Mapping[str, str] | None = None,
     subscales: Sequence[str] = (),
+    labels: Mapping[str, str] | None = None,
+    wide: Mapping[str, str] | None = None,
+    join: Mapping[str, Any] | None = None,
 ) -> Cohort:
     """Read, check and score a table with one row a participant, or a long one with several.
 
@@ -124,6 +131,18 @@ def read_cohort(
         5; models of the cohort, their priors and the study take it as it is.
     subscales
         Scores of subscales to be made, by score and subscale: ``["wai_goal", "core_om_baseline_risk"]``.
+    labels
+        What a page of a model calls a column, by its name: ``{"age": "age at intake"}``. By default what a file of
+        SPSS, Stata, SAS or R calls it (its variable label), else its name.
+    wide
+        Measure -> pattern of its columns, in a table with one row a person and a column a time:
+        ``{"who5": "who5_t{time}"}`` for `who5_t1` ... `who5_t6`; with "{item}" in both for items. Each person then has
+        a row a time, the column `time` (or what `time` names) says which, and other columns are repeated. Only with
+        `person`. Rows without a value of any measure are left out; whoever has none at all keeps one row.
+    join
+        Key -> a second table with one row for each value of it: ``{"therapist_id": "therapists.xlsx"}``, or a path and
+        the name of a sheet. Its columns stand beside those of the first table. Keys are levels (1 is 1.0), and one that
+        the second table lacks is an error, as is a column of both.
 
     Returns
     -------
@@ -162,22 +181,34 @@ def read_cohort(
         check_texts("categorical", categorical),
         check_texts("numeric", numeric),
     )
-    long = partial(long_rules, options=column_options, person=person, time=time, unit=check_unit(unit))
+    patterns, second = check_wide(wide, person=person, time=time), check_join(join)
+    # Of a wide table, times are made and not read.
+    at = time if patterns is None else None
+    long = partial(long_rules, options=column_options, person=person, unit=check_unit(unit))
     known = cohort_rules(scores=scores_in((), declared))
-    check_column_options(column_options, long(known))
+    check_column_options(column_options, long(known, time=at))
     if date_format is not None and time is None:
         raise UsageError(f"{argument('date_format')} is how dates in {argument('time')} are written. Name that column.")
     reading = ReadOptions(
         decimal=check_decimal(decimal), missing=check_texts("missing", missing), date_format=date_format
     )
     raw = read_raw(source, encoding=encoding, sep=sep, sheet=sheet)
+    if patterns is not None:
+        raw, numbered = to_long(raw, patterns, missing=reading.missing)
+        # Times that are names order no rows: they are levels.
+        time = patterns.time if numbered else None
     called = {name: canonical for canonical, name in column_options.columns.items()}
     names = [called.get(name, name) for name in raw.cells.columns]
     scores, rules = _scores_and_rules(names, declared, wanted, prorate, column_options, (person, time))
     check_prorated(prorate, scores)
-    parsed = parse_table(raw, long(rules), reading, column_options, set_aside=set_aside)
+    rules = long(rules, time=time)
+    here = [*names, *raw.aside]
+    joined = JoinedTables(second, here, column_options, rules, reading, encoding=encoding, set_aside=set_aside)
+    parsed = parse_table(raw, rules, reading, joined.options, set_aside=set_aside)
     data = parsed.data.copy()
-    problems, aside = list(parsed.problems), dict(parsed.aside)
+    problems, aside = list(parsed.problems), {**joined.aside, **parsed.aside}
+    data, between = joined.beside(data, parsed, person)
+    problems += between
     if person is not None and person in data:
         problems += person_problems(parsed, person)
         data[person] = of_persons(data[person])
@@ -215,12 +246,14 @@ def read_cohort(
         data,
         source=parsed.raw.source,
         aside=aside,
-        notes=parsed.notes,
+        notes=(*parsed.notes, *joined.notes),
         person=person,
         time=time,
         unit=unit,
         instruments=own,
         prorated=prorated,
+        labels={**parsed.labels, **joined.labels, **check_labels(labels, data.columns)},
+        reasons=joined.reasons(parsed.reasons, parsed),
     )
 
 
@@ -277,6 +310,29 @@ def check_levels(levels: Mapping[str, Sequence[str]] | None) -> dict[str, tuple[
         return {name: tuple(level_label(level) for level in listed) for name, listed in levels.items()}
     except CellError as bad:
         raise UsageError(f"a declared level {bad.what}. {bad.remedy}") from bad
+
+
+def check_labels(labels: Mapping[str, str] | None, columns: Collection[str]) -> dict[str, str]:
+    """What columns are called in words, in one line each.
+
+    Raises
+    ------
+    UsageError
+        No mapping of columns of the table to texts.
+    """
+    if labels is None:
+        return {}
+    if not isinstance(labels, Mapping) or not all(
+        isinstance(text, str) and plain_label(text) for text in labels.values()
+    ):
+        example = argument("labels", {"age": "age at intake"})
+        raise UsageError(f"{argument('labels')} should map columns to what they are called, as in {example}.")
+    if unknown := [name for name in labels if name not in columns]:
+        raise UsageError(
+            f"{argument('labels')} names {unknown[0]!r}, which is no column that was read. Columns: "
+            f"{', '.join(map(str, columns))}."
+        )
+    return {name: plain_label(text) for name, text in labels.items()}
 
 
 def check_texts(name: str, texts: Sequence[str]) -> tuple[str, ...]:

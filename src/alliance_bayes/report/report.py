@@ -22,7 +22,7 @@ from alliance_bayes.report.reproduction import digest_of, made_from
 from alliance_bayes.report.rows import Estimates
 from alliance_bayes.report.sections import Section, SectionMaker
 from alliance_bayes.report.small_counts import SMALL, analysed_words
-from alliance_bayes.report.text import capital, clean, column_name
+from alliance_bayes.report.text import calling, capital, clean, column_name
 from alliance_bayes.report.view import View
 
 __all__ = ["Report"]
@@ -116,11 +116,22 @@ class Report:
         No row of a participant is in the page or in the JSON: distributions are shown in bars of at least `small`
         people, smaller counts are suppressed, and levels that may be one person each are not named.
         """
+        with calling(fit.info.get("labels") or {}):
+            return self._rendered(fit, effects, checks, key, told or {}, again)
+
+    def _rendered(
+        self,
+        fit: FittedModel,
+        effects: EffectTable | None,
+        checks: CheckReport | None,
+        key: bytes | None,
+        told: Mapping[str, Mapping[str, Any]],
+        again: bool,
+    ) -> Rendered:
         effects, checks = _completed(fit, effects, checks, self.prob)
         prob = float(effects["prob"].iloc[0]) if len(effects) else self.prob
         withheld = checks.conclusions_withheld
         asked = effects.asked
-        told = told or {}
         effects = effects.told(told)
         estimates = Estimates.of(fit, effects[effects["estimand"] == ""] if withheld else effects, self.small)
         few = quiet(fit, effects, self.small)

@@ -86,7 +86,8 @@ def made_from(fit: FittedModel) -> dict[str, Any]:
             "analysed": fit.flow.analysed,
         }
         | ({} if fit.flow.people is None else {"people": fit.flow.analysed_people, "unit": fit.flow.unit})
-        | ({"read": long} if (long := _long(fit)) else {}),
+        | ({"read": long} if (long := _long(fit)) else {})
+        | ({"labels": dict(labels)} if (labels := info.get("labels")) else {}),
         "card": card_text(fit.spec),
         "formula": fit.spec.formula,
         "family": fit.spec.family,

@@ -5,9 +5,12 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from decimal import ROUND_HALF_UP, Decimal
+from types import MappingProxyType
 from typing import Any
 
 import pandas as pd
@@ -25,6 +28,7 @@ __all__ = [
     "UNSETTLED",
     "Claim",
     "Row",
+    "calling",
     "capital",
     "claim",
     "clean",
@@ -220,8 +224,26 @@ _NAMES: Mapping[str, str] = {
 }
 
 
+#: What columns are called on the page that is being written, where its data say so.
+_LABELS: ContextVar[Mapping[str, str]] = ContextVar("labels", default=MappingProxyType({}))
+#: Most characters of such a label, which stands in sentences, headings and figures.
+_LONGEST_LABEL = 60
+
+
+@contextmanager
+def calling(labels: Mapping[str, str]) -> Iterator[None]:
+    """Call columns what a fit's data call them, while a page of the fit is written."""
+    token = _LABELS.set({name: shortened(label.strip(), _LONGEST_LABEL) for name, label in labels.items()})
+    try:
+        yield
+    finally:
+        _LABELS.reset(token)
+
+
 def column_name(name: str) -> str:
-    """A column as a sentence calls it; unknown names with their underscores as blanks."""
+    """A column as a sentence calls it: as its data do, else unknown names with their underscores as blanks."""
+    if label := _LABELS.get().get(name):
+        return label
     if (made := windowed_named(name)) is not None:
         return _windowed_words(made)
     known = _NAMES.get(name) or called(name)

@@ -322,8 +322,9 @@ def _report(
 def _taken(manifest: Mapping[str, Any]) -> dict[str, Any]:
     """What a refit takes from the manifest, because the data do not say it."""
     versions = {str(key): str(value) for key, value in manifest["versions"].items() if key != _THIS}
-    source = manifest["data"]["source"]
-    return {"versions": versions} | ({} if source is None else {"cohort_source": str(source)})
+    source, labels = manifest["data"]["source"], manifest["data"].get("labels") or {}
+    taken = {"versions": versions} | ({} if source is None else {"cohort_source": str(source)})
+    return taken | {"labels": {str(name): str(label) for name, label in dict(labels).items()}}
 
 
 def _seed(seed: int, other: int) -> int:

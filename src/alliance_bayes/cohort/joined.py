@@ -1,0 +1,205 @@
+"""A second table beside the first: what is known of therapists, sites or groups, by a key that both have."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from alliance_bayes.cohort.cells import ReadOptions, level_label, likeness
+from alliance_bayes.cohort.files import read_raw
+from alliance_bayes.cohort.names import ID
+from alliance_bayes.cohort.parsing import ColumnOptions, ParsedTable, parse_table, prefixed
+from alliance_bayes.cohort.schema import ColumnRule
+from alliance_bayes.errors import Problem, UsageError
+from alliance_bayes.remedies import argument
+
+__all__ = ["JoinedTables", "check_join"]
+
+# Keys without a row that are told one by one.
+_TOLD = 100
+
+
+def check_join(join: Mapping[str, Any] | None) -> dict[str, tuple[str | Path | pd.DataFrame, str | None]]:
+    """Key -> table and sheet, or UsageError."""
+    if join is None:
+        return {}
+    example = argument("join", {"therapist_id": "therapists.xlsx"})
+    if not isinstance(join, Mapping):
+        raise UsageError(f"{argument('join')} should map a key to the table that has it, as in {example}.")
+    found = {}
+    for key, given in join.items():
+        table, sheet = given if isinstance(given, tuple) and len(given) == 2 else (given, None)
+        kinds = isinstance(key, str) and key and isinstance(table, (str, Path, pd.DataFrame))
+        if not kinds or not (sheet is None or isinstance(sheet, str)):
+            raise UsageError(
+                f"{argument('join')} should map a key to a table (a path, a DataFrame, or a path and the name of a "
+                f"sheet), as in {example}."
+            )
+        found[key] = table, sheet
+    return found
+
+
+class JoinedTables:
+    """Second tables, read.
+
+    Parameters
+    ----------
+    join
+        What `check_join` returned.
+    main
+        Names of the first table's columns, as they are called in the cohort.
+    options
+        What the caller says about columns, of whichever table.
+    rules
+        Rules of the known columns, which hold in every table.
+    reading, encoding, set_aside
+        As in `read_cohort`.
+    """
+
+    def __init__(
+        self,
+        join: Mapping[str, tuple[str | Path | pd.DataFrame, str | None]],
+        main: Collection[str],
+        options: ColumnOptions,
+        rules: tuple[ColumnRule, ...],
+        reading: ReadOptions,
+        *,
+        encoding: str | None,
+        set_aside: bool,
+    ) -> None:
+        self.tables: dict[str, ParsedTable] = {}
+        self.names: dict[str, str] = {}
+        own: set[str] = set()
+        for key, (source, sheet) in join.items():
+            raw = read_raw(source, encoding=encoding, sheet=sheet, what=f"join of {key!r}")
+            names = {*raw.cells, *raw.aside} - {key}
+            theirs = _of(options, names - set(main))
+            own |= names - set(main)
+            remedy = f"Keep one row for each {key}."
+            rule = ColumnRule(key, "id", required=True, repeated=remedy)
+            known = [one for one in rules if one.name != key and one.kind in ("number", "factor")]
+            self.tables[key] = parse_table(raw, [rule, *known], reading, theirs, set_aside=set_aside, table=None)
+            self.names[key] = Path(raw.source).stem if not isinstance(source, pd.DataFrame) else f"table of {key}"
+        #: What of the options is about the first table; its keys are levels.
+        keys = tuple(key for key in join if key not in {one.name for one in rules})
+        rest = _of(options, {*options.levels, *options.categorical, *options.numeric} - own)
+        self.options = replace(
+            rest,
+            columns=options.columns,
+            categorical=tuple(dict.fromkeys((*rest.categorical, *(key for key in keys if key not in rest.levels)))),
+        )
+
+    @property
+    def notes(self) -> tuple[Problem, ...]:
+        """Notes of all of them."""
+        return tuple(note for key, one in self.tables.items() for note in prefixed(one.notes, self.names[key]))
+
+    @property
+    def aside(self) -> dict[str, tuple[Problem, ...]]:
+        """Columns that cannot be read."""
+        return {
+            name: tuple(prefixed(wrong, self.names[key]))
+            for key, one in self.tables.items()
+            for name, wrong in one.aside.items()
+        }
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """What columns are called in words."""
+        return {name: label for key, one in self.tables.items() for name, label in one.labels.items() if name != key}
+
+    def beside(self, data: pd.DataFrame, parsed: ParsedTable, person: str | None) -> tuple[pd.DataFrame, list[Problem]]:
+        """The first table with the columns of the others, and everything that is wrong between them.
+
+        Parameters
+        ----------
+        data
+            The first table.
+        parsed
+            It as it was read.
+        person
+            Column that says whose a row is.
+        """
+        problems: list[Problem] = []
+        for key, table in self.tables.items():
+            problems += prefixed(table.problems, self.names[key])
+            if key not in parsed.data or key not in table.data:
+                if key not in parsed.names:
+                    what = f"is not in the table, and joins it to {self.names[key]}"
+                    problems.append(
+                        Problem(key, None, None, what, f"Columns: {', '.join(map(str, parsed.raw.cells))}.")
+                    )
+                continue
+            columns = [str(name) for name in table.data if name != key]
+            taken = [name for name in (*columns, *table.aside) if name in data or name in parsed.aside]
+            for name in taken:
+                what = f"is a column of both tables that '{key}' joins"
+                problems.append(Problem(name, None, None, what, "Rename or remove one of them."))
+            places, found = self._places(parsed, table, key, named=key not in (ID, person))
+            problems += found
+            if taken or found:
+                continue
+            for name in columns:
+                taken_from = table.data[name].array.take(places, allow_fill=True)
+                data = data.assign(**{name: pd.Series(taken_from, index=data.index)})
+        return data, problems
+
+    def reasons(self, own: pd.DataFrame | None, parsed: ParsedTable) -> pd.DataFrame | None:
+        """Why cells are empty, of all tables."""
+        found = {} if own is None else {name: own[name] for name in own}
+        for key, table in self.tables.items():
+            theirs = table.reasons
+            if theirs is not None and key in parsed.data:
+                places, _ = self._places(parsed, table, key, named=False)
+                for name in theirs:
+                    found[name] = pd.Series(theirs[name].astype(object).array.take(places, allow_fill=True))
+        return pd.DataFrame(found) if found else None
+
+    def _places(
+        self, parsed: ParsedTable, table: ParsedTable, key: str, *, named: bool
+    ) -> tuple[np.ndarray, list[Problem]]:
+        """Row of the second table for each of the first (-1 where it has no key), and keys without one."""
+        problems: list[Problem] = []
+        first: dict[str, int] = {}
+        for place, text in enumerate(table.data[key].tolist()):
+            if not isinstance(text, str):
+                continue
+            before = first.setdefault(level_label(text), place)
+            # What is the same text is told by the rule of the column.
+            if before != place and table.data[key].iloc[before] != text:
+                what = f"is the same number as the key in row {table.raw.rows[before]}, written otherwise"
+                wrong = table.problem(key, place, what, f"Keep one row for each {key}.")
+                problems += prefixed([wrong], self.names[key])
+        keys = parsed.data[key].astype(object).tolist()
+        labels = [level_label(text) if isinstance(text, str) else None for text in keys]
+        places = np.array([-1 if one is None else first.get(one, -1) for one in labels], dtype=np.int64)
+        like = {likeness(known): known for known in reversed(first)}
+        lacking: dict[str, int] = {}
+        for place, one in enumerate(labels):
+            if one is not None and one not in first:
+                lacking.setdefault(one, place)
+        for one, place in list(lacking.items())[:_TOLD]:
+            remedy = f"Add it to {table.raw.source}, or leave the cell empty."
+            if (near := like.get(likeness(one))) is not None and named:
+                remedy = f"Write {near!r} if that is meant. {remedy}"
+            wrong = parsed.problem(key, place, f"has no row in {table.raw.source}", remedy)
+            problems.append(wrong if named else replace(wrong, value=None))
+        if len(lacking) > _TOLD:
+            what = f"has {len(lacking) - _TOLD:,} more keys without a row in {table.raw.source}"
+            problems.append(Problem(parsed.names[key], None, None, what, "Check that the two tables belong together."))
+        return places, problems
+
+
+def _of(options: ColumnOptions, names: Collection[str]) -> ColumnOptions:
+    """What is said about some columns."""
+    return ColumnOptions(
+        {},
+        {name: levels for name, levels in options.levels.items() if name in names},
+        tuple(name for name in options.categorical if name in names),
+        tuple(name for name in options.numeric if name in names),
+    )

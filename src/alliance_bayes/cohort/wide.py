@@ -1,0 +1,248 @@
+"""Wide repeated measures made long: columns of one measure at several times become rows."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from alliance_bayes.cohort.cells import NUMBER, is_missing
+from alliance_bayes.cohort.labelled import without_marks
+from alliance_bayes.cohort.raw import RawTable, size_problems
+from alliance_bayes.errors import DataError, Problem, UsageError
+from alliance_bayes.foreign import shown
+from alliance_bayes.remedies import argument
+
+__all__ = ["TIME", "Wide", "check_wide", "to_long"]
+
+#: What the column of times is called where nobody says.
+TIME = "time"
+_EXAMPLE = {"who5": "who5_t{time}"}
+_FIELD = re.compile(r"\{(time|item)\}")
+# Columns that a message lists.
+_LISTED = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Wide:
+    """How wide columns are named, checked.
+
+    Parameters
+    ----------
+    patterns
+        Name of each measure -> how its columns are named.
+    time
+        Name of the column of times.
+    """
+
+    patterns: Mapping[str, str]
+    time: str
+
+
+def check_wide(wide: Mapping[str, str] | None, *, person: str | None, time: str | None) -> Wide | None:
+    """What is asked for, or UsageError.
+
+    Parameters
+    ----------
+    wide
+        Measure -> pattern of its columns, such as "who5_t{time}"; both with "{item}" where it has items.
+    person, time
+        Column that says whose a row is, and what the column of times is to be called.
+    """
+    if wide is None:
+        return None
+    example = argument("wide", _EXAMPLE)
+    texts = isinstance(wide, Mapping) and all(isinstance(one, str) for pair in wide.items() for one in pair)
+    if not wide or not texts:
+        raise UsageError(f"{argument('wide')} should map measures to how their columns are named, as in {example}.")
+    for name, pattern in wide.items():
+        fields, own = _FIELD.findall(pattern), _FIELD.findall(name)
+        odd = fields.count("time") != 1 or fields.count("item") > 1 or own != [one for one in fields if one == "item"]
+        if odd or "{" in _FIELD.sub("", pattern) + _FIELD.sub("", name):
+            raise UsageError(
+                f"{argument('wide')} of {name!r} should name its columns by a pattern with {{time}} in it, once, as in "
+                f"{example}; and with {{item}} in both where it has items, as in "
+                f"{argument('wide', {'phq9_{item}': 'phq_{item}_t{time}'})}; but got {shown(pattern)}."
+            )
+    if person is None:
+        raise UsageError(
+            f"{argument('wide')} makes several rows a person. Say which column tells whose they are: "
+            f"{argument('person', ...)}."
+        )
+    return Wide(dict(wide), TIME if time is None else time)
+
+
+def to_long(raw: RawTable, wide: Wide, *, missing: Sequence[str]) -> tuple[RawTable, bool]:
+    """A row for each row and time.
+
+    Parameters
+    ----------
+    raw
+        The table.
+    wide
+        What is asked for.
+    missing
+        Texts that stand for a missing value.
+
+    Returns
+    -------
+    raw : RawTable
+        Columns that no pattern fits are repeated. Rows in which no measure has a value, or a reason why it has none,
+        are left out, with a note of how many; of whom all are empty, the first stays.
+    numeric : bool
+        Whether times are numbers; else they are levels, in the order of the columns.
+
+    Raises
+    ------
+    DataError
+        A pattern that fits no column, a column that several fit, or a name that is taken.
+    """
+    found, notes = _columns(raw, wide)
+    taken = {column for by_time in found.values() for column in by_time.values()}
+    kept = [str(name) for name in raw.cells if name not in taken]
+    clashes = [name for name in (*found, wide.time) if name in kept or name in set(raw.aside) - taken]
+    problems = [_clash(name, wide) for name in clashes]
+    times = list(dict.fromkeys(time for by_time in found.values() for time in by_time))
+    numeric = all(NUMBER["."].fullmatch(time) for time in times)
+    if numeric:
+        times.sort(key=float)
+    else:
+        order = {time: place for place, time in enumerate(dict.fromkeys(_in_order(raw, found)))}
+        times.sort(key=order.__getitem__)
+    n = len(raw.cells)
+    problems = problems or size_problems(n * len(times), len(kept) + len(found) + 1)
+    if problems:
+        raise DataError(problems, source=raw.source)
+    rows_first = np.arange(n * len(times)).reshape(len(times), n).T.ravel()
+    cells = {name: _repeated(raw.cells[name], len(times), rows_first) for name in kept}
+    at = [time for _ in range(n) for time in times]
+    cells[wide.time] = pd.Series([float(time) for time in at] if numeric else pd.Categorical(at, categories=times))
+    for name, by_time in found.items():
+        cells[name] = _stacked(raw.cells, [by_time.get(time) for time in times]).iloc[rows_first].reset_index(drop=True)
+    reasons = {name: _repeated(raw.reasons[name], len(times), rows_first) for name in raw.reasons if name in kept}
+    for name, by_time in found.items():
+        if any(column in raw.reasons for column in by_time.values()):
+            stacked = _stacked(raw.reasons, [by_time.get(time) for time in times])
+            reasons[name] = stacked.iloc[rows_first].reset_index(drop=True)
+    rows = tuple(f"{row}, {wide.time} {time}" for row in raw.rows for time in times)
+    long = replace(
+        raw,
+        cells=pd.DataFrame(cells),
+        rows=rows,
+        reasons=pd.DataFrame(reasons),
+        after_gap=frozenset(),
+        aside={**{name: wrong for name, wrong in raw.aside.items() if name not in taken}, **_set_aside(raw, found)},
+        labels={**{name: raw.labels[name] for name in kept if name in raw.labels}, **_shared(raw.labels, found)},
+        value_labels={**raw.value_labels, **_shared(raw.value_labels, found)},
+    )
+    there = _there(long, list(found), missing).reshape(n, len(times))
+    there[~there.any(axis=1), 0] = True
+    left = int((~there).sum())
+    if left:
+        listed = " and ".join(list(found)[:3]) if len(found) <= 3 else "the measures"
+        what = f"is long now: {there.size:,} rows of {n:,}, of which {left:,} without a value of {listed} are left out"
+        notes.append(Problem(None, None, None, what, "Whoever has no value at all keeps one row."))
+    return replace(long.where(there.ravel()), notes=(*raw.notes, *notes)), numeric
+
+
+def _columns(raw: RawTable, wide: Wide) -> tuple[dict[str, dict[str, str]], list[Problem]]:
+    """Measure -> time -> column; items are measures of their own."""
+    names = [*raw.cells, *raw.aside]
+    found: dict[str, dict[str, str]] = {}
+    claimed: dict[str, str] = {}
+    problems, notes = [], []
+    for measure, pattern in wide.patterns.items():
+        fitting = {name: match for name in names if (match := _expression(pattern).fullmatch(name))}
+        numbers = {name for name, match in fitting.items() if NUMBER["."].fullmatch(match["time"])}
+        for name, match in fitting.items():
+            if numbers and name not in numbers:
+                what = f"fits {pattern!r}, but {match['time'][:40]!r} is no number as its other times are"
+                notes.append(Problem(name, None, None, what, "It stays a column; rename it if it is a time."))
+                continue
+            own = measure.replace("{item}", match.groupdict().get("item") or "")
+            time = f"{float(match['time']):g}" if name in numbers else match["time"]
+            other = found.setdefault(own, {}).setdefault(time, name)
+            if other != name:
+                problems.append(Problem(name, None, None, f"is {own!r} at {time}, and so is '{other}'", "Rename one."))
+            elif name in claimed:
+                what = f"fits the patterns of {claimed[name]!r} and of {own!r}"
+                problems.append(Problem(name, None, None, what, "Write patterns of which one fits."))
+            claimed[name] = own
+        if not fitting:
+            listed = ", ".join(names[:_LISTED]) + (", ..." if len(names) > _LISTED else "")
+            what = f"has no column that {pattern!r} fits"
+            problems.append(Problem(None, None, None, what, f"Correct {argument('wide')}. Columns: {listed}."))
+    if problems:
+        raise DataError(problems, source=raw.source)
+    return found, notes
+
+
+def _expression(pattern: str) -> re.Pattern[str]:
+    """A pattern as an expression: an item is a word, a time anything."""
+    parts = {"time": "(?P<time>.+)", "item": "(?P<item>[A-Za-z0-9]+)"}
+    pieces = _FIELD.split(pattern)
+    return re.compile("".join(parts[piece] if place % 2 else re.escape(piece) for place, piece in enumerate(pieces)))
+
+
+def _clash(name: str, wide: Wide) -> Problem:
+    if name == wide.time:
+        remedy = f"Name them: {argument('time', 'week')}."
+        return Problem(name, None, None, "is a column of the table, and the times would be called so", remedy)
+    remedy = f"Give the measure another name: {argument('wide')}."
+    return Problem(name, None, None, "is a column of the table, and the name of a measure", remedy)
+
+
+def _in_order(raw: RawTable, found: Mapping[str, Mapping[str, str]]) -> list[str]:
+    """Times in the order in which the table has the columns."""
+    where = {name: place for place, name in enumerate([*raw.cells, *raw.aside])}
+    pairs = [(where[name], time) for by_time in found.values() for time, name in by_time.items()]
+    return [time for _, time in sorted(pairs)]
+
+
+def _repeated(column: pd.Series, times: int, order: np.ndarray) -> pd.Series:
+    return pd.concat([column] * times, ignore_index=True).iloc[order].reset_index(drop=True)
+
+
+def _stacked(table: pd.DataFrame, columns: Sequence[str | None]) -> pd.Series:
+    """One column below the other; nothing where there is none."""
+    there = [table[name] for name in columns if name is not None and name in table]
+    numbers = all(pd.api.types.is_numeric_dtype(one.dtype) for one in there)
+    nothing = pd.Series(np.nan if numbers else None, index=table.index, dtype=np.float64 if numbers else object)
+    parts = [table[name] if name is not None and name in table else nothing for name in columns]
+    return pd.concat(parts, ignore_index=True)
+
+
+def _set_aside(raw: RawTable, found: Mapping[str, Mapping[str, str]]) -> dict[str, tuple[Problem, ...]]:
+    """Measures of which a column cannot be read."""
+    wrong = {}
+    for name, by_time in found.items():
+        if problems := [one for column in by_time.values() for one in raw.aside.get(column, ())]:
+            wrong[name] = tuple(problems)
+    return wrong
+
+
+def _shared[T](told: Mapping[str, T], found: Mapping[str, Mapping[str, str]]) -> dict[str, T]:
+    """What is said of a measure's every column alike."""
+    shared = {}
+    for name, by_time in found.items():
+        first = next(iter(by_time.values()))
+        if first in told and all(told.get(column) == told[first] for column in by_time.values()):
+            shared[name] = told[first]
+    return shared
+
+
+def _there(long: RawTable, measures: Collection[str], missing: Sequence[str]) -> np.ndarray:
+    """Which rows have a value of some measure, or a reason why there is none."""
+    there = np.zeros(len(long.cells), dtype=bool)
+    for name in measures:
+        cells = without_marks(long.cells[name], missing)
+        if pd.api.types.is_numeric_dtype(cells.dtype):
+            there |= cells.notna().to_numpy()
+        else:
+            there |= np.array([not is_missing(cell, missing) for cell in cells.tolist()], dtype=bool)
+        if name in long.reasons:
+            there |= long.reasons[name].notna().to_numpy()
+    return there
