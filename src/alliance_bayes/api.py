@@ -29,6 +29,7 @@ from alliance_bayes.model.nobody import lone_levels
 from alliance_bayes.model.roles import role_wanted
 from alliance_bayes.model.windows import lagged_outcome
 from alliance_bayes.moments import Moments, fingerprint
+from alliance_bayes.moments.persons import of_moments, people_of
 from alliance_bayes.moments.weighted import design_of_moments
 from alliance_bayes.readonly import ReadOnly
 from alliance_bayes.remedies import argument, call
@@ -311,9 +312,13 @@ class Model(ModelSpec):
                 raise UsageError(
                     f"moments hold no rows to choose people from, so {argument('same_people')} needs the table itself."
                 )
-            design, moments = design_of_moments(cohort, self)
+            spec = of_moments(self, cohort)
+            design, moments = design_of_moments(cohort, spec)
+            people = people_of(moments, design.frame)
             flow = cohort.flow or Flow(design.n)
-            about = {"cohort_source": "moments, without rows", "cohort_hash": fingerprint(moments)}
+            about: dict[str, Any] = {"cohort_source": "moments, without rows", "cohort_hash": fingerprint(moments)}
+            if moments.person:
+                about["long"] = {"person": moments.person, "time": None, "unit": flow.unit}
         else:
             spec, design, flow, about, rows = self._applied(cohort, same_people, reading)
             people = rows.people(spec.columns)

@@ -88,13 +88,29 @@ class FittedModel:
         Returns
         -------
         int
-            The sum of weights, of a fit made from moments.
+            People, who are rows where a row is one.
         """
-        if self.design.weights is not None:
-            return round(float(self.design.weights.sum() if rows is None else self.design.weights[rows].sum()))
-        if self.people is None:
+        if self.people is not None:
+            return int(np.unique(self.people if rows is None else self.people[rows]).size)
+        return self.count_rows(rows)
+
+    def count_rows(self, rows: np.ndarray | None = None) -> int:
+        """How many of the analysed rows some are; the sum of their weights, of a fit made from moments.
+
+        Parameters
+        ----------
+        rows
+            True for each of these rows, shape (n,); all by default.
+
+        Returns
+        -------
+        int
+            Rows; people where a row is one.
+        """
+        weights = self.design.weights
+        if weights is None:
             return len(self.design.frame) if rows is None else int(np.count_nonzero(rows))
-        return int(np.unique(self.people if rows is None else self.people[rows]).size)
+        return round(float(weights.sum() if rows is None else weights[rows].sum()))
 
     @property
     def person_columns(self) -> frozenset[str]:

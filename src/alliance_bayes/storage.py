@@ -23,6 +23,7 @@ from alliance_bayes.foreign import parse_json, shown
 from alliance_bayes.model import Design, ModelSpec, PriorTable, card_arguments, card_text
 from alliance_bayes.model.priors import StatedPrior, parse_prior
 from alliance_bayes.moments.files import moments_dataset, moments_from
+from alliance_bayes.moments.persons import people_of
 from alliance_bayes.moments.weighted import design_of_moments
 from alliance_bayes.remedies import call
 from alliance_bayes.trees import read_tree, write_tree
@@ -190,6 +191,8 @@ def _fit(
     told = info.get("prorated", {})
     if not isinstance(told, dict) or not all(Prorated.is_told(value) for value in told.values()):
         raise ValueError("'prorated' of its info is no mapping of what it should be")
+    rows = None if moments is not None else _people(tree["constant_data"].to_dataset(), len(design.frame))
+    people = rows if moments is None else people_of(moments, design.frame)
     return fit_type(
         spec,
         design,
@@ -198,7 +201,7 @@ def _fit(
         Flow(**flow | {"steps": tuple(FlowStep(**step) for step in flow["steps"])}),
         info,
         moments,
-        None if moments is not None else _people(tree["constant_data"].to_dataset(), len(design.frame)),
+        people,
     )
 
 

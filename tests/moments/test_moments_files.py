@@ -100,7 +100,7 @@ def test_files_that_are_not_moments_are_refused(moments, tmp_path):
     )
     stored = moments_dataset(moments)
     assert rewritten(path, stored.assign_attrs(alliance_bayes_moments_format=99)) == (
-        "'site.nc' has format 99, but this version reads moments of format 2. Reduce the table again."
+        "'site.nc' has format 99, but this version reads moments of format 3. Reduce the table again."
     )
     assert rewritten(path, stored.drop_vars("means")).startswith("'site.nc' is damaged: KeyError ")
     assert rewritten(path, stored.assign(codes=stored["codes"] + 7)) == (

@@ -14,7 +14,17 @@ from alliance_bayes.foreign import shown
 if TYPE_CHECKING:
     from alliance_bayes.model.design_rows import PooledFactor
 
-__all__ = ["ROLES", "Role", "RoleOf", "check_roles", "is_of_persons", "person_column", "role_of", "role_wanted"]
+__all__ = [
+    "ROLES",
+    "Role",
+    "RoleOf",
+    "are_persons",
+    "check_roles",
+    "is_of_persons",
+    "person_column",
+    "role_of",
+    "role_wanted",
+]
 
 type Role = Literal["person", "provider", "group"]
 #: From what differs most from level to level to what differs least.
@@ -104,13 +114,14 @@ def person_column(factors: Iterable[str], frame: pd.DataFrame, declared: Mapping
     """The column of a pooled factor of persons who have several rows, by its role or its number of levels; or None."""
     for factor in factors:
         for part in factor.split(":"):
-            if part not in frame:
-                continue
-            known = frame[part].dropna()
-            count = known.nunique()
-            if count < len(known) and _are_persons(role_of(part, declared), count, len(known)):
+            if part in frame and are_persons(part, declared, frame[part].nunique(), int(frame[part].count())):
                 return part
     return None
+
+
+def are_persons(name: str, declared: Mapping[str, Role], n_levels: int, n_rows: int) -> bool:
+    """Whether the levels of a factor are persons of whom some have several of so many rows."""
+    return n_levels < n_rows and _are_persons(role_of(name, declared), n_levels, n_rows)
 
 
 def _are_persons(role: RoleOf, n_levels: int, n_rows: int) -> bool:

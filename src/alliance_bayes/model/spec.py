@@ -215,15 +215,35 @@ class ModelSpec:
             found = person_column(factors, cohort.data, self.roles)
             return self, cohort if found is None else replace(cohort, person=found)
         refuse_as_predictors(self.parsed, person, cohort.time, cohort.data)
-        pooled = any(person in factor.split(":") for factor in factors)
+        return self.with_persons(person), cohort
+
+    def with_persons(self, person: str) -> Self:
+        """The model with the role of a column of persons, where it pools over it.
+
+        Parameters
+        ----------
+        person
+            The column that says whose a row is.
+
+        Returns
+        -------
+        ModelSpec
+            Itself where the role is known or the column is none of its factors.
+
+        Raises
+        ------
+        ModelError
+            The model's roles say something else of that column.
+        """
+        pooled = any(person in group.factor.split(":") for group in self.parsed.groups)
         if not pooled or role_of(person, self.roles) == RoleOf("person", known=True):
-            return self, cohort
+            return self
         if person in self.roles:
             raise ModelError(
                 f"{setting('roles')} says that {shown(person)} is a {self.roles[person]}, and {argument('person')} "
                 "that it tells whose a row is. Take it out of one of them."
             )
-        return replace(self, roles={**self.roles, person: "person"}), cohort
+        return replace(self, roles={**self.roles, person: "person"})
 
     def on_scales_of(self, cohort: Cohort) -> Self:
         """The model with the scales on which the cohort's scores are, where they are others than those of their names.

@@ -23,8 +23,9 @@ from alliance_bayes.trees import read_tree, write_tree
 
 __all__ = ["FORMAT", "check_belongs", "load_moments", "moments_dataset", "moments_from", "save_moments"]
 
-#: Raised whenever a file would mean something else. Files of format 1 had no description of themselves.
-FORMAT = 2
+#: Raised whenever a file would mean something else. Files of format 1 had no description of themselves, those
+#: of format 2 the identifiers of persons.
+FORMAT = 3
 
 
 def save_moments(moments: Moments, path: str | os.PathLike[str], *, spec: ModelSpec | None = None) -> None:
@@ -182,6 +183,7 @@ def moments_dataset(moments: Moments) -> xr.Dataset:
         "flow": None if moments.flow is None else dataclasses.asdict(moments.flow),
         "notes": moments.notes,
         "model_card": moments.card,
+        "person": moments.person,
     }
     variables["description"] = ((), json.dumps(words))
     return xr.Dataset(variables, attrs={"alliance_bayes_moments_format": FORMAT})
@@ -207,6 +209,8 @@ def moments_from(dataset: xr.Dataset) -> Moments:
                 raise TypeError(f"{name} are of another kind")
     if not isinstance(words["model_card"], str):
         raise TypeError("the model card is no text")
+    if words["person"] not in ("", *keys):
+        raise ValueError("the persons are no key")
     packed = dataset["cross"].values
     if packed.ndim != 2 or packed.shape[1] != len(columns) * (len(columns) + 1) // 2:
         raise ValueError(f"cross-products of other columns than the {len(columns)} named")
@@ -242,4 +246,5 @@ def moments_from(dataset: xr.Dataset) -> Moments:
         None if flow is None else Flow(**flow | {"steps": tuple(FlowStep(**step) for step in flow["steps"])}),
         tuple(words["notes"]),
         words["model_card"],
+        words["person"],
     )

@@ -1,4 +1,4 @@
-"""A least number of rows in every cell, for tables that leave the house."""
+"""A least number of people in every cell, for tables that leave the house."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ __all__ = ["check_minimum", "with_minimum"]
 
 
 def with_minimum(moments: Moments, size: int, *, small: Literal["refuse", "merge"] = "refuse") -> Moments:
-    """Moments without cells of fewer rows than a stated number.
+    """Moments without cells of fewer people than a stated number.
 
     Parameters
     ----------
     moments
         The moments.
     size
-        Least number of rows in a cell.
+        Least number of people in a cell: of rows, where a row is a person.
     small
         What to do about smaller cells. "refuse": raise. "merge": put them together, key by key from the one with the
         most levels on, under the level "(small cells)"; if one is left over that is too small, it is joined by the
@@ -34,9 +34,17 @@ def with_minimum(moments: Moments, size: int, *, small: Literal["refuse", "merge
     UsageError
         An argument that is not as described.
     DataError
-        There are smaller cells and they are to be refused, or all rows together are too few.
+        There are smaller cells and they are to be refused, or all rows together are too few. Moments of a model with an
+        effect of persons have a cell, or several, for each of them, and nothing to put together.
     """
     check_minimum(size, small)
+    if moments.person and size > 1:
+        what = (
+            f"has cells of one person each ({moments.people:,} people by '{moments.person}', whose effects the model "
+            f"has), fewer than the {size} that a cell must have"
+        )
+        remedy = f"Take the effect of '{moments.person}' out of the model, or lower the least number to 1."
+        raise DataError([Problem(None, None, None, what, remedy)], source="moments")
     few = int((moments.counts < size).sum())
     if not few:
         return moments

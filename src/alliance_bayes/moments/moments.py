@@ -15,6 +15,7 @@ from alliance_bayes.cohort import Flow, FlowStep
 from alliance_bayes.errors import ModelError
 from alliance_bayes.model import Formula
 from alliance_bayes.moments.histogram import Histogram
+from alliance_bayes.moments.persons import numbered, with_numbers_from
 from alliance_bayes.moments.pooling import Cells, cell_numbers, pool, united
 from alliance_bayes.moments.recentring import Source, Sources, derived, recentred_cells
 from alliance_bayes.moments.terms import component_names, indicators
@@ -62,6 +63,9 @@ class Moments:
         What was lost on the way, one sentence each.
     card
         The model card (TOML) of the model that the moments were made for; "" when not known.
+    person
+        The key whose levels are persons, of whom some have several rows; they are numbered and not named. Empty where
+        a row is a person.
     """
 
     columns: tuple[str, ...]
@@ -79,6 +83,7 @@ class Moments:
     flow: Flow | None = None
     notes: tuple[str, ...] = ()
     card: str = ""
+    person: str = ""
 
     def __post_init__(self) -> None:
         if self.rest is None:
@@ -89,12 +94,18 @@ class Moments:
     def __repr__(self) -> str:
         """Sizes and names only: no cell's values."""
         cells = f"{self.n_cells:,} cells of {', '.join(self.keys)}" if self.keys else "one cell"
-        return f"<{type(self).__name__}: {self.n:,.0f} rows in {cells}; columns: {', '.join(self.columns)}>"
+        people = f" of {self.people:,} people" if self.person else ""
+        return f"<{type(self).__name__}: {self.n:,.0f} rows{people} in {cells}; columns: {', '.join(self.columns)}>"
 
     @property
     def n(self) -> float:
         """Number of rows."""
         return float(self.counts.sum())
+
+    @property
+    def people(self) -> int:
+        """Number of people whose rows they are."""
+        return len(self.levels[self.person]) if self.person else round(self.n)
 
     @property
     def n_cells(self) -> int:
@@ -229,7 +240,7 @@ class Moments:
         Cells are matched by their levels' labels and the levels united, in the first table's order where the two
         contradict each other. Indicator columns that one table lacks, because nobody had the level there, are filled
         in. Centres that differ become those of all rows together. The flow is kept only if both tables have one, and
-        the histogram only if both have the same bins.
+        the histogram only if both have the same bins. Persons of the one are others than those of the other.
 
         Parameters
         ----------
@@ -310,7 +321,7 @@ def _used(
 
 def _merged(first: Moments, second: Moments) -> Moments:
     """See `Moments.merge`."""
-    first, second = _of_same_columns(first, second)
+    first, second = _of_other_persons(*_of_same_columns(first, second))
     centres = _common_centres(first, second)
     first, second = (m.recentred(centres) for m in (first, second))
     levels = {key: united(first.levels[key], second.levels[key]) for key in first.keys}
@@ -325,7 +336,18 @@ def _merged(first: Moments, second: Moments) -> Moments:
         notes=tuple(dict.fromkeys((*first.notes, *second.notes, *lost))),
         card=first.card if first.card == second.card else "",
     )
-    return stacked.regrouped(first.keys, levels, codes)
+    return numbered(stacked.regrouped(first.keys, levels, codes))
+
+
+def _of_other_persons(first: Moments, second: Moments) -> tuple[Moments, Moments]:
+    """The moments, of which the second's persons have numbers that the first's do not have."""
+    if first.person != second.person:
+        known = first.person or second.person
+        raise ModelError(
+            f"only the {'first' if first.person else 'second'} of these moments counts people, by '{known}'; a row of "
+            "the other is a person. Reduce both tables alike."
+        )
+    return (first, with_numbers_from(second, first.people + 1)) if first.person else (first, second)
 
 
 def _of_same_columns(first: Moments, second: Moments) -> tuple[Moments, Moments]:
@@ -402,17 +424,31 @@ def _codes_in(moments: Moments, keys: tuple[str, ...], levels: Mapping[str, tupl
 
 
 def _joint_flow(first: Flow | None, second: Flow | None) -> Flow | None:
-    if first is None or second is None:
+    if (
+        first is None
+        or second is None
+        or first.unit != second.unit
+        or (first.people is None) != (second.people is None)
+    ):
         return None
-    steps: dict[str, int] = {}
+    steps: dict[str, FlowStep] = {}
     for step in (*first.steps, *second.steps):
-        steps[step.reason] = steps.get(step.reason, 0) + step.n
-    return Flow(first.participants + second.participants, tuple(FlowStep(*step) for step in steps.items()))
+        steps[step.reason] = _joint_step(steps[step.reason], step) if step.reason in steps else step
+    people = None if first.people is None or second.people is None else first.people + second.people
+    return Flow(first.participants + second.participants, tuple(steps.values()), people, first.unit)
+
+
+def _joint_step(one: FlowStep, other: FlowStep) -> FlowStep:
+    """The same reason at two places, whose people are others."""
+    if one.people is None or other.people is None or one.lost is None or other.lost is None:
+        return FlowStep(one.reason, one.n + other.n)
+    return FlowStep(one.reason, one.n + other.n, one.people + other.people, one.lost + other.lost)
 
 
 def fingerprint(moments: Moments) -> str:
     """SHA-256 of what the moments say of the rows: labels, counts, means and cross-products."""
     words = [moments.columns, moments.keys, dict(moments.levels), dict(moments.centres)]
+    words += [[moments.person]] if moments.person else []
     digest = hashlib.sha256(json.dumps(words, sort_keys=True).encode())
     for array in (moments.codes, moments.counts, moments.means, moments.rest, moments.cross):
         digest.update(np.ascontiguousarray(array, dtype="<f8").tobytes())

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from alliance_bayes.cohort import Flow, FlowStep
+from alliance_bayes.cohort.flow import ROW, merge_steps
 from alliance_bayes.cohort.names import MISSING_REASONS
 from alliance_bayes.errors import ModelError
 from alliance_bayes.model import ModelSpec, scale_of
 from alliance_bayes.model.complete import Emptied
 from alliance_bayes.moments.columns import Columns
+from alliance_bayes.moments.persons import present
 from alliance_bayes.moments.sources import Remote, fetched
 from alliance_bayes.moments.structure import Structure
 from alliance_bayes.rounding import ON_LEVEL
@@ -28,7 +30,9 @@ class ProfileQuery:
         remote: Remote,
         columns: Columns,
         structure: Structure,
+        person: str = "",
     ) -> None:
+        self.person = person
         self.remote, self.columns, self.structure, self.needed = remote, columns, structure, spec.columns
         scale = scale_of(columns.outcome, spec.scales)
         self.step = None if scale is None or scale.step is None else (scale.lower, scale.step)
@@ -36,13 +40,7 @@ class ProfileQuery:
             name: remote.number(name, wrap=name in columns.wrapped) for name in (columns.outcome, *columns.numeric)
         }
         self.present = {name: value.notnull() for name, value in self.numbers.items()}
-        for key, levels in columns.levels.items():
-            here = remote.table[key].notnull()
-            if levels.gaps:
-                here = here & ~remote.table[key].isin(levels.gaps)
-            if levels.has_nan:
-                here = here & ~remote.table[key].isnan()
-            self.present[key] = here
+        self.present |= {key: present(remote.table[key], levels) for key, levels in columns.levels.items()}
 
     def answer(self) -> dict[str, Any]:
         """Counts, ends and means."""
@@ -53,10 +51,17 @@ class ProfileQuery:
         table = self.remote.table
         asked: dict[str, Any] = {"n": table.count()}
         before: Any = None
+        # Whom an empty cell is of is nobody's name.
+        whose = self.present[self.person].ifelse(table[self.person], None) if self.person else None
+        if whose is not None:
+            asked["people"] = whose.nunique()
         for place, name in enumerate(self.needed):
             here = self.present[name]
-            asked[f"step_{place}"] = ((~here) if before is None else (before & ~here)).sum()
+            left_out = (~here) if before is None else (before & ~here)
+            asked[f"step_{place}"] = left_out.sum()
             before = here if before is None else before & here
+            if whose is not None:
+                asked |= {f"of_{place}": whose.nunique(where=left_out), f"left_{place}": whose.nunique(where=before)}
         wanted = (*self.structure.components, *self.structure.base)
         for name in dict.fromkeys((self.columns.outcome, *wanted)):
             value = self.structure.component(name, self.numbers.__getitem__)
@@ -149,21 +154,38 @@ class Profile:
     on_levels: bool
 
 
-def profile_of(spec: ModelSpec, remote: Remote, columns: Columns, structure: Structure) -> Profile:
+def profile_of(
+    spec: ModelSpec, remote: Remote, columns: Columns, structure: Structure, *, person: str = "", unit: str = ROW
+) -> Profile:
     """Count who is left out, and take the means that columns are centred at.
+
+    Parameters
+    ----------
+    spec, remote, columns, structure
+        The model, the table, what its columns hold, and the design's columns.
+    person
+        Column that says whose a row is; empty where a row is a person.
+    unit
+        What a row is called.
 
     Raises
     ------
     ModelError
         Fewer than two complete rows.
     """
-    query = ProfileQuery(spec, remote, columns, structure)
+    query = ProfileQuery(spec, remote, columns, structure, person)
     answer = query.answer()
-    steps = [
-        FlowStep(MISSING_REASONS.get(name, f"no value of {name}"), int(answer[f"step_{place}"] or 0))
-        for place, name in enumerate(spec.columns)
-    ]
-    flow = Flow(int(answer["n"]), tuple(step for step in steps if step.n))
+    reasons = [MISSING_REASONS.get(name, f"no value of {name}") for name in spec.columns]
+    steps = [FlowStep(reason, int(answer[f"step_{place}"] or 0)) for place, reason in enumerate(reasons)]
+    people = None
+    if person:
+        people = int(answer["people"])
+        remaining = [people, *(int(answer[f"left_{place}"]) for place in range(len(steps)))]
+        steps = [
+            FlowStep(step.reason, step.n, int(answer[f"of_{place}"]), remaining[place] - remaining[place + 1])
+            for place, step in enumerate(steps)
+        ]
+    flow = Flow(int(answer["n"]), merge_steps(steps), people, unit)
     if flow.analysed < 2:
         raise ModelError(
             f"the model needs at least 2 complete rows but got {flow.analysed}. The participant flow tells why:\n{flow}"

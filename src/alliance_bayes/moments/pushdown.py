@@ -11,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 
 from alliance_bayes.cohort.cells import MISSING, ReadOptions, level_label
+from alliance_bayes.cohort.flow import ROW
 from alliance_bayes.cohort.header import check_mapping
 from alliance_bayes.cohort.items import check_prorate
 from alliance_bayes.cohort.read import check_decimal, check_texts
@@ -24,12 +25,13 @@ from alliance_bayes.moments.columns import Levels, read_columns
 from alliance_bayes.moments.histogram import Histogram, empty_histogram
 from alliance_bayes.moments.minimum import check_minimum, with_minimum
 from alliance_bayes.moments.moments import Moments
+from alliance_bayes.moments.persons import Persons, numbered
 from alliance_bayes.moments.pooling import Cells, cell_numbers, pool, sum_exactly
 from alliance_bayes.moments.profile import Profile, profile_of
 from alliance_bayes.moments.recentring import Source, Sources, derived
 from alliance_bayes.moments.sources import fetched, opened
 from alliance_bayes.moments.structure import Structure, expressions_of, structure_of
-from alliance_bayes.moments.windows import Persons, columns_needed, with_windows
+from alliance_bayes.moments.windows import columns_needed, with_windows
 from alliance_bayes.remedies import setting
 from alliance_bayes.rounding import ROUNDING
 
@@ -53,6 +55,7 @@ def reduce_table(
     memory: str = "1GB",
     person: str | None = None,
     time: str | None = None,
+    unit: str = ROW,
 ) -> Moments:
     """Reduce a table to a model's moments where it is, without reading its rows.
 
@@ -72,12 +75,16 @@ def reduce_table(
         Least share of WHO-5 items that the table's scores were made of; as in `read_cohort`, these may then lie between
         the steps of 4.
     min_cell, small
-        Least number of rows in a cell, and what to do about smaller ones; see `alliance_bayes.moments.with_minimum`.
+        Least number of people in a cell, and what to do about smaller ones; see `alliance_bayes.moments.with_minimum`.
     threads, memory
         What DuckDB may use; all processors by default.
     person, time
         Columns that say whose and when a row is, of which ``within(x)``, ``between(x)`` and ``lag(x)`` in the formula
-        are made, by window functions over the whole table. All rows of a person have to be in it.
+        are made, by window functions over the whole table. All rows of a person have to be in it. People are counted
+        by `person`, or by a factor that the model pools over and whose role is that of persons; it has to be in the
+        model where somebody has several rows. Moments number persons anew, and hold no name of them.
+    unit
+        What a row is called, as in `read_cohort`. Only with `person`.
 
     Returns
     -------
@@ -89,7 +96,8 @@ def reduce_table(
     UsageError
         An impossible option, no such file, or Ibis not installed.
     ModelError
-        A model that moments are not enough for, or that the rows cannot tell anything about.
+        A model that moments are not enough for, or that the rows cannot tell anything about; one without an effect of
+        `person`.
     DataError
         The table cannot be queried, lacks columns, or holds values that cannot be: all of them at once.
 
@@ -105,14 +113,17 @@ def reduce_table(
     check_prorate(prorate)
     reading = ReadOptions(check_decimal(decimal), check_texts("missing", missing), of_model=True)
     _check_model(spec)
-    persons = Persons.of(spec, person, time)
+    persons = Persons.of(spec, person, time, unit)
     needed = columns_needed(spec, persons)
     with opened(source, mapping, needed, reading, threads=threads, memory=memory) as remote:
+        persons.check_in_model(spec, remote)
         remote = with_windows(spec, remote, persons, prorated=prorate is not None)
         kinds = read_columns(spec, remote, prorated=prorate is not None)
         levels = kinds.levels
         whole = structure_of(spec.parsed, kinds.numeric, {key: levels[key].order for key in kinds.keys})
-        profile = profile_of(spec, remote, kinds, whole)
+        person = persons.several(spec, remote, kinds)
+        spec = spec.with_persons(person) if person else spec
+        profile = profile_of(spec, remote, kinds, whole, person=person, unit=unit)
         products = whole.products
         curves = _curves_of(spec, profile.rows, remote.source)
         found = fetched(cell_query(profile, whole, kinds.outcome, kinds.keys, curves), remote.source)
@@ -150,10 +161,11 @@ def reduce_table(
         bases={smooth.name: smooth.numbers for smooth in smooths},
         flow=profile.flow,
         card=card_text(spec),
+        person=person,
     )
     assert counted == profile.flow.analysed
     _check_informative(moments, structure)
-    return with_minimum(moments, min_cell, small=small)
+    return with_minimum(numbered(moments), min_cell, small=small)
 
 
 def _check_model(spec: ModelSpec) -> None:

@@ -16,6 +16,7 @@ from alliance_bayes.model.grammar import shown
 from alliance_bayes.model.scales import SampleScale, sample_scale
 from alliance_bayes.moments.files import check_belongs
 from alliance_bayes.moments.moments import Moments
+from alliance_bayes.moments.persons import of_moments
 from alliance_bayes.moments.terms import SMALL, arithmetic, calls, refuse_offsets
 
 __all__ = ["design_of_moments", "weighted_points"]
@@ -58,6 +59,7 @@ def design_of_moments(moments: Moments, spec: ModelSpec) -> tuple[Design, Moment
             f"{spec.family}. Use family 'gaussian', or fit the model to the table itself."
         )
     check_belongs(moments, spec)
+    spec = of_moments(spec, moments)
     _refuse_calls(spec)
     merged = [key for key in moments.keys if SMALL in moments.levels[key] and key in _components(spec)]
     if merged:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from alliance_bayes.errors import UsageError
@@ -11,29 +11,10 @@ from alliance_bayes.model import ModelSpec
 from alliance_bayes.model.nodes import Windowed
 from alliance_bayes.model.windows import dates_as_times, no_person, no_time, number_occasions
 from alliance_bayes.moments.columns import Levels, judged
+from alliance_bayes.moments.persons import Persons
 from alliance_bayes.moments.sources import Remote, fetched
 
-__all__ = ["Persons", "columns_needed", "with_windows"]
-
-
-@dataclass(frozen=True)
-class Persons:
-    """Whose a row of a queried table is.
-
-    Parameters
-    ----------
-    person, time
-        Columns that say whose and when a row is; None where nothing says it.
-    """
-
-    person: str | None = None
-    time: str | None = None
-
-    @classmethod
-    def of(cls, spec: ModelSpec, person: str | None, time: str | None) -> Persons:
-        """What is said, or else the one pooled factor that the model declares to be persons."""
-        declared = [name for name, role in spec.roles.items() if role == "person" and ":" not in name]
-        return cls(person or (declared[0] if len(declared) == 1 else None), time)
+__all__ = ["columns_needed", "with_windows"]
 
 
 def columns_needed(spec: ModelSpec, persons: Persons) -> Callable[[Collection[str]], Sequence[str]]:
@@ -43,6 +24,7 @@ def columns_needed(spec: ModelSpec, persons: Persons) -> Callable[[Collection[st
         wanted = _wanted(spec, there)
         made = {one.name for one in wanted}
         names = [name for name in spec.columns if name not in made]
+        names += [persons.person] if persons.said and persons.person is not None else []
         for one in wanted:
             by = persons.person if one.by is None else one.by.name
             time = persons.time if one.function == "lag" else None

@@ -9,7 +9,6 @@ import numpy as np
 
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model.grammar import windowed_named
-from alliance_bayes.model.roles import is_of_persons
 from alliance_bayes.model.scales import is_who5
 from alliance_bayes.model.windows import lagged_outcome
 from alliance_bayes.report.checked import CAUTIONS
@@ -90,7 +89,6 @@ def limits_of_data(fit: FittedModel, small: int) -> list[str]:
         total="" if flow.total is None else count(flow.total),
         share=percent(flow.left / flow.total, 1) if flow.left and flow.total else "",
         moments=fit.moments is not None,
-        several=fit.moments is not None and any(is_of_persons(one, fit.design.n) for one in fit.design.factors),
     )
 
 
@@ -153,7 +151,7 @@ def _of_model(view: View) -> list[str]:
         pooled=join([factor_name(factor.name) for factor in design.factors]),
         dependent="" if view.fit.has_person_effects else analysed_words(view.fit),
         units=unit_words(view.fit),
-        uneven=view.fit.people is not None and bool(np.ptp(np.unique(view.fit.people, return_counts=True)[1])),
+        uneven=_uneven(view.fit),
         person=clean(view.fit.person),
         parts=parts_of(view.fit),
         lagged=None if lagged is None else join([column_name(name) for name in lagged.names]),
@@ -161,6 +159,14 @@ def _of_model(view: View) -> list[str]:
         withheld=view.withheld,
         hidden=join([factor_name(name) for name in view.estimates.hidden]),
     )
+
+
+def _uneven(fit: FittedModel) -> bool:
+    """Whether some people have more rows than others."""
+    if fit.people is None:
+        return False
+    rows = np.bincount(fit.people, weights=fit.design.weights)
+    return float(np.ptp(rows[rows > 0])) > 0.5
 
 
 def parts_of(fit: FittedModel) -> list[dict[str, str]]:

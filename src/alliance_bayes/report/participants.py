@@ -199,14 +199,14 @@ def _numeric(
     # What is the same in all rows of a person is described by people, and all else by rows.
     by_person = one_value_each(fit, name)
     described = [
-        _described(fit, name, _first_rows(fit, group.rows) if by_person else group.rows)
+        _described(fit, name, _first_rows(fit, group.rows) if by_person else group.rows, alike=by_person)
         if told[group.level or ""]
         else dict.fromkeys(_FIGURES, np.nan)
         for group in groups
     ]
     of = {} if fit.people is None else {"of": "people" if by_person else plural(fit.flow.unit)}
     for group, figures in zip(groups, described, strict=True):
-        n = group.n if by_person else int(group.rows.sum())
+        n = group.n if by_person else fit.count_rows(group.rows)
         summaries[group.level].append({"variable": name, "n": n, **of, **figures})
     label = _label(fit, name) + (f", of {of['of']}" if of else "")
     yield [f"{label}: mean (SD)", *(f"{number(f['mean'], places)} ({number(f['sd'], places)})" for f in described)]
@@ -241,9 +241,11 @@ def _told(fit: FittedModel, name: str, split: str | None, small: int) -> Mapping
     return told if told[""] else dict.fromkeys(told, False)
 
 
-def _described(fit: FittedModel, name: str, rows: np.ndarray) -> dict[str, float]:
+def _described(fit: FittedModel, name: str, rows: np.ndarray, *, alike: bool) -> dict[str, float]:
+    """What is told of some rows; each is as good as another where it stands for a person."""
     values = fit.design.frame[name].to_numpy(float)[rows]
-    weights = np.ones(values.size) if fit.design.weights is None else fit.design.weights[rows]
+    given = None if alike and fit.people is not None else fit.design.weights
+    weights = np.ones(values.size) if given is None else given[rows]
     n = weights.sum()
     mean = float(weights @ values / n)
     sd = float(np.sqrt(weights @ (values - mean) ** 2 / (n - 1))) if n > 1 else np.nan

@@ -130,7 +130,7 @@ def level_counts(fit: FittedModel, factor: str) -> dict[str, int]:
 def tally(fit: FittedModel, codes: np.ndarray, n_cells: int) -> np.ndarray:
     """People by cell, of the cells that the analysed rows are in: codes from 0, shape (n,); below 0 is in none."""
     weights, inside = fit.design.weights, codes >= 0
-    if weights is None and fit.people is not None:
+    if fit.people is not None:
         # Each person once a cell, however many rows.
         codes = np.unique(np.column_stack([codes, fit.people])[inside], axis=0)[:, 0]
         return np.bincount(codes, minlength=n_cells)
