@@ -104,6 +104,15 @@ def test_nobody_is_named(moments: ab.Moments, fits: tuple[ab.Fit, ab.Fit], tmp_p
     assert not any(re.search("MRN", text) for text in texts(fits[0].check().to_dict()))
 
 
+def test_a_card_that_lists_persons_names_none(table: pd.DataFrame, model: ab.Model, tmp_path: Path) -> None:
+    table.to_csv(tmp_path / "visits.csv", index=False)
+    listed = ab.Model(model.formula, focal="x", levels={"pid": sorted(set(table["pid"]))})
+    found = ab.reduce_table(tmp_path / "visits.csv", listed, person="pid")
+    ab.save_moments(found, tmp_path / "moments.nc", spec=listed)
+    assert b"MRN" not in (tmp_path / "moments.nc").read_bytes()
+    assert listed.fit(ab.load_moments(tmp_path / "moments.nc"), **OPTIONS).spec.roles == {"pid": "person"}
+
+
 def test_numbers_do_not_follow_identifiers(table: pd.DataFrame, model: ab.Model, tmp_path: Path) -> None:
     """Whoever has the roster, in order, does not have who is who: ages go up with identifiers here, and not after."""
     new = {name: f"Z{9999 - number}" for number, name in enumerate(table["pid"].unique())}
@@ -150,3 +159,15 @@ def test_people_have_to_be_in_the_model(table: pd.DataFrame, moments: ab.Moments
     table.groupby("pid").first().reset_index().to_csv(tmp_path / "patients.csv", index=False)
     one_each = ab.reduce_table(tmp_path / "patients.csv", plain, person="pid")
     assert (one_each.person, one_each.people) == ("", round(one_each.n))
+
+
+def test_what_is_taken_for_persons_is_told(table: pd.DataFrame, tmp_path: Path) -> None:
+    table.to_csv(tmp_path / "visits.csv", index=False)
+    found = ab.reduce_table(tmp_path / "visits.csv", ab.Model("y ~ x + (1 | pid)", focal="x"))
+    assert found.person == "pid"
+    assert [note for note in found.notes if note.startswith("The 40 levels of 'pid' are taken for persons")]
+    providers = ab.reduce_table(
+        tmp_path / "visits.csv", ab.Model("y ~ x + (1 | pid)", focal="x", roles={"pid": "provider"})
+    )
+    assert (providers.person, providers.notes) == ("", ())
+    assert providers.levels["pid"][0] == "MRN0000"

@@ -183,7 +183,8 @@ def test_codes_truth_values_and_dates_are_levels(tmp_path):
     )
     frame.to_parquet(tmp_path / "t.parquet")
     formula = "y ~ 1 + (1 | clinic) + (1 | wave) + (1 | remote) + (1 | day)"
-    found = reduce_table(tmp_path / "t.parquet", ModelSpec(formula, autoscale=True))
+    roles = dict.fromkeys(("clinic", "wave", "remote", "day"), "group")
+    found = reduce_table(tmp_path / "t.parquet", ModelSpec(formula, autoscale=True, roles=roles))
     # Whole numbers are sorted as numbers, as the levels of rows are; three-valued waves leave out their gaps.
     assert dict(found.levels) == {
         "clinic": ("9", "10"),

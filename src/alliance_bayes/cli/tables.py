@@ -156,7 +156,7 @@ def reduce(
     missing: Missing = None,
     decimal: Decimal = ".",
     prorate: Prorate = None,
-    min_cell: Annotated[int, typer.Option(help="Least number of rows in a cell.")] = 1,
+    min_cell: Annotated[int, typer.Option(help="Least number of people in a cell.")] = 1,
     small: Annotated[str, typer.Option(help="What to do about smaller cells: refuse or merge.")] = "refuse",
     threads: Annotated[
         int | None, typer.Option(help="Processors that DuckDB may use; by default all.", show_default=False)
@@ -165,12 +165,16 @@ def reduce(
     person: Annotated[
         str | None,
         typer.Option(
-            help="Column that says whose a row is, where the model has parts within persons or lags.",
+            help="Column that says whose a row is, in a table with several rows a person (an effect in the model).",
             show_default=False,
         ),
     ] = None,
     time: Annotated[
         str | None, typer.Option(help="With --person: column that numbers the occasions.", show_default=False)
+    ] = None,
+    unit: Annotated[
+        str | None,
+        typer.Option(help="With --person: what a row is called, such as session or week.", show_default=False),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -202,6 +206,7 @@ def reduce(
             memory=memory,
             person=person,
             time=time,
+            **({} if unit is None else {"unit": unit}),
         )
         for source in sources
     ]
@@ -213,12 +218,13 @@ def reduce(
     ab.save_moments(moments, output, spec=model)
     least = moments.counts.min()
     if as_json:
-        counts = {"rows": moments.n, "cells": moments.n_cells, "smallest_cell": least}
+        counts = {"people": moments.people, "rows": moments.n, "cells": moments.n_cells, "smallest_cell": least}
         flow = None if moments.flow is None else flow_record(moments.flow)
         print_json({"output": str(output), **counts, "flow": flow, "notes": moments.notes})
         return
     if moments.flow is not None:
         print(moments.flow)
-    print(f"\n{output}: {moments.n:,.0f} rows in {moments.n_cells:,} cells, the smallest of {least:,.0f}")
+    of = f" of {moments.people:,} people" if moments.person else ""
+    print(f"\n{output}: {moments.n:,.0f} rows{of} in {moments.n_cells:,} cells, the smallest of {least:,.0f}")
     for note in moments.notes:
         print(note)

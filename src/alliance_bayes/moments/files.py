@@ -18,6 +18,7 @@ from alliance_bayes.foreign import parse_json, shown
 from alliance_bayes.model import ModelSpec, card_arguments, card_text, parse_formula
 from alliance_bayes.moments.histogram import Histogram
 from alliance_bayes.moments.moments import Moments
+from alliance_bayes.moments.persons import of_moments
 from alliance_bayes.remedies import call
 from alliance_bayes.trees import read_tree, write_tree
 
@@ -57,7 +58,7 @@ def save_moments(moments: Moments, path: str | os.PathLike[str], *, spec: ModelS
     path = Path(path)
     if path.suffix != ".nc":
         raise FileFormatError(f"'{path.name}' should end in .nc (NetCDF). Rename it.")
-    card = moments.card if spec is None else card_text(spec)
+    card = moments.card if spec is None else card_text(of_moments(spec, moments))
     tree = xr.DataTree(moments_dataset(dataclasses.replace(moments, card=card)))
     with replacing(path) as (draft,):
         write_tree(tree, draft)

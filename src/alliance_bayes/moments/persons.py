@@ -13,7 +13,7 @@ from alliance_bayes.cohort.flow import ROW, check_unit
 from alliance_bayes.errors import ModelError, UsageError
 from alliance_bayes.foreign import shown
 from alliance_bayes.model import ModelSpec
-from alliance_bayes.model.roles import are_persons
+from alliance_bayes.model.roles import are_persons, role_of
 from alliance_bayes.moments.pooling import pool
 from alliance_bayes.moments.sources import Remote, fetched
 from alliance_bayes.remedies import argument
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from alliance_bayes.moments.columns import Columns, Levels
     from alliance_bayes.moments.moments import Moments
 
-__all__ = ["Persons", "numbered", "of_moments", "people_of", "present", "with_numbers_from"]
+__all__ = ["Persons", "numbered", "of_moments", "people_of", "present", "unnamed", "with_numbers_from"]
 
 
 @dataclass(frozen=True)
@@ -95,6 +95,16 @@ class Persons:
                 )
             return name
         return ""
+
+    def notes(self, spec: ModelSpec, found: str, kinds: Columns) -> tuple[str, ...]:
+        """What is taken for persons though nothing says so."""
+        if not found or found == self.person or role_of(found, spec.roles).known:
+            return ()
+        n = len(kinds.levels[found].order)
+        return (
+            f"The {n:,} levels of '{found}' are taken for persons, who are numbered anew, since nothing says what they "
+            f"are. If they are providers or groups, say so under 'roles' of the model ([roles] of its card).",
+        )
 
     def check_in_model(self, spec: ModelSpec, remote: Remote) -> None:
         """Refuse a model without an effect of the persons that are named, where somebody has several rows.
@@ -183,8 +193,13 @@ def of_moments[Spec: ModelSpec](spec: Spec, moments: Moments) -> Spec:
             f"these moments count people by {shown(name)}, and without an effect of it rows of one person would pass "
             f"for those of several. Add (1 | {name}) to the formula {shown(spec.formula)}."
         )
-    levels: Mapping[str, Any] = {key: own for key, own in spec.levels.items() if key != name}
-    return replace(spec.with_persons(name), levels=levels)
+    return unnamed(spec, name)
+
+
+def unnamed[Spec: ModelSpec](spec: Spec, person: str) -> Spec:
+    """The model with the role of a column of persons, and without declared levels, which name them."""
+    levels: Mapping[str, Any] = {key: own for key, own in spec.levels.items() if key != person}
+    return replace(spec.with_persons(person), levels=levels)
 
 
 def people_of(moments: Moments, frame: pd.DataFrame) -> np.ndarray | None:

@@ -25,7 +25,7 @@ from alliance_bayes.moments.columns import Levels, read_columns
 from alliance_bayes.moments.histogram import Histogram, empty_histogram
 from alliance_bayes.moments.minimum import check_minimum, with_minimum
 from alliance_bayes.moments.moments import Moments
-from alliance_bayes.moments.persons import Persons, numbered
+from alliance_bayes.moments.persons import Persons, numbered, unnamed
 from alliance_bayes.moments.pooling import Cells, cell_numbers, pool, sum_exactly
 from alliance_bayes.moments.profile import Profile, profile_of
 from alliance_bayes.moments.recentring import Source, Sources, derived
@@ -122,7 +122,8 @@ def reduce_table(
         levels = kinds.levels
         whole = structure_of(spec.parsed, kinds.numeric, {key: levels[key].order for key in kinds.keys})
         person = persons.several(spec, remote, kinds)
-        spec = spec.with_persons(person) if person else spec
+        notes = persons.notes(spec, person, kinds)
+        spec = unnamed(spec, person) if person else spec
         profile = profile_of(spec, remote, kinds, whole, person=person, unit=unit)
         products = whole.products
         curves = _curves_of(spec, profile.rows, remote.source)
@@ -162,6 +163,7 @@ def reduce_table(
         flow=profile.flow,
         card=card_text(spec),
         person=person,
+        notes=notes,
     )
     assert counted == profile.flow.analysed
     _check_informative(moments, structure)
