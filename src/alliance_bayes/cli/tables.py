@@ -172,10 +172,7 @@ def reduce(
     time: Annotated[
         str | None, typer.Option(help="With --person: column that numbers the occasions.", show_default=False)
     ] = None,
-    unit: Annotated[
-        str | None,
-        typer.Option(help="With --person: what a row is called, such as session or week.", show_default=False),
-    ] = None,
+    unit: Annotated[str, typer.Option(help="With --person: what a row is called, such as session or week.")] = "row",
     as_json: AsJson = False,
 ) -> None:
     """Reduce tables to the moments that a model needs, without reading their rows."""
@@ -206,7 +203,7 @@ def reduce(
             memory=memory,
             person=person,
             time=time,
-            **({} if unit is None else {"unit": unit}),
+            unit=unit,
         )
         for source in sources
     ]
