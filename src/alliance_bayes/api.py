@@ -18,6 +18,7 @@ from alliance_bayes import storage
 from alliance_bayes.blas import one_blas_thread
 from alliance_bayes.cohort import Cohort, Flow, read_cohort
 from alliance_bayes.cohort.flow import ROW, counted
+from alliance_bayes.cohort.names import ID
 from alliance_bayes.effects import FitWithEffects
 from alliance_bayes.engines import DRAWS, Progress, SamplerSettings, sample_prior
 from alliance_bayes.engines.choice import check_engine, sample
@@ -25,6 +26,7 @@ from alliance_bayes.errors import UsageError
 from alliance_bayes.fit import FittedModel, without_times
 from alliance_bayes.machine import processors
 from alliance_bayes.model import Design, ModelSpec, read_card, write_card
+from alliance_bayes.model.grammar import in_formula
 from alliance_bayes.model.nobody import lone_levels
 from alliance_bayes.model.roles import role_wanted
 from alliance_bayes.model.windows import lagged_outcome
@@ -48,7 +50,8 @@ logger = logging.getLogger("alliance_bayes")
 NO_OPTIONS: Mapping[str, Any] = ReadOnly({})
 _NO_EFFECT = (
     "{rows} are of {people} people, and the model has no effect of the person: it takes rows of one person for as "
-    "independent as those of two, so that intervals may be much too narrow. Pool over persons, as in (1 | pid)."
+    "independent as those of two, so that intervals may be much too narrow. Pool over persons: add (1 | {column}) to "
+    "the formula."
 )
 
 
@@ -346,7 +349,8 @@ class Model(ModelSpec):
         info = {**ran, **about, "versions": versions()}
         fit = Fit(spec, design, priors, tree, flow, info, moments, people, seconds)
         if people is not None and not fit.has_person_effects:
-            words = _NO_EFFECT.format(rows=counted(flow.analysed, flow.unit), people=f"{np.unique(people).size:,}")
+            counts = {"rows": counted(flow.analysed, flow.unit), "people": f"{np.unique(people).size:,}"}
+            words = _NO_EFFECT.format(**counts, column=in_formula(fit.person or ID))
             logger.log(logging.WARNING if progress is not False else logging.INFO, "%s", words)
         return fit
 

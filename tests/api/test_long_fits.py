@@ -103,8 +103,17 @@ def test_rows_of_one_person_that_share_no_effect_are_warned_of(caplog: pytest.Lo
         fit = model.fit(table(), **LONG, seed=2, progress=lambda done, total, divergences: None)
     assert [record.getMessage() for record in caplog.records] == [
         "61 sessions are of 11 people, and the model has no effect of the person: it takes rows of one person for as "
-        "independent as those of two, so that intervals may be much too narrow. Pool over persons, as in (1 | pid)."
+        "independent as those of two, so that intervals may be much too narrow. Pool over persons: add (1 | pid) to "
+        "the formula."
     ]
+    # The column at hand, as a formula may have it.
+    caplog.clear()
+    named, said = table().rename(columns={"pid": "person id"}), {**LONG, "person": "person id"}
+    with caplog.at_level("WARNING", logger="alliance_bayes"):
+        model.fit(named, **said, seed=2, progress=lambda done, total, divergences: None)
+    assert caplog.records[0].getMessage().endswith("add (1 | `person id`) to the formula.")
+    pooled = ab.Model("score ~ week + (1 | arm) + (1 | `person id`)").fit(named, **said, seed=2, progress=False)
+    assert pooled.has_person_effects
     assert not fit.has_person_effects
     assert fit.flow.analysed_people == PEOPLE - 1
     crossed = ab.Model("score ~ week + (1 | pid:arm)").fit(table(), **LONG, seed=2, progress=False)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 import numpy as np
 import pandas as pd
 
+from alliance_bayes.checks.nameless import Nameless
 from alliance_bayes.effects.table import EffectTable
 from alliance_bayes.errors import UsageError
 
@@ -90,6 +91,8 @@ class CheckResult:
         One sentence for each thing that made the check fail.
     rows
         Estimates among the figures, as rows of an effects table with their draws; None where there are none.
+    nameless
+        What takes persons' names out of `to_dict`; the tables have them, for whoever has the data.
 
     Raises
     ------
@@ -105,6 +108,7 @@ class CheckResult:
     details: pd.DataFrame = field(default_factory=pd.DataFrame)
     problems: tuple[str, ...] = ()
     rows: EffectTable | None = None
+    nameless: Nameless | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         if self.verdict not in get_args(Verdict):
@@ -165,7 +169,7 @@ class CheckResult:
         return replace(left, plots=tuple(plot for plot in plots if not plot.whole or len(table) == len(self.table)))
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything but the figures, as JSON values; numbers that are not finite become None.
+        """Everything but the figures, as JSON values; numbers that are not finite become None, persons numbers.
 
         Returns
         -------
@@ -177,10 +181,36 @@ class CheckResult:
             "title": self.title,
             "verdict": self.verdict,
             "sentence": self.sentence,
-            "table": _records(self.table),
-            "details": _records(self.details),
+            "table": self._records(self.table),
+            "details": self._records(self.details),
             "plots": [{"name": plot.name, "title": plot.title, "description": plot.description} for plot in self.plots],
         }
+
+    def _records(self, frame: pd.DataFrame) -> list[dict[str, Any]]:
+        found = _records(frame)
+        return found if self.nameless is None else self.nameless.records(found)
+
+    def naming_nobody(self, nameless: Nameless) -> CheckResult:
+        """The result with sentences that name no person; its tables do, and what is made of them as JSON does not.
+
+        Parameters
+        ----------
+        nameless
+            Of the fit that was checked.
+
+        Returns
+        -------
+        CheckResult
+            Of the same figures.
+        """
+        said = nameless.sentence
+        return replace(
+            self,
+            sentence=said(self.sentence),
+            problems=tuple(map(said, self.problems)),
+            plots=tuple(replace(plot, description=said(plot.description)) for plot in self.plots),
+            nameless=nameless,
+        )
 
     def __str__(self) -> str:
         head = f"{self.verdict.upper():<5} {self.title}"

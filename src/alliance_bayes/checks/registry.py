@@ -17,6 +17,7 @@ from alliance_bayes.checks.check import Check, CheckResult, Verdict
 from alliance_bayes.checks.context import Context, Draws
 from alliance_bayes.checks.convergence import Convergence
 from alliance_bayes.checks.loo import LeaveOneOut
+from alliance_bayes.checks.nameless import Nameless
 from alliance_bayes.checks.posterior_predictive import PosteriorPredictive
 from alliance_bayes.checks.prior_predictive import PriorPredictive
 from alliance_bayes.checks.residuals import Curvature, Groups
@@ -147,7 +148,7 @@ class CheckReport:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """The report as JSON values.
+        """The report as JSON values; persons are numbered, in the order of their factor's levels, and not named.
 
         Returns
         -------
@@ -221,6 +222,8 @@ def run_checks(
     chosen = list(CHECKS.values()) if checks is None else choose_checks(checks)
     context = Context(fit, effects=effects, extra=extra, rate=rate, replicates=replicates, seed=seed)
     results = _results(context, chosen)
+    if (nameless := Nameless.of(fit)).numbers:
+        results = tuple(result.naming_nobody(nameless) for result in results)
     asked = {
         "only": None
         if checks is None

@@ -130,10 +130,19 @@ def effects(
 ) -> None:
     """Effect sizes and group differences of a fit."""
     arguments = options.read()
-    table = effects_of(ab.load_fit(fit), arguments, seed)
+    from alliance_bayes.checks.nameless import Nameless
+
+    made = ab.load_fit(fit)
+    table, nameless = effects_of(made, arguments, seed), Nameless.of(made)
+    records = nameless.records(table.to_records_list())
     if as_json:
-        print_json({"effects": table.to_records_list(), "left_out": list(table.left_out)})
+        print_json({"effects": records, "left_out": list(table.left_out)})
         return
+    if nameless.numbers:
+        named = {
+            key: table[key].where(table[key].isna(), [str(one[key]) for one in records]) for key in ("level", "versus")
+        }
+        table = table.assign(**named).rename(index=nameless.label)
     shown = [name for name in (*_SHOWN, *_FIGURES) if name != "at" or table["at"].notna().any()]
     print(f"{options.prob:g} intervals: {', '.join(sorted({str(kind) for kind in table['interval'].dropna()}))}")
     print(table[shown].to_string(index=False, na_rep="", float_format=lambda value: f"{value:.3g}"))

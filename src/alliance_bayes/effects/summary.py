@@ -17,7 +17,7 @@ from alliance_bayes.errors import UsageError
 from alliance_bayes.machine import processors
 from alliance_bayes.rounding import ROUNDING, is_constant
 
-__all__ = ["Difference", "Estimate", "Fixed", "summarise"]
+__all__ = ["Difference", "Estimate", "Fixed", "escaped", "summarise"]
 
 
 # Estimates whose draws are in memory at once: 16 x 4,000 doubles are half a MB, which the processor's cache holds.
@@ -115,19 +115,19 @@ class Estimate:
     @property
     def row_id(self) -> str:
         """Identifies the row within a table: the parts that tell rows apart, joined by slashes."""
-        where = None if self.factor is None else _plain(self.factor)
+        where = None if self.factor is None else escaped(self.factor)
         if where is not None and self.level is not None:
-            where += f"={_plain(self.level)}"
+            where += f"={escaped(self.level)}"
         compared = self.versus is not None
         if where is not None and self.versus is not None:
-            where += f" vs {_plain(self.versus)}"
-        term = None if self.term is None else _plain(self.term)
-        at = None if self.at is None else f"at {_plain(self.at)}"
+            where += f" vs {escaped(self.versus)}"
+        term = None if self.term is None else escaped(self.term)
+        at = None if self.at is None else f"at {escaped(self.at)}"
         parts = (self.estimand, term, where, self.population, self.denominator if compared else None, at)
         return "/".join(part for part in parts if part is not None)
 
 
-def _plain(label: str) -> str:
+def escaped(label: str) -> str:
     """A label whose separators are escaped, so that no two rows share an id."""
     return label.replace("\\", "\\\\").replace("/", "\\/").replace(" vs ", "\\ vs ")
 

@@ -37,6 +37,7 @@ from alliance_bayes.remedies import setting
 __all__ = [
     "FUNCTIONS",
     "LONGEST_LAG",
+    "in_formula",
     "read_formula",
     "shown",
     "windowed_named",
@@ -99,6 +100,11 @@ def windowed_named(name: str) -> Windowed | None:
     except ModelError:
         return None
     return made if reader.next.kind == "end" and made.name == name else None
+
+
+def in_formula(name: str) -> str:
+    """A column as a formula has it, in backquotes where its name is no single word."""
+    return name if name.isidentifier() else f"`{name}`"
 
 
 def shown(text: str, at: int | None = None) -> str:

@@ -1,0 +1,85 @@
+"""Levels that are single persons, without their names: what is printed or kept says "a person" or "person 3"."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+from alliance_bayes.effects.summary import escaped
+from alliance_bayes.fit import FittedModel
+
+__all__ = ["Nameless"]
+
+# What follows a level: "u_pid[p7, Intercept]", "beta[pid[p7]]", "contrast_of_means/pid=p7 vs p8/sample".
+_VERSUS = " vs "
+_ENDS = re.compile(rf"[,\]/)]|{_VERSUS}|$")
+#: Columns of a table that hold a level of the factor that another one names, and those that name it.
+_LEVELS, _FACTORS = ("level", "versus"), ("factor", "column")
+
+
+@dataclass(frozen=True)
+class Nameless:
+    """Takes persons' names out of quantities, sentences and records.
+
+    Parameters
+    ----------
+    numbers
+        Of each factor whose levels are persons: the number of each level, from 1, in the factor's order.
+    """
+
+    numbers: Mapping[str, Mapping[str, int]] = field(repr=False)
+
+    @classmethod
+    def of(cls, fit: FittedModel) -> Self:
+        """That of a fit's persons."""
+        persons = fit.person_columns
+        levels = {factor.name: list(factor.levels) for factor in fit.design.factors}
+        for name in persons & set(fit.design.frame.columns):
+            if name not in levels and hasattr(fit.design.frame[name], "cat"):
+                levels[name] = [str(level) for level in fit.design.frame[name].cat.categories]
+        theirs = {name: one for name, one in levels.items() if persons & set(name.split(":"))}
+        # Ids of rows have a level with its separators escaped.
+        return cls(
+            {
+                name: {text: place for place, level in enumerate(one, 1) for text in (level, escaped(level))}
+                for name, one in theirs.items()
+            }
+        )
+
+    def sentence(self, text: str) -> str:
+        """A text in which no quantity names a person."""
+        return self._without(text, numbered=False)
+
+    def label(self, text: str) -> str:
+        """A quantity, or the id of a row, in which persons are numbered."""
+        return self._without(text, numbered=True)
+
+    def records(self, records: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """Records in which persons are numbered, so that those of one person stay together."""
+        if not self.numbers:
+            return [dict(record) for record in records]
+        return [self._record(record) for record in records]
+
+    def _record(self, record: Mapping[str, Any]) -> dict[str, Any]:
+        made = {key: self._without(one, numbered=True) if isinstance(one, str) else one for key, one in record.items()}
+        for numbers in [one for key in _FACTORS if (one := self.numbers.get(str(record.get(key))))]:
+            made |= {key: f"person {numbers[level]}" for key in _LEVELS if (level := str(record.get(key))) in numbers}
+        return made
+
+    def _without(self, text: str, *, numbered: bool) -> str:
+        for name, numbers in self.numbers.items():
+            start, made = 0, []
+            for opened in re.finditer(rf"(?<!\w)(?:(?:u_)?{re.escape(name)}\[|{re.escape(name)}=)", text):
+                at = opened.end()
+                while at >= start:
+                    # The longest, so that a level with a comma is not taken for a shorter one.
+                    ends = [end.start() for end in _ENDS.finditer(text, at) if text[at : end.start()] in numbers]
+                    if not ends:
+                        break
+                    made += [text[start:at], f"person {numbers[text[at : ends[-1]]]}" if numbered else "a person"]
+                    start = ends[-1]
+                    at = start + len(_VERSUS) if text.startswith(_VERSUS, start) else -1
+            text = "".join([*made, text[start:]])
+        return text
