@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
 
 from alliance_bayes.effects import improvement, responders
-from alliance_bayes.effects.responders import improvement_of
+from alliance_bayes.effects.improvement import improvement_of
 from alliance_bayes.errors import UsageError
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model import FAMILIES
@@ -166,3 +167,87 @@ def test_what_counts_as_improved_is_asked_for_where_it_is_not_known() -> None:
         "by=..."
     )
     assert improvement(fit, baseline="before", by=3)["term"].tolist() == ["score - before >= 3"]
+
+
+def cumulative(fit: FittedModel, at_most: np.ndarray, eta: np.ndarray | None = None) -> np.ndarray:
+    """P(outcome <= so much) of a Gaussian or beta-binomial PHQ-9 by SciPy, shape (n_draws, n_rows)."""
+    eta = fit.linear_predictor() if eta is None else eta
+    level, draws = np.floor(at_most + 1e-9), fit.stacked
+    if fit.spec.family == "gaussian":
+        return np.asarray(stats.norm.cdf(level + 0.5, eta, draws["sigma"][:, None]))
+    mean, phi = 1 / (1 + np.exp(-eta)), draws["phi"][:, None]
+    return np.asarray(stats.betabinom.cdf(level, 27, mean * phi, (1 - mean) * phi))
+
+
+@pytest.mark.parametrize("family", ["gaussian", "beta_binomial"])
+@pytest.mark.parametrize(
+    ("options", "term"),
+    [
+        ({"share": 0.5}, "phq9_followup <= 0.5 x phq9_baseline"),
+        ({"to": 9}, "phq9_followup <= 9"),
+        ({"by": 6, "to": 9}, "phq9_baseline - phq9_followup >= 6 and phq9_followup <= 9"),
+        ({"share": 0.5, "to": 9}, "phq9_followup <= 0.5 x phq9_baseline and phq9_followup <= 9"),
+    ],
+)
+def test_a_response_a_cut_off_and_a_significant_change(family: str, options: dict[str, float], term: str) -> None:
+    fit = symptoms(family)
+    start = fit.design.frame["phq9_baseline"].to_numpy(float)
+    cases = start >= 10
+    # The baseline is the predictor of the outcome's instrument.
+    table = improvement(fit, among=cases, **options)  # type: ignore[arg-type]
+    assert table["term"].tolist() == [f"{term} among {cases.sum()} of 80"]
+    aims = [start - options["by"]] if "by" in options else []
+    aims += [start * options["share"]] if "share" in options else []
+    aims += [np.full(80, 9.0)] if "to" in options else []
+    expected = cumulative(fit, np.min(aims, axis=0))[:, cases].mean(axis=1)
+    np.testing.assert_allclose(table.draws[table.index[0]], fit.with_chains(expected), rtol=0, atol=1e-7)
+
+
+@pytest.mark.parametrize("family", ["gaussian", "beta_binomial"])
+def test_at_most_is_the_rest_of_at_least(family: str) -> None:
+    fit = symptoms(family)
+    below, above = responders(fit, at_most=9), responders(fit, at_least=10)
+    np.testing.assert_allclose(below.draws[below.index[0]], 1 - above.draws[above.index[0]], rtol=0, atol=1e-9)
+    assert (below["estimand"].tolist(), below["term"].tolist()) == (["share_at_most"], ["phq9_followup <= 9"])
+    for bad, said in ((27, "counts everybody: 'phq9_followup' is never above 27"), (-1, "counts nobody")):
+        with pytest.raises(UsageError, match=said):
+            responders(fit, at_most=bad)
+    with pytest.raises(UsageError, match="two events"):
+        responders(fit, at_most=9, at_least=10)
+
+
+@pytest.mark.parametrize("pooled", [False, True])
+def test_everybody_is_placed_at_each_level_of_a_factor(pooled: bool) -> None:
+    frame = rows(80, seed=3)
+    frame["phq9_baseline"], frame["phq9_followup"] = np.arange(80) % 28, np.arange(80)[::-1] % 28
+    formula = f"phq9_followup ~ alliance * sex + phq9_baseline + (1 | {'sex' if pooled else 'country'})"
+    formula = formula.replace("alliance * sex", "alliance") if pooled else formula
+    fit = fitted(frame, formula=formula, chains=2, draws=10, means={"beta": 0.5}, sds={"beta": 0.1})
+    table = improvement(fit, by=6, to=9, factor="sex")
+    assert table["estimand"].tolist() == ["share_improved"] * 3 + ["difference_improved"]
+    levels = list(fit.design.frame["sex"].cat.categories)
+    assert table["level"].tolist()[1:] == [*levels, levels[1]]
+    aims, found = np.minimum(fit.design.frame["phq9_baseline"].to_numpy(float) - 6, 9.0), []
+    for row, level in zip(table.index[1:3], levels, strict=True):
+        placed = fit.design.frame.assign(sex=pd.Series([level] * 80).astype(fit.design.frame["sex"].dtype))
+        eta = fit.linear_predictor(fit.design.evaluate(placed))
+        expected = np.where(aims < 0, 0.0, cumulative(fit, aims, eta)).mean(axis=1)
+        np.testing.assert_allclose(table.draws[row], fit.with_chains(expected), rtol=0, atol=1e-7)
+        found.append(expected)
+    np.testing.assert_allclose(table.draws[table.index[3]], fit.with_chains(found[1] - found[0]), rtol=0, atol=2e-7)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"share": 1.0}, "share should be in the interval (0, 1) but got 1.0"),
+        ({"to": 28}, "to should be a score on the scale of 'phq9_followup' but got 28"),
+        ({"baseline": "phq9_last"}, "'phq9_last' is not a numeric predictor"),
+    ],
+)
+def test_impossible_conditions_are_refused(options: dict[str, object], said: str) -> None:
+    with pytest.raises(UsageError, match=re.escape(said)):
+        improvement(symptoms("gaussian"), **options)  # type: ignore[arg-type]
+    if "share" in options:
+        with pytest.raises(UsageError, match="a part of a score of symptoms"):
+            improvement(built("gaussian"), share=0.5)

@@ -55,7 +55,7 @@ def every_table_is_large(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
         return found
 
     monkeypatch.setattr(joined, "EVERY_ROW", 0)
-    for home in ("averages", "responders"):
+    for home in ("averages", "improvement"):
         monkeypatch.setattr(import_module(f"alliance_bayes.effects.{home}"), "joined_average", spied)
     return taken
 

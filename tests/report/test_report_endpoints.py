@@ -78,7 +78,7 @@ def test_shares_of_few_people_are_not_computed() -> None:
 def test_table_figure_and_json_are_the_same_numbers(report: Rendered, fit: FittedModel) -> None:
     page = parsed(report.html)
     head, *body = cells(page.by_id("table-endpoints"))
-    assert head == ["End point", "Group", "Share", "89% equal-tailed interval", "Observed share"]
+    assert head == ["End point", "Group", "Model-based share", "89% equal-tailed interval", "Observed share"]
     records = [row for row in report.numbers["endpoints"] if row["estimand"] != "risk_difference"]
     assert [line[2] for line in body] == [f"{100 * row['mean']:.1f}%" for row in records]
     assert len(cells(page.by_id("endpoints-data"))) == len(body) + 1

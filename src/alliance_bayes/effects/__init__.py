@@ -14,6 +14,7 @@ from alliance_bayes.effects.coefficients import COEFFICIENTS, coefficients
 from alliance_bayes.effects.compared import COMPARED_SLOPES, compared_slopes
 from alliance_bayes.effects.equivalence import equivalence
 from alliance_bayes.effects.estimand import Estimand, known_options
+from alliance_bayes.effects.improvement import IMPROVEMENT, improvement
 from alliance_bayes.effects.means import (
     ADJUSTED_MEANS,
     CONTRASTS,
@@ -35,7 +36,7 @@ from alliance_bayes.effects.options import (
 from alliance_bayes.effects.predictions import PREDICTIONS, predictions
 from alliance_bayes.effects.ratings import group_ratings
 from alliance_bayes.effects.regression_to_mean import REGRESSION_TO_MEAN, regression_to_mean
-from alliance_bayes.effects.responders import IMPROVEMENT, RESPONDERS, improvement, responders
+from alliance_bayes.effects.responders import RESPONDERS, responders
 from alliance_bayes.effects.slopes import (
     MODERATION,
     SLOPES,

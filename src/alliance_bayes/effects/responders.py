@@ -3,28 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from math import prod
 from typing import Literal, Unpack, override
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from alliance_bayes.effects.analysis import Analysis
 from alliance_bayes.effects.averages import Tabulated
 from alliance_bayes.effects.counterfactual import row_mask
 from alliance_bayes.effects.estimand import Estimand
-from alliance_bayes.effects.joined import joined_average
 from alliance_bayes.effects.means import later_first, levels_to_compare
-from alliance_bayes.effects.options import AtOptions, IntervalOptions, make_options, with_common_options
-from alliance_bayes.effects.summary import Difference, Estimate, summarise
+from alliance_bayes.effects.options import AtOptions, make_options, with_common_options
+from alliance_bayes.effects.summary import Difference, Estimate
 from alliance_bayes.effects.table import EffectTable, Measure
 from alliance_bayes.errors import UsageError
 from alliance_bayes.fit import FittedModel
-from alliance_bayes.machine import processors
 from alliance_bayes.model import Family, Outcome
 from alliance_bayes.model.families import Draws
 from alliance_bayes.model.families.continuous import residual_sd
@@ -32,15 +27,15 @@ from alliance_bayes.readonly import ReadOnly
 from alliance_bayes.remedies import argument
 
 __all__ = [
-    "IMPROVEMENT",
     "RESPONDERS",
     "AtLeast",
+    "AtMost",
     "Step",
+    "cut_below",
     "cut_for",
-    "improvement",
-    "improvement_of",
     "refuse_shares",
     "responders",
+    "row_beyond",
 ]
 
 type Step = float | Literal["default"] | None
@@ -56,6 +51,7 @@ def responders(
     fit: FittedModel,
     *,
     at_least: float | None = None,
+    at_most: float | None = None,
     factor: str | Sequence[str] | None = None,
     levels: Sequence[str] | None = None,
     among: npt.ArrayLike | None = None,
@@ -63,7 +59,7 @@ def responders(
     rope: tuple[float, float] | None = None,
     **options: Unpack[AtOptions],
 ) -> EffectTable:
-    """Probability that the outcome, as it would be observed, is at least some value.
+    """Probability that the outcome, as it would be observed, is at least some value, or at most.
 
     Parameters
     ----------
@@ -73,6 +69,8 @@ def responders(
         The smallest outcome that counts: 10 for a change of the WHO-5 that counts as improvement, 32 for a follow-up
         score above 28, which is recovery in people who were at or below 28 at baseline. A Bernoulli fit has the event,
         1, by default; every other needs a value.
+    at_most
+        The largest outcome that counts, in place of ``at_least``, where less is better: 9 for a PHQ-9 below 10.
     factor
         A pooled factor ("country", "country:sex") or a categorical column of a common term, by whose levels the share
         is given and compared, or several; nothing by default.
@@ -94,9 +92,9 @@ def responders(
     Returns
     -------
     EffectTable
-        ``share_at_least`` for everybody; then, factor by factor, ``share_at_least`` for everybody at each level and
-        ``risk_difference`` for every pair of levels, ``level`` minus ``versus``, the later minus the earlier. In
-        probabilities; the column ``term`` says which values count ("who5_followup >= 32", "who5_followup >= 32 among
+        ``share_at_least`` (``share_at_most``) for everybody; then, factor by factor, the same for everybody at each
+        level and ``risk_difference`` for every pair of levels, ``level`` minus ``versus``, the later minus the earlier.
+        In probabilities; the column ``term`` says which values count ("who5_followup >= 32", "who5_followup >= 32 among
         835 of 3,087"), and the note where it was cut.
 
     Raises
@@ -117,9 +115,8 @@ def responders(
     joined, and each share lies within 0.02 of its posterior SD of that of every row (root mean square over 16 draws in
     which every row is computed); where it does not, every row is computed in every draw.
     """
-    return RESPONDERS(
-        fit, at_least=at_least, factor=factor, levels=levels, among=among, step=step, rope=rope, **options
-    )
+    own = {"at_least": at_least, "at_most": at_most, "factor": factor, "levels": levels, "among": among, "step": step}
+    return RESPONDERS(fit, **own, rope=rope, **options)
 
 
 class Responders(Estimand):
@@ -132,6 +129,7 @@ class Responders(Estimand):
     measures = ReadOnly(
         {
             "share_at_least": Measure("Share with {term}", "probability"),
+            "share_at_most": Measure("Share with {term}", "probability"),
             "risk_difference": Measure(
                 "Share with {term}: {level} minus {versus}",
                 "probability",
@@ -147,6 +145,7 @@ class Responders(Estimand):
         analysis: Analysis,
         *,
         at_least: float | None = None,
+        at_most: float | None = None,
         factor: str | Sequence[str] | None = None,
         levels: Sequence[str] | None = None,
         among: npt.ArrayLike | None = None,
@@ -155,8 +154,12 @@ class Responders(Estimand):
     ) -> Iterator[Estimate]:
         fit, design = analysis.fit, analysis.fit.design
         limits = make_options(fit, rope=rope).rope
-        cut = cut_for(fit, at_least, step)
-        smallest = 1.0 if at_least is None else float(at_least)
+        if at_least is not None and at_most is not None:
+            raise UsageError(f"{argument('at_least')} and {argument('at_most')} are two events. Give one of them.")
+        below = at_most is not None
+        cut = cut_for(fit, at_least, step) if at_most is None else cut_below(fit, at_most, step)
+        mark = at_least if at_most is None else at_most
+        mark = 1.0 if mark is None else float(mark)
         factors = () if factor is None else (factor,) if isinstance(factor, str) else tuple(dict.fromkeys(factor))
         if not factors and levels is not None:
             raise UsageError(
@@ -164,20 +167,24 @@ class Responders(Estimand):
             )
         if len(factors) > 1 and levels is not None:
             raise UsageError("levels are those of one factor, but several are given. Give one factor, or no levels.")
-        event = f"{design.outcome.name} {'=' if design.family.event else '>='} {smallest:g}"
+        event = f"{design.outcome.name} {'<=' if below else '=' if design.family.event else '>='} {mark:g}"
         places = None
         if among is not None:
             places = np.flatnonzero(row_mask(design, "among", among))
             event += f" among {places.size:,} of {design.rows.n:,}"
-        corrected = "" if cut == smallest else f"cut at {cut:g}, in the middle between two values that can be observed"
-        shares = analysis.of(AtLeast([cut], single=True), among=places)
+        beyond = below and cut == row_beyond(fit, mark)
+        corrected = (
+            "" if cut == mark or beyond else f"cut at {cut:g}, in the middle between two values that can be observed"
+        )
+        named = "share_at_most" if below else "share_at_least"
+        shares = analysis.of((AtMost if below else AtLeast)([cut], single=True), among=places)
         everybody = shares.counterfactuals.of(analysis.options.population)
         row = partial(self.row, analysis, term=event)
-        yield row("share_at_least", shares.averages([everybody])[:, 0], note=everybody.problem or corrected)
+        yield row(named, shares.averages([everybody])[:, 0], note=everybody.problem or corrected)
         for name in factors:
             labels, block, problems = shares.by_level(name)
             for label, draws, problem in zip(labels, block, problems, strict=True):
-                yield row("share_at_least", draws, factor=name, level=label, note=problem or corrected)
+                yield row(named, draws, factor=name, level=label, note=problem or corrected)
             # A new level, or the only one, has nothing to be compared with.
             if levels is None and len(labels) < 2:
                 continue
@@ -195,169 +202,6 @@ class Responders(Estimand):
 
 
 RESPONDERS = Responders()
-
-
-@with_common_options
-def improvement(
-    fit: FittedModel,
-    *,
-    baseline: str = "who5_baseline",
-    by: float | None = None,
-    among: npt.ArrayLike | None = None,
-    **options: Unpack[IntervalOptions],
-) -> EffectTable:
-    """Probability that the outcome, as it would be observed, is better than a person's own baseline by some amount.
-
-    Parameters
-    ----------
-    fit
-        A fit of a score at follow-up with the same score at baseline among its predictors.
-    baseline
-        The predictor on the outcome's scale.
-    by
-        The smallest difference that counts, in points; by default the smallest relevant change of the outcome's scale
-        (10 for the WHO-5, 5 for the PHQ-9).
-    among
-        Whose share it is: True or False for each analysed row, shape (n_rows,); everybody's by default.
-
-    Returns
-    -------
-    EffectTable
-        One row, ``share_improved``, a probability: the average over those people of P(outcome >= baseline + by), or of
-        P(outcome <= baseline - by) on a scale where lower is better, draw by draw. ``term`` says what counts.
-
-    Raises
-    ------
-    UsageError
-        The baseline is not a numeric predictor of the model, an option is outside what is accepted, no smallest
-        relevant change is known and none is given, or the fit was made from moments.
-
-    Notes
-    -----
-    A continuous family is cut in the middle between two values that can be observed, as in :func:`responders`. Who
-    cannot improve by so much, being too close to the good end of the scale, counts as not improved. Very many rows are
-    joined as there.
-    """
-    return IMPROVEMENT(fit, baseline=baseline, by=by, among=among, **options)
-
-
-class Improvement(Estimand):
-    """See :func:`improvement`."""
-
-    name = "improvement"
-    title = "shares of people who improve"
-    options = IntervalOptions
-    needs_rows = "the share of people who improve"
-    measures = ReadOnly({"share_improved": Measure("Share with {term}", "probability")})
-
-    @override
-    def estimates(
-        self,
-        analysis: Analysis,
-        *,
-        baseline: str = "who5_baseline",
-        by: float | None = None,
-        among: npt.ArrayLike | None = None,
-    ) -> Iterator[Estimate]:
-        return self.of_groups(analysis, [among], baseline=baseline, by=by)
-
-    def of_groups(
-        self, analysis: Analysis, groups: Sequence[npt.ArrayLike | None], *, baseline: str, by: float | None
-    ) -> Iterator[Estimate]:
-        """The share in several groups (None: everybody) in one pass; their sizes, which name the rows, differ."""
-        fit, design, frame = analysis.fit, analysis.fit.design, analysis.fit.design.frame
-        if baseline not in design.predictors or not pd.api.types.is_numeric_dtype(frame[baseline]):
-            raise UsageError(
-                f"'{baseline}' is not a numeric predictor of this model, so nobody's improvement is known. Name the "
-                "outcome's own baseline, or fit a model of the change."
-            )
-        scale = design.scales.get(design.outcome.name)
-        if by is None and (by := None if scale is None else scale.smallest_relevant_change) is None:
-            raise UsageError(
-                f"no smallest relevant change of '{design.outcome.name}' is known, so nothing tells what counts as "
-                f"improved. Give it in points: {argument('by', ...)}"
-            )
-        if not (np.isfinite(by) and by > 0):
-            raise UsageError(f"by should be a finite number of points greater than 0 but got {by!r}.")
-        n = design.rows.n
-        masks = [np.ones(n, dtype=bool) if one is None else row_mask(design, "among", one) for one in groups]
-        members = np.stack(masks, axis=1)
-        reached = _reached(fit, frame[baseline].to_numpy(float), by, members) / members.sum(axis=0)
-        for number, group in enumerate(groups):
-            better, worse = (
-                (design.outcome.name, baseline) if _higher_is_better(fit) else (baseline, design.outcome.name)
-            )
-            term = f"{better} - {worse} >= {by:g}"
-            if group is not None:
-                term += f" among {int(members[:, number].sum()):,} of {n:,}"
-            yield self.row(analysis, "share_improved", reached[:, number], term=term, population="sample")
-
-
-IMPROVEMENT = Improvement()
-
-
-def improvement_of(
-    fit: FittedModel,
-    groups: Sequence[npt.ArrayLike | None],
-    *,
-    baseline: str = "who5_baseline",
-    by: float | None = None,
-    **options: Unpack[IntervalOptions],
-) -> EffectTable:
-    """:func:`improvement` of several groups (None: everybody) in one pass; their sizes, which name the rows, differ."""
-    fit.need_rows(IMPROVEMENT.needs_rows)
-    analysis = Analysis(fit, make_options(fit, **options))
-    return summarise(IMPROVEMENT.of_groups(analysis, groups, baseline=baseline, by=by), analysis.options)
-
-
-def _higher_is_better(fit: FittedModel) -> bool:
-    """Whether more of the outcome is better."""
-    scale = fit.design.scales.get(fit.design.outcome.name)
-    return scale is None or scale.higher_is_better
-
-
-def _reached(fit: FittedModel, starts: np.ndarray, by: float, chosen: np.ndarray) -> np.ndarray:
-    """Expected number of people who improve in each group of rows (n_rows, n_groups), shape (n_draws, n_groups)."""
-    scale = fit.design.scales.get(fit.design.outcome.name)
-    top = np.inf if scale is None or scale.upper is None else scale.upper
-    bottom = -np.inf if scale is None or scale.lower is None else scale.lower
-    higher = _higher_is_better(fit)
-    possible = starts + by <= top if higher else starts - by >= bottom
-    places = np.flatnonzero(chosen.any(axis=1) & possible)
-    values, which_value = np.unique(starts[places], return_inverse=True)
-    # At most so much is not at least what comes next.
-    beyond = 0.0 if higher else (1e-3 if scale is None or scale.step is None else scale.step) * 1e-3
-    goals = values + by if higher else values - by + beyond
-    cuts = np.array([cut_for(fit, float(goal), "default") for goal in goals])
-    design = fit.design
-    rows, groups = design.rows.take(places), chosen[places].T
-    # What the chance depends on besides the linear predictor: the level of the residual factor, and the start.
-    strata = rows.strata * values.size + which_value
-
-    def given(eta: np.ndarray, which: slice | np.ndarray, strata: np.ndarray) -> np.ndarray:
-        level, value = np.divmod(strata, values.size)
-        own = fit.parameters_at(which, residual=level)
-        chances = AtLeast(cuts[value, None], single=True)(design.family, eta, own, design.outcome)
-        return chances if higher else 1 - chances
-
-    reached, left = np.empty((prod(fit.shape), len(groups))), []
-    for number, group in enumerate(groups):
-        average = joined_average(fit, rows.take(np.flatnonzero(group)), strata[group], given)
-        if average is None:
-            left.append(number)
-        else:
-            reached[:, number] = group.sum() * average
-
-    def in_block(which: slice) -> None:
-        chances = given(fit.linear_predictor(rows, which=which), which, strata)
-        for number in left:
-            reached[which, number] = chances[:, groups[number]].sum(axis=1)
-
-    if left:
-        # What takes time releases the interpreter's lock.
-        with ThreadPoolExecutor(processors()) as pool:
-            list(pool.map(in_block, fit.blocks(places.size)))
-    return reached
 
 
 @dataclass(frozen=True, eq=False)
@@ -394,6 +238,48 @@ class AtLeast:
             found[..., cuts <= lower] = 1.0
             found[..., cuts > upper] = 0.0
         return np.asarray(found[..., 0] if self.single else found)
+
+
+@dataclass(frozen=True, eq=False)
+class AtMost(AtLeast):
+    """Probability of an outcome below some values, given the linear predictor; see :class:`AtLeast`."""
+
+    @override
+    def __call__(self, family: Family, eta: np.ndarray, parameters: Draws, outcome: Outcome) -> np.ndarray:
+        """One minus the probability of at least those values."""
+        return 1 - super().__call__(family, eta, parameters, outcome)
+
+
+def row_beyond(fit: FittedModel, value: float) -> float:
+    """A value just above another, in units of a thousandth of the outcome's step: what is not at most that much."""
+    scale = fit.design.scales.get(fit.design.outcome.name)
+    return value + (1e-3 if scale is None or scale.step is None else scale.step) * 1e-3
+
+
+def cut_below(fit: FittedModel, at_most: float, step: Step) -> float:
+    """Where a fit's outcome is cut so that what is below are the observed values of at most so much; see `cut_for`.
+
+    Raises
+    ------
+    UsageError
+        As there.
+    """
+    if not np.isfinite(at_most):
+        raise UsageError(f"at_most should be a finite number but got {at_most!r}.")
+    design, scale = fit.design, fit.design.scales.get(fit.design.outcome.name)
+    levels = design.outcome.levels
+    ends = (None, None) if scale is None else (scale.lower, scale.upper)
+    lowest, highest = ends if levels is None else (float(levels[0]), float(levels[-1]))
+    for bad, everybody, end in (
+        (highest is not None and at_most >= highest, "everybody", highest),
+        (lowest is not None and at_most < lowest, "nobody", lowest),
+    ):
+        if bad:
+            raise UsageError(
+                f"{argument('at_most', float(at_most))} counts {everybody}: '{design.outcome.name}' is never "
+                f"{'above' if everybody == 'everybody' else 'below'} {end:g}. Give another value."
+            )
+    return cut_for(fit, row_beyond(fit, float(at_most)), step)
 
 
 def refuse_shares(fit: FittedModel) -> None:

@@ -1,22 +1,22 @@
-"""Clinical end points: who improves by the smallest relevant change, and who leaves the range of elevated symptoms."""
+"""Clinical end points: who improves, who recovers and who responds, on the outcome's own instrument."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache, partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from alliance_bayes.effects import EffectTable, responders
+from alliance_bayes.effects.improvement import improvement, improvement_of
 from alliance_bayes.effects.joined import PROBES, TOLERANCE, joins
-from alliance_bayes.effects.responders import improvement_of
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.instruments import WHO5
-from alliance_bayes.model.scales import is_who5
+from alliance_bayes.report.endpoint_kinds import EndPoint, EndPoints, endpoints_of, is_case
 from alliance_bayes.report.groups import pair_name
 from alliance_bayes.report.privacy import identifying
 from alliance_bayes.report.rows import (
@@ -43,11 +43,12 @@ __all__ = ["ELEVATED", "endpoint_effects", "endpoints", "lowest_above"]
 ELEVATED = next(threshold.value for threshold in WHO5.thresholds if threshold.name == "depression_screen")
 #: Distance between two scores on the percentage scale of five items from 0 to 5.
 STEP = 4.0
-BASELINE, FOLLOWUP, CHANGE = "who5_baseline", "who5_followup", "who5_change"
 # A share of fewer people is no estimate, and their number is nobody's business.
 _LEAST = 20
 # Groups are compared when there are a few: the pairs of many are a table of their own.
 _FEW = 6
+_SHARES = ("share_improved", "share_at_least", "share_at_most")
+_DIFFERENCES = ("risk_difference", "difference_improved")
 
 SENTENCES = Wording("alliance_bayes.report", "sentences/endpoints.toml")
 
@@ -63,7 +64,7 @@ def endpoint_effects(fit: FittedModel, *, prob: float, small: int) -> EffectTabl
     Parameters
     ----------
     fit
-        Of the WHO-5 at follow-up, or of its change.
+        Of a score at follow-up whose instrument is known, with its baseline among the predictors, or of its change.
     prob
         Probability of the equal-tailed intervals.
     small
@@ -74,80 +75,110 @@ def endpoint_effects(fit: FittedModel, *, prob: float, small: int) -> EffectTabl
     EffectTable or None
         None where the outcome has no such end points, or the fit was made from moments.
     """
-    outcome = fit.design.outcome.name
-    scored = is_who5(fit.design.scales.get(outcome)) and not fit.design.family.event
-    if not scored or fit.moments is not None or outcome not in (FOLLOWUP, CHANGE):
+    if fit.moments is not None or (points := endpoints_of(fit.design)) is None:
         return None
-    frame, relevant = fit.design.frame, float(WHO5.smallest_relevant_change or 10)
-    low = frame[BASELINE].to_numpy(float) <= ELEVATED if BASELINE in fit.design.predictors else None
-    tables = []
     least = max(_LEAST, small)
+    low = _cases(fit, points)
     enough = low is not None and fit.count_people(low) >= least
     some = enough and low is not None and fit.count_people(~low) >= least
-    if outcome == CHANGE:
-        tables.append(_responders(fit, relevant, None, prob))
-        if some:
-            tables.append(_responders(fit, relevant, low, prob))
-    elif low is not None:
-        tables.append(improvement_of(fit, [None, low] if some else [None], by=relevant, prob=prob))
-        if enough and (some or low.all()):
-            tables.append(_responders(fit, lowest_above(ELEVATED), low, prob))
+    groups: list[np.ndarray | None] = [None, low] if some else [None]
+    whole = enough and low is not None and bool(low.all())
+    arm = _arm(fit)
+    tables = []
+    for one in points.found:
+        if one.of_cases and not (enough and (some or whole)):
+            continue
+        rule: dict[str, Any] = {"by": one.rule.by, "share": one.rule.share, "to": one.rule.to}
+        if points.changed:
+            tables += [_responders(fit, points, _of_change(one, points), group, prob) for group in groups]
+        elif one.name == "recovered":
+            tables.append(_responders(fit, points, one.rule.to, low, prob))
+        else:
+            of = [low] if one.of_cases else groups
+            plain = of if arm is None else of[:-1]
+            if plain:
+                tables.append(improvement_of(fit, plain, baseline=points.baseline, prob=prob, **rule))
+            if arm is not None:
+                tables.append(improvement(fit, baseline=points.baseline, among=of[-1], factor=arm, prob=prob, **rule))
     return EffectTable.concat(tables) if tables else None
 
 
 def endpoints(view: View) -> Section | None:
     """The section; None where there are no end points."""
+    fit = view.fit
+    points = None if view.withheld or fit.moments is not None else endpoints_of(fit.design)
+    if points is None:
+        return None
     # Remembered: a page that is made again makes them twice of one fit.
     remake = lru_cache(maxsize=1)(partial(endpoint_effects, prob=view.prob, small=view.small))
-    if view.withheld or (table := remake(view.fit)) is None:
-        return None
+    asked = SENTENCES(
+        "lacking",
+        lacking=" or ".join(points.lacking),
+        instrument=points.instrument.name,
+        change="smallest relevant change" in points.lacking,
+    )
+    if (table := remake(fit)) is None:
+        return Section.of("endpoints", "Clinical end points", asked) if points.lacking else None
     estimates = view.estimated("endpoints", table)
-    shares = estimates.where(("share_improved", "share_at_least"))
-    differences = estimates.where("risk_difference")
-    observed = _observed(view.fit)
-    told = _told(view, [None, *dict.fromkeys(shares["factor"].dropna())], observed)
-    whom = unit_words(view.fit)
+    shares, differences = estimates.where(_SHARES), estimates.where(_DIFFERENCES)
+    told = _Told.of(view, points, [None, *dict.fromkeys(shares["factor"].dropna())])
+    event, short = partial(_event, fit, points), partial(_short, fit, points)
+    whom = unit_words(fit)
     percentages = partial(estimates.percentages, least=1, most=1)
+    introduction = SENTENCES(
+        "introduction",
+        one=one_row(fit),
+        units=whom,
+        less="" if points.higher else f"less {points.instrument.measures}",
+        fewer=points.instrument.measures == "symptoms",
+        instrument=points.instrument.name,
+    )
     content: list[str | Table | Picture] = [
-        SENTENCES("introduction", one=one_row(view.fit), units=whom),
+        introduction,
         effect_table(
             "table-endpoints",
-            f"Shares of {whom} by end point, posterior means; {analysed_words(view.fit)} analysed",
+            f"Model-based shares of {whom} by end point, posterior means; {analysed_words(fit)} analysed",
             shares,
             _wrapping(
-                Column("End point", _event),
+                Column("End point", event),
                 Column("Group", _group),
-                *estimate_columns(estimates, shares, mean="Share", figures=percentages, direction=False, judged=()),
-                Column("Observed share", lambda row: _seen(view, row, observed, told)),
+                *estimate_columns(
+                    estimates, shares, mean="Model-based share", figures=percentages, direction=False, judged=()
+                ),
+                Column("Observed share", lambda row: told.seen(_named(fit, points, row), row)),
             ),
             note=SENTENCES(
                 "note",
-                joined=joins(view.fit, view.fit.design.rows.n),
+                joined=joins(fit, fit.design.rows.n),
                 tolerance=f"{TOLERANCE:g}",
                 probes=PROBES,
+                sources=_sources(fit, points, shares),
             ),
             at_once=SHOWN,
         ),
     ]
     if len(differences):
         columns = _wrapping(
-            Column("End point", _event),
+            Column("End point", event),
             Column("Difference", lambda row: f"{factor_name(text_of(row, 'factor'))}: {pair_name(row)}"),
             *estimate_columns(estimates, differences, mean="Risk difference", direction=True, judged=()),
         )
         caption = "Differences of shares between groups, in probabilities; posterior means"
         content.append(effect_table("table-risk-differences", caption, differences, columns, at_once=SHOWN))
-    shown = [f"{_event(row)}, {_group(row)}: {percentages(row)[0]}" for row in rows_of(shares)]
+    if points.lacking:
+        content.append(asked)
+    shown = [f"{event(row)}, {_group(row)}: {percentages(row)[0]}" for row in rows_of(shares)]
+    cases = "" if points.case is None else points.cases.removeprefix(", of ")
     picture = forest_picture(
         "endpoints",
         f"Shares of {whom} by end point",
         estimates,
         shares,
-        caption=SENTENCES("figure_caption", heading=estimates.interval_heading(), elevated=f"{ELEVATED:g}"),
+        caption=SENTENCES("figure_caption", heading=estimates.interval_heading(), cases=cases, low=points.higher),
         axis=f"Share of {whom}",
         heading="End point and group",
-        label=lambda row: f"{_event(row)}: {_group(row)}",
-        line=_short,
+        label=lambda row: f"{event(row)}: {_group(row)}",
+        line=short,
         description=f"{'; '.join(shown)}.",
         data_title=f"Shares of {whom} by end point, as probabilities",
         shown=view.redact,
@@ -161,7 +192,28 @@ def _wrapping(*columns: Column) -> list[Column]:
     return [replace(column, words=True) for column in columns]
 
 
-def _responders(fit: FittedModel, at_least: float, among: np.ndarray | None, prob: float) -> EffectTable:
+def _cases(fit: FittedModel, points: EndPoints) -> np.ndarray | None:
+    """Who was a case at baseline; None where there is no baseline, or no threshold of a case."""
+    if points.baseline is None or points.case is None:
+        return None
+    return is_case(points.case, fit.design.frame[points.baseline].to_numpy(float))
+
+
+def _arm(fit: FittedModel) -> str | None:
+    """The factor that the page is about, where it has a few levels."""
+    arm = fit.spec.focal_factor(fit.design)
+    few = arm is not None and 2 <= len(fit.design.frame[arm].cat.categories) <= _FEW and not identifying(fit, arm)
+    return arm if few else None
+
+
+def _of_change(one: EndPoint, points: EndPoints) -> float | None:
+    """The change that counts, as the outcome has it."""
+    return one.rule.by if points.higher or one.rule.by is None else -one.rule.by
+
+
+def _responders(
+    fit: FittedModel, points: EndPoints, mark: float | None, among: np.ndarray | None, prob: float
+) -> EffectTable:
     """Shares of everybody and of the levels of every factor with a few."""
     factors = [
         factor.name
@@ -171,78 +223,109 @@ def _responders(fit: FittedModel, at_least: float, among: np.ndarray | None, pro
     arm = fit.spec.focal_factor(fit.design)
     if arm is not None and arm not in factors and 2 <= len(fit.design.frame[arm].cat.categories) <= _FEW:
         factors.insert(0, arm)
+    least, most = (mark, None) if points.higher else (None, mark)
     # A share stands beside the one that was observed, of the same people at their own levels.
-    return responders(fit, at_least=at_least, factor=factors, among=among, prob=prob, population="sample")
+    return responders(fit, at_least=least, at_most=most, factor=factors, among=among, prob=prob, population="sample")
 
 
-def _event(row: Row) -> str:
+def _named(fit: FittedModel, points: EndPoints, row: Row) -> EndPoint:
+    """The end point of a row, by what its term says that counts."""
+    said = text_of(row, "term").partition(" among ")[0]
+    outcome = fit.design.outcome.name
+    for one in points.found:
+        if points.changed:
+            own = f"{outcome} {'>=' if points.higher else '<='} {_of_change(one, points):g}"
+        else:
+            assert points.baseline is not None
+            own = one.rule.said(outcome, points.baseline, higher=points.higher)
+        if own == said:
+            return one
+    raise AssertionError(said)
+
+
+def _event(fit: FittedModel, points: EndPoints, row: Row) -> str:
     """What counts, in words."""
-    term = text_of(row, "term")
-    among = f", of those at {ELEVATED:g} or below at baseline" if " among " in term else ""
-    if row["estimand"] == "share_improved" or term.startswith(CHANGE):
-        return f"Improved by {WHO5.smallest_relevant_change:g} points or more{among}"
-    return f"Recovered: above {ELEVATED:g} at follow-up{among}"
+    one = _named(fit, points, row)
+    return f"{one.label}{points.cases if ' among ' in text_of(row, 'term') else ''}"
 
 
 def _group(row: Row) -> str:
     return "all" if pd.isna(row["factor"]) else f"{factor_name(text_of(row, 'factor'))}: {text_of(row, 'level')}"
 
 
-def _short(row: Row) -> str:
+def _short(fit: FittedModel, points: EndPoints, row: Row) -> str:
     """The same as a label in a figure."""
-    what = "Improved" if _event(row).startswith("Improved") else "Recovered"
-    low = ", low" if what == "Improved" and " among " in text_of(row, "term") else ""
-    return f"{what}{low}: {'all' if pd.isna(row['factor']) else text_of(row, 'level')}"
+    one = _named(fit, points, row)
+    cases = " among " in text_of(row, "term") and not one.of_cases
+    low = "" if not cases else ", low" if points.higher else ", cases"
+    return f"{one.short}{low}: {'all' if pd.isna(row['factor']) else text_of(row, 'level')}"
 
 
-def _observed(fit: FittedModel) -> tuple[pd.Series, pd.Series]:
-    """Whether each analysed person improved, and whether they were at or below the mark at baseline."""
-    frame, outcome = fit.design.frame, fit.design.outcome.name
-    after = frame[outcome].astype(float)
-    start = frame[BASELINE].astype(float) if BASELINE in frame.columns else pd.Series(np.nan, index=frame.index)
-    gained = after if outcome == CHANGE else after - start
-    return gained >= float(WHO5.smallest_relevant_change or 10), start <= ELEVATED
+def _sources(fit: FittedModel, points: EndPoints, shares: pd.DataFrame) -> str:
+    """Where each end point's figures come from."""
+    names = dict.fromkeys(_named(fit, points, row).name for row in rows_of(shares))
+    found = {one.name: one for one in points.found}
+    return "; ".join(f"{found[name].label[0].lower()}{found[name].label[1:]} ({found[name].source})" for name in names)
 
 
-def _reached(fit: FittedModel) -> pd.Series:
-    """Whether each analysed person was above the mark at follow-up."""
-    return fit.design.frame[fit.design.outcome.name].astype(float) > ELEVATED
+class _Told:
+    """Observed shares that may be shown."""
 
+    def __init__(self, view: View, points: EndPoints) -> None:
+        frame = view.fit.design.frame
+        self.view = view
+        after = frame[view.fit.design.outcome.name].to_numpy(float)
+        before = np.zeros(len(frame)) if points.baseline is None else frame[points.baseline].to_numpy(float)
+        if points.changed:
+            before, after = np.zeros(len(frame)), after
+        low = _cases(view.fit, points)
+        self.low = np.zeros(len(frame), dtype=bool) if low is None else low
+        self.events = {one.name: np.asarray(one.happened(before, after), dtype=bool) for one in points.found}
+        self.answers: dict[str, dict[str | None, dict[str, bool]]] = {}
+        self.alone: dict[str, bool] = {}
 
-def _told(
-    view: View, factors: Sequence[str | None], observed: tuple[pd.Series, pd.Series]
-) -> dict[str | None, dict[str, bool]]:
-    """Of which levels an observed share may be shown: one answer for all end points, since one is part of another."""
-    fit = view.fit
-    improved, low = (part.to_numpy(bool) for part in observed)
-    tables = [[improved]]
-    if low.any():
-        tables += [[low, improved], [low, low & _reached(fit).to_numpy(bool)]]
-    by_factor: dict[str | None, dict[str, bool]] = {}
-    for factor in factors:
-        answers = [shown_events(fit, factor, events, view.small) for events in tables]
-        by_factor[factor] = {level: all(answer[level] for answer in answers) for level in answers[0]}
-    return by_factor
+    @classmethod
+    def of(cls, view: View, points: EndPoints, factors: Sequence[str | None]) -> _Told:
+        """Of which levels an observed share may be shown.
 
+        There is one answer for what most pages have, since one is part of another; what is a part of an end point
+        besides is told where the rest of that one is not few people, either. Where that answer is no, everybody's
+        shares of events of which none is part of another are told, each if it alone is not of few people.
+        """
+        self = cls(view, points)
+        low = self.low
+        tables: list[list[np.ndarray]] = []
+        main = [one for one in points.found if not one.within and one.name != "response"]
+        for one in main:
+            event = self.events[one.name]
+            tables += [[low, low & event]] if one.of_cases else [[event], *([[low, event]] if low.any() else [])]
+        for one in main:
+            event = self.events[one.name]
+            alone = [low, low & event] if one.of_cases else [event]
+            self.alone[one.name] = shown_events(view.fit, None, alone, view.small)[""]
+        for one in points.found:
+            event = self.events[one.name]
+            own = list(tables)
+            if one not in main:
+                whole = [self.events[one.within]] if one.within else []
+                own += [[low, *(low & part for part in (*whole, event))]] if low.any() else []
+                own += [] if one.of_cases else [[*whole, event]]
+            self.answers[one.name] = {}
+            for factor in factors:
+                given = [shown_events(view.fit, factor, events, view.small) for events in own]
+                self.answers[one.name][factor] = {level: all(answer[level] for answer in given) for level in given[0]}
+        return self
 
-def _seen(
-    view: View,
-    row: Row,
-    observed: tuple[pd.Series, pd.Series],
-    told: Mapping[str | None, Mapping[str, bool]],
-) -> str:
-    """The share as it was observed, unless it stands for few people."""
-    frame = view.fit.design.frame
-    improved, low = observed
-    term = text_of(row, "term")
-    happened = improved
-    if row["estimand"] == "share_at_least" and not term.startswith(CHANGE):
-        happened = _reached(view.fit)
-    who = low if " among " in term else pd.Series(True, index=frame.index)
-    factor: str | None = row["factor"] if isinstance(row["factor"], str) else None
-    if not told[factor]["" if factor is None else str(row["level"])]:
-        return "–"
-    if factor is not None:
-        who = who & (frame[factor].astype(str) == str(row["level"]))
-    n, k = int(who.sum()), int((who & happened).sum())
-    return percent(k / n, 1) if n else "–"
+    def seen(self, one: EndPoint, row: Row) -> str:
+        """The share as it was observed, unless it stands for few people."""
+        frame = self.view.fit.design.frame
+        cases = " among " in text_of(row, "term")
+        who = self.low if cases else np.ones(len(frame), dtype=bool)
+        factor: str | None = row["factor"] if isinstance(row["factor"], str) else None
+        alone = factor is None and cases == one.of_cases and self.alone.get(one.name, False)
+        if not alone and not self.answers[one.name][factor]["" if factor is None else str(row["level"])]:
+            return "–"
+        if factor is not None:
+            who = who & (frame[factor].astype(str) == str(row["level"])).to_numpy()
+        n, k = int(who.sum()), int((who & self.events[one.name]).sum())
+        return percent(k / n, 1) if n else "–"

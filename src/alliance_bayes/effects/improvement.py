@@ -1,0 +1,377 @@
+"""Shares of people whose outcome exceeds their own baseline by so much, as it would be observed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from math import prod
+from typing import Any, Unpack, override
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from alliance_bayes.effects.analysis import Analysis
+from alliance_bayes.effects.counterfactual import row_mask
+from alliance_bayes.effects.estimand import Estimand
+from alliance_bayes.effects.joined import joined_average
+from alliance_bayes.effects.means import later_first, levels_to_compare
+from alliance_bayes.effects.options import IntervalOptions, make_options, with_common_options
+from alliance_bayes.effects.responders import AtLeast, cut_for, row_beyond
+from alliance_bayes.effects.summary import Difference, Estimate, summarise
+from alliance_bayes.effects.table import EffectTable, Measure
+from alliance_bayes.errors import UsageError
+from alliance_bayes.fit import FittedModel
+from alliance_bayes.instruments import instrument
+from alliance_bayes.machine import processors
+from alliance_bayes.model import Design, Rows
+from alliance_bayes.model.grammar import windowed_named
+from alliance_bayes.readonly import ReadOnly
+from alliance_bayes.remedies import argument
+
+__all__ = ["IMPROVEMENT", "Better", "baseline_of", "improvement", "improvement_of"]
+
+
+@with_common_options
+def improvement(
+    fit: FittedModel,
+    *,
+    baseline: str | None = None,
+    by: float | None = None,
+    share: float | None = None,
+    to: float | None = None,
+    among: npt.ArrayLike | None = None,
+    factor: str | None = None,
+    **options: Unpack[IntervalOptions],
+) -> EffectTable:
+    """Probability that the outcome, as it would be observed, is better than a person's own baseline by some amount.
+
+    Parameters
+    ----------
+    fit
+        A fit of a score at follow-up with the same score at baseline among its predictors.
+    baseline
+        The predictor on the outcome's scale; by default the one that is a score of the outcome's instrument.
+    by
+        The smallest difference that counts, in points; where neither ``share`` nor ``to`` is given, by default the
+        smallest relevant change of the outcome's scale (10 for the WHO-5, 5 for the PHQ-9).
+    share
+        The smallest part of the baseline by which a score of symptoms must be lower: 0.5 for a response.
+    to
+        The score that must be reached or left behind on the better side: 9 for a PHQ-9 below 10, 32 for a WHO-5 above
+        28. With ``by`` it makes a clinically significant change.
+    among
+        Whose share it is: True or False for each analysed row, shape (n_rows,); everybody's by default.
+    factor
+        A factor of the model by whose levels the share is given and compared, everybody being at each level in turn;
+        nothing by default.
+
+    Returns
+    -------
+    EffectTable
+        ``share_improved``, a probability: the average over those people of P(outcome >= baseline + by), or of
+        P(outcome <= baseline - by) on a scale where lower is better, draw by draw; of several conditions all must
+        hold. ``term`` says what counts. With a factor, the same with everybody at each level, and
+        ``difference_improved`` of every pair, the later minus the earlier.
+
+    Raises
+    ------
+    UsageError
+        The baseline is not a numeric predictor of the model, an option is outside what is accepted, no smallest
+        relevant change is known and none is given, or the fit was made from moments.
+
+    Notes
+    -----
+    A continuous family is cut in the middle between two values that can be observed, as in :func:`responders`. Who
+    cannot improve by so much, being too close to the good end of the scale, counts as not improved. Very many rows are
+    joined as there. Whose scores are of the sample's own levels (population ``"sample"``).
+    """
+    own: dict[str, Any] = {"by": by, "share": share, "to": to, "among": among, "factor": factor}
+    return IMPROVEMENT(fit, baseline=baseline, **own, **options)
+
+
+def baseline_of(design: Design) -> str | None:
+    """The predictor that is a score of the outcome's instrument: of several the one that is called a baseline.
+
+    Parameters
+    ----------
+    design
+        Of a model.
+
+    Returns
+    -------
+    str or None
+        None where there is none, or several and none is called so.
+    """
+    scale = design.scales.get(design.outcome.name)
+    if scale is None or not scale.instrument:
+        return None
+    same = [
+        name
+        for name in design.predictors
+        if windowed_named(name) is None
+        and (own := design.scales.get(name)) is not None
+        and (own.instrument, own.lower) == (scale.instrument, _bottom(design))
+    ]
+    called = [name for name in same if name.endswith("_baseline")]
+    return same[0] if len(same) == 1 else called[0] if len(called) == 1 else None
+
+
+def _bottom(design: Design) -> float | None:
+    """The lower end of a score of the outcome's instrument, also where the outcome is a change of it."""
+    scale = design.scales[design.outcome.name]
+    if scale.lower is None or scale.upper is None or scale.lower != -scale.upper:
+        return scale.lower
+    return float(instrument(scale.instrument).score_range[0])
+
+
+@dataclass(frozen=True, slots=True)
+class Better:
+    """What counts as better than at baseline: all that is given must hold.
+
+    Parameters
+    ----------
+    by
+        Points.
+    share
+        Part of the baseline, of a score of symptoms.
+    to
+        A score.
+    """
+
+    by: float | None = None
+    share: float | None = None
+    to: float | None = None
+
+    def goals(self, starts: np.ndarray, *, higher: bool) -> np.ndarray:
+        """The least good score that counts, for each baseline."""
+        found = []
+        if self.by is not None:
+            found.append(starts + self.by if higher else starts - self.by)
+        if self.share is not None:
+            found.append(starts * (1 - self.share))
+        if self.to is not None:
+            found.append(np.full(starts.shape, float(self.to)))
+        return np.max(found, axis=0) if higher else np.min(found, axis=0)
+
+    def said(self, outcome: str, baseline: str, *, higher: bool) -> str:
+        """What counts, as the table's term."""
+        parts = []
+        if self.by is not None:
+            better, worse = (outcome, baseline) if higher else (baseline, outcome)
+            parts.append(f"{better} - {worse} >= {self.by:g}")
+        if self.share is not None:
+            parts.append(f"{outcome} <= {1 - self.share:.4g} x {baseline}")
+        if self.to is not None:
+            parts.append(f"{outcome} {'>=' if higher else '<='} {self.to:g}")
+        return " and ".join(parts)
+
+
+class Improvement(Estimand):
+    """See :func:`improvement`."""
+
+    name = "improvement"
+    title = "shares of people who improve"
+    options = IntervalOptions
+    needs_rows = "the share of people who improve"
+    measures = ReadOnly(
+        {
+            "share_improved": Measure("Share with {term}", "probability"),
+            "difference_improved": Measure(
+                "Share with {term}: {level} minus {versus}",
+                "probability",
+                subject="the probability of {term}",
+                difference=True,
+            ),
+        }
+    )
+
+    @override
+    def estimates(
+        self,
+        analysis: Analysis,
+        *,
+        baseline: str | None = None,
+        by: float | None = None,
+        share: float | None = None,
+        to: float | None = None,
+        among: npt.ArrayLike | None = None,
+        factor: str | None = None,
+    ) -> Iterator[Estimate]:
+        rule = _rule(analysis, by, share, to)
+        yield from self.of_groups(analysis, [among], baseline=baseline, rule=rule)
+        if factor is not None:
+            yield from self.by_level(analysis, factor, among, baseline=baseline, rule=rule)
+
+    def of_groups(
+        self, analysis: Analysis, groups: Sequence[npt.ArrayLike | None], *, baseline: str | None, rule: Better
+    ) -> Iterator[Estimate]:
+        """The share in several groups (None: everybody) in one pass; their sizes, which name the rows, differ."""
+        fit, design = analysis.fit, analysis.fit.design
+        starts, term = self._starts(analysis, baseline, rule)
+        masks = [
+            np.ones(design.rows.n, dtype=bool) if one is None else row_mask(design, "among", one) for one in groups
+        ]
+        members = np.stack(masks, axis=1)
+        reached = _reached(fit, design.rows, starts, rule, members) / members.sum(axis=0)
+        for number, group in enumerate(groups):
+            said = term if group is None else _among(term, members[:, number])
+            yield self.row(analysis, "share_improved", reached[:, number], term=said, population="sample")
+
+    def by_level(
+        self, analysis: Analysis, factor: str, among: npt.ArrayLike | None, *, baseline: str | None, rule: Better
+    ) -> Iterator[Estimate]:
+        """The share with everybody of a group at each level of a factor, and its differences."""
+        design = analysis.fit.design
+        starts, term = self._starts(analysis, baseline, rule)
+        chosen = np.ones(design.rows.n, dtype=bool) if among is None else row_mask(design, "among", among)
+        said = term if among is None else _among(term, chosen)
+        if (lacking := design.rows.lacking.get(factor)) is not None:
+            chosen = chosen & ~lacking
+        placed = analysis.of(AtLeast([0.0], single=True)).counterfactuals
+        block, problems = [], []
+        for fixed in analysis.settings(factor):
+            one = placed.of("sample", fixed=fixed)
+            (grid,) = one.grids
+            own = {name: np.full(design.rows.n, levels[0]) for name, levels in grid.levels.items()}
+            rows = replace(grid.rows, index={**grid.rows.index, **own})
+            draws = np.full(prod(analysis.fit.shape), np.nan)
+            if not one.problem and all(len(levels) == 1 for levels in grid.levels.values()):
+                draws = _reached(analysis.fit, rows, starts, rule, chosen[:, None])[:, 0] / chosen.sum()
+            block.append(analysis.shaped(draws))
+            problems.append(one.problem)
+        labels = analysis.levels(factor)
+        for label, draws, problem in zip(labels, block, problems, strict=True):
+            facts: dict[str, Any] = {"factor": factor, "level": label, "population": "sample", "note": problem}
+            yield self.row(analysis, "share_improved", draws, term=said, **facts)
+        if len(labels) < 2:
+            return
+        stacked = np.stack(block)
+        for (first, label), (second, versus) in later_first(levels_to_compare(analysis, factor, None)):
+            facts = {"factor": factor, "level": label, "versus": versus, "population": "sample"}
+            facts["note"] = problems[first] or problems[second]
+            difference = Difference(stacked, first, second)
+            yield self.row(analysis, "difference_improved", difference, term=said, **facts)
+
+    def _starts(self, analysis: Analysis, baseline: str | None, rule: Better) -> tuple[np.ndarray, str]:
+        """Everybody's baseline, and what counts as better."""
+        design, frame = analysis.fit.design, analysis.fit.design.frame
+        name = baseline_of(design) if baseline is None else baseline
+        if name is None:
+            raise UsageError(
+                f"the model has no baseline of '{design.outcome.name}' that its name or scale tells, so nobody's "
+                f"improvement is known. Name the predictor: {argument('baseline', ...)}, or fit a model of the change."
+            )
+        if name not in design.predictors or not pd.api.types.is_numeric_dtype(frame[name]):
+            raise UsageError(
+                f"'{name}' is not a numeric predictor of this model, so nobody's improvement is known. Name the "
+                "outcome's own baseline, or fit a model of the change."
+            )
+        return frame[name].to_numpy(float), rule.said(design.outcome.name, name, higher=_higher_is_better(analysis.fit))
+
+
+IMPROVEMENT = Improvement()
+
+
+def improvement_of(
+    fit: FittedModel,
+    groups: Sequence[npt.ArrayLike | None],
+    *,
+    baseline: str | None = None,
+    by: float | None = None,
+    share: float | None = None,
+    to: float | None = None,
+    **options: Unpack[IntervalOptions],
+) -> EffectTable:
+    """:func:`improvement` of several groups (None: everybody) in one pass; their sizes, which name the rows, differ."""
+    fit.need_rows(IMPROVEMENT.needs_rows)
+    analysis = Analysis(fit, make_options(fit, **options))
+    rule = _rule(analysis, by, share, to)
+    return summarise(IMPROVEMENT.of_groups(analysis, groups, baseline=baseline, rule=rule), analysis.options)
+
+
+def _rule(analysis: Analysis, by: float | None, share: float | None, to: float | None) -> Better:
+    """What counts, with its default."""
+    design = analysis.fit.design
+    scale = design.scales.get(design.outcome.name)
+    if by is None and share is None and to is None:
+        by = None if scale is None else scale.smallest_relevant_change
+        if by is None:
+            raise UsageError(
+                f"no smallest relevant change of '{design.outcome.name}' is known, so nothing tells what counts as "
+                f"improved. Give it in points: {argument('by', ...)}"
+            )
+    if by is not None and not (np.isfinite(by) and by > 0):
+        raise UsageError(f"by should be a finite number of points greater than 0 but got {by!r}.")
+    if share is not None:
+        if not 0 < share < 1:
+            raise UsageError(f"share should be in the interval (0, 1) but got {share!r}. Give 0.5 for half.")
+        if _higher_is_better(analysis.fit) or scale is None or scale.lower != 0:
+            raise UsageError(
+                f"share is a part of a score of symptoms that begins at 0, and '{design.outcome.name}' is none. "
+                f"Give the points that count: {argument('by', ...)}"
+            )
+    low, high = (None, None) if scale is None else (scale.lower, scale.upper)
+    if to is not None and not (np.isfinite(to) and (low is None or to >= low) and (high is None or to <= high)):
+        raise UsageError(f"to should be a score on the scale of '{design.outcome.name}' but got {to!r}.")
+    return Better(by, share, to)
+
+
+def _among(term: str, chosen: np.ndarray) -> str:
+    return f"{term} among {int(chosen.sum()):,} of {chosen.size:,}"
+
+
+def _higher_is_better(fit: FittedModel) -> bool:
+    """Whether more of the outcome is better."""
+    scale = fit.design.scales.get(fit.design.outcome.name)
+    return scale is None or scale.higher_is_better
+
+
+def _reached(fit: FittedModel, rows: Rows, starts: np.ndarray, rule: Better, chosen: np.ndarray) -> np.ndarray:
+    """Expected number of people who improve in each group of rows (n_rows, n_groups), shape (n_draws, n_groups)."""
+    scale = fit.design.scales.get(fit.design.outcome.name)
+    top = np.inf if scale is None or scale.upper is None else scale.upper
+    bottom = -np.inf if scale is None or scale.lower is None else scale.lower
+    higher = _higher_is_better(fit)
+    aims = rule.goals(starts, higher=higher)
+    # Who is asked for the good end or less far, whatever the outcome is, always improves.
+    possible = aims <= top if higher else aims >= bottom
+    places = np.flatnonzero(chosen.any(axis=1) & possible)
+    values, which_value = np.unique(aims[places], return_inverse=True)
+    # At most so much is not at least what comes next.
+    cuts = np.array([_cut(fit, float(value), higher=higher) for value in values])
+    design = fit.design
+    rows, groups = rows.take(places), chosen[places].T
+    # What the chance depends on besides the linear predictor: the level of the residual factor, and the goal.
+    strata = rows.strata * values.size + which_value
+
+    def given(eta: np.ndarray, which: slice | np.ndarray, strata: np.ndarray) -> np.ndarray:
+        level, value = np.divmod(strata, values.size)
+        own = fit.parameters_at(which, residual=level)
+        chances = AtLeast(cuts[value, None], single=True)(design.family, eta, own, design.outcome)
+        return chances if higher else 1 - chances
+
+    reached, left = np.empty((prod(fit.shape), len(groups))), []
+    for number, group in enumerate(groups):
+        average = joined_average(fit, rows.take(np.flatnonzero(group)), strata[group], given)
+        if average is None:
+            left.append(number)
+        else:
+            reached[:, number] = group.sum() * average
+
+    def in_block(which: slice) -> None:
+        chances = given(fit.linear_predictor(rows, which=which), which, strata)
+        for number in left:
+            reached[which, number] = chances[:, groups[number]].sum(axis=1)
+
+    if left:
+        # What takes time releases the interpreter's lock.
+        with ThreadPoolExecutor(processors()) as pool:
+            list(pool.map(in_block, fit.blocks(places.size)))
+    return reached
+
+
+def _cut(fit: FittedModel, aim: float, *, higher: bool) -> float:
+    """Where the outcome is cut for a goal."""
+    return cut_for(fit, aim if higher else row_beyond(fit, aim), "default")
