@@ -11,6 +11,7 @@ from xml.sax.saxutils import escape
 _MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
 _OFFICE = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
 _PACKAGE = "http://schemas.openxmlformats.org/package/2006"
+_SHEETML = "application/vnd.openxmlformats-officedocument.spreadsheetml"
 # Formats of cells: general, a day, a day and a time, a time of day, a share.
 _STYLES = f"""<styleSheet xmlns="{_MAIN}"><fonts count="1"><font/></fonts><fills count="1"><fill/></fills>
 <borders count="1"><border/></borders><cellStyleXfs count="1"><xf/></cellStyleXfs><cellXfs count="5"><xf numFmtId="0"/>
@@ -50,15 +51,15 @@ def write_workbook(
     names = list(sheets)
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as packed:
         overrides = "".join(
-            f'<Override PartName="/xl/worksheets/sheet{k}.xml" ContentType="application/vnd.openxmlformats-'
-            'officedocument.spreadsheetml.worksheet+xml"/>'
+            f'<Override PartName="/xl/worksheets/sheet{k}.xml" ContentType="{_SHEETML}.worksheet+xml"/>'
             for k in range(len(names))
         )
         packed.writestr(
             "[Content_Types].xml",
             f'<Types xmlns="{_PACKAGE}/content-types"><Default Extension="xml" ContentType="application/xml"/><Default '
             'Extension="rels" ContentType="application/vnd.openxmlformats-package.relationships+xml"/>'
-            f"{overrides}</Types>",
+            f'<Override PartName="/xl/workbook.xml" ContentType="{_SHEETML}.sheet.main+xml"/>'
+            f'<Override PartName="/xl/styles.xml" ContentType="{_SHEETML}.styles+xml"/>{overrides}</Types>',
         )
         packed.writestr(
             "_rels/.rels",

@@ -69,6 +69,7 @@ def commands(block: Block) -> Iterator[list[str]]:
 def begun(folder: Path) -> dict[str, Any]:
     """What the pages go on from: the names of "Getting started", and its files."""
     shutil.copytree(ROOT / "models", folder / "models")
+    shutil.copytree(ROOT / "examples" / "clinic", folder / "clinic")
     cohort = ab.simulate_cohort(n=PEOPLE, seed=7)
     ab.write_cohort(cohort, folder / "cohort.csv")
     ab.write_tables(cohort, folder / "tables")

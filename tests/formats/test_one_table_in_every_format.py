@@ -6,7 +6,6 @@ import datetime as dt
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pyreadstat
 import pytest
@@ -15,33 +14,16 @@ from alliance_bayes import Model, read_cohort
 from alliance_bayes.cohort import Cohort
 from workbooks import write_workbook
 
-N = 60
+FILES = Path(__file__).parent / "files"
 LEVELS = {"country": ["Germany", "Ireland", "Zambia"], "sex": ["male", "female"]}
 CODES = {"country": {1.0: "Germany", 2.0: "Ireland", 3.0: "Zambia"}, "sex": {1.0: "male", 2.0: "female"}}
-DATES = ("visited",)
 
 
 def table() -> pd.DataFrame:
     """Numbers, levels, text, dates, and cells that are missing."""
-    rng = np.random.default_rng(5)
-    frame = pd.DataFrame(
-        {
-            "participant_id": [f"{k:03d}" for k in range(N)],
-            "age": rng.integers(18, 80, N).astype(float),
-            "alliance": np.round(rng.uniform(1, 5, N), 2),
-            "who5_baseline": 4.0 * rng.integers(0, 26, N),
-            "who5_followup": 4.0 * rng.integers(0, 26, N),
-            "country": rng.choice(LEVELS["country"], N),
-            "sex": rng.choice(LEVELS["sex"], N),
-            "clinic": rng.choice(["Köln", "Łódź", "x y"], N),
-            "visited": [dt.date(2024, 1, 1) + dt.timedelta(days=int(k)) for k in rng.integers(0, 300, N)],
-        }
-    )
-    for name in ("age", "alliance", "country", "visited"):
-        frame[name] = frame[name].astype(object)
-        frame.loc[rng.choice(N, 4, replace=False), name] = None
-    frame["age"], frame["alliance"] = frame["age"].astype(float), frame["alliance"].astype(float)
-    return frame
+    frame = pd.read_csv(FILES / "cohort.csv", dtype={"participant_id": str})
+    days = [None if pd.isna(day) else dt.date.fromisoformat(day) for day in frame["visited"]]
+    return frame.assign(visited=pd.Series(days, dtype=object))
 
 
 def coded(frame: pd.DataFrame) -> pd.DataFrame:
@@ -96,10 +78,8 @@ WRITERS: dict[str, Callable[[pd.DataFrame, Path], None]] = {
 
 
 @pytest.fixture(scope="module")
-def as_csv(tmp_path_factory: pytest.TempPathFactory) -> Cohort:
-    path = tmp_path_factory.mktemp("csv") / "cohort.csv"
-    table().to_csv(path, index=False)
-    return read_cohort(path, levels=LEVELS)
+def as_csv() -> Cohort:
+    return read_cohort(FILES / "cohort.csv", levels=LEVELS)
 
 
 @pytest.mark.parametrize("ending", WRITERS)
@@ -112,6 +92,25 @@ def test_one_table_in_every_format_has_one_fingerprint(tmp_path: Path, as_csv: C
     assert cohort.hash == as_csv.hash
     assert cohort.digest(b"key") == as_csv.digest(b"key")
     assert str(cohort.flow) == str(as_csv.flow)
+
+
+@pytest.mark.parametrize("ending", ["xlsx", "ods", "xls", "rds"])
+def test_what_other_programs_wrote_has_it_too(as_csv: Cohort, ending: str) -> None:
+    cohort = read_cohort(FILES / f"cohort.{ending}", levels=LEVELS if ending != "rds" else None)
+    pd.testing.assert_frame_equal(cohort.data, as_csv.data)
+    assert cohort.hash == as_csv.hash
+
+
+def test_names_of_eight_characters_in_a_portable_file(tmp_path: Path, as_csv: Cohort) -> None:
+    frame = coded(table()).drop(columns=["visited", "clinic"])
+    short = {name: name[:8].upper().rstrip("_") for name in frame} | {
+        "who5_baseline": "WHO5_B",
+        "who5_followup": "WHO5_F",
+    }
+    pyreadstat.write_por(frame.rename(columns=short), tmp_path / "a.por")
+    cohort = read_cohort(tmp_path / "a.por", columns=short)
+    numbers = ["participant_id", "age", "alliance", "who5_baseline", "who5_followup"]
+    pd.testing.assert_frame_equal(cohort.data[numbers], as_csv.data[numbers])
 
 
 def test_the_fit_is_the_same(tmp_path: Path, as_csv: Cohort) -> None:

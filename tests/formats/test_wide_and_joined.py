@@ -53,7 +53,7 @@ def test_wide_is_what_long_would_be(tmp_path: Path) -> None:
     assert (cohort.person, cohort.time, cohort.unit) == ("pid", "time", "survey")
     told = [note.what for note in cohort.notes]
     assert told[0] == "fits 'who5_t{time}', but 'otal' is no number as its other times are"
-    assert told[1] == "is long now: 9 rows of 3, of which 2 without a value of who5 and phq9 are left out"
+    assert told[1] == "has 9 rows now, 3 a row, and 2 without a value of who5 and phq9 are left out"
     assert cohort.complete(["who5"])[1].steps[0].lost == 1
     other = ab.read_cohort(path, wide=PATTERNS, person="pid", time="week")
     assert other.time == "week"

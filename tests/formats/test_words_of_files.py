@@ -71,6 +71,7 @@ def test_what_the_program_counts_as_missing_is_missing_by_reason(tmp_path: Path)
         ("no follow-up WHO-5: not asked (-98)", 3),
         ("no follow-up WHO-5", 2),
     ]
+    assert cohort.missing_by_reason == {"who5_followup": {"refused (-99)": 12, "not asked (-98)": 3}}
     # Whoever is left out for another reason before is not counted twice.
     older = cohort.same_people(["age"])
     assert older.complete(["who5_followup"])[1].analysed == 63

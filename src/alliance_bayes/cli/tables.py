@@ -107,6 +107,10 @@ def validate(
     print(taken.flow)
     print()
     print(_listing(taken.summary()))
+    if told := taken.missing_by_reason:
+        print("\nMissing, as far as the table says why:")
+        for name, found in told.items():
+            print(f"  - {name}: {', '.join(f'{n:,} {reason}' for reason, n in found.items())}")
     if doubts := taken.doubts():
         print("\nWarnings of what is likely to be a mistake, and stops no analysis:")
         print(*(f"  - {doubt.problem.worded(interface.get())}" for doubt in doubts), sep="\n")

@@ -182,6 +182,20 @@ class Cohort:
         return None if np.unique(codes).size == codes.size else codes
 
     @property
+    def missing_by_reason(self) -> dict[str, dict[str, int]]:
+        """Column -> reason -> rows that lack a value there for that reason, where the table says why."""
+        names = [] if self.reasons is None else [name for name in self.data if name in self.reasons]
+        found = {
+            str(name): {
+                reason: n
+                for reason, rows in self._coded(str(name))
+                if (n := int((rows & self.data[name].isna()).sum()))
+            }
+            for name in names
+        }
+        return {name: told for name, told in found.items() if told}
+
+    @property
     def persons(self) -> np.ndarray | None:
         """Number of the person of each row, shape (n_rows,); None where `person` does not say whose a row is."""
         return None if self.person is None else _numbered(self.data[self.person])
@@ -342,6 +356,11 @@ class Cohort:
             | ({} if flow.people is None else {"people": flow.people, "analysed_people": flow.analysed_people}),
             "unit": "participant" if self.person is None else self.unit,
             "columns": [{str(name): value for name, value in row.items() if not pd.isna(value)} for row in rows],
+            "missing": [
+                {"column": name, "reason": reason, "n": n}
+                for name, found in self.missing_by_reason.items()
+                for reason, n in found.items()
+            ],
             "doubts": [{"kind": doubt.kind, **record(doubt.problem), **doubt.details} for doubt in self.doubts()],
             "notes": [record(note) for note in self.notes],
             "aside": [record(problem) for found in self.aside.values() for problem in found],

@@ -66,6 +66,7 @@ _BEGINNINGS: tuple[tuple[bytes, str, tuple[str, ...] | str], ...] = (
     (b"version https://git-lfs", "a pointer of Git LFS, not the file itself", "Fetch the file ('git lfs pull')."),
 )
 _SAS = bytes.fromhex("c2ea8160b31411cfbd92080009c7318c181f1011")
+_ZIP, _ZIPPED = "a ZIP archive", (".xlsx", ".xlsm", ".xlsb", ".ods")
 _MARKUP = re.compile(rb"(?:\xef\xbb\xbf)?\s*<(?:!doctype|\?xml|html|head|body|table|div|meta)[\s>]", re.IGNORECASE)
 _JSON = re.compile(rb'(?:\xef\xbb\xbf)?\s*(?:\{\s*"|\[\s*[\[{])')
 
@@ -137,6 +138,9 @@ def kind_of(data: bytes, ending: str | None = None, *, read: Container[str] = ()
     if found is None:
         return None
     name, endings = found
+    if name == _ZIP and ending in _ZIPPED:
+        # What is first in the archive does not tell all that it holds.
+        return None
     if isinstance(endings, str):
         return name, endings
     if ending in endings:
@@ -154,7 +158,7 @@ def _kind(head: bytes) -> tuple[str, tuple[str, ...] | str] | None:
             return "an OpenDocument spreadsheet (.ods)", (".ods",)
         if b"[Content_Types].xml" in head or b"xl/" in head:
             return "an Excel workbook (.xlsx)", (".xlsx", ".xlsm", ".xlsb")
-        return "a ZIP archive", _UNPACK
+        return _ZIP, _UNPACK
     if head[12:32] == _SAS:
         return "a SAS file (.sas7bdat)", (".sas7bdat",)
     if b"SPSS PORT FILE" in head[:600]:

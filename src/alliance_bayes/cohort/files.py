@@ -19,7 +19,7 @@ from alliance_bayes.cohort.contents import (
 )
 from alliance_bayes.cohort.decoding import check_encoding, check_separator, decode, split
 from alliance_bayes.cohort.header import name_columns
-from alliance_bayes.cohort.programs import PROGRAMS, SHEETS, from_program
+from alliance_bayes.cohort.programs import PROGRAMS, SHEETS, check_password, from_program
 from alliance_bayes.cohort.raw import RawTable, from_frame, is_empty, named, size_problems
 from alliance_bayes.errors import DataError, Problem, UsageError
 from alliance_bayes.remedies import argument
@@ -97,6 +97,10 @@ def read_raw(
             "out."
         )
     if last in PARQUET or last in PROGRAMS:
+        if not path.is_file():
+            raise UsageError(f"{what}: {path} is a pipe, through which text is read only. Save it as a file.")
+        if last in SHEETS:
+            check_password(path)
         with path.open("rb") as file:
             head = file.read(1 << 12)
         kind = kind_of(head, last, read=ENDINGS)

@@ -21,7 +21,7 @@ from alliance_bayes.cohort.raw import CELL_BYTES, RawTable, is_empty, named
 from alliance_bayes.errors import DataError, Problem
 from alliance_bayes.formats import NEEDS, PackageTable, read_apart
 
-__all__ = ["LABEL", "PROGRAMS", "SHEETS", "from_program", "plain_label"]
+__all__ = ["LABEL", "PROGRAMS", "SHEETS", "check_password", "from_program", "plain_label"]
 
 #: Endings of files that are read apart, and those of them that have sheets.
 PROGRAMS = tuple(NEEDS)
@@ -69,10 +69,6 @@ def from_program(path: Path, ending: str, *, sheet: str | None, encoding: str | 
             f"is larger than {TABLE_BYTES >> 20} MiB, the most that is read whole",
             "Leave out what no model needs.",
         )
-    if ending in SHEETS and _is_encrypted(path):
-        raise unreadable(
-            path, "is protected by a password", "Save the workbook without a password, or the sheet as CSV (UTF-8)."
-        )
     read = read_apart(path, ending, sheet=sheet, encoding=encoding, limits=_LIMITS, source=path.name, identifier=ID)
     source = path.name if read.sheet is None else f"{path.name}, sheet {plain_label(read.sheet)!r}"
     if ending in SHEETS and (problem := _beginning(read)) is not None:
@@ -102,10 +98,13 @@ def from_program(path: Path, ending: str, *, sheet: str | None, encoding: str | 
     return _without_empty_rows(raw) if ending in SHEETS else raw
 
 
-def _is_encrypted(path: Path) -> bool:
-    """Whether a workbook is wrapped into what only its password opens."""
+def check_password(path: Path) -> None:
+    """Raise DataError where a workbook is wrapped into what only its password opens."""
     with path.open("rb") as file:
-        return file.read(4) == b"\xd0\xcf\x11\xe0" and _ENCRYPTED in file.read(1 << 16)
+        wrapped = file.read(4) == b"\xd0\xcf\x11\xe0" and _ENCRYPTED in file.read(TABLE_BYTES)
+    if wrapped:
+        remedy = "Save the workbook without a password, or the sheet as CSV (UTF-8)."
+        raise unreadable(path, "is protected by a password", remedy)
 
 
 def _cells(read: PackageTable, place: int) -> pd.Series:

@@ -143,7 +143,7 @@ def to_long(raw: RawTable, wide: Wide, *, missing: Sequence[str]) -> tuple[RawTa
     left = int((~there).sum())
     if left:
         listed = " and ".join(list(found)[:3]) if len(found) <= 3 else "the measures"
-        what = f"is long now: {there.size:,} rows of {n:,}, of which {left:,} without a value of {listed} are left out"
+        what = f"has {there.size:,} rows now, {len(times)} a row, and {left:,} without a value of {listed} are left out"
         notes.append(Problem(None, None, None, what, "Whoever has no value at all keeps one row."))
     return replace(long.where(there.ravel()), notes=(*raw.notes, *notes)), numeric
 

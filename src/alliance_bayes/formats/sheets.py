@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import io
 import re
 import xml.etree.ElementTree as ElementTree
 import zipfile
@@ -16,6 +17,8 @@ import python_calamine as calamine
 from alliance_bayes.formats.child import Answer, TableError, check_size, clock
 
 __all__ = ["read_sheet"]
+
+type Range = tuple[tuple[int, int], tuple[int, int]]
 
 #: Cells that are looked at for an error value, by their beginning.
 _CELL = re.compile(rb"<(?:\w+:)?c\s([^>]*\bt=[\"']e[\"'][^>]*)>(.*?)</(?:\w+:)?c>", re.DOTALL)
@@ -39,12 +42,18 @@ def read_sheet(request: dict[str, Any]) -> Answer:
     sheet, several = _chosen(book, request)
     if sheet is None:
         raise TableError("holds no cells in any sheet", "Check that it was saved.")
+    merged = [((row, left), (last, right)) for (row, left), (last, right) in sheet.merged_cell_ranges or ()]
     if zipped and request["ending"] in (".xlsx", ".xlsm"):
         errors = _errors(path, sheet.name)
+    elif zipped and request["ending"] == ".ods":
+        errors, merged = _open_document(path, sheet.name)
     grid, first_row, first_column = _grid(sheet, request, errors)
     header = [_text(cell) or "" for cell in grid[0]]
     answer = Answer(header, sheet=sheet.name if several else None)
-    _merged(sheet, first_row, first_column, grid)
+    _merged(merged, first_row, first_column, grid)
+    if request["ending"] in (".xls", ".xlsb"):
+        what = f"is a {request['ending']} file, in which a cell that shows an error (#N/A) is read as an empty one"
+        answer.notes.append((None, what, "Save it as .xlsx if formulas may have failed: there they are told."))
     answer.rows = np.arange(first_row + 2, first_row + 1 + len(grid), dtype=np.int64)
     for place in range(len(header)):
         _add(answer, place, [row[place] for row in grid[1:]])
@@ -115,10 +124,10 @@ def _is_empty(cell: Any) -> bool:
     return cell is None or (isinstance(cell, str) and not cell.strip())
 
 
-def _merged(sheet: Any, top: int, left: int, grid: Sequence[Sequence[Any]]) -> None:
+def _merged(ranges: Sequence[Range], top: int, left: int, grid: Sequence[Sequence[Any]]) -> None:
     """Refuse merged cells in a table: all but the first of them are empty, whatever is shown."""
     found = []
-    for (row, column), (last, right) in sheet.merged_cell_ranges or ():
+    for (row, column), (last, right) in ranges:
         inside = 0 <= row - top < len(grid) and 0 <= column - left < len(grid[0])
         if inside and (last, right) != (row, column) and not _is_empty(grid[row - top][column - left]):
             found.append((row, f"{_letters(column)}{row + 1}:{_letters(right)}{last + 1}"))
@@ -191,6 +200,35 @@ def _errors(path: str, sheet: str) -> dict[tuple[int, int], str]:
                 column = 26 * column + letter - 64
             found[int(where[2]) - 1, column - 1] = value[1].decode("ascii", "replace")
     return found
+
+
+def _open_document(path: str, sheet: str) -> tuple[dict[tuple[int, int], str], list[Range]]:
+    """Cells of an OpenDocument sheet that show an error, and ranges of merged cells."""
+    with zipfile.ZipFile(path) as packed:
+        data = packed.read("content.xml")
+    errors: dict[tuple[int, int], str] = {}
+    merged: list[Range] = []
+    if b'"error"' not in data and b"-spanned" not in data:
+        return errors, merged
+    inside, row, column = False, 0, 0
+    for event, one in ElementTree.iterparse(io.BytesIO(data), ("start", "end")):
+        name = one.tag.rpartition("}")[2]
+        told = {key.rpartition("}")[2]: value for key, value in one.items()}
+        if name == "table" and event == "start":
+            inside, row = told.get("name") == sheet, 0
+        elif name == "table-row" and event == "start":
+            column = 0
+        elif name == "table-row":
+            row += int(told.get("number-rows-repeated", 1))
+            one.clear()
+        elif name in ("table-cell", "covered-table-cell") and event == "end":
+            if inside and "error" in one.attrib.values():
+                errors[row, column] = "".join(one.itertext())[:20] or "#VALUE!"
+            wide, high = int(told.get("number-columns-spanned", 1)), int(told.get("number-rows-spanned", 1))
+            if inside and max(wide, high) > 1:
+                merged.append(((row, column), (row + high - 1, column + wide - 1)))
+            column += int(told.get("number-columns-repeated", 1))
+    return errors, merged
 
 
 def _part(packed: zipfile.ZipFile, sheet: str) -> str | None:

@@ -147,6 +147,8 @@ def _as_dates(ending: str, written: str, numbers: npt.NDArray[np.float64]) -> tu
 
 
 def _stata_dates(written: str, numbers: npt.NDArray[np.float64]) -> tuple[str, npt.NDArray[np.float64]]:
+    if re.match(r"%t[cC]HH", written):
+        return "clock", numbers / 1000
     if re.match(r"%t[cC]", written):
         return "time", numbers / 1000 - _SAS
     if re.match(r"%t?d", written):
