@@ -14,7 +14,7 @@ from alliance_bayes.effects import EffectTable, effects
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model.defaults import PRIOR_SETS
 from alliance_bayes.report import Rendered
-from alliance_bayes.report.methods import REFERENCES, bibtex
+from alliance_bayes.report.methods import REFERENCES, Cited, bibtex, fit_sentences
 from builders import fitted, rendered, rows
 from report.test_report_page import parsed
 
@@ -146,7 +146,7 @@ def test_the_sampler_that_ran_is_the_one_cited(
     words: str,
 ) -> None:
     packages = dict.fromkeys(("alliance_bayes", "pymc", "nutpie", "arviz"), "1.2.3")
-    fit = dataclasses.replace(fit, info={**fit.info, **info, "versions": packages})
+    fit = dataclasses.dataclasses.replace(fit, info={**fit.info, **info, "versions": packages})
 
     text, entries = copied(rendered(fit, effects=table, checks=checks_of(), sections=["methods"]))
 
@@ -181,7 +181,7 @@ def test_a_hostile_fit_changes_neither_markup_nor_bibtex(checks_of: Callable[...
     fit = fitted(frame, formula="who5_followup ~ alliance + (1 | `c<pre>\u202e<script>`)", draws=60)
     versions = {"alliance_bayes": "1}\n@comment{x, <b>\\input{/etc/passwd}", "arviz": "2\x00\n"}
     info = {**fit.info, "cohort_source": "x\n@misc{evil,}</pre><b>", "versions": versions, "engine": "</pre>"}
-    fit = dataclasses.replace(fit, info=info)
+    fit = dataclasses.dataclasses.replace(fit, info=info)
 
     report = rendered(fit, effects=effects(fit), checks=checks_of(), sections=["methods"])
     text, entries = copied(report)
@@ -195,3 +195,30 @@ def test_a_hostile_fit_changes_neither_markup_nor_bibtex(checks_of: Callable[...
     # Three paragraphs, whatever the labels hold.
     assert text.count("\n\n") == 2
     assert text.replace("\n\n", "").count("\n") == 0
+
+
+@pytest.mark.parametrize(
+    ("n", "people", "small", "source", "said"),
+    [
+        (
+            12,
+            (12, 80),
+            10,
+            "NHS Data Dictionary",
+            "12 scores were made up for missing items by the mean of the",
+        ),
+        (1, (1, 90), 1, "", "Follow-up PHQ-9: 1 score was made up for missing items"),
+        (12, (3, 80), 10, "", "Follow-up PHQ-9: a few scores were made up for missing items"),
+        (95, (95, 5), 10, "", "Follow-up PHQ-9: a few scores were made up for missing items"),
+    ],
+)
+def test_scores_made_up_for_missing_items_are_told_unless_of_few_people(
+    n: int, people: tuple[int, int], small: int, source: str, said: str
+) -> None:
+    fit = fitted(rows(60), formula="who5_followup ~ alliance", draws=5)
+    made = {"n": n, "scored": 100, "people": people, "needed": 7, "items": 9, "source": source}
+    told = dataclasses.replace(fit, info={**fit.info, "prorated": {"phq9_followup": made}})
+    text = " ".join(fit_sentences(told, Cited(), small))
+    assert said in text
+    assert f"where at least 7 of 9 were answered{f' ({source})' if source else ''}." in text
+    assert "made up" not in " ".join(fit_sentences(fit, Cited(), small))

@@ -145,7 +145,7 @@ def _prorated(fit: FittedModel, small: int) -> list[dict[str, Any]]:
                 "n": None if few else count(one["n"]),
                 "one": one["n"] == 1,
                 "needed": count(one["needed"]),
-                "items": count(one["items"]),
+                "size": count(one["items"]),
                 "source": clean(one["source"]),
             }
         )
