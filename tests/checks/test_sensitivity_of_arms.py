@@ -114,6 +114,9 @@ def test_the_sentence_names_the_difference_that_moves_most() -> None:
     assert f"a mean moves by {abs(most['shift']):.2f} posterior SDs at most ({most['quantity']}, " in result.sentence
 
 
+PAIRS = ("therapist - coach", "both - coach", "both - therapist")
+
+
 def test_what_is_stated_of_a_factor() -> None:
     fit = fitted(
         rows(120, countries=7),
@@ -121,9 +124,9 @@ def test_what_is_stated_of_a_factor() -> None:
         spec={"focal": "provider_type"},
     )
     assert list(stated(fit)) == [
-        *(f"difference by provider_type: {pair}" for pair in ("therapist - coach", "both - coach", "both - therapist")),
+        *(f"difference by provider_type: {pair}" for pair in PAIRS),
         "sex[male]",
-        *(f"provider_type, alliance: {pair}" for pair in ("therapist - coach", "both - coach", "both - therapist")),
+        *(f"difference in slope of alliance by provider_type: {pair}" for pair in PAIRS),
     ]
     crossed = fitted(rows(120), formula="who5_followup ~ alliance * sex", spec={"focal": "sex"})
     assert list(stated(crossed)) == ["difference by sex: male - female", "alliance:sex[male]"]

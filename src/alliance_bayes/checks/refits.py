@@ -127,8 +127,8 @@ def called(own: Estimate) -> str:
 
 def called_difference(factor: str, of: str, level: str, versus: str) -> str:
     """A difference between two levels of a factor, in words: of its means, of their levels or of a slope."""
-    what = f"difference by {factor}" if of == "mean" else f"{factor}, {of}"
-    return f"{what}: {level} - {versus}"
+    what = {"mean": "difference", "level": "difference in level"}.get(of, f"difference in slope of {of}")
+    return f"{what} by {factor}: {level} - {versus}"
 
 
 def refitted(

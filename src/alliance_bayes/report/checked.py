@@ -20,6 +20,7 @@ from alliance_bayes.report.figure_data import Recorder
 from alliance_bayes.report.privacy import HIDDEN, Redact, factors_with_few, grouped_only, people_between
 from alliance_bayes.report.records import records
 from alliance_bayes.report.small_counts import hidden_levels, hidden_parameters, hidden_rows, level_counts
+from alliance_bayes.report.spoken import Spoken, in_cells, in_sentences
 from alliance_bayes.report.svg import Picture, draw
 from alliance_bayes.report.tables import Table, frame_table
 from alliance_bayes.report.text import typeset
@@ -122,21 +123,28 @@ def _item(fit: FittedModel, result: CheckResult, position: int, withheld: bool, 
     # Any other check would give away the numbers that are withheld.
     shown = not withheld or not result.check.holds_estimates
     anchor, title = f"check-{position}", redact(result.title)
+    spoken, words = in_sentences(fit.design), in_cells(fit.design)
     sentence = (
-        _said(told(fit, result, small), redact) if shown else "What this check found is withheld with the conclusions."
+        _said(told(fit, result, small), redact, spoken)
+        if shown
+        else "What this check found is withheld with the conclusions."
     )
-    problems = tuple(_said(problem, redact) for problem in result.problems) if shown else ()
+    problems = tuple(_said(problem, redact, spoken) for problem in result.problems) if shown else ()
     frame, details = (
         _shown(fit, part, redact, small) if shown else pd.DataFrame() for part in (result.table, result.details)
     )
     captions = (("table", title, frame), ("details", f"{title}: details", details))
     tables = [
-        frame_table(part, name=f"{anchor}-{name}", caption=caption) for name, caption, part in captions if len(part)
+        frame_table(_worded(part, words), name=f"{anchor}-{name}", caption=caption)
+        for name, caption, part in captions
+        if len(part)
     ]
     allowed = [plot for plot in result.plots if shown and not plot.single_rows]
     few, whole = _of_few(fit, result.table, small), len(frame) == len(result.table)
     plots = [plot for plot in allowed if may_show(plot, small) and plot.column not in few and (whole or not plot.whole)]
-    pictures = [_picture(plot, f"{anchor}-{number}", redact) for number, plot in enumerate(plots, 1)]
+    pictures = [
+        _picture(plot, f"{anchor}-{number}", lambda text: words(redact(text))) for number, plot in enumerate(plots, 1)
+    ]
     # The sentence already says what the problems are when it is made of them.
     listed = tuple(problem for problem in problems if problem not in sentence)
     numbers = {
@@ -225,9 +233,17 @@ def _of_few(fit: FittedModel, frame: pd.DataFrame, small: int) -> set[str]:
     return few
 
 
-def _said(sentence: str, redact: Redact) -> str:
+def _said(sentence: str, redact: Redact, spoken: Spoken) -> str:
     """A sentence of a check without numbers of rows: each is one person."""
-    return typeset(redact(_ROWS.sub("", sentence)))
+    return typeset(spoken(redact(_ROWS.sub("", sentence))))
+
+
+def _worded(frame: pd.DataFrame, words: Spoken) -> pd.DataFrame:
+    """A table as the page has it: the JSON keeps the names of columns."""
+    texts = [name for name in frame.columns if not pd.api.types.is_numeric_dtype(frame[name])]
+    return frame.assign(
+        **{name: [words(one) if isinstance(one, str) else one for one in frame[name]] for name in texts}
+    )
 
 
 def _shown(fit: FittedModel, frame: pd.DataFrame, redact: Redact, small: int) -> pd.DataFrame:

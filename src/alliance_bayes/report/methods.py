@@ -19,6 +19,7 @@ from alliance_bayes.report.modelling import stated_as
 from alliance_bayes.report.privacy import ShownFlow
 from alliance_bayes.report.sections import Section
 from alliance_bayes.report.small_counts import hidden_parameters, unit_words
+from alliance_bayes.report.spoken import in_sentences
 from alliance_bayes.report.text import (
     clean,
     column_name,
@@ -129,7 +130,7 @@ def fit_sentences(fit: FittedModel, cite: Cited, small: int) -> list[str]:
         prior_set=clean(fit.spec.prior_set),
         without_set=bool(fit.spec.set_without_use(design, fit.priors)),
         prior="" if prior is None else stated_as(prior.prior),
-        prior_reason="" if prior is None else clean(prior.reason),
+        prior_reason="" if prior is None else in_sentences(design)(clean(prior.reason)),
         prior_sources=_PRIORS.get(fit.spec.prior_set, ()) if fit.priors.is_named_applied else (),
     )
 

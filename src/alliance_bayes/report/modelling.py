@@ -18,6 +18,7 @@ from alliance_bayes.report.figures import Panel, prior_panels
 from alliance_bayes.report.privacy import identifying
 from alliance_bayes.report.sections import Section
 from alliance_bayes.report.small_counts import hidden_parameters, one_row
+from alliance_bayes.report.spoken import in_sentences
 from alliance_bayes.report.style import ACCENT, BAND, GREY, INK, LIGHT
 from alliance_bayes.report.svg import Picture
 from alliance_bayes.report.tables import Table
@@ -105,8 +106,9 @@ def modelling(view: View) -> Section:
 
 def prior_table(fit: FittedModel, name: str, caption: str) -> Table:
     """Every prior of a model with its reason."""
+    spoken = in_sentences(fit.design)
     rows = [
-        (clean(parameter), meaning(fit.design, parameter), stated_as(stated.prior), clean(stated.reason))
+        (clean(parameter), meaning(fit.design, parameter), stated_as(stated.prior), spoken(clean(stated.reason)))
         for parameter, stated in _stated(fit).items()
     ]
     return Table.of(name, caption, ("Parameter", "Meaning", "Prior", "Reason"), rows, words=(1, 3))

@@ -1,0 +1,47 @@
+"""Texts that were written for whoever knows a model's names, with columns and parameters as a page calls them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from alliance_bayes.model import Design
+from alliance_bayes.report.text import clean, column_name, factor_name, levels_words
+
+__all__ = ["in_cells", "in_sentences"]
+
+type Spoken = Callable[[str], str]
+
+
+def in_cells(design: Design) -> Spoken:
+    """What puts words in place of a model's columns, in headings and cells that hold nothing else.
+
+    Parameters
+    ----------
+    design
+        The design, whose columns are looked for as whole words. A name that is a word itself ("age", "mean") stays.
+    """
+    names = {str(name) for name in (*design.frame.columns, design.outcome.name)}
+    coded = {clean(name): column_name(name) for name in names if not name.isalpha()}
+    if not coded:
+        return lambda text: text
+    choices = "|".join(map(re.escape, sorted(coded, key=lambda name: (-len(name), name))))
+    # Inside brackets it is part of a parameter's or a level's name: tau_country[alliance_t1], lag(who5_followup).
+    pattern = re.compile(rf"(?<![\w\[(.:'])(?P<quote>'?)(?P<name>{choices})(?P=quote)(?![\w\[\])(])")
+    return lambda text: pattern.sub(lambda found: coded[found["name"]], text)
+
+
+def in_sentences(design: Design) -> Spoken:
+    """The same of sentences, in which an SD of level effects is called what it is, too: "the SD of slopes ..."."""
+    columns = in_cells(design)
+    factors = {clean(factor.name): factor for factor in design.factors}
+    if not factors:
+        return columns
+    choices = "|".join(map(re.escape, sorted(factors, key=lambda name: (-len(name), name))))
+    pattern = re.compile(rf"(?<!\w)tau_(?P<factor>{choices})\[(?P<term>[^\[\]]+(?:\[[^\[\]]*\])?)\]")
+
+    def spread(found: re.Match[str]) -> str:
+        of = "level" if found["term"] == "Intercept" else f"slope of {factor_name(found['term'])}"
+        return f"the SD of the {of} over {levels_words(design, [factors[found['factor']]])}"
+
+    return lambda text: columns(pattern.sub(spread, text))
