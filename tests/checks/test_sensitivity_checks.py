@@ -343,7 +343,9 @@ def test_what_is_stated_of_a_fit() -> None:
         "tau_country[alliance]",
     ]
     effects = fit.stacked["u_provider_type"]
-    np.testing.assert_array_equal(found["provider_type, alliance: both - coach"], effects[:, 2, 1] - effects[:, 0, 1])
+    np.testing.assert_array_equal(
+        found["difference in slope of alliance by provider_type: both - coach"], effects[:, 2, 1] - effects[:, 0, 1]
+    )
     frame, spec = of_family(rows(80, countries=7), "bernoulli")
     means = {"beta": 0.1, "tau_country": 0.5}
     logit = fitted(frame, formula="who5_followup ~ alliance + (1 | country)", spec=spec, means=means)
