@@ -570,7 +570,9 @@ def _at_the_end(raw: RawTable, reading: ReadOptions, person: str) -> Iterator[tu
             what = f"is a row of totals ({label.strip()!r}), and no participant"
             ends.append((place, Problem(None, raw.rows[place], None, what, "Remove the row.")))
         elif len(row) > 2 and len(filled) == 1 and isinstance(label, str) and _is_note(raw, first, place):
-            short = f"{label[:_SHOWN]}..." if len(label) > _SHOWN else label
+            # A note need not stand in the first column.
+            note = str(filled[0])
+            short = f"{note[:_SHOWN]}..." if len(note) > _SHOWN else note
             total = True
             what = f"is a note below the table ({short!r}), and no participant"
             ends.append((place, Problem(None, raw.rows[place], None, what, "Remove the row.")))

@@ -253,8 +253,22 @@ def read_cohort(
         instruments=own,
         prorated=prorated,
         labels={**parsed.labels, **joined.labels, **check_labels(labels, data.columns)},
-        reasons=joined.reasons(parsed.reasons, parsed),
+        reasons=_with_scores(joined.reasons(parsed.reasons, parsed), scores, data),
     )
+
+
+def _with_scores(reasons: pd.DataFrame | None, scores: Sequence[Score], data: pd.DataFrame) -> pd.DataFrame | None:
+    """Why cells are empty, also of scores: for the one reason that those of their items have that have one."""
+    if reasons is None:
+        return None
+    made = {}
+    for one in scores:
+        items = [item for item in one.own_items if item in reasons]
+        if items and one.name in data and one.name not in reasons:
+            told = reasons[items].astype(object)
+            alone = (told.nunique(axis=1) == 1) & data[one.name].isna()
+            made[one.name] = told.bfill(axis=1).iloc[:, 0].where(alone)
+    return reasons.assign(**made)
 
 
 def _scores_and_rules(

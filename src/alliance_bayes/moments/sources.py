@@ -23,6 +23,7 @@ from alliance_bayes.cohort.contents import ending, is_pipe, kind_of
 from alliance_bayes.cohort.decoding import LINE, BoundedLines
 from alliance_bayes.cohort.files import SEPARATORS
 from alliance_bayes.cohort.header import Names, name_columns, rename_columns
+from alliance_bayes.cohort.programs import PROGRAMS
 from alliance_bayes.errors import DataError, Problem, UsageError, WriteError
 from alliance_bayes.remedies import argument, call
 
@@ -262,9 +263,11 @@ def _paths(source: str) -> tuple[list[str], str | None]:
     kinds = {ending(Path(path)) for path in paths}
     if not (kinds <= set(PARQUET) or (len(kinds) == 1 and kinds <= set(SEPARATORS))):
         known = ", ".join([*SEPARATORS, *PARQUET])
+        # A table of another kind is no larger than what is read whole.
+        whole = f" Others are read whole, by {call('read_cohort')}." if kinds & set(PROGRAMS) else ""
         raise UsageError(
             f"source: {source} names files ending in {', '.join(sorted(kinds))}. Give files of one kind, ending in "
-            f"{known}."
+            f"{known}.{whole}"
         )
     separator = None if kinds <= set(PARQUET) else SEPARATORS[kinds.pop()]
     problems = []
