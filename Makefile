@@ -18,7 +18,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # One environment is shared: no two targets may set it up at once.
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help report reports test test-slow validate bench lint format examples docs check-reports lock clean distclean env-runtime env-dev
+.PHONY: help report reports test test-slow validate bench lint format examples docs check-reports check-wheel lock clean distclean env-runtime env-dev
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -61,6 +61,9 @@ docs: env-dev ## the site, in build/docs; whatever Sphinx would warn of is an er
 
 check-reports: env-dev ## whether reports/ is what the package makes today
 	$(PY) scripts/check_reports.py
+
+check-wheel: env-dev ## the wheel in an empty environment: README's lines, every card, the demonstration study (WHEELS=folder: no network)
+	$(PY) scripts/check_wheel.py
 
 lock: ## write the lock files again from pyproject.toml (UPGRADE=1: newest versions)
 	@sh scripts/lock.sh
