@@ -335,17 +335,16 @@ def test_what_is_stated_of_a_fit() -> None:
         "sex[male]",
         "alliance:sex[male]",
         *(
-            f"provider_type, {of}: {pair}"
-            for of in ("level", "alliance")
+            f"difference in {of} by provider_type: {pair}"
+            for of in ("level", "slope of alliance")
             for pair in ("therapist - coach", "both - coach", "both - therapist")
         ),
         # Seven countries are not compared by name, and the slope rests on how far their slopes differ.
         "tau_country[alliance]",
     ]
     effects = fit.stacked["u_provider_type"]
-    np.testing.assert_array_equal(
-        found["difference in slope of alliance by provider_type: both - coach"], effects[:, 2, 1] - effects[:, 0, 1]
-    )
+    own = found["difference in slope of alliance by provider_type: both - coach"]
+    np.testing.assert_array_equal(own, effects[:, 2, 1] - effects[:, 0, 1])
     frame, spec = of_family(rows(80, countries=7), "bernoulli")
     means = {"beta": 0.1, "tau_country": 0.5}
     logit = fitted(frame, formula="who5_followup ~ alliance + (1 | country)", spec=spec, means=means)

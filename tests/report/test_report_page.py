@@ -296,8 +296,10 @@ def test_the_model_is_written_out(page: Node, fit: FittedModel) -> None:
     rows = cells(page.by_id("table-priors"))[1:]
     assert [row[0] for row in rows] == list(fit.priors)
     assert rows[1][:3] == ["alliance", "difference in follow-up WHO-5 per alliance point", "Normal(4.071, 2.714)"]
-    reasons = [stated.reason.replace("'who5_followup'", "follow-up WHO-5") for stated in fit.priors.values()]
-    assert [row[3] for row in rows] == reasons
+    reasons = "\n".join(stated.reason for stated in fit.priors.values())
+    for quoted, spoken in (("'who5_followup'", "follow-up WHO-5"), ("'provider_type'", "provider type")):
+        reasons = reasons.replace(quoted, spoken)
+    assert [row[3] for row in rows] == reasons.split("\n")
 
 
 def test_what_is_needed_to_rerun_is_there(page: Node, fit: FittedModel) -> None:
