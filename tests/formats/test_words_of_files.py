@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -121,7 +122,8 @@ def test_labels_of_columns_are_the_words_of_the_page(tmp_path: Path) -> None:
     assert "<script>alert(1)" not in page
     assert "\u202e" not in page
     assert "Age &lt;script" in page
-    assert "x" * 60 not in page
+    # The numbers behind the page have the whole label, for whoever verifies it.
+    assert "x" * 60 not in re.sub("<script.*?</script>", "", page, flags=re.DOTALL)
 
 
 @pytest.mark.slow
