@@ -253,7 +253,7 @@ class Model(ModelSpec):
             what a row is called ("session"); see `read_cohort`. People and rows are then counted apart, and levels of
             the person's column are persons without being declared in `roles`.
         instruments
-            Of a table that is read here: on which instrument's scale the alliance score is; see `read_cohort`.
+            Of a table that is read here: which instrument a column is a score of; see `read_cohort`.
         engine
             ``"collapsed"`` for Gaussian models: exact, and as fast for millions of rows as for thousands. ``"nuts"``
             for every model. ``"auto"`` takes the first wherever it applies; ``fit.info`` says which engine ran, and why

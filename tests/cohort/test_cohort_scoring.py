@@ -247,7 +247,7 @@ def test_join_counts_each_person_left_out_once() -> None:
     held = sessions(("a", "p", "coach", "2021-01-01", 5, 4), ("b", "p", "coach", "2021-01-01", 5, 4))
     items = pd.DataFrame([("a", 1.0), ("c", 2.0)], columns=["participant_id", "who5_1"])
     taken = items.assign(date=pd.Timestamp("2021-01-01"), **{f"who5_{k}": items["who5_1"] for k in range(2, 6)})
-    data, steps, why = join_scores(people, held, taken)
+    data, steps, why, _ = join_scores(people, held, taken)
     # d and c have no session (c's survey does not matter); b has one, but no survey.
     assert steps == (FlowStep("no session", 2), FlowStep("no WHO-5 survey", 1))
     assert not any(ids for reasons in why.values() for ids in reasons.values())

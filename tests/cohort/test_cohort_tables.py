@@ -195,6 +195,57 @@ def test_prorated_surveys(tmp_path: Path) -> None:
     assert read(tmp_path, surveys=gap, prorate=0.8).data["who5_followup"].iloc[0] == 45.0
 
 
+def surveys_of(*rows: str) -> str:
+    """Surveys of the PHQ-9: who, when, and nine answers."""
+    return "\n".join([f"participant_id,date,{','.join(f'phq9_{k}' for k in range(1, 10))}", *rows, ""])
+
+
+PHQ9 = ("007,2021-02-05,1,1,1,,1,1,1,1,1", "007,2021-01-02,3,3,3,3,3,3,3,3,3", "8,2021-01-07,2,2,2,2,2,2,2,2,2")
+
+
+def test_surveys_may_be_of_another_instrument(tmp_path: Path) -> None:
+    """Its baseline and follow-up are chosen by the same rules, and made up by its own."""
+    cohort = read(tmp_path, surveys=surveys_of(*PHQ9))
+    assert list(cohort.data.columns[-2:]) == ["phq9_baseline", "phq9_followup"]
+    np.testing.assert_array_equal(cohort.data["phq9_baseline"], [27.0, 18.0])
+    np.testing.assert_array_equal(cohort.data["phq9_followup"], [np.nan, np.nan])
+    assert cohort.excluded == (FlowStep("no session", 1), FlowStep("no PHQ-9 survey", 1))
+    assert cohort.complete(["phq9_baseline", "phq9_followup"])[1].steps[-1] == FlowStep("no follow-up PHQ-9", 2)
+    # Eight answers of one by the rule of up to two missing: 8 / 8 * 9.
+    cohort = read(tmp_path, surveys=surveys_of(*PHQ9), prorate="instrument")
+    np.testing.assert_array_equal(cohort.data["phq9_followup"], [9.0, np.nan])
+    made = cohort.prorated["phq9_followup"]
+    assert (made.n, made.scored, made.needed, made.items) == (1, 1, 7, 9)
+    assert "phq9_baseline" not in cohort.prorated
+    late = read(tmp_path, surveys=surveys_of("8,2021-02-07,2,2,2,2,2,2,2,2,2"))
+    assert late.complete(["phq9_baseline"])[1].steps[-1] == FlowStep("baseline PHQ-9 after the last session", 1)
+
+
+def test_surveys_may_be_of_several_instruments(tmp_path: Path) -> None:
+    both = pd.DataFrame(
+        [line.split(",") for line in surveys_of(*PHQ9[:2]).splitlines()[1:]],
+        columns=surveys_of().split("\n")[0].split(","),
+    )
+    both[[f"who5_{k}" for k in range(1, 6)]] = [["3"] * 5, ["1"] * 5]
+    paths = write(tmp_path, PARTICIPANTS, SESSIONS, SURVEYS)
+    cohort = read_tables(paths[0], paths[1], both, today=TODAY, prorate={"phq9": 0.8})
+    assert cohort.excluded == (FlowStep("no session", 1), FlowStep("no survey", 2))
+    told = cohort.data[["who5_baseline", "who5_followup", "phq9_baseline", "phq9_followup"]]
+    np.testing.assert_array_equal(told.iloc[0], [20.0, 60.0, 27.0, 9.0])
+
+
+def test_items_of_surveys_are_named_and_may_not_be_given_as_scores(tmp_path: Path) -> None:
+    wrong = surveys_of("8,2021-01-07,2,2,2,2,4,2,2,2,2")
+    assert fail(tmp_path, PARTICIPANTS.replace("cohort", "phq9_followup"), SESSIONS, wrong) == [
+        "column 'participants.phq9_followup': is computed from sessions and surveys, so it may not be given. Remove or "
+        "rename the column.",
+        "column 'surveys.phq9_5', row 2: '4' is outside 0 to 3 (PHQ-9 item). Correct it, or leave the cell empty if it "
+        "is unknown.",
+    ]
+    with pytest.raises(UsageError, match="names 'mood'"):
+        read(tmp_path, surveys=surveys_of(*PHQ9), prorate={"mood": 0.5})
+
+
 def test_given_provider_types_come_before_derived_ones(tmp_path: Path) -> None:
     given = PARTICIPANTS.replace("cohort", "provider_type").replace(",2\n", ",therapist\n").replace(",1\n", ",both\n")
     assert read(tmp_path, given).data["provider_type"].tolist() == ["therapist", "both"]

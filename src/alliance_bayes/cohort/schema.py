@@ -12,7 +12,7 @@ import pandas as pd
 
 from alliance_bayes.cohort.cells import MISSING, Fault, visible
 from alliance_bayes.cohort.items import BUILT_IN_SCORES, Score
-from alliance_bayes.cohort.names import CHANGE, FACTORS, ID, LEVELS_FIRST, SESSION_PROVIDER_TYPES, SURVEY_ITEMS
+from alliance_bayes.cohort.names import CHANGE, FACTORS, ID, LEVELS_FIRST, SESSION_PROVIDER_TYPES
 from alliance_bayes.instruments import ALLIANCE2, WHO5, Instrument
 from alliance_bayes.instruments.naming import named_after
 from alliance_bayes.remedies import argument
@@ -235,12 +235,12 @@ def session_rules() -> tuple[ColumnRule, ...]:
     )
 
 
-def survey_rules() -> tuple[ColumnRule, ...]:
-    """Rules of the surveys' table."""
+def survey_rules(scores: Iterable[Score]) -> tuple[ColumnRule, ...]:
+    """Rules of the surveys' table, which has all items of some instruments."""
     return (
         ColumnRule(ID, "key", required=True),
         ColumnRule("date", "date", required=True),
-        *(_item_rule(item, WHO5, required=True) for item in SURVEY_ITEMS),
+        *(_item_rule(item, one.instrument, required=True) for one in scores for item in one.items),
     )
 
 

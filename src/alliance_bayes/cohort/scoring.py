@@ -8,10 +8,11 @@ from typing import Literal, get_args
 import pandas as pd
 
 from alliance_bayes.cohort.flow import FlowStep
-from alliance_bayes.cohort.items import Rule
+from alliance_bayes.cohort.items import Prorate, Prorated, Rule, Score, prorate_of, score_column
 from alliance_bayes.cohort.names import ID, PROVIDER_TYPES, SURVEY_ITEMS
 from alliance_bayes.errors import UsageError
 from alliance_bayes.instruments import ALLIANCE2, WHO5, Instrument, score
+from alliance_bayes.instruments.scoring import needed_items
 from alliance_bayes.remedies import argument
 
 __all__ = [
@@ -27,15 +28,19 @@ __all__ = [
 Baseline = Literal["first", "before_care"]
 Followup = Literal["last", "first"]
 
-#: What is computed here, and may not be given in the participants' table.
-SCORED = ("alliance", "n_sessions", "days_in_care", "who5_baseline", "who5_followup")
+#: What is computed of sessions; with the surveys' scores it may not be given in the participants' table.
+OF_SESSIONS = ("alliance", "n_sessions", "days_in_care")
+#: The score of surveys of which nothing else is said.
+WHO5_SURVEYS = (Score("who5", WHO5, SURVEY_ITEMS),)
 
 #: The WHO-5 asks about the last two weeks: two surveys closer than this look back at the same days.
 MIN_DAYS_BETWEEN = 14
 
-#: Why a person who was surveyed has no baseline, or no follow-up.
-LATE_BASELINE, LATER_BASELINE = "baseline WHO-5 after the first session", "baseline WHO-5 after the last session"
-EARLY_FOLLOWUP = "follow-up WHO-5 before care"
+#: Why a person who was surveyed has no baseline, or no follow-up, by the instrument's name.
+LATE_BASELINE, LATER_BASELINE = "baseline {} after the first session", "baseline {} after the last session"
+EARLY_FOLLOWUP = "follow-up {} before care"
+# Beside a score of surveys: whether all of its items were answered.
+_COMPLETE = "_complete"
 
 #: Column -> reason -> ids of the people for whom that is why the value is missing.
 WhyMissing = dict[str, dict[str, frozenset[str]]]
@@ -83,22 +88,32 @@ def score_sessions(sessions: pd.DataFrame) -> pd.DataFrame:
     return out
 
 
-def score_surveys(surveys: pd.DataFrame, *, prorate: Rule = None) -> pd.DataFrame:
+def score_surveys(
+    surveys: pd.DataFrame, *, scores: Sequence[Score] = WHO5_SURVEYS, prorate: Prorate = None
+) -> pd.DataFrame:
     """Score each survey.
 
     Parameters
     ----------
     surveys
-        One row a survey: `participant_id` (str), `date` (datetime64), `who5_1` ... `who5_5` (0-5, may be missing).
+        One row a survey: `participant_id` (str), `date` (datetime64), and the items of the scores, `who5_1` ...
+        `who5_5` by default (may be missing).
+    scores
+        The instruments of the surveys.
     prorate
-        Least share of items that must be answered, in (0, 1], or "instrument"; None scores complete surveys only.
+        What to do about missing items, see `alliance_bayes.cohort.items.prorate_of`; None scores complete surveys only.
 
     Returns
     -------
     pandas.DataFrame
-        `participant_id`, `date` and `who5` (0-100; missing when the survey cannot be scored), rows as they came.
+        `participant_id`, `date`, by instrument its score (`who5`, 0-100; missing when it cannot be scored), and whether
+        all of its items were answered (`who5_complete`); rows as they came.
     """
-    return surveys[[ID, "date"]].assign(who5=item_score(surveys, SURVEY_ITEMS, WHO5, prorate=prorate))
+    told = surveys[[ID, "date"]].copy()
+    for one in scores:
+        told[one.name] = score_column(surveys, one, prorate_of(prorate, one))
+        told[f"{one.name}{_COMPLETE}"] = surveys[list(one.items)].notna().all(axis=1)
+    return told
 
 
 def choose_surveys(
@@ -109,6 +124,7 @@ def choose_surveys(
     followup: Followup = "last",
     min_days_between: int = MIN_DAYS_BETWEEN,
     max_days_into_care: int = 0,
+    score: Score = WHO5_SURVEYS[0],
 ) -> tuple[pd.DataFrame, WhyMissing]:
     """Choose each participant's baseline and follow-up survey.
 
@@ -132,12 +148,15 @@ def choose_surveys(
         Days, 0 or more. The default, 14, is the time that the WHO-5 looks back over.
     max_days_into_care
         Days, 0 or more.
+    score
+        Whose surveys are chosen.
 
     Returns
     -------
     chosen : pandas.DataFrame
-        Indexed by `participant_id`: `who5_baseline`, `who5_followup` (0-100; missing where no survey can be one).
-        Without a baseline there is no follow-up either. Participants without a scored survey are not in it.
+        Indexed by `participant_id`: `who5_baseline`, `who5_followup` (missing where no survey can be one), and whether
+        all of their items were answered where the surveys say so. Without a baseline there is no follow-up either.
+        Participants without a scored survey are not in it.
     why : dict
         Column -> reason -> ids of the people who lack that score although they have a survey for it, at the wrong time.
 
@@ -149,7 +168,8 @@ def choose_surveys(
     check_options(
         baseline=baseline, followup=followup, min_days_between=min_days_between, max_days_into_care=max_days_into_care
     )
-    scored = surveys.dropna(subset=["who5"]).sort_values("date", kind="stable").reset_index(drop=True)
+    what = score.name
+    scored = surveys.dropna(subset=[what]).sort_values("date", kind="stable").reset_index(drop=True)
     scored = scored.assign(order=scored.index, day=scored["date"].dt.normalize())
     # Comparisons with what is not known are false, and gaps of it no number.
     first, last = (care[name].reindex(scored[ID]).array for name in ("first_session", "last_session"))
@@ -163,17 +183,26 @@ def choose_surveys(
     end = (ends.tail(1) if followup == "last" else ends.head(1)).set_index(ID)
 
     people = pd.Index(scored[ID].unique())
-    chosen = pd.DataFrame({"who5_baseline": start["who5"], "who5_followup": end["who5"]}).reindex(people)
+    taken = [name for name in (what, f"{what}{_COMPLETE}") if name in scored]
+    parts = {
+        f"{what}_{when}{name.removeprefix(what)}": frame[name]
+        for when, frame in (("baseline", start), ("followup", end))
+        for name in taken
+    }
+    chosen = pd.DataFrame(parts).reindex(people)
+    later, late_one, early_one = (
+        text.format(score.instrument.name) for text in (LATER_BASELINE, LATE_BASELINE, EARLY_FOLLOWUP)
+    )
     # The first survey of somebody without a baseline says when the surveys began.
     begun = scored.drop_duplicates(ID).set_index(ID).index
     ended = pd.Series(after_care[~scored[ID].duplicated()].to_numpy(), index=begun)
     none = start.index.get_indexer(people) < 0
     no_baseline = {
-        LATER_BASELINE: frozenset(people[none & ended.reindex(people).to_numpy()]),
-        LATE_BASELINE: frozenset(people[none & ~ended.reindex(people).to_numpy()]),
+        later: frozenset(people[none & ended.reindex(people).to_numpy()]),
+        late_one: frozenset(people[none & ~ended.reindex(people).to_numpy()]),
     }
-    early = {EARLY_FOLLOWUP: frozenset(set(scored.loc[late, ID]) - set(end.index))}
-    why = {"who5_baseline": no_baseline, "who5_followup": no_baseline | early}
+    early = {early_one: frozenset(set(scored.loc[late, ID]) - set(end.index))}
+    why = {f"{what}_baseline": no_baseline, f"{what}_followup": no_baseline | early}
     return chosen, why
 
 
@@ -186,8 +215,9 @@ def join_scores(
     followup: Followup = "last",
     min_days_between: int = MIN_DAYS_BETWEEN,
     max_days_into_care: int = 0,
-    prorate: Rule = None,
-) -> tuple[pd.DataFrame, tuple[FlowStep, ...], WhyMissing]:
+    prorate: Prorate = None,
+    scores: Sequence[Score] = WHO5_SURVEYS,
+) -> tuple[pd.DataFrame, tuple[FlowStep, ...], WhyMissing, dict[str, Prorated]]:
     """Join three tables into one row a participant.
 
     Participants without a session are left out first, then those without a survey. A participant whose surveys cannot
@@ -202,46 +232,66 @@ def join_scores(
         See `score_sessions` and `score_surveys`.
     baseline, followup, min_days_between, max_days_into_care
         See `choose_surveys`.
-    prorate
+    prorate, scores
         See `score_surveys`.
 
     Returns
     -------
     data : pandas.DataFrame
         The participants' columns, then `provider_type`, `provider_id`, `alliance`, `n_sessions`, `days_in_care`,
-        `who5_baseline`, `who5_followup`; rows in the order of `participants`.
+        `who5_baseline`, `who5_followup`, or those of other scores; rows in the order of `participants`.
     excluded : tuple of FlowStep
-        "no session" and "no WHO-5 survey", with their counts.
+        "no session" and "no WHO-5 survey" ("no survey" of several instruments), with their counts.
     why_missing : dict
         See `choose_surveys`; of the people in `data`.
+    prorated : dict
+        How many of the scores in `data` were made up for missing items, by column.
     """
     told = score_sessions(sessions)
-    chosen, why = choose_surveys(
-        score_surveys(surveys, prorate=prorate),
-        told[["first_session", "last_session"]],
-        baseline=baseline,
-        followup=followup,
-        min_days_between=min_days_between,
-        max_days_into_care=max_days_into_care,
-    )
+    scored = score_surveys(surveys, scores=scores, prorate=prorate)
+    why: WhyMissing = {}
+    chosen: dict[str, pd.DataFrame] = {}
+    for one in scores:
+        found, own = choose_surveys(
+            scored,
+            told[["first_session", "last_session"]],
+            baseline=baseline,
+            followup=followup,
+            min_days_between=min_days_between,
+            max_days_into_care=max_days_into_care,
+            score=one,
+        )
+        chosen |= {f"{one.name}_{when}": found for when in ("baseline", "followup")}
+        why |= own
     has_session, has_survey = (
         # What isin does, which takes ten times as long on text.
         pd.Index(table[ID].unique()).get_indexer(participants[ID]) >= 0
         for table in (sessions, surveys)
     )
+    no_survey = f"no {scores[0].instrument.name} survey" if len(scores) == 1 else "no survey"
     steps = (
         FlowStep("no session", int((~has_session).sum())),
-        FlowStep("no WHO-5 survey", int((has_session & ~has_survey).sum())),
+        FlowStep(no_survey, int((has_session & ~has_survey).sum())),
     )
     data = participants[has_session & has_survey].reset_index(drop=True)
     for name in ("provider_type", "provider_id"):
         if name in told and name not in data:
             data[name] = told[name].reindex(data[ID]).array
-    for name in SCORED:
-        scores = chosen if name in chosen else told
-        data[name] = scores[name].reindex(data[ID]).array
+    for name in (*OF_SESSIONS, *chosen):
+        data[name] = chosen.get(name, told)[name].reindex(data[ID]).array
     here = frozenset(data[ID])
-    return data, steps, {name: {text: ids & here for text, ids in given.items()} for name, given in why.items()}
+    prorated = {}
+    for one in scores:
+        rule = prorate_of(prorate, one)
+        for name in (f"{one.name}_baseline", f"{one.name}_followup"):
+            whole = chosen[name][f"{name}{_COMPLETE}"].reindex(data[ID]).dropna().astype(bool)
+            if not whole.all():
+                source = one.instrument.missing.source if rule == "instrument" and one.instrument.missing else ""
+                n, needed = int((~whole).sum()), needed_items(one.instrument, rule)
+                people = (n, int(whole.sum()))
+                prorated[name] = Prorated(n, len(whole), people, needed, len(one.items), source)
+    told_of = {name: {text: ids & here for text, ids in given.items()} for name, given in why.items()}
+    return data, steps, told_of, prorated
 
 
 def check_options(*, baseline: str, followup: str, min_days_between: int, max_days_into_care: int = 0) -> None:

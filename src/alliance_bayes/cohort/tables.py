@@ -13,20 +13,22 @@ from alliance_bayes.cohort.cells import MISSING, ReadOptions, likeness
 from alliance_bayes.cohort.cohort import Cohort
 from alliance_bayes.cohort.files import read_raw
 from alliance_bayes.cohort.header import check_mapping
-from alliance_bayes.cohort.items import check_prorate
+from alliance_bayes.cohort.items import Prorate, Score, check_prorate, check_prorated, scores_in
 from alliance_bayes.cohort.names import ID, PROVIDER_TYPES
 from alliance_bayes.cohort.parsing import ColumnOptions, ParsedTable, check_column_options, parse_table, prefixed
 from alliance_bayes.cohort.read import check_decimal, check_levels, check_texts
 from alliance_bayes.cohort.schema import participant_rules, session_rules, survey_rules
 from alliance_bayes.cohort.scoring import (
     MIN_DAYS_BETWEEN,
-    SCORED,
+    OF_SESSIONS,
+    WHO5_SURVEYS,
     Baseline,
     Followup,
     check_options,
     join_scores,
 )
 from alliance_bayes.errors import DataError, Problem, UsageError
+from alliance_bayes.instruments.naming import named_after
 from alliance_bayes.remedies import argument
 
 __all__ = ["TABLES", "read_tables"]
@@ -50,7 +52,7 @@ def read_tables(
     followup: Followup = "last",
     min_days_between: int = MIN_DAYS_BETWEEN,
     max_days_into_care: int = 0,
-    prorate: float | None = None,
+    prorate: Prorate = None,
     missing: Sequence[str] = MISSING,
     date_format: str | None = None,
     today: dt.date | None = None,
@@ -70,8 +72,9 @@ def read_tables(
         One row a session: `participant_id`, `date`, `goal`, `bond` (whole numbers 1-5; may be missing), and, if there,
         `provider_id` and `provider_type` ("coach" or "therapist"). Further columns are not used.
     surveys
-        One row a survey: `participant_id`, `date`, `who5_1` ... `who5_5` (whole numbers 0-5; may be missing). Further
-        columns are not used.
+        One row a survey: `participant_id`, `date`, `who5_1` ... `who5_5` (whole numbers 0-5; may be missing), or all
+        items of other instruments of the catalogue, in their place or beside them: `phq9_1` ... `phq9_9` make
+        `phq9_baseline` and `phq9_followup`. Further columns are not used.
     columns
         Table -> canonical name -> name in that table: ``{"surveys": {"date": "filled in on"}}``.
     levels, categorical, numeric
@@ -89,7 +92,7 @@ def read_tables(
     max_days_into_care
         Days after the first session within which a survey can still be a baseline, 0 or more.
     prorate
-        Least share of WHO-5 items that must be answered, in (0, 1]; None scores complete surveys only.
+        What to do about surveys some of whose items were not answered, as in `read_cohort`; None scores complete ones.
     missing, encoding, decimal, sep
         As in `read_cohort`, for all three tables.
     date_format
@@ -103,14 +106,14 @@ def read_tables(
     -------
     Cohort
         A row for each participant with a session and a survey, in the participants' order; those without are
-        counted in `flow` ("no session" first, then "no WHO-5 survey"). A session's alliance is the mean of goal and
-        bond (missing when either is), `alliance` the mean over rated sessions; `n_sessions` counts all sessions;
-        `days_in_care` runs from the first session to the last; `provider_type` is the kind of provider seen, or
-        "both", unless the participants' table gives it; `provider_id` is the provider of most sessions. A
-        participant whose surveys do not yield a score stays, with a missing one; `why_missing` knows, and the flow
-        counts, whose surveys came at the wrong time: "baseline WHO-5 after the last session", "baseline WHO-5 after
-        the first session", "follow-up WHO-5 before care". Whoever has no baseline has no follow-up either. `sessions`
-        holds the sessions of these participants.
+        counted in `flow` ("no session" first, then "no WHO-5 survey", or "no survey" where these are of several
+        instruments). A session's alliance is the mean of goal and bond (missing when either is), `alliance` the mean
+        over rated sessions; `n_sessions` counts all sessions; `days_in_care` runs from the first session to the last;
+        `provider_type` is the kind of provider seen, or "both", unless the participants' table gives it; `provider_id`
+        is the provider of most sessions. A participant whose surveys do not yield a score stays, with a missing one;
+        `why_missing` knows, and the flow counts, whose surveys came at the wrong time: "baseline WHO-5 after the last
+        session", "baseline WHO-5 after the first session", "follow-up WHO-5 before care". Whoever has no baseline has
+        no follow-up either. `sessions` holds the sessions of these participants.
 
     Raises
     ------
@@ -124,9 +127,10 @@ def read_tables(
     )
     check_prorate(prorate)
     mapped = _mappings(columns)
+    scores: tuple[Score, ...] = WHO5_SURVEYS
     declared = check_levels(levels)
     types = declared.pop("provider_type", PROVIDER_TYPES)
-    rules = {"participants": participant_rules(types), "sessions": session_rules(), "surveys": survey_rules()}
+    rules = {"participants": participant_rules(types), "sessions": session_rules(), "surveys": survey_rules(scores)}
     column_options = {name: ColumnOptions(mapped[name], {}) for name in TABLES}
     column_options["participants"] = ColumnOptions(
         mapped["participants"], declared, check_texts("categorical", categorical), check_texts("numeric", numeric)
@@ -144,6 +148,11 @@ def read_tables(
         except DataError as error:
             problems[name] += error.problems
             continue
+        if name == "surveys":
+            renamed = {given: canonical for canonical, given in mapped[name].items()}
+            scores = _surveyed([renamed.get(column, column) for column in raw.cells.columns])
+            check_prorated(prorate, scores)
+            rules[name] = survey_rules(scores)
         of_people = name == "participants"
         parsed[name] = parse_table(
             raw,
@@ -155,18 +164,20 @@ def read_tables(
             table=name,
         )
         problems[name] += parsed[name].problems
-    for name, found in _link_problems(parsed, types).items():
+    computed = (*OF_SESSIONS, *(f"{one.name}_{when}" for one in scores for when in ("baseline", "followup")))
+    for name, found in _link_problems(parsed, types, computed).items():
         problems[name] += found
     label = ", ".join(dict.fromkeys(_label(source) for source in sources.values()))
     if any(problems.values()):
         raise DataError([one for name in TABLES for one in prefixed(problems[name], name)], source=label)
-    data, excluded, why = join_scores(
+    data, excluded, why, prorated = join_scores(
         *(parsed[name].data for name in TABLES),
         baseline=baseline,
         followup=followup,
         min_days_between=min_days_between,
         max_days_into_care=max_days_into_care,
         prorate=prorate,
+        scores=scores,
     )
     if "provider_type" in data:
         data["provider_type"] = data["provider_type"].cat.set_categories(list(types))
@@ -179,7 +190,14 @@ def read_tables(
                 aside.setdefault(column, tuple(prefixed(wrong, table)))
     notes = tuple(note for name in TABLES for note in prefixed(parsed[name].notes, name))
     return Cohort(
-        data, source=label, excluded=excluded, sessions=sessions_of, why_missing=why, aside=aside, notes=notes
+        data,
+        source=label,
+        excluded=excluded,
+        sessions=sessions_of,
+        why_missing=why,
+        aside=aside,
+        notes=notes,
+        prorated=prorated,
     )
 
 
@@ -197,7 +215,17 @@ def _mappings(columns: Mapping[str, Mapping[str, str]] | None) -> dict[str, dict
     return {name: check_mapping(given.get(name)) for name in TABLES}
 
 
-def _link_problems(parsed: Mapping[str, ParsedTable], provider_types: Sequence[str]) -> dict[str, list[Problem]]:
+def _surveyed(columns: Sequence[str]) -> tuple[Score, ...]:
+    """The instruments whose items a table of surveys has, all of them; the WHO-5 where it has those of no other."""
+    scores = [one for one in scores_in(columns, {}) if not one.asked and one.items and set(one.items) <= set(columns)]
+    found = [one for one in scores if (named := named_after(one.name)) is not None and not named.when]
+    own = [one for one in found if one.instrument is not WHO5_SURVEYS[0].instrument]
+    return tuple(own) if own and not set(WHO5_SURVEYS[0].items) & set(columns) else (*WHO5_SURVEYS, *own)
+
+
+def _link_problems(
+    parsed: Mapping[str, ParsedTable], provider_types: Sequence[str], computed: Sequence[str]
+) -> dict[str, list[Problem]]:
     """List what is wrong between tables, and between the rows of one.
 
     Parameters
@@ -206,6 +234,8 @@ def _link_problems(parsed: Mapping[str, ParsedTable], provider_types: Sequence[s
         "participants", "sessions" and "surveys", those of them that could be read.
     provider_types
         Declared levels of a participant's provider type.
+    computed
+        Columns that sessions and surveys tell.
 
     Returns
     -------
@@ -215,7 +245,7 @@ def _link_problems(parsed: Mapping[str, ParsedTable], provider_types: Sequence[s
     people, sessions = parsed.get("participants"), parsed.get("sessions")
     problems: dict[str, list[Problem]] = {name: [] for name in parsed}
     if people is not None:
-        problems["participants"] += _computed(people)
+        problems["participants"] += _computed(people, computed)
     for name, keys in _KEYS.items():
         if name in parsed:
             problems[name] += _orphans(parsed[name], people) + _repeats(parsed[name], keys, name.removesuffix("s"))
@@ -224,10 +254,10 @@ def _link_problems(parsed: Mapping[str, ParsedTable], provider_types: Sequence[s
     return problems
 
 
-def _computed(people: ParsedTable) -> list[Problem]:
+def _computed(people: ParsedTable, computed: Sequence[str]) -> list[Problem]:
     what = "is computed from sessions and surveys, so it may not be given"
     remedy = "Remove or rename the column."
-    return [Problem(people.names[name], None, None, what, remedy) for name in SCORED if name in people.data]
+    return [Problem(people.names[name], None, None, what, remedy) for name in computed if name in people.data]
 
 
 def _orphans(table: ParsedTable, people: ParsedTable | None) -> list[Problem]:

@@ -174,7 +174,7 @@ def simulate_cohort(
         "sessions": _sessions_table(ids, care, alliance),
         "surveys": _surveys_table(ids, care, before, after, ~lost),
     }
-    data, excluded, why = join_scores(tables["participants"], tables["sessions"], tables["surveys"])
+    data, excluded, why, _ = join_scores(tables["participants"], tables["sessions"], tables["surveys"])
     return SimulatedCohort(
         data=data,
         source=f"simulated (n={n}, seed={seed})",
