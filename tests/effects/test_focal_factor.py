@@ -9,11 +9,11 @@ from scipy import integrate, special, stats
 
 import alliance_bayes as ab
 from alliance_bayes.checks.conclusions import conclusions
-from alliance_bayes.effects import effects, slopes
+from alliance_bayes.effects import contrasts, effects, slopes
 from alliance_bayes.effects.equivalence import equivalence
 from alliance_bayes.errors import ModelError, UsageError
 from alliance_bayes.model import ModelSpec, Scale
-from builders import fitted
+from builders import fitted, of_family, rows
 
 SCORE = Scale(mean=15, sd=10, lower=0, upper=63, unit="point", smallest_relevant_change=5, higher_is_better=False)
 
@@ -203,3 +203,27 @@ def test_families_are_compared_by_every_difference() -> None:
     first, second, _ = found.sentence.split("The difference of ")[1:]
     assert "changes a conclusion: negative (P at least 0.975) in 'a', direction open in 'b'" in first
     assert "changes no conclusion: negative" in second
+
+
+@pytest.mark.parametrize("family", ["gaussian", "bernoulli"])
+def test_0_and_1_are_levels_as_those_of_a_factor_are(family: str) -> None:
+    frame, options = of_family(rows(120), family)
+    codes = np.arange(120) % 2
+    spec = {**options, "focal": "arm", "priors": "weak", "autoscale": True, "centre": {"arm": 0.0}}
+    number = fitted(frame.assign(arm=codes), formula="who5_followup ~ arm * age + (1 | sex)", spec=spec)
+    named = frame.assign(arm=pd.Categorical(codes.astype(str)))
+    factor = fitted(named, formula="who5_followup ~ arm * age + (1 | sex)", spec={**spec, "centre": {}})
+    assert number.spec.focal_factor(number.design) == "arm"
+    assert number.spec.focal_predictor(number.design) is None
+    one, other = (effects(fit, denominator="total_sd") for fit in (number, factor))
+    assert one.index.tolist() == other.index.tolist()
+    for column in ("mean", "sd", "p_direction"):
+        np.testing.assert_allclose(one[column], other[column], rtol=1e-9, atol=1e-12)
+    # One default prior, however the arms are written.
+    assert number.priors["arm"].prior == factor.priors["arm[1]"].prior
+    # A slope that is asked for is there, and no row of what an SD or a percentile of 0 and 1 would be.
+    if family == "gaussian":
+        table = slopes(number)
+        assert not {"slope_per_sd", "slope_p10_p90", "slope_standardised"} & set(table["estimand"])
+        shown = contrasts(number, "arm")["mean"].iloc[0]
+        np.testing.assert_allclose(table["mean"].iloc[0], shown, rtol=1e-9)

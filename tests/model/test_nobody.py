@@ -190,7 +190,9 @@ def test_those_without_are_no_level_in_any_table() -> None:
     fit = built()
     table = effects(fit)
     assert NOBODY not in {*table["level"], *table["versus"]}
-    assert (table["estimand"] == "contrast_of_means").sum() == 15
+    # Those of six therapists, once, and that of the two arms.
+    assert (table["estimand"] == "contrast_of_means").sum() == 15 + 1
+    assert not (table["estimand"] == "contrast_of_slopes").any()
     assert averaged_words(fit.design, "sample", "therapist") == "averaged over those analysed who have one"
 
 

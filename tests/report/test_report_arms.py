@@ -339,3 +339,57 @@ def test_whatever_arms_are_called_sentences_agree_with_their_rows(
             own = table[(table["estimand"] == mean) & (table["level"] == level_) & (table["factor"] == "arm")]
             assert f"for “{clean(level_)}”" in one.text.partition("Adjusted means: ")[2]
             assert len(own) == 1
+
+
+def numbered(frame: pd.DataFrame) -> pd.DataFrame:
+    """The same with its two arms as a column of 0 and 1."""
+    return frame.assign(arm=frame["arm"].cat.codes.astype(float))
+
+
+def test_a_column_of_0_and_1_is_worded_as_two_arms(checks_of: Callable[..., CheckReport]) -> None:
+    frame, formula = trial(("0", "1")), "bdi ~ arm * start"
+    of_levels = page_of(fit_of(frame, -3.0, 0.5, 0.2, formula=formula), checks_of)
+    centre = {"start": 20.0, "arm": 0.0}
+    fit = fit_of(numbered(frame), -3.0, 0.5, 0.2, formula=formula, spec={"centre": centre})
+    page = page_of(fit, checks_of)
+
+    assert page.findings == of_levels.findings
+    assert [row["id"] for row in page.numbers["effects"]] == [row["id"] for row in of_levels.numbers["effects"]]
+    known = ("participants", "limitations")
+    assert [page.numbers[name] for name in known] == [of_levels.numbers[name] for name in known]
+    assert page.numbers["participants"]["groups"]["factor"] == "arm"
+    text = clean(re.sub(r"<[^>]+>", " ", page.html))
+    assert not re.search(r"units? of arm|slopes? of arm|SD of arm|percentile of arm", text)
+    assert "difference in bdi between 1 and 0 of arm" in text
+
+
+def test_an_indicator_of_few_people_has_no_estimate_as_an_arm_has_none(checks_of: Callable[..., CheckReport]) -> None:
+    frame = trial(("0", "1"), sizes=[90, 6])
+    fit = fit_of(numbered(frame), -3.0, 0.5, spec={"centre": {"start": 20.0, "arm": 0.0}})
+    page = page_of(fit, checks_of)
+    of_levels = page_of(fit_of(frame, -3.0, 0.5), checks_of)
+    assert page.findings == of_levels.findings
+    assert "too few people" in page.findings[0]
+    assert page.numbers["effects"] == of_levels.numbers["effects"]
+    summary = {
+        row["level"]: row["shown"] for row in page.numbers["participants"]["summary"] if row["variable"] == "arm"
+    }
+    assert summary == {"0": "–", "1": "< 10"}
+
+
+def test_no_provider_is_ranked_by_name_among_the_findings(checks_of: Callable[..., CheckReport]) -> None:
+    frame = trial(n=160)
+    frame["therapist"] = pd.Categorical([f"T{k % 4}" for k in range(160)])
+    spec = {"roles": {"therapist": "provider"}}
+    more = {"means": {"beta": [15.0, -3.0, 0.5], "sigma": 5.0, "u_therapist": [[-4.0], [-1.0], [1.0], [4.0]]}}
+    fit = fit_of(frame, formula="bdi ~ arm + start + (1 | therapist)", spec=spec, **more)
+    page = page_of(fit, checks_of)
+    (groups,) = [one for one in page.numbers["findings"] if one["name"] == "groups: therapist"]
+    assert groups["text"] == (
+        "Therapist: 6 of 6 differences of adjusted means have an interval that excludes zero. Providers are people: "
+        "none is singled out here."
+    )
+    assert groups["rows"] == groups["claims"] == []
+    assert not any(re.search(r"\bT\d\b", sentence) for sentence in page.findings)
+    # Among the group differences each has an estimate, as they may be shown.
+    assert {row["level"] for row in page.numbers["effects"] if row["factor"] == "therapist"} >= {"T0", "T3"}

@@ -11,8 +11,9 @@ import pytest
 
 import alliance_bayes as ab
 from alliance_bayes.cohort import Cohort, session_cohort
+from alliance_bayes.report.codings import level_counts
 from alliance_bayes.report.curve import covered_range, grouped_histogram
-from alliance_bayes.report.small_counts import hidden_levels, level_counts, shown_counts
+from alliance_bayes.report.small_counts import hidden_levels, shown_counts
 from builders import fitted, rows
 
 

@@ -15,9 +15,10 @@ from hypothesis.extra import numpy as hnp
 from alliance_bayes.checks import CheckReport, run_checks
 from alliance_bayes.effects import effects
 from alliance_bayes.fit import FittedModel
+from alliance_bayes.report.codings import level_counts
 from alliance_bayes.report.curve import covered_range, grouped_histogram
 from alliance_bayes.report.privacy import factors_with_few, grouped_only, identifying, redaction
-from alliance_bayes.report.small_counts import SMALL, level_counts, shown_cells, shown_counts, split_factor
+from alliance_bayes.report.small_counts import SMALL, shown_cells, shown_counts, split_factor
 from builders import fitted, rendered, rows
 
 VALUES = hnp.arrays(

@@ -13,7 +13,7 @@ from builders import fitted, rows
 
 def test_centres_are_named_where_their_values_are_not_told() -> None:
     design = fitted(rows(60), formula="who5_followup ~ alliance + age + (alliance || sex)", draws=4).design
-    told, untold = equations(design), equations(design, centres=False)
+    told, untold = equations(design), equations(design, untold=design.centres)
     assert untold[1] == (
         f"η = β[Intercept] + β[alliance] · (alliance {MINUS} mean alliance) + β[age] · (age {MINUS} mean age)"
         f" + u[sex, Intercept] + u[sex, alliance] · (alliance {MINUS} mean alliance)"

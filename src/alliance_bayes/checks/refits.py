@@ -114,7 +114,7 @@ def focal(fit: FittedModel) -> Estimate:
     own = next(quantity for quantity in made if quantity.estimand == "slope")
     if not np.isnan(own.draws()).all():
         return own
-    step = next(quantity for quantity in made if quantity.estimand == "slope_p10_p90")
+    step = next((quantity for quantity in made if quantity.estimand == "slope_p10_p90"), own)
     return own if np.isnan(step.draws()).all() else step
 
 

@@ -145,7 +145,8 @@ class Analysis:
         """Why there are no slopes where none is named by its predictor; empty where there are."""
         focal, factor = self.fit.spec.focal_predictor(self.fit.design), self.focal_factor
         if focal is None and factor is not None and self._numeric:
-            return f"slopes: the predictor of interest, '{factor}', is a factor; name a numeric one for its slopes"
+            what = "0 or 1, whose difference is its slope" if self._is_indicator(factor) else "a factor"
+            return f"slopes: the predictor of interest, '{factor}', is {what}; name a numeric one for its slopes"
         if focal is None:
             return NO_SLOPES
         taken = any(focal in cell.columns for cell in self.options.at)
@@ -198,6 +199,8 @@ class Analysis:
         """
         frame, names = self.fit.design.frame, self._numeric
         name = self.fit.spec.focal_predictor(self.fit.design) if asked is None else asked
+        if name is None and self.focal_factor in names:
+            name = self.focal_factor
         if name is None and self.focal_factor is not None and names:
             raise UsageError(
                 f"the predictor of interest, {self.focal_factor!r}, is a factor, which has no slope: its levels are "
@@ -224,16 +227,21 @@ class Analysis:
         terms = [term.split(":") for term in self.fit.design.formula.common]
         pooled = [one for one in self.fit.design.factors if one.name == factor]
         terms += [[factor, *column.term.split(":")] for one in pooled for column in one.columns]
-        return [name for name in self._numeric if any(factor in parts and name in parts for parts in terms)]
+        names = [name for name in self._numeric if name != factor]
+        return [name for name in names if any(factor in parts and name in parts for parts in terms)]
 
     def values(self, predictor: str) -> np.ndarray:
         """The predictor in the analysed rows, shape (n_rows,)."""
         return self.fit.design.frame[predictor].to_numpy(float)
 
     def factors(self) -> list[str]:
-        """Pooled factors in the formula's order, then those categorical columns of common terms that are not pooled."""
+        """Pooled factors in the formula's order, then those categorical columns of common terms that are not pooled.
+
+        An indicator that the model is asked about is the last.
+        """
         pooled = [factor.name for factor in self.fit.design.factors]
-        return pooled + [name for name in self.counterfactuals.in_common if name not in pooled]
+        focal = () if self.focal_factor is None else (self.focal_factor,)
+        return list(dict.fromkeys([*pooled, *self.counterfactuals.in_common, *focal]))
 
     def is_of_persons(self, factor: str) -> bool:
         """Whether the levels of a pooled factor are single persons, or look like it."""
@@ -251,7 +259,7 @@ class Analysis:
         for pooled in self.fit.design.factors:
             if pooled.name == factor:
                 return list(pooled.levels)
-        if factor not in self.counterfactuals.in_common:
+        if factor not in self.counterfactuals.in_common and not self._is_indicator(factor):
             number = (
                 f" '{factor}' is a number: {call('predictions')} says what is expected at values of it; for "
                 f"differences between two of them read it as a factor, {argument('categorical', [factor])}."
@@ -261,7 +269,11 @@ class Analysis:
             raise UsageError(
                 f"{factor!r} is not a factor of this model. Its factors: {', '.join(self.factors()) or 'none'}.{number}"
             )
-        return [str(level) for level in self.fit.design.frame[factor].cat.categories]
+        return list(self.fit.design.level_labels(factor))
+
+    def _is_indicator(self, name: str) -> bool:
+        """Whether a predictor is a number that is 0 or 1 for everybody."""
+        return name in self._numeric and self.fit.design.is_indicator(name)
 
     def has_new_level(self, factor: str) -> bool:
         """Whether the population puts one new level in place of the factor's own: of a sampled one only."""

@@ -174,7 +174,7 @@ class Counterfactuals:
         numeric
             A numeric column to set, or several.
         fixed
-            Categorical columns and the level that everybody gets.
+            Categorical columns, or indicators, and the level that everybody gets.
         along
             A numeric column along which the design arrays' derivatives are wanted, too.
 
@@ -186,6 +186,9 @@ class Counterfactuals:
         fixed = {**self.fixed, **(fixed or {})}
         settings = () if numeric is None else (numeric,) if isinstance(numeric, NumericSetting) else tuple(numeric)
         settings = (*self.numeric, *settings)
+        # The levels of an indicator are its values.
+        indicated = [name for name in fixed if self.design.is_indicator(name)]
+        settings += tuple(NumericSetting(name, float(fixed.pop(name))) for name in indicated)
         if population == "new" and all(factor.exhaustive for factor in self.design.factors):
             pooled = ", ".join(f"'{factor.name}'" for factor in self.design.factors)
             raise UsageError(

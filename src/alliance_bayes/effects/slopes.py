@@ -60,7 +60,8 @@ def slopes(fit: FittedModel, *, predictor: str | None = None, **options: Unpack[
             Average expected outcome with everybody at the predictor's 90th percentile, minus that at its 10th. Missing
             for a fit made from moments, which do not tell percentiles.
         ``slope_standardised``
-            The slope times the predictor's sample SD divided by the outcome's, both of the analysed rows.
+            The slope times the predictor's sample SD divided by the outcome's, both of the analysed rows. A column of 0
+            and 1 has none of these three: there is one step, and how often either is there is no measure of it.
         ``partial_correlation``
             Of the predictor and the outcome given the other terms, with the sign of the slope; see Notes.
         ``delta_r2``
@@ -177,12 +178,14 @@ class Slopes(Estimand):
             draws, (why,) = replace(analysis, options=replace(options, population="sample")).slopes(name, [{}])
             if not np.allclose(draws[:, 0], slope, rtol=1e-9, atol=0, equal_nan=True):
                 yield row("slope_in_sample", draws[:, 0], denominator=f"1 {unit}", note=why, population="sample")
-        yield row("slope_per_sd", slope * sd_x, denominator=f"sample SD of {name}, {sd_x:.4g}", note=problem)
-        span, why, where = _between(analysis, name)
-        percentiles = f"10th to 90th percentile of {name}"
-        yield row("slope_p10_p90", span, words={"where": where}, denominator=percentiles, note=why)
-        both = f"sample SDs of {name}, {sd_x:.4g}, and {outcome.name}, {sd_y:.4g}"
-        yield row("slope_standardised", slope * sd_x / sd_y, denominator=both, note=problem)
+        if not design.is_indicator(name):
+            # Between 0 and 1 there is one step only, and how often each is there is no measure of it.
+            yield row("slope_per_sd", slope * sd_x, denominator=f"sample SD of {name}, {sd_x:.4g}", note=problem)
+            span, why, where = _between(analysis, name)
+            percentiles = f"10th to 90th percentile of {name}"
+            yield row("slope_p10_p90", span, words={"where": where}, denominator=percentiles, note=why)
+            both = f"sample SDs of {name}, {sd_x:.4g}, and {outcome.name}, {sd_y:.4g}"
+            yield row("slope_standardised", slope * sd_x / sd_y, denominator=both, note=problem)
         if options.population in ("average", "sample") and not analysis.cell.values:
             unique = unique_variance(analysis.fit, name, tables=analysis.tables)
             spread, why = analysis.spread, problem or analysis.infinite_variance

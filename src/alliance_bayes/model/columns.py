@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import reduce
 from itertools import product
@@ -23,8 +23,10 @@ __all__ = [
     "component_block",
     "describe",
     "multiply",
+    "numeric_parts",
     "refuse_constant",
     "term_block",
+    "values_of",
 ]
 
 
@@ -137,11 +139,8 @@ def centring(
     """
     centres: dict[str, float] = {}
     scales: dict[str, Scale] = {}
-    parts = [part for term in terms if not _is_intercept(term) for part in term.components if part.kind == "numeric"]
-    for part in (*parts, *offsets):
-        values = _two_dimensional(part.value).astype(float)
-        for position, name in enumerate(_names(part)):
-            column = values[:, position]
+    for part in (*numeric_parts(terms), *offsets):
+        for name, column in values_of(part).items():
             if not np.isfinite(column).all():
                 row = int(np.flatnonzero(~np.isfinite(column))[0])
                 raise ModelError(
@@ -171,6 +170,16 @@ def centring(
         if not np.isfinite(value):
             raise ModelError(f"centre of '{name}' should be a finite number but got {value}.")
     return centres, scales
+
+
+def numeric_parts(terms: Iterable[Any]) -> list[Any]:
+    """Numeric components of evaluated terms; one that several have is there several times."""
+    return [part for term in terms if not _is_intercept(term) for part in term.components if part.kind == "numeric"]
+
+
+def values_of(part: Any) -> dict[str, np.ndarray]:
+    """Columns of a numeric component by name, shape (n,) each, before centring."""
+    return dict(zip(_names(part), _two_dimensional(part.value).T, strict=True))
 
 
 def column_sizes(terms: tuple[Any, ...], centres: Mapping[str, float]) -> np.ndarray:

@@ -10,7 +10,7 @@ from alliance_bayes.model.columns import Column
 from alliance_bayes.model.families import Family
 from alliance_bayes.model.priors import Prior, PriorTable, StatedPrior
 from alliance_bayes.model.roles import Role, RoleOf
-from alliance_bayes.model.scales import BUILT_IN, SampleScale, Scale, is_who5
+from alliance_bayes.model.scales import BUILT_IN, CodedScale, SampleScale, Scale, is_who5
 
 __all__ = ["PRIOR_SETS", "Defaults", "set_without_use"]
 
@@ -34,7 +34,8 @@ _WHO5_SLOPES: Mapping[str, tuple[float, str]] = {
 
 # Standardised slopes and interactions between columns whose scales instruments fix.
 _SLOPE, _INTERACTION = 0.5, 0.25
-# Elsewhere, as rstanarm and bambi have it: weak, since the scales are those of the data.
+# Elsewhere, as rstanarm and bambi have it: weak, since the scales are those of the data. Two values have the scale of
+# their step, as the levels of a factor do.
 _WEAK = 2.5
 # SD of levels, and of slopes by level, in SDs: persons differ from one another as much as outcomes do; providers
 # account for 0.2 to 29 % of the variance (Johns et al. 2019); groups differ less.
@@ -117,9 +118,7 @@ class Defaults:
             own = f"{self._sd:.3g} of the {self.family.link} of '{self.outcome}'"
         else:
             own = f"{self._sd:.3g} of '{self.outcome}'{_source(self.scale)}"
-        return ", ".join(
-            [f"SD {own}", *(f"{scales[name].sd:.3g} of '{name}'{_source(scales[name])}" for name in numeric)]
-        )
+        return ", ".join([f"SD {own}", *(f"{scales[name].sd:.3g} {_of(name, scales[name])}" for name in numeric)])
 
     def _stated(self, prior: Prior, reason: str) -> StatedPrior:
         """A prior in units of the outcome, brought to the linear predictor."""
@@ -267,6 +266,11 @@ class Defaults:
     def parameter(self, name: str) -> StatedPrior | None:
         """Prior of a parameter of the family."""
         return self.family.parameter_prior(name, self.scale, self.levels)
+
+
+def _of(name: str, scale: Scale) -> str:
+    """What a scale's SD is one of: a column's, or the step between its two values."""
+    return f"between the two values of '{name}'" if isinstance(scale, CodedScale) else f"of '{name}'{_source(scale)}"
 
 
 def _source(scale: Scale | None) -> str:

@@ -10,7 +10,16 @@ import numpy as np
 import pandas as pd
 
 from alliance_bayes.errors import ModelError
-from alliance_bayes.model.columns import Column, centring, column_sizes, describe, refuse_constant, term_block
+from alliance_bayes.model.columns import (
+    Column,
+    centring,
+    column_sizes,
+    describe,
+    numeric_parts,
+    refuse_constant,
+    term_block,
+    values_of,
+)
 from alliance_bayes.model.complete import term_columns
 from alliance_bayes.model.derivative import component_change, term_change
 from alliance_bayes.model.design_rows import PooledFactor, Rows
@@ -22,12 +31,15 @@ from alliance_bayes.model.levels import NOBODY, new_labels, ordered_levels, pres
 from alliance_bayes.model.nobody import filled, idle_levels, in_turn
 from alliance_bayes.model.residual import ResidualFactor, residual_factor
 from alliance_bayes.model.roles import Role, role_of
-from alliance_bayes.model.scales import Scale, is_measured, sample_scale, scale_of
+from alliance_bayes.model.scales import Scale, is_measured, sample_scale, scale_of, two_values
 from alliance_bayes.model.smooth import Smooth, build_smooth
 from alliance_bayes.model.trials import trials_of
 from alliance_bayes.model.windows import completed
 
-__all__ = ["Design", "build_design"]
+__all__ = ["INDICATED", "Design", "build_design"]
+
+#: The levels of a column of 0 and 1.
+INDICATED = ("0", "1")
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,10 +144,36 @@ class Design:
         known = ", ".join(factor.name for factor in self.factors) or "none"
         raise ModelError(f"'{name}' is not a pooled factor of this model. Its pooled factors: {known}.")
 
+    def components(self) -> dict[str, np.ndarray]:
+        """Values of every numeric component in the analysed rows before centring, by name, shape (n_rows,) each.
+
+        Of a call, points that stand for moments have a value where it is a column of its own only.
+        """
+        parts = [*numeric_parts([*self._common, *(term.expr for term in self._pooled)]), *self._offsets]
+        found = {name: values for part in parts for name, values in values_of(part).items()}
+        if self.weights is None:
+            return found
+        own = {column.label: k for k, column in enumerate(self.columns) if column.order == 1 and column.numeric}
+        called = {name: self.rows.x[:, own[name]] + self.centres[name] for name in found if name in own}
+        return {name: values for name, values in found.items() if name in self.frame} | called
+
+    def is_indicator(self, name: str) -> bool:
+        """Whether a numeric column is 0 or 1 for everybody, and so says which of two groups people are in."""
+        if name not in self.frame or not pd.api.types.is_numeric_dtype(self.frame[name]):
+            return False
+        return two_values(self.frame[name].to_numpy(float), self.weights) == (0.0, 1.0)
+
+    def level_labels(self, name: str) -> tuple[str, ...]:
+        """The levels of a categorical column, in their order, or "0" and "1" of an indicator."""
+        if self.is_indicator(name):
+            return INDICATED
+        return tuple(map(str, self.frame[name].cat.categories))
+
     def levels_of(self, name: str) -> tuple[np.ndarray, tuple[str, ...]]:
         """Level number of each analysed row, shape (n_rows,), and the levels, of a pooled factor or categorical column.
 
-        Rows without a level of a pooled factor have one more, the last.
+        Or of an indicator, whose levels are 0 and 1; points that stand for moments have none. Rows without a level of a
+        pooled factor have one more, the last.
         """
         for factor in self.factors:
             if factor.name == name:
@@ -144,8 +182,9 @@ class Design:
                     return codes, factor.levels
                 nobody = factor.idle[0] if len(factor.idle) == 1 else NOBODY
                 return np.where(self.rows.lacking[name], len(factor.levels), codes), (*factor.levels, nobody)
-        column = self.frame[name].cat
-        return column.codes.to_numpy(np.intp), tuple(map(str, column.categories))
+        if self.is_indicator(name):
+            return self.frame[name].to_numpy(np.intp), INDICATED
+        return self.frame[name].cat.codes.to_numpy(np.intp), self.level_labels(name)
 
     def evaluate(self, frame: pd.DataFrame, *, counterfactual: bool = False) -> Rows:
         """Design arrays of other rows, with this design's centring, levels and bases.

@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache
+from itertools import combinations
 
 import numpy as np
 
@@ -22,6 +23,7 @@ from alliance_bayes.rounding import is_constant
 
 __all__ = [
     "BUILT_IN",
+    "CodedScale",
     "SampleScale",
     "Scale",
     "called",
@@ -30,6 +32,7 @@ __all__ = [
     "sample_scale",
     "scale_of",
     "scales_of",
+    "two_values",
     "unit_of",
 ]
 
@@ -125,6 +128,40 @@ class Scale:
 
 class SampleScale(Scale):
     """The scale of a column that no instrument fixes: mean and SD of the analysed rows."""
+
+
+class CodedScale(Scale):
+    """The scale of a column of two values: one SD is the step between them, whatever the share of either."""
+
+
+# Codes by which two values may be known of a column of which there are only mean and SD.
+_CODES = (-1.0, -0.5, 0.0, 0.5, *map(float, range(1, 11)))
+# Part of the squared step that a variance may be off and be that of the two values.
+_EXACT = 1e-7
+
+
+def two_values(values: np.ndarray, weights: np.ndarray | None = None) -> tuple[float, float] | None:
+    """The two values of a column that has no others, the lower first; None of any other column.
+
+    Parameters
+    ----------
+    values
+        Shape (n,), finite.
+    weights
+        Participants that each of some points stands for, which have the column's mean and SD and not its values: two
+        values are then known of a column that is coded by small numbers (0 and 1, 1 and 2, -0.5 and 0.5).
+    """
+    if weights is None:
+        # Of a column with many values the first few tell.
+        found = np.unique(values[:64])
+        found = np.unique(values) if found.size <= 2 else found
+        return (float(found[0]), float(found[1])) if found.size == 2 else None
+    mean = float(np.average(values, weights=weights))
+    variance = float(np.average((values - mean) ** 2, weights=weights))
+    for low, high in combinations(_CODES, 2):
+        if low < mean < high and abs(variance - (mean - low) * (high - mean)) <= _EXACT * (high - low) ** 2:
+            return low, high
+    return None
 
 
 # The alliance of a person is an average over sessions, which has no steps.
@@ -292,7 +329,7 @@ def unit_of(column: str, declared: Mapping[str, Scale]) -> str:
     return f"unit of {column}" if scale is None or scale.unit == "unit" else scale.unit
 
 
-def sample_scale(values: np.ndarray, weights: np.ndarray | None = None, column: str = "") -> SampleScale:
+def sample_scale(values: np.ndarray, weights: np.ndarray | None = None, column: str = "") -> Scale:
     """The scale of a column from the analysed rows themselves.
 
     Parameters
@@ -314,6 +351,10 @@ def sample_scale(values: np.ndarray, weights: np.ndarray | None = None, column: 
     part = windowed_named(column)
     measured = _measured(column if part is None else part.source)
     if measured is None:
+        if not is_constant(values) and (coded := two_values(values, weights)) is not None:
+            low, high = coded
+            why = f"two values, {low:g} and {high:g}, with the step between them for an SD"
+            return CodedScale((low + high) / 2, high - low, reason=why)
         return SampleScale(mean, sd, reason=reason)
     if part is not None:
         better = measured.instrument.higher_is == "better"

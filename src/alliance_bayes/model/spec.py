@@ -385,7 +385,10 @@ class ModelSpec:
         return set_without_use(priors, self.alliance, design.predictors)
 
     def focal_predictor(self, design: Design) -> str | None:
-        """The numeric predictor whose slope is reported; None when there is none, or when a factor is asked about.
+        """The numeric predictor whose slope is reported; None when there is none, or when levels are compared.
+
+        Those of a factor are, and so are 0 and 1 of a column that has no other value, unless it is compared ``against``
+        another column's slope.
 
         Parameters
         ----------
@@ -397,8 +400,13 @@ class ModelSpec:
         str or None
             Name of a column.
         """
+        name = self._of_interest(design)
+        return None if name is None or self._has_levels(design, name) else name
+
+    def _of_interest(self, design: Design) -> str | None:
+        """The predictor of interest: the one named, or else the alliance score or the first numeric one."""
         if self.focal is not None:
-            return None if _is_categorical(design.frame, self.focal) else self.focal
+            return self.focal
         known = {name for call in self.parsed.offsets for name in columns_of(call)} - set(self.parsed.common)
         predictors = [
             name
@@ -413,8 +421,8 @@ class ModelSpec:
     def focal_factor(self, design: Design) -> str | None:
         """The factor whose levels are compared, a treatment arm say; None when a slope is reported, or neither.
 
-        Where no predictor of interest is named, it is the one categorical predictor of a common term, if there is
-        one only and no numeric predictor.
+        A column of 0 and 1 is a factor of two levels. Where no predictor of interest is named, and none is numeric, it
+        is the one categorical predictor of a common term, if there is one only.
 
         Parameters
         ----------
@@ -426,13 +434,15 @@ class ModelSpec:
         str or None
             Name of a column.
         """
-        if self.focal is not None:
-            return self.focal if _is_categorical(design.frame, self.focal) else None
-        if self.focal_predictor(design) is not None:
-            return None
+        if (name := self._of_interest(design)) is not None:
+            return name if self._has_levels(design, name) else None
         common = _in_common(self.parsed)
         found = [name for name in self.parsed.columns[1:] if name in common and _is_categorical(design.frame, name)]
         return found[0] if len(found) == 1 else None
+
+    def _has_levels(self, design: Design, name: str) -> bool:
+        """Whether the predictor of interest is one of levels, and no slope of it is asked for."""
+        return _is_categorical(design.frame, name) or (self.against is None and design.is_indicator(name))
 
     def __str__(self) -> str:
         """The formula as it was understood, written out term by term."""

@@ -13,7 +13,7 @@ from scipy import linalg
 from alliance_bayes.errors import ModelError
 from alliance_bayes.model import Design, ModelSpec, Rows, Smooth, described
 from alliance_bayes.model.grammar import shown
-from alliance_bayes.model.scales import SampleScale, sample_scale
+from alliance_bayes.model.scales import CodedScale, SampleScale, sample_scale
 from alliance_bayes.moments.files import check_belongs
 from alliance_bayes.moments.moments import Moments
 from alliance_bayes.moments.persons import of_moments
@@ -212,6 +212,6 @@ def _with_columns(design: Design, moments: Moments, points: np.ndarray, place: M
     # A component that is a call has its scale from the rows; a call of a point is not the call's point either.
     scales, called = dict(design.scales), calls(design.formula)
     for name, scale in scales.items():
-        if name in place and name in called and isinstance(scale, SampleScale):
+        if name in place and name in called and isinstance(scale, SampleScale | CodedScale):
             scales[name] = sample_scale(points[:, place[name]] + design.centres[name], design.weights)
     return dataclasses.replace(design, rows=rows, scales=scales)

@@ -43,7 +43,7 @@ _MOST_PAIRS = 15
 
 def reference_of(design: Design, factor: str) -> str:
     """The first level of a factor, from which the others' differences are told first."""
-    return str(design.frame[factor].cat.categories[0])
+    return design.level_labels(factor)[0]
 
 
 def differences(estimates: Estimates, factor: str) -> pd.DataFrame:
@@ -122,7 +122,7 @@ def arms(view: View, factor: str) -> dict[str, Any]:
     return {
         "factor": factor_name(factor),
         "reference": clean(reference_of(fit.design, factor)),
-        "levels": count(len(fit.design.frame[factor].cat.categories)),
+        "levels": count(len(fit.design.level_labels(factor))),
         "varied": join([factor_name(name) for name in varied_by(fit.design, factor)]),
         "pictures": pictures,
         "tables": tables,

@@ -16,14 +16,16 @@ from alliance_bayes.checks.refits import FEW_LEVELS, called_difference
 from alliance_bayes.checks.registry import named
 from alliance_bayes.effects import EffectTable
 from alliance_bayes.fit import FittedModel
+from alliance_bayes.report.codings import level_counts
 from alliance_bayes.report.figure_data import Recorder
 from alliance_bayes.report.privacy import HIDDEN, Redact, factors_with_few, grouped_only, people_between
 from alliance_bayes.report.records import records
-from alliance_bayes.report.small_counts import hidden_levels, hidden_parameters, hidden_rows, level_counts
+from alliance_bayes.report.small_counts import hidden_levels, hidden_parameters, hidden_rows
 from alliance_bayes.report.spoken import Spoken, in_cells, in_sentences
 from alliance_bayes.report.svg import Picture, draw
 from alliance_bayes.report.tables import Table, frame_table
 from alliance_bayes.report.text import typeset
+from alliance_bayes.report.untold import untold
 
 __all__ = ["CAUTIONS", "Checked", "Item", "may_show", "quiet", "told"]
 
@@ -185,7 +187,8 @@ def _item(fit: FittedModel, result: CheckResult, position: int, withheld: bool, 
 def quiet(fit: FittedModel, effects: EffectTable, small: int) -> frozenset[str]:
     """Names of the parameters and of the differences, and ids of the effects, of which a page says nothing."""
     ids = map(str, effects.index[hidden_rows(fit, effects, small)])
-    return hidden_parameters(fit, small).union(ids, hidden_differences(fit, small))
+    spreads = (f"standardised slope of {name}" for name in untold(fit, small))
+    return hidden_parameters(fit, small).union(ids, hidden_differences(fit, small), spreads)
 
 
 def hidden_differences(fit: FittedModel, small: int) -> Iterable[str]:
@@ -223,7 +226,7 @@ def may_show(plot: Plot, small: int) -> bool:
 
 def _of_few(fit: FittedModel, frame: pd.DataFrame, small: int) -> set[str]:
     """Columns of which a figure would show groups of fewer than `small` people."""
-    few = {*factors_with_few(fit, small), *fit.person_columns}
+    few = {*factors_with_few(fit, small), *untold(fit, small), *fit.person_columns}
     if {"column", "n"} <= set(frame.columns):
         few |= set(frame.loc[(frame["n"] > 0) & (frame["n"] < small), "column"])
     if fit.people is not None and {"column", "low", "high"} <= set(frame.columns):

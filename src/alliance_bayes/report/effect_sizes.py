@@ -48,6 +48,7 @@ from alliance_bayes.report.text import (
     unit_of,
     units,
 )
+from alliance_bayes.report.untold import untold
 from alliance_bayes.report.wording import Wording
 
 if TYPE_CHECKING:
@@ -104,7 +105,8 @@ def effect_sizes(view: View) -> Section:
         rows = estimates.where(SLOPES, term=focal)
         slope = estimates.first("slope", term=focal)
         # The curve and the histogram below it are drawn over the range of the rows.
-        curve = average_curve(fit, focal, prob=prob, small=view.small) if fit.moments is None else None
+        told = fit.moments is None and focal not in untold(fit, view.small)
+        curve = average_curve(fit, focal, prob=prob, small=view.small) if told else None
         context |= {
             "table": _table(fit, estimates, rows, focal) if len(rows) else None,
             "slope_picture": None if curve is None else _slope_picture(fit, focal, curve, prob, view.small),

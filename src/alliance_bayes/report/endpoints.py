@@ -221,7 +221,7 @@ def _responders(
         if ":" not in factor.name and 2 <= len(factor.levels) <= _FEW and not identifying(fit, factor.name)
     ]
     arm = fit.spec.focal_factor(fit.design)
-    if arm is not None and arm not in factors and 2 <= len(fit.design.frame[arm].cat.categories) <= _FEW:
+    if arm is not None and arm not in factors and 2 <= len(fit.design.level_labels(arm)) <= _FEW:
         factors.insert(0, arm)
     least, most = (mark, None) if points.higher else (None, mark)
     # A share stands beside the one that was observed, of the same people at their own levels.

@@ -39,7 +39,6 @@ from alliance_bayes.report.text import (
     exact,
     excludes_zero,
     factor_name,
-    is_indicator,
     is_small_step,
     join,
     least_claim,
@@ -135,7 +134,7 @@ def _association(fit: FittedModel, estimates: Estimates, checked: Checked) -> It
     name, outcome, points = column_name(focal), *_outcome(fit)
     step = unit_of(fit.design, focal)
     step = step if name in step else f"{step} of {name}"
-    if is_indicator(fit.design, focal):
+    if fit.design.is_indicator(focal):
         step += " (1 against 0)"
     given = _adjusted(fit, focal)
     fitted = claim(slope)
@@ -167,7 +166,7 @@ def _association(fit: FittedModel, estimates: Estimates, checked: Checked) -> It
     )
     yield Finding(text, (str(slope.name),), "slope", claims=(direction,))
     yield from _in_sample(fit, estimates, slope, focal, points)
-    if direction.settled and not is_indicator(fit.design, focal):
+    if direction.settled and not fit.design.is_indicator(focal):
         yield from _needed(fit, estimates, focal)
     yield from _span(fit, estimates, checked, focal, outcome, points)
 
@@ -224,9 +223,7 @@ def _span(
     span = estimates.first("slope_p10_p90", term=focal)
     # Between 0 and 1 a straight line's step is its slope, of which the finding before speaks.
     said = (
-        fit.design.family.linear
-        and is_indicator(fit.design, focal)
-        and estimates.first("slope", term=focal) is not None
+        fit.design.family.linear and fit.design.is_indicator(focal) and estimates.first("slope", term=focal) is not None
     )
     if span is not None and not said:
         low, high = np.quantile(fit.design.frame[focal].to_numpy(float), [0.1, 0.9])
@@ -350,7 +347,7 @@ def _arms(fit: FittedModel, estimates: Estimates, checked: Checked, factor: str)
         if factor in (*estimates.few, *estimates.hidden):
             yield Finding(SENTENCES("arms_hidden", factor=name), (), "difference")
         return
-    if len(set(rows["level"]) | set(rows["versus"])) > FEW_LEVELS:
+    if len(set(rows["level"]) | set(rows["versus"])) > FEW_LEVELS or _are_providers(fit, factor):
         text, claims = _pairs(fit, estimates, ordered_pairs(rows), "mean")
         yield Finding(text, tuple(one.row for one in claims), "differences", capital(name), tuple(claims))
         return
@@ -457,6 +454,11 @@ def _percentage_points(estimates: Estimates, row: pd.Series) -> str:
     return f", or {said.removesuffix('%')} percentage points"
 
 
+def _are_providers(fit: FittedModel, factor: str) -> bool:
+    """Whether the levels of a pooled factor are therapists or others who provide care."""
+    return any(one.name == factor and one.role.role == "provider" for one in fit.design.factors)
+
+
 def _persons(fit: FittedModel) -> set[str]:
     """Pooled factors whose levels are single persons, or look like it."""
     return {one.name for one in fit.design.factors if is_of_persons(one, fit.design.rows.n)}
@@ -507,8 +509,9 @@ def _pairs(
         return f"{pair_name(row, width=40)}, {amount}{word} ({inside})"
 
     named = "; ".join(say(row, one, one is claims[0]) for (_, row), one in zip(shown.iterrows(), claims, strict=True))
-    # Among hundreds of pairs the largest is of no interest unless it is clear.
-    of_none = len(rows) > MANY and not len(clear)
+    # Among hundreds of pairs the largest is of no interest unless it is clear; and a provider is a person.
+    providers = _are_providers(fit, str(rows["factor"].iloc[0]))
+    of_none = providers or (len(rows) > MANY and not len(clear))
     text = SENTENCES(
         "pairs",
         what=what,
@@ -519,6 +522,7 @@ def _pairs(
         clear=count(len(clear)) if len(clear) else "",
         more=len(clear) > NAMED,
         named="" if of_none else named,
+        providers=providers and of == "mean",
     )
     return text, [] if of_none else claims
 

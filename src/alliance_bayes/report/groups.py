@@ -49,6 +49,7 @@ from alliance_bayes.report.text import (
     unit_of,
     units,
 )
+from alliance_bayes.report.untold import untold
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -164,7 +165,7 @@ def _part(view: View, factor: str, position: int) -> dict[str, Any]:
     return {
         "id": f"group-{position}",
         "title": capital(factor_name(factor)),
-        "sentence": None if pooled is None else pooling_sentence(pooled),
+        "sentence": None if pooled is None else pooling_sentence(fit.design, pooled),
         "note": _NOTES.get(factor),
         "same_slope": same_slope,
         "pictures": pictures,
@@ -393,6 +394,8 @@ def group_lines_picture(view: View, factor: str, predictor: str, name: str) -> P
     """The figure; None where there are too many groups to tell apart, or no rows."""
     fit = view.fit
     levels = view.estimates.where("slope_by_level", factor=factor)
+    if predictor in untold(fit, view.small):
+        return None
     if fit.moments is not None or not 2 <= len(levels) <= MOST_LINES or levels["mean"].isna().any():
         return None
     curves = group_curves(fit, factor, predictor, prob=view.prob, small=view.small)

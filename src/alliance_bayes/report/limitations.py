@@ -22,7 +22,6 @@ from alliance_bayes.report.text import (
     count,
     exact,
     factor_name,
-    is_indicator,
     join,
     levels_of,
     percent,
@@ -147,7 +146,10 @@ def _of_model(view: View) -> list[str]:
         "model",
         ends=" and ".join(ends) if len(ends) == 2 else "",
         step="" if scale is None or scale.step is None else exact(scale.step),
-        straight=join([column_name(name) for name in design.centres if name not in curved]),
+        # Between two values any line is straight.
+        straight=join(
+            [column_name(name) for name in design.centres if name not in curved and not design.is_indicator(name)]
+        ),
         pooled=join([factor_name(factor.name) for factor in design.factors]),
         dependent="" if view.fit.has_person_effects else analysed_words(view.fit),
         units=unit_words(view.fit),
@@ -201,7 +203,7 @@ def _undone(view: View) -> Iterable[str]:
 def _arms(fit: FittedModel) -> str:
     """The factor, or the column of 0 and 1, whose levels the page compares; empty where it is about something else."""
     factor, focal = fit.spec.focal_factor(fit.design), fit.spec.focal_predictor(fit.design)
-    if focal is not None and is_indicator(fit.design, focal):
+    if focal is not None and fit.design.is_indicator(focal):
         return column_name(focal)
     return "" if factor is None else factor_name(factor)
 
@@ -216,7 +218,7 @@ def not_to_conclude(fit: FittedModel, small: int) -> tuple[str, ...]:
     focal, lagged = fit.spec.focal_predictor(fit.design), lagged_outcome(fit.design)
     sentences = SENTENCES.all(
         "not_to_conclude",
-        focal=None if focal is None or is_indicator(fit.design, focal) else column_name(focal),
+        focal=None if focal is None or fit.design.is_indicator(focal) else column_name(focal),
         alliance=focal in ("alliance", fit.spec.alliance),
         arms=_arms(fit),
         provider_types="provider_type" in fit.design.formula.columns,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from alliance_bayes.checks.registry import named
 from alliance_bayes.fit import FittedModel
-from alliance_bayes.model import PooledFactor
+from alliance_bayes.model import Design, PooledFactor
 from alliance_bayes.model.priors import StatedPrior
 from alliance_bayes.model.scales import is_who5
 from alliance_bayes.report.effect_sizes import rope_words
@@ -32,6 +32,7 @@ from alliance_bayes.report.text import (
     units,
     varying,
 )
+from alliance_bayes.report.untold import telling_priors, untold
 from alliance_bayes.report.wording import Wording, read_wording
 
 if TYPE_CHECKING:
@@ -99,6 +100,7 @@ def fit_sentences(fit: FittedModel, cite: Cited, small: int) -> list[str]:
     design, focal, flow = fit.design, fit.spec.focal_predictor(fit.design), ShownFlow.of(fit.flow, small)
     left = [name for name in design.centres if not design.formula.is_centred(name) and name not in fit.spec.centre]
     centred = {name: value for name, value in design.centres.items() if name not in left}
+    hidden = untold(fit, small) - set(fit.spec.centre)
     factor = fit.spec.focal_factor(design)
     prior = _prior_of(fit, focal or factor, small)
     source = fit.info.get("cohort_source")
@@ -119,12 +121,17 @@ def fit_sentences(fit: FittedModel, cite: Cited, small: int) -> list[str]:
         source=clean(source) if source else "",
         family=design.family.title,
         formula=clean(fit.spec.formula),
-        factors=[_pooled(factor) for factor in design.factors],
+        factors=[_pooled(design, factor) for factor in design.factors],
         parts=parts_of(fit),
         lags=bool([made for made in design.formula.windows if made.function == "lag"]),
         smooths=[column_name(smooth.column) for smooth in design.smooths],
         offsets=[column_name(clean(offset.name)) for offset in design.formula.offsets],
-        centres=join([f"{column_name(name)} at {exact(value)}" for name, value in centred.items()]),
+        centres=join(
+            [
+                f"{column_name(name)} at {'its mean' if name in hidden else exact(value)}"
+                for name, value in centred.items()
+            ]
+        ),
         uncentred=join([column_name(name) for name in left]),
         one_uncentred=len(left) == 1,
         prior_set=clean(fit.spec.prior_set),
@@ -156,15 +163,15 @@ def _prorated(fit: FittedModel, small: int) -> list[dict[str, Any]]:
 def _prior_of(fit: FittedModel, name: str | None, small: int) -> StatedPrior | None:
     """The prior of a slope, or that which all differences of a factor's levels share; None where they share none."""
     own = [column for column in fit.design.columns if column.term == name and column.order == 1]
-    hidden = hidden_parameters(fit, small)
+    hidden = hidden_parameters(fit, small) | telling_priors(fit, small)
     found = {fit.priors[one.label] for one in own if one.label in fit.priors and one.label not in hidden}
     # Without an intercept a coefficient is a level itself.
     return found.pop() if len(found) == 1 and not any(one.whole and not one.numeric for one in own) else None
 
 
-def _pooled(factor: PooledFactor) -> dict[str, Any]:
+def _pooled(design: Design, factor: PooledFactor) -> dict[str, Any]:
     """What is pooled over a factor, in words."""
-    terms = ["level" if term == "Intercept" else varying(term) for term in factor.terms]
+    terms = ["level" if term == "Intercept" else varying(design, term) for term in factor.terms]
     words = {"terms": join(terms), "levels": len(factor.levels), "name": factor_name(factor.name)}
     return words | {"exhaustive": factor.exhaustive, "correlated": factor.correlated}
 

@@ -12,12 +12,12 @@ from scipy import special
 
 from alliance_bayes.engines.prior_density import log_prior
 from alliance_bayes.fit import FittedModel
-from alliance_bayes.model import Column, Prior, StatedPrior
+from alliance_bayes.model import Column, Design, Prior, StatedPrior
 from alliance_bayes.report.figure_data import written
 from alliance_bayes.report.figures import Panel, prior_panels
 from alliance_bayes.report.privacy import identifying
 from alliance_bayes.report.sections import Section
-from alliance_bayes.report.small_counts import hidden_parameters, one_row
+from alliance_bayes.report.small_counts import NOT_SHOWN, hidden_parameters, one_row
 from alliance_bayes.report.spoken import in_sentences
 from alliance_bayes.report.style import ACCENT, BAND, GREY, INK, LIGHT
 from alliance_bayes.report.svg import Picture
@@ -37,7 +37,9 @@ from alliance_bayes.report.text import (
     shortened,
     smooth_sentence,
     term_name,
+    varying,
 )
+from alliance_bayes.report.untold import telling_priors, untold
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -48,12 +50,18 @@ if TYPE_CHECKING:
 __all__ = ["Node", "modelling", "prior_density", "prior_table", "stated_as"]
 
 MOST_PANELS = 12
+#: Why a prior is not stated.
+UNSTATED = (
+    "its scale is an SD of the analysed rows, which would tell how many people have a value that few have; state a "
+    "prior, or a scale, to have it shown"
+)
 
 
 def modelling(view: View) -> Section:
     """The section."""
     fit, withheld = view.fit, view.withheld
-    design, card, stated_priors = fit.design, fit.spec.card, _stated(fit)
+    design, card, stated_priors = fit.design, fit.spec.card, _stated(fit, view.small)
+    hidden = {name for name in untold(fit, view.small) if _is_mean(fit, name)}
     centres = Table.of(
         "table-centres",
         "Values subtracted from the predictors, so that the intercept and the slopes of groups have a meaning",
@@ -61,12 +69,14 @@ def modelling(view: View) -> Section:
         [
             (
                 column_name(name),
-                exact(value),
+                NOT_SHOWN if name in hidden else exact(value),
                 "asked for by the analyst"
                 if name in fit.spec.centre
-                else "mean of those analysed"
-                if design.formula.is_centred(name)
-                else "not centred: no intercept would take up the mean",
+                else "not centred: no intercept would take up the mean"
+                if not design.formula.is_centred(name)
+                else "mean of those analysed, which would tell how many people have a value that few have"
+                if name in hidden
+                else "mean of those analysed",
             )
             for name, value in design.centres.items()
         ],
@@ -82,13 +92,13 @@ def modelling(view: View) -> Section:
         "family": design.family.title,
         "sentence": family_sentence(design),
         "one": one_row(fit),
-        "factors": [(factor_name(factor.name), pooling_sentence(factor)) for factor in design.factors]
+        "factors": [(factor_name(factor.name), pooling_sentence(design, factor)) for factor in design.factors]
         + [(column_name(smooth.column), smooth_sentence(smooth)) for smooth in design.smooths],
-        "equations": equations(design),
+        "equations": equations(design, untold=hidden),
         "centres": centres,
         "prior_set": clean(fit.spec.prior_set),
         "without_set": clean(fit.spec.set_without_use(design, fit.priors)),
-        "priors": prior_table(fit, "table-priors", "Priors, each with its reason"),
+        "priors": prior_table(fit, "table-priors", "Priors, each with its reason", view.small),
         "prior_check": view.checked.repeated_in("model"),
         "graph": model_graph(view, stated_priors),
         "picture": None if withheld else _prior_picture(fit, view.small),
@@ -96,25 +106,44 @@ def modelling(view: View) -> Section:
     }
     numbers = {
         "priors": [
-            {"parameter": name, "prior": stated.prior.exact, "reason": stated.reason}
+            {"parameter": name, "prior": None, "reason": UNSTATED}
+            if stated is None
+            else {"parameter": name, "prior": stated.prior.exact, "reason": stated.reason}
             for name, stated in stated_priors.items()
         ],
-        "centres": dict(design.centres),
+        "centres": {name: None if name in hidden else value for name, value in design.centres.items()},
     }
     return Section("model", "Model and priors", "model.html", context, {"model": numbers})
 
 
-def prior_table(fit: FittedModel, name: str, caption: str) -> Table:
+def _is_mean(fit: FittedModel, name: str) -> bool:
+    """Whether what is subtracted from a predictor is the mean of the analysed rows."""
+    return name not in fit.spec.centre and fit.design.formula.is_centred(name)
+
+
+def prior_table(fit: FittedModel, name: str, caption: str, small: int) -> Table:
     """Every prior of a model with its reason."""
     spoken = in_sentences(fit.design)
     rows = [
-        (clean(parameter), meaning(fit.design, parameter), stated_as(stated.prior), spoken(clean(stated.reason)))
-        for parameter, stated in _stated(fit).items()
+        (clean(parameter), meaning(fit.design, parameter), told[0], spoken(told[1]))
+        for parameter, stated in _stated(fit, small).items()
+        for told in (_told(stated),)
     ]
     return Table.of(name, caption, ("Parameter", "Meaning", "Prior", "Reason"), rows, words=(1, 3))
 
 
-def _stated(fit: FittedModel) -> dict[str, StatedPrior]:
+def _told(stated: StatedPrior | None) -> tuple[str, str]:
+    """A prior and its reason as a table has them."""
+    return ("not shown", UNSTATED) if stated is None else (stated_as(stated.prior), clean(stated.reason))
+
+
+def _stated(fit: FittedModel, small: int) -> dict[str, StatedPrior | None]:
+    """The priors by name, None for one that tells how many people have a value that few have."""
+    telling = telling_priors(fit, small)
+    return {name: None if name in telling else stated for name, stated in _without_persons(fit).items()}
+
+
+def _without_persons(fit: FittedModel) -> dict[str, StatedPrior]:
     """The priors by name; those of levels that may be one person each are stated once, without a name."""
     residual = fit.design.residual
     if residual is None or not identifying(fit, residual.name):
@@ -171,13 +200,15 @@ def _prior_picture(fit: FittedModel, small: int) -> Picture | None:
 def _parameters(fit: FittedModel, small: int) -> list[tuple[str, str, Any]]:
     """Prior-table name, title and draws: what the page is about first, the others in the order of the priors."""
     design, draws = fit.design, fit.stacked
-    focal, hidden = fit.spec.focal_predictor(design) or fit.spec.focal_factor(design), hidden_parameters(fit, small)
+    focal = fit.spec.focal_predictor(design) or fit.spec.focal_factor(design)
+    hidden = hidden_parameters(fit, small) | telling_priors(fit, small)
     columns = sorted(
         (column for column in design.columns if column.label not in hidden),
         key=lambda column: (column.term != focal, column.label == "Intercept"),
     )
     found: list[tuple[str, str, Any]] = [
-        (column.label, _titled(column), draws["beta"][:, design.terms.index(column.label)]) for column in columns
+        (column.label, _titled(design, column), draws["beta"][:, design.terms.index(column.label)])
+        for column in columns
     ]
     titles = {name: own.title for name, own in design.family.parameters.items() if own.title}
     for name in titles:
@@ -191,7 +222,7 @@ def _parameters(fit: FittedModel, small: int) -> list[tuple[str, str, Any]]:
             found.append((name, titles[name], draws[name]))
     for factor in design.factors:
         for position, term in enumerate(factor.terms):
-            what = "level" if term == "Intercept" else "slope"
+            what = "level" if term == "Intercept" else "difference" if design.is_indicator(term) else "slope"
             title, name = f"{what} SD: {factor_name(factor.name)}", f"tau_{factor.name}[{term}]"
             if name in hidden:
                 continue
@@ -202,12 +233,13 @@ def _parameters(fit: FittedModel, small: int) -> list[tuple[str, str, Any]]:
     return found
 
 
-def _titled(column: Column) -> str:
+def _titled(design: Design, column: Column) -> str:
     """What a coefficient is called beside its prior."""
     if column.label == "Intercept":
         return "intercept"
+    indicator = design.is_indicator(column.label)
     difference = column.order == 1 and not column.numeric and not column.whole
-    return f"{'difference' if difference else 'slope'}: {term_name(column.label)}"
+    return f"{'difference' if difference or indicator else 'slope'}: {term_name(column.label)}"
 
 
 #: Lines of a box that are shown; of more, the number.
@@ -243,7 +275,7 @@ class Node:
     to: str
 
 
-def nodes_of(view: View, priors: Mapping[str, StatedPrior]) -> list[Node]:
+def nodes_of(view: View, priors: Mapping[str, StatedPrior | None]) -> list[Node]:
     """The boxes that the outcome depends on, in the formula's order.
 
     Parameters
@@ -251,7 +283,7 @@ def nodes_of(view: View, priors: Mapping[str, StatedPrior]) -> list[Node]:
     view
         With the fit.
     priors
-        As the page states them, by parameter.
+        As the page states them, by parameter; None for what it does not state.
     """
     design = view.fit.design
 
@@ -264,7 +296,7 @@ def nodes_of(view: View, priors: Mapping[str, StatedPrior]) -> list[Node]:
     nodes = [Node("Predictors", common, 0, "expectation")] if common else []
     for factor in design.factors:
         lines = tuple(
-            f"SD of {'levels' if term == 'Intercept' else f'slopes of {term_name(term)}'}"
+            f"SD of {'levels' if term == 'Intercept' else varying(design, term).replace(' of', 's of', 1)}"
             f"{prior(f'tau_{factor.name}[{term}]')}"
             for term in factor.terms
         )
@@ -285,7 +317,7 @@ def nodes_of(view: View, priors: Mapping[str, StatedPrior]) -> list[Node]:
     return nodes
 
 
-def model_graph(view: View, priors: Mapping[str, StatedPrior]) -> Picture:
+def model_graph(view: View, priors: Mapping[str, StatedPrior | None]) -> Picture:
     """The figure. It shows no estimate, so that it stays when conclusions are withheld.
 
     Parameters

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -13,21 +12,21 @@ import pandas as pd
 from alliance_bayes.cohort.flow import plural
 from alliance_bayes.cohort.names import MANY_LEVELS
 from alliance_bayes.fit import FittedModel
+from alliance_bayes.report.codings import level_counts
 from alliance_bayes.report.privacy import ShownFlow, shown_missing
 from alliance_bayes.report.sections import Section
 from alliance_bayes.report.small_counts import (
-    level_counts,
     one_row,
     one_value_each,
     rows_in_words,
     shown_cells,
     shown_counts,
-    shown_events,
     split_factor,
     unit_words,
 )
 from alliance_bayes.report.tables import Table
 from alliance_bayes.report.text import clean, column_name, count, factor_name, join, number, percent, shortened, units
+from alliance_bayes.report.untold import QUARTILES, groups_told, is_two_valued
 from alliance_bayes.report.wording import Wording
 
 if TYPE_CHECKING:
@@ -76,11 +75,7 @@ def describe(fit: FittedModel, small: int) -> Section:
 
 #: Levels of a factor that are listed at once, and how many of a longer list are.
 LISTED, LARGEST = 10, 6
-# Values of a number of which mean and SD tell how often each is there.
-_FEW_VALUES = 3
 _FIGURES = ("mean", "sd", "q25", "median", "q75")
-#: Probabilities of the quartiles, by their names in the JSON.
-_QUARTILES: Mapping[str, float] = {"q25": 0.25, "median": 0.5, "q75": 0.75}
 
 
 @dataclass(frozen=True)
@@ -120,7 +115,8 @@ def table_one(fit: FittedModel, small: int) -> tuple[Table, dict[str, Any]]:
     summaries: dict[str | None, list[dict[str, Any]]] = {group.level: [] for group in (*groups, everybody)}
     rows, short = [], []
     for name in (fit.design.outcome.name, *fit.design.needed):
-        if isinstance(fit.design.frame[name].dtype, pd.CategoricalDtype):
+        # Two values are two levels, whatever they are written as.
+        if isinstance(fit.design.frame[name].dtype, pd.CategoricalDtype) or is_two_valued(fit, name):
             lines, largest = _levels(fit, name, split, [*groups, everybody], summaries, small)
         else:
             lines = largest = list(_numeric(fit, name, split, [*groups, everybody], summaries, small))
@@ -178,9 +174,8 @@ def _groups(fit: FittedModel, split: str | None, small: int) -> tuple[list[_Grou
     """Levels that may be described, and those that may not."""
     if split is None:
         return [], []
-    values = fit.design.frame[split].astype(str).to_numpy()
-    shown = shown_counts(fit, split, small)
-    groups = [_Group(level, cell.number, values == level) for level, cell in shown.items() if cell.number]
+    codes, shown = fit.design.levels_of(split)[0], shown_counts(fit, split, small)
+    groups = [_Group(level, cell.number, codes == k) for k, (level, cell) in enumerate(shown.items()) if cell.number]
     return groups, [level for level, cell in shown.items() if cell.number is None]
 
 
@@ -192,8 +187,9 @@ def _numeric(
     summaries: Mapping[str | None, list[dict[str, Any]]],
     small: int,
 ) -> Iterator[list[str]]:
-    told = _told(fit, name, split, small)
-    sd = fit.design.sd(name)
+    told = groups_told(fit, name, split, small)
+    # Of numbers that are not told, neither is how many digits they have.
+    sd = fit.design.sd(name) if told[""] else 0.0
     # Two digits of the SD, the custom of a Table 1; quartiles of a scale with steps are shown on its own steps.
     places = max(0, 1 - int(np.floor(np.log10(sd)))) if sd > 0 else 1
     # What is the same in all rows of a person is described by people, and all else by rows.
@@ -228,19 +224,6 @@ def _first_rows(fit: FittedModel, rows: np.ndarray) -> np.ndarray:
     return firsts
 
 
-def _told(fit: FittedModel, name: str, split: str | None, small: int) -> Mapping[str, bool]:
-    """Of which groups a number may be described, everybody's under the empty name.
-
-    Of two or three values, mean and SD tell how many people have each.
-    """
-    values = fit.design.frame[name].to_numpy(float)
-    distinct = np.unique(values)
-    if fit.moments is not None or not 1 < distinct.size <= _FEW_VALUES:
-        return defaultdict(lambda: True)
-    told = shown_events(fit, split, [values == value for value in distinct[1:]], small)
-    return told if told[""] else dict.fromkeys(told, False)
-
-
 def _described(fit: FittedModel, name: str, rows: np.ndarray, *, alike: bool) -> dict[str, float]:
     """What is told of some rows; each is as good as another where it stands for a person."""
     values = fit.design.frame[name].to_numpy(float)[rows]
@@ -250,7 +233,7 @@ def _described(fit: FittedModel, name: str, rows: np.ndarray, *, alike: bool) ->
     mean = float(weights @ values / n)
     sd = float(np.sqrt(weights @ (values - mean) ** 2 / (n - 1))) if n > 1 else np.nan
     # The points of moments have their means and SDs, and nothing else of their distribution.
-    cuts = {key: np.nan if fit.moments is not None else float(np.quantile(values, p)) for key, p in _QUARTILES.items()}
+    cuts = {key: np.nan if fit.moments is not None else float(np.quantile(values, p)) for key, p in QUARTILES.items()}
     return {"mean": mean, "sd": sd, **cuts}
 
 

@@ -15,9 +15,11 @@ from alliance_bayes.cohort.flow import plural
 from alliance_bayes.cohort.names import MISSING_REASONS
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model.levels import split_level
-from alliance_bayes.report.small_counts import NOT_SHOWN, fewer, hidden_levels, level_counts, shown_counts
+from alliance_bayes.report.codings import level_counts
+from alliance_bayes.report.small_counts import NOT_SHOWN, fewer, hidden_levels, shown_counts
 from alliance_bayes.report.suppression import Mark, one_way, two_way
 from alliance_bayes.report.text import clean, count, percent
+from alliance_bayes.report.untold import untold
 
 __all__ = [
     "HIDDEN",
@@ -140,7 +142,8 @@ def grouped_only(fit: FittedModel, frame: pd.DataFrame, small: int) -> pd.DataFr
         if fit.people is not None:
             enough = [people_between(fit, row) >= small for row in frame.to_dict("records")]
             frame = frame[np.asarray(enough, dtype=bool)]
-        frame = frame.drop(columns=["low", "high"])
+        # Nor is the mean of a number in its parts, where they are its few values.
+        frame = frame[~frame["column"].isin(untold(fit, small))].drop(columns=["low", "high"])
     factor = next((name for name in ("factor", "column") if name in frame.columns), None)
     if factor is None or "n" not in frame.columns:
         return frame

@@ -16,6 +16,7 @@ from alliance_bayes.effects.at import at_words, levels_at
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model import Design
 from alliance_bayes.report.forest import Interval, forest, forest_size
+from alliance_bayes.report.marks import factors_of
 from alliance_bayes.report.privacy import identifying
 from alliance_bayes.report.records import effect_records
 from alliance_bayes.report.small_counts import SMALL, hidden_levels, hidden_rows
@@ -108,7 +109,9 @@ class Estimates:
         named = [set(levels_at(at)) if isinstance(at, str) else set() for at in table["at"]]
         single = [any(columns & set(factor.split(":")) for factor in hidden) for columns in named]
         keep = np.asarray(keep, dtype=bool) & ~np.asarray(single, dtype=bool) & ~hidden_rows(fit, table, small)
-        few = tuple(name for name, levels in hidden_levels(fit, small).items() if levels and name not in hidden)
+        hidden_of = hidden_levels(fit, small)
+        named_by = dict.fromkeys([*factors_of(fit), fit.spec.focal_factor(fit.design)])
+        few = tuple(name for name in named_by if name is not None and hidden_of[name] and name not in hidden)
         return cls(table[keep], hidden, few)
 
     def where(self, estimand: str | Iterable[str], **values: str | None) -> pd.DataFrame:

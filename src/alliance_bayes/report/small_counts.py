@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Self
-from weakref import WeakKeyDictionary
+from typing import Self
 
 import numpy as np
 import pandas as pd
@@ -14,11 +13,15 @@ import pandas as pd
 from alliance_bayes.cohort.flow import counted, plural
 from alliance_bayes.effects.at import levels_at
 from alliance_bayes.fit import FittedModel
+from alliance_bayes.model import Column
 from alliance_bayes.model.grammar import windowed_named
 from alliance_bayes.model.levels import lies_within
 from alliance_bayes.model.nodes import Windowed
+from alliance_bayes.report.codings import coding_of, crossed, decided, few_valued, level_counts, tally
+from alliance_bayes.report.marks import cell_marks, column_marks, crossed_marks, factors_of, with_rest
 from alliance_bayes.report.suppression import Mark, one_way, two_way
 from alliance_bayes.report.text import column_name, count, percent
+from alliance_bayes.report.untold import is_two_valued, telling_rows, unsaid, untold
 
 __all__ = [
     "NOT_SHOWN",
@@ -29,7 +32,6 @@ __all__ = [
     "hidden_levels",
     "hidden_parameters",
     "hidden_rows",
-    "level_counts",
     "shown_cells",
     "shown_counts",
     "shown_events",
@@ -121,23 +123,6 @@ def one_value_each(fit: FittedModel, column: str) -> bool:
     return lies_within(fit.people, codes)
 
 
-def level_counts(fit: FittedModel, factor: str) -> dict[str, int]:
-    """People analysed in each level of a pooled factor or of a categorical column, in the levels' order."""
-    codes, levels = fit.design.levels_of(factor)
-    return dict(zip(levels, tally(fit, codes, len(levels)).tolist(), strict=True))
-
-
-def tally(fit: FittedModel, codes: np.ndarray, n_cells: int) -> np.ndarray:
-    """People by cell, of the cells that the analysed rows are in: codes from 0, shape (n,); below 0 is in none."""
-    weights, inside = fit.design.weights, codes >= 0
-    if fit.people is not None:
-        # Each person once a cell, however many rows.
-        codes = np.unique(np.column_stack([codes, fit.people])[inside], axis=0)[:, 0]
-        return np.bincount(codes, minlength=n_cells)
-    sizes = np.bincount(codes[inside], weights=None if weights is None else weights[inside], minlength=n_cells)
-    return np.rint(sizes).astype(int)
-
-
 def shown_counts(fit: FittedModel, factor: str, small: int) -> dict[str, ShownCount]:
     """Counts and shares of a factor's levels, the same in every table of a page.
 
@@ -153,7 +138,7 @@ def shown_counts(fit: FittedModel, factor: str, small: int) -> dict[str, ShownCo
     """
     counts, total = level_counts(fit, factor), fit.count_people()
     if factor in fit.design.frame:
-        marks = _column_marks(fit, small)[factor]
+        marks = _without_rest(list(counts.values()), column_marks(fit, small)[factor], total, small)
         return {
             level: ShownCount.of(size, total, mark, small)
             for (level, size), mark in zip(counts.items(), marks, strict=True)
@@ -161,15 +146,24 @@ def shown_counts(fit: FittedModel, factor: str, small: int) -> dict[str, ShownCo
     split, parts = split_factor(fit, small), factor.split(":")
     if len(parts) != 2 or split not in parts:
         return {level: ShownCount(None, NOT_SHOWN, NOT_SHOWN) for level in counts}
-    marks = _crossed_marks(fit, factor, small)
+    marks = crossed_marks(fit, factor, small)
     return {
         level: ShownCount.of(size, total, mark, small)
         for (level, size), mark in zip(counts.items(), marks, strict=True)
     }
 
 
+def _without_rest(sizes: Sequence[int], marks: Sequence[Mark], total: int, small: int) -> list[Mark]:
+    """Marks of levels of which somebody may be at several, without those that all but a few people have been at."""
+    if sum(sizes) <= total:
+        return list(marks)
+    return [Mark.HIDDEN if 0 < total - size < small else mark for size, mark in zip(sizes, marks, strict=True)]
+
+
 def hidden_levels(fit: FittedModel, small: int) -> dict[str, frozenset[str]]:
     """The levels of which a page says nothing but their names, by pooled factor and categorical column.
+
+    And by numeric column with two or three values, which are its levels.
 
     They are those whose count may not be shown: what is observed or estimated of a level tells how many people are
     behind it, be it by the SD of a mean or by the steps of a share.
@@ -182,14 +176,14 @@ def hidden_levels(fit: FittedModel, small: int) -> dict[str, frozenset[str]]:
         Fewest people that a shown count stands for.
     """
     found = {}
-    for factor in _factors(fit):
+    numbers = [name for name in few_valued(fit) if name in fit.design.frame]
+    for factor in (*factors_of(fit), *numbers):
         if factor in fit.design.frame:
-            marks = _column_marks(fit, small)[factor]
+            marks = column_marks(fit, small)[factor]
         else:
-            marks = _crossed_marks(fit, factor, small)
-        found[factor] = frozenset(
-            level for level, mark in zip(fit.design.levels_of(factor)[1], marks, strict=True) if mark is not Mark.SHOWN
-        )
+            marks = crossed_marks(fit, factor, small)
+        levels = zip(coding_of(fit, factor).levels, marks, strict=True)
+        found[factor] = frozenset(level for level, mark in levels if mark is not Mark.SHOWN)
     return found
 
 
@@ -227,7 +221,7 @@ def hidden_rows(fit: FittedModel, rows: pd.DataFrame, small: int) -> np.ndarray:
             for term, factor, level, versus, at in zip(*columns, strict=True)
         ],
         dtype=bool,
-    )
+    ) | telling_rows(fit, rows, hidden_parameters(fit, small), small)
 
 
 def _hidden_at(
@@ -274,15 +268,26 @@ def hidden_parameters(fit: FittedModel, small: int) -> frozenset[str]:
     small
         Fewest people that a shown count stands for.
     """
+    known = decided(fit)
+    if ("parameters", small) not in known:
+        known["parameters", small] = _parameters_hidden(fit, small)
+    found: frozenset[str] = known["parameters", small]
+    return found
+
+
+def _parameters_hidden(fit: FittedModel, small: int) -> frozenset[str]:
     design, hidden = fit.design, hidden_levels(fit, small)
-    common = _about_hidden(fit, design.terms, hidden, small)
+    common = _about_hidden(fit, design.columns, hidden, small)
+    if untold(fit, small) & set(design.centres) and "Intercept" in design.terms:
+        # Beside means at known values, it tells at which ones the predictors are.
+        common |= {"Intercept"}
     found = common | {f"beta[{term}]" for term in common}
     if design.residual is not None:
         few = hidden[design.residual.name]
         named = zip(design.residual.parameters, design.residual.levels, strict=True)
         found |= {name for name, level in named if level in few}
     for factor in design.factors:
-        few, own = hidden[factor.name], _about_hidden(fit, factor.terms, hidden, small)
+        few, own = hidden[factor.name], _about_hidden(fit, factor.columns, hidden, small)
         found |= {f"tau_{factor.name}[{term}]" for term in own}
         found |= {f"corr_{factor.name}[{a}, {b}]" for a in factor.terms for b in factor.terms if {a, b} & own}
         found |= {
@@ -322,12 +327,14 @@ def shown_events(fit: FittedModel, factor: str | None, events: Sequence[np.ndarr
     everybody = not ((columns > 0) & (columns < small)).any()
     if factor is None:
         return {"": everybody}
-    index, levels = fit.design.levels_of(factor)
+    coding = coding_of(fit, factor)
+    index, levels = coding.codes, coding.levels
+    assert index is not None
     table = tally(fit, index * n_cells + codes, len(levels) * n_cells).reshape(len(levels), n_cells)
-    shown = np.array([mark is Mark.SHOWN for mark in _column_marks(fit, small)[factor]])
+    shown = np.array([mark is Mark.SHOWN for mark in column_marks(fit, small)[factor]])
     marks = np.full(table.shape, Mark.HIDDEN, dtype=object)
     if everybody and shown.any():
-        marks[shown] = two_way(_with_rest(table, shown), small)[: int(shown.sum())]
+        marks[shown] = two_way(with_rest(table, shown), small)[: int(shown.sum())]
     own = [all(mark is Mark.SHOWN for mark in row) for row in marks]
     return {"": everybody} | dict(zip(levels, own, strict=True))
 
@@ -341,10 +348,15 @@ def split_factor(fit: FittedModel, small: int) -> str | None:
     frame = fit.design.frame
     exhaustive = [factor.name for factor in fit.design.factors if factor.exhaustive]
     for name in (fit.spec.focal_factor(fit.design), "provider_type", *exhaustive):
-        if name is not None and name in frame and isinstance(frame[name].dtype, pd.CategoricalDtype):
+        if name is None or name not in frame:
+            continue
+        of_rows = isinstance(frame[name].dtype, pd.CategoricalDtype) or (
+            fit.moments is None and fit.design.is_indicator(name)
+        )
+        if of_rows:
             counts = list(level_counts(fit, name).values())
             if 2 <= len(counts) <= MOST_GROUPS:
-                marks = _column_marks(fit, small)[name]
+                marks = column_marks(fit, small)[name]
                 return name if any(s and m is Mark.SHOWN for s, m in zip(counts, marks, strict=True)) else None
     return None
 
@@ -357,7 +369,7 @@ def shown_cells(fit: FittedModel, factor: str, split: str, small: int) -> dict[s
     fit
         The fit.
     factor, split
-        Two categorical columns.
+        Two categorical columns, or numbers with two or three values.
     small
         Fewest people that a shown count stands for.
 
@@ -366,9 +378,11 @@ def shown_cells(fit: FittedModel, factor: str, split: str, small: int) -> dict[s
     dict
         Level, then group. Levels and groups whose own counts are not shown have no counts here either.
     """
-    table, marks = _crossed(fit, factor, split), _cell_marks(fit, factor, split, small)
-    (_, levels), (_, groups) = fit.design.levels_of(factor), fit.design.levels_of(split)
+    table, marks = crossed(fit, factor, split), cell_marks(fit, factor, split, small).copy()
+    levels, groups = coding_of(fit, factor).levels, coding_of(fit, split).levels
     totals = list(level_counts(fit, split).values())
+    for j, total in enumerate(totals):
+        marks[:, j] = _without_rest(table[:, j].tolist(), marks[:, j].tolist(), int(total), small)
     return {
         level: {
             group: ShownCount.of(int(table[k, j]), int(totals[j]), marks[k, j], small) for j, group in enumerate(groups)
@@ -377,17 +391,24 @@ def shown_cells(fit: FittedModel, factor: str, split: str, small: int) -> dict[s
     }
 
 
-def _crossed(fit: FittedModel, first: str, second: str) -> np.ndarray:
-    (rows, levels), (columns, groups) = fit.design.levels_of(first), fit.design.levels_of(second)
-    return tally(fit, rows * len(groups) + columns, len(levels) * len(groups)).reshape(len(levels), len(groups))
-
-
-def _about_hidden(fit: FittedModel, terms: Sequence[str], hidden: Mapping[str, frozenset[str]], small: int) -> set[str]:
+def _about_hidden(
+    fit: FittedModel, columns: Sequence[Column], hidden: Mapping[str, frozenset[str]], small: int
+) -> set[str]:
     """Which of the columns that a predictor is made of are about a level, or a combination, that is not shown."""
-    frame = fit.design.frame
+    frame, quiet, terms = fit.design.frame, unsaid(fit, small), [column.label for column in columns]
+    # A number with two values tells its two groups apart.
+    numeric = {
+        column.label: {
+            name: set(coding_of(fit, name).levels)
+            for name in column.numeric
+            if name not in quiet and is_two_valued(fit, name)
+        }
+        for column in columns
+    }
+    of_unsaid = {column.label for column in columns if set(column.numeric) & quiet}
     levels = {
         name: frozenset(fit.design.levels_of(name)[1])
-        for name in _factors(fit)
+        for name in factors_of(fit)
         if name in frame and any(f"{name}[" in term for term in terms)
     }
     parts = {f"{name}[{level}]": (name, level) for name, own in levels.items() for level in own}
@@ -413,144 +434,21 @@ def _about_hidden(fit: FittedModel, terms: Sequence[str], hidden: Mapping[str, f
                     about[name].add(level)
                 # Nothing of a column with all its levels is in a column without it.
                 if all(about.values()):
-                    yield about
+                    yield about | numeric[term]
 
     def few(about: Mapping[str, set[str]]) -> bool:
-        if any(own & hidden[name] for name, own in about.items()):
+        if any(own & hidden.get(name, frozenset()) for name, own in about.items()):
             return True
         # No page has a table of three columns.
         return len(about) > 2 or (len(about) == 2 and _hidden_cell(fit, about, small))
 
-    return {term for term in terms if any(map(few, involved(term)))}
+    return of_unsaid | {term for term in terms if any(map(few, involved(term)))}
 
 
 def _hidden_cell(fit: FittedModel, about: Mapping[str, set[str]], small: int) -> bool:
     """Whether a combination of some levels of two columns is not shown."""
     (first, own), (second, other) = about.items()
-    marks = _cell_marks(fit, first, second, small)
-    rows = [k for k, level in enumerate(fit.design.levels_of(first)[1]) if level in own]
-    columns = [k for k, level in enumerate(fit.design.levels_of(second)[1]) if level in other]
+    marks = cell_marks(fit, first, second, small)
+    rows = [k for k, level in enumerate(coding_of(fit, first).levels) if level in own]
+    columns = [k for k, level in enumerate(coding_of(fit, second).levels) if level in other]
     return any(mark is not Mark.SHOWN for mark in marks[np.ix_(rows, columns)].ravel())
-
-
-def _factors(fit: FittedModel) -> list[str]:
-    """Pooled factors and categorical columns."""
-    frame = fit.design.frame
-    categorical = (str(name) for name in frame.columns if isinstance(frame[name].dtype, pd.CategoricalDtype))
-    return list(dict.fromkeys([*(factor.name for factor in fit.design.factors), *categorical]))
-
-
-# What is decided of a fit's columns is decided once: every section asks, and some ask for every level.
-_DECIDED: WeakKeyDictionary[FittedModel, dict[object, Any]] = WeakKeyDictionary()
-
-
-def _column_marks(fit: FittedModel, small: int) -> dict[str, list[Mark]]:
-    """Marks of the levels of every categorical column, such that no column tells what another one hides."""
-    known = _DECIDED.setdefault(fit, {})
-    if small not in known:
-        names = [name for name in _factors(fit) if name in fit.design.frame]
-        counts = {name: np.array(list(level_counts(fit, name).values())) for name in names}
-        marks = {name: list(one_way(counts[name].tolist(), small)) for name in names}
-        nests = [nest for fine in names for coarse in names if (nest := _nest(fit, fine, coarse)) is not None]
-        while any(_closed(counts, marks, nest, small) for nest in nests):
-            pass
-        known[small] = marks
-    return known[small]
-
-
-def _nest(fit: FittedModel, fine: str, coarse: str) -> tuple[str, str, list[np.ndarray]] | None:
-    """Which levels of a column make up each level of another; None where one is not nested in the other."""
-    if fine == coarse:
-        return None
-    (a, _), (b, groups) = fit.design.levels_of(fine), fit.design.levels_of(coarse)
-    pairs = np.unique(np.column_stack([a, b]), axis=0)
-    if len(np.unique(pairs[:, 0])) < len(pairs) or len(np.unique(pairs[:, 1])) < 2:
-        return None
-    return fine, coarse, [pairs[pairs[:, 1] == k, 0] for k in range(len(groups))]
-
-
-def _closed(
-    counts: Mapping[str, np.ndarray],
-    marks: dict[str, list[Mark]],
-    nest: tuple[str, str, list[np.ndarray]],
-    small: int,
-) -> bool:
-    """Hide what a nested column, summed, would tell of the other, or the other of it; whether there was any."""
-    fine, coarse, members = nest
-    changed = False
-
-    def hide(name: str, level: int) -> None:
-        nonlocal changed
-        changed |= marks[name][level] is Mark.SHOWN
-        if marks[name][level] is Mark.SHOWN:
-            marks[name][level] = Mark.HIDDEN
-
-    for group, own in enumerate(members):
-        if marks[coarse][group] is not Mark.SHOWN:
-            for level in own:
-                hide(fine, int(level))
-            continue
-        for level, mark in zip(own, one_way(counts[fine][own].tolist(), small), strict=True):
-            if mark is not Mark.SHOWN:
-                hide(fine, int(level))
-        if sum(marks[fine][level] is not Mark.SHOWN for level in own) == 1:
-            others = [int(level) for level in own if marks[fine][level] is Mark.SHOWN and counts[fine][level]]
-            hide(*((fine, min(others, key=lambda level: counts[fine][level])) if others else (coarse, group)))
-    for name in (fine, coarse):
-        shown = [k for k, mark in enumerate(marks[name]) if mark is Mark.SHOWN and counts[name][k]]
-        if shown and sum(mark is not Mark.SHOWN for mark in marks[name]) == 1:
-            hide(name, min(shown, key=lambda level: counts[name][level]))
-    return changed
-
-
-def _cell_marks(fit: FittedModel, first: str, second: str, small: int) -> np.ndarray:
-    """Marks of a table of two columns, of which some rows and columns are hidden since their own counts are."""
-    if first > second:
-        # The marks must not depend on which of the two is across.
-        return _cell_marks(fit, second, first, small).T
-    known = _DECIDED.setdefault(fit, {})
-    if (small, first, second) not in known:
-        table = _crossed(fit, first, second)
-        shown = [np.array([m is Mark.SHOWN for m in _column_marks(fit, small)[name]]) for name in (first, second)]
-        # What is hidden can be had in sum, as the totals less what is shown: one more row, and one more column.
-        merged = _with_rest(_with_rest(table, shown[0]).T, shown[1]).T
-        inner = two_way(merged, small)
-        marks = np.full(table.shape, Mark.HIDDEN, dtype=object)
-        marks[np.ix_(*shown)] = inner[: int(shown[0].sum()), : int(shown[1].sum())]
-        known[(small, first, second)] = marks
-    return np.asarray(known[(small, first, second)])
-
-
-def _crossed_marks(fit: FittedModel, factor: str, small: int) -> list[Mark]:
-    """Marks of the levels of a combination ("a:b"), as the table of its parts has them."""
-    known = _DECIDED.setdefault(fit, {})
-    if (small, factor) not in known:
-        known[small, factor] = _marks_of_combination(fit, factor, small)
-    return list(known[small, factor])
-
-
-def _marks_of_combination(fit: FittedModel, factor: str, small: int) -> list[Mark]:
-    codes, levels = fit.design.levels_of(factor)
-    parts = factor.split(":")
-    if not all(part in fit.design.frame for part in parts):
-        return list(one_way(list(level_counts(fit, factor).values()), small))
-    # A label may itself hold a colon, so the parts of a level are those of a row that is in it.
-    there, first = np.unique(codes, return_index=True)
-    rows = dict(zip(there.tolist(), first.tolist(), strict=True))
-    inside = [fit.design.levels_of(part)[0] for part in parts]
-    counts = one_way(list(level_counts(fit, factor).values()), small)
-    marks = []
-    for code in range(len(levels)):
-        if code not in rows:
-            marks.append(Mark.HIDDEN)
-        elif len(parts) == 2:
-            marks.append(_cell_marks(fit, parts[0], parts[1], small)[inside[0][rows[code]], inside[1][rows[code]]])
-        else:
-            own = [_column_marks(fit, small)[part][at[rows[code]]] for part, at in zip(parts, inside, strict=True)]
-            marks.append(counts[code] if all(mark is Mark.SHOWN for mark in own) else Mark.HIDDEN)
-    return marks
-
-
-def _with_rest(table: np.ndarray, shown: np.ndarray) -> np.ndarray:
-    """The rows that are shown and, where there are others, their sum."""
-    return table if shown.all() else np.vstack([table[shown], table[~shown].sum(axis=0)])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
@@ -296,11 +296,6 @@ def over_words(design: Design, population: str, factor: str | None = None) -> st
     }.get(population, "")
 
 
-def is_indicator(design: Design, column: str) -> bool:
-    """Whether a numeric column is 0 or 1 for everybody."""
-    return bool(design.frame[column].isin((0, 1)).all())
-
-
 def is_small_step(design: Design, predictor: str) -> bool:
     """Whether one unit of a predictor is less than half an SD, so that little goes with it whatever the association."""
     return design.sd(predictor) > 2
@@ -360,15 +355,18 @@ def family_sentence(design: Design) -> str:
     return f"{sentence}; σ differs between the {levels} levels of {what}, each of which has a prior of its own"
 
 
-def varying(term: str) -> str:
-    """What a pooled column other than the intercept is: the slope of a number, or the difference of a level."""
-    return f"{'difference' if '[' in term else 'slope'} of {term_name(term)}"
+def varying(design: Design, term: str) -> str:
+    """What a pooled column other than the intercept is: the slope of a number, or the difference of a level.
+
+    Of a column of 0 and 1 it is the difference between these.
+    """
+    return f"{'difference' if '[' in term or design.is_indicator(term) else 'slope'} of {term_name(term)}"
 
 
-def pooling_sentence(factor: PooledFactor) -> str:
+def pooling_sentence(design: Design, factor: PooledFactor) -> str:
     """What is pooled over a factor, and what kind of factor it is."""
     what = join(
-        ["the level of the outcome" if term == "Intercept" else f"the {varying(term)}" for term in factor.terms]
+        ["the level of the outcome" if term == "Intercept" else f"the {varying(design, term)}" for term in factor.terms]
     )
     together = " (with a correlation between them)" if factor.correlated else ""
     kind = (
@@ -399,30 +397,30 @@ def smooth_sentence(smooth: Smooth) -> str:
 _LINEAR = "the linear predictor"
 
 
-def equations(design: Design, *, centres: bool = True) -> tuple[str, ...]:
+def equations(design: Design, *, untold: Collection[str] = ()) -> tuple[str, ...]:
     """Lines of plain text: likelihood, linear predictor, distribution of every factor's and smooth's effects.
 
     Parameters
     ----------
     design
         The model's design.
-    centres
-        Whether the values subtracted from predictors are written as numbers. Beside each other, the means over rows
-        of models that share most of them give the sum over the others.
+    untold
+        Predictors of which the mean that is subtracted is not written as a number. Beside each other, the means over
+        rows of models that share most of them give the sum over the others.
     """
     sigma = "σ" if design.residual is None else f"σ[{clean(design.residual.name)}]"
     lines = [
         design.family.equation.format(y=clean(design.outcome.name), sigma=sigma, trials=clean(design.trials or ""))
     ]
-    parts = [f"β[{clean(c.label)}]{_columns(c, design, centres)}" for c in design.columns]
+    parts = [f"β[{clean(c.label)}]{_columns(c, design, untold)}" for c in design.columns]
     parts += [
-        f"u[{clean(f.name)}, {clean(c.label)}]{_columns(c, design, centres)}" for f in design.factors for c in f.columns
+        f"u[{clean(f.name)}, {clean(c.label)}]{_columns(c, design, untold)}" for f in design.factors for c in f.columns
     ]
     for smooth in design.smooths:
         column = clean(smooth.column)
         parts.append(f"Σₖ u[s({column}), k] · Bₖ({column})")
     for offset in design.formula.offsets:
-        parts.append(_less(offset.name, design, centres))
+        parts.append(_less(offset.name, design, untold))
     lines.append("η = " + " + ".join(parts))
     for factor in design.factors:
         name = clean(factor.name)
@@ -439,22 +437,22 @@ def equations(design: Design, *, centres: bool = True) -> tuple[str, ...]:
     return tuple(lines)
 
 
-def _columns(column: Column, design: Design, centres: bool) -> str:
+def _columns(column: Column, design: Design, untold: Collection[str]) -> str:
     """What a coefficient multiplies: nothing for an intercept, centred columns, indicators of levels."""
     if column.order == 0:
         return ""
     return "".join(
-        f" · {_less(part, design, centres)}" if part in column.numeric else f" · 1[{clean(part)}]"
+        f" · {_less(part, design, untold)}" if part in column.numeric else f" · 1[{clean(part)}]"
         for part in _split(column)
     )
 
 
-def _less(part: str, design: Design, centres: bool) -> str:
+def _less(part: str, design: Design, untold: Collection[str]) -> str:
     """A numeric component less its centring value."""
-    value = design.centres[part]
-    if value == 0.0 and (centres or not design.formula.is_centred(part)):
+    value, told = design.centres[part], part not in untold
+    if value == 0.0 and (told or not design.formula.is_centred(part)):
         return clean(part)
-    return f"({clean(part)} {MINUS} {exact(value) if centres else f'mean {clean(part)}'})"
+    return f"({clean(part)} {MINUS} {exact(value) if told else f'mean {clean(part)}'})"
 
 
 def _split(column: Column) -> list[str]:
@@ -468,7 +466,7 @@ def meaning(design: Design, parameter: str) -> str:
     what = outcome if identity else _LINEAR
     fixed = {name: of.meaning.format(unit=unit) for name, of in design.family.parameters.items()}
     known = {
-        column.label: f"difference in {what} per {unit_of(design, column.numeric[0])}"
+        column.label: f"difference in {what} {_step(design, column.numeric[0])}"
         for column in design.columns
         if len(column.numeric) == column.order == 1
     }
@@ -477,7 +475,7 @@ def meaning(design: Design, parameter: str) -> str:
         known[f"tau_{smooth.name}"] = f"SD of {along}, {unit}"
     for factor in design.factors:
         for term in factor.terms:
-            differs = "the outcome’s level" if term == "Intercept" else f"the slope of {term_name(term)}"
+            differs = "the outcome’s level" if term == "Intercept" else f"the {varying(design, term)}"
             known[f"tau_{factor.name}[{term}]"] = f"SD of {differs} over {factor_name(factor.name)}"
         known[f"corr_{factor.name}"] = f"correlation between the effects of a {factor_name(factor.name)}"
     known |= fixed
@@ -490,6 +488,13 @@ def meaning(design: Design, parameter: str) -> str:
     of_centre = f"expected {outcome} at the centring values, {unit}"
     known["Intercept"] = of_centre if identity else f"{_LINEAR} at the centring values"
     return known.get(parameter, f"coefficient of {term_name(parameter)}")
+
+
+def _step(design: Design, column: str) -> str:
+    """What a coefficient of a number goes with: one unit, or the step from 0 to 1."""
+    if design.is_indicator(column):
+        return f"between 1 and 0 of {column_name(column)}"
+    return f"per {unit_of(design, column)}"
 
 
 # A row of an effects table; a mapping where there are thousands of them.

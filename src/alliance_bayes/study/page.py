@@ -173,7 +173,7 @@ def _models(
             rows,
             words=(1, 3),
         ),
-        "cards": [_card(model) for model in study.fitted.values()],
+        "cards": [_card(model, study.options.small) for model in study.fitted.values()],
         "command": command
         + (" --full" if study.options.full else "")
         + (" --same-people" if study.options.same_people else ""),
@@ -199,11 +199,12 @@ def _setting(value: object) -> str:
     return f"{exact(value[0])} to {exact(value[1])}" if isinstance(value, tuple) else clean(value)
 
 
-def _card(model: Fitted) -> dict[str, Any]:
+def _card(model: Fitted, small: int) -> dict[str, Any]:
     """A model's card, and what follows from it: equations, and priors with their reasons."""
     ratings: tuple[str, ...] = ()
     outcome = model.fit.naive if isinstance(model.fit, LatentFit) else model.fit
-    tables = [prior_table(outcome, f"table-priors-{model.name}", f"Priors of {model.name}, each with its reason")]
+    caption = f"Priors of {model.name}, each with its reason"
+    tables = [prior_table(outcome, f"table-priors-{model.name}", caption, small)]
     if isinstance(model.fit, LatentFit):
         ratings = measurement_equations(model.fit.info["trait"])
         rows = [(name, stated_as(stated.prior), clean(stated.reason)) for name, stated in MEASUREMENT_PRIORS.items()]
@@ -213,7 +214,7 @@ def _card(model: Fitted) -> dict[str, Any]:
     return {
         "name": model.name,
         "text": card_text(model.spec),
-        "equations": (*ratings, *equations(outcome.design, centres=False)),
+        "equations": (*ratings, *equations(outcome.design, untold=outcome.design.centres)),
         "tables": tables,
     }
 

@@ -1,0 +1,217 @@
+"""Numbers of which a page does not say what would tell how many people have one of their values."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Collection, Mapping
+
+import numpy as np
+import pandas as pd
+
+from alliance_bayes.effects.at import levels_at
+from alliance_bayes.fit import FittedModel
+from alliance_bayes.model import Column
+from alliance_bayes.model.grammar import windowed_named
+from alliance_bayes.model.nodes import columns_of
+from alliance_bayes.model.scales import SampleScale
+from alliance_bayes.moments.terms import calls
+from alliance_bayes.report.codings import (
+    coding_of,
+    decided,
+    few_valued,
+    numbers_of,
+    off_the_commonest,
+    solvable,
+)
+from alliance_bayes.report.marks import cell_marks, column_marks
+from alliance_bayes.report.suppression import Mark
+
+__all__ = ["QUARTILES", "groups_told", "is_two_valued", "telling_priors", "telling_rows", "unsaid", "untold"]
+
+#: Probabilities of the quartiles of Table 1, by their names in the JSON.
+QUARTILES: Mapping[str, float] = {"q25": 0.25, "median": 0.5, "q75": 0.75}
+# What has the SD, or percentiles, of the predictor in it.
+_OF_SPREAD = frozenset(
+    (
+        "slope_per_sd",
+        "slope_p10_p90",
+        "slope_standardised",
+        "partial_correlation",
+        "delta_r2",
+        "contrast_of_slopes",
+        "cohens_d_of_slopes",
+        "interaction_contrast_of_slopes",
+        "difference_in_slope",
+        "slope_minus_focal",
+    )
+)
+_PARTITION = frozenset(("variance_share", "icc"))
+
+
+def is_two_valued(fit: FittedModel, name: str) -> bool:
+    """Whether a number has two values only, so that people are counted by them."""
+    coding = few_valued(fit).get(name)
+    return coding is not None and len(coding.levels) == 2
+
+
+def untold(fit: FittedModel, small: int) -> frozenset[str]:
+    """Numbers of which neither mean nor SD, nor what follows from these, is told.
+
+    They are columns and components of the formula: those with two or three values of which the count of one may not be
+    shown, be it for what the levels of other columns would tell; those whose mean, SD and quartiles leave one solution
+    of how few people have a value; those with one value for all but a few people; and what is made of such columns.
+
+    Parameters
+    ----------
+    fit
+        The fit.
+    small
+        Fewest people that a shown count stands for.
+    """
+    return _decided(fit, small)[0]
+
+
+def unsaid(fit: FittedModel, small: int) -> frozenset[str]:
+    """Those among them of which nothing is said, as of a level of a few people: two groups, or one and a few others.
+
+    Parameters
+    ----------
+    fit
+        The fit.
+    small
+        Fewest people that a shown count stands for.
+    """
+    return _decided(fit, small)[1]
+
+
+def _decided(fit: FittedModel, small: int) -> tuple[frozenset[str], frozenset[str]]:
+    known = decided(fit)
+    if ("untold", small) not in known:
+        numbers, marks = numbers_of(fit), column_marks(fit, small)
+        few, quiet = set(), set()
+        for name, values in numbers.items():
+            alike = off_the_commonest(fit, values) < small
+            if name in marks:
+                hidden = any(mark is not Mark.SHOWN for mark in marks[name])
+                alike = hidden and (alike or is_two_valued(fit, name))
+            else:
+                hidden = alike or _solvable(fit, values, small)
+            few |= {name} if hidden else set()
+            quiet |= {name} if alike else set()
+        for found in (few, quiet):
+            found |= _made_of(fit, found)
+        known["untold", small] = frozenset(few | quiet), frozenset(quiet)
+    few, quiet = known["untold", small]
+    return few, quiet
+
+
+def _solvable(fit: FittedModel, values: np.ndarray, small: int) -> bool:
+    # Nobody has the value of a point that stands for moments.
+    if fit.design.weights is not None:
+        return False
+    return solvable(values, small, people=fit.people, quartiles=tuple(QUARTILES.values()))
+
+
+def _made_of(fit: FittedModel, few: Collection[str]) -> set[str]:
+    """Columns and components that are made of some columns."""
+    made = {name for name in fit.design.frame if (of := windowed_named(str(name))) is not None and of.source in few}
+    sources = {str(name) for name in (*few, *made)}
+    called = calls(fit.design.formula) | {offset.name: offset for offset in fit.design.formula.offsets}
+    return {str(name) for name in made} | {
+        name
+        for name in fit.design.centres
+        for call, node in called.items()
+        if (name == call or name.startswith(f"{call}[")) and sources & set(columns_of(node))
+    }
+
+
+def groups_told(fit: FittedModel, name: str, split: str | None, small: int) -> Mapping[str, bool]:
+    """Of which groups mean, SD and quartiles of a number are told, everybody's under the empty name.
+
+    Parameters
+    ----------
+    fit
+        The fit.
+    name
+        A numeric column.
+    split
+        The factor by whose levels Table 1 describes people, if any.
+    small
+        Fewest people that a shown count stands for.
+    """
+    if name in untold(fit, small):
+        return defaultdict(bool)
+    if split is None:
+        return defaultdict(lambda: True)
+    coding = coding_of(fit, split)
+    if name in few_valued(fit):
+        shown = [all(m is Mark.SHOWN for m in column) for column in cell_marks(fit, name, split, small).T]
+        return {"": True} | dict(zip(coding.levels, shown, strict=True))
+    if coding.codes is None or fit.design.weights is not None:
+        return defaultdict(lambda: True)
+    values, marks = numbers_of(fit)[name], column_marks(fit, small)[split]
+    own = [coding.codes == k for k, mark in enumerate(marks) if mark is Mark.SHOWN]
+    # Those of the other groups together are everybody less those that are told.
+    rest = ~np.any(own, axis=0) if own else np.ones(len(values), dtype=bool)
+    blocks = [(values[some], None if fit.people is None else fit.people[some]) for some in (*own, rest) if some.any()]
+    told = not any(solvable(some, small, people=people, quartiles=tuple(QUARTILES.values())) for some, people in blocks)
+    return {"": True} | dict.fromkeys(coding.levels, told)
+
+
+def telling_priors(fit: FittedModel, small: int) -> frozenset[str]:
+    """Parameters whose default prior is scaled by an SD that is not told: of a predictor, or of the outcome."""
+    design, few = fit.design, untold(fit, small)
+    sampled = {name for name in few if isinstance(design.scales.get(name), SampleScale)}
+    if design.outcome.name in sampled:
+        return frozenset(fit.priors)
+
+    def telling(column: Column) -> bool:
+        return bool(sampled & set(column.numeric))
+
+    found = {column.label for column in design.columns if telling(column)}
+    for factor in design.factors:
+        found |= {f"tau_{factor.name}[{column.label}]" for column in factor.columns if telling(column)}
+    return frozenset(found & set(fit.priors)) - frozenset(fit.priors.given)
+
+
+def telling_rows(fit: FittedModel, rows: pd.DataFrame, hidden: Collection[str], small: int) -> np.ndarray:
+    """Which rows of an effects table are about numbers of which nothing is said, or hold what is not told of one.
+
+    Parameters
+    ----------
+    fit
+        The fit.
+    rows
+        The table.
+    hidden
+        Parameters of which a page says nothing.
+    small
+        Fewest people that a shown count stands for.
+    """
+    design, few, quiet = fit.design, untold(fit, small), unsaid(fit, small)
+    if not few and not hidden:
+        return np.zeros(len(rows), dtype=bool)
+    pooled = any(set(column.numeric) & quiet for factor in design.factors for column in factor.columns)
+    held = re.compile("|".join(rf"(?<!\w){re.escape(name)} = " for name in few)) if few else re.compile(r"(?!)")
+
+    def telling(estimand: str, term: object, factor: object, at: object, note: object) -> bool:
+        if estimand in ("coefficient", "odds_ratio"):
+            return term in hidden
+        if estimand in ("level_sd", "level_correlation"):
+            return any(f"{kind}_{factor}[{term}]" in hidden for kind in ("tau", "corr"))
+        if {term, factor} & quiet or (estimand in _OF_SPREAD and {term, factor} & few):
+            return True
+        if isinstance(at, str) and set(levels_at(at)) & quiet:
+            return True
+        # A moderator is held at its percentiles.
+        return (estimand in _PARTITION and pooled) or (estimand == "slope_at" and factor in few)
+
+    columns = (rows[name] for name in ("estimand", "term", "factor", "at", "note"))
+    return np.array(
+        [
+            telling(estimand, term, factor, at, note) or (isinstance(note, str) and bool(held.search(note)))
+            for estimand, term, factor, at, note in zip(*columns, strict=True)
+        ],
+        dtype=bool,
+    )
