@@ -389,6 +389,7 @@ class Model(ModelSpec):
             about["prorated"] = made
         if cohort.person is not None:
             about["long"] = {"person": cohort.person, "time": cohort.time, "unit": cohort.unit}
+        about |= {name: dict(told) for name, told in (("wide", cohort.wide), ("join", cohort.join)) if told}
         return spec, spec.design(frame), flow, about, chosen
 
     def _shared(self, same_people: Sequence[ModelSpec | str]) -> list[str]:

@@ -184,7 +184,7 @@ def _fit(
     flow, info = _json(attributes, "flow"), _json(attributes, "info")
     if not isinstance(info["engine"], str) or set(_json(attributes, "centres")) != set(design.centres):
         raise ValueError("engine or centres are of another model")
-    for key, kind in (("long", str | None), ("missing_people", int), ("labels", str)):
+    for key, kind in (("long", str | None), ("missing_people", int), ("labels", str), ("wide", str), ("join", str)):
         told = info.get(key, {})
         if not isinstance(told, dict) or not all(isinstance(value, kind) for value in told.values()):
             raise ValueError(f"{key!r} of its info is no mapping of what it should be")

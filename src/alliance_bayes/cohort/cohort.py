@@ -80,6 +80,9 @@ class Cohort:
     reasons
         A row for each of `data` (the same index), and a column for each column of which is known why a cell is empty:
         "refused (-99)". The flow counts rows by it.
+    wide, join
+        How the table was made of a wide one, and of which second tables by which keys, as `read_cohort` takes them;
+        a page says so, since whoever verifies it needs the same.
 
     Raises
     ------
@@ -102,6 +105,8 @@ class Cohort:
     prorated: Mapping[str, Prorated] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
     reasons: pd.DataFrame | None = None
+    wide: Mapping[str, str] = field(default_factory=dict)
+    join: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.reasons is not None:

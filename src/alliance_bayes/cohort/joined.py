@@ -74,6 +74,10 @@ class JoinedTables:
     ) -> None:
         self.tables: dict[str, ParsedTable] = {}
         self.names: dict[str, str] = {}
+        self._given = {
+            key: "TABLE" if isinstance(source, pd.DataFrame) else Path(source).name + (f":{sheet}" if sheet else "")
+            for key, (source, sheet) in join.items()
+        }
         own: set[str] = set()
         for key, (source, sheet) in join.items():
             raw = read_raw(source, encoding=encoding, sheet=sheet, what=f"join of {key!r}")
@@ -93,6 +97,11 @@ class JoinedTables:
             columns=options.columns,
             categorical=tuple(dict.fromkeys((*rest.categorical, *(key for key in keys if key not in rest.levels)))),
         )
+
+    @property
+    def sources(self) -> dict[str, str]:
+        """Key -> the table that has it, without its directory: "therapists.xlsx:Staff"."""
+        return dict(self._given)
 
     @property
     def notes(self) -> tuple[Problem, ...]:

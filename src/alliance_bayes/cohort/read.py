@@ -253,6 +253,8 @@ def read_cohort(
         instruments=own,
         prorated=prorated,
         labels={**parsed.labels, **joined.labels, **check_labels(labels, data.columns)},
+        wide={} if patterns is None else patterns.patterns,
+        join=joined.sources,
         reasons=_with_scores(joined.reasons(parsed.reasons, parsed), scores, data),
     )
 

@@ -119,8 +119,11 @@ def _data_name(fit: FittedModel) -> tuple[str, str]:
 
 
 def _reading(fit: FittedModel) -> str:
-    """Options that tell whose and when a row is, with a blank before each; empty where a row is a person."""
-    return "".join(f" --{name} {shlex.quote(clean(value))}" for name, value in _long(fit).items())
+    """Options that tell how rows were made and whose they are, with a blank before each; none where one is a person."""
+    made = [
+        (name, f"{key}={value}") for name in ("wide", "join") for key, value in dict(fit.info.get(name) or {}).items()
+    ]
+    return "".join(f" --{name} {shlex.quote(clean(value))}" for name, value in [*_long(fit).items(), *made])
 
 
 def _long(fit: FittedModel) -> dict[str, str]:
