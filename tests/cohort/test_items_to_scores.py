@@ -14,8 +14,10 @@ from hypothesis import strategies as st
 
 import alliance_bayes as ab
 from alliance_bayes.cli import main
+from alliance_bayes.cohort.items import scores_in
 from alliance_bayes.errors import DataError, UsageError
 from alliance_bayes.instruments import INSTRUMENTS, Instrument, instrument
+from alliance_bayes.instruments.naming import named_after
 from alliance_bayes.model.scales import scale_of, scales_of
 
 SCORED = [one for one in INSTRUMENTS if one.scored]
@@ -71,7 +73,7 @@ def table(name: str, items: np.ndarray, **more: Any) -> pd.DataFrame:
 
 
 @pytest.mark.parametrize("one", SCORED, ids=lambda one: one.name)
-@settings(deadline=None, max_examples=10)
+@settings(deadline=None, max_examples=3)
 @given(seed=st.integers(0, 10_000), share=st.sampled_from([0.0, 0.05, 0.3]))
 def test_items_make_the_score_of_every_instrument_by_name_and_declared(
     one: Instrument, seed: int, share: float
@@ -287,6 +289,41 @@ def test_items_of_an_unknown_key_are_not_scored() -> None:
     with pytest.raises(DataError, match="of which it is not known here which items are reversed"):
         ab.read_cohort(frame).complete(["calpas"])
     assert ab.read_cohort(frame.assign(calpas=4.5)).data["calpas"].tolist() == [4.5] * 3
+
+
+NAMES = st.sampled_from(
+    ["phq9", "PHQ-9", "who5_baseline", "alliance", "wai", "x", "", "_", "gad7_followup", "phq2", "\u0661"]
+)
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    st.lists(
+        st.tuples(NAMES, st.lists(st.sampled_from(["1", "2", "01", "9", "10", "baseline", "goal", "999", "\u0662"])))
+    ),
+    st.booleans(),
+)
+def test_whatever_columns_are_called_no_item_is_one_of_two_scores(
+    parts: list[tuple[str, list[str]]], whole: bool
+) -> None:
+    names = ["_".join([base, *more]) for base, more in parts]
+    names += [f"{base}_{k}" for base, _ in parts for k in range(1, 10)] if whole else []
+    scores = scores_in(list(dict.fromkeys(names)), {})
+    items = [item for one in scores for item in one.items]
+    assert len(items) == len(set(items))
+    assert not {one.name for one in scores if not one.asked} & set(items)
+    assert len({one.name for one in scores}) == len(scores)
+
+
+def test_a_name_without_end_is_nobodys() -> None:
+    assert named_after("phq9" + "_1" * 100_000) is None
+
+
+def test_an_alliance_is_scored_of_the_items_of_its_instrument() -> None:
+    items = answers(instrument("wai_sr"), 5)
+    cohort = ab.read_cohort(table("alliance", items), instruments={"alliance": "wai_sr"}, subscales=["alliance_goal"])
+    np.testing.assert_array_equal(cohort.data["alliance"], items.sum(axis=1))
+    np.testing.assert_array_equal(cohort.data["alliance_goal"], items[:, [3, 5, 7, 10]].sum(axis=1))
 
 
 def test_the_command_line_takes_all_of_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 
 from alliance_bayes.instruments.catalogue import known_as
 from alliance_bayes.instruments.definition import Instrument
@@ -19,6 +19,8 @@ _CALLED: Mapping[str, str] = {
     "followup": "follow-up {}",
     "change": "change in {}",
 }
+# Longer names, which a hostile table may have, are nobody's.
+_LONGEST = 100
 #: Occasions that are made of several scores, so that no items belong to them.
 NOT_SCORED = ("mean", "change")
 
@@ -48,9 +50,11 @@ class Named:
         return (low - high, high - low) if self.when == "change" else (low, high)
 
 
-@cache
+@lru_cache(maxsize=4096)
 def named_after(column: str) -> Named | None:
     """What a column is named after; None where that is no instrument of the catalogue."""
+    if len(column) > _LONGEST:
+        return None
     if (found := _total(column)) is not None:
         return found
     for place in (at for at, sign in enumerate(column) if sign == "_"):
