@@ -7,6 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from alliance_bayes.report.text import (
+    calling,
     capital,
     clean,
     decimals,
@@ -18,8 +19,10 @@ from alliance_bayes.report.text import (
     probability,
     range_of,
     shortened,
+    step_of,
     typeset,
 )
+from builders import fitted, rows
 
 
 @pytest.mark.parametrize(
@@ -133,3 +136,12 @@ def test_half_of_a_last_digit_is_rounded_the_same_way_whatever_the_last_bits_are
 ) -> None:
     for off in (-4e-16, -2e-16, 0.0, 2e-16, 4e-16):
         assert number(value * (1 + off), places) == shown
+
+
+def test_a_step_says_of_what_it_is_one() -> None:
+    design = fitted(rows(60), formula="who5_followup ~ alliance + age + sex").design
+    assert step_of(design, "alliance") == "alliance point"
+    assert step_of(design, "age") == "year of age"
+    with calling({"alliance": "Working Alliance, mean", "age": "Years lived"}):
+        assert step_of(design, "alliance") == "point of Working Alliance, mean"
+        assert step_of(design, "age") == "year of Years lived"

@@ -21,11 +21,11 @@ from alliance_bayes.report.rows import Column, Estimates, effect_table, estimate
 from alliance_bayes.report.text import (
     capital,
     clean,
-    column_name,
     count,
     factor_name,
     join,
     levels_words,
+    step_of,
     unit_of,
     units,
 )
@@ -145,8 +145,7 @@ def _in_sample(view: View, factor: str, rows: pd.DataFrame) -> Table:
 def _moderation(view: View, factor: str, name: str, rows: pd.DataFrame, number: int) -> Table:
     """By how much the differences change with one more unit of a predictor."""
     estimates = view.estimates
-    unit, step = units(unit_of(view.fit.design, view.fit.design.outcome.name)), unit_of(view.fit.design, name)
-    step = step if column_name(name) in step else f"{step} of {column_name(name)}"
+    unit, step = units(unit_of(view.fit.design, view.fit.design.outcome.name)), step_of(view.fit.design, name)
     judged = rows["rope_low"].notna().any()
     return effect_table(
         f"table-moderation-{number}",

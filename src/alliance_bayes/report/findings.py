@@ -45,6 +45,7 @@ from alliance_bayes.report.text import (
     levels_words,
     over_words,
     percent,
+    step_of,
     typeset,
     unit_of,
     units,
@@ -132,8 +133,7 @@ def _association(fit: FittedModel, estimates: Estimates, checked: Checked) -> It
         yield from _span(fit, estimates, checked, focal, *_outcome(fit))
         return
     name, outcome, points = column_name(focal), *_outcome(fit)
-    step = unit_of(fit.design, focal)
-    step = step if name in step else f"{step} of {name}"
+    step = step_of(fit.design, focal)
     if fit.design.is_indicator(focal):
         step += " (1 against 0)"
     given = _adjusted(fit, focal)
@@ -365,14 +365,14 @@ def _arms(fit: FittedModel, estimates: Estimates, checked: Checked, factor: str)
 
 def _moderation(fit: FittedModel, estimates: Estimates, row: pd.Series, column: str) -> Finding:
     """By how much a difference changes with one more unit of a predictor."""
-    direction, mean, step = claim(row), estimates.mean(row), unit_of(fit.design, column)
+    direction, mean = claim(row), estimates.mean(row)
     _, points = _outcome(fit)
     text = SENTENCES(
         "moderation",
         level=clean(row["level"]),
         versus=clean(row["versus"]),
         column=column_name(column),
-        step=step if column_name(column) in step else f"{step} of {column_name(column)}",
+        step=step_of(fit.design, column),
         settled=direction.settled,
         word=direction.word,
         way=direction.pick("higher", "lower"),

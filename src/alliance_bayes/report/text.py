@@ -52,6 +52,7 @@ __all__ = [
     "range_of",
     "shortened",
     "smooth_sentence",
+    "step_of",
     "term_name",
     "typeset",
     "unit_of",
@@ -336,6 +337,16 @@ def unit_of(design: Design, column: str) -> str:
         made = windowed_named(column)
         return f"unit of {column_name(column if made is None else made.source)}"
     return clean(scale.unit)
+
+
+def step_of(design: Design, column: str) -> str:
+    """One unit of a predictor, and of what: "alliance point", "year of time", "point of working alliance"."""
+    unit, name = unit_of(design, column), column_name(column)
+    if name in unit:
+        return unit
+    # A label that says itself what the points are of.
+    of, _, point = unit.rpartition(" ")
+    return f"{point if of and of.casefold() in name.casefold() else unit} of {name}"
 
 
 def units(unit: str) -> str:
