@@ -81,8 +81,7 @@ def test_what_the_predictors_range_says_is_left_out_of_the_note() -> None:
     note = str(effects(ours).loc["points_needed/alliance/average", "note"])
     longer = str(effects(theirs).loc["points_needed/alliance/average", "note"])
     assert longer.startswith(f"{note}; in ")
-    span = np.ptp(theirs.design.frame["alliance"])
-    assert longer.endswith(f"more than the predictor's whole observed range of {span:.4g}")
+    assert longer.endswith("more than the predictor's whole observed range")
 
 
 def test_a_bend_along_the_focal_predictor_leaves_its_slope_open() -> None:

@@ -372,8 +372,7 @@ def test_points_needed_when_some_slopes_point_the_other_way(frame: pd.DataFrame)
     assert 0.1 < never < 0.25  # a standard normal is below -1 in 16% of the draws
     assert row["note"] == (
         f"in {never:.1%} of the draws no increase is enough, because the slope is zero or points the other way; "
-        f"in {beyond:.1%} of the draws it is more than the predictor's whole observed range of "
-        f"{np.ptp(frame['alliance']):.4g}"
+        f"in {beyond:.1%} of the draws it is more than the predictor's whole observed range"
     )
 
 
@@ -388,7 +387,7 @@ def test_points_needed_follow_the_direction_of_improvement(frame: pd.DataFrame) 
     row = slopes(flat, population="sample").set_index("estimand").loc["points_needed"]
     assert row["note"] == (
         "in 100.0% of the draws no increase is enough, because the slope is zero or points the other way; in 100.0% of "
-        f"the draws it is more than the predictor's whole observed range of {np.ptp(frame['alliance']):.4g}"
+        "the draws it is more than the predictor's whole observed range"
     )
 
 

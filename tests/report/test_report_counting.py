@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from typing import Any
+from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
@@ -11,6 +11,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from alliance_bayes.checks import CheckReport
+from alliance_bayes.effects import effects
+from alliance_bayes.fit import FittedModel
 from alliance_bayes.report.codings import FEW_VALUES, few_valued, level_counts, solvable
 from alliance_bayes.report.marks import column_marks
 from alliance_bayes.report.participants import table_one
@@ -109,6 +112,21 @@ def test_numbers_that_are_not_told(columns: dict[str, dict[float, int]], few: se
         assert fit.priors["x"].prior.arguments["sigma"] == 0.5 * 19 / step
 
 
+def test_a_page_says_why_it_has_no_association(checks_of: Callable[..., CheckReport]) -> None:
+    words = {"dose": "would tell how many people have a value that few have", "visits": "No association with visits"}
+    for focal, said in words.items():
+        spec = {**OPTIONS, "focal": focal}
+        fit = fitted(frame_of(0, **TABLES[0]), formula=FORMULA.format("dose + visits"), draws=50, spec=spec)
+        page = rendered(fit, effects=effects(fit), checks=checks_of())
+        assert said in page.html
+        assert "made from moments" not in page.html
+        assert page.findings[0].startswith("All but a few people") == (focal == "visits")
+        assert page.numbers["curve"] is None
+        # The slope of a number with a rare value is shown, and what has its SD in it is not.
+        shown = {row["estimand"] for row in page.numbers["effects"] if row["term"] == focal}
+        assert shown == ({"slope", "slope_by_level", "points_needed"} if focal == "dose" else set())
+
+
 def test_what_is_made_of_a_number_is_not_told_either() -> None:
     frame = frame_of(2, relapse={0: 115, 1: 5})
     frame.loc[frame["age"] > 58, "age"] = 50.0
@@ -125,9 +143,7 @@ def test_what_is_made_of_a_number_is_not_told_either() -> None:
     assert {"tau_country[relapse]", "relapse:age", "I(age > 60)"} <= hidden_parameters(fit, SMALL)
 
 
-def fit_effects(fit: Any) -> pd.DataFrame:
-    from alliance_bayes.effects import effects
-
+def fit_effects(fit: FittedModel) -> pd.DataFrame:
     names = ["slopes", "adjusted_means", "contrasts", "variance_partition", "coefficients"]
     return effects(fit, names, predictor="relapse")
 

@@ -405,7 +405,10 @@ def _needed(analysis: Analysis, slope: np.ndarray, relevant: float, name: str) -
             f"in {never:.1%} of the draws no increase is enough, because the slope is zero or points the other way"
         )
     if beyond:
-        notes.append(f"in {beyond:.1%} of the draws it is more than the predictor's whole observed range of {span:.4g}")
+        scale = analysis.fit.design.scales.get(name)
+        # Ends other than those of the scale are single persons' values.
+        size = f" of {span:.4g}" if scale is not None and scale.range == span else ""
+        notes.append(f"in {beyond:.1%} of the draws it is more than the predictor's whole observed range{size}")
     return needed, "; ".join(notes)
 
 

@@ -84,6 +84,7 @@ def effect_sizes(view: View) -> Section:
         "arms": None,
         "forest": None,
         "further": None if withheld else _further(fit, estimates),
+        "untold": focal is not None and focal in untold(fit, view.small),
     }
     factor = fit.spec.focal_factor(fit.design)
     if factor is not None and not withheld:
@@ -105,7 +106,7 @@ def effect_sizes(view: View) -> Section:
         rows = estimates.where(SLOPES, term=focal)
         slope = estimates.first("slope", term=focal)
         # The curve and the histogram below it are drawn over the range of the rows.
-        told = fit.moments is None and focal not in untold(fit, view.small)
+        told = fit.moments is None and not context["untold"]
         curve = average_curve(fit, focal, prob=prob, small=view.small) if told else None
         context |= {
             "table": _table(fit, estimates, rows, focal) if len(rows) else None,

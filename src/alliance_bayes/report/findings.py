@@ -50,6 +50,7 @@ from alliance_bayes.report.text import (
     unit_of,
     units,
 )
+from alliance_bayes.report.untold import unsaid
 from alliance_bayes.report.wording import Wording
 
 __all__ = ["Finding", "Findings", "Topic", "find", "scale_words"]
@@ -92,7 +93,7 @@ def find(fit: FittedModel, estimates: Estimates, checked: Checked, gate: Gate, r
         return Findings(True, tuple(typeset(redact(reason)) for reason in gate.reasons), (), (), simulated)
     factor = fit.spec.focal_factor(fit.design)
     parts = (
-        ("Association", "effects", tuple(_association(fit, estimates, checked)))
+        ("Association", "effects", tuple(_association(fit, estimates, checked, small)))
         if factor is None
         else (f"Differences by {factor_name(factor)}", "effects", tuple(_arms(fit, estimates, checked, factor))),
         (
@@ -123,10 +124,13 @@ def _under_other_priors(direction: Claim, checked: Checked, of: pd.Series | None
     return least_claim(direction, [claim(row) for row in rows])
 
 
-def _association(fit: FittedModel, estimates: Estimates, checked: Checked) -> Iterable[Finding]:
+def _association(fit: FittedModel, estimates: Estimates, checked: Checked, small: int) -> Iterable[Finding]:
     focal = fit.spec.focal_predictor(fit.design)
     slope = None if focal is None else estimates.first("slope", term=focal)
     if focal is None:
+        return
+    if focal in unsaid(fit, small):
+        yield Finding(SENTENCES("slope_hidden", focal=column_name(focal)), (), "slope")
         return
     if slope is None:
         # The predictor enters by a step, say: what goes with a step of it says all that there is to say.

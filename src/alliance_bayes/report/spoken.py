@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 
 from alliance_bayes.model import Design
-from alliance_bayes.report.text import clean, column_name, factor_name, levels_words
+from alliance_bayes.report.text import clean, column_name, levels_words, varying
 
 __all__ = ["in_cells", "in_sentences"]
 
@@ -41,7 +41,7 @@ def in_sentences(design: Design) -> Spoken:
     pattern = re.compile(rf"(?<!\w)tau_(?P<factor>{choices})\[(?P<term>[^\[\]]+(?:\[[^\[\]]*\])?)\]")
 
     def spread(found: re.Match[str]) -> str:
-        of = "level" if found["term"] == "Intercept" else f"slope of {factor_name(found['term'])}"
+        of = "level" if found["term"] == "Intercept" else varying(design, found["term"])
         return f"the SD of the {of} over {levels_words(design, [factors[found['factor']]])}"
 
     return lambda text: columns(pattern.sub(spread, text))
