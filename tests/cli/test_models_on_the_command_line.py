@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import tomllib
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import alliance_bayes as ab
 from alliance_bayes.cli import main
+from alliance_bayes.cli.models import ModelOptions, model_of
+from alliance_bayes.cli.options import EffectOptions
+from alliance_bayes.cli.values import pairs
 from alliance_bayes.model.card import card_text
 
 CARD = (
@@ -153,6 +159,24 @@ def test_options_that_make_no_model_are_refused_before_anything_is_read(
         assert (status, out) == (2, "")
         assert said in err, err
         assert len(err.splitlines()) == 1
+
+
+@settings(max_examples=30)
+@given(st.text(max_size=40), st.sampled_from('=:,.[]{}"~'))
+def test_no_text_is_more_than_refused(text: str, mark: str) -> None:
+    """Whatever is given for an option of a model, of effects or of a simulation, it is read or refused in words."""
+    for given_text in (text, f"x{mark}{text}", f"x:mean={text}", f"x={text}", text.replace("a", mark)):
+        listed = [given_text]
+        for name in ("prior", "roles", "centre", "scales", "events", "among", "words", "exhaustive", "derived"):
+            with contextlib.suppress(ab.AllianceBayesError):
+                model_of("y ~ x + (1 | g)", ModelOptions(**{name: listed}))
+        for name in ("family", "priors", "focal", "against", "alliance", "residual_by", "trials", "rows"):
+            with contextlib.suppress(ab.AllianceBayesError):
+                model_of("y ~ x + (1 | g)", ModelOptions(**{name: given_text}))
+        with contextlib.suppress(ab.AllianceBayesError):
+            EffectOptions(estimands=listed, rope=given_text, relevant=given_text, at=listed).read()
+        with contextlib.suppress(ab.UsageError):
+            pairs(listed, "--set", "alliance_slope=0")
 
 
 def test_numbers_are_written_as_everybody_writes_them(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

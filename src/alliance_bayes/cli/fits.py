@@ -9,7 +9,7 @@ import typer
 
 import alliance_bayes as ab
 from alliance_bayes.cli import complete
-from alliance_bayes.cli.console import progress, warn
+from alliance_bayes.cli.console import interface, progress, warn
 from alliance_bayes.cli.files import READ, ReadOptions, check_file, check_source, levels_of, read
 from alliance_bayes.cli.groups import grouped
 from alliance_bayes.cli.models import MODEL, ModelOptions, card_file, model_of, models_or_columns
@@ -225,14 +225,25 @@ def compare(
     limits = {} if rope is None else {"rope": rope_of(rope)}
     loaded = {name: ab.load_fit(path) for name, path in zip(names, fits, strict=True)}
     scores = by_prediction(loaded, **levels)
-    said = conclusions(loaded, predictor=predictor, prob=prob, **limits)
+    left_out, shown = [], [(scores.table, scores.sentence)]
+    try:
+        said = conclusions(loaded, predictor=predictor, prob=prob, **limits)
+        shown.append((said.table, said.sentence))
+    except ab.AllianceBayesError as error:
+        # Fits that share no predictor are compared by their predictions all the same.
+        if predictor is not None:
+            raise
+        left_out.append(error.worded(interface.get()))
     if as_json:
+        told = [{"sentence": sentence, "rows": table} for table, sentence in shown[1:]]
         found = {"sentence": scores.sentence, "models": scores.table, "sampled": scores.sampled}
-        print_json({**found, "conclusions": {"sentence": said.sentence, "rows": said.table}})
+        print_json({**found, "conclusions": told[0] if told else None, "left_out": left_out})
         return
-    for table, sentence in ((scores.table, scores.sentence), (said.table, said.sentence)):
+    for table, sentence in shown:
         print(table.to_string(index=False, na_rep="", float_format=lambda value: f"{value:.3g}"))
         print(f"  * {sentence}\n")
+    for reason in left_out:
+        print(f"  - not done: {reason}")
 
 
 def engine_words(fitted: ab.Fit) -> str:

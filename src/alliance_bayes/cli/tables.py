@@ -219,7 +219,8 @@ def reduce(
     ab.save_moments(moments, output, spec=model)
     least = moments.counts.min()
     if as_json:
-        counts = {"people": moments.people, "rows": moments.n, "cells": moments.n_cells, "smallest_cell": least}
+        rows = {"rows": round(moments.n), "cells": moments.n_cells, "smallest_cell": round(least)}
+        counts = {"people": moments.people, **rows}
         flow = None if moments.flow is None else flow_record(moments.flow)
         print_json({"output": str(output), **counts, "flow": flow, "notes": moments.notes})
         return
