@@ -196,3 +196,19 @@ def test_other_things_of_r(tmp_path: Path) -> None:
     for content in (b"X\n\0\0\0\2" + b"\xff" * 64, b"RDX3\nX\n", b"A\n2\n197888\n131840\n" + b"19\n1\n" * 50_000):
         (tmp_path / "a.rds").write_bytes(content)
         assert said(tmp_path / "a.rds").count("\n") == 1
+
+
+def test_a_transport_file_of_two_tables(tmp_path: Path) -> None:
+    data = made(tmp_path, "xpt").read_bytes()
+    # The headers of the library are three records of 80 bytes.
+    (tmp_path / "two.xpt").write_bytes(data + data[240:])
+    assert said(tmp_path / "two.xpt").endswith("holds 2 tables. Write the one that is meant to a file of its own.")
+
+
+def test_words_of_a_file_are_one_line(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"age": [30.0, -9.0]})
+    label = "re\x1b[31mfused\nby \u202email"
+    path = tmp_path / "a.sav"
+    pyreadstat.write_sav(frame, path, variable_value_labels={"age": {-9: label}}, missing_ranges={"age": [-9]})
+    (step,) = ab.read_cohort(path).complete(["age"])[1].steps
+    assert step.reason == "age unknown: re [31mfused by mail (-9)"

@@ -86,7 +86,7 @@ def from_program(path: Path, ending: str, *, sheet: str | None, encoding: str | 
     raw = named(RawTable(cells, read.rows, source, aside=aside, notes=read.notes), names)
     known = {name: read.columns[place] for name, place in names.places.items()}
     labels = {name: plain_label(read.labels[own]) for name, own in known.items() if own in read.labels}
-    reasons = {name: read.reasons[own].to_pandas() for name, own in known.items() if own in read.reasons}
+    reasons = {name: _reasons(read, own) for name, own in known.items() if own in read.reasons}
     values = {name: read.value_labels[own] for name, own in known.items() if own in read.value_labels}
     raw = replace(
         raw,
@@ -105,6 +105,13 @@ def check_password(path: Path) -> None:
     if wrapped:
         remedy = "Save the workbook without a password, or the sheet as CSV (UTF-8)."
         raise unreadable(path, "is protected by a password", remedy)
+
+
+def _reasons(read: PackageTable, own: str) -> pd.Series:
+    """Why cells of a column are empty, in one line each: they stand in flows, on pages and in terminals."""
+    texts = read.reasons[own].to_pylist()
+    lines = {text: plain_label(text) for text in set(texts) if text is not None}
+    return pd.Series([None if text is None else lines[text] for text in texts], dtype=object)
 
 
 def _cells(read: PackageTable, place: int) -> pd.Series:

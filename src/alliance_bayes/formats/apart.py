@@ -44,8 +44,8 @@ _ANSWER, _FACTS = 2 << 30, 16 << 20
 _CHILD = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from alliance_bayes.formats.child import main; main()"
 )
-# Sheets that a message names.
-_LISTED = 20
+# Sheets that a message names, and characters of each.
+_LISTED, _SHOWN = 20, 60
 _DAMAGED = "Check that it was copied whole and opens in its own program; then save it again, or as CSV (UTF-8)."
 
 
@@ -180,7 +180,7 @@ def _said(text: str) -> str:
 
 def _which_sheet(names: list[str], wanted: str | None, source: str) -> UsageError:
     """Several sheets, or none of the name that was asked for."""
-    listed = ", ".join(map(repr, names[:_LISTED])) + (", ..." if len(names) > _LISTED else "")
+    listed = ", ".join(repr(name[:_SHOWN]) for name in names[:_LISTED]) + (", ..." if len(names) > _LISTED else "")
     if wanted is None:
         return UsageError(f"{source} has several sheets: {listed}. Say which is meant: {argument('sheet', names[0])}.")
     near = difflib.get_close_matches(wanted, names, n=1)

@@ -27,6 +27,9 @@ _SAS_DATES = re.compile(
     r"|[BE]8601DA|IS8601DA|MINGUO|NENGO"
 )
 _SAS_TIMES = re.compile(r"(NL)?(DATETIME|DATEAMPM|MDYAMPM)|[BE]8601D[TNZ]|IS8601D[TNZ]|DTDATE|DTMONYY|DTWKDATX")
+#: Labels of a column, of which only those of codes that occur are handed back where there are more.
+_LABELS = 1_000
+_MEMBER = re.compile(rb"HEADER RECORD\*{7}MEMB(?:ER|V8) +HEADER RECORD")
 _SAS_CLOCK = ("TIME", "HHMM", "TOD", "TIMEAMPM", "IS8601TM", "E8601TM", "B8601TM", "MMSS")
 
 
@@ -34,6 +37,8 @@ def read_package(request: dict[str, Any]) -> Answer:
     """The table of a file; rows are counted from 1, as these programs do."""
     ending = request["ending"]
     read, options = _reader(ending, request["encoding"])
+    if ending == ".xpt":
+        _check_members(request["path"])
     try:
         _, about = read(request["path"], metadataonly=True, **options)
         width = len(about.column_names)
@@ -51,6 +56,14 @@ def read_package(request: dict[str, Any]) -> Answer:
         _add(answer, about, name, cells.pop(name), ending)
     answer.labels = {name: label for name, label in about.column_names_to_labels.items() if label and label.strip()}
     return answer
+
+
+def _check_members(path: str) -> None:
+    """Refuse a transport file of several tables, of which the reader would give the first."""
+    with open(path, "rb") as file:
+        members = len(_MEMBER.findall(file.read()))
+    if members > 1:
+        raise TableError(f"holds {members} tables", "Write the one that is meant to a file of its own.")
 
 
 def _reader(ending: str, encoding: str | None) -> tuple[Callable[..., Any], dict[str, Any]]:
@@ -89,6 +102,10 @@ def _add(answer: Answer, about: Any, name: str, cells: list[Any], ending: str) -
         numbers = np.array([np.nan if cell is None else cell for cell in cells], dtype=np.float64)
         answer.arrays.append(_numbers(answer, about, name, numbers, ending))
     kept = [(code, label) for code, label in labels.items() if _reason(code, marks, ranges, {}, ending) is None]
+    if len(kept) > _LABELS:
+        # A list of all diagnoses may belong to many columns.
+        present = set(cells)
+        kept = [(code, label) for code, label in kept if code in present]
     if kept:
         answer.values[name] = [
             (code.rstrip(" ") if isinstance(code, str) else float(code), label) for code, label in kept
