@@ -77,6 +77,7 @@ def keys_in_docs() -> dict[str, set[str]]:
     return {command: set(re.findall(r"`(\w+)`", re.sub(r"\([^()]*\)", "", said))) for command, said in rows}
 
 
+@pytest.mark.slow
 def test_every_command_prints_one_document_with_the_keys_that_the_docs_list(
     capsys: pytest.CaptureFixture[str], folder: Path
 ) -> None:

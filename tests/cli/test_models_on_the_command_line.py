@@ -76,6 +76,7 @@ def test_every_option_takes_the_place_of_its_key(capsys: pytest.CaptureFixture[s
     assert "words stay" not in err
 
 
+@pytest.mark.slow
 def test_a_fit_keeps_the_card_that_options_made_and_a_page_of_it_is_verified(
     capsys: pytest.CaptureFixture[str], table: str
 ) -> None:

@@ -27,6 +27,8 @@ def write_cohort(cohort: Cohort, path: str | Path) -> Path:
     -------
     pathlib.Path
         The file: UTF-8, a header, commas, missing values as empty cells. The order of a factor's levels is not in it.
+        Texts are as they are, so that they read back: one that begins with "=" is a formula to a spreadsheet, which
+        should import such a column as text. (Tables saved from a page are for spreadsheets, and have an apostrophe.)
 
     Raises
     ------
