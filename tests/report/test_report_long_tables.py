@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import alliance_bayes as ab
 from alliance_bayes.cohort import Cohort, session_cohort
 from alliance_bayes.report.codings import level_counts
 from alliance_bayes.report.curve import covered_range, grouped_histogram
+from alliance_bayes.report.privacy import grouped_only
 from alliance_bayes.report.small_counts import hidden_levels, shown_counts
 from builders import fitted, rows
 
@@ -120,3 +122,30 @@ def test_a_hidden_country_is_not_the_sum_of_its_providers() -> None:
     )
     assert hidden["country"] == {"north", "south"}
     assert {"P1", "Q1", "Q2"} <= hidden["provider_id"]
+
+
+def test_a_part_of_few_people_cannot_be_had_by_subtraction() -> None:
+    """Rows of all parts but one, and the rows analysed, tell those of the one; so a second part is not shown either."""
+    frame = rows(120)
+    frame["pid"] = [f"P{row // 3}" for row in range(len(frame))]
+    fit = replace(
+        fitted(frame, formula="who5_followup ~ alliance + (1 | pid)", spec={"roles": {"pid": "person"}}),
+        people=np.arange(len(frame)) // 3,
+    )
+    values = np.sort(fit.design.frame["alliance"].to_numpy(float))
+    ends = [values[0], values[4], values[40], values[80], values[-1]]
+    lows, highs = ends[:-1], [np.nextafter(end, 0) for end in ends[1:-1]] + [ends[-1]]
+    table = pd.DataFrame(
+        {
+            "column": "alliance",
+            "low": lows,
+            "high": highs,
+            "n": [int(((values >= low) & (values <= high)).sum()) for low, high in zip(lows, highs, strict=True)],
+            "residual": 0.0,
+        }
+    )
+    assert table["n"].sum() == len(frame)
+    shown = grouped_only(fit, table, 10)
+    hidden = len(table) - len(shown)
+    assert hidden >= 2
+    assert len(frame) - shown["n"].sum() >= 10

@@ -227,18 +227,23 @@ def _groups(context: Context) -> tuple[pd.DataFrame, list[np.ndarray], int]:
     return pd.DataFrame(labels, columns=["factor", "level", "n"]), columns, small
 
 
+def _lie(n: int) -> str:
+    return "lies outside its limits" if n == 1 else "lie outside their limits"
+
+
 def _sentence(table: pd.DataFrame, context: Context, passed_over: int) -> str:
     outside = table[table["outside"]]
     small = f" Levels with fewer than {FEWEST_ROWS} rows were not compared." if passed_over else ""
     if outside.empty:
+        grouped = bool((table["factor"] != "").any())
         return (
-            f"All {len(table)} statistics of the outcome, overall and by group, lie within limits that a "
+            f"All {len(table)} statistics of the outcome{', overall and by group,' * grouped} lie within limits that a "
             f"well-specified model leaves anywhere in at most {percent(context.rate)} of data sets.{small}"
         )
     named = "; ".join(_describe(outside.iloc[k]) for k in range(min(NAMED, len(outside))))
     more = f"; and {len(outside) - NAMED} more" if len(outside) > NAMED else ""
     return (
-        f"{len(outside)} of {len(table)} statistics of the outcome lie outside their limits: {named}{more}. "
+        f"{len(outside)} of {len(table)} statistics of the outcome {_lie(len(outside))}: {named}{more}. "
         f"{_remedy(set(outside['statistic']), context.fit.design.family.alternatives)}{small}"
     )
 

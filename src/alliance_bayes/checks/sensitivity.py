@@ -263,12 +263,17 @@ def _told(numbers: Mapping[str, np.ndarray], moving: list[str], *, refits: bool)
     """Which numbers depend on the priors, in words."""
     how = f"power-scaling above {LIMIT:g}"
     if refits:
-        how += f"; all priors' scales halved or doubled: a mean moved by {MOVED:g} SD, or an SD by {RATIO:.0%}"
+        moves = f"a mean moved by {MOVED:g} SD, or an SD by a factor of {1 + RATIO:g}"
+        how += f"; all priors' scales halved or doubled: {moves}"
     if not moving:
-        return f"None of the {len(numbers)} numbers that findings state or rest on depends on the priors ({how})."
+        which = "The number" if len(numbers) == 1 else f"None of the {len(numbers)} numbers"
+        does = "does not depend" if len(numbers) == 1 else "depends"
+        return f"{which} that findings state or rest on {does} on the priors ({how})."
+    which = "The number" if len(numbers) == 1 else f"{len(moving)} of the {len(numbers)} numbers"
+    depend = "depends" if len(moving) == 1 else "depend"
     return (
-        f"{len(moving)} of the {len(numbers)} numbers that findings state or rest on depend{'s' * (len(moving) == 1)} "
-        f"on the priors: {some(moving)} ({how}). Report these under several priors, and say which are meant."
+        f"{which} that findings state or rest on {depend} on the priors: {some(moving)} ({how}). "
+        "Report these under several priors, and say which are meant."
     )
 
 

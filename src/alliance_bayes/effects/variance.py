@@ -7,6 +7,7 @@ from typing import Unpack, override
 
 import numpy as np
 
+from alliance_bayes.cohort.flow import plural
 from alliance_bayes.effects.analysis import Analysis
 from alliance_bayes.effects.estimand import Estimand
 from alliance_bayes.effects.explained import contributions, covariance
@@ -130,7 +131,9 @@ class VariancePartition(Estimand):
             variance = sum((own for own, _ in spreads.values()), residual)
             around = [other for other in sampled if other != name and _lies_within(analysis.fit, name, other)]
             shared = sum((spreads[other][1] for other in around), spreads[name][1])
-            too = f"two people of one {name} share {' and '.join(around)}, too" if around else ""
+            fit = analysis.fit
+            two = f"{plural(fit.flow.unit)} of one person" if name in fit.person_columns else f"people of one {name}"
+            too = f"two {two} share {' and '.join(around)}, too" if around else ""
             having = "" if lacking is None else f"of two among those who have a {name}"
             yield self.row(
                 analysis,

@@ -210,7 +210,7 @@ def told(fit: FittedModel, result: CheckResult, small: int) -> str:
     gone = table.loc[table.index.difference(kept.index)]
     if "outside" in table.columns and gone["outside"].any():
         return (
-            f"{int(table['outside'].sum())} of {len(table)} statistics of the outcome lie outside their limits; the "
+            f"{int(table['outside'].sum())} of {len(table)} statistics of the outcome are outside their limits; the "
             "table has those that may be shown."
         )
     sentence = result.sentence

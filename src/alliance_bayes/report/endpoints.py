@@ -202,7 +202,7 @@ def _cases(fit: FittedModel, points: EndPoints) -> np.ndarray | None:
 def _arm(fit: FittedModel) -> str | None:
     """The factor that the page is about, where it has a few levels."""
     arm = fit.spec.focal_factor(fit.design)
-    few = arm is not None and 2 <= len(fit.design.frame[arm].cat.categories) <= _FEW and not identifying(fit, arm)
+    few = arm is not None and 2 <= len(fit.design.level_labels(arm)) <= _FEW and not identifying(fit, arm)
     return arm if few else None
 
 

@@ -14,7 +14,7 @@ from alliance_bayes.model.windows import lagged_outcome
 from alliance_bayes.report.checked import CAUTIONS
 from alliance_bayes.report.privacy import ShownFlow
 from alliance_bayes.report.sections import Section
-from alliance_bayes.report.small_counts import analysed_words, unit_words
+from alliance_bayes.report.small_counts import analysed_words, one_value_each, unit_words
 from alliance_bayes.report.text import (
     capital,
     clean,
@@ -104,7 +104,7 @@ def limits_of_measures(fit: FittedModel, small: int) -> list[str]:
     return ends + SENTENCES.all(
         "measures",
         same_raters=rated and is_who5(fit.design.scales.get(outcome)),
-        alliance=focal == "alliance",
+        alliance=focal == "alliance" and one_value_each(fit, focal),
         focal=None if focal is None else column_name(focal),
     )
 

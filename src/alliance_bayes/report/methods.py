@@ -28,6 +28,7 @@ from alliance_bayes.report.text import (
     factor_name,
     interval_name,
     join,
+    middle_of,
     unit_of,
     units,
     varying,
@@ -128,8 +129,8 @@ def fit_sentences(fit: FittedModel, cite: Cited, small: int) -> list[str]:
         offsets=[column_name(clean(offset.name)) for offset in design.formula.offsets],
         centres=join(
             [
-                f"{column_name(name)} at {'its mean' if name in hidden else exact(value)}"
-                for name, value in centred.items()
+                f"{column_name(name)} at {'its mean' if name in hidden else exact(middle_of(design, name))}"
+                for name in centred
             ]
         ),
         uncentred=join([column_name(name) for name in left]),

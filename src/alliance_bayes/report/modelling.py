@@ -33,6 +33,7 @@ from alliance_bayes.report.text import (
     factor_name,
     family_sentence,
     meaning,
+    middle_of,
     pooling_sentence,
     shortened,
     smooth_sentence,
@@ -69,7 +70,7 @@ def modelling(view: View) -> Section:
         [
             (
                 column_name(name),
-                NOT_SHOWN if name in hidden else exact(value),
+                NOT_SHOWN if name in hidden else exact(middle_of(design, name)),
                 "asked for by the analyst"
                 if name in fit.spec.centre
                 else "not centred: no intercept would take up the mean"
@@ -78,7 +79,7 @@ def modelling(view: View) -> Section:
                 if name in hidden
                 else "mean of those analysed",
             )
-            for name, value in design.centres.items()
+            for name in design.centres
         ],
         words=(2,),
     )

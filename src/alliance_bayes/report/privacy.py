@@ -118,6 +118,10 @@ def factors_with_few(fit: FittedModel, small: int) -> list[str]:
     return [name for name, levels in hidden_levels(fit, small).items() if levels]
 
 
+#: People of a part of a column, beside its rows.
+_WHOSE = "\0people"
+
+
 def grouped_only(fit: FittedModel, frame: pd.DataFrame, small: int) -> pd.DataFrame:
     """A table without anything that is about one person, or about fewer than `small`.
 
@@ -138,20 +142,22 @@ def grouped_only(fit: FittedModel, frame: pd.DataFrame, small: int) -> pd.DataFr
             # A row each of persons, by numbers that are nobody's name.
             frame = frame[~(frame[of].isin(fit.person_columns) & frame["level"].notna())]
     parts = {"column", "low", "high", "n"} <= set(frame.columns)
+    # A part of a column may hold many rows of few people, whose rows could be had by subtraction, too.
+    several = parts and fit.people is not None
+    if several:
+        frame = frame.assign(**{_WHOSE: [people_between(fit, row) for row in frame.to_dict("records")]})
     if parts:
-        if fit.people is not None:
-            enough = [people_between(fit, row) >= small for row in frame.to_dict("records")]
-            frame = frame[np.asarray(enough, dtype=bool)]
         # Nor is the mean of a number in its parts, where they are its few values.
         frame = frame[~frame["column"].isin(untold(fit, small))].drop(columns=["low", "high"])
     factor = next((name for name in ("factor", "column") if name in frame.columns), None)
     if factor is None or "n" not in frame.columns:
         return frame
-    keep = (frame["n"] >= small) | (frame["n"] == 0)
+    sizes = frame[_WHOSE if several else "n"]
+    keep = (sizes >= small) | (sizes == 0)
     if parts or "level" in frame.columns:
         for name, own in frame.groupby(factor, sort=False):
-            keep.loc[own.index] &= _countable(fit, str(name), own, small)
-    frame = frame[keep]
+            keep.loc[own.index] &= _countable(fit, str(name), own.assign(n=sizes[own.index]), small)
+    frame = frame[keep].drop(columns=_WHOSE, errors="ignore")
     return (
         frame[_without_counts(fit, frame, small)]
         if {"factor", "statistic", "observed"} <= set(frame.columns)

@@ -45,6 +45,7 @@ __all__ = [
     "join",
     "levels_of",
     "meaning",
+    "middle_of",
     "number",
     "percent",
     "pooling_sentence",
@@ -339,6 +340,13 @@ def unit_of(design: Design, column: str) -> str:
     return clean(scale.unit)
 
 
+def middle_of(design: Design, component: str) -> float:
+    """What was subtracted from a component: zero where rounding alone keeps the mean of its values from it."""
+    value = design.centres[component]
+    spread = design.sd(component) if component in design.frame else 0.0
+    return 0.0 if abs(value) <= 1e-9 * spread else value
+
+
 def step_of(design: Design, column: str) -> str:
     """One unit of a predictor, and of what: "alliance point", "year of time", "point of working alliance"."""
     unit, name = unit_of(design, column), column_name(column)
@@ -460,7 +468,7 @@ def _columns(column: Column, design: Design, untold: Collection[str]) -> str:
 
 def _less(part: str, design: Design, untold: Collection[str]) -> str:
     """A numeric component less its centring value."""
-    value, told = design.centres[part], part not in untold
+    value, told = middle_of(design, part), part not in untold
     if value == 0.0 and (told or not design.formula.is_centred(part)):
         return clean(part)
     return f"({clean(part)} {MINUS} {exact(value) if told else f'mean {clean(part)}'})"
