@@ -146,7 +146,7 @@ def test_the_sampler_that_ran_is_the_one_cited(
     words: str,
 ) -> None:
     packages = dict.fromkeys(("alliance_bayes", "pymc", "nutpie", "arviz"), "1.2.3")
-    fit = dataclasses.dataclasses.replace(fit, info={**fit.info, **info, "versions": packages})
+    fit = dataclasses.replace(fit, info={**fit.info, **info, "versions": packages})
 
     text, entries = copied(rendered(fit, effects=table, checks=checks_of(), sections=["methods"]))
 
@@ -181,7 +181,7 @@ def test_a_hostile_fit_changes_neither_markup_nor_bibtex(checks_of: Callable[...
     fit = fitted(frame, formula="who5_followup ~ alliance + (1 | `c<pre>\u202e<script>`)", draws=60)
     versions = {"alliance_bayes": "1}\n@comment{x, <b>\\input{/etc/passwd}", "arviz": "2\x00\n"}
     info = {**fit.info, "cohort_source": "x\n@misc{evil,}</pre><b>", "versions": versions, "engine": "</pre>"}
-    fit = dataclasses.dataclasses.replace(fit, info=info)
+    fit = dataclasses.replace(fit, info=info)
 
     report = rendered(fit, effects=effects(fit), checks=checks_of(), sections=["methods"])
     text, entries = copied(report)
