@@ -40,6 +40,7 @@ def test_names_inside_other_names_stay() -> None:
         "who5_baseline_1",
         "u_provider_type[coach, Intercept]",
         "contrast_of_means/provider_typed",
+        "mean/provider_type=coach/average",
     ):
         assert spoken(text) == text
 

@@ -26,8 +26,9 @@ def in_cells(design: Design) -> Spoken:
     if not coded:
         return lambda text: text
     choices = "|".join(map(re.escape, sorted(coded, key=lambda name: (-len(name), name))))
-    # Inside brackets it is part of a parameter's or a level's name: tau_country[alliance_t1], lag(who5_followup).
-    pattern = re.compile(rf"(?<![\w\[(.:'])(?P<quote>'?)(?P<name>{choices})(?P=quote)(?![\w\[\])(])")
+    # It may be part of a parameter's, a level's or a row's name: tau_country[alliance_t1], lag(who5_followup),
+    # mean/provider_type=coach.
+    pattern = re.compile(rf"(?<![\w\[(.:'/])(?P<quote>'?)(?P<name>{choices})(?P=quote)(?![\w\[\])(/=])")
     return lambda text: pattern.sub(lambda found: coded[found["name"]], text)
 
 
