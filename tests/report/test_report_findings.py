@@ -202,7 +202,7 @@ def test_where_there_is_no_slope_the_difference_that_goes_with_a_step_speaks() -
     assert own.estimand == "slope_p10_p90"
     np.testing.assert_allclose(own.draws().ravel(), jump, rtol=1e-10)
     table = effects(fit)
-    (found,) = _association(fit, Estimates.of(fit, table), Checked(()))
+    (found,) = _association(fit, Estimates.of(fit, table), Checked(()), 10)
     assert found.name == "span"
     assert f"by {jump.mean():.1f} WHO-5 points" in found.text
     assert found.rows == ("slope_p10_p90/alliance/sample",)

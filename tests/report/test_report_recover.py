@@ -22,6 +22,7 @@ from alliance_bayes.report.page import read_manifest, rows_by_id
 from alliance_bayes.report.participants import table_one
 from alliance_bayes.report.privacy import ShownFlow, shown_missing
 from alliance_bayes.report.small_counts import hidden_levels, hidden_parameters, shown_events
+from alliance_bayes.report.untold import unsaid
 from builders import fitted, rendered, rows
 from recovering import (
     SMALL,
@@ -163,10 +164,11 @@ def test_a_whole_page_says_nothing_of_a_hidden_level_and_no_share_of_few(seed: i
         ]
         about += [row["id"] for row in page.numbers.get("endpoints", []) if row["level"] == level]
         assert about == []
-    # A number of two values whose mean is a small count.
+    # A number of two values is two levels, of which one has few people.
     own = [row for row in page.numbers["participants"]["summary"] if row["variable"] == "smoker"]
     assert 0 < frame["smoker"].sum() < SMALL
-    assert [row["mean"] for row in own] == [None]
+    assert [row["shown"] for row in own] == ["–", "< 10"]
+    assert unsaid(fit, SMALL) == {"smoker"}
     unknowns = Unknowns()
     of_table(page.numbers["participants"], unknowns)
     assert solved(unknowns, truth_of(fit)) == []

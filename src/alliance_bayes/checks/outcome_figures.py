@@ -259,5 +259,5 @@ def _declared(design: Design, factor: str, levels: list[str]) -> list[str]:
     """Levels in their declared order."""
     known = next((f.levels for f in design.factors if f.name == factor), None)
     if known is None:
-        known = tuple(str(level) for level in design.frame[factor].cat.categories)
+        known = design.level_labels(factor)
     return [level for level in known if level in levels]

@@ -326,6 +326,7 @@ class _Told:
         if not alone and not self.answers[one.name][factor]["" if factor is None else str(row["level"])]:
             return "–"
         if factor is not None:
-            who = who & (frame[factor].astype(str) == str(row["level"])).to_numpy()
+            codes, levels = self.view.fit.design.levels_of(factor)
+            who = who & (codes == levels.index(str(row["level"])))
         n, k = int(who.sum()), int((who & self.events[one.name]).sum())
         return percent(k / n, 1) if n else "–"
