@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 
 import numpy as np
 import pandas as pd
@@ -253,3 +254,11 @@ def test_a_long_table_that_is_not_read_as_one_is_doubted(name: str, doubted: boo
         assert not [doubt for doubt in read_cohort(table, person=name).doubts() if doubt.kind == "several_rows"]
     known = table.assign(participant_id=[f"p{k}" for k in range(40)])
     assert not [doubt for doubt in read_cohort(known).doubts() if doubt.kind == "several_rows"]
+
+
+def test_columns_that_may_be_persons_are_not_described() -> None:
+    frame = pd.DataFrame({"pid": np.repeat([f"Person {k}" for k in range(20)], 3), "x": np.arange(60.0)})
+    cohort = read_cohort(frame)
+    assert "several_rows" in {doubt.kind for doubt in cohort.doubts()}
+    assert set(cohort.summary()["variable"]) == {"x"}
+    assert "Person 7" not in json.dumps(cohort.told())

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from alliance_bayes.cohort.doubts import Doubt, find_doubts
+from alliance_bayes.cohort.doubts import Doubt, find_doubts, may_be_persons
 from alliance_bayes.cohort.flow import ROW, Flow, FlowStep, check_unit, counted, merge_steps, step_of
 from alliance_bayes.cohort.hashing import frame_hash, keyed_digest
 from alliance_bayes.cohort.items import Prorated
@@ -307,9 +307,11 @@ class Cohort:
         -------
         pandas.DataFrame
             One row a column, or a level of one. In a table with several rows a person, `n` and `share` are of rows, and
-            `people` says how many have a value, or are at the level in some row.
+            `people` says how many have a value, or are at the level in some row. Columns that say, or may say, whose a
+            row is are not in it.
         """
-        return _summarise(self.data.drop(columns=[] if self.person is None else self.person), self.persons)
+        whose = may_be_persons(self.data) if self.person is None else [self.person]
+        return _summarise(self.data.drop(columns=whose), self.persons)
 
     def doubts(self, columns: Collection[str] | None = None) -> tuple[Doubt, ...]:
         """Look for likely mistakes that are no errors, of some columns alone or of all.

@@ -16,7 +16,7 @@ from alliance_bayes.cohort.names import CHANGE, FACTORS, ID, ITEMS, LISTED_LEVEL
 from alliance_bayes.errors import Problem
 from alliance_bayes.remedies import argument
 
-__all__ = ["Doubt", "find_doubts", "identical_rows"]
+__all__ = ["Doubt", "find_doubts", "identical_rows", "may_be_persons"]
 
 Bools = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
@@ -173,6 +173,11 @@ def _is_identifier(values: pd.Series) -> bool:
 def _numbered(data: pd.DataFrame) -> bool:
     """Whether the table has no identifiers of participants but those that count its rows."""
     return ID not in data or data[ID].tolist() == [str(row) for row in range(1, len(data) + 1)]
+
+
+def may_be_persons(data: pd.DataFrame) -> list[str]:
+    """Columns that may say whose a row is, of a table in which nothing is declared to."""
+    return [str(name) for name in data if _says_whose(str(name), data[name])] if _numbered(data) else []
 
 
 def _says_whose(name: str, values: pd.Series) -> bool:

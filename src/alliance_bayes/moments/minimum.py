@@ -43,7 +43,7 @@ def with_minimum(moments: Moments, size: int, *, small: Literal["refuse", "merge
             f"has cells of one person each ({moments.people:,} people by '{moments.person}', whose effects the model "
             f"has), fewer than the {size} that a cell must have"
         )
-        remedy = f"Take the effect of '{moments.person}' out of the model, or lower the least number to 1."
+        remedy = "Lower the least number to 1, or reduce a table with one row a person."
         raise DataError([Problem(None, None, None, what, remedy)], source="moments")
     few = int((moments.counts < size).sum())
     if not few:
