@@ -44,7 +44,11 @@ def test_long_tables_hold_what_wide_ones_do(measured: dict[int, list[float | Non
 
 @given(
     st.lists(cells, min_size=1, max_size=8),
-    st.dictionaries(st.integers(0, 5).map(float), st.text(max_size=4), max_size=6),
+    st.dictionaries(
+        st.integers(0, 5).map(float),
+        st.one_of(st.text(max_size=4), st.sampled_from(["a", "a (0)", "a (0) (0)", "a (1)", "1", "1.0"])),
+        max_size=6,
+    ),
 )
 def test_labels_never_join_two_codes_nor_lose_a_cell(column: list[float | None], labels: dict[float, str]) -> None:
     series = pd.Series(column, dtype=float)

@@ -97,7 +97,7 @@ def test_cells_of_wide_columns_are_named_by_row_and_time() -> None:
     [
         ({"who5": "w_{time}"}, "table: has no column that 'w_{time}' fits. Correct wide. Columns: pid, therapist_id"),
         ({"pid": "who5_t{time}"}, "column 'pid': is a column of the table, and the name of a measure."),
-        ({"a": "who5_t{time}", "b": "who5_{time}"}, "column 'who5_t1': fits the patterns of 'a' and of 'b'."),
+        ({"a": "who5_t{time}", "b": "who5_{time}"}, "column 'who5_t1': fits the patterns of 'a' and of 'b'"),
     ],
 )
 def test_patterns_that_do_not_fit(wide: dict[str, str], said: str) -> None:
@@ -121,6 +121,76 @@ def test_impossible_patterns(wide: object) -> None:
         ab.read_cohort(WIDE, wide=wide, person="pid")
     with pytest.raises(ab.UsageError, match="makes several rows a person"):
         ab.read_cohort(WIDE, wide=PATTERNS)
+
+
+def test_times_are_as_exact_as_they_are_written() -> None:
+    frame = pd.DataFrame(
+        {"pid": ["a"], "w_20240115": [1], "w_20240315": [2], "x_0.1234567891": [3], "x_20240115.0": [4]}
+    )
+    wide = {"w": "w_{time}", "x": "x_{time}"}
+    data = ab.read_cohort(frame, wide=wide, person="pid").data
+    assert data["time"].tolist() == [0.1234567891, 20240115.0, 20240315.0]
+    assert data[["w", "x"]].fillna(0).to_numpy().tolist() == [[0, 3], [1, 4], [2, 0]]
+    found = problems(frame.assign(**{"x_20240115.0": "?"}), wide=wide, person="pid", numeric=["x"])
+    assert found[0].startswith("column 'x', row 0, time 20240115: '?' is not a number.")
+    for large in ("1e400", str(2**53)):
+        (one,) = problems(frame.assign(**{f"w_{large}": 1}), wide=wide, person="pid")
+        assert one.startswith(f"column 'w_{large}': fits 'w_{{time}}', but '{large}' is too large a number for a time.")
+
+
+def test_items_beside_times_that_are_names_stay_columns() -> None:
+    frame = pd.DataFrame({"pid": ["a"], "w_pre": [40], "w_post": [44]})
+    frame = frame.assign(**{f"w_{time}_{item}": 1 for time in ("pre", "post") for item in range(1, 6)})
+    cohort = ab.read_cohort(frame, wide={"w": "w_{time}"}, person="pid")
+    assert cohort.data["time"].tolist() == ["pre", "post"]
+    assert "w_pre_1" in cohort.data
+    assert cohort.notes[0].what == (
+        "fits 'w_{time}', but 'pre_1' is an item at 'pre', as it seems "
+        "(likewise 9 more columns: 'w_pre_2', 'w_pre_3', 'w_pre_4', ...)"
+    )
+    # Items that another pattern takes are no columns that stay.
+    both = ab.read_cohort(frame, wide={"w": "w_{time}", "w_{item}": "w_{time}_{item}"}, person="pid")
+    assert both.data[["w", "w_1", "w_5"]].to_numpy().tolist() == [[40, 1, 1], [44, 1, 1]]
+    assert not any("item" in note.what for note in both.notes)
+
+
+def test_thousands_of_columns_are_one_problem() -> None:
+    frame = pd.DataFrame([[1] * 3001], columns=["pid", *(f"w_t{time}" for time in range(3000))])
+    (found,) = problems(frame, wide={"a": "w_t{time}", "b": "w_{time}"}, person="pid")
+    assert found == (
+        "column 'w_t0': fits the patterns of 'a' and of 'b' (likewise 2,999 more columns: 'w_t1', 'w_t2', 'w_t3', "
+        "...). Write patterns of which one fits."
+    )
+    (found,) = problems(frame[["pid", "w_t1"]].assign(w=1), wide={"w": "w_t{time}"}, person="pid")
+    assert found == (
+        "column 'w': is a column of the table, and the name of a measure. Rename the column, or call the measure "
+        "something else before its pattern: wide={'long_w': 'w_t{time}'}."
+    )
+
+
+def test_labels_that_are_numbers_marks_or_alike(tmp_path: Path) -> None:
+    codes = [1.0, 2.0, 3.0, 4.0, np.nan]
+    labels = {
+        "tens": {1: "10", 2: "20", 3: "40", 4: "50"},
+        "own": {1: "1", 2: "2", 3: "3", 4: "4"},
+        "country": {1: "NA", 2: "DE", 3: "NaN", 4: "refused"},
+        "alike": {1: "same", 2: "same", 3: "same (1)", 4: "other"},
+    }
+    path = tmp_path / "a.sav"
+    pyreadstat.write_sav(pd.DataFrame(dict.fromkeys(labels, codes)), path, variable_value_labels=labels)
+    cohort = ab.read_cohort(path)
+    pd.testing.assert_series_equal(cohort.data["tens"], pd.Series(codes, name="tens"))
+    assert [str(note) for note in cohort.notes] == [
+        "column 'tens': is read as its codes: its value labels are numbers, too (1 = '10'). To have the labels as "
+        "levels, pass categorical=['tens']; to have them as numbers, recode the column in the program that wrote the "
+        "file."
+    ]
+    # Namibia; only a mark that the caller adds may be a label.
+    assert cohort.data["country"].tolist() == ["NA", "DE", "NaN", "refused", np.nan]
+    assert cohort.data["alike"].tolist() == ["same (1) (1)", "same (2)", "same (1)", "other", np.nan]
+    marked = ab.read_cohort(path, missing=["", "NA", "NaN", "refused"], categorical=["tens"])
+    assert marked.data["country"].tolist() == ["NA", "DE", "NaN", np.nan, np.nan]
+    assert marked.data["tens"].tolist() == ["10", "20", "40", "50", np.nan]
 
 
 def therapists(folder: Path, rows: list[list[object]] | None = None) -> Path:
@@ -163,6 +233,33 @@ def test_a_key_of_persons_is_never_shown() -> None:
     assert found.startswith("column 'participant_id', row 0: has no row in DataFrame.")
     cohort = ab.read_cohort(scores[1:], join={"participant_id": known})
     assert cohort.data["ward"].tolist() == ["x"]
+
+
+def test_messages_about_keys_are_of_the_key_at_hand() -> None:
+    second = pd.DataFrame(
+        {"key": ["Ann Smith", "Ann Smith", "ann smith", "7", "7.0", "", "b"], "ward": [*"xyxyxy", None], "n": 1}
+    )
+    for person in ("pid", "participant_id"):
+        main = pd.DataFrame({person: ["b"], "age": [40]})
+        found = problems(main, join={person: second.rename(columns={"key": person})}, person=person)
+        assert [one.split(": ", 1)[1] for one in found] == [
+            f"is already in row 0. Keep one row for each {person}.",
+            "has no key. Fill in the key, or remove the row.",
+            f"is the same number as the key in row 3, written otherwise. Keep one row for each {person}.",
+        ]
+        known = second.iloc[[0, 2, 6]].rename(columns={"key": person})
+        (note,) = ab.read_cohort(main, join={person: known}, person=person).notes
+        assert "row 2: is almost the key in row 0, and taken for another key." in str(note)
+        headed = known.assign(ward=["x", None, "y"], n=[1, None, 1]).replace("ann smith", "Joe Bloggs")
+        headed = headed.replace("Ann Smith", "c")
+        if person == "participant_id":
+            (heading,) = problems(main, join={person: headed}, person=person)
+            assert "is a heading between rows, and no participant" in heading
+    staff = second.iloc[[0, 2, 5, 6]].rename(columns={"key": "therapist"})
+    work = pd.DataFrame({"therapist": ["b"]})
+    assert "row 5: has no key." in problems(work, join={"therapist": staff})[0]
+    (note,) = ab.read_cohort(work, join={"therapist": staff.drop(index=5)}).notes
+    assert "'ann smith' is almost 'Ann Smith' in row 0, and taken for another key." in str(note)
 
 
 @pytest.mark.parametrize("join", ["a", {"k": 3}, {3: "a.csv"}, {"k": ("a.xlsx", 3)}])

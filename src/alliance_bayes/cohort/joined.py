@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +23,8 @@ __all__ = ["JoinedTables", "check_join"]
 
 # Keys without a row that are told one by one.
 _TOLD = 100
+# What a message quotes of a row.
+_QUOTED = re.compile(r""" \((['"]).*\1\)""", re.DOTALL)
 
 
 def check_join(join: Mapping[str, Any] | None) -> dict[str, tuple[str | Path | pd.DataFrame, str | None]]:
@@ -57,6 +60,8 @@ class JoinedTables:
         What the caller says about columns, of whichever table.
     rules
         Rules of the known columns, which hold in every table.
+    person
+        Column that says whose a row is: its keys, as those of participants, are never shown.
     reading, encoding, set_aside
         As in `read_cohort`.
     """
@@ -69,9 +74,11 @@ class JoinedTables:
         rules: tuple[ColumnRule, ...],
         reading: ReadOptions,
         *,
+        person: str | None,
         encoding: str | None,
         set_aside: bool,
     ) -> None:
+        self._private = {ID, person}
         self.tables: dict[str, ParsedTable] = {}
         self.names: dict[str, str] = {}
         self._given = {
@@ -85,9 +92,12 @@ class JoinedTables:
             theirs = _of(options, names - set(main))
             own |= names - set(main)
             remedy = f"Keep one row for each {key}."
-            rule = ColumnRule(key, "id", required=True, repeated=remedy)
+            private = key in self._private
+            rule = ColumnRule(key, "id", required=True, repeated=remedy, called="key", private=private)
             known = [one for one in rules if one.name != key and one.kind in ("number", "factor")]
-            self.tables[key] = parse_table(raw, [rule, *known], reading, theirs, set_aside=set_aside, table=None)
+            table = parse_table(raw, [rule, *known], reading, theirs, set_aside=set_aside, table=None)
+            told = [_of_key(one, key, private=private) for one in table.problems]
+            self.tables[key] = replace(table, problems=tuple(told))
             self.names[key] = Path(raw.source).stem if not isinstance(source, pd.DataFrame) else f"table of {key}"
         #: What of the options is about the first table; its keys are levels.
         keys = tuple(key for key in join if key not in {one.name for one in rules})
@@ -122,7 +132,7 @@ class JoinedTables:
         """What columns are called in words."""
         return {name: label for key, one in self.tables.items() for name, label in one.labels.items() if name != key}
 
-    def beside(self, data: pd.DataFrame, parsed: ParsedTable, person: str | None) -> tuple[pd.DataFrame, list[Problem]]:
+    def beside(self, data: pd.DataFrame, parsed: ParsedTable) -> tuple[pd.DataFrame, list[Problem]]:
         """The first table with the columns of the others, and everything that is wrong between them.
 
         Parameters
@@ -131,8 +141,6 @@ class JoinedTables:
             The first table.
         parsed
             It as it was read.
-        person
-            Column that says whose a row is.
         """
         problems: list[Problem] = []
         for key, table in self.tables.items():
@@ -149,7 +157,7 @@ class JoinedTables:
             for name in taken:
                 what = f"is a column of both tables that '{key}' joins"
                 problems.append(Problem(name, None, None, what, "Rename or remove one of them."))
-            places, found = self._places(parsed, table, key, named=key not in (ID, person))
+            places, found = self._places(parsed, table, key, named=key not in self._private)
             problems += found
             if taken or found:
                 continue
@@ -183,7 +191,7 @@ class JoinedTables:
             if before != place and table.data[key].iloc[before] != text:
                 what = f"is the same number as the key in row {table.raw.rows[before]}, written otherwise"
                 wrong = table.problem(key, place, what, f"Keep one row for each {key}.")
-                problems += prefixed([wrong], self.names[key])
+                problems += prefixed([_of_key(wrong, key, private=not named)], self.names[key])
         keys = parsed.data[key].astype(object).tolist()
         labels = [level_label(text) if isinstance(text, str) else None for text in keys]
         places = np.array([-1 if one is None else first.get(one, -1) for one in labels], dtype=np.int64)
@@ -202,6 +210,16 @@ class JoinedTables:
             what = f"has {len(lacking) - _TOLD:,} more keys without a row in {table.raw.source}"
             problems.append(Problem(parsed.names[key], None, None, what, "Check that the two tables belong together."))
         return places, problems
+
+
+def _of_key(problem: Problem, key: str, *, private: bool) -> Problem:
+    """A problem without what it says of keys, where they are empty or persons'."""
+    value = problem.value
+    if problem.column == key and (private or (isinstance(value, str) and not value.strip())):
+        return replace(problem, value=None)
+    if private and problem.column is None and problem.row is not None:
+        return replace(problem, what=_QUOTED.sub("", problem.what))
+    return problem
 
 
 def _of(options: ColumnOptions, names: Collection[str]) -> ColumnOptions:

@@ -10,6 +10,7 @@ import pandas as pd
 
 from alliance_bayes.cohort.cells import (
     MAX_SHOWN,
+    MISSING,
     Fault,
     ReadOptions,
     are_dates,
@@ -181,11 +182,11 @@ def parse_table(
         if name in raw.aside:
             wrong[canonical] = list(raw.aside[name])
             continue
-        cells, note = _prepared(raw, name, canonical, by_name.get(canonical), reading, column_options)
+        cells, marks, note = _prepared(raw, name, canonical, by_name.get(canonical), reading, column_options)
         raw.cells[name] = cells
         labelled += [] if note is None else [note]
         values[canonical], faults = read_column(
-            cells, canonical, by_name.get(canonical), reading, column_options, rows=raw.rows
+            cells, canonical, by_name.get(canonical), marks, column_options, rows=raw.rows
         )
         if faults:
             wrong[canonical] = [_problem(raw, name, fault) for fault in faults]
@@ -203,7 +204,7 @@ def parse_table(
             aside[canonical] = tuple(wrong[canonical])
     data = data.drop(columns=[name for name in aside if name in data])
     identifiers = [name for name in data if name in by_name and by_name[name].kind in ("id", "person")]
-    alike = [note for name in identifiers for note in _alike(data[name], raw)]
+    alike = [note for name in identifiers for note in _alike(data[name], raw, by_name[name])]
     return ParsedTable(data, names, raw, tuple(problems), aside, (*raw.notes, *renamed.notes, *labelled, *alike))
 
 
@@ -214,30 +215,38 @@ def _prepared(
     rule: ColumnRule | None,
     reading: ReadOptions,
     column_options: ColumnOptions,
-) -> tuple[pd.Series, Problem | None]:
-    """Cells of a column, codes of missing values taken out and others as the levels that they stand for."""
+) -> tuple[pd.Series, ReadOptions, Problem | None]:
+    """Cells of a column, missing codes taken out and others as the levels that they stand for; and how to read it."""
     kind, declared = _kind(canonical, rule, column_options), column_options.levels.get(canonical)
     cells = without_marks(raw.cells[name], [mark for mark in reading.missing if mark not in (declared or ())])
     if name not in raw.value_labels or kind not in ("factor", None):
-        return cells, None
-    return with_labels(cells, raw.value_labels[name], name, wanted=kind == "factor", declared=declared)
+        return cells, reading, None
+    labels = raw.value_labels[name]
+    cells, note = with_labels(cells, labels, name, wanted=kind == "factor", declared=declared)
+    if isinstance(cells.dtype, pd.CategoricalDtype):
+        # A code with the label NA has a value; marks that the caller adds may be labels.
+        named = {" ".join(label.split()) for _, label in labels} & set(MISSING)
+        reading = replace(reading, missing=tuple(mark for mark in reading.missing if mark not in named))
+    return cells, reading, note
 
 
-def _alike(ids: pd.Series, raw: RawTable) -> list[Problem]:
+def _alike(ids: pd.Series, raw: RawTable, rule: ColumnRule) -> list[Problem]:
     """Identifiers of two people that may be of one: they differ in spelling, or in zeros before them, alone."""
     texts = ids.tolist()
     first: dict[str, int] = {}
     notes: list[Problem] = []
+    another = "participant" if rule.called == "identifier" else rule.called
     # Of several rows of a person, the first.
     for place in np.flatnonzero(~(ids.duplicated() | ids.isna())).tolist():
         text = texts[place]
         before = first.setdefault(likeness(text), place)
         if before != place and texts[before] != text and len(notes) <= _ALIKE:
-            what = f"is almost {texts[before]!r} in row {raw.rows[before]}, and taken for another participant"
-            notes.append(Problem(str(ids.name), raw.rows[place], text, what, "Write both alike if they are one."))
+            like, value = (f"the {rule.called}", None) if rule.private else (repr(texts[before]), text)
+            what = f"is almost {like} in row {raw.rows[before]}, and taken for another {another}"
+            notes.append(Problem(str(ids.name), raw.rows[place], value, what, "Write both alike if they are one."))
     if len(notes) > _ALIKE:
         notes[_ALIKE:] = [
-            Problem(str(ids.name), None, None, "has more identifiers of this kind", "Look at all of them.")
+            Problem(str(ids.name), None, None, f"has more {rule.called}s of this kind", "Look at all of them.")
         ]
     return notes
 

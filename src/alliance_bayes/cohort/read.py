@@ -203,11 +203,13 @@ def read_cohort(
     check_prorated(prorate, scores)
     rules = long(rules, time=time)
     here = [*names, *raw.aside]
-    joined = JoinedTables(second, here, column_options, rules, reading, encoding=encoding, set_aside=set_aside)
+    joined = JoinedTables(
+        second, here, column_options, rules, reading, person=person, encoding=encoding, set_aside=set_aside
+    )
     parsed = parse_table(raw, rules, reading, joined.options, set_aside=set_aside)
     data = parsed.data.copy()
     problems, aside = list(parsed.problems), {**joined.aside, **parsed.aside}
-    data, between = joined.beside(data, parsed, person)
+    data, between = joined.beside(data, parsed)
     problems += between
     if person is not None and person in data:
         problems += person_problems(parsed, person)

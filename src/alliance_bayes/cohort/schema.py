@@ -67,6 +67,10 @@ class ColumnRule:
         Whether the column may hold no value at all.
     repeated
         What to do about an identifier that is there twice.
+    called
+        What an identifier is called: a second table has keys.
+    private
+        Whether messages give an identifier's row alone.
     by_name
         Whether nobody asked for the column, which is told by its name alone: what is wrong with it is then told to
         those who use it.
@@ -86,6 +90,8 @@ class ColumnRule:
     may_be_empty: bool = False
     remedy: str = _CORRECT
     repeated: str = "Keep one row for each participant."
+    called: str = "identifier"
+    private: bool = False
     by_name: bool = False
 
     @property
@@ -318,7 +324,7 @@ def _fault(rule: ColumnRule, broken: str, position: int, column: pd.Series, rows
     if broken == "step":
         return Fault(position, rule.step_text, rule.step_remedy)
     if broken == "empty":
-        noun = rule.kind if rule.kind in ("date", "time") else "identifier"
+        noun = rule.kind if rule.kind in ("date", "time") else rule.called
         return Fault(position, f"has no {noun}", f"Fill in the {noun}, or remove the row.")
     first = int((column == column.iloc[position]).to_numpy().argmax())
     return Fault(position, f"is already in row {rows[first]}", rule.repeated)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -22,8 +22,11 @@ __all__ = ["TIME", "Wide", "check_wide", "to_long"]
 TIME = "time"
 _EXAMPLE = {"who5": "who5_t{time}"}
 _FIELD = re.compile(r"\{(time|item)\}")
-# Columns that a message lists.
-_LISTED = 30
+_ITEM = re.compile(r"(.+)_[0-9]+")
+# Columns that a message lists, and those that it adds to the first of its kind.
+_LISTED, _MORE = 30, 3
+# Whole numbers from here on share a float with their neighbours.
+_LARGEST_WHOLE = 2**53
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,11 +103,12 @@ def to_long(raw: RawTable, wide: Wide, *, missing: Sequence[str]) -> tuple[RawTa
     DataError
         A pattern that fits no column, a column that several fit, or a name that is taken.
     """
-    found, notes = _columns(raw, wide)
+    found, measures, notes = _columns(raw, wide)
     taken = {column for by_time in found.values() for column in by_time.values()}
     kept = [str(name) for name in raw.cells if name not in taken]
     clashes = [name for name in (*found, wide.time) if name in kept or name in set(raw.aside) - taken]
-    problems = [_clash(name, wide) for name in clashes]
+    problems = _told([[_clash(name, wide, measures[name]) for name in clashes if name != wide.time]])
+    problems += [_taken(name) for name in clashes if name == wide.time][:1]
     times = list(dict.fromkeys(time for by_time in found.values() for time in by_time))
     numeric = all(NUMBER["."].fullmatch(time) for time in times)
     if numeric:
@@ -148,36 +152,80 @@ def to_long(raw: RawTable, wide: Wide, *, missing: Sequence[str]) -> tuple[RawTa
     return replace(long.where(there.ravel()), notes=(*raw.notes, *notes)), numeric
 
 
-def _columns(raw: RawTable, wide: Wide) -> tuple[dict[str, dict[str, str]], list[Problem]]:
-    """Measure -> time -> column; items are measures of their own."""
+def _columns(raw: RawTable, wide: Wide) -> tuple[dict[str, dict[str, str]], dict[str, str], list[Problem]]:
+    """Measure -> time -> column, items being measures of their own; what `wide` calls each; and notes."""
     names = [*raw.cells, *raw.aside]
     found: dict[str, dict[str, str]] = {}
+    measures: dict[str, str] = {}
     claimed: dict[str, str] = {}
-    problems, notes = [], []
+    written: dict[float, str] = {}
+    problems: list[Problem] = []
+    wrong: dict[tuple[str, ...], list[Problem]] = {}
+    apart: dict[str, list[Problem]] = {}
+    fits = {one: _fitting(pattern, names) for one, pattern in wide.patterns.items()}
+    words = {match["time"] for fitting in fits.values() for match in fitting.values()}
     for measure, pattern in wide.patterns.items():
-        fitting = {name: match for name in names if (match := _expression(pattern).fullmatch(name))}
+        fitting = fits[measure]
         numbers = {name for name, match in fitting.items() if NUMBER["."].fullmatch(match["time"])}
         for name, match in fitting.items():
-            if numbers and name not in numbers:
-                what = f"fits {pattern!r}, but {match['time'][:40]!r} is no number as its other times are"
-                notes.append(Problem(name, None, None, what, "It stays a column; rename it if it is a time."))
+            time = match["time"]
+            if why := _no_time(time, words, numbers=bool(numbers)):
+                what = f"fits {pattern!r}, but {time[:40]!r} is {why}"
+                note = Problem(name, None, None, what, "It stays a column; rename it if it is a time.")
+                apart.setdefault(measure, []).append(note)
                 continue
+            if numbers:
+                value = float(time)
+                if not abs(value) < _LARGEST_WHOLE:
+                    what = f"fits {pattern!r}, but {time[:40]!r} is too large a number for a time"
+                    remedy = f"Rename it, or write a pattern that does not fit it: {argument('wide')}."
+                    wrong.setdefault(("large", measure), []).append(Problem(name, None, None, what, remedy))
+                    continue
+                # One number is one time, however each measure's columns write it.
+                time = written.setdefault(value, str(int(value)) if value.is_integer() else time)
             own = measure.replace("{item}", match.groupdict().get("item") or "")
-            time = f"{float(match['time']):g}" if name in numbers else match["time"]
+            measures[own] = measure
             other = found.setdefault(own, {}).setdefault(time, name)
             if other != name:
-                problems.append(Problem(name, None, None, f"is {own!r} at {time}, and so is '{other}'", "Rename one."))
+                problem = Problem(name, None, None, f"is {own!r} at {time}, and so is '{other}'", "Rename one.")
+                wrong.setdefault(("twice", measure), []).append(problem)
             elif name in claimed:
                 what = f"fits the patterns of {claimed[name]!r} and of {own!r}"
-                problems.append(Problem(name, None, None, what, "Write patterns of which one fits."))
+                problem = Problem(name, None, None, what, "Write patterns of which one fits.")
+                wrong.setdefault(("both", measures[claimed[name]], measure), []).append(problem)
             claimed[name] = own
         if not fitting:
             listed = ", ".join(names[:_LISTED]) + (", ..." if len(names) > _LISTED else "")
             what = f"has no column that {pattern!r} fits"
             problems.append(Problem(None, None, None, what, f"Correct {argument('wide')}. Columns: {listed}."))
-    if problems:
+    if problems := [*_told(wrong.values()), *problems]:
         raise DataError(problems, source=raw.source)
-    return found, notes
+    return found, measures, _told([one for one in notes if one.column not in claimed] for notes in apart.values())
+
+
+def _fitting(pattern: str, names: Sequence[str]) -> dict[str, re.Match[str]]:
+    expression = _expression(pattern)
+    return {name: match for name in names if (match := expression.fullmatch(name))}
+
+
+def _no_time(time: str, words: Collection[str], *, numbers: bool) -> str | None:
+    """Why what stands in the place of a time is none."""
+    if numbers:
+        return None if NUMBER["."].fullmatch(time) else "no number as its other times are"
+    item = _ITEM.fullmatch(time)
+    return f"an item at {item[1][:40]!r}, as it seems" if item is not None and item[1] in words else None
+
+
+def _told(kinds: Iterable[Sequence[Problem]]) -> list[Problem]:
+    """The first of each kind, which says how many columns more there are and names some."""
+    told = []
+    for first, *others in filter(None, kinds):
+        if others:
+            named = ", ".join(repr(one.column) for one in others[:_MORE]) + (", ..." if len(others) > _MORE else "")
+            columns = "another column" if len(others) == 1 else f"{len(others):,} more columns"
+            first = replace(first, what=f"{first.what} (likewise {columns}: {named})")
+        told.append(first)
+    return told
 
 
 def _expression(pattern: str) -> re.Pattern[str]:
@@ -187,11 +235,14 @@ def _expression(pattern: str) -> re.Pattern[str]:
     return re.compile("".join(parts[piece] if place % 2 else re.escape(piece) for place, piece in enumerate(pieces)))
 
 
-def _clash(name: str, wide: Wide) -> Problem:
-    if name == wide.time:
-        remedy = f"Name them: {argument('time', 'week')}."
-        return Problem(name, None, None, "is a column of the table, and the times would be called so", remedy)
-    remedy = f"Give the measure another name: {argument('wide')}."
+def _taken(name: str) -> Problem:
+    remedy = f"Name them: {argument('time', 'week')}."
+    return Problem(name, None, None, "is a column of the table, and the times would be called so", remedy)
+
+
+def _clash(name: str, wide: Wide, measure: str) -> Problem:
+    other = argument("wide", {f"long_{measure}": wide.patterns[measure]})
+    remedy = f"Rename the column, or call the measure something else before its pattern: {other}."
     return Problem(name, None, None, "is a column of the table, and the name of a measure", remedy)
 
 
