@@ -342,3 +342,18 @@ def test_the_command_line_takes_all_of_it(tmp_path: Path, capsys: pytest.Capture
             main([*given, *more])
         assert int(ended.value.code or 0) == code, more
     assert "'instrument' for each instrument's own rule" in re.sub(r"\s+", " ", capsys.readouterr().err)
+
+
+def test_who_answered_some_items_did_not_fail_to_come_back() -> None:
+    rng = np.random.default_rng(1)
+    items = [f"phq9_followup_{number}" for number in range(1, 10)]
+    frame = pd.DataFrame(rng.integers(0, 4, (40, 9)).astype(float), columns=items)
+    frame.loc[3:6, items[1]] = np.nan
+    frame.loc[10:11, items] = np.nan
+    steps = read_cohort(frame).complete(["phq9_followup"])[1].steps
+    assert [(step.reason, step.n) for step in steps] == [
+        ("no follow-up PHQ-9: some items are missing", 4),
+        ("no follow-up PHQ-9", 2),
+    ]
+    prorated = read_cohort(frame, prorate="instrument").complete(["phq9_followup"])[1]
+    assert [(step.reason, step.n) for step in prorated.steps] == [("no follow-up PHQ-9", 2)]

@@ -163,4 +163,4 @@ def test_a_score_lacks_a_value_for_the_reason_of_its_items(tmp_path: Path) -> No
     )
     cohort = ab.read_cohort(tmp_path / "a.sav")
     assert cohort.data["phq9_followup"].isna().tolist() == [True, True, True, False]
-    assert cohort.missing_by_reason["phq9_followup"] == {"refused (-99)": 1}
+    assert cohort.missing_by_reason["phq9_followup"] == {"refused (-99)": 1, "some items are missing": 1}

@@ -47,6 +47,8 @@ __all__ = ["read_cohort"]
 
 #: What the change is made of.
 _CHANGED = ("who5_baseline", "who5_followup")
+#: Why a score is missing of which some items are not.
+_INCOMPLETE = "some items are missing"
 
 
 def read_cohort(
@@ -262,17 +264,26 @@ def read_cohort(
 
 
 def _with_scores(reasons: pd.DataFrame | None, scores: Sequence[Score], data: pd.DataFrame) -> pd.DataFrame | None:
-    """Why cells are empty, also of scores: for the one reason that those of their items have that have one."""
-    if reasons is None:
-        return None
-    made = {}
+    """Why cells are empty, also of scores: for the one reason that their items have, or since only some were answered.
+
+    Without the latter, who answered eight items of nine would pass for somebody who did not come back.
+    """
+    known = pd.DataFrame(index=data.index) if reasons is None else reasons
+    made: dict[str, pd.Series] = {}
     for one in scores:
-        items = [item for item in one.own_items if item in reasons]
-        if items and one.name in data and one.name not in reasons:
-            told = reasons[items].astype(object)
-            alone = (told.nunique(axis=1) == 1) & data[one.name].isna()
-            made[one.name] = told.bfill(axis=1).iloc[:, 0].where(alone)
-    return reasons.assign(**made)
+        items = [item for item in one.own_items if item in data]
+        if not items or one.name not in data or one.name in known:
+            continue
+        answered, lacking = data[items].notna(), data[one.name].isna()
+        why = pd.Series(None, index=data.index, dtype=object)
+        why[lacking & answered.any(axis=1) & ~answered.all(axis=1)] = _INCOMPLETE
+        if coded := [item for item in items if item in known]:
+            told = known[coded].astype(object)
+            alone = (told.nunique(axis=1) == 1) & lacking
+            why = told.bfill(axis=1).iloc[:, 0].where(alone, why)
+        if why.notna().any():
+            made[one.name] = why
+    return reasons if not made else known.assign(**made)
 
 
 def _scores_and_rules(
