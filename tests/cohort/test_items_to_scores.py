@@ -350,10 +350,10 @@ def test_who_answered_some_items_did_not_fail_to_come_back() -> None:
     frame = pd.DataFrame(rng.integers(0, 4, (40, 9)).astype(float), columns=items)
     frame.loc[3:6, items[1]] = np.nan
     frame.loc[10:11, items] = np.nan
-    steps = read_cohort(frame).complete(["phq9_followup"])[1].steps
+    steps = ab.read_cohort(frame).complete(["phq9_followup"])[1].steps
     assert [(step.reason, step.n) for step in steps] == [
         ("no follow-up PHQ-9: some items are missing", 4),
         ("no follow-up PHQ-9", 2),
     ]
-    prorated = read_cohort(frame, prorate="instrument").complete(["phq9_followup"])[1]
+    prorated = ab.read_cohort(frame, prorate="instrument").complete(["phq9_followup"])[1]
     assert [(step.reason, step.n) for step in prorated.steps] == [("no follow-up PHQ-9", 2)]
