@@ -97,6 +97,12 @@ _SERIAL_START = dt.date(1899, 12, 30)
 _ISO = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?)?")
 _ZONE = re.compile(rf"{_ISO.pattern}(Z|[+-][0-9]{{2}}:?[0-9]{{2}})")
 _HAS_ZONE = ("has a time zone", "Convert it to local time and drop the zone: days are calendar days.")
+_TOO_LONG = "is a number too long to be exact: of more than 15 digits the last ones may be lost"
+_AS_TEXT = "Keep identifiers as text in the program that saves them (a string variable, a column of text)."
+# A formula of a workbook that no program calculated, as the reader of sheets gives it.
+_UNCALCULATED = re.compile(r"=.* \(never calculated\)", re.DOTALL)
+_OPEN = "Open the workbook in its own program, which calculates it, and save it."
+_CALCULATE = ("is a formula whose value is not in the file", _OPEN)
 
 
 class CellError(Exception):
@@ -242,6 +248,8 @@ def read_text(cell: object) -> str:
         return cell
     if isinstance(cell, (int, np.integer)) and not isinstance(cell, (bool, np.bool_)):
         return str(int(cell))
+    if isinstance(cell, (float, np.floating)) and abs(float(cell)) >= _LARGEST_WHOLE:
+        raise CellError(_TOO_LONG, _AS_TEXT)
     what = f"is of type {type(cell).__name__}, not text"
     raise CellError(what, "Read identifiers as text, so that none is changed (007, 1.0).")
 
@@ -421,6 +429,8 @@ def _each[T](
 
 
 def _try[T](read: Callable[[object], T], cell: object) -> T | CellError:
+    if isinstance(cell, str) and _UNCALCULATED.fullmatch(cell):
+        return CellError(*_CALCULATE, number=True)
     try:
         return read(cell)
     except CellError as bad:
@@ -450,6 +460,10 @@ def to_numbers(cells: pd.Series, reading: ReadOptions) -> tuple[pd.Series, list[
 
 def to_texts(cells: pd.Series, reading: ReadOptions) -> tuple[pd.Series, list[Fault]]:
     """Read a column of identifiers; see `to_numbers`."""
+    if pd.api.types.is_float_dtype(cells.dtype) and (cells.abs() >= _LARGEST_WHOLE).any():
+        # A file keeps all numbers of a column alike: said once.
+        fault = Fault(None, f"holds identifiers of which one {_TOO_LONG}", _AS_TEXT)
+        return pd.Series(None, index=cells.index, dtype="str"), [fault]
     values, faults = _each(cells, reading.missing, read_text)
     return pd.Series(values, index=cells.index, dtype="str"), faults
 

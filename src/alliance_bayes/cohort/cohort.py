@@ -529,6 +529,17 @@ def _column(name: str, column: pd.Series, where: str, remedy: str) -> pd.Series:
     raise UsageError(f"{where}column {name!r} has dtype {dtype}; it should be numeric or categorical. {remedy}")
 
 
+def _moments(column: pd.Series) -> dict[str, float]:
+    """Mean, SD and median of a column; empty where one is beyond the largest number."""
+    largest = float(column.abs().max())
+    # Sums of squares of such numbers are beyond it, where what comes of them may not be.
+    scale = 2.0**600 if largest > 1e150 else 1.0
+    scaled = column / scale
+    found = {"mean": float(scaled.mean()), "sd": float(scaled.std()), "median": float(scaled.median())}
+    found = {name: value * scale for name, value in found.items()}
+    return {name: float("nan") if np.isinf(value) else value for name, value in found.items()}
+
+
 def _summarise(data: pd.DataFrame, persons: np.ndarray | None = None) -> pd.DataFrame:
     """Describe every column but the participant's id.
 
@@ -583,9 +594,7 @@ def _summarise(data: pd.DataFrame, persons: np.ndarray | None = None) -> pd.Data
                     "level": None,
                     "n": present,
                     "missing": missing,
-                    "mean": column.mean(),
-                    "sd": column.std(),
-                    "median": column.median(),
+                    **_moments(column),
                     "min": column.min(),
                     "max": column.max(),
                 }

@@ -166,7 +166,7 @@ def _is_identifier(values: pd.Series) -> bool:
         return True
     numbers = values.dropna().to_numpy()
     whole = bool((numbers == np.round(numbers)).all())
-    running = np.unique(numbers).size == present and numbers.max() - numbers.min() == present - 1
+    running = np.unique(numbers).size == present and numbers.max() / 2 - numbers.min() / 2 == (present - 1) / 2
     return whole and (running or bool({"id", "nr", "no", "number", "index", "row"} & set(_words(str(values.name)))))
 
 
@@ -337,8 +337,11 @@ def _of_numbers(name: str, values: pd.Series) -> Iterator[Doubt]:
         remedy = f"Pass {argument('categorical', [name])}, unless they are amounts: a slope over codes means nothing."
         yield _doubt("code", name, what, remedy, levels=int(distinct.size))
     for value, rest in ((distinct[0], distinct[1:]), (distinct[-1], distinct[:-1])):
-        gap = np.abs(value - rest).min()
-        if value in _SENTINELS and rest.size > 2 and gap > 2 * (rest[-1] - rest[0]):
+        if value not in _SENTINELS or rest.size < 3:
+            continue
+        # In halves: the difference of the largest numbers is none.
+        gap = np.abs(value / 2 - rest / 2).min()
+        if gap / 2 > rest[-1] / 2 - rest[0] / 2:
             n = int((numbers == value).sum())
             what = f"has the value {value:g} in {rows_of(n)}, far from all others ({rest[0]:g} to {rest[-1]:g})"
             yield _doubt("unknown", name, what, "Leave these cells empty, if it stands for a missing value.", rows=n)

@@ -290,6 +290,8 @@ def read_column(
     if rule is None or (rule.by_name and not pd.api.types.is_numeric_dtype(values.dtype)):
         return values, faults
     if rule.kind in ("id", "person"):
+        if any(fault.position is None for fault in faults):
+            return values, faults
         faults += same_looking(values, rows)
     seen = {fault.position for fault in faults if fault.position is not None}
     faults += rule_faults(values, rule, skip=seen, rows=rows)

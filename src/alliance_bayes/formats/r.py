@@ -17,10 +17,13 @@ import pyarrow as pa
 from rdata.parser import RObject, RObjectType, parse_data
 
 from alliance_bayes.formats.child import Answer, TableError, check_size, local_times
+from alliance_bayes.formats.missing import Missing
 
 __all__ = ["read_r"]
 
 _PACKED = ((b"\x1f\x8b", gzip.open), (b"BZh", bz2.open), (b"\xfd7zXZ", lzma.open))
+_EACH = "Give each of its columns a name in the table itself, or leave it out."
+_CLOCKS = {"nanotime", "nanoduration"}
 _AS_FRAME = "Save one data.frame: saveRDS(as.data.frame(x), 'table.rds')."
 
 
@@ -47,13 +50,47 @@ def read_r(request: dict[str, Any]) -> Answer:
     if len(columns) != len(frame.value):
         raise TableError("has not as many names as columns")
     answer = Answer(columns)
-    lengths = {_length(one) for one in frame.value}
-    check_size(request, max(lengths, default=0), len(columns))
-    if len(lengths) > 1:
-        raise TableError("has columns of several lengths", _AS_FRAME)
+    lengths = [_length(one) for one in frame.value]
+    rows = _rows(facts.get("row.names"), lengths)
+    check_size(request, rows, len(columns))
+    if rows not in lengths and lengths:
+        raise TableError("has no column with a value for each row", _AS_FRAME)
     for name, column in zip(columns, frame.value, strict=True):
-        answer.arrays.append(_column(answer, name, column))
+        odd = _no_column(column, rows)
+        if odd is not None:
+            answer.aside[name] = odd
+        answer.arrays.append(_column(answer, name, column) if odd is None else pa.nulls(rows))
     return answer
+
+
+def _rows(names: RObject | None, lengths: list[int]) -> int:
+    """Rows of a data.frame: those that have names, which R may keep as NA and their number."""
+    if names is not None and names.info.type is RObjectType.INT:
+        numbers = np.ma.asarray(names.value)
+        if numbers.size == 2 and np.ma.getmaskarray(numbers)[0] and not np.ma.getmaskarray(numbers)[1]:
+            return abs(int(numbers[1]))
+        return int(numbers.size)
+    if names is not None and names.info.type is RObjectType.STR:
+        return len(names.value)
+    return max(lengths, key=lengths.count, default=0)
+
+
+def _no_column(column: RObject, rows: int) -> tuple[str, str] | None:
+    """What is wrong with what does not have one value a row, and what to do; None where it has."""
+    facts = _attributes(column)
+    classes = _texts(facts.get("class"))
+    if "POSIXlt" in classes:
+        return "is of type POSIXlt, which keeps the parts of times apart", "Convert it with as.POSIXct()."
+    if _CLOCKS & set(classes):
+        return "is of times in nanoseconds, which are not read", "Convert it with as.POSIXct()."
+    if "data.frame" in classes:
+        return "is a data.frame in a column of another", _EACH
+    length = _length(column)
+    if "dim" in facts and length != rows:
+        return "is a matrix of several columns", _EACH
+    if length != rows:
+        return f"has {max(length, 0):,} values for {rows:,} rows", "Give it one value a row, or leave it out."
+    return None
 
 
 def _length(column: RObject) -> int:
@@ -96,7 +133,8 @@ def _column(answer: Answer, name: str, column: RObject) -> pa.Array:
         answer.labels[name] = label
     if kind is RObjectType.STR:
         texts = _texts(column)
-        _labelled(answer, name, facts)
+        _labelled(answer, name, facts, classes)
+        _take_out(answer, name, facts, classes, texts)
         return pa.array(texts, pa.large_string())
     if kind is RObjectType.LGL:
         filled = np.ma.getmaskarray(column.value)
@@ -106,10 +144,16 @@ def _column(answer: Answer, name: str, column: RObject) -> pa.Array:
         what = f"is of type {kind.name.lower()}, which is no single number, text, truth value or date"
         answer.aside[name] = (what, "Give it one value a row, or leave it out.")
         return pa.nulls(_length(column))
-    numbers = np.ma.filled(np.ma.asarray(column.value).astype(np.float64), np.nan)
+    if "integer64" in classes and kind is RObjectType.REAL:
+        return _whole(answer, name, column)
+    numbers = _numbers(column)
     if "factor" in classes:
         return _factor(numbers, _texts(facts.get("levels")))
-    _labelled(answer, name, facts)
+    _labelled(answer, name, facts, classes)
+    if _user_missing(classes):
+        kept = numbers.tolist()
+        _take_out(answer, name, facts, classes, kept)
+        numbers = np.array([np.nan if one is None else one for one in kept], dtype=np.float64)
     if "Date" in classes:
         return _times(answer, name, numbers * 86_400, whole_days=True)
     if "POSIXct" in classes:
@@ -121,24 +165,77 @@ def _factor(codes: npt.NDArray[np.float64], levels: list[str | None]) -> pa.Arra
     there = ~np.isnan(codes)
     if not ((codes[there] >= 1) & (codes[there] <= len(levels))).all():
         raise TableError("has a factor with codes that are no levels")
-    places = pa.array(np.where(there, codes - 1, 0).astype(np.int32), mask=~there)
-    return pa.DictionaryArray.from_arrays(places, pa.array(levels, pa.large_string()))
+    # A level that is NA (addNA) stands for a missing value.
+    named = np.array([level is not None for level in levels], dtype=bool)
+    place = np.where(there, codes - 1, 0).astype(np.int64)
+    if levels:
+        there &= named[place]
+        place = np.where(there, (np.cumsum(named) - 1)[place], 0)
+    places = pa.array(place.astype(np.int32), mask=~there)
+    kept = [level for level in levels if level is not None]
+    return pa.DictionaryArray.from_arrays(places, pa.array(kept, pa.large_string()))
 
 
-def _labelled(answer: Answer, name: str, facts: dict[str, RObject]) -> None:
-    """Value labels, as the package haven keeps them."""
+def _numbers(column: RObject) -> npt.NDArray[np.float64]:
+    return np.ma.filled(np.ma.asarray(column.value).astype(np.float64), np.nan)
+
+
+def _whole(answer: Answer, name: str, column: RObject) -> pa.Array:
+    """Whole numbers of 64 bits, which R keeps in the bits of its floats; the least of them is NA."""
+    bits = np.ascontiguousarray(np.ma.getdata(column.value), dtype=np.float64).view(np.int64)
+    there = bits != np.iinfo(np.int64).min
+    if (there & ((bits >= 2**53) | (bits <= -(2**53)))).any():
+        what = "is of type integer64 with numbers beyond 2^53, which are not exact as numbers"
+        answer.aside[name] = (what, "Convert it with as.character() if it is an identifier, else with as.numeric().")
+        return pa.nulls(len(bits))
+    return pa.array(bits.astype(np.float64), mask=~there)
+
+
+def _user_missing(classes: list[str | None]) -> bool:
+    return bool({"haven_labelled_spss", "labelled_spss"} & set(classes))
+
+
+def _take_out(
+    answer: Answer, name: str, facts: dict[str, RObject], classes: list[str | None], cells: list[Any]
+) -> None:
+    """Empty what SPSS counts as missing, as the package haven says it, with the reason."""
+    reasons = _missing(facts, classes).take_out(cells)
+    if reasons is not None:
+        answer.reasons[name] = pa.array(reasons, pa.string())
+
+
+def _missing(facts: dict[str, RObject], classes: list[str | None]) -> Missing:
+    if not _user_missing(classes):
+        return Missing()
+    codes, ends = _values(facts.get("na_values")), _values(facts.get("na_range"))
+    ranges = ((ends[0], ends[1]),) if len(ends) == 2 and isinstance(ends[0], float) else ()
+    return Missing(codes={code for code in codes if code is not None}, ranges=ranges, labels=dict(_pairs(facts)))
+
+
+def _values(one: RObject | None) -> list[Any]:
+    """Texts or numbers of a vector; nothing where it is none."""
+    if one is None or one.info.type not in (RObjectType.STR, RObjectType.INT, RObjectType.REAL):
+        return []
+    return _texts(one) if one.info.type is RObjectType.STR else _numbers(one).tolist()
+
+
+def _pairs(facts: dict[str, RObject]) -> list[tuple[Any, str]]:
+    """Codes and what they stand for, as the package haven keeps them."""
     labels = facts.get("labels")
-    if labels is None:
-        return
-    words = _texts(_attributes(labels).get("names"))
-    codes: list[Any]
-    if labels.info.type is RObjectType.STR:
-        codes = _texts(labels)
-    else:
-        codes = np.ma.filled(np.ma.asarray(labels.value, dtype=np.float64), np.nan).tolist()
-    pairs = zip(codes, words, strict=False)
+    words = [] if labels is None else _texts(_attributes(labels).get("names"))
     # Only NaN differs from itself.
-    answer.values[name] = [(code, word) for code, word in pairs if code is not None and code == code and word]
+    return [
+        (code, word)
+        for code, word in zip(_values(labels), words, strict=False)
+        if code is not None and code == code and word
+    ]
+
+
+def _labelled(answer: Answer, name: str, facts: dict[str, RObject], classes: list[str | None]) -> None:
+    """Value labels of codes that are no missing values."""
+    if "labels" in facts:
+        missing = _missing(facts, classes)
+        answer.values[name] = [(code, word) for code, word in _pairs(facts) if missing.reason(code) is None]
 
 
 def _times(answer: Answer, name: str, seconds: npt.NDArray[np.float64], *, whole_days: bool) -> pa.Array:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-import io
 import re
-import xml.etree.ElementTree as ElementTree
 import zipfile
 from collections.abc import Sequence
 from typing import Any
@@ -15,23 +13,18 @@ import pyarrow as pa
 import python_calamine as calamine
 
 from alliance_bayes.formats.child import Answer, TableError, check_size, clock
+from alliance_bayes.formats.marks import BEFORE, Marks, Range, no_day, of_excel, of_open_document
 
 __all__ = ["read_sheet"]
 
-type Range = tuple[tuple[int, int], tuple[int, int]]
-
-#: Cells that are looked at for an error value, by their beginning.
-_CELL = re.compile(rb"<(?:\w+:)?c\s([^>]*\bt=[\"']e[\"'][^>]*)>(.*?)</(?:\w+:)?c>", re.DOTALL)
-_REF = re.compile(rb"\br=[\"']([A-Z]{1,3})([0-9]{1,7})[\"']")
-_VALUE = re.compile(rb"<(?:\w+:)?v>([^<]{1,20})</")
-_OFFICE = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}id"
+# How programs show numbers of days that are no days.
+_NONE = re.compile(rf"1900-02-29( [0-9:]{{8}})?|1900-01-00|{BEFORE}")
 _REMOVE = "Remove the password (save the workbook without one), or save the sheet as CSV (UTF-8)."
 
 
 def read_sheet(request: dict[str, Any]) -> Answer:
     """One sheet; its first row that holds anything are the names of columns."""
     path = request["path"]
-    errors: dict[tuple[int, int], str] = {}
     zipped = zipfile.is_zipfile(path)
     if zipped:
         _check_zip(path, request)
@@ -42,21 +35,22 @@ def read_sheet(request: dict[str, Any]) -> Answer:
     sheet, several = _chosen(book, request)
     if sheet is None:
         raise TableError("holds no cells in any sheet", "Check that it was saved.")
+    marks = Marks()
     merged = [((row, left), (last, right)) for (row, left), (last, right) in sheet.merged_cell_ranges or ()]
     if zipped and request["ending"] in (".xlsx", ".xlsm"):
-        errors = _errors(path, sheet.name)
+        marks = of_excel(path, sheet.name)
     elif zipped and request["ending"] == ".ods":
-        errors, merged = _open_document(path, sheet.name)
-    grid, first_row, first_column = _grid(sheet, request, errors)
+        marks = of_open_document(path, sheet.name)
+    grid, first_row, first_column = _grid(sheet, request, marks)
     header = [_text(cell) or "" for cell in grid[0]]
     answer = Answer(header, sheet=sheet.name if several else None)
-    _merged(merged, first_row, first_column, grid)
+    _merged(merged if marks.merged is None else marks.merged, first_row, first_column, grid)
     if request["ending"] in (".xls", ".xlsb"):
         what = f"is a {request['ending']} file, in which a cell that shows an error (#N/A) is read as an empty one"
         answer.notes.append((None, what, "Save it as .xlsx if formulas may have failed: there they are told."))
     answer.rows = np.arange(first_row + 2, first_row + 1 + len(grid), dtype=np.int64)
     for place in range(len(header)):
-        _add(answer, place, [row[place] for row in grid[1:]])
+        _add(answer, place, _dates(answer, place, [row[place] for row in grid[1:]]))
     return answer
 
 
@@ -96,16 +90,24 @@ def _chosen(book: Any, request: dict[str, Any]) -> tuple[Any, bool]:
     return (found[0] if found else None), len(names) > 1
 
 
-def _grid(sheet: Any, request: dict[str, Any], errors: dict[tuple[int, int], str]) -> tuple[list[list[Any]], int, int]:
+def _grid(sheet: Any, request: dict[str, Any], marks: Marks) -> tuple[list[list[Any]], int, int]:
     """Cells from the first to the last that holds anything, and where the first is."""
     if sheet.start is None:
         raise TableError(*_no_cells(sheet))
     top, left = sheet.start
-    check_size(request, sheet.height - 1, sheet.width)
+    rows = [row - top for row, _ in marks.texts if row >= top]
+    # Rows of formulas without values, which the reader leaves away.
+    height = max([sheet.height, *(row + 1 for row in rows)])
+    check_size(request, height - 1, sheet.width)
     grid = [list(row) for row in sheet.to_python(skip_empty_area=True)]
-    for (row, column), text in errors.items():
+    grid += [[None] * sheet.width for _ in range(height - len(grid))]
+    for (row, column), text in marks.texts.items():
         if 0 <= row - top < len(grid) and 0 <= column - left < len(grid[row - top]):
             grid[row - top][column - left] = text
+    for (row, column), days in marks.days.items():
+        if 0 <= row - top < len(grid) and 0 <= column - left < len(grid[row - top]):
+            shown = no_day(grid[row - top][column - left], days)
+            grid[row - top][column - left] = grid[row - top][column - left] if shown is None else shown
     filled = [any(not _is_empty(cell) for cell in row) for row in grid]
     if not any(filled):
         raise TableError(*_no_cells(sheet))
@@ -149,6 +151,22 @@ def _letters(column: int) -> str:
     return letters
 
 
+def _dates(answer: Answer, place: int, cells: list[Any]) -> list[Any]:
+    """A column's cells, those that are no days as what the program shows, with a note."""
+    if any(isinstance(cell, dt.date) or cell == BEFORE for cell in cells):
+        # The day 0, which is midnight where times are kept.
+        cells = ["1900-01-00" if cell == dt.time(0) else cell for cell in cells]
+    shown = [k for k, cell in enumerate(cells) if isinstance(cell, str) and _NONE.fullmatch(cell)]
+    if shown and answer.rows is not None:
+        first = f"row {answer.rows[shown[0]]}: {cells[shown[0]]}"
+        what = f"has {len(shown):,} {'date' if len(shown) == 1 else 'dates'} that the calendar does not have ({first})"
+        remedy = (
+            "Correct it, or leave the cell empty." if len(shown) == 1 else "Correct them, or leave the cells empty."
+        )
+        answer.notes.append((answer.columns[place], what, remedy))
+    return cells
+
+
 def _add(answer: Answer, place: int, cells: list[Any]) -> None:
     there = [cell for cell in cells if not _is_empty(cell)]
     if all(isinstance(cell, (int, float)) and not isinstance(cell, bool) for cell in there):
@@ -182,68 +200,3 @@ def _text(cell: Any) -> str | None:
     if isinstance(cell, dt.timedelta):
         return clock(cell.total_seconds())
     return cell.isoformat() if isinstance(cell, (dt.date, dt.time)) else str(cell)
-
-
-def _errors(path: str, sheet: str) -> dict[tuple[int, int], str]:
-    """Cells that show an error (#N/A, #DIV/0!), which the reader gives as empty ones."""
-    with zipfile.ZipFile(path) as packed:
-        part = _part(packed, sheet)
-        if part is None:
-            return {}
-        data = packed.read(part)
-    found = {}
-    for cell in _CELL.finditer(data):
-        where, value = _REF.search(cell[1]), _VALUE.search(cell[2])
-        if where and value:
-            column = 0
-            for letter in where[1]:
-                column = 26 * column + letter - 64
-            found[int(where[2]) - 1, column - 1] = value[1].decode("ascii", "replace")
-    return found
-
-
-def _open_document(path: str, sheet: str) -> tuple[dict[tuple[int, int], str], list[Range]]:
-    """Cells of an OpenDocument sheet that show an error, and ranges of merged cells."""
-    with zipfile.ZipFile(path) as packed:
-        data = packed.read("content.xml")
-    errors: dict[tuple[int, int], str] = {}
-    merged: list[Range] = []
-    if b'"error"' not in data and b"-spanned" not in data:
-        return errors, merged
-    inside, row, column = False, 0, 0
-    for event, one in ElementTree.iterparse(io.BytesIO(data), ("start", "end")):
-        name = one.tag.rpartition("}")[2]
-        told = {key.rpartition("}")[2]: value for key, value in one.items()}
-        if name == "table" and event == "start":
-            inside, row = told.get("name") == sheet, 0
-        elif name == "table-row" and event == "start":
-            column = 0
-        elif name == "table-row":
-            row += int(told.get("number-rows-repeated", 1))
-            one.clear()
-        elif name in ("table-cell", "covered-table-cell") and event == "end":
-            if inside and "error" in one.attrib.values():
-                errors[row, column] = "".join(one.itertext())[:20] or "#VALUE!"
-            wide, high = int(told.get("number-columns-spanned", 1)), int(told.get("number-rows-spanned", 1))
-            if inside and max(wide, high) > 1:
-                merged.append(((row, column), (row + high - 1, column + wide - 1)))
-            column += int(told.get("number-columns-repeated", 1))
-    return errors, merged
-
-
-def _part(packed: zipfile.ZipFile, sheet: str) -> str | None:
-    """Which member of a workbook holds a sheet."""
-    names = {name.casefold(): name for name in packed.namelist()}
-    try:
-        book = ElementTree.fromstring(packed.read(names["xl/workbook.xml"]))
-        relations = ElementTree.fromstring(packed.read(names["xl/_rels/workbook.xml.rels"]))
-    except (KeyError, ElementTree.ParseError):
-        return None
-    targets = {one.get("Id"): one.get("Target", "") for one in relations}
-    for one in book.iter():
-        if one.tag.endswith("}sheet") and one.get("name") == sheet:
-            identifier = next((value for key, value in one.items() if key == _OFFICE or key.endswith("}id")), None)
-            target = targets.get(identifier, "")
-            target = target.lstrip("/") if target.startswith("/") else f"xl/{target}"
-            return names.get(target.casefold())
-    return None

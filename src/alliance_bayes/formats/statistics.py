@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyreadstat
 
 from alliance_bayes.formats.child import Answer, TableError, check_size, clock, local_times
+from alliance_bayes.formats.missing import Missing
 
 __all__ = ["read_package"]
 
@@ -82,26 +83,24 @@ def _reader(ending: str, encoding: str | None) -> tuple[Callable[..., Any], dict
 def _add(answer: Answer, about: Any, name: str, cells: list[Any], ending: str) -> None:
     """Add a column, with why its cells are missing and what its codes stand for."""
     labels = {code: str(label).strip() for code, label in about.variable_value_labels.get(name, {}).items()}
-    marks, ranges = _missing(about, name)
-    if marks or ranges:
-        why: dict[Any, str | None] = {}
-        reasons = []
-        for place, cell in enumerate(cells):
-            if cell not in why:
-                why[cell] = _reason(cell, marks, ranges, labels, ending)
-            reasons.append(why[cell])
-            if why[cell] is not None:
-                cells[place] = None
-        if any(reason is not None for reason in reasons):
-            answer.reasons[name] = pa.array(reasons, pa.string())
+    missing = Missing(
+        marks=set(about.missing_user_values.get(name, ())),
+        ranges=tuple((one["lo"], one["hi"]) for one in about.missing_ranges.get(name, ())),
+        labels=labels,
+    )
+    reasons = missing.take_out(cells)
+    if reasons is not None:
+        answer.reasons[name] = pa.array(reasons, pa.string())
     if any(isinstance(cell, str) for cell in cells) or about.readstat_variable_types.get(name) == "string":
         # Programs fill texts up with blanks; whoever meant them cannot be told from these.
         texts = [cell.rstrip(" ") if isinstance(cell, str) else None for cell in cells]
         answer.arrays.append(pa.array(texts, pa.large_string()))
     else:
         numbers = np.array([np.nan if cell is None else cell for cell in cells], dtype=np.float64)
+        if ending == ".dta" and about.readstat_variable_types.get(name) == "float":
+            numbers = _shortest(numbers)
         answer.arrays.append(_numbers(answer, about, name, numbers, ending))
-    kept = [(code, label) for code, label in labels.items() if _reason(code, marks, ranges, {}, ending) is None]
+    kept = [(code, label) for code, label in labels.items() if missing.reason(code) is None]
     if len(kept) > _LABELS:
         # A list of all diagnoses may belong to many columns.
         present = set(cells)
@@ -112,26 +111,10 @@ def _add(answer: Answer, about: Any, name: str, cells: list[Any], ending: str) -
         ]
 
 
-def _missing(about: Any, name: str) -> tuple[set[Any], list[tuple[Any, Any]]]:
-    """Marks (.a) and ranges of codes that stand for a missing value in a column."""
-    marks = set(about.missing_user_values.get(name, ()))
-    return marks, [(one["lo"], one["hi"]) for one in about.missing_ranges.get(name, ())]
-
-
-def _reason(
-    cell: Any, marks: set[Any], ranges: list[tuple[Any, Any]], labels: dict[Any, str], ending: str
-) -> str | None:
-    """Why a cell is missing, where it is: "refused (-99)"."""
-    if cell is None or cell != cell:
-        return None
-    if cell in marks:
-        code = f".{cell}"
-    elif any(isinstance(cell, str) == isinstance(low, str) and low <= cell <= high for low, high in ranges):
-        code = cell.strip() if isinstance(cell, str) else f"{cell:g}"
-    else:
-        return None
-    label = " ".join(labels.get(cell, "").split())
-    return f"{label[:60]} ({code})" if label else f"code {code}"
+def _shortest(numbers: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Numbers kept in 32 bits by their shortest decimals, as Stata shows them: 4.1, not 4.099999904632568."""
+    distinct, places = np.unique(numbers, return_inverse=True)
+    return distinct.astype(np.float32).astype(str).astype(np.float64)[places]
 
 
 def _numbers(answer: Answer, about: Any, name: str, numbers: npt.NDArray[np.float64], ending: str) -> pa.Array:

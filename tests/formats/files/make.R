@@ -1,4 +1,4 @@
-# How cohort.rds and haven.rds were made: Rscript make.R
+# How cohort.rds, haven.rds and odd.rds were made: Rscript make.R
 d <- read.csv("cohort.csv", colClasses = c(participant_id = "character"), na.strings = "", encoding = "UTF-8")
 d$country <- factor(d$country, levels = c("Germany", "Ireland", "Zambia"))
 d$sex <- factor(d$sex, levels = c("male", "female"))
@@ -11,3 +11,21 @@ h$at <- as.POSIXct(c("2024-03-01 10:00", "2024-07-01 10:00", NA, "2024-07-01 10:
 h$parts <- list(1, 2, 3, 4)
 h$name <- c("\u00e4", NA, "b", "c")
 saveRDS(h, "haven.rds", version = 2)
+# Halves of 64 bits, the lower first: what bit64 keeps in a double.
+whole <- function(low, high) {
+  bytes <- unlist(Map(function(a, b) c(writeBin(a, raw(), endian = "little"), writeBin(b, raw(), endian = "little")), low, high))
+  structure(readBin(bytes, "double", length(low), endian = "little"), class = "integer64")
+}
+spss <- c("haven_labelled_spss", "haven_labelled", "vctrs_vctr")
+d <- data.frame(participant_id = c("a", "b", "c"))
+d$n <- whole(c(42L, -7L, 0L), c(0L, -1L, NA))
+d$big <- whole(1:3, c(2097152L, 0L, 0L))
+d$mood <- structure(c(2, -99, -98), labels = c(refused = -99, low = 1, high = 2), na_values = -99, na_range = c(-98.5, -97), class = c(spss, "double"))
+d$state <- structure(c("m", "x", "m"), labels = c(married = "m", unknown = "x"), na_values = "x", class = c(spss, "character"))
+d$site <- structure(1:3, levels = c("z", NA, "y"), class = "factor")
+d$last <- addNA(factor(c("z", NA, "y")))
+d$at <- as.POSIXlt(c("2020-01-01", "2020-01-02", "2020-01-03"), tz = "UTC")
+d$m <- matrix(1:6, 3)
+d$inner <- data.frame(p = 1:3, q = 4:6)
+d$one <- matrix(c(1.5, 2, 3), 3)
+saveRDS(d, "odd.rds", version = 2)
