@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
+from alliance_bayes.checks import CheckReport
 from alliance_bayes.effects import improvement, responders
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.report import Rendered
 from alliance_bayes.report.endpoints import endpoint_effects
-from builders import fitted, rendered, rows
+from builders import fitted, own_check, rendered, rows
 from report.test_report_page import cells, parsed
 
 FORMULA = "who5_followup ~ alliance + who5_baseline + (1 | provider_type) + (1 | sex) + (1 | country)"
@@ -131,3 +135,15 @@ def test_shares_are_of_as_many_people_as_the_page_may_tell(small: int) -> None:
     among = table["term"].str.contains(" among ")
     # 40 of 300 started low: a page that tells of 60 at least says nothing of them.
     assert among.any() == (small == 10)
+
+
+def test_what_is_wrong_with_predictions_stands_beside_the_shares(
+    fit: FittedModel, checks_of: Callable[..., CheckReport]
+) -> None:
+    """Shares are of predicted outcomes: the section says which checks of these warn."""
+    wrong = own_check("own", concerns=("endpoints",))
+    made = checks_of(passed=True)
+    warned = wrong.result("warn", "Another shape.")
+    page = rendered(fit, checks=replace(made, results=(*made.results, warned)), sections=["endpoints"]).html
+    section = page[page.index('<section id="endpoints"') :]
+    assert "Read with" in section[: section.index("A title")]

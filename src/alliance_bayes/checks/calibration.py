@@ -56,7 +56,7 @@ class Calibration(Check):
     title = "Calibration of predictions (LOO-PIT)"
     looks_at = "calibration of single predictions (LOO-PIT)"
     meaning = "Single predictions are more, or less, certain than they claim to be."
-    concerns = ("variance",)
+    concerns = ("variance", "endpoints")
     references = ("czado2009",)
     weighs_draws = True
     needs_rows = "The calibration of single predictions"

@@ -26,8 +26,9 @@ if TYPE_CHECKING:
 __all__ = ["SUBJECTS", "Check", "CheckResult", "Plot", "Verdict", "count", "percent", "some"]
 
 Verdict = Literal["pass", "warn", "fail", "info"]
-#: What findings are about: the association, differences between groups, and what the variance is made of.
-SUBJECTS = ("effects", "groups", "variance")
+#: What findings are about: the association, differences between groups, what the variance is made of, and how many
+#: people reach an end point.
+SUBJECTS = ("effects", "groups", "variance", "endpoints")
 _CELLS = (str, bool, int, float, np.bool_, np.integer, np.floating, type(pd.NA))
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 

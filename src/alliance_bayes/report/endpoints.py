@@ -184,7 +184,9 @@ def endpoints(view: View) -> Section | None:
         shown=view.redact,
     )
     numbers = {"endpoints": estimates.records()}
-    return Section.of("endpoints", "Clinical end points", *content, picture, numbers=numbers, rows=table, remake=remake)
+    made = Section.of("endpoints", "Clinical end points", *content, picture, numbers=numbers, rows=table, remake=remake)
+    # Shares are of outcomes that the model predicts, so what is wrong with those is wrong with them.
+    return replace(made, context={**made.context, "cautions": view.checked.about("endpoints")})
 
 
 def _wrapping(*columns: Column) -> list[Column]:
