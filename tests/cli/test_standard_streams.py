@@ -65,7 +65,7 @@ def test_a_closed_error_stream_leaves_the_output_alone(folder: Path) -> None:
     for where in ("2>&-", "2>/dev/full"):
         assert shell(folder, f"ab nonsense {where}") == (2, "", "")
         ended, out, _ = shell(folder, f"ab effects good.nc --json {where}")
-        assert (ended, {record["prob"] for record in json.loads(out)}) == (0, {0.89})
+        assert (ended, {record["prob"] for record in json.loads(out)["effects"]}) == (0, {0.89})
 
 
 def test_what_a_stream_takes_is_whole_and_in_order() -> None:
