@@ -109,7 +109,6 @@ COMPUTED = {
     ("cohort/read.py", "name"): ["categorical", "numeric", "missing"],
     ("cohort/persons.py", "argued"): ["person", "time", "unit"],
     ("cohort/scoring.py", "name"): ["baseline", "followup", "min_days_between", "max_days_into_care"],
-    ("moments/persons.py", "name"): ["time", "unit"],
     ("simulation/simulate.py", "name"): ["n", "seed"],
     ("model/derivations.py", "what"): ["events", "among"],
     ("engines/nuts.py", "name"): ["draws", "tune", "chains", "cores", "seed"],

@@ -16,7 +16,7 @@ from alliance_bayes.cohort.schema import ColumnRule
 from alliance_bayes.errors import Problem, UsageError
 from alliance_bayes.remedies import argument
 
-__all__ = ["long_rules", "of_persons", "person_problems", "time_problems"]
+__all__ = ["long_rules", "need_person", "of_persons", "person_problems", "time_problems"]
 
 
 def long_rules(
@@ -44,12 +44,7 @@ def long_rules(
         if name is not None and not (isinstance(name, str) and name):
             raise UsageError(f"{argument(argued)} should be the name of a column but got {name!r}.")
     if person is None:
-        for argued, given in (("time", time), ("unit", None if unit == ROW else unit)):
-            if given is not None:
-                raise UsageError(
-                    f"{argument(argued)} is about the rows of one person. Say which column tells whose a row is: "
-                    f"{argument('person', ...)}."
-                )
+        need_person(time, unit)
         return tuple(rules)
     if person == time:
         raise UsageError(f"{argument('person')} and {argument('time')} both name {person!r}. Name two columns.")
@@ -78,6 +73,16 @@ def long_rules(
             )
         made.append(dataclasses.replace(rule, kind="time", required=True))
     return tuple(made)
+
+
+def need_person(time: str | None, unit: str) -> None:
+    """Refuse what is said of a person's rows, where nothing says whose a row is."""
+    for argued, given in (("time", time is not None), ("unit", unit != ROW)):
+        if given:
+            raise UsageError(
+                f"{argument(argued)} is about the rows of one person. Say which column tells whose a row is: "
+                f"{argument('person', ...)}."
+            )
 
 
 def person_problems(parsed: ParsedTable, person: str) -> list[Problem]:

@@ -10,19 +10,19 @@ import numpy as np
 import pandas as pd
 
 from alliance_bayes.cohort.flow import ROW, check_unit
+from alliance_bayes.cohort.persons import need_person
 from alliance_bayes.errors import ModelError, UsageError
 from alliance_bayes.foreign import shown
 from alliance_bayes.model import ModelSpec
 from alliance_bayes.model.roles import are_persons, role_of
 from alliance_bayes.moments.pooling import pool
 from alliance_bayes.moments.sources import Remote, fetched
-from alliance_bayes.remedies import argument
 
 if TYPE_CHECKING:
     from alliance_bayes.moments.columns import Columns, Levels
     from alliance_bayes.moments.moments import Moments
 
-__all__ = ["Persons", "numbered", "of_moments", "people_of", "present", "unnamed", "with_numbers_from"]
+__all__ = ["Persons", "numbered", "of_moments", "people_of", "present", "unnamed", "with_gaps", "with_numbers_from"]
 
 
 @dataclass(frozen=True)
@@ -55,12 +55,9 @@ class Persons:
         """
         declared = [name for name, role in spec.roles.items() if role == "person" and ":" not in name]
         known = person or (declared[0] if len(declared) == 1 else None)
-        for name, given in (("time", time is not None), ("unit", check_unit(unit) != ROW)):
-            if given and known is None:
-                raise UsageError(
-                    f"{argument(name)} is about the rows of one person. Say which column tells whose a row is: "
-                    f"{argument('person', ...)}."
-                )
+        check_unit(unit)
+        if known is None:
+            need_person(time, unit)
         return cls(known, time, unit, person is not None)
 
     def several(self, spec: ModelSpec, remote: Remote, kinds: Columns) -> str:
@@ -68,8 +65,6 @@ class Persons:
 
         Raises
         ------
-        ModelError
-            The column is none of the model's, which then could not say how many people its cells are of.
         UsageError
             Somebody's rows do not say whose they are, or write it in two ways.
         """
@@ -78,9 +73,12 @@ class Persons:
         for name in dict.fromkeys(filter(None, (self.person, *pooled))):
             if name not in kinds.levels:
                 continue
+            said = self.said and name == self.person
+            # Rows are counted by a query of the whole table, which a factor of groups needs not.
+            if not said and role_of(name, spec.roles).role != "person":
+                continue
             labels = [label for label in kinds.levels[name].labels.values() if label is not None]
             rows = _rows_with(remote, name, kinds.levels[name])
-            said = self.said and name == self.person
             if not said and not are_persons(name, spec.roles, len(set(labels)), rows):
                 continue
             if len(set(labels)) < len(labels):
@@ -89,10 +87,7 @@ class Persons:
                     "counted as two. Write each in one way, or read the table and fit its rows."
                 )
             if said and rows < _rows(remote):
-                raise UsageError(
-                    f"{remote.source}: the column '{remote.names[name]}' does not say of every row whose it is. Fill "
-                    "it in, or leave those rows out."
-                )
+                raise with_gaps(remote, name)
             return name
         return ""
 
@@ -125,6 +120,14 @@ class Persons:
                 f"many people they are of, and rows of one person would pass for those of several. Add "
                 f"(1 | {self.person}) to the formula {shown(spec.formula)}, or read the table and fit its rows."
             )
+
+
+def with_gaps(remote: Remote, person: str) -> UsageError:
+    """That a column of persons is empty in some rows."""
+    return UsageError(
+        f"{remote.source}: the column '{remote.names[person]}' does not say of every row whose it is. Fill it in, or "
+        "leave those rows out."
+    )
 
 
 def _rows(remote: Remote) -> int:

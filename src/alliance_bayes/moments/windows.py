@@ -11,7 +11,7 @@ from alliance_bayes.model import ModelSpec
 from alliance_bayes.model.nodes import Windowed
 from alliance_bayes.model.windows import dates_as_times, no_person, no_time, number_occasions
 from alliance_bayes.moments.columns import Levels, judged
-from alliance_bayes.moments.persons import Persons
+from alliance_bayes.moments.persons import Persons, with_gaps
 from alliance_bayes.moments.sources import Remote, fetched
 
 __all__ = ["columns_needed", "with_windows"]
@@ -77,10 +77,7 @@ def with_windows(spec: ModelSpec, remote: Remote, persons: Persons, *, prorated:
     values = {name: remote.number(name, wrap=name in judge.wrapped) for name in numbers}
     codes = {key: _key(remote, key, judge.levels[key]) for key in keys}
     if any(made.by is None for made in wanted) and None in judge.levels[str(persons.person)].labels.values():
-        raise UsageError(
-            f"{remote.source}: the column '{remote.names[str(persons.person)]}' does not say of every row whose it is. "
-            "Fill it in, or leave those rows out."
-        )
+        raise with_gaps(remote, str(persons.person))
     # Under names that no column has: a name in a formula holds no line break.
     table = remote.table.mutate(
         **{f"\n{name}": value for name, value in values.items()},
