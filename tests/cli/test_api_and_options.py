@@ -39,6 +39,7 @@ CALLS: dict[Callable[..., Any], tuple[str, dict[str, str], dict[str, str]]] = {
     ab.load_fit: ("effects", {"path": "fit"}, {}),
     ab.load_model: ("report", {"path": "card"}, {}),
     ab.Report: ("report", {}, {}),
+    ab.Rendered.bundle: ("report", {"folder": "bundle"}, {}),
     ab.run_checks: (
         "check",
         {"effects": "estimands"},
@@ -129,6 +130,13 @@ def test_commands_that_take_a_model_take_all_of_its_options() -> None:
 def test_everything_that_prints_prints_json_when_asked() -> None:
     for name, command in COMMANDS.items():
         assert "--json" in {option for one in command.params for option in one.opts}, name
+
+
+def test_what_writes_a_page_writes_its_bundle() -> None:
+    options = {name: {one.name for one in command.params} for name, command in COMMANDS.items()}
+    wanted = {CALLS[ab.Rendered.bundle][1].get(name, name) for name in parameters(ab.Rendered.bundle)}
+    for command in ("report", "study"):
+        assert wanted <= options[command], command
 
 
 def test_defaults_of_sampling_are_those_of_the_library() -> None:

@@ -456,11 +456,16 @@ def check_file(output: Path, suffixes: tuple[str, ...], *inputs: Path | None) ->
     check_outputs(output, inputs=_files(*inputs))
 
 
-def check_page(output: Path, key: Path | None, *inputs: Path | None) -> None:
-    """The same of a page, with its numbers and its key."""
+def check_page(output: Path, key: Path | None, *inputs: Path | None, bundle: Path | None = None) -> None:
+    """The same of a page, with its numbers and its key, and of its bundle."""
     from alliance_bayes.report.page import check_target
 
-    check_target(output, key=key, inputs=_files(*inputs))
+    read = list(_files(*inputs))
+    page = check_target(output, key=key, inputs=read)
+    if bundle is not None:
+        from alliance_bayes.report.bundle import check_bundle
+
+        check_bundle(bundle, inputs=[*page, *read])
 
 
 def check_tables(output: Path, folder: Path | None) -> None:

@@ -22,6 +22,7 @@ __all__ = [
     "EFFECTS",
     "SAMPLING",
     "AsJson",
+    "Bundle",
     "CardOrFormula",
     "CohortPath",
     "Demo",
@@ -65,6 +66,14 @@ Key = Annotated[
     typer.Option(
         help="File with the key of the data's digest, made if it is not there; by default beside the page (.key). "
         "Keep it with the data, not with the page.",
+        show_default=False,
+    ),
+]
+Bundle = Annotated[
+    Path | None,
+    typer.Option(
+        help="Folder for files to take away, made if it is not there: all estimates as one CSV.",
+        metavar="FOLDER",
         show_default=False,
     ),
 ]

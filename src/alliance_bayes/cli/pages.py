@@ -18,6 +18,7 @@ from alliance_bayes.cli.options import (
     EFFECTS,
     SAMPLING,
     AsJson,
+    Bundle,
     Demo,
     EffectOptions,
     Key,
@@ -71,12 +72,13 @@ def report(
     ] = None,
     small: Small = 10,
     key: Key = None,
+    bundle: Bundle = None,
     same_people: SamePeople = None,
     as_json: AsJson = False,
 ) -> None:
     """Fit a model and write its report; exit status 1 when conclusions are withheld."""
     of_fit = card.endswith((".nc", ".zarr")) and not is_formula(card)
-    check_page(output, key, card_file(card), cohort)
+    check_page(output, key, card_file(card), cohort, bundle=bundle)
     arguments = options.read()
     # What cannot be asked of a page is told before a model is fitted.
     page = ab.Report(sections=sections, prob=options.prob, small=small, title=title)
@@ -97,6 +99,7 @@ def report(
     say("writing the report")
     own: dict[str, Any] = {name: getattr(page, name) for name in ("sections", "prob", "small", "title")}
     written = made.report(output, effects=found, checks=checks, key=key, **own)
+    _take(written, bundle)
     _tell(output, written.findings, withheld=written.withheld, as_json=as_json)
 
 
@@ -109,6 +112,13 @@ def _refuse_of_fit(*groups: OptionGroup) -> None:
                 f"{argument(named)} has no effect on a fit, which was made before. Give it to 'alliance-bayes fit', "
                 "or give a card and a cohort."
             )
+
+
+def _take(written: ab.Rendered, bundle: Path | None) -> None:
+    """Write the bundle where one was asked for."""
+    if bundle is not None:
+        say(f"writing the bundle '{bundle}'")
+        written.bundle(bundle)
 
 
 def _tell(
@@ -174,13 +184,14 @@ def study(
     prob: Annotated[float, typer.Option(help="Probability of the intervals.")] = 0.89,
     small: Small = 10,
     key: Key = None,
+    bundle: Bundle = None,
     same_people: Annotated[
         bool, typer.Option("--same-people", help="All models on those who have a value in every column of all of them.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Run the published study's whole analysis; exit status 1 when conclusions are withheld."""
-    check_page(output, key, cohort)
+    check_page(output, key, cohort, bundle=bundle)
     check_source("study", cohort, demo)
     taken = read(cohort, reading, set_aside=False)
     if isinstance(taken, ab.Moments):
@@ -203,7 +214,7 @@ def study(
         **({} if alliance_margin is None else {"alliance_margin": alliance_margin}),
     )
     say("writing the report")
-    done.report(output, key=key)
+    _take(done.report(output, key=key), bundle)
     not_done = [reason for part in done.parts.values() for reason in part.left_out]
     _tell(output, done.findings, withheld=done.withheld, as_json=as_json, not_done=not_done)
 

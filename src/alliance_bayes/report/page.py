@@ -25,6 +25,7 @@ from alliance_bayes.atomic import check_outputs, replacing
 from alliance_bayes.effects import EffectTable
 from alliance_bayes.errors import FileFormatError, UsageError
 from alliance_bayes.foreign import parse_json, read_text
+from alliance_bayes.report.bundle.content import Content
 from alliance_bayes.report.records import kept, plain
 from alliance_bayes.report.sections import Section
 from alliance_bayes.report.style import dark_rules
@@ -142,6 +143,8 @@ class Rendered:
         Whether conclusions are withheld because the checks did not pass.
     rows
         The rows of the manifest with their draws; None when conclusions are withheld.
+    content
+        What the page shows besides them, for `bundle`.
     """
 
     title: str
@@ -150,6 +153,7 @@ class Rendered:
     findings: tuple[str, ...] = field(repr=False)
     withheld: bool
     rows: EffectTable | None = field(default=None, repr=False)
+    content: Content = field(default_factory=Content, repr=False)
 
     @classmethod
     def of(
@@ -182,7 +186,8 @@ class Rendered:
         html = page(title=title, subtitle=list(filter(None, subtitle)), sections=sections, findings=findings)
         manifest = manifest_of(kind, rows, {**made, "withheld": withheld})
         said = findings.sentences if sentences is None else sentences
-        return cls(title, embed(html, manifest), kept(numbers), said, withheld, rows)
+        content = Content.of(html, findings, sections)
+        return cls(title, embed(html, manifest), kept(numbers), said, withheld, rows, content)
 
     @property
     def json(self) -> str:
@@ -214,6 +219,36 @@ class Rendered:
             for draft, text in zip(drafts, (self.html, self.json), strict=True):
                 draft.write_text(text, encoding="utf-8", newline="\n")
         return page, numbers
+
+    def bundle(self, folder: str | os.PathLike[str]) -> tuple[Path, ...]:
+        """Write what is to be taken from the page into a manuscript or another program.
+
+        Parameters
+        ----------
+        folder
+            Made if it is not there. Files of the same names are replaced, and those that an earlier bundle has left and
+            this one has not are removed; others are left alone.
+
+        Returns
+        -------
+        tuple of pathlib.Path
+            The files written: ``estimates.csv``, every estimate of the page as a row with the digits of the JSON, and
+            ``contents.csv``, the list of them. All appear, or none.
+
+        Raises
+        ------
+        UsageError
+            A file in the folder's place, or something that may not be replaced.
+        WriteError
+            The system refuses to write there.
+
+        Notes
+        -----
+        All of it is in the page: where conclusions are withheld, no estimate is in any of the files.
+        """
+        from alliance_bayes.report.bundle.writing import write_bundle
+
+        return write_bundle(self, folder)
 
 
 def check_target(
