@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from math import prod
@@ -17,7 +17,7 @@ from alliance_bayes.effects.counterfactual import row_mask
 from alliance_bayes.effects.estimand import Estimand
 from alliance_bayes.effects.joined import joined_average
 from alliance_bayes.effects.means import later_first, levels_to_compare
-from alliance_bayes.effects.options import IntervalOptions, make_options, with_common_options
+from alliance_bayes.effects.options import IntervalAtOptions, make_options, with_common_options
 from alliance_bayes.effects.responders import AtLeast, cut_for, row_beyond
 from alliance_bayes.effects.summary import Difference, Estimate, summarise
 from alliance_bayes.effects.table import EffectTable, Measure
@@ -43,7 +43,7 @@ def improvement(
     to: float | None = None,
     among: npt.ArrayLike | None = None,
     factor: str | None = None,
-    **options: Unpack[IntervalOptions],
+    **options: Unpack[IntervalAtOptions],
 ) -> EffectTable:
     """Probability that the outcome, as it would be observed, is better than a person's own baseline by some amount.
 
@@ -78,8 +78,8 @@ def improvement(
     Raises
     ------
     UsageError
-        The baseline is not a numeric predictor of the model, an option is outside what is accepted, no smallest
-        relevant change is known and none is given, or the fit was made from moments.
+        The baseline is not a numeric predictor of the model or is what everybody is set to, an option is outside what
+        is accepted, no smallest relevant change is known and none is given, or the fit was made from moments.
 
     Notes
     -----
@@ -173,7 +173,7 @@ class Improvement(Estimand):
 
     name = "improvement"
     title = "shares of people who improve"
-    options = IntervalOptions
+    options = IntervalAtOptions
     needs_rows = "the share of people who improve"
     measures = ReadOnly(
         {
@@ -214,10 +214,15 @@ class Improvement(Estimand):
             np.ones(design.rows.n, dtype=bool) if one is None else row_mask(design, "among", one) for one in groups
         ]
         members = np.stack(masks, axis=1)
-        reached = _reached(fit, design.rows, starts, rule, members) / members.sum(axis=0)
+        rows, problem = self._placed(analysis)
+        if rows is None:
+            reached = np.full((prod(fit.shape), len(groups)), np.nan)
+        else:
+            reached = _reached(fit, rows, starts, rule, members) / members.sum(axis=0)
         for number, group in enumerate(groups):
             said = term if group is None else _among(term, members[:, number])
-            yield self.row(analysis, "share_improved", reached[:, number], term=said, population="sample")
+            facts: dict[str, Any] = {"population": "sample"} | ({"note": problem} if problem else {})
+            yield self.row(analysis, "share_improved", reached[:, number], term=said, **facts)
 
     def by_level(
         self, analysis: Analysis, factor: str, among: npt.ArrayLike | None, *, baseline: str | None, rule: Better
@@ -229,18 +234,14 @@ class Improvement(Estimand):
         said = term if among is None else _among(term, chosen)
         if (lacking := design.rows.lacking.get(factor)) is not None:
             chosen = chosen & ~lacking
-        placed = analysis.of(AtLeast([0.0], single=True)).counterfactuals
         block, problems = [], []
         for fixed in analysis.settings(factor):
-            one = placed.of("sample", fixed=fixed)
-            (grid,) = one.grids
-            own = {name: np.full(design.rows.n, levels[0]) for name, levels in grid.levels.items()}
-            rows = replace(grid.rows, index={**grid.rows.index, **own})
+            rows, problem = self._placed(analysis, fixed)
             draws = np.full(prod(analysis.fit.shape), np.nan)
-            if not one.problem and all(len(levels) == 1 for levels in grid.levels.values()):
+            if rows is not None:
                 draws = _reached(analysis.fit, rows, starts, rule, chosen[:, None])[:, 0] / chosen.sum()
             block.append(analysis.shaped(draws))
-            problems.append(one.problem)
+            problems.append(problem)
         labels = analysis.levels(factor)
         for label, draws, problem in zip(labels, block, problems, strict=True):
             facts: dict[str, Any] = {"factor": factor, "level": label, "population": "sample", "note": problem}
@@ -253,6 +254,18 @@ class Improvement(Estimand):
             facts["note"] = problems[first] or problems[second]
             difference = Difference(stacked, first, second)
             yield self.row(analysis, "difference_improved", difference, term=said, **facts)
+
+    def _placed(self, analysis: Analysis, fixed: Mapping[str, str] | None = None) -> tuple[Rows | None, str]:
+        """The analysed rows with what everybody is set to; None where they cannot be had, and why."""
+        design = analysis.fit.design
+        if fixed is None and not analysis.cell.values:
+            return design.rows, ""
+        one = analysis.of(AtLeast([0.0], single=True)).counterfactuals.of("sample", fixed=fixed)
+        (grid,) = one.grids
+        if one.problem or any(len(levels) != 1 for levels in grid.levels.values()):
+            return None, one.problem
+        own = {name: np.full(design.rows.n, levels[0]) for name, levels in grid.levels.items()}
+        return replace(grid.rows, index={**grid.rows.index, **own}), ""
 
     def _starts(self, analysis: Analysis, baseline: str | None, rule: Better) -> tuple[np.ndarray, str]:
         """Everybody's baseline, and what counts as better."""
@@ -268,6 +281,7 @@ class Improvement(Estimand):
                 f"'{name}' is not a numeric predictor of this model, so nobody's improvement is known. Name the "
                 "outcome's own baseline, or fit a model of the change."
             )
+        analysis.refuse_set(name, "the baseline that everybody's outcome is compared with")
         return frame[name].to_numpy(float), rule.said(design.outcome.name, name, higher=_higher_is_better(analysis.fit))
 
 
@@ -282,7 +296,7 @@ def improvement_of(
     by: float | None = None,
     share: float | None = None,
     to: float | None = None,
-    **options: Unpack[IntervalOptions],
+    **options: Unpack[IntervalAtOptions],
 ) -> EffectTable:
     """:func:`improvement` of several groups (None: everybody) in one pass; their sizes, which name the rows, differ."""
     fit.need_rows(IMPROVEMENT.needs_rows)

@@ -19,6 +19,7 @@ __all__ = [
     "AverageOptions",
     "EffectAtOptions",
     "EffectOptions",
+    "IntervalAtOptions",
     "IntervalOptions",
     "Options",
     "Rope",
@@ -95,7 +96,7 @@ class EffectOptions(AverageOptions, RopeOptions, total=False):
     """Options of averages in points of the outcome."""
 
 
-class AtOptions(AverageOptions, total=False):
+class SetOptions(TypedDict, total=False):
     """Options of what is averaged over people with some of their predictors set.
 
     Parameters
@@ -108,6 +109,14 @@ class AtOptions(AverageOptions, total=False):
     """
 
     at: At | None
+
+
+class IntervalAtOptions(IntervalOptions, SetOptions, total=False):
+    """Options of what is averaged over the analysed rows as they are, or with some predictors set."""
+
+
+class AtOptions(AverageOptions, SetOptions, total=False):
+    """Options of what is averaged over a population with some predictors set."""
 
 
 class EffectAtOptions(AtOptions, EffectOptions, total=False):
@@ -236,7 +245,7 @@ def with_common_options[F: Callable[..., Any]](function: F) -> F:
     # Python may have been told to keep no docstrings.
     if function.__doc__:
         text, section = inspect.cleandoc(function.__doc__), "\n\nReturns\n---"
-        for options in (IntervalOptions, AverageOptions, RopeOptions, AtOptions):
+        for options in (IntervalOptions, AverageOptions, RopeOptions, SetOptions):
             *_, entries = inspect.cleandoc(str(options.__doc__)).partition("----------\n")
             # What the function itself says of an option stands.
             said = any(f"\n{entries.split()[0].rstrip(',')}{mark}" in text for mark in ",\n")

@@ -1,6 +1,6 @@
 """The report: one self-contained page for clinicians and statisticians, and its numbers as JSON."""
 
-from alliance_bayes.report.findings import Finding
+from alliance_bayes.report.finding import Finding
 from alliance_bayes.report.page import FORMAT, Rendered
 from alliance_bayes.report.registry import SECTIONS
 from alliance_bayes.report.report import Report

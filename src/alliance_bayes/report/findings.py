@@ -16,12 +16,13 @@ from alliance_bayes.effects.at import at_words
 from alliance_bayes.effects.equivalence import standing_of
 from alliance_bayes.effects.options import DENOMINATORS
 from alliance_bayes.fit import FittedModel
-from alliance_bayes.model.roles import is_of_persons
 from alliance_bayes.report.arms import differences, moderated, reference_of, varied_by
 from alliance_bayes.report.checked import Checked, Item
 from alliance_bayes.report.effect_sizes import further_rows, relevance_words, rope_limits
+from alliance_bayes.report.finding import Finding, Findings, Topic, scale_words
 from alliance_bayes.report.groups import factors_of, fixed_at_zero, ordered_pairs, pair_name
 from alliance_bayes.report.limitations import is_simulated, not_to_conclude
+from alliance_bayes.report.phrases import adjusted_for, lower_is_better, outcome_words, persons_of, under_other_priors
 from alliance_bayes.report.privacy import Redact
 from alliance_bayes.report.rows import Estimates, measured_where, row_words, text_of
 from alliance_bayes.report.small_counts import alike_but_for
@@ -53,7 +54,7 @@ from alliance_bayes.report.text import (
 from alliance_bayes.report.untold import unsaid
 from alliance_bayes.report.wording import Wording
 
-__all__ = ["Finding", "Findings", "Topic", "find", "scale_words"]
+__all__ = ["find"]
 
 SENTENCES = Wording("alliance_bayes.report", "sentences/findings.toml")
 #: Differences that a finding names.
@@ -115,15 +116,6 @@ def find(fit: FittedModel, estimates: Estimates, checked: Checked, gate: Gate, r
     return Findings(False, (), tuple(topics), not_to_conclude(fit, small), simulated, certainty)
 
 
-def _under_other_priors(direction: Claim, checked: Checked, of: pd.Series | None = None) -> Claim:
-    """What may be said of the focal slope, or of a difference of levels, under all priors that it was tried with."""
-    tables = [item.rows for item in checked.items if item.name == "prior_sensitivity" and item.rows is not None]
-    rows = [row for table in tables for _, row in table.iterrows()]
-    if of is not None:
-        rows = [row for row in rows if all(row[name] == of[name] for name in ("factor", "level", "versus"))]
-    return least_claim(direction, [claim(row) for row in rows])
-
-
 def _association(fit: FittedModel, estimates: Estimates, checked: Checked, small: int) -> Iterable[Finding]:
     focal = fit.spec.focal_predictor(fit.design)
     slope = None if focal is None else estimates.first("slope", term=focal)
@@ -134,15 +126,15 @@ def _association(fit: FittedModel, estimates: Estimates, checked: Checked, small
         return
     if slope is None:
         # The predictor enters by a step, say: what goes with a step of it says all that there is to say.
-        yield from _span(fit, estimates, checked, focal, *_outcome(fit))
+        yield from _span(fit, estimates, checked, focal, *outcome_words(fit))
         return
-    name, outcome, points = column_name(focal), *_outcome(fit)
+    name, outcome, points = column_name(focal), *outcome_words(fit)
     step = step_of(fit.design, focal)
     if fit.design.is_indicator(focal):
         step += " (1 against 0)"
-    given = _adjusted(fit, focal)
+    given = adjusted_for(fit, focal)
     fitted = claim(slope)
-    direction = _under_other_priors(fitted, checked)
+    direction = under_other_priors(fitted, checked)
     way = direction.pick("higher", "lower")
     leaning = f", though it was {direction.word} {way}" if direction.leaning else ""
     sentence = _sentence(
@@ -231,7 +223,7 @@ def _span(
     )
     if span is not None and not said:
         low, high = np.quantile(fit.design.frame[focal].to_numpy(float), [0.1, 0.9])
-        direction = _under_other_priors(claim(span), checked)
+        direction = under_other_priors(claim(span), checked)
         between = f"{exact(round(low, 3))} and {exact(round(high, 3))}"
         expected = f"{'' if fit.design.family.event else 'expected '}{outcome}"
         over = over_words(fit.design, str(span["population"]))
@@ -287,7 +279,7 @@ def _sentence(estimates: Estimates, row: pd.Series, direction: Claim | None = No
 
 def _further(fit: FittedModel, estimates: Estimates) -> Iterable[Finding]:
     """What estimands without a place of their own on the page say in a sentence."""
-    outcome, points = _outcome(fit)
+    outcome, points = outcome_words(fit)
     for _, row in further_rows(estimates).iterrows():
         measure = estimates.table.measure(str(row["estimand"]))
         # What a sentence says of everybody as they are is not so at other values.
@@ -329,20 +321,6 @@ def _subject(fit: FittedModel, estimates: Estimates, row: pd.Series) -> str:
     return measure.subject.format(**row_words(row, fit.design)) if measure.difference else ""
 
 
-def lower_is_better(fit: FittedModel) -> bool:
-    """Whether less of the outcome is better, as with symptoms."""
-    scale = None if fit.design.family.event else fit.design.scales.get(fit.design.outcome.name)
-    return scale is not None and not scale.higher_is_better
-
-
-def _outcome(fit: FittedModel) -> tuple[str, str]:
-    """What the outcome is called, and its unit with a blank before it."""
-    name = column_name(fit.design.outcome.name)
-    if fit.design.family.event:
-        return f"the probability of {name}", ""
-    return name, f" {units(unit_of(fit.design, fit.design.outcome.name))}"
-
-
 def _arms(fit: FittedModel, estimates: Estimates, checked: Checked, factor: str) -> Iterable[Finding]:
     """The differences of the levels that the model is asked about: those from the first, then the others together."""
     rows, reference = differences(estimates, factor), reference_of(fit.design, factor)
@@ -370,7 +348,7 @@ def _arms(fit: FittedModel, estimates: Estimates, checked: Checked, factor: str)
 def _moderation(fit: FittedModel, estimates: Estimates, row: pd.Series, column: str) -> Finding:
     """By how much a difference changes with one more unit of a predictor."""
     direction, mean = claim(row), estimates.mean(row)
-    _, points = _outcome(fit)
+    _, points = outcome_words(fit)
     text = SENTENCES(
         "moderation",
         level=clean(row["level"]),
@@ -391,10 +369,10 @@ def _moderation(fit: FittedModel, estimates: Estimates, row: pd.Series, column: 
 
 def _difference(fit: FittedModel, estimates: Estimates, checked: Checked, row: pd.Series) -> Iterable[Finding]:
     """One difference with the two means that it is of, and how large it is."""
-    factor, outcome, points = str(row["factor"]), *_outcome(fit)
+    factor, outcome, points = str(row["factor"]), *outcome_words(fit)
     where = {"factor": factor, "level": row["level"], "versus": row["versus"]}
     fitted = claim(row)
-    direction = _under_other_priors(fitted, checked, row)
+    direction = under_other_priors(fitted, checked, row)
     way, few = direction.pick("higher", "lower"), lower_is_better(fit)
     symptoms = direction.pick(" (more symptoms)", " (fewer symptoms)") if few else ""
     varied = varied_by(fit.design, factor)
@@ -412,7 +390,7 @@ def _difference(fit: FittedModel, estimates: Estimates, checked: Checked, row: p
         way=f"{way}{symptoms}" if direction.settled else way,
         leaning=f", though it was {direction.word} {way}" if direction.leaning else "",
         over=over.replace(" over", " on average over", 1),
-        given=_adjusted(fit, factor),
+        given=adjusted_for(fit, factor),
     )
     means = [estimates.first("mean", factor=factor, level=where[end]) for end in ("level", "versus")]
     text = SENTENCES(
@@ -440,7 +418,7 @@ def _difference(fit: FittedModel, estimates: Estimates, checked: Checked, row: p
         "size",
         size="" if size is None else " ".join(estimates.figures(size)),
         denominator=denominator,
-        persons=denominator == DENOMINATORS["residual_sd"] and bool(_persons(fit)),
+        persons=denominator == DENOMINATORS["residual_sd"] and bool(persons_of(fit)),
         in_rope=_in_rope(estimates, row),
         limits=rope_limits(fit, row) if pd.notna(row["p_rope"]) else "",
         equivalent=standing_of(row) == "inside",
@@ -461,18 +439,6 @@ def _percentage_points(estimates: Estimates, row: pd.Series) -> str:
 def _are_providers(fit: FittedModel, factor: str) -> bool:
     """Whether the levels of a pooled factor are therapists or others who provide care."""
     return any(one.name == factor and one.role.role == "provider" for one in fit.design.factors)
-
-
-def _persons(fit: FittedModel) -> set[str]:
-    """Pooled factors whose levels are single persons, or look like it."""
-    return {one.name for one in fit.design.factors if is_of_persons(one, fit.design.rows.n)}
-
-
-def _adjusted(fit: FittedModel, asked: str) -> str:
-    """What an association is adjusted for: not persons, who are no covariate, nor what some have no level of."""
-    besides = {asked, *_persons(fit), *fit.design.rows.lacking}
-    others = [column_name(name) for name in fit.design.formula.columns[1:] if name not in besides]
-    return f", adjusted for {join(others)}" if others else ""
 
 
 def _groups(fit: FittedModel, estimates: Estimates, besides: str | None) -> Iterable[Finding]:
@@ -500,7 +466,7 @@ def _pairs(
     shown = (clear if len(clear) else rows).head(NAMED if len(clear) else 1)
 
     claims = [
-        claim(row) if checked is None else _under_other_priors(claim(row), checked, row) for _, row in shown.iterrows()
+        claim(row) if checked is None else under_other_priors(claim(row), checked, row) for _, row in shown.iterrows()
     ]
 
     def say(row: pd.Series, direction: Claim, first: bool) -> str:
@@ -542,104 +508,3 @@ def _explained(estimates: Estimates) -> Iterable[Finding]:
             (str(r2.name),),
             "r2",
         )
-
-
-def scale_words() -> str:
-    """The words for certainty and their rule, as a page states them."""
-    scale = "; ".join(f"“{word}”: {percent(limit)} or more" for limit, word in SCALE)
-    return SENTENCES("certainty", scale=scale, unsettled=UNSETTLED, least=SCALE[-1][1])
-
-
-@dataclass(frozen=True)
-class Finding:
-    """A sentence or more, with the rows of the effects table that its numbers come from.
-
-    Parameters
-    ----------
-    text
-        What is said, after the lead.
-    rows
-        Ids of rows; of a study as ``block/row``.
-    name
-        What it is about, for the JSON.
-    lead
-        The first words, set off from the rest; may be empty.
-    claims
-        What is said of the direction of some of the rows.
-    key
-        Whether it belongs to the key findings, above the first section.
-    """
-
-    text: str
-    rows: tuple[str, ...] = ()
-    name: str = ""
-    lead: str = ""
-    claims: tuple[Claim, ...] = ()
-    key: bool = True
-
-    @property
-    def sentence(self) -> str:
-        """Lead and text."""
-        return f"{self.lead}: {self.text}" if self.lead else self.text
-
-
-@dataclass(frozen=True)
-class Topic:
-    """Findings under one heading, and the checks that warn about them; `repeated` are given in full further up."""
-
-    title: str
-    findings: tuple[Finding, ...]
-    cautions: tuple[Item, ...]
-    repeated: tuple[Item, ...] = ()
-
-
-@dataclass(frozen=True)
-class Findings:
-    """Everything above the first section.
-
-    Parameters
-    ----------
-    withheld
-        Whether conclusions are withheld.
-    reasons
-        Why, one sentence each.
-    topics
-        The findings by heading; none when withheld.
-    limits
-        What must not be concluded.
-    simulated
-        Whether the data come from a simulator.
-    certainty
-        What the words for certainty mean; empty where none is used.
-    """
-
-    withheld: bool
-    reasons: tuple[str, ...]
-    topics: tuple[Topic, ...]
-    limits: tuple[str, ...]
-    simulated: bool
-    certainty: str = ""
-
-    @property
-    def sentences(self) -> tuple[str, ...]:
-        """The findings, or why there are none."""
-        if self.withheld:
-            return ("Conclusions are withheld: the draws did not pass the checks.", *self.reasons)
-        return tuple(finding.sentence for topic in self.topics for finding in topic.findings)
-
-    def numbers(self) -> list[dict[str, Any]]:
-        """The findings for the JSON."""
-        return [
-            {
-                "name": finding.name,
-                "text": finding.sentence,
-                "rows": list(finding.rows),
-                "claims": [
-                    {"row": one.row, "certainty": one.word, "above": one.above, "settled": one.settled}
-                    for one in finding.claims
-                ],
-                "cautions": [item.name for item in (*topic.cautions, *topic.repeated)],
-            }
-            for topic in self.topics
-            for finding in topic.findings
-        ]

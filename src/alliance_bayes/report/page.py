@@ -32,7 +32,7 @@ from alliance_bayes.report.style import dark_rules
 from alliance_bayes.versions import versions
 
 if TYPE_CHECKING:
-    from alliance_bayes.report.findings import Findings
+    from alliance_bayes.report.finding import Findings
 
 __all__ = [
     "EMPTY",

@@ -39,7 +39,7 @@ SECTIONS: Mapping[str, SectionMaker] = {
 }
 _ID = re.compile(r"[a-z][a-z0-9-]*")
 # Anchors that the page itself has.
-_TAKEN = ("findings", "manifest")
+_TAKEN = ("answer", "findings", "manifest")
 
 
 def check_sections(sections: Sequence[str | Section | SectionMaker] | None) -> None:

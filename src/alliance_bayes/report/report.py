@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from alliance_bayes.blas import one_blas_thread
@@ -13,7 +13,11 @@ from alliance_bayes.errors import UsageError
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.remedies import argument
 from alliance_bayes.report.checked import Checked, quiet
+from alliance_bayes.report.answer import ID as ANSWER
+from alliance_bayes.report.answer import answer_of
+from alliance_bayes.report.finding import Findings
 from alliance_bayes.report.findings import find
+from alliance_bayes.report.summary import note_of, summary_of, summary_table
 from alliance_bayes.report.page import FORMAT, Rendered, frozen
 from alliance_bayes.report.privacy import redaction, unnamed
 from alliance_bayes.report.records import plain
@@ -139,10 +143,12 @@ class Report:
         checked = Checked.of(fit, checks, redact, self.small, few=few)
         view = View(fit, estimates, checks, checked, prob, self.small, redact, told=told)
         found = find(fit, estimates, checked, checks.gate, redact, self.small)
+        if not withheld:
+            found = _answered(view, found)
         sections = build_sections(view, self.sections)
         if again and not withheld:
             sections = tuple(section.remade(fit) for section in sections)
-        rows = None if withheld else _reported(view, sections)
+        rows = None if withheld else _reported(view, sections, found)
         meta = made_from(fit)
         heading = clean(self.title or fit.spec.card.title or _title(fit))
         source = clean(fit.info.get("cohort_source", "source not recorded"))
@@ -154,6 +160,8 @@ class Report:
                     "withheld": withheld,
                     "reasons": found.reasons,
                     "prob": prob,
+                    "answer": None if found.answer is None else found.answer.numbers(),
+                    "summary": [one.numbers() for one in found.questions],
                     "findings": found.numbers(),
                     "effects": None,
                     "meta": meta,
@@ -190,14 +198,21 @@ def _completed(
     return table, run_checks(fit, effects=table) if checks is None else checks
 
 
-def _reported(view: View, sections: Sequence[Section]) -> EffectTable:
-    """The effects and what sections have beside them, under their ids."""
-    beside = (
-        view.estimated(section.id, section.rows).table.under(section.id)
-        for section in sections
-        if section.rows is not None
+def _answered(view: View, found: Findings) -> Findings:
+    """The findings with what the page says first."""
+    answer = answer_of(view)
+    questions = summary_of(view, answer)
+    table = summary_table(questions, heading=view.estimates.interval_heading(), note=note_of(view, questions))
+    return replace(found, answer=answer, summary=table if questions else None, questions=questions)
+
+
+def _reported(view: View, sections: Sequence[Section], found: Findings) -> EffectTable:
+    """The effects and what the answer and sections have beside them, under their ids."""
+    own = [] if found.answer is None or found.answer.rows is None else [(ANSWER, found.answer.rows)]
+    beside = [*own, *((section.id, section.rows) for section in sections if section.rows is not None)]
+    return EffectTable.concat(
+        [view.estimates.table, *(view.estimated(name, rows).table.under(name) for name, rows in beside)]
     )
-    return EffectTable.concat([view.estimates.table, *beside])
 
 
 def _with(numbers: dict[str, Any], sections: Sequence[Section]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from alliance_bayes.api import Fit
 from alliance_bayes.effects import ESTIMANDS, EffectTable, effects
 from alliance_bayes.model import Design
 from alliance_bayes.readonly import ReadOnly
-from alliance_bayes.report.findings import Finding
+from alliance_bayes.report.finding import Finding
 from alliance_bayes.report.rows import Label, measured, rows_of, text_of
 from alliance_bayes.report.svg import Picture
 from alliance_bayes.report.tables import Table

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from alliance_bayes.checks.conclusions import conclusions
 from alliance_bayes.effects import EffectTable
-from alliance_bayes.report.findings import Finding
+from alliance_bayes.report.finding import Finding
 from alliance_bayes.study.declared import DeclaredPart, chosen_rows
 from alliance_bayes.study.model_comparison import compared, score_table
 from alliance_bayes.study.part import Part

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from alliance_bayes.effects import equivalence
-from alliance_bayes.report.findings import Finding
+from alliance_bayes.report.finding import Finding
 from alliance_bayes.report.tables import frame_table
 from alliance_bayes.report.text import derived
 from alliance_bayes.study.declared import DeclaredPart, chosen_rows

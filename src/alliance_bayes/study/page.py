@@ -15,7 +15,7 @@ from alliance_bayes.effects import EffectTable
 from alliance_bayes.latent import LatentFit
 from alliance_bayes.latent.measurement import MEASUREMENT_PRIORS
 from alliance_bayes.model.card import card_text
-from alliance_bayes.report.findings import Finding, Findings, Topic, scale_words
+from alliance_bayes.report.finding import Finding, Findings, Topic, scale_words
 from alliance_bayes.report.guidelines import Ground, filled
 from alliance_bayes.report.limitations import is_simulated, limits_of_data, limits_of_measures
 from alliance_bayes.report.methods import Cited, bibtex, fit_sentences, sampling_sentence, software_sentence

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import pandas as pd
 
 from alliance_bayes.effects import EffectTable
-from alliance_bayes.report.findings import Finding
+from alliance_bayes.report.finding import Finding
 from alliance_bayes.report.svg import Picture
 from alliance_bayes.report.tables import Table
 

@@ -1,0 +1,292 @@
+"""The answer of a page in a few sentences and one picture: the declared contrast, of whom it is, and what was checked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from alliance_bayes.effects import EffectTable
+from alliance_bayes.effects.improvement import improvement
+from alliance_bayes.effects.responders import responders
+from alliance_bayes.fit import FittedModel
+from alliance_bayes.report.arms import differences, reference_of
+from alliance_bayes.report.checked import Checked, Item
+from alliance_bayes.report.effect_sizes import density_picture
+from alliance_bayes.report.endpoint_kinds import endpoints_of
+from alliance_bayes.report.phrases import adjusted_for, lower_is_better, outcome_words, under_other_priors
+from alliance_bayes.report.privacy import ShownFlow
+from alliance_bayes.report.rows import Estimates, text_of
+from alliance_bayes.report.small_counts import analysed_words, unit_words
+from alliance_bayes.report.svg import Picture
+from alliance_bayes.report.text import (
+    MINUS,
+    Claim,
+    claim,
+    clean,
+    column_name,
+    exact,
+    factor_name,
+    number,
+    over_words,
+    unit_of,
+    units,
+)
+from alliance_bayes.report.untold import unsaid
+from alliance_bayes.report.wording import Wording
+
+if TYPE_CHECKING:
+    from alliance_bayes.report.view import View
+
+__all__ = ["Answer", "Verdicts", "answer_of", "contrast_row", "share_effects"]
+
+SENTENCES = Wording("alliance_bayes.report", "sentences/answer.toml")
+#: Under which the page's manifest has the rows of the answer.
+ID = "answer"
+# A share of fewer people is no estimate.
+_LEAST = 20
+
+
+@dataclass(frozen=True)
+class Verdicts:
+    """How many checks came to a verdict, and to which."""
+
+    passed: int
+    warned: int
+    failed: int
+
+    @property
+    def made(self) -> int:
+        """Checks that came to one."""
+        return self.passed + self.warned + self.failed
+
+    @classmethod
+    def of(cls, words: list[str]) -> Verdicts:
+        """Count the verdicts; "info" is none."""
+        return cls(words.count("pass"), words.count("warn"), words.count("fail"))
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """What a page says first.
+
+    Parameters
+    ----------
+    sentence
+        The declared contrast with its interval, in the outcome's words.
+    shares
+        The predicted shares of people at either end, in natural frequencies; empty where there are none.
+    caveat
+        What kind of statement this is.
+    people
+        How many were analysed of how many in the table.
+    verdicts
+        How many checks passed.
+    where
+        Anchor of the checks.
+    claim
+        What is said of the contrast's direction; None where nothing is.
+    cautions
+        Checks that warn about it.
+    picture
+        The contrast's posterior; None without one.
+    rows
+        Estimates of the sentences that the page has nowhere else, as an effects table; None without any.
+    of
+        Ids of the rows that the sentences are made of.
+    """
+
+    sentence: str
+    shares: str
+    caveat: str
+    people: str
+    verdicts: Verdicts
+    where: str = "checks"
+    claim: Claim | None = None
+    cautions: tuple[Item, ...] = ()
+    picture: Picture | None = None
+    rows: EffectTable | None = field(default=None, repr=False)
+    of: tuple[str, ...] = ()
+
+    def numbers(self) -> dict[str, Any]:
+        """The answer for the JSON."""
+        said = self.claim
+        return {
+            "sentence": self.sentence,
+            "shares": self.shares,
+            "caveat": self.caveat,
+            "people": self.people,
+            "checks": {"passed": self.verdicts.passed, "warned": self.verdicts.warned, "failed": self.verdicts.failed},
+            "rows": list(self.of),
+            "certainty": None if said is None else said.word,
+        }
+
+
+def answer_of(view: View) -> Answer:
+    """The answer of a report whose conclusions are not withheld."""
+    fit, estimates, checked = view.fit, view.estimates, view.checked
+    arm = fit.spec.focal_factor(fit.design)
+    people = SENTENCES(
+        "people",
+        analysed=analysed_words(fit),
+        total=_total(ShownFlow.of(fit.flow, view.small, unit=unit_words(fit))),
+    )
+    verdicts = Verdicts.of([item.verdict for item in checked.items])
+    plain = {"people": people, "verdicts": verdicts}
+    focal = fit.spec.focal_predictor(fit.design)
+    if focal is None and arm is None:
+        return Answer(SENTENCES("nothing"), "", "", **plain)  # type: ignore[arg-type]
+    row = contrast_row(fit, estimates, small=view.small)
+    if row is None:
+        return Answer(SENTENCES("hidden"), "", "", **plain)  # type: ignore[arg-type]
+    ends = _ends(fit, row)
+    direction = under_other_priors(claim(row), checked, row if arm is not None else None)
+    table = share_effects(fit, row, prob=view.prob, small=view.small)
+    shown = None if table is None else view.estimated(ID, table)
+    return Answer(
+        sentence(fit, estimates, row, direction, ends),
+        "" if shown is None else _shares(fit, shown, ends),
+        SENTENCES("association" if arm is None else "groups"),
+        **plain,  # type: ignore[arg-type]
+        claim=direction,
+        cautions=checked.about("effects"),
+        picture=density_picture(fit, estimates, row, ID, column_name(str(focal or arm))),
+        rows=table,
+        of=(str(row.name), *([] if shown is None else [f"{ID}/{name}" for name in map(str, shown.table.index)])),
+    )
+
+
+def _total(flow: ShownFlow) -> str:
+    """How many people were in the table, as far as it may be told."""
+    return flow.participants if flow.people is None else flow.people
+
+
+def contrast_row(fit: FittedModel, estimates: Estimates, *, small: int) -> pd.Series | None:
+    """The row of the declared contrast: of a numeric predictor low against high, of a factor two of its levels."""
+    focal, arm = fit.spec.focal_predictor(fit.design), fit.spec.focal_factor(fit.design)
+    if arm is not None:
+        rows = differences(estimates, arm)
+        first = rows[rows["versus"] == reference_of(fit.design, arm)]
+        return None if rows.empty else (first if len(first) else rows).iloc[0]
+    if focal is None or focal in unsaid(fit, small):
+        return None
+    kinds = ("slope",) if fit.design.is_indicator(focal) else ("slope_p10_p90", "slope_per_sd", "slope")
+    found = (estimates.first(kind, term=focal) for kind in kinds)
+    return next((row for row in found if row is not None), None)
+
+
+@dataclass(frozen=True)
+class _Ends:
+    """The two ends of a contrast in words, and what everybody is set to at either; none where that is not known."""
+
+    high: str
+    low: str
+    values: tuple[dict[str, float], dict[str, float]] | None = None
+
+
+def _ends(fit: FittedModel, row: pd.Series) -> _Ends:
+    if isinstance(row["level"], str):
+        factor = factor_name(str(row["factor"]))
+        return _Ends(
+            SENTENCES("in_level", factor=factor, level=clean(row["level"])),
+            SENTENCES("in_versus", level=clean(row["versus"])),
+        )
+    term = str(row["term"])
+    name = column_name(term)
+    if row["estimand"] == "slope_per_sd":
+        return _Ends(SENTENCES("sd_high", term=name), SENTENCES("sd_low"))
+    between = row["estimand"] == "slope_p10_p90"
+    low, high = np.quantile(fit.design.frame[term].to_numpy(float), [0.1, 0.9]) if between else (0.0, 1.0)
+    said = (exact(round(float(end), 3)) for end in (high, low))
+    return _Ends(
+        SENTENCES("at_high", term=name, value=next(said), percentile=between),
+        SENTENCES("at_low", value=next(said), percentile=between),
+        ({term: float(high)}, {term: float(low)}),
+    )
+
+
+def sentence(fit: FittedModel, estimates: Estimates, row: pd.Series, direction: Claim, ends: _Ends) -> str:
+    """The contrast, settled or not."""
+    outcome, scale = outcome_words(fit)[0], fit.design.scales.get(fit.design.outcome.name)
+    event = fit.design.family.event
+    better, worse = ("higher", "lower") if event or scale is None else ("better", "worse")
+    above, below = (worse, better) if lower_is_better(fit) else (better, worse)
+    if event:
+        points = SENTENCES("percentage_points")
+        places = max(0, estimates.places(row) - 2)
+        mean, lower, upper = (number(100 * float(row[name]), places) for name in ("mean", "lower", "upper"))
+        interval = f"{estimates.spoken(row).split(' interval ')[0]} interval {lower} to {upper}"
+    else:
+        whole = None if scale is None or scale.lower != 0 or scale.upper is None else exact(scale.upper)
+        points = SENTENCES("points", whole=whole or "", unit=units(unit_of(fit.design, fit.design.outcome.name)))
+        mean, interval = estimates.mean(row), estimates.spoken(row)
+    return SENTENCES(
+        "settled" if direction.settled else "unsettled",
+        outcome=outcome,
+        word=direction.word,
+        way=direction.pick(above, below),
+        better=better,
+        worse=worse,
+        high=ends.high,
+        low=ends.low,
+        size=mean.removeprefix(MINUS),
+        mean=mean,
+        points=points,
+        interval=interval,
+        over=over_words(fit.design, str(row["population"]), text_of(row, "factor") or None),
+        given=adjusted_for(fit, str(row["term"] if pd.isna(row["factor"]) else row["factor"])),
+    )
+
+
+def share_effects(fit: FittedModel, row: pd.Series, *, prob: float, small: int) -> EffectTable | None:
+    """Predicted shares of people beyond the relevant change, or with the event, at either end of a contrast."""
+    if fit.moments is not None or fit.count_people() < max(_LEAST, small) or fit.design.family.has_trials:
+        return None
+    factor = row["factor"] if isinstance(row["factor"], str) else None
+    values = _ends(fit, row).values
+    if factor is None and values is None:
+        return None
+    if fit.design.family.event:
+        if factor is None:
+            assert values is not None
+            (term, high), (_, low) = *values[0].items(), *values[1].items()
+            return responders(fit, at={term: [high, low]}, prob=prob, population="sample")
+        return _of_pair(responders(fit, factor=factor, prob=prob, population="sample"), row)
+    points = endpoints_of(fit.design)
+    improved = None if points is None else next((one for one in points.found if one.name == "improved"), None)
+    if points is None or improved is None or points.changed or improved.rule.by is None:
+        return None
+    given: dict[str, Any] = {"baseline": points.baseline, "by": improved.rule.by, "prob": prob}
+    if factor is None:
+        assert values is not None
+        (term, high), (_, low) = *values[0].items(), *values[1].items()
+        return None if term == points.baseline else improvement(fit, at={term: [high, low]}, **given)
+    return _of_pair(improvement(fit, factor=factor, **given), row)
+
+
+def _of_pair(table: EffectTable, row: pd.Series) -> EffectTable:
+    """The shares at the two levels of a contrast, its first level first."""
+    rows = table[table["level"].isin([row["level"], row["versus"]]) & table["versus"].isna()]
+    return rows.loc[sorted(rows.index, key=lambda name: rows.loc[name, "level"] != row["level"])]
+
+
+def _shares(fit: FittedModel, shown: Estimates, ends: _Ends) -> str:
+    """The shares in natural frequencies."""
+    if len(shown.table) != 2 or shown.table["mean"].isna().any():
+        return ""
+    high, low = (_natural(row) for _, row in shown.table.iterrows())
+    points = endpoints_of(fit.design)
+    if fit.design.family.event or points is None:
+        event = SENTENCES("have", outcome=column_name(fit.design.outcome.name))
+    else:
+        rule = next(one.rule for one in points.found if one.name == "improved")
+        event = SENTENCES("improve", by=exact(float(rule.by or 0)))
+    return SENTENCES("shares", high=ends.high, low=ends.low, high_share=high, low_share=low, event=event)
+
+
+def _natural(row: pd.Series) -> str:
+    """A share as a number of 100 people."""
+    mean, lower, upper = (number(100 * float(row[name]), 0) for name in ("mean", "lower", "upper"))
+    return SENTENCES("share", mean=mean, lower=lower, upper=upper)

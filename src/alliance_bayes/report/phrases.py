@@ -1,0 +1,47 @@
+"""Phrases that several sentences about a fit share: the outcome, what is adjusted for, what holds under other priors."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from alliance_bayes.fit import FittedModel
+from alliance_bayes.model.roles import is_of_persons
+from alliance_bayes.report.checked import Checked
+from alliance_bayes.report.text import Claim, claim, column_name, join, least_claim, unit_of, units
+
+__all__ = ["adjusted_for", "lower_is_better", "outcome_words", "persons_of", "under_other_priors"]
+
+
+def under_other_priors(direction: Claim, checked: Checked, of: pd.Series | None = None) -> Claim:
+    """What may be said of the focal slope, or of a difference of levels, under all priors that it was tried with."""
+    tables = [item.rows for item in checked.items if item.name == "prior_sensitivity" and item.rows is not None]
+    rows = [row for table in tables for _, row in table.iterrows()]
+    if of is not None:
+        rows = [row for row in rows if all(row[name] == of[name] for name in ("factor", "level", "versus"))]
+    return least_claim(direction, [claim(row) for row in rows])
+
+
+def lower_is_better(fit: FittedModel) -> bool:
+    """Whether less of the outcome is better, as with symptoms."""
+    scale = None if fit.design.family.event else fit.design.scales.get(fit.design.outcome.name)
+    return scale is not None and not scale.higher_is_better
+
+
+def outcome_words(fit: FittedModel) -> tuple[str, str]:
+    """What the outcome is called, and its unit with a blank before it."""
+    name = column_name(fit.design.outcome.name)
+    if fit.design.family.event:
+        return f"the probability of {name}", ""
+    return name, f" {units(unit_of(fit.design, fit.design.outcome.name))}"
+
+
+def persons_of(fit: FittedModel) -> set[str]:
+    """Pooled factors whose levels are single persons, or look like it."""
+    return {one.name for one in fit.design.factors if is_of_persons(one, fit.design.rows.n)}
+
+
+def adjusted_for(fit: FittedModel, asked: str) -> str:
+    """What an association is adjusted for: not persons, who are no covariate, nor what some have no level of."""
+    besides = {asked, *persons_of(fit), *fit.design.rows.lacking}
+    others = [column_name(name) for name in fit.design.formula.columns[1:] if name not in besides]
+    return f", adjusted for {join(others)}" if others else ""

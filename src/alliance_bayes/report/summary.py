@@ -1,0 +1,277 @@
+"""The summary of findings: one table of at most seven rows, each against the margin and what it was tried with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from markupsafe import Markup
+
+from alliance_bayes.effects.equivalence import DECIDED, standing_of
+from alliance_bayes.fit import FittedModel
+from alliance_bayes.report.answer import Answer, contrast_row
+from alliance_bayes.report.checked import Checked
+from alliance_bayes.report.effect_sizes import relevance_words, rope_limits
+from alliance_bayes.report.groups import factors_of, fixed_at_zero
+from alliance_bayes.report.phrases import lower_is_better, outcome_words
+from alliance_bayes.report.rows import Estimates, text_of
+from alliance_bayes.report.tables import Table
+from alliance_bayes.report.text import (
+    UNSETTLED,
+    Claim,
+    capital,
+    clean,
+    column_name,
+    count,
+    excludes_zero,
+    factor_name,
+    number,
+    percent,
+    unit_of,
+    units,
+)
+from alliance_bayes.report.wording import Wording
+
+if TYPE_CHECKING:
+    from alliance_bayes.report.view import View
+
+__all__ = ["MOST", "Mark", "SummaryRow", "size_words", "summary_of", "summary_table"]
+
+SENTENCES = Wording("alliance_bayes.report", "sentences/summary.toml")
+#: Rows of the table.
+MOST = 7
+_SIGNS = {"pass": "✓", "warn": "!", "fail": "✕"}
+
+
+@dataclass(frozen=True)
+class Mark:
+    """What a finding was tried with, whether it held, and where the evidence is; no verdict where it was not tried."""
+
+    label: str
+    verdict: str = ""
+    where: str = ""
+
+    @property
+    def markup(self) -> Markup:
+        """As the table has it."""
+        if not self.verdict:
+            text = f"{self.label}: {SENTENCES('not_examined')}"
+            return Markup('<span class="mark">{}</span>').format(text)
+        said = Markup('<span aria-hidden="true">{}</span> {}').format(_SIGNS.get(self.verdict, "i"), self.label)
+        hidden = Markup('<span class="unseen">: {}</span>').format(self.verdict)
+        return Markup('<a class="mark {}" href="#{}">{}{}</a>').format(self.verdict, self.where, said, hidden)
+
+
+@dataclass(frozen=True)
+class SummaryRow:
+    """One question with its answer.
+
+    Parameters
+    ----------
+    name
+        What it is about, for the JSON.
+    question, people, estimate, margin, sure, words
+        Cells of the table as text.
+    holds
+        What the finding was tried with.
+    rows
+        Ids of the rows of the effects table that it is made of.
+    """
+
+    name: str
+    question: str
+    people: str
+    estimate: str
+    margin: str
+    sure: str
+    words: str
+    holds: tuple[Mark, ...] = ()
+    rows: tuple[str, ...] = ()
+
+    def numbers(self) -> dict[str, Any]:
+        """The row for the JSON."""
+        cells = ("name", "question", "people", "estimate", "margin", "sure", "words")
+        holds = {mark.label: mark.verdict or None for mark in self.holds}
+        return {name: getattr(self, name) for name in cells} | {"holds": holds, "rows": list(self.rows)}
+
+
+def summary_table(rows: Sequence[SummaryRow], *, heading: str, note: str = "") -> Table:
+    """The table of some rows; `heading` names the intervals."""
+    marks = [Markup(" ").join(mark.markup for mark in row.holds) for row in rows]
+    return Table.of(
+        "table-summary",
+        SENTENCES("caption", heading=heading),
+        ("Question", "People", "Estimate", "Against the margin", "How sure", "Holds under", "In plain words"),
+        [
+            (row.question, row.people, row.estimate, row.margin, row.sure, holds, row.words)
+            for row, holds in zip(rows, marks, strict=True)
+        ],
+        words=(2, 3, 4, 5, 6),
+        note=note,
+    )
+
+
+def summary_of(view: View, answer: Answer) -> tuple[SummaryRow, ...]:
+    """The rows of a report."""
+    return tuple(_rows(view, answer))[:MOST]
+
+
+def _rows(view: View, answer: Answer) -> Iterator[SummaryRow]:
+    fit, estimates = view.fit, view.estimates
+    people, holds = count(fit.count_people()), marks_of(view.checked)
+    focal, arm = fit.spec.focal_predictor(fit.design), fit.spec.focal_factor(fit.design)
+    outcome = outcome_words(fit)[0]
+    row = contrast_row(fit, estimates, small=view.small)
+    if row is not None and answer.claim is not None:
+        name = "arms" if arm is not None else "contrast"
+        asked = column_name(str(focal)) if arm is None else factor_name(arm)
+        where = (
+            SENTENCES("with_more", focal=asked) if arm is None else SENTENCES("in_level", level=clean(row["level"]))
+        )
+        yield SummaryRow(
+            name,
+            SENTENCES(name, outcome=outcome, focal=asked),
+            people,
+            estimate_words(fit, estimates, row),
+            margin_words(estimates, row),
+            sure_words(estimates, row, answer.claim),
+            plain_words(fit, row, answer.claim, where),
+            holds,
+            (str(row.name),),
+        )
+    for of in ("slope", "mean"):
+        for factor in factors_of(estimates):
+            if factor != arm and (one := _differences(view, factor, of, people)) is not None:
+                yield one
+    r2 = estimates.first("bayesian_r2")
+    if r2 is not None:
+        mean, ends = estimates.percentages(r2, most=1)
+        yield SummaryRow(
+            "explained",
+            SENTENCES("explained"),
+            people,
+            f"{mean} ({_plain(ends)})",
+            "–",
+            "–",
+            SENTENCES("explained_words"),
+            (),
+            (str(r2.name),),
+        )
+
+
+def _differences(view: View, factor: str, of: str, people: str) -> SummaryRow | None:
+    """The differences between the levels of a factor, together: none of many is singled out."""
+    fit, estimates = view.fit, view.estimates
+    rows = estimates.where(f"contrast_of_{of}s", factor=factor)
+    rows = rows[rows["mean"].notna()]
+    if rows.empty or fixed_at_zero(rows):
+        return None
+    clear = int(sum(excludes_zero(row) for row in rows.to_dict("records")))
+    judged = [standing_of(row) for row in rows.to_dict("records") if pd.notna(row["rope_low"])]
+    inside, undecided = judged.count("inside"), judged.count("undecided")
+    first, n = rows.iloc[0], len(rows)
+    if n == 1:
+        estimate = estimate_words(fit, estimates, first)
+    else:
+        places = estimates.places(first)
+        low, high = (number(float(end), places) for end in (rows["mean"].min(), rows["mean"].max()))
+        estimate = SENTENCES("many", n=count(n), low=low, high=high)
+    if not clear:
+        alike = judged and inside == len(judged)
+        words = SENTENCES("all_inside") if alike else SENTENCES("no_difference", undecided=bool(undecided))
+    else:
+        words = SENTENCES("some_difference", clear=count(clear), n=count(n), small=bool(judged) and inside == n)
+    return SummaryRow(
+        f"{of}s: {factor}",
+        SENTENCES("slopes" if of == "slope" else "means", factor=factor_name(factor), outcome=outcome_words(fit)[0]),
+        people,
+        estimate,
+        SENTENCES(
+            "standings",
+            inside=count(inside) if inside else "",
+            beyond=count(len(judged) - inside - undecided) if len(judged) > inside + undecided else "",
+            undecided=count(undecided) if undecided else "",
+        )
+        or "–",
+        SENTENCES("some_clear", clear=count(clear), n=count(n)) if clear else SENTENCES("none_clear", n=count(n)),
+        words,
+        marks_of(view.checked, groups=False),
+        tuple(map(str, rows.index)) if n == 1 else (),
+    )
+
+
+def marks_of(checked: Checked, *, groups: bool = True) -> tuple[Mark, ...]:
+    """What the estimates of one model were tried with."""
+    found = {item.name: item for item in checked.items if item.verdict in _SIGNS}
+    tried = [("priors", "prior_sensitivity"), ("groups", "influence" if groups else "")]
+    marks = []
+    for label, name in tried:
+        item = found.get(name)
+        marks.append(Mark(SENTENCES(label)) if item is None else Mark(SENTENCES(label), item.verdict, item.id))
+    return (*marks, Mark(SENTENCES("families")), Mark(SENTENCES("missing")))
+
+
+def estimate_words(fit: FittedModel, estimates: Estimates, row: pd.Series) -> str:
+    """Mean and interval with their unit: "3.6 (2.4 to 4.8) WHO-5 points"."""
+    if fit.design.family.event and row["unit"] == "probability":
+        mean, ends = estimates.percentages(row, most=1)
+        return f"{mean} ({_plain(ends)})"
+    places = estimates.places(row)
+    lower, upper = (number(float(row[end]), places) for end in ("lower", "upper"))
+    head, per, rest = text_of(row, "unit").partition(" per ")
+    head = head.partition(" from ")[0]
+    return f"{estimates.mean(row)} ({lower} to {upper}) {units(head)}{per}{rest}"
+
+
+def _plain(ends: str) -> str:
+    """An interval in words: "18.7% to 22.9%"."""
+    return ends.strip("[]").replace(", ", " to ")
+
+
+def margin_words(estimates: Estimates, row: pd.Series) -> str:
+    """The probabilities of being negligible and of being relevant."""
+    inside = estimates.share(row, "p_rope") if pd.notna(row["p_rope"]) else ""
+    reached = estimates.share(row, "p_relevant") if pd.notna(row["p_relevant"]) else ""
+    return SENTENCES("margin", inside=inside, reached=reached) or "–"
+
+
+def sure_words(estimates: Estimates, row: pd.Series, direction: Claim) -> str:
+    """The word for certainty with the probability of direction."""
+    said = estimates.direction(row)
+    return said if direction.word == UNSETTLED and said == "–" else f"{capital(direction.word)} ({said})"
+
+
+def plain_words(fit: FittedModel, row: pd.Series, direction: Claim, where: str) -> str:
+    """Direction and size in everyday words."""
+    known = fit.design.scales.get(fit.design.outcome.name)
+    better, worse = ("higher", "lower") if fit.design.family.event or known is None else ("better", "worse")
+    above, below = (worse, better) if lower_is_better(fit) else (better, worse)
+    way = SENTENCES("direction", settled=direction.settled, way=direction.pick(above, below), where=where)
+    size = size_words(row)
+    return f"{way}; {size}." if size else f"{way}."
+
+
+def size_words(row: pd.Series) -> str:
+    """How large a difference is against the two margins; empty where there are none."""
+    standing = standing_of(row) if pd.notna(row["rope_low"]) else ""
+    reach = ""
+    if pd.notna(row["p_relevant"]):
+        p = float(row["p_relevant"])
+        reach = "reached" if p >= DECIDED else "short" if p <= 1 - DECIDED else "open"
+    return SENTENCES("size", standing=standing, reach=reach)
+
+
+def note_of(view: View, rows: Sequence[SummaryRow]) -> str:
+    """What the table's margins are."""
+    fit = view.fit
+    row = contrast_row(fit, view.estimates, small=view.small)
+    known = row is not None and pd.notna(row["rope_low"])
+    return SENTENCES(
+        "note",
+        negligible=rope_limits(fit, row) if known and row is not None else "",
+        relevant=relevance_words(fit, row) if row is not None else "",
+        contrast=any(one.name.startswith("slopes") for one in rows),
+    )
