@@ -13,7 +13,7 @@ from alliance_bayes.effects.improvement import improvement
 from alliance_bayes.effects.responders import responders
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.report.arms import differences, reference_of
-from alliance_bayes.report.checked import Checked, Item
+from alliance_bayes.report.checked import Item
 from alliance_bayes.report.effect_sizes import density_picture
 from alliance_bayes.report.endpoint_kinds import endpoints_of
 from alliance_bayes.report.phrases import adjusted_for, lower_is_better, outcome_words, under_other_priors

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,7 +15,7 @@ from alliance_bayes.effects.equivalence import standing_of
 from alliance_bayes.effects.options import DENOMINATORS
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.report.arms import differences, moderated, reference_of, varied_by
-from alliance_bayes.report.checked import Checked, Item
+from alliance_bayes.report.checked import Checked
 from alliance_bayes.report.effect_sizes import further_rows, relevance_words, rope_limits
 from alliance_bayes.report.finding import Finding, Findings, Topic, scale_words
 from alliance_bayes.report.groups import factors_of, fixed_at_zero, ordered_pairs, pair_name
@@ -29,7 +27,6 @@ from alliance_bayes.report.small_counts import alike_but_for
 from alliance_bayes.report.text import (
     MINUS,
     PROBABILITY,
-    SCALE,
     UNSETTLED,
     Claim,
     capital,
@@ -42,7 +39,6 @@ from alliance_bayes.report.text import (
     factor_name,
     is_small_step,
     join,
-    least_claim,
     levels_words,
     over_words,
     percent,

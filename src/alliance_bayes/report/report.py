@@ -12,12 +12,11 @@ from alliance_bayes.effects import EffectTable, effects
 from alliance_bayes.errors import UsageError
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.remedies import argument
-from alliance_bayes.report.checked import Checked, quiet
 from alliance_bayes.report.answer import ID as ANSWER
 from alliance_bayes.report.answer import answer_of
+from alliance_bayes.report.checked import Checked, quiet
 from alliance_bayes.report.finding import Findings
 from alliance_bayes.report.findings import find
-from alliance_bayes.report.summary import note_of, summary_of, summary_table
 from alliance_bayes.report.page import FORMAT, Rendered, frozen
 from alliance_bayes.report.privacy import redaction, unnamed
 from alliance_bayes.report.records import plain
@@ -26,6 +25,7 @@ from alliance_bayes.report.reproduction import digest_of, made_from
 from alliance_bayes.report.rows import Estimates
 from alliance_bayes.report.sections import Section, SectionMaker
 from alliance_bayes.report.small_counts import SMALL, analysed_words
+from alliance_bayes.report.summary import note_of, summary_of, summary_table
 from alliance_bayes.report.text import calling, capital, clean, column_name
 from alliance_bayes.report.view import View
 

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
@@ -29,8 +28,6 @@ from alliance_bayes.report.text import (
     excludes_zero,
     factor_name,
     number,
-    percent,
-    unit_of,
     units,
 )
 from alliance_bayes.report.wording import Wording
