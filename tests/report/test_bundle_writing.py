@@ -18,12 +18,13 @@ def files(folder: Path) -> dict[str, bytes]:
 
 
 def test_the_list_names_every_file(report: Rendered, tmp_path: Path) -> None:
-    made = report.bundle(tmp_path / "a" / "b")
-    assert made == tuple(tmp_path / "a" / "b" / name for name in [str(p.relative_to(tmp_path / "a" / "b")) for p in made])
-    with (tmp_path / "a" / "b" / "contents.csv").open(encoding="utf-8-sig", newline="") as stream:
+    folder = tmp_path / "a" / "b"
+    made = report.bundle(folder)
+    assert {str(path.relative_to(folder)) for path in made} == set(files(folder))
+    with (folder / "contents.csv").open(encoding="utf-8-sig", newline="") as stream:
         header, *rows = csv.reader(stream)
     assert header == ["File", "Holds", "Note"]
-    assert {row[0] for row in rows} | {"contents.csv"} == set(files(tmp_path / "a" / "b"))
+    assert {row[0] for row in rows} | {"contents.csv"} == set(files(folder))
     assert all(row[1] for row in rows)
 
 
@@ -47,7 +48,8 @@ def test_what_an_earlier_bundle_left_goes_and_what_is_not_its_own_stays(
     (tmp_path.parent / "mine.csv").write_text("mine", encoding="utf-8")
 
     made = withheld.bundle(tmp_path)
-    assert {str(path.relative_to(tmp_path)) for path in made} | {"mine.docx", "figures/mine.svg"} == set(files(tmp_path))
+    own = {str(path.relative_to(tmp_path)) for path in made}
+    assert own | {"mine.docx", "figures/mine.svg"} == set(files(tmp_path))
     assert (tmp_path.parent / "mine.csv").read_text(encoding="utf-8") == "mine"
 
 

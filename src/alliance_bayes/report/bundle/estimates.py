@@ -18,8 +18,8 @@ __all__ = ["COLUMNS_OF_FILE", "csv_text", "estimates_csv"]
 
 #: The file's header: where a row stands in the page, and the columns of an effects table.
 COLUMNS_OF_FILE = ("section", "block", "id", *COLUMNS)
-# What a spreadsheet takes for a formula, as the page's own script has it.
-_FORMULA = re.compile(r"\s*[=+\-@＝＋－＠]|[\t\r\n]")
+# What a spreadsheet takes for a formula, as the page's own script has it: full-width signs, too.
+_FORMULA = re.compile(r"\s*[=+\-@\uff1d\uff0b\uff0d\uff20]|[\t\r\n]")
 
 
 def estimates_csv(rows: EffectTable | None, numbers: Mapping[str, Any]) -> str:
