@@ -13,9 +13,10 @@ from alliance_bayes.effects.options import default_population
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.report.arms import arms, differences
 from alliance_bayes.report.curve import average_curve, grouped_histogram
-from alliance_bayes.report.figure_data import curve_data, written
-from alliance_bayes.report.figures import density_figure, slope_figure
+from alliance_bayes.report.figure_data import curve_data
+from alliance_bayes.report.figures import slope_figure
 from alliance_bayes.report.groups import ordered_pairs, pair_name
+from alliance_bayes.report.halfeye import halfeye
 from alliance_bayes.report.rows import (
     Column,
     Estimates,
@@ -37,14 +38,12 @@ from alliance_bayes.report.text import (
     Row,
     averaged_words,
     capital,
-    clean,
     column_name,
     count,
     exact,
     factor_name,
     join,
     number,
-    percent,
     unit_of,
     units,
 )
@@ -100,18 +99,20 @@ def effect_sizes(view: View) -> Section:
         }
         if first is not None and len(rows) == 1:
             # More pairs have a figure together.
-            context["density"] = density_picture(fit, estimates, first, "difference", pair_name(first))
+            context["density"] = density_picture(view, first, "difference", pair_name(first))
     curve = None
     if focal is not None and not withheld:
         rows = estimates.where(SLOPES, term=focal)
         slope = estimates.first("slope", term=focal)
+        # The declared contrast, in points, is what margins are of; moments tell no percentiles.
+        contrast = estimates.first("slope_p10_p90", term=focal)
         # The curve and the histogram below it are drawn over the range of the rows.
         told = fit.moments is None and not context["untold"]
         curve = average_curve(fit, focal, prob=prob, small=view.small) if told else None
         context |= {
             "table": _table(fit, estimates, rows, focal) if len(rows) else None,
             "slope_picture": None if curve is None else _slope_picture(fit, focal, curve, prob, view.small),
-            "density": None if slope is None else density_picture(fit, estimates, slope, "slope", column_name(focal)),
+            "density": _contrast_density(view, contrast, slope, column_name(focal)),
             "forest": effect_forest(view, focal),
             "rope": None if slope is None else rope_words(fit, slope),
             "relevance": None if slope is None else relevance_words(fit, slope),
@@ -224,43 +225,24 @@ def _slope_picture(fit: FittedModel, focal: str, curve: pd.DataFrame, prob: floa
     )
 
 
-def density_picture(fit: FittedModel, estimates: Estimates, row: pd.Series, what: str, of: str) -> Picture | None:
+def _contrast_density(view: View, contrast: pd.Series | None, slope: pd.Series | None, focal: str) -> Picture | None:
+    """Density of the declared contrast, which margins are of; of the slope where moments tell no percentiles."""
+    if contrast is not None:
+        picture = density_picture(view, contrast, "difference", SENTENCES("span", focal=focal))
+        if picture is not None:
+            return picture
+    return None if slope is None else density_picture(view, slope, "slope", focal)
+
+
+def density_picture(view: View, row: pd.Series, what: str, of: str) -> Picture | None:
     """Posterior density of a row, a "slope" or a "difference" of something; None where its draws are not at hand."""
-    draws = estimates.table.draws
-    if row.name not in draws:
-        return None
-    unit, heading = text_of(row, "unit"), estimates.interval_heading()
-    values = draws[str(row.name)].ravel()
-    painter = density_figure(values, row, label=f"{what} ({clean(unit)})", name=heading, rope=SENTENCES("rope"))
-    title = f"Posterior of the {what} of {of}"
-    words = {
-        "what": what,
-        "unit": unit,
-        "mean": estimates.mean(row),
-        "interval": estimates.spoken(row),
-        "direction": estimates.direction(row),
-        "heading": heading,
-        "ends": estimates.interval(row),
-        "inside": estimates.share(row, "p_rope") if pd.notna(row["p_rope"]) else "",
-        "rope": rope_words(fit, row),
-    }
-    shares = (0.005, 0.025, 0.055, 0.25, 0.5, 0.75, 0.945, 0.975, 0.995)
-    quantiles = zip(shares, np.quantile(values, shares), strict=True)
-    data = Table.of(
-        f"{what}-density-data",
-        f"Quantiles of the posterior of the {what} ({clean(unit)})",
-        ("Share of the posterior below", capital(what)),
-        [(percent(share, 1), written(value)) for share, value in quantiles],
-        note=f"Mean {words['mean']}, {heading} {words['ends']}.",
-    )
-    return Picture.drawn(
-        painter,
-        name=f"{what}-density",
-        title=title,
-        caption=SENTENCES("density_caption", **words),
-        description=SENTENCES("density_description", **words),
-        size=(4.9, 3.1),
-        data=data,
+    return halfeye(
+        f"{what}-density",
+        f"Posterior of the {what} of {of}",
+        view.estimates,
+        row,
+        axis=f"{what} ({text_of(row, 'unit')})",
+        shown=view.redact,
     )
 
 

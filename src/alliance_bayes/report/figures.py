@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from alliance_bayes.report.style import ACCENT, BAND, GREY, INK, LIGHT, SECOND
+from alliance_bayes.report.style import ACCENT, BAND, GREY, LIGHT, SECOND
 from alliance_bayes.report.text import shortened
 from alliance_bayes.rounding import is_constant
 
@@ -21,7 +21,6 @@ __all__ = [
     "Painter",
     "Panel",
     "density_curve",
-    "density_figure",
     "prior_panels",
     "slope_figure",
 ]
@@ -125,32 +124,6 @@ def density_curve(draws: np.ndarray, *, positive: bool = False, points: int = 16
     density = np.convolve(mirrored, kernel)[reach + points // 5 :][:points]
     density *= shown.size / draws.size / (density.sum() * (edges[1] - edges[0]))
     return (edges[1:] + edges[:-1]) / 2, density
-
-
-def density_figure(draws: np.ndarray, row: pd.Series, *, label: str, name: str, rope: str) -> Painter:
-    """Posterior density of one quantity, its interval, and the region of practical equivalence."""
-
-    def paint(figure: Figure) -> None:
-        axes = figure.subplots()
-        x, density = density_curve(draws)
-        top = float(density.max()) if density.size else 1.0
-        if pd.notna(row["rope_low"]) and pd.notna(row["rope_high"]):
-            axes.axvspan(row["rope_low"], row["rope_high"], color=LIGHT, linewidth=0, label=rope)
-        if density.size:
-            axes.fill_between(x, density, color=BAND, linewidth=0)
-            axes.plot(x, density, color=ACCENT, label="posterior")
-        axes.plot(
-            [row["lower"], row["upper"]], [-0.06 * top] * 2, color=INK, linewidth=3, solid_capstyle="butt", label=name
-        )
-        axes.plot([row["mean"]], [-0.06 * top], "o", color=INK, markersize=6)
-        axes.axvline(0, color=GREY, linewidth=0.9, linestyle=(0, (4, 3)))
-        axes.set_ylim(-0.14 * top, 1.08 * top)
-        axes.set_yticks([])
-        axes.spines["left"].set_visible(False)
-        axes.set_xlabel(label)
-        figure.legend(loc="outside upper left", ncols=2)
-
-    return paint
 
 
 def prior_panels(panels: Sequence[Panel], *, columns: int = 3) -> tuple[Painter, tuple[float, float]]:
