@@ -122,7 +122,7 @@ class HalfEye:
 
     def _write(self, axes: Axes, low: float, high: float, marks: list[float], beyond: float) -> None:
         """The labels on the figure itself, none over another or over the edge."""
-        letter = _LETTER * (high - low) / max(axes.figure.get_figwidth() * axes.get_position().width, _FRAME)
+        letter = _LETTER * (high - low) / max(axes.get_window_extent().width / axes.figure.dpi, _FRAME)
         labels = []
         if self.rope is not None:
             text = SENTENCES("negligible", low=exact(self.rope[0]), high=exact(self.rope[1]))
@@ -131,7 +131,8 @@ class HalfEye:
             text = SENTENCES("relevant", value=exact(float(self.relevant or 0)), beyond=beyond)
             labels.append(_Label.of(text, mark, SECOND, letter, low, high))
         if len(labels) == 2:
-            labels = _apart(*sorted(labels, key=lambda label: label.wanted), low, high)
+            left, right = sorted(labels, key=lambda label: label.wanted)
+            labels = _apart(left, right, low, high)
         for label in labels:
             axes.text(
                 label.place,
