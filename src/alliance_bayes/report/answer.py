@@ -14,8 +14,9 @@ from alliance_bayes.effects.responders import responders
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.report.arms import differences, reference_of
 from alliance_bayes.report.checked import Item
-from alliance_bayes.report.effect_sizes import density_picture
+from alliance_bayes.report.effect_sizes import density_picture, span_name
 from alliance_bayes.report.endpoint_kinds import endpoints_of
+from alliance_bayes.report.groups import pair_name
 from alliance_bayes.report.phrases import adjusted_for, lower_is_better, outcome_words, under_other_priors
 from alliance_bayes.report.privacy import ShownFlow
 from alliance_bayes.report.rows import Estimates, text_of
@@ -152,10 +153,17 @@ def answer_of(view: View) -> Answer:
         **plain,  # type: ignore[arg-type]
         claim=direction,
         cautions=checked.about("effects"),
-        picture=density_picture(fit, estimates, row, ID, column_name(str(focal or arm))),
+        picture=density_picture(view, row, "difference", _whose(row, str(focal or arm)), name=f"{ID}-density"),
         rows=table,
         of=(str(row.name), *([] if shown is None else [f"{ID}/{name}" for name in map(str, shown.table.index)])),
     )
+
+
+def _whose(row: pd.Series, focal: str) -> str:
+    """What the contrast is of, for the title of its picture."""
+    if isinstance(row["level"], str):
+        return pair_name(row)
+    return span_name(focal) if row["estimand"] == "slope_p10_p90" else column_name(focal)
 
 
 def _total(flow: ShownFlow) -> str:

@@ -62,6 +62,7 @@ __all__ = [
     "relevance_words",
     "rope_limits",
     "rope_words",
+    "span_name",
 ]
 
 SENTENCES = Wording("alliance_bayes.report", "sentences/effect_sizes.toml")
@@ -112,7 +113,7 @@ def effect_sizes(view: View) -> Section:
         context |= {
             "table": _table(fit, estimates, rows, focal) if len(rows) else None,
             "slope_picture": None if curve is None else _slope_picture(fit, focal, curve, prob, view.small),
-            "density": _contrast_density(view, contrast, slope, column_name(focal)),
+            "density": _contrast_density(view, contrast, slope, focal),
             "forest": effect_forest(view, focal),
             "rope": None if slope is None else rope_words(fit, slope),
             "relevance": None if slope is None else relevance_words(fit, slope),
@@ -228,16 +229,21 @@ def _slope_picture(fit: FittedModel, focal: str, curve: pd.DataFrame, prob: floa
 def _contrast_density(view: View, contrast: pd.Series | None, slope: pd.Series | None, focal: str) -> Picture | None:
     """Density of the declared contrast, which margins are of; of the slope where moments tell no percentiles."""
     if contrast is not None:
-        picture = density_picture(view, contrast, "difference", SENTENCES("span", focal=focal))
+        picture = density_picture(view, contrast, "difference", span_name(focal))
         if picture is not None:
             return picture
-    return None if slope is None else density_picture(view, slope, "slope", focal)
+    return None if slope is None else density_picture(view, slope, "slope", column_name(focal))
 
 
-def density_picture(view: View, row: pd.Series, what: str, of: str) -> Picture | None:
+def span_name(focal: str) -> str:
+    """What the declared contrast of a numeric predictor is of."""
+    return SENTENCES("span", focal=column_name(focal))
+
+
+def density_picture(view: View, row: pd.Series, what: str, of: str, *, name: str = "") -> Picture | None:
     """Posterior density of a row, a "slope" or a "difference" of something; None where its draws are not at hand."""
     return halfeye(
-        f"{what}-density",
+        name or f"{what}-density",
         f"Posterior of the {what} of {of}",
         view.estimates,
         row,
