@@ -1,4 +1,4 @@
-"""The answer of a page in a few sentences and one picture: the declared contrast, of whom it is, and what was checked."""
+"""The answer of a page in sentences and a picture: the declared contrast, of whom it is, and what was checked."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Phrases that several sentences about a fit share: the outcome, what is adjusted for, what holds under other priors."""
+"""Phrases that sentences about a fit share: the outcome, what is adjusted for, what holds under other priors."""
 
 from __future__ import annotations
 

@@ -125,9 +125,7 @@ def _rows(view: View, answer: Answer) -> Iterator[SummaryRow]:
     if row is not None and answer.claim is not None:
         name = "arms" if arm is not None else "contrast"
         asked = column_name(str(focal)) if arm is None else factor_name(arm)
-        where = (
-            SENTENCES("with_more", focal=asked) if arm is None else SENTENCES("in_level", level=clean(row["level"]))
-        )
+        where = SENTENCES("with_more", focal=asked) if arm is None else SENTENCES("in_level", level=clean(row["level"]))
         yield SummaryRow(
             name,
             SENTENCES(name, outcome=outcome, focal=asked),
