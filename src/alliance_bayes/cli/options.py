@@ -72,7 +72,8 @@ Key = Annotated[
 Bundle = Annotated[
     Path | None,
     typer.Option(
-        help="Folder for files to take away, made if it is not there: all estimates as one CSV.",
+        help="Folder for files to take away, made if it is not there: all estimates as one CSV, tables and methods as "
+        "LaTeX.",
         metavar="FOLDER",
         show_default=False,
     ),

@@ -89,11 +89,9 @@ def methods(view: View) -> Section:
             [*_effects(view, cite), software_sentence(fit, cite)],
         )
     )
-    entries = bibtex(cite.entries.items())
+    context = {"text": text, "bibtex": bibtex(cite.entries.items()), "sources": dict(cite.entries)}
     numbers = {"methods": {"text": text, "references": list(cite.entries)}}
-    return Section(
-        "methods", "Methods and references to copy", "methods.html", {"text": text, "bibtex": entries}, numbers
-    )
+    return Section("methods", "Methods and references to copy", "methods.html", context, numbers)
 
 
 def fit_sentences(fit: FittedModel, cite: Cited, small: int) -> list[str]:

@@ -232,8 +232,9 @@ class Rendered:
         Returns
         -------
         tuple of pathlib.Path
-            The files written: ``estimates.csv``, every estimate of the page as a row with the digits of the JSON, and
-            ``contents.csv``, the list of them. All appear, or none.
+            The files written: ``estimates.csv``, every estimate of the page as a row with the digits of the JSON;
+            ``table1.tex``, ``summary.tex`` and ``methods.tex`` with ``references.bib``, what the page has of them, to
+            be read by LaTeX; and ``contents.csv``, the list of them. All appear, or none.
 
         Raises
         ------

@@ -318,7 +318,7 @@ def study_methods(study: Answers) -> Section:
         [estimates, software_sentence(first, cite)],
     )
     text = "\n\n".join(map(" ".join, paragraphs))
-    context = {"text": text, "bibtex": bibtex(cite.entries.items())}
+    context = {"text": text, "bibtex": bibtex(cite.entries.items()), "sources": dict(cite.entries)}
     return Section("methods", "Methods and references to copy", "methods.html", context)
 
 

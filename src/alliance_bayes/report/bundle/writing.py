@@ -14,7 +14,10 @@ from typing import TYPE_CHECKING
 
 from alliance_bayes.atomic import check_folder, check_outputs, make_folder, replacing
 from alliance_bayes.errors import UsageError
+from alliance_bayes.report.bundle.content import Content
 from alliance_bayes.report.bundle.estimates import csv_text, estimates_csv
+from alliance_bayes.report.bundle.latex import methods_tex, table_tex
+from alliance_bayes.report.bundle.manuscript import manuscript_tables
 
 if TYPE_CHECKING:
     from alliance_bayes.report.page import Rendered
@@ -22,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["check_bundle", "write_bundle"]
 
 _CONTENTS, _HEADER = "contents.csv", ("File", "Holds", "Note")
-_ALWAYS = ("estimates.csv", _CONTENTS)
+_ALWAYS = ("estimates.csv", "table1.tex", "summary.tex", "methods.tex", "references.bib", _CONTENTS)
 # Excel takes a file for UTF-8 only when it begins with this mark.
 _MARK = "\ufeff"
 # What a bundle calls its files. Nothing else is ever removed.
@@ -67,7 +70,20 @@ def files_of(rendered: Rendered) -> dict[str, File]:
     """The files of a page's bundle by name, without the list of them."""
     told = "Withheld: the header alone." if rendered.rows is None else ""
     text = estimates_csv(rendered.rows, rendered.numbers)
-    return {"estimates.csv": File("Every estimate of the page, a row each", (_MARK + text).encode(), told)}
+    files = {"estimates.csv": File("Every estimate of the page, a row each", (_MARK + text).encode(), told)}
+    return files | _latex(rendered.content)
+
+
+def _latex(content: Content) -> dict[str, File]:
+    files = {
+        f"{table.name}.tex": File(f"{table.title}, as LaTeX", table_tex(table).encode())
+        for table in manuscript_tables(content)
+    }
+    if content.methods:
+        text = methods_tex(content.methods, content.sources)
+        files["methods.tex"] = File("Methods, as LaTeX", text.encode(), r"To be read by \input, with references.bib.")
+        files["references.bib"] = File("What the methods cite, as BibTeX", content.bibtex.encode())
+    return files
 
 
 def write_bundle(rendered: Rendered, folder: str | os.PathLike[str]) -> tuple[Path, ...]:
