@@ -95,7 +95,7 @@ def test_nothing_is_estimated_where_conclusions_are_withheld(withheld: Rendered,
     assert listed["estimates.csv"] == "Withheld: the header alone."
 
 
-def test_levels_that_the_page_does_not_show_are_in_no_file(
+def test_levels_that_the_page_does_not_show_are_not_estimated(
     checks_of: Callable[..., CheckReport], tmp_path: Path
 ) -> None:
     frame = rows(300)
@@ -105,7 +105,10 @@ def test_levels_that_the_page_does_not_show_are_in_no_file(
     table = effects(fit)
     assert (table["level"] == "Nauru").any()
     page: Any = rendered(fit, effects=table, checks=checks_of())
-    page.bundle(tmp_path)
-    for path in tmp_path.rglob("*"):
-        if path.is_file():
-            assert b"Nauru" not in path.read_bytes(), path
+    found = written(page, tmp_path)
+    assert "A" in set(found["level"])
+    assert "Nauru" not in set(found["level"]) | set(found["versus"])
+    assert "Nauru" not in (tmp_path / "estimates.csv").read_text(encoding="utf-8")
+    # The table of the participants has the level, and as the page no count of it.
+    (line,) = [line for line in (tmp_path / "table1.tex").read_text(encoding="utf-8").split("\n") if "Nauru" in line]
+    assert line == r"{}country: Nauru & \textless{} 10 \tabularnewline"
