@@ -149,7 +149,7 @@ def answer_of(view: View) -> Answer:
     return Answer(
         sentence(fit, estimates, row, direction, ends),
         "" if shown is None else _shares(fit, shown, ends),
-        SENTENCES("association" if arm is None else "groups"),
+        _caveat(fit, row),
         **plain,  # type: ignore[arg-type]
         claim=direction,
         cautions=checked.about("effects"),
@@ -191,6 +191,7 @@ class _Ends:
 
     high: str
     low: str
+    short: tuple[str, str]
     values: tuple[dict[str, float], dict[str, float]] | None = None
 
 
@@ -200,17 +201,20 @@ def _ends(fit: FittedModel, row: pd.Series) -> _Ends:
         return _Ends(
             SENTENCES("in_level", factor=factor, level=clean(row["level"])),
             SENTENCES("in_versus", level=clean(row["versus"])),
+            tuple(SENTENCES("in_short", level=clean(row[end])) for end in ("level", "versus")),  # type: ignore[arg-type]
         )
     term = str(row["term"])
     name = column_name(term)
     if row["estimand"] == "slope_per_sd":
-        return _Ends(SENTENCES("sd_high", term=name), SENTENCES("sd_low"))
+        high, low = SENTENCES("sd_high", term=name), SENTENCES("sd_low")
+        return _Ends(high, low, (high, low))
     between = row["estimand"] == "slope_p10_p90"
     low, high = np.quantile(fit.design.frame[term].to_numpy(float), [0.1, 0.9]) if between else (0.0, 1.0)
-    said = (exact(round(float(end), 3)) for end in (high, low))
+    said = [exact(round(float(end), 3)) for end in (high, low)]
     return _Ends(
-        SENTENCES("at_high", term=name, value=next(said), percentile=between),
-        SENTENCES("at_low", value=next(said), percentile=between),
+        SENTENCES("at_high", term=name, value=said[0], percentile=between),
+        SENTENCES("at_low", value=said[1], percentile=between),
+        (SENTENCES("short", value=said[0]), SENTENCES("short", value=said[1])),
         ({term: float(high)}, {term: float(low)}),
     )
 
@@ -243,8 +247,18 @@ def sentence(fit: FittedModel, estimates: Estimates, row: pd.Series, direction: 
         mean=mean,
         points=points,
         interval=interval,
-        over=over_words(fit.design, str(row["population"]), text_of(row, "factor") or None),
-        given=adjusted_for(fit, str(row["term"] if pd.isna(row["factor"]) else row["factor"])),
+    )
+
+
+def _caveat(fit: FittedModel, row: pd.Series) -> str:
+    """What kind of statement it is, given what, and over whom."""
+    arm = isinstance(row["factor"], str)
+    return SENTENCES(
+        "groups" if arm else "association",
+        given=adjusted_for(fit, str(row["factor"] if arm else row["term"])),
+        over=over_words(fit.design, str(row["population"]), text_of(row, "factor") or None).replace(
+            " over", "; averaged over", 1
+        ),
     )
 
 
@@ -291,7 +305,7 @@ def _shares(fit: FittedModel, shown: Estimates, ends: _Ends) -> str:
     else:
         rule = next(one.rule for one in points.found if one.name == "improved")
         event = SENTENCES("improve", by=exact(float(rule.by or 0)))
-    return SENTENCES("shares", high=ends.high, low=ends.low, high_share=high, low_share=low, event=event)
+    return SENTENCES("shares", high=ends.short[0], low=ends.short[1], high_share=high, low_share=low, event=event)
 
 
 def _natural(row: pd.Series) -> str:

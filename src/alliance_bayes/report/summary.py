@@ -54,11 +54,10 @@ class Mark:
     @property
     def markup(self) -> Markup:
         """As the table has it."""
+        said = Markup('<span aria-hidden="true">{}</span> {}').format(_SIGNS.get(self.verdict, "–"), self.label)
+        hidden = Markup('<span class="unseen">: {}</span>').format(self.verdict or SENTENCES("not_examined"))
         if not self.verdict:
-            text = f"{self.label}: {SENTENCES('not_examined')}"
-            return Markup('<span class="mark">{}</span>').format(text)
-        said = Markup('<span aria-hidden="true">{}</span> {}').format(_SIGNS.get(self.verdict, "i"), self.label)
-        hidden = Markup('<span class="unseen">: {}</span>').format(self.verdict)
+            return Markup('<span class="mark">{}{}</span>').format(said, hidden)
         return Markup('<a class="mark {}" href="#{}">{}{}</a>').format(self.verdict, self.where, said, hidden)
 
 
@@ -191,7 +190,7 @@ def _differences(view: View, factor: str, of: str, people: str) -> SummaryRow | 
             undecided=count(undecided) if undecided else "",
         )
         or "–",
-        SENTENCES("some_clear", clear=count(clear), n=count(n)) if clear else SENTENCES("none_clear", n=count(n)),
+        SENTENCES("settled_of", clear=count(clear), n=count(n)),
         words,
         marks_of(view.checked, groups=False),
         tuple(map(str, rows.index)) if n == 1 else (),

@@ -172,7 +172,8 @@
     const after = (table.closest(".excerpt") || table.closest(".scroll")).nextElementSibling;
     const note = after && after.matches("p.note") ? after.textContent.trim() : "";
     if (!tables.some((other) => `${other.id}-all` === table.id)) kept.push({ table, whole, note });
-    if (originals.get(table).length > 1) makeSortable(table, originals.get(table));
+    // The summary has an order of its own.
+    if (originals.get(table).length > 1 && table.id !== "table-summary") makeSortable(table, originals.get(table));
     makeSavable(table, whole, originals.get(whole));
   }
   if (kept.length > 1) makeAllSavable(kept, originals);
