@@ -35,7 +35,7 @@ from alliance_bayes.model.scales import Scale
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["Influence", "PriorSensitivity"]
+__all__ = ["Influence", "PriorSensitivity", "prior_driven"]
 
 #: Who is left out together are so many people at least, and the largest levels of a factor with many.
 FEWEST, MOST = 20, 12
@@ -251,12 +251,17 @@ def _of_numbers(
 ) -> tuple[pd.DataFrame, list[str]]:
     """How stated numbers and parameters depend on the priors, and which of the numbers depend on them by much."""
     table = power_scaling(fit, numbers)
-    moving = table["quantity"].isin(list(numbers)) & (table["prior"] > LIMIT)
     if others:
-        shifts = under_other_scales(numbers, others)
-        moving |= table["quantity"].isin(shifts.index[moved(shifts)])
-        table = table.merge(shifts, how="left", left_on="quantity", right_index=True)
-    return table, table.loc[moving, "quantity"].tolist()
+        table = table.merge(under_other_scales(numbers, others), how="left", left_on="quantity", right_index=True)
+    return table, [name for name in prior_driven(table) if name in numbers]
+
+
+def prior_driven(details: pd.DataFrame) -> list[str]:
+    """What depends on the priors by much, of the details of :class:`PriorSensitivity`, in their order."""
+    moving = (details["prior"] > LIMIT).to_numpy()
+    if "halved" in details:
+        moving = moving | moved(details)
+    return details.loc[moving, "quantity"].tolist()
 
 
 def _told(numbers: Mapping[str, np.ndarray], moving: list[str], *, refits: bool) -> str:

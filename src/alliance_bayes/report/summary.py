@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 from markupsafe import Markup
 
+from alliance_bayes.checks.refits import called_difference
+from alliance_bayes.checks.sensitivity import SHIFT, prior_driven
 from alliance_bayes.effects.equivalence import DECIDED, standing_of
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.report.answer import Answer, contrast_row
-from alliance_bayes.report.checked import Checked
+from alliance_bayes.report.checked import Item
 from alliance_bayes.report.effect_sizes import relevance_words, rope_limits
 from alliance_bayes.report.groups import factors_of, fixed_at_zero
 from alliance_bayes.report.phrases import lower_is_better, outcome_words
@@ -53,12 +56,12 @@ class Mark:
 
     @property
     def markup(self) -> Markup:
-        """As the table has it."""
-        said = Markup('<span aria-hidden="true">{}</span> {}').format(_SIGNS.get(self.verdict, "–"), self.label)
-        hidden = Markup('<span class="unseen">: {}</span>').format(self.verdict or SENTENCES("not_examined"))
+        """As the table has it: a sign, and a word for those who cannot see it."""
+        sign = Markup('<span aria-hidden="true">{}</span>').format(_SIGNS.get(self.verdict, "–"))
+        said = Markup('<span class="unseen">{}</span>').format(self.verdict or SENTENCES("not_examined"))
         if not self.verdict:
-            return Markup('<span class="mark">{}{}</span>').format(said, hidden)
-        return Markup('<a class="mark {}" href="#{}">{}{}</a>').format(self.verdict, self.where, said, hidden)
+            return Markup('<span class="mark">{}{}</span>').format(sign, said)
+        return Markup('<a class="mark {}" href="#{}">{}{}</a>').format(self.verdict, self.where, sign, said)
 
 
 @dataclass(frozen=True)
@@ -96,16 +99,21 @@ class SummaryRow:
 
 def summary_table(rows: Sequence[SummaryRow], *, heading: str, note: str = "") -> Table:
     """The table of some rows; `heading` names the intervals."""
-    marks = [Markup(" ").join(mark.markup for mark in row.holds) for row in rows]
+    # All rows have the same marks.
+    labels = [mark.label for mark in rows[0].holds] if rows else []
     return Table.of(
         "table-summary",
         SENTENCES("caption", heading=heading),
-        ("Question", "People", "Estimate", "Against the margin", "How sure", "Holds under", "In plain words"),
+        ("Question", "People", "Estimate", "Against the margin", "How sure", *labels, "In plain words"),
         [
-            (row.question, row.people, row.estimate, row.margin, row.sure, holds, row.words)
-            for row, holds in zip(rows, marks, strict=True)
+            (
+                *(row.question, row.people, row.estimate, row.margin, row.sure),
+                *(mark.markup for mark in row.holds),
+                row.words,
+            )
+            for row in rows
         ],
-        words=(2, 3, 4, 5, 6),
+        words=(2, 3, 4, *range(5, 6 + len(labels))),
         note=note,
     )
 
@@ -117,7 +125,7 @@ def summary_of(view: View, answer: Answer) -> tuple[SummaryRow, ...]:
 
 def _rows(view: View, answer: Answer) -> Iterator[SummaryRow]:
     fit, estimates = view.fit, view.estimates
-    people, holds = count(fit.count_people()), marks_of(view.checked)
+    people = count(fit.count_people())
     focal, arm = fit.spec.focal_predictor(fit.design), fit.spec.focal_factor(fit.design)
     outcome = outcome_words(fit)[0]
     row = contrast_row(fit, estimates, small=view.small)
@@ -133,7 +141,7 @@ def _rows(view: View, answer: Answer) -> Iterator[SummaryRow]:
             margin_words(estimates, row),
             sure_words(estimates, row, answer.claim),
             plain_words(fit, row, answer.claim, where),
-            holds,
+            marks_of(view, partial(_is_of_contrast, row), main=True),
             (str(row.name),),
         )
     for of in ("slope", "mean"):
@@ -151,9 +159,23 @@ def _rows(view: View, answer: Answer) -> Iterator[SummaryRow]:
             "–",
             "–",
             SENTENCES("explained_words"),
-            (),
+            marks_of(view, lambda called: False),
             (str(r2.name),),
         )
+
+
+def _is_of_contrast(row: pd.Series, called: str) -> bool:
+    """Whether a number of the check of the priors is the declared contrast, by what it is called there."""
+    if isinstance(row["level"], str):
+        return called == called_difference(str(row["factor"]), "mean", str(row["level"]), str(row["versus"]))
+    return called in ("slope", "difference between the percentiles")
+
+
+def _is_of_factor(factor: str, term: str, called: str) -> bool:
+    """Whether it is a difference between the levels of a factor, of a slope or of their level; or those levels' SD."""
+    if term:
+        return called == f"tau_{factor}[{term}]" or called.startswith(f"difference in slope of {term} by {factor}: ")
+    return called.startswith((f"difference by {factor}: ", f"difference in level by {factor}: "))
 
 
 def _differences(view: View, factor: str, of: str, people: str) -> SummaryRow | None:
@@ -177,7 +199,7 @@ def _differences(view: View, factor: str, of: str, people: str) -> SummaryRow | 
         alike = judged and inside == len(judged)
         words = SENTENCES("all_inside") if alike else SENTENCES("no_difference", undecided=bool(undecided))
     else:
-        words = SENTENCES("some_difference", clear=count(clear), n=count(n), small=bool(judged) and inside == n)
+        words = SENTENCES("some_difference", one=n == 1, small=bool(judged) and inside == n)
     return SummaryRow(
         f"{of}s: {factor}",
         SENTENCES("slopes" if of == "slope" else "means", factor=factor_name(factor), outcome=outcome_words(fit)[0]),
@@ -192,20 +214,47 @@ def _differences(view: View, factor: str, of: str, people: str) -> SummaryRow | 
         or "–",
         SENTENCES("settled_of", clear=count(clear), n=count(n)),
         words,
-        marks_of(view.checked, groups=False),
+        marks_of(view, partial(_is_of_factor, factor, str(first["term"]) if of == "slope" else "")),
         tuple(map(str, rows.index)) if n == 1 else (),
     )
 
 
-def marks_of(checked: Checked, *, groups: bool = True) -> tuple[Mark, ...]:
-    """What the estimates of one model were tried with."""
-    found = {item.name: item for item in checked.items if item.verdict in _SIGNS}
-    tried = [("priors", "prior_sensitivity"), ("groups", "influence" if groups else "")]
-    marks = []
-    for label, name in tried:
-        item = found.get(name)
-        marks.append(Mark(SENTENCES(label)) if item is None else Mark(SENTENCES(label), item.verdict, item.id))
-    return (*marks, Mark(SENTENCES("families")), Mark(SENTENCES("missing")))
+def marks_of(view: View, about: Callable[[str], bool], *, main: bool = False) -> tuple[Mark, ...]:
+    """What an estimate of one model was tried with.
+
+    Parameters
+    ----------
+    view
+        The report's.
+    about
+        Which numbers of the check of the priors are of the estimate, by what they are called there.
+    main
+        Whether it is what the model is asked, which is what groups are left out for.
+    """
+    items = {item.name: item for item in view.checked.completed}
+    tried = {"priors": _under_priors(items.get("prior_sensitivity"), about, main=main)}
+    tried["groups"] = items["influence"].verdict if main and "influence" in items else ""
+    at = {"priors": "prior_sensitivity", "groups": "influence"}
+    return tuple(
+        Mark(SENTENCES(label), verdict, items[at[label]].id) if (verdict := tried.get(label, "")) else Mark(SENTENCES(label))
+        for label in ("priors", "groups", "families", "missing")
+    )
+
+
+def _under_priors(item: Item | None, about: Callable[[str], bool], *, main: bool) -> str:
+    """Whether the numbers that an estimate is made of depend on the priors; empty where none was tried."""
+    details = pd.DataFrame() if item is None else item.result.details
+    if item is not None and "prior" not in details:
+        details = item.result.table
+    if "prior" not in details or not any(map(about, details["quantity"])):
+        return ""
+    driven = any(map(about, prior_driven(details)))
+    assert item is not None
+    refits = item.result.table
+    if main and "settled" in refits:
+        own = refits[[about(str(one)) for one in refits["quantity"]]] if "quantity" in refits else refits
+        driven |= own["settled"].nunique() > 1 or bool((own["shift"].abs() >= SHIFT).any())
+    return "warn" if driven else "pass"
 
 
 def estimate_words(fit: FittedModel, estimates: Estimates, row: pd.Series) -> str:
@@ -235,7 +284,7 @@ def margin_words(estimates: Estimates, row: pd.Series) -> str:
 def sure_words(estimates: Estimates, row: pd.Series, direction: Claim) -> str:
     """The word for certainty with the probability of direction."""
     said = estimates.direction(row)
-    return said if direction.word == UNSETTLED and said == "–" else f"{capital(direction.word)} ({said})"
+    return said if direction.word == UNSETTLED and said == "–" else f"{capital(direction.word)}, {said}"
 
 
 def plain_words(fit: FittedModel, row: pd.Series, direction: Claim, where: str) -> str:
@@ -245,7 +294,7 @@ def plain_words(fit: FittedModel, row: pd.Series, direction: Claim, where: str) 
     above, below = (worse, better) if lower_is_better(fit) else (better, worse)
     way = SENTENCES("direction", settled=direction.settled, way=direction.pick(above, below), where=where)
     size = size_words(row)
-    return f"{way}; {size}." if size else f"{way}."
+    return f"{way}; {size}" if size else way
 
 
 def size_words(row: pd.Series) -> str:
