@@ -236,7 +236,9 @@ def marks_of(view: View, about: Callable[[str], bool], *, main: bool = False) ->
     tried["groups"] = items["influence"].verdict if main and "influence" in items else ""
     at = {"priors": "prior_sensitivity", "groups": "influence"}
     return tuple(
-        Mark(SENTENCES(label), verdict, items[at[label]].id) if (verdict := tried.get(label, "")) else Mark(SENTENCES(label))
+        Mark(SENTENCES(label), verdict, items[at[label]].id)
+        if (verdict := tried.get(label, ""))
+        else Mark(SENTENCES(label))
         for label in ("priors", "groups", "families", "missing")
     )
 
