@@ -206,8 +206,8 @@ def _ends(fit: FittedModel, row: pd.Series) -> _Ends:
     term = str(row["term"])
     name = column_name(term)
     if row["estimand"] == "slope_per_sd":
-        high, low = SENTENCES("sd_high", term=name), SENTENCES("sd_low")
-        return _Ends(high, low, (high, low))
+        ends = (SENTENCES("sd_high", term=name), SENTENCES("sd_low"))
+        return _Ends(*ends, ends)
     between = row["estimand"] == "slope_p10_p90"
     low, high = np.quantile(fit.design.frame[term].to_numpy(float), [0.1, 0.9]) if between else (0.0, 1.0)
     said = [exact(round(float(end), 3)) for end in (high, low)]
