@@ -275,6 +275,7 @@ def test_no_row_level_data_is_in_the_json(study: Study, report: Rendered) -> Non
         "withheld",
         "reasons",
         "prob",
+        "answer",
         "findings",
         "effects",
         "parts",
@@ -324,7 +325,10 @@ def test_the_page_is_verified_by_its_table_and_a_forged_number_is_found(
 
     assert [(figure.row, figure.name) for figure in found.figures if not figure.agree] == [(row[0], "mean")]
     assert found.table.loc[found.table["agree"], "error"].isna().all()
-    assert set(found.table["row"]) == set(study.rows().index)
+    # The rows of the parts, and the shares of people that only the answer states.
+    own = {name for name in report.numbers["answer"]["rows"] if name.startswith("answer/")}
+    assert len(own) == 2
+    assert set(found.table["row"]) == set(study.rows().index) | own
     assert len(found.problems) == 1
 
 

@@ -41,7 +41,7 @@ from alliance_bayes.report.wording import Wording
 if TYPE_CHECKING:
     from alliance_bayes.report.view import View
 
-__all__ = ["Answer", "Verdicts", "answer_of", "contrast_row", "share_effects"]
+__all__ = ["Answer", "Verdicts", "answer_of", "contrast_row", "people_words", "share_effects"]
 
 SENTENCES = Wording("alliance_bayes.report", "sentences/answer.toml")
 #: Under which the page's manifest has the rows of the answer.
@@ -129,11 +129,7 @@ def answer_of(view: View) -> Answer:
     """The answer of a report whose conclusions are not withheld."""
     fit, estimates, checked = view.fit, view.estimates, view.checked
     arm = fit.spec.focal_factor(fit.design)
-    people = SENTENCES(
-        "people",
-        analysed=analysed_words(fit),
-        total=_total(ShownFlow.of(fit.flow, view.small, unit=unit_words(fit))),
-    )
+    people = people_words(fit, view.small)
     verdicts = Verdicts.of([item.verdict for item in checked.items])
     plain = {"people": people, "verdicts": verdicts}
     focal = fit.spec.focal_predictor(fit.design)
@@ -166,9 +162,11 @@ def _whose(row: pd.Series, focal: str) -> str:
     return span_name(focal) if row["estimand"] == "slope_p10_p90" else column_name(focal)
 
 
-def _total(flow: ShownFlow) -> str:
-    """How many people were in the table, as far as it may be told."""
-    return flow.participants if flow.people is None else flow.people
+def people_words(fit: FittedModel, small: int) -> str:
+    """How many were analysed of how many in the table, as far as it may be told."""
+    flow = ShownFlow.of(fit.flow, small, unit=unit_words(fit))
+    total = flow.participants if flow.people is None else flow.people
+    return SENTENCES("people", analysed=analysed_words(fit), total=total)
 
 
 def contrast_row(fit: FittedModel, estimates: Estimates, *, small: int) -> pd.Series | None:

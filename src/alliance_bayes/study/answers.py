@@ -8,13 +8,14 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
+from alliance_bayes.api import Fit
 from alliance_bayes.checks import run_gate
 from alliance_bayes.checks.convergence import JUDGED
 from alliance_bayes.cohort import Cohort
 from alliance_bayes.latent import LatentFit
 from alliance_bayes.report.text import clean
 from alliance_bayes.study.options import StudyOptions
-from alliance_bayes.study.part import Part
+from alliance_bayes.study.part import Block, Part
 from alliance_bayes.study.runner import Fitted
 from alliance_bayes.study.tables import analysed
 
@@ -53,6 +54,34 @@ class Answers:
                 *(clean(finding.text) for finding in part.findings if finding.key),
             )
         )
+
+    @property
+    def first(self) -> Fit:
+        """The model of the association among everybody, which every study has."""
+        fit = self.fitted["outcome_everybody"].fit
+        assert isinstance(fit, Fit)
+        return fit
+
+    def block(self, name: str) -> Block:
+        """A block by its name.
+
+        Parameters
+        ----------
+        name
+            Of the block.
+
+        Returns
+        -------
+        Block
+            Of any part.
+
+        Raises
+        ------
+        KeyError
+            There is none.
+        """
+        blocks = {block.name: block for part in self.parts.values() for block in part.blocks}
+        return blocks[name]
 
     @property
     def withheld(self) -> bool:

@@ -15,6 +15,7 @@ from alliance_bayes.effects import EffectTable
 from alliance_bayes.latent import LatentFit
 from alliance_bayes.latent.measurement import MEASUREMENT_PRIORS
 from alliance_bayes.model.card import card_text
+from alliance_bayes.report.answer import ID as ANSWER
 from alliance_bayes.report.finding import Finding, Findings, Topic, scale_words
 from alliance_bayes.report.guidelines import Ground, filled
 from alliance_bayes.report.limitations import is_simulated, limits_of_data, limits_of_measures
@@ -32,6 +33,7 @@ from alliance_bayes.report.view import linked
 from alliance_bayes.report.wording import Wording
 from alliance_bayes.study.answers import Answers
 from alliance_bayes.study.latent import measurement_equations
+from alliance_bayes.study.first import first_answer
 from alliance_bayes.study.options import StudyOptions
 from alliance_bayes.study.part import Part
 from alliance_bayes.study.runner import Fitted
@@ -46,7 +48,13 @@ SENTENCES = Wording("alliance_bayes.study", "page.toml")
 
 
 @frozen()
-def study_report(study: Answers, *, key: bytes | None = None, software: Mapping[str, str] | None = None) -> Rendered:
+def study_report(
+    study: Answers,
+    *,
+    key: bytes | None = None,
+    software: Mapping[str, str] | None = None,
+    told: Mapping[str, Mapping[str, Any]] | None = None,
+) -> Rendered:
     """Write a study up as one self-contained page with its numbers.
 
     Parameters
@@ -57,13 +65,17 @@ def study_report(study: Answers, *, key: bytes | None = None, software: Mapping[
         Of the digest of the data in the page's manifest; without one, the page holds no digest.
     software
         Versions that the page names, for a page that is made again to be compared; those in use by default.
+    told
+        Figures by row of the manifest that the page gives in place of the study's own; see
+        :meth:`alliance_bayes.report.Report.render`.
     """
     software = versions() if software is None else software
-    first, parts = _first(study), study.parts.values()
+    first, parts = study.first, study.parts.values()
     data = describe(first, study.options.small)
     shown = shown_rows(study.fitted, study.options.small)
     models, how = _models(study, shown, software)
-    findings, title = _findings(study), SENTENCES("title")
+    answer = first_answer(study, told=told or {})
+    findings, title = replace(_findings(study), answer=answer), SENTENCES("title")
     before = [data, *(_section(part, shown) for part in parts), study_limitations(study)]
     after = [study_methods(study), models]
     order = (*(section.id for section in before), "guidelines", *(section.id for section in after))
@@ -75,6 +87,7 @@ def study_report(study: Answers, *, key: bytes | None = None, software: Mapping[
         "withheld": study.withheld,
         "reasons": [reason for part in parts for reason in part.withheld],
         "prob": study.options.prob,
+        "answer": answer.numbers(),
         "findings": findings.numbers(),
         "effects": [
             {"id": str(identity), **record}
@@ -97,12 +110,16 @@ def study_report(study: Answers, *, key: bytes | None = None, software: Mapping[
         findings=findings,
         sections=[*before, guidelines, *after],
         numbers=plain(numbers),
-        rows=EffectTable.concat(
-            block.rows.under(block.name) for part in parts for block in part.blocks if len(block.rows)
-        ),
+        rows=EffectTable.concat([*_blocks(study), *([] if answer.rows is None else [answer.rows.under(ANSWER)])]),
         made={**meta, "data": {**meta["data"], "digest": digest}},
         sentences=study.findings,
     )
+
+
+def _blocks(study: Answers) -> list[EffectTable]:
+    """The estimates of all blocks that have any, under their names."""
+    blocks = [block for part in study.parts.values() for block in part.blocks]
+    return [block.rows.under(block.name) for block in blocks if len(block.rows)]
 
 
 def _section(part: Part, shown: Mapping[str, int | None]) -> Section:
@@ -134,7 +151,7 @@ def _findings(study: Answers) -> Findings:
         if findings or withheld:
             topics.append(Topic(part.title, (*findings, *withheld), ()))
     limits = dict.fromkeys(limit for part in study.parts.values() for limit in part.limits)
-    left_out = ShownFlow.of(_first(study).flow, study.options.small).sentence
+    left_out = ShownFlow.of(study.first.flow, study.options.small).sentence
     not_to_conclude = (*limits, *filter(None, [left_out]))
     return Findings(False, (), tuple(topics), not_to_conclude, is_simulated(study.cohort.source), scale_words())
 
@@ -231,7 +248,7 @@ def _meta(study: Answers, software: Mapping[str, str]) -> dict[str, Any]:
 
 def study_limitations(study: Answers) -> Section:
     """What the study does not say: of its data, its measures and each of its parts, and what was not done."""
-    first = _first(study)
+    first = study.first
     parts = [
         ("The data", limits_of_data(first, study.options.small)),
         ("What was measured", limits_of_measures(first, study.options.small)),
@@ -293,7 +310,7 @@ def study_guidelines(study: Answers, order: Sequence[str]) -> Section:
 
 def study_methods(study: Answers) -> Section:
     """A methods text and the references it names, from the models that were fitted."""
-    cite, first, options = Cited(), _first(study), study.options
+    cite, first, options = Cited(), study.first, study.options
     shown = shown_rows(study.fitted, options.small)
     rows = {name: "" if number is None else f", {count(number)} rows" for name, number in shown.items()}
     models = [
@@ -328,10 +345,3 @@ def _family(fit: Fit | LatentFit) -> str:
 
 def _sampling(fit: Fit | LatentFit) -> tuple[tuple[int, int], Mapping[str, Any]]:
     return (fit.shape if isinstance(fit, Fit) else (fit.info["chains"], fit.info["draws"])), fit.info
-
-
-def _first(study: Answers) -> Fit:
-    """The model of the association among everybody, which every study has."""
-    first = study.fitted["outcome_everybody"].fit
-    assert isinstance(first, Fit)
-    return first

@@ -357,7 +357,7 @@ def _study(
         fitted = {
             name: replace(made, fit=_with_versions(made.fit, taken["versions"])) for name, made in study.fitted.items()
         }
-        return study_report(Study(people, options, study.parts, fitted), software=taken["versions"])
+        return study_report(Study(people, options, study.parts, fitted), software=taken["versions"], told=told)
 
     return Again(write(None, tell), lambda told: write(told, None))
 
