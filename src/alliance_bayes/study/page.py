@@ -32,8 +32,8 @@ from alliance_bayes.report.text import capital, clean, count, equations, exact, 
 from alliance_bayes.report.view import linked
 from alliance_bayes.report.wording import Wording
 from alliance_bayes.study.answers import Answers
-from alliance_bayes.study.latent import measurement_equations
 from alliance_bayes.study.first import first_answer
+from alliance_bayes.study.latent import measurement_equations
 from alliance_bayes.study.options import StudyOptions
 from alliance_bayes.study.part import Part
 from alliance_bayes.study.runner import Fitted
