@@ -1,12 +1,23 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from alliance_bayes.effects.analysis import Analysis
 from alliance_bayes.effects.counterfactual import NumericSetting
 from alliance_bayes.effects.options import Options
-from alliance_bayes.report.curve import GRID, average_curve, covered_range
+from alliance_bayes.fit import FittedModel
+from alliance_bayes.report.curve import (
+    GRID,
+    LEAST,
+    average_curve,
+    covered_range,
+    grouped_histogram,
+    observed_means,
+)
 from builders import fitted, of_family, rows
 
 FORMULAS = {
@@ -89,3 +100,52 @@ def test_the_curve_does_not_depend_on_how_many_rows_are_evaluated_at_once(
     whole = average_curve(fit, "alliance", prob=0.8, small=5)
     monkeypatch.setattr("alliance_bayes.report.curve._AT_ONCE", at_once)
     np.testing.assert_allclose(average_curve(fit, "alliance", prob=0.8, small=5), whole, rtol=1e-12)
+
+
+def binned(fit: FittedModel, small: int) -> pd.DataFrame:
+    found = observed_means(fit, "alliance", small)
+    frame = fit.design.frame
+    edges, _ = grouped_histogram(frame["alliance"].to_numpy(float), small, scale=fit.design.scales.get("alliance"))
+    # Bins are whole bars, one after the other, over all of them.
+    assert set(found["low"]) | set(found["high"]) <= set(edges)
+    if len(found):
+        assert found["low"].tolist() == [edges[0], *found["high"][:-1]]
+        assert found["high"].iloc[-1] == edges[-1]
+    return found
+
+
+def test_observed_means_are_those_of_the_people_in_each_bin() -> None:
+    frame = rows(400)
+    fit = fitted(frame, draws=4)
+    found = binned(fit, 10)
+    assert 5 <= len(found) <= 16
+    assert found["n"].sum() == len(frame)
+    assert found["n"].min() >= 25
+    alliance = frame["alliance"].clip(found["low"].iloc[0], found["high"].iloc[-1])
+    for place, row in found.iterrows():
+        last = place == len(found) - 1
+        own = (alliance >= row["low"]) & ((alliance <= row["high"]) if last else (alliance < row["high"]))
+        assert own.sum() == row["n"]
+        assert row["mean"] == pytest.approx(frame.loc[own, "who5_followup"].mean(), rel=1e-12)  # rounding only
+        assert row["x"] == pytest.approx(alliance[own].mean(), rel=1e-12)
+
+
+@pytest.mark.parametrize("small", [2, 10, 40, 150, 400])
+def test_no_bin_has_fewer_people_than_may_be_told(small: int) -> None:
+    found = binned(fitted(rows(300), draws=4), small)
+    assert (found["n"] >= max(small, LEAST)).all()
+    assert bool(len(found)) == (small <= 40)
+
+
+@settings(deadline=None, derandomize=True, max_examples=60)
+@given(st.integers(0, 2**32 - 1), st.integers(30, 300), st.sampled_from([0.01, 0.05, 0.2, 0.5, 0.97]))
+def test_no_bin_tells_of_a_few_events(seed: int, n: int, share: float) -> None:
+    rng = np.random.default_rng(seed)
+    frame = rows(n, seed=seed % 1000)
+    frame["better"] = (rng.random(n) < share).astype(float)
+    frame.loc[:1, "better"] = [0.0, 1.0]
+    fit = fitted(frame, formula="better ~ alliance + age", spec={"family": "bernoulli"}, draws=4)
+    found = binned(fit, 10)
+    events = np.rint(found["mean"] * found["n"])
+    for k in (events, found["n"] - events):
+        assert not ((k > 0) & (k < 10)).any()

@@ -89,13 +89,17 @@ def test_table_figure_and_json_are_the_same_numbers(report: Rendered, fit: Fitte
     assert len(page.by_id("endpoints").all("svg")) == 1
 
 
+def share(event: pd.Series[bool]) -> str:
+    return f"{int(event.sum()):,} of {event.size:,} ({100 * event.mean():.1f}%)"
+
+
 def test_the_observed_share_is_the_share_of_those_it_is_about(report: Rendered, fit: FittedModel) -> None:
     frame = fit.design.frame
     gained = frame["who5_followup"].astype(float) - frame["who5_baseline"].astype(float) >= 10
     low = frame["who5_baseline"].astype(float) <= 28
     _, *body = cells(parsed(report.html).by_id("table-endpoints"))
-    assert body[0][-1] == f"{100 * gained.mean():.1f}%"
-    assert body[1][-1] == f"{100 * gained[low].mean():.1f}%"
+    assert body[0][-1] == share(gained)
+    assert body[1][-1] == share(gained[low])
     after = frame["who5_followup"].astype(float) > 28
     shown = [line[-1] for line in body[3:]]
     groups = [(name, level) for name in ("provider_type", "sex", "country") for level in frame[name].cat.categories]
@@ -103,7 +107,7 @@ def test_the_observed_share_is_the_share_of_those_it_is_about(report: Rendered, 
         own = frame[factor] == level
         events = (gained, low & gained, low & ~gained, low & after, low & ~after, ~low & gained, ~low & ~gained)
         few = any(0 < int((event & own).sum()) < 10 for event in events)
-        assert cell == "–" or (not few and cell == f"{100 * after[low & own].mean():.1f}%")
+        assert cell == "–" or (not few and cell == share(after[low & own]))
     assert {"–"} < set(shown)
 
 

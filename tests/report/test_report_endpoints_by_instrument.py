@@ -183,18 +183,19 @@ def test_model_based_shares_are_near_the_observed_ones(phq9: FittedModel, page: 
     frame = phq9.design.frame
     before, after = (frame[f"phq9_{when}"].to_numpy(float) for when in ("baseline", "followup"))
     cases = before >= 10
-    counted = [
-        np.mean(before - after >= 5),
-        np.mean((before - after >= 5)[cases]),
-        np.mean(before - after >= 6),
-        np.mean((before - after >= 6)[cases]),
-        np.mean((after < 10)[cases]),
-        np.mean(((after < 10) & (before - after >= 6))[cases]),
-        np.mean((after <= before / 2)[cases]),
-        np.mean((after < 5)[cases]),
+    events = [
+        (before - after >= 5),
+        ((before - after >= 5)[cases]),
+        (before - after >= 6),
+        ((before - after >= 6)[cases]),
+        ((after < 10)[cases]),
+        (((after < 10) & (before - after >= 6))[cases]),
+        ((after <= before / 2)[cases]),
+        ((after < 5)[cases]),
     ]
-    for line, share in zip([line for line in body if line[1] == "all"], counted, strict=True):
-        assert line[-1] in (f"{100 * share:.1f}%", "–")
+    for line, event in zip([line for line in body if line[1] == "all"], events, strict=True):
+        share = event.mean()
+        assert line[-1] in (f"{event.sum():,} of {event.size:,} ({100 * share:.1f}%)", "–")
         assert float(line[2].rstrip("%")) == pytest.approx(100 * share, abs=8)
     text = re.sub(r"\s+", " ", parsed(page.html).by_id("endpoints").text)
     assert "A lower score on the PHQ-9 means fewer symptoms." in text
@@ -264,7 +265,7 @@ def test_few_people_between_two_end_points_hide_the_finer_one() -> None:
     fit = fit_of("phq9", frame=frame.assign(phq9_baseline=start, phq9_followup=end))
     found = rendered(fit, sections=["endpoints"])
     body = {line[0]: line[-1] for line in cells(parsed(found.html).by_id("table-endpoints"))[1:] if line[1] == "all"}
-    assert body["Improved: lower by 5 points or more"] == "21.0%"
+    assert body["Improved: lower by 5 points or more"] == "63 of 300 (21.0%)"
     assert body["Reliably improved: lower by 6 points or more"] == "–"
 
 
@@ -277,5 +278,5 @@ def test_what_is_no_part_of_another_is_told_where_the_parts_are_of_few_people() 
     body = cells(parsed(rendered(fit, sections=["endpoints"]).html).by_id("table-endpoints"))[1:]
     names = [line[0].partition(":")[0] + (", cases" if " of those " in line[0] else "") for line in body]
     seen = {name: line[-1] for name, line in zip(names, body, strict=True) if line[1] == "all"}
-    assert (seen["Improved"], seen["Recovered, cases"]) == ("21.0%", "30.0%")
+    assert (seen["Improved"], seen["Recovered, cases"]) == ("63 of 300 (21.0%)", "60 of 200 (30.0%)")
     assert {seen[name] for name in seen if name not in ("Improved", "Recovered, cases")} == {"–"}

@@ -13,7 +13,7 @@ import pytest
 import alliance_bayes as ab
 from alliance_bayes.cohort import Cohort, session_cohort
 from alliance_bayes.report.codings import level_counts
-from alliance_bayes.report.curve import covered_range, grouped_histogram
+from alliance_bayes.report.curve import covered_range, grouped_histogram, observed_means
 from alliance_bayes.report.privacy import grouped_only
 from alliance_bayes.report.small_counts import hidden_levels, shown_counts
 from builders import fitted, rows
@@ -49,6 +49,16 @@ def test_people_are_counted(fit: ab.Fit) -> None:
         "C": "–",
         "D": "14",
     }
+
+
+def test_an_observed_mean_is_of_enough_people_and_not_of_their_rows(fit: ab.Fit) -> None:
+    found = observed_means(fit, "alliance", 10)
+    assert len(found)
+    assert fit.people is not None
+    alliance = fit.design.frame["alliance"].clip(found["low"].iloc[0], found["high"].iloc[-1]).to_numpy(float)
+    for _, row in found.iterrows():
+        own = (alliance >= row["low"]) & ((alliance < row["high"]) | (row["high"] == alliance.max()))
+        assert np.unique(fit.people[own]).size >= 10
 
 
 def test_a_page_of_them_counts_people_too(fit: ab.Fit, tmp_path: Path) -> None:

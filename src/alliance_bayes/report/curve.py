@@ -16,9 +16,12 @@ from alliance_bayes.model import Design, PooledFactor, Rows, Scale
 from alliance_bayes.model.nodes import columns_of
 from alliance_bayes.model.predictor import sums_by_level
 
-__all__ = ["average_curve", "covered_range", "grouped_histogram"]
+__all__ = ["LEAST", "average_curve", "covered_range", "grouped_histogram", "observed_means"]
 
 GRID = 25
+# Bins of observed means, of about the same size; rows that these have where there are as many, so that chance does not
+# draw the picture; and fewest people in any.
+MOST_BINS, ENOUGH, LEAST = 20, 25, 10
 # Draws used where every person has to be predicted at every point: enough for a band, and a second of work.
 THINNED = 400
 # Rows in memory at once: with twenty columns, 16 MB.
@@ -206,3 +209,69 @@ def grouped_histogram(
         kept[-1] = edges[-1]
     final = np.asarray(kept)
     return final, np.asarray(sizes) / values.size / np.diff(final)
+
+
+def observed_means(fit: FittedModel, predictor: str, small: int) -> pd.DataFrame:
+    """Mean outcome as it was observed, without adjustment, in bins of a predictor that hold about as many rows each.
+
+    Parameters
+    ----------
+    fit
+        A fit to rows.
+    predictor
+        A numeric column of the formula.
+    small
+        Fewest people that a shown count stands for.
+
+    Returns
+    -------
+    pandas.DataFrame
+        By bin: `low` and `high` ends, `x` (mean of the predictor, whose values beyond `covered_range` count as its
+        ends), `n` rows and `mean` outcome; without rows where there is no second bin.
+
+    Notes
+    -----
+    Every bin is made of whole bars of `grouped_histogram`, so that no count is to be had from the two together, and has
+    at least `small` people, and `LEAST`. A mean over people of whom all but a few have the same outcome would tell how
+    many have another: such bins are joined with the next.
+    """
+    values = fit.design.frame[predictor].to_numpy(float)
+    outcome, scale = fit.design.outcome.values, fit.design.scales.get(predictor)
+    empty = pd.DataFrame({name: [] for name in ("low", "high", "x", "n", "mean")}, dtype=float)
+    if fit.design.family.has_trials:
+        return empty
+    edges, _ = grouped_histogram(values, small, scale=scale, people=fit.people)
+    clipped = np.clip(values, edges[0], edges[-1])
+    at, least = bin_numbers(clipped, edges), max(small, LEAST)
+
+    def holds(first: int, last: int, share: float) -> bool:
+        own = (at >= first) & (at <= last)
+        if own.sum() < share or fit.count_people(own) < least:
+            return False
+        found, counts = np.unique(outcome[own], return_counts=True)
+        others = fit.count_people(own & (outcome != found[np.argmax(counts)]))
+        return others == 0 or others >= small
+
+    bars, share = edges.size - 1, max(values.size / MOST_BINS, ENOUGH)
+    ends, first = [], 0
+    for bar in range(bars):
+        if holds(first, bar, share):
+            ends.append(bar)
+            first = bar + 1
+    # What is left over is no bin of its own: it belongs to the one before, or to that and the one before.
+    while ends and not holds(ends[-2] + 1 if len(ends) > 1 else 0, bars - 1, share):
+        ends.pop()
+    if len(ends) < 2:
+        return empty
+    ends[-1] = bars - 1
+    starts = [0, *(end + 1 for end in ends[:-1])]
+    masks = [(at >= start) & (at <= end) for start, end in zip(starts, ends, strict=True)]
+    return pd.DataFrame(
+        {
+            "low": edges[starts],
+            "high": edges[np.asarray(ends) + 1],
+            "x": [float(clipped[own].mean()) for own in masks],
+            "n": [int(own.sum()) for own in masks],
+            "mean": [float(outcome[own].mean()) for own in masks],
+        }
+    )

@@ -12,8 +12,8 @@ from alliance_bayes.effects import ESTIMANDS
 from alliance_bayes.effects.options import default_population
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.report.arms import arms, differences
-from alliance_bayes.report.curve import average_curve, grouped_histogram
-from alliance_bayes.report.figure_data import curve_data
+from alliance_bayes.report.curve import LEAST, average_curve, grouped_histogram, observed_means
+from alliance_bayes.report.figure_data import curve_data, observed_data
 from alliance_bayes.report.figures import slope_figure
 from alliance_bayes.report.groups import ordered_pairs, pair_name
 from alliance_bayes.report.halfeye import halfeye
@@ -101,7 +101,7 @@ def effect_sizes(view: View) -> Section:
         if first is not None and len(rows) == 1:
             # More pairs have a figure together.
             context["density"] = density_picture(view, first, "difference", pair_name(first))
-    curve = None
+    curve = observed = None
     if focal is not None and not withheld:
         rows = estimates.where(SLOPES, term=focal)
         slope = estimates.first("slope", term=focal)
@@ -110,21 +110,23 @@ def effect_sizes(view: View) -> Section:
         # The curve and the histogram below it are drawn over the range of the rows.
         told = fit.moments is None and not context["untold"]
         curve = average_curve(fit, focal, prob=prob, small=view.small) if told else None
+        observed = observed_means(fit, focal, view.small) if told else None
         context |= {
             "table": _table(fit, estimates, rows, focal) if len(rows) else None,
-            "slope_picture": None if curve is None else _slope_picture(fit, focal, curve, prob, view.small),
+            "slope_picture": None if curve is None else _slope_picture(fit, focal, curve, observed, prob, view.small),
             "density": _contrast_density(view, contrast, slope, focal),
             "forest": effect_forest(view, focal),
             "rope": None if slope is None else rope_words(fit, slope),
             "relevance": None if slope is None else relevance_words(fit, slope),
             "outcome": column_name(fit.design.outcome.name),
         }
-    points = (
-        None
-        if curve is None
-        else [{str(key): float(value) for key, value in row.items()} for row in curve.to_dict("records")]
-    )
-    shown = None if points is None else {"interval": "eti", "prob": prob, "points": points}
+    shown = None
+    if curve is not None and observed is not None:
+        points, bins = (
+            [{str(key): float(value) for key, value in row.items()} for row in part.to_dict("records")]
+            for part in (curve, observed)
+        )
+        shown = {"interval": "eti", "prob": prob, "points": points, "observed": bins}
     return Section("effects", "Effect sizes", "effects.html", context, {"curve": shown})
 
 
@@ -194,7 +196,9 @@ def _further(fit: FittedModel, estimates: Estimates) -> Table | None:
     )
 
 
-def _slope_picture(fit: FittedModel, focal: str, curve: pd.DataFrame, prob: float, small: int) -> Picture:
+def _slope_picture(
+    fit: FittedModel, focal: str, curve: pd.DataFrame, observed: pd.DataFrame | None, prob: float, small: int
+) -> Picture:
     design = fit.design
     outcome, predictor = column_name(design.outcome.name), column_name(focal)
     values = design.frame[focal].to_numpy(float)
@@ -207,6 +211,8 @@ def _slope_picture(fit: FittedModel, focal: str, curve: pd.DataFrame, prob: floa
         centre=float(np.mean(values)),
         band=band,
         units=unit_words(fit),
+        observed=observed,
+        points=SENTENCES("points"),
     )
     first, last = curve.iloc[0], curve.iloc[-1]
     span = float((curve["upper"] - curve["lower"]).min())
@@ -214,7 +220,9 @@ def _slope_picture(fit: FittedModel, focal: str, curve: pd.DataFrame, prob: floa
     ends = " and ".join(f"{number(p['mean'], places)} at {exact(round(float(p['x']), 3))}" for p in (first, last))
     title = f"Expected {outcome} along {predictor}"
     words = {"band": band, "predictor": predictor, "outcome": outcome, "ends": ends, "small": small}
-    words |= {"averaged": averaged_words(design, default_population(fit))}
+    words |= {"averaged": averaged_words(design, default_population(fit)), "least": max(small, LEAST)}
+    seen = observed if observed is not None and len(observed) else None
+    words |= {"observed": seen is not None}
     return Picture.drawn(
         painter,
         name="slope-curve",
@@ -223,6 +231,11 @@ def _slope_picture(fit: FittedModel, focal: str, curve: pd.DataFrame, prob: floa
         description=SENTENCES("curve_description", **words),
         size=(4.9, 3.7),
         data=curve_data("slope-curve", f"Expected {outcome}, with its {band}", [("", curve)], predictor, band),
+        more=()
+        if seen is None
+        else [
+            observed_data("slope-curve", SENTENCES("observed_title", **words), seen, predictor, unit_words(fit)),
+        ],
     )
 
 

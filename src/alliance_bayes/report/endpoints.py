@@ -28,10 +28,10 @@ from alliance_bayes.report.rows import (
     text_of,
 )
 from alliance_bayes.report.sections import Section
-from alliance_bayes.report.small_counts import analysed_words, one_row, shown_events, unit_words
+from alliance_bayes.report.small_counts import NOT_SHOWN, analysed_words, one_row, shown_events, unit_words
 from alliance_bayes.report.svg import Picture
 from alliance_bayes.report.tables import SHOWN, Table
-from alliance_bayes.report.text import Row, factor_name, percent
+from alliance_bayes.report.text import Row, count, factor_name, percent
 from alliance_bayes.report.wording import Wording
 
 if TYPE_CHECKING:
@@ -326,9 +326,9 @@ class _Told:
         factor: str | None = row["factor"] if isinstance(row["factor"], str) else None
         alone = factor is None and cases == one.of_cases and self.alone.get(one.name, False)
         if not alone and not self.answers[one.name][factor]["" if factor is None else str(row["level"])]:
-            return "–"
+            return NOT_SHOWN
         if factor is not None:
             codes, levels = self.view.fit.design.levels_of(factor)
             who = who & (codes == levels.index(str(row["level"])))
         n, k = int(who.sum()), int((who & self.events[one.name]).sum())
-        return percent(k / n, 1) if n else "–"
+        return SENTENCES("observed", k=count(k), n=count(n), share=percent(k / n, 1)) if n else NOT_SHOWN

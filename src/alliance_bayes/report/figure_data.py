@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from alliance_bayes.report.tables import Table
-from alliance_bayes.report.text import clean, typeset
+from alliance_bayes.report.text import capital, clean, count, typeset
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.patches import StepPatch
 
-__all__ = ["MOST_ROWS", "Recorder", "curve_data", "written"]
+__all__ = ["MOST_ROWS", "Recorder", "curve_data", "observed_data", "written"]
 
 #: Rows of a table read back from a drawing.
 MOST_ROWS = 120
@@ -58,6 +58,25 @@ def curve_data(name: str, title: str, curves: Sequence[tuple[str, pd.DataFrame]]
         for _, point in curve.iterrows()
     ]
     return Table.of(f"{name}-data", title, (*(("Line",) if several else ()), x, "Mean", f"{band}: from", "to"), rows)
+
+
+def observed_data(name: str, title: str, observed: pd.DataFrame, x: str, units: str) -> Table:
+    """Observed means of bins; columns ``low``, ``high``, ``n``, ``mean``.
+
+    Parameters
+    ----------
+    name, title
+        Of the figure, and of the table.
+    observed
+        See :func:`alliance_bayes.report.curve.observed_means`.
+    x, units
+        Headings of the predictor and of the rows counted.
+    """
+    rows = [
+        (written(point["low"]), written(point["high"]), count(int(point["n"])), written(point["mean"]))
+        for _, point in observed.iterrows()
+    ]
+    return Table.of(f"{name}-observed", title, (f"{x}: from", "to", capital(units), "Observed mean"), rows)
 
 
 def _ends(point: pd.Series) -> tuple[str, str]:

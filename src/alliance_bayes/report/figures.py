@@ -65,12 +65,18 @@ def slope_figure(
     centre: float | None,
     band: str,
     units: str = "people",
+    observed: pd.DataFrame | None = None,
+    points: str = "observed means",
 ) -> Painter:
-    """Expected outcome against a predictor, with the predictor's histogram below and no individual's point."""
+    """Expected outcome against a predictor, over observed means of bins, with the predictor's histogram below."""
 
     def paint(figure: Figure) -> None:
         upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[4, 1])
         upper.fill_between(curve["x"], curve["lower"], curve["upper"], color=BAND, linewidth=0, label=band)
+        if observed is not None and len(observed):
+            upper.plot(
+                observed["x"], observed["mean"], "o", color=SECOND, markerfacecolor="none", markersize=6, label=points
+            )
         upper.plot(curve["x"], curve["mean"], color=ACCENT, label="posterior mean")
         if centre is not None:
             upper.axvline(

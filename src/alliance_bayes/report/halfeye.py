@@ -35,14 +35,14 @@ _POINTS = 81
 # How many times as far as all else the relevant change may be, and still be on the axis.
 _FAR = 6.0
 # Heights, where the density's top is 1: of the interval, of its text, and of the labels above.
-_INTERVAL, _PRINTED, _LABELS, _TOP = -0.14, -0.36, 1.1, 1.5
+_INTERVAL, _PRINTED, _LABELS, _TOP = -0.14, -0.37, 1.1, 1.55
 # Ends of upright lines, which cross no text.
 _LINES = (-0.24, 1.05)
-_FONT = 11
+_FONT = 12
 # Letters of a line of the axis's label.
-_LINE = 40
+_LINE = 36
 # Inches that a letter and the axes' frame take, to see whether two labels meet.
-_LETTER, _FRAME = 0.095, 0.3
+_LETTER, _FRAME = 0.105, 0.3
 # Shares of the posterior whose ends are the figure's data.
 _SHARES = (0.005, 0.025, 0.055, 0.25, 0.5, 0.75, 0.945, 0.975, 0.995)
 

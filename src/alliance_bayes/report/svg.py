@@ -7,7 +7,7 @@ import io
 import re
 import warnings
 import xml.etree.ElementTree as ET
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -247,12 +247,13 @@ def _kind(width: int) -> str:
 
 @dataclass(frozen=True)
 class Picture:
-    """A drawn figure with its words and, where given, its data."""
+    """A drawn figure with its words and, where given, its data, in one table or in several."""
 
     title: str
     caption: str
     markup: Markup
     data: Table | None = None
+    more: tuple[Table, ...] = ()
 
     @classmethod
     def drawn(
@@ -265,8 +266,9 @@ class Picture:
         description: str,
         size: tuple[float, float],
         data: Table | None = None,
+        more: Iterable[Table] = (),
         shown: Callable[[str], str] = str,
     ) -> Picture:
         """Draw one; see :func:`draw`."""
         markup = draw(painter, name=name, title=title, description=description, size=size, shown=shown)
-        return cls(title, caption, markup, data)
+        return cls(title, caption, markup, data, tuple(more))

@@ -8,8 +8,8 @@ import numpy as np
 
 from alliance_bayes.api import Fit
 from alliance_bayes.checks.comparison import SMALL_DIFFERENCE, Comparison
-from alliance_bayes.report.curve import average_curve, grouped_histogram
-from alliance_bayes.report.figure_data import curve_data
+from alliance_bayes.report.curve import LEAST, average_curve, grouped_histogram, observed_means
+from alliance_bayes.report.figure_data import curve_data, observed_data
 from alliance_bayes.report.figures import slope_figure
 from alliance_bayes.report.svg import Picture
 from alliance_bayes.report.text import column_name, count, is_small_step, join
@@ -83,7 +83,7 @@ def _picture(part: DeclaredPart, fit: Fit) -> Picture:
     options, name, title = part.runner.options, "picture-association-curve", part.sentence("curve")
     curve = average_curve(fit, "alliance", prob=options.prob, small=options.small)
     values = fit.design.frame["alliance"].to_numpy(float)
-    band = part.sentence("curve_band")
+    band, observed = part.sentence("curve_band"), observed_means(fit, "alliance", options.small)
     painter = slope_figure(
         curve,
         grouped_histogram(values, options.small, scale=fit.design.scales.get("alliance"), people=fit.people),
@@ -91,6 +91,7 @@ def _picture(part: DeclaredPart, fit: Fit) -> Picture:
         outcome="follow-up WHO-5",
         centre=float(np.mean(values)),
         band=band,
+        observed=observed,
     )
     first, last = curve.iloc[0], curve.iloc[-1]
     ends = {"first": f"{first['mean']:.1f}", "low": f"{first['x']:.2f}"}
@@ -99,8 +100,11 @@ def _picture(part: DeclaredPart, fit: Fit) -> Picture:
         painter,
         name=name,
         title=title,
-        caption=part.sentence("curve_caption"),
+        caption=part.sentence("curve_caption", observed=len(observed), least=max(options.small, LEAST)),
         description=part.sentence("curve_description", **ends),
         size=(4.9, 3.7),
         data=curve_data(name, title, [("", curve)], "alliance", band),
+        more=[observed_data(name, part.sentence("curve_observed"), observed, "alliance", "people")]
+        if len(observed)
+        else (),
     )

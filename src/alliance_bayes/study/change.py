@@ -11,6 +11,7 @@ from alliance_bayes.report.endpoints import lowest_above
 from alliance_bayes.report.rows import measured, text_of
 from alliance_bayes.report.text import Row, exact, join
 from alliance_bayes.study.declared import DeclaredPart, few_levels
+from alliance_bayes.study.observed import ObservedShares
 from alliance_bayes.study.options import StudyOptions
 from alliance_bayes.study.part import Part
 from alliance_bayes.study.populations import population_words
@@ -88,7 +89,9 @@ def _share(part: DeclaredPart, event: str, people: str, model: str) -> None:
     block, pictures = part.block("shares", rows, fits, values), []
     if name == "improved" and options.full and not block.withheld:
         pictures = predictive_pictures(f"change-{name}", "Bernoulli model", fits["bernoulli"], options.small)
-    part.add("shares", block, values, pictures=pictures)
+    seen = ObservedShares.of(runner, part.fit("everybody"))
+    observed = seen.column(event, fits["model"], elevated=people == "elevated")
+    part.add("shares", block, values, pictures=pictures, observed=observed)
 
 
 def _limits(event: str, options: StudyOptions) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from alliance_bayes.effects import ESTIMANDS, EffectTable, effects
 from alliance_bayes.model import Design
 from alliance_bayes.readonly import ReadOnly
 from alliance_bayes.report.finding import Finding
-from alliance_bayes.report.rows import Label, measured, rows_of, text_of
+from alliance_bayes.report.rows import Column, Label, measured, rows_of, text_of
 from alliance_bayes.report.svg import Picture
 from alliance_bayes.report.tables import Table
 from alliance_bayes.report.text import Row, derived, exact, factor_name
@@ -142,11 +142,15 @@ class Shown:
 
 @dataclass(frozen=True, kw_only=True)
 class ShownTable(Shown):
-    """A table; `beside`: rows about the same people, of several models, one below the other."""
+    """A table; `beside`: rows about the same people, of several models, one below the other.
+
+    `observed` is the heading of a column with what was observed, where the part has that.
+    """
 
     heading: str = "Quantity"
     direction: bool | None = None
     beside: bool = False
+    observed: str = ""
 
     def of(self, rows: EffectTable) -> EffectTable:
         """The rows in their order."""
@@ -344,6 +348,7 @@ class DeclaredPart:
         tables: Iterable[Table] = (),
         pictures: Iterable[Picture] = (),
         fit: Fit | None = None,
+        observed: Label | None = None,
     ) -> Block:
         """Add a block to the part, with what the file shows of it unless it is withheld.
 
@@ -359,11 +364,15 @@ class DeclaredPart:
             More of them, after those of the file.
         fit
             Whose units the rows are in.
+        observed
+            What was observed of a row, for the tables that the file gives a column for it.
         """
         if not block.withheld:
             layout = _Layout(self, self.declaration.blocks[key], block, values, fit)
             block = block.with_page(
-                text=layout.text(), tables=[*layout.tables(label), *tables], pictures=[*layout.forests(), *pictures]
+                text=layout.text(),
+                tables=[*layout.tables(label, observed), *tables],
+                pictures=[*layout.forests(), *pictures],
             )
         self.blocks.append(block)
         return block
@@ -435,7 +444,7 @@ class _Layout:
         """Paragraphs, without those that are empty with these values."""
         return list(filter(None, map(self._say, self._declared.text)))
 
-    def tables(self, label: Label | None) -> list[Table]:
+    def tables(self, label: Label | None, observed: Label | None = None) -> list[Table]:
         """The tables that have rows; with another label for their rows where one is given."""
         groups = {"": self._rows}
         if self._declared.by_factor:
@@ -449,6 +458,7 @@ class _Layout:
                 label=label or self._label(declared),
                 heading=declared.heading,
                 direction=declared.direction,
+                further=[Column(declared.observed, observed, words=True)] if declared.observed and observed else [],
             )
             for factor, group in groups.items()
             for declared in self._declared.tables

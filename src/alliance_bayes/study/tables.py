@@ -80,6 +80,7 @@ def block_table(
     heading: str = "Quantity",
     note: str = "",
     direction: bool | None = None,
+    further: Sequence[Column] = (),
 ) -> Table:
     """Rows with mean, interval and, where they apply, probabilities.
 
@@ -93,13 +94,15 @@ def block_table(
         What the first column says of a row, and its heading.
     direction
         Whether there is a column with the probability of direction; by default where a row has one.
+    further
+        Columns after the estimates.
     """
     estimates = shown(rows)
     units = {text_of(row, "unit") for row in rows_of(rows)}
     # A unit that all rows share is said once.
     if len(units) == 1 and (unit := units.pop()) != "probability":
         caption = f"{caption} ({unit})"
-    columns = [Column(heading, label), *estimate_columns(estimates, rows, direction=direction)]
+    columns = [Column(heading, label), *estimate_columns(estimates, rows, direction=direction), *further]
     columns += [Column("Unit", partial(text_of, column="unit"), words=True)] if units else []
     note = " ".join(filter(None, (note, notes_of(rows, label))))
     return effect_table(name, caption, rows, columns, note=note, at_once=AT_ONCE)

@@ -1,0 +1,101 @@
+"""Shares of people as they were observed, beside those that a model implies, as far as they tell of no few people."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from alliance_bayes.api import Fit
+from alliance_bayes.report.rows import text_of
+from alliance_bayes.report.small_counts import NOT_SHOWN, hidden_beside, shown_events
+from alliance_bayes.report.text import Row, count, percent
+from alliance_bayes.study.runner import StudyRunner
+from alliance_bayes.study.tables import analysed, shown_rows
+
+__all__ = ["ObservedShares"]
+
+# Differences of scores may miss a whole number of points by rounding alone.
+_ROUNDING = 1e-9
+
+
+@dataclass(frozen=True)
+class ObservedShares:
+    """Who changed, and whose share of an event may be told.
+
+    Parameters
+    ----------
+    runner
+        Of the study; it has fitted what tells which numbers of rows are shown.
+    everybody
+        The model of change, whose people are counted.
+    low
+        Who is among the elevated, shape (n,).
+    events
+        Who has each event, shape (n,) each.
+    """
+
+    runner: StudyRunner
+    everybody: Fit
+    low: np.ndarray
+    events: Mapping[str, np.ndarray]
+
+    @classmethod
+    def of(cls, runner: StudyRunner, everybody: Fit) -> ObservedShares:
+        """Those of a study's model of change; it has baseline and change of everybody."""
+        options, frame = runner.options, everybody.design.frame
+        before = frame["who5_baseline"].to_numpy(float)
+        change = everybody.design.outcome.values
+        low = before <= options.elevated
+        events = {
+            "improved": change >= options.improvement - _ROUNDING,
+            "recovered": low & (before + change > options.elevated + _ROUNDING),
+        }
+        return cls(runner, everybody, low, events)
+
+    def column(self, event: str, model: Fit, *, elevated: bool) -> Callable[[Row], str] | None:
+        """What a table says of a row; None where nothing may be said.
+
+        Parameters
+        ----------
+        event
+            "improved" or "recovered".
+        model
+            Whose shares stand beside these; of the same people, or a reader would compare what differs.
+        elevated
+            Whether it is fitted to the elevated only.
+        """
+        small = self.runner.options.small
+        told = {size for size in shown_rows(self.runner.fitted, small).values() if size is not None}
+        who = self.low if elevated else np.ones_like(self.low)
+        size = analysed(self.runner.fitted["change_everybody"])
+        if size not in told or model.flow.analysed != int(who.sum()):
+            return None
+        answers: dict[str, dict[str, bool]] = {}
+
+        def seen(row: Row) -> str:
+            factor, level = text_of(row, "factor"), text_of(row, "level")
+            if factor not in answers:
+                answers[factor] = self._answers(factor)
+            if not answers[factor].get(level if factor else "", False):
+                return NOT_SHOWN
+            own = who
+            if factor:
+                codes, levels = self.everybody.design.levels_of(factor)
+                own = who & (codes == levels.index(level))
+            n, k = int(own.sum()), int((own & self.events[event]).sum())
+            return f"{count(k)} of {count(n)} ({percent(k / n)})" if n else NOT_SHOWN
+
+        return seen
+
+    def _answers(self, factor: str) -> dict[str, bool]:
+        """Of which levels all shares of the page may be told: one is a part of another."""
+        low, improved, recovered = self.low, self.events["improved"], self.events["recovered"]
+        small, known = self.runner.options.small, factor or None
+        given = [
+            shown_events(self.everybody, known, events, small)
+            for events in ([improved], [low, improved], [low, recovered])
+        ]
+        hidden = hidden_beside(self.everybody, self.runner.first, factor, small) if factor else frozenset()
+        return {level: level not in hidden and all(answer[level] for answer in given) for level in given[0]}

@@ -1,0 +1,86 @@
+"""Observed shares beside those that models imply: counted by hand, and none of few people."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import alliance_bayes as ab
+from builders import rows
+from report.test_report_page import cells, parsed
+
+TABLES = ("table-change-improved", "table-change-improved-elevated", "table-change-recovered-elevated")
+
+
+def study_of(frame: pd.DataFrame, **options: float) -> str:
+    return ab.run_study(ab.read_cohort(frame), progress=False, **options).report().html  # type: ignore[arg-type]
+
+
+def shares(html: str) -> dict[str, dict[str, str]]:
+    """Observed shares by table and by what they are of; of a table without that column none."""
+    found = {}
+    for name in TABLES:
+        head, *body = cells(parsed(html).by_id(name))
+        found[name] = {line[0]: line[head.index("Observed share")] for line in body} if "Observed share" in head else {}
+    return found
+
+
+@pytest.fixture(scope="module")
+def frame() -> pd.DataFrame:
+    """Enough people everywhere, but for one level."""
+    made = rows(400, seed=8)
+    made["who5_baseline"] = np.where(np.arange(400) % 2, 20.0, 60.0) + 4 * (np.arange(400) % 3 - 1)
+    made["who5_followup"] = np.where(np.arange(400) % 5 < 2, 48.0, 20.0)
+    made["sex"] = np.r_[["x"] * 7, np.where(np.random.default_rng(1).random(393) < 0.5, "f", "m")]
+    return made
+
+
+@pytest.fixture(scope="module")
+def page(frame: pd.DataFrame) -> str:
+    return study_of(frame)
+
+
+def test_shares_are_counts_of_those_they_are_about(frame: pd.DataFrame, page: str) -> None:
+    low, after = frame["who5_baseline"] <= 28, frame["who5_followup"]
+    gained = after - frame["who5_baseline"] >= 10
+    found = shares(page)
+    for name, event, whom in zip(TABLES, (gained, gained, after > 28), (low | True, low, low), strict=True):
+        k, n = int((event & whom).sum()), int(whom.sum())
+        assert found[name]["All"] == f"{k:,} of {n:,} ({100 * k / n:.0f}%)"
+    told = found["table-change-improved"]
+    for level in frame["provider_type"].unique():
+        own = frame["provider_type"] == level
+        k, n = int((gained & own).sum()), int(own.sum())
+        assert told[f"Provider type: {level}"] == f"{k} of {n} ({100 * k / n:.0f}%)"
+
+
+def test_no_share_is_of_few_people(frame: pd.DataFrame, page: str) -> None:
+    found = shares(page)
+    for told in found.values():
+        assert "Sex: x" not in told
+        for share in told.values():
+            for k, n in re.findall(r"^(\d+) of (\d+) ", share):
+                assert not any(0 < count < 10 for count in (int(k), int(n) - int(k)))
+    # With everybody's share, both others' would tell that of the hidden one.
+    sexes = [share for name, share in found["table-change-improved"].items() if name.startswith("Sex")]
+    assert sum(share != "–" for share in sexes) <= 1
+
+
+def test_nothing_is_observed_where_few_would_be_told_by_the_rest(frame: pd.DataFrame) -> None:
+    """Three people improved who were not among the elevated: everybody's share less theirs would tell."""
+    low = frame["who5_baseline"] <= 28
+    after = np.where(low, np.where(np.arange(len(frame)) % 4 < 3, 48.0, 20.0), 60.0)
+    after[np.flatnonzero(~low)[:3]] = 80.0
+    found = shares(study_of(frame.assign(who5_followup=after, sex=np.resize(["f", "m"], len(frame)))))
+    assert {share for told in found.values() for share in told.values()} <= {"–"}
+
+
+def test_nothing_is_observed_of_people_whose_number_is_not_told(frame: pd.DataFrame) -> None:
+    """Four lack a rating and have changed: their number is the difference to those analysed for the association."""
+    given = frame.assign(sex=np.resize(["f", "m"], len(frame)))
+    given.loc[:3, "alliance"] = np.nan
+    given.loc[4:6, "who5_followup"] = np.nan
+    assert shares(study_of(given)) == {name: {} for name in TABLES}
