@@ -212,6 +212,8 @@ def _facts(facts: object, equals: str, between: str = ", ") -> str:
 def _option(option: str, value: Value) -> str:
     if value is None or value is True:
         return option
+    if value is False:
+        return f"--no-{option.removeprefix('--')}"
     if value is ...:
         return f"{option} ..."
     if isinstance(value, Mapping):

@@ -54,6 +54,7 @@ ROOMS: dict[str, tuple[tuple[Callable[..., Any], ...], tuple[str, ...]]] = {
     "verify": ((ab.read_cohort,), ("verify",)),
     "moments": ((ab.reduce_table, of_moments.with_minimum), ("reduce",)),
     "report": ((ab.Report,), ("report",)),
+    "report/bundle/word": ((ab.Rendered.bundle,), ("report", "study")),
     "study": ((ab.run_study, StudyOptions), ("study",)),
     "study/study": ((ab.read_cohort,), ("study",)),
 }
@@ -241,6 +242,13 @@ FIT = CommandLine(
 def test_how_fields_are_worded(text: str, python: str, command: str) -> None:
     assert worded(f"a {text}.", PYTHON) == f"a {python}."
     assert worded(f"a {text}.", FIT) == f"a {command}."
+
+
+def test_what_is_not_wanted_is_an_option_that_says_so() -> None:
+    command = CommandLine("report", {"docx": "--docx"})
+    assert worded(argument("docx", False), PYTHON) == "docx=False"
+    assert worded(argument("docx", False), command) == "--no-docx"
+    assert worded(argument("docx", True), command) == "--docx"
 
 
 def test_an_option_of_another_command_is_named_with_it() -> None:

@@ -62,7 +62,7 @@ def test_a_list_that_is_not_a_bundles_removes_nothing(report: Rendered, tmp_path
 
 
 def test_nothing_is_left_when_it_fails(report: Rendered, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = writing.files_of(report)
+    whole = writing.files_of(report, docx=False)
     broken = {**whole, "figures/last.svg": dataclasses.replace(whole["estimates.csv"], data=None)}  # type: ignore[arg-type]
     monkeypatch.setattr(writing, "files_of", lambda *_, **__: dict(broken))
     with pytest.raises(TypeError):

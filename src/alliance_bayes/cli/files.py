@@ -456,7 +456,9 @@ def check_file(output: Path, suffixes: tuple[str, ...], *inputs: Path | None) ->
     check_outputs(output, inputs=_files(*inputs))
 
 
-def check_page(output: Path, key: Path | None, *inputs: Path | None, bundle: Path | None = None) -> None:
+def check_page(
+    output: Path, key: Path | None, *inputs: Path | None, bundle: Path | None = None, docx: bool = True
+) -> None:
     """The same of a page, with its numbers and its key, and of its bundle."""
     from alliance_bayes.report.page import check_target
 
@@ -465,7 +467,7 @@ def check_page(output: Path, key: Path | None, *inputs: Path | None, bundle: Pat
     if bundle is not None:
         from alliance_bayes.report.bundle import check_bundle
 
-        check_bundle(bundle, inputs=[*page, *read])
+        check_bundle(bundle, docx=docx, inputs=[*page, *read])
 
 
 def check_tables(output: Path, folder: Path | None) -> None:

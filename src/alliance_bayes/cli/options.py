@@ -26,6 +26,7 @@ __all__ = [
     "CardOrFormula",
     "CohortPath",
     "Demo",
+    "Docx",
     "EffectOptions",
     "FitPath",
     "Key",
@@ -72,11 +73,15 @@ Key = Annotated[
 Bundle = Annotated[
     Path | None,
     typer.Option(
-        help="Folder for files to take away, made if it is not there: all estimates as one CSV, tables and methods as "
-        "LaTeX.",
+        help="Folder for files to take away, made if it is not there: all estimates as one CSV; tables and methods for "
+        "Word and LaTeX.",
         metavar="FOLDER",
         show_default=False,
     ),
+]
+Docx = Annotated[
+    bool,
+    typer.Option("--docx/--no-docx", help="Whether a bundle has a Word document; it needs the extra 'docx'."),
 ]
 SamePeople = Annotated[
     list[str] | None,

@@ -20,6 +20,7 @@ from alliance_bayes.cli.options import (
     AsJson,
     Bundle,
     Demo,
+    Docx,
     EffectOptions,
     Key,
     SamePeople,
@@ -73,12 +74,13 @@ def report(
     small: Small = 10,
     key: Key = None,
     bundle: Bundle = None,
+    docx: Docx = True,
     same_people: SamePeople = None,
     as_json: AsJson = False,
 ) -> None:
     """Fit a model and write its report; exit status 1 when conclusions are withheld."""
     of_fit = card.endswith((".nc", ".zarr")) and not is_formula(card)
-    check_page(output, key, card_file(card), cohort, bundle=bundle)
+    check_page(output, key, card_file(card), cohort, bundle=bundle, docx=docx)
     arguments = options.read()
     # What cannot be asked of a page is told before a model is fitted.
     page = ab.Report(sections=sections, prob=options.prob, small=small, title=title)
@@ -99,7 +101,7 @@ def report(
     say("writing the report")
     own: dict[str, Any] = {name: getattr(page, name) for name in ("sections", "prob", "small", "title")}
     written = made.report(output, effects=found, checks=checks, key=key, **own)
-    _take(written, bundle)
+    _take(written, bundle, docx=docx)
     _tell(output, written.findings, withheld=written.withheld, as_json=as_json)
 
 
@@ -114,11 +116,11 @@ def _refuse_of_fit(*groups: OptionGroup) -> None:
             )
 
 
-def _take(written: ab.Rendered, bundle: Path | None) -> None:
+def _take(written: ab.Rendered, bundle: Path | None, *, docx: bool) -> None:
     """Write the bundle where one was asked for."""
     if bundle is not None:
         say(f"writing the bundle '{bundle}'")
-        written.bundle(bundle)
+        written.bundle(bundle, docx=docx)
 
 
 def _tell(
@@ -185,13 +187,14 @@ def study(
     small: Small = 10,
     key: Key = None,
     bundle: Bundle = None,
+    docx: Docx = True,
     same_people: Annotated[
         bool, typer.Option("--same-people", help="All models on those who have a value in every column of all of them.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Run the published study's whole analysis; exit status 1 when conclusions are withheld."""
-    check_page(output, key, cohort, bundle=bundle)
+    check_page(output, key, cohort, bundle=bundle, docx=docx)
     check_source("study", cohort, demo)
     taken = read(cohort, reading, set_aside=False)
     if isinstance(taken, ab.Moments):
@@ -214,7 +217,7 @@ def study(
         **({} if alliance_margin is None else {"alliance_margin": alliance_margin}),
     )
     say("writing the report")
-    _take(done.report(output, key=key), bundle)
+    _take(done.report(output, key=key), bundle, docx=docx)
     not_done = [reason for part in done.parts.values() for reason in part.left_out]
     _tell(output, done.findings, withheld=done.withheld, as_json=as_json, not_done=not_done)
 

@@ -220,7 +220,7 @@ class Rendered:
                 draft.write_text(text, encoding="utf-8", newline="\n")
         return page, numbers
 
-    def bundle(self, folder: str | os.PathLike[str]) -> tuple[Path, ...]:
+    def bundle(self, folder: str | os.PathLike[str], *, docx: bool = True) -> tuple[Path, ...]:
         """Write what is to be taken from the page into a manuscript or another program.
 
         Parameters
@@ -228,18 +228,22 @@ class Rendered:
         folder
             Made if it is not there. Files of the same names are replaced, and those that an earlier bundle has left and
             this one has not are removed; others are left alone.
+        docx
+            Whether methods, references and tables are also written as a Word document, which the extra ``docx`` is
+            needed for.
 
         Returns
         -------
         tuple of pathlib.Path
             The files written: ``estimates.csv``, every estimate of the page as a row with the digits of the JSON;
             ``table1.tex``, ``summary.tex`` and ``methods.tex`` with ``references.bib``, what the page has of them, to
-            be read by LaTeX; and ``contents.csv``, the list of them. All appear, or none.
+            be read by LaTeX; ``manuscript.docx``, the same in APA style; and ``contents.csv``, the list of them. All
+            appear, or none.
 
         Raises
         ------
         UsageError
-            A file in the folder's place, or something that may not be replaced.
+            A file in the folder's place, or something that may not be replaced; or python-docx is not installed.
         WriteError
             The system refuses to write there.
 
@@ -249,7 +253,7 @@ class Rendered:
         """
         from alliance_bayes.report.bundle.writing import write_bundle
 
-        return write_bundle(self, folder)
+        return write_bundle(self, folder, docx=docx)
 
 
 def check_target(

@@ -192,9 +192,10 @@ def table_tex(table: ManuscriptTable) -> str:
 
 def _columns(table: ManuscriptTable) -> str:
     """Columns as narrow as their cells, or parts of the line's width where these are too many or too long."""
-    widths = table.widths()
-    if table.characters + 2 * len(widths) <= _LINE:
-        return "@{}" + "".join("l" if place in table.words else "c" for place in range(len(widths))) + "@{}"
+    places = range(len(table.headings))
+    if table.characters + 2 * len(places) <= _LINE:
+        return "@{}" + "".join("l" if place in table.words else "c" for place in places) + "@{}"
+    widths = table.widths(_LINE - 2 * len(places))
     room = rf"(\linewidth-{2 * (len(widths) - 1)}\tabcolsep)"
     parts = (rf">{{\raggedright\arraybackslash}}p{{\dimexpr{room}*{size}/{sum(widths)}\relax}}" for size in widths)
     return "@{}" + "".join(parts) + "@{}"

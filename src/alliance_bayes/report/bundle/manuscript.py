@@ -16,8 +16,6 @@ __all__ = ["ManuscriptTable", "cited", "manuscript_tables"]
 
 #: Tables of the page in the order that they are numbered in: name in the page, and what their files are called.
 _TABLES: Mapping[str, str] = {"table-participants": "table1", "table-summary": "summary"}
-# Characters from which a cell is broken into lines.
-_LONG = 36
 _BRACKETS = re.compile(r"\s?\[([^\[\]]+)\]")
 
 
@@ -57,14 +55,22 @@ class ManuscriptTable:
         """Of a line of it, if no cell is broken."""
         return sum(max(map(len, column)) for column in zip(self.headings, *self.rows, strict=True))
 
-    def widths(self) -> tuple[int, ...]:
-        """Characters that each column wants: of its longest cell, but long text is broken into lines, between words."""
-        return tuple(_width(column) for column in zip(self.headings, *self.rows, strict=True))
+    def widths(self, line: int) -> tuple[int, ...]:
+        """Characters of each column, together those of a line where words allow it: no word is broken, but cells are.
 
-
-def _width(cells: Sequence[str]) -> int:
-    word = max(len(word) for cell in cells for word in cell.split(" "))
-    return 1 + min(2 * _LONG, max(word, min(_LONG, max(map(len, cells)))))
+        Parameters
+        ----------
+        line
+            Characters of a line.
+        """
+        columns = list(zip(self.headings, *self.rows, strict=True))
+        words = [1 + min(line // 2, max(len(word) for cell in one for word in cell.split(" "))) for one in columns]
+        wanted = [max(0, max(map(len, one)) - word) for one, word in zip(columns, words, strict=True)]
+        room = max(0, line - sum(words))
+        # Two columns of ten and of a thousand letters are not to be one as wide as the other, nor a hundred times.
+        parts = [want**0.5 for want in wanted]
+        shares = [min(want, room * part / (sum(parts) or 1)) for want, part in zip(wanted, parts, strict=True)]
+        return tuple(word + round(share) for word, share in zip(words, shares, strict=True))
 
 
 def manuscript_tables(content: Content) -> tuple[ManuscriptTable, ...]:

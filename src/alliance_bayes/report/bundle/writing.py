@@ -18,14 +18,16 @@ from alliance_bayes.report.bundle.content import Content
 from alliance_bayes.report.bundle.estimates import csv_text, estimates_csv
 from alliance_bayes.report.bundle.latex import methods_tex, table_tex
 from alliance_bayes.report.bundle.manuscript import manuscript_tables
+from alliance_bayes.report.bundle.word import document, need_docx
 
 if TYPE_CHECKING:
     from alliance_bayes.report.page import Rendered
 
 __all__ = ["check_bundle", "write_bundle"]
 
+_WORD = "manuscript.docx"
 _CONTENTS, _HEADER = "contents.csv", ("File", "Holds", "Note")
-_ALWAYS = ("estimates.csv", "table1.tex", "summary.tex", "methods.tex", "references.bib", _CONTENTS)
+_ALWAYS = ("estimates.csv", "table1.tex", "summary.tex", "methods.tex", "references.bib", _WORD, _CONTENTS)
 # Excel takes a file for UTF-8 only when it begins with this mark.
 _MARK = "\ufeff"
 # What a bundle calls its files. Nothing else is ever removed.
@@ -41,23 +43,28 @@ class File:
     note: str = ""
 
 
-def check_bundle(folder: str | os.PathLike[str], *, inputs: Iterable[Path] = ()) -> None:
+def check_bundle(folder: str | os.PathLike[str], *, docx: bool = True, inputs: Iterable[Path] = ()) -> None:
     """Refuse a bundle that could not be written, before the work and not after it.
 
     Parameters
     ----------
     folder
         Where it is to be; made if it is not there.
+    docx
+        Whether it has a Word document.
     inputs
         What is not to be replaced: data, and the page.
 
     Raises
     ------
     UsageError
-        A file in its place, or in that of a file of it something that may not be replaced.
+        A file in its place, or in that of a file of it something that may not be replaced; or what writes Word
+        documents is not installed.
     WriteError
         The system refuses to write there.
     """
+    if docx:
+        need_docx()
     place, inputs = Path(folder), list(inputs)
     if any(os.path.realpath(place) == os.path.realpath(one) for one in inputs):
         raise UsageError(f"'{place}' is a file of this call, and no folder. Choose another name.")
@@ -66,12 +73,15 @@ def check_bundle(folder: str | os.PathLike[str], *, inputs: Iterable[Path] = ())
         check_outputs(*(place / name for name in _ALWAYS), inputs=inputs)
 
 
-def files_of(rendered: Rendered) -> dict[str, File]:
+def files_of(rendered: Rendered, *, docx: bool) -> dict[str, File]:
     """The files of a page's bundle by name, without the list of them."""
     told = "Withheld: the header alone." if rendered.rows is None else ""
     text = estimates_csv(rendered.rows, rendered.numbers)
     files = {"estimates.csv": File("Every estimate of the page, a row each", (_MARK + text).encode(), told)}
-    return files | _latex(rendered.content)
+    files |= _latex(rendered.content)
+    if docx and (data := document(rendered.content)):
+        files[_WORD] = File("Methods, references and tables, as a Word document", data)
+    return files
 
 
 def _latex(content: Content) -> dict[str, File]:
@@ -86,10 +96,12 @@ def _latex(content: Content) -> dict[str, File]:
     return files
 
 
-def write_bundle(rendered: Rendered, folder: str | os.PathLike[str]) -> tuple[Path, ...]:
+def write_bundle(rendered: Rendered, folder: str | os.PathLike[str], *, docx: bool = True) -> tuple[Path, ...]:
     """Write all files of a bundle or none; see :meth:`alliance_bayes.Rendered.bundle`."""
     place = Path(folder)
-    files = files_of(rendered)
+    if docx:
+        need_docx()
+    files = files_of(rendered, docx=docx)
     files[_CONTENTS] = _contents(files)
     check_folder(place)
     earlier = _earlier(place) - files.keys()
