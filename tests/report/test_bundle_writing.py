@@ -13,6 +13,14 @@ from alliance_bayes.report import Rendered
 from alliance_bayes.report.bundle import check_bundle, writing
 
 
+@pytest.fixture
+def report(report: Rendered) -> Rendered:
+    """With a few figures: drawing all of them takes seconds."""
+    return dataclasses.replace(
+        report, content=dataclasses.replace(report.content, pictures=report.content.pictures[:2])
+    )
+
+
 def files(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 

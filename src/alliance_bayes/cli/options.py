@@ -74,7 +74,7 @@ Bundle = Annotated[
     Path | None,
     typer.Option(
         help="Folder for files to take away, made if it is not there: all estimates as one CSV; tables and methods for "
-        "Word and LaTeX.",
+        "Word and LaTeX; figures as SVG and PNG.",
         metavar="FOLDER",
         show_default=False,
     ),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from itertools import permutations
 from typing import Any
 
@@ -22,7 +23,7 @@ from alliance_bayes.report.privacy import HIDDEN, Redact, factors_with_few, grou
 from alliance_bayes.report.records import records
 from alliance_bayes.report.small_counts import hidden_levels, hidden_parameters, hidden_rows
 from alliance_bayes.report.spoken import Spoken, in_cells, in_sentences
-from alliance_bayes.report.svg import Picture, draw
+from alliance_bayes.report.svg import Picture, draw, draw_png
 from alliance_bayes.report.tables import Table, frame_table
 from alliance_bayes.report.text import typeset
 from alliance_bayes.report.untold import untold
@@ -262,4 +263,5 @@ def _picture(plot: Plot, name: str, redact: Redact) -> Picture:
     title, description = redact(plot.title), typeset(redact(plot.description))
     recorder = Recorder(plot.draw)
     markup = draw(recorder, name=name, title=title, description=description, size=plot.size, shown=redact)
-    return Picture(title, description, markup, recorder.table(name, title, redact))
+    png = partial(draw_png, plot.draw, size=plot.size, shown=redact)
+    return Picture(title, description, markup, recorder.table(name, title, redact), name=name, png=png)

@@ -237,8 +237,8 @@ class Rendered:
         tuple of pathlib.Path
             The files written: ``estimates.csv``, every estimate of the page as a row with the digits of the JSON;
             ``table1.tex``, ``summary.tex`` and ``methods.tex`` with ``references.bib``, what the page has of them, to
-            be read by LaTeX; ``manuscript.docx``, the same in APA style; and ``contents.csv``, the list of them. All
-            appear, or none.
+            be read by LaTeX; ``manuscript.docx``, the same in APA style; ``figures/<name>.svg`` and ``.png``, every
+            figure; and ``contents.csv``, the list of them. All appear, or none.
 
         Raises
         ------

@@ -9,8 +9,8 @@ import warnings
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import dataclass, field
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, cast
 
 from markupsafe import Markup
@@ -24,10 +24,14 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.text import Text
 
-__all__ = ["MAX_SVG", "Picture", "draw"]
+    from alliance_bayes.report.canvas import SvgCanvas
+
+__all__ = ["MAX_SVG", "Picture", "draw", "draw_png"]
 
 #: Characters of SVG above which a picture is sent as PNG.
 MAX_SVG = 150_000
+# Dots in an inch of pictures, on a page and in print.
+_PAGE_DPI, _PRINT_DPI = 180, 300
 _SVG = "{http://www.w3.org/2000/svg}"
 _HREF = "{http://www.w3.org/1999/xlink}href"
 _REFERENCE = re.compile(r"url\(#([^)]*)\)")
@@ -71,8 +75,31 @@ def draw(
         An ``svg`` element with role "img", or an ``img`` with a data URI when the SVG has more than `MAX_SVG`
         characters. Text in it is never parsed as mathematics, whatever the labels hold.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    with _painted(painter, size, shown) as (figure, canvas):
+        text = _embedded(canvas.svg(), name, title, description)
+        if len(text) <= MAX_SVG:
+            return Markup(text)  # made here, every text in it escaped by ElementTree
+        data = base64.b64encode(_png(figure, _PAGE_DPI)).decode("ascii")
+    width, height = (round(96 * side) for side in size)
+    return Markup('<img class="{}" width="{}" height="{}" alt="{}" src="data:image/png;base64,{}">').format(
+        _kind(width), width, height, f"{title}. {description}", data
+    )
 
+
+def draw_png(
+    painter: Callable[[Figure], None], *, size: tuple[float, float], shown: Callable[[str], str] = str
+) -> bytes:
+    """The same picture for print, on white; see :func:`draw`."""
+    with _painted(painter, size, shown) as (figure, _):
+        figure.patch.set(facecolor="white", alpha=1.0)
+        return _png(figure, _PRINT_DPI)
+
+
+@contextmanager
+def _painted(
+    painter: Callable[[Figure], None], size: tuple[float, float], shown: Callable[[str], str]
+) -> Iterator[tuple[Figure, SvgCanvas]]:
+    """A figure with everything in its place, and what draws it."""
     from alliance_bayes.report.canvas import SvgCanvas
 
     with _figure(size) as figure:
@@ -83,17 +110,16 @@ def draw(
         if (layout := figure.get_layout_engine()) is not None:
             layout.execute(figure)
             figure.set_layout_engine("none")
-        text = _embedded(canvas.svg(), name, title, description)
-        if len(text) <= MAX_SVG:
-            return Markup(text)  # made here, every text in it escaped by ElementTree
-        stream = io.BytesIO()
-        figure.dpi = 180
-        cast(Any, FigureCanvasAgg(figure)).print_png(stream)
-    data = base64.b64encode(stream.getvalue()).decode("ascii")
-    width, height = (round(96 * side) for side in size)
-    return Markup('<img class="{}" width="{}" height="{}" alt="{}" src="data:image/png;base64,{}">').format(
-        _kind(width), width, height, f"{title}. {description}", data
-    )
+        yield figure, canvas
+
+
+def _png(figure: Figure, dpi: int) -> bytes:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    stream = io.BytesIO()
+    figure.dpi = dpi
+    cast(Any, FigureCanvasAgg(figure)).print_png(stream)
+    return stream.getvalue()
 
 
 @contextmanager
@@ -247,13 +273,15 @@ def _kind(width: int) -> str:
 
 @dataclass(frozen=True)
 class Picture:
-    """A drawn figure with its words and, where given, its data, in one table or in several."""
+    """A drawn figure with its words and, where given, its data, in one table or in several; and itself for print."""
 
     title: str
     caption: str
     markup: Markup
     data: Table | None = None
     more: tuple[Table, ...] = ()
+    name: str = ""
+    png: Callable[[], bytes] | None = field(default=None, repr=False, compare=False)
 
     @classmethod
     def drawn(
@@ -271,4 +299,5 @@ class Picture:
     ) -> Picture:
         """Draw one; see :func:`draw`."""
         markup = draw(painter, name=name, title=title, description=description, size=size, shown=shown)
-        return cls(title, caption, markup, data, tuple(more))
+        png = partial(draw_png, painter, size=size, shown=shown)
+        return cls(title, caption, markup, data, tuple(more), name, png)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from alliance_bayes.api import Fit
 from alliance_bayes.checks import run_checks
 from alliance_bayes.report.checked import may_show, told
 from alliance_bayes.report.figure_data import Recorder
-from alliance_bayes.report.svg import Picture, draw
+from alliance_bayes.report.svg import Picture, draw, draw_png
 
 __all__ = ["predictive_pictures"]
 
@@ -34,5 +36,6 @@ def predictive_pictures(name: str, title: str, fit: Fit, small: int) -> list[Pic
         heading = f"{title}: {words} predictive distribution"
         recorder, identity = Recorder(plot.draw), f"picture-{name}-{words}"
         markup = draw(recorder, name=identity, title=heading, description=plot.description, size=plot.size)
-        pictures.append(Picture(heading, told(fit, result, small), markup, recorder.table(identity, heading)))
+        png, data = partial(draw_png, plot.draw, size=plot.size), recorder.table(identity, heading)
+        pictures.append(Picture(heading, told(fit, result, small), markup, data, name=identity, png=png))
     return pictures

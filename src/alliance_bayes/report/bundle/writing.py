@@ -16,6 +16,7 @@ from alliance_bayes.atomic import check_folder, check_outputs, make_folder, repl
 from alliance_bayes.errors import UsageError
 from alliance_bayes.report.bundle.content import Content
 from alliance_bayes.report.bundle.estimates import csv_text, estimates_csv
+from alliance_bayes.report.bundle.figures import figure_files
 from alliance_bayes.report.bundle.latex import methods_tex, table_tex
 from alliance_bayes.report.bundle.manuscript import manuscript_tables
 from alliance_bayes.report.bundle.word import document, need_docx
@@ -81,6 +82,11 @@ def files_of(rendered: Rendered, *, docx: bool) -> dict[str, File]:
     files |= _latex(rendered.content)
     if docx and (data := document(rendered.content)):
         files[_WORD] = File("Methods, references and tables, as a Word document", data)
+    for picture in figure_files(rendered.content.pictures):
+        files |= {
+            f"figures/{picture.name}{ending}": File(picture.title, data, picture.note)
+            for ending, data in picture.files.items()
+        }
     return files
 
 
