@@ -19,6 +19,7 @@ from alliance_bayes.errors import UsageError
 from alliance_bayes.model import Design, ModelSpec, PriorTable, Rows
 from alliance_bayes.model.levels import NEW_LEVEL, lies_within
 from alliance_bayes.model.predictor import add_effects
+from alliance_bayes.model.roles import columns_of
 from alliance_bayes.moments import Moments
 
 __all__ = ["BLOCK", "FittedModel", "without_times"]
@@ -57,6 +58,8 @@ class FittedModel:
     seconds
         How long what took; empty for draws that were not made here. It is kept in no file, since the same run takes
         longer or shorter each time.
+    names_providers
+        Whether a page about the fit may name single providers; kept in no file.
     """
 
     spec: ModelSpec
@@ -68,6 +71,7 @@ class FittedModel:
     moments: Moments | None = None
     people: np.ndarray | None = None
     seconds: Mapping[str, float] = field(default_factory=dict)
+    names_providers: bool = False
     _new_levels: dict[str, tuple[tuple[tuple[str, ...], int], np.ndarray]] = field(
         default_factory=dict, init=False, repr=False
     )
@@ -117,6 +121,16 @@ class FittedModel:
         """Columns whose levels are persons: that of participants, and what a table or a model declares to be one."""
         roles = {ID: "person", self.person: "person", **self.spec.roles}
         return frozenset(name for name, role in roles.items() if role == "person")
+
+    @property
+    def provider_columns(self) -> frozenset[str]:
+        """Columns whose levels are providers of care: that of a cohort, and what a model declares to be one."""
+        return columns_of("provider", self.spec.roles)
+
+    @property
+    def unnamed_columns(self) -> frozenset[str]:
+        """Columns of whose levels a page names none: persons, and providers, who are persons too, unless it may."""
+        return self.person_columns | (frozenset() if self.names_providers else self.provider_columns)
 
     @property
     def has_person_effects(self) -> bool:

@@ -18,7 +18,7 @@ from alliance_bayes.effects import effects
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model import Scale
 from alliance_bayes.moments.from_rows import moments_of
-from alliance_bayes.report import Rendered
+from alliance_bayes.report import Rendered, Report
 from alliance_bayes.report.checked import Checked
 from alliance_bayes.report.findings import _arms
 from alliance_bayes.report.rows import Estimates
@@ -384,12 +384,21 @@ def test_no_provider_is_ranked_by_name_among_the_findings(checks_of: Callable[..
     more = {"means": {"beta": [15.0, -3.0, 0.5], "sigma": 5.0, "u_therapist": [[-4.0], [-1.0], [1.0], [4.0]]}}
     fit = fit_of(frame, formula="bdi ~ arm + start + (1 | therapist)", spec=spec, **more)
     page = page_of(fit, checks_of)
-    (groups,) = [one for one in page.numbers["findings"] if one["name"] == "groups: therapist"]
+    (groups,) = [one for one in page.numbers["findings"] if one["name"] == "providers: therapist"]
+    (icc,) = [row for row in page.numbers["effects"] if row["estimand"] == "icc"]
+    assert groups["rows"] == [icc["id"]]
+    said = re.match(r"Therapist: ([\d.]+)% of the variance that the predictors leave", groups["text"])
+    assert said is not None
+    # Printed to a tenth of a percent.
+    assert float(said[1]) == pytest.approx(100 * icc["mean"], abs=0.051)
+    assert not re.search(r"\bT\d\b", page.html + page.json)
+    # Who may name them can; the findings single none out even then.
+    named = Report(name_providers=True).render(fit, checks=checks_of())
+    (groups,) = [one for one in named.numbers["findings"] if one["name"] == "groups: therapist"]
     assert groups["text"] == (
         "Therapist: 6 of 6 differences of adjusted means have an interval that excludes zero. Providers are people: "
         "none is singled out here."
     )
     assert groups["rows"] == groups["claims"] == []
-    assert not any(re.search(r"\bT\d\b", sentence) for sentence in page.findings)
-    # Among the group differences each has an estimate, as they may be shown.
-    assert {row["level"] for row in page.numbers["effects"] if row["factor"] == "therapist"} >= {"T0", "T3"}
+    assert not any(re.search(r"\bT\d\b", sentence) for sentence in named.findings)
+    assert {row["level"] for row in named.numbers["effects"] if row["factor"] == "therapist"} >= {"T0", "T3"}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -32,14 +32,16 @@ class Nameless:
     numbers: Mapping[str, Mapping[str, int]] = field(repr=False)
 
     @classmethod
-    def of(cls, fit: FittedModel) -> Self:
-        """That of a fit's persons."""
-        persons = fit.person_columns
+    def of(cls, fit: FittedModel, columns: Collection[str] | None = None) -> Self:
+        """That of a fit's persons, or of the levels of some of its columns and their combinations."""
+        persons = set(fit.person_columns if columns is None else columns)
         levels = {factor.name: list(factor.levels) for factor in fit.design.factors}
+        if (residual := fit.design.residual) is not None:
+            levels.setdefault(residual.name, list(residual.levels))
         for name in persons & set(fit.design.frame.columns):
             if name not in levels and hasattr(fit.design.frame[name], "cat"):
                 levels[name] = [str(level) for level in fit.design.frame[name].cat.categories]
-        theirs = {name: one for name, one in levels.items() if persons & set(name.split(":"))}
+        theirs = {name: one for name, one in levels.items() if persons & {name, *name.split(":")}}
         # Ids of rows have a level with its separators escaped.
         return cls(
             {
@@ -50,11 +52,15 @@ class Nameless:
 
     def sentence(self, text: str) -> str:
         """A text in which no quantity names a person."""
-        return self._without(text, numbered=False)
+        return self._without(text, lambda number: "a person")
+
+    def hidden(self, text: str, by: str) -> str:
+        """The same with other words for whoever it is."""
+        return self._without(text, lambda number: by)
 
     def label(self, text: str) -> str:
         """A quantity, or the id of a row, in which persons are numbered."""
-        return self._without(text, numbered=True)
+        return self._without(text, _numbered)
 
     def records(self, records: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """Records in which persons are numbered, so that those of one person stay together."""
@@ -63,12 +69,12 @@ class Nameless:
         return [self._record(record) for record in records]
 
     def _record(self, record: Mapping[str, Any]) -> dict[str, Any]:
-        made = {key: self._without(one, numbered=True) if isinstance(one, str) else one for key, one in record.items()}
+        made = {key: self._without(one, _numbered) if isinstance(one, str) else one for key, one in record.items()}
         for numbers in [one for key in _FACTORS if (one := self.numbers.get(str(record.get(key))))]:
-            made |= {key: f"person {numbers[level]}" for key in _LEVELS if (level := str(record.get(key))) in numbers}
+            made |= {key: _numbered(numbers[level]) for key in _LEVELS if (level := str(record.get(key))) in numbers}
         return made
 
-    def _without(self, text: str, *, numbered: bool) -> str:
+    def _without(self, text: str, said: Callable[[int], str]) -> str:
         for name, numbers in self.numbers.items():
             start, made = 0, []
             for opened in re.finditer(rf"(?<!\w)(?:(?:u_)?{re.escape(name)}\[|{re.escape(name)}=)", text):
@@ -78,8 +84,12 @@ class Nameless:
                     ends = [end.start() for end in _ENDS.finditer(text, at) if text[at : end.start()] in numbers]
                     if not ends:
                         break
-                    made += [text[start:at], f"person {numbers[text[at : ends[-1]]]}" if numbered else "a person"]
+                    made += [text[start:at], said(numbers[text[at : ends[-1]]])]
                     start = ends[-1]
                     at = start + len(_VERSUS) if text.startswith(_VERSUS, start) else -1
             text = "".join([*made, text[start:]])
         return text
+
+
+def _numbered(number: int) -> str:
+    return f"person {number}"

@@ -72,6 +72,10 @@ def report(
         str | None, typer.Option(help="Heading of the page; by default the card's title.", show_default=False)
     ] = None,
     small: Small = 10,
+    name_providers: Annotated[
+        bool,
+        typer.Option("--name-providers", help="Name providers and compare them one by one, with their permission."),
+    ] = False,
     key: Key = None,
     bundle: Bundle = None,
     docx: Docx = True,
@@ -83,7 +87,7 @@ def report(
     check_page(output, key, card_file(card), cohort, bundle=bundle, docx=docx)
     arguments = options.read()
     # What cannot be asked of a page is told before a model is fitted.
-    page = ab.Report(sections=sections, prob=options.prob, small=small, title=title)
+    page = ab.Report(sections=sections, prob=options.prob, small=small, title=title, name_providers=name_providers)
     if of_fit:
         _refuse_of_fit(model, reading, sampling)
         if demo or cohort is not None or same_people:
@@ -99,7 +103,9 @@ def report(
     found = effects_of(made, arguments)
     checks = made.check(effects=found)
     say("writing the report")
-    own: dict[str, Any] = {name: getattr(page, name) for name in ("sections", "prob", "small", "title")}
+    own: dict[str, Any] = {
+        name: getattr(page, name) for name in ("sections", "prob", "small", "title", "name_providers")
+    }
     written = made.report(output, effects=found, checks=checks, key=key, **own)
     _take(written, bundle, docx=docx)
     _tell(output, written.findings, withheld=written.withheld, as_json=as_json)

@@ -20,6 +20,7 @@ __all__ = [
     "RoleOf",
     "are_persons",
     "check_roles",
+    "columns_of",
     "is_of_persons",
     "person_column",
     "role_of",
@@ -77,6 +78,11 @@ def role_of(factor: str, declared: Mapping[str, Role]) -> RoleOf:
     if len(known) < len(roles):
         return RoleOf("person", known=False)
     return RoleOf(min(known, key=ROLES.index), known=True)
+
+
+def columns_of(role: Role, declared: Mapping[str, Role]) -> frozenset[str]:
+    """Columns and factors of a role: by what is declared and, where nothing is, by their names."""
+    return frozenset(name for name, own in {**_KNOWN, **declared}.items() if own == role)
 
 
 def check_roles(roles: Mapping[str, object], factors: Iterable[str]) -> dict[str, Role]:

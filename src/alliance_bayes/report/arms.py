@@ -17,6 +17,7 @@ from alliance_bayes.report.groups import (
     pair_table,
 )
 from alliance_bayes.report.partial_pooling import pooling_picture
+from alliance_bayes.report.privacy import identifying
 from alliance_bayes.report.rows import Column, Estimates, effect_table, estimate_columns
 from alliance_bayes.report.text import (
     capital,
@@ -121,7 +122,8 @@ def arms(view: View, factor: str) -> dict[str, Any]:
         tables.append(_moderation(view, factor, name, own, number))
     return {
         "factor": factor_name(factor),
-        "reference": clean(reference_of(fit.design, factor)),
+        "unnamed": identifying(fit, factor),
+        "reference": "" if identifying(fit, factor) else clean(reference_of(fit.design, factor)),
         "levels": count(len(fit.design.level_labels(factor))),
         "varied": join([factor_name(name) for name in varied_by(fit.design, factor)]),
         "pictures": pictures,

@@ -19,7 +19,15 @@ from alliance_bayes.effects import EffectTable
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.report.codings import level_counts
 from alliance_bayes.report.figure_data import Recorder
-from alliance_bayes.report.privacy import HIDDEN, Redact, factors_with_few, grouped_only, people_between
+from alliance_bayes.report.privacy import (
+    HIDDEN,
+    Redact,
+    factors_with_few,
+    grouped_only,
+    identifying,
+    named_factors,
+    people_between,
+)
 from alliance_bayes.report.records import records
 from alliance_bayes.report.small_counts import hidden_levels, hidden_parameters, hidden_rows
 from alliance_bayes.report.spoken import Spoken, in_cells, in_sentences
@@ -193,14 +201,18 @@ def quiet(fit: FittedModel, effects: EffectTable, small: int) -> frozenset[str]:
 
 
 def hidden_differences(fit: FittedModel, small: int) -> Iterable[str]:
-    """What checks call the differences of a level of which a page says nothing."""
+    """What checks call the differences of a level of which a page says nothing, or that is nobody's to name."""
     sloped = {factor.name: factor.terms for factor in fit.design.factors}
-    for factor, few in hidden_levels(fit, small).items():
-        levels = level_counts(fit, factor) if few and len(few) <= FEW_LEVELS else {}
+    hidden = hidden_levels(fit, small)
+    for factor in dict.fromkeys([*hidden, *named_factors(fit)]):
+        unnamed = factor in named_factors(fit) and identifying(fit, factor)
+        levels = list(level_counts(fit, factor)) if unnamed or hidden.get(factor) else []
+        few = set(levels) if unnamed else hidden.get(factor, frozenset())
         for one, other in permutations(levels if len(levels) <= FEW_LEVELS else (), 2):
             if {one, other} & few:
                 for of in ("mean", "level", *sloped.get(factor, ())):
-                    yield called_difference(factor, of, one, other)
+                    yield (name := called_difference(factor, of, one, other))
+                    yield f"standardised {name}"
 
 
 def told(fit: FittedModel, result: CheckResult, small: int) -> str:
@@ -227,7 +239,7 @@ def may_show(plot: Plot, small: int) -> bool:
 
 def _of_few(fit: FittedModel, frame: pd.DataFrame, small: int) -> set[str]:
     """Columns of which a figure would show groups of fewer than `small` people."""
-    few = {*factors_with_few(fit, small), *untold(fit, small), *fit.person_columns}
+    few = {*factors_with_few(fit, small), *untold(fit, small), *fit.unnamed_columns}
     if {"column", "n"} <= set(frame.columns):
         few |= set(frame.loc[(frame["n"] > 0) & (frame["n"] < small), "column"])
     if fit.people is not None and {"column", "low", "high"} <= set(frame.columns):

@@ -22,6 +22,7 @@ from alliance_bayes.report.groups import factors_of, fixed_at_zero, ordered_pair
 from alliance_bayes.report.limitations import is_simulated, not_to_conclude
 from alliance_bayes.report.phrases import adjusted_for, lower_is_better, outcome_words, persons_of, under_other_priors
 from alliance_bayes.report.privacy import Redact
+from alliance_bayes.report.providers import said_of_providers
 from alliance_bayes.report.rows import Estimates, measured_where, row_words, text_of
 from alliance_bayes.report.small_counts import alike_but_for
 from alliance_bayes.report.text import (
@@ -96,7 +97,10 @@ def find(fit: FittedModel, estimates: Estimates, checked: Checked, gate: Gate, r
         (
             "Groups",
             "groups",
-            tuple(_groups(fit, estimates, besides=factor)),
+            (
+                *_groups(fit, estimates, besides=factor),
+                *(Finding(text, (row,), name, lead) for name, lead, text, row in said_of_providers(fit, estimates)),
+            ),
         ),
         ("How much is explained", "variance", tuple(_explained(estimates))),
         ("Other estimands", "effects", (*_further(fit, estimates), *_at_values(fit, estimates))),

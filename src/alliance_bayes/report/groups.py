@@ -18,6 +18,7 @@ from alliance_bayes.report.curve import covered_range
 from alliance_bayes.report.figure_data import curve_data
 from alliance_bayes.report.forest import NAMED_ENDS, all_named
 from alliance_bayes.report.partial_pooling import pooling_picture
+from alliance_bayes.report.providers import provider_part, spread_of_providers, unnamed_providers
 from alliance_bayes.report.rows import (
     Column,
     Estimates,
@@ -96,7 +97,13 @@ def groups(view: View) -> Section:
     focal = fit.spec.focal_factor(fit.design)
     named = [name for name in factors_of(estimates) if name != focal]
     parts = [] if withheld else [_part(view, name, number) for number, name in enumerate(named, 1)]
-    hidden = [factor_name(name) for name in estimates.hidden]
+    remake = partial(spread_of_providers, prob=view.prob)
+    rows = None if withheld else remake(fit)
+    providers = unnamed_providers(fit)
+    if rows is not None:
+        own = view.estimated("groups", rows)
+        parts += [provider_part(view, one, own, f"providers-{number}") for number, one in enumerate(providers, 1)]
+    hidden = [factor_name(name) for name in estimates.hidden if name not in {one.name for one in providers}]
     few = [factor_name(name) for name in estimates.few]
     left_out = [clean(reason).rstrip(".") for reason in estimates.table.left_out]
     context = {
@@ -111,7 +118,10 @@ def groups(view: View) -> Section:
         "left_out": left_out,
         "outcome": column_name(fit.design.outcome.name),
     }
-    return Section("groups", "Group differences", "groups.html", context)
+    if rows is None:
+        return Section("groups", "Group differences", "groups.html", context)
+    numbers = {"providers": own.records()}
+    return Section("groups", "Group differences", "groups.html", context, numbers, rows, remake)
 
 
 def factors_of(estimates: Estimates) -> list[str]:
@@ -166,6 +176,7 @@ def _part(view: View, factor: str, position: int) -> dict[str, Any]:
         "id": f"group-{position}",
         "title": capital(factor_name(factor)),
         "sentence": None if pooled is None else pooling_sentence(fit.design, pooled),
+        "unnamed": "",
         "note": _NOTES.get(factor),
         "same_slope": same_slope,
         "pictures": pictures,

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import special
 
+from alliance_bayes.checks.nameless import Nameless
 from alliance_bayes.engines.prior_density import log_prior
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model import Column, Design, Prior, StatedPrior
 from alliance_bayes.report.figure_data import written
 from alliance_bayes.report.figures import Panel, prior_panels
-from alliance_bayes.report.privacy import identifying
+from alliance_bayes.report.privacy import HIDDEN, identifying, named_factors
 from alliance_bayes.report.sections import Section
 from alliance_bayes.report.small_counts import NOT_SHOWN, hidden_parameters, one_row
 from alliance_bayes.report.spoken import in_sentences
@@ -95,7 +96,7 @@ def modelling(view: View) -> Section:
         "one": one_row(fit),
         "factors": [(factor_name(factor.name), pooling_sentence(design, factor)) for factor in design.factors]
         + [(column_name(smooth.column), smooth_sentence(smooth)) for smooth in design.smooths],
-        "equations": equations(design, untold=hidden),
+        "equations": _equations(fit, hidden),
         "centres": centres,
         "prior_set": clean(fit.spec.prior_set),
         "without_set": clean(fit.spec.set_without_use(design, fit.priors)),
@@ -141,7 +142,41 @@ def _told(stated: StatedPrior | None) -> tuple[str, str]:
 def _stated(fit: FittedModel, small: int) -> dict[str, StatedPrior | None]:
     """The priors by name, None for one that tells how many people have a value that few have."""
     telling = telling_priors(fit, small)
-    return {name: None if name in telling else stated for name, stated in _without_persons(fit).items()}
+    return {name: None if name in telling else stated for name, stated in _of_nobody(fit).items()}
+
+
+def _of_nobody(fit: FittedModel) -> dict[str, StatedPrior | None]:
+    """The same with one prior for the coefficients of levels that are nobody's to name; None where they have several.
+
+    A scale that follows a level's share of the rows would tell how many it has.
+    """
+    shown, kinds = _uncalled(fit), dict[str, set[StatedPrior]]()
+    found: dict[str, StatedPrior | None] = {}
+    for name, stated in _without_persons(fit).items():
+        own = shown.get(name, name)
+        kinds.setdefault(own, set()).add(stated)
+        found[own] = stated if len(kinds[own]) == 1 else None
+    return found
+
+
+def _equations(fit: FittedModel, hidden: set[str]) -> tuple[str, ...]:
+    """The model's lines, in which all coefficients of levels that are nobody's to name are one term."""
+    lines = equations(fit.design, untold=hidden)
+    if not _uncalled(fit):
+        return lines
+    nameless = _nameless(fit)
+    return tuple(" + ".join(dict.fromkeys(nameless.hidden(line, HIDDEN).split(" + "))) for line in lines)
+
+
+def _nameless(fit: FittedModel) -> Nameless:
+    return Nameless.of(fit, [name for name in named_factors(fit) if identifying(fit, name)])
+
+
+def _uncalled(fit: FittedModel) -> dict[str, str]:
+    """Coefficients of levels that are nobody's to name, by name, and what they are called without it."""
+    nameless = _nameless(fit)
+    made = {term: nameless.hidden(term, HIDDEN) for term in fit.design.terms}
+    return {term: called for term, called in made.items() if called != term}
 
 
 def _without_persons(fit: FittedModel) -> dict[str, StatedPrior]:
@@ -202,7 +237,7 @@ def _parameters(fit: FittedModel, small: int) -> list[tuple[str, str, Any]]:
     """Prior-table name, title and draws: what the page is about first, the others in the order of the priors."""
     design, draws = fit.design, fit.stacked
     focal = fit.spec.focal_predictor(design) or fit.spec.focal_factor(design)
-    hidden = hidden_parameters(fit, small) | telling_priors(fit, small)
+    hidden = hidden_parameters(fit, small) | telling_priors(fit, small) | _uncalled(fit).keys()
     columns = sorted(
         (column for column in design.columns if column.label not in hidden),
         key=lambda column: (column.term != focal, column.label == "Intercept"),
@@ -292,7 +327,9 @@ def nodes_of(view: View, priors: Mapping[str, StatedPrior | None]) -> list[Node]
         stated = priors.get(parameter)
         return "" if stated is None else f" ~ {stated_as(stated.prior, 3)}"
 
-    common = tuple(f"{term_name(term)}{prior(term)}" for term in design.terms)
+    uncalled = _uncalled(view.fit)
+    terms = list(dict.fromkeys(uncalled.get(term, term) for term in design.terms))
+    common = tuple(f"{term_name(term)}{prior(term)}" for term in terms)
     common += tuple(f"{term_name(offset.name)}, times 1" for offset in design.formula.offsets)
     nodes = [Node("Predictors", common, 0, "expectation")] if common else []
     for factor in design.factors:
@@ -306,7 +343,7 @@ def nodes_of(view: View, priors: Mapping[str, StatedPrior | None]) -> list[Node]
         lines = (f"SD of the bend{prior(f'tau_{smooth.name}')}",)
         nodes.append(Node(f"Bend of {column_name(smooth.column)}", lines, smooth.size, "expectation"))
     symbols = {"sigma": "residual SD", "nu": "degrees of freedom", "phi": "precision", "cutpoints": "cutpoints"}
-    named = set(design.terms) | {name for name in priors if name.startswith("tau_")}
+    named = {*terms} | {name for name in priors if name.startswith("tau_")}
     rest = [name for name in priors if name not in named and not name.startswith("corr_")]
     spread = tuple(f"{symbols.get(name.split('[')[0].split(' ')[0], 'parameter')}{prior(name)}" for name in rest)
     if spread:

@@ -255,7 +255,7 @@ def _levels(
 ) -> tuple[list[list[str]], list[list[str]]]:
     """One row a level, and the same cut to the largest levels."""
     counts = level_counts(fit, name)
-    if len(counts) > MANY_LEVELS or name in fit.person_columns or float(np.median(list(counts.values()))) < small:
+    if len(counts) > MANY_LEVELS or name in fit.unnamed_columns or float(np.median(list(counts.values()))) < small:
         # A level may be one person.
         summaries[None].append({"variable": name, "levels": len(counts)})
         line = [column_name(name), *("" for _ in groups[1:]), f"{count(len(counts))} levels"]

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from importlib.resources.abc import Traversable
 from typing import Any, Self
 
 import numpy as np
 import pandas as pd
 
+from alliance_bayes.checks.nameless import Nameless
 from alliance_bayes.cohort import Flow
 from alliance_bayes.cohort.flow import plural
 from alliance_bayes.cohort.names import MISSING_REASONS
@@ -28,6 +32,7 @@ __all__ = [
     "factors_with_few",
     "grouped_only",
     "identifying",
+    "named_factors",
     "people_between",
     "redaction",
     "shown_missing",
@@ -44,10 +49,27 @@ PERSONAL = 5
 
 
 def identifying(fit: FittedModel, factor: str) -> bool:
-    """Whether a factor's levels may each be one person: participants, or most levels with fewer than five people."""
-    if set(factor.split(":")) & fit.person_columns:
+    """Whether a factor's levels may each be one person.
+
+    They are participants, or providers who are not to be named, or most have fewer than five people.
+    """
+    if {factor, *factor.split(":")} & fit.unnamed_columns:
         return True
     return float(np.median(list(level_counts(fit, factor).values()))) < PERSONAL
+
+
+def named_factors(fit: FittedModel) -> list[str]:
+    """Factors whose levels a table of effects may name: those that are pooled, and predictors that nobody may name."""
+    frame = fit.design.frame
+    categorical = [name for name in frame.columns if isinstance(frame[name].dtype, pd.CategoricalDtype)]
+    return list(
+        dict.fromkeys(
+            [
+                *(factor.name for factor in fit.design.factors),
+                *(name for name in categorical if name in fit.unnamed_columns),
+            ]
+        )
+    )
 
 
 def redaction(fit: FittedModel) -> Redact:
@@ -55,36 +77,69 @@ def redaction(fit: FittedModel) -> Redact:
 
     The text is cleaned as well (see :func:`alliance_bayes.report.text.clean`), line by line.
     """
+    levels = _levels(fit)
+    unnamed = [name for name in levels if identifying(fit, name)]
     hidden: set[str] = set()
-    factors = {factor.name: factor.levels for factor in fit.design.factors}
-    if fit.design.residual is not None:
-        factors.setdefault(fit.design.residual.name, fit.design.residual.levels)
-    persons = fit.person_columns
-    for name, levels in factors.items():
-        if identifying(fit, name):
-            hidden |= {clean(label) for label in levels}
-            parts = name.split(":")
-            for place, part in enumerate(parts):
-                if part in persons and len(parts) > 1:
-                    hidden |= {clean(split_level(label)[place]) for label in levels}
-    shown = [levels for name, levels in factors.items() if not identifying(fit, name)]
-    hidden -= {clean(level) for levels in shown for level in levels} | {""}
+    for name in unnamed:
+        hidden |= {clean(label) for label in levels[name]}
+        parts = name.split(":")
+        for place, part in enumerate(parts):
+            if part in fit.unnamed_columns and len(parts) > 1:
+                hidden |= {clean(split_level(label)[place]) for label in levels[name]}
+    hidden -= {clean(level) for name in levels if name not in unnamed for level in levels[name]} | {""}
     # Longest first, so that "P10:a" is not taken for "P10" with something behind it.
     names = sorted(hidden, key=lambda name: (-len(name), name))
-    # A number is a level only where a parameter's brackets say so: "3 chains" stays.
-    words = [re.escape(name) for name in names if not name.replace(".", "").isdecimal()]
-    figures = [re.escape(name) for name in names if name.replace(".", "").isdecimal()]
+    # A number, or a word that pages have anyway, is a level only where a parameter's brackets say so: "3 chains" stays.
+    plain = {name for name in names if name.replace(".", "").isdecimal() or name.lower() in own_words()}
+    words = [re.escape(name) for name in names if name not in plain]
+    figures = [re.escape(name) for name in names if name in plain]
     choices = ([rf"(?<!\w)(?:{'|'.join(words)})(?!\w)"] if words else []) + (
         [rf"(?<=\[)(?:{'|'.join(figures)})(?=[,\]])"] if figures else []
     )
     pattern = re.compile("|".join(choices)) if choices else None
+    nameless = Nameless.of(fit, unnamed)
+    # Where a figure has no room for all of a quantity, its name ends within the level's.
+    cut = "|".join(re.escape(name) for name in nameless.numbers)
+    ends = re.compile(rf"(?<!\w)((?:u_)?(?:{cut})(?:\[|=))[^\[\]/]*…") if cut else None
 
     def redact(text: str) -> str:
         lines = (clean(line) for line in str(text).split("\n"))
-        whole = "\n".join(lines)
+        whole = nameless.hidden("\n".join(lines), HIDDEN)
+        if ends is not None:
+            whole = ends.sub(rf"\1{HIDDEN}…", whole)
         return whole if pattern is None else pattern.sub(HIDDEN, whole)
 
     return redact
+
+
+def _levels(fit: FittedModel) -> dict[str, Sequence[str]]:
+    """Levels by factor: those that are pooled, that of the residual SDs, and categorical predictors of nobody named."""
+    found: dict[str, Sequence[str]] = {factor.name: factor.levels for factor in fit.design.factors}
+    if fit.design.residual is not None:
+        found.setdefault(fit.design.residual.name, fit.design.residual.levels)
+    for name in named_factors(fit):
+        if name not in found:
+            found[name] = [str(level) for level in fit.design.frame[name].cat.categories]
+    return found
+
+
+@cache
+def own_words() -> frozenset[str]:
+    """Words that the package's own texts have, in small letters: on a page, they tell nothing of a level."""
+    texts = (
+        path.read_text(encoding="utf-8")
+        for folder in ("checks", "report", "effects", "model")
+        for path in _files(files("alliance_bayes").joinpath(folder))
+    )
+    return frozenset(word.lower() for text in texts for word in re.findall(r"[^\W\d_]+", text))
+
+
+def _files(folder: Traversable) -> Iterator[Traversable]:
+    for path in folder.iterdir():
+        if path.is_dir():
+            yield from _files(path)
+        elif path.name.endswith((".py", ".toml", ".html")):
+            yield path
 
 
 def unnamed(redact: Redact, quantities: Iterable[str]) -> Redact:
@@ -140,7 +195,7 @@ def grouped_only(fit: FittedModel, frame: pd.DataFrame, small: int) -> pd.DataFr
     for of in {"factor", "column"} & set(frame.columns):
         if "level" in frame.columns:
             # A row each of persons, by numbers that are nobody's name.
-            frame = frame[~(frame[of].isin(fit.person_columns) & frame["level"].notna())]
+            frame = frame[~(frame[of].isin(fit.unnamed_columns) & frame["level"].notna())]
     parts = {"column", "low", "high", "n"} <= set(frame.columns)
     # A part of a column may hold many rows of few people, whose rows could be had by subtraction, too.
     several = parts and fit.people is not None

@@ -49,6 +49,9 @@ class Report:
         is what would give them away.
     title
         Heading of the page; by default the model card's title.
+    name_providers
+        Whether providers (a factor of that role: therapists, coaches) are named and compared one by one. By default
+        the page says how much they differ and names none, since they are persons, too; have their permission.
 
     Raises
     ------
@@ -64,6 +67,7 @@ class Report:
     prob: float = 0.89
     small: int = SMALL
     title: str | None = None
+    name_providers: bool = False
 
     def __post_init__(self) -> None:
         if not 0 < self.prob < 1:
@@ -72,6 +76,8 @@ class Report:
             )
         if isinstance(self.small, bool) or not isinstance(self.small, int) or self.small < 1:
             raise UsageError(f"{argument('small')} should be a whole number of at least 1 but got {self.small!r}.")
+        if not isinstance(self.name_providers, bool):
+            raise UsageError(f"{argument('name_providers')} should be True or False but got {self.name_providers!r}.")
         check_sections(self.sections)
 
     @one_blas_thread()
@@ -118,8 +124,10 @@ class Report:
         Notes
         -----
         No row of a participant is in the page or in the JSON: distributions are shown in bars of at least `small`
-        people, smaller counts are suppressed, and levels that may be one person each are not named.
+        people, smaller counts are suppressed, and levels that may be one person each are not named; nor are providers.
         """
+        if self.name_providers:
+            fit = replace(fit, names_providers=True)
         with calling(fit.info.get("labels") or {}):
             return self._rendered(fit, effects, checks, key, told or {}, again)
 
@@ -185,7 +193,7 @@ class Report:
                 "data": {**meta["data"], "digest": digest_of(fit, key)},
                 "asked": asked,
                 "checks": checks.asked,
-                "page_options": {"title": self.title, "prob": self.prob, "small": self.small},
+                "page_options": {name: getattr(self, name) for name in ("title", "prob", "small", "name_providers")},
                 "sections": stated_sections(sections),
             },
         )

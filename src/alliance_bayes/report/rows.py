@@ -17,7 +17,7 @@ from alliance_bayes.fit import FittedModel
 from alliance_bayes.model import Design
 from alliance_bayes.report.forest import Interval, forest, forest_size
 from alliance_bayes.report.marks import factors_of
-from alliance_bayes.report.privacy import identifying
+from alliance_bayes.report.privacy import identifying, named_factors
 from alliance_bayes.report.records import effect_records
 from alliance_bayes.report.small_counts import SMALL, hidden_levels, hidden_rows
 from alliance_bayes.report.svg import Picture
@@ -101,7 +101,7 @@ class Estimates:
     @classmethod
     def of(cls, fit: FittedModel, table: EffectTable, small: int = SMALL) -> Estimates:
         """Leave out what may not be shown: levels that may be one person, and those whose counts are not shown."""
-        hidden = tuple(factor.name for factor in fit.design.factors if identifying(fit, factor.name))
+        hidden = tuple(name for name in named_factors(fit) if identifying(fit, name))
         keep = [
             not (isinstance(factor, str) and factor in hidden and isinstance(level, str))
             for factor, level in zip(table["factor"], table["level"], strict=True)

@@ -348,7 +348,7 @@ def split_factor(fit: FittedModel, small: int) -> str | None:
     frame = fit.design.frame
     exhaustive = [factor.name for factor in fit.design.factors if factor.exhaustive]
     for name in (fit.spec.focal_factor(fit.design), "provider_type", *exhaustive):
-        if name is None or name not in frame:
+        if name is None or name not in frame or name in fit.unnamed_columns:
             continue
         of_rows = isinstance(frame[name].dtype, pd.CategoricalDtype) or (
             fit.moments is None and fit.design.is_indicator(name)
