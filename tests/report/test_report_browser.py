@@ -71,7 +71,7 @@ def test_figures_are_drawn_and_their_text_is_legible_on_a_phone(browser: Any, pa
         "const picture = text.ownerSVGElement; const scale = picture.clientWidth / picture.viewBox.baseVal.width; "
         "return scale * parseFloat(getComputedStyle(text).fontSize); })"
     )
-    styled = page.evaluate("getComputedStyle(document.querySelector('.findings')).borderLeftStyle")
+    styled = page.evaluate("getComputedStyle(document.querySelector('.answer')).borderLeftStyle")
 
     assert len(sizes) > 200
     assert min(sizes) >= 8.5  # CSS pixels: below that, a label on a phone is guesswork
@@ -136,7 +136,7 @@ def test_without_its_script_the_page_is_whole(browser: Any, pages: dict[str, Pat
     assert page.locator("button").count() == 0
     assert page.locator("#table-slopes thead th").first.inner_text() == "Association"
     assert page.locator("#table-slopes tbody tr").count() == 8
-    page.locator("details summary").first.click()
+    page.locator("main details summary").first.click()
     assert page.locator("details[open] table").first.is_visible()
     context.close()
 

@@ -69,7 +69,9 @@ PLAIN = {
 
 
 def gallery_of(section: Section) -> str:
-    findings = SimpleNamespace(withheld=False, simulated=False, topics=(), limits=("nothing",), certainty="")
+    findings = SimpleNamespace(
+        withheld=False, simulated=False, answer=None, summary=None, topics=(), limits=("nothing",), certainty=""
+    )
     return page_of(title="Gallery", subtitle=(), sections=[section], findings=findings)
 
 

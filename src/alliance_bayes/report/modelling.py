@@ -131,7 +131,7 @@ def prior_table(fit: FittedModel, name: str, caption: str, small: int) -> Table:
         for parameter, stated in _stated(fit, small).items()
         for told in (_told(stated),)
     ]
-    return Table.of(name, caption, ("Parameter", "Meaning", "Prior", "Reason"), rows, words=(1, 3))
+    return Table.of(name, caption, ("Parameter", "Meaning", "Prior", "Reason"), rows, words=(1, 3), cards=True)
 
 
 def _told(stated: StatedPrior | None) -> tuple[str, str]:

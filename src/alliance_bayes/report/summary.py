@@ -115,6 +115,7 @@ def summary_table(rows: Sequence[SummaryRow], *, heading: str, note: str = "") -
         ],
         words=(2, 3, 4, *range(5, 6 + len(labels))),
         note=note,
+        cards=True,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -18,6 +19,12 @@ __all__ = ["Table", "frame_table"]
 
 #: Characters up to which a cell of words stays on one line, and from which it needs room.
 SHORT, LONG = 24, 40
+# Headings of intervals, which follow that of their estimate; and of columns that a reader on a phone can do without.
+_RANGE = re.compile(r"\b[Ii]nterval$")
+_SECOND = re.compile(
+    r"Unit\b|Denominator$|Cohen’s d\b|Prior’s probability|Probability of .* or more|SD\b|SE\b|MCSE\b|R-hat\b|ESS\b"
+    r"|Missing$|p \(LOO\)|Rows above good k|Engine$|Divergences$|Kind$|Role$|Limit$|Judged$|Departure$"
+)
 
 
 @dataclass(frozen=True)
@@ -40,6 +47,8 @@ class Table:
         What needs saying below it.
     more
         Further rows, shown when asked for.
+    cards
+        Whether a narrow screen shows each row as a card, each cell under its heading: for rows of words.
     """
 
     name: str
@@ -49,6 +58,7 @@ class Table:
     words: frozenset[int] = frozenset({0})
     note: str = ""
     more: tuple[tuple[str, ...], ...] = field(default=())
+    cards: bool = False
 
     @classmethod
     def of(
@@ -61,16 +71,26 @@ class Table:
         words: Iterable[int] = (),
         note: str = "",
         more: Iterable[Sequence[str]] = (),
+        cards: bool = False,
     ) -> Table:
         """Make a table; every row must have a cell for every heading."""
         shown, further = tuple(map(tuple, rows)), tuple(map(tuple, more))
         wrong = [row for row in (*shown, *further) if len(row) != len(headings)]
         assert not wrong, f"table {name!r} has {len(headings)} headings but a row of {len(wrong[0])} cells"
-        return cls(name, caption, tuple(headings), shown, frozenset({0, *words}), note, further)
+        return cls(name, caption, tuple(headings), shown, frozenset({0, *words}), note, further, cards)
 
     def kind(self, column: int) -> str:
         """Class of a column of words: long ones get room, so that rows do not become tall, and short ones one line."""
         return self._kinds[column]
+
+    def role(self, column: int) -> str:
+        """What a narrow screen does with a column: an interval stands below its estimate, and what is second drops."""
+        heading = self.headings[column]
+        if not column or self.cards:
+            return ""
+        if _RANGE.search(heading):
+            return "second" if _SECOND.match(self.headings[column - 1]) else "range"
+        return "second" if _SECOND.match(heading) else ""
 
     @cached_property
     def _kinds(self) -> tuple[str, ...]:

@@ -163,7 +163,55 @@
     document.querySelector("header.title").append(button);
   }
 
+  /* What a narrow screen needs of a table: see style.css. Cells hold what they held, so files and sorting do not change. */
+  function prepare(table) {
+    const headings = [...table.tHead.rows[0].cells];
+    table.dataset.prepared = "";
+    const wide = headings.filter((heading) => heading.dataset.column === "second");
+    if (wide.length) table.closest(".scroll").dataset.wide = wide.map((heading) => heading.textContent).join(", ");
+    for (const row of [table.tHead.rows[0], ...rowsOf(table)]) {
+      headings.forEach(({ dataset: { column }, textContent }, place) => {
+        const cell = row.cells[place];
+        if (column) cell.dataset.column = column;
+        if (column === "range") row.cells[place - 1].dataset.range = cell.textContent;
+        if (table.matches(".cards") && cell !== headings[place]) {
+          cell.dataset.label = textContent;
+          // A browser forgets that a row is a row when it is not laid out as one.
+          cell.setAttribute("role", place ? "cell" : "rowheader");
+        }
+      });
+    }
+    if (!table.matches(".cards")) return;
+    table.setAttribute("role", "table");
+    for (const part of [table.tHead, ...table.tBodies]) part.setAttribute("role", "rowgroup");
+    for (const row of table.rows) row.setAttribute("role", "row");
+    for (const heading of headings) heading.setAttribute("role", "columnheader");
+  }
+
+  /* "WHO-5" and "(1.6 to 2.9)" stay on one line. */
+  const WHOLE = /[A-Z]{2,}-\d+|\([\d.,−%]+ to [\d.,−%]+\)/gu;
+  function keepWhole(root) {
+    const walker = document.createTreeWalker(root, NodeFilter.SHOW_TEXT);
+    const found = [];
+    while (walker.nextNode()) {
+      const text = walker.currentNode;
+      if (text.data.match(WHOLE) && !text.parentElement.closest("svg, pre, code, script, style")) found.push(text);
+    }
+    for (const text of found) {
+      for (const { 0: words, index } of [...text.data.matchAll(WHOLE)].reverse()) {
+        const part = text.splitText(index);
+        part.splitText(words.length);
+        const whole = document.createElement("span");
+        whole.className = "whole";
+        part.replaceWith(whole);
+        whole.append(part);
+      }
+    }
+  }
+
   const tables = [...document.querySelectorAll("main table[id]")];
+  tables.forEach(prepare);
+  keepWhole(document.body);
   const originals = new Map(tables.map((table) => [table, rowsOf(table)]));
   const kept = [];
   for (const table of tables) {
@@ -188,6 +236,13 @@
     }
   });
   document.querySelectorAll(".scroll").forEach((box) => watch.observe(box));
+
+  // The contents are folded on a narrow screen only.
+  const contents = document.querySelector("nav.contents details");
+  const roomy = matchMedia("(min-width: 37.5rem)");
+  const fold = () => { contents.open = roomy.matches; };
+  roomy.addEventListener("change", fold);
+  fold();
 
   // Browsers that cannot open details by style alone print what is in them all the same.
   let opened = [];

@@ -1,0 +1,135 @@
+"""The page on a phone: intervals below their estimates, rows of words as cards, and nothing cut off."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from browsing import CHROMIUM
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(not CHROMIUM.exists(), reason=f"{CHROMIUM} is not installed"),
+    # Playwright's driver closes its own pipe late on interpreter shutdown.
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+]
+
+OPEN = "document.querySelectorAll('main details').forEach(box => { box.open = true; })"
+# What reaches beyond the window, in no box that scrolls to it, and not to be seen anyway.
+CUT = """
+[...document.querySelectorAll('body *')].filter(part => part.checkVisibility()
+    && !part.closest('.scroll > *, svg, .unseen, .skip') && part.getBoundingClientRect().right > innerWidth + .5)
+  .map(part => part.outerHTML.slice(0, 120))
+"""
+# Names of instruments, and intervals in brackets, that a line's end divides.
+DIVIDED = r"""
+(() => {
+  const found = [], walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (walker.nextNode()) {
+    const text = walker.currentNode;
+    if (!text.parentElement.checkVisibility() || text.parentElement.closest('svg, pre, code')) continue;
+    for (const match of text.data.matchAll(/[A-Z]{2,}-\d+|\([\d.,\u2212%]+ to [\d.,\u2212%]+\)/gu)) {
+      const range = document.createRange();
+      range.setStart(text, match.index);
+      range.setEnd(text, match.index + match[0].length);
+      if (new Set([...range.getClientRects()].map(box => Math.round(box.top))).size > 1) found.push(match[0]);
+    }
+  }
+  return found;
+})()
+"""
+SHOWN = "cells => cells.filter(cell => cell.checkVisibility()).map(cell => cell.textContent)"
+
+
+@pytest.fixture
+def phone(browser: Any, pages: dict[str, Path]) -> Iterator[Any]:
+    page = browser.new_page(viewport={"width": 360, "height": 800})
+    page.goto(pages["full"].as_uri())
+    yield page
+    page.close()
+
+
+@pytest.mark.parametrize("name", ["full", "withheld"])
+@pytest.mark.parametrize("width", [320, 360, 768])
+def test_nothing_is_cut_off(browser: Any, pages: dict[str, Path], name: str, width: int) -> None:
+    page = browser.new_page(viewport={"width": width, "height": 800})
+    page.goto(pages[name].as_uri())
+    assert page.evaluate(CUT) == []
+    page.evaluate(OPEN)
+    assert page.evaluate(CUT) == []
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+    page.close()
+
+
+def test_names_and_intervals_are_not_divided(phone: Any) -> None:
+    phone.evaluate(OPEN)
+    assert "WHO-5" in phone.locator("main").inner_text()
+    assert phone.evaluate(DIVIDED) == []
+
+
+def test_the_contents_are_folded_on_a_phone_only(browser: Any, pages: dict[str, Path]) -> None:
+    page = browser.new_page(viewport={"width": 1280, "height": 800})
+    page.goto(pages["full"].as_uri())
+    link = page.locator("nav.contents li a").first
+    assert link.is_visible()
+    page.set_viewport_size({"width": 360, "height": 800})
+    assert not link.is_visible()
+    page.locator("nav.contents summary").click()
+    assert link.is_visible()
+    page.set_viewport_size({"width": 1280, "height": 800})
+    assert link.is_visible()
+    page.close()
+
+
+def test_an_interval_stands_below_its_estimate(phone: Any) -> None:
+    headings = phone.locator("#table-slopes thead th").all_text_contents()
+    at = next(place for place, heading in enumerate(headings) if heading.endswith("interval"))
+    seen = phone.locator("#table-slopes thead th").evaluate_all(SHOWN)
+    dropped = [heading for heading in headings if heading not in seen]
+
+    assert dropped == [headings[at], *(h for h in headings if h.startswith(("Unit", "Probability of 10")))]
+    assert phone.locator(".scroll:has(> #table-slopes)").get_attribute("data-wide") == ", ".join(dropped[1:])
+    for row in phone.locator("#table-slopes tbody tr").all():
+        cells = row.locator("th, td")
+        below = cells.nth(at - 1).evaluate("cell => getComputedStyle(cell, '::after').content")
+        assert below == f'"{cells.nth(at).text_content()}"'
+        assert not cells.nth(at).is_visible()
+
+    phone.set_viewport_size({"width": 1280, "height": 800})
+    assert phone.locator("#table-slopes thead th").evaluate_all(SHOWN) == headings
+    after = "cells => cells.map(cell => getComputedStyle(cell, '::after').content)"
+    assert set(phone.locator("#table-slopes tbody td").evaluate_all(after)) == {"none"}
+
+
+def test_each_row_of_the_summary_is_a_card_with_its_marks_named(phone: Any) -> None:
+    headings = phone.locator("#table-summary thead th").all_text_contents()
+    rows = phone.locator("#table-summary tbody tr")
+    boxes = [row.bounding_box() for row in rows.all()]
+
+    assert len(boxes) > 1
+    assert all(lower["y"] >= upper["y"] + upper["height"] for upper, lower in pairwise(boxes))
+    for row in rows.all():
+        cells = row.locator("td")
+        labels = cells.evaluate_all("cells => cells.map(cell => getComputedStyle(cell, '::before').content)")
+        assert labels == [f'"{heading}: "' for heading in headings[1:]]
+    # A screen reader still finds a table.
+    tree = phone.locator(".scroll:has(> #table-summary)").aria_snapshot()
+    assert tree.count("rowheader") == len(boxes)
+    assert tree.count('row "') == len(boxes) + 1
+
+
+def test_a_table_is_saved_alike_on_a_phone_and_on_a_desk(browser: Any, pages: dict[str, Path]) -> None:
+    saved = []
+    for width in (360, 1280):
+        context = browser.new_context(accept_downloads=True, viewport={"width": width, "height": 800})
+        page = context.new_page()
+        page.goto(pages["full"].as_uri())
+        with page.expect_download() as waiting:
+            page.locator(".scroll:has(> #table-slopes) + .save").click()
+        saved.append(Path(waiting.value.path()).read_bytes())
+        context.close()
+    assert saved[0] == saved[1]
