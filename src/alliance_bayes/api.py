@@ -84,6 +84,10 @@ class Model(ModelSpec):
     against
         Another predictor, in the unit of the focal one, whose slope a table of effects has too, with its difference
         from that of the focal one; none by default.
+    contrast
+        The low and the high value of the focal predictor that are compared, in its unit (``(3, 5)``), where it is
+        numeric. The difference between them carries the verdict on what is negligible and what is relevant; by default
+        that between its 10th and its 90th percentile.
     alliance
         The predictor that is an alliance score, in whatever points; the named prior sets are about its slope, and need
         its scale (``scales``) where it is not that of the column ``alliance``, 1 to 5, and is not to be taken from the

@@ -36,6 +36,8 @@ def test_it_has_the_stated_parts(report: Rendered) -> None:
             "withheld",
             "reasons",
             "prob",
+            "answer",
+            "summary",
             "findings",
             "effects",
             "meta",

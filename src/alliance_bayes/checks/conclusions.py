@@ -12,6 +12,7 @@ from alliance_bayes.checks.comparison import check_same_rows
 from alliance_bayes.effects import contrasts, slopes
 from alliance_bayes.effects.equivalence import DECIDED, standing_of
 from alliance_bayes.effects.options import Rope
+from alliance_bayes.effects.slopes import CONTRASTED
 from alliance_bayes.errors import UsageError
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.remedies import argument
@@ -94,7 +95,7 @@ def conclusions(
     for name, fit in fits.items():
         if factor is None:
             assert predictor is not None
-            stated = {predictor: _slope(slopes(fit, predictor=predictor, prob=prob, rope=rope))}
+            stated = {predictor: _contrast(slopes(fit, predictor=predictor, prob=prob, rope=rope))}
         else:
             pairs = contrasts(fit, factor, prob=prob, rope=rope)
             pairs = pairs[pairs["estimand"] == "contrast_of_means"]
@@ -110,15 +111,18 @@ def conclusions(
     table = pd.DataFrame(rows)
     of_each = [own for _, own in table.groupby("term", sort=False)]
     changing = [own["verdict"].nunique() > 1 for own in of_each]
-    what = "average slope on" if factor is None else "difference of"
+    what = "difference along" if factor is None else "difference of"
     said = [_sentence(own, changes, what) for own, changes in zip(of_each, changing, strict=True)]
     return Conclusions(table, any(changing), " ".join(said))
 
 
-def _slope(found: pd.DataFrame) -> pd.Series:
-    """The row of the slope; where there is none, of the difference that goes with a step."""
-    rows = found[found["estimand"].isin(["slope", "slope_p10_p90"])]
-    return rows[rows["mean"].notna()].iloc[0] if rows["mean"].notna().any() else rows.iloc[0]
+def _contrast(found: pd.DataFrame) -> pd.Series:
+    """The row of the contrast that carries the verdict; where there is none, of the slope."""
+    for estimand in (*CONTRASTED, "slope_per_sd", "slope"):
+        rows = found[(found["estimand"] == estimand) & found["mean"].notna()]
+        if len(rows) and (estimand == "slope" or rows["p_rope"].notna().any() or found["p_rope"].isna().all()):
+            return rows.iloc[0]
+    return found.iloc[0]
 
 
 def _direction(slope: pd.Series) -> str:

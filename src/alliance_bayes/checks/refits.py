@@ -13,7 +13,7 @@ import pandas as pd
 from alliance_bayes.effects.analysis import Analysis
 from alliance_bayes.effects.means import CONTRASTS
 from alliance_bayes.effects.options import Options, default_population
-from alliance_bayes.effects.slopes import SLOPES
+from alliance_bayes.effects.slopes import CONTRASTED, SLOPES
 from alliance_bayes.effects.summary import Estimate, Fixed, summarise
 from alliance_bayes.effects.table import EffectTable
 from alliance_bayes.engines import SamplerSettings
@@ -114,7 +114,7 @@ def focal(fit: FittedModel) -> Estimate:
     own = next(quantity for quantity in made if quantity.estimand == "slope")
     if not np.isnan(own.draws()).all():
         return own
-    step = next((quantity for quantity in made if quantity.estimand == "slope_p10_p90"), own)
+    step = next((quantity for quantity in made if quantity.estimand in CONTRASTED), own)
     return own if np.isnan(step.draws()).all() else step
 
 

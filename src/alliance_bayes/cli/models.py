@@ -73,6 +73,14 @@ class ModelOptions(OptionGroup):
         str | None,
         typer.Option(metavar="COLUMN", help="Another predictor, whose slope is compared with it.", show_default=False),
     ] = None
+    contrast: Annotated[
+        tuple[float, float] | None,
+        typer.Option(
+            metavar="LOW HIGH",
+            help="The two values of the predictor asked about that are compared; by default its 10th and 90th percentile.",
+            show_default=False,
+        ),
+    ] = None
     alliance: Annotated[
         str | None,
         typer.Option(
@@ -170,6 +178,8 @@ class ModelOptions(OptionGroup):
             if name in given
         }
         made |= {name: [one for one in given[name] if one.strip()] for name in _LISTS if name in given}
+        if "contrast" in given:
+            made["contrast"] = list(given["contrast"])
         priors = {} if self.priors is None else {"set": self.priors}
         # A name holds "=" nowhere, and a distribution might.
         priors |= pairs(self.prior or [], "--prior", "alliance=Normal(0, 2)")

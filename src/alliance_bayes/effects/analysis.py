@@ -128,17 +128,26 @@ class Analysis:
     def slope_rope(self, predictor: str) -> tuple[float, float] | None:
         """Limits within which two slopes count as the same, per unit of the predictor; None without a ROPE.
 
-        The ROPE is about the outcome over a declared contrast, from the 10th to the 90th percentile of the predictor
-        (one unit where these are the same, or where there are no rows to tell them); a difference of slopes is judged
-        over that contrast, against half of it.
+        The ROPE is about the outcome over a declared contrast; a difference of slopes is judged over that contrast (one
+        unit where its ends are the same, or where there are no rows to tell them), against half of it.
         """
         if self.options.rope is None:
             return None
-        span = 1.0
-        if self.fit.moments is None:
-            low, high = np.quantile(self.values(predictor), (0.1, 0.9))
-            span = float(high - low) or 1.0
+        ends = self.contrast_ends(predictor)
+        span = 1.0 if ends is None else float(ends[1] - ends[0]) or 1.0
         return self.options.rope[0] / 2 / span, self.options.rope[1] / 2 / span
+
+    def contrast_ends(self, predictor: str) -> tuple[float, float] | None:
+        """The low and the high value of a predictor that are compared.
+
+        Those that the model declares of its focal one; else the 10th and the 90th percentile of the analysed rows, and
+        None where there are no rows to tell them.
+        """
+        declared = self.fit.spec.declared_contrast(self.fit.design, predictor)
+        if declared is not None or self.fit.moments is not None:
+            return declared
+        low, high = (float(value) for value in np.quantile(self.values(predictor), (0.1, 0.9)))
+        return low, high
 
     @property
     def no_slopes(self) -> str:

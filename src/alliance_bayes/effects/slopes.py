@@ -22,7 +22,10 @@ from alliance_bayes.fit import FittedModel
 from alliance_bayes.readonly import ReadOnly
 from alliance_bayes.remedies import argument
 
-__all__ = ["MODERATION", "SLOPES", "SLOPES_BY_LEVEL", "moderation", "slopes", "slopes_by_level"]
+__all__ = ["CONTRASTED", "MODERATION", "SLOPES", "SLOPES_BY_LEVEL", "moderation", "slopes", "slopes_by_level"]
+
+#: Differences between two values of a predictor, that which the model declares first.
+CONTRASTED = ("slope_contrast", "slope_p10_p90")
 
 type Span = tuple[float, float]
 
@@ -56,6 +59,9 @@ def slopes(fit: FittedModel, *, predictor: str | None = None, **options: Unpack[
             differ.
         ``slope_per_sd``
             The first times the predictor's sample SD.
+        ``slope_contrast``
+            Average expected outcome with everybody at the higher of the two values that the model compares
+            (``contrast``), minus that at the lower. Only where the model declares them.
         ``slope_p10_p90``
             Average expected outcome with everybody at the predictor's 90th percentile, minus that at its 10th. Missing
             for a fit made from moments, which do not tell percentiles.
@@ -80,8 +86,9 @@ def slopes(fit: FittedModel, *, predictor: str | None = None, **options: Unpack[
 
     Notes
     -----
-    The ROPE and the smallest relevant change apply to the rows in points of the outcome: to the difference that goes
-    with one unit, one SD, or the step between the percentiles. Partial correlation and delta R2 describe the analysed
+    The ROPE and the smallest relevant change are two margins for one contrast, which alone carries a verdict:
+    ``slope_contrast`` where it is declared, else ``slope_p10_p90`` (``slope`` of a column of 0 and 1; ``slope_per_sd``
+    of a fit made from moments). Partial correlation and delta R2 describe the analysed
     rows as they are, so they are there for populations ``"average"`` and ``"sample"`` only, with the slope of either,
     and not with ``at``.
 
@@ -124,17 +131,25 @@ class Slopes(Estimand):
                 unsettled="Whether {outcome} was higher or lower with more {term} is not settled{leaning}: for each "
                 "additional {unit} the estimate is {mean}{points}{over}{given}",
                 signed=True,
-                judged=True,
             ),
             "slope_in_sample": Measure(
                 "Per {unit}, over the levels in the data",
                 _PER,
                 short="per {unit}, levels in the data",
                 signed=True,
-                judged=True,
             ),
             "slope_per_sd": Measure(
-                "Per SD of {term}", "{outcome} per SD of {term}", short="per SD", signed=True, judged=True
+                "Per SD of {term}", "{outcome} per SD of {term}", short="per SD", signed=True
+            ),
+            "slope_contrast": Measure(
+                "From {change}",
+                "{outcome}{where}",
+                short="{change}",
+                sentence="Between {who} at {span} of {term}, {outcome} was {word} {way} at the latter, by {size}{points}"
+                "{over} ({interval}).",
+                unsettled="Between {who} at {span} of {term}, {outcome} differed by {mean}{points}{over} ({interval}).",
+                signed=True,
+                judged=True,
             ),
             "slope_p10_p90": Measure(
                 "From the 10th to the 90th percentile of {term}",
@@ -173,17 +188,33 @@ class Slopes(Estimand):
         slope = draws[:, 0]
         sd_x, sd_y = design.sd(name), design.sd(outcome.name)
         row = partial(self.row, analysis, term=name)
-        yield row("slope", slope, denominator=f"1 {unit}", note=problem)
+        # One contrast carries the verdict on what is negligible and what is relevant; of 0 and 1 it is the slope.
+        judged: dict[str, Any] = {"rope": options.rope, "relevant": options.relevant}
+        not_judged: dict[str, Any] = {"rope": None, "relevant": None}
+        own = judged if design.is_indicator(name) else not_judged
+        yield row("slope", slope, denominator=f"1 {unit}", note=problem, **own)
         if options.population == "average":
             draws, (why,) = replace(analysis, options=replace(options, population="sample")).slopes(name, [{}])
             if not np.allclose(draws[:, 0], slope, rtol=1e-9, atol=0, equal_nan=True):
                 yield row("slope_in_sample", draws[:, 0], denominator=f"1 {unit}", note=why, population="sample")
+        declared = analysis.fit.spec.declared_contrast(design, name)
+        if declared is not None:
+            span, why, where = _between(analysis, name, declared)
+            ends = f"{declared[0]:.5g} to {declared[1]:.5g} of {name}"
+            beyond = _beyond(analysis, name, declared)
+            yield row("slope_contrast", span, words={"where": where}, denominator=ends, note=why or beyond)
         if not design.is_indicator(name):
             # Between 0 and 1 there is one step only, and how often each is there is no measure of it.
-            yield row("slope_per_sd", slope * sd_x, denominator=f"sample SD of {name}, {sd_x:.4g}", note=problem)
+            # Where there are no rows to tell percentiles, a step of an SD stands for the contrast.
+            alone = declared is None and analysis.fit.moments is not None
+            per_sd = f"sample SD of {name}, {sd_x:.4g}"
+            yield row(
+                "slope_per_sd", slope * sd_x, denominator=per_sd, note=problem, **(judged if alone else not_judged)
+            )
             span, why, where = _between(analysis, name)
             percentiles = f"10th to 90th percentile of {name}"
-            yield row("slope_p10_p90", span, words={"where": where}, denominator=percentiles, note=why)
+            facts = judged if declared is None else not_judged
+            yield row("slope_p10_p90", span, words={"where": where}, denominator=percentiles, note=why, **facts)
             both = f"sample SDs of {name}, {sd_x:.4g}, and {outcome.name}, {sd_y:.4g}"
             yield row("slope_standardised", slope * sd_x / sd_y, denominator=both, note=problem)
         if options.population in ("average", "sample") and not analysis.cell.values:
@@ -244,7 +275,7 @@ class SlopesByLevel(Estimand):
     needs_predictor = True
     most_levels = MOST_LEVELS
     measures = ReadOnly(
-        {"slope_by_level": Measure("{factor}: {level}", _PER, subject=_SLOPE, signed=True, judged=True)}
+        {"slope_by_level": Measure("{factor}: {level}", _PER, subject=_SLOPE, signed=True)}
     )
 
     @override
@@ -303,9 +334,9 @@ def moderation(
     difference is the coefficient of the product times the distance of the two values. Differences between the levels
     of a factor are those of ``contrasts(fit, factor, of="slope")``.
 
-    The ROPE and the smallest relevant change are in points of the outcome: they apply to the difference that goes with
-    one unit of the predictor. A difference of slopes is judged against half of the ROPE over the step from the
-    predictor's 10th to its 90th percentile, as in :func:`contrasts`.
+    A difference of slopes is judged against half of the ROPE over the contrast that the model declares, by default the
+    step from the predictor's 10th to its 90th percentile, as in :func:`contrasts`. The slopes themselves are per unit
+    of the predictor, and are not judged.
     """
     return MODERATION(fit, predictor=predictor, moderators=moderators, quantiles=quantiles, **options)
 
@@ -319,7 +350,7 @@ class Moderation(Estimand):
     needs_predictor = True
     measures = ReadOnly(
         {
-            "slope_at": Measure("Slope at {level}", _PER, subject=_SLOPE, signed=True, judged=True),
+            "slope_at": Measure("Slope at {level}", _PER, subject=_SLOPE, signed=True),
             "difference_in_slope": Measure(
                 "Slope at {level} minus that at {versus}", _PER, subject=_SLOPE, difference=True, judged=True
             ),
@@ -370,15 +401,15 @@ def _counted(number: float, unit: str, *, fewer: bool = False) -> str:
     return f"{number:g}{' fewer' if fewer else ''} {head}{'' if number == 1 else 's'}{of}{tail}"
 
 
-def _between(analysis: Analysis, name: str) -> tuple[np.ndarray, str, str]:
-    """Average expected outcome with everybody at the 90th percentile minus that at the 10th; why it is NaN; and where.
+def _between(analysis: Analysis, name: str, ends: Span | None = None) -> tuple[np.ndarray, str, str]:
+    """Average expected outcome with everybody at the higher value minus that at the lower; why it is NaN; and where.
 
-    Moments do not tell percentiles.
+    The values are by default the 10th and the 90th percentile, which moments do not tell.
     """
     nothing = np.full(analysis.n_draws, np.nan)
-    if analysis.fit.moments is not None:
+    if ends is None and analysis.fit.moments is not None:
         return nothing, f"percentiles of {name} need the analysed rows, and this fit was made from moments", ""
-    low, high = (float(value) for value in np.quantile(analysis.values(name), (0.1, 0.9)))
+    low, high = ends or (float(value) for value in np.quantile(analysis.values(name), (0.1, 0.9)))
     where = f" from {name} {low:.4g} to {high:.4g}"
     if low == high:
         return nothing, f"the 10th and the 90th percentile of {name} are both {low:.4g}", where
@@ -388,6 +419,15 @@ def _between(analysis: Analysis, name: str) -> tuple[np.ndarray, str, str]:
     ]
     averages = analysis.averages(counterfactuals)
     return averages[:, 1] - averages[:, 0], counterfactuals[0].problem or counterfactuals[1].problem, where
+
+
+def _beyond(analysis: Analysis, name: str, ends: Span) -> str:
+    """That a value lies beyond those of the analysed rows; empty where none does, or no rows tell."""
+    if analysis.fit.moments is not None:
+        return ""
+    values = analysis.values(name)
+    beyond = [f"{name} = {value:.5g}" for value in ends if not values.min() <= value <= values.max()]
+    return f"extrapolated: no analysed row reaches {' or '.join(beyond)}" if beyond else ""
 
 
 def _needed(analysis: Analysis, slope: np.ndarray, relevant: float, name: str) -> tuple[np.ndarray, str]:

@@ -44,6 +44,7 @@ _MODEL = (
     "exhaustive",
     "focal",
     "against",
+    "contrast",
     "alliance",
     "residual_by",
     "trials",
@@ -78,7 +79,7 @@ def card_arguments(text: str, *, source: str = "model card", name: str = Card.na
     ----------
     text
         TOML with ``format`` and ``formula`` and, optionally, ``family``, ``exhaustive``, ``focal``, ``against``,
-        ``alliance``, ``residual_by``, ``trials``, ``autoscale``, ``rows``, ``derived``, the words (``name, title,
+        ``contrast``, ``alliance``, ``residual_by``, ``trials``, ``autoscale``, ``rows``, ``derived``, the words (``name, title,
         question, estimand, assumptions, sources``) and the tables ``[priors]``, ``[centre]``, ``[scales.<column>]``,
         ``[roles]``, ``[levels]``, ``[events.<column>]``, ``[among.<column>]``.
     source
@@ -103,9 +104,11 @@ def table_arguments(given: Mapping[str, Any], *, source: str, name: str = Card.n
     if problems:
         raise FileFormatError(f"{source}: {' '.join(problems)}")
     table = {**_DEFAULTS, **table}
-    plain = [key for key in (*_MODEL, "centre", "roles", "events", "among") if key not in ("exhaustive", "derived")]
+    plain = [key for key in (*_MODEL, "centre", "roles", "events", "among") if key not in ("exhaustive", "derived", "contrast")]
     arguments: dict[str, Any] = {key: table[key] for key in plain if key in table}
     arguments["derived"] = tuple(table.get("derived", ()))
+    if "contrast" in table:
+        arguments["contrast"] = tuple(table["contrast"])
     arguments["exhaustive"] = tuple(table["exhaustive"])
     arguments["priors"] = {"set": _DEFAULT_SET, **table.get("priors", {})}
     arguments["scales"] = {column: Scale(**given) for column, given in table.get("scales", {}).items()}
@@ -129,6 +132,8 @@ def card_text(spec: ModelSpec) -> str:
         table["focal"] = spec.focal
     if spec.against is not None:
         table["against"] = spec.against
+    if spec.contrast is not None:
+        table["contrast"] = list(spec.contrast)
     if spec.alliance != _DEFAULTS["alliance"]:
         table["alliance"] = spec.alliance
     if spec.residual_by is not None:
@@ -236,6 +241,9 @@ def _problems(table: Mapping[str, Any]) -> Iterator[str]:
         listed = table.get(key, [])
         if not (isinstance(listed, list) and all(isinstance(item, str) for item in listed)):
             yield f"'{key}' should be a list of texts but got {shown(listed)}."
+    ends = table.get("contrast", [])
+    if not (isinstance(ends, list) and all(map(_is_number, ends))):
+        yield f"'contrast' should be a list of two numbers, the lower first, but got {shown(ends)}."
     if not isinstance(table.get("autoscale", True), bool):
         yield f"'autoscale' should be true or false but got {shown(table['autoscale'])}."
     yield from problems_of(*(table.get(key, empty) for key, empty in _NOTHING_DERIVED.items()))

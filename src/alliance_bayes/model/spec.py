@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -72,6 +73,7 @@ class ModelSpec:
     exhaustive: tuple[str, ...] = EXHAUSTIVE
     focal: str | None = None
     against: str | None = None
+    contrast: tuple[float, float] | None = None
     centre: Mapping[str, float] = field(default_factory=dict)
     scales: Mapping[str, Scale] = field(default_factory=dict)
     autoscale: bool = True
@@ -131,6 +133,8 @@ class ModelSpec:
             )
         if self.against is not None:
             _check_against(self.against, self.focal, self.parsed, self.scales)
+        if self.contrast is not None:
+            object.__setattr__(self, "contrast", _read_contrast(self.contrast))
         if self.focal is not None and self.focal not in self.parsed.columns[1:]:
             raise ModelError(
                 f"focal predictor '{self.focal}' is not in the formula. Its predictors: "
@@ -403,6 +407,10 @@ class ModelSpec:
         name = self._of_interest(design)
         return None if name is None or self._has_levels(design, name) else name
 
+    def declared_contrast(self, design: Design, predictor: str) -> tuple[float, float] | None:
+        """The low and the high value of a predictor that are compared; None where none are declared of it."""
+        return self.contrast if predictor == self.focal_predictor(design) else None
+
     def _of_interest(self, design: Design) -> str | None:
         """The predictor of interest: the one named, or else the alliance score or the first numeric one."""
         if self.focal is not None:
@@ -512,6 +520,24 @@ def _check_against(against: str, focal: str | None, parsed: Formula, scales: Map
         raise ModelError(
             f"slopes are compared per one unit, but there is {said}. Give {setting('scales')} of one unit."
         )
+
+
+def _read_contrast(given: object) -> tuple[float, float]:
+    """The two values of the predictor of interest that are compared, the lower first.
+
+    Raises
+    ------
+    ModelError
+        Anything else than two finite numbers, the first below the second.
+    """
+    numbers = list(given) if isinstance(given, Sequence) and not isinstance(given, str) else []
+    plain = [value for value in numbers if isinstance(value, int | float) and not isinstance(value, bool)]
+    if len(numbers) == len(plain) == 2 and all(map(math.isfinite, plain)) and plain[0] < plain[1]:
+        return float(plain[0]), float(plain[1])
+    raise ModelError(
+        f"contrast should be two finite numbers, the lower first, but got {shown(given)}. Give a low and a high value of "
+        f"the predictor of interest: {setting('contrast', [3, 5])}."
+    )
 
 
 def _read_priors(priors: str | Mapping[str, str | Prior] | PriorTable) -> tuple[dict[str, Prior], str]:

@@ -5,19 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pandas as pd
 
 from alliance_bayes.effects import EffectTable
 from alliance_bayes.effects.improvement import improvement
 from alliance_bayes.effects.responders import responders
+from alliance_bayes.effects.slopes import CONTRASTED
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.report.arms import differences, reference_of
 from alliance_bayes.report.checked import Item
 from alliance_bayes.report.effect_sizes import density_picture, span_name
 from alliance_bayes.report.endpoint_kinds import endpoints_of
 from alliance_bayes.report.groups import pair_name
-from alliance_bayes.report.phrases import adjusted_for, lower_is_better, outcome_words, under_other_priors
+from alliance_bayes.report.phrases import adjusted_for, contrast_values, lower_is_better, outcome_words, under_other_priors
 from alliance_bayes.report.privacy import ShownFlow
 from alliance_bayes.report.rows import Estimates, text_of
 from alliance_bayes.report.small_counts import analysed_words, unit_words
@@ -178,7 +178,7 @@ def contrast_row(fit: FittedModel, estimates: Estimates, *, small: int) -> pd.Se
         return None if rows.empty else (first if len(first) else rows).iloc[0]
     if focal is None or focal in unsaid(fit, small):
         return None
-    kinds = ("slope",) if fit.design.is_indicator(focal) else ("slope_p10_p90", "slope_per_sd", "slope")
+    kinds = ("slope",) if fit.design.is_indicator(focal) else (*CONTRASTED, "slope_per_sd", "slope")
     found = (estimates.first(kind, term=focal) for kind in kinds)
     return next((row for row in found if row is not None), None)
 
@@ -207,7 +207,7 @@ def _ends(fit: FittedModel, row: pd.Series) -> _Ends:
         ends = (SENTENCES("sd_high", term=name), SENTENCES("sd_low"))
         return _Ends(*ends, ends)
     between = row["estimand"] == "slope_p10_p90"
-    low, high = np.quantile(fit.design.frame[term].to_numpy(float), [0.1, 0.9]) if between else (0.0, 1.0)
+    low, high = contrast_values(fit, row) if row["estimand"] in CONTRASTED else (0.0, 1.0)
     said = [exact(round(float(end), 3)) for end in (high, low)]
     return _Ends(
         SENTENCES("at_high", term=name, value=said[0], percentile=between),

@@ -10,6 +10,7 @@ import pandas as pd
 
 from alliance_bayes.effects import ESTIMANDS
 from alliance_bayes.effects.options import default_population
+from alliance_bayes.effects.slopes import CONTRASTED
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.report.arms import arms, differences
 from alliance_bayes.report.curve import LEAST, average_curve, grouped_histogram, observed_means
@@ -17,6 +18,7 @@ from alliance_bayes.report.figure_data import curve_data, observed_data
 from alliance_bayes.report.figures import slope_figure
 from alliance_bayes.report.groups import ordered_pairs, pair_name
 from alliance_bayes.report.halfeye import halfeye
+from alliance_bayes.report.phrases import contrast_of
 from alliance_bayes.report.rows import (
     Column,
     Estimates,
@@ -106,7 +108,8 @@ def effect_sizes(view: View) -> Section:
         rows = estimates.where(SLOPES, term=focal)
         slope = estimates.first("slope", term=focal)
         # The declared contrast, in points, is what margins are of; moments tell no percentiles.
-        contrast = estimates.first("slope_p10_p90", term=focal)
+        contrast = contrast_of(estimates, focal)
+        margins = next((row for row in (contrast, slope) if row is not None), None)
         # The curve and the histogram below it are drawn over the range of the rows.
         told = fit.moments is None and not context["untold"]
         curve = average_curve(fit, focal, prob=prob, small=view.small) if told else None
@@ -116,8 +119,8 @@ def effect_sizes(view: View) -> Section:
             "slope_picture": None if curve is None else _slope_picture(fit, focal, curve, observed, prob, view.small),
             "density": _contrast_density(view, contrast, slope, focal),
             "forest": effect_forest(view, focal),
-            "rope": None if slope is None else rope_words(fit, slope),
-            "relevance": None if slope is None else relevance_words(fit, slope),
+            "rope": None if margins is None else rope_words(fit, margins),
+            "relevance": None if margins is None else relevance_words(fit, margins),
             "outcome": column_name(fit.design.outcome.name),
         }
     shown = None
@@ -279,10 +282,10 @@ def comparable(view: View, focal: str) -> list[tuple[str, pd.Series]]:
     """
     estimates, along = view.estimates, column_name(focal)
     effects = []
-    for estimand, what in (("slope_p10_p90", f"{along}: 10th to 90th pct."), ("slope_per_sd", f"{along}: per SD")):
+    for estimand in (*CONTRASTED, "slope_per_sd"):
         row = estimates.first(estimand, term=focal)
         if row is not None:
-            effects.append((capital(what), row))
+            effects.append((capital(f"{along}: {measured(estimates.table, row, short=True)}"), row))
     factors = dict.fromkeys(estimates.where("contrast_of_means")["factor"].dropna())
     for factor in sorted(factors, key=lambda name: name != focal):
         rows = estimates.where("contrast_of_means", factor=factor)

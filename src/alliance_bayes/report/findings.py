@@ -20,7 +20,7 @@ from alliance_bayes.report.effect_sizes import further_rows, relevance_words, ro
 from alliance_bayes.report.finding import Finding, Findings, Topic, scale_words
 from alliance_bayes.report.groups import factors_of, fixed_at_zero, ordered_pairs, pair_name
 from alliance_bayes.report.limitations import is_simulated, not_to_conclude
-from alliance_bayes.report.phrases import adjusted_for, lower_is_better, outcome_words, persons_of, under_other_priors
+from alliance_bayes.report.phrases import adjusted_for, contrast_of, contrast_values, lower_is_better, outcome_words, persons_of, under_other_priors
 from alliance_bayes.report.privacy import Redact
 from alliance_bayes.report.providers import said_of_providers
 from alliance_bayes.report.rows import Estimates, measured_where, row_words, text_of
@@ -38,7 +38,6 @@ from alliance_bayes.report.text import (
     exact,
     excludes_zero,
     factor_name,
-    is_small_step,
     join,
     levels_words,
     over_words,
@@ -157,8 +156,8 @@ def _association(fit: FittedModel, estimates: Estimates, checked: Checked, small
         symptoms=lower_is_better(fit),
         bent=focal in {smooth.column for smooth in fit.design.smooths},
         fitted="" if direction.word == fitted.word else fitted.word,
-        in_rope="" if _over_a_step(fit, estimates, focal) else _in_rope(estimates, slope),
-        limits=rope_limits(fit, slope),
+        in_rope=_in_rope(estimates, slope),
+        limits=rope_limits(fit, slope) if pd.notna(slope["rope_low"]) else "",
     )
     yield Finding(text, (str(slope.name),), "slope", claims=(direction,))
     yield from _in_sample(fit, estimates, slope, focal, points)
@@ -216,13 +215,13 @@ def _span(
 ) -> Iterable[Finding]:
     """The difference between people low and high on the predictor."""
     name = column_name(focal)
-    span = estimates.first("slope_p10_p90", term=focal)
+    span = contrast_of(estimates, focal)
     # Between 0 and 1 a straight line's step is its slope, of which the finding before speaks.
     said = (
         fit.design.family.linear and fit.design.is_indicator(focal) and estimates.first("slope", term=focal) is not None
     )
     if span is not None and not said:
-        low, high = np.quantile(fit.design.frame[focal].to_numpy(float), [0.1, 0.9])
+        low, high = contrast_values(fit, span)
         direction = under_other_priors(claim(span), checked)
         between = f"{exact(round(low, 3))} and {exact(round(high, 3))}"
         expected = f"{'' if fit.design.family.event else 'expected '}{outcome}"
@@ -242,8 +241,8 @@ def _span(
         text = SENTENCES(
             "span",
             sentence=text,
-            in_rope=_in_rope(estimates, span) if _over_a_step(fit, estimates, focal) else "",
-            limits=rope_limits(fit, span),
+            in_rope=_in_rope(estimates, span),
+            limits=rope_limits(fit, span) if pd.notna(span["rope_low"]) else "",
             reached=reached,
             relevant=relevance_words(fit, span),
         )
@@ -259,12 +258,6 @@ def _over(fit: FittedModel, factor: str, population: str) -> str:
 
 def _in_rope(estimates: Estimates, row: pd.Series) -> str:
     return estimates.share_spoken(row, "p_rope") if pd.notna(row["p_rope"]) else ""
-
-
-def _over_a_step(fit: FittedModel, estimates: Estimates, focal: str) -> bool:
-    """Whether the step between percentiles is judged by the margin, since a unit of the predictor is a small one."""
-    span = estimates.first("slope_p10_p90", term=focal)
-    return span is not None and pd.notna(span["p_rope"]) and is_small_step(fit.design, focal)
 
 
 def _sentence(estimates: Estimates, row: pd.Series, direction: Claim | None = None, **words: str) -> str:

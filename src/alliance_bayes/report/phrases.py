@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 
+from alliance_bayes.effects.slopes import CONTRASTED
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model.roles import is_of_persons
 from alliance_bayes.report.checked import Checked
+from alliance_bayes.report.rows import Estimates
 from alliance_bayes.report.text import Claim, claim, column_name, join, least_claim, unit_of, units
 
-__all__ = ["adjusted_for", "lower_is_better", "outcome_words", "persons_of", "under_other_priors"]
+__all__ = ["adjusted_for", "contrast_of", "contrast_values", "lower_is_better", "outcome_words", "persons_of", "under_other_priors"]
 
 
 def under_other_priors(direction: Claim, checked: Checked, of: pd.Series | None = None) -> Claim:
@@ -19,6 +22,20 @@ def under_other_priors(direction: Claim, checked: Checked, of: pd.Series | None 
     if of is not None:
         rows = [row for row in rows if all(row[name] == of[name] for name in ("factor", "level", "versus"))]
     return least_claim(direction, [claim(row) for row in rows])
+
+
+def contrast_of(estimates: Estimates, focal: str) -> pd.Series | None:
+    """The difference between a low and a high value of a predictor, those that the model declares first."""
+    found = (estimates.first(estimand, term=focal) for estimand in CONTRASTED)
+    return next((row for row in found if row is not None), None)
+
+
+def contrast_values(fit: FittedModel, row: pd.Series) -> tuple[float, float]:
+    """The low and the high value that such a row compares."""
+    term = str(row["term"])
+    declared = fit.spec.declared_contrast(fit.design, term) if row["estimand"] == "slope_contrast" else None
+    low, high = declared or np.quantile(fit.design.frame[term].to_numpy(float), [0.1, 0.9])
+    return float(low), float(high)
 
 
 def lower_is_better(fit: FittedModel) -> bool:
