@@ -9,6 +9,7 @@ from alliance_bayes.errors import UsageError
 from builders import fitted, rows
 
 FORMULA = "who5_followup ~ alliance + age"
+LOW, HIGH = np.quantile(rows()["alliance"], [0.1, 0.9])
 
 
 def line(mean, sd, table=None, **more):
@@ -33,9 +34,9 @@ def test_families_that_agree_change_no_conclusion():
     found = conclusions(fits)
     assert found.table["model"].tolist() == ["line", "logit"]
     assert found.table["family"].tolist() == ["gaussian", "beta_binomial"]
-    assert found.table["unit"].tolist() == ["WHO-5 point per alliance point"] * 2
+    assert found.table["unit"].tolist() == [f"WHO-5 point from alliance {LOW:.4g} to {HIGH:.4g}"] * 2
     for name, row in zip(fits, found.table.to_dict("records"), strict=True):
-        own = slopes(fits[name], prob=0.89).set_index("estimand").loc["slope"]
+        own = slopes(fits[name], prob=0.89).set_index("estimand").loc["slope_p10_p90"]
         assert [row[key] for key in ("mean", "lower", "upper", "p_direction", "p_rope")] == [
             own[key] for key in ("mean", "lower", "upper", "p_direction", "p_rope")
         ]
@@ -43,7 +44,7 @@ def test_families_that_agree_change_no_conclusion():
     assert found.changes is False
     low, high = sorted(found.table["mean"])
     assert found.sentence == (
-        f"The average slope on alliance is {low:.2f} to {high:.2f} WHO-5 point per alliance point in the 2 models, and "
+        f"The difference along alliance is {low:.2f} to {high:.2f} WHO-5 point from alliance {LOW:.4g} to {HIGH:.4g} in the 2 models, and "
         "the choice between them changes no conclusion: positive (P at least 0.975); not negligible in all."
     )
 
@@ -61,7 +62,7 @@ def test_a_choice_that_changes_a_conclusion_is_named():
     assert found.table["relevance"].tolist() == ["size open", "size open", "negligible", "size open"]
     low, high = found.table["mean"].min(), found.table["mean"].max()
     assert found.sentence == (
-        f"The average slope on alliance is {low:.2f} to {high:.2f} WHO-5 point per alliance point in the 4 models, and "
+        f"The difference along alliance is {low:.2f} to {high:.2f} WHO-5 point from alliance {LOW:.4g} to {HIGH:.4g} in the 4 models, and "
         "the choice between them changes a conclusion: positive (P at least 0.95); size open in 'a' and 'd', negative "
         "(P at least 0.975); size open in 'b', direction open; negligible in 'c'."
     )

@@ -14,8 +14,10 @@ from hypothesis import strategies as st
 
 from alliance_bayes import Model
 from alliance_bayes.effects import EffectTable, slopes, slopes_by_level
+from alliance_bayes.effects.analysis import Analysis
 from alliance_bayes.effects.explained import unique_variance
-from alliance_bayes.errors import UsageError
+from alliance_bayes.effects.options import make_options
+from alliance_bayes.errors import ModelError, UsageError
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model import Scale
 from builders import fitted, rows
@@ -87,7 +89,9 @@ def test_units_in_closed_form(frame: pd.DataFrame, pooled: FittedModel) -> None:
     ]
     assert set(table["population"]) == {"sample"}
     assert set(table["term"]) == {"alliance"}
-    assert table["rope_low"].tolist()[:4] == pytest.approx([-2, -2, -2, np.nan], nan_ok=True)
+    # One contrast carries the verdict.
+    assert table["rope_low"].tolist()[:4] == pytest.approx([np.nan, np.nan, -2, np.nan], nan_ok=True)
+    assert table["relevant"].tolist()[:4] == pytest.approx([np.nan, np.nan, 10, np.nan], nan_ok=True)
     assert table["p_direction"].notna().tolist() == [True, True, True, True, True, False, False]
 
 
@@ -424,7 +428,10 @@ def test_a_slope_that_does_not_exist_says_so(frame: pd.DataFrame) -> None:
 def test_rope_and_relevant_change_are_those_asked_for(frame: pd.DataFrame) -> None:
     fit = fitted(frame, formula="who5_followup ~ alliance", means={"beta": [45.0, 2.0]}, sds={"beta": [0, 1.0]})
     slope = fit.stacked["beta"][:, 1]
-    row = slopes(fit, rope=(-1.0, 1.5), relevant=3.0, population="sample").iloc[0]
+    table = slopes(fit, rope=(-1.0, 1.5), relevant=3.0, population="sample").set_index("estimand")
+    row = table.loc["slope_p10_p90"]
+    slope = slope * np.diff(np.quantile(frame["alliance"], [0.1, 0.9]))[0]
+    assert table["p_rope"].drop("slope_p10_p90").isna().all()
     # One draw may fall on the other side by rounding.
     assert row["p_rope"] == pytest.approx(((slope >= -1) & (slope <= 1.5)).mean(), abs=1.5 / slope.size)
     assert row["p_relevant"] == pytest.approx((np.abs(slope) >= 3).mean(), abs=1.5 / slope.size)
@@ -433,6 +440,33 @@ def test_rope_and_relevant_change_are_those_asked_for(frame: pd.DataFrame) -> No
     assert none["p_rope"].isna().all()
     assert none["p_relevant"].isna().all()
     assert "points_needed" not in none["estimand"].tolist()
+
+
+def test_the_contrast_that_a_model_declares_carries_the_verdict(frame: pd.DataFrame) -> None:
+    means, sds = {"beta": [45.0, 2.0]}, {"beta": [0, 1.0]}
+    formula = "who5_followup ~ alliance"
+    fit = fitted(frame, formula=formula, means=means, sds=sds, spec={"contrast": (3, 5)})
+    table = slopes(fit, population="sample")
+    row = table.loc["slope_contrast/alliance/sample"]
+    draws = 2 * fit.stacked["beta"][:, 1]
+    np.testing.assert_allclose(table.draws["slope_contrast/alliance/sample"].ravel(), draws, rtol=1e-10)
+    assert (row["denominator"], row["unit"]) == ("3 to 5 of alliance", "WHO-5 point from alliance 3 to 5")
+    assert row["p_rope"] == pytest.approx((np.abs(draws) <= 2).mean(), abs=1.5 / draws.size)
+    assert row["p_relevant"] == pytest.approx((np.abs(draws) >= 10).mean(), abs=1.5 / draws.size)
+    assert table["rope_low"].drop("slope_contrast/alliance/sample").isna().all()
+    # Differences of slopes are judged over the same contrast, against half of the margin.
+    assert Analysis(fit, make_options(fit)).slope_rope("alliance") == pytest.approx((-0.5, 0.5))
+    # It is about the predictor that the model asks about, and a value that nobody has is said to be none.
+    other = fitted(frame, formula=f"{formula} + age", spec={"contrast": (0.0, 5.0)})
+    assert "slope_contrast" not in set(slopes(other, predictor="age", population="sample")["estimand"])
+    note = slopes(other, population="sample").loc["slope_contrast/alliance/sample", "note"]
+    assert note == "extrapolated: no analysed row reaches alliance = 0"
+
+
+@pytest.mark.parametrize("given", [(5, 3), (3, 3), (3,), "35", (3, float("nan")), (True, 3), 3, (3, "5")])
+def test_a_contrast_is_two_numbers(given: object) -> None:
+    with pytest.raises(ModelError, match=r"^contrast should be two finite numbers, the lower first, but got "):
+        Model("who5_followup ~ alliance", contrast=given)  # type: ignore[arg-type]
 
 
 @given(factor=st.floats(0.1, 50), shift=st.floats(-20, 20), slope=st.floats(-5, 5).filter(lambda b: abs(b) > 1e-3))
