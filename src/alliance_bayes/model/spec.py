@@ -408,7 +408,20 @@ class ModelSpec:
         return None if name is None or self._has_levels(design, name) else name
 
     def declared_contrast(self, design: Design, predictor: str) -> tuple[float, float] | None:
-        """The low and the high value of a predictor that are compared; None where none are declared of it."""
+        """The low and the high value of a predictor that are compared.
+
+        Parameters
+        ----------
+        design
+            The model's design on some rows.
+        predictor
+            A numeric column.
+
+        Returns
+        -------
+        tuple of float or None
+            In its unit, the lower first; None where none are declared of it.
+        """
         return self.contrast if predictor == self.focal_predictor(design) else None
 
     def _of_interest(self, design: Design) -> str | None:
