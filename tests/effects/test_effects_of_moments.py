@@ -80,7 +80,9 @@ def test_every_effect_is_that_of_the_rows_but_percentiles(name: str, population:
     table = effects(ours, population=population)
     compare(table, effects(theirs, population=population), but={"slope_p10_p90"})
     # Moments tell no percentiles, so a step of an SD is the contrast that is judged.
-    per_sd, of_rows = (one.loc[f"slope_per_sd/alliance/{population}"] for one in (table, effects(theirs, population=population)))
+    per_sd, of_rows = (
+        one.loc[f"slope_per_sd/alliance/{population}"] for one in (table, effects(theirs, population=population))
+    )
     assert per_sd["mean"] == pytest.approx(of_rows["mean"], rel=1e-9, nan_ok=True)
     assert (per_sd["rope_high"], np.isnan(of_rows["rope_high"])) == (2.0, True)
     row = table.loc[f"slope_p10_p90/alliance/{population}"]

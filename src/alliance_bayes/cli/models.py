@@ -77,7 +77,7 @@ class ModelOptions(OptionGroup):
         tuple[float, float] | None,
         typer.Option(
             metavar="LOW HIGH",
-            help="The two values of the predictor asked about that are compared; by default its 10th and 90th percentile.",
+            help="Two values of the predictor asked about that are compared; by default its 10th and 90th percentile.",
             show_default=False,
         ),
     ] = None

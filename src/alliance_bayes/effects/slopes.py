@@ -138,15 +138,13 @@ class Slopes(Estimand):
                 short="per {unit}, levels in the data",
                 signed=True,
             ),
-            "slope_per_sd": Measure(
-                "Per SD of {term}", "{outcome} per SD of {term}", short="per SD", signed=True
-            ),
+            "slope_per_sd": Measure("Per SD of {term}", "{outcome} per SD of {term}", short="per SD", signed=True),
             "slope_contrast": Measure(
                 "From {change}",
                 "{outcome}{where}",
                 short="{change}",
-                sentence="Between {who} at {span} of {term}, {outcome} was {word} {way} at the latter, by {size}{points}"
-                "{over} ({interval}).",
+                sentence="Between {who} at {span} of {term}, {outcome} was {word} {way} at the latter, by {size}"
+                "{points}{over} ({interval}).",
                 unsettled="Between {who} at {span} of {term}, {outcome} differed by {mean}{points}{over} ({interval}).",
                 signed=True,
                 judged=True,
@@ -274,9 +272,7 @@ class SlopesByLevel(Estimand):
     options = EffectAtOptions
     needs_predictor = True
     most_levels = MOST_LEVELS
-    measures = ReadOnly(
-        {"slope_by_level": Measure("{factor}: {level}", _PER, subject=_SLOPE, signed=True)}
-    )
+    measures = ReadOnly({"slope_by_level": Measure("{factor}: {level}", _PER, subject=_SLOPE, signed=True)})
 
     @override
     def estimates(self, analysis: Analysis, factor: str, *, predictor: str | None = None) -> Iterator[Estimate]:

@@ -79,8 +79,8 @@ def card_arguments(text: str, *, source: str = "model card", name: str = Card.na
     ----------
     text
         TOML with ``format`` and ``formula`` and, optionally, ``family``, ``exhaustive``, ``focal``, ``against``,
-        ``contrast``, ``alliance``, ``residual_by``, ``trials``, ``autoscale``, ``rows``, ``derived``, the words (``name, title,
-        question, estimand, assumptions, sources``) and the tables ``[priors]``, ``[centre]``, ``[scales.<column>]``,
+        ``contrast``, ``alliance``, ``residual_by``, ``trials``, ``autoscale``, ``rows``, ``derived``, the words (``name,
+        title, question, estimand, assumptions, sources``) and the tables ``[priors]``, ``[centre]``, ``[scales.<column>]``,
         ``[roles]``, ``[levels]``, ``[events.<column>]``, ``[among.<column>]``.
     source
         What to call the card in messages.
@@ -104,7 +104,11 @@ def table_arguments(given: Mapping[str, Any], *, source: str, name: str = Card.n
     if problems:
         raise FileFormatError(f"{source}: {' '.join(problems)}")
     table = {**_DEFAULTS, **table}
-    plain = [key for key in (*_MODEL, "centre", "roles", "events", "among") if key not in ("exhaustive", "derived", "contrast")]
+    plain = [
+        key
+        for key in (*_MODEL, "centre", "roles", "events", "among")
+        if key not in ("exhaustive", "derived", "contrast")
+    ]
     arguments: dict[str, Any] = {key: table[key] for key in plain if key in table}
     arguments["derived"] = tuple(table.get("derived", ()))
     if "contrast" in table:

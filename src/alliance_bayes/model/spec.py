@@ -548,8 +548,8 @@ def _read_contrast(given: object) -> tuple[float, float]:
     if len(numbers) == len(plain) == 2 and all(map(math.isfinite, plain)) and plain[0] < plain[1]:
         return float(plain[0]), float(plain[1])
     raise ModelError(
-        f"contrast should be two finite numbers, the lower first, but got {str(given)[:100]}. Give a low and a high value of "
-        f"the predictor of interest: {setting('contrast', [3, 5])}."
+        f"contrast should be two finite numbers, the lower first, but got {str(given)[:100]}. Give a low and a high "
+        f"value of the predictor of interest: {setting('contrast', [3, 5])}."
     )
 
 

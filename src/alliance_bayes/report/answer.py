@@ -17,7 +17,13 @@ from alliance_bayes.report.checked import Item
 from alliance_bayes.report.effect_sizes import density_picture, span_name
 from alliance_bayes.report.endpoint_kinds import endpoints_of
 from alliance_bayes.report.groups import pair_name
-from alliance_bayes.report.phrases import adjusted_for, contrast_values, lower_is_better, outcome_words, under_other_priors
+from alliance_bayes.report.phrases import (
+    adjusted_for,
+    contrast_values,
+    lower_is_better,
+    outcome_words,
+    under_other_priors,
+)
 from alliance_bayes.report.privacy import ShownFlow
 from alliance_bayes.report.rows import Estimates, text_of
 from alliance_bayes.report.small_counts import analysed_words, unit_words

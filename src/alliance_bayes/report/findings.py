@@ -20,7 +20,15 @@ from alliance_bayes.report.effect_sizes import further_rows, relevance_words, ro
 from alliance_bayes.report.finding import Finding, Findings, Topic, scale_words
 from alliance_bayes.report.groups import factors_of, fixed_at_zero, ordered_pairs, pair_name
 from alliance_bayes.report.limitations import is_simulated, not_to_conclude
-from alliance_bayes.report.phrases import adjusted_for, contrast_of, contrast_values, lower_is_better, outcome_words, persons_of, under_other_priors
+from alliance_bayes.report.phrases import (
+    adjusted_for,
+    contrast_of,
+    contrast_values,
+    lower_is_better,
+    outcome_words,
+    persons_of,
+    under_other_priors,
+)
 from alliance_bayes.report.privacy import Redact
 from alliance_bayes.report.providers import said_of_providers
 from alliance_bayes.report.rows import Estimates, measured_where, row_words, text_of

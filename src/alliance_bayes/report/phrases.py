@@ -12,7 +12,15 @@ from alliance_bayes.report.checked import Checked
 from alliance_bayes.report.rows import Estimates
 from alliance_bayes.report.text import Claim, claim, column_name, join, least_claim, unit_of, units
 
-__all__ = ["adjusted_for", "contrast_of", "contrast_values", "lower_is_better", "outcome_words", "persons_of", "under_other_priors"]
+__all__ = [
+    "adjusted_for",
+    "contrast_of",
+    "contrast_values",
+    "lower_is_better",
+    "outcome_words",
+    "persons_of",
+    "under_other_priors",
+]
 
 
 def under_other_priors(direction: Claim, checked: Checked, of: pd.Series | None = None) -> Claim:
