@@ -79,9 +79,9 @@ def card_arguments(text: str, *, source: str = "model card", name: str = Card.na
     ----------
     text
         TOML with ``format`` and ``formula`` and, optionally, ``family``, ``exhaustive``, ``focal``, ``against``,
-        ``contrast``, ``alliance``, ``residual_by``, ``trials``, ``autoscale``, ``rows``, ``derived``, the words (``name,
-        title, question, estimand, assumptions, sources``) and the tables ``[priors]``, ``[centre]``, ``[scales.<column>]``,
-        ``[roles]``, ``[levels]``, ``[events.<column>]``, ``[among.<column>]``.
+        ``contrast``, ``alliance``, ``residual_by``, ``trials``, ``autoscale``, ``rows``, ``derived``, the words
+        (``name, title, question, estimand, assumptions, sources``) and the tables ``[priors]``, ``[centre]``,
+        ``[scales.<column>]``, ``[roles]``, ``[levels]``, ``[events.<column>]``, ``[among.<column>]``.
     source
         What to call the card in messages.
     name
