@@ -549,7 +549,7 @@ def _read_contrast(given: object) -> tuple[float, float]:
         return float(plain[0]), float(plain[1])
     raise ModelError(
         f"contrast should be two finite numbers, the lower first, but got {str(given)[:100]}. Give a low and a high "
-        f"value of the predictor of interest: {setting('contrast', [3, 5])}."
+        f"value of the predictor of interest, such as 3 and 5: {setting('contrast', ...)}."
     )
 
 
