@@ -2,64 +2,108 @@
 
 from __future__ import annotations
 
+import re
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from alliance_bayes.report.forest import NAMED_ENDS, Interval, forest, forest_size
+from alliance_bayes.report.forest import NAMED_ENDS, Forest, Interval, forest_size
 from alliance_bayes.report.groups import spread_out
 from alliance_bayes.report.style import RC
 
 
-def drawn(lines: int) -> Figure:
+def drawn(lines: int, **given: Any) -> Figure:
     import matplotlib as mpl
 
-    intervals = [Interval(f"A rather long country {k}", -k, -k - 1.0, -k + 1.0) for k in range(lines)]
+    intervals = [
+        Interval(
+            f"A rather long country {k}", -k, -k - 1.0, -k + 1.0, f"{k + 1000:,}", f"{-k}.0 ({-k - 1}.0 to {1 - k}.0)"
+        )
+        for k in range(lines)
+    ]
     with mpl.rc_context(RC):
         figure = Figure(figsize=forest_size(lines), layout="constrained")
         FigureCanvasAgg(figure)
-        forest(intervals, label="Difference (points),\n89% interval", reference=0.0)(figure)
+        Forest(
+            intervals,
+            label="Difference (points)",
+            reference=0.0,
+            people="People",
+            printed="Mean (89% interval)",
+            **given,
+        )(figure)
         figure.draw_without_rendering()
     return figure
 
 
-@pytest.mark.parametrize("lines", [1, 2, 14, 24, 25, 60, 61, 200])
-def test_no_names_overlap_and_none_leaves_the_figure(lines: int) -> None:
+@pytest.mark.parametrize("lines", [1, 2, 14, 34, 35, 60, 200])
+def test_no_names_or_numbers_overlap_and_none_leaves_the_figure(lines: int) -> None:
     figure = drawn(lines)
     renderer = figure.canvas.get_renderer()  # type: ignore[attr-defined]
+    (axes,) = figure.axes
+    named = lines if lines <= 34 else 2 * NAMED_ENDS
 
-    named = 0
-    for axes in figure.axes:
-        boxes = [label.get_window_extent(renderer) for label in axes.get_yticklabels()]
-        boxes.sort(key=lambda box: box.y0)
-        named += len(boxes)
-        assert all(below.y1 <= above.y0 for below, above in pairwise(boxes))
-        assert all(box.x0 >= 0 and box.y0 >= 0 and box.y1 <= figure.bbox.y1 for box in boxes)
-        # A name stays left of its own column's axes, so that it covers no other column's lines.
-        assert all(box.x1 <= axes.get_window_extent(renderer).x0 for box in boxes)
-    assert named == (lines if lines <= 60 else 2 * NAMED_ENDS + 1)
+    names = [label.get_window_extent(renderer) for label in axes.get_yticklabels()]
+    assert len(names) == (named if lines <= 34 else named + 1)
+    beside = [text for text in axes.texts if text.get_text() not in ("People", "Mean (89% interval)")]
+    people, printed = beside[:named], beside[named:]
+    assert len(printed) == named
+    inside = axes.get_window_extent(renderer)
+    columns = [[text.get_window_extent(renderer) for text in column] for column in (people, printed)]
+    headings = [text.get_window_extent(renderer) for text in axes.texts if text not in beside]
+    for column in (names, *columns):
+        column.sort(key=lambda box: box.y0)
+        assert all(below.y1 <= above.y0 for below, above in pairwise(column))
+        assert all(box.x0 >= 0 and box.y0 >= 0 for box in column)
+        assert all(box.x1 <= figure.bbox.x1 and box.y1 <= figure.bbox.y1 for box in column)
+        assert not any(box.overlaps(head) for box in column for head in headings)
+    # From left to right: names, people, lines, estimates.
+    assert max(box.x1 for box in names) <= min(box.x0 for box in columns[0])
+    assert max(box.x1 for box in columns[0]) <= inside.x0
+    assert inside.x1 <= min(box.x0 for box in columns[1])
 
 
-@pytest.mark.parametrize("lines", [2, 14, 60, 200])
-def test_every_line_is_drawn_once_from_top_to_bottom(lines: int) -> None:
-    figure = drawn(lines)
-
-    points = [
-        (float(x), float(y))
-        for axes in figure.axes
+@pytest.mark.parametrize("lines", [1, 34, 60])
+def test_numbers_stand_beside_the_line_that_they_are_of(lines: int) -> None:
+    (axes,) = drawn(lines).axes
+    at = {
+        float(y): float(x)
         for line in axes.lines
         if line.get_marker() == "o"
         for x, y in zip(*line.get_data(), strict=True)
-    ]
-    assert sorted(x for x, _ in points) == [-k for k in reversed(range(lines))]
-    for axes in figure.axes:
-        own = sorted(
-            (y, x) for line in axes.lines if line.get_marker() == "o" for x, y in zip(*line.get_data(), strict=True)
-        )
-        assert [x for _, x in own] == sorted(x for _, x in own)
+    }
+    seen = 0
+    for text in axes.texts:
+        found = re.fullmatch(r"(-?\d+)\.0 \(.*\)", text.get_text())
+        if found is not None:
+            assert at[float(text.xy[1])] == float(found[1])  # type: ignore[attr-defined]
+            seen += 1
+    assert seen == (lines if lines <= 34 else 2 * NAMED_ENDS)
+
+
+@pytest.mark.parametrize("lines", [2, 14, 34, 200])
+def test_every_line_is_drawn_once_from_top_to_bottom(lines: int) -> None:
+    (axes,) = drawn(lines).axes
+
+    points = sorted(
+        (float(y), float(x))
+        for line in axes.lines
+        if line.get_marker() == "o"
+        for x, y in zip(*line.get_data(), strict=True)
+    )
+    assert [x for _, x in points] == [-k for k in reversed(range(lines))]
+
+
+def test_margin_overall_and_relevant_lines_are_where_they_are_said_to_be() -> None:
+    (axes,) = drawn(3, rope=(-2.0, 2.0), relevant=5.0, overall=-1.5).axes
+    (zone,) = axes.patches
+    assert (zone.get_x(), zone.get_x() + zone.get_width()) == (-2, 2)  # type: ignore[attr-defined]
+    upright = sorted(float(line.get_xdata()[0]) for line in axes.lines if line.get_marker() != "o")  # type: ignore[index]
+    assert upright == [-5, -1.5, 0, 5]
 
 
 def test_names_at_the_ends_are_those_of_the_first_and_last_lines() -> None:

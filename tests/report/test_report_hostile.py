@@ -90,7 +90,7 @@ def test_drawings_show_them_too_and_cut_the_long_one(hostile: Rendered) -> None:
 
     assert ">$\\frac{1}$</text>" in drawing
     assert ">&lt;script&gt;alert(1)&lt;/script&gt;</text>" in drawing
-    assert f">一{'L' * 26}…</text>" in drawing
+    assert f">一{'L' * 32}…</text>" in drawing
 
 
 def test_the_json_holds_the_labels_themselves(hostile: Rendered) -> None:

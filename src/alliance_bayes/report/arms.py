@@ -11,7 +11,6 @@ from alliance_bayes.report.groups import (
     SLOPES_JUDGED,
     fixed_at_zero,
     level_picture,
-    level_table,
     pair_name,
     pair_picture,
     pair_table,
@@ -102,19 +101,20 @@ def arms(view: View, factor: str) -> dict[str, Any]:
     pictures: list[Picture] = []
     tables: list[Table] = []
     if means["mean"].notna().any():
-        pictures.append(level_picture(fit, estimates, means, "means-focal", "Adjusted mean", factor))
+        pictures.append(level_picture(view, means, "means-focal", "Adjusted mean", factor, "table-levels-focal"))
         pooled = next((one for one in fit.design.factors if one.name == factor), None)
         if pooled is not None and (pooling := pooling_picture(view, pooled, "pooling-focal")) is not None:
             pictures.append(pooling)
-        tables.append(level_table(fit, estimates, means, means.iloc[:0], factor, "focal", view.small))
     if len(rows):
-        if 1 < len(rows) <= _MOST_PAIRS:
-            pictures.append(pair_picture(estimates, rows, "mean", factor, "focal"))
         sizes = estimates.where("cohens_d_of_means", factor=factor)
         if fit.design.family.event:
             # The SD of an event follows from its probability: in SDs a difference says nothing more.
             sizes = sizes.iloc[:0]
-        tables.append(pair_table(estimates, rows, sizes, "mean", factor, "focal", first="first"))
+        table = pair_table(estimates, rows, sizes, "mean", factor, "focal")
+        if 1 < len(rows) <= _MOST_PAIRS:
+            pictures.append(pair_picture(estimates, rows, "mean", factor, "focal", table))
+        else:
+            tables.append(table)
     sampled = estimates.where("contrast_in_sample", factor=factor)
     if len(sampled):
         tables.append(_in_sample(view, factor, sampled))

@@ -41,10 +41,8 @@ from alliance_bayes.report.text import (
     averaged_words,
     capital,
     column_name,
-    count,
     exact,
     factor_name,
-    join,
     number,
     unit_of,
     units,
@@ -268,7 +266,7 @@ def density_picture(view: View, row: pd.Series, what: str, of: str, *, name: str
     )
 
 
-#: Pairs of a factor up to which all of them are shown; of more, the largest.
+#: Pairs of a factor up to which they are shown; of a focal factor with more, the first.
 MOST_PAIRS = 3
 #: How many times the furthest end of an interval the smallest relevant difference may be, to be drawn.
 FAR = 4.0
@@ -292,8 +290,10 @@ def comparable(view: View, focal: str) -> list[tuple[str, pd.Series]]:
         rows = rows[rows["mean"].notna() & (rows["sd"] > 0)]
         # Only differences in the outcome's own unit may share the axis.
         rows = rows[rows["unit"] == unit_of(view.fit.design, view.fit.design.outcome.name)]
-        shown = rows if factor == focal else ordered_pairs(rows)
-        for _, row in shown.head(MOST_PAIRS if len(rows) <= MOST_PAIRS or factor == focal else 1).iterrows():
+        if factor != focal and len(rows) > MOST_PAIRS:
+            # The largest of many is one that chance favours.
+            continue
+        for _, row in (rows if factor == focal else ordered_pairs(rows)).head(MOST_PAIRS).iterrows():
             effects.append((f"{capital(factor_name(factor))}: {pair_name(row, width=14)}", row))
     return effects
 
@@ -313,7 +313,6 @@ def effect_forest(view: View, focal: str) -> Picture | None:
     drawn = relevant if relevant is not None and relevant <= FAR * furthest else None
     outcome = column_name(view.fit.design.outcome.name)
     unit = units(unit_of(view.fit.design, view.fit.design.outcome.name))
-    pairs = {name: len(estimates.where("contrast_of_means", factor=name)) for name in rows["factor"].dropna().unique()}
     caption = SENTENCES(
         "forest_caption",
         unit=unit,
@@ -321,9 +320,6 @@ def effect_forest(view: View, focal: str) -> Picture | None:
         rope="" if rope is None else f"{exact(rope[0])} to {exact(rope[1])}",
         relevant="" if relevant is None else exact(relevant),
         drawn=drawn is not None,
-        many=join(
-            [f"{factor_name(name)} ({count(n)})" for name, n in pairs.items() if n > MOST_PAIRS and name != focal]
-        ),
     )
     return forest_picture(
         "effects-forest",
@@ -337,6 +333,5 @@ def effect_forest(view: View, focal: str) -> Picture | None:
         rope=rope,
         relevant=drawn,
         width=44,
-        inches=6.4,
         shown=view.redact,
     )

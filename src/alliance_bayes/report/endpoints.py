@@ -179,8 +179,11 @@ def endpoints(view: View) -> Section | None:
         heading="End point and group",
         label=lambda row: f"{event(row)}: {_group(row)}",
         line=short,
+        figures=percentages,
+        shares=True,
+        reference=None,
         description=f"{'; '.join(shown)}.",
-        data_title=f"Shares of {whom} by end point, as probabilities",
+        data_title=f"Shares of {whom} by end point",
         shown=view.redact,
     )
     numbers = {"endpoints": estimates.records()}

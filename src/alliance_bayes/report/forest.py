@@ -1,8 +1,8 @@
-"""Estimates with their intervals, one below the other, readable from one line to two hundred."""
+"""Estimates with their intervals, one below the other, with their numbers beside them: from one line to two hundred."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,36 +17,51 @@ if TYPE_CHECKING:
 
 __all__ = [
     "NAMED_ENDS",
+    "ONE_COLUMN",
+    "Forest",
     "Interval",
     "all_named",
     "column_ends",
-    "forest",
     "forest_size",
+    "plain_size",
 ]
 
-#: Lines up to which there is one column, and up to which every line has its name.
-ONE_COLUMN, ALL_NAMED = 24, 60
+#: Lines up to which a figure of two marks a line has one column, and up to which every line of a forest has its name.
+ONE_COLUMN, ALL_NAMED = 24, 34
 #: Lines that are named at either end where not all are.
 NAMED_ENDS = 6
 #: Rows' worth of height that the unnamed lines between the ends share.
 MIDDLE = 14
-# Inches of a row, of what is around the rows, and of the whole width with one column and with two.
-_ROW, _AROUND, _WIDTHS = 0.225, 0.95, (4.7, 6.4)
-_DASHES = (0, (4, 3))
+# Inches of a row, of what is around the rows, of the whole width, and of figures without numbers beside the lines: with
+# one column, and with two.
+_ROW, _AROUND, _WIDTH, _PLAIN = 0.245, 1.05, 7.4, (4.7, 6.4)
+_DASHES, _DOTS = (0, (4, 3)), (0, (1, 1.5))
+# Points between the axes and the numbers beside them, and of a letter in the measuring font.
+_GAP, _LETTER = 8, 6.1
 
 
 @dataclass(frozen=True)
 class Interval:
-    """One line of a forest plot: label, estimate, and ends of its interval."""
+    """One line of a forest plot: label, estimate, and ends of its interval.
+
+    Parameters
+    ----------
+    label
+        What it is about.
+    mean, lower, upper
+        Of the mark.
+    people
+        How many it is of, as a page may show it; empty for no number.
+    printed
+        Estimate and interval as the page prints them; empty for none.
+    """
 
     label: str
     mean: float
     lower: float
     upper: float
-
-
-# Characters of a name, from which on the axis is too narrow for its own label.
-_SHORT_NAMES = 16
+    people: str = ""
+    printed: str = ""
 
 
 def all_named(lines: int) -> bool:
@@ -55,15 +70,15 @@ def all_named(lines: int) -> bool:
 
 
 def column_ends(lines: int) -> list[tuple[int, int]]:
-    """First line and the one after the last of every column."""
-    if lines <= ONE_COLUMN or not all_named(lines):
+    """First line and the one after the last of every column, of a figure whose lines are all named."""
+    if lines <= ONE_COLUMN:
         return [(0, lines)]
     half = -(-lines // 2)
     return [(0, half), (half, lines)]
 
 
 def row_places(lines: int) -> np.ndarray:
-    """Heights of the lines of one column, shape (lines,), in rows, the first on top.
+    """Heights of the lines, shape (lines,), in rows, the first on top.
 
     Where not all lines are named, those in the middle stand closer, so that the names at the ends have room.
     """
@@ -77,21 +92,19 @@ def row_places(lines: int) -> np.ndarray:
 
 def forest_size(lines: int) -> tuple[float, float]:
     """Inches that a forest plot of so many lines needs."""
+    rows = float(np.ptp(row_places(lines))) + 1 if lines else 1.0
+    return _WIDTH, max(1.5, _AROUND + _ROW * rows)
+
+
+def plain_size(lines: int) -> tuple[float, float]:
+    """Inches of a figure without numbers beside its lines, in one column or in two."""
     columns = column_ends(lines)
-    rows = float(np.ptp(row_places(columns[0][1]))) + 1 if lines else 1.0
-    return _WIDTHS[len(columns) - 1], max(1.5, _AROUND + _ROW * rows)
+    return _PLAIN[len(columns) - 1], max(1.5, _AROUND + 0.225 * (columns[0][1] or 1))
 
 
-def forest(
-    lines: Sequence[Interval],
-    *,
-    label: str,
-    reference: float | None,
-    rope: tuple[float, float] | None = None,
-    relevant: float | None = None,
-    width: int = 28,
-) -> Callable[[Figure], None]:
-    """Estimates with their intervals: in one column, in two, or with names at the ends only.
+@dataclass(frozen=True)
+class Forest:
+    """A painter of estimates with their intervals; of many lines it names those at either end.
 
     Parameters
     ----------
@@ -100,57 +113,108 @@ def forest(
     label
         Of the horizontal axis, with unit and interval.
     reference
-        Where a vertical line is drawn (0 for differences); None for none.
+        Where a dashed line is drawn (0 for differences); None for none.
+    overall
+        The estimate of everybody, where a dotted line is drawn.
     rope
         Ends of a shaded region of practical equivalence.
     relevant
         Smallest relevant difference in either direction, marked by lines where one is given.
     width
-        Characters up to which a name is shown in one column.
+        Characters up to which a name is shown.
+    shares
+        Whether the axis is in per cent.
+    people, printed
+        Headings of the numbers beside the lines.
     """
 
-    def paint(figure: Figure) -> None:
-        ends = column_ends(len(lines))
-        grid = figure.subplots(1, len(ends), sharex=True, squeeze=False)[0]
-        rows = ends[0][1]
-        for axes, (first, after) in zip(grid, ends, strict=True):
-            if rope is not None:
-                axes.axvspan(*rope, color=LIGHT, alpha=0.6, linewidth=0)
-            if relevant is not None:
-                for side in (-relevant, relevant):
-                    axes.axvline(side, color=SECOND, linewidth=1.2, linestyle=(0, (1, 1.5)))
-            if reference is not None:
-                axes.axvline(reference, color=GREY, linewidth=0.9, linestyle=_DASHES)
-            # A shorter last column starts at the top too.
-            _column(axes, lines[first:after], rows - (after - first), width=width if len(ends) == 1 else 15)
-            axes.set_ylim(-0.7, float(row_places(rows)[0]) + 0.7 if rows else 0.7)
-        # Below the axis, as long as long names leave the axis enough room for it.
-        if len(ends) == 1 and max((len(line.label) for line in lines), default=0) <= _SHORT_NAMES:
-            grid[0].set_xlabel(label)
-        else:
-            figure.supxlabel(label, fontsize=10, color=INK)
+    lines: Sequence[Interval]
+    label: str
+    reference: float | None
+    overall: float | None = None
+    rope: tuple[float, float] | None = None
+    relevant: float | None = None
+    width: int = 34
+    shares: bool = False
+    people: str = ""
+    printed: str = ""
 
-    return paint
+    def __call__(self, figure: Figure) -> None:
+        """Draw onto an empty figure."""
+        self.draw(figure.subplots())
 
+    def draw(self, axes: Axes) -> None:
+        """Draw onto axes."""
+        from matplotlib.ticker import PercentFormatter
 
-def _column(axes: Axes, lines: Sequence[Interval], shift: int, *, width: int) -> None:
-    y = row_places(len(lines)) + shift
-    named = np.ones(len(lines), dtype=bool)
-    if not all_named(len(lines)):
-        named[NAMED_ENDS:-NAMED_ENDS] = False
-    ends = np.array([(line.lower, line.upper) for line in lines]).reshape(-1, 2)
-    means = np.array([line.mean for line in lines])
-    for which, thick, dot, colour in ((named, 1.8, 4.5, ACCENT), (~named, 0.8, 1.8, BAND)):
-        if which.any():
-            axes.hlines(y[which], ends[which, 0], ends[which, 1], color=colour, linewidth=thick)
-            axes.plot(means[which], y[which], "o", color=ACCENT, markersize=dot)
-    places = [float(place) for place in y[named]]
-    labels = [shortened(line.label, width) for line, own in zip(lines, named, strict=True) if own]
-    if not named.all():
-        places.insert(NAMED_ENDS, float(y[~named].mean()))
-        labels.insert(NAMED_ENDS, f"{count(int((~named).sum()))} between")
-    axes.set_yticks(places, labels)
-    axes.tick_params(axis="y", left=False)
-    axes.spines["left"].set_visible(False)
-    axes.grid(axis="x")
-    axes.locator_params(axis="x", nbins=6)
+        y = row_places(len(self.lines))
+        if self.rope is not None:
+            axes.axvspan(*self.rope, color=LIGHT, alpha=0.6, linewidth=0)
+        if self.relevant is not None:
+            for side in (-self.relevant, self.relevant):
+                axes.axvline(side, color=SECOND, linewidth=1.2, linestyle=_DOTS)
+        if self.reference is not None:
+            axes.axvline(self.reference, color=GREY, linewidth=0.9, linestyle=_DASHES)
+        if self.overall is not None:
+            axes.axvline(self.overall, color=ACCENT, linewidth=1.2, linestyle=_DOTS)
+        named = self._marks(axes, y)
+        self._names(axes, y, named)
+        self._numbers(axes, y, named)
+        axes.set_ylim(-0.7, float(y[0]) + 0.7 if len(y) else 0.7)
+        axes.tick_params(axis="y", left=False)
+        axes.spines["left"].set_visible(False)
+        axes.grid(axis="x")
+        axes.locator_params(axis="x", nbins=6)
+        axes.set_xlabel(self.label)
+        if self.shares:
+            axes.xaxis.set_major_formatter(PercentFormatter(1))
+
+    def _marks(self, axes: Axes, y: np.ndarray) -> np.ndarray:
+        """Draw points and intervals; which lines are named, shape (lines,)."""
+        named = np.ones(len(self.lines), dtype=bool)
+        if not all_named(len(self.lines)):
+            named[NAMED_ENDS:-NAMED_ENDS] = False
+        ends = np.array([(line.lower, line.upper) for line in self.lines]).reshape(-1, 2)
+        means = np.array([line.mean for line in self.lines])
+        for which, thick, dot, colour in ((named, 1.8, 4.5, ACCENT), (~named, 0.8, 1.8, BAND)):
+            if which.any():
+                axes.hlines(y[which], ends[which, 0], ends[which, 1], color=colour, linewidth=thick)
+                axes.plot(means[which], y[which], "o", color=ACCENT, markersize=dot)
+        return named
+
+    def _names(self, axes: Axes, y: np.ndarray, named: np.ndarray) -> None:
+        places = [float(place) for place in y[named]]
+        labels = [shortened(line.label, self.width) for line, own in zip(self.lines, named, strict=True) if own]
+        if not named.all():
+            places.insert(NAMED_ENDS, float(y[~named].mean()))
+            labels.insert(NAMED_ENDS, f"{count(int((~named).sum()))} between")
+        axes.set_yticks(places, labels)
+
+    def _numbers(self, axes: Axes, y: np.ndarray, named: np.ndarray) -> None:
+        """People to the left of the lines, between them and the names, and estimates to the right."""
+        beside = axes.get_yaxis_transform()
+
+        def write(x: float, place: float, text: str, side: str, *, heading: bool = False) -> None:
+            axes.annotate(
+                text,
+                (x, 1 if heading else place),
+                xycoords="axes fraction" if heading else beside,
+                xytext=(_GAP if x else -_GAP, 3 if heading else 0),
+                textcoords="offset points",
+                ha=side,
+                va="bottom" if heading else "center_baseline",
+                fontsize=9 if heading else 9.5,
+                color=GREY if heading else INK,
+            )
+
+        shown = [(place, line) for place, line, own in zip(y, self.lines, named, strict=True) if own]
+        if any(line.people for _, line in shown):
+            widest = max(len(self.people) * 0.95, *(len(line.people) for _, line in shown))
+            axes.tick_params(axis="y", pad=2 * _GAP + _LETTER * widest)
+            write(0, 0, self.people, "right", heading=True)
+            for place, line in shown:
+                write(0, float(place), line.people, "right")
+        if any(line.printed for _, line in shown):
+            write(1, 0, self.printed, "left", heading=True)
+            for place, line in shown:
+                write(1, float(place), line.printed, "left")

@@ -14,6 +14,7 @@ from alliance_bayes.effects.counterfactual import NumericSetting
 from alliance_bayes.effects.options import make_options
 from alliance_bayes.effects.table import steady
 from alliance_bayes.fit import FittedModel
+from alliance_bayes.model import PooledFactor
 from alliance_bayes.report.curve import covered_range
 from alliance_bayes.report.figure_data import curve_data
 from alliance_bayes.report.forest import NAMED_ENDS, all_named
@@ -31,7 +32,7 @@ from alliance_bayes.report.rows import (
     text_of,
 )
 from alliance_bayes.report.sections import Section
-from alliance_bayes.report.small_counts import NOT_SHOWN, hidden_levels, shown_counts
+from alliance_bayes.report.small_counts import NOT_SHOWN, ShownCount, hidden_levels, shown_counts
 from alliance_bayes.report.svg import Picture
 from alliance_bayes.report.tables import Table
 from alliance_bayes.report.text import (
@@ -51,6 +52,7 @@ from alliance_bayes.report.text import (
     units,
 )
 from alliance_bayes.report.untold import untold
+from alliance_bayes.report.wording import Wording
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -73,8 +75,7 @@ __all__ = [
     "spread_out",
 ]
 
-#: Rows of a table that are shown at once.
-SHOWN = 10
+SENTENCES = Wording("alliance_bayes.report", "sentences/groups.toml")
 #: Pairs that a figure of differences can hold.
 MOST_PAIRS = 15
 #: Levels above which a factor's levels are shown in the order of their estimates.
@@ -148,35 +149,40 @@ def fixed_at_zero(rows: pd.DataFrame) -> bool:
 
 
 def _part(view: View, factor: str, position: int) -> dict[str, Any]:
-    fit, estimates, small = view.fit, view.estimates, view.small
+    fit, estimates = view.fit, view.estimates
     means = estimates.where("mean", factor=factor)
     slopes = estimates.where("slope_by_level", factor=factor)
     same_slope = fixed_at_zero(estimates.where("contrast_of_slopes", factor=factor))
     if same_slope:
         slopes = slopes.iloc[:0]
     pooled = next((f for f in fit.design.factors if f.name == factor), None)
-    pictures = [level_picture(fit, estimates, means, f"means-{position}", "Adjusted mean", factor)]
+    pictures = [level_picture(view, means, f"means-{position}", "Adjusted mean", factor, f"table-levels-{position}")]
+    if len(slopes):
+        name = f"slopes-{position}"
+        pictures.append(level_picture(view, slopes, name, "Slope", factor, f"table-slopes-{position}"))
     if pooled is not None and (pooling := pooling_picture(view, pooled, f"pooling-{position}")) is not None:
         pictures.append(pooling)
     if len(slopes):
-        pictures.append(level_picture(fit, estimates, slopes, f"slopes-{position}", "Slope", factor))
         focal = str(slopes["term"].iloc[0])
         if (lines := group_lines_picture(view, factor, focal, f"lines-{position}")) is not None:
             pictures.append(lines)
-    tables = [level_table(fit, estimates, means, slopes, factor, position, small)]
+    tables = []
     for of in ("mean", "slope"):
         rows = ordered_pairs(estimates.where(f"contrast_of_{of}s", factor=factor))
         if len(rows) and not fixed_at_zero(rows):
-            tables.append(
-                pair_table(estimates, rows, estimates.where(f"cohens_d_of_{of}s", factor=factor), of, factor, position)
+            table = pair_table(
+                estimates, rows, estimates.where(f"cohens_d_of_{of}s", factor=factor), of, factor, position
             )
             if 2 < len(rows) <= MOST_PAIRS:
-                pictures.append(pair_picture(estimates, rows, of, factor, position))
+                pictures.append(pair_picture(estimates, rows, of, factor, position, table))
+            else:
+                tables.append(table)
     return {
         "id": f"group-{position}",
         "title": capital(factor_name(factor)),
         "sentence": None if pooled is None else pooling_sentence(fit.design, pooled),
         "unnamed": "",
+        "spread": "" if pooled is None or all_named(len(means)) else _spread(view, pooled),
         "note": _NOTES.get(factor),
         "same_slope": same_slope,
         "pictures": pictures,
@@ -184,13 +190,29 @@ def _part(view: View, factor: str, position: int) -> dict[str, Any]:
     }
 
 
-def level_picture(
-    fit: FittedModel, estimates: Estimates, rows: pd.DataFrame, name: str, what: str, factor: str
-) -> Picture:
-    """Mean or slope of every level of a factor as a forest plot."""
-    rows = rows[rows["mean"].notna()]
-    if len(rows) > SORTED_ABOVE:
-        rows = _highest_first(rows)
+def _spread(view: View, factor: PooledFactor) -> str:
+    """By how much many levels differ, in a sentence; empty where the model's scale is not the outcome's."""
+    if "Intercept" not in factor.terms or not view.fit.design.family.linear:
+        return ""
+    draws = view.fit.stacked[f"tau_{factor.name}"][:, factor.terms.index("Intercept")]
+    tail = (1 - view.prob) / 2
+    mean, lower, upper = (number(float(value), 1) for value in (draws.mean(), *np.quantile(draws, [tail, 1 - tail])))
+    return SENTENCES(
+        "spread",
+        levels=count(len(factor.levels)),
+        factor=factor_name(factor.name),
+        mean=mean,
+        lower=lower,
+        upper=upper,
+        prob=f"{100 * view.prob:g}%",
+        unit=units(unit_of(view.fit.design, view.fit.design.outcome.name)),
+    )
+
+
+def level_picture(view: View, rows: pd.DataFrame, name: str, what: str, factor: str, table: str) -> Picture:
+    """Mean or slope of every level of a factor as a forest plot, the highest first, with a table of the same levels."""
+    fit, estimates = view.fit, view.estimates
+    rows = _highest_first(rows[rows["mean"].notna()])
     unit, interval = _first(rows, "unit"), estimates.interval_heading()
     focal, means = fit.spec.focal_predictor(fit.design), what == "Adjusted mean"
     title = f"{what} of {column_name(fit.design.outcome.name if means else focal or '')} by {factor_name(factor)}"
@@ -199,26 +221,38 @@ def level_picture(
     # Those who have no level are not among those whom the means are of.
     middle = float(fit.design.average(outcome)) if lacking is None else float(outcome[~lacking].mean())
     of_all = "mean of all analysed" if lacking is None else "mean of those analysed who have one"
+    everybody = None if means else estimates.first("slope", term=focal)
     dashed = of_all if means else "no association"
+    dotted = "" if everybody is None else "; dotted: the average slope of everybody"
     ends = described(estimates, rows, _level)
     listed = "; ".join(ends) if len(ends) <= SORTED_ABOVE else f"{ends[0]} at the top to {ends[-1]} at the bottom"
+    people = shown_counts(fit, factor, view.small)
     return forest_picture(
         name,
         title,
         estimates,
         rows,
-        caption=f"Posterior mean and {interval}{named}; dashed: {dashed}.",
+        caption=f"Posterior mean and {interval}{named}; dashed: {dashed}{dotted}.",
         axis=f"{what} ({unit})",
         heading="Level",
         label=_level,
+        people=partial(_people, people),
         reference=middle if means else 0.0,
+        overall=None if everybody is None else float(everybody["mean"]),
         description=f"Point and {interval} for each of {count(len(rows))} levels. {listed}.",
-        data_title=f"{title} ({unit})",
+        data=level_table(fit, estimates, rows, factor, table, view.small),
+        shown=view.redact,
     )
 
 
-def pair_picture(estimates: Estimates, rows: pd.DataFrame, of: str, factor: str, position: int | str) -> Picture:
-    """Every difference of a factor's levels as a forest plot."""
+def _people(counts: Mapping[str, ShownCount], row: Row) -> str:
+    return counts[row["level"]].text if row["level"] in counts else NOT_SHOWN
+
+
+def pair_picture(
+    estimates: Estimates, rows: pd.DataFrame, of: str, factor: str, position: int | str, table: Table
+) -> Picture:
+    """Every difference of a factor's levels as a forest plot, the highest first, with the table that says more."""
     rope, unit = rope_of(rows.iloc[0]), _first(rows, "unit")
     title = f"Differences of {'adjusted means' if of == 'mean' else 'slopes'} by {factor_name(factor)}"
     grey = "; grey: region of practical equivalence." if rope else "."
@@ -226,53 +260,38 @@ def pair_picture(estimates: Estimates, rows: pd.DataFrame, of: str, factor: str,
         f"pairs-{of}-{position}",
         title,
         estimates,
-        rows,
+        _highest_first(rows),
         caption=f"Posterior mean and {estimates.interval_heading()}{grey}",
         axis=f"Difference ({unit})",
         heading="Difference",
         label=pair_name,
-        line=partial(pair_name, width=13),
+        line=partial(pair_name, width=16),
         rope=rope,
-        data_title=f"{title} ({unit})",
+        data=table,
     )
 
 
 def level_table(
-    fit: FittedModel,
-    estimates: Estimates,
-    means: pd.DataFrame,
-    slopes: pd.DataFrame,
-    factor: str,
-    position: int | str,
-    small: int,
+    fit: FittedModel, estimates: Estimates, rows: pd.DataFrame, factor: str, name: str, small: int
 ) -> Table:
-    """Mean, and slope where there is one, of every level of a factor."""
+    """Mean with its rank, or slope, of every level of a factor."""
     people = shown_counts(fit, factor, small)
+    means = rows["estimand"].iloc[0] == "mean" if len(rows) else True
     unjudged = partial(estimate_columns, estimates, judged=())
-    ranks = estimates.where("rank_of_mean", factor=factor) if len(means) > 2 else means.iloc[:0]
+    ranks = estimates.where("rank_of_mean", factor=factor) if means and len(rows) > 2 else rows.iloc[:0]
     columns = [
         Column("Level", _level),
-        Column("People", lambda row: people[row["level"]].text if row["level"] in people else NOT_SHOWN),
-        *unjudged(means, mean="Adjusted mean", direction=False),
+        Column("People", partial(_people, people)),
+        *unjudged(rows, mean="Adjusted mean" if means else "Slope", direction=not means),
         *beside(ranks, unjudged(ranks, mean="Rank of the mean", direction=False), "level"),
-        *beside(slopes, unjudged(slopes, mean="Slope", direction=True), "level"),
     ]
-    what = f"adjusted mean in {units(unit_of(fit.design, fit.design.outcome.name))}"
-    what += f", slope in {_first(slopes, 'unit')}" if len(slopes) else ""
-    population = _first(means, "population")
+    unit = units(unit_of(fit.design, fit.design.outcome.name))
+    what = f"adjusted mean in {unit}" if means else f"slope in {_first(rows, 'unit')}"
+    population = _first(rows, "population")
     caption = (
         f"{capital(factor_name(factor))}: {what}, {averaged_words(fit.design, population, factor)}; posterior means"
     )
-    half, many = SHOWN // 2, len(means) > SHOWN
-    return effect_table(
-        f"table-levels-{position}",
-        caption,
-        _highest_first(means) if many else means,
-        columns,
-        note=f"The {half} highest and the {half} lowest of {count(len(means))} levels." if many else "",
-        at_once=SHOWN,
-        ends=True,
-    )
+    return effect_table(name, caption, rows, columns)
 
 
 def pair_table(
@@ -282,8 +301,6 @@ def pair_table(
     of: str,
     factor: str,
     position: int | str,
-    *,
-    first: str = "largest",
 ) -> Table:
     """Every difference of a factor's levels, in points and in SDs."""
     # The smallest relevant change is one of points, and no slope is.
@@ -295,11 +312,13 @@ def pair_table(
         *beside(sizes, estimate_columns(estimates, sizes, mean=size, direction=False, judged=()), "level", "versus"),
     ]
     what, unit = "adjusted means" if of == "mean" else "slopes", _first(rows, "unit")
-    note = "" if len(rows) <= SHOWN else f"The {SHOWN} {first} of {count(len(rows))} differences."
+    note = ""
     if of == "slope" and rows["rope_low"].notna().any():
-        note = f"{note} {SLOPES_JUDGED} Here ±{derived(float(rows.iloc[0]['rope_high']))} {units(unit)}.".strip()
+        note = f"{SLOPES_JUDGED} Here ±{derived(float(rows.iloc[0]['rope_high']))} {units(unit)}."
     caption = f"{capital(factor_name(factor))}: differences of {what}, {unit}; posterior means"
-    return effect_table(f"table-{of}-pairs-{position}", caption, rows, columns, note=note, at_once=SHOWN)
+    # The largest of many differences are those that chance favours: no page leads with them.
+    folded = len(rows) > MOST_PAIRS
+    return effect_table(f"table-{of}-pairs-{position}", caption, rows, columns, note=note, folded=folded)
 
 
 def _highest_first(rows: pd.DataFrame) -> pd.DataFrame:

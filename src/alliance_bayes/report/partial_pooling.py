@@ -10,7 +10,7 @@ import numpy as np
 
 from alliance_bayes.fit import BLOCK, FittedModel
 from alliance_bayes.model import PooledFactor
-from alliance_bayes.report.forest import ONE_COLUMN, column_ends, forest_size
+from alliance_bayes.report.forest import ONE_COLUMN, column_ends, plain_size
 from alliance_bayes.report.small_counts import shown_counts
 from alliance_bayes.report.style import ACCENT, GREY, INK, SECOND
 from alliance_bayes.report.svg import Picture
@@ -151,7 +151,7 @@ def pooling_picture(view: View, factor: PooledFactor, name: str) -> Picture | No
         [(clean(group.level), group.people, number(group.own, 2), number(group.pooled, 2)) for group in shown],
         note=f"Means in {unit}, over {len(shown)} of {len(groups)} groups; towards {number(middle, 2)}.",
     )
-    width, height = forest_size(len(shown))
+    width, height = plain_size(len(shown))
     return view.figure(
         _Painter(shown, middle, f"{outcome} ({unit})", _SPAN * float(np.std(fit.design.outcome.values))),
         name=name,

@@ -15,7 +15,7 @@ from alliance_bayes.effects.analysis import PRIOR_DRAWS
 from alliance_bayes.effects.at import at_words, levels_at
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model import Design
-from alliance_bayes.report.forest import Interval, forest, forest_size
+from alliance_bayes.report.forest import Forest, Interval, forest_size
 from alliance_bayes.report.marks import factors_of
 from alliance_bayes.report.privacy import identifying, named_factors
 from alliance_bayes.report.records import effect_records
@@ -181,6 +181,11 @@ class Estimates:
         places = max(least, min(most, self.places(row) - 2))
         mean, lower, upper = (percent(_float(row[name]), places) for name in ("mean", "lower", "upper"))
         return mean, f"[{lower}, {upper}]"
+
+    def printed(self, row: Row, figures: Figures | None = None) -> str:
+        """Mean and interval in one cell: "2.3 (1.6 to 2.9)"."""
+        mean, interval = (figures or self.figures)(row)
+        return f"{mean} ({interval.strip('[]').replace(', ', ' to ')})"
 
     def spoken(self, row: Row) -> str:
         """The interval with its kind and probability, in words: "89% equal-tailed interval 1.3 to 3.0"."""
@@ -375,6 +380,7 @@ def effect_table(
     note: str = "",
     at_once: int | None = None,
     ends: bool = False,
+    folded: bool = False,
 ) -> Table:
     """Rows of an effects table as a table of the page.
 
@@ -390,6 +396,8 @@ def effect_table(
         Rows that are shown before more are asked for; all by default.
     ends
         Whether those shown are the first and the last ones, in equal parts, and not the first.
+    folded
+        Whether the whole is shown only when asked for.
     """
 
     def cells(some: pd.DataFrame) -> list[list[str]]:
@@ -408,6 +416,7 @@ def effect_table(
         words=[place for place, column in enumerate(columns) if column.words],
         note=note,
         more=listed if few < len(rows) else (),
+        folded=folded,
     )
 
 
@@ -446,13 +455,17 @@ def forest_picture(
     label: Label,
     line: Label | None = None,
     figures: Figures | None = None,
+    shares: bool = False,
+    people: Label | None = None,
     reference: float | None = 0.0,
+    overall: float | None = None,
     rope: tuple[float, float] | None = None,
     relevant: float | None = None,
-    width: int = 28,
+    width: int = 34,
     inches: float | None = None,
     description: str | None = None,
     data_title: str | None = None,
+    data: Table | None = None,
     shown: Callable[[str], str] = str,
 ) -> Picture:
     """Rows of an effects table as a forest plot, with its words and its data.
@@ -471,30 +484,50 @@ def forest_picture(
         Heading of the data's first column, and what it calls a row.
     line
         What the drawing calls a row; by default the same.
-    reference, rope, relevant, width
-        See :func:`alliance_bayes.report.forest.forest`.
+    shares
+        Whether the axis is in per cent.
+    people
+        How many people a row is of, as the page may show it.
+    reference, overall, rope, relevant, width
+        See :class:`alliance_bayes.report.forest.Forest`.
     inches
         Width of the figure; by default what so many lines need.
     description
         What the figure shows, in words; by default every row.
     data_title
         Caption of the data; by default the title.
+    data
+        A table of the same rows that says more; by default one of their estimates.
     shown
         What is done to every text in the drawing.
     """
     lines = [
-        Interval((line or label)(row), _float(row["mean"]), _float(row["lower"]), _float(row["upper"]))
+        Interval(
+            (line or label)(row),
+            _float(row["mean"]),
+            _float(row["lower"]),
+            _float(row["upper"]),
+            people="" if people is None else people(row),
+            printed=estimates.printed(row, figures),
+        )
         for row in rows_of(rows)
     ]
     usual, height = forest_size(len(lines))
-    columns = [Column(heading, label), *estimate_columns(estimates, rows, figures=figures, direction=False, judged=())]
-    painter = forest(
+    if data is None:
+        own = [Column(heading, label), *([] if people is None else [Column("People", people)])]
+        own += estimate_columns(estimates, rows, figures=figures, direction=False, judged=())
+        data = effect_table(f"{name}-data", data_title or title, rows, own)
+    painter = Forest(
         lines,
-        label=f"{axis},\n{estimates.interval_heading()}",
+        label=axis,
         reference=reference,
+        overall=overall,
         rope=rope,
         relevant=relevant,
         width=width,
+        shares=shares,
+        people="" if people is None else "People",
+        printed=f"Mean ({estimates.interval_heading().split()[0]} interval)",
     )
     return Picture.drawn(
         painter,
@@ -503,6 +536,6 @@ def forest_picture(
         caption=caption,
         description=description or f"{'; '.join(described(estimates, rows, label, figures=figures))}.",
         size=(inches or usual, height),
-        data=effect_table(f"{name}-data", data_title or title, rows, columns),
+        data=data,
         shown=shown,
     )

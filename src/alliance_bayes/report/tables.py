@@ -49,6 +49,8 @@ class Table:
         Further rows, shown when asked for.
     cards
         Whether a narrow screen shows each row as a card, each cell under its heading: for rows of words.
+    folded
+        Whether the whole is shown only when asked for.
     """
 
     name: str
@@ -59,6 +61,7 @@ class Table:
     note: str = ""
     more: tuple[tuple[str, ...], ...] = field(default=())
     cards: bool = False
+    folded: bool = False
 
     @classmethod
     def of(
@@ -72,12 +75,13 @@ class Table:
         note: str = "",
         more: Iterable[Sequence[str]] = (),
         cards: bool = False,
+        folded: bool = False,
     ) -> Table:
         """Make a table; every row must have a cell for every heading."""
         shown, further = tuple(map(tuple, rows)), tuple(map(tuple, more))
         wrong = [row for row in (*shown, *further) if len(row) != len(headings)]
         assert not wrong, f"table {name!r} has {len(headings)} headings but a row of {len(wrong[0])} cells"
-        return cls(name, caption, tuple(headings), shown, frozenset({0, *words}), note, further, cards)
+        return cls(name, caption, tuple(headings), shown, frozenset({0, *words}), note, further, cards, folded)
 
     def kind(self, column: int) -> str:
         """Class of a column of words: long ones get room, so that rows do not become tall, and short ones one line."""

@@ -93,5 +93,6 @@ def _picture(estimates: Estimates, rows: pd.DataFrame) -> Picture | None:
         heading="Part",
         label=label,
         figures=estimates.percentages,
+        shares=True,
         description=f"{listed}.",
     )

@@ -16,6 +16,7 @@ from alliance_bayes.model import Design
 from alliance_bayes.readonly import ReadOnly
 from alliance_bayes.report.finding import Finding
 from alliance_bayes.report.rows import Column, Label, measured, rows_of, text_of
+from alliance_bayes.report.small_counts import NOT_SHOWN, shown_counts
 from alliance_bayes.report.svg import Picture
 from alliance_bayes.report.tables import Table
 from alliance_bayes.report.text import Row, derived, exact, factor_name
@@ -25,6 +26,7 @@ from alliance_bayes.study.part import Block, Part
 from alliance_bayes.study.populations import population_words
 from alliance_bayes.study.runner import StudyRunner
 from alliance_bayes.study.tables import (
+    AT_ONCE,
     FEW_LEVELS,
     block_forest,
     block_forests,
@@ -368,7 +370,7 @@ class DeclaredPart:
             What was observed of a row, for the tables that the file gives a column for it.
         """
         if not block.withheld:
-            layout = _Layout(self, self.declaration.blocks[key], block, values, fit)
+            layout = _Layout(self, self.declaration.blocks[key], block, values, fit, self._design(block))
             block = block.with_page(
                 text=layout.text(),
                 tables=[*layout.tables(label, observed), *tables],
@@ -431,9 +433,16 @@ class _Layout:
     """What a block shows as its declaration has it."""
 
     def __init__(
-        self, part: DeclaredPart, declared: DeclaredBlock, block: Block, values: Mapping[str, Any], fit: Fit | None
+        self,
+        part: DeclaredPart,
+        declared: DeclaredBlock,
+        block: Block,
+        values: Mapping[str, Any],
+        fit: Fit | None,
+        of: Design | None,
     ) -> None:
         self._declared, self._rows, self._design = declared, block.rows, None if fit is None else fit.design
+        self._of = of
         self._part, self._values = part, {"name": block.name, "title": block.title, **declared.values, **values}
         self._called = {prefix: self._say(text) for prefix, text in declared.called.items()}
 
@@ -450,20 +459,42 @@ class _Layout:
         if self._declared.by_factor:
             prefixes = np.array([prefix_of(row) for row in rows_of(self._rows)], dtype=object)
             groups = {factor: self._rows[prefixes == factor] for factor in dict.fromkeys(prefixes)}
+        drawn = self._drawn()
         return [
-            block_table(
-                self._say(declared.name, factor=factor),
-                self._say(declared.caption, factor_name=factor_name(factor)),
-                rows,
-                label=label or self._label(declared),
-                heading=declared.heading,
-                direction=declared.direction,
-                further=[Column(declared.observed, observed, words=True)] if declared.observed and observed else [],
-            )
+            self._table(declared, rows, label=label, observed=observed, factor=factor)
             for factor, group in groups.items()
             for declared in self._declared.tables
-            if len(rows := declared.of(group))
+            if declared not in drawn and len(rows := declared.of(group))
         ]
+
+    def _drawn(self) -> list[ShownTable]:
+        """Tables of the rows of a forest plot: they are its data, and are not shown beside it."""
+        drawn = [declared.rows for declared in self._declared.forests]
+        alone = not self._declared.by_factor
+        return [one for one in self._declared.tables if alone and one.rows in drawn and not one.observed]
+
+    def _table(
+        self,
+        declared: ShownTable,
+        rows: EffectTable,
+        *,
+        label: Label | None = None,
+        observed: Label | None = None,
+        factor: str = "",
+        suffix: str = "",
+        whole: bool = False,
+    ) -> Table:
+        further = [Column(declared.observed, observed, words=True)] if declared.observed and observed else []
+        return block_table(
+            self._say(declared.name, factor=factor) + suffix,
+            self._say(declared.caption, factor_name=factor_name(factor)),
+            rows,
+            label=label or self._label(declared),
+            heading=declared.heading,
+            direction=declared.direction,
+            further=further,
+            at_once=None if whole else AT_ONCE,
+        )
 
     def forests(self) -> list[Picture]:
         """The forest plots that have rows."""
@@ -474,12 +505,37 @@ class _Layout:
             name, title, axis = map(self._say, (declared.name, declared.title, declared.axis))
             caption = self._say(declared.caption, rope=derived(limit))
             words: dict[str, Any] = {"axis": axis, "caption": caption, "reference": declared.reference}
+            words["people"] = self._people(rows)
+            table = next((one for one in self._drawn() if one.rows == declared.rows), None)
+
+            def data(suffix: str, some: EffectTable, table: ShownTable | None = table) -> Table:
+                assert table is not None
+                return self._table(table, some, suffix=suffix, whole=True)
+
             if declared.by_factor:
-                pictures += block_forests(name, title, rows, **words)
+                pictures += block_forests(name, title, rows, table=None if table is None else data, **words)
             elif len(rows):
                 rope = (-limit, limit) if declared.rope else None
+                words["data"] = None if table is None else data("", rows)
                 pictures.append(block_forest(name, title, rows, label=self._label(declared), rope=rope, **words))
         return pictures
+
+    def _people(self, rows: EffectTable) -> Label | None:
+        """How many people a level has, where those of the block are those whom the page counts."""
+        runner = self._part.runner
+        if not rows["level"].notna().all() or rows["versus"].notna().any() or self._of is None:
+            return None
+        first = runner.first
+        if first.moments is not None or self._of.rows.n != first.design.rows.n:
+            return None
+        factors = [name for name in dict.fromkeys(rows["factor"]) if name in first.design.frame]
+        counts = {name: shown_counts(first, name, runner.options.small) for name in factors}
+
+        def people(row: Row) -> str:
+            of = counts.get(str(row["factor"]), {})
+            return of[row["level"]].text if row["level"] in of else NOT_SHOWN
+
+        return people
 
     def _label(self, declared: Shown) -> Label:
         """What rows are called: the level or pair, unless the file says more."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
+import numpy as np
 import pandas as pd
 
 from alliance_bayes.effects import COLUMNS, EffectTable
@@ -31,6 +32,7 @@ from alliance_bayes.report.text import MINUS, Row, capital, column_name, count, 
 from alliance_bayes.study.runner import Fitted
 
 __all__ = [
+    "AT_ONCE",
     "FEW_LEVELS",
     "analysed",
     "block_forest",
@@ -81,6 +83,7 @@ def block_table(
     note: str = "",
     direction: bool | None = None,
     further: Sequence[Column] = (),
+    at_once: int | None = AT_ONCE,
 ) -> Table:
     """Rows with mean, interval and, where they apply, probabilities.
 
@@ -96,6 +99,8 @@ def block_table(
         Whether there is a column with the probability of direction; by default where a row has one.
     further
         Columns after the estimates.
+    at_once
+        Rows that are shown before more are asked for.
     """
     estimates = shown(rows)
     units = {text_of(row, "unit") for row in rows_of(rows)}
@@ -105,7 +110,7 @@ def block_table(
     columns = [Column(heading, label), *estimate_columns(estimates, rows, direction=direction), *further]
     columns += [Column("Unit", partial(text_of, column="unit"), words=True)] if units else []
     note = " ".join(filter(None, (note, notes_of(rows, label))))
-    return effect_table(name, caption, rows, columns, note=note, at_once=AT_ONCE)
+    return effect_table(name, caption, rows, columns, note=note, at_once=at_once)
 
 
 def block_forest(
@@ -116,18 +121,21 @@ def block_forest(
     axis: str,
     caption: str,
     label: Label = level_name,
+    people: Label | None = None,
     reference: float | None = None,
     rope: tuple[float, float] | None = None,
+    data: Table | None = None,
 ) -> Picture:
-    """Rows as a forest plot; those without an estimate are named in its description alone.
+    """Rows as a forest plot, the highest first; those without an estimate are named in its description alone.
 
     Parameters
     ----------
-    name, title, caption, axis, label, reference, rope
+    name, title, caption, axis, label, people, reference, rope, data
         See :func:`alliance_bayes.report.rows.forest_picture`.
     rows
-        One line each, from top to bottom.
+        One line each; those about one factor stay together.
     """
+    rows = _highest_first(rows)
     estimates = shown(rows)
     return forest_picture(
         name,
@@ -138,6 +146,8 @@ def block_forest(
         axis=axis,
         heading="Line",
         label=label,
+        people=people,
+        data=data,
         reference=reference,
         rope=rope,
         description=f"{'; '.join(described(estimates, rows, label))}.",
@@ -145,17 +155,35 @@ def block_forest(
     )
 
 
+def _highest_first(rows: EffectTable) -> EffectTable:
+    """Rows by their means, those about one factor together, in the factors' order."""
+    factors = {factor: place for place, factor in enumerate(rows["factor"].unique())}
+    means = steady(rows["mean"]).fillna(-np.inf)
+    order = sorted(range(len(rows)), key=lambda k: (factors[rows["factor"].iloc[k]], -means.iloc[k]))
+    return rows.iloc[order]
+
+
 def block_forests(
-    name: str, title: str, rows: EffectTable, *, axis: str, caption: str, reference: float | None = None
+    name: str,
+    title: str,
+    rows: EffectTable,
+    *,
+    axis: str,
+    caption: str,
+    people: Label | None = None,
+    reference: float | None = None,
+    table: Callable[[str, EffectTable], Table] | None = None,
 ) -> list[Picture]:
     """Groups as forest plots: factors of a few levels together, those of many each alone, ordered by their means.
 
     Parameters
     ----------
-    name, title, axis, caption, reference
+    name, title, axis, caption, people, reference
         See :func:`block_forest`; "by ..." is added to the title.
     rows
         One row a level.
+    table
+        Makes a table of rows that says more of them, with its id.
     """
     counts = rows["factor"].value_counts(sort=False)
     few = [str(factor) for factor in counts.index if counts[factor] <= FEW_LEVELS]
@@ -169,11 +197,13 @@ def block_forests(
             block_forest(
                 f"{name}-{place}",
                 f"{title} by {join([factor_name(factor) for factor in factors])}",
-                groups.sort_values("mean", ascending=False, kind="stable", key=steady) if many else groups,
+                groups,
                 axis=axis,
                 caption=caption,
                 label=partial(text_of, column="level") if many else level_name,
+                people=people,
                 reference=reference,
+                data=None if table is None else table(f"-{place}", _highest_first(groups)),
             )
         )
     return pictures
