@@ -21,6 +21,7 @@ from alliance_bayes.model.levels import NEW_LEVEL, lies_within
 from alliance_bayes.model.predictor import add_effects
 from alliance_bayes.model.roles import columns_of
 from alliance_bayes.moments import Moments
+from alliance_bayes.notebook import overview
 
 __all__ = ["BLOCK", "FittedModel", "without_times"]
 
@@ -542,6 +543,23 @@ class FittedModel:
         if people is None:
             return f"{self.flow.analysed} participants"
         return f"{people} participants, {counted(self.flow.analysed, self.flow.unit)}"
+
+    def _repr_html_(self) -> str:
+        """In a notebook: of whom, how it was sampled, and how well."""
+        chains, draws = self.shape
+        facts = [
+            ("family", self.spec.family),
+            ("analysed", self._analysed),
+            ("draws", f"{chains} chains of {draws:,}"),
+            ("engine", self.info.get("engine", "unknown")),
+        ]
+        if "diverging" in self.sample_stats:
+            facts.append(("divergences", f"{int(self.sample_stats['diverging'].sum()):,}"))
+        return overview(f"{type(self).__name__} {self.spec.formula}", facts, *self._in_notebook())
+
+    def _in_notebook(self) -> tuple[str, ...]:
+        """What else a notebook shows of it, as HTML."""
+        return ()
 
     def __repr__(self) -> str:
         chains, draws = self.shape

@@ -1,14 +1,18 @@
-"""A progress bar on standard error, for people who wait in front of a terminal."""
+"""A progress bar for people who wait: on standard error in a terminal, below the cell in a notebook."""
 
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 __all__ = ["Report", "progress_bar"]
 
 Report = Callable[[int, int, int], None]  # draws done, draws in all, divergences
+# Seconds between two updates below a cell: each is a message to a browser.
+_PAUSE = 0.2
 
 
 @contextmanager
@@ -18,16 +22,25 @@ def progress_bar(show: bool | Report, *, label: str = "sampling") -> Iterator[Re
     Parameters
     ----------
     show
-        True for a bar where standard error is a terminal, False for none, or a function of the caller's own.
+        True for a bar where standard error is a terminal, or a notebook shows what is displayed; False for none, or a
+        function of the caller's own.
     label
         What is under way.
     """
     if callable(show):
         yield show
-        return
-    if not show or not sys.stderr.isatty():
+    elif show and _in_notebook():
+        with _below_cell(label) as report:
+            yield report
+    elif show and sys.stderr.isatty():
+        with _on_terminal(label) as report:
+            yield report
+    else:
         yield None
-        return
+
+
+@contextmanager
+def _on_terminal(label: str) -> Iterator[Report]:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
@@ -49,3 +62,43 @@ def progress_bar(show: bool | Report, *, label: str = "sampling") -> Iterator[Re
             bar.update(task, description=label, completed=done, total=total, divergences=divergences, counts=counts)
 
         yield report
+
+
+def _in_notebook() -> bool:
+    """Whether a kernel runs this, which shows what is displayed; IPython in a terminal has none."""
+    ipython = sys.modules.get("IPython")
+    shell = None if ipython is None else ipython.get_ipython()
+    return getattr(shell, "kernel", None) is not None
+
+
+@contextmanager
+def _below_cell(label: str) -> Iterator[Report]:
+    """One line below the cell, rewritten in place; it needs no widgets, and stays as text where a notebook is kept."""
+    from html import escape
+
+    display: Any = sys.modules["IPython"].display.display
+    started = last = time.monotonic()
+
+    def line(done: int, total: int, divergences: int) -> dict[str, str]:
+        seconds = f"{time.monotonic() - started:.0f} s"
+        if not total:
+            said, bar = f"{label}: compiling, {seconds}", "<progress></progress>"
+        else:
+            said = f"{label}: {done:,}/{total:,} draws, {divergences:,} divergences, {seconds}"
+            bar = f'<progress value="{done}" max="{total}"></progress>'
+        return {"text/plain": said, "text/html": f"<div>{bar} {escape(said)}</div>"}
+
+    shown = display(line(0, 0, 0), raw=True, display_id=True)
+    state = (0, 0, 0)
+
+    def report(done: int, total: int, divergences: int) -> None:
+        nonlocal last, state
+        state = (done, total, divergences)
+        if time.monotonic() - last >= _PAUSE:
+            last = time.monotonic()
+            shown.update(line(*state), raw=True)
+
+    try:
+        yield report
+    finally:
+        shown.update(line(*state), raw=True)

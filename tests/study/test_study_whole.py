@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from bs4 import BeautifulSoup
 
 import alliance_bayes as ab
 from alliance_bayes.checks import CheckReport, Gate
@@ -102,6 +103,26 @@ def holds_together(study: Study) -> tuple[Rendered, house.Node]:
     ids = study.cohort.data["participant_id"].astype(str)
     assert not [name for name in ids if re.search(rf"\b{re.escape(name)}\b", report.json + report.html)]
     return report, page
+
+
+def test_a_notebook_shows_what_was_found_and_how_it_was_sampled(study: Study) -> None:
+    page = BeautifulSoup(study._repr_html_(), "html.parser")
+    items = [item.get_text() for item in page.find_all("li")]
+    said = [" ".join(finding.split()) for finding in study.findings]
+    assert len(said) > len(items) - 1 == 12
+    # A long one is cut off, and says so.
+    assert all(text.startswith(item.removesuffix("…")) for item, text in zip(items[:-1], said, strict=False))
+    assert items[-1] == f"and {len(said) - 12} more"
+    # A notebook keeps both.
+    assert len(page.prettify()) + len(repr(study)) < 20_000
+    parts, fits = len(study.parts), len(study.fitted)
+    assert repr(study) == f"<Study of 'cohort.csv': {len(said)} findings in {parts} parts, {fits} models>"
+    rows = [[cell.get_text() for cell in row.find_all("td")] for row in page.tbody.find_all("tr")]
+    models = study.models()
+    assert [row[:2] for row in rows] == models[["model", "family"]].to_numpy().tolist()
+    for row, (_, model) in zip(rows, models.iterrows(), strict=True):
+        assert float(row[-1]) == round(model["rhat"], 3)
+        assert int(row[4]) == model["divergences"]
 
 
 def test_regression_to_the_mean_is_shown_for_a_range_of_populations_and_never_as_a_limit(study: Study) -> None:

@@ -25,6 +25,7 @@ from alliance_bayes.checks.sensitivity import Influence, PriorSensitivity
 from alliance_bayes.errors import AllianceBayesError, UsageError
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.machine import processors
+from alliance_bayes.notebook import listed, overview, table
 from alliance_bayes.readonly import ReadOnly
 
 __all__ = ["CHECKS", "CheckReport", "Gate", "choose_checks", "named", "run_checks", "run_gate"]
@@ -167,6 +168,14 @@ class CheckReport:
         ]
         head = f"Checks of {self.model}: {', '.join(counts)}" if self.model else f"Checks: {', '.join(counts)}"
         return "\n".join([head, *map(str, self.results), *textwrap.wrap(str(self.gate), 100)])
+
+    def _repr_html_(self) -> str:
+        """In a notebook: every check with its verdict, and what the gate says."""
+        counts = [(verdict, sum(one.verdict == verdict for one in self.results)) for verdict in get_args(Verdict)]
+        rows = [(one.title, one.verdict, one.sentence) for one in self.results]
+        checks = table(("check", "verdict", "what it found"), rows, words=(0, 1, 2))
+        gate = ["Conclusions may be drawn."] if self.gate.passed else ["Conclusions are withheld.", *self.gate.reasons]
+        return overview(f"Checks of {self.model}" if self.model else "Checks", counts, checks, listed(gate))
 
     def __repr__(self) -> str:
         verdicts = ", ".join(f"{result.name}: {result.verdict}" for result in self.results)

@@ -139,6 +139,11 @@ class Cohort:
             people = f"{counted(np.unique(codes).size, 'participant')}, {counted(len(self), self.unit)}"
         return f"<{type(self).__name__} {self.source!r}: {people}{before}{held}; columns: {columns}>"
 
+    def _repr_html_(self) -> str:
+        from alliance_bayes.cohort.html import cohort_html
+
+        return cohort_html(self)
+
     @property
     def flow(self) -> Flow:
         """Flow into the default analysis: baseline, follow-up, alliance and the covariates that the table has."""

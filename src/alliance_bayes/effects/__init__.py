@@ -51,6 +51,7 @@ from alliance_bayes.effects.table import COLUMNS, Draws, EffectTable, Measure
 from alliance_bayes.effects.variance import BAYESIAN_R2, VARIANCE_PARTITION, bayesian_r2, variance_partition
 from alliance_bayes.errors import AllianceBayesError, UsageError
 from alliance_bayes.fit import FittedModel
+from alliance_bayes.notebook import number, table
 from alliance_bayes.readonly import ReadOnly
 from alliance_bayes.remedies import argument
 
@@ -321,3 +322,20 @@ class FitWithEffects(FittedModel):
     superiority = superiority
     regression_to_mean = regression_to_mean
     coefficients = coefficients
+
+    def _in_notebook(self) -> tuple[str, ...]:
+        """The coefficients, with how well each is known to have been sampled."""
+        found = self.coefficients()
+        rows = [
+            (
+                name,
+                number(row["mean"]),
+                number(row["sd"]),
+                f"{number(row['lower'])} to {number(row['upper'])}",
+                number(row["ess_bulk"]),
+                number(row["rhat"], 4),
+            )
+            for name, row in zip(found.index, found.to_dict("records"), strict=True)
+        ]
+        interval = f"{100 * found['prob'].iloc[0]:g}% interval" if len(found) else "interval"
+        return (table(("", "mean", "SD", interval, "ESS (bulk)", "R-hat"), rows),)

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from alliance_bayes.errors import UsageError
+from alliance_bayes.notebook import escaped
 from alliance_bayes.readonly import ReadOnly
 
 __all__ = ["COLUMNS", "Draws", "EffectTable", "Measure", "steady"]
@@ -62,6 +63,7 @@ COLUMNS = (
 )
 
 
+_INTERVALS = {"eti": "equal-tailed intervals", "hdi": "highest-density intervals"}
 _MIXING = ("ess_bulk", "ess_tail", "rhat", "mcse_mean")
 
 
@@ -223,6 +225,18 @@ class EffectTable(pd.DataFrame):
     left_out: tuple[str, ...] = ()
     better: str | None = "higher"
     asked: Mapping[str, Any] | None = None
+
+    def _repr_html_(self) -> str | None:
+        """In a notebook as pandas has it, with kind and probability of the intervals said once, and no empty column."""
+        plain = pd.DataFrame(self)
+        columns = ["interval", "prob"]
+        kinds = plain[columns].drop_duplicates() if set(columns) <= set(plain.columns) else plain[:0]
+        if len(kinds) != 1 or kinds.isna().any(axis=None):
+            return plain._repr_html_()
+        kind, prob = kinds.iloc[0]
+        html = plain.drop(columns=columns).dropna(axis=1, how="all")._repr_html_()
+        name = _INTERVALS.get(kind, kind)
+        return None if html is None else f"<p>Posterior, {escaped(f'{100 * prob:g}% {name}')}</p>{html}"
 
     @property
     def _constructor(self) -> type[EffectTable]:

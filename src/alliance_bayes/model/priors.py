@@ -11,6 +11,7 @@ import pandas as pd
 
 from alliance_bayes.errors import ModelError
 from alliance_bayes.foreign import number_in
+from alliance_bayes.notebook import overview, table
 
 __all__ = ["SET", "Prior", "PriorTable", "StatedPrior", "parse_prior"]
 
@@ -251,6 +252,11 @@ class PriorTable(Mapping[str, StatedPrior]):
             [(name, str(stated.prior), stated.reason) for name, stated in self.entries.items()],
             columns=["parameter", "prior", "reason"],
         )
+
+    def _repr_html_(self) -> str:
+        frame = self.to_frame()
+        rows = list(frame.itertuples(index=False, name=None))
+        return overview("Priors", (("set", self.named),), table(list(frame), rows, words=(0, 1, 2)))
 
     def __str__(self) -> str:
         names = max((len(name) for name in self.entries), default=0)

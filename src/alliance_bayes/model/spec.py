@@ -31,6 +31,7 @@ from alliance_bayes.model.roles import Role, RoleOf, check_roles, is_of_persons,
 from alliance_bayes.model.scales import Scale, scale_of, scales_of, unit_of
 from alliance_bayes.model.smooth import Smooth
 from alliance_bayes.model.trials import check_trials
+from alliance_bayes.notebook import listed, overview
 from alliance_bayes.readonly import ReadOnly
 from alliance_bayes.remedies import argument, setting
 
@@ -468,6 +469,17 @@ class ModelSpec:
     def __str__(self) -> str:
         """The formula as it was understood, written out term by term."""
         return str(self.parsed)
+
+    def _repr_html_(self) -> str:
+        """In a notebook: what is asked and fitted, and every prior with its reason, as far as they are known."""
+        facts = (
+            ("family", self.family),
+            ("predictor of interest", self.focal or ""),
+            ("residual SD by", self.residual_by or ""),
+            ("trials", self.trials or ""),
+        )
+        question = listed([self.card.question]) if self.card.question else ""
+        return overview(f"{type(self).__name__} {self.formula}", facts, question, self.priors._repr_html_())
 
     def __repr__(self) -> str:
         given = f"{self.prior_set!r} + {len(self.given_priors)} given"

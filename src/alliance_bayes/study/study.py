@@ -14,6 +14,7 @@ from alliance_bayes.blas import one_blas_thread
 from alliance_bayes.cohort import Cohort, read_cohort, with_alliance_parts
 from alliance_bayes.engines import Progress
 from alliance_bayes.errors import UsageError
+from alliance_bayes.notebook import listed, number, overview, table
 from alliance_bayes.remedies import argument
 from alliance_bayes.study.answers import Answers
 from alliance_bayes.study.cache import PosteriorCache
@@ -23,6 +24,7 @@ from alliance_bayes.study.page import study_report
 from alliance_bayes.study.part import Part
 from alliance_bayes.study.registry import PARTS
 from alliance_bayes.study.runner import StudyRunner
+from alliance_bayes.study.tables import rows_text, shown_rows
 
 if TYPE_CHECKING:
     from alliance_bayes.report import Rendered
@@ -54,6 +56,30 @@ class Study(Answers):
     fitted
         The fits behind them by name, with the time they took.
     """
+
+    def __repr__(self) -> str:
+        found = f"{len(self.findings)} findings in {len(self.parts)} parts, {len(self.fitted)} models"
+        return f"<{type(self).__name__} of {self.cohort.source!r}: {found}>"
+
+    def _repr_html_(self) -> str:
+        """In a notebook: what was found, and how the models were sampled."""
+        shown = shown_rows(self.fitted, self.options.small)
+        rows = [
+            (
+                row["model"],
+                row["family"],
+                rows_text(shown[row["model"]]),
+                row["engine"],
+                f"{row['divergences']:,}",
+                number(row["ess_bulk"]),
+                number(row["rhat"], 4),
+            )
+            for row in self.models().to_dict("records")
+        ]
+        headings = ("model", "family", "rows", "engine", "divergences", "least ESS (bulk)", "largest R-hat")
+        facts = [("interval", f"{100 * self.options.prob:g}% equal-tailed"), ("seed", self.options.seed)]
+        models = table(headings, rows, words=(0, 1, 3))
+        return overview(f"Study of {self.cohort.source}", facts, listed(self.findings), models)
 
     def report(
         self, path: str | os.PathLike[str] | None = None, *, key: str | os.PathLike[str] | None = None

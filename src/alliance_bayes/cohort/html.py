@@ -1,0 +1,50 @@
+"""A cohort as a notebook shows it: counts and columns, and nothing of any participant."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from alliance_bayes.cohort.flow import plural
+from alliance_bayes.notebook import number, overview, table
+
+if TYPE_CHECKING:
+    from alliance_bayes.cohort.cohort import Cohort
+
+__all__ = ["cohort_html"]
+
+# A notebook is passed on with what it shows: of fewer values no mean is told, and levels have no counts at all.
+_FEW = 10
+_HEADINGS = ("column", "n", "missing", "mean (SD)", "median, or levels")
+
+
+def cohort_html(cohort: Cohort) -> str:
+    """HTML of a cohort: who is in it, and every column by its mean or its levels."""
+    codes = cohort.persons
+    people = len(cohort) if codes is None else np.unique(codes).size
+    left_out = sum(step.n for step in cohort.excluded)
+    facts = [
+        ("participants", f"{people:,}"),
+        (plural(cohort.unit), "" if codes is None else f"{len(cohort):,}"),
+        ("sessions", "" if cohort.sessions is None else f"{len(cohort.sessions):,}"),
+        ("left out before", f"{left_out:,}" if left_out else ""),
+        ("not read", ", ".join(cohort.aside)),
+    ]
+    rows = [_row(str(name), own) for name, own in cohort.summary().groupby("variable", sort=False)]
+    return overview(f"Cohort {cohort.source}", facts, table(_HEADINGS, rows, words=(0, 4)))
+
+
+def _row(name: str, own: pd.DataFrame) -> tuple[str, ...]:
+    """A column: its rows of the summary are one, or one a level."""
+    first, present = own.iloc[0], int(own["n"].sum())
+    counts = (name, f"{present:,}", f"{int(first['missing']):,}")
+    if isinstance(first["level"], str):
+        # What has many levels says how many, in brackets.
+        many = pd.isna(first.get("share")) and len(own) == 1
+        return *counts, "", first["level"].strip("()") if many else ", ".join(map(str, own["level"]))
+    if present < _FEW:
+        return *counts, "", ""
+    mean, sd, median = (number(float(first[key])) for key in ("mean", "sd", "median"))
+    return *counts, f"{mean} ({sd})", median
