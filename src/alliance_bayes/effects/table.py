@@ -228,7 +228,8 @@ class EffectTable(pd.DataFrame):
 
     def _repr_html_(self) -> str | None:
         """In a notebook as pandas has it, with kind and probability of the intervals said once, and no empty column."""
-        plain = pd.DataFrame(self)
+        # What pandas has for notebooks is not in its annotations.
+        plain: Any = pd.DataFrame(self)
         columns = ["interval", "prob"]
         kinds = plain[columns].drop_duplicates() if set(columns) <= set(plain.columns) else plain[:0]
         if len(kinds) != 1 or kinds.isna().any(axis=None):

@@ -255,8 +255,8 @@ class PriorTable(Mapping[str, StatedPrior]):
 
     def _repr_html_(self) -> str:
         frame = self.to_frame()
-        rows = list(frame.itertuples(index=False, name=None))
-        return overview("Priors", (("set", self.named),), table(list(frame), rows, words=(0, 1, 2)))
+        shown = table(list(map(str, frame.columns)), frame.to_numpy().tolist(), words=(0, 1, 2))
+        return overview("Priors", (("set", self.named),), shown)
 
     def __str__(self) -> str:
         names = max((len(name) for name in self.entries), default=0)

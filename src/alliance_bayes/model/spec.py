@@ -479,7 +479,7 @@ class ModelSpec:
             ("trials", self.trials or ""),
         )
         question = listed([self.card.question]) if self.card.question else ""
-        return overview(f"{type(self).__name__} {self.formula}", facts, question, self.priors._repr_html_())
+        return overview(f"{type(self).__name__} {self.formula}", facts, question, self._table._repr_html_())
 
     def __repr__(self) -> str:
         given = f"{self.prior_set!r} + {len(self.given_priors)} given"
