@@ -104,6 +104,28 @@ def test_nobody_is_named(moments: ab.Moments, fits: tuple[ab.Fit, ab.Fit], tmp_p
     assert not any(re.search("MRN", text) for text in texts(fits[0].check().to_dict()))
 
 
+@pytest.mark.parametrize("roles", [{"pid": "person"}, {}])
+def test_who_has_one_row_is_not_named_either(table: pd.DataFrame, tmp_path: Path, roles: dict[str, Any]) -> None:
+    """A file of moments is handed on: its persons are numbered whether or not somebody has several rows."""
+    one_each = table.dropna().groupby("pid").first().reset_index()
+    one_each.to_csv(tmp_path / "patients.csv", index=False)
+    model = ab.Model("y ~ x + (1 | pid)", roles=roles, focal="x")
+    found = ab.reduce_table(tmp_path / "patients.csv", model)
+    ab.save_moments(found, tmp_path / "moments.nc")
+    assert b"MRN" not in (tmp_path / "moments.nc").read_bytes()
+    assert found.levels["pid"] == tuple(str(number) for number in range(1, len(one_each) + 1))
+    assert (found.people, found.n) == (len(one_each), len(one_each))
+    # Their order is that of their means, not of what they are called.
+    column = found.means[np.argsort(found.codes[:, found.keys.index("pid")]), 0]
+    assert (np.diff(column) >= 0).all()
+    # Those of two sites are others, and the model is the same as that of rows.
+    assert (found + found).people == 2 * len(one_each)
+    of_moments, of_rows = model.fit(found, **OPTIONS), model.fit(one_each, **OPTIONS)
+    np.testing.assert_allclose(of_moments.posterior["beta"], of_rows.posterior["beta"], atol=1e-7)
+    page = of_moments.report()
+    assert "MRN" not in page.html + page.json
+
+
 def test_a_card_that_lists_persons_names_none(table: pd.DataFrame, model: ab.Model, tmp_path: Path) -> None:
     table.to_csv(tmp_path / "visits.csv", index=False)
     listed = ab.Model(model.formula, focal="x", levels={"pid": sorted(set(table["pid"]))})

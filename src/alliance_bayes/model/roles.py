@@ -22,6 +22,7 @@ __all__ = [
     "check_roles",
     "columns_of",
     "is_of_persons",
+    "may_be_persons",
     "person_column",
     "role_of",
     "role_wanted",
@@ -127,7 +128,12 @@ def person_column(factors: Iterable[str], frame: pd.DataFrame, declared: Mapping
 
 def are_persons(name: str, declared: Mapping[str, Role], n_levels: int, n_rows: int) -> bool:
     """Whether the levels of a factor are persons of whom some have several of so many rows."""
-    return n_levels < n_rows and _are_persons(role_of(name, declared), n_levels, n_rows)
+    return n_levels < n_rows and may_be_persons(name, declared, n_levels, n_rows)
+
+
+def may_be_persons(name: str, declared: Mapping[str, Role], n_levels: int, n_rows: int) -> bool:
+    """Whether the levels of a factor are persons or look like it, be it with one row each."""
+    return _are_persons(role_of(name, declared), n_levels, n_rows)
 
 
 def _are_persons(role: RoleOf, n_levels: int, n_rows: int) -> bool:

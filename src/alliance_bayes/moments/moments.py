@@ -64,8 +64,8 @@ class Moments:
     card
         The model card (TOML) of the model that the moments were made for; "" when not known.
     person
-        The key whose levels are persons, of whom some have several rows; they are numbered and not named. Empty where
-        a row is a person.
+        The key whose levels are persons, who are numbered and not named. Empty where the model has none, and a row is
+        a person.
     """
 
     columns: tuple[str, ...]

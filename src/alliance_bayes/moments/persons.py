@@ -14,7 +14,7 @@ from alliance_bayes.cohort.persons import need_person
 from alliance_bayes.errors import ModelError, UsageError
 from alliance_bayes.foreign import shown
 from alliance_bayes.model import ModelSpec
-from alliance_bayes.model.roles import are_persons, role_of
+from alliance_bayes.model.roles import may_be_persons, role_of
 from alliance_bayes.moments.pooling import pool
 from alliance_bayes.moments.sources import Remote, fetched
 
@@ -61,7 +61,7 @@ class Persons:
         return cls(known, time, unit, person is not None)
 
     def several(self, spec: ModelSpec, remote: Remote, kinds: Columns) -> str:
-        """The model's column of persons of whom some have several rows; empty where a row is a person.
+        """The model's column of persons; empty where it has none, so that a row is a person.
 
         Raises
         ------
@@ -79,7 +79,8 @@ class Persons:
                 continue
             labels = [label for label in kinds.levels[name].labels.values() if label is not None]
             rows = _rows_with(remote, name, kinds.levels[name])
-            if not said and not are_persons(name, spec.roles, len(set(labels)), rows):
+            # Moments are handed on, so that persons are numbered even where everybody has one row.
+            if not said and not may_be_persons(name, spec.roles, len(set(labels)), rows):
                 continue
             if len(set(labels)) < len(labels):
                 raise UsageError(
