@@ -25,7 +25,8 @@ from alliance_bayes.checks.refits import (
     summary,
     why_not,
 )
-from alliance_bayes.checks.stated import MOVED, RATIO, moved, of_other_scales, stated, under_other_scales
+from alliance_bayes.checks.stated import extent, of_other_scales, stated, stated_at, under_other_scales
+from alliance_bayes.effects.at import at_words
 from alliance_bayes.effects.summary import Estimate
 from alliance_bayes.effects.table import EffectTable, steady
 from alliance_bayes.fit import FittedModel
@@ -51,9 +52,11 @@ class PriorSensitivity(Check):
     ``warn`` when the sign of the slope, or of a difference of the focal factor's levels, is settled (its 89 % interval
     excludes zero) under some priors only, when its mean moves by a posterior SD, or when any number that a finding
     states or rests on (slope, differences, products, SDs of sampled levels) depends on the priors: by power-scaling or,
-    where a refit takes a fraction of a second, with the scales of all priors halved and doubled. The table has a row a
-    refit (columns of :func:`~alliance_bayes.checks.refits.summary`; of every difference, which ``quantity`` names)
-    where there are any, ``details`` (else the table) a row a number.
+    where a refit takes a fraction of a second, with the scales of all priors halved and doubled. So does any row of the
+    effects with some predictors set (``at``), by its id. The table has a row a refit (columns of
+    :func:`~alliance_bayes.checks.refits.summary`; of every difference, which ``quantity`` names) where there are any,
+    ``details`` (else the table) a row a number or parameter: ``depends`` is "yes" or "no" of the numbers, and
+    ``times_limit`` how much it moves as a multiple of what counts.
 
     Notes
     -----
@@ -74,13 +77,14 @@ class PriorSensitivity(Check):
     def examine(self, context: Context) -> CheckResult:
         """Fit again under every named set of priors and with other scales, and scale the priors' weight."""
         fit = context.fit
-        numbers = stated(fit)
+        numbers = stated(fit) | stated_at(context.effects)
         if not numbers:
             return self.result("info", "Not done: the model states no association and no difference.")
         reason = why_not(fit, slope=False)
-        others = {} if reason else of_other_scales(fit)
-        details, moving = _of_numbers(fit, numbers, others)
-        said = _told(numbers, moving, refits=not reason)
+        others = {} if reason else of_other_scales(fit, context.effects)
+        details = _of_numbers(fit, numbers, others)
+        moving = (details["depends"] == "yes").any()
+        said = _told(details)
         if reason:
             said += f" Refits under other priors were not done: {reason}."
         if not is_asked(fit) or reason:
@@ -103,8 +107,13 @@ class PriorSensitivity(Check):
         )
 
     def restated(self, left: CheckResult, whole: CheckResult) -> str:
-        """No number of a difference that may not be shown."""
-        return _without(left, whole)
+        """No number of a difference that may not be shown, and what depends on the priors of those that are left."""
+        numbers, all_numbers = (own.details if "depends" in own.details.columns else own.table for own in (left, whole))
+        if "depends" not in all_numbers.columns:
+            return _without(left, whole)
+        if all_numbers is whole.details and len(left.table) < len(whole.table):
+            return f"{_without(left, whole)} {_told(numbers)}".rstrip()
+        return whole.sentence.replace(_told(all_numbers), _told(numbers)).strip() or _without(left, whole)
 
     def answered(self, result: CheckResult) -> tuple[str, ...]:
         """Rows are those of refits under priors that say less; power-scaling alone has none."""
@@ -151,7 +160,7 @@ class Influence(Check):
         table.insert(2, "level", pd.Series([None, *(level for _, _, level, _ in cases)] * times, dtype="str"))
         table.insert(3, "n", [0, *(made.excluded for made in refits)] * times)
         verdict, found = compared.judged("whatever is left out", "in these fits")
-        plots = compared.plots(fit, "left-out", "with people left out")
+        plots = compared.plots(fit, "left-out", "with some left out")
         return self.result(
             verdict,
             found,
@@ -248,38 +257,49 @@ def _without(left: CheckResult, whole: CheckResult) -> str:
 
 def _of_numbers(
     fit: FittedModel, numbers: Mapping[str, np.ndarray], others: Mapping[str, Mapping[str, np.ndarray]]
-) -> tuple[pd.DataFrame, list[str]]:
-    """How stated numbers and parameters depend on the priors, and which of the numbers depend on them by much."""
+) -> pd.DataFrame:
+    """How stated numbers and parameters depend on the priors: ``times_limit`` is as a multiple of what counts.
+
+    ``depends`` says of each number that findings state or rest on whether it does, and is empty for other parameters.
+    """
     table = power_scaling(fit, numbers)
+    times = np.nan_to_num(table["prior"].to_numpy(float)) / LIMIT
     if others:
-        table = table.merge(under_other_scales(numbers, others), how="left", left_on="quantity", right_index=True)
-    return table, [name for name in prior_driven(table) if name in numbers]
+        shifts = under_other_scales(numbers, others)
+        own = dict(zip(shifts.index, extent(shifts), strict=True))
+        times = np.fmax(times, [own.get(name, 0.0) for name in table["quantity"]])
+        table = table.merge(shifts, how="left", left_on="quantity", right_index=True)
+    stated_ones = table["quantity"].isin(list(numbers)).to_numpy()
+    return table.assign(times_limit=times, depends=np.where(stated_ones, np.where(times > 1, "yes", "no"), ""))
 
 
 def prior_driven(details: pd.DataFrame) -> list[str]:
     """What depends on the priors by much, of the details of :class:`PriorSensitivity`, in their order."""
-    moving = (details["prior"] > LIMIT).to_numpy()
-    if "halved" in details:
-        moving = moving | moved(details)
-    return details.loc[moving, "quantity"].tolist()
+    return details.loc[details["times_limit"] > 1, "quantity"].tolist()
 
 
-def _told(numbers: Mapping[str, np.ndarray], moving: list[str], *, refits: bool) -> str:
-    """Which numbers depend on the priors, in words."""
-    how = f"power-scaling above {LIMIT:g}"
-    if refits:
-        moves = f"a mean moved by {MOVED:g} SD, or an SD by a factor of {1 + RATIO:g}"
-        how += f"; all priors' scales halved or doubled: {moves}"
-    if not moving:
+def _told(table: pd.DataFrame) -> str:
+    """How many of the stated numbers of a table depend on the priors, and which does most; empty where it has none."""
+    numbers = table[table["depends"] != ""]
+    moving = numbers[numbers["depends"] == "yes"]
+    if not len(numbers):
+        return ""
+    if not len(moving):
         which = "The number" if len(numbers) == 1 else f"None of the {len(numbers)} numbers"
         does = "does not depend" if len(numbers) == 1 else "depends"
-        return f"{which} that findings state or rest on {does} on the priors ({how})."
-    which = "The number" if len(numbers) == 1 else f"{len(moving)} of the {len(numbers)} numbers"
-    depend = "depends" if len(moving) == 1 else "depend"
-    return (
-        f"{which} that findings state or rest on {depend} on the priors: {some(moving)} ({how}). "
-        "Report these under several priors, and say which are meant."
-    )
+        return f"{which} that findings state or rest on {does} on the priors."
+    worst = str(moving["quantity"].iloc[int(steady(moving["times_limit"]).to_numpy().argmax())])
+    if len(numbers) == 1:
+        return f"The number that findings state or rest on depends on the priors: {_named(worst)}."
+    depend, most = ("depends", "") if len(moving) == 1 else ("depend", ", most of all")
+    which = f"{len(moving)} of the {len(numbers)} numbers that findings state or rest on"
+    return f"{which} {depend} on the priors{most}: {_named(worst)}."
+
+
+def _named(quantity: str) -> str:
+    """What a number is called in a sentence: of a row with some predictors set, its measure and the values."""
+    *parts, at = quantity.split("/at ")
+    return f"{parts[0].split('/')[0].replace('_', ' ')} {at_words(at)}" if parts else quantity
 
 
 def _sets(fit: FittedModel) -> list[tuple[str, dict[str, Any]]]:
@@ -344,6 +364,15 @@ def _judged(table: pd.DataFrame, error: float, what: str, everywhere: str, here:
     return verdict, f"The {PROB:.0%} interval of the {what} {how} zero {everywhere}; {moved}.{tail}"
 
 
+def _of_refits(means: Sequence[float]) -> str:
+    """How many refits there are, and their means."""
+    if not means:
+        return "no refit"
+    if len(means) == 1:
+        return f"one refit ({means[0]:.2f})"
+    return f"{len(means)} refits, whose means go from {min(means):.2f} to {max(means):.2f}"
+
+
 def side_by_side(fit: FittedModel, name: str, when: str, what: str, rows: EffectTable) -> Plot:
     """Mean and interval of a number as fitted and of every refit.
 
@@ -377,8 +406,7 @@ def side_by_side(fit: FittedModel, name: str, when: str, what: str, rows: Effect
     return Plot(
         name,
         f"{title} {when}",
-        f"Mean and {PROB:.0%} interval of the {what} as fitted ({means[0]:.2f}) and of {len(rows) - 1} refits, "
-        f"whose means go from {min(means[1:], default=means[0]):.2f} to {max(means[1:], default=means[0]):.2f}.",
+        f"Mean and {PROB:.0%} interval of the {what} as fitted ({means[0]:.2f}) and of {_of_refits(means[1:])}.",
         draw,
         (6.4, 1.3 + 0.27 * len(rows)),
     )

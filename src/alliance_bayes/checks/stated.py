@@ -9,16 +9,52 @@ import numpy as np
 import pandas as pd
 
 from alliance_bayes.checks.refits import FEW_LEVELS, asked, called, called_difference, refitted
+from alliance_bayes.effects import EffectTable
+from alliance_bayes.effects import effects as effects_of
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model import Prior
 from alliance_bayes.model.roles import is_of_persons
 
-__all__ = ["MOVED", "RATIO", "moved", "of_other_scales", "stated", "under_other_scales"]
+__all__ = [
+    "MOST_AT",
+    "MOVED",
+    "RATIO",
+    "SAID_AT",
+    "extent",
+    "of_other_scales",
+    "stated",
+    "stated_at",
+    "under_other_scales",
+]
 
 #: How much the scales of all priors are multiplied with, by what that is called.
 SCALES: Mapping[str, float] = {"halved": 0.5, "doubled": 2.0}
 #: Shift of a mean, in posterior SDs, and change of an SD, as a part of it, above which a number depends on the priors.
 MOVED, RATIO = 0.5, 0.2
+
+#: Rows with some predictors set of which findings speak, and up to how many of them.
+SAID_AT = (
+    "slope",
+    "contrast_of_means",
+    "contrast_of_slopes",
+    "interaction_contrast_of_means",
+    "interaction_contrast_of_slopes",
+    "predicted_mean",
+)
+MOST_AT = 6
+# A page may say six of more, where it does not show the others.
+_MOST_JUDGED = 4 * MOST_AT
+
+
+def stated_at(effects: pd.DataFrame | None) -> dict[str, np.ndarray]:
+    """Draws of the rows of a table with some predictors set, of which findings may speak, by their ids.
+
+    What the model holds to be zero, or does not know, is no finding. Of a table of many such rows findings state none.
+    """
+    if not isinstance(effects, EffectTable):
+        return {}
+    rows = effects[effects["at"].notna() & effects["estimand"].isin(SAID_AT) & (effects["sd"] > 0)]
+    return {str(row): effects.draws[row].ravel() for row in rows.index} if len(rows) <= _MOST_JUDGED else {}
 
 
 def stated(fit: FittedModel) -> dict[str, np.ndarray]:
@@ -58,12 +94,17 @@ def stated(fit: FittedModel) -> dict[str, np.ndarray]:
     return found
 
 
-def of_other_scales(fit: FittedModel) -> dict[str, dict[str, np.ndarray]]:
-    """The numbers of a fit by the collapsed engine with the scales of all priors halved and doubled."""
+def of_other_scales(fit: FittedModel, effects: pd.DataFrame | None = None) -> dict[str, dict[str, np.ndarray]]:
+    """The numbers of a fit by the collapsed engine with the scales of all priors halved and doubled.
+
+    With those of a table's rows with some predictors set, where it is known how the table was made.
+    """
     made = {}
+    asked = effects.asked if isinstance(effects, EffectTable) and stated_at(effects) else None
     for name, factor in SCALES.items():
         priors = {parameter: scaled(known.prior, factor) for parameter, known in fit.priors.items()}
-        made[name] = stated(refitted(fit, priors=priors))
+        again = refitted(fit, priors=priors)
+        made[name] = stated(again) | ({} if asked is None else stated_at(effects_of(again, **asked)))
     return made
 
 
@@ -83,20 +124,23 @@ def under_other_scales(
     -------
     pandas.DataFrame
         Index the numbers; columns ``halved`` and ``doubled``, the shift of the mean in posterior SDs, and
-        ``sd_halved`` and ``sd_doubled``, the SD as a multiple of the fit's own.
+        ``sd_halved`` and ``sd_doubled``, the SD as a multiple of the fit's own. Missing for a number that was not made
+        again.
     """
     columns: dict[str, list[float]] = {}
+    missing = np.array([np.nan])
     for name, again in others.items():
-        columns[name] = [float((again[key].mean() - own.mean()) / own.std()) for key, own in numbers.items()]
-        columns[f"sd_{name}"] = [float(again[key].std() / own.std()) for key, own in numbers.items()]
+        pairs = [(again.get(key, missing), own) for key, own in numbers.items()]
+        columns[name] = [float((new.mean() - own.mean()) / own.std()) for new, own in pairs]
+        columns[f"sd_{name}"] = [float(new.std() / own.std()) for new, own in pairs]
     return pd.DataFrame(columns, index=list(numbers))
 
 
-def moved(table: pd.DataFrame) -> np.ndarray:
-    """Which rows of :func:`under_other_scales` depend on the scales of the priors, shape (n_rows,)."""
-    shift = np.abs(table[list(SCALES)].to_numpy()).max(axis=1)
-    ratio = np.abs(np.log(table[[f"sd_{name}" for name in SCALES]].to_numpy())).max(axis=1)
-    return (shift > MOVED) | (ratio > np.log1p(RATIO))
+def extent(table: pd.DataFrame) -> np.ndarray:
+    """How much each row of :func:`under_other_scales` depends on the scales, as a multiple of what counts."""
+    shift = np.abs(table[list(SCALES)].to_numpy(float)).max(axis=1)
+    ratio = np.abs(np.log(table[[f"sd_{name}" for name in SCALES]].to_numpy(float))).max(axis=1)
+    return np.nan_to_num(np.fmax(shift / MOVED, ratio / np.log1p(RATIO)))
 
 
 def scaled(prior: Prior, factor: float) -> Prior:

@@ -100,6 +100,12 @@ class Checked:
         completed = [item.check for item in self.completed]
         return tuple(check for check in CHECKS.values() if check not in completed)
 
+    def depends_on_priors(self, number: str) -> bool:
+        """Whether a number that findings state, by its id, was found to depend on the priors."""
+        tables = (part for item in self.items for part in (item.result.table, item.result.details))
+        known = (part for part in tables if {"quantity", "depends"} <= set(part.columns))
+        return any((part.loc[part["quantity"] == number, "depends"] == "yes").any() for part in known)
+
     def about(self, section: str) -> tuple[Item, ...]:
         """The checks that warn or fail and bear on what a section reports."""
         return tuple(item for item in self.items if item.verdict in CAUTIONS and section in item.check.concerns)

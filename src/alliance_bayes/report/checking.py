@@ -8,6 +8,8 @@ from functools import partial
 from typing import Any
 
 from alliance_bayes.checks import run_checks
+from alliance_bayes.checks.power_scaling import LIMIT
+from alliance_bayes.checks.stated import MOVED, RATIO
 from alliance_bayes.effects import EffectTable
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.report.checked import Checked, Item
@@ -33,7 +35,8 @@ def sensitivity(view: View) -> Section | None:
 
 def _of_checks(view: View, section: str, title: str, numbers: Mapping[str, Any]) -> Section:
     items = view.checked.in_section(section)
-    context = {"items": items, "introduction": SENTENCES(section)}
+    limits = {"limit": f"{LIMIT:g}", "moved": f"{MOVED:g}", "ratio": f"{1 + RATIO:g}"}
+    context = {"items": items, "introduction": SENTENCES(section, **limits)}
     rows = _refits(items)
     remake = None if rows is None else partial(_refits_of, view, items)
     return Section(section, title, "checks.html", context, numbers, rows, remake)

@@ -10,6 +10,7 @@ import pandas as pd
 
 from alliance_bayes.checks import Gate
 from alliance_bayes.checks.refits import FEW_LEVELS
+from alliance_bayes.checks.stated import MOST_AT, SAID_AT
 from alliance_bayes.effects.at import at_words
 from alliance_bayes.effects.equivalence import standing_of
 from alliance_bayes.effects.options import DENOMINATORS
@@ -67,16 +68,6 @@ NAMED = 3
 DIFFERENT = 0.1
 #: Pairs from which on an unclear one is not named.
 MANY = 15
-#: Rows with some predictors set up to which each is said, and which of them are.
-MANY_AT = 6
-_SAID_AT = (
-    "slope",
-    "contrast_of_means",
-    "contrast_of_slopes",
-    "interaction_contrast_of_means",
-    "interaction_contrast_of_slopes",
-    "predicted_mean",
-)
 
 
 def find(fit: FittedModel, estimates: Estimates, checked: Checked, gate: Gate, redact: Redact, small: int) -> Findings:
@@ -110,7 +101,7 @@ def find(fit: FittedModel, estimates: Estimates, checked: Checked, gate: Gate, r
             ),
         ),
         ("How much is explained", "variance", tuple(_explained(estimates))),
-        ("Other estimands", "effects", (*_further(fit, estimates), *_at_values(fit, estimates))),
+        ("Other estimands", "effects", (*_further(fit, estimates), *_at_values(fit, estimates, checked))),
     )
     topics: list[Topic] = []
     for title, section, findings in parts:
@@ -294,12 +285,12 @@ def _further(fit: FittedModel, estimates: Estimates) -> Iterable[Finding]:
             )
 
 
-def _at_values(fit: FittedModel, estimates: Estimates) -> Iterable[Finding]:
+def _at_values(fit: FittedModel, estimates: Estimates, checked: Checked) -> Iterable[Finding]:
     """What the few main rows with some predictors set are, each with the values; of more, their table tells all."""
     rows = estimates.with_at()
     # What the model holds to be zero is no finding.
-    rows = rows[rows["estimand"].isin(_SAID_AT) & rows["median"].notna() & ((rows["mean"] != 0) | (rows["sd"] != 0))]
-    if len(rows) <= MANY_AT:
+    rows = rows[rows["estimand"].isin(SAID_AT) & rows["median"].notna() & ((rows["mean"] != 0) | (rows["sd"] != 0))]
+    if len(rows) <= MOST_AT:
         for _, row in rows.iterrows():
             head, per, rest = text_of(row, "unit").partition(" per ")
             text = SENTENCES(
@@ -312,6 +303,7 @@ def _at_values(fit: FittedModel, estimates: Estimates) -> Iterable[Finding]:
                 interval=estimates.spoken(row),
                 direction=estimates.direction_spoken(row),
                 note=text_of(row, "note"),
+                prior=checked.depends_on_priors(str(row.name)),
             )
             yield Finding(text, (str(row.name),), f"at values: {row.name}")
 
