@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -69,3 +70,8 @@ def complaints(
     found += [(item["id"], [node["html"][:120] for node in item["nodes"]][:3]) for item in violations]
     context.close()
     return found
+
+
+def printed_pages(page: Any) -> int:
+    """Sheets of A4 that a page takes, with the margins that it asks for."""
+    return len(re.findall(rb"/Type\s*/Page\b", page.pdf(prefer_css_page_size=True)))

@@ -99,35 +99,6 @@ def test_a_dark_screen_gets_a_dark_page_and_paper_a_light_one(browser: Any, page
     page.close()
 
 
-def test_paper_shows_what_is_folded_away_and_nothing_to_click(browser: Any, pages: dict[str, Path]) -> None:
-    page = browser.new_page()
-    page.goto(pages["full"].as_uri())
-    folded = page.evaluate("document.querySelectorAll('details:not([open])').length")
-    tables = (
-        "[...document.querySelectorAll('details table')].filter(table => !table.closest('.much, .data, .excerpt'))"
-        ".map(table => table.checkVisibility())"
-    )
-    excerpts = "[...document.querySelectorAll('.excerpt')].filter(table => table.checkVisibility()).length"
-    before = page.evaluate("getComputedStyle(document.querySelector('details:not([open])')).display")
-    assert page.evaluate(excerpts) > 0
-
-    page.emulate_media(media="print")
-    page.evaluate("dispatchEvent(new Event('beforeprint'))")
-    shown = page.evaluate(tables)
-    # The first rows of a table that is open as a whole.
-    assert page.evaluate(excerpts) == 0
-    buttons = page.evaluate("[...document.querySelectorAll('.save')].filter(button => button.checkVisibility()).length")
-    page.evaluate("dispatchEvent(new Event('afterprint'))")
-
-    assert before == "block"
-    assert len(shown) > 5
-    assert all(shown)
-    assert buttons == 0
-    assert page.evaluate("document.querySelectorAll('details:not([open])').length") == folded > 0
-    assert page.pdf(format="A4").startswith(b"%PDF")
-    page.close()
-
-
 def test_without_its_script_the_page_is_whole(browser: Any, pages: dict[str, Path]) -> None:
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()

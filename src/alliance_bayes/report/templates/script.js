@@ -244,10 +244,10 @@
   roomy.addEventListener("change", fold);
   fold();
 
-  // Browsers that cannot open details by style alone print what is in them all the same.
+  // Browsers that cannot open details by style alone print what belongs on paper all the same.
   let opened = [];
   addEventListener("beforeprint", () => {
-    opened = [...document.querySelectorAll("details:not([open], .much, .data)")];
+    opened = [...document.querySelectorAll("details.printed:not([open])")];
     opened.forEach((box) => { box.open = true; });
   });
   addEventListener("afterprint", () => opened.forEach((box) => { box.open = false; }));
