@@ -75,7 +75,9 @@ def test_every_figure_has_words_and_data(pictures: dict[str, list[Picture]]) -> 
         assert picture.caption
         assert picture.data is not None
         assert picture.data.rows
-        assert f'id="{picture.data.name.removesuffix("-data")}-title"' in picture.markup
+        # A table that says more than the figure has a name of its own.
+        own = f'id="{picture.data.name.removesuffix("-data")}-title"' in picture.markup
+        assert own or picture.data.name.startswith("table-")
     names = [picture.data.name for picture in shown if picture.data]
     assert len(set(names)) == len(names)
 
@@ -92,12 +94,9 @@ def test_the_forest_of_effects_has_one_unit_and_the_tables_numbers(
     pairs = table[(table["estimand"] == "contrast_of_means") & table["factor"].isin(["provider_type", "sex"])]
     countries = table[(table["estimand"] == "contrast_of_means") & (table["factor"] == "country")]
     assert len(countries) == 6
-    # Two rows of the slope, every pair of the two small factors, and the largest of the countries.
-    assert len(forest.data.rows) == 2 + len(pairs) + 1
-    largest = countries.loc[countries["mean"].abs().idxmax()]
-    label, mean, _ = forest.data.rows[-1]
-    assert label == f"Country: {largest['level']} {MINUS} {largest['versus']}"
-    assert float(mean.replace(MINUS, "-")) == pytest.approx(largest["mean"], abs=0.06)
+    # Two rows of the slope and every pair of the two small factors: the largest of many is one that chance favours.
+    assert len(forest.data.rows) == 2 + len(pairs)
+    assert not [row for row in forest.data.rows if row[0].startswith("Country")]
 
 
 def test_no_figure_of_an_estimate_is_on_a_withheld_page(

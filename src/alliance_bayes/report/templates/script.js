@@ -1,4 +1,4 @@
-/* Tables that can be sorted and saved as CSV, one by one or all at once. The page is whole without this script, and with it makes no request. */
+/* Tables that can be sorted and saved as CSV, one by one or all at once, and figures that can be saved. The page is whole without this script, and with it makes no request. */
 (() => {
   "use strict";
 
@@ -208,6 +208,69 @@
       }
     }
   }
+
+  /* A figure as a file of its own: in the colours of paper, with its own background, and letters of the page's kind. */
+  function drawingOf(picture) {
+    const copy = picture.cloneNode(true);
+    const { width, height } = picture.viewBox.baseVal;
+    copy.removeAttribute("class");
+    copy.setAttribute("xmlns", "http://www.w3.org/2000/svg");
+    copy.setAttribute("font-family", getComputedStyle(document.body).fontFamily);
+    // Word processors know the older name of a link only.
+    copy.querySelectorAll("[href]").forEach((part) =>
+      part.setAttributeNS("http://www.w3.org/1999/xlink", "xlink:href", part.getAttribute("href")));
+    const paper = document.createElementNS("http://www.w3.org/2000/svg", "rect");
+    Object.entries({ width, height, fill: "#ffffff" }).forEach(([name, value]) => paper.setAttribute(name, value));
+    const first = [...copy.children].find((child) => !["title", "desc"].includes(child.localName));
+    copy.insertBefore(paper, first || null);
+    return new XMLSerializer().serializeToString(copy);
+  }
+
+  // Pixels of a saved picture for one of the page: 288 in an inch.
+  const FINE = 3;
+  function savePixels(name, text, picture) {
+    const drawn = new Image();
+    drawn.addEventListener("load", () => {
+      const canvas = document.createElement("canvas");
+      canvas.width = FINE * picture.width.baseVal.value;
+      canvas.height = FINE * picture.height.baseVal.value;
+      canvas.getContext("2d").drawImage(drawn, 0, 0, canvas.width, canvas.height);
+      canvas.toBlob((made) => save(name, [made], "image/png"), "image/png");
+    });
+    drawn.src = `data:image/svg+xml;charset=utf-8,${encodeURIComponent(text)}`;
+  }
+
+  const bytesOf = (url) => Uint8Array.from(atob(url.slice(url.indexOf(",") + 1)), (letter) => letter.charCodeAt(0));
+
+  /* Two buttons below a figure; of one that is made of pixels already, one. */
+  function makeFigureSavable(figure) {
+    const picture = figure.querySelector("svg.picture, img.picture");
+    if (!picture) return;
+    const title = (figure.querySelector("figcaption b") || document.querySelector("h1")).textContent.replace(/\.$/u, "");
+    const name = fileWords(title);
+    const kinds = picture.localName === "img"
+      ? { PNG: () => save(`${name}.png`, [bytesOf(picture.src)], "image/png") }
+      : {
+        SVG: () => save(`${name}.svg`, [drawingOf(picture)], "image/svg+xml"),
+        PNG: () => savePixels(`${name}.png`, drawingOf(picture), picture),
+      };
+    const row = document.createElement("p");
+    row.className = "saves";
+    for (const [kind, act] of Object.entries(kinds)) {
+      const button = document.createElement("button");
+      button.type = "button";
+      button.textContent = `Save as ${kind}`;
+      button.setAttribute("aria-label", `Save as ${kind}: ${title}`);
+      button.addEventListener("click", act);
+      row.append(button);
+    }
+    // Where the words of a figure open on demand, its files are with them.
+    const folded = figure.querySelector("figcaption > details");
+    if (folded) folded.querySelector("summary").after(row);
+    else figure.querySelector("figcaption").after(row);
+  }
+
+  document.querySelectorAll("main figure").forEach(makeFigureSavable);
 
   const tables = [...document.querySelectorAll("main table[id]")];
   tables.forEach(prepare);
