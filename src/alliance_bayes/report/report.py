@@ -210,7 +210,7 @@ def _answered(view: View, found: Findings) -> Findings:
     """The findings with what the page says first."""
     answer = answer_of(view)
     questions = summary_of(view, answer)
-    table = summary_table(questions, heading=view.estimates.interval_heading(), note=note_of(view, questions))
+    table = summary_table(questions, heading=view.estimates.interval_heading(), note=note_of(view))
     return replace(found, answer=answer, summary=table if questions else None, questions=questions)
 
 

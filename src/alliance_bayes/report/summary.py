@@ -30,6 +30,7 @@ from alliance_bayes.report.text import (
     count,
     excludes_zero,
     factor_name,
+    join,
     number,
     units,
 )
@@ -145,24 +146,12 @@ def _rows(view: View, answer: Answer) -> Iterator[SummaryRow]:
             marks_of(view, partial(_is_of_contrast, row), main=True),
             (str(row.name),),
         )
-    for of in ("slope", "mean"):
-        for factor in factors_of(estimates):
-            if factor != arm and (one := _differences(view, factor, of, people)) is not None:
-                yield one
-    r2 = estimates.first("bayesian_r2")
-    if r2 is not None:
-        mean, ends = estimates.percentages(r2, most=1)
-        yield SummaryRow(
-            "explained",
-            SENTENCES("explained"),
-            people,
-            f"{mean} ({_plain(ends)})",
-            "–",
-            "–",
-            SENTENCES("explained_words"),
-            marks_of(view, lambda called: False),
-            (str(r2.name),),
-        )
+    others = [factor for factor in factors_of(estimates) if factor != arm]
+    for factor in others:
+        if (one := _differences(view, (factor,), "slope", people)) is not None:
+            yield one
+    if (one := _differences(view, others, "mean", people)) is not None:
+        yield one
 
 
 def _is_of_contrast(row: pd.Series, called: str) -> bool:
@@ -179,31 +168,36 @@ def _is_of_factor(factor: str, term: str, called: str) -> bool:
     return called.startswith((f"difference by {factor}: ", f"difference in level by {factor}: "))
 
 
-def _differences(view: View, factor: str, of: str, people: str) -> SummaryRow | None:
-    """The differences between the levels of a factor, together: none of many is singled out."""
+def _differences(view: View, factors: Sequence[str], of: str, people: str) -> SummaryRow | None:
+    """The differences between the levels of some factors, together: none of many is singled out."""
     fit, estimates = view.fit, view.estimates
-    rows = estimates.where(f"contrast_of_{of}s", factor=factor)
-    rows = rows[rows["mean"].notna()]
-    if rows.empty or fixed_at_zero(rows):
+    parts = [_pairs_of(estimates, factor, of) for factor in factors]
+    named = [factor for factor, part in zip(factors, parts, strict=True) if len(part)]
+    rows = [row for part in parts for row in part.to_dict("records")]
+    if not rows:
         return None
-    clear = int(sum(excludes_zero(row) for row in rows.to_dict("records")))
-    judged = [standing_of(row) for row in rows.to_dict("records") if pd.notna(row["rope_low"])]
+    clear = sum(map(excludes_zero, rows))
+    judged = [standing_of(row) for row in rows if pd.notna(row["rope_low"])]
     inside, undecided = judged.count("inside"), judged.count("undecided")
-    first, n = rows.iloc[0], len(rows)
+    first, n = next(part for part in parts if len(part)).iloc[0], len(rows)
     if n == 1:
-        estimate = estimate_words(fit, estimates, first)
+        lower, upper = (number(float(first[end]), estimates.places(first)) for end in ("lower", "upper"))
+        estimate = f"{estimates.mean(first)} ({lower} to {upper})"
     else:
-        places = estimates.places(first)
-        low, high = (number(float(end), places) for end in (rows["mean"].min(), rows["mean"].max()))
-        estimate = SENTENCES("many", n=count(n), low=low, high=high)
-    if not clear:
-        alike = judged and inside == len(judged)
-        words = SENTENCES("all_inside") if alike else SENTENCES("no_difference", undecided=bool(undecided))
-    else:
+        means = [float(row["mean"]) for row in rows]
+        low, high = (number(end, estimates.places(first)) for end in (min(means), max(means)))
+        estimate = SENTENCES("many", low=low, high=high)
+    if clear:
         words = SENTENCES("some_difference", one=n == 1, small=bool(judged) and inside == n)
+    elif judged and inside == len(judged):
+        words = SENTENCES("all_inside")
+    else:
+        words = SENTENCES("no_difference", undecided=bool(undecided))
+    names = join([factor_name(factor) for factor in named])
+    about = [partial(_is_of_factor, factor, str(first["term"]) if of == "slope" else "") for factor in named]
     return SummaryRow(
-        f"{of}s: {factor}",
-        SENTENCES("slopes" if of == "slope" else "means", factor=factor_name(factor), outcome=outcome_words(fit)[0]),
+        f"{of}s: {', '.join(named)}",
+        SENTENCES("slopes" if of == "slope" else "means", factor=names, outcome=outcome_words(fit)[0]),
         people,
         estimate,
         SENTENCES(
@@ -213,11 +207,18 @@ def _differences(view: View, factor: str, of: str, people: str) -> SummaryRow | 
             undecided=count(undecided) if undecided else "",
         )
         or "–",
-        SENTENCES("settled_of", clear=count(clear), n=count(n)),
+        SENTENCES("settled_of", clear=count(clear), n=count(n), one=n == 1),
         words,
-        marks_of(view, partial(_is_of_factor, factor, str(first["term"]) if of == "slope" else "")),
-        tuple(map(str, rows.index)) if n == 1 else (),
+        marks_of(view, lambda called: any(one(called) for one in about)),
+        (str(first.name),) if n == 1 else (),
     )
+
+
+def _pairs_of(estimates: Estimates, factor: str, of: str) -> pd.DataFrame:
+    """The differences between the levels of a factor that may be shown and are not fixed at zero."""
+    rows = estimates.where(f"contrast_of_{of}s", factor=factor)
+    rows = rows[rows["mean"].notna()]
+    return rows.iloc[:0] if len(rows) and fixed_at_zero(rows) else rows
 
 
 def marks_of(view: View, about: Callable[[str], bool], *, main: bool = False) -> tuple[Mark, ...]:
@@ -310,7 +311,7 @@ def size_words(row: pd.Series) -> str:
     return SENTENCES("size", standing=standing, reach=reach)
 
 
-def note_of(view: View, rows: Sequence[SummaryRow]) -> str:
+def note_of(view: View) -> str:
     """What the table's margins are."""
     fit = view.fit
     row = contrast_row(fit, view.estimates, small=view.small)
@@ -319,5 +320,4 @@ def note_of(view: View, rows: Sequence[SummaryRow]) -> str:
         "note",
         negligible=rope_limits(fit, row) if known and row is not None else "",
         relevant=relevance_words(fit, row) if row is not None else "",
-        contrast=any(one.name.startswith("slopes") for one in rows),
     )
