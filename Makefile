@@ -52,8 +52,8 @@ format: env-dev ## let ruff rewrite what it can
 	$(PY) -m ruff check --fix .
 	$(PY) -m ruff format .
 
-examples: env-dev ## every numbered script in examples/, in build/examples
-	@sh scripts/run_each.sh $(PY) build/examples examples/[0-9]*.py
+examples: env-dev ## every numbered script and notebook in examples/, in build/examples
+	@sh scripts/run_each.sh $(PY) build/examples examples/[0-9]*.py examples/[0-9]*.ipynb
 
 docs: env-dev ## the site, in build/docs; whatever Sphinx would warn of is an error
 	@rm -rf docs/generated

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Run scripts one after another in an empty folder, and stop at the first that fails.
+# Run scripts, and notebooks (scripts/run_notebook.py), one after another in an empty folder, and stop at the first that
+# fails.
 #
 #   sh scripts/run_each.sh PYTHON SCRATCH SCRIPT...
 #
@@ -25,7 +26,11 @@ count=$#
 for script in "$@"; do
     printf '== %s\n' "$script"
     started=$(date +%s)
-    (cd "$scratch" && "$python" "$root/$script") || {
+    case $script in
+        *.ipynb) runner=$root/scripts/run_notebook.py ;;
+        *) runner= ;;
+    esac
+    (cd "$scratch" && "$python" ${runner:+"$runner"} "$root/$script") || {
         printf '%s failed\n' "$script" >&2
         exit 1
     }

@@ -79,14 +79,11 @@ def _below_cell(label: str) -> Iterator[Report]:
     display: Any = sys.modules["IPython"].display.display
     started = last = time.monotonic()
 
-    def line(done: int, total: int, divergences: int) -> dict[str, str]:
-        seconds = f"{time.monotonic() - started:.0f} s"
-        if not total:
-            said, bar = f"{label}: compiling, {seconds}", "<progress></progress>"
-        else:
-            said = f"{label}: {done:,}/{total:,} draws, {divergences:,} divergences, {seconds}"
-            bar = f'<progress value="{done}" max="{total}"></progress>'
-        return {"text/plain": said, "text/html": f"<div>{bar} {escape(said)}</div>"}
+    def line(done: int, total: int, divergences: int, *, begun: str = "compiling") -> dict[str, str]:
+        told = f"{done:,}/{total:,} draws, {divergences:,} divergences" if total else begun
+        said = f"{label}: {told}, {time.monotonic() - started:.0f} s"
+        bar = f'<progress value="{done}" max="{total}"></progress> ' if total else ""
+        return {"text/plain": said, "text/html": f"<div>{bar}{escape(said)}</div>"}
 
     shown = display(line(0, 0, 0), raw=True, display_id=True)
     state = (0, 0, 0)
@@ -98,7 +95,9 @@ def _below_cell(label: str) -> Iterator[Report]:
             last = time.monotonic()
             shown.update(line(*state), raw=True)
 
+    ended = "stopped"
     try:
         yield report
+        ended = "done"
     finally:
-        shown.update(line(*state), raw=True)
+        shown.update(line(*state, begun=ended), raw=True)

@@ -71,6 +71,37 @@ def test_a_browser_is_told_a_few_times_a_second_and_of_the_end(monkeypatch: pyte
     assert "4,999/5,000 draws" in shown[-1]["text/plain"]
 
 
+def test_what_tells_no_draws_says_that_it_is_done_or_was_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = notebook(monkeypatch)
+    with progress_bar(True, label="outcome"):
+        pass
+    assert [one["text/plain"] for one in shown] == ["outcome: compiling, 0 s", "outcome: done, 0 s"]
+
+    def interrupted() -> None:
+        with progress_bar(True, label="outcome"):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert shown[-1]["text/plain"] == "outcome: stopped, 0 s"
+
+
+def test_in_a_kernel_the_last_line_is_what_is_left() -> None:
+    nbformat, nbclient = pytest.importorskip("nbformat"), pytest.importorskip("nbclient")
+    pytest.importorskip("ipykernel")
+    code = """
+from alliance_bayes.progress import progress_bar
+with progress_bar(True, label="outcome") as report:
+    for done in range(0, 4001, 50):
+        report(done, 4000, 1)
+"""
+    book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)])
+    nbclient.NotebookClient(book, timeout=120, kernel_name="python3").execute()
+    (output,) = book.cells[0].outputs
+    assert output["data"]["text/plain"].startswith("outcome: 4,000/4,000 draws, 1 divergences, ")
+    assert '<progress value="4000" max="4000">' in output["data"]["text/html"]
+
+
 def test_without_a_kernel_there_is_no_line(monkeypatch: pytest.MonkeyPatch) -> None:
     shown = notebook(monkeypatch, kernel=False)
     with progress_bar(True) as report:
