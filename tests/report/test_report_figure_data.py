@@ -19,6 +19,7 @@ from alliance_bayes.report.groups import groups
 from alliance_bayes.report.modelling import modelling
 from alliance_bayes.report.sections import Section
 from alliance_bayes.report.svg import Picture, draw
+from alliance_bayes.report.tables import Table
 from alliance_bayes.report.text import MINUS
 from alliance_bayes.report.variance import variance
 from alliance_bayes.report.view import View
@@ -130,47 +131,94 @@ def test_the_graph_names_every_factor_with_its_levels(pictures: dict[str, list[P
     assert len(graph.data.rows) == len(fit.design.terms) + sum(len(f.terms) for f in fit.design.factors) + 1
 
 
-def test_what_was_drawn_is_read_back() -> None:
+def recorded(paint: Callable[[Figure], None], shown: Callable[[str], str] = str) -> Table | None:
+    recorder = Recorder(paint)
+    draw(recorder, name="f", title="t", description="d", size=(4, 3))
+    return recorder.table("f", "Title", shown)
+
+
+def test_places_are_rows_and_series_are_columns() -> None:
     def paint(figure: Figure) -> None:
         axes = figure.subplots()
         axes.plot([1, 2], [3.25, -4], "o", label="observed")
-        axes.vlines([5], [0], [2], label="limits")
+        axes.vlines([1, 2, 5], [0, 1, 2], [2, 3, 4], label="limits")
         axes.fill_between([0, 1], [0, 1], [2, 3], label="band")
-        axes.stairs([7, 8], [0, 10, 20], label="shares")
         axes.axhline(0.5, label="limit")
-        axes.barh([1], [4], left=[-2], label="bars")
-        axes.set_yticks([1], ["secret level"])
+        axes.axvline(0)
+        axes.set_xlabel("secret scale")
 
-    recorder = Recorder(paint)
-    draw(recorder, name="f", title="t", description="d", size=(4, 3))
-    table = recorder.table("f", "Title", lambda text: text.replace("secret", "a"))
+    table = recorded(paint, lambda text: text.replace("secret", "a"))
 
     assert table is not None
     assert table.name == "f-data"
+    assert table.headings == ("a scale", "observed", "limits", "band")
     assert table.rows == (
-        ("observed", "1", "3.25"),
-        ("observed", "2", f"{MINUS}4"),
-        ("limit", "everywhere", "0.5"),
-        ("limits", "5", "0 to 2"),
-        ("band", "0", "0 to 2"),
-        ("band", "1", "1 to 3"),
-        ("bars", f"{MINUS}2 to 2", "a level"),
-        ("shares", "0 to 10", "7"),
-        ("shares", "10 to 20", "8"),
+        ("0", "–", "–", "0 to 2"),
+        ("1", "3.25", "0 to 2", "1 to 3"),
+        ("2", f"{MINUS}4", "1 to 3", "–"),
+        ("5", "–", "2 to 4", "–"),
+    )
+    assert table.note == "Lines: limit, 0.5."
+
+
+def test_bins_have_their_ends_and_points_in_them_are_of_them() -> None:
+    def paint(figure: Figure) -> None:
+        axes = figure.subplots()
+        axes.stairs([7, 8], [0, 10, 20], label="observed")
+        axes.plot([5, 15], [6, 9], label="replicated")
+
+    table = recorded(paint)
+
+    assert table is not None
+    assert table.headings == ("Across", "replicated", "observed")
+    assert table.rows == (("0 to 10", "6", "7"), ("10 to 20", "9", "8"))
+
+
+def test_levels_are_rows_from_top_to_bottom() -> None:
+    def paint(figure: Figure) -> None:
+        axes = figure.subplots()
+        axes.plot([2, 3], [0, 1], "o", label="mean")
+        axes.hlines([0, 1], [1, 2], [3, 4], label="limits")
+        axes.barh([0, 1], [4, 5], label="bars")
+        axes.set_yticks([0, 1], ["below", "secret level"])
+
+    table = recorded(paint, lambda text: text.replace("secret", "a"))
+
+    assert table is not None
+    assert table.headings == ("Level", "mean", "limits", "bars")
+    assert table.rows == (("a level", "3", "2 to 4", "5"), ("below", "2", "1 to 3", "4"))
+
+
+def test_panels_are_told_apart() -> None:
+    def paint(figure: Figure) -> None:
+        for axes, (title, shift) in zip(figure.subplots(1, 2), (("A", 0), ("B", 10)), strict=True):
+            axes.bar([0.5, 1.5], [1 + shift, 2 + shift], width=1.0, label="people")
+            axes.set_title(title)
+
+    table = recorded(paint)
+
+    assert table is not None
+    assert table.headings == ("Panel", "Across", "people")
+    assert table.rows == (
+        ("A", "0 to 1", "1"),
+        ("A", "1 to 2", "2"),
+        ("B", "0 to 1", "11"),
+        ("B", "1 to 2", "12"),
     )
 
 
 def test_long_lines_are_thinned_to_a_table_that_a_page_can_bear() -> None:
     def paint(figure: Figure) -> None:
         axes = figure.subplots()
-        axes.plot(np.arange(5000), np.arange(5000))
-        axes.plot([0, 1], [0, 1], label="short")
+        axes.plot(np.arange(5000), np.arange(5000), label="long")
 
-    recorder = Recorder(paint)
-    draw(recorder, name="f", title="t", description="d", size=(4, 3))
-    table = recorder.table("f", "Title")
+    table = recorded(paint)
 
     assert table is not None
-    assert len(table.rows) == MOST_ROWS // 2 + 2
-    assert table.rows[MOST_ROWS // 2 - 1] == ("line", "4,999", "4,999")
-    assert table.note
+    assert len(table.rows) == MOST_ROWS
+    assert table.rows[-1] == ("4,999", "4,999")
+    assert table.note == "Of what has many points, some at even distances are given."
+
+
+def test_nothing_drawn_is_no_table() -> None:
+    assert recorded(lambda figure: figure.subplots().axvline(0) and None) is None

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
@@ -16,27 +18,14 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.container import BarContainer
     from matplotlib.figure import Figure
-    from matplotlib.patches import StepPatch
+    from matplotlib.lines import Line2D
 
 __all__ = ["MOST_ROWS", "Recorder", "curve_data", "observed_data", "written"]
 
 #: Rows of a table read back from a drawing.
 MOST_ROWS = 120
-_HEADINGS = ("What is drawn", "Across", "Up")
-_Mark = tuple[str, str, str]
-
-
-@dataclass(frozen=True)
-class _Part:
-    """What one artist drew, put into words only where the table has it: of many points it has few."""
-
-    size: int
-    mark: Callable[[int], _Mark]
-
-    def marks(self, most: int) -> list[_Mark]:
-        """All marks, or so many at even distances."""
-        few = min(self.size, most)
-        return [self.mark(int(place)) for place in np.unique(np.linspace(0, self.size - 1, few).round().astype(int))]
+#: Where something is on the axis that data are read along: from and to, which are the same for a point.
+type _Place = tuple[float, float]
 
 
 def curve_data(name: str, title: str, curves: Sequence[tuple[str, pd.DataFrame]], x: str, band: str) -> Table:
@@ -92,7 +81,7 @@ def written(value: float) -> str:
 
 
 class Recorder:
-    """A painter that reads back what it has drawn.
+    """A painter that reads back the data of what it has drawn.
 
     Parameters
     ----------
@@ -102,16 +91,17 @@ class Recorder:
 
     def __init__(self, painter: Callable[[Figure], None]) -> None:
         self._painter = painter
-        self._parts: list[_Part] = []
+        self._panels: list[_Panel] = []
 
     def __call__(self, figure: Figure) -> None:
         """Draw."""
         self._painter(figure)
         seen = [axes for axes in figure.axes if axes.get_visible() and axes.axison]
-        self._parts = [part for axes in seen for part in _parts(axes, alone=len(seen) == 1) if part.size]
+        panels = (_Panel.of(axes, alone=len(seen) == 1) for axes in seen)
+        self._panels = [panel for panel in panels if panel.series]
 
     def table(self, name: str, title: str, shown: Callable[[str], str] = str) -> Table | None:
-        """What was drawn, in at most `MOST_ROWS` rows; None where nothing was.
+        """The data, a place of the axis a row and a series a column, in at most `MOST_ROWS` rows; None of nothing.
 
         Parameters
         ----------
@@ -120,96 +110,208 @@ class Recorder:
         shown
             What is done to every text, besides taking out control characters.
         """
-        if not self._parts:
+        if not self._panels:
             return None
-        most = max(1, MOST_ROWS // len(self._parts))
-        rows = [row for part in self._parts for row in part.marks(most)][:MOST_ROWS]
-        some = any(part.size > most for part in self._parts)
+        several, most = len(self._panels) > 1, max(1, MOST_ROWS // len(self._panels))
+        columns = list(dict.fromkeys(column for panel in self._panels for column in panel.columns()))
+        rows = [
+            (*((panel.head,) if several else ()), place, *(cells.get(column, "–") for column in columns))
+            for panel in self._panels
+            for place, cells in panel.rows(most)
+        ][:MOST_ROWS]
+        named = {panel.along for panel in self._panels}
+        along = named.pop() if len(named) == 1 else "Level" if all(panel.named for panel in self._panels) else "Across"
+        some = any(series.size > most for panel in self._panels for series in panel.series)
+        notes = ["Of what has many points, some at even distances are given."] if some else []
+        lines = dict.fromkeys(line for panel in self._panels for line in panel.lines)
+        notes += [f"Lines: {'; '.join(lines)}."] if lines else []
+        words = [0, 1] if several and all(panel.named for panel in self._panels) else [0]
         return Table.of(
             f"{name}-data",
             shown(title),
-            _HEADINGS,
+            [clean(shown(text)) for text in (*(("Panel",) if several else ()), along, *columns)],
             [tuple(clean(shown(cell)) for cell in row) for row in rows],
-            words=(1, 2),
-            note="Of what has many points, some at even distances are given." if some else "",
+            words=words,
+            note=clean(shown(" ".join(notes))),
         )
 
 
-def _parts(axes: Axes, *, alone: bool) -> Iterator[_Part]:
-    from matplotlib.collections import LineCollection, PolyCollection
-    from matplotlib.container import BarContainer
-    from matplotlib.lines import Line2D
-    from matplotlib.patches import StepPatch
+@dataclass(frozen=True)
+class _Panel:
+    """The data of one pair of axes.
 
-    across, up = _Scale(axes, "x"), _Scale(axes, "y")
-    head = "" if alone else axes.get_title(loc="left") or axes.get_title() or axes.get_xlabel()
+    Parameters
+    ----------
+    head
+        What it is called beside others.
+    along
+        What the places measure that its data are at.
+    named
+        Whether these have names: levels, from top to bottom.
+    series
+        What is drawn at them.
+    lines
+        What lines all across stand for, in words.
+    scale
+        Tells what places are called.
+    inverted
+        Whether the lowest place is on top.
+    """
 
-    def named(label: object, otherwise: str) -> str:
-        own = str(label or "")
-        own = otherwise if own.startswith("_") or not own else own
-        return f"{head}: {own}" if head else own
+    head: str
+    along: str
+    named: bool
+    series: list[_Series]
+    lines: list[str]
+    scale: _Scale
+    inverted: bool
 
-    for line in axes.lines:
-        assert isinstance(line, Line2D)
+    @classmethod
+    def of(cls, axes: Axes, *, alone: bool) -> _Panel:
+        across, up = _Scale(axes, "x"), _Scale(axes, "y")
+        named = up.named
+        labels = (axes.get_xlabel(), axes.get_ylabel())
+        parts = _Parts(axes, across, up, named=named, otherwise=labels[0 if named else 1] or "value")
+        head = "" if alone else axes.get_title(loc="left") or axes.get_title() or axes.get_xlabel()
+        along = (labels[1] or "Level") if named else labels[0] or "Across"
+        along, head = (" ".join(text.split()) for text in (along, head))
+        series = [one for one in parts.series() if one.size]
+        return cls(head, along, named, series, parts.lines, up if named else across, axes.yaxis_inverted())
+
+    def columns(self) -> list[str]:
+        """Names of the series."""
+        return [one.name for one in self.series]
+
+    def rows(self, most: int) -> list[tuple[str, dict[str, str]]]:
+        """What each place is called, and what is there by series; of many places some."""
+        found: dict[_Place, dict[str, list[str]]] = {}
+        bins = sorted({place for one in self.series for place in one.places if place[0] < place[1]})
+        for one in self.series:
+            few = np.unique(np.linspace(0, one.size - 1, min(one.size, most)).round().astype(int))
+            places = [one.places[k] for k in few]
+            for place, k in zip(_binned(places, bins), few, strict=True):
+                found.setdefault(place, {}).setdefault(one.name, []).append(one.cell(int(k)))
+        order = sorted(found, reverse=self.named and not self.inverted)
+        return [
+            (self.scale.between(*place), {name: "; ".join(of) for name, of in found[place].items()}) for place in order
+        ]
+
+
+def _binned(places: list[_Place], bins: list[_Place]) -> list[_Place]:
+    """Points as the bins that they stand for, where each is in a bin of its own."""
+    if not bins or any(low < high for low, high in places):
+        return places
+    lower = np.array([low for low, _ in bins])
+    at = [int(np.searchsorted(lower, x, side="right")) - 1 for x, _ in places]
+    inside = all(k >= 0 and x <= bins[k][1] for k, (x, _) in zip(at, places, strict=True))
+    return [bins[k] for k in at] if inside and len(set(at)) == len(at) else places
+
+
+@dataclass(frozen=True)
+class _Series:
+    """What is drawn at some places, put into words only where the table has it."""
+
+    name: str
+    places: list[_Place]
+    cell: Callable[[int], str]
+
+    @property
+    def size(self) -> int:
+        return len(self.places)
+
+
+class _Parts:
+    """Reads the artists of a pair of axes."""
+
+    def __init__(self, axes: Axes, across: _Scale, up: _Scale, *, named: bool, otherwise: str) -> None:
+        self._axes, self._across, self._up, self._named = axes, across, up, named
+        self._otherwise = " ".join(otherwise.split())
+        self.lines: list[str] = []
+
+    def series(self) -> Iterator[_Series]:
+        """All of them."""
+        from matplotlib.collections import LineCollection, PolyCollection
+        from matplotlib.container import BarContainer
+        from matplotlib.lines import Line2D
+        from matplotlib.patches import StepPatch
+
+        for line in self._axes.lines:
+            assert isinstance(line, Line2D)
+            yield from self._line(line)
+        for collection in self._axes.collections:
+            if isinstance(collection, LineCollection):
+                ends = [np.asarray(segment, float)[[0, -1]] for segment in collection.get_segments()]
+                yield from self._intervals(self._name(collection.get_label(), "interval"), ends)
+            elif isinstance(collection, PolyCollection):
+                outline = np.concatenate([cast(np.ndarray, path.vertices) for path in collection.get_paths()])
+                yield self._area(self._name(collection.get_label(), "band"), outline)
+        for container in self._axes.containers:
+            if isinstance(container, BarContainer):
+                yield self._bars(self._name(container.get_label(), self._otherwise), container)
+        for patch in self._axes.patches:
+            if isinstance(patch, StepPatch):
+                values, edges, _ = patch.get_data()
+                places = [(float(low), float(high)) for low, high in pairwise(edges)]
+                cell = partial(self._at, self._up, np.asarray(values, float))
+                yield _Series(self._name(patch.get_label(), self._otherwise), places, cell)
+
+    def _name(self, label: object, otherwise: str) -> str:
+        own = " ".join(str(label or "").split())
+        return otherwise if own.startswith("_") or not own else own
+
+    @staticmethod
+    def _at(scale: _Scale, values: np.ndarray, k: int) -> str:
+        return scale.at(float(values[k]))
+
+    def _line(self, line: Line2D) -> Iterator[_Series]:
+        axes, label = self._axes, self._name(line.get_label(), "")
         x, y = (np.asarray(values, float) for values in line.get_data())
-        name = named(line.get_label(), "line" if line.get_linestyle() != "None" else "points")
-        if line.get_transform() == axes.get_yaxis_transform(which="grid"):
-            yield _points(name, x[:1], y[:1], lambda _: "everywhere", up.at)
-        elif line.get_transform() == axes.get_xaxis_transform(which="grid"):
-            yield _points(name, x[:1], y[:1], across.at, lambda _: "everywhere")
-        else:
-            yield _points(name, x, y, across.at, up.at)
-    for collection in axes.collections:
-        if isinstance(collection, LineCollection):
-            ends = [np.asarray(segment, float)[[0, -1]] for segment in collection.get_segments()]
-            yield _intervals(named(collection.get_label(), "interval"), ends, across, up)
-        elif isinstance(collection, PolyCollection):
-            outline = np.concatenate([cast(np.ndarray, path.vertices) for path in collection.get_paths()])
-            yield _area(named(collection.get_label(), "area"), outline, across, up)
-    for container in axes.containers:
-        if isinstance(container, BarContainer):
-            yield _bars(named(container.get_label(), "bar"), container, across, up)
-    for patch in axes.patches:
-        if isinstance(patch, StepPatch):
-            yield _steps(named(patch.get_label(), "steps"), patch, across, up)
+        for transform, scale, place in (
+            (axes.get_yaxis_transform("grid"), self._up, y),
+            (axes.get_xaxis_transform("grid"), self._across, x),
+        ):
+            if line.get_transform() == transform:
+                # A line all across says where something lies, and without a name what the axis says already.
+                self.lines += [f"{label}, {scale.at(float(place[0]))}"] if label and place.size else []
+                return
+        if self._named and x.size == 2 and y[0] == y[1] and line.get_linestyle() != "None":
+            yield from self._intervals(label or "interval", [np.column_stack([x, y])])
+            return
+        key, value, scale = (y, x, self._across) if self._named else (x, y, self._up)
+        places = [(float(place), float(place)) for place in np.round(key, 9)]
+        yield _Series(label or self._otherwise, places, partial(self._at, scale, value))
 
+    def _intervals(self, name: str, ends: list[np.ndarray]) -> Iterator[_Series]:
+        flat = self._named or all(one[0, 0] != one[1, 0] for one in ends)
+        if flat and not self._named:
+            # Level pieces: a value over a stretch of the axis.
+            places = [(float(one[0, 0]), float(one[1, 0])) for one in ends]
+            yield _Series(name, places, lambda k: self._up.between(*ends[k][:, 1]))
+            return
+        key, value, scale = (1, 0, self._across) if self._named else (0, 1, self._up)
+        places = [(float(round(one[0, key], 9)),) * 2 for one in ends]
+        yield _Series(name, places, lambda k: scale.between(*sorted(map(float, ends[k][:, value]))))
 
-def _points(
-    name: str, x: np.ndarray, y: np.ndarray, across: Callable[[float], str], up: Callable[[float], str]
-) -> _Part:
-    return _Part(len(x), lambda k: (name, across(float(x[k])), up(float(y[k]))))
+    def _area(self, name: str, outline: np.ndarray) -> _Series:
+        places = np.unique(outline[:, 0])
 
+        def cell(k: int) -> str:
+            own = outline[outline[:, 0] == places[k], 1]
+            return self._up.between(float(own.min()), float(own.max()))
 
-def _intervals(name: str, ends: list[np.ndarray], across: _Scale, up: _Scale) -> _Part:
-    return _Part(len(ends), lambda k: (name, across.between(*ends[k][:, 0]), up.between(*ends[k][:, 1])))
+        return _Series(name, [(float(place), float(place)) for place in np.round(places, 9)], cell)
 
-
-def _area(name: str, outline: np.ndarray, across: _Scale, up: _Scale) -> _Part:
-    places = np.unique(outline[:, 0])
-
-    def mark(k: int) -> _Mark:
-        own = outline[outline[:, 0] == places[k], 1]
-        return name, across.at(float(places[k])), up.between(float(own.min()), float(own.max()))
-
-    return _Part(len(places), mark)
-
-
-def _bars(name: str, container: BarContainer, across: _Scale, up: _Scale) -> _Part:
-    boxes = [bar.get_bbox() for bar in container.patches]
-
-    def mark(k: int) -> _Mark:
-        box = boxes[k]
-        # A bar lies along the axis that does not have its width.
+    def _bars(self, name: str, container: BarContainer) -> _Series:
+        boxes = [bar.get_bbox() for bar in container.patches]
+        # A bar lies along the axis that does not have its width; from nothing on, its end is what it says.
         if container.orientation == "horizontal":
-            return name, across.between(box.x0, box.x1), up.at((box.y0 + box.y1) / 2)
-        return name, across.between(box.x0, box.x1), up.between(box.y0, box.y1)
-
-    return _Part(len(boxes), mark)
-
-
-def _steps(name: str, patch: StepPatch, across: _Scale, up: _Scale) -> _Part:
-    values, edges, _ = patch.get_data()
-    return _Part(len(values), lambda k: (name, across.between(edges[k], edges[k + 1]), up.at(values[k])))
+            middles = [float(round((box.y0 + box.y1) / 2, 9)) for box in boxes]
+            sides = [(float(box.x0), float(box.x1)) for box in boxes]
+            places, scale = [(middle, middle) for middle in middles], self._across
+        else:
+            places, scale = [(float(box.x0), float(box.x1)) for box in boxes], self._up
+            sides = [(float(box.y0), float(box.y1)) for box in boxes]
+        return _Series(name, places, lambda k: scale.at(sides[k][1]) if not sides[k][0] else scale.between(*sides[k]))
 
 
 class _Scale:
@@ -224,6 +326,11 @@ class _Scale:
         if isinstance(locator, FixedLocator) and isinstance(formatter, FixedFormatter | FuncFormatter):
             places = [float(place) for place in locator()]
             self._names = {round(place, 6): str(formatter(place, k)) for k, place in enumerate(places)}
+
+    @property
+    def named(self) -> bool:
+        """Whether the axis has names in place of numbers."""
+        return any(written(place) != name and name for place, name in self._names.items())
 
     def at(self, value: float) -> str:
         return self._names.get(round(float(value), 6), written(float(value)))
