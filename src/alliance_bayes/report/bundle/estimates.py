@@ -41,15 +41,17 @@ def estimates_csv(rows: EffectTable | None, numbers: Mapping[str, Any]) -> str:
 
 
 def _places(ids: Sequence[str], numbers: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
-    """Section, block and id of each row: blocks are a study's, and a report has its own effects before its sections."""
+    """Section, block and id of each row: blocks are a study's, and a report has its own effects before all others."""
     effects = numbers["effects"] or ()
     part_of = {record["block"]: record["part"] for record in effects if "block" in record}
     for place, identity in enumerate(ids):
         before = identity.partition("/")[0]
-        if part_of:
+        if before in part_of:
             yield part_of[before], before, identity
+        elif not part_of and place < len(effects):
+            yield "effects", "", identity
         else:
-            yield "effects" if place < len(effects) else before, "", identity
+            yield before, "", identity
 
 
 def csv_text(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
