@@ -20,9 +20,9 @@ from alliance_bayes.report.groups import pair_name
 from alliance_bayes.report.phrases import (
     adjusted_for,
     contrast_values,
-    lower_is_better,
     outcome_words,
     under_other_priors,
+    way_words,
 )
 from alliance_bayes.report.privacy import ShownFlow
 from alliance_bayes.report.rows import Estimates, text_of
@@ -227,8 +227,8 @@ def sentence(fit: FittedModel, estimates: Estimates, row: pd.Series, direction: 
     """The contrast, settled or not."""
     outcome, scale = outcome_words(fit)[0], fit.design.scales.get(fit.design.outcome.name)
     event = fit.design.family.event
-    better, worse = ("higher", "lower") if event or scale is None else ("better", "worse")
-    above, below = (worse, better) if lower_is_better(fit) else (better, worse)
+    above, below = way_words(fit)
+    first, second = sorted((above, below), key=lambda word: word in ("worse", "lower"))
     if event:
         points = SENTENCES("percentage_points")
         places = max(0, estimates.places(row) - 2)
@@ -243,8 +243,8 @@ def sentence(fit: FittedModel, estimates: Estimates, row: pd.Series, direction: 
         outcome=outcome,
         word=direction.word,
         way=direction.pick(above, below),
-        better=better,
-        worse=worse,
+        better=first,
+        worse=second,
         high=ends.high,
         low=ends.low,
         size=mean.removeprefix(MINUS),

@@ -20,6 +20,7 @@ __all__ = [
     "outcome_words",
     "persons_of",
     "under_other_priors",
+    "way_words",
 ]
 
 
@@ -50,6 +51,14 @@ def lower_is_better(fit: FittedModel) -> bool:
     """Whether less of the outcome is better, as with symptoms."""
     scale = None if fit.design.family.event else fit.design.scales.get(fit.design.outcome.name)
     return scale is not None and not scale.higher_is_better
+
+
+def way_words(fit: FittedModel) -> tuple[str, str]:
+    """What more and what less of the outcome are called: better and worse where its scale says which is which."""
+    scale = None if fit.design.family.event else fit.design.scales.get(fit.design.outcome.name)
+    if scale is None or not (scale.instrument or not scale.higher_is_better):
+        return "higher", "lower"
+    return ("better", "worse") if scale.higher_is_better else ("worse", "better")
 
 
 def outcome_words(fit: FittedModel) -> tuple[str, str]:

@@ -18,7 +18,7 @@ from alliance_bayes.report.answer import Answer, contrast_row
 from alliance_bayes.report.checked import Item
 from alliance_bayes.report.effect_sizes import relevance_words, rope_limits
 from alliance_bayes.report.groups import factors_of, fixed_at_zero
-from alliance_bayes.report.phrases import lower_is_better, outcome_words
+from alliance_bayes.report.phrases import outcome_words, way_words
 from alliance_bayes.report.rows import Estimates, text_of
 from alliance_bayes.report.tables import Table
 from alliance_bayes.report.text import (
@@ -293,9 +293,7 @@ def sure_words(estimates: Estimates, row: pd.Series, direction: Claim) -> str:
 
 def plain_words(fit: FittedModel, row: pd.Series, direction: Claim, where: str) -> str:
     """Direction and size in everyday words."""
-    known = fit.design.scales.get(fit.design.outcome.name)
-    better, worse = ("higher", "lower") if fit.design.family.event or known is None else ("better", "worse")
-    above, below = (worse, better) if lower_is_better(fit) else (better, worse)
+    above, below = way_words(fit)
     way = SENTENCES("direction", settled=direction.settled, way=direction.pick(above, below), where=where)
     size = size_words(row)
     return f"{way}; {size}" if size else way

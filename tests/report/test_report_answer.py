@@ -1,0 +1,197 @@
+"""What a page says first: each word and number of it follows from the rows that the same page holds."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from scipy.stats import norm
+
+from alliance_bayes.checks import CheckReport
+from alliance_bayes.effects import effects, improvement
+from alliance_bayes.effects.equivalence import DECIDED
+from alliance_bayes.errors import UsageError
+from alliance_bayes.fit import FittedModel
+from alliance_bayes.report import Rendered
+from alliance_bayes.report.text import MINUS, SCALE, UNSETTLED
+from builders import fitted, rendered, rows
+
+FORMULA = "who5_followup ~ alliance + who5_baseline + (1 | sex)"
+ROWS = rows(150, countries=3)
+NUMBER = rf"{MINUS}?[0-9]+(?:\.[0-9]+)?"
+SENTENCE = re.compile(
+    rf"^(?:.+ was (?P<word>[a-z ]+?) (?P<way>better|worse|higher|lower) (?:with|among) .+: by (?P<size>{NUMBER})"
+    rf"|Whether .+ was (?:better or worse|higher or lower) .+ is not settled: the difference is (?P<mean>{NUMBER}))"
+    r"(?: of [0-9]+)? (?P<unit>[^(]+) \((?P<kind>[0-9.]+% [a-z -]+ interval) "
+    rf"(?P<lower>{NUMBER}) to (?P<upper>{NUMBER})\)\.$"
+)
+SHARES = re.compile(
+    r"^Of 100 people about ([0-9]+) \(([0-9]+) to ([0-9]+)\) would .+, about ([0-9]+) \(([0-9]+) to ([0-9]+)\) .+\.$"
+)
+
+
+def number_of(text: str) -> float:
+    return float(text.replace(MINUS, "-"))
+
+
+def built(slope: float, sd: float, *, outcome: str = "who5", seed: int = 0, **spec: Any) -> FittedModel:
+    """A fit whose slope per point has that mean and SD, of well-being, symptoms or an unknown outcome."""
+    names = {"who5": ("who5_followup", "who5_baseline"), "phq9": ("phq9_followup", "phq9_baseline"), "y": ("y", "x0")}
+    after, before = names[outcome]
+    frame = ROWS.rename(columns={"who5_followup": after, "who5_baseline": before})
+    if outcome == "phq9":
+        frame[[after, before]] = np.round(frame[[after, before]] * 27 / 100)
+    formula = FORMULA.replace("who5_followup", after).replace("who5_baseline", before)
+    means = {"beta": [float(frame[after].mean()), slope, 0.4], "sigma": float(frame[after].std())}
+    return fitted(frame, formula=formula, means=means, sds={"beta": [0.2, sd, 0.01]}, draws=100, seed=seed, spec=spec)
+
+
+def head(fit: FittedModel, checks: CheckReport, prob: float = 0.89) -> tuple[Rendered, dict[str, Any], pd.DataFrame]:
+    table = effects(fit, prob=prob)
+    report = rendered(fit, effects=table, checks=checks, sections=["effects"])
+    assert report.rows is not None
+    return report, report.numbers["answer"], pd.DataFrame(report.rows)
+
+
+def contrast(found: pd.DataFrame) -> pd.Series:
+    return found.loc[found["estimand"] == "slope_p10_p90"].iloc[0]
+
+
+@pytest.mark.slow
+@settings(
+    max_examples=15,
+    deadline=None,
+    # A page a try: to look for a smaller failure would take minutes.
+    phases=[Phase.explicit, Phase.generate],
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(
+    slope=st.floats(-9, 9).map(lambda x: round(x, 2)),
+    sd=st.floats(0.05, 4).map(lambda x: round(x, 2)),
+    outcome=st.sampled_from(["who5", "phq9", "y"]),
+    prob=st.sampled_from([0.5, 0.89, 0.99]),
+    seed=st.integers(0, 100),
+)
+def test_the_answer_says_what_its_rows_hold(
+    slope: float, sd: float, outcome: str, prob: float, seed: int, checks_of: Callable[..., CheckReport]
+) -> None:
+    report, answer, found = head(built(slope, sd, outcome=outcome, seed=seed), checks_of(), prob)
+    row = contrast(found)
+    (summary, *_) = report.numbers["summary"]
+
+    said = SENTENCE.match(answer["sentence"])
+    assert said is not None, answer["sentence"]
+    settled = said["word"] is not None
+    # Direction: of symptoms, fewer is better; where no scale says what is good, nothing is called so.
+    assert settled == (row["lower"] > 0 or row["upper"] < 0) or row["p_direction"] < SCALE[-1][0]
+    if settled:
+        words = {"who5": ("better", "worse"), "phq9": ("worse", "better"), "y": ("higher", "lower")}[outcome]
+        assert said["way"] == words[0 if row["median"] > 0 else 1]
+        assert row["p_direction"] >= {word: limit for limit, word in SCALE}[said["word"]]
+        assert answer["certainty"] == said["word"]
+    elif not (row["lower"] > 0 or row["upper"] < 0):
+        assert answer["certainty"] in (UNSETTLED, SCALE[-1][1])
+    # Size: the numbers of the table in the section, half a last digit off at most.
+    places = len((said["size"] or said["mean"]).partition(".")[2])
+    half = 0.5 * 10.0**-places + 1e-9
+    assert abs(number_of(said["lower"]) - row["lower"]) <= half
+    assert abs(number_of(said["upper"]) - row["upper"]) <= half
+    mean = abs(row["mean"]) if settled else row["mean"]
+    assert abs(number_of(said["size"] or said["mean"]) - mean) <= half
+    assert said["kind"] == f"{100 * prob:g}% equal-tailed interval"
+    assert f"{said['lower']} to {said['upper']}" in summary["estimate"]
+    # The verdict on the margins is that of the row's own probabilities.
+    words_said = summary["words"]
+    if outcome == "y":
+        assert pd.isna(row["rope_low"])
+        assert "negligible" not in words_said
+        assert "relevant" not in words_said
+        assert answer["shares"] == ""
+        return
+    inside, beyond = row["p_rope"], max(row["p_above_rope"], 1 - row["p_rope"] - row["p_above_rope"])
+    open_or_more = "more than negligible" if beyond >= DECIDED else "may be negligible"
+    verdict = "negligible" if inside >= DECIDED else open_or_more
+    assert re.search(r"(?:more than |may be )?negligible", words_said)[0] == verdict  # type: ignore[index]
+    assert ("short of relevant" in words_said) == (row["p_relevant"] <= 1 - DECIDED and inside < DECIDED)
+    assert words_said.endswith(", relevant") == (row["p_relevant"] >= DECIDED)
+    # The shares are those that the manifest has.
+    shares = SHARES.match(answer["shares"])
+    assert shares is not None, answer["shares"]
+    own = found[found.index.str.startswith("answer/")]
+    numbers = [100 * own.iloc[place][name] for place in (0, 1) for name in ("mean", "lower", "upper")]
+    np.testing.assert_allclose([float(one) for one in shares.groups()], numbers, atol=0.5 + 1e-9)
+
+
+def test_shares_at_a_rating_are_those_of_everybody_set_to_it(checks_of: Callable[..., CheckReport]) -> None:
+    fit = built(6.0, 0.5)
+    _, answer, found = head(fit, checks_of())
+    low, high = np.quantile(ROWS["alliance"], [0.1, 0.9])
+    # By hand: the chance of a score of the next step above baseline + 10, cut midway between two steps.
+    draws, frame = fit.stacked, fit.design.frame
+
+    expected = []
+    for value in (high, low):
+        aims = np.ceil((frame["who5_baseline"].to_numpy() + 10) / 4) * 4
+        eta = (
+            draws["beta"][:, :1]
+            + draws["beta"][:, 1:2] * (value - frame["alliance"].mean())
+            + draws["beta"][:, 2:3] * (frame["who5_baseline"] - frame["who5_baseline"].mean()).to_numpy()
+            + draws["u_sex"][:, frame["sex"].cat.codes.to_numpy(), 0]
+        )
+        chances = norm.sf((aims - 2 - eta) / draws["sigma"][:, None]) * (aims <= 100)
+        expected.append(chances.mean())
+    own = found[found.index.str.startswith("answer/")]
+    # Rows that are nearly alike are joined: within 0.02 of a posterior SD.
+    np.testing.assert_allclose(own["mean"], expected, atol=0.05 * float(own["sd"].max()))
+    assert own["at"].tolist() == [f"alliance = {value:g}" for value in (high, low)]
+    assert f"at {high:g}" in answer["shares"]
+
+
+def test_everybody_is_set_to_a_value_but_not_to_another_baseline() -> None:
+    fit = built(6.0, 0.5)
+    with pytest.raises(UsageError, match=r"sets 'who5_baseline', the baseline that everybody's outcome is compared"):
+        improvement(fit, at={"who5_baseline": 20.0})
+    two = improvement(fit, at={"alliance": [3.0, 5.0]}, factor="sex")
+    assert two["at"].tolist() == ["alliance = 3"] * 4 + ["alliance = 5"] * 4
+
+
+def test_a_declared_contrast_is_what_the_page_leads_with(checks_of: Callable[..., CheckReport]) -> None:
+    _, answer, found = head(built(3.0, 0.3, contrast=(2, 4)), checks_of())
+    row = found.loc[found["estimand"] == "slope_contrast"].iloc[0]
+    assert answer["rows"][0] == row.name
+    assert row["mean"] == pytest.approx(6.0, abs=0.2)
+    assert "with alliance at 4 than at 2: by" in answer["sentence"]
+    assert "percentile" not in answer["sentence"]
+
+
+def test_two_arms_are_the_question(checks_of: Callable[..., CheckReport]) -> None:
+    frame = ROWS.assign(arm=pd.Categorical.from_codes(np.arange(150) % 2, ["control", "treated"]))
+    fit = fitted(
+        frame,
+        formula="who5_followup ~ arm + who5_baseline",
+        means={"beta": [45.0, 8.0, 0.4]},
+        sds={"beta": [0.2, 1.0, 0.01]},
+        draws=100,
+        spec={"focal": "arm"},
+    )
+    report, answer, found = head(fit, checks_of())
+    row = found.loc[found["estimand"] == "contrast_of_means"].iloc[0]
+    said = SENTENCE.match(answer["sentence"])
+    assert said is not None
+    assert (said["word"], said["way"]) == ("almost certainly", "better")
+    assert number_of(said["size"]) == pytest.approx(row["mean"], abs=0.06)
+    assert "“treated” than among those with “control”" in answer["sentence"]
+    assert answer["caveat"].startswith("A difference between groups, not an effect of them unless chance assigned")
+    assert report.numbers["summary"][0]["question"] == "Follow-up WHO-5 by arm"
+
+
+def test_withheld_conclusions_have_no_answer(withheld: Rendered) -> None:
+    assert withheld.numbers["answer"] is None
+    assert withheld.numbers["summary"] == []
+    assert 'class="answer"' not in withheld.html
