@@ -112,7 +112,14 @@ class Checked:
 
     @classmethod
     def of(
-        cls, fit: FittedModel, report: CheckReport, redact: Redact, small: int, *, few: frozenset[str] = frozenset()
+        cls,
+        fit: FittedModel,
+        report: CheckReport,
+        redact: Redact,
+        small: int,
+        *,
+        few: frozenset[str] = frozenset(),
+        anchor: str = "check",
     ) -> Checked:
         """Draw and tabulate every check of a report.
 
@@ -128,18 +135,20 @@ class Checked:
             Fewest people that a shown group has.
         few
             The quantities that no check says anything of; see :func:`quiet`.
+        anchor
+            What the ids of the checks begin with, unique in the page.
         """
         withheld, items = report.conclusions_withheld, []
         for position, result in enumerate(report.results, 1):
             with named(result.check):
-                items.append(_item(fit, result.without(fit, few), position, withheld, redact, small))
+                items.append(_item(fit, result.without(fit, few), f"{anchor}-{position}", withheld, redact, small))
         return cls(tuple(items))
 
 
-def _item(fit: FittedModel, result: CheckResult, position: int, withheld: bool, redact: Redact, small: int) -> Item:
+def _item(fit: FittedModel, result: CheckResult, anchor: str, withheld: bool, redact: Redact, small: int) -> Item:
     # Any other check would give away the numbers that are withheld.
     shown = not withheld or not result.check.holds_estimates
-    anchor, title = f"check-{position}", redact(result.title)
+    title = redact(result.title)
     spoken, words = in_sentences(fit.design), in_cells(fit.design)
     sentence = (
         _said(told(fit, result, small), redact, spoken)

@@ -100,8 +100,12 @@ class SummaryRow:
 
 def summary_table(rows: Sequence[SummaryRow], *, heading: str, note: str = "") -> Table:
     """The table of some rows; `heading` names the intervals."""
-    # All rows have the same marks.
-    labels = [mark.label for mark in rows[0].holds] if rows else []
+    # All rows have the same marks; a column of what was examined nowhere would say nothing.
+    every = [mark.label for mark in rows[0].holds] if rows else []
+    tried = {mark.label for row in rows for mark in row.holds if mark.verdict}
+    labels = [label for label in every if label in tried]
+    never = join([label[:1].lower() + label[1:] for label in every if label not in tried])
+    note = " ".join(filter(None, (note, SENTENCES("never", what=never) if never else "")))
     return Table.of(
         "table-summary",
         SENTENCES("caption", heading=heading),
@@ -109,7 +113,7 @@ def summary_table(rows: Sequence[SummaryRow], *, heading: str, note: str = "") -
         [
             (
                 *(row.question, row.people, row.estimate, row.margin, row.sure),
-                *(mark.markup for mark in row.holds),
+                *(mark.markup for mark in row.holds if mark.label in tried),
                 row.words,
             )
             for row in rows

@@ -7,12 +7,13 @@ from dataclasses import replace
 import numpy as np
 
 from alliance_bayes.api import Fit
-from alliance_bayes.checks.comparison import SMALL_DIFFERENCE, Comparison
+from alliance_bayes.checks.comparison import Comparison
 from alliance_bayes.report.curve import LEAST, average_curve, grouped_histogram, observed_means
 from alliance_bayes.report.figure_data import curve_data, observed_data
 from alliance_bayes.report.figures import slope_figure
 from alliance_bayes.report.svg import Picture
-from alliance_bayes.report.text import column_name, count, is_small_step, join
+from alliance_bayes.report.text import column_name, count, is_small_step, join, percent
+from alliance_bayes.study.bend import CURVE, bend_of
 from alliance_bayes.study.declared import DeclaredPart
 from alliance_bayes.study.model_comparison import compared, score_table
 from alliance_bayes.study.part import Block, Part
@@ -52,7 +53,7 @@ def _curve(part: DeclaredPart, line: Fit, whole: Block) -> Comparison | None:
     """The curve and what it predicts; no comparison where the draws of either model failed the checks."""
     spline = part.fit("spline")
     block = part.block("curve", part.estimated("curve", {"spline": spline})[:1])
-    comparison = compared({part.sentence("straight_line"): line, "spline": spline})
+    comparison = compared({part.sentence("straight_line"): line, CURVE: spline})
     # A score of draws that failed the checks, of either model, is no more to be shown than a slope of theirs.
     if whole.withheld:
         withheld = tuple(dict.fromkeys((*block.withheld, *whole.withheld)))
@@ -67,14 +68,14 @@ def _curve(part: DeclaredPart, line: Fit, whole: Block) -> Comparison | None:
         note=part.sentence("scores_note"),
     )
     part.show("curve", block, tables=[scores], pictures=[_picture(part, spline)])
-    first, second = (comparison.table.iloc[place] for place in (0, 1))
-    gap, se = abs(float(second["elpd_difference"])), float(second["se_difference"])
+    bend = bend_of(comparison.table)
     part.find(
         "bend",
-        alike=gap < SMALL_DIFFERENCE or gap < 2 * se,
-        straight=first["model"] == part.sentence("straight_line"),
-        gap=f"{gap:.1f}",
-        se=f"{se:.1f}",
+        verdict=bend.verdict,
+        gap=f"{bend.gap:.1f}",
+        se=f"{bend.se:.1f}",
+        ahead=bend.ahead,
+        weight=percent(bend.weight),
     )
     return comparison
 

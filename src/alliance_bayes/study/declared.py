@@ -47,11 +47,20 @@ NO_VALUES: Mapping[str, Any] = ReadOnly({})
 
 @dataclass(frozen=True, kw_only=True)
 class Model:
-    """A card, the population it is fitted to, and the fit's name, which is the card's by default."""
+    """A card, the population it is fitted to, the fit's name, which is the card's by default, and its dearer checks.
+
+    `refits` names the checks that fit the model again: those on which a row of the summary of findings rests.
+    """
 
     card: str
     fit: str = ""
     people: str = "everybody"
+    refits: Sequence[str] = ()
+
+    @property
+    def name(self) -> str:
+        """Of the fit."""
+        return self.fit or self.card
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -298,7 +307,7 @@ class DeclaredPart:
     def fit(self, model: str) -> Fit:
         """The fit of one of the part's models."""
         use = self.declaration.models[model]
-        return self.runner.fit(use.fit or use.card, card=use.card, people=use.people)
+        return self.runner.fit(use.name, card=use.card, people=use.people)
 
     def fits(self, *models: str) -> dict[str, Fit]:
         """Fits by model, in the order of the file; of all models by default."""

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from alliance_bayes.api import Fit
-from alliance_bayes.checks import CheckReport, Gate, run_gate
+from alliance_bayes.checks import CheckReport, Gate
 from alliance_bayes.report.answer import Answer, Verdicts, answer_of, people_words
 from alliance_bayes.report.checked import Checked
 from alliance_bayes.report.privacy import redaction, unnamed
@@ -16,10 +16,10 @@ from alliance_bayes.report.small_counts import hidden_parameters
 from alliance_bayes.report.view import View
 from alliance_bayes.report.wording import Wording
 from alliance_bayes.study.answers import Answers
+from alliance_bayes.study.checking import ModelChecks
 from alliance_bayes.study.part import Block
-from alliance_bayes.study.runner import Fitted
 
-__all__ = ["MAIN", "first_answer", "view_of"]
+__all__ = ["MAIN", "Told", "first_answer", "view_of"]
 
 SENTENCES = Wording("alliance_bayes.study", "page.toml")
 #: The block that answers the main aim.
@@ -55,26 +55,22 @@ def view_of(study: Answers, block: Block, fit: Fit, *, told: Told, checked: Chec
     )
 
 
-def first_answer(study: Answers, *, told: Told) -> Answer:
+def first_answer(study: Answers, models: Mapping[str, ModelChecks], *, told: Told) -> Answer:
     """The answer to the main aim.
 
     Parameters
     ----------
     study
         The study.
+    models
+        The checks by model: all of them are counted, and those of the main model bear on what is said.
     told
         See :class:`View`.
     """
     block, fit = study.block(MAIN), study.first
-    verdicts, where = Verdicts.of([_converged(model) for model in study.fitted.values()]), "models"
+    verdicts = Verdicts.of([item.verdict for model in models.values() for item in model.checked.items])
     if block.withheld:
-        people = people_words(fit, study.options.small)
-        return Answer(SENTENCES("answer_withheld"), "", "", people, verdicts, where)
-    answer = answer_of(view_of(study, block, fit, told=told, checked=Checked(())))
-    return replace(answer, verdicts=verdicts, where=where)
-
-
-def _converged(model: Fitted) -> str:
-    """The verdict on a model's draws."""
-    gate = run_gate(model.fit).gate if isinstance(model.fit, Fit) else model.fit.check().gate
-    return "pass" if gate.passed else "fail"
+        return Answer(SENTENCES("answer_withheld"), "", "", people_words(fit, study.options.small), verdicts)
+    own = models["outcome_everybody"]
+    answer = answer_of(view_of(study, block, fit, told=told, checked=own.checked))
+    return replace(answer, verdicts=verdicts)

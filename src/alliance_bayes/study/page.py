@@ -9,13 +9,13 @@ from typing import Any
 from markupsafe import Markup
 
 from alliance_bayes.api import Fit
-from alliance_bayes.checks import CHECKS
 from alliance_bayes.checks.convergence import ESS_LIMIT, RHAT_LIMIT
 from alliance_bayes.effects import EffectTable
 from alliance_bayes.latent import LatentFit
 from alliance_bayes.latent.measurement import MEASUREMENT_PRIORS
 from alliance_bayes.model.card import card_text
 from alliance_bayes.report.answer import ID as ANSWER
+from alliance_bayes.report.answer import Answer
 from alliance_bayes.report.finding import Finding, Findings, Topic, scale_words
 from alliance_bayes.report.guidelines import Ground, filled
 from alliance_bayes.report.limitations import is_simulated, limits_of_data, limits_of_measures
@@ -27,16 +27,19 @@ from alliance_bayes.report.privacy import ShownFlow
 from alliance_bayes.report.records import effect_records, plain, records
 from alliance_bayes.report.reproduction import told
 from alliance_bayes.report.sections import Section
+from alliance_bayes.report.summary import SummaryRow, summary_table
 from alliance_bayes.report.tables import Table
-from alliance_bayes.report.text import capital, clean, count, equations, exact, number, typeset
+from alliance_bayes.report.text import capital, clean, count, equations, exact, interval_name, number, typeset
 from alliance_bayes.report.view import linked
 from alliance_bayes.report.wording import Wording
 from alliance_bayes.study.answers import Answers
+from alliance_bayes.study.checking import ModelChecks, cautions, checked_models, checking, undone
 from alliance_bayes.study.first import first_answer
 from alliance_bayes.study.latent import measurement_equations
 from alliance_bayes.study.options import StudyOptions
 from alliance_bayes.study.part import Part
 from alliance_bayes.study.runner import Fitted
+from alliance_bayes.study.summary import study_note, study_summary
 from alliance_bayes.study.tables import rows_text, shown_rows
 from alliance_bayes.versions import versions
 
@@ -74,12 +77,15 @@ def study_report(
     data = describe(first, study.options.small)
     shown = shown_rows(study.fitted, study.options.small)
     models, how = _models(study, shown, software)
-    answer = first_answer(study, told=told or {})
-    findings, title = replace(_findings(study), answer=answer), SENTENCES("title")
-    before = [data, *(_section(part, shown) for part in parts), study_limitations(study)]
+    checks = checked_models(study)
+    answer = first_answer(study, checks, told=told or {})
+    questions = study_summary(study, answer, checks, told=told or {})
+    findings, title = _findings(study, checks, answer, questions), SENTENCES("title")
+    checked = checking(checks)
+    before = [data, *(_section(part, shown, checks) for part in parts), checked, study_limitations(study, checks)]
     after = [study_methods(study), models]
     order = (*(section.id for section in before), "guidelines", *(section.id for section in after))
-    guidelines = study_guidelines(study, order)
+    guidelines = study_guidelines(study, order, checks)
     meta = _meta(study, software)
     numbers = {
         "format": FORMAT,
@@ -88,6 +94,7 @@ def study_report(
         "reasons": [reason for part in parts for reason in part.withheld],
         "prob": study.options.prob,
         "answer": answer.numbers(),
+        "summary": [one.numbers() for one in questions],
         "findings": findings.numbers(),
         "effects": [
             {"id": str(identity), **record}
@@ -95,6 +102,7 @@ def study_report(
         ],
         "parts": {part.name: {"left_out": part.left_out, **part.numbers} for part in parts},
         **data.numbers,
+        **checked.numbers,
         **guidelines.numbers,
         "models": how,
         "meta": meta,
@@ -122,7 +130,7 @@ def _blocks(study: Answers) -> list[EffectTable]:
     return [block.rows.under(block.name) for block in blocks if len(block.rows)]
 
 
-def _section(part: Part, shown: Mapping[str, int | None]) -> Section:
+def _section(part: Part, shown: Mapping[str, int | None], checks: Mapping[str, ModelChecks]) -> Section:
     return Section(
         part.name,
         part.title,
@@ -133,13 +141,16 @@ def _section(part: Part, shown: Mapping[str, int | None]) -> Section:
             "statements": [typeset(capital(clean(finding.text))) for finding in part.findings],
             "limits": part.limits,
             "blocks": part.blocks,
+            "cautions": {block.name: cautions(checks, block.models) for block in part.blocks},
             "rows": {name: count(number) for name, number in shown.items() if number is not None},
             "left_out": part.left_out,
         },
     )
 
 
-def _findings(study: Answers) -> Findings:
+def _findings(
+    study: Answers, checks: Mapping[str, ModelChecks], answer: Answer, questions: Sequence[SummaryRow]
+) -> Findings:
     topics = []
     for part in study.parts.values():
         findings = [
@@ -149,11 +160,28 @@ def _findings(study: Answers) -> Findings:
         ]
         withheld = [Finding(typeset(why), name=f"{part.name}-withheld", lead="Withheld") for why in part.withheld]
         if findings or withheld:
-            topics.append(Topic(part.title, (*findings, *withheld), ()))
+            # In full beside the numbers, and in the section of the checks.
+            warned = cautions(checks, (name for block in part.blocks for name in block.models))
+            topics.append(Topic(part.title, (*findings, *withheld), (), warned))
     limits = dict.fromkeys(limit for part in study.parts.values() for limit in part.limits)
     left_out = ShownFlow.of(study.first.flow, study.options.small).sentence
     not_to_conclude = (*limits, *filter(None, [left_out]))
-    return Findings(False, (), tuple(topics), not_to_conclude, is_simulated(study.cohort.source), scale_words())
+    return Findings(
+        False,
+        (),
+        tuple(topics),
+        not_to_conclude,
+        is_simulated(study.cohort.source),
+        scale_words(),
+        answer,
+        summary_table(questions, heading=_heading(study), note=study_note(study)) if questions else None,
+        tuple(questions),
+    )
+
+
+def _heading(study: Answers) -> str:
+    """What the intervals are called."""
+    return interval_name("eti", study.options.prob)
 
 
 def _models(
@@ -246,8 +274,8 @@ def _meta(study: Answers, software: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
-def study_limitations(study: Answers) -> Section:
-    """What the study does not say: of its data, its measures and each of its parts, and what was not done."""
+def study_limitations(study: Answers, checks: Mapping[str, ModelChecks]) -> Section:
+    """What the study does not say: of its data, its measures and its parts, what checks found, what was not done."""
     first = study.first
     parts = [
         ("The data", limits_of_data(first, study.options.small)),
@@ -256,18 +284,18 @@ def study_limitations(study: Answers) -> Section:
     for part in study.parts.values():
         gone = [f"Withheld. {reason}" for reason in part.withheld]
         parts.append((part.title, [typeset(clean(line)) for line in (*part.limits, *part.left_out, *gone)]))
-    # Every model's draws are judged; the other checks are those of a single model's report.
-    undone = [f"{check.looks_at}, for each model." for check in CHECKS.values() if not check.gate]
-    undone.append(SENTENCES("not_done"))
+    judged = cautions(checks, checks)
     context = {
         "parts": [(title, sentences) for title, sentences in parts if sentences],
-        "judged": None,
-        "undone": [capital(sentence) for sentence in undone],
+        "judged": [(item, item.check.meaning) for item in judged],
+        "linked": True,
+        "checked": True,
+        "undone": [capital(sentence) for sentence in (*undone(checks), SENTENCES("not_done"))],
     }
     return Section("limitations", "Limitations", "limitations.html", context)
 
 
-def study_guidelines(study: Answers, order: Sequence[str]) -> Section:
+def study_guidelines(study: Answers, order: Sequence[str], checks: Mapping[str, ModelChecks]) -> Section:
     """The reporting guidelines, filled for the study.
 
     Parameters
@@ -276,22 +304,20 @@ def study_guidelines(study: Answers, order: Sequence[str]) -> Section:
         The study.
     order
         Ids of the page's sections, in order.
-
-    Notes
-    -----
-    Every model's draws are judged. The other checks are those of a single model's report, so they count as not done
-    here, even where the page shows the predictions of some models.
+    checks
+        The checks by model. An item is answered where the model of the main aim has the check.
     """
     at = {"data": ("data",), "model": ("models",), "reproduction": ("methods", "models")}
-    parts = tuple(study.parts)
+    parts, own = tuple(study.parts), checks["outcome_everybody"].checked
 
     def where(*sections: str) -> Markup:
         return linked(order, *dict.fromkeys(name for section in sections for name in at.get(section, parts)))
 
-    judged = {item for check in CHECKS.values() if check.gate for item in check.answers}
-
     def checked(item: str) -> Markup | None:
-        return linked(order, "models") if item in judged else None
+        answer = own.answering(item)
+        if answer is None:
+            return None
+        return Markup('{}: <a href="#{}">{}</a>').format(linked(order, "checks"), answer.id, answer.title)
 
     fits = [model.fit for model in study.fitted.values() if isinstance(model.fit, Fit)]
     return filled(

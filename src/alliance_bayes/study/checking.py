@@ -1,0 +1,297 @@
+"""The checks of every model of the study: a grid of verdicts, the evidence behind each, and what was not done."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import permutations
+from typing import Any
+
+from markupsafe import Markup
+
+from alliance_bayes.api import Fit
+from alliance_bayes.checks import CHECKS, CheckReport, CheckResult, Gate, run_checks, run_gate
+from alliance_bayes.checks.refits import called_difference
+from alliance_bayes.machine import processors
+from alliance_bayes.report.checked import CAUTIONS, Checked, Item, quiet
+from alliance_bayes.report.privacy import redaction, unnamed
+from alliance_bayes.report.sections import Section
+from alliance_bayes.report.small_counts import hidden_beside
+from alliance_bayes.report.summary import Mark
+from alliance_bayes.report.tables import Table
+from alliance_bayes.report.text import clean, count
+from alliance_bayes.report.wording import Wording
+from alliance_bayes.study.answers import Answers
+from alliance_bayes.study.declared import declaration
+from alliance_bayes.study.runner import Fitted
+
+__all__ = ["COLUMNS", "ModelChecks", "cautions", "checked_models", "checking", "undone"]
+
+SENTENCES = Wording("alliance_bayes.study", "checking.toml")
+#: Columns of the grid, and the checks that each is about.
+COLUMNS: Mapping[str, tuple[str, ...]] = {
+    "converged": ("convergence",),
+    "predictive": ("posterior_predictive",),
+    "calibration": ("calibration",),
+    "loo": ("loo",),
+    "residuals": ("curvature", "groups"),
+    "priors": ("prior_sensitivity",),
+    "groups": ("influence",),
+}
+# What no draws are fitted again for, made of every model.
+_OF_ALL = ("prior_predictive", "posterior_predictive", "calibration", "loo", "curvature", "groups")
+#: Draws, and data sets simulated from them, by which these are judged: a quarter of the time, and the same verdicts.
+DRAWS, REPLICATES = 1000, 300
+# Checks whose table says how large something is, and columns by which people could be counted.
+_TABLED = ("convergence", "prior_predictive", "calibration", "loo", "prior_sensitivity", "influence")
+_COUNTS = ("n", "excluded", "factor", "level")
+_ORDER = ("fail", "warn", "pass")
+
+
+@dataclass(frozen=True, eq=False)
+class ModelChecks:
+    """The checks of one model.
+
+    Parameters
+    ----------
+    name, title
+        Of the model.
+    gate
+        Whether its draws may be used.
+    checked
+        The checks as the page shows them; of bad draws only that which judges them.
+    """
+
+    name: str
+    title: str
+    gate: Gate
+    checked: Checked
+
+    def worst(self, names: Sequence[str]) -> Item | None:
+        """Of some checks that came to a verdict, the one that is worst; None where none did."""
+        found = [item for item in self.checked.items if item.name in names and item.verdict in _ORDER]
+        return min(found, key=lambda item: _ORDER.index(item.verdict), default=None)
+
+    @property
+    def numbers(self) -> dict[str, Any]:
+        """The checks for the JSON."""
+        return {
+            "gate": self.gate.passed,
+            "checks": [
+                {"name": item.name, "verdict": item.verdict, "sentence": item.sentence} for item in self.checked.items
+            ],
+        }
+
+
+def checked_models(study: Answers) -> dict[str, ModelChecks]:
+    """Check every model of a study, side by side on the processors that there are.
+
+    Parameters
+    ----------
+    study
+        The study.
+
+    Returns
+    -------
+    dict
+        By the models' names, in their order.
+
+    Notes
+    -----
+    Of draws that failed nothing is computed but the check that failed: a pass by bad draws would mean nothing.
+    """
+    gates = {name: _gate(model) for name, model in study.fitted.items()}
+    gates = {name: _closed_by_rows(study, name, gates) for name in gates}
+    refits = _refits(study.parts)
+    with ThreadPoolExecutor(processors()) as pool:
+        made = {
+            name: pool.submit(copy_context().run, partial(_checks, study, model, gates[name], refits.get(name, ())))
+            for name, model in study.fitted.items()
+        }
+        return {name: one.result() for name, one in made.items()}
+
+
+def _gate(model: Fitted) -> Gate:
+    return run_gate(model.fit).gate if isinstance(model.fit, Fit) else model.fit.check().gate
+
+
+def _closed_by_rows(study: Answers, name: str, gates: Mapping[str, Gate]) -> Gate:
+    """The gate of a model, closed too where a number of it has not converged though the parameters have."""
+    if not gates[name].passed:
+        return gates[name]
+    blocks = [block for part in study.parts.values() for block in part.blocks if name in block.models]
+    reasons = [
+        reason for block in blocks if all(gates[one].passed for one in block.models) for reason in block.withheld
+    ]
+    return Gate(not reasons, tuple(dict.fromkeys(reasons)))
+
+
+def _refits(parts: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """The dearer checks by model, as the parts declare them."""
+    found: dict[str, tuple[str, ...]] = {}
+    for part in parts:
+        for use in declaration(part).models.values():
+            found[use.name] = tuple(dict.fromkeys((*found.get(use.name, ()), *use.refits)))
+    return found
+
+
+def _checks(study: Answers, model: Fitted, gate: Gate, refits: Sequence[str]) -> ModelChecks:
+    title = clean(model.spec.card.title or model.name)
+    if not isinstance(model.fit, Fit):
+        result = _of_draws(model.fit.check().results[0], gate)
+        item = Item(
+            f"check-{model.name}-1",
+            result,
+            result.title,
+            result.verdict,
+            clean(result.sentence),
+            tuple(map(clean, result.problems)),
+            (),
+            (),
+            "",
+            {},
+        )
+        return ModelChecks(model.name, title, gate, Checked((item,)))
+    fit, small, seed = model.fit, study.options.small, study.options.seed
+    results = [_of_draws(run_gate(fit).results[0], gate)]
+    if gate.passed:
+        chains, draws = fit.shape
+        some = fit.thinned(min(draws, max(1, chains * draws // DRAWS)))
+        results += run_checks(some, checks=_OF_ALL, replicates=REPLICATES, seed=seed)
+        # Of all draws, so that what is said of the fit itself is what the page says of it.
+        results += run_checks(fit, checks=refits, seed=seed) if refits else ()
+    report = CheckReport(tuple(replace(result, plots=()) for result in results), gate)
+    rows = [block.rows for part in study.parts.values() for block in part.blocks if block.models == (model.name,)]
+    few = frozenset[str]().union(*(quiet(fit, own, small) for own in rows), _beside(fit, study.first, small))
+    redact = unnamed(redaction(fit), few)
+    checked = Checked.of(fit, report, redact, small, few=few, anchor=f"check-{model.name}")
+    return ModelChecks(model.name, title, gate, Checked(tuple(_small(item, model.name) for item in checked.items)))
+
+
+def _of_draws(result: CheckResult, gate: Gate) -> CheckResult:
+    """The verdict on the draws, which fails where a reported number has not converged."""
+    if gate.passed or result.verdict == "fail":
+        return result
+    return replace(result, verdict="fail", sentence=SENTENCES("not_converged"), problems=gate.reasons)
+
+
+def _beside(fit: Fit, first: Fit, small: int) -> set[str]:
+    """What checks call the levels of which nothing is said of a fit's people beside Table 1, and their differences."""
+    found = set()
+    for factor in fit.design.factors:
+        if fit is first or factor.name not in fit.design.frame:
+            continue
+        few = hidden_beside(fit, first, factor.name, small)
+        found |= {f"{factor.name} {level}" for level in few}
+        for pair in permutations(factor.levels, 2) if few and len(factor.levels) <= len(CHECKS) else ():
+            if few & {*pair}:
+                found |= {called_difference(factor.name, of, *pair) for of in ("mean", "level", *factor.terms)}
+    return found
+
+
+def _small(item: Item, model: str) -> Item:
+    """A check with one small table, and none by which people could be counted."""
+    frame = item.result.table
+    tables = [table for table in item.tables if table.name == f"{item.id}-table" and item.name in _TABLED]
+    if item.name == "influence" and tables:
+        shown = [name for name in frame.columns if name not in _COUNTS]
+        places = [place for place, name in enumerate(frame.columns) if name in shown]
+        tables = [_columns(table, places) for table in tables]
+    return replace(item, tables=tuple(replace(table, caption=f"{table.caption}: {model}") for table in tables))
+
+
+def _columns(table: Table, places: Sequence[int]) -> Table:
+    """Some columns of a table."""
+
+    def picked(rows: Iterable[Sequence[str]]) -> list[tuple[str, ...]]:
+        return [tuple(row[place] for place in places) for row in rows]
+
+    return Table.of(
+        table.name,
+        table.caption,
+        [table.headings[place] for place in places],
+        picked(table.rows),
+        words=[new for new, place in enumerate(places) if place in table.words],
+        note=table.note,
+        more=picked(table.more),
+    )
+
+
+def checking(models: Mapping[str, ModelChecks]) -> Section:
+    """The section: verdicts at a glance, and the evidence of every model folded below."""
+    headings = [SENTENCES("model"), SENTENCES("of"), *map(SENTENCES, COLUMNS)]
+    grid = Table.of(
+        "table-checks",
+        SENTENCES("caption"),
+        headings,
+        [
+            (
+                Markup('<a href="#checks-{}">{}</a>').format(name, name),
+                model.title,
+                *(_cell(model, column) for column in COLUMNS),
+            )
+            for name, model in models.items()
+        ],
+        words=range(1, len(headings)),
+        note=SENTENCES("note"),
+    )
+    context = {
+        "introduction": SENTENCES("introduction", draws=count(DRAWS)),
+        "grid": grid,
+        "models": [
+            {
+                "name": name,
+                "title": model.title,
+                "items": model.checked.items,
+                "counts": SENTENCES("counts", **_counts(model), withheld=not model.gate.passed),
+            }
+            for name, model in models.items()
+        ],
+    }
+    return Section(
+        "checks",
+        SENTENCES("title"),
+        "study_checks.html",
+        context,
+        {"checks": {name: model.numbers for name, model in models.items()}},
+    )
+
+
+def _cell(model: ModelChecks, column: str) -> str | Markup:
+    """A verdict with a link to its evidence; "withheld" where the draws failed."""
+    item = model.worst(COLUMNS[column])
+    if item is not None:
+        return Mark(column, item.verdict, item.id).markup
+    return Mark(column).markup if model.gate.passed else SENTENCES("withheld")
+
+
+def _counts(model: ModelChecks) -> dict[str, int]:
+    verdicts = [item.verdict for item in model.checked.items]
+    return {word: verdicts.count(word) for word in _ORDER}
+
+
+def undone(models: Mapping[str, ModelChecks]) -> list[str]:
+    """The checks that were not made of every model, each with the models that lack it."""
+    found = []
+    for check in CHECKS.values():
+        lacking = [
+            name for name, model in models.items() if check not in [one.check for one in model.checked.completed]
+        ]
+        if lacking and not check.gate:
+            everywhere = len(lacking) == len(models)
+            found.append(SENTENCES("undone", what=check.looks_at, models="" if everywhere else ", ".join(lacking)))
+    return found
+
+
+def cautions(models: Mapping[str, ModelChecks], names: Iterable[str], subject: str | None = None) -> tuple[Item, ...]:
+    """The checks of some models that warn or fail, with the model in their title; those about a subject, or all."""
+    return tuple(
+        replace(item, title=SENTENCES("of_model", title=item.title, model=name))
+        for name in dict.fromkeys(names)
+        if name in models
+        for item in models[name].checked.items
+        if item.verdict in CAUTIONS and (subject is None or subject in item.check.concerns)
+    )

@@ -1,0 +1,371 @@
+"""The study's summary of findings: one table of at most seven rows, the main aim first, then the others in order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import pandas as pd
+
+from alliance_bayes.api import Fit
+from alliance_bayes.effects.equivalence import standing_of
+from alliance_bayes.effects.regression_to_mean import POPULATION_MEAN
+from alliance_bayes.report.answer import Answer, contrast_row
+from alliance_bayes.report.checked import Checked
+from alliance_bayes.report.phrases import under_other_priors
+from alliance_bayes.report.rows import Estimates, text_of
+from alliance_bayes.report.summary import (
+    MOST,
+    Mark,
+    SummaryRow,
+    estimate_words,
+    margin_words,
+    marks_of,
+    plain_words,
+    size_words,
+    sure_words,
+)
+from alliance_bayes.report.summary import SENTENCES as LABELS
+from alliance_bayes.report.text import (
+    claim,
+    clean,
+    count,
+    exact,
+    excludes_zero,
+    factor_name,
+    join,
+    number,
+    percent,
+    units,
+)
+from alliance_bayes.report.view import View
+from alliance_bayes.report.wording import Wording
+from alliance_bayes.study.answers import Answers
+from alliance_bayes.study.bend import bend_of
+from alliance_bayes.study.checking import ModelChecks
+from alliance_bayes.study.declared import chosen_rows
+from alliance_bayes.study.first import MAIN, Told, view_of
+from alliance_bayes.study.part import Block
+from alliance_bayes.study.tables import prefix_of, rows_text, shown, shown_rows
+
+__all__ = ["study_note", "study_summary"]
+
+SENTENCES = Wording("alliance_bayes.study", "summary.toml")
+#: Factors by which ratings are compared in the table, in their order.
+_RATED_BY = ("provider_type", "sex")
+
+
+def study_summary(
+    study: Answers, answer: Answer, models: Mapping[str, ModelChecks], *, told: Told
+) -> tuple[SummaryRow, ...]:
+    """The rows of a study, those of what is withheld left out.
+
+    Parameters
+    ----------
+    study
+        The study.
+    answer
+        What its page says first.
+    models
+        The checks by model.
+    told
+        See :class:`View`.
+    """
+    summary = _Summary(study, answer, models, told)
+    return tuple(summary.rows())[:MOST]
+
+
+def study_note(study: Answers) -> str:
+    """What the table's margins are."""
+    options = study.options
+    return SENTENCES(
+        "note",
+        margin=exact(options.margin),
+        half=exact(options.margin / 2),
+        improvement=exact(options.improvement),
+        rated=exact(options.alliance_margin),
+    )
+
+
+class _Summary:
+    """Makes the rows from the study's blocks."""
+
+    def __init__(self, study: Answers, answer: Answer, models: Mapping[str, ModelChecks], told: Told) -> None:
+        self._study, self._answer, self._models, self._told = study, answer, models, told
+        self._blocks = {block.name: block for part in study.parts.values() for block in part.blocks}
+        self._sizes = shown_rows(study.fitted, study.options.small)
+
+    def rows(self) -> Iterator[SummaryRow]:
+        """All that there are, in the order of the aims."""
+        made: tuple[tuple[str, Callable[[Block], SummaryRow | None]], ...] = (
+            (MAIN, partial(self._association, "outcome_everybody", "association")),
+            ("association-elevated", partial(self._association, "outcome_elevated", "association_elevated")),
+            ("change-means", self._change),
+            ("change-improved-elevated", self._shares),
+            ("ratings-expected", self._ratings),
+            ("moderation", self._moderation),
+            ("association-curve", self._curve),
+        )
+        for name, make in made:
+            block = self._blocks.get(name)
+            if block is not None and not block.withheld and (row := make(block)) is not None:
+                yield row
+
+    def _checked(self, model: str) -> Checked:
+        return self._models[model].checked if model in self._models else Checked(())
+
+    def _view(self, block: Block, model: str) -> View:
+        fit = self._study.fitted[model].fit
+        assert isinstance(fit, Fit)
+        return view_of(self._study, block, fit, told=self._told, checked=self._checked(model))
+
+    def _people(self, model: str) -> str:
+        return rows_text(self._sizes[model])
+
+    def _association(self, model: str, name: str, block: Block) -> SummaryRow | None:
+        view = self._view(block, model)
+        row = contrast_row(view.fit, view.estimates, small=view.small)
+        if row is None:
+            return None
+        direction = under_other_priors(claim(row), view.checked)
+        marks = marks_of(view, lambda called: called in ("slope", "difference between the percentiles"), main=True)
+        if block.name == MAIN:
+            marks = _with(marks, "families", *self._under_families())
+        return SummaryRow(
+            name,
+            SENTENCES(name, elevated=exact(self._study.options.elevated)),
+            self._people(model),
+            estimate_words(view.fit, view.estimates, row),
+            margin_words(view.estimates, row),
+            sure_words(view.estimates, row, direction),
+            plain_words(view.fit, row, direction, SENTENCES("with_more")),
+            marks,
+            (str(row.name),),
+        )
+
+    def _under_families(self) -> tuple[str, str]:
+        """Whether the slope's direction is the same under every family that was tried, and where that is."""
+        block = self._blocks.get("families-slopes")
+        if block is None or block.withheld:
+            return "", ""
+        rows = chosen_rows(block.rows, "slope_p10_p90")
+        said = {(claim(row).settled, claim(row).above, _reached(row)) for _, row in rows.iterrows()}
+        return ("pass" if len(said) == 1 else "warn"), block.name
+
+    def _change(self, block: Block) -> SummaryRow | None:
+        view = self._view(block, "change_elevated")
+        row = next(
+            (row for _, row in view.estimates.where("overall_mean").iterrows() if _prefix(row) == "elevated"), None
+        )
+        if row is None:
+            return None
+        regression, shares = self._blocks.get("change-regression"), []
+        if regression is not None and not regression.withheld:
+            estimates = shown(regression.rows.under(regression.name))
+            shares = [
+                one
+                for _, one in estimates.where("share_of_regression").iterrows()
+                if str(one["level"]).startswith("at most") and not text_of(one, "note")
+            ]
+        parts = [
+            SENTENCES(
+                "regression_part",
+                share=estimates.percentages(one, most=0)[0],
+                mean=str(one["level"]).partition(POPULATION_MEAN)[2],
+            )
+            for one in shares
+        ]
+        direction = claim(row)
+        words = plain_words(view.fit, row, direction, SENTENCES("at_followup"))
+        return SummaryRow(
+            "change_elevated",
+            SENTENCES("change_elevated", elevated=exact(self._study.options.elevated)),
+            self._people("change_elevated"),
+            estimate_words(view.fit, view.estimates, row),
+            margin_words(view.estimates, row),
+            sure_words(view.estimates, row, direction),
+            SENTENCES("change_words", words=words, parts=join(parts)),
+            marks_of(view, lambda called: False),
+            (str(row.name), *(str(one.name) for one in shares)),
+        )
+
+    def _shares(self, block: Block) -> SummaryRow | None:
+        after = self._blocks.get("change-recovered-elevated")
+        blocks = {"improved": block} | ({"recovered": after} if after is not None and not after.withheld else {})
+        said, rows = [], []
+        for event, of in blocks.items():
+            estimates = shown(of.rows.under(of.name))
+            row = next((row for _, row in estimates.where("share_at_least").iterrows() if pd.isna(row["factor"])), None)
+            if row is not None:
+                mean, ends = estimates.percentages(row, most=1)
+                said.append(SENTENCES("share", mean=mean, ends=_plain(ends), event=SENTENCES(event)))
+                rows.append(str(row.name))
+        if not said:
+            return None
+        options = self._study.options
+        marks = marks_of(self._view(block, "change_elevated"), lambda called: False)
+        return SummaryRow(
+            "shares",
+            SENTENCES("shares", improvement=exact(options.improvement), elevated=exact(options.elevated)),
+            self._people("change_elevated"),
+            "; ".join(said),
+            "–",
+            "–",
+            SENTENCES("shares_words"),
+            _with(marks, "families", *self._under_events(blocks)),
+            tuple(rows),
+        )
+
+    def _under_events(self, blocks: Mapping[str, Block]) -> tuple[str, str]:
+        """Whether the model of the event itself, where it was fitted, gives about the same share as that of the score."""
+        apart = []
+        for block in blocks.values():
+            rows = chosen_rows(block.rows, "share_at_least")
+            whole = [row for _, row in rows[rows["factor"].isna()].iterrows()]
+            if len(whole) > 1:
+                apart.append(min(row["upper"] for row in whole) < max(row["lower"] for row in whole))
+        return ("" if not apart else "warn" if any(apart) else "pass"), block.name
+
+    def _ratings(self, block: Block) -> SummaryRow | None:
+        view = self._view(block, "alliance_gaussian")
+        found = {factor: view.estimates.where("contrast_of_means", factor=factor) for factor in _RATED_BY}
+        found = {factor: rows[rows["mean"].notna()] for factor, rows in found.items() if rows["mean"].notna().any()}
+        if not found:
+            return None
+        several = len(found) > 1
+
+        def each(say: Callable[[pd.DataFrame], str]) -> str:
+            return "; ".join(
+                SENTENCES("of_factor", factor=factor_name(factor) if several else "", said=say(rows))
+                for factor, rows in found.items()
+            )
+
+        def about(called: str) -> bool:
+            return any(called.startswith(f"difference in level by {factor}: ") for factor in found)
+
+        return SummaryRow(
+            "ratings",
+            SENTENCES("ratings", factors=join([factor_name(factor) for factor in found])),
+            self._people("alliance_gaussian"),
+            each(partial(_span, view.estimates)),
+            each(_standings),
+            each(_settled),
+            each(_differ),
+            _with(marks_of(view, about), "families", *self._under_ceiling(found)),
+            tuple(str(name) for rows in found.values() for name in rows.index),
+        )
+
+    def _under_ceiling(self, found: Mapping[str, pd.DataFrame]) -> tuple[str, str]:
+        """Whether families that know of the ceiling say the same of every pair."""
+        block = self._blocks.get("ratings-families")
+        if block is None or block.withheld:
+            return "", ""
+        rows = chosen_rows(block.rows, "contrast_of_means")
+        rows = rows[rows["factor"].isin(list(found))]
+        said: dict[tuple[Any, ...], set[tuple[bool, bool]]] = {}
+        for _, row in rows.iterrows():
+            direction = claim(row)
+            pair = tuple(row[name] for name in ("factor", "level", "versus"))
+            said.setdefault(pair, set()).add((direction.settled, direction.settled and direction.above))
+        return ("pass" if all(len(one) == 1 for one in said.values()) else "warn"), block.name
+
+    def _moderation(self, block: Block) -> SummaryRow | None:
+        view = self._view(block, "moderation")
+        rows = chosen_rows(view.estimates.table, "pairs")
+        rows = rows[rows["mean"].notna()]
+        if rows.empty:
+            return None
+        products = {f"alliance:{name}" for name in ("who5_baseline", "n_sessions")}
+
+        def about(called: str) -> bool:
+            return called in products or called.startswith("difference in slope of alliance by ")
+
+        return SummaryRow(
+            "moderation",
+            SENTENCES("moderation"),
+            self._people("moderation"),
+            SENTENCES("per_point", span=_span(view.estimates, rows)),
+            _standings(rows),
+            _settled(rows),
+            _differ(rows),
+            marks_of(view, about),
+            tuple(map(str, rows.index)),
+        )
+
+    def _curve(self, block: Block) -> SummaryRow | None:
+        compared = self._study.parts["association"].numbers.get("line_against_spline")
+        if not isinstance(compared, pd.DataFrame):
+            return None
+        bend = bend_of(compared)
+        return SummaryRow(
+            "curve",
+            SENTENCES("curve"),
+            self._people("dose_response"),
+            SENTENCES("curve_estimate", gap=number(bend.gap, 1), se=number(bend.se, 1), ahead=bend.ahead),
+            "–",
+            SENTENCES("curve_sure", weight=percent(bend.weight)),
+            SENTENCES("curve_words", verdict=bend.verdict),
+            marks_of(self._view(block, "dose_response"), lambda called: False),
+            tuple(str(name) for name in block.rows.under(block.name).index),
+        )
+
+
+def _with(marks: tuple[Mark, ...], name: str, verdict: str, where: str) -> tuple[Mark, ...]:
+    """Marks with one of them made."""
+    label = LABELS(name)
+    return tuple(replace(one, verdict=verdict, where=where) if one.label == label else one for one in marks)
+
+
+def _prefix(row: pd.Series) -> str:
+    """The model of a row of a block that stands under its block's name."""
+    return prefix_of({"id": str(row.name).partition("/")[2]})
+
+
+def _reached(row: pd.Series) -> str:
+    return standing_of(row) if pd.notna(row["rope_low"]) else ""
+
+
+def _plain(ends: str) -> str:
+    return ends.strip("[]").replace(", ", " to ")
+
+
+def _span(estimates: Estimates, rows: pd.DataFrame) -> str:
+    """One difference with its interval, or between which lie the means of several."""
+    first = rows.iloc[0]
+    places = estimates.places(first)
+    unit = units(text_of(first, "unit").partition(" per ")[0])
+    if len(rows) == 1:
+        lower, upper = (number(float(first[end]), places) for end in ("lower", "upper"))
+        return SENTENCES("one", mean=estimates.mean(first), lower=lower, upper=upper, unit=unit)
+    low, high = (number(float(end), places) for end in (rows["mean"].min(), rows["mean"].max()))
+    return SENTENCES("many", n=count(len(rows)), low=low, high=high, unit=unit)
+
+
+def _standings(rows: pd.DataFrame) -> str:
+    judged = [standing_of(row) for row in rows.to_dict("records") if pd.notna(row["rope_low"])]
+    inside, undecided = judged.count("inside"), judged.count("undecided")
+    return SENTENCES("standings", inside=inside, undecided=undecided, beyond=len(judged) - inside - undecided) or "–"
+
+
+def _settled(rows: pd.DataFrame) -> str:
+    clear = sum(excludes_zero(row) for row in rows.to_dict("records"))
+    return SENTENCES("settled_of", clear=count(clear), n=count(len(rows)))
+
+
+def _differ(rows: pd.DataFrame) -> str:
+    """Several differences, or one, in everyday words: settled or not, and how large."""
+    records = rows.to_dict("records")
+    clear = [row for row in records if excludes_zero(row)]
+    standings = [standing_of(row) for row in records if pd.notna(row["rope_low"])]
+    if len(rows) == 1 and clear:
+        row = rows.iloc[0]
+        lower = float(row["mean"]) < 0
+        return SENTENCES("one_differs", level=clean(row["level"]), lower=lower, size=size_words(row))
+    return SENTENCES(
+        "they_differ",
+        clear=bool(clear),
+        alike=bool(standings) and set(standings) == {"inside"},
+        undecided="undecided" in standings,
+    )
