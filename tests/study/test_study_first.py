@@ -1,16 +1,20 @@
-"""The first screen of the study's page: the answer says what the rows of the manifest hold, and is verified."""
+"""The study's first screen and its checks: answer, summary and grid say what rows and checks hold."""
 
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import alliance_bayes as ab
+from alliance_bayes.checks import run_checks
 from alliance_bayes.report import Rendered
 from alliance_bayes.report.page import read_manifest, rows_by_id
 from alliance_bayes.study import Study, run_study
+from alliance_bayes.study.checking import COLUMNS, DRAWS, REPLICATES
 from report import test_report_page as house
 from study.test_study_whole import people
 
@@ -80,3 +84,120 @@ def test_the_answer_stands_in_the_page_before_all_tables_with_its_picture(page: 
     assert signless(answer["people"].replace(",", "")) == [flow["analysed"], flow["participants"]]
     checks = answer["checks"]
     assert f"{checks['passed']} of {sum(checks.values())} checks passed" in text
+
+
+#: What the sign of a cell says, for those who cannot see it.
+WORDS = ("pass", "warn", "fail", "not examined")
+
+
+def verdict_of(cell: str) -> str:
+    """The verdict of a cell of the page."""
+    return next((word for word in WORDS if cell.endswith(word)), cell)
+
+
+def test_the_summary_has_at_most_seven_rows_the_main_aim_first(page: Rendered) -> None:
+    rows = page.numbers["summary"]
+    assert [row["name"] for row in rows] == [
+        "association",
+        "association_elevated",
+        "change_elevated",
+        "shares",
+        "ratings",
+        "moderation",
+        "curve",
+    ]
+    head, *cells = house.cells(house.parsed(page.html).by_id("table-summary"))
+    assert head[:5] == ["Question", "People", "Estimate", "Against the margin", "How sure"]
+    assert head[-1] == "In plain words"
+    assert len(cells) == len(rows) <= 7
+    for row, cell in zip(rows, cells, strict=True):
+        assert [cell[0], cell[1], cell[2], cell[-1]] == [row["question"], row["people"], row["estimate"], row["words"]]
+        for label, verdict in row["holds"].items():
+            if label in head:
+                assert verdict_of(cell[head.index(label)]) == (verdict or "not examined")
+            else:
+                # A mark that no row has is no column.
+                assert all(one["holds"][label] is None for one in rows)
+
+
+def test_every_row_of_the_summary_says_what_its_estimates_hold(page: Rendered, study: Study) -> None:
+    known = rows_by_id(read_manifest(page.html, name="study"))
+    summary = {row["name"]: row for row in page.numbers["summary"]}
+    for row in summary.values():
+        assert set(row["rows"]) <= set(known)
+    for name in ("association", "association_elevated", "change_elevated"):
+        row, own = summary[name], known[summary[name]["rows"][0]]
+        values = [
+            float(text.replace("\N{MINUS SIGN}", "-"))
+            for text in re.findall(r"[\d.\N{MINUS SIGN}]+", row["estimate"])[:3]
+        ]
+        places = len(re.findall(r"\d+\.(\d+)", row["estimate"])[0])
+        assert values == pytest.approx([own["mean"], own["lower"], own["upper"]], abs=0.5 * 10.0**-places + 1e-9)
+        settled = own["lower"] > 0 or own["upper"] < 0
+        words = row["words"]
+        # Direction, and size against the two margins, by the rule of 95 %.
+        if not settled:
+            assert words.startswith("Direction not settled")
+        elif row["holds"]["Other priors"] != "warn":
+            assert words.startswith("Better" if own["mean"] > 0 else "Worse")
+        assert ("may be negligible" in words) == (0.05 < own["p_rope"] < 0.95)
+        assert ("short of relevant" in words) == (own["p_relevant"] <= 0.05 and own["p_rope"] < 0.95)
+    for name in ("ratings", "moderation"):
+        own = [known[one] for one in summary[name]["rows"]]
+        clear = [row["lower"] > 0 or row["upper"] < 0 for row in own]
+        of = re.findall(r"(\d+) of (\d+) settled", summary[name]["sure"])
+        assert sum(int(settled) for settled, _ in of) == sum(clear)
+        assert sum(int(n) for _, n in of) == len(own)
+    shares = [known[one] for one in summary["shares"]["rows"]]
+    printed = [float(text) for text in re.findall(r"([\d.]+)%", summary["shares"]["estimate"])]
+    expected = [100 * row[name] for row in shares for name in ("mean", "lower", "upper")]
+    assert printed == pytest.approx(expected, abs=0.05 + 1e-9)
+    compared = study.parts["association"].numbers["line_against_spline"]
+    assert isinstance(compared, pd.DataFrame)
+    weight = float(compared.loc[compared["model"] == "spline", "weight"].iloc[0])
+    assert f"{100 * weight:.0f}%" in summary["curve"]["sure"]
+    gap, se = (abs(float(compared[name].iloc[1])) for name in ("elpd_difference", "se_difference"))
+    assert (summary["curve"]["words"] == "Not settled") == (gap < 4 or gap < 2 * se)
+
+
+def test_the_grid_has_what_the_checks_of_each_model_say(page: Rendered, study: Study) -> None:
+    head, *grid = house.cells(house.parsed(page.html).by_id("table-checks"))
+    cells = {row[0]: [verdict_of(cell) for cell in row[1:]] for row in grid}
+    assert list(cells) == list(study.fitted)
+    assert len(head) == 1 + len(COLUMNS)
+    for name in ("alliance_gaussian", "outcome_everybody", "change_elevated"):
+        fit = study.fitted[name].fit
+        assert isinstance(fit, ab.Fit)
+        some = fit.thinned(max(1, fit.shape[0] * fit.shape[1] // DRAWS))
+        for column, made in zip(COLUMNS.items(), cells[name], strict=True):
+            if made == "not examined":
+                assert column[0] in ("priors", "groups")
+                continue
+            refit = column[0] in ("converged", "priors", "groups")
+            settings = {"seed": study.options.seed} | ({} if refit else {"replicates": REPLICATES})
+            report = run_checks(fit if refit else some, checks=column[1], **settings)
+            verdicts = [result.verdict for result in report]
+            assert made == next((word for word in ("fail", "warn") if word in verdicts), "pass")
+    # All of them are counted by the answer.
+    listed = [check["verdict"] for model in page.numbers["checks"].values() for check in model["checks"]]
+    counted = page.numbers["answer"]["checks"]
+    assert counted == {"passed": listed.count("pass"), "warned": listed.count("warn"), "failed": listed.count("fail")}
+
+
+def test_no_check_made_from_bad_draws_shows_a_pass(study: Study) -> None:
+    planted = study.fitted["outcome_elevated"]
+    tree = planted.fit.tree.copy(deep=True)
+    tree["posterior"]["beta"].values[0] += 50.0
+    bad = replace(planted, fit=replace(planted.fit, tree=tree))
+    found = replace(study, fitted={**study.fitted, "outcome_elevated": bad}).report()
+
+    model = found.numbers["checks"]["outcome_elevated"]
+    assert model["gate"] is False
+    assert [(check["name"], check["verdict"]) for check in model["checks"]] == [("convergence", "fail")]
+    parsed = house.parsed(found.html)
+    row = next(row for row in house.cells(parsed.by_id("table-checks")) if row[0] == "outcome_elevated")
+    assert [verdict_of(cell) for cell in row[1:]] == ["fail", *["withheld"] * (len(COLUMNS) - 1)]
+    # What rests on it says so, and the limitations too.
+    assert "fail" in parsed.by_id("association").text
+    assert "Convergence of the sampler (outcome_elevated)" in parsed.by_id("limitations").text
+    assert found.numbers["answer"]["checks"]["failed"] == 1

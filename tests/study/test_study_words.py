@@ -188,14 +188,18 @@ def test_what_a_row_is_about() -> None:
     assert condition("coach") == "coach"
 
 
+#: Against a margin of 2 and a relevant change of 10.
+JUDGED = {"rope_low": -2.0, "rope_high": 2.0, "p_rope": 0.5, "relevant": 10.0, "p_relevant": 0.0}
+
+
 def test_a_table_has_the_columns_that_its_rows_need() -> None:
     plain = block_table("t", "Caption", table_of(row_of(0.5, 0.1, p_direction=np.nan)))
     whole = block_table(
         "t",
         "Caption",
         table_of(
-            row_of(2.0, 0.1, rope_low=-2.0, rope_high=2.0, p_rope=0.5, relevant=10.0, p_relevant=0.0, note="odd"),
-            row_of(-2.0, 0.1),
+            row_of(2.0, 0.1, estimand="slope_p10_p90", note="odd", **JUDGED),
+            row_of(-2.0, 0.1, **JUDGED),
         ),
         heading="What",
     )
@@ -211,14 +215,15 @@ def test_a_table_has_the_columns_that_its_rows_need() -> None:
         "Mean",
         "89% equal-tailed interval",
         "Probability of direction",
-        "Probability in ROPE",
+        "Probability within ±2 (negligible)",
         "Probability of 10 or more, up or down",
     )
     assert [tuple(row) for row in whole.rows] == [
-        ("Slope", "2.00", "[1.84, 2.16]", "> 99.9% above 0", "50%", "< 0.1%"),
+        ("Slope p10 p90", "2.00", "[1.84, 2.16]", "> 99.9% above 0", "50%", "< 0.1%"),
+        # Per unit of a predictor there is no verdict.
         ("Slope", f"{MINUS}2.00", f"[{MINUS}2.16, {MINUS}1.84]", "> 99.9% below 0", "–", "–"),
     ]
-    assert whole.note == "Slope: odd."
+    assert whole.note == "Slope p10 p90: odd."
 
 
 @given(st.integers(1, 40))

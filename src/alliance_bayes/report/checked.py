@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import permutations
 from typing import Any
@@ -120,6 +120,7 @@ class Checked:
         *,
         few: frozenset[str] = frozenset(),
         anchor: str = "check",
+        drawn: bool = True,
     ) -> Checked:
         """Draw and tabulate every check of a report.
 
@@ -137,11 +138,15 @@ class Checked:
             The quantities that no check says anything of; see :func:`quiet`.
         anchor
             What the ids of the checks begin with, unique in the page.
+        drawn
+            Whether they have their figures.
         """
         withheld, items = report.conclusions_withheld, []
         for position, result in enumerate(report.results, 1):
             with named(result.check):
-                items.append(_item(fit, result.without(fit, few), f"{anchor}-{position}", withheld, redact, small))
+                left = result.without(fit, few)
+                left = left if drawn else replace(left, plots=())
+                items.append(_item(fit, left, f"{anchor}-{position}", withheld, redact, small))
         return cls(tuple(items))
 
 

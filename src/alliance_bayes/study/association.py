@@ -12,7 +12,7 @@ from alliance_bayes.report.curve import LEAST, average_curve, grouped_histogram,
 from alliance_bayes.report.figure_data import curve_data, observed_data
 from alliance_bayes.report.figures import slope_figure
 from alliance_bayes.report.svg import Picture
-from alliance_bayes.report.text import column_name, count, is_small_step, join, percent
+from alliance_bayes.report.text import column_name, count, join, percent
 from alliance_bayes.study.bend import CURVE, bend_of
 from alliance_bayes.study.declared import DeclaredPart
 from alliance_bayes.study.model_comparison import compared, score_table
@@ -42,9 +42,7 @@ def _size(part: DeclaredPart, population: str, fit: Fit) -> Block:
         "population": population,
         "who": population_words(population, options),
         "size": "" if number is None else f" (n = {count(number)})",
-        # What goes with a point is bound to be little where there are many: the table has the step between percentiles.
         "others": join([column_name(name) for name in fit.design.formula.columns[1:] if name != "alliance"]),
-        "small_point": is_small_step(fit.design, "alliance"),
     }
     return part.add("size", part.block("size", fits={population: fit}, values=values), values, fit=fit)
 

@@ -17,7 +17,7 @@ from alliance_bayes.study.part import Part
 from alliance_bayes.study.populations import population_words
 from alliance_bayes.study.predictive import predictive_pictures
 from alliance_bayes.study.runner import StudyRunner
-from alliance_bayes.study.tables import shown
+from alliance_bayes.study.tables import one_row, shown
 from alliance_bayes.study.words import spoken
 
 __all__ = ["change"]
@@ -51,7 +51,10 @@ def _regression(part: DeclaredPart) -> None:
     if block.withheld:
         return
     estimates = shown(block.rows)
-    for start, who in ((EVERYBODY, "everybody"), ("at most", "those with elevated symptoms")):
+    for start, who, of in (
+        (EVERYBODY, "everybody", "mean_change"),
+        ("at most", "those with elevated symptoms", "mean_change_selected"),
+    ):
         rows = [row for _, row in estimates.where("share_of_regression").iterrows() if row["level"].startswith(start)]
         # A share of a change that may be zero means little.
         shares = [
@@ -62,7 +65,9 @@ def _regression(part: DeclaredPart) -> None:
             if not text_of(row, "note")
         ]
         if shares:
-            part.find("regression", [f"{block.name}/{row.name}" for row in rows], who=who, shares=join(shares))
+            change = estimates.mean(one_row(block.rows, of))
+            cited = [f"{block.name}/{row.name}" for row in rows]
+            part.find("regression", cited, who=who, change=change, shares=join(shares))
 
 
 def _share(part: DeclaredPart, event: str, people: str, model: str) -> None:

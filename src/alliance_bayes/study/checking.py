@@ -27,6 +27,7 @@ from alliance_bayes.report.wording import Wording
 from alliance_bayes.study.answers import Answers
 from alliance_bayes.study.declared import declaration
 from alliance_bayes.study.runner import Fitted
+from alliance_bayes.study.tables import joined
 
 __all__ = ["COLUMNS", "ModelChecks", "cautions", "checked_models", "checking", "undone"]
 
@@ -45,8 +46,9 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
 _OF_ALL = ("prior_predictive", "posterior_predictive", "calibration", "loo", "curvature", "groups")
 #: Draws, and data sets simulated from them, by which these are judged: a quarter of the time, and the same verdicts.
 DRAWS, REPLICATES = 1000, 300
-# Checks whose table says how large something is, and columns by which people could be counted.
-_TABLED = ("convergence", "prior_predictive", "calibration", "loo", "prior_sensitivity", "influence")
+# Checks whose table says how large something is; that of the leave-one-out predictions counts the rows.
+_TABLED = ("convergence", "prior_predictive", "calibration", "prior_sensitivity", "influence")
+# Columns by which people could be counted.
 _COUNTS = ("n", "excluded", "factor", "level")
 _ORDER = ("fail", "warn", "pass")
 
@@ -163,11 +165,15 @@ def _checks(study: Answers, model: Fitted, gate: Gate, refits: Sequence[str]) ->
         results += run_checks(some, checks=_OF_ALL, replicates=REPLICATES, seed=seed)
         # Of all draws, so that what is said of the fit itself is what the page says of it.
         results += run_checks(fit, checks=refits, seed=seed) if refits else ()
-    report = CheckReport(tuple(replace(result, plots=()) for result in results), gate)
+    # Nothing is shown of the long tables; that of the priors says which of the numbers depend on them.
+    report = CheckReport(
+        tuple(one if one.name == "prior_sensitivity" else replace(one, details=one.details[:0]) for one in results),
+        gate,
+    )
     rows = [block.rows for part in study.parts.values() for block in part.blocks if block.models == (model.name,)]
-    few = frozenset[str]().union(*(quiet(fit, own, small) for own in rows), _beside(fit, study.first, small))
+    few = quiet(fit, joined(rows), small) | _beside(fit, study.first, small)
     redact = unnamed(redaction(fit), few)
-    checked = Checked.of(fit, report, redact, small, few=few, anchor=f"check-{model.name}")
+    checked = Checked.of(fit, report, redact, small, few=few, anchor=f"check-{model.name}", drawn=False)
     return ModelChecks(model.name, title, gate, Checked(tuple(_small(item, model.name) for item in checked.items)))
 
 
@@ -222,7 +228,7 @@ def _columns(table: Table, places: Sequence[int]) -> Table:
 
 def checking(models: Mapping[str, ModelChecks]) -> Section:
     """The section: verdicts at a glance, and the evidence of every model folded below."""
-    headings = [SENTENCES("model"), SENTENCES("of"), *map(SENTENCES, COLUMNS)]
+    headings = [SENTENCES("model"), *map(SENTENCES, COLUMNS)]
     grid = Table.of(
         "table-checks",
         SENTENCES("caption"),
@@ -230,7 +236,6 @@ def checking(models: Mapping[str, ModelChecks]) -> Section:
         [
             (
                 Markup('<a href="#checks-{}">{}</a>').format(name, name),
-                model.title,
                 *(_cell(model, column) for column in COLUMNS),
             )
             for name, model in models.items()

@@ -12,15 +12,15 @@ from alliance_bayes.effects import group_ratings
 from alliance_bayes.instruments import cronbach_alpha
 from alliance_bayes.report.rows import rows_of
 from alliance_bayes.report.small_counts import hidden_beside, hidden_levels, shown_events
-from alliance_bayes.report.text import capital, clean, factor_name, number, percent
+from alliance_bayes.report.text import capital, claim, clean, count, factor_name, number, percent
 from alliance_bayes.study.declared import DeclaredPart, few_levels
 from alliance_bayes.study.part import Block, Part
 from alliance_bayes.study.predictive import predictive_pictures
 from alliance_bayes.study.runner import StudyRunner
-from alliance_bayes.study.tables import joined, shown
+from alliance_bayes.study.tables import joined, shown, shown_rows
 from alliance_bayes.study.words import spoken
 
-__all__ = ["ratings"]
+__all__ = ["differing_ranks", "ratings"]
 
 # Hundreds of levels make every draw costly; the draws of an ordinal model are some thousands.
 ORDINAL_THINNING = 4
@@ -31,7 +31,7 @@ def ratings(runner: StudyRunner) -> Part:
     part = DeclaredPart("ratings", runner)
     rated = _rated(runner, part.fit("gaussian"))
     observed = _observed(part, rated)
-    expected = part.add("expected")
+    expected = part.add("expected", values={"n": _told(runner, "alliance_gaussian")})
     part.add("gradients")
     if runner.options.full:
         _ceiling(part)
@@ -82,7 +82,13 @@ def _observed(part: DeclaredPart, fit: Fit) -> Block:
         keep = [row["estimand"] != "share_at_ceiling" or counted[str(row["level"])] for row in rows_of(table)]
         described.append(table[np.asarray(keep, dtype=bool)].under(factor))
     block = part.block("observed", joined(described), {})
-    return part.show("observed", block, {"of_table_1": fit is runner.first})
+    return part.show("observed", block, {"of_table_1": fit is runner.first, "n": _told(runner, "alliance_gaussian")})
+
+
+def _told(runner: StudyRunner, model: str) -> str:
+    """How many people a model has, where that is told."""
+    number = shown_rows(runner.fitted, runner.options.small)[model]
+    return "" if number is None else count(number)
 
 
 def _ceiling(part: DeclaredPart) -> None:
@@ -119,6 +125,7 @@ def _findings(part: DeclaredPart, observed: Block, expected: Block, fit: Fit) ->
         if factor not in ("sex", "provider_type"):
             continue
         better = seen.where("probability_of_superiority", level=level, versus=versus)
+        ranks = differing_ranks(better)
         part.find(
             "pair",
             (f"{expected.name}/{row.name}", *(f"{observed.name}/{name}" for name in better.index)),
@@ -128,7 +135,17 @@ def _findings(part: DeclaredPart, observed: Block, expected: Block, fit: Fit) ->
             versus=clean(versus),
             row=spoken(means, row),
             better=spoken(seen, better.iloc[0]) if len(better) else None,
+            apart=ranks is not None and not claim(row).settled,
+            lower=ranks == "lower",
         )
+
+
+def differing_ranks(superiority: pd.DataFrame) -> str | None:
+    """Whether the first of two groups rates "lower" or "higher" more often than not; None where that is open."""
+    if superiority.empty:
+        return None
+    row = superiority.iloc[0]
+    return "lower" if row["upper"] < 0.5 else "higher" if row["lower"] > 0.5 else None
 
 
 def _reliability(runner: StudyRunner) -> dict[str, Any] | None:

@@ -48,6 +48,7 @@ from alliance_bayes.study.checking import ModelChecks
 from alliance_bayes.study.declared import chosen_rows
 from alliance_bayes.study.first import MAIN, Told, view_of
 from alliance_bayes.study.part import Block
+from alliance_bayes.study.ratings import differing_ranks
 from alliance_bayes.study.tables import prefix_of, rows_text, shown, shown_rows
 
 __all__ = ["study_note", "study_summary"]
@@ -161,21 +162,20 @@ class _Summary:
         )
         if row is None:
             return None
-        regression, shares = self._blocks.get("change-regression"), []
+        regression, alone = self._blocks.get("change-regression"), []
         if regression is not None and not regression.withheld:
             estimates = shown(regression.rows.under(regression.name))
-            shares = [
-                one
-                for _, one in estimates.where("share_of_regression").iterrows()
-                if str(one["level"]).startswith("at most") and not text_of(one, "note")
-            ]
+            rows = [one for _, one in estimates.where("regression_to_mean").iterrows()]
+            alone = [one for one in rows if str(one["level"]).startswith("at most")]
+        # In points: as a share it would be one of another model's change.
         parts = [
             SENTENCES(
                 "regression_part",
-                share=estimates.percentages(one, most=0)[0],
+                first=place == 0,
+                points=estimates.mean(one),
                 mean=str(one["level"]).partition(POPULATION_MEAN)[2],
             )
-            for one in shares
+            for place, one in enumerate(alone)
         ]
         direction = claim(row)
         words = plain_words(view.fit, row, direction, SENTENCES("at_followup"))
@@ -186,9 +186,9 @@ class _Summary:
             estimate_words(view.fit, view.estimates, row),
             margin_words(view.estimates, row),
             sure_words(view.estimates, row, direction),
-            SENTENCES("change_words", words=words, parts=join(parts)),
+            SENTENCES("change_words", words=words, parts=", ".join(parts)),
             marks_of(view, lambda called: False),
-            (str(row.name), *(str(one.name) for one in shares)),
+            (str(row.name), *(str(one.name) for one in alone)),
         )
 
     def _shares(self, block: Block) -> SummaryRow | None:
@@ -219,7 +219,7 @@ class _Summary:
         )
 
     def _under_events(self, blocks: Mapping[str, Block]) -> tuple[str, str]:
-        """Whether the model of the event itself, where it was fitted, gives about the same share as that of the score."""
+        """Whether the model of the event itself, where it was fitted, gives about the same share as the score's."""
         apart = []
         for block in blocks.values():
             rows = chosen_rows(block.rows, "share_at_least")
@@ -252,10 +252,20 @@ class _Summary:
             each(partial(_span, view.estimates)),
             each(_standings),
             each(_settled),
-            each(_differ),
+            each(self._rated_apart),
             _with(marks_of(view, about), "families", *self._under_ceiling(found)),
             tuple(str(name) for rows in found.values() for name in rows.index),
         )
+
+    def _rated_apart(self, rows: pd.DataFrame) -> str:
+        """Differences of means in words, and whether ratings as they were given say more."""
+        block, apart = self._blocks.get("ratings-observed"), False
+        for _, row in rows.iterrows() if block is not None else ():
+            assert block is not None
+            pair = (block.rows["level"] == row["level"]) & (block.rows["versus"] == row["versus"])
+            ranks = block.rows[pair & (block.rows["estimand"] == "probability_of_superiority")]
+            apart |= differing_ranks(ranks) is not None and not claim(row).settled
+        return SENTENCES("rated_apart", said=_differ(rows), apart=apart)
 
     def _under_ceiling(self, found: Mapping[str, pd.DataFrame]) -> tuple[str, str]:
         """Whether families that know of the ceiling say the same of every pair."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -28,7 +29,7 @@ from alliance_bayes.report.rows import (
 from alliance_bayes.report.small_counts import NOT_SHOWN
 from alliance_bayes.report.svg import Picture
 from alliance_bayes.report.tables import Table
-from alliance_bayes.report.text import MINUS, Row, capital, column_name, count, factor_name, join
+from alliance_bayes.report.text import MINUS, Row, capital, column_name, count, derived, factor_name, join, number
 from alliance_bayes.study.runner import Fitted
 
 __all__ = [
@@ -50,6 +51,8 @@ __all__ = [
 
 #: Levels up to which a factor's groups share a figure and every pair is compared.
 FEW_LEVELS = 6
+#: What is per unit of a predictor, and so judged by no margin in points.
+PER_UNIT = ("slope", "slope_in_sample", "slope_per_sd", "slope_at")
 #: Rows of a table that are shown at once.
 AT_ONCE = 16
 
@@ -102,15 +105,48 @@ def block_table(
     at_once
         Rows that are shown before more are asked for.
     """
-    estimates = shown(rows)
+    rows = judged_once(rows)
+    estimates, figures = shown(rows), None
     units = {text_of(row, "unit") for row in rows_of(rows)}
-    # A unit that all rows share is said once.
-    if len(units) == 1 and (unit := units.pop()) != "probability":
-        caption = f"{caption} ({unit})"
-    columns = [Column(heading, label), *estimate_columns(estimates, rows, direction=direction), *further]
+    # A unit that all rows share is said once. Shares are percentages, and differences of shares percentage points.
+    if units == {"probability"}:
+        points = bool(rows["versus"].notna().all())
+        caption = f"{caption} ({'percentage points' if points else 'percentages'})"
+        figures, units = partial(hundredths, estimates), set()
+    elif len(units) == 1:
+        caption = f"{caption} ({units.pop()})"
+    estimated = estimate_columns(estimates, rows, direction=direction, figures=figures)
+    columns = [Column(heading, label), *estimated, *further]
+    columns = [replace(column, heading=_heading(column.heading, rows)) for column in columns]
     columns += [Column("Unit", partial(text_of, column="unit"), words=True)] if units else []
     note = " ".join(filter(None, (note, notes_of(rows, label))))
     return effect_table(name, caption, rows, columns, note=note, at_once=at_once)
+
+
+def judged_once(rows: EffectTable) -> EffectTable:
+    """Rows of which those per unit of a predictor have no verdict: the declared contrast has it."""
+    per_unit = rows["estimand"].isin(PER_UNIT)
+    if not per_unit.any():
+        return rows
+    empty = {name: rows[name].mask(per_unit) for name in ("rope_low", "rope_high", "p_rope", "relevant", "p_relevant")}
+    return rows.assign(**empty)
+
+
+def hundredths(estimates: Estimates, row: Row) -> tuple[str, str]:
+    """A share, or a difference of shares, in hundredths with its interval."""
+    places = max(0, min(1, estimates.places(row) - 2))
+    mean, lower, upper = (number(100 * float(row[name]), places) for name in ("mean", "lower", "upper"))
+    return mean, f"[{lower}, {upper}]"
+
+
+def _heading(heading: str, rows: EffectTable) -> str:
+    """A heading that says which margin it is about."""
+    limits = {float(limit) for limit in rows["rope_high"].dropna()}
+    limit = f"within ±{derived(limits.pop())}" if len(limits) == 1 else "within its margin"
+    return {
+        "Probability in ROPE": f"Probability {limit} (negligible)",
+        "Prior’s probability in ROPE": "The same before the data",
+    }.get(heading, heading)
 
 
 def block_forest(

@@ -300,6 +300,15 @@
   });
   document.querySelectorAll(".scroll").forEach((box) => watch.observe(box));
 
+  // What a link leads to may be folded.
+  const unfold = () => {
+    const found = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+    for (let box = found; box; box = box.parentElement) if (box.tagName === "DETAILS") box.open = true;
+    if (found) found.scrollIntoView();
+  };
+  addEventListener("hashchange", unfold);
+  if (location.hash) unfold();
+
   // The contents are folded on a narrow screen only.
   const contents = document.querySelector("nav.contents details");
   const roomy = matchMedia("(min-width: 37.5rem)");
