@@ -29,6 +29,7 @@ from alliance_bayes.report.summary import (
 )
 from alliance_bayes.report.summary import SENTENCES as LABELS
 from alliance_bayes.report.text import (
+    capital,
     claim,
     clean,
     count,
@@ -237,10 +238,11 @@ class _Summary:
         several = len(found) > 1
 
         def each(say: Callable[[pd.DataFrame], str]) -> str:
-            return "; ".join(
+            said = (
                 SENTENCES("of_factor", factor=factor_name(factor) if several else "", said=say(rows))
                 for factor, rows in found.items()
             )
+            return capital("; ".join(said))
 
         def about(called: str) -> bool:
             return any(called.startswith(f"difference in level by {factor}: ") for factor in found)
@@ -299,7 +301,7 @@ class _Summary:
             SENTENCES("per_point", span=_span(view.estimates, rows)),
             _standings(rows),
             _settled(rows),
-            _differ(rows),
+            capital(_differ(rows)),
             marks_of(view, about),
             tuple(map(str, rows.index)),
         )
