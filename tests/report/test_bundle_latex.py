@@ -162,12 +162,12 @@ def test_nothing_is_cited_that_is_no_source() -> None:
 
 def test_cells_of_markup_lose_their_links_and_keep_their_words() -> None:
     link = Markup(
-        '<a class="mark pass" href="#check-8"><span aria-hidden="true">✓</span> priors<span>: pass</span></a> '
-        '<span class="mark">families: not examined</span> <span>a</span> &lt; 2 and <a href="#b">b</a>'
+        '<a class="mark pass" href="#check-8"><span aria-hidden="true">✓</span> priors<span class="unseen">: pass'
+        '</span></a> <span class="mark">families: –</span> <span>a</span> &lt; 2 and <a href="#b">b</a>'
     )
     made = Table.of("table-summary", "T", ("A", "B"), [("x", link)], note="* 5 %")
     tex = table_tex(ManuscriptTable.of(1, "summary", made))
-    assert r"{}x & priors: pass; families: not examined; a \textless{} 2 and b \tabularnewline" in tex
+    assert r"{}x & \ensuremath{\surd} priors; families: \textendash{}; a \textless{} 2 and b \tabularnewline" in tex
     assert r"\textit{Note.} * 5 \%" in tex
     check_safe(tex)
 

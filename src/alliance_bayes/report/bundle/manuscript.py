@@ -98,12 +98,12 @@ def _line(cell: str) -> str:
 
 
 class _Words(HTMLParser):
-    """What a cell of markup says, without what is hidden from those who hear it; marks beside each other are a list."""
+    """What a cell of markup shows, without words that nobody sees; marks beside each other are a list."""
 
     def __init__(self, markup: Markup) -> None:
         super().__init__()
         self.text = ""
-        # Of each element that is open, whether nobody hears it.
+        # Of each element that is open, whether nobody sees it.
         self._open: list[bool] = []
         self._ended = False
         self.feed(str(markup))
@@ -112,7 +112,7 @@ class _Words(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         if not self._open and self._ended:
             self.text = f"{self.text.rstrip()}; "
-        self._open.append(("aria-hidden", "true") in attrs)
+        self._open.append("unseen" in (dict(attrs).get("class") or "").split())
 
     def handle_endtag(self, tag: str) -> None:
         self._open.pop()
