@@ -39,6 +39,7 @@ from alliance_bayes.versions import versions
 
 if TYPE_CHECKING:
     import pymc as pm
+    from matplotlib.axes import Axes
 
     from alliance_bayes.checks import CheckReport
     from alliance_bayes.report import Rendered
@@ -442,6 +443,40 @@ class Fit(FitWithEffects):
         if options.get("effects") is None:
             options["effects"] = self.effects()
         return run_checks(self, **options)
+
+    def plot(
+        self, kind: str = "slopes", *, factor: str | None = None, prob: float = 0.89, ax: Axes | None = None
+    ) -> Axes:
+        """Draw one of the report's figures, by the report's own painter.
+
+        Parameters
+        ----------
+        kind
+            ``"slopes"``: the slope of everybody and of every level by which it differs. ``"contrasts"``: all
+            differences of a factor's adjusted means. ``"curve"``: the expected outcome along the focal predictor, over
+            observed means. ``"density"``: the posterior of the declared contrast, with what is negligible and what is
+            relevant.
+        factor
+            Of contrasts, a factor of the model. Of slopes and of the density, one in place of what they show by
+            default.
+        prob
+            Probability of the intervals.
+        ax
+            Matplotlib axes to draw onto; a figure of its own by default. The curve then comes without its histogram.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+            What was drawn onto. As on a page, nothing is shown of levels of fewer than ten people.
+
+        Raises
+        ------
+        UsageError
+            The kind or the factor is none that can be drawn, or contrasts are asked for without one.
+        """
+        from alliance_bayes.report.plots import plot_fit
+
+        return plot_fit(self, kind, factor=factor, prob=prob, ax=ax)
 
     def report(self, path: str | os.PathLike[str] | None = None, **options: Any) -> Rendered:
         """The HTML report; written to ``path`` where given.

@@ -54,6 +54,7 @@ ROOMS: dict[str, tuple[tuple[Callable[..., Any], ...], tuple[str, ...]]] = {
     "verify": ((ab.read_cohort,), ("verify",)),
     "moments": ((ab.reduce_table, of_moments.with_minimum), ("reduce",)),
     "report": ((ab.Report,), ("report",)),
+    "report/plots": ((ab.Fit.plot, ab.Model), ()),
     "report/bundle/word": ((ab.Rendered.bundle,), ("report", "study")),
     "study": ((ab.run_study, StudyOptions), ("study",)),
     "study/study": ((ab.read_cohort,), ("study",)),

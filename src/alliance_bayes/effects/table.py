@@ -6,10 +6,12 @@ import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
+from pandas.plotting import PlotAccessor
 
 from alliance_bayes.errors import UsageError
 from alliance_bayes.notebook import escaped
@@ -187,6 +189,40 @@ class Draws(Mapping[str, np.ndarray]):
         return f"Draws({len(self)} rows)"
 
 
+# What draws tables, which is above this room: loaded by name when it is asked for, as pandas loads what draws its own.
+_DRAWING = "alliance_bayes.report.plots"
+
+
+class EffectPlot(PlotAccessor):
+    """Draws the rows of an effects table."""
+
+    def __init__(self, data: pd.DataFrame, table: EffectTable) -> None:
+        super().__init__(data)
+        self._table = table
+
+    def __call__(self, *args: Any, **options: Any) -> Any:
+        """A forest of the rows; with what pandas takes (``kind``, ``x``, ``y``), what it draws.
+
+        Parameters
+        ----------
+        *args, **options
+            ``ax``, the matplotlib axes to draw onto; a figure of its own by default. With others, those of pandas.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+            What was drawn onto.
+
+        Raises
+        ------
+        UsageError
+            The table has no estimate, or its rows are in several units.
+        """
+        if args or options.keys() - {"ax"}:
+            return super().__call__(*args, **options)
+        return import_module(_DRAWING).plot_effects(self._table, **options)
+
+
 class EffectTable(pd.DataFrame):
     """A table of estimands, one a row; the index holds the rows' ids.
 
@@ -238,6 +274,14 @@ class EffectTable(pd.DataFrame):
         html = plain.drop(columns=columns).dropna(axis=1, how="all")._repr_html_()
         name = _INTERVALS.get(kind, kind)
         return None if html is None else f"<p>Posterior, {escaped(f'{100 * prob:g}% {name}')}</p>{html}"
+
+    @property
+    def plot(self) -> EffectPlot:
+        """Draws the rows as a forest: ``table.plot()``, or ``table.plot(ax=axes)``; what pandas draws, too.
+
+        ``table.plot(kind="bar", y="mean")`` and ``table.plot.bar(y="mean")`` are those of pandas.
+        """
+        return EffectPlot(pd.DataFrame(self), self)
 
     @property
     def _constructor(self) -> type[EffectTable]:

@@ -15,7 +15,7 @@ from alliance_bayes.fit import FittedModel
 from alliance_bayes.report.arms import arms, differences
 from alliance_bayes.report.curve import LEAST, average_curve, grouped_histogram, observed_means
 from alliance_bayes.report.figure_data import curve_data, observed_data
-from alliance_bayes.report.figures import slope_figure
+from alliance_bayes.report.figures import SlopeFigure
 from alliance_bayes.report.groups import ordered_pairs, pair_name
 from alliance_bayes.report.halfeye import halfeye
 from alliance_bayes.report.phrases import contrast_of
@@ -62,6 +62,7 @@ __all__ = [
     "relevance_words",
     "rope_limits",
     "rope_words",
+    "slope_painter",
     "span_name",
 ]
 
@@ -101,7 +102,7 @@ def effect_sizes(view: View) -> Section:
         if first is not None and len(rows) == 1:
             # More pairs have a figure together.
             context["density"] = density_picture(view, first, "difference", pair_name(first))
-    curve = observed = None
+    drawn = None
     if focal is not None and not withheld:
         rows = estimates.where(SLOPES, term=focal)
         slope = estimates.first("slope", term=focal)
@@ -110,11 +111,10 @@ def effect_sizes(view: View) -> Section:
         margins = next((row for row in (contrast, slope) if row is not None), None)
         # The curve and the histogram below it are drawn over the range of the rows.
         told = fit.moments is None and not context["untold"]
-        curve = average_curve(fit, focal, prob=prob, small=view.small) if told else None
-        observed = observed_means(fit, focal, view.small) if told else None
+        drawn = slope_painter(fit, focal, prob=prob, small=view.small) if told else None
         context |= {
             "table": _table(fit, estimates, rows, focal) if len(rows) else None,
-            "slope_picture": None if curve is None else _slope_picture(fit, focal, curve, observed, prob, view.small),
+            "slope_picture": None if drawn is None else _slope_picture(fit, focal, drawn, view.small),
             "density": _contrast_density(view, contrast, slope, focal),
             "forest": effect_forest(view, focal),
             "rope": None if margins is None else rope_words(fit, margins),
@@ -122,10 +122,10 @@ def effect_sizes(view: View) -> Section:
             "outcome": column_name(fit.design.outcome.name),
         }
     shown = None
-    if curve is not None and observed is not None:
+    if drawn is not None and drawn.observed is not None:
         points, bins = (
             [{str(key): float(value) for key, value in row.items()} for row in part.to_dict("records")]
-            for part in (curve, observed)
+            for part in (drawn.curve, drawn.observed)
         )
         shown = {"interval": "eti", "prob": prob, "points": points, "observed": bins}
     return Section("effects", "Effect sizes", "effects.html", context, {"curve": shown})
@@ -197,24 +197,26 @@ def _further(fit: FittedModel, estimates: Estimates) -> Table | None:
     )
 
 
-def _slope_picture(
-    fit: FittedModel, focal: str, curve: pd.DataFrame, observed: pd.DataFrame | None, prob: float, small: int
-) -> Picture:
+def slope_painter(fit: FittedModel, focal: str, *, prob: float, small: int) -> SlopeFigure:
+    """The curve of a predictor over its observed means."""
     design = fit.design
-    outcome, predictor = column_name(design.outcome.name), column_name(focal)
     values = design.frame[focal].to_numpy(float)
-    band = f"{100 * prob:g}% equal-tailed band"
-    painter = slope_figure(
-        curve,
+    return SlopeFigure(
+        average_curve(fit, focal, prob=prob, small=small),
         grouped_histogram(values, small, scale=design.scales.get(focal), people=fit.people),
-        predictor=f"{predictor} ({units(unit_of(design, focal))})",
-        outcome=outcome,
+        predictor=f"{column_name(focal)} ({units(unit_of(design, focal))})",
+        outcome=column_name(design.outcome.name),
         centre=float(np.mean(values)),
-        band=band,
+        band=f"{100 * prob:g}% equal-tailed band",
         units=unit_words(fit),
-        observed=observed,
+        observed=observed_means(fit, focal, small),
         points=SENTENCES("points"),
     )
+
+
+def _slope_picture(fit: FittedModel, focal: str, painter: SlopeFigure, small: int) -> Picture:
+    design, curve, observed, band = fit.design, painter.curve, painter.observed, painter.band
+    outcome, predictor = column_name(design.outcome.name), column_name(focal)
     first, last = curve.iloc[0], curve.iloc[-1]
     span = float((curve["upper"] - curve["lower"]).min())
     places = 0 if span > 3 else 1

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 __all__ = [
     "Painter",
     "Panel",
+    "SlopeFigure",
     "density_curve",
     "prior_panels",
-    "slope_figure",
 ]
 
 Painter = Callable[["Figure"], None]
@@ -56,43 +56,60 @@ class Panel:
     centre: float
 
 
-def slope_figure(
-    curve: pd.DataFrame,
-    histogram: tuple[np.ndarray, np.ndarray],
-    *,
-    predictor: str,
-    outcome: str,
-    centre: float | None,
-    band: str,
-    units: str = "people",
-    observed: pd.DataFrame | None = None,
-    points: str = "observed means",
-) -> Painter:
-    """Expected outcome against a predictor, over observed means of bins, with the predictor's histogram below."""
+@dataclass(frozen=True)
+class SlopeFigure:
+    """A painter of the expected outcome against a predictor, over observed means, with the predictor's histogram below.
 
-    def paint(figure: Figure) -> None:
+    Parameters
+    ----------
+    curve
+        Columns `x`, `mean`, `lower`, `upper`.
+    histogram
+        Edges and densities of bars of enough people.
+    predictor, outcome, band, units, points
+        What the axes, the band, the bars and the observed means are called.
+    centre
+        Mean of the predictor; None for no line there.
+    observed
+        Observed means of bins, columns `x` and `mean`.
+    """
+
+    curve: pd.DataFrame
+    histogram: tuple[np.ndarray, np.ndarray]
+    predictor: str
+    outcome: str
+    centre: float | None
+    band: str
+    units: str = "people"
+    observed: pd.DataFrame | None = None
+    points: str = "observed means"
+
+    def __call__(self, figure: Figure) -> None:
+        """Draw onto an empty figure."""
         upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[4, 1])
-        upper.fill_between(curve["x"], curve["lower"], curve["upper"], color=BAND, linewidth=0, label=band)
-        if observed is not None and len(observed):
-            upper.plot(
-                observed["x"], observed["mean"], "o", color=SECOND, markerfacecolor="none", markersize=6, label=points
-            )
-        upper.plot(curve["x"], curve["mean"], color=ACCENT, label="posterior mean")
-        if centre is not None:
-            upper.axvline(
-                centre, color=GREY, linewidth=0.8, linestyle=(0, (4, 3)), label=f"mean of the {units} analysed"
-            )
-        upper.set_ylabel(f"expected {outcome}")
-        upper.grid(axis="y")
+        self.draw(upper)
         figure.legend(*upper.get_legend_handles_labels(), loc="outside upper left", ncols=2)
-        edges, density = histogram
+        edges, density = self.histogram
         lower.bar(edges[:-1], density, width=np.diff(edges), align="edge", color=LIGHT, edgecolor=GREY, linewidth=0.6)
         lower.set_yticks([])
         lower.spines["left"].set_visible(False)
-        lower.set_ylabel(units, rotation=0, ha="right", va="center")
-        lower.set_xlabel(predictor)
+        lower.set_ylabel(self.units, rotation=0, ha="right", va="center")
+        lower.set_xlabel(self.predictor)
 
-    return paint
+    def draw(self, axes: Axes) -> None:
+        """Draw the curve onto axes, without the histogram."""
+        curve, seen = self.curve, self.observed
+        axes.fill_between(curve["x"], curve["lower"], curve["upper"], color=BAND, linewidth=0, label=self.band)
+        if seen is not None and len(seen):
+            axes.plot(
+                seen["x"], seen["mean"], "o", color=SECOND, markerfacecolor="none", markersize=6, label=self.points
+            )
+        axes.plot(curve["x"], curve["mean"], color=ACCENT, label="posterior mean")
+        if self.centre is not None:
+            mean = f"mean of the {self.units} analysed"
+            axes.axvline(self.centre, color=GREY, linewidth=0.8, linestyle=(0, (4, 3)), label=mean)
+        axes.set_ylabel(f"expected {self.outcome}")
+        axes.grid(axis="y")
 
 
 def density_curve(draws: np.ndarray, *, positive: bool = False, points: int = 161) -> tuple[np.ndarray, np.ndarray]:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from alliance_bayes.report.rows import Estimates
 
-__all__ = ["HALFEYE_SIZE", "HalfEye", "halfeye"]
+__all__ = ["HALFEYE_SIZE", "HalfEye", "half_eye_of", "halfeye"]
 
 #: Inches: 420 by 300 pixels of a page.
 HALFEYE_SIZE = (4.375, 3.125)
@@ -178,6 +178,35 @@ def _apart(left: _Label, right: _Label, low: float, high: float) -> list[_Label]
     return [replace(left, place=max(place - right.half - left.half, low + left.half)), replace(right, place=place)]
 
 
+def half_eye_of(
+    estimates: Estimates,
+    row: pd.Series,
+    *,
+    axis: str,
+    rope: tuple[float, float] | None = None,
+    relevant: float | None = None,
+) -> HalfEye | None:
+    """A row of an effects table as a painter; as for :func:`halfeye`."""
+    kept = estimates.table.draws
+    if row.name not in kept:
+        return None
+    values = np.asarray(kept[str(row.name)], float).ravel()
+    values = values[np.isfinite(values)]
+    if not values.size:
+        return None
+    given = tuple(float(row[column]) for column in ("rope_low", "rope_high"))
+    return HalfEye(
+        values,
+        mean=float(row["mean"]),
+        lower=float(row["lower"]),
+        upper=float(row["upper"]),
+        label=axis,
+        printed=estimates.printed(row),
+        rope=rope or (None if np.isnan(given).any() else (given[0], given[1])),
+        relevant=float(row["relevant"]) if relevant is None and pd.notna(row["relevant"]) else relevant,
+    )
+
+
 def halfeye(
     name: str,
     title: str,
@@ -212,16 +241,10 @@ def halfeye(
     shown
         What is done to every text in the drawing.
     """
-    kept = estimates.table.draws
-    if row.name not in kept:
+    painter = half_eye_of(estimates, row, axis=axis, rope=rope, relevant=relevant)
+    if painter is None:
         return None
-    values = np.asarray(kept[str(row.name)], float).ravel()
-    values = values[np.isfinite(values)]
-    if not values.size:
-        return None
-    given = tuple(float(row[column]) for column in ("rope_low", "rope_high"))
-    rope = rope or (None if np.isnan(given).any() else (given[0], given[1]))
-    relevant = float(row["relevant"]) if relevant is None and pd.notna(row["relevant"]) else relevant
+    values, rope, relevant = painter.draws, painter.rope, painter.relevant
     mean, places = estimates.mean(row), estimates.places(row)
     ends = " to ".join(number(float(row[end]), places) for end in ("lower", "upper"))
     words = {
@@ -245,16 +268,7 @@ def halfeye(
         note=SENTENCES("data_note", **words),
     )
     return Picture.drawn(
-        HalfEye(
-            values,
-            mean=float(row["mean"]),
-            lower=float(row["lower"]),
-            upper=float(row["upper"]),
-            label=axis,
-            printed=f"{mean} ({ends})",
-            rope=rope,
-            relevant=relevant,
-        ),
+        painter,
         name=name,
         title=title,
         caption=caption or SENTENCES("caption", **words),

@@ -51,6 +51,7 @@ __all__ = [
     "described",
     "effect_table",
     "estimate_columns",
+    "forest_of",
     "forest_picture",
     "measured",
     "measured_where",
@@ -443,6 +444,37 @@ def rope_of(row: Row) -> tuple[float, float] | None:
     return None if np.isnan(low) or np.isnan(high) else (low, high)
 
 
+def forest_of(
+    estimates: Estimates,
+    rows: pd.DataFrame,
+    *,
+    axis: str,
+    label: Label,
+    figures: Figures | None = None,
+    people: Label | None = None,
+    **drawn: Any,
+) -> Forest:
+    """Rows of an effects table as a painter; `drawn` are fields of it, the others as for :func:`forest_picture`."""
+    lines = [
+        Interval(
+            label(row),
+            _float(row["mean"]),
+            _float(row["lower"]),
+            _float(row["upper"]),
+            people="" if people is None else people(row),
+            printed=estimates.printed(row, figures),
+        )
+        for row in rows_of(rows)
+    ]
+    return Forest(
+        lines,
+        label=axis,
+        people="" if people is None else "People",
+        printed=f"Mean ({estimates.interval_heading().split()[0]} interval)",
+        **drawn,
+    )
+
+
 def forest_picture(
     name: str,
     title: str,
@@ -501,33 +533,24 @@ def forest_picture(
     shown
         What is done to every text in the drawing.
     """
-    lines = [
-        Interval(
-            (line or label)(row),
-            _float(row["mean"]),
-            _float(row["lower"]),
-            _float(row["upper"]),
-            people="" if people is None else people(row),
-            printed=estimates.printed(row, figures),
-        )
-        for row in rows_of(rows)
-    ]
-    usual, height = forest_size(len(lines))
+    usual, height = forest_size(len(rows))
     if data is None:
         own = [Column(heading, label), *([] if people is None else [Column("People", people)])]
         own += estimate_columns(estimates, rows, figures=figures, direction=False, judged=())
         data = effect_table(f"{name}-data", data_title or title, rows, own)
-    painter = Forest(
-        lines,
-        label=axis,
+    painter = forest_of(
+        estimates,
+        rows,
+        axis=axis,
+        label=line or label,
+        figures=figures,
+        shares=shares,
+        people=people,
         reference=reference,
         overall=overall,
         rope=rope,
         relevant=relevant,
         width=width,
-        shares=shares,
-        people="" if people is None else "People",
-        printed=f"Mean ({estimates.interval_heading().split()[0]} interval)",
     )
     return Picture.drawn(
         painter,

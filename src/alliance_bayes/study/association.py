@@ -10,7 +10,7 @@ from alliance_bayes.api import Fit
 from alliance_bayes.checks.comparison import Comparison
 from alliance_bayes.report.curve import LEAST, average_curve, grouped_histogram, observed_means
 from alliance_bayes.report.figure_data import curve_data, observed_data
-from alliance_bayes.report.figures import slope_figure
+from alliance_bayes.report.figures import SlopeFigure
 from alliance_bayes.report.svg import Picture
 from alliance_bayes.report.text import column_name, count, join, percent
 from alliance_bayes.study.bend import CURVE, bend_of
@@ -83,7 +83,7 @@ def _picture(part: DeclaredPart, fit: Fit) -> Picture:
     curve = average_curve(fit, "alliance", prob=options.prob, small=options.small)
     values = fit.design.frame["alliance"].to_numpy(float)
     band, observed = part.sentence("curve_band"), observed_means(fit, "alliance", options.small)
-    painter = slope_figure(
+    painter = SlopeFigure(
         curve,
         grouped_histogram(values, options.small, scale=fit.design.scales.get("alliance"), people=fit.people),
         predictor=f"alliance (points, {part.runner.alliance_ends})",
