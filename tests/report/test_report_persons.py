@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import zipfile
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -62,11 +64,19 @@ def test_people_and_rows_are_counted_apart(fit: ab.Fit, page: str) -> None:
 
 
 @pytest.mark.parametrize(("name", "declared"), [("client", True), ("Zimmer", False)])
-def test_nobody_is_named_whatever_the_column_is_called(name: str, declared: bool) -> None:
+def test_nobody_is_named_whatever_the_column_is_called(name: str, declared: bool, tmp_path: Path) -> None:
     fit = made(name, roles={name: "person"} if declared else {})
     rendered = fit.report()
     assert "Zoltan" not in rendered.html
     assert "Zoltan" not in rendered.json
+    written = rendered.bundle(tmp_path)
+    assert len(written) > 10
+    for path in written:
+        assert b"Zoltan" not in path.read_bytes(), path
+    with zipfile.ZipFile(tmp_path / "manuscript.docx") as word:
+        assert not [one for one in word.namelist() if b"Zoltan" in word.read(one)]
+    for shown in (fit, fit.check(), fit.priors, ab.read_cohort(sessions(name))):
+        assert "Zoltan" not in shown._repr_html_()
     table = fit.effects()
     assert not table["factor"].isin([name]).where(table["level"].notna(), other=False).any()
     assert any(f"'{name}'" in left and "single persons" in left for left in table.left_out)

@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 
 __all__ = ["cohort_html"]
 
-# A notebook is passed on with what it shows: of fewer values no mean is told, and levels have no counts at all.
-_FEW = 10
+# A notebook is passed on with what it shows: of fewer values no mean is told, and levels have no counts at all. More
+# levels than some are not named either: without a model, nobody has said whether they are persons.
+_FEW, _NAMED = 10, 4
 _HEADINGS = ("column", "n", "missing", "mean (SD)", "median, or levels")
 
 
@@ -41,9 +42,11 @@ def _row(name: str, own: pd.DataFrame) -> tuple[str, ...]:
     first, present = own.iloc[0], int(own["n"].sum())
     counts = (name, f"{present:,}", f"{int(first['missing']):,}")
     if isinstance(first["level"], str):
-        # What has many levels says how many, in brackets.
-        many = pd.isna(first.get("share")) and len(own) == 1
-        return *counts, "", first["level"].strip("()") if many else ", ".join(map(str, own["level"]))
+        # What has many levels, or dates, says so in brackets.
+        if pd.isna(first.get("share")) and len(own) == 1:
+            return *counts, "", first["level"].strip("()")
+        told = len(own) <= _NAMED and int(own["n"].min()) >= _FEW
+        return *counts, "", ", ".join(map(str, own["level"])) if told else f"{len(own)} levels"
     if present < _FEW:
         return *counts, "", ""
     mean, sd, median = (number(float(first[key])) for key in ("mean", "sd", "median"))
