@@ -11,7 +11,7 @@ import pytest
 import alliance_bayes as ab
 from alliance_bayes.checks import run_checks
 from alliance_bayes.checks.power_scaling import LIMIT
-from alliance_bayes.checks.sensitivity import _told
+from alliance_bayes.checks.sensitivity import _of_refits, _told
 from alliance_bayes.checks.stated import MOVED, RATIO, stated, stated_at
 from alliance_bayes.effects import EffectTable
 
@@ -130,3 +130,9 @@ def test_one_number_and_none() -> None:
     assert told("yes", "yes", "").endswith(
         "2 of the 2 numbers that findings state or rest on depend on the priors, most of all: n1."
     )
+
+
+def test_one_refit_has_no_range() -> None:
+    assert _of_refits([]) == "no refit"
+    assert _of_refits([6.754]) == "one refit (6.75)"
+    assert _of_refits([6.754, 7.0]) == "2 refits, whose means go from 6.75 to 7.00"

@@ -144,3 +144,20 @@ def _pictures(fit):  # type: ignore[no-untyped-def]
 
     Report(sections=[section]).render(fit, effects=effects(fit), checks=CheckReport((), Gate(True, ())))
     return seen
+
+
+def test_a_level_has_one_adjusted_mean_on_a_page() -> None:
+    means = {"u_sex": np.array([[2.0, 1.0], [-2.0, -1.0]])}
+    fit = fitted(rows(200), formula="who5_followup ~ alliance + (alliance || sex)", means=means, draws=50)
+    (picture,) = _pictures(fit)
+    table = effects(fit, estimands=["adjusted_means"])
+    adjusted = dict(zip(table["level"], table["mean"], strict=True))
+    data = picture.data
+    assert data is not None
+    assert list(data.headings) == ["Sex", "People", "Own mean", "Adjusted mean"]
+    groups = {group.level: group for group in pooled_means(fit, fit.design.factor("sex"), SMALL)[0]}
+    for level, _, own, mean in data.rows:
+        # Printed to two decimals.
+        assert float(mean) == pytest.approx(adjusted[level], abs=0.0051)
+        drawn = groups[level].own - groups[level].pooled
+        assert float(own) - float(mean) == pytest.approx(drawn, abs=0.011)

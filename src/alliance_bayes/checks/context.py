@@ -298,7 +298,7 @@ class Context:
 
     @cached_property
     def groupings(self) -> tuple[Grouping, ...]:
-        """Every factor and categorical column of the analysed rows, then persons left out, then those of ``extra``.
+        """Every factor, categorical column and 0 or 1 of the analysed rows, persons left out, and those of ``extra``.
 
         A column of ``extra`` with more levels than half the rows (an identifier) is passed over.
         """
@@ -308,7 +308,9 @@ class Context:
         found = [Grouping(name, levels, codes, "pooled", weights) for name, (codes, levels) in levels_of.items()]
         names = {grouping.name for grouping in found}
         for name in frame.columns:
-            if name not in names and isinstance(frame[name].dtype, pd.CategoricalDtype):
+            # A number that is 0 or 1 for everybody says which of two groups a row is of.
+            two = self.fit.moments is None and name in design.formula.columns[1:] and design.is_indicator(name)
+            if name not in names and (two or isinstance(frame[name].dtype, pd.CategoricalDtype)):
                 role = "column" if name in design.formula.columns else "residual"
                 codes, levels = design.levels_of(name)
                 found.append(Grouping(name, levels, codes, role, weights))

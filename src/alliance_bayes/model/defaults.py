@@ -231,10 +231,13 @@ class Defaults:
             who = f"nothing says what the levels of '{factor}' are, so they are taken for {role.role}s"
         if is_who5(self.scale) and role.role == "group":
             if level:
-                return self._stated(
-                    Prior("HalfNormal", (5.0,)),
-                    f"{who}: country means in Europe differ by an SD of about 5 (EQLS 2007)",
+                assert self.scale is not None
+                known = (
+                    "country means in Europe differ by an SD of about 5 (EQLS 2007)"
+                    if factor == "country"
+                    else f"a level SD of 5 is {5.0 / self.scale.sd:.2f} of the SD {self.scale.sd:g} of '{self.outcome}'"
                 )
+                return self._stated(Prior("HalfNormal", (5.0,)), f"{who}: {known}")
             if column.order == 1 and self._is_alliance(numeric, scales):
                 return self._stated(
                     Prior("HalfNormal", (2.0,)), f"{who}, whose slopes per alliance point are alike within a few points"

@@ -31,6 +31,7 @@ from alliance_bayes.report.rows import (
     rope_of,
     rows_of,
     text_of,
+    words_of,
 )
 from alliance_bayes.report.sections import Section
 from alliance_bayes.report.small_counts import unit_words
@@ -161,7 +162,7 @@ def _table(fit: FittedModel, estimates: Estimates, rows: pd.DataFrame, focal: st
         return capital(measured(estimates.table, row, design=fit.design))
 
     def unit(row: Row) -> str:
-        return "; ".join(filter(None, (text_of(row, "unit"), text_of(row, "denominator"))))
+        return "; ".join(filter(None, (words_of(row, "unit"), words_of(row, "denominator"))))
 
     return effect_table(
         "table-slopes",
@@ -173,7 +174,7 @@ def _table(fit: FittedModel, estimates: Estimates, rows: pd.DataFrame, focal: st
             *estimate_columns(estimates, rows, direction=True),
             Column("Unit; denominator", unit, words=True),
         ],
-        note=" ".join(f"{label(row)}: {note}." for row in rows_of(rows) if (note := text_of(row, "note"))),
+        note=" ".join(f"{label(row)}: {note}." for row in rows_of(rows) if (note := words_of(row, "note"))),
     )
 
 
@@ -191,7 +192,7 @@ def _further(fit: FittedModel, estimates: Estimates) -> Table | None:
 
     label = partial(measured_where, estimates.table, design=fit.design)
     columns = [Column("Estimand", label), *estimate_columns(estimates, rows)]
-    columns.append(Column("Unit", partial(text_of, column="unit"), words=True))
+    columns.append(Column("Unit", partial(words_of, column="unit"), words=True))
     return effect_table(
         "table-further", "Other estimands; posterior means", rows, columns, note=notes_of(rows, label), at_once=16
     )

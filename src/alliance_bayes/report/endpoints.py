@@ -31,7 +31,7 @@ from alliance_bayes.report.sections import Section
 from alliance_bayes.report.small_counts import NOT_SHOWN, analysed_words, one_row, shown_events, unit_words
 from alliance_bayes.report.svg import Picture
 from alliance_bayes.report.tables import SHOWN, Table
-from alliance_bayes.report.text import Row, count, factor_name, percent
+from alliance_bayes.report.text import Row, count, factor_name, join, percent
 from alliance_bayes.report.wording import Wording
 
 if TYPE_CHECKING:
@@ -77,16 +77,13 @@ def endpoint_effects(fit: FittedModel, *, prob: float, small: int) -> EffectTabl
     """
     if fit.moments is not None or (points := endpoints_of(fit.design)) is None:
         return None
-    least = max(_LEAST, small)
     low = _cases(fit, points)
-    enough = low is not None and fit.count_people(low) >= least
-    some = enough and low is not None and fit.count_people(~low) >= least
+    some, whole = _cases_told(fit, low, small)
     groups: list[np.ndarray | None] = [None, low] if some else [None]
-    whole = enough and low is not None and bool(low.all())
     arm = _arm(fit)
     tables = []
     for one in points.found:
-        if one.of_cases and not (enough and (some or whole)):
+        if one.of_cases and not (some or whole):
             continue
         rule: dict[str, Any] = {"by": one.rule.by, "share": one.rule.share, "to": one.rule.to}
         if points.changed:
@@ -103,6 +100,28 @@ def endpoint_effects(fit: FittedModel, *, prob: float, small: int) -> EffectTabl
     return EffectTable.concat(tables) if tables else None
 
 
+def _cases_told(fit: FittedModel, cases: np.ndarray | None, small: int) -> tuple[bool, bool]:
+    """Whether shares of those who were cases may be told beside those of everybody, and whether everybody was one."""
+    least = max(_LEAST, small)
+    if cases is None or fit.count_people(cases) < least:
+        return False, False
+    return fit.count_people(~cases) >= least, bool(cases.all())
+
+
+def _not_told(fit: FittedModel, points: EndPoints, small: int) -> str:
+    """Which end points of cases are left out, and why; empty where none is."""
+    cases = _cases(fit, points)
+    if cases is None or any(_cases_told(fit, cases, small)):
+        return ""
+    return SENTENCES(
+        "not_told",
+        names=join([f"“{one.label}”" for one in points.found if one.of_cases]),
+        others=any(not one.of_cases for one in points.found),
+        cases=points.cases.removeprefix(", of those "),
+        least=max(_LEAST, small),
+    )
+
+
 def endpoints(view: View) -> Section | None:
     """The section; None where there are no end points."""
     fit = view.fit
@@ -117,8 +136,10 @@ def endpoints(view: View) -> Section | None:
         instrument=points.instrument.name,
         change="smallest relevant change" in points.lacking,
     )
+    not_told = _not_told(fit, points, view.small)
+    said = [*([not_told] if not_told else []), *([asked] if points.lacking else [])]
     if (table := remake(fit)) is None:
-        return Section.of("endpoints", "Clinical end points", asked) if points.lacking else None
+        return Section.of("endpoints", "Clinical end points", *said) if said else None
     estimates = view.estimated("endpoints", table)
     shares, differences = estimates.where(_SHARES), estimates.where(_DIFFERENCES)
     told = _Told.of(view, points, [None, *dict.fromkeys(shares["factor"].dropna())])
@@ -165,8 +186,7 @@ def endpoints(view: View) -> Section | None:
         )
         caption = "Differences of shares between groups, in probabilities; posterior means"
         content.append(effect_table("table-risk-differences", caption, differences, columns, at_once=SHOWN))
-    if points.lacking:
-        content.append(asked)
+    content += said
     shown = [f"{event(row)}, {_group(row)}: {percentages(row)[0]}" for row in rows_of(shares)]
     cases = "" if points.case is None else points.cases.removeprefix(", of ")
     picture = forest_picture(

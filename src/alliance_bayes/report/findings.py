@@ -32,7 +32,7 @@ from alliance_bayes.report.phrases import (
 )
 from alliance_bayes.report.privacy import Redact
 from alliance_bayes.report.providers import said_of_providers
-from alliance_bayes.report.rows import Estimates, measured_where, row_words, text_of
+from alliance_bayes.report.rows import Estimates, measured_where, row_words, text_of, words_of
 from alliance_bayes.report.small_counts import alike_but_for
 from alliance_bayes.report.text import (
     MINUS,
@@ -302,7 +302,7 @@ def _at_values(fit: FittedModel, estimates: Estimates, checked: Checked) -> Iter
                 over=over_words(fit.design, text_of(row, "population")),
                 interval=estimates.spoken(row),
                 direction=estimates.direction_spoken(row),
-                note=text_of(row, "note"),
+                note=words_of(row, "note"),
                 prior=checked.depends_on_priors(str(row.name)),
             )
             yield Finding(text, (str(row.name),), f"at values: {row.name}")
@@ -407,11 +407,15 @@ def _difference(fit: FittedModel, estimates: Estimates, checked: Checked, row: p
         yield from _beside(fit, estimates, row, sampled, unit, "difference in the sample")
     size = None if fit.design.family.event else estimates.first("cohens_d_of_means", **where)
     denominator = "" if size is None else text_of(size, "denominator")
+    residual = denominator == DENOMINATORS["residual_sd"]
     text = SENTENCES(
         "size",
         size="" if size is None else " ".join(estimates.figures(size)),
         denominator=denominator,
-        persons=denominator == DENOMINATORS["residual_sd"] and bool(persons_of(fit)),
+        persons=residual and bool(persons_of(fit)),
+        residual=residual,
+        # With nothing but the arms in the model, what is left of the SD is that within them.
+        within=residual and set(fit.design.formula.columns[1:]) == {factor},
         in_rope=_in_rope(estimates, row),
         limits=rope_limits(fit, row) if pd.notna(row["p_rope"]) else "",
         equivalent=standing_of(row) == "inside",
@@ -486,8 +490,19 @@ def _pairs(
         more=len(clear) > NAMED,
         named="" if of_none else named,
         providers=providers and of == "mean",
+        all=of == "mean",
+        **_of_all(fit, estimates, rows),
     )
     return text, [] if of_none else claims
+
+
+def _of_all(fit: FittedModel, estimates: Estimates, rows: pd.DataFrame) -> dict[str, str]:
+    """Of how many pairs of levels some differences are, and whether the others have too few people."""
+    factor = str(rows["factor"].iloc[0])
+    levels = len(fit.design.level_labels(factor))
+    pairs = levels * (levels - 1) // 2
+    some = len(rows) < pairs and factor in estimates.few
+    return {"pairs": count(pairs) if some else "", "levels": count(levels) if some else ""}
 
 
 def _explained(estimates: Estimates) -> Iterable[Finding]:

@@ -11,7 +11,7 @@ import pandas as pd
 
 from alliance_bayes.effects.analysis import Analysis
 from alliance_bayes.effects.counterfactual import NumericSetting
-from alliance_bayes.effects.options import make_options
+from alliance_bayes.effects.options import DENOMINATORS, make_options
 from alliance_bayes.effects.table import steady
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model import PooledFactor
@@ -85,6 +85,11 @@ SLOPES_JUDGED = (
     "A difference of slopes is judged against half of the region of practical equivalence, over the step from the "
     "predictor’s 10th to its 90th percentile."
 )
+#: What a size in residual SDs is, beside what readers know.
+D_BY_RESIDUAL = (
+    "d is the difference over the residual SD, by which the outcome varies once all terms of the model are known; the "
+    "usual Cohen’s d is over the SD of scores within groups."
+)
 _NOTES = {
     "provider_type": "People chose their provider type or were guided to it, so these differences describe who went "
     "where as much as what they received."
@@ -111,7 +116,9 @@ def groups(view: View) -> Section:
         "withheld": withheld,
         "cautions": view.checked.about("groups"),
         "parts": parts,
+        "named": bool(named),
         "sloped": focal is None,
+        "pooled": any(one.name in named for one in fit.design.factors),
         "elsewhere": "" if focal is None or withheld else capital(factor_name(focal)),
         "hidden": hidden,
         "few": few,
@@ -305,7 +312,9 @@ def pair_table(
     """Every difference of a factor's levels, in points and in SDs."""
     # The smallest relevant change is one of points, and no slope is.
     judged = ("p_rope", "p_rope_prior", *(("p_relevant",) if of == "mean" else ()))
-    size = f"Cohen’s d ({_first(sizes, 'denominator')})"
+    by = _first(sizes, "denominator")
+    residual = by == DENOMINATORS["residual_sd"]
+    size = f"d by the {by}" if residual else f"Cohen’s d ({by})"
     columns = [
         Column("Difference", pair_name),
         *estimate_columns(estimates, rows, direction=True, judged=judged),
@@ -315,6 +324,8 @@ def pair_table(
     note = ""
     if of == "slope" and rows["rope_low"].notna().any():
         note = f"{SLOPES_JUDGED} Here ±{derived(float(rows.iloc[0]['rope_high']))} {units(unit)}."
+    if len(sizes) and residual:
+        note = f"{note} {D_BY_RESIDUAL}".strip()
     caption = f"{capital(factor_name(factor))}: differences of {what}, {unit}; posterior means"
     # The largest of many differences are those that chance favours: no page leads with them.
     folded = len(rows) > MOST_PAIRS

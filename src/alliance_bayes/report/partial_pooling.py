@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy as np
 from alliance_bayes.fit import BLOCK, FittedModel
 from alliance_bayes.model import PooledFactor
 from alliance_bayes.report.forest import ONE_COLUMN, column_ends, plain_size
+from alliance_bayes.report.rows import rows_of
 from alliance_bayes.report.small_counts import shown_counts
 from alliance_bayes.report.style import ACCENT, GREY, INK, SECOND
 from alliance_bayes.report.svg import Picture
@@ -128,6 +129,7 @@ def pooling_picture(view: View, factor: PooledFactor, name: str) -> Picture | No
     groups, middle = pooled_means(fit, factor, small)
     if not groups:
         return None
+    groups = _at_adjusted_means(view, factor, groups)
     shown = groups[:MOST_GROUPS]
     outcome, unit = column_name(fit.design.outcome.name), units(unit_of(fit.design, fit.design.outcome.name))
     title = f"Partial pooling of {outcome} by {factor_name(factor.name)}"
@@ -147,7 +149,7 @@ def pooling_picture(view: View, factor: PooledFactor, name: str) -> Picture | No
     data = Table.of(
         f"{name}-data",
         title,
-        (capital(factor_name(factor.name)), "People", "Own mean", "Partially pooled mean"),
+        (capital(factor_name(factor.name)), "People", "Own mean", "Adjusted mean"),
         [(clean(group.level), group.people, number(group.own, 2), number(group.pooled, 2)) for group in shown],
         note=f"Means in {unit}, over {len(shown)} of {len(groups)} groups; towards {number(middle, 2)}.",
     )
@@ -161,6 +163,21 @@ def pooling_picture(view: View, factor: PooledFactor, name: str) -> Picture | No
         size=(width, height + _LEGEND),
         data=data,
     )
+
+
+def _at_adjusted_means(view: View, factor: PooledFactor, groups: Sequence[Pooled]) -> list[Pooled]:
+    """The groups with the adjusted means of the page's tables, and their own means as far from these as they are.
+
+    An adjusted mean places everybody in the group, a pooled one those who are in it: where slopes differ by group, too,
+    they are not the same, and one level has one mean on a page.
+    """
+    means = {str(row["level"]): float(row["mean"]) for row in rows_of(view.estimates.where("mean", factor=factor.name))}
+    return [
+        replace(group, own=group.own + means[group.level] - group.pooled, pooled=means[group.level])
+        if np.isfinite(means.get(group.level, np.nan))
+        else group
+        for group in groups
+    ]
 
 
 @dataclass(frozen=True)
@@ -180,7 +197,7 @@ class _Painter:
             own, pooled = (np.array([getattr(group, name) for group in groups]) for name in ("own", "pooled"))
             axes.hlines(y, own, pooled, color=SECOND, linewidth=1.4)
             axes.plot(own, y, "o", color=SECOND, markerfacecolor="none", markersize=5.5, label="group on its own")
-            axes.plot(pooled, y, "o", color=ACCENT, markersize=4.5, label="partly pooled")
+            axes.plot(pooled, y, "o", color=ACCENT, markersize=4.5, label="adjusted mean (partly pooled)")
             width = 20 if len(ends) == 1 else 11
             axes.set_yticks(y, [f"{shortened(group.level, width)} ({group.people})" for group in groups])
             axes.set_ylim(-0.7, ends[0][1] - 0.3)

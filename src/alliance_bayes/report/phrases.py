@@ -7,10 +7,11 @@ import pandas as pd
 
 from alliance_bayes.effects.slopes import CONTRASTED
 from alliance_bayes.fit import FittedModel
+from alliance_bayes.model import PooledFactor
 from alliance_bayes.model.roles import is_of_persons
 from alliance_bayes.report.checked import Checked
 from alliance_bayes.report.rows import Estimates
-from alliance_bayes.report.text import Claim, claim, column_name, join, least_claim, unit_of, units
+from alliance_bayes.report.text import Claim, claim, column_name, join, least_claim, levels_words, unit_of, units
 
 __all__ = [
     "adjusted_for",
@@ -74,8 +75,15 @@ def persons_of(fit: FittedModel) -> set[str]:
     return {one.name for one in fit.design.factors if is_of_persons(one, fit.design.rows.n)}
 
 
+def _of_others(fit: FittedModel, factor: PooledFactor, asked: str) -> bool:
+    """Whether a factor is one of providers, who are persons and no covariate, of whom everybody has one."""
+    return factor.role.role == "provider" and factor.name != asked and factor.name not in fit.design.rows.lacking
+
+
 def adjusted_for(fit: FittedModel, asked: str) -> str:
-    """What an association is adjusted for: not persons, who are no covariate, nor what some have no level of."""
-    besides = {asked, *persons_of(fit), *fit.design.rows.lacking}
+    """What an association is adjusted for; not persons and providers, nor what some have no level of."""
+    besides = {asked, *persons_of(fit), *fit.design.rows.lacking, *fit.provider_columns}
     others = [column_name(name) for name in fit.design.formula.columns[1:] if name not in besides]
-    return f", adjusted for {join(others)}" if others else ""
+    allowed = levels_words(fit.design, [one for one in fit.design.factors if _of_others(fit, one, asked)])
+    between = f", with differences between {allowed} allowed for" if allowed else ""
+    return (f", adjusted for {join(others)}" if others else "") + between

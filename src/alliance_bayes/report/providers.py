@@ -116,6 +116,7 @@ def provider_part(view: View, factor: PooledFactor, estimates: Estimates, positi
         "id": position,
         "title": capital(factor_name(factor.name)),
         "sentence": pooling_sentence(design, factor),
+        "spread": "",
         "unnamed": SENTENCES("unnamed", who=who, n=count(len(factor.levels)), people=_people(view, factor)),
         "note": None,
         "same_slope": False,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
@@ -61,6 +62,7 @@ __all__ = [
     "rows_of",
     "said",
     "text_of",
+    "words_of",
 ]
 
 #: What a row is called.
@@ -76,6 +78,9 @@ _JUDGED: Mapping[str, tuple[str, str]] = {
     "p_rope_prior": ("p_rope_prior", "Prior’s probability in ROPE"),
     "p_relevant": ("relevant", "Probability of {:g} or more, up or down"),
 }
+
+# A name that is no word: of a column of the data, as tables of effects have it.
+_CODED = re.compile(r"(?<![\w\[(.:'/])[^\W\d]\w*[_\d]\w*(?![\w\[(/=])")
 
 # Rows with the same of these are printed with the same number of decimals.
 _ALIKE = ("estimand", "term", "factor", "unit", "denominator")
@@ -249,6 +254,11 @@ def text_of(row: Row, column: str) -> str:
     """A text column of a row, cleaned; empty where it does not apply."""
     value = row[column]
     return clean(value) if isinstance(value, str) else ""
+
+
+def words_of(row: Row, column: str) -> str:
+    """The same with columns of the data called what sentences call them."""
+    return _CODED.sub(lambda found: column_name(found[0]), text_of(row, column))
 
 
 def _alike(row: Row) -> tuple[Any, ...]:
@@ -425,7 +435,7 @@ def notes_of(rows: pd.DataFrame, label: Label) -> str:
     """The rows' notes with the row that each is about; one that several rows share is said once."""
     notes: dict[str, list[str]] = {}
     for row in rows_of(rows):
-        if note := text_of(row, "note"):
+        if note := words_of(row, "note"):
             notes.setdefault(note, []).append(clean(label(row)))
     return " ".join(f"{of[0]}: {note}." if len(of) == 1 else f"{capital(note)}." for note, of in notes.items())
 

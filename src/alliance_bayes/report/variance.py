@@ -18,6 +18,7 @@ from alliance_bayes.report.rows import (
     measured,
     rows_of,
     text_of,
+    words_of,
 )
 from alliance_bayes.report.sections import Section
 from alliance_bayes.report.small_counts import unit_words
@@ -60,7 +61,7 @@ def _label(estimates: Estimates, row: Row) -> str:
 
 
 def _table(estimates: Estimates, rows: pd.DataFrame) -> Table:
-    notes = dict.fromkeys(text_of(row, "note") for row in rows_of(rows))
+    notes = dict.fromkeys(words_of(row, "note") for row in rows_of(rows))
     return effect_table(
         "table-variance",
         "Variance partition, intraclass correlations and R²; posterior means, as percentages of the denominator",
@@ -68,7 +69,7 @@ def _table(estimates: Estimates, rows: pd.DataFrame) -> Table:
         [
             Column("Quantity", partial(_label, estimates)),
             *estimate_columns(estimates, rows, figures=estimates.percentages, direction=False, judged=()),
-            Column("Denominator", lambda row: text_of(row, "denominator") or "–", words=True),
+            Column("Denominator", lambda row: words_of(row, "denominator") or "–", words=True),
         ],
         note=" ".join(f"{note}." for note in notes if note),
     )

@@ -10,6 +10,7 @@ from markupsafe import Markup
 
 from alliance_bayes.api import Fit
 from alliance_bayes.checks.convergence import ESS_LIMIT, RHAT_LIMIT
+from alliance_bayes.cohort.flow import plural
 from alliance_bayes.effects import EffectTable
 from alliance_bayes.latent import LatentFit
 from alliance_bayes.latent.measurement import MEASUREMENT_PRIORS
@@ -82,7 +83,7 @@ def study_report(
     questions = study_summary(study, answer, checks, told=told or {})
     findings, title = _findings(study, checks, answer, questions), SENTENCES("title")
     checked = checking(checks)
-    before = [data, *(_section(part, shown, checks) for part in parts), checked, study_limitations(study, checks)]
+    before = [data, *(_section(part, shown, study.fitted, checks) for part in parts), checked, study_limitations(study, checks)]
     after = [study_methods(study), models]
     order = (*(section.id for section in before), "guidelines", *(section.id for section in after))
     guidelines = study_guidelines(study, order, checks)
@@ -130,7 +131,9 @@ def _blocks(study: Answers) -> list[EffectTable]:
     return [block.rows.under(block.name) for block in blocks if len(block.rows)]
 
 
-def _section(part: Part, shown: Mapping[str, int | None], checks: Mapping[str, ModelChecks]) -> Section:
+def _section(
+    part: Part, shown: Mapping[str, int | None], fitted: Mapping[str, Fitted], checks: Mapping[str, ModelChecks]
+) -> Section:
     return Section(
         part.name,
         part.title,
@@ -142,10 +145,20 @@ def _section(part: Part, shown: Mapping[str, int | None], checks: Mapping[str, M
             "limits": part.limits,
             "blocks": part.blocks,
             "cautions": {block.name: cautions(checks, block.models) for block in part.blocks},
-            "rows": {name: count(number) for name, number in shown.items() if number is not None},
+            "titles": {name: clean(model.spec.card.title or name) for name, model in fitted.items()},
+            "rows": {
+                name: f"{count(number)} {_unit(fitted[name].fit)}"
+                for name, number in shown.items()
+                if number is not None
+            },
             "left_out": part.left_out,
         },
     )
+
+
+def _unit(fit: Fit | LatentFit) -> str:
+    """What a model's rows are called."""
+    return "people" if not isinstance(fit, Fit) or fit.people is None else plural(fit.flow.unit)
 
 
 def _findings(
@@ -340,7 +353,7 @@ def study_methods(study: Answers) -> Section:
     shown = shown_rows(study.fitted, options.small)
     rows = {name: "" if number is None else f", {count(number)} rows" for name, number in shown.items()}
     models = [
-        f"{name}: {clean(model.spec.formula)} ({_family(model.fit)}{rows[name]})"
+        f"{clean(model.spec.card.title or name)}: {clean(model.spec.formula)} ({_family(model.fit)}{rows[name]})"
         for name, model in study.fitted.items()
     ]
     sampling = dict.fromkeys(sampling_sentence(*_sampling(model.fit), cite) for model in study.fitted.values())

@@ -25,6 +25,7 @@ from alliance_bayes.report.rows import (
     notes_of,
     rows_of,
     text_of,
+    words_of,
 )
 from alliance_bayes.report.small_counts import NOT_SHOWN
 from alliance_bayes.report.svg import Picture
@@ -118,7 +119,7 @@ def block_table(
     estimated = estimate_columns(estimates, rows, direction=direction, figures=figures)
     columns = [Column(heading, label), *estimated, *further]
     columns = [replace(column, heading=_heading(column.heading, rows)) for column in columns]
-    columns += [Column("Unit", partial(text_of, column="unit"), words=True)] if units else []
+    columns += [Column("Unit", partial(words_of, column="unit"), words=True)] if units else []
     note = " ".join(filter(None, (note, notes_of(rows, label))))
     return effect_table(name, caption, rows, columns, note=note, at_once=at_once)
 
