@@ -65,7 +65,8 @@ def test_the_page_leads_with_the_difference_of_the_arms(checks_of: Callable[...,
         f"{mean:.2f}] for “usual”.",
         f"In units of the residual SD the difference is {MINUS}0.60 [{MINUS}0.60, {MINUS}0.60]. This is not the usual "
         "Cohen’s d: the residual SD is what scores vary by once the model’s other terms are known, not the SD of the "
-        "scores, so that it is mostly the smaller one, and the quotient the larger. The probability that it is too small to matter (within ±1 BDI points) is less than 1%. The probability that it "
+        "scores, so that it is mostly the smaller one, and the quotient the larger. The probability that it is too "
+        "small to matter (within ±1 BDI points) is less than 1%. The probability that it "
         "reaches the smallest relevant difference, 5 BDI points, is less than 1%.",
     )
     # The rows that the sentences' numbers come from.

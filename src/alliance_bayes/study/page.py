@@ -83,7 +83,12 @@ def study_report(
     questions = study_summary(study, answer, checks, told=told or {})
     findings, title = _findings(study, checks, answer, questions), SENTENCES("title")
     checked = checking(checks)
-    before = [data, *(_section(part, shown, study.fitted, checks) for part in parts), checked, study_limitations(study, checks)]
+    before = [
+        data,
+        *(_section(part, shown, study.fitted, checks) for part in parts),
+        checked,
+        study_limitations(study, checks),
+    ]
     after = [study_methods(study), models]
     order = (*(section.id for section in before), "guidelines", *(section.id for section in after))
     guidelines = study_guidelines(study, order, checks)
