@@ -20,7 +20,7 @@ from alliance_bayes.errors import UsageError
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.report import Rendered
 from alliance_bayes.report.text import MINUS, SCALE, UNSETTLED
-from builders import fitted, rendered, rows
+from builders import fitted, of_family, rendered, rows
 
 FORMULA = "who5_followup ~ alliance + who5_baseline + (1 | sex)"
 ROWS = rows(150, countries=3)
@@ -100,12 +100,16 @@ def test_the_answer_says_what_its_rows_hold(
     # Size: the numbers of the table in the section, half a last digit off at most.
     places = len((said["size"] or said["mean"]).partition(".")[2])
     half = 0.5 * 10.0**-places + 1e-9
-    assert abs(number_of(said["lower"]) - row["lower"]) <= half
-    assert abs(number_of(said["upper"]) - row["upper"]) <= half
-    mean = abs(row["mean"]) if settled else row["mean"]
-    assert abs(number_of(said["size"] or said["mean"]) - mean) <= half
+    ends = [row["mean"], row["lower"], row["upper"]]
+    if settled and row["median"] < 0:
+        # By how much it was less.
+        ends = [-ends[0], -ends[2], -ends[1]]
+    numbers = [number_of(said[name]) for name in ("size" if settled else "mean", "lower", "upper")]
+    np.testing.assert_allclose(numbers, ends, rtol=0, atol=half)
     assert said["kind"] == f"{100 * prob:g}% equal-tailed interval"
-    assert f"{said['lower']} to {said['upper']}" in summary["estimate"]
+    assert summary["estimate"].startswith(
+        f"{'' if row['median'] > 0 or not settled else MINUS}{said['size'] or said['mean']} ("
+    )
     # The verdict on the margins is that of the row's own probabilities.
     words_said = summary["words"]
     if outcome == "y":
@@ -189,6 +193,30 @@ def test_two_arms_are_the_question(checks_of: Callable[..., CheckReport]) -> Non
     assert "“treated” than among those with “control”" in answer["sentence"]
     assert answer["caveat"].startswith("A difference between groups, not an effect of them unless chance assigned")
     assert report.numbers["summary"][0]["question"] == "Follow-up WHO-5 by arm"
+
+
+def test_an_event_is_told_in_percentage_points(checks_of: Callable[..., CheckReport]) -> None:
+    frame, options = of_family(ROWS, "bernoulli")
+    fit = fitted(
+        frame,
+        formula="who5_followup ~ alliance",
+        means={"beta": [0.0, -1.0]},
+        sds={"beta": [0.1, 0.2]},
+        draws=100,
+        spec=options,
+    )
+    report, answer, found = head(fit, checks_of())
+    row = contrast(found)
+    said = SENTENCE.match(answer["sentence"])
+    assert said is not None, answer["sentence"]
+    assert (said["way"], said["unit"]) == ("lower", "percentage points")
+    numbers = [number_of(said[name]) for name in ("size", "lower", "upper")]
+    np.testing.assert_allclose(numbers, [-100 * row[name] for name in ("mean", "upper", "lower")], atol=0.51)
+    shares = SHARES.match(answer["shares"])
+    assert shares is not None
+    # What is between the two shares is the difference.
+    assert float(shares[1]) - float(shares[4]) == pytest.approx(100 * row["mean"], abs=1.01)
+    assert report.numbers["summary"][0]["estimate"].endswith(") percentage points")
 
 
 def test_withheld_conclusions_have_no_answer(withheld: Rendered) -> None:

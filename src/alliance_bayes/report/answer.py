@@ -29,13 +29,13 @@ from alliance_bayes.report.rows import Estimates, text_of
 from alliance_bayes.report.small_counts import analysed_words, unit_words
 from alliance_bayes.report.svg import Picture
 from alliance_bayes.report.text import (
-    MINUS,
     Claim,
     claim,
     clean,
     column_name,
     exact,
     factor_name,
+    interval_name,
     number,
     over_words,
     unit_of,
@@ -229,15 +229,19 @@ def sentence(fit: FittedModel, estimates: Estimates, row: pd.Series, direction: 
     event = fit.design.family.event
     above, below = way_words(fit)
     first, second = sorted((above, below), key=lambda word: word in ("worse", "lower"))
+    figures = [float(row[name]) for name in ("mean", "lower", "upper")]
+    if direction.settled and not direction.above:
+        # By how much it was lower: a size has no sign, and neither have the figures of its interval.
+        figures = [-figures[0], -figures[2], -figures[1]]
     if event:
-        points = SENTENCES("percentage_points")
-        places = max(0, estimates.places(row) - 2)
-        mean, lower, upper = (number(100 * float(row[name]), places) for name in ("mean", "lower", "upper"))
-        interval = f"{estimates.spoken(row).split(' interval ')[0]} interval {lower} to {upper}"
+        points, places = SENTENCES("percentage_points"), max(0, estimates.places(row) - 2)
+        figures = [100 * end for end in figures]
     else:
         whole = None if scale is None or scale.lower != 0 or scale.upper is None else exact(scale.upper)
         points = SENTENCES("points", whole=whole or "", unit=units(unit_of(fit.design, fit.design.outcome.name)))
-        mean, interval = estimates.mean(row), estimates.spoken(row)
+        places = estimates.places(row)
+    mean, lower, upper = (number(end, places) for end in figures)
+    interval = f"{interval_name(row['interval'], float(row['prob']))} {lower} to {upper}"
     return SENTENCES(
         "settled" if direction.settled else "unsettled",
         outcome=outcome,
@@ -247,7 +251,7 @@ def sentence(fit: FittedModel, estimates: Estimates, row: pd.Series, direction: 
         worse=second,
         high=ends.high,
         low=ends.low,
-        size=mean.removeprefix(MINUS),
+        size=mean,
         mean=mean,
         points=points,
         interval=interval,

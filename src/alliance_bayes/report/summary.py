@@ -267,19 +267,15 @@ def _under_priors(item: Item | None, about: Callable[[str], bool], *, main: bool
 
 def estimate_words(fit: FittedModel, estimates: Estimates, row: pd.Series) -> str:
     """Mean and interval with their unit: "3.6 (2.4 to 4.8) WHO-5 points"."""
-    if fit.design.family.event and row["unit"] == "probability":
-        mean, ends = estimates.percentages(row, most=1)
-        return f"{mean} ({_plain(ends)})"
+    if fit.design.family.event:
+        places = max(0, min(1, estimates.places(row) - 2))
+        mean, lower, upper = (number(100 * float(row[name]), places) for name in ("mean", "lower", "upper"))
+        return f"{mean} ({lower} to {upper}) {SENTENCES('percentage_points')}"
     places = estimates.places(row)
     lower, upper = (number(float(row[end]), places) for end in ("lower", "upper"))
     head, per, rest = text_of(row, "unit").partition(" per ")
     head = head.partition(" from ")[0]
     return f"{estimates.mean(row)} ({lower} to {upper}) {units(head)}{per}{rest}"
-
-
-def _plain(ends: str) -> str:
-    """An interval in words: "18.7% to 22.9%"."""
-    return ends.strip("[]").replace(", ", " to ")
 
 
 def margin_words(estimates: Estimates, row: pd.Series) -> str:
