@@ -118,7 +118,6 @@ def provider_part(view: View, factor: PooledFactor, estimates: Estimates, positi
         "sentence": pooling_sentence(design, factor),
         "spread": "",
         "unnamed": SENTENCES("unnamed", who=who, n=count(len(factor.levels)), people=_people(view, factor)),
-        "spread": "",
         "note": None,
         "same_slope": False,
         "pictures": pictures,
