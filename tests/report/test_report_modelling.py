@@ -7,7 +7,8 @@ import pytest
 from scipy import stats
 
 from alliance_bayes.model.priors import parse_prior
-from alliance_bayes.report.modelling import prior_density
+from alliance_bayes.report.figures import Panel, _title, prior_panels
+from alliance_bayes.report.modelling import _CHARACTER, _INSIDE, _LEFT, _LINE, Node, _height, _written, prior_density
 
 LAWS: dict[str, Any] = {
     "Normal(-3, 10)": stats.norm(-3, 10),
@@ -35,3 +36,19 @@ def test_a_half_t_has_twice_the_density_of_a_t() -> None:
 @pytest.mark.parametrize("text", ["LKJ(2)"])
 def test_distributions_of_several_numbers_have_none(text: str) -> None:
     assert prior_density(parse_prior(text)) is None
+
+
+def test_long_names_are_wrapped_in_the_graph_and_above_panels() -> None:
+    long = "how often somebody was seen in the first three months"
+    node = Node(long, (f"SD of slopes of {long} ~ HalfNormal(2.5)",), 12, "expectation")
+    head, lines = _written(node)
+    # No letter is lost, and no line is longer than its box.
+    assert " ".join(head) == f"{long} · 12 levels"
+    assert " ".join(line.strip() for line in lines) == node.lines[0]
+    assert max(map(len, lines)) * _CHARACTER <= _LEFT - 0.3
+    assert _height(node) == pytest.approx(_LINE * (len(head) + len(lines)) + 2 * _INSIDE)  # rounding only
+    panel = Panel(f"slope: {long}", stats.norm.pdf, np.zeros(3), False, 1.0, 0.0)
+    plain = Panel("slope: age", stats.norm.pdf, np.zeros(3), False, 1.0, 0.0)
+    assert " ".join(_title(panel)) == panel.title
+    assert len(_title(panel)) > 1
+    assert prior_panels([plain, panel])[1][1] > prior_panels([plain, plain])[1][1]

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from textwrap import wrap
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from alliance_bayes.report.style import ACCENT, BAND, GREY, LIGHT, SECOND
-from alliance_bayes.report.text import shortened
 from alliance_bayes.rounding import is_constant
 
 if TYPE_CHECKING:
@@ -24,6 +24,9 @@ __all__ = [
     "density_curve",
     "prior_panels",
 ]
+
+# Letters of a line above a panel.
+_PANEL = 26
 
 Painter = Callable[["Figure"], None]
 
@@ -152,6 +155,8 @@ def density_curve(draws: np.ndarray, *, positive: bool = False, points: int = 16
 def prior_panels(panels: Sequence[Panel], *, columns: int = 3) -> tuple[Painter, tuple[float, float]]:
     """Prior against posterior of several parameters, and the inches it needs."""
     rows = -(-len(panels) // columns)
+    # Room for the names that need more lines than one.
+    lines = [max(len(_title(panel)) for panel in panels[row * columns : (row + 1) * columns]) for row in range(rows)]
 
     def paint(figure: Figure) -> None:
         axes = np.atleast_1d(figure.subplots(rows, min(columns, len(panels)), squeeze=False)).ravel()
@@ -162,7 +167,12 @@ def prior_panels(panels: Sequence[Panel], *, columns: int = 3) -> tuple[Painter,
         for ax in axes[len(panels) :]:
             ax.set_axis_off()
 
-    return paint, (min(7.0, 2.35 * min(columns, len(panels))), 0.3 + 1.35 * rows)
+    return paint, (min(7.0, 2.35 * min(columns, len(panels))), 0.3 + 1.2 * rows + 0.16 * sum(lines))
+
+
+def _title(panel: Panel) -> list[str]:
+    """A name in lines of the width of a panel."""
+    return wrap(panel.title, _PANEL) or [""]
 
 
 def _panel(ax: Axes, panel: Panel) -> None:
@@ -182,5 +192,5 @@ def _panel(ax: Axes, panel: Panel) -> None:
     ax.set_ylim(0, 1.08 * top)
     ax.set_yticks([])
     ax.spines["left"].set_visible(False)
-    ax.set_title(shortened(panel.title, 30))
+    ax.set_title("\n".join(_title(panel)))
     ax.locator_params(axis="x", nbins=4)

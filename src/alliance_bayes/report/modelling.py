@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -36,7 +37,6 @@ from alliance_bayes.report.text import (
     meaning,
     middle_of,
     pooling_sentence,
-    shortened,
     smooth_sentence,
     term_name,
     varying,
@@ -403,8 +403,17 @@ def _shown(node: Node) -> list[str]:
     return lines if len(lines) == len(node.lines) else [*lines, f"and {len(node.lines) - MOST_LINES} more"]
 
 
+def _written(node: Node) -> tuple[list[str], list[str]]:
+    """Lines of a box's heading, and of what is below it, none longer than the box is wide."""
+    most = int((_LEFT - 0.3) / _CHARACTER)
+    levels = f" · {count(node.levels)} levels" if node.levels else ""
+    # A heading is bold, and wider for it.
+    head = wrap(f"{node.title}{levels}", most - 4)
+    return head, [part for line in _shown(node) for part in wrap(line, most, subsequent_indent="   ")]
+
+
 def _height(node: Node) -> float:
-    return _LINE * (1 + len(_shown(node))) + 2 * _INSIDE
+    return _LINE * sum(map(len, _written(node))) + 2 * _INSIDE
 
 
 def _painter(nodes: Sequence[Node], targets: Mapping[str, str], family: str, height: float) -> Callable[[Figure], None]:
@@ -448,7 +457,6 @@ def _painter(nodes: Sequence[Node], targets: Mapping[str, str], family: str, hei
         axes.set_xlim(0, _WIDTH)
         axes.set_ylim(0, total)
         axes.set_axis_off()
-        most = int((_LEFT - 0.3) / _CHARACTER)
         top = total - _BETWEEN
         middles = []
         for node in nodes:
@@ -456,16 +464,15 @@ def _painter(nodes: Sequence[Node], targets: Mapping[str, str], family: str, hei
             for behind in (0.1, 0.05) if node.levels else ():
                 box(axes, 0.05 + behind, top - tall - behind, _LEFT - 0.2, tall, GREY, LIGHT, 1)
             box(axes, 0.05, top - tall, _LEFT - 0.2, tall, GREY, "white", 2)
-            levels = f" · {count(node.levels)} levels" if node.levels else ""
-            head = f"{shortened(node.title, most - 4 - len(levels))}{levels}"
-            for place, line in enumerate([head, *_shown(node)]):
+            head, lines = _written(node)
+            for place, line in enumerate([*head, *lines]):
                 axes.text(
                     0.15,
                     top - _INSIDE - _LINE * (place + 0.5),
-                    shortened(line, most),
+                    line,
                     va="center",
                     fontsize=_SIZE,
-                    fontweight="normal" if place else "bold",
+                    fontweight="bold" if place < len(head) else "normal",
                     color=INK,
                     zorder=3,
                 )
@@ -490,8 +497,6 @@ def _painter(nodes: Sequence[Node], targets: Mapping[str, str], family: str, hei
 
 
 def _wrapped(text: str) -> list[str]:
-    from textwrap import wrap
-
     return wrap(clean(text), int((_RIGHT - 0.1) / _CHARACTER))
 
 
