@@ -249,6 +249,23 @@ def test_forest_plots_keep_small_factors_together_and_large_ones_apart() -> None
     assert block_forests("p", "Slopes", rows[:0], axis="points", caption="Words.") == []
 
 
+def test_shares_are_percentages_and_their_differences_percentage_points() -> None:
+    share = {"estimand": "share_at_least", "unit": "probability"}
+    alone = block_table("t", "Caption", table_of(row_of(0.376, 0.006, **share), row_of(0.4, 0.006, **share)))
+    pair = share | {"level": "a", "versus": "b"}
+    pairs = block_table("t", "Caption", table_of(row_of(-0.006, 0.01, **pair)))
+    mixed = block_table("t", "Caption", table_of(row_of(0.63, 0.04, unit="share of change"), row_of(2.0, 0.1)))
+
+    assert alone.caption == "Caption (percentages)"
+    assert [row[1] for row in alone.rows] == ["37.6", "40.0"]
+    assert pairs.caption == "Caption (percentage points)"
+    assert pairs.rows[0][1] == f"{MINUS}0.6"
+    assert mixed.caption == "Caption"
+    assert mixed.rows[0][1].rstrip("%").partition(".")[0] == "63"
+    assert mixed.rows[0][1].endswith("%")
+    assert mixed.rows[1][1] == "2.00"
+
+
 @given(st.lists(st.sampled_from(["slope", "r2", "mean"]), min_size=1, max_size=5), st.sampled_from(["a", "b c", "é"]))
 def test_a_prefix_changes_ids_and_nothing_else(estimands: list[str], prefix: str) -> None:
     table = table_of(*(row_of(k, 1.0, estimand=name) for k, name in enumerate(estimands)))

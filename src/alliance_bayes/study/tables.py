@@ -54,6 +54,8 @@ __all__ = [
 FEW_LEVELS = 6
 #: What is per unit of a predictor, and so judged by no margin in points.
 PER_UNIT = ("slope", "slope_in_sample", "slope_per_sd", "slope_at")
+#: Units of shares.
+SHARES = ("probability", "share of change", "share of variance")
 #: Rows of a table that are shown at once.
 AT_ONCE = 16
 
@@ -107,7 +109,8 @@ def block_table(
         Rows that are shown before more are asked for.
     """
     rows = judged_once(rows)
-    estimates, figures = shown(rows), None
+    estimates = shown(rows)
+    figures: Callable[[Row], tuple[str, str]] = partial(_printed, estimates)
     units = {text_of(row, "unit") for row in rows_of(rows)}
     # A unit that all rows share is said once. Shares are percentages, and differences of shares percentage points.
     if units == {"probability"}:
@@ -131,6 +134,11 @@ def judged_once(rows: EffectTable) -> EffectTable:
         return rows
     empty = {name: rows[name].mask(per_unit) for name in ("rope_low", "rope_high", "p_rope", "relevant", "p_relevant")}
     return rows.assign(**empty)
+
+
+def _printed(estimates: Estimates, row: Row) -> tuple[str, str]:
+    """Mean and interval: of a share as percentages, whatever else the table has."""
+    return estimates.percentages(row, most=1) if text_of(row, "unit") in SHARES else estimates.figures(row)
 
 
 def hundredths(estimates: Estimates, row: Row) -> tuple[str, str]:
