@@ -61,12 +61,12 @@ def test_the_page_leads_with_the_difference_of_the_arms(checks_of: Callable[...,
     assert page.findings[:2] == (
         "Bdi was almost certainly lower (fewer symptoms) for arm “new” than for “usual”, by 3.00 BDI points, adjusted "
         f"for start (89% equal-tailed interval {MINUS}3.00 to {MINUS}3.00; more than 99% probability of being below "
-        f"zero). Adjusted means: {mean - 3:.2f} [{mean - 3:.2f}, {mean - 3:.2f}] for “new” and {mean:.2f} [{mean:.2f}, "
-        f"{mean:.2f}] for “usual”.",
-        f"In units of the residual SD the difference is {MINUS}0.60 [{MINUS}0.60, {MINUS}0.60]. This is not the usual "
-        "Cohen’s d: the residual SD is what scores vary by once the model’s other terms are known, not the SD of the "
-        "scores, so that it is mostly the smaller one, and the quotient the larger. The probability that it is too "
-        "small to matter (within ±1 BDI points) is less than 1%. The probability that it "
+        f"zero). Adjusted means: {mean - 3:.2f} ({mean - 3:.2f} to {mean - 3:.2f}) for “new” and {mean:.2f} "
+        f"({mean:.2f} to {mean:.2f}) for “usual”.",
+        f"In units of the residual SD the difference is {MINUS}0.60 ({MINUS}0.60 to {MINUS}0.60). This is not "
+        "the usual Cohen’s d: the residual SD is what scores vary by once the model’s other terms are known, not the "
+        "SD of the scores, so that it is mostly the smaller one, and the quotient the larger. The probability that it "
+        "is too small to matter (within ±1 BDI points) is less than 1%. The probability that it "
         "reaches the smallest relevant difference, 5 BDI points, is less than 1%.",
     )
     # The rows that the sentences' numbers come from.
@@ -185,7 +185,7 @@ def test_of_an_event_the_difference_is_one_of_probabilities(checks_of: Callable[
         "The probability of well was almost certainly higher for arm “new” than for “usual”, by "
         f"{high - low:.2f}, or 23 percentage points (89% equal-tailed interval"
     )
-    assert f"Adjusted means: {high:.2f} [{high:.2f}, {high:.2f}] for “new”" in page.findings[0]
+    assert f"Adjusted means: {high:.2f} ({high:.2f} to {high:.2f}) for “new”" in page.findings[0]
     # In SDs of an event a difference says nothing more.
     assert "Cohen" not in " ".join(page.findings)
     assert "Cohen" not in page.html[page.html.index('id="table-mean-pairs-focal"') :].partition("</table>")[0]

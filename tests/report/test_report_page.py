@@ -204,7 +204,7 @@ def test_the_numbers_of_the_slope_table_are_those_of_the_effects(
     assert body[0] == [
         "Per alliance point",
         f"{first['mean']:.2f}",
-        f"[{first['lower']:.2f}, {first['upper']:.2f}]",
+        f"({first['lower']:.2f} to {first['upper']:.2f})",
         "> 99% above 0",
         # Halves are rounded up.
         f"{int(100 * first['p_rope'] + 0.5)}%",
@@ -235,7 +235,12 @@ def test_the_numbers_of_the_group_tables_are_those_of_the_effects(
     counts = fit.design.frame["sex"].value_counts()
     means = table[(table["estimand"] == "mean") & (table["factor"] == "sex")]
     expected = [
-        [row["level"], str(counts[row["level"]]), shown(row["mean"]), f"[{shown(row['lower'])}, {shown(row['upper'])}]"]
+        [
+            row["level"],
+            str(counts[row["level"]]),
+            shown(row["mean"]),
+            f"({shown(row['lower'])} to {shown(row['upper'])})",
+        ]
         for _, row in means.iterrows()
     ]
     assert [row[:4] for row in body] == expected
@@ -246,7 +251,7 @@ def test_the_numbers_of_the_group_tables_are_those_of_the_effects(
     assert pair[:3] == [
         "male \N{MINUS SIGN} female",
         shown(row["mean"]),
-        f"[{shown(row['lower'])}, {shown(row['upper'])}]",
+        f"({shown(row['lower'])} to {shown(row['upper'])})",
     ]
     assert row["mean"] == pytest.approx(-4.0, abs=0.04)  # planted; 0.04 is 7 Monte Carlo errors of 0.14 / sqrt(600)
     assert pair[-2] == f"{size['mean']:.3f}".replace("-", "\N{MINUS SIGN}")
@@ -257,7 +262,7 @@ def test_every_interval_names_its_kind_and_probability(page: Node) -> None:
         head, *body = cells(table)
         for row in body:
             for heading, cell in zip(head, row, strict=True):
-                if re.fullmatch(r"\[[\N{MINUS SIGN}0-9.,%]+, [\N{MINUS SIGN}0-9.,%∞]+\]", cell):
+                if re.fullmatch(r"\([\N{MINUS SIGN}0-9.,%]+ to [\N{MINUS SIGN}0-9.,%∞]+\)", cell):
                     assert heading == "89% equal-tailed interval"
 
 

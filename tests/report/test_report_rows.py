@@ -70,7 +70,10 @@ def test_probabilities_are_there_where_a_row_has_them_and_the_table_asks_for_the
     assert headings(judged=("p_rope",)) == ["Probability of direction", "Probability in ROPE"]
     assert [column.heading for column in estimate_columns(estimates, rows.iloc[1:])][2:] == ["Probability of direction"]
     shares = effect_table("t", "c", rows, estimate_columns(estimates, rows, direction=False))
-    assert shares.rows == (("2.00", "[1.84, 2.16]", "50%", "25%", "< 0.1%"), ("2.00", "[1.84, 2.16]", "–", "–", "–"))
+    assert shares.rows == (
+        ("2.00", "(1.84 to 2.16)", "50%", "25%", "< 0.1%"),
+        ("2.00", "(1.84 to 2.16)", "–", "–", "–"),
+    )
 
 
 def test_columns_beside_are_of_the_same_key_whatever_the_order() -> None:
@@ -113,9 +116,9 @@ def test_percentages_have_no_more_digits_than_shares_mean() -> None:
     fine, coarse = rows_of(rows)
     estimates = Estimates(rows, ())
 
-    assert estimates.percentages(fine) == ("41.23%", "[41.23%, 41.24%]")
-    assert estimates.percentages(fine, most=1) == ("41.2%", "[41.2%, 41.2%]")
-    assert estimates.percentages(coarse) == ("40%", f"[{MINUS}8%, 88%]")
+    assert estimates.percentages(fine) == ("41.23%", "(41.23% to 41.24%)")
+    assert estimates.percentages(fine, most=1) == ("41.2%", "(41.2% to 41.2%)")
+    assert estimates.percentages(coarse) == ("40%", f"({MINUS}8% to 88%)")
     assert estimates.percentages(coarse, least=1)[0] == "40.0%"
 
 
@@ -141,7 +144,7 @@ def test_a_forest_says_in_words_and_as_data_what_it_draws() -> None:
     )
 
     said = described(estimates, rows, LEVEL)
-    assert said == ["secret: 1.00 [0.20, 1.80]", f"B: {MINUS}1.00 [{MINUS}1.80, {MINUS}0.20]"]
+    assert said == ["secret: 1.00 (0.20 to 1.80)", f"B: {MINUS}1.00 ({MINUS}1.80 to {MINUS}0.20)"]
     assert picture.data is not None
     assert (picture.data.name, picture.data.caption) == ("f-data", "Title")
     assert picture.data.headings == ("Level", "Mean", "89% equal-tailed interval")
@@ -176,8 +179,41 @@ def test_what_differs_between_forests_is_said_by_its_options() -> None:
 
     assert picture.data is not None
     assert picture.data.caption == "Title (share)"
-    assert picture.data.rows == (("A", "20.0%", "[12.0%, 28.0%]"),)
+    assert picture.data.rows == (("A", "20.0%", "(12.0% to 28.0%)"),)
     assert "All at once." in picture.markup
     assert "short" in picture.markup
     # In points, of which an inch has 72.
     assert 'viewBox="0 0 504 ' in picture.markup
+
+
+def test_rows_of_one_unit_share_their_decimals_unless_two_would_be_lost() -> None:
+    unit = {"unit": "WHO-5 point"}
+    rows = table_of(
+        row_of(2.4, 0.5, **unit),  # two decimals by itself
+        row_of(2.6, 1.5, estimand="b", term="x", **unit),  # one
+        row_of(2.0, 0.5, estimand="c", unit="year"),
+        row_of(2.0, 1.5, estimand="d", unit="month"),
+        row_of(2.0, 0.05, estimand="e", unit="day"),  # three
+        row_of(2.0, 15.0, estimand="f", unit="day"),  # none
+    )
+    estimates = Estimates(rows, ())
+
+    assert [estimates.places(row) for row in rows_of(rows)] == [1, 1, 2, 1, 2, 0]
+
+
+def test_shares_are_percentages_and_their_differences_points() -> None:
+    rows = table_of(
+        row_of(0.4567, 0.012, estimand="share_improved", unit="probability"),
+        row_of(0.5, 0.012, estimand="share_improved", unit="probability", factor="sex", level="a"),
+        row_of(-0.0123, 0.02, estimand="difference_improved", unit="probability"),
+        row_of(1.0, 0.1, estimand="slope", unit="WHO-5 point"),
+    )
+    estimates = Estimates(rows, ())
+
+    # Ends are 1.6 SDs from the mean.
+    assert [estimates.shares(row) for row in rows_of(rows)] == [
+        ("45.7%", "(43.8% to 47.6%)"),
+        ("50.0%", "(48.1% to 51.9%)"),
+        (f"{MINUS}1.2", f"({MINUS}4.4 to 2.0)"),
+        ("1.00", "(0.84 to 1.16)"),
+    ]

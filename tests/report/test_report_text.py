@@ -18,6 +18,7 @@ from alliance_bayes.report.text import (
     percent,
     probability,
     range_of,
+    said_once,
     shortened,
     step_of,
     typeset,
@@ -66,7 +67,7 @@ def test_number(value: float | None, places: int, expected: str) -> None:
 
 
 def test_intervals_and_chosen_numbers() -> None:
-    assert range_of(-1.26, 2.0, 1) == "[\N{MINUS SIGN}1.3, 2.0]"
+    assert range_of(-1.26, 2.0, 1) == "(\N{MINUS SIGN}1.3 to 2.0)"
     assert exact(-0.5) == "\N{MINUS SIGN}0.5"
     assert exact(4.5) == "4.5"
     assert percent(0.123, 1) == "12.3%"
@@ -145,3 +146,20 @@ def test_a_step_says_of_what_it_is_one() -> None:
     with calling({"alliance": "Working Alliance, mean", "age": "Years lived"}):
         assert step_of(design, "alliance") == "point of Working Alliance, mean"
         assert step_of(design, "age") == "year of Years lived"
+
+
+def test_the_kind_of_an_interval_is_said_once() -> None:
+    texts = [
+        "No interval.",
+        "A is 2.4 (89% equal-tailed interval 1.6 to 3.2; 99%).",
+        "B is \N{MINUS SIGN}1 (89% equal-tailed interval \N{MINUS SIGN}2 to 0).",
+        "C is 3 (95% highest-density interval 1 to 5), D 4 (89% equal-tailed interval 3 to 5).",
+        "An 89% equal-tailed interval is one.",
+    ]
+    assert said_once(texts) == [
+        texts[0],
+        texts[1],
+        "B is \N{MINUS SIGN}1 (\N{MINUS SIGN}2 to 0).",
+        "C is 3 (95% highest-density interval 1 to 5), D 4 (3 to 5).",
+        texts[4],
+    ]

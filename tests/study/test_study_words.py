@@ -219,9 +219,9 @@ def test_a_table_has_the_columns_that_its_rows_need() -> None:
         "Probability of 10 or more, up or down",
     )
     assert [tuple(row) for row in whole.rows] == [
-        ("Slope p10 p90", "2.00", "[1.84, 2.16]", "> 99.9% above 0", "50%", "< 0.1%"),
+        ("Slope p10 p90", "2.00", "(1.84 to 2.16)", "> 99.9% above 0", "50%", "< 0.1%"),
         # Per unit of a predictor there is no verdict.
-        ("Slope", f"{MINUS}2.00", f"[{MINUS}2.16, {MINUS}1.84]", "> 99.9% below 0", "–", "–"),
+        ("Slope", f"{MINUS}2.00", f"({MINUS}2.16 to {MINUS}1.84)", "> 99.9% below 0", "–", "–"),
     ]
     assert whole.note == "Slope p10 p90: odd."
 

@@ -182,9 +182,11 @@ def endpoints(view: View) -> Section | None:
         columns = _wrapping(
             Column("End point", event),
             Column("Difference", lambda row: f"{factor_name(text_of(row, 'factor'))}: {pair_name(row)}"),
-            *estimate_columns(estimates, differences, mean="Risk difference", direction=True, judged=()),
+            *estimate_columns(
+                estimates, differences, mean="Risk difference", figures=estimates.shares, direction=True, judged=()
+            ),
         )
-        caption = "Differences of shares between groups, in probabilities; posterior means"
+        caption = "Differences of shares between groups, in percentage points; posterior means"
         content.append(effect_table("table-risk-differences", caption, differences, columns, at_once=SHOWN))
     content += said
     shown = [f"{event(row)}, {_group(row)}: {percentages(row)[0]}" for row in rows_of(shares)]

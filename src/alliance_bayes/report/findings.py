@@ -471,7 +471,11 @@ def _pairs(
         head, per, rest = unit.partition(" per ")
         size = "" if head == PROBABILITY else f" {units(head)}"
         amount = f"{estimates.mean(row)}{size}{per}{rest}" if first else estimates.mean(row)
-        inside = f"{estimates.spoken(row)}; {estimates.direction_spoken(row)}" if first else estimates.interval(row)
+        inside = (
+            f"{estimates.spoken(row)}; {estimates.direction_spoken(row)}"
+            if first
+            else estimates.interval(row).strip("()")
+        )
         word = f", {direction.word} {direction.pick('above', 'below')} zero" if direction.word != UNSETTLED else ""
         return f"{pair_name(row, width=40)}, {amount}{word} ({inside})"
 

@@ -26,9 +26,11 @@ from alliance_bayes.effects import EffectTable
 from alliance_bayes.errors import FileFormatError, UsageError
 from alliance_bayes.foreign import parse_json, read_text
 from alliance_bayes.report.bundle.content import Content
+from alliance_bayes.report.glossary import explained
 from alliance_bayes.report.records import kept, plain
 from alliance_bayes.report.sections import Section
 from alliance_bayes.report.style import dark_rules
+from alliance_bayes.report.text import said_once
 from alliance_bayes.versions import versions
 
 if TYPE_CHECKING:
@@ -108,7 +110,7 @@ def _hash(text: str) -> str:
 
 @cache
 def _environment() -> Environment:
-    return Environment(
+    environment = Environment(
         loader=PackageLoader("alliance_bayes.report"),
         autoescape=True,
         undefined=StrictUndefined,
@@ -116,6 +118,9 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
+    environment.filters["once"] = said_once
+    environment.globals["explained"] = explained
+    return environment
 
 
 #: Version of the layout of the JSON file.

@@ -135,7 +135,7 @@ def said_of_providers(fit: FittedModel, estimates: Estimates) -> Iterator[tuple[
                 "finding",
                 share=share,
                 who=levels_words(fit.design, [factor]),
-                interval=f"{estimates.interval_heading()} {' to '.join(ends.strip('[]').split(', '))}",
+                interval=f"{estimates.interval_heading()} {ends.strip('()')}",
             )
             yield f"providers: {factor.name}", capital(factor_name(factor.name)), text, str(row.name)
 

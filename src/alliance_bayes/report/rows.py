@@ -25,6 +25,7 @@ from alliance_bayes.report.svg import Picture
 from alliance_bayes.report.tables import Table
 from alliance_bayes.report.text import (
     MINUS,
+    PROBABILITY,
     SCALE,
     Row,
     capital,
@@ -82,7 +83,7 @@ _JUDGED: Mapping[str, tuple[str, str]] = {
 # A name that is no word: of a column of the data, as tables of effects have it.
 _CODED = re.compile(r"(?<![\w\[(.:'/])[^\W\d]\w*[_\d]\w*(?![\w\[(/=])")
 
-# Rows with the same of these are printed with the same number of decimals.
+# Rows with the same of these are of one kind, and printed with the same number of decimals; so are kinds of one unit.
 _ALIKE = ("estimand", "term", "factor", "unit", "denominator")
 
 
@@ -158,9 +159,22 @@ class Estimates:
                 places[key] = min(places.get(key, 6), own)
         return places
 
+    @cached_property
+    def _places_of_units(self) -> dict[tuple[Any, ...], int]:
+        places: dict[tuple[Any, ...], int] = {}
+        for kind, own in self._places.items():
+            unit = _unit_of(kind)
+            places[unit] = min(places.get(unit, 6), own)
+        return places
+
     def places(self, row: Row) -> int:
-        """Decimals of a row: those that the least precise row of its kind justifies."""
-        return self._places.get(_alike(row), 2)
+        """Decimals of a row: those that the least precise row of its kind justifies, or of its unit if one less.
+
+        So the rows of a column have the same decimals, unless a few are so uncertain that the others would lose two.
+        """
+        kind = _alike(row)
+        own = self._places.get(kind, 2)
+        return max(min(own, self._places_of_units.get(_unit_of(kind), own)), own - 1)
 
     def mean(self, row: Row) -> str:
         """Posterior mean; the median where there is no mean, and of what has none once a draw may be infinite."""
@@ -182,16 +196,27 @@ class Estimates:
         """Mean and interval."""
         return self.mean(row), self.interval(row)
 
+    def shares(self, row: Row) -> tuple[str, str]:
+        """The same, of shares as percentages, and of their differences in percentage points, which a heading names."""
+        if row["unit"] != PROBABILITY:
+            return self.figures(row)
+        if not self.table.measure(str(row["estimand"])).difference:
+            return self.percentages(row, most=1)
+        # Of the next unit, a hundredth, two digits less: a tenth of a point is as much as anybody reads of it.
+        places = max(0, min(1, self.places(row) - 2))
+        lower, upper = self._ends(row)
+        return number(100 * _float(row["mean"]), places), range_of(100 * lower, 100 * upper, places)
+
     def percentages(self, row: Row, *, least: int = 0, most: int = 2) -> tuple[str, str]:
         """Mean and interval as percentages; a hundredth of a percent is as much as a share can mean."""
         places = max(least, min(most, self.places(row) - 2))
         mean, lower, upper = (percent(_float(row[name]), places) for name in ("mean", "lower", "upper"))
-        return mean, f"[{lower}, {upper}]"
+        return mean, f"({lower} to {upper})"
 
     def printed(self, row: Row, figures: Figures | None = None) -> str:
         """Mean and interval in one cell: "2.3 (1.6 to 2.9)"."""
         mean, interval = (figures or self.figures)(row)
-        return f"{mean} ({interval.strip('[]').replace(', ', ' to ')})"
+        return f"{mean} {interval}"
 
     def spoken(self, row: Row) -> str:
         """The interval with its kind and probability, in words: "89% equal-tailed interval 1.3 to 3.0"."""
@@ -265,6 +290,13 @@ def _alike(row: Row) -> tuple[Any, ...]:
     """What rows that are printed alike share; those with some predictors set do not decide on the others."""
     texts = (row[name] for name in _ALIKE)
     return (*(value if isinstance(value, str) else None for value in texts), isinstance(row.get("at"), str))
+
+
+def _unit_of(kind: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The unit of a kind of rows; shares, correlations and standardised differences have only their estimand's."""
+    estimand, _, _, unit, denominator, held = kind
+    named = unit and unit != PROBABILITY and not unit.startswith("share")
+    return ("" if named else estimand, unit, denominator, held)
 
 
 def _float(value: Any) -> float:

@@ -22,7 +22,8 @@ SHORT, LONG = 24, 40
 # Headings of intervals, which follow that of their estimate; and of columns that a reader on a phone can do without.
 _RANGE = re.compile(r"\b[Ii]nterval$")
 _SECOND = re.compile(
-    r"Unit\b|Denominator$|Cohen’s d\b|d by the\b|Prior’s probability|Probability of .* or more|SD\b|SE\b|MCSE\b|R-hat\b"
+    r"Unit\b|Denominator$|Cohen’s d\b|d by the\b|Prior’s probability|The same before the data"
+    r"|Probability of .* or more|SD\b|SE\b|MCSE\b|R-hat\b"
     r"|ESS\b|Missing$|p \(LOO\)|Rows above good k|Engine$|Divergences$|Kind$|Role$|Limit$|Judged$|Departure$"
 )
 

@@ -51,6 +51,7 @@ __all__ = [
     "pooling_sentence",
     "probability",
     "range_of",
+    "said_once",
     "shortened",
     "smooth_sentence",
     "step_of",
@@ -168,8 +169,8 @@ def count(value: int) -> str:
 
 
 def range_of(lower: float, upper: float, places: int) -> str:
-    """The ends of an interval in brackets."""
-    return f"[{number(lower, places)}, {number(upper, places)}]"
+    """The ends of an interval in brackets: "(1.6 to 2.9)"."""
+    return f"({number(lower, places)} to {number(upper, places)})"
 
 
 def percent(value: float, places: int = 0) -> str:
@@ -209,6 +210,21 @@ def interval_kind(kind: object) -> str:
 def interval_name(kind: object, prob: float) -> str:
     """An interval's probability and kind, as every table's heading and every sentence gives it."""
     return f"{100 * prob:g}% {interval_kind(kind)} interval"
+
+
+_NAMED_INTERVAL = re.compile(rf"\d+(?:\.\d+)?% (?:{'|'.join(_KINDS.values())}) interval (?=[{MINUS}\d])")
+
+
+def said_once(texts: Iterable[str]) -> list[str]:
+    """Sentences that stand below each other, of which only the first to give an interval of a kind names that kind."""
+    known: set[str] = set()
+
+    def name(found: re.Match[str]) -> str:
+        first = found[0] not in known
+        known.add(found[0])
+        return found[0] if first else ""
+
+    return [_NAMED_INTERVAL.sub(name, text) for text in texts]
 
 
 PROBABILITY = "probability"

@@ -30,7 +30,17 @@ from alliance_bayes.report.rows import (
 from alliance_bayes.report.small_counts import NOT_SHOWN
 from alliance_bayes.report.svg import Picture
 from alliance_bayes.report.tables import Table
-from alliance_bayes.report.text import MINUS, Row, capital, column_name, count, derived, factor_name, join, number
+from alliance_bayes.report.text import (
+    MINUS,
+    PROBABILITY,
+    Row,
+    capital,
+    column_name,
+    count,
+    derived,
+    factor_name,
+    join,
+)
 from alliance_bayes.study.runner import Fitted
 
 __all__ = [
@@ -110,19 +120,17 @@ def block_table(
     """
     rows = judged_once(rows)
     estimates = shown(rows)
-    figures: Callable[[Row], tuple[str, str]] = partial(_printed, estimates)
     units = {text_of(row, "unit") for row in rows_of(rows)}
     # A unit that all rows share is said once. Shares are percentages, and differences of shares percentage points.
-    if units == {"probability"}:
-        points = bool(rows["versus"].notna().all())
-        caption = f"{caption} ({'percentage points' if points else 'percentages'})"
-        figures, units = partial(hundredths, estimates), set()
+    if units == {PROBABILITY}:
+        differ = all(rows.measure(str(name)).difference for name in set(rows["estimand"]))
+        units, caption = set(), f"{caption} ({'percentage points' if differ else 'percentages'})"
     elif len(units) == 1:
         caption = f"{caption} ({units.pop()})"
-    estimated = estimate_columns(estimates, rows, direction=direction, figures=figures)
+    estimated = estimate_columns(estimates, rows, direction=direction, figures=partial(_printed, estimates))
     columns = [Column(heading, label), *estimated, *further]
     columns = [replace(column, heading=_heading(column.heading, rows)) for column in columns]
-    columns += [Column("Unit", partial(words_of, column="unit"), words=True)] if units else []
+    columns += [Column("Unit", _unit, words=True)] if units else []
     note = " ".join(filter(None, (note, notes_of(rows, label))))
     return effect_table(name, caption, rows, columns, note=note, at_once=at_once)
 
@@ -138,14 +146,9 @@ def judged_once(rows: EffectTable) -> EffectTable:
 
 def _printed(estimates: Estimates, row: Row) -> tuple[str, str]:
     """Mean and interval: of a share as percentages, whatever else the table has."""
-    return estimates.percentages(row, most=1) if text_of(row, "unit") in SHARES else estimates.figures(row)
-
-
-def hundredths(estimates: Estimates, row: Row) -> tuple[str, str]:
-    """A share, or a difference of shares, in hundredths with its interval."""
-    places = max(0, min(1, estimates.places(row) - 2))
-    mean, lower, upper = (number(100 * float(row[name]), places) for name in ("mean", "lower", "upper"))
-    return mean, f"[{lower}, {upper}]"
+    unit = text_of(row, "unit")
+    share = unit in SHARES and unit != PROBABILITY
+    return estimates.percentages(row, most=1) if share else estimates.shares(row)
 
 
 def _heading(heading: str, rows: EffectTable) -> str:
@@ -198,6 +201,11 @@ def block_forest(
         description=f"{'; '.join(described(estimates, rows, label))}.",
         data_title=f"{title}: {axis}",
     )
+
+
+def _unit(row: Row) -> str:
+    """What a row's numbers count; percentages say it themselves."""
+    return "–" if text_of(row, "unit") == PROBABILITY else words_of(row, column="unit")
 
 
 def _highest_first(rows: EffectTable) -> EffectTable:

@@ -2,7 +2,7 @@
 (() => {
   "use strict";
 
-  // A number at the start of a cell: "−1,234.5", "12%", "< 10", "about 40", "[−0.3, 0.9]"; not a version or a date.
+  // A number at the start of a cell: "−1,234.5", "12%", "< 10", "about 40", "(−0.3 to 0.9)"; not a version or a date.
   const DIGITS = "(?:\\d{1,3}(?:[,\\u00a0\\u2009\\u202f]\\d{3})+|\\d+)?(?:\\.\\d+)?(?:[eE][+\\-−]?\\d+)?";
   const LEADING = new RegExp(`^([<>≤≥]?)\\s*(?:about )?[\\[(]?\\s*([+\\-−]?(?:∞|(?=[\\d.])${DIGITS}))(?=$|[\\s%,;)\\]–])`, "u");
   const PLAIN = new RegExp(`^[+\\-−]?(?=[\\d.])${DIGITS}%?$`, "u");
@@ -61,7 +61,7 @@
   function field(text) {
     let value = text;
     if (PLAIN.test(value)) value = ascii(value);
-    else if (/^\[.*\]$/u.test(value)) value = value.replace(/−/gu, "-");
+    else if (/^[[(][^a-z]*( to )?[^a-z]*[\])]$/u.test(value)) value = value.replace(/−/gu, "-");
     else if (/^\s*[=+\-@＝＋－＠]|^[\t\r\n]/u.test(value)) value = `'${value}`;
     return /[",;\r\n\t]|^\s|\s$/u.test(value) ? `"${value.replaceAll('"', '""')}"` : value;
   }
