@@ -214,12 +214,8 @@
     const copy = picture.cloneNode(true);
     const { width, height } = picture.viewBox.baseVal;
     copy.removeAttribute("class");
-    copy.setAttribute("xmlns", "http://www.w3.org/2000/svg");
     copy.setAttribute("font-family", getComputedStyle(document.body).fontFamily);
-    // Word processors know the older name of a link only.
-    copy.querySelectorAll("[href]").forEach((part) =>
-      part.setAttributeNS("http://www.w3.org/1999/xlink", "xlink:href", part.getAttribute("href")));
-    const paper = document.createElementNS("http://www.w3.org/2000/svg", "rect");
+    const paper = document.createElementNS(picture.namespaceURI, "rect");
     Object.entries({ width, height, fill: "#ffffff" }).forEach(([name, value]) => paper.setAttribute(name, value));
     const first = [...copy.children].find((child) => !["title", "desc"].includes(child.localName));
     copy.insertBefore(paper, first || null);
