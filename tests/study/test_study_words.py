@@ -252,12 +252,12 @@ def test_forest_plots_keep_small_factors_together_and_large_ones_apart() -> None
 def test_shares_are_percentages_and_their_differences_percentage_points() -> None:
     share = {"estimand": "share_at_least", "unit": "probability"}
     alone = block_table("t", "Caption", table_of(row_of(0.376, 0.006, **share), row_of(0.4, 0.006, **share)))
-    pair = share | {"level": "a", "versus": "b"}
+    pair = share | {"estimand": "risk_difference", "level": "a", "versus": "b"}
     pairs = block_table("t", "Caption", table_of(row_of(-0.006, 0.01, **pair)))
     mixed = block_table("t", "Caption", table_of(row_of(0.63, 0.04, unit="share of change"), row_of(2.0, 0.1)))
 
     assert alone.caption == "Caption (percentages)"
-    assert [row[1] for row in alone.rows] == ["37.6", "40.0"]
+    assert [row[1] for row in alone.rows] == ["37.6%", "40.0%"]
     assert pairs.caption == "Caption (percentage points)"
     assert pairs.rows[0][1] == f"{MINUS}0.6"
     assert mixed.caption == "Caption"
