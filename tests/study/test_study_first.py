@@ -149,9 +149,10 @@ def test_every_row_of_the_summary_says_what_its_estimates_hold(page: Rendered, s
         assert sum(int(settled) for settled, _ in of) == sum(clear)
         assert sum(int(n) for _, n in of) == len(own)
     shares = [known[one] for one in summary["shares"]["rows"]]
-    printed = [float(text) for text in re.findall(r"([\d.]+)%", summary["shares"]["estimate"])]
+    texts = re.findall(r"([\d.]+)%", summary["shares"]["estimate"])
+    printed, places = [float(text) for text in texts], max(len(text.partition(".")[2]) for text in texts)
     expected = [100 * row[name] for row in shares for name in ("mean", "lower", "upper")]
-    assert printed == pytest.approx(expected, abs=0.05 + 1e-9)
+    assert printed == pytest.approx(expected, abs=0.5 * 10.0**-places + 1e-9)
     compared = study.parts["association"].numbers["line_against_spline"]
     assert isinstance(compared, pd.DataFrame)
     weight = float(compared.loc[compared["model"] == "spline", "weight"].iloc[0])

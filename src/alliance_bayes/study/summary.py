@@ -56,7 +56,7 @@ __all__ = ["study_note", "study_summary"]
 
 SENTENCES = Wording("alliance_bayes.study", "summary.toml")
 #: Factors by which ratings are compared in the table, in their order.
-_RATED_BY = ("provider_type", "sex")
+_RATED_BY = ("provider_type",)
 
 
 def study_summary(
@@ -340,7 +340,7 @@ def _reached(row: pd.Series) -> str:
 
 
 def _plain(ends: str) -> str:
-    return ends.strip("[]").replace(", ", " to ")
+    return ends.strip("[()]").replace(", ", " to ")
 
 
 def _span(estimates: Estimates, rows: pd.DataFrame) -> str:
