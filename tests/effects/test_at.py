@@ -472,7 +472,7 @@ def test_one_of_several_may_have_values_of_its_own(fit: FittedModel) -> None:
         lambda: effects(fit, ["slopes", "bayesian_r2"], at={"sex": "male"}),
         "at is for averages over people with some predictors set, and 'bayesian_r2' is of the analysed rows as they "
         "are. Leave one of the two out. Those that take it: slopes, slopes_by_level, adjusted_means, contrasts, ranks, "
-        "predictions, moderation, compared_slopes, responders, superiority.",
+        "predictions, moderation, compared_slopes, responders, improvement, superiority.",
     )
 
 

@@ -175,7 +175,7 @@ def test_a_page_without_either_has_no_document() -> None:
 
 def test_wide_tables_lie_across_the_page(opened: Any) -> None:
     across = [section.page_width > section.page_height for section in opened.sections]
-    assert across == [False, False, True]
+    assert across == [False, *(len(table.columns) > 6 for table in opened.tables)]
 
 
 def test_without_the_package_there_is_a_remedy_before_the_work(

@@ -26,8 +26,8 @@ FORMULA = "who5_followup ~ alliance + who5_baseline + (1 | sex)"
 ROWS = rows(150, countries=3)
 NUMBER = rf"{MINUS}?[0-9]+(?:\.[0-9]+)?"
 SENTENCE = re.compile(
-    rf"^(?:.+ was (?P<word>[a-z ]+?) (?P<way>better|worse|higher|lower) (?:with|among) .+: by (?P<size>{NUMBER})"
-    rf"|Whether .+ was (?:better or worse|higher or lower) .+ is not settled: the difference is (?P<mean>{NUMBER}))"
+    rf"^(?:.+ was (?P<word>[a-z ]+?) (?P<way>better|worse|higher \(worse\)|lower \(better\)|higher|lower) (?:with|among) .+: by (?P<size>{NUMBER})"
+    rf"|Whether .+ was (?:better or worse|lower \(better\) or higher \(worse\)|higher or lower) .+ is not settled: the difference is (?P<mean>{NUMBER}))"
     r"(?: of [0-9]+)? (?P<unit>[^(]+) \((?P<kind>[0-9.]+% [a-z -]+ interval) "
     rf"(?P<lower>{NUMBER}) to (?P<upper>{NUMBER})\)\.$"
 )
@@ -91,7 +91,9 @@ def test_the_answer_says_what_its_rows_hold(
     # Direction: of symptoms, fewer is better; where no scale says what is good, nothing is called so.
     assert settled == (row["lower"] > 0 or row["upper"] < 0) or row["p_direction"] < SCALE[-1][0]
     if settled:
-        words = {"who5": ("better", "worse"), "phq9": ("worse", "better"), "y": ("higher", "lower")}[outcome]
+        words = {"who5": ("better", "worse"), "phq9": ("higher (worse)", "lower (better)"), "y": ("higher", "lower")}[
+            outcome
+        ]
         assert said["way"] == words[0 if row["median"] > 0 else 1]
         assert row["p_direction"] >= {word: limit for limit, word in SCALE}[said["word"]]
         assert answer["certainty"] == said["word"]

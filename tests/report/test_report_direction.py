@@ -21,6 +21,7 @@ SAID = (
     "later ratings may follow from getting better rather than precede it.",
     "so feeling better may also have raised them.",
     "at least 2, better 4",  # chains
+    "ower (better)",
     "mproved:",  # an end point, whose direction stands beside it
 )
 DECLARED = Scale(20.0, 6.0, 0.0, 40.0, 1.0, "score point", False, "a manual", 3.0)

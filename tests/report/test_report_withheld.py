@@ -39,7 +39,7 @@ def test_no_estimate_is_anywhere_on_the_page(withheld: Rendered, report: Rendere
     assert "271.828" not in withheld.html  # and not when it is closed
     assert "What this check found is withheld with the conclusions." in withheld.html
     slope = table.loc[table["estimand"] == "slope"].iloc[0]
-    interval = f"[{slope['lower']:.2f}, {slope['upper']:.2f}]"
+    interval = f"({slope['lower']:.2f} to {slope['upper']:.2f})"
     assert interval in report.html
     assert interval not in withheld.html
     assert 'id="prior-posterior' not in withheld.html

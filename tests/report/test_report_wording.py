@@ -16,7 +16,9 @@ from alliance_bayes.report.wording import Wording, _environment, filled, read_wo
 PACKAGE = Path(ab.__file__).parent
 FILES = sorted(path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.toml") if path.parent.name != "cards")
 PLAIN = [
-    path for path in FILES if path.parts[:2] != ("study", "parts") and path.stem not in ("references", "guidelines")
+    path
+    for path in FILES
+    if path.parts[:2] != ("study", "parts") and path.stem not in ("references", "guidelines", "glossary")
 ]
 
 

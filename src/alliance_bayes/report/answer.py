@@ -228,7 +228,7 @@ def sentence(fit: FittedModel, estimates: Estimates, row: pd.Series, direction: 
     outcome, scale = outcome_words(fit)[0], fit.design.scales.get(fit.design.outcome.name)
     event = fit.design.family.event
     above, below = way_words(fit)
-    first, second = sorted((above, below), key=lambda word: word in ("worse", "lower"))
+    first, second = (below, above) if "better" in below else (above, below)
     figures = [float(row[name]) for name in ("mean", "lower", "upper")]
     if direction.settled and not direction.above:
         # By how much it was lower: a size has no sign, and neither have the figures of its interval.

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Finding", "Findings", "Topic", "scale_words"]
 
-SENTENCES = Wording("alliance_bayes.report", "sentences/findings.toml")
+SENTENCES = Wording("alliance_bayes.report", "sentences/finding.toml")
 
 
 def scale_words() -> str:

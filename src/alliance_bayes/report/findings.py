@@ -503,9 +503,11 @@ def _pairs(
 def _of_all(fit: FittedModel, estimates: Estimates, rows: pd.DataFrame) -> dict[str, str]:
     """Of how many pairs of levels some differences are, and whether the others have too few people."""
     factor = str(rows["factor"].iloc[0])
+    if factor not in estimates.few:
+        return {"pairs": "", "levels": ""}
     levels = len(fit.design.level_labels(factor))
     pairs = levels * (levels - 1) // 2
-    some = len(rows) < pairs and factor in estimates.few
+    some = len(rows) < pairs
     return {"pairs": count(pairs) if some else "", "levels": count(levels) if some else ""}
 
 

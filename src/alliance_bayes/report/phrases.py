@@ -55,11 +55,14 @@ def lower_is_better(fit: FittedModel) -> bool:
 
 
 def way_words(fit: FittedModel) -> tuple[str, str]:
-    """What more and what less of the outcome are called: better and worse where its scale says which is which."""
+    """What more and what less of the outcome are called: better and worse where its scale says which is which.
+
+    Of symptoms the words say both, since fewer points are better.
+    """
     scale = None if fit.design.family.event else fit.design.scales.get(fit.design.outcome.name)
     if scale is None or not (scale.instrument or not scale.higher_is_better):
         return "higher", "lower"
-    return ("better", "worse") if scale.higher_is_better else ("worse", "better")
+    return ("better", "worse") if scale.higher_is_better else ("higher (worse)", "lower (better)")
 
 
 def outcome_words(fit: FittedModel) -> tuple[str, str]:

@@ -270,7 +270,8 @@ def estimate_words(fit: FittedModel, estimates: Estimates, row: pd.Series) -> st
     if fit.design.family.event:
         places = max(0, min(1, estimates.places(row) - 2))
         mean, lower, upper = (number(100 * float(row[name]), places) for name in ("mean", "lower", "upper"))
-        return f"{mean} ({lower} to {upper}) {SENTENCES('percentage_points')}"
+        points = SENTENCES("percentage_points")
+        return f"{mean} ({lower} to {upper}) {points}"
     places = estimates.places(row)
     lower, upper = (number(float(row[end]), places) for end in ("lower", "upper"))
     head, per, rest = text_of(row, "unit").partition(" per ")

@@ -21,7 +21,7 @@ from alliance_bayes.study.part import Block
 
 __all__ = ["MAIN", "Told", "first_answer", "view_of"]
 
-SENTENCES = Wording("alliance_bayes.study", "page.toml")
+SENTENCES = Wording("alliance_bayes.study", "first.toml")
 #: The block that answers the main aim.
 MAIN = "association-everybody"
 
