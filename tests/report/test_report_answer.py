@@ -25,9 +25,10 @@ from builders import fitted, of_family, rendered, rows
 FORMULA = "who5_followup ~ alliance + who5_baseline + (1 | sex)"
 ROWS = rows(150, countries=3)
 NUMBER = rf"{MINUS}?[0-9]+(?:\.[0-9]+)?"
+WAY = r"better|worse|higher \(worse\)|lower \(better\)|higher|lower"
 SENTENCE = re.compile(
-    rf"^(?:.+ was (?P<word>[a-z ]+?) (?P<way>better|worse|higher \(worse\)|lower \(better\)|higher|lower) (?:with|among) .+: by (?P<size>{NUMBER})"
-    rf"|Whether .+ was (?:better or worse|lower \(better\) or higher \(worse\)|higher or lower) .+ is not settled: the difference is (?P<mean>{NUMBER}))"
+    rf"^(?:.+ was (?P<word>[a-z ]+?) (?P<way>{WAY}) (?:with|among) .+: by (?P<size>{NUMBER})"
+    rf"|Whether .+ was (?:{WAY}) or (?:{WAY}) .+ is not settled: the difference is (?P<mean>{NUMBER}))"
     r"(?: of [0-9]+)? (?P<unit>[^(]+) \((?P<kind>[0-9.]+% [a-z -]+ interval) "
     rf"(?P<lower>{NUMBER}) to (?P<upper>{NUMBER})\)\.$"
 )
