@@ -27,6 +27,7 @@ __all__ = [
     "At",
     "Cell",
     "at_words",
+    "beyond_rows",
     "cells_of",
     "compared_cells",
     "levels_at",
@@ -128,7 +129,7 @@ def cells_of(fit: FittedModel, at: At | None) -> tuple[Cell, ...]:
         # Files may ask for thousands.
         raise UsageError(" ".join(problems[:_LISTED]))
     cells = (tuple(zip(known, values, strict=True)) for values in product(*known.values()))
-    return tuple(Cell(values, _beyond(fit, values)) for values in cells)
+    return tuple(Cell(values, beyond_rows(fit, values)) for values in cells)
 
 
 class _RefusedError(Exception):
@@ -212,7 +213,7 @@ def _level(given: object, levels: Sequence[str]) -> str | None:
     return label if label in levels else None
 
 
-def _beyond(fit: FittedModel, values: Sequence[tuple[str, Value]]) -> str:
+def beyond_rows(fit: FittedModel, values: Sequence[tuple[str, Value]]) -> str:
     """A note of values, or levels together, that no analysed row has; their limits may be single persons', untold."""
     frame, beyond, levels = fit.design.frame, [], []
     together = np.ones(len(frame), dtype=bool)

@@ -11,6 +11,7 @@ from typing import Any, Unpack, override
 import numpy as np
 
 from alliance_bayes.effects.analysis import Analysis
+from alliance_bayes.effects.at import beyond_rows
 from alliance_bayes.effects.counterfactual import NumericSetting, terms_with
 from alliance_bayes.effects.estimand import MOST_LEVELS, Estimand
 from alliance_bayes.effects.explained import unique_variance
@@ -199,7 +200,7 @@ class Slopes(Estimand):
         if declared is not None:
             span, why, where = _between(analysis, name, declared)
             ends = f"{declared[0]:.5g} to {declared[1]:.5g} of {name}"
-            beyond = _beyond(analysis, name, declared)
+            beyond = beyond_rows(analysis.fit, [(name, value) for value in declared])
             yield row("slope_contrast", span, words={"where": where}, denominator=ends, note=why or beyond)
         if not design.is_indicator(name):
             # Between 0 and 1 there is one step only, and how often each is there is no measure of it.
@@ -415,15 +416,6 @@ def _between(analysis: Analysis, name: str, ends: Span | None = None) -> tuple[n
     ]
     averages = analysis.averages(counterfactuals)
     return averages[:, 1] - averages[:, 0], counterfactuals[0].problem or counterfactuals[1].problem, where
-
-
-def _beyond(analysis: Analysis, name: str, ends: Span) -> str:
-    """That a value lies beyond those of the analysed rows; empty where none does, or no rows tell."""
-    if analysis.fit.moments is not None:
-        return ""
-    values = analysis.values(name)
-    beyond = [f"{name} = {value:.5g}" for value in ends if not values.min() <= value <= values.max()]
-    return f"extrapolated: no analysed row reaches {' or '.join(beyond)}" if beyond else ""
 
 
 def _needed(analysis: Analysis, slope: np.ndarray, relevant: float, name: str) -> tuple[np.ndarray, str]:
