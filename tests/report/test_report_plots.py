@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import matplotlib as mpl
 import numpy as np
@@ -98,10 +99,14 @@ def test_the_curve_is_the_pages(fit: ab.Fit) -> None:
     assert len(axes.figure.axes) == 2
 
 
-def test_the_density_is_of_the_declared_contrast(fit: ab.Fit) -> None:
-    axes = fit.plot("density")
-    table = fit.slopes()
-    row = table[table["estimand"] == "slope_p10_p90"].iloc[0]
+@pytest.mark.parametrize(("contrast", "estimand"), [(None, "slope_p10_p90"), ((2, 4), "slope_contrast")])
+def test_the_density_is_of_the_declared_contrast(
+    fit: ab.Fit, contrast: tuple[float, float] | None, estimand: str
+) -> None:
+    declared = replace(fit, spec=replace(fit.spec, contrast=contrast))
+    axes = declared.plot("density")
+    table = declared.slopes()
+    row = table[table["estimand"] == estimand].iloc[0]
     dot = next(line for line in axes.lines if line.get_marker() == "o")
     assert float(np.asarray(dot.get_xdata())[0]) == float(row["mean"])
     interval = next(line for line in axes.lines if line.get_linewidth() == 3)

@@ -15,12 +15,13 @@ from alliance_bayes.fit import FittedModel
 from alliance_bayes.report.arms import differences, reference_of
 from alliance_bayes.report.checked import Item
 from alliance_bayes.report.effect_sizes import density_picture, span_name
-from alliance_bayes.report.endpoint_kinds import endpoints_of
+from alliance_bayes.report.endpoint_kinds import EndPoints, endpoints_of
 from alliance_bayes.report.groups import pair_name
 from alliance_bayes.report.phrases import (
     adjusted_for,
     contrast_values,
     outcome_words,
+    slope_contrast,
     under_other_priors,
     way_words,
 )
@@ -137,22 +138,22 @@ def answer_of(view: View) -> Answer:
     arm = fit.spec.focal_factor(fit.design)
     people = people_words(fit, view.small)
     verdicts = Verdicts.of([item.verdict for item in checked.items])
-    plain = {"people": people, "verdicts": verdicts}
     focal = fit.spec.focal_predictor(fit.design)
     if focal is None and arm is None:
-        return Answer(SENTENCES("nothing"), "", "", **plain)  # type: ignore[arg-type]
+        return Answer(SENTENCES("nothing"), "", "", people, verdicts)
     row = contrast_row(fit, estimates, small=view.small)
     if row is None:
-        return Answer(SENTENCES("hidden"), "", "", **plain)  # type: ignore[arg-type]
+        return Answer(SENTENCES("hidden"), "", "", people, verdicts)
     ends = _ends(fit, row)
     direction = under_other_priors(claim(row), checked, row if arm is not None else None)
-    table = share_effects(fit, row, prob=view.prob, small=view.small)
+    table = share_effects(fit, row, ends.values, prob=view.prob, small=view.small)
     shown = None if table is None else view.estimated(ID, table)
     return Answer(
         sentence(fit, estimates, row, direction, ends),
         "" if shown is None else _shares(fit, shown, ends),
         _caveat(fit, row),
-        **plain,  # type: ignore[arg-type]
+        people,
+        verdicts,
         claim=direction,
         cautions=checked.about("effects"),
         picture=density_picture(view, row, "difference", _whose(row, str(focal or arm)), name=f"{ID}-density"),
@@ -184,19 +185,17 @@ def contrast_row(fit: FittedModel, estimates: Estimates, *, small: int) -> pd.Se
         return None if rows.empty else (first if len(first) else rows).iloc[0]
     if focal is None or focal in unsaid(fit, small):
         return None
-    kinds = ("slope",) if fit.design.is_indicator(focal) else (*CONTRASTED, "slope_per_sd", "slope")
-    found = (estimates.first(kind, term=focal) for kind in kinds)
-    return next((row for row in found if row is not None), None)
+    return slope_contrast(fit, estimates, focal)
 
 
 @dataclass(frozen=True)
 class _Ends:
-    """The two ends of a contrast in words, and what everybody is set to at either; none where that is not known."""
+    """The two ends of a contrast in words, and a predictor's higher and lower value where they are known."""
 
     high: str
     low: str
     short: tuple[str, str]
-    values: tuple[dict[str, float], dict[str, float]] | None = None
+    values: tuple[float, float] | None = None
 
 
 def _ends(fit: FittedModel, row: pd.Series) -> _Ends:
@@ -214,12 +213,12 @@ def _ends(fit: FittedModel, row: pd.Series) -> _Ends:
         return _Ends(*ends, ends)
     between = row["estimand"] == "slope_p10_p90"
     low, high = contrast_values(fit, row) if row["estimand"] in CONTRASTED else (0.0, 1.0)
-    said = [exact(round(float(end), 3)) for end in (high, low)]
+    said = [exact(round(end, 3)) for end in (high, low)]
     return _Ends(
         SENTENCES("at_high", term=name, value=said[0], percentile=between),
         SENTENCES("at_low", value=said[1], percentile=between),
         (SENTENCES("short", value=said[0]), SENTENCES("short", value=said[1])),
-        ({term: float(high)}, {term: float(low)}),
+        (high, low),
     )
 
 
@@ -240,7 +239,7 @@ def sentence(fit: FittedModel, estimates: Estimates, row: pd.Series, direction: 
         whole = None if scale is None or scale.lower != 0 or scale.upper is None else exact(scale.upper)
         points = SENTENCES("points", whole=whole or "", unit=units(unit_of(fit.design, fit.design.outcome.name)))
         places = estimates.places(row)
-    mean, lower, upper = (number(end, places) for end in figures)
+    size, lower, upper = (number(end, places) for end in figures)
     interval = f"{interval_name(row['interval'], float(row['prob']))} {lower} to {upper}"
     return SENTENCES(
         "settled" if direction.settled else "unsettled",
@@ -251,8 +250,7 @@ def sentence(fit: FittedModel, estimates: Estimates, row: pd.Series, direction: 
         worse=second,
         high=ends.high,
         low=ends.low,
-        size=mean,
-        mean=mean,
+        size=size,
         points=points,
         interval=interval,
     )
@@ -270,30 +268,40 @@ def _caveat(fit: FittedModel, row: pd.Series) -> str:
     )
 
 
-def share_effects(fit: FittedModel, row: pd.Series, *, prob: float, small: int) -> EffectTable | None:
-    """Predicted shares of people beyond the relevant change, or with the event, at either end of a contrast."""
-    if fit.moments is not None or fit.count_people() < max(_LEAST, small) or fit.design.family.has_trials:
+def share_effects(
+    fit: FittedModel, row: pd.Series, values: tuple[float, float] | None, *, prob: float, small: int
+) -> EffectTable | None:
+    """Predicted shares of people beyond the relevant change, or with the event, at either end of a contrast.
+
+    Parameters
+    ----------
+    fit, row
+        The fit and the row of the contrast: two levels of a factor, or two values of a predictor.
+    values
+        The predictor's higher and lower value; None where they are not known, or levels are compared.
+    prob, small
+        See :class:`View`.
+    """
+    levels = isinstance(row["level"], str)
+    if fit.moments is not None or fit.design.family.has_trials or not (levels or values):
         return None
-    factor = row["factor"] if isinstance(row["factor"], str) else None
-    values = _ends(fit, row).values
-    if factor is None and values is None:
+    if fit.count_people() < max(_LEAST, small):
         return None
+    by: dict[str, Any] = {"factor": row["factor"]} if levels else {"at": {str(row["term"]): list(values or ())}}
     if fit.design.family.event:
-        if factor is None:
-            assert values is not None
-            (term, high), (_, low) = *values[0].items(), *values[1].items()
-            return responders(fit, at={term: [high, low]}, prob=prob, population="sample")
-        return _of_pair(responders(fit, factor=factor, prob=prob, population="sample"), row)
-    points = endpoints_of(fit.design)
-    improved = None if points is None else next((one for one in points.found if one.name == "improved"), None)
-    if points is None or improved is None or points.changed or improved.rule.by is None:
-        return None
-    given: dict[str, Any] = {"baseline": points.baseline, "by": improved.rule.by, "prob": prob}
-    if factor is None:
-        assert values is not None
-        (term, high), (_, low) = *values[0].items(), *values[1].items()
-        return None if term == points.baseline else improvement(fit, at={term: [high, low]}, **given)
-    return _of_pair(improvement(fit, factor=factor, **given), row)
+        table = responders(fit, prob=prob, population="sample", **by)
+    else:
+        points = endpoints_of(fit.design)
+        gain = _relevant_gain(points)
+        if points is None or gain is None or points.changed or (not levels and row["term"] == points.baseline):
+            return None
+        table = improvement(fit, baseline=points.baseline, by=gain, prob=prob, **by)
+    return _of_pair(table, row) if levels else table
+
+
+def _relevant_gain(points: EndPoints | None) -> float | None:
+    """By how many points somebody has improved; None where the outcome has no such end point."""
+    return next((one.rule.by for one in points.found if one.name == "improved"), None) if points is not None else None
 
 
 def _of_pair(table: EffectTable, row: pd.Series) -> EffectTable:
@@ -307,12 +315,11 @@ def _shares(fit: FittedModel, shown: Estimates, ends: _Ends) -> str:
     if len(shown.table) != 2 or shown.table["mean"].isna().any():
         return ""
     high, low = (_natural(row) for _, row in shown.table.iterrows())
-    points = endpoints_of(fit.design)
-    if fit.design.family.event or points is None:
+    gain = _relevant_gain(endpoints_of(fit.design))
+    if gain is None:
         event = SENTENCES("have", outcome=column_name(fit.design.outcome.name))
     else:
-        rule = next(one.rule for one in points.found if one.name == "improved")
-        event = SENTENCES("improve", by=exact(float(rule.by or 0)))
+        event = SENTENCES("improve", by=exact(gain))
     return SENTENCES("shares", high=ends.short[0], low=ends.short[1], high_share=high, low_share=low, event=event)
 
 

@@ -19,6 +19,7 @@ from alliance_bayes.report.figures import SlopeFigure
 from alliance_bayes.report.forest import all_named, forest_size
 from alliance_bayes.report.groups import fixed_at_zero, pair_name
 from alliance_bayes.report.halfeye import HALFEYE_SIZE, half_eye_of
+from alliance_bayes.report.phrases import slope_contrast
 from alliance_bayes.report.rows import Estimates, forest_of, rope_of, row_words, rows_of, text_of
 from alliance_bayes.report.small_counts import NOT_SHOWN, SMALL, shown_counts
 from alliance_bayes.report.style import RC
@@ -141,9 +142,8 @@ def _density(asked: _Asked) -> tuple[_Painter, tuple[float, float]]:
         _known(arm, estimates.where("contrast_of_means")["factor"].dropna().unique(), "of which differences are shown")
         row: pd.Series | None = differences(estimates, arm).iloc[0]
     else:
-        focal, estimates = asked.focal, asked.estimates("slopes")
-        found = (estimates.first(name, term=focal) for name in ("slope_p10_p90", "slope"))
-        row = next((one for one in found if one is not None and pd.notna(one["mean"])), None)
+        estimates = asked.estimates("slopes")
+        row = slope_contrast(asked.fit, estimates, asked.focal)
     if row is None:
         raise UsageError('there is no contrast that may be shown. Draw "contrasts" in its place.')
     about = pair_name(row) if arm is not None else column_name(str(row["term"]))
