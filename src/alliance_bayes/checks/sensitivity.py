@@ -36,7 +36,7 @@ from alliance_bayes.model.scales import Scale
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["Influence", "PriorSensitivity", "prior_driven"]
+__all__ = ["Influence", "PriorSensitivity", "numbers_of", "prior_driven"]
 
 #: Who is left out together are so many people at least, and the largest levels of a factor with many.
 FEWEST, MOST = 20, 12
@@ -108,7 +108,7 @@ class PriorSensitivity(Check):
 
     def restated(self, left: CheckResult, whole: CheckResult) -> str:
         """No number of a difference that may not be shown, and what depends on the priors of those that are left."""
-        numbers, all_numbers = (own.details if "depends" in own.details.columns else own.table for own in (left, whole))
+        numbers, all_numbers = map(numbers_of, (left, whole))
         if "depends" not in all_numbers.columns:
             return _without(left, whole)
         if all_numbers is whole.details and len(left.table) < len(whole.table):
@@ -273,8 +273,13 @@ def _of_numbers(
     return table.assign(times_limit=times, depends=np.where(stated_ones, np.where(times > 1, "yes", "no"), ""))
 
 
+def numbers_of(result: CheckResult) -> pd.DataFrame:
+    """The rows of :class:`PriorSensitivity` that are of numbers: its details, or its table where it has no refits."""
+    return result.details if "depends" in result.details.columns else result.table
+
+
 def prior_driven(details: pd.DataFrame) -> list[str]:
-    """What depends on the priors by much, of the details of :class:`PriorSensitivity`, in their order."""
+    """What depends on the priors by much, of the rows of :func:`numbers_of`, in their order."""
     return details.loc[details["times_limit"] > 1, "quantity"].tolist()
 
 

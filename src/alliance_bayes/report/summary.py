@@ -11,7 +11,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from alliance_bayes.checks.refits import called_difference
-from alliance_bayes.checks.sensitivity import SHIFT, prior_driven
+from alliance_bayes.checks.sensitivity import SHIFT, numbers_of, prior_driven
 from alliance_bayes.effects.equivalence import DECIDED, standing_of
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.report.answer import Answer, contrast_row
@@ -24,6 +24,7 @@ from alliance_bayes.report.tables import Table
 from alliance_bayes.report.text import (
     UNSETTLED,
     Claim,
+    Row,
     capital,
     clean,
     column_name,
@@ -39,7 +40,25 @@ from alliance_bayes.report.wording import Wording
 if TYPE_CHECKING:
     from alliance_bayes.report.view import View
 
-__all__ = ["MOST", "Mark", "SummaryRow", "size_words", "summary_of", "summary_table"]
+__all__ = [
+    "MOST",
+    "Mark",
+    "SummaryRow",
+    "estimate_words",
+    "is_of_contrast",
+    "margin_words",
+    "marks_of",
+    "note_of",
+    "plain_words",
+    "settled_words",
+    "size_words",
+    "span_words",
+    "standings_of",
+    "standings_words",
+    "summary_of",
+    "summary_table",
+    "sure_words",
+]
 
 SENTENCES = Wording("alliance_bayes.report", "sentences/summary.toml")
 #: Rows of the table.
@@ -147,7 +166,7 @@ def _rows(view: View, answer: Answer) -> Iterator[SummaryRow]:
             margin_words(estimates, row),
             sure_words(estimates, row, answer.claim),
             plain_words(fit, row, answer.claim, where),
-            marks_of(view, partial(_is_of_contrast, row), main=True),
+            marks_of(view, partial(is_of_contrast, row), main=True),
             (str(row.name),),
         )
     others = [factor for factor in factors_of(estimates) if factor != arm]
@@ -158,7 +177,7 @@ def _rows(view: View, answer: Answer) -> Iterator[SummaryRow]:
         yield one
 
 
-def _is_of_contrast(row: pd.Series, called: str) -> bool:
+def is_of_contrast(row: pd.Series, called: str) -> bool:
     """Whether a number of the check of the priors is the declared contrast, by what it is called there."""
     if isinstance(row["level"], str):
         return called == called_difference(str(row["factor"]), "mean", str(row["level"]), str(row["versus"]))
@@ -180,42 +199,58 @@ def _differences(view: View, factors: Sequence[str], of: str, people: str) -> Su
     rows = [row for part in parts for row in part.to_dict("records")]
     if not rows:
         return None
-    clear = sum(map(excludes_zero, rows))
-    judged = [standing_of(row) for row in rows if pd.notna(row["rope_low"])]
-    inside, undecided = judged.count("inside"), judged.count("undecided")
     first, n = next(part for part in parts if len(part)).iloc[0], len(rows)
-    if n == 1:
-        lower, upper = (number(float(first[end]), estimates.places(first)) for end in ("lower", "upper"))
-        estimate = f"{estimates.mean(first)} ({lower} to {upper})"
-    else:
-        means = [float(row["mean"]) for row in rows]
-        low, high = (number(end, estimates.places(first)) for end in (min(means), max(means)))
-        estimate = SENTENCES("many", low=low, high=high)
-    if clear:
+    judged = standings_of(rows)
+    inside = judged.count("inside")
+    if any(map(excludes_zero, rows)):
         words = SENTENCES("some_difference", one=n == 1, small=bool(judged) and inside == n)
     elif judged and inside == len(judged):
         words = SENTENCES("all_inside")
     else:
-        words = SENTENCES("no_difference", undecided=bool(undecided))
+        words = SENTENCES("no_difference", undecided="undecided" in judged)
     names = join([factor_name(factor) for factor in named])
     about = [partial(_is_of_factor, factor, str(first["term"]) if of == "slope" else "") for factor in named]
     return SummaryRow(
         f"{of}s: {', '.join(named)}",
         SENTENCES("slopes" if of == "slope" else "means", factor=names, outcome=outcome_words(fit)[0]),
         people,
-        estimate,
-        SENTENCES(
-            "standings",
-            inside=count(inside) if inside else "",
-            beyond=count(len(judged) - inside - undecided) if len(judged) > inside + undecided else "",
-            undecided=count(undecided) if undecided else "",
-        )
-        or "–",
-        SENTENCES("settled_of", clear=count(clear), n=count(n), one=n == 1),
+        span_words(estimates, rows),
+        standings_words(rows),
+        settled_words(rows),
         words,
         marks_of(view, lambda called: any(one(called) for one in about)),
         (str(first.name),) if n == 1 else (),
     )
+
+
+def span_words(estimates: Estimates, rows: Sequence[Row], unit: str = "") -> str:
+    """One difference with its interval, or between which lie the means of several; with their unit, if any."""
+    first = rows[0]
+    places = estimates.places(first)
+    if len(rows) == 1:
+        mean, (low, high) = estimates.mean(first), (float(first[end]) for end in ("lower", "upper"))
+    else:
+        means = [float(row["mean"]) for row in rows]
+        mean, (low, high) = "", (min(means), max(means))
+    return SENTENCES("span", mean=mean, low=number(low, places), high=number(high, places), unit=unit)
+
+
+def standings_of(rows: Sequence[Row]) -> list[str]:
+    """Where differences lie with regard to the margin, of those that have one."""
+    return [standing_of(row) for row in rows if pd.notna(row["rope_low"])]
+
+
+def standings_words(rows: Sequence[Row]) -> str:
+    """How many differences are negligible, are more, or are undecided; a dash where there is no margin."""
+    judged = standings_of(rows)
+    inside, undecided = judged.count("inside"), judged.count("undecided")
+    counts = {"inside": inside, "undecided": undecided, "beyond": len(judged) - inside - undecided}
+    return SENTENCES("standings", **{name: count(n) if n else "" for name, n in counts.items()}) or "–"
+
+
+def settled_words(rows: Sequence[Row]) -> str:
+    """How many differences have an interval that excludes zero."""
+    return SENTENCES("settled_of", clear=count(sum(map(excludes_zero, rows))), n=count(len(rows)), one=len(rows) == 1)
 
 
 def _pairs_of(estimates: Estimates, factor: str, of: str) -> pd.DataFrame:
@@ -238,26 +273,26 @@ def marks_of(view: View, about: Callable[[str], bool], *, main: bool = False) ->
         Whether it is what the model is asked, which is what groups are left out for.
     """
     items = {item.name: item for item in view.checked.completed}
-    tried = {"priors": _under_priors(items.get("prior_sensitivity"), about, main=main)}
-    tried["groups"] = items["influence"].verdict if main and "influence" in items else ""
-    at = {"priors": "prior_sensitivity", "groups": "influence"}
-    return tuple(
-        Mark(SENTENCES(label), verdict, items[at[label]].id)
-        if (verdict := tried.get(label, ""))
-        else Mark(SENTENCES(label))
-        for label in ("priors", "groups", "families", "missing")
+    priors, groups = items.get("prior_sensitivity"), items.get("influence") if main else None
+    under_priors = _under_priors(priors, about, main=main)
+    # What found nobody to leave out has examined nothing.
+    without = "" if groups is None or groups.verdict not in _SIGNS else groups.verdict
+    marks = (
+        Mark(SENTENCES("priors"), under_priors, "" if priors is None else priors.id),
+        Mark(SENTENCES("groups"), without, "" if groups is None else groups.id),
     )
+    return (*marks, Mark(SENTENCES("families")), Mark(SENTENCES("missing")))
 
 
 def _under_priors(item: Item | None, about: Callable[[str], bool], *, main: bool) -> str:
     """Whether the numbers that an estimate is made of depend on the priors; empty where none was tried."""
-    details = pd.DataFrame() if item is None else item.result.details
-    if item is not None and "prior" not in details:
-        details = item.result.table
-    if "prior" not in details or not any(map(about, details["quantity"])):
+    if (
+        item is None
+        or "depends" not in (numbers := numbers_of(item.result))
+        or not any(map(about, numbers["quantity"]))
+    ):
         return ""
-    driven = any(map(about, prior_driven(details)))
-    assert item is not None
+    driven = any(map(about, prior_driven(numbers)))
     refits = item.result.table
     if main and "settled" in refits:
         own = refits[[about(str(one)) for one in refits["quantity"]]] if "quantity" in refits else refits

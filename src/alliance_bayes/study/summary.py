@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -15,28 +15,32 @@ from alliance_bayes.effects.regression_to_mean import POPULATION_MEAN
 from alliance_bayes.report.answer import Answer, contrast_row
 from alliance_bayes.report.checked import Checked
 from alliance_bayes.report.phrases import under_other_priors
-from alliance_bayes.report.rows import Estimates, text_of
+from alliance_bayes.report.rows import rows_of, text_of
 from alliance_bayes.report.summary import (
     MOST,
     Mark,
     SummaryRow,
     estimate_words,
+    is_of_contrast,
     margin_words,
     marks_of,
     plain_words,
+    settled_words,
     size_words,
+    span_words,
+    standings_of,
+    standings_words,
     sure_words,
 )
 from alliance_bayes.report.summary import SENTENCES as LABELS
 from alliance_bayes.report.text import (
+    Row,
     capital,
     claim,
     clean,
-    count,
     exact,
     excludes_zero,
     factor_name,
-    join,
     number,
     percent,
     units,
@@ -55,8 +59,8 @@ from alliance_bayes.study.tables import prefix_of, rows_text, shown, shown_rows
 __all__ = ["study_note", "study_summary"]
 
 SENTENCES = Wording("alliance_bayes.study", "summary.toml")
-#: Factors by which ratings are compared in the table, in their order.
-_RATED_BY = ("provider_type",)
+#: Factor by which ratings are compared in the table; by others they are in the findings in full.
+_RATED_BY = "provider_type"
 
 
 def study_summary(
@@ -132,7 +136,7 @@ class _Summary:
         if row is None:
             return None
         direction = under_other_priors(claim(row), view.checked)
-        marks = marks_of(view, lambda called: called in ("slope", "difference between the percentiles"), main=True)
+        marks = marks_of(view, partial(is_of_contrast, row), main=True)
         if block.name == MAIN:
             marks = _with(marks, "families", *self._under_families())
         return SummaryRow(
@@ -172,11 +176,10 @@ class _Summary:
         parts = [
             SENTENCES(
                 "regression_part",
-                first=place == 0,
                 points=estimates.mean(one),
                 mean=str(one["level"]).partition(POPULATION_MEAN)[2],
             )
-            for place, one in enumerate(alone)
+            for one in alone
         ]
         direction = claim(row)
         words = plain_words(view.fit, row, direction, SENTENCES("at_followup"))
@@ -201,7 +204,7 @@ class _Summary:
             row = next((row for _, row in estimates.where("share_at_least").iterrows() if pd.isna(row["factor"])), None)
             if row is not None:
                 mean, ends = estimates.percentages(row, most=1)
-                said.append(SENTENCES("share", mean=mean, ends=_plain(ends), event=SENTENCES(event)))
+                said.append(SENTENCES("share", mean=mean, ends=ends, event=SENTENCES(event)))
                 rows.append(str(row.name))
         if not said:
             return None
@@ -231,32 +234,25 @@ class _Summary:
 
     def _ratings(self, block: Block) -> SummaryRow | None:
         view = self._view(block, "alliance_gaussian")
-        found = {factor: view.estimates.where("contrast_of_means", factor=factor) for factor in _RATED_BY}
-        found = {factor: rows[rows["mean"].notna()] for factor, rows in found.items() if rows["mean"].notna().any()}
-        if not found:
+        found = view.estimates.where("contrast_of_means", factor=_RATED_BY)
+        found = found[found["mean"].notna()]
+        if found.empty:
             return None
-        several = len(found) > 1
-
-        def each(say: Callable[[pd.DataFrame], str]) -> str:
-            said = (
-                SENTENCES("of_factor", factor=factor_name(factor) if several else "", said=say(rows))
-                for factor, rows in found.items()
-            )
-            return capital("; ".join(said))
+        rows = rows_of(found)
 
         def about(called: str) -> bool:
-            return any(called.startswith(f"difference in level by {factor}: ") for factor in found)
+            return called.startswith(f"difference in level by {_RATED_BY}: ")
 
         return SummaryRow(
             "ratings",
-            SENTENCES("ratings", factors=join([factor_name(factor) for factor in found])),
+            SENTENCES("ratings", factor=factor_name(_RATED_BY)),
             self._people("alliance_gaussian"),
-            each(partial(_span, view.estimates)),
-            each(_standings),
-            each(_settled),
-            each(self._rated_apart),
-            _with(marks_of(view, about), "families", *self._under_ceiling(found)),
-            tuple(str(name) for rows in found.values() for name in rows.index),
+            span_words(view.estimates, rows, _unit(rows)),
+            standings_words(rows),
+            settled_words(rows),
+            capital(self._rated_apart(found)),
+            _with(marks_of(view, about), "families", *self._under_ceiling()),
+            tuple(map(str, found.index)),
         )
 
     def _rated_apart(self, rows: pd.DataFrame) -> str:
@@ -269,26 +265,27 @@ class _Summary:
             apart |= differing_ranks(ranks) is not None and not claim(row).settled
         return SENTENCES("rated_apart", said=_differ(rows), apart=apart)
 
-    def _under_ceiling(self, found: Mapping[str, pd.DataFrame]) -> tuple[str, str]:
+    def _under_ceiling(self) -> tuple[str, str]:
         """Whether families that know of the ceiling say the same of every pair."""
         block = self._blocks.get("ratings-families")
         if block is None or block.withheld:
             return "", ""
         rows = chosen_rows(block.rows, "contrast_of_means")
-        rows = rows[rows["factor"].isin(list(found))]
+        rows = rows[rows["factor"] == _RATED_BY]
         said: dict[tuple[Any, ...], set[tuple[bool, bool]]] = {}
         for _, row in rows.iterrows():
             direction = claim(row)
-            pair = tuple(row[name] for name in ("factor", "level", "versus"))
+            pair = (row["level"], row["versus"])
             said.setdefault(pair, set()).add((direction.settled, direction.settled and direction.above))
         return ("pass" if all(len(one) == 1 for one in said.values()) else "warn"), block.name
 
     def _moderation(self, block: Block) -> SummaryRow | None:
         view = self._view(block, "moderation")
-        rows = chosen_rows(view.estimates.table, "pairs")
-        rows = rows[rows["mean"].notna()]
-        if rows.empty:
+        found = chosen_rows(view.estimates.table, "pairs")
+        found = found[found["mean"].notna()]
+        if found.empty:
             return None
+        rows = rows_of(found)
         products = {f"alliance:{name}" for name in ("who5_baseline", "n_sessions")}
 
         def about(called: str) -> bool:
@@ -298,12 +295,12 @@ class _Summary:
             "moderation",
             SENTENCES("moderation"),
             self._people("moderation"),
-            SENTENCES("per_point", span=_span(view.estimates, rows)),
-            _standings(rows),
-            _settled(rows),
-            capital(_differ(rows)),
+            SENTENCES("per_point", span=span_words(view.estimates, rows, _unit(rows))),
+            standings_words(rows),
+            settled_words(rows),
+            capital(_differ(found)),
             marks_of(view, about),
-            tuple(map(str, rows.index)),
+            tuple(map(str, found.index)),
         )
 
     def _curve(self, block: Block) -> SummaryRow | None:
@@ -339,45 +336,22 @@ def _reached(row: pd.Series) -> str:
     return standing_of(row) if pd.notna(row["rope_low"]) else ""
 
 
-def _plain(ends: str) -> str:
-    return ends.strip("[()]").replace(", ", " to ")
-
-
-def _span(estimates: Estimates, rows: pd.DataFrame) -> str:
-    """One difference with its interval, or between which lie the means of several."""
-    first = rows.iloc[0]
-    places = estimates.places(first)
-    unit = units(text_of(first, "unit").partition(" per ")[0])
-    if len(rows) == 1:
-        lower, upper = (number(float(first[end]), places) for end in ("lower", "upper"))
-        return SENTENCES("one", mean=estimates.mean(first), lower=lower, upper=upper, unit=unit)
-    low, high = (number(float(end), places) for end in (rows["mean"].min(), rows["mean"].max()))
-    return SENTENCES("many", n=count(len(rows)), low=low, high=high, unit=unit)
-
-
-def _standings(rows: pd.DataFrame) -> str:
-    judged = [standing_of(row) for row in rows.to_dict("records") if pd.notna(row["rope_low"])]
-    inside, undecided = judged.count("inside"), judged.count("undecided")
-    return SENTENCES("standings", inside=inside, undecided=undecided, beyond=len(judged) - inside - undecided) or "–"
-
-
-def _settled(rows: pd.DataFrame) -> str:
-    clear = sum(excludes_zero(row) for row in rows.to_dict("records"))
-    return SENTENCES("settled_of", clear=count(clear), n=count(len(rows)))
+def _unit(rows: Sequence[Row]) -> str:
+    """What differences are in, those of slopes without what they are per."""
+    return units(text_of(rows[0], "unit").partition(" per ")[0])
 
 
 def _differ(rows: pd.DataFrame) -> str:
     """Several differences, or one, in everyday words: settled or not, and how large."""
-    records = rows.to_dict("records")
-    clear = [row for row in records if excludes_zero(row)]
-    standings = [standing_of(row) for row in records if pd.notna(row["rope_low"])]
+    records = rows_of(rows)
+    clear, standings = any(map(excludes_zero, records)), standings_of(records)
     if len(rows) == 1 and clear:
         row = rows.iloc[0]
         lower = float(row["mean"]) < 0
         return SENTENCES("one_differs", level=clean(row["level"]), lower=lower, size=size_words(row))
     return SENTENCES(
         "they_differ",
-        clear=bool(clear),
+        clear=clear,
         alike=bool(standings) and set(standings) == {"inside"},
         undecided="undecided" in standings,
     )
