@@ -20,7 +20,7 @@ from alliance_bayes.report.forest import all_named, forest_size
 from alliance_bayes.report.groups import fixed_at_zero, pair_name
 from alliance_bayes.report.halfeye import HALFEYE_SIZE, half_eye_of
 from alliance_bayes.report.phrases import slope_contrast
-from alliance_bayes.report.rows import Estimates, forest_of, rope_of, row_words, rows_of, text_of
+from alliance_bayes.report.rows import Estimates, forest_of, rope_of, row_words, rows_of, text_of, words_of
 from alliance_bayes.report.small_counts import NOT_SHOWN, SMALL, shown_counts
 from alliance_bayes.report.style import RC
 from alliance_bayes.report.text import Row, capital, column_name, factor_name
@@ -95,7 +95,7 @@ def _slopes(asked: _Asked) -> tuple[_Painter, tuple[float, float]]:
     painter = forest_of(
         estimates,
         rows,
-        axis=f"Slope ({text_of(rows.iloc[0], 'unit')})",
+        axis=f"Slope ({words_of(rows.iloc[0], 'unit')})",
         label=label,
         people=people if asked.fit.moments is None else None,
         reference=0.0,
@@ -117,7 +117,7 @@ def _contrasts(asked: _Asked) -> tuple[_Painter, tuple[float, float]]:
     painter = forest_of(
         estimates,
         rows,
-        axis=f"Difference ({text_of(rows.iloc[0], 'unit')})",
+        axis=f"Difference ({words_of(rows.iloc[0], 'unit')})",
         label=partial(pair_name, width=16),
         reference=0.0,
         rope=rope_of(rows.iloc[0]),
@@ -147,7 +147,7 @@ def _density(asked: _Asked) -> tuple[_Painter, tuple[float, float]]:
     if row is None:
         raise UsageError('there is no contrast that may be shown. Draw "contrasts" in its place.')
     about = pair_name(row) if arm is not None else column_name(str(row["term"]))
-    painter = half_eye_of(estimates, row, axis=f"{about} ({text_of(row, 'unit')})")
+    painter = half_eye_of(estimates, row, axis=f"{about} ({words_of(row, 'unit')})")
     assert painter is not None
     return painter, HALFEYE_SIZE
 
