@@ -19,22 +19,23 @@ from alliance_bayes.blas import one_blas_thread
 from alliance_bayes.cohort import Cohort, Flow, read_cohort
 from alliance_bayes.cohort.flow import ROW, counted
 from alliance_bayes.cohort.names import ID
+from alliance_bayes.cohort.weights import repeated
 from alliance_bayes.effects import FitWithEffects
 from alliance_bayes.engines import DRAWS, Progress, SamplerSettings, sample_prior
 from alliance_bayes.engines.choice import check_engine, sample
-from alliance_bayes.errors import UsageError
+from alliance_bayes.errors import ModelError, UsageError
 from alliance_bayes.fit import FittedModel, without_times
 from alliance_bayes.machine import processors
 from alliance_bayes.model import Design, ModelSpec, read_card, write_card
 from alliance_bayes.model.grammar import in_formula
 from alliance_bayes.model.nobody import lone_levels
-from alliance_bayes.model.roles import role_wanted
+from alliance_bayes.model.roles import RoleOf, role_of, role_wanted
 from alliance_bayes.model.windows import lagged_outcome
 from alliance_bayes.moments import Moments, fingerprint
 from alliance_bayes.moments.persons import of_moments, people_of
 from alliance_bayes.moments.weighted import design_of_moments
 from alliance_bayes.readonly import ReadOnly
-from alliance_bayes.remedies import argument, call
+from alliance_bayes.remedies import argument, call, setting
 from alliance_bayes.versions import versions
 
 if TYPE_CHECKING:
@@ -125,6 +126,13 @@ class Model(ModelSpec):
     among
         Of whom the model is: limits by numeric column, such as ``{"who5_baseline": {"at_most": 28}}``. The flow counts
         those beyond them.
+    weights
+        A numeric column with the weight of each row.
+    weights_kind
+        What weights are, which goes with `weights`. ``"frequency"``: how many people a row stands for, whole numbers; a
+        row of weight 3 is three people, as in the table in which it stands three times. ``"sampling"``: one over the
+        probability of being drawn or observed; estimates are of the population, and intervals are as wide as the
+        unequal weights make them.
     card
         The words that go with the model.
 
@@ -320,6 +328,11 @@ class Model(ModelSpec):
                 raise UsageError(
                     f"moments hold no rows to choose people from, so {argument('same_people')} needs the table itself."
                 )
+            if self.weights is not None:
+                raise ModelError(
+                    f"{setting('weights', self.weights)}: moments hold no weights of rows. Fit the model to the table "
+                    "itself, or take the weights out of the model."
+                )
             spec = of_moments(self, cohort)
             design, moments = design_of_moments(cohort, spec)
             people = people_of(moments, design.frame)
@@ -374,15 +387,17 @@ class Model(ModelSpec):
                 f"{call('read_cohort')}."
             )
         shared = self._shared(same_people)
+        given = cohort
+        cohort, about = self._weighted(cohort)
         rows = self.derive(cohort, beside=shared)
         spec, rows = self.on_scales_of(rows).of_persons(rows)
         chosen = rows.same_people(shared) if shared else rows
         frame, flow = spec.complete(chosen)
-        about: dict[str, Any] = {"same_people": shared} if shared else {}
+        about |= {"same_people": shared} if shared else {}
         about |= {
             "cohort_source": rows.source,
             # Of what was given, since that is what a page is verified with.
-            "cohort_hash": cohort.hash,
+            "cohort_hash": given.hash,
             "missing": {name: int(rows.data[name].isna().sum()) for name in self.columns},
         }
         if labels := {name: rows.labels[name] for name in self.columns if name in rows.labels}:
@@ -396,6 +411,23 @@ class Model(ModelSpec):
             about["long"] = {"person": cohort.person, "time": cohort.time, "unit": cohort.unit}
         about |= {name: dict(told) for name, told in (("wide", cohort.wide), ("join", cohort.join)) if told}
         return spec, spec.design(frame), flow, about, chosen
+
+    def _weighted(self, cohort: Cohort) -> tuple[Cohort, dict[str, Any]]:
+        """The rows that count, each as often as it stands for somebody, and what is told of the weights."""
+        if self.weights is None:
+            return cohort, {}
+        if self.weights_kind == "sampling":
+            raise ModelError(
+                f"{setting('weights_kind', 'sampling')}: sampling weights cannot be fitted yet. Leave them out."
+            )
+        made = repeated(cohort, self.weights, cohort.person or self._declared_person(cohort))
+        return made, {"weights": {"column": self.weights, "kind": "frequency", "rows": len(cohort)}}
+
+    def _declared_person(self, cohort: Cohort) -> str | None:
+        """The column of a pooled factor that is known to be one of persons who have several rows."""
+        parts = {part for group in self.parsed.groups for part in group.factor.split(":")} & set(cohort.data)
+        known = [name for name in sorted(parts) if role_of(name, self.roles) == RoleOf("person", known=True)]
+        return next((name for name in known if cohort.data[name].duplicated().any()), None)
 
     def _shared(self, same_people: Sequence[ModelSpec | str]) -> list[str]:
         """The columns of this and other models, sorted; none where there are no others."""

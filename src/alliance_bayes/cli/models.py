@@ -22,6 +22,10 @@ __all__ = ["MODEL", "ModelOptions", "is_formula", "model_of"]
 # Keys of a card that are tables, of which an option gives one entry.
 _TABLES = ("priors", "centre", "scales", "roles", "events", "among")
 _LISTS = ("exhaustive", "derived")
+_PLAIN = (
+    *("family", "focal", "against", "alliance", "autoscale", "residual_by", "trials", "rows"),
+    *("weights", "weights_kind"),
+)
 _WORDS = ("name", "title", "question", "estimand", "assumptions", "sources")
 
 
@@ -125,6 +129,18 @@ class ModelOptions(OptionGroup):
         str | None,
         typer.Option(metavar="COLUMN", help="Of how many trials the outcome counts successes.", show_default=False),
     ] = None
+    weights: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="Weights of the rows; say of which kind.", show_default=False)
+    ] = None
+    weights_kind: Annotated[
+        str | None,
+        typer.Option(
+            metavar="KIND",
+            help="What weights are: frequency (people that a row stands for) or sampling (one over the probability of "
+            "being drawn or observed).",
+            show_default=False,
+        ),
+    ] = None
     rows: Annotated[
         str | None, typer.Option(help="What a row is made: participants or sessions.", show_default=False)
     ] = None
@@ -172,11 +188,7 @@ class ModelOptions(OptionGroup):
             An option that is not of its form.
         """
         given = self.given()
-        made: dict[str, Any] = {
-            name: given[name]
-            for name in ("family", "focal", "against", "alliance", "autoscale", "residual_by", "trials", "rows")
-            if name in given
-        }
+        made: dict[str, Any] = {name: given[name] for name in _PLAIN if name in given}
         made |= {name: [one for one in given[name] if one.strip()] for name in _LISTS if name in given}
         if "contrast" in given:
             made["contrast"] = list(given["contrast"])

@@ -51,10 +51,12 @@ _MODEL = (
     "autoscale",
     "rows",
     "derived",
+    "weights",
+    "weights_kind",
 )
 _TABLES = ("priors", "centre", "scales", "roles", "levels", "events", "among")
 _TEXTS = (
-    *("formula", "family", "focal", "against", "alliance", "residual_by", "trials"),
+    *("formula", "family", "focal", "against", "alliance", "residual_by", "trials", "weights", "weights_kind"),
     *("name", "title", "question", "estimand"),
 )
 _LISTS = ("exhaustive", "assumptions", "sources")
@@ -79,9 +81,10 @@ def card_arguments(text: str, *, source: str = "model card", name: str = Card.na
     ----------
     text
         TOML with ``format`` and ``formula`` and, optionally, ``family``, ``exhaustive``, ``focal``, ``against``,
-        ``contrast``, ``alliance``, ``residual_by``, ``trials``, ``autoscale``, ``rows``, ``derived``, the words
-        (``name, title, question, estimand, assumptions, sources``) and the tables ``[priors]``, ``[centre]``,
-        ``[scales.<column>]``, ``[roles]``, ``[levels]``, ``[events.<column>]``, ``[among.<column>]``.
+        ``contrast``, ``alliance``, ``residual_by``, ``trials``, ``autoscale``, ``rows``, ``derived``, ``weights``,
+        ``weights_kind``, the words (``name, title, question, estimand, assumptions, sources``) and the tables
+        ``[priors]``, ``[centre]``, ``[scales.<column>]``, ``[roles]``, ``[levels]``, ``[events.<column>]``,
+        ``[among.<column>]``.
     source
         What to call the card in messages.
     name
@@ -144,6 +147,8 @@ def card_text(spec: ModelSpec) -> str:
         table["residual_by"] = spec.residual_by
     if spec.trials is not None:
         table["trials"] = spec.trials
+    if spec.weights is not None:
+        table |= {"weights": spec.weights, "weights_kind": spec.weights_kind}
     table["autoscale"] = spec.autoscale
     if spec.rows != _DEFAULTS["rows"]:
         table["rows"] = spec.rows

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from alliance_bayes.cohort import Cohort, Flow
+from alliance_bayes.cohort.weights import WeightsKind
 from alliance_bayes.errors import ModelError
 from alliance_bayes.model.complete import refuse_as_predictors, refuse_emptied
 from alliance_bayes.model.defaults import PRIOR_SETS, set_without_use
@@ -31,6 +32,7 @@ from alliance_bayes.model.roles import Role, RoleOf, check_roles, is_of_persons,
 from alliance_bayes.model.scales import Scale, scale_of, scales_of, unit_of
 from alliance_bayes.model.smooth import Smooth
 from alliance_bayes.model.trials import check_trials
+from alliance_bayes.model.weighting import check_weights
 from alliance_bayes.notebook import listed, overview
 from alliance_bayes.readonly import ReadOnly
 from alliance_bayes.remedies import argument, setting
@@ -87,6 +89,8 @@ class ModelSpec:
     derived: tuple[str, ...] = ()
     events: Mapping[str, Mapping[str, str | float]] = field(default_factory=dict)
     among: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    weights: str | None = None
+    weights_kind: WeightsKind | None = None
     card: Card = field(default_factory=Card)
 
     def __post_init__(self) -> None:
@@ -103,6 +107,7 @@ class ModelSpec:
         if self.residual_by is not None:
             check_residual_by(self.residual_by, self.parsed, self.observation)
         check_trials(self.trials, self.parsed, self.observation)
+        check_weights(self.weights, self.weights_kind, self.columns)
         made = self._derivations()
         made.check_used((*self.columns, *(name for one in self.parsed.windows for name in one.made_of)))
         for name in ("derived", "events", "among"):
@@ -477,13 +482,14 @@ class ModelSpec:
             ("predictor of interest", self.focal or ""),
             ("residual SD by", self.residual_by or ""),
             ("trials", self.trials or ""),
+            ("weights", f"{self.weights} ({self.weights_kind})" if self.weights else ""),
         )
         question = listed([self.card.question]) if self.card.question else ""
         return overview(f"{type(self).__name__} {self.formula}", facts, question, self._table._repr_html_())
 
     def __repr__(self) -> str:
         given = f"{self.prior_set!r} + {len(self.given_priors)} given"
-        beside = {"residual_by": self.residual_by, "trials": self.trials}
+        beside = {"residual_by": self.residual_by, "trials": self.trials, "weights": self.weights}
         by = "".join(f", {name}={column!r}" for name, column in beside.items() if column is not None)
         return f"{type(self).__name__}({self.formula!r}, family={self.family!r}, priors={given}{by})"
 

@@ -172,6 +172,10 @@ def reduce_table(
 
 def _check_model(spec: ModelSpec) -> None:
     expressions_of(spec.parsed)
+    if spec.weights is not None:
+        raise ModelError(
+            f"{setting('weights', spec.weights)}: moments hold no weights of rows. Read the table and fit its rows."
+        )
     if not spec.observation.conjugate:
         raise ModelError(
             f"family '{spec.family}' needs every row; count, means and covariances are enough for family 'gaussian' "

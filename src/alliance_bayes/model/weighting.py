@@ -1,0 +1,43 @@
+"""The column of weights that a model declares, and what kind of weights they are."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from alliance_bayes.cohort.weights import KINDS
+from alliance_bayes.errors import ModelError
+from alliance_bayes.model.grammar import shown
+from alliance_bayes.remedies import setting
+
+__all__ = ["check_weights"]
+
+
+def check_weights(name: object, kind: object, columns: Collection[str]) -> None:
+    """Refuse what cannot name weights, and weights of which nobody says what they are.
+
+    Raises
+    ------
+    ModelError
+        Either of them, a kind without weights, or weights that are in the model as something else.
+    """
+    if name is None:
+        if kind is not None:
+            raise ModelError(
+                f"{setting('weights_kind', kind)} says what weights are, and there are none. Name their column: "
+                f"{setting('weights')}."
+            )
+        return
+    if not isinstance(name, str) or not name:
+        raise ModelError(f"{setting('weights')} should be the name of one numeric column but got {name!r}. Name one.")
+    if kind not in KINDS:
+        raise ModelError(
+            f"{setting('weights', name)}: {setting('weights_kind')} should be one of {', '.join(map(repr, KINDS))} but "
+            f"is {shown(kind) if kind is not None else 'not said'}. Frequency weights say how many people a row stands "
+            "for, and count as so many; sampling weights are one over the probability of being drawn or observed, and "
+            "make estimates those of the population, with wider intervals. Say which they are."
+        )
+    if name in columns:
+        raise ModelError(
+            f"{setting('weights', name)} is a column of the model, too. Weights are no part of it: take it out, or "
+            "copy it to a column of another name."
+        )
