@@ -23,7 +23,7 @@ def check_weights(name: object, kind: object, columns: Collection[str]) -> None:
     if name is None:
         if kind is not None:
             raise ModelError(
-                f"{setting('weights_kind', kind)} says what weights are, and there are none. Name their column: "
+                f"{setting('weights_kind', str(kind))} says what weights are, and there are none. Name their column: "
                 f"{setting('weights')}."
             )
         return
@@ -32,7 +32,7 @@ def check_weights(name: object, kind: object, columns: Collection[str]) -> None:
     if kind not in KINDS:
         raise ModelError(
             f"{setting('weights', name)}: {setting('weights_kind')} should be one of {', '.join(map(repr, KINDS))} but "
-            f"is {shown(kind) if kind is not None else 'not said'}. Frequency weights say how many people a row stands "
+            f"is {shown(str(kind)) if kind is not None else 'not said'}. Frequency weights say how many people a row stands "
             "for, and count as so many; sampling weights are one over the probability of being drawn or observed, and "
             "make estimates those of the population, with wider intervals. Say which they are."
         )
