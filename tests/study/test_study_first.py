@@ -95,7 +95,7 @@ def verdict_of(cell: str) -> str:
     return next((word for word in WORDS if cell.endswith(word)), cell)
 
 
-def test_the_summary_has_at_most_seven_rows_the_main_aim_first(page: Rendered) -> None:
+def test_the_summary_has_at_most_seven_rows_the_main_aim_first(page: Rendered, study: Study) -> None:
     rows = page.numbers["summary"]
     assert [row["name"] for row in rows] == [
         "association",
@@ -107,11 +107,17 @@ def test_the_summary_has_at_most_seven_rows_the_main_aim_first(page: Rendered) -
         "curve",
     ]
     head, *cells = house.cells(house.parsed(page.html).by_id("table-summary"))
-    assert head[:5] == ["Question", "People", "Estimate", "Against the margin", "How sure"]
+    usual = f"±{study.options.margin:g}"
+    judged = [f"Negligible ({usual})", f"Relevant (≥\xa0{study.options.improvement:g})"]
+    assert head[:6] == ["Question", "People", "Estimate", *judged, "How sure"]
     assert head[-1] == "In plain words"
     assert len(cells) == len(rows) <= 7
     for row, cell in zip(rows, cells, strict=True):
         assert [cell[0], cell[1], cell[2], cell[-1]] == [row["question"], row["people"], row["estimate"], row["words"]]
+        # A row that is judged by another margin than the heading's names its own.
+        other = row["margins"][0] not in ("", usual)
+        assert cell[3] == (f"{row['negligible']} ({row['margins'][0]})" if other else row["negligible"])
+        assert cell[4] == row["relevant"]
         for label, verdict in row["holds"].items():
             if label in head:
                 assert verdict_of(cell[head.index(label)]) == (verdict or "not examined")
@@ -142,12 +148,20 @@ def test_every_row_of_the_summary_says_what_its_estimates_hold(page: Rendered, s
             assert words.startswith("Better" if own["mean"] > 0 else "Worse")
         assert ("may be negligible" in words) == (0.05 < own["p_rope"] < 0.95)
         assert ("short of relevant" in words) == (own["p_relevant"] <= 0.05 and own["p_rope"] < 0.95)
+        # Whole per cents, half of one off at most.
+        for cell, probability in (("negligible", own["p_rope"]), ("relevant", own["p_relevant"])):
+            sign, _, printed = row[cell].rstrip("%").rpartition(" ")
+            bound = {"": abs(100 * probability - float(printed)) <= 0.51}
+            bound |= {"<": 100 * probability < float(printed), ">": 100 * probability > float(printed)}
+            assert bound[sign]
     for name in ("ratings", "moderation"):
         own = [known[one] for one in summary[name]["rows"]]
         clear = [row["lower"] > 0 or row["upper"] < 0 for row in own]
         of = re.findall(r"(\d+) of (\d+) settled", summary[name]["sure"])
         assert sum(int(settled) for settled, _ in of) == sum(clear)
         assert sum(int(n) for _, n in of) == len(own)
+        # Each in its own unit: half of the margin over the first contrast for slopes, points of the scale for ratings.
+        assert summary[name]["margins"] == [f"±{own[0]['rope_high']:.3g}", ""]
     shares = [known[one] for one in summary["shares"]["rows"]]
     texts = re.findall(r"([\d.]+)%", summary["shares"]["estimate"])
     printed, places = [float(text) for text in texts], max(len(text.partition(".")[2]) for text in texts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -17,6 +18,7 @@ from alliance_bayes.report.checked import Item
 from alliance_bayes.report.effect_sizes import density_picture, span_name
 from alliance_bayes.report.endpoint_kinds import EndPoints, endpoints_of
 from alliance_bayes.report.groups import pair_name
+from alliance_bayes.report.held import is_of_contrast, under_priors
 from alliance_bayes.report.phrases import (
     adjusted_for,
     contrast_values,
@@ -26,7 +28,7 @@ from alliance_bayes.report.phrases import (
     way_words,
 )
 from alliance_bayes.report.privacy import ShownFlow
-from alliance_bayes.report.rows import Estimates, text_of
+from alliance_bayes.report.rows import Estimates
 from alliance_bayes.report.small_counts import analysed_words, unit_words
 from alliance_bayes.report.svg import Picture
 from alliance_bayes.report.text import (
@@ -38,7 +40,6 @@ from alliance_bayes.report.text import (
     factor_name,
     interval_name,
     number,
-    over_words,
     unit_of,
     units,
 )
@@ -98,6 +99,8 @@ class Answer:
         What is said of the contrast's direction; None where nothing is.
     cautions
         Checks that warn about it.
+    elsewhere
+        Ids of those of them that found it to hold: they warn of other numbers.
     picture
         The contrast's posterior; None without one.
     rows
@@ -114,6 +117,7 @@ class Answer:
     where: str = "checks"
     claim: Claim | None = None
     cautions: tuple[Item, ...] = ()
+    elsewhere: frozenset[str] = frozenset()
     picture: Picture | None = None
     rows: EffectTable | None = field(default=None, repr=False)
     of: tuple[str, ...] = ()
@@ -155,11 +159,17 @@ def answer_of(view: View) -> Answer:
         people,
         verdicts,
         claim=direction,
-        cautions=checked.about("effects"),
+        cautions=(cautions := checked.about("effects")),
+        elsewhere=frozenset(item.id for item in cautions if _of_others(item, row)),
         picture=density_picture(view, row, "difference", _whose(row, str(focal or arm)), name=f"{ID}-density"),
         rows=table,
         of=(str(row.name), *([] if shown is None else [f"{ID}/{name}" for name in map(str, shown.table.index)])),
     )
+
+
+def _of_others(item: Item, row: pd.Series) -> bool:
+    """Whether what a check of the priors warns of are other numbers than a contrast."""
+    return item.name == "prior_sensitivity" and under_priors(item, partial(is_of_contrast, row), main=True) == "pass"
 
 
 def _whose(row: pd.Series, focal: str) -> str:
@@ -257,15 +267,10 @@ def sentence(fit: FittedModel, estimates: Estimates, row: pd.Series, direction: 
 
 
 def _caveat(fit: FittedModel, row: pd.Series) -> str:
-    """What kind of statement it is, given what, and over whom."""
+    """What kind of statement it is, and given what; over whom it is an average is in the findings in full."""
     arm = isinstance(row["factor"], str)
-    return SENTENCES(
-        "groups" if arm else "association",
-        given=adjusted_for(fit, str(row["factor"] if arm else row["term"])),
-        over=over_words(fit.design, str(row["population"]), text_of(row, "factor") or None).replace(
-            " over", "; averaged over", 1
-        ),
-    )
+    given = adjusted_for(fit, str(row["factor"] if arm else row["term"]))
+    return SENTENCES("groups" if arm else "association", given=given)
 
 
 def share_effects(

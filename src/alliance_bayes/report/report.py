@@ -25,7 +25,7 @@ from alliance_bayes.report.reproduction import digest_of, made_from
 from alliance_bayes.report.rows import Estimates
 from alliance_bayes.report.sections import Section, SectionMaker
 from alliance_bayes.report.small_counts import SMALL, analysed_words
-from alliance_bayes.report.summary import note_of, summary_of, summary_table
+from alliance_bayes.report.summary import summary_of, summary_table
 from alliance_bayes.report.text import calling, capital, clean, column_name
 from alliance_bayes.report.view import View
 
@@ -210,7 +210,7 @@ def _answered(view: View, found: Findings) -> Findings:
     """The findings with what the page says first."""
     answer = answer_of(view)
     questions = summary_of(view, answer)
-    table = summary_table(questions, heading=view.estimates.interval_heading(), note=note_of(view))
+    table = summary_table(questions, heading=view.estimates.interval_heading())
     return replace(found, answer=answer, summary=table if questions else None, questions=questions)
 
 

@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-from markupsafe import Markup
 
-from alliance_bayes.checks.refits import called_difference
-from alliance_bayes.checks.sensitivity import SHIFT, numbers_of, prior_driven
 from alliance_bayes.effects.equivalence import DECIDED, standing_of
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.report.answer import Answer, contrast_row
-from alliance_bayes.report.checked import Item
-from alliance_bayes.report.effect_sizes import relevance_words, rope_limits
 from alliance_bayes.report.groups import factors_of, fixed_at_zero
+from alliance_bayes.report.held import Mark, is_of_contrast, marks_of
 from alliance_bayes.report.phrases import outcome_words, way_words
 from alliance_bayes.report.rows import Estimates, text_of
 from alliance_bayes.report.tables import Table
 from alliance_bayes.report.text import (
+    PROBABILITY,
     UNSETTLED,
     Claim,
     Row,
@@ -29,6 +27,8 @@ from alliance_bayes.report.text import (
     clean,
     column_name,
     count,
+    derived,
+    exact,
     excludes_zero,
     factor_name,
     join,
@@ -42,13 +42,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "MOST",
-    "Mark",
     "SummaryRow",
     "estimate_words",
-    "is_of_contrast",
     "margin_words",
-    "marks_of",
-    "note_of",
+    "margins_of",
     "plain_words",
     "settled_words",
     "size_words",
@@ -63,25 +60,6 @@ __all__ = [
 SENTENCES = Wording("alliance_bayes.report", "sentences/summary.toml")
 #: Rows of the table.
 MOST = 7
-_SIGNS = {"pass": "✓", "warn": "!", "fail": "✕"}
-
-
-@dataclass(frozen=True)
-class Mark:
-    """What a finding was tried with, whether it held, and where the evidence is; no verdict where it was not tried."""
-
-    label: str
-    verdict: str = ""
-    where: str = ""
-
-    @property
-    def markup(self) -> Markup:
-        """As the table has it: a sign, and a word for those who cannot see it."""
-        sign = Markup('<span aria-hidden="true">{}</span>').format(_SIGNS.get(self.verdict, "–"))
-        said = Markup('<span class="unseen">{}</span>').format(self.verdict or SENTENCES("not_examined"))
-        if not self.verdict:
-            return Markup('<span class="mark">{}{}</span>').format(sign, said)
-        return Markup('<a class="mark {}" href="#{}">{}{}</a>').format(self.verdict, self.where, sign, said)
 
 
 @dataclass(frozen=True)
@@ -92,55 +70,78 @@ class SummaryRow:
     ----------
     name
         What it is about, for the JSON.
-    question, people, estimate, margin, sure, words
+    question, people, estimate, negligible, relevant, sure, words
         Cells of the table as text.
     holds
         What the finding was tried with.
     rows
         Ids of the rows of the effects table that it is made of.
+    margins
+        What counts as negligible and from where a difference is relevant, in the unit of the row's estimate; empty
+        where it is judged by neither.
     """
 
     name: str
     question: str
     people: str
     estimate: str
-    margin: str
+    negligible: str
+    relevant: str
     sure: str
     words: str
     holds: tuple[Mark, ...] = ()
     rows: tuple[str, ...] = ()
+    margins: tuple[str, str] = ("", "")
 
     def numbers(self) -> dict[str, Any]:
         """The row for the JSON."""
-        cells = ("name", "question", "people", "estimate", "margin", "sure", "words")
+        cells = ("name", "question", "people", "estimate", "negligible", "relevant", "margins", "sure", "words")
         holds = {mark.label: mark.verdict or None for mark in self.holds}
         return {name: getattr(self, name) for name in cells} | {"holds": holds, "rows": list(self.rows)}
 
 
-def summary_table(rows: Sequence[SummaryRow], *, heading: str, note: str = "") -> Table:
+def summary_table(rows: Sequence[SummaryRow], *, heading: str) -> Table:
     """The table of some rows; `heading` names the intervals."""
     # All rows have the same marks; a column of what was examined nowhere would say nothing.
     every = [mark.label for mark in rows[0].holds] if rows else []
     tried = {mark.label for row in rows for mark in row.holds if mark.verdict}
     labels = [label for label in every if label in tried]
     never = join([label[:1].lower() + label[1:] for label in every if label not in tried])
-    note = " ".join(filter(None, (note, SENTENCES("never", what=never) if never else "")))
+    signs = {mark.verdict for row in rows for mark in row.holds if mark.label in tried}
+    # The margins of the first row that has any; a row that is judged by another names its own.
+    margins = [
+        (part, next((row.margins[place] for row in rows if row.margins[place]), ""))
+        for place, part in enumerate(("negligible", "relevant"))
+    ]
+    judged = [(place, part, usual) for place, (part, usual) in enumerate(margins) if usual]
+    headings = (
+        *("Question", "People", "Estimate"),
+        *(SENTENCES(f"{part}_heading", margin=usual) for _, part, usual in judged),
+        *("How sure", *labels, "In plain words"),
+    )
     return Table.of(
         "table-summary",
         SENTENCES("caption", heading=heading),
-        ("Question", "People", "Estimate", "Against the margin", "How sure", *labels, "In plain words"),
+        headings,
         [
             (
-                *(row.question, row.people, row.estimate, row.margin, row.sure),
+                *(row.question, row.people, row.estimate),
+                *(_judged(getattr(row, part), row.margins[place], usual) for place, part, usual in judged),
+                row.sure,
                 *(mark.markup for mark in row.holds if mark.label in tried),
                 row.words,
             )
             for row in rows
         ],
-        words=(2, 3, 4, *range(5, 6 + len(labels))),
-        note=note,
+        words=range(2, len(headings)),
+        note=SENTENCES("note", holds="pass" in signs, part="warn" in signs, fails="fail" in signs, never=never),
         cards=True,
     )
+
+
+def _judged(cell: str, margin: str, usual: str) -> str:
+    """What a row says of a margin, with the margin where it is not that of the heading."""
+    return f"{cell} ({margin})" if margin and margin != usual else cell
 
 
 def summary_of(view: View, answer: Answer) -> tuple[SummaryRow, ...]:
@@ -163,11 +164,12 @@ def _rows(view: View, answer: Answer) -> Iterator[SummaryRow]:
             SENTENCES(name, outcome=outcome, focal=asked),
             people,
             estimate_words(fit, estimates, row),
-            margin_words(estimates, row),
+            *margin_words(estimates, row),
             sure_words(estimates, row, answer.claim),
             plain_words(fit, row, answer.claim, where),
             marks_of(view, partial(is_of_contrast, row), main=True),
             (str(row.name),),
+            margins_of(row),
         )
     others = [factor for factor in factors_of(estimates) if factor != arm]
     for factor in others:
@@ -175,13 +177,6 @@ def _rows(view: View, answer: Answer) -> Iterator[SummaryRow]:
             yield one
     if (one := _differences(view, others, "mean", people)) is not None:
         yield one
-
-
-def is_of_contrast(row: pd.Series, called: str) -> bool:
-    """Whether a number of the check of the priors is the declared contrast, by what it is called there."""
-    if isinstance(row["level"], str):
-        return called == called_difference(str(row["factor"]), "mean", str(row["level"]), str(row["versus"]))
-    return called in ("slope", "difference between the percentiles")
 
 
 def _is_of_factor(factor: str, term: str, called: str) -> bool:
@@ -216,10 +211,12 @@ def _differences(view: View, factors: Sequence[str], of: str, people: str) -> Su
         people,
         span_words(estimates, rows),
         standings_words(rows),
+        "–",
         settled_words(rows),
         words,
         marks_of(view, lambda called: any(one(called) for one in about)),
         (str(first.name),) if n == 1 else (),
+        (margins_of(first)[0], ""),
     )
 
 
@@ -245,7 +242,8 @@ def standings_words(rows: Sequence[Row]) -> str:
     judged = standings_of(rows)
     inside, undecided = judged.count("inside"), judged.count("undecided")
     counts = {"inside": inside, "undecided": undecided, "beyond": len(judged) - inside - undecided}
-    return SENTENCES("standings", **{name: count(n) if n else "" for name, n in counts.items()}) or "–"
+    said = {name: count(n) if n else "" for name, n in counts.items()}
+    return SENTENCES("standings", **said, n=count(len(judged))) or "–"
 
 
 def settled_words(rows: Sequence[Row]) -> str:
@@ -258,46 +256,6 @@ def _pairs_of(estimates: Estimates, factor: str, of: str) -> pd.DataFrame:
     rows = estimates.where(f"contrast_of_{of}s", factor=factor)
     rows = rows[rows["mean"].notna()]
     return rows.iloc[:0] if len(rows) and fixed_at_zero(rows) else rows
-
-
-def marks_of(view: View, about: Callable[[str], bool], *, main: bool = False) -> tuple[Mark, ...]:
-    """What an estimate of one model was tried with.
-
-    Parameters
-    ----------
-    view
-        The report's.
-    about
-        Which numbers of the check of the priors are of the estimate, by what they are called there.
-    main
-        Whether it is what the model is asked, which is what groups are left out for.
-    """
-    items = {item.name: item for item in view.checked.completed}
-    priors, groups = items.get("prior_sensitivity"), items.get("influence") if main else None
-    under_priors = _under_priors(priors, about, main=main)
-    # What found nobody to leave out has examined nothing.
-    without = "" if groups is None or groups.verdict not in _SIGNS else groups.verdict
-    marks = (
-        Mark(SENTENCES("priors"), under_priors, "" if priors is None else priors.id),
-        Mark(SENTENCES("groups"), without, "" if groups is None else groups.id),
-    )
-    return (*marks, Mark(SENTENCES("families")), Mark(SENTENCES("missing")))
-
-
-def _under_priors(item: Item | None, about: Callable[[str], bool], *, main: bool) -> str:
-    """Whether the numbers that an estimate is made of depend on the priors; empty where none was tried."""
-    if (
-        item is None
-        or "depends" not in (numbers := numbers_of(item.result))
-        or not any(map(about, numbers["quantity"]))
-    ):
-        return ""
-    driven = any(map(about, prior_driven(numbers)))
-    refits = item.result.table
-    if main and "settled" in refits:
-        own = refits[[about(str(one)) for one in refits["quantity"]]] if "quantity" in refits else refits
-        driven |= own["settled"].nunique() > 1 or bool((own["shift"].abs() >= SHIFT).any())
-    return "warn" if driven else "pass"
 
 
 def estimate_words(fit: FittedModel, estimates: Estimates, row: pd.Series) -> str:
@@ -314,17 +272,26 @@ def estimate_words(fit: FittedModel, estimates: Estimates, row: pd.Series) -> st
     return f"{estimates.mean(row)} ({lower} to {upper}) {units(head)}{per}{rest}"
 
 
-def margin_words(estimates: Estimates, row: pd.Series) -> str:
+def margin_words(estimates: Estimates, row: pd.Series) -> tuple[str, str]:
     """The probabilities of being negligible and of being relevant."""
-    inside = estimates.share(row, "p_rope") if pd.notna(row["p_rope"]) else ""
-    reached = estimates.share(row, "p_relevant") if pd.notna(row["p_relevant"]) else ""
-    return SENTENCES("margin", inside=inside, reached=reached) or "–"
+    inside, reached = (estimates.share(row, name) if pd.notna(row[name]) else "–" for name in ("p_rope", "p_relevant"))
+    return inside, reached
+
+
+def margins_of(row: Row) -> tuple[str, str]:
+    """The two margins of a difference, in the unit of its estimate; empty where there is none."""
+    scale = 100 if text_of(row, "unit").partition(" ")[0] == PROBABILITY else 1
+    low, high, least = (float(row[name]) * scale for name in ("rope_low", "rope_high", "relevant"))
+    negligible = "" if math.isnan(high) else f"±{derived(high)}" if low == -high else f"{exact(low)} to {exact(high)}"
+    return negligible, "" if math.isnan(least) or pd.isna(row["p_relevant"]) else exact(least)
 
 
 def sure_words(estimates: Estimates, row: pd.Series, direction: Claim) -> str:
-    """The word for certainty with the probability of direction."""
+    """The word for certainty with the probability of direction; of what is settled the plain words say which."""
     said = estimates.direction(row)
-    return said if direction.word == UNSETTLED and said == "–" else f"{capital(direction.word)}, {said}"
+    if said == "–":
+        return said if direction.word == UNSETTLED else capital(direction.word)
+    return SENTENCES("sure", word=direction.word, said=said.partition(" a")[0] if direction.settled else said)
 
 
 def plain_words(fit: FittedModel, row: pd.Series, direction: Claim, where: str) -> str:
@@ -343,15 +310,3 @@ def size_words(row: pd.Series) -> str:
         p = float(row["p_relevant"])
         reach = "reached" if p >= DECIDED else "short" if p <= 1 - DECIDED else "open"
     return SENTENCES("size", standing=standing, reach=reach)
-
-
-def note_of(view: View) -> str:
-    """What the table's margins are."""
-    fit = view.fit
-    row = contrast_row(fit, view.estimates, small=view.small)
-    known = row is not None and pd.notna(row["rope_low"])
-    return SENTENCES(
-        "note",
-        negligible=rope_limits(fit, row) if known and row is not None else "",
-        relevant=relevance_words(fit, row) if row is not None else "",
-    )

@@ -17,10 +17,10 @@ from alliance_bayes.checks import CHECKS, CheckReport, CheckResult, Gate, run_ch
 from alliance_bayes.checks.refits import called_difference
 from alliance_bayes.machine import processors
 from alliance_bayes.report.checked import CAUTIONS, Checked, Item, quiet
+from alliance_bayes.report.held import Mark
 from alliance_bayes.report.privacy import redaction, unnamed
 from alliance_bayes.report.sections import Section
 from alliance_bayes.report.small_counts import hidden_beside
-from alliance_bayes.report.summary import Mark
 from alliance_bayes.report.tables import Table
 from alliance_bayes.report.text import clean, count
 from alliance_bayes.report.wording import Wording

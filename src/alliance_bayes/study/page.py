@@ -40,7 +40,7 @@ from alliance_bayes.study.latent import measurement_equations
 from alliance_bayes.study.options import StudyOptions
 from alliance_bayes.study.part import Part
 from alliance_bayes.study.runner import Fitted
-from alliance_bayes.study.summary import study_note, study_summary
+from alliance_bayes.study.summary import study_summary
 from alliance_bayes.study.tables import rows_text, shown_rows
 from alliance_bayes.versions import versions
 
@@ -192,7 +192,7 @@ def _findings(
         is_simulated(study.cohort.source),
         scale_words(),
         answer,
-        summary_table(questions, heading=_heading(study), note=study_note(study)) if questions else None,
+        summary_table(questions, heading=_heading(study)) if questions else None,
         tuple(questions),
     )
 

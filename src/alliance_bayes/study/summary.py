@@ -11,19 +11,17 @@ import pandas as pd
 
 from alliance_bayes.api import Fit
 from alliance_bayes.effects.equivalence import standing_of
-from alliance_bayes.effects.regression_to_mean import POPULATION_MEAN
 from alliance_bayes.report.answer import Answer, contrast_row
 from alliance_bayes.report.checked import Checked
+from alliance_bayes.report.held import Mark, is_of_contrast, marks_of
 from alliance_bayes.report.phrases import under_other_priors
 from alliance_bayes.report.rows import rows_of, text_of
 from alliance_bayes.report.summary import (
     MOST,
-    Mark,
     SummaryRow,
     estimate_words,
-    is_of_contrast,
     margin_words,
-    marks_of,
+    margins_of,
     plain_words,
     settled_words,
     size_words,
@@ -56,7 +54,7 @@ from alliance_bayes.study.part import Block
 from alliance_bayes.study.ratings import differing_ranks
 from alliance_bayes.study.tables import prefix_of, rows_text, shown, shown_rows
 
-__all__ = ["study_note", "study_summary"]
+__all__ = ["study_summary"]
 
 SENTENCES = Wording("alliance_bayes.study", "summary.toml")
 #: Factor by which ratings are compared in the table; by others they are in the findings in full.
@@ -81,18 +79,6 @@ def study_summary(
     """
     summary = _Summary(study, answer, models, told)
     return tuple(summary.rows())[:MOST]
-
-
-def study_note(study: Answers) -> str:
-    """What the table's margins are."""
-    options = study.options
-    return SENTENCES(
-        "note",
-        margin=exact(options.margin),
-        half=exact(options.margin / 2),
-        improvement=exact(options.improvement),
-        rated=exact(options.alliance_margin),
-    )
 
 
 class _Summary:
@@ -144,11 +130,12 @@ class _Summary:
             SENTENCES(name, elevated=exact(self._study.options.elevated)),
             self._people(model),
             estimate_words(view.fit, view.estimates, row),
-            margin_words(view.estimates, row),
+            *margin_words(view.estimates, row),
             sure_words(view.estimates, row, direction),
-            plain_words(view.fit, row, direction, SENTENCES("with_more")),
+            plain_words(view.fit, row, direction, SENTENCES("with_more") if block.name == MAIN else ""),
             marks,
             (str(row.name),),
+            margins_of(row),
         )
 
     def _under_families(self) -> tuple[str, str]:
@@ -173,14 +160,7 @@ class _Summary:
             rows = [one for _, one in estimates.where("regression_to_mean").iterrows()]
             alone = [one for one in rows if str(one["level"]).startswith("at most")]
         # In points: as a share it would be one of another model's change.
-        parts = [
-            SENTENCES(
-                "regression_part",
-                points=estimates.mean(one),
-                mean=str(one["level"]).partition(POPULATION_MEAN)[2],
-            )
-            for one in alone
-        ]
+        points = [estimates.mean(one) for one in sorted(alone, key=lambda one: float(one["mean"]))]
         direction = claim(row)
         words = plain_words(view.fit, row, direction, SENTENCES("at_followup"))
         return SummaryRow(
@@ -188,11 +168,12 @@ class _Summary:
             SENTENCES("change_elevated", elevated=exact(self._study.options.elevated)),
             self._people("change_elevated"),
             estimate_words(view.fit, view.estimates, row),
-            margin_words(view.estimates, row),
+            *margin_words(view.estimates, row),
             sure_words(view.estimates, row, direction),
-            SENTENCES("change_words", words=words, parts=", ".join(parts)),
+            SENTENCES("change_words", words=words, low=next(iter(points), ""), high=next(reversed(points), "")),
             marks_of(view, lambda called: False),
             (str(row.name), *(str(one.name) for one in alone)),
+            margins_of(row),
         )
 
     def _shares(self, block: Block) -> SummaryRow | None:
@@ -215,6 +196,7 @@ class _Summary:
             SENTENCES("shares", improvement=exact(options.improvement), elevated=exact(options.elevated)),
             self._people("change_elevated"),
             "; ".join(said),
+            "–",
             "–",
             "–",
             SENTENCES("shares_words"),
@@ -249,10 +231,12 @@ class _Summary:
             self._people("alliance_gaussian"),
             span_words(view.estimates, rows, _unit(rows)),
             standings_words(rows),
+            "–",
             settled_words(rows),
             capital(self._rated_apart(found)),
             _with(marks_of(view, about), "families", *self._under_ceiling()),
             tuple(map(str, found.index)),
+            (margins_of(rows[0])[0], ""),
         )
 
     def _rated_apart(self, rows: pd.DataFrame) -> str:
@@ -297,10 +281,12 @@ class _Summary:
             self._people("moderation"),
             SENTENCES("per_point", span=span_words(view.estimates, rows, _unit(rows))),
             standings_words(rows),
+            "–",
             settled_words(rows),
             capital(_differ(found)),
             marks_of(view, about),
             tuple(map(str, found.index)),
+            (margins_of(rows[0])[0], ""),
         )
 
     def _curve(self, block: Block) -> SummaryRow | None:
@@ -313,6 +299,7 @@ class _Summary:
             SENTENCES("curve"),
             self._people("dose_response"),
             SENTENCES("curve_estimate", gap=number(bend.gap, 1), se=number(bend.se, 1), ahead=bend.ahead),
+            "–",
             "–",
             SENTENCES("curve_sure", weight=percent(bend.weight)),
             SENTENCES("curve_words", verdict=bend.verdict),
