@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import permutations
@@ -121,6 +121,7 @@ class Checked:
         few: frozenset[str] = frozenset(),
         anchor: str = "check",
         drawn: bool = True,
+        tabled: Collection[str] = tuple(CHECKS),
     ) -> Checked:
         """Draw and tabulate every check of a report.
 
@@ -140,35 +141,42 @@ class Checked:
             What the ids of the checks begin with, unique in the page.
         drawn
             Whether they have their figures.
+        tabled
+            The package's checks that have their tables; checks of others always do.
         """
         withheld, items = report.conclusions_withheld, []
         for position, result in enumerate(report.results, 1):
             with named(result.check):
                 left = result.without(fit, few)
                 left = left if drawn else replace(left, plots=())
-                items.append(_item(fit, left, f"{anchor}-{position}", withheld, redact, small))
+                has_tables = result.name in tabled or result.name not in CHECKS
+                items.append(_item(fit, left, f"{anchor}-{position}", withheld, redact, small, tabled=has_tables))
         return cls(tuple(items))
 
 
-def _item(fit: FittedModel, result: CheckResult, anchor: str, withheld: bool, redact: Redact, small: int) -> Item:
+def _item(
+    fit: FittedModel, result: CheckResult, anchor: str, withheld: bool, redact: Redact, small: int, *, tabled: bool
+) -> Item:
     # Any other check would give away the numbers that are withheld.
     shown = not withheld or not result.check.holds_estimates
     title = redact(result.title)
     spoken, words = in_sentences(fit.design), in_cells(fit.design)
+    kept = grouped_only(fit, result.table, small)
     sentence = (
-        _said(told(fit, result, small), redact, spoken)
+        _said(told(result, kept), redact, spoken)
         if shown
         else "What this check found is withheld with the conclusions."
     )
     problems = tuple(_said(problem, redact, spoken) for problem in result.problems) if shown else ()
     frame, details = (
-        _shown(fit, part, redact, small) if shown else pd.DataFrame() for part in (result.table, result.details)
+        _shown(part, redact) if shown else pd.DataFrame()
+        for part in (kept, grouped_only(fit, result.details, small) if len(result.details) else result.details)
     )
     captions = (("table", title, frame), ("details", f"{title}: details", details))
     tables = [
         frame_table(_worded(part, words), name=f"{anchor}-{name}", caption=caption)
         for name, caption, part in captions
-        if len(part)
+        if len(part) and tabled
     ]
     allowed = [plot for plot in result.plots if shown and not plot.single_rows]
     few, whole = _of_few(fit, result.table, small), len(frame) == len(result.table)
@@ -235,9 +243,9 @@ def hidden_differences(fit: FittedModel, small: int) -> Iterable[str]:
                     yield f"standardised {name}"
 
 
-def told(fit: FittedModel, result: CheckResult, small: int) -> str:
-    """A check's sentence; where it speaks of a group that may not be shown, one without it."""
-    table, kept = result.table, grouped_only(fit, result.table, small)
+def told(result: CheckResult, kept: pd.DataFrame) -> str:
+    """A check's sentence; where it speaks of a group that may not be shown, one without it; `kept` is what may be."""
+    table = result.table
     if len(kept) == len(table):
         return result.sentence
     gone = table.loc[table.index.difference(kept.index)]
@@ -282,9 +290,9 @@ def _worded(frame: pd.DataFrame, words: Spoken) -> pd.DataFrame:
     )
 
 
-def _shown(fit: FittedModel, frame: pd.DataFrame, redact: Redact, small: int) -> pd.DataFrame:
-    """A table without what may not be shown, in its rows and in its words."""
-    frame = grouped_only(fit, frame, small).copy()
+def _shown(frame: pd.DataFrame, redact: Redact) -> pd.DataFrame:
+    """A table whose rows may be shown without what may not in its words."""
+    frame = frame.copy()
     for name in frame.columns:
         if not pd.api.types.is_numeric_dtype(frame[name]):
             frame[name] = [redact(value) if isinstance(value, str) else value for value in frame[name]]

@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 
 from alliance_bayes.api import Fit
-from alliance_bayes.checks import run_gate
 from alliance_bayes.checks.convergence import JUDGED
 from alliance_bayes.cohort import Cohort
 from alliance_bayes.latent import LatentFit
@@ -133,13 +132,11 @@ def model_table(fitted: Mapping[str, Fitted]) -> pd.DataFrame:
 def _row(model: Fitted) -> dict[str, object]:
     fit = model.fit
     if isinstance(fit, LatentFit):
-        report = fit.check()
         family, engine = "graded response, gaussian", str(fit.info["engine"])
     else:
-        report = run_gate(fit)
         family, engine = fit.spec.family, str(fit.info["engine"]) + (" (nuts)" if "fallback" in fit.info else "")
     # R-hat and effective sample sizes of what varies.
-    details = report.results[0].details
+    details = model.judged.results[0].details
     judged = details[details["status"].isin(JUDGED)]
     ess = float(np.nanmin(judged["ess_bulk"])) if len(judged) else float("nan")
     statistics = fit.sample_stats

@@ -13,7 +13,7 @@ from typing import Any
 from markupsafe import Markup
 
 from alliance_bayes.api import Fit
-from alliance_bayes.checks import CHECKS, CheckReport, CheckResult, Gate, run_checks, run_gate
+from alliance_bayes.checks import CHECKS, CheckReport, CheckResult, Gate, run_checks
 from alliance_bayes.checks.refits import called_difference
 from alliance_bayes.machine import processors
 from alliance_bayes.report.checked import CAUTIONS, Checked, Item, quiet
@@ -105,7 +105,7 @@ def checked_models(study: Answers) -> dict[str, ModelChecks]:
     -----
     Of draws that failed nothing is computed but the check that failed: a pass by bad draws would mean nothing.
     """
-    gates = {name: _gate(model) for name, model in study.fitted.items()}
+    gates = {name: model.judged.gate for name, model in study.fitted.items()}
     gates = {name: _closed_by_rows(study, name, gates) for name in gates}
     refits = _refits(study.parts)
     with ThreadPoolExecutor(processors()) as pool:
@@ -114,10 +114,6 @@ def checked_models(study: Answers) -> dict[str, ModelChecks]:
             for name, model in study.fitted.items()
         }
         return {name: one.result() for name, one in made.items()}
-
-
-def _gate(model: Fitted) -> Gate:
-    return run_gate(model.fit).gate if isinstance(model.fit, Fit) else model.fit.check().gate
 
 
 def _closed_by_rows(study: Answers, name: str, gates: Mapping[str, Gate]) -> Gate:
@@ -143,7 +139,7 @@ def _refits(parts: Iterable[str]) -> dict[str, tuple[str, ...]]:
 def _checks(study: Answers, model: Fitted, gate: Gate, refits: Sequence[str]) -> ModelChecks:
     title = clean(model.spec.card.title or model.name)
     if not isinstance(model.fit, Fit):
-        result = _of_draws(model.fit.check().results[0], gate)
+        result = _of_draws(model.judged.results[0], gate)
         item = Item(
             f"check-{model.name}-1",
             result,
@@ -158,7 +154,7 @@ def _checks(study: Answers, model: Fitted, gate: Gate, refits: Sequence[str]) ->
         )
         return ModelChecks(model.name, title, gate, Checked((item,)))
     fit, small, seed = model.fit, study.options.small, study.options.seed
-    results = [_of_draws(run_gate(fit).results[0], gate)]
+    results = [_of_draws(model.judged.results[0], gate)]
     if gate.passed:
         chains, draws = fit.shape
         some = fit.thinned(min(draws, max(1, chains * draws // DRAWS)))
@@ -173,7 +169,8 @@ def _checks(study: Answers, model: Fitted, gate: Gate, refits: Sequence[str]) ->
     rows = [block.rows for part in study.parts.values() for block in part.blocks if block.models == (model.name,)]
     few = quiet(fit, joined(rows), small) | _beside(fit, study.first, small)
     redact = unnamed(redaction(fit), few)
-    checked = Checked.of(fit, report, redact, small, few=few, anchor=f"check-{model.name}", drawn=False)
+    anchor = f"check-{model.name}"
+    checked = Checked.of(fit, report, redact, small, few=few, anchor=anchor, drawn=False, tabled=_TABLED)
     return ModelChecks(model.name, title, gate, Checked(tuple(_small(item, model.name) for item in checked.items)))
 
 
@@ -201,7 +198,7 @@ def _beside(fit: Fit, first: Fit, small: int) -> set[str]:
 def _small(item: Item, model: str) -> Item:
     """A check with one small table, and none by which people could be counted."""
     frame = item.result.table
-    tables = [table for table in item.tables if table.name == f"{item.id}-table" and item.name in _TABLED]
+    tables = [table for table in item.tables if table.name == f"{item.id}-table"]
     if item.name == "influence" and tables:
         shown = [name for name in frame.columns if name not in _COUNTS]
         places = [place for place, name in enumerate(frame.columns) if name in shown]

@@ -8,6 +8,7 @@ from alliance_bayes.api import Fit
 from alliance_bayes.checks import run_checks
 from alliance_bayes.report.checked import may_show, told
 from alliance_bayes.report.figure_data import Recorder
+from alliance_bayes.report.privacy import grouped_only
 from alliance_bayes.report.svg import Picture, draw, draw_png
 
 __all__ = ["predictive_pictures"]
@@ -37,5 +38,5 @@ def predictive_pictures(name: str, title: str, fit: Fit, small: int) -> list[Pic
         recorder, identity = Recorder(plot.draw), f"picture-{name}-{words}"
         markup = draw(recorder, name=identity, title=heading, description=plot.description, size=plot.size)
         png, data = partial(draw_png, plot.draw, size=plot.size), recorder.table(identity, heading)
-        pictures.append(Picture(heading, told(fit, result, small), markup, data, name=identity, png=png))
+        pictures.append(Picture(heading, told(result, grouped_only(fit, result.table, small)), markup, data, name=identity, png=png))
     return pictures

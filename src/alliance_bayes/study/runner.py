@@ -12,7 +12,7 @@ import numpy as np
 import xarray as xr
 
 from alliance_bayes.api import Fit, Model
-from alliance_bayes.checks import run_gate
+from alliance_bayes.checks import CheckReport, run_gate
 from alliance_bayes.cohort import Cohort, session_cohort
 from alliance_bayes.cohort.cohort import single_level_columns
 from alliance_bayes.cohort.names import FACTORS
@@ -77,6 +77,11 @@ class Fitted:
     def spec(self) -> ModelSpec:
         """The model; of the latent alliance that of the outcome, in which alliance stands for true alliance."""
         return self.model or (self.fit.spec if isinstance(self.fit, Fit) else self.fit.naive.spec)
+
+    @cached_property
+    def judged(self) -> CheckReport:
+        """The check of the draws, which several places of a page go by."""
+        return run_gate(self.fit) if isinstance(self.fit, Fit) else self.fit.check()
 
 
 def _info(tree: xr.DataTree) -> dict[str, Any]:
