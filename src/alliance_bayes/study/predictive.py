@@ -38,5 +38,7 @@ def predictive_pictures(name: str, title: str, fit: Fit, small: int) -> list[Pic
         recorder, identity = Recorder(plot.draw), f"picture-{name}-{words}"
         markup = draw(recorder, name=identity, title=heading, description=plot.description, size=plot.size)
         png, data = partial(draw_png, plot.draw, size=plot.size), recorder.table(identity, heading)
-        pictures.append(Picture(heading, told(result, grouped_only(fit, result.table, small)), markup, data, name=identity, png=png))
+        pictures.append(
+            Picture(heading, told(result, grouped_only(fit, result.table, small)), markup, data, name=identity, png=png)
+        )
     return pictures
