@@ -1,12 +1,10 @@
-"""`--bundle`: what `report` and `study` leave in a folder beside their page."""
+"""`--bundle`: what `report` leaves in a folder beside its page (that of `study`: tests/study/test_study_whole.py)."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
 
-import numpy as np
-import pandas as pd
 import pytest
 
 import alliance_bayes as ab
@@ -21,26 +19,11 @@ def run(*arguments: object) -> int:
     return int(ended.value.code or 0)
 
 
-def test_report_and_study_write_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_report_writes_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     save(fitted(rows(120, countries=3), chains=4, draws=500), tmp_path / "fit.nc")
     run("report", tmp_path / "fit.nc", "-o", tmp_path / "page.html", "--bundle", tmp_path / "report", "--json")
     assert set(json.loads(capsys.readouterr().out)) == {"output", "withheld", "findings"}
     assert (tmp_path / "report" / "estimates.csv").exists()
-
-    ab.write_cohort(ab.simulate_cohort(n=400, seed=3), tmp_path / "cohort.csv")
-    run("study", tmp_path / "cohort.csv", "-o", tmp_path / "study.html", "--bundle", tmp_path / "study")
-    found = pd.read_csv(tmp_path / "study" / "estimates.csv")
-    records = json.loads((tmp_path / "study.json").read_text(encoding="utf-8"))["effects"]
-    assert len(records) > 20
-    # What the page's answer is made of has no block.
-    answer = found[found["section"] == "answer"]
-    assert answer["block"].isna().all()
-    found = found.drop(answer.index)
-    assert found["section"].tolist() == [record["part"] for record in records]
-    assert found["block"].tolist() == [record["block"] for record in records]
-    assert found["id"].tolist() == [f"{record['block']}/{record['id']}" for record in records]
-    for name in ("mean", "sd", "median", "lower", "upper", "p_direction", "rhat"):
-        np.testing.assert_array_equal(found[name], [np.nan if r[name] is None else r[name] for r in records])
 
 
 def test_a_bundle_that_cannot_be_written_is_refused_before_the_fit(

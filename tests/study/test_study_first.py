@@ -21,12 +21,18 @@ from study.test_study_whole import people
 
 @pytest.fixture(scope="module")
 def study() -> Study:
-    return run_study(ab.read_cohort(people()), progress=False, prob=0.9, margin=3.0)
+    return run_study(ab.read_cohort(people()), progress=False, prob=0.9, margin=3.0, population_mean=(50, 60))
 
 
 @pytest.fixture(scope="module")
 def page(study: Study) -> Rendered:
     return study.report()
+
+
+def test_the_range_of_populations_is_that_asked_for(page: Rendered) -> None:
+    assert "--population-mean 50 60" in page.html
+    assert "if that mean is 50 and" in page.html
+    assert page.numbers["meta"]["options"]["population_mean"] == [50.0, 60.0]
 
 
 def signless(text: str) -> list[float]:

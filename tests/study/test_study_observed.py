@@ -9,23 +9,45 @@ import pandas as pd
 import pytest
 
 import alliance_bayes as ab
+from alliance_bayes.study.cache import PosteriorCache
+from alliance_bayes.study.options import StudyOptions
+from alliance_bayes.study.registry import PARTS
+from alliance_bayes.study.runner import StudyRunner
 from builders import rows
 from report.test_report_page import cells, parsed
 
 TABLES = ("table-change-improved", "table-change-improved-elevated", "table-change-recovered-elevated")
 
 
-def study_of(frame: pd.DataFrame, **options: float) -> str:
-    return ab.run_study(ab.read_cohort(frame), progress=False, **options).report().html  # type: ignore[arg-type]
+type Tables = dict[str, tuple[list[str], list[list[str]]]]
 
 
-def shares(html: str) -> dict[str, dict[str, str]]:
+def of_page(html: str) -> Tables:
+    """Headings and rows of the tables, as the page has them."""
+    page = parsed(html)
+    found = {name: cells(page.by_id(name)) for name in TABLES}
+    return {name: (head, body) for name, (head, *body) in found.items()}
+
+
+def of_part(frame: pd.DataFrame) -> Tables:
+    """The same as the part gives them to the page, without the rest of the study."""
+    cohort, nothing = ab.read_cohort(frame), PosteriorCache(None)
+    runner = StudyRunner(cohort, StudyOptions(), cache=nothing, tell=lambda line: None, progress=False)
+    tables = [table for block in PARTS["change"](runner).blocks for table in block.tables]
+    assert {table.name for table in tables} >= set(TABLES)
+    return {
+        table.name: (list(table.headings), [list(map(str, row)) for row in (*table.rows, *table.more)])
+        for table in tables
+        if table.name in TABLES
+    }
+
+
+def shares(tables: Tables) -> dict[str, dict[str, str]]:
     """Observed shares by table and by what they are of; of a table without that column none."""
-    found = {}
-    for name in TABLES:
-        head, *body = cells(parsed(html).by_id(name))
-        found[name] = {line[0]: line[head.index("Observed share")] for line in body} if "Observed share" in head else {}
-    return found
+    return {
+        name: {line[0]: line[head.index("Observed share")] for line in body} if "Observed share" in head else {}
+        for name, (head, body) in tables.items()
+    }
 
 
 @pytest.fixture(scope="module")
@@ -39,11 +61,15 @@ def frame() -> pd.DataFrame:
 
 
 @pytest.fixture(scope="module")
-def page(frame: pd.DataFrame) -> str:
-    return study_of(frame)
+def page(frame: pd.DataFrame) -> Tables:
+    return of_page(ab.run_study(ab.read_cohort(frame), progress=False).report().html)
 
 
-def test_shares_are_counts_of_those_they_are_about(frame: pd.DataFrame, page: str) -> None:
+def test_the_page_shows_the_tables_of_the_part(frame: pd.DataFrame, page: Tables) -> None:
+    assert shares(page) == shares(of_part(frame))
+
+
+def test_shares_are_counts_of_those_they_are_about(frame: pd.DataFrame, page: Tables) -> None:
     low, after = frame["who5_baseline"] <= 28, frame["who5_followup"]
     gained = after - frame["who5_baseline"] >= 10
     found = shares(page)
@@ -57,7 +83,7 @@ def test_shares_are_counts_of_those_they_are_about(frame: pd.DataFrame, page: st
         assert told[f"Provider type: {level}"] == f"{k} of {n} ({100 * k / n:.0f}%)"
 
 
-def test_no_share_is_of_few_people(frame: pd.DataFrame, page: str) -> None:
+def test_no_share_is_of_few_people(frame: pd.DataFrame, page: Tables) -> None:
     found = shares(page)
     for told in found.values():
         assert "Sex: x" not in told
@@ -74,7 +100,7 @@ def test_nothing_is_observed_where_few_would_be_told_by_the_rest(frame: pd.DataF
     low = frame["who5_baseline"] <= 28
     after = np.where(low, np.where(np.arange(len(frame)) % 4 < 3, 48.0, 20.0), 60.0)
     after[np.flatnonzero(~low)[:3]] = 80.0
-    found = shares(study_of(frame.assign(who5_followup=after, sex=np.resize(["f", "m"], len(frame)))))
+    found = shares(of_part(frame.assign(who5_followup=after, sex=np.resize(["f", "m"], len(frame)))))
     assert {share for told in found.values() for share in told.values()} <= {"–"}
 
 
@@ -83,4 +109,4 @@ def test_nothing_is_observed_of_people_whose_number_is_not_told(frame: pd.DataFr
     given = frame.assign(sex=np.resize(["f", "m"], len(frame)))
     given.loc[:3, "alliance"] = np.nan
     given.loc[4:6, "who5_followup"] = np.nan
-    assert shares(study_of(given)) == {name: {} for name in TABLES}
+    assert shares(of_part(given)) == {name: {} for name in TABLES}

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 import json
 import math
 import re
 from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -63,19 +67,52 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture(scope="module")
-def study(table: Path) -> Study:
-    return run_study(ab.read_cohort(table), progress=False)
+@dataclass(frozen=True)
+class Written:
+    """What the command left and said, and the study and page behind it."""
+
+    page: Path
+    status: int
+    out: str
+    err: str
+    study: Study
+    report: Rendered
 
 
 @pytest.fixture(scope="module")
-def report(study: Study) -> Rendered:
-    return study.report()
+def written(table: Path, tmp_path_factory: pytest.TempPathFactory) -> Written:
+    """The study, run once for all tests, as users run it."""
+    page, made, render = tmp_path_factory.mktemp("page") / "x.html", [], Study.report
+
+    def kept(study: Study, *arguments: Any, **options: Any) -> Rendered:
+        made.append((study, render(study, *arguments, **options)))
+        return made[-1][1]
+
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        redirect_stdout(io.StringIO()) as out,
+        redirect_stderr(io.StringIO()) as err,
+        pytest.raises(SystemExit) as ended,
+    ):
+        patch.setattr(Study, "report", kept)
+        main(["study", str(table), "-o", str(page), "--bundle", str(page.with_name("bundle"))])
+    ((study, report),) = made
+    return Written(page, int(ended.value.code or 0), out.getvalue(), err.getvalue(), study, report)
 
 
-def holds_together(study: Study) -> tuple[Rendered, house.Node]:
+@pytest.fixture(scope="module")
+def study(written: Written) -> Study:
+    return written.study
+
+
+@pytest.fixture(scope="module")
+def report(written: Written) -> Rendered:
+    return written.report
+
+
+def holds_together(study: Study, report: Rendered | None = None) -> tuple[Rendered, house.Node]:
     """What every study must be, whatever its cohort; returns its page."""
-    report = study.report()
+    report = report or study.report()
     page = house.parsed(report.html)
     # Ids unique, links found, nothing loaded, a policy that forbids it.
     house.test_ids_are_unique_and_every_link_and_reference_finds_its_target(page)
@@ -100,8 +137,9 @@ def holds_together(study: Study) -> tuple[Rendered, house.Node]:
             assert set(statement.rows) <= known, statement.text
             assert not re.search(r"\bnan\b|NaN|None", statement.text), statement.text
     check_numbers(study, json.loads(report.json))
-    ids = study.cohort.data["participant_id"].astype(str)
-    assert not [name for name in ids if re.search(rf"\b{re.escape(name)}\b", report.json + report.html)]
+    ids = set(study.cohort.data["participant_id"].astype(str))
+    assert all(re.fullmatch(r"\w+", name) for name in ids)
+    assert not ids & set(re.findall(r"\w+", report.json + report.html))
     return report, page
 
 
@@ -125,7 +163,9 @@ def test_a_notebook_shows_what_was_found_and_how_it_was_sampled(study: Study) ->
         assert int(row[4]) == model["divergences"]
 
 
-def test_regression_to_the_mean_is_shown_for_a_range_of_populations_and_never_as_a_limit(study: Study) -> None:
+def test_regression_to_the_mean_is_shown_for_a_range_of_populations_and_never_as_a_limit(
+    study: Study, report: Rendered
+) -> None:
     block = next(block for block in study.parts["change"].blocks if block.name == "change-regression")
     shares = block.rows[block.rows["estimand"] == "share_of_regression"]
     assert shares["level"].tolist() == [
@@ -141,12 +181,7 @@ def test_regression_to_the_mean_is_shown_for_a_range_of_populations_and_never_as
     ]
     for one, mean in ((one, mean) for one in said for mean in (47, 70)):
         assert f"if that mean is {mean}" in one.text
-    other = run_study(study.cohort, progress=False, population_mean=(50, 60))
-    page = other.report()
-    assert "--population-mean 50 60" in page.html
-    assert "if that mean is 50 and" in page.html
-    assert page.numbers["meta"]["options"]["population_mean"] == [50.0, 60.0]
-    text = re.sub(r"<[^>]*>", "", page.html.partition("</style>")[2].partition("<script")[0])
+    text = re.sub(r"<[^>]*>", "", report.html.partition("</style>")[2].partition("<script")[0])
     assert not re.search(r"\bbounds?\b", text)
 
 
@@ -176,8 +211,8 @@ def test_the_parts_and_their_blocks(study: Study) -> None:
     assert not study.table()["mean"].isna().all()
 
 
-def test_statements_table_page_and_json_agree(study: Study) -> None:
-    report, page = holds_together(study)
+def test_statements_table_page_and_json_agree(study: Study, report: Rendered) -> None:
+    _, page = holds_together(study, report)
 
     assert report.findings == study.findings
     sentences = [statement for part in study.parts.values() for statement in part.findings]
@@ -313,20 +348,33 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> tuple[int
     return int(ended.value.code or 0), out, err
 
 
-def test_the_command_writes_both_files_and_gives_the_same_numbers_again(
-    capsys: pytest.CaptureFixture[str], table: Path, tmp_path: Path, study: Study, report: Rendered
+def test_the_command_writes_both_files_and_says_what_was_found(
+    table: Path, written: Written, study: Study, report: Rendered
 ) -> None:
-    status, out, err = run(capsys, "study", table, "-o", tmp_path / "x.html")
-
-    assert status == 0
-    assert out.splitlines() == [str(tmp_path / "x.html"), *(f"  * {sentence}" for sentence in study.findings)]
-    lines = err.splitlines()
+    assert written.status == 0
+    assert written.out.splitlines() == [str(written.page), *(f"  * {sentence}" for sentence in study.findings)]
+    lines = written.err.splitlines()
     assert lines[0] == "Ratings of the alliance (Gaussian): 400 rows ..."
-    assert lines[-1] == "writing the report ..."
-    assert {path.name for path in tmp_path.iterdir()} == {"x.html", "x.json", "x.key"}
-    assert (tmp_path / "x.json").read_text(encoding="utf-8") == report.json
-    # A page that is only rendered has no digest of its data.
-    assert body((tmp_path / "x.html").read_text(encoding="utf-8")) == body(report.html)
+    assert lines[-2] == "writing the report ..."
+    assert lines[-1].startswith("writing the bundle '")
+    assert {path.name for path in written.page.parent.iterdir()} == {"x.html", "x.json", "x.key", "bundle"}
+    assert written.page.with_suffix(".json").read_text(encoding="utf-8") == report.json
+    assert written.page.read_text(encoding="utf-8") == report.html
+
+
+def test_the_bundle_has_the_rows_of_the_json_and_those_of_the_answer(written: Written, report: Rendered) -> None:
+    found = pd.read_csv(written.page.with_name("bundle") / "estimates.csv")
+    records = json.loads(report.json)["effects"]
+    assert len(records) > 20
+    # What the page's answer is made of has no block.
+    answer = found[found["section"] == "answer"]
+    assert answer["block"].isna().all()
+    found = found.drop(answer.index)
+    assert found["section"].tolist() == [record["part"] for record in records]
+    assert found["block"].tolist() == [record["block"] for record in records]
+    assert found["id"].tolist() == [f"{record['block']}/{record['id']}" for record in records]
+    for name in ("mean", "sd", "median", "lower", "upper", "p_direction", "rhat"):
+        np.testing.assert_array_equal(found[name], [np.nan if r[name] is None else r[name] for r in records])
 
 
 def test_the_page_is_verified_by_its_table_and_a_forged_number_is_found(
@@ -344,6 +392,7 @@ def test_the_page_is_verified_by_its_table_and_a_forged_number_is_found(
     found = ab.verify_report(page, ab.read_cohort(table))
 
     assert [(figure.row, figure.name) for figure in found.figures if not figure.agree] == [(row[0], "mean")]
+    # The study was run again, in Python: the same draws, to the last digit.
     assert found.table.loc[found.table["agree"], "error"].isna().all()
     # The rows of the parts, and the shares of people that only the answer states.
     own = {name for name in report.numbers["answer"]["rows"] if name.startswith("answer/")}
