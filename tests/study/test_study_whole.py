@@ -22,7 +22,7 @@ import alliance_bayes as ab
 from alliance_bayes.checks import CheckReport, Gate
 from alliance_bayes.cli import main
 from alliance_bayes.report import Rendered
-from alliance_bayes.report.page import EMPTY, body, embed, read_manifest
+from alliance_bayes.report.page import EMPTY, embed, read_manifest
 from alliance_bayes.report.records import unit
 from alliance_bayes.study import Study, run_study, runner
 from alliance_bayes.study.tables import shown
@@ -92,10 +92,10 @@ def written(table: Path, tmp_path_factory: pytest.TempPathFactory) -> Written:
         pytest.MonkeyPatch.context() as patch,
         redirect_stdout(io.StringIO()) as out,
         redirect_stderr(io.StringIO()) as err,
-        pytest.raises(SystemExit) as ended,
     ):
         patch.setattr(Study, "report", kept)
-        main(["study", str(table), "-o", str(page), "--bundle", str(page.with_name("bundle"))])
+        with pytest.raises(SystemExit) as ended:
+            main(["study", str(table), "-o", str(page), "--bundle", str(page.with_name("bundle"))])
     ((study, report),) = made
     return Written(page, int(ended.value.code or 0), out.getvalue(), err.getvalue(), study, report)
 
