@@ -25,6 +25,7 @@ from alliance_bayes.engines import DRAWS, Progress, SamplerSettings, sample_prio
 from alliance_bayes.engines.choice import check_engine, sample
 from alliance_bayes.errors import ModelError, UsageError
 from alliance_bayes.fit import FittedModel, without_times
+from alliance_bayes.imputation.impute import all_rows, begin, impute, incomplete
 from alliance_bayes.machine import processors
 from alliance_bayes.model import Design, ModelSpec, read_card, write_card
 from alliance_bayes.model.grammar import in_formula
@@ -34,6 +35,7 @@ from alliance_bayes.model.windows import lagged_outcome
 from alliance_bayes.moments import Moments, fingerprint
 from alliance_bayes.moments.persons import of_moments, people_of
 from alliance_bayes.moments.weighted import design_of_moments
+from alliance_bayes.progress import progress_bar
 from alliance_bayes.readonly import ReadOnly
 from alliance_bayes.remedies import argument, call, setting
 from alliance_bayes.versions import versions
@@ -113,6 +115,15 @@ class Model(ModelSpec):
         residual SD for everybody by default. Families ``gaussian``, ``student_t`` and ``censored_gaussian`` only.
     trials
         The column that says of how many trials the outcome counts the successes; family ``binomial`` only.
+    missing
+        What becomes of rows that lack a value of a column: ``"drop"`` leaves them out; ``"impute"`` draws the values
+        together with the parameters, in one posterior, under the assumption that they are missing at random given the
+        columns of the model and the auxiliary ones. Family ``gaussian`` only.
+    auxiliary
+        Columns besides the model's that tell something of the missing values, or of who lacks them.
+    error
+        SD of the error of measurement of numeric predictors, by column, in its own unit. What such a column would be
+        without its error is drawn, too.
     rows
         What a row is: ``"participants"``, or ``"sessions"`` for one row a rated session, as `session_cohort` makes
         them of a cohort.
@@ -342,9 +353,10 @@ class Model(ModelSpec):
                 about["long"] = {"person": moments.person, "time": None, "unit": flow.unit}
         else:
             spec, design, flow, about, rows = self._applied(cohort, same_people, reading)
-            people = rows.people(spec.columns)
+            people = rows.people(all_rows(spec, rows)[2] if spec.missing == "impute" else spec.columns)
         lagged = lagged_outcome(design)
         priors = spec.priors_for(design)
+        drawing = spec.missing == "impute" and moments is None and bool(incomplete(spec, rows.data))
         advice = [
             *(role_wanted(one.name, len(one.levels), design.rows.n) for one in design.factors if not one.role.known),
             *lone_levels(design),
@@ -353,16 +365,26 @@ class Model(ModelSpec):
         ]
         for said in filter(None, advice):
             logger.log(logging.WARNING if progress is not False else logging.INFO, "%s", said)
-        tree, ran = sample(
-            design,
-            priors,
-            settings,
-            engine=engine,
-            draws=draws,
-            moments=moments,
-            progress=progress,
-            label=self.card.name,
-        )
+        if drawing:
+            if engine == "nuts":
+                raise UsageError(
+                    f"values are imputed by the collapsed engine. Leave {argument('engine', 'nuts')} out, or the "
+                    "imputation."
+                )
+            settings = dataclasses.replace(settings, draws=DRAWS["collapsed"] if draws is None else draws)
+            with progress_bar(progress, label=self.card.name) as report:
+                design, priors, tree, ran = impute(spec, all_rows(spec, rows)[0], settings, progress=report)
+        else:
+            tree, ran = sample(
+                design,
+                priors,
+                settings,
+                engine=engine,
+                draws=draws,
+                moments=moments,
+                progress=progress,
+                label=self.card.name,
+            )
         ran, seconds = without_times(ran)
         info = {**ran, **about, "versions": versions()}
         fit = Fit(spec, design, priors, tree, flow, info, moments, people, seconds)
@@ -392,7 +414,13 @@ class Model(ModelSpec):
         rows = self.derive(cohort, beside=shared)
         spec, rows = self.on_scales_of(rows).of_persons(rows)
         chosen = rows.same_people(shared) if shared else rows
-        frame, flow = spec.complete(chosen)
+        if spec.missing == "impute":
+            frame, flow, _ = all_rows(spec, chosen)
+            # A first table, whose gaps are filled with values that others have: its design has the model's columns.
+            stated, _, frame = begin(spec, frame, seed=0)
+        else:
+            stated = spec
+            frame, flow = spec.complete(chosen)
         about |= {"same_people": shared} if shared else {}
         about |= {
             "cohort_source": rows.source,
@@ -410,7 +438,7 @@ class Model(ModelSpec):
         if cohort.person is not None:
             about["long"] = {"person": cohort.person, "time": cohort.time, "unit": cohort.unit}
         about |= {name: dict(told) for name, told in (("wide", cohort.wide), ("join", cohort.join)) if told}
-        return spec, spec.design(frame), flow, about, chosen
+        return spec, stated.design(frame), flow, about, chosen
 
     def _weighted(self, cohort: Cohort) -> tuple[Cohort, dict[str, Any]]:
         """The rows that count, each as often as it stands for somebody, and what is told of the weights."""

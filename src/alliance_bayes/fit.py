@@ -16,12 +16,14 @@ from alliance_bayes.cohort import Flow
 from alliance_bayes.cohort.flow import counted
 from alliance_bayes.cohort.names import ID
 from alliance_bayes.errors import UsageError
+from alliance_bayes.imputation.imputed import GROUP, Imputed
 from alliance_bayes.model import Design, ModelSpec, PriorTable, Rows
 from alliance_bayes.model.levels import NEW_LEVEL, lies_within
 from alliance_bayes.model.predictor import add_effects
 from alliance_bayes.model.roles import columns_of
 from alliance_bayes.moments import Moments
 from alliance_bayes.notebook import overview
+from alliance_bayes.remedies import argument, setting
 
 __all__ = ["BLOCK", "FittedModel", "without_times"]
 
@@ -177,6 +179,50 @@ class FittedModel:
         """What the sampler says of itself, dims (chain, draw)."""
         return self.tree["sample_stats"].to_dataset()
 
+    @cached_property
+    def imputation(self) -> Imputed | None:
+        """What was drawn in place of values that were not observed; None where nothing was.
+
+        The analysed rows are then those of one of its tables.
+        """
+        return Imputed.of(self.tree[GROUP].to_dataset()) if GROUP in self.tree.children else None
+
+    @property
+    def draws_per_table(self) -> int:
+        """Draws of a chain, one after the other, that are given the same table: 1 where no values were drawn."""
+        return 1 if self.imputation is None else self.imputation.per_state
+
+    def imputed(self, tables: int | None = None) -> list[pd.DataFrame]:
+        """The analysed rows of the model's columns with drawn values in place of those that were not observed.
+
+        Parameters
+        ----------
+        tables
+            How many of the tables that are kept (40), evenly over the chains; all by default.
+
+        Returns
+        -------
+        list of pandas.DataFrame
+            One a table, in the order of the analysed rows.
+
+        Raises
+        ------
+        UsageError
+            No values were drawn, or fewer tables are kept.
+        """
+        kept = self.imputation
+        if kept is None:
+            raise UsageError(
+                "no values were imputed: the model leaves incomplete rows out. Ask for it: "
+                f"{setting('missing', 'impute')}."
+            )
+        if tables is not None and (isinstance(tables, bool) or not 1 <= tables <= kept.tables):
+            raise UsageError(
+                f"{argument('tables')} should be a whole number from 1 to {kept.tables} but got {tables!r}."
+            )
+        chosen = np.linspace(0, kept.tables - 1, kept.tables if tables is None else tables).round().astype(int)
+        return [kept.completed(self.design.frame, int(table)) for table in chosen]
+
     @property
     def shape(self) -> tuple[int, int]:
         """Number of chains and of draws in each."""
@@ -214,6 +260,8 @@ class FittedModel:
             raise UsageError(f"by should be a whole number from 1 to {self.shape[1]} but got {by!r}.")
         groups = {name: self.tree[name].to_dataset() for name in ("posterior", "sample_stats")}
         kept = {name: group.isel(draw=slice(None, None, by)) for name, group in groups.items()}
+        if self.imputation is not None:
+            kept[GROUP] = self.imputation.thinned(by).dataset()
         return replace(self, tree=xr.DataTree.from_dict(kept))
 
     @property

@@ -20,6 +20,7 @@ from alliance_bayes.engines import posterior_dataset, posterior_dims
 from alliance_bayes.errors import AllianceBayesError, FileFormatError
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.foreign import parse_json, shown
+from alliance_bayes.imputation.imputed import GROUP, Imputed
 from alliance_bayes.model import Design, ModelSpec, PriorTable, card_arguments, card_text
 from alliance_bayes.model.priors import StatedPrior, parse_prior
 from alliance_bayes.moments.files import moments_dataset, moments_from
@@ -122,6 +123,8 @@ def load(
 def _tree(fit: FittedModel) -> xr.DataTree:
     design = fit.design
     groups = {"posterior": fit.posterior, "sample_stats": fit.sample_stats}
+    if fit.imputation is not None:
+        groups[GROUP] = fit.imputation.dataset()
     rows = _row_groups(fit) if fit.moments is None else {"moments": moments_dataset(fit.moments)}
     tree = xr.DataTree.from_dict(groups | rows)
     categories = {
@@ -193,11 +196,16 @@ def _fit(
         raise ValueError("'prorated' of its info is no mapping of what it should be")
     rows = None if moments is not None else _people(tree["constant_data"].to_dataset(), len(design.frame))
     people = rows if moments is None else people_of(moments, design.frame)
+    groups = {"posterior": posterior, "sample_stats": tree["sample_stats"].to_dataset()}
+    if GROUP in tree.children:
+        kept = Imputed.of(tree[GROUP].to_dataset())
+        kept.check(design.frame, (stored.sizes["chain"], stored.sizes["draw"]), len(design.terms))
+        groups[GROUP] = kept.dataset()
     return fit_type(
         spec,
         design,
         _priors(spec, design, _json(attributes, "priors", list)),
-        xr.DataTree.from_dict({"posterior": posterior, "sample_stats": tree["sample_stats"].to_dataset()}),
+        xr.DataTree.from_dict(groups),
         Flow(**flow | {"steps": tuple(FlowStep(**step) for step in flow["steps"])}),
         info,
         moments,

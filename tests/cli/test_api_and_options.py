@@ -123,7 +123,9 @@ def test_every_function_of_the_package_is_a_command_or_has_a_reason() -> None:
 
 
 def test_commands_that_take_a_model_take_all_of_its_options() -> None:
-    wanted = {name for name in parameters(ab.Model) if name not in ("formula", "card", "levels")} | {"words", "prior"}
+    # Texts for missing values have the name of what becomes of them.
+    named = ("formula", "card", "levels", "missing")
+    wanted = {name for name in parameters(ab.Model) if name not in named} | {"words", "prior", "impute"}
     for command in ("card", "fit", "report", "reduce"):
         assert wanted <= {one.name for one in COMMANDS[command].params}, command
 

@@ -269,8 +269,8 @@ def test_unknown_keys_are_listed_with_the_known_ones() -> None:
         "card: unknown key(s) 'famly'. Known keys: format, name, title, question, estimand, assumptions, sources, "
         "formula, family, exhaustive, "
         "focal, against, contrast, alliance, residual_by, trials, autoscale, rows, derived, weights, weights_kind, "
-        "priors, centre, scales, "
-        "roles, levels, events, among."
+        "missing, auxiliary, priors, centre, scales, "
+        "roles, levels, events, among, error."
     )
 
 

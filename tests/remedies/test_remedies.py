@@ -42,6 +42,7 @@ ROOMS: dict[str, tuple[tuple[Callable[..., Any], ...], tuple[str, ...]]] = {
     "cli/files": ((ab.read_cohort, ab.read_tables), READERS),
     "cli/pages": ((ab.Model, ab.Model.fit, ab.read_cohort, ab.read_tables), ("report",)),
     "cohort": ((ab.read_cohort, ab.read_tables), READERS),
+    "fit": ((ab.Fit.imputed,), ()),
     "formats": ((ab.read_cohort,), READERS),
     "simulation": ((ab.simulate_cohort,), ("simulate",)),
     "effects": (tuple(one for one in vars(effects).values() if inspect.isfunction(one)), ()),
@@ -101,18 +102,20 @@ COMPUTED = {
     ("cli/files.py", "single[0]"): ["sheet", "wide", "join", "labels"],
     ("cli/files.py", "surveys[0]"): ["baseline", "followup", "min_days_between", "max_days_into_care"],
     ("cli/files.py", "next(iter(given))"): list(inspect.signature(ReadOptions).parameters),
-    # Of a fit that was made before; two of the model's stand for an entry of an argument, and for the words of one.
+    # Of a fit that was made before; three of the model's stand for an entry of an argument,
+    # for the words of one, and for a value of one.
     ("cli/pages.py", "named"): [
         name
         for group in (ModelOptions, ReadOptions, SamplingOptions)
         for name in inspect.signature(group).parameters
-        if name not in ("prior", "words")
+        if name not in ("prior", "words", "impute")
     ],
     ("cohort/read.py", "name"): ["categorical", "numeric", "missing"],
     ("cohort/persons.py", "argued"): ["person", "time", "unit"],
     ("cohort/scoring.py", "name"): ["baseline", "followup", "min_days_between", "max_days_into_care"],
     ("simulation/simulate.py", "name"): ["n", "seed"],
     ("model/derivations.py", "what"): ["events", "among"],
+    ("model/missingness.py", "name"): ["auxiliary", "error"],
     ("engines/nuts.py", "name"): ["draws", "tune", "chains", "cores", "seed"],
     ("verify/verification.py", "name"): ["person", "time", "unit"],
     ("verify/verification.py", "differing[0]"): ["person", "time", "unit"],

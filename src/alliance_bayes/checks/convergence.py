@@ -15,7 +15,7 @@ from alliance_bayes.bins import bin_counts
 from alliance_bayes.checks.check import Check, CheckResult, Plot, Verdict, count, percent, some
 from alliance_bayes.checks.context import Context, Draws, diagnosed
 from alliance_bayes.checks.drawing import CHAINS, EXPECTED, GREY, OBSERVED, TEXT, axes_of, legend, short
-from alliance_bayes.diagnostics import arviz
+from alliance_bayes.diagnostics import arviz, convergence
 from alliance_bayes.effects.table import steady
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.rounding import ROUNDING
@@ -41,6 +41,8 @@ PROPOSAL_K_LIMIT = 0.7
 #: Statuses of quantities that the criteria are about.
 JUDGED = ("broken", "not converged", "converged")
 
+#: R-hat from which chains disagree about imputed values.
+IMPUTED_LIMIT = 1.05
 _FIGURES = ["rhat", "ess_bulk", "ess_tail"]
 _ORDER = {"broken": 0, "not converged": 1, "converged": 2, "constant": 3, "undefined": 4}
 _PLOTTED = 4
@@ -294,6 +296,30 @@ def fallback(info: Mapping[str, Any]) -> Criterion | None:
     return Criterion("NUTS on the marginal density stepped in", "for information", math.nan, str(reason), "info")
 
 
+def imputed_values(fit: Draws) -> Criterion | None:
+    """Agreement of the chains about drawn values: their mean and SD by column; None where none were drawn.
+
+    The limit is wider than that of parameters and effects, which are what is reported: chains hold a quarter as many
+    tables as draws.
+    """
+    imputed = getattr(fit, "imputation", None)
+    if imputed is None or not imputed.traces:
+        return None
+    draws = np.stack(list(imputed.traces.values()))
+    found = convergence(draws, np.quantile(draws, [0.055, 0.945], axis=(1, 2)).T)["rhat"]
+    worst = int(np.argmax(np.nan_to_num(found, nan=np.inf)))
+    value, where = float(found[worst]), list(imputed.traces)[worst]
+    words = (
+        f"The {where} over the rows where it was imputed has an R-hat of {value:.3f} (limit {IMPUTED_LIMIT:g}), so the "
+        f"chains disagree about what was not observed. {_LONGER}; if that does not help, take auxiliary columns that "
+        "nearly repeat each other out."
+    )
+    # What is no number is above the limit too.
+    return _criterion(
+        "R-hat of imputed values, largest", f"below {IMPUTED_LIMIT:g}", value, not value < IMPUTED_LIMIT, words, where
+    )
+
+
 def _have(n: int) -> str:
     return "has" if n == 1 else "have"
 
@@ -312,6 +338,7 @@ def _criteria(fit: Draws, judged: pd.DataFrame) -> Sequence[Criterion]:
         tree_depth(statistics),
         acceptance(statistics),
         proposal_tail(statistics),
+        imputed_values(fit),
         fallback(fit.info),
     )
     return [criterion for criterion in candidates if criterion is not None]

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import copy_context
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, get_args
 
 import pandas as pd
@@ -20,6 +20,7 @@ from alliance_bayes.checks.loo import LeaveOneOut
 from alliance_bayes.checks.nameless import Nameless
 from alliance_bayes.checks.posterior_predictive import PosteriorPredictive
 from alliance_bayes.checks.prior_predictive import PriorPredictive
+from alliance_bayes.checks.refits import of_one_table
 from alliance_bayes.checks.residuals import Curvature, Groups
 from alliance_bayes.checks.sensitivity import Influence, PriorSensitivity
 from alliance_bayes.errors import AllianceBayesError, UsageError
@@ -31,6 +32,8 @@ from alliance_bayes.readonly import ReadOnly
 __all__ = ["CHECKS", "CheckReport", "Gate", "choose_checks", "named", "run_checks", "run_gate"]
 
 _CONVERGENCE = Convergence()
+#: What precedes sentences of checks that look at one completed table.
+OF_ONE_TABLE = "Of one completed table"
 #: Every check by its name, in the order in which they are run and shown.
 CHECKS: Mapping[str, Check] = ReadOnly(
     {
@@ -230,7 +233,18 @@ def run_checks(
     """
     chosen = list(CHECKS.values()) if checks is None else choose_checks(checks)
     context = Context(fit, effects=effects, extra=extra, rate=rate, replicates=replicates, seed=seed)
-    results = _results(context, chosen)
+    if fit.imputation is None:
+        results = _results(context, chosen)
+    else:
+        # What was drawn is judged as it is; what a model looks like beside its rows needs rows, and is of one table.
+        of_draws = [check for check in chosen if check.gate]
+        whole = dict(zip(of_draws, _results(context, of_draws), strict=True))
+        others = [check for check in chosen if not check.gate]
+        if others:
+            again = replace(context, fit=of_one_table(fit), effects=None)
+            for check, result in zip(others, _results(again, others), strict=True):
+                whole[check] = replace(result, sentence=f"{OF_ONE_TABLE}: {result.sentence}")
+        results = tuple(whole[check] for check in chosen)
     if (nameless := Nameless.of(fit)).numbers:
         results = tuple(result.naming_nobody(nameless) for result in results)
     asked = {

@@ -57,7 +57,7 @@ Missing = Annotated[
     list[str] | None,
     typer.Option(
         help="Text that stands for a missing value, as an empty cell always does; by default NA and NaN. May be "
-        "repeated.",
+        "repeated. In place of a text, impute or drop: what becomes of rows that lack a value.",
         show_default=False,
     ),
 ]

@@ -45,12 +45,24 @@ def grouped(command: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(command)
     def wrapped(**given: Any) -> None:
+        _take_ways(given)
         made = {key: groups[key](**{name: given.pop(name) for name in names}) for key, names in fields.items()}
         command(**given, **made)
 
     wrapped.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
     wrapped.__annotations__ = {one.name: one.annotation for one in parameters}
     return wrapped
+
+
+def _take_ways(given: dict[str, Any]) -> None:
+    """Take what becomes of incomplete rows out of the texts for missing values, none of which is called so."""
+    texts = given.get("missing")
+    if "impute" not in given or not isinstance(texts, list):
+        return
+    for way, chosen in (("impute", True), ("drop", False)):
+        if way in texts:
+            given["impute"] = chosen
+            given["missing"] = [text for text in texts if text not in ("impute", "drop")] or None
 
 
 def _options_of(group: type[OptionGroup]) -> list[inspect.Parameter]:

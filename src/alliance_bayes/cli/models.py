@@ -20,8 +20,8 @@ from alliance_bayes.remedies import toml_value
 __all__ = ["MODEL", "ModelOptions", "is_formula", "model_of"]
 
 # Keys of a card that are tables, of which an option gives one entry.
-_TABLES = ("priors", "centre", "scales", "roles", "events", "among")
-_LISTS = ("exhaustive", "derived")
+_TABLES = ("priors", "centre", "scales", "roles", "events", "among", "error")
+_LISTS = ("exhaustive", "derived", "auxiliary")
 _PLAIN = (
     *("family", "focal", "against", "alliance", "autoscale", "residual_by", "trials", "rows"),
     *("weights", "weights_kind"),
@@ -129,6 +129,32 @@ class ModelOptions(OptionGroup):
         str | None,
         typer.Option(metavar="COLUMN", help="Of how many trials the outcome counts successes.", show_default=False),
     ] = None
+    impute: Annotated[
+        bool | None,
+        typer.Option(
+            "--impute/--drop",
+            help="Draw missing values together with the parameters, or leave out rows that lack one; --missing impute "
+            "and --missing drop are the same.",
+            show_default=False,
+        ),
+    ] = None
+    auxiliary: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="COLUMN",
+            help="A column that tells something of missing values, or of who lacks them. May be repeated; an empty "
+            "text for none.",
+            show_default=False,
+        ),
+    ] = None
+    error: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="COLUMN=SD",
+            help="SD of a predictor's error of measurement, where values are imputed. May be repeated.",
+            show_default=False,
+        ),
+    ] = None
     weights: Annotated[
         str | None, typer.Option(metavar="COLUMN", help="Weights of the rows; say of which kind.", show_default=False)
     ] = None
@@ -190,6 +216,8 @@ class ModelOptions(OptionGroup):
         given = self.given()
         made: dict[str, Any] = {name: given[name] for name in _PLAIN if name in given}
         made |= {name: [one for one in given[name] if one.strip()] for name in _LISTS if name in given}
+        if self.impute is not None:
+            made["missing"] = "impute" if self.impute else "drop"
         if "contrast" in given:
             made["contrast"] = list(given["contrast"])
         priors = {} if self.priors is None else {"set": self.priors}
@@ -203,6 +231,10 @@ class ModelOptions(OptionGroup):
             "scales": options_by_name(self.scales or [], "--scale", "phq9:mean=10,sd=5"),
             "roles": pairs(self.roles or [], "--role", "therapist=provider"),
             "events": options_by_name(self.events or [], "--event", "improved:column=who5_change,at_least=10"),
+            "error": {
+                name: number_or_text(text)
+                for name, text in pairs(self.error or [], "--error", "who5_baseline=8").items()
+            },
             "among": options_by_name(self.among or [], "--among", "who5_baseline:at_most=28"),
         }
         return made | {name: table for name, table in tables.items() if table} | _words(self.words or [])

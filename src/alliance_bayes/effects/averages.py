@@ -82,7 +82,7 @@ def average(
     def compute(sound: Sequence[Counterfactual]) -> np.ndarray:
         if fit.design.family.linear and of.of_outcome:
             unseen = _unseen(fit, sound)
-            return _linear(fit, _averages_of(fit, sound, unseen), seed, unseen)
+            return _linear(fit, _averages_of(fit, sound, unseen), seed, unseen) + _imputed(fit, sound)
         return _blocked(fit, sound, seed, of)
 
     return _where_sound(fit, settings, compute, n_functions=of.n_functions)
@@ -270,6 +270,26 @@ def _linear(
     for smooth in fit.design.smooths:
         out += fit.stacked[f"u_{smooth.name}"] @ np.column_stack([basis[smooth.name] for _, _, basis in averaged])
     return out
+
+
+def _imputed(fit: FittedModel, settings: Sequence[Counterfactual]) -> np.ndarray | float:
+    """What averages over people change by with the values that each draw has where none were observed.
+
+    The analysed rows have those of one table. Of columns that a setting leaves as they are, the mean with each draw's
+    own values is known; others have the values of that table.
+    """
+    own = fit.design.rows
+    if fit.imputation is None or not own.x.shape[1]:
+        return 0.0
+    means = fit.imputation.column_means.reshape(-1, own.x.shape[1])
+    by = fit.stacked["beta"] * (means - own.x.mean(axis=0))
+    kept = np.zeros((own.x.shape[1], len(settings)))
+    for place, setting in enumerate(settings):
+        for grid in setting.grids:
+            if grid.rows.n == own.n:
+                same = [np.array_equal(new, old) for new, old in zip(grid.rows.x.T, own.x.T, strict=True)]
+                kept[:, place] += np.array(same) / len(setting.grids)
+    return np.asarray(by @ kept)
 
 
 def _blocked(fit: FittedModel, settings: Sequence[Counterfactual], seed: int, tables: Tabulations) -> np.ndarray:

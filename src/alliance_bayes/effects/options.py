@@ -145,6 +145,8 @@ class Options:
         Which direction of the outcome is good, ``"higher"`` or ``"lower"``, as its scale says.
     at
         Values that everybody is set to: rows are of each of these cells.
+    draws_per_table
+        Draws of a chain that share one set of imputed values; 1 where none were imputed.
     """
 
     prob: float = 0.89
@@ -155,6 +157,7 @@ class Options:
     seed: int = 0
     better: str = "higher"
     at: tuple[Cell, ...] = (AS_THEY_ARE,)
+    draws_per_table: int = 1
 
 
 def make_options(
@@ -204,7 +207,7 @@ def make_options(
     better = "higher" if scale is None or scale.higher_is_better else "lower"
     limits = None if rope is None else (float(rope[0]), float(rope[1]))
     change = None if relevant is None else float(relevant)
-    return Options(prob, interval, limits, change, population, seed, better, cells_of(fit, at))
+    return Options(prob, interval, limits, change, population, seed, better, cells_of(fit, at), fit.draws_per_table)
 
 
 def default_population(fit: FittedModel) -> str:

@@ -216,6 +216,7 @@ def _figures(chunk: Sequence[Estimate], options: Options) -> Iterator[dict[str, 
             "note": estimate.note or None if defined else _reason(estimate, undefined[k]),
         }
         row |= {name: diagnostics[name][k] for name in ("ess_bulk", "ess_tail", "rhat")}
+        row["fmi"] = missing_information(draws[k], options.draws_per_table) if defined else None
         row = {name: value if isinstance(value, str) else _finite(value) for name, value in row.items()}
         if estimate.signed and defined:
             row["p_direction"] = max(above[k], below[k])
@@ -231,6 +232,29 @@ def _figures(chunk: Sequence[Estimate], options: Options) -> Iterator[dict[str, 
             if defined:
                 row["p_relevant"] = float((np.abs(flat[k]) >= estimate.relevant).mean())
         yield row
+
+
+def missing_information(draws: np.ndarray, per_table: int) -> float | None:
+    """Fraction of missing information: one minus the variance given a completed table over the whole variance.
+
+    Parameters
+    ----------
+    draws
+        Shape (chain, draw); ``per_table`` of them, one after the other, share a table.
+    per_table
+        Below 2 there is none.
+
+    References
+    ----------
+    Rubin (1987), Multiple Imputation for Nonresponse in Surveys, ch. 3, with all draws of the tables in one posterior.
+    """
+    if per_table < 2 or not np.isfinite(draws).all():
+        return None
+    total = float(draws.var(ddof=1))
+    if total == 0:
+        return None
+    within = draws.reshape(-1, per_table).var(axis=1, ddof=1).mean()
+    return float(np.clip(1 - within / total, 0.0, 1.0))
 
 
 def _quantiles(ordered: np.ndarray, probs: tuple[float, ...]) -> Iterator[np.ndarray]:

@@ -57,6 +57,7 @@ COLUMNS = (
     "ess_tail",
     "rhat",
     "mcse_mean",
+    "fmi",
     "relevant",
     "p_relevant",
     "p_above_rope",
@@ -231,10 +232,11 @@ class EffectTable(pd.DataFrame):
     between two), ``unit``, ``denominator`` (what a standardised figure is divided by), ``population`` (which levels are
     averaged over), ``mean, sd, median, lower, upper`` of the posterior, ``interval`` ("eti" or "hdi") and its ``prob``,
     ``p_direction`` (the larger of the probabilities of being above and below zero), ``rope_low, rope_high`` and the
-    probability ``p_rope`` of lying between them, ``ess_bulk, ess_tail, rhat, mcse_mean``, ``relevant`` (smallest
-    relevant change) and the probability ``p_relevant`` of an effect at least as large in either direction,
-    ``p_above_rope`` (of lying above the ROPE), ``p_rope_prior`` (the prior's of lying in it; for differences of slopes)
-    and ``note``. Missing where it does not apply.
+    probability ``p_rope`` of lying between them, ``ess_bulk, ess_tail, rhat, mcse_mean``, ``fmi`` (fraction of missing
+    information: the share of the variance that is due to values that were not observed; NaN where none were imputed),
+    ``relevant`` (smallest relevant change) and the probability ``p_relevant`` of an effect at least as large in either
+    direction, ``p_above_rope`` (of lying above the ROPE), ``p_rope_prior`` (the prior's of lying in it; for differences
+    of slopes) and ``note``. Missing where it does not apply.
 
     Attributes
     ----------

@@ -53,13 +53,15 @@ _MODEL = (
     "derived",
     "weights",
     "weights_kind",
+    "missing",
+    "auxiliary",
 )
-_TABLES = ("priors", "centre", "scales", "roles", "levels", "events", "among")
+_TABLES = ("priors", "centre", "scales", "roles", "levels", "events", "among", "error")
 _TEXTS = (
     *("formula", "family", "focal", "against", "alliance", "residual_by", "trials", "weights", "weights_kind"),
-    *("name", "title", "question", "estimand"),
+    *("missing", "name", "title", "question", "estimand"),
 )
-_LISTS = ("exhaustive", "assumptions", "sources")
+_LISTS = ("exhaustive", "auxiliary", "assumptions", "sources")
 _NUMBERS = ("mean", "sd", "lower", "upper", "step", "smallest_relevant_change")
 _SCALE = tuple(field.name for field in dataclasses.fields(Scale))
 # What a card of this format means where it says nothing, whatever the package's own defaults become.
@@ -69,6 +71,7 @@ _DEFAULTS: Mapping[str, Any] = {
     "autoscale": True,
     "alliance": "alliance",
     "rows": "participants",
+    "missing": "drop",
 }
 _DEFAULT_SET = "weak"
 _NOTHING_DERIVED: Mapping[str, Any] = {"rows": _DEFAULTS["rows"], "derived": (), "events": {}, "among": {}}
@@ -82,9 +85,9 @@ def card_arguments(text: str, *, source: str = "model card", name: str = Card.na
     text
         TOML with ``format`` and ``formula`` and, optionally, ``family``, ``exhaustive``, ``focal``, ``against``,
         ``contrast``, ``alliance``, ``residual_by``, ``trials``, ``autoscale``, ``rows``, ``derived``, ``weights``,
-        ``weights_kind``, the words (``name, title, question, estimand, assumptions, sources``) and the tables
-        ``[priors]``, ``[centre]``, ``[scales.<column>]``, ``[roles]``, ``[levels]``, ``[events.<column>]``,
-        ``[among.<column>]``.
+        ``weights_kind``, ``missing``, ``auxiliary``, the words (``name, title, question, estimand, assumptions,
+        sources``) and the tables ``[priors]``, ``[centre]``, ``[scales.<column>]``, ``[roles]``, ``[levels]``,
+        ``[events.<column>]``, ``[among.<column>]``, ``[error]``.
     source
         What to call the card in messages.
     name
@@ -109,11 +112,12 @@ def table_arguments(given: Mapping[str, Any], *, source: str, name: str = Card.n
     table = {**_DEFAULTS, **table}
     plain = [
         key
-        for key in (*_MODEL, "centre", "roles", "events", "among")
-        if key not in ("exhaustive", "derived", "contrast")
+        for key in (*_MODEL, "centre", "roles", "events", "among", "error")
+        if key not in ("exhaustive", "derived", "contrast", "auxiliary")
     ]
     arguments: dict[str, Any] = {key: table[key] for key in plain if key in table}
     arguments["derived"] = tuple(table.get("derived", ()))
+    arguments["auxiliary"] = tuple(table.get("auxiliary", ()))
     if "contrast" in table:
         arguments["contrast"] = tuple(table["contrast"])
     arguments["exhaustive"] = tuple(table["exhaustive"])
@@ -149,6 +153,10 @@ def card_text(spec: ModelSpec) -> str:
         table["trials"] = spec.trials
     if spec.weights is not None:
         table |= {"weights": spec.weights, "weights_kind": spec.weights_kind}
+    if spec.missing != _DEFAULTS["missing"]:
+        table["missing"] = spec.missing
+    if spec.auxiliary:
+        table["auxiliary"] = list(spec.auxiliary)
     table["autoscale"] = spec.autoscale
     if spec.rows != _DEFAULTS["rows"]:
         table["rows"] = spec.rows
@@ -166,6 +174,8 @@ def card_text(spec: ModelSpec) -> str:
         table["roles"] = dict(spec.roles)
     if spec.levels:
         table["levels"] = {name: list(levels) for name, levels in spec.levels.items()}
+    if spec.error:
+        table["error"] = dict(spec.error)
     for key in ("events", "among"):
         if declared := getattr(spec, key):
             table[key] = {name: dict(one) for name, one in declared.items()}
@@ -262,6 +272,7 @@ def _problems(table: Mapping[str, Any]) -> Iterator[str]:
         ("scales", _scale),
         ("roles", _role),
         ("levels", _levels),
+        ("error", _error),
     ):
         inner = table.get(key, {})
         if not isinstance(inner, dict):
@@ -288,6 +299,11 @@ def _prior(name: str, value: object) -> Iterator[str]:
 def _centre(name: str, value: object) -> Iterator[str]:
     if not _is_number(value):
         yield f"centre of {shown(name)} should be a number but got {shown(value)}."
+
+
+def _error(name: str, value: object) -> Iterator[str]:
+    if not _is_number(value):
+        yield f"error of {shown(name)} should be a number, its SD, but got {shown(value)}."
 
 
 def _scale(name: str, given: object) -> Iterator[str]:

@@ -23,6 +23,7 @@ from alliance_bayes.model.formula import Formula, parse_formula
 from alliance_bayes.model.grammar import shown, windowed_named
 from alliance_bayes.model.layout import check_names
 from alliance_bayes.model.levels import check_declared, declare_levels
+from alliance_bayes.model.missingness import check_missing
 from alliance_bayes.model.nobody import filled
 from alliance_bayes.model.nodes import columns_of, windowed_in
 from alliance_bayes.model.priors import SET, Prior, PriorTable, parse_prior
@@ -91,6 +92,9 @@ class ModelSpec:
     among: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     weights: str | None = None
     weights_kind: WeightsKind | None = None
+    missing: str = "drop"
+    auxiliary: tuple[str, ...] = ()
+    error: Mapping[str, float] = field(default_factory=dict)
     card: Card = field(default_factory=Card)
 
     def __post_init__(self) -> None:
@@ -108,6 +112,8 @@ class ModelSpec:
             check_residual_by(self.residual_by, self.parsed, self.observation)
         check_trials(self.trials, self.parsed, self.observation)
         check_weights(self.weights, self.weights_kind, self.columns)
+        object.__setattr__(self, "error", ReadOnly(self.error))
+        object.__setattr__(self, "auxiliary", check_missing(self))
         made = self._derivations()
         made.check_used((*self.columns, *(name for one in self.parsed.windows for name in one.made_of)))
         for name in ("derived", "events", "among"):

@@ -41,7 +41,7 @@ from alliance_bayes.model.layout import posterior_dataset
 from alliance_bayes.moments import Moments
 from alliance_bayes.remedies import argument
 
-__all__ = ["marginal_posterior", "sample_collapsed", "sample_marginal", "unpack", "why_not_collapsed"]
+__all__ = ["marginal_posterior", "named", "sample_collapsed", "sample_marginal", "unpack", "why_not_collapsed"]
 
 
 # Adaptation ends when a round is worth this share of independent draws; less than the other is too poor for chains.
@@ -327,7 +327,18 @@ def sample_marginal(
 def unpack(
     design: Design, marginal: Marginal, theta: np.ndarray, dense: np.ndarray, eliminated: np.ndarray
 ) -> xr.Dataset:
-    """Name the draws.
+    """Name the draws, as :func:`named` does, in a dataset of dims chain and draw; ``theta`` is (chain, draw, D)."""
+    chains, draws = theta.shape[:2]
+    values = named(design, marginal, theta.reshape(chains * draws, -1), dense, eliminated)
+    return posterior_dataset(
+        design, {name: drawn.reshape(chains, draws, *drawn.shape[1:]) for name, drawn in values.items()}
+    )
+
+
+def named(
+    design: Design, marginal: Marginal, theta: np.ndarray, dense: np.ndarray, eliminated: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Draws by the names of the posterior's variables, shape (n_draws, ...).
 
     Parameters
     ----------
@@ -336,14 +347,13 @@ def unpack(
     marginal
         Its marginal posterior.
     theta
-        Hyperparameters, shape (chain, draw, D).
+        Hyperparameters, shape (n_draws, D).
     dense, eliminated
-        Coefficients counted from the pilot, shapes (chain x draw, d) and (chain x draw, L, q).
+        Coefficients counted from the pilot, shapes (n_draws, d) and (n_draws, L, q).
     """
     eq, hyper = marginal.equations, marginal.hyper
-    chains, draws = theta.shape[:2]
-    n = chains * draws
-    sigma, tau, roots = hyper.natural(theta.reshape(n, -1))
+    n = len(theta)
+    sigma, tau, roots = hyper.natural(theta)
     values: dict[str, np.ndarray] = {"sigma": sigma if design.residual is not None else sigma[:, 0]}
     if design.terms:
         values["beta"] = dense[:, : len(design.terms)] + eq.pilot
@@ -362,6 +372,4 @@ def unpack(
         start, width = eq.starts[name], levels - 1 if factor.exhaustive else levels
         u = dense[:, start : start + width * q].reshape(n, width, q)
         values[f"u_{name}"] = np.einsum("lk,nkq->nlq", contrasts(levels), u) if factor.exhaustive else u
-    return posterior_dataset(
-        design, {name: drawn.reshape(chains, draws, *drawn.shape[1:]) for name, drawn in values.items()}
-    )
+    return values

@@ -1,0 +1,302 @@
+"""The collapsed engine on rows of which some change from one draw to the next: sums are renewed by the changed rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from alliance_bayes.compiled import njit
+from alliance_bayes.engines.collapsed.blocks import contrasts
+from alliance_bayes.engines.collapsed.equations import Equations, normal_equations
+from alliance_bayes.engines.collapsed.marginal import Marginal
+from alliance_bayes.engines.collapsed.proposal import Proposal, adapt, along_ridges, find_mode
+from alliance_bayes.engines.collapsed.sample import marginal_posterior, named
+from alliance_bayes.model import Design, PriorTable, Rows
+
+__all__ = ["ChangingRows", "Walk"]
+
+# Proposals of a draw of the hyperparameters, and of a round of adaptation, rounds and the efficiency at which to stop.
+_STEPS, _SIZE, _ROUNDS, _GOOD = 5, 600, 4, 0.4
+
+
+@dataclass(eq=False)
+class Walk:
+    """Where a chain of hyperparameters is, and how often it moved.
+
+    Parameters
+    ----------
+    theta
+        Hyperparameters, shape (D,); None before the first step.
+    log_q
+        Log density of the proposal there.
+    moved, asked
+        Steps that were accepted, and proposed.
+    """
+
+    theta: np.ndarray | None = None
+    log_q: float = 0.0
+    moved: int = 0
+    asked: int = 0
+
+
+class ChangingRows:
+    """Draws of a Gaussian model's parameters given rows of which some are new each time.
+
+    Parameters
+    ----------
+    design, priors
+        The model on all rows, with some value in place of what was not observed.
+    changing
+        Places of the rows that change.
+    """
+
+    def __init__(self, design: Design, priors: PriorTable, changing: np.ndarray) -> None:
+        self.design, self.priors, self.changing = design, priors, changing
+        self._marginal = marginal_posterior(design, priors)
+        eq = self._marginal.equations
+        self._places = np.empty(len(eq.order), dtype=np.int64)
+        self._places[eq.order] = np.arange(len(eq.order))
+        kept = np.ones(design.rows.n, dtype=bool)
+        kept[changing] = False
+        still = np.flatnonzero(kept)
+        self._nothing = _Sums.of_nothing(eq)
+        self._still = self._nothing.copy()
+        self._add(self._still, design.rows.take(still), design.outcome.coded[still])
+        self._proposal: Proposal | None = None
+
+    def marginal(self, rows: Rows, outcome: np.ndarray) -> Marginal:
+        """The marginal posterior of the hyperparameters with some values in the changing rows.
+
+        Parameters
+        ----------
+        rows
+            Design arrays of the changing rows, in their order.
+        outcome
+            Their outcome, shape (n_changing,).
+        """
+        sums = self._still.copy()
+        if not self._add(sums, rows, outcome):
+            # Levels meet that did not before: the sparse pattern is another.
+            return replace(self._marginal, equations=self._anew(rows, outcome))
+        eq = self._marginal.equations
+        made = replace(
+            eq,
+            n=sums.n,
+            rss=sums.rss,
+            size=sums.rss,
+            g_d=sums.g_d + np.tril(sums.g_d, -1).transpose(0, 2, 1),
+            r_d=sums.r_d,
+            g_e=sums.g_e,
+            r_e=sums.r_e,
+            v=sums.v,
+            rotate=lambda: self._anew(rows, outcome).compressed,
+        )
+        return replace(self._marginal, equations=made)
+
+    def adapt(self, marginals: Sequence[Marginal], rng: np.random.Generator) -> None:
+        """Make the proposal of the hyperparameters anew, from several sets of values; walks then begin anew, too."""
+        first = marginals[0]
+
+        def log_density(theta: np.ndarray) -> np.ndarray:
+            # The mean log density: what all sets have in common, and no set's own peak.
+            return np.mean([one.log_density(theta) for one in marginals], axis=0)
+
+        mode, covariance = find_mode(first, first.equations.outcome_sd)
+        start = along_ridges(log_density, mode, covariance, logarithms=first.hyper.positive)
+        self._proposal = adapt(log_density, start, rng, size=_SIZE, rounds=_ROUNDS, good=_GOOD).proposal
+
+    def draw(
+        self, marginal: Marginal, walk: Walk, draws: int, rng: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Draws given one set of values: hyperparameters (draws, D), and coefficients counted from the pilot.
+
+        Parameters
+        ----------
+        marginal
+            What :meth:`marginal` gave.
+        walk
+            The chain's state, which goes on.
+        draws
+            How many.
+        rng
+            Generator.
+        """
+        if self._proposal is None:
+            self.adapt([marginal], rng)
+        assert self._proposal is not None
+        n = draws * _STEPS
+        theta, _, log_q = self._proposal.draw(rng, n)
+        if walk.theta is not None:
+            theta = np.concatenate([walk.theta[None], theta])
+            log_q = np.append(walk.log_q, log_q)
+        ratio = marginal.log_density(theta) - log_q
+        uniform = np.log(rng.random(len(theta)))
+        at, kept = 0, []
+        for step in range(1, len(theta)):
+            if uniform[step] < ratio[step] - ratio[at] or not np.isfinite(ratio[at]):
+                at = step
+                walk.moved += 1
+            walk.asked += 1
+            if (len(theta) - 1 - step) % _STEPS == 0:
+                kept.append(at)
+        chosen = theta[kept[-draws:]]
+        walk.theta, walk.log_q = theta[at].copy(), float(log_q[at])
+        seed = np.random.SeedSequence(int(rng.integers(2**63)))
+        return chosen, *marginal.draw(chosen, seed=seed)
+
+    def natural(self, theta: np.ndarray, dense: np.ndarray, eliminated: np.ndarray) -> dict[str, np.ndarray]:
+        """The draws by the names of the posterior's variables, shape (n_draws, ...)."""
+        return named(self.design, self._marginal, theta, dense, eliminated)
+
+    def _anew(self, rows: Rows, outcome: np.ndarray) -> Equations:
+        """The normal equations from all rows."""
+        design, at = self.design, self.changing
+        x, coded = design.rows.x.copy(), design.outcome.coded.copy()
+        x[at], coded[at] = rows.x, outcome
+        own = design.rows
+        z = {name: _put(own.z[name], at, rows.z[name]) for name in own.z}
+        index = {name: _put(own.index[name], at, rows.index[name]) for name in own.index}
+        basis = {name: _put(own.basis[name], at, rows.basis[name]) for name in own.basis}
+        residual = None if own.residual is None else _put(own.residual, at, rows.strata)
+        offset = None if own.offset is None or rows.offset is None else _put(own.offset, at, rows.offset)
+        whole = replace(own, x=x, z=z, index=index, basis=basis, residual=residual, offset=offset)
+        made = replace(design, rows=whole, outcome=replace(design.outcome, values=coded, coded=coded))
+        found = normal_equations(made, self.priors, None, scale=self._marginal.hyper.scale)
+        # Coefficients of all draws are counted from one pilot.
+        return _repiloted(found, self._marginal.equations)
+
+    def _add(self, sums: _Sums, rows: Rows, outcome: np.ndarray) -> bool:
+        """Add some rows' products to ``sums``; False where a level meets columns that it did not meet before."""
+        eq, design = self._marginal.equations, self.design
+        left = outcome - rows.x @ eq.pilot
+        if rows.offset is not None:
+            left = left - rows.offset
+        z, level = np.zeros((rows.n, 1)), np.full(rows.n, -1, dtype=np.int64)
+        if eq.eliminated is not None:
+            z, level = rows.z[eq.eliminated], self._places[rows.index[eq.eliminated]]
+        dense = dense_columns(design, eq, rows)
+        return bool(
+            _add_rows(
+                dense,
+                np.ascontiguousarray(z),
+                level,
+                left,
+                rows.strata.astype(np.int64),
+                eq.ptr,
+                eq.cols,
+                sums.n,
+                sums.rss,
+                sums.g_d,
+                sums.r_d,
+                sums.g_e,
+                sums.r_e,
+                sums.v,
+            )
+        )
+
+
+def dense_columns(design: Design, eq: Equations, rows: Rows) -> np.ndarray:
+    """The dense columns of some rows as the normal equations have them, shape (n, d)."""
+    out = np.zeros((rows.n, eq.g_d.shape[1]))
+    out[:, : rows.x.shape[1]] = rows.x
+    for smooth in design.smooths:
+        start = eq.starts[smooth.name]
+        out[:, start : start + len(smooth.labels)] = rows.basis[smooth.name]
+    for factor in design.factors:
+        if factor.name == eq.eliminated:
+            continue
+        levels, q, z = len(factor.levels), len(factor.terms), rows.z[factor.name]
+        by_level = contrasts(levels) if factor.exhaustive else np.eye(levels)
+        own = by_level[rows.index[factor.name]]
+        start = eq.starts[factor.name]
+        out[:, start : start + own.shape[1] * q] = (own[:, :, None] * z[:, None, :]).reshape(rows.n, -1)
+    return out
+
+
+def _put(whole: np.ndarray, at: np.ndarray, part: np.ndarray) -> np.ndarray:
+    out = whole.copy()
+    out[at] = part
+    return out
+
+
+def _repiloted(found: Equations, like: Equations) -> Equations:
+    """Normal equations counted from another pilot estimate of the common coefficients."""
+    by = like.pilot - found.pilot
+    k = len(by)
+    g, r = found.g_d[:, :, :k], found.r_d[:, :k]
+    cross = np.zeros((*found.v.shape[:2], len(found.order)))
+    for level in range(len(found.order)):
+        span = slice(found.ptr[level], found.ptr[level + 1])
+        cols = found.cols[span]
+        common = cols < k
+        cross[:, :, level] = found.v[:, :, span][:, :, common] @ by[cols[common]]
+    rss = found.rss - 2 * r @ by + np.einsum("i,sij,j->s", by, g[:, :k], by)
+    return replace(
+        found,
+        rss=rss,
+        size=found.size + np.abs(rss),
+        r_d=found.r_d - g @ by,
+        r_e=found.r_e - cross.transpose(0, 2, 1),
+        pilot=like.pilot,
+        offset=np.concatenate([found.offset[:k] - by / found.fixed[:k], found.offset[k:]]),
+    )
+
+
+@dataclass(eq=False)
+class _Sums:
+    """The sums of :class:`Equations` that rows add to; of ``g_d`` the lower triangle."""
+
+    n: np.ndarray
+    rss: np.ndarray
+    g_d: np.ndarray
+    r_d: np.ndarray
+    g_e: np.ndarray
+    r_e: np.ndarray
+    v: np.ndarray
+
+    @classmethod
+    def of_nothing(cls, eq: Equations) -> _Sums:
+        return cls(*(np.zeros_like(part) for part in (eq.n, eq.rss, eq.g_d, eq.r_d, eq.g_e, eq.r_e, eq.v)))
+
+    def copy(self) -> _Sums:
+        parts = (self.n, self.rss, self.g_d, self.r_d, self.g_e, self.r_e, self.v)
+        return _Sums(*(part.copy() for part in parts))
+
+
+@njit(cache=True, nogil=True)
+def _add_rows(dense, z, level, left, stratum, ptr, cols, n, rss, g_d, r_d, g_e, r_e, v):  # type: ignore[no-untyped-def]
+    rows, d = dense.shape
+    used = np.empty(d, dtype=np.int64)
+    for i in range(rows):
+        s, y = stratum[i], left[i]
+        n[s] += 1.0
+        rss[s] += y * y
+        count = 0
+        for a in range(d):
+            if dense[i, a] != 0.0:
+                used[count] = a
+                count += 1
+        for a in range(count):
+            value = dense[i, used[a]]
+            r_d[s, used[a]] += value * y
+            for b in range(a + 1):
+                g_d[s, used[a], used[b]] += value * dense[i, used[b]]
+        lev = level[i]
+        if lev < 0 or not np.any(z[i] != 0.0):
+            continue
+        met = 0
+        for k in range(ptr[lev], ptr[lev + 1]):
+            value = dense[i, cols[k]]
+            if value != 0.0:
+                met += 1
+                for q in range(z.shape[1]):
+                    v[s, q, k] += z[i, q] * value
+        if met < count:
+            return False
+        for p in range(z.shape[1]):
+            r_e[s, lev, p] += z[i, p] * y
+            for q in range(z.shape[1]):
+                g_e[s, lev, p, q] += z[i, p] * z[i, q]
+    return True

@@ -1,0 +1,1 @@
+"""Imputation: values that were not observed, drawn together with the parameters of a model."""

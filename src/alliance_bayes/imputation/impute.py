@@ -1,0 +1,223 @@
+"""A model fitted to all rows, with the values that were not observed drawn together with its parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from alliance_bayes.cohort import Cohort, Flow
+from alliance_bayes.engines.collapsed import why_not_collapsed
+from alliance_bayes.engines.nuts import Progress, SamplerSettings
+from alliance_bayes.errors import ModelError
+from alliance_bayes.imputation.imputed import GROUP, Imputed
+from alliance_bayes.imputation.sampler import Drawn, Imputer
+from alliance_bayes.imputation.table import MOST_LEVELS, Column, columns_of_table, hot_deck
+from alliance_bayes.model import Design, ModelSpec, PriorTable
+from alliance_bayes.model.grammar import shown
+from alliance_bayes.model.layout import posterior_dataset
+from alliance_bayes.model.scales import is_measured, sample_scale, scale_of
+from alliance_bayes.remedies import setting
+
+__all__ = ["PER_TABLE", "TABLES", "all_rows", "begin", "impute", "incomplete"]
+
+#: Draws of the parameters for each set of values, and sets whose values are kept.
+PER_TABLE, TABLES = 4, 40
+# Sets of values before those that are kept, at least, and as a share of them.
+_LEAST_WARM_UP, _WARM_UP = 60, 0.4
+
+
+def incomplete(spec: ModelSpec, data: pd.DataFrame) -> list[str]:
+    """Columns of a model with values to draw: missing, or measured with an error."""
+    return [name for name in spec.columns if data[name].isna().any() or name in spec.error]
+
+
+def all_rows(spec: ModelSpec, cohort: Cohort) -> tuple[pd.DataFrame, Flow, list[str]]:
+    """The rows that are analysed with values drawn for what they lack, who is left out, and by which columns.
+
+    People are left out who lack what is not drawn: a level of a factor of many, whose a row is, trials.
+
+    Parameters
+    ----------
+    spec
+        The model.
+    cohort
+        The cohort, as `derive` gives it.
+
+    Raises
+    ------
+    ModelError
+        Everything at once of which no values can be drawn: parts within and between persons of an incomplete column,
+        an auxiliary column that there is not, that is of the model, or that tells whose or when a row is.
+    """
+    data, faults = cohort.data, list(_faults(spec, cohort))
+    if faults:
+        raise ModelError(" ".join(faults))
+    demanded = [name for name in (spec.trials, cohort.person, cohort.time) if name in spec.columns]
+    for name in (*spec.columns, *spec.auxiliary):
+        categorical = isinstance(data[name].dtype, pd.CategoricalDtype)
+        if categorical and data[name].nunique() > MOST_LEVELS:
+            demanded.append(name)
+    frame, flow = cohort.complete(list(dict.fromkeys(name for name in demanded if name is not None)))
+    return frame, flow, demanded
+
+
+def _faults(spec: ModelSpec, cohort: Cohort) -> Iterable[str]:
+    data = cohort.data
+    made = [one.name for one in spec.parsed.windows if one.name in data and data[one.name].isna().any()]
+    if made:
+        yield (
+            f"{', '.join(map(shown, made))}: parts within and between persons, and lags, are not imputed. Fill in what "
+            f"they are made of, or leave incomplete rows out: {setting('missing', 'drop')}."
+        )
+    for name in spec.auxiliary:
+        if name not in data:
+            known = ", ".join(str(column) for column in data if column not in spec.columns)
+            yield f"{setting('auxiliary', [name])}: the table has no column {shown(name)}. It has {known}."
+        elif name in spec.columns:
+            yield f"{setting('auxiliary', [name])}: {shown(name)} is a column of the model already. Take it out."
+        elif not (pd.api.types.is_numeric_dtype(data[name]) or isinstance(data[name].dtype, pd.CategoricalDtype)):
+            yield f"{setting('auxiliary', [name])}: {shown(name)} holds neither numbers nor levels. Take it out."
+        elif isinstance(data[name].dtype, pd.CategoricalDtype) and data[name].nunique() > MOST_LEVELS:
+            yield (
+                f"{setting('auxiliary', [name])}: {shown(name)} has {data[name].nunique():,} levels, and at most "
+                f"{MOST_LEVELS} are worked with. Take it out, or join levels."
+            )
+
+
+def begin(spec: ModelSpec, frame: pd.DataFrame, *, seed: int) -> tuple[ModelSpec, dict[str, Column], pd.DataFrame]:
+    """The model with the scales and centres of what was observed, its columns, and a first table without gaps.
+
+    Parameters
+    ----------
+    spec
+        The model.
+    frame
+        The analysed rows, with missing values.
+    seed
+        Seed of the first table.
+    """
+    columns = columns_of_table(frame, (*spec.columns, *spec.auxiliary), spec.error, spec.parsed.outcome)
+    scales, centre = dict(spec.scales), dict(spec.centre)
+    for name in spec.columns:
+        column = columns[name]
+        if not column.numeric or not column.missing.any():
+            continue
+        # Priors depend on what was observed only, not on what was drawn.
+        if spec.autoscale and scale_of(name, scales) is None and is_measured(name):
+            scales[name] = sample_scale(column.values.dropna().to_numpy(float), None, name)
+        if spec.parsed.has_intercept and name != spec.parsed.outcome:
+            centre.setdefault(name, column.centre)
+    filled = hot_deck(columns, frame, np.random.default_rng(seed))
+    return replace(spec, scales=scales, centre=centre), columns, filled
+
+
+def impute(
+    spec: ModelSpec, frame: pd.DataFrame, settings: SamplerSettings, *, progress: Progress | None = None
+) -> tuple[Design, PriorTable, xr.DataTree, dict[str, Any]]:
+    """Draw values and parameters in turn.
+
+    Parameters
+    ----------
+    spec
+        The model, of the Gaussian family.
+    frame
+        The analysed rows, with missing values.
+    settings
+        Draws and chains, and the seed.
+    progress
+        A function of draws done, draws in all, and divergences.
+
+    Returns
+    -------
+    design : Design
+        Of all rows, with the values of one kept table: the one whose columns' means are nearest to the mean of all.
+    priors : PriorTable
+        The model's.
+    tree : xarray.DataTree
+        Groups ``posterior``, ``sample_stats`` and ``imputation`` (:class:`Imputed`).
+    info : dict
+        How the draws came about.
+
+    Raises
+    ------
+    ModelError
+        The engine cannot take the model, or a column has nothing to draw from.
+    """
+    first, second = np.random.SeedSequence(settings.seed).generate_state(2)
+    stated, columns, filled = begin(spec, frame, seed=int(first))
+    design = stated.design(filled)
+    priors = stated.priors_for(design)
+    if reason := why_not_collapsed(design, priors):
+        raise ModelError(
+            f"values are imputed in Gaussian models with Normal priors of the coefficients, but {reason}. Change the "
+            f"model, or leave incomplete rows out: {setting('missing', 'drop')}."
+        )
+    outcome = spec.parsed.outcome
+    predictors = [name for name in spec.columns if name != outcome]
+    rng = np.random.default_rng(int(second))
+    sampler = Imputer(columns, outcome, predictors, spec.auxiliary, design, priors, filled, settings.chains, rng)
+    per_table = min(PER_TABLE, settings.draws)
+    states = max(1, settings.draws // per_table)
+    warm_up = max(_LEAST_WARM_UP, round(_WARM_UP * states))
+    drawn = sampler.run(states, per_table, warm_up, min(TABLES, states * settings.chains), progress)
+    kept = Imputed(
+        {name: columns[name].unknown for name in drawn.values},
+        drawn.values,
+        drawn.column_means,
+        drawn.traces,
+        per_table,
+    )
+    chosen = kept.completed(filled, _most_typical(kept, stated, design, filled))
+    final = replace(stated, centre=design.centres).design(chosen, smooths=design.smooths)
+    shape = (settings.chains, states * per_table)
+    tree = xr.DataTree.from_dict(
+        {
+            "posterior": posterior_dataset(design, dict(drawn.parameters)),
+            "sample_stats": xr.Dataset(coords={"chain": np.arange(shape[0]), "draw": np.arange(shape[1])}),
+            GROUP: kept.dataset(),
+        }
+    )
+    return (
+        final,
+        priors,
+        tree,
+        _info(spec, columns, kept, drawn, warm_up)
+        | {
+            "draws": shape[1],
+            "chains": settings.chains,
+            "seed": settings.seed,
+        },
+    )
+
+
+def _most_typical(kept: Imputed, spec: ModelSpec, design: Design, frame: pd.DataFrame) -> int:
+    """The kept table whose design columns' means are nearest to their mean over all draws, in posterior SDs."""
+    middle = kept.column_means.mean(axis=(0, 1))
+    spread = kept.column_means.std(axis=(0, 1))
+    spread[spread == 0] = 1.0
+    away = []
+    for table in range(kept.tables):
+        x = design.evaluate(kept.completed(frame, table), counterfactual=True).x
+        away.append(float((((x.mean(axis=0) - middle) / spread) ** 2).sum()))
+    return int(np.argmin(away))
+
+
+def _info(spec: ModelSpec, columns: dict[str, Column], kept: Imputed, drawn: Drawn, warm_up: int) -> dict[str, Any]:
+    return {
+        "engine": "imputation",
+        "sampler": "values and parameters in turn, parameters by the collapsed engine",
+        "imputation": {
+            "columns": {name: int(columns[name].missing.sum()) for name in kept.places if columns[name].missing.any()},
+            "auxiliary": list(spec.auxiliary),
+            "error": dict(spec.error),
+            "tables": kept.tables,
+            "draws_per_table": drawn.per_state,
+            "warm_up": warm_up,
+            "accepted": {name: round(share, 3) for name, share in drawn.accepted.items()},
+        },
+    }

@@ -1,0 +1,132 @@
+"""What was drawn in place of values that were not observed, as a fit keeps it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+__all__ = ["GROUP", "Imputed"]
+
+#: The group of a fit's tree that holds it.
+GROUP = "imputation"
+
+
+@dataclass(frozen=True, eq=False)
+class Imputed:
+    """Drawn values of several tables.
+
+    Parameters
+    ----------
+    places
+        By column, the rows whose value was drawn, shape (n_drawn,).
+    values
+        By column, the values of each kept table, shape (tables, n_drawn): numbers, or numbers of levels.
+    column_means
+        Mean over all rows of each common design column, with the values of each draw, shape (chain, draw, terms).
+    traces
+        Mean and SD of a column's drawn values, by name, shape (chain, states).
+    per_state
+        Draws of the parameters, one after the other in a chain, that share one set of values.
+    """
+
+    places: Mapping[str, np.ndarray]
+    values: Mapping[str, np.ndarray]
+    column_means: np.ndarray
+    traces: Mapping[str, np.ndarray]
+    per_state: int = 1
+
+    @property
+    def tables(self) -> int:
+        """How many tables are kept."""
+        return max((len(values) for values in self.values.values()), default=0)
+
+    def completed(self, frame: pd.DataFrame, table: int) -> pd.DataFrame:
+        """The rows with the values of one kept table.
+
+        Parameters
+        ----------
+        frame
+            All rows; what stands where values were drawn does not matter.
+        table
+            From 0.
+        """
+        out = frame.copy()
+        for name, places in self.places.items():
+            if name not in out:
+                continue
+            values = self.values[name][table]
+            column = out[name].copy()
+            if isinstance(column.dtype, pd.CategoricalDtype):
+                codes = column.cat.codes.to_numpy(copy=True)
+                codes[places] = values.astype(np.int64)
+                out[name] = pd.Categorical.from_codes(codes, dtype=column.dtype)
+            else:
+                numbers = column.to_numpy(float, copy=True)
+                numbers[places] = values
+                out[name] = numbers
+        return out
+
+    def dataset(self) -> xr.Dataset:
+        """As a group of a tree."""
+        made: dict[str, tuple[tuple[str, ...], np.ndarray]] = {
+            "column_means": (("chain", "draw", "common_term"), self.column_means),
+            "column": (("column",), np.array(list(self.places), dtype=object)),
+            "trace": (("trace",), np.array(list(self.traces), dtype=object)),
+            "draws_per_table": (("one",), np.array([self.per_state], dtype=np.int64)),
+        }
+        for number, (name, places) in enumerate(self.places.items()):
+            made[f"places_{number}"] = ((f"cell_{number}",), places.astype(np.int64))
+            made[f"values_{number}"] = (("table", f"cell_{number}"), self.values[name])
+        for number, trace in enumerate(self.traces.values()):
+            made[f"trace_{number}"] = (("chain", "state"), trace)
+        return xr.Dataset(made)
+
+    @classmethod
+    def of(cls, group: xr.Dataset) -> Imputed:
+        """Of a group of a tree.
+
+        Raises
+        ------
+        KeyError, ValueError
+            It is not what :meth:`dataset` made.
+        """
+        names, traces = ([str(name) for name in group[key].to_numpy()] for key in ("column", "trace"))
+        return cls(
+            {name: group[f"places_{k}"].to_numpy() for k, name in enumerate(names)},
+            {name: group[f"values_{k}"].to_numpy() for k, name in enumerate(names)},
+            group["column_means"].to_numpy(),
+            {name: group[f"trace_{k}"].to_numpy() for k, name in enumerate(traces)},
+            int(group["draws_per_table"].to_numpy()[0]),
+        )
+
+    def thinned(self, by: int) -> Imputed:
+        """With the column means of every ``by``-th draw of each chain."""
+        per_state = self.per_state // by if self.per_state % by == 0 else 1
+        return replace(self, column_means=self.column_means[:, ::by], per_state=per_state)
+
+    def check(self, frame: pd.DataFrame, shape: tuple[int, int], terms: int) -> None:
+        """Refuse what does not belong to a fit of some rows: contents of a file are anybody's.
+
+        Raises
+        ------
+        ValueError
+            It does not.
+        """
+        if not 1 <= self.per_state <= shape[1] or shape[1] % self.per_state:
+            raise ValueError("its draws do not share their tables evenly")
+        if self.column_means.shape != (*shape, terms) or not np.isfinite(self.column_means).all():
+            raise ValueError("the means of its columns are not one a draw and term")
+        for name, places in self.places.items():
+            values = self.values[name]
+            if places.dtype.kind != "i" or places.ndim != 1 or values.shape != (self.tables, len(places)):
+                raise ValueError("its imputed values are not one a place and table")
+            if len(places) and not (places.min() >= 0 and places.max() < len(frame) and np.isfinite(values).all()):
+                raise ValueError("its imputed values are of rows that there are not")
+            if name in frame and isinstance(frame[name].dtype, pd.CategoricalDtype):
+                levels = len(frame[name].cat.categories)
+                if len(places) and not ((values >= 0) & (values < levels) & (values == np.rint(values))).all():
+                    raise ValueError("its imputed values are of levels that there are not")

@@ -1,0 +1,285 @@
+"""Regressions of single columns on others, in turn: what is expected of a value that was not observed."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import override
+
+import numpy as np
+from scipy import special
+
+__all__ = ["COEFFICIENT_SD", "GROUP_SCALE", "VARIANCE_PRIOR", "Factor", "NormalRegression", "ProbitRegression"]
+
+#: Prior SD of every coefficient. Columns are in SDs of what was observed, so that 2.5 is weak.
+COEFFICIENT_SD = 2.5
+#: Shape and scale of the inverse gamma prior of a residual variance, in squared SDs of the column.
+VARIANCE_PRIOR = (1.0, 0.5)
+#: Scale of the half-Cauchy prior of the SD of a factor's intercepts.
+GROUP_SCALE = 0.5
+# Latent values further out than this have a probability that is no number any more.
+_FARTHEST = 30.0
+
+
+@dataclass(eq=False)
+class Factor:
+    """Intercepts that differ by the levels of a factor, Normal(0, tau), in every chain.
+
+    Parameters
+    ----------
+    codes
+        Level of each row, shape (chains, rows); the sampler writes those that were not observed.
+    levels
+        How many there are.
+    """
+
+    codes: np.ndarray
+    levels: int
+    effects: np.ndarray = field(init=False)
+    variance: np.ndarray = field(init=False)
+    _rate: np.ndarray = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        chains = len(self.codes)
+        self.effects = np.zeros((chains, self.levels))
+        self.variance, self._rate = np.full(chains, 0.1), np.ones(chains)
+
+    def at(self, rows: np.ndarray | slice = slice(None)) -> np.ndarray:
+        """Intercept of some rows, shape (chains, n)."""
+        return np.take_along_axis(self.effects, self.codes[:, rows], axis=1)
+
+    def draw(self, left: np.ndarray, precision: np.ndarray, rng: np.random.Generator) -> None:
+        """Draw the intercepts and their variance, given what is left for them to explain and how precisely.
+
+        Parameters
+        ----------
+        left, precision
+            Shape (chains, rows); a precision of 0 is a row that says nothing.
+        rng
+            Generator.
+        """
+        chains = len(left)
+        place = (self.codes + self.levels * np.arange(chains)[:, None]).ravel()
+        size, shape = chains * self.levels, (chains, self.levels)
+        weight = np.bincount(place, precision.ravel(), minlength=size).reshape(shape) + 1 / self.variance[:, None]
+        sums = np.bincount(place, (precision * left).ravel(), minlength=size).reshape(shape)
+        self.effects = sums / weight + rng.standard_normal(shape) / np.sqrt(weight)
+        # A half-Cauchy SD as a mixture of inverse gammas (Makalic and Schmidt 2016, doi 10.1109/LSP.2015.2503725).
+        squares = (self.effects**2).sum(axis=1)
+        self.variance = (1 / self._rate + squares / 2) / rng.gamma((self.levels + 1) / 2, size=chains)
+        self._rate = (1 / GROUP_SCALE**2 + 1 / self.variance) / rng.gamma(1.0, size=chains)
+
+
+@dataclass(eq=False)
+class _Regression(ABC):
+    """One column given others, in every chain.
+
+    Parameters
+    ----------
+    name
+        The column.
+    columns
+        Place of each regressor's columns in ``x``, by name.
+    x
+        The intercept and the regressors, shape (chains, rows, columns); the sampler writes what was not observed.
+    factors
+        Factors over which the intercept is pooled, by name.
+    """
+
+    name: str
+    columns: Mapping[str, slice]
+    x: np.ndarray
+    factors: Mapping[str, Factor]
+
+    @abstractmethod
+    def draw_parameters(self, rng: np.random.Generator) -> None:
+        """Draw all that the regression does not know, given the column and its regressors."""
+
+    @abstractmethod
+    def pulls(self, name: str, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """What the column says of a numeric regressor in some rows: precision, and precision times value.
+
+        Shapes (chains, n), of a Normal density of the regressor.
+        """
+
+    @abstractmethod
+    def log_density(self, name: str, rows: np.ndarray, columns: np.ndarray, levels: Sequence[int]) -> np.ndarray:
+        """Log density of the column in some rows with a regressor at each of its levels, shape (chains, n, n_levels).
+
+        ``columns`` are the regressor's columns at its levels, shape (n_levels, width).
+        """
+
+    def _solve(self, x: np.ndarray, left: np.ndarray, precision: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Coefficients given what is left to explain (chains, rows) and each row's precision, shape (chains, p)."""
+        weighted = x * precision[..., None]
+        gram = weighted.transpose(0, 2, 1) @ x + np.eye(x.shape[2]) / COEFFICIENT_SD**2
+        root = np.linalg.cholesky(gram)
+        half = np.linalg.solve(root, np.einsum("cnp,cn->cp", weighted, left)[..., None])
+        noise = rng.standard_normal(half.shape)
+        return np.linalg.solve(root.transpose(0, 2, 1), half + noise)[..., 0]
+
+    def _of_factors(self, factors: Mapping[str, Factor], rows: np.ndarray | slice = slice(None)) -> np.ndarray:
+        parts = [factor.at(rows) for factor in factors.values()]
+        return np.sum(parts, axis=0) if parts else np.zeros(self.x[:, rows, 0].shape)
+
+    def _placed(
+        self, factor: Factor, name: str, rows: np.ndarray, levels: Sequence[int]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """A factor's intercepts of some rows, and those of the levels, shapes (chains, n) and (chains, n_levels)."""
+        return factor.at(rows), factor.effects[:, list(levels)]
+
+
+@dataclass(eq=False)
+class NormalRegression(_Regression):
+    """A numeric column: Normal with one residual SD.
+
+    Parameters
+    ----------
+    target
+        The column in SDs, shape (chains, rows); the sampler writes what was not observed.
+    """
+
+    target: np.ndarray
+    coefficients: np.ndarray = field(init=False)
+    variance: np.ndarray = field(init=False)
+
+    def __post_init__(self) -> None:
+        chains, _, width = self.x.shape
+        self.coefficients, self.variance = np.zeros((chains, width)), np.ones(chains)
+
+    def mean(self, rows: np.ndarray | slice = slice(None)) -> np.ndarray:
+        """Expectation of some rows, shape (chains, n)."""
+        fixed = np.einsum("cnp,cp->cn", self.x[:, rows], self.coefficients)
+        return np.asarray(fixed + self._of_factors(self.factors, rows))
+
+    @override
+    def draw_parameters(self, rng: np.random.Generator) -> None:
+        precision = np.broadcast_to(1 / self.variance[:, None], self.target.shape)
+        pooled = self._of_factors(self.factors)
+        self.coefficients = self._solve(self.x, self.target - pooled, precision, rng)
+        left = self.target - self.mean()
+        for factor in self.factors.values():
+            left += factor.at()
+            factor.draw(left, precision, rng)
+            left -= factor.at()
+        shape, scale = VARIANCE_PRIOR
+        n = self.target.shape[1]
+        self.variance = (scale + (left**2).sum(axis=1) / 2) / rng.gamma(shape + n / 2, size=len(left))
+
+    @override
+    def pulls(self, name: str, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        place = self.columns[name].start
+        slope = self.coefficients[:, place, None]
+        left = self.target[:, rows] - self.mean(rows) + slope * self.x[:, rows, place]
+        precision = slope**2 / self.variance[:, None]
+        return np.broadcast_to(precision, left.shape), left * slope / self.variance[:, None]
+
+    @override
+    def log_density(self, name: str, rows: np.ndarray, columns: np.ndarray, levels: Sequence[int]) -> np.ndarray:
+        left = (self.target[:, rows] - self.mean(rows))[..., None]
+        left = left - _changes(self.x, self.coefficients, self.columns, self.factors, name, rows, columns, levels)
+        return -0.5 * left**2 / self.variance[:, None, None]
+
+
+@dataclass(eq=False)
+class ProbitRegression(_Regression):
+    """A column of levels: in turn, whether it stops at each level but the last, once it has come so far (probit).
+
+    With two levels it is a probit regression; with ordered ones the sequential model (Albert and Chib 2001, doi
+    10.1111/j.0006-341X.2001.00829.x).
+
+    Parameters
+    ----------
+    codes
+        Level of each row, shape (chains, rows); the sampler writes those that were not observed.
+    levels
+        How many there are.
+    """
+
+    codes: np.ndarray
+    levels: int
+    coefficients: np.ndarray = field(init=False)
+    latent: np.ndarray = field(init=False)
+    pooled: list[dict[str, Factor]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        chains, n, width = self.x.shape
+        self.coefficients = np.zeros((self.levels - 1, chains, width))
+        self.latent = np.zeros((self.levels - 1, chains, n))
+        self.pooled = [
+            {name: Factor(one.codes, one.levels) for name, one in self.factors.items()} for _ in range(self.levels - 1)
+        ]
+
+    def _mean(self, step: int, rows: np.ndarray | slice = slice(None)) -> np.ndarray:
+        fixed = np.einsum("cnp,cp->cn", self.x[:, rows], self.coefficients[step])
+        return np.asarray(fixed + self._of_factors(self.pooled[step], rows))
+
+    @override
+    def draw_parameters(self, rng: np.random.Generator) -> None:
+        for step in range(self.levels - 1):
+            reached = (self.codes >= step).astype(float)
+            stops = self.codes == step
+            mean = np.clip(self._mean(step), -_FARTHEST, _FARTHEST)
+            uniform = rng.random(mean.shape)
+            side = np.where(stops, 1.0, -1.0)
+            latent = mean - side * special.ndtri(uniform * special.ndtr(side * mean))
+            self.latent[step] = np.where(reached > 0, latent, 0.0)
+            left = self.latent[step] - self._of_factors(self.pooled[step])
+            self.coefficients[step] = self._solve(self.x, left, reached, rng)
+            left = self.latent[step] - self._mean(step)
+            for factor in self.pooled[step].values():
+                left += factor.at()
+                factor.draw(left, reached, rng)
+                left -= factor.at()
+
+    def log_mass(self, rows: np.ndarray) -> np.ndarray:
+        """Log probability of each level in some rows, shape (chains, n, n_levels)."""
+        means = [self._mean(step, rows) for step in range(self.levels - 1)]
+        out, going = [], np.zeros(self.codes[:, rows].shape)
+        for mean in means:
+            out.append(going + special.log_ndtr(mean))
+            going = going + special.log_ndtr(-mean)
+        return np.stack([*out, going], axis=-1)
+
+    @override
+    def pulls(self, name: str, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        place, codes = self.columns[name].start, self.codes[:, rows]
+        precision, sums = np.zeros(codes.shape), np.zeros(codes.shape)
+        for step in range(self.levels - 1):
+            reached = codes >= step
+            slope = self.coefficients[step][:, place, None]
+            left = self.latent[step][:, rows] - self._mean(step, rows) + slope * self.x[:, rows, place]
+            precision += reached * slope**2
+            sums += reached * slope * left
+        return precision, sums
+
+    @override
+    def log_density(self, name: str, rows: np.ndarray, columns: np.ndarray, levels: Sequence[int]) -> np.ndarray:
+        codes = self.codes[:, rows]
+        out = np.zeros((*codes.shape, len(levels)))
+        for step in range(self.levels - 1):
+            left = (self.latent[step][:, rows] - self._mean(step, rows))[..., None]
+            own = self.coefficients[step]
+            left = left - _changes(self.x, own, self.columns, self.pooled[step], name, rows, columns, levels)
+            out -= 0.5 * np.where((codes >= step)[..., None], left**2, 0.0)
+        return out
+
+
+def _changes(
+    x: np.ndarray,
+    coefficients: np.ndarray,
+    places: Mapping[str, slice],
+    factors: Mapping[str, Factor],
+    name: str,
+    rows: np.ndarray,
+    columns: np.ndarray,
+    levels: Sequence[int],
+) -> np.ndarray:
+    """How the expectation of some rows changes with a regressor at each of its levels, shape (chains, n, n_levels)."""
+    if name in factors:
+        factor = factors[name]
+        return factor.effects[:, None, list(levels)] - factor.at(rows)[..., None]
+    own = coefficients[:, places[name]]
+    now = np.einsum("cnp,cp->cn", x[:, rows, places[name]], own)
+    return np.einsum("lp,cp->cl", columns, own)[:, None, :] - now[..., None]

@@ -1,0 +1,506 @@
+"""Values that were not observed and the parameters of a model drawn in turn: one posterior of both."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from alliance_bayes.engines.collapsed.changing import ChangingRows, Walk
+from alliance_bayes.engines.nuts import Progress
+from alliance_bayes.errors import SamplingError
+from alliance_bayes.imputation.regressions import Factor, NormalRegression, ProbitRegression
+from alliance_bayes.imputation.table import Column
+from alliance_bayes.model import Design, PriorTable, Rows
+from alliance_bayes.model.derivative import RoughnessError
+
+__all__ = ["Drawn", "Imputer"]
+
+# Step of a difference quotient in SDs of a column, and in the SD of the linear predictor.
+_STEP, _NEAR = 0.05, 0.1
+
+
+@dataclass(frozen=True, eq=False)
+class Drawn:
+    """What the chains gave.
+
+    Parameters
+    ----------
+    parameters
+        Draws by the names of the posterior's variables, shape (chain, draw, ...).
+    values
+        By column with unknown values, those of each kept table, shape (tables, n_unknown), as the column has them:
+        numbers, or level numbers.
+    column_means
+        Mean over all rows of each common design column, shape (chain, draw, k).
+    traces
+        Mean and SD of the drawn values by column, shape (chain, states): what chains are judged by, with the
+        parameters.
+    per_state
+        Draws of the parameters for each set of values.
+    accepted
+        Share of accepted proposals, of the hyperparameters and of values by column.
+    """
+
+    parameters: Mapping[str, np.ndarray]
+    values: Mapping[str, np.ndarray]
+    column_means: np.ndarray
+    traces: Mapping[str, np.ndarray]
+    per_state: int
+    accepted: Mapping[str, float]
+
+
+class Imputer:
+    """Gibbs sampling of unknown values, of the regressions that explain them, and of a Gaussian model.
+
+    The joint density is that of the columns in turn: each unknown predictor given the known ones and those before it,
+    the outcome given the predictors by the model, each auxiliary column given all of these and those before it. A
+    value is drawn from every density that it is in, so that products, squares, smooths and pooled slopes of it in the
+    model are respected.
+
+    Parameters
+    ----------
+    columns
+        The model's columns and then the auxiliary ones, by name.
+    outcome, predictors, auxiliary
+        Their names.
+    design
+        The model on all rows, with some value in place of those that were not observed.
+    priors
+        The model's.
+    frame
+        Those rows.
+    chains
+        How many chains; they go on side by side.
+    rng
+        Generator of all that is drawn.
+
+    References
+    ----------
+    Bartlett, Seaman, White, Carpenter (2015), Statistical Methods in Medical Research 24:462-487, doi
+    10.1177/0962280214521348. Ibrahim, Chen, Lipsitz (1999), Biometrics 55:591-596. Erler et al. (2016), Statistics in
+    Medicine 35:2955-2974, doi 10.1002/sim.6944.
+    """
+
+    def __init__(
+        self,
+        columns: Mapping[str, Column],
+        outcome: str,
+        predictors: Sequence[str],
+        auxiliary: Sequence[str],
+        design: Design,
+        priors: PriorTable,
+        frame: pd.DataFrame,
+        chains: int,
+        rng: np.random.Generator,
+    ) -> None:
+        self.columns, self.outcome, self.design, self.rng, self.chains = columns, outcome, design, rng, chains
+        # Those with the fewest unknown values first, so that most is known of what explains the others.
+        unknown = sorted((name for name in predictors if columns[name].unknown.size), key=self._n_unknown)
+        known = [name for name in predictors if not columns[name].unknown.size]
+        self.unknown = unknown
+        self._state(frame)
+        self.regressions: dict[str, NormalRegression | ProbitRegression] = {}
+        for place, name in enumerate(unknown):
+            self.regressions[name] = self._regression(name, [*known, *unknown[:place]])
+        for place, name in enumerate(auxiliary):
+            self.regressions[name] = self._regression(name, [*predictors, outcome, *auxiliary[:place]])
+        self.auxiliary = [name for name in auxiliary if columns[name].unknown.size]
+        self.lost = columns[outcome].unknown
+        of_model = [columns[name].unknown for name in (*unknown, outcome)]
+        self.at = np.unique(np.concatenate(of_model)).astype(np.int64)
+        self._inside = {name: np.searchsorted(self.at, columns[name].unknown) for name in (*unknown, outcome)}
+        self.model = ChangingRows(design, priors, self.at)
+        first = frame.iloc[self.at].reset_index(drop=True)
+        self.frame = pd.concat([first] * chains, ignore_index=True)
+        self.rows = design.evaluate(self.frame, counterfactual=True)
+        self.coded = np.tile(design.outcome.coded[self.at], (chains, 1))
+        self._linear = {name: self._linearity(name) for name in unknown}
+        self._changes: dict[str, Rows] = {
+            name: design.change(self.frame, name, self.rows) for name in unknown if self._linear[name] == "always"
+        }
+        self.walks = [Walk() for _ in range(chains)]
+        self._asked: dict[str, list[int]] = {}
+        self._values: dict[str, np.ndarray] = {}
+
+    def _n_unknown(self, name: str) -> int:
+        return int(self.columns[name].unknown.size)
+
+    def _state(self, frame: pd.DataFrame) -> None:
+        """Each column in every chain: numbers in SDs, and level numbers."""
+        self.standard: dict[str, np.ndarray] = {}
+        self.codes: dict[str, np.ndarray] = {}
+        for name, column in self.columns.items():
+            if column.levels is not None:
+                self.codes[name] = np.tile(column.coded(frame[name]), (self.chains, 1))
+            if column.numeric:
+                self.standard[name] = np.tile(column.standard(frame[name].to_numpy(float)), (self.chains, 1))
+
+    def _regression(self, name: str, others: Sequence[str]) -> NormalRegression | ProbitRegression:
+        parts, places, factors, start = [np.ones((self.chains, self._n_rows, 1))], {}, {}, 1
+        for other in others:
+            column = self.columns[other]
+            if column.pooled:
+                assert column.levels is not None
+                factors[other] = Factor(self.codes[other], len(column.levels))
+                continue
+            part = self.standard[other][..., None] if column.numeric else column.by_level[self.codes[other]]
+            places[other] = slice(start, start + part.shape[2])
+            start += part.shape[2]
+            parts.append(part)
+        x, column = np.concatenate(parts, axis=2), self.columns[name]
+        if column.levels is None:
+            return NormalRegression(name, places, x, factors, self.standard[name])
+        return ProbitRegression(name, places, x, factors, self.codes[name], len(column.levels))
+
+    @property
+    def _n_rows(self) -> int:
+        return len(next(iter(self.columns.values())).values)
+
+    def _children(self, name: str) -> Iterator[NormalRegression | ProbitRegression]:
+        """The regressions that a column is a regressor of."""
+        for regression in self.regressions.values():
+            if name in regression.columns or name in regression.factors:
+                yield regression
+
+    def _linearity(self, name: str) -> str:
+        """Whether the design arrays are straight lines in a number: "always" the same, or "given" the others.
+
+        Empty where they bend, and for levels.
+        """
+        column = self.columns[name]
+        if column.levels is not None:
+            return ""
+        frame = self.frame.copy()
+        try:
+            here = self.design.change(frame, name, self.rows)
+            frame[name] += 0.37 * column.scale
+            moved = self.design.change(frame, name, self.rows)
+        except RoughnessError:
+            return ""
+        if not _alike(here, moved):
+            return ""
+        terms = [*self.design.formula.common, *(term for one in self.design.formula.groups for term in one.terms)]
+        with_others = any(
+            name in term.split(":") and set(term.split(":")) & set(self.unknown) - {name} for term in terms
+        )
+        # Other values in the same rows, of columns inside a call too: those of the row before.
+        for other in self.unknown:
+            if self.columns[other].numeric:
+                frame[other] = np.roll(np.asarray(frame[other]), 1)
+        return "given" if with_others or not _alike(here, self.design.change(frame, name, self.rows)) else "always"
+
+    def run(self, states: int, per_state: int, warm_up: int, tables: int, progress: Progress | None = None) -> Drawn:
+        """Draw.
+
+        Parameters
+        ----------
+        states
+            Sets of unknown values to keep, of each chain.
+        per_state
+            Draws of the model's parameters given each.
+        warm_up
+            Sets before those.
+        tables
+            Of how many of the sets, over all chains, the values themselves are kept.
+        progress
+            A function of draws done, draws in all, and divergences.
+
+        Raises
+        ------
+        SamplingError
+            A density that is no number any more.
+        """
+        kept: list[list[tuple[np.ndarray, np.ndarray, np.ndarray]]] = []
+        means = np.empty((self.chains, states, self.rows.x.shape[1]))
+        drawn = [name for name in (*self.unknown, self.outcome, *self.auxiliary) if self.columns[name].unknown.size]
+        traces = {f"{what} of {name}": np.empty((self.chains, states)) for name in drawn for what in ("mean", "SD")}
+        each = max(1, tables // self.chains)
+        when = {int(state) for state in np.linspace(0, states - 1, each + 1)[1:].round()}
+        values: dict[str, list[np.ndarray]] = {name: [] for name in drawn}
+        still = np.ones(self._n_rows, dtype=bool)
+        still[self.at] = False
+        base = self.design.rows.x[still].sum(axis=0)
+        self._draw_model(1, fresh=True)
+        for step in range(warm_up + states):
+            self._draw_values()
+            keeping = step >= warm_up
+            # The proposal of the hyperparameters is made anew once the values are no more those that chains began with.
+            found = self._draw_model(per_state if keeping else 1, fresh=step in (warm_up // 3, 2 * warm_up // 3))
+            if progress is not None:
+                progress((step + 1) * self.chains, (warm_up + states) * self.chains, 0)
+            if not keeping:
+                continue
+            state = step - warm_up
+            kept.append(found)
+            means[:, state] = (base + self.rows.x.reshape(self.chains, len(self.at), -1).sum(axis=1)) / self._n_rows
+            for name in drawn:
+                at = self.columns[name].unknown
+                own = self.standard[name] if name in self.standard else self.codes[name].astype(float)
+                traces[f"mean of {name}"][:, state] = own[:, at].mean(axis=1)
+                traces[f"SD of {name}"][:, state] = own[:, at].std(axis=1)
+                if state in when:
+                    column = self.columns[name]
+                    values[name].extend(
+                        self.codes[name][:, at] if column.levels is not None else column.natural(own[:, at])
+                    )
+        accepted = {"hyperparameters": sum(walk.moved for walk in self.walks) / sum(walk.asked for walk in self.walks)}
+        accepted |= {name: moved / asked for name, (moved, asked) in self._asked.items()}
+        return Drawn(
+            self._named(kept),
+            {name: np.array(own) for name, own in values.items()},
+            np.repeat(means, per_state, axis=1),
+            traces,
+            per_state,
+            accepted,
+        )
+
+    def _named(self, kept: Sequence[Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]]]) -> dict[str, np.ndarray]:
+        by_chain = []
+        for chain in range(self.chains):
+            parts = zip(*(state[chain] for state in kept), strict=True)
+            by_chain.append(self.model.natural(*(np.concatenate(part) for part in parts)))
+        return {name: np.stack([own[name] for own in by_chain]) for name in by_chain[0]}
+
+    def _draw_model(self, draws: int, *, fresh: bool) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        """Draws of the model's parameters by chain; the last of each is what values are drawn with."""
+        out, n = [], len(self.at)
+        marginals = [
+            self.model.marginal(self.rows.take(slice(chain * n, (chain + 1) * n)), self.coded[chain])
+            for chain in range(self.chains)
+        ]
+        if fresh:
+            self.model.adapt(marginals, self.rng)
+            for walk in self.walks:
+                walk.theta = None
+        for marginal, walk in zip(marginals, self.walks, strict=True):
+            out.append(self.model.draw(marginal, walk, draws, self.rng))
+        last = [self.model.natural(*(part[-1:] for part in found)) for found in out]
+        self._values = {name: np.concatenate([own[name] for own in last]) for name in last[0]}
+        if not all(np.isfinite(values).all() for values in self._values.values()):
+            raise SamplingError("the draws are no numbers any more. Take columns that explain each other out.")
+        self._eta = self._predictor(self.rows)
+        return out
+
+    def _predictor(self, rows: Rows) -> np.ndarray:
+        """Linear predictor of rows of every chain (chain after chain), shape (chains, n)."""
+        values, n = self._values, rows.n // self.chains
+        eta = np.zeros((self.chains, n))
+        if self.design.terms:
+            eta += np.einsum("cnk,ck->cn", rows.x.reshape(self.chains, n, -1), values["beta"])
+        for factor in self.design.factors:
+            index, z = rows.index[factor.name].reshape(self.chains, n), rows.z[factor.name].reshape(self.chains, n, -1)
+            # A level that no row has that was observed there is one of its own, without an effect.
+            u = np.take_along_axis(values[f"u_{factor.name}"], np.maximum(index, 0)[..., None], axis=1)
+            eta += np.where(index < 0, 0.0, np.einsum("cnq,cnq->cn", u, z))
+        for smooth in self.design.smooths:
+            basis = rows.basis[smooth.name].reshape(self.chains, n, -1)
+            eta += np.einsum("cnk,ck->cn", basis, values[f"u_{smooth.name}"])
+        if rows.offset is not None:
+            eta += rows.offset.reshape(self.chains, n)
+        return eta
+
+    def _sigma(self, rows: Rows) -> np.ndarray:
+        """Residual SD of rows of every chain, shape (chains, n)."""
+        sigma = self._values["sigma"].reshape(self.chains, -1)
+        return np.take_along_axis(sigma, rows.strata.reshape(self.chains, -1), axis=1)
+
+    def _fit(self, eta: np.ndarray, inside: np.ndarray, sigma: np.ndarray) -> np.ndarray:
+        """Log density of the outcome of some of the rows that change, shape (chains, n)."""
+        return -0.5 * ((self.coded[:, inside] - eta) / sigma) ** 2 - np.log(sigma)
+
+    def _draw_values(self) -> None:
+        for regression in self.regressions.values():
+            regression.draw_parameters(self.rng)
+        for name in self.unknown:
+            if self.columns[name].levels is None:
+                self._draw_number(name)
+            else:
+                self._draw_level(name)
+        if self.lost.size:
+            self._draw_outcome()
+        for name in self.auxiliary:
+            self._draw_auxiliary(name)
+
+    def _own(self, name: str, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Precision, and precision times mean, of a number given all but the model, shapes (chains, n)."""
+        regression, column = self.regressions[name], self.columns[name]
+        assert isinstance(regression, NormalRegression)
+        precision = np.repeat(1 / regression.variance[:, None], len(rows), axis=1)
+        sums = regression.mean(rows) * precision
+        for child in self._children(name):
+            more, pull = child.pulls(name, rows)
+            precision, sums = precision + more, sums + pull
+        if column.error:
+            seen = ~column.missing[rows]
+            weight = seen * (column.scale / column.error) ** 2
+            precision += weight
+            sums += weight * np.where(seen, column.standard(column.values.to_numpy(float)[rows]), 0.0)
+        return precision, sums
+
+    def _draw_number(self, name: str) -> None:
+        column, at, inside = self.columns[name], self.columns[name].unknown, self._inside[name]
+        precision, sums = self._own(name, at)
+        middle = sums / precision
+        now, eta = self.standard[name][:, at], self._eta[:, inside]
+        places = (len(self.at) * np.arange(self.chains)[:, None] + inside).ravel()
+        here = self.rows.take(places)
+        sigma = self._sigma(here)
+        change = self._changes[name].take(places) if self._linear[name] == "always" else None
+        if self._linear[name] == "given":
+            change = self.design.change(self.frame.iloc[places].reset_index(drop=True), name, here)
+        if change is not None:
+            along = self._predictor(replace(change, index=here.index)) * column.scale
+
+            def eta_at(values: np.ndarray) -> np.ndarray:
+                return np.asarray(eta + along * (values - now))
+
+            there = eta_at(middle)
+        else:
+            frame = self.frame.iloc[places].reset_index(drop=True)
+
+            def eta_at(values: np.ndarray) -> np.ndarray:
+                frame[name] = column.natural(values).ravel()
+                with np.errstate(all="ignore"):
+                    return self._predictor(self.design.evaluate(frame, counterfactual=True))
+
+            there = eta_at(middle)
+            along = (eta_at(middle + _STEP) - there) / _STEP
+        # The model's density as a Normal one around the middle, from which the value is proposed.
+        coded = self.coded[:, inside]
+        proposed_precision = precision + (along / sigma) ** 2
+        with np.errstate(invalid="ignore"):
+            centre = middle + along * (coded - there) / sigma**2 / proposed_precision
+            unusable = ~np.isfinite(centre) | ~np.isfinite(proposed_precision)
+        centre = np.where(unusable, middle, centre)
+        proposed_precision = np.where(unusable, precision, proposed_precision)
+        proposed = centre + self.rng.standard_normal(centre.shape) / np.sqrt(proposed_precision)
+        new = eta_at(proposed)
+
+        def log_ratio(values: np.ndarray, at_values: np.ndarray) -> np.ndarray:
+            own = -0.5 * precision * (values - middle) ** 2 + self._fit(at_values, inside, sigma)
+            return np.asarray(own + 0.5 * proposed_precision * (values - centre) ** 2)
+
+        with np.errstate(invalid="ignore"):
+            gain = log_ratio(proposed, new) - log_ratio(now, eta)
+        accepted = np.log(self.rng.random(gain.shape)) < np.nan_to_num(gain, nan=-np.inf)
+        self._count(name, accepted)
+        value = np.where(accepted, proposed, now)
+        if change is not None:
+            self._move(change, places, ((value - now) * column.scale).ravel())
+        self._write(name, at, value)
+        self.frame.loc[places, name] = column.natural(value).ravel()
+        if change is None:
+            self.rows = self.design.evaluate(self.frame, counterfactual=True)
+        self._eta[:, inside] = np.where(accepted, new, eta)
+
+    def _move(self, change: Rows, places: np.ndarray, by: np.ndarray) -> None:
+        """Add a step along their derivatives to some of the rows."""
+        rows = self.rows
+        rows.x[places] += by[:, None] * change.x
+        for name, z in rows.z.items():
+            z[places] += by[:, None] * change.z[name]
+        for name, basis in rows.basis.items():
+            basis[places] += by[:, None] * change.basis[name]
+        if rows.offset is not None and change.offset is not None:
+            rows.offset[places] += by * change.offset
+
+    def _draw_level(self, name: str) -> None:
+        column, at, inside = self.columns[name], self.columns[name].unknown, self._inside[name]
+        regression = self.regressions[name]
+        assert isinstance(regression, ProbitRegression)
+        assert column.levels is not None
+        levels = range(len(column.levels))
+        log_mass = regression.log_mass(at)
+        for child in self._children(name):
+            log_mass = log_mass + child.log_density(name, at, column.by_level, levels)
+        places = (len(self.at) * np.arange(self.chains)[:, None] + inside).ravel()
+        frame = self.frame.iloc[places].reset_index(drop=True)
+        size = len(places)
+        frame = pd.concat([frame] * len(levels), ignore_index=True)
+        frame[name] = column.placed(np.repeat(levels, size))
+        # Rows at the first level, then those at the next; within each, chain after chain.
+        rows = self.design.evaluate(frame, counterfactual=True)
+        etas = []
+        for level in levels:
+            at_level = rows.take(slice(level * size, (level + 1) * size))
+            etas.append(self._predictor(at_level))
+            log_mass[..., level] += self._fit(etas[-1], inside, self._sigma(at_level))
+        codes = np.argmax(log_mass + self.rng.gumbel(size=log_mass.shape), axis=-1)
+        self._write(name, at, codes)
+        values = self.frame[name].copy()
+        values.iloc[places] = column.placed(codes.ravel())
+        self.frame[name] = values
+        self._place(places, rows.take(codes.ravel() * size + np.arange(size)))
+        self._eta[:, inside] = np.take_along_axis(np.stack(etas, axis=-1), codes[..., None], axis=-1)[..., 0]
+
+    def _place(self, places: np.ndarray, new: Rows) -> None:
+        """Put design arrays in place of those of some of the rows."""
+        rows = self.rows
+        pairs = [(rows.x, new.x), *((rows.z[name], new.z[name]) for name in rows.z)]
+        pairs += [(rows.index[name], new.index[name]) for name in rows.index]
+        pairs += [(rows.basis[name], new.basis[name]) for name in rows.basis]
+        if rows.residual is not None and new.residual is not None:
+            pairs.append((rows.residual, new.residual))
+        if rows.offset is not None and new.offset is not None:
+            pairs.append((rows.offset, new.offset))
+        for old, value in pairs:
+            old[places] = value
+
+    def _draw_outcome(self) -> None:
+        column, at, inside = self.columns[self.outcome], self.lost, self._inside[self.outcome]
+        sigma = self._sigma(self.rows)[:, inside] / column.scale
+        precision = 1 / sigma**2
+        sums = precision * column.standard(self._eta[:, inside])
+        for child in self._children(self.outcome):
+            more, pull = child.pulls(self.outcome, at)
+            precision, sums = precision + more, sums + pull
+        value = sums / precision + self.rng.standard_normal(sums.shape) / np.sqrt(precision)
+        self._write(self.outcome, at, value)
+        self.coded[:, inside] = column.natural(value)
+
+    def _draw_auxiliary(self, name: str) -> None:
+        column, at = self.columns[name], self.columns[name].unknown
+        if column.levels is None:
+            precision, sums = self._own(name, at)
+            self._write(name, at, sums / precision + self.rng.standard_normal(sums.shape) / np.sqrt(precision))
+            return
+        regression = self.regressions[name]
+        assert isinstance(regression, ProbitRegression)
+        log_mass = regression.log_mass(at)
+        for child in self._children(name):
+            log_mass = log_mass + child.log_density(name, at, column.by_level, range(len(column.levels)))
+        self._write(name, at, np.argmax(log_mass + self.rng.gumbel(size=log_mass.shape), axis=-1))
+
+    def _write(self, name: str, at: np.ndarray, value: np.ndarray) -> None:
+        """Put drawn values (in SDs, or level numbers) wherever the column stands."""
+        column = self.columns[name]
+        if column.levels is None:
+            columns = value[..., None]
+            self.standard[name][:, at] = value
+        else:
+            self.codes[name][:, at] = value
+            columns = column.by_level[value]
+            if column.numeric:
+                self.standard[name][:, at] = columns[..., 0]
+        for child in self._children(name):
+            if name in child.columns:
+                child.x[:, at, child.columns[name]] = columns
+
+    def _count(self, name: str, accepted: np.ndarray) -> None:
+        moved, asked = self._asked.get(name, [0, 0])
+        self._asked[name] = [moved + int(accepted.sum()), asked + accepted.size]
+
+
+def _alike(a: Rows, b: Rows) -> bool:
+    """Whether two sets of derivatives are the same."""
+    pairs = [
+        (a.x, b.x),
+        *((a.z[name], b.z[name]) for name in a.z),
+        *((a.basis[name], b.basis[name]) for name in a.basis),
+    ]
+    if a.offset is not None and b.offset is not None:
+        pairs.append((a.offset, b.offset))
+    return all(np.allclose(left, right, rtol=1e-9, atol=1e-12) for left, right in pairs)

@@ -1,0 +1,160 @@
+"""Columns of a table of which some values were not observed, and how regressions see them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from alliance_bayes.errors import ModelError
+from alliance_bayes.model.grammar import shown
+
+__all__ = ["MOST_LEVELS", "Column", "columns_of_table", "hot_deck"]
+
+#: Levels that a column with missing values may have; rows that lack one of more are left out.
+MOST_LEVELS = 12
+# A factor of more levels has its intercepts pooled, where fewer have a coefficient each.
+_MOST_DUMMIES = 6
+
+
+@dataclass(frozen=True, eq=False)
+class Column:
+    """One column.
+
+    Parameters
+    ----------
+    name
+        Its name.
+    values
+        As in the table, shape (n,); NaN, or code -1, where nothing was observed.
+    levels
+        Its values where it has few: labels, or 0 and 1; None of a number.
+    error
+        SD of the error with which it was measured; 0 of one that is what it says.
+    """
+
+    name: str
+    values: pd.Series
+    levels: tuple[object, ...] | None
+    error: float = 0.0
+
+    @cached_property
+    def missing(self) -> np.ndarray:
+        """Whether nothing was observed, shape (n,)."""
+        return self.values.isna().to_numpy()
+
+    @cached_property
+    def unknown(self) -> np.ndarray:
+        """Places of rows whose value is drawn: that was not observed, or with an error."""
+        return np.flatnonzero(self.missing | (self.error > 0))
+
+    @property
+    def numeric(self) -> bool:
+        """Whether its values are numbers, 0 and 1 too."""
+        return not isinstance(self.values.dtype, pd.CategoricalDtype)
+
+    @property
+    def pooled(self) -> bool:
+        """Whether regressions pool an intercept over its levels."""
+        return self.levels is not None and len(self.levels) > _MOST_DUMMIES
+
+    @cached_property
+    def centre(self) -> float:
+        """Mean of what was observed."""
+        return float(self.values.mean())
+
+    @cached_property
+    def scale(self) -> float:
+        """SD of what was observed."""
+        return float(self.values.std(ddof=1)) or 1.0
+
+    def standard(self, values: np.ndarray) -> np.ndarray:
+        """Numbers as distances from the mean in SDs."""
+        return (np.asarray(values, dtype=float) - self.centre) / self.scale
+
+    def natural(self, standard: np.ndarray) -> np.ndarray:
+        """Distances from the mean in SDs as numbers."""
+        return self.centre + self.scale * standard
+
+    @cached_property
+    def by_level(self) -> np.ndarray:
+        """Columns of a regression at each level, shape (n_levels, width)."""
+        assert self.levels is not None
+        if self.numeric:
+            return self.standard(np.array(self.levels, dtype=float))[:, None]
+        return np.eye(len(self.levels))[:, 1:]
+
+    def coded(self, values: pd.Series) -> np.ndarray:
+        """Number of each value's level, shape (n,)."""
+        assert self.levels is not None
+        if self.numeric:
+            return np.searchsorted(np.array(self.levels, dtype=float), values.to_numpy(float)).astype(np.int64)
+        return values.cat.codes.to_numpy(np.int64)
+
+    def placed(self, codes: np.ndarray) -> Any:
+        """Values of some levels by number, as the table has them."""
+        assert self.levels is not None
+        if self.numeric:
+            return np.array(self.levels, dtype=float)[codes]
+        dtype = self.values.dtype
+        assert isinstance(dtype, pd.CategoricalDtype)
+        return pd.Categorical.from_codes(codes.tolist(), dtype=dtype)
+
+
+def columns_of_table(
+    frame: pd.DataFrame, names: Sequence[str], error: Mapping[str, float], outcome: str
+) -> dict[str, Column]:
+    """The columns by name.
+
+    Parameters
+    ----------
+    frame
+        The rows, with missing values.
+    names
+        Columns of the model and auxiliary ones.
+    error
+        SD of the error of measurement, by column.
+    outcome
+        The outcome, which is a number whatever its values.
+
+    Raises
+    ------
+    ModelError
+        A column without any value or with one value only, of those that have missing ones.
+    """
+    found, faults = {}, []
+    for name in names:
+        values, levels = frame[name], None
+        if isinstance(values.dtype, pd.CategoricalDtype):
+            # Levels that nobody has are no values that somebody could have had.
+            values = values.cat.remove_unused_categories()
+            levels = tuple(values.cat.categories)
+        elif name != outcome and set(seen := values.dropna().unique()) <= {0.0, 1.0} and len(seen) == 2:
+            levels = (0.0, 1.0)
+        column = found[name] = Column(name, values, levels, error.get(name, 0.0))
+        if column.unknown.size and values.nunique() < 2:
+            what = "no value at all" if values.nunique() == 0 else "one value only"
+            faults.append(f"{shown(name)} has {what}, so nothing can be said of the rows that lack it")
+        if column.error and levels is not None:
+            faults.append(f"{shown(name)} has levels, and an error of measurement is one of numbers")
+    if faults:
+        raise ModelError(f"{'; '.join(faults)}. Take the column out, or check the table.")
+    return found
+
+
+def hot_deck(columns: Mapping[str, Column], frame: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
+    """The table with a value that somebody has in place of each that is missing: where chains begin."""
+    filled = frame.copy()
+    for name, column in columns.items():
+        filled[name] = column.values
+        if not column.missing.any():
+            continue
+        seen = np.flatnonzero(~column.missing)
+        at = np.arange(len(frame))
+        at[column.missing] = rng.choice(seen, int(column.missing.sum()))
+        filled[name] = column.values.iloc[at].to_numpy() if column.numeric else column.values.iloc[at].array
+    return filled

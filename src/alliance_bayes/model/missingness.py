@@ -1,0 +1,69 @@
+"""What a model says of values that were not observed, or not exactly."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from alliance_bayes.errors import ModelError
+from alliance_bayes.model.grammar import shown
+from alliance_bayes.remedies import setting
+
+if TYPE_CHECKING:
+    from alliance_bayes.model.spec import ModelSpec
+
+__all__ = ["MISSING", "check_missing"]
+
+#: What may become of rows that lack a value.
+MISSING = ("drop", "impute")
+
+
+def check_missing(spec: ModelSpec) -> tuple[str, ...]:
+    """The auxiliary columns of a model, where all that it says of missing values can be.
+
+    Raises
+    ------
+    ModelError
+        An unknown way, auxiliary columns or errors of measurement without imputation, a family that has none, or an
+        error that is no positive number or of a column that is no predictor.
+    """
+    if spec.missing not in MISSING:
+        raise ModelError(
+            f"{setting('missing')} should be one of {', '.join(map(repr, MISSING))} but got {shown(spec.missing)}."
+        )
+    given = spec.auxiliary
+    if isinstance(given, str) or not all(isinstance(name, str) and name for name in given):
+        raise ModelError(
+            f"{setting('auxiliary')} should be a list of columns but got {given!r:.100}. Put it in a list."
+        )
+    auxiliary = tuple(dict.fromkeys(given))
+    if spec.missing == "drop":
+        if auxiliary or spec.error:
+            name = "auxiliary" if auxiliary else "error"
+            raise ModelError(
+                f"{setting(name)} is for values that are drawn, but rows that lack a value are left out. Impute them: "
+                f"{setting('missing', 'impute')}."
+            )
+        return auxiliary
+    if not spec.observation.conjugate:
+        raise ModelError(
+            f"values are imputed in models of family 'gaussian', but this one's is {shown(spec.family)}. Change the "
+            f"family, or leave incomplete rows out: {setting('missing', 'drop')}."
+        )
+    if spec.weights is not None and spec.weights_kind == "sampling":
+        raise ModelError(
+            f"{setting('missing', 'impute')} and {setting('weights_kind', 'sampling')} are two ways to make up for who "
+            "was not observed. Take one of them out."
+        )
+    for name, sd in spec.error.items():
+        if isinstance(sd, bool) or not isinstance(sd, int | float) or not math.isfinite(sd) or sd <= 0:
+            raise ModelError(
+                f"{setting('error')} of {shown(name)} should be a positive number, the SD of its error of measurement "
+                f"in its own unit, but got {sd!r:.40}."
+            )
+        if name not in spec.parsed.columns[1:]:
+            raise ModelError(
+                f"{setting('error')} names {shown(name)}, which is no predictor of the formula. Its predictors: "
+                f"{', '.join(spec.parsed.columns[1:])}."
+            )
+    return auxiliary

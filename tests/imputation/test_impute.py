@@ -1,0 +1,139 @@
+"""Models of tables with missing values: who is analysed, what is drawn, and what a fit says of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import alliance_bayes as ab
+from imputing import FORMULA, table
+
+DRAWS = 400
+
+
+@pytest.fixture(scope="module")
+def data() -> pd.DataFrame:
+    return table()
+
+
+@pytest.fixture(scope="module")
+def fit(data: pd.DataFrame) -> ab.Fit:
+    model = ab.Model(FORMULA, missing="impute", auxiliary=("aux",))
+    return model.fit(ab.read_cohort(data), seed=3, draws=DRAWS, progress=False)
+
+
+def test_everybody_is_analysed(fit: ab.Fit, data: pd.DataFrame) -> None:
+    assert fit.flow.analysed == len(data)
+    assert fit.shape == (4, DRAWS)
+    gaps = {name: int(data[name].isna().sum()) for name in ("x", "y", "z")}
+    assert fit.info["imputation"]["columns"] == gaps
+    assert fit.info["engine"] == "imputation"
+
+
+def test_completed_tables_keep_what_was_observed(fit: ab.Fit, data: pd.DataFrame) -> None:
+    tables = fit.imputed()
+    assert len(tables) == 40
+    for name in ("y", "x", "z", "w"):
+        seen = data[name].notna().to_numpy()
+        values = np.array([one[name].to_numpy(float) for one in tables])
+        assert np.array_equal(values[:, seen], np.tile(data[name].to_numpy(float)[seen], (40, 1)))
+        assert np.isfinite(values).all()
+        # What was not observed differs from table to table.
+        assert seen.all() or (values[:, ~seen].std(axis=0) > 0).mean() > 0.9
+    assert set(np.unique(tables[0]["z"])) == {0.0, 1.0}
+
+
+def test_imputed_values_are_where_the_truth_is(fit: ab.Fit) -> None:
+    """The complete table, from which values were taken: drawn values predict those, with the spread that they say."""
+    truth = table(complete=True)["x"].to_numpy(float)
+    places = fit.imputation.places["x"]  # type: ignore[union-attr]
+    drawn = fit.imputation.values["x"]  # type: ignore[union-attr]
+    z = (truth[places] - drawn.mean(axis=0)) / drawn.std(axis=0)
+    # Of 46 standardised errors the mean square is 1 within 4 standard errors, sqrt(2 / 46) each.
+    assert abs(np.mean(z**2) - 1) < 4 * np.sqrt(2 / len(places))
+
+
+def test_fraction_of_missing_information(fit: ab.Fit) -> None:
+    """Against refits of the completed tables: one minus the variance within them over the whole variance."""
+    table_ = fit.effects(["coefficients"])
+    within = []
+    for one in fit.imputed(20):
+        centred = one.assign(participant_id=[str(k) for k in range(len(one))])
+        again = ab.Model(
+            FORMULA, priors={name: str(fit.priors[name].prior) for name in fit.priors}, centre=_centre(fit)
+        )
+        refitted = again.fit(ab.read_cohort(centred), seed=1, draws=250, progress=False)
+        within.append(refitted.posterior["beta"].var(("chain", "draw"), ddof=1).to_numpy())
+    total = fit.posterior["beta"].var(("chain", "draw"), ddof=1).to_numpy()
+    expected = 1 - np.mean(within, axis=0) / total
+    # Tables' within-variances vary by some 20 % (SD), so that their mean over 20 has an error of .05; the chains'
+    # variance of 1,600 draws, worth some 500, has one of 6 %.
+    own = [float(table_["fmi"][f"coefficient/{name}"]) for name in fit.design.terms if name in ("x", "w", "z", "x:z")]
+    wanted = [value for name, value in zip(fit.design.terms, expected, strict=True) if name in ("x", "w", "z", "x:z")]
+    assert np.abs(np.array(own) - wanted).max() < 0.25
+    assert 0.05 < np.mean(own) < 0.9
+
+
+def _centre(fit: ab.Fit) -> dict[str, float]:
+    return {name: value for name, value in fit.design.centres.items() if name in ("x", "z", "w")}
+
+
+def test_nothing_missing_gives_the_ordinary_fit(data: pd.DataFrame) -> None:
+    complete = ab.read_cohort(data.dropna())
+    imputing = ab.Model(FORMULA, missing="impute").fit(complete, seed=1, draws=100, progress=False)
+    dropping = ab.Model(FORMULA).fit(complete, seed=1, draws=100, progress=False)
+    assert imputing.imputation is None
+    assert np.array_equal(imputing.posterior["beta"], dropping.posterior["beta"])
+
+
+def test_saved_fit_is_the_same(fit: ab.Fit, tmp_path: Path) -> None:
+    fit.save(tmp_path / "fit.nc")
+    again = ab.load_fit(tmp_path / "fit.nc")
+    for name in ("mean", "sd", "fmi"):
+        pd.testing.assert_series_equal(again.effects()[name], fit.effects()[name], rtol=1e-9)
+    pd.testing.assert_frame_equal(again.imputed(2)[1], fit.imputed(2)[1])
+
+
+def test_same_seed_same_draws(data: pd.DataFrame) -> None:
+    model, cohort = ab.Model("y ~ x + w", missing="impute"), ab.read_cohort(data)
+    one, two, other = (model.fit(cohort, seed=seed, draws=20, progress=False) for seed in (1, 1, 2))
+    assert np.array_equal(one.posterior["beta"], two.posterior["beta"])
+    assert not np.array_equal(one.posterior["beta"], other.posterior["beta"])
+
+
+def test_checks_look_at_draws_and_at_one_completed_table(fit: ab.Fit) -> None:
+    report = fit.check(replicates=200)
+    criteria = report["convergence"].table.set_index("criterion")
+    assert "R-hat of imputed values, largest" in criteria.index
+    assert all(
+        result.sentence.startswith("Of one completed table") for result in report if result.name != "convergence"
+    )
+
+
+def test_refused_at_once() -> None:
+    for given, message in (
+        ({"missing": "guess"}, "missing"),
+        ({"auxiliary": ("aux",)}, "auxiliary"),
+        ({"error": {"x": 1.0}}, "error"),
+        ({"missing": "impute", "error": {"x": -1.0}}, "positive"),
+        ({"missing": "impute", "error": {"y": 1.0}}, "no predictor"),
+        ({"missing": "impute", "auxiliary": "aux"}, "list"),
+        ({"missing": "impute", "family": "student_t"}, "gaussian"),
+    ):
+        with pytest.raises(ab.ModelError, match=message):
+            ab.Model("y ~ x + w", **given)
+
+
+def test_columns_that_cannot_be_imputed(data: pd.DataFrame) -> None:
+    many = data.assign(site=[f"s{k % 15}" if k % 10 else None for k in range(len(data))], who=None)
+    model = ab.Model("y ~ x + (1 | site)", missing="impute", roles={"site": "group"})
+    fit = model.fit(ab.read_cohort(many), seed=1, draws=20, progress=False)
+    # Those without a level of a factor of many are left out, and counted.
+    assert fit.flow.analysed == int(many["site"].notna().sum())
+    with pytest.raises(ab.ModelError, match="no column 'nowhere'"):
+        ab.Model("y ~ x", missing="impute", auxiliary=("nowhere",)).fit(ab.read_cohort(data), progress=False)
+    with pytest.raises(ab.ModelError, match="already"):
+        ab.Model("y ~ x", missing="impute", auxiliary=("x",)).fit(ab.read_cohort(data), progress=False)
