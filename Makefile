@@ -7,10 +7,11 @@ COHORT ?=
 FULL ?=
 REPORT ?= reports/study.html
 ARGS ?=
-# A file of tests is one job, since its fixtures are its own.
-PARALLEL := -n auto --dist loadfile
+# A file of tests is one job, since its fixtures are its own. The files keep their order, the long ones first
+# (tests/conftest.py): by themselves those of the fewest tests would come last, some of them long, and a core would wait.
+PARALLEL := -n auto --dist loadfile --no-loadscope-reorder
 # Every core has a worker already: threads of BLAS would only take turns with them.
-test test-slow: export OPENBLAS_NUM_THREADS := 1
+test test-slow test-all: export OPENBLAS_NUM_THREADS := 1
 # Containers often forbid Python to keep what it compiles. Each worker and each command that a test starts would then
 # compile every module again, and pytest rewrite every assertion.
 unexport PYTHONDONTWRITEBYTECODE
@@ -18,7 +19,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # One environment is shared: no two targets may set it up at once.
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help report reports test test-slow validate bench lint format examples docs check-reports check-wheel lock clean distclean env-runtime env-dev
+.PHONY: help report reports test test-slow test-all validate bench lint format examples docs check-reports check-wheel lock clean distclean env-runtime env-dev
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -35,6 +36,9 @@ test: env-dev ## the fast tests
 
 test-slow: env-dev ## the tests that sample for long
 	$(PY) -m pytest -m "slow and not validation" $(PARALLEL) $(ARGS)
+
+test-all: env-dev ## both in one session, as CI does
+	$(PY) -m pytest -m "not validation" $(PARALLEL) $(ARGS)
 
 validate: env-dev ## coverage, calibration and agreement at full size, into docs/validation/results.md (ARGS="FILE ..." for some)
 	$(PY) scripts/validate.py $(ARGS)

@@ -26,6 +26,12 @@ def pytest_configure() -> None:
         signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with long tests come first: of a long one at the end, all processors but one would wait for the last."""
+    long = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in long)
+
+
 @pytest.fixture
 def python_mode() -> Iterator[None]:
     """Functions of a graph are called a few times in a test, so compiling them would take longer than running them."""
@@ -33,6 +39,17 @@ def python_mode() -> Iterator[None]:
 
     with pytensor.config.change_flags(mode="FAST_COMPILE", cxx=""):
         yield
+
+
+@pytest.fixture
+def gate_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of all checks only the one that decides is run: for tests of what commands read and write, not of what they find.
+
+    The others fit the model a dozen times again, which takes longer than all else that such a command does.
+    """
+    from alliance_bayes.checks import registry
+
+    monkeypatch.setattr(registry, "CHECKS", {name: check for name, check in registry.CHECKS.items() if check.gate})
 
 
 @pytest.fixture(scope="module")
