@@ -19,7 +19,8 @@ from alliance_bayes.effects.equivalence import DECIDED
 from alliance_bayes.errors import UsageError
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.report import Rendered
-from alliance_bayes.report.text import MINUS, SCALE, UNSETTLED
+from alliance_bayes.report.text import MINUS
+from alliance_bayes.report.verdicts import SCALE, UNSETTLED
 from builders import fitted, of_family, rendered, rows
 
 FORMULA = "who5_followup ~ alliance + who5_baseline + (1 | sex)"

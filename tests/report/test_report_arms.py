@@ -66,7 +66,8 @@ def test_the_page_leads_with_the_difference_of_the_arms(checks_of: Callable[...,
         f"In units of the residual SD the difference is {MINUS}0.60 ({MINUS}0.60 to {MINUS}0.60). This is not "
         "the usual Cohen’s d: the residual SD is what scores vary by once the model’s other terms are known, not the "
         "SD of the scores, so that it is mostly the smaller one, and the quotient the larger. The probability that it "
-        "is too small to matter (within ±1 BDI points) is less than 1%. The probability that it "
+        "is too small to matter (within ±1 BDI points) is less than 1%; it lies below that margin with a "
+        "probability of 0.95 or more. The probability that it "
         "reaches the smallest relevant difference, 5 BDI points, is less than 1%.",
     )
     # The rows that the sentences' numbers come from.
@@ -139,11 +140,12 @@ def test_a_product_is_said_and_has_a_row(checks_of: Callable[..., CheckReport]) 
 
 def test_differences_within_the_margin_are_called_equivalent(checks_of: Callable[..., CheckReport]) -> None:
     near = page_of(fit_of(trial(), -0.2, 0.5, sds={"beta": [0.1, 0.3, 0.1], "sigma": 0.1}, draws=400), checks_of)
-    said = re.search(r"within ±1 BDI points\) is (?:more than )?9\d(?:\.\d)?%, which is (.*?)\.", near.findings[1])
+    said = re.search(r"within ±1 BDI points\) is (?:more than )?9\d(?:\.\d)?%: (.*?)\.", near.findings[1])
     assert said is not None
-    assert said[1] == "equivalence by that margin"
+    assert said[1] == "equivalent by that margin"
     far = page_of(fit_of(trial(), -1.2, 0.5, sds={"beta": [0.1, 0.3, 0.1], "sigma": 0.1}, draws=400), checks_of)
-    assert "equivalence" not in " ".join(far.findings)
+    assert "equivalent" not in " ".join(far.findings)
+    assert "which decides neither for equivalence nor for a difference." in far.findings[1]
 
 
 def test_a_pooled_factor_may_be_what_the_page_is_about(checks_of: Callable[..., CheckReport]) -> None:

@@ -19,7 +19,8 @@ from alliance_bayes.fit import FittedModel
 from alliance_bayes.report import Rendered
 from alliance_bayes.report.finding import scale_words
 from alliance_bayes.report.rows import Estimates
-from alliance_bayes.report.text import MINUS, SCALE, UNSETTLED, Claim, claim, excludes_zero, least_claim
+from alliance_bayes.report.text import MINUS
+from alliance_bayes.report.verdicts import SCALE, UNSETTLED, Claim, claim, excludes_zero, least_claim
 from builders import fitted, rendered, rows
 
 LIMITS = {word: limit for limit, word in SCALE}

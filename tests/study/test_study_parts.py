@@ -12,7 +12,7 @@ import xarray as xr
 import alliance_bayes as ab
 from alliance_bayes.checks import run_gate
 from alliance_bayes.effects import effects
-from alliance_bayes.report.text import excludes_zero
+from alliance_bayes.report.verdicts import excludes_zero
 from alliance_bayes.study import Part, StudyOptions, run_study, runner
 from alliance_bayes.study.cache import PosteriorCache
 from alliance_bayes.study.course import course

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from alliance_bayes.effects import COLUMNS, EffectTable
 from alliance_bayes.report import Finding
 from alliance_bayes.report.rows import condition
-from alliance_bayes.report.text import MINUS, SCALE, excludes_zero
+from alliance_bayes.report.text import MINUS
+from alliance_bayes.report.verdicts import SCALE, excludes_zero, more_or_less, slope_sentence, within_margin
 from alliance_bayes.study import Block, Part
 from alliance_bayes.study.declared import chosen_rows
 from alliance_bayes.study.tables import (
@@ -24,7 +25,7 @@ from alliance_bayes.study.tables import (
     prefix_of,
     shown,
 )
-from alliance_bayes.study.words import more_or_less, share_words, slope_sentence, within_margin
+from alliance_bayes.study.words import share_words
 from builders import UNIT, row_of, table_of
 
 LIMITS = {word: limit for limit, word in SCALE}

@@ -25,15 +25,12 @@ from alliance_bayes.report.phrases import (
     outcome_words,
     slope_contrast,
     under_other_priors,
-    way_words,
 )
 from alliance_bayes.report.privacy import ShownFlow
 from alliance_bayes.report.rows import Estimates
 from alliance_bayes.report.small_counts import analysed_words, unit_words
 from alliance_bayes.report.svg import Picture
 from alliance_bayes.report.text import (
-    Claim,
-    claim,
     clean,
     column_name,
     exact,
@@ -44,6 +41,7 @@ from alliance_bayes.report.text import (
     units,
 )
 from alliance_bayes.report.untold import unsaid
+from alliance_bayes.report.verdicts import Claim, answer_words, claim
 from alliance_bayes.report.wording import Wording
 
 if TYPE_CHECKING:
@@ -236,8 +234,6 @@ def sentence(fit: FittedModel, estimates: Estimates, row: pd.Series, direction: 
     """The contrast, settled or not."""
     outcome, scale = outcome_words(fit)[0], fit.design.scales.get(fit.design.outcome.name)
     event = fit.design.family.event
-    above, below = way_words(fit)
-    first, second = (below, above) if "better" in below else (above, below)
     figures = [float(row[name]) for name in ("mean", "lower", "upper")]
     if direction.settled and not direction.above:
         # By how much it was lower: a size has no sign, and neither have the figures of its interval.
@@ -251,18 +247,8 @@ def sentence(fit: FittedModel, estimates: Estimates, row: pd.Series, direction: 
         places = estimates.places(row)
     size, lower, upper = (number(end, places) for end in figures)
     interval = f"{interval_name(row['interval'], float(row['prob']))} {lower} to {upper}"
-    return SENTENCES(
-        "settled" if direction.settled else "unsettled",
-        outcome=outcome,
-        word=direction.word,
-        way=direction.pick(above, below),
-        better=first,
-        worse=second,
-        high=ends.high,
-        low=ends.low,
-        size=size,
-        points=points,
-        interval=interval,
+    return answer_words(
+        fit, direction, outcome=outcome, high=ends.high, low=ends.low, size=size, points=points, interval=interval
     )
 
 

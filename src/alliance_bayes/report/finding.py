@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from alliance_bayes.report.checked import Item
 from alliance_bayes.report.tables import Table
-from alliance_bayes.report.text import SCALE, UNSETTLED, Claim, percent
+from alliance_bayes.report.text import percent
+from alliance_bayes.report.verdicts import SCALE, UNSETTLED, Claim
 from alliance_bayes.report.wording import Wording
 
 if TYPE_CHECKING:

@@ -12,7 +12,6 @@ from alliance_bayes.checks import Gate
 from alliance_bayes.checks.refits import FEW_LEVELS
 from alliance_bayes.checks.stated import MOST_AT, SAID_AT
 from alliance_bayes.effects.at import at_words
-from alliance_bayes.effects.equivalence import standing_of
 from alliance_bayes.effects.options import DENOMINATORS
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.report.arms import differences, moderated, reference_of, varied_by
@@ -25,7 +24,6 @@ from alliance_bayes.report.phrases import (
     adjusted_for,
     contrast_of,
     contrast_values,
-    lower_is_better,
     outcome_words,
     persons_of,
     under_other_priors,
@@ -37,15 +35,11 @@ from alliance_bayes.report.small_counts import alike_but_for
 from alliance_bayes.report.text import (
     MINUS,
     PROBABILITY,
-    UNSETTLED,
-    Claim,
     capital,
-    claim,
     clean,
     column_name,
     count,
     exact,
-    excludes_zero,
     factor_name,
     join,
     levels_words,
@@ -57,6 +51,14 @@ from alliance_bayes.report.text import (
     units,
 )
 from alliance_bayes.report.untold import unsaid
+from alliance_bayes.report.verdicts import (
+    Claim,
+    claim,
+    excludes_zero,
+    lower_is_better,
+    margin_verdict,
+    symptom_words,
+)
 from alliance_bayes.report.wording import Wording
 
 __all__ = ["find"]
@@ -133,8 +135,6 @@ def _association(fit: FittedModel, estimates: Estimates, checked: Checked, small
     given = adjusted_for(fit, focal)
     fitted = claim(slope)
     direction = under_other_priors(fitted, checked)
-    way = direction.pick("higher", "lower")
-    leaning = f", though it was {direction.word} {way}" if direction.leaning else ""
     sentence = _sentence(
         estimates,
         slope,
@@ -144,7 +144,7 @@ def _association(fit: FittedModel, estimates: Estimates, checked: Checked, small
         outcome=outcome,
         points=points,
         given=given,
-        leaning=leaning,
+        leaning=direction.though,
         over=over_words(fit.design, str(slope["population"])),
     )
     text = SENTENCES(
@@ -265,7 +265,7 @@ def _sentence(estimates: Estimates, row: pd.Series, direction: Claim | None = No
     text = measure.sentence if direction is None or direction.settled else measure.unsettled
     known = {"mean": mean, "size": mean.removeprefix(MINUS), "interval": estimates.spoken(row)}
     if direction is not None:
-        known |= {"word": direction.word, "way": direction.pick("higher", "lower")}
+        known |= {"word": direction.word, "way": direction.way}
     return text.format_map(defaultdict(str, known | words))
 
 
@@ -350,7 +350,7 @@ def _moderation(fit: FittedModel, estimates: Estimates, row: pd.Series, column: 
         step=step_of(fit.design, column),
         settled=direction.settled,
         word=direction.word,
-        way=direction.pick("higher", "lower"),
+        way=direction.way,
         mean=mean if not direction.settled else mean.removeprefix(MINUS),
         points=points or _percentage_points(estimates, row),
         over=over_words(fit.design, str(row["population"]), str(row["factor"])),
@@ -366,8 +366,7 @@ def _difference(fit: FittedModel, estimates: Estimates, checked: Checked, row: p
     where = {"factor": factor, "level": row["level"], "versus": row["versus"]}
     fitted = claim(row)
     direction = under_other_priors(fitted, checked, row)
-    way, few = direction.pick("higher", "lower"), lower_is_better(fit)
-    symptoms = direction.pick(" (more symptoms)", " (fewer symptoms)") if few else ""
+    few = lower_is_better(fit)
     varied = varied_by(fit.design, factor)
     population = str(row["population"])
     over = _over(fit, factor, population)
@@ -380,8 +379,8 @@ def _difference(fit: FittedModel, estimates: Estimates, checked: Checked, row: p
         versus=clean(row["versus"]),
         outcome=outcome,
         points=points or _percentage_points(estimates, row),
-        way=f"{way}{symptoms}" if direction.settled else way,
-        leaning=f", though it was {direction.word} {way}" if direction.leaning else "",
+        way=f"{direction.way}{symptom_words(fit, direction)}" if direction.settled else direction.way,
+        leaning=direction.though,
         over=over.replace(" over", " on average over", 1),
         given=adjusted_for(fit, factor),
     )
@@ -418,7 +417,7 @@ def _difference(fit: FittedModel, estimates: Estimates, checked: Checked, row: p
         within=residual and set(fit.design.formula.columns[1:]) == {factor},
         in_rope=_in_rope(estimates, row),
         limits=rope_limits(fit, row) if pd.notna(row["p_rope"]) else "",
-        equivalent=standing_of(row) == "inside",
+        verdict=margin_verdict(row) if pd.notna(row["p_rope"]) else "",
         reached=estimates.share_spoken(row, "p_relevant") if pd.notna(row["p_relevant"]) else "",
         relevant=relevance_words(fit, row),
     )
@@ -476,8 +475,7 @@ def _pairs(
             if first
             else estimates.interval(row).strip("()")
         )
-        word = f", {direction.word} {direction.pick('above', 'below')} zero" if direction.word != UNSETTLED else ""
-        return f"{pair_name(row, width=40)}, {amount}{word} ({inside})"
+        return f"{pair_name(row, width=40)}, {amount}{direction.side} ({inside})"
 
     named = "; ".join(say(row, one, one is claims[0]) for (_, row), one in zip(shown.iterrows(), claims, strict=True))
     # Among hundreds of pairs the largest is of no interest unless it is clear; and a provider is a person.

@@ -11,18 +11,17 @@ from alliance_bayes.model import PooledFactor
 from alliance_bayes.model.roles import is_of_persons
 from alliance_bayes.report.checked import Checked
 from alliance_bayes.report.rows import Estimates
-from alliance_bayes.report.text import Claim, claim, column_name, join, least_claim, levels_words, unit_of, units
+from alliance_bayes.report.text import column_name, join, levels_words, unit_of, units
+from alliance_bayes.report.verdicts import Claim, claim, least_claim
 
 __all__ = [
     "adjusted_for",
     "contrast_of",
     "contrast_values",
-    "lower_is_better",
     "outcome_words",
     "persons_of",
     "slope_contrast",
     "under_other_priors",
-    "way_words",
 ]
 
 
@@ -55,23 +54,6 @@ def contrast_values(fit: FittedModel, row: pd.Series) -> tuple[float, float]:
     declared = fit.spec.declared_contrast(fit.design, term) if row["estimand"] == "slope_contrast" else None
     low, high = declared or np.quantile(fit.design.frame[term].to_numpy(float), [0.1, 0.9])
     return float(low), float(high)
-
-
-def lower_is_better(fit: FittedModel) -> bool:
-    """Whether less of the outcome is better, as with symptoms."""
-    scale = None if fit.design.family.event else fit.design.scales.get(fit.design.outcome.name)
-    return scale is not None and not scale.higher_is_better
-
-
-def way_words(fit: FittedModel) -> tuple[str, str]:
-    """What more and what less of the outcome are called: better and worse where its scale says which is which.
-
-    Of symptoms the words say both, since fewer points are better.
-    """
-    scale = None if fit.design.family.event else fit.design.scales.get(fit.design.outcome.name)
-    if scale is None or not (scale.instrument or not scale.higher_is_better):
-        return "higher", "lower"
-    return ("better", "worse") if scale.higher_is_better else ("higher (worse)", "lower (better)")
 
 
 def outcome_words(fit: FittedModel) -> tuple[str, str]:

@@ -14,6 +14,7 @@ import pandas as pd
 from alliance_bayes.effects import EffectTable
 from alliance_bayes.effects.analysis import PRIOR_DRAWS
 from alliance_bayes.effects.at import at_words, levels_at
+from alliance_bayes.effects.equivalence import DECIDED
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model import Design
 from alliance_bayes.report.forest import Forest, Interval, forest_size
@@ -26,7 +27,6 @@ from alliance_bayes.report.tables import Table
 from alliance_bayes.report.text import (
     MINUS,
     PROBABILITY,
-    SCALE,
     Row,
     capital,
     clean,
@@ -42,6 +42,7 @@ from alliance_bayes.report.text import (
     unit_of,
     units,
 )
+from alliance_bayes.report.verdicts import SCALE
 
 __all__ = [
     "MOST_ROWS",
@@ -244,7 +245,10 @@ class Estimates:
 
     def share(self, row: Row, column: str) -> str:
         """A probability of the row (`p_rope`, `p_relevant`); of independent draws where it is the prior's."""
-        return probability(_float(row[column]), PRIOR_DRAWS if column == "p_rope_prior" else _float(row["ess_bulk"]))
+        value = _float(row[column])
+        if column == "p_rope_prior":
+            return probability(value, PRIOR_DRAWS)
+        return short_of(value, probability(value, _float(row["ess_bulk"])), (DECIDED,), (1 - DECIDED,))
 
     def interval_heading(self) -> str:
         """The interval's probability and kind, for a table's heading."""
@@ -263,10 +267,24 @@ class Estimates:
 def _short_of_limits(row: Row) -> str:
     """The probability of direction, never rounded up to a limit of the words for it that it does not reach."""
     value = _float(row["p_direction"])
-    shown = probability(value, _float(row["ess_bulk"]))
-    for limit, _ in SCALE:
-        if value < limit and shown in (percent(limit), percent(limit, 1)):
-            return f"< {shown}"
+    return short_of(value, probability(value, _float(row["ess_bulk"])), [limit for limit, _ in SCALE])
+
+
+def short_of(value: float, shown: str, upper: Iterable[float], lower: Iterable[float] = ()) -> str:
+    """A probability as it is printed, but not as a limit that decides about words where it falls short of it.
+
+    Parameters
+    ----------
+    value, shown
+        The probability, and as it would be printed.
+    upper, lower
+        Limits that it must reach from below, and from above: one less, or one more, of the last digit is printed.
+    """
+    for limits, step in ((upper, -1), (lower, 1)):
+        for limit in limits:
+            for places in (0, 1):
+                if (value - limit) * step > 0 and shown == percent(limit, places):
+                    return percent(limit + step * 10.0 ** -(2 + places), places)
     return shown
 
 

@@ -10,18 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from alliance_bayes.effects.equivalence import DECIDED, standing_of
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.report.answer import Answer, contrast_row
 from alliance_bayes.report.groups import factors_of, fixed_at_zero
 from alliance_bayes.report.held import Mark, is_of_contrast, marks_of
-from alliance_bayes.report.phrases import outcome_words, way_words
+from alliance_bayes.report.phrases import outcome_words
 from alliance_bayes.report.rows import Estimates, text_of
 from alliance_bayes.report.tables import Table
 from alliance_bayes.report.text import (
     PROBABILITY,
-    UNSETTLED,
-    Claim,
     Row,
     capital,
     clean,
@@ -29,12 +26,12 @@ from alliance_bayes.report.text import (
     count,
     derived,
     exact,
-    excludes_zero,
     factor_name,
     join,
     number,
     units,
 )
+from alliance_bayes.report.verdicts import differ_words, plain_words, settled_words, standings_words, sure_words
 from alliance_bayes.report.wording import Wording
 
 if TYPE_CHECKING:
@@ -46,15 +43,9 @@ __all__ = [
     "estimate_words",
     "margin_words",
     "margins_of",
-    "plain_words",
-    "settled_words",
-    "size_words",
     "span_words",
-    "standings_of",
-    "standings_words",
     "summary_of",
     "summary_table",
-    "sure_words",
 ]
 
 SENTENCES = Wording("alliance_bayes.report", "sentences/summary.toml")
@@ -195,14 +186,6 @@ def _differences(view: View, factors: Sequence[str], of: str, people: str) -> Su
     if not rows:
         return None
     first, n = next(part for part in parts if len(part)).iloc[0], len(rows)
-    judged = standings_of(rows)
-    inside = judged.count("inside")
-    if any(map(excludes_zero, rows)):
-        words = SENTENCES("some_difference", one=n == 1, small=bool(judged) and inside == n)
-    elif judged and inside == len(judged):
-        words = SENTENCES("all_inside")
-    else:
-        words = SENTENCES("no_difference", undecided="undecided" in judged)
     names = join([factor_name(factor) for factor in named])
     about = [partial(_is_of_factor, factor, str(first["term"]) if of == "slope" else "") for factor in named]
     return SummaryRow(
@@ -213,7 +196,7 @@ def _differences(view: View, factors: Sequence[str], of: str, people: str) -> Su
         standings_words(rows),
         "–",
         settled_words(rows),
-        words,
+        capital(differ_words(rows)),
         marks_of(view, lambda called: any(one(called) for one in about)),
         (str(first.name),) if n == 1 else (),
         (margins_of(first)[0], ""),
@@ -230,25 +213,6 @@ def span_words(estimates: Estimates, rows: Sequence[Row], unit: str = "") -> str
         means = [float(row["mean"]) for row in rows]
         mean, (low, high) = "", (min(means), max(means))
     return SENTENCES("span", mean=mean, low=number(low, places), high=number(high, places), unit=unit)
-
-
-def standings_of(rows: Sequence[Row]) -> list[str]:
-    """Where differences lie with regard to the margin, of those that have one."""
-    return [standing_of(row) for row in rows if pd.notna(row["rope_low"])]
-
-
-def standings_words(rows: Sequence[Row]) -> str:
-    """How many differences are negligible, are more, or are undecided; a dash where there is no margin."""
-    judged = standings_of(rows)
-    inside, undecided = judged.count("inside"), judged.count("undecided")
-    counts = {"inside": inside, "undecided": undecided, "beyond": len(judged) - inside - undecided}
-    said = {name: count(n) if n else "" for name, n in counts.items()}
-    return SENTENCES("standings", **said, n=count(len(judged))) or "–"
-
-
-def settled_words(rows: Sequence[Row]) -> str:
-    """How many differences have an interval that excludes zero."""
-    return SENTENCES("settled_of", clear=count(sum(map(excludes_zero, rows))), n=count(len(rows)), one=len(rows) == 1)
 
 
 def _pairs_of(estimates: Estimates, factor: str, of: str) -> pd.DataFrame:
@@ -284,29 +248,3 @@ def margins_of(row: Row) -> tuple[str, str]:
     low, high, least = (float(row[name]) * scale for name in ("rope_low", "rope_high", "relevant"))
     negligible = "" if math.isnan(high) else f"±{derived(high)}" if low == -high else f"{exact(low)} to {exact(high)}"
     return negligible, "" if math.isnan(least) or pd.isna(row["p_relevant"]) else exact(least)
-
-
-def sure_words(estimates: Estimates, row: pd.Series, direction: Claim) -> str:
-    """The word for certainty with the probability of direction; of what is settled the plain words say which."""
-    said = estimates.direction(row)
-    if said == "–":
-        return said if direction.word == UNSETTLED else capital(direction.word)
-    return SENTENCES("sure", word=direction.word, said=said.partition(" a")[0] if direction.settled else said)
-
-
-def plain_words(fit: FittedModel, row: pd.Series, direction: Claim, where: str) -> str:
-    """Direction and size in everyday words."""
-    above, below = way_words(fit)
-    way = SENTENCES("direction", settled=direction.settled, way=direction.pick(above, below), where=where)
-    size = size_words(row)
-    return f"{way}; {size}" if size else way
-
-
-def size_words(row: pd.Series) -> str:
-    """How large a difference is against the two margins; empty where there are none."""
-    standing = standing_of(row) if pd.notna(row["rope_low"]) else ""
-    reach = ""
-    if pd.notna(row["p_relevant"]):
-        p = float(row["p_relevant"])
-        reach = "reached" if p >= DECIDED else "short" if p <= 1 - DECIDED else "open"
-    return SENTENCES("size", standing=standing, reach=reach)

@@ -8,7 +8,6 @@ import unicodedata
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, replace
 from decimal import ROUND_HALF_UP, Decimal
 from types import MappingProxyType
 from typing import Any
@@ -24,13 +23,9 @@ from alliance_bayes.model.scales import called
 __all__ = [
     "MINUS",
     "PROBABILITY",
-    "SCALE",
-    "UNSETTLED",
-    "Claim",
     "Row",
     "calling",
     "capital",
-    "claim",
     "clean",
     "column_name",
     "count",
@@ -38,7 +33,6 @@ __all__ = [
     "derived",
     "equations",
     "exact",
-    "excludes_zero",
     "factor_name",
     "family_sentence",
     "interval_name",
@@ -534,84 +528,3 @@ def _step(design: Design, column: str) -> str:
 
 # A row of an effects table; a mapping where there are thousands of them.
 type Row = pd.Series | Mapping[Any, Any]
-
-#: Probability of direction from which a word is used. The limits are those of three of the calibrated terms of the IPCC
-#: ("virtually certain", "extremely likely", "very likely"; Mastrandrea et al. 2010, Guidance note on consistent
-#: treatment of uncertainties); the words are plainer.
-SCALE = ((0.99, "almost certainly"), (0.95, "very probably"), (0.90, "probably"))
-#: What is said of everything below the scale.
-UNSETTLED = "not settled"
-
-
-@dataclass(frozen=True)
-class Claim:
-    """What may be said of the direction of an estimate.
-
-    Parameters
-    ----------
-    row
-        Id of its row in the effects table.
-    word
-        One of the words of `SCALE`, or `UNSETTLED`.
-    above
-        Whether the estimate is above zero.
-    settled
-        Whether the interval excludes zero and a word of the scale applies. Without it no finding states a direction
-        as found.
-    """
-
-    row: str
-    word: str
-    above: bool
-    settled: bool
-
-    @property
-    def leaning(self) -> bool:
-        """Whether a direction is probable though it is not settled."""
-        return not self.settled and self.word != UNSETTLED
-
-    def pick(self, above: str, below: str) -> str:
-        """One of two words, by the side of zero on which the estimate is."""
-        return above if self.above else below
-
-
-def claim(row: pd.Series) -> Claim:
-    """The claim that a row allows.
-
-    Parameters
-    ----------
-    row
-        A row of an effects table with `mean`, `median`, `lower`, `upper` and `p_direction`.
-
-    Notes
-    -----
-    The word is that of the probability of direction. While the interval includes zero it is never more than the lowest
-    word of the scale, whatever the interval's probability; and where mean and median lie on different sides of zero
-    there is none.
-    """
-    median, mean, direction = (float(row[name]) for name in ("median", "mean", "p_direction"))
-    apart = mean * median < 0
-    word = next((word for limit, word in SCALE if direction >= limit and not apart), UNSETTLED)
-    clear = excludes_zero(row)
-    if word != UNSETTLED and not clear:
-        word = SCALE[-1][1]
-    return Claim(str(row.name), word, median >= 0, clear and word != UNSETTLED)
-
-
-def least_claim(direction: Claim, others: Iterable[Claim]) -> Claim:
-    """The claim that holds under all of several fits: the least certain word, or none if their sides differ."""
-    claims = [direction, *others]
-    # From the surest to the least.
-    words = [word for _, word in SCALE]
-    if len({one.above for one in claims}) > 1 or any(one.word not in words for one in claims):
-        return replace(direction, word=UNSETTLED, settled=False)
-    return replace(
-        direction,
-        word=max((one.word for one in claims), key=words.index),
-        settled=all(one.settled for one in claims),
-    )
-
-
-def excludes_zero(row: Row) -> bool:
-    """Whether a row's interval is on one side of zero."""
-    return bool(float(row["lower"]) > 0 or float(row["upper"]) < 0)

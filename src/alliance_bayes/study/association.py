@@ -11,8 +11,9 @@ from alliance_bayes.checks.comparison import Comparison
 from alliance_bayes.report.curve import LEAST, average_curve, grouped_histogram, observed_means
 from alliance_bayes.report.figure_data import curve_data, observed_data
 from alliance_bayes.report.figures import SlopeFigure
+from alliance_bayes.report.finding import Finding
 from alliance_bayes.report.svg import Picture
-from alliance_bayes.report.text import column_name, count, join, percent
+from alliance_bayes.report.text import column_name, count, join
 from alliance_bayes.study.bend import CURVE, bend_of
 from alliance_bayes.study.declared import DeclaredPart
 from alliance_bayes.study.model_comparison import compared, score_table
@@ -66,15 +67,7 @@ def _curve(part: DeclaredPart, line: Fit, whole: Block) -> Comparison | None:
         note=part.sentence("scores_note"),
     )
     part.show("curve", block, tables=[scores], pictures=[_picture(part, spline)])
-    bend = bend_of(comparison.table)
-    part.find(
-        "bend",
-        verdict=bend.verdict,
-        gap=f"{bend.gap:.1f}",
-        se=f"{bend.se:.1f}",
-        ahead=bend.ahead,
-        weight=percent(bend.weight),
-    )
+    part.findings.append(Finding(bend_of(comparison.table).sentence))
     return comparison
 
 

@@ -8,6 +8,8 @@ from typing import Literal
 import pandas as pd
 
 from alliance_bayes.checks.comparison import SMALL_DIFFERENCE
+from alliance_bayes.report.text import number, percent
+from alliance_bayes.report.verdicts import SENTENCES as VERDICTS
 
 __all__ = ["CURVE", "Bend", "bend_of"]
 
@@ -36,6 +38,17 @@ class Bend:
     ahead: bool
     weight: float
     verdict: Literal["open", "line", "curve"]
+
+    @property
+    def words(self) -> str:
+        """In a few words."""
+        return VERDICTS("bend_short", verdict=self.verdict)
+
+    @property
+    def sentence(self) -> str:
+        """With its figures."""
+        gap, se = number(self.gap, 1), number(self.se, 1)
+        return VERDICTS("bend", verdict=self.verdict, ahead=self.ahead, gap=gap, se=se, weight=percent(self.weight))
 
 
 def bend_of(comparison: pd.DataFrame) -> Bend:

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from alliance_bayes.checks.conclusions import conclusions
+from collections.abc import Mapping
+
+import pandas as pd
+
 from alliance_bayes.effects import EffectTable
 from alliance_bayes.report.finding import Finding
-from alliance_bayes.study.declared import DeclaredPart, chosen_rows
+from alliance_bayes.report.text import number
+from alliance_bayes.report.verdicts import under_models
+from alliance_bayes.report.wording import filled
+from alliance_bayes.study.declared import DeclaredPart, declaration
 from alliance_bayes.study.model_comparison import compared, score_table
 from alliance_bayes.study.part import Part
 from alliance_bayes.study.predictive import predictive_pictures
 from alliance_bayes.study.runner import StudyRunner
+from alliance_bayes.study.tables import one_row
 
-__all__ = ["families"]
+__all__ = ["conclusion_under", "families"]
 
 
 def families(runner: StudyRunner) -> Part:
@@ -25,20 +32,32 @@ def families(runner: StudyRunner) -> Part:
     runner.tell("comparing families by leave-one-out prediction")
     titles = part.declaration.blocks["slopes"].called
     by_title = {titles[name]: fit for name, fit in fits.items()}
-    comparison, agreement = compared(by_title), conclusions(by_title, prob=options.prob, rope=options.rope)
+    comparison = compared(by_title)
     scores = score_table(
         comparison, name="table-families-scores", what=part.sentence("scores"), note=part.sentence("scores_note")
     )
-    part.show("slopes", block, {"verdict": agreement.sentence}, tables=[scores])
+    rows = {titles[name]: one_row(block.rows, "slope_p10_p90", name) for name in fits}
+    said = conclusion_under(rows)
+    part.show("slopes", block, {"verdict": said}, tables=[scores])
     pictures = [
         picture for name, fit in fits.items() for picture in predictive_pictures(name, titles[name], fit, options.small)
     ]
     part.show("predictive", part.block("predictive", EffectTable(block.rows[:0]), {}), pictures=pictures)
-    rows = [f"{block.name}/{row}" for row in chosen_rows(block.rows, "slope").index]
-    if agreement.changes:
-        part.findings.append(Finding(agreement.sentence, tuple(rows)))
-    else:
-        means = agreement.table["mean"]
-        part.find("same", rows, n=len(means), low=f"{means.min():.2f}", high=f"{means.max():.2f}")
+    part.findings.append(Finding(said, tuple(f"{block.name}/{row.name}" for row in rows.values())))
     part.findings.append(Finding(comparison.sentence, key=False))
-    return part.part(numbers={"scores": comparison.table, "conclusions": agreement.table})
+    return part.part(numbers={"scores": comparison.table})
+
+
+def conclusion_under(rows: Mapping[str, pd.Series]) -> str:
+    """Whether the family changes the conclusion.
+
+    Parameters
+    ----------
+    rows
+        The declared contrast under each family, by what it is called.
+    """
+    same, verdicts = under_models(rows)
+    means = [float(row["mean"]) for row in rows.values()]
+    low, high = (number(end, 1) for end in (min(means), max(means)))
+    values = {"n": len(rows), "low": low, "high": high, "verdicts": verdicts}
+    return filled(declaration("families").sentences["same" if same else "changes"], values)

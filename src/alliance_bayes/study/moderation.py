@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from alliance_bayes.effects import EffectTable
-from alliance_bayes.effects.equivalence import DECIDED, standing_of
-from alliance_bayes.report.text import derived, exact, excludes_zero
+from alliance_bayes.effects.equivalence import DECIDED
+from alliance_bayes.report.rows import rows_of
+from alliance_bayes.report.text import derived, exact
+from alliance_bayes.report.verdicts import Tally
 from alliance_bayes.study.declared import DeclaredPart, chosen_rows
 from alliance_bayes.study.part import Part
 from alliance_bayes.study.runner import StudyRunner
@@ -27,15 +29,14 @@ def moderation(runner: StudyRunner) -> Part:
 
 def _settled(pairs: EffectTable) -> dict[str, Any]:
     """How many differences are settled, and how many are small enough to count as none."""
-    standings = [standing_of(row) for _, row in pairs.iterrows()]
-    same, undecided = standings.count("inside"), standings.count("undecided")
+    found = Tally.of(rows_of(pairs))
     return {
-        "n": len(pairs),
+        "n": found.n,
         "types": (pairs["factor"] == "provider_type").any(),
-        "clear": sum(excludes_zero(row) for _, row in pairs.iterrows()),
-        "same": same,
-        "different": len(pairs) - same - undecided,
-        "open": undecided,
+        "clear": found.clear,
+        "same": found.inside,
+        "different": found.beyond,
+        "open": found.undecided,
         "rope": derived(float(pairs["rope_high"].max())),
         "decided": exact(DECIDED),
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -10,17 +11,21 @@ import pandas as pd
 from alliance_bayes.api import Fit
 from alliance_bayes.effects import group_ratings
 from alliance_bayes.instruments import cronbach_alpha
+from alliance_bayes.report.finding import Finding
 from alliance_bayes.report.rows import rows_of
 from alliance_bayes.report.small_counts import hidden_beside, hidden_levels, shown_events
-from alliance_bayes.report.text import capital, claim, clean, count, factor_name, number, percent
-from alliance_bayes.study.declared import DeclaredPart, few_levels
+from alliance_bayes.report.text import capital, clean, count, factor_name, number, percent
+from alliance_bayes.report.verdicts import SENTENCES as VERDICTS
+from alliance_bayes.report.verdicts import claim, rank_side, under_models
+from alliance_bayes.report.wording import filled
+from alliance_bayes.study.declared import DeclaredPart, chosen_rows, declaration, few_levels
 from alliance_bayes.study.part import Block, Part
 from alliance_bayes.study.predictive import predictive_pictures
 from alliance_bayes.study.runner import StudyRunner
-from alliance_bayes.study.tables import joined, shown, shown_rows
+from alliance_bayes.study.tables import joined, prefix_of, shown, shown_rows
 from alliance_bayes.study.words import spoken
 
-__all__ = ["differing_ranks", "ratings"]
+__all__ = ["differing_ranks", "pair_under_families", "ratings"]
 
 # Hundreds of levels make every draw costly; the draws of an ordinal model are some thousands.
 ORDINAL_THINNING = 4
@@ -33,10 +38,9 @@ def ratings(runner: StudyRunner) -> Part:
     observed = _observed(part, rated)
     expected = part.add("expected", values={"n": _told(runner, "alliance_gaussian")})
     part.add("gradients")
-    if runner.options.full:
-        _ceiling(part)
+    ceiling = _ceiling(part) if runner.options.full else None
     reliability = _reliability(runner)
-    _findings(part, observed, expected, rated)
+    _findings(part, observed, expected, rated, ceiling)
     if reliability is not None:
         figures = {name: f"{reliability[name]:.2f}" for name in ("lower", "upper")}
         alpha = f"{reliability['value']:.2f}"
@@ -91,7 +95,7 @@ def _told(runner: StudyRunner, model: str) -> str:
     return "" if number is None else count(number)
 
 
-def _ceiling(part: DeclaredPart) -> None:
+def _ceiling(part: DeclaredPart) -> Block:
     """The same differences under families that know of the ceiling."""
     fits, small = part.fits(), part.runner.options.small
     thinned = {**fits, "ordinal": fits["ordinal"].thinned(ORDINAL_THINNING)}
@@ -103,10 +107,10 @@ def _ceiling(part: DeclaredPart) -> None:
         if not block.withheld
         for picture in predictive_pictures(f"ratings-{name}", capital(called[name]), fits[name], small)
     ]
-    part.show("ceiling", block, pictures=pictures)
+    return part.show("ceiling", block, pictures=pictures)
 
 
-def _findings(part: DeclaredPart, observed: Block, expected: Block, fit: Fit) -> None:
+def _findings(part: DeclaredPart, observed: Block, expected: Block, fit: Fit, ceiling: Block | None) -> None:
     values = fit.design.frame["alliance"].to_numpy(float)
     countable = shown_events(fit, None, [values >= highest(part.runner)], part.runner.options.small)[""]
     top = percent(float((values >= highest(part.runner)).mean())) if countable else ""
@@ -125,7 +129,7 @@ def _findings(part: DeclaredPart, observed: Block, expected: Block, fit: Fit) ->
         if factor not in ("sex", "provider_type"):
             continue
         better = seen.where("probability_of_superiority", level=level, versus=versus)
-        ranks = differing_ranks(better)
+        way = differing_ranks(better)
         part.find(
             "pair",
             (f"{expected.name}/{row.name}", *(f"{observed.name}/{name}" for name in better.index)),
@@ -135,17 +139,40 @@ def _findings(part: DeclaredPart, observed: Block, expected: Block, fit: Fit) ->
             versus=clean(versus),
             row=spoken(means, row),
             better=spoken(seen, better.iloc[0]) if len(better) else None,
-            apart=ranks is not None and not claim(row).settled,
-            lower=ranks == "lower",
+            apart=VERDICTS("ranks", level=clean(level), way=way) if way and not claim(row).settled else "",
         )
+        if ceiling is not None and not ceiling.withheld:
+            _under_families(part, ceiling, row)
 
 
-def differing_ranks(superiority: pd.DataFrame) -> str | None:
-    """Whether the first of two groups rates "lower" or "higher" more often than not; None where that is open."""
-    if superiority.empty:
-        return None
-    row = superiority.iloc[0]
-    return "lower" if row["upper"] < 0.5 else "higher" if row["lower"] > 0.5 else None
+def _under_families(part: DeclaredPart, ceiling: Block, row: pd.Series) -> None:
+    """Whether families that know of the ceiling come to the same of a pair."""
+    own = chosen_rows(ceiling.rows, "contrast_of_means")
+    own = own[(own["factor"] == row["factor"]) & (own["level"] == row["level"]) & (own["versus"] == row["versus"])]
+    called = part.declaration.blocks["ceiling"].called
+    rows = {called[prefix_of({"id": str(name)})]: one for name, one in own.iterrows()}
+    text, same = pair_under_families(rows)
+    part.findings.append(Finding(text, tuple(f"{ceiling.name}/{name}" for name in own.index), key=not same))
+
+
+def pair_under_families(rows: Mapping[str, pd.Series]) -> tuple[str, bool]:
+    """What families that know of the ceiling say of a pair beside one that does not, and whether that is the same.
+
+    Parameters
+    ----------
+    rows
+        The difference under each, by what it is called.
+    """
+    same, verdicts = under_models(rows)
+    first = next(iter(rows.values()))
+    values = {"factor": factor_name(str(first["factor"])), "same": same, "verdicts": verdicts}
+    values |= {name: clean(first[name]) for name in ("level", "versus")}
+    return filled(declaration("ratings").sentences["under_families"], values), same
+
+
+def differing_ranks(superiority: pd.DataFrame) -> str:
+    """Whether the first of two groups rates "lower" or "higher" more often than not; empty where that is open."""
+    return "" if superiority.empty else rank_side(superiority.iloc[0])
 
 
 def _reliability(runner: StudyRunner) -> dict[str, Any] | None:

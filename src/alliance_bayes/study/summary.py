@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
 
 import pandas as pd
 
 from alliance_bayes.api import Fit
-from alliance_bayes.effects.equivalence import standing_of
 from alliance_bayes.report.answer import Answer, contrast_row
 from alliance_bayes.report.checked import Checked
 from alliance_bayes.report.held import Mark, is_of_contrast, marks_of
@@ -22,26 +20,28 @@ from alliance_bayes.report.summary import (
     estimate_words,
     margin_words,
     margins_of,
-    plain_words,
-    settled_words,
-    size_words,
     span_words,
-    standings_of,
-    standings_words,
-    sure_words,
 )
 from alliance_bayes.report.summary import SENTENCES as LABELS
 from alliance_bayes.report.text import (
     Row,
     capital,
-    claim,
-    clean,
     exact,
-    excludes_zero,
     factor_name,
     number,
     percent,
     units,
+)
+from alliance_bayes.report.verdicts import (
+    claim,
+    differ_words,
+    excludes_zero,
+    named_difference,
+    plain_words,
+    settled_words,
+    standings_words,
+    sure_words,
+    under_models,
 )
 from alliance_bayes.report.view import View
 from alliance_bayes.report.wording import Wording
@@ -144,8 +144,8 @@ class _Summary:
         if block is None or block.withheld:
             return "", ""
         rows = chosen_rows(block.rows, "slope_p10_p90")
-        said = {(claim(row).settled, claim(row).above, _reached(row)) for _, row in rows.iterrows()}
-        return ("pass" if len(said) == 1 else "warn"), block.name
+        same, _ = under_models({str(name): row for name, row in rows.iterrows()})
+        return ("pass" if same else "warn"), block.name
 
     def _change(self, block: Block) -> SummaryRow | None:
         view = self._view(block, "change_elevated")
@@ -246,8 +246,8 @@ class _Summary:
             assert block is not None
             pair = (block.rows["level"] == row["level"]) & (block.rows["versus"] == row["versus"])
             ranks = block.rows[pair & (block.rows["estimand"] == "probability_of_superiority")]
-            apart |= differing_ranks(ranks) is not None and not claim(row).settled
-        return SENTENCES("rated_apart", said=_differ(rows), apart=apart)
+            apart |= bool(differing_ranks(ranks)) and not claim(row).settled
+        return SENTENCES("rated_apart", said=_differ(rows_of(rows)), apart=apart)
 
     def _under_ceiling(self) -> tuple[str, str]:
         """Whether families that know of the ceiling say the same of every pair."""
@@ -256,12 +256,9 @@ class _Summary:
             return "", ""
         rows = chosen_rows(block.rows, "contrast_of_means")
         rows = rows[rows["factor"] == _RATED_BY]
-        said: dict[tuple[Any, ...], set[tuple[bool, bool]]] = {}
-        for _, row in rows.iterrows():
-            direction = claim(row)
-            pair = (row["level"], row["versus"])
-            said.setdefault(pair, set()).add((direction.settled, direction.settled and direction.above))
-        return ("pass" if all(len(one) == 1 for one in said.values()) else "warn"), block.name
+        pairs = rows.groupby(["level", "versus"], sort=False)
+        same = [under_models({str(name): row for name, row in own.iterrows()})[0] for _, own in pairs]
+        return ("pass" if all(same) else "warn"), block.name
 
     def _moderation(self, block: Block) -> SummaryRow | None:
         view = self._view(block, "moderation")
@@ -283,7 +280,7 @@ class _Summary:
             standings_words(rows),
             "–",
             settled_words(rows),
-            capital(_differ(found)),
+            capital(_differ(rows)),
             marks_of(view, about),
             tuple(map(str, found.index)),
             (margins_of(rows[0])[0], ""),
@@ -302,7 +299,7 @@ class _Summary:
             "–",
             "–",
             SENTENCES("curve_sure", weight=percent(bend.weight)),
-            SENTENCES("curve_words", verdict=bend.verdict),
+            bend.words,
             marks_of(self._view(block, "dose_response"), lambda called: False),
             tuple(str(name) for name in block.rows.under(block.name).index),
         )
@@ -319,26 +316,14 @@ def _prefix(row: pd.Series) -> str:
     return prefix_of({"id": str(row.name).partition("/")[2]})
 
 
-def _reached(row: pd.Series) -> str:
-    return standing_of(row) if pd.notna(row["rope_low"]) else ""
-
-
 def _unit(rows: Sequence[Row]) -> str:
     """What differences are in, those of slopes without what they are per."""
     return units(text_of(rows[0], "unit").partition(" per ")[0])
 
 
-def _differ(rows: pd.DataFrame) -> str:
-    """Several differences, or one, in everyday words: settled or not, and how large."""
-    records = rows_of(rows)
-    clear, standings = any(map(excludes_zero, records)), standings_of(records)
-    if len(rows) == 1 and clear:
-        row = rows.iloc[0]
-        lower = float(row["mean"]) < 0
-        return SENTENCES("one_differs", level=clean(row["level"]), lower=lower, size=size_words(row))
-    return SENTENCES(
-        "they_differ",
-        clear=clear,
-        alike=bool(standings) and set(standings) == {"inside"},
-        undecided="undecided" in standings,
+def _differ(rows: Sequence[Row]) -> str:
+    """Several differences, or one that is settled, which is named."""
+    (first, *others) = rows
+    return (
+        differ_words(rows) if others or not excludes_zero(first) else named_difference(first, text_of(first, "level"))
     )
