@@ -515,7 +515,7 @@ class Fit(FitWithEffects):
             ``"slopes"``: the slope of everybody and of every level by which it differs. ``"contrasts"``: all
             differences of a factor's adjusted means. ``"curve"``: the expected outcome along the focal predictor, over
             observed means. ``"density"``: the posterior of the declared contrast, with what is negligible and what is
-            relevant.
+            relevant. ``"confounding"``: how strong an unmeasured cause must be; see :meth:`confounding`.
         factor
             Of contrasts, a factor of the model. Of slopes and of the density, one in place of what they show by
             default.

@@ -26,9 +26,8 @@ def test_it_has_the_stated_parts(report: Rendered) -> None:
 
     assert data == report.numbers
     # One record a line: a change of one number is a change of one line.
-    assert sum(line.startswith('  {"estimand": ') for line in report.json.splitlines()) == len(data["effects"]) + len(
-        data["endpoints"]
-    )
+    lines = sum(line.startswith('  {"estimand": ') for line in report.json.splitlines())
+    assert lines == sum(len(data[name]) for name in ("effects", "endpoints", "confounding"))
     assert list(data) == [
         *(
             "format",
@@ -45,7 +44,9 @@ def test_it_has_the_stated_parts(report: Rendered) -> None:
             "model",
             "checks",
             "curve",
+            "overlap",
             "endpoints",
+            "confounding",
             "limitations",
             "guidelines",
             "methods",

@@ -138,7 +138,11 @@ def test_axes_that_are_given_are_drawn_onto(fit: ab.Fit) -> None:
 @pytest.mark.parametrize(
     ("kind", "factor", "said"),
     [
-        ("slope", None, r'kind should be one of "slopes", "contrasts", "curve", "density" but got \'slope\''),
+        (
+            "slope",
+            None,
+            r'kind should be one of "slopes", "contrasts", "curve", "density", "confounding" but got \'slope\'',
+        ),
         ("contrasts", None, r"contrasts are drawn of one factor\. Pass factor: 'country', 'sex'"),
         ("contrasts", "age", r"factor should be one of which differences may be shown \(.*\) but got 'age'"),
         ("slopes", "sex", r"factor should be one by which the slope differs \('country'\) but got 'sex'"),

@@ -101,6 +101,22 @@ def test_end_points_are_verified_too(fit: ab.Fit, verify: Callable[..., ab.Verif
     assert [figure.row for figure in verify(resealed(page, manifest)).figures if not figure.agree] == [line[0]]
 
 
+def test_an_unmeasured_cause_and_overlap_are_verified_too(fit: ab.Fit, verify: Callable[..., ab.Verification]) -> None:
+    page = page_of(fit, "overlap", "confounding", "limitations")
+    found = verify(page)
+    assert found.problems == ()
+    assert "confounding/robustness_value/alliance/sample" in set(found.table["row"])
+    manifest = read_manifest(page, name="page")
+    (line,) = (row for row in manifest["rows"] if row[0].startswith("confounding/contrast_as_strong/alliance/sex"))
+    line[1] += line[2]
+    assert [figure.row for figure in verify(resealed(page, manifest)).figures if not figure.agree] == [line[0]]
+    # The one number among the limitations, and a difference between groups, are of no row but of the page.
+    for pattern in (r"(explain at least )\d+(% of what remains)", r"(differ most in [^:]*: by 0\.)\d(\d SD)"):
+        changed, times = re.subn(pattern, r"\g<1>9\2", page)
+        assert times == 1
+        assert not verify(changed).passed
+
+
 PRIORS = ("as fitted", "weak", "literature", "sceptical", "enthusiastic", "all scales halved", "all scales doubled")
 
 

@@ -12,6 +12,7 @@ from alliance_bayes.effects.analysis import Analysis
 from alliance_bayes.effects.at import cells_of, plain_at
 from alliance_bayes.effects.coefficients import COEFFICIENTS, coefficients
 from alliance_bayes.effects.compared import COMPARED_SLOPES, compared_slopes
+from alliance_bayes.effects.confounding import CONFOUNDING, confounding
 from alliance_bayes.effects.equivalence import equivalence
 from alliance_bayes.effects.estimand import Estimand, known_options
 from alliance_bayes.effects.improvement import IMPROVEMENT, improvement
@@ -33,6 +34,7 @@ from alliance_bayes.effects.options import (
     make_options,
     with_common_options,
 )
+from alliance_bayes.effects.overlap import Overlap, overlap
 from alliance_bayes.effects.predictions import PREDICTIONS, predictions
 from alliance_bayes.effects.ratings import group_ratings
 from alliance_bayes.effects.regression_to_mean import REGRESSION_TO_MEAN, regression_to_mean
@@ -66,11 +68,13 @@ __all__ = [
     "Estimate",
     "FitWithEffects",
     "Measure",
+    "Overlap",
     "adjusted_means",
     "bayesian_r2",
     "choose_estimands",
     "coefficients",
     "compared_slopes",
+    "confounding",
     "contrasts",
     "effects",
     "equivalence",
@@ -78,6 +82,7 @@ __all__ = [
     "improvement",
     "moderation",
     "overall_mean",
+    "overlap",
     "predictions",
     "ranks",
     "regression_to_mean",
@@ -109,6 +114,7 @@ ESTIMANDS: Mapping[str, Estimand] = ReadOnly(
             SUPERIORITY,
             REGRESSION_TO_MEAN,
             COEFFICIENTS,
+            CONFOUNDING,
         )
     }
 )
@@ -322,6 +328,8 @@ class FitWithEffects(FittedModel):
     superiority = superiority
     regression_to_mean = regression_to_mean
     coefficients = coefficients
+    confounding = confounding
+    overlap = overlap
 
     def _in_notebook(self) -> tuple[str, ...]:
         """The coefficients, with how well each is known to have been sampled."""

@@ -14,16 +14,23 @@ from scipy import linalg, sparse
 from alliance_bayes.effects.averages import Tabulations
 from alliance_bayes.effects.counterfactual import terms_with
 from alliance_bayes.fit import FittedModel
-from alliance_bayes.model import Rows
+from alliance_bayes.model import PooledFactor, Rows
 from alliance_bayes.rounding import ROUNDING
 
 __all__ = [
     "Contribution",
     "Spread",
     "Unique",
+    "basis_of",
+    "by_level",
     "contributions",
     "covariance",
+    "dense",
+    "levels_of_variation",
+    "other_columns",
     "outcome_spread",
+    "projected",
+    "rooted",
     "unique_variance",
 ]
 
@@ -153,15 +160,11 @@ def unique_variance(fit: FittedModel, predictor: str, *, tables: Tabulations | N
     """
     design = fit.design
     x = design.frame[predictor].to_numpy(float)
-    pooled = [factor for factor in design.factors if "Intercept" in factor.terms]
-    between = [factor for factor in pooled if _constant_within(x, design.rows.index[factor.name])]
-    within = [factor.name for factor in pooled if factor not in between]
-    level = min(between, key=lambda factor: len(factor.levels), default=None)
-    index = None if level is None else np.asarray(design.rows.index[level.name])
+    within, between, level, index = levels_of_variation(fit, x)
     held = {term.name for term in terms_with(design, predictor)}
-    others = _others(fit, held)
-    own = _rooted(fit, x - design.average(x))
-    rest = own - _projected(own, _basis(fit, within, others, index))
+    others = other_columns(fit, held)
+    own = rooted(fit, x - design.average(x))
+    rest = own - projected(own, basis_of(fit, within, others, index))
     n, total = design.n, float(own @ own)
     variance = float(rest @ rest)
     # Below this share of its own variance the predictor is a combination of the others.
@@ -173,11 +176,37 @@ def unique_variance(fit: FittedModel, predictor: str, *, tables: Tabulations | N
         for factor in between:
             keep = [f"{column.term}|{factor.name}" in held for column in factor.columns]
             z[factor.name] = np.where(keep, rows.z[factor.name], 0.0)
-        left = _left_over(fit, replace(rows, z=z), _basis(fit, within, np.column_stack([others, x]), None), tables)
-    return Unique(variance, left, None if level is None else level.name)
+        left = _left_over(fit, replace(rows, z=z), basis_of(fit, within, np.column_stack([others, x]), None), tables)
+    return Unique(variance, left, level)
 
 
-def _constant_within(x: np.ndarray, index: np.ndarray) -> bool:
+def levels_of_variation(
+    fit: FittedModel, x: np.ndarray
+) -> tuple[list[str], list[PooledFactor], str | None, np.ndarray | None]:
+    """Within the levels of which pooled factors a column varies, within which it does not, and the level it is of.
+
+    Parameters
+    ----------
+    fit
+        The fitted model.
+    x
+        Of the analysed rows, shape (n_rows,).
+
+    Returns
+    -------
+    tuple
+        Names of the first, the second, the one of these with the fewest levels and its level by row; None without any.
+    """
+    pooled = [factor for factor in fit.design.factors if "Intercept" in factor.terms]
+    between = [factor for factor in pooled if constant_within(x, fit.design.rows.index[factor.name])]
+    within = [factor.name for factor in pooled if factor not in between]
+    level = min(between, key=lambda factor: len(factor.levels), default=None)
+    if level is None:
+        return within, between, None, None
+    return within, between, level.name, np.asarray(fit.design.rows.index[level.name])
+
+
+def constant_within(x: np.ndarray, index: np.ndarray) -> bool:
     """Whether a column does not vary within any level."""
     order = np.argsort(index, kind="stable")
     starts = np.flatnonzero(np.r_[True, np.diff(index[order]) != 0])
@@ -185,7 +214,7 @@ def _constant_within(x: np.ndarray, index: np.ndarray) -> bool:
     return bool((high - low <= ROUNDING * np.abs(x).max(initial=0.0)).all())
 
 
-def _others(fit: FittedModel, held: set[str]) -> np.ndarray:
+def other_columns(fit: FittedModel, held: set[str]) -> np.ndarray:
     """Common columns, a constant among them, and bases of smooths that do not hold a predictor, shape (n, k)."""
     design, rows = fit.design, fit.design.rows
     common = np.hstack([np.ones((rows.n, 1)), rows.x[:, [column.term not in held for column in design.columns]]])
@@ -204,7 +233,7 @@ def _left_over(fit: FittedModel, without: Rows, basis: Sequence[Any], tables: Ta
     without
         The analysed rows with these columns zero.
     basis
-        Orthonormal columns in blocks, as :func:`_basis` has them.
+        Orthonormal columns in blocks, as :func:`basis_of` has them.
     tables
         The fit's tables, where there are some already.
     """
@@ -222,9 +251,9 @@ def _left_over(fit: FittedModel, without: Rows, basis: Sequence[Any], tables: Ta
         for a in parts:
             for b in parts:
                 sum_of_squares += second_moment(a, b)
-        rooted = [(part.draws, _rooted(fit, part.matrix)) for part in parts]
+        rooted = [(part.draws, rooted(fit, part.matrix)) for part in parts]
         for block in basis:
-            fitted = sum((draws @ np.asarray(_dense(block.T @ matrix)).T for draws, matrix in rooted), np.zeros(1))
+            fitted = sum((draws @ np.asarray(dense(block.T @ matrix)).T for draws, matrix in rooted), np.zeros(1))
             sum_of_squares -= (fitted**2).sum(axis=1)
         return np.maximum(sum_of_squares, 0.0) / (n - 1)
     tables, out = tables or Tabulations(fit), np.empty(prod(fit.shape))
@@ -239,12 +268,12 @@ def _left_over(fit: FittedModel, without: Rows, basis: Sequence[Any], tables: Ta
     return out
 
 
-def _projected(values: np.ndarray, basis: Sequence[Any]) -> np.ndarray:
+def projected(values: np.ndarray, basis: Sequence[Any]) -> np.ndarray:
     """The part of some values, shape (n,), that orthonormal columns explain."""
     return np.asarray(sum((block @ (block.T @ values) for block in basis), np.zeros(len(values))))
 
 
-def _basis(
+def basis_of(
     fit: FittedModel, factors: Sequence[str], others: np.ndarray, level: np.ndarray | None
 ) -> tuple[Any, np.ndarray]:
     """Orthonormal basis of indicators of some factors' levels and of other columns, shapes (n, levels) and (n, rank).
@@ -269,13 +298,11 @@ def _basis(
             columns.append(spread)
     matrix = np.hstack(columns)
     if level is not None:
-        weights = np.ones(n) if fit.design.weights is None else fit.design.weights
-        adding = sparse.csr_array((weights, (level, np.arange(n))))
-        matrix = np.asarray(adding @ matrix / np.maximum(adding.sum(axis=1), np.finfo(float).tiny)[:, None])[level]
+        matrix = by_level(fit, matrix, level)
     counts = np.bincount(largest, weights=fit.design.weights)
     each = 1 / np.sqrt(counts[largest])
-    levels = _rooted(fit, sparse.csr_array((each, (np.arange(n), largest)), shape=(n, len(counts))))
-    matrix = _rooted(fit, matrix)
+    levels = rooted(fit, sparse.csr_array((each, (np.arange(n), largest)), shape=(n, len(counts))))
+    matrix = rooted(fit, matrix)
     size = np.linalg.norm(matrix, axis=0)
     matrix = matrix / np.where(size > 0, size, 1.0)
     matrix = matrix - levels @ (levels.T @ matrix)
@@ -285,13 +312,22 @@ def _basis(
     return levels, q[:, :rank]
 
 
-def _rooted(fit: FittedModel, matrix: Any) -> Any:
+def by_level(fit: FittedModel, matrix: np.ndarray, level: np.ndarray) -> np.ndarray:
+    """Columns of the analysed rows, replaced by their means over the rows of a level, shape (n, k)."""
+    n = len(matrix)
+    weights = np.ones(n) if fit.design.weights is None else fit.design.weights
+    adding = sparse.csr_array((weights, (level, np.arange(n))))
+    return np.asarray(adding @ matrix / np.maximum(adding.sum(axis=1), np.finfo(float).tiny)[:, None])[level]
+
+
+def rooted(fit: FittedModel, matrix: Any) -> Any:
     """A matrix of the analysed rows, each times the root of the number of participants it stands for."""
     weights = fit.design.weights
     return matrix if weights is None else sparse.diags_array(np.sqrt(weights)) @ matrix
 
 
-def _dense(matrix: Any) -> np.ndarray:
+def dense(matrix: Any) -> np.ndarray:
+    """A matrix, sparse or not, as an array."""
     return np.asarray(matrix.toarray() if hasattr(matrix, "toarray") else matrix)
 
 

@@ -23,7 +23,17 @@ from alliance_bayes.fit import FittedModel
 from alliance_bayes.readonly import ReadOnly
 from alliance_bayes.remedies import argument
 
-__all__ = ["CONTRASTED", "MODERATION", "SLOPES", "SLOPES_BY_LEVEL", "moderation", "slopes", "slopes_by_level"]
+__all__ = [
+    "CONTRASTED",
+    "MODERATION",
+    "SLOPES",
+    "SLOPES_BY_LEVEL",
+    "averages_at",
+    "contrast_between",
+    "moderation",
+    "slopes",
+    "slopes_by_level",
+]
 
 #: Differences between two values of a predictor, that which the model declares first.
 CONTRASTED = ("slope_contrast", "slope_p10_p90")
@@ -198,7 +208,7 @@ class Slopes(Estimand):
                 yield row("slope_in_sample", draws[:, 0], denominator=f"1 {unit}", note=why, population="sample")
         declared = analysis.fit.spec.declared_contrast(design, name)
         if declared is not None:
-            span, why, where = _between(analysis, name, declared)
+            span, why, where = contrast_between(analysis, name, declared)
             ends = f"{declared[0]:.5g} to {declared[1]:.5g} of {name}"
             beyond = beyond_rows(analysis.fit, [(name, value) for value in declared])
             yield row("slope_contrast", span, words={"where": where}, denominator=ends, note=why or beyond)
@@ -210,7 +220,7 @@ class Slopes(Estimand):
             yield row(
                 "slope_per_sd", slope * sd_x, denominator=per_sd, note=problem, **(judged if alone else not_judged)
             )
-            span, why, where = _between(analysis, name)
+            span, why, where = contrast_between(analysis, name)
             percentiles = f"10th to 90th percentile of {name}"
             facts = judged if declared is None else not_judged
             yield row("slope_p10_p90", span, words={"where": where}, denominator=percentiles, note=why, **facts)
@@ -398,7 +408,7 @@ def _counted(number: float, unit: str, *, fewer: bool = False) -> str:
     return f"{number:g}{' fewer' if fewer else ''} {head}{'' if number == 1 else 's'}{of}{tail}"
 
 
-def _between(analysis: Analysis, name: str, ends: Span | None = None) -> tuple[np.ndarray, str, str]:
+def contrast_between(analysis: Analysis, name: str, ends: Span | None = None) -> tuple[np.ndarray, str, str]:
     """Average expected outcome with everybody at the higher value minus that at the lower; why it is NaN; and where.
 
     The values are by default the 10th and the 90th percentile, which moments do not tell.
@@ -410,12 +420,16 @@ def _between(analysis: Analysis, name: str, ends: Span | None = None) -> tuple[n
     where = f" from {name} {low:.4g} to {high:.4g}"
     if low == high:
         return nothing, f"the 10th and the 90th percentile of {name} are both {low:.4g}", where
+    averages, problem = averages_at(analysis, name, (low, high))
+    return averages[:, 1] - averages[:, 0], problem, where
+
+
+def averages_at(analysis: Analysis, name: str, ends: Span) -> tuple[np.ndarray, str]:
+    """Average expected outcomes with everybody at either value of a predictor, (n_draws, 2), and why they are NaN."""
     counterfactuals = [
-        analysis.counterfactuals.of(analysis.options.population, numeric=NumericSetting(name, value))
-        for value in (low, high)
+        analysis.counterfactuals.of(analysis.options.population, numeric=NumericSetting(name, value)) for value in ends
     ]
-    averages = analysis.averages(counterfactuals)
-    return averages[:, 1] - averages[:, 0], counterfactuals[0].problem or counterfactuals[1].problem, where
+    return analysis.averages(counterfactuals), counterfactuals[0].problem or counterfactuals[1].problem
 
 
 def _needed(analysis: Analysis, slope: np.ndarray, relevant: float, name: str) -> tuple[np.ndarray, str]:

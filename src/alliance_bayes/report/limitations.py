@@ -12,6 +12,7 @@ from alliance_bayes.model.grammar import windowed_named
 from alliance_bayes.model.scales import is_who5
 from alliance_bayes.model.windows import lagged_outcome
 from alliance_bayes.report.checked import CAUTIONS
+from alliance_bayes.report.confounding import unmeasured_limitation
 from alliance_bayes.report.privacy import ShownFlow
 from alliance_bayes.report.sections import Section
 from alliance_bayes.report.small_counts import analysed_words, one_value_each, unit_words
@@ -53,7 +54,7 @@ def limitations(view: View) -> Section:
     fit = view.fit
     judged = [item for item in view.checked.items if item.verdict in CAUTIONS]
     parts = [
-        ("The data", limits_of_data(fit, view.small)),
+        ("The data", [*limits_of_data(fit, view.small), *filter(None, [unmeasured_limitation(view)])]),
         ("What was measured", [*limits_of_measures(fit, view.small), *_unknown_change(view)]),
         ("The model", _of_model(view)),
     ]

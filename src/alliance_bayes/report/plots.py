@@ -14,6 +14,8 @@ from alliance_bayes.errors import UsageError
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.remedies import argument
 from alliance_bayes.report.arms import differences
+from alliance_bayes.report.confounding import contours_of
+from alliance_bayes.report.contours import CONTOURS_SIZE
 from alliance_bayes.report.effect_sizes import slope_painter
 from alliance_bayes.report.figures import SlopeFigure
 from alliance_bayes.report.forest import all_named, forest_size
@@ -152,12 +154,26 @@ def _density(asked: _Asked) -> tuple[_Painter, tuple[float, float]]:
     return painter, HALFEYE_SIZE
 
 
+def _confounding(asked: _Asked) -> tuple[_Painter, tuple[float, float]]:
+    """How strong an unmeasured cause must be, over the shares that it explains of predictor and outcome."""
+    focal, estimates = asked.focal, asked.estimates("slopes", "confounding")
+    contrast = slope_contrast(asked.fit, estimates, focal)
+    painter = None if contrast is None else contours_of(asked.fit, estimates, above=float(contrast["median"]) >= 0)
+    if painter is None:
+        raise UsageError(
+            "there are no shares that an unmeasured cause must explain: the family is not linear, or nothing may be "
+            'shown. Draw "density" in its place.'
+        )
+    return painter, CONTOURS_SIZE
+
+
 #: What can be drawn of a fit.
 KINDS: Mapping[str, Callable[[_Asked], tuple[_Painter, tuple[float, float]]]] = {
     "slopes": _slopes,
     "contrasts": _contrasts,
     "curve": _curve,
     "density": _density,
+    "confounding": _confounding,
 }
 
 

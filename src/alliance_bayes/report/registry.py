@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from alliance_bayes.errors import UsageError
 from alliance_bayes.report.checking import checking, sensitivity
+from alliance_bayes.report.confounding import unmeasured
 from alliance_bayes.report.effect_sizes import effect_sizes
 from alliance_bayes.report.endpoints import endpoints
 from alliance_bayes.report.groups import groups
@@ -15,6 +16,7 @@ from alliance_bayes.report.guidelines import guidelines
 from alliance_bayes.report.limitations import limitations
 from alliance_bayes.report.methods import methods
 from alliance_bayes.report.modelling import modelling
+from alliance_bayes.report.overlap import overlapping
 from alliance_bayes.report.participants import participants
 from alliance_bayes.report.reproduction import reproduction
 from alliance_bayes.report.sections import LastSection, Section, SectionMaker
@@ -29,9 +31,11 @@ SECTIONS: Mapping[str, SectionMaker] = {
     "checks": checking,
     "effects": effect_sizes,
     "groups": groups,
+    "overlap": overlapping,
     "variance": variance,
     "endpoints": endpoints,
     "sensitivity": sensitivity,
+    "confounding": unmeasured,
     "limitations": limitations,
     "guidelines": guidelines,
     "methods": methods,

@@ -1,0 +1,153 @@
+"""How strongly measured covariates go with predictor and outcome: what an unmeasured cause is compared with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from alliance_bayes.effects.counterfactual import terms_with
+from alliance_bayes.effects.explained import (
+    basis_of,
+    by_level,
+    contributions,
+    dense,
+    levels_of_variation,
+    other_columns,
+    projected,
+    rooted,
+)
+from alliance_bayes.errors import UsageError
+from alliance_bayes.fit import FittedModel
+from alliance_bayes.model import Rows
+from alliance_bayes.model.roles import is_of_persons
+from alliance_bayes.rounding import ROUNDING
+
+__all__ = ["MOST_BENCHMARK_LEVELS", "Benchmark", "benchmark_columns", "benchmark_of"]
+
+#: Levels above which a factor is no benchmark unless it is named: so many indicators explain something by chance.
+MOST_BENCHMARK_LEVELS = 30
+
+
+@dataclass(frozen=True, eq=False)
+class Benchmark:
+    """What one measured covariate explains of what the other terms leave.
+
+    Parameters
+    ----------
+    predictor
+        Partial R2 of covariate and predictor, given the other terms.
+    outcome
+        Partial R2 of covariate and outcome, given the predictor and the other terms, shape (n_draws,).
+    """
+
+    predictor: float
+    outcome: np.ndarray
+
+
+def benchmark_columns(fit: FittedModel, predictor: str) -> list[str]:
+    """Covariates of a model that others may be compared with: neither persons, nor providers, nor many levels.
+
+    Parameters
+    ----------
+    fit
+        The fitted model.
+    predictor
+        The column whose slope is asked for.
+    """
+    design = fit.design
+    x = design.frame[predictor].to_numpy(float)
+    _, between, _, _ = levels_of_variation(fit, x)
+    pooled = {factor.name: factor for factor in design.factors}
+    # A factor within whose levels the predictor is constant holds it whole.
+    barred = {factor.name for factor in between} | fit.person_columns | fit.provider_columns
+    found = []
+    for name in design.predictors:
+        factor = pooled.get(name)
+        many = factor is not None and (
+            len(factor.levels) > MOST_BENCHMARK_LEVELS or is_of_persons(factor, design.rows.n)
+        )
+        if name != predictor and name not in barred and not many and _columns(fit, predictor, name) is not None:
+            found.append(name)
+    return found
+
+
+def benchmark_of(
+    fit: FittedModel, predictor: str, column: str, *, variance: float, unexplained: np.ndarray
+) -> Benchmark:
+    """Partial R2 of a covariate with a predictor and with the outcome.
+
+    Parameters
+    ----------
+    fit
+        The fitted model, of a family whose expected outcome is its linear predictor.
+    predictor
+        A numeric column.
+    column
+        A covariate: a column of common terms, of smooths, or of pooled factors.
+    variance
+        Of the predictor given all other terms; see :func:`alliance_bayes.effects.explained.unique_variance`.
+    unexplained
+        Variance of the outcome that the model leaves at the predictor's level, shape (n_draws,).
+
+    Notes
+    -----
+    What is the covariate's are all terms that hold it, but for its products with the predictor, and of a pooled factor
+    the indicators of its levels. With flat priors the two are those of least squares, with the covariate's columns as a
+    group (Cinelli and Hazlett 2020, section 4.4).
+
+    Raises
+    ------
+    UsageError
+        The column is no covariate of the model besides the predictor, or holds it whole.
+    """
+    design = fit.design
+    effect = _columns(fit, predictor, column)
+    x = design.frame[predictor].to_numpy(float)
+    within, between, _, level = levels_of_variation(fit, x)
+    if effect is None or any(column in factor.name.split(":") for factor in between):
+        known = ", ".join(benchmark_columns(fit, predictor)) or "none"
+        raise UsageError(
+            f"{column!r} is no covariate of this model that an unmeasured cause of '{predictor}' could be compared "
+            f"with. Covariates that are: {known}."
+        )
+    kept = [name for name in within if column not in name.split(":")]
+    held = {term.name for term in (*terms_with(design, predictor), *terms_with(design, column))}
+    others = other_columns(fit, held)
+    own = rooted(fit, x - design.average(x))
+    rest = own - projected(own, basis_of(fit, kept, others, level))
+    without = float(rest @ rest) / (design.n - 1)
+    shared = 0.0 if without <= ROUNDING * float(own @ own) / (design.n - 1) else max(0.0, 1 - variance / without)
+    parts = contributions(fit, effect)
+    matrix = np.hstack([np.asarray(dense(part.matrix)) for part in parts])
+    draws = np.hstack([part.draws for part in parts])
+    used = np.abs(matrix).max(axis=0) > 0
+    matrix, draws = matrix[:, used], draws[:, used]
+    if level is not None:
+        matrix = by_level(fit, matrix, level)
+    matrix = rooted(fit, matrix)
+    for block in basis_of(fit, kept, np.column_stack([others, x]), level):
+        matrix = matrix - block @ (block.T @ matrix)
+    explained = np.einsum("dp,pq,dq->d", draws, matrix.T @ matrix, draws) / (design.n - 1)
+    explained = np.maximum(explained, 0.0)
+    return Benchmark(shared, explained / (explained + unexplained))
+
+
+def _columns(fit: FittedModel, predictor: str, column: str) -> Rows | None:
+    """The analysed rows with all design columns 0 but those of a covariate; None where it has none of its own."""
+    design, rows = fit.design, fit.design.rows
+    if column == predictor or column not in design.predictors:
+        return None
+    of_x = {term.name for term in terms_with(design, predictor)}
+    own = {term.name for term in terms_with(design, column)} - of_x
+    x = rows.x * np.array([one.term in own for one in design.columns], dtype=float)
+    z = {}
+    for factor in design.factors:
+        names = [f"{one.term}|{factor.name}" for one in factor.columns]
+        grouped = column in factor.name.split(":")
+        keep = [name not in of_x if grouped else name in own for name in names]
+        z[factor.name] = rows.z[factor.name] * np.array(keep, dtype=float)
+    basis = {smooth.name: rows.basis[smooth.name] * float(smooth.title in own) for smooth in design.smooths}
+    some = any(np.abs(part).max(initial=0.0) > 0 for part in (x, *z.values(), *basis.values()))
+    offset = None if rows.offset is None else np.zeros_like(rows.offset)
+    return replace(rows, x=x, z=z, basis=basis, offset=offset) if some else None

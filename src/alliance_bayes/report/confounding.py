@@ -1,0 +1,243 @@
+"""How strong an unmeasured cause must be: a short section, and one sentence of the limitations."""
+
+from __future__ import annotations
+
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from alliance_bayes.effects import EffectTable
+from alliance_bayes.effects.confounding import as_strong_as, confounding
+from alliance_bayes.fit import FittedModel
+from alliance_bayes.report.contours import CONTOURS_SIZE, Contour, Contours, Point
+from alliance_bayes.report.phrases import slope_contrast
+from alliance_bayes.report.rows import Column, Estimates, effect_table, estimate_columns, rope_of, rows_of, text_of
+from alliance_bayes.report.sections import Section
+from alliance_bayes.report.svg import Picture
+from alliance_bayes.report.tables import SHOWN, Table
+from alliance_bayes.report.text import Row, column_name, number, percent, unit_of, units
+from alliance_bayes.report.untold import unsaid
+from alliance_bayes.report.wording import Wording
+
+if TYPE_CHECKING:
+    from alliance_bayes.report.view import View
+
+__all__ = ["ID", "confounding_effects", "contours_of", "unmeasured", "unmeasured_limitation"]
+
+SENTENCES = Wording("alliance_bayes.report", "sentences/confounding.toml")
+#: Anchor, and under which the page's manifest has the rows.
+ID = "confounding"
+# Covariates that the figure names, and rows of its data.
+_NAMED, _ROWS = 3, 10
+
+
+def confounding_effects(fit: FittedModel, *, contrast: pd.Series, small: int) -> EffectTable:
+    """How strong an unmeasured cause must be to explain the declared contrast.
+
+    Parameters
+    ----------
+    fit
+        The fit.
+    contrast
+        The row of the contrast, whose probability, interval, population and ROPE these rows have.
+    small
+        Fewest people that a shown count stands for: nothing is said of columns that would tell of fewer.
+    """
+    table = confounding(
+        fit,
+        predictor=str(contrast["term"]),
+        prob=float(contrast["prob"]),
+        interval=contrast["interval"],
+        population=contrast["population"],
+        rope=rope_of(contrast),
+        relevant=None,
+    )
+    hidden = unsaid(fit, small)
+    return table[[not (isinstance(name, str) and name in hidden) for name in table["factor"]]]
+
+
+def unmeasured(view: View) -> Section | None:
+    """The section; None without a slope that the page is about."""
+    contrast = _contrast(view)
+    if contrast is None:
+        return None
+    # Remembered: a page that is made again makes them twice of one fit.
+    remake = lru_cache(maxsize=1)(partial(confounding_effects, contrast=contrast, small=view.small))
+    table = remake(view.fit)
+    estimates = view.estimated(ID, table)
+    if (said := _said(view.fit, estimates, contrast)) is None:
+        return None
+    content: list[str | Table | Picture] = [said]
+    above = float(contrast["median"]) >= 0
+    strong = _by_influence(estimates, above=above)
+    if len(strong):
+        content[0] = f"{said} {_strongest(view.fit, estimates, strong, above=above)}"
+    content[0] = f"{content[0]} {SENTENCES('nobody')}"
+    if (painter := contours_of(view.fit, estimates, above=above)) is not None:
+        content.append(_picture(view, estimates, painter))
+    if len(strong):
+        content.append(_table(view.fit, estimates, strong))
+    numbers = {ID: estimates.records()}
+    return Section.of(ID, SENTENCES("title"), *content, numbers=numbers, rows=table, remake=remake)
+
+
+def unmeasured_limitation(view: View) -> str:
+    """One sentence of the limitations, where the page has the section; empty where it has not."""
+    contrast = _contrast(view) if ID in view.order else None
+    if contrast is None:
+        return ""
+    estimates = view.estimated(ID, confounding_effects(view.fit, contrast=contrast, small=view.small))
+    ratio = not view.fit.design.family.linear
+    row = estimates.first("e_value" if ratio else "robustness_value")
+    if row is None:
+        return ""
+    return SENTENCES(
+        "limitation",
+        ratio=ratio,
+        value=number(float(row["mean"]), 1) if ratio else percent(float(row["mean"])),
+        focal=column_name(str(row["term"])),
+        outcome=column_name(view.fit.design.outcome.name),
+        settled=_settled(row),
+        place=view.place(ID),
+    )
+
+
+def contours_of(fit: FittedModel, estimates: Estimates, *, above: bool) -> Contours | None:
+    """The figure's painter, of a contrast above or below zero; None where there are no shares."""
+    value, margin = estimates.first("robustness_value"), estimates.first("robustness_to_margin")
+    if value is None or not float(value["mean"]) > 0:
+        return None
+    f = _as_f(float(value["mean"]))
+    lines = [Contour(SENTENCES("zero"), f)]
+    if margin is not None and float(margin["mean"]) > 0:
+        lines.append(Contour(SENTENCES("margin_line"), _as_f(float(margin["mean"]))))
+    lines.append(Contour(SENTENCES("half"), f / 2))
+    names = {"focal": column_name(str(value["term"])), "outcome": column_name(fit.design.outcome.name)}
+    points = []
+    for place, row in enumerate(rows_of(_by_influence(estimates, above=above))):
+        x, y = as_strong_as(*(_share(estimates, kind, row) for kind in ("predictor", "outcome")))
+        if np.isfinite(x) and np.isfinite(y):
+            name = column_name(text_of(row, "factor")) if place < _NAMED else ""
+            points.append(Point(name, float(x), float(y)))
+    return Contours(lines, points, SENTENCES("x_axis", **names), SENTENCES("y_axis", **names))
+
+
+def _contrast(view: View) -> pd.Series | None:
+    """The row of the contrast that the section is about."""
+    fit, focal = view.fit, view.fit.spec.focal_predictor(view.fit.design)
+    if focal is None or view.withheld or focal in unsaid(fit, view.small):
+        return None
+    row = slope_contrast(fit, view.estimates, focal)
+    return None if row is None or row["population"] not in ("average", "sample") else row
+
+
+def _as_f(value: float) -> float:
+    """The partial f whose robustness value it is."""
+    return value / float(np.sqrt(1 - value))
+
+
+def _settled(row: pd.Series) -> bool:
+    """Whether the interval says that something is needed."""
+    return float(row["lower"]) > (1.0 if row["estimand"] == "e_value" else 0.0)
+
+
+def _said(fit: FittedModel, estimates: Estimates, contrast: pd.Series) -> str | None:
+    names = {"focal": column_name(str(contrast["term"])), "outcome": column_name(fit.design.outcome.name)}
+    if not fit.design.family.linear:
+        row = estimates.first("e_value")
+        if row is None:
+            return None
+        values = {key: number(float(row[of]), 1) for key, of in (("value", "mean"), ("lower", "lower"))}
+        change = SENTENCES("higher", **names)
+        return SENTENCES("ratio", change=change, settled=_settled(row), **values, **names)
+    row, margin = estimates.first("robustness_value"), estimates.first("robustness_to_margin")
+    if row is None:
+        return None
+    values = {key: percent(float(row[of])) for key, of in (("value", "mean"), ("lower", "lower"))}
+    inside = margin is None or float(margin["mean"]) < 0.005
+    return SENTENCES(
+        "needed",
+        margin="" if inside or margin is None else percent(float(margin["mean"])),
+        settled=_settled(row),
+        **values,
+        **names,
+    )
+
+
+def _by_influence(estimates: Estimates, *, above: bool) -> pd.DataFrame:
+    """The rows of causes as strong as covariates, that first by which an estimate above zero, or below, moves most."""
+    rows = estimates.where("contrast_as_strong")
+    rows = rows[rows["mean"].notna()]
+    means = rows["mean"].astype(float) * (1 if above else -1)
+    return rows.loc[means.round(9).sort_values(kind="stable").index]
+
+
+def _share(estimates: Estimates, of: str, row: Row) -> float:
+    """What a row's covariate explains of predictor or outcome."""
+    found = estimates.first(f"benchmark_r2_{of}", factor=str(row["factor"]))
+    return float("nan") if found is None else float(found["mean"])
+
+
+def _strongest(fit: FittedModel, estimates: Estimates, rows: pd.DataFrame, *, above: bool) -> str:
+    """What a cause as strong as the most influential covariate would leave."""
+    first = rows.iloc[0]
+    gone = float(first["mean"]) <= 0 if above else float(first["mean"]) >= 0
+    unit = "" if fit.design.family.event else f" {units(unit_of(fit.design, fit.design.outcome.name))}"
+    left = f"{estimates.mean(first)}{unit} {estimates.interval(first)}"
+    return SENTENCES("strongest", cause=column_name(text_of(rows_of(rows)[0], "factor")), gone=gone, left=left)
+
+
+def _picture(view: View, estimates: Estimates, painter: Contours) -> Picture:
+    value, margin = estimates.first("robustness_value"), estimates.first("robustness_to_margin")
+    assert value is not None
+    names = {"focal": column_name(str(value["term"])), "outcome": column_name(view.fit.design.outcome.name)}
+    named = [point for point in painter.points if point.name]
+    points = " ".join(
+        SENTENCES("point", cause=one.name, x=percent(one.predictor, 1), y=percent(one.outcome, 1)) for one in named
+    )
+    shares = painter.grid(_ROWS)
+    cells = [line.outcome(shares) for line in painter.lines]
+    data = Table.of(
+        f"{ID}-figure-data",
+        SENTENCES("data", **names),
+        (painter.x, *(line.name for line in painter.lines)),
+        [
+            (percent(float(share), 1), *(percent(float(of[k]), 1) if of[k] <= 1 else "–" for of in cells))
+            for k, share in enumerate(shares)
+        ],
+    )
+    return Picture.drawn(
+        painter,
+        name=f"{ID}-figure",
+        title=SENTENCES("figure"),
+        caption=SENTENCES("caption", **names),
+        description=SENTENCES(
+            "description",
+            value=percent(float(value["mean"])),
+            margin="" if margin is None else percent(float(margin["mean"])),
+            points=points,
+        ),
+        size=CONTOURS_SIZE,
+        data=data,
+        shown=view.redact,
+    )
+
+
+def _table(fit: FittedModel, estimates: Estimates, rows: pd.DataFrame) -> Table:
+    names = {"focal": column_name(str(rows.iloc[0]["term"])), "outcome": column_name(fit.design.outcome.name)}
+    unit = units(unit_of(fit.design, fit.design.outcome.name))
+    return effect_table(
+        "table-confounding",
+        SENTENCES("table"),
+        rows,
+        [
+            Column(SENTENCES("covariate"), lambda row: column_name(text_of(row, "factor"))),
+            Column(SENTENCES("of_focal", **names), lambda row: percent(_share(estimates, "predictor", row), 1)),
+            Column(SENTENCES("of_outcome", **names), lambda row: percent(_share(estimates, "outcome", row), 1)),
+            *estimate_columns(estimates, rows, mean=SENTENCES("as_strong", unit=unit), direction=False, judged=()),
+        ],
+        note=SENTENCES("note"),
+        at_once=SHOWN,
+    )
