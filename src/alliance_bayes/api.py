@@ -19,7 +19,7 @@ from alliance_bayes.blas import one_blas_thread
 from alliance_bayes.cohort import Cohort, Flow, read_cohort
 from alliance_bayes.cohort.flow import ROW, counted
 from alliance_bayes.cohort.names import ID
-from alliance_bayes.cohort.weights import repeated
+from alliance_bayes.cohort.weights import effective_size, repeated, weights_of, with_positive_weights
 from alliance_bayes.effects import FitWithEffects
 from alliance_bayes.engines import DRAWS, Progress, SamplerSettings, sample_prior
 from alliance_bayes.engines.choice import check_engine, sample
@@ -31,6 +31,7 @@ from alliance_bayes.model import Design, ModelSpec, read_card, write_card
 from alliance_bayes.model.grammar import in_formula
 from alliance_bayes.model.nobody import lone_levels
 from alliance_bayes.model.roles import RoleOf, role_of, role_wanted
+from alliance_bayes.model.weighting import refuse_persons
 from alliance_bayes.model.windows import lagged_outcome
 from alliance_bayes.moments import Moments, fingerprint
 from alliance_bayes.moments.persons import of_moments, people_of
@@ -438,16 +439,30 @@ class Model(ModelSpec):
         if cohort.person is not None:
             about["long"] = {"person": cohort.person, "time": cohort.time, "unit": cohort.unit}
         about |= {name: dict(told) for name, told in (("wide", cohort.wide), ("join", cohort.join)) if told}
-        return spec, stated.design(frame), flow, about, chosen
+        return spec, self._design(stated, frame, chosen, about), flow, about, chosen
+
+    def _design(self, spec: Self, frame: pd.DataFrame, rows: Cohort, about: dict[str, Any]) -> Design:
+        """The model on complete rows; what is told of sampling weights is how many rows they are worth."""
+        if self.weights is None or self.weights_kind != "sampling":
+            return spec.design(frame)
+        if self.weights not in frame:
+            raise ModelError(
+                f"{setting('weights', self.weights)}: what the model makes of the cohort has no such column. Give each "
+                "row its weight."
+            )
+        weights = frame[self.weights].to_numpy(float)
+        about["weights"]["effective"] = effective_size(weights)
+        design = dataclasses.replace(spec.design(frame, weights=weights), persons=rows.people(spec.columns))
+        refuse_persons(design)
+        return design
 
     def _weighted(self, cohort: Cohort) -> tuple[Cohort, dict[str, Any]]:
         """The rows that count, each as often as it stands for somebody, and what is told of the weights."""
         if self.weights is None:
             return cohort, {}
         if self.weights_kind == "sampling":
-            raise ModelError(
-                f"{setting('weights_kind', 'sampling')}: sampling weights cannot be fitted yet. Leave them out."
-            )
+            positive = with_positive_weights(cohort, weights_of(cohort, self.weights, "sampling"))
+            return positive, {"weights": {"column": self.weights, "kind": "sampling", "rows": len(cohort)}}
         made = repeated(cohort, self.weights, cohort.person or self._declared_person(cohort))
         return made, {"weights": {"column": self.weights, "kind": "frequency", "rows": len(cohort)}}
 

@@ -114,7 +114,7 @@ class FittedModel:
         int
             Rows; people where a row is one.
         """
-        weights = self.design.weights
+        weights = self.design.copies
         if weights is None:
             return len(self.design.frame) if rows is None else int(np.count_nonzero(rows))
         return round(float(weights.sum() if rows is None else weights[rows].sum()))
@@ -592,6 +592,15 @@ class FittedModel:
             return f"{self.flow.analysed} participants"
         return f"{people} participants, {counted(self.flow.analysed, self.flow.unit)}"
 
+    @property
+    def _weights(self) -> str:
+        """What weights are, and of sampling weights what they leave; empty where all rows count alike."""
+        known = dict(self.info.get("weights") or {})
+        if not known:
+            return ""
+        worth = f", effective sample size {known['effective']:,.1f}" if "effective" in known else ""
+        return f"{known['kind']} weights {known['column']!r}{worth}"
+
     def _repr_html_(self) -> str:
         """In a notebook: of whom, how it was sampled, and how well."""
         chains, draws = self.shape
@@ -601,6 +610,8 @@ class FittedModel:
             ("draws", f"{chains} chains of {draws:,}"),
             ("engine", self.info.get("engine", "unknown")),
         ]
+        if weights := self._weights:
+            facts.insert(2, ("weights", weights))
         if "diverging" in self.sample_stats:
             facts.append(("divergences", f"{int(self.sample_stats['diverging'].sum()):,}"))
         return overview(f"{type(self).__name__} {self.spec.formula}", facts, *self._in_notebook())
@@ -611,7 +622,8 @@ class FittedModel:
 
     def __repr__(self) -> str:
         chains, draws = self.shape
+        weights = f"{self._weights}, " if self._weights else ""
         return (
-            f"{type(self).__name__}({self.spec.formula!r}, family={self.spec.family!r}: {self._analysed}, "
+            f"{type(self).__name__}({self.spec.formula!r}, family={self.spec.family!r}: {self._analysed}, {weights}"
             f"{chains} chains x {draws} draws, engine {self.info.get('engine', 'unknown')})"
         )

@@ -36,6 +36,8 @@ FORMAT = 2
 
 # Whose row is whose, as numbers: no name of a column, which has no brackets.
 _PEOPLE = "(people)"
+# What each row counts.
+_WEIGHTS = "(weights)"
 
 
 def save(fit: FittedModel, path: str | os.PathLike[str]) -> None:
@@ -151,6 +153,8 @@ def _row_groups(fit: FittedModel) -> dict[str, xr.Dataset]:
         column = frame[name]
         categorical = isinstance(column.dtype, pd.CategoricalDtype)
         predictors[name] = ("obs", column.astype(str).to_numpy(object) if categorical else column.to_numpy(float))
+    if design.rows.weights is not None:
+        predictors[_WEIGHTS] = ("obs", design.rows.weights)
     if fit.people is not None:
         predictors[_PEOPLE] = ("obs", np.asarray(fit.people, dtype=np.int64))
     rows = {"obs": np.arange(len(frame))}
@@ -201,6 +205,8 @@ def _fit(
         kept = Imputed.of(tree[GROUP].to_dataset())
         kept.check(design.frame, (stored.sizes["chain"], stored.sizes["draw"]), len(design.terms))
         groups[GROUP] = kept.dataset()
+    if design.weights is not None and not design.points:
+        design = dataclasses.replace(design, persons=people)
     return fit_type(
         spec,
         design,
@@ -248,4 +254,9 @@ def _design_of_rows(spec: ModelSpec, tree: xr.DataTree, attributes: dict[Any, An
             labels = [str(value) for value in columns[column]]
             columns[column] = pd.Categorical(labels, categories=categories[column], ordered=True)
     centres = _json(attributes, "centres")
-    return dataclasses.replace(spec, centre=centres).design(pd.DataFrame(columns))
+    weights = None
+    if spec.weights_kind == "sampling":
+        weights = np.asarray(tree[f"constant_data/{_WEIGHTS}"].to_numpy(), dtype=float)
+        if not (np.isfinite(weights).all() and (weights > 0).all()):
+            raise ValueError("its weights are not all above 0")
+    return dataclasses.replace(spec, centre=centres).design(pd.DataFrame(columns), weights=weights)

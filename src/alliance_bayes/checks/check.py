@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from alliance_bayes.checks.nameless import Nameless
+from alliance_bayes.checks.subsample import FEWEST_OF_POPULATION
 from alliance_bayes.effects.table import EffectTable
 from alliance_bayes.errors import UsageError
 
@@ -245,6 +246,9 @@ class Check(ABC):
     holds_estimates: ClassVar[bool] = True
     #: What it compares, as the beginning of a sentence, where it needs single rows, which moments do not hold.
     needs_rows: ClassVar[str] = ""
+    #: Whether it looks at rows as if they were drawn from the population that the model describes. Of a fit with
+    #: sampling weights it sees as many of them as are (:attr:`Context.of_population`).
+    sees_rows: ClassVar[bool] = True
     #: Section of the page that has it, and another one that repeats its sentence.
     section: ClassVar[Literal["checks", "sensitivity"]] = "checks"
     repeated_in: ClassVar[str] = ""
@@ -296,7 +300,22 @@ class Check(ABC):
                 f"{self.needs_rows} needs the analysed rows, and this fit was made from moments. Where the rows are, "
                 "fit the model to them and check that fit.",
             )
-        return self.examine(context)
+        if not self.sees_rows or context.fit.design.rows.weights is None:
+            return self.examine(context)
+        few = context.of_population
+        if few is None:
+            return self.result(
+                "info",
+                f"Not done: weights as unequal as these leave fewer than {FEWEST_OF_POPULATION} rows that could have "
+                "been drawn as they are from the population.",
+            )
+        result = self.examine(few)
+        n, size = context.fit.design.rows.n, few.fit.design.rows.n
+        note = (
+            f" Of {n:,} rows, {size:,} were looked at, drawn by their sampling weights so that they stand for the "
+            "population."
+        )
+        return replace(result, sentence=f"{result.sentence}{note}")
 
     @abstractmethod
     def examine(self, context: Context) -> CheckResult:

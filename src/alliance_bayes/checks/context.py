@@ -14,7 +14,7 @@ import xarray as xr
 
 from alliance_bayes.checks.leave_one_out import LooPredictions, loo_predictions
 from alliance_bayes.checks.people import LeftOut, leave_people_out
-from alliance_bayes.checks.subsample import heaviest, looked_at, proxies
+from alliance_bayes.checks.subsample import FEWEST_OF_POPULATION, heaviest, looked_at, proxies
 from alliance_bayes.diagnostics import diagnose
 from alliance_bayes.errors import UsageError
 from alliance_bayes.fit import FittedModel
@@ -230,17 +230,35 @@ class Context:
         return np.arange(n) if n <= most else np.sort(self.generator(6).choice(n, most, replace=False))
 
     @cached_property
-    def sample(self) -> Context:
-        """The context of all rows, or of a random sample where there are too many to replicate at once."""
-        at = self.random_rows(min(MOST_ROWS, max(2, KEPT // self.replicates)))
+    def of_population(self) -> Context | None:
+        """The context of rows among which each of the population is as likely as any other, all weighing alike.
+
+        Of rows with sampling weights each is kept with a probability in proportion to its weight. None where they are
+        fewer than `FEWEST_OF_POPULATION`.
+        """
+        weights = self.fit.design.rows.weights
+        assert weights is not None
+        at = np.flatnonzero(self.generator(7).random(weights.size) * weights.max() < weights)
+        if at.size < FEWEST_OF_POPULATION:
+            return None
+        few = self._of_rows(at)
+        rows = replace(few.fit.design.rows, weights=None)
+        return replace(few, fit=replace(few.fit, design=replace(few.fit.design, rows=rows, weights=None, persons=None)))
+
+    def _of_rows(self, at: np.ndarray) -> Context:
+        """The context of some rows."""
         design = self.fit.design
-        if at.size == design.rows.n:
-            return self
         frame = design.frame.iloc[at].reset_index(drop=True)
         few = replace(design, frame=frame, rows=design.rows.take(at), outcome=design.outcome.take(at))
         extra = None if self.extra is None else self.extra.iloc[at].reset_index(drop=True)
         people = None if self.fit.people is None else self.fit.people[at]
         return replace(self, fit=replace(self.fit, design=few, people=people), extra=extra)
+
+    @cached_property
+    def sample(self) -> Context:
+        """The context of all rows, or of a random sample where there are too many to replicate at once."""
+        at = self.random_rows(min(MOST_ROWS, max(2, KEPT // self.replicates)))
+        return self if at.size == self.fit.design.rows.n else self._of_rows(at)
 
     @property
     def sampled(self) -> str:
@@ -303,7 +321,7 @@ class Context:
         A column of ``extra`` with more levels than half the rows (an identifier) is passed over.
         """
         design, frame = self.fit.design, self.fit.design.frame
-        weights = design.weights
+        weights = design.copies
         levels_of = {factor.name: design.levels_of(factor.name) for factor in design.factors}
         found = [Grouping(name, levels, codes, "pooled", weights) for name, (codes, levels) in levels_of.items()]
         names = {grouping.name for grouping in found}

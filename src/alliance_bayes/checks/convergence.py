@@ -84,6 +84,7 @@ class Convergence(Check):
     """
 
     name = "convergence"
+    sees_rows = False
     title = "Convergence of the sampler"
     looks_at = "convergence of the chains and effective sample size of every parameter and every effect"
     meaning = "The numbers may be others when the model is sampled again."

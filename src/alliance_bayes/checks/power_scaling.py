@@ -59,7 +59,9 @@ def power_scaling(fit: FittedModel, numbers: Mapping[str, np.ndarray]) -> pd.Dat
         n, (chains, draws) = fit.design.rows.n, fit.shape
         by = min(int(np.ceil(chains * draws * n / _MOST)), max(1, chains * draws // _FEWEST), draws)
         thin = fit.thinned(by)
-        total = np.concatenate([thin.log_likelihood_at(which=which).sum(axis=1) for which in thin.blocks(n)])
+        counted = fit.design.information_weights
+        counted = np.ones(n) if counted is None else counted
+        total = np.concatenate([thin.log_likelihood_at(which=which) @ counted for which in thin.blocks(n)])
         kept = [fit.with_chains(values)[:, ::by].ravel() for values in quantities.values()]
         table["likelihood"] = _sensitivity(total, kept)
     pairs = zip(table["prior"].to_numpy(float), table["likelihood"].to_numpy(float), strict=True)

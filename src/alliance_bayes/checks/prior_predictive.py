@@ -63,6 +63,7 @@ class PriorPredictive(Check):
     """
 
     name = "prior_predictive"
+    sees_rows = False
     title = "Prior predictive check"
     looks_at = "prior predictive check"
     meaning = "The priors imply outcomes that hardly anybody would expect; another prior set may give other results."
@@ -185,7 +186,7 @@ def _standardised_slope(
     if focal not in design.frame.columns or not pd.api.types.is_numeric_dtype(design.frame[focal]):
         return None
     frame = design.frame.iloc[at]
-    still = design.rows.take(at) if design.weights is None else design.rows
+    still = design.rows if design.points else design.rows.take(at)
     try:
         change = design.change(frame, focal, still)
     except (ModelError, RoughnessError):

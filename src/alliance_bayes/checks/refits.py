@@ -176,7 +176,12 @@ def refitted(
         }
         # Declared levels that nobody has left would be refused.
         spec = replace(spec, levels={})
-        design = spec.design(rows.assign(**levels).reset_index(drop=True))
+        weights = fit.design.rows.weights
+        design = spec.design(
+            rows.assign(**levels).reset_index(drop=True), weights=None if weights is None else weights[keep]
+        )
+        if fit.design.persons is not None:
+            design = replace(design, persons=fit.design.persons[keep])
     table = spec.priors_for(design)
     if keep is None and table.entries == fit.priors.entries:
         return fit

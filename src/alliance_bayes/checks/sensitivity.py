@@ -64,6 +64,7 @@ class PriorSensitivity(Check):
     """
 
     name = "prior_sensitivity"
+    sees_rows = False
     title = "Sensitivity to the prior"
     looks_at = "sensitivity of what findings state to the priors"
     meaning = (
@@ -135,6 +136,7 @@ class Influence(Check):
     """
 
     name = "influence"
+    sees_rows = False
     title = "Sensitivity to the lowest ratings and to single groups"
     looks_at = "sensitivity of the focal estimate to the lowest ratings and to the largest levels of sampled factors"
     meaning = "A few people, or one group, weigh heavily in the association. It may not hold for others."

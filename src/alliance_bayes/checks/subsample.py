@@ -10,8 +10,10 @@ import xarray as xr
 
 from alliance_bayes.fit import FittedModel
 
-__all__ = ["LookedAt", "Proxies", "Total", "heaviest", "looked_at", "proxies"]
+__all__ = ["FEWEST_OF_POPULATION", "LookedAt", "Proxies", "Total", "heaviest", "looked_at", "proxies"]
 
+#: Rows that a fit with sampling weights has to have left, of those that could be drawn as they are.
+FEWEST_OF_POPULATION = 50
 # Rows that are looked at besides the random sample, because they seem to weigh most.
 HEAVIEST = 1000
 # Draws from which it is told how much a row weighs, and rows at a time.

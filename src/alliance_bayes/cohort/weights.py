@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Literal
 
@@ -15,7 +15,15 @@ from alliance_bayes.cohort.names import ID
 from alliance_bayes.errors import DataError, Problem, UsageError
 from alliance_bayes.remedies import setting
 
-__all__ = ["KINDS", "WeightsKind", "effective_size", "repeated", "weights_of", "with_positive_weights"]
+__all__ = [
+    "KINDS",
+    "WeightsKind",
+    "effective_size",
+    "repeated",
+    "weighted_quantiles",
+    "weights_of",
+    "with_positive_weights",
+]
 
 WeightsKind = Literal["frequency", "sampling"]
 #: What weights can be.
@@ -100,6 +108,34 @@ def effective_size(weights: np.ndarray) -> float:
     """
     share = weights / weights.max()
     return float(share.sum() ** 2 / (share**2).sum())
+
+
+def weighted_quantiles(values: np.ndarray, at: Sequence[float], weights: np.ndarray | None) -> np.ndarray:
+    """Quantiles of the people whom rows stand for.
+
+    Parameters
+    ----------
+    values
+        Shape (n,).
+    at
+        Probabilities.
+    weights
+        Shape (n,); None where all weigh the same.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape (n_at,): linear between the middles of the sorted values' shares, which go from 0 to 1. Where all weigh
+        the same it is NumPy's own.
+    """
+    if weights is None or len(values) < 2:
+        return np.asarray(np.quantile(values, at))
+    there = np.flatnonzero(weights > 0)
+    order = there[np.argsort(values[there], kind="stable")]
+    share = weights[order]
+    middle = np.cumsum(share) - share / 2
+    place = (middle - middle[0]) / (middle[-1] - middle[0]) if len(order) > 1 else np.zeros(1)
+    return np.asarray(np.interp(at, place, values[order]))
 
 
 def with_positive_weights(cohort: Cohort, weights: np.ndarray) -> Cohort:

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from alliance_bayes.cohort.weights import weighted_quantiles
 from alliance_bayes.effects.at import AS_THEY_ARE, Cell
 from alliance_bayes.effects.averages import Expected, Tabulations, average, expectation, slope
 from alliance_bayes.effects.counterfactual import Counterfactual, Counterfactuals, NumericSetting
@@ -146,8 +147,12 @@ class Analysis:
         declared = self.fit.spec.declared_contrast(self.fit.design, predictor)
         if declared is not None or self.fit.moments is not None:
             return declared
-        low, high = (float(value) for value in np.quantile(self.values(predictor), (0.1, 0.9)))
+        low, high = self.quantiles(predictor, (0.1, 0.9))
         return low, high
+
+    def quantiles(self, predictor: str, at: Sequence[float]) -> tuple[float, ...]:
+        """Quantiles of a numeric column over the people analysed, or those whom they stand for."""
+        return tuple(map(float, weighted_quantiles(self.values(predictor), at, self.fit.design.rows.weights)))
 
     @property
     def no_slopes(self) -> str:
@@ -362,7 +367,7 @@ class Analysis:
         lacking = design.rows.lacking.get(factor)
         if lacking is None:
             return self, ""
-        if design.weights is not None:
+        if design.points:
             return None, f"is averaged over the rows that have a level of '{factor}', which moments do not tell apart"
         places = np.arange(design.rows.n) if self.among is None else self.among
         having = places[~lacking[places]]

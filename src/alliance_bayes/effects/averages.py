@@ -180,27 +180,31 @@ class _Means:
 
     @cached_property
     def known(self) -> np.ndarray:
-        return self.design.average(self.rows.known)
+        return self._average(self.rows.known)
 
     @cached_property
     def z(self) -> Mapping[str, np.ndarray]:
-        return {name: self.design.average(z) for name, z in self.rows.z.items()}
+        return {name: self._average(z) for name, z in self.rows.z.items()}
 
     @cached_property
     def basis(self) -> Mapping[str, np.ndarray]:
-        return {name: self.design.average(basis) for name, basis in self.rows.basis.items()}
+        return {name: self._average(basis) for name, basis in self.rows.basis.items()}
+
+    def _average(self, values: np.ndarray) -> np.ndarray:
+        # A setting may be of some of the rows, which have weights of their own; points are all of them.
+        return self.design.average(values) if self.design.points else self.rows.average(values)
 
     def spread(self, factor: PooledFactor) -> np.ndarray:
         """The pooled columns by the rows' own levels, the fit's and then those it has not seen, summing to their mean.
 
         Shape (n_levels + n_unseen, n_factor_terms).
         """
-        name, weights, n_levels = factor.name, self.design.weights, len(factor.levels)
+        name, n_levels = factor.name, len(factor.levels)
+        weights = self.design.weights if self.design.points else self.rows.weights
         if name not in self._spread:
             z, at = self.rows.z[name], self.rows.index[name]
             at = np.where(at < 0, n_levels - 1 - at, at)
-            # A setting may be of some of the rows.
-            own = z / len(z) if weights is None else z * weights[:, None] / self.design.n
+            own = z / len(z) if weights is None else z * (weights / weights.sum())[:, None]
             size = n_levels + len(self.rows.unseen.get(name, ()))
             lacking = self.rows.lacking.get(name)
             nobody = np.zeros(own.shape[1]) if lacking is None else own[lacking].sum(axis=0)
@@ -210,7 +214,9 @@ class _Means:
             if nobody.any():
                 # Rows without a level have each of those in the data, as often as rows with one do.
                 known = self.design.rows
-                counts = np.bincount(known.index[name][~known.lacking[name]], minlength=n_levels)
+                having = ~known.lacking[name]
+                share = None if known.weights is None else known.weights[having]
+                counts = np.bincount(known.index[name][having], weights=share, minlength=n_levels)
                 self._spread[name][:n_levels] += np.outer(counts / counts.sum(), nobody)
         return self._spread[name]
 
@@ -375,7 +381,7 @@ def _add(
             for levels in product(*grid.levels.values()):
                 chosen = [effects[name][:, level] for name, level in zip(replaced, levels, strict=True)]
                 together = np.hstack([np.zeros((len(base), 0)), *chosen])
-                out[which, position] += weight * node_weight * table.mean(eta, strata, together, z)
+                out[which, position] += weight * node_weight * table.mean(eta, strata, together, z, rows.weights)
 
 
 def level_sd(fit: FittedModel, rows: Rows, factors: Sequence[str], which: slice) -> np.ndarray:
@@ -483,13 +489,25 @@ class Tabulated:
         """The functions at linear predictors of shape (n_draws, n_rows), by the rows' strata of shape (n_rows,)."""
         return np.asarray(_interpolated(eta, strata, self.low, self.step, self.values))
 
-    def mean(self, eta: np.ndarray, strata: np.ndarray, effects: np.ndarray, z: np.ndarray) -> np.ndarray:
-        """Mean over rows of the functions at ``eta + effects @ z.T``, shape (n_draws,) or (n_draws, n_functions)."""
-        effects = np.ascontiguousarray(effects)
+    def mean(
+        self,
+        eta: np.ndarray,
+        strata: np.ndarray,
+        effects: np.ndarray,
+        z: np.ndarray,
+        counting: np.ndarray | None = None,
+    ) -> np.ndarray:
+        """Mean over rows of the functions at ``eta + effects @ z.T``, shape (n_draws,) or (n_draws, n_functions).
+
+        ``counting`` are weights of the rows, where they have some.
+        """
+        effects, n = np.ascontiguousarray(effects), eta.shape[1]
+        share = np.full(n, 1 / n) if counting is None else counting / counting.sum()
         if self.values.ndim == 3:
-            return np.asarray(_mean(eta, strata, effects, z, self.low, self.step, self.values))
+            return np.asarray(_mean(eta, strata, effects, z, share, self.low, self.step, self.values))
         # What the rows together weigh each grid point with is the same for all functions.
-        weights = _weights(eta, strata, effects, z, self.low, self.step, self.values.shape[1], self.values.shape[2])
+        size = self.values.shape[1:3]
+        weights = _weights(eta, strata, effects, z, share, self.low, self.step, *size)
         functions = self.values.reshape(len(eta), -1, self.values.shape[3])
         return np.asarray((weights.reshape(len(eta), 1, -1) @ functions)[:, 0])
 
@@ -643,6 +661,7 @@ def _mean(
     strata: np.ndarray,
     effects: np.ndarray,
     z: np.ndarray,
+    share: np.ndarray,
     low: np.ndarray,
     step: np.ndarray,
     values: np.ndarray,
@@ -653,8 +672,7 @@ def _mean(
             own = eta[d, i]
             for t in range(z.shape[1]):
                 own += effects[d, t] * z[i, t]
-            out[d] += _at(own, low[d], step[d], values[d, strata[i]])
-        out[d] /= eta.shape[1]
+            out[d] += share[i] * _at(own, low[d], step[d], values[d, strata[i]])
     return out
 
 
@@ -664,6 +682,7 @@ def _weights(
     strata: np.ndarray,
     effects: np.ndarray,
     z: np.ndarray,
+    share: np.ndarray,
     low: np.ndarray,
     step: np.ndarray,
     n_strata: int,
@@ -671,9 +690,9 @@ def _weights(
 ) -> np.ndarray:
     """Weights of the grid points that make the interpolation of :func:`_at`, averaged over rows, a dot product."""
     out = np.zeros((eta.shape[0], n_strata, n_points))
-    each = 1 / eta.shape[1]
     for d in range(eta.shape[0]):
         for i in range(eta.shape[1]):
+            each = share[i]
             own = eta[d, i]
             for t in range(z.shape[1]):
                 own += effects[d, t] * z[i, t]

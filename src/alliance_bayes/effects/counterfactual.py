@@ -116,7 +116,7 @@ class Counterfactuals:
         Whether more of a row counts than the mean of its distribution, so that its residual SD does. Where the
         residual SD differs by a factor, a counterfactual that sets the factor then sets the residual SD too.
     among
-        Places of the analysed rows that averages are over; all by default. For designs without weights.
+        Places of the analysed rows that averages are over; all by default. Points are not looked at apart.
     numeric, fixed
         Numeric columns, and levels of categorical ones, that everybody is set to in every counterfactual.
     """
@@ -247,7 +247,8 @@ class Counterfactuals:
             # A transformation may be undefined there (the square root below zero); _problem says so.
             with np.errstate(all="ignore"):
                 rows = self.design.evaluate(frame, counterfactual=True)
-            if self.design.weights is not None:
+            rows = replace(rows, weights=self._own.weights)
+            if self.design.points:
                 rows, problem = self._weighted(rows)
         if along is not None:
             try:
@@ -299,7 +300,7 @@ class Counterfactuals:
     def _lost_in_moments(self, change: Rows) -> str:
         """Why the average derivatives are not those over participants, where there are only weighted points."""
         design = self.design
-        if design.weights is None:
+        if not design.points:
             return ""
         # A derivative is a product of one column less.
         high = _above_degree(design, _MOST_KNOWN + 1)
@@ -334,7 +335,7 @@ class Counterfactuals:
         if grid.problem:
             return grid.problem
         for factor in self.design.factors:
-            if self.design.weights is not None and factor.name in grid.rows.lacking and factor.name not in grid.levels:
+            if self.design.points and factor.name in grid.rows.lacking and factor.name not in grid.levels:
                 pooled = grid.rows if grid.change is None else grid.change
                 lacking = grid.rows.lacking[factor.name]
                 if factor.name not in grid.averaged and pooled.z[factor.name][lacking].any():

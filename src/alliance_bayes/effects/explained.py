@@ -93,14 +93,25 @@ def _spread(fit: FittedModel, tables: Tabulations | None) -> Spread:
     for which in fit.blocks(rows.n):
         eta = fit.linear_predictor(rows, which=which)
         table = tables.expected(which, eta.min(axis=1), eta.max(axis=1))
-        explained[which] = table(eta, strata).var(axis=1, ddof=1)
+        explained[which] = _variance(table(eta, strata), rows.weights)
         if outcome.trials is not None:
             # Every row has a variance of its own.
             own = fit.parameters_at(which)
-            residual[which] = family.residual_variance(eta, own, outcome).mean(axis=1)
+            each = family.residual_variance(eta, own, outcome)
+            residual[which] = np.average(each, axis=1, weights=rows.weights)
             continue
-        residual[which] = tables.residual(which, table).mean(eta, strata, np.zeros((len(eta), 0)), nothing)
+        residual[which] = tables.residual(which, table).mean(
+            eta, strata, np.zeros((len(eta), 0)), nothing, rows.weights
+        )
     return Spread(explained, residual)
+
+
+def _variance(values: np.ndarray, weights: np.ndarray | None) -> np.ndarray:
+    """Variance over rows (divisor n - 1) of values of shape (n_draws, n_rows)."""
+    if weights is None:
+        return np.asarray(values.var(axis=1, ddof=1))
+    away = values - np.average(values, axis=1, weights=weights)[:, None]
+    return np.asarray(away**2 @ weights / (weights.sum() - 1))
 
 
 def total_covariance(parts: Sequence[Contribution]) -> np.ndarray:

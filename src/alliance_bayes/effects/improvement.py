@@ -218,7 +218,7 @@ class Improvement(Estimand):
         if rows is None:
             reached = np.full((prod(fit.shape), len(groups)), np.nan)
         else:
-            reached = _reached(fit, rows, starts, rule, members) / members.sum(axis=0)
+            reached = _reached(fit, rows, starts, rule, members) / _sizes(rows, members)
         for number, group in enumerate(groups):
             said = term if group is None else _among(term, members[:, number])
             facts: dict[str, Any] = {"population": "sample"} | ({"note": problem} if problem else {})
@@ -239,7 +239,9 @@ class Improvement(Estimand):
             rows, problem = self._placed(analysis, fixed)
             draws = np.full(prod(analysis.fit.shape), np.nan)
             if rows is not None:
-                draws = _reached(analysis.fit, rows, starts, rule, chosen[:, None])[:, 0] / chosen.sum()
+                draws = _reached(analysis.fit, rows, starts, rule, chosen[:, None])[:, 0] / _sizes(
+                    rows, chosen[:, None]
+                )
             block.append(analysis.shaped(draws))
             problems.append(problem)
         labels = analysis.levels(factor)
@@ -342,6 +344,12 @@ def _higher_is_better(fit: FittedModel) -> bool:
     return scale is None or scale.higher_is_better
 
 
+def _sizes(rows: Rows, members: np.ndarray) -> np.ndarray:
+    """People, or the sum of their weights, in each group of rows (n_rows, n_groups), shape (n_groups,)."""
+    counted = members if rows.weights is None else members * rows.weights[:, None]
+    return np.asarray(counted.sum(axis=0), dtype=float)
+
+
 def _reached(fit: FittedModel, rows: Rows, starts: np.ndarray, rule: Better, chosen: np.ndarray) -> np.ndarray:
     """Expected number of people who improve in each group of rows (n_rows, n_groups), shape (n_draws, n_groups)."""
     scale = fit.design.scales.get(fit.design.outcome.name)
@@ -357,6 +365,7 @@ def _reached(fit: FittedModel, rows: Rows, starts: np.ndarray, rule: Better, cho
     cuts = np.array([_cut(fit, float(value), higher=higher) for value in values])
     design = fit.design
     rows, groups = rows.take(places), chosen[places].T
+    counting = rows.weights
     # What the chance depends on besides the linear predictor: the level of the residual factor, and the goal.
     strata = rows.strata * values.size + which_value
 
@@ -377,7 +386,8 @@ def _reached(fit: FittedModel, rows: Rows, starts: np.ndarray, rule: Better, cho
     def in_block(which: slice) -> None:
         chances = given(fit.linear_predictor(rows, which=which), which, strata)
         for number in left:
-            reached[which, number] = chances[:, groups[number]].sum(axis=1)
+            own = groups[number] if counting is None else groups[number] * counting
+            reached[which, number] = chances @ own
 
     if left:
         # What takes time releases the interpreter's lock.

@@ -416,7 +416,7 @@ def contrast_between(analysis: Analysis, name: str, ends: Span | None = None) ->
     nothing = np.full(analysis.n_draws, np.nan)
     if ends is None and analysis.fit.moments is not None:
         return nothing, f"percentiles of {name} need the analysed rows, and this fit was made from moments", ""
-    low, high = ends or (float(value) for value in np.quantile(analysis.values(name), (0.1, 0.9)))
+    low, high = ends or analysis.quantiles(name, (0.1, 0.9))
     where = f" from {name} {low:.4g} to {high:.4g}"
     if low == high:
         return nothing, f"the 10th and the 90th percentile of {name} are both {low:.4g}", where
@@ -504,7 +504,7 @@ def _spans(
         )
     spans = {}
     for name in names:
-        low, high = (float(value) for value in np.quantile(analysis.values(name), quantiles))
+        low, high = analysis.quantiles(name, quantiles)
         same = f"both quantiles of '{name}', {quantiles[0]:g} and {quantiles[1]:g}, are {low:.4g}"
         if low < high:
             spans[name] = (low, high)

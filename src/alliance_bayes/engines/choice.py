@@ -14,6 +14,7 @@ from alliance_bayes.engines.collapsed.hyper import hyperparameters
 from alliance_bayes.engines.collapsed.marginal import Marginal
 from alliance_bayes.engines.forecast import announce, refuse
 from alliance_bayes.engines.nuts import DRAWS, Progress, SamplerSettings, forecast_of_nuts, memory_of_nuts, sample_nuts
+from alliance_bayes.engines.sandwich import corrected
 from alliance_bayes.errors import ModelError, UsageError
 from alliance_bayes.model import Design, PriorTable
 from alliance_bayes.model.layout import posterior_coords, posterior_dims
@@ -122,6 +123,11 @@ def sample(
             )
         if engine == "auto":
             info["engine_reason"] = reason
+    if design.weights is not None and not design.points:
+        groups = {name: tree[name].to_dataset() for name in tree.children}
+        groups["posterior"] = corrected(design, groups["posterior"])
+        tree = xr.DataTree.from_dict(groups)
+        info["width"] = "corrected by a sandwich"
     if info["engine"] == "nuts" or "fallback" in info:
         info |= {"tune": settings.tune, "target_accept": settings.target_accept}
     return tree, {**info, "draws": settings.draws, "chains": settings.chains, "seed": settings.seed}

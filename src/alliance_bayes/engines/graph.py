@@ -173,6 +173,11 @@ def observe(design: Design, priors: PriorTable, eta: Any) -> None:
     """
     parameters = {name: _parameter(name, design, priors) for name in design.family.parameters}
     design.family.observe(design.outcome, eta, parameters)
+    weights = design.information_weights
+    if weights is not None:
+        observed = pm.modelcontext(None)[design.outcome.name]
+        each = pm.logp(observed, pm.modelcontext(None).rvs_to_values[observed])
+        pm.Potential("weighting", ((weights - 1) * each).sum())
 
 
 def _parameter(name: str, design: Design, priors: PriorTable) -> Any:

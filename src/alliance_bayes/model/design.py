@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from alliance_bayes.cohort.weights import effective_size
 from alliance_bayes.errors import ModelError
 from alliance_bayes.model.columns import (
     Column,
@@ -67,9 +68,14 @@ class Design:
     rows
         The design arrays of ``frame``.
     weights
-        Participants that each row stands for, shape (n_rows,); None where each row is one.
+        What each row counts in averages, shape (n_rows,): as many participants as a point stands for, or its sampling
+        weight, with a mean of 1. None where each row is one participant, and all count alike.
     trials
         Name of the column of trials; None where the family has none.
+    points
+        Whether the rows are points that stand for moments, and none is a participant.
+    persons
+        Number of the person of each row, shape (n_rows,), where rows with sampling weights are several of one.
     """
 
     formula: Formula
@@ -88,6 +94,20 @@ class Design:
     _offsets: tuple[Any, ...] = field(repr=False)
     weights: np.ndarray | None = None
     trials: str | None = None
+    points: bool = False
+    persons: np.ndarray | None = None
+
+    @property
+    def copies(self) -> np.ndarray | None:
+        """Participants that each point stands for, shape (n_rows,); None where a row is one of a participant."""
+        return self.weights if self.points else None
+
+    @property
+    def information_weights(self) -> np.ndarray | None:
+        """What each row counts in the likelihood, shape (n_rows,): sampling weights together as much as they tell."""
+        if self.weights is None or self.points:
+            return self.weights
+        return self.weights * (effective_size(self.weights) / self.weights.sum())
 
     @property
     def terms(self) -> tuple[str, ...]:
@@ -107,7 +127,7 @@ class Design:
     @property
     def n(self) -> int:
         """Number of participants analysed."""
-        return self.rows.n if self.weights is None else round(float(self.weights.sum()))
+        return self.rows.n if self.copies is None else round(float(self.copies.sum()))
 
     def average(self, values: np.ndarray) -> np.ndarray:
         """Mean over participants of something that each row has, shape (n_rows, ...)."""
@@ -128,7 +148,8 @@ class Design:
         """Share of the participants by level of the residual factor, shape (n_levels,); [1.] without one."""
         if self.rows.residual is None:
             return np.ones(1)
-        return np.bincount(self.rows.residual, weights=self.weights) / self.n
+        counts = np.bincount(self.rows.residual, weights=self.weights)
+        return np.asarray(counts / counts.sum())
 
     def factor(self, name: str) -> PooledFactor:
         """A pooled factor by name.
@@ -151,7 +172,7 @@ class Design:
         """
         parts = [*numeric_parts([*self._common, *(term.expr for term in self._pooled)]), *self._offsets]
         found = {name: values for part in parts for name, values in values_of(part).items()}
-        if self.weights is None:
+        if not self.points:
             return found
         own = {column.label: k for k, column in enumerate(self.columns) if column.order == 1 and column.numeric}
         called = {name: self.rows.x[:, own[name]] + self.centres[name] for name in found if name in own}
@@ -161,7 +182,7 @@ class Design:
         """Whether a numeric column is 0 or 1 for everybody, and so says which of two groups people are in."""
         if name not in self.frame or not pd.api.types.is_numeric_dtype(self.frame[name]):
             return False
-        return two_values(self.frame[name].to_numpy(float), self.weights) == (0.0, 1.0)
+        return two_values(self.frame[name].to_numpy(float), self.copies) == (0.0, 1.0)
 
     def level_labels(self, name: str) -> tuple[str, ...]:
         """The levels of a categorical column, in their order, or "0" and "1" of an indicator."""
@@ -313,6 +334,7 @@ def build_design(
     weights: np.ndarray | None = None,
     smooths: tuple[Smooth, ...] | None = None,
     trials: str | None = None,
+    points: bool = False,
 ) -> Design:
     """Apply a formula to complete rows.
 
@@ -335,11 +357,13 @@ def build_design(
     residual_by
         Name of the categorical column by whose levels the residual SD differs.
     weights
-        Participants that each row stands for, shape (n_rows,); one each by default.
+        Participants that each point stands for, or sampling weights of the rows, shape (n_rows,); all alike by default.
     smooths
         The formula's smooths, where they are known; made from the rows by default.
     trials
         Name of the column of trials, of a family that has them.
+    points
+        Whether the rows are points that stand for moments.
 
     Raises
     ------
@@ -350,6 +374,8 @@ def build_design(
         Outcomes that the family cannot produce.
     """
     declared = dict(scales or {})
+    if weights is not None and not points:
+        weights = weights * (len(weights) / weights.sum())
     if len(frame) < 2:
         raise ModelError(
             f"the model needs at least 2 complete rows but got {len(frame)}. The participant flow tells why."
@@ -406,6 +432,7 @@ def build_design(
         smooths = tuple(build_smooth(term, frame) for term in formula.smooths)
     offset = [np.asarray(part.value, dtype=float) - centres[part.name] for part in offsets]
     rows = _completed(rows, residual, smooths, frame, np.sum(offset, axis=0) if offset else None, counted)
+    rows = replace(rows, weights=None if points else weights)
     return Design(
         formula,
         family,
@@ -423,6 +450,7 @@ def build_design(
         offsets,
         weights,
         trials,
+        points,
     )
 
 

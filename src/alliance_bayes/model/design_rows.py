@@ -85,6 +85,8 @@ class Rows:
         What is added to the linear predictor as it is, shape (n,); None where the model has no offset.
     trials
         How many trials each outcome is of, shape (n,); None where the family has none.
+    weights
+        Sampling weight of each row, shape (n,); None where all count alike.
     """
 
     x: np.ndarray
@@ -96,6 +98,7 @@ class Rows:
     offset: np.ndarray | None = None
     trials: np.ndarray | None = None
     lacking: Mapping[str, np.ndarray] = field(default_factory=dict)
+    weights: np.ndarray | None = None
 
     @property
     def n(self) -> int:
@@ -119,7 +122,12 @@ class Rows:
             None if self.offset is None else self.offset[at],
             None if self.trials is None else self.trials[at],
             {name: lacking[at] for name, lacking in self.lacking.items()},
+            None if self.weights is None else self.weights[at],
         )
+
+    def average(self, values: np.ndarray) -> np.ndarray:
+        """Mean over the people whom the rows stand for of something that each has, shape (n, ...)."""
+        return np.asarray(np.average(values, axis=0, weights=self.weights))
 
     def along(self, change: Rows, by: float) -> Rows:
         """The rows a step further along their derivatives (:meth:`Design.change`)."""

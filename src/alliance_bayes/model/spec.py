@@ -321,7 +321,12 @@ class ModelSpec:
         return frame, flow
 
     def design(
-        self, frame: pd.DataFrame, *, weights: np.ndarray | None = None, smooths: tuple[Smooth, ...] | None = None
+        self,
+        frame: pd.DataFrame,
+        *,
+        weights: np.ndarray | None = None,
+        smooths: tuple[Smooth, ...] | None = None,
+        points: bool = False,
     ) -> Design:
         """Apply the model to complete rows.
 
@@ -330,9 +335,12 @@ class ModelSpec:
         frame
             Complete on ``columns``, one row a participant.
         weights
-            Participants that each row stands for, shape (n_rows,); one each by default.
+            Participants that each point stands for, or sampling weights of the rows, shape (n_rows,); all alike by
+            default.
         smooths
             The formula's smooths, where they are known; made from the rows by default.
+        points
+            Whether the rows are points that stand for moments.
 
         Returns
         -------
@@ -358,6 +366,7 @@ class ModelSpec:
             weights=weights,
             smooths=smooths,
             trials=self.trials,
+            points=points,
         )
         if self.focal is not None and _is_categorical(declared, self.focal):
             _check_factor(self.focal, design)

@@ -6,10 +6,12 @@ from collections.abc import Collection
 
 from alliance_bayes.cohort.weights import KINDS
 from alliance_bayes.errors import ModelError
+from alliance_bayes.model.design import Design
 from alliance_bayes.model.grammar import shown
+from alliance_bayes.model.levels import lies_within
 from alliance_bayes.remedies import setting
 
-__all__ = ["check_weights"]
+__all__ = ["check_weights", "refuse_persons"]
 
 
 def check_weights(name: object, kind: object, columns: Collection[str]) -> None:
@@ -42,3 +44,25 @@ def check_weights(name: object, kind: object, columns: Collection[str]) -> None:
             f"{setting('weights', name)} is a column of the model, too. Weights are no part of it: take it out, or "
             "copy it to a column of another name."
         )
+
+
+def refuse_persons(design: Design) -> None:
+    """Refuse sampling weights of persons who have effects of their own.
+
+    Raises
+    ------
+    ModelError
+        A pooled factor has levels of one person each, of whom some have several rows. Weighted rows tell more or less
+        of each person and leave as many persons as there were, so that the SD of persons and all that is averaged over
+        them would be those of the sample.
+    """
+    if design.persons is None:
+        return
+    for factor in design.factors:
+        if lies_within(design.rows.index[factor.name], design.persons) and len(factor.levels) < design.rows.n:
+            raise ModelError(
+                f"sampling weights are of persons, and the levels of {shown(factor.name)} are persons, or look like "
+                f"it. Take it out of the formula: that rows of one person are alike is seen by the "
+                f"width of intervals. If they are no persons, say what they are: "
+                f"{setting('roles', {factor.name: 'group'})}."
+            )

@@ -90,7 +90,9 @@ def design_of_moments(moments: Moments, spec: ModelSpec) -> tuple[Design, Moment
             frame[name] = points[:, place[name]] + moments.centres.get(name, 0.0)
     centres = {name: centre for name, centre in moments.centres.items() if name in _components(spec)}
     smooths = tuple(_smooth(term.name, term.column, term.knots is not None, moments) for term in spec.parsed.smooths)
-    design = dataclasses.replace(spec, centre=centres).design(pd.DataFrame(frame), weights=weights, smooths=smooths)
+    design = dataclasses.replace(spec, centre=centres).design(
+        pd.DataFrame(frame), weights=weights, smooths=smooths, points=True
+    )
     return _with_columns(design, moments, points, place), moments
 
 

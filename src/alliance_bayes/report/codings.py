@@ -94,7 +94,7 @@ def few_valued(fit: FittedModel) -> Mapping[str, Coding]:
     """Numbers with two or three values, as the levels that these are."""
     known = decided(fit)
     if "few" not in known:
-        made = {name: _few(values, fit.design.weights) for name, values in numbers_of(fit).items()}
+        made = {name: _few(values, fit.design.copies) for name, values in numbers_of(fit).items()}
         known["few"] = {name: coding for name, coding in made.items() if coding is not None}
     found: Mapping[str, Coding] = known["few"]
     return found
@@ -127,7 +127,7 @@ def _three(values: np.ndarray, weights: np.ndarray, three: Sequence[float]) -> C
 
 def level_counts(fit: FittedModel, factor: str) -> dict[str, int]:
     """People analysed at each level of a factor or value of a number of few, in order."""
-    coding, weights = coding_of(fit, factor), fit.design.weights
+    coding, weights = coding_of(fit, factor), fit.design.copies
     if coding.codes is None:
         assert coding.shares is not None
         assert weights is not None
@@ -139,7 +139,7 @@ def level_counts(fit: FittedModel, factor: str) -> dict[str, int]:
 
 def tally(fit: FittedModel, codes: np.ndarray, n_cells: int) -> np.ndarray:
     """People by cell, of the cells that the analysed rows are in: codes from 0, shape (n,); below 0 is in none."""
-    weights, inside = fit.design.weights, codes >= 0
+    weights, inside = fit.design.copies, codes >= 0
     if fit.people is not None:
         # Each person once a cell, however many rows.
         codes = np.unique(np.column_stack([codes, fit.people])[inside], axis=0)[:, 0]
@@ -157,8 +157,8 @@ def crossed(fit: FittedModel, first: str, second: str) -> np.ndarray:
     if a.codes is not None:
         return crossed(fit, second, first).T
     assert a.shares is not None
-    assert fit.design.weights is not None
-    own = fit.design.weights[:, None] * a.shares
+    assert fit.design.copies is not None
+    own = fit.design.copies[:, None] * a.shares
     if b.codes is None:
         assert b.shares is not None
         other = b.shares
@@ -188,7 +188,7 @@ def cells_of(fit: FittedModel, first: str, second: str) -> tuple[np.ndarray, np.
 
 def off_the_commonest(fit: FittedModel, values: np.ndarray) -> int:
     """People with another value of a number than its commonest."""
-    if fit.design.weights is not None:
+    if fit.design.copies is not None:
         return fit.count_people()
     found, codes, counts = np.unique(values, return_inverse=True, return_counts=True)
     # Where nearly every value is another one, nobody's is common.

@@ -266,12 +266,17 @@ def observed_means(fit: FittedModel, predictor: str, small: int) -> pd.DataFrame
     ends[-1] = bars - 1
     starts = [0, *(end + 1 for end in ends[:-1])]
     masks = [(at >= start) & (at <= end) for start, end in zip(starts, ends, strict=True)]
+    weights = fit.design.rows.weights
+
+    def mean(of: np.ndarray, own: np.ndarray) -> float:
+        return float(of[own].mean() if weights is None else np.average(of[own], weights=weights[own]))
+
     return pd.DataFrame(
         {
             "low": edges[starts],
             "high": edges[np.asarray(ends) + 1],
-            "x": [float(clipped[own].mean()) for own in masks],
+            "x": [mean(clipped, own) for own in masks],
             "n": [int(own.sum()) for own in masks],
-            "mean": [float(outcome[own].mean()) for own in masks],
+            "mean": [mean(outcome, own) for own in masks],
         }
     )

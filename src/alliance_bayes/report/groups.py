@@ -226,7 +226,11 @@ def level_picture(view: View, rows: pd.DataFrame, name: str, what: str, factor: 
     named = "" if all_named(len(rows)) else f" of {count(len(rows))} levels; the {NAMED_ENDS} at either end are named"
     outcome, lacking = fit.design.outcome.values, fit.design.rows.lacking.get(factor)
     # Those who have no level are not among those whom the means are of.
-    middle = float(fit.design.average(outcome)) if lacking is None else float(outcome[~lacking].mean())
+    middle = (
+        float(fit.design.average(outcome))
+        if lacking is None
+        else float(fit.design.rows.take(~lacking).average(outcome[~lacking]))
+    )
     of_all = "mean of all analysed" if lacking is None else "mean of those analysed who have one"
     everybody = None if means else estimates.first("slope", term=focal)
     dashed = of_all if means else "no association"

@@ -89,6 +89,7 @@ def limits_of_data(fit: FittedModel, small: int) -> list[str]:
         total="" if flow.total is None else count(flow.total),
         share=percent(flow.left / flow.total, 1) if flow.left and flow.total else "",
         moments=fit.moments is not None,
+        weighted=fit.design.rows.weights is not None,
     )
 
 
@@ -168,7 +169,7 @@ def _uneven(fit: FittedModel) -> bool:
     """Whether some people have more rows than others."""
     if fit.people is None:
         return False
-    rows = np.bincount(fit.people, weights=fit.design.weights)
+    rows = np.bincount(fit.people, weights=fit.design.copies)
     return float(np.ptp(rows[rows > 0])) > 0.5
 
 

@@ -34,6 +34,7 @@ from alliance_bayes.report.text import (
     varying,
 )
 from alliance_bayes.report.untold import telling_priors, untold
+from alliance_bayes.report.weights import weights_words
 from alliance_bayes.report.wording import Wording, read_wording
 
 if TYPE_CHECKING:
@@ -137,6 +138,7 @@ def fit_sentences(fit: FittedModel, cite: Cited, small: int) -> list[str]:
         without_set=bool(fit.spec.set_without_use(design, fit.priors)),
         prior="" if prior is None else stated_as(prior.prior),
         prior_reason="" if prior is None else in_sentences(design)(clean(prior.reason)),
+        weights=weights_words(fit),
         prior_sources=_PRIORS.get(fit.spec.prior_set, ()) if fit.priors.is_named_applied else (),
     )
 

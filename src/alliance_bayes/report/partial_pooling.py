@@ -93,11 +93,13 @@ def pooled_means(fit: FittedModel, factor: PooledFactor, small: int) -> tuple[li
     design = fit.design
     index = design.rows.index[factor.name]
     full, without = (_expected(fit, which, names) for names in ((), (factor.name,)))
-    middle = float(without.mean())
-    sizes = np.maximum(np.bincount(index, minlength=len(factor.levels)), 1)
+    middle, weights = float(design.average(without)), design.rows.weights
+    own_weights = np.ones(len(index)) if weights is None else weights
+    sizes = np.bincount(index, own_weights, minlength=len(factor.levels))
+    sizes = np.where(sizes > 0, sizes, 1.0)
 
     def by_level(values: np.ndarray) -> np.ndarray:
-        return middle + np.bincount(index, weights=values, minlength=len(factor.levels)) / sizes
+        return middle + np.bincount(index, weights=values * own_weights, minlength=len(factor.levels)) / sizes
 
     own, pooled = by_level(design.outcome.values - without), by_level(full - without)
     people = shown_counts(fit, factor.name, small)

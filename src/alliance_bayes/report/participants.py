@@ -11,6 +11,7 @@ import pandas as pd
 
 from alliance_bayes.cohort.flow import plural
 from alliance_bayes.cohort.names import MANY_LEVELS
+from alliance_bayes.cohort.weights import weighted_quantiles
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.report.codings import level_counts
 from alliance_bayes.report.privacy import ShownFlow, shown_missing
@@ -27,6 +28,7 @@ from alliance_bayes.report.small_counts import (
 from alliance_bayes.report.tables import Table
 from alliance_bayes.report.text import clean, column_name, count, factor_name, join, number, percent, shortened, units
 from alliance_bayes.report.untold import QUARTILES, groups_told, is_two_valued
+from alliance_bayes.report.weights import weights_told, weights_words
 from alliance_bayes.report.wording import Wording
 
 if TYPE_CHECKING:
@@ -69,8 +71,12 @@ def describe(fit: FittedModel, small: int) -> Section:
         "small": small,
         "table": table,
         "one": one_row(fit, ""),
+        "weights": SENTENCES("weights", **weights_words(fit)),
     }
-    return Section("data", "Who was studied", "data.html", context, {"participants": {**flow.numbers, **numbers}})
+    told = {**flow.numbers, **numbers}
+    if (weights := weights_told(fit)) is not None:
+        told["weights"] = weights
+    return Section("data", "Who was studied", "data.html", context, {"participants": told})
 
 
 #: Levels of a factor that are listed at once, and how many of a longer list are.
@@ -137,6 +143,7 @@ def table_one(fit: FittedModel, small: int) -> tuple[Table, dict[str, Any]]:
         units=unit_words(fit, "participants"),
         several=fit.people is not None,
         moments=fit.moments is not None,
+        weighted=fit.design.rows.weights is not None,
     )
     who = "Participants" if fit.people is None else "People"
     table = Table.of(
@@ -227,13 +234,16 @@ def _first_rows(fit: FittedModel, rows: np.ndarray) -> np.ndarray:
 def _described(fit: FittedModel, name: str, rows: np.ndarray, *, alike: bool) -> dict[str, float]:
     """What is told of some rows; each is as good as another where it stands for a person."""
     values = fit.design.frame[name].to_numpy(float)[rows]
-    given = None if alike and fit.people is not None else fit.design.weights
-    weights = np.ones(values.size) if given is None else given[rows]
+    once = alike and fit.people is not None and fit.design.points
+    given = None if once or fit.design.weights is None else fit.design.weights[rows]
+    weights = np.ones(values.size) if given is None else given if fit.design.points else given / given.mean()
     n = weights.sum()
     mean = float(weights @ values / n)
     sd = float(np.sqrt(weights @ (values - mean) ** 2 / (n - 1))) if n > 1 else np.nan
     # The points of moments have their means and SDs, and nothing else of their distribution.
-    cuts = {key: np.nan if fit.moments is not None else float(np.quantile(values, p)) for key, p in QUARTILES.items()}
+    cuts = dict.fromkeys(QUARTILES, np.nan)
+    if fit.moments is None:
+        cuts = dict(zip(QUARTILES, map(float, weighted_quantiles(values, [*QUARTILES.values()], given)), strict=True))
     return {"mean": mean, "sd": sd, **cuts}
 
 

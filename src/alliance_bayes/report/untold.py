@@ -108,7 +108,7 @@ def _decided(fit: FittedModel, small: int) -> tuple[frozenset[str], frozenset[st
 
 def _solvable(fit: FittedModel, values: np.ndarray, small: int) -> bool:
     # Nobody has the value of a point that stands for moments.
-    if fit.design.weights is not None:
+    if fit.design.points:
         return False
     return solvable(values, small, people=fit.people, quartiles=tuple(QUARTILES.values()))
 
@@ -148,7 +148,7 @@ def groups_told(fit: FittedModel, name: str, split: str | None, small: int) -> M
     if name in few_valued(fit):
         shown = [all(m is Mark.SHOWN for m in column) for column in cell_marks(fit, name, split, small).T]
         return {"": True} | dict(zip(coding.levels, shown, strict=True))
-    if coding.codes is None or fit.design.weights is not None:
+    if coding.codes is None or fit.design.points:
         return defaultdict(lambda: True)
     values, marks = numbers_of(fit)[name], column_marks(fit, small)[split]
     own = [coding.codes == k for k, mark in enumerate(marks) if mark is Mark.SHOWN]

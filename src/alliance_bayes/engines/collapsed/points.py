@@ -123,7 +123,8 @@ def _of_rows(design: Design) -> Points:
         values = np.ones((rows.n, 1 + p))
         for place, column in enumerate(found.values()):
             values[:, 1 + place] = column
-        counts = np.ones(rows.n) if design.weights is None else design.weights
+        weights = design.information_weights
+        counts = np.ones(rows.n) if weights is None else weights
         rest, cross, at = np.zeros(rows.n), None, keys
         mean, square = _totals(counts, values)
     else:

@@ -75,6 +75,7 @@ class ModelData(NamedTuple):
     upper: float
     trials: int
     totals: np.ndarray  # (n,) trials of each row; (0,) where the family has none
+    weights: np.ndarray  # (n,) what each row counts; (0,) where all count once
     stick_first: float
     stick_second: np.ndarray
     constant: float
@@ -182,12 +183,16 @@ def information(design: Design, factor: PooledFactor) -> np.ndarray:
         around the level's mean, times what one outcome tells of its linear predictor.
     """
     columns, index = design.rows.z[factor.name], design.rows.index[factor.name]
-    n = np.bincount(index, minlength=len(factor.levels))
+    weights = np.ones(design.rows.n) if design.weights is None else design.information_weights
+    n = np.bincount(index, weights, minlength=len(factor.levels))
     typical = []
     for term, column in zip(factor.terms, columns.T, strict=True):
-        squares = np.bincount(index, column**2, n.size)
+        squares = np.bincount(index, column**2 * weights, n.size)
         if term != "Intercept":
-            squares = np.maximum(squares - np.bincount(index, column, n.size) ** 2 / np.maximum(n, 1), 0.0)
+            least = np.finfo(float).tiny
+            squares = np.maximum(
+                squares - np.bincount(index, column * weights, n.size) ** 2 / np.maximum(n, least), 0.0
+            )
         typical.append(np.median(squares))
     return design.family.information(design.outcome) * np.array(typical)
 
@@ -208,8 +213,17 @@ def _outcome(design: Design, number: dict[str, int]) -> dict[str, Any]:
         "upper": math.inf if upper is None else float(upper),
         "trials": 0 if outcome.levels is None else outcome.levels.size - 1,
         "totals": _real([] if outcome.trials is None else outcome.trials),
-        "constant": family.constant(outcome),
+        "weights": _real([] if design.weights is None else design.information_weights),
+        "constant": family.constant(outcome) if design.weights is None else weighted_constant(design),
     }
+
+
+def weighted_constant(design: Design) -> float:
+    """What the log likelihood has besides the kernel's, where rows count by their weights."""
+    outcome, weights = design.outcome, design.information_weights
+    assert weights is not None
+    each = (design.family.constant(outcome.take(slice(row, row + 1))) for row in range(design.rows.n))
+    return float(weights @ np.fromiter(each, dtype=float, count=design.rows.n))
 
 
 def _sticks(design: Design, priors: PriorTable) -> tuple[float, np.ndarray]:

@@ -23,17 +23,21 @@ __all__ = ["Bernoulli"]
 @njit(cache=True, nogil=True, error_model="numpy")
 def _kernel(data, value, eta, cutpoints, by_value, by_eta, by_cut):  # type: ignore[no-untyped-def]
     """Events (1) and their absence (0) with log odds eta."""
-    y = data.y
+    y, weights = data.y, data.weights
     log_p, product = 0.0, 1.0
     for i in range(y.size):
         against = -eta[i] if y[i] > 0.5 else eta[i]
         fall = math.exp(-abs(against))
+        wrong = (1.0 if against > 0.0 else fall) / (1.0 + fall)
+        if weights.size:
+            log_p -= weights[i] * (max(against, 0.0) + math.log1p(fall))
+            by_eta[i] += weights[i] * (wrong if y[i] > 0.5 else -wrong)
+            continue
         product *= 1.0 + fall
         if product > MUCH:
             log_p -= math.log(product)
             product = 1.0
         log_p -= max(against, 0.0)
-        wrong = (1.0 if against > 0.0 else fall) / (1.0 + fall)
         by_eta[i] += wrong if y[i] > 0.5 else -wrong
     return log_p - math.log(product)
 

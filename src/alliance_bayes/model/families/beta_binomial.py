@@ -25,9 +25,10 @@ __all__ = ["BetaBinomial"]
 @njit(cache=True, nogil=True, error_model="numpy")
 def _kernel(data, value, eta, cutpoints, by_value, by_eta, by_cut):  # type: ignore[no-untyped-def]
     """Successes of ``trials``, without the binomial coefficients."""
-    y, phi, trials = data.y, value[data.shape], data.trials
+    y, phi, trials, weights = data.y, value[data.shape], data.trials, data.weights
     every, slope = rising(phi, trials)
-    log_p, by_phi = -y.size * every, -y.size * slope
+    n = weights.sum() if weights.size else float(y.size)
+    log_p, by_phi = -n * every, -n * slope
     for i in range(y.size):
         fall = math.exp(-abs(eta[i]))
         more, less = 1.0 / (1.0 + fall), fall / (1.0 + fall)
@@ -35,9 +36,10 @@ def _kernel(data, value, eta, cutpoints, by_value, by_eta, by_cut):  # type: ign
         successes = int(y[i])
         yes, by_a = rising(mean * phi, successes)
         no, by_b = rising(rest * phi, trials - successes)
-        log_p += yes + no
-        by_eta[i] += (by_a - by_b) * phi * mean * rest
-        by_phi += by_a * mean + by_b * rest
+        weight = weights[i] if weights.size else 1.0
+        log_p += weight * (yes + no)
+        by_eta[i] += weight * (by_a - by_b) * phi * mean * rest
+        by_phi += weight * (by_a * mean + by_b * rest)
     by_value[data.shape] += by_phi
     return log_p
 

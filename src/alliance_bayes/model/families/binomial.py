@@ -20,12 +20,13 @@ __all__ = ["Binomial"]
 @njit(cache=True, nogil=True, error_model="numpy")
 def _kernel(data, value, eta, cutpoints, by_value, by_eta, by_cut):  # type: ignore[no-untyped-def]
     """Successes, without the binomial coefficients."""
-    y, trials = data.y, data.totals
+    y, trials, weights = data.y, data.totals, data.weights
     log_p = 0.0
     for i in range(y.size):
+        weight = weights[i] if weights.size else 1.0
         fall = math.exp(-abs(eta[i]))
-        log_p += y[i] * eta[i] - trials[i] * (max(eta[i], 0.0) + math.log1p(fall))
-        by_eta[i] += y[i] - trials[i] * (1.0 if eta[i] > 0.0 else fall) / (1.0 + fall)
+        log_p += weight * (y[i] * eta[i] - trials[i] * (max(eta[i], 0.0) + math.log1p(fall)))
+        by_eta[i] += weight * (y[i] - trials[i] * (1.0 if eta[i] > 0.0 else fall) / (1.0 + fall))
     return log_p
 
 

@@ -26,23 +26,24 @@ def _kernel(data, value, eta, cutpoints, by_value, by_eta, by_cut):  # type: ign
     """Outcomes between the limits, and the probability of the tail at a limit."""
     stop = data.sigma + data.sigma_levels
     sigma, by_sigma = value[data.sigma : stop], by_value[data.sigma : stop]
-    y, index, lower, upper = data.y, data.sigma_index, data.lower, data.upper
+    y, index, lower, upper, weights = data.y, data.sigma_index, data.lower, data.upper, data.weights
     precision, log_scale = 1.0 / sigma, np.log(sigma)
     log_p = 0.0
     for i in range(y.size):
         k = index[i]
+        weight = weights[i] if weights.size else 1.0
         if lower < y[i] < upper:
             z = (y[i] - eta[i]) * precision[k]
-            log_p -= 0.5 * z * z + log_scale[k] + HALF_LOG_2PI
-            by_eta[i] += z * precision[k]
-            by_sigma[k] += (z * z - 1.0) * precision[k]
+            log_p -= weight * (0.5 * z * z + log_scale[k] + HALF_LOG_2PI)
+            by_eta[i] += weight * z * precision[k]
+            by_sigma[k] += weight * (z * z - 1.0) * precision[k]
             continue
         side = 1.0 if y[i] >= upper else -1.0
         z = side * (eta[i] - (upper if side > 0 else lower)) * precision[k]
         tail, slope = log_ndtr(z)
-        log_p += tail
-        by_eta[i] += side * slope * precision[k]
-        by_sigma[k] -= slope * z * precision[k]
+        log_p += weight * tail
+        by_eta[i] += weight * side * slope * precision[k]
+        by_sigma[k] -= weight * slope * z * precision[k]
     return log_p
 
 

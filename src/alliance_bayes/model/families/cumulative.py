@@ -38,26 +38,33 @@ def _kernel(data, value, eta, cutpoints, by_value, by_eta, by_cut):  # type: ign
     F(above) - F(below) = F(above) F(-below) (1 - exp(below - above)) for the logistic F, whose last factor is one
     number a level.
     """
-    y = data.y
+    y, weights = data.y, data.weights
     last, log_p, product = cutpoints.size, 0.0, 1.0
     times = np.zeros(last + 1)
     for i in range(y.size):
         k = int(y[i])
-        times[k] += 1.0
+        weight = weights[i] if weights.size else 1.0
+        times[k] += weight
         if k < last:
             over = eta[i] - cutpoints[k]
             fall = math.exp(-abs(over))
-            product *= 1.0 + fall
-            log_p -= max(over, 0.0)
-            share = (1.0 if over > 0.0 else fall) / (1.0 + fall)
+            if weights.size:
+                log_p -= weight * math.log1p(fall)
+            else:
+                product *= 1.0 + fall
+            log_p -= weight * max(over, 0.0)
+            share = weight * (1.0 if over > 0.0 else fall) / (1.0 + fall)
             by_eta[i] -= share
             by_cut[k] += share
         if k > 0:
             under = cutpoints[k - 1] - eta[i]
             fall = math.exp(-abs(under))
-            product *= 1.0 + fall
-            log_p -= max(under, 0.0)
-            share = (1.0 if under > 0.0 else fall) / (1.0 + fall)
+            if weights.size:
+                log_p -= weight * math.log1p(fall)
+            else:
+                product *= 1.0 + fall
+            log_p -= weight * max(under, 0.0)
+            share = weight * (1.0 if under > 0.0 else fall) / (1.0 + fall)
             by_eta[i] += share
             by_cut[k - 1] -= share
         if product > MUCH:

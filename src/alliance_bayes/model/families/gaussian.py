@@ -21,15 +21,16 @@ def _kernel(data, value, eta, cutpoints, by_value, by_eta, by_cut):  # type: ign
     """Outcomes with the residual SD of each row's level."""
     stop = data.sigma + data.sigma_levels
     sigma, by_sigma = value[data.sigma : stop], by_value[data.sigma : stop]
-    y, index = data.y, data.sigma_index
+    y, index, weights = data.y, data.sigma_index, data.weights
     precision, log_scale = 1.0 / sigma, np.log(sigma)
-    log_p = -HALF_LOG_2PI * y.size
+    log_p = -HALF_LOG_2PI * (weights.sum() if weights.size else y.size)
     for i in range(y.size):
         k = index[i]
+        weight = weights[i] if weights.size else 1.0
         z = (y[i] - eta[i]) * precision[k]
-        log_p -= 0.5 * z * z + log_scale[k]
-        by_eta[i] += z * precision[k]
-        by_sigma[k] += (z * z - 1.0) * precision[k]
+        log_p -= weight * (0.5 * z * z + log_scale[k])
+        by_eta[i] += weight * z * precision[k]
+        by_sigma[k] += weight * (z * z - 1.0) * precision[k]
     return log_p
 
 

@@ -26,11 +26,12 @@ _FEW = 64
 @njit(cache=True, nogil=True, error_model="numpy")
 def _kernel(data, value, eta, cutpoints, by_value, by_eta, by_cut):  # type: ignore[no-untyped-def]
     """Counts, without their factorials; with d = eta - log(alpha), the mean is a share expit(d) of mean + alpha."""
-    y, alpha = data.y, value[data.shape]
+    y, alpha, weights = data.y, value[data.shape], data.weights
     log_alpha = math.log(alpha)
     at_alpha, slope_at_alpha = math.lgamma(alpha), digamma(alpha)
     log_p, by_alpha = 0.0, 0.0
     for i in range(y.size):
+        weight = weights[i] if weights.size else 1.0
         if y[i] <= _FEW:
             ways, slope = rising(alpha, int(y[i]))
         else:
@@ -40,9 +41,9 @@ def _kernel(data, value, eta, cutpoints, by_value, by_eta, by_cut):  # type: ign
         more, less = 1.0 / (1.0 + fall), fall / (1.0 + fall)
         mean, rest = (more, less) if d > 0.0 else (less, more)
         soft = math.log1p(fall)
-        log_p += ways - alpha * (max(d, 0.0) + soft) - y[i] * (max(-d, 0.0) + soft)
-        by_eta[i] += y[i] * rest - alpha * mean
-        by_alpha += slope - (max(d, 0.0) + soft) + mean - y[i] / alpha * rest
+        log_p += weight * (ways - alpha * (max(d, 0.0) + soft) - y[i] * (max(-d, 0.0) + soft))
+        by_eta[i] += weight * (y[i] * rest - alpha * mean)
+        by_alpha += weight * (slope - (max(d, 0.0) + soft) + mean - y[i] / alpha * rest)
     by_value[data.shape] += by_alpha
     return log_p
 

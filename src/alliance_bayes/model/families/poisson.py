@@ -20,12 +20,13 @@ __all__ = ["Poisson"]
 @njit(cache=True, nogil=True, error_model="numpy")
 def _kernel(data, value, eta, cutpoints, by_value, by_eta, by_cut):  # type: ignore[no-untyped-def]
     """Counts, without their factorials."""
-    y = data.y
+    y, weights = data.y, data.weights
     log_p = 0.0
     for i in range(y.size):
+        weight = weights[i] if weights.size else 1.0
         mean = math.exp(eta[i])
-        log_p += y[i] * eta[i] - mean
-        by_eta[i] += y[i] - mean
+        log_p += weight * (y[i] * eta[i] - mean)
+        by_eta[i] += weight * (y[i] - mean)
     return log_p
 
 

@@ -32,7 +32,7 @@ def _kernel(data, value, eta, cutpoints, by_value, by_eta, by_cut):  # type: ign
     """One logarithm for several rows: of a product of factors."""
     stop = data.sigma + data.sigma_levels
     sigma, by_sigma = value[data.sigma : stop], by_value[data.sigma : stop]
-    y, index, nu = data.y, data.sigma_index, value[data.shape]
+    y, index, nu, weights = data.y, data.sigma_index, value[data.shape], data.weights
     logs, product, by_nu, per_nu = 0.0, 1.0, 0.0, 1.0 / nu
     precision, log_scale = 1.0 / sigma, np.log(sigma)
     total_scale = 0.0
@@ -40,17 +40,22 @@ def _kernel(data, value, eta, cutpoints, by_value, by_eta, by_cut):  # type: ign
         k = index[i]
         z = (y[i] - eta[i]) * precision[k]
         square = z * z
-        product *= 1.0 + square * per_nu
-        if product > MUCH:
-            logs += math.log(product)
-            product = 1.0
-        total_scale += log_scale[k]
         pull = (nu + 1.0) / (nu + square)
-        by_eta[i] += pull * z * precision[k]
-        by_sigma[k] += (pull * square - 1.0) * precision[k]
-        by_nu += pull * square
+        if weights.size:
+            weight = weights[i]
+            logs += weight * math.log1p(square * per_nu)
+        else:
+            weight = 1.0
+            product *= 1.0 + square * per_nu
+            if product > MUCH:
+                logs += math.log(product)
+                product = 1.0
+        total_scale += weight * log_scale[k]
+        by_eta[i] += weight * pull * z * precision[k]
+        by_sigma[k] += weight * (pull * square - 1.0) * precision[k]
+        by_nu += weight * pull * square
     logs += math.log(product)
-    n, half = y.size, 0.5 * (nu + 1.0)
+    n, half = weights.sum() if weights.size else float(y.size), 0.5 * (nu + 1.0)
     log_p = n * (math.lgamma(half) - math.lgamma(0.5 * nu) - 0.5 * math.log(nu * math.pi)) - total_scale - half * logs
     by_value[data.shape] += 0.5 * (n * (digamma(half) - digamma(0.5 * nu) - 1.0 / nu) - logs + by_nu / nu)
     return log_p
