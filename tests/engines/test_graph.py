@@ -24,12 +24,13 @@ EVERY_KIND = "who5_followup ~ alliance + age + (alliance || country) + (alliance
 pytestmark = pytest.mark.usefixtures("python_mode")
 
 
-def applied(formula: str, **options: Any) -> tuple[Design, PriorTable]:
+def applied(formula: str, *, weighted: bool = False, **options: Any) -> tuple[Design, PriorTable]:
     frame = rows(60, countries=4)
     frame.loc[:3, "who5_followup"] = [0.0, 100.0, 0.0, 100.0]  # both ends of the scale, where censoring bites
     frame, own = of_family(frame, options.get("family", "gaussian"), above=45)
     spec = ModelSpec(formula, **(own | options))
-    design = spec.design(frame)
+    weights = np.random.default_rng(1).lognormal(size=len(frame)) if weighted else None
+    design = spec.design(frame, weights=weights)
     return design, spec.priors_for(design)
 
 

@@ -140,6 +140,7 @@ CASES |= {
         f"{family} with an offset": (f"{FORMULA} + offset(who5_baseline / 25) + offset(log(days_in_care + 1))", options)
         for family, options in ((family, {"family": family}) for family in FAMILIES)
     },
+    **{f"{family} with weights": (FORMULA, {"family": family, "weighted": True}) for family in FAMILIES},
     "nothing but an offset": ("who5_followup ~ 1 + offset(who5_baseline)", {"family": "student_t"}),
     **{f"{family} correlated": (CORRELATED, {"family": family}) for family in ("gaussian", "cumulative", "poisson")},
     "correlated and exhaustive": (CORRELATED, {"family": "student_t", "exhaustive": ("country", "provider_type")}),
