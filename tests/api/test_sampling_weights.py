@@ -122,6 +122,11 @@ def test_a_page_is_verified_with_its_weights_and_not_with_others(page: Path, tmp
     assert ab.verify_report(tmp_path / "page.html", other).problems
 
 
+def test_values_are_not_imputed_by_a_model_in_which_rows_count_alike() -> None:
+    with pytest.raises(ab.ModelError, match=r"weights_kind='sampling' and missing='impute' do not go together"):
+        ab.Model("y ~ x", missing="impute", **WEIGHTED)
+
+
 def test_a_saved_fit_has_its_weights(fit: ab.Fit, tmp_path: Path) -> None:
     fit.save(tmp_path / "fit.nc")
     again = ab.load_fit(tmp_path / "fit.nc")

@@ -111,7 +111,7 @@ class ModelSpec:
         if self.residual_by is not None:
             check_residual_by(self.residual_by, self.parsed, self.observation)
         check_trials(self.trials, self.parsed, self.observation)
-        check_weights(self.weights, self.weights_kind, self.columns)
+        check_weights(self.weights, self.weights_kind, self.columns, imputes=self.missing == "impute")
         object.__setattr__(self, "error", ReadOnly(self.error))
         object.__setattr__(self, "auxiliary", check_missing(self))
         made = self._derivations()

@@ -14,7 +14,7 @@ from alliance_bayes.remedies import setting
 __all__ = ["check_weights", "refuse_persons"]
 
 
-def check_weights(name: object, kind: object, columns: Collection[str]) -> None:
+def check_weights(name: object, kind: object, columns: Collection[str], *, imputes: bool = False) -> None:
     """Refuse what cannot name weights, and weights of which nobody says what they are.
 
     Raises
@@ -38,6 +38,11 @@ def check_weights(name: object, kind: object, columns: Collection[str]) -> None:
             f"is {said}. Frequency weights say how many people a row stands for, and count as so many. Sampling weights"
             " are one over the probability of being drawn or observed, and make estimates those of the population with "
             "wider intervals. Say which they are."
+        )
+    if kind == "sampling" and imputes:
+        raise ModelError(
+            f"{setting('weights_kind', 'sampling')} and {setting('missing', 'impute')} do not go together: missing values "
+            "are drawn from a model in which all rows count alike. Use one of them."
         )
     if name in columns:
         raise ModelError(
