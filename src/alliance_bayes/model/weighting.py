@@ -41,7 +41,7 @@ def check_weights(name: object, kind: object, columns: Collection[str], *, imput
         )
     if kind == "sampling" and imputes:
         raise ModelError(
-            f"{setting('weights_kind', 'sampling')} and {setting('missing', 'impute')} do not go together: missing values "
+            f"{setting('weights_kind', 'sampling')} and {setting('missing', 'impute')} do not go together: values "
             "are drawn from a model in which all rows count alike. Use one of them."
         )
     if name in columns:
