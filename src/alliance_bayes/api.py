@@ -441,7 +441,7 @@ class Model(ModelSpec):
         about |= {name: dict(told) for name, told in (("wide", cohort.wide), ("join", cohort.join)) if told}
         return spec, self._design(stated, frame, chosen, about), flow, about, chosen
 
-    def _design(self, spec: Self, frame: pd.DataFrame, rows: Cohort, about: dict[str, Any]) -> Design:
+    def _design(self, spec: ModelSpec, frame: pd.DataFrame, rows: Cohort, about: dict[str, Any]) -> Design:
         """The model on complete rows; what is told of sampling weights is how many rows they are worth."""
         if self.weights is None or self.weights_kind != "sampling":
             return spec.design(frame)
