@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from alliance_bayes.cohort import Cohort, FlowStep, read_cohort
 from alliance_bayes.cohort.cells import MISSING, read_number
-from alliance_bayes.cohort.parsing import _BESIDE, _TOTALS
+from alliance_bayes.cohort.odd_rows import _BESIDE, _TOTALS
 from alliance_bayes.errors import DataError
 
 pytestmark = pytest.mark.slow

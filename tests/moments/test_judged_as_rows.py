@@ -14,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alliance_bayes.cohort import Flow, FlowStep, read_cohort
-from alliance_bayes.cohort.cells import NUMBER, ReadOptions
+from alliance_bayes.cohort.cells import NUMBER
+from alliance_bayes.cohort.convert import ReadOptions
 from alliance_bayes.errors import DataError, ModelError, UsageError
 from alliance_bayes.model import ModelSpec
 from alliance_bayes.moments import columns as of_columns

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from alliance_bayes.cohort import Flow, FlowStep, read_cohort
-from alliance_bayes.cohort.cells import ReadOptions
+from alliance_bayes.cohort.convert import ReadOptions
 from alliance_bayes.errors import ModelError, UsageError
 from alliance_bayes.model import ModelSpec, Scale, card_text
 from alliance_bayes.moments import moments_of, reduce_table

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from alliance_bayes.cohort.cells import ReadOptions, level_label, likeness
+from alliance_bayes.cohort.cells import level_label, likeness
+from alliance_bayes.cohort.convert import ReadOptions
 from alliance_bayes.cohort.files import read_raw
 from alliance_bayes.cohort.names import ID
 from alliance_bayes.cohort.parsing import ColumnOptions, ParsedTable, parse_table, prefixed

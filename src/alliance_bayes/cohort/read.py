@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from alliance_bayes.cohort.cells import MISSING, CellError, ReadOptions, level_label
+from alliance_bayes.cohort.cells import MISSING, CellError, level_label
 from alliance_bayes.cohort.cohort import Cohort
+from alliance_bayes.cohort.convert import ReadOptions
 from alliance_bayes.cohort.files import read_raw
 from alliance_bayes.cohort.flow import ROW, check_unit
 from alliance_bayes.cohort.header import check_mapping

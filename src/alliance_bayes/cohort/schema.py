@@ -10,7 +10,8 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from alliance_bayes.cohort.cells import MISSING, Fault, visible
+from alliance_bayes.cohort.cells import MISSING, visible
+from alliance_bayes.cohort.convert import Fault
 from alliance_bayes.cohort.items import BUILT_IN_SCORES, Score
 from alliance_bayes.cohort.names import CHANGE, FACTORS, ID, LEVELS_FIRST, SESSION_PROVIDER_TYPES
 from alliance_bayes.instruments import ALLIANCE2, WHO5, Instrument

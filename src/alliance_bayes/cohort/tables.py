@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from alliance_bayes.cohort.cells import MISSING, ReadOptions, likeness
+from alliance_bayes.cohort.cells import MISSING, likeness
 from alliance_bayes.cohort.cohort import Cohort
+from alliance_bayes.cohort.convert import ReadOptions
 from alliance_bayes.cohort.files import read_raw
 from alliance_bayes.cohort.header import check_mapping
 from alliance_bayes.cohort.items import Prorate, Score, check_prorate, check_prorated, scores_in

@@ -80,7 +80,7 @@ def of_excel(path: str, sheet: str) -> Marks:
 
 
 def _formula(text: str) -> str:
-    """How a formula that was never calculated is told from every text; cells.py knows it again."""
+    """How a formula that was never calculated is told from every text; convert.py knows it again."""
     return f"={text[:_SHOWN]}{'...' if len(text) > _SHOWN else ''} (never calculated)"
 
 

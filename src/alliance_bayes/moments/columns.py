@@ -10,8 +10,8 @@ from typing import Any
 
 import pandas as pd
 
-from alliance_bayes.cohort.cells import Fault, to_levels
 from alliance_bayes.cohort.contents import TABLE_ROWS
+from alliance_bayes.cohort.convert import Fault, to_levels
 from alliance_bayes.cohort.names import ID, rows_of
 from alliance_bayes.cohort.parsing import ColumnOptions, problem_of, read_column
 from alliance_bayes.cohort.schema import ColumnRule, cohort_rules, named_rules, rule_faults

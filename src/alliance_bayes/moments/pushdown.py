@@ -10,7 +10,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from alliance_bayes.cohort.cells import MISSING, ReadOptions, level_label
+from alliance_bayes.cohort.cells import MISSING, level_label
+from alliance_bayes.cohort.convert import ReadOptions
 from alliance_bayes.cohort.flow import ROW
 from alliance_bayes.cohort.header import check_mapping
 from alliance_bayes.cohort.items import check_prorate

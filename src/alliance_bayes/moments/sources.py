@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from alliance_bayes.atomic import scratch
-from alliance_bayes.cohort.cells import CODE, MISSING, NUMBER, ReadOptions
+from alliance_bayes.cohort.cells import CODE, MISSING, NUMBER
 from alliance_bayes.cohort.columnar import PARQUET
 from alliance_bayes.cohort.contents import ending, is_pipe, kind_of
+from alliance_bayes.cohort.convert import ReadOptions
 from alliance_bayes.cohort.decoding import LINE, BoundedLines
 from alliance_bayes.cohort.files import SEPARATORS
 from alliance_bayes.cohort.header import Names, name_columns, rename_columns
