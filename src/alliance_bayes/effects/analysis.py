@@ -13,10 +13,11 @@ import xarray as xr
 
 from alliance_bayes.cohort.weights import weighted_quantiles
 from alliance_bayes.effects.at import AS_THEY_ARE, Cell
-from alliance_bayes.effects.averages import Expected, Tabulations, average, expectation, slope
+from alliance_bayes.effects.averages import average, slope
 from alliance_bayes.effects.counterfactual import Counterfactual, Counterfactuals, NumericSetting
 from alliance_bayes.effects.explained import Spread, outcome_spread
 from alliance_bayes.effects.options import Options
+from alliance_bayes.effects.tabulated import Expected, Tabulations, expectation
 from alliance_bayes.engines.prior import sample_prior
 from alliance_bayes.errors import UsageError
 from alliance_bayes.fit import FittedModel

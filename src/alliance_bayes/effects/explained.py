@@ -11,8 +11,8 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from scipy import linalg, sparse
 
-from alliance_bayes.effects.averages import Tabulations
 from alliance_bayes.effects.counterfactual import terms_with
+from alliance_bayes.effects.tabulated import Tabulations
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model import PooledFactor, Rows
 from alliance_bayes.rounding import ROUNDING

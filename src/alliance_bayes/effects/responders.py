@@ -11,13 +11,13 @@ import numpy as np
 import numpy.typing as npt
 
 from alliance_bayes.effects.analysis import Analysis
-from alliance_bayes.effects.averages import Tabulated
 from alliance_bayes.effects.counterfactual import row_mask
 from alliance_bayes.effects.estimand import Estimand
 from alliance_bayes.effects.means import later_first, levels_to_compare
 from alliance_bayes.effects.options import AtOptions, make_options, with_common_options
 from alliance_bayes.effects.summary import Difference, Estimate
 from alliance_bayes.effects.table import EffectTable, Measure
+from alliance_bayes.effects.tabulated import Tabulated
 from alliance_bayes.errors import UsageError
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model import Family, Outcome
