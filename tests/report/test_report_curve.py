@@ -10,6 +10,7 @@ from alliance_bayes.effects.analysis import Analysis
 from alliance_bayes.effects.counterfactual import NumericSetting
 from alliance_bayes.effects.options import Options
 from alliance_bayes.fit import FittedModel
+from alliance_bayes.model import Scale
 from alliance_bayes.report.curve import (
     GRID,
     LEAST,
@@ -149,3 +150,33 @@ def test_no_bin_tells_of_a_few_events(seed: int, n: int, share: float) -> None:
     events = np.rint(found["mean"] * found["n"])
     for k in (events, found["n"] - events):
         assert not ((k > 0) & (k < 10)).any()
+
+
+@pytest.mark.parametrize(
+    ("scale", "values", "width", "first"),
+    [
+        # 1 to 5 without steps: a round width of at most 24 bins; WHO-5 points every 4, one a bin; PHQ-9, two a bin.
+        (Scale(4.6, 0.7, 1, 5), np.random.default_rng(1).uniform(1, 5, 4000), 0.25, 1.0),
+        (Scale(50, 19, 0, 100, 4), 4.0 * np.random.default_rng(2).integers(0, 26, 4000), 4.0, -2.0),
+        (Scale(10, 6, 0, 27, 1), np.random.default_rng(3).integers(0, 28, 4000).astype(float), 2.0, -0.5),
+    ],
+)
+def test_bins_of_a_known_scale_are_even_and_hold_as_many_of_its_points(
+    scale: Scale, values: np.ndarray, width: float, first: float
+) -> None:
+    edges, density = grouped_histogram(values, 10, scale=scale)
+    np.testing.assert_allclose(np.diff(edges), width)
+    assert edges[0] == first
+    assert edges[-1] >= values.max()
+    assert (density * np.diff(edges)).sum() == pytest.approx(1)
+    if scale.step is not None:
+        points = np.arange(scale.lower, scale.upper + scale.step, scale.step)  # type: ignore[arg-type]
+        assert set(np.histogram(points, edges)[0]) == {round(width / scale.step)}
+
+
+def test_a_bin_of_few_people_is_joined_with_the_next_on_a_scale_too() -> None:
+    values = np.r_[np.full(3, 1.1), np.full(30, 3.1), np.full(60, 4.9)]
+    edges, density = grouped_histogram(values, 10, scale=Scale(4.6, 0.7, 1, 5))
+    counts = density * np.diff(edges) * values.size
+    assert counts.min() >= 10 - 1e-9
+    assert not set(edges) & set(values)

@@ -54,7 +54,7 @@ def test_columns_are_provider_types_and_their_figures_are_those_of_their_rows() 
     own = fit.design.frame[fit.design.frame["provider_type"] == "therapist"]
     quartiles = own["age"].quantile([0.5, 0.25, 0.75])
     assert cell(table, "age, years: mean (SD)", "therapist") == f"{own['age'].mean():.1f} ({own['age'].std():.1f})"
-    assert cell(table, "age: median [quartiles]", "therapist") == "{:.1f} [{:.1f}, {:.1f}]".format(*quartiles)
+    assert cell(table, "age: median (quartiles)", "therapist") == "{:.1f} ({:.1f} to {:.1f})".format(*quartiles)
     women = int((own["sex"] == "female").sum())
     assert cell(table, "sex: female", "therapist") == f"{women} ({100 * women / 60:.1f}%)"
     assert cell(table, "provider type: both", "Overall") == "40 (13.3%)"

@@ -5,6 +5,8 @@ from __future__ import annotations
 import html
 import re
 
+import numpy as np
+import pandas as pd
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -47,11 +49,18 @@ def test_names_inside_other_names_stay() -> None:
 
 def test_differences_and_spreads_are_told() -> None:
     assert spoken(called_difference("provider_type", "alliance", "both", "coach")) == (
-        "difference in slope of alliance by provider type: both - coach"
+        "difference in slope of alliance by provider type: “both” minus “coach”"
     )
     assert spoken(called_difference("provider_type", "level", "both", "coach")) == (
-        "difference in level by provider type: both - coach"
+        "difference in level by provider type: “both” minus “coach”"
     )
+    # Levels that are parts of each other, and a level with a hyphen.
+    frame = rows().assign(arm=pd.Categorical.from_codes(np.arange(240) % 3, ["a", "a - b", "b"]), treated=1.0)
+    frame.loc[::2, "treated"] = 0.0
+    own = fitted(frame, formula="who5_followup ~ treated + arm + alliance").design
+    assert in_sentences(own)("difference by treated: 1 - 0, x") == "difference by treated: “1” minus “0”, x"
+    assert in_sentences(own)("difference by arm: a - b - a") == "difference by arm: “a - b” minus “a”"
+    assert in_sentences(own)("difference by arms: a - b") == "difference by arms: a - b"
     assert spoken("tau_country[Intercept]") == "the SD of the level over countries"
     assert spoken("tau_provider_type[alliance], x") == "the SD of the slope of alliance over levels of provider type, x"
     # In a table it is the parameter that is meant.

@@ -18,7 +18,15 @@ _CALLED: Mapping[str, str] = {
     "baseline": "baseline {}",
     "followup": "follow-up {}",
     "change": "change in {}",
+    "first": "first {}",
+    "early": "early {}",
+    "last": "last {}",
+    "mean": "mean {}",
 }
+# Times that many tables have, after which no score is named: they are words of a sentence only.
+_TIMES: Mapping[str, str] = {"t": "t", "w": "week ", "week": "week ", "m": "month ", "month": "month ", "": "time "}
+_TIME = re.compile(rf"^(?P<what>.+?)_?(?P<unit>{'|'.join(filter(None, _TIMES))})_?(?P<at>\d+)$")
+_BEFORE_AFTER: Mapping[str, str] = {"pre": "{} before", "post": "{} after"}
 # Longer names, which a hostile table may have, are nobody's.
 _LONGEST = 100
 #: Occasions that are made of several scores, so that no items belong to them.
@@ -74,8 +82,16 @@ def _total(column: str) -> Named | None:
 
 
 def called(column: str) -> str | None:
-    """What a sentence calls a column named after an instrument ("follow-up PHQ-9"); None for another."""
-    found = named_after(column)
-    if found is None or found.subscale or found.when not in _CALLED:
+    """What a sentence calls a column named after an instrument ("follow-up PHQ-9", "GAD-7 at t2"); None for another."""
+    if len(column) > _LONGEST:
         return None
-    return _CALLED[found.when].format(found.instrument.name)
+    found = named_after(column)
+    if found is not None and not found.subscale:
+        how = _CALLED.get(found.when) or f"{{}} at {_TIMES['']}{found.when}"
+        return how.format(found.instrument.name)
+    if found is None and (match := _TIME.match(column)) and (entry := known_as(match["what"])) is not None:
+        return f"{entry.name} at {_TIMES[match['unit']]}{match['at']}"
+    what, _, when = column.rpartition("_")
+    if found is None and when in _BEFORE_AFTER and (entry := known_as(what)) is not None:
+        return _BEFORE_AFTER[when].format(entry.name)
+    return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -178,7 +179,8 @@ def grouped_histogram(
     small
         Fewest people in a bar.
     bins
-        Bins of equal width to start from, over `covered_range`; people beyond it count in the outer bins.
+        Bins of equal width to start from, over `covered_range`; people beyond it count in the outer bins. On a scale
+        with ends they are of a round width, or of whole steps each, so that all hold as many points of it.
     scale
         As for `covered_range`.
     people
@@ -192,8 +194,10 @@ def grouped_histogram(
         Shape (k,): share of people per unit of the values.
     """
     lower, upper = covered_range(values, small, scale, people)
-    edges = np.linspace(lower, upper, bins + 1)
-    clipped = np.clip(values, lower, upper)
+    edges = _on_scale(lower, upper, scale, bins)
+    if edges is None:
+        edges = np.linspace(lower, upper, bins + 1)
+    clipped = np.clip(values, edges[0], edges[-1])
     counts, at = bin_counts(clipped, edges), bin_numbers(clipped, edges)
     kept, sizes, running, first = [edges[0]], [], 0, 0
     for place, (edge, size) in enumerate(zip(edges[1:], counts, strict=True)):
@@ -209,6 +213,29 @@ def grouped_histogram(
         kept[-1] = edges[-1]
     final = np.asarray(kept)
     return final, np.asarray(sizes) / values.size / np.diff(final)
+
+
+def _on_scale(lower: float, upper: float, scale: Scale | None, bins: int) -> np.ndarray | None:
+    """Edges between points of a scale with ends, from at or below one value to at or above another; None without.
+
+    They are the scale's, so that none is anybody's value.
+    """
+    if scale is None or scale.lower is None or scale.upper is None:
+        return None
+    least, most = scale.lower, scale.upper
+    if scale.step is not None:
+        # Midway between two points: every bin has as many.
+        points = (most - least) / scale.step + 1
+        width = scale.step * max(1, math.ceil(points / (bins + 2)))
+        least, most = least - scale.step / 2, most + scale.step / 2
+    else:
+        size = (most - least) / bins
+        whole = 10.0 ** math.floor(math.log10(size))
+        width = next(part * whole for part in (1, 2.5, 5, 10) if part * whole >= size * (1 - 1e-9))
+    first, last = math.floor((lower - least) / width + 1e-9), math.ceil((upper - least) / width - 1e-9)
+    edges = least + width * np.arange(first, max(last, first + 1) + 1)
+    # The last of bins of several points may hold fewer.
+    return np.asarray(np.minimum(edges, max(most, upper)))
 
 
 def observed_means(fit: FittedModel, predictor: str, small: int) -> pd.DataFrame:

@@ -133,7 +133,7 @@ def table_one(fit: FittedModel, small: int) -> tuple[Table, dict[str, Any]]:
     headings = ["Variable", *named, _heading("Overall", everybody.n)]
     headings += [] if lacking is None else ["Missing"]
     by = f", by {factor_name(split)} and overall" if split is not None else ""
-    kinds = "mean (SD) of numbers" if fit.moments is not None else "mean (SD) and median [quartiles] of numbers"
+    kinds = "mean (SD) of numbers" if fit.moments is not None else "mean (SD) and median (quartiles) of numbers"
     notes = SENTENCES.all(
         "note",
         small=small,
@@ -216,8 +216,8 @@ def _numeric(
     if fit.moments is None:
         quartiles = [[number(f[key], places) for key in ("median", "q25", "q75")] for f in described]
         yield [
-            f"{column_name(name)}{f', of {of["of"]}' if of else ''}: median [quartiles]",
-            *(f"{median} [{lower}, {upper}]" for median, lower, upper in quartiles),
+            f"{column_name(name)}{f', of {of["of"]}' if of else ''}: median (quartiles)",
+            *(f"{median} ({lower} to {upper})" for median, lower, upper in quartiles),
         ]
 
 

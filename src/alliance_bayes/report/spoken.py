@@ -5,8 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+import pandas as pd
+
+from alliance_bayes.checks.refits import FEW_LEVELS
 from alliance_bayes.model import Design
-from alliance_bayes.report.text import clean, column_name, levels_words, varying
+from alliance_bayes.report.text import clean, column_name, factor_name, levels_words, varying
 
 __all__ = ["in_cells", "in_sentences"]
 
@@ -32,9 +35,38 @@ def in_cells(design: Design) -> Spoken:
     return lambda text: pattern.sub(lambda found: coded[found["name"]], text)
 
 
+def _in_pairs(design: Design) -> Spoken:
+    """The same of cells and sentences with differences between two levels, which checks write for programs."""
+    columns = in_cells(design)
+    named = {factor.name: list(factor.levels) for factor in design.factors}
+    named |= {
+        str(name): [str(level) for level in own.cat.categories]
+        for name, own in design.frame.items()
+        if isinstance(own.dtype, pd.CategoricalDtype)
+    }
+    named |= {str(name): ["0", "1"] for name in design.frame.columns if design.is_indicator(str(name))}
+    few = {clean(name): (name, levels) for name, levels in named.items() if len(levels) <= FEW_LEVELS}
+    patterns = [
+        re.compile(rf"(?<!\w)by (?P<factor>{re.escape(factor)}): (?P<level>{any_of}) - (?P<versus>{any_of})(?![\w-])")
+        for factor, (_, levels) in few.items()
+        if (any_of := "|".join(re.escape(clean(level)) for level in sorted(levels, key=len, reverse=True)))
+    ]
+
+    def pair(found: re.Match[str]) -> str:
+        name = factor_name(few[found["factor"]][0])
+        return f"by {name}: “{found['level']}” minus “{found['versus']}”"
+
+    def worded(text: str) -> str:
+        for pattern in patterns:
+            text = pattern.sub(pair, text)
+        return columns(text)
+
+    return worded
+
+
 def in_sentences(design: Design) -> Spoken:
     """The same of sentences, in which an SD of level effects is called what it is, too: "the SD of slopes ..."."""
-    columns = in_cells(design)
+    columns = _in_pairs(design)
     factors = {clean(factor.name): factor for factor in design.factors}
     if not factors:
         return columns
