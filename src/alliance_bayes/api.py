@@ -17,6 +17,7 @@ import xarray as xr
 from alliance_bayes import storage
 from alliance_bayes.blas import one_blas_thread
 from alliance_bayes.cohort import Cohort, Flow, read_cohort
+from alliance_bayes.cohort.beside import Beside
 from alliance_bayes.cohort.flow import ROW, counted
 from alliance_bayes.cohort.names import ID
 from alliance_bayes.cohort.weights import effective_size, repeated, weights_of, with_positive_weights
@@ -328,7 +329,7 @@ class Model(ModelSpec):
             sampler=sampler,
         )
         moments = cohort if isinstance(cohort, Moments) else None
-        people, spec = None, self
+        people, beside, spec = None, None, self
         reading = {"person": person, "time": time, "instruments": instruments} | ({} if unit == ROW else {"unit": unit})
         reading = {name: given for name, given in reading.items() if given is not None}
         if isinstance(cohort, Moments):
@@ -353,8 +354,11 @@ class Model(ModelSpec):
             if moments.person:
                 about["long"] = {"person": moments.person, "time": None, "unit": flow.unit}
         else:
-            spec, design, flow, about, rows = self._applied(cohort, same_people, reading)
-            people = rows.people(all_rows(spec, rows)[2] if spec.missing == "impute" else spec.columns)
+            spec, design, flow, about, rows, everybody = self._applied(cohort, same_people, reading)
+            complete = all_rows(spec, rows)[2] if spec.missing == "impute" else spec.columns
+            people = rows.people(complete)
+            analysed = [*complete, *about.get("same_people", ())]
+            beside = Beside.of(everybody, spec.columns, spec.parsed.outcome, complete=analysed)
         lagged = lagged_outcome(design)
         priors = spec.priors_for(design)
         drawing = spec.missing == "impute" and moments is None and bool(incomplete(spec, rows.data))
@@ -388,7 +392,7 @@ class Model(ModelSpec):
             )
         ran, seconds = without_times(ran)
         info = {**ran, **about, "versions": versions()}
-        fit = Fit(spec, design, priors, tree, flow, info, moments, people, seconds)
+        fit = Fit(spec, design, priors, tree, flow, info, moments, people, seconds, beside=beside)
         if people is not None and not fit.has_person_effects:
             counts = {"rows": counted(flow.analysed, flow.unit), "people": f"{np.unique(people).size:,}"}
             words = _NO_EFFECT.format(**counts, column=in_formula(fit.person or ID))
@@ -400,8 +404,11 @@ class Model(ModelSpec):
         cohort: Cohort | pd.DataFrame | str | Path,
         same_people: Sequence[ModelSpec | str] = (),
         reading: Mapping[str, Any] = NO_OPTIONS,
-    ) -> tuple[Self, Design, Flow, dict[str, Any], Cohort]:
-        """The model, and its design, on a cohort's rows, who was left out, what is told of the data, and the rows."""
+    ) -> tuple[Self, Design, Flow, dict[str, Any], Cohort, Cohort]:
+        """The model, and its design, on a cohort's rows, who was left out, what is told of the data, and the rows.
+
+        The last are those before people were chosen for the sake of other models.
+        """
         if not isinstance(cohort, Cohort):
             cohort = read_cohort(cohort, set_aside=True, **reading)
         elif reading:
@@ -439,7 +446,7 @@ class Model(ModelSpec):
         if cohort.person is not None:
             about["long"] = {"person": cohort.person, "time": cohort.time, "unit": cohort.unit}
         about |= {name: dict(told) for name, told in (("wide", cohort.wide), ("join", cohort.join)) if told}
-        return spec, self._design(stated, frame, chosen, about), flow, about, chosen
+        return spec, self._design(stated, frame, chosen, about), flow, about, chosen, rows
 
     def _design(self, spec: ModelSpec, frame: pd.DataFrame, rows: Cohort, about: dict[str, Any]) -> Design:
         """The model on complete rows; what is told of sampling weights is how many rows they are worth."""

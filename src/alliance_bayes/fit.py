@@ -13,6 +13,7 @@ import pandas as pd
 import xarray as xr
 
 from alliance_bayes.cohort import Flow
+from alliance_bayes.cohort.beside import Beside
 from alliance_bayes.cohort.flow import counted
 from alliance_bayes.cohort.names import ID
 from alliance_bayes.errors import UsageError
@@ -63,6 +64,9 @@ class FittedModel:
         longer or shorter each time.
     names_providers
         Whether a page about the fit may name single providers; kept in no file.
+    beside
+        What the table held beside the model's columns and the analysed rows, for the checks; None where it is not
+        known: it is kept in no file.
     """
 
     spec: ModelSpec
@@ -75,6 +79,7 @@ class FittedModel:
     people: np.ndarray | None = None
     seconds: Mapping[str, float] = field(default_factory=dict)
     names_providers: bool = False
+    beside: Beside | None = field(default=None, repr=False)
     _new_levels: dict[str, tuple[tuple[tuple[str, ...], int], np.ndarray]] = field(
         default_factory=dict, init=False, repr=False
     )

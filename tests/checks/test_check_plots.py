@@ -47,6 +47,12 @@ def test_every_check_has_its_figures(report):
             f"residuals-{name}" for name in ("alliance", "who5-baseline", "age", "days-in-care", "n-sessions")
         ],
         "groups": [f"residuals-by-{name}" for name in ("provider-type", "sex", "country")],
+        "spread": [f"spread-{name}" for name in ("alliance", "who5-baseline", "age", "days-in-care", "n-sessions")],
+        "interactions": [],
+        "unused_columns": [],
+        "order": [],
+        "copies": [],
+        "absent": [],
         # Draws that nothing sampled are not sampled again.
         "prior_sensitivity": [],
         "influence": [],

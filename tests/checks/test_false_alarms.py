@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
 
 from alliance_bayes.checks import CHECKS, Context
-from builders import rows
+from alliance_bayes.cohort.beside import Beside
+from builders import fitted, rows
 from checks.exact import ExactGaussian, Known
 from sizes import sized
 
-JUDGED = ("posterior_predictive", "calibration", "curvature", "groups")
+JUDGED = (
+    "posterior_predictive",
+    "calibration",
+    "curvature",
+    "groups",
+    "spread",
+    "interactions",
+    "unused_columns",
+    "order",
+)
 FORMULA = "who5_followup ~ alliance + who5_baseline + (1 | country)"
 TRUTHS = {
     "gaussian": {"beta": [48.0, 2.0, 0.4], "sigma": 12.0},
@@ -40,12 +53,27 @@ def most(rate, total):
     return stats.binom.isf(1e-4, total, rate)
 
 
+def of_nothing(frame, seed):
+    """Columns and dates that have nothing to do with the outcome."""
+    rng = np.random.default_rng([8, seed])
+    n = len(frame)
+    columns = {
+        "provider_id": pd.Categorical([f"P{number:02}" for number in rng.choice(n // 8, n)]),
+        "site": pd.Categorical(rng.choice(list("ABC"), n)),
+        "severity": rng.normal(size=n),
+        "entered": pd.Timestamp("2024-01-01") + pd.to_timedelta(rng.choice(365, n), unit="D"),
+    }
+    return Beside(pd.DataFrame(columns), np.arange(n), frame.iloc[:0])
+
+
 def known(family, n, repeats):
     frame = rows(n, seed=3).assign(better=lambda data: (data["who5_followup"] > 48).astype(float))
     formula = FORMULA.replace("who5_followup", "better") if family == "bernoulli" else FORMULA
     truth = Known(frame, formula, family, TRUTHS[family])
     # Both columns beside the model have nothing to do with the simulated outcomes.
-    return ((truth.simulated(np.random.default_rng([1, k])), frame[["sex", "age"]]) for k in range(repeats))
+    for k in range(repeats):
+        fit = replace(truth.simulated(np.random.default_rng([1, k])), beside=of_nothing(frame, k))
+        yield fit, frame[["sex", "age"]]
 
 
 def gaussian(n, repeats, *, draws=250, rounded=False):
@@ -57,7 +85,8 @@ def gaussian(n, repeats, *, draws=250, rounded=False):
     for k in range(repeats):
         rng = np.random.default_rng([5, k])
         y = mean + model.effects(rng) + rng.normal(0, 15, n)
-        yield model.fit(4 * np.round(y / 4) if rounded else y, draws=draws, seed=k), frame[["sex", "n_sessions"]]
+        fit = model.fit(4 * np.round(y / 4) if rounded else y, draws=draws, seed=k)
+        yield replace(fit, beside=of_nothing(frame, k)), frame[["sex", "n_sessions"]]
 
 
 @pytest.mark.slow
@@ -83,6 +112,10 @@ def test_with_nothing_estimated_the_rate_is_the_stated_one(family, record_proper
     # Nothing is estimated, so the rate is met from below as well. Only few values are possible for the departure of
     # a two-valued outcome's share or of 400 replicates: a third less is allowed for.
     for name in JUDGED:
+        if (family, name) == ("bernoulli", "spread"):
+            # Two values have no spread of their own.
+            assert count[name] == 0
+            continue
         assert stats.binom.isf(1 - 1e-4, total, 0.066) <= count[name] <= most(0.1, total), count
 
 
@@ -92,3 +125,64 @@ def test_the_default_rate_holds_over_many_exact_posteriors(record_property):
     record_property("alarms at .01", f"{min(count.values())} to {max(count.values())} of {total}")
     record_property("seeds", f"(5, 0) to (5, {total - 1})")
     assert max(count.values()) <= most(0.01, total), count
+
+
+STRUCTURE = ("spread", "interactions", "unused_columns", "order")
+
+
+def within(count, rate, total, errors=3.0):
+    """Whether a number of alarms is so many Monte Carlo standard errors from a rate."""
+    return abs(count / total - rate) <= errors * np.sqrt(rate * (1 - rate) / total)
+
+
+def test_checks_of_structure_are_quiet_at_the_rate_on_a_few_sets():
+    count, total = alarms(known("gaussian", 200, 20), 0.1, replicates=200)
+    assert all(count[name] <= most(0.1, total) for name in STRUCTURE), count
+
+
+@pytest.mark.slow
+def test_of_200_clean_sets_as_many_alarm_as_is_stated(record_property):
+    count, total = alarms(known("gaussian", 300, sized(200, 200)), 0.1, replicates=400)
+    record_property("alarms at .1", ", ".join(f"{name} {count[name]}" for name in STRUCTURE) + f" of {total}")
+    assert all(within(count[name], 0.1, total) for name in STRUCTURE), count
+
+
+def left_out_at_random(repeats, rate):
+    """How often the check of people left out fires when who is left out is drawn at random."""
+    count = 0
+    for seed in range(repeats):
+        people, rng = rows(240, seed=500 + seed), np.random.default_rng([12, seed])
+        people = people.assign(site=pd.Categorical(rng.choice(list("ABCD"), 240, p=[0.4, 0.3, 0.2, 0.1])))
+        gone = rng.permutation(240) < 60
+        stayed, absent = (people[some].reset_index(drop=True) for some in (~gone, gone))
+        fit = fitted(stayed, formula="who5_followup ~ alliance + sex", draws=5)
+        beside = Beside(
+            stayed[["age", "n_sessions", "site"]], np.flatnonzero(~gone), absent.drop(columns="who5_followup")
+        )
+        context = Context(replace(fit, beside=beside), rate=rate, replicates=200, seed=seed)
+        # A difference on what the model has is no warning, and a false alarm of the test all the same.
+        count += float(CHECKS["absent"](context).table["p"].min()) < rate
+    return count
+
+
+def test_people_left_out_at_random_differ_at_the_rate_on_a_few_sets():
+    assert left_out_at_random(30, 0.1) <= most(0.1, 30)
+
+
+@pytest.mark.slow
+def test_of_200_tables_with_people_left_out_at_random_as_many_alarm_as_is_stated(record_property):
+    count = left_out_at_random(200, 0.1)
+    record_property("alarms at .1", f"{count} of 200")
+    assert within(count, 0.1, 200), count
+
+
+@pytest.mark.slow
+def test_identical_rows_alarm_at_most_at_the_rate():
+    # Coarse columns make people alike by chance; what chance makes is told from copies with room to spare.
+    count = 0
+    for seed in range(200):
+        people, rng = rows(300, seed=900 + seed), np.random.default_rng([13, seed])
+        coarse = people.assign(age=10 * np.round(people["age"] / 10), n_sessions=rng.integers(1, 4, 300).astype(float))
+        fit = fitted(coarse, formula="who5_followup ~ n_sessions + age + sex", draws=5)
+        count += CHECKS["copies"](Context(fit, rate=0.1, replicates=200)).verdict == "warn"
+    assert count <= most(0.1, 200), count

@@ -105,7 +105,7 @@ def test_a_group_with_its_own_spread_shows_in_its_sd_and_in_the_sentence(model, 
         .split(";")[0]
         .startswith(f"SD of country C2 {top['observed']:.3g} (limits {top['lower']:.3g} to {top['upper']:.3g})")
     )
-    assert "A spread is off: check for groups with a residual SD of their own, or another family." in found.sentence
+    assert "give each a residual SD of its own (residual_by)." in found.sentence
 
 
 def test_a_group_mean_that_the_prior_does_not_allow_shows_in_its_mean(frame):

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from alliance_bayes.checks import CHECKS, Context
-from alliance_bayes.checks.residuals import _tangent, lack_of_fit, level_basis, spline_basis
+from alliance_bayes.checks.lack_of_fit import lack_of_fit, level_basis, spline_basis, tangent
 from builders import fitted, rows
 from checks.exact import ExactGaussian, Known
 
@@ -204,9 +204,9 @@ def test_families_with_a_link_are_made_orthogonal_to_what_moves_their_expectatio
     design = context.fit.design
     p = 1 / (1 + np.exp(-context.eta[0]))
     exact = (100 * p * (1 - p))[:, None] * design.rows.x
-    tangent = _tangent(context)
+    known = tangent(context)
     # A central difference with a step of 1e-4 SDs: relative error of about its square.
-    np.testing.assert_allclose(tangent @ (tangent.T @ exact), exact, atol=1e-5 * np.abs(exact).max())
+    np.testing.assert_allclose(known @ (known.T @ exact), exact, atol=1e-5 * np.abs(exact).max())
 
 
 def test_fits_with_draws_placed_by_hand_work_for_every_family():

@@ -85,6 +85,12 @@ def test_all_checks_run_in_their_order_and_the_gate_opens():
         "loo",
         "curvature",
         "groups",
+        "spread",
+        "interactions",
+        "unused_columns",
+        "order",
+        "copies",
+        "absent",
         "prior_sensitivity",
         "influence",
     ]
@@ -112,7 +118,8 @@ def test_the_gate_stays_closed_when_convergence_was_not_checked():
             {"checks": ["loo", "waic"]},
             "unknown check(s) 'waic'. Known checks: convergence, prior_predictive, posterior_predictive, "
             "calibration, loo, "
-            "curvature, groups, prior_sensitivity, influence.",
+            "curvature, groups, spread, interactions, unused_columns, order, copies, absent, prior_sensitivity, "
+                "influence.",
         ),
         ({"checks": "loo"}, "checks should be a list of names and checks but got 'loo'. Write ['loo']."),
         ({"seed": -1}, "seed should be a whole number of at least 0 but got -1."),

@@ -11,6 +11,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 import pandas as pd
 import xarray as xr
+from scipy import stats
 
 from alliance_bayes.checks.leave_one_out import LooPredictions, loo_predictions
 from alliance_bayes.checks.people import LeftOut, leave_people_out
@@ -35,6 +36,10 @@ BLOCK = 1_000_000
 SIMULATED = 100_000_000
 # Levels with fewer rows are counted but have no statistics of their own.
 FEWEST_ROWS = 20
+#: Correlation, or multiple R2, from which on a column is taken for one that was made of the outcome.
+SAME = 0.999
+# Numbers with so few values are compared as levels.
+FEW_LEVELS = 6
 #: Most persons whose residuals are compared, where the model leaves them out: a column of numbers each.
 MOST_PERSONS = 500
 # Thousands of elements take a while, and one fit is checked with every table that is made of it.
@@ -252,7 +257,8 @@ class Context:
         few = replace(design, frame=frame, rows=design.rows.take(at), outcome=design.outcome.take(at))
         extra = None if self.extra is None else self.extra.iloc[at].reset_index(drop=True)
         people = None if self.fit.people is None else self.fit.people[at]
-        return replace(self, fit=replace(self.fit, design=few, people=people), extra=extra)
+        beside = None if self.fit.beside is None else self.fit.beside.take(at)
+        return replace(self, fit=replace(self.fit, design=few, people=people, beside=beside), extra=extra)
 
     @cached_property
     def sample(self) -> Context:
@@ -361,6 +367,45 @@ class Context:
                 if np.unique(values[~np.isnan(values)]).size > 1:
                     found[name] = values
         return found
+
+    @cached_property
+    def unused(self) -> pd.DataFrame:
+        """Columns of the table that neither model nor ``extra`` has, of the analysed rows; see `Beside.columns`."""
+        if self.fit.beside is None:
+            return pd.DataFrame(index=range(self.fit.design.rows.n))
+        columns = self.fit.beside.columns
+        known = {*self.fit.design.frame.columns, *(() if self.extra is None else map(str, self.extra.columns))}
+        return columns[[name for name in columns if name not in known and not self._is_outcome(columns[name])]]
+
+    @cached_property
+    def unused_numbers(self) -> Mapping[str, np.ndarray]:
+        """The numbers among the unused columns (which may have gaps)."""
+        return {str(name): column.to_numpy(float) for name, column in self.unused.items() if _numeric(column)}
+
+    def _is_outcome(self, column: pd.Series) -> bool:
+        """Whether a column says what the outcome is: in its order, or as a sum of it and of numbers of the model."""
+        frame, outcome = self.fit.design.frame, self.fit.design.outcome.values
+        if pd.api.types.is_datetime64_dtype(column.dtype):
+            return False
+        numeric = _numeric(column)
+        values = column.to_numpy(float) if numeric else column.cat.codes.to_numpy(float)
+        there = np.isfinite(values) if numeric else values >= 0
+        y, x = outcome[there], values[there]
+        if y.size < FEWEST_ROWS or np.ptp(y) == 0 or np.ptp(x) == 0:
+            return False
+        if not numeric or np.unique(x).size <= FEW_LEVELS:
+            # Levels that each have a stretch of the outcome to themselves.
+            stretches = pd.DataFrame({"x": x, "y": y}).groupby("x")["y"].agg(["min", "max"]).sort_values("min")
+            return bool((stretches["min"].to_numpy()[1:] > stretches["max"].to_numpy()[:-1]).all())
+        ranks = [stats.rankdata(part) for part in (x, y)]
+        if abs(np.corrcoef(ranks)[0, 1]) > SAME:
+            return True
+        others = [frame[name].to_numpy(float)[there] for name in frame if _numeric(frame[name])]
+        columns = np.column_stack([np.ones(y.size), *others])
+        columns = columns / np.maximum(np.abs(columns).max(axis=0), 1e-300)
+        x = x / np.abs(x).max()
+        away = x - columns @ np.linalg.lstsq(columns, x)[0]
+        return float(away @ away) < (1 - SAME) * float(np.square(x - x.mean()).sum())
 
     def _extra_columns(self) -> list[tuple[str, pd.Series]]:
         if self.extra is None:

@@ -25,12 +25,14 @@ from alliance_bayes.checks.outcome_figures import (
 )
 from alliance_bayes.checks.statistics import Cells, group_statistics, membership, simultaneous_limits
 from alliance_bayes.effects.table import steady
-from alliance_bayes.model import Outcome
+from alliance_bayes.model import Design, Outcome
 from alliance_bayes.moments import Moments
 from alliance_bayes.moments.weighted import weighted_points
+from alliance_bayes.wording import Wording
 
 __all__ = ["PosteriorPredictive", "cell_replicates", "end_shares"]
 
+REMEDIES = Wording("alliance_bayes.checks", "sentences/posterior_predictive.toml")
 NAMED = 4
 # The figure shows so many replicates or more.
 SHOWN = 100
@@ -244,7 +246,7 @@ def _sentence(table: pd.DataFrame, context: Context, passed_over: int) -> str:
     more = f"; and {len(outside) - NAMED} more" if len(outside) > NAMED else ""
     return (
         f"{len(outside)} of {len(table)} statistics of the outcome {_lie(len(outside))}: {named}{more}. "
-        f"{_remedy(set(outside['statistic']), context.fit.design.family.alternatives)}{small}"
+        f"{_remedy(outside, context.fit.design)}{small}"
     )
 
 
@@ -256,18 +258,23 @@ def _describe(row: pd.Series) -> str:
     return f"{row['statistic']}{where} {observed} (limits {lower} to {upper})"
 
 
-def _remedy(statistics: set[str], alternatives: str) -> str:
-    remedies = []
-    if statistics & {"mean"}:
-        remedies.append("A group's mean is off: check the priors of level SDs, and for terms that are missing.")
-    if statistics & {"SD"}:
-        remedies.append("A spread is off: check for groups with a residual SD of their own, or another family.")
-    if statistics & {"skewness", "kurtosis", "share at floor", "share at ceiling"}:
-        remedies.append(
-            "The shape of the outcomes is not the family's: mean differences may still be sound, predictions for "
-            f"single people and shares at the ends are not; compare another family ({alternatives})."
+def _remedy(outside: pd.DataFrame, design: Design) -> str:
+    """What to do about statistics that lie outside, each in its own way."""
+    found = outside.groupby("statistic", sort=False)["factor"].agg(set).to_dict()
+    groups = sorted(found.get("SD", set()) - {""})
+    own = None if design.residual is None else design.residual.name
+    # Levels whose spread is theirs have a residual SD of their own to have; those of a combination are no column.
+    single = [name for name in groups if name in design.frame and name != own]
+    return " ".join(
+        REMEDIES(name, factor=single[0] if single else "", alternatives=design.family.alternatives)
+        for name, wanted in (
+            ("mean", "mean" in found),
+            ("spread_of_levels", bool(single) and "sigma" in design.family.parameters),
+            ("spread", "SD" in found and not (single and "sigma" in design.family.parameters)),
+            ("shape", bool(found.keys() & {"skewness", "kurtosis", "share at floor", "share at ceiling"})),
         )
-    return " ".join(remedies)
+        if wanted
+    )
 
 
 def cell_replicates(context: Context, groups: sparse.csr_array) -> dict[str, Pair]:

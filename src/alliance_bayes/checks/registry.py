@@ -12,17 +12,23 @@ from typing import Any, get_args
 
 import pandas as pd
 
+from alliance_bayes.checks.absent import Absent
 from alliance_bayes.checks.calibration import Calibration
 from alliance_bayes.checks.check import Check, CheckResult, Verdict
 from alliance_bayes.checks.context import Context, Draws
 from alliance_bayes.checks.convergence import Convergence
+from alliance_bayes.checks.copies import Copies
+from alliance_bayes.checks.interactions import Interactions
 from alliance_bayes.checks.loo import LeaveOneOut
 from alliance_bayes.checks.nameless import Nameless
+from alliance_bayes.checks.order import Order
 from alliance_bayes.checks.posterior_predictive import PosteriorPredictive
 from alliance_bayes.checks.prior_predictive import PriorPredictive
 from alliance_bayes.checks.refits import of_one_table
 from alliance_bayes.checks.residuals import Curvature, Groups
 from alliance_bayes.checks.sensitivity import Influence, PriorSensitivity
+from alliance_bayes.checks.spread import Spread
+from alliance_bayes.checks.unused_columns import UnusedColumns
 from alliance_bayes.errors import AllianceBayesError, UsageError
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.machine import processors
@@ -46,6 +52,12 @@ CHECKS: Mapping[str, Check] = ReadOnly(
             LeaveOneOut(),
             Curvature(),
             Groups(),
+            Spread(),
+            Interactions(),
+            UnusedColumns(),
+            Order(),
+            Copies(),
+            Absent(),
             PriorSensitivity(),
             Influence(),
         )
@@ -251,6 +263,7 @@ def run_checks(
         "only": None
         if checks is None
         else [check.name if is_packaged(check) else {"name": check.name, "title": check.title} for check in chosen],
+        "beside": fit.beside is not None,
         "extra": None if extra is None else [str(name) for name in extra.columns],
         "rate": rate,
         "replicates": replicates,

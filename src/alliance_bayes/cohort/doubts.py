@@ -16,7 +16,7 @@ from alliance_bayes.cohort.names import CHANGE, FACTORS, ID, ITEMS, LISTED_LEVEL
 from alliance_bayes.errors import Problem
 from alliance_bayes.remedies import argument
 
-__all__ = ["Doubt", "find_doubts", "identical_rows", "may_be_persons"]
+__all__ = ["Doubt", "dates_of", "find_doubts", "identical_rows", "is_identifier", "may_be_persons", "names_codes"]
 
 Bools = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
@@ -123,7 +123,7 @@ def find_doubts(
     name = person or ID
     people = pd.factorize(data[name])[0] if name in data else np.arange(len(data))
     columns = [column for column in data.columns if column not in (ID, name)]
-    identifiers = {column for column in columns if _is_identifier(data[column])}
+    identifiers = {column for column in columns if is_identifier(data[column])}
     doubts = [*_identical(data, people, identifiers), *_impossible(data)]
     for column in columns:
         if column == time or (only is not None and column not in only):
@@ -157,7 +157,7 @@ def _listed(names: list[str]) -> str:
     return ", ".join(map(repr, names[:SHOWN])) + (f" and {more:,} more" if more > 0 else "")
 
 
-def _is_identifier(values: pd.Series) -> bool:
+def is_identifier(values: pd.Series) -> bool:
     """Whether a column has a value for nearly every row that names it: a factor's levels, or running numbers."""
     present = int(values.notna().sum())
     if present < _ROWS or values.nunique() < _NEARLY * present:
@@ -168,6 +168,13 @@ def _is_identifier(values: pd.Series) -> bool:
     whole = bool((numbers == np.round(numbers)).all())
     running = np.unique(numbers).size == present and numbers.max() / 2 - numbers.min() / 2 == (present - 1) / 2
     return whole and (running or bool({"id", "nr", "no", "number", "index", "row"} & set(_words(str(values.name)))))
+
+
+def names_codes(name: str, values: pd.Series) -> bool:
+    """Whether numbers are, by the column's name, codes of something that several rows have."""
+    numbers = values.dropna().to_numpy(dtype=float)
+    whole = bool((numbers == np.round(numbers)).all())
+    return whole and 2 * np.unique(numbers).size <= numbers.size and any(map(_CODE_WORD.fullmatch, _words(name)[-1:]))
 
 
 def _numbered(data: pd.DataFrame) -> bool:
@@ -259,10 +266,17 @@ def _in_time(data: pd.DataFrame) -> Iterator[tuple[tuple[str, pd.Series], tuple[
 def _time(values: pd.Series, name: str) -> pd.Series | None:
     if not isinstance(values.dtype, pd.CategoricalDtype):
         return values if _TIME_WORDS & set(_words(name)) and name not in _KNOWN else None
-    levels = values.cat.categories
+    return dates_of(values)
+
+
+def dates_of(values: pd.Series) -> pd.Series | None:
+    """A factor whose levels are all dates as dates; None for any other column."""
+    levels = values.cat.categories if isinstance(values.dtype, pd.CategoricalDtype) else ()
     if not len(levels) or not all(_DATE.fullmatch(level) for level in levels):
         return None
-    known = pd.Series(pd.to_datetime(levels, format="ISO8601", errors="coerce", utc=True).as_unit("us"))
+    known = pd.Series(
+        pd.to_datetime(levels, format="ISO8601", errors="coerce", utc=True).as_unit("us").tz_localize(None)
+    )
     return pd.Series(known.reindex(values.cat.codes).to_numpy(), index=values.index)
 
 
@@ -331,8 +345,7 @@ def _of_numbers(name: str, values: pd.Series) -> Iterator[Doubt]:
         return
     if name in _KNOWN:
         return
-    whole = bool((numbers == np.round(numbers)).all())
-    if whole and 2 * distinct.size <= numbers.size and any(map(_CODE_WORD.fullmatch, _words(name)[-1:])):
+    if names_codes(name, values):
         what = f"is read as numbers, and its name says that its {distinct.size:,} values are codes"
         remedy = f"Pass {argument('categorical', [name])}, unless they are amounts: a slope over codes means nothing."
         yield _doubt("code", name, what, remedy, levels=int(distinct.size))
@@ -401,7 +414,7 @@ class Identical:
     columns: int
 
 
-def identical_rows(table: pd.DataFrame, people: npt.ArrayLike) -> Identical | None:
+def identical_rows(table: pd.DataFrame, people: npt.ArrayLike, *, rate: float = _CHANCE) -> Identical | None:
     """Find rows of different people that are the same in every column, unless that is natural for such columns.
 
     Parameters
@@ -410,6 +423,8 @@ def identical_rows(table: pd.DataFrame, people: npt.ArrayLike) -> Identical | No
         The columns that are compared; a missing value is like another. Rows without any value are nobody's.
     people
         Whose each row is, shape (n,).
+    rate
+        Chance below which so many are no coincidence.
 
     Returns
     -------
@@ -451,7 +466,7 @@ def identical_rows(table: pd.DataFrame, people: npt.ArrayLike) -> Identical | No
     from scipy.special import gammainc
 
     likely = float(gammainc(copies, _ALLOWANCE * by_chance)) if copies else 1.0
-    return Identical(copies, by_chance, len(codes)) if likely < _CHANCE else None
+    return Identical(copies, by_chance, len(codes)) if likely < rate else None
 
 
 def _free(codes: list[Ints], hashed: list[Keys], rows: int) -> list[int]:

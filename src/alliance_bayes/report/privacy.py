@@ -204,6 +204,9 @@ def grouped_only(fit: FittedModel, frame: pd.DataFrame, small: int) -> pd.DataFr
     if parts:
         # Nor is the mean of a number in its parts, where they are its few values.
         frame = frame[~frame["column"].isin(untold(fit, small))].drop(columns=["low", "high"])
+    if {"column", "difference"} <= set(frame.columns):
+        # By how much the mean of some people differs tells what that of all does.
+        frame = frame[~frame["column"].isin(untold(fit, small))]
     factor = next((name for name in ("factor", "column") if name in frame.columns), None)
     if factor is None or "n" not in frame.columns:
         return frame

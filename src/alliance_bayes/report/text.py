@@ -19,6 +19,7 @@ from alliance_bayes.model.grammar import windowed_named
 from alliance_bayes.model.nodes import Windowed
 from alliance_bayes.model.roles import RoleOf
 from alliance_bayes.model.scales import called
+from alliance_bayes.wording import capital
 
 __all__ = [
     "MINUS",
@@ -89,11 +90,6 @@ def clean(text: object) -> str:
 def typeset(text: str) -> str:
     """A sentence with true minus signs and percentages as the rest of the page has them."""
     return re.sub(r"(?<=\d) %", "%", re.sub(r"(?<![\w.,)\]-])-(?=\d)", MINUS, text))
-
-
-def capital(text: str) -> str:
-    """Text with its first letter large."""
-    return text[:1].upper() + text[1:]
 
 
 def shortened(text: object, width: int = 28) -> str:

@@ -39,11 +39,28 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     "calibration": ("calibration",),
     "loo": ("loo",),
     "residuals": ("curvature", "groups"),
+    "spread": ("spread",),
+    "interactions": ("interactions",),
+    "unused": ("unused_columns", "order"),
+    "people": ("copies", "absent"),
     "priors": ("prior_sensitivity",),
     "groups": ("influence",),
 }
 # What no draws are fitted again for, made of every model.
-_OF_ALL = ("prior_predictive", "posterior_predictive", "calibration", "loo", "curvature", "groups")
+_OF_ALL = (
+    "prior_predictive",
+    "posterior_predictive",
+    "calibration",
+    "loo",
+    "curvature",
+    "groups",
+    "spread",
+    "interactions",
+    "unused_columns",
+    "order",
+    "copies",
+    "absent",
+)
 #: Draws, and data sets simulated from them, by which these are judged: a quarter of the time, and the same verdicts.
 DRAWS, REPLICATES = 1000, 300
 # Checks whose table says how large something is; that of the leave-one-out predictions counts the rows.

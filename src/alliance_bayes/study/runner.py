@@ -14,6 +14,7 @@ import xarray as xr
 from alliance_bayes.api import Fit, Model
 from alliance_bayes.checks import CheckReport, run_gate
 from alliance_bayes.cohort import Cohort, session_cohort
+from alliance_bayes.cohort.beside import Beside
 from alliance_bayes.cohort.cohort import single_level_columns
 from alliance_bayes.cohort.names import FACTORS
 from alliance_bayes.effects import EffectTable
@@ -253,7 +254,8 @@ class StudyRunner:
         posterior = posterior_dataset(design, {str(name): values.values for name, values in stored.data_vars.items()})
         statistics = tree["sample_stats"].to_dataset()
         whole = xr.DataTree.from_dict({"posterior": posterior, "sample_stats": statistics})
-        return Fit(model, design, model.priors_for(design), whole, flow, info, people=cohort.people(model.columns))
+        people, beside = cohort.people(model.columns), Beside.of(cohort, model.columns, model.parsed.outcome)
+        return Fit(model, design, model.priors_for(design), whole, flow, info, people=people, beside=beside)
 
     def block(self, name: str, title: str, rows: EffectTable, fits: Iterable[Fit]) -> Block:
         """Numbers with the verdict on the draws behind them: withheld when a fit did not converge.

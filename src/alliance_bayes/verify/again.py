@@ -301,7 +301,10 @@ def _report(
                 "data do not have. Give the table with these columns."
             )
         extra = rows.complete(model.columns)[0][list(checked["extra"])]
-    others = {key: value for key, value in checked.items() if key != "only"}
+    if not checked["beside"]:
+        # Of a fit that was read from a file, which holds nothing beside the model.
+        fit = replace(fit, beside=None)
+    others = {key: value for key, value in checked.items() if key not in ("only", "beside")}
     checks = fit.check(effects=table, checks=run, **{**others, "extra": extra})
     tell("writing the page again")
     titles = own_sections(manifest["sections"])

@@ -1,0 +1,62 @@
+"""Whether rows under different ids are the same."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from alliance_bayes.checks.check import Check, CheckResult, percent
+from alliance_bayes.checks.context import Context
+from alliance_bayes.cohort.doubts import identical_rows
+from alliance_bayes.wording import Wording
+
+__all__ = ["Copies"]
+
+SENTENCES = Wording("alliance_bayes.checks", "sentences/copies.toml")
+
+
+class Copies(Check):
+    """Compare how many analysed rows of different people are the same with how many would be by chance.
+
+    ``warn`` when there are more. All columns of the table that was fitted are compared, those aside that say whose a
+    row is or name rows. The table has one row: how many ``columns`` were compared, and whether there are ``copies``
+    (yes or no): how many is for those who have the table, whom :meth:`alliance_bayes.Cohort.doubts` tells.
+
+    Notes
+    -----
+    What chance makes is estimated from rows that are the same but for one column, with room for an error by a factor of
+    three, so that the rate of false alarms is far below the stated one; see
+    `alliance_bayes.cohort.doubts.identical_rows`. Of more than a million cells, the columns with the most values are
+    compared.
+    """
+
+    name = "copies"
+    title = "Identical rows"
+    looks_at = "rows that are the same under different ids"
+    meaning = "People who were entered twice count twice, and what is said is surer than the data are."
+    needs_rows = "Whether rows are the same"
+
+    def examine(self, context: Context) -> CheckResult:
+        """Compare how many analysed rows of different people are the same with how many would be by chance."""
+        fit = context.fit
+        frame = fit.design.frame if fit.beside is None else pd.concat([fit.design.frame, fit.beside.columns], axis=1)
+        people = np.arange(len(frame)) if fit.people is None else fit.people
+        found = identical_rows(_few_columns(frame), people, rate=context.rate)
+        table = pd.DataFrame({"columns": [frame.shape[1]], "copies": ["no" if found is None else "yes"]})
+        name = "level" if found is None else "fired"
+        sentence = SENTENCES(name, n=frame.shape[1], share=percent(1 - context.rate))
+        return self.result("pass" if found is None else "warn", sentence, table)
+
+
+#: Cells that are compared.
+MOST_CELLS = 1_000_000
+
+
+def _few_columns(frame: pd.DataFrame) -> pd.DataFrame:
+    """The columns that tell rows apart best, as many as there is time for."""
+    most = max(5, MOST_CELLS // max(1, len(frame)))
+    if frame.shape[1] <= most:
+        return frame
+    some = frame.iloc[:: max(1, len(frame) // 2_000)]
+    ranked = sorted(frame.columns, key=lambda name: -some[name].nunique())[:most]
+    return frame[[name for name in frame.columns if name in ranked]]

@@ -1,0 +1,153 @@
+"""Whether residuals go along the order of the table's rows, along dates, or from one row of a person to the next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+
+from alliance_bayes.checks.check import Check, CheckResult, percent
+from alliance_bayes.checks.context import Context
+from alliance_bayes.checks.lack_of_fit import (
+    Basis,
+    Discrepancy,
+    discrepancies,
+    judged,
+    levels_basis,
+    spline_basis,
+    tangent,
+    wilson_hilferty,
+)
+from alliance_bayes.checks.residuals import fired_of
+from alliance_bayes.wording import Wording
+
+__all__ = ["Order"]
+
+SENTENCES = Wording("alliance_bayes.checks", "sentences/order.toml")
+#: Rows of a batch, and most batches.
+BATCH, MOST_BATCHES = 20, 150
+#: Most columns of dates.
+MOST_DATES = 5
+_TABLE = "the table's rows"
+_PERSONS = "rows of a person"
+_COLUMNS = ["order", "look", "df", "share", "p"]
+# Replicates x rows that are worked on at once (doubles): 4 MB.
+_BLOCK = 500_000
+
+
+class Order(Check):
+    """Compare what the residuals have along the order of rows and along dates with replicates.
+
+    ``warn`` when a test fires. The table has one row an order and a look at it: ``order`` (that of the table's rows, of
+    a column of dates, or of a person's rows in time), ``look`` (``trend``, a natural cubic spline; ``batches`` of 20
+    rows that follow each other, or of more; ``neighbours``, the product of each
+    residual with the next one), ``df``, ``share`` (of the residual variance, beyond chance; of neighbours, their
+    correlation) and ``p``, adjusted for the number of looks.
+
+    Notes
+    -----
+    A table that is sorted by the outcome has neighbours who are alike whatever the model, so its order is passed over.
+    Of a random sample of rows, the neighbours are those in the sample. A fit that was read from a file knows the order
+    of the analysed rows and no dates.
+    """
+
+    name = "order"
+    title = "Order of rows and dates"
+    looks_at = "the order of rows and dates"
+    meaning = "Rows near each other are more alike than the model says, so that there is less to learn from them."
+    concerns = ("effects", "groups")
+    needs_rows = "The order of residuals"
+
+    def examine(self, context: Context) -> CheckResult:
+        """Compare what the residuals have along the order of rows and along dates with replicates."""
+        looked_at, context = context.sampled, context.sample
+        orders = _orders(context)
+        if not orders:
+            return self.result("info", SENTENCES("sorted"))
+        bases: dict[tuple[str, str], Basis] = {}
+        for name, values in orders.items():
+            bases |= {(name, look): basis for look, basis in _bases(name, values)}
+        found = discrepancies(
+            context, {f"{name}: {look}": basis for (name, look), basis in bases.items()}, tangent(context)
+        )
+        looks = list(bases)
+        for name, (first, second) in _neighbours(context, orders):
+            if first.size:
+                looks.append((name, "neighbours"))
+                found[f"{name}: neighbours"] = _of_neighbours(context, first, second)
+        tests = judged(found)
+        table = pd.DataFrame(
+            [(*look, test.df, test.share, test.p) for look, test in zip(looks, tests.values(), strict=True)],
+            columns=_COLUMNS,
+        )
+        fired = fired_of(tests, context.rate)
+        by_name = dict(zip(tests, looks, strict=True))
+        if fired:
+            said = [
+                SENTENCES(
+                    f"of_{by_name[one][1]}", order=by_name[one][0], p=f"{tests[one].p:.3f}", alike=tests[one].share > 0
+                )
+                for one in fired
+            ]
+            order, look = by_name[fired[0]]
+            kind = "persons" if order == _PERSONS else "rows" if order == _TABLE else "dates"
+            sentence = SENTENCES("fired", found="; ".join(said[:3]), kind=kind, look=look, order=order)
+        else:
+            named = ", ".join(dict.fromkeys(order for order, _ in looks))
+            sentence = SENTENCES("level", orders=named, share=percent(1 - context.rate))
+        return self.result("warn" if fired else "pass", sentence + looked_at, table)
+
+
+def _orders(context: Context) -> dict[str, np.ndarray]:
+    """What rows are ordered by, a number each, shape (n,): their place in the table, and dates (in days)."""
+    beside, n = context.fit.beside, context.fit.design.rows.n
+    found: dict[str, np.ndarray] = {}
+    outcome = context.fit.design.outcome.values
+    steps = np.diff(outcome)
+    if not ((steps >= 0).all() or (steps <= 0).all()):
+        found[_TABLE] = np.arange(n, dtype=float) if beside is None else beside.place.astype(float)
+    for name, column in context.unused.items():
+        if pd.api.types.is_datetime64_dtype(column.dtype) and len(found) <= MOST_DATES:
+            found[str(name)] = ((column - column.min()) / pd.Timedelta(days=1)).to_numpy(float)
+    return found
+
+
+def _bases(name: str, values: np.ndarray) -> Iterator[tuple[str, Basis]]:
+    there = np.isfinite(values)
+    yield "trend", spline_basis(values)
+    order = np.full(values.size, -1)
+    order[there] = np.argsort(np.argsort(values[there], kind="stable"), kind="stable")
+    batch = max(BATCH, -(-int(there.sum()) // MOST_BATCHES))
+    if there.sum() >= 3 * batch:
+        yield "batches", levels_basis(np.where(there, order // batch, -1))
+
+
+def _neighbours(context: Context, orders: dict[str, np.ndarray]) -> Iterator[tuple[str, tuple[np.ndarray, np.ndarray]]]:
+    """Rows that follow each other, by what orders them."""
+    for name, values in orders.items():
+        there = np.flatnonzero(np.isfinite(values))
+        order = there[np.argsort(values[there], kind="stable")]
+        yield name, (order[:-1], order[1:])
+    people = context.fit.people
+    if people is not None:
+        beside = context.fit.beside
+        when = None if beside is None else beside.when
+        order = np.lexsort((np.arange(people.size) if when is None else when, people))
+        same = people[order[1:]] == people[order[:-1]]
+        yield _PERSONS, (order[:-1][same], order[1:][same])
+
+
+def _of_neighbours(context: Context, first: np.ndarray, second: np.ndarray) -> Discrepancy:
+    """The sum of products of residuals that follow each other, over their variance."""
+    outcome, step = context.fit.design.outcome.values, max(1, _BLOCK // context.fit.design.rows.n)
+    parts: list[np.ndarray] = []
+    for start in range(0, context.replicates, step):
+        middle = context.expected[start : start + step]
+        both = [outcome - middle, context.simulated[start : start + step] - middle]
+        parts.append(np.stack([np.einsum("ij,ij->i", part[:, first], part[:, second]) for part in both]))
+    observed, replicated = np.hstack(parts)
+    sd, middle_of = replicated.std(), replicated.mean()
+    seen, null = (((part - middle_of) / sd) ** 2 for part in (observed, replicated))
+    correlation = float((observed - middle_of).mean() / sd / np.sqrt(first.size))
+    return Discrepancy(1, wilson_hilferty(seen, 1), wilson_hilferty(null, 1), correlation)

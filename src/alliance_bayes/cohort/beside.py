@@ -1,0 +1,143 @@
+"""What a table holds beside the columns and the rows of a model, as far as the checks of a fit look at it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Self
+
+import numpy as np
+import pandas as pd
+
+from alliance_bayes.cohort.cohort import Cohort
+from alliance_bayes.cohort.doubts import dates_of, is_identifier, names_codes
+from alliance_bayes.cohort.names import CHANGE, ID, ITEMS
+
+__all__ = ["MOST_COLUMNS", "Beside"]
+
+#: Most columns that are looked at, the factors and dates among them first.
+MOST_COLUMNS = 60
+# Most cells of them (doubles: 80 MB), and most people who were not analysed of whom something is kept.
+_MOST_CELLS, _MOST_ABSENT = 10_000_000, 10_000
+# What the outcome of a change is made of, and what is made of a follow-up.
+_FOLLOWUP = "who5_followup"
+
+
+@dataclass(frozen=True, eq=False)
+class Beside:
+    """Columns that a model does not use, the order of its rows, and the people who were not analysed.
+
+    It stays in memory with a fit and is kept in no file.
+
+    Parameters
+    ----------
+    columns
+        The analysed rows of the other columns, in the table's order: categorical (factors, and numbers that are codes),
+        datetime64 or float64. Without those that say whose a row is, name rows, or have one value; without the
+        outcome's items and what is computed of it by its name.
+    place
+        Place of each analysed row in the table, ascending, shape (n,).
+    absent
+        A row for each person of whom no row was analysed, of the model's columns and the others, outcome and what is
+        made of it left out; of very many, some.
+    when
+        When each analysed row was, as a number, shape (n,); None where the table does not say.
+    passed_over
+        How many columns there were no room for.
+    """
+
+    columns: pd.DataFrame
+    place: np.ndarray
+    absent: pd.DataFrame
+    when: np.ndarray | None = None
+    passed_over: int = 0
+
+    @classmethod
+    def of(cls, rows: Cohort, used: Sequence[str], outcome: str, *, complete: Sequence[str] | None = None) -> Self:
+        """What a cohort has beside a model.
+
+        Parameters
+        ----------
+        rows
+            The cohort that the model was applied to.
+        used, outcome
+            The model's columns, and the one among them that is explained.
+        complete
+            Columns in which the analysed rows have a value; those that the model uses by default.
+        """
+        data, person = rows.data, rows.person or ID
+        kept = data[list(dict.fromkeys(used if complete is None else complete))].notna().all(axis=1).to_numpy()
+        place = np.flatnonzero(kept)
+        not_looked_at = {person, ID, *used, *_made_of(outcome)}
+        analysed = {
+            str(name): column
+            for name in data.columns
+            if name not in not_looked_at and (column := _looked_at(data[name].iloc[place])) is not None
+        }
+        # A factor that was left out is the commoner fault, so numbers give way.
+        ordered = sorted(analysed, key=lambda name: pd.api.types.is_float_dtype(analysed[name].dtype))
+        room = min(MOST_COLUMNS, _MOST_CELLS // max(1, place.size))
+        names = [name for name in data.columns if name in ordered[:room]]
+        columns = pd.DataFrame({name: analysed[name] for name in names}, index=data.index[place]).reset_index(drop=True)
+        when = None if rows.time is None else _numbers(data[rows.time].iloc[place])
+        compared = [name for name in used if name in data and name not in (outcome, person, *_made_of(outcome))] + names
+        absent = _absent(rows, kept, list(dict.fromkeys(compared)))
+        return cls(columns, place, absent, when, len(analysed) - len(names))
+
+    def take(self, at: np.ndarray) -> Self:
+        """That of some of the analysed rows, in ascending order."""
+        when = None if self.when is None else self.when[at]
+        columns = self.columns.iloc[at].reset_index(drop=True)
+        return replace(self, columns=columns, place=self.place[at], when=when)
+
+
+def _made_of(outcome: str) -> set[str]:
+    """Columns that are, by their names, parts of an outcome or made of it."""
+    score = _FOLLOWUP if outcome == CHANGE else outcome
+    of_change = {CHANGE, _FOLLOWUP} if score == _FOLLOWUP else {CHANGE} if score == "who5_baseline" else set()
+    return {*ITEMS.get(score, ()), *of_change}
+
+
+def _looked_at(column: pd.Series) -> pd.Series | None:
+    """A column as checks compare it; None for one that names rows, is text or does not differ."""
+    dates = column if pd.api.types.is_datetime64_dtype(column.dtype) else dates_of(column)
+    if dates is not None:
+        return dates if dates.nunique() > 1 else None
+    distinct = column.nunique()
+    if distinct < 2 or is_identifier(column):
+        return None
+    if isinstance(column.dtype, pd.CategoricalDtype) or names_codes(str(column.name), column):
+        if 2 * distinct > int(column.notna().sum()):
+            return None
+        return column.astype("category").cat.remove_unused_categories()
+    return column.where(np.isfinite(column))
+
+
+def _numbers(column: pd.Series) -> np.ndarray:
+    """Times as numbers: of dates, days."""
+    if pd.api.types.is_datetime64_dtype(column.dtype):
+        column = (column - column.min()) / pd.Timedelta(days=1)
+    return column.to_numpy(float)
+
+
+def _absent(rows: Cohort, kept: np.ndarray, names: list[str]) -> pd.DataFrame:
+    """First known values of everybody of whom no row was analysed."""
+    data, persons = rows.data, rows.persons
+    if persons is None:
+        gone = np.flatnonzero(~kept)
+    else:
+        gone = np.flatnonzero(~np.isin(persons, np.unique(persons[kept])))
+    most = _MOST_ABSENT
+    if persons is None:
+        # At even distances, so that the order of the table is no choice.
+        gone = gone[np.unique(np.linspace(0, gone.size - 1, min(most, gone.size)).round().astype(int))]
+        return data[names].iloc[gone].reset_index(drop=True)
+    people = np.unique(persons[gone])
+    some = people[np.unique(np.linspace(0, people.size - 1, min(most, people.size)).round().astype(int))]
+    gone = gone[np.isin(persons[gone], some)]
+    return pd.DataFrame(dict(_first(data[names].iloc[gone], persons[gone])))
+
+
+def _first(data: pd.DataFrame, persons: np.ndarray) -> Iterator[tuple[str, pd.Series]]:
+    for name in data:
+        yield str(name), data[name].groupby(persons).first().reset_index(drop=True)
