@@ -119,7 +119,7 @@ def test_the_gate_stays_closed_when_convergence_was_not_checked():
             "unknown check(s) 'waic'. Known checks: convergence, prior_predictive, posterior_predictive, "
             "calibration, loo, "
             "curvature, groups, spread, interactions, unused_columns, order, copies, absent, prior_sensitivity, "
-                "influence.",
+            "influence.",
         ),
         ({"checks": "loo"}, "checks should be a list of names and checks but got 'loo'. Write ['loo']."),
         ({"seed": -1}, "seed should be a whole number of at least 0 but got -1."),

@@ -33,13 +33,16 @@ def test_other_columns_are_kept_but_names_of_rows_texts_and_what_is_made_of_the_
             record_id=np.arange(n, dtype=float),
             remarks=pd.Categorical([f"text {k}" for k in range(n)]),
             constant=1.0,
+            phq9_post=np.sqrt(np.arange(n)),
+            wai_fu2=np.sqrt(np.arange(n)),
+            trend=np.sqrt(np.arange(n)),
             entered=pd.Categorical([f"2024-01-{1 + k % 28:02}" for k in range(n)]),
             severity=np.where(np.arange(n) % 5, np.arange(n) / 7, np.nan),
         )
     )
     # The change score, which a cohort adds, has the outcome in it.
     assert list(found.columns) == [
-        "who5_baseline", "age", "n_sessions", "provider_id", "therapist_id", "entered", "severity"
+        "who5_baseline", "age", "n_sessions", "provider_id", "therapist_id", "trend", "entered", "severity"
     ]  # fmt: skip
     kinds = found.columns.dtypes.map(str).to_dict()
     assert kinds["provider_id"] == kinds["therapist_id"] == "category"

@@ -100,11 +100,8 @@ def _numbers(present: pd.Series, absent: pd.Series) -> pd.DataFrame:
         text = [column.astype("str").where(column.notna()) for column in (present, absent)]
     else:
         return _enough(present, absent)
-    levels = [
-        level
-        for level in sorted(set(text[0].dropna()) & set(text[1].dropna()))
-        if min(int((part == level).sum()) for part in text) >= FEWEST_ROWS
-    ]
+    counts = [part.value_counts() for part in text]
+    levels = sorted(set.intersection(*(set(own.index[own >= FEWEST_ROWS]) for own in counts)))
     if len(levels) < 2:
         return pd.DataFrame()
     both = pd.concat(text, ignore_index=True)

@@ -20,7 +20,7 @@ SENTENCES = Wording("alliance_bayes.checks", "sentences/interactions.toml")
 #: Most pairs of columns that are looked at, those with the predictor of interest first.
 MOST_PAIRS = 60
 #: Most levels of a factor, and most combinations of levels of two factors.
-MOST_LEVELS = 30
+MOST_LEVELS = 50
 MOST_CELLS = 60
 _COLUMNS = ["column", "with", "kind", "df", "share", "p"]
 
@@ -29,7 +29,7 @@ class Interactions(Check):
     """Compare what the residuals have along products of two columns of the model with replicates.
 
     ``warn`` when a pair's test fires. Of two numbers, the test looks along their product; of a number and a factor of
-    up to 30 levels, at the number's slope in every level; of two factors, at all combinations of levels, of which there
+    up to 50 levels, at the number's slope in every level; of two factors, at all combinations of levels, of which there
     may be 60. What the two columns do alone, the numbers along curves, is taken out first, so that a bend is not taken
     for an interaction. The table has one row a pair: ``column``, ``with``, ``kind`` (``numbers``, ``slopes`` or
     ``levels``), ``df``, ``share`` (of the residual variance, beyond chance) and ``p``, adjusted for the number of

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Self
@@ -11,7 +12,7 @@ import pandas as pd
 
 from alliance_bayes.cohort.cohort import Cohort
 from alliance_bayes.cohort.doubts import dates_of, is_identifier, names_codes
-from alliance_bayes.cohort.names import CHANGE, ID, ITEMS
+from alliance_bayes.cohort.names import ID, ITEMS
 
 __all__ = ["MOST_COLUMNS", "Beside"]
 
@@ -19,8 +20,8 @@ __all__ = ["MOST_COLUMNS", "Beside"]
 MOST_COLUMNS = 60
 # Most cells of them (doubles: 80 MB), and most people who were not analysed of whom something is kept.
 _MOST_CELLS, _MOST_ABSENT = 10_000_000, 10_000
-# What the outcome of a change is made of, and what is made of a follow-up.
-_FOLLOWUP = "who5_followup"
+# Names of columns that were measured at the end: whatever the outcome, they came with it or after it.
+_LAST = re.compile(r"(.*_)?(follow_?ups?|fu|post|discharge|end|final|change|outcome)([0-9]*|_.*)")
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,12 +35,13 @@ class Beside:
     columns
         The analysed rows of the other columns, in the table's order: categorical (factors, and numbers that are codes),
         datetime64 or float64. Without those that say whose a row is, name rows, or have one value; without the
-        outcome's items and what is computed of it by its name.
+        outcome's items, and what was, by its name, measured at the end (``who5_followup``, ``phq9_post``) or is a
+        change.
     place
         Place of each analysed row in the table, ascending, shape (n,).
     absent
-        A row for each person of whom no row was analysed, of the model's columns and the others, outcome and what is
-        made of it left out; of very many, some.
+        A row for each person of whom no row was analysed, of the model's columns and the others, without the outcome
+        and what was measured at the end; of very many, some.
     when
         When each analysed row was, as a number, shape (n,); None where the table does not say.
     passed_over
@@ -68,11 +70,13 @@ class Beside:
         data, person = rows.data, rows.person or ID
         kept = data[list(dict.fromkeys(used if complete is None else complete))].notna().all(axis=1).to_numpy()
         place = np.flatnonzero(kept)
-        not_looked_at = {person, ID, *used, *_made_of(outcome)}
+        not_looked_at = {person, ID, *used, *ITEMS.get(outcome, ())}
         analysed = {
             str(name): column
             for name in data.columns
-            if name not in not_looked_at and (column := _looked_at(data[name].iloc[place])) is not None
+            if name not in not_looked_at
+            and not _LAST.fullmatch(str(name).casefold())
+            and (column := _looked_at(data[name].iloc[place])) is not None
         }
         # A factor that was left out is the commoner fault, so numbers give way.
         ordered = sorted(analysed, key=lambda name: pd.api.types.is_float_dtype(analysed[name].dtype))
@@ -80,7 +84,8 @@ class Beside:
         names = [name for name in data.columns if name in ordered[:room]]
         columns = pd.DataFrame({name: analysed[name] for name in names}, index=data.index[place]).reset_index(drop=True)
         when = None if rows.time is None else _numbers(data[rows.time].iloc[place])
-        compared = [name for name in used if name in data and name not in (outcome, person, *_made_of(outcome))] + names
+        own = [name for name in used if name in data and name not in (outcome, person)]
+        compared = [name for name in own if not _LAST.fullmatch(str(name).casefold())] + names
         absent = _absent(rows, kept, list(dict.fromkeys(compared)))
         return cls(columns, place, absent, when, len(analysed) - len(names))
 
@@ -89,13 +94,6 @@ class Beside:
         when = None if self.when is None else self.when[at]
         columns = self.columns.iloc[at].reset_index(drop=True)
         return replace(self, columns=columns, place=self.place[at], when=when)
-
-
-def _made_of(outcome: str) -> set[str]:
-    """Columns that are, by their names, parts of an outcome or made of it."""
-    score = _FOLLOWUP if outcome == CHANGE else outcome
-    of_change = {CHANGE, _FOLLOWUP} if score == _FOLLOWUP else {CHANGE} if score == "who5_baseline" else set()
-    return {*ITEMS.get(score, ()), *of_change}
 
 
 def _looked_at(column: pd.Series) -> pd.Series | None:
