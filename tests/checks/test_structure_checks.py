@@ -282,6 +282,12 @@ def test_rows_that_were_pasted_twice_are_seen(frame):
     assert "40" not in found.sentence
 
 
+def test_rows_that_stand_for_several_people_are_neither_copies_nor_neighbours(model, frame):
+    fit = model.fit(np.asarray(48 + np.random.default_rng(0).normal(0, 15, 400)), draws=100)
+    weighted = replace(fit, info={**fit.info, "weights": {"column": "w", "kind": "frequency", "rows": 200}})
+    assert [CHECKS[name](Context(weighted, replicates=300)).verdict for name in ("copies", "order")] == ["info", "info"]
+
+
 # ------------------------------------------------------------------------------------------------------------ absent
 def absent(frame, rng, n=80, **shift):
     some = (

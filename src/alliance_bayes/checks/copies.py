@@ -39,6 +39,8 @@ class Copies(Check):
     def examine(self, context: Context) -> CheckResult:
         """Compare how many analysed rows of different people are the same with how many would be by chance."""
         fit = context.fit
+        if "weights" in fit.info:
+            return self.result("info", SENTENCES("weighted"))
         frame = fit.design.frame if fit.beside is None else pd.concat([fit.design.frame, fit.beside.columns], axis=1)
         people = np.arange(len(frame)) if fit.people is None else fit.people
         found = identical_rows(_few_columns(frame), people, rate=context.rate)

@@ -61,6 +61,8 @@ class Order(Check):
 
     def examine(self, context: Context) -> CheckResult:
         """Compare what the residuals have along the order of rows and along dates with replicates."""
+        if "weights" in context.fit.info:
+            return self.result("info", SENTENCES("weighted"))
         looked_at, context = context.sampled, context.sample
         orders = _orders(context)
         if not orders:
