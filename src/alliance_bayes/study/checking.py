@@ -38,11 +38,8 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     "predictive": ("posterior_predictive",),
     "calibration": ("calibration",),
     "loo": ("loo",),
-    "residuals": ("curvature", "groups"),
-    "spread": ("spread",),
-    "interactions": ("interactions",),
-    "unused": ("unused_columns", "order"),
-    "people": ("copies", "absent"),
+    "residuals": ("curvature", "groups", "spread", "interactions", "order"),
+    "unused": ("unused_columns", "copies", "absent"),
     "priors": ("prior_sensitivity",),
     "groups": ("influence",),
 }
