@@ -65,7 +65,7 @@ def test_places_and_people_left_out_are_those_of_the_whole_table():
     assert "who5_followup" not in found.absent
     assert "who5_change" not in found.absent
     # For the sake of another model of the same people.
-    assert of(table, among=["age"]).place.size == int((gaps.notna() & known.notna()).sum())
+    assert of(table, complete=[*USED, "age"]).place.size == int((gaps.notna() & known.notna()).sum())
 
 
 def test_people_with_several_rows_are_left_out_when_none_was_analysed_and_come_with_their_first_values():
