@@ -39,7 +39,7 @@ class Copies(Check):
     def examine(self, context: Context) -> CheckResult:
         """Compare how many analysed rows of different people are the same with how many would be by chance."""
         fit = context.fit
-        if "weights" in fit.info:
+        if fit.info.get("weights", {}).get("kind") == "frequency":
             return self.result("info", SENTENCES("weighted"))
         frame = fit.design.frame if fit.beside is None else pd.concat([fit.design.frame, fit.beside.columns], axis=1)
         people = np.arange(len(frame)) if fit.people is None else fit.people

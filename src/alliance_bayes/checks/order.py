@@ -61,7 +61,7 @@ class Order(Check):
 
     def examine(self, context: Context) -> CheckResult:
         """Compare what the residuals have along the order of rows and along dates with replicates."""
-        if "weights" in context.fit.info:
+        if context.fit.info.get("weights", {}).get("kind") == "frequency":
             return self.result("info", SENTENCES("weighted"))
         looked_at, context = context.sampled, context.sample
         orders = _orders(context)
