@@ -52,7 +52,7 @@ class Absent(Check):
         if len(absent) < FEWEST_ROWS:
             return self.result("info", SENTENCES("few", fewest=FEWEST_ROWS))
         columns = {
-            name: values
+            str(name): values
             for name in absent
             if name in present
             and name != fit.design.outcome.name

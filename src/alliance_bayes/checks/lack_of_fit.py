@@ -159,8 +159,8 @@ def discrepancies(
                 continue
             own = slice(start, start := start + rank)
             seen, null = ((part[:, own] ** 2).sum(axis=1) / scale for part in (observed, replicated))
-            scored = [wilson_hilferty(part, rank) for part in (seen, null)]
-            found[name] = Discrepancy(rank, *scored, _share(seen, null, len(basis)))
+            scores = wilson_hilferty(seen, rank), wilson_hilferty(null, rank)
+            found[name] = Discrepancy(rank, *scores, _share(seen, null, len(basis)))
             continue
         along_known = along_known or of.products(known)
         counts = np.asarray(basis.sum(axis=0)).ravel()
@@ -171,7 +171,7 @@ def discrepancies(
         )
         # Sums over many levels are nearly independent, but not quite: their own replicates say how they spread.
         middle, spread = np.cbrt(null).mean(), np.cbrt(null).std()
-        scored = [(np.cbrt(part) - middle) / spread for part in (seen, null)]
+        scored = (np.cbrt(seen) - middle) / spread, (np.cbrt(null) - middle) / spread
         found[name] = Discrepancy(counts.size, *scored, _share(seen, null, basis.shape[0]))
     return found
 
