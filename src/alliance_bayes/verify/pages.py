@@ -11,21 +11,18 @@ import math
 import re
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median
 from typing import Any
 
 from alliance_bayes.report.records import unit
+from alliance_bayes.verify.alignment import aligned
+from alliance_bayes.verify.drawings import DRAWING, PLACE, SPREAD, path_differs
 
 __all__ = ["SPREAD", "Compared", "compare_numbers", "compare_pages"]
 
-#: Ranges of the fits with other seeds that a number may be off which is in no row of the manifest.
-SPREAD = 3.0
-# Points (a 72nd of an inch) that a place in a drawing may be off where the draws are other ones: with the furthest of
-# some thousand simulated values an axis ends elsewhere. What is drawn is also in the table below, and compared there.
-_DRAWING = 20.0
 # Share of what moves with the draws that may be further off, and how many pieces besides.
 _SHARE, _FEW = 0.03, 3
 # Differences that are told one by one, and characters of each.
@@ -46,9 +43,6 @@ _SVG = re.compile(r"<svg(?:[^<]|<(?!/svg>))*</svg>")
 # Where a drawing has its places, to two decimals.
 _PLACES = re.compile(r'(?<=\s)(?:d|points|transform|x|y)="[^"]*"')
 _PATH = re.compile(r'(?<=\s)d="([^"]*)"')
-# A place in a drawing, and a path of such places.
-_PLACE = r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]{1,2})?"
-_LINE = re.compile(rf"[A-Za-z](?: (?:[A-Za-z]|{_PLACE}))*")
 _TEXT = re.compile(r"<text([^<>]*)>([^<]*)</text>")
 _AT = re.compile(r"(?:rotate\(\S+ |translate\()(\S+) (\S+)\)")
 _DRAWING_NAME = re.compile(r'<svg[^<>]*\saria-labelledby="([^"]*)"')
@@ -106,11 +100,11 @@ def compare_pages(page: str, made: str, others: Sequence[str] = ()) -> Compared:
         return Compared(("The page is more than twice as long as what this package writes of the same models.",))
     old, new = _TOKEN.findall(page), _TOKEN.findall(made)
     ours = [_mask(token) for token in new]
-    pairs = dict(_aligned([_mask(token) for token in old], ours))
+    pairs = dict(aligned([_mask(token) for token in old], ours))
     elsewhere = []
     for other in others:
         tokens = _TOKEN.findall(other)
-        back = {j: k for k, j in _aligned([_mask(token) for token in tokens], ours)}
+        back = {j: k for k, j in aligned([_mask(token) for token in tokens], ours)}
         elsewhere.append((tokens, back))
     loose = _loose_drawings(new, [tokens for tokens, _ in elsewhere])
     places, there = _Places(old), _Places(new)
@@ -291,7 +285,7 @@ def _labels(page: str, renders: Sequence[str]) -> tuple[list[str], list[str]]:
         places: dict[str, list[tuple[float, float]]] = {}
         for text, at in (item for drawing in beside for item in drawing):
             places.setdefault(text, []).append(at)
-        off = [text for text, at in texts if not any(math.dist(at, to) <= _DRAWING for to in places.get(text, ()))]
+        off = [text for text, at in texts if not any(math.dist(at, to) <= DRAWING for to in places.get(text, ()))]
         said = [
             f"In the drawing '{name[:_SHOWN]}': the page has {_cut(text)}, the refit not, or elsewhere." for text in off
         ]
@@ -324,7 +318,7 @@ def _texts(html: str) -> dict[str, list[tuple[str, tuple[float, float]]]]:
         for attributes, text in _TEXT.findall(drawing):
             turned = _AT.search(attributes)
             at = turned.groups() if turned else ()
-            plain = len(at) == 2 and all(re.fullmatch(_PLACE, part) for part in at)
+            plain = len(at) == 2 and all(re.fullmatch(PLACE, part) for part in at)
             found.append((text, (float(at[0][:9]), float(at[1][:9])) if plain else (math.inf, math.inf)))
     return out
 
@@ -388,7 +382,7 @@ def _differs(page: str, made: str, others: Sequence[str], share: float | None) -
         mine, theirs = (_PATH.search(token) for token in (page, made))
         if mine and theirs:
             beside = [found[1] for token in others if (found := _PATH.search(token))]
-            if (far := _path_differs(mine[1], theirs[1], beside)) > 1:
+            if (far := path_differs(mine[1], theirs[1], beside)) > 1:
                 return 1, far
             page, made = (_PATH.sub('d=""', token) for token in (page, made))
             others = [_PATH.sub('d=""', token) for token in others]
@@ -409,7 +403,7 @@ def _differs(page: str, made: str, others: Sequence[str], share: float | None) -
         spread = max(spread, (share or 0.0) * abs(values[0]))
         allowed = SPREAD * spread + (digit if spread > 0 or share is not None or (drawn and digit <= 0.011) else 0.0)
         if drawn and others and (digit <= 0.011 or placed[place]):
-            allowed = max(allowed, _DRAWING)
+            allowed = max(allowed, DRAWING)
         gap = abs(_value(a) - values[0])
         written = [b, *(texts[place] for texts in beside_numbers)]
         if not _alike_written(a, written, drawn=drawn and (digit <= 0.11 or placed[place]), moves=spread > 0):
@@ -440,97 +434,6 @@ def _value(text: str) -> float:
 def _digit(text: str) -> float:
     """What one unit of the last digit printed is worth."""
     return float(10.0 ** -min(len(text.partition(".")[2]), 300))
-
-
-def _path_differs(page: str, made: str, others: Sequence[str]) -> float:
-    if _LINE.fullmatch(page) is None:
-        return math.inf
-    letters = [re.sub(r"[^A-Za-z]+", "", text) for text in (page, made)]
-    if not others:
-        mine, theirs = _numbers(page), _numbers(made)
-        same = re.sub(_PLACE, "0", page) == re.sub(_PLACE, "0", made)
-        return 0.0 if same and all(abs(a - b) <= 0.0101 for a, b in zip(mine, theirs, strict=True)) else math.inf
-    line, other_line = _vertices(page), _vertices(made)
-    if {*letters[0]} != {*letters[1]} or len(line) * len(other_line) > 4_000_000:
-        return math.inf
-    spread = max(_apart(_vertices(other), other_line) for other in others)
-    return _apart(line, other_line) / max(SPREAD * spread, _DRAWING)
-
-
-def _numbers(path: str) -> list[float]:
-    return [float(text[:300]) for text in re.findall(r"-?[0-9]+(?:\.[0-9]+)?", path)]
-
-
-def _vertices(path: str) -> list[tuple[float, float]]:
-    numbers = _numbers(path)
-    return list(zip(numbers[::2], numbers[1::2], strict=False))
-
-
-def _apart(a: Sequence[tuple[float, float]], b: Sequence[tuple[float, float]]) -> float:
-    """How far two lines are from each other at most, whatever points they are drawn through."""
-    return max(_furthest(a, b), _furthest(b, a))
-
-
-def _furthest(points: Sequence[tuple[float, float]], line: Sequence[tuple[float, float]]) -> float:
-    if not points or not line:
-        return 0.0 if not points and not line else math.inf
-    import numpy as np
-
-    at, ends = np.asarray(points)[:, None], np.asarray(line)
-    start, along = ends[None, :-1], np.diff(ends, axis=0)[None]
-    if len(ends) == 1:
-        return float(np.hypot(*(at - ends[None])[:, 0].T).max())
-    length = (along**2).sum(axis=2)
-    share = np.clip(((at - start) * along).sum(axis=2) / np.where(length > 0, length, 1.0), 0, 1)
-    gap = at - start - share[..., None] * along
-    return float(np.sqrt((gap**2).sum(axis=2)).min(axis=1).max())
-
-
-def _aligned(a: Sequence[str], b: Sequence[str]) -> Iterator[tuple[int, int]]:
-    """Places of two sequences that belong together, in order.
-
-    From both ends as far as they agree; between, at what either has once, and around that as far as they agree. The
-    work grows with the length, whatever a page holds.
-    """
-    first = 0
-    while first < min(len(a), len(b)) and a[first] == b[first]:
-        yield first, first
-        first += 1
-    last = 0
-    while last < min(len(a), len(b)) - first and a[-1 - last] == b[-1 - last]:
-        last += 1
-    counts = Counter(a[first : len(a) - last]), Counter(b[first : len(b) - last])
-    there = {b[j]: j for j in range(first, len(b) - last) if counts[1][b[j]] == 1}
-    single = [(i, there[a[i]]) for i in range(first, len(a) - last) if counts[0][a[i]] == 1 and a[i] in there]
-    i0, j0 = first, first
-    for i, j in [*_increasing(single), (len(a) - last, len(b) - last)]:
-        # Before an anchor: forward from the last one, then backward from this one.
-        while i0 < i and j0 < j and a[i0] == b[j0]:
-            yield i0, j0
-            i0, j0 = i0 + 1, j0 + 1
-        back = 0
-        while i0 < i - back and j0 < j - back and a[i - 1 - back] == b[j - 1 - back]:
-            back += 1
-        yield from ((i - k, j - k) for k in range(back, 0, -1))
-        i0, j0 = i, j
-    yield from ((len(a) - k, len(b) - k) for k in range(last, 0, -1))
-
-
-def _increasing(pairs: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
-    """The longest run of pairs in which both places grow."""
-    ends: list[int] = []
-    at: list[int] = []
-    before = [-1] * len(pairs)
-    for k, (_, j) in enumerate(pairs):
-        place = bisect_left(ends, j)
-        before[k] = at[place - 1] if place else -1
-        ends[place : place + 1], at[place : place + 1] = [j], [k]
-    out = []
-    k = at[-1] if at else -1
-    while k >= 0:
-        out.append(pairs[k])
-        k = before[k]
-    return out[::-1]
 
 
 def _cut(text: str, other: str = "") -> str:
