@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import arviz as az
@@ -150,6 +151,26 @@ def test_proposals_that_fail_are_adapted_anew_unless_hopeless(
     assert sizes == rounds
     assert len(looked) == 2
     assert "fallback" not in info
+
+
+def test_a_proposal_that_more_draws_show_to_be_hopeless_is_not_adapted_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    adapt, weighted, sizes, looks = sample.adapt, sample.weighted, [], []
+
+    def too_good(*arguments: Any, **options: Any) -> Adapted:
+        sizes.append(options["size"])
+        return replace(adapt(*arguments, **options), efficiency=0.025)
+
+    def all_on_one(*arguments: Any) -> tuple[np.ndarray, np.ndarray]:
+        looks.append(arguments[-1])
+        z, weight = weighted(*arguments)
+        return z, np.eye(1, len(weight))[0]
+
+    monkeypatch.setattr(sample, "adapt", too_good)
+    monkeypatch.setattr(sample, "weighted", all_on_one)
+    _, info = run(BY_NAME["few_rows"], draws=50, tune=50)
+    # 0.025 is no reason to give up, 1 / 2,000 is.
+    assert (sizes, looks) == ([400], [2000] * 5)
+    assert info["sampler"] == "NUTS on the marginal density"
 
 
 # ---------------------------------------------------------------- where NUTS steps in

@@ -221,7 +221,8 @@ def _independence(
             z, weight = chains.scores, normalised(chains.log_weight)
         if not weight.any():
             break
-        if effort is _FIRST and adapted.efficiency >= _HOPELESS:
+        # Of few draws a poor proposal looks better than it is: where more were looked at, these say whether to go on.
+        if effort is _FIRST and min(efficiency, adapted.efficiency) >= _HOPELESS:
             effort = _THOROUGH
             again = _adapted(marginal, start, rng, effort)
             proposal, efficiency = again.proposal, again.efficiency
