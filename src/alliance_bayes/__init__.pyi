@@ -4,6 +4,8 @@ from .api import Fit as Fit
 from .api import Model as Model
 from .api import load_fit as load_fit
 from .api import load_model as load_model
+from .attrition import Attrition as Attrition
+from .attrition import attrition as attrition
 from .checks import CHECKS as CHECKS
 from .checks import Check as Check
 from .checks import Plot as Plot

@@ -19,6 +19,7 @@ from alliance_bayes.blas import one_blas_thread
 from alliance_bayes.cohort import Cohort, Flow, read_cohort
 from alliance_bayes.cohort.beside import Beside
 from alliance_bayes.cohort.flow import ROW, counted
+from alliance_bayes.cohort.left import compared, records
 from alliance_bayes.cohort.names import ID
 from alliance_bayes.cohort.weights import effective_size, repeated, weights_of, with_positive_weights
 from alliance_bayes.effects import FitWithEffects
@@ -443,6 +444,10 @@ class Model(ModelSpec):
             about["missing_people"] = {name: int(np.unique(theirs).size) for name, theirs in lacking.items()}
         if made := {name: dataclasses.asdict(rows.prorated[name]) for name in self.columns if name in rows.prorated}:
             about["prorated"] = made
+        if spec.missing != "impute" and rows.persons is None:
+            kept = rows.data[shared or list(spec.columns)].notna().all(axis=1).to_numpy()
+            if not kept.all():
+                about["left_out"] = records(compared(rows, kept, {self.weights or ""}))
         if cohort.person is not None:
             about["long"] = {"person": cohort.person, "time": cohort.time, "unit": cohort.unit}
         about |= {name: dict(told) for name, told in (("wide", cohort.wide), ("join", cohort.join)) if told}

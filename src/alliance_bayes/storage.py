@@ -16,6 +16,7 @@ import xarray as xr
 from alliance_bayes.atomic import replacing
 from alliance_bayes.cohort import Flow, FlowStep
 from alliance_bayes.cohort.items import Prorated
+from alliance_bayes.cohort.left import is_told
 from alliance_bayes.engines import posterior_dataset, posterior_dims
 from alliance_bayes.errors import AllianceBayesError, FileFormatError
 from alliance_bayes.fit import FittedModel
@@ -195,6 +196,8 @@ def _fit(
         told = info.get(key, {})
         if not isinstance(told, dict) or not all(isinstance(value, kind) for value in told.values()):
             raise ValueError(f"{key!r} of its info is no mapping of what it should be")
+    if not is_told(info.get("left_out", [])):
+        raise ValueError("'left_out' of its info is no comparison of people")
     told = info.get("prorated", {})
     if not isinstance(told, dict) or not all(Prorated.is_told(value) for value in told.values()):
         raise ValueError("'prorated' of its info is no mapping of what it should be")

@@ -63,6 +63,7 @@ CALLS: dict[Callable[..., Any], tuple[str, dict[str, str], dict[str, str]]] = {
         dict.fromkeys(("participants", "sessions", "surveys"), "cohort"),
         {"set_aside": "so for every command that uses some columns, and not where the table is checked"},
     ),
+    ab.attrition: ("attrition", {}, {"options": "see Model.fit"}),
     ab.reduce_table: ("reduce", {"source": "sources", "spec": "card"}, {}),
     moments.with_minimum: ("reduce", {"size": "min_cell"}, {"moments": _MADE}),
     ab.save_moments: ("reduce", {"path": "output", "spec": "card"}, {"moments": _MADE}),

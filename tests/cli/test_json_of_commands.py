@@ -44,6 +44,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A table, two fits of it, and the page of one of them."""
     made = tmp_path_factory.mktemp("json")
     people().to_csv(made / "long.csv", index=False)
+    few = people(60, rows=1).drop(columns=["pid", "week"])
+    few.assign(y=few["y"].where(few["x"] > -0.3)).to_csv(made / "gaps.csv", index=False)
     before = Path.cwd()
     os.chdir(made)
     try:
@@ -61,6 +63,7 @@ RUNS: dict[str, tuple[str, ...]] = {
     "card": ("card", FORMULA, "--role", "site=group"),
     "simulate": ("simulate", "-o", "c.csv", "--n", "60"),
     "validate": ("validate", "long.csv", *LONG),
+    "attrition": ("attrition", "gaps.csv", "y", *FEW),
     "fit": ("fit", FORMULA, "long.csv", "-o", "f.nc", "--role", "site=group", *LONG, *FEW),
     "effects": ("effects", "f.nc", "--at", "x=0.5"),
     "check": ("check", "f.nc", "--replicates", "200"),

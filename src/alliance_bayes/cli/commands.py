@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 import alliance_bayes as ab
-from alliance_bayes.cli.fits import card, check, compare, effects, fit
+from alliance_bayes.cli.fits import attrition, card, check, compare, effects, fit
 from alliance_bayes.cli.options import AsJson
 from alliance_bayes.cli.pages import report, study, verify
 from alliance_bayes.cli.printing import print_json
@@ -34,5 +34,19 @@ def version(as_json: AsJson = False) -> None:
         print(ab.__version__)
 
 
-for _command in (simulate, validate, card, fit, effects, check, compare, report, study, reduce, verify, version):
+for _command in (
+    simulate,
+    validate,
+    attrition,
+    card,
+    fit,
+    effects,
+    check,
+    compare,
+    report,
+    study,
+    reduce,
+    verify,
+    version,
+):
     app.command(cls=Command)(_command)

@@ -18,6 +18,7 @@ from alliance_bayes.cli.options import (
     SAMPLING,
     AsJson,
     CardOrFormula,
+    CohortPath,
     Demo,
     EffectOptions,
     FitPath,
@@ -25,13 +26,14 @@ from alliance_bayes.cli.options import (
     Rope,
     SamePeople,
     SamplingOptions,
+    Small,
     effects_of,
     number_or_none,
     rope_of,
 )
 from alliance_bayes.cli.printing import flow_record, print_json
 
-__all__ = ["card", "check", "compare", "effects", "engine_words", "fit", "fitted"]
+__all__ = ["attrition", "card", "check", "compare", "effects", "engine_words", "fit", "fitted"]
 
 _SHOWN = ("estimand", "term", "factor", "level", "versus", "at", "population", "unit")
 _FIGURES = ("mean", "sd", "lower", "upper", "p_direction", "ess_bulk", "rhat")
@@ -119,6 +121,57 @@ def fitted(
     taken = read(cohort, reading)
     warn(taken, model.columns)
     return model.fit(taken, **sampling.arguments(), same_people=others, progress=progress())
+
+
+@grouped
+def attrition(
+    cohort: CohortPath,
+    of: Annotated[
+        str,
+        typer.Argument(
+            help="What has to be observed: a column, or a model card or formula for all of its columns.",
+            metavar="COLUMN|CARD|FORMULA",
+            show_default=False,
+        ),
+    ],
+    formula: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TERMS",
+            help="What being observed depends on, such as 'age + sex'; by default all that is known of everybody.",
+            show_default=False,
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", help="Where to write the table with a column of weights, observation_weight (CSV)."
+        ),
+    ] = None,
+    small: Small = 10,
+    reading: ReadOptions = READ,
+    sampling: SamplingOptions = SAMPLING,
+    as_json: AsJson = False,
+) -> None:
+    """Compare those who were not observed with those who were, and weigh those who were for the others."""
+    if output is not None:
+        check_file(output, (".csv",), cohort)
+    [asked] = models_or_columns([of])
+    taken = read(cohort, reading)
+    if isinstance(taken, ab.Moments):
+        raise ab.UsageError(f"'{cohort.name}' holds moments, which hold nobody who was left out. Give a table.")
+    found = ab.attrition(taken, asked, formula=formula, small=small, **sampling.arguments(), progress=progress())
+    if output is not None:
+        ab.write_cohort(found.weighted(), output)
+    told = {"people": len(found.observed), "observed": int(found.observed.sum()), "effective": found.effective}
+    if as_json:
+        rows = found.differences.drop(columns="least").to_dict("records")
+        written = {"output": None if output is None else str(output), "formula": found.fit.spec.formula}
+        print_json({**told, **written, "differences": rows})
+        return
+    print(f"{told['observed']:,} of {told['people']:,} observed")
+    print(f"effective sample size with their weights: {found.effective:,.1f}\n")
+    print(found.differences.drop(columns="least").round(2).to_string(index=False, na_rep=""))
 
 
 @grouped

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from alliance_bayes.cohort.names import MANY_LEVELS
 from alliance_bayes.cohort.weights import weighted_quantiles
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.report.codings import level_counts
+from alliance_bayes.report.left_out import left_out
 from alliance_bayes.report.privacy import ShownFlow, shown_missing
 from alliance_bayes.report.sections import Section
 from alliance_bayes.report.small_counts import (
@@ -41,7 +42,12 @@ SENTENCES = Wording("alliance_bayes.report", "sentences/participants.toml")
 
 def participants(view: View) -> Section:
     """The section."""
-    return describe(view.fit, view.small)
+    section = describe(view.fit, view.small)
+    left = left_out(view)
+    if left is None:
+        return section
+    told = {**section.numbers["participants"], "left_out": left.numbers}
+    return replace(section, context={**section.context, "left": left}, numbers={"participants": told})
 
 
 def describe(fit: FittedModel, small: int) -> Section:
