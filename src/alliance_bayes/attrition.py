@@ -34,7 +34,7 @@ _COMMON_LEVELS, _MOST_LEVELS = 12, 60
 class Attrition:
     """Who was observed, and who was not.
 
-    Attributes
+    Parameters
     ----------
     cohort
         Everybody.

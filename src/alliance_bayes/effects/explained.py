@@ -262,9 +262,9 @@ def _left_over(fit: FittedModel, without: Rows, basis: Sequence[Any], tables: Ta
         for a in parts:
             for b in parts:
                 sum_of_squares += second_moment(a, b)
-        rooted = [(part.draws, rooted(fit, part.matrix)) for part in parts]
+        scaled = [(part.draws, rooted(fit, part.matrix)) for part in parts]
         for block in basis:
-            fitted = sum((draws @ np.asarray(dense(block.T @ matrix)).T for draws, matrix in rooted), np.zeros(1))
+            fitted = sum((draws @ np.asarray(dense(block.T @ matrix)).T for draws, matrix in scaled), np.zeros(1))
             sum_of_squares -= (fitted**2).sum(axis=1)
         return np.maximum(sum_of_squares, 0.0) / (n - 1)
     tables, out = tables or Tabulations(fit), np.empty(prod(fit.shape))

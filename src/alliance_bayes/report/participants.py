@@ -78,6 +78,7 @@ def describe(fit: FittedModel, small: int) -> Section:
         "table": table,
         "one": one_row(fit, ""),
         "weights": SENTENCES("weights", **weights_words(fit)),
+        "left": None,
     }
     told = {**flow.numbers, **numbers}
     if (weights := weights_told(fit)) is not None:
