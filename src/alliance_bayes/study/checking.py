@@ -35,8 +35,7 @@ SENTENCES = Wording("alliance_bayes.study", "checking.toml")
 #: Columns of the grid, and the checks that each is about.
 COLUMNS: Mapping[str, tuple[str, ...]] = {
     "converged": ("convergence",),
-    "predictive": ("posterior_predictive",),
-    "calibration": ("calibration",),
+    "predictive": ("posterior_predictive", "calibration"),
     "loo": ("loo",),
     "residuals": ("curvature", "groups", "spread", "interactions", "order"),
     "unused": ("unused_columns", "copies", "absent"),
