@@ -359,6 +359,8 @@ class Model(ModelSpec):
             complete = all_rows(spec, rows)[2] if spec.missing == "impute" else spec.columns
             people = rows.people(complete)
             analysed = [*complete, *about.get("same_people", ())]
+            if spec.weights is not None and spec.weights in everybody.data:
+                everybody = dataclasses.replace(everybody, data=everybody.data.drop(columns=spec.weights))
             beside = Beside.of(everybody, spec.columns, spec.parsed.outcome, complete=analysed)
         lagged = lagged_outcome(design)
         priors = spec.priors_for(design)

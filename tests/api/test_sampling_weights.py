@@ -143,6 +143,13 @@ def test_checks_of_rows_see_those_that_could_be_of_the_population(fit: ab.Fit) -
     assert "fewer than 50 rows" in lone.check(checks=["groups"]).results[0].sentence
 
 
+def test_weights_are_no_column_that_checks_wonder_about(fit: ab.Fit) -> None:
+    assert fit.beside is not None
+    assert "w" not in fit.beside.columns
+    for result in fit.check(checks=["copies", "absent"]).results:
+        assert "were looked at" not in result.sentence
+
+
 def test_weights_are_options_of_the_command_line(tmp_path: Path) -> None:
     table().to_csv(tmp_path / "table.csv", index=False)
     arguments = ["fit", "y ~ x", str(tmp_path / "table.csv"), "--weights", "w", "--seed", "1"]

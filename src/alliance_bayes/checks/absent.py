@@ -8,6 +8,7 @@ from scipy import sparse
 
 from alliance_bayes.checks.check import Check, CheckResult, percent
 from alliance_bayes.checks.context import FEW_LEVELS, FEWEST_ROWS, MOST_ROWS, Context
+from alliance_bayes.cohort.left import standardised_difference
 from alliance_bayes.wording import Wording
 
 __all__ = ["Absent"]
@@ -24,7 +25,8 @@ class Absent(Check):
     given these, its slopes hold all the same. All columns but the outcome are compared of which at least 20 of either
     have a value; of a factor, and of a number with up to six values, the levels that at least 20 of either have. The
     table has one row a column: ``column``, ``used`` (whether the model uses it), ``difference`` (left out minus
-    analysed, in SDs; of levels the one furthest from 0) and ``p``, adjusted for the number of columns.
+    analysed, in the root of the average of both variances; of levels the one furthest from 0) and ``p``, adjusted for
+    the number of columns.
 
     Notes
     -----
@@ -34,6 +36,7 @@ class Absent(Check):
     """
 
     name = "absent"
+    sees_rows = False
     title = "People left out and people analysed"
     looks_at = "how people who were left out differ from those analysed"
     meaning = (
@@ -128,14 +131,15 @@ def _compared(
     sd = np.sqrt((away**2).sum(axis=0) / np.maximum(there.sum(axis=0) - 1, 1))
     away = away / np.where(sd > 0, sd, 1.0)
     gone = np.arange(len(values)) >= n_present
-    difference, z = _differences(sparse.csr_array(gone[None].astype(float)), away, there)
-    drawn = _differences(_drawn(context, gone.size, int(gone.sum())), away, there)[1]
+    z = _differences(sparse.csr_array(gone[None].astype(float)), away, there)
+    drawn = _differences(_drawn(context, gone.size, int(gone.sum())), away, there)
     largest = np.abs(drawn).max(axis=1)
     found, p, start = {}, {}, 0
     for name, numbers in columns.items():
         own = slice(start, start := start + numbers.shape[1])
         worst = int(np.argmax(np.abs(z[0, own])))
-        found[name] = float(difference[0, own][worst])
+        column, known = values[:, own][:, worst], there[:, own][:, worst]
+        found[name] = standardised_difference(column[gone & known], column[~gone & known])
         p[name] = (1 + int((largest >= abs(z[0, own][worst]) * (1 - 1e-9)).sum())) / (1 + largest.size)
     return found, p
 
@@ -148,11 +152,11 @@ def _drawn(context: Context, n: int, few: int) -> sparse.csr_array:
     return sparse.csr_array((np.ones(places.size), places, starts), shape=(many, n))
 
 
-def _differences(gone: sparse.csr_array, away: np.ndarray, there: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean of some people less that of the others, and its z, by column; shape (n_draws, n_columns)."""
+def _differences(gone: sparse.csr_array, away: np.ndarray, there: np.ndarray) -> np.ndarray:
+    """Mean of some people less that of the others, as z, by column; shape (n_draws, n_columns)."""
     known, total = there.sum(axis=0), away.sum(axis=0)
     n, own = gone @ there.astype(float), gone @ away
     # A draw may leave none of few.
     n = np.clip(n, 0.5, known - 0.5)
     difference = own / n - (total - own) / (known - n)
-    return difference, difference / np.sqrt(1 / n + 1 / (known - n))
+    return np.asarray(difference / np.sqrt(1 / n + 1 / (known - n)))

@@ -31,6 +31,7 @@ class Copies(Check):
     """
 
     name = "copies"
+    sees_rows = False
     title = "Identical rows"
     looks_at = "rows that are the same under different ids"
     meaning = "People who were entered twice count twice, and what is said is surer than the data are."
