@@ -25,11 +25,13 @@ from alliance_bayes.cohort.weights import effective_size, repeated, weights_of, 
 from alliance_bayes.effects import FitWithEffects
 from alliance_bayes.engines import DRAWS, Progress, SamplerSettings, sample_prior
 from alliance_bayes.engines.choice import check_engine, sample
+from alliance_bayes.engines.collapsed import why_not_collapsed
 from alliance_bayes.errors import ModelError, UsageError
 from alliance_bayes.fit import FittedModel, without_times
+from alliance_bayes.imputation.given import NUMBER, fit_tables, split_tables
 from alliance_bayes.imputation.impute import all_rows, begin, impute, incomplete
 from alliance_bayes.machine import processors
-from alliance_bayes.model import Design, ModelSpec, read_card, write_card
+from alliance_bayes.model import Design, ModelSpec, PriorTable, read_card, write_card
 from alliance_bayes.model.grammar import in_formula
 from alliance_bayes.model.nobody import lone_levels
 from alliance_bayes.model.roles import RoleOf, role_of, role_wanted
@@ -250,7 +252,7 @@ class Model(ModelSpec):
     @one_blas_thread()
     def fit(
         self,
-        cohort: Cohort | pd.DataFrame | str | Path | Moments,
+        cohort: Cohort | pd.DataFrame | str | Path | Moments | Sequence[Cohort | pd.DataFrame | str | Path],
         *,
         person: str | None = None,
         time: str | None = None,
@@ -331,6 +333,14 @@ class Model(ModelSpec):
         )
         moments = cohort if isinstance(cohort, Moments) else None
         people, beside, spec = None, None, self
+        if isinstance(cohort, pd.DataFrame) and NUMBER in cohort:
+            cohort = split_tables(cohort)
+        tables: list[Cohort | pd.DataFrame | str | Path] = []
+        if isinstance(cohort, Sequence) and not isinstance(cohort, str | Path):
+            tables = list(cohort)
+            if not tables:
+                raise UsageError("the list of completed tables is empty. Give at least two.")
+            cohort = tables[0]
         reading = {"person": person, "time": time, "instruments": instruments} | ({} if unit == ROW else {"unit": unit})
         reading = {name: given for name, given in reading.items() if given is not None}
         if isinstance(cohort, Moments):
@@ -365,6 +375,11 @@ class Model(ModelSpec):
         lagged = lagged_outcome(design)
         priors = spec.priors_for(design)
         drawing = spec.missing == "impute" and moments is None and bool(incomplete(spec, rows.data))
+        if tables and spec.missing == "impute":
+            raise UsageError(
+                f"the tables are completed already, so nothing is left to impute. Leave {setting('missing', 'impute')} "
+                "out of the model."
+            )
         advice = [
             *(role_wanted(one.name, len(one.levels), design.rows.n) for one in design.factors if not one.role.known),
             *lone_levels(design),
@@ -373,7 +388,21 @@ class Model(ModelSpec):
         ]
         for said in filter(None, advice):
             logger.log(logging.WARNING if progress is not False else logging.INFO, "%s", said)
-        if drawing:
+        if tables:
+            designs = [design, *(self._applied(one, same_people, reading)[1] for one in tables[1:])]
+            total = (
+                (DRAWS["nuts"] if why_not_collapsed(design, priors) else DRAWS["collapsed"]) if draws is None else draws
+            )
+            seeds = iter(np.random.SeedSequence(settings.seed).generate_state(len(designs)))
+
+            def sampled(one: Design, own: PriorTable, each: int) -> tuple[xr.DataTree, dict[str, Any]]:
+                again = dataclasses.replace(settings, seed=int(next(seeds)))
+                return sample(one, own, again, engine=engine, draws=each, progress=False, label=self.card.name)
+
+            design, priors, tree, ran = fit_tables(
+                spec, designs, sampled, draws=total, chains=settings.chains, seed=settings.seed
+            )
+        elif drawing:
             if engine == "nuts":
                 raise UsageError(
                     f"values are imputed by the collapsed engine. Leave {argument('engine', 'nuts')} out, or the "

@@ -192,11 +192,6 @@ class FittedModel:
         """
         return Imputed.of(self.tree[GROUP].to_dataset()) if GROUP in self.tree.children else None
 
-    @property
-    def draws_per_table(self) -> int:
-        """Draws of a chain, one after the other, that are given the same table: 1 where no values were drawn."""
-        return 1 if self.imputation is None else self.imputation.per_state
-
     def imputed(self, tables: int | None = None) -> list[pd.DataFrame]:
         """The analysed rows of the model's columns with drawn values in place of those that were not observed.
 

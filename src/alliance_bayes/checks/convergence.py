@@ -16,8 +16,10 @@ from alliance_bayes.checks.check import Check, CheckResult, Plot, Verdict, count
 from alliance_bayes.checks.context import Context, Draws, diagnosed
 from alliance_bayes.checks.drawing import CHAINS, EXPECTED, GREY, OBSERVED, TEXT, axes_of, legend, short
 from alliance_bayes.diagnostics import arviz, convergence
+from alliance_bayes.effects.summary import missing_information
 from alliance_bayes.effects.table import steady
 from alliance_bayes.fit import FittedModel
+from alliance_bayes.imputation.given import tables_wanted
 from alliance_bayes.rounding import ROUNDING
 
 if TYPE_CHECKING:
@@ -321,6 +323,27 @@ def imputed_values(fit: Draws) -> Criterion | None:
     )
 
 
+def enough_tables(fit: Draws, judged: pd.DataFrame) -> Criterion | None:
+    """Enough of the tables that were imputed elsewhere, by the parameters' fractions of missing information."""
+    told = fit.info.get("imputation")
+    imputed = getattr(fit, "imputation", None)
+    if imputed is None or not isinstance(told, Mapping) or not told.get("given"):
+        return None
+    beta = fit.posterior.get("beta")
+    if beta is None:
+        return None
+    found = [missing_information(values, imputed.table) or 0.0 for values in np.moveaxis(beta.values, 2, 0)]
+    largest = max(found, default=0.0)
+    wanted, given = tables_wanted(largest), int(imputed.table.max()) + 1
+    words = (
+        f"There are {given} completed tables, and {largest:.0%} of the variance of a coefficient is due to what was "
+        f"not observed: {wanted} tables are wanted for standard errors that another set of imputations would change by "
+        "5 % at most. Impute more tables."
+    )
+    where = str(fit.posterior["term"].values[int(np.argmax(found))])
+    return _criterion("completed tables", f"at least {wanted}", given, given < wanted, words, where, verdict="warn")
+
+
 def _have(n: int) -> str:
     return "has" if n == 1 else "have"
 
@@ -340,6 +363,7 @@ def _criteria(fit: Draws, judged: pd.DataFrame) -> Sequence[Criterion]:
         acceptance(statistics),
         proposal_tail(statistics),
         imputed_values(fit),
+        enough_tables(fit, judged),
         fallback(fit.info),
     )
     return [criterion for criterion in candidates if criterion is not None]

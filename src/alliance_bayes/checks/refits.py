@@ -95,7 +95,7 @@ def of_one_table(fit: FittedModel) -> FittedModel:
     """
     chains, seed = int(fit.info["chains"]), int(fit.info["seed"])
     settings = SamplerSettings(draws=max(1, DRAWS_OF_TABLE // chains), chains=chains, cores=1, seed=seed)
-    tree, ran = sample(fit.design, fit.priors, settings, engine="collapsed", draws=settings.draws)
+    tree, ran = sample(fit.design, fit.priors, settings, draws=settings.draws)
     kept = {name: value for name, value in fit.info.items() if name != "imputation"}
     return replace(fit, tree=tree, info=kept | without_times(ran)[0])
 

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypedDict, get_args, get_type_hints
 
+import numpy as np
+
 from alliance_bayes.effects.at import AS_THEY_ARE, At, Cell, cells_of
 from alliance_bayes.errors import UsageError
 from alliance_bayes.fit import FittedModel
@@ -145,8 +147,8 @@ class Options:
         Which direction of the outcome is good, ``"higher"`` or ``"lower"``, as its scale says.
     at
         Values that everybody is set to: rows are of each of these cells.
-    draws_per_table
-        Draws of a chain that share one set of imputed values; 1 where none were imputed.
+    table
+        Number of the set of imputed values that each draw is given, shape (chain, draw); None where none were imputed.
     """
 
     prob: float = 0.89
@@ -157,7 +159,7 @@ class Options:
     seed: int = 0
     better: str = "higher"
     at: tuple[Cell, ...] = (AS_THEY_ARE,)
-    draws_per_table: int = 1
+    table: np.ndarray | None = None
 
 
 def make_options(
@@ -207,7 +209,8 @@ def make_options(
     better = "higher" if scale is None or scale.higher_is_better else "lower"
     limits = None if rope is None else (float(rope[0]), float(rope[1]))
     change = None if relevant is None else float(relevant)
-    return Options(prob, interval, limits, change, population, seed, better, cells_of(fit, at), fit.draws_per_table)
+    table = None if fit.imputation is None else fit.imputation.table
+    return Options(prob, interval, limits, change, population, seed, better, cells_of(fit, at), table)
 
 
 def default_population(fit: FittedModel) -> str:

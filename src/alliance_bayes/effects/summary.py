@@ -216,7 +216,7 @@ def _figures(chunk: Sequence[Estimate], options: Options) -> Iterator[dict[str, 
             "note": estimate.note or None if defined else _reason(estimate, undefined[k]),
         }
         row |= {name: diagnostics[name][k] for name in ("ess_bulk", "ess_tail", "rhat")}
-        row["fmi"] = missing_information(draws[k], options.draws_per_table) if defined else None
+        row["fmi"] = missing_information(draws[k], options.table) if defined else None
         row = {name: value if isinstance(value, str) else _finite(value) for name, value in row.items()}
         if estimate.signed and defined:
             row["p_direction"] = max(above[k], below[k])
@@ -234,27 +234,31 @@ def _figures(chunk: Sequence[Estimate], options: Options) -> Iterator[dict[str, 
         yield row
 
 
-def missing_information(draws: np.ndarray, per_table: int) -> float | None:
+def missing_information(draws: np.ndarray, table: np.ndarray | None) -> float | None:
     """Fraction of missing information: one minus the variance given a completed table over the whole variance.
 
     Parameters
     ----------
     draws
-        Shape (chain, draw); ``per_table`` of them, one after the other, share a table.
-    per_table
-        Below 2 there is none.
+        Shape (chain, draw).
+    table
+        Number of the table that each draw is given, of the same shape; None where none were imputed.
 
     References
     ----------
     Rubin (1987), Multiple Imputation for Nonresponse in Surveys, ch. 3, with all draws of the tables in one posterior.
     """
-    if per_table < 2 or not np.isfinite(draws).all():
+    if table is None or not np.isfinite(draws).all():
         return None
-    total = float(draws.var(ddof=1))
-    if total == 0:
+    flat, codes = draws.ravel(), np.unique(table, return_inverse=True)[1].ravel()
+    counts, total = np.bincount(codes), float(flat.var(ddof=1))
+    within = flat.size - len(counts)
+    if total == 0 or within == 0:
         return None
-    within = draws.reshape(-1, per_table).var(axis=1, ddof=1).mean()
-    return float(np.clip(1 - within / total, 0.0, 1.0))
+    # Counted from the mean first, because the squares of numbers far from zero are rounded.
+    away = flat - flat.mean()
+    away -= (np.bincount(codes, away) / counts)[codes]
+    return float(np.clip(1 - away @ away / within / total, 0.0, 1.0))
 
 
 def _quantiles(ordered: np.ndarray, probs: tuple[float, ...]) -> Iterator[np.ndarray]:

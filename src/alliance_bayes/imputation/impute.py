@@ -170,7 +170,7 @@ def impute(
         drawn.values,
         drawn.column_means,
         drawn.traces,
-        per_table,
+        np.arange(settings.chains)[:, None] * states + np.repeat(np.arange(states), per_table),
     )
     chosen = kept.completed(filled, _most_typical(kept, stated, design, filled))
     final = replace(stated, centre=design.centres).design(chosen, smooths=design.smooths)
@@ -218,6 +218,7 @@ def _info(spec: ModelSpec, columns: dict[str, Column], kept: Imputed, drawn: Dra
             "tables": kept.tables,
             "draws_per_table": drawn.per_state,
             "warm_up": warm_up,
+            "every": drawn.every,
             "accepted": {name: round(share, 3) for name, share in drawn.accepted.items()},
         },
     }

@@ -29,15 +29,16 @@ class Imputed:
         Mean over all rows of each common design column, with the values of each draw, shape (chain, draw, terms).
     traces
         Mean and SD of a column's drawn values, by name, shape (chain, states).
-    per_state
-        Draws of the parameters, one after the other in a chain, that share one set of values.
+    table
+        Number of the set of values that each draw of the parameters is given, shape (chain, draw). Several draws share
+        one, and few of the sets are kept.
     """
 
     places: Mapping[str, np.ndarray]
     values: Mapping[str, np.ndarray]
     column_means: np.ndarray
     traces: Mapping[str, np.ndarray]
-    per_state: int = 1
+    table: np.ndarray
 
     @property
     def tables(self) -> int:
@@ -76,7 +77,7 @@ class Imputed:
             "column_means": (("chain", "draw", "common_term"), self.column_means),
             "column": (("column",), np.array(list(self.places), dtype=object)),
             "trace": (("trace",), np.array(list(self.traces), dtype=object)),
-            "draws_per_table": (("one",), np.array([self.per_state], dtype=np.int64)),
+            "set_of_values": (("chain", "draw"), self.table.astype(np.int64)),
         }
         for number, (name, places) in enumerate(self.places.items()):
             made[f"places_{number}"] = ((f"cell_{number}",), places.astype(np.int64))
@@ -100,13 +101,12 @@ class Imputed:
             {name: group[f"values_{k}"].to_numpy() for k, name in enumerate(names)},
             group["column_means"].to_numpy(),
             {name: group[f"trace_{k}"].to_numpy() for k, name in enumerate(traces)},
-            int(group["draws_per_table"].to_numpy()[0]),
+            group["set_of_values"].to_numpy(),
         )
 
     def thinned(self, by: int) -> Imputed:
-        """With the column means of every ``by``-th draw of each chain."""
-        per_state = self.per_state // by if self.per_state % by == 0 else 1
-        return replace(self, column_means=self.column_means[:, ::by], per_state=per_state)
+        """With what goes with every ``by``-th draw of each chain."""
+        return replace(self, column_means=self.column_means[:, ::by], table=self.table[:, ::by])
 
     def check(self, frame: pd.DataFrame, shape: tuple[int, int], terms: int) -> None:
         """Refuse what does not belong to a fit of some rows: contents of a file are anybody's.
@@ -116,8 +116,8 @@ class Imputed:
         ValueError
             It does not.
         """
-        if not 1 <= self.per_state <= shape[1] or shape[1] % self.per_state:
-            raise ValueError("its draws do not share their tables evenly")
+        if self.table.shape != shape or self.table.dtype.kind != "i":
+            raise ValueError("its draws are not each of a table")
         if self.column_means.shape != (*shape, terms) or not np.isfinite(self.column_means).all():
             raise ValueError("the means of its columns are not one a draw and term")
         for name, places in self.places.items():

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
+from alliance_bayes.diagnostics import convergence
 from alliance_bayes.engines.collapsed.changing import ChangingRows, Walk
 from alliance_bayes.engines.nuts import Progress
 from alliance_bayes.errors import SamplingError
@@ -18,8 +19,11 @@ from alliance_bayes.model.derivative import RoughnessError
 
 __all__ = ["Drawn", "Imputer"]
 
-# Step of a difference quotient in SDs of a column, and in the SD of the linear predictor.
-_STEP, _NEAR = 0.05, 0.1
+# Step of a difference quotient in SDs of a column.
+_STEP = 0.05
+# Chains go on while they agree less than this, or their draws are worth less, for so many times as long at most. Fewer
+# draws of a chain say little of either.
+_LARGEST_RHAT, _LEAST_WORTH, _LONGEST, _FEWEST = 1.006, 600, 8, 100
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +44,8 @@ class Drawn:
         parameters.
     per_state
         Draws of the parameters for each set of values.
+    every
+        Which of the sets were kept: every so manyth.
     accepted
         Share of accepted proposals, of the hyperparameters and of values by column.
     """
@@ -49,7 +55,18 @@ class Drawn:
     column_means: np.ndarray
     traces: Mapping[str, np.ndarray]
     per_state: int
+    every: int
     accepted: Mapping[str, float]
+
+
+@dataclass(frozen=True, eq=False)
+class _State:
+    """One set of values and what goes with it, of every chain: ``values`` of a few sets only."""
+
+    found: list[tuple[np.ndarray, np.ndarray, np.ndarray]]
+    column_means: np.ndarray
+    traces: Mapping[str, np.ndarray]
+    values: Mapping[str, np.ndarray] | None
 
 
 class Imputer:
@@ -193,12 +210,13 @@ class Imputer:
         return "given" if with_others or not _alike(here, self.design.change(frame, name, self.rows)) else "always"
 
     def run(self, states: int, per_state: int, warm_up: int, tables: int, progress: Progress | None = None) -> Drawn:
-        """Draw.
+        """Draw, until the chains agree or have gone on for eight times as long.
 
         Parameters
         ----------
         states
-            Sets of unknown values to keep, of each chain.
+            Sets of unknown values to keep, of each chain. Where the parameters' draws are worth too little, chains go
+            on and keep every second set, of those that went before, too.
         per_state
             Draws of the model's parameters given each.
         warm_up
@@ -213,49 +231,78 @@ class Imputer:
         SamplingError
             A density that is no number any more.
         """
-        kept: list[list[tuple[np.ndarray, np.ndarray, np.ndarray]]] = []
-        means = np.empty((self.chains, states, self.rows.x.shape[1]))
         drawn = [name for name in (*self.unknown, self.outcome, *self.auxiliary) if self.columns[name].unknown.size]
-        traces = {f"{what} of {name}": np.empty((self.chains, states)) for name in drawn for what in ("mean", "SD")}
-        each = max(1, tables // self.chains)
-        when = {int(state) for state in np.linspace(0, states - 1, each + 1)[1:].round()}
-        values: dict[str, list[np.ndarray]] = {name: [] for name in drawn}
         still = np.ones(self._n_rows, dtype=bool)
         still[self.at] = False
         base = self.design.rows.x[still].sum(axis=0)
+        each = max(1, tables // self.chains)
+        # Of an even number of sets, so that those with values stay where every second is dropped.
+        apart = max(1, states // (2 * each) // 2 * 2)
         self._draw_model(1, fresh=True)
-        for step in range(warm_up + states):
+        for step in range(warm_up):
             self._draw_values()
-            keeping = step >= warm_up
             # The proposal of the hyperparameters is made anew once the values are no more those that chains began with.
-            found = self._draw_model(per_state if keeping else 1, fresh=step in (warm_up // 3, 2 * warm_up // 3))
+            self._draw_model(1, fresh=step in (warm_up // 3, 2 * warm_up // 3))
             if progress is not None:
                 progress((step + 1) * self.chains, (warm_up + states) * self.chains, 0)
-            if not keeping:
-                continue
-            state = step - warm_up
-            kept.append(found)
-            means[:, state] = (base + self.rows.x.reshape(self.chains, len(self.at), -1).sum(axis=1)) / self._n_rows
-            for name in drawn:
-                at = self.columns[name].unknown
-                own = self.standard[name] if name in self.standard else self.codes[name].astype(float)
-                traces[f"mean of {name}"][:, state] = own[:, at].mean(axis=1)
-                traces[f"SD of {name}"][:, state] = own[:, at].std(axis=1)
-                if state in when:
-                    column = self.columns[name]
-                    values[name].extend(
-                        self.codes[name][:, at] if column.levels is not None else column.natural(own[:, at])
-                    )
+        kept: list[_State] = []
+        every, asked = 1, states
+        while True:
+            while len(kept) < states:
+                for _ in range(every):
+                    self._draw_values()
+                    found = self._draw_model(per_state, fresh=False)
+                mean = (base + self.rows.x.reshape(self.chains, len(self.at), -1).sum(axis=1)) / self._n_rows
+                values = self._now(drawn) if len(kept) % apart == 0 or states < 2 * each else None
+                kept.append(_State(found, mean, self._traced(drawn), values))
+                if progress is not None:
+                    progress((warm_up + asked - states + len(kept)) * self.chains, (warm_up + asked) * self.chains, 0)
+            parameters = self._named([state.found for state in kept])
+            if every >= _LONGEST or self._agree(parameters):
+                break
+            kept, every, asked = kept[::2], every * 2, asked + states
+        with_values = [state.values for state in kept if state.values is not None]
+        chosen = np.linspace(0, len(with_values) - 1, min(each, len(with_values))).round().astype(int)
         accepted = {"hyperparameters": sum(walk.moved for walk in self.walks) / sum(walk.asked for walk in self.walks)}
-        accepted |= {name: moved / asked for name, (moved, asked) in self._asked.items()}
+        accepted |= {name: moved / proposed for name, (moved, proposed) in self._asked.items()}
         return Drawn(
-            self._named(kept),
-            {name: np.array(own) for name, own in values.items()},
-            np.repeat(means, per_state, axis=1),
-            traces,
+            parameters,
+            {name: np.concatenate([with_values[k][name] for k in chosen]) for name in drawn},
+            np.repeat(np.stack([state.column_means for state in kept], axis=1), per_state, axis=1),
+            {name: np.stack([state.traces[name] for state in kept], axis=1) for name in kept[0].traces},
             per_state,
+            every,
             accepted,
         )
+
+    def _now(self, drawn: Sequence[str]) -> dict[str, np.ndarray]:
+        """The drawn values as the columns have them, shape (chains, n_unknown)."""
+        out = {}
+        for name in drawn:
+            column, at = self.columns[name], self.columns[name].unknown
+            levels = column.levels is not None
+            out[name] = self.codes[name][:, at].copy() if levels else column.natural(self.standard[name][:, at])
+        return out
+
+    def _traced(self, drawn: Sequence[str]) -> dict[str, np.ndarray]:
+        """Mean and SD of the drawn values of each column, shape (chains,)."""
+        out = {}
+        for name in drawn:
+            own = self.standard[name] if name in self.standard else self.codes[name].astype(float)
+            values = own[:, self.columns[name].unknown]
+            out[f"mean of {name}"], out[f"SD of {name}"] = values.mean(axis=1), values.std(axis=1)
+        return out
+
+    def _agree(self, parameters: Mapping[str, np.ndarray]) -> bool:
+        """Whether the chains agree about coefficients and residual SDs, whose draws are worth enough."""
+        names = [name for name in ("beta", "sigma") if name in parameters]
+        parts = [parameters[name].reshape(*parameters[name].shape[:2], -1) for name in names]
+        draws = np.moveaxis(np.concatenate(parts, axis=2), 2, 0)
+        if draws.shape[2] < _FEWEST or self.chains < 2:
+            return True
+        found = convergence(draws, np.quantile(draws, [0.055, 0.945], axis=(1, 2)).T)
+        worth = min(float(np.min(found["ess_bulk"])), float(np.min(found["ess_tail"])))
+        return bool(np.max(found["rhat"]) < _LARGEST_RHAT and worth > min(_LEAST_WORTH, draws[0].size / 4))
 
     def _named(self, kept: Sequence[Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]]]) -> dict[str, np.ndarray]:
         by_chain = []

@@ -17,26 +17,26 @@ from alliance_bayes.model import Design, PriorTable, Rows
 
 __all__ = ["ChangingRows", "Walk"]
 
-# Proposals of a draw of the hyperparameters, and of a round of adaptation, rounds and the efficiency at which to stop.
-_STEPS, _SIZE, _ROUNDS, _GOOD = 5, 600, 4, 0.4
+# Proposals, and small steps, of a draw of the hyperparameters; and of a round of adaptation, rounds and the efficiency
+# at which to stop.
+_STEPS, _SIZE, _ROUNDS, _GOOD = 4, 600, 4, 0.4
+# Sizes of small steps, in posterior SDs of one set of values (Roberts, Gelman, Gilks 1997: 2.4 over the root of D).
+_SIZES = np.array([0.6, 1.2, 2.4])
 
 
 @dataclass(eq=False)
 class Walk:
-    """Where a chain of hyperparameters is, and how often it moved.
+    """Where a chain of hyperparameters is, and how often it took a proposal.
 
     Parameters
     ----------
     theta
         Hyperparameters, shape (D,); None before the first step.
-    log_q
-        Log density of the proposal there.
     moved, asked
         Steps that were accepted, and proposed.
     """
 
     theta: np.ndarray | None = None
-    log_q: float = 0.0
     moved: int = 0
     asked: int = 0
 
@@ -65,6 +65,7 @@ class ChangingRows:
         self._still = self._nothing.copy()
         self._add(self._still, design.rows.take(still), design.outcome.coded[still])
         self._proposal: Proposal | None = None
+        self._root: np.ndarray | None = None
 
     def marginal(self, rows: Rows, outcome: np.ndarray) -> Marginal:
         """The marginal posterior of the hyperparameters with some values in the changing rows.
@@ -104,6 +105,7 @@ class ChangingRows:
             return np.mean([one.log_density(theta) for one in marginals], axis=0)
 
         mode, covariance = find_mode(first, first.equations.outcome_sd)
+        self._root = np.linalg.cholesky(covariance)
         start = along_ridges(log_density, mode, covariance, logarithms=first.hyper.positive)
         self._proposal = adapt(log_density, start, rng, size=_SIZE, rounds=_ROUNDS, good=_GOOD).proposal
 
@@ -126,23 +128,32 @@ class ChangingRows:
         if self._proposal is None:
             self.adapt([marginal], rng)
         assert self._proposal is not None
-        n = draws * _STEPS
-        theta, _, log_q = self._proposal.draw(rng, n)
-        if walk.theta is not None:
-            theta = np.concatenate([walk.theta[None], theta])
-            log_q = np.append(walk.log_q, log_q)
-        ratio = marginal.log_density(theta) - log_q
-        uniform = np.log(rng.random(len(theta)))
-        at, kept = 0, []
-        for step in range(1, len(theta)):
-            if uniform[step] < ratio[step] - ratio[at] or not np.isfinite(ratio[at]):
-                at = step
-                walk.moved += 1
+        assert self._root is not None
+        size, kept = len(self._root), []
+        far, _, far_log_q = self._proposal.draw(rng, draws * _STEPS + 1)
+        # A walk that begins does so at a proposal.
+        if walk.theta is None:
+            walk.theta = far[-1]
+        value = float(marginal.log_density(walk.theta[None])[0])
+        far_value = marginal.log_density(far)
+        far_uniform, near_uniform = np.log(rng.random((2, draws * _STEPS)))
+        # Small steps of several sizes: where one set of values has its peak is not where the proposal has it.
+        steps = rng.standard_normal((draws * _STEPS, size)) @ self._root.T
+        steps *= rng.choice(_SIZES, draws * _STEPS)[:, None] / np.sqrt(size)
+        for step in range(draws * _STEPS):
+            log_q = self._proposal.log_density(walk.theta[None])[0]
+            ratio = far_value[step] - far_log_q[step] - (value - log_q)
             walk.asked += 1
-            if (len(theta) - 1 - step) % _STEPS == 0:
-                kept.append(at)
-        chosen = theta[kept[-draws:]]
-        walk.theta, walk.log_q = theta[at].copy(), float(log_q[at])
+            if far_uniform[step] < ratio or not np.isfinite(value):
+                walk.theta, value = far[step], float(far_value[step])
+                walk.moved += 1
+            near = walk.theta + steps[step]
+            near_value = float(marginal.log_density(near[None])[0])
+            if near_uniform[step] < near_value - value:
+                walk.theta, value = near, near_value
+            if (step + 1) % _STEPS == 0:
+                kept.append(walk.theta)
+        chosen = np.array(kept)
         seed = np.random.SeedSequence(int(rng.integers(2**63)))
         return chosen, *marginal.draw(chosen, seed=seed)
 

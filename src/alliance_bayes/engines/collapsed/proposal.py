@@ -64,6 +64,12 @@ class Marginal1D:
         slope = np.diff(self.values) / np.diff(self.scores)
         return self.values[at] + slope[at] * (z - self.scores[at]), np.log(slope)[at]
 
+    def score(self, values: np.ndarray) -> np.ndarray:
+        """The scores of some values: the inverse."""
+        at = np.clip(np.searchsorted(self.values, values) - 1, 0, len(self.scores) - 2)
+        slope = np.diff(self.values) / np.diff(self.scores)
+        return np.asarray(self.scores[at] + (values - self.values[at]) / slope[at])
+
 
 @dataclass(frozen=True, eq=False)
 class Component:
@@ -127,6 +133,16 @@ class Proposal:
             theta[:, k], log_slope = marginal(z[:, k])
             log_q -= log_slope
         return theta, z, log_q
+
+    def log_density(self, theta: np.ndarray) -> np.ndarray:
+        """Log density of some thetas, shapes (n, D) and (n,)."""
+        z, log_slope = np.empty_like(theta), np.zeros(len(theta))
+        for k, marginal in enumerate(self.marginals):
+            z[:, k] = marginal.score(theta[:, k])
+            log_slope += marginal(z[:, k])[1]
+        with np.errstate(divide="ignore"):
+            parts = [np.log(part.share) + part.log_density(z) for part in self.components]
+        return np.asarray(special.logsumexp(parts, axis=0) - log_slope)
 
     def refitted(self, z: np.ndarray, weight: np.ndarray) -> Proposal:
         """The same marginal shapes with centre and scale matrix of a weighted sample of scores.

@@ -1,0 +1,189 @@
+"""Tables that were imputed elsewhere: one posterior of a model over all of them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from alliance_bayes.errors import UsageError
+from alliance_bayes.imputation.imputed import GROUP, Imputed
+from alliance_bayes.model import Design, ModelSpec, PriorTable
+
+__all__ = ["NUMBER", "fit_tables", "split_tables", "tables_wanted"]
+
+#: The columns by which mice's long format numbers tables (0 is the one with gaps) and rows.
+NUMBER, ROW = ".imp", ".id"
+# Relative error of a standard error that two sets of imputations may have.
+_CV = 0.05
+
+type Sample = Callable[[Design, PriorTable, int], tuple[xr.DataTree, dict[str, Any]]]
+
+
+def split_tables(long: pd.DataFrame) -> list[pd.DataFrame]:
+    """The tables of mice's long format (``complete(imp, "long")``), without the one that has gaps.
+
+    Parameters
+    ----------
+    long
+        A table with the column ``.imp``, from 1.
+
+    Raises
+    ------
+    UsageError
+        Numbers that are none of tables, or one table only.
+    """
+    numbers = pd.to_numeric(long[NUMBER], errors="coerce")
+    if numbers.isna().any():
+        row = int(np.flatnonzero(numbers.isna())[0])
+        raise UsageError(
+            f"row {row} has no number of a table in '{NUMBER}' but {long[NUMBER].iloc[row]!r:.40}. Give the table as "
+            "mice's complete(imp, 'long') makes it."
+        )
+    kept = [own.drop(columns=[NUMBER, ROW], errors="ignore") for number, own in long.groupby(numbers) if number != 0]
+    return [own.reset_index(drop=True) for own in kept]
+
+
+def fit_tables(
+    spec: ModelSpec, designs: Sequence[Design], sample: Sample, *, draws: int, chains: int, seed: int
+) -> tuple[Design, PriorTable, xr.DataTree, dict[str, Any]]:
+    """Fit a model to each of several completed tables, and join the draws.
+
+    Parameters
+    ----------
+    spec
+        The model.
+    designs
+        The model on each table, with centres and bases of its own.
+    sample
+        Samples a design with priors, so many draws of each chain.
+    draws, chains
+        Kept draws of each chain, over all tables, and chains.
+    seed
+        Of the order in which the tables' draws stand: a random one, so that every part of a chain is of all tables.
+
+    Returns
+    -------
+    design : Design
+        Of the table whose columns' means are nearest to those of all.
+    priors : PriorTable
+        The model's, from the first table.
+    tree : xarray.DataTree
+        Groups ``posterior``, ``sample_stats`` and ``imputation`` (:class:`Imputed`).
+    info : dict
+        How the draws came about.
+
+    Raises
+    ------
+    UsageError
+        Fewer than two tables, or tables of other rows.
+    """
+    if len(designs) < 2:
+        raise UsageError(f"several completed tables are needed but got {len(designs)}. Give at least two.")
+    _check_alike(designs)
+    first = designs[0]
+    stated = replace(spec, centre={**spec.centre, **first.centres}) if spec.parsed.has_intercept else spec
+    made = [first, *(stated.design(one.frame, smooths=first.smooths) for one in designs[1:])]
+    priors = spec.priors_for(first)
+    each = math.ceil(draws / len(made))
+    fits = [sample(design, priors, each) for design in made]
+    order = np.random.default_rng(seed).permutation(each * len(made))[: max(draws, 1)]
+    names = [str(name) for name in fits[0][0]["posterior"].to_dataset().data_vars]
+    posterior = {name: np.concatenate([tree["posterior"][name].values for tree, _ in fits], axis=1) for name in names}
+    shape = (chains, len(order))
+    like = fits[0][0]["posterior"].to_dataset()
+    whole = xr.Dataset(
+        {name: (like[name].dims, posterior[name][:, order]) for name in names},
+        coords={**{k: v for k, v in like.coords.items() if k not in ("draw",)}, "draw": np.arange(len(order))},
+    )
+    table = np.broadcast_to(np.repeat(np.arange(len(made)), each)[order], shape)
+    kept = _kept(made, np.ascontiguousarray(table))
+    middle = np.mean([design.rows.x.mean(axis=0) for design in made], axis=0)
+    spread = np.std([design.rows.x.mean(axis=0) for design in made], axis=0)
+    spread[spread == 0] = 1.0
+    away = [float((((design.rows.x.mean(axis=0) - middle) / spread) ** 2).sum()) for design in made]
+    tree = xr.DataTree.from_dict({"posterior": whole, "sample_stats": _statistics(fits, order), GROUP: kept.dataset()})
+    ran = fits[0][1]
+    fallbacks = [told["fallback"] for _, told in fits if "fallback" in told]
+    return (
+        made[int(np.argmin(away))],
+        priors,
+        tree,
+        {key: value for key, value in ran.items() if not key.endswith("_seconds")}
+        | ({"fallback": fallbacks[0]} if fallbacks else {})
+        | {"draws": shape[1], "chains": chains, "seed": seed}
+        | {
+            "imputation": {
+                "given": True,
+                "columns": {name: len(places) for name, places in kept.places.items()},
+                "tables": len(made),
+            }
+        },
+    )
+
+
+def tables_wanted(fmi: float) -> int:
+    """Least number of tables with which standard errors would come out within 5 % with another set of imputations.
+
+    Parameters
+    ----------
+    fmi
+        Fraction of missing information.
+
+    References
+    ----------
+    von Hippel (2020), Sociological Methods & Research 49:699-718, doi 10.1177/0049124117747303.
+    """
+    return math.ceil(1 + 0.5 * (fmi / _CV) ** 2)
+
+
+def _check_alike(designs: Sequence[Design]) -> None:
+    """Refuse tables that are not of the same rows."""
+    first = designs[0]
+    for number, design in enumerate(designs[1:], start=2):
+        if design.rows.n != first.rows.n:
+            raise UsageError(
+                f"table {number} has {design.rows.n:,} complete rows, and table 1 has {first.rows.n:,}. Give completed "
+                "tables of the same people, in the same order."
+            )
+        for factor, other in zip(first.factors, design.factors, strict=True):
+            if factor.levels != other.levels:
+                raise UsageError(
+                    f"table {number} has other levels of '{factor.name}' than table 1. Give completed tables of the "
+                    "same people, in the same order."
+                )
+
+
+def _kept(designs: Sequence[Design], table: np.ndarray) -> Imputed:
+    """What differs between the tables, and the columns' means by draw."""
+    places, values = {}, {}
+    for name in designs[0].frame:
+        categorical = isinstance(designs[0].frame[name].dtype, pd.CategoricalDtype)
+        if categorical:
+            categories = designs[0].frame[name].cat.categories
+            own = np.array([categories.get_indexer(pd.Index(design.frame[name])) for design in designs])
+        else:
+            own = np.array([design.frame[name].to_numpy(float) for design in designs])
+        at = np.flatnonzero((own != own[0]).any(axis=0))
+        if at.size:
+            places[str(name)], values[str(name)] = at, own[:, at].astype(float)
+    means = np.array([design.rows.x.mean(axis=0) for design in designs])
+    return Imputed(places, values, means[table], {}, table)
+
+
+def _statistics(fits: Sequence[tuple[xr.DataTree, dict[str, Any]]], order: np.ndarray) -> xr.Dataset:
+    """What the samplers say of themselves: numbers a draw in the order of the draws, of others the largest."""
+    several = [tree["sample_stats"].to_dataset() for tree, _ in fits]
+    out: dict[str, tuple[tuple[str, ...], np.ndarray]] = {}
+    for name in set.intersection(*(set(map(str, one.data_vars)) for one in several)):
+        parts = [one[name] for one in several]
+        if parts[0].dims[:2] == ("chain", "draw") and len(parts[0].dims) == 2:
+            out[name] = (("chain", "draw"), np.concatenate([part.values for part in parts], axis=1)[:, order])
+        elif not parts[0].dims:
+            out[name] = ((), np.array(max(float(part.values) for part in parts)))
+    return xr.Dataset(dict(sorted(out.items())))
