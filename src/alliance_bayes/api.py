@@ -22,7 +22,7 @@ from alliance_bayes.cohort.flow import ROW, counted
 from alliance_bayes.cohort.left import compared, records
 from alliance_bayes.cohort.names import ID
 from alliance_bayes.cohort.weights import effective_size, repeated, weights_of, with_positive_weights
-from alliance_bayes.effects import FitWithEffects
+from alliance_bayes.effects import EffectTable, FitWithEffects
 from alliance_bayes.engines import DRAWS, Progress, SamplerSettings, sample_prior
 from alliance_bayes.engines.choice import check_engine, sample
 from alliance_bayes.engines.collapsed import why_not_collapsed
@@ -139,6 +139,10 @@ class Model(ModelSpec):
     events
         Columns of 0 and 1 that say whether another column is beyond a limit, such as ``{"improved": {"column":
         "who5_change", "at_least": 10}}``; the limit is one of ``at_least``, ``above``, ``at_most``, ``below``.
+    covariates
+        Why covariates are adjusted for, by column: ``"confounder"`` (a cause of predictor and outcome), ``"precision"``
+        (a cause of the outcome alone) or ``"post-baseline"`` (measured after care began). A report then draws the
+        assumed causes, and has the finding with and without each set of them.
     among
         Of whom the model is: limits by numeric column, such as ``{"who5_baseline": {"at_most": 28}}``. The flow counts
         those beyond them.
@@ -561,6 +565,33 @@ class Fit(FitWithEffects):
         if options.get("effects") is None:
             options["effects"] = self.effects()
         return run_checks(self, **options)
+
+    @one_blas_thread()
+    def multiverse(self, *, families: Sequence[str] = (), prob: float = 0.89) -> EffectTable:
+        """The declared contrast under other choices that could have been made: covariates, people, priors, families.
+
+        Parameters
+        ----------
+        families
+            Further families, which take minutes each combination: ``["student_t"]``.
+        prob
+            Probability of the equal-tailed intervals.
+
+        Returns
+        -------
+        EffectTable
+            A row a combination, the declared one first; ``term`` is what differs. See
+            :func:`alliance_bayes.checks.multiverse.multiverse`.
+
+        Raises
+        ------
+        UsageError
+            The model does not say why its covariates are adjusted for (``covariates``), has no numeric predictor of
+            interest, or the fit is of another engine or of moments.
+        """
+        from alliance_bayes.checks.multiverse import multiverse
+
+        return multiverse(self, families=families, prob=prob)
 
     def plot(
         self, kind: str = "slopes", *, factor: str | None = None, prob: float = 0.89, ax: Axes | None = None

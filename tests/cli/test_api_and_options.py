@@ -87,6 +87,7 @@ NO_COMMAND = {
     "simulation_assumptions": "a table for readers of the simulation",
     "Model.prior_predictive": "draws, for ArviZ",
     "Model.pymc": "a graph of PyMC, to extend",
+    "Fit.multiverse": "in the page of a model that says why its covariates are adjusted for",
     "Fit.plot": "a figure of matplotlib, for notebooks; --bundle writes the page's",
     "Study.models": "in the page and its JSON",
     "Study.rows": "in the page and its JSON",

@@ -222,3 +222,18 @@ def test_no_check_made_from_bad_draws_shows_a_pass(study: Study) -> None:
     assert "fail" in parsed.by_id("association").text
     assert "Convergence of the sampler (outcome_elevated)" in parsed.by_id("limitations").text
     assert found.numbers["answer"]["checks"]["failed"] == 1
+
+
+def test_the_limitations_say_how_strong_an_unmeasured_cause_must_be(study: Study, page: Rendered) -> None:
+    rows = rows_by_id(read_manifest(page.html, name="study"))
+    own = study.first.confounding(prob=0.9, rope=(-3, 3))
+    (name,) = (one for one in own.index if one.startswith("robustness_value"))
+    row = rows[f"confounding/{name}"]
+    # Five digits of the SD are kept.
+    assert row["mean"] == pytest.approx(own.loc[name, "mean"], abs=1e-4 * row["sd"])
+    assert row["lower"] == pytest.approx(own.loc[name, "lower"], abs=1e-4 * row["sd"])
+    text = re.sub(r"\s+", " ", house.parsed(page.html).by_id("limitations").text)
+    share = f"{100 * row['mean']:.0f}%"
+    assert f"An unmeasured cause would need to explain at least {share} of what remains of both" in text
+    assert ("Its interval includes none without such a cause" in text) == (row["lower"] == 0)
+    assert "How strong an unmeasured cause would have to be" not in text

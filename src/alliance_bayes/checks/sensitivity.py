@@ -147,7 +147,7 @@ class Influence(Check):
     def examine(self, context: Context) -> CheckResult:
         """Fit again without the lowest ratings, and without each large level of every sampled factor."""
         fit = context.fit
-        cases = list(_cases(fit))
+        cases = list(cases_of(fit))
         reason = why_not(fit) or (
             ""
             if cases
@@ -318,7 +318,7 @@ def _sets(fit: FittedModel) -> list[tuple[str, dict[str, Any]]]:
     return [(name, {"set": name, **given}) for name in PRIOR_SETS]
 
 
-def _cases(fit: FittedModel) -> Iterator[tuple[str, str | None, str | None, np.ndarray]]:
+def cases_of(fit: FittedModel) -> Iterator[tuple[str, str | None, str | None, np.ndarray]]:
     """Label, factor, level, and which rows stay."""
     frame, focal = fit.design.frame, fit.spec.focal_predictor(fit.design)
     if focal == fit.spec.alliance and (middle := _middle(fit.design.scales.get(focal))) is not None:

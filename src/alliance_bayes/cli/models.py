@@ -20,7 +20,7 @@ from alliance_bayes.remedies import toml_value
 __all__ = ["MODEL", "ModelOptions", "is_formula", "model_of"]
 
 # Keys of a card that are tables, of which an option gives one entry.
-_TABLES = ("priors", "centre", "scales", "roles", "events", "among", "error")
+_TABLES = ("priors", "centre", "scales", "roles", "events", "among", "error", "covariates")
 _LISTS = ("exhaustive", "derived", "auxiliary")
 _PLAIN = (
     *("family", "focal", "against", "alliance", "autoscale", "residual_by", "trials", "rows"),
@@ -155,6 +155,15 @@ class ModelOptions(OptionGroup):
             show_default=False,
         ),
     ] = None
+    covariates: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--covariate",
+            metavar="COLUMN=ROLE",
+            help="Why a covariate is adjusted for: confounder, precision or post-baseline. May be repeated.",
+            show_default=False,
+        ),
+    ] = None
     weights: Annotated[
         str | None, typer.Option(metavar="COLUMN", help="Weights of the rows; say of which kind.", show_default=False)
     ] = None
@@ -235,6 +244,7 @@ class ModelOptions(OptionGroup):
                 name: number_or_text(text)
                 for name, text in pairs(self.error or [], "--error", "who5_baseline=8").items()
             },
+            "covariates": pairs(self.covariates or [], "--covariate", "age=precision"),
             "among": options_by_name(self.among or [], "--among", "who5_baseline:at_most=28"),
         }
         return made | {name: table for name, table in tables.items() if table} | _words(self.words or [])

@@ -13,6 +13,7 @@ import tomli_w
 from alliance_bayes.atomic import replacing
 from alliance_bayes.errors import FileFormatError, ModelError
 from alliance_bayes.foreign import TOML_BYTES, parse_toml, read_text, shown
+from alliance_bayes.model.adjustment import ADJUSTING
 from alliance_bayes.model.defaults import PRIOR_SETS
 from alliance_bayes.model.derivations import problems_of
 from alliance_bayes.model.priors import parse_prior
@@ -56,7 +57,7 @@ _MODEL = (
     "missing",
     "auxiliary",
 )
-_TABLES = ("priors", "centre", "scales", "roles", "levels", "events", "among", "error")
+_TABLES = ("priors", "centre", "scales", "roles", "levels", "events", "among", "error", "covariates")
 _TEXTS = (
     *("formula", "family", "focal", "against", "alliance", "residual_by", "trials", "weights", "weights_kind"),
     *("missing", "name", "title", "question", "estimand"),
@@ -87,7 +88,8 @@ def card_arguments(text: str, *, source: str = "model card", name: str = Card.na
         ``contrast``, ``alliance``, ``residual_by``, ``trials``, ``autoscale``, ``rows``, ``derived``, ``weights``,
         ``weights_kind``, ``missing``, ``auxiliary``, the words (``name, title, question, estimand, assumptions,
         sources``) and the tables ``[priors]``, ``[centre]``, ``[scales.<column>]``, ``[roles]``, ``[levels]``,
-        ``[events.<column>]``, ``[among.<column>]``, ``[error]``.
+        ``[events.<column>]``, ``[among.<column>]``, ``[error]``,
+        ``[covariates]``.
     source
         What to call the card in messages.
     name
@@ -112,7 +114,7 @@ def table_arguments(given: Mapping[str, Any], *, source: str, name: str = Card.n
     table = {**_DEFAULTS, **table}
     plain = [
         key
-        for key in (*_MODEL, "centre", "roles", "events", "among", "error")
+        for key in (*_MODEL, "centre", "roles", "events", "among", "error", "covariates")
         if key not in ("exhaustive", "derived", "contrast", "auxiliary")
     ]
     arguments: dict[str, Any] = {key: table[key] for key in plain if key in table}
@@ -176,6 +178,8 @@ def card_text(spec: ModelSpec) -> str:
         table["levels"] = {name: list(levels) for name, levels in spec.levels.items()}
     if spec.error:
         table["error"] = dict(spec.error)
+    if spec.covariates:
+        table["covariates"] = dict(spec.covariates)
     for key in ("events", "among"):
         if declared := getattr(spec, key):
             table[key] = {name: dict(one) for name, one in declared.items()}
@@ -273,6 +277,7 @@ def _problems(table: Mapping[str, Any]) -> Iterator[str]:
         ("roles", _role),
         ("levels", _levels),
         ("error", _error),
+        ("covariates", _covariate),
     ):
         inner = table.get(key, {})
         if not isinstance(inner, dict):
@@ -304,6 +309,14 @@ def _centre(name: str, value: object) -> Iterator[str]:
 def _error(name: str, value: object) -> Iterator[str]:
     if not _is_number(value):
         yield f"error of {shown(name)} should be a number, its SD, but got {shown(value)}."
+
+
+def _covariate(name: str, role: object) -> Iterator[str]:
+    if role not in ADJUSTING:
+        yield (
+            f"the role of the covariate {shown(name)} should be one of {', '.join(map(repr, ADJUSTING))} but got "
+            f"{shown(role)}."
+        )
 
 
 def _scale(name: str, given: object) -> Iterator[str]:

@@ -14,6 +14,7 @@ import pandas as pd
 from alliance_bayes.cohort import Cohort, Flow
 from alliance_bayes.cohort.weights import WeightsKind
 from alliance_bayes.errors import ModelError
+from alliance_bayes.model.adjustment import Adjusting, check_covariates
 from alliance_bayes.model.complete import refuse_as_predictors, refuse_emptied
 from alliance_bayes.model.defaults import PRIOR_SETS, set_without_use
 from alliance_bayes.model.derivations import Derivations
@@ -95,6 +96,7 @@ class ModelSpec:
     missing: str = "drop"
     auxiliary: tuple[str, ...] = ()
     error: Mapping[str, float] = field(default_factory=dict)
+    covariates: Mapping[str, Adjusting] = field(default_factory=dict)
     card: Card = field(default_factory=Card)
 
     def __post_init__(self) -> None:
@@ -113,6 +115,7 @@ class ModelSpec:
         check_trials(self.trials, self.parsed, self.observation)
         check_weights(self.weights, self.weights_kind, self.columns, imputes=self.missing == "impute")
         object.__setattr__(self, "error", ReadOnly(self.error))
+        object.__setattr__(self, "covariates", ReadOnly(check_covariates(self.covariates, self.parsed.columns[1:])))
         object.__setattr__(self, "auxiliary", check_missing(self))
         made = self._derivations()
         made.check_used((*self.columns, *(name for one in self.parsed.windows for name in one.made_of)))

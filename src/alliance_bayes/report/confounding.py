@@ -24,7 +24,7 @@ from alliance_bayes.report.wording import Wording
 if TYPE_CHECKING:
     from alliance_bayes.report.view import View
 
-__all__ = ["ID", "confounding_effects", "contours_of", "unmeasured", "unmeasured_limitation"]
+__all__ = ["ID", "confounding_effects", "contours_of", "limitation", "unmeasured", "unmeasured_limitation"]
 
 SENTENCES = Wording("alliance_bayes.report", "sentences/confounding.toml")
 #: Anchor, and under which the page's manifest has the rows.
@@ -85,10 +85,20 @@ def unmeasured(view: View) -> Section | None:
 
 def unmeasured_limitation(view: View) -> str:
     """One sentence of the limitations, where the page has the section; empty where it has not."""
-    contrast = _contrast(view) if ID in view.order else None
+    return limitation(view)[0] if ID in view.order else ""
+
+
+def limitation(view: View) -> tuple[str, EffectTable | None]:
+    """One sentence of the limitations of any page, and the rows that it is of; empty without a slope to speak of."""
+    contrast = _contrast(view)
     if contrast is None:
-        return ""
-    estimates = view.estimated(ID, confounding_effects(view.fit, contrast=contrast, small=view.small))
+        return "", None
+    table = confounding_effects(view.fit, contrast=contrast, small=view.small)
+    said = _limitation(view, view.estimated(ID, table))
+    return said, table if said else None
+
+
+def _limitation(view: View, estimates: Estimates) -> str:
     ratio = not view.fit.design.family.linear
     row = estimates.first("e_value" if ratio else "robustness_value")
     if row is None:

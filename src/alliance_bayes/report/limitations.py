@@ -11,6 +11,7 @@ from alliance_bayes.fit import FittedModel
 from alliance_bayes.model.grammar import windowed_named
 from alliance_bayes.model.scales import is_who5
 from alliance_bayes.model.windows import lagged_outcome
+from alliance_bayes.report.adjustment import after_care_began
 from alliance_bayes.report.checked import CAUTIONS
 from alliance_bayes.report.confounding import unmeasured_limitation
 from alliance_bayes.report.privacy import ShownFlow
@@ -103,12 +104,13 @@ def limits_of_measures(fit: FittedModel, small: int) -> list[str]:
     ]
     of = focal if focal is None or (made := windowed_named(focal)) is None else made.source
     rated = of is not None and (of.partition("_")[0] == "alliance" or fit.spec.alliance in (of, focal))
-    return ends + SENTENCES.all(
+    said = SENTENCES.all(
         "measures",
         same_raters=rated and is_who5(fit.design.scales.get(outcome)),
         alliance=focal == "alliance" and one_value_each(fit, focal),
         focal=None if focal is None else column_name(focal),
     )
+    return [*ends, *filter(None, [after_care_began(fit)]), *said]
 
 
 def _unknown_change(view: View) -> Iterable[str]:

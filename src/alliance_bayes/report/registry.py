@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from alliance_bayes.errors import UsageError
+from alliance_bayes.report.adjustment import adjusting
 from alliance_bayes.report.checking import checking, sensitivity
 from alliance_bayes.report.confounding import unmeasured
 from alliance_bayes.report.effect_sizes import effect_sizes
@@ -35,6 +36,7 @@ SECTIONS: Mapping[str, SectionMaker] = {
     "variance": variance,
     "endpoints": endpoints,
     "sensitivity": sensitivity,
+    "adjustment": adjusting,
     "confounding": unmeasured,
     "limitations": limitations,
     "guidelines": guidelines,

@@ -8,8 +8,10 @@ from typing import Any
 
 from alliance_bayes.api import Fit
 from alliance_bayes.checks import CheckReport, Gate
+from alliance_bayes.effects import EffectTable
 from alliance_bayes.report.answer import Answer, Verdicts, answer_of, people_words
 from alliance_bayes.report.checked import Checked
+from alliance_bayes.report.confounding import limitation
 from alliance_bayes.report.privacy import redaction, unnamed
 from alliance_bayes.report.rows import Estimates
 from alliance_bayes.report.small_counts import hidden_parameters
@@ -19,7 +21,7 @@ from alliance_bayes.study.answers import Answers
 from alliance_bayes.study.checking import ModelChecks
 from alliance_bayes.study.part import Block
 
-__all__ = ["MAIN", "Told", "first_answer", "view_of"]
+__all__ = ["MAIN", "Told", "first_answer", "first_unmeasured", "view_of"]
 
 SENTENCES = Wording("alliance_bayes.study", "first.toml")
 #: The block that answers the main aim.
@@ -74,3 +76,17 @@ def first_answer(study: Answers, models: Mapping[str, ModelChecks], *, told: Tol
     own = models["outcome_everybody"]
     answer = answer_of(view_of(study, block, fit, told=told, checked=own.checked))
     return replace(answer, verdicts=verdicts)
+
+
+def first_unmeasured(
+    study: Answers, models: Mapping[str, ModelChecks], *, told: Told
+) -> tuple[str, EffectTable | None]:
+    """How strong an unmeasured cause of the main association must be: in a sentence, and the rows that it is of.
+
+    Parameters
+    ----------
+    study, models, told
+        See :func:`first_answer`.
+    """
+    block, own = study.block(MAIN), models["outcome_everybody"]
+    return limitation(view_of(study, block, study.first, told=told, checked=own.checked))

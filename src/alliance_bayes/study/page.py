@@ -17,6 +17,7 @@ from alliance_bayes.latent.measurement import MEASUREMENT_PRIORS
 from alliance_bayes.model.card import card_text
 from alliance_bayes.report.answer import ID as ANSWER
 from alliance_bayes.report.answer import Answer
+from alliance_bayes.report.confounding import ID as UNMEASURED
 from alliance_bayes.report.finding import Finding, Findings, Topic, scale_words
 from alliance_bayes.report.guidelines import Ground, filled
 from alliance_bayes.report.limitations import is_simulated, limits_of_data, limits_of_measures
@@ -35,7 +36,7 @@ from alliance_bayes.report.view import linked
 from alliance_bayes.report.wording import Wording
 from alliance_bayes.study.answers import Answers
 from alliance_bayes.study.checking import ModelChecks, cautions, checked_models, checking, undone
-from alliance_bayes.study.first import first_answer
+from alliance_bayes.study.first import first_answer, first_unmeasured
 from alliance_bayes.study.latent import measurement_equations
 from alliance_bayes.study.options import StudyOptions
 from alliance_bayes.study.part import Part
@@ -80,6 +81,7 @@ def study_report(
     models, how = _models(study, shown, software)
     checks = checked_models(study)
     answer = first_answer(study, checks, told=told or {})
+    unmeasured = first_unmeasured(study, checks, told=told or {})
     questions = study_summary(study, answer, checks, told=told or {})
     findings, title = _findings(study, checks, answer, questions), SENTENCES("title")
     checked = checking(checks)
@@ -87,7 +89,7 @@ def study_report(
         data,
         *(_section(part, shown, study.fitted, checks) for part in parts),
         checked,
-        study_limitations(study, checks),
+        study_limitations(study, checks, unmeasured[0]),
     ]
     after = [study_methods(study), models]
     order = (*(section.id for section in before), "guidelines", *(section.id for section in after))
@@ -113,6 +115,7 @@ def study_report(
         "models": how,
         "meta": meta,
     }
+    own = ((ANSWER, answer.rows), (UNMEASURED, unmeasured[1]))
     digest = None if key is None else study.cohort.digest(key)
     return Rendered.of(
         "study",
@@ -124,7 +127,7 @@ def study_report(
         findings=findings,
         sections=[*before, guidelines, *after],
         numbers=plain(numbers),
-        rows=EffectTable.concat([*_blocks(study), *([] if answer.rows is None else [answer.rows.under(ANSWER)])]),
+        rows=EffectTable.concat([*_blocks(study), *(rows.under(name) for name, rows in own if rows is not None)]),
         made={**meta, "data": {**meta["data"], "digest": digest}},
         sentences=study.findings,
     )
@@ -292,11 +295,19 @@ def _meta(study: Answers, software: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
-def study_limitations(study: Answers, checks: Mapping[str, ModelChecks]) -> Section:
-    """What the study does not say: of its data, its measures and its parts, what checks found, what was not done."""
+def study_limitations(study: Answers, checks: Mapping[str, ModelChecks], unmeasured: str) -> Section:
+    """What the study does not say: of its data, its measures and its parts, what checks found, what was not done.
+
+    Parameters
+    ----------
+    study, checks
+        The study, and the checks by model.
+    unmeasured
+        How strong an unmeasured cause of the main association must be; empty where nothing is known of it.
+    """
     first = study.first
     parts = [
-        ("The data", limits_of_data(first, study.options.small)),
+        ("The data", [*limits_of_data(first, study.options.small), *filter(None, [unmeasured])]),
         ("What was measured", limits_of_measures(first, study.options.small)),
     ]
     for part in study.parts.values():
@@ -308,7 +319,7 @@ def study_limitations(study: Answers, checks: Mapping[str, ModelChecks]) -> Sect
         "judged": [(item, item.check.meaning) for item in judged],
         "linked": True,
         "checked": True,
-        "undone": [capital(sentence) for sentence in (*undone(checks), SENTENCES("not_done"))],
+        "undone": [capital(one) for one in (*undone(checks), *SENTENCES.all("not_done", unmeasured=not unmeasured))],
     }
     return Section("limitations", "Limitations", "limitations.html", context)
 

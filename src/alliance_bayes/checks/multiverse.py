@@ -1,0 +1,202 @@
+"""A finding under other choices that could have been made: what is adjusted for, whom it is of, priors, families."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+
+import numpy as np
+
+from alliance_bayes.checks.refits import DRAWS, why_not
+from alliance_bayes.checks.sensitivity import cases_of
+from alliance_bayes.checks.stated import SCALES, scaled
+from alliance_bayes.effects.analysis import Analysis
+from alliance_bayes.effects.options import Options, default_population, make_options
+from alliance_bayes.effects.slopes import SLOPES, averages_at
+from alliance_bayes.effects.summary import Estimate, Fixed, summarise
+from alliance_bayes.effects.table import EffectTable, Measure
+from alliance_bayes.engines import SamplerSettings
+from alliance_bayes.engines.choice import sample
+from alliance_bayes.errors import AllianceBayesError, UsageError
+from alliance_bayes.fit import FittedModel
+from alliance_bayes.model.adjustment import adjustment_sets, spec_without
+
+__all__ = ["DECLARED", "UNIVERSE", "multiverse", "multiverse_of", "why_none"]
+
+#: What the analysis that was declared is called.
+DECLARED = "as declared"
+#: The name of the rows.
+UNIVERSE = "contrast_in_universe"
+_MEASURE = Measure("{term}", subject="the contrast", signed=True, judged=True)
+_EVERYBODY, _AS_FITTED = "everybody", "priors as declared"
+
+
+@dataclass(frozen=True)
+class _Universe:
+    """One combination of choices: names of each, and what they are."""
+
+    adjustment: str
+    columns: tuple[str, ...]
+    whom: str
+    keep: np.ndarray | None
+    priors: str
+    factor: float
+    family: str
+
+    @property
+    def label(self) -> str:
+        """All that differs from what was declared."""
+        own = [
+            self.adjustment if self.columns else "",
+            self.whom if self.keep is not None else "",
+            self.priors if self.factor != 1 else "",
+            self.family,
+        ]
+        return "; ".join(filter(None, own)) or DECLARED
+
+
+def multiverse(fit: FittedModel, *, families: Sequence[str] = (), prob: float = 0.89) -> EffectTable:
+    """The declared contrast under every combination of choices that could have been made.
+
+    Parameters
+    ----------
+    fit
+        A fit to rows by the collapsed engine, of a model that says why its covariates are adjusted for
+        (``covariates``).
+    families
+        Further families, which NUTS samples in minutes each combination: ``"student_t"``.
+    prob
+        Probability of the equal-tailed intervals.
+
+    Returns
+    -------
+    EffectTable
+        A row a combination: ``term`` is what differs from the declared analysis, which is the first, called
+        "as declared". The choices are the adjustment set (as declared; without post-baseline covariates; confounders
+        only; no covariates), the people (everybody; without the lowest ratings of the alliance, where 20 people have
+        such), the priors (as declared; all scales doubled), and the family. The contrast is between the same two values
+        of the predictor in all of them. ``left_out`` names combinations that could not be fitted.
+
+    Raises
+    ------
+    UsageError
+        The model has no numeric predictor of interest or says nothing of its covariates, the fit was made by another
+        engine or from moments, or a family is the model's own.
+
+    Notes
+    -----
+    Choices that were made after seeing the data can be looked for in the whole of what might have been chosen [1]_. The
+    combinations are no sample of anything, so that the share of those with some result is no probability.
+
+    References
+    ----------
+    .. [1] Steegen, Tuerlinckx, Gelman, Vanpaemel (2016). Increasing transparency through a multiverse analysis.
+       Perspectives on Psychological Science 11(5). doi 10.1177/1745691616658637
+    """
+    if reason := why_none(fit):
+        raise UsageError(f"there is no multiverse: {reason}.")
+    if isinstance(families, str) or fit.spec.family in families:
+        raise UsageError(f"families should be a list of families besides '{fit.spec.family}' but got {families!r}.")
+    return multiverse_of(fit, families=families, prob=prob)
+
+
+def why_none(fit: FittedModel) -> str:
+    """Why a fit has no multiverse; empty where it has one."""
+    if fit.moments is not None:
+        return "the fit was made from moments, which hold no rows to leave out"
+    if not fit.spec.covariates:
+        return "the model does not say why its covariates are adjusted for; declare it (covariates)"
+    if fit.spec.focal_predictor(fit.design) is None:
+        return "the model has no numeric predictor of interest"
+    if fit.spec.focal_predictor(fit.design) in fit.spec.covariates:
+        return "the predictor of interest is declared to be a covariate"
+    return why_not(fit)
+
+
+def multiverse_of(fit: FittedModel, *, families: Sequence[str] = (), prob: float = 0.89) -> EffectTable:
+    """The same of a fit that has one."""
+    predictor = fit.spec.focal_predictor(fit.design)
+    assert predictor is not None
+    options = replace(make_options(fit, prob=prob), population=default_population(fit))
+    analysis = Analysis(fit, options)
+    ends = analysis.contrast_ends(predictor)
+    if ends is None or ends[0] == ends[1]:
+        ends = (0.0, fit.design.sd(predictor))
+    unit, tables, left_out = analysis.outcome_unit, [], []
+    for universe in _universes(fit, families):
+        try:
+            made = _fitted(fit, universe)
+            draws = _contrast(made, predictor, ends, options)
+        except AllianceBayesError as error:
+            left_out.append(f"{universe.label}: {error}")
+            continue
+        change = f"{ends[0]:.5g} to {ends[1]:.5g} of {predictor}"
+        population = default_population(made)
+        row = Estimate(
+            UNIVERSE,
+            Fixed(made.with_chains(draws)),
+            unit,
+            term=universe.label,
+            denominator=change,
+            population=population,
+            signed=True,
+            measure=_MEASURE,
+            rope=options.rope,
+            relevant=options.relevant,
+        )
+        tables.append(summarise([row], options))
+    table = EffectTable.concat(tables)
+    table.left_out = tuple(left_out)
+    return table
+
+
+def _universes(fit: FittedModel, families: Sequence[str]) -> Iterator[_Universe]:
+    """All combinations, the declared one first."""
+    whom: list[tuple[str, np.ndarray | None]] = [(_EVERYBODY, None)]
+    whom += [(label, keep) for label, factor, _, keep in cases_of(fit) if factor is None]
+    priors = [(_AS_FITTED, 1.0), ("wider priors", SCALES["doubled"])]
+    sets = adjustment_sets(fit.spec.covariates).items()
+    for family, (label, columns), (people, keep), (prior, factor) in product(["", *families], sets, whom, priors):
+        yield _Universe(label, columns, people, keep, prior, factor, f"family {family}" if family else "")
+
+
+def _fitted(fit: FittedModel, universe: _Universe) -> FittedModel:
+    """The model of a universe, fitted to its rows; the fit itself where nothing differs."""
+    if universe.label == DECLARED:
+        return fit
+    spec = spec_without(fit.spec, universe.columns) if universe.columns else fit.spec
+    frame = fit.design.frame if universe.keep is None else fit.design.frame[universe.keep]
+    if universe.family:
+        spec = replace(spec, family=universe.family.removeprefix("family "), priors=spec.prior_set)
+    # Declared levels that nobody has left would be refused.
+    categories = {
+        str(name): frame[name].cat.remove_unused_categories() for name in frame.select_dtypes("category").columns
+    }
+    spec = replace(spec, levels={})
+    rows = frame.assign(**categories).reset_index(drop=True)[list(spec.columns)]
+    design = spec.design(rows)
+    priors = spec.priors_for(design)
+    if universe.factor != 1:
+        wider = {name: scaled(stated.prior, universe.factor) for name, stated in priors.items()}
+        spec = replace(spec, priors=wider)
+        priors = spec.priors_for(design)
+    chains = fit.shape[0]
+    draws = min(fit.shape[1], -(-DRAWS // chains))
+    settings = SamplerSettings(draws=draws, chains=chains, cores=1, seed=int(fit.info.get("seed") or 0))
+    engine = "nuts" if universe.family else "collapsed"
+    tree, info = sample(design, priors, settings, engine=engine, draws=draws)
+    people = fit.people if fit.people is None or universe.keep is None else fit.people[universe.keep]
+    return replace(fit, spec=spec, design=design, priors=priors, tree=tree, info=info, people=people)
+
+
+def _contrast(fit: FittedModel, predictor: str, ends: tuple[float, float], options: Options) -> np.ndarray:
+    """The expected outcome at the higher of two values minus that at the lower, shape (n_draws,)."""
+    analysis = Analysis(fit, replace(options, population=default_population(fit)))
+    if fit.design.family.linear and not fit.design.smooths:
+        made = SLOPES.estimates(analysis, predictor=predictor)
+        slope = next(one for one in made if one.estimand == "slope").draws()
+        if not np.isnan(slope).any():
+            return np.asarray(slope).ravel() * (ends[1] - ends[0])
+    averages, _ = averages_at(analysis, predictor, ends)
+    return np.asarray(averages[:, 1] - averages[:, 0])

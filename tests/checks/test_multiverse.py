@@ -1,0 +1,149 @@
+"""The multiverse: every row is what a model written by hand says; what has none says why; and its page."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import alliance_bayes as ab
+from alliance_bayes.errors import UsageError
+from alliance_bayes.report import Rendered
+from alliance_bayes.report.page import read_manifest, rows_by_id
+from builders import rendered, rows
+from report.test_report_page import parsed
+
+FORMULA = "who5_followup ~ alliance + who5_baseline + age + days_in_care + (1 | sex)"
+ROLES: Any = {"who5_baseline": "confounder", "age": "precision", "days_in_care": "post-baseline", "sex": "precision"}
+SETS = {
+    "as declared": FORMULA,
+    "without post-baseline covariates": "who5_followup ~ alliance + who5_baseline + age + (1 | sex)",
+    "confounders only": "who5_followup ~ alliance + who5_baseline",
+    "without covariates": "who5_followup ~ alliance",
+}
+
+
+def table() -> pd.DataFrame:
+    frame = rows(300, seed=5)
+    # Longer care follows from a better alliance, and goes with well-being: adjusted for, it hides some of it.
+    rng = np.random.default_rng(8)
+    # Enough low ratings to be left out.
+    frame.loc[:29, "alliance"] = np.linspace(2, 2.9, 30)
+    frame["days_in_care"] = 60 + 12 * (frame["alliance"] - 4) + rng.normal(0, 8, 300)
+    frame["who5_followup"] = np.clip(
+        4 * np.round((frame["who5_followup"] + 0.5 * (frame["days_in_care"] - 60)) / 4), 0, 100
+    )
+    return frame
+
+
+@pytest.fixture(scope="module")
+def fit() -> ab.Fit:
+    return ab.Model(FORMULA, covariates=ROLES, contrast=(3, 5)).fit(table(), seed=4, draws=1000, progress=False)
+
+
+@pytest.fixture(scope="module")
+def found(fit: ab.Fit) -> ab.effects.EffectTable:
+    return fit.multiverse()
+
+
+@pytest.fixture(scope="module")
+def page(fit: ab.Fit) -> Rendered:
+    return rendered(fit, sections=["adjustment", "limitations"])
+
+
+def test_every_row_is_that_of_a_model_written_by_hand(fit: ab.Fit, found: ab.effects.EffectTable) -> None:
+    frame = table()
+    low = frame["alliance"] < 3
+    assert low.sum() >= 20
+    expected = {}
+    for name, formula in SETS.items():
+        for whom, people in (("", frame), ("without alliance below 3", frame[~low])):
+            label = "; ".join(filter(None, ["" if name == "as declared" else name, whom])) or "as declared"
+            centre = {} if whom else dict(fit.design.centres)
+            expected[label] = formula, people, centre
+    plain = found[~found["term"].str.contains("wider")].set_index("term")
+    assert plain.index.tolist() == list(expected)
+    assert found["term"].tolist()[0] == "as declared"
+    assert len(found) == 2 * len(plain)
+    assert found.left_out == ()
+    for label, (formula, people, _) in expected.items():
+        own = ab.Model(formula, contrast=(3, 5)).fit(people.reset_index(drop=True), seed=99, progress=False)
+        row = own.slopes().iloc[lambda one: np.flatnonzero(one["estimand"] == "slope_contrast")].iloc[0]
+        # Other seeds: four Monte Carlo standard errors of the two.
+        error = 4 * np.hypot(row["mcse_mean"], plain.loc[label, "mcse_mean"])
+        assert plain.loc[label, "mean"] == pytest.approx(row["mean"], abs=error), label
+        assert plain.loc[label, "sd"] == pytest.approx(row["sd"], rel=0.1), label
+    # What care brought about hides some of it.
+    assert plain.loc["without post-baseline covariates", "mean"] > plain.loc["as declared", "mean"] + 2
+
+
+def test_wider_priors_move_what_data_do_not_decide(found: ab.effects.EffectTable) -> None:
+    wider = found[found["term"].str.contains("wider")].reset_index(drop=True)
+    plain = found[~found["term"].str.contains("wider")].reset_index(drop=True)
+    assert (wider["sd"] > 0.97 * plain["sd"]).all()
+    assert wider["rope_high"].tolist() == [2.0] * len(wider)
+
+
+def test_the_page_marks_the_declared_analysis_and_counts(
+    fit: ab.Fit, found: ab.effects.EffectTable, page: Rendered
+) -> None:
+    body = [
+        [cell.text for cell in line.all("th", "td")] for line in parsed(page.html).by_id("multiverse-data").all("tr")
+    ]
+    assert [row[0] for row in body].count("AS DECLARED") == 1
+    means = [float(row[1].replace("\N{MINUS SIGN}", "-")) for row in body[1:]]
+    assert means == sorted(means)
+    assert len(means) == len(found)
+    text = re.sub(r"\s+", " ", parsed(page.html).by_id("adjustment").text)
+    apart = int(((found["lower"] > 0) | (found["upper"] < 0)).sum())
+    said = "In all of them" if apart == len(found) else "In none of them" if not apart else f"In {apart} of them"
+    assert f"The same contrast in {len(found)} analyses" in text
+    assert said in text
+    low, high = re.search(r"lies between (\S+) and (\S+) WHO-5", text).groups()  # type: ignore[union-attr]
+    assert [float(low), float(high)] == pytest.approx([found["mean"].min(), found["mean"].max()], abs=0.51)
+    listed = rows_by_id(read_manifest(page.html, name="page"))
+    for name, row in found.iterrows():
+        assert listed[f"adjustment/{name}"]["mean"] == pytest.approx(row["mean"], abs=1e-4 * row["sd"])
+
+
+def test_the_drawing_says_in_words_what_it_shows_and_the_flag_is_among_the_limitations(page: Rendered) -> None:
+    text = parsed(page.html).by_id("causes-desc").text
+    assert "baseline WHO-5: confounders" in text.replace("Baseline", "baseline")
+    assert "Age and sex: for precision" in text
+    assert "Days in care: measured after care began, between alliance and follow-up WHO-5" in text
+    roles = [[cell.text for cell in line.all("th", "td")] for line in parsed(page.html).by_id("causes-data").all("tr")]
+    assert roles[1:] == [
+        ["baseline WHO-5", "confounder"],
+        ["age", "precision"],
+        ["days in care", "post-baseline"],
+        ["sex", "precision"],
+    ]
+    limits = re.sub(r"\s+", " ", parsed(page.html).by_id("limitations").text)
+    assert "Days in care was measured after care began. It may be a consequence of alliance" in limits
+
+
+def test_without_declared_roles_there_is_the_flag_alone(fit: ab.Fit) -> None:
+    plain = replace(fit, spec=replace(fit.spec, covariates={}))
+    page = rendered(plain, sections=["adjustment", "limitations"])
+    assert "multiverse" not in page.numbers
+    assert "Days in care was measured after care began" in re.sub(r"\s+", " ", page.html)
+    with pytest.raises(UsageError, match="does not say why its covariates"):
+        plain.multiverse()
+    with pytest.raises(UsageError, match="besides 'gaussian'"):
+        fit.multiverse(families=["gaussian"])
+    with pytest.raises(UsageError, match="declared to be a covariate"):
+        replace(fit, spec=replace(fit.spec, covariates={"alliance": "confounder"})).multiverse()
+
+
+def test_it_is_verified(fit: ab.Fit, tmp_path: Path) -> None:
+    effects = fit.effects()
+    checks = fit.check(effects=effects, checks=["convergence"])
+    fit.report(tmp_path / "page.html", effects=effects, checks=checks, sections=["adjustment"])
+    done = ab.verify_report(tmp_path / "page.html", ab.read_cohort(table()))
+    assert done.problems == ()
+    assert any(name.startswith("adjustment/contrast_in_universe/confounders only") for name in done.table["row"])
