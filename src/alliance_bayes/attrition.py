@@ -68,6 +68,11 @@ class Attrition:
         """Kish's effective sample size of those observed, with these weights."""
         return effective_size(self.weights[self.observed])
 
+    @property
+    def unsupported(self) -> float:
+        """Share of those not observed who were less likely to be than anybody who was: no weight stands for them."""
+        return float((self.probability[~self.observed] < self.probability[self.observed].min()).mean())
+
     def weighted(self, name: str = _WEIGHT) -> Cohort:
         """The cohort with a column of weights, for ``Model(weights=name, weights_kind="sampling")``.
 
@@ -114,7 +119,8 @@ class Attrition:
         notable = int((self.differences["difference"].abs() > NOTABLE).sum())
         return (
             f"Attrition({there:,} of {n:,} observed; {notable} of {len(self.differences)} standardised differences "
-            f"above {NOTABLE}; effective sample size {self.effective:,.1f})"
+            f"above {NOTABLE}; effective sample size {self.effective:,.1f}; {self.unsupported:.0%} of the others "
+            "unlike anybody observed)"
         )
 
 
@@ -162,7 +168,8 @@ def attrition(
     Weights undo that some are more likely to be observed, as far as the model's columns explain it (missing at random
     given these). Where one of these columns has gaps itself, a gap counts as a level of its own, or as the mean beside
     an indicator of it. That the probabilities are estimated is not in the intervals of a fit with these weights, which
-    are then rather too wide than too narrow.
+    are then rather too wide than too narrow. Nobody observed stands for those who were less likely to be than anybody
+    who was (`unsupported`).
 
     Examples
     --------

@@ -13,6 +13,7 @@ from lxml import html
 from typer.testing import CliRunner
 
 import alliance_bayes as ab
+from alliance_bayes.checks.comparison import compare
 from alliance_bayes.cli import app
 from alliance_bayes.cohort.weights import effective_size, weighted_quantiles
 
@@ -141,6 +142,11 @@ def test_checks_of_rows_see_those_that_could_be_of_the_population(fit: ab.Fit) -
     few = table().assign(w=lambda frame: np.where(frame.index == 0, 1000.0, frame["w"]))
     lone = ab.Model("y ~ x + site", **WEIGHTED).fit(few, seed=1, progress=False)
     assert "fewer than 50 rows" in lone.check(checks=["groups"]).results[0].sentence
+
+
+def test_weighted_models_are_not_compared_by_predictions_that_count_rows_alike(fit: ab.Fit) -> None:
+    with pytest.raises(ab.UsageError, match="leave-one-out predictions count every row alike"):
+        compare({"one": fit, "other": fit})
 
 
 def test_weights_are_no_column_that_checks_wonder_about(fit: ab.Fit) -> None:

@@ -57,6 +57,16 @@ def test_a_weighted_mean_of_the_outcome_is_that_of_everybody(found: ab.Attrition
     assert abs(means[1].mean() - truth) > 4 * means[1].std()
 
 
+def test_those_for_whom_nobody_stands_are_counted(found: ab.Attrition) -> None:
+    assert found.unsupported < 0.05
+    frame = table().drop(columns="chance")
+    none = ab.attrition(frame.assign(after=frame["after"].where(frame["before"] > 45)), "after", **DRAWS)
+    gone = none.cohort.data["after"].isna().to_numpy()
+    least = none.probability[~gone].min()
+    assert none.unsupported == pytest.approx(np.mean(none.probability[gone] < least))
+    assert none.unsupported > 0.2
+
+
 def test_differences_that_rest_on_few_people_are_left_out(found: ab.Attrition) -> None:
     assert found.differences["column"].unique().tolist() == ["before", "site", "age"]
     many = ab.attrition(table().drop(columns="chance"), "after", small=10_000, **DRAWS)

@@ -116,6 +116,11 @@ def compare(fits: Mapping[str, FittedModel], *, step: Step = "default") -> Compa
        in large data. AISTATS, PMLR 108
     """
     check_same_rows(fits, what="comparing models")
+    if weighted := [name for name, fit in fits.items() if fit.design.rows.weights is not None]:
+        raise UsageError(
+            f"{', '.join(map(repr, weighted))}: rows have sampling weights, and leave-one-out predictions count every "
+            "row alike. Compare the models without weights, and judge each with them by its checks."
+        )
     first = next(iter(fits.values()))
     if step == "default" and _are_of_people(fits):
         people = {name: Context(fit).loo_of_people for name, fit in fits.items()}

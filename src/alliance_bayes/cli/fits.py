@@ -167,10 +167,11 @@ def attrition(
     if as_json:
         rows = found.differences.drop(columns="least").to_dict("records")
         written = {"output": None if output is None else str(output), "formula": found.fit.spec.formula}
-        print_json({**told, **written, "differences": rows})
+        print_json({**told, "unsupported": found.unsupported, **written, "differences": rows})
         return
     print(f"{told['observed']:,} of {told['people']:,} observed")
-    print(f"effective sample size with their weights: {found.effective:,.1f}\n")
+    print(f"effective sample size with their weights: {found.effective:,.1f}")
+    print(f"{found.unsupported:.1%} of the others were less likely to be observed than anybody who was\n")
     print(found.differences.drop(columns="least").round(2).to_string(index=False, na_rep=""))
 
 

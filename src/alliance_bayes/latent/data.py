@@ -286,6 +286,8 @@ def _known_levels(everybody: pd.DataFrame, design: Design) -> np.ndarray:
 def _check_shape(spec: ModelSpec) -> None:
     if not spec.observation.conjugate or spec.residual_by is not None:
         raise ModelError("the joint model of ratings and outcome is gaussian with one residual SD. Leave both as such.")
+    if spec.weights is not None:
+        raise ModelError("the joint model of ratings and outcome counts all people alike. Take the weights out.")
     smooths = [smooth.column for smooth in spec.parsed.smooths]
     if ALLIANCE not in spec.parsed.common or ALLIANCE in smooths:
         raise ModelError(
