@@ -332,3 +332,25 @@ def test_levels_of_few_and_few_people_are_not_compared(model, frame):
     gone = gone.assign(site=pd.Categorical(["A"] * 10 + ["B"] * 20))
     found = checked("absent", model, frame, lambda rng, noise: noise, absent=gone, columns=sites)
     assert "site" not in set(found.table["column"])
+
+
+# ----------------------------------------------------------------------------------------------------------- hostile
+def test_columns_of_any_numbers_are_no_error_and_do_not_warn(model, frame):
+    rng = np.random.default_rng(0)
+    columns = {
+        "huge": rng.normal(size=400) * 1e307,
+        "both": rng.uniform(-1.7, 1.7, 400) * 1e308,
+        "tiny": rng.normal(size=400) * 1e-310,
+        "one": np.r_[np.zeros(399), 1.0],
+        "ceiling": np.r_[np.full(392, 5.0), np.arange(8.0)],
+        "mostly": np.r_[np.full(391, np.nan), np.arange(9.0)],
+        "nearly": pd.Categorical([None] * 397 + ["a", "b", "a"]),
+        "late": pd.to_datetime(["2024-01-01"] * 399 + ["9999-12-31"]).astype("datetime64[us]"),
+    }
+    gone = pd.DataFrame({name: values[-40:] for name, values in columns.items()})
+    for name in ("spread", "unused_columns", "order", "copies", "absent"):
+        with np.errstate(all="raise", under="ignore"):
+            found = checked(name, model, frame, lambda rng, noise: noise, columns=columns, absent=gone)
+        if "p" in found.table:
+            assert found.table["p"].between(0, 1).all()
+            assert np.isfinite(found.table["share" if name != "absent" else "difference"]).all()

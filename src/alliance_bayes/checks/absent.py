@@ -7,7 +7,7 @@ import pandas as pd
 from scipy import sparse
 
 from alliance_bayes.checks.check import Check, CheckResult, percent
-from alliance_bayes.checks.context import FEW_LEVELS, FEWEST_ROWS, MOST_ROWS, Context
+from alliance_bayes.checks.context import FEW_LEVELS, FEWEST_ROWS, MOST_ROWS, Context, in_unit
 from alliance_bayes.cohort.left import standardised_difference
 from alliance_bayes.wording import Wording
 
@@ -117,7 +117,8 @@ def _numbers(present: pd.Series, absent: pd.Series) -> pd.DataFrame:
 def _enough(present: pd.Series, absent: pd.Series) -> pd.DataFrame:
     if min(present.notna().sum(), absent.notna().sum()) < FEWEST_ROWS:
         return pd.DataFrame()
-    return pd.DataFrame({"value": pd.concat([present, absent], ignore_index=True).astype(float)})
+    both = pd.concat([present, absent], ignore_index=True).astype(float)
+    return pd.DataFrame({"value": in_unit(both.where(np.isfinite(both)))})
 
 
 def _compared(

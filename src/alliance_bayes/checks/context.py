@@ -22,7 +22,7 @@ from alliance_bayes.fit import FittedModel
 from alliance_bayes.model import Family, Outcome, Scale
 from alliance_bayes.remedies import argument, call
 
-__all__ = ["Context", "Draws", "Grouping", "diagnosed", "rounding_step"]
+__all__ = ["Context", "Draws", "Grouping", "diagnosed", "in_unit", "rounding_step"]
 
 # Rows that are looked at one by one, by leave-one-out predictions and residuals: of more, a random sample.
 MOST_ROWS = 10_000
@@ -374,6 +374,7 @@ class Context:
         if self.fit.beside is None:
             return pd.DataFrame(index=range(self.fit.design.rows.n))
         columns = self.fit.beside.columns
+        columns = pd.DataFrame({name: in_unit(column) for name, column in columns.items()}, index=columns.index)
         known = {*self.fit.design.frame.columns, *(() if self.extra is None else map(str, self.extra.columns))}
         return columns[[name for name in columns if name not in known and not self._is_outcome(columns[name])]]
 
@@ -417,6 +418,13 @@ class Context:
 
 def _numeric(column: pd.Series) -> bool:
     return pd.api.types.is_numeric_dtype(column.dtype) and not pd.api.types.is_bool_dtype(column.dtype)
+
+
+def in_unit(column: pd.Series) -> pd.Series:
+    """Numbers in units of their largest, where their squares would be beyond what a computer has; else as they are."""
+    if not _numeric(column) or 1e-100 < (size := float(column.abs().max())) < 1e100:
+        return column
+    return column / size if size > 0 else column
 
 
 def rounding_step(family: Family, outcome: Outcome, scale: Scale | None) -> float | None:

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from alliance_bayes.bins import bin_numbers
-from alliance_bayes.checks.check import Check, CheckResult, Plot, percent
+from alliance_bayes.checks.check import Check, CheckResult, Plot, percent, some
 from alliance_bayes.checks.context import Context
 from alliance_bayes.checks.drawing import BAND, GREY, OBSERVED, axes_of, label_of, legend, slug
 from alliance_bayes.checks.lack_of_fit import Basis, discrepancies, judged, orthonormal, spline_basis
@@ -98,7 +98,7 @@ class Spread(Check):
                 ends=design.outcome.lower is not None or design.outcome.upper is not None,
             )
             if fired
-            else SENTENCES("level", columns=", ".join(tests), share=percent(1 - context.rate))
+            else SENTENCES("level", columns=some(tests, 8), share=percent(1 - context.rate))
         )
         shown = table[table["n"] > 0]
         return self.result(

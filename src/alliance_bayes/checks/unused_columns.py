@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from alliance_bayes.checks.check import Check, CheckResult, percent
+from alliance_bayes.checks.check import Check, CheckResult, percent, some
 from alliance_bayes.checks.context import Context
 from alliance_bayes.checks.lack_of_fit import Basis, discrepancies, judged, levels_basis, spline_basis, tangent
 from alliance_bayes.checks.residuals import fired_of, named
@@ -75,7 +75,7 @@ class UnusedColumns(Check):
                 providers=bool(columns_of("provider", roles) & set(fired)),
             )
         else:
-            sentence = SENTENCES("level", columns=", ".join(tests), share=percent(1 - context.rate))
+            sentence = SENTENCES("level", columns=some(tests), share=percent(1 - context.rate))
         table = pd.DataFrame(rows, columns=_COLUMNS)
         return self.result("warn" if fired else "pass", " ".join(filter(None, [sentence, over])) + looked_at, table)
 

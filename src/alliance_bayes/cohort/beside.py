@@ -108,7 +108,8 @@ def _looked_at(column: pd.Series) -> pd.Series | None:
         if 2 * distinct > int(column.notna().sum()):
             return None
         return column.astype("category").cat.remove_unused_categories()
-    return column.where(np.isfinite(column))
+    finite = column.where(np.isfinite(column))
+    return finite if finite.nunique() > 1 else None
 
 
 def _numbers(column: pd.Series) -> np.ndarray:
