@@ -147,3 +147,18 @@ def test_it_is_verified(fit: ab.Fit, tmp_path: Path) -> None:
     done = ab.verify_report(tmp_path / "page.html", ab.read_cohort(table()))
     assert done.problems == ()
     assert any(name.startswith("adjustment/contrast_in_universe/confounders only") for name in done.table["row"])
+
+
+def test_weights_of_rows_are_kept() -> None:
+    frame = table().assign(weight=np.where(np.arange(300) % 3 == 0, 3.0, 0.5))
+    options: Any = {"weights": "weight", "weights_kind": "sampling", "contrast": (3, 5)}
+    whole = ab.Model(FORMULA, covariates={"days_in_care": "post-baseline"}, **options)
+    found = whole.fit(frame, seed=4, draws=1000, progress=False).multiverse().set_index("term")
+    own = ab.Model(SETS["without post-baseline covariates"], **options).fit(frame, seed=9, draws=1000, progress=False)
+    row = own.slopes().iloc[lambda one: np.flatnonzero(one["estimand"] == "slope_contrast")].iloc[0]
+    made = found.loc["without post-baseline covariates"]
+    assert made["mean"] == pytest.approx(row["mean"], abs=4 * np.hypot(made["mcse_mean"], row["mcse_mean"]))
+    # Without the weights it is another number.
+    unweighted = ab.Model(SETS["without post-baseline covariates"], contrast=(3, 5)).fit(frame, seed=9, progress=False)
+    plain = unweighted.slopes().iloc[lambda one: np.flatnonzero(one["estimand"] == "slope_contrast")].iloc[0]
+    assert abs(plain["mean"] - row["mean"]) > 0.5

@@ -105,6 +105,8 @@ def why_none(fit: FittedModel) -> str:
     """Why a fit has no multiverse; empty where it has one."""
     if fit.moments is not None:
         return "the fit was made from moments, which hold no rows to leave out"
+    if fit.imputation is not None:
+        return "missing values were drawn together with the parameters, and another model draws others"
     if not fit.spec.covariates:
         return "the model does not say why its covariates are adjusted for; declare it (covariates)"
     if fit.spec.focal_predictor(fit.design) is None:
@@ -175,7 +177,11 @@ def _fitted(fit: FittedModel, universe: _Universe) -> FittedModel:
     }
     spec = replace(spec, levels={})
     rows = frame.assign(**categories).reset_index(drop=True)[list(spec.columns)]
-    design = spec.design(rows)
+    keep = np.ones(fit.design.rows.n, dtype=bool) if universe.keep is None else universe.keep
+    weights, persons = fit.design.rows.weights, fit.design.persons
+    design = spec.design(rows, weights=None if weights is None else weights[keep])
+    if persons is not None:
+        design = replace(design, persons=persons[keep])
     priors = spec.priors_for(design)
     if universe.factor != 1:
         wider = {name: scaled(stated.prior, universe.factor) for name, stated in priors.items()}
