@@ -29,7 +29,8 @@ NUMBER = rf"{MINUS}?[0-9]+(?:\.[0-9]+)?"
 WAY = r"better|worse|higher \(worse\)|lower \(better\)|higher|lower"
 SENTENCE = re.compile(
     rf"^(?:.+ was (?P<word>[a-z ]+?) (?P<way>{WAY}) (?:with|among) .+: by (?P<size>{NUMBER})"
-    rf"|Whether .+ was (?:{WAY}) or (?:{WAY}) .+ is not settled: the difference is (?P<mean>{NUMBER}))"
+    rf"|Whether .+ was (?:{WAY}) or (?:{WAY}) .+ is not settled(?: under other priors)?: the difference is "
+    rf"(?P<mean>{NUMBER}))"
     r"(?: of [0-9]+)? (?P<unit>[^(]+) \((?P<kind>[0-9.]+% [a-z -]+ interval) "
     rf"(?P<lower>{NUMBER}) to (?P<upper>{NUMBER})\)\.$"
 )

@@ -207,13 +207,16 @@ def test_shares_are_percentages_and_their_differences_points() -> None:
         row_of(0.5, 0.012, estimand="share_improved", unit="probability", factor="sex", level="a"),
         row_of(-0.0123, 0.02, estimand="difference_improved", unit="probability"),
         row_of(1.0, 0.1, estimand="slope", unit="WHO-5 point"),
+        # A slope of a probability is one of points, per whatever it is per.
+        row_of(0.09, 0.02, estimand="slope", unit="probability per alliance point"),
     )
     estimates = Estimates(rows, ())
 
     # Ends are 1.6 SDs from the mean.
-    assert [estimates.shares(row) for row in rows_of(rows)] == [
+    assert [estimates.figures(row) for row in rows_of(rows)] == [
         ("45.7%", "(43.8% to 47.6%)"),
         ("50.0%", "(48.1% to 51.9%)"),
         (f"{MINUS}1.2", f"({MINUS}4.4 to 2.0)"),
         ("1.00", "(0.84 to 1.16)"),
+        ("9.0", "(5.8 to 12.2)"),
     ]

@@ -248,7 +248,15 @@ def sentence(fit: FittedModel, estimates: Estimates, row: pd.Series, direction: 
     size, lower, upper = (number(end, places) for end in figures)
     interval = f"{interval_name(row['interval'], float(row['prob']))} {lower} to {upper}"
     return answer_words(
-        fit, direction, outcome=outcome, high=ends.high, low=ends.low, size=size, points=points, interval=interval
+        fit,
+        claim(row),
+        direction,
+        outcome=outcome,
+        high=ends.high,
+        low=ends.low,
+        size=size,
+        points=points,
+        interval=interval,
     )
 
 

@@ -25,6 +25,7 @@ from alliance_bayes.report.text import (
     factor_name,
     join,
     levels_words,
+    percent_unit,
     step_of,
     unit_of,
     units,
@@ -138,7 +139,7 @@ def _in_sample(view: View, factor: str, rows: pd.DataFrame) -> Table:
     return effect_table(
         "table-sample-pairs",
         f"{capital(factor_name(factor))}: the same differences over the {which} in the data, "
-        f"{unit_of(view.fit.design, view.fit.design.outcome.name)}; posterior means",
+        f"{percent_unit(unit_of(view.fit.design, view.fit.design.outcome.name))}; posterior means",
         rows,
         [Column("Difference", pair_name), *estimate_columns(view.estimates, rows, direction=True)],
     )
@@ -147,7 +148,10 @@ def _in_sample(view: View, factor: str, rows: pd.DataFrame) -> Table:
 def _moderation(view: View, factor: str, name: str, rows: pd.DataFrame, number: int) -> Table:
     """By how much the differences change with one more unit of a predictor."""
     estimates = view.estimates
-    unit, step = units(unit_of(view.fit.design, view.fit.design.outcome.name)), step_of(view.fit.design, name)
+    unit, step = (
+        percent_unit(units(unit_of(view.fit.design, view.fit.design.outcome.name))),
+        step_of(view.fit.design, name),
+    )
     judged = rows["rope_low"].notna().any()
     return effect_table(
         f"table-moderation-{number}",

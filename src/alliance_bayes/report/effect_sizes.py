@@ -45,6 +45,7 @@ from alliance_bayes.report.text import (
     exact,
     factor_name,
     number,
+    percent_unit,
     unit_of,
     units,
 )
@@ -162,7 +163,7 @@ def _table(fit: FittedModel, estimates: Estimates, rows: pd.DataFrame, focal: st
         return capital(measured(estimates.table, row, design=fit.design))
 
     def unit(row: Row) -> str:
-        return "; ".join(filter(None, (words_of(row, "unit"), words_of(row, "denominator"))))
+        return "; ".join(filter(None, (percent_unit(words_of(row, "unit")), words_of(row, "denominator"))))
 
     return effect_table(
         "table-slopes",
@@ -192,7 +193,12 @@ def _further(fit: FittedModel, estimates: Estimates) -> Table | None:
 
     label = partial(measured_where, estimates.table, design=fit.design)
     columns = [Column("Estimand", label), *estimate_columns(estimates, rows)]
-    columns.append(Column("Unit", partial(words_of, column="unit"), words=True))
+
+    def unit(row: Row) -> str:
+        share = not estimates.table.measure(str(row["estimand"])).difference
+        return percent_unit(words_of(row, "unit"), share=share)
+
+    columns.append(Column("Unit", unit, words=True))
     return effect_table(
         "table-further", "Other estimands; posterior means", rows, columns, note=notes_of(rows, label), at_once=16
     )
@@ -212,6 +218,7 @@ def slope_painter(fit: FittedModel, focal: str, *, prob: float, small: int) -> S
         units=unit_words(fit),
         observed=observed_means(fit, focal, small),
         points=SENTENCES("points"),
+        percent=design.family.event,
     )
 
 
@@ -267,7 +274,7 @@ def density_picture(view: View, row: pd.Series, what: str, of: str, *, name: str
         f"Posterior of the {what} of {of}",
         view.estimates,
         row,
-        axis=f"{what} ({unit})",
+        axis=f"{what} ({percent_unit(unit)})",
         shown=view.redact,
     )
 
@@ -318,7 +325,7 @@ def effect_forest(view: View, focal: str) -> Picture | None:
     furthest = float(rows[["lower", "upper"]].abs().to_numpy().max())
     drawn = relevant if relevant is not None and relevant <= FAR * furthest else None
     outcome = column_name(view.fit.design.outcome.name)
-    unit = units(unit_of(view.fit.design, view.fit.design.outcome.name))
+    unit = percent_unit(units(unit_of(view.fit.design, view.fit.design.outcome.name)))
     caption = SENTENCES(
         "forest_caption",
         unit=unit,

@@ -183,7 +183,7 @@ def endpoints(view: View) -> Section | None:
             Column("End point", event),
             Column("Difference", lambda row: f"{factor_name(text_of(row, 'factor'))}: {pair_name(row)}"),
             *estimate_columns(
-                estimates, differences, mean="Risk difference", figures=estimates.shares, direction=True, judged=()
+                estimates, differences, mean="Risk difference", figures=estimates.figures, direction=True, judged=()
             ),
         )
         caption = "Differences of shares between groups, in percentage points; posterior means"

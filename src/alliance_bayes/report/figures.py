@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from alliance_bayes.report.style import ACCENT, BAND, GREY, LIGHT, SECOND
+from alliance_bayes.report.style import ACCENT, BAND, GREY, LIGHT, SECOND, percent_axis
 from alliance_bayes.rounding import is_constant
 
 if TYPE_CHECKING:
@@ -75,6 +75,8 @@ class SlopeFigure:
         Mean of the predictor; None for no line there.
     observed
         Observed means of bins, columns `x` and `mean`.
+    percent
+        Whether the outcome is a probability, whose axis is in per cent.
     """
 
     curve: pd.DataFrame
@@ -86,6 +88,7 @@ class SlopeFigure:
     units: str = "people"
     observed: pd.DataFrame | None = None
     points: str = "observed means"
+    percent: bool = False
 
     def __call__(self, figure: Figure) -> None:
         """Draw onto an empty figure."""
@@ -112,6 +115,8 @@ class SlopeFigure:
             mean = f"mean of the {self.units} analysed"
             axes.axvline(self.centre, color=GREY, linewidth=0.8, linestyle=(0, (4, 3)), label=mean)
         axes.set_ylabel(f"expected {self.outcome}")
+        if self.percent:
+            percent_axis(axes.yaxis)
         axes.grid(axis="y")
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from alliance_bayes.report.style import ACCENT, BAND, GREY, INK, LIGHT, SECOND
+from alliance_bayes.report.style import ACCENT, BAND, GREY, INK, LIGHT, SECOND, percent_axis
 from alliance_bayes.report.text import count, shortened
 
 if TYPE_CHECKING:
@@ -124,6 +124,8 @@ class Forest:
         Characters up to which a name is shown.
     shares
         Whether the axis is in per cent.
+    points
+        Whether it is in percentage points, so that no number has the sign.
     people, printed
         Headings of the numbers beside the lines.
     """
@@ -136,6 +138,7 @@ class Forest:
     relevant: float | None = None
     width: int = 34
     shares: bool = False
+    points: bool = False
     people: str = ""
     printed: str = ""
 
@@ -145,8 +148,6 @@ class Forest:
 
     def draw(self, axes: Axes) -> None:
         """Draw onto axes."""
-        from matplotlib.ticker import PercentFormatter
-
         y = row_places(len(self.lines))
         if self.rope is not None:
             axes.axvspan(*self.rope, color=LIGHT, alpha=0.6, linewidth=0)
@@ -167,7 +168,7 @@ class Forest:
         axes.locator_params(axis="x", nbins=6)
         axes.set_xlabel(self.label)
         if self.shares:
-            axes.xaxis.set_major_formatter(PercentFormatter(1))
+            percent_axis(axes.xaxis, "" if self.points else "%")
 
     def _marks(self, axes: Axes, y: np.ndarray) -> np.ndarray:
         """Draw points and intervals; which lines are named, shape (lines,)."""

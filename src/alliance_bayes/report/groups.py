@@ -33,6 +33,7 @@ from alliance_bayes.report.rows import (
 )
 from alliance_bayes.report.sections import Section
 from alliance_bayes.report.small_counts import NOT_SHOWN, ShownCount, hidden_levels, shown_counts
+from alliance_bayes.report.style import percent_axis
 from alliance_bayes.report.svg import Picture
 from alliance_bayes.report.tables import Table
 from alliance_bayes.report.text import (
@@ -46,6 +47,8 @@ from alliance_bayes.report.text import (
     derived,
     factor_name,
     number,
+    percent,
+    percent_unit,
     pooling_sentence,
     shortened,
     unit_of,
@@ -244,7 +247,7 @@ def level_picture(view: View, rows: pd.DataFrame, name: str, what: str, factor: 
         estimates,
         rows,
         caption=f"Posterior mean and {interval}{named}; dashed: {dashed}{dotted}.",
-        axis=f"{what} ({unit})",
+        axis=f"{what} ({percent_unit(unit, share=means)})",
         heading="Level",
         label=_level,
         people=partial(_people, people),
@@ -273,7 +276,7 @@ def pair_picture(
         estimates,
         _highest_first(rows),
         caption=f"Posterior mean and {estimates.interval_heading()}{grey}",
-        axis=f"Difference ({unit})",
+        axis=f"Difference ({percent_unit(unit)})",
         heading="Difference",
         label=pair_name,
         line=partial(pair_name, width=16),
@@ -297,7 +300,11 @@ def level_table(
         *beside(ranks, unjudged(ranks, mean="Rank of the mean", direction=False), "level"),
     ]
     unit = units(unit_of(fit.design, fit.design.outcome.name))
-    what = f"adjusted mean in {unit}" if means else f"slope in {_first(rows, 'unit')}"
+    what = (
+        f"adjusted mean in {percent_unit(unit, share=True)}"
+        if means
+        else f"slope in {percent_unit(_first(rows, 'unit'))}"
+    )
     population = _first(rows, "population")
     caption = (
         f"{capital(factor_name(factor))}: {what}, {averaged_words(fit.design, population, factor)}; posterior means"
@@ -330,7 +337,7 @@ def pair_table(
         note = f"{SLOPES_JUDGED} Here ±{derived(float(rows.iloc[0]['rope_high']))} {units(unit)}."
     if len(sizes) and residual:
         note = f"{note} {D_BY_RESIDUAL}".strip()
-    caption = f"{capital(factor_name(factor))}: differences of {what}, {unit}; posterior means"
+    caption = f"{capital(factor_name(factor))}: differences of {what}, {percent_unit(unit)}; posterior means"
     # The largest of many differences are those that chance favours: no page leads with them.
     folded = len(rows) > MOST_PAIRS
     return effect_table(f"table-{of}-pairs-{position}", caption, rows, columns, note=note, folded=folded)
@@ -448,13 +455,15 @@ def group_lines_picture(view: View, factor: str, predictor: str, name: str) -> P
     unit = units(unit_of(fit.design, predictor))
     title = f"Expected {outcome} along {along} by {factor_name(factor)}"
     band = f"{100 * view.prob:g}% equal-tailed band"
+    event = fit.design.family.event
+    written = percent if event else partial(number, places=1)
     said = "; ".join(
-        f"{clean(level)}: {number(curve['mean'].iloc[0], 1)} at {number(curve['x'].iloc[0], 2)} to "
-        f"{number(curve['mean'].iloc[-1], 1)} at {number(curve['x'].iloc[-1], 2)}"
+        f"{clean(level)}: {written(curve['mean'].iloc[0])} at {number(curve['x'].iloc[0], 2)} to "
+        f"{written(curve['mean'].iloc[-1])} at {number(curve['x'].iloc[-1], 2)}"
         for level, curve in curves.items()
     )
     return view.figure(
-        _painter(curves, f"{along} ({unit})", f"expected {outcome}"),
+        _painter(curves, f"{along} ({unit})", f"expected {outcome}", percents=event),
         name=name,
         title=title,
         caption=f"What is expected on average if everybody belonged to the group and had that {along}, from the "
@@ -465,7 +474,9 @@ def group_lines_picture(view: View, factor: str, predictor: str, name: str) -> P
     )
 
 
-def _painter(curves: Mapping[str, pd.DataFrame], x_label: str, y_label: str) -> Callable[[Figure], None]:
+def _painter(
+    curves: Mapping[str, pd.DataFrame], x_label: str, y_label: str, *, percents: bool
+) -> Callable[[Figure], None]:
     def paint(figure: Figure) -> None:
         axes = figure.subplots()
         for style, curve in zip(_STYLES, curves.values(), strict=False):
@@ -488,6 +499,8 @@ def _painter(curves: Mapping[str, pd.DataFrame], x_label: str, y_label: str) -> 
         axes.set_xlim(left, right + 0.05 * (right - left))
         axes.set_xlabel(x_label)
         axes.set_ylabel(y_label)
+        if percents:
+            percent_axis(axes.yaxis)
         axes.grid(axis="y")
 
     return paint

@@ -14,7 +14,7 @@ from alliance_bayes.report.figures import density_curve
 from alliance_bayes.report.style import ACCENT, BAND, GREY, INK, LIGHT, SECOND
 from alliance_bayes.report.svg import Picture
 from alliance_bayes.report.tables import Table
-from alliance_bayes.report.text import clean, exact, number, percent
+from alliance_bayes.report.text import clean, exact, is_probability, percent
 from alliance_bayes.report.wording import Wording
 
 if TYPE_CHECKING:
@@ -195,15 +195,18 @@ def half_eye_of(
     if not values.size:
         return None
     given = tuple(float(row[column]) for column in ("rope_low", "rope_high"))
+    scale = 100.0 if is_probability(str(row["unit"])) else 1.0
+    rope = rope or (None if np.isnan(given).any() else (given[0], given[1]))
+    relevant = float(row["relevant"]) if relevant is None and pd.notna(row["relevant"]) else relevant
     return HalfEye(
-        values,
-        mean=float(row["mean"]),
-        lower=float(row["lower"]),
-        upper=float(row["upper"]),
+        scale * values,
+        mean=scale * float(row["mean"]),
+        lower=scale * float(row["lower"]),
+        upper=scale * float(row["upper"]),
         label=axis,
         printed=estimates.printed(row),
-        rope=rope or (None if np.isnan(given).any() else (given[0], given[1])),
-        relevant=float(row["relevant"]) if relevant is None and pd.notna(row["relevant"]) else relevant,
+        rope=None if rope is None else (scale * rope[0], scale * rope[1]),
+        relevant=None if relevant is None else scale * relevant,
     )
 
 
@@ -245,8 +248,8 @@ def halfeye(
     if painter is None:
         return None
     values, rope, relevant = painter.draws, painter.rope, painter.relevant
-    mean, places = estimates.mean(row), estimates.places(row)
-    ends = " to ".join(number(float(row[end]), places) for end in ("lower", "upper"))
+    mean, interval = estimates.figures(row)
+    ends = interval.strip("()")
     words = {
         "axis": axis,
         "mean": mean,

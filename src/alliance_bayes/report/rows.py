@@ -35,8 +35,10 @@ from alliance_bayes.report.text import (
     decimals,
     factor_name,
     interval_name,
+    is_probability,
     number,
     percent,
+    percent_unit,
     probability,
     range_of,
     unit_of,
@@ -194,14 +196,11 @@ class Estimates:
         return lower, np.inf if unbounded and np.isfinite(lower) and np.isnan(upper) else upper
 
     def figures(self, row: Row) -> tuple[str, str]:
-        """Mean and interval."""
-        return self.mean(row), self.interval(row)
-
-    def shares(self, row: Row) -> tuple[str, str]:
-        """The same, of shares as percentages, and of their differences in percentage points, which a heading names."""
-        if row["unit"] != PROBABILITY:
-            return self.figures(row)
-        if not self.table.measure(str(row["estimand"])).difference:
+        """Mean and interval: shares as percentages, their differences and slopes in percentage points."""
+        unit = text_of(row, "unit")
+        if not is_probability(unit):
+            return self.mean(row), self.interval(row)
+        if unit == PROBABILITY and not self.table.measure(str(row["estimand"])).difference:
             return self.percentages(row, most=1)
         # Of the next unit, a hundredth, two digits less: a tenth of a point is as much as anybody reads of it.
         places = max(0, min(1, self.places(row) - 2))
@@ -405,16 +404,17 @@ def estimate_columns(
     judged
         Which other probabilities there are where a row has one.
     """
-    cells: tuple[Label, Label] = (estimates.mean, estimates.interval)
-    if figures is not None:
-        cells = (lambda row: figures(row)[0], lambda row: figures(row)[1])
-    columns = [Column(mean, cells[0]), Column(estimates.interval_heading(), cells[1])]
+    of = estimates.figures if figures is None else figures
+    columns = [
+        Column(mean, lambda row: of(row)[0]),
+        Column(estimates.interval_heading(), lambda row: of(row)[1]),
+    ]
     if rows["p_direction"].notna().any() if direction is None else direction:
         columns.append(Column("Probability of direction", estimates.direction))
     for name in judged:
-        of, heading = _JUDGED[name]
-        if rows[of].notna().any():
-            columns.append(Column(heading.format(rows[of].max()), partial(estimates.share, column=name)))
+        judge, heading = _JUDGED[name]
+        if rows[judge].notna().any():
+            columns.append(Column(heading.format(rows[judge].max()), partial(estimates.share, column=name)))
     return columns
 
 
@@ -526,6 +526,9 @@ def forest_of(
         )
         for row in rows_of(rows)
     ]
+    probable = [is_probability(text_of(row, "unit")) for row in rows_of(rows)]
+    drawn["shares"] = drawn.get("shares", False) or (bool(probable) and all(probable))
+    drawn["points"] = f"({percent_unit(PROBABILITY)}" in axis
     return Forest(
         lines,
         label=axis,

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from alliance_bayes.checks import drawing
 
-__all__ = ["ACCENT", "BAND", "DARK", "GREY", "INK", "LIGHT", "RC", "SECOND", "dark_rules"]
+if TYPE_CHECKING:
+    from matplotlib.axis import Axis
+
+__all__ = ["ACCENT", "BAND", "DARK", "GREY", "INK", "LIGHT", "RC", "SECOND", "dark_rules", "percent_axis"]
 
 # Blue and vermilion of Okabe and Ito (2008), darkened until thin lines and text reach a contrast of 4.5:1 on white.
 # They stay apart for every common colour vision, and wherever they meet a line style or a marker differs too.
@@ -92,3 +95,12 @@ def dark_rules() -> str:
         for part in ("fill", "stroke")
     )
     return "\n".join(("@media screen and (prefers-color-scheme: dark) {", *rules, "}", ""))
+
+
+def percent_axis(axis: Axis, sign: str = "%") -> None:
+    """Number an axis of shares in per cent, or without the sign in percentage points."""
+    from matplotlib.ticker import FuncFormatter
+
+    axis.set_major_formatter(
+        FuncFormatter(lambda value, _: f"{round(100 * value, 6):g}{sign}".replace("-", "\N{MINUS SIGN}"))
+    )

@@ -18,7 +18,6 @@ from alliance_bayes.report.phrases import outcome_words
 from alliance_bayes.report.rows import Estimates, text_of
 from alliance_bayes.report.tables import Table
 from alliance_bayes.report.text import (
-    PROBABILITY,
     Row,
     capital,
     clean,
@@ -27,6 +26,7 @@ from alliance_bayes.report.text import (
     derived,
     exact,
     factor_name,
+    is_probability,
     join,
     number,
     units,
@@ -206,13 +206,16 @@ def _differences(view: View, factors: Sequence[str], of: str, people: str) -> Su
 def span_words(estimates: Estimates, rows: Sequence[Row], unit: str = "") -> str:
     """One difference with its interval, or between which lie the means of several; with their unit, if any."""
     first = rows[0]
-    places = estimates.places(first)
+    places, scale = estimates.places(first), 1
+    if is_probability(text_of(first, "unit")):
+        places, scale, unit = max(0, min(1, places - 2)), 100, unit or SENTENCES("percentage_points")
     if len(rows) == 1:
-        mean, (low, high) = estimates.mean(first), (float(first[end]) for end in ("lower", "upper"))
+        mean, (low, high) = estimates.figures(first)[0], (float(first[end]) for end in ("lower", "upper"))
     else:
         means = [float(row["mean"]) for row in rows]
         mean, (low, high) = "", (min(means), max(means))
-    return SENTENCES("span", mean=mean, low=number(low, places), high=number(high, places), unit=unit)
+    ends = {"low": number(scale * low, places), "high": number(scale * high, places)}
+    return SENTENCES("span", mean=mean, **ends, unit=unit)
 
 
 def _pairs_of(estimates: Estimates, factor: str, of: str) -> pd.DataFrame:
@@ -244,7 +247,7 @@ def margin_words(estimates: Estimates, row: pd.Series) -> tuple[str, str]:
 
 def margins_of(row: Row) -> tuple[str, str]:
     """The two margins of a difference, in the unit of its estimate; empty where there is none."""
-    scale = 100 if text_of(row, "unit").partition(" ")[0] == PROBABILITY else 1
+    scale = 100 if is_probability(text_of(row, "unit")) else 1
     low, high, least = (float(row[name]) * scale for name in ("rope_low", "rope_high", "relevant"))
     negligible = "" if math.isnan(high) else f"±{derived(high)}" if low == -high else f"{exact(low)} to {exact(high)}"
     return negligible, "" if math.isnan(least) or pd.isna(row["p_relevant"]) else exact(least)

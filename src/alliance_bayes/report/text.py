@@ -37,12 +37,14 @@ __all__ = [
     "factor_name",
     "family_sentence",
     "interval_name",
+    "is_probability",
     "join",
     "levels_of",
     "meaning",
     "middle_of",
     "number",
     "percent",
+    "percent_unit",
     "pooling_sentence",
     "probability",
     "range_of",
@@ -369,6 +371,18 @@ def units(unit: str) -> str:
         return unit
     head, of, rest = unit.partition(" of ")
     return f"{head}s{of}{rest}"
+
+
+def is_probability(unit: str) -> bool:
+    """Whether a unit is one of probability, or of it per or from something: it is printed in per cent."""
+    return unit.partition(" ")[0] == PROBABILITY
+
+
+def percent_unit(unit: str, *, share: bool = False) -> str:
+    """A unit as figures and tables have it: percentage points of a probability, and percent where it is a share."""
+    if not is_probability(unit):
+        return unit
+    return "percent" if share and unit == PROBABILITY else f"percentage points{unit.removeprefix(PROBABILITY)}"
 
 
 def family_sentence(design: Design) -> str:

@@ -166,14 +166,25 @@ def symptom_words(fit: FittedModel, direction: Claim) -> str:
     return SENTENCES("symptoms", few=lower_is_better(fit), above=direction.above)
 
 
-def answer_words(fit: FittedModel, direction: Claim, **words: str) -> str:
-    """The declared contrast as a page says it first, settled or not; `words` are its figures and its two ends."""
+def answer_words(fit: FittedModel, fitted: Claim, direction: Claim, **words: str) -> str:
+    """The declared contrast as a page says it first, settled or not.
+
+    Parameters
+    ----------
+    fit
+        The fit.
+    fitted, direction
+        The claim that its own row allows, and what holds of it under other priors, too.
+    **words
+        Its figures and its two ends.
+    """
     above, below = better_words(fit)
     # What is good stands first.
     better, worse = (below, above) if lower_is_better(fit) else (above, below)
     way = direction.pick(above, below)
     name = "answer_settled" if direction.settled else "answer_unsettled"
-    return SENTENCES(name, word=direction.word, way=way, better=better, worse=worse, **words)
+    priors = fitted.settled and not direction.settled
+    return SENTENCES(name, word=direction.word, way=way, better=better, worse=worse, priors=priors, **words)
 
 
 def sure_words(estimates: Estimates, row: pd.Series, direction: Claim) -> str:

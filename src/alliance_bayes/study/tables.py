@@ -148,7 +148,7 @@ def _printed(estimates: Estimates, row: Row) -> tuple[str, str]:
     """Mean and interval: of a share as percentages, whatever else the table has."""
     unit = text_of(row, "unit")
     share = unit in SHARES and unit != PROBABILITY
-    return estimates.percentages(row, most=1) if share else estimates.shares(row)
+    return estimates.percentages(row, most=1) if share else estimates.figures(row)
 
 
 def _heading(heading: str, rows: EffectTable) -> str:
