@@ -240,13 +240,13 @@ def _table(fit: FittedModel, estimates: Estimates, rows: pd.DataFrame) -> Table:
     unit = units(unit_of(fit.design, fit.design.outcome.name))
     return effect_table(
         "table-confounding",
-        SENTENCES("table"),
+        SENTENCES("table", unit=unit),
         rows,
         [
             Column(SENTENCES("covariate"), lambda row: column_name(text_of(row, "factor"))),
             Column(SENTENCES("of_focal", **names), lambda row: percent(_share(estimates, "predictor", row), 1)),
             Column(SENTENCES("of_outcome", **names), lambda row: percent(_share(estimates, "outcome", row), 1)),
-            *estimate_columns(estimates, rows, mean=SENTENCES("as_strong", unit=unit), direction=False, judged=()),
+            *estimate_columns(estimates, rows, mean=SENTENCES("as_strong"), direction=False, judged=()),
         ],
         note=SENTENCES("note"),
         at_once=SHOWN,
