@@ -107,7 +107,7 @@ def test_a_page_says_what_the_weights_are_and_table_one_is_weighted(page: Path) 
     assert whole["x"]["mean"] == pytest.approx(np.average(kept["x"], weights=kept["w"]), abs=5e-5)
     tree = html.fromstring(page.read_text())
     section = " ".join(tree.get_element_by_id("data").text_content().split())
-    assert f"{effective:.1f} equally weighted people (Kish’s effective sample size)" in section
+    assert f"{effective:.1f} equally weighted people (Kish’s effective size)" in section
     assert "count people by their weights; numbers and shares at levels do not" in section
     assert "nothing on this page could tell that they are not" in " ".join(tree.text_content().split())
     assert re.search(r"Kish’s effective sample size [\d.]+\), which entered the likelihood", told["methods"]["text"])
