@@ -187,7 +187,7 @@ def test_of_an_event_the_difference_is_one_of_probabilities(checks_of: Callable[
         "The probability of well was almost certainly higher for arm “new” than for “usual”, by "
         f"{high - low:.2f}, or 23 percentage points (89% equal-tailed interval"
     )
-    assert f"Adjusted means: {high:.2f} ({high:.2f} to {high:.2f}) for “new”" in page.findings[0]
+    assert f"Adjusted means: {100 * high:.0f}% ({100 * high:.0f}% to {100 * high:.0f}%) for “new”" in page.findings[0]
     # In SDs of an event a difference says nothing more.
     assert "Cohen" not in " ".join(page.findings)
     assert "Cohen" not in page.html[page.html.index('id="table-mean-pairs-focal"') :].partition("</table>")[0]

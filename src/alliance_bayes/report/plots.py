@@ -25,7 +25,7 @@ from alliance_bayes.report.phrases import slope_contrast
 from alliance_bayes.report.rows import Estimates, forest_of, rope_of, row_words, rows_of, text_of, words_of
 from alliance_bayes.report.small_counts import NOT_SHOWN, SMALL, shown_counts
 from alliance_bayes.report.style import RC
-from alliance_bayes.report.text import Row, capital, column_name, factor_name
+from alliance_bayes.report.text import Row, capital, column_name, factor_name, percent_unit
 from alliance_bayes.report.untold import untold
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def _slopes(asked: _Asked) -> tuple[_Painter, tuple[float, float]]:
     painter = forest_of(
         estimates,
         rows,
-        axis=f"Slope ({words_of(rows.iloc[0], 'unit')})",
+        axis=f"Slope ({percent_unit(words_of(rows.iloc[0], 'unit'))})",
         label=label,
         people=people if asked.fit.moments is None else None,
         reference=0.0,
@@ -119,7 +119,7 @@ def _contrasts(asked: _Asked) -> tuple[_Painter, tuple[float, float]]:
     painter = forest_of(
         estimates,
         rows,
-        axis=f"Difference ({words_of(rows.iloc[0], 'unit')})",
+        axis=f"Difference ({percent_unit(words_of(rows.iloc[0], 'unit'))})",
         label=partial(pair_name, width=16),
         reference=0.0,
         rope=rope_of(rows.iloc[0]),
@@ -149,7 +149,7 @@ def _density(asked: _Asked) -> tuple[_Painter, tuple[float, float]]:
     if row is None:
         raise UsageError('there is no contrast that may be shown. Draw "contrasts" in its place.')
     about = pair_name(row) if arm is not None else column_name(str(row["term"]))
-    painter = half_eye_of(estimates, row, axis=f"{about} ({words_of(row, 'unit')})")
+    painter = half_eye_of(estimates, row, axis=f"{about} ({percent_unit(words_of(row, 'unit'))})")
     assert painter is not None
     return painter, HALFEYE_SIZE
 
@@ -209,9 +209,9 @@ def plot_effects(table: EffectTable, *, ax: Axes | None = None) -> Axes:
             return pair_name(row, width=16)
         return f"{capital(words['factor'])}: {words['level']}" if words["level"] and words["factor"] else name
 
-    painter = forest_of(
-        estimates, rows, axis=str(units[0]), label=label, reference=0.0 if pairs else None, rope=_rope(rows)
-    )
+    share = not table.measure(str(rows["estimand"].iloc[0])).difference
+    axis = percent_unit(str(units[0]), share=share)
+    painter = forest_of(estimates, rows, axis=axis, label=label, reference=0.0 if pairs else None, rope=_rope(rows))
     return _drawn(painter, forest_size(len(rows)), ax)
 
 

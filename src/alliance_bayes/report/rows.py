@@ -528,7 +528,7 @@ def forest_of(
     ]
     probable = [is_probability(text_of(row, "unit")) for row in rows_of(rows)]
     drawn["shares"] = drawn.get("shares", False) or (bool(probable) and all(probable))
-    drawn["points"] = f"({percent_unit(PROBABILITY)}" in axis
+    drawn["points"] = percent_unit(PROBABILITY) in axis
     return Forest(
         lines,
         label=axis,
