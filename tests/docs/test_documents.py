@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[2]
 DOCS = (path for pattern in ("*.md", "validation/*.md") for path in sorted((ROOT / "docs").glob(pattern)))
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *DOCS]
 # Pages whose code makes reports or studies, or samples by NUTS.
-LONG = {"README.md", "checks.md", "data.md", "effects.md", "models.md", "report.md", "study.md"}
+LONG = {"README.md", "checks.md", "data.md", "effects.md", "missing.md", "models.md", "report.md", "study.md"}
 # Enough for all levels to be there, and few enough for a study to take seconds.
 PEOPLE = 400
 

@@ -50,8 +50,8 @@ def test_every_section_is_there_and_every_id_once(made: tuple[str, Rendered]) ->
     page = parsed(report.html)
     ids = Counter(node.attributes["id"] for node in page.all() if node.attributes.get("id"))
     assert [name for name, times in ids.items() if times > 1] == []
-    # None of them says why it has its covariates.
-    absent = {"adjustment"} | ABSENT.get(kind, set())
+    # None of them says why it has its covariates, and none has imputed values.
+    absent = {"adjustment", "missing"} | ABSENT.get(kind, set())
     assert [name for name in SECTIONS if name not in ids] == [name for name in SECTIONS if name in absent]
     for link in page.all("a"):
         assert link.attributes["href"][1:] in ids or not link.attributes["href"].startswith("#")

@@ -15,6 +15,7 @@ from alliance_bayes.effects.slopes import CONTRASTED
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.report.arms import differences, reference_of
 from alliance_bayes.report.checked import Item
+from alliance_bayes.report.drawn import error_of, values_drawn
 from alliance_bayes.report.effect_sizes import density_picture, span_name
 from alliance_bayes.report.endpoint_kinds import EndPoints, endpoints_of
 from alliance_bayes.report.groups import pair_name
@@ -33,10 +34,12 @@ from alliance_bayes.report.svg import Picture
 from alliance_bayes.report.text import (
     clean,
     column_name,
+    count,
     exact,
     factor_name,
     interval_name,
     number,
+    percent,
     unit_of,
     units,
 )
@@ -181,7 +184,16 @@ def people_words(fit: FittedModel, small: int) -> str:
     """How many were analysed of how many in the table, as far as it may be told."""
     flow = ShownFlow.of(fit.flow, small, unit=unit_words(fit))
     total = flow.participants if flow.people is None else flow.people
-    return SENTENCES("people", analysed=analysed_words(fit), total=total)
+    known = flow.people is None and flow.left and flow.total
+    return SENTENCES(
+        "people",
+        analysed=analysed_words(fit),
+        total=total,
+        values=values_drawn(fit, small),
+        error=bool(error_of(fit)),
+        left=count(flow.left) if known and flow.left else "",
+        share=percent(flow.left / flow.total) if known and flow.left and flow.total else "",
+    )
 
 
 def contrast_row(fit: FittedModel, estimates: Estimates, *, small: int) -> pd.Series | None:

@@ -13,6 +13,7 @@ from alliance_bayes.checks.stated import MOVED, RATIO
 from alliance_bayes.effects import EffectTable
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.report.checked import Checked, Item
+from alliance_bayes.report.drawn import is_imputed
 from alliance_bayes.report.sections import Section
 from alliance_bayes.report.view import View
 from alliance_bayes.report.wording import Wording
@@ -36,7 +37,7 @@ def sensitivity(view: View) -> Section | None:
 def _of_checks(view: View, section: str, title: str, numbers: Mapping[str, Any]) -> Section:
     items = view.checked.in_section(section)
     limits = {"limit": f"{LIMIT:g}", "moved": f"{MOVED:g}", "ratio": f"{1 + RATIO:g}"}
-    context = {"items": items, "introduction": SENTENCES(section, **limits)}
+    context = {"items": items, "introduction": SENTENCES(section, imputed=is_imputed(view.fit), **limits)}
     rows = _refits(items)
     remake = None if rows is None else partial(_refits_of, view, items)
     return Section(section, title, "checks.html", context, numbers, rows, remake)

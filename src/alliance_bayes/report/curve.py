@@ -16,6 +16,7 @@ from alliance_bayes.fit import FittedModel
 from alliance_bayes.model import Design, PooledFactor, Rows, Scale
 from alliance_bayes.model.nodes import columns_of
 from alliance_bayes.model.predictor import sums_by_level
+from alliance_bayes.report.drawn import seen
 
 __all__ = ["LEAST", "average_curve", "covered_range", "grouped_histogram", "observed_means"]
 
@@ -269,10 +270,14 @@ def observed_means(fit: FittedModel, predictor: str, small: int) -> pd.DataFrame
         return empty
     edges, _ = grouped_histogram(values, small, scale=scale, people=fit.people)
     clipped = np.clip(values, edges[0], edges[-1])
-    at, least = bin_numbers(clipped, edges), max(small, LEAST)
+    at, least, there = bin_numbers(clipped, edges), max(small, LEAST), seen(fit, predictor, fit.design.outcome.name)
 
     def holds(first: int, last: int, share: float) -> bool:
         own = (at >= first) & (at <= last)
+        # A bar tells how many there are, observed or drawn.
+        if 0 < fit.count_people(own & ~there) < small:
+            return False
+        own &= there
         if own.sum() < share or fit.count_people(own) < least:
             return False
         found, counts = np.unique(outcome[own], return_counts=True)
@@ -292,7 +297,7 @@ def observed_means(fit: FittedModel, predictor: str, small: int) -> pd.DataFrame
         return empty
     ends[-1] = bars - 1
     starts = [0, *(end + 1 for end in ends[:-1])]
-    masks = [(at >= start) & (at <= end) for start, end in zip(starts, ends, strict=True)]
+    masks = [(at >= start) & (at <= end) & there for start, end in zip(starts, ends, strict=True)]
     weights = fit.design.rows.weights
 
     def mean(of: np.ndarray, own: np.ndarray) -> float:

@@ -16,6 +16,7 @@ from alliance_bayes.effects.improvement import improvement, improvement_of
 from alliance_bayes.effects.joined import PROBES, TOLERANCE, joins
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.instruments import WHO5
+from alliance_bayes.report.drawn import seen
 from alliance_bayes.report.endpoint_kinds import EndPoint, EndPoints, endpoints_of, is_case
 from alliance_bayes.report.groups import pair_name
 from alliance_bayes.report.privacy import identifying
@@ -306,8 +307,10 @@ class _Told:
         if points.changed:
             before, after = np.zeros(len(frame)), after
         low = _cases(view.fit, points)
-        self.low = np.zeros(len(frame), dtype=bool) if low is None else low
-        self.events = {one.name: np.asarray(one.happened(before, after), dtype=bool) for one in points.found}
+        names = [view.fit.design.outcome.name, *([] if points.baseline is None else [points.baseline])]
+        self.there = seen(view.fit, *names)
+        self.low = self.there & (False if low is None else low)
+        self.events = {one.name: self.there & one.happened(before, after) for one in points.found}
         self.answers: dict[str, dict[str | None, dict[str, bool]]] = {}
         self.alone: dict[str, bool] = {}
 
@@ -321,6 +324,8 @@ class _Told:
         """
         self = cls(view, points)
         low = self.low
+        # Who has an observed value is told as little as what it is.
+        beside = [] if self.there.all() else [self.there]
         tables: list[list[np.ndarray]] = []
         main = [one for one in points.found if not one.within and one.name != "response"]
         for one in main:
@@ -328,7 +333,7 @@ class _Told:
             tables += [[low, low & event]] if one.of_cases else [[event], *([[low, event]] if low.any() else [])]
         for one in main:
             event = self.events[one.name]
-            alone = [low, low & event] if one.of_cases else [event]
+            alone = [*beside, *([low, low & event] if one.of_cases else [event])]
             self.alone[one.name] = shown_events(view.fit, None, alone, view.small)[""]
         for one in points.found:
             event = self.events[one.name]
@@ -339,15 +344,14 @@ class _Told:
                 own += [] if one.of_cases else [[*whole, event]]
             self.answers[one.name] = {}
             for factor in factors:
-                given = [shown_events(view.fit, factor, events, view.small) for events in own]
+                given = [shown_events(view.fit, factor, [*beside, *events], view.small) for events in own]
                 self.answers[one.name][factor] = {level: all(answer[level] for answer in given) for level in given[0]}
         return self
 
     def seen(self, one: EndPoint, row: Row) -> str:
         """The share as it was observed, unless it stands for few people."""
-        frame = self.view.fit.design.frame
         cases = " among " in text_of(row, "term")
-        who = self.low if cases else np.ones(len(frame), dtype=bool)
+        who = self.low if cases else self.there
         factor: str | None = row["factor"] if isinstance(row["factor"], str) else None
         alone = factor is None and cases == one.of_cases and self.alone.get(one.name, False)
         if not alone and not self.answers[one.name][factor]["" if factor is None else str(row["level"])]:

@@ -16,6 +16,7 @@ from alliance_bayes.effects.table import steady
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model import PooledFactor
 from alliance_bayes.report.curve import covered_range
+from alliance_bayes.report.drawn import seen
 from alliance_bayes.report.figure_data import curve_data
 from alliance_bayes.report.forest import NAMED_ENDS, all_named
 from alliance_bayes.report.partial_pooling import pooling_picture
@@ -229,12 +230,16 @@ def level_picture(view: View, rows: pd.DataFrame, name: str, what: str, factor: 
     named = "" if all_named(len(rows)) else f" of {count(len(rows))} levels; the {NAMED_ENDS} at either end are named"
     outcome, lacking = fit.design.outcome.values, fit.design.rows.lacking.get(factor)
     # Those who have no level are not among those whom the means are of.
-    middle = (
-        float(fit.design.average(outcome))
-        if lacking is None
-        else float(fit.design.rows.take(~lacking).average(outcome[~lacking]))
-    )
-    of_all = "mean of all analysed" if lacking is None else "mean of those analysed who have one"
+    there = seen(fit, fit.design.outcome.name)
+    if not there.all():
+        middle, of_all = float(fit.design.rows.take(there).average(outcome[there])), "mean of what was observed"
+    elif lacking is None:
+        middle, of_all = float(fit.design.average(outcome)), "mean of all analysed"
+    else:
+        middle, of_all = (
+            float(fit.design.rows.take(~lacking).average(outcome[~lacking])),
+            "mean of those analysed who have one",
+        )
     everybody = None if means else estimates.first("slope", term=focal)
     dashed = of_all if means else "no association"
     dotted = "" if everybody is None else "; dotted: the average slope of everybody"

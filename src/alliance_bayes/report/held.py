@@ -12,6 +12,7 @@ from markupsafe import Markup
 from alliance_bayes.checks.refits import called_difference
 from alliance_bayes.checks.sensitivity import SHIFT, numbers_of, prior_driven
 from alliance_bayes.report.checked import Item
+from alliance_bayes.report.complete_rows import compared_with
 from alliance_bayes.report.wording import Wording
 
 if TYPE_CHECKING:
@@ -69,7 +70,9 @@ def marks_of(view: View, about: Callable[[str], bool], *, main: bool = False) ->
         Mark(SENTENCES("priors"), prior_mark, "" if priors is None else priors.id),
         Mark(SENTENCES("groups"), without, "" if groups is None else groups.id),
     )
-    return (*marks, Mark(SENTENCES("families")), Mark(SENTENCES("missing")))
+    found = compared_with(view) if main and view.fit.imputation is not None else None
+    values = Mark(SENTENCES("missing")) if found is None else Mark(SENTENCES("missing"), found.verdict, "missing")
+    return (*marks, Mark(SENTENCES("families")), values)
 
 
 def under_priors(item: Item | None, about: Callable[[str], bool], *, main: bool) -> str:

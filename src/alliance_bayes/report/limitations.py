@@ -14,6 +14,7 @@ from alliance_bayes.model.windows import lagged_outcome
 from alliance_bayes.report.adjustment import after_care_began
 from alliance_bayes.report.checked import CAUTIONS
 from alliance_bayes.report.confounding import unmeasured_limitation
+from alliance_bayes.report.drawn import auxiliary_of, error_of, is_imputed, seen, values_drawn
 from alliance_bayes.report.privacy import ShownFlow
 from alliance_bayes.report.sections import Section
 from alliance_bayes.report.small_counts import analysed_words, one_value_each, unit_words
@@ -91,6 +92,8 @@ def limits_of_data(fit: FittedModel, small: int) -> list[str]:
         share=percent(flow.left / flow.total, 1) if flow.left and flow.total else "",
         moments=fit.moments is not None,
         weighted=fit.design.rows.weights is not None,
+        imputed=values_drawn(fit, small) is not None,
+        beside=join([column_name(name) for name in auxiliary_of(fit)]),
     )
 
 
@@ -109,6 +112,7 @@ def limits_of_measures(fit: FittedModel, small: int) -> list[str]:
         same_raters=rated and is_who5(fit.design.scales.get(outcome)),
         alliance=focal == "alliance" and one_value_each(fit, focal),
         focal=None if focal is None else column_name(focal),
+        error="" if focal is None or focal not in error_of(fit) else exact(error_of(fit)[focal]),
     )
     return [*ends, *filter(None, [after_care_began(fit)]), *said]
 
@@ -129,13 +133,18 @@ def at_the_end(fit: FittedModel, column: str, small: int) -> dict[str, float]:
     # The points that stand for moments are nobody's values.
     if scale is None or fit.moments is not None or column not in fit.design.frame:
         return {}
-    values = fit.design.frame[column].to_numpy(float)
+    own = np.flatnonzero(seen(fit, column))
+    values = fit.design.frame[column].to_numpy(float)[own]
     ends = {"lower": scale.lower, "upper": scale.upper}
     there = {end: values == limit for end, limit in ends.items() if limit is not None}
+
+    def people(at: np.ndarray) -> int:
+        return fit.count_people(np.isin(np.arange(len(fit.design.frame)), own[at]))
+
     return {
         end: float(at.mean())
         for end, at in there.items()
-        if at.mean() >= AT_THE_END and min(fit.count_people(at), fit.count_people(~at)) >= small
+        if at.size and at.mean() >= AT_THE_END and min(map(people, (at, ~at))) >= small
     }
 
 
@@ -199,6 +208,7 @@ def _undone(view: View) -> Iterable[str]:
     yield from SENTENCES.all(
         "not_done",
         left_out=fit.flow.analysed < fit.flow.participants,
+        imputed=is_imputed(fit),
         unmeasured=(focal is not None or bool(_arms(fit))) and "confounding" not in view.order,
         what="association" if focal is not None else "difference",
     )

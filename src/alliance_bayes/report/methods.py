@@ -7,11 +7,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
+
 from alliance_bayes.checks.registry import named
 from alliance_bayes.fit import FittedModel
+from alliance_bayes.imputation.regressions import COEFFICIENT_SD, GROUP_SCALE, VARIANCE_PRIOR
 from alliance_bayes.model import Design, PooledFactor
 from alliance_bayes.model.priors import StatedPrior
 from alliance_bayes.model.scales import is_who5
+from alliance_bayes.report.drawn import auxiliary_of, error_of, few_lacking, is_imputed, lacking, values_drawn
 from alliance_bayes.report.effect_sizes import rope_words
 from alliance_bayes.report.groups import SLOPES_JUDGED
 from alliance_bayes.report.limitations import is_simulated, parts_of
@@ -46,6 +50,7 @@ __all__ = [
     "Reference",
     "bibtex",
     "fit_sentences",
+    "imputation_sentences",
     "methods",
     "sampling_sentence",
     "software_sentence",
@@ -85,7 +90,7 @@ def methods(view: View) -> Section:
     text = "\n\n".join(
         " ".join(sentences)
         for sentences in (
-            fit_sentences(fit, cite, view.small),
+            [*fit_sentences(fit, cite, view.small), *imputation_sentences(fit, cite, view.small)],
             [sampling_sentence(fit.shape, fit.info, cite), *_checks(view, cite)],
             [*_effects(view, cite), software_sentence(fit, cite)],
         )
@@ -100,7 +105,7 @@ def fit_sentences(fit: FittedModel, cite: Cited, small: int) -> list[str]:
     design, focal, flow = fit.design, fit.spec.focal_predictor(fit.design), ShownFlow.of(fit.flow, small)
     left = [name for name in design.centres if not design.formula.is_centred(name) and name not in fit.spec.centre]
     centred = {name: value for name, value in design.centres.items() if name not in left}
-    hidden = untold(fit, small) - set(fit.spec.centre)
+    hidden = (untold(fit, small) | few_lacking(fit, small)) - set(fit.spec.centre)
     factor = fit.spec.focal_factor(design)
     prior = _prior_of(fit, focal or factor, small)
     source = fit.info.get("cohort_source")
@@ -114,6 +119,7 @@ def fit_sentences(fit: FittedModel, cite: Cited, small: int) -> list[str]:
         analysed=count(fit.flow.analysed),
         total=None if flow.total is None else count(flow.total),
         complete=flow.left == 0,
+        imputed=is_imputed(fit),
         units=unit_words(fit, "participants")
         + ("" if fit.people is None else f" of {count(fit.count_people())} people"),
         prorated=_prorated(fit, small),
@@ -140,6 +146,40 @@ def fit_sentences(fit: FittedModel, cite: Cited, small: int) -> list[str]:
         prior_reason="" if prior is None else in_sentences(design)(clean(prior.reason)),
         weights=weights_words(fit),
         prior_sources=_PRIORS.get(fit.spec.prior_set, ()) if fit.priors.is_named_applied else (),
+    )
+
+
+def imputation_sentences(fit: FittedModel, cite: Cited, small: int) -> list[str]:
+    """How values were drawn in place of those that were not observed; none where none were."""
+    kept = fit.imputation
+    if kept is None:
+        return []
+    outcome, beside = fit.design.outcome.name, auxiliary_of(fit)
+    own = [name for name in lacking(fit) if name in fit.spec.columns]
+    predictors = sorted((name for name in own if name != outcome), key=lambda name: kept.places[name].size)
+    levels = [
+        name
+        for name in predictors
+        if isinstance(fit.design.frame[name].dtype, pd.CategoricalDtype) or fit.design.is_indicator(name)
+    ]
+    return SENTENCES.all(
+        "imputation",
+        cite=cite,
+        values=values_drawn(fit, small),
+        predictors=join([column_name(name) for name in predictors]),
+        several=len(predictors) > 1,
+        levels=bool(levels),
+        outcome=column_name(outcome) if outcome in own else "",
+        beside=join([column_name(name) for name in beside]),
+        several_beside=len(beside) > 1,
+        regressions=bool(predictors or beside or error_of(fit)),
+        coefficient=exact(COEFFICIENT_SD),
+        shape=exact(VARIANCE_PRIOR[0]),
+        scale=exact(VARIANCE_PRIOR[1]),
+        group=exact(GROUP_SCALE),
+        error=join([f"{column_name(name)} (SD {exact(sd)})" for name, sd in error_of(fit).items()]),
+        tables=count(kept.tables),
+        per_table=count(kept.per_state),
     )
 
 
@@ -193,6 +233,7 @@ def sampling_sentence(shape: tuple[int, int], info: Mapping[str, Any], cite: Cit
         "sampling",
         cite=cite,
         collapsed=info.get("engine") == "collapsed",
+        imputation=info.get("engine") == "imputation",
         nuts=info.get("engine") == "nuts" or "fallback" in info,
         compiled=info.get("density") == "compiled",
         engine=clean(info.get("engine", "not recorded")),

@@ -15,6 +15,7 @@ from alliance_bayes.checks.nameless import Nameless
 from alliance_bayes.engines.prior_density import log_prior
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model import Column, Design, Prior, StatedPrior
+from alliance_bayes.report.drawn import few_lacking, lacking
 from alliance_bayes.report.figure_data import written
 from alliance_bayes.report.figures import Panel, prior_panels
 from alliance_bayes.report.privacy import HIDDEN, identifying, named_factors
@@ -63,7 +64,8 @@ def modelling(view: View) -> Section:
     """The section."""
     fit, withheld = view.fit, view.withheld
     design, card, stated_priors = fit.design, fit.spec.card, _stated(fit, view.small)
-    hidden = {name for name in untold(fit, view.small) if _is_mean(fit, name)}
+    few = few_lacking(fit, view.small)
+    hidden = {name for name in untold(fit, view.small) | few if _is_mean(fit, name)}
     centres = Table.of(
         "table-centres",
         "Values subtracted from the predictors, so that the intercept and the slopes of groups have a meaning",
@@ -76,8 +78,12 @@ def modelling(view: View) -> Section:
                 if name in fit.spec.centre
                 else "not centred: no intercept would take up the mean"
                 if not design.formula.is_centred(name)
+                else "mean of what was observed, which would tell how few values are missing"
+                if name in few
                 else "mean of those analysed, which would tell how many people have a value that few have"
                 if name in hidden
+                else "mean of what was observed"
+                if name in lacking(fit)
                 else "mean of those analysed",
             )
             for name in design.centres

@@ -10,6 +10,7 @@ import numpy as np
 
 from alliance_bayes.fit import BLOCK, FittedModel
 from alliance_bayes.model import PooledFactor
+from alliance_bayes.report.drawn import seen
 from alliance_bayes.report.forest import ONE_COLUMN, column_ends, plain_size
 from alliance_bayes.report.rows import rows_of
 from alliance_bayes.report.small_counts import shown_counts
@@ -94,16 +95,22 @@ def pooled_means(fit: FittedModel, factor: PooledFactor, small: int) -> tuple[li
     index = design.rows.index[factor.name]
     full, without = (_expected(fit, which, names) for names in ((), (factor.name,)))
     middle, weights = float(design.average(without)), design.rows.weights
+    there = seen(fit, design.outcome.name)
     own_weights = np.ones(len(index)) if weights is None else weights
-    sizes = np.bincount(index, own_weights, minlength=len(factor.levels))
-    sizes = np.where(sizes > 0, sizes, 1.0)
 
-    def by_level(values: np.ndarray) -> np.ndarray:
-        return middle + np.bincount(index, weights=values * own_weights, minlength=len(factor.levels)) / sizes
+    def by_level(values: np.ndarray, some: np.ndarray | slice = slice(None)) -> np.ndarray:
+        sizes = np.bincount(index[some], own_weights[some], minlength=len(factor.levels))
+        sums = np.bincount(index[some], weights=(values * own_weights)[some], minlength=len(factor.levels))
+        return middle + sums / np.where(sizes > 0, sizes, 1.0)
 
-    own, pooled = by_level(design.outcome.values - without), by_level(full - without)
+    # A group's own mean is of what was observed.
+    own, pooled = by_level(design.outcome.values - without, there), by_level(full - without)
     people = shown_counts(fit, factor.name, small)
-    told = [k for k, level in enumerate(factor.levels) if people[level].number is not None]
+    told = [
+        k
+        for k, level in enumerate(factor.levels)
+        if people[level].number is not None and (there.all() or fit.count_people(there & (index == k)) >= small)
+    ]
     order = sorted(told, key=lambda k: -(people[factor.levels[k]].number or 0))
     groups = [Pooled(factor.levels[k], people[factor.levels[k]].text, float(own[k]), float(pooled[k])) for k in order]
     return groups, middle

@@ -14,6 +14,7 @@ from alliance_bayes.cohort.names import MANY_LEVELS
 from alliance_bayes.cohort.weights import weighted_quantiles
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.report.codings import level_counts
+from alliance_bayes.report.drawn import error_of, is_imputed, lacking, seen, values_drawn
 from alliance_bayes.report.left_out import left_out
 from alliance_bayes.report.privacy import ShownFlow, shown_missing
 from alliance_bayes.report.sections import Section
@@ -28,7 +29,7 @@ from alliance_bayes.report.small_counts import (
 )
 from alliance_bayes.report.tables import Table
 from alliance_bayes.report.text import clean, column_name, count, factor_name, join, number, percent, shortened, units
-from alliance_bayes.report.untold import QUARTILES, groups_told, is_two_valued
+from alliance_bayes.report.untold import QUARTILES, is_two_valued, observed_told
 from alliance_bayes.report.weights import weights_told, weights_words
 from alliance_bayes.report.wording import Wording
 
@@ -48,6 +49,11 @@ def participants(view: View) -> Section:
         return section
     told = {**section.numbers["participants"], "left_out": left.numbers}
     return replace(section, context={**section.context, "left": left}, numbers={"participants": told})
+
+
+def alternative(fit: FittedModel) -> bool:
+    """Whether the rows that were left out could have been kept, with their values drawn."""
+    return fit.moments is None and fit.flow.analysed < fit.flow.participants and fit.design.family.conjugate
 
 
 def describe(fit: FittedModel, small: int) -> Section:
@@ -76,9 +82,18 @@ def describe(fit: FittedModel, small: int) -> Section:
         "inexact": join(flow.inexact or [unit_words(fit, "participants")]) if flow.hidden else "",
         "small": small,
         "table": table,
-        "one": one_row(fit, ""),
         "weights": SENTENCES("weights", **weights_words(fit)),
         "left": None,
+        "missing": SENTENCES(
+            "missing",
+            one=one_row(fit),
+            person=fit.people is None,
+            imputed=is_imputed(fit),
+            steps=bool(fit.flow.steps),
+            values=values_drawn(fit, small),
+            error=bool(error_of(fit)),
+            alternative=alternative(fit),
+        ),
     }
     told = {**flow.numbers, **numbers}
     if (weights := weights_told(fit)) is not None:
@@ -124,21 +139,22 @@ def table_one(fit: FittedModel, small: int) -> tuple[Table, dict[str, Any]]:
     everybody = _Group(None, fit.count_people(), np.ones(len(fit.design.frame), dtype=bool))
     missing = fit.info.get("missing")
     theirs = None if fit.flow.people is None else dict(fit.info.get("missing_people") or {})
-    lacking = None if missing is None else shown_missing(missing, fit.flow, small, theirs)
+    without = None if missing is None else shown_missing(missing, fit.flow, small, theirs)
     summaries: dict[str | None, list[dict[str, Any]]] = {group.level: [] for group in (*groups, everybody)}
     rows, short = [], []
-    for name in (fit.design.outcome.name, *fit.design.needed):
+    described = (fit.design.outcome.name, *fit.design.needed)
+    for name in described:
         # Two values are two levels, whatever they are written as.
         if isinstance(fit.design.frame[name].dtype, pd.CategoricalDtype) or is_two_valued(fit, name):
             lines, largest = _levels(fit, name, split, [*groups, everybody], summaries, small)
         else:
             lines = largest = list(_numeric(fit, name, split, [*groups, everybody], summaries, small))
-        told = None if lacking is None else lacking.get(name, (None, ""))[1]
+        told = None if without is None else without.get(name, (None, ""))[1]
         rows += _with_missing(lines, told)
         short += _with_missing(largest, told)
     named = [_heading(shortened(group.level), group.n) for group in groups]
     headings = ["Variable", *named, _heading("Overall", everybody.n)]
-    headings += [] if lacking is None else ["Missing"]
+    headings += [] if without is None else ["Missing"]
     by = f", by {factor_name(split)} and overall" if split is not None else ""
     kinds = "mean (SD) of numbers" if fit.moments is not None else "mean (SD) and median (quartiles) of numbers"
     notes = SENTENCES.all(
@@ -146,11 +162,13 @@ def table_one(fit: FittedModel, small: int) -> tuple[Table, dict[str, Any]]:
         small=small,
         few=any(cell in (f"< {small}", "–") for row in (*rows, *short) for cell in row[1:]),
         hidden=join([clean(level) for level in hidden]),
-        lacking=lacking is not None,
+        lacking=without is not None,
         units=unit_words(fit, "participants"),
         several=fit.people is not None,
         moments=fit.moments is not None,
         weighted=fit.design.rows.weights is not None,
+        observed=any(name in lacking(fit) for name in described),
+        error=join([column_name(name) for name in described if name in error_of(fit)]),
     )
     who = "Participants" if fit.people is None else "People"
     table = Table.of(
@@ -169,7 +187,7 @@ def table_one(fit: FittedModel, small: int) -> tuple[Table, dict[str, Any]]:
             "factor": split,
             "levels": [{"level": g.level, "n": g.n, "summary": summaries[g.level]} for g in groups],
         },
-        "missing": None if lacking is None else {name: size for name, (size, _) in lacking.items()},
+        "missing": None if without is None else {name: size for name, (size, _) in without.items()},
     }
     return table, numbers
 
@@ -201,7 +219,7 @@ def _numeric(
     summaries: Mapping[str | None, list[dict[str, Any]]],
     small: int,
 ) -> Iterator[list[str]]:
-    told = groups_told(fit, name, split, small)
+    told, own = observed_told(fit, name, split, small), _observed(fit, name)
     # Of numbers that are not told, neither is how many digits they have.
     sd = fit.design.sd(name) if told[""] else 0.0
     # Two digits of the SD, the custom of a Table 1; quartiles of a scale with steps are shown on its own steps.
@@ -209,7 +227,7 @@ def _numeric(
     # What is the same in all rows of a person is described by people, and all else by rows.
     by_person = one_value_each(fit, name)
     described = [
-        _described(fit, name, _first_rows(fit, group.rows) if by_person else group.rows, alike=by_person)
+        _described(fit, name, _first_rows(fit, group.rows & own) if by_person else group.rows & own, alike=by_person)
         if told[group.level or ""]
         else dict.fromkeys(_FIGURES, np.nan)
         for group in groups
@@ -217,7 +235,11 @@ def _numeric(
     of = {} if fit.people is None else {"of": "people" if by_person else plural(fit.flow.unit)}
     for group, figures in zip(groups, described, strict=True):
         n = group.n if by_person else fit.count_rows(group.rows)
-        summaries[group.level].append({"variable": name, "n": n, **of, **figures})
+        if not own.all():
+            # How many have an observed value is told for everybody at most; exact figures would tell it of groups.
+            figures = {key: round(value, places) for key, value in figures.items()}
+        among = {"n": n} if own.all() else {"n": None, "among": "observed"}
+        summaries[group.level].append({"variable": name, **among, **of, **figures})
     label = _label(fit, name) + (f", of {of['of']}" if of else "")
     yield [f"{label}: mean (SD)", *(f"{number(f['mean'], places)} ({number(f['sd'], places)})" for f in described)]
     if fit.moments is None:
@@ -226,6 +248,11 @@ def _numeric(
             f"{column_name(name)}{f', of {of["of"]}' if of else ''}: median (quartiles)",
             *(f"{median} ({lower} to {upper})" for median, lower, upper in quartiles),
         ]
+
+
+def _observed(fit: FittedModel, name: str) -> np.ndarray:
+    """The rows that a number is described of: those with an observed value, or all where none is free of error."""
+    return seen(fit, name) if name in lacking(fit) else np.ones(len(fit.design.frame), dtype=bool)
 
 
 def _first_rows(fit: FittedModel, rows: np.ndarray) -> np.ndarray:
@@ -282,6 +309,7 @@ def _levels(
     lines = {}
     # Somebody may be at several levels, and is counted at each.
     some = "" if one_value_each(fit, name) else f" (in any {fit.flow.unit})"
+    some += f" {SENTENCES('completed')}" if name in lacking(fit) else ""
     for level, cell in overall.items():
         line = [f"{column_name(name)}: {clean(level)}{some}"]
         for group in groups:

@@ -16,6 +16,7 @@ from alliance_bayes.report.groups import groups
 from alliance_bayes.report.guidelines import guidelines
 from alliance_bayes.report.limitations import limitations
 from alliance_bayes.report.methods import methods
+from alliance_bayes.report.missing import missing
 from alliance_bayes.report.modelling import modelling
 from alliance_bayes.report.overlap import overlapping
 from alliance_bayes.report.participants import participants
@@ -28,6 +29,7 @@ __all__ = ["SECTIONS", "build_sections", "check_sections", "make_section", "stat
 
 SECTIONS: Mapping[str, SectionMaker] = {
     "data": participants,
+    "missing": missing,
     "model": modelling,
     "checks": checking,
     "effects": effect_sizes,

@@ -52,6 +52,11 @@ def reproduction(view: View) -> Section:
     meta = made_from(fit)
     info = {"chains": fit.shape[0], "draws": fit.shape[1], **fit.info}
     settings = [(label, clean(info[key])) for key, label in _SETTINGS.items() if key in info]
+    if fit.imputation is not None:
+        settings += [
+            ("Completed tables kept", count(fit.imputation.tables)),
+            ("Successive draws of a chain that share imputed values", count(fit.imputation.per_state)),
+        ]
     if "same_people" in info:
         settings.append(("Only those with a value in", clean(", ".join(info["same_people"]))))
     context = {

@@ -415,6 +415,8 @@ def estimate_columns(
         judge, heading = _JUDGED[name]
         if rows[judge].notna().any():
             columns.append(Column(heading.format(rows[judge].max()), partial(estimates.share, column=name)))
+    if judged and rows["fmi"].notna().any():
+        columns.append(Column("Missing information", lambda row: percent(_float(row["fmi"]))))
     return columns
 
 

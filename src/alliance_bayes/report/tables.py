@@ -24,7 +24,8 @@ _RANGE = re.compile(r"\b[Ii]nterval$")
 _SECOND = re.compile(
     r"Unit\b|Denominator$|Cohen’s d\b|d by the\b|Prior’s probability|The same before the data"
     r"|Probability of .* or more|SD\b|SE\b|MCSE\b|R-hat\b"
-    r"|ESS\b|Missing$|p \(LOO\)|Rows above good k|Engine$|Divergences$|Kind$|Role$|Limit$|Judged$|Departure$"
+    r"|ESS\b|Missing$|Missing information$|p \(LOO\)"
+    r"|Rows above good k|Engine$|Divergences$|Kind$|Role$|Limit$|Judged$|Departure$"
 )
 
 

@@ -17,6 +17,7 @@ from alliance_bayes.model.nodes import columns_of
 from alliance_bayes.model.scales import SampleScale
 from alliance_bayes.moments.terms import calls
 from alliance_bayes.report.codings import (
+    FEW_VALUES,
     coding_of,
     decided,
     few_valued,
@@ -24,10 +25,20 @@ from alliance_bayes.report.codings import (
     off_the_commonest,
     solvable,
 )
+from alliance_bayes.report.drawn import lacking, seen
 from alliance_bayes.report.marks import cell_marks, column_marks
 from alliance_bayes.report.suppression import Mark
 
-__all__ = ["QUARTILES", "groups_told", "is_two_valued", "telling_priors", "telling_rows", "unsaid", "untold"]
+__all__ = [
+    "QUARTILES",
+    "groups_told",
+    "is_two_valued",
+    "observed_told",
+    "telling_priors",
+    "telling_rows",
+    "unsaid",
+    "untold",
+]
 
 #: Probabilities of the quartiles of Table 1, by their names in the JSON.
 QUARTILES: Mapping[str, float] = {"q25": 0.25, "median": 0.5, "q75": 0.75}
@@ -157,6 +168,42 @@ def groups_told(fit: FittedModel, name: str, split: str | None, small: int) -> M
     blocks = [(values[some], None if fit.people is None else fit.people[some]) for some in (*own, rest) if some.any()]
     told = not any(solvable(some, small, people=people, quartiles=tuple(QUARTILES.values())) for some, people in blocks)
     return {"": True} | dict.fromkeys(coding.levels, told)
+
+
+def observed_told(fit: FittedModel, name: str, split: str | None, small: int) -> Mapping[str, bool]:
+    """The same of a number whose missing values were drawn: what is told is of those who have an observed one."""
+    told = groups_told(fit, name, split, small)
+    if name not in lacking(fit):
+        return told
+    own, values = seen(fit, name), numbers_of(fit)[name]
+
+    def fine(some: np.ndarray) -> bool:
+        some = some & own
+        found, counts = np.unique(values[some], return_counts=True)
+        if fit.count_people(some) < small:
+            return False
+        few = found.size <= FEW_VALUES
+        if few or found.size <= int(counts.max()):
+            for value in found if few else [found[counts.argmax()]]:
+                own_value = values == value
+                if any(0 < fit.count_people(some & part) < small for part in (own_value, ~own_value)):
+                    return False
+        people = None if fit.people is None else fit.people[some]
+        return not solvable(values[some], small, people=people, quartiles=tuple(QUARTILES.values()))
+
+    everybody = told[""] and fine(np.ones(len(values), dtype=bool))
+    coding = None if split is None else coding_of(fit, split)
+    if coding is None or coding.codes is None or not everybody or name in few_valued(fit):
+        return defaultdict(bool, {"": everybody})
+    groups = {level: coding.codes == k for k, level in enumerate(coding.levels)}
+    found = {level: told[level] and fine(some) for level, some in groups.items()}
+    # Those of the other groups together are everybody less those that are told.
+    rest = np.ones(len(values), dtype=bool)
+    for level, some in groups.items():
+        rest &= ~some if found[level] else True
+    if (rest & own).any() and not fine(rest):
+        found = dict.fromkeys(found, False)
+    return {"": everybody} | found
 
 
 def telling_priors(fit: FittedModel, small: int) -> frozenset[str]:

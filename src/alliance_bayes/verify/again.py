@@ -274,7 +274,7 @@ def _report(
     model = Model(**card_arguments(manifest["card"], source="the manifest's card"))
     info = manifest["info"]
     # Another engine was asked for than ran only where the model's kind decided it; the page says why.
-    engine = "auto" if "engine_reason" in info else info["engine"]
+    engine = "auto" if "engine_reason" in info or info["engine"] == "imputation" else info["engine"]
     tell(f"fitting '{model.card.name}' again")
     fit = model.fit(
         cohort,

@@ -1,0 +1,93 @@
+"""What complete rows alone would say of what a model with imputed values is asked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from alliance_bayes.checks.refits import focal, refitted
+from alliance_bayes.effects import EffectTable
+from alliance_bayes.effects.options import make_options
+from alliance_bayes.effects.summary import summarise
+from alliance_bayes.errors import AllianceBayesError
+from alliance_bayes.fit import FittedModel
+from alliance_bayes.report.codings import decided
+from alliance_bayes.report.drawn import error_of, lacking, seen
+from alliance_bayes.report.text import claim, column_name
+
+if TYPE_CHECKING:
+    from alliance_bayes.report.view import View
+
+__all__ = ["Comparison", "compared_with", "of_complete_rows"]
+
+# Rows, and a share of them, without which a model of complete rows is another one.
+_LEAST = 20
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """The association by complete rows beside that of all rows.
+
+    Parameters
+    ----------
+    rows
+        That of complete rows.
+    what
+        What it is.
+    complete, own
+        Either as it is printed.
+    verdict
+        "pass" where both say the same of its direction, else "warn".
+    """
+
+    rows: EffectTable
+    what: str
+    complete: str
+    own: str
+    verdict: str
+
+
+def of_complete_rows(fit: FittedModel, *, prob: float) -> EffectTable | None:
+    """The focal slope fitted to the rows without a missing value; None where it cannot be, or all are complete."""
+    known = decided(fit)
+    if ("complete rows", prob) not in known:
+        known["complete rows", prob] = _fitted(fit, prob)
+    found: EffectTable | None = known["complete rows", prob]
+    return found
+
+
+def _fitted(fit: FittedModel, prob: float) -> EffectTable | None:
+    names = [name for name in lacking(fit) if name in fit.spec.columns]
+    if not names or error_of(fit) or fit.spec.focal_predictor(fit.design) is None:
+        return None
+    keep = seen(fit, *names)
+    if keep.sum() < _LEAST:
+        return None
+    try:
+        other = refitted(fit, keep=keep)
+    except AllianceBayesError:
+        return None
+    other = replace(other, people=None if fit.people is None else fit.people[keep])
+    return summarise([focal(other)], make_options(other, prob=prob))
+
+
+def compared_with(view: View) -> Comparison | None:
+    """Complete rows beside all rows; None where it may not be told, or nothing is to be compared."""
+    table = of_complete_rows(view.fit, prob=view.prob)
+    if table is None or not len(table):
+        return None
+    shown, own = view.estimated("missing", table), view.estimates
+    row, other = shown.first("slope"), own.first("slope")
+    if row is None or other is None or row.name != other.name or np.isnan(float(row["mean"])):
+        return None
+    first, second = claim(row), claim(other)
+    alike = (first.settled, first.above) == (second.settled, second.above) or not (first.settled or second.settled)
+    return Comparison(
+        table,
+        f"slope of {column_name(str(row['term']))}",
+        shown.printed(row),
+        own.printed(other),
+        "pass" if alike else "warn",
+    )

@@ -1,0 +1,93 @@
+"""Which of the analysed values were observed and which were drawn, and how many of the latter a page may tell."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from alliance_bayes.fit import FittedModel
+from alliance_bayes.report.text import count
+
+__all__ = [
+    "auxiliary_of",
+    "error_of",
+    "few_lacking",
+    "is_imputed",
+    "lacking",
+    "lacking_people",
+    "seen",
+    "shown_lacking",
+    "values_drawn",
+]
+
+
+def is_imputed(fit: FittedModel) -> bool:
+    """Whether values were drawn with the parameters, so that the analysed rows are those of one completed table."""
+    return fit.imputation is not None
+
+
+def error_of(fit: FittedModel) -> dict[str, float]:
+    """SD of the error of measurement by column whose true values were drawn."""
+    if fit.imputation is None:
+        return {}
+    return {name: float(fit.spec.error[name]) for name in fit.imputation.places if name in fit.spec.error}
+
+
+def auxiliary_of(fit: FittedModel) -> tuple[str, ...]:
+    """Columns outside the model that took part in the imputation."""
+    return tuple(fit.spec.auxiliary) if is_imputed(fit) else ()
+
+
+def lacking(fit: FittedModel) -> dict[str, np.ndarray]:
+    """Rows that lack a value by column, of the model and then auxiliary; of one with an error it is not known which."""
+    if fit.imputation is None:
+        return {}
+    places = fit.imputation.places
+    names = [*(name for name in (fit.design.outcome.name, *fit.spec.columns) if name in places), *auxiliary_of(fit)]
+    return {
+        name: places[name]
+        for name in dict.fromkeys(names)
+        if name in places and name not in fit.spec.error and places[name].size
+    }
+
+
+def seen(fit: FittedModel, *names: str) -> np.ndarray:
+    """Whether each analysed row has an observed value of some columns, shape (n,); of one with an error none has."""
+    found = np.ones(len(fit.design.frame), dtype=bool)
+    if fit.imputation is not None:
+        for name in names:
+            found[fit.imputation.places.get(name, np.zeros(0, dtype=np.int64))] = False
+    return found
+
+
+def lacking_people(fit: FittedModel, name: str) -> int:
+    """People with rows that lack a value of a column."""
+    places = lacking(fit).get(name)
+    return 0 if places is None else places.size if fit.people is None else int(np.unique(fit.people[places]).size)
+
+
+def shown_lacking(fit: FittedModel, name: str, small: int) -> int | None:
+    """Rows that lack a value of a column; None where they are those of too few people, or all but a few have none.
+
+    Nor where it differs by a few from the number in the whole table, which Table 1 has.
+    """
+    theirs, n = lacking_people(fit, name), lacking(fit).get(name, np.zeros(0)).size
+    before = dict(fit.info.get("missing") or {}).get(name, n)
+    few = [0 < theirs < small, 0 < fit.count_people(seen(fit, name)) < small, 0 < abs(before - n) < small]
+    return None if any(few) else int(n)
+
+
+def few_lacking(fit: FittedModel, small: int) -> frozenset[str]:
+    """Columns of which it is not told how many rows lack a value: an exact mean of what was observed would tell it."""
+    return frozenset(name for name in lacking(fit) if shown_lacking(fit, name, small) is None)
+
+
+def values_drawn(fit: FittedModel, small: int) -> str | None:
+    """How many values of the model's columns were drawn in place of missing ones; empty where that is not told.
+
+    None where no value of the model was missing.
+    """
+    own = [name for name in lacking(fit) if name not in auxiliary_of(fit)]
+    if not own:
+        return None
+    shown = [shown_lacking(fit, name, small) for name in own]
+    return "" if None in shown else count(sum(n or 0 for n in shown))

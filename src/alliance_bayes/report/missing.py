@@ -1,0 +1,328 @@
+"""What was not observed: by column, in patterns, against what was drawn, and what complete rows alone would say."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from alliance_bayes.effects import EffectTable
+from alliance_bayes.fit import FittedModel
+from alliance_bayes.report.codings import tally
+from alliance_bayes.report.complete_rows import Comparison, compared_with, of_complete_rows
+from alliance_bayes.report.drawn import auxiliary_of, error_of, lacking, seen, shown_lacking, values_drawn
+from alliance_bayes.report.patterns import MOST_COLUMNS, Pattern, patterns_of, shown_patterns
+from alliance_bayes.report.sections import Section
+from alliance_bayes.report.small_counts import NOT_SHOWN, hidden_levels, unit_words
+from alliance_bayes.report.style import ACCENT, GREY, LIGHT, SECOND
+from alliance_bayes.report.svg import Picture
+from alliance_bayes.report.tables import Table
+from alliance_bayes.report.text import (
+    capital,
+    clean,
+    column_name,
+    count,
+    join,
+    number,
+    percent,
+    shortened,
+    unit_of,
+    units,
+)
+from alliance_bayes.report.untold import is_two_valued, observed_told
+from alliance_bayes.report.wording import Wording, read_wording
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from alliance_bayes.report.view import View
+
+__all__ = ["missing"]
+
+SENTENCES = Wording("alliance_bayes.report", "sentences/missing.toml")
+_QUARTILES = (0.25, 0.5, 0.75)
+
+
+def _headings(name: str) -> list[str]:
+    return list(read_wording("alliance_bayes.report", "sentences/missing.toml")[name])
+
+
+@dataclass(frozen=True)
+class _Numbers:
+    """Mean, SD and quartiles of some values of a number, in its own unit."""
+
+    mean: float
+    sd: float
+    quartiles: tuple[float, ...]
+
+    @classmethod
+    def of(cls, values: np.ndarray) -> _Numbers:
+        """Of values in one axis, or by table in two: SDs are averaged over tables."""
+        tables = np.atleast_2d(values)
+        sd = float(tables.std(axis=1, ddof=1).mean()) if tables.shape[1] > 1 else np.nan
+        return cls(float(values.mean()), sd, tuple(map(float, np.quantile(values, _QUARTILES))))
+
+    def rounded(self, places: int) -> dict[str, float]:
+        """For the JSON, no more exact than the page: an exact mean would tell of how many it is."""
+        return {"mean": round(self.mean, places), "sd": round(self.sd, places)}
+
+
+@dataclass(frozen=True)
+class _Column:
+    """An incomplete column: how many rows lack a value, and what is observed and drawn, where that may be told."""
+
+    name: str
+    n: int | None
+    beside: bool
+    numbers: tuple[_Numbers, _Numbers] | None = None
+    shares: Mapping[str, tuple[float, float]] | None = None
+    places: int = 1
+
+
+def missing(view: View) -> Section | None:
+    """The section; None where every value was observed."""
+    fit, small = view.fit, view.small
+    if fit.imputation is None:
+        return None
+    columns = [_column(fit, name, small, withheld=view.withheld) for name in lacking(fit)]
+    content: list[str | Table | Picture] = []
+    error = join([column_name(name) for name in error_of(fit)])
+    beside = [column_name(name) for name in auxiliary_of(fit)]
+    if (values := values_drawn(fit, small)) is not None:
+        content.append(SENTENCES("introduction", values=values, beside=join(beside)))
+    if error:
+        content.append(SENTENCES("introduction_error", error=error))
+    patterns: list[Pattern] = []
+    if columns:
+        content.append(_table(fit, columns, small, withheld=view.withheld))
+        patterns = _patterns(fit, small)
+        content.append(_pattern_picture(view, patterns) if patterns else SENTENCES("no_pattern", small=small))
+        if (picture := _against(view, columns)) is not None:
+            content.append(picture)
+    rows: EffectTable | None = None
+    found = None if view.withheld else compared_with(view)
+    if found is not None:
+        content.append(_compared(fit, found))
+        rows = found.rows
+    numbers = {
+        "missing": {
+            "columns": [_record(column) for column in columns],
+            "patterns": [{"lacks": None if one.lacks is None else list(one.lacks), "n": one.n} for one in patterns],
+        }
+    }
+    return Section.of(
+        "missing",
+        SENTENCES("title"),
+        *content,
+        numbers=numbers,
+        rows=rows,
+        remake=None if rows is None else partial(of_complete_rows, prob=view.prob),
+    )
+
+
+def _record(column: _Column) -> dict[str, Any]:
+    record: dict[str, Any] = {"column": column.name, "missing": column.n, "in_model": not column.beside}
+    if column.numbers is not None:
+        observed, imputed = (one.rounded(column.places) for one in column.numbers)
+        record |= {"observed": observed, "imputed": imputed}
+    if column.shares is not None:
+        for place, name in enumerate(("observed", "imputed")):
+            record[name] = {level: round(shares[place], 3) for level, shares in column.shares.items()}
+    return record
+
+
+def _column(fit: FittedModel, name: str, small: int, *, withheld: bool) -> _Column:
+    """A column; draws that did not pass the checks are not described."""
+    kept = fit.imputation
+    assert kept is not None
+    bare = _Column(name, shown_lacking(fit, name, small), name in auxiliary_of(fit))
+    if withheld or name not in fit.design.frame or bare.n is None:
+        return bare
+    there, drawn = seen(fit, name), kept.values[name]
+    categorical = isinstance(fit.design.frame[name].dtype, pd.CategoricalDtype)
+    if categorical or is_two_valued(fit, name):
+        if name in fit.unnamed_columns or hidden_levels(fit, small).get(name):
+            return bare
+        codes, levels = fit.design.levels_of(name) if categorical else _two(fit, name)
+        observed = tally(fit, np.where(there, codes, -1), len(levels))
+        if ((observed > 0) & (observed < small)).any():
+            return bare
+        share = np.bincount(codes[there], minlength=len(levels)) / there.sum()
+        values = drawn if categorical else np.searchsorted([float(level) for level in levels], drawn)
+        own = np.bincount(values.astype(np.int64).ravel(), minlength=len(levels)) / drawn.size
+        shares = {level: (float(share[k]), float(own[k])) for k, level in enumerate(levels)}
+        return replace(bare, shares=shares)
+    if not observed_told(fit, name, None, small)[""]:
+        return bare
+    both = _Numbers.of(fit.design.frame[name].to_numpy(float)[there]), _Numbers.of(drawn)
+    places = max(0, 1 - int(np.floor(np.log10(both[0].sd)))) if both[0].sd > 0 else 1
+    return replace(bare, numbers=both, places=places)
+
+
+def _two(fit: FittedModel, name: str) -> tuple[np.ndarray, Sequence[str]]:
+    values = fit.design.frame[name].to_numpy(float)
+    found = np.unique(values)
+    return np.searchsorted(found, values), [f"{value:g}" for value in found]
+
+
+def _table(fit: FittedModel, columns: Sequence[_Column], small: int, *, withheld: bool) -> Table:
+    n, rows = fit.flow.analysed, []
+    for column in columns:
+        name = SENTENCES("role", column=column_name(column.name), beside=column.beside)
+        told = NOT_SHOWN
+        if column.n is not None:
+            told = SENTENCES("missing", n=count(column.n), share=percent(column.n / n, 1))
+        if column.shares is not None:
+            rows.append([name, told, "", ""])
+            for level, shares in column.shares.items():
+                label = SENTENCES("level", column=column_name(column.name), level=clean(level))
+                rows.append([label, "", *(percent(share, 1) for share in shares)])
+        elif column.numbers is not None:
+            printed = [f"{number(o.mean, column.places)} ({number(o.sd, column.places)})" for o in column.numbers]
+            rows.append([name, told, *printed])
+        else:
+            rows.append([name, told, NOT_SHOWN, NOT_SHOWN])
+    kept = fit.imputation
+    assert kept is not None
+    own = [column for column in columns if not column.beside]
+    return Table.of(
+        "table-missing",
+        SENTENCES("caption", shown=any(one.numbers or one.shares for one in columns)),
+        _headings("headings"),
+        rows,
+        note=SENTENCES(
+            "note",
+            tables=count(kept.tables),
+            few=any(one.n is None or (one.numbers is None and one.shares is None) for one in own) and not withheld,
+            withheld=withheld,
+            small=small,
+            beside=any(one.beside for one in columns),
+        ),
+    )
+
+
+def _patterns(fit: FittedModel, small: int) -> list[Pattern]:
+    """Patterns of rows; where somebody has several, each must be of enough people."""
+    places = lacking(fit)
+    most = sorted(places, key=lambda name: -places[name].size)[:MOST_COLUMNS]
+    chosen = {name: places[name] for name in places if name in most}
+    n = len(fit.design.frame)
+    if fit.people is not None:
+        return []
+    totals = {name: shown_lacking(fit, name, small) for name in chosen}
+    return shown_patterns(patterns_of(chosen, n), totals, small)
+
+
+def _lacks(pattern: Pattern) -> str | None:
+    return None if pattern.lacks is None else join([column_name(name) for name in pattern.lacks])
+
+
+def _pattern_picture(view: View, patterns: Sequence[Pattern]) -> Picture:
+    fit, n = view.fit, len(view.fit.design.frame)
+    names = [name for name in lacking(fit) if any(name in (one.lacks or ()) for one in patterns)]
+    printed = [(count(one.n), percent(one.n / n, 1)) for one in patterns]
+
+    def paint(figure: Figure) -> None:
+        axes = figure.subplots()
+        for line, one in enumerate(patterns):
+            for place, name in enumerate(names):
+                if one.lacks is None:
+                    axes.text(place, line, "…", ha="center", va="center", color=GREY)
+                    continue
+                fill, edge = (SECOND, SECOND) if name in one.lacks else ("none", GREY)
+                axes.scatter([place], [line], marker="s", s=120, color=fill, edgecolors=edge)
+            axes.text(len(names) - 0.4, line, "  ".join(printed[line]), va="center")
+        axes.set_xlim(-0.6, len(names) + 1.2)
+        axes.set_ylim(len(patterns) - 0.5, -0.5)
+        axes.set_xticks(range(len(names)), [shortened(column_name(name), 16) for name in names])
+        axes.xaxis.tick_top()
+        axes.set_yticks(range(len(patterns)), [str(line + 1) for line in range(len(patterns))])
+        axes.set_ylabel("pattern")
+        axes.tick_params(length=0)
+        for spine in axes.spines.values():
+            spine.set_visible(False)
+
+    whole = [
+        SENTENCES("pattern_line", lacks=_lacks(one), n=of[0], share=of[1])
+        for one, of in zip(patterns, printed, strict=True)
+    ]
+    return view.figure(
+        paint,
+        name="missing-patterns",
+        title=SENTENCES("pattern_title"),
+        caption=SENTENCES(
+            "pattern_caption",
+            units=unit_words(fit),
+            rest=any(one.lacks is None for one in patterns),
+            some=len(lacking(fit)) > MOST_COLUMNS,
+        ),
+        description=SENTENCES("pattern_description", patterns=whole),
+        size=(4.9, 0.9 + 0.34 * len(patterns)),
+        data=Table.of(
+            "missing-patterns-data",
+            SENTENCES("pattern_title"),
+            _headings("pattern_headings"),
+            [
+                (capital(SENTENCES("pattern_name", lacks=_lacks(one))), *of)
+                for one, of in zip(patterns, printed, strict=True)
+            ],
+        ),
+    )
+
+
+def _against(view: View, columns: Sequence[_Column]) -> Picture | None:
+    """Observed against imputed numbers of every column of which both may be told."""
+    told = [column for column in columns if column.numbers is not None][:MOST_COLUMNS]
+    kept = view.fit.imputation
+    if not told or kept is None:
+        return None
+    kinds = (SENTENCES("observed"), SENTENCES("imputed"))
+
+    def paint(figure: Figure) -> None:
+        every = np.atleast_1d(figure.subplots(len(told), 1))
+        for axes, column in zip(every, told, strict=True):
+            looks = ((ACCENT, "-", "o"), (SECOND, (0, (2, 1)), "D"))
+            for line, (one, (colour, style, marker)) in enumerate(zip(column.numbers or (), looks, strict=True)):
+                lower, _, upper = one.quartiles
+                axes.plot([lower, upper], [line, line], color=colour, linewidth=3, linestyle=style)
+                axes.plot([one.mean], [line], marker, color=colour, markersize=6)
+            axes.set_yticks([0, 1], kinds)
+            axes.set_ylim(1.6, -0.6)
+            axes.set_xlabel(f"{column_name(column.name)} ({units(unit_of(view.fit.design, column.name))})")
+            axes.grid(axis="x", color=LIGHT)
+
+    rows = [
+        (
+            column_name(column.name),
+            kind,
+            number(one.mean, column.places),
+            *(number(value, column.places) for value in one.quartiles),
+        )
+        for column in told
+        for kind, one in zip(kinds, column.numbers or (), strict=True)
+    ]
+    title = SENTENCES("against_title")
+    return view.figure(
+        paint,
+        name="missing-against",
+        title=title,
+        caption=SENTENCES("against_caption", tables=count(kept.tables)),
+        description="; ".join(f"{row[0]}, {row[1]}: {row[2]} ({row[3]} to {row[5]})" for row in rows) + ".",
+        size=(4.9, 0.4 + 1.25 * len(told)),
+        data=Table.of("missing-against-data", title, _headings("against_headings"), rows, words=(1,)),
+    )
+
+
+def _compared(fit: FittedModel, found: Comparison) -> str:
+    return SENTENCES(
+        "compared",
+        units=unit_words(fit),
+        what=found.what,
+        complete=found.complete,
+        own=found.own,
+        same=found.verdict == "pass",
+    )

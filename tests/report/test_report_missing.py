@@ -1,0 +1,245 @@
+"""Pages of models with imputed values: what they say of whom was observed, and that nothing tells of few people."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.optimize import Bounds, LinearConstraint, milp
+
+import alliance_bayes as ab
+from alliance_bayes.fit import FittedModel
+from alliance_bayes.imputation.imputed import GROUP, Imputed
+from alliance_bayes.report import Rendered, Report
+from alliance_bayes.report.drawn import lacking, seen, shown_lacking, values_drawn
+from alliance_bayes.report.patterns import patterns_of, shown_patterns
+from builders import fitted, rendered
+from counting import counts_told, told_twice
+from imputing import table
+from report.test_report_counting import FORMULA, OPTIONS, frame_of
+from report.test_report_page import parsed
+
+SMALL = 10
+SECTIONS = ["data", "missing", "model", "effects", "limitations", "methods", "reproduction"]
+
+
+@pytest.fixture(scope="module")
+def data() -> pd.DataFrame:
+    """Numbers, an indicator and a factor with gaps, and a column that four people lack."""
+    frame, rng = table(n=400, complete=True), np.random.default_rng(1)
+    for name, share in (("y", 0.15), ("x", 0.15), ("z", 0.1)):
+        frame.loc[rng.random(len(frame)) < share, name] = np.nan
+    frame["g"] = pd.Categorical(rng.choice(["a", "b", "c"], len(frame)))
+    frame.loc[rng.random(len(frame)) < 0.1, "g"] = None
+    frame["u"] = np.round(rng.normal(30, 9, len(frame)))
+    frame.loc[:3, "u"] = np.nan
+    return frame
+
+
+@pytest.fixture(scope="module")
+def fit(data: pd.DataFrame) -> FittedModel:
+    model = ab.Model("y ~ x + z + w + u + g", missing="impute", auxiliary=("aux",), focal="x")
+    return model.fit(ab.read_cohort(data), seed=3, draws=1000, progress=False)
+
+
+@pytest.fixture(scope="module")
+def page(fit: FittedModel) -> Rendered:
+    made = Report(sections=SECTIONS).render(fit)
+    assert not made.withheld
+    return made
+
+
+def test_nothing_false_is_said_of_a_page_with_imputed_values(page: Rendered) -> None:
+    text = re.sub(r"\s+", " ", parsed(page.html).text)
+    for false in ("othing was imputed", "none with a missing value", "in a column of the model were left out"):
+        assert false not in text
+    assert "(missing at random)" in page.numbers["methods"]["text"]
+    assert set(page.numbers["methods"]["references"]) >= {"ibrahim1999", "bartlett2015", "erler2016"}
+
+
+def test_table_1_describes_what_was_observed(page: Rendered, data: pd.DataFrame) -> None:
+    summary = {row["variable"]: row for row in page.numbers["participants"]["summary"] if "mean" in row}
+    for name in ("y", "x"):
+        # As printed, to two digits of the SD: that of x is 1.0, of y 3.8.
+        assert summary[name]["mean"] == pytest.approx(data[name].mean(), abs=0.05)
+        assert summary[name]["sd"] == pytest.approx(data[name].std(), abs=0.05)
+        assert summary[name]["n"] is None
+    # As the JSON has it, to five digits.
+    assert summary["w"]["mean"] == pytest.approx(data["w"].mean(), abs=1e-5)
+    assert summary["w"]["n"] == len(data)
+
+
+def test_the_section_counts_what_is_missing(page: Rendered, data: pd.DataFrame, fit: FittedModel) -> None:
+    columns = {row["column"]: row for row in page.numbers["missing"]["columns"]}
+    assert {name: row["missing"] for name, row in columns.items()} == {
+        **{name: int(data[name].isna().sum()) for name in ("y", "x", "z", "g")},
+        "u": None,
+    }
+    kept = fit.imputation
+    assert kept is not None
+    assert columns["x"]["observed"]["mean"] == pytest.approx(data["x"].mean(), abs=0.05)
+    assert columns["x"]["imputed"]["mean"] == pytest.approx(kept.values["x"].mean(), abs=0.05)
+    shares = data["g"].value_counts(normalize=True)
+    # Rounded to a tenth of a per cent.
+    assert columns["g"]["observed"] == pytest.approx(shares.to_dict(), abs=0.0006)
+    assert sum(columns["g"]["imputed"].values()) == pytest.approx(1, abs=0.002)
+    # Of what four people lack, nothing: neither how many they are nor any sum that holds them.
+    assert "imputed" not in columns["u"]
+    assert values_drawn(fit, SMALL) == ""
+    assert page.numbers["answer"]["people"].endswith("some missing values imputed;")
+
+
+def test_patterns_are_those_of_the_table(page: Rendered, data: pd.DataFrame) -> None:
+    lacks = data[["y", "x", "z", "u", "g"]].isna()
+    total = 0
+    for one in page.numbers["missing"]["patterns"]:
+        total += one["n"]
+        if one["lacks"] is not None:
+            own = (lacks == [name in one["lacks"] for name in lacks]).all(axis=1)
+            assert one["n"] == int(own.sum()) >= SMALL
+    assert total == len(data)
+
+
+def test_complete_rows_are_compared(page: Rendered, fit: FittedModel, data: pd.DataFrame) -> None:
+    """The slope of complete rows is that of the model that leaves the others out, but for the scales of its priors."""
+    assert page.rows is not None
+    row = page.rows.loc["missing/slope/x/sample"]
+    model = ab.Model("y ~ x + z + w + u + g", focal="x")
+    other = model.fit(ab.read_cohort(data.drop(columns="aux")), seed=1, draws=1000, progress=False).effects()
+    slope = other.loc["slope/x/sample"]
+    # The priors of the coefficients scale with the SD of the rows, which differs by per cents.
+    assert row["mean"] == pytest.approx(slope["mean"], abs=0.1 * slope["sd"])
+    assert row["sd"] == pytest.approx(slope["sd"], rel=0.1)
+
+
+def test_the_share_of_missing_information_is_shown_where_values_were_imputed(page: Rendered) -> None:
+    headings = [cell.text for cell in parsed(page.html).by_id("effects").all("th")]
+    assert "Missing information" in headings
+    plain = rendered(fitted(), sections=["effects"])
+    assert "Missing information" not in [cell.text for cell in parsed(plain.html).all("th")]
+
+
+def test_a_closed_gate_shows_nothing_that_was_drawn(fit: FittedModel) -> None:
+    short = replace(fit, tree=fit.thinned(200).tree)
+    made = Report(sections=["missing"]).render(short)
+    assert made.withheld
+    assert all({*row} == {"column", "missing", "in_model"} for row in made.numbers["missing"]["columns"])
+
+
+def test_without_imputation_there_is_no_such_section() -> None:
+    page = rendered(fitted())
+    assert "missing" not in page.numbers
+    assert parsed(page.html).all("section")
+    assert "missing" not in [node.attributes.get("id") for node in parsed(page.html).all("section")]
+
+
+def test_which_values_were_observed(fit: FittedModel, data: pd.DataFrame) -> None:
+    assert {name: places.size for name, places in lacking(fit).items()} == {
+        name: int(data[name].isna().sum()) for name in ("y", "x", "z", "u", "g")
+    }
+    assert np.array_equal(seen(fit, "x", "y"), data[["x", "y"]].notna().all(axis=1))
+    assert shown_lacking(fit, "u", SMALL) is None
+    assert shown_lacking(fit, "u", 2) == 4
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(1, 3), st.integers(0, 2**32 - 1), st.integers(3, 10))
+def test_no_pattern_of_few_people_can_be_solved_for(columns: int, seed: int, small: int) -> None:
+    """Whoever knows the shown patterns, the totals and the sum of the others finds no count of few people."""
+    rng = np.random.default_rng(seed)
+    n = int(rng.integers(20, 120))
+    lacks = rng.random((n, columns)) < rng.uniform(0, 0.4, columns)
+    names = [f"c{k}" for k in range(columns)]
+    places = {name: np.flatnonzero(lacks[:, k]) for k, name in enumerate(names)}
+    totals = {name: None if 0 < own.size < small else int(own.size) for name, own in places.items()}
+    patterns = patterns_of(places, n)
+    assert sum(patterns.values()) == n
+    shown = shown_patterns(patterns, totals, small)
+    told = {one.lacks: one.n for one in shown if one.lacks is not None}
+    assert all(patterns[key] == size >= small for key, size in told.items())
+    if not shown:
+        return
+    every = [key for r in range(columns + 1) for key in itertools.combinations(names, r)]
+    rows, sides = [np.ones(len(every))], [n]
+    for name, total in totals.items():
+        if total is not None:
+            rows.append(np.array([name in key for key in every], dtype=float))
+            sides.append(total)
+    for key, size in told.items():
+        rows.append(np.array([one == key for one in every], dtype=float))
+        sides.append(size)
+    if all(one.lacks is not None for one in shown):
+        assert sum(told.values()) == n
+        return
+    for key, size in patterns.items():
+        if size >= small or key in told:
+            continue
+        goal = np.array([one == key for one in every], dtype=float)
+        known = LinearConstraint(np.array(rows), sides, sides)
+        whole = np.ones(len(every))
+        found = set()
+        for sign in (1.0, -1.0):
+            end = milp(sign * goal, constraints=[known], bounds=Bounds(0, n), integrality=whole)
+            found.add(round(float(sign * end.fun)))
+        assert len(found) == 2
+
+
+def test_no_exact_mean_of_what_few_people_lack(page: Rendered, data: pd.DataFrame) -> None:
+    """By an exact mean of whole numbers, anybody could work out of how many people it is."""
+    mean, n = data["u"].mean(), len(data)
+    told = next(row["mean"] for row in page.numbers["participants"]["summary"] if row["variable"] == "u")
+    # As it is printed, it may be the mean of any number of people.
+    assert all(np.ceil((told - 0.05) * (n - k)) <= np.floor((told + 0.05) * (n - k)) for k in range(1, SMALL))
+    for text in (page.html, str(page.numbers)):
+        assert f"{mean:.5g}" not in text
+        assert f"{mean:.4g}" not in text
+
+
+def with_gaps(fit: FittedModel, places: dict[str, np.ndarray]) -> FittedModel:
+    """The fit as if values in some places had been drawn: what stands there."""
+    frame, shape = fit.design.frame, (*fit.shape, len(fit.design.terms))
+    stand = {
+        name: frame[name].cat.codes.to_numpy() if hasattr(frame[name], "cat") else frame[name].to_numpy(float)
+        for name in places
+    }
+    values = {name: np.tile(stand[name][at], (5, 1)) for name, at in places.items()}
+    means = np.broadcast_to(fit.design.rows.x.mean(axis=0), shape)
+    groups = {name: fit.tree[name].to_dataset() for name in ("posterior", "sample_stats")}
+    kept = Imputed(places, values, means, {}).dataset()
+    return replace(fit, tree=xr.DataTree.from_dict(groups | {GROUP: kept}))
+
+
+@pytest.mark.slow
+def test_no_page_with_imputed_values_tells_how_few_people_have_a_value() -> None:
+    """Two pages alike but for how few people have a value, of 100 who were asked and of everybody."""
+    tables, formula = [{0: 116, 1: 4}, {0: 113, 1: 7}], FORMULA.format("relapse")
+    made = []
+    for seed, counts in enumerate(tables):
+        fit = fitted(frame_of(seed, relapse=counts), formula=formula, draws=300, spec={**OPTIONS, "focal": "relapse"})
+        gaps = np.flatnonzero(fit.design.frame["relapse"].to_numpy() == 0)[:20]
+        made.append(rendered(with_gaps(fit, {"relapse": gaps}), small=SMALL))
+    for n, lost in ((120, 0), (100, 20)):
+        found = [
+            (
+                counts_told(page.html, page.numbers, ["relapse"], [0, 1], n, scales=(2.5 * 19, 0.5 * 19)),
+                (counts[0] - lost, counts[1]),
+            )
+            for page, counts in zip(made, tables, strict=True)
+        ]
+        assert told_twice(found) == set()
+
+
+@pytest.mark.slow
+def test_the_page_is_verified(fit: FittedModel, data: pd.DataFrame, tmp_path: Path) -> None:
+    file = tmp_path / "page.html"
+    Report().render(fit).write(file)
+    found = ab.verify_report(file, ab.read_cohort(data))
+    assert found.problems == ()
