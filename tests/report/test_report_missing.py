@@ -213,7 +213,7 @@ def with_gaps(fit: FittedModel, places: dict[str, np.ndarray]) -> FittedModel:
     values = {name: np.tile(stand[name][at], (5, 1)) for name, at in places.items()}
     means = np.broadcast_to(fit.design.rows.x.mean(axis=0), shape)
     groups = {name: fit.tree[name].to_dataset() for name in ("posterior", "sample_stats")}
-    kept = Imputed(places, values, means, {}).dataset()
+    kept = Imputed(places, values, means, {}, np.tile(np.arange(fit.shape[1]), (fit.shape[0], 1))).dataset()
     return replace(fit, tree=xr.DataTree.from_dict(groups | {GROUP: kept}))
 
 

@@ -15,7 +15,8 @@ from alliance_bayes.errors import AllianceBayesError
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.report.codings import decided
 from alliance_bayes.report.drawn import error_of, lacking, seen
-from alliance_bayes.report.text import claim, column_name
+from alliance_bayes.report.text import column_name
+from alliance_bayes.report.verdicts import claim
 
 if TYPE_CHECKING:
     from alliance_bayes.report.view import View

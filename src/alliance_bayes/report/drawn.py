@@ -9,8 +9,10 @@ from alliance_bayes.report.text import count
 
 __all__ = [
     "auxiliary_of",
+    "draws_per_set",
     "error_of",
     "few_lacking",
+    "is_given",
     "is_imputed",
     "lacking",
     "lacking_people",
@@ -23,6 +25,11 @@ __all__ = [
 def is_imputed(fit: FittedModel) -> bool:
     """Whether values were drawn with the parameters, so that the analysed rows are those of one completed table."""
     return fit.imputation is not None
+
+
+def is_given(fit: FittedModel) -> bool:
+    """Whether values were imputed before the model was fitted, by somebody else: how is not known."""
+    return is_imputed(fit) and bool(dict(fit.info.get("imputation") or {}).get("given"))
 
 
 def error_of(fit: FittedModel) -> dict[str, float]:
@@ -48,6 +55,14 @@ def lacking(fit: FittedModel) -> dict[str, np.ndarray]:
         for name in dict.fromkeys(names)
         if name in places and name not in fit.spec.error and places[name].size
     }
+
+
+def draws_per_set(fit: FittedModel) -> int:
+    """Draws of a chain that share one set of values, about; 1 where none were drawn."""
+    if fit.imputation is None:
+        return 1
+    first = fit.imputation.table[0]
+    return max(1, round(first.size / np.unique(first).size))
 
 
 def seen(fit: FittedModel, *names: str) -> np.ndarray:

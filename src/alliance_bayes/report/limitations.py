@@ -14,7 +14,7 @@ from alliance_bayes.model.windows import lagged_outcome
 from alliance_bayes.report.adjustment import after_care_began
 from alliance_bayes.report.checked import CAUTIONS
 from alliance_bayes.report.confounding import unmeasured_limitation
-from alliance_bayes.report.drawn import auxiliary_of, error_of, is_imputed, seen, values_drawn
+from alliance_bayes.report.drawn import auxiliary_of, error_of, is_given, is_imputed, seen, values_drawn
 from alliance_bayes.report.privacy import ShownFlow
 from alliance_bayes.report.sections import Section
 from alliance_bayes.report.small_counts import analysed_words, one_value_each, unit_words
@@ -93,6 +93,7 @@ def limits_of_data(fit: FittedModel, small: int) -> list[str]:
         moments=fit.moments is not None,
         weighted=fit.design.rows.weights is not None,
         imputed=values_drawn(fit, small) is not None,
+        given=is_given(fit),
         beside=join([column_name(name) for name in auxiliary_of(fit)]),
     )
 

@@ -15,7 +15,16 @@ from alliance_bayes.imputation.regressions import COEFFICIENT_SD, GROUP_SCALE, V
 from alliance_bayes.model import Design, PooledFactor
 from alliance_bayes.model.priors import StatedPrior
 from alliance_bayes.model.scales import is_who5
-from alliance_bayes.report.drawn import auxiliary_of, error_of, few_lacking, is_imputed, lacking, values_drawn
+from alliance_bayes.report.drawn import (
+    auxiliary_of,
+    draws_per_set,
+    error_of,
+    few_lacking,
+    is_given,
+    is_imputed,
+    lacking,
+    values_drawn,
+)
 from alliance_bayes.report.effect_sizes import rope_words
 from alliance_bayes.report.groups import SLOPES_JUDGED
 from alliance_bayes.report.limitations import is_simulated, parts_of
@@ -155,6 +164,9 @@ def imputation_sentences(fit: FittedModel, cite: Cited, small: int) -> list[str]
     if kept is None:
         return []
     outcome, beside = fit.design.outcome.name, auxiliary_of(fit)
+    if is_given(fit):
+        names = join([column_name(name) for name in lacking(fit)])
+        return [SENTENCES("given", columns=names, tables=count(kept.tables))]
     own = [name for name in lacking(fit) if name in fit.spec.columns]
     predictors = sorted((name for name in own if name != outcome), key=lambda name: kept.places[name].size)
     levels = [
@@ -179,7 +191,7 @@ def imputation_sentences(fit: FittedModel, cite: Cited, small: int) -> list[str]
         group=exact(GROUP_SCALE),
         error=join([f"{column_name(name)} (SD {exact(sd)})" for name, sd in error_of(fit).items()]),
         tables=count(kept.tables),
-        per_table=count(kept.per_state),
+        per_table=count(draws_per_set(fit)),
     )
 
 

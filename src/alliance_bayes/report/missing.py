@@ -14,7 +14,7 @@ from alliance_bayes.effects import EffectTable
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.report.codings import tally
 from alliance_bayes.report.complete_rows import Comparison, compared_with, of_complete_rows
-from alliance_bayes.report.drawn import auxiliary_of, error_of, lacking, seen, shown_lacking, values_drawn
+from alliance_bayes.report.drawn import auxiliary_of, error_of, is_given, lacking, seen, shown_lacking, values_drawn
 from alliance_bayes.report.patterns import MOST_COLUMNS, Pattern, patterns_of, shown_patterns
 from alliance_bayes.report.sections import Section
 from alliance_bayes.report.small_counts import NOT_SHOWN, hidden_levels, unit_words
@@ -93,7 +93,7 @@ def missing(view: View) -> Section | None:
     error = join([column_name(name) for name in error_of(fit)])
     beside = [column_name(name) for name in auxiliary_of(fit)]
     if (values := values_drawn(fit, small)) is not None:
-        content.append(SENTENCES("introduction", values=values, beside=join(beside)))
+        content.append(SENTENCES("introduction", values=values, beside=join(beside), given=is_given(fit)))
     if error:
         content.append(SENTENCES("introduction_error", error=error))
     patterns: list[Pattern] = []

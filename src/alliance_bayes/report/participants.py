@@ -14,7 +14,7 @@ from alliance_bayes.cohort.names import MANY_LEVELS
 from alliance_bayes.cohort.weights import weighted_quantiles
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.report.codings import level_counts
-from alliance_bayes.report.drawn import error_of, is_imputed, lacking, seen, values_drawn
+from alliance_bayes.report.drawn import error_of, is_given, is_imputed, lacking, seen, values_drawn
 from alliance_bayes.report.left_out import left_out
 from alliance_bayes.report.privacy import ShownFlow, shown_missing
 from alliance_bayes.report.sections import Section
@@ -89,6 +89,7 @@ def describe(fit: FittedModel, small: int) -> Section:
             one=one_row(fit),
             person=fit.people is None,
             imputed=is_imputed(fit),
+            given=is_given(fit),
             steps=bool(fit.flow.steps),
             values=values_drawn(fit, small),
             error=bool(error_of(fit)),

@@ -10,6 +10,7 @@ from alliance_bayes.cohort.flow import ROW
 from alliance_bayes.cohort.hashing import keyed_digest
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model import card_text
+from alliance_bayes.report.drawn import draws_per_set
 from alliance_bayes.report.sections import Section
 from alliance_bayes.report.small_counts import SMALL
 from alliance_bayes.report.tables import Table
@@ -55,7 +56,7 @@ def reproduction(view: View) -> Section:
     if fit.imputation is not None:
         settings += [
             ("Completed tables kept", count(fit.imputation.tables)),
-            ("Successive draws of a chain that share imputed values", count(fit.imputation.per_state)),
+            ("Successive draws of a chain that share imputed values", count(draws_per_set(fit))),
         ]
     if "same_people" in info:
         settings.append(("Only those with a value in", clean(", ".join(info["same_people"]))))
