@@ -121,8 +121,15 @@ class Contours:
             if point.name and all(abs(height - other) >= _ROOM * up for other in taken):
                 taken.append(height)
                 place = (point.predictor + 0.03 * across, height)
+                # Lines do not run through a name.
+                behind = {"facecolor": "white", "edgecolor": "none", "pad": 1.0}
                 axes.annotate(
-                    shortened(point.name, 24), (point.predictor, point.outcome), place, va="center", fontsize=10
+                    shortened(point.name, 24),
+                    (point.predictor, point.outcome),
+                    place,
+                    va="center",
+                    fontsize=10,
+                    bbox=behind,
                 )
         axes.set(xlim=(-0.015 * across, across), ylim=(-0.015 * up, up), xlabel=self.x, ylabel=self.y)
         places = 0 if min(across, up) >= 0.05 else 1
