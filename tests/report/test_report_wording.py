@@ -11,7 +11,7 @@ from jinja2 import TemplateSyntaxError, UndefinedError
 import alliance_bayes as ab
 from alliance_bayes.report.methods import REFERENCES
 from alliance_bayes.report.text import capital
-from alliance_bayes.report.wording import Wording, _environment, filled, read_wording
+from alliance_bayes.wording import Wording, _environment, filled, read_wording
 
 PACKAGE = Path(ab.__file__).parent
 FILES = sorted(path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.toml") if path.parent.name != "cards")

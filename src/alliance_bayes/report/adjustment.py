@@ -16,7 +16,7 @@ from alliance_bayes.report.svg import Picture
 from alliance_bayes.report.tables import Table
 from alliance_bayes.report.text import Row, capital, clean, column_name, interval_name, join, number, units
 from alliance_bayes.report.untold import unsaid
-from alliance_bayes.report.wording import Wording
+from alliance_bayes.wording import Wording
 
 if TYPE_CHECKING:
     from alliance_bayes.report.view import View

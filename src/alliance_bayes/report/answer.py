@@ -45,7 +45,7 @@ from alliance_bayes.report.text import (
 )
 from alliance_bayes.report.untold import unsaid
 from alliance_bayes.report.verdicts import Claim, answer_words, claim
-from alliance_bayes.report.wording import Wording
+from alliance_bayes.wording import Wording
 
 if TYPE_CHECKING:
     from alliance_bayes.report.view import View

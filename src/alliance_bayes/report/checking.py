@@ -16,7 +16,7 @@ from alliance_bayes.report.checked import Checked, Item
 from alliance_bayes.report.drawn import is_imputed
 from alliance_bayes.report.sections import Section
 from alliance_bayes.report.view import View
-from alliance_bayes.report.wording import Wording
+from alliance_bayes.wording import Wording
 
 __all__ = ["checking", "sensitivity"]
 

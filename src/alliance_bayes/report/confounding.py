@@ -19,7 +19,7 @@ from alliance_bayes.report.svg import Picture
 from alliance_bayes.report.tables import SHOWN, Table
 from alliance_bayes.report.text import Row, column_name, number, percent, unit_of, units
 from alliance_bayes.report.untold import unsaid
-from alliance_bayes.report.wording import Wording
+from alliance_bayes.wording import Wording
 
 if TYPE_CHECKING:
     from alliance_bayes.report.view import View

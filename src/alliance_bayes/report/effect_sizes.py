@@ -50,7 +50,7 @@ from alliance_bayes.report.text import (
     units,
 )
 from alliance_bayes.report.untold import untold
-from alliance_bayes.report.wording import Wording
+from alliance_bayes.wording import Wording
 
 if TYPE_CHECKING:
     from alliance_bayes.report.view import View

@@ -33,7 +33,7 @@ from alliance_bayes.report.small_counts import NOT_SHOWN, analysed_words, one_ro
 from alliance_bayes.report.svg import Picture
 from alliance_bayes.report.tables import SHOWN, Table
 from alliance_bayes.report.text import Row, count, factor_name, join, percent
-from alliance_bayes.report.wording import Wording
+from alliance_bayes.wording import Wording
 
 if TYPE_CHECKING:
     from alliance_bayes.report.view import View

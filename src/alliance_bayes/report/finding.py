@@ -9,7 +9,7 @@ from alliance_bayes.report.checked import Item
 from alliance_bayes.report.tables import Table
 from alliance_bayes.report.text import percent
 from alliance_bayes.report.verdicts import SCALE, UNSETTLED, Claim
-from alliance_bayes.report.wording import Wording
+from alliance_bayes.wording import Wording
 
 if TYPE_CHECKING:
     from alliance_bayes.report.answer import Answer

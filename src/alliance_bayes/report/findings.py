@@ -59,7 +59,7 @@ from alliance_bayes.report.verdicts import (
     margin_verdict,
     symptom_words,
 )
-from alliance_bayes.report.wording import Wording
+from alliance_bayes.wording import Wording
 
 __all__ = ["find"]
 

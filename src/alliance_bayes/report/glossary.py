@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
-from alliance_bayes.report.wording import read_wording
+from alliance_bayes.wording import read_wording
 
 __all__ = ["Term", "explained", "glossary"]
 

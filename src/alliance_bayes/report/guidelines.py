@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from alliance_bayes.report.sections import Section
 from alliance_bayes.report.tables import Table
-from alliance_bayes.report.wording import Wording, read_wording
+from alliance_bayes.wording import Wording, read_wording
 
 if TYPE_CHECKING:
     from alliance_bayes.report.view import View

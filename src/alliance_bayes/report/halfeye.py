@@ -15,7 +15,7 @@ from alliance_bayes.report.style import ACCENT, BAND, GREY, INK, LIGHT, SECOND
 from alliance_bayes.report.svg import Picture
 from alliance_bayes.report.tables import Table
 from alliance_bayes.report.text import clean, exact, is_probability, percent
-from alliance_bayes.report.wording import Wording
+from alliance_bayes.wording import Wording
 
 if TYPE_CHECKING:
     from collections.abc import Callable

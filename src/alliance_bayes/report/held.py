@@ -13,7 +13,7 @@ from alliance_bayes.checks.refits import called_difference
 from alliance_bayes.checks.sensitivity import SHIFT, numbers_of, prior_driven
 from alliance_bayes.report.checked import Item
 from alliance_bayes.report.complete_rows import compared_with
-from alliance_bayes.report.wording import Wording
+from alliance_bayes.wording import Wording
 
 if TYPE_CHECKING:
     from alliance_bayes.report.view import View

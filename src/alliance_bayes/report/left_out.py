@@ -14,7 +14,7 @@ from alliance_bayes.report.svg import Picture
 from alliance_bayes.report.tables import Table
 from alliance_bayes.report.text import clean, column_name, count, join, number, percent
 from alliance_bayes.report.untold import untold
-from alliance_bayes.report.wording import Wording
+from alliance_bayes.wording import Wording
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

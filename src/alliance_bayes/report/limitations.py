@@ -29,7 +29,7 @@ from alliance_bayes.report.text import (
     levels_of,
     percent,
 )
-from alliance_bayes.report.wording import Wording
+from alliance_bayes.wording import Wording
 
 if TYPE_CHECKING:
     from alliance_bayes.report.view import View

@@ -48,7 +48,7 @@ from alliance_bayes.report.text import (
 )
 from alliance_bayes.report.untold import telling_priors, untold
 from alliance_bayes.report.weights import weights_words
-from alliance_bayes.report.wording import Wording, read_wording
+from alliance_bayes.wording import Wording, read_wording
 
 if TYPE_CHECKING:
     from alliance_bayes.report.view import View

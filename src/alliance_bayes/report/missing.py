@@ -34,7 +34,7 @@ from alliance_bayes.report.text import (
     units,
 )
 from alliance_bayes.report.untold import is_two_valued, observed_told
-from alliance_bayes.report.wording import Wording, read_wording
+from alliance_bayes.wording import Wording, read_wording
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

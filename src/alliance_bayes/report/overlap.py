@@ -16,7 +16,7 @@ from alliance_bayes.report.small_counts import NOT_SHOWN, shown_cells, shown_cou
 from alliance_bayes.report.tables import SHOWN, Table
 from alliance_bayes.report.text import clean, column_name, count, factor_name, number, percent
 from alliance_bayes.report.untold import groups_told, is_two_valued
-from alliance_bayes.report.wording import Wording
+from alliance_bayes.wording import Wording
 
 if TYPE_CHECKING:
     from alliance_bayes.report.view import View

@@ -28,7 +28,7 @@ from alliance_bayes.report.text import (
     unit_of,
     units,
 )
-from alliance_bayes.report.wording import Wording
+from alliance_bayes.wording import Wording
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -31,7 +31,7 @@ from alliance_bayes.report.tables import Table
 from alliance_bayes.report.text import clean, column_name, count, factor_name, join, number, percent, shortened, units
 from alliance_bayes.report.untold import QUARTILES, is_two_valued, observed_told
 from alliance_bayes.report.weights import weights_told, weights_words
-from alliance_bayes.report.wording import Wording
+from alliance_bayes.wording import Wording
 
 if TYPE_CHECKING:
     from alliance_bayes.report.view import View

@@ -32,7 +32,7 @@ from alliance_bayes.report.text import (
     units,
 )
 from alliance_bayes.report.verdicts import differ_words, plain_words, settled_words, standings_words, sure_words
-from alliance_bayes.report.wording import Wording
+from alliance_bayes.wording import Wording
 
 if TYPE_CHECKING:
     from alliance_bayes.report.view import View

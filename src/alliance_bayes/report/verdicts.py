@@ -10,7 +10,7 @@ import pandas as pd
 
 from alliance_bayes.effects.equivalence import DECIDED, standing_of
 from alliance_bayes.report.text import MINUS, Row, capital, column_name, count, derived, exact, join, units
-from alliance_bayes.report.wording import Wording
+from alliance_bayes.wording import Wording
 
 if TYPE_CHECKING:
     from alliance_bayes.fit import FittedModel

@@ -23,11 +23,11 @@ from alliance_bayes.report.sections import Section
 from alliance_bayes.report.small_counts import hidden_beside
 from alliance_bayes.report.tables import Table
 from alliance_bayes.report.text import clean, count
-from alliance_bayes.report.wording import Wording
 from alliance_bayes.study.answers import Answers
 from alliance_bayes.study.declared import declaration
 from alliance_bayes.study.runner import Fitted
 from alliance_bayes.study.tables import joined
+from alliance_bayes.wording import Wording
 
 __all__ = ["COLUMNS", "ModelChecks", "cautions", "checked_models", "checking", "undone"]
 

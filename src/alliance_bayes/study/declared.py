@@ -20,7 +20,6 @@ from alliance_bayes.report.small_counts import NOT_SHOWN, shown_counts
 from alliance_bayes.report.svg import Picture
 from alliance_bayes.report.tables import Table
 from alliance_bayes.report.text import Row, derived, exact, factor_name
-from alliance_bayes.report.wording import filled, read_wording
 from alliance_bayes.study.options import StudyOptions
 from alliance_bayes.study.part import Block, Part
 from alliance_bayes.study.populations import population_words
@@ -39,6 +38,7 @@ from alliance_bayes.study.tables import (
     shown,
 )
 from alliance_bayes.study.words import spoken
+from alliance_bayes.wording import filled, read_wording
 
 __all__ = ["Declaration", "DeclaredPart", "declaration", "few_levels", "whole_part"]
 

@@ -10,13 +10,13 @@ from alliance_bayes.effects import EffectTable
 from alliance_bayes.report.finding import Finding
 from alliance_bayes.report.text import number
 from alliance_bayes.report.verdicts import under_models
-from alliance_bayes.report.wording import filled
 from alliance_bayes.study.declared import DeclaredPart, declaration
 from alliance_bayes.study.model_comparison import compared, score_table
 from alliance_bayes.study.part import Part
 from alliance_bayes.study.predictive import predictive_pictures
 from alliance_bayes.study.runner import StudyRunner
 from alliance_bayes.study.tables import one_row
+from alliance_bayes.wording import filled
 
 __all__ = ["conclusion_under", "families"]
 

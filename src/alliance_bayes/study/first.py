@@ -16,10 +16,10 @@ from alliance_bayes.report.privacy import redaction, unnamed
 from alliance_bayes.report.rows import Estimates
 from alliance_bayes.report.small_counts import hidden_parameters
 from alliance_bayes.report.view import View
-from alliance_bayes.report.wording import Wording
 from alliance_bayes.study.answers import Answers
 from alliance_bayes.study.checking import ModelChecks
 from alliance_bayes.study.part import Block
+from alliance_bayes.wording import Wording
 
 __all__ = ["MAIN", "Told", "first_answer", "first_unmeasured", "view_of"]
 

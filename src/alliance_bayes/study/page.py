@@ -33,7 +33,6 @@ from alliance_bayes.report.summary import SummaryRow, summary_table
 from alliance_bayes.report.tables import Table
 from alliance_bayes.report.text import capital, clean, count, equations, exact, interval_name, number, typeset
 from alliance_bayes.report.view import linked
-from alliance_bayes.report.wording import Wording
 from alliance_bayes.study.answers import Answers
 from alliance_bayes.study.checking import ModelChecks, cautions, checked_models, checking, undone
 from alliance_bayes.study.first import first_answer, first_unmeasured
@@ -44,6 +43,7 @@ from alliance_bayes.study.runner import Fitted
 from alliance_bayes.study.summary import study_summary
 from alliance_bayes.study.tables import rows_text, shown_rows
 from alliance_bayes.versions import versions
+from alliance_bayes.wording import Wording
 
 __all__ = ["FORMAT", "study_report"]
 

@@ -17,13 +17,13 @@ from alliance_bayes.report.small_counts import hidden_beside, hidden_levels, sho
 from alliance_bayes.report.text import capital, clean, count, factor_name, number, percent
 from alliance_bayes.report.verdicts import SENTENCES as VERDICTS
 from alliance_bayes.report.verdicts import claim, rank_side, under_models
-from alliance_bayes.report.wording import filled
 from alliance_bayes.study.declared import DeclaredPart, chosen_rows, declaration, few_levels
 from alliance_bayes.study.part import Block, Part
 from alliance_bayes.study.predictive import predictive_pictures
 from alliance_bayes.study.runner import StudyRunner
 from alliance_bayes.study.tables import joined, prefix_of, shown, shown_rows
 from alliance_bayes.study.words import spoken
+from alliance_bayes.wording import filled
 
 __all__ = ["differing_ranks", "pair_under_families", "ratings"]
 

@@ -44,7 +44,6 @@ from alliance_bayes.report.verdicts import (
     under_models,
 )
 from alliance_bayes.report.view import View
-from alliance_bayes.report.wording import Wording
 from alliance_bayes.study.answers import Answers
 from alliance_bayes.study.bend import bend_of
 from alliance_bayes.study.checking import ModelChecks
@@ -53,6 +52,7 @@ from alliance_bayes.study.first import MAIN, Told, view_of
 from alliance_bayes.study.part import Block
 from alliance_bayes.study.ratings import differing_ranks
 from alliance_bayes.study.tables import prefix_of, rows_text, shown, shown_rows
+from alliance_bayes.wording import Wording
 
 __all__ = ["study_summary"]
 
