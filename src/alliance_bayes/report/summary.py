@@ -97,7 +97,7 @@ def summary_table(rows: Sequence[SummaryRow], *, heading: str) -> Table:
     every = [mark.label for mark in rows[0].holds] if rows else []
     tried = {mark.label for row in rows for mark in row.holds if mark.verdict}
     labels = [label for label in every if label in tried]
-    never = join([label[:1].lower() + label[1:] for label in every if label not in tried])
+    never = ", ".join(label[:1].lower() + label[1:] for label in every if label not in tried)
     signs = {mark.verdict for row in rows for mark in row.holds if mark.label in tried}
     # The margins of the first row that has any; a row that is judged by another names its own.
     margins = [
