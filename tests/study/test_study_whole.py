@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import itertools
 import json
@@ -367,8 +368,9 @@ def test_the_bundle_has_the_rows_of_the_json_and_those_of_the_answer(written: Wr
     records = json.loads(report.json)["effects"]
     assert len(records) > 20
     # What the page's answer is made of has no block.
-    answer = found[found["section"] == "answer"]
-    assert answer["block"].isna().all()
+    answer = found[found["section"].isin(["answer", "confounding"])]
+    assert set(answer["section"]) == {"answer", "confounding"}
+    assert answer.loc[answer["section"] == "answer", "block"].isna().all()
     found = found.drop(answer.index)
     assert found["section"].tolist() == [record["part"] for record in records]
     assert found["block"].tolist() == [record["block"] for record in records]
@@ -397,7 +399,10 @@ def test_the_page_is_verified_by_its_table_and_a_forged_number_is_found(
     # The rows of the parts, and the shares of people that only the answer states.
     own = {name for name in report.numbers["answer"]["rows"] if name.startswith("answer/")}
     assert len(own) == 2
-    assert set(found.table["row"]) == set(study.rows().index) | own
+    # And how strong an unmeasured cause must be, which the limitations state of the main aim.
+    causes = {name for name in found.table["row"] if name.startswith("confounding/")}
+    assert any(name.startswith("confounding/robustness") for name in causes)
+    assert set(found.table["row"]) == set(study.rows().index) | own | causes
     assert len(found.problems) == 1
 
 
@@ -409,7 +414,10 @@ def test_a_closed_gate_withholds_every_number_of_the_models(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     reason = "3 draws of 600 diverged, so part of the posterior may be missing: raise target_accept."
-    monkeypatch.setattr(runner, "run_gate", lambda *_: CheckReport((), Gate(False, (reason,))))
+    real = runner.run_gate
+    monkeypatch.setattr(
+        runner, "run_gate", lambda *given: dataclasses.replace(real(*given), gate=Gate(False, (reason,)))
+    )
 
     status, out, _ = run(capsys, "study", table, "-o", tmp_path / "x.html")
     html, numbers = ((tmp_path / f"x.{kind}").read_text(encoding="utf-8") for kind in ("html", "json"))
@@ -454,7 +462,8 @@ def test_a_closed_gate_of_one_model_withholds_that_block_and_what_rests_on_it(
 
     def one(fit: ab.Fit, *effects: object) -> CheckReport:
         bad = fit.spec.formula.startswith("who5_followup ~ alliance + ") and fit.flow.analysed > 200
-        return CheckReport((), Gate(False, ("Bad.",))) if bad else real(fit, *effects)
+        judged = real(fit, *effects)
+        return dataclasses.replace(judged, gate=Gate(False, ("Bad.",))) if bad else judged
 
     monkeypatch.setattr(runner, "run_gate", one)
     study = run_study(ab.read_cohort(table), progress=False)

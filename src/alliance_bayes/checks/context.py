@@ -11,7 +11,6 @@ from weakref import WeakKeyDictionary
 import numpy as np
 import pandas as pd
 import xarray as xr
-from scipy import stats
 
 from alliance_bayes.checks.leave_one_out import LooPredictions, loo_predictions
 from alliance_bayes.checks.people import LeftOut, leave_people_out
@@ -398,8 +397,8 @@ class Context:
             # Levels that each have a stretch of the outcome to themselves.
             stretches = pd.DataFrame({"x": x, "y": y}).groupby("x")["y"].agg(["min", "max"]).sort_values("min")
             return bool((stretches["min"].to_numpy()[1:] > stretches["max"].to_numpy()[:-1]).all())
-        ranks = [stats.rankdata(part) for part in (x, y)]
-        if abs(np.corrcoef(ranks)[0, 1]) > SAME:
+        ranks = [pd.Series(part).rank().to_numpy(float) for part in (x, y)]
+        if abs(float(np.asarray(np.corrcoef(ranks))[0, 1])) > SAME:
             return True
         others = [frame[name].to_numpy(float)[there] for name in frame if _numeric(frame[name])]
         columns = np.column_stack([np.ones(y.size), *others])

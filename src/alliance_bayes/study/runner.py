@@ -234,13 +234,13 @@ class StudyRunner:
         arguments = {**study_card(card), **changes}
         cohort = Model(**arguments).derive(cohort)
         few = tuple(name for name in single_level_columns(cohort.data) if name in FACTORS)
-        arguments["formula"] = without_factors(arguments["formula"], few)
+        arguments |= _without(arguments, few)
         model = Model(**arguments)
         if not set(model.columns) <= set(cohort.data):
             return model.on_scales_of(self.cohort), cohort
         # A level may be there in the table and yet in none of the rows that are complete.
         few = tuple(name for name in single_level_columns(cohort.complete(model.columns)[0]) if name in FACTORS)
-        arguments["formula"] = without_factors(arguments["formula"], few)
+        arguments |= _without(arguments, few)
         return (Model(**arguments) if few else model).on_scales_of(self.cohort), cohort
 
     def _reused(self, model: Model, cohort: Cohort, key: str) -> Fit | None:
@@ -301,3 +301,9 @@ class StudyRunner:
             ]
             rows = rows[np.asarray(keep, dtype=bool)]
         return rows
+
+
+def _without(arguments: Mapping[str, Any], factors: tuple[str, ...]) -> dict[str, Any]:
+    """What changes in a model's arguments without some factors: its formula, and why covariates are adjusted for."""
+    covariates = {name: role for name, role in arguments.get("covariates", {}).items() if name not in factors}
+    return {"formula": without_factors(arguments["formula"], factors), "covariates": covariates}
