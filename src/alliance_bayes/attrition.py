@@ -41,8 +41,8 @@ class Attrition:
     observed
         Whether a row has a value in every column asked about, shape (n_rows,).
     differences
-        Those not observed beside those observed, on every column known of both; see
-        :func:`alliance_bayes.cohort.left.compared`. Rows that would tell of fewer than `small` people are left out.
+        Those not observed beside those observed, on every column known of both. Rows that would tell of fewer than
+        `small` people are left out.
     fit
         The model of being observed, a fit of family ``bernoulli``.
     probability

@@ -247,7 +247,7 @@ class Check(ABC):
     #: What it compares, as the beginning of a sentence, where it needs single rows, which moments do not hold.
     needs_rows: ClassVar[str] = ""
     #: Whether it looks at rows as if they were drawn from the population that the model describes. Of a fit with
-    #: sampling weights it sees as many of them as are (:attr:`Context.of_population`).
+    #: sampling weights it sees as many of them as are (``Context.of_population``).
     sees_rows: ClassVar[bool] = True
     #: Section of the page that has it, and another one that repeats its sentence.
     section: ClassVar[Literal["checks", "sensitivity"]] = "checks"

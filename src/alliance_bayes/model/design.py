@@ -104,7 +104,7 @@ class Design:
 
     @property
     def information_weights(self) -> np.ndarray | None:
-        """What each row counts in the likelihood, shape (n_rows,): sampling weights together as much as they tell."""
+        """What each row counts in the likelihood, shape (n_rows,); sampling weights together as much as they tell."""
         if self.weights is None or self.points:
             return self.weights
         return self.weights * (effective_size(self.weights) / self.weights.sum())
