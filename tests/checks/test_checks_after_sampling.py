@@ -40,6 +40,13 @@ def test_a_sound_fit_passes_every_check():
         "loo": "pass",
         "curvature": "pass",
         "groups": "pass",
+        "spread": "pass",
+        "interactions": "pass",
+        "unused_columns": "pass",
+        "order": "pass",
+        "copies": "pass",
+        # Nobody was left out.
+        "absent": "info",
         "prior_sensitivity": "pass",
         # What NUTS sampled is not sampled again.
         "influence": "info",
