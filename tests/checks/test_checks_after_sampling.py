@@ -42,7 +42,8 @@ def test_a_sound_fit_passes_every_check():
         "groups": "pass",
         "spread": "pass",
         "interactions": "pass",
-        "unused_columns": "pass",
+        # This fit was put together without the table.
+        "unused_columns": "info",
         "order": "pass",
         "copies": "pass",
         # Nobody was left out.
