@@ -452,6 +452,11 @@ class Model(ModelSpec):
                 f"the cohort was read before, so {argument(next(iter(reading)))} cannot say how. Give it to "
                 f"{call('read_cohort')}."
             )
+        if NUMBER in cohort.data:
+            raise UsageError(
+                f"the table numbers completed tables in '{NUMBER}', so that its rows are not all of different people. "
+                "Read it into a DataFrame and give that, or a list of the tables, to Model.fit in Python."
+            )
         shared = self._shared(same_people)
         given = cohort
         cohort, about = self._weighted(cohort)

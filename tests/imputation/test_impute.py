@@ -170,3 +170,26 @@ def test_format_of_mice_and_the_number_of_tables_wanted(fit: ab.Fit, data: pd.Da
     # Three tables are few: von Hippel's 1 + (fmi / .05)^2 / 2 of a third missing is more than twenty.
     assert row["verdict"] == "warn"
     assert tables_wanted(0.3) == 19
+
+
+def test_imputed_levels_have_their_own_names_in_whatever_order_they_are_declared() -> None:
+    """Who lacks a level had it with the same chances as everybody else: shares of drawn levels are about those."""
+    rng, n = np.random.default_rng(0), 200
+    level = rng.choice(["low", "mid", "high"], n, p=[0.6, 0.3, 0.1])
+    frame = pd.DataFrame({"participant_id": [f"p{k}" for k in range(n)], "y": rng.normal(size=n), "g": level})
+    frame.loc[rng.random(n) < 0.4, "g"] = np.nan
+    lacking = frame["g"].isna().to_numpy()
+    seen = frame["g"].value_counts(normalize=True)
+    for levels in ({}, {"g": ("low", "mid", "high")}, {"g": ("mid", "high", "low")}):
+        model = ab.Model("y ~ g", missing="impute", levels=levels)
+        fit = model.fit(ab.read_cohort(frame), seed=1, draws=100, progress=False)
+        drawn = pd.concat([one["g"][lacking] for one in fit.imputed()]).value_counts(normalize=True)
+        # Posterior SDs of the shares are .04 at most, as those of the shares that were seen.
+        assert all(abs(drawn[name] - seen[name]) < 3 * np.hypot(0.045, 0.045) for name in seen.index), levels
+
+
+def test_a_file_of_completed_tables_is_not_taken_for_one_of_people(data: pd.DataFrame, tmp_path: Path) -> None:
+    long = pd.concat([data.dropna().drop(columns="participant_id").assign(**{".imp": k}) for k in (1, 2)])
+    long.to_csv(tmp_path / "long.csv", index=False)
+    with pytest.raises(ab.UsageError, match=r"numbers completed tables in '\.imp'"):
+        ab.Model("y ~ x + w").fit(tmp_path / "long.csv", progress=False)

@@ -157,6 +157,9 @@ def impute(
             f"values are imputed in Gaussian models with Normal priors of the coefficients, but {reason}. Change the "
             f"model, or leave incomplete rows out: {setting('missing', 'drop')}."
         )
+    # Numbers of drawn levels are those of the design, in whatever order it has them.
+    columns = {name: column.ordered_as(design.frame) for name, column in columns.items()}
+    filled = filled.assign(**{str(name): values for name, values in design.frame.items()})
     outcome = spec.parsed.outcome
     predictors = [name for name in spec.columns if name != outcome]
     rng = np.random.default_rng(int(second))

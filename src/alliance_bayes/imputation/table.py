@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -61,6 +61,14 @@ class Column:
     def pooled(self) -> bool:
         """Whether regressions pool an intercept over its levels."""
         return self.levels is not None and len(self.levels) > _MOST_DUMMIES
+
+    def ordered_as(self, frame: pd.DataFrame) -> Column:
+        """The column with its levels in the order of the same column of a frame; itself where that has none."""
+        if self.numeric or self.name not in frame:
+            return self
+        dtype = frame[self.name].dtype
+        assert isinstance(dtype, pd.CategoricalDtype)
+        return replace(self, values=self.values.astype(dtype), levels=tuple(dtype.categories))
 
     @cached_property
     def centre(self) -> float:
