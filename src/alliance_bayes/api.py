@@ -336,7 +336,7 @@ class Model(ModelSpec):
             sampler=sampler,
         )
         moments = cohort if isinstance(cohort, Moments) else None
-        people, beside, spec = None, None, self
+        people, beside, gaps, spec = None, None, None, self
         if isinstance(cohort, pd.DataFrame) and NUMBER in cohort:
             cohort = split_tables(cohort)
         tables: list[Cohort | pd.DataFrame | str | Path] = []
@@ -370,7 +370,9 @@ class Model(ModelSpec):
                 about["long"] = {"person": moments.person, "time": None, "unit": flow.unit}
         else:
             spec, design, flow, about, rows, everybody = self._applied(cohort, same_people, reading)
-            complete = all_rows(spec, rows)[2] if spec.missing == "impute" else spec.columns
+            complete: Sequence[str] = spec.columns
+            if spec.missing == "impute":
+                gaps, _, complete = all_rows(spec, rows)
             people = rows.people(complete)
             analysed = [*complete, *about.get("same_people", ())]
             if spec.weights is not None and spec.weights in everybody.data:
@@ -378,7 +380,6 @@ class Model(ModelSpec):
             beside = Beside.of(everybody, spec.columns, spec.parsed.outcome, complete=analysed)
         lagged = lagged_outcome(design)
         priors = spec.priors_for(design)
-        drawing = spec.missing == "impute" and moments is None and bool(incomplete(spec, rows.data))
         if tables and spec.missing == "impute":
             raise UsageError(
                 f"the tables are completed already, so nothing is left to impute. Leave {setting('missing', 'impute')} "
@@ -406,7 +407,7 @@ class Model(ModelSpec):
             design, priors, tree, ran = fit_tables(
                 spec, designs, sampled, draws=total, chains=settings.chains, seed=settings.seed
             )
-        elif drawing:
+        elif gaps is not None and incomplete(spec, gaps):
             if engine == "nuts":
                 raise UsageError(
                     f"values are imputed by the collapsed engine. Leave {argument('engine', 'nuts')} out, or the "
@@ -414,7 +415,7 @@ class Model(ModelSpec):
                 )
             settings = dataclasses.replace(settings, draws=DRAWS["collapsed"] if draws is None else draws)
             with progress_bar(progress, label=self.card.name) as report:
-                design, priors, tree, ran = impute(spec, all_rows(spec, rows)[0], settings, progress=report)
+                design, priors, tree, ran = impute(spec, gaps, settings, progress=report)
         else:
             tree, ran = sample(
                 design,

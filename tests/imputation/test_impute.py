@@ -134,6 +134,11 @@ def test_columns_that_cannot_be_imputed(data: pd.DataFrame) -> None:
     fit = model.fit(ab.read_cohort(many), seed=1, draws=20, progress=False)
     # Those without a level of a factor of many are left out, and counted.
     assert fit.flow.analysed == int(many["site"].notna().sum())
+    # Where they are all who lack anything, nothing is left to draw.
+    rest = many.assign(x=many["w"], y=many["w"] + np.arange(len(many)) % 7)
+    fit = model.fit(ab.read_cohort(rest), seed=1, draws=20, progress=False)
+    assert fit.imputation is None
+    assert fit.flow.analysed == int(many["site"].notna().sum())
     with pytest.raises(ab.ModelError, match="no column 'nowhere'"):
         ab.Model("y ~ x", missing="impute", auxiliary=("nowhere",)).fit(ab.read_cohort(data), progress=False)
     with pytest.raises(ab.ModelError, match="already"):

@@ -12,7 +12,7 @@ import pandas as pd
 import xarray as xr
 
 from alliance_bayes.errors import UsageError
-from alliance_bayes.imputation.imputed import GROUP, Imputed
+from alliance_bayes.imputation.imputed import GROUP, Imputed, nearest_table
 from alliance_bayes.model import Design, ModelSpec, PriorTable
 
 __all__ = ["NUMBER", "fit_tables", "split_tables", "tables_wanted"]
@@ -99,19 +99,16 @@ def fit_tables(
     like = fits[0][0]["posterior"].to_dataset()
     whole = xr.Dataset(
         {name: (like[name].dims, posterior[name][:, order]) for name in names},
-        coords={**{k: v for k, v in like.coords.items() if k not in ("draw",)}, "draw": np.arange(len(order))},
+        coords={**like.drop_vars("draw").coords, "draw": np.arange(len(order))},
     )
     table = np.broadcast_to(np.repeat(np.arange(len(made)), each)[order], shape)
-    kept = _kept(made, np.ascontiguousarray(table))
-    middle = np.mean([design.rows.x.mean(axis=0) for design in made], axis=0)
-    spread = np.std([design.rows.x.mean(axis=0) for design in made], axis=0)
-    spread[spread == 0] = 1.0
-    away = [float((((design.rows.x.mean(axis=0) - middle) / spread) ** 2).sum()) for design in made]
+    means = np.array([design.rows.x.mean(axis=0) for design in made])
+    kept = _kept(made, means, np.ascontiguousarray(table))
     tree = xr.DataTree.from_dict({"posterior": whole, "sample_stats": _statistics(fits, order), GROUP: kept.dataset()})
     ran = fits[0][1]
     fallbacks = [told["fallback"] for _, told in fits if "fallback" in told]
     return (
-        made[int(np.argmin(away))],
+        made[nearest_table(means, means)],
         priors,
         tree,
         {key: value for key, value in ran.items() if not key.endswith("_seconds")}
@@ -159,7 +156,7 @@ def _check_alike(designs: Sequence[Design]) -> None:
                 )
 
 
-def _kept(designs: Sequence[Design], table: np.ndarray) -> Imputed:
+def _kept(designs: Sequence[Design], means: np.ndarray, table: np.ndarray) -> Imputed:
     """What differs between the tables, and the columns' means by draw."""
     places, values = {}, {}
     for name in designs[0].frame:
@@ -172,7 +169,6 @@ def _kept(designs: Sequence[Design], table: np.ndarray) -> Imputed:
         at = np.flatnonzero((own != own[0]).any(axis=0))
         if at.size:
             places[str(name)], values[str(name)] = at, own[:, at].astype(float)
-    means = np.array([design.rows.x.mean(axis=0) for design in designs])
     return Imputed(places, values, means[table], {}, table)
 
 

@@ -14,7 +14,7 @@ from alliance_bayes.cohort import Cohort, Flow
 from alliance_bayes.engines.collapsed import why_not_collapsed
 from alliance_bayes.engines.nuts import Progress, SamplerSettings
 from alliance_bayes.errors import ModelError
-from alliance_bayes.imputation.imputed import GROUP, Imputed
+from alliance_bayes.imputation.imputed import GROUP, Imputed, nearest_table
 from alliance_bayes.imputation.sampler import Drawn, Imputer
 from alliance_bayes.imputation.table import MOST_LEVELS, Column, columns_of_table, hot_deck
 from alliance_bayes.model import Design, ModelSpec, PriorTable
@@ -175,7 +175,9 @@ def impute(
         drawn.traces,
         np.arange(settings.chains)[:, None] * states + np.repeat(np.arange(states), per_table),
     )
-    chosen = kept.completed(filled, _most_typical(kept, stated, design, filled))
+    completed = [kept.completed(filled, table) for table in range(kept.tables)]
+    means = np.array([design.evaluate(one, counterfactual=True).x.mean(axis=0) for one in completed])
+    chosen = completed[nearest_table(means, kept.column_means.reshape(-1, means.shape[1]))]
     final = replace(stated, centre=design.centres).design(chosen, smooths=design.smooths)
     shape = (settings.chains, states * per_table)
     tree = xr.DataTree.from_dict(
@@ -198,18 +200,6 @@ def impute(
     )
 
 
-def _most_typical(kept: Imputed, spec: ModelSpec, design: Design, frame: pd.DataFrame) -> int:
-    """The kept table whose design columns' means are nearest to their mean over all draws, in posterior SDs."""
-    middle = kept.column_means.mean(axis=(0, 1))
-    spread = kept.column_means.std(axis=(0, 1))
-    spread[spread == 0] = 1.0
-    away = []
-    for table in range(kept.tables):
-        x = design.evaluate(kept.completed(frame, table), counterfactual=True).x
-        away.append(float((((x.mean(axis=0) - middle) / spread) ** 2).sum()))
-    return int(np.argmin(away))
-
-
 def _info(spec: ModelSpec, columns: dict[str, Column], kept: Imputed, drawn: Drawn, warm_up: int) -> dict[str, Any]:
     return {
         "engine": "imputation",
@@ -219,7 +209,6 @@ def _info(spec: ModelSpec, columns: dict[str, Column], kept: Imputed, drawn: Dra
             "auxiliary": list(spec.auxiliary),
             "error": dict(spec.error),
             "tables": kept.tables,
-            "draws_per_table": drawn.per_state,
             "warm_up": warm_up,
             "every": drawn.every,
             "accepted": {name: round(share, 3) for name, share in drawn.accepted.items()},

@@ -9,10 +9,25 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-__all__ = ["GROUP", "Imputed"]
+__all__ = ["GROUP", "Imputed", "nearest_table"]
 
 #: The group of a fit's tree that holds it.
 GROUP = "imputation"
+
+
+def nearest_table(means: np.ndarray, of_all: np.ndarray) -> int:
+    """The table whose columns' means are nearest to those of all draws, or tables, in their SDs.
+
+    Parameters
+    ----------
+    means
+        Of each table, shape (tables, columns).
+    of_all
+        Of what is to be represented, shape (n, columns).
+    """
+    spread = of_all.std(axis=0)
+    spread[spread == 0] = 1.0
+    return int(np.argmin((((means - of_all.mean(axis=0)) / spread) ** 2).sum(axis=1)))
 
 
 @dataclass(frozen=True, eq=False)

@@ -123,12 +123,6 @@ class _Regression(ABC):
         parts = [factor.at(rows) for factor in factors.values()]
         return np.sum(parts, axis=0) if parts else np.zeros(self.x[:, rows, 0].shape)
 
-    def _placed(
-        self, factor: Factor, name: str, rows: np.ndarray, levels: Sequence[int]
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """A factor's intercepts of some rows, and those of the levels, shapes (chains, n) and (chains, n_levels)."""
-        return factor.at(rows), factor.effects[:, list(levels)]
-
 
 @dataclass(eq=False)
 class NormalRegression(_Regression):

@@ -42,8 +42,6 @@ class Drawn:
     traces
         Mean and SD of the drawn values by column, shape (chain, states): what chains are judged by, with the
         parameters.
-    per_state
-        Draws of the parameters for each set of values.
     every
         Which of the sets were kept: every so manyth.
     accepted
@@ -54,7 +52,6 @@ class Drawn:
     values: Mapping[str, np.ndarray]
     column_means: np.ndarray
     traces: Mapping[str, np.ndarray]
-    per_state: int
     every: int
     accepted: Mapping[str, float]
 
@@ -270,7 +267,6 @@ class Imputer:
             {name: np.concatenate([with_values[k][name] for k in chosen]) for name in drawn},
             np.repeat(np.stack([state.column_means for state in kept], axis=1), per_state, axis=1),
             {name: np.stack([state.traces[name] for state in kept], axis=1) for name in kept[0].traces},
-            per_state,
             every,
             accepted,
         )
@@ -376,10 +372,7 @@ class Imputer:
         regression, column = self.regressions[name], self.columns[name]
         assert isinstance(regression, NormalRegression)
         precision = np.repeat(1 / regression.variance[:, None], len(rows), axis=1)
-        sums = regression.mean(rows) * precision
-        for child in self._children(name):
-            more, pull = child.pulls(name, rows)
-            precision, sums = precision + more, sums + pull
+        precision, sums = self._pulled(name, rows, precision, regression.mean(rows) * precision)
         if column.error:
             seen = ~column.missing[rows]
             weight = seen * (column.scale / column.error) ** 2
@@ -387,12 +380,35 @@ class Imputer:
             sums += weight * np.where(seen, column.standard(column.values.to_numpy(float)[rows]), 0.0)
         return precision, sums
 
+    def _pulled(
+        self, name: str, rows: np.ndarray, precision: np.ndarray, sums: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """A Normal density of a number times what the columns that it explains say of it."""
+        for child in self._children(name):
+            more, pull = child.pulls(name, rows)
+            precision, sums = precision + more, sums + pull
+        return precision, sums
+
+    def _log_mass(self, name: str, rows: np.ndarray) -> np.ndarray:
+        """Log mass of each level of a column given all but the model, shape (chains, n, n_levels)."""
+        regression, column = self.regressions[name], self.columns[name]
+        assert isinstance(regression, ProbitRegression)
+        assert column.levels is not None
+        log_mass = regression.log_mass(rows)
+        for child in self._children(name):
+            log_mass = log_mass + child.log_density(name, rows, column.by_level, range(len(column.levels)))
+        return log_mass
+
+    def _places(self, inside: np.ndarray) -> np.ndarray:
+        """Where some of the rows that change stand among those of all chains, chain after chain."""
+        return (len(self.at) * np.arange(self.chains)[:, None] + inside).ravel()
+
     def _draw_number(self, name: str) -> None:
         column, at, inside = self.columns[name], self.columns[name].unknown, self._inside[name]
         precision, sums = self._own(name, at)
         middle = sums / precision
         now, eta = self.standard[name][:, at], self._eta[:, inside]
-        places = (len(self.at) * np.arange(self.chains)[:, None] + inside).ravel()
+        places = self._places(inside)
         here = self.rows.take(places)
         sigma = self._sigma(here)
         change = self._changes[name].take(places) if self._linear[name] == "always" else None
@@ -436,34 +452,20 @@ class Imputer:
         self._count(name, accepted)
         value = np.where(accepted, proposed, now)
         if change is not None:
-            self._move(change, places, ((value - now) * column.scale).ravel())
+            by = ((value - now) * column.scale).ravel()
+            for own, slope in self.rows.columns_beside(change):
+                own[places] += (by[:, None] if slope.ndim == 2 else by) * slope
         self._write(name, at, value)
         self.frame.loc[places, name] = column.natural(value).ravel()
         if change is None:
             self.rows = self.design.evaluate(self.frame, counterfactual=True)
         self._eta[:, inside] = np.where(accepted, new, eta)
 
-    def _move(self, change: Rows, places: np.ndarray, by: np.ndarray) -> None:
-        """Add a step along their derivatives to some of the rows."""
-        rows = self.rows
-        rows.x[places] += by[:, None] * change.x
-        for name, z in rows.z.items():
-            z[places] += by[:, None] * change.z[name]
-        for name, basis in rows.basis.items():
-            basis[places] += by[:, None] * change.basis[name]
-        if rows.offset is not None and change.offset is not None:
-            rows.offset[places] += by * change.offset
-
     def _draw_level(self, name: str) -> None:
         column, at, inside = self.columns[name], self.columns[name].unknown, self._inside[name]
-        regression = self.regressions[name]
-        assert isinstance(regression, ProbitRegression)
         assert column.levels is not None
-        levels = range(len(column.levels))
-        log_mass = regression.log_mass(at)
-        for child in self._children(name):
-            log_mass = log_mass + child.log_density(name, at, column.by_level, levels)
-        places = (len(self.at) * np.arange(self.chains)[:, None] + inside).ravel()
+        levels, log_mass = range(len(column.levels)), self._log_mass(name, at)
+        places = self._places(inside)
         frame = self.frame.iloc[places].reset_index(drop=True)
         size = len(places)
         frame = pd.concat([frame] * len(levels), ignore_index=True)
@@ -480,30 +482,15 @@ class Imputer:
         values = self.frame[name].copy()
         values.iloc[places] = column.placed(codes.ravel())
         self.frame[name] = values
-        self._place(places, rows.take(codes.ravel() * size + np.arange(size)))
+        self.rows.put(places, rows.take(codes.ravel() * size + np.arange(size)))
         self._eta[:, inside] = np.take_along_axis(np.stack(etas, axis=-1), codes[..., None], axis=-1)[..., 0]
-
-    def _place(self, places: np.ndarray, new: Rows) -> None:
-        """Put design arrays in place of those of some of the rows."""
-        rows = self.rows
-        pairs = [(rows.x, new.x), *((rows.z[name], new.z[name]) for name in rows.z)]
-        pairs += [(rows.index[name], new.index[name]) for name in rows.index]
-        pairs += [(rows.basis[name], new.basis[name]) for name in rows.basis]
-        if rows.residual is not None and new.residual is not None:
-            pairs.append((rows.residual, new.residual))
-        if rows.offset is not None and new.offset is not None:
-            pairs.append((rows.offset, new.offset))
-        for old, value in pairs:
-            old[places] = value
 
     def _draw_outcome(self) -> None:
         column, at, inside = self.columns[self.outcome], self.lost, self._inside[self.outcome]
         sigma = self._sigma(self.rows)[:, inside] / column.scale
         precision = 1 / sigma**2
-        sums = precision * column.standard(self._eta[:, inside])
-        for child in self._children(self.outcome):
-            more, pull = child.pulls(self.outcome, at)
-            precision, sums = precision + more, sums + pull
+        mean = column.standard(self._eta[:, inside])
+        precision, sums = self._pulled(self.outcome, at, precision, precision * mean)
         value = sums / precision + self.rng.standard_normal(sums.shape) / np.sqrt(precision)
         self._write(self.outcome, at, value)
         self.coded[:, inside] = column.natural(value)
@@ -514,11 +501,7 @@ class Imputer:
             precision, sums = self._own(name, at)
             self._write(name, at, sums / precision + self.rng.standard_normal(sums.shape) / np.sqrt(precision))
             return
-        regression = self.regressions[name]
-        assert isinstance(regression, ProbitRegression)
-        log_mass = regression.log_mass(at)
-        for child in self._children(name):
-            log_mass = log_mass + child.log_density(name, at, column.by_level, range(len(column.levels)))
+        log_mass = self._log_mass(name, at)
         self._write(name, at, np.argmax(log_mass + self.rng.gumbel(size=log_mass.shape), axis=-1))
 
     def _write(self, name: str, at: np.ndarray, value: np.ndarray) -> None:
@@ -543,11 +526,4 @@ class Imputer:
 
 def _alike(a: Rows, b: Rows) -> bool:
     """Whether two sets of derivatives are the same."""
-    pairs = [
-        (a.x, b.x),
-        *((a.z[name], b.z[name]) for name in a.z),
-        *((a.basis[name], b.basis[name]) for name in a.basis),
-    ]
-    if a.offset is not None and b.offset is not None:
-        pairs.append((a.offset, b.offset))
-    return all(np.allclose(left, right, rtol=1e-9, atol=1e-12) for left, right in pairs)
+    return all(np.allclose(left, right, rtol=1e-9, atol=1e-12) for left, right in a.columns_beside(b))

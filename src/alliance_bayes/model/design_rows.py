@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -124,6 +124,22 @@ class Rows:
             {name: lacking[at] for name, lacking in self.lacking.items()},
             None if self.weights is None else self.weights[at],
         )
+
+    def columns_beside(self, other: Rows) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Design columns, bases and offset, each with that of other rows of the same design."""
+        yield self.x, other.x
+        yield from ((z, other.z[name]) for name, z in self.z.items())
+        yield from ((basis, other.basis[name]) for name, basis in self.basis.items())
+        if self.offset is not None and other.offset is not None:
+            yield self.offset, other.offset
+
+    def put(self, at: np.ndarray, other: Rows) -> None:
+        """Write the design arrays of other rows over those of some of these, by place."""
+        pairs = [*self.columns_beside(other), *((index, other.index[name]) for name, index in self.index.items())]
+        if self.residual is not None and other.residual is not None:
+            pairs.append((self.residual, other.residual))
+        for own, new in pairs:
+            own[at] = new
 
     def average(self, values: np.ndarray) -> np.ndarray:
         """Mean over the people whom the rows stand for of something that each has, shape (n, ...)."""

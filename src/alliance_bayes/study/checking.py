@@ -43,19 +43,8 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     "groups": ("influence",),
 }
 # What no draws are fitted again for, made of every model.
-_OF_ALL = (
-    "prior_predictive",
-    "posterior_predictive",
-    "calibration",
-    "loo",
-    "curvature",
-    "groups",
-    "spread",
-    "interactions",
-    "unused_columns",
-    "order",
-    "copies",
-    "absent",
+_OF_ALL = tuple(
+    name for name, check in CHECKS.items() if not check.gate and name not in (*COLUMNS["priors"], *COLUMNS["groups"])
 )
 #: Draws, and data sets simulated from them, by which these are judged: a quarter of the time, and the same verdicts.
 DRAWS, REPLICATES = 1000, 300

@@ -61,8 +61,7 @@ class ChangingRows:
         kept = np.ones(design.rows.n, dtype=bool)
         kept[changing] = False
         still = np.flatnonzero(kept)
-        self._nothing = _Sums.of_nothing(eq)
-        self._still = self._nothing.copy()
+        self._still = _Sums.of_nothing(eq)
         self._add(self._still, design.rows.take(still), design.outcome.coded[still])
         self._proposal: Proposal | None = None
         self._root: np.ndarray | None = None
@@ -117,7 +116,7 @@ class ChangingRows:
         Parameters
         ----------
         marginal
-            What :meth:`marginal` gave.
+            What :meth:`marginal` gave, after :meth:`adapt`.
         walk
             The chain's state, which goes on.
         draws
@@ -125,8 +124,6 @@ class ChangingRows:
         rng
             Generator.
         """
-        if self._proposal is None:
-            self.adapt([marginal], rng)
         assert self._proposal is not None
         assert self._root is not None
         size, kept = len(self._root), []
@@ -135,22 +132,23 @@ class ChangingRows:
         if walk.theta is None:
             walk.theta = far[-1]
         value = float(marginal.log_density(walk.theta[None])[0])
+        log_q = float(self._proposal.log_density(walk.theta[None])[0])
         far_value = marginal.log_density(far)
         far_uniform, near_uniform = np.log(rng.random((2, draws * _STEPS)))
         # Small steps of several sizes: where one set of values has its peak is not where the proposal has it.
         steps = rng.standard_normal((draws * _STEPS, size)) @ self._root.T
         steps *= rng.choice(_SIZES, draws * _STEPS)[:, None] / np.sqrt(size)
         for step in range(draws * _STEPS):
-            log_q = self._proposal.log_density(walk.theta[None])[0]
             ratio = far_value[step] - far_log_q[step] - (value - log_q)
             walk.asked += 1
             if far_uniform[step] < ratio or not np.isfinite(value):
-                walk.theta, value = far[step], float(far_value[step])
+                walk.theta, value, log_q = far[step], float(far_value[step]), float(far_log_q[step])
                 walk.moved += 1
             near = walk.theta + steps[step]
             near_value = float(marginal.log_density(near[None])[0])
             if near_uniform[step] < near_value - value:
                 walk.theta, value = near, near_value
+                log_q = float(self._proposal.log_density(near[None])[0])
             if (step + 1) % _STEPS == 0:
                 kept.append(walk.theta)
         chosen = np.array(kept)
@@ -164,15 +162,9 @@ class ChangingRows:
     def _anew(self, rows: Rows, outcome: np.ndarray) -> Equations:
         """The normal equations from all rows."""
         design, at = self.design, self.changing
-        x, coded = design.rows.x.copy(), design.outcome.coded.copy()
-        x[at], coded[at] = rows.x, outcome
-        own = design.rows
-        z = {name: _put(own.z[name], at, rows.z[name]) for name in own.z}
-        index = {name: _put(own.index[name], at, rows.index[name]) for name in own.index}
-        basis = {name: _put(own.basis[name], at, rows.basis[name]) for name in own.basis}
-        residual = None if own.residual is None else _put(own.residual, at, rows.strata)
-        offset = None if own.offset is None or rows.offset is None else _put(own.offset, at, rows.offset)
-        whole = replace(own, x=x, z=z, index=index, basis=basis, residual=residual, offset=offset)
+        whole, coded = design.rows.take(np.arange(design.rows.n)), design.outcome.coded.copy()
+        whole.put(at, rows)
+        coded[at] = outcome
         made = replace(design, rows=whole, outcome=replace(design.outcome, values=coded, coded=coded))
         found = normal_equations(made, self.priors, None, scale=self._marginal.hyper.scale)
         # Coefficients of all draws are counted from one pilot.
@@ -223,12 +215,6 @@ def dense_columns(design: Design, eq: Equations, rows: Rows) -> np.ndarray:
         own = by_level[rows.index[factor.name]]
         start = eq.starts[factor.name]
         out[:, start : start + own.shape[1] * q] = (own[:, :, None] * z[:, None, :]).reshape(rows.n, -1)
-    return out
-
-
-def _put(whole: np.ndarray, at: np.ndarray, part: np.ndarray) -> np.ndarray:
-    out = whole.copy()
-    out[at] = part
     return out
 
 
