@@ -67,6 +67,23 @@ def test_density_of_the_proposal_integrates_to_one(name: str) -> None:
         q = q.refitted(z, weight / weight.sum()).widened(z, weight / weight.sum())
 
 
+@pytest.mark.parametrize("name", KNOWN)
+def test_density_of_a_point_is_that_of_the_draw_at_it(name: str) -> None:
+    log_density, q = proposal(name)
+    rng = np.random.default_rng(5)
+    theta, z, log_q = q.draw(rng, 500)
+    # Digits: scores are found by dividing by slopes of tabulated quantiles.
+    np.testing.assert_allclose(q.log_density(theta), log_q, rtol=1e-9, atol=1e-9)
+    weight = np.exp(log_density(theta) - log_q)
+    wide = q.widened(z, weight / weight.sum())
+    parts = [
+        part.share * stats.multivariate_t(part.centre, part.spread**2 * part.root @ part.root.T, part.df).pdf(z)
+        for part in wide.components
+    ]
+    slope = np.sum([one(z[:, k])[1] for k, one in enumerate(wide.marginals)], axis=0)
+    np.testing.assert_allclose(wide.log_density(theta), np.log(np.sum(parts, axis=0)) - slope, rtol=1e-9, atol=1e-9)
+
+
 @pytest.mark.parametrize(("name", "efficiency"), [("normal", 0.92), ("logarithms of gamma variables", 0.93)])
 def test_proposal_resembles_what_it_was_made_from(name: str, efficiency: float) -> None:
     # Were it the density itself, all would be 1; wider tails cost 6 %.

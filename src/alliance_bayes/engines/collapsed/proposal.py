@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from scipy import linalg, optimize, special
@@ -64,12 +65,6 @@ class Marginal1D:
         slope = np.diff(self.values) / np.diff(self.scores)
         return self.values[at] + slope[at] * (z - self.scores[at]), np.log(slope)[at]
 
-    def score(self, values: np.ndarray) -> np.ndarray:
-        """The scores of some values: the inverse."""
-        at = np.clip(np.searchsorted(self.values, values) - 1, 0, len(self.scores) - 2)
-        slope = np.diff(self.values) / np.diff(self.scores)
-        return np.asarray(self.scores[at] + (values - self.values[at]) / slope[at])
-
 
 @dataclass(frozen=True, eq=False)
 class Component:
@@ -96,9 +91,14 @@ class Component:
         d = len(self.root)
         white = linalg.solve_triangular(self.root, (z - self.centre).T, lower=True)
         square = (white**2).sum(axis=0) / self.spread**2
+        return np.asarray(self.constant - 0.5 * (self.df + d) * np.log1p(square / self.df))
+
+    @cached_property
+    def constant(self) -> float:
+        """Log density at the centre."""
+        d = len(self.root)
         constant = special.gammaln((self.df + d) / 2) - special.gammaln(self.df / 2) - 0.5 * d * np.log(self.df * np.pi)
-        constant -= d * np.log(self.spread) + np.log(np.diag(self.root)).sum()
-        return np.asarray(constant - 0.5 * (self.df + d) * np.log1p(square / self.df))
+        return float(constant - d * np.log(self.spread) - np.log(np.diag(self.root)).sum())
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,13 +136,24 @@ class Proposal:
 
     def log_density(self, theta: np.ndarray) -> np.ndarray:
         """Log density of some thetas, shapes (n, D) and (n,)."""
-        z, log_slope = np.empty_like(theta), np.zeros(len(theta))
-        for k, marginal in enumerate(self.marginals):
-            z[:, k] = marginal.score(theta[:, k])
-            log_slope += marginal(z[:, k])[1]
+        out = np.empty(len(theta))
+        _log_densities(np.ascontiguousarray(theta, dtype=float), *self._tabulated, out)
+        return out
+
+    @cached_property
+    def _tabulated(self) -> tuple[np.ndarray, ...]:
+        """What the kernel knows: points of each marginal in one row after another and where they begin; components."""
+        parts, d = self.components, len(self.marginals)
+        start = np.cumsum([0, *(len(one.scores) for one in self.marginals)])
+        scores, values = (np.concatenate([getattr(one, name) for one in self.marginals]) for name in ("scores", "values"))
         with np.errstate(divide="ignore"):
-            parts = [np.log(part.share) + part.log_density(z) for part in self.components]
-        return np.asarray(special.logsumexp(parts, axis=0) - log_slope)
+            log_share = np.log([part.share for part in parts])
+        constants = log_share + np.array([part.constant for part in parts])
+        df, spread = (np.array([getattr(part, name) for part in parts]) for name in ("df", "spread"))
+        centres, inverse = np.array([part.centre for part in parts]), np.empty((len(parts), d, d))
+        for k, part in enumerate(parts):
+            inverse[k] = linalg.solve_triangular(part.root, np.eye(d), lower=True)
+        return start, scores, values, constants, df, spread, centres, inverse
 
     def refitted(self, z: np.ndarray, weight: np.ndarray) -> Proposal:
         """The same marginal shapes with centre and scale matrix of a weighted sample of scores.
@@ -179,6 +190,38 @@ class Proposal:
         return replace(
             self, components=(*(replace(part, share=part.share * (1 - _MORE)) for part in self.components), more)
         )
+
+
+@njit(cache=True, nogil=True)
+def _log_densities(theta, start, scores, values, constants, df, spread, centres, inverse, out):  # type: ignore[no-untyped-def]
+    """Log density of thetas (n, D) by a proposal's tables."""
+    n, d = theta.shape
+    z = np.empty(d)
+    for i in range(n):
+        log_slope = 0.0
+        for k in range(d):
+            first, last = start[k], start[k + 1]
+            at = np.searchsorted(values[first:last], theta[i, k]) - 1
+            at = first + min(max(at, 0), last - first - 2)
+            slope = (values[at + 1] - values[at]) / (scores[at + 1] - scores[at])
+            z[k] = scores[at] + (theta[i, k] - values[at]) / slope
+            log_slope += np.log(slope)
+        largest, total = -np.inf, 0.0
+        for part in range(len(df)):
+            square = 0.0
+            for a in range(d):
+                white = 0.0
+                for b in range(a + 1):
+                    white += inverse[part, a, b] * (z[b] - centres[part, b])
+                square += white * white
+            square /= spread[part] ** 2
+            value = constants[part] - 0.5 * (df[part] + d) * np.log1p(square / df[part])
+            if value > largest:
+                total = total * np.exp(largest - value) + 1.0
+                largest = value
+            elif value > -np.inf:
+                total += np.exp(value - largest)
+        out[i] = largest + np.log(total) - log_slope
 
 
 def _body(centre: np.ndarray, root: np.ndarray) -> tuple[Component, ...]:
