@@ -145,7 +145,9 @@ class Proposal:
         """What the kernel knows: points of each marginal in one row after another and where they begin; components."""
         parts, d = self.components, len(self.marginals)
         start = np.cumsum([0, *(len(one.scores) for one in self.marginals)])
-        scores, values = (np.concatenate([getattr(one, name) for one in self.marginals]) for name in ("scores", "values"))
+        scores, values = (
+            np.concatenate([getattr(one, name) for one in self.marginals]) for name in ("scores", "values")
+        )
         with np.errstate(divide="ignore"):
             log_share = np.log([part.share for part in parts])
         constants = log_share + np.array([part.constant for part in parts])
