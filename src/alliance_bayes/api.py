@@ -129,6 +129,9 @@ class Model(ModelSpec):
     error
         SD of the error of measurement of numeric predictors, by column, in its own unit. What such a column would be
         without its error is drawn, too.
+    reliability
+        The same from a reliability r between 0 and 1, as `mcdonald_omega` and `cronbach_alpha` estimate it: the SD of
+        the error is SD(x) sqrt(1 - r), x being what was observed of those analysed.
     rows
         What a row is: ``"participants"``, or ``"sessions"`` for one row a rated session, as `session_cohort` makes
         them of a cohort.

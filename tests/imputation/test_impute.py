@@ -121,6 +121,10 @@ def test_refused_at_once() -> None:
         ({"error": {"x": 1.0}}, "error"),
         ({"missing": "impute", "error": {"x": -1.0}}, "positive"),
         ({"missing": "impute", "error": {"y": 1.0}}, "no predictor"),
+        ({"reliability": {"x": 0.8}}, "reliability"),
+        *(({"missing": "impute", "reliability": {"x": value}}, "between 0 and 1") for value in (0.0, 1, -0.5, True)),
+        ({"missing": "impute", "reliability": {"y": 0.8}}, "no predictor"),
+        ({"missing": "impute", "error": {"x": 1.0}, "reliability": {"x": 0.8}}, "both given of 'x'"),
         ({"missing": "impute", "auxiliary": "aux"}, "list"),
         ({"missing": "impute", "family": "student_t"}, "gaussian"),
     ):
@@ -198,3 +202,14 @@ def test_a_file_of_completed_tables_is_not_taken_for_one_of_people(data: pd.Data
     long.to_csv(tmp_path / "long.csv", index=False)
     with pytest.raises(ab.UsageError, match=r"numbers completed tables in '\.imp'"):
         ab.Model("y ~ x + w").fit(tmp_path / "long.csv", progress=False)
+
+
+def test_a_reliability_is_an_error_in_sds_of_what_was_observed(data: pd.DataFrame) -> None:
+    cohort = ab.read_cohort(data)
+    model = ab.Model("y ~ x + w", missing="impute", reliability={"x": 0.75})
+    fit = model.fit(cohort, seed=1, draws=20, progress=False)
+    # The root of a quarter of the variance.
+    sd = 0.5 * float(np.std(data["x"].dropna(), ddof=1))
+    assert fit.info["imputation"]["error"] == {"x": pytest.approx(sd, rel=1e-12)}
+    told = ab.Model("y ~ x + w", missing="impute", error={"x": sd}).fit(cohort, seed=1, draws=20, progress=False)
+    assert np.allclose(fit.posterior["beta"], told.posterior["beta"], rtol=1e-9)

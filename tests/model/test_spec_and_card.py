@@ -270,7 +270,7 @@ def test_unknown_keys_are_listed_with_the_known_ones() -> None:
         "formula, family, exhaustive, "
         "focal, against, contrast, alliance, residual_by, trials, autoscale, rows, derived, weights, weights_kind, "
         "missing, auxiliary, priors, centre, scales, "
-        "roles, levels, events, among, error, covariates."
+        "roles, levels, events, among, error, reliability, covariates."
     )
 
 

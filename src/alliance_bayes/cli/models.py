@@ -20,7 +20,7 @@ from alliance_bayes.remedies import toml_value
 __all__ = ["MODEL", "ModelOptions", "is_formula", "model_of"]
 
 # Keys of a card that are tables, of which an option gives one entry.
-_TABLES = ("priors", "centre", "scales", "roles", "events", "among", "error", "covariates")
+_TABLES = ("priors", "centre", "scales", "roles", "events", "among", "error", "reliability", "covariates")
 _LISTS = ("exhaustive", "derived", "auxiliary")
 _PLAIN = (
     *("family", "focal", "against", "alliance", "autoscale", "residual_by", "trials", "rows"),
@@ -155,6 +155,14 @@ class ModelOptions(OptionGroup):
             show_default=False,
         ),
     ] = None
+    reliability: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="COLUMN=SHARE",
+            help="A predictor's reliability, between 0 and 1, in place of the SD of its error. May be repeated.",
+            show_default=False,
+        ),
+    ] = None
     covariates: Annotated[
         list[str] | None,
         typer.Option(
@@ -243,6 +251,10 @@ class ModelOptions(OptionGroup):
             "error": {
                 name: number_or_text(text)
                 for name, text in pairs(self.error or [], "--error", "who5_baseline=8").items()
+            },
+            "reliability": {
+                name: number_or_text(text)
+                for name, text in pairs(self.reliability or [], "--reliability", "who5_baseline=0.85").items()
             },
             "covariates": pairs(self.covariates or [], "--covariate", "age=precision"),
             "among": options_by_name(self.among or [], "--among", "who5_baseline:at_most=28"),

@@ -33,7 +33,7 @@ _LEAST_WARM_UP, _WARM_UP = 60, 0.4
 
 def incomplete(spec: ModelSpec, data: pd.DataFrame) -> list[str]:
     """Columns of a model with values to draw: missing, or measured with an error."""
-    return [name for name in spec.columns if data[name].isna().any() or name in spec.error]
+    return [name for name in spec.columns if data[name].isna().any() or name in spec.error or name in spec.reliability]
 
 
 def all_rows(spec: ModelSpec, cohort: Cohort) -> tuple[pd.DataFrame, Flow, list[str]]:
@@ -101,7 +101,9 @@ def begin(spec: ModelSpec, frame: pd.DataFrame, *, seed: int) -> tuple[ModelSpec
     seed
         Seed of the first table.
     """
-    columns = columns_of_table(frame, (*spec.columns, *spec.auxiliary), spec.error, spec.parsed.outcome)
+    columns = columns_of_table(
+        frame, (*spec.columns, *spec.auxiliary), spec.error, spec.reliability, spec.parsed.outcome
+    )
     scales, centre = dict(spec.scales), dict(spec.centre)
     for name in spec.columns:
         column = columns[name]
@@ -207,7 +209,7 @@ def _info(spec: ModelSpec, columns: dict[str, Column], kept: Imputed, drawn: Dra
         "imputation": {
             "columns": {name: int(columns[name].missing.sum()) for name in kept.places if columns[name].missing.any()},
             "auxiliary": list(spec.auxiliary),
-            "error": dict(spec.error),
+            "error": {name: column.error for name, column in columns.items() if column.error},
             "tables": kept.tables,
             "warm_up": warm_up,
             "every": drawn.every,

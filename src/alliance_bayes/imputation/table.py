@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -114,7 +115,11 @@ class Column:
 
 
 def columns_of_table(
-    frame: pd.DataFrame, names: Sequence[str], error: Mapping[str, float], outcome: str
+    frame: pd.DataFrame,
+    names: Sequence[str],
+    error: Mapping[str, float],
+    reliability: Mapping[str, float],
+    outcome: str,
 ) -> dict[str, Column]:
     """The columns by name.
 
@@ -126,6 +131,8 @@ def columns_of_table(
         Columns of the model and auxiliary ones.
     error
         SD of the error of measurement, by column.
+    reliability
+        Share of the variance of what was observed that is not error, by column.
     outcome
         The outcome, which is a number whatever its values.
 
@@ -143,11 +150,14 @@ def columns_of_table(
             levels = tuple(values.cat.categories)
         elif name != outcome and set(seen := values.dropna().unique()) <= {0.0, 1.0} and len(seen) == 2:
             levels = (0.0, 1.0)
-        column = found[name] = Column(name, values, levels, error.get(name, 0.0))
+        sd = error.get(name, 0.0)
+        if name in reliability and levels is None and pd.api.types.is_numeric_dtype(values):
+            sd = float(values.std()) * math.sqrt(1 - reliability[name])
+        column = found[name] = Column(name, values, levels, sd)
         if column.unknown.size and values.nunique() < 2:
             what = "no value at all" if values.nunique() == 0 else "one value only"
             faults.append(f"{shown(name)} has {what}, so nothing can be said of the rows that lack it")
-        if column.error and levels is not None:
+        if name in {*error, *reliability} and levels is not None:
             faults.append(f"{shown(name)} has levels, and an error of measurement is one of numbers")
     if faults:
         raise ModelError(f"{'; '.join(faults)}. Take the column out, or check the table.")

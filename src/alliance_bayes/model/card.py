@@ -57,7 +57,7 @@ _MODEL = (
     "missing",
     "auxiliary",
 )
-_TABLES = ("priors", "centre", "scales", "roles", "levels", "events", "among", "error", "covariates")
+_TABLES = ("priors", "centre", "scales", "roles", "levels", "events", "among", "error", "reliability", "covariates")
 _TEXTS = (
     *("formula", "family", "focal", "against", "alliance", "residual_by", "trials", "weights", "weights_kind"),
     *("missing", "name", "title", "question", "estimand"),
@@ -88,7 +88,7 @@ def card_arguments(text: str, *, source: str = "model card", name: str = Card.na
         ``contrast``, ``alliance``, ``residual_by``, ``trials``, ``autoscale``, ``rows``, ``derived``, ``weights``,
         ``weights_kind``, ``missing``, ``auxiliary``, the words (``name, title, question, estimand, assumptions,
         sources``) and the tables ``[priors]``, ``[centre]``, ``[scales.<column>]``, ``[roles]``, ``[levels]``,
-        ``[events.<column>]``, ``[among.<column>]``, ``[error]``,
+        ``[events.<column>]``, ``[among.<column>]``, ``[error]``, ``[reliability]``,
         ``[covariates]``.
     source
         What to call the card in messages.
@@ -114,7 +114,7 @@ def table_arguments(given: Mapping[str, Any], *, source: str, name: str = Card.n
     table = {**_DEFAULTS, **table}
     plain = [
         key
-        for key in (*_MODEL, "centre", "roles", "events", "among", "error", "covariates")
+        for key in (*_MODEL, "centre", "roles", "events", "among", "error", "reliability", "covariates")
         if key not in ("exhaustive", "derived", "contrast", "auxiliary")
     ]
     arguments: dict[str, Any] = {key: table[key] for key in plain if key in table}
@@ -176,8 +176,9 @@ def card_text(spec: ModelSpec) -> str:
         table["roles"] = dict(spec.roles)
     if spec.levels:
         table["levels"] = {name: list(levels) for name, levels in spec.levels.items()}
-    if spec.error:
-        table["error"] = dict(spec.error)
+    for key in ("error", "reliability"):
+        if getattr(spec, key):
+            table[key] = dict(getattr(spec, key))
     if spec.covariates:
         table["covariates"] = dict(spec.covariates)
     for key in ("events", "among"):
@@ -277,6 +278,7 @@ def _problems(table: Mapping[str, Any]) -> Iterator[str]:
         ("roles", _role),
         ("levels", _levels),
         ("error", _error),
+        ("reliability", _reliability),
         ("covariates", _covariate),
     ):
         inner = table.get(key, {})
@@ -309,6 +311,11 @@ def _centre(name: str, value: object) -> Iterator[str]:
 def _error(name: str, value: object) -> Iterator[str]:
     if not _is_number(value):
         yield f"error of {shown(name)} should be a number, its SD, but got {shown(value)}."
+
+
+def _reliability(name: str, value: object) -> Iterator[str]:
+    if not _is_number(value):
+        yield f"reliability of {shown(name)} should be a number between 0 and 1 but got {shown(value)}."
 
 
 def _covariate(name: str, role: object) -> Iterator[str]:

@@ -31,15 +31,16 @@ def check_missing(spec: ModelSpec) -> tuple[str, ...]:
         raise ModelError(
             f"{setting('missing')} should be one of {', '.join(map(repr, MISSING))} but got {shown(spec.missing)}."
         )
-    given = spec.auxiliary
-    if isinstance(given, str) or not all(isinstance(name, str) and name for name in given):
+    named = spec.auxiliary
+    if isinstance(named, str) or not all(isinstance(name, str) and name for name in named):
         raise ModelError(
-            f"{setting('auxiliary')} should be a list of columns but got {given!r:.100}. Put it in a list."
+            f"{setting('auxiliary')} should be a list of columns but got {named!r:.100}. Put it in a list."
         )
-    auxiliary = tuple(dict.fromkeys(given))
+    auxiliary = tuple(dict.fromkeys(named))
     if spec.missing == "drop":
-        if auxiliary or spec.error:
-            name = "auxiliary" if auxiliary else "error"
+        given = {"auxiliary": auxiliary, "error": spec.error, "reliability": spec.reliability}
+        if any(given.values()):
+            name = next(name for name, value in given.items() if value)
             raise ModelError(
                 f"{setting(name)} is for values that are drawn, but rows that lack a value are left out. Impute them: "
                 f"{setting('missing', 'impute')}."
@@ -55,15 +56,27 @@ def check_missing(spec: ModelSpec) -> tuple[str, ...]:
             f"{setting('missing', 'impute')} and {setting('weights_kind', 'sampling')} are two ways to make up for who "
             "was not observed. Take one of them out."
         )
-    for name, sd in spec.error.items():
-        if isinstance(sd, bool) or not isinstance(sd, int | float) or not math.isfinite(sd) or sd <= 0:
-            raise ModelError(
-                f"{setting('error')} of {shown(name)} should be a positive number, the SD of its error of measurement "
-                f"in its own unit, but got {sd!r:.40}."
-            )
-        if name not in spec.parsed.columns[1:]:
-            raise ModelError(
-                f"{setting('error')} names {shown(name)}, which is no predictor of the formula. Its predictors: "
-                f"{', '.join(spec.parsed.columns[1:])}."
-            )
+    for key, is_one, what in (
+        ("error", lambda sd: sd > 0, "a positive number, the SD of its error of measurement in its own unit"),
+        ("reliability", lambda share: 0 < share < 1, "a number between 0 and 1"),
+    ):
+        for name, value in getattr(spec, key).items():
+            if (
+                isinstance(value, bool)
+                or not isinstance(value, int | float)
+                or not math.isfinite(value)
+                or not is_one(value)
+            ):
+                raise ModelError(f"{setting(key)} of {shown(name)} should be {what}, but got {value!r:.40}.")
+            if name not in spec.parsed.columns[1:]:
+                raise ModelError(
+                    f"{setting(key)} names {shown(name)}, which is no predictor of the formula. Its predictors: "
+                    f"{', '.join(spec.parsed.columns[1:])}."
+                )
+    both = sorted(spec.error.keys() & spec.reliability.keys())
+    if both:
+        raise ModelError(
+            f"{setting('error')} and {setting('reliability')} are both given of {', '.join(map(shown, both))}. Take "
+            "one of them out."
+        )
     return auxiliary

@@ -96,6 +96,7 @@ class ModelSpec:
     missing: str = "drop"
     auxiliary: tuple[str, ...] = ()
     error: Mapping[str, float] = field(default_factory=dict)
+    reliability: Mapping[str, float] = field(default_factory=dict)
     covariates: Mapping[str, Adjusting] = field(default_factory=dict)
     card: Card = field(default_factory=Card)
 
@@ -114,7 +115,8 @@ class ModelSpec:
             check_residual_by(self.residual_by, self.parsed, self.observation)
         check_trials(self.trials, self.parsed, self.observation)
         check_weights(self.weights, self.weights_kind, self.columns, imputes=self.missing == "impute")
-        object.__setattr__(self, "error", ReadOnly(self.error))
+        for name in ("error", "reliability"):
+            object.__setattr__(self, name, ReadOnly(getattr(self, name)))
         object.__setattr__(self, "covariates", ReadOnly(check_covariates(self.covariates, self.parsed.columns[1:])))
         object.__setattr__(self, "auxiliary", check_missing(self))
         made = self._derivations()

@@ -36,7 +36,7 @@ def error_of(fit: FittedModel) -> dict[str, float]:
     """SD of the error of measurement by column whose true values were drawn."""
     if fit.imputation is None:
         return {}
-    return {name: float(fit.spec.error[name]) for name in fit.imputation.places if name in fit.spec.error}
+    return dict(dict(fit.info.get("imputation") or {}).get("error") or {})
 
 
 def auxiliary_of(fit: FittedModel) -> tuple[str, ...]:
@@ -48,12 +48,12 @@ def lacking(fit: FittedModel) -> dict[str, np.ndarray]:
     """Rows that lack a value by column, of the model and then auxiliary; of one with an error it is not known which."""
     if fit.imputation is None:
         return {}
-    places = fit.imputation.places
+    places, known = fit.imputation.places, error_of(fit)
     names = [*(name for name in (fit.design.outcome.name, *fit.spec.columns) if name in places), *auxiliary_of(fit)]
     return {
         name: places[name]
         for name in dict.fromkeys(names)
-        if name in places and name not in fit.spec.error and places[name].size
+        if name in places and name not in known and places[name].size
     }
 
 

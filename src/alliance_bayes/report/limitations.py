@@ -23,6 +23,7 @@ from alliance_bayes.report.text import (
     clean,
     column_name,
     count,
+    derived,
     exact,
     factor_name,
     join,
@@ -113,7 +114,7 @@ def limits_of_measures(fit: FittedModel, small: int) -> list[str]:
         same_raters=rated and is_who5(fit.design.scales.get(outcome)),
         alliance=focal == "alliance" and one_value_each(fit, focal),
         focal=None if focal is None else column_name(focal),
-        error="" if focal is None or focal not in error_of(fit) else exact(error_of(fit)[focal]),
+        error="" if focal is None or focal not in error_of(fit) else derived(error_of(fit)[focal]),
     )
     return [*ends, *filter(None, [after_care_began(fit)]), *said]
 

@@ -37,6 +37,7 @@ from alliance_bayes.report.text import (
     clean,
     column_name,
     count,
+    derived,
     exact,
     factor_name,
     interval_name,
@@ -189,7 +190,17 @@ def imputation_sentences(fit: FittedModel, cite: Cited, small: int) -> list[str]
         shape=exact(VARIANCE_PRIOR[0]),
         scale=exact(VARIANCE_PRIOR[1]),
         group=exact(GROUP_SCALE),
-        error=join([f"{column_name(name)} (SD {exact(sd)})" for name, sd in error_of(fit).items()]),
+        error=join(
+            [
+                SENTENCES(
+                    "with_error",
+                    column=column_name(name),
+                    sd=derived(sd),
+                    reliability=exact(fit.spec.reliability[name]) if name in fit.spec.reliability else "",
+                )
+                for name, sd in error_of(fit).items()
+            ]
+        ),
         tables=count(kept.tables),
         per_table=count(draws_per_set(fit)),
     )
