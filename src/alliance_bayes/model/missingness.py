@@ -56,17 +56,12 @@ def check_missing(spec: ModelSpec) -> tuple[str, ...]:
             f"{setting('missing', 'impute')} and {setting('weights_kind', 'sampling')} are two ways to make up for who "
             "was not observed. Take one of them out."
         )
-    for key, is_one, what in (
-        ("error", lambda sd: sd > 0, "a positive number, the SD of its error of measurement in its own unit"),
-        ("reliability", lambda share: 0 < share < 1, "a number between 0 and 1"),
+    for key, most, what in (
+        ("error", math.inf, "a positive number, the SD of its error of measurement in its own unit"),
+        ("reliability", 1.0, "a number between 0 and 1"),
     ):
         for name, value in getattr(spec, key).items():
-            if (
-                isinstance(value, bool)
-                or not isinstance(value, int | float)
-                or not math.isfinite(value)
-                or not is_one(value)
-            ):
+            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < most:
                 raise ModelError(f"{setting(key)} of {shown(name)} should be {what}, but got {value!r:.40}.")
             if name not in spec.parsed.columns[1:]:
                 raise ModelError(
