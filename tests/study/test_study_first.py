@@ -86,8 +86,11 @@ def test_the_answer_stands_in_the_page_before_all_tables_with_its_picture(page: 
     # The picture is named by the answer, and stands before any table.
     (picture,) = findings.all("svg")
     assert picture.attributes["aria-labelledby"].startswith("answer-density")
-    flow = page.numbers["participants"]
-    assert signless(answer["people"].replace(",", "")) == [flow["analysed"], flow["participants"]]
+    analysed, participants = (page.numbers["participants"][name] for name in ("analysed", "participants"))
+    *people, percent = signless(answer["people"].replace(",", ""))
+    assert people == [analysed, participants, participants - analysed]
+    # A whole percentage.
+    assert percent == pytest.approx(100 * (1 - analysed / participants), abs=0.5 + 1e-9)
     checks = answer["checks"]
     assert f"{checks['passed']} of {sum(checks.values())} checks passed" in text
 

@@ -125,7 +125,8 @@ def study_report(
             SENTENCES("people", n=count(first.flow.analysed), source=clean(study.cohort.source)),
         ],
         findings=findings,
-        sections=[*before, guidelines, *after],
+        # None is the analyst's own.
+        sections=[replace(section, packaged=True) for section in (*before, guidelines, *after)],
         numbers=plain(numbers),
         rows=EffectTable.concat([*_blocks(study), *(rows.under(name) for name, rows in own if rows is not None)]),
         made={**meta, "data": {**meta["data"], "digest": digest}},
