@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ import alliance_bayes as ab
 from alliance_bayes.checks.comparison import compare
 from alliance_bayes.cli import app
 from alliance_bayes.cohort.weights import effective_size, weighted_quantiles
+from sizes import sized
 
 WEIGHTED = {"weights": "w", "weights_kind": "sampling"}
 
@@ -180,8 +182,10 @@ def _drawn(seed: int, *, groups: bool) -> pd.DataFrame:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("groups", [False, True])
-def test_intervals_cover_the_population_where_those_without_weights_do_not(groups: bool) -> None:
-    sets, truth = 200, np.array([1.0, 0.8])
+def test_intervals_cover_the_population_where_those_without_weights_do_not(
+    groups: bool, record_property: Callable[[str, object], None]
+) -> None:
+    sets, truth = sized(200, 50), np.array([1.0, 0.8])
     options = {"formula": f"y ~ x{' + (1 | g)' if groups else ''}", "exhaustive": ("g",), "centre": {"x": 0.0}}
     options |= {"roles": {"g": "group"}} if groups else {}
     covered = np.zeros((2, 2))
@@ -192,6 +196,8 @@ def test_intervals_cover_the_population_where_those_without_weights_do_not(group
             low, high = np.quantile(fit.stacked["beta"], [0.055, 0.945], axis=0)
             covered[k] += (low <= truth) & (truth <= high)
     shares = covered / sets
+    record_property("covered", f"{shares[0].min():.3f} to {shares[0].max():.3f}, unweighted {shares[1].max():.3f}")
+    record_property("seeds", f"0 to {sets - 1}")
     assert (shares[0] > 0.83).all()
     assert (shares[0] < 0.95).all()
     assert (shares[1] < 0.4).all()

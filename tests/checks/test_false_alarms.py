@@ -36,13 +36,13 @@ TRUTHS = {
 }
 
 
-def alarms(fits, rate, **options):
+def alarms(fits, rate, *, checks=JUDGED, **options):
     """How many fits each check fires on, and how many fits there were."""
-    count = dict.fromkeys(JUDGED, 0)
+    count = dict.fromkeys(checks, 0)
     total = 0
     for seed, (fit, extra) in enumerate(fits):
         context = Context(fit, extra=extra, rate=rate, seed=seed, **options)
-        for name in JUDGED:
+        for name in checks:
             count[name] += CHECKS[name](context).verdict == "warn"
         total += 1
     return count, total
@@ -90,13 +90,6 @@ def gaussian(n, repeats, *, draws=250, rounded=False):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("family", TRUTHS)
-def test_with_nothing_estimated_every_family_is_quiet_at_the_rate(family):
-    count, total = alarms(known(family, 120, 30), 0.1, replicates=200)
-    assert max(count.values()) <= most(0.1, total), count
-
-
-@pytest.mark.slow
 @pytest.mark.parametrize("rounded", [False, True])
 def test_exact_posteriors_are_quiet_at_the_rate(rounded):
     count, total = alarms(gaussian(100, 30, draws=100, rounded=rounded), 0.05, replicates=200)
@@ -106,7 +99,8 @@ def test_exact_posteriors_are_quiet_at_the_rate(rounded):
 @pytest.mark.slow
 @pytest.mark.parametrize("family", TRUTHS)
 def test_with_nothing_estimated_the_rate_is_the_stated_one(family, record_property):
-    count, total = alarms(known(family, 300, sized(300, 60)), 0.1, replicates=400)
+    # At full size tables of 300 rows; in CI of 120, where levels of a factor have few rows.
+    count, total = alarms(known(family, sized(300, 120), sized(300, 60)), 0.1, replicates=400)
     record_property("alarms at .1", f"{min(count.values())} to {max(count.values())} of {total}")
     record_property("seeds", f"(1, 0) to (1, {total - 1})")
     # Nothing is estimated, so the rate is met from below as well. Only few values are possible for the departure of
@@ -136,13 +130,13 @@ def within(count, rate, total, errors=3.0):
 
 
 def test_checks_of_structure_are_quiet_at_the_rate_on_a_few_sets():
-    count, total = alarms(known("gaussian", 200, 20), 0.1, replicates=200)
+    count, total = alarms(known("gaussian", 200, 20), 0.1, checks=STRUCTURE, replicates=200)
     assert all(count[name] <= most(0.1, total) for name in STRUCTURE), count
 
 
 @pytest.mark.slow
 def test_of_200_clean_sets_as_many_alarm_as_is_stated(record_property):
-    count, total = alarms(known("gaussian", 300, sized(200, 200)), 0.1, replicates=400)
+    count, total = alarms(known("gaussian", 300, 200), 0.1, checks=STRUCTURE, replicates=400)
     record_property("alarms at .1", ", ".join(f"{name} {count[name]}" for name in STRUCTURE) + f" of {total}")
     assert all(within(count[name], 0.1, total) for name in STRUCTURE), count
 
