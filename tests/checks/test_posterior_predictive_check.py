@@ -224,3 +224,23 @@ def _bars(plot):
     heights, edges, _ = steps.get_data()
     (median,) = [line for line in axes.lines if line.get_label() == "replicated, median"]
     return (heights, edges), median.get_ydata()
+
+
+@pytest.mark.parametrize("beside", [0, 3, 19, 20])
+def test_the_last_bar_has_nobody_or_enough_besides_those_at_the_ceiling(beside):
+    # Averages that are no level: the bin of the ceiling reaches below it.
+    values = np.r_[np.full(150, 5.0), np.full(beside, 4.96), np.linspace(2.0, 4.8, 250)]
+    frame = rows(values.size).assign(rating=values)
+    found = check(
+        fitted(
+            frame,
+            formula="rating ~ age",
+            means={"beta": [float(values.mean()), 0.0], "sigma": float(values.std())},
+            sds={"beta": [0.02, 0.001], "sigma": 0.01},
+            spec={"scales": {"rating": Scale(4.5, 0.7, 1.0, 5.0)}, "autoscale": True},
+        )
+    )
+    edges = found.plots[0].edges
+    rest = int((values >= edges[-2]).sum()) - 150
+    assert edges[-1] == 5.0
+    assert rest == 0 or rest >= 20

@@ -58,6 +58,8 @@ class Plot:
         Whether a participant is a point: no page has it.
     whole
         Whether it shows every row of the check's table: no page has it that leaves out some.
+    edges
+        Edges of the bars of a histogram of the outcome; what else is told of the outcome must leave no few of a bar.
     """
 
     name: str
@@ -69,6 +71,7 @@ class Plot:
     fewest: int | None = None
     single_rows: bool = False
     whole: bool = False
+    edges: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

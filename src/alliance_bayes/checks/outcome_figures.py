@@ -98,11 +98,13 @@ def outcome_shares(
     *,
     beyond: float = 0.0,
     people: np.ndarray | None = None,
+    at_ends: tuple[float, float] = (0.0, 0.0),
 ) -> Plot:
     """Observed shares of the outcome by bin over replicated ones.
 
     Neighbouring bins are joined until every one holds at least `FEWEST_ROWS` observed rows, and where people have
-    several `FEWEST_PEOPLE` people: a page may show the figure, and a bar is a count.
+    several `FEWEST_PEOPLE` people: a page may show the figure, and a bar is a count. The bars at the ends hold as many
+    besides those at the very end of the scale, or nobody: of these the share is told, too.
 
     Parameters
     ----------
@@ -116,9 +118,12 @@ def outcome_shares(
         Share of the replicated outcomes that lie beyond the outer edges, and count in the end bars.
     people
         Number of the person of each observed row, shape (n_rows,), where some have several.
+    at_ends
+        Observed rows at the lowest and at the highest value of the scale.
     """
     held = np.clip(design.outcome.values, bins.edges[0], bins.edges[-1])
-    starts = _joined(observed * design.n, None if people is None else (bin_numbers(held, bins.edges), people))
+    whose = None if people is None else (bin_numbers(held, bins.edges), people)
+    starts = _joined(observed * design.n, whose, at_ends)
     fewest = FEWEST_ROWS if people is None else FEWEST_PEOPLE
     each = f"{FEWEST_ROWS} observed rows" + ("" if people is None else f" of {FEWEST_PEOPLE} people")
     edges = np.r_[bins.edges[starts], bins.edges[-1]]
@@ -151,6 +156,7 @@ def outcome_shares(
         ),
         draw,
         fewest=fewest,
+        edges=tuple(edges.tolist()),
     )
 
 
@@ -228,11 +234,19 @@ def bins_around(levels: np.ndarray, lower: float | None = None, upper: float | N
     return Bins(np.r_[ends[0], middle, ends[1]], np.ones(levels.size), float(np.diff(levels).min()))
 
 
-def _joined(counts: np.ndarray, whose: tuple[np.ndarray, np.ndarray] | None = None) -> np.ndarray:
+def _joined(
+    counts: np.ndarray,
+    whose: tuple[np.ndarray, np.ndarray] | None = None,
+    at_ends: tuple[float, float] = (0.0, 0.0),
+) -> np.ndarray:
     """First bins of the bars that hold at least `FEWEST_ROWS` each; all bins are one bar where there are fewer.
 
-    Where people have several rows (bin and person of each row), a bar is of `FEWEST_PEOPLE` at least, too.
+    Where people have several rows (bin and person of each row), a bar is of `FEWEST_PEOPLE` at least, too. So many or
+    none are in the first and the last bar besides those at the ends.
     """
+
+    def fine(size: float, own: float) -> bool:
+        return size - own < 0.5 or size - own > FEWEST_ROWS - 0.5
 
     def enough(first: int, last: int) -> bool:
         if whose is None:
@@ -243,10 +257,12 @@ def _joined(counts: np.ndarray, whose: tuple[np.ndarray, np.ndarray] | None = No
     starts, running = [0], 0.0
     for place, size in enumerate(counts, 1):
         running += size
+        rest = counts[place:].sum()
         # Half a row for rounding: shares of rows come as doubles.
         if (
-            running > FEWEST_ROWS - 0.5
-            and counts[place:].sum() > FEWEST_ROWS - 0.5
+            min(running, rest) > FEWEST_ROWS - 0.5
+            and fine(running, at_ends[0] if len(starts) == 1 else 0.0)
+            and fine(rest, at_ends[1])
             and enough(starts[-1], place)
             and enough(place, len(counts))
         ):

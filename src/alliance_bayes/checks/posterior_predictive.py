@@ -158,10 +158,20 @@ def _of_rows(context: Context) -> _Seen:
     assert bins is not None
     drawn = np.concatenate(shares)
     out = beyond / (len(drawn) * design.rows.n)
+    own = bins.shares(outcome.values)
     figure = outcome_shares(
-        design, bins, bins.shares(design.outcome.values), drawn, beyond=out, people=context.fit.people
+        design, bins, own, drawn, beyond=out, people=context.fit.people, at_ends=_at_ends(pairs, design.n)
     )
     return _Seen(groups, pairs, passed_over, (figure,), _fewer(context, groups))
+
+
+def _at_ends(statistics: Mapping[str, Pair], n: int) -> tuple[float, float]:
+    """How many of all rows are at the lowest and the highest value of the scale."""
+    floor, ceiling = (
+        float(statistics[name][0][0]) * n if name in statistics else 0.0
+        for name in ("share at floor", "share at ceiling")
+    )
+    return floor, ceiling
 
 
 def _fewer(context: Context, groups: pd.DataFrame) -> str:
@@ -193,7 +203,7 @@ def _of_moments(context: Context) -> _Seen:
     first = np.searchsorted(weighted_points(_moments(context))[1], np.arange(_moments(context).n_cells))
     cells = membership([column[first] for column in columns])
     ends = end_shares(context, cells)
-    figure = histogram_of_moments(context)
+    figure = histogram_of_moments(context, ends)
     near = " For shares, the expected outcomes within a cell were taken for normal." if ends else ""
     note = f" The fit was made from moments, so the shape of single groups was not compared.{near}"
     figures = () if figure is None else (figure,)
@@ -377,7 +387,7 @@ def end_shares(context: Context, groups: sparse.csr_array) -> dict[str, Pair]:
     return {"share at floor": (floor, drawn[:, :, 0]), "share at ceiling": (ceiling, drawn[:, :, 2])}
 
 
-def histogram_of_moments(context: Context) -> Plot | None:
+def histogram_of_moments(context: Context, ends: Mapping[str, Pair]) -> Plot | None:
     """The outcome's histogram over replicated ones; None where the moments have none."""
     moments = _moments(context)
     histogram = moments.histogram
@@ -397,7 +407,12 @@ def histogram_of_moments(context: Context) -> Plot | None:
     drawn = level_shares(context, edges, everybody, replicates=few)[:, 0]
     outside = 1 - float(level_shares(context, beyond, everybody, replicates=few)[:, 0, 1].mean())
     return outcome_shares(
-        context.fit.design, bins, histogram.counts.sum(axis=0) / moments.n, drawn, beyond=max(outside, 0.0)
+        context.fit.design,
+        bins,
+        histogram.counts.sum(axis=0) / moments.n,
+        drawn,
+        beyond=max(outside, 0.0),
+        at_ends=_at_ends(ends, moments.n),
     )
 
 

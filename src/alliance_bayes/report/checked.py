@@ -29,6 +29,7 @@ from alliance_bayes.report.privacy import (
     people_between,
 )
 from alliance_bayes.report.records import records
+from alliance_bayes.report.scale_ends import ScaleEnd, ends_table, scale_ends
 from alliance_bayes.report.small_counts import hidden_levels, hidden_parameters, hidden_rows
 from alliance_bayes.report.spoken import Spoken, in_cells, in_sentences
 from alliance_bayes.report.svg import Picture, draw, draw_png
@@ -58,6 +59,8 @@ class Item:
     note: str
     numbers: Mapping[str, Any]
     rows: EffectTable | None = None
+    ends: tuple[ScaleEnd, ...] = ()
+    ends_table: Table | None = None
 
     @property
     def check(self) -> Check:
@@ -148,9 +151,13 @@ class Checked:
         for position, result in enumerate(report.results, 1):
             with named(result.check):
                 left = result.without(fit, few)
+                shown_ends = left.name == "posterior_predictive" and not withheld
+                # A figure of another section may have the bars.
+                ends = scale_ends(fit, left, small) if shown_ends else ()
                 left = left if drawn else replace(left, plots=())
                 has_tables = result.name in tabled or result.name not in CHECKS
-                items.append(_item(fit, left, f"{anchor}-{position}", withheld, redact, small, tabled=has_tables))
+                item = _item(fit, left, f"{anchor}-{position}", withheld, redact, small, tabled=has_tables)
+                items.append(replace(item, ends=ends, ends_table=ends_table(fit, ends, f"{item.id}-ends", small)))
         return cls(tuple(items))
 
 

@@ -19,8 +19,11 @@ from alliance_bayes.machine import processors
 from alliance_bayes.report.checked import CAUTIONS, Checked, Item, quiet
 from alliance_bayes.report.held import Mark
 from alliance_bayes.report.privacy import redaction, unnamed
+from alliance_bayes.report.scale_ends import SENTENCES as ENDS
+from alliance_bayes.report.scale_ends import apart
 from alliance_bayes.report.sections import Section
 from alliance_bayes.report.small_counts import hidden_beside
+from alliance_bayes.report.suppression import Mark as Shown
 from alliance_bayes.report.tables import Table
 from alliance_bayes.report.text import clean, count
 from alliance_bayes.study.answers import Answers
@@ -225,8 +228,8 @@ def _columns(table: Table, places: Sequence[int]) -> Table:
     )
 
 
-def checking(models: Mapping[str, ModelChecks]) -> Section:
-    """The section: verdicts at a glance, and the evidence of every model folded below."""
+def checking(models: Mapping[str, ModelChecks], small: int) -> Section:
+    """The section: verdicts at a glance, the ends of scales, and the evidence of every model folded below."""
     headings = [SENTENCES("model"), *map(SENTENCES, COLUMNS)]
     grid = Table.of(
         "table-checks",
@@ -245,6 +248,7 @@ def checking(models: Mapping[str, ModelChecks]) -> Section:
     context = {
         "introduction": SENTENCES("introduction", draws=count(DRAWS)),
         "grid": grid,
+        "ends": _ends(models, small),
         "models": [
             {
                 "name": name,
@@ -261,6 +265,26 @@ def checking(models: Mapping[str, ModelChecks]) -> Section:
         "study_checks.html",
         context,
         {"checks": {name: model.numbers for name, model in models.items()}},
+    )
+
+
+def _ends(models: Mapping[str, ModelChecks], small: int) -> Table | None:
+    """How many are at an end of an outcome's scale, observed and replicated, by model; None of enough people."""
+    named = [(name, end) for name, model in models.items() for item in model.checked.items for end in item.ends]
+    ends = apart([end for _, end in named], small)
+    shown = [
+        (name, end) for (name, _), end in zip(named, ends, strict=True) if end.mark is Shown.SHOWN and end.k >= small
+    ]
+    if not shown:
+        return None
+    headings = ("heading", "observed", "replicated", "limits", "finding")
+    return Table.of(
+        "table-ends",
+        ENDS("of_study"),
+        [ENDS("model"), *map(ENDS, headings)],
+        [(name, end.label, *end.cells(small)) for name, end in shown],
+        words=(1, 5),
+        note=ENDS("of_study_note"),
     )
 
 

@@ -84,7 +84,7 @@ def study_report(
     unmeasured = first_unmeasured(study, checks, told=told or {})
     questions = study_summary(study, answer, checks, told=told or {})
     findings, title = _findings(study, checks, answer, questions), SENTENCES("title")
-    checked = checking(checks)
+    checked = checking(checks, study.options.small)
     before = [
         data,
         *(_section(part, shown, study.fitted, checks) for part in parts),
