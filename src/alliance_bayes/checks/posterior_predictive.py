@@ -165,7 +165,7 @@ def _of_rows(context: Context) -> _Seen:
     return _Seen(groups, pairs, passed_over, (figure,), _fewer(context, groups))
 
 
-def _at_ends(statistics: Mapping[str, Pair], n: int) -> tuple[float, float]:
+def _at_ends(statistics: Mapping[str, Pair], n: float) -> tuple[float, float]:
     """How many of all rows are at the lowest and the highest value of the scale."""
     floor, ceiling = (
         float(statistics[name][0][0]) * n if name in statistics else 0.0

@@ -105,7 +105,8 @@ def scale_ends(fit: FittedModel, result: CheckResult, small: int) -> tuple[Scale
     if found is None or "statistic" not in result.table.columns:
         return ()
     outcome, (values, rows, half) = fit.design.outcome, found
-    overall = result.table[result.table["factor"] == ""].set_index("statistic")
+    table = result.table[result.table["factor"] == ""]
+    overall = {str(row["statistic"]): row for row in table.to_dict("records")}
     nobody = np.zeros(values.size, dtype=bool)
     low = nobody if outcome.lower is None else values <= outcome.lower + half
     high = nobody if outcome.upper is None else values >= outcome.upper - half
@@ -114,9 +115,9 @@ def scale_ends(fit: FittedModel, result: CheckResult, small: int) -> tuple[Scale
         ("lowest", "share at floor", outcome.lower, low, high),
         ("highest", "share at ceiling", outcome.upper, high, low),
     ):
-        if value is None or statistic not in overall.index:
+        if value is None or statistic not in overall:
             continue
-        row = overall.loc[statistic]
+        row = overall[statistic]
         k, n = round(float(row["observed"]) * int(row["n"])), int(row["n"])
         # Of rows with sampling weights, or of a sample of them, the share is another one.
         if (k, n) != (_whole(rows[own].sum()), _whole(rows.sum())):
@@ -212,6 +213,4 @@ def apart(ends: Sequence[ScaleEnd], small: int) -> tuple[ScaleEnd, ...]:
         gaps = abs(one.k - other.k), abs((one.n - one.k) - (other.n - other.k))
         return any(0 < gap < small for gap in gaps)
 
-    return tuple(
-        replace(one, mark=Mark.HIDDEN) if any(differ(one, other) for other in ends) else one for one in ends
-    )
+    return tuple(replace(one, mark=Mark.HIDDEN) if any(differ(one, other) for other in ends) else one for one in ends)
