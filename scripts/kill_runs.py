@@ -1,6 +1,6 @@
 """Kill commands at random moments, run each again, and see that nothing is partial, left behind or other than it was.
 
-    python scripts/kill_runs.py --kills 50 [--full] [--seed 1]
+    python scripts/kill_runs.py --kills 50 [--full] [--seed 1] [--card MODEL.toml]
 
 Every command is first run to its end. Then it is started again and again and ended by SIGTERM, SIGKILL or SIGINT: at a
 moment of its run, or while it writes. After the kill each output is as it was before or what the whole run gives;
@@ -26,7 +26,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 SIGNALS = (signal.SIGTERM, signal.SIGKILL, signal.SIGINT)
-CARD = str(ROOT / "models" / "outcome.toml")
+CARD = "../card.toml"
 # A page made with another key has another digest of its data.
 KEY = ("--key", "../data.key")
 COMMANDS = {
@@ -172,6 +172,7 @@ def main() -> int:
     parser.add_argument("--full", type=int, default=0, help="further kills of 'study --full', which takes minutes")
     parser.add_argument("--only", choices=COMMANDS, action="append", help="of these commands only")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--card", type=Path, default=ROOT / "models" / "outcome.toml", help="of the fit and its page")
     asked = parser.parse_args()
     chance = random.Random(asked.seed)
     order = [name for name, share in SHARES.items() for _ in range(share) if not asked.only or name in asked.only]
@@ -182,6 +183,7 @@ def main() -> int:
         made = ("simulate", "-o", str(root / "cohort.csv"), "--tables", str(root / "tables"), "--n", "300")
         subprocess.run([sys.executable, "-m", "alliance_bayes", *made], check=True, stdout=subprocess.DEVNULL)
         (root / "data.key").write_text("0" * 64 + "\n")
+        shutil.copy(asked.card, root / "card.toml")
         for case in cases.values():
             reference(case, root)
             print(f"{case.name}: {case.seconds:.1f} s", flush=True)

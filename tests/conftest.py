@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -26,10 +27,28 @@ def pytest_configure() -> None:
         signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
+# Files whose fast tests take 20 seconds of a processor or more, the longest first.
+LONG = (
+    "study/test_study_whole.py",
+    "verify/test_verify_report.py",
+    "report/test_report_providers.py",
+    "verify/test_forged_pages.py",
+    "engines/density/test_density.py",
+    "study/test_study_observed.py",
+    "cli/test_standard_streams.py",
+    "engines/collapsed/test_collapsed_density.py",
+    "cli/test_command_line.py",
+    "study/test_study_first.py",
+    "cli/test_writing_commands.py",
+)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files with long tests come first: of a long one at the end, all processors but one would wait for the last."""
-    long = {item.path for item in items if item.get_closest_marker("slow")}
-    items.sort(key=lambda item: item.path not in long)
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    order = {Path(__file__).parent / name: place for place, name in enumerate(LONG)}
+    assert [path for path in order if not path.exists()] == []
+    items.sort(key=lambda item: (item.path not in slow, order.get(item.path, len(LONG))))
 
 
 @pytest.fixture
@@ -45,11 +64,28 @@ def python_mode() -> Iterator[None]:
 def gate_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of all checks only the one that decides is run: for tests of what commands read and write, not of what they find.
 
-    The others fit the model a dozen times again, which takes longer than all else that such a command does.
+    The others fit the model a dozen times again, which takes longer than all else that such a command does. Of a
+    study's models, each is judged by its gate.
     """
     from alliance_bayes.checks import registry
+    from alliance_bayes.study import checking
 
     monkeypatch.setattr(registry, "CHECKS", {name: check for name, check in registry.CHECKS.items() if check.gate})
+    monkeypatch.setattr(checking, "_OF_ALL", ())
+    monkeypatch.setattr(checking, "_refits", lambda parts: {})
+
+
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures are empty: for tests of pages that look at none, of which the drawing would take most of the time."""
+    from alliance_bayes.report import svg
+
+    def nothing(figure: Any) -> None:
+        # Of nothing there is nothing to lay out, of which matplotlib would warn.
+        figure.set_layout_engine("none")
+
+    real = svg._painted
+    monkeypatch.setattr(svg, "_painted", lambda painter, size, shown: real(nothing, size, shown))
 
 
 @pytest.fixture(scope="module")

@@ -100,6 +100,7 @@ def test_a_kept_fit_comes_back_exactly(fit: ab.Fit, tmp_path: Path, ending: str)
     pd.testing.assert_frame_equal(pd.DataFrame(again.effects()), pd.DataFrame(fit.effects()), check_exact=True)
 
 
+@pytest.mark.usefixtures("gate_alone", "undrawn")
 def test_the_report_shows_what_moments_tell_and_says_what_they_do_not(
     fit: ab.Fit, of_rows: ab.Fit, tmp_path: Path
 ) -> None:

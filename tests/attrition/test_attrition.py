@@ -95,6 +95,7 @@ def test_what_cannot_be_asked_is_refused_in_words() -> None:
         twice.weighted("age")
 
 
+@pytest.mark.usefixtures("gate_alone", "undrawn")
 def test_a_report_says_who_was_left_out_and_is_verified(tmp_path: Path) -> None:
     frame = table().drop(columns="chance")
     fit = ab.Model("after ~ before").fit(frame, seed=1, progress=False)

@@ -262,7 +262,7 @@ def test_check_passes_on_good_draws_and_fails_on_divergent_ones(
     assert "20" in verdict["reasons"][0]
 
 
-@pytest.mark.usefixtures("gate_alone")
+@pytest.mark.usefixtures("gate_alone", "undrawn")
 def test_a_report_from_a_kept_fit(capsys: pytest.CaptureFixture[str], kept: Path, tmp_path: Path) -> None:
     status, out, _ = run(capsys, "report", kept, "-o", tmp_path / "out.html")
     assert status == 0

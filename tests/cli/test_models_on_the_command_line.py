@@ -77,6 +77,7 @@ def test_every_option_takes_the_place_of_its_key(capsys: pytest.CaptureFixture[s
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("gate_alone", "undrawn")
 def test_a_fit_keeps_the_card_that_options_made_and_a_page_of_it_is_verified(
     capsys: pytest.CaptureFixture[str], table: str
 ) -> None:

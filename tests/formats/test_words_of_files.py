@@ -127,6 +127,7 @@ def test_labels_of_columns_are_the_words_of_the_page(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("gate_alone", "undrawn")
 def test_a_page_with_labels_is_verified(tmp_path: Path) -> None:
     cohort, fit = labelled_fit(tmp_path)
     fit.report(tmp_path / "a.html")

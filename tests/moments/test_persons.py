@@ -66,6 +66,7 @@ def test_people_are_counted_as_for_rows(table: pd.DataFrame, moments: ab.Moments
     np.testing.assert_allclose(by_moments.posterior["beta"], by_rows.posterior["beta"], atol=1e-7)
 
 
+@pytest.mark.usefixtures("gate_alone", "undrawn")
 def test_a_page_of_moments_says_what_one_of_rows_says(fits: tuple[ab.Fit, ab.Fit]) -> None:
     by_moments, by_rows = (fit.report().numbers["participants"] for fit in fits)
     # One of 40 has no row left, which a page does not say.

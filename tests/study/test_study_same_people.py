@@ -65,6 +65,7 @@ def test_what_is_no_model_is_refused(cohort: ab.Cohort, given: object, said: str
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("gate_alone", "undrawn")
 def test_the_study_is_of_the_same_people(cohort: ab.Cohort) -> None:
     study = ab.run_study(cohort, same_people=True, progress=False)
     complete = cohort.data[list(COLUMNS)].dropna()
@@ -80,6 +81,7 @@ def test_the_study_is_of_the_same_people(cohort: ab.Cohort) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("gate_alone", "undrawn")
 def test_the_command_takes_cards_and_columns(
     cohort: ab.Cohort, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
