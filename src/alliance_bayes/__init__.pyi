@@ -12,7 +12,9 @@ from .checks import Plot as Plot
 from .checks import run_checks as run_checks
 from .cohort import Cohort as Cohort
 from .cohort import Flow as Flow
+from .cohort import ImputedTables as ImputedTables
 from .cohort import read_cohort as read_cohort
+from .cohort import read_imputed as read_imputed
 from .cohort import read_tables as read_tables
 from .cohort import session_cohort as session_cohort
 from .cohort import with_alliance_parts as with_alliance_parts

@@ -19,6 +19,7 @@ from alliance_bayes.blas import one_blas_thread
 from alliance_bayes.cohort import Cohort, Flow, read_cohort
 from alliance_bayes.cohort.beside import Beside
 from alliance_bayes.cohort.flow import ROW, counted
+from alliance_bayes.cohort.imputed import ImputedTables, read_one_or_several
 from alliance_bayes.cohort.left import compared, records
 from alliance_bayes.cohort.names import ID
 from alliance_bayes.cohort.weights import effective_size, repeated, weights_of, with_positive_weights
@@ -28,7 +29,7 @@ from alliance_bayes.engines.choice import check_engine, sample
 from alliance_bayes.engines.collapsed import why_not_collapsed
 from alliance_bayes.errors import ModelError, UsageError
 from alliance_bayes.fit import FittedModel, without_times
-from alliance_bayes.imputation.given import NUMBER, fit_tables, split_tables
+from alliance_bayes.imputation.given import fit_tables
 from alliance_bayes.imputation.impute import all_rows, begin, impute, incomplete
 from alliance_bayes.machine import processors
 from alliance_bayes.model import Design, ModelSpec, PriorTable, read_card, write_card
@@ -42,7 +43,7 @@ from alliance_bayes.moments.persons import of_moments, people_of
 from alliance_bayes.moments.weighted import design_of_moments
 from alliance_bayes.progress import progress_bar
 from alliance_bayes.readonly import ReadOnly
-from alliance_bayes.remedies import argument, call, setting
+from alliance_bayes.remedies import argument, setting
 from alliance_bayes.versions import versions
 
 if TYPE_CHECKING:
@@ -284,6 +285,8 @@ class Model(ModelSpec):
             The cohort, or a table that `read_cohort` accepts. Participants without a value in a column of the model
             are left out, and counted in ``fit.flow``. Or the moments of a table that is out of reach (`reduce_table`,
             `load_moments`): a Gaussian model then has the same posterior, but nothing is known of single participants.
+            Or tables of the same people whose missing values were filled in elsewhere (`read_imputed`, or a list of
+            tables): one posterior, in which every table counts alike.
         person, time, unit
             Of a table that is read here and has several rows a person: which columns say whose and when a row is, and
             what a row is called ("session"); see `read_cohort`. People and rows are then counted apart, and levels of
@@ -340,16 +343,13 @@ class Model(ModelSpec):
         )
         moments = cohort if isinstance(cohort, Moments) else None
         people, beside, gaps, spec = None, None, None, self
-        if isinstance(cohort, pd.DataFrame) and NUMBER in cohort:
-            cohort = split_tables(cohort)
-        tables: list[Cohort | pd.DataFrame | str | Path] = []
-        if isinstance(cohort, Sequence) and not isinstance(cohort, str | Path):
-            tables = list(cohort)
-            if not tables:
-                raise UsageError("the list of completed tables is empty. Give at least two.")
-            cohort = tables[0]
         reading = {"person": person, "time": time, "instruments": instruments} | ({} if unit == ROW else {"unit": unit})
         reading = {name: given for name, given in reading.items() if given is not None}
+        tables: ImputedTables | None = None
+        if not isinstance(cohort, Moments):
+            cohort, reading = read_one_or_several(cohort, set_aside=True, **reading), {}
+        if isinstance(cohort, ImputedTables):
+            tables, cohort = cohort, cohort[0]
         if isinstance(cohort, Moments):
             if reading:
                 raise UsageError(
@@ -372,18 +372,20 @@ class Model(ModelSpec):
             if moments.person:
                 about["long"] = {"person": moments.person, "time": None, "unit": flow.unit}
         else:
-            spec, design, flow, about, rows, everybody = self._applied(cohort, same_people, reading)
+            spec, design, flow, about, rows, everybody = self._applied(cohort, same_people)
             complete: Sequence[str] = spec.columns
             if spec.missing == "impute":
                 gaps, _, complete = all_rows(spec, rows)
             people = rows.people(complete)
             analysed = [*complete, *about.get("same_people", ())]
+            if tables is not None:
+                about["cohort_hash"] = tables.hash
             if spec.weights is not None and spec.weights in everybody.data:
                 everybody = dataclasses.replace(everybody, data=everybody.data.drop(columns=spec.weights))
             beside = Beside.of(everybody, spec.columns, spec.parsed.outcome, complete=analysed)
         lagged = lagged_outcome(design)
         priors = spec.priors_for(design)
-        if tables and spec.missing == "impute":
+        if tables is not None and spec.missing == "impute":
             raise UsageError(
                 f"the tables are completed already, so nothing is left to impute. Leave {setting('missing', 'impute')} "
                 "out of the model."
@@ -396,8 +398,8 @@ class Model(ModelSpec):
         ]
         for said in filter(None, advice):
             logger.log(logging.WARNING if progress is not False else logging.INFO, "%s", said)
-        if tables:
-            designs = [design, *(self._applied(one, same_people, reading)[1] for one in tables[1:])]
+        if tables is not None:
+            designs = [design, *(self._applied(one, same_people)[1] for one in tables[1:])]
             total = (
                 (DRAWS["nuts"] if why_not_collapsed(design, priors) else DRAWS["collapsed"]) if draws is None else draws
             )
@@ -443,24 +445,13 @@ class Model(ModelSpec):
         self,
         cohort: Cohort | pd.DataFrame | str | Path,
         same_people: Sequence[ModelSpec | str] = (),
-        reading: Mapping[str, Any] = NO_OPTIONS,
     ) -> tuple[Self, Design, Flow, dict[str, Any], Cohort, Cohort]:
         """The model, and its design, on a cohort's rows, who was left out, what is told of the data, and the rows.
 
         The last are those before people were chosen for the sake of other models.
         """
         if not isinstance(cohort, Cohort):
-            cohort = read_cohort(cohort, set_aside=True, **reading)
-        elif reading:
-            raise UsageError(
-                f"the cohort was read before, so {argument(next(iter(reading)))} cannot say how. Give it to "
-                f"{call('read_cohort')}."
-            )
-        if NUMBER in cohort.data:
-            raise UsageError(
-                f"the table numbers completed tables in '{NUMBER}', so that its rows are not all of different people. "
-                "Read it into a DataFrame and give that, or a list of the tables, to Model.fit in Python."
-            )
+            cohort = read_cohort(cohort, set_aside=True)
         shared = self._shared(same_people)
         given = cohort
         cohort, about = self._weighted(cohort)

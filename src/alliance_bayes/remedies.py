@@ -33,6 +33,7 @@ type Value = str | float | Sequence[str] | Mapping[str, object] | EllipsisType |
 #: What a function is called in Python, and what does the same on the command line.
 CALLS = {
     "read_cohort": ("read_cohort()", "'alliance-bayes fit'"),
+    "read_imputed": ("read_imputed()", "'alliance-bayes fit'"),
     "read_tables": ("read_tables()", "a folder that holds them"),
     "Fit.save": ("fit.save()", "'alliance-bayes fit'"),
     "save_moments": ("save_moments()", "'alliance-bayes reduce'"),

@@ -8,7 +8,7 @@ import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, overload
 
 import typer
 
@@ -17,6 +17,7 @@ from alliance_bayes.atomic import check_folder, check_outputs
 from alliance_bayes.cli import complete
 from alliance_bayes.cli.console import say, tell_problem
 from alliance_bayes.cli.groups import OptionGroup
+from alliance_bayes.cohort.imputed import ImputedTables, read_one_or_several
 from alliance_bayes.errors import Problem
 from alliance_bayes.remedies import argument
 
@@ -244,7 +245,15 @@ def demonstration() -> ab.Cohort:
     return ab.simulate_cohort(n=DEMO_N, seed=DEMO_SEED)
 
 
-def read(path: Path | None, options: ReadOptions, *, set_aside: bool = True) -> ab.Cohort | ab.Moments:
+@overload
+def read(path: Path | None, options: ReadOptions, *, set_aside: bool = True) -> ab.Cohort | ab.Moments: ...
+@overload
+def read(
+    path: Path | None, options: ReadOptions, *, set_aside: bool = True, several: bool
+) -> ab.Cohort | ab.Moments | ab.ImputedTables: ...
+def read(
+    path: Path | None, options: ReadOptions, *, set_aside: bool = True, several: bool = False
+) -> ab.Cohort | ab.Moments | ab.ImputedTables:
     """Read a table, a folder with three tables, or moments; without a path, simulate the demonstration cohort.
 
     Parameters
@@ -255,6 +264,8 @@ def read(path: Path | None, options: ReadOptions, *, set_aside: bool = True) -> 
         How to read them.
     set_aside
         Whether columns that break their rules are an error only for those who use them.
+    several
+        Whether a table may hold several completed ones.
 
     Raises
     ------
@@ -303,7 +314,15 @@ def read(path: Path | None, options: ReadOptions, *, set_aside: bool = True) -> 
         cohort = ab.read_tables(*(_table_of(path, name) for name in TABLES), **arguments, set_aside=set_aside)
     else:
         arguments["columns"] = column_mapping(options.columns)
-        cohort = ab.read_cohort(path, **arguments, set_aside=set_aside)
+        found = read_one_or_several(path, **arguments, set_aside=set_aside)
+        if isinstance(found, ImputedTables):
+            if not several:
+                raise ab.UsageError(
+                    f"'{path.name}' holds {len(found)} completed tables, numbered in '.imp', and this "
+                    "command takes one table. 'alliance-bayes fit', 'report' and 'verify' take them."
+                )
+            return found
+        cohort = found
     for note in cohort.notes:
         tell_problem("note", note)
     if set_aside and cohort.aside:

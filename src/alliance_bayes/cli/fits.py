@@ -118,8 +118,8 @@ def fitted(
 ) -> ab.Fit:
     """A model fitted to what is read."""
     others = models_or_columns(same_people or [])
-    taken = read(cohort, reading)
-    warn(taken, model.columns)
+    taken = read(cohort, reading, several=True)
+    warn(taken[0] if isinstance(taken, ab.ImputedTables) else taken, model.columns)
     return model.fit(taken, **sampling.arguments(), same_people=others, progress=progress())
 
 

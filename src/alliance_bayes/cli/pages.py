@@ -249,7 +249,7 @@ def verify(
 ) -> None:
     """Fit a page's models again, write the page again, and compare the two; exit status 1 when they differ."""
     check_source("verify", cohort, demo)
-    taken = read(cohort, reading)
+    taken = read(cohort, reading, several=True)
     found = ab.verify_report(report, taken, key=key, tell=say)
     if as_json:
         record = {"report": str(report), "verified": found.passed, "problems": found.problems, "notes": found.notes}

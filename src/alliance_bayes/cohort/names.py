@@ -21,11 +21,14 @@ __all__ = [
     "PROVIDER_TYPES",
     "SESSION_PROVIDER_TYPES",
     "SURVEY_ITEMS",
+    "TABLE_NUMBER",
     "in_order",
     "level_key",
     "rows_of",
 ]
 
+#: The column by which mice's long format numbers completed tables; 0 is the one with gaps.
+TABLE_NUMBER = ".imp"
 _NUMBER = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,15})?")
 
 ID = "participant_id"

@@ -62,6 +62,14 @@ class RawTable:
         reasons = self.reasons[keep].reset_index(drop=True) if len(self.reasons.columns) else self.reasons
         return replace(self, cells=self.cells[keep].reset_index(drop=True), rows=rows, reasons=reasons)
 
+    def without(self, *columns: str) -> RawTable:
+        """The other columns."""
+        return replace(
+            self,
+            cells=self.cells.drop(columns=list(columns), errors="ignore"),
+            reasons=self.reasons.drop(columns=list(columns), errors="ignore"),
+        )
+
 
 def from_frame(frame: pd.DataFrame, source: str = "DataFrame", rows: Sequence[int | str] | None = None) -> RawTable:
     """A DataFrame whose rows are named by their labels, or as they are given.

@@ -34,15 +34,16 @@ from alliance_bayes.cohort.items import (
     without_score,
 )
 from alliance_bayes.cohort.joined import JoinedTables, check_join
-from alliance_bayes.cohort.names import CHANGE, ID
+from alliance_bayes.cohort.names import CHANGE, ID, TABLE_NUMBER
 from alliance_bayes.cohort.parsing import ColumnOptions, ParsedTable, check_column_options, parse_table
 from alliance_bayes.cohort.persons import long_rules, of_persons, person_problems, time_problems
 from alliance_bayes.cohort.programs import plain_label
+from alliance_bayes.cohort.raw import RawTable
 from alliance_bayes.cohort.schema import ColumnRule, cohort_rules, named_rules
 from alliance_bayes.cohort.wide import check_wide, to_long
 from alliance_bayes.errors import DataError, Problem, UsageError
 from alliance_bayes.instruments import Instrument
-from alliance_bayes.remedies import argument
+from alliance_bayes.remedies import argument, call
 
 __all__ = ["read_cohort"]
 
@@ -53,7 +54,7 @@ _INCOMPLETE = "some items are missing"
 
 
 def read_cohort(
-    source: str | Path | pd.DataFrame,
+    source: str | Path | pd.DataFrame | RawTable,
     *,
     columns: Mapping[str, str] | None = None,
     levels: Mapping[str, Sequence[str]] | None = None,
@@ -195,7 +196,12 @@ def read_cohort(
     reading = ReadOptions(
         decimal=check_decimal(decimal), missing=check_texts("missing", missing), date_format=date_format
     )
-    raw = read_raw(source, encoding=encoding, sep=sep, sheet=sheet)
+    raw = source if isinstance(source, RawTable) else read_raw(source, encoding=encoding, sep=sep, sheet=sheet)
+    if TABLE_NUMBER in raw.cells:
+        raise UsageError(
+            f"{raw.source} numbers completed tables in '{TABLE_NUMBER}', so that its rows are not all of different "
+            f"people. Read it with {call('read_imputed')}."
+        )
     if patterns is not None:
         raw, numbered = to_long(raw, patterns, missing=reading.missing)
         # Times that are names order no rows: they are levels.

@@ -15,38 +15,12 @@ from alliance_bayes.errors import UsageError
 from alliance_bayes.imputation.imputed import GROUP, Imputed, nearest_table
 from alliance_bayes.model import Design, ModelSpec, PriorTable
 
-__all__ = ["NUMBER", "fit_tables", "split_tables", "tables_wanted"]
+__all__ = ["fit_tables", "tables_wanted"]
 
-#: The columns by which mice's long format numbers tables (0 is the one with gaps) and rows.
-NUMBER, ROW = ".imp", ".id"
 # Relative error of a standard error that two sets of imputations may have.
 _CV = 0.05
 
 type Sample = Callable[[Design, PriorTable, int], tuple[xr.DataTree, dict[str, Any]]]
-
-
-def split_tables(long: pd.DataFrame) -> list[pd.DataFrame]:
-    """The tables of mice's long format (``complete(imp, "long")``), without the one that has gaps.
-
-    Parameters
-    ----------
-    long
-        A table with the column ``.imp``, from 1.
-
-    Raises
-    ------
-    UsageError
-        Numbers that are none of tables, or one table only.
-    """
-    numbers = pd.to_numeric(long[NUMBER], errors="coerce")
-    if numbers.isna().any():
-        row = int(np.flatnonzero(numbers.isna())[0])
-        raise UsageError(
-            f"row {row} has no number of a table in '{NUMBER}' but {long[NUMBER].iloc[row]!r:.40}. Give the table as "
-            "mice's complete(imp, 'long') makes it."
-        )
-    kept = [own.drop(columns=[NUMBER, ROW], errors="ignore") for number, own in long.groupby(numbers) if number != 0]
-    return [own.reset_index(drop=True) for own in kept]
 
 
 def fit_tables(
@@ -81,10 +55,8 @@ def fit_tables(
     Raises
     ------
     UsageError
-        Fewer than two tables, or tables of other rows.
+        Tables of other rows.
     """
-    if len(designs) < 2:
-        raise UsageError(f"several completed tables are needed but got {len(designs)}. Give at least two.")
     _check_alike(designs)
     first = designs[0]
     stated = replace(spec, centre={**spec.centre, **first.centres}) if spec.parsed.has_intercept else spec

@@ -10,7 +10,7 @@ from alliance_bayes.cohort.flow import ROW
 from alliance_bayes.cohort.hashing import keyed_digest
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model import card_text
-from alliance_bayes.report.drawn import draws_per_set
+from alliance_bayes.report.drawn import draws_per_set, is_given
 from alliance_bayes.report.sections import Section
 from alliance_bayes.report.small_counts import SMALL
 from alliance_bayes.report.tables import Table
@@ -93,6 +93,7 @@ def made_from(fit: FittedModel) -> dict[str, Any]:
         }
         | ({} if fit.flow.people is None else {"people": fit.flow.analysed_people, "unit": fit.flow.unit})
         | ({"read": long} if (long := _long(fit)) else {})
+        | ({"tables": fit.info["imputation"]["tables"]} if is_given(fit) else {})
         | ({"labels": dict(labels)} if (labels := info.get("labels")) else {}),
         "card": card_text(fit.spec),
         "formula": fit.spec.formula,

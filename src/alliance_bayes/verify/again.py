@@ -14,6 +14,7 @@ from alliance_bayes.api import Fit, Model
 from alliance_bayes.checks import Check
 from alliance_bayes.checks.registry import choose_checks
 from alliance_bayes.cohort import Cohort
+from alliance_bayes.cohort.imputed import ImputedTables
 from alliance_bayes.effects import ESTIMANDS, Estimand, choose_estimands
 from alliance_bayes.errors import AllianceBayesError, FileFormatError, UsageError
 from alliance_bayes.model.card import card_arguments
@@ -200,7 +201,7 @@ class Again:
 
 def make_again(
     manifest: Mapping[str, Any],
-    cohort: Cohort | Moments,
+    cohort: Cohort | Moments | ImputedTables,
     *,
     tell: Callable[[str], None],
     name: str,
@@ -257,7 +258,7 @@ def make_again(
 
 def _report(
     manifest: Mapping[str, Any],
-    cohort: Cohort | Moments,
+    cohort: Cohort | Moments | ImputedTables,
     tell: Callable[[str], None],
     handed: HandedIn,
     other: int,
@@ -294,7 +295,8 @@ def _report(
     table = fit.effects(**{**options, "estimands": computed})
     extra = None
     if checked["extra"] is not None:
-        rows = None if isinstance(cohort, Moments) else model.derive(cohort)
+        one = cohort[0] if isinstance(cohort, ImputedTables) else cohort
+        rows = None if isinstance(one, Moments) else model.derive(one)
         if rows is None or any(column not in rows.data for column in checked["extra"]):
             raise UsageError(
                 f"the checks of this page looked at the columns {', '.join(map(str, checked['extra']))}, which the "
@@ -337,7 +339,7 @@ def _seed(seed: int, other: int) -> int:
 
 def _study(
     manifest: Mapping[str, Any],
-    cohort: Cohort | Moments,
+    cohort: Cohort | Moments | ImputedTables,
     tell: Callable[[str], None],
     handed: HandedIn,
     other: int,
@@ -347,8 +349,8 @@ def _study(
         raise UsageError(
             "the page is a study, which has no sections, checks or estimands of the analyst's own. Hand none in."
         )
-    if isinstance(cohort, Moments):
-        raise UsageError("the page is a study, which needs rows, and moments hold none. Give the table it was made of.")
+    if not isinstance(cohort, Cohort):
+        raise UsageError("the page is a study, which needs the rows of one table. Give the table it was made of.")
     taken = _taken(manifest)
     people = replace(cohort, source=taken["cohort_source"])
     known = {option.name for option in fields(StudyOptions)}
@@ -369,7 +371,8 @@ def _with_versions(fit: Any, versions: Mapping[str, str]) -> Any:
     return replace(fit, info={**fit.info, "versions": versions}) if isinstance(fit, Fit) else fit
 
 
-type _Maker = Callable[[Mapping[str, Any], Cohort | Moments, Callable[[str], None], HandedIn, int, Path | None], Again]
+type _Data = Cohort | Moments | ImputedTables
+type _Maker = Callable[[Mapping[str, Any], _Data, Callable[[str], None], HandedIn, int, Path | None], Again]
 
 _MAKERS: Mapping[str, _Maker] = {
     "report": _report,

@@ -17,6 +17,7 @@ from alliance_bayes.checks import Check
 from alliance_bayes.cohort import Cohort
 from alliance_bayes.cohort.flow import ROW
 from alliance_bayes.cohort.hashing import keyed_digest
+from alliance_bayes.cohort.imputed import ImputedTables, read_one_or_several
 from alliance_bayes.effects import Estimand
 from alliance_bayes.errors import FileFormatError, UsageError
 from alliance_bayes.foreign import JSON_BYTES, PAGE_BYTES, parse_json, read_text
@@ -122,7 +123,7 @@ class Verification:
 
 def verify_report(
     path: str | os.PathLike[str],
-    cohort: Cohort | Moments,
+    cohort: Cohort | Moments | ImputedTables | Sequence[Any],
     *,
     sections: Sequence[Section | SectionMaker] = (),
     checks: Sequence[Check] = (),
@@ -138,7 +139,7 @@ def verify_report(
         A page made by :meth:`alliance_bayes.Fit.report` or :meth:`alliance_bayes.Study.report`. The JSON file beside it
         is compared too, where there is one.
     cohort
-        The data that it was made of.
+        The data that it was made of; for a fit of several completed tables all of them (`read_imputed`, or a list).
     sections
         The sections of the analyst's own, as they were given to :class:`alliance_bayes.Report`: sections, and functions
         that make one of a view. They are made again and compared as the package's own are, their estimates by `remake`
@@ -186,6 +187,8 @@ def verify_report(
     """
     path = Path(path)
     tell = tell or (lambda line: None)
+    if not isinstance(cohort, Moments):
+        cohort = read_one_or_several(cohort, set_aside=True)
     html, manifest = _read(path)
     beside = _beside(path)
     problems = faults(html, manifest)
@@ -342,7 +345,7 @@ def _beside(path: Path) -> dict[str, Any] | None:
     return numbers
 
 
-def _simulated(manifest: Mapping[str, Any], cohort: Cohort | Moments) -> list[str]:
+def _simulated(manifest: Mapping[str, Any], cohort: Cohort | Moments | ImputedTables) -> list[str]:
     """A page of simulated data must say so."""
     hidden = isinstance(cohort, Cohort) and is_simulated(cohort.source) and not is_simulated(manifest["data"]["source"])
     return ["The data are simulated, and the page does not say so."] if hidden else []
@@ -412,7 +415,7 @@ def _value(value: Any) -> str:
 
 
 def compare_data(
-    manifest: Mapping[str, Any], cohort: Cohort | Moments, key: bytes | None
+    manifest: Mapping[str, Any], cohort: Cohort | Moments | ImputedTables, key: bytes | None
 ) -> tuple[list[str], list[str]]:
     """Compare data with the digest in a page's manifest.
 
@@ -440,8 +443,12 @@ def compare_data(
         raise UsageError("the page was made of rows, and moments hold none. Give the table it was made of.")
     if not data.get("rows", True) and not isinstance(cohort, Moments):
         raise UsageError("the page was made of moments. Give the file of moments (.nc), not a table.")
-    if isinstance(cohort, Cohort) and isinstance(read := data.get("read", {}), dict):
-        _check_reading(read, cohort)
+    several = data.get("tables") is not None
+    if several != isinstance(cohort, ImputedTables):
+        made, needed = ("several completed tables", "all of them") if several else ("one table", "that one")
+        raise UsageError(f"the page was made of {made}. Give {needed}.")
+    if not isinstance(cohort, Moments) and isinstance(read := data.get("read", {}), dict):
+        _check_reading(read, cohort if isinstance(cohort, Cohort) else cohort[0])
     digest = data.get("digest")
     if digest is None:
         return [], ["The page holds no digest of its data: that they are the same shows in the numbers alone."]

@@ -1,0 +1,155 @@
+"""Tables of the same people whose missing values were filled in elsewhere, several times."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, overload
+
+import pandas as pd
+
+from alliance_bayes.cohort.cohort import Cohort
+from alliance_bayes.cohort.files import read_raw
+from alliance_bayes.cohort.hashing import keyed_digest
+from alliance_bayes.cohort.names import TABLE_NUMBER
+from alliance_bayes.cohort.raw import RawTable
+from alliance_bayes.cohort.read import read_cohort
+from alliance_bayes.errors import DataError, Problem, UsageError
+from alliance_bayes.remedies import argument, call
+
+__all__ = ["ImputedTables", "read_imputed", "read_one_or_several"]
+
+# By which mice's long format numbers the rows of a table.
+_ROW_NUMBER = ".id"
+_MOST = 1000
+
+
+@dataclass(frozen=True, repr=False)
+class ImputedTables(Sequence[Cohort]):
+    """Several completed tables of the same people, in the same order.
+
+    Parameters
+    ----------
+    tables
+        The tables, two or more.
+
+    Raises
+    ------
+    UsageError
+        Fewer than two tables, or tables that were read in different ways.
+    """
+
+    tables: tuple[Cohort, ...]
+
+    def __post_init__(self) -> None:
+        if len(self.tables) < 2:
+            raise UsageError(f"several completed tables are needed but got {len(self.tables)}. Give at least two.")
+        ways = [(one.person, one.time, one.unit) for one in self.tables]
+        if len(set(ways)) > 1:
+            raise UsageError(
+                "the completed tables were read in different ways: whose and when their rows are differs. Read all "
+                "with the same person, time and unit."
+            )
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: {len(self.tables)} of {self.tables[0]!r}>"
+
+    def __len__(self) -> int:
+        return len(self.tables)
+
+    @overload
+    def __getitem__(self, index: int) -> Cohort: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Cohort, ...]: ...
+    def __getitem__(self, index: int | slice) -> Cohort | tuple[Cohort, ...]:
+        return self.tables[index]
+
+    def __iter__(self) -> Iterator[Cohort]:
+        return iter(self.tables)
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 of the content of all tables, in their order."""
+        return hashlib.sha256("".join(one.hash for one in self.tables).encode()).hexdigest()
+
+    def digest(self, key: bytes) -> str:
+        """HMAC-SHA-256 of `hash`, hexadecimal, for those who have the key."""
+        return keyed_digest(key, self.hash)
+
+
+def read_imputed(source: str | Path | pd.DataFrame | Sequence[Any], **reading: Any) -> ImputedTables:
+    """Read tables whose missing values were filled in elsewhere.
+
+    Parameters
+    ----------
+    source
+        One table in mice's long format (``complete(imp, "long")``), in which the column ``.imp`` numbers the tables
+        from 1 (rows of 0, the table with gaps, and the column ``.id`` are left out); or two or more tables.
+    reading
+        How to read each of them: the arguments of :func:`alliance_bayes.read_cohort`.
+
+    Returns
+    -------
+    ImputedTables
+        What :meth:`alliance_bayes.Model.fit` and :func:`alliance_bayes.verify_report` take.
+
+    Raises
+    ------
+    DataError
+        What is wrong with a table, or with the numbers of tables, by column and row.
+    UsageError
+        Fewer than two tables, or no column ``.imp``.
+    """
+    found = read_one_or_several(source, **reading)
+    if isinstance(found, Cohort):
+        raise UsageError(
+            f"{found.source} has no column '{TABLE_NUMBER}' that numbers completed tables. Give it as mice's "
+            "complete(imp, 'long') makes it, or a list of tables."
+        )
+    return found
+
+
+def read_one_or_several(
+    source: str | Path | pd.DataFrame | Cohort | ImputedTables | Sequence[Any], **reading: Any
+) -> Cohort | ImputedTables:
+    """Read a table, or several completed ones where it numbers them; what was read already is as it is.
+
+    Raises
+    ------
+    DataError, UsageError
+        See `read_imputed` and :func:`alliance_bayes.read_cohort`; or a way to read what was read already.
+    """
+    if isinstance(source, Cohort | ImputedTables):
+        if ways := [name for name in reading if name != "set_aside"]:
+            raise UsageError(
+                f"the cohort was read before, so {argument(ways[0])} cannot say how. Give it to {call('read_cohort')}."
+            )
+        return source
+    if isinstance(source, Sequence) and not isinstance(source, str):
+        read = [read_one_or_several(one, **reading) for one in source]
+        return ImputedTables(tuple(one for table in read for one in ([table] if isinstance(table, Cohort) else table)))
+    where = {name: reading.pop(name) for name in ("encoding", "sep", "sheet") if name in reading}
+    raw = read_raw(source, **where)
+    return _split(raw, reading) if TABLE_NUMBER in raw.cells.columns else read_cohort(raw, **reading)
+
+
+def _split(raw: RawTable, reading: Mapping[str, Any]) -> ImputedTables:
+    """The tables of mice's long format, without the one that has gaps."""
+    numbers = pd.to_numeric(raw.cells[TABLE_NUMBER], errors="coerce")
+    wrong = ~((numbers >= 0) & (numbers % 1 == 0)).to_numpy()
+    remedy = "Give the table as mice's complete(imp, 'long') makes it."
+    if wrong.any():
+        told = zip(raw.rows, raw.cells[TABLE_NUMBER], wrong, strict=True)
+        problems = [
+            Problem(TABLE_NUMBER, row, value, f"{value!r:.40} is no number of a table", remedy)
+            for row, value, found in told
+            if found
+        ]
+        raise DataError(problems, source=raw.source)
+    kept = sorted(set(numbers) - {0})
+    if len(kept) > _MOST:
+        raise UsageError(f"{raw.source} has {len(kept):,} completed tables, and at most {_MOST:,} are worked with.")
+    bare = raw.without(TABLE_NUMBER, _ROW_NUMBER)
+    return ImputedTables(tuple(read_cohort(bare.where((numbers == one).to_numpy()), **reading) for one in kept))

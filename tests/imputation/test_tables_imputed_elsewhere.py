@@ -1,0 +1,104 @@
+"""Completed tables from elsewhere: read as one thing, fitted, told on a page, and verified."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import alliance_bayes as ab
+from alliance_bayes.cli import main
+
+TABLES, PEOPLE = 4, 120
+
+
+@pytest.fixture(scope="module")
+def tables() -> list[pd.DataFrame]:
+    rng = np.random.default_rng(5)
+    x = rng.normal(size=PEOPLE)
+    base = pd.DataFrame(
+        {
+            "participant_id": [f"p{k}" for k in range(PEOPLE)],
+            "y": x + 0.5 * rng.normal(size=PEOPLE),
+            "x": x,
+            "site": rng.choice(["north", "south"], size=PEOPLE),
+        }
+    )
+    lacking = np.arange(PEOPLE) % 5 == 0
+    return [base.assign(x=np.where(lacking, base["y"] + rng.normal(size=PEOPLE), base["x"])) for _ in range(TABLES)]
+
+
+def long_format(tables: list[pd.DataFrame]) -> pd.DataFrame:
+    """As mice writes it: the table with gaps as number 0, and the rows of each numbered."""
+    gaps = tables[0].assign(x=tables[0]["x"].where(np.arange(PEOPLE) % 5 != 0))
+    return pd.concat([one.assign(**{".imp": k, ".id": range(1, PEOPLE + 1)}) for k, one in enumerate([gaps, *tables])])
+
+
+def test_every_way_to_give_them_is_the_same_fit(tables: list[pd.DataFrame], tmp_path: Path) -> None:
+    path = tmp_path / "long.csv"
+    long_format(tables).to_csv(path, index=False)
+    read = ab.read_imputed(path)
+    assert len(read) == TABLES
+    assert [len(one.data) for one in read] == [PEOPLE] * TABLES
+    for one, own in zip(read, tables, strict=True):
+        assert np.array_equal(one.data["x"], own["x"])
+
+    model = ab.Model("y ~ x")
+    fits = [model.fit(given, seed=3, draws=100, progress=False) for given in (tables, long_format(tables), path, read)]
+    for fit in fits[1:]:
+        assert np.array_equal(fit.posterior["beta"], fits[0].posterior["beta"])
+        assert fit.info["cohort_hash"] == fits[0].info["cohort_hash"]
+    # All of them are what the fit is of, not the first alone.
+    assert fits[0].info["cohort_hash"] != read[0].hash
+
+
+def test_what_is_no_set_of_tables_is_refused(tables: list[pd.DataFrame], tmp_path: Path) -> None:
+    whole = long_format(tables)
+    with pytest.raises(ab.UsageError, match=r"read_imputed\(\)"):
+        ab.read_cohort(whole)
+    with pytest.raises(ab.UsageError, match=r"no column '\.imp'"):
+        ab.read_imputed(tables[0])
+    for few in ([tables[0]], [], whole[whole[".imp"] <= 1]):
+        with pytest.raises(ab.UsageError, match="at least two"):
+            ab.read_imputed(few)
+    wrong = whole.assign(**{".imp": ["1.5", *whole[".imp"].astype(str)[1:]]})
+    with pytest.raises(ab.DataError) as caught:
+        ab.read_imputed(wrong)
+    assert [(one.column, one.value) for one in caught.value.problems] == [(".imp", "1.5")]
+    other = ab.read_cohort(tables[0], person="participant_id")
+    with pytest.raises(ab.UsageError, match="different ways"):
+        ab.read_imputed([other, tables[1]])
+    # One that was read already is not read again.
+    with pytest.raises(ab.UsageError, match="read before"):
+        ab.Model("y ~ x").fit([other, other], person="participant_id", progress=False)
+
+
+@pytest.mark.slow
+def test_a_page_of_them_is_verified_with_all_of_them(
+    tables: list[pd.DataFrame], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    long_format(tables).to_csv("long.csv", index=False)
+    Path("model.toml").write_text('format = 3\nformula = "y ~ x"\n', encoding="utf-8")
+
+    def run(*arguments: str) -> tuple[int, str]:
+        with pytest.raises(SystemExit) as ended:
+            main(list(arguments))
+        said = capsys.readouterr()
+        return int(ended.value.code or 0), said.out + said.err
+
+    assert run("report", "model.toml", "long.csv", "-o", "page.html", "--seed", "2")[0] == 0
+    status, said = run("verify", "page.html", "long.csv")
+    assert status == 0, said
+    # The first table alone, and other values in the last one.
+    tables[0].to_csv("one.csv", index=False)
+    status, said = run("verify", "page.html", "one.csv")
+    assert (status, "several completed tables" in said) == (2, True)
+    changed = [*tables[:-1], tables[-1].assign(x=tables[-1]["x"] + 0.01)]
+    long_format(changed).to_csv("changed.csv", index=False)
+    status, said = run("verify", "page.html", "changed.csv")
+    assert (status, "digest differs" in said) == (1, True)
+    status, said = run("validate", "long.csv")
+    assert (status, f"{TABLES} completed tables" in said) == (2, True)
