@@ -63,6 +63,8 @@ CALLS: dict[Callable[..., Any], tuple[str, dict[str, str], dict[str, str]]] = {
         dict.fromkeys(("participants", "sessions", "surveys"), "cohort"),
         {"set_aside": "so for every command that uses some columns, and not where the table is checked"},
     ),
+    # The options of reading are those of each table.
+    ab.read_imputed: ("fit", {"source": "cohort"}, {"reading": "see read_cohort"}),
     ab.attrition: ("attrition", {}, {"options": "see Model.fit"}),
     ab.reduce_table: ("reduce", {"source": "sources", "spec": "card"}, {}),
     moments.with_minimum: ("reduce", {"size": "min_cell"}, {"moments": _MADE}),

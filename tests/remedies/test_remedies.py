@@ -97,6 +97,7 @@ def names_of(node: ast.Call, path: Path) -> list[str]:
 #: Names that are computed where they are used.
 COMPUTED = {
     ("api.py", "next(iter(reading))"): ["person", "time", "unit", "instruments"],
+    ("cohort/imputed.py", "ways[0]"): ["person", "time", "unit", "instruments"],
     ("cli/files.py", "long[0]"): ["person", "time", "unit"],
     ("cli/files.py", "of_one[0]"): ["instruments", "subscales"],
     ("cli/files.py", "single[0]"): ["sheet", "wide", "join", "labels"],
@@ -115,7 +116,8 @@ COMPUTED = {
     ("cohort/scoring.py", "name"): ["baseline", "followup", "min_days_between", "max_days_into_care"],
     ("simulation/simulate.py", "name"): ["n", "seed"],
     ("model/derivations.py", "what"): ["events", "among"],
-    ("model/missingness.py", "name"): ["auxiliary", "error"],
+    ("model/missingness.py", "name"): ["auxiliary", "error", "reliability"],
+    ("model/missingness.py", "key"): ["error", "reliability"],
     ("engines/nuts.py", "name"): ["draws", "tune", "chains", "cores", "seed"],
     ("verify/verification.py", "name"): ["person", "time", "unit"],
     ("verify/verification.py", "differing[0]"): ["person", "time", "unit"],

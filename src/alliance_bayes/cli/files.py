@@ -17,7 +17,6 @@ from alliance_bayes.atomic import check_folder, check_outputs
 from alliance_bayes.cli import complete
 from alliance_bayes.cli.console import say, tell_problem
 from alliance_bayes.cli.groups import OptionGroup
-from alliance_bayes.cohort.imputed import ImputedTables, read_one_or_several
 from alliance_bayes.errors import Problem
 from alliance_bayes.remedies import argument
 
@@ -313,6 +312,8 @@ def read(
             )
         cohort = ab.read_tables(*(_table_of(path, name) for name in TABLES), **arguments, set_aside=set_aside)
     else:
+        from alliance_bayes.cohort.imputed import ImputedTables, read_one_or_several
+
         arguments["columns"] = column_mapping(options.columns)
         found = read_one_or_several(path, **arguments, set_aside=set_aside)
         if isinstance(found, ImputedTables):

@@ -75,7 +75,18 @@ class ImputedTables(Sequence[Cohort]):
         return hashlib.sha256("".join(one.hash for one in self.tables).encode()).hexdigest()
 
     def digest(self, key: bytes) -> str:
-        """HMAC-SHA-256 of `hash`, hexadecimal, for those who have the key."""
+        """Digest of all tables for those who have the key; see `alliance_bayes.cohort.hashing`.
+
+        Parameters
+        ----------
+        key
+            Any number of bytes; kept with the data.
+
+        Returns
+        -------
+        str
+            HMAC-SHA-256, hexadecimal.
+        """
         return keyed_digest(key, self.hash)
 
 
@@ -87,7 +98,7 @@ def read_imputed(source: str | Path | pd.DataFrame | Sequence[Any], **reading: A
     source
         One table in mice's long format (``complete(imp, "long")``), in which the column ``.imp`` numbers the tables
         from 1 (rows of 0, the table with gaps, and the column ``.id`` are left out); or two or more tables.
-    reading
+    **reading
         How to read each of them: the arguments of :func:`alliance_bayes.read_cohort`.
 
     Returns
