@@ -607,3 +607,37 @@ def test_wrong_use_is_status_2_and_writes_nothing(
 
     assert (status, out, err) == (2, "", f"error: {message}\n")
     assert sorted(tmp_path.iterdir()) == before
+
+
+def test_tables_that_are_read_together_say_of_how_many_people_each_is_and_why_they_differ(
+    study: Study, report: Rendered
+) -> None:
+    page = BeautifulSoup(report.html, "html.parser")
+    analysed = {name: model.fit.design.n for name, model in study.fitted.items()}
+    mixed = []
+    for part in study.parts.values():
+        section = page.find(id=part.name)
+        # Ratings are described of those whom Table 1 counts, where few of the others could be told.
+        behind = {name: analysed[name] for block in part.blocks for name in (block.of.get("") or block.models)}
+        why = [text.get_text() for text in section.find_all("p") if "not all of the same people" in text.get_text()]
+        found = []
+        shown = [*section.select(".tablename"), *section.select("figcaption")]
+        for caption in (one for one in shown if not one.find_parent("details", class_="data")):
+            told = re.search(r"(?:; |\. )([\d,]+)(?: and ([\d,]+))? people\.?$", caption.get_text().strip())
+            found.append(set() if told is None else {int(n.replace(",", "")) for n in told.groups() if n})
+        if len(set(behind.values())) < 2:
+            assert why == []
+            assert not any(found), part.name
+            continue
+        mixed.append(part.name)
+        (sentence,) = why
+        assert all(found), part.name
+        numbers = set().union(*found)
+        assert numbers == set(behind.values())
+        assert numbers == {int(n.replace(",", "")) for n in re.findall(r"([\d,]+)(?= and \d| people)", sentence)}
+        assert sentence.endswith("Each model leaves out who lacks a value that it needs.")
+    # Those with a follow-up beside all who were rated, and everybody beside those who began low.
+    assert mixed == ["ratings", "change", "association"]
+    low = study.cohort.data["who5_baseline"] <= study.options.elevated
+    complete = study.cohort.data["who5_followup"].notna()
+    assert f"of 28 or less): {int((low & complete).sum())} people" in report.html

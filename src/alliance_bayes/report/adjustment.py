@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
 from alliance_bayes.checks.multiverse import DECLARED, multiverse_of, why_none
+from alliance_bayes.checks.sensitivity import cases_of
 from alliance_bayes.effects import EffectTable
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model.adjustment import known_after
 from alliance_bayes.report.causes import CAUSES_SIZE, Causes
 from alliance_bayes.report.rows import Estimates, forest_picture, words_of
 from alliance_bayes.report.sections import Section
+from alliance_bayes.report.small_counts import analysed_words
 from alliance_bayes.report.svg import Picture
 from alliance_bayes.report.tables import Table
-from alliance_bayes.report.text import Row, capital, clean, column_name, interval_name, join, number, units
+from alliance_bayes.report.text import Row, capital, clean, column_name, count, interval_name, join, number, units
 from alliance_bayes.report.untold import unsaid
 from alliance_bayes.wording import Wording
 
@@ -102,8 +105,13 @@ def _caterpillar(view: View, estimates: Estimates) -> Picture:
         SENTENCES("figure"),
         estimates,
         rows,
-        caption=SENTENCES("caption", heading=estimates.interval_heading()),
-        axis=SENTENCES("axis", unit=words_of(declared, "unit"), change=words_of(declared, "denominator")),
+        caption=SENTENCES(
+            "caption",
+            heading=estimates.interval_heading(),
+            people=analysed_words(view.fit),
+            fewer=join([f"{count(kept)} {label}" for label, kept in _fewer(view)]),
+        ),
+        axis=SENTENCES("axis", unit=units(words_of(declared, "unit")), change=words_of(declared, "denominator")),
         heading=SENTENCES("heading"),
         label=label,
         overall=float(declared["mean"]),
@@ -111,6 +119,15 @@ def _caterpillar(view: View, estimates: Estimates) -> Picture:
         inches=9.4,
         shown=view.redact,
     )
+
+
+def _fewer(view: View) -> Iterator[tuple[str, int]]:
+    """The people whom each choice that leaves some out keeps, where neither these nor the others are few."""
+    everybody = view.fit.count_people()
+    for label, factor, _, keep in cases_of(view.fit):
+        kept = view.fit.count_people(keep)
+        if factor is None and min(kept, view.fit.count_people(~keep)) >= view.small and kept < everybody:
+            yield clean(label), kept
 
 
 def _graph(view: View) -> Picture:

@@ -39,6 +39,8 @@ from alliance_bayes.report.untold import untold
 
 __all__ = ["CAUTIONS", "Checked", "Item", "may_show", "quiet", "told"]
 
+# Columns whose name says less on a page than in the JSON: these people are not those whom the row is of.
+_SHOWN_AS: Mapping[str, Mapping[str, str]] = {"influence": {"n": "left_out"}}
 _ROWS = re.compile(r"; rows? [\d, and]*counted from 0")
 #: Verdicts that are repeated where their subject is reported.
 CAUTIONS = ("warn", "fail")
@@ -181,7 +183,11 @@ def _item(
     )
     captions = (("table", title, frame), ("details", f"{title}: details", details))
     tables = [
-        frame_table(_worded(part, words), name=f"{anchor}-{name}", caption=caption)
+        frame_table(
+            _worded(part.rename(columns=_SHOWN_AS.get(result.name, {})), words),
+            name=f"{anchor}-{name}",
+            caption=caption,
+        )
         for name, caption, part in captions
         if len(part) and tabled
     ]

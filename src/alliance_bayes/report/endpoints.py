@@ -147,8 +147,12 @@ def endpoints(view: View) -> Section | None:
     event, short = partial(_event, fit, points), partial(_short, fit, points)
     whom = unit_words(fit)
     percentages = partial(estimates.percentages, least=1, most=1)
+    low, cases = _cases(fit, points), points.cases.removeprefix(", of those ")
+    some = low is not None and _cases_told(fit, low, view.small)[0]
+    whose = f", {count(int(low.sum()))} of them {cases}" if some and low is not None else ""
     introduction = SENTENCES(
         "introduction",
+        cases=cases if some else "",
         one=one_row(fit),
         units=whom,
         less="" if points.higher else f"less {points.instrument.measures}",
@@ -159,7 +163,7 @@ def endpoints(view: View) -> Section | None:
         introduction,
         effect_table(
             "table-endpoints",
-            f"Model-based shares of {whom} by end point, posterior means; {analysed_words(fit)} analysed",
+            f"Model-based shares of {whom} by end point, posterior means; {analysed_words(fit)} analysed{whose}",
             shares,
             _wrapping(
                 Column("End point", event),
@@ -187,17 +191,23 @@ def endpoints(view: View) -> Section | None:
                 estimates, differences, mean="Risk difference", figures=estimates.figures, direction=True, judged=()
             ),
         )
-        caption = "Differences of shares between groups, in percentage points; posterior means"
+        caption = "Differences of shares between groups, in percentage points; posterior means; "
+        caption += f"{analysed_words(fit)} analysed{whose}"
         content.append(effect_table("table-risk-differences", caption, differences, columns, at_once=SHOWN))
     content += said
     shown = [f"{event(row)}, {_group(row)}: {percentages(row)[0]}" for row in rows_of(shares)]
-    cases = "" if points.case is None else points.cases.removeprefix(", of ")
     picture = forest_picture(
         "endpoints",
         f"Shares of {whom} by end point",
         estimates,
         shares,
-        caption=SENTENCES("figure_caption", heading=estimates.interval_heading(), cases=cases, low=points.higher),
+        caption=SENTENCES(
+            "figure_caption",
+            heading=estimates.interval_heading(),
+            cases="" if points.case is None else cases,
+            low=points.higher,
+            people=f"{analysed_words(fit)} analysed{whose}",
+        ),
         axis=f"Share of {whom}",
         heading="End point and group",
         label=lambda row: f"{event(row)}: {_group(row)}",

@@ -62,7 +62,9 @@ def left_out(view: View) -> LeftOut | None:
         return None
     rows = rows.loc[rows["difference"].abs().sort_values(ascending=False, kind="stable").index].reset_index(drop=True)
     cells = [_cells(label, row) for label, (_, row) in zip(labels_of(rows), rows.iterrows(), strict=True)]
-    headings = ("Column", "Analysed", "Left out", "Standardised difference")
+    flow = ShownFlow.of(fit.flow, small)
+    whom = (f"Analysed (n = {count(flow.analysed)})", f"Left out (n = {count(flow.left or 0)})")
+    headings = ("Column", *whom, "Standardised difference")
     caption = "Those left out beside those analysed: mean (SD) of numbers, share of levels"
     table = Table.of(
         "table-left-out",

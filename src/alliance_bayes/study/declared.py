@@ -384,6 +384,7 @@ class DeclaredPart:
                 text=layout.text(),
                 tables=[*layout.tables(label, observed), *tables],
                 pictures=[*layout.forests(), *pictures],
+                of=layout.of,
             )
         self.blocks.append(block)
         return block
@@ -454,6 +455,8 @@ class _Layout:
         self._of = of
         self._part, self._values = part, {"name": block.name, "title": block.title, **declared.values, **values}
         self._called = {prefix: self._say(text) for prefix, text in declared.called.items()}
+        #: Models by table, where the rows of a table say by their prefix of which they are.
+        self.of: dict[str, tuple[str, ...]] = {}
 
     def _say(self, text: str, **values: Any) -> str:
         return self._part.say(text, **self._values, **values)
@@ -494,8 +497,11 @@ class _Layout:
         whole: bool = False,
     ) -> Table:
         further = [Column(declared.observed, observed, words=True)] if declared.observed and observed else []
+        name, prefixes = self._say(declared.name, factor=factor) + suffix, {prefix_of(row) for row in rows_of(rows)}
+        if models := [self._part.declaration.models[key].name for key in self._declared.models if key in prefixes]:
+            self.of[name] = tuple(models)
         return block_table(
-            self._say(declared.name, factor=factor) + suffix,
+            name,
             self._say(declared.caption, factor_name=factor_name(factor)),
             rows,
             label=label or self._label(declared),

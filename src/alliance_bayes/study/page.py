@@ -42,6 +42,7 @@ from alliance_bayes.study.part import Part
 from alliance_bayes.study.runner import Fitted
 from alliance_bayes.study.summary import study_summary
 from alliance_bayes.study.tables import rows_text, shown_rows
+from alliance_bayes.study.whose import numbered
 from alliance_bayes.versions import versions
 from alliance_bayes.wording import Wording
 
@@ -87,7 +88,7 @@ def study_report(
     checked = checking(checks, study.options.small)
     before = [
         data,
-        *(_section(part, shown, study.fitted, checks) for part in parts),
+        *(_section(part, shown, study, checks) for part in parts),
         checked,
         study_limitations(study, checks, unmeasured[0]),
     ]
@@ -141,8 +142,13 @@ def _blocks(study: Answers) -> list[EffectTable]:
 
 
 def _section(
-    part: Part, shown: Mapping[str, int | None], fitted: Mapping[str, Fitted], checks: Mapping[str, ModelChecks]
+    part: Part, shown: Mapping[str, int | None], study: Answers, checks: Mapping[str, ModelChecks]
 ) -> Section:
+    fitted = study.fitted
+    rows = {
+        name: f"{count(number)} {_unit(fitted[name].fit)}" for name, number in shown.items() if number is not None
+    }
+    blocks, whose = numbered(part, rows, fitted, study.options)
     return Section(
         part.name,
         part.title,
@@ -152,14 +158,11 @@ def _section(
             "question": part.question,
             "statements": [typeset(capital(clean(finding.text))) for finding in part.findings],
             "limits": part.limits,
-            "blocks": part.blocks,
+            "whose": whose,
+            "blocks": blocks,
             "cautions": {block.name: cautions(checks, block.models) for block in part.blocks},
             "titles": {name: clean(model.spec.card.title or name) for name, model in fitted.items()},
-            "rows": {
-                name: f"{count(number)} {_unit(fitted[name].fit)}"
-                for name, number in shown.items()
-                if number is not None
-            },
+            "rows": rows,
             "left_out": part.left_out,
         },
     )

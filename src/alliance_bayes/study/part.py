@@ -35,6 +35,9 @@ class Block:
         As the page shows them.
     models
         Names of the models behind the numbers; none where they are of the observed data.
+    of
+        Names of the models whose people a table or a figure is about, by its name, where they are not all of the
+        block's; under the empty name, of those that are not named.
     """
 
     name: str
@@ -45,9 +48,30 @@ class Block:
     tables: tuple[Table, ...] = ()
     pictures: tuple[Picture, ...] = ()
     models: tuple[str, ...] = ()
+    of: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def models_of(self, name: str) -> tuple[str, ...]:
+        """Names of the models whose people a table or a figure is about.
+
+        Parameters
+        ----------
+        name
+            Of the table or the figure.
+
+        Returns
+        -------
+        tuple of str
+            In their order.
+        """
+        return self.of.get(name) or self.of.get("") or self.models
 
     def with_page(
-        self, *, text: Iterable[str] = (), tables: Iterable[Table] = (), pictures: Iterable[Picture] = ()
+        self,
+        *,
+        text: Iterable[str] = (),
+        tables: Iterable[Table] = (),
+        pictures: Iterable[Picture] = (),
+        of: Mapping[str, tuple[str, ...]] | None = None,
     ) -> Block:
         """The block with what the page shows of it.
 
@@ -59,13 +83,16 @@ class Block:
             Tables.
         pictures
             Figures.
+        of
+            Models by table and figure, besides those that the block has.
 
         Returns
         -------
         Block
             With the same rows.
         """
-        return replace(self, text=tuple(text), tables=tuple(tables), pictures=tuple(pictures))
+        of = {**self.of, **(of or {})}
+        return replace(self, text=tuple(text), tables=tuple(tables), pictures=tuple(pictures), of=of)
 
 
 @dataclass(frozen=True, eq=False)

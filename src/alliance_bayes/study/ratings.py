@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -85,8 +86,13 @@ def _observed(part: DeclaredPart, fit: Fit) -> Block:
         )
         keep = [row["estimand"] != "share_at_ceiling" or counted[str(row["level"])] for row in rows_of(table)]
         described.append(table[np.asarray(keep, dtype=bool)].under(factor))
-    block = part.block("observed", joined(described), {})
+    block = replace(part.block("observed", joined(described), {}), of={"": (_named(runner, fit),)})
     return part.show("observed", block, {"of_table_1": fit is runner.first, "n": _told(runner, "alliance_gaussian")})
+
+
+def _named(runner: StudyRunner, fit: Fit) -> str:
+    """The name of a model of the study."""
+    return next(name for name, model in runner.fitted.items() if model.fit is fit)
 
 
 def _told(runner: StudyRunner, model: str) -> str:
