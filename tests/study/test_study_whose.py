@@ -59,7 +59,9 @@ def test_every_caption_says_its_number(models: tuple[str, ...], words: str) -> N
     assert found[2:4] == [f"A caption; {words}", f"A caption. {words}."]
     assert found[0] == "A caption; 2,773 people"
     assert found[4] == "A caption; 682 people"
-    assert why.startswith("The tables and figures of this section are not all of the same people. Everybody: 2,773 people")
+    assert why.startswith(
+        "The tables and figures of this section are not all of the same people. Everybody: 2,773 people"
+    )
     assert "(baseline WHO-5 of 24 or less): 682 people" in why
 
 

@@ -141,13 +141,9 @@ def _blocks(study: Answers) -> list[EffectTable]:
     return [block.rows.under(block.name) for block in blocks if len(block.rows)]
 
 
-def _section(
-    part: Part, shown: Mapping[str, int | None], study: Answers, checks: Mapping[str, ModelChecks]
-) -> Section:
+def _section(part: Part, shown: Mapping[str, int | None], study: Answers, checks: Mapping[str, ModelChecks]) -> Section:
     fitted = study.fitted
-    rows = {
-        name: f"{count(number)} {_unit(fitted[name].fit)}" for name, number in shown.items() if number is not None
-    }
+    rows = {name: f"{count(number)} {_unit(fitted[name].fit)}" for name, number in shown.items() if number is not None}
     blocks, whose = numbered(part, rows, fitted, study.options)
     return Section(
         part.name,

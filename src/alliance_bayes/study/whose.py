@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 
 from alliance_bayes.report.text import capital, join
@@ -52,9 +52,10 @@ def numbered(
     return tuple(_captioned(block, numbers) for block in part.blocks), SENTENCES("why", kinds=" ".join(kinds))
 
 
-def _models(block: Block) -> list[Sequence[str]]:
+def _models(block: Block) -> list[tuple[str, ...]]:
     """The models behind each table and figure of a block."""
-    return [block.models_of(shown.name) for shown in (*block.tables, *block.pictures)]
+    names = [*(table.name for table in block.tables), *(picture.name for picture in block.pictures)]
+    return list(map(block.models_of, names))
 
 
 def _captioned(block: Block, numbers: Mapping[str, str]) -> Block:
@@ -72,7 +73,7 @@ def _captioned(block: Block, numbers: Mapping[str, str]) -> Block:
     )
 
 
-def _together(numbers: Sequence[str]) -> str:
+def _together(numbers: list[str]) -> str:
     """Numbers with their unit said once: "2,773 and 682 people"."""
     units = {number.rpartition(" ")[2] for number in numbers}
     if len(units) != 1 or SENTENCES("hidden") in numbers:
