@@ -120,6 +120,35 @@ def test_complete_rows_are_compared(page: Rendered, fit: FittedModel, data: pd.D
     assert row["sd"] == pytest.approx(slope["sd"], rel=0.1)
 
 
+def test_missing_values_are_moved(page: Rendered, fit: FittedModel) -> None:
+    """Of the outcome and of the predictor of interest: nine estimates in a figure, a sentence, and a limitation."""
+    assert page.rows is not None
+    told = {one["column"]: one for one in page.numbers["missing"]["shifted"]}
+    assert list(told) == ["y", "x"]
+    assert page.numbers["limitations"]["not_done"] == [
+        one for one in page.numbers["limitations"]["not_done"] if "missing values" not in one
+    ]
+    own = page.rows.loc["slope_p10_p90/x/sample"]
+    section = parsed(page.html).by_id("missing")
+    for place, (name, one) in enumerate(told.items(), start=1):
+        cells = [
+            [cell.text for cell in row.all("td")] for row in section.by_id(f"missing-shift-{place}-data").all("tr")
+        ]
+        assert len([row for row in cells if row]) == 9
+        rows = page.rows[[f"/at {name} = imputed" in row for row in page.rows.index]]
+        assert list(rows["at"])[4] == f"{name} = imputed"
+        # Where nothing is moved, the estimate is the page's own.
+        for figure in ("mean", "lower", "upper", "p_direction"):
+            assert rows[figure].iloc[4] == own[figure]
+        assert one["to"] == -one["from"] >= fit.design.frame[name].std() * 0.9
+        claims = [turn["claim"] for turn in one["turns"]]
+        assert claims == ["direction"]
+        said = " ".join(page.numbers["limitations"]["sentences"])
+        assert said.count(f"{name} of those who lack it were") == 1
+    # Those who lack y were drawn by chance: the slope moves by little, whatever they are.
+    assert told["y"]["turns"][0]["nearest"] is None
+
+
 def test_the_share_of_missing_information_is_shown_where_values_were_imputed(page: Rendered) -> None:
     headings = [cell.text for cell in parsed(page.html).by_id("effects").all("th")]
     assert "Missing information" in headings

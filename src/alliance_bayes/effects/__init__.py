@@ -50,6 +50,7 @@ from alliance_bayes.effects.slopes import (
 from alliance_bayes.effects.summary import Estimate, Fixed, summarise
 from alliance_bayes.effects.superiority import SUPERIORITY, superiority
 from alliance_bayes.effects.table import COLUMNS, Draws, EffectTable, Measure
+from alliance_bayes.effects.tipping import TippingPoint, tipping_point
 from alliance_bayes.effects.variance import BAYESIAN_R2, VARIANCE_PARTITION, bayesian_r2, variance_partition
 from alliance_bayes.errors import AllianceBayesError, UsageError
 from alliance_bayes.fit import FittedModel
@@ -69,6 +70,7 @@ __all__ = [
     "FitWithEffects",
     "Measure",
     "Overlap",
+    "TippingPoint",
     "adjusted_means",
     "bayesian_r2",
     "choose_estimands",
@@ -90,6 +92,7 @@ __all__ = [
     "slopes",
     "slopes_by_level",
     "superiority",
+    "tipping_point",
     "variance_partition",
 ]
 
@@ -329,6 +332,7 @@ class FitWithEffects(FittedModel):
     regression_to_mean = regression_to_mean
     coefficients = coefficients
     confounding = confounding
+    tipping_point = tipping_point
     overlap = overlap
 
     def _in_notebook(self) -> tuple[str, ...]:

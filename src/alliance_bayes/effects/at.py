@@ -26,6 +26,7 @@ __all__ = [
     "MOST_CELLS",
     "At",
     "Cell",
+    "at_of",
     "at_words",
     "beyond_rows",
     "cells_of",
@@ -78,7 +79,7 @@ class Cell:
     @property
     def label(self) -> str | None:
         """As the column ``at`` of a table has it: "month = 12, sex = female"; None where nothing is set."""
-        return ", ".join(_named(column, value) for column, value in self.values) or None
+        return ", ".join(at_of(column, value) for column, value in self.values) or None
 
 
 #: Everybody as they are.
@@ -219,11 +220,11 @@ def beyond_rows(fit: FittedModel, values: Sequence[tuple[str, Value]]) -> str:
     together = np.ones(len(frame), dtype=bool)
     for column, value in values:
         if isinstance(value, str):
-            levels.append(_named(column, value))
+            levels.append(at_of(column, value))
             together &= (frame[column].astype(str) == value).to_numpy()
         # The points of moments have the rows' means, not their ends.
         elif fit.moments is None and not frame[column].min() <= value <= frame[column].max():
-            beyond.append(_named(column, value))
+            beyond.append(at_of(column, value))
     said = [f"no analysed row reaches {' or '.join(beyond)}"] if beyond else []
     said += [] if together.any() else [f"no analysed row has {' with '.join(levels)}"]
     return f"extrapolated: {', and '.join(said)}" if said else ""
@@ -242,13 +243,14 @@ def compared_cells(cells: Sequence[Cell]) -> Iterator[tuple[int, int, str]]:
     """Pairs of cells that differ in one column, the later first: their numbers, and what the column ``at`` says."""
     for earlier, later in combinations(range(len(cells)), 2):
         pairs = list(zip(cells[later].values, cells[earlier].values, strict=True))
-        differ = [f"{_named(*first)} minus {_named(*second)}" for first, second in pairs if first != second]
+        differ = [f"{at_of(*first)} minus {at_of(*second)}" for first, second in pairs if first != second]
         if len(differ) == 1:
             # What is compared comes first.
-            yield later, earlier, ", ".join([*differ, *(_named(*first) for first, second in pairs if first == second)])
+            yield later, earlier, ", ".join([*differ, *(at_of(*first) for first, second in pairs if first == second)])
 
 
-def _named(column: str, value: Value) -> str:
+def at_of(column: str, value: Value) -> str:
+    """What a row's ``at`` says of one column: "month = 12"."""
     text = value if isinstance(value, str) else f"{value:g}" if float(f"{value:g}") == value else repr(value)
     return f"{_quoted(column)} = {_quoted(text)}"
 
@@ -305,7 +307,7 @@ def sides_of(at: str) -> tuple[str, str, str] | None:
     items = _items(at)
     for column, value, other in items:
         if other is not None:
-            held = ", ".join(_named(name, own) for name, own, against in items if against is None)
+            held = ", ".join(at_of(name, own) for name, own, against in items if against is None)
             return f"{column} = {value}", f"{column} = {other}", held
     return None
 

@@ -229,14 +229,15 @@ class EffectTable(pd.DataFrame):
 
     Columns: ``estimand, term, factor, level, versus`` (what is estimated; contrasts are ``level`` minus ``versus``),
     ``at`` (values that everybody is set to: "month = 12, sex = female"; "month = 12 minus month = 2" of a difference
-    between two), ``unit``, ``denominator`` (what a standardised figure is divided by), ``population`` (which levels are
-    averaged over), ``mean, sd, median, lower, upper`` of the posterior, ``interval`` ("eti" or "hdi") and its ``prob``,
-    ``p_direction`` (the larger of the probabilities of being above and below zero), ``rope_low, rope_high`` and the
-    probability ``p_rope`` of lying between them, ``ess_bulk, ess_tail, rhat, mcse_mean``, ``fmi`` (fraction of missing
-    information: the share of the variance that is due to values that were not observed; NaN where none were imputed),
-    ``relevant`` (smallest relevant change) and the probability ``p_relevant`` of an effect at least as large in either
-    direction, ``p_above_rope`` (of lying above the ROPE), ``p_rope_prior`` (the prior's of lying in it; for differences
-    of slopes) and ``note``. Missing where it does not apply.
+    between two; "who5_followup = imputed - 5" where imputed values are moved), ``unit``, ``denominator`` (what a
+    standardised figure is divided by), ``population`` (which levels are averaged over), ``mean, sd, median, lower,
+    upper`` of the posterior, ``interval`` ("eti" or "hdi") and its ``prob``, ``p_direction`` (the larger of the
+    probabilities of being above and below zero), ``rope_low, rope_high`` and the probability ``p_rope`` of lying
+    between them, ``ess_bulk, ess_tail, rhat, mcse_mean``, ``fmi`` (fraction of missing information: the share of the
+    variance that is due to values that were not observed; NaN where none were imputed), ``relevant`` (smallest relevant
+    change) and the probability ``p_relevant`` of an effect at least as large in either direction, ``p_above_rope`` (of
+    lying above the ROPE), ``p_rope_prior`` (the prior's of lying in it; for differences of slopes) and ``note``.
+    Missing where it does not apply.
 
     Attributes
     ----------

@@ -30,6 +30,7 @@ from alliance_bayes.report.text import (
     levels_of,
     percent,
 )
+from alliance_bayes.report.tipping import shifted, shifted_limitation
 from alliance_bayes.wording import Wording
 
 if TYPE_CHECKING:
@@ -56,8 +57,9 @@ def limitations(view: View) -> Section:
     """The section."""
     fit = view.fit
     judged = [item for item in view.checked.items if item.verdict in CAUTIONS]
+    of_data = (shifted_limitation(view), unmeasured_limitation(view))
     parts = [
-        ("The data", [*limits_of_data(fit, view.small), *filter(None, [unmeasured_limitation(view)])]),
+        ("The data", [*limits_of_data(fit, view.small), *filter(None, of_data)]),
         ("What was measured", [*limits_of_measures(fit, view.small), *_unknown_change(view)]),
         ("The model", _of_model(view)),
     ]
@@ -210,7 +212,7 @@ def _undone(view: View) -> Iterable[str]:
     yield from SENTENCES.all(
         "not_done",
         left_out=fit.flow.analysed < fit.flow.participants,
-        imputed=is_imputed(fit),
+        imputed=is_imputed(fit) and not ("missing" in view.order and shifted(view)),
         unmeasured=(focal is not None or bool(_arms(fit))) and "confounding" not in view.order,
         what="association" if focal is not None else "difference",
     )

@@ -33,6 +33,7 @@ from alliance_bayes.report.text import (
     unit_of,
     units,
 )
+from alliance_bayes.report.tipping import shifted, shifted_contrast, shifted_rows
 from alliance_bayes.report.untold import is_two_valued, observed_told
 from alliance_bayes.wording import Wording, read_wording
 
@@ -103,15 +104,22 @@ def missing(view: View) -> Section | None:
         content.append(_pattern_picture(view, patterns) if patterns else SENTENCES("no_pattern", small=small))
         if (picture := _against(view, columns)) is not None:
             content.append(picture)
-    rows: EffectTable | None = None
+    tables: list[EffectTable] = []
     found = None if view.withheld else compared_with(view)
     if found is not None:
         content.append(_compared(fit, found))
-        rows = found.rows
+        tables.append(found.rows)
+    moved = shifted(view)
+    for place, one in enumerate(moved):
+        content.append(one.sentence(again=place > 0))
+        if (picture := one.picture) is not None:
+            content.append(picture)
+        tables.append(one.found.rows)
     numbers = {
         "missing": {
             "columns": [_record(column) for column in columns],
             "patterns": [{"lacks": None if one.lacks is None else list(one.lacks), "n": one.n} for one in patterns],
+            "shifted": [one.record for one in moved],
         }
     }
     return Section.of(
@@ -119,9 +127,27 @@ def missing(view: View) -> Section | None:
         SENTENCES("title"),
         *content,
         numbers=numbers,
-        rows=rows,
-        remake=None if rows is None else partial(of_complete_rows, prob=view.prob),
+        rows=EffectTable.concat(tables) if tables else None,
+        remake=partial(
+            _remade,
+            prob=view.prob,
+            complete=found is not None,
+            columns=[one.found.column for one in moved],
+            contrast=shifted_contrast(view),
+        )
+        if tables
+        else None,
     )
+
+
+def _remade(
+    fit: FittedModel, *, prob: float, complete: bool, columns: Sequence[str], contrast: pd.Series | None
+) -> EffectTable | None:
+    """The section's estimates of any fit: of complete rows, and with missing values moved."""
+    tables = [of_complete_rows(fit, prob=prob)] if complete else []
+    tables += shifted_rows(fit, columns=columns, contrast=contrast)
+    kept = [table for table in tables if table is not None]
+    return EffectTable.concat(kept) if kept else None
 
 
 def _record(column: _Column) -> dict[str, Any]:

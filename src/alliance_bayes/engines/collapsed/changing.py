@@ -20,6 +20,8 @@ __all__ = ["ChangingRows", "Walk"]
 # Proposals, and small steps, of a draw of the hyperparameters; and of a round of adaptation, rounds and the efficiency
 # at which to stop.
 _STEPS, _SIZE, _ROUNDS, _GOOD = 4, 600, 4, 0.4
+# Proposals from which independent draws are chosen.
+_POOL = 400
 # Sizes of small steps, in posterior SDs of one set of values (Roberts, Gelman, Gilks 1997: 2.4 over the root of D).
 _SIZES = np.array([0.6, 1.2, 2.4])
 
@@ -152,6 +154,35 @@ class ChangingRows:
             if (step + 1) % _STEPS == 0:
                 kept.append(walk.theta)
         chosen = np.array(kept)
+        seed = np.random.SeedSequence(int(rng.integers(2**63)))
+        return chosen, *marginal.draw(chosen, seed=seed)
+
+    def independent(
+        self, marginal: Marginal, draws: int, rng: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Draws given one set of values, as :meth:`draw` gives them, but without a walk.
+
+        Hyperparameters are chosen among proposals by their importance weights, at even distances along the first of
+        them: one generator chooses and draws alike for sets that differ little.
+
+        Parameters
+        ----------
+        marginal
+            What :meth:`marginal` gave, after :meth:`adapt`.
+        draws
+            How many.
+        rng
+            Generator.
+        """
+        assert self._proposal is not None
+        theta, _, log_q = self._proposal.draw(rng, _POOL)
+        order = np.argsort(theta[:, 0], kind="stable")
+        theta, log_q = theta[order], log_q[order]
+        log_weight = marginal.log_density(theta) - log_q
+        weight = np.cumsum(np.exp(log_weight - log_weight.max()))
+        places = (np.arange(draws) + rng.random()) / draws * weight[-1]
+        # They stand in no order, so that a part of them is like all.
+        chosen = theta[rng.permutation(np.searchsorted(weight, places))]
         seed = np.random.SeedSequence(int(rng.integers(2**63)))
         return chosen, *marginal.draw(chosen, seed=seed)
 

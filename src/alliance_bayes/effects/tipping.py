@@ -1,0 +1,481 @@
+"""How far missing values must differ from imputed ones for a finding to turn: estimates along a shift of them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Unpack
+
+import numpy as np
+import pandas as pd
+from scipy.interpolate import CubicSpline
+
+from alliance_bayes.effects.analysis import Analysis
+from alliance_bayes.effects.at import at_of
+from alliance_bayes.effects.equivalence import DECIDED
+from alliance_bayes.effects.means import CONTRASTS
+from alliance_bayes.effects.options import EffectOptions, Options, make_options, with_common_options
+from alliance_bayes.effects.slopes import CONTRASTED, SLOPES
+from alliance_bayes.effects.summary import Estimate, Fixed, summarise
+from alliance_bayes.effects.table import EffectTable
+from alliance_bayes.engines.collapsed import why_not_collapsed
+from alliance_bayes.errors import UsageError
+from alliance_bayes.fit import FittedModel
+from alliance_bayes.imputation.shifted import ShiftedTables
+from alliance_bayes.model.grammar import shown
+from alliance_bayes.notebook import escaped, overview
+from alliance_bayes.remedies import argument, setting
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["CLAIMS", "TippingPoint", "shiftable", "tipping_point"]
+
+#: What may be claimed of an estimate, and turn: that its interval excludes zero, and that it is within the ROPE, beyond
+#: it, or at least as large as the smallest relevant change, each with the probability that verdicts need.
+CLAIMS = ("direction", "negligible", "more than negligible", "relevant")
+
+# Draws over all tables at each shift, and shifts to either side of none.
+_DRAWS, _EACH_WAY = 2000, 4
+# Places along the shifts at which claims are looked at, and halvings of the piece in which one turns.
+_PLACES, _HALVINGS = 161, 30
+_MOST_SHIFTS, _MOST_LEVELS = 200, 12
+_DRAWING = "alliance_bayes.report.tipping"
+
+
+@dataclass(frozen=True, eq=False)
+class _Curve:
+    """One estimate along the shifts.
+
+    Parameters
+    ----------
+    own
+        That of the fit, with its draws.
+    level
+        Whose values are moved; None for everybody's.
+    means, sds
+        Mean, and SD over that of no further shift, at each of the shifts.
+    shifts
+        Ascending.
+    """
+
+    own: Estimate
+    level: str | None
+    shifts: np.ndarray
+    means: np.ndarray
+    sds: np.ndarray
+
+    @cached_property
+    def _standard(self) -> tuple[np.ndarray, float, float]:
+        draws = self.own.draws()
+        mean, sd = float(draws.mean()), float(draws.std())
+        return (draws - mean) / (sd or 1.0), mean, sd
+
+    @cached_property
+    def _splines(self) -> tuple[CubicSpline, CubicSpline]:
+        return CubicSpline(self.shifts, self.means), CubicSpline(self.shifts, self.sds)
+
+    def draws(self, shift: float) -> np.ndarray:
+        """Draws at a shift, shape (chain, draw); where nothing is moved those of the fit."""
+        standard, mean, sd = self._standard
+        moved, wider = (float(spline(shift)) for spline in self._splines)
+        return np.asarray(mean + moved + sd * wider * standard)
+
+    def holds(self, claim: str, shift: float, prob: float) -> bool:
+        """Whether a claim, on the side on which the fit has it, may be made at a shift."""
+        draws, side = self.draws(shift), math.copysign(1.0, self._standard[1])
+        if claim == "direction":
+            low, high = np.quantile(draws, [(1 - prob) / 2, (1 + prob) / 2])
+            return bool(low > 0 if side > 0 else high < 0)
+        low, high = self.own.rope or (np.nan, np.nan)
+        if claim == "negligible":
+            return bool(((draws >= low) & (draws <= high)).mean() >= DECIDED)
+        if claim == "more than negligible":
+            return bool((draws > high if side > 0 else draws < low).mean() >= DECIDED)
+        relevant = np.nan if self.own.relevant is None else self.own.relevant
+        return bool((side * draws >= relevant).mean() >= DECIDED)
+
+    def turns(self, claim: str, end: float, prob: float, start: float) -> float:
+        """The shift nearest to where the fit is at which a claim is none any more, towards an end; NaN for none."""
+        places = np.linspace(start, end, _PLACES)
+        lost = next((k for k, place in enumerate(places) if not self.holds(claim, place, prob)), None)
+        if not lost:
+            return math.nan
+        kept, gone = float(places[lost - 1]), float(places[lost])
+        for _ in range(_HALVINGS):
+            middle = (kept + gone) / 2
+            kept, gone = (middle, gone) if self.holds(claim, middle, prob) else (kept, middle)
+        return gone
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class TippingPoint:
+    """Estimates along a shift of missing values, and where a finding turns.
+
+    Parameters
+    ----------
+    column
+        The column whose missing values are moved.
+    rows
+        An effects table with a row for every estimate and shift; ``at`` says which shift.
+    table
+        The same in short: ``estimate`` (id of the row in the fit's effects), ``level`` (whose values are moved, where
+        that was asked), ``delta``, ``mean, lower, upper, p_direction, p_rope, p_relevant``.
+    tips
+        What may be claimed of the fit itself, and at which shifts it may not any more: ``estimate, level, claim``,
+        ``below`` and ``above`` (the nearest such shift to either side; NaN where there is none within the shifts), and
+        ``nearest`` of both.
+    differences
+        How much those who lack the column differ from the others in each other numeric column, in SDs
+        (``standardised``) and in the unit of the column (``points``): those SDs times its own SD.
+    shifts
+        Ascending.
+    """
+
+    column: str
+    rows: EffectTable
+    table: pd.DataFrame
+    tips: pd.DataFrame
+    differences: pd.DataFrame
+    shifts: tuple[float, ...]
+    _curves: list[_Curve] = field(default_factory=list, init=False, repr=False)
+
+    @property
+    def plausible(self) -> float:
+        """The largest of the differences, in points of the column, without its sign; NaN without any."""
+        sizes = self.differences["points"].abs()
+        return float(sizes.max()) if len(sizes) else math.nan
+
+    def draws(self, delta: float, *, estimate: str | None = None, level: str | None = None) -> np.ndarray:
+        """Draws of an estimate at any shift between the ends.
+
+        Parameters
+        ----------
+        delta
+            The shift.
+        estimate
+            Its id; the first by default.
+        level
+            Whose values are moved, where that was asked; the first by default.
+
+        Returns
+        -------
+        numpy.ndarray
+            Shape (chain, draw).
+
+        Raises
+        ------
+        UsageError
+            A shift beyond the ends, or an estimate or a level that there is not.
+        """
+        if not self.shifts[0] <= delta <= self.shifts[-1]:
+            raise UsageError(
+                f"{argument('delta')} should be from {self.shifts[0]:g} to {self.shifts[-1]:g} but got {delta!r}. Ask "
+                f"for other shifts: {argument('grid')}."
+            )
+        for curve in self._curves:
+            if estimate in (None, curve.own.row_id) and level in (None, curve.level):
+                return curve.draws(float(delta))
+        known = ", ".join(repr(curve.own.row_id) for curve in self._curves)
+        raise UsageError(f"there is no estimate {estimate!r} with the level {level!r}. Estimates: {known}.")
+
+    def plot(self, *, ax: Axes | None = None) -> Axes:
+        """Draw the first estimate along the shifts, with its band and what is plausible.
+
+        Parameters
+        ----------
+        ax
+            Matplotlib axes to draw onto; a figure of its own by default.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+            What was drawn onto.
+        """
+        drawn: Axes = import_module(_DRAWING).plot_tipping(self, ax=ax)
+        return drawn
+
+    def _repr_html_(self) -> str:
+        facts = [
+            ("shifts", f"{self.shifts[0]:g} to {self.shifts[-1]:g}"),
+            ("largest difference at hand", "unknown" if math.isnan(self.plausible) else f"{self.plausible:.3g}"),
+        ]
+        title = f"{type(self).__name__} of {escaped(self.column)}"
+        plain: Any = self.table.dropna(axis=1, how="all")
+        turning: Any = self.tips.dropna(axis=1, how="all")
+        return overview(title, facts, turning._repr_html_(), plain._repr_html_())
+
+    def __repr__(self) -> str:
+        turns = zip(self.tips["claim"], self.tips["nearest"].to_numpy(float), strict=True)
+        said = [f"{claim} throughout" if np.isnan(at) else f"{claim} until {at:.3g}" for claim, at in turns]
+        ends = f"from {self.shifts[0]:g} to {self.shifts[-1]:g}"
+        return f"{type(self).__name__}({self.column!r} {ends}: {', '.join(said) or 'nothing settled'})"
+
+
+def shiftable(fit: FittedModel) -> list[str]:
+    """Columns whose missing values can be moved: the outcome first, then numeric predictors."""
+    if fit.imputation is None or why_not_collapsed(fit.design, fit.priors):
+        return []
+    places, frame = fit.imputation.places, fit.design.frame
+    return [
+        name
+        for name in dict.fromkeys((fit.design.outcome.name, *fit.spec.columns))
+        if name in frame
+        and name in places
+        and places[name].size
+        and name not in fit.spec.error
+        and not isinstance(frame[name].dtype, pd.CategoricalDtype)
+        and (name == fit.design.outcome.name or not fit.design.is_indicator(name))
+    ]
+
+
+@with_common_options
+def tipping_point(
+    fit: FittedModel,
+    column: str | None = None,
+    *,
+    by: str | None = None,
+    grid: Sequence[float] | None = None,
+    **options: Unpack[EffectOptions],
+) -> TippingPoint:
+    """How much worse, or better, missing values must be than imputed ones for what is found to turn.
+
+    Parameters
+    ----------
+    fit
+        A fit whose missing values were imputed.
+    column
+        The numeric column whose missing values are moved; the outcome by default, or where nobody lacks it the first
+        predictor that somebody does.
+    by
+        A factor: the missing values of one of its levels after the other are moved, and the others stay as they are
+        drawn. By default those of everybody are moved alike.
+    grid
+        What is added to each drawn value, ascending; by default nine numbers around 0, as far as the column's SD, or
+        twice the largest difference at hand where that is more.
+
+    Returns
+    -------
+    TippingPoint
+        Estimates of the declared contrast (of the differences of a factor's adjusted means, where levels are compared)
+        at each shift, and the shifts at which what may be claimed at none may not be claimed any more.
+
+    Raises
+    ------
+    UsageError
+        No values of the fit were imputed, or not of the column, a column that is no number, a factor that is not known
+        of the rows, or shifts that are not ascending and around 0.
+
+    Notes
+    -----
+    Every missing value is drawn at random as the model has it, ``delta`` is added, and the model is fitted to the
+    completed tables: its coefficients are those of everybody, observed or not, if those who lack the column differ from
+    what is predicted for them by ``delta`` on average [1]_ [2]_. So adjusted differences move by as much of ``delta``
+    as those who lack the column differ in them, and a slope by its regression on who lacks it. Other imputed values
+    stay as they were drawn. Of a predictor, the drawn values are given the outcome, too.
+
+    At no shift the estimate is that of the fit. Elsewhere its draws are moved by the difference of means, and widened
+    by the ratio of SDs, of the kept tables analysed with and without the shift with the same random numbers.
+
+    References
+    ----------
+    .. [1] Rubin (1987). Multiple Imputation for Nonresponse in Surveys, ch. 6.
+    .. [2] Cro, Morris, Kenward, Carpenter (2020). Sensitivity analysis for clinical trials with missing continuous
+       outcome data using controlled multiple imputation. Statistics in Medicine 39(21). doi 10.1002/sim.8569
+    """
+    name, kept = _column(fit, column), fit.imputation
+    assert kept is not None
+    given = make_options(fit, **options)
+    # The answer at a shift has no share of missing information of its own.
+    plain = replace(given, table=None)
+    differences = _differences(fit, name)
+    shifts = _shifts(fit, name, grid, differences)
+    groups = _groups(fit, name, by)
+    tables = ShiftedTables(
+        fit.design, fit.priors, kept, draws=max(1, -(-_DRAWS // kept.tables)), seed=int(fit.info.get("seed") or 0)
+    )
+    whose = kept.places[name]
+    base = _of_tables(fit, tables, name, np.zeros(whose.size), plain)
+    own = _asked(fit, given)
+    curves = []
+    for level, mask in groups:
+        found = [base if shift == 0 else _of_tables(fit, tables, name, shift * mask, plain) for shift in shifts]
+        for k, estimate in enumerate(own):
+            means = np.array([one[k].mean() for one in found]) - base[k].mean()
+            sds = np.array([one[k].std() for one in found]) / (base[k].std() or 1.0)
+            curves.append(_Curve(estimate, level, np.array(shifts), means, sds))
+    rows = summarise(_rows(curves, name, by), plain)
+    tips = _tips(curves, given.prob)
+    made = TippingPoint(name, rows, _table(rows, curves), tips, differences, tuple(map(float, shifts)))
+    made._curves.extend(curves)
+    return made
+
+
+def _column(fit: FittedModel, column: str | None) -> str:
+    if fit.imputation is None:
+        raise UsageError(
+            "no values were imputed, so that none can be moved: the model leaves incomplete rows out, or nothing was "
+            f"missing. Ask for it: {setting('missing', 'impute')}."
+        )
+    if reason := why_not_collapsed(fit.design, fit.priors):
+        raise UsageError(f"completed tables are analysed anew in Gaussian models with Normal priors, but {reason}.")
+    known = shiftable(fit)
+    if column is None and known:
+        return known[0]
+    if column not in known:
+        which = f"it has {', '.join(map(shown, known))}" if known else "it has none"
+        what = "no column is named" if column is None else f"{shown(column)} is none of them"
+        raise UsageError(f"what can be moved are imputed values of numbers of the model: {which}; {what}.")
+    return column
+
+
+def _differences(fit: FittedModel, name: str) -> pd.DataFrame:
+    """Those who lack a column beside the others in the observed values of each other numeric column."""
+    kept, frame = fit.imputation, fit.design.frame
+    assert kept is not None
+    lacks = np.zeros(len(frame), dtype=bool)
+    lacks[kept.places[name]] = True
+    own = frame[name].to_numpy(float)[~lacks].std(ddof=1)
+    found = []
+    for other in map(str, frame.columns):
+        if other == name or not pd.api.types.is_numeric_dtype(frame[other].dtype) or other == fit.spec.weights:
+            continue
+        if other in fit.person_columns or other == fit.design.outcome.name:
+            continue
+        seen = np.ones(len(frame), dtype=bool)
+        seen[kept.places.get(other, np.zeros(0, dtype=np.int64))] = False
+        values = frame[other].to_numpy(float)
+        left, stayed = values[lacks & seen], values[~lacks & seen]
+        sd = values[seen].std(ddof=1) if seen.sum() > 1 else 0.0
+        if left.size and stayed.size and sd > 0:
+            standardised = float((left.mean() - stayed.mean()) / sd)
+            found.append((other, standardised, standardised * float(own)))
+    return pd.DataFrame(found, columns=["column", "standardised", "points"]).astype(
+        {"column": "str", "standardised": float, "points": float}
+    )
+
+
+def _shifts(fit: FittedModel, name: str, grid: Sequence[float] | None, differences: pd.DataFrame) -> list[float]:
+    if grid is not None:
+        numbers = [] if isinstance(grid, str) else list(grid)
+        fine = all(isinstance(one, int | float | np.number) and not isinstance(one, bool) for one in numbers)
+        given = [float(one) for one in numbers] if fine else []
+        ascending = bool(np.isfinite(given).all() and (np.diff(given) > 0).all())
+        if not (3 <= len(given) <= _MOST_SHIFTS and ascending and given[0] < 0 < given[-1] and 0.0 in given):
+            raise UsageError(
+                f"{argument('grid')} should be from 3 to {_MOST_SHIFTS} ascending numbers with 0 inside but got "
+                f"{grid!r:.100}. Give what is added to missing values, such as -10, -5, 0, 5 and 10."
+            )
+        return given
+    kept = fit.imputation
+    assert kept is not None
+    seen = np.ones(len(fit.design.frame), dtype=bool)
+    seen[kept.places[name]] = False
+    sd = float(fit.design.frame[name].to_numpy(float)[seen].std(ddof=1))
+    far = max(sd, 2 * float(differences["points"].abs().max()) if len(differences) else 0.0)
+    step = _round(far / _EACH_WAY)
+    return [step * k for k in range(-_EACH_WAY, _EACH_WAY + 1)]
+
+
+def _round(value: float) -> float:
+    """The next number of one digit or so, from above."""
+    power = 10.0 ** math.floor(math.log10(value))
+    step = next(one for one in (1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0) if one * power >= value * (1 - 1e-9))
+    return step * power
+
+
+def _groups(fit: FittedModel, name: str, by: str | None) -> list[tuple[str | None, np.ndarray]]:
+    """Whose values are moved together: a level and, for each drawn value, 1 or 0."""
+    kept = fit.imputation
+    assert kept is not None
+    places = kept.places[name]
+    if by is None:
+        return [(None, np.ones(places.size))]
+    beside = pd.DataFrame() if fit.beside is None else fit.beside.columns
+    column = next((table[by] for table in (fit.design.frame, beside) if by in table), None)
+    if column is None or not isinstance(column.dtype, pd.CategoricalDtype) or len(column) != len(fit.design.frame):
+        raise UsageError(
+            f"{argument('by')} should be a factor of the model, or of the table that it was fitted to, but "
+            f"{shown(by)} is none. A fit that was read from a file knows the model's alone."
+        )
+    if by in fit.person_columns:
+        raise UsageError(f"the levels of {shown(by)} are single persons, of whom none is singled out. Take another.")
+    labels = column.iloc[places].astype("str").to_numpy()
+    levels = [str(level) for level in column.cat.categories if (labels == str(level)).any()]
+    if not 1 <= len(levels) <= _MOST_LEVELS:
+        raise UsageError(
+            f"{argument('by')} should have from 1 to {_MOST_LEVELS} levels among those who lack {shown(name)}, but "
+            f"{shown(by)} has {len(levels)}. Join levels."
+        )
+    return [(level, (labels == level).astype(float)) for level in levels]
+
+
+def _asked(fit: FittedModel, options: Options) -> list[Estimate]:
+    """What carries the verdict: the declared contrast, or the differences of a factor's levels.
+
+    Raises
+    ------
+    UsageError
+        The model asks about nothing.
+    """
+    analysis, factor = Analysis(fit, options), fit.spec.focal_factor(fit.design)
+    if factor is not None:
+        return [one for one in CONTRASTS.estimates(analysis, factor) if one.estimand == "contrast_of_means"]
+    focal = fit.spec.focal_predictor(fit.design)
+    if focal is None:
+        raise UsageError(f"the model has no predictor of interest. Name it: {setting('focal')}.")
+    rows = list(SLOPES.estimates(analysis))
+    judged = [one for one in rows if one.estimand in CONTRASTED]
+    kept = judged[:1] or [one for one in rows if one.estimand == "slope"]
+    if problem := next((one.note for one in kept if np.isnan(one.draws()).any()), ""):
+        raise UsageError(f"there is no contrast of {shown(focal)} to move: {problem}.")
+    return kept
+
+
+def _of_tables(
+    fit: FittedModel, tables: ShiftedTables, name: str, shift: np.ndarray, options: Options
+) -> list[np.ndarray]:
+    moved = replace(fit, tree=tables.posterior({name: shift}))
+    return [one.draws() for one in _asked(moved, options)]
+
+
+def _rows(curves: Sequence[_Curve], name: str, by: str | None) -> Iterator[Estimate]:
+    for curve in curves:
+        for shift in curve.shifts:
+            draws: Callable[[], np.ndarray] = Fixed(curve.own.draws() if shift == 0 else curve.draws(float(shift)))
+            yield replace(curve.own, draws=draws, at=_at(name, float(shift), by, curve.level), prior=None)
+
+
+def _at(name: str, shift: float, by: str | None, level: str | None) -> str:
+    """Which values are moved, as a table of effects says it: "who5_followup = imputed - 5, arm = care"."""
+    moved = f" {'-' if shift < 0 else '+'} {abs(shift):g}" if shift else ""
+    of = "" if by is None or level is None else f", {at_of(by, level)}"
+    return f"{at_of(name, f'imputed{moved}')}{of}"
+
+
+def _table(rows: EffectTable, curves: Sequence[_Curve]) -> pd.DataFrame:
+    places = [(curve.own.row_id, curve.level, float(shift)) for curve in curves for shift in curve.shifts]
+    out = pd.DataFrame(places, columns=["estimate", "level", "delta"]).astype({"estimate": "str", "level": "str"})
+    out["level"] = pd.Series([level for _, level, _ in places], dtype="str")
+    for column in ("mean", "lower", "upper", "p_direction", "p_rope", "p_relevant"):
+        out[column] = rows[column].to_numpy(float)
+    return out
+
+
+def _tips(curves: Sequence[_Curve], prob: float) -> pd.DataFrame:
+    found = []
+    for curve in curves:
+        for claim in CLAIMS:
+            if not curve.holds(claim, 0.0, prob):
+                continue
+            below, above = (curve.turns(claim, float(end), prob, 0.0) for end in (curve.shifts[0], curve.shifts[-1]))
+            sides = [one for one in (below, above) if not math.isnan(one)]
+            nearest = min(sides, key=abs, default=math.nan)
+            found.append((curve.own.row_id, curve.level, claim, below, above, nearest))
+    columns = ["estimate", "level", "claim", "below", "above", "nearest"]
+    out = pd.DataFrame(found, columns=columns)
+    texts = {name: pd.Series(out[name].tolist(), dtype="str") for name in columns[:3]}
+    return out.assign(**texts).astype(dict.fromkeys(columns[3:], float))
