@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from browsing import ARGUMENTS, CHROMIUM
+from lightly import with_the_gate_alone, without_figures
 
 # A slow or busy machine is no failure: an example may take as long as it takes, to make and to try. The same examples
 # in every run, or a test would pass in one and fail in the next; --hypothesis-profile=exploring tries others.
@@ -67,25 +68,13 @@ def gate_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     The others fit the model a dozen times again, which takes longer than all else that such a command does. Of a
     study's models, each is judged by its gate.
     """
-    from alliance_bayes.checks import registry
-    from alliance_bayes.study import checking
-
-    monkeypatch.setattr(registry, "CHECKS", {name: check for name, check in registry.CHECKS.items() if check.gate})
-    monkeypatch.setattr(checking, "_OF_ALL", ())
-    monkeypatch.setattr(checking, "_refits", lambda parts: {})
+    with_the_gate_alone(monkeypatch)
 
 
 @pytest.fixture
 def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
     """Figures are empty: for tests of pages that look at none, of which the drawing would take most of the time."""
-    from alliance_bayes.report import svg
-
-    def nothing(figure: Any) -> None:
-        # Of nothing there is nothing to lay out, of which matplotlib would warn.
-        figure.set_layout_engine("none")
-
-    real = svg._painted
-    monkeypatch.setattr(svg, "_painted", lambda painter, size, shown: real(nothing, size, shown))
+    without_figures(monkeypatch)
 
 
 @pytest.fixture(scope="module")

@@ -13,6 +13,8 @@ from alliance_bayes.cli import main
 ROOT = Path(__file__).parents[2]
 MODELS, TABLES = ROOT / "models", ROOT / "examples" / "data"
 CARDS = sorted(path.stem for path in MODELS.glob("*.toml"))
+# Those that make rows or columns of sessions are fitted, and looked at more closely, in a fast test of their own.
+OF_SESSIONS = ("growth", "within_between")
 FEW = ("--draws", "50", "--tune", "100", "--chains", "2", "--seed", "3")
 
 
@@ -35,7 +37,7 @@ def fit_of(card: str, tables: Path, folder: Path) -> ab.Fit:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("card", CARDS)
+@pytest.mark.parametrize("card", [card for card in CARDS if card not in OF_SESSIONS])
 def test_a_card_fits(card: str, modalities: Path, tmp_path: Path) -> None:
     fit = fit_of(card, modalities if "modality" in card else TABLES, tmp_path)
     assert fit.spec.card.name == card
@@ -43,9 +45,12 @@ def test_a_card_fits(card: str, modalities: Path, tmp_path: Path) -> None:
     assert set(fit.spec.columns) <= set(fit.design.frame)
 
 
-@pytest.mark.parametrize("card", ["growth", "within_between"])
+@pytest.mark.parametrize("card", OF_SESSIONS)
 def test_a_card_that_makes_rows_or_columns_of_sessions_fits(card: str, tmp_path: Path) -> None:
     fit = fit_of(card, TABLES, tmp_path)
+    assert fit.spec.card.name == card
+    assert fit.shape == (2, 50)
+    assert set(fit.spec.columns) <= set(fit.design.frame)
     model = ab.load_model(MODELS / f"{card}.toml")
     made = model.derive(shipped_cohort())
     assert fit.flow.analysed == len(made.complete(model.columns)[0]) > 0
@@ -83,7 +88,7 @@ def test_a_table_with_one_row_a_participant_is_refused_with_what_is_wanted(
     )
 
 
-@pytest.mark.usefixtures("gate_alone")
+@pytest.mark.usefixtures("gate_alone", "undrawn")
 def test_the_page_of_within_between_has_both_slopes_and_their_difference(tmp_path: Path) -> None:
     page = tmp_path / "page.html"
     with pytest.raises(SystemExit):

@@ -15,7 +15,10 @@ from alliance_bayes.errors import DataError, UsageError
 from alliance_bayes.model import ModelSpec, Scale
 from alliance_bayes.model.card import card_arguments, card_text
 from alliance_bayes.model.scales import BUILT_IN, scales_of
+from alliance_bayes.study.cache import PosteriorCache
 from alliance_bayes.study.options import StudyOptions, alliance_scale
+from alliance_bayes.study.registry import PARTS
+from alliance_bayes.study.runner import StudyRunner
 from builders import rows
 
 FORMULA = "who5_followup ~ alliance + who5_baseline"
@@ -107,16 +110,16 @@ def test_the_command_line_takes_it_too(tmp_path: Path, capsys: pytest.CaptureFix
 def test_a_study_takes_the_score_as_it_is() -> None:
     """A study of totals says of each point a twelfth of what the study of mean ratings says."""
     simulated = ab.simulate_cohort(n=500, seed=3).data.drop(columns="who5_change")
-    studies = {
-        name: ab.run_study(ab.read_cohort(table, **options), progress=False)
-        for name, table, options in (
-            ("ratings", simulated, {}),
-            ("totals", simulated.assign(alliance=12 * simulated["alliance"]), {"instruments": {"alliance": "wai_sr"}}),
-        )
+    scored = simulated.assign(alliance=12 * simulated["alliance"])
+    study = ab.run_study(ab.read_cohort(scored, instruments={"alliance": "wai_sr"}), progress=False)
+    # Of the ratings only the part with the model that is compared: the whole study of them is tested with the study.
+    ratings = StudyRunner(
+        ab.read_cohort(simulated), StudyOptions(), cache=PosteriorCache(None), tell=lambda line: None, progress=False
+    )
+    PARTS["association"](ratings)
+    slopes = {
+        name: made.fitted["outcome_everybody"].fit.slopes()[["mean", "sd"]].iloc[0].to_numpy()
+        for name, made in (("totals", study), ("ratings", ratings))
     }
-    slopes = {}
-    for name, study in studies.items():
-        fit = study.fitted["outcome_everybody"].fit
-        slopes[name] = fit.slopes()[["mean", "sd"]].iloc[0].to_numpy()
     # The prior of the ratings has the reference SD of 0.7, that of the totals the table's own.
     np.testing.assert_allclose(12 * slopes["totals"], slopes["ratings"], rtol=0.1)

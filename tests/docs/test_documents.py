@@ -24,6 +24,8 @@ DOCS = (path for pattern in ("*.md", "validation/*.md") for path in sorted((ROOT
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *DOCS]
 # Pages whose code makes reports or studies, or samples by NUTS.
 LONG = {"README.md", "checks.md", "data.md", "effects.md", "missing.md", "models.md", "report.md", "study.md"}
+# Pages of which the Python makes all checks and draws all figures; elsewhere both would take most of the time again.
+CHECKED = {"README.md", "checks.md"}
 # Enough for all levels to be there, and few enough for a study to take seconds.
 PEOPLE = 400
 
@@ -79,7 +81,8 @@ def begun(folder: Path) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("page", list(coded()))
-def test_code_runs(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_code_runs(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
+    whole = page.name in CHECKED
     names = begun(tmp_path)
     monkeypatch.chdir(tmp_path)
     if page.name != "README.md":
@@ -89,6 +92,9 @@ def test_code_runs(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     for block in blocks(page):
         if block.shown_only or block.language not in ("python", "sh"):
             continue
+        if block.language == "sh" or not whole:
+            for light in ("gate_alone", "undrawn"):
+                request.getfixturevalue(light)
         if block.language == "python":
             # Errors name the line of the page.
             exec(compile("\n" * block.line + block.text, str(page), "exec"), names)

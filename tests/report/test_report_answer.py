@@ -23,6 +23,9 @@ from alliance_bayes.report.text import MINUS
 from alliance_bayes.report.verdicts import SCALE, UNSETTLED
 from builders import fitted, of_family, rendered, rows
 
+# Sentences and tables: nothing here is about figures, which take most of the time of a page.
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 FORMULA = "who5_followup ~ alliance + who5_baseline + (1 | sex)"
 ROWS = rows(150, countries=3)
 NUMBER = rf"{MINUS}?[0-9]+(?:\.[0-9]+)?"

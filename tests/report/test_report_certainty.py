@@ -23,6 +23,9 @@ from alliance_bayes.report.text import MINUS
 from alliance_bayes.report.verdicts import SCALE, UNSETTLED, Claim, claim, excludes_zero, least_claim
 from builders import fitted, rendered, rows
 
+# Sentences and tables: nothing here is about figures, which take most of the time of a page.
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 LIMITS = {word: limit for limit, word in SCALE}
 FORMULA = "who5_followup ~ alliance + age + (1 | sex) + (1 | country)"
 WORDS = "|".join(LIMITS)

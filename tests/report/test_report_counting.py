@@ -72,6 +72,7 @@ def test_no_page_tells_how_few_people_have_a_value(focal: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("gate_alone", "undrawn")
 def test_the_attack_works_where_nothing_is_hidden() -> None:
     """So that a solver that finds nothing is no solver that cannot find anything."""
     found = attacked("dose", 1)

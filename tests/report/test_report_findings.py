@@ -19,6 +19,9 @@ from alliance_bayes.report.rows import Estimates
 from alliance_bayes.report.text import MINUS, capital, factor_name
 from builders import fitted, of_family, rendered, rows
 
+# Sentences and tables: nothing here is about figures, which take most of the time of a page.
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 FORMULA = "who5_followup ~ alliance + age + (1 | sex)"
 # Constant draws: no Monte Carlo error and no spread, so that the numbers in a sentence are the ones planted.
 FIXED = {"beta": 0.0, "u_sex": 0.0, "sigma": 0.0, "tau_sex": 0.0}

@@ -163,6 +163,7 @@ def test_a_closed_gate_shows_nothing_that_was_drawn(fit: FittedModel) -> None:
     assert all({*row} == {"column", "missing", "in_model"} for row in made.numbers["missing"]["columns"])
 
 
+@pytest.mark.usefixtures("gate_alone", "undrawn")
 def test_without_imputation_there_is_no_such_section() -> None:
     page = rendered(fitted())
     assert "missing" not in page.numbers

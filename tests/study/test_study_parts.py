@@ -95,6 +95,7 @@ def test_modality_compares_ratings_outcome_and_slope(mixed: ab.Cohort) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("gate_alone")
 def test_a_modality_adds_the_part_to_the_study(mixed: ab.Cohort) -> None:
     study = run_study(mixed, progress=False)
 

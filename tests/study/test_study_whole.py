@@ -455,6 +455,7 @@ def test_a_closed_gate_withholds_every_number_of_the_models(
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("gate_alone", "undrawn")
 def test_a_closed_gate_of_one_model_withholds_that_block_and_what_rests_on_it(
     table: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -519,6 +520,7 @@ def test_labels_that_are_markup_are_shown_and_gaps_are_left_out(study: Study, re
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("gate_alone")
 def test_one_country_and_one_sex() -> None:
     study = studied(people(country=lambda _: "US", sex=lambda _: "female"))
 
@@ -545,6 +547,7 @@ def test_nothing_to_compare_at_all() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("gate_alone")
 def test_a_level_that_only_incomplete_rows_have_and_levels_of_one_person() -> None:
     def countries(frame: pd.DataFrame) -> np.ndarray:
         return np.where(np.arange(len(frame)) < 30, "Lost", np.where(np.arange(len(frame)) == 50, "Alone", "Here"))
