@@ -10,6 +10,7 @@ import pytest
 
 import alliance_bayes as ab
 from alliance_bayes.effects import TippingPoint
+from alliance_bayes.fit import FittedModel
 
 N, SHIFTS = 300, [-4.0, -2.0, 0.0, 2.0, 4.0]
 SCALE = ab.Scale(mean=0.0, sd=2.0, unit="point", smallest_relevant_change=5.0)
@@ -184,7 +185,7 @@ def test_refused(fit: ab.Fit, data: pd.DataFrame) -> None:
         ({"grid": [1, 2, 3]}, "with 0 inside"),
         ({"grid": [0, -1, 1]}, "ascending"),
         ({"grid": "wide"}, "ascending"),
-        ({"by": "x"}, "should be a factor"),
+        ({"by": "x"}, "'x' is none"),
     ):
         with pytest.raises(ab.UsageError, match=message):
             fit.tipping_point(**given)
@@ -193,6 +194,81 @@ def test_refused(fit: ab.Fit, data: pd.DataFrame) -> None:
         dropped.tipping_point()
     with pytest.raises(ab.UsageError, match="from -4 to 4"):
         fit.tipping_point(grid=SHIFTS).draws(5.0)
+
+
+def coefficient(fit: FittedModel, name: str = "x") -> np.ndarray:
+    return fit.posterior["beta"].sel(term=name).to_numpy()
+
+
+def test_a_stated_amount_gives_the_posterior_of_the_moved_tables(fit: ab.Fit, data: pd.DataFrame) -> None:
+    lost = data["y"].isna().to_numpy()
+    moved, same = fit.with_delta({"y": -2}), fit.with_delta({"y": 0})
+    tables = moved.imputed()
+    assert len(tables) == 40
+    seen = np.array([one["y"].to_numpy(float) for one in tables])
+    assert np.allclose(seen[:, lost], np.array([one["y"].to_numpy(float)[lost] for one in fit.imputed()]) - 2)
+    assert np.array_equal(seen[:, ~lost], np.tile(data["y"].to_numpy(float)[~lost], (40, 1)))
+    mean, sd = pooled([one[["x", "w"]].to_numpy(float) for one in tables], list(seen), 0)
+    draws = coefficient(moved)
+    assert draws.size == 4000
+    # The same tables; 4,000 draws given them have a Monte Carlo error of .02 SDs of the mean, and of 1.2 % of the SD;
+    # Rubin's rules have 1 + 1/40 in place of 1 of the variance between, and the priors hold back by a hundredth.
+    assert draws.mean() == pytest.approx(mean, abs=0.1 * sd)
+    assert draws.std() == pytest.approx(sd, rel=0.06)
+    # Without any amount it is the fit, within the error that 40 tables leave: the root of fmi / 40.
+    own, fmi = coefficient(fit), float(fit.effects(["slopes"])["fmi"]["slope/x/sample"])
+    assert abs(coefficient(same).mean() - own.mean()) < 4 * own.std() * np.sqrt(2 * fmi / 40 + 1 / 500)
+    assert moved.slopes().loc["slope/x/sample", "mean"] == pytest.approx(draws.mean())
+    assert not hasattr(moved, "report")
+    assert moved.info["imputation"]["delta"] == {"y": -2.0}
+
+
+def test_a_prior_of_the_amount_widens_the_posterior_by_what_it_leaves_open(fit: ab.Fit) -> None:
+    """The coefficient moves along a line, by `each` a point, so that the variance grows by the square of that."""
+    low, high = (coefficient(fit.with_delta({"y": amount})) for amount in (-4, 0))
+    each = (high.mean() - low.mean()) / 4
+    sure, open_ = coefficient(fit.with_delta({"y": -2})), coefficient(fit.with_delta({"y": "Normal(-2, 2.5)"}))
+    expected = np.hypot(sure.std(), 2.5 * each)
+    assert expected > 1.3 * sure.std()
+    # Residual SDs grow with the square of the amount, by a tenth at most.
+    assert open_.std() == pytest.approx(expected, rel=0.06)
+    assert open_.mean() == pytest.approx(sure.mean(), abs=0.1 * sure.std())
+
+
+def test_amounts_by_the_levels_of_a_factor(fit: ab.Fit, data: pd.DataFrame) -> None:
+    lost = data["y"].isna().to_numpy()
+    moved = fit.with_delta({"y": {"site": {"a": 0, "b": -3, "c": "Normal(1, 0.5)"}}})
+    tables, plain = moved.imputed(), {k: one["y"].to_numpy(float) for k, one in enumerate(fit.imputed())}
+    site = data["site"].to_numpy()
+    added = np.array([one["y"].to_numpy(float) - plain[k % 40] for k, one in enumerate(tables)])
+    assert len(tables) == 200
+    assert np.allclose(added[:, lost & (site == "a")], 0)
+    assert np.allclose(added[:, lost & (site == "b")], -3)
+    of_c = added[:, lost & (site == "c")]
+    # One number a table for all of a level, with the prior's mean and SD.
+    assert np.ptp(of_c, axis=1).max() < 1e-9
+    assert of_c[:, 0].mean() == pytest.approx(1)
+    assert of_c[:, 0].std() == pytest.approx(0.5)
+    for given, message in (
+        ({"x": 1}, "not 'x'. It has 'y'"),
+        ({}, "should say by column"),
+        ({"y": "HalfNormal(1)"}, "finite number or"),
+        ({"y": float("nan")}, "finite number or"),
+        ({"y": {"site": {"a": 0, "b": 1}}}, "nothing of the levels 'c'"),
+        ({"y": {"site": {"a": 0, "b": 1, "c": 1, "d": 1}}}, "no level 'd'"),
+        ({"y": {"x": {"a": 0}}}, "'x' is none"),
+        ({"y": {"site": 2}}, "levels of one factor"),
+    ):
+        with pytest.raises(ab.UsageError, match=message):
+            fit.with_delta(given)
+    reason = np.where(np.arange(N) % 3 == 0, None, "moved")
+    some = ab.Model("y ~ x", missing="impute").fit(
+        ab.read_cohort(data.assign(reason=reason, other=np.where(np.arange(N) % 2, "p", "q"))),
+        seed=1,
+        draws=20,
+        progress=False,
+    )
+    assert some.with_delta({"y": {"other": {"p": 1, "q": 0}}}).shape == (4, 1000)
 
 
 @pytest.mark.slow

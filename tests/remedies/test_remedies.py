@@ -46,6 +46,7 @@ ROOMS: dict[str, tuple[tuple[Callable[..., Any], ...], tuple[str, ...]]] = {
     "formats": ((ab.read_cohort,), READERS),
     "simulation": ((ab.simulate_cohort,), ("simulate",)),
     "effects": (tuple(one for one in vars(effects).values() if inspect.isfunction(one)), ()),
+    "effects/delta": ((ab.Fit.with_delta, ab.Model), ()),
     "effects/tipping": ((ab.Fit.tipping_point, effects.TippingPoint.draws, ab.Model), ()),
     "effects/analysis": ((effects.effects, ab.read_cohort), ()),
     "effects/options": ((ab.Fit.contrasts, effects.effects), ("effects", "report")),

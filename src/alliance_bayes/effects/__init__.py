@@ -13,6 +13,7 @@ from alliance_bayes.effects.at import cells_of, plain_at
 from alliance_bayes.effects.coefficients import COEFFICIENTS, coefficients
 from alliance_bayes.effects.compared import COMPARED_SLOPES, compared_slopes
 from alliance_bayes.effects.confounding import CONFOUNDING, confounding
+from alliance_bayes.effects.delta import Delta, moved_fit
 from alliance_bayes.effects.equivalence import equivalence
 from alliance_bayes.effects.estimand import Estimand, known_options
 from alliance_bayes.effects.improvement import IMPROVEMENT, improvement
@@ -334,6 +335,40 @@ class FitWithEffects(FittedModel):
     confounding = confounding
     tipping_point = tipping_point
     overlap = overlap
+
+    @one_blas_thread()
+    def with_delta(self, delta: Mapping[str, Delta], *, seed: int = 0) -> FitWithEffects:
+        """The fit if missing values differ from imputed ones by stated amounts.
+
+        Parameters
+        ----------
+        delta
+            By numeric column, the outcome or a predictor, what is added to its imputed values: a number
+            (``{"who5_followup": -5}``: those who lack it are 5 points below what is predicted for them), what is known
+            of it (``"Normal(-5, 2)"``: the posterior is as wide as that leaves it), or either by the levels of a factor
+            of the model or of its table (``{"who5_followup": {"reason": {"moved": 0, "worse": "Normal(-8, 3)"}}}``),
+            each level with a number of its own.
+        seed
+            Of the draws.
+
+        Returns
+        -------
+        FitWithEffects
+            The posterior of the same model of everybody, over the kept completed tables with these values moved: all
+            estimands are its methods, and `imputed` gives the tables. It has no report, since no card says of it what
+            was assumed. SDs and percentiles by which effects are scaled are those of the fit as imputed.
+
+        Raises
+        ------
+        UsageError
+            No values of such a column were imputed, an amount is neither a number nor a Normal, or a level is not known
+            or has none.
+
+        See Also
+        --------
+        tipping_point : The amounts at which a finding turns.
+        """
+        return moved_fit(self, delta, FitWithEffects, seed=seed)
 
     def _in_notebook(self) -> tuple[str, ...]:
         """The coefficients, with how well each is known to have been sampled."""

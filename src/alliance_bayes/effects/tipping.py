@@ -32,7 +32,7 @@ from alliance_bayes.remedies import argument, setting
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["CLAIMS", "TippingPoint", "shiftable", "tipping_point"]
+__all__ = ["CLAIMS", "TippingPoint", "levels_of_lacking", "shiftable", "tipping_point"]
 
 #: What may be claimed of an estimate, and turn: that its interval excludes zero, and that it is within the ROPE, beyond
 #: it, or at least as large as the smallest relevant change, each with the probability that verdicts need.
@@ -227,6 +227,7 @@ def shiftable(fit: FittedModel) -> list[str]:
         and name in places
         and places[name].size
         and name not in fit.spec.error
+        and name not in fit.spec.reliability
         and not isinstance(frame[name].dtype, pd.CategoricalDtype)
         and (name == fit.design.outcome.name or not fit.design.is_indicator(name))
     ]
@@ -394,23 +395,38 @@ def _groups(fit: FittedModel, name: str, by: str | None) -> list[tuple[str | Non
     places = kept.places[name]
     if by is None:
         return [(None, np.ones(places.size))]
-    beside = pd.DataFrame() if fit.beside is None else fit.beside.columns
-    column = next((table[by] for table in (fit.design.frame, beside) if by in table), None)
-    if column is None or not isinstance(column.dtype, pd.CategoricalDtype) or len(column) != len(fit.design.frame):
-        raise UsageError(
-            f"{argument('by')} should be a factor of the model, or of the table that it was fitted to, but "
-            f"{shown(by)} is none. A fit that was read from a file knows the model's alone."
-        )
-    if by in fit.person_columns:
-        raise UsageError(f"the levels of {shown(by)} are single persons, of whom none is singled out. Take another.")
-    labels = column.iloc[places].astype("str").to_numpy()
-    levels = [str(level) for level in column.cat.categories if (labels == str(level)).any()]
+    labels, known = levels_of_lacking(fit, name, by)
+    levels = [level for level in known if (labels == level).any()]
     if not 1 <= len(levels) <= _MOST_LEVELS:
         raise UsageError(
             f"{argument('by')} should have from 1 to {_MOST_LEVELS} levels among those who lack {shown(name)}, but "
             f"{shown(by)} has {len(levels)}. Join levels."
         )
     return [(level, (labels == level).astype(float)) for level in levels]
+
+
+def levels_of_lacking(fit: FittedModel, name: str, by: str) -> tuple[np.ndarray, list[str]]:
+    """Level of a factor of each row that lacks a column, empty where it has none, and all levels.
+
+    Raises
+    ------
+    UsageError
+        No factor that is known of the rows, or one whose levels are persons.
+    """
+    kept = fit.imputation
+    assert kept is not None
+    beside = pd.DataFrame() if fit.beside is None else fit.beside.columns
+    column = next((table[by] for table in (fit.design.frame, beside) if by in table), None)
+    if column is None or not isinstance(column.dtype, pd.CategoricalDtype) or len(column) != len(fit.design.frame):
+        raise UsageError(
+            f"missing values are moved by the levels of a factor of the model, or of the table that it was fitted to, "
+            f"but {shown(by)} is none. A fit that was read from a file knows the model's alone."
+        )
+    if by in fit.person_columns:
+        raise UsageError(f"the levels of {shown(by)} are single persons, of whom none is singled out. Take another.")
+    own = column.iloc[kept.places[name]]
+    labels = own.astype(object).where(own.notna(), "").astype(str).to_numpy()
+    return labels, [str(level) for level in column.cat.categories]
 
 
 def _asked(fit: FittedModel, options: Options) -> list[Estimate]:

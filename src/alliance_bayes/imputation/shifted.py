@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 
 import numpy as np
@@ -10,14 +10,15 @@ import pandas as pd
 import xarray as xr
 
 from alliance_bayes.engines.collapsed.changing import ChangingRows
+from alliance_bayes.engines.collapsed.marginal import Marginal
 from alliance_bayes.imputation.imputed import GROUP, Imputed
 from alliance_bayes.model import Design, PriorTable, Rows
 from alliance_bayes.model.layout import posterior_dataset
 
 __all__ = ["ShiftedTables"]
 
-# Tables by which the proposal of the hyperparameters is adapted.
-_ADAPTED_BY = 4
+# Sets by which the proposal of the hyperparameters is adapted, and sets moved alike that share one.
+_ADAPTED_BY, _TOGETHER = 4, 20
 
 
 class ShiftedTables:
@@ -56,21 +57,24 @@ class ShiftedTables:
     def _rows(self) -> list[Rows]:
         return [self.design.evaluate(frame, counterfactual=True) for frame in self._frames]
 
-    def posterior(self, shifts: Mapping[str, np.ndarray]) -> xr.DataTree:
+    def posterior(self, shifts: Mapping[str, np.ndarray], sets: np.ndarray | None = None) -> xr.DataTree:
         """The draws given all tables together, with some values moved.
 
         Parameters
         ----------
         shifts
-            By numeric column, what is added to each of its drawn values: of shape (n_drawn,), or (tables, n_drawn).
+            By numeric column, what is added to each of its drawn values: of shape (n_drawn,), or (sets, n_drawn).
+        sets
+            Number of the table of each set of values; each table once by default.
 
         Returns
         -------
         xarray.DataTree
-            Groups ``posterior``, ``sample_stats`` and ``imputation``, a chain for each table.
+            Groups ``posterior``, ``sample_stats`` and ``imputation``, a chain for each set.
         """
-        moved = {name: self._moved(name, shift) for name, shift in shifts.items()}
-        frames, rows = self._frames, self._rows
+        sets = np.arange(self.kept.tables) if sets is None else sets
+        moved = {name: self._moved(name, shift, sets) for name, shift in shifts.items()}
+        frames, rows = [self._frames[k] for k in sets], [self._rows[k] for k in sets]
         if any(name != self._outcome for name in moved):
             frames = [frame.assign(**{name: moved[name][k] for name in moved}) for k, frame in enumerate(frames)]
             rows = [self.design.evaluate(frame, counterfactual=True) for frame in frames]
@@ -79,33 +83,50 @@ class ShiftedTables:
             for k, frame in enumerate(frames)
         ]
         marginals = [self._model.marginal(own, outcome) for own, outcome in zip(rows, outcomes, strict=True)]
-        first, second = np.random.SeedSequence(self.seed).spawn(2)
-        some = np.linspace(0, len(marginals) - 1, min(_ADAPTED_BY, len(marginals))).round().astype(int)
-        self._model.adapt([marginals[k] for k in some], np.random.default_rng(first))
-        found = [
-            self._model.independent(marginal, self.draws, np.random.default_rng(own))
-            for marginal, own in zip(marginals, second.spawn(len(marginals)), strict=True)
-        ]
-        tables, shape = len(rows), (len(rows), self.draws)
+        found = self._drawn(marginals, self._alike(shifts, len(sets)))
+        shape = (len(sets), self.draws)
         named = self._model.natural(*(np.concatenate(part) for part in zip(*found, strict=True)))
         parameters = {name: values.reshape(*shape, *values.shape[1:]) for name, values in named.items()}
         still = np.ones(self.design.rows.n, dtype=bool)
         still[self.at] = False
         base = self.design.rows.x[still].sum(axis=0)
         means = np.array([(base + own.x.sum(axis=0)) / self.design.rows.n for own in rows])
-        table = np.repeat(np.arange(tables)[:, None], self.draws, axis=1)
-        kept = Imputed(self.kept.places, self.kept.values, np.repeat(means[:, None], self.draws, axis=1), {}, table)
+        values = {name: own[sets] + shifts.get(name, 0.0) for name, own in self.kept.values.items()}
+        table = np.repeat(np.arange(len(sets))[:, None], self.draws, axis=1)
+        kept = Imputed(self.kept.places, values, np.repeat(means[:, None], self.draws, axis=1), {}, table)
         return xr.DataTree.from_dict(
             {
                 "posterior": posterior_dataset(self.design, parameters),
-                "sample_stats": xr.Dataset(coords={"chain": np.arange(tables), "draw": np.arange(self.draws)}),
+                "sample_stats": xr.Dataset(coords={"chain": np.arange(shape[0]), "draw": np.arange(shape[1])}),
                 GROUP: kept.dataset(),
             }
         )
 
-    def _moved(self, name: str, shift: np.ndarray) -> np.ndarray:
-        """A column of the rows that change, by table, with its drawn values moved."""
+    def _alike(self, shifts: Mapping[str, np.ndarray], sets: int) -> list[np.ndarray]:
+        """Sets that are moved about as far, of which one proposal will do."""
+        far = sum(
+            np.square(np.broadcast_to(shift, (sets, np.shape(shift)[-1]))).mean(axis=1) for shift in shifts.values()
+        )
+        if np.ptp(far) == 0:
+            return [np.arange(sets)]
+        return np.array_split(np.argsort(far, kind="stable"), max(1, round(sets / _TOGETHER)))
+
+    def _drawn(
+        self, marginals: Sequence[Marginal], groups: Sequence[np.ndarray]
+    ) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        first, second = np.random.SeedSequence(self.seed).spawn(2)
+        streams = second.spawn(len(marginals))
+        found: dict[int, tuple[np.ndarray, np.ndarray, np.ndarray]] = {}
+        for group, own in zip(groups, first.spawn(len(groups)), strict=True):
+            some = group[np.linspace(0, len(group) - 1, min(_ADAPTED_BY, len(group))).round().astype(int)]
+            self._model.adapt([marginals[k] for k in some], np.random.default_rng(own))
+            for k in group:
+                found[int(k)] = self._model.independent(marginals[k], self.draws, np.random.default_rng(streams[k]))
+        return [found[k] for k in range(len(marginals))]
+
+    def _moved(self, name: str, shift: np.ndarray, sets: np.ndarray) -> np.ndarray:
+        """A column of the rows that change, by set, with its drawn values moved."""
         inside = np.searchsorted(self.at, self.kept.places[name])
-        values = np.array([frame[name].to_numpy(float) for frame in self._frames])
+        values = np.array([self._frames[k][name].to_numpy(float) for k in sets])
         values[:, inside] += shift
         return values

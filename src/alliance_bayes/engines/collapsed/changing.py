@@ -20,8 +20,8 @@ __all__ = ["ChangingRows", "Walk"]
 # Proposals, and small steps, of a draw of the hyperparameters; and of a round of adaptation, rounds and the efficiency
 # at which to stop.
 _STEPS, _SIZE, _ROUNDS, _GOOD = 4, 600, 4, 0.4
-# Proposals from which independent draws are chosen.
-_POOL = 400
+# Proposals from which independent draws are chosen; the second where the first are worth too few.
+_POOLS, _WORTH = (400, 8000), 40
 # Sizes of small steps, in posterior SDs of one set of values (Roberts, Gelman, Gilks 1997: 2.4 over the root of D).
 _SIZES = np.array([0.6, 1.2, 2.4])
 
@@ -175,11 +175,15 @@ class ChangingRows:
             Generator.
         """
         assert self._proposal is not None
-        theta, _, log_q = self._proposal.draw(rng, _POOL)
-        order = np.argsort(theta[:, 0], kind="stable")
-        theta, log_q = theta[order], log_q[order]
-        log_weight = marginal.log_density(theta) - log_q
-        weight = np.cumsum(np.exp(log_weight - log_weight.max()))
+        for pool in _POOLS:
+            theta, _, log_q = self._proposal.draw(rng, pool)
+            order = np.argsort(theta[:, 0], kind="stable")
+            theta = theta[order]
+            log_weight = marginal.log_density(theta) - log_q[order]
+            each = np.exp(log_weight - log_weight.max())
+            if each.sum() ** 2 / (each**2).sum() >= _WORTH:
+                break
+        weight = np.cumsum(each)
         places = (np.arange(draws) + rng.random()) / draws * weight[-1]
         # They stand in no order, so that a part of them is like all.
         chosen = theta[rng.permutation(np.searchsorted(weight, places))]
