@@ -12,7 +12,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from alliance_bayes.report.forest import NAMED_ENDS, Forest, Interval, forest_size
-from alliance_bayes.report.groups import spread_out
+from alliance_bayes.report.group_lines import spread_out
 from alliance_bayes.report.style import RC
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from alliance_bayes.checks import CheckReport, Gate
 from alliance_bayes.effects import effects
-from alliance_bayes.report.groups import group_curves
+from alliance_bayes.report.group_lines import group_curves
 from alliance_bayes.report.partial_pooling import pooled_means, pooling_picture
 from alliance_bayes.report.report import Report
 from builders import fitted, rows

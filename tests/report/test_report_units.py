@@ -13,6 +13,7 @@ import pytest
 import alliance_bayes as ab
 from alliance_bayes.cohort import Flow, FlowStep
 from alliance_bayes.report.privacy import ShownFlow, shown_missing
+from alliance_bayes.report.text import units
 
 LONG = {"person": "pid", "time": "week", "unit": "diary entry"}
 PEOPLE, WEEKS = 40, 5
@@ -202,3 +203,18 @@ def test_missing_values_of_few_people_are_not_counted() -> None:
     }
     # Of 25 more rows without x than at its step, at least five people are not among those of the step.
     assert shown_missing({"x": 85}, flow, 10, {"x": 25})["x"] == (None, "–")
+
+
+@pytest.mark.parametrize(
+    ("one", "many"),
+    [
+        ("WHO-5 point", "WHO-5 points"),
+        ("WHO-5 point per alliance point", "WHO-5 points per alliance point"),
+        ("WHO-5 point from alliance 3.5 to 5", "WHO-5 points from alliance 3.5 to 5"),
+        ("point of 100", "points of 100"),
+        ("probability per alliance point", "probability per alliance point"),
+        ("", ""),
+    ],
+)
+def test_the_plural_of_a_unit_is_of_what_is_counted(one: str, many: str) -> None:
+    assert units(one) == many

@@ -139,7 +139,7 @@ def _in_sample(view: View, factor: str, rows: pd.DataFrame) -> Table:
     return effect_table(
         "table-sample-pairs",
         f"{capital(factor_name(factor))}: the same differences over the {which} in the data, "
-        f"{percent_unit(unit_of(view.fit.design, view.fit.design.outcome.name))}; posterior means",
+        f"{percent_unit(units(unit_of(view.fit.design, view.fit.design.outcome.name)))}; posterior means",
         rows,
         [Column("Difference", pair_name), *estimate_columns(view.estimates, rows, direction=True)],
     )

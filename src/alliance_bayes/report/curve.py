@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 import pandas as pd
@@ -18,12 +20,21 @@ from alliance_bayes.model.nodes import columns_of
 from alliance_bayes.model.predictor import sums_by_level
 from alliance_bayes.report.drawn import seen
 
-__all__ = ["LEAST", "average_curve", "covered_range", "grouped_histogram", "observed_means"]
+__all__ = [
+    "LEAST",
+    "average_curve",
+    "covered_range",
+    "grouped_histogram",
+    "observed_means",
+    "observed_means_by",
+]
 
 GRID = 25
 # Bins of observed means, of about the same size; rows that these have where there are as many, so that chance does not
 # draw the picture; and fewest people in any.
 MOST_BINS, ENOUGH, LEAST = 20, 25, 10
+# Most bins of a group, and fewest by which a line can be compared.
+GROUP_BINS, FEWEST_BINS = 10, 3
 # Draws used where every person has to be predicted at every point: enough for a band, and a second of work.
 THINNED = 400
 # Rows in memory at once: with twenty columns, 16 MB.
@@ -263,52 +274,136 @@ def observed_means(fit: FittedModel, predictor: str, small: int) -> pd.DataFrame
     at least `small` people, and `LEAST`. A mean over people of whom all but a few have the same outcome would tell how
     many have another: such bins are joined with the next.
     """
-    values = fit.design.frame[predictor].to_numpy(float)
-    outcome, scale = fit.design.outcome.values, fit.design.scales.get(predictor)
-    empty = pd.DataFrame({name: [] for name in ("low", "high", "x", "n", "mean")}, dtype=float)
     if fit.design.family.has_trials:
-        return empty
-    edges, _ = grouped_histogram(values, small, scale=scale, people=fit.people)
-    clipped = np.clip(values, edges[0], edges[-1])
-    at, least, there = bin_numbers(clipped, edges), max(small, LEAST), seen(fit, predictor, fit.design.outcome.name)
+        return _NO_MEANS
+    bars = _Bars.of(fit, predictor, small)
+    everybody = np.ones(bars.at.size, dtype=bool)
+    parts = bars.joined([(everybody, max(bars.at.size / MOST_BINS, ENOUGH))])
+    return _NO_MEANS if len(parts) < 2 else bars.means(parts, everybody)
 
-    def holds(first: int, last: int, share: float) -> bool:
-        own = (at >= first) & (at <= last)
+
+def observed_means_by(
+    fit: FittedModel, predictor: str, factor: str, levels: Sequence[str], small: int
+) -> dict[str, pd.DataFrame]:
+    """The same of groups, in bins that they have in common; of as many as have enough people in three bins or more.
+
+    Parameters
+    ----------
+    fit, predictor, small
+        See :func:`observed_means`.
+    factor, levels
+        A factor, and the levels whose counts may be shown.
+
+    Returns
+    -------
+    dict
+        By level, in their order; empty where there are none.
+
+    Notes
+    -----
+    In every bin those of no such level, too, are nobody or as many people: they could be had by subtraction from the
+    means of everybody.
+    """
+    if fit.design.family.has_trials:
+        return {}
+    bars, (codes, known) = _Bars.of(fit, predictor, small), fit.design.levels_of(factor)
+    masks = {level: codes == known.index(level) for level in levels}
+    largest = sorted(masks, key=lambda level: -int(masks[level].sum()))
+    while len(largest) > 0:
+        own = {level: masks[level] for level in levels if level in largest}
+        rest = ~np.any(list(own.values()), axis=0)
+        asked = [(mask, max(mask.sum() / GROUP_BINS, ENOUGH)) for mask in own.values()]
+        parts = bars.joined([*asked, *([(rest, 0.0)] if rest.any() else [])])
+        if len(parts) >= FEWEST_BINS:
+            return {level: bars.means(parts, mask) for level, mask in own.items()}
+        largest.pop()
+    return {}
+
+
+_NO_MEANS = pd.DataFrame({name: [] for name in ("low", "high", "x", "n", "mean")}, dtype=float)
+
+
+@dataclass(frozen=True, eq=False)
+class _Bars:
+    """The bars of the histogram of a predictor, of which bins of observed means are made.
+
+    Parameters
+    ----------
+    fit, small
+        See :func:`observed_means`.
+    edges
+        Of the bars, shape (n_bars + 1,).
+    values, at
+        Of each row the predictor, within the edges, and the number of the bar, shape (n,).
+    there
+        Whether predictor and outcome were observed, shape (n,).
+    """
+
+    fit: FittedModel
+    small: int
+    edges: np.ndarray
+    values: np.ndarray
+    at: np.ndarray
+    there: np.ndarray
+
+    @classmethod
+    def of(cls, fit: FittedModel, predictor: str, small: int) -> Self:
+        values = fit.design.frame[predictor].to_numpy(float)
+        edges, _ = grouped_histogram(values, small, scale=fit.design.scales.get(predictor), people=fit.people)
+        clipped = np.clip(values, edges[0], edges[-1])
+        there = seen(fit, predictor, fit.design.outcome.name)
+        return cls(fit, small, edges, clipped, bin_numbers(clipped, edges), there)
+
+    def _holds(self, first: int, last: int, whose: np.ndarray, share: float) -> bool:
+        """Whether a mean of some people may be told of some bars: of so many rows; of nobody where none are asked."""
+        fit, small, outcome = self.fit, self.small, self.fit.design.outcome.values
+        own = whose & (self.at >= first) & (self.at <= last)
+        if not own.any():
+            return share == 0
         # A bar tells how many there are, observed or drawn.
-        if 0 < fit.count_people(own & ~there) < small:
+        if 0 < fit.count_people(own & ~self.there) < small:
             return False
-        own &= there
-        if own.sum() < share or fit.count_people(own) < least:
+        own &= self.there
+        if own.sum() < share or fit.count_people(own) < max(small, LEAST):
             return False
         found, counts = np.unique(outcome[own], return_counts=True)
         others = fit.count_people(own & (outcome != found[np.argmax(counts)]))
         return others == 0 or others >= small
 
-    bars, share = edges.size - 1, max(values.size / MOST_BINS, ENOUGH)
-    ends, first = [], 0
-    for bar in range(bars):
-        if holds(first, bar, share):
-            ends.append(bar)
-            first = bar + 1
-    # What is left over is no bin of its own: it belongs to the one before, or to that and the one before.
-    while ends and not holds(ends[-2] + 1 if len(ends) > 1 else 0, bars - 1, share):
-        ends.pop()
-    if len(ends) < 2:
-        return empty
-    ends[-1] = bars - 1
-    starts = [0, *(end + 1 for end in ends[:-1])]
-    masks = [(at >= start) & (at <= end) & there for start, end in zip(starts, ends, strict=True)]
-    weights = fit.design.rows.weights
+    def joined(self, asked: Sequence[tuple[np.ndarray, float]]) -> list[tuple[int, int]]:
+        """First and last bar of each bin, of which the mean of each of some groups may be told, with so many rows."""
 
-    def mean(of: np.ndarray, own: np.ndarray) -> float:
-        return float(of[own].mean() if weights is None else np.average(of[own], weights=weights[own]))
+        def holds(first: int, last: int) -> bool:
+            return all(self._holds(first, last, whose, share) for whose, share in asked)
 
-    return pd.DataFrame(
-        {
-            "low": edges[starts],
-            "high": edges[np.asarray(ends) + 1],
-            "x": [mean(clipped, own) for own in masks],
-            "n": [int(own.sum()) for own in masks],
-            "mean": [mean(outcome, own) for own in masks],
-        }
-    )
+        bars = self.edges.size - 1
+        ends, first = [], 0
+        for bar in range(bars):
+            if holds(first, bar):
+                ends.append(bar)
+                first = bar + 1
+        # What is left over is no bin of its own: it belongs to the one before, or to that and the one before.
+        while ends and not holds(ends[-2] + 1 if len(ends) > 1 else 0, bars - 1):
+            ends.pop()
+        if not ends:
+            return []
+        ends[-1] = bars - 1
+        return list(zip([0, *(end + 1 for end in ends[:-1])], ends, strict=True))
+
+    def means(self, parts: Sequence[tuple[int, int]], whose: np.ndarray) -> pd.DataFrame:
+        """Means of some people by bin."""
+        weights, outcome = self.fit.design.rows.weights, self.fit.design.outcome.values
+        masks = [whose & self.there & (self.at >= first) & (self.at <= last) for first, last in parts]
+
+        def mean(of: np.ndarray, own: np.ndarray) -> float:
+            return float(of[own].mean() if weights is None else np.average(of[own], weights=weights[own]))
+
+        return pd.DataFrame(
+            {
+                "low": [self.edges[first] for first, _ in parts],
+                "high": [self.edges[last + 1] for _, last in parts],
+                "x": [mean(self.values, own) for own in masks],
+                "n": [int(own.sum()) for own in masks],
+                "mean": [mean(outcome, own) for own in masks],
+            }
+        )

@@ -266,15 +266,13 @@ def span_name(focal: str) -> str:
 
 def density_picture(view: View, row: pd.Series, what: str, of: str, *, name: str = "") -> Picture | None:
     """Posterior density of a row, a "slope" or a "difference" of something; None where its draws are not at hand."""
-    unit, one = text_of(row, "unit"), unit_of(view.fit.design, view.fit.design.outcome.name)
-    if what == "difference" and unit.startswith(one):
-        unit = units(one) + unit.removeprefix(one)
+    unit = text_of(row, "unit")
     return halfeye(
         name or f"{what}-density",
         f"Posterior of the {what} of {of}",
         view.estimates,
         row,
-        axis=f"{what} ({percent_unit(unit)})",
+        axis=f"{what} ({percent_unit(units(unit))})",
         shown=view.redact,
     )
 

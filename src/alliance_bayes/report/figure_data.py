@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
 
-__all__ = ["MOST_ROWS", "Recorder", "curve_data", "observed_data", "written"]
+__all__ = ["MOST_ROWS", "Recorder", "curve_data", "observed_by_group", "observed_data", "written"]
 
 #: Rows of a table read back from a drawing.
 MOST_ROWS = 120
@@ -66,6 +66,16 @@ def observed_data(name: str, title: str, observed: pd.DataFrame, x: str, units: 
         for _, point in observed.iterrows()
     ]
     return Table.of(f"{name}-observed", title, (f"{x}: from", "to", capital(units), "Observed mean"), rows)
+
+
+def observed_by_group(name: str, title: str, observed: Mapping[str, pd.DataFrame], x: str, units: str) -> Table:
+    """The same by group, the groups' names in the first column."""
+    rows = [
+        (clean(group), written(point["low"]), written(point["high"]), count(int(point["n"])), written(point["mean"]))
+        for group, own in observed.items()
+        for _, point in own.iterrows()
+    ]
+    return Table.of(f"{name}-observed", title, ("Group", f"{x}: from", "to", capital(units), "Observed mean"), rows)
 
 
 def _ends(point: pd.Series) -> tuple[str, str]:

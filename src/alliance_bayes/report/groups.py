@@ -1,24 +1,21 @@
-"""Adjusted means and slopes by group, with every pairwise difference, and the line of every group."""
+"""Adjusted means and slopes by group, with every pairwise difference."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from alliance_bayes.effects.analysis import Analysis
-from alliance_bayes.effects.counterfactual import NumericSetting
-from alliance_bayes.effects.options import DENOMINATORS, make_options
+from alliance_bayes.effects.options import DENOMINATORS
 from alliance_bayes.effects.table import steady
 from alliance_bayes.fit import FittedModel
 from alliance_bayes.model import PooledFactor
-from alliance_bayes.report.curve import covered_range
 from alliance_bayes.report.drawn import seen
-from alliance_bayes.report.figure_data import curve_data
 from alliance_bayes.report.forest import NAMED_ENDS, all_named
+from alliance_bayes.report.group_lines import group_lines_picture
 from alliance_bayes.report.partial_pooling import pooling_picture
 from alliance_bayes.report.providers import provider_part, spread_of_providers, unnamed_providers
 from alliance_bayes.report.rows import (
@@ -33,8 +30,7 @@ from alliance_bayes.report.rows import (
     text_of,
 )
 from alliance_bayes.report.sections import Section
-from alliance_bayes.report.small_counts import NOT_SHOWN, ShownCount, hidden_levels, shown_counts
-from alliance_bayes.report.style import percent_axis
+from alliance_bayes.report.small_counts import NOT_SHOWN, ShownCount, shown_counts
 from alliance_bayes.report.svg import Picture
 from alliance_bayes.report.tables import Table
 from alliance_bayes.report.text import (
@@ -48,27 +44,21 @@ from alliance_bayes.report.text import (
     derived,
     factor_name,
     number,
-    percent,
     percent_unit,
     pooling_sentence,
     shortened,
     unit_of,
     units,
 )
-from alliance_bayes.report.untold import untold
 from alliance_bayes.wording import Wording
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
     from alliance_bayes.report.view import View
 
 __all__ = [
-    "MOST_LINES",
     "SLOPES_JUDGED",
     "factors_of",
     "fixed_at_zero",
-    "group_curves",
     "groups",
     "level_picture",
     "level_table",
@@ -76,7 +66,6 @@ __all__ = [
     "pair_name",
     "pair_picture",
     "pair_table",
-    "spread_out",
 ]
 
 SENTENCES = Wording("alliance_bayes.report", "sentences/groups.toml")
@@ -252,7 +241,7 @@ def level_picture(view: View, rows: pd.DataFrame, name: str, what: str, factor: 
         estimates,
         rows,
         caption=f"Posterior mean and {interval}{named}; dashed: {dashed}{dotted}.",
-        axis=f"{what} ({percent_unit(unit, share=means)})",
+        axis=f"{what} ({percent_unit(units(unit), share=means)})",
         heading="Level",
         label=_level,
         people=partial(_people, people),
@@ -281,7 +270,7 @@ def pair_picture(
         estimates,
         _highest_first(rows),
         caption=f"Posterior mean and {estimates.interval_heading()}{grey}",
-        axis=f"Difference ({percent_unit(unit)})",
+        axis=f"Difference ({percent_unit(units(unit))})",
         heading="Difference",
         label=pair_name,
         line=partial(pair_name, width=16),
@@ -306,9 +295,9 @@ def level_table(
     ]
     unit = units(unit_of(fit.design, fit.design.outcome.name))
     what = (
-        f"adjusted mean in {percent_unit(unit, share=True)}"
+        f"adjusted mean in {percent_unit(units(unit), share=True)}"
         if means
-        else f"slope in {percent_unit(_first(rows, 'unit'))}"
+        else f"slope in {percent_unit(units(_first(rows, 'unit')))}"
     )
     population = _first(rows, "population")
     caption = (
@@ -342,7 +331,7 @@ def pair_table(
         note = f"{SLOPES_JUDGED} Here ±{derived(float(rows.iloc[0]['rope_high']))} {units(unit)}."
     if len(sizes) and residual:
         note = f"{note} {D_BY_RESIDUAL}".strip()
-    caption = f"{capital(factor_name(factor))}: differences of {what}, {percent_unit(unit)}; posterior means"
+    caption = f"{capital(factor_name(factor))}: differences of {what}, {percent_unit(units(unit))}; posterior means"
     # The largest of many differences are those that chance favours: no page leads with them.
     folded = len(rows) > MOST_PAIRS
     return effect_table(f"table-{of}-pairs-{position}", caption, rows, columns, note=note, folded=folded)
@@ -359,170 +348,3 @@ def _level(row: Row) -> str:
 def _first(rows: pd.DataFrame, column: str) -> str:
     """A text that all rows share; empty where there are none."""
     return text_of(rows.iloc[0], column) if len(rows) else ""
-
-
-#: Lines that one figure can tell apart.
-MOST_LINES = 6
-GRID = 9
-# Draws: all that a linear family has up to the first, fewer where every person has to be predicted.
-_THINNED, _THINNED_MORE = 1000, 200
-_STYLES = ("-", (0, (5, 1.5)), (0, (1.2, 1.2)), (0, (6, 1.5, 1.2, 1.5)), (0, (3, 1)), (0, (8, 2)))
-
-
-def group_curves(fit: FittedModel, factor: str, predictor: str, *, prob: float, small: int) -> dict[str, pd.DataFrame]:
-    """Average expected outcome with everybody in a group and at a value of a predictor, all else as it is.
-
-    Parameters
-    ----------
-    fit
-        A fit to rows.
-    factor
-        A factor of the model.
-    predictor
-        A numeric column.
-    prob
-        Probability of the equal-tailed bands.
-    small
-        Fewest people beyond either end of a curve.
-
-    Returns
-    -------
-    dict
-        By level whose count may be shown: columns `x`, `mean`, `lower`, `upper`, from the group's 10th to its 90th
-        percentile.
-    """
-    most = _THINNED if fit.design.family.linear else _THINNED_MORE
-    thinned = fit.thinned(max(1, min(fit.shape[1], fit.shape[0] * fit.shape[1] // most)))
-    analysis = Analysis(thinned, make_options(thinned, prob=prob))
-    values = fit.design.frame[predictor].to_numpy(float)
-    low, high = _inner(values, small, fit.people)
-    grid = np.linspace(low, high, GRID)
-    settings, levels = analysis.settings(factor), analysis.levels(factor)
-    # One point after the other: the rows evaluated there are not needed at the next.
-    draws = np.stack(
-        [
-            analysis.averages(
-                [
-                    analysis.counterfactuals.of(
-                        analysis.options.population, numeric=NumericSetting(predictor, x), fixed=fixed
-                    )
-                    for fixed in settings
-                ]
-            )
-            for x in map(float, grid)
-        ],
-        axis=-1,
-    )
-    tail = (1 - prob) / 2
-    lower, upper = np.quantile(draws, [tail, 1 - tail], axis=0)
-    mean = draws.mean(axis=0)
-    codes, _ = fit.design.levels_of(factor)
-    found = {}
-    hidden = hidden_levels(fit, small).get(factor, frozenset())
-    for number_, level in enumerate(levels):
-        if level in hidden:
-            continue
-        at = codes == number_
-        # The range of a few people would be somebody's values.
-        several = fit.count_people(at) >= 2 * small
-        start, end = (
-            _inner(values[at], small, None if fit.people is None else fit.people[at]) if several else (low, high)
-        )
-        x = np.linspace(max(low, start), min(high, end), GRID)
-        if not x[0] < x[-1]:
-            x = grid
-        found[level] = pd.DataFrame(
-            {"x": x}
-            | {
-                name: np.interp(x, grid, part[number_])
-                for name, part in (("mean", mean), ("lower", lower), ("upper", upper))
-            }
-        )
-    return found
-
-
-def _inner(values: np.ndarray, small: int, people: np.ndarray | None) -> tuple[float, float]:
-    low, high = covered_range(values, small, people=people)
-    tenth, ninetieth = (float(end) for end in np.quantile(values, [0.1, 0.9]))
-    return max(low, tenth), min(high, ninetieth)
-
-
-def group_lines_picture(view: View, factor: str, predictor: str, name: str) -> Picture | None:
-    """The figure; None where there are too many groups to tell apart, or no rows."""
-    fit = view.fit
-    levels = view.estimates.where("slope_by_level", factor=factor)
-    if predictor in untold(fit, view.small):
-        return None
-    if fit.moments is not None or not 2 <= len(levels) <= MOST_LINES or levels["mean"].isna().any():
-        return None
-    curves = group_curves(fit, factor, predictor, prob=view.prob, small=view.small)
-    outcome, along = column_name(fit.design.outcome.name), column_name(predictor)
-    unit = units(unit_of(fit.design, predictor))
-    title = f"Expected {outcome} along {along} by {factor_name(factor)}"
-    band = f"{100 * view.prob:g}% equal-tailed band"
-    event = fit.design.family.event
-    written = percent if event else partial(number, places=1)
-    said = "; ".join(
-        f"{clean(level)}: {written(curve['mean'].iloc[0])} at {number(curve['x'].iloc[0], 2)} to "
-        f"{written(curve['mean'].iloc[-1])} at {number(curve['x'].iloc[-1], 2)}"
-        for level, curve in curves.items()
-    )
-    return view.figure(
-        _painter(curves, f"{along} ({unit})", f"expected {outcome}", percents=event),
-        name=name,
-        title=title,
-        caption=f"What is expected on average if everybody belonged to the group and had that {along}, from the "
-        f"group’s 10th to its 90th percentile, with its {band}. Lines that keep their distance have the same slope.",
-        description=f"One line a group. {said}.",
-        size=(4.9, 3.6),
-        data=curve_data(name, f"{title}, with its {band}", list(curves.items()), f"{along} ({unit})", band),
-    )
-
-
-def _painter(
-    curves: Mapping[str, pd.DataFrame], x_label: str, y_label: str, *, percents: bool
-) -> Callable[[Figure], None]:
-    def paint(figure: Figure) -> None:
-        axes = figure.subplots()
-        for style, curve in zip(_STYLES, curves.values(), strict=False):
-            (line,) = axes.plot(curve["x"], curve["mean"], linestyle=style)
-            axes.fill_between(
-                curve["x"], curve["lower"], curve["upper"], color=line.get_color(), alpha=0.13, linewidth=0
-            )
-        low, high = axes.get_ylim()
-        # A label is a sixteenth of the height of these axes.
-        ends = spread_out([float(curve["mean"].iloc[-1]) for curve in curves.values()], (high - low) / 15)
-        right = max(float(curve["x"].iloc[-1]) for curve in curves.values())
-        left = min(float(curve["x"].iloc[0]) for curve in curves.values())
-        for line, (level, curve), place in zip(axes.lines[:], curves.items(), ends, strict=True):
-            end = right + 0.05 * (right - left)
-            axes.plot(
-                [curve["x"].iloc[-1], end], [curve["mean"].iloc[-1], place], color=line.get_color(), linewidth=0.7
-            )
-            axes.text(end, place, f" {shortened(level, 16)}", color=line.get_color(), va="center", fontsize=9.5)
-        axes.set_ylim(min(low, float(ends.min())), max(high, float(ends.max())))
-        axes.set_xlim(left, right + 0.05 * (right - left))
-        axes.set_xlabel(x_label)
-        axes.set_ylabel(y_label)
-        if percents:
-            percent_axis(axes.yaxis)
-        axes.grid(axis="y")
-
-    return paint
-
-
-def spread_out(places: Sequence[float], gap: float) -> np.ndarray:
-    """Places moved as little as it takes to be `gap` apart, in their order."""
-    order = np.argsort(places, kind="stable")
-    wanted = np.asarray(places, float)[order] - gap * np.arange(len(places))
-    # Distances are kept where they are wide enough: the closest rising sequence, by pooling adjacent violators.
-    blocks: list[list[float]] = []
-    for value in wanted:
-        blocks.append([value, 1.0])
-        while len(blocks) > 1 and blocks[-2][0] > blocks[-1][0]:
-            last, size = blocks.pop()
-            blocks[-1] = [(blocks[-1][0] * blocks[-1][1] + last * size) / (blocks[-1][1] + size), blocks[-1][1] + size]
-    level = np.concatenate([[value] * int(size) for value, size in blocks]) + gap * np.arange(len(places))
-    found = np.empty(len(places))
-    found[order] = level
-    return found

@@ -26,6 +26,7 @@ from alliance_bayes.report.rows import Estimates, forest_of, rope_of, row_words,
 from alliance_bayes.report.small_counts import NOT_SHOWN, SMALL, shown_counts
 from alliance_bayes.report.style import RC
 from alliance_bayes.report.text import Row, capital, column_name, factor_name, percent_unit
+from alliance_bayes.report.text import units as plural
 from alliance_bayes.report.untold import untold
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ def _slopes(asked: _Asked) -> tuple[_Painter, tuple[float, float]]:
     painter = forest_of(
         estimates,
         rows,
-        axis=f"Slope ({percent_unit(words_of(rows.iloc[0], 'unit'))})",
+        axis=f"Slope ({percent_unit(plural(words_of(rows.iloc[0], 'unit')))})",
         label=label,
         people=people if asked.fit.moments is None else None,
         reference=0.0,
@@ -119,7 +120,7 @@ def _contrasts(asked: _Asked) -> tuple[_Painter, tuple[float, float]]:
     painter = forest_of(
         estimates,
         rows,
-        axis=f"Difference ({percent_unit(words_of(rows.iloc[0], 'unit'))})",
+        axis=f"Difference ({percent_unit(plural(words_of(rows.iloc[0], 'unit')))})",
         label=partial(pair_name, width=16),
         reference=0.0,
         rope=rope_of(rows.iloc[0]),
@@ -149,7 +150,7 @@ def _density(asked: _Asked) -> tuple[_Painter, tuple[float, float]]:
     if row is None:
         raise UsageError('there is no contrast that may be shown. Draw "contrasts" in its place.')
     about = pair_name(row) if arm is not None else column_name(str(row["term"]))
-    painter = half_eye_of(estimates, row, axis=f"{about} ({percent_unit(words_of(row, 'unit'))})")
+    painter = half_eye_of(estimates, row, axis=f"{about} ({percent_unit(plural(words_of(row, 'unit')))})")
     assert painter is not None
     return painter, HALFEYE_SIZE
 

@@ -366,11 +366,11 @@ def step_of(design: Design, column: str) -> str:
 
 
 def units(unit: str) -> str:
-    """The plural of a unit; a probability has none."""
-    if unit == PROBABILITY:
+    """The plural of a unit, of what stands before "of", "per" or "from"; a probability has none."""
+    if not unit or is_probability(unit):
         return unit
-    head, of, rest = unit.partition(" of ")
-    return f"{head}s{of}{rest}"
+    head, between, rest = re.match(r"(.*?)( of | per | from |$)(.*)", unit, re.DOTALL).groups()  # type: ignore[union-attr]
+    return f"{head}s{between}{rest}"
 
 
 def is_probability(unit: str) -> bool:
