@@ -338,7 +338,7 @@ class FitWithEffects(FittedModel):
 
     @one_blas_thread()
     def with_delta(self, delta: Mapping[str, Delta], *, seed: int = 0) -> FitWithEffects:
-        """The fit if missing values differ from imputed ones by stated amounts.
+        """The fit if missing values differ from imputed ones by stated amounts; `tipping_point` has those that matter.
 
         Parameters
         ----------
@@ -363,10 +363,6 @@ class FitWithEffects(FittedModel):
         UsageError
             No values of such a column were imputed, an amount is neither a number nor a Normal, or a level is not known
             or has none.
-
-        See Also
-        --------
-        tipping_point : The amounts at which a finding turns.
         """
         return moved_fit(self, delta, FitWithEffects, seed=seed)
 
