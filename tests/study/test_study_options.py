@@ -32,6 +32,8 @@ def test_the_defaults_are_those_of_the_study() -> None:
         "seed": 7,
         "small": 10,
         "same_people": False,
+        "missing": "drop",
+        "auxiliary": (),
     }
 
 
@@ -64,11 +66,13 @@ def test_every_fault_is_named_at_once() -> None:
         ("seed", 1.0, "a whole number, 0 or more, but got 1.0"),
         ("seed", True, "a whole number, 0 or more, but got True"),
         ("small", 0, "a whole number, 1 or more, but got 0"),
+        ("missing", "guess", "'drop' or 'impute' but got 'guess'"),
+        ("auxiliary", "n_sessions", "a list of names of columns but got 'n_sessions'"),
     ],
 )
-def test_one_fault_is_one_sentence(name: str, value: float, rule: str) -> None:
+def test_one_fault_is_one_sentence(name: str, value: object, rule: str) -> None:
     with pytest.raises(UsageError) as caught:
-        StudyOptions(**{name: value})
+        StudyOptions(**{name: value})  # type: ignore[arg-type]
 
     assert str(caught.value) == f"run_study: {name} should be {rule}. Nothing was fitted."
 
@@ -77,7 +81,7 @@ def test_one_fault_is_one_sentence(name: str, value: float, rule: str) -> None:
 @pytest.mark.parametrize("value", ["0.9", None, [1]])
 def test_what_is_no_number_is_refused_in_the_same_words(name: str, value: object) -> None:
     with pytest.raises(UsageError) as caught:
-        StudyOptions(**{name: value})
+        StudyOptions(**{name: value})  # type: ignore[arg-type]
 
     assert str(caught.value).startswith(f"run_study: {name} should be ")
     assert str(caught.value).endswith(f"but got {value!r}. Nothing was fitted.")
@@ -114,7 +118,13 @@ def test_whatever_is_in_range_is_accepted(
         "small": small,
     }
 
-    assert vars(StudyOptions(**given_)) == {"full": False, "same_people": False, **given_}
+    assert vars(StudyOptions(**given_)) == {
+        "full": False,
+        "same_people": False,
+        "missing": "drop",
+        "auxiliary": (),
+        **given_,
+    }
 
 
 @given(st.sets(st.sampled_from(["prob", "elevated", "improvement", "margin", "alliance_margin", "seed"]), min_size=1))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -100,6 +100,8 @@ def compare(fits: Mapping[str, FittedModel], *, step: Step = "default") -> Compa
     Stacking weights are those of the mixture that predicts best [2]_; they are not probabilities of the models.
     Standard errors of differences are too small where models predict alike or rows are few [3]_.
 
+    Of fits whose missing values were drawn, the rows are scored of which every column of every model was observed.
+
     Of more than 10,000 rows, the same random sample of so many is looked at for all models, and for each model the
     thousand rows whose log densities vary most over its draws; sums and differences are estimated from these [4]_, and
     the weights are those of the random sample.
@@ -115,6 +117,7 @@ def compare(fits: Mapping[str, FittedModel], *, step: Step = "default") -> Compa
     .. [4] Magnusson, Vehtari, Jonasson, Andersen (2020). Leave-one-out cross-validation for Bayesian model comparison
        in large data. AISTATS, PMLR 108
     """
+    fits = _of_observed(fits)
     check_same_rows(fits, what="comparing models")
     if weighted := [name for name, fit in fits.items() if fit.design.rows.weights is not None]:
         raise UsageError(
@@ -143,6 +146,29 @@ def compare(fits: Mapping[str, FittedModel], *, step: Step = "default") -> Compa
     score = LEVEL if discrete or width is not None else DENSITY
     effective = {name: own.p for name, own in known.items()}
     return _compared(fits, found, near, looked, score, looked.rows, effective)
+
+
+def _of_observed(fits: Mapping[str, FittedModel]) -> Mapping[str, FittedModel]:
+    """The fits on the rows that none of them drew a value of: no outcome that was drawn is predicted well or badly."""
+    drawn = [
+        places
+        for fit in fits.values()
+        for name, places in ({} if fit.imputation is None else fit.imputation.places).items()
+        # Of a column with an error of measurement every value was drawn.
+        if name not in fit.spec.error
+    ]
+    if not drawn or len({fit.design.rows.n for fit in fits.values()}) > 1:
+        return fits
+    there = np.ones(next(iter(fits.values())).design.rows.n, dtype=bool)
+    there[np.concatenate(drawn)] = False
+    at = np.flatnonzero(there)
+
+    def on_these(fit: FittedModel) -> FittedModel:
+        design, frame = fit.design, fit.design.frame.iloc[at].reset_index(drop=True)
+        design = replace(design, rows=design.rows.take(at), outcome=design.outcome.take(at), frame=frame)
+        return replace(fit, design=design, people=None if fit.people is None else fit.people[at])
+
+    return {name: on_these(fit) for name, fit in fits.items()}
 
 
 def _are_of_people(fits: Mapping[str, FittedModel]) -> bool:

@@ -197,6 +197,22 @@ def study(
     same_people: Annotated[
         bool, typer.Option("--same-people", help="All models on those who have a value in every column of all of them.")
     ] = False,
+    impute: Annotated[
+        bool,
+        typer.Option(
+            "--impute/--drop",
+            help="Draw missing values together with each Gaussian model of people, or leave out of a model who lacks a "
+            "value; --missing impute and --missing drop are the same.",
+        ),
+    ] = False,
+    auxiliary: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="COLUMN",
+            help="A further column that tells something of missing values, where they are drawn. May be repeated.",
+            show_default=False,
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Run the published study's whole analysis; exit status 1 when conclusions are withheld."""
@@ -220,6 +236,8 @@ def study(
         prob=prob,
         small=small,
         same_people=same_people,
+        missing="impute" if impute else "drop",
+        auxiliary=tuple(auxiliary or ()),
         **({} if alliance_margin is None else {"alliance_margin": alliance_margin}),
     )
     say("writing the report")

@@ -57,7 +57,7 @@ def regression_to_mean(
     baseline
         The predictor that was measured before.
     at_most
-        The selected are those with a baseline of at most this.
+        The selected are those with a baseline of at most this; where missing baselines were drawn, an observed one.
     selected
         Whether each analysed row is selected, shape (n_rows,), in the order of ``fit.design.frame``; in place of
         ``at_most``.
@@ -186,10 +186,12 @@ class RegressionToMean(Estimand):
         people = [Counterfactual((Grid(rows, {}),)) for rows in (design.rows, design.rows.take(np.flatnonzero(mask)))]
         everybody, those = analysis.averages(people).T
         slope = fit.stacked["beta"][:, design.terms.index(baseline)]
-        observed = design.outcome.values[mask].mean()
+        whole, own = _mean_of(fit, baseline, start), start[mask].mean()
+        both = mask & _seen(fit, design.outcome.name)
+        observed = design.outcome.values[both].mean()
         if not change:
-            everybody, those, slope = everybody - start.mean(), those - start[mask].mean(), slope - 1
-            observed = observed - start[mask].mean()
+            everybody, those, slope = everybody - whole, those - own, slope - 1
+            observed = observed - start[both].mean()
         if retest is not None:
             slope = np.full_like(slope, retest - 1)
         row = partial(self.row, analysis, term=baseline, population="sample")
@@ -197,8 +199,8 @@ class RegressionToMean(Estimand):
         # No numbers of people: beside those of a model of other rows they may be a count of a few.
         yield row("mean_change_selected", those, factor=baseline, level=label, note=f"observed: {observed:.4g}")
         for who, words, changes, mean_start in (
-            (EVERYBODY, EVERYBODY, everybody, start.mean()),
-            (label, "the selected", those, start[mask].mean()),
+            (EVERYBODY, EVERYBODY, everybody, whole),
+            (label, "the selected", those, own),
         ):
             unstable = _unstable(changes, words, analysis.options.prob)
             for mean in means:
@@ -212,6 +214,23 @@ class RegressionToMean(Estimand):
 
 
 REGRESSION_TO_MEAN = RegressionToMean()
+
+
+def _seen(fit: FittedModel, name: str) -> np.ndarray:
+    """Whether each analysed row has an observed value of a column, shape (n_rows,)."""
+    found = np.ones(fit.design.rows.n, dtype=bool)
+    if fit.imputation is not None and name in fit.imputation.places and name not in fit.spec.error:
+        found[fit.imputation.places[name]] = False
+    return found
+
+
+def _mean_of(fit: FittedModel, baseline: str, values: np.ndarray) -> np.ndarray | float:
+    """Mean of the baseline over the rows: of one whose missing values were drawn, with those of each draw."""
+    if fit.imputation is None or baseline not in fit.imputation.places:
+        return float(values.mean())
+    place = fit.design.terms.index(baseline)
+    means = fit.imputation.column_means.reshape(-1, len(fit.design.terms))[:, place]
+    return np.asarray(means - fit.design.rows.x[:, place].mean() + values.mean())
 
 
 def _unstable(changes: np.ndarray, who: str, prob: float) -> str:
@@ -303,7 +322,9 @@ def _selection(
             "give either at_most, the highest baseline that is selected, or selected, a mask of the analysed rows."
         )
     if at_most is not None:
-        mask, label = analysis.values(baseline) <= at_most, f"at most {at_most:g}"
+        # Of whom no baseline was observed it is not known.
+        mask = (analysis.values(baseline) <= at_most) & _seen(analysis.fit, baseline)
+        label = f"at most {at_most:g}"
     else:
         assert selected is not None
         mask, label = row_mask(analysis.fit.design, "selected", selected), "selected"

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
 from alliance_bayes.checks.refits import focal, refitted
 from alliance_bayes.effects import EffectTable
@@ -74,14 +75,22 @@ def _fitted(fit: FittedModel, prob: float) -> EffectTable | None:
     return summarise([focal(other)], make_options(other, prob=prob))
 
 
-def compared_with(view: View) -> Comparison | None:
-    """Complete rows beside all rows; None where it may not be told, or nothing is to be compared."""
+def compared_with(view: View, *, section: str = "missing") -> Comparison | None:
+    """Complete rows beside all rows; None where it may not be told, or nothing is to be compared.
+
+    Parameters
+    ----------
+    view
+        Of a fit whose missing values were drawn.
+    section
+        Id in the manifest of the rows of complete rows.
+    """
     table = of_complete_rows(view.fit, prob=view.prob)
     if table is None or not len(table):
         return None
-    shown, own = view.estimated("missing", table), view.estimates
+    shown, own = view.estimated(section, table), view.estimates
     row, other = shown.first("slope"), own.first("slope")
-    if row is None or other is None or row.name != other.name or np.isnan(float(row["mean"])):
+    if row is None or other is None or not _alike(row, other) or np.isnan(float(row["mean"])):
         return None
     first, second = claim(row), claim(other)
     alike = (first.settled, first.above) == (second.settled, second.above) or not (first.settled or second.settled)
@@ -92,3 +101,8 @@ def compared_with(view: View) -> Comparison | None:
         own.printed(other),
         "pass" if alike else "warn",
     )
+
+
+def _alike(row: pd.Series, other: pd.Series) -> bool:
+    """Whether two rows are of one quantity, under whatever name a page has them."""
+    return all(row[name] == other[name] for name in ("estimand", "term", "unit", "population"))

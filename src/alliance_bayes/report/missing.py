@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
     from alliance_bayes.report.view import View
 
-__all__ = ["missing"]
+__all__ = ["compared_words", "missing"]
 
 SENTENCES = Wording("alliance_bayes.report", "sentences/missing.toml")
 _QUARTILES = (0.25, 0.5, 0.75)
@@ -107,7 +107,7 @@ def missing(view: View) -> Section | None:
     tables: list[EffectTable] = []
     found = None if view.withheld else compared_with(view)
     if found is not None:
-        content.append(_compared(fit, found))
+        content.append(compared_words(fit, found))
         tables.append(found.rows)
     moved = shifted(view)
     for place, one in enumerate(moved):
@@ -343,7 +343,8 @@ def _against(view: View, columns: Sequence[_Column]) -> Picture | None:
     )
 
 
-def _compared(fit: FittedModel, found: Comparison) -> str:
+def compared_words(fit: FittedModel, found: Comparison) -> str:
+    """What complete rows alone say of what the model is asked, beside all rows."""
     return SENTENCES(
         "compared",
         units=unit_words(fit),

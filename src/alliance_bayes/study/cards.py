@@ -2,14 +2,35 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
+import pandas as pd
+
+from alliance_bayes.api import Model
+from alliance_bayes.cohort import Cohort
+from alliance_bayes.cohort.names import CHANGE
 from alliance_bayes.errors import FileFormatError
+from alliance_bayes.imputation.table import MOST_LEVELS
 from alliance_bayes.model.card import card_arguments
 from alliance_bayes.model.formula import parse_formula
 from alliance_bayes.model.shipped import shipped_cards
+from alliance_bayes.study.options import StudyOptions
 
-__all__ = ["study_card", "without_factors"]
+__all__ = ["COLUMNS", "imputing", "study_card", "without_factors"]
+
+#: Columns that the study needs.
+COLUMNS = (
+    "alliance",
+    "who5_baseline",
+    "who5_followup",
+    "age",
+    "sex",
+    "country",
+    "provider_type",
+    "days_in_care",
+    "n_sessions",
+)
 
 
 def study_card(name: str) -> dict[str, Any]:
@@ -34,6 +55,34 @@ def study_card(name: str) -> dict[str, Any]:
     if name not in known:
         raise FileFormatError(f"the study has no card {name!r}. Cards: {', '.join(known)}.")
     return card_arguments(known[name].read_text(encoding="utf-8"), source=f"model card '{name}.toml'")
+
+
+def imputing(model: Model, cohort: Cohort, options: StudyOptions) -> Model:
+    """The model with its missing values drawn, given the study's other columns too; itself where nothing is missing.
+
+    Parameters
+    ----------
+    model
+        One of the Gaussian family.
+    cohort
+        Whom it is fitted to.
+    options
+        Of the study.
+    """
+    data = cohort.data
+    if not data[list(model.columns)].isna().any(axis=None):
+        return model
+    # The change is made of both scores: beside the baseline it tells the follow-up exactly.
+    made = {"who5_followup"} if CHANGE in model.columns else {CHANGE}
+    own = [name for name in COLUMNS if name not in (*model.columns, *made) and _tells(data[name])]
+    further = [name for name in options.auxiliary if name not in (*model.columns, *own, *made)]
+    return replace(model, missing="impute", auxiliary=(*own, *further))
+
+
+def _tells(values: pd.Series) -> bool:
+    """Whether a column can tell something of others: it varies, and has no more levels than are worked with."""
+    categorical = isinstance(values.dtype, pd.CategoricalDtype)
+    return 2 <= values.nunique() <= (MOST_LEVELS if categorical else len(values))
 
 
 def without_factors(formula: str, factors: tuple[str, ...]) -> str:

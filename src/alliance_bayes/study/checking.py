@@ -112,7 +112,7 @@ def checked_models(study: Answers) -> dict[str, ModelChecks]:
     """
     gates = {name: model.judged.gate for name, model in study.fitted.items()}
     gates = {name: _closed_by_rows(study, name, gates) for name in gates}
-    refits = _refits(study.parts)
+    refits = _refits(study)
     with ThreadPoolExecutor(processors()) as pool:
         made = {
             name: pool.submit(copy_context().run, partial(_checks, study, model, gates[name], refits.get(name, ())))
@@ -132,12 +132,13 @@ def _closed_by_rows(study: Answers, name: str, gates: Mapping[str, Gate]) -> Gat
     return Gate(not reasons, tuple(dict.fromkeys(reasons)))
 
 
-def _refits(parts: Iterable[str]) -> dict[str, tuple[str, ...]]:
+def _refits(study: Answers) -> dict[str, tuple[str, ...]]:
     """The dearer checks by model, as the parts declare them."""
     found: dict[str, tuple[str, ...]] = {}
-    for part in parts:
+    for part in study.parts:
         for use in declaration(part).models.values():
-            found[use.name] = tuple(dict.fromkeys((*found.get(use.name, ()), *use.refits)))
+            name = use.name(study.options)
+            found[name] = tuple(dict.fromkeys((*found.get(name, ()), *use.refits)))
     return found
 
 
@@ -228,8 +229,18 @@ def _columns(table: Table, places: Sequence[int]) -> Table:
     )
 
 
-def checking(models: Mapping[str, ModelChecks], small: int) -> Section:
-    """The section: verdicts at a glance, the ends of scales, and the evidence of every model folded below."""
+def checking(models: Mapping[str, ModelChecks], small: int, *, imputed: bool = False) -> Section:
+    """The section: verdicts at a glance, the ends of scales, and the evidence of every model folded below.
+
+    Parameters
+    ----------
+    models
+        The checks by model.
+    small
+        Fewest people that a shown count stands for.
+    imputed
+        Whether values were drawn in some of them.
+    """
     headings = [SENTENCES("model"), *map(SENTENCES, COLUMNS)]
     grid = Table.of(
         "table-checks",
@@ -246,7 +257,7 @@ def checking(models: Mapping[str, ModelChecks], small: int) -> Section:
         note=SENTENCES("note"),
     )
     context = {
-        "introduction": SENTENCES("introduction", draws=count(DRAWS)),
+        "introduction": SENTENCES("introduction", draws=count(DRAWS), imputed=imputed),
         "grid": grid,
         "ends": _ends(models, small),
         "models": [

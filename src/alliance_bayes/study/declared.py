@@ -49,18 +49,21 @@ NO_VALUES: Mapping[str, Any] = ReadOnly({})
 class Model:
     """A card, the population it is fitted to, the fit's name, which is the card's by default, and its dearer checks.
 
-    `refits` names the checks that fit the model again: those on which a row of the summary of findings rests.
+    `refits` names the checks that fit the model again: those on which a row of the summary of findings rests. `impute`
+    says that missing values are drawn where those of the study are; `complete` is what the fit to complete rows is then
+    called, where other parts have the model with drawn values.
     """
 
     card: str
     fit: str = ""
     people: str = "everybody"
     refits: Sequence[str] = ()
+    impute: bool = False
+    complete: str = ""
 
-    @property
-    def name(self) -> str:
+    def name(self, options: StudyOptions) -> str:
         """Of the fit."""
-        return self.fit or self.card
+        return (self.complete if options.imputes else "") or self.fit or self.card
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -307,7 +310,7 @@ class DeclaredPart:
     def fit(self, model: str) -> Fit:
         """The fit of one of the part's models."""
         use = self.declaration.models[model]
-        return self.runner.fit(use.name, card=use.card, people=use.people)
+        return self.runner.fit(use.name(self.runner.options), card=use.card, people=use.people, impute=use.impute)
 
     def fits(self, *models: str) -> dict[str, Fit]:
         """Fits by model, in the order of the file; of all models by default."""
@@ -498,7 +501,8 @@ class _Layout:
     ) -> Table:
         further = [Column(declared.observed, observed, words=True)] if declared.observed and observed else []
         name, prefixes = self._say(declared.name, factor=factor) + suffix, {prefix_of(row) for row in rows_of(rows)}
-        if models := [self._part.declaration.models[key].name for key in self._declared.models if key in prefixes]:
+        uses, options = self._part.declaration.models, self._part.runner.options
+        if models := [uses[key].name(options) for key in self._declared.models if key in prefixes]:
             self.of[name] = tuple(models)
         return block_table(
             name,

@@ -21,7 +21,7 @@ from alliance_bayes.study.checking import ModelChecks
 from alliance_bayes.study.part import Block
 from alliance_bayes.wording import Wording
 
-__all__ = ["MAIN", "Told", "first_answer", "first_unmeasured", "view_of"]
+__all__ = ["MAIN", "Told", "first_answer", "first_unmeasured", "first_view", "view_of"]
 
 SENTENCES = Wording("alliance_bayes.study", "first.toml")
 #: The block that answers the main aim.
@@ -73,9 +73,25 @@ def first_answer(study: Answers, models: Mapping[str, ModelChecks], *, told: Tol
     verdicts = Verdicts.of([item.verdict for model in models.values() for item in model.checked.items])
     if block.withheld:
         return Answer(SENTENCES("answer_withheld"), "", "", people_words(fit, study.options.small), verdicts)
-    own = models["outcome_everybody"]
-    answer = answer_of(view_of(study, block, fit, told=told, checked=own.checked))
+    answer = answer_of(first_view(study, models, told=told))
     return replace(answer, verdicts=verdicts)
+
+
+def first_view(study: Answers, models: Mapping[str, ModelChecks], *, told: Told, population: str = "everybody") -> View:
+    """The numbers of the main aim, of everybody or of the elevated, as sections of a report see them.
+
+    Parameters
+    ----------
+    study, models, told
+        See :func:`first_answer`.
+    population
+        Of whom.
+    """
+    name = f"outcome_{population}"
+    fit = study.fitted[name].fit
+    assert isinstance(fit, Fit)
+    block = study.block(f"association-{population}")
+    return view_of(study, block, fit, told=told, checked=models[name].checked)
 
 
 def first_unmeasured(
@@ -88,5 +104,4 @@ def first_unmeasured(
     study, models, told
         See :func:`first_answer`.
     """
-    block, own = study.block(MAIN), models["outcome_everybody"]
-    return limitation(view_of(study, block, study.first, told=told, checked=own.checked))
+    return limitation(first_view(study, models, told=told))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from alliance_bayes.api import Fit
+from alliance_bayes.report.drawn import lacking, seen
 from alliance_bayes.report.rows import text_of
 from alliance_bayes.report.small_counts import NOT_SHOWN, hidden_beside, shown_events
 from alliance_bayes.report.text import Row, count, percent
@@ -32,6 +33,8 @@ class ObservedShares:
         The model of change, whose people are counted.
     low
         Who is among the elevated, shape (n,).
+    there
+        Whose change was observed, shape (n,).
     events
         Who has each event, shape (n,) each.
     """
@@ -39,6 +42,7 @@ class ObservedShares:
     runner: StudyRunner
     everybody: Fit
     low: np.ndarray
+    there: np.ndarray
     events: Mapping[str, np.ndarray]
 
     @classmethod
@@ -47,12 +51,14 @@ class ObservedShares:
         options, frame = runner.options, everybody.design.frame
         before = frame["who5_baseline"].to_numpy(float)
         change = everybody.design.outcome.values
-        low = before <= options.elevated
+        # Of whom no baseline was observed it is not known.
+        low = seen(everybody, "who5_baseline") & (before <= options.elevated)
+        there = seen(everybody, "who5_baseline", everybody.design.outcome.name)
         events = {
-            "improved": change >= options.improvement - _ROUNDING,
-            "recovered": low & (before + change > options.elevated + _ROUNDING),
+            "improved": there & (change >= options.improvement - _ROUNDING),
+            "recovered": there & low & (before + change > options.elevated + _ROUNDING),
         }
-        return cls(runner, everybody, low, events)
+        return cls(runner, everybody, low, there, events)
 
     def column(self, event: str, model: Fit, *, elevated: bool) -> Callable[[Row], str] | None:
         """What a table says of a row; None where nothing may be said.
@@ -72,29 +78,33 @@ class ObservedShares:
         size = analysed(self.runner.fitted["change_everybody"])
         if size not in told or model.flow.analysed != int(who.sum()):
             return None
+        # Of some it is not known at which level they are.
         answers: dict[str, dict[str, bool]] = {}
+        gaps = lacking(self.everybody)
 
-        def seen(row: Row) -> str:
+        def told_of(row: Row) -> str:
             factor, level = text_of(row, "factor"), text_of(row, "level")
             if factor not in answers:
                 answers[factor] = self._answers(factor)
-            if not answers[factor].get(level if factor else "", False):
+            if factor in gaps or not answers[factor].get(level if factor else "", False):
                 return NOT_SHOWN
-            own = who
+            own = who & self.there
             if factor:
                 codes, levels = self.everybody.design.levels_of(factor)
-                own = who & (codes == levels.index(level))
+                own = own & (codes == levels.index(level))
             n, k = int(own.sum()), int((own & self.events[event]).sum())
             return f"{count(k)} of {count(n)} ({percent(k / n)})" if n else NOT_SHOWN
 
-        return seen
+        return told_of
 
     def _answers(self, factor: str) -> dict[str, bool]:
         """Of which levels all shares of the page may be told: one is a part of another."""
         low, improved, recovered = self.low, self.events["improved"], self.events["recovered"]
         small, known = self.runner.options.small, factor or None
+        # How many of a level were observed is told by each of these.
+        beside = [] if self.there.all() else [self.there]
         given = [
-            shown_events(self.everybody, known, events, small)
+            shown_events(self.everybody, known, [*beside, *events], small)
             for events in ([improved], [low, improved], [low, recovered])
         ]
         hidden = hidden_beside(self.everybody, self.runner.first, factor, small) if factor else frozenset()

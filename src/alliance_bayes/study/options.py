@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from alliance_bayes.cohort import Cohort
 from alliance_bayes.errors import UsageError
 from alliance_bayes.instruments import WHO5
+from alliance_bayes.model.missingness import MISSING
 from alliance_bayes.model.scales import BUILT_IN, Scale, scale_of, scales_of
 from alliance_bayes.remedies import argument
 from alliance_bayes.report.endpoints import ELEVATED
@@ -50,6 +51,12 @@ class StudyOptions:
     same_people
         Whether all models are fitted to those who have a value in every column of all of them, so that no two of them
         differ by a few people.
+    missing
+        ``"drop"``: who lacks a value of a model's column is left out of it. ``"impute"``: the parts on change,
+        association, moderation and outcome by modality draw missing values together with their parameters, given the
+        study's other columns too; see :class:`alliance_bayes.Model`.
+    auxiliary
+        Further columns that tell something of the missing values, where they are drawn.
 
     Raises
     ------
@@ -67,6 +74,13 @@ class StudyOptions:
     seed: int = 7
     small: int = SMALL
     same_people: bool = False
+    missing: str = "drop"
+    auxiliary: Sequence[str] = ()
+
+    @property
+    def imputes(self) -> bool:
+        """Whether missing values are drawn."""
+        return self.missing == "impute"
 
     def reason(self, name: str, scale: Scale | None = None) -> str:
         """Why a margin (``"margin"`` or ``"alliance_margin"``) is what it is.
@@ -106,10 +120,25 @@ class StudyOptions:
             for name in names
             if not holds(getattr(self, name))
         ]
+        if not faults:
+            object.__setattr__(self, "auxiliary", tuple(self.auxiliary))
+            faults += filter(None, [_contradiction(self)])
         if faults:
             raise UsageError(f"run_study: {'; '.join(faults)}. Nothing was fitted.")
         low, high = self.population_mean
         object.__setattr__(self, "population_mean", (float(low), float(high)))
+
+
+def _contradiction(options: StudyOptions) -> str:
+    """What does not go together; empty where everything does."""
+    if options.imputes and options.same_people:
+        return (
+            f"{argument('missing', 'impute')} draws what people lack, and {argument('same_people', True)} leaves them "
+            "out; choose one"
+        )
+    if options.auxiliary and not options.imputes:
+        return f"{argument('auxiliary')} is of use where values are drawn: {argument('missing', 'impute')}"
+    return ""
 
 
 def alliance_scale(cohort: Cohort) -> Scale:
@@ -125,6 +154,11 @@ def _finite(value: object) -> bool:
 def _whole(value: object) -> bool:
     """Whether something is a whole number; truth values are none."""
     return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _names(value: object) -> bool:
+    """Whether something is a list of names."""
+    return isinstance(value, Sequence) and not isinstance(value, str) and all(isinstance(one, str) for one in value)
 
 
 def _range(means: object) -> bool:
@@ -150,4 +184,6 @@ _RULES: tuple[tuple[tuple[str, ...], str, Callable[[Any], bool]], ...] = (
     (("seed",), "a whole number, 0 or more,", lambda value: _whole(value) and value >= 0),
     (("small",), "a whole number, 1 or more,", lambda value: _whole(value) and value >= 1),
     (("same_people",), "True or False", lambda value: isinstance(value, bool)),
+    (("missing",), " or ".join(map(repr, MISSING)), lambda value: value in MISSING),
+    (("auxiliary",), "a list of names of columns", lambda value: _names(value)),
 )

@@ -21,7 +21,14 @@ from alliance_bayes.report.confounding import ID as UNMEASURED
 from alliance_bayes.report.finding import Finding, Findings, Topic, scale_words
 from alliance_bayes.report.guidelines import Ground, filled
 from alliance_bayes.report.limitations import is_simulated, limits_of_data, limits_of_measures
-from alliance_bayes.report.methods import Cited, bibtex, fit_sentences, sampling_sentence, software_sentence
+from alliance_bayes.report.methods import (
+    Cited,
+    bibtex,
+    fit_sentences,
+    imputation_sentences,
+    sampling_sentence,
+    software_sentence,
+)
 from alliance_bayes.report.modelling import prior_table, stated_as
 from alliance_bayes.report.page import Rendered, frozen
 from alliance_bayes.report.participants import describe
@@ -35,8 +42,9 @@ from alliance_bayes.report.text import capital, clean, count, equations, exact, 
 from alliance_bayes.report.view import linked
 from alliance_bayes.study.answers import Answers
 from alliance_bayes.study.checking import ModelChecks, cautions, checked_models, checking, undone
-from alliance_bayes.study.first import first_answer, first_unmeasured
+from alliance_bayes.study.first import first_answer, first_unmeasured, first_view
 from alliance_bayes.study.latent import measurement_equations
+from alliance_bayes.study.missing import ELEVATED, drawn_models, imputation_sentence, missing_values, moved_words
 from alliance_bayes.study.options import StudyOptions
 from alliance_bayes.study.part import Part
 from alliance_bayes.study.runner import Fitted
@@ -83,14 +91,17 @@ def study_report(
     checks = checked_models(study)
     answer = first_answer(study, checks, told=told or {})
     unmeasured = first_unmeasured(study, checks, told=told or {})
+    main, low = (first_view(study, checks, told=told or {}, population=who) for who in ("everybody", "elevated"))
+    lacking, elevated = missing_values(study, main, low)
     questions = study_summary(study, answer, checks, told=told or {})
     findings, title = _findings(study, checks, answer, questions), SENTENCES("title")
-    checked = checking(checks, study.options.small)
+    checked = checking(checks, study.options.small, imputed=bool(drawn_models(study)[0]))
     before = [
         data,
+        *filter(None, [lacking]),
         *(_section(part, shown, study, checks) for part in parts),
         checked,
-        study_limitations(study, checks, unmeasured[0]),
+        study_limitations(study, checks, unmeasured[0], moved_words(study, main)),
     ]
     after = [study_methods(study), models]
     order = (*(section.id for section in before), "guidelines", *(section.id for section in after))
@@ -111,12 +122,14 @@ def study_report(
         ],
         "parts": {part.name: {"left_out": part.left_out, **part.numbers} for part in parts},
         **data.numbers,
+        **({} if lacking is None else lacking.numbers),
         **checked.numbers,
         **guidelines.numbers,
         "models": how,
         "meta": meta,
     }
-    own = ((ANSWER, answer.rows), (UNMEASURED, unmeasured[1]))
+    own = [(ANSWER, answer.rows), (UNMEASURED, unmeasured[1])]
+    own += [] if lacking is None else [(lacking.id, lacking.rows), (ELEVATED, elevated)]
     digest = None if key is None else study.cohort.digest(key)
     return Rendered.of(
         "study",
@@ -242,7 +255,9 @@ def _models(
         "cards": [_card(model, study.options.small) for model in study.fitted.values()],
         "command": command
         + (" --full" if study.options.full else "")
-        + (" --same-people" if study.options.same_people else ""),
+        + (" --same-people" if study.options.same_people else "")
+        + "".join([" --missing impute", *(f" --auxiliary {name}" for name in study.options.auxiliary)])
+        * study.options.imputes,
         "settings": Table.of(
             "table-settings",
             "Settings",
@@ -262,7 +277,11 @@ def _models(
 
 
 def _setting(value: object) -> str:
-    return f"{exact(value[0])} to {exact(value[1])}" if isinstance(value, tuple) else clean(value)
+    if not isinstance(value, tuple):
+        return clean(value)
+    if value and not isinstance(value[0], str):
+        return f"{exact(value[0])} to {exact(value[1])}"
+    return ", ".join(map(clean, value)) or "none"
 
 
 def _card(model: Fitted, small: int) -> dict[str, Any]:
@@ -295,7 +314,9 @@ def _meta(study: Answers, software: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
-def study_limitations(study: Answers, checks: Mapping[str, ModelChecks], unmeasured: str) -> Section:
+def study_limitations(
+    study: Answers, checks: Mapping[str, ModelChecks], unmeasured: str, moved: str = ""
+) -> Section:
     """What the study does not say: of its data, its measures and its parts, what checks found, what was not done.
 
     Parameters
@@ -304,10 +325,12 @@ def study_limitations(study: Answers, checks: Mapping[str, ModelChecks], unmeasu
         The study, and the checks by model.
     unmeasured
         How strong an unmeasured cause of the main association must be; empty where nothing is known of it.
+    moved
+        How far drawn values must be from what was drawn for the main association to be another; empty without any.
     """
     first = study.first
     parts = [
-        ("The data", [*limits_of_data(first, study.options.small), *filter(None, [unmeasured])]),
+        ("The data", [*limits_of_data(first, study.options.small), *filter(None, [moved, unmeasured])]),
         ("What was measured", limits_of_measures(first, study.options.small)),
     ]
     for part in study.parts.values():
@@ -319,9 +342,15 @@ def study_limitations(study: Answers, checks: Mapping[str, ModelChecks], unmeasu
         "judged": [(item, item.check.meaning) for item in judged],
         "linked": True,
         "checked": True,
-        "undone": [capital(one) for one in (*undone(checks), *SENTENCES.all("not_done", unmeasured=not unmeasured))],
+        "undone": [capital(one) for one in (*undone(checks), *_not_done(study, unmeasured, moved))],
     }
     return Section("limitations", "Limitations", "limitations.html", context)
+
+
+def _not_done(study: Answers, unmeasured: str, moved: str) -> list[str]:
+    """What a careful reader would want besides checks, and this page does not have."""
+    imputed = bool(drawn_models(study)[0])
+    return SENTENCES.all("not_done", unmeasured=not unmeasured, imputed=imputed, moved=bool(moved))
 
 
 def study_guidelines(study: Answers, order: Sequence[str], checks: Mapping[str, ModelChecks]) -> Section:
@@ -385,11 +414,12 @@ def study_methods(study: Answers) -> Section:
     )
     paragraphs = (
         [SENTENCES("aims", cite=cite), *fit_sentences(first, cite, options.small)],
+        [*imputation_sentences(first, cite, options.small), *filter(None, [imputation_sentence(study)])],
         [f"All models: {'; '.join(models)}."],
         [*sampling, *checked],
         [estimates, software_sentence(first, cite)],
     )
-    text = "\n\n".join(map(" ".join, paragraphs))
+    text = "\n\n".join(" ".join(sentences) for sentences in paragraphs if sentences)
     context = {"text": text, "bibtex": bibtex(cite.entries.items()), "sources": dict(cite.entries)}
     return Section("methods", "Methods and references to copy", "methods.html", context)
 

@@ -29,7 +29,7 @@ from alliance_bayes.report.privacy import redaction, unnamed
 from alliance_bayes.report.rows import Estimates
 from alliance_bayes.report.small_counts import hidden_beside, hidden_parameters, hidden_rows
 from alliance_bayes.study.cache import PosteriorCache
-from alliance_bayes.study.cards import study_card, without_factors
+from alliance_bayes.study.cards import imputing, study_card, without_factors
 from alliance_bayes.study.options import StudyOptions, alliance_scale
 from alliance_bayes.study.part import Block
 from alliance_bayes.study.populations import population as population_rows
@@ -39,6 +39,8 @@ __all__ = ["Fitted", "StudyRunner"]
 
 # What a posterior depends on besides data and model; other packages' versions change digits, not meaning.
 _VERSIONS = ("alliance_bayes",)
+# Engines whose draws take seconds: they are not kept, and have no steps to make smaller.
+_QUICK = ("collapsed", "imputation")
 # Where draws by NUTS do not pass the checks: smaller steps, tuned for longer, which is the remedy that the checks name.
 CAREFUL: Mapping[str, Any] = {"target_accept": 0.99, "tune": 1000}
 NO_CHANGES: Mapping[str, Any] = {}
@@ -140,7 +142,13 @@ class StudyRunner:
         return self._people[population]
 
     def fit(
-        self, name: str, *, card: str | None = None, people: str = "everybody", changes: Mapping[str, Any] = NO_CHANGES
+        self,
+        name: str,
+        *,
+        card: str | None = None,
+        people: str = "everybody",
+        changes: Mapping[str, Any] = NO_CHANGES,
+        impute: bool = False,
     ) -> Fit:
         """Fit one of the cards; the same name gives the same fit again.
 
@@ -154,12 +162,16 @@ class StudyRunner:
             Of which population. Factors that have fewer than two levels there are left out of the formula.
         changes
             Arguments of the model in place of the card's.
+        impute
+            Whether its missing values are drawn, where those of the study are.
         """
         if name in self.fitted:
             known = self.fitted[name].fit
             assert isinstance(known, Fit), f"{name!r} is no fit of a card"
             return known
         model, cohort = self.model(card or name, self.people(people), changes)
+        if impute and self.options.imputes:
+            model = imputing(model, cohort, self.options)
         self.tell(f"{model.card.title or name}: {len(cohort):,} rows")
         key = self._key(model, cohort)
         fit, seconds = self._reused(model, cohort, key), float("nan")
@@ -168,7 +180,7 @@ class StudyRunner:
             started = time.perf_counter()
             fit = self._sampled(model, cohort)
             seconds = time.perf_counter() - started
-            if fit.info["engine"] != "collapsed":
+            if fit.info["engine"] not in _QUICK:
                 # Labels may be participants' ids; they come back with the rows.
                 posterior = fit.posterior.drop_vars(list(fit.posterior.coords))
                 tree = xr.DataTree.from_dict({"posterior": posterior, "sample_stats": fit.sample_stats})
@@ -180,13 +192,13 @@ class StudyRunner:
     @property
     def first(self) -> Fit:
         """The fit whose people the page counts, in Table 1."""
-        return self.fit("outcome_everybody", card="outcome")
+        return self.fit("outcome_everybody", card="outcome", impute=True)
 
     def _sampled(self, model: Model, cohort: Cohort) -> Fit:
         """Sample; by NUTS again with smaller steps, where the default ones were not careful enough."""
         settings: dict[str, Any] = {"seed": self.options.seed, "progress": self._progress}
         fit = model.fit(cohort, **settings)
-        if fit.info["engine"] == "collapsed" or run_gate(fit).gate.passed:
+        if fit.info["engine"] in _QUICK or run_gate(fit).gate.passed:
             return fit
         self.tell(f"{model.card.title}: again with smaller steps, since the first draws did not pass the checks")
         return model.fit(cohort, **CAREFUL, **settings)

@@ -18,6 +18,7 @@ from alliance_bayes.notebook import listed, number, overview, table
 from alliance_bayes.remedies import argument
 from alliance_bayes.study.answers import Answers
 from alliance_bayes.study.cache import PosteriorCache
+from alliance_bayes.study.cards import COLUMNS
 from alliance_bayes.study.declared import declaration
 from alliance_bayes.study.options import StudyOptions, alliance_scale
 from alliance_bayes.study.page import study_report
@@ -137,7 +138,7 @@ def run_study(
         Passed on to the samplers; see :meth:`alliance_bayes.Model.fit`.
     **options
         Fields of :class:`StudyOptions`: `prob`, `elevated`, `improvement`, `margin`, `alliance_margin`,
-        `population_mean`, `seed`, `small`, `same_people`.
+        `population_mean`, `seed`, `small`, `same_people`, `missing`, `auxiliary`.
 
     Returns
     -------
@@ -211,17 +212,6 @@ def _answered(name: str, runner: StudyRunner) -> Part | None:
     return PARTS[name](runner)
 
 
-COLUMNS = (
-    "alliance",
-    "who5_baseline",
-    "who5_followup",
-    "age",
-    "sex",
-    "country",
-    "provider_type",
-    "days_in_care",
-    "n_sessions",
-)
 # What the models of early ratings, and of ratings within and between providers, need besides.
 _OF_SESSIONS = ("alliance_early", "alliance_first", "alliance_provider")
 # Fewer leave nothing to estimate a residual SD and a handful of slopes from.

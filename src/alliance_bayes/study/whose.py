@@ -49,7 +49,9 @@ def numbered(
         if (words := number or SENTENCES("hidden")) not in own:
             own.append(words)
     kinds = [f"{capital(population_words(name, options))}: {_together(found)}." for name, found in populations.items()]
-    return tuple(_captioned(block, numbers) for block in part.blocks), SENTENCES("why", kinds=" ".join(kinds))
+    return tuple(_captioned(block, numbers) for block in part.blocks), SENTENCES(
+        "why", kinds=" ".join(kinds), imputes=options.imputes
+    )
 
 
 def _models(block: Block) -> list[tuple[str, ...]]:

@@ -24,6 +24,8 @@ _STEPS, _SIZE, _ROUNDS, _GOOD = 4, 600, 4, 0.4
 _POOLS, _WORTH = (400, 8000), 40
 # Sizes of small steps, in posterior SDs of one set of values (Roberts, Gelman, Gilks 1997: 2.4 over the root of D).
 _SIZES = np.array([0.6, 1.2, 2.4])
+# Proposals that are drawn at once, for many sets of values: what they cost is one a call.
+_AT_ONCE = 2048
 
 
 @dataclass(eq=False)
@@ -67,6 +69,7 @@ class ChangingRows:
         self._add(self._still, design.rows.take(still), design.outcome.coded[still])
         self._proposal: Proposal | None = None
         self._root: np.ndarray | None = None
+        self._ready: tuple[np.ndarray, np.ndarray] | None = None
 
     def marginal(self, rows: Rows, outcome: np.ndarray) -> Marginal:
         """The marginal posterior of the hyperparameters with some values in the changing rows.
@@ -109,6 +112,17 @@ class ChangingRows:
         self._root = np.linalg.cholesky(covariance)
         start = along_ridges(log_density, mode, covariance, logarithms=first.hyper.positive)
         self._proposal = adapt(log_density, start, rng, size=_SIZE, rounds=_ROUNDS, good=_GOOD).proposal
+        self._ready = None
+
+    def _proposals(self, n: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """The next proposals and their log densities, shapes (n, D) and (n,)."""
+        assert self._proposal is not None
+        if self._ready is None or len(self._ready[1]) < n:
+            theta, _, log_q = self._proposal.draw(rng, max(n, _AT_ONCE))
+            self._ready = theta, log_q
+        theta, log_q = self._ready
+        self._ready = theta[n:], log_q[n:]
+        return theta[:n], log_q[:n]
 
     def draw(
         self, marginal: Marginal, walk: Walk, draws: int, rng: np.random.Generator
@@ -129,7 +143,7 @@ class ChangingRows:
         assert self._proposal is not None
         assert self._root is not None
         size, kept = len(self._root), []
-        far, _, far_log_q = self._proposal.draw(rng, draws * _STEPS + 1)
+        far, far_log_q = self._proposals(draws * _STEPS + 1, rng)
         # A walk that begins does so at a proposal.
         if walk.theta is None:
             walk.theta = far[-1]
