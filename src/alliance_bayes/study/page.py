@@ -314,9 +314,7 @@ def _meta(study: Answers, software: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
-def study_limitations(
-    study: Answers, checks: Mapping[str, ModelChecks], unmeasured: str, moved: str = ""
-) -> Section:
+def study_limitations(study: Answers, checks: Mapping[str, ModelChecks], unmeasured: str, moved: str = "") -> Section:
     """What the study does not say: of its data, its measures and its parts, what checks found, what was not done.
 
     Parameters
