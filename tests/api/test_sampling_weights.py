@@ -17,6 +17,7 @@ import alliance_bayes as ab
 from alliance_bayes.checks.comparison import compare
 from alliance_bayes.cli import app
 from alliance_bayes.cohort.weights import effective_size, weighted_quantiles
+from lightly import lightly
 from sizes import sized
 
 WEIGHTED = {"weights": "w", "weights_kind": "sampling"}
@@ -92,7 +93,8 @@ def test_weighted_quantiles_are_numpys_for_equal_weights_and_those_of_repeated_v
 @pytest.fixture(scope="module")
 def page(fit: ab.Fit, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("pages") / "page.html"
-    fit.report(path)
+    with lightly():
+        fit.report(path)
     return path
 
 
@@ -115,6 +117,7 @@ def test_a_page_says_what_the_weights_are_and_table_one_is_weighted(page: Path) 
     assert re.search(r"Kish’s effective sample size [\d.]+\), which entered the likelihood", told["methods"]["text"])
 
 
+@pytest.mark.usefixtures("gate_alone", "undrawn")
 def test_a_page_is_verified_with_its_weights_and_not_with_others(page: Path, tmp_path: Path) -> None:
     cohort = ab.read_cohort(table())
     assert not ab.verify_report(page, cohort).problems

@@ -44,6 +44,7 @@ def contrasts(fit: ab.Fit) -> EffectTable:
     return fit.effects({"contrasts": {"factor": "arm"}}, at={"month": [1, 24]})
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_planted_prior_is_told_at_the_values_at_which_it_drives_the_number() -> None:
     beta, covariance = least_squares(visits())
     error = float(np.sqrt(covariance[1, 1]))
@@ -80,13 +81,14 @@ def test_a_planted_prior_is_told_at_the_values_at_which_it_drives_the_number() -
         details["times_limit"], np.nanmax(np.column_stack([*limits, ratios]), axis=1), rtol=1e-12
     )
 
-    page = fit.report(effects=table)
+    page = fit.report(effects=table, checks=run_checks(fit, checks=["convergence", "prior_sensitivity"], effects=table))
     said = {one["rows"][0]: one for one in page.numbers["findings"] if one["name"].startswith("at values")}
     assert said[FAR]["text"].endswith("It depends on the priors: under others it may be another number.")
     assert "priors" not in said[NEAR]["text"]
     assert "prior_sensitivity" in said[FAR]["cautions"]
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_numbers_that_the_data_drive_are_not_told() -> None:
     fit = fit_of("Normal(0, 20)")
     table = contrasts(fit)
@@ -94,7 +96,7 @@ def test_numbers_that_the_data_drive_are_not_told() -> None:
     details = found.details.set_index("quantity")
     assert details.loc[[NEAR, FAR], "depends"].tolist() == ["no", "no"]
     assert found.verdict == "pass"
-    page = fit.report(effects=table)
+    page = fit.report(effects=table, checks=run_checks(fit, checks=["convergence", "prior_sensitivity"], effects=table))
     assert not any("It depends on the priors" in one["text"] for one in page.numbers["findings"])
 
 

@@ -22,6 +22,9 @@ from alliance_bayes.report.bundle.estimates import COLUMNS_OF_FILE, csv_text
 from alliance_bayes.report.page import read_manifest, rows_by_id
 from builders import fitted, rendered, rows
 
+# Tables and text: figures, drawn twice for a bundle, take most of the time of one.
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 TEXT = {"section", "block", "id", "estimand", "term", "factor", "level", "versus", "at", "unit"} | {
     "denominator",
     "population",

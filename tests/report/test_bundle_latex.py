@@ -22,6 +22,9 @@ from alliance_bayes.report.bundle.latex import LONG, escaped, methods_tex, table
 from alliance_bayes.report.bundle.manuscript import ManuscriptTable
 from builders import fitted, rendered, rows
 
+# Tables and text: figures, drawn twice for a bundle, take most of the time of one.
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 LABELS = [
     r"\input{/etc/passwd} \end{document}",
     "$x^2_3$ & 50% #1 ~ {{",

@@ -178,6 +178,7 @@ def test_wide_tables_lie_across_the_page(opened: Any) -> None:
     assert across == [False, *(len(table.columns) > 6 for table in opened.tables)]
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_without_the_package_there_is_a_remedy_before_the_work(
     page: Rendered, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -94,6 +94,7 @@ def test_not_inferior_is_not_worse_on_the_outcomes_own_scale(outcome: str, bette
     assert mixed.better == ("lower" if better == "lower" else None)
 
 
+@pytest.mark.usefixtures("gate_alone", "undrawn")
 def test_a_page_asks_for_the_smallest_relevant_change_that_is_not_known() -> None:
     asked = "No smallest relevant change of {} is known, so nothing here says whether a difference is large enough"
     for outcome, name in (("core_om_followup", "follow-up CORE-OM"), ("phq9_followup", None)):

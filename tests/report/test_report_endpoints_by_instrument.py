@@ -18,7 +18,11 @@ from alliance_bayes.report import Rendered
 from alliance_bayes.report.endpoint_kinds import endpoints_of, is_case, least_beyond
 from alliance_bayes.report.endpoints import endpoint_effects
 from builders import fitted, rendered, rows
+from lightly import lightly
 from report.test_report_page import cells, parsed
+
+# Nothing here is about checks and figures, which take most of the time of a page.
+pytestmark = pytest.mark.usefixtures("gate_alone", "undrawn")
 
 
 def scored(name: str, n: int = 300, *, sd: float = 0.2, **more: Any) -> pd.DataFrame:
@@ -55,7 +59,8 @@ def phq9() -> FittedModel:
 
 @pytest.fixture(scope="module")
 def page(phq9: FittedModel) -> Rendered:
-    return rendered(phq9, sections=["endpoints"])
+    with lightly():
+        return rendered(phq9, sections=["endpoints"])
 
 
 @pytest.mark.parametrize(

@@ -149,6 +149,7 @@ def test_missing_values_are_moved(page: Rendered, fit: FittedModel) -> None:
     assert told["y"]["turns"][0]["nearest"] is None
 
 
+@pytest.mark.usefixtures("gate_alone", "undrawn")
 def test_the_share_of_missing_information_is_shown_where_values_were_imputed(page: Rendered) -> None:
     headings = [cell.text for cell in parsed(page.html).by_id("effects").all("th")]
     assert "Missing information" in headings

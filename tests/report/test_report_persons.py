@@ -12,6 +12,7 @@ import pytest
 
 import alliance_bayes as ab
 from alliance_bayes.model.roles import person_column
+from lightly import lightly
 
 PEOPLE, EACH = 14, 8
 
@@ -39,7 +40,8 @@ def fit() -> ab.Fit:
 
 @pytest.fixture(scope="module")
 def page(fit: ab.Fit) -> str:
-    return fit.report().html
+    with lightly():
+        return fit.report().html
 
 
 def text_of(page: str) -> str:
@@ -98,6 +100,7 @@ def test_the_headline_is_of_all_people_and_says_so(fit: ab.Fit, page: str) -> No
     assert "It is surer, since it says nothing of other persons." in text
 
 
+@pytest.mark.usefixtures("gate_alone", "undrawn")
 def test_where_the_two_populations_are_one_only_one_is_told() -> None:
     """Levels that differ in level alone leave the slope of an identity link as it is."""
     fit = ab.Model("score ~ week + (1 | pid)", roles={"pid": "person"}).fit(sessions(), seed=3, progress=False)

@@ -14,6 +14,7 @@ from alliance_bayes.study.options import StudyOptions
 from alliance_bayes.study.registry import PARTS
 from alliance_bayes.study.runner import StudyRunner
 from builders import rows
+from lightly import lightly
 from report.test_report_page import cells, parsed
 
 TABLES = ("table-change-improved", "table-change-improved-elevated", "table-change-recovered-elevated")
@@ -62,7 +63,8 @@ def frame() -> pd.DataFrame:
 
 @pytest.fixture(scope="module")
 def page(frame: pd.DataFrame) -> Tables:
-    return of_page(ab.run_study(ab.read_cohort(frame), progress=False).report().html)
+    with lightly():
+        return of_page(ab.run_study(ab.read_cohort(frame), progress=False).report().html)
 
 
 def test_the_page_shows_the_tables_of_the_part(frame: pd.DataFrame, page: Tables) -> None:
