@@ -65,6 +65,7 @@ CALLS: dict[Callable[..., Any], tuple[str, dict[str, str], dict[str, str]]] = {
     ),
     # The options of reading are those of each table.
     ab.read_imputed: ("fit", {"source": "cohort"}, {"reading": "see read_cohort"}),
+    ab.Fit.with_delta: ("effects", {}, {}),
     ab.attrition: ("attrition", {}, {"options": "see Model.fit"}),
     ab.reduce_table: ("reduce", {"source": "sources", "spec": "card"}, {}),
     moments.with_minimum: ("reduce", {"size": "min_cell"}, {"moments": _MADE}),

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 import alliance_bayes as ab
+from alliance_bayes.cli import main
 from alliance_bayes.effects import TippingPoint
 from alliance_bayes.fit import FittedModel
 
@@ -269,6 +270,21 @@ def test_amounts_by_the_levels_of_a_factor(fit: ab.Fit, data: pd.DataFrame) -> N
         progress=False,
     )
     assert some.with_delta({"y": {"other": {"p": 1, "q": 0}}}).shape == (4, 1000)
+
+
+def test_stated_amounts_on_the_command_line(fit: ab.Fit, tmp_path: object, capsys: pytest.CaptureFixture[str]) -> None:
+    path = f"{tmp_path}/fit.nc"
+    fit.save(path)
+    with pytest.raises(SystemExit) as ended:
+        main(["effects", path, "--delta", "y=Normal(-2, 1)", "--estimand", "slopes", "--json"])
+    assert not ended.value.code
+    records = json.loads(capsys.readouterr().out)["effects"]
+    table = fit.with_delta({"y": "Normal(-2, 1)"}).effects(["slopes"])
+    assert [one["mean"] for one in records] == pytest.approx(table["mean"].tolist())
+    with pytest.raises(SystemExit) as ended:
+        main(["effects", path, "--delta", "x=1"])
+    assert ended.value.code == 2
+    assert "not 'x'" in " ".join(capsys.readouterr().err.split())
 
 
 @pytest.mark.slow

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -32,6 +32,10 @@ from alliance_bayes.cli.options import (
     rope_of,
 )
 from alliance_bayes.cli.printing import flow_record, print_json
+from alliance_bayes.cli.values import number_or_text, pairs
+
+if TYPE_CHECKING:
+    from alliance_bayes.effects import FitWithEffects
 
 __all__ = ["attrition", "card", "check", "compare", "effects", "engine_words", "fit", "fitted"]
 
@@ -179,14 +183,26 @@ def attrition(
 def effects(
     fit: FitPath,
     options: EffectOptions = EFFECTS,
+    delta: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="COLUMN=AMOUNT",
+            help="What is added to imputed values of a column, as if they were missing not at random: a number, or a "
+            "prior of it (--delta 'who5_followup=Normal(-5, 2)'). May be repeated.",
+            show_default=False,
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Seed for the effects of new levels.")] = 0,
     as_json: AsJson = False,
 ) -> None:
     """Effect sizes and group differences of a fit."""
     arguments = options.read()
+    moved = {name: number_or_text(text) for name, text in pairs(delta or [], "--delta", "who5_followup=-5").items()}
     from alliance_bayes.checks.nameless import Nameless
 
-    made = ab.load_fit(fit)
+    made: FitWithEffects = ab.load_fit(fit)
+    if moved:
+        made = made.with_delta(moved, seed=seed)
     table, nameless = effects_of(made, arguments, seed), Nameless.of(made)
     records = nameless.records(table.to_records_list())
     if as_json:

@@ -16,7 +16,7 @@ from alliance_bayes.cli.values import estimands_of, numbers_at, values_at
 from alliance_bayes.foreign import number_in
 
 if TYPE_CHECKING:
-    from alliance_bayes.effects import EffectTable
+    from alliance_bayes.effects import EffectTable, FitWithEffects
 
 __all__ = [
     "EFFECTS",
@@ -217,7 +217,7 @@ class EffectOptions(OptionGroup):
 SAMPLING, EFFECTS = SamplingOptions(), EffectOptions()
 
 
-def effects_of(fit: ab.Fit, arguments: dict[str, Any], seed: int = 0) -> EffectTable:
+def effects_of(fit: FitWithEffects, arguments: dict[str, Any], seed: int = 0) -> EffectTable:
     """The table of effects that was asked for, by what `EffectOptions.read` gave."""
     at = {} if "at" not in arguments else {"at": numbers_at(arguments["at"], fit.design.frame)}
     return fit.effects(**{**arguments, **at}, seed=seed)
