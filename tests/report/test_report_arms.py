@@ -185,8 +185,10 @@ def test_of_an_event_the_difference_is_one_of_probabilities(checks_of: Callable[
     low, high = 0.5, 1 / (1 + np.exp(-1))
     assert page.findings[0].startswith(
         "The probability of well was almost certainly higher for arm “new” than for “usual”, by "
-        f"{high - low:.2f}, or 23 percentage points (89% equal-tailed interval"
+        f"{100 * (high - low):.0f} percentage points (89% equal-tailed interval 23 to 23; "
     )
+    # Once, as the tables have it.
+    assert f"{high - low:.2f}" not in page.findings[0]
     assert f"Adjusted means: {100 * high:.0f}% ({100 * high:.0f}% to {100 * high:.0f}%) for “new”" in page.findings[0]
     # In SDs of an event a difference says nothing more.
     assert "Cohen" not in " ".join(page.findings)

@@ -8,8 +8,13 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from alliance_bayes.effects import EffectTable
+from alliance_bayes.checks import CHECKS, CheckReport, Gate
+from alliance_bayes.effects import EffectTable, effects
+from alliance_bayes.fit import FittedModel
 from alliance_bayes.report import Rendered
+from alliance_bayes.report.privacy import UNNAMED, redaction, unnamed
+from alliance_bayes.report.spoken import in_sentences, with_quantities
+from builders import rendered
 
 REASON = "3 draws of 600 diverged, so part of the posterior may be missing: raise target_accept."
 
@@ -79,3 +84,34 @@ def test_no_estimate_is_in_the_json(withheld: Rendered, table: EffectTable) -> N
     estimates = {float(value) for name in ("mean", "sd", "median", "lower", "upper") for value in table[name].dropna()}
     # Whole numbers such as the rank 1 may coincide with a setting.
     assert not {value for value in estimates & present if not math.isclose(value, round(value))}
+
+
+def test_reasons_name_quantities_as_a_reader_knows_them(fit: FittedModel) -> None:
+    table = effects(fit)
+    redact = unnamed(redaction(fit), ["slope_by_level/alliance/country=C0/average"])
+    spoken = with_quantities(in_sentences(fit.design), table, fit.design, redact)
+    said = {
+        "points_needed/alliance/average": "“alliance points that go with 10 WHO-5 points (median)”",
+        "slope/alliance/average": "“slope, per alliance point”",
+        "slope_by_level/alliance/sex=male/average": "“slope, sex: male”",
+        "contrast_of_means/sex=male vs female/average": "“difference of adjusted means, male minus female”",
+        "variance_share/common terms/sample": "“variance, share: common terms”",
+        "bayesian_r2/sample": "“R² of the whole model (Bayesian)”",
+        "slope_by_level/alliance/country=C0/average": UNNAMED,
+    }
+    for identity, words in said.items():
+        assert identity in table.index
+        assert spoken(redact(f"(largest 1.531: {identity}), so")) == f"(largest 1.531: {words}), so"
+    # No id that there is is left in a sentence, and what is none stays.
+    for identity in map(str, table.index):
+        assert identity not in spoken(redact(f"smallest 7: {identity})"))
+    assert spoken(redact("and/or mean/nothing")) == "and/or mean/nothing"
+    reason = f"3 of 9 have an R-hat of 1.2 (largest 2.0: {table.index[0]}). Draw."
+    page = rendered(fit, effects=table, checks=_failed(reason))
+    assert "(largest 2.0: “slope, per alliance point”). Draw." in page.html.replace("&#34;", '"')
+    assert "slope/alliance/average" not in page.html.partition('type="application/json"')[0]
+
+
+def _failed(reason: str) -> CheckReport:
+    result = CHECKS["convergence"].result("fail", reason, problems=(reason,))
+    return CheckReport((result,), Gate(False, (reason,)))

@@ -31,7 +31,7 @@ from alliance_bayes.report.privacy import (
 from alliance_bayes.report.records import records
 from alliance_bayes.report.scale_ends import ScaleEnd, ends_table, scale_ends
 from alliance_bayes.report.small_counts import hidden_levels, hidden_parameters, hidden_rows
-from alliance_bayes.report.spoken import Spoken, in_cells, in_sentences
+from alliance_bayes.report.spoken import Spoken, in_cells, in_sentences, with_quantities
 from alliance_bayes.report.svg import Picture, draw, draw_png
 from alliance_bayes.report.tables import Table, frame_table
 from alliance_bayes.report.text import typeset
@@ -127,6 +127,7 @@ class Checked:
         anchor: str = "check",
         drawn: bool = True,
         tabled: Collection[str] = tuple(CHECKS),
+        effects: EffectTable | None = None,
     ) -> Checked:
         """Draw and tabulate every check of a report.
 
@@ -148,7 +149,12 @@ class Checked:
             Whether they have their figures.
         tabled
             The package's checks that have their tables; checks of others always do.
+        effects
+            The quantities that sentences may name by their ids, which are then put into words.
         """
+        spoken = in_sentences(fit.design)
+        if effects is not None:
+            spoken = with_quantities(spoken, effects, fit.design, redact)
         withheld, items = report.conclusions_withheld, []
         for position, result in enumerate(report.results, 1):
             with named(result.check):
@@ -158,18 +164,26 @@ class Checked:
                 ends = scale_ends(fit, left, small) if shown_ends else ()
                 left = left if drawn else replace(left, plots=())
                 has_tables = result.name in tabled or result.name not in CHECKS
-                item = _item(fit, left, f"{anchor}-{position}", withheld, redact, small, tabled=has_tables)
+                item = _item(fit, left, f"{anchor}-{position}", withheld, redact, small, spoken, tabled=has_tables)
                 items.append(replace(item, ends=ends, ends_table=ends_table(fit, ends, f"{item.id}-ends", small)))
         return cls(tuple(items))
 
 
 def _item(
-    fit: FittedModel, result: CheckResult, anchor: str, withheld: bool, redact: Redact, small: int, *, tabled: bool
+    fit: FittedModel,
+    result: CheckResult,
+    anchor: str,
+    withheld: bool,
+    redact: Redact,
+    small: int,
+    spoken: Spoken,
+    *,
+    tabled: bool,
 ) -> Item:
     # Any other check would give away the numbers that are withheld.
     shown = not withheld or not result.check.holds_estimates
     title = redact(result.title)
-    spoken, words = in_sentences(fit.design), in_cells(fit.design)
+    words = in_cells(fit.design)
     kept = grouped_only(fit, result.table, small)
     sentence = (
         _said(told(result, kept), redact, spoken)

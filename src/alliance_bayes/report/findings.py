@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pandas as pd
 
-from alliance_bayes.checks import Gate
 from alliance_bayes.checks.refits import FEW_LEVELS
 from alliance_bayes.checks.stated import MOST_AT, SAID_AT
 from alliance_bayes.effects.at import at_words
@@ -28,7 +27,6 @@ from alliance_bayes.report.phrases import (
     persons_of,
     under_other_priors,
 )
-from alliance_bayes.report.privacy import Redact
 from alliance_bayes.report.providers import said_of_providers
 from alliance_bayes.report.rows import Estimates, measured_where, row_words, text_of, words_of
 from alliance_bayes.report.small_counts import alike_but_for
@@ -41,12 +39,14 @@ from alliance_bayes.report.text import (
     count,
     exact,
     factor_name,
+    interval_name,
+    is_probability,
     join,
     levels_words,
     over_words,
     percent,
+    percent_unit,
     step_of,
-    typeset,
     unit_of,
     units,
 )
@@ -72,23 +72,25 @@ DIFFERENT = 0.1
 MANY = 15
 
 
-def find(fit: FittedModel, estimates: Estimates, checked: Checked, gate: Gate, redact: Redact, small: int) -> Findings:
+def find(
+    fit: FittedModel, estimates: Estimates, checked: Checked, reasons: Sequence[str] | None, small: int
+) -> Findings:
     """Put the findings of a fit into words.
 
     Parameters
     ----------
     fit, estimates
         The fit and its effects.
-    checked, gate
-        The checks and whether conclusions may be drawn.
-    redact
-        Takes out of a text what may not be shown.
+    checked
+        The checks.
+    reasons
+        Why no conclusions may be drawn, as the page says it; None where they may.
     small
         Fewest people that a shown count stands for.
     """
     simulated = is_simulated(fit.info.get("cohort_source"))
-    if not gate.passed:
-        return Findings(True, tuple(typeset(redact(reason)) for reason in gate.reasons), (), (), simulated)
+    if reasons is not None:
+        return Findings(True, tuple(reasons), (), (), simulated)
     factor = fit.spec.focal_factor(fit.design)
     parts = (
         ("Association", "effects", tuple(_association(fit, estimates, checked, small)))
@@ -179,11 +181,15 @@ def _beside(
     moved, ratio = abs(row["mean"] - own["mean"]) / own["sd"], row["sd"] / own["sd"]
     if moved <= DIFFERENT and abs(ratio - 1) <= DIFFERENT:
         return
+    if text_of(row, "unit") == PROBABILITY:
+        amount = _amount(estimates, row, points)
+    else:
+        amount = {"mean": estimates.mean(row), "points": points, "interval": estimates.spoken(row)}
     text = SENTENCES(
         "in_sample",
         levels=levels_words(fit.design, [factor for factor in fit.design.factors if not factor.exhaustive]),
-        mean=f"{estimates.mean(row)}{points}",
-        interval=estimates.spoken(row),
+        mean=f"{amount['mean']}{amount['points']}",
+        interval=amount["interval"],
         surer=ratio < 1 - DIFFERENT,
     )
     yield Finding(text, (str(row.name),), name)
@@ -340,8 +346,7 @@ def _arms(fit: FittedModel, estimates: Estimates, checked: Checked, factor: str)
 
 def _moderation(fit: FittedModel, estimates: Estimates, row: pd.Series, column: str) -> Finding:
     """By how much a difference changes with one more unit of a predictor."""
-    direction, mean = claim(row), estimates.mean(row)
-    _, points = outcome_words(fit)
+    direction, amount = claim(row), _amount(estimates, row, outcome_words(fit)[1])
     text = SENTENCES(
         "moderation",
         level=clean(row["level"]),
@@ -351,10 +356,10 @@ def _moderation(fit: FittedModel, estimates: Estimates, row: pd.Series, column: 
         settled=direction.settled,
         word=direction.word,
         way=direction.way,
-        mean=mean if not direction.settled else mean.removeprefix(MINUS),
-        points=points or _percentage_points(estimates, row),
+        mean=amount["size" if direction.settled else "mean"],
+        points=amount["points"],
         over=over_words(fit.design, str(row["population"]), str(row["factor"])),
-        interval=estimates.spoken(row),
+        interval=amount["interval"],
         direction=estimates.direction_spoken(row),
     )
     return Finding(text, (str(row.name),), f"moderation: {column}", claims=(direction,))
@@ -369,7 +374,7 @@ def _difference(fit: FittedModel, estimates: Estimates, checked: Checked, row: p
     few = lower_is_better(fit)
     varied = varied_by(fit.design, factor)
     population = str(row["population"])
-    over = _over(fit, factor, population)
+    over, amount = _over(fit, factor, population), _amount(estimates, row, points)
     sentence = _sentence(
         estimates,
         row,
@@ -378,7 +383,7 @@ def _difference(fit: FittedModel, estimates: Estimates, checked: Checked, row: p
         level=clean(row["level"]),
         versus=clean(row["versus"]),
         outcome=outcome,
-        points=points or _percentage_points(estimates, row),
+        **amount,
         way=f"{direction.way}{symptom_words(fit, direction)}" if direction.settled else direction.way,
         leaning=direction.though,
         over=over.replace(" over", " on average over", 1),
@@ -388,7 +393,7 @@ def _difference(fit: FittedModel, estimates: Estimates, checked: Checked, row: p
     text = SENTENCES(
         "difference",
         sentence=capital(sentence),
-        interval=estimates.spoken(row),
+        interval=amount["interval"],
         direction=estimates.direction_spoken(row),
         fitted="" if direction.word == fitted.word else fitted.word,
         means=join(
@@ -402,8 +407,7 @@ def _difference(fit: FittedModel, estimates: Estimates, checked: Checked, row: p
     yield Finding(text, (str(row.name),), "difference", claims=(direction,))
     sampled = estimates.first("contrast_in_sample", **where)
     if sampled is not None:
-        unit = points or _percentage_points(estimates, sampled)
-        yield from _beside(fit, estimates, row, sampled, unit, "difference in the sample")
+        yield from _beside(fit, estimates, row, sampled, points, "difference in the sample")
     size = None if fit.design.family.event else estimates.first("cohens_d_of_means", **where)
     denominator = "" if size is None else text_of(size, "denominator")
     residual = denominator == DENOMINATORS["residual_sd"]
@@ -426,10 +430,15 @@ def _difference(fit: FittedModel, estimates: Estimates, checked: Checked, row: p
         yield Finding(text, rows, "size of the difference")
 
 
-def _percentage_points(estimates: Estimates, row: pd.Series) -> str:
-    """A difference of probabilities as it is mostly said."""
-    said = percent(abs(float(row["mean"])), max(0, estimates.places(row) - 2))
-    return f", or {said.removesuffix('%')} percentage points"
+def _amount(estimates: Estimates, row: pd.Series, points: str) -> dict[str, str]:
+    """A difference, its unit and its interval in words: of probabilities in percentage points."""
+    if not is_probability(text_of(row, "unit")):
+        mean, interval = estimates.mean(row), estimates.spoken(row)
+    else:
+        mean, ends = estimates.figures(row)
+        points = f" {percent_unit(PROBABILITY)}"
+        interval = f"{interval_name(row['interval'], float(row['prob']))} {ends.strip('()')}"
+    return {"mean": mean, "size": mean.removeprefix(MINUS), "points": points, "interval": interval}
 
 
 def _are_providers(fit: FittedModel, factor: str) -> bool:

@@ -25,8 +25,9 @@ from alliance_bayes.report.reproduction import digest_of, made_from
 from alliance_bayes.report.rows import Estimates
 from alliance_bayes.report.sections import Section, SectionMaker
 from alliance_bayes.report.small_counts import SMALL, analysed_words
+from alliance_bayes.report.spoken import in_sentences, with_quantities
 from alliance_bayes.report.summary import summary_of, summary_table
-from alliance_bayes.report.text import calling, capital, clean, column_name
+from alliance_bayes.report.text import calling, capital, clean, column_name, typeset
 from alliance_bayes.report.view import View
 
 __all__ = ["Report"]
@@ -148,9 +149,11 @@ class Report:
         estimates = Estimates.of(fit, effects[effects["estimand"] == ""] if withheld else effects, self.small)
         few = quiet(fit, effects, self.small)
         redact = unnamed(redaction(fit), few)
-        checked = Checked.of(fit, checks, redact, self.small, few=few)
+        checked = Checked.of(fit, checks, redact, self.small, few=few, effects=effects)
         view = View(fit, estimates, checks, checked, prob, self.small, redact, told=told)
-        found = find(fit, estimates, checked, checks.gate, redact, self.small)
+        spoken = with_quantities(in_sentences(fit.design), effects, fit.design, redact)
+        reasons = tuple(typeset(spoken(redact(reason))) for reason in checks.gate.reasons)
+        found = find(fit, estimates, checked, reasons if withheld else None, self.small)
         if not withheld:
             found = _answered(view, found)
         sections = build_sections(view, self.sections)

@@ -8,10 +8,31 @@ from collections.abc import Callable
 import pandas as pd
 
 from alliance_bayes.checks.refits import FEW_LEVELS
+from alliance_bayes.effects import EffectTable
 from alliance_bayes.model import Design
-from alliance_bayes.report.text import clean, column_name, factor_name, levels_words, varying
+from alliance_bayes.report.rows import measured_where, rows_of
+from alliance_bayes.report.text import Row, clean, column_name, factor_name, levels_words, varying
+from alliance_bayes.wording import Wording
 
-__all__ = ["in_cells", "in_sentences"]
+__all__ = ["in_cells", "in_sentences", "with_quantities"]
+
+SENTENCES = Wording("alliance_bayes.report", "sentences/spoken.toml")
+#: What comes before labels that say less than what they are of, by estimand.
+_LED = {
+    "slope": "slope",
+    "slope_in_sample": "slope",
+    "slope_per_sd": "difference",
+    "slope_p10_p90": "difference",
+    "slope_contrast": "difference",
+    "slope_by_level": "slope",
+    "mean": "mean",
+    "contrast_of_means": "means",
+    "contrast_of_slopes": "slopes",
+    "cohens_d_of_means": "standardised_means",
+    "cohens_d_of_slopes": "standardised_slopes",
+    "rank_of_mean": "rank",
+    "variance_share": "variance",
+}
 
 type Spoken = Callable[[str], str]
 
@@ -78,3 +99,43 @@ def in_sentences(design: Design) -> Spoken:
         return f"the SD of the {of} over {levels_words(design, [factors[found['factor']]])}"
 
     return lambda text: columns(pattern.sub(spread, text))
+
+
+def with_quantities(spoken: Spoken, table: EffectTable, design: Design, redact: Spoken) -> Spoken:
+    """The same with the ids of rows of effects as what these are: “slope, provider type: coach”.
+
+    Parameters
+    ----------
+    spoken
+        What is done besides.
+    table, design
+        The effects and the design.
+    redact
+        What was done to the text, and so to the ids in it, before.
+    """
+    estimands = [str(name) for name in dict.fromkeys(table["estimand"])]
+
+    def worded(text: str) -> str:
+        # Most texts name none, and a table may have thousands.
+        named = [name for name in estimands if f"{name}/" in text]
+        if named:
+            rows = table[table["estimand"].isin(named)]
+            found = {redact(str(row["id"])): row for row in rows_of(rows)}
+            # What is not shown has a name that says no more than that.
+            there = (one for one in found if one in text and "/" in one)
+            for identity in sorted(there, key=len, reverse=True):
+                own = re.compile(rf"(?<![\w/]){re.escape(identity)}(?![\w/])")
+                # Nothing in the words is a reference to a group of the pattern.
+                words = redact(_quantity(table, found[identity], design)).replace("\\", r"\\")
+                text = own.sub(words, text)
+        return spoken(text)
+
+    return worded
+
+
+def _quantity(table: EffectTable, row: Row, design: Design) -> str:
+    """A row as a reader knows it."""
+    label, estimand = measured_where(table, row, design=design), str(row["estimand"])
+    # "R²" and "ΔR²" stay.
+    own = label[:1].lower() + label[1:] if label[1:2].islower() else label
+    return f"“{SENTENCES(_LED[estimand])}, {own}”" if estimand in _LED else f"“{own}”"

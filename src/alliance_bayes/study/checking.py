@@ -173,10 +173,13 @@ def _checks(study: Answers, model: Fitted, gate: Gate, refits: Sequence[str]) ->
         gate,
     )
     rows = [block.rows for part in study.parts.values() for block in part.blocks if block.models == (model.name,)]
-    few = quiet(fit, joined(rows), small) | _beside(fit, study.first, small)
+    reported = joined(rows)
+    few = quiet(fit, reported, small) | _beside(fit, study.first, small)
     redact = unnamed(redaction(fit), few)
     anchor = f"check-{model.name}"
-    checked = Checked.of(fit, report, redact, small, few=few, anchor=anchor, drawn=False, tabled=_TABLED)
+    checked = Checked.of(
+        fit, report, redact, small, few=few, anchor=anchor, drawn=False, tabled=_TABLED, effects=reported
+    )
     return ModelChecks(model.name, title, gate, Checked(tuple(_small(item, model.name) for item in checked.items)))
 
 

@@ -28,6 +28,7 @@ from alliance_bayes.model.scales import Scale
 from alliance_bayes.report.privacy import redaction, unnamed
 from alliance_bayes.report.rows import Estimates
 from alliance_bayes.report.small_counts import hidden_beside, hidden_parameters, hidden_rows
+from alliance_bayes.report.spoken import in_sentences, with_quantities
 from alliance_bayes.study.cache import PosteriorCache
 from alliance_bayes.study.cards import imputing, study_card, without_factors
 from alliance_bayes.study.options import StudyOptions, alliance_scale
@@ -290,8 +291,11 @@ class StudyRunner:
             # Levels that may be one person each are not named.
             rows = Estimates.of(fit, rows, small).table
             gate = run_gate(fit, rows).gate
-            named = [] if gate.passed else map(unnamed(redaction(fit), hidden_parameters(fit, small)), gate.reasons)
-            reasons += [reason for reason in named if reason not in reasons]
+            if not gate.passed:
+                redact = unnamed(redaction(fit), hidden_parameters(fit, small))
+                spoken = with_quantities(in_sentences(fit.design), rows, fit.design, redact)
+                named = [spoken(redact(reason)) for reason in gate.reasons]
+                reasons += [reason for reason in named if reason not in reasons]
         rows = rows[rows["estimand"] == ""] if reasons else rows.told(self._page, f"{name}/")
         return Block(name, title, rows, tuple(reasons), models=models)
 
