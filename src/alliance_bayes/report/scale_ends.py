@@ -194,6 +194,7 @@ def ends_table(fit: FittedModel, ends: Sequence[ScaleEnd], name: str, small: int
         list(map(SENTENCES, ("heading", "observed", "replicated", "limits", "finding"))),
         [(one.label, *one.cells(small)) for one in ends],
         words=(4,),
+        cards=True,
         note=SENTENCES(
             "note",
             linear=fit.design.family.linear,

@@ -82,7 +82,7 @@ def draw(
         data = base64.b64encode(_png(figure, _PAGE_DPI)).decode("ascii")
     width, height = (round(96 * side) for side in size)
     return Markup('<img class="{}" width="{}" height="{}" alt="{}" src="data:image/png;base64,{}">').format(
-        _kind(width), width, height, f"{title}. {description}", data
+        _kind(width, height), width, height, f"{title}. {description}", data
     )
 
 
@@ -217,7 +217,7 @@ def _embedded(raw: str, name: str, title: str, description: str) -> str:
     width, height = (round(side * 4 / 3) for side in points)
     root.attrib = {
         "xmlns": "http://www.w3.org/2000/svg",
-        "class": _kind(width),
+        "class": _kind(width, height),
         "role": "img",
         "aria-labelledby": f"{name}-title {name}-desc",
         "width": str(width),
@@ -266,9 +266,9 @@ def _named(value: str, ids: Mapping[str, str]) -> str:
     return _REFERENCE.sub(lambda found: f"url(#{ids[found[1]]})", value)
 
 
-def _kind(width: int) -> str:
-    """Class of a picture: one as wide as a phone shrinks with it, a wider one scrolls."""
-    return "picture" if width <= 500 else "picture wide"
+def _kind(width: int, height: int) -> str:
+    """Class of a picture: one as wide as a phone shrinks with it, a wider one scrolls; a tall one has room on paper."""
+    return "picture" if width <= 500 else "picture wide tall" if height > width else "picture wide"
 
 
 @dataclass(frozen=True)

@@ -298,6 +298,7 @@ def _ends(models: Mapping[str, ModelChecks], small: int) -> Table | None:
         [ENDS("model"), *map(ENDS, headings)],
         [(name, end.label, *end.cells(small)) for name, end in shown],
         words=(1, 5),
+        cards=True,
         note=ENDS("of_study_note"),
     )
 
