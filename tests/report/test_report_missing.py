@@ -21,6 +21,7 @@ from alliance_bayes.imputation.imputed import GROUP, Imputed
 from alliance_bayes.report import Rendered, Report
 from alliance_bayes.report.drawn import lacking, seen, shown_lacking, values_drawn
 from alliance_bayes.report.patterns import patterns_of, shown_patterns
+from alliance_bayes.report.text import MINUS
 from builders import fitted, rendered
 from counting import counts_told, told_twice
 from imputing import table
@@ -150,6 +151,31 @@ def test_missing_values_are_moved(page: Rendered, fit: FittedModel) -> None:
 
 
 @pytest.mark.usefixtures("gate_alone", "undrawn")
+def test_a_difference_of_two_arms_turns_where_the_lost_of_one_arm_differ() -> None:
+    """More of the second arm are lost, and its effect is small: some points take it away, on one side only."""
+    rng, n = np.random.default_rng(2), 300
+    arm = np.where(np.arange(n) % 2, "wait", "care")
+    y = 0.6 * (arm == "care") + rng.normal(0, 2, n)
+    y[rng.random(n) < np.where(arm == "care", 0.35, 0.1)] = np.nan
+    frame = pd.DataFrame({"participant_id": [f"p{k}" for k in range(n)], "y": y, "arm": arm, "w": rng.normal(size=n)})
+    fit = ab.Model("y ~ arm + w", missing="impute", focal="arm", levels={"arm": ("wait", "care")}).fit(
+        ab.read_cohort(frame), seed=1, draws=400, progress=False
+    )
+    made = Report(sections=["missing", "limitations"]).render(fit, checks=fit.check(checks=["convergence"]))
+    assert not made.withheld
+    (told,) = made.numbers["missing"]["shifted"]
+    (turn,) = [one for one in told["turns"] if one["claim"] == "direction"]
+    assert made.rows is not None
+    own = made.rows.loc["contrast_of_means/arm=care vs wait/sample"]
+    # Adding d to the lost moves the difference by d times .35 less d times .1, and its lower end by about as much.
+    lost = frame["y"].isna().groupby(frame["arm"]).mean()
+    assert turn["above"] is None
+    assert turn["below"] == pytest.approx(-own["lower"] / (lost["care"] - lost["wait"]), rel=0.25)
+    said = " ".join(made.numbers["limitations"]["sentences"])
+    assert f"y of those who lack it were {abs(turn['below']):g}" in said
+    assert f"the difference care {MINUS} wait is above zero" in re.sub("[“”]", "", said)
+
+
 def test_the_share_of_missing_information_is_shown_where_values_were_imputed(page: Rendered) -> None:
     headings = [cell.text for cell in parsed(page.html).by_id("effects").all("th")]
     assert "Missing information" in headings

@@ -18,6 +18,7 @@ from alliance_bayes.fit import FittedModel
 from alliance_bayes.report.arms import differences
 from alliance_bayes.report.codings import decided
 from alliance_bayes.report.drawn import shown_lacking
+from alliance_bayes.report.groups import pair_name
 from alliance_bayes.report.phrases import slope_contrast
 from alliance_bayes.report.rows import Estimates, rope_of, rows_of
 from alliance_bayes.report.style import ACCENT, BAND, GREY, LIGHT, RC, SECOND
@@ -186,21 +187,32 @@ class Shifted:
             else {"column": str(largest["column"]), "points": _two_digits(float(largest["points"]))},
         }
 
+    def _claim(self, claim: str, *, again: bool = False) -> str:
+        row = rows_of(self.found.rows)[0]
+        slope = isinstance(row["term"], str)
+        return SENTENCES(
+            "claim",
+            claim=claim,
+            above=float(row["median"]) >= 0,
+            again=again,
+            focal=column_name(str(row["term"])) if slope else "",
+            pair="" if slope else pair_name(row),
+        )
+
     def _words(self) -> dict[str, Any]:
-        above = float(self.found.rows.iloc[0]["median"]) >= 0
-        claims = {one["claim"]: SENTENCES("claim", claim=one["claim"], above=above) for one in self.turns}
         sides = [
-            (claims[one["claim"]], _spoken(abs(one[side])), side == "below")
+            (self._claim(one["claim"]), _spoken(abs(one[side])), side == "below")
             for one in self.turns
             for side in ("below", "above")
             if one[side] is not None
         ]
+        stays = [one["claim"] for one in self.turns if one["nearest"] is None]
         return {
             "column": column_name(self.found.column),
             "unit": self._unit,
             "far": exact(self.found.shifts[-1]),
             "turns": sides,
-            "stays": " and that ".join(claims[one["claim"]] for one in self.turns if one["nearest"] is None),
+            "stays": " and that ".join(self._claim(claim, again=k > 0) for k, claim in enumerate(stays)),
         }
 
     def sentence(self, *, again: bool) -> str:
