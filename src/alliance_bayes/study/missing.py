@@ -70,4 +70,5 @@ def missing_values(study: Answers, view: View, elevated: View | None) -> tuple[S
 
 def moved_words(study: Answers, view: View) -> str:
     """How far missing values must be from what was drawn for the main finding to be another; empty without any."""
-    return shifted_limitation(replace(view, order=("missing",))) if study.options.imputes else ""
+    # The section comes after that of the data.
+    return shifted_limitation(replace(view, order=("data", "missing"))) if study.options.imputes else ""
