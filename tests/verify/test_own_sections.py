@@ -16,6 +16,7 @@ from alliance_bayes.effects import EffectTable
 from alliance_bayes.report import SECTIONS
 from alliance_bayes.report.page import EMPTY, embed, read_manifest
 from alliance_bayes.report.sections import SectionMaker
+from alliance_bayes.verify.own_sections import without_sections
 from builders import rows
 
 pytestmark = pytest.mark.slow
@@ -352,3 +353,15 @@ def test_sections_of_the_package_make_their_estimates_again_of_any_fit(fit: ab.F
         # Another fit with the same draws.
         again = section.remade(replace(fit)).rows
         pd.testing.assert_frame_equal(pd.DataFrame(section.rows), pd.DataFrame(again))
+
+
+def test_what_a_page_makes_of_empty_cells_and_of_tall_figures_is_let_through() -> None:
+    """Classes that the package's own tables and figures have, of a section that nobody handed in."""
+    row = '<tr><th scope="row" class="word">a</th><td class="word none">x</td><td class="none">x</td></tr>'
+    table = f'<div class="scroll"><table class="cards"><tbody>{row}</tbody></table></div>'
+    drawn = '<div class="scroll"><svg class="picture wide tall" viewBox="0 0 1 1"></svg></div>'
+    page = '<section id="own" aria-labelledby="own-heading">\n<h2 id="own-heading">Own</h2>{}\n</section>'
+    assert without_sections(page.format(table + drawn), ["own"])[1] == []
+    for kind in ("none word", "wide", "word tall"):
+        forged = page.format(table.replace("word none", kind))
+        assert len(without_sections(forged, ["own"])[1]) == 1

@@ -130,7 +130,7 @@ class Convergence(Check):
         """Figures of what the table has: the others would be what one has more than the other."""
         quantities, details = diagnosed(fit), result.details
         return (
-            effective_sizes(details[details["status"].isin(JUDGED)]),
+            effective_sizes(details[details["status"].isin(JUDGED)], "quantities that the page shows"),
             rank_histograms(fit.posterior, _worst(quantities[~quantities["quantity"].isin(hidden)])),
         )
 
@@ -442,13 +442,15 @@ def _worst(quantities: pd.DataFrame) -> pd.DataFrame:
     return order[["quantity", "variable", "index"]].head(_PLOTTED)
 
 
-def effective_sizes(quantities: pd.DataFrame) -> Plot:
+def effective_sizes(quantities: pd.DataFrame, called: str = "quantities") -> Plot:
     """Bulk and tail effective sample size of every quantity, in ascending order.
 
     Parameters
     ----------
     quantities
         Columns ``ess_bulk`` and ``ess_tail``.
+    called
+        What they are.
     """
     bulk, tail = (np.sort(quantities[name].dropna().to_numpy(float)) for name in ("ess_bulk", "ess_tail"))
 
@@ -476,9 +478,8 @@ def effective_sizes(quantities: pd.DataFrame) -> Plot:
     return Plot(
         "convergence-ess",
         "Effective sample sizes",
-        f"Bulk and tail effective sample sizes of {len(quantities):,} quantities in ascending order, with the limit "
-        f"of {ESS_LIMIT:g} as a dashed "
-        f"line. The smallest is {lowest:,.0f}.",
+        f"Bulk and tail effective sample sizes of {len(quantities):,} {called}, in ascending order, with the limit of "
+        f"{ESS_LIMIT:g} as a dashed line. The smallest is {lowest:,.0f}.",
         draw,
     )
 

@@ -20,9 +20,9 @@ _ATTRIBUTE = re.compile(r'([a-zA-Z][\w:.-]*)(?:="([^"]*)")?')
 
 _NAME, _TEXT, _SIZE = r"[^\s&]+", r"[^<>]*", r"[0-9]{1,4}"
 _PLACE = r"-?[0-9]+(?:\.[0-9]+)?"
-_CELL = {"class": r"word(?: long| short)?"}
+_CELL = {"class": r"word(?: long| short)?(?: none)?|none"}
 _LABELLED = {"id": _NAME, "aria-labelledby": rf"{_NAME}(?: {_NAME})*"}
-_PICTURE = {"class": r"picture(?: wide)?", "width": _SIZE, "height": _SIZE}
+_PICTURE = {"class": r"picture(?: wide)?(?: tall)?", "width": _SIZE, "height": _SIZE}
 _PNG = r"data:image/png;base64,[A-Za-z0-9+/=\s]*"
 #: Attributes of every element of a section, and what each may be.
 _PAGE: dict[str, dict[str, str]] = {
