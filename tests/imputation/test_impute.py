@@ -197,13 +197,6 @@ def test_imputed_levels_have_their_own_names_in_whatever_order_they_are_declared
         assert all(abs(drawn[name] - seen[name]) < 3 * np.hypot(0.045, 0.045) for name in seen.index), levels
 
 
-def test_a_file_of_completed_tables_is_not_taken_for_one_of_people(data: pd.DataFrame, tmp_path: Path) -> None:
-    long = pd.concat([data.dropna().drop(columns="participant_id").assign(**{".imp": k}) for k in (1, 2)])
-    long.to_csv(tmp_path / "long.csv", index=False)
-    with pytest.raises(ab.UsageError, match=r"numbers completed tables in '\.imp'"):
-        ab.Model("y ~ x + w").fit(tmp_path / "long.csv", progress=False)
-
-
 def test_a_reliability_is_an_error_in_sds_of_what_was_observed(data: pd.DataFrame) -> None:
     cohort = ab.read_cohort(data)
     model = ab.Model("y ~ x + w", missing="impute", reliability={"x": 0.75})

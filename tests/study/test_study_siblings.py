@@ -19,8 +19,10 @@ from alliance_bayes.report.page import page
 from alliance_bayes.report.rows import rows_of
 from alliance_bayes.report.text import MINUS
 from alliance_bayes.report.verdicts import SCALE, differ_words, settled_words, standings_words
+from alliance_bayes.study.answers import Answers
 from alliance_bayes.study.bend import bend_of
 from alliance_bayes.study.families import conclusion_under
+from alliance_bayes.study.options import StudyOptions
 from alliance_bayes.study.page import _section
 from alliance_bayes.study.part import Block, Part
 from alliance_bayes.study.ratings import pair_under_families
@@ -57,7 +59,10 @@ def shown_page(rows: EffectTable, sentence: str) -> tuple[str, dict[str, dict[st
     block = Block("b", "B", rows, tables=(block_table("t", "Caption", rows, label=lambda row: prefix_of(row)),))
     part = Part("p", "P", "?", (block,), (Finding(sentence),))
     html = page(
-        title="T", subtitle=[], sections=[_section(part, {}, {}, {})], findings=Findings(False, (), (), (), False)
+        title="T",
+        subtitle=[],
+        sections=[_section(part, {}, Answers(pd.DataFrame(), StudyOptions(), {}, {}), {})],  # type: ignore[arg-type]
+        findings=Findings(False, (), (), (), False),
     )
     found = BeautifulSoup(html, "html.parser")
     item = found.select_one("#p li")
