@@ -42,7 +42,6 @@ from alliance_bayes.moments import Moments, fingerprint
 from alliance_bayes.moments.persons import of_moments, people_of
 from alliance_bayes.moments.weighted import design_of_moments
 from alliance_bayes.progress import progress_bar
-from alliance_bayes.readonly import ReadOnly
 from alliance_bayes.remedies import argument, setting
 from alliance_bayes.versions import versions
 
@@ -57,7 +56,6 @@ __all__ = ["Fit", "Model", "load_fit", "load_model"]
 
 logger = logging.getLogger("alliance_bayes")
 
-NO_OPTIONS: Mapping[str, Any] = ReadOnly({})
 _NO_EFFECT = (
     "{rows} are of {people} people, and the model has no effect of the person: it takes rows of one person for as "
     "independent as those of two, so that intervals may be much too narrow. Pool over persons: add (1 | {column}) to "

@@ -26,7 +26,7 @@ from alliance_bayes.moments import Moments
 from alliance_bayes.notebook import overview
 from alliance_bayes.remedies import argument, setting
 
-__all__ = ["BLOCK", "FittedModel", "without_times"]
+__all__ = ["BLOCK", "FittedModel", "seen", "without_times"]
 
 #: Draws x rows that are in memory at once (doubles), by thread: a million are 8 MB.
 BLOCK = 1_000_000
@@ -627,3 +627,12 @@ class FittedModel:
             f"{type(self).__name__}({self.spec.formula!r}, family={self.spec.family!r}: {self._analysed}, {weights}"
             f"{chains} chains x {draws} draws, engine {self.info.get('engine', 'unknown')})"
         )
+
+
+def seen(fit: FittedModel, *names: str) -> np.ndarray:
+    """Whether each analysed row has an observed value of some columns, shape (n,); of one with an error none has."""
+    found = np.ones(len(fit.design.frame), dtype=bool)
+    if fit.imputation is not None:
+        for name in names:
+            found[fit.imputation.places.get(name, np.zeros(0, dtype=np.int64))] = False
+    return found

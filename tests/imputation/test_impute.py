@@ -9,6 +9,8 @@ import pandas as pd
 import pytest
 
 import alliance_bayes as ab
+from alliance_bayes.checks.comparison import _of_observed
+from alliance_bayes.fit import seen
 from alliance_bayes.imputation.given import tables_wanted
 from imputing import table
 
@@ -206,3 +208,18 @@ def test_a_reliability_is_an_error_in_sds_of_what_was_observed(data: pd.DataFram
     assert fit.info["imputation"]["error"] == {"x": pytest.approx(sd, rel=1e-12)}
     told = ab.Model("y ~ x + w", missing="impute", error={"x": sd}).fit(cohort, seed=1, draws=20, progress=False)
     assert np.allclose(fit.posterior["beta"], told.posterior["beta"], rtol=1e-9)
+
+
+def test_rows_of_what_is_measured_with_error_are_scored_as_observed(data: pd.DataFrame) -> None:
+    """Of an error of known size, stated either way, every value is drawn: no row would be left to compare models by."""
+    cohort = ab.read_cohort(data.dropna())
+    found = []
+    for told in ({"error": {"x": 0.4}}, {"reliability": {"x": 0.8}}):
+        model = ab.Model("y ~ x + w", missing="impute", **told)
+        assert model.inexact == {"x"}
+        fits = {"one": model.fit(cohort, seed=1, draws=200, progress=False)}
+        fits["other"] = ab.Model("y ~ x", missing="impute", **told).fit(cohort, seed=1, draws=200, progress=False)
+        assert not seen(fits["one"], "x").any()
+        kept = _of_observed(fits)
+        found.append([fit.design.rows.n for fit in kept.values()])
+    assert found == [[len(cohort.data)] * 2] * 2

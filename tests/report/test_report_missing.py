@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from scipy.optimize import Bounds, LinearConstraint, milp
 
 import alliance_bayes as ab
-from alliance_bayes.fit import FittedModel
+from alliance_bayes.fit import FittedModel, seen
 from alliance_bayes.imputation.imputed import GROUP, Imputed
 from alliance_bayes.report import Rendered, Report
-from alliance_bayes.report.drawn import lacking, seen, shown_lacking, values_drawn
+from alliance_bayes.report.drawn import lacking, shown_lacking, values_drawn
 from alliance_bayes.report.patterns import patterns_of, shown_patterns
 from alliance_bayes.report.text import MINUS
 from builders import fitted, rendered

@@ -218,3 +218,10 @@ def test_missing_values_of_few_people_are_not_counted() -> None:
 )
 def test_the_plural_of_a_unit_is_of_what_is_counted(one: str, many: str) -> None:
     assert units(one) == many
+
+
+def test_the_plural_is_made_once_in_captions_of_levels() -> None:
+    page = (Path(__file__).parents[2] / "reports" / "outcome.html").read_text(encoding="utf-8")
+    captions = [html.unescape(text) for text in re.findall(r'id="table-levels-\d+-name">([^<]*)', page)]
+    means = [found[1] for text in captions if (found := re.search(r"adjusted mean in (.*?), averaged", text))]
+    assert means == ["WHO-5 points"] * 3

@@ -16,7 +16,7 @@ from alliance_bayes.checks.leave_one_out import Loo, level_scores
 from alliance_bayes.checks.people import why_rows
 from alliance_bayes.checks.subsample import LookedAt, Total, heaviest, looked_at, proxies
 from alliance_bayes.errors import UsageError
-from alliance_bayes.fit import FittedModel
+from alliance_bayes.fit import FittedModel, seen
 from alliance_bayes.remedies import argument
 
 __all__ = ["SMALL_DIFFERENCE", "Comparison", "Step", "check_same_rows", "compare", "stacking_weights"]
@@ -150,17 +150,13 @@ def compare(fits: Mapping[str, FittedModel], *, step: Step = "default") -> Compa
 
 def _of_observed(fits: Mapping[str, FittedModel]) -> Mapping[str, FittedModel]:
     """The fits on the rows that none of them drew a value of: no outcome that was drawn is predicted well or badly."""
-    drawn = [
-        places
-        for fit in fits.values()
-        for name, places in ({} if fit.imputation is None else fit.imputation.places).items()
-        # Of a column with an error of measurement every value was drawn.
-        if name not in fit.spec.error
-    ]
-    if not drawn or len({fit.design.rows.n for fit in fits.values()}) > 1:
+    if len({fit.design.rows.n for fit in fits.values()}) > 1:
         return fits
-    there = np.ones(next(iter(fits.values())).design.rows.n, dtype=bool)
-    there[np.concatenate(drawn)] = False
+    places = {name: () if fit.imputation is None else fit.imputation.places for name, fit in fits.items()}
+    # Of a column with an error of measurement every value was drawn.
+    there = np.all([seen(fit, *(set(places[name]) - fit.spec.inexact)) for name, fit in fits.items()], axis=0)
+    if there.all():
+        return fits
     at = np.flatnonzero(there)
 
     def on_these(fit: FittedModel) -> FittedModel:

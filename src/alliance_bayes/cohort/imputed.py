@@ -12,7 +12,6 @@ import pandas as pd
 
 from alliance_bayes.cohort.cohort import Cohort
 from alliance_bayes.cohort.files import read_raw
-from alliance_bayes.cohort.hashing import keyed_digest
 from alliance_bayes.cohort.names import TABLE_NUMBER
 from alliance_bayes.cohort.raw import RawTable
 from alliance_bayes.cohort.read import read_cohort
@@ -73,21 +72,6 @@ class ImputedTables(Sequence[Cohort]):
     def hash(self) -> str:
         """SHA-256 of the content of all tables, in their order."""
         return hashlib.sha256("".join(one.hash for one in self.tables).encode()).hexdigest()
-
-    def digest(self, key: bytes) -> str:
-        """Digest of all tables for those who have the key; see `alliance_bayes.cohort.hashing`.
-
-        Parameters
-        ----------
-        key
-            Any number of bytes; kept with the data.
-
-        Returns
-        -------
-        str
-            HMAC-SHA-256, hexadecimal.
-        """
-        return keyed_digest(key, self.hash)
 
 
 def read_imputed(source: str | Path | pd.DataFrame | Sequence[Any], **reading: Any) -> ImputedTables:

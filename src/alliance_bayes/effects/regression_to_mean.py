@@ -18,7 +18,7 @@ from alliance_bayes.effects.options import RopeOptions, chosen, with_common_opti
 from alliance_bayes.effects.summary import Estimate
 from alliance_bayes.effects.table import EffectTable, Measure
 from alliance_bayes.errors import UsageError
-from alliance_bayes.fit import FittedModel
+from alliance_bayes.fit import FittedModel, seen
 from alliance_bayes.instruments import WHO5
 from alliance_bayes.model.scales import BUILT_IN, SampleScale
 from alliance_bayes.readonly import ReadOnly
@@ -217,11 +217,8 @@ REGRESSION_TO_MEAN = RegressionToMean()
 
 
 def _seen(fit: FittedModel, name: str) -> np.ndarray:
-    """Whether each analysed row has an observed value of a column, shape (n_rows,)."""
-    found = np.ones(fit.design.rows.n, dtype=bool)
-    if fit.imputation is not None and name in fit.imputation.places and name not in fit.spec.error:
-        found[fit.imputation.places[name]] = False
-    return found
+    """Whether each analysed row has a value of a column that was observed, if with an error, shape (n_rows,)."""
+    return seen(fit, *({name} - fit.spec.inexact))
 
 
 def _mean_of(fit: FittedModel, baseline: str, values: np.ndarray) -> np.ndarray | float:

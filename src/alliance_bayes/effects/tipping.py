@@ -23,7 +23,7 @@ from alliance_bayes.effects.summary import Estimate, Fixed, summarise
 from alliance_bayes.effects.table import EffectTable
 from alliance_bayes.engines.collapsed import why_not_collapsed
 from alliance_bayes.errors import UsageError
-from alliance_bayes.fit import FittedModel
+from alliance_bayes.fit import FittedModel, seen
 from alliance_bayes.imputation.shifted import ShiftedTables
 from alliance_bayes.model.grammar import shown
 from alliance_bayes.notebook import escaped, overview
@@ -226,8 +226,7 @@ def shiftable(fit: FittedModel) -> list[str]:
         if name in frame
         and name in places
         and places[name].size
-        and name not in fit.spec.error
-        and name not in fit.spec.reliability
+        and name not in fit.spec.inexact
         and not isinstance(frame[name].dtype, pd.CategoricalDtype)
         and (name == fit.design.outcome.name or not fit.design.is_indicator(name))
     ]
@@ -335,10 +334,8 @@ def _column(fit: FittedModel, column: str | None) -> str:
 
 def _differences(fit: FittedModel, name: str) -> pd.DataFrame:
     """Those who lack a column beside the others in the observed values of each other numeric column."""
-    kept, frame = fit.imputation, fit.design.frame
-    assert kept is not None
-    lacks = np.zeros(len(frame), dtype=bool)
-    lacks[kept.places[name]] = True
+    frame = fit.design.frame
+    lacks = ~seen(fit, name)
     own = frame[name].to_numpy(float)[~lacks].std(ddof=1)
     found = []
     for other in map(str, frame.columns):
@@ -346,11 +343,9 @@ def _differences(fit: FittedModel, name: str) -> pd.DataFrame:
             continue
         if other in fit.person_columns or other == fit.design.outcome.name:
             continue
-        seen = np.ones(len(frame), dtype=bool)
-        seen[kept.places.get(other, np.zeros(0, dtype=np.int64))] = False
-        values = frame[other].to_numpy(float)
-        left, stayed = values[lacks & seen], values[~lacks & seen]
-        sd = values[seen].std(ddof=1) if seen.sum() > 1 else 0.0
+        there, values = seen(fit, other), frame[other].to_numpy(float)
+        left, stayed = values[lacks & there], values[~lacks & there]
+        sd = values[there].std(ddof=1) if there.sum() > 1 else 0.0
         if left.size and stayed.size and sd > 0:
             standardised = float((left.mean() - stayed.mean()) / sd)
             found.append((other, standardised, standardised * float(own)))
@@ -371,11 +366,7 @@ def _shifts(fit: FittedModel, name: str, grid: Sequence[float] | None, differenc
                 f"{grid!r:.100}. Give what is added to missing values, such as -10, -5, 0, 5 and 10."
             )
         return given
-    kept = fit.imputation
-    assert kept is not None
-    seen = np.ones(len(fit.design.frame), dtype=bool)
-    seen[kept.places[name]] = False
-    sd = float(fit.design.frame[name].to_numpy(float)[seen].std(ddof=1))
+    sd = float(fit.design.frame[name].to_numpy(float)[seen(fit, name)].std(ddof=1))
     far = max(sd, 2 * float(differences["points"].abs().max()) if len(differences) else 0.0)
     step = _round(far / _EACH_WAY)
     return [step * k for k in range(-_EACH_WAY, _EACH_WAY + 1)]

@@ -33,7 +33,7 @@ _LEAST_WARM_UP, _WARM_UP = 60, 0.4
 
 def incomplete(spec: ModelSpec, data: pd.DataFrame) -> list[str]:
     """Columns of a model with values to draw: missing, or measured with an error."""
-    return [name for name in spec.columns if data[name].isna().any() or name in spec.error or name in spec.reliability]
+    return [name for name in spec.columns if data[name].isna().any() or name in spec.inexact]
 
 
 def all_rows(spec: ModelSpec, cohort: Cohort) -> tuple[pd.DataFrame, Flow, list[str]]:

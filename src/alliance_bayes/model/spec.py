@@ -174,6 +174,11 @@ class ModelSpec:
         beside = (name for name in (self.residual_by, self.trials) if name is not None)
         return tuple(dict.fromkeys([*self.parsed.columns, *beside]))
 
+    @property
+    def inexact(self) -> frozenset[str]:
+        """Predictors that were measured with an error of known size, so that their true values are drawn."""
+        return frozenset((*self.error, *self.reliability))
+
     def derive(self, cohort: Cohort, *, beside: Iterable[str] = ()) -> Cohort:
         """The rows that the model is of, with the columns that it makes.
 

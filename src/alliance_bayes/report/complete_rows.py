@@ -13,9 +13,9 @@ from alliance_bayes.effects import EffectTable
 from alliance_bayes.effects.options import make_options
 from alliance_bayes.effects.summary import summarise
 from alliance_bayes.errors import AllianceBayesError
-from alliance_bayes.fit import FittedModel
+from alliance_bayes.fit import FittedModel, seen
 from alliance_bayes.report.codings import decided
-from alliance_bayes.report.drawn import error_of, lacking, seen
+from alliance_bayes.report.drawn import error_of, lacking
 from alliance_bayes.report.text import column_name
 from alliance_bayes.report.verdicts import claim
 

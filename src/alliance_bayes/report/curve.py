@@ -14,11 +14,10 @@ from alliance_bayes.bins import bin_counts, bin_numbers
 from alliance_bayes.effects.analysis import Analysis
 from alliance_bayes.effects.counterfactual import NumericSetting, terms_with
 from alliance_bayes.effects.options import Options, default_population
-from alliance_bayes.fit import FittedModel
+from alliance_bayes.fit import FittedModel, seen
 from alliance_bayes.model import Design, PooledFactor, Rows, Scale
 from alliance_bayes.model.nodes import columns_of
 from alliance_bayes.model.predictor import sums_by_level
-from alliance_bayes.report.drawn import seen
 
 __all__ = [
     "LEAST",

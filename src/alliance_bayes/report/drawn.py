@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from alliance_bayes.fit import FittedModel
+from alliance_bayes.fit import FittedModel, seen
 from alliance_bayes.report.text import count
 
 __all__ = [
@@ -16,7 +16,6 @@ __all__ = [
     "is_imputed",
     "lacking",
     "lacking_people",
-    "seen",
     "shown_lacking",
     "values_drawn",
 ]
@@ -63,15 +62,6 @@ def draws_per_set(fit: FittedModel) -> int:
         return 1
     first = fit.imputation.table[0]
     return max(1, round(first.size / np.unique(first).size))
-
-
-def seen(fit: FittedModel, *names: str) -> np.ndarray:
-    """Whether each analysed row has an observed value of some columns, shape (n,); of one with an error none has."""
-    found = np.ones(len(fit.design.frame), dtype=bool)
-    if fit.imputation is not None:
-        for name in names:
-            found[fit.imputation.places.get(name, np.zeros(0, dtype=np.int64))] = False
-    return found
 
 
 def lacking_people(fit: FittedModel, name: str) -> int:

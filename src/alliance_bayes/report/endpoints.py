@@ -14,9 +14,8 @@ import pandas as pd
 from alliance_bayes.effects import EffectTable, responders
 from alliance_bayes.effects.improvement import improvement, improvement_of
 from alliance_bayes.effects.joined import PROBES, TOLERANCE, joins
-from alliance_bayes.fit import FittedModel
+from alliance_bayes.fit import FittedModel, seen
 from alliance_bayes.instruments import WHO5
-from alliance_bayes.report.drawn import seen
 from alliance_bayes.report.endpoint_kinds import EndPoint, EndPoints, endpoints_of, is_case
 from alliance_bayes.report.groups import pair_name
 from alliance_bayes.report.privacy import identifying

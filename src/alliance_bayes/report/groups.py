@@ -11,9 +11,8 @@ import pandas as pd
 
 from alliance_bayes.effects.options import DENOMINATORS
 from alliance_bayes.effects.table import steady
-from alliance_bayes.fit import FittedModel
+from alliance_bayes.fit import FittedModel, seen
 from alliance_bayes.model import PooledFactor
-from alliance_bayes.report.drawn import seen
 from alliance_bayes.report.forest import NAMED_ENDS, all_named
 from alliance_bayes.report.group_lines import group_lines_picture
 from alliance_bayes.report.partial_pooling import pooling_picture
@@ -295,7 +294,7 @@ def level_table(
     ]
     unit = units(unit_of(fit.design, fit.design.outcome.name))
     what = (
-        f"adjusted mean in {percent_unit(units(unit), share=True)}"
+        f"adjusted mean in {percent_unit(unit, share=True)}"
         if means
         else f"slope in {percent_unit(units(_first(rows, 'unit')))}"
     )

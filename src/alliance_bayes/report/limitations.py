@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from alliance_bayes.fit import FittedModel
+from alliance_bayes.fit import FittedModel, seen
 from alliance_bayes.model.grammar import windowed_named
 from alliance_bayes.model.scales import is_who5
 from alliance_bayes.model.windows import lagged_outcome
 from alliance_bayes.report.adjustment import after_care_began
 from alliance_bayes.report.checked import CAUTIONS
 from alliance_bayes.report.confounding import unmeasured_limitation
-from alliance_bayes.report.drawn import auxiliary_of, error_of, is_given, is_imputed, seen, values_drawn
+from alliance_bayes.report.drawn import auxiliary_of, error_of, is_given, is_imputed, values_drawn
 from alliance_bayes.report.privacy import ShownFlow
 from alliance_bayes.report.sections import Section
 from alliance_bayes.report.small_counts import analysed_words, one_value_each, unit_words

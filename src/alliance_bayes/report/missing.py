@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 
 from alliance_bayes.effects import EffectTable
-from alliance_bayes.fit import FittedModel
+from alliance_bayes.fit import FittedModel, seen
 from alliance_bayes.report.codings import tally
 from alliance_bayes.report.complete_rows import Comparison, compared_with, of_complete_rows
-from alliance_bayes.report.drawn import auxiliary_of, error_of, is_given, lacking, seen, shown_lacking, values_drawn
+from alliance_bayes.report.drawn import auxiliary_of, error_of, is_given, lacking, shown_lacking, values_drawn
 from alliance_bayes.report.patterns import MOST_COLUMNS, Pattern, patterns_of, shown_patterns
 from alliance_bayes.report.sections import Section
 from alliance_bayes.report.small_counts import NOT_SHOWN, hidden_levels, unit_words

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from alliance_bayes.fit import BLOCK, FittedModel
+from alliance_bayes.fit import BLOCK, FittedModel, seen
 from alliance_bayes.model import PooledFactor
-from alliance_bayes.report.drawn import seen
 from alliance_bayes.report.forest import ONE_COLUMN, column_ends, plain_size
 from alliance_bayes.report.rows import rows_of
 from alliance_bayes.report.small_counts import shown_counts

@@ -12,9 +12,9 @@ import pandas as pd
 from alliance_bayes.cohort.flow import plural
 from alliance_bayes.cohort.names import MANY_LEVELS
 from alliance_bayes.cohort.weights import weighted_quantiles
-from alliance_bayes.fit import FittedModel
+from alliance_bayes.fit import FittedModel, seen
 from alliance_bayes.report.codings import level_counts
-from alliance_bayes.report.drawn import error_of, is_given, is_imputed, lacking, seen, values_drawn
+from alliance_bayes.report.drawn import error_of, is_given, is_imputed, lacking, values_drawn
 from alliance_bayes.report.left_out import left_out
 from alliance_bayes.report.privacy import ShownFlow, shown_missing
 from alliance_bayes.report.sections import Section

@@ -10,8 +10,7 @@ import numpy as np
 from alliance_bayes.bins import bin_numbers
 from alliance_bayes.checks import CheckResult
 from alliance_bayes.checks.context import rounding_step
-from alliance_bayes.fit import FittedModel
-from alliance_bayes.report.drawn import seen
+from alliance_bayes.fit import FittedModel, seen
 from alliance_bayes.report.endpoint_kinds import endpoints_of
 from alliance_bayes.report.small_counts import NOT_SHOWN, fewer
 from alliance_bayes.report.suppression import Mark

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from alliance_bayes.effects.at import levels_at
-from alliance_bayes.fit import FittedModel
+from alliance_bayes.fit import FittedModel, seen
 from alliance_bayes.model import Column
 from alliance_bayes.model.grammar import windowed_named
 from alliance_bayes.model.nodes import columns_of
@@ -25,7 +25,7 @@ from alliance_bayes.report.codings import (
     off_the_commonest,
     solvable,
 )
-from alliance_bayes.report.drawn import lacking, seen
+from alliance_bayes.report.drawn import lacking
 from alliance_bayes.report.marks import cell_marks, column_marks
 from alliance_bayes.report.suppression import Mark
 

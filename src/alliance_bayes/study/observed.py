@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from alliance_bayes.api import Fit
-from alliance_bayes.report.drawn import lacking, seen
+from alliance_bayes.fit import seen
+from alliance_bayes.report.drawn import lacking
 from alliance_bayes.report.rows import text_of
 from alliance_bayes.report.small_counts import NOT_SHOWN, hidden_beside, shown_events
 from alliance_bayes.report.text import Row, count, percent
