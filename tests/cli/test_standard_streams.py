@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -88,3 +89,18 @@ def test_what_a_stream_takes_is_whole_and_in_order() -> None:
     os.close(writing)
     assert reader.communicate()[0] == text
     assert output.failed is None
+
+
+def test_a_stop_in_code_that_was_a_string_has_the_status_of_any_other(tmp_path: Path) -> None:
+    # CPython notes such an interrupt and would end by SIGINT instead, as it did now and then while dataclasses loaded.
+    (tmp_path / "stopped.py").write_text(
+        "import os, signal\n"
+        "from alliance_bayes.cli import run\n"
+        "stop = 'os.kill(os.getpid(), signal.SIGTERM)'\n"
+        "type(run.app).__call__ = lambda app, **options: exec(stop, globals())\n"
+        "run.main(['version'])\n",
+        encoding="utf-8",
+    )
+    done = subprocess.run([sys.executable, "-m", "stopped"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 128 + signal.SIGTERM
+    assert done.stderr == "stopped by SIGTERM; no file was left half-written.\n"

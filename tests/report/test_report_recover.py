@@ -234,7 +234,8 @@ def test_no_check_and_no_figure_is_about_a_coefficient_of_few(
     assert named is not None
     assert not [name for name in [*names, "(a quantity"] if name in named[1]]
     judged = sum(row["status"] in JUDGED for row in checks["convergence"]["details"])
-    assert f"effective sample sizes of {judged:,} quantities in" in page.html
+    shown = f"{judged:,} quantities{' that the page shows' if few else ''}, in ascending order"
+    assert f"effective sample sizes of {shown}" in page.html
     # Of a row of any table of the page with the name, nothing but words and the prior.
     spoken = {html.escape(name, quote=False) for name in names | {term for term in few if "[" in term}}
     for cells in re.findall(r"<tr[^>]*>(.*?)</tr>", page.html, re.DOTALL):

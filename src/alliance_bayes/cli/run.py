@@ -43,6 +43,9 @@ def main(arguments: list[str] | None = None) -> None:
         if out is not None and out.failed is not None:
             errors.print(f"error: standard output: {out.failed.strerror}. What was printed is not complete.")
             status = max(status, 2)
+    # CPython ends by SIGINT, whatever the status, where an interrupt went through code that was given as a string (as
+    # dataclasses and compilers give theirs), until the next such code runs.
+    exec("")
     sys.exit(status)
 
 
