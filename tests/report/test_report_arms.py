@@ -54,6 +54,7 @@ def page_of(fit: FittedModel, checks_of: Callable[..., CheckReport], **options: 
     return rendered(fit, effects=effects(fit), checks=checks_of(), **options)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_the_page_leads_with_the_difference_of_the_arms(checks_of: Callable[..., CheckReport]) -> None:
     page = page_of(fit_of(trial(), -3.0, 0.5), checks_of)
 
@@ -92,6 +93,7 @@ def test_the_page_leads_with_the_difference_of_the_arms(checks_of: Callable[...,
     assert "Unless it was by chance, as in a randomised trial" in page.html
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_what_is_not_settled_states_no_direction(checks_of: Callable[..., CheckReport]) -> None:
     fit = fit_of(trial(), -1.0, 0.5, sds={"beta": [0.1, 0.75, 0.1], "sigma": 0.1}, draws=500)
     page = page_of(fit, checks_of)
@@ -105,6 +107,7 @@ def test_what_is_not_settled_states_no_direction(checks_of: Callable[..., CheckR
     assert "symptoms)" not in page.findings[0]
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_of_three_arms_those_from_the_first_come_first(checks_of: Callable[..., CheckReport]) -> None:
     page = page_of(fit_of(trial(("usual", "new", "both")), -3.0, 1.0, 0.5), checks_of)
     leads = [text.partition(",")[0] for text in page.findings[:4:2]]
@@ -125,6 +128,7 @@ def test_of_three_arms_those_from_the_first_come_first(checks_of: Callable[..., 
     assert "difference-density" not in page.html
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_product_is_said_and_has_a_row(checks_of: Callable[..., CheckReport]) -> None:
     fit = fit_of(trial(), -3.0, 0.5, 0.2, formula="bdi ~ arm * start")
     page = page_of(fit, checks_of)
@@ -138,6 +142,7 @@ def test_a_product_is_said_and_has_a_row(checks_of: Callable[..., CheckReport]) 
     assert 'id="table-moderation-1"' in page.html
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_differences_within_the_margin_are_called_equivalent(checks_of: Callable[..., CheckReport]) -> None:
     near = page_of(fit_of(trial(), -0.2, 0.5, sds={"beta": [0.1, 0.3, 0.1], "sigma": 0.1}, draws=400), checks_of)
     said = re.search(r"within ±1 BDI points\) is (?:more than )?9\d(?:\.\d)?%: (.*?)\.", near.findings[1])
@@ -148,6 +153,7 @@ def test_differences_within_the_margin_are_called_equivalent(checks_of: Callable
     assert "which decides neither for equivalence nor for a difference." in far.findings[1]
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_pooled_factor_may_be_what_the_page_is_about(checks_of: Callable[..., CheckReport]) -> None:
     means = {"u_provider_type": np.array([[-2.0, -0.5], [2.0, 0.5], [0.0, 0.0]])}
     sds = {"u_provider_type": np.array([[0.2, 0.05], [0.2, 0.05], [0.2, 0.05]])}
@@ -170,6 +176,7 @@ def test_a_pooled_factor_may_be_what_the_page_is_about(checks_of: Callable[..., 
     assert "That one provider type works better than another." in page.html
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_of_an_event_the_difference_is_one_of_probabilities(checks_of: Callable[..., CheckReport]) -> None:
     frame = trial().assign(well=np.arange(120) % 3 == 0)
     frame["well"] = frame["well"].astype(float)
@@ -195,6 +202,7 @@ def test_of_an_event_the_difference_is_one_of_probabilities(checks_of: Callable[
     assert "Cohen" not in page.html[page.html.index('id="table-mean-pairs-focal"') :].partition("</table>")[0]
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_without_a_name_one_factor_is_what_the_page_is_about(checks_of: Callable[..., CheckReport]) -> None:
     fit = fit_of(trial(), -3.0, formula="bdi ~ arm", spec={"focal": None, "centre": {}})
     page = page_of(fit, checks_of)
@@ -233,6 +241,7 @@ def test_a_level_whose_count_is_hidden_has_no_estimate_anywhere() -> None:
     assert {row["level"] for row in page.numbers["effects"] if row["factor"] == "arm"} == {"arm0", "arm1"}
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_where_sites_differ_those_in_the_data_are_told_apart(checks_of: Callable[..., CheckReport]) -> None:
     frame = trial().assign(site=pd.Categorical([f"S{k}" for k in np.arange(120) // 20]))
     fit = fit_of(
@@ -251,6 +260,7 @@ def test_where_sites_differ_those_in_the_data_are_told_apart(checks_of: Callable
     assert 'id="table-sample-pairs"' in page.html
 
 
+@pytest.mark.usefixtures("gate_alone", "undrawn")
 def test_moments_give_the_same_page_of_arms(checks_of: Callable[..., CheckReport]) -> None:
     frame = trial(("usual", "new", "both"))
     frame["bdi"] += np.random.default_rng(1).normal(0, 4, len(frame))
@@ -270,6 +280,7 @@ def test_moments_give_the_same_page_of_arms(checks_of: Callable[..., CheckReport
     assert 'id="means-focal-title"' in second.html
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_table_1_describes_people_by_arm(checks_of: Callable[..., CheckReport]) -> None:
     page = page_of(fit_of(trial(sizes=(70, 50)), -3.0, 0.5), checks_of)
     groups = page.numbers["participants"]["groups"]
@@ -278,6 +289,7 @@ def test_table_1_describes_people_by_arm(checks_of: Callable[..., CheckReport]) 
     assert "by arm and overall" in page.html
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_end_points_are_told_by_arm(checks_of: Callable[..., CheckReport]) -> None:
     frame = rows(240)
     fit = fitted(frame, formula="who5_followup ~ sex + who5_baseline", spec={"focal": "sex"})
@@ -286,6 +298,7 @@ def test_end_points_are_told_by_arm(checks_of: Callable[..., CheckReport]) -> No
     assert [row["level"] for row in shares] == ["female", "male"]
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_page_about_arms_is_verified(tmp_path: Path) -> None:
     rng = np.random.default_rng(4)
     frame = trial(("usual", "new", "both")).assign(bdi=lambda own: own["bdi"] - 3 * own["arm"].cat.codes)
@@ -369,6 +382,7 @@ def test_a_column_of_0_and_1_is_worded_as_two_arms(checks_of: Callable[..., Chec
     assert "difference in bdi between 1 and 0 of arm" in text
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_an_indicator_of_few_people_has_no_estimate_as_an_arm_has_none(checks_of: Callable[..., CheckReport]) -> None:
     frame = trial(("0", "1"), sizes=[90, 6])
     fit = fit_of(numbered(frame), -3.0, 0.5, spec={"centre": {"start": 20.0, "arm": 0.0}})

@@ -19,6 +19,9 @@ from alliance_bayes.report.small_counts import hidden_rows
 from builders import fitted, rendered, rows
 from report.test_report_page import parsed
 
+# No test here looks at a figure.
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 AT: dict[str, Any] = {"who5_baseline": [20, 60]}
 
 

@@ -15,6 +15,7 @@ from alliance_bayes.fit import FittedModel
 from alliance_bayes.report import Rendered
 from alliance_bayes.report.endpoints import endpoint_effects
 from builders import fitted, own_check, rendered, rows
+from lightly import lightly
 from report.test_report_page import cells, parsed
 
 FORMULA = "who5_followup ~ alliance + who5_baseline + (1 | provider_type) + (1 | sex) + (1 | country)"
@@ -27,7 +28,8 @@ def fit() -> FittedModel:
 
 @pytest.fixture(scope="module")
 def report(fit: FittedModel) -> Rendered:
-    return rendered(fit, sections=["endpoints"])
+    with lightly():
+        return rendered(fit, sections=["endpoints"])
 
 
 def test_a_followup_score_has_improvement_and_recovery(fit: FittedModel) -> None:
@@ -111,6 +113,7 @@ def test_the_observed_share_is_the_share_of_those_it_is_about(report: Rendered, 
     assert {"–"} < set(shown)
 
 
+@pytest.mark.usefixtures("gate_alone", "undrawn")
 def test_nothing_is_told_when_conclusions_are_withheld() -> None:
     page = rendered(fitted(rows(300), formula=FORMULA, draws=1000, divergences=3))
     assert page.withheld

@@ -72,6 +72,7 @@ def test_rows_without_a_place_have_a_table_and_sentences(
     assert "Other estimands" not in rendered(fit, effects=table, checks=checks_of()).html
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_difference_that_is_not_settled_is_said_so(fit: FittedModel, checks_of: Callable[..., CheckReport]) -> None:
     page = rendered(fit, effects=effects(fit, {"slopes": {}, Own(): {"by": 0.1}}), checks=checks_of())
     assert "Whether follow-up WHO-5 differs is not settled." in page.findings
@@ -80,6 +81,7 @@ def test_a_difference_that_is_not_settled_is_said_so(fit: FittedModel, checks_of
     assert claims['estimand: own_share/sex="<script>alert(1)<\\/script>/average'] == []
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_levels_that_are_hidden_stay_hidden(checks_of: Callable[..., CheckReport]) -> None:
     frame = rows(200, countries=5)
     frame["country"] = frame["country"].cat.add_categories("C5").where(frame.index > 1, "C5")
@@ -109,6 +111,7 @@ def test_shares_among_a_few_people_are_on_no_page(
     assert told == [shown, shown]
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_what_is_withheld_has_no_other_estimands(
     fit: FittedModel, table: EffectTable, checks_of: Callable[..., CheckReport]
 ) -> None:

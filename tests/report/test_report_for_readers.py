@@ -37,6 +37,7 @@ def test_providers_are_no_covariate() -> None:
     assert adjusted_for(group, "alliance") == ", adjusted for ther"
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_of_how_many_pairs_some_are_is_said_where_others_may_not_be_shown(
     checks_of: Callable[..., CheckReport],
 ) -> None:
@@ -59,6 +60,7 @@ def test_of_how_many_pairs_some_are_is_said_where_others_may_not_be_shown(
 
 
 @pytest.mark.parametrize("pooled", [False, True])
+@pytest.mark.usefixtures("undrawn")
 def test_pooling_is_spoken_of_where_something_is_pooled(pooled: bool, checks_of: Callable[..., CheckReport]) -> None:
     formula = f"who5_followup ~ alliance + {'(1 | sex)' if pooled else 'sex'}"
     fit = fitted(rows(160), formula=formula, draws=60)
@@ -70,6 +72,7 @@ def test_pooling_is_spoken_of_where_something_is_pooled(pooled: bool, checks_of:
 
 
 @pytest.mark.parametrize("formula", ["score ~ arm", "score ~ arm + start"])
+@pytest.mark.usefixtures("gate_alone")
 def test_a_size_in_residual_sds_is_called_what_it_is(formula: str) -> None:
     rng = np.random.default_rng(2)
     arm, start = np.arange(160) % 2, rng.normal(20, 5, 160)
@@ -94,6 +97,7 @@ def test_a_size_in_residual_sds_is_called_what_it_is(formula: str) -> None:
 
 
 @pytest.mark.parametrize(("low", "said"), [(0.03, True), (0.5, False), (0.97, True), (1.0, False)])
+@pytest.mark.usefixtures("gate_alone", "undrawn")
 def test_end_points_of_cases_that_are_left_out_are_named(low: float, said: bool) -> None:
     frame = scored("phq9")
     # A case has 10 points or more at baseline.
@@ -139,6 +143,7 @@ def test_reasons_of_priors_are_about_the_column_at_hand() -> None:
     assert "Europe" in fit.priors["tau_country[Intercept]"].reason
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_units_and_denominators_are_in_words(checks_of: Callable[..., CheckReport]) -> None:
     fit = fitted(
         rows(160), formula="who5_followup ~ who5_baseline + (1 | sex)", draws=60, spec={"focal": "who5_baseline"}

@@ -21,6 +21,9 @@ from alliance_bayes.report.limitations import AT_THE_END, at_the_end
 from builders import fitted, rendered, rows
 from report.test_report_page import parsed
 
+# No test here looks at a figure.
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 ITEMS = {
     "convergence": ("barg", "2B Convergence of the chains, for every parameter and every effect"),
     "prior_predictive": ("barg", "1E Prior predictive check"),

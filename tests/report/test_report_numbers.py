@@ -138,6 +138,7 @@ def test_the_same_fit_gives_the_same_bytes(
     assert again.json == report.json
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_the_probability_of_the_effects_is_that_of_the_page(
     fit: FittedModel, checks_of: Callable[..., CheckReport]
 ) -> None:
@@ -158,6 +159,7 @@ def test_a_probability_outside_its_range_is_refused(fit: FittedModel, prob: floa
         rendered(fit, prob=prob)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_effects_and_checks_are_made_where_they_are_not_given(fit: FittedModel) -> None:
     report = rendered(fit, prob=0.9, title="Own title")
 

@@ -38,6 +38,7 @@ def warning(check: Check, **more: Any) -> CheckResult:
     return check.result("warn", "Answers are even too often.", table, plots=[plot], **more)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_an_own_check_is_told_wherever_one_of_the_package_is(fit: FittedModel, table: EffectTable) -> None:
     check = own_check(
         "even",
@@ -70,6 +71,7 @@ def test_an_own_check_is_told_wherever_one_of_the_package_is(fit: FittedModel, t
     assert cautions["groups: sex"] == ["even"]
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_an_own_check_may_answer_a_guideline_and_stand_with_the_sensitivity(
     fit: FittedModel, table: EffectTable
 ) -> None:

@@ -314,6 +314,7 @@ def test_a_study_tells_neither_sizes_nor_shares_of_few(cohort: ab.Cohort) -> Non
     assert people_by_digest(page.html + page.json, 400) == []
 
 
+@pytest.mark.usefixtures("gate_alone", "undrawn")
 def test_the_attacks_work_where_nothing_is_hidden(cohort: ab.Cohort) -> None:
     """So that a solver that finds nothing is no solver that cannot find anything."""
     study = ab.run_study(cohort, progress=False, small=1)

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 
+import pytest
+
 from alliance_bayes.checks import CheckReport
 from builders import fitted, rendered, rows
 
 FORMULA = "who5_followup ~ alliance + (1 | country)"
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_the_model_is_said_and_every_levels_sd_is_shown(checks_of: Callable[..., CheckReport]) -> None:
     fit = fitted(rows(150, countries=3), formula=FORMULA, draws=100, spec={"residual_by": "provider_type"})
     report = rendered(fit, checks=checks_of())

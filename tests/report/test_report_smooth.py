@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+import pytest
 
 from alliance_bayes.checks import CheckReport
 from alliance_bayes.report.curve import average_curve
@@ -31,6 +32,7 @@ def test_the_curve_of_the_report_bends_as_predictions_do() -> None:
         assert abs(curve["mean"][12] - chord) > 0.1
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_the_model_is_said(checks_of: Callable[..., CheckReport]) -> None:
     formula = "who5_followup ~ s(alliance) + s(age, knots=(30, 44.5)) + (1 | country)"
     fit = fitted(rows(150, countries=3), formula=formula, draws=100, spec={"priors": "weak"})

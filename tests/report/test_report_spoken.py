@@ -7,6 +7,7 @@ import re
 
 import numpy as np
 import pandas as pd
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -80,6 +81,7 @@ def test_what_is_around_a_name_stays(before: str, after: str) -> None:
     assert text in allowed
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_no_check_on_a_page_uses_a_columns_name() -> None:
     fit: FittedModel = FIT
     page = rendered(fit, checks=run_checks(fit)).html

@@ -134,6 +134,7 @@ def test_such_a_page_is_verified(page: tuple[Path, dict[str, object], str]) -> N
         ab.verify_report(path, ab.read_cohort(table()))
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_model_without_an_effect_of_the_person_says_what_that_means() -> None:
     fit = ab.Model("score ~ week + arm").fit(table(), **LONG, seed=4, draws=400, progress=False)
     text = words_of(fit.report(checks=fit.check(checks=["convergence"])).html)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -238,7 +239,23 @@ def solvable(
             rows += [(np.arange(found.size) <= at).astype(float), (np.arange(found.size) < at).astype(float)]
             low, high = [*low, place + 1.0, 0.0], [*high, float(n), float(place)]
     told = LinearConstraint(np.array(rows), low, high)
-    return any(_one_solution(told, counts, int(place)) for place in few)
+    places = [int(place) for place in few if not _moved(told, counts, int(place), whole.astype(int))]
+    return any(_one_solution(told, counts, place) for place in places)
+
+
+def _moved(told: LinearConstraint, counts: np.ndarray, place: int, values: np.ndarray) -> bool:
+    """Whether people can be moved between this and three other values: most second solutions are found so at once."""
+    four = np.array([some for some in combinations(range(counts.size), 4) if place in some], dtype=int).reshape(-1, 4)
+    # A third difference leaves what is constant, linear or quadratic as it is: number, sum and sum of squares.
+    threes = [np.delete(values[four], own, axis=1) for own in range(4)]
+    signs, others = (1, -1, 1, -1), (three.T for three in threes)
+    moves = np.column_stack([sign * (b - a) * (c - a) * (c - b) for sign, (a, b, c) in zip(signs, others, strict=True)])
+    moves //= np.gcd.reduce(moves, axis=1, keepdims=True)
+    change = np.zeros((len(four), counts.size), dtype=int)
+    np.put_along_axis(change, four, moves, axis=1)
+    found = counts + np.concatenate([change, -change])
+    sums = found @ np.asarray(told.A).T
+    return bool(((found >= 0).all(axis=1) & ((sums >= told.lb) & (sums <= told.ub)).all(axis=1)).any())
 
 
 def _one_solution(told: LinearConstraint, counts: np.ndarray, place: int) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache, partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import pandas as pd
@@ -11,6 +11,7 @@ import pandas as pd
 from alliance_bayes.effects import EffectTable
 from alliance_bayes.effects.confounding import as_strong_as, confounding
 from alliance_bayes.fit import FittedModel
+from alliance_bayes.report.codings import decided
 from alliance_bayes.report.contours import CONTOURS_SIZE, Contour, Contours, Point
 from alliance_bayes.report.phrases import slope_contrast
 from alliance_bayes.report.rows import Column, Estimates, effect_table, estimate_columns, rope_of, rows_of, text_of
@@ -45,17 +46,23 @@ def confounding_effects(fit: FittedModel, *, contrast: pd.Series, small: int) ->
     small
         Fewest people that a shown count stands for: nothing is said of columns that would tell of fewer.
     """
-    table = confounding(
-        fit,
-        predictor=str(contrast["term"]),
-        prob=float(contrast["prob"]),
-        interval=contrast["interval"],
-        population=contrast["population"],
-        rope=rope_of(contrast),
-        relevant=None,
-    )
-    hidden = unsaid(fit, small)
-    return table[[not (isinstance(name, str) and name in hidden) for name in table["factor"]]]
+    predictor, prob, rope = str(contrast["term"]), float(contrast["prob"]), rope_of(contrast)
+    interval, population = contrast["interval"], contrast["population"]
+    # The section and the limitations ask for the same.
+    known, key = decided(fit), ("confounding", predictor, prob, interval, population, rope, small)
+    if key not in known:
+        table = confounding(
+            fit,
+            predictor=predictor,
+            prob=prob,
+            interval=interval,
+            population=population,
+            rope=rope,
+            relevant=None,
+        )
+        hidden = unsaid(fit, small)
+        known[key] = table[[not (isinstance(name, str) and name in hidden) for name in table["factor"]]]
+    return cast(EffectTable, known[key])
 
 
 def unmeasured(view: View) -> Section | None:
